@@ -1,0 +1,290 @@
+/**
+ * The plan: what the operator wants, resolved, as plain data.
+ *
+ * `manage/config.ts` turns YAML into a `Config`; control applies it. Everything here is JSON (no Map, no undefined: an
+ * absent thing is `null`, a list is never null), read-only and complete: every default is filled in, every name that
+ * refers to another object exists, every number is in range, so control asks nothing twice. Control itself must not
+ * know YAML, zod or files, hence these declarations live here and contain no code.
+ *
+ * Notation:
+ * - `Ip4` is an IPv4 address as int32, the big-endian value (10.1.1.1 is 0x0a010101, 192.0.2.1 is negative), the same
+ *   as in tables and frames. Where people read it, the dotted text stands beside it.
+ * - A MAC is lower-case text with colons: "02:00:5e:00:00:0a". A static or configured MAC is never zero and never a
+ *   group address (except in `FloodPolicy.selective`).
+ * - Names are unique within their kind; lists stand in the order of the file, and that order means nothing except for
+ *   the rules of a policy.
+ * - Units are in the names: `...Seconds`, `...Ms`, `...PerSecond`; an `mtu` is the longest IP packet in bytes.
+ */
+
+/** An IPv4 address as int32. */
+export type Ip4 = number;
+
+/** An IPv4 address, for people and for tables. */
+export interface Address4 {
+  readonly text: string;
+  readonly ip: Ip4;
+}
+
+/** A CIDR prefix; no host bits are set. `text` is canonical: "10.1.1.0/24". */
+export interface Prefix {
+  readonly text: string;
+  readonly network: Ip4;
+  /** 0..32 */
+  readonly length: number;
+}
+
+/** The whole configuration of one gateway. */
+export interface Config {
+  /** Seeds the derived gateway MACs (D1). */
+  readonly node: string;
+  readonly underlay: UnderlayConfig;
+  readonly tunnels: readonly TunnelConfig[];
+  readonly vsis: readonly VsiConfig[];
+  readonly interfaces: readonly InterfaceConfig[];
+  readonly acs: readonly AcConfig[];
+  readonly routes: readonly RouteConfig[];
+  readonly policies: readonly PolicyConfig[];
+  readonly limits: LimitsConfig;
+  /** Forwarding threads, ≥ 1. */
+  readonly workers: number;
+  readonly control: { readonly socket: string };
+  /** Where TAP file descriptors are handed over; null: nowhere. */
+  readonly attach: { readonly socket: string } | null;
+  /** TCP listener for /metrics; null: none. `host` is an IP address, port 0 asks the kernel for one. */
+  readonly metrics: { readonly host: string; readonly port: number } | null;
+  readonly log: LogConfig;
+  /** Snapshot of MAC and ARP tables; null: none is kept. */
+  readonly stateDirectory: string | null;
+}
+
+/** The outside of every tunnel. */
+export interface UnderlayConfig {
+  /** VTEP address in canonical text; the sockets are bound to it. */
+  readonly address: string;
+  readonly family: 4 | 6;
+  /** UDP port we listen on and send to (RFC 7348: 4789). */
+  readonly port: number;
+  /** Underlay IP MTU; "auto": read the egress device. */
+  readonly mtu: number | "auto";
+  /** What encapsulation takes from the underlay MTU: 50 over IPv4, 70 over IPv6. Overlay IP MTU = mtu - this. */
+  readonly overhead: 50 | 70;
+  /** Outer UDP source ports first .. first+count-1, one socket each, all in 49152..65535. */
+  readonly sourcePorts: { readonly first: number; readonly count: number };
+  readonly checksum: "auto" | "on" | "zero";
+  /** Outer DSCP: the inner one, or a fixed 0..63. */
+  readonly dscp: "copy" | number;
+  /** true: a datagram with reserved bits set is dropped `reserved_bits`; false: counted and accepted (RFC 7348 §5). */
+  readonly strictReserved: boolean;
+  readonly offload: OffloadConfig;
+}
+
+export interface OffloadConfig {
+  readonly tapTso: boolean;
+  readonly tapUso: boolean;
+  readonly coalesce: boolean;
+  /** Always false where `checksum` is "zero". */
+  readonly udpGso: boolean;
+  readonly udpGro: boolean;
+}
+
+/** A VXLAN path to one remote VTEP. */
+export interface TunnelConfig {
+  readonly name: string;
+  /** Canonical text, of the family of `underlay.address`, never that address itself, unique among the tunnels. */
+  readonly remote: string;
+  readonly keepalive: { readonly intervalMs: number; readonly multiplier: number } | null;
+}
+
+/** How ARP requests that arrive on an AC are treated (D14). */
+export type ArpMode = "localProxy" | "suppress" | "flood";
+
+export interface VsiConfig {
+  readonly name: string;
+  /** 1..16777215, unique; null: a local VSI (an uplink), whose `tunnels` is empty. */
+  readonly vni: number | null;
+  /** Names of tunnels. */
+  readonly tunnels: readonly string[];
+  /** The VSI-interface bound to it, or null: a plain L2 VSI. */
+  readonly interface: string | null;
+  /** "localProxy" only where `interface` is not null. */
+  readonly arp: ArpMode;
+  /** D2: answer at once, or only once the target is resolved. */
+  readonly proxyArp: "immediate" | "verified";
+  /** D7: "always" relays a request from a tunnel even when the host is known and fresh. */
+  readonly relay: "auto" | "always";
+  readonly flood: FloodPolicy;
+  /** An 802.1Q tag inside VXLAN: drop the frame `inner_vlan`, or forward it as it is (RFC 7348 §6.1). */
+  readonly innerVlan: "drop" | "keep";
+  readonly mac: MacTableConfig;
+}
+
+/** Which classes of BUM frames are flooded; frames to a MAC in `selective` always are. */
+export interface FloodPolicy {
+  readonly broadcast: boolean;
+  readonly unknownUnicast: boolean;
+  readonly multicast: boolean;
+  readonly selective: readonly string[];
+}
+
+export interface MacTableConfig {
+  readonly ageSeconds: number;
+  /** Most entries of this VSI, static ones included; ≤ limits.macs. */
+  readonly limit: number;
+  /** The port is an AC of this VSI or one of its tunnels; a MAC stands here once. */
+  readonly static: readonly { readonly mac: string; readonly port: BridgePortName }[];
+}
+
+export interface BridgePortName {
+  readonly kind: "ac" | "tunnel";
+  readonly name: string;
+}
+
+/** A VSI-interface: the IP gateway of one or several VSIs. */
+export interface InterfaceConfig {
+  readonly name: string;
+  /** One or more; a VSI is bound to one VSI-interface at most. */
+  readonly vsis: readonly string[];
+  /** One or more; the first is the primary one. Subnets of different VSI-interfaces of a VRF never overlap. */
+  readonly addresses: readonly InterfaceAddress[];
+  /** "auto": derived from node and VNI; "shared": from the VNI alone; else the MAC itself (D1). */
+  readonly mac: string;
+  /** false: a central gateway or Border, which also answers ARP for its address over tunnels (D15). */
+  readonly distributed: boolean;
+  readonly vrf: string;
+  /** "auto": what the underlay leaves, or 1500 where all its VSIs are local. */
+  readonly mtu: number | "auto";
+  readonly arp: {
+    readonly ageSeconds: number;
+    /** Most neighbours on this VSI-interface; ≤ limits.neighbors. */
+    readonly limit: number;
+    readonly static: readonly StaticNeighbor[];
+  };
+  /** Source of ICMP errors and of traffic of our own; null: the primary address. Lies in one of the subnets. */
+  readonly icmpSource: Address4 | null;
+  /** Lower the MSS of TCP SYNs that cross this VSI-interface to what the MTU allows. */
+  readonly mssClamp: boolean;
+}
+
+/** A gateway address with its subnet: `text` 10.1.1.1, `prefix.text` 10.1.1.0/24. */
+export interface InterfaceAddress extends Address4 {
+  readonly prefix: Prefix;
+}
+
+export interface StaticNeighbor extends Address4 {
+  readonly mac: string;
+  /** The VSI (one of the VSI-interface's) in which the neighbour lives, and the port behind which it does. */
+  readonly vsi: string;
+  readonly port: BridgePortName;
+}
+
+/** An attachment circuit: a TAP, or one VLAN of it, bound to a VSI. */
+export interface AcConfig {
+  readonly name: string;
+  readonly vsi: string;
+  /** null: the TAP is handed over (`handover`). (device, netns, vlan) is unique; ACs that share a TAP agree on the rest. */
+  readonly tap: TapConfig | null;
+  readonly handover: boolean;
+  /** The 802.1Q tag to match and strip, 1..4094; null: untagged frames. */
+  readonly vlan: number | null;
+  /** Drop IPv4 whose source lies outside the VSI-interface's subnets; true only where there is a VSI-interface. */
+  readonly antiSpoof: boolean;
+  /** BUM frames per second accepted from this AC; 0: no limit. */
+  readonly stormPerSecond: number;
+}
+
+export interface TapConfig {
+  /** Linux device name, 1..15 bytes. */
+  readonly device: string;
+  /** Network namespace: a name under /run/netns, or an absolute path; null: the daemon's own. */
+  readonly netns: string | null;
+  /** "auto": the MTU of the VSI (its VSI-interface's where it has one). */
+  readonly mtu: number | "auto";
+  /** true: the device outlives the daemon. */
+  readonly persist: boolean;
+}
+
+/** A static route. (vrf, prefix) is unique and is no connected prefix. */
+export interface RouteConfig {
+  readonly vrf: string;
+  readonly prefix: Prefix;
+  readonly target: /** 1..8 addresses in connected subnets of the VRF, none of them ours; several are ECMP. */
+    | { readonly kind: "nextHops"; readonly nextHops: readonly Address4[] }
+    /** ICMP 3/1, ICMP 3/13, silence (behaviour.md §5). */
+    | { readonly kind: "unreachable" | "prohibit" | "discard" };
+}
+
+/** Policy routing on packets that arrive from these VSI-interfaces. The first rule that matches decides. */
+export interface PolicyConfig {
+  readonly name: string;
+  /** One or more; a VSI-interface has one policy at most. */
+  readonly interfaces: readonly string[];
+  readonly rules: readonly RuleConfig[];
+}
+
+export interface RuleConfig {
+  readonly match: RuleMatch;
+  readonly action: RuleAction;
+}
+
+/** All conditions must hold; an empty list or null matches everything; within a list one is enough. */
+export interface RuleMatch {
+  readonly sources: readonly Prefix[];
+  readonly destinations: readonly Prefix[];
+  /** IP protocol number 0..255. */
+  readonly protocol: number | null;
+  /** Only with protocol 6 or 17. */
+  readonly sourcePorts: readonly PortRange[];
+  readonly destinationPorts: readonly PortRange[];
+}
+
+/** Inclusive, 0..65535. */
+export interface PortRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+export type RuleAction =
+  /** nextHop: before the table. defaultNextHop: where the table has nothing but a default route (D11). */
+  | { readonly kind: "nextHop" | "defaultNextHop"; readonly nextHop: Address4 }
+  /** permit: route by the table, no further rules. */
+  | { readonly kind: "drop" | "permit" };
+
+export interface LimitsConfig {
+  readonly macs: number;
+  readonly neighbors: number;
+  readonly routes: number;
+  /** Learned MACs per AC. */
+  readonly acMacs: number;
+  readonly puntPerSecond: number;
+  readonly puntPerAcPerSecond: number;
+  readonly icmpPerSecond: number;
+  readonly icmpPerAcPerSecond: number;
+}
+
+export interface LogConfig {
+  readonly level: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
+  /** "auto": pretty on a terminal, else JSON lines. */
+  readonly format: "auto" | "json" | "pretty";
+}
+
+/** What changed from one Config to the next; objects are matched by name (routes by VRF and prefix). */
+export interface ConfigDiff {
+  readonly tunnels: ListDiff<TunnelConfig>;
+  readonly vsis: ListDiff<VsiConfig>;
+  readonly interfaces: ListDiff<InterfaceConfig>;
+  readonly acs: ListDiff<AcConfig>;
+  readonly routes: ListDiff<RouteConfig>;
+  readonly policies: ListDiff<PolicyConfig>;
+  /** Dotted paths of changed single values: "underlay.dscp", "limits.macs", "log.level". */
+  readonly settings: readonly string[];
+  /** Those of them that a running daemon cannot take over: node, underlay.address, underlay.port, workers. */
+  readonly needsRestart: readonly string[];
+  /** Nothing changed at all. */
+  readonly empty: boolean;
+}
+
+export interface ListDiff<T> {
+  readonly added: readonly T[];
+  readonly removed: readonly T[];
+  readonly changed: readonly { readonly from: T; readonly to: T }[];
+}
