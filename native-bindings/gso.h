@@ -1,0 +1,132 @@
+/*
+ * What a super-frame says about itself, and whether we believe it.
+ *
+ * From a TAP the metadata is a virtio_net_hdr written by a guest: untrusted. `gso_from_vnet` accepts it only where
+ * our own parse of the bytes says the same, and bounds the work it can cause (GSO_AMPLIFICATION, GSO_MAX_UDP_SEGMENTS).
+ * From a tunnel there is no metadata at all, but a kernel VXLAN peer on the same host, or one whose frames crossed only
+ * virtual links, hands over whole super-frames with unfinished checksums: `gso_from_datagram` recognises them
+ * (rules R1-R3, measured). `hdr_len` is never used: on a forwarded frame it can be the length of the first packet.
+ *
+ * A checksum is *unfinished* when the field holds only the folded pseudo-header sum (virtio NEEDS_CSUM, Linux
+ * CHECKSUM_PARTIAL) and somebody downstream must add the bytes.
+ */
+#ifndef VTEPD_GSO_H
+#define VTEPD_GSO_H
+
+#include <stdint.h>
+
+#include "layers.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+  /** The values of VIRTIO_NET_HDR_GSO_*, and of GSO_* in io/port-io.ts. */
+  GSO_NONE = 0,
+  GSO_TCPV4 = 1,
+  GSO_TCPV6 = 4,
+  GSO_UDP_L4 = 5,
+  /** Or-ed into a virtio gso_type: CWR belongs on the first segment only. */
+  GSO_ECN_BIT = 0x80,
+
+  VNET_NEEDS_CSUM = 1,
+  VNET_DATA_VALID = 2,
+
+  /** A super-frame may grow by at most this factor when it is cut: the floor under gso_size (about one header). */
+  GSO_AMPLIFICATION = 2,
+  /** Most segments of a UDP super-frame: UDP_MAX_SEGMENTS of Linux ≥ 6.9. TCP has none of its own: a 64 KiB frame at a
+   *  path MTU of 552 is 131 segments, and refusing it would stall an honest guest; GSO_AMPLIFICATION bounds it. */
+  GSO_MAX_UDP_SEGMENTS = 128,
+  /** Most bytes of headers of a super-frame. Ethernet + tag + IPv6 + TCP with full options is 118; the rest is extensions. */
+  GSO_MAX_HEADER = 256,
+};
+
+/** Why metadata was refused: always gso_bad to the data plane, told apart for tests and for the curious. */
+enum GsoError {
+  GSO_OK = 0,
+  GSO_BAD_TYPE = -1,        /* unknown type, or UFO, or not the protocol of the bytes */
+  GSO_BAD_FRAME = -2,       /* our parse finds no whole TCP/UDP headers, or lengths that contradict the frame */
+  GSO_BAD_FRAGMENT = -3,    /* a fragment or a routing header: no checksum of a part can be right */
+  GSO_BAD_CHECKSUM_AT = -4, /* csum_start/csum_offset are not those of the bytes, or out of bounds */
+  GSO_BAD_SIZE = -5,        /* gso_size 0, no payload, or a header longer than GSO_MAX_HEADER */
+  GSO_BAD_FLAGS = -6,       /* SYN or RST on a TCP super-frame; GSO without NEEDS_CSUM */
+  GSO_BAD_COUNT = -7,       /* more segments or bytes than the limits above */
+};
+
+/** virtio_net_hdr as a TAP reads and writes it (machine byte order): 10 bytes; with TUNSETVNETHDRSZ 12 two more follow. */
+typedef struct VnetHeader {
+  uint8_t flags;
+  uint8_t gso_type;
+  uint16_t hdr_len;
+  uint16_t gso_size;
+  uint16_t csum_start;
+  uint16_t csum_offset;
+} VnetHeader;
+
+/** Believed metadata. All offsets count from the Ethernet header. All zero (units 1) for an ordinary frame. */
+typedef struct Gso {
+  /** GSO_*, without the ECN bit. */
+  uint8_t type;
+  /** 1: CWR belongs on the first segment only. */
+  uint8_t ecn;
+  /** 1: the checksum at csum_start + csum_offset is unfinished. Always 1 for a super-frame. */
+  uint8_t needs_csum;
+  /** Payload bytes of each segment but the last; 0 for an ordinary frame. */
+  uint16_t size;
+  uint16_t csum_start;
+  /** Of the field, counted from csum_start (as virtio does): 16 for TCP, 6 for UDP. */
+  uint16_t csum_offset;
+  /** Wire packets the frame stands for, ≥ 1. */
+  uint16_t units;
+  /** Bytes of headers of a super-frame; a segment on the wire is at most header + size. 0 for an ordinary frame. */
+  uint16_t header;
+} Gso;
+
+/**
+ * Believe or refuse what a guest wrote. The frame must be contiguous, `length` bytes, without the vnet header.
+ *  - no GSO, no NEEDS_CSUM: all zero.
+ *  - NEEDS_CSUM alone: IP only; csum_start must be our transport offset for TCP and UDP, else anywhere behind the IP
+ *    header, and the field inside the IP packet: finishing it later can never change a byte a decision was taken on.
+ *  - GSO: NEEDS_CSUM required (virtio 1.2 §5.1.6.2), type must fit the protocol, IP length must equal the frame's, no
+ *    fragment, no routing header, sizes within the limits.
+ * Cheap enough (≈ 10 ns) to be called for every frame.
+ */
+int gso_from_vnet(const VnetHeader *vnet, const uint8_t *frame, uint32_t length, Gso *gso);
+
+/**
+ * The same validation for metadata that is ours already (a send record): refuses what contradicts the bytes, fills
+ * units, header, csum_*. `head` bytes are contiguous, `length` counts the payload slices too. Used by segment_plan.
+ */
+int gso_check(uint8_t type, int ecn, uint32_t size, const uint8_t *frame, uint32_t head, uint32_t length, Gso *gso, Layers *layers);
+
+/** Back to the header a TAP write needs; 10 bytes, zero for an ordinary frame with a finished checksum. */
+void gso_to_vnet(const Gso *gso, VnetHeader *vnet);
+
+/**
+ * Rules R1 and R2: is the *whole* inner frame of this datagram one super-frame?
+ * @param frame,length inner Ethernet frame: the datagram without its 8 VXLAN bytes
+ * @param gro_size the UDP_GRO cmsg value (an int), 0 if there was none
+ * @param inner_mtu most bytes of an inner IP packet (underlay MTU − 50 or − 70)
+ * @returns 1: yes, `gso` describes it: give frame and gso to coalesce_add as they are, do not split.
+ *          0: no: if gro_size > 0 split the *datagram* every gro_size bytes, each piece with its own VXLAN header.
+ * A frame with a finished checksum is only believed after the checksum was verified (its field is then replaced by the
+ * pseudo-header sum, in place); nothing corrupt is ever turned into a super-frame.
+ */
+int gso_from_datagram(uint8_t *frame, uint32_t length, uint32_t gro_size, uint32_t inner_mtu, Gso *gso);
+
+/** Rule R3: does the checksum field hold just the folded pseudo-header sum? Needs layers_parse() == 1; plain packets only. */
+int checksum_is_unfinished(const uint8_t *frame, const Layers *layers);
+
+/**
+ * Finish an unfinished checksum of a contiguous frame: the field at start + offset (already holding the pseudo-header
+ * sum) becomes the inverted sum of [start, end of the IP packet); 0 is stored as 0xffff (RFC 768; harmless elsewhere,
+ * Linux does the same). Ethernet padding is not summed.
+ * @returns 0, or GSO_BAD_CHECKSUM_AT when the field does not lie inside the IP payload (nothing is written).
+ */
+int finish_checksum(uint8_t *frame, uint32_t length, uint32_t start, uint32_t offset);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
