@@ -1,0 +1,344 @@
+/**
+ * The real input and output: loads the addon, gives its functions typed names and turns errno into words.
+ *
+ * The addon has hands and no opinions. Set-up calls (`openTap`, `openUnderlay`, …) are made by the main thread, throw
+ * an `IoError` that says what failed, where, and what to do; the file descriptors they return are plain numbers that
+ * work in any thread of the process. `createPortIo` is called by the worker that will use it; nothing it returns ever
+ * throws again: a negative number is an errno.
+ *
+ * Memory: the arena and the int32 columns are allocated here, once, and passed once; the addon keeps references to
+ * them until `destroy()`. The arena starts on a page boundary, so that "64-byte aligned" is true of addresses, not
+ * only of offsets. It is laid out as
+ *
+ *     [ datagram slots, one per message of a recvmmsg | TAP frames, packed densely | scratch: the data plane's own ]
+ *
+ * A slot holds the largest datagram (kernel VXLAN peers and UDP_GRO deliver 64 KB); the stride between slots is an odd
+ * number of cache lines, so that the headers of 64 small datagrams do not fall into the same cache sets.
+ *
+ * Who may call what: an fd belongs to one worker once attached. The owner of `openTap`'s fd closes it, after `detach`.
+ */
+import { createRequire } from "node:module";
+import { getSystemErrorMap, getSystemErrorName } from "node:util";
+import type { PortIo } from "./port-io.ts";
+import * as contract from "./port-io.ts";
+
+// ---- errors ----------------------------------------------------------------------------------------------------
+
+/** A set-up call failed. `code` is the errno's name, `errno` its negative value, `step` what the addon was doing. */
+export class IoError extends Error {
+  readonly code: string;
+  readonly errno: number;
+  readonly step: string;
+  constructor(code: string, errno: number, step: string, message: string) {
+    super(message);
+    this.name = "IoError";
+    this.code = code;
+    this.errno = errno;
+    this.step = step;
+  }
+}
+
+/** "ENODEV (no such device)" for -19. */
+export function errnoText(errno: number): string {
+  const known = getSystemErrorMap().get(errno);
+  return known === undefined ? `errno ${-errno}` : `${known[0]} (${known[1]})`;
+}
+
+function fail(subject: string, errno: number, step: string, fixes: Record<string, string>): never {
+  const name = getSystemErrorMap().has(errno) ? getSystemErrorName(errno) : `E${-errno}`;
+  const fix = fixes[name];
+  throw new IoError(name, errno, step, `${subject}: cannot ${step}: ${errnoText(errno)}${fix ? `; ${fix}` : ""}`);
+}
+
+// ---- the addon -------------------------------------------------------------------------------------------------
+
+type Outcome = [number, ...(number | string)[]];
+
+interface NativeIo {
+  exchange(sendCount: number, timeoutMs: number): number;
+  attachTap(port: number, fd: number): number;
+  attachPeer(port: number, at: number, addressLength: number, udpPort: number): number;
+  detach(port: number): void;
+  gather(chain: number, at: number): number;
+  portError(port: number): number;
+  setInnerMtu(mtu: number): void;
+  destroy(): void;
+}
+
+interface Addon {
+  contract: Record<string, number>;
+  openTap(device: string, netnsPath: string, persist: boolean, queues: number): Outcome;
+  setTap(fd: number, mtu: number, txQueueLength: number, up: number, carrier: number): Outcome;
+  setTapOffload(fd: number, flags: number): number;
+  tapInfo(fd: number): Outcome;
+  openUnderlay(
+    address: string,
+    port: number,
+    first: number,
+    count: number,
+    receiveBuffer: number,
+    sendBuffer: number,
+    reusePort: boolean,
+    zeroChecksum: boolean,
+  ): Outcome;
+  deviceMtuFor(address: string): Outcome;
+  pathMtu(local: string, remote: string): number;
+  socketDrops(fd: number): number;
+  openDoorbell(): number;
+  ring(fd: number): number;
+  closeFd(fd: number): number;
+  pageSkew(view: Uint8Array): number;
+  createIo(
+    arena: Uint8Array,
+    scratchAt: number,
+    frames: Int32Array,
+    sends: Int32Array,
+    status: Int32Array,
+    underlayFd: number,
+    txFds: Int32Array,
+    doorbellFd: number,
+    innerMtu: number,
+  ): NativeIo | number;
+}
+
+let loaded: Addon | undefined;
+
+/** The addon, loaded at first use. Throws IoError ERR_ADDON when it is not built, or was built for another contract. */
+function addon(): Addon {
+  if (loaded !== undefined) return loaded;
+  const path = process.env["VTEPD_ADDON"] ?? "../../native-bindings/build/Release/vtepd.node";
+  let found: Addon;
+  try {
+    found = createRequire(import.meta.url)(path) as Addon;
+  } catch (cause) {
+    const why = (cause as Error).message.split("\n")[0];
+    throw new IoError(
+      "ERR_ADDON",
+      0,
+      "load the addon",
+      `cannot load the native addon ${path}: ${why}; run: npm run build`,
+    );
+  }
+  const ours = contract as unknown as Record<string, unknown>;
+  for (const [name, value] of Object.entries(found.contract)) {
+    if (ours[name] === value) continue;
+    const text = `the native addon ${path} was built for another version (${name}); run: npm run build`;
+    throw new IoError("ERR_ADDON", 0, "compare the contract", text);
+  }
+  loaded = found;
+  return found;
+}
+
+// ---- TAPs ------------------------------------------------------------------------------------------------------
+
+export interface TapRequest {
+  device: string;
+  /** A name under /run/netns, or a path such as /proc/PID/ns/net. Absent: the daemon's own namespace. */
+  netns?: string;
+  /** The device outlives the process (and a kill -9); reopening it by name takes it over again. */
+  persist?: boolean;
+  /** Open a multi-queue device with so many fds, one per worker. Absent: one queue, one fd. */
+  queues?: number;
+}
+
+export interface Tap {
+  fds: number[];
+  ifindex: number;
+}
+
+const TAP_FIXES: Record<string, string> = {
+  EPERM: "run with CAP_NET_ADMIN (and CAP_SYS_ADMIN to enter another namespace), or hand the TAP over by its fd",
+  EACCES: "run with CAP_NET_ADMIN, and check the owner of /dev/net/tun",
+  EBUSY: "another process has the device open: stop it, or give the device another name",
+  EINVAL: "the name is too long, or a device of another kind or queue mode has it: delete it with `ip link del`",
+  ENODEV: "load the tun module: modprobe tun",
+  ENXIO: "load the tun module: modprobe tun",
+  EXDEV: "the device was moved to another namespace: delete it there, or name that namespace",
+  EBADFD: "the device was deleted: open it again",
+};
+
+function tapFixes(request: TapRequest, step: string): Record<string, string> {
+  if (step === "open network namespace") return { ENOENT: `create it with: ip netns add ${request.netns}` };
+  if (step === "open /dev/net/tun") {
+    return { ...TAP_FIXES, ENOENT: "make the device: mkdir -p /dev/net && mknod /dev/net/tun c 10 200" };
+  }
+  return TAP_FIXES;
+}
+
+function netnsPath(netns: string | undefined): string {
+  if (netns === undefined || netns === "") return "";
+  return netns.includes("/") ? netns : `/run/netns/${netns}`;
+}
+
+/** Create or take over a TAP. Throws IoError. The fds are non-blocking and the caller's to close. */
+export function openTap(request: TapRequest): Tap {
+  const persist = request.persist ?? false;
+  const out = addon().openTap(request.device, netnsPath(request.netns), persist, request.queues ?? 0);
+  if (out[0] < 0) {
+    const step = String(out[1]);
+    const where = request.netns ? ` in namespace ${request.netns}` : "";
+    fail(`TAP ${request.device}${where}`, out[0], step, tapFixes(request, step));
+  }
+  return { ifindex: out[0], fds: out.slice(1) as number[] };
+}
+
+export interface TapSettings {
+  mtu?: number;
+  /** Frames the kernel queues toward us; at least 1000, because the ring drops instead of pushing back. */
+  txQueueLength?: number;
+  up?: boolean;
+  carrier?: boolean;
+}
+
+/** Set properties of the device behind `fd`, in whatever namespace it is. Throws IoError. */
+export function setTap(fd: number, settings: TapSettings): void {
+  const flag = (value: boolean | undefined): number => (value === undefined ? -1 : value ? 1 : 0);
+  const { mtu = -1, txQueueLength = -1 } = settings;
+  const out = addon().setTap(fd, mtu, txQueueLength, flag(settings.up), flag(settings.carrier));
+  if (out[0] < 0) fail(`TAP fd ${fd}`, out[0], String(out[1]), TAP_FIXES);
+}
+
+/** Bits of TUNSETOFFLOAD; old kernel headers lack the USO ones. */
+export const TUN_F_CSUM = 0x01;
+export const TUN_F_TSO4 = 0x02;
+export const TUN_F_TSO6 = 0x04;
+export const TUN_F_TSO_ECN = 0x08;
+export const TUN_F_USO4 = 0x20;
+export const TUN_F_USO6 = 0x40;
+
+/** Tell the kernel what we can take from this TAP. 0, or a negative errno. */
+export function setTapOffload(fd: number, flags: number): number {
+  return addon().setTapOffload(fd, flags);
+}
+
+export interface TapInfo {
+  device: string;
+  /** IFF_* flags of TUNGETIFF. */
+  flags: number;
+  /** Bytes of the virtio header, 0 without one. */
+  vnetHdrBytes: number;
+}
+
+/** Which device is behind `fd` (for fds handed over by others). Throws IoError. */
+export function tapInfo(fd: number): TapInfo {
+  const out = addon().tapInfo(fd);
+  if (out[0] < 0) fail(`TAP fd ${fd}`, out[0], "ask the TAP device", TAP_FIXES);
+  return { flags: out[0], vnetHdrBytes: out[1] as number, device: out[2] as string };
+}
+
+// ---- the underlay ----------------------------------------------------------------------------------------------
+
+export interface UnderlayRequest {
+  address: string;
+  port: number;
+  sourcePorts: { first: number; count: number };
+  receiveBuffer?: number;
+  sendBuffer?: number;
+  /** One receive socket per worker on the same port. */
+  reusePort?: boolean;
+  /** Send outer UDP checksum zero (excludes UDP GSO). */
+  zeroChecksum?: boolean;
+}
+
+export interface Underlay {
+  fd: number;
+  txFds: number[];
+  /** What the kernel granted, in bytes. */
+  receiveBuffer: number;
+  sendBuffer: number;
+}
+
+const UNDERLAY_FIXES: Record<string, string> = {
+  EADDRINUSE:
+    "another process (or a kernel vxlan device) has the port: find it with `ss -ulpn`, or change underlay.port",
+  EADDRNOTAVAIL: "no interface has this address: add it, or change underlay.address",
+  EACCES: "the port is privileged: use CAP_NET_BIND_SERVICE, or a port above 1023",
+  EINVAL: "underlay.address must be an IPv4 or IPv6 address, and sourcePorts.count 1 to 64",
+};
+
+/** Open the receive socket and the pool of sending sockets. Throws IoError. */
+export function openUnderlay(request: UnderlayRequest): Underlay {
+  const { address, port, sourcePorts, receiveBuffer = 8 << 20, sendBuffer = 4 << 20 } = request;
+  const { reusePort = false, zeroChecksum = false } = request;
+  const { first, count } = sourcePorts;
+  const out = addon().openUnderlay(address, port, first, count, receiveBuffer, sendBuffer, reusePort, zeroChecksum);
+  if (out[0] < 0) fail(`underlay ${address} port ${port}`, out[0], String(out[1]), UNDERLAY_FIXES);
+  const [fd, granted, sending, ...txFds] = out as number[];
+  return { fd: fd!, receiveBuffer: granted!, sendBuffer: sending!, txFds };
+}
+
+/** The interface that owns a local address, and its MTU. Throws IoError. */
+export function deviceMtuFor(address: string): { device: string; ifindex: number; mtu: number } {
+  const out = addon().deviceMtuFor(address);
+  if (out[0] < 0) fail(`underlay ${address}`, out[0], "find its interface", UNDERLAY_FIXES);
+  return { ifindex: out[0], mtu: out[1] as number, device: out[2] as string };
+}
+
+/** The path MTU the kernel believes in (ask after an -EMSGSIZE). Positive, or a negative errno. */
+export function pathMtu(local: string, remote: string): number {
+  return addon().pathMtu(local, remote);
+}
+
+/** Datagrams the kernel dropped at a socket because its buffer was full. */
+export function socketDrops(fd: number): number {
+  return addon().socketDrops(fd);
+}
+
+/** An eventfd that wakes a worker out of its wait. Throws IoError. */
+export function openDoorbell(): number {
+  const fd = addon().openDoorbell();
+  if (fd < 0) fail("doorbell", fd, "open an eventfd", {});
+  return fd;
+}
+
+/** Wake whoever waits on this doorbell. Any thread; 0 or a negative errno. */
+export function ring(fd: number): number {
+  return addon().ring(fd);
+}
+
+/** close(2). 0 or a negative errno. */
+export function closeFd(fd: number): number {
+  return addon().closeFd(fd);
+}
+
+// ---- a worker's io ---------------------------------------------------------------------------------------------
+
+export interface PortIoRequest {
+  /** Absent: no tunnels (tests, and a gateway with local VSIs only). */
+  underlay?: { fd: number; txFds: readonly number[] };
+  doorbell: number;
+  /** Largest inner IP packet that fits the underlay (its MTU - 50, or - 70 over IPv6); longer ones must be TSO frames. */
+  innerMtu: number;
+  arenaBytes?: number;
+  scratchBytes?: number;
+}
+
+export interface NativePortIo extends PortIo {
+  /** 0, or the negative errno at which a port's fd stopped working (-EBADFD: the TAP was deleted). */
+  portError(port: number): number;
+  setInnerMtu(mtu: number): void;
+  /** Forget all ports and release the memory. fds stay open; later calls do nothing. */
+  destroy(): void;
+}
+
+const ARENA_BYTES = 8 << 20;
+const SCRATCH_BYTES = 1 << 20;
+const PAGE = 4096;
+
+/** Make a worker's io, in the worker's own thread. Throws IoError when the kernel refuses. */
+export function createPortIo(request: PortIoRequest): NativePortIo {
+  const arenaBytes = request.arenaBytes ?? ARENA_BYTES;
+  const scratchAt = arenaBytes - (request.scratchBytes ?? SCRATCH_BYTES);
+  const memory = new ArrayBuffer(arenaBytes + PAGE);
+  const arena = new Uint8Array(memory, addon().pageSkew(new Uint8Array(memory)), arenaBytes);
+  const frames = new Int32Array(contract.MAX_FRAMES * contract.FRAME_WORDS);
+  const sends = new Int32Array(contract.MAX_SENDS * contract.SEND_WORDS);
+  const status = new Int32Array(contract.STATUS_WORDS);
+  const { fd, txFds } = request.underlay ?? { fd: -1, txFds: [] };
+  const tx = Int32Array.from(txFds);
+  const io = addon().createIo(arena, scratchAt, frames, sends, status, fd, tx, request.doorbell, request.innerMtu);
+  if (typeof io === "number") fail("worker io", io, "set up the wait", { EINVAL: "the arena is too small" });
+  const { exchange, attachTap, attachPeer, detach, gather, portError, setInnerMtu, destroy } = io;
+  const calls = { exchange, attachTap, attachPeer, detach, gather, portError, setInnerMtu, destroy };
+  return { arena, scratchAt, frames, sends, status, ...calls };
+}
