@@ -1,0 +1,381 @@
+/**
+ * Set-up: everything a newcomer's `npm run lab` or `npm test` needs, in one plain Node script without dependencies.
+ *
+ *     node test/set-up.mjs build|lab|test|bench
+ *
+ * A list of steps; each knows whether it is done and how to do it: Debian packages, npm packages, the optional `cap`,
+ * the addon, the TypeScript. When every step is done the script ends in a fraction of a second. Otherwise it takes a
+ * lock (flock on .set-up/lock: the kernel gives it back when the holder dies, so there are no stale locks) and does
+ * what is missing, in order, saying what it installs and why. Logs of the long steps stay in .set-up/.
+ *
+ * What was done is remembered as a hash of its inputs in .set-up/stamps.json. Time stamps of files say nothing after
+ * a `git checkout`, and the Node ABI is an input too: a new Node must not load an old addon.
+ *
+ * System packages are installed only by root on a machine with apt-get, and only those whose program or header is not
+ * there. Everybody else is told what is missing, and set-up goes on: most of it is needed by few tests.
+ */
+import { spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+const NOTES = join(ROOT, ".set-up");
+const STAMPS = join(NOTES, "stamps.json");
+const MODES = ["build", "lab", "test", "bench"];
+const LOWEST_NODE = [20, 19];
+/** A package that could not be installed is not asked for again for so long: without a network each try is slow. */
+const RETRY_APT_MS = 10 * 60_000;
+
+// ---- what the system must have -----------------------------------------------------------------------------------
+/** [Debian package, what shows that it is there (a program, or a file), what it is for] */
+const COMPILE = [
+  ["g++", "g++", "compiles the addon"],
+  ["make", "make", "compiles the addon"],
+  ["python3", "python3", "node-gyp runs on it"],
+];
+const CAPTURE = [["libpcap-dev", "/usr/include/pcap/pcap.h", "lets the npm package `cap` be built (live captures)"]];
+const LAB = [
+  ["iproute2", "ip", "network namespaces"],
+  ["iputils-ping", "ping", "ping between VMs"],
+  ["iperf3", "iperf3", "TCP throughput between VMs"],
+  ["tcpdump", "tcpdump", "captures where `cap` is missing"],
+];
+const TEST = [
+  ...LAB,
+  ["tshark", "tshark", "the independent eye on our packets"],
+  ["ethtool", "ethtool", "switches offloads in tests"],
+  ["iptables", "iptables", "deterministic loss in tests"],
+  ["openvswitch-switch", "ovs-vswitchd", "an independent VXLAN peer"],
+];
+const WANTED = { build: [], lab: LAB, test: TEST, bench: TEST };
+
+// ---- small tools -------------------------------------------------------------------------------------------------
+const say = (text) => process.stderr.write(`set-up: ${text}\n`);
+const fail = (text) => {
+  say(text);
+  process.exit(1);
+};
+
+function which(program) {
+  for (const folder of [...(process.env.PATH ?? "").split(":"), "/usr/sbin", "/sbin", "/usr/local/sbin"]) {
+    if (folder === "") continue;
+    try {
+      accessSync(join(folder, program), constants.X_OK);
+      return join(folder, program);
+    } catch {
+      // the next folder
+    }
+  }
+  return null;
+}
+
+const isThere = (sign) => (sign.startsWith("/") ? existsSync(sign) : which(sign) !== null);
+
+function filesUnder(folder, ending = /./) {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && ending.test(entry.name))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+}
+
+function hashOf(files, ...words) {
+  const hash = createHash("sha256").update(words.join("\0"));
+  for (const file of files) {
+    hash.update(`\0${relative(ROOT, file)}\0`);
+    if (existsSync(file)) hash.update(readFileSync(file));
+  }
+  return hash.digest("hex");
+}
+
+function stamps() {
+  try {
+    return JSON.parse(readFileSync(STAMPS, "utf8"));
+  } catch {
+    return {};
+  }
+}
+
+function stamp(name, value) {
+  writeFileSync(`${STAMPS}.new`, `${JSON.stringify({ ...stamps(), [name]: value }, null, 2)}\n`);
+  renameSync(`${STAMPS}.new`, STAMPS);
+}
+
+/** Run a program with its output in a log file; a line every ten seconds shows that it lives. Resolves to its exit status. */
+function run(label, program, args, { env = {}, cwd = ROOT } = {}) {
+  const log = join(NOTES, `${label.replace(/\W+/g, "-")}.log`);
+  const out = openSync(log, "w");
+  const started = Date.now();
+  const seconds = () => Math.round((Date.now() - started) / 1000);
+  return new Promise((resolve) => {
+    const child = spawn(program, args, { cwd, stdio: ["ignore", out, out], env: { ...process.env, ...env } });
+    const heartbeat = setInterval(() => say(`${label}: still at it (${seconds()} s)`), 10_000);
+    const end = (status) => {
+      clearInterval(heartbeat);
+      if (status !== 0) {
+        say(`${label} failed (${status}); the end of ${relative(ROOT, log)}:`);
+        process.stderr.write(`${readFileSync(log, "utf8").trimEnd().split("\n").slice(-40).join("\n")}\n`);
+      } else say(`${label}: done in ${seconds()} s`);
+      resolve(status);
+    };
+    child.on("error", (error) => end(error.message));
+    child.on("exit", (status, signal) => end(status ?? signal));
+  });
+}
+
+/** npm as it was found: the one that runs us, else the one on PATH. [program, first arguments] */
+function npm() {
+  const script = process.env.npm_execpath;
+  if (script?.endsWith(".js") && existsSync(script)) return [process.execPath, [script]];
+  const program = which("npm");
+  return program === null ? fail("npm is not on PATH") : [program, []];
+}
+
+/** npm brings its own node-gyp; a second copy among the dependencies would only age. */
+function nodeGyp() {
+  const roots = [];
+  if (process.env.npm_execpath) roots.push(dirname(dirname(process.env.npm_execpath)));
+  const program = which("npm");
+  if (program !== null) roots.push(dirname(dirname(realpathSync(program))));
+  const [command, first] = npm();
+  for (let tries = 0; tries < 2; tries++) {
+    for (const root of roots) {
+      const script = join(root, "node_modules", "node-gyp", "bin", "node-gyp.js");
+      if (existsSync(script)) return script;
+    }
+    const shown = spawnSync(command, [...first, "root", "-g"], { encoding: "utf8" });
+    roots.push(join(shown.stdout.trim(), "npm"));
+  }
+  return fail("npm's own node-gyp was not found; is npm complete?");
+}
+
+/** Where Node ships its headers beside itself nothing has to be downloaded to compile. */
+function headersEnv() {
+  if (process.env.npm_config_nodedir) return {};
+  const prefix = dirname(dirname(realpathSync(process.execPath)));
+  const header = join(prefix, "include", "node", "node_version.h");
+  if (!existsSync(header)) return {};
+  const text = readFileSync(header, "utf8");
+  const part = (name) => new RegExp(`#define NODE_${name}_VERSION (\\d+)`).exec(text)?.[1];
+  const same = `v${part("MAJOR")}.${part("MINOR")}.${part("PATCH")}` === process.version;
+  return same ? { npm_config_nodedir: prefix } : {};
+}
+
+const ABI = `${process.versions.modules}-${process.platform}-${process.arch}`;
+
+// ---- npm packages ------------------------------------------------------------------------------------------------
+const modulesHash = () => hashOf([join(ROOT, "package-lock.json")], ABI);
+const RAW_SOCKET = join(ROOT, "node_modules/raw-socket/build/Release/raw.node");
+
+/** Does npm's own record of node_modules agree with the lock file? So an install made by hand is not thrown away. */
+function agreesWithLock() {
+  try {
+    const wanted = JSON.parse(readFileSync(join(ROOT, "package-lock.json"), "utf8")).packages;
+    const found = JSON.parse(readFileSync(join(ROOT, "node_modules/.package-lock.json"), "utf8")).packages;
+    return Object.entries(wanted).every(
+      ([path, entry]) => path === "" || entry.optional || found[path]?.version === entry.version,
+    );
+  } catch {
+    return false;
+  }
+}
+
+const modules = {
+  isDone: () =>
+    existsSync(RAW_SOCKET) &&
+    existsSync(join(ROOT, "node_modules/.package-lock.json")) &&
+    stamps().modules === modulesHash(),
+  async carryOut() {
+    const adopt = stamps().modules === undefined && existsSync(RAW_SOCKET) && agreesWithLock();
+    if (!adopt) {
+      say("installing the npm packages of package-lock.json (npm ci)");
+      const [program, first] = npm();
+      const status = await run("npm ci", program, [...first, "ci", "--no-audit", "--no-fund"], { env: headersEnv() });
+      if (status !== 0) fail("the npm packages could not be installed");
+      if (!existsSync(RAW_SOCKET))
+        fail("npm ci left raw-socket unbuilt: does npm block install scripts? see .set-up/npm-ci.log");
+    }
+    stamp("modules", modulesHash());
+  },
+};
+
+// ---- cap: optional, needs libpcap's headers ----------------------------------------------------------------------
+const CAP = join(ROOT, "node_modules/cap/build/Release/cap.node");
+const canBuildCap = () => isThere(CAPTURE[0][1]);
+
+const cap = {
+  isDone: () => existsSync(CAP) || !canBuildCap() || stamps().capFailed === modulesHash(),
+  async carryOut() {
+    const [program, first] = npm();
+    if (existsSync(join(ROOT, "node_modules/cap"))) {
+      say("libpcap's headers are here now: building cap (npm rebuild cap)");
+      await run("npm rebuild cap", program, [...first, "rebuild", "cap"], { env: headersEnv() });
+    } else {
+      // npm removes an optional package whose build failed, and only a full install brings it back.
+      say("libpcap's headers are here now: installing cap (npm ci)");
+      await run("npm ci", program, [...first, "ci", "--no-audit", "--no-fund"], { env: headersEnv() });
+    }
+    if (existsSync(CAP)) return stamp("capFailed", null);
+    say("cap could not be built: captures fall back to tcpdump");
+    stamp("capFailed", modulesHash());
+  },
+};
+
+// ---- the addon ---------------------------------------------------------------------------------------------------
+const BINDINGS = join(ROOT, "native-bindings");
+const addonSources = () =>
+  filesUnder(BINDINGS, /\.(cc|cpp|c|h|hh|gyp|gypi)$/).filter((file) => !file.startsWith(join(BINDINGS, "build")));
+const addonHash = () => hashOf(addonSources(), ABI);
+const hasAddon = () =>
+  existsSync(join(BINDINGS, "build/Release")) &&
+  readdirSync(join(BINDINGS, "build/Release")).some((n) => n.endsWith(".node"));
+
+const addon = {
+  isDone: () => addonSources().length === 0 || (hasAddon() && stamps().addon === addonHash()),
+  async carryOut() {
+    const hash = addonHash();
+    // Another ABI shares no object file with this one.
+    if (stamps().addonAbi !== ABI) rmSync(join(BINDINGS, "build"), { recursive: true, force: true });
+    say("compiling the addon (native-bindings)");
+    const status = await run("addon", process.execPath, [nodeGyp(), "configure", "build", "-j", "max"], {
+      cwd: BINDINGS,
+      env: headersEnv(),
+    });
+    if (status !== 0 || !hasAddon()) fail("the addon could not be compiled");
+    stamp("addonAbi", ABI);
+    stamp("addon", hash);
+  },
+};
+
+// ---- TypeScript --------------------------------------------------------------------------------------------------
+const SRC = join(ROOT, "src");
+const DIST = join(ROOT, "dist");
+const PROGRAMS = ["main.js", "ctl/main.js", "lab/main.js", "bench/main.js"];
+const sources = () => filesUnder(SRC, /(?<!\.d)\.ts$/);
+const emitted = (source) => join(DIST, relative(SRC, source).replace(/\.ts$/, ".js"));
+const distHash = () =>
+  hashOf([...filesUnder(SRC), join(ROOT, "tsconfig.json"), join(ROOT, "node_modules/typescript/package.json")]);
+
+const typescript = {
+  isDone: () => stamps().dist === distHash() && sources().every((source) => existsSync(emitted(source))),
+  async carryOut() {
+    const hash = distHash();
+    // An incremental build trusts its notes and would not write again what somebody removed.
+    if (!sources().every((source) => existsSync(emitted(source)))) rmSync(join(DIST, ".tsbuildinfo"), { force: true });
+    const status = await run("tsc", process.execPath, [join(ROOT, "node_modules/typescript/bin/tsc"), "-p", ROOT]);
+    if (status !== 0) fail("the TypeScript does not compile");
+    const wanted = new Set(sources().map(emitted));
+    for (const file of filesUnder(DIST, /\.js(\.map)?$/)) {
+      if (!wanted.has(file.replace(/\.map$/, ""))) rmSync(file);
+    }
+    for (const program of PROGRAMS) {
+      const file = join(DIST, program);
+      if (existsSync(file)) chmodSync(file, statSync(file).mode | 0o111);
+    }
+    stamp("dist", hash);
+  },
+};
+
+// ---- system packages ---------------------------------------------------------------------------------------------
+function missingPackages(mode) {
+  const mustCompile = !modules.isDone() || !addon.isDone();
+  const wanted = [...(mustCompile ? COMPILE : []), ...(existsSync(CAP) ? [] : CAPTURE), ...WANTED[mode]];
+  return wanted.filter(([, sign]) => !isThere(sign));
+}
+
+const mayInstall = () => process.getuid?.() === 0 && which("apt-get") !== null;
+const namesOf = (missing) => missing.map(([name]) => name).join(" ");
+
+function triedLately(missing) {
+  const tried = stamps().aptFailed;
+  return tried?.names === namesOf(missing) && Date.now() - tried.atMs < RETRY_APT_MS;
+}
+
+function tellMissing(mode) {
+  const missing = missingPackages(mode);
+  for (const [name, , purpose] of missing) say(`missing: ${name} (${purpose})`);
+  if (missing.length > 0) say(`going on without; as root: apt-get install ${namesOf(missing)}`);
+}
+
+const packages = (mode) => ({
+  isDone() {
+    const missing = missingPackages(mode);
+    return missing.length === 0 || !mayInstall() || triedLately(missing);
+  },
+  async carryOut() {
+    const missing = missingPackages(mode);
+    for (const [name, , purpose] of missing) say(`installing ${name}: ${purpose}`);
+    const apt = (label, ...args) =>
+      run(label, "apt-get", ["-y", "-q", "-o", "DPkg::Lock::Timeout=120", ...args], {
+        env: { DEBIAN_FRONTEND: "noninteractive" },
+      });
+    const install = () =>
+      apt("apt-get install", "install", "--no-install-recommends", ...missing.map(([name]) => name));
+    const hasLists = filesUnder("/var/lib/apt/lists", /_Packages/).length > 0;
+    if (!hasLists) await apt("apt-get update", "update");
+    if ((await install()) !== 0 && hasLists) {
+      await apt("apt-get update", "update");
+      await install();
+    }
+    const still = missing.filter(([, sign]) => !isThere(sign));
+    stamp("aptFailed", still.length === 0 ? null : { names: namesOf(still), atMs: Date.now() });
+  },
+});
+
+// ---- all of it ---------------------------------------------------------------------------------------------------
+/** Do the rest while holding the lock; whoever holds it tells the others by its mere existence. */
+function withLock() {
+  const lock = join(NOTES, "lock");
+  const again = [process.execPath, fileURLToPath(import.meta.url), ...process.argv.slice(2)];
+  const env = { ...process.env, VTEPD_SET_UP_LOCKED: "1" };
+  const BUSY = 75;
+  // -o: daemons that a package's installation starts must not inherit the lock.
+  const take = (...options) =>
+    spawnSync("flock", [...options, "-o", "-E", String(BUSY), lock, ...again], { stdio: "inherit", env });
+  let taken = take("-n");
+  if (taken.status === BUSY) {
+    say("another set-up is at work on this tree; waiting for it");
+    taken = take("-w", "1800");
+    if (taken.status === BUSY) fail("the other set-up did not finish in 30 minutes");
+  }
+  process.exit(taken.status ?? 130);
+}
+
+async function main() {
+  const mode = process.argv[2] ?? "";
+  if (!MODES.includes(mode)) {
+    say(`usage: node test/set-up.mjs ${MODES.join("|")}`);
+    process.exit(2);
+  }
+  const [major, minor] = process.versions.node.split(".").map(Number);
+  if (major < LOWEST_NODE[0] || (major === LOWEST_NODE[0] && minor < LOWEST_NODE[1])) {
+    fail(`Node ${LOWEST_NODE.join(".")} or later is needed, this is ${process.version}`);
+  }
+  if (process.platform !== "linux") fail("vtepd needs Linux: TAP devices and network namespaces");
+
+  mkdirSync(NOTES, { recursive: true });
+  const steps = [packages(mode), modules, cap, addon, typescript];
+  if (steps.every((step) => step.isDone())) return tellMissing(mode);
+  if (process.env.VTEPD_SET_UP_LOCKED !== "1" && which("flock") !== null) withLock();
+  for (const step of steps) if (!step.isDone()) await step.carryOut();
+  tellMissing(mode);
+  say("ready");
+}
+
+await main();
