@@ -43,8 +43,8 @@ export interface PortIo {
   gather(chain: number, at: number): number;
 }
 
-/** Most io ports: TAPs and tunnels together. */
-export const MAX_IO_PORTS = 4096;
+export { MAX_IO_PORTS } from "../tables/vsi.ts";
+
 /** Most frames in one batch. */
 export const MAX_FRAMES = 256;
 /** Most send records in one exchange: a batch of frames, flooded, must fit; what does not is dropped `pool_exhausted`. */

@@ -1,0 +1,125 @@
+/**
+ * What exists right now, as objects: the control plane's own picture of VSIs, bridge ports and VSI-interfaces.
+ *
+ * Writer: topology.ts alone. Everybody else in control reads it: by row (as punted frames name things) or by name (as
+ * people do). The shared tables hold what workers need of the same objects; the two are changed together, in topology.ts.
+ */
+import type { Mac } from "../wire/ethernet.ts";
+import { type Ipv4, maskOf } from "../wire/ipv4.ts";
+import type { AcConfig, InterfaceConfig, TunnelConfig, VsiConfig } from "./plan.ts";
+
+/** A bridge port: an AC or a tunnel. */
+export interface PortObject {
+  /** Its row in PortTable. */
+  readonly row: number;
+  readonly kind: "ac" | "tunnel";
+  readonly name: string;
+  /** Its io port. */
+  readonly io: number;
+  /** The AC's VSI; null for a tunnel. */
+  readonly vsi: VsiObject | null;
+  readonly config: AcConfig | TunnelConfig;
+  /** The longest inner IP packet it takes, bytes. */
+  mtu: number;
+  /** Attached and usable. */
+  up: boolean;
+}
+
+export interface VsiObject {
+  readonly row: number;
+  readonly name: string;
+  config: VsiConfig;
+  interface: InterfaceObject | null;
+  /** In flood order. */
+  readonly acs: PortObject[];
+  readonly tunnels: PortObject[];
+}
+
+export interface Subnet {
+  /** Our address in it. */
+  readonly address: Ipv4;
+  readonly network: Ipv4;
+  readonly length: number;
+}
+
+export interface InterfaceObject {
+  readonly row: number;
+  readonly name: string;
+  config: InterfaceConfig;
+  /** Row of its VRF, and the name. */
+  readonly vrf: number;
+  readonly vrfName: string;
+  /** Its gateway MAC. */
+  mac: Mac;
+  mtu: number;
+  /** At least one; the first is the primary. */
+  subnets: readonly Subnet[];
+  readonly vsis: VsiObject[];
+}
+
+/** The subnet of `on` that contains `ip`, or null. */
+export function subnetOf(on: InterfaceObject, ip: Ipv4): Subnet | null {
+  for (const subnet of on.subnets) if (((ip ^ subnet.network) & maskOf(subnet.length)) === 0) return subnet;
+  return null;
+}
+
+/** Is `ip` an address of `on` itself? */
+export function isOwnAddress(on: InterfaceObject, ip: Ipv4): boolean {
+  for (const subnet of on.subnets) if (subnet.address === ip) return true;
+  return on.config.icmpSource?.ip === ip;
+}
+
+/** Maps by row and by name. */
+export class Inventory {
+  readonly ports = new Map<number, PortObject>();
+  readonly vsis = new Map<number, VsiObject>();
+  readonly interfaces = new Map<number, InterfaceObject>();
+  private readonly names = {
+    ac: new Map<string, PortObject>(),
+    tunnel: new Map<string, PortObject>(),
+    vsi: new Map<string, VsiObject>(),
+    interface: new Map<string, InterfaceObject>(),
+  };
+
+  addPort(port: PortObject): void {
+    this.ports.set(port.row, port);
+    this.names[port.kind].set(port.name, port);
+  }
+
+  removePort(port: PortObject): void {
+    this.ports.delete(port.row);
+    this.names[port.kind].delete(port.name);
+  }
+
+  addVsi(vsi: VsiObject): void {
+    this.vsis.set(vsi.row, vsi);
+    this.names.vsi.set(vsi.name, vsi);
+  }
+
+  removeVsi(vsi: VsiObject): void {
+    this.vsis.delete(vsi.row);
+    this.names.vsi.delete(vsi.name);
+  }
+
+  addInterface(object: InterfaceObject): void {
+    this.interfaces.set(object.row, object);
+    this.names.interface.set(object.name, object);
+  }
+
+  removeInterface(object: InterfaceObject): void {
+    this.interfaces.delete(object.row);
+    this.names.interface.delete(object.name);
+  }
+
+  port(kind: "ac" | "tunnel", name: string): PortObject | undefined {
+    return this.names[kind].get(name);
+  }
+
+  vsi(name: string): VsiObject | undefined {
+    return this.names.vsi.get(name);
+  }
+
+  interface(name: string): InterfaceObject | undefined {
+    return this.names.interface.get(name);
+  }
+}

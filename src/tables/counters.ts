@@ -1,0 +1,189 @@
+/**
+ * Every way a frame can end has a name here, and only here: the enum, the counter, the Prometheus label, the CLI text
+ * and the README table are all made from these lists.
+ *
+ * Writers: block k is worker k's; the last block is control's. A frame's ledger has two pages, and both balance always:
+ *   data plane:  received + injected + copies = sent + punted + dropped      (+ what is in this very batch)
+ *   control:     punted = consumed + reinjected + dropped + held             (+ what is still in the ring)
+ * "dropped" of a page is the sum of that page's block. Packets are wire packets: a super-frame counts as its segments.
+ */
+import type { Carver } from "./layout.ts";
+
+/** Drop reasons: name, the plane that counts it, and the sentence a person reads. */
+export const DROPS = [
+  ["runt", "shorter than an Ethernet header"],
+  ["too_big", "longer than the MTU of where it had to go, and not a packet we could fragment or answer"],
+  ["inner_vlan", "an 802.1Q tag inside VXLAN, where the VSI says innerVlan: drop"],
+  ["ac_unbound", "from a TAP with a VLAN tag (or without one) that no AC matches"],
+  ["reserved_mac", "to 01:80:c2:00:00:0x, which a bridge never forwards"],
+  ["bad_src_mac", "source MAC is a group address or zero"],
+  ["own_mac_local", "from an AC, with a gateway MAC as source: a loop or a spoof"],
+  ["unknown_vtep", "outer source address is no configured tunnel"],
+  ["unknown_vni", "the VNI has no VSI here, or that VSI is not on this tunnel"],
+  ["bad_flags", "VXLAN I flag clear: no valid VNI"],
+  ["reserved_bits", "reserved VXLAN bits set, with underlay.strictReserved"],
+  ["ecn", "outer header says congestion experienced, inner packet cannot carry it (RFC 6040)"],
+  ["vxlan_truncated", "datagram too short for VXLAN and Ethernet, or longer than its receive slot"],
+  ["same_port", "destination lives behind the port it came from"],
+  ["split_horizon", "from a tunnel, and could only leave by a tunnel"],
+  ["flood_disabled", "nowhere to flood to: switched off by the flood policy, or no other port"],
+  ["arp_malformed", "not an IPv4-over-Ethernet ARP request or reply"],
+  ["arp_not_local", "ARP sender outside the subnets of the VSI-interface"],
+  ["arp_src_mismatch", "Ethernet source is not the ARP sender MAC"],
+  ["arp_martian", "ARP sender is loopback, multicast, broadcast, or 0.0.0.0 in a reply"],
+  ["arp_gw_spoof", "a host claims a gateway or static address"],
+  ["ip_malformed", "IPv4 version, header length or total length is wrong"],
+  ["ip_checksum", "IPv4 header checksum is wrong"],
+  ["ip_martian", "IPv4 source or destination that no forwarder may accept"],
+  ["ip_options", "source-routed, or options that do not parse"],
+  ["ttl_exceeded", "TTL ended here"],
+  ["no_route", "no route to the destination, or a route that says unreachable or prohibit"],
+  ["discard_route", "a discard route"],
+  ["policy_drop", "a policy rule says drop"],
+  ["unresolved_queue_full", "too many packets already wait for this neighbour"],
+  ["unresolved_timeout", "the neighbour did not answer ARP"],
+  ["l3_loop", "came by a tunnel and would leave by the same one, or cross a second one it may not"],
+  ["storm_limited", "more broadcast, unknown or multicast frames than the AC's stormPerSecond"],
+  ["punt_limited", "more frames for control than the policer lets through"],
+  ["punt_ring_full", "control does not keep up"],
+  ["icmp_limited", "its ICMP error or echo reply was over the rate limit"],
+  ["mac_limit", "MAC not learned: a limit is reached (the frame itself went on)"],
+  ["arp_limit", "neighbour not learned: a limit is reached"],
+  ["move_damped", "a host moves too often; its entry stays where it was"],
+  ["gso_bad", "super-frame whose metadata contradicts its bytes"],
+  ["csum_bad", "inner checksum is wrong"],
+  ["pool_exhausted", "no room left in the batch's send records or scratch bytes"],
+  ["tap_full", "the TAP's queue is full: the VM does not keep up"],
+  ["tap_error", "writing to the TAP failed"],
+  ["tx_again", "the underlay socket's queue is full"],
+  ["tx_error", "sending to the underlay failed"],
+  ["tunnel_down", "the tunnel is down"],
+  ["overlay_to_underlay", "a tenant's packet to a VTEP's own VXLAN port"],
+  ["anti_spoof", "IPv4 source outside the subnets of the AC's VSI-interface, with antiSpoof"],
+  [
+    "not_forwarded",
+    "a protocol or address that is not routed: directed broadcast, link-local, class E, non-IPv4 to the gateway",
+  ],
+  ["shutting_down", "the gateway was stopping"],
+] as const;
+
+export type DropName = (typeof DROPS)[number][0];
+/** A drop reason: its place in DROPS plus one, so that 0 is "no reason". */
+export type Drop = number;
+
+/** DROP.runt and so on. */
+export const DROP = Object.freeze(Object.fromEntries(DROPS.map(([name], i) => [name, i + 1]))) as Readonly<
+  Record<DropName, Drop>
+>;
+
+/** Why a frame goes to control. Each class has a policer. */
+export const PUNTS = [
+  ["arp", "ARP for the gateway, its hosts, or to be relayed"],
+  ["unresolved", "its next hop is not resolved yet"],
+  ["local", "IPv4 to one of our addresses"],
+  ["ttl", "its TTL ended: time exceeded is due"],
+  ["unreachable", "no route, or a route that is answered: unreachable is due"],
+  ["mtu", "too long for the way out: fragmentation, or 'too big', is due"],
+] as const;
+
+export type PuntName = (typeof PUNTS)[number][0];
+export const PUNT = Object.freeze(Object.fromEntries(PUNTS.map(([name], i) => [name, i + 1]))) as Readonly<
+  Record<PuntName, number>
+>;
+/** A LEARN record travels in the punt ring too, but is no frame. */
+export const RECORD_LEARN = PUNTS.length + 1;
+/** A frame left through a port and the io said -EMSGSIZE: a path-MTU event, no frame. */
+export const RECORD_TOO_BIG = PUNTS.length + 2;
+
+/** What control can make a worker do; the first three carry a frame and count as injected. */
+export const INJECTS = [
+  ["port", "send out of one bridge port"],
+  ["flood", "flood in a VSI"],
+  ["adjacency", "a frame that waited for its neighbour: rewrite and send"],
+] as const;
+export const INJECT = Object.freeze(Object.fromEntries(INJECTS.map(([name], i) => [name, i + 1]))) as Readonly<
+  Record<(typeof INJECTS)[number][0], number>
+>;
+
+export const MAX_PORTS = 4096;
+export const MAX_VSIS = 4096;
+export const MAX_RULES = 4096;
+
+/** Totals of the ledger. */
+export const TOTALS = ["received", "injected", "copies", "sent", "punted", "dropped"] as const;
+/** Batches by size: 1, ≤4, ≤16, ≤64, ≤256 frames. */
+export const BATCH_BUCKETS = [1, 4, 16, 64, 256] as const;
+
+const SMALL = 64;
+
+/** One writer's counters. Plain float64 increments; sums over blocks may lag, but never go back. */
+export class CounterBlock {
+  readonly received: Float64Array;
+  /** By INJECT class. */
+  readonly injected: Float64Array;
+  readonly copies: Float64Array;
+  readonly sent: Float64Array;
+  /** By PUNT class. */
+  readonly punted: Float64Array;
+  /** By drop reason. */
+  readonly drops: Float64Array;
+  /** [0] received with reserved bits, [1] frames of all batches, [2] batches; from [8] the batch buckets. */
+  readonly misc: Float64Array;
+  /** Four per bridge port: receive packets, bytes, transmit packets, bytes. */
+  readonly ports: Float64Array;
+  /** The same per VSI. */
+  readonly vsis: Float64Array;
+  /** Hits of each policy rule, by its number. */
+  readonly rules: Float64Array;
+  /** Control's page only: [0] drained, [1] consumed, [2] reinjected. */
+  readonly control: Float64Array;
+
+  constructor(carver: Carver) {
+    this.received = carver.float64(1);
+    this.injected = carver.float64(8);
+    this.copies = carver.float64(1);
+    this.sent = carver.float64(1);
+    this.punted = carver.float64(16);
+    this.drops = carver.float64(SMALL);
+    this.misc = carver.float64(SMALL);
+    this.control = carver.float64(8);
+    this.ports = carver.float64(MAX_PORTS * 4);
+    this.vsis = carver.float64(MAX_VSIS * 4);
+    this.rules = carver.float64(MAX_RULES);
+  }
+}
+
+export const MISC_RESERVED_BITS = 0;
+export const MISC_FRAMES = 1;
+export const MISC_BATCHES = 2;
+export const MISC_EXHAUSTED = 3;
+export const MISC_BUCKETS = 8;
+export const RX_PACKETS = 0;
+export const RX_BYTES = 1;
+export const TX_PACKETS = 2;
+export const TX_BYTES = 3;
+export const CONTROL_DRAINED = 0;
+export const CONTROL_CONSUMED = 1;
+export const CONTROL_REINJECTED = 2;
+
+/** Sum of one counter over blocks. */
+export function sumOf(blocks: readonly CounterBlock[], read: (block: CounterBlock) => number): number {
+  let sum = 0;
+  for (const block of blocks) sum += read(block);
+  return sum;
+}
+
+/** Sum of a column. */
+export function total(column: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < column.length; i++) sum += column[i]!;
+  return sum;
+}
+
+/** received + injected + copies - sent - punted - dropped of the workers' blocks: 0 between batches. */
+export function imbalance(workers: readonly CounterBlock[]): number {
+  return sumOf(
+    workers,
+    (b) => b.received[0]! + total(b.injected) + b.copies[0]! - b.sent[0]! - total(b.punted) - total(b.drops),
+  );
+}

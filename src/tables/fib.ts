@@ -1,0 +1,119 @@
+/**
+ * Layer 3 as the workers see it: routes, adjacencies with ready rewrite, next-hop groups, policy rules.
+ *
+ * Writer: control (routes.ts, neighbor.ts).
+ *
+ * **Routes** are one exact-match table keyed (prefix, VRF and length); a per-VRF word says which lengths exist, and a
+ * look-up tries them from the longest. Host routes (resolved neighbours) are simply length 32 and found by the first
+ * probe. A static route and a resolved neighbour can want the same /32; routes.ts decides (the route wins).
+ *
+ * **Adjacencies** are stable numbers for a next hop (VSI-interface, IP): routes and policies refer to them before,
+ * while and after it is resolved. Each holds the number of a *rewrite row*: destination MAC, source MAC, VSI, bridge
+ * port. A rewrite row never changes while published; a move is one store of the row number. 0: not resolved.
+ *
+ * **Policies** are rows in two banks, republished as a whole.
+ */
+import { MAX_RULES } from "./counters.ts";
+import { ExactMatch } from "./exact-match.ts";
+import type { Carver } from "./layout.ts";
+import { MAX_INTERFACES, MAX_VRFS } from "./vsi.ts";
+
+/** What a route says; the low 24 bits of its value are the argument. */
+export const ROUTE_KIND_SHIFT = 24;
+export const ROUTE_ARG_MASK = 0xffffff;
+/** One of our own addresses: to control. Argument: the VSI-interface. */
+export const ROUTE_LOCAL = 1;
+/** A connected prefix; the host is not resolved. Argument: the VSI-interface. */
+export const ROUTE_GLEAN = 2;
+/** Argument: an adjacency. */
+export const ROUTE_ADJACENCY = 3;
+/** Argument: a next-hop group. */
+export const ROUTE_GROUP = 4;
+export const ROUTE_UNREACHABLE = 5;
+export const ROUTE_PROHIBIT = 6;
+export const ROUTE_DISCARD = 7;
+/** Directed broadcast or network address of a connected prefix: not routed (RFC 2644). */
+export const ROUTE_BROADCAST = 8;
+/** A VTEP's own address: VXLAN to it is dropped, anything else goes on with the next shorter prefix. */
+export const ROUTE_UNDERLAY = 9;
+
+export const MAX_GROUPS = 1024;
+export const GROUP_WORDS = 16;
+/** Most next hops of one route. */
+export const MAX_NEXT_HOPS = 8;
+
+/** The table key's second word. */
+export function routeKey(vrf: number, length: number): number {
+  return ((vrf << 6) | length) + 1;
+}
+
+/** Rewrite rows: 12 bytes of MACs, padded. */
+export const REWRITE_BYTES = 16;
+
+/** Policy rule columns, by row. */
+export const RULE_PERMIT = 1;
+export const RULE_DROP = 2;
+export const RULE_NEXT_HOP = 3;
+export const RULE_DEFAULT_NEXT_HOP = 4;
+export const RULE_WORDS = 12;
+export const RULE_SRC = 0;
+export const RULE_SRC_MASK = 1;
+export const RULE_DST = 2;
+export const RULE_DST_MASK = 3;
+/** -1: any. */
+export const RULE_PROTOCOL = 4;
+/** Port ranges, inclusive; 0..65535 with RULE_HAS_PORTS 0 means "not looked at". */
+export const RULE_SRC_FIRST = 5;
+export const RULE_SRC_LAST = 6;
+export const RULE_DST_FIRST = 7;
+export const RULE_DST_LAST = 8;
+/** 1: a port is matched, so a non-first fragment, which has none, never matches this rule. */
+export const RULE_HAS_PORTS = 9;
+/** RULE_PERMIT… in the low byte, the adjacency above it. */
+export const RULE_ACTION = 10;
+/** The rule's number for its hit counter: rows expanded from one rule share it. */
+export const RULE_ID = 11;
+
+export class Fib {
+  readonly routes: ExactMatch;
+  /** By VRF: bit n says that some prefix of length n (0..31) exists. */
+  readonly lengths: Int32Array;
+  /** By adjacency: its rewrite row, 0 while unresolved. */
+  readonly rewrite: Int32Array;
+  /** By adjacency: its VSI-interface, next hop IP, and VRF. */
+  readonly adjacencyInterface: Int32Array;
+  readonly adjacencyIp: Int32Array;
+  /** By adjacency: set by workers when used. */
+  readonly adjacencyHit: Uint8Array;
+  /** By rewrite row: destination MAC, source MAC. */
+  readonly rewriteMacs: Uint8Array;
+  /** By rewrite row: bridge port and VSI the frame leaves by. */
+  readonly rewritePort: Int32Array;
+  readonly rewriteVsi: Int32Array;
+  /** By group: [count, adjacency…]. */
+  readonly groups: Int32Array;
+  /** [0] the published bank of the policy rows. */
+  readonly policyHead: Int32Array;
+  /** By bank and VSI-interface: first row and count. */
+  readonly policyFirst: Int32Array;
+  readonly policyCount: Int32Array;
+  /** Both banks of MAX_RULES rows. */
+  readonly rules: Int32Array;
+
+  constructor(carver: Carver, routeLimit: number, adjacencyLimit: number) {
+    this.routes = new ExactMatch(carver, routeLimit);
+    this.lengths = carver.int32(MAX_VRFS);
+    this.rewrite = carver.int32(adjacencyLimit);
+    this.adjacencyInterface = carver.int32(adjacencyLimit);
+    this.adjacencyIp = carver.int32(adjacencyLimit);
+    this.adjacencyHit = carver.bytes(adjacencyLimit);
+    this.rewriteMacs = carver.bytes(adjacencyLimit * 2 * REWRITE_BYTES);
+    this.rewritePort = carver.int32(adjacencyLimit * 2);
+    this.rewriteVsi = carver.int32(adjacencyLimit * 2);
+    this.groups = carver.int32(MAX_GROUPS * GROUP_WORDS);
+    this.policyHead = carver.int32(1);
+    this.policyFirst = carver.int32(MAX_INTERFACES * 2);
+    this.policyCount = carver.int32(MAX_INTERFACES * 2);
+    this.rules = carver.int32(MAX_RULES * 2 * RULE_WORDS);
+  }
+}

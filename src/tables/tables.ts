@@ -1,0 +1,93 @@
+/**
+ * Everything the planes share, in one buffer: made by main, attached by each worker.
+ *
+ * Single writers: see the head of each table. `settings` is control's; `heartbeat` word k, counter block k, punt ring k
+ * and policer state are worker k's; inject ring k is control's.
+ */
+import { CounterBlock } from "./counters.ts";
+import { Fib } from "./fib.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import { attach, type Carver, create } from "./layout.ts";
+import { createMacTable, type MacTable } from "./mac.ts";
+import { Ring } from "./ring.ts";
+import { InterfaceTable, PortTable, VsiTable } from "./vsi.ts";
+
+/** How much room to carve; fixed for the life of the process. */
+export type Sizes = {
+  readonly workers: number;
+  readonly macs: number;
+  readonly neighbors: number;
+  readonly routes: number;
+};
+
+export const PUNT_RING_BYTES = 4 << 20;
+export const INJECT_RING_BYTES = 4 << 20;
+/** Most (VNI, tunnel) pairs. */
+export const MAX_VNI_PAIRS = 65536;
+
+/** Words of `settings`: process-wide switches the workers read once per batch. */
+export const SET_STRICT_RESERVED = 0;
+/** 0..63, or -1: copy from the inner packet. */
+export const SET_DSCP = 1;
+/** Frames per second to control: in all, per class, per AC. */
+export const SET_PUNT_TOTAL = 2;
+export const SET_PUNT_AC = 3;
+/** The UDP port of VXLAN, for `overlay_to_underlay`. */
+export const SET_VXLAN_PORT = 4;
+/** 1: workers drop everything as `shutting_down` and leave their loop. */
+export const SET_STOP = 5;
+/** Bytes that encapsulation adds to an inner frame on the underlay, beyond its IP packet: 50 or 70. */
+export const SET_OVERHEAD = 6;
+
+export class Tables {
+  readonly sizes: Sizes;
+  readonly heartbeat: Heartbeat;
+  readonly settings: Int32Array;
+  /** By worker: added to when its punt ring has something new; control waits on it. */
+  readonly doorbell: Int32Array;
+  readonly ports: PortTable;
+  readonly vsis: VsiTable;
+  readonly interfaces: InterfaceTable;
+  readonly macs: MacTable;
+  readonly fib: Fib;
+  /** One per worker, and control's at the end. */
+  readonly counters: readonly CounterBlock[];
+  readonly punts: readonly Ring[];
+  readonly injects: readonly Ring[];
+
+  constructor(carver: Carver, sizes: Sizes) {
+    this.sizes = sizes;
+    this.heartbeat = new Heartbeat(carver.int32(sizes.workers));
+    this.settings = carver.int32(16);
+    this.doorbell = carver.int32(1);
+    this.ports = new PortTable(carver);
+    this.vsis = new VsiTable(carver, MAX_VNI_PAIRS);
+    this.interfaces = new InterfaceTable(carver);
+    this.macs = createMacTable(carver, sizes.macs);
+    this.fib = new Fib(carver, sizes.routes + sizes.neighbors, sizes.neighbors + sizes.routes);
+    this.counters = Array.from({ length: sizes.workers + 1 }, () => new CounterBlock(carver));
+    this.punts = Array.from({ length: sizes.workers }, () => new Ring(carver, PUNT_RING_BYTES));
+    this.injects = Array.from({ length: sizes.workers }, () => new Ring(carver, INJECT_RING_BYTES));
+  }
+
+  /** The workers' counter blocks. */
+  get workerCounters(): readonly CounterBlock[] {
+    return this.counters.slice(0, this.sizes.workers);
+  }
+
+  /** Control's counter block. */
+  get controlCounters(): CounterBlock {
+    return this.counters[this.sizes.workers]!;
+  }
+}
+
+/** Zeroed tables in a new buffer. */
+export function createTables(sizes: Sizes): { buffer: SharedArrayBuffer; tables: Tables } {
+  const { buffer, columns } = create((carver) => new Tables(carver, sizes));
+  return { buffer, tables: columns };
+}
+
+/** The tables that another thread made with the same sizes. */
+export function attachTables(buffer: SharedArrayBuffer, sizes: Sizes): Tables {
+  return attach(buffer, (carver) => new Tables(carver, sizes));
+}
