@@ -86,8 +86,9 @@ typedef struct Gso {
 /**
  * Believe or refuse what a guest wrote. The frame must be contiguous, `length` bytes, without the vnet header.
  *  - no GSO, no NEEDS_CSUM: all zero.
- *  - NEEDS_CSUM alone: IP only; csum_start must be our transport offset for TCP and UDP, else anywhere behind the IP
- *    header, and the field inside the IP packet: finishing it later can never change a byte a decision was taken on.
+ *  - NEEDS_CSUM alone: IP only; start and field must be our own for TCP and UDP (first fragments too), else behind the
+ *    IP header and the first two transport bytes (ICMP type and code) and inside the IP packet: finishing the checksum
+ *    later can never change a byte a decision was taken on.
  *  - GSO: NEEDS_CSUM required (virtio 1.2 §5.1.6.2), type must fit the protocol, IP length must equal the frame's, no
  *    fragment, no routing header, sizes within the limits.
  * Cheap enough (≈ 10 ns) to be called for every frame.
@@ -110,12 +111,15 @@ void gso_to_vnet(const Gso *gso, VnetHeader *vnet);
  * @param inner_mtu most bytes of an inner IP packet (underlay MTU − 50 or − 70)
  * @returns 1: yes, `gso` describes it: give frame and gso to coalesce_add as they are, do not split.
  *          0: no: if gro_size > 0 split the *datagram* every gro_size bytes, each piece with its own VXLAN header.
+ *         -1: the first frame fills the whole datagram although gro_size says it has several segments, and it is not a
+ *             super-frame we can believe. Never split it: the pieces would be a sender's payload read as VXLAN headers.
+ *             Pass it on as one ordinary frame, or drop it as FLAG_GSO_BAD.
  * A frame with a finished checksum is only believed after the checksum was verified (its field is then replaced by the
  * pseudo-header sum, in place); nothing corrupt is ever turned into a super-frame.
  */
 int gso_from_datagram(uint8_t *frame, uint32_t length, uint32_t gro_size, uint32_t inner_mtu, Gso *gso);
 
-/** Rule R3: does the checksum field hold just the folded pseudo-header sum? Needs layers_parse() == 1; plain packets only. */
+/** Rule R3: does the checksum field hold just the folded pseudo-header sum? 0 without whole TCP/UDP headers (payload_at 0). */
 int checksum_is_unfinished(const uint8_t *frame, const Layers *layers);
 
 /**

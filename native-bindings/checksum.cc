@@ -1,0 +1,132 @@
+/*
+ * The Internet checksum. Theory in checksum.h and RFC 1071.
+ *
+ * The AVX2 loop adds 32-bit words into 64-bit lanes: a vector's even words by masking, its odd words by shifting. A lane
+ * would overflow only after 2^32 words, so there is no carry to look after, and RFC 1071 §2(C) allows any word width
+ * because 2^16 ≡ 1 mod 2^16 − 1. Scalar code adds 64-bit words with end-around carry.
+ */
+#include "checksum.h"
+
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace {
+
+template <typename Word>
+inline Word load(const uint8_t *at) {
+  Word word;
+  memcpy(&word, at, sizeof word);
+  return word;
+}
+
+/* The last 0..7 bytes. A lone last byte is the first byte of its 16-bit word, whatever the machine's byte order. */
+inline uint64_t add_tail(const uint8_t *at, size_t length, uint64_t sum) {
+  uint64_t tail = 0;
+  if (length & 4) {
+    tail += load<uint32_t>(at);
+    at += 4;
+  }
+  if (length & 2) {
+    tail += load<uint16_t>(at);
+    at += 2;
+  }
+  if (length & 1) {
+    uint16_t last = 0;
+    memcpy(&last, at, 1);
+    tail += last;
+  }
+  return checksum_join(sum, tail);
+}
+
+inline uint64_t add_words(const uint8_t *at, size_t length, uint64_t sum) {
+  while (length >= 32) {
+    sum = checksum_join(sum, load<uint64_t>(at));
+    sum = checksum_join(sum, load<uint64_t>(at + 8));
+    sum = checksum_join(sum, load<uint64_t>(at + 16));
+    sum = checksum_join(sum, load<uint64_t>(at + 24));
+    at += 32;
+    length -= 32;
+  }
+  while (length >= 8) {
+    sum = checksum_join(sum, load<uint64_t>(at));
+    at += 8;
+    length -= 8;
+  }
+  return add_tail(at, length, sum);
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) uint64_t add_avx2(const uint8_t *at, size_t length, uint64_t sum) {
+  const __m256i low = _mm256_set1_epi64x(0xffffffff);
+  __m256i even0 = _mm256_setzero_si256(), odd0 = even0, even1 = even0, odd1 = even0;
+  while (length >= 64) {
+    const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(at));
+    const __m256i b = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(at + 32));
+    even0 = _mm256_add_epi64(even0, _mm256_and_si256(a, low));
+    odd0 = _mm256_add_epi64(odd0, _mm256_srli_epi64(a, 32));
+    even1 = _mm256_add_epi64(even1, _mm256_and_si256(b, low));
+    odd1 = _mm256_add_epi64(odd1, _mm256_srli_epi64(b, 32));
+    at += 64;
+    length -= 64;
+  }
+  if (length >= 32) {
+    const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(at));
+    even0 = _mm256_add_epi64(even0, _mm256_and_si256(a, low));
+    odd0 = _mm256_add_epi64(odd0, _mm256_srli_epi64(a, 32));
+    at += 32;
+    length -= 32;
+  }
+  const __m256i all = _mm256_add_epi64(_mm256_add_epi64(even0, odd0), _mm256_add_epi64(even1, odd1));
+  const __m128i half = _mm_add_epi64(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+  const uint64_t lanes = static_cast<uint64_t>(_mm_cvtsi128_si64(half)) + static_cast<uint64_t>(_mm_extract_epi64(half, 1));
+  return add_words(at, length, checksum_join(sum, lanes));
+}
+
+bool has_avx2() {
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("avx2") != 0;
+}
+#else
+uint64_t add_avx2(const uint8_t *at, size_t length, uint64_t sum) { return add_words(at, length, sum); }
+bool has_avx2() { return false; }
+#endif
+
+/* A property of the CPU, not of a thread: the one static that many workers may share. */
+const bool avx2 = has_avx2();
+
+}  // namespace
+
+extern "C" {
+
+uint64_t checksum_add(const void *data, size_t length, uint64_t sum) {
+  const uint8_t *at = static_cast<const uint8_t *>(data);
+  return avx2 && length >= 96 ? add_avx2(at, length, sum) : add_words(at, length, sum);
+}
+
+uint64_t checksum_add_scalar(const void *data, size_t length, uint64_t sum) {
+  return add_words(static_cast<const uint8_t *>(data), length, sum);
+}
+
+int checksum_is_simd(void) { return avx2; }
+
+/* A 16-bit field of given host value, as it would be summed from memory. */
+static uint64_t big_endian_word(uint32_t value) {
+  const uint8_t bytes[2] = {static_cast<uint8_t>(value >> 8), static_cast<uint8_t>(value)};
+  return load<uint16_t>(bytes);
+}
+
+uint64_t checksum_pseudo_v4(const uint8_t *addresses, uint8_t protocol, uint32_t l4_length) {
+  const uint64_t sum = uint64_t{load<uint32_t>(addresses)} + load<uint32_t>(addresses + 4);
+  return sum + big_endian_word(protocol) + big_endian_word(l4_length & 0xffff) + big_endian_word(l4_length >> 16);
+}
+
+uint64_t checksum_pseudo_v6(const uint8_t *addresses, uint8_t protocol, uint32_t l4_length) {
+  uint64_t sum = big_endian_word(protocol) + big_endian_word(l4_length & 0xffff) + big_endian_word(l4_length >> 16);
+  for (int i = 0; i < 32; i += 4) sum += load<uint32_t>(addresses + i);
+  return sum;
+}
+
+}  // extern "C"
