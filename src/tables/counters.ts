@@ -105,6 +105,17 @@ export const INJECT = Object.freeze(Object.fromEntries(INJECTS.map(([name], i) =
   Record<(typeof INJECTS)[number][0], number>
 >;
 
+/** Records in the inject ring that carry no frame but tell the worker's io what to hold. */
+export const COMMAND_ATTACH_TAP = INJECTS.length + 1;
+export const COMMAND_ATTACH_PEER = INJECTS.length + 2;
+export const COMMAND_DETACH = INJECTS.length + 3;
+
+/** Where an injected flood may go (R_ARG). */
+export const SCOPE_ACS = 1;
+export const SCOPE_TUNNELS = 2;
+/** R_ARG2 of an injected adjacency frame: its TTL has been taken already. */
+export const TTL_TAKEN = 1;
+
 export const MAX_PORTS = 4096;
 export const MAX_VSIS = 4096;
 export const MAX_RULES = 4096;

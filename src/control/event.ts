@@ -1,0 +1,44 @@
+/**
+ * What control tells about itself: named events with plain fields.
+ *
+ * `main` hands in where they go (log, observers, tests). The names are stable: people grep and alert on them.
+ */
+export type EventName =
+  | "ac.up"
+  | "ac.down"
+  | "tunnel.up"
+  | "tunnel.down"
+  | "vsi.added"
+  | "vsi.removed"
+  | "interface.added"
+  | "interface.removed"
+  | "config.applied"
+  | "config.rejected"
+  | "mac.learned"
+  | "mac.moved"
+  | "mac.aged"
+  | "mac.damped"
+  | "mac.limit"
+  | "neighbor.learned"
+  | "neighbor.moved"
+  | "neighbor.failed"
+  | "neighbor.removed"
+  | "neighbor.limit"
+  | "neighbor.damped"
+  | "arp.gateway-reply"
+  | "arp.proxy-reply"
+  | "arp.suppress-reply"
+  | "arp.relay-request"
+  | "arp.relay-reply"
+  | "arp.solicit"
+  | "arp.announce"
+  | "arp.defend"
+  | "arp.ignored"
+  | "icmp.error"
+  | "icmp.echo"
+  | "drop"
+  | "drop.burst"
+  | "underlay.mtu";
+
+export type EventFields = Readonly<Record<string, string | number | boolean | null>>;
+export type Emit = (level: "debug" | "info" | "warn" | "error", event: EventName, fields: EventFields) => void;

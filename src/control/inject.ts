@@ -1,0 +1,146 @@
+/**
+ * Control's only way to send: records in the workers' inject rings.
+ *
+ * Frames are copied into the ring, so the caller may reuse its bytes. They are whole Ethernet frames without a VLAN tag
+ * (the AC's tag is put on by egress.ts). A full ring refuses: the frame is not sent, the caller is told, and it is counted.
+ */
+import {
+  COMMAND_ATTACH_PEER,
+  COMMAND_ATTACH_TAP,
+  COMMAND_DETACH,
+  INJECT,
+  SCOPE_ACS,
+  SCOPE_TUNNELS,
+} from "../tables/counters.ts";
+import {
+  R_ARG,
+  R_ARG2,
+  R_CSUM_OFFSET,
+  R_CSUM_START,
+  R_FLAGS,
+  R_GSO_SIZE,
+  R_KIND,
+  R_PORT,
+  R_UNITS,
+  R_VSI,
+  RECORD_WORDS,
+  type Ring,
+} from "../tables/ring.ts";
+
+/** A frame with what the io needs to know of it, when it is not a plain one. Offsets as in port-io.ts. */
+export type HeldFrame = {
+  readonly bytes: Uint8Array;
+  readonly flags: number;
+  readonly gsoSize: number;
+  readonly csumStart: number;
+  readonly csumOffset: number;
+  readonly units: number;
+  /** Bridge port it came from. */
+  readonly port: number;
+  /** VSI it came in by. */
+  readonly vsi: number;
+  /** The worker that punted it: it goes back the same way, so that its flow stays in order. */
+  readonly worker: number;
+};
+
+export const ALL_PORTS = SCOPE_ACS | SCOPE_TUNNELS;
+export const ONLY_ACS = SCOPE_ACS;
+export const ONLY_TUNNELS = SCOPE_TUNNELS;
+
+export class Injector {
+  private readonly rings: readonly Ring[];
+  private readonly wake: (worker: number) => void;
+  /** Records that did not fit, ever. */
+  refused = 0;
+
+  /** @param wake rings worker k's doorbell; called once per `flush`. */
+  constructor(rings: readonly Ring[], wake: (worker: number) => void) {
+    this.rings = rings;
+    this.wake = wake;
+    this.dirty = rings.map(() => false);
+  }
+
+  private readonly dirty: boolean[];
+
+  /** Send `frame` out of one bridge port, in `vsi`. */
+  toPort(vsi: number, port: number, frame: Uint8Array, worker = 0): boolean {
+    return this.push(worker, INJECT.port, port, vsi, 0, 0, frame, null);
+  }
+
+  /** Flood `frame` in `vsi`, leaving out `except` (0: nobody). `scope`: ALL_PORTS, ONLY_ACS or ONLY_TUNNELS. Flood policy does not apply. */
+  flood(vsi: number, except: number, scope: number, frame: Uint8Array, worker = 0): boolean {
+    return this.push(worker, INJECT.flood, except, vsi, scope, 0, frame, null);
+  }
+
+  /** Send a routed frame through `adjacency`. `ttlTaken`: 0, or TTL_TAKEN when its TTL is already one less. */
+  viaAdjacency(adjacency: number, held: HeldFrame, ttlTaken = 0): boolean {
+    return this.push(held.worker, INJECT.adjacency, held.port, held.vsi, adjacency, ttlTaken, held.bytes, held);
+  }
+
+  /** Let every worker read and write a TAP. */
+  attachTap(io: number, fds: readonly number[]): void {
+    for (let k = 0; k < this.rings.length; k++) {
+      const fd = fds[k];
+      if (fd !== undefined) this.command(k, COMMAND_ATTACH_TAP, io, fd, NOTHING);
+    }
+  }
+
+  /** Make a remote VTEP known to every worker. `address`: 4 or 16 bytes. */
+  attachPeer(io: number, address: Uint8Array, udpPort: number): void {
+    for (let k = 0; k < this.rings.length; k++) this.command(k, COMMAND_ATTACH_PEER, io, udpPort, address);
+  }
+
+  /** Make every worker forget an io port. */
+  detach(io: number): void {
+    for (let k = 0; k < this.rings.length; k++) this.command(k, COMMAND_DETACH, io, 0, NOTHING);
+  }
+
+  /** Ring the doorbell of each worker that has new records. */
+  flush(): void {
+    for (let k = 0; k < this.dirty.length; k++) {
+      if (!this.dirty[k]) continue;
+      this.dirty[k] = false;
+      this.wake(k);
+    }
+  }
+
+  private command(worker: number, kind: number, io: number, arg: number, bytes: Uint8Array): void {
+    if (!this.push(worker, kind, io, 0, arg, 0, bytes, null))
+      throw new Error("inject ring full: a worker does not run");
+  }
+
+  private push(
+    worker: number,
+    kind: number,
+    port: number,
+    vsi: number,
+    arg: number,
+    arg2: number,
+    bytes: Uint8Array,
+    held: HeldFrame | null,
+  ): boolean {
+    const ring = this.rings[worker]!;
+    const at = ring.reserve(bytes.length);
+    if (at < 0) {
+      this.refused++;
+      return false;
+    }
+    const words = ring.words;
+    words[at + R_KIND] = kind;
+    words[at + R_PORT] = port;
+    words[at + R_VSI] = vsi;
+    words[at + R_ARG] = arg;
+    words[at + R_ARG2] = arg2;
+    words[at + R_FLAGS] = held?.flags ?? 0;
+    words[at + R_GSO_SIZE] = held?.gsoSize ?? 0;
+    words[at + R_CSUM_START] = held?.csumStart ?? 0;
+    words[at + R_CSUM_OFFSET] = held?.csumOffset ?? 0;
+    words[at + R_UNITS] = held?.units ?? 1;
+    ring.bytes.set(bytes, (at + RECORD_WORDS) << 2);
+    ring.commit();
+    this.dirty[worker] = true;
+    return true;
+  }
+}
+
+const NOTHING = new Uint8Array(0);

@@ -1,0 +1,55 @@
+/**
+ * Control's page of the ledger: what became of each punted frame.
+ *
+ *   drained = consumed + reinjected + dropped + held
+ *
+ * Writer: control alone (its counter block). Units are wire packets, as everywhere.
+ */
+import {
+  CONTROL_CONSUMED,
+  CONTROL_DRAINED,
+  CONTROL_REINJECTED,
+  type CounterBlock,
+  type Drop,
+  total,
+} from "../tables/counters.ts";
+
+export class Ledger {
+  private readonly block: CounterBlock;
+  /** Wire packets waiting for a neighbour or for their other fragments. */
+  held = 0;
+
+  constructor(block: CounterBlock) {
+    this.block = block;
+  }
+
+  drained(units: number): void {
+    this.block.control[CONTROL_DRAINED]! += units;
+  }
+
+  /** It told us what it had to tell: an ARP message, an echo request we answered. */
+  consumed(units: number): void {
+    this.block.control[CONTROL_CONSUMED]! += units;
+  }
+
+  /** It went back to the data plane. */
+  reinjected(units: number): void {
+    this.block.control[CONTROL_REINJECTED]! += units;
+  }
+
+  dropped(reason: Drop, units: number): void {
+    this.block.drops[reason]! += units;
+  }
+
+  /** drained - consumed - reinjected - dropped - held: 0 between punts. `notFrames`: drops of records that are no frames (mac_limit …). */
+  imbalance(notFrames = 0): number {
+    const c = this.block.control;
+    return (
+      c[CONTROL_DRAINED]! -
+      c[CONTROL_CONSUMED]! -
+      c[CONTROL_REINJECTED]! -
+      (total(this.block.drops) - notFrames) -
+      this.held
+    );
+  }
+}

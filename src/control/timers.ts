@@ -1,0 +1,107 @@
+/**
+ * Timers on an injected clock: control never asks the system for the time, it is told.
+ *
+ * A binary heap by due time; equal times run in the order they were set. `run(now)` is called by the agent after each
+ * round of punts and when `nextDue` comes; tests call it with a time of their own.
+ */
+export type Timer = { readonly due: number; readonly order: number; run: (() => void) | null };
+
+export class Timers {
+  private readonly heap: Timer[] = [];
+  private orders = 0;
+  private time: number;
+
+  constructor(nowMs: number) {
+    this.time = nowMs;
+  }
+
+  /** The time of the current round, milliseconds of a monotonic clock. */
+  get nowMs(): number {
+    return this.time;
+  }
+
+  /** Run `run` once, `delayMs` from now. */
+  after(delayMs: number, run: () => void): Timer {
+    const timer: Timer = { due: this.time + Math.max(0, delayMs), order: this.orders++, run };
+    this.heap.push(timer);
+    this.up(this.heap.length - 1);
+    return timer;
+  }
+
+  /** Run `run` every `periodMs`, first one period from now. @returns a function that stops it. */
+  every(periodMs: number, run: () => void): () => void {
+    let timer = this.after(periodMs, tick);
+    const timers = this;
+    function tick(): void {
+      timer = timers.after(periodMs, tick);
+      run();
+    }
+    return () => this.cancel(timer);
+  }
+
+  cancel(timer: Timer): void {
+    timer.run = null;
+  }
+
+  /** When the next timer is due, or null. */
+  nextDue(): number | null {
+    this.dropCancelled();
+    return this.heap[0]?.due ?? null;
+  }
+
+  /** Set the clock to `nowMs` (it never goes back) and run what is due, each timer at its own due time. */
+  run(nowMs: number): void {
+    const target = Math.max(this.time, nowMs);
+    for (;;) {
+      this.dropCancelled();
+      const first = this.heap[0];
+      if (first === undefined || first.due > target) break;
+      this.pop();
+      // A long stop (SIGSTOP, a suspended VM) must not look like a thousand periods: late timers run at the late time.
+      this.time = Math.max(this.time, target - first.due > 1000 ? target : first.due);
+      first.run?.();
+    }
+    this.time = target;
+  }
+
+  private dropCancelled(): void {
+    while (this.heap.length > 0 && this.heap[0]!.run === null) this.pop();
+  }
+
+  private pop(): void {
+    const last = this.heap.pop()!;
+    if (this.heap.length === 0) return;
+    this.heap[0] = last;
+    this.down(0);
+  }
+
+  private before(a: number, b: number): boolean {
+    const x = this.heap[a]!;
+    const y = this.heap[b]!;
+    return x.due < y.due || (x.due === y.due && x.order < y.order);
+  }
+
+  private swap(a: number, b: number): void {
+    const x = this.heap[a]!;
+    this.heap[a] = this.heap[b]!;
+    this.heap[b] = x;
+  }
+
+  private up(i: number): void {
+    while (i > 0 && this.before(i, (i - 1) >> 1)) {
+      this.swap(i, (i - 1) >> 1);
+      i = (i - 1) >> 1;
+    }
+  }
+
+  private down(i: number): void {
+    for (;;) {
+      const left = 2 * i + 1;
+      if (left >= this.heap.length) return;
+      const child = left + 1 < this.heap.length && this.before(left + 1, left) ? left + 1 : left;
+      if (!this.before(child, i)) return;
+      this.swap(i, child);
+      i = child;
+    }
+  }
+}
