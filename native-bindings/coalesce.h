@@ -18,7 +18,7 @@
  *  6. Every checksum is verified before merging, or unfinished (gso.h); else corrupt bytes would be declared good.
  *  7. At most 65535 bytes from the IP header, 128 TCP or 64 UDP segments.
  *  8. A run of one is verbatim, its bytes untouched.
- * Nothing is held over a batch. No allocation: all state is in one Coalescer, a few hundred KiB, owned by the caller;
+ * Nothing is held over a batch. No allocation: all state is in one Coalescer, under 1 MiB, owned by the caller;
  * a new batch costs O(1).
  */
 #ifndef VTEPD_COALESCE_H
@@ -36,7 +36,9 @@ extern "C" {
 enum {
   /** Most frames added in one batch. */
   COALESCE_MAX_FRAMES = 4096,
+  /** Slots for flows, and how far from its place a flow is looked for; one that finds none free is never merged. */
   COALESCE_TABLE = 8192,
+  COALESCE_PROBES = 16,
   COALESCE_MAX_TCP_SEGMENTS = 128,
   COALESCE_MAX_UDP_SEGMENTS = 64,
   /** From the IP header. */
@@ -76,41 +78,44 @@ typedef struct CoalesceOutput {
   Gso gso;
 } CoalesceOutput;
 
-/** Internal: a run that may still grow, parallel to outputs[]. */
+/** Internal: what a run needs to grow, parallel to outputs[]. */
 typedef struct CoalesceRun {
   uint64_t key;
   uint32_t next_sequence;
-  uint32_t first_payload;  /* payload bytes of the first frame */
-  uint32_t total;          /* bytes from the IP header */
-  uint32_t first_piece, last_piece;
-  uint32_t seal;           /* equal to coalescer->seal, or sealed */
+  uint32_t payload;       /* of all its frames */
+  uint32_t first_payload; /* of the first */
+  uint32_t last_piece;
+  uint32_t seal;          /* may grow only while equal to coalescer->seal */
   uint16_t count;
-  uint16_t ip_id;
+  uint16_t slot;
   uint8_t open;
   uint8_t tcp_flags;
   Layers layers;
 } CoalesceRun;
 
+/** Internal: one payload of a run; `next` is the piece behind it, 0 at the end. */
 typedef struct CoalescePiece {
   const uint8_t *at;
   uint32_t length;
   uint32_t next;
 } CoalescePiece;
 
+/** Internal: the newest run of a flow; of this batch when `epoch` is the coalescer's. */
 typedef struct CoalesceSlot {
   uint32_t epoch;
-  uint32_t run;
+  uint16_t tag;
+  uint16_t run;
 } CoalesceSlot;
 
 typedef struct Coalescer {
-  uint32_t epoch, seal, what, frame_count, piece_count;
+  uint32_t epoch, seal, what, frame_count, piece_count, slice_count, last_run;
   /** Outputs so far; coalesce_add grows it by 0 or 1. Readable at any time, the outputs themselves after coalesce_end. */
   uint32_t output_count;
   CoalesceOutput outputs[COALESCE_MAX_FRAMES];
   /** Payload slices of all runs, ready for writev/sendmsg. Valid from coalesce_end until the next coalesce_begin. */
   struct iovec slices[COALESCE_MAX_FRAMES];
   CoalesceRun runs[COALESCE_MAX_FRAMES];
-  CoalescePiece pieces[COALESCE_MAX_FRAMES];
+  CoalescePiece pieces[COALESCE_MAX_FRAMES + 1]; /* piece 0 is nobody's */
   CoalesceSlot table[COALESCE_TABLE];
 } Coalescer;
 

@@ -25,6 +25,11 @@ inline uint16_t field(const uint8_t *at) {
   return value;
 }
 
+/* Would cutting it make too many bytes of too few? */
+inline bool amplifies(const Gso &gso, uint32_t length) {
+  return uint64_t{gso.units} * gso.header + (length - gso.header) > uint64_t{GSO_AMPLIFICATION} * length;
+}
+
 /* NEEDS_CSUM without GSO: may this field be finished? */
 int check_lone_checksum(const uint8_t *frame, uint32_t length, uint32_t start, uint32_t offset) {
   Layers layers;
@@ -61,7 +66,6 @@ int gso_check(uint8_t type, int ecn, uint32_t size, const uint8_t *frame, uint32
   if (layers->protocol == LAYERS_TCP && (frame[layers->l4_at + TCP_FLAGS_AT] & TCP_SYN_RST)) return GSO_BAD_FLAGS;
   const uint32_t units = (payload + size - 1) / size;
   if (layers->protocol == LAYERS_UDP && units > GSO_MAX_UDP_SEGMENTS) return GSO_BAD_COUNT;
-  if (uint64_t{units} * header + payload > uint64_t{GSO_AMPLIFICATION} * length) return GSO_BAD_COUNT;
   gso->type = type;
   gso->ecn = ecn != 0;
   gso->needs_csum = 1;
@@ -93,6 +97,7 @@ int gso_from_vnet(const VnetHeader *vnet, const uint8_t *frame, uint32_t length,
   const int error = gso_check(type, vnet->gso_type & GSO_ECN_BIT, vnet->gso_size, frame, length, length, &believed, &layers);
   if (error != GSO_OK) return error;
   if (vnet->csum_start != believed.csum_start || vnet->csum_offset != believed.csum_offset) return GSO_BAD_CHECKSUM_AT;
+  if (amplifies(believed, length)) return GSO_BAD_COUNT;
   *gso = believed;
   return GSO_OK;
 }
@@ -132,6 +137,7 @@ int gso_from_datagram(uint8_t *frame, uint32_t length, uint32_t gro_size, uint32
   const int ecn = layers.protocol == LAYERS_TCP && (frame[layers.l4_at + TCP_FLAGS_AT] & TCP_CWR);
   Gso believed;
   if (gso_check(type, ecn, size, frame, length, length, &believed, &layers) != GSO_OK) return refused;
+  if (amplifies(believed, length)) return refused;
 
   uint8_t *checksum = frame + believed.csum_start + believed.csum_offset;
   const uint32_t l4_length = layers.end - layers.l4_at;

@@ -33,7 +33,8 @@ enum {
   VNET_NEEDS_CSUM = 1,
   VNET_DATA_VALID = 2,
 
-  /** A super-frame may grow by at most this factor when it is cut: the floor under gso_size (about one header). */
+  /** A super-frame from outside may grow by at most this factor when it is cut: the floor under gso_size (about one
+   *  header). Runs that coalescing made are exempt: their segments had been paid for. */
   GSO_AMPLIFICATION = 2,
   /** Most segments of a UDP super-frame: UDP_MAX_SEGMENTS of Linux ≥ 6.9. TCP has none of its own: a 64 KiB frame at a
    *  path MTU of 552 is 131 segments, and refusing it would stall an honest guest; GSO_AMPLIFICATION bounds it. */
@@ -96,8 +97,8 @@ typedef struct Gso {
 int gso_from_vnet(const VnetHeader *vnet, const uint8_t *frame, uint32_t length, Gso *gso);
 
 /**
- * The same validation for metadata that is ours already (a send record): refuses what contradicts the bytes, fills
- * units, header, csum_*. `head` bytes are contiguous, `length` counts the payload slices too. Used by segment_plan.
+ * The same validation for metadata that is ours already (a send record; no amplification rule): refuses what contradicts
+ * the bytes, fills units, header, csum_*. `head` bytes are contiguous, `length` counts the payload slices too. Used by segment_plan.
  */
 int gso_check(uint8_t type, int ecn, uint32_t size, const uint8_t *frame, uint32_t head, uint32_t length, Gso *gso, Layers *layers);
 

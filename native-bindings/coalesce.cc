@@ -1,0 +1,314 @@
+/*
+ * Joining received packets into super-frames. The rules are told in coalesce.h; their numbers are cited here.
+ *
+ * Every frame becomes a new output or a piece of an older one. A small open-addressing table finds the newest output of
+ * the frame's flow; only that one may grow, so outputs in order of creation never let a flow overtake itself. Slots are
+ * stamped with the batch's epoch, so nothing needs clearing. Pieces of a run form a list while frames are added (runs of
+ * several flows interleave) and become adjacent iovecs at the end.
+ *
+ * Checksums are verified as late as possible: a first frame only when a second one would join it.
+ */
+#include "coalesce.h"
+
+#include <string.h>
+
+#include "checksum.h"
+
+namespace {
+
+constexpr uint32_t NO_RUN = 0xffffffff;
+
+enum : uint32_t {
+  FRAGMENT_DF = 0x4000,
+  PSH = 0x08,
+  ACK = 0x10,
+  ECE = 0x40,
+
+  MIX1 = 0x9e3779b1,
+  MIX2 = 0x85ebca77,
+};
+
+template <typename Word>
+inline Word load(const uint8_t *at) {
+  Word word;
+  memcpy(&word, at, sizeof word);
+  return word;
+}
+
+inline uint32_t get16(const uint8_t *at) { return static_cast<uint32_t>(at[0]) << 8 | at[1]; }
+inline uint32_t get32(const uint8_t *at) { return get16(at) << 16 | get16(at + 2); }
+inline void put16(uint8_t *at, uint32_t value) {
+  at[0] = static_cast<uint8_t>(value >> 8);
+  at[1] = static_cast<uint8_t>(value);
+}
+
+/* The frame in hand. */
+struct Frame {
+  uint8_t *at;
+  uint32_t length;
+  uint64_t key;
+  Layers layers;
+
+  const uint8_t *ip() const { return at + layers.l3_at; }
+  const uint8_t *l4() const { return at + layers.l4_at; }
+  uint32_t payload() const { return layers.end - layers.payload_at; }
+  uint32_t l4_bytes() const { return layers.end - layers.l4_at; }
+};
+
+/* Rule 5: a flow is addresses, protocol and ports, whatever lies around them. */
+inline bool same_flow(const uint8_t *a, const Layers &la, const uint8_t *b, const Layers &lb) {
+  if (la.version != lb.version || la.protocol != lb.protocol) return false;
+  if (load<uint32_t>(a + la.l4_at) != load<uint32_t>(b + lb.l4_at)) return false;
+  if (la.version == 4) return load<uint64_t>(a + la.l3_at + 12) == load<uint64_t>(b + lb.l3_at + 12);
+  return memcmp(a + la.l3_at + 8, b + lb.l3_at + 8, 32) == 0;
+}
+
+inline uint32_t flow_hash(const Frame &f) {
+  const uint8_t *addresses = f.ip() + (f.layers.version == 4 ? 12 : 8);
+  uint64_t hash = load<uint64_t>(addresses);
+  if (f.layers.version == 6) hash ^= load<uint64_t>(addresses + 8) * 3 ^ load<uint64_t>(addresses + 16) * 5 ^ load<uint64_t>(addresses + 24) * 7;
+  hash ^= hash >> 32;
+  hash = hash * MIX1 ^ (uint64_t{load<uint32_t>(f.l4())} + f.layers.protocol) * MIX2;
+  hash *= 0x9e3779b97f4a7c15u;
+  return static_cast<uint32_t>(hash >> 32);
+}
+
+/* The slot of the frame's flow, or a free one for it, or NULL: the neighbourhood is full. */
+inline CoalesceSlot *find_slot(Coalescer *c, const Frame &f) {
+  const uint32_t hash = flow_hash(f);
+  const uint16_t tag = static_cast<uint16_t>(hash);
+  for (uint32_t i = 0; i < COALESCE_PROBES; i++) {
+    CoalesceSlot *slot = &c->table[((hash >> 16) + i) % COALESCE_TABLE];
+    if (slot->epoch != c->epoch) {
+      slot->tag = tag;
+      return slot;
+    }
+    if (slot->tag == tag && same_flow(c->outputs[slot->run].head, c->runs[slot->run].layers, f.at, f.layers)) return slot;
+  }
+  return nullptr;
+}
+
+/* Rules 1, 3, 4 as far as the frame alone can tell: might it be part of a run? */
+inline bool may_merge(const Coalescer *c, const Frame &f) {
+  if (f.layers.flags & (LAYERS_OPTIONS | LAYERS_EXTENSIONS)) return false;
+  if (f.layers.version == 4 && (get16(f.ip() + 6) & ~FRAGMENT_DF)) return false;
+  if (f.payload() == 0) return false;
+  const uint8_t *l4 = f.l4();
+  if (f.layers.protocol == LAYERS_TCP) {
+    return (c->what & COALESCE_TCP) && (l4[13] & ACK) && !(l4[13] & ~(ACK | PSH | ECE));
+  }
+  return (c->what & COALESCE_UDP) && load<uint16_t>(l4 + 6) != 0 && get16(l4 + 4) == f.l4_bytes();
+}
+
+inline bool is_pure_ack(const Frame &f) { return f.layers.protocol == LAYERS_TCP && f.payload() == 0 && f.l4()[13] == ACK; }
+
+/* Rules 1, 3, 4, 7: does the frame continue this run of its flow? */
+inline bool continues(const Coalescer *c, const CoalesceRun &run, const CoalesceOutput &output, const Frame &f) {
+  const Layers &a = run.layers, &b = f.layers;
+  if (!run.open || run.seal != c->seal || run.key != f.key) return false;
+  if (a.l3_at != b.l3_at || a.l4_at != b.l4_at || a.payload_at != b.payload_at) return false;
+  const uint32_t payload = f.payload();
+  if (payload > run.first_payload) return false;
+  if (a.payload_at - a.l3_at + run.payload + payload > COALESCE_MAX_BYTES) return false;
+
+  const uint8_t *head = output.head;
+  if (memcmp(head, f.at, a.l3_at) != 0) return false;
+  const uint8_t *ip = head + a.l3_at;
+  if (a.version == 4) {
+    /* Version, IHL, ToS; fragment field, TTL, protocol. Addresses are the flow's. */
+    if (load<uint16_t>(ip) != load<uint16_t>(f.ip()) || load<uint32_t>(ip + 6) != load<uint32_t>(f.ip() + 6)) return false;
+    if (!(get16(ip + 6) & FRAGMENT_DF) && get16(f.ip() + 4) != ((get16(ip + 4) + run.count) & 0xffff)) return false;
+  } else if (load<uint32_t>(ip) != load<uint32_t>(f.ip()) || load<uint16_t>(ip + 6) != load<uint16_t>(f.ip() + 6)) {
+    return false;
+  }
+  if (b.protocol == LAYERS_UDP) return run.count < COALESCE_MAX_UDP_SEGMENTS;
+
+  const uint8_t *l4 = head + a.l4_at, *own = f.l4();
+  if (run.count >= COALESCE_MAX_TCP_SEGMENTS || get32(own + 4) != run.next_sequence) return false;
+  if ((run.tcp_flags ^ own[13]) & ~PSH) return false;
+  /* Acknowledgement, data offset; window; urgent pointer; options. */
+  if (load<uint32_t>(l4 + 8) != load<uint32_t>(own + 8) || l4[12] != own[12]) return false;
+  if (load<uint16_t>(l4 + 14) != load<uint16_t>(own + 14) || load<uint16_t>(l4 + 18) != load<uint16_t>(own + 18)) return false;
+  return memcmp(l4 + 20, own + 20, a.payload_at - a.l4_at - 20u) == 0;
+}
+
+/* Rule 1: is the IPv4 header's own checksum right? A rewritten head would declare it so. */
+inline bool header_is_good(const uint8_t *frame, const Layers &layers) {
+  return layers.version == 6 || checksum_fold(checksum_add(frame + layers.l3_at, layers.l3_end - layers.l3_at, 0)) == 0xffff;
+}
+
+/* Rule 6: what is known about the transport checksum after looking. */
+inline uint32_t verify(const uint8_t *frame, const Layers &layers, uint32_t known) {
+  if (known != COALESCE_CSUM_UNKNOWN) return known;
+  const uint32_t bytes = layers.end - layers.l4_at;
+  const uint64_t sum = checksum_add(frame + layers.l4_at, bytes, layers_pseudo(frame, &layers, bytes));
+  return checksum_fold(sum) == 0xffff ? COALESCE_CSUM_VALID : COALESCE_CSUM_BAD;
+}
+
+/* A new output, verbatim so far. */
+inline uint32_t add_output(Coalescer *c, const Frame &f, uint32_t index, uint32_t csum) {
+  const uint32_t i = c->output_count++;
+  CoalesceOutput &output = c->outputs[i];
+  output = {};
+  output.head = f.at;
+  output.head_length = output.length = f.length;
+  output.frame = index;
+  output.csum = csum;
+  output.gso.units = 1;
+  if (csum == COALESCE_CSUM_UNFINISHED) {
+    output.gso.needs_csum = 1;
+    output.gso.csum_start = f.layers.l4_at;
+    output.gso.csum_offset = f.layers.protocol == LAYERS_TCP ? 16 : 6;
+  }
+  CoalesceRun &run = c->runs[i];
+  run.key = f.key;
+  run.layers = f.layers;
+  run.seal = c->seal;
+  run.count = 1;
+  run.open = 0;
+  return i;
+}
+
+inline void open_run(CoalesceRun &run, const Frame &f) {
+  const bool tcp = f.layers.protocol == LAYERS_TCP;
+  run.first_payload = run.payload = f.payload();
+  run.next_sequence = tcp ? get32(f.l4() + 4) + run.payload : 0;
+  run.tcp_flags = tcp ? f.l4()[13] : 0;
+  run.last_piece = 0;
+  run.open = !(run.tcp_flags & PSH);
+}
+
+inline void append(Coalescer *c, CoalesceRun &run, CoalesceOutput &output, const Frame &f) {
+  const uint32_t piece = ++c->piece_count;
+  const uint32_t payload = f.payload();
+  c->pieces[piece] = {f.at + f.layers.payload_at, payload, 0};
+  /* Until the end, first_slice holds the number of the first piece. */
+  if (run.count == 1) output.first_slice = piece;
+  else c->pieces[run.last_piece].next = piece;
+  run.last_piece = piece;
+  run.count++;
+  run.payload += payload;
+  run.next_sequence += payload;
+  if (f.layers.protocol == LAYERS_TCP) run.tcp_flags = static_cast<uint8_t>(run.tcp_flags | (f.l4()[13] & PSH));
+  if (payload < run.first_payload || (run.tcp_flags & PSH)) run.open = 0;
+}
+
+/* Rule 7: the head of a run of several. */
+inline void finish_run(Coalescer *c, const CoalesceRun &run, CoalesceOutput &output) {
+  const Layers &layers = run.layers;
+  uint8_t *const ip = output.head + layers.l3_at;
+  uint8_t *const l4 = output.head + layers.l4_at;
+  const uint32_t bytes = layers.payload_at + run.payload;
+  const uint32_t l4_bytes = bytes - layers.l4_at;
+  const uint16_t pseudo = checksum_fold(layers_pseudo(output.head, &layers, l4_bytes));
+  const bool tcp = layers.protocol == LAYERS_TCP;
+  if (layers.version == 4) {
+    put16(ip + 2, bytes - layers.l3_at);
+    put16(ip + 10, 0);
+    const uint16_t sum = static_cast<uint16_t>(~checksum_fold(checksum_add(ip, layers.l3_end - layers.l3_at, 0)));
+    memcpy(ip + 10, &sum, sizeof sum);
+  } else {
+    put16(ip + 4, bytes - layers.l3_end);
+  }
+  if (tcp) l4[13] = run.tcp_flags;
+  else put16(l4 + 4, l4_bytes);
+  memcpy(l4 + (tcp ? 16 : 6), &pseudo, sizeof pseudo);
+
+  uint32_t piece = output.first_slice;
+  output.first_slice = c->slice_count;
+  for (; piece != 0; piece = c->pieces[piece].next) {
+    c->slices[c->slice_count++] = {const_cast<uint8_t *>(c->pieces[piece].at), c->pieces[piece].length};
+  }
+  output.slice_count = c->slice_count - output.first_slice;
+  output.head_length = layers.end;
+  output.length = bytes;
+  output.csum = COALESCE_CSUM_UNFINISHED;
+  output.gso = {};
+  output.gso.type = tcp ? (layers.version == 4 ? GSO_TCPV4 : GSO_TCPV6) : GSO_UDP_L4;
+  output.gso.needs_csum = 1;
+  output.gso.size = static_cast<uint16_t>(run.first_payload);
+  output.gso.csum_start = layers.l4_at;
+  output.gso.csum_offset = tcp ? 16 : 6;
+  output.gso.units = run.count;
+  output.gso.header = layers.payload_at;
+}
+
+}  // namespace
+
+extern "C" {
+
+void coalesce_init(Coalescer *c) {
+  memset(c->table, 0, sizeof c->table);
+  c->epoch = 0;
+  coalesce_begin(c, 0);
+}
+
+void coalesce_begin(Coalescer *c, uint32_t what) {
+  if (++c->epoch == 0) {
+    memset(c->table, 0, sizeof c->table);
+    c->epoch = 1;
+  }
+  c->what = what;
+  c->seal = 0;
+  c->frame_count = c->piece_count = c->slice_count = c->output_count = 0;
+  c->last_run = NO_RUN;
+}
+
+int coalesce_add(Coalescer *c, uint8_t *frame, uint32_t length, uint64_t key, const Gso *gso) {
+  if (c->frame_count == COALESCE_MAX_FRAMES) return 0;
+  const uint32_t index = c->frame_count++;
+  Frame f = {frame, length, key, {}};
+  if (!layers_parse(frame, length, length, &f.layers)) {
+    /* Rule 5: it may belong to any flow. */
+    c->seal++;
+    add_output(c, f, index, COALESCE_CSUM_UNKNOWN);
+    if (gso != nullptr) c->outputs[c->output_count - 1].gso = *gso;
+    return 1;
+  }
+
+  /* The newest output of the flow; most often the one touched last. */
+  CoalesceSlot *slot;
+  uint32_t newest = c->last_run;
+  if (newest != NO_RUN && same_flow(c->outputs[newest].head, c->runs[newest].layers, f.at, f.layers)) {
+    slot = &c->table[c->runs[newest].slot];
+  } else {
+    slot = find_slot(c, f);
+    newest = slot != nullptr && slot->epoch == c->epoch ? slot->run : NO_RUN;
+  }
+
+  const bool super = gso != nullptr && gso->type != GSO_NONE;
+  uint32_t csum = checksum_is_unfinished(f.at, &f.layers) ? COALESCE_CSUM_UNFINISHED : COALESCE_CSUM_UNKNOWN;
+  const bool mergeable = !super && slot != nullptr && may_merge(c, f);
+  if (mergeable && newest != NO_RUN && continues(c, c->runs[newest], c->outputs[newest], f)) {
+    CoalesceRun &run = c->runs[newest];
+    CoalesceOutput &output = c->outputs[newest];
+    output.csum = verify(output.head, run.layers, output.csum);
+    csum = verify(f.at, f.layers, csum);
+    if (output.csum != COALESCE_CSUM_BAD && csum != COALESCE_CSUM_BAD && header_is_good(output.head, run.layers) &&
+        header_is_good(f.at, f.layers)) {
+      append(c, run, output, f);
+      c->last_run = newest;
+      return 1;
+    }
+  }
+
+  const uint32_t made = add_output(c, f, index, csum);
+  if (super) c->outputs[made].gso = *gso;
+  if (slot == nullptr || (!super && is_pure_ack(f))) return 1;
+  CoalesceRun &run = c->runs[made];
+  if (mergeable && csum != COALESCE_CSUM_BAD) open_run(run, f);
+  slot->epoch = c->epoch;
+  slot->run = static_cast<uint16_t>(made);
+  run.slot = static_cast<uint16_t>(slot - c->table);
+  c->last_run = made;
+  return 1;
+}
+
+uint32_t coalesce_end(Coalescer *c) {
+  for (uint32_t i = 0; i < c->output_count; i++) {
+    if (c->runs[i].count > 1) finish_run(c, c->runs[i], c->outputs[i]);
+  }
+  return c->output_count;
+}
+
+}  // extern "C"
