@@ -1,0 +1,62 @@
+/**
+ * What changes from one configuration to the next: the work list of a reload.
+ *
+ * Objects are compared by value under their name (routes under VRF and prefix), so that an untouched object does not
+ * appear at all: its frames must not notice the reload. A renamed object is another object. The order of lists means
+ * nothing, except inside an object (rules of a policy, addresses of a VSI-interface).
+ */
+import { isDeepStrictEqual } from "node:util";
+import type { Config, ConfigDiff, ListDiff } from "../control/plan.ts";
+
+/** Single values a running daemon cannot change: it would be another gateway, or another set of threads. */
+const NEEDS_RESTART = new Set(["node", "underlay.address", "underlay.port", "workers"]);
+
+export function configDiff(from: Config, to: Config): ConfigDiff {
+  const byName = (object: { readonly name: string }) => object.name;
+  const lists = {
+    tunnels: listDiff(from.tunnels, to.tunnels, byName),
+    vsis: listDiff(from.vsis, to.vsis, byName),
+    interfaces: listDiff(from.interfaces, to.interfaces, byName),
+    acs: listDiff(from.acs, to.acs, byName),
+    routes: listDiff(from.routes, to.routes, (route) => `${route.vrf} ${route.prefix.text}`),
+    policies: listDiff(from.policies, to.policies, byName),
+  };
+  const settings: string[] = [];
+  compare(settingsOf(from), settingsOf(to), "", settings);
+  const empty =
+    settings.length === 0 &&
+    Object.values(lists).every((list) => list.added.length + list.removed.length + list.changed.length === 0);
+  return { ...lists, settings, needsRestart: settings.filter((path) => NEEDS_RESTART.has(path)), empty };
+}
+
+function listDiff<T>(from: readonly T[], to: readonly T[], key: (object: T) => string): ListDiff<T> {
+  const before = new Map(from.map((object) => [key(object), object]));
+  const after = new Set(to.map(key));
+  const added: T[] = [];
+  const changed: { from: T; to: T }[] = [];
+  for (const object of to) {
+    const old = before.get(key(object));
+    if (old === undefined) added.push(object);
+    else if (!isDeepStrictEqual(old, object)) changed.push({ from: old, to: object });
+  }
+  return { added, removed: from.filter((object) => !after.has(key(object))), changed };
+}
+
+/** Everything that is not a list of objects. */
+function settingsOf(config: Config): object {
+  const { tunnels: _t, vsis: _v, interfaces: _i, acs: _a, routes: _r, policies: _p, ...settings } = config;
+  return settings;
+}
+
+/** Paths of the values that differ; a mapping that comes or goes as a whole counts as one value. */
+function compare(from: unknown, to: unknown, path: string, changed: string[]): void {
+  if (isMapping(from) && isMapping(to)) {
+    for (const key of new Set([...Object.keys(from), ...Object.keys(to)])) {
+      compare(from[key], to[key], path === "" ? key : `${path}.${key}`, changed);
+    }
+  } else if (!isDeepStrictEqual(from, to)) changed.push(path);
+}
+
+function isMapping(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,96 @@
+/**
+ * The connected subnets of all VSI-interfaces, by VRF: who owns an address, which subnets overlap.
+ *
+ * Subnets of different VSI-interfaces must not overlap within a VRF: two gateways for one address would make the
+ * answer to "where is this host" depend on the order of the file. The rules ask this table once per next hop, and a
+ * file may hold thousands, so a look-up costs at most one hash probe for each prefix length in use (≤ 32).
+ */
+import type { Ip4, Prefix } from "../control/plan.ts";
+import { contains, prefixOf } from "./address.ts";
+import type { FileConfig } from "./schema.ts";
+
+export type FileInterface = FileConfig["interfaces"][number];
+
+export interface Subnet {
+  readonly prefix: Prefix;
+  /** Index of the VSI-interface in the file. */
+  readonly owner: number;
+  readonly ownerName: string;
+}
+
+export class Subnets {
+  /** VRF → prefix length → network → the subnets there: more than one only where the file is wrong. */
+  private readonly vrfs = new Map<string, Map<number, Map<Ip4, Subnet[]>>>();
+  private readonly own = new Map<string, Map<Ip4, string>>();
+
+  constructor(interfaces: readonly FileInterface[]) {
+    for (const [owner, each] of interfaces.entries()) {
+      const lengths = entry(this.vrfs, each.vrf, () => new Map<number, Map<Ip4, Subnet[]>>());
+      const own = entry(this.own, each.vrf, () => new Map<Ip4, string>());
+      for (const { ip, prefix } of addressesOf(each)) {
+        own.set(ip, each.name);
+        const networks = entry(lengths, prefix.length, () => new Map<Ip4, Subnet[]>());
+        entry(networks, prefix.network, () => []).push({ prefix, owner, ownerName: each.name });
+      }
+      if (each.icmpSource !== undefined) own.set(each.icmpSource.ip, each.name);
+    }
+  }
+
+  hasVrf(vrf: string): boolean {
+    return this.vrfs.has(vrf);
+  }
+
+  vrfNames(): Iterable<string> {
+    return this.vrfs.keys();
+  }
+
+  /** The longest connected subnet that holds an address, or null. */
+  find(vrf: string, ip: Ip4): Subnet | null {
+    let best: Subnet | null = null;
+    for (const [length, networks] of this.vrfs.get(vrf) ?? []) {
+      const hit = networks.get(prefixOf(ip, length).network)?.[0];
+      if (hit !== undefined && (best === null || length > best.prefix.length)) best = hit;
+    }
+    return best;
+  }
+
+  /** The VSI-interface whose own address this is, or null. */
+  ownerOf(vrf: string, ip: Ip4): string | null {
+    return this.own.get(vrf)?.get(ip) ?? null;
+  }
+
+  /** Whether a prefix is exactly a connected one. */
+  connected(vrf: string, prefix: Prefix): Subnet | null {
+    return this.vrfs.get(vrf)?.get(prefix.length)?.get(prefix.network)?.[0] ?? null;
+  }
+
+  /** An earlier subnet that the given one runs into: of another VSI-interface, or of its own with another length. */
+  clash(vrf: string, owner: number, prefix: Prefix): Subnet | null {
+    for (const [length, networks] of this.vrfs.get(vrf) ?? []) {
+      if (length > prefix.length) continue;
+      for (const other of networks.get(prefixOf(prefix.network, length).network) ?? []) {
+        if (other.owner === owner && length === prefix.length) continue;
+        // Two equal subnets are seen from both sides: the later one is the mistake.
+        if (length === prefix.length && other.owner > owner) continue;
+        if (contains(other.prefix, prefix.network)) return other;
+      }
+    }
+    return null;
+  }
+}
+
+/** The addresses of a VSI-interface as a list. */
+export function addressesOf(each: FileInterface) {
+  return Array.isArray(each.address) ? each.address : [each.address];
+}
+
+/** The VSIs of a VSI-interface as a list. */
+export function vsisOf(each: FileInterface): string[] {
+  return each.vsis ?? (each.vsi === undefined ? [] : [each.vsi]);
+}
+
+function entry<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) map.set(key, (value = make()));
+  return value;
+}
