@@ -1,5 +1,5 @@
 /**
- * The real input and output: loads the addon, gives its functions typed names and turns errno into words.
+ * The real input and output: gives the functions of the addon typed names (addon.ts loads it).
  *
  * The addon has hands and no opinions. Set-up calls (`openTap`, `openUnderlay`, …) are made by the main thread, throw
  * an `IoError` that says what failed, where, and what to do; the file descriptors they return are plain numbers that
@@ -17,117 +17,11 @@
  *
  * Who may call what: an fd belongs to one worker once attached. The owner of `openTap`'s fd closes it, after `detach`.
  */
-import { createRequire } from "node:module";
-import { getSystemErrorMap, getSystemErrorName } from "node:util";
+import { addon, fail } from "./addon.ts";
 import type { PortIo } from "./port-io.ts";
 import * as contract from "./port-io.ts";
 
-// ---- errors ----------------------------------------------------------------------------------------------------
-
-/** A set-up call failed. `code` is the errno's name, `errno` its negative value, `step` what the addon was doing. */
-export class IoError extends Error {
-  readonly code: string;
-  readonly errno: number;
-  readonly step: string;
-  constructor(code: string, errno: number, step: string, message: string) {
-    super(message);
-    this.name = "IoError";
-    this.code = code;
-    this.errno = errno;
-    this.step = step;
-  }
-}
-
-/** "ENODEV (no such device)" for -19. */
-export function errnoText(errno: number): string {
-  const known = getSystemErrorMap().get(errno);
-  return known === undefined ? `errno ${-errno}` : `${known[0]} (${known[1]})`;
-}
-
-function fail(subject: string, errno: number, step: string, fixes: Record<string, string>): never {
-  const name = getSystemErrorMap().has(errno) ? getSystemErrorName(errno) : `E${-errno}`;
-  const fix = fixes[name];
-  throw new IoError(name, errno, step, `${subject}: cannot ${step}: ${errnoText(errno)}${fix ? `; ${fix}` : ""}`);
-}
-
-// ---- the addon -------------------------------------------------------------------------------------------------
-
-type Outcome = [number, ...(number | string)[]];
-
-interface NativeIo {
-  exchange(sendCount: number, timeoutMs: number): number;
-  attachTap(port: number, fd: number): number;
-  attachPeer(port: number, at: number, addressLength: number, udpPort: number): number;
-  detach(port: number): void;
-  gather(chain: number, at: number): number;
-  portError(port: number): number;
-  setInnerMtu(mtu: number): void;
-  destroy(): void;
-}
-
-interface Addon {
-  contract: Record<string, number>;
-  openTap(device: string, netnsPath: string, persist: boolean, queues: number): Outcome;
-  setTap(fd: number, mtu: number, txQueueLength: number, up: number, carrier: number): Outcome;
-  setTapOffload(fd: number, flags: number): number;
-  tapInfo(fd: number): Outcome;
-  openUnderlay(
-    address: string,
-    port: number,
-    first: number,
-    count: number,
-    receiveBuffer: number,
-    sendBuffer: number,
-    reusePort: boolean,
-    zeroChecksum: boolean,
-  ): Outcome;
-  deviceMtuFor(address: string): Outcome;
-  pathMtu(local: string, remote: string): number;
-  socketDrops(fd: number): number;
-  openDoorbell(): number;
-  ring(fd: number): number;
-  closeFd(fd: number): number;
-  pageSkew(view: Uint8Array): number;
-  createIo(
-    arena: Uint8Array,
-    scratchAt: number,
-    frames: Int32Array,
-    sends: Int32Array,
-    status: Int32Array,
-    underlayFd: number,
-    txFds: Int32Array,
-    doorbellFd: number,
-    innerMtu: number,
-  ): NativeIo | number;
-}
-
-let loaded: Addon | undefined;
-
-/** The addon, loaded at first use. Throws IoError ERR_ADDON when it is not built, or was built for another contract. */
-function addon(): Addon {
-  if (loaded !== undefined) return loaded;
-  const path = process.env["VTEPD_ADDON"] ?? "../../native-bindings/build/Release/vtepd.node";
-  let found: Addon;
-  try {
-    found = createRequire(import.meta.url)(path) as Addon;
-  } catch (cause) {
-    const why = (cause as Error).message.split("\n")[0];
-    throw new IoError(
-      "ERR_ADDON",
-      0,
-      "load the addon",
-      `cannot load the native addon ${path}: ${why}; run: npm run build`,
-    );
-  }
-  const ours = contract as unknown as Record<string, unknown>;
-  for (const [name, value] of Object.entries(found.contract)) {
-    if (ours[name] === value) continue;
-    const text = `the native addon ${path} was built for another version (${name}); run: npm run build`;
-    throw new IoError("ERR_ADDON", 0, "compare the contract", text);
-  }
-  loaded = found;
-  return found;
-}
+export { errnoText, IoError } from "./addon.ts";
 
 // ---- TAPs ------------------------------------------------------------------------------------------------------
 
@@ -303,12 +197,52 @@ export function closeFd(fd: number): number {
 
 // ---- a worker's io ---------------------------------------------------------------------------------------------
 
+/** What the operator allows (configuration `underlay.offload`); what the kernel refuses is switched off and counted. */
+export interface Offload {
+  /** Take TSO super-frames from TAPs. */
+  tapTso: boolean;
+  /** Take USO super-frames from TAPs, and give them joined UDP (Linux ≥ 6.2). */
+  tapUso: boolean;
+  /** Join received inner segments to super-frames. */
+  coalesce: boolean;
+  /** Send many datagrams with one call (UDP_SEGMENT; needs outer checksums). */
+  udpGso: boolean;
+  /** Receive many datagrams as one (UDP_GRO). */
+  udpGro: boolean;
+}
+
+/** Bit of each switch in the addon, see exchange.h. */
+const OFFLOAD_BITS: Record<keyof Offload, number> = { tapTso: 1, tapUso: 2, coalesce: 4, udpGso: 8, udpGro: 16 };
+
+/** Why an offload was given up, or a send done again; in the order of the addon's counters (exchange.h). */
+export const FALLBACK_CAUSES = [
+  "tap_uso_refused",
+  "tap_tso_refused",
+  "tap_gso_einval",
+  "udp_gso_eio",
+  "udp_gso_einval",
+  "udp_gso_emsgsize",
+  "udp_gso_refused",
+  "udp_gro_refused",
+  "send_retry",
+] as const;
+export type FallbackCause = (typeof FALLBACK_CAUSES)[number];
+
+export interface Features {
+  /** What is in use now. */
+  offload: Offload;
+  /** Counters since creation. */
+  fallbacks: Record<FallbackCause, number>;
+}
+
 export interface PortIoRequest {
   /** Absent: no tunnels (tests, and a gateway with local VSIs only). */
   underlay?: { fd: number; txFds: readonly number[] };
   doorbell: number;
   /** Largest inner IP packet that fits the underlay (its MTU - 50, or - 70 over IPv6); longer ones must be TSO frames. */
   innerMtu: number;
+  /** Absent switches are off. */
+  offload?: Partial<Offload>;
   arenaBytes?: number;
   scratchBytes?: number;
 }
@@ -317,6 +251,8 @@ export interface NativePortIo extends PortIo {
   /** 0, or the negative errno at which a port's fd stopped working (-EBADFD: the TAP was deleted). */
   portError(port: number): number;
   setInnerMtu(mtu: number): void;
+  /** Offloads in use and fallback counters; cheap, but allocates: for metrics, not for each batch. */
+  features(): Features;
   /** Forget all ports and release the memory. fds stay open; later calls do nothing. */
   destroy(): void;
 }
@@ -336,9 +272,26 @@ export function createPortIo(request: PortIoRequest): NativePortIo {
   const status = new Int32Array(contract.STATUS_WORDS);
   const { fd, txFds } = request.underlay ?? { fd: -1, txFds: [] };
   const tx = Int32Array.from(txFds);
-  const io = addon().createIo(arena, scratchAt, frames, sends, status, fd, tx, request.doorbell, request.innerMtu);
+  const { doorbell, innerMtu } = request;
+  const allowed = offloadBits(request.offload ?? {});
+  const io = addon().createIo(arena, scratchAt, frames, sends, status, fd, tx, doorbell, innerMtu, allowed);
   if (typeof io === "number") fail("worker io", io, "set up the wait", { EINVAL: "the arena is too small" });
   const { exchange, attachTap, attachPeer, detach, gather, portError, setInnerMtu, destroy } = io;
   const calls = { exchange, attachTap, attachPeer, detach, gather, portError, setInnerMtu, destroy };
-  return { arena, scratchAt, frames, sends, status, ...calls };
+  return { arena, scratchAt, frames, sends, status, ...calls, features: () => describeFeatures(io.features()) };
+}
+
+function offloadBits(offload: Partial<Offload>): number {
+  let bits = 0;
+  for (const [name, bit] of Object.entries(OFFLOAD_BITS)) {
+    if (offload[name as keyof Offload]) bits |= bit;
+  }
+  return bits;
+}
+
+function describeFeatures(words: number[]): Features {
+  const bits = words[0]!;
+  const on = Object.entries(OFFLOAD_BITS).map(([name, bit]) => [name, bits > 0 && (bits & bit) !== 0]);
+  const counts = FALLBACK_CAUSES.map((cause, i) => [cause, words[i + 1] ?? 0]);
+  return { offload: Object.fromEntries(on) as Offload, fallbacks: Object.fromEntries(counts) as Features["fallbacks"] };
 }

@@ -1,0 +1,166 @@
+// Messages to sendmmsg, and what to do when it refuses.
+//
+// sendmmsg stops at the first entry that fails and returns the count before it; the errno comes only with the next
+// call (datapath T7). So an error is always the error of the entry now in front: that entry alone is dealt with, and
+// the rest goes on. What an error means:
+//   ENOBUFS, EAGAIN, ENOMEM  a queue is full now: up to 3 more tries, out of a budget for the whole exchange, so that a
+//                            stuck device costs a batch a few calls and not thousands; then the entry is lost
+//   EIO with UDP_SEGMENT     the egress device or an xfrm policy cannot do it (T1): singles, and none for 10 minutes
+//   EINVAL with UDP_SEGMENT  too many segments for this kernel or driver (T2): singles; if they succeed, half the cap
+//   EMSGSIZE with UDP_SEGMENT a path MTU event (T3), not a fault of segmentation: singles tell which are too long
+//   anything else            this entry's own trouble (no route, EPERM, EMSGSIZE): its records carry the errno
+// A send with UDP_SEGMENT is all or nothing, so sending again as singles sends every datagram exactly once.
+// A message of one segment carries no UDP_SEGMENT (T3: even a single one fails where the route is narrow).
+#include <cerrno>
+#include <cstring>
+#include <linux/udp.h>
+#include <netinet/in.h>
+
+#include "exchange.h"
+
+namespace vtepd {
+
+namespace {
+
+constexpr uint32_t kGsoPauseMs = 600'000;
+constexpr int kTries = 3;
+
+bool transient(int error) { return error == ENOBUFS || error == EAGAIN || error == ENOMEM; }
+
+/** Record of segment `segment` of a message; the next one in the queue where records were joined. */
+int32_t following(const Io& io, const Message& message, int32_t record) {
+  return message.joined ? io.nextRecord[record] : record;
+}
+
+void settleSegment(Io& io, const Message& message, int32_t record, int error) {
+  int32_t* words = io.sends + record * kSendWords;
+  if (error != 0) failRecord(io, record, error);
+  else if (message.joined) words[S_DONE] = words[S_UNITS];
+  else if (words[S_DONE] < words[S_UNITS]) words[S_DONE]++;
+}
+
+void settleMessage(Io& io, const Message& message, int error) {
+  int32_t record = message.record;
+  for (int i = 0; i < message.segments; i++) {
+    settleSegment(io, message, record, error);
+    record = following(io, message, record);
+  }
+}
+
+int sendOne(Io& io, int socket, const msghdr& header) {
+  for (int tries = 0;;) {
+    if (sendmsg(io.tx[socket], &header, MSG_DONTWAIT) >= 0) return 0;
+    int error = errno;
+    if (error == EINTR) continue;
+    if (!transient(error) || tries == kTries || io.retries == 0) return -error;
+    tries++;
+    io.retries--;
+    io.fallbacks[FALLBACK_SEND_RETRY]++;
+  }
+}
+
+void putControl(msghdr& header, int level, int type, const void* value, size_t bytes) {
+  auto* slot = reinterpret_cast<cmsghdr*>(static_cast<uint8_t*>(header.msg_control) + header.msg_controllen);
+  slot->cmsg_level = level;
+  slot->cmsg_type = type;
+  slot->cmsg_len = CMSG_LEN(bytes);
+  memcpy(CMSG_DATA(slot), value, bytes);
+  header.msg_controllen += CMSG_SPACE(bytes);
+}
+
+void putTos(const Io& io, msghdr& header, int tos) {
+  if (tos == 0) return;
+  bool v4 = io.family == AF_INET;
+  putControl(header, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TOS : IPV6_TCLASS, &tos, sizeof tos);
+}
+
+int tosOf(const Io& io, const Message& message) { return io.sends[message.record * kSendWords + S_TOS] & 0xff; }
+
+/** The segments of a refused message, one by one. Returns how many left. */
+int sendSingles(Io& io, int socket, const Message& message, const msghdr& whole) {
+  alignas(8) uint8_t control[kControlBytes];
+  msghdr single = whole;
+  single.msg_control = control;
+  single.msg_controllen = 0;
+  putTos(io, single, tosOf(io, message));
+  int32_t record = message.record;
+  size_t at = 0;
+  int sent = 0;
+  for (int i = 0; i < message.segments; i++) {
+    // Every segment starts an iovec and all but the last are `stride` bytes long.
+    size_t end = at, bytes = 0;
+    while (end < whole.msg_iovlen && bytes < message.stride) bytes += whole.msg_iov[end++].iov_len;
+    single.msg_iov = whole.msg_iov + at;
+    single.msg_iovlen = end - at;
+    int error = sendOne(io, socket, single);
+    settleSegment(io, message, record, error);
+    sent += error == 0;
+    record = following(io, message, record);
+    at = end;
+  }
+  return sent;
+}
+
+void handleRefusal(Io& io, int socket, const Message& message, const msghdr& header, int error) {
+  if (message.segments == 1 || (error != EIO && error != EINVAL && error != EMSGSIZE)) {
+    if (!transient(error)) return settleMessage(io, message, -error);
+    return settleMessage(io, message, sendOne(io, socket, header));
+  }
+  Port& peer = io.ports[io.sends[message.record * kSendWords + S_PORT]];
+  int sent = sendSingles(io, socket, message, header);
+  if (error == EMSGSIZE) {
+    io.fallbacks[FALLBACK_UDP_GSO_EMSGSIZE]++;
+  } else if (error == EIO) {
+    io.fallbacks[FALLBACK_UDP_GSO_EIO]++;
+    peer.segmentCap = 1;
+  } else if (sent > 0) {
+    io.fallbacks[FALLBACK_UDP_GSO_EINVAL]++;
+    uint32_t half = message.segments / 2u;
+    if (half < peer.segmentCap) peer.segmentCap = static_cast<uint8_t>(half < 2 ? 1 : half);
+  }
+  if (peer.segmentCap < kMaxSegments) peer.resumeMs = io.nowMs + kGsoPauseMs;
+}
+
+}  // namespace
+
+void addMessage(Io& io, int socket, const Port& peer, int tos, const Message& message, uint32_t iovecs) {
+  int at = io.messageCount++;
+  io.messages[at] = message;
+  msghdr& header = io.txHeaders[at].msg_hdr;
+  header.msg_name = const_cast<sockaddr_in6*>(&peer.address);
+  header.msg_namelen = peer.addressLength;
+  header.msg_iov = io.txIovecs + io.iovecCount;
+  header.msg_iovlen = iovecs;
+  header.msg_control = io.txControl[at];
+  header.msg_controllen = 0;
+  header.msg_flags = 0;
+  putTos(io, header, tos);
+  if (message.segments > 1) {
+    uint16_t stride = static_cast<uint16_t>(message.stride);
+    putControl(header, IPPROTO_UDP, UDP_SEGMENT, &stride, sizeof stride);
+  }
+  if (header.msg_controllen == 0) header.msg_control = nullptr;
+  io.iovecCount += iovecs;
+  if (io.messageCount == kMessages) flushMessages(io, socket);
+}
+
+void flushMessages(Io& io, int socket) {
+  int at = 0;
+  while (at < io.messageCount) {
+    int sent = sendmmsg(io.tx[socket], io.txHeaders + at, static_cast<unsigned>(io.messageCount - at), MSG_DONTWAIT);
+    if (sent < 0) {
+      int error = errno;
+      if (error == EINTR) continue;
+      handleRefusal(io, socket, io.messages[at], io.txHeaders[at].msg_hdr, error);
+      at++;
+      continue;
+    }
+    for (int i = 0; i < sent; i++) settleMessage(io, io.messages[at + i], 0);
+    at += sent;
+  }
+  io.messageCount = 0;
+  io.iovecCount = 0;
+  io.headerBytes = 0;
+}
+
+}  // namespace vtepd

@@ -1,0 +1,16 @@
+{
+  "targets": [
+    {
+      "target_name": "vtepd",
+      "sources": [
+        "addon.cc", "netns.cc", "tap.cc", "udp.cc",
+        "exchange.cc", "ports.cc", "transmit.cc", "batch.cc", "receive.cc",
+        "checksum.cc", "layers.cc", "gso.cc", "segment.cc", "coalesce.cc"
+      ],
+      "cflags": ["-O2", "-Wall", "-Wextra", "-Wshadow", "-fno-exceptions", "-fvisibility=hidden"],
+      "cflags_cc": ["-std=c++17", "-fno-rtti"],
+      "cflags!": ["-O3"],
+      "defines": ["NAPI_VERSION=8", "_GNU_SOURCE"]
+    }
+  ]
+}

@@ -1,0 +1,201 @@
+// One worker's io: all state behind a PortIo (src/io/port-io.ts), owned by the worker's thread.
+//
+// The whole of it is allocated once, in create(); exchange() allocates nothing, throws nothing and blocks only in its
+// one epoll_wait. File descriptors belong to whoever opened them; only the epoll fd is ours.
+//
+// The files: exchange.cc life and loop; ports.cc who is attached; transmit.cc send records to TAP writes and to
+// messages; batch.cc messages to sendmmsg, with everything that can go wrong there; receive.cc TAPs and datagrams to
+// frames.
+#pragma once
+#include <netinet/in.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <cstdint>
+
+#include "coalesce.h"
+#include "gso.h"
+#include "records.h"
+#include "segment.h"
+#include "udp.h"
+
+namespace vtepd {
+
+constexpr int kDatagrams = 64;       // messages of one recvmmsg
+constexpr int kMessages = 64;        // messages of one sendmmsg
+constexpr int kSendIovecs = 8192;    // of all messages of one sendmmsg
+constexpr int kMessageIovecs = 1024; // UIO_MAXIOV: of one message
+constexpr int kHeaderPool = 512 * 1024;
+constexpr uint8_t kMaxSegments = 64;  // UDP_MAX_SEGMENTS before Linux 6.9; a 64 KB frame at MTU 1500 needs 46
+constexpr int kTapVisitFrames = 64;
+constexpr int kTapVisitBytes = 512 * 1024;
+constexpr int kControlBytes = 64;    // CMSG_SPACE(int) twice, and room
+
+// Datagram slot: headroom, the VXLAN header right before a 64-byte boundary, the frame. 1049 (odd) cache lines.
+constexpr int kSlotStride = 67136;
+constexpr int kSlotDatagramAt = 2 * kHeadroom - kVxlanBytes;
+constexpr int kSlotBytes = kSlotStride - kSlotDatagramAt;
+static_assert(kSlotStride % 64 == 0 && (kSlotStride / 64) % 2 == 1 && kSlotBytes >= 65535);
+
+/** What the operator allows and the kernel can. Bits of create(). */
+enum Feature : uint32_t {
+  FEATURE_TAP_TSO = 1,
+  FEATURE_TAP_USO = 2,
+  FEATURE_COALESCE = 4,
+  FEATURE_UDP_GSO = 8,
+  FEATURE_UDP_GRO = 16,
+};
+
+/** Why an offload was given up or a send done again: indices of Io::fallbacks, named in native.ts. */
+enum Fallback {
+  FALLBACK_TAP_USO_REFUSED,    // TUNSETOFFLOAD without USO
+  FALLBACK_TAP_TSO_REFUSED,    // TUNSETOFFLOAD without anything
+  FALLBACK_TAP_GSO_EINVAL,     // a super-frame write refused, written as segments
+  FALLBACK_UDP_GSO_EIO,        // T1: GSO off for that peer
+  FALLBACK_UDP_GSO_EINVAL,     // T2: segment cap halved, or GSO off for that peer
+  FALLBACK_UDP_GSO_EMSGSIZE,   // T3: a path MTU event, sent as singles
+  FALLBACK_UDP_GSO_REFUSED,    // the socket knows no UDP_SEGMENT
+  FALLBACK_UDP_GRO_REFUSED,    // the socket knows no UDP_GRO
+  FALLBACK_SEND_RETRY,         // ENOBUFS or EAGAIN, tried again
+  kFallbacks
+};
+
+enum class PortKind : uint8_t { none, tap, peer };
+
+struct Port {
+  PortKind kind;
+  uint8_t vnetBytes;      // TAP: bytes of the virtio header, 0 without
+  uint8_t watched;        // TAP: in the epoll set
+  uint8_t segmentCap;     // peer: most segments of one UDP_SEGMENT send; 1: none
+  int fd;                 // TAP
+  int error;              // TAP: negative errno at which reading stopped, 0 while it works
+  uint32_t resumeMs;      // TAP: when to try again after an error; peer: when to try GSO again
+  socklen_t addressLength;
+  sockaddr_in6 address;   // peer; a sockaddr_in when the underlay is IPv4
+};
+
+/** Payload slices behind the head of a received super-frame. */
+struct Chain {
+  const iovec* slices;
+  uint32_t count, bytes;
+};
+
+/** What the ancillary data of a received datagram said. */
+struct RxFacts {
+  int32_t source;      // outer IPv4 source, 0 for IPv6
+  uint32_t groSize;    // UDP_GRO: bytes of each VXLAN packet in it, 0: one packet
+  uint16_t port;       // io port of the sender
+  uint8_t tos, truncated;
+};
+
+/** One entry of a sendmmsg: one or more segments of equal length (the last may be shorter), each starting an iovec. */
+struct Message {
+  int32_t record;      // first record of the socket's queue it carries
+  uint16_t segments;
+  uint16_t joined;     // 1: each segment is a record of its own, chained by Io::nextRecord; 0: all belong to `record`
+  uint32_t stride;     // bytes of each segment but the last
+};
+
+struct Io {
+  // Views of the JavaScript side, see native.ts.
+  uint8_t* arena;
+  int32_t *frames, *sends, *status;
+  uint32_t arenaBytes, scratchAt, bumpAt;
+  uint32_t slots;              // datagram slots at the start of the arena; then, from bumpAt, the dense part
+  int epoll, udp, doorbell;
+  int tx[kMaxTxSockets];
+  int txCount;
+  sa_family_t family;          // of the underlay
+  uint32_t features, innerMtu, nowMs;
+  uint32_t fallbacks[kFallbacks];
+  uint32_t tapGsoRefused[2];   // TCP, UDP: super-frames refused by a TAP
+
+  // The batch being received.
+  int32_t frameCount;
+  uint32_t bump;               // next free byte of the dense part
+  uint32_t datagramBytes;
+  uint32_t turn;               // rotates who is drained first
+  uint32_t suspended;          // TAPs waiting for resumeMs
+  uint32_t resumeCheckMs;
+
+  // Datagrams received but not yet handed out: slots [nextSlot, filledSlots), the first from byte slotOffset on.
+  uint32_t nextSlot, filledSlots, slotOffset;
+  uint32_t copyBytes;          // of the dense part, promised to heads that will be copied
+
+  // Queues of records per sending socket.
+  int32_t queueHead[kMaxTxSockets], queueTail[kMaxTxSockets];
+  int32_t nextRecord[kMaxSends];
+
+  // Messages of the sendmmsg being built.
+  int messageCount;
+  uint32_t iovecCount, headerBytes;
+  uint32_t retries;            // left in this exchange
+  Message messages[kMessages];
+  mmsghdr txHeaders[kMessages];
+  alignas(8) uint8_t txControl[kMessages][kControlBytes];
+  iovec txIovecs[kSendIovecs];
+  uint8_t headerPool[kHeaderPool];
+
+  mmsghdr rxHeaders[kDatagrams];
+  iovec rxIovecs[kDatagrams];
+  sockaddr_in6 rxNames[kDatagrams];
+  RxFacts rxFacts[kDatagrams];
+  uint8_t pieceSlot[COALESCE_MAX_FRAMES];
+  alignas(8) uint8_t rxControl[kDatagrams][kControlBytes];
+
+  epoll_event events[kMaxFrames];
+  Chain chains[kMaxFrames + 1];  // 0 is "no chain"
+  uint32_t chainCount;
+
+  uint16_t peers[2 * kMaxPorts];  // hash of the address -> io port, linear probing, 0 free
+  Port ports[kMaxPorts];
+  SegmentPlan plan;
+  Coalescer coalescer;
+};
+
+// epoll data: io port, or one of these.
+constexpr uint32_t kUdpEvent = 0x10000, kDoorbellEvent = 0x10001;
+
+struct IoRequest {
+  uint8_t* arena;
+  uint32_t arenaBytes, scratchAt;
+  int32_t *frames, *sends, *status;
+  int udp, doorbell;
+  const int32_t* tx;
+  int txCount;
+  uint32_t innerMtu, features;
+};
+
+/** A new Io, or null and `error` (negative errno). */
+Io* createIo(const IoRequest& request, int& error);
+void destroyIo(Io* io);
+int exchange(Io& io, int sendCount, int timeoutMs);
+int gather(Io& io, int chain, int at);
+
+// ports.cc
+int attachTap(Io& io, int port, int fd);
+int attachPeer(Io& io, int port, int at, int addressLength, int udpPort);
+void detach(Io& io, int port);
+/** Io port of a datagram's sender, 0 when unknown. */
+int portOfSender(const Io& io, const sockaddr_in6& name);
+/** Watch TAPs again whose pause after an error is over. */
+void resumeTaps(Io& io);
+/** Stop watching a TAP: for good (-EBADFD: deleted) or for a second. */
+void suspendTap(Io& io, int port, int error);
+
+// transmit.cc
+void transmit(Io& io, int sendCount);
+
+// batch.cc
+/** Add a message with `iovecs` entries already written behind io.txIovecs[io.iovecCount]. Flushes when full. */
+void addMessage(Io& io, int socket, const Port& peer, int tos, const Message& message, uint32_t iovecs);
+/** Send what was added, settling S_DONE and S_ERROR of each record. */
+void flushMessages(Io& io, int socket);
+void failRecord(Io& io, int32_t record, int error);
+
+// receive.cc
+void receiveTap(Io& io, int port, int frameLimit);
+void receiveDatagrams(Io& io, int frameLimit);
+
+}  // namespace vtepd

@@ -1,0 +1,252 @@
+// TAPs and datagrams to frames.
+//
+// A TAP is read frame by frame (there is no batch interface), each right behind the one before, with headroom between
+// and 64-byte alignment: small frames pack densely, a super-frame takes what it needs.
+//
+// Datagrams come by one recvmmsg into slots of the arena, each large enough for 64 KB, because a kernel VXLAN peer over
+// veth and UDP_GRO both deliver super-frames (datapath T11). Nearly every frame is then forwarded from where the
+// kernel put it: scattering into [small buffer | overflow] would pack denser, but cost a second iovec per message and a
+// copy at the seam. What the next steps need, and what is copied:
+//   - one VXLAN packet, or a whole inner super-frame (R1, R2): nothing
+//   - a UDP_GRO buffer is cut at its segment size into VXLAN packets; those of one flow are joined to an inner
+//     super-frame (coalesce.h) whose payload stays in place. A head or a lone packet from the middle of the buffer is
+//     copied, because the packet before it fills what must be its headroom.
+// A batch ends at MAX_FRAMES; what is left of the slots waits there for the next exchange, before anything new is read.
+#include <cerrno>
+#include <cstring>
+#include <linux/udp.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "exchange.h"
+
+namespace vtepd {
+
+namespace {
+
+constexpr uint32_t kMinEthernet = 14;
+// Ethertype and addresses of UDP_GRO on old headers.
+constexpr int kUdpGro = 104;
+
+uint32_t align64(uint32_t at) { return (at + 63) & ~63u; }
+
+bool roomFor(const Io& io, uint32_t bytes) { return io.bump + kHeadroom + bytes <= io.scratchAt; }
+
+int32_t* newFrame(Io& io, uint32_t at, uint32_t length, int source) {
+  int32_t* frame = io.frames + io.frameCount++ * kFrameWords;
+  frame[F_AT] = static_cast<int32_t>(at);
+  frame[F_LENGTH] = frame[F_HEAD] = static_cast<int32_t>(length);
+  frame[F_SOURCE] = source;
+  frame[F_UNITS] = 1;
+  frame[F_FLAGS] = frame[F_GSO_SIZE] = frame[F_OUTER_SOURCE] = frame[F_OUTER_TOS] = 0;
+  frame[F_CSUM_START] = frame[F_CSUM_OFFSET] = frame[F_CHAIN] = 0;
+  return frame;
+}
+
+void describe(int32_t* frame, const Gso& gso) {
+  frame[F_FLAGS] |= gso.type | (gso.needs_csum ? FLAG_NEEDS_CSUM : 0) | (gso.ecn ? FLAG_GSO_ECN : 0);
+  frame[F_GSO_SIZE] = gso.size;
+  frame[F_UNITS] = gso.units;
+  if (gso.needs_csum) {
+    frame[F_CSUM_START] = gso.csum_start;
+    frame[F_CSUM_OFFSET] = gso.csum_start + gso.csum_offset;
+  }
+}
+
+// ---- datagrams -------------------------------------------------------------------------------------------------
+
+uint32_t slotAt(uint32_t slot) { return slot * kSlotStride + kSlotDatagramAt; }
+
+void readControl(Io& io, uint32_t slot) {
+  msghdr& header = io.rxHeaders[slot].msg_hdr;
+  RxFacts& facts = io.rxFacts[slot];
+  facts.tos = 0;
+  facts.groSize = 0;
+  for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
+    if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS) {
+      facts.tos = *CMSG_DATA(c);
+    } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS) {
+      int value;
+      memcpy(&value, CMSG_DATA(c), sizeof value);
+      facts.tos = static_cast<uint8_t>(value);
+    } else if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == kUdpGro) {
+      int value;  // an int on receive, though a u16 on send (T10)
+      memcpy(&value, CMSG_DATA(c), sizeof value);
+      facts.groSize = value > 0 ? static_cast<uint32_t>(value) : 0;
+    }
+  }
+  const sockaddr_in6& name = io.rxNames[slot];
+  facts.port = static_cast<uint16_t>(portOfSender(io, name));
+  facts.source = 0;
+  if (io.family == AF_INET) {
+    facts.source = static_cast<int32_t>(ntohl(reinterpret_cast<const sockaddr_in&>(name).sin_addr.s_addr));
+  }
+  facts.truncated = (header.msg_flags & MSG_TRUNC) != 0;
+}
+
+bool fillSlots(Io& io) {
+  for (uint32_t slot = 0; slot < io.slots; slot++) {
+    msghdr& header = io.rxHeaders[slot].msg_hdr;
+    header.msg_namelen = sizeof(sockaddr_in6);
+    header.msg_controllen = kControlBytes;
+    header.msg_flags = 0;
+  }
+  int got;
+  do got = recvmmsg(io.udp, io.rxHeaders, io.slots, MSG_DONTWAIT, nullptr);
+  while (got < 0 && errno == EINTR);
+  io.nextSlot = io.slotOffset = 0;
+  io.filledSlots = got > 0 ? static_cast<uint32_t>(got) : 0;
+  for (uint32_t slot = 0; slot < io.filledSlots; slot++) {
+    readControl(io, slot);
+    io.datagramBytes += io.rxHeaders[slot].msg_len;
+  }
+  return io.filledSlots > 0;
+}
+
+int32_t* newDatagramFrame(Io& io, const RxFacts& facts, uint32_t at, uint32_t length) {
+  int32_t* frame = newFrame(io, at, length, facts.port);
+  frame[F_OUTER_SOURCE] = facts.source;
+  frame[F_OUTER_TOS] = facts.tos;
+  return frame;
+}
+
+/** The bytes at `at` with HEADROOM free bytes before them: in place if they are the start of their slot. */
+uint32_t withHeadroom(Io& io, uint32_t slot, uint32_t at, uint32_t length) {
+  if (at == slotAt(slot)) return at;
+  uint32_t copy = io.bump + 2 * kHeadroom - kVxlanBytes;
+  memcpy(io.arena + copy, io.arena + at, length);
+  io.bump = align64(copy + length);
+  return copy;
+}
+
+/** Everything outside the inner frame that a later decision may read. Unknown senders' frames are never merged. */
+uint64_t mergeKey(Io& io, const RxFacts& facts, const uint8_t* vxlan, uint32_t index) {
+  if (facts.port == 0) return 1ULL << 63 | index;
+  uint64_t vni = static_cast<uint64_t>(vxlan[4]) << 16 | vxlan[5] << 8 | vxlan[6];
+  uint64_t reserved = (vxlan[1] | vxlan[2] | vxlan[3] | vxlan[7]) != 0;
+  static_cast<void>(io);
+  return reserved << 52 | static_cast<uint64_t>(facts.port) << 40 | vni << 16 | static_cast<uint64_t>(vxlan[0]) << 8 |
+         facts.tos;
+}
+
+/** One VXLAN packet into the batch. False: no room in this batch. */
+bool addPacket(Io& io, uint32_t slot, uint32_t at, uint32_t length, const Gso* gso, int32_t limit) {
+  Coalescer& joiner = io.coalescer;
+  const RxFacts& facts = io.rxFacts[slot];
+  if (io.frameCount + static_cast<int32_t>(joiner.output_count) >= limit) return false;
+  // If the packet becomes an output, and not at the start of its slot, its head will be copied.
+  uint32_t copy = at == slotAt(slot) ? 0 : align64(length + 2 * kHeadroom);
+  if (io.bump + io.copyBytes + copy > io.scratchAt) return false;
+  if (facts.truncated || length < kVxlanBytes + kMinEthernet) {
+    // Never forwarded, so it needs no headroom and stays where it is.
+    int32_t* frame = newDatagramFrame(io, facts, at, length);
+    if (facts.truncated) frame[F_FLAGS] |= FLAG_TRUNCATED;
+    return true;
+  }
+  uint8_t* vxlan = io.arena + at;
+  uint32_t index = joiner.frame_count, outputs = joiner.output_count;
+  if (index >= COALESCE_MAX_FRAMES) return false;
+  io.pieceSlot[index] = static_cast<uint8_t>(slot);
+  if (!coalesce_add(&joiner, vxlan + kVxlanBytes, length - kVxlanBytes, mergeKey(io, facts, vxlan, index), gso)) return false;
+  if (joiner.output_count != outputs) io.copyBytes += copy;
+  return true;
+}
+
+/** A whole datagram from where the last batch stopped in it. False: no room for all of it. */
+bool addDatagram(Io& io, uint32_t slot, int32_t limit) {
+  uint32_t length = io.rxHeaders[slot].msg_len, start = slotAt(slot);
+  if (length > kSlotBytes) length = kSlotBytes;
+  uint32_t size = io.rxFacts[slot].groSize;
+  if (io.slotOffset == 0 && length >= kVxlanBytes + kMinEthernet && !io.rxFacts[slot].truncated) {
+    Gso gso;
+    uint8_t* inner = io.arena + start + kVxlanBytes;
+    bool maybe = size != 0 || length - kVxlanBytes > io.innerMtu;
+    if (maybe && gso_from_datagram(inner, length - kVxlanBytes, size, io.innerMtu, &gso) == 1) {
+      return addPacket(io, slot, start, length, &gso, limit);
+    }
+  }
+  if (size == 0 || size >= length || io.rxFacts[slot].truncated) return addPacket(io, slot, start, length, nullptr, limit);
+  while (io.slotOffset < length) {
+    uint32_t piece = length - io.slotOffset < size ? length - io.slotOffset : size;
+    if (!addPacket(io, slot, start + io.slotOffset, piece, nullptr, limit)) return false;
+    io.slotOffset += piece;
+  }
+  return true;
+}
+
+void deliver(Io& io, const CoalesceOutput& output) {
+  uint32_t slot = io.pieceSlot[output.frame];
+  const RxFacts& facts = io.rxFacts[slot];
+  uint32_t at = static_cast<uint32_t>(output.head - io.arena) - kVxlanBytes;
+  at = withHeadroom(io, slot, at, output.head_length + kVxlanBytes);
+  int32_t* frame = newDatagramFrame(io, facts, at, output.length + kVxlanBytes);
+  frame[F_HEAD] = static_cast<int32_t>(output.head_length + kVxlanBytes);
+  describe(frame, output.gso);
+  if (output.slice_count > 0) {
+    Chain& chain = io.chains[++io.chainCount];
+    chain = {io.coalescer.slices + output.first_slice, output.slice_count, output.length - output.head_length};
+    frame[F_CHAIN] = static_cast<int32_t>(io.chainCount);
+  }
+  if (output.csum == COALESCE_CSUM_BAD) {
+    frame[F_FLAGS] |= FLAG_CSUM_BAD;
+  } else if (output.csum == COALESCE_CSUM_UNKNOWN && output.gso.type == GSO_NONE) {
+    // R3 for a frame nothing was to be merged with: a kernel peer on this host leaves its checksum to us.
+    Layers layers;
+    const uint8_t* inner = io.arena + at + kVxlanBytes;
+    if (layers_parse(inner, output.head_length, output.length, &layers) == 1 && checksum_is_unfinished(inner, &layers)) {
+      frame[F_FLAGS] |= FLAG_NEEDS_CSUM;
+      frame[F_CSUM_START] = layers.l4_at;
+      frame[F_CSUM_OFFSET] = layers.l4_at + (layers.protocol == LAYERS_TCP ? 16 : 6);
+    }
+  }
+}
+
+}  // namespace
+
+void receiveDatagrams(Io& io, int frameLimit) {
+  if (io.nextSlot == io.filledSlots && !fillSlots(io)) return;
+  uint32_t what = 0;
+  if (io.features & FEATURE_COALESCE) {
+    what = (io.tapGsoRefused[0] < 3 ? COALESCE_TCP : 0) |
+           ((io.features & FEATURE_TAP_USO) && io.tapGsoRefused[1] < 3 ? COALESCE_UDP : 0);
+  }
+  coalesce_begin(&io.coalescer, what);
+  io.copyBytes = 0;
+  while (io.nextSlot < io.filledSlots && addDatagram(io, io.nextSlot, frameLimit)) {
+    io.nextSlot++;
+    io.slotOffset = 0;
+  }
+  uint32_t count = coalesce_end(&io.coalescer);
+  for (uint32_t i = 0; i < count; i++) deliver(io, io.coalescer.outputs[i]);
+}
+
+// ---- TAPs ------------------------------------------------------------------------------------------------------
+
+void receiveTap(Io& io, int port, int frameLimit) {
+  const Port tap = io.ports[port];
+  if (tap.kind != PortKind::tap) return;
+  int last = io.frameCount + kTapVisitFrames;
+  if (last > frameLimit) last = frameLimit;
+  uint32_t stop = io.bump + kTapVisitBytes;
+  while (io.frameCount < last && io.bump < stop && roomFor(io, kMaxFrameBytes)) {
+    uint32_t at = io.bump + kHeadroom;
+    alignas(8) uint8_t vnet[12] = {};
+    iovec iov[2] = {{vnet, tap.vnetBytes}, {io.arena + at, kMaxFrameBytes}};
+    ssize_t got = readv(tap.fd, tap.vnetBytes ? iov : iov + 1, tap.vnetBytes ? 2 : 1);
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      if (errno != EAGAIN) suspendTap(io, port, -errno);
+      return;
+    }
+    if (got <= tap.vnetBytes) return suspendTap(io, port, -EIO);  // a TAP never says end of file
+    uint32_t length = static_cast<uint32_t>(got) - tap.vnetBytes;
+    int32_t* frame = newFrame(io, at, length, port);
+    io.bump = align64(at + length);
+    if (vnet[0] == 0 && vnet[1] == 0) continue;
+    Gso gso;
+    if (gso_from_vnet(reinterpret_cast<VnetHeader*>(vnet), io.arena + at, length, &gso) == 0) describe(frame, gso);
+    else frame[F_FLAGS] = FLAG_GSO_BAD;
+  }
+}
+
+}  // namespace vtepd

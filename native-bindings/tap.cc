@@ -1,0 +1,140 @@
+#include "tap.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace vtepd {
+
+namespace {
+
+constexpr int kVnetHdrBytes = 10;
+
+// The device must be where the operator said: a persistent device of this name may have been moved, and an old kernel
+// (< 5.2) has no way to say so; there the ifindex by name is the check.
+bool checkNamespace(int fd, Failure& failure) {
+  int ns = ioctl(fd, TUNGETDEVNETNS);
+  if (ns < 0) return errno == EINVAL || errno == ENOTTY ? true : failure.at("ask the namespace of the device");
+  bool here = isPresentNamespace(ns);
+  close(ns);
+  return here || failure.at("check that the device is in the namespace", EXDEV);
+}
+
+bool openQueue(const TapRequest& request, ifreq& want, int& fd, Failure& failure) {
+  fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) return failure.at("open /dev/net/tun");
+  if (ioctl(fd, TUNSETIFF, &want) != 0) return failure.at("create or attach the TAP device");
+  if (strncmp(want.ifr_name, request.device, IFNAMSIZ) != 0) return failure.at("name the TAP device", EINVAL);
+  int bytes = kVnetHdrBytes;
+  if (ioctl(fd, TUNSETVNETHDRSZ, &bytes) != 0) return failure.at("set the virtio header size");
+  // A device opened before us may still promise its former reader's offloads.
+  if (ioctl(fd, TUNSETOFFLOAD, 0UL) != 0) return failure.at("reset offloads");
+  if (ioctl(fd, TUNSETPERSIST, request.persist ? 1UL : 0UL) != 0) return failure.at("set persistence");
+  return true;
+}
+
+int ifindexOf(const char* device, Failure& failure) {
+  int control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (control < 0) {
+    failure.at("open a control socket");
+    return -1;
+  }
+  ifreq ask{};
+  strncpy(ask.ifr_name, device, IFNAMSIZ - 1);
+  int rc = ioctl(control, SIOCGIFINDEX, &ask);
+  if (rc != 0) failure.at("find the interface index");
+  close(control);
+  return rc == 0 ? ask.ifr_ifindex : -1;
+}
+
+}  // namespace
+
+bool openTap(const TapRequest& request, int* fds, int& ifindex, Failure& failure) {
+  if (strlen(request.device) == 0 || strlen(request.device) >= IFNAMSIZ) {
+    return failure.at("check the device name", EINVAL);
+  }
+  NetworkNamespace inside;
+  if (!inside.enter(request.netnsPath, failure)) return false;
+  int count = request.queues > 0 ? request.queues : 1;
+  int opened = 0;
+  bool good = count <= kMaxQueues || failure.at("count the queues", EINVAL);
+  while (good && opened < count) {
+    ifreq want{};
+    strncpy(want.ifr_name, request.device, IFNAMSIZ - 1);
+    want.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (request.queues > 0 ? IFF_MULTI_QUEUE : 0));
+    fds[opened] = -1;
+    good = openQueue(request, want, fds[opened], failure) && checkNamespace(fds[opened], failure);
+    opened++;
+  }
+  if (good) {
+    ifindex = ifindexOf(request.device, failure);
+    good = ifindex > 0;
+  }
+  while (!good && opened > 0) {
+    if (fds[--opened] >= 0) close(fds[opened]);
+  }
+  return good;
+}
+
+bool setTap(int fd, const TapSettings& settings, Failure& failure) {
+  TapInfo info;
+  int rc = tapInfo(fd, info);
+  if (rc < 0) return failure.at("ask the TAP device", -rc);
+  if (settings.carrier >= 0) {
+    int carrier = settings.carrier;
+    if (ioctl(fd, TUNSETCARRIER, &carrier) != 0) return failure.at("set the carrier");
+  }
+  if (settings.mtu < 0 && settings.txQueueLength < 0 && settings.up < 0) return true;
+  NetworkNamespace inside;
+  int ns = ioctl(fd, TUNGETDEVNETNS);
+  if (ns < 0) {
+    if (errno != EINVAL && errno != ENOTTY) return failure.at("ask the namespace of the device");
+  } else {
+    bool entered = inside.enterFd(ns, failure);
+    close(ns);
+    if (!entered) return false;
+  }
+  int control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (control < 0) return failure.at("open a control socket");
+  bool good = true;
+  ifreq set{};
+  memcpy(set.ifr_name, info.device, sizeof set.ifr_name);
+  if (good && settings.mtu >= 0) {
+    set.ifr_mtu = settings.mtu;
+    good = ioctl(control, SIOCSIFMTU, &set) == 0 || failure.at("set the MTU");
+  }
+  if (good && settings.txQueueLength >= 0) {
+    set.ifr_qlen = settings.txQueueLength;
+    good = ioctl(control, SIOCSIFTXQLEN, &set) == 0 || failure.at("set the transmit queue length");
+  }
+  if (good && settings.up >= 0) {
+    good = ioctl(control, SIOCGIFFLAGS, &set) == 0 || failure.at("read the interface flags");
+    if (good) {
+      set.ifr_flags = static_cast<short>(settings.up ? set.ifr_flags | IFF_UP : set.ifr_flags & ~IFF_UP);
+      good = ioctl(control, SIOCSIFFLAGS, &set) == 0 || failure.at(settings.up ? "set the device up" : "set the device down");
+    }
+  }
+  close(control);
+  return good;
+}
+
+int setTapOffload(int fd, unsigned flags) { return ioctl(fd, TUNSETOFFLOAD, static_cast<unsigned long>(flags)) == 0 ? 0 : -errno; }
+
+int tapInfo(int fd, TapInfo& info) {
+  ifreq ask{};
+  if (ioctl(fd, TUNGETIFF, &ask) != 0) return -errno;
+  memcpy(info.device, ask.ifr_name, sizeof info.device);
+  info.device[sizeof info.device - 1] = '\0';
+  info.flags = static_cast<unsigned short>(ask.ifr_flags);
+  info.vnetHdrBytes = 0;
+  if ((info.flags & IFF_VNET_HDR) && ioctl(fd, TUNGETVNETHDRSZ, &info.vnetHdrBytes) != 0) return -errno;
+  return 0;
+}
+
+}  // namespace vtepd

@@ -1,0 +1,42 @@
+// TAP devices: open, tune, ask.
+//
+// Always IFF_TAP | IFF_NO_PI | IFF_VNET_HDR: every frame is preceded by a 10-byte virtio_net_hdr that carries checksum
+// and segmentation metadata. Which offloads the kernel may use toward us is decided later (setTapOffload).
+#pragma once
+#include <cstdint>
+
+#include "netns.h"
+
+namespace vtepd {
+
+constexpr int kMaxQueues = 16;
+
+struct TapRequest {
+  const char* device;
+  const char* netnsPath;  // empty: the present namespace
+  bool persist;           // the device outlives this process
+  int queues;             // 0: single queue device; else IFF_MULTI_QUEUE with so many fds
+};
+
+/** Open the device's queues in its namespace, non-blocking. Fills fds and ifindex; on failure closes what it opened. */
+bool openTap(const TapRequest& request, int* fds, int& ifindex, Failure& failure);
+
+/** -1 leaves a property as it is. */
+struct TapSettings {
+  int mtu = -1, txQueueLength = -1, up = -1, carrier = -1;
+};
+/** Set properties of the device behind the fd, in whatever namespace it is now. */
+bool setTap(int fd, const TapSettings& settings, Failure& failure);
+
+/** TUNSETOFFLOAD: TUN_F_* the reader can take. 0 or a negative errno. */
+int setTapOffload(int fd, unsigned flags);
+
+struct TapInfo {
+  char device[16];
+  int flags;          // IFF_* as TUNGETIFF reports them
+  int vnetHdrBytes;   // 0 without IFF_VNET_HDR
+};
+/** TUNGETIFF. 0 or a negative errno (-EBADFD: the device was deleted). */
+int tapInfo(int fd, TapInfo& info);
+
+}  // namespace vtepd

@@ -1,0 +1,311 @@
+// Send records to writes: a TAP takes each at once, records for tunnels are sorted by sending socket first.
+//
+// The order of records is kept where it matters, within a flow: a flow leaves by one TAP, or by one socket, and each
+// of these sees its records in order. Bytes of the arena are never changed here, because the same bytes may be named
+// by other records (a flood): an unfinished checksum is finished in a copy of its two bytes, which one more iovec puts
+// in their place.
+//
+// A record is checked before it is believed: the data plane is ours, but the numbers in it came from a guest's virtio
+// header or a peer's datagram.
+#include <cerrno>
+#include <cstring>
+#include <unistd.h>
+
+#include "checksum.h"
+#include "exchange.h"
+
+namespace vtepd {
+
+namespace {
+
+/** A record, unpacked and bounded. */
+struct Send {
+  int32_t* record;
+  uint8_t* at;           // first byte
+  uint32_t head, length; // contiguous bytes, all bytes
+  const iovec* slices;
+  uint32_t sliceCount;
+  int32_t flags;
+};
+
+constexpr uint32_t kTapSegmentRefusals = 3;
+
+bool unpack(Io& io, int32_t* record, Send& send) {
+  uint32_t at = static_cast<uint32_t>(record[S_AT]), length = static_cast<uint32_t>(record[S_LENGTH]);
+  uint32_t chain = static_cast<uint32_t>(record[S_CHAIN]);
+  if (chain > io.chainCount) return false;
+  const Chain& slices = io.chains[chain];
+  if (slices.bytes >= length) return false;
+  uint32_t head = length - slices.bytes;
+  if (length > kMaxFrameBytes + kVxlanBytes || at > io.arenaBytes || head > io.arenaBytes - at) return false;
+  send = {record, io.arena + at, head, length, slices.slices, slices.count, record[S_FLAGS]};
+  return true;
+}
+
+/** The finished checksum of an unfinished frame whose field is at `field`; the sum starts at `start`, from `frame`. */
+uint16_t finishedChecksum(const Send& send, uint32_t skip, uint32_t start, uint32_t end) {
+  const uint8_t* frame = send.at + skip;
+  uint32_t head = send.head - skip;
+  uint32_t bytes = end - start;
+  uint32_t first = head - start < bytes ? head - start : bytes;
+  uint64_t sum = checksum_add(frame + start, first, 0);
+  uint32_t done = first;
+  for (uint32_t i = 0; i < send.sliceCount && done < bytes; i++) {
+    uint32_t part = static_cast<uint32_t>(send.slices[i].iov_len);
+    if (part > bytes - done) part = bytes - done;
+    uint64_t partial = checksum_add(send.slices[i].iov_base, part, 0);
+    sum = checksum_join(sum, done & 1 ? checksum_odd(partial) : partial);
+    done += part;
+  }
+  uint16_t result = static_cast<uint16_t>(~checksum_fold(sum));
+  return result == 0 ? 0xffff : result;
+}
+
+/** Where the checksum's field is, or false: outside the contiguous part. `frameHead` counts from the Ethernet header. */
+bool checksumField(const int32_t* record, uint32_t frameHead, uint32_t& start, uint32_t& field) {
+  start = static_cast<uint32_t>(record[S_CSUM_START]);
+  field = static_cast<uint32_t>(record[S_CSUM_OFFSET]);
+  return start >= 14 && start < frameHead && field >= start && field + 2 <= frameHead;
+}
+
+uint32_t endOfPacket(const Send& send, uint32_t skip) {
+  Layers layers;
+  layers_parse(send.at + skip, send.head - skip, send.length - skip, &layers);
+  return layers.version != 0 ? layers.end : send.length - skip;
+}
+
+void settle(Io& io, int32_t* record, int error) {
+  if (error == 0) {
+    record[S_DONE] = record[S_UNITS];
+  } else {
+    record[S_ERROR] = error;
+    io.status[STATUS_FAILED]++;
+  }
+}
+
+int writeTap(int fd, const iovec* iov, int count) {
+  for (;;) {
+    ssize_t written = writev(fd, iov, count);
+    if (written >= 0) return 0;
+    if (errno != EINTR) return -errno;
+  }
+}
+
+/** A super-frame for a TAP that does not take it: written as the packets it stands for. */
+void writeSegments(Io& io, const Port& tap, const Send& send) {
+  int32_t* record = send.record;
+  int rc = segment_plan(&io.plan, send.at, send.head, send.length, send.slices, send.sliceCount,
+                        static_cast<uint8_t>(send.flags & GSO_MASK), (send.flags & FLAG_GSO_ECN) != 0,
+                        static_cast<uint32_t>(record[S_GSO_SIZE]), nullptr, 0);
+  if (rc != 0) return settle(io, record, -EINVAL);
+  static const uint8_t plain[12] = {};
+  while (io.plan.next < io.plan.gso.units) {
+    iovec* iov = io.txIovecs;
+    iov[0] = {const_cast<uint8_t*>(plain), tap.vnetBytes};
+    SegmentCut cut = segment_cut(&io.plan, io.headerPool, kHeaderPool, iov + 1, kMessageIovecs - 1, 1, 65535);
+    int error = cut.segments == 0 ? -EMSGSIZE : writeTap(tap.fd, iov, static_cast<int>(cut.iovecs) + 1);
+    if (error != 0) return settle(io, record, error);
+    if (record[S_DONE] < record[S_UNITS]) record[S_DONE]++;
+  }
+  record[S_DONE] = record[S_UNITS];
+}
+
+void sendToTap(Io& io, const Port& tap, const Send& send) {
+  int32_t* record = send.record;
+  int32_t type = send.flags & GSO_MASK;
+  int protocol = type == GSO_UDP_L4 ? 1 : 0;
+  if (type != GSO_NONE && (tap.vnetBytes == 0 || io.tapGsoRefused[protocol] >= kTapSegmentRefusals)) {
+    return writeSegments(io, tap, send);
+  }
+  iovec* iov = io.txIovecs;
+  alignas(8) uint8_t vnet[12] = {};
+  uint16_t finished;
+  int count = 0;
+  if (tap.vnetBytes != 0) iov[count++] = {vnet, tap.vnetBytes};
+  if (type != GSO_NONE) {
+    Gso gso;
+    Layers layers;
+    uint32_t size = static_cast<uint32_t>(record[S_GSO_SIZE]);
+    if (gso_check(static_cast<uint8_t>(type), (send.flags & FLAG_GSO_ECN) != 0, size, send.at, send.head, send.length,
+                  &gso, &layers) != 0) {
+      return settle(io, record, -EINVAL);
+    }
+    gso_to_vnet(&gso, reinterpret_cast<VnetHeader*>(vnet));
+    iov[count++] = {send.at, send.head};
+  } else if (send.flags & FLAG_NEEDS_CSUM) {
+    uint32_t start, field;
+    if (!checksumField(record, send.head, start, field)) return settle(io, record, -EINVAL);
+    if (tap.vnetBytes != 0) {
+      Gso gso{};
+      gso.needs_csum = 1;
+      gso.csum_start = static_cast<uint16_t>(start);
+      gso.csum_offset = static_cast<uint16_t>(field - start);
+      gso_to_vnet(&gso, reinterpret_cast<VnetHeader*>(vnet));
+      iov[count++] = {send.at, send.head};
+    } else {
+      finished = finishedChecksum(send, 0, start, endOfPacket(send, 0));
+      iov[count++] = {send.at, field};
+      iov[count++] = {&finished, 2};
+      iov[count++] = {send.at + field + 2, send.head - field - 2};
+    }
+  } else {
+    iov[count++] = {send.at, send.head};
+  }
+  if (send.sliceCount > static_cast<uint32_t>(kMessageIovecs - count)) return settle(io, record, -EINVAL);
+  memcpy(iov + count, send.slices, send.sliceCount * sizeof(iovec));
+  int error = writeTap(tap.fd, iov, count + static_cast<int>(send.sliceCount));
+  if (error == -EINVAL && type != GSO_NONE) {
+    // Kernels with a broken virtio_net_hdr check (T15), or without USO, refuse what they declared.
+    io.fallbacks[FALLBACK_TAP_GSO_EINVAL]++;
+    io.tapGsoRefused[protocol]++;
+    return writeSegments(io, tap, send);
+  }
+  settle(io, record, error);
+}
+
+/** A super-frame becomes messages of many segments (UDP_SEGMENT), or of one each. */
+void queueSegments(Io& io, int socket, const Port& peer, const Send& send, int32_t index) {
+  int32_t* record = send.record;
+  int rc = segment_plan(&io.plan, send.at + kVxlanBytes, send.head - kVxlanBytes, send.length - kVxlanBytes, send.slices,
+                        send.sliceCount, static_cast<uint8_t>(send.flags & GSO_MASK), (send.flags & FLAG_GSO_ECN) != 0,
+                        static_cast<uint32_t>(record[S_GSO_SIZE]), send.at, kVxlanBytes);
+  if (rc != 0) return failRecord(io, index, -EINVAL);
+  uint32_t most = io.features & FEATURE_UDP_GSO ? peer.segmentCap : 1;
+  uint32_t mostBytes = io.family == AF_INET ? 65507 : 65527;
+  while (io.plan.next < io.plan.gso.units) {
+    if (kHeaderPool - io.headerBytes < SEGMENT_HEADERS_BYTES || kSendIovecs - io.iovecCount < kMessageIovecs) {
+      flushMessages(io, socket);
+    }
+    SegmentCut cut = segment_cut(&io.plan, io.headerPool + io.headerBytes, kHeaderPool - io.headerBytes,
+                                 io.txIovecs + io.iovecCount, kMessageIovecs, most, mostBytes);
+    if (cut.segments == 0) return failRecord(io, index, -EMSGSIZE);
+    io.headerBytes += cut.segments * (io.plan.gso.header + kVxlanBytes);
+    Message message{index, static_cast<uint16_t>(cut.segments), 0, cut.stride};
+    addMessage(io, socket, peer, record[S_TOS] & 0xff, message, cut.iovecs);
+  }
+}
+
+/** The iovecs of one ordinary datagram behind io.iovecCount + used; 0 when its numbers are wrong. */
+uint32_t layOut(Io& io, const Send& send, uint32_t used) {
+  iovec* iov = io.txIovecs + io.iovecCount + used;
+  uint32_t count = 0;
+  if (send.flags & FLAG_NEEDS_CSUM) {
+    uint32_t start, field;
+    if (!checksumField(send.record, send.head - kVxlanBytes, start, field)) return 0;
+    uint16_t finished = finishedChecksum(send, kVxlanBytes, start, endOfPacket(send, kVxlanBytes));
+    uint8_t* copy = io.headerPool + io.headerBytes;
+    memcpy(copy, &finished, 2);
+    io.headerBytes += 2;
+    field += kVxlanBytes;
+    iov[count++] = {send.at, field};
+    iov[count++] = {copy, 2};
+    if (send.head > field + 2) iov[count++] = {send.at + field + 2, send.head - field - 2};
+  } else {
+    iov[count++] = {send.at, send.head};
+  }
+  if (send.sliceCount > kMessageIovecs - count) return 0;
+  memcpy(iov + count, send.slices, send.sliceCount * sizeof(iovec));
+  return count + send.sliceCount;
+}
+
+bool joins(const int32_t* first, const int32_t* next) {
+  return next[S_PORT] == first[S_PORT] && next[S_TOS] == first[S_TOS] && next[S_CHAIN] == 0 &&
+         (next[S_FLAGS] & GSO_MASK) == GSO_NONE && next[S_LENGTH] <= first[S_LENGTH];
+}
+
+/** One message from the record at `index` and, with UDP_SEGMENT, those behind it of equal size. Returns the next index. */
+int32_t queueRun(Io& io, int socket, const Port& peer, int32_t index) {
+  int32_t* first = io.sends + index * kSendWords;
+  uint32_t stride = static_cast<uint32_t>(first[S_LENGTH]);
+  bool mayJoin = (io.features & FEATURE_UDP_GSO) && peer.segmentCap > 1 && first[S_CHAIN] == 0;
+  uint32_t mostBytes = io.family == AF_INET ? 65507 : 65527;
+  if (kHeaderPool - io.headerBytes < 1024 || kSendIovecs - io.iovecCount < kMessageIovecs) flushMessages(io, socket);
+  Message message{index, 0, 1, stride};
+  uint32_t iovecs = 0, bytes = 0, last = stride;
+  int32_t at = index;
+  while (at >= 0) {
+    int32_t* record = io.sends + at * kSendWords;
+    if (at != index) {
+      // Equal sizes, only the last may be shorter.
+      if (!mayJoin || last != stride || !joins(first, record) || message.segments >= peer.segmentCap ||
+          bytes + static_cast<uint32_t>(record[S_LENGTH]) > mostBytes) {
+        break;
+      }
+    }
+    Send send;
+    unpack(io, record, send);
+    uint32_t count = layOut(io, send, iovecs);
+    if (count == 0) {
+      if (message.segments > 0) break;
+      failRecord(io, at, -EINVAL);
+      return io.nextRecord[at];
+    }
+    iovecs += count;
+    last = send.length;
+    bytes += last;
+    message.segments++;
+    at = io.nextRecord[at];
+  }
+  addMessage(io, socket, peer, first[S_TOS] & 0xff, message, iovecs);
+  return at;
+}
+
+void sendQueue(Io& io, int socket) {
+  int32_t index = io.queueHead[socket];
+  while (index >= 0) {
+    int32_t* record = io.sends + index * kSendWords;
+    const Port& peer = io.ports[record[S_PORT]];
+    if ((record[S_FLAGS] & GSO_MASK) == GSO_NONE) {
+      index = queueRun(io, socket, peer, index);
+      continue;
+    }
+    Send send;
+    unpack(io, record, send);
+    int32_t next = io.nextRecord[index];
+    queueSegments(io, socket, peer, send, index);
+    index = next;
+  }
+  flushMessages(io, socket);
+}
+
+}  // namespace
+
+void failRecord(Io& io, int32_t record, int error) {
+  int32_t* words = io.sends + record * kSendWords;
+  if (words[S_ERROR] == 0) io.status[STATUS_FAILED]++;
+  words[S_ERROR] = error;
+}
+
+void transmit(Io& io, int sendCount) {
+  io.status[STATUS_FAILED] = 0;
+  if (sendCount <= 0) return;
+  if (sendCount > kMaxSends) sendCount = kMaxSends;
+  for (int socket = 0; socket < io.txCount; socket++) io.queueHead[socket] = -1;
+  for (int32_t i = 0; i < sendCount; i++) {
+    int32_t* record = io.sends + i * kSendWords;
+    record[S_DONE] = record[S_ERROR] = 0;
+    uint32_t number = static_cast<uint32_t>(record[S_PORT]);
+    Send send;
+    if (number >= kMaxPorts || io.ports[number].kind == PortKind::none) {
+      settle(io, record, -ENODEV);
+    } else if (!unpack(io, record, send)) {
+      settle(io, record, -EINVAL);
+    } else if (io.ports[number].kind == PortKind::tap) {
+      sendToTap(io, io.ports[number], send);
+    } else if (send.head <= kVxlanBytes || io.txCount == 0) {
+      settle(io, record, -EINVAL);
+    } else {
+      int socket = static_cast<int>(static_cast<uint32_t>(record[S_ENTROPY]) % static_cast<uint32_t>(io.txCount));
+      io.nextRecord[i] = -1;
+      if (io.queueHead[socket] < 0) io.queueHead[socket] = i;
+      else io.nextRecord[io.queueTail[socket]] = i;
+      io.queueTail[socket] = i;
+    }
+  }
+  io.retries = 32;
+  for (int socket = 0; socket < io.txCount; socket++) {
+    if (io.queueHead[socket] >= 0) sendQueue(io, socket);
+  }
+}
+
+}  // namespace vtepd

@@ -1,0 +1,120 @@
+/**
+ * The addon as JavaScript sees it, and errno as words.
+ *
+ * Loaded at first use, so that everything which only names these types works without it. A set-up call of the addon
+ * answers `[value, …]` or `[negative errno, step]`; `fail` makes an error of the latter that says what failed, where,
+ * and what to do. The numbers of the contract are compared once: an addon built for other numbers is refused.
+ */
+import { createRequire } from "node:module";
+import { getSystemErrorMap, getSystemErrorName } from "node:util";
+import * as contract from "./port-io.ts";
+
+// ---- errors ----------------------------------------------------------------------------------------------------
+
+/** A set-up call failed. `code` is the errno's name, `errno` its negative value, `step` what the addon was doing. */
+export class IoError extends Error {
+  readonly code: string;
+  readonly errno: number;
+  readonly step: string;
+  constructor(code: string, errno: number, step: string, message: string) {
+    super(message);
+    this.name = "IoError";
+    this.code = code;
+    this.errno = errno;
+    this.step = step;
+  }
+}
+
+/** "ENODEV (no such device)" for -19. */
+export function errnoText(errno: number): string {
+  const known = getSystemErrorMap().get(errno);
+  return known === undefined ? `errno ${-errno}` : `${known[0]} (${known[1]})`;
+}
+
+/** Throw the IoError of a failed set-up call; `fixes` says what to do, by errno name. */
+export function fail(subject: string, errno: number, step: string, fixes: Record<string, string>): never {
+  const name = getSystemErrorMap().has(errno) ? getSystemErrorName(errno) : `E${-errno}`;
+  const fix = fixes[name];
+  throw new IoError(name, errno, step, `${subject}: cannot ${step}: ${errnoText(errno)}${fix ? `; ${fix}` : ""}`);
+}
+
+// ---- the addon -------------------------------------------------------------------------------------------------
+
+export type Outcome = [number, ...(number | string)[]];
+
+export interface NativeIo {
+  exchange(sendCount: number, timeoutMs: number): number;
+  attachTap(port: number, fd: number): number;
+  attachPeer(port: number, at: number, addressLength: number, udpPort: number): number;
+  detach(port: number): void;
+  gather(chain: number, at: number): number;
+  portError(port: number): number;
+  setInnerMtu(mtu: number): void;
+  features(): number[];
+  destroy(): void;
+}
+
+export interface Addon {
+  contract: Record<string, number>;
+  openTap(device: string, netnsPath: string, persist: boolean, queues: number): Outcome;
+  setTap(fd: number, mtu: number, txQueueLength: number, up: number, carrier: number): Outcome;
+  setTapOffload(fd: number, flags: number): number;
+  tapInfo(fd: number): Outcome;
+  openUnderlay(
+    address: string,
+    port: number,
+    first: number,
+    count: number,
+    receiveBuffer: number,
+    sendBuffer: number,
+    reusePort: boolean,
+    zeroChecksum: boolean,
+  ): Outcome;
+  deviceMtuFor(address: string): Outcome;
+  pathMtu(local: string, remote: string): number;
+  socketDrops(fd: number): number;
+  openDoorbell(): number;
+  ring(fd: number): number;
+  closeFd(fd: number): number;
+  pageSkew(view: Uint8Array): number;
+  createIo(
+    arena: Uint8Array,
+    scratchAt: number,
+    frames: Int32Array,
+    sends: Int32Array,
+    status: Int32Array,
+    underlayFd: number,
+    txFds: Int32Array,
+    doorbellFd: number,
+    innerMtu: number,
+    features: number,
+  ): NativeIo | number;
+}
+
+let loaded: Addon | undefined;
+
+/** The addon, loaded at first use. Throws IoError ERR_ADDON when it is not built, or was built for another contract. */
+export function addon(): Addon {
+  if (loaded !== undefined) return loaded;
+  const path = process.env.VTEPD_ADDON ?? "../../native-bindings/build/Release/vtepd.node";
+  let found: Addon;
+  try {
+    found = createRequire(import.meta.url)(path) as Addon;
+  } catch (cause) {
+    const why = (cause as Error).message.split("\n")[0];
+    throw new IoError(
+      "ERR_ADDON",
+      0,
+      "load the addon",
+      `cannot load the native addon ${path}: ${why}; run: npm run build`,
+    );
+  }
+  const ours = contract as unknown as Record<string, unknown>;
+  for (const [name, value] of Object.entries(found.contract)) {
+    if (ours[name] === value) continue;
+    const text = `the native addon ${path} was built for another version (${name}); run: npm run build`;
+    throw new IoError("ERR_ADDON", 0, "compare the contract", text);
+  }
+  loaded = found;
+  return found;
+}
