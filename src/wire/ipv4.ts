@@ -46,7 +46,13 @@ export function checkIpv4(bytes: Uint8Array, at: number, end: number): number {
   const headerBytes = (first & 15) << 2;
   const total = u16(bytes, at + IP_LENGTH);
   if (headerBytes < IPV4_BYTES || total < headerBytes || total > end - at) return IPV4_MALFORMED;
-  return sum16(bytes, at, headerBytes, 0) === 0xffff ? IPV4_OK : IPV4_BAD_CHECKSUM;
+  // Ten words added in one expression: the usual header has no options, and this runs for every routed packet.
+  let sum =
+    u16(bytes, at) + total + u16(bytes, at + 4) + u16(bytes, at + 6) + u16(bytes, at + 8) +
+    u16(bytes, at + 10) + u16(bytes, at + 12) + u16(bytes, at + 14) + u16(bytes, at + 16) + u16(bytes, at + 18);
+  for (let i = IPV4_BYTES; i < headerBytes; i += 2) sum += u16(bytes, at + i);
+  sum = (sum & 0xffff) + (sum >> 16);
+  return ((sum + (sum >> 16)) & 0xffff) === 0xffff ? IPV4_OK : IPV4_BAD_CHECKSUM;
 }
 
 /** Bytes of the IPv4 header at `at` (its IHL, options included). */

@@ -16,9 +16,10 @@ export const TCP_SYN = 0x02;
 
 /**
  * Lower the MSS option of a TCP SYN at `at` to `mss` if it is larger, and repair the checksum (RFC 9293 §3.7.1,
- * RFC 1624). `end` is one past the TCP header's last received byte. @returns true if the segment was changed.
+ * RFC 1624) unless it is `unfinished` (holds only the pseudo-header sum, which no option is part of).
+ * `end` is one past the last received byte of the segment. @returns true if the segment was changed.
  */
-export function clampMss(bytes: Uint8Array, at: number, end: number, mss: number): boolean {
+export function clampMss(bytes: Uint8Array, at: number, end: number, mss: number, unfinished: boolean): boolean {
   if (end - at < TCP_BYTES || (bytes[at + TCP_FLAGS]! & TCP_SYN) === 0) return false;
   const optionsEnd = at + ((bytes[at + TCP_OFFSET]! >> 4) << 2);
   if (optionsEnd > end) return false;
@@ -36,7 +37,7 @@ export function clampMss(bytes: Uint8Array, at: number, end: number, mss: number
       const old = u16(bytes, i + 2);
       if (old <= mss) return false;
       setU16(bytes, i + 2, mss);
-      repairChecksum(bytes, at + TCP_CHECKSUM, old, mss, ((i + 2 - at) & 1) === 1);
+      if (!unfinished) repairChecksum(bytes, at + TCP_CHECKSUM, old, mss, ((i + 2 - at) & 1) === 1);
       return true;
     }
     i += length;

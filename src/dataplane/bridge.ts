@@ -1,0 +1,66 @@
+/**
+ * Layer 2: where a frame came from, and where it goes.
+ *
+ * Learning is not done here: an unknown or moved source becomes a LEARN record, control decides and writes the table
+ * (VPP's split of l2_learn and l2_fwd). A known source only gets its hit byte set. Ageing is by source alone.
+ */
+import { DROP, PUNT } from "../tables/counters.ts";
+import { MAC_FLOOD, MAC_GATEWAY, MAC_PORT_MASK, MAC_STATIC, macKey } from "../tables/mac.ts";
+import { KIND_TUNNEL, VSI_FLOOD_BROADCAST, VSI_FLOOD_MULTICAST, VSI_FLOOD_UNKNOWN } from "../tables/vsi.ts";
+import { isBroadcast, isGroupHi, isReserved, TYPE_IPV4 } from "../wire/ethernet.ts";
+import { punt, tellLearn } from "./cpu-port.ts";
+import { egress, exceedsMtu } from "./egress.ts";
+import { flood } from "./flood.ts";
+import { type Fate, type Frame, GO_ON } from "./frame.ts";
+import { route } from "./route.ts";
+
+/** The source MAC: refuse what cannot be one, mark what is known, tell control of the rest. */
+export function source(f: Frame): Fate {
+  if (isGroupHi(f.srcHi) || (f.srcHi === 0 && f.srcLo === 0)) return DROP.bad_src_mac;
+  const macs = f.t.macs;
+  const row = macs.find(f.srcLo, macKey(f.vsi, f.srcHi));
+  const value = row < 0 ? 0 : macs.valueAt(row);
+  if ((value & MAC_PORT_MASK) === f.port) {
+    macs.hit(row);
+    return GO_ON;
+  }
+  if ((value & MAC_GATEWAY) !== 0) {
+    // From a tunnel this is a peer with the same shared gateway MAC (D1), or one that moved: nothing to learn.
+    return f.fromTunnel ? GO_ON : DROP.own_mac_local;
+  }
+  if ((value & MAC_STATIC) === 0) tellLearn(f);
+  return GO_ON;
+}
+
+/** The destination MAC decides: up to the VSI-interface, out of one port, or flooded. */
+export function destination(f: Frame): Fate {
+  if (isGroupHi(f.dstHi)) {
+    if (isReserved(f.dstHi, f.dstLo)) return DROP.reserved_mac;
+    return bum(f, isBroadcast(f.dstHi, f.dstLo) ? VSI_FLOOD_BROADCAST : VSI_FLOOD_MULTICAST);
+  }
+  const value = f.t.macs.get(f.dstLo, macKey(f.vsi, f.dstHi));
+  if (value === 0) return bum(f, VSI_FLOOD_UNKNOWN);
+  const port = value & MAC_PORT_MASK;
+  // Our own gateway MAC has no port. A peer's is ours too when an AC uses it: the VM brought it along (D1).
+  if ((value & MAC_GATEWAY) !== 0 && (port === 0 || f.fromTunnel === 0)) return route(f);
+  if ((value & MAC_FLOOD) !== 0) return bum(f, 0);
+  return bridgeTo(f, port);
+}
+
+function bridgeTo(f: Frame, port: number): Fate {
+  if (port === f.port) return DROP.same_port;
+  if (f.fromTunnel && f.t.ports.kind[port] === KIND_TUNNEL) return DROP.split_horizon;
+  if (exceedsMtu(f, port)) return bridgedTooBig(f, port);
+  return egress(f, port, f.vsi);
+}
+
+/** RFC 1191 is for routers, but a bridge that encapsulates has made the MTU smaller: where there is a gateway, it tells. */
+function bridgedTooBig(f: Frame, port: number): Fate {
+  if (f.type !== TYPE_IPV4 || f.t.vsis.interface[f.vsi] === 0) return DROP.too_big;
+  return punt(f, PUNT.mtu, f.t.ports.mtu[port]!, 0);
+}
+
+function bum(f: Frame, policy: number): Fate {
+  if (f.fromTunnel === 0 && !f.policer.admitStorm(f.port, f.units)) return DROP.storm_limited;
+  return flood(f, policy);
+}

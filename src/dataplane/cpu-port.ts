@@ -1,0 +1,225 @@
+/**
+ * The CPU port: punt to control, and inject from control.
+ *
+ * Punting is policed per class, per bridge port and in all, then copied into the worker's punt ring; the frame's bytes
+ * never leave the arena. Records that are no frames (a MAC to learn, a stale neighbour) use the same ring; a small memory
+ * of what was told lately keeps them from filling it.
+ *
+ * Injecting is the reverse: a record's bytes are copied to scratch, the frame goes straight to its port, its flood list or
+ * its adjacency. Injected frames are never looked up as if they had arrived: control has decided.
+ */
+import {
+  COMMAND_ATTACH_PEER,
+  COMMAND_ATTACH_TAP,
+  COMMAND_DETACH,
+  DROP,
+  INJECT,
+  PUNT,
+  RECORD_LEARN,
+  RECORD_STALE,
+  RECORD_TOO_BIG,
+  TTL_TAKEN,
+} from "../tables/counters.ts";
+import { MAC_GATEWAY, macKey } from "../tables/mac.ts";
+import {
+  R_ARG,
+  R_ARG2,
+  R_CSUM_OFFSET,
+  R_CSUM_START,
+  R_FLAGS,
+  R_GSO_SIZE,
+  R_KIND,
+  R_LENGTH,
+  R_OUTER_SOURCE,
+  R_OUTER_TOS,
+  R_PORT,
+  R_UNITS,
+  R_VSI,
+} from "../tables/ring.ts";
+import { KIND_TUNNEL, VSI_LOCAL_PROXY, VSI_SUPPRESS } from "../tables/vsi.ts";
+import { ARP_REQUEST } from "../wire/arp.ts";
+import { move, u16 } from "../wire/bytes.ts";
+import { ETH_BYTES, isGroupHi, TYPE_ARP } from "../wire/ethernet.ts";
+import { IP_TTL } from "../wire/ipv4.ts";
+import { egress } from "./egress.ts";
+import { walk } from "./flood.ts";
+import { type Fate, type Frame, GO_ON, PUNTED } from "./frame.ts";
+import { readEthernet } from "./ingress.ts";
+import { viaAdjacency } from "./route.ts";
+
+/** ARP leaves by the CPU port, as the VSI's ARP mode says (D14). */
+export function toCpu(f: Frame): Fate {
+  if (f.type !== TYPE_ARP) return GO_ON;
+  const flags = f.t.vsis.flags[f.vsi]!;
+  const hasInterface = f.t.vsis.interface[f.vsi] !== 0;
+  if (!hasInterface && (flags & VSI_SUPPRESS) === 0) return GO_ON;
+  const group = isGroupHi(f.dstHi);
+  if (!group) {
+    const value = f.t.macs.get(f.dstLo, macKey(f.vsi, f.dstHi));
+    const ours = (value & MAC_GATEWAY) !== 0 && (f.fromTunnel === 0 || (value & 0xffff) === 0);
+    if (ours) return punt(f, PUNT.arp, 0, 0);
+    // To a third MAC: bridged. With suppression control may learn from it all the same.
+    if ((flags & VSI_SUPPRESS) !== 0) puntCopy(f, PUNT.arp);
+    return GO_ON;
+  }
+  if ((flags & VSI_LOCAL_PROXY) !== 0) return punt(f, PUNT.arp, 0, 0);
+  if ((flags & VSI_SUPPRESS) !== 0 && isRequest(f)) return punt(f, PUNT.arp, 0, 0);
+  puntCopy(f, PUNT.arp);
+  return GO_ON;
+}
+
+function isRequest(f: Frame): boolean {
+  return f.head >= ETH_BYTES + 8 && u16(f.bytes, f.at + ETH_BYTES + 6) === ARP_REQUEST;
+}
+
+/** Send the frame to control. @returns PUNTED, or why it did not get there. `arg`s: see the R_ARG notes of each class. */
+export function punt(f: Frame, kind: number, arg: number, arg2: number): Fate {
+  if (!f.policer.admit(kind, f.port)) return DROP.punt_limited;
+  // The payload of a super-frame in slices is gathered behind a copy of its head first.
+  let at = f.at;
+  if (f.chain !== 0) {
+    at = f.pool.take(f.length);
+    if (at < 0) return DROP.pool_exhausted;
+    move(f.bytes, at, f.at, f.head);
+    f.io.gather(f.chain, at + f.head);
+  }
+  const ring = f.t.punts[f.worker]!;
+  const r = ring.reserve(f.length);
+  if (r < 0) return DROP.punt_ring_full;
+  const w = ring.words;
+  w[r + R_KIND] = kind;
+  w[r + R_PORT] = f.port;
+  w[r + R_VSI] = f.vsi;
+  w[r + R_ARG] = arg;
+  w[r + R_ARG2] = arg2;
+  w[r + R_FLAGS] = f.flags;
+  w[r + R_GSO_SIZE] = f.gsoSize;
+  w[r + R_CSUM_START] = f.csumStart;
+  w[r + R_CSUM_OFFSET] = f.csumOffset;
+  w[r + R_UNITS] = f.units;
+  w[r + R_OUTER_SOURCE] = f.outerSource;
+  w[r + R_OUTER_TOS] = f.outerTos;
+  const to = ring.frameAt(r);
+  for (let i = 0; i < f.length; i++) ring.bytes[to + i] = f.bytes[at + i]!;
+  ring.commit();
+  f.puntCount++;
+  f.counters.punted[kind]! += f.units;
+  return PUNTED;
+}
+
+/** Punt a copy; the frame goes on. */
+function puntCopy(f: Frame, kind: number): void {
+  const fate = punt(f, kind, 0, 0);
+  f.counters.copies[0]! += f.units;
+  if (fate > 0) f.counters.drops[fate]! += f.units;
+}
+
+/** Tell control of a source MAC that is unknown, or seen at another port than the table says. */
+export function tellLearn(f: Frame): void {
+  tell(f, RECORD_LEARN, f.srcLo, f.srcHi, f.port);
+}
+
+/** Tell control that the neighbour (VSI-interface, IP) sent us a packet back that belongs to itself. */
+export function tellStale(f: Frame, on: number, ip: number): void {
+  tell(f, RECORD_STALE, on, ip, f.port);
+}
+
+/** Tell control that a record of `length` bytes was too big for the underlay on the way to tunnel `port`. */
+export function tellTooBig(f: Frame, port: number, length: number): void {
+  f.vsi = 0;
+  tell(f, RECORD_TOO_BIG, length, 0, port);
+}
+
+function tell(f: Frame, kind: number, arg: number, arg2: number, port: number): void {
+  if (!f.told.isNews(kind, arg, arg2, (f.vsi << 16) | port, f.nowMs) || !f.policer.admitRecord()) return;
+  const ring = f.t.punts[f.worker]!;
+  const r = ring.reserve(0);
+  if (r < 0) return; // no frame is lost: the next one with this MAC tells again
+  const w = ring.words;
+  w[r + R_KIND] = kind;
+  w[r + R_PORT] = port;
+  w[r + R_VSI] = f.vsi;
+  w[r + R_ARG] = arg;
+  w[r + R_ARG2] = arg2;
+  w[r + R_UNITS] = 0;
+  ring.commit();
+  f.puntCount++;
+}
+
+/** Carry out what control put in the inject ring, at most `budget` records. @returns how many. */
+export function drainInject(f: Frame, budget: number): number {
+  const ring = f.t.injects[f.worker]!;
+  let n = 0;
+  for (; n < budget; n++) {
+    const r = ring.peek();
+    if (r < 0) break;
+    const kind = ring.words[r + R_KIND]!;
+    if (kind <= INJECT.adjacency) injectFrame(f, kind, r);
+    else command(f, kind, r);
+    ring.release(r);
+  }
+  return n;
+}
+
+function injectFrame(f: Frame, kind: number, r: number): void {
+  const ring = f.t.injects[f.worker]!;
+  const w = ring.words;
+  const length = w[r + R_LENGTH]!;
+  const units = w[r + R_UNITS]!;
+  f.counters.injected[kind]! += units;
+  const at = f.pool.take(length);
+  if (at < 0) {
+    f.counters.drops[DROP.pool_exhausted]! += units;
+    return;
+  }
+  const from = ring.frameAt(r);
+  for (let i = 0; i < length; i++) f.bytes[at + i] = ring.bytes[from + i]!;
+  f.borrow(at, length);
+  f.units = units;
+  f.vsi = w[r + R_VSI]!;
+  f.flags = w[r + R_FLAGS]!;
+  f.gsoSize = w[r + R_GSO_SIZE]!;
+  f.csumStart = w[r + R_CSUM_START]!;
+  f.csumOffset = w[r + R_CSUM_OFFSET]!;
+  readEthernet(f);
+  const fate = inject(f, kind, r);
+  if (fate > 0) f.counters.drops[fate]! += units;
+}
+
+function inject(f: Frame, kind: number, r: number): Fate {
+  const w = f.t.injects[f.worker]!.words;
+  const port = w[r + R_PORT]!;
+  if (kind === INJECT.flood) return walk(f, port, w[r + R_ARG]!);
+  if (kind === INJECT.port) return f.t.ports.kind[port] === 0 ? DROP.tunnel_down : egress(f, port, f.vsi);
+  f.port = port;
+  f.fromTunnel = f.t.ports.kind[port] === KIND_TUNNEL ? 1 : 0;
+  const l3 = f.at + ETH_BYTES;
+  // The rewrite takes one from the TTL; a frame that has paid already (a fragment) gets it back first, checksum and all.
+  if ((w[r + R_ARG2]! & TTL_TAKEN) !== 0) incrementTtl(f.bytes, l3);
+  return viaAdjacency(f, l3, w[r + R_ARG]!, 0);
+}
+
+/** The reverse of `decrementTtl` (RFC 1624: HC' = ~(~HC + 0x0100)). */
+function incrementTtl(bytes: Uint8Array, l3: number): void {
+  bytes[l3 + IP_TTL] = bytes[l3 + IP_TTL]! + 1;
+  let sum = (~u16(bytes, l3 + 10) & 0xffff) + 0x0100;
+  sum = (sum & 0xffff) + (sum >> 16);
+  bytes[l3 + 10] = ~sum >> 8;
+  bytes[l3 + 11] = ~sum;
+}
+
+function command(f: Frame, kind: number, r: number): void {
+  const ring = f.t.injects[f.worker]!;
+  const io = ring.words[r + R_PORT]!;
+  const arg = ring.words[r + R_ARG]!;
+  if (kind === COMMAND_ATTACH_TAP) f.io.attachTap(io, arg);
+  else if (kind === COMMAND_DETACH) f.io.detach(io);
+  else if (kind === COMMAND_ATTACH_PEER) {
+    const length = ring.words[r + R_LENGTH]!;
+    const at = f.pool.take(length);
+    if (at < 0) return;
+    const from = ring.frameAt(r);
+    for (let i = 0; i < length; i++) f.bytes[at + i] = ring.bytes[from + i]!;
+    f.io.attachPeer(io, at, length, arg);
+  }
+}

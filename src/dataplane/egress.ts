@@ -1,0 +1,163 @@
+/**
+ * The way out: one send record per copy.
+ *
+ * To an AC: the AC's tag goes back in. To a tunnel: eight bytes of VXLAN header into the headroom, the outer TOS and a
+ * number that chooses the outer source port; the kernel does UDP and IP. The caller has checked MTU and horizon.
+ * After a record exists the bytes are the io's: writing a record is the last thing done with a frame.
+ */
+import {
+  GSO_MASK,
+  MAX_SENDS,
+  S_AT,
+  S_CHAIN,
+  S_CSUM_OFFSET,
+  S_CSUM_START,
+  S_ENTROPY,
+  S_FLAGS,
+  S_GSO_SIZE,
+  S_LENGTH,
+  S_OWN,
+  S_PORT,
+  S_TOS,
+  S_UNITS,
+  SEND_WORDS,
+  VXLAN_BYTES,
+} from "../io/port-io.ts";
+import { DROP } from "../tables/counters.ts";
+import { SET_DSCP } from "../tables/tables.ts";
+import { KIND_TUNNEL } from "../tables/vsi.ts";
+import { i32, move, setI32, u16 } from "../wire/bytes.ts";
+import { ETH_BYTES, ETH_TYPE, TYPE_IPV4, TYPE_IPV6, TYPE_VLAN, VLAN_TAG_BYTES } from "../wire/ethernet.ts";
+import {
+  FRAGMENT_MF,
+  FRAGMENT_OFFSET,
+  IP_DST,
+  IP_FRAGMENT,
+  IP_PROTOCOL,
+  IP_SRC,
+  IP_TOS,
+  IPV4_BYTES,
+  PROTO_TCP,
+  PROTO_UDP,
+} from "../wire/ipv4.ts";
+import { emitVxlan } from "../wire/vxlan.ts";
+import { type Fate, type Frame, SENT } from "./frame.ts";
+
+/** Words of a record that are ours (port-io.ts: S_OWN): whose counters `settle` writes. */
+export const OWN_PORT = S_OWN;
+export const OWN_VSI = S_OWN + 1;
+export const OWN_BYTES = S_OWN + 2;
+
+/** Send the frame in hand out of `port`, in `vsi`. The frame is given away. */
+export function egress(f: Frame, port: number, vsi: number): Fate {
+  if (f.t.ports.kind[port] === KIND_TUNNEL) return toTunnel(f, port, vsi);
+  const vlan = f.t.ports.vlan[port]!;
+  if (vlan !== 0) pushTag(f, vlan);
+  return record(f, port, vsi, f.at, f.length, 0, 0);
+}
+
+/** Send a copy; the frame stays in hand. */
+export function egressCopy(f: Frame, port: number, vsi: number): Fate {
+  if (f.t.ports.kind[port] === KIND_TUNNEL) return toTunnel(f, port, vsi);
+  const vlan = f.t.ports.vlan[port]!;
+  if (vlan === 0) return record(f, port, vsi, f.at, f.length, 0, 0);
+  // The tag would move the MACs under the other copies: this one gets a head of its own. Payload slices are shared.
+  const at = f.at;
+  const head = f.head;
+  const copy = f.pool.take(head);
+  if (copy < 0) return DROP.pool_exhausted;
+  move(f.bytes, copy, at, head);
+  f.at = copy;
+  pushTag(f, vlan);
+  const fate = record(f, port, vsi, f.at, f.length, 0, 0);
+  f.at = at;
+  f.head = head;
+  f.length -= VLAN_TAG_BYTES;
+  f.csumStart -= VLAN_TAG_BYTES;
+  return fate;
+}
+
+/** IEEE 802.1Q §9.6: the tag goes between the source MAC and the type; the MACs move into the headroom. */
+function pushTag(f: Frame, vlan: number): void {
+  f.at -= VLAN_TAG_BYTES;
+  move(f.bytes, f.at, f.at + VLAN_TAG_BYTES, ETH_TYPE);
+  setI32(f.bytes, f.at + ETH_TYPE, (TYPE_VLAN << 16) | vlan);
+  f.length += VLAN_TAG_BYTES;
+  f.head += VLAN_TAG_BYTES;
+  f.csumStart += VLAN_TAG_BYTES;
+}
+
+function toTunnel(f: Frame, port: number, vsi: number): Fate {
+  const at = f.at - VXLAN_BYTES;
+  emitVxlan(f.bytes, at, f.t.vsis.vni[vsi]!);
+  return record(f, port, vsi, at, f.length + VXLAN_BYTES, outerTos(f), entropy(f));
+}
+
+function record(f: Frame, port: number, vsi: number, at: number, length: number, tos: number, hash: number): Fate {
+  if (f.sendCount >= MAX_SENDS) return DROP.pool_exhausted;
+  const s = f.io.sends;
+  const i = f.sendCount * SEND_WORDS;
+  f.sendCount++;
+  s[i + S_AT] = at;
+  s[i + S_LENGTH] = length;
+  s[i + S_PORT] = f.t.ports.io[port]!;
+  s[i + S_FLAGS] = f.flags;
+  s[i + S_GSO_SIZE] = f.gsoSize;
+  s[i + S_TOS] = tos;
+  s[i + S_ENTROPY] = hash;
+  s[i + S_CSUM_START] = f.csumStart;
+  s[i + S_CSUM_OFFSET] = f.csumOffset;
+  s[i + S_CHAIN] = f.chain;
+  s[i + S_UNITS] = f.units;
+  s[i + OWN_PORT] = port;
+  s[i + OWN_VSI] = vsi;
+  s[i + OWN_BYTES] = f.wireBytes();
+  return SENT;
+}
+
+/** Is a frame whose IP packet is `ipBytes` long (each segment of a super-frame) too long for `port`? */
+export function exceedsMtu(f: Frame, port: number): boolean {
+  const mtu = f.t.ports.mtu[port]!;
+  if ((f.flags & GSO_MASK) !== 0) return f.superHeaderBytes() - ETH_BYTES + f.gsoSize > mtu;
+  return f.length - ETH_BYTES > mtu;
+}
+
+/** Outer TOS: DSCP as configured, ECN always the inner one's (RFC 6040 §4.1, normal mode). */
+function outerTos(f: Frame): number {
+  let inner = 0;
+  const l3 = f.at + ETH_BYTES;
+  if (f.type === TYPE_IPV4 && f.end >= l3 + IPV4_BYTES) inner = f.bytes[l3 + IP_TOS]!;
+  else if (f.type === TYPE_IPV6 && f.end >= l3 + 40) inner = (u16(f.bytes, l3) >> 4) & 0xff;
+  const dscp = f.t.settings[SET_DSCP]!;
+  return dscp < 0 ? inner : (dscp << 2) | (inner & 3);
+}
+
+/**
+ * A number ≥ 0 from the inner flow alone: addresses, protocol, and ports where the packet certainly has them. All
+ * fragments of a packet, the first included, give the same number: ports are left out for every fragment.
+ */
+export function entropy(f: Frame): number {
+  const bytes = f.bytes;
+  const l3 = f.at + ETH_BYTES;
+  let h = 0;
+  if (f.type === TYPE_IPV4 && f.end >= l3 + IPV4_BYTES) {
+    const protocol = bytes[l3 + IP_PROTOCOL]!;
+    h = mix(i32(bytes, l3 + IP_SRC), i32(bytes, l3 + IP_DST) ^ protocol);
+    const fragment = u16(bytes, l3 + IP_FRAGMENT) & (FRAGMENT_MF | FRAGMENT_OFFSET);
+    const l4 = l3 + ((bytes[l3]! & 15) << 2);
+    if (fragment === 0 && (protocol === PROTO_TCP || protocol === PROTO_UDP) && l4 + 4 <= f.end)
+      h = mix(h, i32(bytes, l4));
+  } else if (f.type === TYPE_IPV6 && f.end >= l3 + 40) {
+    const next = bytes[l3 + 6]!;
+    for (let i = 8; i < 40; i += 4) h = mix(h, i32(bytes, l3 + i));
+    if ((next === PROTO_TCP || next === PROTO_UDP) && l3 + 44 <= f.end) h = mix(h, i32(bytes, l3 + 40));
+  } else h = mix(f.srcLo ^ f.dstHi, f.dstLo ^ f.srcHi);
+  return h & 0x7fffffff;
+}
+
+function mix(a: number, b: number): number {
+  let h = Math.imul(a, 0x9e3779b1) ^ b;
+  h ^= h >>> 16;
+  h = Math.imul(h, 0x85ebca6b);
+  return h ^ (h >>> 13);
+}

@@ -1,0 +1,71 @@
+/**
+ * Flooding: head-end replication over the VSI's flood list (RFC 7348 §4.2, ingress replication).
+ *
+ * Never back to where it came from; from a tunnel never into a tunnel (split horizon). The list has its ACs first, so
+ * that the horizon is just a shorter walk. Copies go first, the original last: the frame has one owner, and giving it
+ * away is the last thing done with it.
+ */
+import { DROP, SCOPE_ACS, SCOPE_TUNNELS } from "../tables/counters.ts";
+import { FLOOD_ACS, FLOOD_ALL, FLOOD_PORTS } from "../tables/vsi.ts";
+import { egress, egressCopy, exceedsMtu } from "./egress.ts";
+import { type Fate, type Frame, SENT } from "./frame.ts";
+
+/** Flood a received frame. `policy`: the VSI flag that must be set for copies into tunnels, 0 when it always may. */
+export function flood(f: Frame, policy: number): Fate {
+  let scope = SCOPE_ACS | SCOPE_TUNNELS;
+  if (f.fromTunnel !== 0) scope = SCOPE_ACS;
+  else if (policy !== 0 && (f.t.vsis.flags[f.vsi]! & policy) === 0) scope = SCOPE_ACS;
+  return walk(f, f.port, scope);
+}
+
+/** Send the frame to each port of its VSI's list that is in `scope`, leaving out `except`. */
+export function walk(f: Frame, except: number, scope: number): Fate {
+  const vsis = f.t.vsis;
+  const list = vsis.flood;
+  const at = Atomics.load(vsis.floodAt, f.vsi);
+  const acs = list[at + FLOOD_ACS]!;
+  const first = (scope & SCOPE_ACS) !== 0 ? 0 : acs;
+  const last = (scope & SCOPE_TUNNELS) !== 0 ? list[at + FLOOD_ALL]! : acs;
+  let pending = 0;
+  let tooBig = 0;
+  for (let i = first; i < last; i++) {
+    const port = list[at + FLOOD_PORTS + i]!;
+    if (port === except) continue;
+    if (exceedsMtu(f, port)) {
+      tooBig++;
+      continue;
+    }
+    if (pending !== 0) copyTo(f, pending);
+    pending = port;
+  }
+  if (pending === 0)
+    return tooBig > 0
+      ? DROP.too_big
+      : except !== 0 && isOnlyTunnels(f, except, scope)
+        ? DROP.split_horizon
+        : DROP.flood_disabled;
+  if (tooBig > 0) lose(f, DROP.too_big, tooBig);
+  return egress(f, pending, f.vsi);
+}
+
+/** Was there a tunnel it could have taken, had it not come from one? */
+function isOnlyTunnels(f: Frame, except: number, scope: number): boolean {
+  if (f.fromTunnel === 0 || scope !== SCOPE_ACS) return false;
+  const at = f.t.vsis.floodAt[f.vsi]!;
+  const list = f.t.vsis.flood;
+  for (let i = list[at + FLOOD_ACS]!; i < list[at + FLOOD_ALL]!; i++)
+    if (list[at + FLOOD_PORTS + i] !== except) return true;
+  return false;
+}
+
+function copyTo(f: Frame, port: number): void {
+  const fate = egressCopy(f, port, f.vsi);
+  f.counters.copies[0]! += f.units;
+  if (fate !== SENT) f.counters.drops[fate]! += f.units;
+}
+
+/** `copies` that were not even made, because they could not have left. */
+function lose(f: Frame, reason: number, copies: number): void {
+  f.counters.copies[0]! += f.units * copies;
+  f.counters.drops[reason]! += f.units * copies;
+}

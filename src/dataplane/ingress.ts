@@ -1,0 +1,146 @@
+/**
+ * The door: which VSI is this frame in, and does it have the right to be?
+ *
+ * From a TAP: the 802.1Q tag (or none) chooses the AC; the tag is stripped. From the underlay: RFC 7348 §5 and §6.1
+ * checks, RFC 6040 decapsulation; the VNI *and* the tunnel together choose the VSI. After this file nobody asks
+ * where the bytes came from except through `port` and `fromTunnel`.
+ */
+import { FLAG_CSUM_BAD, FLAG_GSO_BAD, FLAG_TRUNCATED, VXLAN_BYTES } from "../io/port-io.ts";
+import { DROP, MISC_RESERVED_BITS, RX_BYTES, RX_PACKETS } from "../tables/counters.ts";
+import { SET_STRICT_RESERVED } from "../tables/tables.ts";
+import { IO_TAP, PORT_UP, VSI_KEEP_INNER_VLAN } from "../tables/vsi.ts";
+import { move, setU16, u16 } from "../wire/bytes.ts";
+import {
+  ETH_BYTES,
+  ETH_DST,
+  ETH_SRC,
+  ETH_TYPE,
+  macHi,
+  macLo,
+  TYPE_IPV4,
+  TYPE_IPV6,
+  TYPE_QINQ,
+  TYPE_VLAN,
+  VLAN_TAG_BYTES,
+} from "../wire/ethernet.ts";
+import { IP_CHECKSUM, IP_TOS, IPV4_BYTES } from "../wire/ipv4.ts";
+import { hasReservedBits, hasVni, vniAt } from "../wire/vxlan.ts";
+import { type Fate, type Frame, GO_ON } from "./frame.ts";
+
+/** Bytes to Ethernet fields. A datagram's VXLAN header stays before `at`; ingress() looks at it. */
+export function parse(f: Frame): Fate {
+  if (f.t.ports.ioKind[f.source] !== IO_TAP) {
+    if ((f.flags & FLAG_TRUNCATED) !== 0 || f.length < VXLAN_BYTES + ETH_BYTES) return DROP.vxlan_truncated;
+    f.fromTunnel = 1;
+    f.at += VXLAN_BYTES;
+    f.length -= VXLAN_BYTES;
+    f.head -= VXLAN_BYTES;
+  } else if (f.length < ETH_BYTES) return DROP.runt;
+  if ((f.flags & FLAG_GSO_BAD) !== 0) return DROP.gso_bad;
+  if ((f.flags & FLAG_CSUM_BAD) !== 0) return DROP.csum_bad;
+  readEthernet(f);
+  return GO_ON;
+}
+
+/** The Ethernet header at `at` into the cursor's fields. */
+export function readEthernet(f: Frame): void {
+  const bytes = f.bytes;
+  const at = f.at;
+  f.dstHi = macHi(bytes, at + ETH_DST);
+  f.dstLo = macLo(bytes, at + ETH_DST);
+  f.srcHi = macHi(bytes, at + ETH_SRC);
+  f.srcLo = macLo(bytes, at + ETH_SRC);
+  f.type = u16(bytes, at + ETH_TYPE);
+}
+
+/** AC or tunnel to VSI. */
+export function ingress(f: Frame): Fate {
+  const fate = f.fromTunnel ? fromTunnel(f) : fromAc(f);
+  if (fate !== GO_ON) return fate;
+  const { ports, vsis } = f.counters;
+  const bytes = f.wireBytes();
+  const p = f.port << 2;
+  ports[p + RX_PACKETS]! += f.units;
+  ports[p + RX_BYTES]! += bytes;
+  const v = f.vsi << 2;
+  vsis[v + RX_PACKETS]! += f.units;
+  vsis[v + RX_BYTES]! += bytes;
+  return GO_ON;
+}
+
+function fromAc(f: Frame): Fate {
+  const ports = f.t.ports;
+  if (f.type !== TYPE_VLAN) f.port = ports.ofIo[f.source]!;
+  else {
+    if (f.length < ETH_BYTES + VLAN_TAG_BYTES) return DROP.runt;
+    // VLAN id 0 is a priority tag (IEEE 802.1Q §6.9): the frame is untagged.
+    const vlan = u16(f.bytes, f.at + ETH_BYTES) & 0xfff;
+    f.port = vlan === 0 ? ports.ofIo[f.source]! : ports.ofVlan.get(f.source, vlan);
+    if (f.port !== 0) stripTag(f);
+  }
+  if (f.port === 0) return DROP.ac_unbound;
+  f.vsi = ports.vsi[f.port]!;
+  return f.vsi === 0 ? DROP.ac_unbound : GO_ON;
+}
+
+/** Take the tag out: the MACs move up by four bytes. */
+function stripTag(f: Frame): void {
+  move(f.bytes, f.at + VLAN_TAG_BYTES, f.at, ETH_TYPE);
+  f.at += VLAN_TAG_BYTES;
+  f.length -= VLAN_TAG_BYTES;
+  f.head -= VLAN_TAG_BYTES;
+  f.csumStart -= VLAN_TAG_BYTES;
+  f.type = u16(f.bytes, f.at + ETH_TYPE);
+}
+
+function fromTunnel(f: Frame): Fate {
+  const t = f.t;
+  const header = f.at - VXLAN_BYTES;
+  f.port = t.ports.ofIo[f.source]!;
+  if (f.port === 0) return DROP.unknown_vtep;
+  if (!hasVni(f.bytes, header)) return DROP.bad_flags;
+  if (hasReservedBits(f.bytes, header)) {
+    if (t.settings[SET_STRICT_RESERVED] === 1) return DROP.reserved_bits;
+    f.counters.misc[MISC_RESERVED_BITS]! += f.units;
+  }
+  f.vsi = t.vsis.ofVni.get(vniAt(f.bytes, header), f.port);
+  if (f.vsi === 0) return DROP.unknown_vni;
+  if ((t.ports.flags[f.port]! & PORT_UP) === 0) return DROP.tunnel_down;
+  if ((f.type === TYPE_VLAN || f.type === TYPE_QINQ) && (t.vsis.flags[f.vsi]! & VSI_KEEP_INNER_VLAN) === 0)
+    return DROP.inner_vlan;
+  return (f.outerTos & 3) === 0 ? GO_ON : decapsulateEcn(f);
+}
+
+/** RFC 6040 §4.2, figure 4: what the outer ECN field (not 00 here) does to the inner one. */
+function decapsulateEcn(f: Frame): Fate {
+  const outer = f.outerTos & 3;
+  const bytes = f.bytes;
+  const l3 = f.at + ETH_BYTES;
+  if (f.type === TYPE_IPV4 && f.head >= ETH_BYTES + IPV4_BYTES) {
+    const inner = bytes[l3 + IP_TOS]! & 3;
+    const now = mergedEcn(inner, outer);
+    if (now < 0) return DROP.ecn;
+    if (now !== inner) {
+      // RFC 1624 eqn. 3 on the word of version, IHL and TOS: a wrong checksum stays wrong for the next to see.
+      const before = u16(bytes, l3);
+      bytes[l3 + IP_TOS] = (bytes[l3 + IP_TOS]! & ~3) | now;
+      let sum = (~u16(bytes, l3 + IP_CHECKSUM) & 0xffff) + (~before & 0xffff) + u16(bytes, l3);
+      sum = (sum & 0xffff) + (sum >> 16);
+      sum = (sum & 0xffff) + (sum >> 16);
+      setU16(bytes, l3 + IP_CHECKSUM, ~sum & 0xffff);
+    }
+  } else if (f.type === TYPE_IPV6 && f.head >= ETH_BYTES + 40) {
+    const inner = (bytes[l3 + 1]! >> 4) & 3;
+    const now = mergedEcn(inner, outer);
+    if (now < 0) return DROP.ecn;
+    bytes[l3 + 1] = (bytes[l3 + 1]! & 0xcf) | (now << 4);
+  }
+  return GO_ON;
+}
+
+/** The ECN field to forward, or -1 to drop. 0 not-ECT, 1 ECT(1), 2 ECT(0), 3 CE. */
+export function mergedEcn(inner: number, outer: number): number {
+  if (outer === 3) return inner === 0 ? -1 : 3;
+  if (outer === 1 && inner === 2) return 1;
+  return inner;
+}

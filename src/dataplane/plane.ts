@@ -1,0 +1,71 @@
+/**
+ * One turn of a worker's loop, run to completion: send what the last batch decided, receive, forward, tell control.
+ *
+ * The thread (worker.ts) calls `turn` for ever; a test calls it by hand over memory io. The heartbeat says "inside a
+ * batch" exactly while tables are read.
+ */
+import type { PortIo } from "../io/port-io.ts";
+import { BATCH_BUCKETS, MISC_BATCHES, MISC_BUCKETS, MISC_FRAMES } from "../tables/counters.ts";
+import type { Tables } from "../tables/tables.ts";
+import { drainInject } from "./cpu-port.ts";
+import { Frame } from "./frame.ts";
+import { forward } from "./pipeline.ts";
+import { settle } from "./settle.ts";
+
+/** Injected records carried out per turn; the rest waits for the next one, which then does not sleep. */
+const INJECT_BUDGET = 256;
+
+export class Plane {
+  readonly frame: Frame;
+  private readonly t: Tables;
+  private readonly io: PortIo;
+  private readonly worker: number;
+  private more = false;
+
+  constructor(tables: Tables, io: PortIo, worker: number) {
+    this.t = tables;
+    this.io = io;
+    this.worker = worker;
+    this.frame = new Frame(tables, io, worker);
+  }
+
+  /** One turn; waits at most `timeoutMs` for input. @returns frames received and records injected. */
+  turn(timeoutMs: number): number {
+    const f = this.frame;
+    const sends = f.sendCount;
+    const received = this.io.exchange(sends, this.more ? 0 : timeoutMs);
+    this.t.heartbeat.enter(this.worker);
+    settle(f, sends);
+    f.begin();
+    const injected = drainInject(f, INJECT_BUDGET);
+    this.more = injected === INJECT_BUDGET;
+    for (let i = 0; i < received; i++) {
+      f.load(i);
+      forward(f);
+    }
+    this.t.heartbeat.leave(this.worker);
+    if (received > 0) this.note(received);
+    if (f.puntCount > 0) {
+      Atomics.add(this.t.doorbell, 0, 1);
+      Atomics.notify(this.t.doorbell, 0);
+    }
+    return received + injected;
+  }
+
+  /** Are there decisions that the next exchange has to carry out? */
+  get pending(): boolean {
+    return this.frame.sendCount > 0 || this.more;
+  }
+
+  private note(received: number): void {
+    const misc = this.frame.counters.misc;
+    misc[MISC_FRAMES]! += received;
+    misc[MISC_BATCHES]! += 1;
+    for (let i = 0; i < BATCH_BUCKETS.length; i++) {
+      if (received <= BATCH_BUCKETS[i]!) {
+        misc[MISC_BUCKETS + i]! += 1;
+        return;
+      }
+    }
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * The policer in front of the punt ring, and the storm limit of ACs: token buckets on the batch's clock.
+ *
+ * A frame for control needs a token of its bridge port, one of its class and one of the whole worker, so one AC, or one
+ * kind of frame, can never use up what the others need (house.md §3). A bucket holds a quarter of a second. Units are
+ * thousandths of a token, so that a millisecond adds `rate` of them and everything stays int32.
+ */
+import { MAX_PORTS, PUNTS } from "../tables/counters.ts";
+import { SET_PUNT_AC, SET_PUNT_TOTAL, type Tables } from "../tables/tables.ts";
+import { KIND_AC } from "../tables/vsi.ts";
+
+const TOKEN = 1000;
+const BURST_MS = 250;
+
+export class Policer {
+  private readonly t: Tables;
+  private readonly portTokens = new Int32Array(MAX_PORTS);
+  private readonly portAt = new Int32Array(MAX_PORTS);
+  private readonly stormTokens = new Int32Array(MAX_PORTS);
+  private readonly stormAt = new Int32Array(MAX_PORTS);
+  private readonly classTokens = new Int32Array(PUNTS.length + 2);
+  private readonly classAt = new Int32Array(PUNTS.length + 2);
+  private nowMs = 0;
+  private started = false;
+
+  constructor(tables: Tables) {
+    this.t = tables;
+  }
+
+  begin(nowMs: number): void {
+    this.nowMs = nowMs;
+    if (this.started) return;
+    // Buckets start full.
+    this.started = true;
+    const past = (nowMs - BURST_MS) | 0;
+    this.portAt.fill(past);
+    this.stormAt.fill(past);
+    this.classAt.fill(past);
+  }
+
+  /** May a frame of punt class `kind` from bridge port `port` go to control? Takes a token of each bucket, or of none. */
+  admit(kind: number, port: number): boolean {
+    const total = this.t.settings[SET_PUNT_TOTAL]!;
+    const portRate = this.t.ports.kind[port] === KIND_AC ? this.t.settings[SET_PUNT_AC]! : total;
+    this.fill(this.portTokens, this.portAt, port, portRate);
+    this.fill(this.classTokens, this.classAt, kind, total >> 1);
+    this.fill(this.classTokens, this.classAt, 0, total);
+    if (this.portTokens[port]! < TOKEN || this.classTokens[kind]! < TOKEN || this.classTokens[0]! < TOKEN) return false;
+    this.portTokens[port]! -= TOKEN;
+    this.classTokens[kind]! -= TOKEN;
+    this.classTokens[0]! -= TOKEN;
+    return true;
+  }
+
+  /** May one more LEARN record be told? They share no bucket with frames: they are small, and losing one only delays learning. */
+  admitRecord(): boolean {
+    const kind = PUNTS.length + 1;
+    this.fill(this.classTokens, this.classAt, kind, this.t.settings[SET_PUNT_TOTAL]! * 4);
+    if (this.classTokens[kind]! < TOKEN) return false;
+    this.classTokens[kind]! -= TOKEN;
+    return true;
+  }
+
+  /** May `units` more BUM frames from AC `port` be flooded? */
+  admitStorm(port: number, units: number): boolean {
+    const rate = this.t.ports.storm[port]!;
+    if (rate === 0) return true;
+    this.fill(this.stormTokens, this.stormAt, port, rate);
+    const cost = units * TOKEN;
+    if (this.stormTokens[port]! < cost) return false;
+    this.stormTokens[port]! -= cost;
+    return true;
+  }
+
+  private fill(tokens: Int32Array, at: Int32Array, i: number, rate: number): void {
+    const passed = (this.nowMs - at[i]!) | 0;
+    if (passed <= 0) return;
+    at[i] = this.nowMs;
+    // At least one whole token fits, or a rate below four a second would never let anything through.
+    const most = Math.max(rate * BURST_MS, TOKEN);
+    const filled = passed >= 10000 ? most : tokens[i]! + passed * rate;
+    tokens[i] = Math.min(filled, most);
+  }
+}

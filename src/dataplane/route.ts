@@ -1,0 +1,244 @@
+/**
+ * Layer 3: a frame that came to a gateway MAC is a packet to route (RFC 1812 §5).
+ *
+ *   header checks -> martians -> ours? -> TTL -> policy -> FIB -> adjacency -> horizon, MTU -> rewrite -> next VSI
+ *
+ * The order is RFC 1812's with one exception: policy stands before the table, and after "is it for us?", so that no
+ * policy can take the gateway's own addresses away. Everything that wants a conversation (ARP, ICMP, fragments) is
+ * punted; what can be decided from the tables is decided here.
+ */
+import { FLAG_NEEDS_CSUM, GSO_MASK } from "../io/port-io.ts";
+import { DROP, PUNT } from "../tables/counters.ts";
+import {
+  GROUP_WORDS,
+  REWRITE_BYTES,
+  ROUTE_ADJACENCY,
+  ROUTE_ARG_MASK,
+  ROUTE_BROADCAST,
+  ROUTE_DISCARD,
+  ROUTE_GLEAN,
+  ROUTE_GROUP,
+  ROUTE_KIND_SHIFT,
+  ROUTE_LOCAL,
+  ROUTE_PROHIBIT,
+  ROUTE_UNDERLAY,
+  ROUTE_UNREACHABLE,
+  routeKey,
+} from "../tables/fib.ts";
+import { SET_VXLAN_PORT } from "../tables/tables.ts";
+import { IF_DISTRIBUTED, IF_MSS_CLAMP, PORT_ANTI_SPOOF } from "../tables/vsi.ts";
+import { i32, u16 } from "../wire/bytes.ts";
+import { ETH_BYTES, TYPE_IPV4 } from "../wire/ethernet.ts";
+import { CODE_HOST_UNREACHABLE, CODE_NET_UNREACHABLE, CODE_PROHIBITED } from "../wire/icmp.ts";
+import {
+  checkIpv4,
+  decrementTtl,
+  FRAGMENT_MF,
+  FRAGMENT_OFFSET,
+  hasForbiddenOptions,
+  headerBytes,
+  IP_DST,
+  IP_FRAGMENT,
+  IP_LENGTH,
+  IP_PROTOCOL,
+  IP_SRC,
+  IP_TTL,
+  IPV4_BAD_CHECKSUM,
+  IPV4_OK,
+  isLinkLocal,
+  isLoopback,
+  isMartianSource,
+  isThisNetwork,
+  maskOf,
+  PROTO_TCP,
+  PROTO_UDP,
+} from "../wire/ipv4.ts";
+import { clampMss, L4_DST_PORT } from "../wire/udp-tcp.ts";
+import { punt, tellStale } from "./cpu-port.ts";
+import { egress, entropy } from "./egress.ts";
+import { type Fate, type Frame, GO_ON } from "./frame.ts";
+import { POLICY_DEFAULT, POLICY_DROP, POLICY_NEXT_HOP, policy } from "./policy.ts";
+
+/** Route the packet in hand: it was sent to the gateway MAC of its VSI. */
+export function route(f: Frame): Fate {
+  if (f.type !== TYPE_IPV4) return DROP.not_forwarded;
+  const arrival = f.t.vsis.interface[f.vsi]!;
+  if (arrival === 0) return DROP.not_forwarded;
+  const l3 = f.at + ETH_BYTES;
+  const fate = checkPacket(f, l3);
+  if (fate !== GO_ON) return fate;
+  const vrf = f.t.interfaces.vrf[arrival]!;
+  const bad = checkSource(f, l3, arrival, vrf);
+  if (bad !== GO_ON) return bad;
+
+  const destination = i32(f.bytes, l3 + IP_DST);
+  const host = f.t.fib.routes.get(destination, routeKey(vrf, 32));
+  if (host >> ROUTE_KIND_SHIFT === ROUTE_LOCAL) return punt(f, PUNT.local, host & ROUTE_ARG_MASK, 0);
+  if (f.bytes[l3 + IP_TTL]! <= 1) return punt(f, PUNT.ttl, arrival, 0);
+
+  const rule = policy(f, l3, arrival);
+  const adjacency = rule >> 8;
+  switch (rule & 0xff) {
+    case POLICY_DROP:
+      return DROP.policy_drop;
+    case POLICY_NEXT_HOP:
+      return viaAdjacency(f, l3, adjacency, arrival);
+    case POLICY_DEFAULT: {
+      // D11: only where the table has nothing more specific than a default route.
+      const found =
+        host !== 0 && host >> ROUTE_KIND_SHIFT !== ROUTE_UNDERLAY ? host : lookup(f, destination, vrf, 31, 1);
+      return found === 0 ? viaAdjacency(f, l3, adjacency, arrival) : follow(f, l3, found, destination, vrf, arrival);
+    }
+    default: // no rule, or permit: the table decides
+      return follow(f, l3, host !== 0 ? host : lookup(f, destination, vrf, 31, 0), destination, vrf, arrival);
+  }
+}
+
+/** RFC 1812 §5.2.2, §5.3.7 and §4.2.2.11: a well-formed packet between addresses that may be routed. */
+function checkPacket(f: Frame, l3: number): Fate {
+  const status = checkIpv4(f.bytes, l3, l3 + f.length - ETH_BYTES);
+  if (status !== IPV4_OK) return status === IPV4_BAD_CHECKSUM ? DROP.ip_checksum : DROP.ip_malformed;
+  const bytes = f.bytes;
+  // Padding behind the packet ends here; nothing after this line can see it.
+  f.trim(ETH_BYTES + u16(bytes, l3 + IP_LENGTH));
+  if (l3 + headerBytes(bytes, l3) > f.end) return DROP.ip_malformed;
+  const source = i32(bytes, l3 + IP_SRC);
+  const destination = i32(bytes, l3 + IP_DST);
+  if (isMartianSource(source) || isThisNetwork(destination) || isLoopback(destination) || source === destination)
+    return DROP.ip_martian;
+  if (bytes[l3] !== 0x45 && hasForbiddenOptions(bytes, l3)) return DROP.ip_options;
+  // 224/3: groups, class E and the limited broadcast are not routed here, whatever MAC they came to.
+  if ((destination & 0xe0000000) === (0xe0000000 | 0) || isLinkLocal(destination) || isLinkLocal(source))
+    return DROP.not_forwarded;
+  return GO_ON;
+}
+
+/** What an AC may not claim: one of our addresses; with antiSpoof, any address of another VSI-interface. */
+function checkSource(f: Frame, l3: number, arrival: number, vrf: number): Fate {
+  if (f.fromTunnel !== 0) return GO_ON;
+  const source = i32(f.bytes, l3 + IP_SRC);
+  let found = f.t.fib.routes.get(source, routeKey(vrf, 32));
+  if (found >> ROUTE_KIND_SHIFT === ROUTE_LOCAL) return DROP.ip_martian;
+  if ((f.t.ports.flags[f.port]! & PORT_ANTI_SPOOF) === 0) return GO_ON;
+  if (found === 0) found = lookup(f, source, vrf, 31, 0);
+  const kind = found >> ROUTE_KIND_SHIFT;
+  const arg = found & ROUTE_ARG_MASK;
+  const on = kind === ROUTE_GLEAN ? arg : kind === ROUTE_ADJACENCY ? f.t.fib.adjacencyInterface[arg]! : 0;
+  // A static route's adjacency is on that VSI-interface too, but its destinations are not: only the next hop itself is.
+  if (on !== arrival || (kind === ROUTE_ADJACENCY && f.t.fib.adjacencyIp[arg] !== source)) return DROP.anti_spoof;
+  return GO_ON;
+}
+
+/** Longest match among prefixes of length `from` down to `to`; 0 when there is none. */
+export function lookup(f: Frame, destination: number, vrf: number, from: number, to: number): number {
+  const fib = f.t.fib;
+  let lengths = fib.lengths[vrf]! & (from === 31 ? -1 : (1 << (from + 1)) - 1);
+  while (lengths !== 0) {
+    const length = 31 - Math.clz32(lengths);
+    if (length < to) return 0;
+    const found = fib.routes.get(destination & maskOf(length), routeKey(vrf, length));
+    if (found !== 0) return found;
+    lengths &= ~(1 << length);
+  }
+  return 0;
+}
+
+/** Do what a route says. */
+function follow(f: Frame, l3: number, found: number, destination: number, vrf: number, arrival: number): Fate {
+  const arg = found & ROUTE_ARG_MASK;
+  switch (found >> ROUTE_KIND_SHIFT) {
+    case ROUTE_ADJACENCY:
+      return viaAdjacency(f, l3, arg, arrival);
+    case ROUTE_GLEAN:
+      return punt(f, PUNT.unresolved, arg, destination);
+    case ROUTE_GROUP:
+      return viaAdjacency(f, l3, memberOf(f, arg), arrival);
+    case ROUTE_DISCARD:
+      return DROP.discard_route;
+    case ROUTE_UNREACHABLE:
+      return punt(f, PUNT.unreachable, CODE_HOST_UNREACHABLE, arrival);
+    case ROUTE_PROHIBIT:
+      return punt(f, PUNT.unreachable, CODE_PROHIBITED, arrival);
+    case ROUTE_BROADCAST:
+      return DROP.not_forwarded;
+    case ROUTE_UNDERLAY:
+      if (isVxlan(f, l3)) return DROP.overlay_to_underlay;
+      return follow(f, l3, lookup(f, destination, vrf, 31, 0), destination, vrf, arrival);
+    default:
+      return punt(f, PUNT.unreachable, CODE_NET_UNREACHABLE, arrival);
+  }
+}
+
+function isVxlan(f: Frame, l3: number): boolean {
+  const l4 = l3 + headerBytes(f.bytes, l3);
+  if (f.bytes[l3 + IP_PROTOCOL] !== PROTO_UDP) return false;
+  // A non-first fragment has no port, but nothing useful either: the VTEP would have to reassemble it. It goes as well.
+  if ((u16(f.bytes, l3 + IP_FRAGMENT) & FRAGMENT_OFFSET) !== 0) return true;
+  return l4 + 4 <= f.end && u16(f.bytes, l4 + L4_DST_PORT) === f.t.settings[SET_VXLAN_PORT];
+}
+
+/** ECMP: a flow (fragments included) always takes the same next hop while the set is the same (RFC 2992). */
+function memberOf(f: Frame, group: number): number {
+  const at = group * GROUP_WORDS;
+  const count = f.t.fib.groups[at]!;
+  return count === 0 ? 0 : f.t.fib.groups[at + 1 + (entropy(f) % count)]!;
+}
+
+/** The last steps: resolved? may it go there? does it fit? Then rewrite and send. `arrival` 0: it was injected. */
+export function viaAdjacency(f: Frame, l3: number, adjacency: number, arrival: number): Fate {
+  const fib = f.t.fib;
+  const row = Atomics.load(fib.rewrite, adjacency);
+  const out = fib.adjacencyInterface[adjacency]!;
+  if (row === 0) return punt(f, PUNT.unresolved, out, fib.adjacencyIp[adjacency]!);
+  fib.adjacencyHit[adjacency] = 1;
+  const port = fib.rewritePort[row]!;
+  const vsi = fib.rewriteVsi[row]!;
+  if (f.fromTunnel !== 0 && port === f.port && isLoop(f, out, vsi)) {
+    tellStale(f, out, fib.adjacencyIp[adjacency]!);
+    return DROP.l3_loop;
+  }
+  const mtu = mtuOf(f, out, port);
+  if (packetBytes(f, l3) > mtu) return punt(f, PUNT.mtu, mtu, adjacency);
+  if (f.bytes[l3 + IP_PROTOCOL] === PROTO_TCP) clamp(f, l3, out, arrival, mtu);
+  rewrite(f, l3, row);
+  return egress(f, port, vsi);
+}
+
+/**
+ * Back into the tunnel it came by? A distributed gateway never does that: its peer believes we have the host, we believe
+ * the peer has it. A central gateway does, between two VSIs: that is what it is for.
+ */
+function isLoop(f: Frame, out: number, vsi: number): boolean {
+  return vsi === f.vsi || (f.t.interfaces.flags[out]! & IF_DISTRIBUTED) !== 0;
+}
+
+function mtuOf(f: Frame, out: number, port: number): number {
+  const a = f.t.interfaces.mtu[out]!;
+  const b = f.t.ports.mtu[port]!;
+  return Math.min(a, b);
+}
+
+/** Bytes of the IP packet as it will be on the wire: one segment of a super-frame. */
+function packetBytes(f: Frame, l3: number): number {
+  if ((f.flags & GSO_MASK) !== 0) return f.superHeaderBytes() - ETH_BYTES + f.gsoSize;
+  return u16(f.bytes, l3 + IP_LENGTH);
+}
+
+function clamp(f: Frame, l3: number, out: number, arrival: number, mtu: number): void {
+  const flags = f.t.interfaces.flags;
+  if (((flags[out]! | flags[arrival]!) & IF_MSS_CLAMP) === 0) return;
+  if ((u16(f.bytes, l3 + IP_FRAGMENT) & (FRAGMENT_OFFSET | FRAGMENT_MF)) !== 0) return;
+  const arrivalMtu = f.t.interfaces.mtu[arrival]!;
+  const least = arrivalMtu !== 0 && arrivalMtu < mtu ? arrivalMtu : mtu;
+  clampMss(f.bytes, l3 + headerBytes(f.bytes, l3), f.end, least - 40, (f.flags & FLAG_NEEDS_CSUM) !== 0);
+}
+
+/** TTL, and both MACs from the ready row. */
+function rewrite(f: Frame, l3: number, row: number): void {
+  decrementTtl(f.bytes, l3);
+  const macs = f.t.fib.rewriteMacs;
+  const from = row * REWRITE_BYTES;
+  const at = f.at;
+  const bytes = f.bytes;
+  for (let i = 0; i < 12; i++) bytes[at + i] = macs[from + i]!;
+}
