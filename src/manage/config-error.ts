@@ -87,7 +87,8 @@ export function errorOf(file: string, rule: string, message: string, fix: string
   return { file, line: 0, column: 0, path: "", rule, message, fix, text: "", caret: 0, span: 1 };
 }
 
-function lineOf(starts: readonly number[], offset: number): number {
+/** Index of the line that holds an offset. */
+export function lineOf(starts: readonly number[], offset: number): number {
   let low = 0;
   let high = starts.length - 1;
   while (low < high) {

@@ -9,7 +9,7 @@
  * operator was in is chosen: the one whose complaint lies deeper than "this is another kind of value".
  */
 import type { z } from "zod";
-import { clip, nearest, show } from "./config-error.ts";
+import { clip, MAX_ERRORS, nearest, show } from "./config-error.ts";
 import type { Fault } from "./config-source.ts";
 import { descriptionAt, homesOf, keysAt, type Path, type SchemaNode, schemasAt } from "./json-schema.ts";
 import { NOT_YET } from "./schema.ts";
@@ -54,7 +54,7 @@ export function explain(issue: Issue, prefix: Path): Found[] {
   const path = [...prefix, ...(issue.path as (string | number)[])];
   switch (issue.code) {
     case "unrecognized_keys":
-      return issue.keys.map((key) => unknownKey(path, key));
+      return issue.keys.slice(0, MAX_ERRORS).map((key) => unknownKey(path, key));
     case "invalid_union":
       return explainUnion(issue, path);
     case "invalid_type":
@@ -130,7 +130,7 @@ function wrongType(path: Path, expected: string, input: unknown): Found {
 
 const KINDS: Readonly<Record<string, string>> = {
   string: "text",
-  number: "a number",
+  number: "a whole number",
   int: "a whole number",
   boolean: "true or false",
   array: "a list",

@@ -11,14 +11,16 @@
  * looked at, since what the parser guessed is not what the operator wrote.
  */
 import { Composer, type Document, isAlias, isMap, isScalar, isSeq, Lexer, type Node, type Pair, Parser } from "yaml";
-import { type ConfigError, clip, errorAt, errorOf, MAX_ERRORS, pathText } from "./config-error.ts";
+import { type ConfigError, clip, errorAt, errorOf, lineOf, MAX_ERRORS, pathText } from "./config-error.ts";
 import type { Path } from "./json-schema.ts";
 
 export const MAX_BYTES = 1024 * 1024;
 const MAX_DEPTH = 32;
 const MAX_ALIASES = 100;
 /** Values after aliases are followed. */
-const MAX_VALUES = 500_000;
+const MAX_VALUES = 200_000;
+/** Words and punctuation marks: some ten thousand routes. It bounds the time of a reading, which stops the gateway's main thread. */
+const MAX_LEXEMES = 200_000;
 const FORBIDDEN = new Set(["__proto__", "constructor", "prototype"]);
 
 export interface Place {
@@ -37,6 +39,8 @@ export interface Fault {
 /** A file that is good YAML. */
 export interface Source {
   readonly value: unknown;
+  /** Where a value could not be read (and was reported): what stands there instead means nothing. */
+  readonly spoilt: readonly Path[];
   /** An error at a path: at the key itself ("key") or at what stands behind it ("value"). */
   fault(fault: Fault, at: "key" | "value"): ConfigError;
 }
@@ -57,6 +61,7 @@ function refused(...errors: ConfigError[]): { source: null; errors: ConfigError[
 /** One reading of one text. */
 class Reading implements Source {
   value: unknown = null;
+  readonly spoilt: Path[] = [];
   private readonly text: string;
   private readonly file: string;
   private readonly starts: number[] = [0];
@@ -88,10 +93,11 @@ class Reading implements Source {
       );
       return refused(...this.errors);
     }
-    const document = this.compose();
+    const document = this.text.trim() === "" ? null : this.compose();
+    if (document === null && this.errors.length === 0) return refused(this.empty());
     if (document === null || this.errors.length > 0) return refused(...this.errors);
     if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) {
-      return refused(errorOf(this.file, "empty", "the file is empty", "begin with node: and underlay:"));
+      return refused(this.empty());
     }
     this.value = this.valueOf(document.contents, [], 0);
     return { source: this, errors: this.errors };
@@ -111,18 +117,17 @@ class Reading implements Source {
   private compose(): Document.Parsed | null {
     const parser = new Parser();
     const tokens = [];
+    let lexemes = 0;
     for (const lexeme of new Lexer().lex(this.text)) {
       for (const token of parser.next(lexeme)) tokens.push(token);
+      if (++lexemes > MAX_LEXEMES) {
+        this.at(parser.offset, 1, [], "too-many-values", "the file holds too many values", "split it, or use prefixes");
+        return null;
+      }
       // A nested collection takes at most two places on the parser's stack.
       if (parser.stack.length > 2 * MAX_DEPTH) {
-        this.at(
-          parser.offset,
-          1,
-          [],
-          "too-deep",
-          `nested deeper than ${MAX_DEPTH} levels`,
-          "no key of vtepd lies that deep",
-        );
+        const fix = "no key of vtepd lies that deep; look above for an open bracket or two colons in a line";
+        this.at(parser.offset, 1, [], "too-deep", `nested deeper than ${MAX_DEPTH} levels`, fix);
         return null;
       }
     }
@@ -136,9 +141,17 @@ class Reading implements Source {
     });
     const documents = [...composer.compose(tokens, true, this.text.length)] as Document.Parsed[];
     const [document, second] = documents;
+    const lines = new Set<number>();
+    const end = this.text.trimEnd().length;
     for (const error of [...document!.errors, ...document!.warnings]) {
+      // What is never closed is found missing at the end of the text: the last line that says something is nearer.
+      const offset = Math.min(error.pos[0], end);
+      // The first complaint about a line is the cause, further ones are its echo.
+      const line = lineOf(this.starts, offset);
+      if (lines.has(line) || lines.size >= MAX_ERRORS) continue;
+      lines.add(line);
       const [message, fix] = explainSyntax(error.code, error.message);
-      this.at(error.pos[0], Math.max(1, error.pos[1] - error.pos[0]), [], "syntax", message, fix);
+      this.at(offset, Math.max(1, error.pos[1] - error.pos[0]), [], "syntax", message, fix);
     }
     if (second !== undefined) {
       const offset = second.contents?.range?.[0] ?? second.range[0];
@@ -158,14 +171,19 @@ class Reading implements Source {
   }
 
   private valueOf(node: Node | null, path: Path, depth: number): unknown {
-    if (node === null || ++this.values > MAX_VALUES) {
-      if (this.values === MAX_VALUES + 1)
-        this.atNode(node, path, "too-many-values", "the file holds too many values", "use fewer aliases");
-      return null;
+    if (node === null) return null;
+    if (++this.values > MAX_VALUES) {
+      const first = this.values === MAX_VALUES + 1;
+      return first ? this.spoil(node, path, "too-many-values", "too many values", "use fewer aliases") : null;
     }
     if (depth > MAX_DEPTH) {
-      this.atNode(node, path, "too-deep", `nested deeper than ${MAX_DEPTH} levels`, "no key of vtepd lies that deep");
-      return null;
+      return this.spoil(
+        node,
+        path,
+        "too-deep",
+        `nested deeper than ${MAX_DEPTH} levels`,
+        "no key of vtepd lies that deep",
+      );
     }
     if (isAlias(node)) return this.follow(node, node.source, path, depth);
     if ("anchor" in node && node.anchor !== undefined) this.anchors.set(node.anchor, node);
@@ -182,20 +200,24 @@ class Reading implements Source {
 
   private follow(node: Node, anchor: string, path: Path, depth: number): unknown {
     const target = this.anchors.get(anchor);
+    const name = clip(anchor);
     if (target === undefined) {
-      this.atNode(
-        node,
-        path,
-        "bad-alias",
-        `*${clip(anchor)} has no anchor &${clip(anchor)} before it`,
-        "write the value itself",
-      );
-    } else if (this.open.has(target)) {
-      this.atNode(node, path, "bad-alias", `*${clip(anchor)} contains itself`, "write the value itself");
-    } else if (++this.aliases > MAX_ALIASES) {
-      if (this.aliases > MAX_ALIASES + 1) return null;
-      this.atNode(node, path, "too-many-aliases", `more than ${MAX_ALIASES} aliases`, "write the values themselves");
-    } else return this.valueOf(target, path, depth + 1);
+      return this.spoil(node, path, "bad-alias", `*${name} has no anchor &${name} before it`, "write the value itself");
+    }
+    if (this.open.has(target)) {
+      return this.spoil(node, path, "bad-alias", `*${name} contains itself`, "write the value itself");
+    }
+    if (++this.aliases > MAX_ALIASES) {
+      const first = this.aliases === MAX_ALIASES + 1;
+      const message = `more than ${MAX_ALIASES} aliases`;
+      return first ? this.spoil(node, path, "too-many-aliases", message, "write the values themselves") : null;
+    }
+    return this.valueOf(target, path, depth + 1);
+  }
+
+  private spoil(node: Node, path: Path, rule: string, message: string, fix: string): null {
+    this.spoilt.push(path);
+    this.atNode(node, path, rule, message, fix);
     return null;
   }
 
@@ -203,6 +225,7 @@ class Reading implements Source {
     const value: Record<string, unknown> = {};
     const seen = new Map<string, number>();
     for (const pair of pairs) {
+      if (this.values > MAX_VALUES) break;
       const keyNode = pair.key as Node | null;
       if (!isScalar(keyNode) || keyNode.value === null || typeof keyNode.value === "object") {
         this.atNode(keyNode, path, "bad-key", "a key must be plain text", "write key: value");
@@ -216,7 +239,7 @@ class Reading implements Source {
       }
       const first = seen.get(key);
       if (first !== undefined) {
-        const line = this.lineAt(first);
+        const line = lineOf(this.starts, first) + 1;
         this.atNode(
           keyNode,
           inner,
@@ -233,17 +256,21 @@ class Reading implements Source {
   }
 
   private list(nodes: Node[], path: Path, depth: number): unknown[] {
-    return nodes.map((node, index) => this.valueOf(node, [...path, index], depth + 1));
+    const value: unknown[] = [];
+    for (const [index, node] of nodes.entries()) {
+      if (this.values > MAX_VALUES) break;
+      value.push(this.valueOf(node, [...path, index], depth + 1));
+    }
+    return value;
+  }
+
+  private empty(): ConfigError {
+    return errorOf(this.file, "empty", "the file is empty", "begin with node: and underlay:");
   }
 
   private atNode(node: Node | null, path: Path, rule: string, message: string, fix: string): void {
     const { offset, length } = placeOf(node);
     this.at(offset, length, path, rule, message, fix);
-  }
-
-  private lineAt(offset: number): number {
-    return errorAt("", this.text, this.starts, { offset, length: 1 }, { path: "", rule: "", message: "", fix: "" })
-      .line;
   }
 
   /** The place of a path, or of the nearest enclosing value that exists. */
@@ -295,12 +322,16 @@ function explainSyntax(code: string, message: string): [string, string] {
     case "TAB_AS_INDENT":
       return ["a tab is used as indentation, which YAML forbids", "indent with blanks, two for each level"];
     case "BAD_INDENT":
-      return ["the indentation does not fit the lines above", "align the keys of one mapping in one column"];
-    case "MISSING_CHAR":
       return [
-        `${clip(message, 120)}`,
-        "close what is open: a quote, a bracket or a brace; put a blank after each colon",
+        "the indentation does not fit the lines above",
+        "align the keys of one mapping in one column, and close every bracket and quote above",
       ];
+    case "MISSING_CHAR":
+      if (message.startsWith("Implicit map keys"))
+        return ["a key without a value", "write key: value, with a blank after the colon"];
+      if (message.startsWith("Sequence item"))
+        return ["neither an entry of the list above nor a key of it", "align it, or begin it with a hyphen"];
+      return [clip(message, 120), "close what is open: a quote, a bracket or a brace"];
     case "UNRESOLVED_TAG":
     case "TAG_RESOLVE_FAILED":
       return ["a tag (!…) is used, which has no meaning here", "remove the tag"];

@@ -38,7 +38,7 @@ export function parseConfig(text: string, file: string): ParseResult {
     return { errors: [...errors, source.fault(fault, "value")] };
   }
   const found: Found[] = [];
-  const sections = checkValues(source.value as Record<string, unknown>, found);
+  const sections = checkValues(source, source.value as Record<string, unknown>, found);
   const report: Report = (path, rule, message, fix, at = "value") => {
     if (found.length >= MAX_ERRORS) return;
     found.push({ path, rule, message, fix: typeof fix === "string" ? fix : fix(), at });
@@ -55,23 +55,25 @@ function place(source: Source, { at, ...fault }: Found): ConfigError {
 }
 
 /** Each section through its schema; a broken one is null. */
-function checkValues(value: Readonly<Record<string, unknown>>, found: Found[]): Sections {
+function checkValues(source: Source, value: Readonly<Record<string, unknown>>, found: Found[]): Sections {
   const notYet = findNotYet(value);
   found.push(...notYet);
-  for (const key of Object.keys(value)) if (!Object.hasOwn(FILE.shape, key)) found.push(unknownKey([], key));
+  const unknown = Object.keys(value).filter((key) => !Object.hasOwn(FILE.shape, key));
+  found.push(...unknown.slice(0, MAX_ERRORS).map((key) => unknownKey([], key)));
+  // What is wrong inside a refused key, or follows from a value that could not be read, is not worth a word.
+  const silent = [...notYet.map((each) => each.path), ...source.spoilt];
   const sections: Record<string, unknown> = {};
   for (const [key, schema] of Object.entries(FILE.shape)) {
     const result = schema.safeParse(value[key], { reportInput: true });
     sections[key] = result.success ? result.data : null;
     for (const issue of result.error?.issues ?? []) {
       if (found.length >= MAX_ERRORS) break;
-      found.push(...explain(issue, [key]).filter((each) => !notYet.some(({ path }) => within(each.path, path))));
+      found.push(...explain(issue, [key]).filter((each) => !silent.some((path) => within(each.path, path))));
     }
   }
   return sections as Sections;
 }
 
-/** What is wrong inside a refused key is not worth a word. */
 function within(path: Path, outer: Path): boolean {
   return outer.every((step, index) => path[index] === step);
 }
