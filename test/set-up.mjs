@@ -250,6 +250,7 @@ const addon = {
   isDone: () => addonSources().length === 0 || (hasAddon() && stamps().addon === addonHash()),
   async carryOut() {
     const hash = addonHash();
+    stamp("addon", null);
     // Another ABI shares no object file with this one.
     if (stamps().addonAbi !== ABI) rmSync(join(BINDINGS, "build"), { recursive: true, force: true });
     say("compiling the addon (native-bindings)");
@@ -276,6 +277,7 @@ const typescript = {
   isDone: () => stamps().dist === distHash() && sources().every((source) => existsSync(emitted(source))),
   async carryOut() {
     const hash = distHash();
+    stamp("dist", null); // a build that fails half-way leaves nothing to trust
     // An incremental build trusts its notes and would not write again what somebody removed.
     if (!sources().every((source) => existsSync(emitted(source)))) rmSync(join(DIST, ".tsbuildinfo"), { force: true });
     const status = await run("tsc", process.execPath, [join(ROOT, "node_modules/typescript/bin/tsc"), "-p", ROOT]);

@@ -1,0 +1,102 @@
+/**
+ * The lab as a whole: up, down, and gateways with cold tables.
+ *
+ * Order matters. The machines' namespaces exist before the gateways, which make their TAPs inside them; only then can
+ * a machine's MAC, address and route be set. Restarting the gateways takes the TAPs away and brings new ones, so the
+ * machines are configured again and every table, theirs and the gateways', is empty: the article's starting point.
+ */
+import { startGateways, stopGateways } from "./gateway.ts";
+import { createBridge, createNamespace, createVeth, ipIn, untilDevice } from "./namespace.ts";
+import { claim, clear, type LabState, prefixOf, writeState } from "./state.ts";
+import {
+  MACHINE_DEVICE,
+  type Machine,
+  type Mode,
+  machinesOf,
+  OVERLAY_MTU,
+  UNDERLAY_BRIDGE,
+  UNDERLAY_DEVICE,
+  UNDERLAY_MTU,
+  VTEPS,
+} from "./topology.ts";
+
+const TAP_MS = 10_000;
+
+export const namespaceOf = (state: LabState, node: string) => `${prefixOf(state.name)}${node}`;
+
+/**
+ * Bring a lab up under `name` (or a free name); the caller's process is its owner. `onClaimed` learns of the lab before
+ * anything is made, so that an interrupt can take it down at any moment.
+ */
+export async function bringUp(
+  name: string | undefined,
+  mode: Mode,
+  say: (text: string) => void,
+  onClaimed: (state: LabState) => void,
+): Promise<LabState> {
+  const state = await claim(name, mode, say);
+  onClaimed(state);
+  try {
+    say(`lab "${state.name}": making ${VTEPS.length + machinesOf(mode).length + 1} namespaces`);
+    await makeUnderlay(state);
+    await Promise.all(machinesOf(mode).map((machine) => createNamespace(namespaceOf(state, machine.name))));
+    say(`lab "${state.name}": starting ${VTEPS.map((vtep) => vtep.name).join(", ")}`);
+    await startCold(state);
+    state.isUp = true;
+    writeState(state);
+    return state;
+  } catch (error) {
+    await clear(state, true);
+    throw error;
+  }
+}
+
+async function makeUnderlay(state: LabState): Promise<void> {
+  const underlay = namespaceOf(state, "underlay");
+  await createNamespace(underlay);
+  await createBridge(underlay, UNDERLAY_BRIDGE);
+  for (const vtep of VTEPS) {
+    const namespace = namespaceOf(state, vtep.name);
+    await createNamespace(namespace);
+    await createVeth(namespace, UNDERLAY_DEVICE, underlay, `to-${vtep.name}`, UNDERLAY_MTU);
+    await ipIn(underlay, `link set to-${vtep.name} master ${UNDERLAY_BRIDGE}`);
+    await ipIn(namespace, `addr add ${vtep.underlay}/24 dev ${UNDERLAY_DEVICE}`);
+  }
+}
+
+async function startCold(state: LabState): Promise<void> {
+  await startGateways(state);
+  await Promise.all(machinesOf(state.mode).map((machine) => configure(state, machine)));
+}
+
+/** What a guest's network configuration would do to its eth0; a TAP takes a new MAC while it is up. */
+async function configure(state: LabState, machine: Machine): Promise<void> {
+  const namespace = namespaceOf(state, machine.name);
+  await untilDevice(namespace, MACHINE_DEVICE, TAP_MS);
+  await ipIn(
+    namespace,
+    `link set ${MACHINE_DEVICE} address ${machine.mac}`,
+    `link set ${MACHINE_DEVICE} mtu ${OVERLAY_MTU}`,
+    `link set ${MACHINE_DEVICE} up`,
+    `addr add ${machine.address}/24 dev ${MACHINE_DEVICE}`,
+    `route replace default via ${machine.gateway} dev ${MACHINE_DEVICE}`,
+  );
+}
+
+/** Restart the gateways and reconfigure the machines: nobody knows anybody. */
+export async function makeCold(state: LabState): Promise<void> {
+  await stopGateways(state);
+  await startCold(state);
+}
+
+/** The same machines under the other scheme. */
+export async function changeMode(state: LabState, mode: Mode): Promise<void> {
+  await stopGateways(state);
+  state.mode = mode;
+  writeState(state);
+  await startCold(state);
+}
+
+export async function takeDown(state: LabState, keepFolder: boolean): Promise<void> {
+  await clear(state, keepFolder);
+}

@@ -1,0 +1,90 @@
+/**
+ * The shape of an expectation: the rows of the behaviour tables ("what every frame must look like") as data.
+ *
+ * MACs are symbols that are only known at run time:
+ *
+ *     ff, 0              broadcast, and the empty target of an ARP request
+ *     M1 … M6, ME        the VMs' and the external host's
+ *     G1.10, G2.20 …     gateway MAC of VSI-interface10 on gw1, of VSI-interface20 on gw2 …
+ *     B.10 …, B.up       the Border's, the last one on its uplink
+ *
+ * They are read from the gateways (`vtepctl show interface`), never assumed: with `mac: shared` G1.10 and G2.10 are the
+ * same address and every row still has to hold.
+ *
+ * A *frame row* holds when exactly one frame fits it, and the frames of one place come in the order of their rows. A
+ * *table row* holds when a gateway's ARP table, or a VM's, has the entry. Frames that fit no row are failures too,
+ * unless `judge.ts` knows why they may be there.
+ */
+import { MACHINES, VXLANS } from "./topology.ts";
+
+export type MacName = string;
+
+export interface FrameRow {
+  readonly row: string;
+  /** Number of the article's step; none where the article leaves the frame out. */
+  readonly step?: number;
+  /** "ac vm1", or "gw1>gw2" for a VXLAN datagram. */
+  readonly place: string;
+  /** VNI of a datagram. */
+  readonly vni?: number;
+  /** Ethernet destination and source. */
+  readonly eth: readonly [MacName, MacName];
+  /** op, SHA, SPA, THA, TPA. */
+  readonly arp?: readonly ["request" | "reply", MacName, string, MacName, string];
+  /** Source, destination, TTL, and which ping message. */
+  readonly ip?: readonly [string, string, number, "echo request" | "echo reply"];
+  /** Why the frame may also be missing. */
+  readonly optional?: string;
+}
+
+export interface TableRow {
+  readonly row: string;
+  readonly step?: number;
+  /** Whose ARP table: a VTEP's name or a machine's. */
+  readonly table: string;
+  readonly ip: string;
+  readonly mac?: MacName;
+  /** "ac vm1" or "tunnel gw2"; VTEPs only. */
+  readonly via?: string;
+  readonly kind?: "host" | "gateway";
+  /** The entry must not be there. */
+  readonly isAbsent?: true;
+  readonly optional?: string;
+}
+
+export type Row = FrameRow | TableRow;
+
+export interface Scenario {
+  readonly number: number;
+  readonly title: string;
+  /** Who pings what. */
+  readonly from: string;
+  readonly to: string;
+  /** TTL that `from` sees in the reply. */
+  readonly ttl: number;
+  /** The article's steps in short. */
+  readonly steps: Readonly<Record<number, string>>;
+  readonly rows: readonly Row[];
+}
+
+export function isFrameRow(row: Row): row is FrameRow {
+  return "place" in row;
+}
+
+/** What the symbols stand for; the gateways' MACs come from `gatewayMac(vtep, vsi)`. */
+export function macNames(gatewayMac: (vtep: string, vsi: string) => string): Map<MacName, string> {
+  const names = new Map<MacName, string>([
+    ["ff", "ff:ff:ff:ff:ff:ff"],
+    ["0", "00:00:00:00:00:00"],
+  ]);
+  for (const machine of MACHINES) {
+    names.set(machine.vxlan === undefined ? "ME" : `M${machine.name.slice(2)}`, machine.mac);
+  }
+  for (const vni of VXLANS) {
+    names.set(`G1.${vni}`, gatewayMac("gw1", `vsi${vni}`));
+    names.set(`G2.${vni}`, gatewayMac("gw2", `vsi${vni}`));
+    names.set(`B.${vni}`, gatewayMac("border", `vsi${vni}`));
+  }
+  names.set("B.up", gatewayMac("border", "uplink"));
+  return names;
+}

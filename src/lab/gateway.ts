@@ -1,0 +1,146 @@
+/**
+ * The lab's gateways: `vtepd run` in a namespace, asked through `vtepctl` like any operator would.
+ *
+ * Ready means: the control socket accepts, and `vtepctl status -o json` says `ready: true` (configuration applied,
+ * socket bound, ACs attached). A daemon that ends before that is an error with the last lines of its log.
+ */
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { createConnection } from "node:net";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { configFile, type Places } from "./config-file.ts";
+import { until } from "./deadline.ts";
+import type { ArpEntry } from "./judge.ts";
+import { inside } from "./namespace.ts";
+import { end, isAlive, launch, must, type Outcome, run } from "./process.ts";
+import { folderOf, type LabState, prefixOf, writeState } from "./state.ts";
+import { VTEPS } from "./topology.ts";
+
+const VTEPD = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
+const VTEPCTL = fileURLToPath(new URL("../../dist/ctl/main.js", import.meta.url));
+const READY_MS = 15_000;
+/** The daemon promises to be gone 2 s after SIGTERM. */
+const STOP_MS = 4000;
+
+export function placesOf(name: string): Places {
+  return {
+    namespace: (node) => `${prefixOf(name)}${node}`,
+    socket: (node) => join(folderOf(name), `${node}.sock`),
+  };
+}
+
+export const logOf = (name: string, node: string) => join(folderOf(name), `${node}.log`);
+
+function tailOf(file: string): string {
+  try {
+    return readFileSync(file, "utf8").trimEnd().split("\n").slice(-8).join("\n");
+  } catch {
+    return "(no log)";
+  }
+}
+
+/** Write the configuration files and start a daemon for each VTEP; resolves when all are ready. */
+export async function startGateways(state: LabState): Promise<void> {
+  const places = placesOf(state.name);
+  for (const { name } of VTEPS) {
+    const file = join(folderOf(state.name), `${name}.yaml`);
+    writeFileSync(file, configFile(name, state.mode, places), { mode: 0o600 });
+    chmodSync(file, 0o600);
+    const [program, args] = inside(places.namespace(name), process.execPath, [VTEPD, "run", "-c", file]);
+    const identity = launch(program, args, logOf(state.name, name));
+    state.processes.push({ label: name, ...identity });
+    writeState(state);
+  }
+  await Promise.all(VTEPS.map(({ name }) => untilReady(state, name)));
+}
+
+async function untilReady(state: LabState, node: string): Promise<void> {
+  const socket = placesOf(state.name).socket(node);
+  const daemon = state.processes.find((process) => process.label === node)!;
+  const failIfDead = () => {
+    if (isAlive(daemon)) return;
+    throw Object.assign(new Error(`${node} ended; its last words:\n${tailOf(logOf(state.name, node))}`), {
+      final: true,
+    });
+  };
+  let dead: Error | undefined;
+  const look = async (check: () => Promise<boolean>) => {
+    try {
+      failIfDead();
+    } catch (error) {
+      dead = error as Error;
+      return true;
+    }
+    return await check();
+  };
+  // Connecting costs nothing; a vtepctl costs a process, so it is only asked when somebody listens.
+  await until(`control socket of ${node}`, READY_MS, () => look(() => accepts(socket)));
+  await until(`${node} to be ready`, READY_MS, () => look(() => isReady(state.name, node)), 50);
+  if (dead !== undefined) throw dead;
+}
+
+function accepts(socket: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const connection = createConnection(socket);
+    connection.on("connect", () => {
+      connection.destroy();
+      resolve(true);
+    });
+    connection.on("error", () => resolve(false));
+  });
+}
+
+async function isReady(lab: string, node: string): Promise<boolean> {
+  const outcome = await vtepctl(lab, node, ["status", "-o", "json"]);
+  return outcome.status === 0 && (JSON.parse(outcome.stdout) as { ready?: unknown }).ready === true;
+}
+
+/** Stop every daemon of the lab; their TAPs go with them. */
+export async function stopGateways(state: LabState): Promise<void> {
+  await end(state.processes, STOP_MS);
+  state.processes = [];
+  writeState(state);
+}
+
+export function vtepctl(lab: string, node: string, args: readonly string[]): Promise<Outcome> {
+  return run(process.execPath, [VTEPCTL, "-s", placesOf(lab).socket(node), ...args], 10_000);
+}
+
+/** What `vtepctl show … -o json` says. */
+async function show<T>(lab: string, node: string, what: string): Promise<T[]> {
+  const text = await must(
+    process.execPath,
+    [VTEPCTL, "-s", placesOf(lab).socket(node), "show", what, "-o", "json"],
+    10_000,
+  );
+  const parsed = JSON.parse(text) as unknown;
+  if (!Array.isArray(parsed)) throw new Error(`vtepctl show ${what} of ${node} gave no list: ${text.slice(0, 200)}`);
+  return parsed as T[];
+}
+
+interface ShownInterface {
+  readonly name: string;
+  readonly vsis: readonly string[];
+  readonly mac: string;
+}
+
+export function arpTable(lab: string, node: string): Promise<ArpEntry[]> {
+  return show<ArpEntry>(lab, node, "arp");
+}
+
+/** Gateway MACs of all VTEPs: (VTEP, VSI) to MAC. */
+export async function gatewayMacs(lab: string): Promise<(vtep: string, vsi: string) => string> {
+  const all = new Map<string, string>();
+  await Promise.all(
+    VTEPS.map(async ({ name }) => {
+      for (const shown of await show<ShownInterface>(lab, name, "interface")) {
+        for (const vsi of shown.vsis) all.set(`${name} ${vsi}`, shown.mac.toLowerCase());
+      }
+    }),
+  );
+  return (vtep, vsi) => {
+    const mac = all.get(`${vtep} ${vsi}`);
+    if (mac === undefined) throw new Error(`vtepctl show interface on ${vtep} knows no VSI-interface of ${vsi}`);
+    return mac;
+  };
+}

@@ -1,0 +1,148 @@
+/**
+ * The report of a walkthrough: every numbered step of the article, its rows, and under each row what was expected (in
+ * symbols: G1.10 is the gateway MAC of VSI-interface10 on gw1) and what was observed (in plain addresses).
+ */
+import { type FrameRow, isFrameRow, type Row, type Scenario, type TableRow } from "./expect.ts";
+import { frameText, type Seen } from "./frame.ts";
+import { type Extra, failures, type Judgement, type Rule, type Verdict } from "./judge.ts";
+import { bold, columns, dim, heading, mark, red, yellow } from "./paint.ts";
+import { VTEPS } from "./topology.ts";
+import type { Walk } from "./walkthrough.ts";
+
+const PAD = "           ";
+
+export function walkText(walk: Walk): string {
+  const { scenario, judgement } = walk;
+  const start = Math.min(...judgement.verdicts.flatMap(({ frame }) => (frame === undefined ? [] : [frame.atMs])));
+  const lines = [heading(`Scenario ${scenario.number}  ${scenario.title}`)];
+  for (const [step, text] of stepsOf(scenario)) {
+    const verdicts = judgement.verdicts.filter((verdict) => verdict.row.step === step);
+    const isMet = verdicts.every((verdict) => verdict.isMet);
+    const label = step === undefined ? "   " : `(${step})`;
+    lines.push("", ` ${mark(isMet)} ${bold(`${label} ${text}`)}`);
+    for (const verdict of verdicts) lines.push(...verdictLines(verdict, start));
+  }
+  lines.push("", ...judgement.rules.map(ruleLine));
+  lines.push(...extraLines("frames that no row explains", judgement.unexpected, start, red));
+  lines.push(...extraLines("other frames, allowed", judgement.tolerated, start, dim));
+  const echo = walk.ping.echoes[0];
+  const isRight = echo?.ttl === scenario.ttl;
+  const told =
+    echo === undefined ? `no answer ${walk.ping.complaint}` : `ttl=${echo.ttl} time=${echo.rttMs.toFixed(2)} ms`;
+  lines.push(
+    ` ${mark(isRight)} the ping itself, with every table empty: ${told} ${dim(`(ttl ${scenario.ttl} expected)`)}`,
+  );
+  return lines.join("\n");
+}
+
+/** Number of things that went wrong in a walk, the ping included. */
+export function walkFailures(walk: Walk): number {
+  return failures(walk.judgement) + (walk.ping.echoes[0]?.ttl === walk.scenario.ttl ? 0 : 1);
+}
+
+/** One line for each thing that went wrong. */
+export function walkComplaints(walk: Walk): string[] {
+  const { scenario, judgement } = walk;
+  const where = (row: Row) => (isFrameRow(row) ? row.place : `ARP table of ${row.table}`);
+  return [
+    ...judgement.verdicts
+      .filter((verdict) => !verdict.isMet)
+      .map(({ row, note, entry }) => `row ${row.row} (${where(row)}): ${note ?? entry ?? ""}`),
+    ...judgement.unexpected.map(({ frame, note }) => `${frame.place}: ${frameText(frame)} (${note})`),
+    ...judgement.rules.filter((rule) => rule.violations.length > 0).map((rule) => `${rule.name}: ${rule.text}`),
+    ...(walk.ping.echoes[0]?.ttl === scenario.ttl ? [] : [`ping ${scenario.from} → ${scenario.to} failed`]),
+  ].map((complaint) => `scenario ${scenario.number}, ${complaint}`);
+}
+
+function stepsOf(scenario: Scenario): [number | undefined, string][] {
+  const steps: [number | undefined, string][] = Object.entries(scenario.steps).map(([step, text]) => [
+    Number(step),
+    text,
+  ]);
+  return [...steps, [undefined, "where the article stops: the answer finds its way back"]];
+}
+
+function verdictLines(verdict: Verdict, start: number): string[] {
+  const { row, frame, note, entry } = verdict;
+  const expected = isFrameRow(row) ? expectedFrame(row) : expectedEntry(row);
+  const wasSeen = frame !== undefined || entry !== undefined;
+  if (row.optional !== undefined && !wasSeen) {
+    return [`   ${dim("–")} ${dim(`${row.row.padEnd(4)} ${placeText(row)}: not needed, ${row.optional}`)}`];
+  }
+  const lines = [
+    `   ${mark(verdict.isMet)} ${row.row.padEnd(4)} ${placeText(row)}${frame ? dim(frameMargin(frame, start)) : ""}`,
+  ];
+  lines.push(`${PAD}${dim("expected")}  ${expected}`);
+  const observed = frame === undefined ? (entry ?? "nothing") : frameText(frame);
+  const shown = verdict.isMet ? observed : red(observed);
+  lines.push(`${PAD}${dim("observed")}  ${shown}`);
+  if (note !== undefined) lines.push(`${PAD}${verdict.isMet ? dim(note) : red(note)}`);
+  return lines;
+}
+
+function placeText(row: Row): string {
+  if (!isFrameRow(row)) return `ARP table of ${row.table}`;
+  return row.vni === undefined ? row.place : `tunnel ${row.place.replace(">", " → ")}, VNI ${row.vni}`;
+}
+
+function frameMargin(frame: Seen, start: number): string {
+  const time = `  +${(frame.atMs - start).toFixed(1)} ms`;
+  if (frame.outer === undefined) return time;
+  const { source, sourcePort, destination } = frame.outer;
+  return `${time}  outer ${source}:${sourcePort} → ${destination}:4789`;
+}
+
+function expectedFrame(row: FrameRow): string {
+  const eth = `${row.eth[0]} < ${row.eth[1]}`;
+  if (row.arp !== undefined) {
+    const [op, senderMac, senderIp, targetMac, targetIp] = row.arp;
+    return `${eth}  ARP ${op} ${senderMac},${senderIp} / ${targetMac},${targetIp}`;
+  }
+  if (row.ip === undefined) return eth;
+  const [source, destination, ttl, message] = row.ip;
+  return `${eth}  IP ${source} → ${destination} ttl ${ttl} ${message}`;
+}
+
+function expectedEntry(row: TableRow): string {
+  if (row.isAbsent === true) return `no ${row.kind ?? ""} entry for ${row.ip}`;
+  const via = row.via === undefined ? "" : ` via ${row.via}`;
+  return `${row.ip} at ${row.mac}${via}${row.kind === undefined ? "" : `, ${row.kind}`}`;
+}
+
+function ruleLine(rule: Rule): string {
+  const isKept = rule.violations.length === 0;
+  const shown = rule.violations.map((frame) => red(`\n${PAD}${frame.place}: ${frameText(frame)}`)).join("");
+  return ` ${mark(isKept)} ${rule.name}  ${rule.text}${shown}`;
+}
+
+function extraLines(title: string, extras: readonly Extra[], start: number, paint: (text: string) => string): string[] {
+  if (extras.length === 0) return [];
+  const sign = paint === red ? mark(false) : dim("–");
+  const lines = extras.map(({ frame, note }) =>
+    paint(`${PAD}${frame.place}${frameMargin(frame, start)}\n${PAD}    ${frameText(frame)}  ${note}`),
+  );
+  return [` ${sign} ${paint(title)}`, ...lines];
+}
+
+/** What the symbols of the expected rows stand for in this run. */
+export function legendText(names: ReadonlyMap<string, string>): string {
+  const entries = [...names].filter(([name]) => name !== "ff" && name !== "0");
+  const cells = entries.map(([name, mac]) => `${bold(name.padEnd(5))} ${mac}`);
+  const perRow = 4;
+  const rows: string[][] = [];
+  for (let i = 0; i < cells.length; i += perRow) rows.push(cells.slice(i, i + perRow));
+  const underlay = VTEPS.map((vtep) => `${vtep.name} ${vtep.underlay}`).join("   ");
+  return `${columns(rows, "   ")}\n   ${dim(`underlay: ${underlay}`)}`;
+}
+
+/** Rows met and rows in all, for the last line. */
+export function tally(walks: readonly Walk[]): { met: number; all: number; optional: number } {
+  const verdicts = walks.flatMap((walk) => [...walk.judgement.verdicts]);
+  const missing = verdicts.filter(({ row, frame, entry }) => row.optional !== undefined && !frame && !entry);
+  return { met: verdicts.filter(({ isMet }) => isMet).length, all: verdicts.length, optional: missing.length };
+}
+
+export function unexpectedIn(judgements: readonly Judgement[]): string {
+  const count = judgements.reduce((sum, judgement) => sum + judgement.unexpected.length, 0);
+  return count === 0 ? "no frame too many" : yellow(`${count} frames too many`);
+}

@@ -1,0 +1,89 @@
+/**
+ * The article's network as data: who is where, with which addresses. Everything else in the lab is derived from it.
+ *
+ *     vm1 vm2 vm3 ── gw1 ─┐                      ┌─ gw2 ── vm4 vm5 vm6      VXLAN 10: vm1 vm4   (10.1.1.0/24)
+ *                         ├── 192.0.2.0/24 ──────┤                          VXLAN 20: vm2 vm5   (20.1.1.0/24)
+ *                         └──────── border ──────┘                          VXLAN 30: vm3 vm6   (30.1.1.0/24)
+ *                                     └── ext 50.1.1.1
+ *
+ * Every node is a network namespace. A VM's eth0 *is* the TAP that its gateway holds: what the VM's kernel sends, the
+ * gateway reads, without a bridge or a veth between them. Underlay MTU 1500, so the VMs live with 1450.
+ *
+ * In the article's first, centralised scheme the same VMs hang on gw1 and gw2 as plain L2 VTEPs, and the third VTEP,
+ * here `border`, is the one gateway for all ("central").
+ */
+
+export const VXLANS = [10, 20, 30] as const;
+export type Vxlan = (typeof VXLANS)[number];
+export type Mode = "distributed" | "centralized";
+
+export interface Machine {
+  readonly name: string;
+  readonly address: string;
+  readonly mac: string;
+  /** The VXLAN it lives in; none for the external host. */
+  readonly vxlan?: Vxlan;
+  /** The gateway that holds its TAP. */
+  readonly behind: string;
+  readonly gateway: string;
+}
+
+export interface Vtep {
+  readonly name: string;
+  readonly underlay: string;
+}
+
+export const VTEPS: readonly Vtep[] = [
+  { name: "gw1", underlay: "192.0.2.1" },
+  { name: "gw2", underlay: "192.0.2.2" },
+  { name: "border", underlay: "192.0.2.3" },
+];
+
+function vm(number: number, vxlan: Vxlan, host: number, behind: string): Machine {
+  return {
+    name: `vm${number}`,
+    address: `${vxlan}.1.1.${host}`,
+    // The digits after 01: site and number, easy to spot in a capture.
+    mac: `02:00:00:00:01:${behind === "gw1" ? 1 : 2}${number}`,
+    vxlan,
+    behind,
+    gateway: `${vxlan}.1.1.1`,
+  };
+}
+
+export const MACHINES: readonly Machine[] = [
+  vm(1, 10, 11, "gw1"),
+  vm(2, 20, 11, "gw1"),
+  vm(3, 30, 11, "gw1"),
+  vm(4, 10, 12, "gw2"),
+  vm(5, 20, 12, "gw2"),
+  vm(6, 30, 12, "gw2"),
+  { name: "ext", address: "50.1.1.1", mac: "02:00:00:00:05:01", behind: "border", gateway: "50.1.1.254" },
+];
+
+export const NODES = [...VTEPS.map((vtep) => vtep.name), ...MACHINES.map((machine) => machine.name)];
+export const UNDERLAY_MTU = 1500;
+/** RFC 7348 over IPv4: 14 Ethernet + 8 VXLAN + 8 UDP + 20 IP bytes go to the encapsulation. */
+export const OVERLAY_MTU = 1450;
+/** Name of each VTEP's underlay device, and of the bridge that joins them in the underlay's own namespace. */
+export const UNDERLAY_DEVICE = "ul0";
+export const UNDERLAY_BRIDGE = "ulbr";
+/** Every machine's one device. */
+export const MACHINE_DEVICE = "eth0";
+
+export function machine(name: string): Machine {
+  const found = MACHINES.find((candidate) => candidate.name === name);
+  if (found === undefined) throw new Error(`no machine ${name} in the lab`);
+  return found;
+}
+
+export function vtep(name: string): Vtep {
+  const found = VTEPS.find((candidate) => candidate.name === name);
+  if (found === undefined) throw new Error(`no VTEP ${name} in the lab`);
+  return found;
+}
+
+/** The machines of a mode: the external host is behind a Border, which the centralised scheme does not have. */
+export function machinesOf(mode: Mode): readonly Machine[] {
+  return mode === "distributed" ? MACHINES : MACHINES.filter((machine) => machine.vxlan !== undefined);
+}
