@@ -1,0 +1,248 @@
+/* Belief in metadata: what a guest may claim (T16-T18, O03), what a datagram is taken for (R1-R3), finishing checksums. */
+#include <cstring>
+
+#include "../../native-bindings/checksum.h"
+#include "../../native-bindings/gso.h"
+#include "oracle.h"
+
+static int believe(const Bytes &frame, VnetHeader vnet, Gso *gso = nullptr) {
+  Gso mine;
+  return gso_from_vnet(&vnet, frame.data(), static_cast<uint32_t>(frame.size()), gso != nullptr ? gso : &mine);
+}
+
+static VnetHeader vnet_of(const Packet &p, uint8_t type, uint16_t size) {
+  return {VNET_NEEDS_CSUM, type, 0, size, static_cast<uint16_t>(p.l4_at()), static_cast<uint16_t>(p.udp ? 6 : 16)};
+}
+
+static void guests(Random &random) {
+  Packet p;
+  p.sum = Sum::unfinished;
+  p.payload = random.bytes(3000);
+  Gso gso;
+  for (const bool tagged : {false, true}) {
+    for (const bool v6 : {false, true}) {
+      for (const bool udp : {false, true}) {
+        p.v6 = v6;
+        p.udp = udp;
+        p.tag.reset();
+        if (tagged) p.tag = 7;
+        const uint8_t type = udp ? GSO_UDP_L4 : v6 ? GSO_TCPV6 : GSO_TCPV4;
+        const VnetHeader good = vnet_of(p, type, 1000);
+        CHECK(believe(build(p), good, &gso) == GSO_OK);
+        CHECK(gso.type == type && gso.ecn == 0 && gso.needs_csum == 1 && gso.size == 1000 && gso.units == 3);
+        CHECK(gso.header == p.header() && gso.csum_start == p.l4_at());
+        VnetHeader back;
+        gso_to_vnet(&gso, &back);
+        CHECK(back.flags == 1 && back.gso_type == type && back.gso_size == 1000 && back.hdr_len == p.header());
+        CHECK(back.csum_start == good.csum_start && back.csum_offset == good.csum_offset);
+        VnetHeader v = good;
+        v.gso_type = type | GSO_ECN_BIT;
+        CHECK(believe(build(p), v, &gso) == GSO_OK && gso.type == type && gso.ecn == 1);
+        v = good;
+        v.hdr_len = 9999; /* T16 */
+        CHECK(believe(build(p), v) == GSO_OK);
+        for (const int off : {-4, -1, 1, 4}) {
+          v = good;
+          v.csum_start = static_cast<uint16_t>(v.csum_start + off);
+          CHECK(believe(build(p), v, &gso) == GSO_BAD_CHECKSUM_AT && gso.type == 0 && gso.needs_csum == 0);
+          v = good;
+          v.csum_offset = static_cast<uint16_t>(v.csum_offset + off);
+          CHECK(believe(build(p), v) == GSO_BAD_CHECKSUM_AT);
+        }
+        v = good;
+        v.csum_start = 0;
+        CHECK(believe(build(p), v) == GSO_BAD_CHECKSUM_AT);
+        v = good;
+        v.gso_size = 0;
+        CHECK(believe(build(p), v) == GSO_BAD_SIZE);
+        v = good;
+        v.flags = 0;
+        CHECK(believe(build(p), v) == GSO_BAD_FLAGS);
+        v = good;
+        v.gso_type = 3; /* UFO */
+        CHECK(believe(build(p), v) == GSO_BAD_TYPE);
+        v = good;
+        v.gso_type = GSO_ECN_BIT;
+        CHECK(believe(build(p), v) == GSO_BAD_TYPE);
+        v = good;
+        v.gso_size = 8; /* 375 segments of a 54-byte header */
+        CHECK(believe(build(p), v) == GSO_BAD_COUNT);
+        const Bytes whole = build(p);
+        for (size_t n = 0; n < whole.size(); n += n < 130 ? 1 : 97) {
+          CHECK(believe(Bytes(whole.begin(), whole.begin() + static_cast<long>(n)), good) < 0);
+        }
+        Bytes longer = whole;
+        longer.push_back(0);
+        CHECK(believe(longer, good) == GSO_BAD_FRAME);
+      }
+    }
+  }
+  /* The amplification rule, to the byte: two segments of one byte each are allowed, three are not. */
+  Packet tiny;
+  tiny.payload = random.bytes(2);
+  CHECK(believe(build(tiny), vnet_of(tiny, GSO_TCPV4, 1)) == GSO_OK);
+  tiny.payload = random.bytes(3);
+  CHECK(believe(build(tiny), vnet_of(tiny, GSO_TCPV4, 1)) == GSO_BAD_COUNT);
+}
+
+static void lone_checksums(Random &random) {
+  for (const bool v6 : {false, true}) {
+    for (const bool udp : {false, true}) {
+      Packet p;
+      p.v6 = v6;
+      p.udp = udp;
+      p.sum = Sum::unfinished;
+      p.padding = random.bytes(random.below(20));
+      if (!v6 && random.once_in(2)) p.ip_options = Bytes(8, 1);
+      if (random.once_in(2)) p.tag = 3;
+      p.payload = random.bytes(random.below(1400));
+      Gso gso;
+      Bytes frame = build(p);
+      CHECK(believe(frame, vnet_of(p, GSO_NONE, 0), &gso) == GSO_OK && gso.needs_csum == 1 && gso.type == GSO_NONE && gso.units == 1);
+      CHECK(inspect(frame)->l4_sum_unfinished);
+      CHECK(finish_checksum(frame.data(), static_cast<uint32_t>(frame.size()), gso.csum_start, gso.csum_offset) == GSO_OK);
+      CHECK(inspect(frame)->l4_sum_good);
+      p.sum = Sum::finished;
+      CHECK(frame == build(p));
+      /* Nothing but the checksum may be aimed at. */
+      for (uint32_t start = 0; start < 80; start++) {
+        for (uint32_t offset = 0; offset < 24; offset++) {
+          VnetHeader v = {VNET_NEEDS_CSUM, 0, 0, 0, static_cast<uint16_t>(start), static_cast<uint16_t>(offset)};
+          const bool right = start == p.l4_at() && offset == (udp ? 6u : 16u);
+          CHECK(believe(frame, v) == (right ? GSO_OK : GSO_BAD_CHECKSUM_AT));
+        }
+      }
+      VnetHeader none = {VNET_DATA_VALID, 0, 0, 0, 65535, 65535};
+      CHECK(believe(frame, none, &gso) == GSO_OK && gso.needs_csum == 0 && gso.units == 1);
+    }
+  }
+  /* A sum of zero is sent as 0xffff. */
+  Packet zero;
+  zero.udp = true;
+  zero.payload = Bytes(4, 0);
+  const Bytes probe = build(zero);
+  zero.payload = {0, 0, probe[40], probe[41]};
+  zero.sum = Sum::unfinished;
+  Bytes frame = build(zero);
+  CHECK(finish_checksum(frame.data(), static_cast<uint32_t>(frame.size()), 34, 6) == GSO_OK);
+  CHECK(frame[40] == 0xff && frame[41] == 0xff && inspect(frame)->l4_sum_good);
+
+  /* ICMP (type and code out of reach), a fragment, not IP. */
+  Packet other;
+  other.payload = random.bytes(64);
+  Bytes icmp = build(other);
+  icmp[23] = 1;
+  CHECK(believe(icmp, {VNET_NEEDS_CSUM, 0, 0, 0, 34, 2}) == GSO_OK);
+  CHECK(believe(icmp, {VNET_NEEDS_CSUM, 0, 0, 0, 34, 0}) == GSO_BAD_CHECKSUM_AT);
+  CHECK(believe(icmp, {VNET_NEEDS_CSUM, 0, 0, 0, 33, 3}) == GSO_BAD_CHECKSUM_AT);
+  CHECK(believe(icmp, {VNET_NEEDS_CSUM, 0, 0, 0, 34, static_cast<uint16_t>(icmp.size() - 36)}) == GSO_OK);
+  CHECK(believe(icmp, {VNET_NEEDS_CSUM, 0, 0, 0, 34, static_cast<uint16_t>(icmp.size() - 35)}) == GSO_BAD_CHECKSUM_AT);
+  CHECK(believe(icmp, {VNET_NEEDS_CSUM, 0, 0, 0, 65535, 65535}) == GSO_BAD_CHECKSUM_AT);
+  other.fragment = 0x2000;
+  CHECK(believe(build(other), {VNET_NEEDS_CSUM, 0, 0, 0, 34, 0}) == GSO_BAD_CHECKSUM_AT);
+  CHECK(believe(build(other), {VNET_NEEDS_CSUM, 0, 0, 0, 34, 16}) == GSO_OK);
+  Bytes arp(60, 0);
+  arp[12] = 8;
+  arp[13] = 6;
+  CHECK(believe(arp, {VNET_NEEDS_CSUM, 0, 0, 0, 34, 2}) == GSO_BAD_FRAME);
+  for (uint32_t start = 0; start < 80; start++) {
+    Bytes copy = arp;
+    CHECK(finish_checksum(copy.data(), 60, start, 2) == GSO_BAD_CHECKSUM_AT && copy == arp);
+  }
+  for (const uint32_t offset : {0xffffffffu, 0xfffffffeu, 0x80000000u}) {
+    Bytes copy = icmp;
+    CHECK(finish_checksum(copy.data(), static_cast<uint32_t>(copy.size()), 34, offset) == GSO_BAD_CHECKSUM_AT);
+    CHECK(finish_checksum(copy.data(), static_cast<uint32_t>(copy.size()), offset, 2) == GSO_BAD_CHECKSUM_AT && copy == icmp);
+  }
+}
+
+static int taken_for(Bytes &frame, uint32_t gro_size, Gso *gso) {
+  return gso_from_datagram(frame.data(), static_cast<uint32_t>(frame.size()), gro_size, 1450, gso);
+}
+
+static void datagrams(Random &random) {
+  for (const bool v6 : {false, true}) {
+    Gso gso;
+    Packet p;
+    p.v6 = v6;
+    p.payload = random.bytes(9000);
+    p.tcp_options = Bytes(12, 1);
+    for (const Sum sum : {Sum::unfinished, Sum::finished}) { /* R2 */
+      p.sum = sum;
+      Bytes frame = build(p);
+      CHECK(taken_for(frame, 0, &gso) == 1);
+      CHECK(gso.type == (v6 ? GSO_TCPV6 : GSO_TCPV4) && gso.size == 1450 - (v6 ? 40 : 20) - 32 && gso.header == p.header());
+      CHECK(inspect(frame)->l4_sum_unfinished);
+    }
+    p.flags = 0x90;
+    Bytes cwr = build(p);
+    CHECK(taken_for(cwr, 0, &gso) == 1 && gso.ecn == 1);
+    p.flags = 0x10;
+    for (const int spoil : {0, 1, 2}) {
+      Packet bad = p;
+      if (spoil == 0) bad.sum = Sum::wrong;
+      if (spoil == 1) bad.flags = 0x12;
+      if (spoil == 2) bad.padding = Bytes(2);
+      Bytes frame = build(bad);
+      const Bytes before = frame;
+      CHECK(taken_for(frame, 0, &gso) == 0 && frame == before && gso.type == 0 && gso.units == 1);
+    }
+    Packet fits = p;
+    fits.payload.resize(1450 - (v6 ? 40 : 20) - 32);
+    Bytes frame = build(fits);
+    CHECK(taken_for(frame, 0, &gso) == 0);
+    fits.payload.push_back(1);
+    frame = build(fits);
+    CHECK(taken_for(frame, 0, &gso) == 1 && gso.units == 2);
+
+    p.udp = true; /* R1 */
+    p.tcp_options.clear();
+    for (const Sum sum : {Sum::unfinished, Sum::finished}) {
+      p.sum = sum;
+      frame = build(p);
+      CHECK(taken_for(frame, 1000, &gso) == 1 && gso.type == GSO_UDP_L4 && gso.size == 1000 && gso.units == 9);
+      CHECK(inspect(frame)->l4_sum_unfinished);
+      CHECK(taken_for(frame, 0, &gso) == 0);
+    }
+    for (const Sum sum : {Sum::absent, Sum::wrong}) {
+      p.sum = sum;
+      frame = build(p);
+      CHECK(taken_for(frame, 1000, &gso) == -1);
+      CHECK(taken_for(frame, static_cast<uint32_t>(frame.size()) + 8, &gso) == 0);
+    }
+    /* Many packets in one datagram: the first fills only its piece. */
+    Packet one = p;
+    one.sum = Sum::finished;
+    one.payload = random.bytes(500);
+    one.padding = random.bytes(2000);
+    frame = build(one);
+    CHECK(taken_for(frame, 8 + static_cast<uint32_t>(frame.size()) - 2000, &gso) == 0);
+  }
+}
+
+static void unfinished(Random &random) {
+  for (int i = 0; i < 4000; i++) {
+    Packet p;
+    p.v6 = random.once_in(2);
+    p.udp = random.once_in(2);
+    p.payload = random.bytes(random.below(40));
+    p.source = random.bytes(4);
+    p.sum = random.once_in(2) ? Sum::unfinished : Sum::finished;
+    const Bytes frame = build(p);
+    Layers layers;
+    CHECK(layers_parse(frame.data(), static_cast<uint32_t>(frame.size()), static_cast<uint32_t>(frame.size()), &layers) == 1);
+    CHECK(checksum_is_unfinished(frame.data(), &layers) == (inspect(frame)->l4_sum_unfinished ? 1 : 0));
+    CHECK(layers.l4_at == p.l4_at() && layers.payload_at == p.header() && layers.end == frame.size());
+  }
+}
+
+int main() {
+  const uint64_t seed = seed_of_run();
+  std::printf("gso-test: SEED=%llu\n", static_cast<unsigned long long>(seed));
+  Random random{seed};
+  guests(random);
+  lone_checksums(random);
+  datagrams(random);
+  unfinished(random);
+  std::puts("gso-test: ok");
+}
