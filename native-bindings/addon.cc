@@ -1,103 +1,22 @@
 // Names and argument checks; nothing else lives here.
 //
 // Set-up calls return [value, ...] or [negative errno, "step"]; native.ts makes an error of the latter. Only wrong
-// argument types throw, since those are our own mistakes. A worker's io is an object of functions that carry their Io
-// as data, so that the call per batch costs no unwrapping. All Io structs of a thread hang on its instance data (a C++
-// static would be one variable for all workers) and are freed when the thread's environment ends.
+// argument types throw, since those are our own mistakes. A worker's io is in worker-io.cc.
 #include <cerrno>
 #include <cstring>
 #include <string>
 #include <sys/eventfd.h>
 #include <unistd.h>
-#include <vector>
 
-#include <node_api.h>
-
-#include "exchange.h"
+#include "calls.h"
+#include "gso.h"
+#include "records.h"
 #include "tap.h"
 #include "udp.h"
 
 namespace vtepd {
 
 namespace {
-
-struct Entry {
-  Io* io;
-  std::vector<napi_ref> views;
-};
-
-struct Instance {
-  std::vector<Entry*> entries;
-};
-
-/** The arguments of one call, typed. A missing or wrong one becomes 0 or "" and a pending TypeError. */
-class Arguments {
- public:
-  Arguments(napi_env env, napi_callback_info info) : env_(env) {
-    size_t count = kMost;
-    napi_get_cb_info(env, info, &count, values_, nullptr, &data_);
-  }
-  int integer(int index) {
-    int32_t value = 0;
-    check(napi_get_value_int32(env_, values_[index], &value), index);
-    return value;
-  }
-  bool boolean(int index) {
-    bool value = false;
-    check(napi_get_value_bool(env_, values_[index], &value), index);
-    return value;
-  }
-  std::string text(int index) {
-    char bytes[4096];
-    size_t length = 0;
-    check(napi_get_value_string_utf8(env_, values_[index], bytes, sizeof bytes, &length), index);
-    return std::string(bytes, length);
-  }
-  template <typename T>
-  T* view(int index, size_t& length) {
-    napi_typedarray_type type;
-    void* bytes = nullptr;
-    length = 0;
-    check(napi_get_typedarray_info(env_, values_[index], &type, &length, &bytes, nullptr, nullptr), index);
-    return static_cast<T*>(bytes);
-  }
-  napi_value raw(int index) { return values_[index]; }
-  void* data() { return data_; }
-  bool bad() const { return bad_; }
-
- private:
-  bool check(napi_status status, int index) {
-    if (status == napi_ok) return true;
-    if (!bad_) napi_throw_type_error(env_, nullptr, ("argument " + std::to_string(index)).c_str());
-    bad_ = true;
-    return false;
-  }
-  static constexpr size_t kMost = 12;
-  napi_env env_;
-  napi_value values_[kMost]{};
-  void* data_ = nullptr;
-  bool bad_ = false;
-};
-
-napi_value number(napi_env env, int64_t value) {
-  napi_value result;
-  napi_create_int64(env, value, &result);
-  return result;
-}
-
-napi_value text(napi_env env, const char* value) {
-  napi_value result;
-  napi_create_string_utf8(env, value, NAPI_AUTO_LENGTH, &result);
-  return result;
-}
-
-napi_value list(napi_env env, std::initializer_list<napi_value> values) {
-  napi_value result;
-  napi_create_array_with_length(env, values.size(), &result);
-  uint32_t at = 0;
-  for (napi_value value : values) napi_set_element(env, result, at++, value);
-  return result;
-}
 
 napi_value failed(napi_env env, const Failure& failure) {
   return list(env, {number(env, -failure.error), text(env, failure.step)});
@@ -214,158 +133,6 @@ napi_value pageSkewCall(napi_env env, napi_callback_info info) {
   return args.bad() ? nullptr : number(env, static_cast<int64_t>(-address & 4095));
 }
 
-// ---- a worker's io ---------------------------------------------------------------------------------------------
-
-/** The Io a function belongs to; null after destroy(), when every call is -EBADF. */
-Io* ioOf(Arguments& args) { return static_cast<Entry*>(args.data())->io; }
-
-napi_value exchangeCall(napi_env env, napi_callback_info info) {
-  Arguments args(env, info);
-  int count = args.integer(0), timeout = args.integer(1);
-  if (args.bad()) return nullptr;
-  Io* io = ioOf(args);
-  napi_value result;
-  napi_create_int32(env, io == nullptr ? 0 : exchange(*io, count, timeout), &result);
-  return result;
-}
-
-napi_value attachTapCall(napi_env env, napi_callback_info info) {
-  Arguments args(env, info);
-  int port = args.integer(0), fd = args.integer(1);
-  if (args.bad()) return nullptr;
-  Io* io = ioOf(args);
-  return number(env, io == nullptr ? -EBADF : attachTap(*io, port, fd));
-}
-
-napi_value attachPeerCall(napi_env env, napi_callback_info info) {
-  Arguments args(env, info);
-  int port = args.integer(0), at = args.integer(1), length = args.integer(2), udpPort = args.integer(3);
-  if (args.bad()) return nullptr;
-  Io* io = ioOf(args);
-  return number(env, io == nullptr ? -EBADF : attachPeer(*io, port, at, length, udpPort));
-}
-
-napi_value detachCall(napi_env env, napi_callback_info info) {
-  Arguments args(env, info);
-  int port = args.integer(0);
-  Io* io = ioOf(args);
-  if (!args.bad() && io != nullptr) detach(*io, port);
-  return nullptr;
-}
-
-napi_value gatherCall(napi_env env, napi_callback_info info) {
-  Arguments args(env, info);
-  int chain = args.integer(0), at = args.integer(1);
-  if (args.bad()) return nullptr;
-  Io* io = ioOf(args);
-  return number(env, io == nullptr ? 0 : gather(*io, chain, at));
-}
-
-napi_value portErrorCall(napi_env env, napi_callback_info info) {
-  Arguments args(env, info);
-  int port = args.integer(0);
-  if (args.bad()) return nullptr;
-  Io* io = ioOf(args);
-  return number(env, io == nullptr || port <= 0 || port >= kMaxPorts ? -EBADF : io->ports[port].error);
-}
-
-napi_value setInnerMtuCall(napi_env env, napi_callback_info info) {
-  Arguments args(env, info);
-  int mtu = args.integer(0);
-  Io* io = ioOf(args);
-  if (!args.bad() && io != nullptr && mtu > 0) io->innerMtu = static_cast<uint32_t>(mtu);
-  return nullptr;
-}
-
-/** Features in use, then the fallback counters. */
-napi_value featuresCall(napi_env env, napi_callback_info info) {
-  Arguments args(env, info);
-  const Io* io = ioOf(args);
-  if (io == nullptr) return list(env, {number(env, -EBADF)});
-  napi_value result = list(env, {number(env, io->features)});
-  for (uint32_t i = 0; i < kFallbacks; i++) napi_set_element(env, result, i + 1, number(env, io->fallbacks[i]));
-  return result;
-}
-
-void release(Entry& entry) {
-  if (entry.io != nullptr) destroyIo(entry.io);
-  entry.io = nullptr;
-}
-
-napi_value destroyCall(napi_env env, napi_callback_info info) {
-  Arguments args(env, info);
-  auto* entry = static_cast<Entry*>(args.data());
-  release(*entry);
-  for (napi_ref view : entry->views) napi_delete_reference(env, view);
-  entry->views.clear();
-  return nullptr;
-}
-
-struct Name {
-  const char* name;
-  napi_callback call;
-};
-
-void define(napi_env env, napi_value object, const Name* names, size_t count, void* data) {
-  for (size_t i = 0; i < count; i++) {
-    napi_value function;
-    napi_create_function(env, names[i].name, NAPI_AUTO_LENGTH, names[i].call, data, &function);
-    napi_set_named_property(env, object, names[i].name, function);
-  }
-}
-
-napi_value createIoCall(napi_env env, napi_callback_info info) {
-  Arguments args(env, info);
-  size_t arena, frames, sends, status, tx;
-  IoRequest request{};
-  request.arena = args.view<uint8_t>(0, arena);
-  int scratchAt = args.integer(1);
-  request.frames = args.view<int32_t>(2, frames);
-  request.sends = args.view<int32_t>(3, sends);
-  request.status = args.view<int32_t>(4, status);
-  request.udp = args.integer(5);
-  request.tx = args.view<int32_t>(6, tx);
-  request.doorbell = args.integer(7);
-  int innerMtu = args.integer(8);
-  request.features = static_cast<uint32_t>(args.integer(9));
-  if (args.bad()) return nullptr;
-  bool fits = frames >= kMaxFrames * kFrameWords && sends >= kMaxSends * kSendWords && status >= kStatusWords &&
-              arena <= 1u << 30 && scratchAt > 0 && innerMtu > 0;
-  if (!fits) return number(env, -EINVAL);
-  request.arenaBytes = static_cast<uint32_t>(arena);
-  request.scratchAt = static_cast<uint32_t>(scratchAt);
-  request.txCount = static_cast<int>(tx);
-  request.innerMtu = static_cast<uint32_t>(innerMtu);
-  int error;
-  Io* io = createIo(request, error);
-  if (io == nullptr) return number(env, error);
-  auto* entry = new Entry{io, {}};
-  for (int view : {0, 2, 3, 4}) {
-    napi_ref held;
-    napi_create_reference(env, args.raw(view), 1, &held);
-    entry->views.push_back(held);
-  }
-  void* instance = nullptr;
-  napi_get_instance_data(env, &instance);
-  static_cast<Instance*>(instance)->entries.push_back(entry);
-  napi_value object;
-  napi_create_object(env, &object);
-  const Name calls[] = {{"exchange", exchangeCall}, {"attachTap", attachTapCall}, {"attachPeer", attachPeerCall},
-                        {"detach", detachCall},     {"gather", gatherCall},       {"portError", portErrorCall},
-                        {"setInnerMtu", setInnerMtuCall}, {"features", featuresCall}, {"destroy", destroyCall}};
-  define(env, object, calls, sizeof calls / sizeof *calls, entry);
-  return object;
-}
-
-void endInstance(napi_env, void* data, void*) {
-  auto* instance = static_cast<Instance*>(data);
-  for (Entry* entry : instance->entries) {
-    release(*entry);
-    delete entry;
-  }
-  delete instance;
-}
-
 napi_value contract(napi_env env) {
   const struct { const char* name; int value; } words[] = {
       {"MAX_IO_PORTS", kMaxPorts}, {"MAX_FRAMES", kMaxFrames}, {"MAX_SENDS", kMaxSends}, {"HEADROOM", kHeadroom},
@@ -388,7 +155,7 @@ napi_value contract(napi_env env) {
 }
 
 napi_value start(napi_env env, napi_value exports) {
-  napi_set_instance_data(env, new Instance(), endInstance, nullptr);
+  napi_set_instance_data(env, newInstance(), endInstance, nullptr);
   napi_set_named_property(env, exports, "contract", contract(env));
   const Name calls[] = {{"openTap", openTapCall}, {"setTap", setTapCall}, {"setTapOffload", setTapOffloadCall},
                         {"tapInfo", tapInfoCall}, {"openUnderlay", openUnderlayCall}, {"deviceMtuFor", deviceMtuForCall},

@@ -27,24 +27,16 @@ constexpr int kTries = 3;
 
 bool transient(int error) { return error == ENOBUFS || error == EAGAIN || error == ENOMEM; }
 
-/** Record of segment `segment` of a message; the next one in the queue where records were joined. */
-int32_t following(const Io& io, const Message& message, int32_t record) {
-  return message.joined ? io.nextRecord[record] : record;
-}
-
-void settleSegment(Io& io, const Message& message, int32_t record, int error) {
+void settleSegment(Io& io, int32_t record, int error) {
   int32_t* words = io.sends + record * kSendWords;
   if (error != 0) failRecord(io, record, error);
-  else if (message.joined) words[S_DONE] = words[S_UNITS];
+  else if ((words[S_FLAGS] & GSO_MASK) == GSO_NONE) words[S_DONE] = words[S_UNITS];
   else if (words[S_DONE] < words[S_UNITS]) words[S_DONE]++;
 }
 
 void settleMessage(Io& io, const Message& message, int error) {
-  int32_t record = message.record;
-  for (int i = 0; i < message.segments; i++) {
-    settleSegment(io, message, record, error);
-    record = following(io, message, record);
-  }
+  const int32_t* records = io.segmentRecords + message.firstSegment;
+  for (uint32_t i = 0; i < message.segments; i++) settleSegment(io, records[i], error);
 }
 
 int sendOne(Io& io, int socket, const msghdr& header) {
@@ -74,31 +66,46 @@ void putTos(const Io& io, msghdr& header, int tos) {
   putControl(header, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TOS : IPV6_TCLASS, &tos, sizeof tos);
 }
 
-int tosOf(const Io& io, const Message& message) { return io.sends[message.record * kSendWords + S_TOS] & 0xff; }
-
 /** The segments of a refused message, one by one. Returns how many left. */
 int sendSingles(Io& io, int socket, const Message& message, const msghdr& whole) {
   alignas(8) uint8_t control[kControlBytes];
   msghdr single = whole;
   single.msg_control = control;
   single.msg_controllen = 0;
-  putTos(io, single, tosOf(io, message));
-  int32_t record = message.record;
+  putTos(io, single, message.tos);
+  const int32_t* records = io.segmentRecords + message.firstSegment;
   size_t at = 0;
   int sent = 0;
-  for (int i = 0; i < message.segments; i++) {
+  for (uint32_t i = 0; i < message.segments; i++) {
     // Every segment starts an iovec and all but the last are `stride` bytes long.
     size_t end = at, bytes = 0;
     while (end < whole.msg_iovlen && bytes < message.stride) bytes += whole.msg_iov[end++].iov_len;
     single.msg_iov = whole.msg_iov + at;
     single.msg_iovlen = end - at;
     int error = sendOne(io, socket, single);
-    settleSegment(io, message, record, error);
+    settleSegment(io, records[i], error);
     sent += error == 0;
-    record = following(io, message, record);
     at = end;
   }
   return sent;
+}
+
+void prepare(Io& io, int index) {
+  const Message& message = io.messages[index];
+  Port& peer = io.ports[message.port];
+  msghdr& header = io.txHeaders[index].msg_hdr;
+  header.msg_name = &peer.address;
+  header.msg_namelen = peer.addressLength;
+  header.msg_iovlen = message.iovecs;
+  header.msg_control = io.txControl[index];
+  header.msg_controllen = 0;
+  header.msg_flags = 0;
+  putTos(io, header, message.tos);
+  if (message.segments > 1) {
+    uint16_t stride = static_cast<uint16_t>(message.stride);
+    putControl(header, IPPROTO_UDP, UDP_SEGMENT, &stride, sizeof stride);
+  }
+  if (header.msg_controllen == 0) header.msg_control = nullptr;
 }
 
 void handleRefusal(Io& io, int socket, const Message& message, const msghdr& header, int error) {
@@ -106,7 +113,7 @@ void handleRefusal(Io& io, int socket, const Message& message, const msghdr& hea
     if (!transient(error)) return settleMessage(io, message, -error);
     return settleMessage(io, message, sendOne(io, socket, header));
   }
-  Port& peer = io.ports[io.sends[message.record * kSendWords + S_PORT]];
+  Port& peer = io.ports[message.port];
   int sent = sendSingles(io, socket, message, header);
   if (error == EMSGSIZE) {
     io.fallbacks[FALLBACK_UDP_GSO_EMSGSIZE]++;
@@ -115,36 +122,16 @@ void handleRefusal(Io& io, int socket, const Message& message, const msghdr& hea
     peer.segmentCap = 1;
   } else if (sent > 0) {
     io.fallbacks[FALLBACK_UDP_GSO_EINVAL]++;
-    uint32_t half = message.segments / 2u;
+    uint32_t half = message.segments / 2;
     if (half < peer.segmentCap) peer.segmentCap = static_cast<uint8_t>(half < 2 ? 1 : half);
   }
-  if (peer.segmentCap < kMaxSegments) peer.resumeMs = io.nowMs + kGsoPauseMs;
+  if (error != EMSGSIZE) peer.resumeMs = io.nowMs + kGsoPauseMs;
 }
 
 }  // namespace
 
-void addMessage(Io& io, int socket, const Port& peer, int tos, const Message& message, uint32_t iovecs) {
-  int at = io.messageCount++;
-  io.messages[at] = message;
-  msghdr& header = io.txHeaders[at].msg_hdr;
-  header.msg_name = const_cast<sockaddr_in6*>(&peer.address);
-  header.msg_namelen = peer.addressLength;
-  header.msg_iov = io.txIovecs + io.iovecCount;
-  header.msg_iovlen = iovecs;
-  header.msg_control = io.txControl[at];
-  header.msg_controllen = 0;
-  header.msg_flags = 0;
-  putTos(io, header, tos);
-  if (message.segments > 1) {
-    uint16_t stride = static_cast<uint16_t>(message.stride);
-    putControl(header, IPPROTO_UDP, UDP_SEGMENT, &stride, sizeof stride);
-  }
-  if (header.msg_controllen == 0) header.msg_control = nullptr;
-  io.iovecCount += iovecs;
-  if (io.messageCount == kMessages) flushMessages(io, socket);
-}
-
 void flushMessages(Io& io, int socket) {
+  for (int i = 0; i < io.messageCount; i++) prepare(io, i);
   int at = 0;
   while (at < io.messageCount) {
     int sent = sendmmsg(io.tx[socket], io.txHeaders + at, static_cast<unsigned>(io.messageCount - at), MSG_DONTWAIT);
@@ -161,6 +148,7 @@ void flushMessages(Io& io, int socket) {
   io.messageCount = 0;
   io.iovecCount = 0;
   io.headerBytes = 0;
+  io.segmentCount = 0;
 }
 
 }  // namespace vtepd

@@ -3,8 +3,8 @@
     {
       "target_name": "vtepd",
       "sources": [
-        "addon.cc", "netns.cc", "tap.cc", "udp.cc",
-        "exchange.cc", "ports.cc", "transmit.cc", "batch.cc", "receive.cc",
+        "addon.cc", "worker-io.cc", "netns.cc", "tap.cc", "udp.cc",
+        "exchange.cc", "ports.cc", "transmit.cc", "messages.cc", "batch.cc", "receive.cc",
         "checksum.cc", "layers.cc", "gso.cc", "segment.cc", "coalesce.cc"
       ],
       "cflags": ["-O2", "-Wall", "-Wextra", "-Wshadow", "-fno-exceptions", "-fvisibility=hidden"],

@@ -3,8 +3,8 @@
 // The whole of it is allocated once, in create(); exchange() allocates nothing, throws nothing and blocks only in its
 // one epoll_wait. File descriptors belong to whoever opened them; only the epoll fd is ours.
 //
-// The files: exchange.cc life and loop; ports.cc who is attached; transmit.cc send records to TAP writes and to
-// messages; batch.cc messages to sendmmsg, with everything that can go wrong there; receive.cc TAPs and datagrams to
+// The files: exchange.cc life and loop; ports.cc who is attached; transmit.cc send records to TAP writes and
+// queues; messages.cc queues to messages; batch.cc messages to sendmmsg, with everything that can go wrong there; receive.cc TAPs and datagrams to
 // frames.
 #pragma once
 #include <netinet/in.h>
@@ -89,12 +89,24 @@ struct RxFacts {
   uint8_t tos, truncated;
 };
 
-/** One entry of a sendmmsg: one or more segments of equal length (the last may be shorter), each starting an iovec. */
+/** A send record, unpacked and bounded. */
+struct Send {
+  int32_t* record;
+  uint8_t* at;            // first byte
+  uint32_t head, length;  // contiguous bytes, all bytes
+  const iovec* slices;
+  uint32_t sliceCount;
+  int32_t flags;
+};
+
+/** One entry of a sendmmsg: segments of equal length (the last may be shorter), each starting an iovec. */
 struct Message {
-  int32_t record;      // first record of the socket's queue it carries
-  uint16_t segments;
-  uint16_t joined;     // 1: each segment is a record of its own, chained by Io::nextRecord; 0: all belong to `record`
-  uint32_t stride;     // bytes of each segment but the last
+  uint32_t firstSegment;  // its records: Io::segmentRecords[firstSegment...], one entry a segment
+  uint32_t segments;
+  uint32_t iovecs, bytes;
+  uint32_t stride;        // bytes of each segment but the last
+  int32_t port, tos;
+  bool full;              // nothing may follow: the last segment was shorter
 };
 
 struct Io {
@@ -129,9 +141,10 @@ struct Io {
 
   // Messages of the sendmmsg being built.
   int messageCount;
-  uint32_t iovecCount, headerBytes;
+  uint32_t iovecCount, headerBytes, segmentCount;
   uint32_t retries;            // left in this exchange
   Message messages[kMessages];
+  int32_t segmentRecords[kMessages * kMaxSegments];
   mmsghdr txHeaders[kMessages];
   alignas(8) uint8_t txControl[kMessages][kControlBytes];
   iovec txIovecs[kSendIovecs];
@@ -186,13 +199,21 @@ void suspendTap(Io& io, int port, int error);
 
 // transmit.cc
 void transmit(Io& io, int sendCount);
+/** False when the record's numbers lie outside the arena or name no chain. */
+bool unpack(Io& io, int32_t* record, Send& send);
+/** Where the checksum's field is, or false: outside the contiguous part. All count from the Ethernet header. */
+bool checksumField(const int32_t* record, uint32_t frameHead, uint32_t& start, uint32_t& field);
+/** The checksum of an unfinished frame, summed from `start`; the Ethernet header is `skip` bytes behind the first byte. */
+uint16_t finishedChecksum(const Send& send, uint32_t skip, uint32_t start);
+void failRecord(Io& io, int32_t record, int error);
+
+// messages.cc
+/** Send the records queued for a socket. */
+void sendQueue(Io& io, int socket);
 
 // batch.cc
-/** Add a message with `iovecs` entries already written behind io.txIovecs[io.iovecCount]. Flushes when full. */
-void addMessage(Io& io, int socket, const Port& peer, int tos, const Message& message, uint32_t iovecs);
-/** Send what was added, settling S_DONE and S_ERROR of each record. */
+/** Send the messages built, settling S_DONE and S_ERROR of each record, and start anew. */
 void flushMessages(Io& io, int socket);
-void failRecord(Io& io, int32_t record, int error);
 
 // receive.cc
 void receiveTap(Io& io, int port, int frameLimit);

@@ -1,4 +1,5 @@
-// Send records to writes: a TAP takes each at once, records for tunnels are sorted by sending socket first.
+// Send records to writes: a TAP takes each at once; records for tunnels are sorted by sending socket first, and
+// messages.cc makes datagrams of them.
 //
 // The order of records is kept where it matters, within a flow: a flow leaves by one TAP, or by one socket, and each
 // of these sees its records in order. Bytes of the arena are never changed here, because the same bytes may be named
@@ -18,17 +19,14 @@ namespace vtepd {
 
 namespace {
 
-/** A record, unpacked and bounded. */
-struct Send {
-  int32_t* record;
-  uint8_t* at;           // first byte
-  uint32_t head, length; // contiguous bytes, all bytes
-  const iovec* slices;
-  uint32_t sliceCount;
-  int32_t flags;
-};
+/** The end of the IP packet, counted from the Ethernet header: padding behind it is not summed. */
+uint32_t endOfPacket(const Send& send, uint32_t skip) {
+  Layers layers;
+  layers_parse(send.at + skip, send.head - skip, send.length - skip, &layers);
+  return layers.version != 0 ? layers.end : send.length - skip;
+}
 
-constexpr uint32_t kTapSegmentRefusals = 3;
+}  // namespace
 
 bool unpack(Io& io, int32_t* record, Send& send) {
   uint32_t at = static_cast<uint32_t>(record[S_AT]), length = static_cast<uint32_t>(record[S_LENGTH]);
@@ -42,8 +40,8 @@ bool unpack(Io& io, int32_t* record, Send& send) {
   return true;
 }
 
-/** The finished checksum of an unfinished frame whose field is at `field`; the sum starts at `start`, from `frame`. */
-uint16_t finishedChecksum(const Send& send, uint32_t skip, uint32_t start, uint32_t end) {
+uint16_t finishedChecksum(const Send& send, uint32_t skip, uint32_t start) {
+  uint32_t end = endOfPacket(send, skip);
   const uint8_t* frame = send.at + skip;
   uint32_t head = send.head - skip;
   uint32_t bytes = end - start;
@@ -61,18 +59,15 @@ uint16_t finishedChecksum(const Send& send, uint32_t skip, uint32_t start, uint3
   return result == 0 ? 0xffff : result;
 }
 
-/** Where the checksum's field is, or false: outside the contiguous part. `frameHead` counts from the Ethernet header. */
 bool checksumField(const int32_t* record, uint32_t frameHead, uint32_t& start, uint32_t& field) {
   start = static_cast<uint32_t>(record[S_CSUM_START]);
   field = static_cast<uint32_t>(record[S_CSUM_OFFSET]);
   return start >= 14 && start < frameHead && field >= start && field + 2 <= frameHead;
 }
 
-uint32_t endOfPacket(const Send& send, uint32_t skip) {
-  Layers layers;
-  layers_parse(send.at + skip, send.head - skip, send.length - skip, &layers);
-  return layers.version != 0 ? layers.end : send.length - skip;
-}
+namespace {
+
+constexpr uint32_t kTapSegmentRefusals = 3;
 
 void settle(Io& io, int32_t* record, int error) {
   if (error == 0) {
@@ -143,7 +138,7 @@ void sendToTap(Io& io, const Port& tap, const Send& send) {
       gso_to_vnet(&gso, reinterpret_cast<VnetHeader*>(vnet));
       iov[count++] = {send.at, send.head};
     } else {
-      finished = finishedChecksum(send, 0, start, endOfPacket(send, 0));
+      finished = finishedChecksum(send, 0, start);
       iov[count++] = {send.at, field};
       iov[count++] = {&finished, 2};
       iov[count++] = {send.at + field + 2, send.head - field - 2};
@@ -161,111 +156,6 @@ void sendToTap(Io& io, const Port& tap, const Send& send) {
     return writeSegments(io, tap, send);
   }
   settle(io, record, error);
-}
-
-/** A super-frame becomes messages of many segments (UDP_SEGMENT), or of one each. */
-void queueSegments(Io& io, int socket, const Port& peer, const Send& send, int32_t index) {
-  int32_t* record = send.record;
-  int rc = segment_plan(&io.plan, send.at + kVxlanBytes, send.head - kVxlanBytes, send.length - kVxlanBytes, send.slices,
-                        send.sliceCount, static_cast<uint8_t>(send.flags & GSO_MASK), (send.flags & FLAG_GSO_ECN) != 0,
-                        static_cast<uint32_t>(record[S_GSO_SIZE]), send.at, kVxlanBytes);
-  if (rc != 0) return failRecord(io, index, -EINVAL);
-  uint32_t most = io.features & FEATURE_UDP_GSO ? peer.segmentCap : 1;
-  uint32_t mostBytes = io.family == AF_INET ? 65507 : 65527;
-  while (io.plan.next < io.plan.gso.units) {
-    if (kHeaderPool - io.headerBytes < SEGMENT_HEADERS_BYTES || kSendIovecs - io.iovecCount < kMessageIovecs) {
-      flushMessages(io, socket);
-    }
-    SegmentCut cut = segment_cut(&io.plan, io.headerPool + io.headerBytes, kHeaderPool - io.headerBytes,
-                                 io.txIovecs + io.iovecCount, kMessageIovecs, most, mostBytes);
-    if (cut.segments == 0) return failRecord(io, index, -EMSGSIZE);
-    io.headerBytes += cut.segments * (io.plan.gso.header + kVxlanBytes);
-    Message message{index, static_cast<uint16_t>(cut.segments), 0, cut.stride};
-    addMessage(io, socket, peer, record[S_TOS] & 0xff, message, cut.iovecs);
-  }
-}
-
-/** The iovecs of one ordinary datagram behind io.iovecCount + used; 0 when its numbers are wrong. */
-uint32_t layOut(Io& io, const Send& send, uint32_t used) {
-  iovec* iov = io.txIovecs + io.iovecCount + used;
-  uint32_t count = 0;
-  if (send.flags & FLAG_NEEDS_CSUM) {
-    uint32_t start, field;
-    if (!checksumField(send.record, send.head - kVxlanBytes, start, field)) return 0;
-    uint16_t finished = finishedChecksum(send, kVxlanBytes, start, endOfPacket(send, kVxlanBytes));
-    uint8_t* copy = io.headerPool + io.headerBytes;
-    memcpy(copy, &finished, 2);
-    io.headerBytes += 2;
-    field += kVxlanBytes;
-    iov[count++] = {send.at, field};
-    iov[count++] = {copy, 2};
-    if (send.head > field + 2) iov[count++] = {send.at + field + 2, send.head - field - 2};
-  } else {
-    iov[count++] = {send.at, send.head};
-  }
-  if (send.sliceCount > kMessageIovecs - count) return 0;
-  memcpy(iov + count, send.slices, send.sliceCount * sizeof(iovec));
-  return count + send.sliceCount;
-}
-
-bool joins(const int32_t* first, const int32_t* next) {
-  return next[S_PORT] == first[S_PORT] && next[S_TOS] == first[S_TOS] && next[S_CHAIN] == 0 &&
-         (next[S_FLAGS] & GSO_MASK) == GSO_NONE && next[S_LENGTH] <= first[S_LENGTH];
-}
-
-/** One message from the record at `index` and, with UDP_SEGMENT, those behind it of equal size. Returns the next index. */
-int32_t queueRun(Io& io, int socket, const Port& peer, int32_t index) {
-  int32_t* first = io.sends + index * kSendWords;
-  uint32_t stride = static_cast<uint32_t>(first[S_LENGTH]);
-  bool mayJoin = (io.features & FEATURE_UDP_GSO) && peer.segmentCap > 1 && first[S_CHAIN] == 0;
-  uint32_t mostBytes = io.family == AF_INET ? 65507 : 65527;
-  if (kHeaderPool - io.headerBytes < 1024 || kSendIovecs - io.iovecCount < kMessageIovecs) flushMessages(io, socket);
-  Message message{index, 0, 1, stride};
-  uint32_t iovecs = 0, bytes = 0, last = stride;
-  int32_t at = index;
-  while (at >= 0) {
-    int32_t* record = io.sends + at * kSendWords;
-    if (at != index) {
-      // Equal sizes, only the last may be shorter.
-      if (!mayJoin || last != stride || !joins(first, record) || message.segments >= peer.segmentCap ||
-          bytes + static_cast<uint32_t>(record[S_LENGTH]) > mostBytes) {
-        break;
-      }
-    }
-    Send send;
-    unpack(io, record, send);
-    uint32_t count = layOut(io, send, iovecs);
-    if (count == 0) {
-      if (message.segments > 0) break;
-      failRecord(io, at, -EINVAL);
-      return io.nextRecord[at];
-    }
-    iovecs += count;
-    last = send.length;
-    bytes += last;
-    message.segments++;
-    at = io.nextRecord[at];
-  }
-  addMessage(io, socket, peer, first[S_TOS] & 0xff, message, iovecs);
-  return at;
-}
-
-void sendQueue(Io& io, int socket) {
-  int32_t index = io.queueHead[socket];
-  while (index >= 0) {
-    int32_t* record = io.sends + index * kSendWords;
-    const Port& peer = io.ports[record[S_PORT]];
-    if ((record[S_FLAGS] & GSO_MASK) == GSO_NONE) {
-      index = queueRun(io, socket, peer, index);
-      continue;
-    }
-    Send send;
-    unpack(io, record, send);
-    int32_t next = io.nextRecord[index];
-    queueSegments(io, socket, peer, send, index);
-    index = next;
-  }
-  flushMessages(io, socket);
 }
 
 }  // namespace
