@@ -26,7 +26,7 @@ import {
 import { DROP } from "../tables/counters.ts";
 import { SET_DSCP } from "../tables/tables.ts";
 import { KIND_TUNNEL } from "../tables/vsi.ts";
-import { i32, move, setI32, u16 } from "../wire/bytes.ts";
+import { move, setI32, u16 } from "../wire/bytes.ts";
 import { ETH_BYTES, ETH_TYPE, TYPE_IPV4, TYPE_IPV6, TYPE_VLAN, VLAN_TAG_BYTES } from "../wire/ethernet.ts";
 import {
   FRAGMENT_MF,
@@ -89,7 +89,7 @@ function pushTag(f: Frame, vlan: number): void {
 
 function toTunnel(f: Frame, port: number, vsi: number): Fate {
   const at = f.at - VXLAN_BYTES;
-  emitVxlan(f.bytes, at, f.t.vsis.vni[vsi]!);
+  emitVxlan(f.view, at, f.t.vsis.vni[vsi]!);
   return record(f, port, vsi, at, f.length + VXLAN_BYTES, outerTos(f), entropy(f));
 }
 
@@ -137,20 +137,20 @@ function outerTos(f: Frame): number {
  * fragments of a packet, the first included, give the same number: ports are left out for every fragment.
  */
 export function entropy(f: Frame): number {
-  const bytes = f.bytes;
+  const view = f.view;
   const l3 = f.at + ETH_BYTES;
   let h = 0;
   if (f.type === TYPE_IPV4 && f.end >= l3 + IPV4_BYTES) {
-    const protocol = bytes[l3 + IP_PROTOCOL]!;
-    h = mix(i32(bytes, l3 + IP_SRC), i32(bytes, l3 + IP_DST) ^ protocol);
-    const fragment = u16(bytes, l3 + IP_FRAGMENT) & (FRAGMENT_MF | FRAGMENT_OFFSET);
-    const l4 = l3 + ((bytes[l3]! & 15) << 2);
+    const protocol = view.getUint8(l3 + IP_PROTOCOL);
+    h = mix(view.getInt32(l3 + IP_SRC), view.getInt32(l3 + IP_DST) ^ protocol);
+    const fragment = view.getUint16(l3 + IP_FRAGMENT) & (FRAGMENT_MF | FRAGMENT_OFFSET);
+    const l4 = l3 + ((view.getUint8(l3) & 15) << 2);
     if (fragment === 0 && (protocol === PROTO_TCP || protocol === PROTO_UDP) && l4 + 4 <= f.end)
-      h = mix(h, i32(bytes, l4));
+      h = mix(h, view.getInt32(l4));
   } else if (f.type === TYPE_IPV6 && f.end >= l3 + 40) {
-    const next = bytes[l3 + 6]!;
-    for (let i = 8; i < 40; i += 4) h = mix(h, i32(bytes, l3 + i));
-    if ((next === PROTO_TCP || next === PROTO_UDP) && l3 + 44 <= f.end) h = mix(h, i32(bytes, l3 + 40));
+    const next = view.getUint8(l3 + 6);
+    for (let i = 8; i < 40; i += 4) h = mix(h, view.getInt32(l3 + i));
+    if ((next === PROTO_TCP || next === PROTO_UDP) && l3 + 44 <= f.end) h = mix(h, view.getInt32(l3 + 40));
   } else h = mix(f.srcLo ^ f.dstHi, f.dstLo ^ f.srcHi);
   return h & 0x7fffffff;
 }

@@ -44,7 +44,9 @@ export class Frame {
   readonly worker: number;
   readonly t: Tables;
   readonly io: PortIo;
+  /** The arena, byte by byte, and as big-endian fields: a 32-bit field is one load here and four there. */
   readonly bytes: Uint8Array;
+  readonly view: DataView;
   readonly counters: CounterBlock;
   readonly pool: Pool;
   readonly policer: Policer;
@@ -86,6 +88,7 @@ export class Frame {
     this.t = tables;
     this.io = io;
     this.bytes = io.arena;
+    this.view = new DataView(io.arena.buffer, io.arena.byteOffset, io.arena.byteLength);
     this.counters = tables.counters[worker]!;
     this.pool = new Pool(io);
     this.policer = new Policer(tables);

@@ -15,8 +15,6 @@ import {
   ETH_DST,
   ETH_SRC,
   ETH_TYPE,
-  macHi,
-  macLo,
   TYPE_IPV4,
   TYPE_IPV6,
   TYPE_QINQ,
@@ -44,13 +42,13 @@ export function parse(f: Frame): Fate {
 
 /** The Ethernet header at `at` into the cursor's fields. */
 export function readEthernet(f: Frame): void {
-  const bytes = f.bytes;
+  const view = f.view;
   const at = f.at;
-  f.dstHi = macHi(bytes, at + ETH_DST);
-  f.dstLo = macLo(bytes, at + ETH_DST);
-  f.srcHi = macHi(bytes, at + ETH_SRC);
-  f.srcLo = macLo(bytes, at + ETH_SRC);
-  f.type = u16(bytes, at + ETH_TYPE);
+  f.dstHi = view.getUint16(at + ETH_DST);
+  f.dstLo = view.getInt32(at + ETH_DST + 2);
+  f.srcHi = view.getUint16(at + ETH_SRC);
+  f.srcLo = view.getInt32(at + ETH_SRC + 2);
+  f.type = view.getUint16(at + ETH_TYPE);
 }
 
 /** AC or tunnel to VSI. */

@@ -27,7 +27,7 @@ import {
   RULE_WORDS,
 } from "../tables/fib.ts";
 import { MAX_INTERFACES } from "../tables/vsi.ts";
-import { i32, u16 } from "../wire/bytes.ts";
+import { u16 } from "../wire/bytes.ts";
 import { FRAGMENT_OFFSET, headerBytes, IP_DST, IP_FRAGMENT, IP_PROTOCOL, IP_SRC } from "../wire/ipv4.ts";
 import { L4_DST_PORT, L4_SRC_PORT } from "../wire/udp-tcp.ts";
 import type { Frame } from "./frame.ts";
@@ -46,8 +46,8 @@ export function policy(f: Frame, l3: number, arrival: number): number {
   const count = fib.policyCount[bank * MAX_INTERFACES + arrival]!;
   if (count === 0) return NO_RULE;
   const bytes = f.bytes;
-  const source = i32(bytes, l3 + IP_SRC);
-  const destination = i32(bytes, l3 + IP_DST);
+  const source = f.view.getInt32(l3 + IP_SRC);
+  const destination = f.view.getInt32(l3 + IP_DST);
   const protocol = bytes[l3 + IP_PROTOCOL]!;
   const l4 = l3 + headerBytes(bytes, l3);
   const hasPorts = (u16(bytes, l3 + IP_FRAGMENT) & FRAGMENT_OFFSET) === 0 && l4 + 4 <= f.end;

@@ -11,7 +11,6 @@ import { FLAG_NEEDS_CSUM, GSO_MASK } from "../io/port-io.ts";
 import { DROP, PUNT } from "../tables/counters.ts";
 import {
   GROUP_WORDS,
-  REWRITE_BYTES,
   ROUTE_ADJACENCY,
   ROUTE_ARG_MASK,
   ROUTE_BROADCAST,
@@ -27,7 +26,7 @@ import {
 } from "../tables/fib.ts";
 import { SET_VXLAN_PORT } from "../tables/tables.ts";
 import { IF_DISTRIBUTED, IF_MSS_CLAMP, PORT_ANTI_SPOOF } from "../tables/vsi.ts";
-import { i32, u16 } from "../wire/bytes.ts";
+import { u16 } from "../wire/bytes.ts";
 import { ETH_BYTES, TYPE_IPV4 } from "../wire/ethernet.ts";
 import { CODE_HOST_UNREACHABLE, CODE_NET_UNREACHABLE, CODE_PROHIBITED } from "../wire/icmp.ts";
 import {
@@ -59,6 +58,9 @@ import { egress, entropy } from "./egress.ts";
 import { type Fate, type Frame, GO_ON } from "./frame.ts";
 import { POLICY_DEFAULT, POLICY_DROP, POLICY_NEXT_HOP, policy } from "./policy.ts";
 
+/** `rewriteWords` are words of this machine; a DataView has to be told which kind that is. */
+const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+
 /** Route the packet in hand: it was sent to the gateway MAC of its VSI. */
 export function route(f: Frame): Fate {
   if (f.type !== TYPE_IPV4) return DROP.not_forwarded;
@@ -71,7 +73,7 @@ export function route(f: Frame): Fate {
   const bad = checkSource(f, l3, arrival, vrf);
   if (bad !== GO_ON) return bad;
 
-  const destination = i32(f.bytes, l3 + IP_DST);
+  const destination = f.view.getInt32(l3 + IP_DST);
   const host = f.t.fib.routes.get(destination, routeKey(vrf, 32));
   if (host >> ROUTE_KIND_SHIFT === ROUTE_LOCAL) return punt(f, PUNT.local, host & ROUTE_ARG_MASK, 0);
   if (f.bytes[l3 + IP_TTL]! <= 1) return punt(f, PUNT.ttl, arrival, 0);
@@ -96,17 +98,18 @@ export function route(f: Frame): Fate {
 
 /** RFC 1812 §5.2.2, §5.3.7 and §4.2.2.11: a well-formed packet between addresses that may be routed. */
 function checkPacket(f: Frame, l3: number): Fate {
-  const status = checkIpv4(f.bytes, l3, l3 + f.length - ETH_BYTES);
+  const status = checkIpv4(f.view, l3, l3 + f.length - ETH_BYTES);
   if (status !== IPV4_OK) return status === IPV4_BAD_CHECKSUM ? DROP.ip_checksum : DROP.ip_malformed;
-  const bytes = f.bytes;
+  const view = f.view;
   // Padding behind the packet ends here; nothing after this line can see it.
-  f.trim(ETH_BYTES + u16(bytes, l3 + IP_LENGTH));
-  if (l3 + headerBytes(bytes, l3) > f.end) return DROP.ip_malformed;
-  const source = i32(bytes, l3 + IP_SRC);
-  const destination = i32(bytes, l3 + IP_DST);
+  f.trim(ETH_BYTES + view.getUint16(l3 + IP_LENGTH));
+  const first = view.getUint8(l3);
+  if (l3 + ((first & 15) << 2) > f.end) return DROP.ip_malformed;
+  const source = view.getInt32(l3 + IP_SRC);
+  const destination = view.getInt32(l3 + IP_DST);
   if (isMartianSource(source) || isThisNetwork(destination) || isLoopback(destination) || source === destination)
     return DROP.ip_martian;
-  if (bytes[l3] !== 0x45 && hasForbiddenOptions(bytes, l3)) return DROP.ip_options;
+  if (first !== 0x45 && hasForbiddenOptions(f.bytes, l3)) return DROP.ip_options;
   // 224/3: groups, class E and the limited broadcast are not routed here, whatever MAC they came to.
   if ((destination & 0xe0000000) === (0xe0000000 | 0) || isLinkLocal(destination) || isLinkLocal(source))
     return DROP.not_forwarded;
@@ -116,7 +119,7 @@ function checkPacket(f: Frame, l3: number): Fate {
 /** What an AC may not claim: one of our addresses; with antiSpoof, any address of another VSI-interface. */
 function checkSource(f: Frame, l3: number, arrival: number, vrf: number): Fate {
   if (f.fromTunnel !== 0) return GO_ON;
-  const source = i32(f.bytes, l3 + IP_SRC);
+  const source = f.view.getInt32(l3 + IP_SRC);
   let found = f.t.fib.routes.get(source, routeKey(vrf, 32));
   if (found >> ROUTE_KIND_SHIFT === ROUTE_LOCAL) return DROP.ip_martian;
   if ((f.t.ports.flags[f.port]! & PORT_ANTI_SPOOF) === 0) return GO_ON;
@@ -221,7 +224,7 @@ function mtuOf(f: Frame, out: number, port: number): number {
 /** Bytes of the IP packet as it will be on the wire: one segment of a super-frame. */
 function packetBytes(f: Frame, l3: number): number {
   if ((f.flags & GSO_MASK) !== 0) return f.superHeaderBytes() - ETH_BYTES + f.gsoSize;
-  return u16(f.bytes, l3 + IP_LENGTH);
+  return f.view.getUint16(l3 + IP_LENGTH);
 }
 
 function clamp(f: Frame, l3: number, out: number, arrival: number, mtu: number): void {
@@ -235,10 +238,12 @@ function clamp(f: Frame, l3: number, out: number, arrival: number, mtu: number):
 
 /** TTL, and both MACs from the ready row. */
 function rewrite(f: Frame, l3: number, row: number): void {
-  decrementTtl(f.bytes, l3);
-  const macs = f.t.fib.rewriteMacs;
-  const from = row * REWRITE_BYTES;
+  const view = f.view;
+  decrementTtl(view, l3);
+  const words = f.t.fib.rewriteWords;
+  const from = row << 2;
   const at = f.at;
-  const bytes = f.bytes;
-  for (let i = 0; i < 12; i++) bytes[at + i] = macs[from + i]!;
+  view.setInt32(at, words[from]!, LITTLE_ENDIAN);
+  view.setInt32(at + 4, words[from + 1]!, LITTLE_ENDIAN);
+  view.setInt32(at + 8, words[from + 2]!, LITTLE_ENDIAN);
 }

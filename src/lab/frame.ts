@@ -105,7 +105,7 @@ function arpFields(bytes: Uint8Array): ArpFields | undefined {
 }
 
 function ipFields(bytes: Uint8Array): IpFields | undefined {
-  const check = checkIpv4(bytes, ETH_BYTES, bytes.length);
+  const check = checkIpv4(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), ETH_BYTES, bytes.length);
   if (check === IPV4_MALFORMED) return undefined;
   const { source, destination } = addressesAt(bytes, ETH_BYTES);
   const protocol = bytes[ETH_BYTES + IP_PROTOCOL]!;

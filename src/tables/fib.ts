@@ -87,6 +87,8 @@ export class Fib {
   readonly adjacencyHit: Uint8Array;
   /** By rewrite row: destination MAC, source MAC. */
   readonly rewriteMacs: Uint8Array;
+  /** The same bytes as words of this machine, four per row: a rewrite is three of them. */
+  readonly rewriteWords: Int32Array;
   /** By rewrite row: bridge port and VSI the frame leaves by. */
   readonly rewritePort: Int32Array;
   readonly rewriteVsi: Int32Array;
@@ -108,6 +110,11 @@ export class Fib {
     this.adjacencyIp = carver.int32(adjacencyLimit);
     this.adjacencyHit = carver.bytes(adjacencyLimit);
     this.rewriteMacs = carver.bytes(adjacencyLimit * 2 * REWRITE_BYTES);
+    this.rewriteWords = new Int32Array(
+      this.rewriteMacs.buffer,
+      this.rewriteMacs.byteOffset,
+      this.rewriteMacs.byteLength >> 2,
+    );
     this.rewritePort = carver.int32(adjacencyLimit * 2);
     this.rewriteVsi = carver.int32(adjacencyLimit * 2);
     this.groups = carver.int32(MAX_GROUPS * GROUP_WORDS);

@@ -7,7 +7,7 @@
  * Addresses are signed int32 at frame time (10.1.1.1 is 0x0a010101, 192.0.2.1 is negative) and everywhere else too:
  * one representation, one comparison.
  */
-import { i32, setU16, u16 } from "./bytes.ts";
+import { i32, setU16 } from "./bytes.ts";
 
 export const IPV4_BYTES = 20;
 export const IP_TOS = 1;
@@ -39,18 +39,18 @@ export const IPV4_BAD_CHECKSUM = 2;
  * RFC 1812 §5.2.2: version, IHL, total length against the bytes received (`end` is one past the last), checksum.
  * Padding behind the total length is allowed and never looked at.
  */
-export function checkIpv4(bytes: Uint8Array, at: number, end: number): number {
+export function checkIpv4(view: DataView, at: number, end: number): number {
   if (end - at < IPV4_BYTES) return IPV4_MALFORMED;
-  const first = bytes[at]!;
-  if (first >> 4 !== 4) return IPV4_MALFORMED;
-  const headerBytes = (first & 15) << 2;
-  const total = u16(bytes, at + IP_LENGTH);
-  if (headerBytes < IPV4_BYTES || total < headerBytes || total > end - at) return IPV4_MALFORMED;
-  // Ten words added in one expression: the usual header has no options, and this runs for every routed packet.
-  let sum =
-    u16(bytes, at) + total + u16(bytes, at + 4) + u16(bytes, at + 6) + u16(bytes, at + 8) +
-    u16(bytes, at + 10) + u16(bytes, at + 12) + u16(bytes, at + 14) + u16(bytes, at + 16) + u16(bytes, at + 18);
-  for (let i = IPV4_BYTES; i < headerBytes; i += 2) sum += u16(bytes, at + i);
+  const first = view.getInt32(at);
+  const headerBytes = (first >> 22) & 0x3c;
+  const total = first & 0xffff;
+  if (first >> 28 !== 4 || headerBytes < IPV4_BYTES || total < headerBytes || total > end - at) return IPV4_MALFORMED;
+  // Words of 32 bits, each added as two halves (RFC 1071 §2): the usual header is five of them.
+  let sum = (first >>> 16) + total;
+  for (let i = 4; i < headerBytes; i += 4) {
+    const word = view.getInt32(at + i);
+    sum += (word >>> 16) + (word & 0xffff);
+  }
   sum = (sum & 0xffff) + (sum >> 16);
   return ((sum + (sum >> 16)) & 0xffff) === 0xffff ? IPV4_OK : IPV4_BAD_CHECKSUM;
 }
@@ -80,9 +80,10 @@ export function setHeaderChecksum(bytes: Uint8Array, at: number): void {
  * Take one from the TTL and repair the checksum (RFC 1624 eqn. 3: HC' = ~(~HC + ~m + m')).
  * With m' = m - 0x0100 the step is ~HC + 0xfeff, one's complement.
  */
-export function decrementTtl(bytes: Uint8Array, at: number): void {
-  bytes[at + IP_TTL] = bytes[at + IP_TTL]! - 1;
-  setU16(bytes, at + IP_CHECKSUM, checksumAfterTtlStep(u16(bytes, at + IP_CHECKSUM)));
+export function decrementTtl(view: DataView, at: number): void {
+  // TTL, protocol and checksum are one word.
+  const word = view.getInt32(at + IP_TTL);
+  view.setInt32(at + IP_TTL, ((word - 0x01000000) & 0xffff0000) | checksumAfterTtlStep(word & 0xffff));
 }
 
 /** The checksum step of `decrementTtl` alone: a pure function over 16 bits, so that a test can try them all. */

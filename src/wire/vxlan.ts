@@ -3,7 +3,7 @@
  *
  *     0 flags (0x08: I)   1 reserved (24)   4 VNI (24)   7 reserved (8)
  */
-import { setI32, setU24, u24 } from "./bytes.ts";
+import { u24 } from "./bytes.ts";
 
 export const VXLAN_HEADER_BYTES = 8;
 export const VXLAN_PORT = 4789;
@@ -24,8 +24,8 @@ export function vniAt(bytes: Uint8Array, at: number): number {
   return u24(bytes, at + 4);
 }
 
-export function emitVxlan(bytes: Uint8Array, at: number, vni: number): void {
-  setI32(bytes, at, FLAG_I << 24);
-  setU24(bytes, at + 4, vni);
-  bytes[at + 7] = 0;
+/** Two stores of 32 bits: every encapsulated frame passes here. */
+export function emitVxlan(view: DataView, at: number, vni: number): void {
+  view.setInt32(at, FLAG_I << 24);
+  view.setInt32(at + 4, vni << 8);
 }

@@ -1,0 +1,290 @@
+/**
+ * The fake input and output: ACs and an underlay switch in memory.
+ *
+ * A `MemoryNet` is the world outside: TAPs that a test plays the VM behind, and an underlay that carries datagrams between
+ * VTEP addresses, with loss, duplication, reordering and corruption by seed. A `MemoryIo` is one worker's window to it.
+ * Everything is synchronous: `exchange` never waits, and time is what the net's clock says.
+ *
+ * It honours the contract to the letter, hostile parts included: frames lie 64-byte aligned behind their headroom, the
+ * arena is refilled at every exchange, unknown senders have source 0, and errors can be scripted per port.
+ */
+import {
+  F_AT,
+  F_FLAGS,
+  F_HEAD,
+  F_LENGTH,
+  F_OUTER_SOURCE,
+  F_OUTER_TOS,
+  F_SOURCE,
+  F_UNITS,
+  FRAME_WORDS,
+  HEADROOM,
+  MAX_FRAME_BYTES,
+  MAX_FRAMES,
+  MAX_SENDS,
+  type PortIo,
+  S_AT,
+  S_DONE,
+  S_ENTROPY,
+  S_ERROR,
+  S_LENGTH,
+  S_PORT,
+  S_TOS,
+  S_UNITS,
+  SEND_WORDS,
+  STATUS_ARENA_BYTES,
+  STATUS_FAILED,
+  STATUS_NOW_MS,
+  STATUS_WORDS,
+  VXLAN_BYTES,
+} from "./port-io.ts";
+
+const EAGAIN = -11;
+const ENODEV = -19;
+const EMSGSIZE = -90;
+const EHOSTUNREACH = -113;
+
+/** A datagram on the underlay, as a test sees it. */
+export type Datagram = {
+  readonly from: string;
+  readonly to: string;
+  readonly tos: number;
+  readonly entropy: number;
+  readonly bytes: Uint8Array;
+};
+
+/** The VM's end of an AC. */
+export class MemoryTap {
+  readonly fd: number;
+  /** Frames on their way to the gateway. */
+  readonly toGateway: Uint8Array[] = [];
+  /** Called with each frame the gateway sends. */
+  receive: (frame: Uint8Array) => void = () => {};
+  /** Set to a negative errno to make the gateway's writes fail. */
+  error = 0;
+
+  constructor(fd: number) {
+    this.fd = fd;
+  }
+
+  /** The VM sends a frame. */
+  send(frame: Uint8Array): void {
+    this.toGateway.push(frame.slice());
+  }
+}
+
+/** What the underlay does to datagrams, as probabilities 0..1. */
+export type Faults = { loss: number; duplicate: number; reorder: number; corrupt: number };
+
+export class MemoryNet {
+  readonly faults: Faults = { loss: 0, duplicate: 0, reorder: 0, corrupt: 0 };
+  /** Underlay IP MTU: a longer datagram is refused with EMSGSIZE, as a DF socket would. */
+  mtu = 1500;
+  nowMs = 0;
+  /** Called with each datagram that was sent, before faults. */
+  observe: (datagram: Datagram) => void = () => {};
+  private readonly taps = new Map<number, MemoryTap>();
+  private readonly inboxes = new Map<string, Datagram[]>();
+  private readonly cut = new Set<string>();
+  private nextFd = 100;
+  private state: number;
+
+  constructor(seed = 1) {
+    this.state = seed | 0 || 1;
+  }
+
+  tap(): MemoryTap {
+    const tap = new MemoryTap(this.nextFd++);
+    this.taps.set(tap.fd, tap);
+    return tap;
+  }
+
+  tapOf(fd: number): MemoryTap | undefined {
+    return this.taps.get(fd);
+  }
+
+  /** Where datagrams to `address` wait. Opening it makes the address exist. */
+  inbox(address: string): Datagram[] {
+    let inbox = this.inboxes.get(address);
+    if (inbox === undefined) {
+      inbox = [];
+      this.inboxes.set(address, inbox);
+    }
+    return inbox;
+  }
+
+  /** Cut or mend the path from one address to another, one direction only. */
+  partition(from: string, to: string, isCut: boolean): void {
+    if (isCut) this.cut.add(`${from}>${to}`);
+    else this.cut.delete(`${from}>${to}`);
+  }
+
+  /** Put a datagram on the underlay. @returns 0 or a negative errno, as a socket would. */
+  carry(datagram: Datagram): number {
+    if (datagram.bytes.length + 28 > this.mtu) return EMSGSIZE;
+    const inbox = this.inboxes.get(datagram.to);
+    if (inbox === undefined) return EHOSTUNREACH;
+    this.observe(datagram);
+    if (this.cut.has(`${datagram.from}>${datagram.to}`) || this.random() < this.faults.loss) return 0;
+    const bytes = datagram.bytes;
+    if (this.random() < this.faults.corrupt)
+      bytes[Math.floor(this.random() * bytes.length)]! ^= 1 << (this.random() * 8);
+    const place = this.random() < this.faults.reorder ? Math.floor(this.random() * (inbox.length + 1)) : inbox.length;
+    inbox.splice(place, 0, datagram);
+    if (this.random() < this.faults.duplicate) inbox.push({ ...datagram, bytes: bytes.slice() });
+    return 0;
+  }
+
+  /** xorshift32: 0 ≤ x < 1, the same for the same seed. */
+  random(): number {
+    let x = this.state;
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    this.state = x;
+    return (x >>> 0) / 0x100000000;
+  }
+}
+
+type Peer = { readonly address: string; error: number };
+
+export class MemoryIo implements PortIo {
+  readonly arena: Uint8Array;
+  readonly scratchAt: number;
+  readonly frames = new Int32Array(MAX_FRAMES * FRAME_WORDS);
+  readonly sends = new Int32Array(MAX_SENDS * SEND_WORDS);
+  readonly status = new Int32Array(STATUS_WORDS);
+  private readonly net: MemoryNet;
+  private readonly address: string;
+  private readonly inbox: Datagram[];
+  private readonly taps = new Map<number, MemoryTap>();
+  private readonly peers = new Map<number, Peer>();
+  private readonly portOf = new Map<string, number>();
+
+  /** @param address the VTEP address, as text. */
+  constructor(net: MemoryNet, address: string, arenaBytes = 1 << 20) {
+    this.net = net;
+    this.address = address;
+    this.inbox = net.inbox(address);
+    this.arena = new Uint8Array(arenaBytes);
+    this.scratchAt = arenaBytes >> 1;
+  }
+
+  exchange(sendCount: number, _timeoutMs: number): number {
+    let failed = 0;
+    for (let i = 0; i < sendCount; i++) {
+      const s = i * SEND_WORDS;
+      const error = this.send(s);
+      this.sends[s + S_ERROR] = error;
+      this.sends[s + S_DONE] = error === 0 ? this.sends[s + S_UNITS]! : 0;
+      if (error !== 0) failed++;
+    }
+    this.status[STATUS_FAILED] = failed;
+    this.status[STATUS_NOW_MS] = this.net.nowMs | 0;
+    return this.receive();
+  }
+
+  attachTap(port: number, fd: number): number {
+    const tap = this.net.tapOf(fd);
+    if (tap === undefined) return -9; // EBADF
+    this.taps.set(port, tap);
+    return 0;
+  }
+
+  attachPeer(port: number, at: number, addressLength: number, _udpPort: number): number {
+    const address = addressText(this.arena.subarray(at, at + addressLength));
+    this.peers.set(port, { address, error: 0 });
+    this.portOf.set(address, port);
+    return 0;
+  }
+
+  detach(port: number): void {
+    const peer = this.peers.get(port);
+    if (peer !== undefined) this.portOf.delete(peer.address);
+    this.peers.delete(port);
+    this.taps.delete(port);
+  }
+
+  gather(_chain: number, _at: number): number {
+    return 0; // memory frames never have slices
+  }
+
+  /** Make sends to the tunnel behind io port `port` fail with `errno`, 0 to heal. */
+  failPeer(port: number, errno: number): void {
+    const peer = this.peers.get(port);
+    if (peer !== undefined) peer.error = errno;
+  }
+
+  private send(s: number): number {
+    const port = this.sends[s + S_PORT]!;
+    const at = this.sends[s + S_AT]!;
+    const bytes = this.arena.slice(at, at + this.sends[s + S_LENGTH]!);
+    const tap = this.taps.get(port);
+    if (tap !== undefined) {
+      if (tap.error !== 0) return tap.error;
+      tap.receive(bytes);
+      return 0;
+    }
+    const peer = this.peers.get(port);
+    if (peer === undefined) return ENODEV;
+    if (peer.error !== 0) return peer.error;
+    const [tos, entropy] = [this.sends[s + S_TOS]!, this.sends[s + S_ENTROPY]!];
+    return this.net.carry({ from: this.address, to: peer.address, tos, entropy, bytes });
+  }
+
+  private receive(): number {
+    this.arena.fill(0xa5, 0, this.scratchAt); // stale bytes of the last batch must not help anybody
+    let n = 0;
+    let cursor = 0;
+    const place = (bytes: Uint8Array, source: number, offset: number, datagram: Datagram | null): void => {
+      const at = ((cursor + HEADROOM + 63) & ~63) - offset;
+      this.arena.set(bytes, at);
+      cursor = at + bytes.length;
+      const f = n++ * FRAME_WORDS;
+      this.frames.fill(0, f, f + FRAME_WORDS);
+      this.frames[f + F_AT] = at;
+      this.frames[f + F_LENGTH] = bytes.length;
+      this.frames[f + F_HEAD] = bytes.length;
+      this.frames[f + F_SOURCE] = source;
+      this.frames[f + F_FLAGS] = 0;
+      this.frames[f + F_UNITS] = 1;
+      this.frames[f + F_OUTER_SOURCE] = datagram === null ? 0 : addressWord(datagram.from);
+      this.frames[f + F_OUTER_TOS] = datagram === null ? 0 : datagram.tos;
+    };
+    const hasRoom = (bytes: Uint8Array): boolean =>
+      n < MAX_FRAMES && cursor + bytes.length + 2 * HEADROOM + 64 < this.scratchAt;
+    for (const [port, tap] of this.taps) {
+      while (tap.toGateway.length > 0 && hasRoom(tap.toGateway[0]!)) place(tap.toGateway.shift()!, port, 0, null);
+    }
+    while (this.inbox.length > 0 && hasRoom(this.inbox[0]!.bytes)) {
+      const datagram = this.inbox.shift()!;
+      place(datagram.bytes, this.portOf.get(datagram.from) ?? 0, VXLAN_BYTES, datagram);
+    }
+    this.status[STATUS_ARENA_BYTES] = cursor;
+    return n;
+  }
+
+  /** Is there anything to receive? */
+  get waiting(): boolean {
+    if (this.inbox.length > 0) return true;
+    for (const tap of this.taps.values()) if (tap.toGateway.length > 0) return true;
+    return false;
+  }
+}
+
+/** Address bytes as text: dotted for 4, hex groups for 16 (a key, not RFC 5952). */
+export function addressText(bytes: Uint8Array): string {
+  if (bytes.length === 4) return bytes.join(".");
+  const groups: string[] = [];
+  for (let i = 0; i < 16; i += 2) groups.push(((bytes[i]! << 8) | bytes[i + 1]!).toString(16));
+  return groups.join(":");
+}
+
+function addressWord(address: string): number {
+  return address.includes(":") ? 0 : address.split(".").reduce((word, part) => (word << 8) | Number(part), 0);
+}
+
+/** The errno a full TAP answers with, for scripts. */
+export const TAP_FULL = EAGAIN;
+/** The longest frame a test may send. */
+export const LONGEST = MAX_FRAME_BYTES;

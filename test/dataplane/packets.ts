@@ -1,0 +1,66 @@
+/** Frames for tests, spelled out field by field. */
+import { ARP_FRAME_BYTES, type Arp, emitArp } from "../../src/wire/arp.ts";
+import { setU16 } from "../../src/wire/bytes.ts";
+import { ETH_BYTES, type Mac, TYPE_IPV4, writeMac } from "../../src/wire/ethernet.ts";
+import { emitIpv4 } from "../../src/wire/icmp.ts";
+import { IPV4_BYTES, PROTO_UDP, sum16 } from "../../src/wire/ipv4.ts";
+import { emitVxlan } from "../../src/wire/vxlan.ts";
+
+export type UdpFields = {
+  dst: Mac;
+  src: Mac;
+  from: number;
+  to: number;
+  ttl?: number;
+  tos?: number;
+  sport?: number;
+  dport?: number;
+  payload?: number;
+  df?: boolean;
+};
+
+/** An Ethernet frame with a UDP packet of `payload` bytes (checksum 0: absent). */
+export function udpFrame(f: UdpFields): Uint8Array {
+  const payload = f.payload ?? 18;
+  const frame = new Uint8Array(ETH_BYTES + IPV4_BYTES + 8 + payload);
+  writeMac(frame, 0, f.dst);
+  writeMac(frame, 6, f.src);
+  setU16(frame, 12, TYPE_IPV4);
+  emitIpv4(
+    frame,
+    ETH_BYTES,
+    IPV4_BYTES + 8 + payload,
+    f.from,
+    f.to,
+    PROTO_UDP,
+    f.tos ?? 0,
+    f.ttl ?? 64,
+    7,
+    f.df === false ? 0 : 0x4000,
+  );
+  const l4 = ETH_BYTES + IPV4_BYTES;
+  setU16(frame, l4, f.sport ?? 1000);
+  setU16(frame, l4 + 2, f.dport ?? 2000);
+  setU16(frame, l4 + 4, 8 + payload);
+  for (let i = 0; i < payload; i++) frame[l4 + 8 + i] = i;
+  return frame;
+}
+
+export function arpFrame(arp: Arp): Uint8Array {
+  const frame = new Uint8Array(ARP_FRAME_BYTES);
+  emitArp(frame, 0, arp);
+  return frame;
+}
+
+/** A VXLAN datagram around `inner`. */
+export function vxlan(vni: number, inner: Uint8Array): Uint8Array {
+  const datagram = new Uint8Array(8 + inner.length);
+  emitVxlan(new DataView(datagram.buffer), 0, vni);
+  datagram.set(inner, 8);
+  return datagram;
+}
+
+/** Is the IPv4 header checksum of the frame right? */
+export function headerIsRight(frame: Uint8Array, at = ETH_BYTES): boolean {
+  return sum16(frame, at, (frame[at]! & 15) << 2, 0) === 0xffff;
+}
