@@ -10,9 +10,11 @@ import { createBridge, createNamespace, createVeth, ipIn, untilDevice } from "./
 import { claim, clear, type LabState, prefixOf, writeState } from "./state.ts";
 import {
   MACHINE_DEVICE,
+  MACHINES,
   type Machine,
   type Mode,
   machinesOf,
+  NODES,
   OVERLAY_MTU,
   UNDERLAY_BRIDGE,
   UNDERLAY_DEVICE,
@@ -37,9 +39,10 @@ export async function bringUp(
   const state = await claim(name, mode, say);
   onClaimed(state);
   try {
-    say(`lab "${state.name}": making ${VTEPS.length + machinesOf(mode).length + 1} namespaces`);
+    say(`lab "${state.name}": making ${NODES.length + 1} namespaces`);
     await makeUnderlay(state);
-    await Promise.all(machinesOf(mode).map((machine) => createNamespace(namespaceOf(state, machine.name))));
+    // All of them in either mode: `centralized` changes the mode of a running lab.
+    await Promise.all(MACHINES.map((machine) => createNamespace(namespaceOf(state, machine.name))));
     say(`lab "${state.name}": starting ${VTEPS.map((vtep) => vtep.name).join(", ")}`);
     await startCold(state);
     state.isUp = true;

@@ -13,16 +13,15 @@ import { ETH_BYTES, ETH_DST, ETH_SRC, ETH_TYPE, formatMac, readMac, TYPE_ARP, TY
 import { ICMP_BYTES, ICMP_ECHO_REPLY, ICMP_ECHO_REQUEST } from "../wire/icmp.ts";
 import {
   addressesAt,
-  checkIpv4,
   formatIpv4,
   headerBytes,
   IP_FRAGMENT,
   IP_PROTOCOL,
   IP_TTL,
-  IPV4_MALFORMED,
-  IPV4_OK,
+  IPV4_BYTES,
   PROTO_ICMP,
   PROTO_UDP,
+  sum16,
 } from "../wire/ipv4.ts";
 import { L4_DST_PORT, L4_SRC_PORT, UDP_BYTES } from "../wire/udp-tcp.ts";
 import { hasReservedBits, hasVni, VXLAN_HEADER_BYTES, VXLAN_PORT, vniAt } from "../wire/vxlan.ts";
@@ -105,11 +104,12 @@ function arpFields(bytes: Uint8Array): ArpFields | undefined {
 }
 
 function ipFields(bytes: Uint8Array): IpFields | undefined {
-  const check = checkIpv4(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), ETH_BYTES, bytes.length);
-  if (check === IPV4_MALFORMED) return undefined;
+  if (bytes.length < ETH_BYTES + IPV4_BYTES || bytes[ETH_BYTES]! >> 4 !== 4) return undefined;
+  const header = headerBytes(bytes, ETH_BYTES);
+  if (header < IPV4_BYTES || bytes.length < ETH_BYTES + header) return undefined;
   const { source, destination } = addressesAt(bytes, ETH_BYTES);
   const protocol = bytes[ETH_BYTES + IP_PROTOCOL]!;
-  const at = ETH_BYTES + headerBytes(bytes, ETH_BYTES);
+  const at = ETH_BYTES + header;
   const isFirst = (u16(bytes, ETH_BYTES + IP_FRAGMENT) & 0x1fff) === 0;
   const hasIcmp = protocol === PROTO_ICMP && isFirst && bytes.length >= at + ICMP_BYTES;
   return {
@@ -117,7 +117,7 @@ function ipFields(bytes: Uint8Array): IpFields | undefined {
     destination: formatIpv4(destination),
     ttl: bytes[ETH_BYTES + IP_TTL]!,
     protocol,
-    isChecksumRight: check === IPV4_OK,
+    isChecksumRight: sum16(bytes, ETH_BYTES, header, 0) === 0xffff,
     ...(hasIcmp && { icmp: { type: bytes[at]!, code: bytes[at + 1]! } }),
   };
 }

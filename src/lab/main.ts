@@ -44,6 +44,8 @@ const NOT_PERMITTED = 6;
 const INTERRUPTED = 130;
 /** An owner that is told to stop cleans its lab up itself, given the time. */
 const OWNER_MS = 15_000;
+/** The list at the end is a summary. */
+const MOST_COMPLAINTS = 30;
 const SCENARIOS = [SAME_VXLAN, OTHER_VXLAN, OUTSIDE];
 
 /** The lab that an interrupt has to take down; none while a lab is only being looked at. */
@@ -52,6 +54,7 @@ let isInterrupted = false;
 
 async function interrupted(signal: NodeJS.Signals): Promise<void> {
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.removeAllListeners(name);
+  if (isInterrupted) return;
   isInterrupted = true;
   say(`${signal}: cleaning up`);
   abandonChildren();
@@ -99,7 +102,8 @@ function verdict(complaints: readonly string[], state: LabState): number {
     return 0;
   }
   print(` ${red("✗")} ${bold(`${complaints.length} failed:`)}`);
-  for (const complaint of complaints) print(`   ${red("✗")} ${complaint}`);
+  for (const complaint of complaints.slice(0, MOST_COMPLAINTS)) print(`   ${red("✗")} ${complaint}`);
+  if (complaints.length > MOST_COMPLAINTS) print(`     and ${complaints.length - MOST_COMPLAINTS} more, see above`);
   print(`   logs, configuration files and captures: ${folderOf(state.name)}`);
   return FAILED;
 }
@@ -271,7 +275,10 @@ function requireRoot(): void {
 }
 
 function program(): Command {
-  const root = new Command("lab").description("the article's network in namespaces: set up, walked through, judged");
+  const root = new Command("lab")
+    .description("the article's network in namespaces: set up, walked through, judged")
+    .enablePositionalOptions()
+    .exitOverride();
   const name = () => new Option("--name <name>", "name of the lab, so that several can coexist");
   const carryOut = (work: () => Promise<number> | number) => async () => {
     requireRoot();
@@ -287,6 +294,7 @@ function program(): Command {
     root
       .command(text)
       .description(description)
+      .addOption(name())
       .action((_: unknown, command: Command) =>
         carryOut(() => work(command.optsWithGlobals<{ name?: string }>().name))(),
       );
@@ -298,6 +306,7 @@ function program(): Command {
   root
     .command("shell <node> [command...]")
     .description("a shell, or a command, inside gw1, gw2, border, vm1 … vm6 or ext")
+    .addOption(name())
     .passThroughOptions()
     .action((node: string, rest: string[], _: unknown, command: Command) =>
       carryOut(() => shell(node, rest, command.optsWithGlobals<{ name?: string }>().name))(),
@@ -305,15 +314,18 @@ function program(): Command {
   root
     .command("capture <node>")
     .description("show what passes a node's device: the underlay of a VTEP, the TAP of a machine")
+    .addOption(name())
     .option("-w, --write <file>", "write a pcap file instead")
     .option("-c, --count <frames>", "stop after so many frames", Number, Number.POSITIVE_INFINITY)
     .action((node: string, options: { write?: string; count: number }, command: Command) =>
       carryOut(() => capture(node, options.write, options.count, command.optsWithGlobals<{ name?: string }>().name))(),
     );
-  return root.enablePositionalOptions().exitOverride();
+  return root;
 }
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, (name) => void interrupted(name));
+// Nobody reads the report any more (npm run lab | head): that is an interrupt too.
+process.stdout.on("error", () => void interrupted("SIGPIPE"));
 try {
   await program().parseAsync();
 } catch (error) {

@@ -73,7 +73,7 @@ export function run(program: string, args: readonly string[], timeoutMs = 10_000
       (error, stdout, stderr) => {
         children.delete(child);
         const status = error === null ? 0 : typeof error.code === "number" ? error.code : -1;
-        resolve({ status, stdout, stderr: stderr === "" && error !== null ? error.message : stderr });
+        resolve({ status, stdout, stderr: stderr === "" && status === -1 ? error!.message : stderr });
       },
     );
     children.add(child);

@@ -13,18 +13,17 @@ const PAD = "           ";
 
 export function walkText(walk: Walk): string {
   const { scenario, judgement } = walk;
-  const start = Math.min(...judgement.verdicts.flatMap(({ frame }) => (frame === undefined ? [] : [frame.atMs])));
   const lines = [heading(`Scenario ${scenario.number}  ${scenario.title}`)];
   for (const [step, text] of stepsOf(scenario)) {
     const verdicts = judgement.verdicts.filter((verdict) => verdict.row.step === step);
     const isMet = verdicts.every((verdict) => verdict.isMet);
     const label = step === undefined ? "   " : `(${step})`;
     lines.push("", ` ${mark(isMet)} ${bold(`${label} ${text}`)}`);
-    for (const verdict of verdicts) lines.push(...verdictLines(verdict, start));
+    for (const verdict of verdicts) lines.push(...verdictLines(verdict));
   }
   lines.push("", ...judgement.rules.map(ruleLine));
-  lines.push(...extraLines("frames that no row explains", judgement.unexpected, start, red));
-  lines.push(...extraLines("other frames, allowed", judgement.tolerated, start, dim));
+  lines.push(...extraLines("frames that no row explains", judgement.unexpected, red));
+  lines.push(...extraLines("other frames, allowed", judgement.tolerated, dim));
   const echo = walk.ping.echoes[0];
   const isRight = echo?.ttl === scenario.ttl;
   const told =
@@ -62,7 +61,7 @@ function stepsOf(scenario: Scenario): [number | undefined, string][] {
   return [...steps, [undefined, "where the article stops: the answer finds its way back"]];
 }
 
-function verdictLines(verdict: Verdict, start: number): string[] {
+function verdictLines(verdict: Verdict): string[] {
   const { row, frame, note, entry } = verdict;
   const expected = isFrameRow(row) ? expectedFrame(row) : expectedEntry(row);
   const wasSeen = frame !== undefined || entry !== undefined;
@@ -70,7 +69,7 @@ function verdictLines(verdict: Verdict, start: number): string[] {
     return [`   ${dim("–")} ${dim(`${row.row.padEnd(4)} ${placeText(row)}: not needed, ${row.optional}`)}`];
   }
   const lines = [
-    `   ${mark(verdict.isMet)} ${row.row.padEnd(4)} ${placeText(row)}${frame ? dim(frameMargin(frame, start)) : ""}`,
+    `   ${mark(verdict.isMet)} ${row.row.padEnd(4)} ${placeText(row)}${frame ? dim(frameMargin(frame)) : ""}`,
   ];
   lines.push(`${PAD}${dim("expected")}  ${expected}`);
   const observed = frame === undefined ? (entry ?? "nothing") : frameText(frame);
@@ -85,11 +84,11 @@ function placeText(row: Row): string {
   return row.vni === undefined ? row.place : `tunnel ${row.place.replace(">", " → ")}, VNI ${row.vni}`;
 }
 
-function frameMargin(frame: Seen, start: number): string {
-  const time = `  +${(frame.atMs - start).toFixed(1)} ms`;
-  if (frame.outer === undefined) return time;
+/** No times: captures are stamped by the processes that take them, which says nothing about microseconds. */
+function frameMargin(frame: Seen): string {
+  if (frame.outer === undefined) return "";
   const { source, sourcePort, destination } = frame.outer;
-  return `${time}  outer ${source}:${sourcePort} → ${destination}:4789`;
+  return `  outer ${source}:${sourcePort} → ${destination}:4789`;
 }
 
 function expectedFrame(row: FrameRow): string {
@@ -115,11 +114,11 @@ function ruleLine(rule: Rule): string {
   return ` ${mark(isKept)} ${rule.name}  ${rule.text}${shown}`;
 }
 
-function extraLines(title: string, extras: readonly Extra[], start: number, paint: (text: string) => string): string[] {
+function extraLines(title: string, extras: readonly Extra[], paint: (text: string) => string): string[] {
   if (extras.length === 0) return [];
   const sign = paint === red ? mark(false) : dim("–");
   const lines = extras.map(({ frame, note }) =>
-    paint(`${PAD}${frame.place}${frameMargin(frame, start)}\n${PAD}    ${frameText(frame)}  ${note}`),
+    paint(`${PAD}${frame.place}${frameMargin(frame)}\n${PAD}    ${frameText(frame)}  ${note}`),
   );
   return [` ${sign} ${paint(title)}`, ...lines];
 }

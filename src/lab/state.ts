@@ -103,8 +103,9 @@ export async function claim(name: string | undefined, mode: Mode, say: (text: st
     const candidate = name === undefined ? `${DEFAULT_NAME}${number === 1 ? "" : number}` : checkName(name);
     const old = readState(candidate);
     if (old !== undefined) {
-      const isFree = !isBusy(old) && !(name === undefined && old.isUp);
-      if (!isFree && name === undefined) continue;
+      // Up without an owner: left so on purpose. Up with a dead owner: it crashed.
+      const isKept = old.isUp && old.owner === null;
+      if (name === undefined && (isBusy(old) || isKept)) continue;
       refuseBusy(old);
       say(`clearing what an earlier lab "${candidate}" left behind`);
       await clear(old);

@@ -11,12 +11,12 @@ import { type Seen, seenLeaving, seenOnAc } from "../../src/lab/frame.ts";
 import { type ArpEntry, failures, type Judgement, judge, type Observation } from "../../src/lab/judge.ts";
 import { vtep } from "../../src/lab/topology.ts";
 import { ARP_FRAME_BYTES, ARP_REPLY, ARP_REQUEST, emitArp } from "../../src/wire/arp.ts";
-import { setU16 } from "../../src/wire/bytes.ts";
+import { setU16, setU24 } from "../../src/wire/bytes.ts";
 import { ETH_BYTES, ETH_SRC, ETH_TYPE, parseMac, TYPE_IPV4, writeMac } from "../../src/wire/ethernet.ts";
 import { emitIpv4, ICMP_BYTES, ICMP_ECHO_REPLY, ICMP_ECHO_REQUEST } from "../../src/wire/icmp.ts";
 import { IPV4_BYTES, PROTO_ICMP, PROTO_UDP, parseIpv4 } from "../../src/wire/ipv4.ts";
 import { UDP_BYTES } from "../../src/wire/udp-tcp.ts";
-import { emitVxlan, VXLAN_HEADER_BYTES, VXLAN_PORT } from "../../src/wire/vxlan.ts";
+import { VXLAN_HEADER_BYTES, VXLAN_PORT } from "../../src/wire/vxlan.ts";
 
 const SCENARIOS = [SAME_VXLAN, OTHER_VXLAN, OUTSIDE];
 
@@ -76,7 +76,8 @@ function seenOf(row: FrameRow, atMs: number, change: (bytes: Uint8Array) => void
   emitIpv4(bytes, ETH_BYTES, bytes.length - ETH_BYTES, source, destination, PROTO_UDP, 0, 64, 1);
   setU16(bytes, ETH_BYTES + IPV4_BYTES, 50_000);
   setU16(bytes, ETH_BYTES + IPV4_BYTES + 2, VXLAN_PORT);
-  emitVxlan(bytes, head - VXLAN_HEADER_BYTES, row.vni);
+  bytes[head - VXLAN_HEADER_BYTES] = 0x08;
+  setU24(bytes, head - VXLAN_HEADER_BYTES + 4, row.vni);
   bytes.set(inner, head);
   const nameOf = (address: string) => (address === vtep(to).underlay ? to : address);
   return seenLeaving(vtep(from), { atMs, bytes }, nameOf)!;
