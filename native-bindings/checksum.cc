@@ -1,9 +1,10 @@
 /*
  * The Internet checksum. Theory in checksum.h and RFC 1071.
  *
- * The AVX2 loop adds 32-bit words into 64-bit lanes: a vector's even words by masking, its odd words by shifting. A lane
- * would overflow only after 2^32 words, so there is no carry to look after, and RFC 1071 §2(C) allows any word width
- * because 2^16 ≡ 1 mod 2^16 − 1. Scalar code adds 64-bit words with end-around carry.
+ * The AVX2 loop keeps two sums per 64-bit lane: of the words themselves, V, modulo 2^64, and of their upper halves, H,
+ * which cannot overflow before 2^32 words. The sum of the lower halves is then V − 2^32·H, exactly: three operations per
+ * vector and no carry to look after. RFC 1071 §2(C) allows any word width because 2^16 ≡ 1 mod 2^16 − 1. Scalar code
+ * adds 64-bit words with end-around carry.
  */
 #include "checksum.h"
 
@@ -59,28 +60,36 @@ inline uint64_t add_words(const uint8_t *at, size_t length, uint64_t sum) {
 }
 
 #if defined(__x86_64__)
+__attribute__((target("avx2"))) inline __m256i load_vector(const uint8_t *at) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(at));
+}
+
 __attribute__((target("avx2"))) uint64_t add_avx2(const uint8_t *at, size_t length, uint64_t sum) {
-  const __m256i low = _mm256_set1_epi64x(0xffffffff);
-  __m256i even0 = _mm256_setzero_si256(), odd0 = even0, even1 = even0, odd1 = even0;
-  while (length >= 64) {
-    const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(at));
-    const __m256i b = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(at + 32));
-    even0 = _mm256_add_epi64(even0, _mm256_and_si256(a, low));
-    odd0 = _mm256_add_epi64(odd0, _mm256_srli_epi64(a, 32));
-    even1 = _mm256_add_epi64(even1, _mm256_and_si256(b, low));
-    odd1 = _mm256_add_epi64(odd1, _mm256_srli_epi64(b, 32));
-    at += 64;
-    length -= 64;
+  __m256i all0 = _mm256_setzero_si256(), all1 = all0, upper0 = all0, upper1 = all0;
+  while (length >= 128) {
+    const __m256i a = load_vector(at), b = load_vector(at + 32), c = load_vector(at + 64), d = load_vector(at + 96);
+    all0 = _mm256_add_epi64(all0, a);
+    upper0 = _mm256_add_epi64(upper0, _mm256_srli_epi64(a, 32));
+    all1 = _mm256_add_epi64(all1, b);
+    upper1 = _mm256_add_epi64(upper1, _mm256_srli_epi64(b, 32));
+    all0 = _mm256_add_epi64(all0, c);
+    upper0 = _mm256_add_epi64(upper0, _mm256_srli_epi64(c, 32));
+    all1 = _mm256_add_epi64(all1, d);
+    upper1 = _mm256_add_epi64(upper1, _mm256_srli_epi64(d, 32));
+    at += 128;
+    length -= 128;
   }
-  if (length >= 32) {
-    const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(at));
-    even0 = _mm256_add_epi64(even0, _mm256_and_si256(a, low));
-    odd0 = _mm256_add_epi64(odd0, _mm256_srli_epi64(a, 32));
+  while (length >= 32) {
+    const __m256i a = load_vector(at);
+    all0 = _mm256_add_epi64(all0, a);
+    upper0 = _mm256_add_epi64(upper0, _mm256_srli_epi64(a, 32));
     at += 32;
     length -= 32;
   }
-  const __m256i all = _mm256_add_epi64(_mm256_add_epi64(even0, odd0), _mm256_add_epi64(even1, odd1));
-  const __m128i half = _mm_add_epi64(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+  const __m256i all = _mm256_add_epi64(all0, all1), upper = _mm256_add_epi64(upper0, upper1);
+  const __m256i lower = _mm256_sub_epi64(all, _mm256_slli_epi64(upper, 32));
+  const __m256i both = _mm256_add_epi64(lower, upper);
+  const __m128i half = _mm_add_epi64(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
   const uint64_t lanes = static_cast<uint64_t>(_mm_cvtsi128_si64(half)) + static_cast<uint64_t>(_mm_extract_epi64(half, 1));
   return add_words(at, length, checksum_join(sum, lanes));
 }

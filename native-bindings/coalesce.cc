@@ -42,6 +42,19 @@ inline void put16(uint8_t *at, uint32_t value) {
   at[1] = static_cast<uint8_t>(value);
 }
 
+inline bool equal_words(const uint8_t *a, const uint8_t *b, uint32_t bytes) {
+  for (uint32_t i = 0; i < bytes; i += 4) {
+    if (load<uint32_t>(a + i) != load<uint32_t>(b + i)) return false;
+  }
+  return true;
+}
+
+/* 14 or 18 bytes of Ethernet header, in overlapping words. */
+inline bool equal_l2(const uint8_t *a, const uint8_t *b, uint32_t bytes) {
+  return load<uint64_t>(a) == load<uint64_t>(b) && load<uint64_t>(a + 6) == load<uint64_t>(b + 6) &&
+         load<uint64_t>(a + bytes - 8) == load<uint64_t>(b + bytes - 8);
+}
+
 /* The frame in hand. */
 struct Frame {
   uint8_t *at;
@@ -60,7 +73,7 @@ inline bool same_flow(const uint8_t *a, const Layers &la, const uint8_t *b, cons
   if (la.version != lb.version || la.protocol != lb.protocol) return false;
   if (load<uint32_t>(a + la.l4_at) != load<uint32_t>(b + lb.l4_at)) return false;
   if (la.version == 4) return load<uint64_t>(a + la.l3_at + 12) == load<uint64_t>(b + lb.l3_at + 12);
-  return memcmp(a + la.l3_at + 8, b + lb.l3_at + 8, 32) == 0;
+  return equal_words(a + la.l3_at + 8, b + lb.l3_at + 8, 32);
 }
 
 inline uint32_t flow_hash(const Frame &f) {
@@ -112,7 +125,7 @@ inline bool continues(const Coalescer *c, const CoalesceRun &run, const Coalesce
   if (a.payload_at - a.l3_at + run.payload + payload > COALESCE_MAX_BYTES) return false;
 
   const uint8_t *head = output.head;
-  if (memcmp(head, f.at, a.l3_at) != 0) return false;
+  if (!equal_l2(head, f.at, a.l3_at)) return false;
   const uint8_t *ip = head + a.l3_at;
   if (a.version == 4) {
     /* Version, IHL, ToS; fragment field, TTL, protocol. Addresses are the flow's. */
@@ -129,7 +142,13 @@ inline bool continues(const Coalescer *c, const CoalesceRun &run, const Coalesce
   /* Acknowledgement, data offset; window; urgent pointer; options. */
   if (load<uint32_t>(l4 + 8) != load<uint32_t>(own + 8) || l4[12] != own[12]) return false;
   if (load<uint16_t>(l4 + 14) != load<uint16_t>(own + 14) || load<uint16_t>(l4 + 18) != load<uint16_t>(own + 18)) return false;
-  return memcmp(l4 + 20, own + 20, a.payload_at - a.l4_at - 20u) == 0;
+  return equal_words(l4 + 20, own + 20, a.payload_at - a.l4_at - 20u);
+}
+
+/* R3, as checksum_is_unfinished, with the pseudo-header summed already. */
+inline bool is_unfinished(const Frame &f, uint64_t pseudo) {
+  if (f.layers.flags & LAYERS_ROUTING) return false;
+  return load<uint16_t>(f.l4() + (f.layers.protocol == LAYERS_TCP ? 16 : 6)) == checksum_fold(pseudo);
 }
 
 /* Rule 1: is the IPv4 header's own checksum right? A rewritten head would declare it so. */
@@ -137,12 +156,20 @@ inline bool header_is_good(const uint8_t *frame, const Layers &layers) {
   return layers.version == 6 || checksum_fold(checksum_add(frame + layers.l3_at, layers.l3_end - layers.l3_at, 0)) == 0xffff;
 }
 
-/* Rule 6: what is known about the transport checksum after looking. */
-inline uint32_t verify(const uint8_t *frame, const Layers &layers, uint32_t known) {
+/* Rule 6: what is known about the transport checksum after looking. `pseudo` is the sum of the pseudo-header. */
+inline uint32_t verify(const uint8_t *frame, const Layers &layers, uint64_t pseudo, uint32_t known) {
   if (known != COALESCE_CSUM_UNKNOWN) return known;
-  const uint32_t bytes = layers.end - layers.l4_at;
-  const uint64_t sum = checksum_add(frame + layers.l4_at, bytes, layers_pseudo(frame, &layers, bytes));
+  const uint64_t sum = checksum_add(frame + layers.l4_at, layers.end - layers.l4_at, pseudo);
   return checksum_fold(sum) == 0xffff ? COALESCE_CSUM_VALID : COALESCE_CSUM_BAD;
+}
+
+/* Both for the first frame of a run, once. */
+inline bool head_is_good(CoalesceRun &run, CoalesceOutput &output) {
+  if (run.head_good) return true;
+  const Layers &layers = run.layers;
+  output.csum = verify(output.head, layers, layers_pseudo(output.head, &layers, layers.end - layers.l4_at), output.csum);
+  run.head_good = output.csum != COALESCE_CSUM_BAD && header_is_good(output.head, run.layers);
+  return run.head_good;
 }
 
 /* A new output, verbatim so far. */
@@ -166,6 +193,7 @@ inline uint32_t add_output(Coalescer *c, const Frame &f, uint32_t index, uint32_
   run.seal = c->seal;
   run.count = 1;
   run.open = 0;
+  run.head_good = 0;
   return i;
 }
 
@@ -277,15 +305,14 @@ int coalesce_add(Coalescer *c, uint8_t *frame, uint32_t length, uint64_t key, co
   }
 
   const bool super = gso != nullptr && gso->type != GSO_NONE;
-  uint32_t csum = checksum_is_unfinished(f.at, &f.layers) ? COALESCE_CSUM_UNFINISHED : COALESCE_CSUM_UNKNOWN;
+  const uint64_t pseudo = layers_pseudo(f.at, &f.layers, f.l4_bytes());
+  uint32_t csum = is_unfinished(f, pseudo) ? COALESCE_CSUM_UNFINISHED : COALESCE_CSUM_UNKNOWN;
   const bool mergeable = !super && slot != nullptr && may_merge(c, f);
   if (mergeable && newest != NO_RUN && continues(c, c->runs[newest], c->outputs[newest], f)) {
     CoalesceRun &run = c->runs[newest];
     CoalesceOutput &output = c->outputs[newest];
-    output.csum = verify(output.head, run.layers, output.csum);
-    csum = verify(f.at, f.layers, csum);
-    if (output.csum != COALESCE_CSUM_BAD && csum != COALESCE_CSUM_BAD && header_is_good(output.head, run.layers) &&
-        header_is_good(f.at, f.layers)) {
+    csum = verify(f.at, f.layers, pseudo, csum);
+    if (csum != COALESCE_CSUM_BAD && header_is_good(f.at, f.layers) && head_is_good(run, output)) {
       append(c, run, output, f);
       c->last_run = newest;
       return 1;

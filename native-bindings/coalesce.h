@@ -89,6 +89,7 @@ typedef struct CoalesceRun {
   uint16_t count;
   uint16_t slot;
   uint8_t open;
+  uint8_t head_good;      /* checksums of the first frame were verified */
   uint8_t tcp_flags;
   Layers layers;
 } CoalesceRun;

@@ -46,10 +46,10 @@ typedef struct Layers {
   uint16_t ethertype;
   /** 4, 6, or 0: not IP, or IP lengths that contradict the frame. */
   uint8_t version;
-  /** IP protocol at `l4_at`. */
-  uint8_t protocol;
   /** LAYERS_FRAGMENT and so on. */
   uint8_t flags;
+  /** IP protocol at `l4_at`. */
+  uint8_t protocol;
 } Layers;
 
 /**

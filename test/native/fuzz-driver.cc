@@ -1,7 +1,7 @@
 /*
  * A fuzzer for machines without libFuzzer: inputs are seeds of the target's own making, mutated a few times over
  * (bit flips, interesting values, length lies, cuts, repeats, splices of two inputs). Every input is a function of
- * (SEED, number), so a failure is repeated by SEED alone; the input itself is left in crash-*.bin and can be given as
+ * (SEED, number), so a failure is repeated by SEED alone; the input itself is left in /tmp/vtepd-crash-*.bin and can be given as
  * an argument. With clang the targets are linked with libFuzzer instead, and only the custom mutator below is used.
  *
  *     SEED=n FUZZ_SECONDS=10 fuzz-segment [crash file ...]
@@ -39,7 +39,7 @@ static uint64_t g_seed, g_number;
 /* The machine is about to go down: leave the input and the way back to it. */
 static void leave_input() {
   char name[96];
-  const int length = std::snprintf(name, sizeof name, "crash-%llu-%llu.bin", static_cast<unsigned long long>(g_seed),
+  const int length = std::snprintf(name, sizeof name, "/tmp/vtepd-crash-%llu-%llu.bin", static_cast<unsigned long long>(g_seed),
                                    static_cast<unsigned long long>(g_number));
   std::fprintf(stderr, "input %.*s, SEED=%llu\n", length, name, static_cast<unsigned long long>(g_seed));
   if (FILE *file = std::fopen(name, "wb")) {
