@@ -17,6 +17,7 @@
  *
  * Who may call what: an fd belongs to one worker once attached. The owner of `openTap`'s fd closes it, after `detach`.
  */
+import { release } from "node:os";
 import { addon, fail } from "./addon.ts";
 import type { PortIo } from "./port-io.ts";
 import * as contract from "./port-io.ts";
@@ -211,10 +212,24 @@ export interface Offload {
   udpGro: boolean;
 }
 
+/**
+ * Switches that this kernel must not be trusted with, by its release ("6.18.4-generic").
+ *  - Linux 7.0.0 to 7.1.4 corrupts UDP headers of UDP_SEGMENT sends, which nothing at run time can tell (datapath T4).
+ *  - Before 5.12 UDP_GRO could hand over datagrams of a tunnel merged wrongly (datapath §8).
+ */
+export function refusedByKernel(release: string): (keyof Offload)[] {
+  const [major = 0, minor = 0, patch = 0] = release.split(/[.-]/).map((part) => Number.parseInt(part, 10) || 0);
+  const version = (major << 16) | (minor << 8) | Math.min(patch, 255);
+  const refused: (keyof Offload)[] = [];
+  if (version >= 0x070000 && version <= 0x070104) refused.push("udpGso");
+  if (version < 0x050c00) refused.push("udpGro");
+  return refused;
+}
+
 /** Bit of each switch in the addon, see exchange.h. */
 const OFFLOAD_BITS: Record<keyof Offload, number> = { tapTso: 1, tapUso: 2, coalesce: 4, udpGso: 8, udpGro: 16 };
 
-/** Why an offload was given up, or a send done again; in the order of the addon's counters (exchange.h). */
+/** Why an offload was given up, or a send done again; in the order of the addon's counters (exchange.h), then ours. */
 export const FALLBACK_CAUSES = [
   "tap_uso_refused",
   "tap_tso_refused",
@@ -225,6 +240,7 @@ export const FALLBACK_CAUSES = [
   "udp_gso_refused",
   "udp_gro_refused",
   "send_retry",
+  "kernel_denied",
 ] as const;
 export type FallbackCause = (typeof FALLBACK_CAUSES)[number];
 
@@ -243,6 +259,8 @@ export interface PortIoRequest {
   innerMtu: number;
   /** Absent switches are off. */
   offload?: Partial<Offload>;
+  /** Use offloads that this kernel release is known to break. */
+  trustKernel?: boolean;
   arenaBytes?: number;
   scratchBytes?: number;
 }
@@ -273,12 +291,22 @@ export function createPortIo(request: PortIoRequest): NativePortIo {
   const { fd, txFds } = request.underlay ?? { fd: -1, txFds: [] };
   const tx = Int32Array.from(txFds);
   const { doorbell, innerMtu } = request;
-  const allowed = offloadBits(request.offload ?? {});
+  const denied = request.trustKernel ? [] : refusedByKernel(release()).filter((name) => request.offload?.[name]);
+  const allowed =
+    offloadBits(request.offload ?? {}) & ~offloadBits(Object.fromEntries(denied.map((name) => [name, true])));
   const io = addon().createIo(arena, scratchAt, frames, sends, status, fd, tx, doorbell, innerMtu, allowed);
   if (typeof io === "number") fail("worker io", io, "set up the wait", { EINVAL: "the arena is too small" });
   const { exchange, attachTap, attachPeer, detach, gather, portError, setInnerMtu, destroy } = io;
   const calls = { exchange, attachTap, attachPeer, detach, gather, portError, setInnerMtu, destroy };
-  return { arena, scratchAt, frames, sends, status, ...calls, features: () => describeFeatures(io.features()) };
+  return {
+    arena,
+    scratchAt,
+    frames,
+    sends,
+    status,
+    ...calls,
+    features: () => describeFeatures([...io.features(), denied.length]),
+  };
 }
 
 function offloadBits(offload: Partial<Offload>): number {
