@@ -62,7 +62,7 @@ async function makeUnderlay(state: LabState): Promise<void> {
     const namespace = namespaceOf(state, vtep.name);
     await createNamespace(namespace);
     await createVeth(namespace, UNDERLAY_DEVICE, underlay, `to-${vtep.name}`, UNDERLAY_MTU);
-    await ipIn(underlay, `link set to-${vtep.name} master ${UNDERLAY_BRIDGE}`);
+    await ipIn(underlay, `link set dev to-${vtep.name} master ${UNDERLAY_BRIDGE}`);
     await ipIn(namespace, `addr add ${vtep.underlay}/24 dev ${UNDERLAY_DEVICE}`);
   }
 }
@@ -78,9 +78,9 @@ async function configure(state: LabState, machine: Machine): Promise<void> {
   await untilDevice(namespace, MACHINE_DEVICE, TAP_MS);
   await ipIn(
     namespace,
-    `link set ${MACHINE_DEVICE} address ${machine.mac}`,
-    `link set ${MACHINE_DEVICE} mtu ${OVERLAY_MTU}`,
-    `link set ${MACHINE_DEVICE} up`,
+    `link set dev ${MACHINE_DEVICE} address ${machine.mac}`,
+    `link set dev ${MACHINE_DEVICE} mtu ${OVERLAY_MTU}`,
+    `link set dev ${MACHINE_DEVICE} up`,
     `addr add ${machine.address}/24 dev ${MACHINE_DEVICE}`,
     `route replace default via ${machine.gateway} dev ${MACHINE_DEVICE}`,
   );

@@ -79,18 +79,18 @@ export async function createVeth(
 ): Promise<void> {
   await ipIn(
     namespace,
-    `link add ${device} mtu ${mtu} type veth peer name ${peerDevice} mtu ${mtu} netns ${peerNamespace}`,
-    `link set ${device} up`,
+    `link add name ${device} mtu ${mtu} type veth peer name ${peerDevice} mtu ${mtu} netns ${peerNamespace}`,
+    `link set dev ${device} up`,
   );
-  await ipIn(peerNamespace, `link set ${peerDevice} up`);
+  await ipIn(peerNamespace, `link set dev ${peerDevice} up`);
 }
 
 /** A bridge that forwards at once and keeps quiet: no spanning tree, no multicast snooping, no netfilter. */
 export async function createBridge(namespace: string, bridge: string): Promise<void> {
   await ipIn(
     namespace,
-    `link add ${bridge} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
-    `link set ${bridge} up`,
+    `link add name ${bridge} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
+    `link set dev ${bridge} up`,
   );
   await runIn(namespace, "sysctl", ["-qw", "net.bridge.bridge-nf-call-iptables=0"]);
 }

@@ -13,6 +13,7 @@ import { connect, createServer, type Socket } from "node:net";
 type Amount = { seconds?: number; bytes?: number };
 type Wish = { verb: "send" | "receive"; amount: Amount };
 
+const CONNECT_MS = 5000;
 const CHUNK = Buffer.alloc(256 << 10);
 
 /** Send for so long, or so much, then say end-of-stream. */
@@ -71,7 +72,9 @@ function ask(verb: Wish["verb"], address: string, port: number, amount: Amount):
   const socket = connect({ host: address, port, allowHalfOpen: true });
   const meter = new Meter();
   let report = "";
+  const late = setTimeout(() => socket.destroy(new Error(`no connection in ${CONNECT_MS / 1000} s`)), CONNECT_MS);
   socket.on("connect", async () => {
+    clearTimeout(late);
     socket.write(`${JSON.stringify({ verb, amount } satisfies Wish)}\n`);
     if (verb === "send") {
       await pour(socket, amount);

@@ -13,7 +13,7 @@
  *
  * Never wait for a fixed time in a test: `until` of src/lab/deadline.ts polls with a deadline.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -38,12 +38,20 @@ export function whyNoBed(): string | undefined {
   return process.getuid?.() === 0 ? undefined : "network namespaces need root";
 }
 
-/** Delete the namespaces of beds whose process is gone. */
+const foldersWith = (prefix: string) => readdirSync(tmpdir()).filter((folder) => folder.startsWith(prefix));
+
+/** Delete the namespaces and folders of beds whose process is gone. */
 export async function sweep(): Promise<void> {
-  for (const name of namespacesWith(PREFIX)) {
+  const isOrphan = (name: string) => {
     const [, pid = "", startTime = ""] = name.split("-");
-    if (!isAlive({ pid: Number(pid), startTime })) await deleteNamespace(name);
-  }
+    return !isAlive({ pid: Number(pid), startTime });
+  };
+  for (const name of namespacesWith(PREFIX)) if (isOrphan(name)) await deleteNamespace(name);
+  for (const folder of foldersWith(PREFIX)) if (isOrphan(folder)) removeFolder(folder);
+}
+
+function removeFolder(folder: string): void {
+  rmSync(join(tmpdir(), folder), { recursive: true, force: true });
 }
 
 export interface Bed {
@@ -80,7 +88,8 @@ export async function makeBed(label: string): Promise<Bed> {
   const prefix = `${PREFIX}${self.pid}-${self.startTime}-${label}-`;
   // A bed of this very process that was not removed, by a test that failed in its set-up.
   for (const name of namespacesWith(prefix)) await deleteNamespace(name);
-  const folder = mkdtempSync(join(tmpdir(), `${PREFIX}${label}-`));
+  for (const folder of foldersWith(prefix)) removeFolder(folder);
+  const folder = mkdtempSync(join(tmpdir(), prefix));
   const launched: Identity[] = [];
   const name = (short: string) => `${prefix}${short}`;
   return {
@@ -93,7 +102,7 @@ export async function makeBed(label: string): Promise<Bed> {
     veth: (short, device, peer, peerDevice, mtu) => createVeth(name(short), device, name(peer), peerDevice, mtu),
     async bridge(short, bridge, ports = []) {
       await createBridge(name(short), bridge);
-      await ipIn(name(short), ...ports.map((port) => `link set ${port} master ${bridge}`));
+      await ipIn(name(short), ...ports.map((port) => `link set dev ${port} master ${bridge}`));
     },
     ip: (short, ...commands) => ipIn(name(short), ...commands),
     run: (short, program, args, timeoutMs) => runIn(name(short), program, args, timeoutMs),
