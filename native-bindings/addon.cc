@@ -10,6 +10,7 @@
 
 #include "calls.h"
 #include "gso.h"
+#include "handover.h"
 #include "records.h"
 #include "tap.h"
 #include "udp.h"
@@ -125,6 +126,26 @@ napi_value closeFdCall(napi_env env, napi_callback_info info) {
   return args.bad() ? nullptr : number(env, close(fd) == 0 ? 0 : -errno);
 }
 
+napi_value sendFdCall(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  int socket = args.integer(0), fd = args.integer(1);
+  std::string message = args.text(2);
+  return args.bad() ? nullptr : number(env, sendHandover(socket, fd, message.data(), message.size()));
+}
+
+napi_value receiveFdCall(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  int socket = args.integer(0);
+  if (args.bad()) return nullptr;
+  Handover message;
+  int rc = receiveHandover(socket, message);
+  if (rc < 0) return list(env, {number(env, rc), text(env, "receive a file descriptor")});
+  napi_value said;
+  napi_create_string_utf8(env, message.text, message.length, &said);
+  return list(env, {number(env, message.pid), number(env, message.uid), number(env, message.gid),
+                    number(env, message.fd), said});
+}
+
 /** How far into this memory the next page starts. */
 napi_value pageSkewCall(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
@@ -160,7 +181,7 @@ napi_value start(napi_env env, napi_value exports) {
   const Name calls[] = {{"openTap", openTapCall}, {"setTap", setTapCall}, {"setTapOffload", setTapOffloadCall},
                         {"tapInfo", tapInfoCall}, {"openUnderlay", openUnderlayCall}, {"deviceMtuFor", deviceMtuForCall},
                         {"pathMtu", pathMtuCall}, {"socketDrops", socketDropsCall}, {"openDoorbell", openDoorbellCall},
-                        {"ring", ringCall}, {"closeFd", closeFdCall}, {"pageSkew", pageSkewCall}, {"createIo", createIoCall}};
+                        {"ring", ringCall}, {"closeFd", closeFdCall}, {"sendFd", sendFdCall}, {"receiveFd", receiveFdCall}, {"pageSkew", pageSkewCall}, {"createIo", createIoCall}};
   define(env, exports, calls, sizeof calls / sizeof *calls, nullptr);
   return exports;
 }

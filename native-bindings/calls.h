@@ -25,7 +25,7 @@ class Arguments {
     return value;
   }
   std::string text(int index) {
-    char bytes[4096];
+    char bytes[8192];  // longer text is cut; every user of it refuses less
     size_t length = 0;
     check(napi_get_value_string_utf8(env_, values_[index], bytes, sizeof bytes, &length), index);
     return std::string(bytes, length);

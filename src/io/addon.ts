@@ -76,6 +76,8 @@ export interface Addon {
   openDoorbell(): number;
   ring(fd: number): number;
   closeFd(fd: number): number;
+  sendFd(socketFd: number, fd: number, text: string): number;
+  receiveFd(socketFd: number): Outcome;
   pageSkew(view: Uint8Array): number;
   createIo(
     arena: Uint8Array,

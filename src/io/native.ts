@@ -196,6 +196,37 @@ export function closeFd(fd: number): number {
   return addon().closeFd(fd);
 }
 
+/**
+ * Send a file descriptor and a text (at most 4 KB) over a connected Unix socket. 0, or a negative errno. The sender
+ * keeps its own copy of the fd.
+ */
+export function sendFd(socketFd: number, fd: number, text: string): number {
+  return addon().sendFd(socketFd, fd, text);
+}
+
+export interface ReceivedFd {
+  /** Who connected, as the kernel says. */
+  pid: number;
+  uid: number;
+  gid: number;
+  /** -1 if the message brought none; else the receiver's to close. */
+  fd: number;
+  /** Empty: the other side closed the connection. */
+  text: string;
+}
+
+/**
+ * Take one message from a Unix socket that nobody reads (`pauseOnConnect`). Undefined while nothing is there; throws
+ * IoError when the connection broke or the message brings more than one fd.
+ */
+export function receiveFd(socketFd: number): ReceivedFd | undefined {
+  const out = addon().receiveFd(socketFd);
+  if (out[0] === -11) return undefined;
+  if (out[0] < 0) fail("attach socket", out[0], String(out[1]), { EPROTO: "send one file descriptor in one message" });
+  const [pid, uid, gid, fd, text] = out as [number, number, number, number, string];
+  return { pid, uid, gid, fd, text };
+}
+
 // ---- a worker's io ---------------------------------------------------------------------------------------------
 
 /** What the operator allows (configuration `underlay.offload`); what the kernel refuses is switched off and counted. */

@@ -1,0 +1,29 @@
+// Passing a TAP's file descriptor between processes (SCM_RIGHTS, unix(7)).
+//
+// Whoever owns a namespace opens the TAP there and hands it over with a line of text; the gateway then needs neither
+// the namespace nor a capability. A message is one sendmsg: up to 4 KB of text and at most one fd. Everything beyond
+// (more fds, a cut message) is refused, and whatever fds came with it are closed.
+#pragma once
+#include <cstddef>
+#include <sys/types.h>
+
+namespace vtepd {
+
+constexpr size_t kMostText = 4096;
+
+struct Handover {
+  char text[kMostText];
+  size_t length = 0;   // 0: the other side closed the connection
+  int fd = -1;         // -1: the message brought none; else ours to close
+  pid_t pid = 0;       // credentials of who connected (SO_PEERCRED)
+  uid_t uid = 0;
+  gid_t gid = 0;
+};
+
+/** 0, or a negative errno; -EAGAIN: the socket's buffer is full. fd -1 sends text alone. */
+int sendHandover(int socket, int fd, const char* text, size_t length);
+
+/** 0, or a negative errno; -EAGAIN: nothing there yet; -EPROTO: more than one fd. */
+int receiveHandover(int socket, Handover& message);
+
+}  // namespace vtepd
