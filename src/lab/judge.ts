@@ -16,9 +16,10 @@ import { MACHINES } from "./topology.ts";
 /** An entry of a gateway's ARP table, as `vtepctl show arp -o json` gives it. */
 export interface ArpEntry {
   readonly ip: string;
-  readonly mac: string;
+  /** Null while it is being resolved. */
+  readonly mac: string | null;
   readonly kind: string;
-  readonly via: { readonly kind: string; readonly name: string };
+  readonly via: { readonly kind: string; readonly name: string } | null;
 }
 
 export interface Observation {
@@ -168,10 +169,10 @@ function judgeTableRow(row: TableRow, names: ReadonlyMap<MacName, string>, seen:
   const entries = (seen.arpTables.get(row.table) ?? []).filter(
     (entry) => entry.ip === row.ip && (row.kind === undefined || entry.kind === row.kind),
   );
-  const text = (entry: ArpEntry) =>
-    `${entry.ip} at ${entry.mac} via ${entry.via.kind} ${entry.via.name}, ${entry.kind}`;
+  const viaOf = ({ via }: ArpEntry) => (via === null ? "nobody" : `${via.kind} ${via.name}`);
+  const text = (entry: ArpEntry) => `${entry.ip} at ${entry.mac ?? "no MAC"} via ${viaOf(entry)}, ${entry.kind}`;
   if (row.isAbsent === true) return verdictOf(row, entries.length === 0, entries.map(text).join("; ") || "no entry");
-  const fits = entries.find((entry) => entry.mac === wanted && `${entry.via.kind} ${entry.via.name}` === row.via);
+  const fits = entries.find((entry) => entry.mac === wanted && viaOf(entry) === row.via);
   return verdictOf(row, fits !== undefined, fits ? text(fits) : entries.map(text).join("; ") || "no entry");
 }
 
