@@ -23,7 +23,6 @@ namespace {
 
 constexpr int kReserve = kMaxFrames / 4;
 constexpr uint32_t kMinSlots = 4;
-constexpr int kUdpGro = 104;
 
 uint32_t monotonicMs() {
   timespec now;
@@ -52,7 +51,7 @@ void prepareUnderlay(Io& io) {
     header.msg_control = io.rxControl[slot];
   }
   int gro = io.features & FEATURE_UDP_GRO ? 1 : 0;
-  if (setsockopt(io.udp, IPPROTO_UDP, kUdpGro, &gro, sizeof gro) != 0 && gro) {
+  if (setsockopt(io.udp, IPPROTO_UDP, UDP_GRO, &gro, sizeof gro) != 0 && gro) {
     io.features &= ~static_cast<uint32_t>(FEATURE_UDP_GRO);
     io.fallbacks[FALLBACK_UDP_GRO_REFUSED]++;
   }
@@ -95,7 +94,7 @@ void receive(Io& io, int events) {
 Io* createIo(const IoRequest& request, int& error) {
   error = -EINVAL;
   if (request.scratchAt >= request.arenaBytes || request.txCount > kMaxTxSockets) return nullptr;
-  // Half of the receive part for datagrams at most, and room for at least one TAP super-frame and one copied head.
+  // Five eighths of the receive part for datagrams at most, and room for at least one TAP super-frame and one copied head.
   uint32_t slots = request.scratchAt * 5 / 8 / kSlotStride;
   if (slots > kDatagrams) slots = kDatagrams;
   uint32_t bumpAt = slots * kSlotStride;

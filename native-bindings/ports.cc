@@ -96,11 +96,10 @@ int attachTap(Io& io, int port, int fd) {
 
 int attachPeer(Io& io, int port, int at, int addressLength, int udpPort) {
   if (io.udp < 0) return -EBADF;
-  if (!validPort(port) || at < 0 || static_cast<uint32_t>(at) + 16 > io.arenaBytes || udpPort < 1 || udpPort > 65535) {
-    return -EINVAL;
-  }
+  if (!validPort(port) || udpPort < 1 || udpPort > 65535) return -EINVAL;
   if (io.ports[port].kind != PortKind::none) return -EEXIST;
   if (addressLength != (io.family == AF_INET ? 4 : 16)) return -EAFNOSUPPORT;
+  if (at < 0 || static_cast<uint32_t>(at) + static_cast<uint32_t>(addressLength) > io.arenaBytes) return -EINVAL;
   Port peer{};
   peer.kind = PortKind::peer;
   peer.fd = -1;

@@ -25,8 +25,6 @@ namespace vtepd {
 namespace {
 
 constexpr uint32_t kMinEthernet = 14;
-// Ethertype and addresses of UDP_GRO on old headers.
-constexpr int kUdpGro = 104;
 
 uint32_t align64(uint32_t at) { return (at + 63) & ~63u; }
 
@@ -69,7 +67,7 @@ void readControl(Io& io, uint32_t slot) {
       int value;
       memcpy(&value, CMSG_DATA(c), sizeof value);
       facts.tos = static_cast<uint8_t>(value);
-    } else if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == kUdpGro) {
+    } else if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
       int value;  // an int on receive, though a u16 on send (T10)
       memcpy(&value, CMSG_DATA(c), sizeof value);
       facts.groSize = value > 0 ? static_cast<uint32_t>(value) : 0;
@@ -120,11 +118,10 @@ uint32_t withHeadroom(Io& io, uint32_t slot, uint32_t at, uint32_t length) {
 }
 
 /** Everything outside the inner frame that a later decision may read. Unknown senders' frames are never merged. */
-uint64_t mergeKey(Io& io, const RxFacts& facts, const uint8_t* vxlan, uint32_t index) {
+uint64_t mergeKey(const RxFacts& facts, const uint8_t* vxlan, uint32_t index) {
   if (facts.port == 0) return 1ULL << 63 | index;
   uint64_t vni = static_cast<uint64_t>(vxlan[4]) << 16 | vxlan[5] << 8 | vxlan[6];
   uint64_t reserved = (vxlan[1] | vxlan[2] | vxlan[3] | vxlan[7]) != 0;
-  static_cast<void>(io);
   return reserved << 52 | static_cast<uint64_t>(facts.port) << 40 | vni << 16 | static_cast<uint64_t>(vxlan[0]) << 8 |
          facts.tos;
 }
@@ -147,7 +144,7 @@ bool addPacket(Io& io, uint32_t slot, uint32_t at, uint32_t length, const Gso* g
   uint32_t index = joiner.frame_count, outputs = joiner.output_count;
   if (index >= COALESCE_MAX_FRAMES) return false;
   io.pieceSlot[index] = static_cast<uint8_t>(slot);
-  if (!coalesce_add(&joiner, vxlan + kVxlanBytes, length - kVxlanBytes, mergeKey(io, facts, vxlan, index), gso)) return false;
+  if (!coalesce_add(&joiner, vxlan + kVxlanBytes, length - kVxlanBytes, mergeKey(facts, vxlan, index), gso)) return false;
   if (joiner.output_count != outputs) io.copyBytes += copy;
   return true;
 }
@@ -160,7 +157,7 @@ bool addDatagram(Io& io, uint32_t slot, int32_t limit) {
   if (io.slotOffset == 0 && length >= kVxlanBytes + kMinEthernet && !io.rxFacts[slot].truncated) {
     Gso gso;
     uint8_t* inner = io.arena + start + kVxlanBytes;
-    bool maybe = size != 0 || length - kVxlanBytes > io.innerMtu;
+    bool maybe = size != 0 || length - kVxlanBytes - kMinEthernet > io.innerMtu;
     if (maybe && gso_from_datagram(inner, length - kVxlanBytes, size, io.innerMtu, &gso) == 1) {
       return addPacket(io, slot, start, length, &gso, limit);
     }

@@ -147,7 +147,7 @@ void sendToTap(Io& io, const Port& tap, const Send& send) {
     iov[count++] = {send.at, send.head};
   }
   if (send.sliceCount > static_cast<uint32_t>(kMessageIovecs - count)) return settle(io, record, -EINVAL);
-  memcpy(iov + count, send.slices, send.sliceCount * sizeof(iovec));
+  if (send.sliceCount > 0) memcpy(iov + count, send.slices, send.sliceCount * sizeof(iovec));
   int error = writeTap(tap.fd, iov, count + static_cast<int>(send.sliceCount));
   if (error == -EINVAL && type != GSO_NONE) {
     // Kernels with a broken virtio_net_hdr check (T15), or without USO, refuse what they declared.

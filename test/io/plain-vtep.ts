@@ -8,7 +8,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { expect } from "vitest";
 import * as native from "../../src/io/native.ts";
 import * as io from "../../src/io/port-io.ts";
-import { cleanups } from "./ground.ts";
+import { attachPeer, cleanups } from "./ground.ts";
 
 export const ip = (...args: string[]): string => execFileSync("ip", args, { encoding: "utf8" });
 
@@ -64,8 +64,7 @@ export function createVtep(request: VtepRequest): Vtep {
   const doorbell = native.openDoorbell();
   const port = native.createPortIo({ underlay, doorbell, innerMtu: 1450, offload });
   expect(port.attachTap(TAP, tap.fds[0]!)).toBe(0);
-  port.arena.set(remote.split(".").map(Number), port.scratchAt);
-  expect(port.attachPeer(PEER, port.scratchAt, 4, 4789)).toBe(0);
+  expect(attachPeer(port, PEER, remote)).toBe(0);
   cleanups.push(() => {
     port.destroy();
     for (const fd of [doorbell, underlay.fd, ...underlay.txFds, ...tap.fds]) native.closeFd(fd);

@@ -69,6 +69,22 @@ describe.skipIf(missing)("super-frames", () => {
     expect(b.tunnelUnits).toBe(a.tapUnits);
   });
 
+  it("TCP arrives whole over IPv6", { timeout: 20_000 }, async () => {
+    const [one, two] = [`fd00:${process.pid % 10000}::1`, `fd00:${process.pid % 10000}::2`];
+    for (const address of [one, two]) ip("addr", "add", `${address}/128`, "dev", "lo", "nodad");
+    try {
+      const vteps = [
+        createVtep({ ...left, local: one, remote: two, offload: ON }),
+        createVtep({ ...right, local: two, remote: one, offload: ON }),
+      ];
+      await transfer(vteps, LEFT, RIGHT, right.address, 20);
+      for (const { seen } of vteps) expect([seen.bad, [...seen.failed]]).toEqual([0, []]);
+      expect(vteps[1]!.seen.tunnelUnits / vteps[1]!.seen.tunnelFrames).toBeGreaterThan(5);
+    } finally {
+      for (const address of [one, two]) ip("addr", "del", `${address}/128`, "dev", "lo");
+    }
+  });
+
   it("small datagrams of a flow cross as super-frames and arrive one by one", { timeout: 20_000 }, async () => {
     const vteps = [createVtep({ ...left, offload: ON }), createVtep({ ...right, offload: ON })];
     const sink = run(RIGHT, DATAGRAMS, "listen");
