@@ -118,7 +118,10 @@ export class ExactMatchWriter {
   set(a: number, b: number, value: number): boolean {
     const row = this.table.find(a, b);
     if (row >= 0) {
-      if (this.table.valueAt(row) === 0) this.live++;
+      if (this.table.valueAt(row) === 0) {
+        if (this.live >= this.limit) return false;
+        this.live++;
+      }
       Atomics.store(this.table.rows, (row << 2) + VALUE, value);
       return true;
     }
