@@ -1,0 +1,258 @@
+/**
+ * The agent: control's hands on the rings. It drains what workers punted, hands each record to who knows about it, runs
+ * the timers, and rings the workers' doorbells for what was injected.
+ *
+ * One round (`poll`) takes at most BUDGET records, one from each ring in turn, so that one busy worker starves neither the
+ * others nor the API. The clock is an argument: everything that ages, waits or is rationed goes by the round's time.
+ *
+ * Here, and nowhere else, a handler's answer becomes the fate of a punted frame in the ledger.
+ */
+import { DROP, PUNT, RECORD_LEARN, RECORD_STALE, RECORD_TOO_BIG } from "../tables/counters.ts";
+import {
+  R_ARG,
+  R_ARG2,
+  R_CSUM_OFFSET,
+  R_CSUM_START,
+  R_FLAGS,
+  R_GSO_SIZE,
+  R_KIND,
+  R_LENGTH,
+  R_PORT,
+  R_UNITS,
+  R_VSI,
+  type Ring,
+} from "../tables/ring.ts";
+import type { Tables } from "../tables/tables.ts";
+import { CODE_NET_UNREACHABLE } from "../wire/icmp.ts";
+import { ArpHandler } from "./arp.ts";
+import { ArpCounts } from "./arp-counts.ts";
+import { ArpSender } from "./arp-sender.ts";
+import { ArpSuppressor } from "./arp-suppress.ts";
+import type { Emit } from "./event.ts";
+import { CONSUMED, type Fate, REINJECTED } from "./fate.ts";
+import { Icmp } from "./icmp.ts";
+import type { HeldFrame, Injector } from "./inject.ts";
+import type { InterfaceObject, Inventory, PortObject, VsiObject } from "./inventory.ts";
+import { MacLearner } from "./learn.ts";
+import { Ledger } from "./ledger.ts";
+import { Neighbors } from "./neighbor.ts";
+import { type NeighborView, viewOfPeer } from "./neighbor-entry.ts";
+import type { HostRoutes } from "./neighbor-life.ts";
+import { PeerGateways } from "./peer-gateway.ts";
+import type { LimitsConfig } from "./plan.ts";
+import { PendingRelays } from "./relay.ts";
+import { SuppressionTable } from "./suppression.ts";
+import type { Timers } from "./timers.ts";
+
+/** Most records of one round. */
+export const BUDGET = 256;
+
+export interface AgentParts {
+  readonly tables: Tables;
+  readonly timers: Timers;
+  readonly injector: Injector;
+  readonly inventory: Inventory;
+  /** routes.ts. */
+  readonly routes: HostRoutes;
+  readonly emit: Emit;
+  /** 0 ≤ random() < 1. */
+  readonly random: () => number;
+  readonly limits: LimitsConfig;
+  /** Told of each ARP search that ended, for the histogram. */
+  readonly onResolved?: (ms: number, result: "resolved" | "failed") => void;
+  /** A datagram of `length` bytes was too big for the underlay on the way to `tunnel`. */
+  readonly onTooBig?: (tunnel: PortObject, length: number) => void;
+}
+
+export class Agent {
+  readonly macs: MacLearner;
+  readonly neighbors: Neighbors;
+  readonly arp: ArpHandler;
+  readonly icmp: Icmp;
+  readonly relays: PendingRelays;
+  readonly peers: PeerGateways;
+  readonly ledger: Ledger;
+  /** By VSI and result: `vtep_arp_total`. */
+  readonly arpCounts = new ArpCounts();
+  private readonly parts: AgentParts;
+  private readonly sender: ArpSender;
+  private readonly suppression: SuppressionTable;
+  private nextRing = 0;
+
+  constructor(parts: AgentParts) {
+    const { tables, timers, injector, inventory, routes, emit, random, limits } = parts;
+    this.parts = parts;
+    this.ledger = new Ledger(tables.controlCounters);
+    this.macs = new MacLearner(tables, timers, inventory, emit, limits, Math.floor(random() * 0x100000000) | 0);
+    this.icmp = new Icmp(injector, inventory, timers, this.ledger, emit, limits);
+    this.sender = new ArpSender(injector, timers, emit);
+    this.relays = new PendingRelays(timers);
+    this.peers = new PeerGateways(this.macs, timers);
+    this.suppression = new SuppressionTable(timers);
+    this.neighbors = new Neighbors({
+      tables,
+      timers,
+      injector,
+      emit,
+      random,
+      ledger: this.ledger,
+      sender: this.sender,
+      routes,
+      unreachable: (frame) => this.icmp.hostUnreachable(frame),
+      onResolved: parts.onResolved ?? (() => undefined),
+    });
+    const { sender, peers, arpCounts: counts, relays, neighbors } = this;
+    const suppressor = new ArpSuppressor(injector, emit, sender, peers, counts, this.suppression);
+    this.arp = new ArpHandler({
+      inventory,
+      timers,
+      emit,
+      sender,
+      neighbors,
+      relays,
+      peers,
+      counts,
+      suppress: (arp, vsi, port, frame) => suppressor.handle(arp, vsi, port, frame, this.arp),
+    });
+  }
+
+  /** One round at time `nowMs`. @returns when the next timer is due, or null. */
+  poll(nowMs: number): number | null {
+    const { timers, injector, tables } = this.parts;
+    timers.run(nowMs);
+    const rings = tables.punts;
+    let idle = 0;
+    for (let n = 0; n < BUDGET && idle < rings.length; ) {
+      const worker = this.nextRing;
+      this.nextRing = (worker + 1) % rings.length;
+      if (this.drainOne(rings[worker]!, worker)) {
+        n++;
+        idle = 0;
+      } else idle++;
+    }
+    injector.flush();
+    return timers.nextDue();
+  }
+
+  /** Are there records left that the round's budget did not reach? */
+  more(): boolean {
+    return this.parts.tables.punts.some((ring) => ring.peek() >= 0);
+  }
+
+  /** Limits changed. */
+  setLimits(limits: LimitsConfig): void {
+    this.macs.setLimits(limits);
+    this.icmp.setLimits(limits);
+  }
+
+  /** Forget everything learned behind a port, and what came by it and waits. */
+  flushPort(port: PortObject): void {
+    this.macs.flushPort(port);
+    this.peers.flushPort(port);
+    this.neighbors.flushPort(port);
+    this.relays.flushPort(port);
+    this.suppression.flushPort(port);
+    this.icmp.flushPort(port);
+  }
+
+  /** Forget everything about a VSI: pinned MACs too. */
+  flushVsi(vsi: VsiObject): void {
+    this.macs.flushVsi(vsi);
+    this.peers.flushVsi(vsi);
+    this.neighbors.flushVsi(vsi);
+    this.suppression.flushVsi(vsi);
+    this.sender.flushVsi(vsi);
+  }
+
+  /** Forget everything about a VSI-interface: pinned neighbours too. */
+  flushInterface(on: InterfaceObject): void {
+    this.neighbors.flushInterface(on);
+    this.peers.flushInterface(on);
+  }
+
+  /** Neighbours and peer gateways (D4). */
+  neighborViews(): NeighborView[] {
+    return [...this.neighbors.list(), ...this.peers.list().map(viewOfPeer)];
+  }
+
+  /** Drops in control's block that are no frames: MACs not learned, moves not believed. */
+  notFrames(): number {
+    const { drops } = this.parts.tables.controlCounters;
+    return drops[DROP.mac_limit]! + drops[DROP.move_damped]!;
+  }
+
+  /** Handle the oldest record of `ring`. @returns false when there is none. */
+  private drainOne(ring: Ring, worker: number): boolean {
+    const at = ring.peek();
+    if (at < 0) return false;
+    const w = ring.words;
+    const kind = w[at + R_KIND]!;
+    const arg = w[at + R_ARG]!;
+    const arg2 = w[at + R_ARG2]!;
+    if (kind >= RECORD_LEARN) this.note(kind, w[at + R_VSI]!, w[at + R_PORT]!, arg, arg2);
+    else {
+      const from = ring.frameAt(at);
+      // The bytes are the ring's until `release`: whoever keeps them copies them.
+      const frame: HeldFrame = {
+        bytes: ring.bytes.subarray(from, from + w[at + R_LENGTH]!),
+        flags: w[at + R_FLAGS]!,
+        gsoSize: w[at + R_GSO_SIZE]!,
+        csumStart: w[at + R_CSUM_START]!,
+        csumOffset: w[at + R_CSUM_OFFSET]!,
+        units: w[at + R_UNITS]!,
+        port: w[at + R_PORT]!,
+        vsi: w[at + R_VSI]!,
+        worker,
+      };
+      this.ledger.drained(frame.units);
+      const fate = this.dispatch(kind, frame, arg, arg2);
+      if (fate > 0) this.ledger.dropped(fate, frame.units);
+      else if (fate === CONSUMED) this.ledger.consumed(frame.units);
+      else if (fate === REINJECTED) this.ledger.reinjected(frame.units);
+    }
+    ring.release(at);
+    return true;
+  }
+
+  private dispatch(kind: number, frame: HeldFrame, arg: number, arg2: number): Fate {
+    switch (kind) {
+      case PUNT.arp:
+        return this.arp.handle(frame);
+      case PUNT.unresolved: {
+        const on = this.parts.inventory.interfaces.get(arg);
+        // The next hop's VSI-interface has gone: what is left is a packet without a route.
+        return on === undefined
+          ? this.icmp.unreachable(frame, CODE_NET_UNREACHABLE)
+          : this.neighbors.need(on, arg2, frame);
+      }
+      case PUNT.local:
+        return this.icmp.local(frame);
+      case PUNT.ttl:
+        return this.icmp.ttl(frame);
+      case PUNT.unreachable:
+        return this.icmp.unreachable(frame, arg);
+      case PUNT.mtu:
+        return this.icmp.tooBig(frame, arg, arg2);
+      default:
+        throw new Error(`punt ring of worker ${frame.worker}: no record of kind ${kind}`);
+    }
+  }
+
+  /** Records that are no frames. */
+  private note(kind: number, vsi: number, portRow: number, arg: number, arg2: number): void {
+    const { inventory, emit, onTooBig } = this.parts;
+    if (kind === RECORD_LEARN) {
+      this.macs.learn(vsi, portRow, arg, arg2);
+      return;
+    }
+    const port = inventory.ports.get(portRow);
+    if (port === undefined) return;
+    if (kind === RECORD_TOO_BIG) {
+      emit("warn", "underlay.mtu", { tunnel: port.name, bytes: arg });
+      onTooBig?.(port, arg);
+    } else if (kind === RECORD_STALE) {
+      const on = inventory.interfaces.get(arg);
+      if (on !== undefined) this.neighbors.doubt(on, arg2, port);
+    }
+  }
+}

@@ -1,0 +1,274 @@
+/**
+ * The neighbour table: (VSI-interface, IP) -> where packets to it go, and whether it is still there.
+ *
+ * The only writer of host routes, adjacencies and rewrite rows (through routes.ts and adjacency.ts). arp.ts brings what
+ * was heard, here it is judged, nud.ts says what follows and neighbor-life.ts does it. How evidence is judged:
+ *
+ *   - evidence from an AC is believed at once; evidence from a tunnel about a host we hold on an AC makes us ask that AC
+ *     once, and is believed when half a second has passed in silence (behaviour.md §3.11: converges within a second);
+ *   - five moves in 180 seconds are believed, further ones are not (move-history.ts);
+ *   - an announcement from a tunnel updates what is known or looked for, and creates nothing (§3.4);
+ *   - what is configured static is never learned over and never ages.
+ *
+ * A next hop that a route holds is kept resolved: once known it is probed although nobody uses it, and once failed it is
+ * looked for again and again, ever more slowly. Before the first packet wants it nothing is asked.
+ *
+ * Packets for a target that is not known wait (pending-queue.ts) for three solicitations, one second apart. Then each of
+ * their senders gets one host unreachable; the next packet starts the search anew, at most one solicitation a second.
+ */
+import { DROP } from "../tables/counters.ts";
+import { formatMac, type Mac } from "../wire/ethernet.ts";
+import { formatIpv4, type Ipv4 } from "../wire/ipv4.ts";
+import { neighborKey } from "./adjacency.ts";
+import { type Fate, HELD } from "./fate.ts";
+import type { HeldFrame } from "./inject.ts";
+import type { InterfaceObject, PortObject, VsiObject } from "./inventory.ts";
+import {
+  type Neighbor,
+  type NeighborOrigin,
+  type NeighborView,
+  type Place,
+  samePlace,
+  viewOf,
+} from "./neighbor-entry.ts";
+import { type NeighborContext, NeighborLife } from "./neighbor-life.ts";
+import type { NextHops } from "./next-hops.ts";
+import { isKnown } from "./nud.ts";
+
+/** What `hear` made of it. */
+export type Heard = "new" | "same" | "moved" | "challenged" | "damped" | "full" | "static" | "ignored";
+
+const LIMIT_EVENT_MS = 10_000;
+
+export class Neighbors implements NextHops {
+  private readonly c: NeighborContext;
+  private readonly life: NeighborLife;
+  private readonly limitTold = new Map<InterfaceObject, number>();
+
+  constructor(context: NeighborContext) {
+    this.c = context;
+    this.life = new NeighborLife(context);
+  }
+
+  /** Neighbour moves by VSI name, ever. */
+  get moves(): ReadonlyMap<string, number> {
+    return this.life.moves;
+  }
+
+  /** Known neighbours. */
+  get size(): number {
+    return this.life.census.size;
+  }
+
+  /** Frames that wait for a next hop. */
+  get waiting(): number {
+    return this.life.queues.size;
+  }
+
+  // ---- what routes and policies need (next-hops.ts) ------------------------------------------------------------
+
+  hold(on: InterfaceObject, ip: Ipv4): number {
+    return this.life.adjacencies.hold(on, ip);
+  }
+
+  release(adjacency: number): void {
+    this.life.adjacencies.release(adjacency);
+  }
+
+  isAlive(adjacency: number): boolean {
+    return this.life.adjacencies.isAlive(adjacency);
+  }
+
+  onChange(callback: (adjacency: number, alive: boolean) => void): void {
+    this.life.adjacencies.onChange(callback);
+  }
+
+  // ---- what arp.ts and the data plane bring ----------------------------------------------------------------------
+
+  find(on: InterfaceObject, ip: Ipv4): Neighbor | undefined {
+    return this.life.entries.get(neighborKey(on, ip));
+  }
+
+  /** ARP from `ip`: it is at `place`, says a request, reply or announcement. */
+  hear(on: InterfaceObject, ip: Ipv4, place: Place, how: NeighborOrigin): Heard {
+    const { life } = this;
+    const entry = this.find(on, ip) ?? null;
+    if (entry?.origin === "static") return "static";
+    if (entry === null || !isKnown(entry.state)) {
+      if (entry === null && how === "announcement" && place.port.kind === "tunnel") return "ignored";
+      const found = life.census.hasRoom(on, place.port) ? (entry ?? life.create(on, ip)) : null;
+      if (found === null) return this.refuse(on, ip, place);
+      life.accept(found, place, how);
+      return "new";
+    }
+    const known = entry.place!;
+    if (samePlace(known, place)) {
+      entry.heardMs = this.c.timers.nowMs;
+      entry.challenger = null;
+      life.fire(entry, "heard");
+      return "same";
+    }
+    if (entry.moves?.isDamped(this.c.timers.nowMs)) return this.damp(entry, place);
+    if (place.port.kind === "tunnel" && known.port.kind === "ac") {
+      entry.challenger ??= place;
+      life.fire(entry, "doubted");
+      return "challenged";
+    }
+    if (place.port !== known.port && !life.census.hasRoomBehind(place.port)) return this.refuse(on, ip, place);
+    life.move(entry, place, how);
+    return "moved";
+  }
+
+  /** A packet wants next hop `ip` on `on`, and the data plane has no rewrite for it. */
+  need(on: InterfaceObject, ip: Ipv4, frame: HeldFrame): Fate {
+    const { life } = this;
+    let entry = this.find(on, ip) ?? null;
+    // Resolved while the packet was on its way here.
+    if (entry !== null && isKnown(entry.state)) return life.send(entry, frame);
+    if (entry?.state !== "incomplete" && !life.census.maySearch(frame.port)) return DROP.unresolved_queue_full;
+    if (!life.queues.push(neighborKey(on, ip), frame)) return DROP.unresolved_queue_full;
+    entry ??= life.create(on, ip);
+    if (entry === null) {
+      life.queues.take(neighborKey(on, ip));
+      return DROP.unresolved_queue_full;
+    }
+    life.search(entry, frame.port);
+    return HELD;
+  }
+
+  /** The neighbour sent us its own packets back through `port`: what we believe of it is out of date. */
+  doubt(on: InterfaceObject, ip: Ipv4, port: PortObject): void {
+    const entry = this.find(on, ip);
+    if (entry !== undefined && entry.origin !== "static" && entry.place?.port === port)
+      this.life.fire(entry, "doubted");
+  }
+
+  // ---- what topology.ts and people do ----------------------------------------------------------------------------
+
+  /** A configured neighbour; it takes the place of what was learned. @returns false when there is no room for it. */
+  addStatic(on: InterfaceObject, ip: Ipv4, mac: Mac, port: PortObject, vsi: VsiObject): boolean {
+    const entry = this.find(on, ip) ?? this.life.create(on, ip);
+    if (entry === null) return false;
+    this.life.accept(entry, { mac, port, vsi }, "static");
+    this.life.adjacencies.setAlive(entry.adjacency, port.up);
+    return isKnown(entry.state);
+  }
+
+  removeStatic(on: InterfaceObject, ip: Ipv4): void {
+    const entry = this.find(on, ip);
+    if (entry?.origin === "static") this.life.drop(entry);
+  }
+
+  /** An entry of a former life of this process: used at once, but asked before it is believed (stateDirectory). */
+  restore(on: InterfaceObject, ip: Ipv4, place: Place): boolean {
+    if (this.find(on, ip) !== undefined || !this.life.census.hasRoom(on, place.port)) return false;
+    const entry = this.life.create(on, ip);
+    if (entry === null) return false;
+    this.life.accept(entry, place, "restored");
+    this.life.fire(entry, "aged");
+    this.life.fire(entry, "expiring");
+    return isKnown(entry.state);
+  }
+
+  /** Forget one entry that is not static. @returns false if there is none. */
+  delete(on: InterfaceObject, ip: Ipv4): boolean {
+    return this.dropWhere((entry) => entry.origin !== "static" && entry.on === on && entry.ip === ip) > 0;
+  }
+
+  /** Forget all entries that are not static: of one VSI-interface, or of all. @returns how many. */
+  flushLearned(only: InterfaceObject | null): number {
+    return this.dropWhere((entry) => entry.origin !== "static" && (only === null || entry.on === only));
+  }
+
+  /**
+   * `port` went down or away: what was learned behind it goes, and packets that came by it stop waiting. Configured
+   * entries stay (removeStatic); where the port is merely down they are dead until `portUp`.
+   */
+  flushPort(port: PortObject): void {
+    for (const entry of this.life.entries.values()) {
+      if (entry.challenger?.port === port) entry.challenger = null;
+      if (entry.origin === "static" && entry.place?.port === port)
+        this.life.adjacencies.setAlive(entry.adjacency, port.up);
+    }
+    this.dropWhere((entry) => entry.origin !== "static" && entry.place?.port === port);
+    const reason = port.kind === "ac" ? DROP.ac_unbound : DROP.tunnel_down;
+    for (const frame of this.life.queues.takePort(port.row)) this.c.ledger.dropped(reason, frame.units);
+  }
+
+  /** `port` is up (again): static entries behind it live, and next hops that routes want may be found there. */
+  portUp(port: PortObject): void {
+    for (const entry of this.life.entries.values())
+      if (entry.origin === "static" && entry.place?.port === port)
+        this.life.adjacencies.setAlive(entry.adjacency, true);
+    for (const entry of this.life.searching()) {
+      if (!this.life.isHeld(entry)) continue;
+      entry.backoffMs = 0;
+      this.life.search(entry, 0);
+    }
+  }
+
+  /** What was learned in `vsi` goes (it is removed, or its ports changed), and packets that came in by it stop waiting. */
+  flushVsi(vsi: VsiObject): void {
+    this.dropWhere((entry) => entry.origin !== "static" && entry.place?.vsi === vsi);
+    for (const frame of this.life.queues.takeVsi(vsi.row)) this.c.ledger.dropped(DROP.no_route, frame.units);
+  }
+
+  /** `on` goes away: every entry, configured or not, and all that waits for one. */
+  flushInterface(on: InterfaceObject): void {
+    for (const entry of [...this.life.entries.values()]) if (entry.on === on) this.life.remove(entry);
+    this.limitTold.delete(on);
+  }
+
+  /** The gateway MAC of `on` changed: packets leave with the new one. */
+  refreshRewrites(on: InterfaceObject): void {
+    for (const entry of this.life.entries.values())
+      if (entry.on === on && isKnown(entry.state)) this.life.publish(entry);
+  }
+
+  list(): NeighborView[] {
+    return Array.from(this.life.entries.values(), (entry) => viewOf(entry, this.c.timers.nowMs));
+  }
+
+  /** Known neighbours by VSI name and where they are, for the gauges. */
+  counts(): Map<string, { local: number; remote: number; static: number }> {
+    const all = new Map<string, { local: number; remote: number; static: number }>();
+    for (const { state, place, origin } of this.life.entries.values()) {
+      if (place === null || !isKnown(state)) continue;
+      let count = all.get(place.vsi.name);
+      if (count === undefined) {
+        count = { local: 0, remote: 0, static: 0 };
+        all.set(place.vsi.name, count);
+      }
+      count[origin === "static" ? "static" : place.port.kind === "ac" ? "local" : "remote"]++;
+    }
+    return all;
+  }
+
+  private dropWhere(isMeant: (entry: Neighbor) => boolean): number {
+    const meant = [...this.life.entries.values()].filter(isMeant);
+    for (const entry of meant) this.life.drop(entry);
+    return meant.length;
+  }
+
+  /** move_damped counts moves, not frames: the ARP itself is answered as ever, and the entry stays usable. */
+  private damp(entry: Neighbor, place: Place): Heard {
+    this.c.tables.controlCounters.drops[DROP.move_damped]!++;
+    this.c.emit("warn", "neighbor.damped", {
+      interface: entry.on.name,
+      ip: formatIpv4(entry.ip),
+      mac: formatMac(place.mac),
+      [place.port.kind]: place.port.name,
+    });
+    return "damped";
+  }
+
+  private refuse(on: InterfaceObject, ip: Ipv4, place: Place): Heard {
+    const nowMs = this.c.timers.nowMs;
+    if (nowMs - (this.limitTold.get(on) ?? Number.NEGATIVE_INFINITY) >= LIMIT_EVENT_MS) {
+      this.limitTold.set(on, nowMs);
+      const fields = { interface: on.name, ip: formatIpv4(ip), [place.port.kind]: place.port.name };
+      this.c.emit("warn", "neighbor.limit", fields);
+    }
+    return "full";
+  }
+}

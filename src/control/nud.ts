@@ -1,0 +1,96 @@
+/**
+ * Neighbour unreachability detection for ARP, as a table (the states are RFC 4861 §7.3.2's; RFC 1122 §2.3.2.1 asks for
+ * unicast polls and timeouts).
+ *
+ *   incomplete  wanted by traffic; solicitations go everywhere, packets wait
+ *   reachable   heard from within half its age
+ *   stale       not heard from for that long; still forwards
+ *   delay       about to be probed: a random second, so that thousands of entries are not probed at once
+ *   probe       asked by unicast, once a second, three times; still forwards
+ *   failed      silent: packets are answered with host unreachable, and a new one makes us ask again
+ *
+ * A stale entry that carries traffic is probed at once, one that does not a few seconds before its age is over; a silent
+ * living host survives both. A pair that is not in the table changes nothing.
+ */
+export const NUD_STATES = ["incomplete", "reachable", "stale", "delay", "probe", "failed"] as const;
+export type NudState = (typeof NUD_STATES)[number];
+
+export const NUD_EVENTS = [
+  /** A packet, or a route, wants it. */
+  "needed",
+  /** ARP from it, at the place we know or at one we accept. */
+  "heard",
+  /** Half its age is over. */
+  "aged",
+  /** Stale, and traffic or a route uses it. */
+  "used",
+  /** Stale and unused, and its age is almost over. */
+  "expiring",
+  /** The random second is over. */
+  "waited",
+  /** Somebody says it is elsewhere, or it sent us its own packets back. */
+  "doubted",
+  /** A second without an answer; there are tries left. */
+  "silent",
+  /** A second without an answer; that was the last try. */
+  "gaveUp",
+  /** Failed for so long that nobody remembers. */
+  "forgotten",
+] as const;
+export type NudEvent = (typeof NUD_EVENTS)[number];
+
+export type NudAction =
+  /** Ask everywhere: broadcast in each VSI of the VSI-interface. */
+  | "solicitAll"
+  /** Publish the rewrite and the host route, send what waited. */
+  | "program"
+  /** Look now and then whether it is used. */
+  | "watch"
+  /** Wait for a random part of a second. */
+  | "wait"
+  /** Ask the host alone, where we believe it is. */
+  | "askHost"
+  /** Take it out of the data plane, answer what waited. */
+  | "withdraw"
+  | "remove";
+
+export const NUD: Readonly<
+  Record<NudState, Readonly<Partial<Record<NudEvent, readonly [next: NudState, action: NudAction]>>>>
+> = {
+  incomplete: {
+    heard: ["reachable", "program"],
+    silent: ["incomplete", "solicitAll"],
+    gaveUp: ["failed", "withdraw"],
+  },
+  reachable: {
+    heard: ["reachable", "program"],
+    aged: ["stale", "watch"],
+    doubted: ["probe", "askHost"],
+  },
+  stale: {
+    heard: ["reachable", "program"],
+    used: ["delay", "wait"],
+    expiring: ["delay", "wait"],
+    doubted: ["probe", "askHost"],
+  },
+  delay: {
+    heard: ["reachable", "program"],
+    waited: ["probe", "askHost"],
+    doubted: ["probe", "askHost"],
+  },
+  probe: {
+    heard: ["reachable", "program"],
+    silent: ["probe", "askHost"],
+    gaveUp: ["failed", "withdraw"],
+  },
+  failed: {
+    needed: ["incomplete", "solicitAll"],
+    heard: ["reachable", "program"],
+    forgotten: ["failed", "remove"],
+  },
+};
+
+/** Is the neighbour's place known, so that packets can be sent? */
+export function isKnown(state: NudState): boolean {
+  return state !== "incomplete" && state !== "failed";
+}
