@@ -27,6 +27,7 @@ export function walk(f: Frame, except: number, scope: number): Fate {
   const first = (scope & SCOPE_ACS) !== 0 ? 0 : acs;
   const last = (scope & SCOPE_TUNNELS) !== 0 ? list[at + FLOOD_ALL]! : acs;
   let pending = 0;
+  let shared = 0;
   let tooBig = 0;
   for (let i = first; i < last; i++) {
     const port = list[at + FLOOD_PORTS + i]!;
@@ -35,7 +36,10 @@ export function walk(f: Frame, except: number, scope: number): Fate {
       tooBig++;
       continue;
     }
-    if (pending !== 0) copyTo(f, pending);
+    if (pending !== 0) {
+      copyTo(f, pending);
+      shared = 1;
+    }
     pending = port;
   }
   if (pending === 0)
@@ -45,7 +49,8 @@ export function walk(f: Frame, except: number, scope: number): Fate {
         ? DROP.split_horizon
         : DROP.flood_disabled;
   if (tooBig > 0) lose(f, DROP.too_big, tooBig);
-  return egress(f, pending, f.vsi);
+  // The records of the copies name these very bytes: a tag pushed here would move the MACs under them.
+  return shared === 0 ? egress(f, pending, f.vsi) : egressCopy(f, pending, f.vsi);
 }
 
 /** Was there a tunnel it could have taken, had it not come from one? */

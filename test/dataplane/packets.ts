@@ -3,7 +3,7 @@ import { ARP_FRAME_BYTES, type Arp, emitArp } from "../../src/wire/arp.ts";
 import { setU16 } from "../../src/wire/bytes.ts";
 import { ETH_BYTES, type Mac, TYPE_IPV4, writeMac } from "../../src/wire/ethernet.ts";
 import { emitIpv4 } from "../../src/wire/icmp.ts";
-import { IPV4_BYTES, PROTO_UDP, sum16 } from "../../src/wire/ipv4.ts";
+import { IPV4_BYTES, PROTO_UDP, setHeaderChecksum, sum16 } from "../../src/wire/ipv4.ts";
 import { emitVxlan } from "../../src/wire/vxlan.ts";
 
 export type UdpFields = {
@@ -50,6 +50,49 @@ export function arpFrame(arp: Arp): Uint8Array {
   const frame = new Uint8Array(ARP_FRAME_BYTES);
   emitArp(frame, 0, arp);
   return frame;
+}
+
+/** An Ethernet frame of any type with `payload` counted bytes. */
+export function ethernet(dst: Mac, src: Mac, type: number, payload: number, first = 0): Uint8Array {
+  const frame = new Uint8Array(ETH_BYTES + payload);
+  writeMac(frame, 0, dst);
+  writeMac(frame, 6, src);
+  setU16(frame, 12, type);
+  for (let i = 0; i < payload; i++) frame[ETH_BYTES + i] = first + i;
+  return frame;
+}
+
+/** The same frame with an 802.1Q tag. */
+export function tagged(frame: Uint8Array, tci: number): Uint8Array {
+  const out = new Uint8Array(frame.length + 4);
+  out.set(frame.slice(0, 12));
+  setU16(out, 12, 0x8100);
+  setU16(out, 14, tci);
+  out.set(frame.slice(12), 16);
+  return out;
+}
+
+/** A copy of `frame` after `change`, with its IPv4 header checksum made right again. */
+export function changed(frame: Uint8Array, change: (frame: Uint8Array) => void): Uint8Array {
+  const out = frame.slice();
+  change(out);
+  setHeaderChecksum(out, ETH_BYTES);
+  return out;
+}
+
+/** A copy of `frame` with IPv4 `options` (padded with zeros to words). */
+export function withOptions(frame: Uint8Array, options: number[]): Uint8Array {
+  const padded = [...options];
+  while (padded.length % 4 !== 0) padded.push(0);
+  const out = new Uint8Array(frame.length + padded.length);
+  const behind = ETH_BYTES + IPV4_BYTES;
+  out.set(frame.slice(0, behind));
+  out.set(padded, behind);
+  out.set(frame.slice(behind), behind + padded.length);
+  return changed(out, (b) => {
+    b[ETH_BYTES] = 0x45 + padded.length / 4;
+    setU16(b, ETH_BYTES + 2, out.length - ETH_BYTES);
+  });
 }
 
 /** A VXLAN datagram around `inner`. */

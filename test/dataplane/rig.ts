@@ -7,7 +7,9 @@
  */
 
 import { Plane } from "../../src/dataplane/plane.ts";
-import { MemoryIo, MemoryNet, type MemoryTap } from "../../src/io/memory.ts";
+import { type Datagram, MemoryIo, MemoryNet, type MemoryTap } from "../../src/io/memory.ts";
+import { FRAME_WORDS, SEND_WORDS } from "../../src/io/port-io.ts";
+import { DROPS, imbalance } from "../../src/tables/counters.ts";
 import { ExactMatchWriter } from "../../src/tables/exact-match.ts";
 import {
   REWRITE_BYTES,
@@ -18,6 +20,18 @@ import {
   routeKey,
 } from "../../src/tables/fib.ts";
 import { MAC_GATEWAY, macKey } from "../../src/tables/mac.ts";
+import {
+  R_ARG,
+  R_ARG2,
+  R_FLAGS,
+  R_KIND,
+  R_LENGTH,
+  R_OUTER_SOURCE,
+  R_OUTER_TOS,
+  R_PORT,
+  R_UNITS,
+  R_VSI,
+} from "../../src/tables/ring.ts";
 import {
   createTables,
   SET_DSCP,
@@ -53,6 +67,20 @@ export const P20 = parseMac("02:bb:00:00:00:14")!;
 
 export const ip = (text: string): number => parseIpv4(text)!;
 
+/** A record of the punt ring, as control reads it. */
+export type Punted = {
+  kind: number;
+  port: number;
+  vsi: number;
+  arg: number;
+  arg2: number;
+  units: number;
+  flags: number;
+  outerSource: number;
+  outerTos: number;
+  bytes: Uint8Array;
+};
+
 export class Rig {
   readonly tables: Tables;
   readonly net = new MemoryNet(7);
@@ -60,8 +88,17 @@ export class Rig {
   readonly plane: Plane;
   readonly macs: ExactMatchWriter;
   readonly routes: ExactMatchWriter;
+  readonly vnis: ExactMatchWriter;
+  readonly vlans: ExactMatchWriter;
   readonly vm1: MemoryTap;
   readonly vm2: MemoryTap;
+  /** What each TAP got, by io port, and what went onto the underlay, in order. */
+  readonly heard: Uint8Array[][] = [];
+  readonly wire: Datagram[] = [];
+  /** The send records of the last exchange that had some. */
+  sends: Int32Array[] = [];
+  /** Called with each received descriptor (at word `d` of `frames`) before the plane sees it: to play super-frames. */
+  describe: (frames: Int32Array, d: number) => void = () => {};
   private adjacencies = 1;
 
   constructor(macs = 1024) {
@@ -73,28 +110,18 @@ export class Rig {
     this.plane = new Plane(t, this.io, 0);
     this.macs = new ExactMatchWriter(t.macs, t.heartbeat, 12345);
     this.routes = new ExactMatchWriter(t.fib.routes, t.heartbeat, 6789);
-    const vnis = new ExactMatchWriter(t.vsis.ofVni, t.heartbeat, 99);
+    this.vnis = new ExactMatchWriter(t.vsis.ofVni, t.heartbeat, 99);
+    this.vlans = new ExactMatchWriter(t.ports.ofVlan, t.heartbeat, 77);
     t.settings[SET_DSCP] = -1;
     t.settings[SET_PUNT_TOTAL] = 2000;
     t.settings[SET_PUNT_AC] = 500;
     t.settings[SET_VXLAN_PORT] = 4789;
     t.settings[SET_OVERHEAD] = 50;
-    this.vm1 = this.net.tap();
-    this.vm2 = this.net.tap();
-    this.io.attachTap(1, this.vm1.fd);
-    this.io.attachTap(2, this.vm2.fd);
-    for (const [port, vsi] of [
-      [1, 1],
-      [2, 2],
-    ] as const) {
-      t.ports.kind[port] = KIND_AC;
-      t.ports.io[port] = port;
-      t.ports.vsi[port] = vsi;
-      t.ports.mtu[port] = 1450;
-      t.ports.flags[port] = PORT_UP;
-      t.ports.ioKind[port] = IO_TAP;
-      t.ports.ofIo[port] = port;
-    }
+    this.plane.frame.pool.poison = true;
+    this.net.observe = (d) => this.wire.push({ ...d, bytes: d.bytes.slice() });
+    this.wrapExchange();
+    this.vm1 = this.ac(1, 1, 1);
+    this.vm2 = this.ac(2, 2, 2);
     for (const [port, last] of [
       [3, 2],
       [4, 3],
@@ -121,8 +148,8 @@ export class Rig {
       t.interfaces.mtu[vsi] = 1450;
       t.interfaces.flags[vsi] = IF_DISTRIBUTED | IF_MSS_CLAMP;
       publishFlood(t.vsis, vsi, [vsi], [3, 4]);
-      vnis.set(vni, 3, vsi);
-      vnis.set(vni, 4, vsi);
+      this.vnis.set(vni, 3, vsi);
+      this.vnis.set(vni, 4, vsi);
       this.mac(vsi, mac, MAC_GATEWAY);
       this.route(address, 32, ROUTE_LOCAL, vsi);
       this.route(address, 24, ROUTE_GLEAN, vsi);
@@ -151,6 +178,99 @@ export class Rig {
     fib.rewrite[n] = n;
     this.route(address, 32, ROUTE_ADJACENCY, n);
     return n;
+  }
+
+  /** Bridge port `port`: an AC of `vsi` on TAP `io`, untagged or with a tag. @returns the TAP. */
+  ac(port: number, vsi: number, io: number, vlan = 0): MemoryTap {
+    const p = this.tables.ports;
+    let tap = this.net.tapOf(100 + io);
+    while (tap === undefined) {
+      this.net.tap();
+      tap = this.net.tapOf(100 + io);
+    }
+    this.io.attachTap(io, tap.fd);
+    this.heard[io] ??= [];
+    tap.receive = (frame) => this.heard[io]!.push(frame);
+    p.kind[port] = KIND_AC;
+    p.io[port] = io;
+    p.vsi[port] = vsi;
+    p.vlan[port] = vlan;
+    p.mtu[port] = 1450;
+    p.flags[port] = PORT_UP;
+    p.ioKind[io] = IO_TAP;
+    if (vlan === 0) p.ofIo[io] = port;
+    else this.vlans.set(io, vlan, port);
+    return tap;
+  }
+
+  /** A datagram from VTEP 192.0.2.`last` arrives. */
+  arrive(last: number, bytes: Uint8Array, tos = 0): void {
+    const datagram = { from: `192.0.2.${last}`, to: "192.0.2.1", tos, entropy: 0, bytes: bytes.slice() };
+    this.net.inbox("192.0.2.1").push(datagram);
+  }
+
+  /** Put a record into the inject ring. */
+  inject(kind: number, port: number, vsi: number, arg: number, arg2: number, frame: Uint8Array): boolean {
+    const ring = this.tables.injects[0]!;
+    const at = ring.reserve(frame.length);
+    if (at < 0) return false;
+    const words = ring.words;
+    words.fill(0, at + R_FLAGS, at + R_LENGTH);
+    words[at + R_KIND] = kind;
+    words[at + R_PORT] = port;
+    words[at + R_VSI] = vsi;
+    words[at + R_ARG] = arg;
+    words[at + R_ARG2] = arg2;
+    words[at + R_UNITS] = 1;
+    ring.bytes.set(frame, ring.frameAt(at));
+    ring.commit();
+    return true;
+  }
+
+  /** Take everything out of the punt ring. */
+  punts(): Punted[] {
+    const ring = this.tables.punts[0]!;
+    const all: Punted[] = [];
+    for (let r = ring.peek(); r >= 0; r = ring.peek()) {
+      const w = ring.words;
+      const from = ring.frameAt(r);
+      all.push({
+        kind: w[r + R_KIND]!,
+        port: w[r + R_PORT]!,
+        vsi: w[r + R_VSI]!,
+        arg: w[r + R_ARG]!,
+        arg2: w[r + R_ARG2]!,
+        units: w[r + R_UNITS]!,
+        flags: w[r + R_FLAGS]!,
+        outerSource: w[r + R_OUTER_SOURCE]!,
+        outerTos: w[r + R_OUTER_TOS]!,
+        bytes: ring.bytes.slice(from, from + w[r + R_LENGTH]!),
+      });
+      ring.release(r);
+    }
+    return all;
+  }
+
+  /** The drop counters that are not zero, by name. */
+  get drops(): Record<string, number> {
+    const counts = this.tables.counters[0]!.drops;
+    return Object.fromEntries(DROPS.map(([name], i) => [name, counts[i + 1]!] as const).filter(([, n]) => n !== 0));
+  }
+
+  /** The ledger's error: 0, or a frame has no fate, or two. */
+  get imbalance(): number {
+    return imbalance(this.tables.workerCounters);
+  }
+
+  private wrapExchange(): void {
+    const exchange = this.io.exchange.bind(this.io);
+    this.io.exchange = (count, timeoutMs) => {
+      const received = exchange(count, timeoutMs);
+      if (count > 0) this.sends = [];
+      for (let i = 0; i < count; i++) this.sends.push(this.io.sends.slice(i * SEND_WORDS, (i + 1) * SEND_WORDS));
+      for (let i = 0; i < received; i++) this.describe(this.io.frames, i * FRAME_WORDS);
+      return received;
+    };
   }
 
   /** Turns until nothing moves. */

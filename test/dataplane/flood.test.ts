@@ -1,0 +1,178 @@
+/** Flooding is exact: who gets a copy, who does not, and every byte of each (RFC 7348 §4.2; L01, L03). */
+import { describe, expect, it } from "vitest";
+import { DROP, INJECT, SCOPE_ACS, SCOPE_TUNNELS } from "../../src/tables/counters.ts";
+import { MAC_FLOOD } from "../../src/tables/mac.ts";
+import { publishFlood, VSI_FLOOD_BROADCAST, VSI_FLOOD_MULTICAST, VSI_FLOOD_UNKNOWN } from "../../src/tables/vsi.ts";
+import { BROADCAST, parseMac } from "../../src/wire/ethernet.ts";
+import { toHex } from "../wire/hex.ts";
+import { ethernet, tagged, vxlan } from "./packets.ts";
+import { M1, Rig } from "./rig.ts";
+
+const UNKNOWN = parseMac("02:00:00:00:09:99")!;
+const GROUP = parseMac("01:00:5e:01:02:03")!;
+const FRAME = ethernet(BROADCAST, M1, 0x88b5, 46);
+
+/** VSI 1: ACs 1 (untagged, TAP 1), 11 (VLAN 20 on TAP 5), 12 (untagged, TAP 6), 13 (VLAN 7 on TAP 6); tunnels 3, 4. */
+function crowd(order = [1, 11, 12, 13]): Rig {
+  const rig = new Rig();
+  rig.ac(11, 1, 5, 20);
+  rig.ac(12, 1, 6);
+  rig.ac(13, 1, 6, 7);
+  publishFlood(rig.tables.vsis, 1, order, [3, 4]);
+  rig.mac(1, M1, 1);
+  return rig;
+}
+
+/** Everything that left, as "who: bytes". */
+function out(rig: Rig): string[] {
+  const acs = rig.heard.flatMap((frames, io) => frames.map((frame) => `tap${io}: ${toHex(frame)}`));
+  return [...acs, ...rig.wire.map((d) => `${d.to}: ${toHex(d.bytes)}`)].sort();
+}
+
+const want = (frame: Uint8Array, who: string[]): string[] =>
+  who
+    .map((name) => {
+      const [port, tag] = name.split("/");
+      if (port!.startsWith("tap")) return `${port}: ${toHex(tag === undefined ? frame : tagged(frame, Number(tag)))}`;
+      return `${port}: ${toHex(vxlan(10, frame))}`;
+    })
+    .sort();
+
+const permutations = (list: number[]): number[][] =>
+  list.length < 2 ? [list] : list.flatMap((x, i) => permutations(list.toSpliced(i, 1)).map((rest) => [x, ...rest]));
+
+describe("flood", () => {
+  it("from an AC: to every other AC with its own tag, to every tunnel with the VNI, never back; in any order of the list", () => {
+    for (const order of permutations([1, 11, 12, 13])) {
+      const rig = crowd(order);
+      rig.vm1.send(FRAME);
+      rig.run();
+      expect(out(rig), order.join()).toEqual(want(FRAME, ["tap5/20", "tap6", "tap6/7", "192.0.2.2", "192.0.2.3"]));
+      expect(rig.tables.counters[0]!.copies[0]).toBe(4);
+      expect(rig.imbalance).toBe(0);
+    }
+  });
+
+  it("from a tunnel: to the ACs alone, exact even when the last of them is tagged (the MACs move only in its own copy)", () => {
+    for (const order of permutations([1, 11, 12, 13])) {
+      const rig = crowd(order);
+      rig.arrive(2, vxlan(10, FRAME));
+      rig.run();
+      expect(out(rig), order.join()).toEqual(want(FRAME, ["tap1", "tap5/20", "tap6", "tap6/7"]));
+      expect(rig.imbalance).toBe(0);
+    }
+  });
+
+  it("from a tagged AC: the tag is stripped inward and put back outward, each AC its own", () => {
+    const rig = crowd();
+    rig.net.tapOf(106)!.send(tagged(FRAME, 7));
+    rig.run();
+    expect(out(rig)).toEqual(want(FRAME, ["tap1", "tap5/20", "tap6", "192.0.2.2", "192.0.2.3"]));
+  });
+
+  it("a priority tag (VLAN id 0) is stripped and belongs to the untagged AC; priority bits do not choose", () => {
+    const rig = crowd();
+    rig.vm1.send(tagged(FRAME, 0xe000));
+    rig.run();
+    expect(out(rig)).toEqual(want(FRAME, ["tap5/20", "tap6", "tap6/7", "192.0.2.2", "192.0.2.3"]));
+    const other = crowd();
+    other.net.tapOf(105)!.send(tagged(FRAME, 0xe014));
+    other.run();
+    expect(out(other)).toEqual(want(FRAME, ["tap1", "tap6", "tap6/7", "192.0.2.2", "192.0.2.3"]));
+  });
+
+  it("many frames in one batch, tagged and not: none of them touches another's bytes", () => {
+    const rig = crowd([12, 1, 13, 11]);
+    const frames = Array.from({ length: 40 }, (_, i) => ethernet(BROADCAST, M1, 0x88b5, 46 + i, i));
+    for (const frame of frames) rig.vm1.send(frame);
+    rig.run();
+    const who = ["tap5/20", "tap6", "tap6/7", "192.0.2.2", "192.0.2.3"];
+    expect(out(rig)).toEqual(frames.flatMap((frame) => want(frame, who)).sort());
+  });
+
+  it("each class has its switch: off, copies go to ACs only", () => {
+    const classes = [
+      [BROADCAST, VSI_FLOOD_BROADCAST],
+      [GROUP, VSI_FLOOD_MULTICAST],
+      [UNKNOWN, VSI_FLOOD_UNKNOWN],
+    ] as const;
+    for (const [dst] of classes) {
+      for (const [owner, flag] of classes) {
+        const rig = crowd();
+        rig.tables.vsis.flags[1]! &= ~flag;
+        const frame = ethernet(dst, M1, 0x88b5, 46);
+        rig.vm1.send(frame);
+        rig.run();
+        const tunnels = dst === owner ? [] : ["192.0.2.2", "192.0.2.3"];
+        expect(out(rig)).toEqual(want(frame, ["tap5/20", "tap6", "tap6/7", ...tunnels]));
+      }
+    }
+  });
+
+  it("a selective MAC is flooded whatever the switch says", () => {
+    const rig = crowd();
+    rig.tables.vsis.flags[1]! &= ~VSI_FLOOD_UNKNOWN;
+    rig.mac(1, UNKNOWN, MAC_FLOOD);
+    const frame = ethernet(UNKNOWN, M1, 0x88b5, 46);
+    rig.vm1.send(frame);
+    rig.run();
+    expect(out(rig)).toEqual(want(frame, ["tap5/20", "tap6", "tap6/7", "192.0.2.2", "192.0.2.3"]));
+  });
+
+  it("a port with a smaller MTU loses its copy, counted; the others do not", () => {
+    const rig = crowd();
+    rig.tables.ports.mtu[12] = 100;
+    rig.tables.ports.mtu[4] = 100;
+    const frame = ethernet(BROADCAST, M1, 0x88b5, 101);
+    rig.vm1.send(frame);
+    rig.run();
+    expect(out(rig)).toEqual(want(frame, ["tap5/20", "tap6/7", "192.0.2.2"]));
+    expect(rig.drops).toEqual({ too_big: 2 });
+    expect(rig.imbalance).toBe(0);
+  });
+
+  it("copies whose heads do not fit are dropped pool_exhausted, the rest leave", () => {
+    const rig = crowd([1, 11, 13]);
+    // 500 KB of frames, each with two tagged copies of its own: twice the scratch.
+    const frame = ethernet(BROADCAST, M1, 0x88b5, 1400);
+    for (let i = 0; i < 250; i++) rig.vm1.send(frame);
+    rig.run();
+    expect(Object.keys(rig.drops)).toEqual(["pool_exhausted"]);
+    expect(rig.wire).toHaveLength(500);
+    expect(rig.heard[5]!.length + rig.heard[6]!.length).toBe(500 - rig.drops.pool_exhausted!);
+    for (const got of [...rig.heard[5]!]) expect(toHex(got)).toBe(toHex(tagged(frame, 20)));
+    expect(rig.imbalance).toBe(0);
+  });
+
+  it("an injected flood goes where its scope says, leaving out its port; flood policy does not apply", () => {
+    for (const [scope, except, who] of [
+      [SCOPE_ACS, 0, ["tap1", "tap5/20", "tap6", "tap6/7"]],
+      [SCOPE_ACS, 13, ["tap1", "tap5/20", "tap6"]],
+      [SCOPE_TUNNELS, 0, ["192.0.2.2", "192.0.2.3"]],
+      [SCOPE_TUNNELS, 3, ["192.0.2.3"]],
+      [SCOPE_ACS | SCOPE_TUNNELS, 1, ["tap5/20", "tap6", "tap6/7", "192.0.2.2", "192.0.2.3"]],
+    ] as const) {
+      const rig = crowd();
+      rig.tables.vsis.flags[1] = 0;
+      rig.inject(INJECT.flood, except, 1, scope, 0, FRAME);
+      rig.run();
+      expect(out(rig)).toEqual(want(FRAME, [...who]));
+      expect(rig.imbalance).toBe(0);
+    }
+  });
+
+  it("nowhere to go: split_horizon where only tunnels are left, flood_disabled where nobody is", () => {
+    const lonely = new Rig();
+    publishFlood(lonely.tables.vsis, 1, [], [3, 4]);
+    lonely.arrive(2, vxlan(10, FRAME));
+    lonely.run();
+    expect(lonely.drops).toEqual({ split_horizon: 1 });
+    const empty = new Rig();
+    publishFlood(empty.tables.vsis, 1, [], [3]);
+    empty.arrive(2, vxlan(10, FRAME));
+    empty.run();
+    expect(empty.drops).toEqual({ flood_disabled: 1 });
+    expect(DROP.flood_disabled).toBeGreaterThan(0);
+    expect([...lonely.wire, ...empty.wire]).toEqual([]);
+  });
+});
