@@ -93,6 +93,7 @@ export class Agent {
       tables,
       timers,
       injector,
+      inventory,
       emit,
       random,
       ledger: this.ledger,
@@ -179,6 +180,11 @@ export class Agent {
   notFrames(): number {
     const { drops } = this.parts.tables.controlCounters;
     return drops[DROP.mac_limit]! + drops[DROP.move_damped]!;
+  }
+
+  /** Control's page of the ledger: 0 between rounds. */
+  imbalance(): number {
+    return this.ledger.imbalance(this.notFrames());
   }
 
   /** Handle the oldest record of `ring`. @returns false when there is none. */

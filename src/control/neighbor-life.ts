@@ -18,7 +18,7 @@ import { type ArpSender, addressFor, SOLICIT_EVERY_MS } from "./arp-sender.ts";
 import type { Emit, EventFields, EventName } from "./event.ts";
 import { type Fate, REINJECTED } from "./fate.ts";
 import { ALL_PORTS, type HeldFrame, type Injector } from "./inject.ts";
-import type { InterfaceObject, PortObject } from "./inventory.ts";
+import type { InterfaceObject, Inventory, PortObject } from "./inventory.ts";
 import type { Ledger } from "./ledger.ts";
 import { MoveHistory } from "./move-history.ts";
 import { NeighborCensus, SEARCHES_IN_ALL } from "./neighbor-census.ts";
@@ -46,6 +46,7 @@ export interface NeighborContext {
   readonly tables: Tables;
   readonly timers: Timers;
   readonly injector: Injector;
+  readonly inventory: Inventory;
   readonly emit: Emit;
   /** 0 ≤ random() < 1. */
   readonly random: () => number;
@@ -221,25 +222,27 @@ export class NeighborLife {
   }
 
   private solicit(entry: Neighbor): void {
-    const { on, ip } = entry;
     entry.tries++;
-    const question = {
-      target: ip,
-      sender: addressFor(on, ip),
-      except: null,
-      scope: ALL_PORTS,
-      isRetry: entry.tries > 1,
-    };
+    // The AC that wants the packet sent has asked its own side already; later tries do not count on that.
+    const asker = entry.tries > 1 ? undefined : this.c.inventory.ports.get(entry.searcher);
+    let againMs = asker?.kind === "ac" ? this.flood(entry, asker) : 0;
+    if (againMs === 0) againMs = this.flood(entry, null);
+    // Somebody may have asked for it a moment ago (a VM's own question, relayed): that was the first try.
+    const event = entry.tries < NEIGHBOR_TRIES ? "silent" : "gaveUp";
+    this.arm(entry, againMs > 0 ? againMs : SOLICIT_EVERY_MS, () => this.fire(entry, event));
+  }
+
+  /** Ask in every VSI of its VSI-interface. @returns in how long that may be done again; 0: there is nobody to ask. */
+  private flood({ on, ip, tries }: Neighbor, except: PortObject | null): number {
+    const question = { target: ip, sender: addressFor(on, ip), except, scope: ALL_PORTS, isRetry: tries > 1 };
     let againMs = 0;
     for (const vsi of on.vsis) {
       const { sent, againMs: ms } = this.c.sender.solicit(on, vsi, question);
       againMs = Math.max(againMs, ms);
-      const fields = { vsi: vsi.name, interface: on.name, target: formatIpv4(ip), try: entry.tries, step: "S2.4" };
+      const fields = { vsi: vsi.name, interface: on.name, target: formatIpv4(ip), try: tries, step: "S2.4" };
       if (sent) this.c.emit("debug", "arp.solicit", fields);
     }
-    // Somebody may have asked for it a moment ago (a VM's own question, relayed): that was the first try.
-    const event = entry.tries < NEIGHBOR_TRIES ? "silent" : "gaveUp";
-    this.arm(entry, againMs > 0 ? againMs : SOLICIT_EVERY_MS, () => this.fire(entry, event));
+    return againMs;
   }
 
   private program(entry: Neighbor, from: NudState): void {
