@@ -10,11 +10,8 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { createPortIo, type NativePortIo, type PortIoRequest } from "../io/native.ts";
-import { F_UNITS, FRAME_WORDS } from "../io/port-io.ts";
-import { DROP } from "../tables/counters.ts";
 import { attachTables, SET_STOP, type Sizes, type Tables } from "../tables/tables.ts";
 import { Plane } from "./plane.ts";
-import { settle } from "./settle.ts";
 
 /** What main hands to a worker thread. */
 export interface WorkerData {
@@ -31,19 +28,11 @@ export type WorkerNote =
 
 const TURN_MS = 100;
 
-/** Turn until SET_STOP; then carry out what is decided and name the fate of what still arrived. */
+/** Turn until SET_STOP, then once more to settle what is left. */
 function live(tables: Tables, io: NativePortIo, worker: number): void {
   const plane = new Plane(tables, io, worker);
   while (Atomics.load(tables.settings, SET_STOP) === 0) plane.turn(TURN_MS);
-  const f = plane.frame;
-  const sends = f.sendCount;
-  const received = io.exchange(sends, 0);
-  settle(f, sends);
-  for (let i = 0; i < received; i++) {
-    const units = io.frames[i * FRAME_WORDS + F_UNITS]!;
-    f.counters.received[0]! += units;
-    f.counters.drops[DROP.shutting_down]! += units;
-  }
+  plane.stop();
 }
 
 /** Run this thread as worker `data.worker`. */

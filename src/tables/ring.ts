@@ -80,6 +80,11 @@ export class Ring {
     Atomics.store(this.ends, TAIL, this.reserved);
   }
 
+  /** Either side, or a third: has the consumer taken everything? Unlike `peek` it stores nothing. */
+  get isEmpty(): boolean {
+    return Atomics.load(this.ends, HEAD) === Atomics.load(this.ends, TAIL);
+  }
+
   /** Consumer: word index of the oldest record's head, or -1 when there is none. */
   peek(): number {
     const tail = Atomics.load(this.ends, TAIL);

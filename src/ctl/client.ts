@@ -1,0 +1,93 @@
+/**
+ * One question to the daemon: an HTTP request over its Unix socket.
+ *
+ * Everything that can go wrong becomes a `Refusal`: what happened, what to do about it, and the exit code it stands for
+ * (interfaces: 3 unreachable, 4 not found, 6 permission, 1 anything else).
+ */
+import { request } from "node:http";
+import type { Fault } from "../manage/api-schema.ts";
+
+export const DEFAULT_SOCKET = "/run/vtepd/vtepd.sock";
+const TIMEOUT_MS = 5000;
+/** A daemon with 65,536 neighbours answers with some 15 MB. */
+const MAX_ANSWER_BYTES = 256 << 20;
+
+export const EXIT = { ok: 0, failure: 1, usage: 2, unreachable: 3, notFound: 4, configInvalid: 5, permission: 6 };
+
+export class Refusal extends Error {
+  readonly code: string;
+  readonly hint: string;
+  readonly exit: number;
+  constructor(code: string, message: string, hint: string, exit: number) {
+    super(message);
+    this.code = code;
+    this.hint = hint;
+    this.exit = exit;
+  }
+}
+
+export type Method = "GET" | "POST" | "DELETE";
+
+/** Ask the daemon behind `socket`. @returns what it answered, parsed; throws a Refusal. */
+export function ask<T>(socket: string, path: string, method: Method = "GET"): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request({ socketPath: socket, path, method, timeout: TIMEOUT_MS, agent: false }, (answer) => {
+      const parts: Buffer[] = [];
+      let length = 0;
+      answer.on("data", (part: Buffer) => {
+        length += part.length;
+        if (length > MAX_ANSWER_BYTES) outgoing.destroy(new Error("the answer is too long"));
+        else parts.push(part);
+      });
+      answer.on("error", (error) => reject(unreachable(socket, error)));
+      answer.on("end", () => {
+        try {
+          resolve(read<T>(answer.statusCode ?? 0, Buffer.concat(parts).toString("utf8"), socket));
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+    outgoing.on("timeout", () => outgoing.destroy(Object.assign(new Error("no answer in 5 s"), { code: "ETIMEDOUT" })));
+    outgoing.on("error", (error) => reject(unreachable(socket, error)));
+    outgoing.end();
+  });
+}
+
+function read<T>(status: number, text: string, socket: string): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new Refusal(
+      "not_vtepd",
+      `what answers on ${socket} is no vtepd`,
+      "name the daemon's socket with -s",
+      EXIT.unreachable,
+    );
+  }
+  if (status >= 200 && status < 300) return value as T;
+  const fault = (value as Partial<Fault>).error;
+  const exit = status === 404 ? EXIT.notFound : status === 403 ? EXIT.permission : EXIT.failure;
+  throw new Refusal(fault?.code ?? "failure", fault?.message ?? `HTTP status ${status}`, fault?.hint ?? "", exit);
+}
+
+const CAUSES: Readonly<Record<string, readonly [message: string, hint: string]>> = {
+  ENOENT: [
+    "there is no such socket",
+    "is the daemon running? start it with `vtepd run -c FILE`, or name its socket with -s or VTEPD_SOCKET",
+  ],
+  ECONNREFUSED: ["nobody listens", "the daemon is not running: start it with `vtepd run -c FILE`"],
+  ENOTSOCK: ["this is no socket", "name the daemon's control socket with -s or VTEPD_SOCKET"],
+  ETIMEDOUT: ["no answer in 5 s", "the daemon hangs or is stopped: look at its log, and at `ps -o stat`"],
+};
+
+function unreachable(socket: string, error: NodeJS.ErrnoException): Refusal {
+  const code = error.code ?? "";
+  if (code === "EACCES" || code === "EPERM") {
+    const hint = "run as the daemon's user, or as root";
+    return new Refusal("permission", `cannot open ${socket}: permission denied`, hint, EXIT.permission);
+  }
+  const [message, hint] = CAUSES[code] ?? [error.message, "look at the daemon's log"];
+  return new Refusal("unreachable", `cannot reach vtepd at ${socket}: ${message}`, hint, EXIT.unreachable);
+}

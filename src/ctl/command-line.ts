@@ -1,0 +1,84 @@
+/**
+ * vtepctl: what people type. A client of the API with no other power; it knows neither planes nor tables.
+ *
+ * The verbs are in the files beside this one. Here are the options all of them share, and the way every failure ends: a
+ * sentence and a fix on stderr, and an exit code that scripts can rely on (client.ts).
+ */
+import { readFileSync } from "node:fs";
+import { Command, CommanderError, Option } from "commander";
+import { DEFAULT_SOCKET, EXIT, Refusal } from "./client.ts";
+import { addFlush } from "./flush.ts";
+import { complain, FORMS, type Form, type Session, wantsColour } from "./output.ts";
+import { addShow } from "./show.ts";
+import { addStatus } from "./status.ts";
+
+interface Globals {
+  readonly socket?: string;
+  readonly output?: Form;
+  readonly color?: string;
+}
+
+function versionOf(): string {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+function build(session: Session): Command {
+  const program = new Command("vtepctl");
+  program
+    .description("talk to a running vtepd")
+    .version(versionOf())
+    .addOption(new Option("-s, --socket <path>", `control socket (default: VTEPD_SOCKET, else ${DEFAULT_SOCKET})`))
+    .addOption(new Option("-o, --output <form>", "form of the output (default: table)").choices([...FORMS]))
+    .addOption(new Option("--color <when>", "colour the output (default: auto)").choices(["auto", "always", "never"]))
+    .exitOverride()
+    .showHelpAfterError("(vtepctl --help tells more)")
+    .showSuggestionAfterError()
+    .hook("preAction", (_, action) => {
+      const { socket, output, color } = globalsOf(action);
+      session.socket = socket ?? (process.env.VTEPD_SOCKET || DEFAULT_SOCKET);
+      session.output = { form: output ?? "table", colour: wantsColour(color, process.stdout) };
+    });
+  addStatus(program, session);
+  addShow(program, session);
+  addFlush(program, session);
+  allowEverywhere(program);
+  return program;
+}
+
+/** The shared options are good behind the verb too: `vtepctl show arp -o json`. */
+function allowEverywhere(program: Command): void {
+  const shared = program.options.filter((option) => option.attributeName() !== "version");
+  const visit = (command: Command): void => {
+    for (const child of command.commands) {
+      child.exitOverride().showHelpAfterError("(--help tells more)");
+      for (const { flags, description, argChoices } of shared) {
+        const option = new Option(flags, description).hideHelp();
+        child.addOption(argChoices === undefined ? option : option.choices(argChoices));
+      }
+      visit(child);
+    }
+  };
+  visit(program);
+}
+
+/** The shared options of a verb; what stands nearest to it wins. */
+function globalsOf(action: Command): Globals {
+  const all: Command[] = [];
+  for (let command: Command | null = action; command !== null; command = command.parent) all.unshift(command);
+  return Object.assign({}, ...all.map((command) => command.opts<Globals>())) as Globals;
+}
+
+/** Carry out one command line. @returns the exit code. */
+export async function runCommand(args: readonly string[]): Promise<number> {
+  const session: Session = { socket: DEFAULT_SOCKET, output: { form: "table", colour: false } };
+  try {
+    await build(session).parseAsync(args, { from: "user" });
+    return EXIT.ok;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    if (!(error instanceof Refusal)) throw error;
+    complain(session.output.form, wantsColour(undefined, process.stderr), error);
+    return error.exit;
+  }
+}

@@ -1,0 +1,183 @@
+/**
+ * `vtepctl show …` (alias `display`): one table each of what the daemon knows.
+ *
+ * Each kind is a row of data: its path in the API, its columns. The same names in the words of other vendors' manuals
+ * are aliases. With -o json or yaml the answer of the API is printed as it came.
+ */
+import { type Command, Option } from "commander";
+import type {
+  Ac,
+  DropCount,
+  Interface,
+  MacEntry,
+  Neighbor,
+  Policy,
+  Route,
+  Traffic,
+  Tunnel,
+  Vsi,
+} from "../manage/api-schema.ts";
+import { ask } from "./client.ts";
+import { printList, printValue, type Session } from "./output.ts";
+import { type Column, shortAge } from "./table.ts";
+
+type Via = { readonly kind: string; readonly name: string } | null;
+const viaText = (via: Via) => (via === null ? null : `${via.kind} ${via.name}`);
+const listText = (list: readonly string[]) => list.join(",");
+
+const traffic = <T extends { readonly receive: Traffic; readonly transmit: Traffic }>(): Column<T>[] => [
+  { title: "RX-PACKETS", of: (row) => row.receive.packets, right: true },
+  { title: "RX-BYTES", of: (row) => row.receive.bytes, right: true },
+  { title: "TX-PACKETS", of: (row) => row.transmit.packets, right: true },
+  { title: "TX-BYTES", of: (row) => row.transmit.bytes, right: true },
+];
+
+const VSI: readonly Column<Vsi>[] = [
+  { title: "VSI", of: (row) => row.name },
+  { title: "VNI", of: (row) => row.vni, right: true },
+  { title: "VSI-INTERFACE", of: (row) => row.interface },
+  { title: "ARP", of: (row) => row.arp },
+  { title: "ACS", of: (row) => listText(row.acs) },
+  { title: "TUNNELS", of: (row) => listText(row.tunnels) },
+  { title: "MACS", of: (row) => row.macs, right: true },
+  ...traffic<Vsi>(),
+];
+
+const AC: readonly Column<Ac>[] = [
+  { title: "AC", of: (row) => row.name },
+  { title: "VSI", of: (row) => row.vsi },
+  { title: "STATE", of: (row) => (row.up ? "up" : "down") },
+  { title: "DEVICE", of: (row) => row.device },
+  { title: "NETNS", of: (row) => row.netns },
+  { title: "VLAN", of: (row) => row.vlan, right: true },
+  { title: "MTU", of: (row) => row.mtu, right: true },
+  ...traffic<Ac>(),
+];
+
+const TUNNEL: readonly Column<Tunnel>[] = [
+  { title: "TUNNEL", of: (row) => row.name },
+  { title: "REMOTE", of: (row) => row.remote },
+  { title: "STATE", of: (row) => (row.up ? "up" : "down") },
+  { title: "MTU", of: (row) => row.mtu, right: true },
+  { title: "VSIS", of: (row) => listText(row.vsis) },
+  ...traffic<Tunnel>(),
+];
+
+const INTERFACE: readonly Column<Interface>[] = [
+  { title: "VSI-INTERFACE", of: (row) => row.name },
+  { title: "VSIS", of: (row) => listText(row.vsis) },
+  { title: "ADDRESSES", of: (row) => listText(row.addresses) },
+  { title: "MAC", of: (row) => row.mac },
+  { title: "VRF", of: (row) => row.vrf },
+  { title: "DISTRIBUTED", of: (row) => row.distributed },
+  { title: "MTU", of: (row) => row.mtu, right: true },
+  { title: "POLICY", of: (row) => row.policy },
+  { title: "NEIGHBORS", of: (row) => row.neighbors, right: true },
+];
+
+const MAC: readonly Column<MacEntry>[] = [
+  { title: "VSI", of: (row) => row.vsi },
+  { title: "MAC", of: (row) => row.mac },
+  { title: "VIA", of: (row) => viaText(row.via) },
+  { title: "ORIGIN", of: (row) => row.origin },
+  { title: "AGE", of: (row) => shortAge(row.ageSeconds), right: true },
+];
+
+const ARP: readonly Column<Neighbor>[] = [
+  { title: "VSI-INTERFACE", of: (row) => row.interface },
+  { title: "IP", of: (row) => row.ip },
+  { title: "MAC", of: (row) => row.mac },
+  { title: "STATE", of: (row) => row.state },
+  { title: "VIA", of: (row) => viaText(row.via) },
+  { title: "AGE", of: (row) => shortAge(row.ageSeconds), right: true },
+  { title: "FROM", of: (row) => row.from },
+];
+
+const ROUTE: readonly Column<Route>[] = [
+  { title: "VRF", of: (row) => row.vrf },
+  { title: "PREFIX", of: (row) => row.prefix },
+  { title: "ORIGIN", of: (row) => row.origin },
+  { title: "ACTION", of: (row) => row.action },
+  { title: "NEXT-HOPS", of: (row) => listText(row.nextHops.map((hop) => (hop.alive ? hop.ip : `${hop.ip}(dead)`))) },
+  { title: "VSI-INTERFACE", of: (row) => row.interface },
+];
+
+const POLICY: readonly Column<{ policy: Policy; index: number }>[] = [
+  { title: "POLICY", of: ({ policy }) => policy.name },
+  { title: "VSI-INTERFACES", of: ({ policy }) => listText(policy.interfaces) },
+  { title: "RULE", of: ({ index }) => index + 1, right: true },
+  { title: "MATCH", of: ({ policy, index }) => policy.rules[index]!.match },
+  { title: "ACTION", of: ({ policy, index }) => policy.rules[index]!.action },
+  { title: "HITS", of: ({ policy, index }) => policy.rules[index]!.hits, right: true },
+];
+
+const DROP: readonly Column<DropCount>[] = [
+  { title: "REASON", of: (row) => row.reason },
+  { title: "PACKETS", of: (row) => row.count, right: true },
+  { title: "TEXT", of: (row) => row.text },
+];
+
+interface Kind {
+  readonly name: string;
+  readonly aliases: readonly string[];
+  readonly path: string;
+  readonly says: string;
+  readonly columns: readonly Column<never>[];
+}
+
+const KINDS: readonly Kind[] = [
+  { name: "vsi", aliases: ["vsis"], path: "/v1/vsis", says: "VSIs: L2 domains", columns: VSI },
+  { name: "ac", aliases: ["acs"], path: "/v1/acs", says: "attachment circuits", columns: AC },
+  { name: "tunnel", aliases: ["tunnels"], path: "/v1/tunnels", says: "VXLAN tunnels", columns: TUNNEL },
+  {
+    name: "interface",
+    aliases: ["interfaces"],
+    path: "/v1/interfaces",
+    says: "VSI-interfaces: gateways",
+    columns: INTERFACE,
+  },
+  { name: "mac", aliases: ["macs"], path: "/v1/macs", says: "the MAC tables", columns: MAC },
+  { name: "arp", aliases: ["neighbor", "neighbors"], path: "/v1/neighbors", says: "the ARP tables", columns: ARP },
+  { name: "route", aliases: ["routes"], path: "/v1/routes", says: "routes", columns: ROUTE },
+];
+
+export function addShow(program: Command, session: Session): void {
+  const show = program.command("show").alias("display").description("show what the daemon knows");
+  for (const { name, aliases, path, says, columns } of KINDS) {
+    show
+      .command(name)
+      .aliases(aliases)
+      .description(says)
+      .action(async () => {
+        const rows = await ask<never[]>(session.socket, path);
+        await printList(session.output, rows, columns);
+      });
+  }
+  show
+    .command("policy")
+    .alias("policies")
+    .description("policy routes and how often each rule matched")
+    .action(async () => {
+      const policies = await ask<Policy[]>(session.socket, "/v1/policies");
+      if (session.output.form !== "table") return await printValue(session.output, policies);
+      const rows = policies.flatMap((policy) => policy.rules.map((_, index) => ({ policy, index })));
+      await printList(session.output, rows, POLICY);
+    });
+  show
+    .command("drops")
+    .alias("drop")
+    .description("why frames were dropped; JSON and YAML hold all reasons")
+    .addOption(new Option("--all", "in the table too, reasons that never happened"))
+    .action(async ({ all }: { all?: boolean }) => {
+      const drops = await ask<DropCount[]>(session.socket, "/v1/drops");
+      const shown = all === true ? drops : drops.filter((drop) => drop.count > 0);
+      await printList(session.output, drops, DROP, shown);
+    });
+  show
+    .command("config")
+    .description("the configuration in force, with every default filled in")
+    .action(async () => {
+      const config = await ask<unknown>(session.socket, "/v1/config");
+      await printValue(session.output, config);
+    });
+}

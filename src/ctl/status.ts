@@ -1,0 +1,50 @@
+/** `vtepctl status`: is it well, and do the accounts balance? */
+import type { Command } from "commander";
+import type { Status } from "../manage/api-schema.ts";
+import { ask } from "./client.ts";
+import { printFacts, printValue, type Session } from "./output.ts";
+import { shortAge } from "./table.ts";
+
+export function addStatus(program: Command, session: Session): void {
+  program
+    .command("status")
+    .description("is the daemon ready, what does it hold, does every frame have a fate")
+    .action(async () => {
+      const status = await ask<Status>(session.socket, "/v1/status");
+      if (session.output.form !== "table") return await printValue(session.output, status);
+      await printFacts(facts(status));
+    });
+}
+
+function facts(status: Status): [string, string][] {
+  const { counts, ledger, underlay, config } = status;
+  const { dataplane: data, control } = ledger;
+  return [
+    ["node", status.node],
+    ["ready", status.ready ? "yes" : "no"],
+    ["version", `${status.version} (Node ${status.nodeVersion}), pid ${status.pid}`],
+    ["uptime", shortAge(status.uptimeSeconds)],
+    ["underlay", `${underlay.address} port ${underlay.port}, MTU ${underlay.mtu}`],
+    ["workers", String(status.workers)],
+    ["VSIs", `${counts.vsis}, ${counts.interfaces} with a VSI-interface`],
+    ["ports", `${counts.acsUp} of ${counts.acs} ACs up, ${counts.tunnels} tunnels`],
+    [
+      "tables",
+      `${counts.macs} MACs, ${counts.neighbors} neighbours, ${counts.routes} routes, ${counts.policies} policies`,
+    ],
+    ["frames in", `${data.received} received, ${data.injected} injected, ${data.copies} copies`],
+    ["frames out", `${data.sent} sent, ${data.punted} punted, ${data.dropped} dropped (balance ${data.imbalance})`],
+    [
+      "control",
+      `${control.drained} drained: ${control.consumed} consumed, ${control.reinjected} sent on, ` +
+        `${control.dropped} dropped, ${control.held} held (balance ${control.imbalance})`,
+    ],
+    ["config", configText(config)],
+  ];
+}
+
+function configText(config: Status["config"]): string {
+  const reload = config.lastReloadSuccessful ? "" : "; the last reload was refused";
+  const restart = config.needsRestart.length > 0 ? `; needs a restart: ${config.needsRestart.join(", ")}` : "";
+  return `${config.file}${reload}${restart}`;
+}

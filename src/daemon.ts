@@ -1,0 +1,306 @@
+/**
+ * The daemon: config -> tables -> workers -> control -> API, and the same backwards.
+ *
+ * Order of the start: whatever the world can refuse (addon, addresses, sockets, TAPs) is asked first, so that a refusal is
+ * one clear message and leaves nothing behind; then the threads, then the listeners, and only then "ready". The order of
+ * the end: not ready, listeners closed, workers stopped (they finish their batch), files closed by the kernel.
+ *
+ * SIGHUP loads the whole file again and applies the difference, or refuses it and keeps what runs. SIGUSR2 writes the state
+ * to the log. A mistake of ours (an exception in a worker or in control) stops the process with its stack: a supervisor
+ * starts a clean one, and the hosts notice little, for nothing of the forwarding state is precious.
+ */
+import type { Config } from "./control/plan.ts";
+import { assemble, type Control } from "./control-assembly.ts";
+import { ControlLoop } from "./control-loop.ts";
+import { deviceMtuFor, IoError, pathMtu } from "./io/native.ts";
+import { createApi } from "./manage/api.ts";
+import type { Status } from "./manage/api-schema.ts";
+import { loadConfig } from "./manage/config.ts";
+import { createHealth } from "./manage/health.ts";
+import { ListenError, type Listener, listenTcp, listenUnix } from "./manage/listener.ts";
+import type { Log } from "./manage/log.ts";
+import { createMetrics } from "./manage/metrics.ts";
+import { Tally } from "./manage/metrics-histogram.ts";
+import { Shown } from "./manage/shown.ts";
+import { createTables, type Tables } from "./tables/tables.ts";
+import { TapOpener } from "./tap-opener.ts";
+import { Workers } from "./workers.ts";
+
+/** The world refused: the operator's business. `isPermission`: a right, a capability or the addon is missing. */
+export class StartError extends Error {
+  readonly isPermission: boolean;
+  constructor(message: string, isPermission = false) {
+    super(message);
+    this.name = "StartError";
+    this.isPermission = isPermission;
+  }
+}
+
+export interface DaemonRequest {
+  readonly file: string;
+  readonly config: Config;
+  readonly log: Log;
+  readonly version: string;
+}
+
+/** Settings that only a new process takes over, besides those that `ConfigDiff.needsRestart` names. */
+const FIXED = [/^underlay\.(sourcePorts|checksum|offload)/, /^control\./, /^metrics/];
+const STOP_WITHIN_MS = 1800;
+/** ARP answers in milliseconds, or after a second's patience, or not. */
+const RESOLUTION_SECONDS = [0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 5];
+/** A reload waits until the last change is behind every worker. */
+const SETTLE_TRIES = 40;
+const SETTLE_MS = 50;
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+export class Daemon {
+  private readonly file: string;
+  private readonly first: Config;
+  private readonly log: Log;
+  private readonly version: string;
+  private readonly startedMs = performance.now();
+  private readonly listeners: Listener[] = [];
+  private readonly unready = new Set(["starting"]);
+  private readonly resolutions = new Tally("result", ["resolved", "failed"], RESOLUTION_SECONDS);
+  private needsRestart: readonly string[] = [];
+  private reload = { successful: true, successUnixSeconds: 0 };
+  private reloading: Promise<void> = Promise.resolve();
+  private stopping = false;
+  /** The underlay device's, when we started; the workers' io was made for it. */
+  private deviceMtu = 0;
+  private finish: (code: number) => void = () => undefined;
+  /** The exit code, when all is over. */
+  readonly ended: Promise<number>;
+  // Set by `start`, in this order.
+  private tables!: Tables;
+  private workers!: Workers;
+  private control!: Control;
+  private loop!: ControlLoop;
+  private shown!: Shown;
+
+  constructor({ file, config, log, version }: DaemonRequest) {
+    this.file = file;
+    this.first = config;
+    this.log = log;
+    this.version = version;
+    this.ended = new Promise((resolve) => {
+      this.finish = resolve;
+    });
+  }
+
+  /** Resolves when ready. Throws StartError. */
+  async start(): Promise<void> {
+    try {
+      await this.startAll();
+    } catch (error) {
+      if (error instanceof IoError) throw startErrorOf(error);
+      if (error instanceof ListenError) throw new StartError(error.message);
+      throw error;
+    }
+  }
+
+  private async startAll(): Promise<void> {
+    const config = this.first;
+    const { limits } = config;
+    const sizes = { workers: config.workers, macs: limits.macs, neighbors: limits.neighbors, routes: limits.routes };
+    const { buffer, tables } = createTables(sizes);
+    this.tables = tables;
+    this.workers = new Workers(tables);
+    this.workers.open(config);
+    const device = deviceMtuFor(config.underlay.address);
+    this.deviceMtu = device.mtu;
+    const opener = new TapOpener(config.workers);
+    this.control = assemble({
+      tables,
+      config,
+      opener,
+      emit: this.log.emit,
+      wake: (worker) => this.workers.wake(worker),
+      underlayMtu: device.mtu,
+      pathMtu,
+      onResolved: (ms, result) => this.resolutions.observe(result, ms / 1000),
+      nowMs: performance.now(),
+    });
+    const applied = this.control.topology.apply(config);
+    if (!applied.ok) throw new StartError(applied.reason, opener.lacksPermission);
+    this.reload = { successful: true, successUnixSeconds: Date.now() / 1000 };
+    const innerMtu = (config.underlay.mtu === "auto" ? device.mtu : config.underlay.mtu) - config.underlay.overhead;
+    await this.workers.start(config, buffer, innerMtu, (error) => this.crash(error));
+    this.loop = new ControlLoop(this.control.agent, tables.doorbell, () => performance.now());
+    this.loop.run().catch((error) => this.crash(error));
+    this.shown = new Shown(this.control.shown);
+    this.handleSignals();
+    await this.listen(config);
+    this.unready.delete("starting");
+    const { address, port } = config.underlay;
+    this.log.line("info", "daemon.ready", {
+      version: this.version,
+      underlay: `${address} port ${port}`,
+      device: device.device,
+      mtu: device.mtu,
+      control: config.control.socket,
+      metrics: this.listeners[1]?.at ?? null,
+    });
+    this.tellBuffers();
+  }
+
+  /** A burst is lost in a small receive buffer, and nobody would know why. */
+  private tellBuffers(): void {
+    const granted = Math.min(...this.workers.receiveBuffers);
+    if (granted >= 1 << 20) return;
+    const fix = "raise net.core.rmem_max, or give CAP_NET_ADMIN";
+    this.log.line("warn", "underlay.buffer", { bytes: granted, fix });
+  }
+
+  private async listen(config: Config): Promise<void> {
+    const { shown, control } = this;
+    const api = createApi({
+      version: this.version,
+      status: () => this.status(),
+      vsis: () => shown.vsis(),
+      acs: () => shown.acs(),
+      tunnels: () => shown.tunnels(),
+      interfaces: () => shown.interfaces(),
+      macs: () => shown.macs(),
+      neighbors: () => shown.neighbors(),
+      routes: () => shown.routes(),
+      policies: () => shown.policies(),
+      drops: () => shown.drops(),
+      config: () => shown.config(),
+      flushMacs: (vsi) => shown.flushMacs(vsi),
+      flushNeighbors: (on, ip) => this.changed(shown.flushNeighbors(on, ip)),
+    });
+    this.listeners.push(await listenUnix(api, config.control.socket));
+    if (config.metrics === null) return;
+    const registry = createMetrics({
+      version: this.version,
+      tables: this.tables,
+      inventory: control.shown.inventory,
+      counted: control.topology.counted,
+      macEntries: () => control.agent.macs.counts(),
+      neighborEntries: () => control.agent.neighbors.counts(),
+      routeEntries: () => shown.routeEntries(),
+      arpResults: () => control.agent.arpCounts.byVsi,
+      macMoves: () => control.agent.macs.moves,
+      neighborMoves: () => control.agent.neighbors.moves,
+      resolutions: this.resolutions,
+      lastReload: () => this.reload,
+    });
+    const { host, port } = config.metrics;
+    const health = createHealth({ registry, unready: () => [...this.unready] });
+    this.listeners.push(await listenTcp(health, host, port));
+  }
+
+  /** Something was changed from outside: control has frames to send or timers to set. */
+  private changed<T>(result: T): T {
+    this.loop.kick();
+    return result;
+  }
+
+  private status(): Status {
+    const config = this.shown.config();
+    const { address, port, mtu } = config.underlay;
+    return {
+      ready: this.unready.size === 0,
+      node: config.node,
+      version: this.version,
+      nodeVersion: process.version,
+      pid: process.pid,
+      uptimeSeconds: Math.floor((performance.now() - this.startedMs) / 1000),
+      underlay: { address, port, mtu: mtu === "auto" ? this.deviceMtu : mtu },
+      workers: config.workers,
+      counts: this.shown.counts(),
+      config: {
+        file: this.file,
+        lastReloadSuccessful: this.reload.successful,
+        needsRestart: [...this.needsRestart],
+      },
+      ledger: this.shown.ledger(),
+    };
+  }
+
+  // ---- signals -------------------------------------------------------------------------------------------------
+
+  private handleSignals(): void {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void this.stop(signal));
+    process.on("SIGHUP", () => {
+      this.reloading = this.reloading.then(() => this.reloadFile());
+    });
+    process.on("SIGUSR2", () => this.dump());
+  }
+
+  /** Load the file again and apply the difference; or keep what runs, and say why. */
+  private async reloadFile(): Promise<void> {
+    if (this.stopping) return;
+    const result = loadConfig(this.file);
+    if ("errors" in result) {
+      for (const { file, line, column, path, rule, message, fix } of result.errors.slice(0, 10)) {
+        this.log.line("error", "config.rejected", { at: `${file}:${line}:${column}`, path, rule, message, fix });
+      }
+      this.reload = { ...this.reload, successful: false };
+      return;
+    }
+    const { topology } = this.control;
+    for (let tries = 0; !topology.isReady && tries < SETTLE_TRIES; tries++) await pause(SETTLE_MS);
+    if (this.stopping) return;
+    const applied = topology.apply(result.config);
+    this.loop.kick();
+    if (!applied.ok) {
+      this.reload = { ...this.reload, successful: false };
+      return;
+    }
+    this.log.setLevel(result.config.log.level);
+    this.control.agent.setLimits(result.config.limits);
+    this.reload = { successful: true, successUnixSeconds: Date.now() / 1000 };
+    const fixed = applied.diff.settings.filter((path) => FIXED.some((pattern) => pattern.test(path)));
+    this.needsRestart = [...new Set([...this.needsRestart, ...fixed])].sort();
+    if (fixed.length > 0) this.log.line("warn", "config.needs-restart", { settings: fixed.join(", ") });
+  }
+
+  private dump(): void {
+    const { shown } = this;
+    const parts = {
+      status: this.status(),
+      vsis: shown.vsis(),
+      acs: shown.acs(),
+      tunnels: shown.tunnels(),
+      interfaces: shown.interfaces(),
+      macs: shown.macs().slice(0, 1000),
+      neighbors: shown.neighbors().slice(0, 1000),
+      routes: shown.routes().slice(0, 1000),
+      drops: shown.drops().filter((drop) => drop.count > 0),
+    };
+    for (const [what, value] of Object.entries(parts)) {
+      this.log.line("info", "state.dump", { reason: what, value: JSON.stringify(value) });
+    }
+  }
+
+  private async stop(signal: string): Promise<void> {
+    if (this.stopping) return;
+    this.stopping = true;
+    this.unready.add("stopping");
+    this.log.line("info", "daemon.stopping", { signal });
+    const late = setTimeout(() => this.crash(new Error("the workers did not stop in time")), STOP_WITHIN_MS);
+    for (const listener of this.listeners) listener.close();
+    this.loop.stop();
+    await this.workers.stop();
+    clearTimeout(late);
+    this.workers.close();
+    this.log.line("info", "daemon.stopped", { uptimeSeconds: Math.floor((performance.now() - this.startedMs) / 1000) });
+    this.finish(0);
+  }
+
+  /** Our mistake: say where, and end at once. */
+  private crash(error: unknown): void {
+    const stack = error instanceof Error ? (error.stack ?? "") : "";
+    this.log.line("error", "crash", { message: String(error), stack });
+    process.exit(1);
+  }
+}
+
+const PERMISSION = new Set(["EPERM", "EACCES", "ERR_ADDON"]);
+
+function startErrorOf(error: IoError): StartError {
+  return new StartError(error.message, PERMISSION.has(error.code));
+}

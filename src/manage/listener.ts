@@ -1,0 +1,154 @@
+/**
+ * Where HTTP requests come in: the control socket, and the TCP listener for metrics.
+ *
+ * The control socket can do everything, so it belongs to the daemon's user alone (mode 0600 from its first moment: the
+ * umask is narrowed around the bind). A socket file that is left over from a crash is removed, but only when it is a socket
+ * and nobody answers on it: a second daemon must not push the first one aside.
+ *
+ * The TCP listener is reachable by strangers: whoever sends slowly, much, or on many connections is cut off, and a body is
+ * not even read.
+ */
+import { lstatSync, mkdirSync, unlinkSync } from "node:fs";
+import { createServer, type Server, type ServerOptions } from "node:http";
+import { type AddressInfo, createConnection } from "node:net";
+import { dirname } from "node:path";
+import { getRequestListener } from "@hono/node-server";
+
+/** An HTTP application: hono's `app.fetch`. */
+export type Fetch = (request: Request) => Response | Promise<Response>;
+
+/** Could not listen; the message says where, why and what to do. */
+export class ListenError extends Error {
+  readonly code: string;
+  constructor(code: string, message: string) {
+    super(message);
+    this.name = "ListenError";
+    this.code = code;
+  }
+}
+
+const UNIX_LIMITS: ServerOptions = { headersTimeout: 5000, requestTimeout: 30_000, keepAliveTimeout: 5000 };
+const UNIX_CONNECTIONS = 64;
+const TCP_LIMITS: ServerOptions = {
+  headersTimeout: 3000,
+  requestTimeout: 5000,
+  keepAliveTimeout: 5000,
+  connectionsCheckingInterval: 1000,
+  maxHeaderSize: 8192,
+};
+const TCP_CONNECTIONS = 32;
+
+/** A listening server. */
+export interface Listener {
+  /** "address:port" or the path. */
+  readonly at: string;
+  close(): void;
+}
+
+/** Serve the control socket at `path`. Throws ListenError. */
+export async function listenUnix(fetch: Fetch, path: string): Promise<Listener> {
+  prepareFolder(path);
+  await removeStale(path);
+  const server = serverOf(fetch, UNIX_LIMITS, UNIX_CONNECTIONS);
+  const umask = process.umask(0o177);
+  try {
+    server.listen(path);
+  } finally {
+    process.umask(umask);
+  }
+  await listening(server, `control socket ${path}`);
+  return { at: path, close: () => end(server) };
+}
+
+/** Serve `host`:`port`; GET and HEAD only. Throws ListenError. */
+export async function listenTcp(fetch: Fetch, host: string, port: number): Promise<Listener> {
+  const server = serverOf(fetch, TCP_LIMITS, TCP_CONNECTIONS, true);
+  server.listen(port, host);
+  await listening(server, `metrics.listen ${host} port ${port}`);
+  const address = server.address() as AddressInfo;
+  const shown = address.family === "IPv6" ? `[${address.address}]` : address.address;
+  return { at: `${shown}:${address.port}`, close: () => end(server) };
+}
+
+function serverOf(fetch: Fetch, limits: ServerOptions, connections: number, readsOnly = false): Server {
+  const answer = getRequestListener(fetch, { overrideGlobalObjects: false });
+  const server = createServer(limits, (request, response) => {
+    if (!readsOnly || request.method === "GET" || request.method === "HEAD") return void answer(request, response);
+    response.writeHead(405, { allow: "GET, HEAD", connection: "close" });
+    response.end();
+  });
+  server.maxConnections = connections;
+  return server;
+}
+
+function end(server: Server): void {
+  server.close();
+  server.closeAllConnections();
+}
+
+// ---- the socket's place ----------------------------------------------------------------------------------------
+
+function prepareFolder(path: string): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+  } catch (error) {
+    throw refused(`control socket ${path}: cannot make its directory`, error);
+  }
+}
+
+/** Remove a socket file that nobody answers on. */
+async function removeStale(path: string): Promise<void> {
+  let isSocket: boolean;
+  try {
+    isSocket = lstatSync(path).isSocket();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
+    throw refused(`control socket ${path}: cannot look at it`, error);
+  }
+  if (!isSocket) {
+    const text = `control socket ${path}: a file that is no socket is in its place; remove it, or change control.socket`;
+    throw new ListenError("EEXIST", text);
+  }
+  if (await answers(path)) {
+    const text = `control socket ${path}: another vtepd answers on it; stop that one, or change control.socket`;
+    throw new ListenError("EADDRINUSE", text);
+  }
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    throw refused(`control socket ${path}: cannot remove the old one`, error);
+  }
+}
+
+/** Does somebody listen there? Only a refused connection is a clear no. */
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const connection = createConnection(path);
+    const settle = (answer: boolean) => {
+      connection.destroy();
+      resolve(answer);
+    };
+    connection.on("connect", () => settle(true));
+    connection.on("error", (error: NodeJS.ErrnoException) => settle(error.code !== "ECONNREFUSED"));
+  });
+}
+
+function listening(server: Server, subject: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("listening", resolve);
+    server.once("error", (error) => reject(refused(`${subject}: cannot listen`, error)));
+  });
+}
+
+const FIXES: Readonly<Record<string, string>> = {
+  EADDRINUSE: "another program listens there: find it with `ss -tlpn`, or change the address in the configuration",
+  EADDRNOTAVAIL: "no interface has this address: change it in the configuration",
+  EACCES: "the daemon's user may not write there: change the place in the configuration, or its owner",
+  EROFS: "the file system is read-only: change the place in the configuration",
+};
+
+function refused(what: string, error: unknown): ListenError {
+  const { code = "", message } = error as NodeJS.ErrnoException;
+  const fix = FIXES[code];
+  return new ListenError(code, `${what}: ${message}${fix === undefined ? "" : `; ${fix}`}`);
+}

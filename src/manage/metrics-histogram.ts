@@ -1,0 +1,77 @@
+/**
+ * A histogram whose buckets somebody else counts.
+ *
+ * prom-client's Histogram can only observe values one by one; ours are counted in shared cells by the workers and in
+ * control's own records. A registry asks a metric for nothing but its name, help, type and values, so this is a metric.
+ */
+import type { Metric, Registry } from "prom-client";
+
+/** One labelled series: counts of values up to and including each bound (not cumulative), count and sum of all. */
+export interface Series {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly buckets: readonly { readonly upTo: number; readonly count: number }[];
+  readonly count: number;
+  readonly sum: number;
+}
+
+/** Values observed by the main thread, under one label whose values are known beforehand. */
+export class Tally {
+  private readonly label: string;
+  private readonly bounds: readonly number[];
+  private readonly cells: ReadonlyMap<string, { counts: number[]; count: number; sum: number }>;
+
+  /** @param bounds rising; a value above the last one counts in "+Inf" alone. */
+  constructor(label: string, values: readonly string[], bounds: readonly number[]) {
+    this.label = label;
+    this.bounds = bounds;
+    this.cells = new Map(values.map((value) => [value, { counts: bounds.map(() => 0), count: 0, sum: 0 }]));
+  }
+
+  observe(labelValue: string, value: number): void {
+    const cell = this.cells.get(labelValue)!;
+    const bucket = this.bounds.findIndex((bound) => value <= bound);
+    if (bucket >= 0) cell.counts[bucket]! += 1;
+    cell.count++;
+    cell.sum += value;
+  }
+
+  series(): Series[] {
+    return [...this.cells].map(([value, { counts, count, sum }]) => ({
+      labels: { [this.label]: value },
+      buckets: counts.map((count, i) => ({ upTo: this.bounds[i]!, count })),
+      count,
+      sum,
+    }));
+  }
+}
+
+interface Sample {
+  readonly metricName: string;
+  readonly labels: Readonly<Record<string, string | number>>;
+  readonly value: number;
+}
+
+/** Register histogram `name`; `read` is called at each scrape. */
+export function registerHistogram(registry: Registry, name: string, help: string, read: () => readonly Series[]): void {
+  const get = async () => ({
+    name,
+    help,
+    type: "histogram",
+    aggregator: "sum",
+    values: read().flatMap((series) => samples(name, series)),
+  });
+  // Typed as one of prom-client's classes, although the registry calls nothing but these.
+  registry.registerMetric({ name, help, type: "histogram", get, reset: () => undefined } as unknown as Metric);
+}
+
+function samples(name: string, { labels, buckets, count, sum }: Series): Sample[] {
+  let below = 0;
+  const list: Sample[] = buckets.map((bucket) => {
+    below += bucket.count;
+    return { metricName: `${name}_bucket`, labels: { ...labels, le: bucket.upTo }, value: below };
+  });
+  list.push({ metricName: `${name}_bucket`, labels: { ...labels, le: "+Inf" }, value: count });
+  list.push({ metricName: `${name}_sum`, labels, value: sum });
+  list.push({ metricName: `${name}_count`, labels, value: count });
+  return list;
+}

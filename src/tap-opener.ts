@@ -1,0 +1,69 @@
+/**
+ * TAPs from the kernel, for the topology: the real `PortOpener`.
+ *
+ * A TAP is opened in its AC's namespace, given the MTU of its VSI and a queue of 1000 frames (the ring behind a TAP drops
+ * instead of pushing back, so it must hold a burst), and set up. Its persistence is decided when it is opened: the kernel
+ * could change it later, but a device that another process has taken over meanwhile must not vanish with us, so such a change is refused.
+ */
+import type { AcConfig } from "./control/plan.ts";
+import type { OpenTap, PortOpener } from "./control/taps.ts";
+import { closeFd, IoError, openTap, setTap, type TapRequest } from "./io/native.ts";
+
+const TX_QUEUE_FRAMES = 1000;
+
+export class TapOpener implements PortOpener {
+  private readonly queues: number;
+  /** Was the last refusal a matter of rights? Control knows only its message. */
+  lacksPermission = false;
+  /** By first fd: was the device made to outlive us? */
+  private readonly persistent = new Map<number, boolean>();
+
+  /** @param workers one queue of each TAP for each. */
+  constructor(workers: number) {
+    this.queues = workers;
+  }
+
+  openTap(ac: AcConfig, mtu: number): OpenTap {
+    if (ac.tap === null) throw new Error(`AC ${ac.name} has no TAP to open`);
+    const { device, netns, persist } = ac.tap;
+    const tap = this.open({
+      device,
+      persist,
+      ...(netns === null ? {} : { netns }),
+      ...(this.queues > 1 ? { queues: this.queues } : {}),
+    });
+    try {
+      setTap(tap.fds[0]!, { mtu, txQueueLength: TX_QUEUE_FRAMES, up: true });
+    } catch (error) {
+      for (const fd of tap.fds) closeFd(fd);
+      throw error;
+    }
+    this.persistent.set(tap.fds[0]!, persist);
+    return tap;
+  }
+
+  private open(request: TapRequest): OpenTap {
+    this.lacksPermission = false;
+    try {
+      return openTap(request);
+    } catch (error) {
+      this.lacksPermission = error instanceof IoError && (error.code === "EPERM" || error.code === "EACCES");
+      throw error;
+    }
+  }
+
+  changeTap(tap: OpenTap, ac: AcConfig, mtu: number): void {
+    const fd = tap.fds[0]!;
+    if (ac.tap !== null && ac.tap.persist !== this.persistent.get(fd)) {
+      throw new Error(
+        `TAP ${ac.tap.device}: persist cannot change while it is open; remove the AC, reload, and add it again`,
+      );
+    }
+    setTap(fd, { mtu });
+  }
+
+  closeTap(tap: OpenTap): void {
+    this.persistent.delete(tap.fds[0]!);
+    for (const fd of tap.fds) closeFd(fd);
+  }
+}

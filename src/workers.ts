@@ -1,0 +1,119 @@
+/**
+ * The forwarding threads: each with its doorbell and its underlay sockets, started together and stopped together.
+ *
+ * A worker owns its file descriptors while it lives (they are numbers of the process, used by one thread); they are opened
+ * here, before the threads start, so that an address in use is a clear error and not a dead thread, and closed here,
+ * after they have ended. A worker that ends by itself is our mistake: `onFailure` is told, and the process stops.
+ */
+import { Worker } from "node:worker_threads";
+import type { Config } from "./control/plan.ts";
+import type { WorkerData, WorkerNote } from "./dataplane/worker.ts";
+import { closeFd, type Features, openDoorbell, openUnderlay, ring, type Underlay } from "./io/native.ts";
+import { SET_STOP, type Tables } from "./tables/tables.ts";
+
+interface Thread {
+  readonly thread: Worker;
+  readonly ended: Promise<void>;
+  readonly running: Promise<Features>;
+}
+
+export class Workers {
+  private readonly tables: Tables;
+  private readonly doorbells: number[] = [];
+  private readonly underlays: Underlay[] = [];
+  private readonly threads: Thread[] = [];
+  private stopping = false;
+  /** What each worker's io can do, once it runs. */
+  features: readonly Features[] = [];
+
+  constructor(tables: Tables) {
+    this.tables = tables;
+  }
+
+  /** Open doorbells and sockets. Throws IoError. */
+  open(config: Config): void {
+    const { address, port, sourcePorts, checksum } = config.underlay;
+    const reusePort = config.workers > 1;
+    for (let k = 0; k < config.workers; k++) {
+      this.doorbells.push(openDoorbell());
+      const zeroChecksum = checksum === "zero";
+      this.underlays.push(openUnderlay({ address, port, sourcePorts, reusePort, zeroChecksum }));
+    }
+  }
+
+  /** The receive buffers that the kernel granted, bytes. */
+  get receiveBuffers(): readonly number[] {
+    return this.underlays.map((underlay) => underlay.receiveBuffer);
+  }
+
+  /** The receive sockets, for the kernel's own drop counters. */
+  get sockets(): readonly number[] {
+    return this.underlays.map((underlay) => underlay.fd);
+  }
+
+  /** Start the threads; resolves when all of them turn their loops. */
+  async start(
+    config: Config,
+    buffer: SharedArrayBuffer,
+    innerMtu: number,
+    onFailure: (error: Error) => void,
+  ): Promise<void> {
+    for (let worker = 0; worker < config.workers; worker++) {
+      const { fd, txFds } = this.underlays[worker]!;
+      const io = { underlay: { fd, txFds }, doorbell: this.doorbells[worker]!, innerMtu };
+      const workerData: WorkerData = {
+        buffer,
+        sizes: this.tables.sizes,
+        worker,
+        io: { ...io, offload: config.underlay.offload },
+      };
+      this.threads.push(this.launch(workerData, onFailure));
+    }
+    this.features = await Promise.all(this.threads.map((each) => each.running));
+  }
+
+  private launch(workerData: WorkerData, onFailure: (error: Error) => void): Thread {
+    const thread = new Worker(new URL("./dataplane/worker.js", import.meta.url), {
+      workerData,
+      name: `worker ${workerData.worker}`,
+    });
+    const running = new Promise<Features>((resolve, reject) => {
+      thread.on("message", (note: WorkerNote) => {
+        if (note.kind === "running") resolve(note.features);
+      });
+      thread.on("error", (error) => {
+        reject(error);
+        onFailure(error instanceof Error ? error : new Error(String(error)));
+      });
+      thread.on("exit", (code) => {
+        const error = new Error(`worker ${workerData.worker} ended by itself with code ${code}`);
+        reject(error);
+        if (!this.stopping) onFailure(error);
+      });
+    });
+    // Whoever waits for it sees the rejection; a worker that dies later has told onFailure.
+    running.catch(() => undefined);
+    const ended = new Promise<void>((resolve) => thread.on("exit", () => resolve()));
+    return { thread, ended, running };
+  }
+
+  /** Ring worker k's doorbell. */
+  wake(worker: number): void {
+    const doorbell = this.doorbells[worker];
+    if (doorbell !== undefined) ring(doorbell);
+  }
+
+  /** Let every worker finish its batch and end. */
+  async stop(): Promise<void> {
+    this.stopping = true;
+    Atomics.store(this.tables.settings, SET_STOP, 1);
+    for (const doorbell of this.doorbells) ring(doorbell);
+    await Promise.all(this.threads.map((each) => each.ended));
+  }
+
+  /** Close what `open` opened; no thread may run any more. */
+  close(): void {
+    for (const { fd, txFds } of this.underlays.splice(0)) for (const each of [fd, ...txFds]) closeFd(each);
+    for (const doorbell of this.doorbells.splice(0)) closeFd(doorbell);
+  }
+}

@@ -1,0 +1,227 @@
+/** vtepctl against the real API over a real socket, with a fake gateway behind it: bytes out, exit codes. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeEach, expect, it, vi } from "vitest";
+import { parse } from "yaml";
+import { runCommand } from "../../src/ctl/command-line.ts";
+import { renderTable, shortAge } from "../../src/ctl/table.ts";
+import { type ApiSource, createApi } from "../../src/manage/api.ts";
+import type { Neighbor } from "../../src/manage/api-schema.ts";
+import { type Listener, listenUnix } from "../../src/manage/listener.ts";
+import { STATUS, sourceWith } from "../manage/fake-source.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "vtepctl-"));
+const socket = join(folder, "gw1.sock");
+let listener: Listener | null = null;
+let out = "";
+let err = "";
+
+beforeEach(() => {
+  out = "";
+  err = "";
+  vi.spyOn(process.stdout, "write").mockImplementation((text, done?: unknown) => {
+    out += text;
+    if (typeof done === "function") done();
+    return true;
+  });
+  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
+    err += text;
+    return true;
+  });
+});
+
+afterEach(() => {
+  vi.restoreAllMocks();
+  listener?.close();
+  listener = null;
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function ctl(source: Partial<ApiSource>, ...args: string[]): Promise<number> {
+  listener ??= await listenUnix(createApi(sourceWith(source)), socket);
+  return await runCommand(["-s", socket, ...args]);
+}
+
+const NEIGHBORS: Neighbor[] = [
+  {
+    interface: "vsi-interface10",
+    ip: "10.1.1.11",
+    mac: "02:00:00:00:01:11",
+    state: "reachable",
+    kind: "host",
+    via: { kind: "ac", name: "vm1" },
+    ageSeconds: 3,
+    from: "request",
+  },
+  {
+    interface: "vsi-interface10",
+    ip: "10.1.1.112",
+    mac: null,
+    state: "incomplete",
+    kind: "host",
+    via: null,
+    ageSeconds: 7300,
+    from: null,
+  },
+];
+
+it("shows a table: upper-case header, aligned columns, nothing else", async () => {
+  expect(await ctl({ neighbors: () => NEIGHBORS }, "show", "arp")).toBe(0);
+  expect(out).toBe(
+    [
+      "VSI-INTERFACE    IP          MAC                STATE       VIA     AGE  FROM",
+      "vsi-interface10  10.1.1.11   02:00:00:00:01:11  reachable   ac vm1   3s  request",
+      "vsi-interface10  10.1.1.112  -                  incomplete  -        2h  -",
+      "",
+    ].join("\n"),
+  );
+  expect(err).toBe("");
+});
+
+it("prints what the API said with -o json and -o yaml, before or behind the verb", async () => {
+  await ctl({ neighbors: () => NEIGHBORS }, "show", "arp", "-o", "json");
+  expect(JSON.parse(out)).toEqual(NEIGHBORS);
+  const behind = out;
+  out = "";
+  await ctl({}, "-o", "json", "show", "arp");
+  expect(out).toBe(behind);
+  out = "";
+  await ctl({}, "show", "neighbors", "-o", "yaml");
+  expect(parse(out)).toEqual(NEIGHBORS);
+});
+
+it("prints an empty list as a list", async () => {
+  expect(await ctl({}, "show", "vsi", "-o", "json")).toBe(0);
+  expect(out).toBe("[]\n");
+});
+
+it.each(["vsi", "ac", "tunnel", "interface", "mac", "arp", "route", "policy", "drops"])(
+  "show %s works empty",
+  async (what) => {
+    expect(await ctl({}, "show", what)).toBe(0);
+    expect(out).toMatch(/^[A-Z-]+( +[A-Z-]+)*\n$/);
+  },
+);
+
+it("shows only the drops that happened, all with --all, and always all in JSON", async () => {
+  const drops = () => [
+    { reason: "runt", count: 0, text: "too short" },
+    { reason: "no_route", count: 12, text: "no way" },
+  ];
+  await ctl({ drops }, "show", "drops");
+  expect(out).toBe("REASON    PACKETS  TEXT\nno_route       12  no way\n");
+  out = "";
+  await ctl({}, "show", "drops", "--all");
+  expect(out.split("\n")).toHaveLength(4);
+  out = "";
+  await ctl({}, "show", "drops", "-o", "json");
+  expect(JSON.parse(out)).toEqual(drops());
+});
+
+it("shows each rule of a policy on a line of its own", async () => {
+  const rule = (match: string) => ({ match, action: "nextHop 10.1.1.2", alive: true, hits: 5 });
+  const policies = () => [{ name: "p", interfaces: ["i"], rules: [rule("any"), rule("source 10.0.0.0/8")] }];
+  await ctl({ policies }, "show", "policy");
+  expect(out.split("\n").slice(1, 3)).toEqual([
+    "p       i                  1  any                nextHop 10.1.1.2     5",
+    "p       i                  2  source 10.0.0.0/8  nextHop 10.1.1.2     5",
+  ]);
+});
+
+it("tells the status, in words and in JSON", async () => {
+  expect(await ctl({}, "status")).toBe(0);
+  expect(out).toMatch(/^node {8}gw1\nready {7}yes\n/);
+  expect(out).toMatch(/balance 0/);
+  out = "";
+  await ctl({}, "status", "-o", "json");
+  expect(JSON.parse(out)).toEqual(STATUS);
+});
+
+it("flushes and says how many went", async () => {
+  const flushNeighbors = vi.fn(() => 2);
+  expect(await ctl({ flushNeighbors }, "arp", "flush", "--interface", "i 1")).toBe(0);
+  expect(out).toBe("2 neighbours removed\n");
+  expect(flushNeighbors).toHaveBeenCalledWith("i 1", null);
+});
+
+// ---- when it goes wrong ----------------------------------------------------------------------------------------
+
+it("exits 4 when the object is not there", async () => {
+  expect(await ctl({ flushMacs: () => null }, "mac", "flush", "--vsi", "nope")).toBe(4);
+  expect(out).toBe("");
+  expect(err).toBe("error: there is no VSI nope\n  fix: vtepctl show vsi lists them\n");
+});
+
+it("exits 3 with a fix when nobody answers", async () => {
+  expect(await runCommand(["-s", join(folder, "none.sock"), "status"])).toBe(3);
+  expect(err).toMatch(/cannot reach vtepd at .*none\.sock: there is no such socket\n {2}fix: .*vtepd run -c FILE/);
+  const file = join(folder, "file");
+  writeFileSync(file, "");
+  expect(await runCommand(["-s", file, "status"])).toBe(3);
+});
+
+it("says it in JSON to a program that asked for JSON", async () => {
+  expect(await runCommand(["-s", join(folder, "none.sock"), "status", "-o", "json"])).toBe(3);
+  expect(JSON.parse(err)).toMatchObject({ error: { code: "unreachable", hint: expect.stringContaining("vtepd run") } });
+  expect(out).toBe("");
+});
+
+it("exits 3 when something else answers", async () => {
+  const path = join(folder, "other.sock");
+  const other = createServer((connection) => connection.end("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"));
+  await new Promise<void>((resolve) => void other.listen(path, resolve));
+  expect(await runCommand(["-s", path, "status"])).toBe(3);
+  expect(err).toMatch(/is no vtepd/);
+  other.close();
+});
+
+it("finds the socket in VTEPD_SOCKET", async () => {
+  vi.stubEnv("VTEPD_SOCKET", socket);
+  listener = await listenUnix(createApi(sourceWith({})), socket);
+  expect(await runCommand(["show", "ac", "-o", "json"])).toBe(0);
+  vi.unstubAllEnvs();
+});
+
+it.each([
+  ["an unknown verb", ["shwo"]],
+  ["an unknown kind", ["show", "arpp"]],
+  ["no verb", []],
+  ["an unknown form", ["status", "-o", "xml"]],
+  ["an unknown option", ["status", "--frobnicate"]],
+  ["too much", ["status", "now"]],
+])("exits 2 on %s", async (_, args) => {
+  expect(await runCommand(args)).toBe(2);
+  expect(out).toBe("");
+  expect(err).not.toBe("");
+});
+
+it("prints help and version to stdout and exits 0", async () => {
+  expect(await runCommand(["--help"])).toBe(0);
+  expect(out).toMatch(/Usage: vtepctl/);
+  out = "";
+  expect(await runCommand(["--version"])).toBe(0);
+  expect(out).toMatch(/^\d+\.\d+\.\d+\n$/);
+});
+
+// ---- the table itself ------------------------------------------------------------------------------------------
+
+it("lets no name move the cursor, and draws nothing for nothing", () => {
+  const columns = [{ title: "A", of: (row: string | null) => row }];
+  expect(renderTable(columns, ["x\u001b[2J", null, ""])).toBe("A\nx·[2J\n-\n-\n");
+});
+
+it("says ages in one unit", () => {
+  expect([null, 0, 3.9, 119, 120, 7199, 7200, 172_799, 172_800].map(shortAge)).toEqual([
+    "-",
+    "0s",
+    "3s",
+    "119s",
+    "2m",
+    "119m",
+    "2h",
+    "47h",
+    "2d",
+  ]);
+});

@@ -1,0 +1,44 @@
+/** An ApiSource without a gateway: everything empty, unless a test says otherwise. */
+import type { ApiSource } from "../../src/manage/api.ts";
+import type { Status } from "../../src/manage/api-schema.ts";
+import { parseConfig } from "../../src/manage/config.ts";
+
+export const STATUS: Status = {
+  ready: true,
+  node: "gw1",
+  version: "1.2.3",
+  nodeVersion: "v20.20.2",
+  pid: 1,
+  uptimeSeconds: 61,
+  underlay: { address: "192.0.2.1", port: 4789, mtu: 1500 },
+  workers: 1,
+  counts: { vsis: 0, acs: 0, acsUp: 0, tunnels: 0, interfaces: 0, macs: 0, neighbors: 0, routes: 0, policies: 0 },
+  config: { file: "/etc/vtepd.yaml", lastReloadSuccessful: true, needsRestart: [] },
+  ledger: {
+    dataplane: { received: 9, injected: 1, copies: 2, sent: 7, punted: 3, dropped: 2, imbalance: 0 },
+    control: { drained: 3, consumed: 2, reinjected: 1, dropped: 0, held: 0, imbalance: 0 },
+  },
+};
+
+export function sourceWith(parts: Partial<ApiSource>): ApiSource {
+  const parsed = parseConfig("node: gw1\nunderlay: {address: 192.0.2.1}\n", "test.yaml");
+  if ("errors" in parsed) throw new Error("the test's configuration is wrong");
+  const none = () => [];
+  return {
+    version: "1.2.3",
+    status: () => STATUS,
+    vsis: none,
+    acs: none,
+    tunnels: none,
+    interfaces: none,
+    macs: none,
+    neighbors: none,
+    routes: none,
+    policies: none,
+    drops: none,
+    config: () => parsed.config,
+    flushMacs: () => 0,
+    flushNeighbors: () => 0,
+    ...parts,
+  };
+}
