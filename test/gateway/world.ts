@@ -1,0 +1,180 @@
+/**
+ * A world in one process: whole gateways over memory io, VMs behind their TAPs, an underlay between them, and one clock.
+ *
+ * Nothing here sleeps. `settle` lets every gateway and VM act until nothing moves; `advance` moves the clock in small steps
+ * and settles after each, so that timers fire at their time. After every settle each gateway's ledger must balance.
+ */
+
+import type { EventFields, EventName } from "../../src/control/event.ts";
+import type { AcConfig } from "../../src/control/plan.ts";
+import { assemble, type Control } from "../../src/control-assembly.ts";
+import { Plane } from "../../src/dataplane/plane.ts";
+import { type Datagram, MemoryIo, MemoryNet, type MemoryTap } from "../../src/io/memory.ts";
+import { parseConfig } from "../../src/manage/config.ts";
+import { formatErrors } from "../../src/manage/config-error.ts";
+import { DROPS, imbalance, total } from "../../src/tables/counters.ts";
+import { createTables, type Tables } from "../../src/tables/tables.ts";
+import { Vm, type VmOptions } from "./vm.ts";
+
+export type Seen = { at: number; where: string; from: string; to: string; bytes: Uint8Array };
+export type EventSeen = { level: string; event: EventName; fields: EventFields };
+
+export class Gateway {
+  readonly name: string;
+  readonly tables: Tables;
+  readonly io: MemoryIo;
+  readonly plane: Plane;
+  readonly control: Control;
+  readonly events: EventSeen[] = [];
+  readonly taps = new Map<string, MemoryTap>();
+  private readonly world: World;
+
+  constructor(world: World, yaml: string) {
+    this.world = world;
+    const config = configOf(yaml);
+    this.name = config.node;
+    const { macs, neighbors, routes } = config.limits;
+    this.tables = createTables({ workers: 1, macs, neighbors, routes }).tables;
+    this.io = new MemoryIo(world.net, config.underlay.address);
+    this.plane = new Plane(this.tables, this.io, 0);
+    this.plane.frame.pool.poison = true;
+    this.control = assemble({
+      tables: this.tables,
+      config,
+      emit: (level, event, fields) => this.events.push({ level, event, fields }),
+      opener: {
+        openTap: (ac: AcConfig) => {
+          const tap = world.net.tap();
+          this.taps.set(ac.name, tap);
+          return { fds: [tap.fd], ifindex: tap.fd };
+        },
+        changeTap: () => {},
+        closeTap: () => {},
+      },
+      wake: () => {},
+      underlayMtu: world.net.mtu,
+      nowMs: world.net.nowMs,
+      chance: { seed: 4711, random: () => world.net.random() },
+    });
+    this.reload(yaml);
+  }
+
+  /** Apply a configuration; throws if it is refused. */
+  reload(yaml: string): void {
+    const result = this.control.topology.apply(configOf(yaml));
+    if (!result.ok) throw new Error(result.reason);
+    this.world.settle();
+  }
+
+  /** One turn of both planes. @returns true if anything moved. */
+  turn(): boolean {
+    // What was decided in the last turn is sent in this one, and somebody else may receive it.
+    const sends = this.plane.pending;
+    const moved = this.plane.turn(0) > 0 || sends || this.plane.pending;
+    this.control.agent.poll(this.world.net.nowMs);
+    return moved || this.control.agent.more() || this.tables.injects[0]!.peek() >= 0;
+  }
+
+  /** Drop counts of both planes that are not zero. */
+  get drops(): Record<string, number> {
+    const out: Record<string, number> = {};
+    DROPS.forEach(([name], i) => {
+      const count = this.tables.counters.reduce((sum, block) => sum + block.drops[i + 1]!, 0);
+      if (count > 0) out[name] = count;
+    });
+    return out;
+  }
+
+  get punted(): number {
+    return total(this.tables.counters[0]!.punted);
+  }
+
+  /** Throws unless both pages of the ledger balance. */
+  checkLedger(): void {
+    const off = imbalance(this.tables.workerCounters);
+    if (off !== 0) throw new Error(`${this.name}: data plane ledger is off by ${off}`);
+    const control = this.control.agent.ledger.imbalance(this.control.agent.notFrames());
+    if (control !== 0) throw new Error(`${this.name}: control ledger is off by ${control}`);
+  }
+}
+
+function configOf(yaml: string) {
+  const parsed = parseConfig(yaml, "test.yaml");
+  if ("errors" in parsed) throw new Error(formatErrors(parsed.errors));
+  return parsed.config;
+}
+
+export class World {
+  readonly net: MemoryNet;
+  readonly gateways = new Map<string, Gateway>();
+  readonly vms = new Map<string, Vm>();
+  /** Every frame on every AC and every datagram on the underlay, in order. */
+  readonly seen: Seen[] = [];
+
+  constructor(seed = 1) {
+    this.net = new MemoryNet(seed);
+    this.net.nowMs = 10_000;
+    this.net.observe = (d: Datagram) =>
+      this.seen.push({ at: this.net.nowMs, where: "underlay", from: d.from, to: d.to, bytes: d.bytes.slice() });
+  }
+
+  /** Start a gateway from its configuration. */
+  gateway(yaml: string): Gateway {
+    const gateway = new Gateway(this, yaml);
+    this.gateways.set(gateway.name, gateway);
+    this.settle();
+    return gateway;
+  }
+
+  /** Put a VM behind AC `ac` (its own name if not given) of `gateway`. */
+  vm(gateway: Gateway, options: VmOptions & { ac?: string }): Vm {
+    const tap = gateway.taps.get(options.ac ?? options.name);
+    if (tap === undefined) throw new Error(`${gateway.name} has no AC ${options.ac ?? options.name}`);
+    const vm = new Vm(tap, options);
+    const receive = tap.receive;
+    tap.receive = (frame) => {
+      this.seen.push({ at: this.net.nowMs, where: vm.name, from: gateway.name, to: vm.name, bytes: frame.slice() });
+      receive(frame);
+    };
+    const send = tap.send.bind(tap);
+    tap.send = (frame) => {
+      this.seen.push({ at: this.net.nowMs, where: vm.name, from: vm.name, to: gateway.name, bytes: frame.slice() });
+      send(frame);
+    };
+    this.vms.set(vm.name, vm);
+    return vm;
+  }
+
+  get(name: string): Vm {
+    return this.vms.get(name)!;
+  }
+
+  /** Let everybody act until nothing moves, then check every ledger. */
+  settle(): void {
+    for (let i = 0; i < 10_000; i++) {
+      let moved = false;
+      for (const gateway of this.gateways.values()) moved = gateway.turn() || moved;
+      if (moved) continue;
+      for (const gateway of this.gateways.values()) gateway.checkLedger();
+      return;
+    }
+    throw new Error("the world does not come to rest");
+  }
+
+  /** Let `ms` pass, in steps of at most `step`. */
+  advance(ms: number, step = 50): void {
+    for (const until = this.net.nowMs + ms; this.net.nowMs < until; ) {
+      this.net.nowMs = Math.min(until, this.net.nowMs + step);
+      this.settle();
+    }
+  }
+
+  /** Forget what was seen so far. */
+  clear(): void {
+    this.seen.length = 0;
+    for (const vm of this.vms.values()) {
+      vm.received.length = 0;
+      vm.icmp.length = 0;
+    }
+  }
+}
