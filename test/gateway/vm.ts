@@ -134,6 +134,7 @@ export class Vm {
   private onPacket(frame: Uint8Array): void {
     const l3 = ETH_BYTES;
     if (i32(frame, l3 + IP_DST) !== this.ip || frame[l3 + IP_PROTOCOL] !== PROTO_ICMP) return;
+    if ((u16(frame, l3 + 6) & 0x3fff) !== 0) return; // a fragment: written down, not reassembled
     const l4 = l3 + headerBytes(frame, l3);
     const length = u16(frame, l3 + IP_LENGTH) - headerBytes(frame, l3);
     if (!isIcmpIntact(frame, l4, length)) throw new Error(`${this.name}: ICMP with a wrong checksum`);
