@@ -67,18 +67,20 @@ export class Policer {
     if (rate === 0) return true;
     this.fill(this.stormTokens, this.stormAt, port, rate);
     const cost = units * TOKEN;
-    if (this.stormTokens[port]! < cost) return false;
+    // A super-frame may cost more than the bucket ever holds: it goes on credit, and the next ones wait.
+    if (this.stormTokens[port]! < Math.min(cost, TOKEN)) return false;
     this.stormTokens[port]! -= cost;
     return true;
   }
 
   private fill(tokens: Int32Array, at: Int32Array, i: number, rate: number): void {
     const passed = (this.nowMs - at[i]!) | 0;
-    if (passed <= 0) return;
+    if (passed === 0) return;
     at[i] = this.nowMs;
     // At least one whole token fits, or a rate below four a second would never let anything through.
     const most = Math.max(rate * BURST_MS, TOKEN);
-    const filled = passed >= 10000 ? most : tokens[i]! + passed * rate;
+    // The clock never goes back: a negative difference is a port that was quiet for more than 2^31 ms.
+    const filled = passed < 0 || passed >= 10000 ? most : tokens[i]! + passed * rate;
     tokens[i] = Math.min(filled, most);
   }
 }

@@ -18,7 +18,9 @@ export class Told {
     const at = (h & (SLOTS - 1)) * WORDS;
     const s = this.slots;
     const same = s[at] === arg && s[at + 1] === arg2 && s[at + 2] === place && s[at + 3] === kind;
-    if (same && ((nowMs - s[at + 4]!) | 0) < QUIET_MS) return false;
+    // After 2^31 ms the difference is negative: that is long ago, not just now.
+    const passed = (nowMs - s[at + 4]!) | 0;
+    if (same && passed >= 0 && passed < QUIET_MS) return false;
     s[at] = arg;
     s[at + 1] = arg2;
     s[at + 2] = place;

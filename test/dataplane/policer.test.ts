@@ -1,0 +1,189 @@
+/**
+ * The policers on virtual time: no AC and no class gets more than its rate, none starves another, and neither a storm nor
+ * a port that was quiet for a month confuses them (S06).
+ */
+import { describe, expect, it } from "vitest";
+import { Policer } from "../../src/dataplane/policer.ts";
+import { Told } from "../../src/dataplane/told.ts";
+import { F_UNITS } from "../../src/io/port-io.ts";
+import { PUNT, PUNTS } from "../../src/tables/counters.ts";
+import { SET_PUNT_AC, SET_PUNT_TOTAL } from "../../src/tables/tables.ts";
+import { publishFlood } from "../../src/tables/vsi.ts";
+import { BROADCAST } from "../../src/wire/ethernet.ts";
+import { arpFrame, ethernet } from "./packets.ts";
+import { ip, M1, M2, Rig } from "./rig.ts";
+
+/** Frames per second that passed, over `seconds` of offering `pps` to each of `ports`, in `kinds` in turn. */
+function offered(
+  rig: Rig,
+  ports: number[],
+  kinds: number[],
+  pps: number,
+  seconds: number,
+  from = 0,
+): Map<number, number> {
+  const policer = new Policer(rig.tables);
+  const passed = new Map(ports.map((port) => [port, 0]));
+  let n = 0;
+  for (let ms = 0; ms < seconds * 1000; ms++) {
+    policer.begin((from + ms) | 0);
+    for (const port of ports) {
+      for (let i = 0; i < pps / 1000; i++)
+        if (policer.admit(kinds[n++ % kinds.length]!, port)) passed.set(port, passed.get(port)! + 1);
+    }
+  }
+  return passed;
+}
+
+const sum = (passed: Map<number, number>): number => [...passed.values()].reduce((a, b) => a + b, 0);
+const BURST = 0.25;
+
+describe("the policer in front of the punt ring", () => {
+  it("lets an AC have 500 a second and one burst, whatever classes it mixes, and no less", () => {
+    const all = Object.values(PUNT);
+    for (const kinds of [[PUNT.arp], [PUNT.ttl], all]) {
+      const passed = offered(new Rig(), [1], kinds, 20_000, 4).get(1)!;
+      expect(passed).toBeLessThanOrEqual(500 * (4 + BURST));
+      expect(passed).toBeGreaterThan(500 * 4 - 10);
+    }
+  });
+
+  it("lets all ports together have no more than the total, and a class no more than half", () => {
+    const rig = new Rig();
+    const ports = Array.from({ length: 10 }, (_, i) => 100 + i);
+    for (const port of ports) rig.tables.ports.kind[port] = 1;
+    const mixed = sum(offered(rig, ports, Object.values(PUNT), 2_000, 4));
+    expect(mixed).toBeLessThanOrEqual(2000 * (4 + BURST));
+    expect(mixed).toBeGreaterThan(2000 * 4 - 20);
+    const oneClass = sum(offered(rig, ports, [PUNT.arp], 2_000, 4));
+    expect(oneClass).toBeLessThanOrEqual(1000 * (4 + BURST));
+    expect(oneClass).toBeGreaterThan(1000 * 4 - 20);
+  });
+
+  it("an AC that floods does not take a quiet one's share: all of its 20 a second pass", () => {
+    const rig = new Rig();
+    const policer = new Policer(rig.tables);
+    let [asked, passed] = [0, 0];
+    for (let ms = 0; ms < 4000; ms++) {
+      policer.begin(ms);
+      for (let i = 0; i < 20; i++) policer.admit(1 + ((ms + i) % PUNTS.length), 1);
+      if (ms % 50 !== 0) continue;
+      asked++;
+      if (policer.admit(PUNT.arp, 2)) passed++;
+    }
+    expect([asked, passed]).toEqual([80, 80]);
+  });
+
+  it("is indifferent to where the clock stands, the int32 wrap included", () => {
+    const at0 = offered(new Rig(), [1], [PUNT.arp], 2_000, 2).get(1);
+    for (const from of [-0x80000000, 0x7fffffff - 1000, 0x7fffffff, -500])
+      expect(offered(new Rig(), [1], [PUNT.arp], 2_000, 2, from).get(1), `from ${from}`).toBe(at0);
+  });
+
+  it("a port that was quiet for a month finds its bucket full, not frozen", () => {
+    // 25 days and more are a negative difference in int32.
+    for (const later of [2 ** 31 - 1, 2 ** 31, 2 ** 31 + 86_400_000, 2 ** 32 - 1]) {
+      const policer = new Policer(new Rig().tables);
+      policer.begin(0);
+      while (policer.admit(PUNT.arp, 1));
+      policer.begin(later | 0);
+      let n = 0;
+      while (policer.admit(PUNT.arp, 1)) n++;
+      expect(n, `${later} ms later`).toBe(125);
+    }
+  });
+
+  it("a changed limit holds at once", () => {
+    const rig = new Rig();
+    rig.tables.settings[SET_PUNT_AC] = 100;
+    expect(offered(rig, [1], [PUNT.arp], 5_000, 4).get(1)).toBeLessThanOrEqual(425);
+    rig.tables.settings[SET_PUNT_TOTAL] = 60;
+    expect(sum(offered(rig, [1, 2], [PUNT.arp, PUNT.ttl], 5_000, 4))).toBeLessThanOrEqual(60 * 4.25);
+  });
+
+  it("through the plane: 20 kpps of ARP from VM1 become 500 records a second; VM2 has all its answers", () => {
+    const rig = new Rig();
+    rig.mac(1, M1, 1);
+    rig.mac(2, M2, 2);
+    const ask = (mac: number, from: string, to: string): Uint8Array =>
+      arpFrame({
+        ethDst: BROADCAST,
+        ethSrc: mac,
+        op: 1,
+        senderMac: mac,
+        senderIp: ip(from),
+        targetMac: 0,
+        targetIp: ip(to),
+      });
+    const [storm, quiet] = [ask(M1, "10.1.1.11", "10.1.1.1"), ask(M2, "20.1.1.11", "20.1.1.1")];
+    const counts = [0, 0, 0];
+    for (let ms = 0; ms < 1000; ms++) {
+      rig.net.nowMs = 5000 + ms;
+      for (let i = 0; i < 20; i++) rig.vm1.send(storm);
+      if (ms % 100 === 0) rig.vm2.send(quiet);
+      rig.plane.turn(0);
+      for (const p of rig.punts()) counts[p.port]!++;
+    }
+    expect(counts[1]).toBeLessThanOrEqual(625);
+    expect(counts[1]).toBeGreaterThan(600);
+    expect(counts[2]).toBe(10);
+    expect(rig.drops).toEqual({ punt_limited: 20_000 - counts[1]! });
+    expect(rig.imbalance).toBe(0);
+  });
+});
+
+describe("the storm limit", () => {
+  it("counts broadcast, unknown and multicast of one AC together; known unicast and tunnels are free", () => {
+    const rig = new Rig();
+    rig.mac(1, M1, 1);
+    rig.mac(1, M2, 3);
+    rig.tables.ports.storm[1] = 100;
+    const kinds = [BROADCAST, 0x01005e010203, 0x020000000999].map((dst) => ethernet(dst, M1, 0x88b5, 46));
+    for (let ms = 0; ms < 1000; ms++) {
+      rig.net.nowMs = ms;
+      for (let i = 0; i < 3; i++) rig.vm1.send(kinds[i]!);
+      rig.vm1.send(ethernet(M2, M1, 0x88b5, 46));
+      rig.plane.turn(0);
+    }
+    rig.run();
+    const bum = 3000 - rig.drops.storm_limited!;
+    expect(bum).toBeLessThanOrEqual(126);
+    expect(bum).toBeGreaterThan(115);
+    expect(rig.wire.length).toBe(1000 + 2 * bum);
+    expect(rig.imbalance).toBe(0);
+  });
+
+  it("a super-frame larger than the bucket passes on credit, and the rate holds all the same", () => {
+    const rig = new Rig();
+    rig.mac(1, M1, 1);
+    publishFlood(rig.tables.vsis, 1, [1], [3]);
+    rig.tables.ports.storm[1] = 100;
+    rig.describe = (frames, d) => {
+      frames[d + F_UNITS] = 40;
+    };
+    for (let ms = 0; ms < 8000; ms += 10) {
+      rig.net.nowMs = ms;
+      rig.vm1.send(ethernet(BROADCAST, M1, 0x88b5, 46));
+      rig.plane.turn(0);
+    }
+    rig.run();
+    const passed = rig.wire.length * 40;
+    expect(passed).toBeGreaterThan(100 * 8 - 80);
+    expect(passed).toBeLessThanOrEqual(100 * 8 + 25 + 40);
+  });
+});
+
+describe("what was told", () => {
+  it("is news again after half a second, also half a second that is a month", () => {
+    const told = new Told();
+    expect(told.isNews(7, 1, 2, 3, 1000)).toBe(true);
+    expect(told.isNews(7, 1, 2, 3, 1499)).toBe(false);
+    expect(told.isNews(7, 1, 2, 3, 1500)).toBe(true);
+    expect(told.isNews(7, 1, 2, 4, 1500), "another place").toBe(true);
+    expect(told.isNews(8, 1, 2, 3, 1500), "another kind").toBe(true);
+    const month = new Told();
+    month.isNews(7, 1, 2, 3, 1500);
+    expect(month.isNews(7, 1, 2, 3, (1500 + 2 ** 31 + 1) | 0)).toBe(true);
+    expect(month.isNews(7, 1, 2, 3, (1500 + 2 ** 31 + 2) | 0)).toBe(false);
+  });
+});
