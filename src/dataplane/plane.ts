@@ -5,7 +5,7 @@
  * batch" exactly while tables are read.
  */
 import type { PortIo } from "../io/port-io.ts";
-import { BATCH_BUCKETS, MISC_BATCHES, MISC_BUCKETS, MISC_FRAMES } from "../tables/counters.ts";
+import { BATCH_BUCKETS, DROP, MISC_BATCHES, MISC_BUCKETS, MISC_FRAMES } from "../tables/counters.ts";
 import type { Tables } from "../tables/tables.ts";
 import { drainInject } from "./cpu-port.ts";
 import { Frame } from "./frame.ts";
@@ -35,8 +35,8 @@ export class Plane {
     const sends = f.sendCount;
     const received = this.io.exchange(sends, this.more ? 0 : timeoutMs);
     this.t.heartbeat.enter(this.worker);
-    settle(f, sends);
     f.begin();
+    settle(f, sends);
     const injected = drainInject(f, INJECT_BUDGET);
     this.more = injected === INJECT_BUDGET;
     for (let i = 0; i < received; i++) {
@@ -50,6 +50,20 @@ export class Plane {
       Atomics.notify(this.t.doorbell, 0);
     }
     return received + injected;
+  }
+
+  /** The last turn: carry out what is decided, and name the fate of what still arrives. */
+  stop(): void {
+    const f = this.frame;
+    const sends = f.sendCount;
+    const received = this.io.exchange(sends, 0);
+    f.begin();
+    settle(f, sends);
+    for (let i = 0; i < received; i++) {
+      f.load(i);
+      f.counters.received[0]! += f.units;
+      f.counters.drops[DROP.shutting_down]! += f.units;
+    }
   }
 
   /** Are there decisions that the next exchange has to carry out? */
