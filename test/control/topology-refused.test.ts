@@ -1,0 +1,148 @@
+/** A refused change leaves no trace: not in the tables, not in the world, not in the next attempt. */
+import { describe, expect, test } from "vitest";
+import type { Config } from "../../src/control/plan.ts";
+import { MAX_FLOOD } from "../../src/tables/vsi.ts";
+import { BASE, changed, started } from "./topology-base.ts";
+import { Bed, plan, SIZES, sorted } from "./topology-bed.ts";
+
+describe("a refused change", () => {
+  const more = changed(
+    ["tunnels:\n", "tunnels:\n  - {name: gw4, remote: 192.0.2.4}\n"],
+    ["vsis:\n", "vsis:\n  - {name: vsi30, vni: 30}\n"],
+    ["{device: tap2}", "{device: tap2, mtu: 1300}"],
+    [
+      "acs:\n",
+      "acs:\n  - {name: vm3, vsi: vsi30, tap: {device: tap3}}\n  - {name: vm4, vsi: vsi30, tap: {device: tap4}}\n",
+    ],
+    ["address: 20.1.1.1/24", "address: 20.1.1.1/24, vrf: red"],
+    ["[10.1.1.2, 20.1.1.2]", "[10.1.1.2]"],
+  );
+
+  test("a TAP that cannot be opened leaves everything as it was, and the next attempt works", () => {
+    const bed = started();
+    const [words, meaning] = [bed.snapshot(), sorted(bed.meaning())];
+    bed.opener.refuse.add("tap4");
+    expect(bed.topology.apply(more)).toEqual({ ok: false, reason: "AC vm4: TAP tap4: refused" });
+    expect(bed.opener.take().sort()).toEqual(["close tap3", "open tap3"]);
+    expect(bed.snapshot()).toBe(words);
+    expect(sorted(bed.meaning())).toEqual(meaning);
+    expect([bed.learners.take(), bed.commands.notes]).toEqual([[], []]);
+    expect(bed.events.at(-1)).toBe("config.rejected");
+    expect(bed.topology.config).toEqual(plan(BASE));
+    bed.opener.refuse.clear();
+    bed.apply(more);
+    const fresh = new Bed();
+    fresh.apply(more);
+    expect(sorted(bed.meaning())).toEqual(sorted(fresh.meaning()));
+  });
+
+  test("an MTU that cannot be set puts those already set back", () => {
+    const bed = started();
+    bed.opener.refuse.add("tap2");
+    const config = changed(
+      ["{device: tap2}", "{device: tap2, mtu: 1300}"],
+      ["{device: tap1}", "{device: tap1, mtu: 1300}"],
+    );
+    expect(bed.topology.apply(config)).toEqual({ ok: false, reason: "AC vm2: TAP tap2: refused" });
+    expect(bed.opener.take()).toEqual(["change tap1 1300", "change tap1 1550"]);
+    expect(bed.tables.ports.mtu[bed.port("vm1").row]).toBe(1550);
+  });
+
+  test("at the start it leaves nothing at all", () => {
+    const bed = new Bed();
+    bed.opener.refuse.add("tap2");
+    const words = bed.snapshot();
+    expect(bed.topology.apply(plan(BASE)).ok).toBe(false);
+    expect(bed.snapshot()).toBe(words);
+    expect([bed.opener.open.size, bed.inventory.ports.size, bed.inventory.vsis.size]).toEqual([0, 0, 0]);
+    expect(bed.topology.config).toBeNull();
+  });
+
+  test("a hundred refusals cost no row", () => {
+    const bed = started();
+    bed.opener.refuse.add("tap4");
+    for (let i = 0; i < 100; i++) bed.topology.apply(more);
+    bed.opener.refuse.clear();
+    const next = Math.max(...[...bed.inventory.ports.keys()]);
+    bed.apply(more);
+    expect(Math.max(...[...bed.inventory.ports.keys()])).toBeLessThanOrEqual(next + 3);
+  });
+
+  const reasonOf = (bed: Bed, config: Config): string => {
+    const words = bed.snapshot();
+    const result = bed.topology.apply(config);
+    expect(bed.snapshot()).toBe(words);
+    return result.ok ? "applied" : result.reason;
+  };
+
+  test("what needs a restart", () => {
+    const other = { ...plan(BASE, "{address: 192.0.2.9, mtu: 1600}"), workers: 2 };
+    expect(reasonOf(started(), other)).toBe("needs a restart: underlay.address, workers");
+  });
+
+  test("what the tables were not carved for", () => {
+    const base = plan(BASE);
+    expect(reasonOf(started(), { ...base, limits: { ...base.limits, macs: SIZES.macs + 1 } })).toMatch(
+      /^limits.macs: 4097/,
+    );
+  });
+
+  test("too many ports in a flood list", () => {
+    const acs = Array.from({ length: MAX_FLOOD }, (_, i) => `  - {name: x${i}, vsi: vsi10, tap: {device: x${i}}}`);
+    const bed = started();
+    expect(reasonOf(bed, changed(["acs:\n", `acs:\n${acs.join("\n")}\n`]))).toMatch(/^VSI vsi10: 1025 ACs and tunnels/);
+    expect(bed.opener.open.size).toBe(2);
+  });
+
+  test("too many combinations in the rules", () => {
+    const list = Array.from({ length: 65 }, (_, i) => `10.1.${i}.0/24`).join(", ");
+    const rules = `rules: [{match: {source: [${list}], destination: [${list}]}, drop: true}, `;
+    expect(reasonOf(started(), changed(["rules: [", rules]))).toMatch(/4226 combinations/);
+  });
+
+  test("too many VRFs", () => {
+    const vsis = Array.from({ length: 257 }, (_, i) => `  - {name: v${i}}`).join("\n");
+    const interfaces = Array.from(
+      { length: 257 },
+      (_, i) => `  - {name: i${i}, vsi: v${i}, address: 10.1.1.1/24, vrf: r${i}}`,
+    );
+    const config = plan(`vsis:\n${vsis}\ninterfaces:\n${interfaces.join("\n")}\n`);
+    const bed = new Bed();
+    expect(reasonOf(bed, config)).toMatch(/there are 256 already/);
+    bed.apply({ ...config, interfaces: config.interfaces.slice(1), vsis: config.vsis.slice(1) });
+    expect(bed.topology.interfaces.vrfCount).toBe(256);
+  });
+
+  test("too many next hops and routes for the tables", () => {
+    const bed = new Bed({ workers: 1, macs: 4096, neighbors: 256, routes: 1024 });
+    const base = plan("vsis: [{name: a}]\ninterfaces: [{name: i, vsi: a, address: 10.0.0.1/16}]\n");
+    const hop = (i: number) => ({ text: `10.0.${i >> 8}.${i & 255}`, ip: 0x0a000000 + i });
+    const route = (i: number, ...hops: number[]) => ({
+      vrf: "main",
+      prefix: { text: `20.${i >> 8}.${i & 255}.0/24`, network: (0x14000000 + (i << 8)) | 0, length: 24 },
+      target: { kind: "nextHops" as const, nextHops: hops.map(hop) },
+    });
+    const many = (count: number, hops: (i: number) => number[]) => ({
+      ...base,
+      routes: Array.from({ length: count }, (_, i) => route(i, ...hops(i))),
+    });
+    expect(
+      reasonOf(
+        bed,
+        many(1300, (i) => [i + 10]),
+      ),
+    ).toMatch(/1300 next hops are more than 1023/);
+    expect(
+      reasonOf(
+        bed,
+        many(1000, (i) => [(i & 511) + 10, (i >> 9) + 900]),
+      ),
+    ).toMatch(/1000 different sets/);
+    expect(
+      reasonOf(
+        bed,
+        many(4000, () => [10]),
+      ),
+    ).toMatch(/4000 routes and .* are more than/);
+  });
+});
