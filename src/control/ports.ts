@@ -30,7 +30,7 @@ import type { Mtus } from "./mtu.ts";
 import { peerAddress } from "./peer-address.ts";
 import type { AcConfig, Config, TunnelConfig } from "./plan.ts";
 import type { Reaper } from "./reaper.ts";
-import { type IoCommands, type OpenTap, type PortOpener, Taps, tapKey } from "./taps.ts";
+import { type IoCommands, type PortOpener, Taps, tapKey } from "./taps.ts";
 
 export class Ports {
   readonly taps: Taps;
@@ -146,19 +146,6 @@ export class Ports {
       this.refresh(port, this.mtuOf(port, mtus));
     }
     for (const ac of config.acs) this.refresh(this.inventory.port("ac", ac.name)!, mtus.ofAc(ac));
-  }
-
-  /** The TAP of a handed-over AC is there. @returns false when no io port is free for it. */
-  handOver(port: PortObject, open: OpenTap): boolean {
-    const tap = this.taps.handOver(port.config as AcConfig, open);
-    if (tap === null) return false;
-    if (tap.io === port.io) return true;
-    const vlan = vlanOf(port);
-    if (vlan !== 0) this.vlans.remove(port.io, vlan);
-    (port as Writable<PortObject>).io = tap.io;
-    this.tables.ports.io[port.row] = tap.io;
-    this.lead(port);
-    return true;
   }
 
   private draftTunnel(draft: Draft, config: TunnelConfig): boolean {

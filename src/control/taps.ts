@@ -3,8 +3,8 @@
  *
  * One TAP is one io port, however many ACs (VLANs) share it; it is opened when the first of them comes and closed after
  * the last has gone. Opening is the one thing in a reload that the world can refuse, so it happens in `prepare`, before
- * anything is changed. A TAP that is handed over arrives when its owner likes (`handOver`), and again when the VM
- * restarts; its AC exists and waits.
+ * anything is changed. A TAP that is handed over arrives when its owner likes (`handOver`), goes when the VM stops, and
+ * comes again; its AC exists and waits.
  *
  * An io port number must not be given to another device while a worker may still bring frames of the old one: it comes
  * back through the reaper, as does the file.
@@ -139,25 +139,29 @@ export class Taps {
     return problems;
   }
 
+  /** The TAP of a handed-over AC has arrived. One that it had before is detached and closed. */
+  handOver(ac: AcConfig, open: OpenTap): void {
+    this.takeBack(ac);
+    const tap = this.taps.get(tapKey(ac))!;
+    tap.open = open;
+    this.commands.attachTap(tap.io, open.fds);
+  }
+
   /**
-   * The TAP of a handed-over AC has arrived (again). @returns its new TAP, or null when no io port is free.
-   * The old one, if any, is detached and closed.
+   * A handed-over TAP is no more. The AC keeps its io port for the next one: each worker is told in order, and what it
+   * still has in hand of the old TAP is this AC's too. @returns false if there is none.
    */
-  handOver(ac: AcConfig, open: OpenTap): Tap | null {
-    const old = this.taps.get(tapKey(ac))!;
-    if (old.open === null) {
-      old.open = open;
-      this.commands.attachTap(old.io, open.fds);
-      return old;
-    }
-    const io = this.ios.take();
-    if (io === 0) return null;
-    this.tables.ports.ioKind[io] = IO_TAP;
-    const tap: Tap = { key: old.key, io, ac, mtu: old.mtu, open };
-    this.taps.set(tap.key, tap);
-    this.retire(old);
-    this.commands.attachTap(io, open.fds);
-    return tap;
+  takeBack(ac: AcConfig): boolean {
+    const tap = this.taps.get(tapKey(ac))!;
+    const open = tap.open;
+    if (open === null) return false;
+    tap.open = null;
+    this.commands.detach(tap.io);
+    this.reaper.bury(
+      () => this.opener.closeTap(open, tap.ac),
+      () => {},
+    );
+    return true;
   }
 
   private open(key: string, acs: readonly AcConfig[], draft: Draft): string | null {
@@ -194,11 +198,12 @@ export class Taps {
 
   private retire(tap: Tap): void {
     const { ports } = this.tables;
+    const open = tap.open;
     Atomics.store(ports.ofIo, tap.io, 0);
-    this.commands.detach(tap.io);
+    if (open !== null) this.commands.detach(tap.io);
     this.reaper.bury(
       () => {
-        if (tap.open !== null) this.opener.closeTap(tap.open, tap.ac);
+        if (open !== null) this.opener.closeTap(open, tap.ac);
       },
       () => {
         ports.ioKind[tap.io] = IO_NONE;

@@ -35,7 +35,7 @@ import type { InterfaceObject, Inventory, PortObject, VsiObject } from "./invent
 import { Mtus } from "./mtu.ts";
 import type { NextHops } from "./next-hops.ts";
 import { type MacPins, type NeighborPins, Pins } from "./pins.ts";
-import type { Config, ConfigDiff } from "./plan.ts";
+import type { AcConfig, Config, ConfigDiff } from "./plan.ts";
 import { Policies } from "./policies.ts";
 import { Ports } from "./ports.ts";
 import { Reaper } from "./reaper.ts";
@@ -188,15 +188,24 @@ export class Topology {
   handOver(name: string, tap: OpenTap): string | null {
     const port = this.parts.inventory.port("ac", name);
     if (port === undefined) return `there is no AC ${name}`;
-    if (!("handover" in port.config) || !port.config.handover)
-      return `AC ${name} has a TAP of its own (no handover: true)`;
-    if (!this.ports.handOver(port, tap)) return "no io port is free";
+    const ac = port.config as AcConfig;
+    if (!ac.handover) return `AC ${name} has a TAP of its own (no handover: true)`;
+    this.ports.taps.handOver(ac, tap);
     this.parts.commands.flush();
     // A new VM behind the same AC: what the old one taught is wrong.
     if (!this.setUp(port, true)) this.parts.learners.flushPort(port);
     else this.parts.emit("info", "ac.up", { ac: port.name, vsi: port.vsi!.name });
     this.announce(port);
     return null;
+  }
+
+  /** The TAP that was handed over to an AC is gone: the AC is down, its fds are closed when no worker uses them. */
+  takeBack(name: string): void {
+    const port = this.parts.inventory.port("ac", name);
+    if (port === undefined || !(port.config as AcConfig).handover) return;
+    this.setAcUp(port, false);
+    this.ports.taps.takeBack(port.config as AcConfig);
+    this.parts.commands.flush();
   }
 
   private mtus(config: Config): Mtus {
