@@ -16,6 +16,7 @@ import { deviceMtuFor, IoError, pathMtu } from "./io/native.ts";
 import { createApi } from "./manage/api.ts";
 import type { Status } from "./manage/api-schema.ts";
 import { loadConfig } from "./manage/config.ts";
+import { DropWatch } from "./manage/drop-watch.ts";
 import { createHealth } from "./manage/health.ts";
 import { ListenError, type Listener, listenTcp, listenUnix } from "./manage/listener.ts";
 import type { Log } from "./manage/log.ts";
@@ -25,6 +26,7 @@ import { Shown } from "./manage/shown.ts";
 import { createTables, type Tables } from "./tables/tables.ts";
 import { TapOpener } from "./tap-opener.ts";
 import { Workers } from "./workers.ts";
+import { WorldWatch } from "./world-watch.ts";
 
 /** The world refused: the operator's business. `isPermission`: a right, a capability or the addon is missing. */
 export class StartError extends Error {
@@ -46,6 +48,7 @@ export interface DaemonRequest {
 /** Settings that only a new process takes over, besides those that `ConfigDiff.needsRestart` names. */
 const FIXED = [/^underlay\.(sourcePorts|checksum|offload)/, /^control\./, /^metrics/];
 const STOP_WITHIN_MS = 1800;
+const WATCH_MS = 1000;
 /** ARP answers in milliseconds, or after a second's patience, or not. */
 const RESOLUTION_SECONDS = [0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 5];
 /** A reload waits until the last change is behind every worker. */
@@ -61,7 +64,7 @@ export class Daemon {
   private readonly version: string;
   private readonly startedMs = performance.now();
   private readonly listeners: Listener[] = [];
-  private readonly unready = new Set(["starting"]);
+  private readonly phase = new Set(["starting"]);
   private readonly resolutions = new Tally("result", ["resolved", "failed"], RESOLUTION_SECONDS);
   private needsRestart: readonly string[] = [];
   private reload = { successful: true, successUnixSeconds: 0 };
@@ -91,6 +94,7 @@ export class Daemon {
 
   /** Resolves when ready. Throws StartError. */
   async start(): Promise<void> {
+    this.handleSignals();
     try {
       await this.startAll();
     } catch (error) {
@@ -125,14 +129,13 @@ export class Daemon {
     const applied = this.control.topology.apply(config);
     if (!applied.ok) throw new StartError(applied.reason, opener.lacksPermission);
     this.reload = { successful: true, successUnixSeconds: Date.now() / 1000 };
-    const innerMtu = (config.underlay.mtu === "auto" ? device.mtu : config.underlay.mtu) - config.underlay.overhead;
-    await this.workers.start(config, buffer, innerMtu, (error) => this.crash(error));
+    await this.workers.start(config, buffer, this.innerMtu(config), (error) => this.crash(error));
     this.loop = new ControlLoop(this.control.agent, tables.doorbell, () => performance.now());
     this.loop.run().catch((error) => this.crash(error));
     this.shown = new Shown(this.control.shown);
-    this.handleSignals();
+    this.watch(opener);
     await this.listen(config);
-    this.unready.delete("starting");
+    this.phase.delete("starting");
     const { address, port } = config.underlay;
     this.log.line("info", "daemon.ready", {
       version: this.version,
@@ -143,6 +146,40 @@ export class Daemon {
       metrics: this.listeners[1]?.at ?? null,
     });
     this.tellBuffers();
+  }
+
+  /** Once a second: what changed around us, and what is dropped in bursts. */
+  private watch(opener: TapOpener): void {
+    const { topology, shown } = this.control;
+    const { emit } = this.log;
+    const { inventory } = shown;
+    const onMtu = (mtu: number) => {
+      this.deviceMtu = mtu;
+      topology.setUnderlayMtu(mtu);
+      this.workers.setInnerMtu(this.innerMtu(topology.config!));
+    };
+    const world = new WorldWatch({ opener, topology, inventory, emit, onMtu }, this.deviceMtu);
+    const drops = new DropWatch(this.tables.counters, emit);
+    const timer = setInterval(() => {
+      if (this.stopping) return clearInterval(timer);
+      world.look(topology.config!);
+      drops.look(performance.now());
+      this.loop.kick();
+    }, WATCH_MS);
+  }
+
+  /** The largest inner IP packet the underlay carries. */
+  private innerMtu({ underlay }: Config): number {
+    return (underlay.mtu === "auto" ? this.deviceMtu : underlay.mtu) - underlay.overhead;
+  }
+
+  /** What is missing until frames can be sent to us, in words. */
+  private missing(): string[] {
+    const missing = [...this.phase];
+    for (const port of this.control.shown.inventory.ports.values()) {
+      if (port.kind === "ac" && !port.up) missing.push(`AC ${port.name} is down`);
+    }
+    return missing;
   }
 
   /** A burst is lost in a small receive buffer, and nobody would know why. */
@@ -185,10 +222,12 @@ export class Daemon {
       macMoves: () => control.agent.macs.moves,
       neighborMoves: () => control.agent.neighbors.moves,
       resolutions: this.resolutions,
+      fallbacks: () => this.workers.fallbacks(),
+      receiveDrops: () => this.workers.receiveDrops(),
       lastReload: () => this.reload,
     });
     const { host, port } = config.metrics;
-    const health = createHealth({ registry, unready: () => [...this.unready] });
+    const health = createHealth({ registry, unready: () => this.missing() });
     this.listeners.push(await listenTcp(health, host, port));
   }
 
@@ -199,10 +238,12 @@ export class Daemon {
   }
 
   private status(): Status {
+    const missing = this.missing();
     const config = this.shown.config();
     const { address, port, mtu } = config.underlay;
     return {
-      ready: this.unready.size === 0,
+      ready: missing.length === 0,
+      missing,
       node: config.node,
       version: this.version,
       nodeVersion: process.version,
@@ -225,9 +266,11 @@ export class Daemon {
   private handleSignals(): void {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void this.stop(signal));
     process.on("SIGHUP", () => {
-      this.reloading = this.reloading.then(() => this.reloadFile());
+      if (!this.phase.has("starting")) this.reloading = this.reloading.then(() => this.reloadFile());
     });
-    process.on("SIGUSR2", () => this.dump());
+    process.on("SIGUSR2", () => {
+      if (!this.phase.has("starting")) this.dump();
+    });
   }
 
   /** Load the file again and apply the difference; or keep what runs, and say why. */
@@ -279,14 +322,15 @@ export class Daemon {
   private async stop(signal: string): Promise<void> {
     if (this.stopping) return;
     this.stopping = true;
-    this.unready.add("stopping");
+    this.phase.add("stopping");
     this.log.line("info", "daemon.stopping", { signal });
     const late = setTimeout(() => this.crash(new Error("the workers did not stop in time")), STOP_WITHIN_MS);
     for (const listener of this.listeners) listener.close();
-    this.loop.stop();
-    await this.workers.stop();
+    // A signal may come before the start has got that far.
+    this.loop?.stop();
+    await this.workers?.stop();
     clearTimeout(late);
-    this.workers.close();
+    this.workers?.close();
     this.log.line("info", "daemon.stopped", { uptimeSeconds: Math.floor((performance.now() - this.startedMs) / 1000) });
     this.finish(0);
   }

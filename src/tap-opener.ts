@@ -7,7 +7,7 @@
  */
 import type { AcConfig } from "./control/plan.ts";
 import type { OpenTap, PortOpener } from "./control/taps.ts";
-import { closeFd, IoError, openTap, setTap, type TapRequest } from "./io/native.ts";
+import { closeFd, IoError, openTap, setTap, type TapRequest, tapInfo } from "./io/native.ts";
 
 const TX_QUEUE_FRAMES = 1000;
 
@@ -15,8 +15,8 @@ export class TapOpener implements PortOpener {
   private readonly queues: number;
   /** Was the last refusal a matter of rights? Control knows only its message. */
   lacksPermission = false;
-  /** By first fd: was the device made to outlive us? */
-  private readonly persistent = new Map<number, boolean>();
+  /** By first fd: what was asked for when it was opened. */
+  private readonly opened = new Map<number, AcConfig>();
 
   /** @param workers one queue of each TAP for each. */
   constructor(workers: number) {
@@ -38,7 +38,7 @@ export class TapOpener implements PortOpener {
       for (const fd of tap.fds) closeFd(fd);
       throw error;
     }
-    this.persistent.set(tap.fds[0]!, persist);
+    this.opened.set(tap.fds[0]!, ac);
     return tap;
   }
 
@@ -54,7 +54,7 @@ export class TapOpener implements PortOpener {
 
   changeTap(tap: OpenTap, ac: AcConfig, mtu: number): void {
     const fd = tap.fds[0]!;
-    if (ac.tap !== null && ac.tap.persist !== this.persistent.get(fd)) {
+    if (ac.tap !== null && ac.tap.persist !== this.opened.get(fd)?.tap?.persist) {
       throw new Error(
         `TAP ${ac.tap.device}: persist cannot change while it is open; remove the AC, reload, and add it again`,
       );
@@ -63,7 +63,22 @@ export class TapOpener implements PortOpener {
   }
 
   closeTap(tap: OpenTap): void {
-    this.persistent.delete(tap.fds[0]!);
+    this.opened.delete(tap.fds[0]!);
     for (const fd of tap.fds) closeFd(fd);
+  }
+
+  /** The ACs (one for each TAP) whose device somebody has deleted. */
+  gone(): AcConfig[] {
+    return [...this.opened].filter(([fd]) => !isThere(fd)).map(([, ac]) => ac);
+  }
+}
+
+function isThere(fd: number): boolean {
+  try {
+    tapInfo(fd);
+    return true;
+  } catch (error) {
+    if (error instanceof IoError) return false;
+    throw error;
   }
 }

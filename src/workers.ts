@@ -7,8 +7,17 @@
  */
 import { Worker } from "node:worker_threads";
 import type { Config } from "./control/plan.ts";
-import type { WorkerData, WorkerNote } from "./dataplane/worker.ts";
-import { closeFd, type Features, openDoorbell, openUnderlay, ring, type Underlay } from "./io/native.ts";
+import { NOTE_FALLBACKS, NOTE_INNER_MTU, NOTE_WORDS, type WorkerData, type WorkerNote } from "./dataplane/worker.ts";
+import {
+  closeFd,
+  FALLBACK_CAUSES,
+  type Features,
+  openDoorbell,
+  openUnderlay,
+  ring,
+  socketDrops,
+  type Underlay,
+} from "./io/native.ts";
 import { SET_STOP, type Tables } from "./tables/tables.ts";
 
 interface Thread {
@@ -22,6 +31,7 @@ export class Workers {
   private readonly doorbells: number[] = [];
   private readonly underlays: Underlay[] = [];
   private readonly threads: Thread[] = [];
+  private readonly notes: Int32Array[] = [];
   private stopping = false;
   /** What each worker's io can do, once it runs. */
   features: readonly Features[] = [];
@@ -46,9 +56,20 @@ export class Workers {
     return this.underlays.map((underlay) => underlay.receiveBuffer);
   }
 
-  /** The receive sockets, for the kernel's own drop counters. */
-  get sockets(): readonly number[] {
-    return this.underlays.map((underlay) => underlay.fd);
+  /** Datagrams the kernel dropped because the receive buffer was full, by worker. */
+  receiveDrops(): readonly number[] {
+    return this.underlays.map(({ fd }) => Math.max(0, socketDrops(fd)));
+  }
+
+  /** How often an offload was given up, by cause; a second old at most. */
+  fallbacks(): ReadonlyMap<string, number> {
+    const sum = (i: number) => this.notes.reduce((all, notes) => all + notes[NOTE_FALLBACKS + i]!, 0);
+    return new Map(FALLBACK_CAUSES.map((cause, i) => [cause, sum(i)]));
+  }
+
+  /** The underlay carries inner IP packets of this size from now on. */
+  setInnerMtu(innerMtu: number): void {
+    for (const notes of this.notes) Atomics.store(notes, NOTE_INNER_MTU, innerMtu);
   }
 
   /** Start the threads; resolves when all of them turn their loops. */
@@ -61,11 +82,14 @@ export class Workers {
     for (let worker = 0; worker < config.workers; worker++) {
       const { fd, txFds } = this.underlays[worker]!;
       const io = { underlay: { fd, txFds }, doorbell: this.doorbells[worker]!, innerMtu };
+      const notes = new SharedArrayBuffer(NOTE_WORDS * 4);
+      this.notes.push(new Int32Array(notes));
       const workerData: WorkerData = {
         buffer,
         sizes: this.tables.sizes,
         worker,
         io: { ...io, offload: config.underlay.offload },
+        notes,
       };
       this.threads.push(this.launch(workerData, onFailure));
     }

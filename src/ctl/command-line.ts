@@ -6,6 +6,7 @@
  */
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";
+import { addAttach } from "./attach.ts";
 import { DEFAULT_SOCKET, EXIT, Refusal } from "./client.ts";
 import { addFlush } from "./flush.ts";
 import { complain, FORMS, type Form, type Session, wantsColour } from "./output.ts";
@@ -31,6 +32,8 @@ function build(session: Session): Command {
     .addOption(new Option("-s, --socket <path>", `control socket (default: VTEPD_SOCKET, else ${DEFAULT_SOCKET})`))
     .addOption(new Option("-o, --output <form>", "form of the output (default: table)").choices([...FORMS]))
     .addOption(new Option("--color <when>", "colour the output (default: auto)").choices(["auto", "always", "never"]))
+    // `attach … --exec COMMAND` passes on what follows.
+    .enablePositionalOptions()
     .exitOverride()
     .showHelpAfterError("(vtepctl --help tells more)")
     .showSuggestionAfterError()
@@ -42,6 +45,7 @@ function build(session: Session): Command {
   addStatus(program, session);
   addShow(program, session);
   addFlush(program, session);
+  addAttach(program, session);
   allowEverywhere(program);
   return program;
 }

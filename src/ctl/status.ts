@@ -21,13 +21,13 @@ function facts(status: Status): [string, string][] {
   const { dataplane: data, control } = ledger;
   return [
     ["node", status.node],
-    ["ready", status.ready ? "yes" : "no"],
+    ["ready", status.ready ? "yes" : `no: ${status.missing.join("; ")}`],
     ["version", `${status.version} (Node ${status.nodeVersion}), pid ${status.pid}`],
     ["uptime", shortAge(status.uptimeSeconds)],
     ["underlay", `${underlay.address} port ${underlay.port}, MTU ${underlay.mtu}`],
     ["workers", String(status.workers)],
     ["VSIs", `${counts.vsis}, ${counts.interfaces} with a VSI-interface`],
-    ["ports", `${counts.acsUp} of ${counts.acs} ACs up, ${counts.tunnels} tunnels`],
+    ["ports", `${counts.acsUp} of ${counts.acs} ACs up, ${counts.tunnels} tunnel${counts.tunnels === 1 ? "" : "s"}`],
     [
       "tables",
       `${counts.macs} MACs, ${counts.neighbors} neighbours, ${counts.routes} routes, ${counts.policies} policies`,

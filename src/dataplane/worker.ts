@@ -5,11 +5,15 @@
  * words (SET_STOP, its inject ring) and woken by its doorbell, and what it has to say is in its counters and its punt
  * ring. A wait is at most TURN_MS long, so even a lost wake-up costs no more than that.
  *
+ * What main and this thread tell each other besides is in a *note block* of a few words (NOTE_*): looked at once a second
+ * of the batch's clock, so it costs a batch nothing.
+ *
  * Nothing is caught here. An exception in the plane is our mistake: the thread ends with the stack, main hears of it and
  * stops the process, a supervisor starts a new one.
  */
 import { parentPort, workerData } from "node:worker_threads";
-import { createPortIo, type NativePortIo, type PortIoRequest } from "../io/native.ts";
+import { createPortIo, FALLBACK_CAUSES, type NativePortIo, type PortIoRequest } from "../io/native.ts";
+import { STATUS_NOW_MS } from "../io/port-io.ts";
 import { attachTables, SET_STOP, type Sizes, type Tables } from "../tables/tables.ts";
 import { Plane } from "./plane.ts";
 
@@ -19,7 +23,15 @@ export interface WorkerData {
   readonly sizes: Sizes;
   readonly worker: number;
   readonly io: PortIoRequest;
+  /** NOTE_WORDS int32. */
+  readonly notes: SharedArrayBuffer;
 }
+
+/** Main writes: the largest inner IP packet that fits the underlay, when it has changed; 0: it has not. */
+export const NOTE_INNER_MTU = 0;
+/** The worker writes: fallback counters, in the order of FALLBACK_CAUSES. */
+export const NOTE_FALLBACKS = 1;
+export const NOTE_WORDS = NOTE_FALLBACKS + FALLBACK_CAUSES.length;
 
 /** What a worker tells main, by message: once, before its loop begins, and once more after it. */
 export type WorkerNote =
@@ -27,11 +39,29 @@ export type WorkerNote =
   | { readonly kind: "stopped" };
 
 const TURN_MS = 100;
+const NOTES_EVERY_MS = 1000;
+
+/** Exchange what is in the note block. */
+function exchangeNotes(notes: Int32Array, io: NativePortIo): void {
+  const innerMtu = Atomics.exchange(notes, NOTE_INNER_MTU, 0);
+  if (innerMtu !== 0) io.setInnerMtu(innerMtu);
+  const { fallbacks } = io.features();
+  for (let i = 0; i < FALLBACK_CAUSES.length; i++) notes[NOTE_FALLBACKS + i] = fallbacks[FALLBACK_CAUSES[i]!];
+}
 
 /** Turn until SET_STOP, then once more to settle what is left. */
-function live(tables: Tables, io: NativePortIo, worker: number): void {
+function live(tables: Tables, io: NativePortIo, notes: Int32Array, worker: number): void {
   const plane = new Plane(tables, io, worker);
-  while (Atomics.load(tables.settings, SET_STOP) === 0) plane.turn(TURN_MS);
+  plane.turn(0);
+  let notedMs = io.status[STATUS_NOW_MS]!;
+  while (Atomics.load(tables.settings, SET_STOP) === 0) {
+    plane.turn(TURN_MS);
+    const nowMs = io.status[STATUS_NOW_MS]!;
+    // The clock wraps: compared by subtraction.
+    if (((nowMs - notedMs) | 0) < NOTES_EVERY_MS) continue;
+    notedMs = nowMs;
+    exchangeNotes(notes, io);
+  }
   plane.stop();
 }
 
@@ -40,7 +70,7 @@ function main(data: WorkerData, tell: (note: WorkerNote) => void): void {
   const tables = attachTables(data.buffer, data.sizes);
   const io = createPortIo(data.io);
   tell({ kind: "running", features: io.features() });
-  live(tables, io, data.worker);
+  live(tables, io, new Int32Array(data.notes), data.worker);
   io.destroy();
   tell({ kind: "stopped" });
 }

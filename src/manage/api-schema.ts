@@ -22,6 +22,7 @@ export const Fault = z
 export const Status = z
   .object({
     ready: z.boolean(),
+    missing: names.describe("what readiness waits for, in words"),
     node: z.string(),
     version: z.string(),
     nodeVersion: z.string(),

@@ -9,8 +9,8 @@
  * not even read.
  */
 import { lstatSync, mkdirSync, unlinkSync } from "node:fs";
-import { createServer, type Server, type ServerOptions } from "node:http";
-import { type AddressInfo, createConnection } from "node:net";
+import { createServer, type IncomingMessage, type Server, type ServerOptions } from "node:http";
+import { type AddressInfo, createConnection, type Server as NetServer } from "node:net";
 import { dirname } from "node:path";
 import { getRequestListener } from "@hono/node-server";
 
@@ -27,7 +27,7 @@ export class ListenError extends Error {
   }
 }
 
-const UNIX_LIMITS: ServerOptions = { headersTimeout: 5000, requestTimeout: 30_000, keepAliveTimeout: 5000 };
+const UNIX_LIMITS: ServerOptions = { headersTimeout: 5000, requestTimeout: 5000, keepAliveTimeout: 5000 };
 const UNIX_CONNECTIONS = 64;
 const TCP_LIMITS: ServerOptions = {
   headersTimeout: 3000,
@@ -37,6 +37,8 @@ const TCP_LIMITS: ServerOptions = {
   maxHeaderSize: 8192,
 };
 const TCP_CONNECTIONS = 32;
+/** The longest question: a described packet, a rule. */
+const MAX_BODY_BYTES = 64 << 10;
 
 /** A listening server. */
 export interface Listener {
@@ -47,8 +49,7 @@ export interface Listener {
 
 /** Serve the control socket at `path`. Throws ListenError. */
 export async function listenUnix(fetch: Fetch, path: string): Promise<Listener> {
-  prepareFolder(path);
-  await removeStale(path);
+  await prepareSocket(path, "control");
   const server = serverOf(fetch, UNIX_LIMITS, UNIX_CONNECTIONS);
   const umask = process.umask(0o177);
   try {
@@ -73,12 +74,21 @@ export async function listenTcp(fetch: Fetch, host: string, port: number): Promi
 function serverOf(fetch: Fetch, limits: ServerOptions, connections: number, readsOnly = false): Server {
   const answer = getRequestListener(fetch, { overrideGlobalObjects: false });
   const server = createServer(limits, (request, response) => {
-    if (!readsOnly || request.method === "GET" || request.method === "HEAD") return void answer(request, response);
-    response.writeHead(405, { allow: "GET, HEAD", connection: "close" });
+    const refusal = whyNot(request, readsOnly);
+    if (refusal === null) return void answer(request, response);
+    response.writeHead(refusal, { allow: "GET, HEAD", connection: "close" });
     response.end();
   });
   server.maxConnections = connections;
   return server;
+}
+
+/** Refuse by the head alone, before a byte of a body is read. @returns the status, or null. */
+function whyNot({ method, headers }: IncomingMessage, readsOnly: boolean): number | null {
+  if (readsOnly && method !== "GET" && method !== "HEAD") return 405;
+  // A body must say how long it is: then it cannot be longer.
+  if (headers["transfer-encoding"] !== undefined) return 411;
+  return Number(headers["content-length"] ?? 0) > (readsOnly ? 0 : MAX_BODY_BYTES) ? 413 : null;
 }
 
 function end(server: Server): void {
@@ -88,35 +98,35 @@ function end(server: Server): void {
 
 // ---- the socket's place ----------------------------------------------------------------------------------------
 
-function prepareFolder(path: string): void {
+/** Whose socket: the key of the configuration. */
+export type SocketOwner = "control" | "attach";
+
+/** Make the directory of a socket, and remove a socket file that nobody answers on. Throws ListenError. */
+export async function prepareSocket(path: string, owner: SocketOwner): Promise<void> {
+  const subject = `${owner} socket ${path}`;
+  const change = `change ${owner}.socket`;
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
   } catch (error) {
-    throw refused(`control socket ${path}: cannot make its directory`, error);
+    throw refused(`${subject}: cannot make its directory`, error);
   }
-}
-
-/** Remove a socket file that nobody answers on. */
-async function removeStale(path: string): Promise<void> {
   let isSocket: boolean;
   try {
     isSocket = lstatSync(path).isSocket();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
-    throw refused(`control socket ${path}: cannot look at it`, error);
+    throw refused(`${subject}: cannot look at it`, error);
   }
   if (!isSocket) {
-    const text = `control socket ${path}: a file that is no socket is in its place; remove it, or change control.socket`;
-    throw new ListenError("EEXIST", text);
+    throw new ListenError("EEXIST", `${subject}: a file that is no socket is in its place; remove it, or ${change}`);
   }
   if (await answers(path)) {
-    const text = `control socket ${path}: another vtepd answers on it; stop that one, or change control.socket`;
-    throw new ListenError("EADDRINUSE", text);
+    throw new ListenError("EADDRINUSE", `${subject}: another vtepd answers on it; stop that one, or ${change}`);
   }
   try {
     unlinkSync(path);
   } catch (error) {
-    throw refused(`control socket ${path}: cannot remove the old one`, error);
+    throw refused(`${subject}: cannot remove the old one`, error);
   }
 }
 
@@ -133,7 +143,8 @@ function answers(path: string): Promise<boolean> {
   });
 }
 
-function listening(server: Server, subject: string): Promise<void> {
+/** Resolves when `server` listens. Throws ListenError, which begins with `subject`. */
+export function listening(server: NetServer, subject: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("listening", resolve);
     server.once("error", (error) => reject(refused(`${subject}: cannot listen`, error)));

@@ -50,6 +50,10 @@ export interface MetricsSource {
   neighborMoves(): ReadonlyMap<string, number>;
   /** Seconds each ARP search took, by result. */
   readonly resolutions: Tally;
+  /** Offloads given up, by cause. */
+  fallbacks(): ReadonlyMap<string, number>;
+  /** Datagrams the kernel dropped at a full receive buffer, by worker. */
+  receiveDrops(): readonly number[];
   lastReload(): { readonly successful: boolean; readonly successUnixSeconds: number };
 }
 
@@ -245,6 +249,24 @@ const ROWS: readonly Row[] = [
       for (const [k, block] of tables.workerCounters.entries()) {
         yield [{ worker: String(k) }, block.misc[MISC_EXHAUSTED]!];
       }
+    },
+  },
+  {
+    kind: "counter",
+    name: "vtep_offload_fallback_total",
+    help: "Times a kernel offload was refused and something slower was done",
+    labels: ["cause"],
+    *values(source) {
+      for (const [cause, count] of source.fallbacks()) yield [{ cause }, count];
+    },
+  },
+  {
+    kind: "counter",
+    name: "vtep_underlay_receive_drops_total",
+    help: "Datagrams the kernel dropped because the receive buffer was full: they never reached a worker",
+    labels: ["worker"],
+    *values(source) {
+      for (const [k, drops] of source.receiveDrops().entries()) yield [{ worker: String(k) }, drops];
     },
   },
   {

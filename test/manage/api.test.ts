@@ -178,6 +178,17 @@ describe("the control socket", () => {
     expect(lstatSync(path).isFile()).toBe(true);
   });
 
+  it("reads no body that is too long, or does not say how long it is", async () => {
+    const path = join(folder(), "vtepd.sock");
+    keep(await listenUnix(api, path));
+    const long = { "content-length": String((64 << 10) + 1) };
+    expect((await get({ socketPath: path, path: "/v1/acs", headers: long })).status).toBe(413);
+    const chunked = { "transfer-encoding": "chunked" };
+    expect((await get({ socketPath: path, path: "/v1/acs", headers: chunked })).status).toBe(411);
+    const removed = await get({ socketPath: path, path: "/v1/macs", method: "DELETE" });
+    expect(removed).toEqual({ status: 200, text: '{"removed":0}' });
+  });
+
   it("says which directory cannot be written", async () => {
     const blocked = join(folder(), "file");
     writeFileSync(blocked, "");
@@ -210,6 +221,7 @@ describe("the TCP listener", () => {
   it("refuses other methods, long headers, and says where it could not listen", async () => {
     const port = await start();
     expect((await get({ port, path: "/metrics", method: "POST" })).status).toBe(405);
+    expect((await get({ port, path: "/metrics", headers: { "content-length": "5" } })).status).toBe(413);
     expect((await get({ port, path: "/metrics", headers: { x: "y".repeat(20_000) } })).status).toBe(431);
     const health = createHealth({ registry: new Registry(), unready: () => [] });
     await expect(listenTcp(health, "127.0.0.1", port)).rejects.toThrow(/metrics.listen 127.0.0.1 port \d+: .*ss -tlpn/);

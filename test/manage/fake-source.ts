@@ -5,6 +5,7 @@ import { parseConfig } from "../../src/manage/config.ts";
 
 export const STATUS: Status = {
   ready: true,
+  missing: [],
   node: "gw1",
   version: "1.2.3",
   nodeVersion: "v20.20.2",

@@ -5,6 +5,7 @@ import { Inventory, type PortObject, type VsiObject } from "../../src/control/in
 import type { AcConfig, TunnelConfig, VsiConfig } from "../../src/control/plan.ts";
 import { CountedBefore } from "../../src/control/views.ts";
 import { createMetrics, type MetricsSource } from "../../src/manage/metrics.ts";
+import { Tally } from "../../src/manage/metrics-histogram.ts";
 import { DROP, DROPS, INJECT, MISC_BATCHES, MISC_BUCKETS, MISC_FRAMES, PUNT } from "../../src/tables/counters.ts";
 import { createTables, type Tables } from "../../src/tables/tables.ts";
 
@@ -38,6 +39,9 @@ beforeEach(() => {
     arpResults: () => new Map(),
     macMoves: () => new Map([["vsi10", 4]]),
     neighborMoves: () => new Map(),
+    resolutions: new Tally("result", ["resolved", "failed"], [0.01, 1]),
+    fallbacks: () => new Map([["udp_gso_eio", 2]]),
+    receiveDrops: () => [0, 9],
     lastReload: () => ({ successful: true, successUnixSeconds: 1_700_000_000 }),
   };
 });
@@ -152,7 +156,7 @@ describe("the text", () => {
   });
 
   it("never has an address as a label, and no label that grows", async () => {
-    const allowed = /^(vsi|ac|tunnel|reason|class|result|vrf|origin|worker|version|node_version|le)$/;
+    const allowed = /^(vsi|ac|tunnel|reason|cause|class|result|vrf|origin|worker|version|node_version|le)$/;
     for (const key of (await scrape()).keys()) {
       if (!key.startsWith("vtep_")) continue;
       for (const [, label] of key.matchAll(/[{,]([a-z_]+)="/g)) expect(label, key).toMatch(allowed);
