@@ -2,11 +2,14 @@
  * The lab as a whole: up, down, and gateways with cold tables.
  *
  * Order matters. The machines' namespaces exist before the gateways, which make their TAPs inside them; only then can
- * a machine's MAC, address and route be set. Restarting the gateways takes the TAPs away and brings new ones, so the
- * machines are configured again and every table, theirs and the gateways', is empty: the article's starting point.
+ * a machine's MAC, address and route be set.
+ *
+ * Cold means that nobody knows anybody, the article's starting point: the gateways are restarted, and since vtepd leaves
+ * its TAPs in place for its successor, the machines' devices are deleted in between, with all they had learned.
  */
 import { startGateways, stopGateways } from "./gateway.ts";
 import { createBridge, createNamespace, createVeth, ipIn, untilDevice } from "./namespace.ts";
+import { run } from "./process.ts";
 import { claim, clear, type LabState, prefixOf, writeState } from "./state.ts";
 import {
   MACHINE_DEVICE,
@@ -86,15 +89,23 @@ async function configure(state: LabState, machine: Machine): Promise<void> {
   );
 }
 
+/** Stop the gateways and delete the machines' devices. */
+async function stopAll(state: LabState): Promise<void> {
+  await stopGateways(state);
+  await Promise.all(
+    MACHINES.map(({ name }) => run("ip", ["-n", namespaceOf(state, name), "link", "del", "dev", MACHINE_DEVICE])),
+  );
+}
+
 /** Restart the gateways and reconfigure the machines: nobody knows anybody. */
 export async function makeCold(state: LabState): Promise<void> {
-  await stopGateways(state);
+  await stopAll(state);
   await startCold(state);
 }
 
 /** The same machines under the other scheme. */
 export async function changeMode(state: LabState, mode: Mode): Promise<void> {
-  await stopGateways(state);
+  await stopAll(state);
   state.mode = mode;
   writeState(state);
   await startCold(state);

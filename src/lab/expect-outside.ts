@@ -37,7 +37,14 @@ export const OUTSIDE: Scenario = {
     { row: "1", step: 2, table: "gw1", ip: VM1, mac: "M1", via: "ac vm1", kind: "host" },
     { row: "2", step: 2, place: "ac vm1", eth: ["M1", "G1.10"], arp: ["reply", "G1.10", GATEWAY, "M1", VM1] },
     { row: "3", step: 3, place: "ac vm1", eth: ["G1.10", "M1"], ip: [VM1, EXT, 64, "echo request"] },
-    { row: "4", step: 4, place: "ac vm1", eth: ["ff", "G1.10"], arp: ["request", "G1.10", GATEWAY, "0", BORDER] },
+    {
+      row: "4",
+      step: 4,
+      place: "ac vm1",
+      eth: ["ff", "G1.10"],
+      arp: ["request", "G1.10", GATEWAY, "0", BORDER],
+      optional: "VM1's is the only AC of this site in VXLAN 10, and the first question may leave the asker's AC out",
+    },
     {
       row: "5a",
       step: 4,

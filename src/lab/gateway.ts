@@ -57,26 +57,11 @@ export async function startGateways(state: LabState): Promise<void> {
 async function untilReady(state: LabState, node: string): Promise<void> {
   const socket = placesOf(state.name).socket(node);
   const daemon = state.processes.find((process) => process.label === node)!;
-  const failIfDead = () => {
-    if (isAlive(daemon)) return;
-    throw Object.assign(new Error(`${node} ended; its last words:\n${tailOf(logOf(state.name, node))}`), {
-      final: true,
-    });
-  };
-  let dead: Error | undefined;
-  const look = async (check: () => Promise<boolean>) => {
-    try {
-      failIfDead();
-    } catch (error) {
-      dead = error as Error;
-      return true;
-    }
-    return await check();
-  };
+  const isDead = () => !isAlive(daemon);
   // Connecting costs nothing; a vtepctl costs a process, so it is only asked when somebody listens.
-  await until(`control socket of ${node}`, READY_MS, () => look(() => accepts(socket)));
-  await until(`${node} to be ready`, READY_MS, () => look(() => isReady(state.name, node)), 50);
-  if (dead !== undefined) throw dead;
+  await until(`control socket of ${node}`, READY_MS, async () => isDead() || (await accepts(socket)));
+  await until(`${node} to be ready`, READY_MS, async () => isDead() || (await isReady(state.name, node)), 50);
+  if (isDead()) throw new Error(`${node} ended; its last words:\n${tailOf(logOf(state.name, node))}`);
 }
 
 function accepts(socket: string): Promise<boolean> {
@@ -92,7 +77,9 @@ function accepts(socket: string): Promise<boolean> {
 
 async function isReady(lab: string, node: string): Promise<boolean> {
   const outcome = await vtepctl(lab, node, ["status", "-o", "json"]);
-  return outcome.status === 0 && (JSON.parse(outcome.stdout) as { ready?: unknown }).ready === true;
+  // Said by `until` when the deadline has passed.
+  if (outcome.status !== 0) throw new Error(`vtepctl status: ${outcome.stderr.trim() || outcome.status}`);
+  return (JSON.parse(outcome.stdout) as { ready?: unknown }).ready === true;
 }
 
 /** Stop every daemon of the lab; their TAPs go with them. */

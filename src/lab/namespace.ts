@@ -56,8 +56,7 @@ export function namespacesWith(prefix: string): string[] {
 export async function createNamespace(namespace: string): Promise<void> {
   await must("ip", ["netns", "add", namespace]);
   await ipIn(namespace, "link set lo up");
-  // Kernels built without IPv6 have no such switch, and then need none.
-  await runIn(namespace, "sysctl", ["-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1"]);
+  await setSwitches(namespace, "1", ["ipv6/conf/all/disable_ipv6", "ipv6/conf/default/disable_ipv6"]);
 }
 
 /** End whatever still runs in a namespace and delete it. One that is not there is no error. */
@@ -92,7 +91,14 @@ export async function createBridge(namespace: string, bridge: string): Promise<v
     `link add name ${bridge} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
     `link set dev ${bridge} up`,
   );
-  await runIn(namespace, "sysctl", ["-qw", "net.bridge.bridge-nf-call-iptables=0"]);
+  await setSwitches(namespace, "0", ["bridge/bridge-nf-call-iptables"]);
+}
+
+/** Write `value` to files under /proc/sys/net, as `namespace` sees them; a kernel without such a switch needs none. */
+async function setSwitches(namespace: string, value: string, switches: readonly string[]): Promise<void> {
+  const script = 'for file; do [ ! -e "$file" ] || echo "$0" > "$file"; done';
+  const files = switches.map((name) => `/proc/sys/net/${name}`);
+  await mustIn(namespace, "sh", ["-c", script, value, ...files]);
 }
 
 /** Wait until `device` exists in `namespace`. */

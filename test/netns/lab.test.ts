@@ -1,0 +1,61 @@
+/**
+ * The product's main job from end to end: the article's three walkthroughs, on real TAPs and a real underlay, judged
+ * frame by frame by the lab; and the centralised scheme beside the distributed one. A failing row prints the report.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { afterEach, describe, expect, test } from "vitest";
+import { namespacesWith } from "../../src/lab/namespace.ts";
+import { folderOf, prefixOf } from "../../src/lab/state.ts";
+import { whyNoBed } from "./bed.ts";
+
+const LAB = fileURLToPath(new URL("../../dist/lab/main.js", import.meta.url));
+const NAME = `t${process.pid}`;
+
+function lab(...args: string[]) {
+  return spawnSync(process.execPath, [LAB, ...args, "--name", NAME], {
+    encoding: "utf8",
+    timeout: 150_000,
+    env: { ...process.env, NO_COLOR: "1" },
+  });
+}
+
+/** stdout of a lab that must have ended well; the whole report is the message when it has not. */
+function reportOf(ended: ReturnType<typeof lab>): string {
+  if (ended.status !== 0) expect.fail(`status ${ended.status}\n${ended.stdout}\n${ended.stderr}`);
+  return ended.stdout;
+}
+
+describe.skipIf(whyNoBed() !== undefined)("the lab", () => {
+  afterEach(() => {
+    lab("down");
+  });
+
+  test("walks through the article: every row holds", () => {
+    const report = reportOf(lab());
+    expect(report).toContain("everything holds");
+    for (const number of [1, 2, 3]) expect(report).toContain(`Scenario ${number}`);
+    expect(report).not.toContain("✗");
+    expect(namespacesWith(prefixOf(NAME))).toEqual([]);
+    expect(existsSync(folderOf(NAME))).toBe(false);
+  }, 180_000);
+
+  test("measures the centralised scheme against the distributed one", () => {
+    const report = reportOf(lab("centralized"));
+    expect(report).toMatch(/✓\s+centralized\s+vm1 → vm5\s+gw1 –10→ central –20→ gw2\s+63/);
+    expect(report).toMatch(/✓\s+distributed\s+vm1 → vm5\s+gw1 –20→ gw2\s+62/);
+  }, 180_000);
+
+  test("stays up when asked, is entered, run again and taken down", () => {
+    reportOf(lab("up"));
+    expect(reportOf(lab("status"))).toContain("gw1");
+    const inside = spawnSync(process.execPath, [LAB, "shell", "--name", NAME, "vm1", "ip", "-4", "-br", "addr"], {
+      encoding: "utf8",
+    });
+    expect(inside.stdout).toContain("10.1.1.11/24");
+    expect(lab("shell", "nobody").status).not.toBe(0);
+    reportOf(lab("down"));
+    expect(namespacesWith(prefixOf(NAME))).toEqual([]);
+  }, 180_000);
+});
