@@ -133,8 +133,9 @@ function outerTos(f: Frame): number {
 }
 
 /**
- * A number ≥ 0 from the inner flow alone: addresses, protocol, and ports where the packet certainly has them. All
- * fragments of a packet, the first included, give the same number: ports are left out for every fragment.
+ * A number ≥ 0 from the inner flow alone: addresses, protocol, and ports where the packet certainly has them (padding
+ * behind the packet is not one of those places). All fragments of a packet, the first included, give the same number:
+ * ports are left out for every fragment.
  */
 export function entropy(f: Frame): number {
   const view = f.view;
@@ -144,13 +145,15 @@ export function entropy(f: Frame): number {
     const protocol = view.getUint8(l3 + IP_PROTOCOL);
     h = mix(view.getInt32(l3 + IP_SRC), view.getInt32(l3 + IP_DST) ^ protocol);
     const fragment = view.getUint16(l3 + IP_FRAGMENT) & (FRAGMENT_MF | FRAGMENT_OFFSET);
-    const l4 = l3 + ((view.getUint8(l3) & 15) << 2);
-    if (fragment === 0 && (protocol === PROTO_TCP || protocol === PROTO_UDP) && l4 + 4 <= f.end)
-      h = mix(h, view.getInt32(l4));
+    const first = view.getInt32(l3);
+    const header = (first >> 22) & 0x3c;
+    const hasPorts = fragment === 0 && (protocol === PROTO_TCP || protocol === PROTO_UDP);
+    if (hasPorts && header + 4 <= (first & 0xffff) && l3 + header + 4 <= f.end) h = mix(h, view.getInt32(l3 + header));
   } else if (f.type === TYPE_IPV6 && f.end >= l3 + 40) {
     const next = view.getUint8(l3 + 6);
     for (let i = 8; i < 40; i += 4) h = mix(h, view.getInt32(l3 + i));
-    if ((next === PROTO_TCP || next === PROTO_UDP) && l3 + 44 <= f.end) h = mix(h, view.getInt32(l3 + 40));
+    const hasPorts = (next === PROTO_TCP || next === PROTO_UDP) && view.getUint16(l3 + 4) >= 4;
+    if (hasPorts && l3 + 44 <= f.end) h = mix(h, view.getInt32(l3 + 40));
   } else h = mix(f.srcLo ^ f.dstHi, f.dstLo ^ f.srcHi);
   return h & 0x7fffffff;
 }

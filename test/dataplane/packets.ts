@@ -3,7 +3,7 @@ import { ARP_FRAME_BYTES, type Arp, emitArp } from "../../src/wire/arp.ts";
 import { setU16 } from "../../src/wire/bytes.ts";
 import { ETH_BYTES, type Mac, TYPE_IPV4, writeMac } from "../../src/wire/ethernet.ts";
 import { emitIpv4 } from "../../src/wire/icmp.ts";
-import { IPV4_BYTES, PROTO_UDP, setHeaderChecksum, sum16 } from "../../src/wire/ipv4.ts";
+import { IPV4_BYTES, PROTO_TCP, PROTO_UDP, pseudoSum, setHeaderChecksum, sum16 } from "../../src/wire/ipv4.ts";
 import { emitVxlan } from "../../src/wire/vxlan.ts";
 
 export type UdpFields = {
@@ -43,6 +43,45 @@ export function udpFrame(f: UdpFields): Uint8Array {
   setU16(frame, l4 + 2, f.dport ?? 2000);
   setU16(frame, l4 + 4, 8 + payload);
   for (let i = 0; i < payload; i++) frame[l4 + 8 + i] = i;
+  return frame;
+}
+
+/** An Ethernet frame with a TCP segment of `payload` bytes and, when it is a SYN, an MSS option; its checksum is right. */
+export function tcpFrame(f: UdpFields & { flags?: number; mss?: number }): Uint8Array {
+  const payload = f.payload ?? 18;
+  const header = f.mss === undefined ? 20 : 24;
+  const frame = udpFrame({ ...f, payload: header - 8 + payload });
+  const l4 = ETH_BYTES + IPV4_BYTES;
+  frame[ETH_BYTES + 9] = PROTO_TCP;
+  setHeaderChecksum(frame, ETH_BYTES);
+  frame.fill(0, l4 + 4);
+  setU16(frame, l4 + 6, 1);
+  frame[l4 + 12] = (header >> 2) << 4;
+  frame[l4 + 13] = f.flags ?? 0x10;
+  setU16(frame, l4 + 14, 65535);
+  if (f.mss !== undefined) {
+    setU16(frame, l4 + 20, 0x0204);
+    setU16(frame, l4 + 22, f.mss);
+  }
+  for (let i = 0; i < payload; i++) frame[l4 + header + i] = i;
+  const bytes = header + payload;
+  setU16(frame, l4 + 16, ~sum16(frame, l4, bytes, pseudoSum(frame, ETH_BYTES, bytes)) & 0xffff);
+  return frame;
+}
+
+/** Is the TCP or UDP checksum of the plain IPv4 frame right? */
+export function l4IsRight(frame: Uint8Array): boolean {
+  const bytes = frame.length - ETH_BYTES - IPV4_BYTES;
+  return sum16(frame, ETH_BYTES + IPV4_BYTES, bytes, pseudoSum(frame, ETH_BYTES, bytes)) === 0xffff;
+}
+
+/** An Ethernet frame with a UDP packet over IPv6, ports 1000 and 2000. */
+export function ipv6Frame(f: { dst: Mac; src: Mac; trafficClass: number }): Uint8Array {
+  const frame = ethernet(f.dst, f.src, 0x86dd, 40 + 8 + 10);
+  frame.set([0x60 | (f.trafficClass >> 4), (f.trafficClass & 15) << 4, 0, 0, 0, 18, 17, 64], ETH_BYTES);
+  frame.set([0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1], ETH_BYTES + 8);
+  frame.set([0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2], ETH_BYTES + 24);
+  frame.set([3, 232, 7, 208, 0, 18, 0x12, 0x34], ETH_BYTES + 40);
   return frame;
 }
 
