@@ -181,7 +181,8 @@ napi_value start(napi_env env, napi_value exports) {
   const Name calls[] = {{"openTap", openTapCall}, {"setTap", setTapCall}, {"setTapOffload", setTapOffloadCall},
                         {"tapInfo", tapInfoCall}, {"openUnderlay", openUnderlayCall}, {"deviceMtuFor", deviceMtuForCall},
                         {"pathMtu", pathMtuCall}, {"socketDrops", socketDropsCall}, {"openDoorbell", openDoorbellCall},
-                        {"ring", ringCall}, {"closeFd", closeFdCall}, {"sendFd", sendFdCall}, {"receiveFd", receiveFdCall}, {"pageSkew", pageSkewCall}, {"createIo", createIoCall}};
+                        {"ring", ringCall}, {"closeFd", closeFdCall}, {"sendFd", sendFdCall}, {"receiveFd", receiveFdCall}, {"watchReadable", watchReadableCall},
+                        {"pageSkew", pageSkewCall}, {"createIo", createIoCall}};
   define(env, exports, calls, sizeof calls / sizeof *calls, nullptr);
   return exports;
 }

@@ -94,6 +94,9 @@ struct Instance;
 Instance* newInstance();
 void endInstance(napi_env env, void* data, void* hint);
 
+// readiness.cc
+napi_value watchReadableCall(napi_env env, napi_callback_info info);
+
 // worker-io.cc
 napi_value createIoCall(napi_env env, napi_callback_info info);
 

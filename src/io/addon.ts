@@ -78,6 +78,7 @@ export interface Addon {
   closeFd(fd: number): number;
   sendFd(socketFd: number, fd: number, text: string): number;
   receiveFd(socketFd: number): Outcome;
+  watchReadable(fd: number, readable: () => void): (() => void) | number;
   pageSkew(view: Uint8Array): number;
   createIo(
     arena: Uint8Array,
