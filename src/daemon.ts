@@ -9,7 +9,8 @@
  * to the log. A mistake of ours (an exception in a worker or in control) stops the process with its stack: a supervisor
  * starts a clean one, and the hosts notice little, for nothing of the forwarding state is precious.
  */
-import type { Config } from "./control/plan.ts";
+import { AttachServer } from "./attach-server.ts";
+import type { AcConfig, Config } from "./control/plan.ts";
 import { assemble, type Control } from "./control-assembly.ts";
 import { ControlLoop } from "./control-loop.ts";
 import { deviceMtuFor, IoError, pathMtu } from "./io/native.ts";
@@ -46,7 +47,7 @@ export interface DaemonRequest {
 }
 
 /** Settings that only a new process takes over, besides those that `ConfigDiff.needsRestart` names. */
-const FIXED = [/^underlay\.(sourcePorts|checksum|offload)/, /^control\./, /^metrics/];
+const FIXED = [/^underlay\.(sourcePorts|checksum|offload)/, /^(control|attach)/, /^metrics/];
 const STOP_WITHIN_MS = 1800;
 const WATCH_MS = 1000;
 /** ARP answers in milliseconds, or after a second's patience, or not. */
@@ -81,6 +82,8 @@ export class Daemon {
   private control!: Control;
   private loop!: ControlLoop;
   private shown!: Shown;
+  /** Where VMs hand their TAPs over; null: nowhere. */
+  private attach: AttachServer | null = null;
 
   constructor({ file, config, log, version }: DaemonRequest) {
     this.file = file;
@@ -156,6 +159,7 @@ export class Daemon {
     const onMtu = (mtu: number) => {
       this.deviceMtu = mtu;
       topology.setUnderlayMtu(mtu);
+      this.attach?.refresh();
       this.workers.setInnerMtu(this.innerMtu(topology.config!));
     };
     const world = new WorldWatch({ opener, topology, inventory, emit, onMtu }, this.deviceMtu);
@@ -177,7 +181,9 @@ export class Daemon {
   private missing(): string[] {
     const missing = [...this.phase];
     for (const port of this.control.shown.inventory.ports.values()) {
-      if (port.kind === "ac" && !port.up) missing.push(`AC ${port.name} is down`);
+      if (port.kind !== "ac" || port.up) continue;
+      // A VM that hands its TAP over comes and goes as it likes; the gateway is ready without it.
+      if (!(port.config as AcConfig).handover) missing.push(`AC ${port.name} is down`);
     }
     return missing;
   }
@@ -209,6 +215,7 @@ export class Daemon {
       flushNeighbors: (on, ip) => this.changed(shown.flushNeighbors(on, ip)),
     });
     this.listeners.push(await listenUnix(api, config.control.socket));
+    if (config.attach !== null) await this.listenAttach(config.attach.socket);
     if (config.metrics === null) return;
     const registry = createMetrics({
       version: this.version,
@@ -229,6 +236,22 @@ export class Daemon {
     const { host, port } = config.metrics;
     const health = createHealth({ registry, unready: () => this.missing() });
     this.listeners.push(await listenTcp(health, host, port));
+  }
+
+  private async listenAttach(path: string): Promise<void> {
+    const { topology, shown } = this.control;
+    this.attach = new AttachServer({
+      gateway: this.first.node,
+      topology,
+      log: this.log,
+      kick: () => this.loop.kick(),
+      find(name) {
+        const port = shown.inventory.port("ac", name);
+        if (port === undefined) return undefined;
+        return { vsi: port.vsi!.name, handover: (port.config as AcConfig).handover, mtu: port.mtu };
+      },
+    });
+    await this.attach.listen(path);
   }
 
   /** Something was changed from outside: control has frames to send or timers to set. */
@@ -295,6 +318,7 @@ export class Daemon {
     }
     this.log.setLevel(result.config.log.level);
     this.control.agent.setLimits(result.config.limits);
+    this.attach?.refresh();
     this.reload = { successful: true, successUnixSeconds: Date.now() / 1000 };
     const fixed = applied.diff.settings.filter((path) => FIXED.some((pattern) => pattern.test(path)));
     this.needsRestart = [...new Set([...this.needsRestart, ...fixed])].sort();
@@ -326,6 +350,7 @@ export class Daemon {
     this.log.line("info", "daemon.stopping", { signal });
     const late = setTimeout(() => this.crash(new Error("the workers did not stop in time")), STOP_WITHIN_MS);
     for (const listener of this.listeners) listener.close();
+    this.attach?.close();
     // A signal may come before the start has got that far.
     this.loop?.stop();
     await this.workers?.stop();

@@ -243,6 +243,13 @@ function checkAcs(s: Sections, report: Report): void {
         "keep one",
         "key",
       );
+    } else if (ac.handover === true && s.attach === undefined) {
+      report(
+        [...path, "handover"],
+        "no-attach",
+        "nobody can hand a TAP over",
+        "add attach: {socket: /run/vtepd/NAME.attach.sock}",
+      );
     }
     if (ac.antiSpoof && bound !== null && vsis?.has(ac.vsi) && !bound.has(ac.vsi)) {
       const message = `antiSpoof compares with the subnets of a VSI-interface, and ${ac.vsi} has none`;

@@ -32,8 +32,6 @@ export interface NotYet {
 
 export const NOT_YET: readonly NotYet[] = [
   { path: ["tunnels", "*", "keepalive"], what: "tunnel liveness probes" },
-  { path: ["acs", "*", "handover"], what: "TAP hand-over" },
-  { path: ["attach"], what: "the attach socket for TAP hand-over" },
   { path: ["stateDirectory"], what: "snapshots of the tables" },
   { path: ["workers"], what: "more than one worker", above: 1 },
 ];
@@ -257,7 +255,10 @@ const ac = z
       })
       .optional()
       .describe("a TAP that vtepd creates"),
-    handover: z.boolean().optional().describe("the TAP's file descriptor arrives over the attach socket"),
+    handover: z
+      .boolean()
+      .optional()
+      .describe("the TAP arrives over attach.socket (vtepctl attach), and may come and go"),
     vlan: z
       .union([z.literal("untagged"), int(1, 4094)])
       .default("untagged")
@@ -357,7 +358,7 @@ export const FILE = z.strictObject({
   attach: z
     .strictObject({ socket: socketPath().describe("Unix socket for TAP hand-over") })
     .optional()
-    .describe("TAP hand-over"),
+    .describe("TAP hand-over; absent: none. Needs a restart."),
   metrics: z
     .strictObject({ listen: read(readListen).prefault("127.0.0.1:9475").describe("address:port of the TCP listener") })
     .optional()

@@ -124,6 +124,12 @@ const VALUES: readonly Row[] = [
   ["limit too small", `${BASE}limits:\n  macs: 1\n`, 8, "limits.macs", "expected 16..1048576"],
 ];
 
+const HANDOVER: readonly Row[] = [
+  ["no attach socket", acs("{name: a1, vsi: v1, handover: true}"), 6, "acs[0].handover", "nobody can hand a TAP over"],
+  ["relative attach socket", `${BASE}attach: {socket: run/a}\n`, 7, "attach.socket", "no absolute path"],
+  ["attach without a socket", `${BASE}attach: {}\n`, 7, "attach.socket", "socket is missing"],
+];
+
 const NOT_AVAILABLE: readonly Row[] = [
   [
     "keepalive",
@@ -132,8 +138,6 @@ const NOT_AVAILABLE: readonly Row[] = [
     "tunnels[0].keepalive",
     "not available yet",
   ],
-  ["handover", acs("{name: a1, vsi: v1, handover: true}"), 6, "acs[0].handover", "not available yet"],
-  ["attach", `${BASE}attach: {socket: /run/a}\n`, 7, "attach", "not available yet"],
   ["stateDirectory", `${BASE}stateDirectory: /var/lib/x\n`, 7, "stateDirectory", "not available yet"],
   ["workers", `${BASE}workers: 2\n`, 7, "workers", "not available yet"],
 ];
@@ -157,6 +161,7 @@ test("the base of all rows is good", () => expect(errorsOf(BASE)).toEqual([]));
 
 describe.each([
   ["a value", VALUES],
+  ["hand-over", HANDOVER],
   ["a key that is not available yet", NOT_AVAILABLE],
   ["the text", TEXT],
 ])("%s", (_kind, rows) => testRows(rows));

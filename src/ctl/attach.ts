@@ -1,0 +1,195 @@
+/**
+ * `vtepctl attach`: the VM's side of TAP hand-over.
+ *
+ * Run inside the VM's network namespace (a container with `network_mode: none`, `ip netns exec`), with CAP_NET_ADMIN and
+ * /dev/net/tun. It makes a TAP, hands its file descriptor to the gateway, and when the gateway has taken it gives the
+ * device the overlay's MTU, MAC, address and default route. The gateway needs neither the namespace nor a capability.
+ *
+ * It then stays: the device lives as long as this process, and is offered again when the gateway restarts (hold.ts). With
+ * a command behind it (`--exec`), that is started once the network is there, and its end is the end of the VM.
+ *
+ * Exit codes: 0 after SIGTERM or SIGINT, the command's own with --exec, 1 refused, 3 no gateway within --wait, 6 no right
+ * to make the TAP.
+ */
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { constants } from "node:os";
+import type { Command } from "commander";
+import { isTapThere } from "../io/handover.ts";
+import { IoError, openTap, setTap } from "../io/native.ts";
+import { type Read, readGateway, readHost, readMacText } from "../manage/address.ts";
+import { PROTOCOL_VERSION } from "../manage/attach-protocol.ts";
+import { EXIT, Refusal } from "./client.ts";
+import { type Attached, Hold } from "./hold.ts";
+import type { Session } from "./output.ts";
+
+interface Options {
+  readonly ac: string;
+  readonly device: string;
+  readonly mac?: string;
+  readonly address?: string;
+  readonly gateway?: string;
+  readonly wait: string;
+  readonly exec?: boolean;
+}
+
+/** Frames the kernel queues toward the gateway; also what a gateway restart may cost nothing. */
+const TX_QUEUE_FRAMES = 1000;
+const LOOK_EVERY_MS = 1000;
+
+export function addAttach(program: Command, session: Session): void {
+  program
+    .command("attach")
+    .description("make a TAP here and hand it to a gateway (run in the VM's namespace; -s is the attach socket)")
+    .requiredOption("--ac <name>", "the AC to be, one with handover: true")
+    .option("--device <name>", "name of the device", "eth0")
+    .option("--mac <mac>", "its MAC address; default: the kernel chooses")
+    .option("--address <address/length>", "its IPv4 address")
+    .option("--gateway <address>", "default route")
+    .option("--wait <seconds>", "how long to wait for the gateway, at first", "30")
+    .option("--exec", "run the command that follows, once attached, and end with it")
+    .argument("[command...]")
+    .passThroughOptions()
+    .action((command: string[], options: Options) => attach(session.socket, check(options, command), command));
+}
+
+// ---- the command line ------------------------------------------------------------------------------------------
+
+function check(options: Options, command: readonly string[]): Options {
+  parse(options.mac, (text) => readMacText(text, false));
+  const address = parse(options.address, readGateway);
+  const gateway = parse(options.gateway, readHost);
+  if (gateway !== undefined && address === undefined) usage("--gateway needs --address", "give the VM an address");
+  if (!/^\d{1,6}$/.test(options.wait)) usage(`--wait ${options.wait} is no number of seconds`, "write --wait 30");
+  if ((options.exec === true) !== command.length > 0)
+    usage(
+      options.exec ? "--exec names no command" : `what is ${command[0]}?`,
+      "write --exec COMMAND, behind all options",
+    );
+  return options;
+}
+
+function parse<T>(text: string | undefined, reader: (text: string) => Read<T>): T | undefined {
+  if (text === undefined) return undefined;
+  const result = reader(text);
+  return "value" in result ? result.value : usage(result.wrong, result.fix);
+}
+
+function usage(message: string, hint: string): never {
+  throw new Refusal("usage", message, hint, EXIT.usage);
+}
+
+// ---- the device ------------------------------------------------------------------------------------------------
+
+function makeTap(device: string): number {
+  try {
+    const fd = openTap({ device }).fds[0]!;
+    // No carrier until the gateway gives it.
+    setTap(fd, { txQueueLength: TX_QUEUE_FRAMES, carrier: false });
+    return fd;
+  } catch (error) {
+    if (!(error instanceof IoError)) throw error;
+    const isRight = error.code === "EPERM" || error.code === "EACCES" || error.code === "ERR_ADDON";
+    throw new Refusal("device", error.message, "", isRight ? EXIT.permission : EXIT.failure);
+  }
+}
+
+/** MTU, MAC, address, route, in one go; as `ip -batch`, which no text of ours can turn into another program. */
+function configure({ device, mac, address, gateway }: Options, mtu: number): void {
+  const lines = [
+    `link set dev ${device} mtu ${mtu}${mac === undefined ? "" : ` address ${mac}`}`,
+    `link set dev ${device} up`,
+    ...(address === undefined ? [] : [`addr replace ${address} dev ${device}`]),
+    ...(gateway === undefined ? [] : [`route replace default via ${gateway} dev ${device} onlink`]),
+  ];
+  const { error, status, stderr } = spawnSync("ip", ["-batch", "-"], {
+    input: `${lines.join("\n")}\n`,
+    encoding: "utf8",
+  });
+  if (error !== undefined)
+    throw new Refusal("device", `cannot run ip: ${error.message}`, "install iproute2", EXIT.failure);
+  if (status !== 0) {
+    const text = `the device could not be set up: ${stderr.trim().split("\n")[0]}`;
+    throw new Refusal("device", text, "is --address given twice, or CAP_NET_ADMIN missing?", EXIT.failure);
+  }
+}
+
+// ---- the life --------------------------------------------------------------------------------------------------
+
+const say = (text: string): boolean => process.stderr.write(`attach: ${text}\n`);
+
+/** Resolves when it is over; throws a Refusal when the gateway, or the kernel, says no. */
+function attach(socket: string, options: Options, command: readonly string[]): Promise<void> {
+  const { ac, device } = options;
+  const tap = makeTap(device);
+  return new Promise<void>((resolve, reject) => {
+    let isSetUp = false;
+    let child: ChildProcess | undefined;
+    const finish = (refusal?: Refusal): void => {
+      clearTimeout(late);
+      clearInterval(look);
+      hold.end();
+      child?.kill("SIGTERM");
+      if (refusal === undefined) resolve();
+      else reject(refusal);
+    };
+    const attempt = (act: () => void): void => {
+      try {
+        act();
+      } catch (error) {
+        finish(error instanceof Refusal ? error : new Refusal("device", String(error), "", EXIT.failure));
+      }
+    };
+    const isHere = ({ gateway, vsi, mtu }: Attached): void =>
+      attempt(() => {
+        say(`${device} is AC ${ac} of ${gateway}, in VSI ${vsi}, MTU ${mtu}`);
+        if (isSetUp) return setTap(tap, { mtu });
+        configure(options, mtu);
+        isSetUp = true;
+        clearTimeout(late);
+        if (command.length > 0) child = launch(command, finish);
+      });
+    const hold = new Hold(
+      socket,
+      tap,
+      { version: PROTOCOL_VERSION, ac, device },
+      {
+        attached: isHere,
+        mtu: (mtu) => attempt(() => setTap(tap, { mtu })),
+        lost: (why) => {
+          if (isSetUp) say(`lost the gateway: ${why}; offering ${device} again`);
+          lastWhy = why;
+        },
+        away: () => {
+          if (isTapThere(tap)) setTap(tap, { carrier: false });
+        },
+        refused: ({ code, message, hint }) => finish(new Refusal(code, message, hint, EXIT.failure)),
+      },
+    );
+    let lastWhy = "";
+    const late = setTimeout(() => {
+      const text = `no gateway took ${device} at ${socket} within ${options.wait} s: ${lastWhy}`;
+      finish(new Refusal("unreachable", text, "is vtepd running, with attach.socket there?", EXIT.unreachable));
+    }, 1000 * Number(options.wait));
+    const look = setInterval(() => {
+      if (!isTapThere(tap)) finish(new Refusal("device", `${device} was deleted`, "attach again", EXIT.failure));
+    }, LOOK_EVERY_MS);
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      process.removeAllListeners(signal);
+      process.on(signal, () => finish());
+    }
+    hold.offer();
+  });
+}
+
+/** The workload; its end is ours, with its exit code. */
+function launch([program, ...args]: readonly string[], finish: (refusal?: Refusal) => void): ChildProcess {
+  const child = spawn(program!, args, { stdio: "inherit" });
+  child.on("error", (error) =>
+    finish(new Refusal("exec", `cannot run ${program}: ${error.message}`, "", EXIT.failure)),
+  );
+  child.on("exit", (code, signal) => {
+    process.exitCode = code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
+    finish();
+  });
+  return child;
+}

@@ -1,0 +1,123 @@
+/**
+ * Holding an AC: the VM's end of the attach socket, across any number of gateway lives.
+ *
+ * The TAP's fd is offered; the gateway answers and keeps the connection. When the connection ends the gateway is gone (or
+ * restarting): the same fd is offered again, at once and then every few hundred milliseconds, for as long as it takes. The
+ * device stays as it is meanwhile and queues what the VM sends, so a short absence costs nothing but time. Only a longer
+ * one is shown to the VM, as a lost carrier; the gateway gives it back when it takes the TAP.
+ *
+ * A refusal is final, but for `busy`, which is tried again.
+ */
+import { createConnection, type Socket } from "node:net";
+import { fdOf } from "../io/handover.ts";
+import { sendFd } from "../io/native.ts";
+import { type Answer, type Claim, lineOf, MAX_LINE_BYTES, readAnswer } from "../manage/attach-protocol.ts";
+
+/** While the gateway is away: the first tries come fast, for it may be a restart. */
+const FIRST_PAUSE_MS = 20;
+const LONGEST_PAUSE_MS = 500;
+/** Nobody listens for so long: the VM's carrier goes. */
+const CARRIER_AFTER_MS = 5000;
+const ANSWER_WITHIN_MS = 5000;
+
+export type Attached = Extract<Answer, { attached: unknown }>["attached"];
+export type Refused = Extract<Answer, { refused: unknown }>["refused"];
+
+export interface HoldEvents {
+  /** The gateway has taken the TAP (again). */
+  attached(answer: Attached): void;
+  mtu(mtu: number): void;
+  /** The connection ended; `why` in words. Offers go on. */
+  lost(why: string): void;
+  /** The gateway has been away for long. */
+  away(): void;
+  /** Nothing more will come. */
+  refused(refused: Refused): void;
+}
+
+export class Hold {
+  private readonly path: string;
+  private readonly tap: number;
+  private readonly claim: Claim;
+  private readonly events: HoldEvents;
+  private socket: Socket | null = null;
+  private retry: NodeJS.Timeout | null = null;
+  private away: NodeJS.Timeout | null = null;
+  private pauseMs = FIRST_PAUSE_MS;
+  private ended = false;
+
+  constructor(path: string, tap: number, claim: Claim, events: HoldEvents) {
+    this.path = path;
+    this.tap = tap;
+    this.claim = claim;
+    this.events = events;
+  }
+
+  offer(): void {
+    let text = "";
+    let why = "the gateway closed the connection";
+    const socket = createConnection(this.path);
+    this.socket = socket;
+    const late = setTimeout(() => socket.destroy(new Error("no answer in 5 s")), ANSWER_WITHIN_MS);
+    socket.setEncoding("utf8");
+    socket.on("connect", () => {
+      const rc = sendFd(fdOf(socket), this.tap, lineOf(this.claim));
+      if (rc < 0) socket.destroy(new Error(`sending the file descriptor failed (errno ${-rc})`));
+    });
+    socket.on("data", (part) => {
+      text += part;
+      for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n")) {
+        const answer = readAnswer(text.slice(0, end));
+        text = text.slice(end + 1);
+        if (answer === null) return void socket.destroy(new Error("what answers there is no attach socket"));
+        if (this.hear(answer)) clearTimeout(late);
+      }
+      if (text.length > MAX_LINE_BYTES) socket.destroy(new Error("what answers there is no attach socket"));
+    });
+    socket.on("error", (error) => {
+      why = error.message;
+    });
+    socket.on("close", () => {
+      clearTimeout(late);
+      this.lose(why);
+    });
+  }
+
+  /** Let go; nothing is told any more. */
+  end(): void {
+    this.ended = true;
+    if (this.retry !== null) clearTimeout(this.retry);
+    if (this.away !== null) clearTimeout(this.away);
+    this.socket?.destroy();
+  }
+
+  /** @returns true if this is the answer to the claim. */
+  private hear(answer: Answer): boolean {
+    if (this.ended) return true;
+    if ("attached" in answer) {
+      if (this.away !== null) clearTimeout(this.away);
+      this.away = null;
+      this.pauseMs = FIRST_PAUSE_MS;
+      this.events.attached(answer.attached);
+      return true;
+    }
+    if ("mtu" in answer) {
+      this.events.mtu(answer.mtu);
+      return false;
+    }
+    if (answer.refused.code !== "busy") {
+      this.end();
+      this.events.refused(answer.refused);
+    }
+    return true;
+  }
+
+  private lose(why: string): void {
+    if (this.ended) return;
+    this.socket = null;
+    this.events.lost(why);
+    this.away ??= setTimeout(() => this.events.away(), CARRIER_AFTER_MS);
+    this.retry = setTimeout(() => this.offer(), this.pauseMs);
+    this.pauseMs = Math.min(2 * this.pauseMs, LONGEST_PAUSE_MS);
+  }
+}
