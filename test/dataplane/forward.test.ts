@@ -73,6 +73,7 @@ function hotLoop(): { rig: Rig; step: () => void } {
       f.load(i);
       forward(f);
     }
+    f.finish();
   };
   return { rig, step };
 }
