@@ -348,14 +348,15 @@ export class Daemon {
     this.stopping = true;
     this.phase.add("stopping");
     this.log.line("info", "daemon.stopping", { signal });
-    const late = setTimeout(() => this.crash(new Error("the workers did not stop in time")), STOP_WITHIN_MS);
     for (const listener of this.listeners) listener.close();
     this.attach?.close();
-    // A signal may come before the start has got that far.
-    this.loop?.stop();
-    await this.workers?.stop();
+    // The start may be anywhere: nothing it has made outlives the process.
+    if (this.phase.has("starting")) process.exit(0);
+    const late = setTimeout(() => this.crash(new Error("the workers did not stop in time")), STOP_WITHIN_MS);
+    this.loop.stop();
+    await this.workers.stop();
     clearTimeout(late);
-    this.workers?.close();
+    this.workers.close();
     this.log.line("info", "daemon.stopped", { uptimeSeconds: Math.floor((performance.now() - this.startedMs) / 1000) });
     this.finish(0);
   }

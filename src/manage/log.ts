@@ -45,7 +45,7 @@ export function createLog(options: LogOptions): Log {
   const isTerminal = options.isTerminal ?? process.stderr.isTTY === true;
   const pretty = options.format === "pretty" || (options.format === "auto" && isTerminal);
   const colour = options.colour ?? (isTerminal && process.env.NO_COLOR === undefined);
-  const sink = options.stream ?? destination({ dest: 2, sync: true });
+  const sink = options.stream ?? standardError();
   const stream = pretty ? prettyStream(sink, colour) : sink;
   const logger: Logger = pino(
     {
@@ -74,6 +74,13 @@ export function createLog(options: LogOptions): Log {
       return logger.level;
     },
   };
+}
+
+/** A log that nobody reads any more (EPIPE) must not stop the gateway: the lines are lost, the frames are not. */
+function standardError(): DestinationStream {
+  const stream = destination({ dest: 2, sync: true });
+  stream.on("error", () => undefined);
+  return stream;
 }
 
 /** Ten lines a second for each reason, and the count of the others. */
