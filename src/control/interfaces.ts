@@ -35,6 +35,8 @@ export class Interfaces {
   /** Rows 1..MAX_VRFS; a VRF's number is one less. */
   private readonly vrfRows: RowPool;
   private readonly vrfs = new Map<string, number>();
+  /** The VNI that its MAC was last derived from. */
+  private readonly vniOf = new WeakMap<InterfaceObject, number | null>();
 
   constructor(tables: Tables, inventory: Inventory, reaper: Reaper) {
     this.tables = tables;
@@ -86,7 +88,7 @@ export class Interfaces {
         config,
         vrf: this.vrf(config.vrf),
         vrfName: config.vrf,
-        mac: macOf(config, draft),
+        mac: gatewayMac(config.mac, draft.config.node, draft.mtus.firstVni(config), config.name),
         mtu: draft.mtus.ofInterface(config),
         subnets: subnetsOf(config),
         vsis: [],
@@ -140,7 +142,7 @@ export class Interfaces {
   }
 
   private change(on: InterfaceObject, config: InterfaceConfig, draft: Draft): InterfaceChange {
-    const mac = macOf(config, draft);
+    const mac = this.macOf(on, config, draft);
     const change = {
       on,
       macChanged: mac !== on.mac,
@@ -155,6 +157,14 @@ export class Interfaces {
     return change;
   }
 
+  /** The MAC of `on` as `config` has it. Thousands of hashes are not free, so one is made only where what it hashes changed. */
+  private macOf(on: InterfaceObject, config: InterfaceConfig, draft: Draft): Mac {
+    const vni = draft.mtus.firstVni(config);
+    if (config.mac === on.config.mac && this.vniOf.get(on) === vni) return on.mac;
+    this.vniOf.set(on, vni);
+    return gatewayMac(config.mac, draft.config.node, vni, config.name);
+  }
+
   private store(on: InterfaceObject): void {
     const { interfaces } = this.tables;
     interfaces.macHi[on.row] = hiOf(on.mac);
@@ -162,10 +172,6 @@ export class Interfaces {
     interfaces.mtu[on.row] = on.mtu;
     interfaces.flags[on.row] = (on.config.distributed ? IF_DISTRIBUTED : 0) | (on.config.mssClamp ? IF_MSS_CLAMP : 0);
   }
-}
-
-function macOf(on: InterfaceConfig, draft: Draft): Mac {
-  return gatewayMac(on.mac, draft.config.node, draft.mtus.firstVni(on), on.name);
 }
 
 function subnetsOf(on: InterfaceConfig): Subnet[] {

@@ -5,6 +5,7 @@
  */
 import type { Ipv4 } from "../wire/ipv4.ts";
 import { type InterfaceObject, type Inventory, subnetOf } from "./inventory.ts";
+import type { Address4 } from "./plan.ts";
 
 export interface NextHops {
   /** The adjacency of (VSI-interface, IP), kept resolved until it is released as often as it was held. 0: no room. */
@@ -15,10 +16,28 @@ export interface NextHops {
   onChange(callback: (adjacency: number, alive: boolean) => void): void;
 }
 
-/** The VSI-interface of `vrf` whose subnet contains `ip`. Subnets of a VRF never overlap, so there is one at most. */
-export function homeOf(inventory: Inventory, vrf: string, ip: Ipv4): InterfaceObject | null {
-  for (const on of inventory.interfaces.values()) if (on.vrfName === vrf && subnetOf(on, ip) !== null) return on;
-  return null;
+/** Finds the VSI-interfaces of next hops; made for one round of questions, between which nothing changes. */
+export class Homes {
+  private readonly ofVrf = new Map<string, InterfaceObject[]>();
+  private readonly found = new Map<string, InterfaceObject>();
+
+  constructor(inventory: Inventory) {
+    for (const on of inventory.interfaces.values()) {
+      const others = this.ofVrf.get(on.vrfName);
+      if (others === undefined) this.ofVrf.set(on.vrfName, [on]);
+      else others.push(on);
+    }
+  }
+
+  /** The VSI-interface of `vrf` whose subnet contains `hop`: subnets of a VRF never overlap, and the plan promises one. */
+  of(vrf: string, hop: Address4): InterfaceObject {
+    const key = `${vrf} ${hop.text}`;
+    const home = this.found.get(key) ?? this.ofVrf.get(vrf)?.find((on) => subnetOf(on, hop.ip) !== null);
+    if (home === undefined)
+      throw new Error(`next hop ${hop.text}: in no subnet of VRF ${vrf}, although the plan was checked`);
+    this.found.set(key, home);
+    return home;
+  }
 }
 
 /** Hold a next hop. Room was checked before anything was changed, so a refusal is a mistake of ours. */

@@ -35,7 +35,7 @@ import type { Tables } from "../tables/tables.ts";
 import { MAX_INTERFACES } from "../tables/vsi.ts";
 import { maskOf } from "../wire/ipv4.ts";
 import type { Inventory } from "./inventory.ts";
-import { homeOf, mustHold, type NextHops } from "./next-hops.ts";
+import { Homes, mustHold, type NextHops } from "./next-hops.ts";
 import type { PolicyConfig, PortRange, Prefix, RuleConfig, RuleMatch } from "./plan.ts";
 
 const ACTIONS = {
@@ -75,6 +75,7 @@ interface Bank {
   /** By VSI-interface: first row, count. */
   readonly spans: Map<number, { first: number; count: number }>;
   readonly held: number[];
+  readonly homes: Homes;
 }
 
 export class Policies {
@@ -104,7 +105,7 @@ export class Policies {
   /** Make `wanted` the policies. Rows have been counted before, and `isSettled` is true. */
   apply(wanted: readonly PolicyConfig[], inventory: Inventory): void {
     this.freeIdsOf(wanted);
-    const bank: Bank = { rows: [], spans: new Map(), held: [] };
+    const bank: Bank = { rows: [], spans: new Map(), held: [], homes: new Homes(inventory) };
     this.states = wanted.map((policy) => this.add(bank, policy, inventory));
     if (this.differs(bank)) this.publish(bank);
     const old = this.held;
@@ -130,7 +131,7 @@ export class Policies {
       if (span === undefined) {
         const first = bank.rows.length / RULE_WORDS;
         for (const [index, rule] of policy.rules.entries()) {
-          const action = this.actionOf(bank, rule, ids[index]!, on.vrfName, inventory);
+          const action = this.actionOf(bank, rule, ids[index]!, on.vrfName);
           expand(bank.rows, rule.match, action, ids[index]!);
         }
         span = { first, count: bank.rows.length / RULE_WORDS - first };
@@ -147,13 +148,10 @@ export class Policies {
     return { name: policy.name, interfaces: policy.interfaces, rules };
   }
 
-  private actionOf(bank: Bank, { action }: RuleConfig, id: number, vrf: string, inventory: Inventory): number {
+  private actionOf(bank: Bank, { action }: RuleConfig, id: number, vrf: string): number {
     this.hops.delete(id);
     if (!("nextHop" in action)) return ACTIONS[action.kind];
-    const home = homeOf(inventory, vrf, action.nextHop.ip);
-    if (home === null)
-      throw new Error(`next hop ${action.nextHop.text}: in no subnet of VRF ${vrf}, although the plan was checked`);
-    const adjacency = mustHold(this.nextHops, home, action.nextHop.ip);
+    const adjacency = mustHold(this.nextHops, bank.homes.of(vrf, action.nextHop), action.nextHop.ip);
     bank.held.push(adjacency);
     this.hops.set(id, adjacency);
     return ACTIONS[action.kind] | (adjacency << 8);

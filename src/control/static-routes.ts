@@ -10,7 +10,7 @@ import { ROUTE_ADJACENCY, ROUTE_DISCARD, ROUTE_GROUP, ROUTE_PROHIBIT, ROUTE_UNRE
 import type { Tables } from "../tables/tables.ts";
 import type { InterfaceObject, Inventory } from "./inventory.ts";
 import { type NextHopGroup, NextHopGroups } from "./next-hop-group.ts";
-import { homeOf, mustHold, type NextHops } from "./next-hops.ts";
+import { Homes, mustHold, type NextHops } from "./next-hops.ts";
 import type { Address4, Prefix, RouteConfig } from "./plan.ts";
 import { type Routes, routeValue } from "./routes.ts";
 import type { Timers } from "./timers.ts";
@@ -64,8 +64,9 @@ export class StaticRoutes {
       this.routes.clear("static", route.vrf, route.prefix.network, route.prefix.length);
       old.push(route);
     }
+    const everyHome = new Homes(inventory);
     for (const [key, config] of next) {
-      const homes = homesOf(config, inventory);
+      const homes = homesOf(config, everyHome);
       const before = this.installed.get(key);
       if (before !== undefined && isSame(before, config, homes)) continue;
       this.installed.set(key, this.install(config, homes, vrfRow(config.vrf)));
@@ -116,15 +117,9 @@ export class StaticRoutes {
   }
 }
 
-/** The VSI-interface of each next hop. The plan promises that there is one. */
-function homesOf({ vrf, target }: RouteConfig, inventory: Inventory): InterfaceObject[] {
-  if (target.kind !== "nextHops") return [];
-  return target.nextHops.map((hop) => {
-    const home = homeOf(inventory, vrf, hop.ip);
-    if (home === null)
-      throw new Error(`next hop ${hop.text}: in no subnet of VRF ${vrf}, although the plan was checked`);
-    return home;
-  });
+/** The VSI-interface of each next hop. */
+function homesOf({ vrf, target }: RouteConfig, homes: Homes): InterfaceObject[] {
+  return target.kind === "nextHops" ? target.nextHops.map((hop) => homes.of(vrf, hop)) : [];
 }
 
 function isSame(route: StaticRoute, { target }: RouteConfig, homes: readonly InterfaceObject[]): boolean {

@@ -5,7 +5,7 @@
  * its ACs stay. The (VNI, tunnel) pairs are compared as a whole with what is published, so a pair that stays is not
  * touched, and one that goes from one VSI to another changes hands with one store.
  */
-import { MAX_VSIS } from "../tables/counters.ts";
+import { MAX_PORTS, MAX_VSIS } from "../tables/counters.ts";
 import { ExactMatchWriter } from "../tables/exact-match.ts";
 import { RowPool } from "../tables/heartbeat.ts";
 import type { Tables } from "../tables/tables.ts";
@@ -38,7 +38,9 @@ export class Vsis {
   private readonly reaper: Reaper;
   private readonly rows: RowPool;
   private readonly vnis: ExactMatchWriter;
-  private pairs = new Map<string, Pair>();
+  /** What is published, and what shall be; see `pairKey`. */
+  private pairs = new Map<number, Pair>();
+  private wanted = new Map<number, Pair>();
 
   constructor(tables: Tables, inventory: Inventory, timers: Timers, reaper: Reaper, seed: number) {
     this.tables = tables;
@@ -87,8 +89,8 @@ export class Vsis {
 
   /** Pairs and flood copies that are no more. */
   withdraw(draft: Draft): void {
-    const wanted = this.wantedPairs();
-    for (const [key, { vni, tunnel }] of this.pairs) if (!wanted.has(key)) this.vnis.remove(vni, tunnel);
+    this.wanted = this.wantedPairs();
+    for (const [key, { vni, tunnel }] of this.pairs) if (!this.wanted.has(key)) this.vnis.remove(vni, tunnel);
     for (const vsi of draft.vsis.removed) this.floods.update(vsi);
   }
 
@@ -103,21 +105,20 @@ export class Vsis {
 
   /** From now on frames come in by the new pairs. */
   publish(draft: Draft): void {
-    const wanted = this.wantedPairs();
-    for (const [key, { vni, tunnel, vsi }] of wanted) {
+    for (const [key, { vni, tunnel, vsi }] of this.wanted) {
       if (this.pairs.get(key)?.vsi === vsi) continue;
       if (!this.vnis.set(vni, tunnel, vsi)) throw new Error("the VNI table is full, although the plan was checked");
     }
-    this.pairs = wanted;
+    this.pairs = this.wanted;
     for (const vsi of draft.vsis.removed) this.bury(vsi);
   }
 
-  private wantedPairs(): Map<string, Pair> {
-    const pairs = new Map<string, Pair>();
+  private wantedPairs(): Map<number, Pair> {
+    const pairs = new Map<number, Pair>();
     for (const vsi of this.inventory.vsis.values()) {
       const vni = vsi.config.vni;
       if (vni === null) continue;
-      for (const { row } of vsi.tunnels) pairs.set(`${vni} ${row}`, { vni, tunnel: row, vsi: vsi.row });
+      for (const { row } of vsi.tunnels) pairs.set(pairKey(vni, row), { vni, tunnel: row, vsi: vsi.row });
     }
     return pairs;
   }
@@ -141,6 +142,11 @@ export class Vsis {
       },
     );
   }
+}
+
+/** One number for (VNI, tunnel): reloads compare tens of thousands of pairs. */
+function pairKey(vni: number, tunnel: number): number {
+  return vni * MAX_PORTS + tunnel;
 }
 
 function flagsOf({ arp, flood, innerVlan }: VsiConfig): number {
