@@ -74,6 +74,7 @@ export function egressCopy(f: Frame, port: number, vsi: number): Fate {
   f.head = head;
   f.length -= VLAN_TAG_BYTES;
   f.csumStart -= VLAN_TAG_BYTES;
+  f.csumOffset -= VLAN_TAG_BYTES;
   return fate;
 }
 
@@ -85,6 +86,7 @@ function pushTag(f: Frame, vlan: number): void {
   f.length += VLAN_TAG_BYTES;
   f.head += VLAN_TAG_BYTES;
   f.csumStart += VLAN_TAG_BYTES;
+  f.csumOffset += VLAN_TAG_BYTES;
 }
 
 function toTunnel(f: Frame, port: number, vsi: number): Fate {

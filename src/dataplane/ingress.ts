@@ -88,6 +88,7 @@ function stripTag(f: Frame): void {
   f.length -= VLAN_TAG_BYTES;
   f.head -= VLAN_TAG_BYTES;
   f.csumStart -= VLAN_TAG_BYTES;
+  f.csumOffset -= VLAN_TAG_BYTES;
   f.type = u16(f.bytes, f.at + ETH_TYPE);
 }
 
