@@ -10,7 +10,7 @@
 import { startGateways, stopGateways } from "./gateway.ts";
 import { createBridge, createNamespace, createVeth, ipIn, untilDevice } from "./namespace.ts";
 import { run } from "./process.ts";
-import { claim, clear, type LabState, prefixOf, writeState } from "./state.ts";
+import { claim, clear, type LabState, prefixOf, type Scheme, writeState } from "./state.ts";
 import {
   MACHINE_DEVICE,
   MACHINES,
@@ -35,11 +35,11 @@ export const namespaceOf = (state: LabState, node: string) => `${prefixOf(state.
  */
 export async function bringUp(
   name: string | undefined,
-  mode: Mode,
+  scheme: Scheme,
   say: (text: string) => void,
   onClaimed: (state: LabState) => void,
 ): Promise<LabState> {
-  const state = await claim(name, mode, say);
+  const state = await claim(name, scheme, say);
   onClaimed(state);
   try {
     say(`lab "${state.name}": making ${NODES.length + 1} namespaces`);

@@ -9,7 +9,7 @@
  *     vsi20  policy, `nextHop` for the external prefix, before the routing table
  *     vsi30  static default route
  */
-import { MACHINE_DEVICE, MACHINES, type Machine, type Mode, VTEPS, VXLANS, vtep } from "./topology.ts";
+import { type GatewayMac, MACHINE_DEVICE, MACHINES, type Machine, type Mode, VTEPS, VXLANS, vtep } from "./topology.ts";
 
 /** Where a gateway of this lab finds things. */
 export interface Places {
@@ -53,20 +53,20 @@ function vsis(mode: string): string {
   return `vsis:\n${VXLANS.map((vni) => `  - {name: vsi${vni}, vni: ${vni}, ${mode}}`).join("\n")}\n`;
 }
 
-function interfaces(host: number, distributed: boolean): string {
+function interfaces(host: number, distributed: boolean, mac: GatewayMac): string {
   const lines = VXLANS.map(
     (vni) =>
-      `  - {name: vsi-interface${vni}, vsi: vsi${vni}, address: ${vni}.1.1.${host}/24, distributed: ${distributed}}`,
+      `  - {name: vsi-interface${vni}, vsi: vsi${vni}, address: ${vni}.1.1.${host}/24, mac: ${mac}, distributed: ${distributed}}`,
   );
   return `interfaces:\n${lines.join("\n")}\n`;
 }
 
 /** gw1 and gw2 of the distributed scheme: every VTEP is the gateway of its own site. */
-function distributedGateway(node: string, places: Places): string {
+function distributedGateway(node: string, mac: GatewayMac, places: Places): string {
   return `${head(node, `${node}: distributed VXLAN IP gateway. The VSI-interfaces have the same addresses on every gateway.`)}
 # Local proxy ARP: hosts of the own subnet are answered with the gateway's MAC, so all traffic is routed here.
 ${vsis("arp: localProxy")}
-${interfaces(1, true)}
+${interfaces(1, true, mac)}
 ${acs(
   MACHINES.filter((machine) => machine.behind === node),
   places,
@@ -96,7 +96,7 @@ function border(places: Places): string {
 vsis:
 ${lines.join("\n")}
   - {name: uplink}               # no VNI: a local VSI
-${interfaces(2, false)}  - {name: uplink-interface, vsi: uplink, address: 50.1.1.254/24, distributed: false}
+${interfaces(2, false, "auto")}  - {name: uplink-interface, vsi: uplink, address: 50.1.1.254/24, distributed: false}
 ${acs(
   MACHINES.filter((machine) => machine.behind === "border"),
   places,
@@ -119,12 +119,12 @@ ${foot(node, places)}`;
 function central(places: Places): string {
   return `${head("border", "The central gateway: it routes for all VXLANs and has no site of its own.")}
 ${vsis("arp: localProxy")}
-${interfaces(1, false)}
+${interfaces(1, false, "auto")}
 ${foot("border", places)}`;
 }
 
 /** The text of a VTEP's configuration file. */
-export function configFile(node: string, mode: Mode, places: Places): string {
+export function configFile(node: string, mode: Mode, places: Places, mac: GatewayMac = "auto"): string {
   if (mode === "centralized") return node === "border" ? central(places) : plainVtep(node, places);
-  return node === "border" ? border(places) : distributedGateway(node, places);
+  return node === "border" ? border(places) : distributedGateway(node, mac, places);
 }

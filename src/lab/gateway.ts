@@ -44,7 +44,7 @@ export async function startGateways(state: LabState): Promise<void> {
   const places = placesOf(state.name);
   for (const { name } of VTEPS) {
     const file = join(folderOf(state.name), `${name}.yaml`);
-    writeFileSync(file, configFile(name, state.mode, places), { mode: 0o600 });
+    writeFileSync(file, configFile(name, state.mode, places, state.gatewayMac), { mode: 0o600 });
     chmodSync(file, 0o600);
     const [program, args] = inside(places.namespace(name), process.execPath, [VTEPD, "run", "-c", file]);
     const identity = launch(program, args, logOf(state.name, name));

@@ -34,7 +34,7 @@ import {
   readState,
   release,
 } from "./state.ts";
-import { MACHINE_DEVICE, MACHINES, NODES, UNDERLAY_DEVICE, VTEPS } from "./topology.ts";
+import { type GatewayMac, MACHINE_DEVICE, MACHINES, NODES, UNDERLAY_DEVICE, VTEPS } from "./topology.ts";
 import { type Walk, walk } from "./walkthrough.ts";
 
 const FAILED = 1;
@@ -109,8 +109,8 @@ function verdict(complaints: readonly string[], state: LabState): number {
 }
 
 /** `work` on a new lab, which is taken down afterwards unless it is to be kept; its folder stays when something failed. */
-async function onNewLab(name: string | undefined, isKept: boolean): Promise<number> {
-  const state = await bringUp(name, "distributed", say, (claimed) => {
+async function onNewLab(name: string | undefined, gatewayMac: GatewayMac, isKept: boolean): Promise<number> {
+  const state = await bringUp(name, { mode: "distributed", gatewayMac }, say, (claimed) => {
     mine = claimed;
   });
   let status = FAILED;
@@ -126,13 +126,13 @@ async function onNewLab(name: string | undefined, isKept: boolean): Promise<numb
   return status;
 }
 
-async function up(name: string | undefined): Promise<number> {
+async function up(name: string | undefined, gatewayMac: GatewayMac): Promise<number> {
   const known = readState(name ?? "lab");
   if (known?.isUp && known.owner === null && known.processes.every(isAlive)) {
     print(`lab "${known.name}" is up already`);
     return 0;
   }
-  const state = await bringUp(name, "distributed", say, (claimed) => {
+  const state = await bringUp(name, { mode: "distributed", gatewayMac }, say, (claimed) => {
     mine = claimed;
   });
   mine = undefined;
@@ -274,31 +274,43 @@ function requireRoot(): void {
   });
 }
 
+interface Wishes {
+  readonly name?: string;
+  readonly keep?: true;
+  readonly sharedMac?: true;
+}
+
 function program(): Command {
   const root = new Command("lab")
     .description("the article's network in namespaces: set up, walked through, judged")
     .enablePositionalOptions()
     .exitOverride();
   const name = () => new Option("--name <name>", "name of the lab, so that several can coexist");
-  const carryOut = (work: () => Promise<number> | number) => async () => {
+  const shared = () => new Option("--shared-mac", "one gateway MAC for all gateways, instead of one for each");
+  const macOf = (wishes: Wishes): GatewayMac => (wishes.sharedMac === true ? "shared" : "auto");
+  const carryOut = async (work: () => Promise<number> | number) => {
     requireRoot();
     process.exitCode = await work();
   };
   root
     .addOption(name())
+    .addOption(shared())
     .option("--keep", "leave the lab up afterwards")
-    .action((options: { name?: string; keep?: true }) =>
-      carryOut(() => onNewLab(options.name, options.keep === true))(),
-    );
-  const verb = (text: string, description: string, work: (name: string | undefined) => Promise<number>) =>
+    .action((wishes: Wishes) => carryOut(() => onNewLab(wishes.name, macOf(wishes), wishes.keep === true)));
+  const verb = (
+    text: string,
+    description: string,
+    work: (name: string | undefined, wishes: Wishes) => Promise<number>,
+  ) =>
     root
       .command(text)
       .description(description)
       .addOption(name())
-      .action((_: unknown, command: Command) =>
-        carryOut(() => work(command.optsWithGlobals<{ name?: string }>().name))(),
-      );
-  verb("up", "bring the lab up and leave it up", up);
+      .action((_: unknown, command: Command) => {
+        const wishes = command.optsWithGlobals<Wishes>();
+        return carryOut(() => work(wishes.name, wishes));
+      });
+  verb("up", "bring the lab up and leave it up", (lab, wishes) => up(lab, macOf(wishes))).addOption(shared());
   verb("run", "run the walkthroughs in a lab that is up", rerun);
   verb("down", "take the lab down (all labs, without --name)", down);
   verb("status", "what is up, and is it well", status);
@@ -309,7 +321,7 @@ function program(): Command {
     .addOption(name())
     .passThroughOptions()
     .action((node: string, rest: string[], _: unknown, command: Command) =>
-      carryOut(() => shell(node, rest, command.optsWithGlobals<{ name?: string }>().name))(),
+      carryOut(() => shell(node, rest, command.optsWithGlobals<Wishes>().name)),
     );
   root
     .command("capture <node>")
@@ -318,7 +330,7 @@ function program(): Command {
     .option("-w, --write <file>", "write a pcap file instead")
     .option("-c, --count <frames>", "stop after so many frames", Number, Number.POSITIVE_INFINITY)
     .action((node: string, options: { write?: string; count: number }, command: Command) =>
-      carryOut(() => capture(node, options.write, options.count, command.optsWithGlobals<{ name?: string }>().name))(),
+      carryOut(() => capture(node, options.write, options.count, command.optsWithGlobals<Wishes>().name)),
     );
   return root;
 }

@@ -12,7 +12,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { join } from "node:path";
 import { deleteNamespace, namespacesWith } from "./namespace.ts";
 import { end, type Identity, identityOf, isAlive } from "./process.ts";
-import type { Mode } from "./topology.ts";
+import type { GatewayMac, Mode } from "./topology.ts";
 
 export const LABS = "/run/vtepd-lab";
 const DEFAULT_NAME = "lab";
@@ -23,11 +23,18 @@ export interface Recorded extends Identity {
   readonly label: string;
 }
 
+/** What a lab is made to be. */
+export interface Scheme {
+  readonly mode: Mode;
+  readonly gatewayMac: GatewayMac;
+}
+
 export interface LabState {
   readonly name: string;
   /** The process that works on this lab, null when it was left up. */
   owner: Identity | null;
   mode: Mode;
+  readonly gatewayMac: GatewayMac;
   /** All nodes run and are configured. */
   isUp: boolean;
   processes: Recorded[];
@@ -54,7 +61,7 @@ export function readState(name: string): LabState | undefined {
 
 /** A record of nothing: clearing it removes what can be found without one. */
 export function emptyState(name: string): LabState {
-  return { name, owner: null, mode: "distributed", isUp: false, processes: [] };
+  return { name, owner: null, mode: "distributed", gatewayMac: "auto", isUp: false, processes: [] };
 }
 
 export function writeState(state: LabState): void {
@@ -82,8 +89,8 @@ function refuseBusy(state: LabState): void {
   }
 }
 
-function tryCreate(name: string, mode: Mode): LabState | undefined {
-  const state: LabState = { name, owner: identityOf(process.pid) ?? null, mode, isUp: false, processes: [] };
+function tryCreate(name: string, scheme: Scheme): LabState | undefined {
+  const state: LabState = { ...emptyState(name), ...scheme, owner: identityOf(process.pid) ?? null };
   try {
     writeFileSync(fileOf(name), JSON.stringify(state, null, 2), { mode: 0o600, flag: "wx" });
     return state;
@@ -97,7 +104,7 @@ function tryCreate(name: string, mode: Mode): LabState | undefined {
  * Claim a name for a new lab and clear what an earlier one of that name left behind. Without a name: the first of
  * lab, lab2, lab3 … that nobody is using and that was not left up on purpose.
  */
-export async function claim(name: string | undefined, mode: Mode, say: (text: string) => void): Promise<LabState> {
+export async function claim(name: string | undefined, scheme: Scheme, say: (text: string) => void): Promise<LabState> {
   mkdirSync(LABS, { recursive: true, mode: 0o700 });
   for (let number = 1; number < 100; number++) {
     const candidate = name === undefined ? `${DEFAULT_NAME}${number === 1 ? "" : number}` : checkName(name);
@@ -110,7 +117,7 @@ export async function claim(name: string | undefined, mode: Mode, say: (text: st
       say(`clearing what an earlier lab "${candidate}" left behind`);
       await clear(old);
     }
-    const state = tryCreate(candidate, mode);
+    const state = tryCreate(candidate, scheme);
     if (state !== undefined) {
       // Namespaces without a record: somebody removed the file, or /run/vtepd-lab was wiped.
       for (const namespace of namespacesWith(prefixOf(candidate))) await deleteNamespace(namespace);

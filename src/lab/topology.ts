@@ -16,6 +16,8 @@
 export const VXLANS = [10, 20, 30] as const;
 export type Vxlan = (typeof VXLANS)[number];
 export type Mode = "distributed" | "centralized";
+/** Where the distributed gateways' MACs come from: each its own ("the MAC on GW1"), or one for all, as other manuals demand. */
+export type GatewayMac = "auto" | "shared";
 
 export interface Machine {
   readonly name: string;

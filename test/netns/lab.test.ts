@@ -32,14 +32,21 @@ describe.skipIf(whyNoBed() !== undefined)("the lab", () => {
     lab("down");
   });
 
-  test("walks through the article: every row holds", () => {
-    const report = reportOf(lab());
-    expect(report).toContain("everything holds");
-    for (const number of [1, 2, 3]) expect(report).toContain(`Scenario ${number}`);
-    expect(report).not.toContain("✗");
-    expect(namespacesWith(prefixOf(NAME))).toEqual([]);
-    expect(existsSync(folderOf(NAME))).toBe(false);
-  }, 180_000);
+  test.each([
+    ["each gateway has its own MAC", []],
+    ["all gateways share one MAC", ["--shared-mac"]],
+  ])(
+    "walks through the article, and every row holds: %s",
+    (_, options) => {
+      const report = reportOf(lab(...options));
+      expect(report).toContain("everything holds");
+      for (const number of [1, 2, 3]) expect(report).toContain(`Scenario ${number}`);
+      expect(report).not.toContain("✗");
+      expect(namespacesWith(prefixOf(NAME))).toEqual([]);
+      expect(existsSync(folderOf(NAME))).toBe(false);
+    },
+    180_000,
+  );
 
   test("measures the centralised scheme against the distributed one", () => {
     const report = reportOf(lab("centralized"));
@@ -47,7 +54,7 @@ describe.skipIf(whyNoBed() !== undefined)("the lab", () => {
     expect(report).toMatch(/✓\s+distributed\s+vm1 → vm5\s+gw1 –20→ gw2\s+62/);
   }, 180_000);
 
-  test("stays up when asked, is entered, run again and taken down", () => {
+  test("stays up when asked, is entered, and is taken down", () => {
     reportOf(lab("up"));
     expect(reportOf(lab("status"))).toContain("gw1");
     const inside = spawnSync(process.execPath, [LAB, "shell", "--name", NAME, "vm1", "ip", "-4", "-br", "addr"], {
