@@ -1,0 +1,82 @@
+/**
+ * The article's network as a test bed: the topology and the configuration files of the lab, under names of our own.
+ *
+ *     vm1 vm2 vm3 - gw1 -+- gw2 - vm4 vm5 vm6          VXLANs 10, 20, 30; underlay 192.0.2.0/24, MTU 1500
+ *                        +- border - ext
+ *
+ * The underlay devices do their checksums and cuts in software (`ethtool -K`), so that a capture there shows what would
+ * be on a wire: with offloads on, a veth carries unfinished checksums and super-frames, and nothing could be verified.
+ */
+import { configFile } from "../../src/lab/config-file.ts";
+import {
+  MACHINE_DEVICE,
+  type Machine,
+  type Mode,
+  machine as machineOf,
+  machinesOf,
+  UNDERLAY_BRIDGE,
+  UNDERLAY_DEVICE,
+  VTEPS,
+} from "../../src/lab/topology.ts";
+import type { Bed } from "./bed.ts";
+import { type Gateway, type Gateways, openGateways } from "./gateways.ts";
+
+export interface ArticleOptions {
+  readonly mode?: Mode;
+  /** Without offloads on the underlay; for captures that check sums. */
+  readonly isPlainWire?: boolean;
+  /** The last word on a node's configuration file. */
+  readonly shape?: (node: string, text: string) => string;
+}
+
+export interface Article {
+  readonly gateways: Gateways;
+  readonly bed: Bed;
+  readonly gw1: Gateway;
+  readonly gw2: Gateway;
+  readonly border: Gateway;
+}
+
+export const addressOf = (machine: string) => machineOf(machine).address;
+export const macOf = (machine: string) => machineOf(machine).mac;
+
+export async function openArticle(label: string, options: ArticleOptions = {}): Promise<Article> {
+  const { mode = "distributed", isPlainWire = false, shape = (_node: string, text: string) => text } = options;
+  const gateways = await openGateways(label);
+  const { bed } = gateways;
+  try {
+    await bed.namespace("underlay");
+    const machines = machinesOf(mode);
+    await Promise.all([...VTEPS, ...machines].map(({ name }) => bed.namespace(name)));
+    for (const { name, underlay } of VTEPS) {
+      await bed.veth(name, UNDERLAY_DEVICE, "underlay", `to-${name}`);
+      await bed.ip(name, `addr add ${underlay}/24 dev ${UNDERLAY_DEVICE}`);
+      if (isPlainWire)
+        await bed.must(name, "ethtool", ["-K", UNDERLAY_DEVICE, "tx", "off", "gso", "off", "tso", "off"]);
+    }
+    await bed.bridge(
+      "underlay",
+      UNDERLAY_BRIDGE,
+      VTEPS.map(({ name }) => `to-${name}`),
+    );
+    const places = { namespace: bed.name, socket: gateways.socket };
+    const [gw1, gw2, border] = (await Promise.all(
+      VTEPS.map(({ name }) => gateways.start(name, shape(name, configFile(name, mode, places)))),
+    )) as [Gateway, Gateway, Gateway];
+    await Promise.all(machines.map((machine) => setUp(bed, machine)));
+    return { gateways, bed, gw1, gw2, border };
+  } catch (error) {
+    await gateways.remove();
+    throw error;
+  }
+}
+
+/** What a guest does to its network card. The MTU is the gateway's to set, and stays as it is. */
+export async function setUp(bed: Bed, { name, mac, address, gateway }: Machine): Promise<void> {
+  await bed.ip(
+    name,
+    `link set dev ${MACHINE_DEVICE} address ${mac} up`,
+    `addr add ${address}/24 dev ${MACHINE_DEVICE}`,
+    `route replace default via ${gateway} dev ${MACHINE_DEVICE}`,
+  );
+}
