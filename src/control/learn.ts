@@ -17,6 +17,7 @@ import { MAC_FLOOD, MAC_GATEWAY, MAC_STATIC, macKey } from "../tables/mac.ts";
 import type { Tables } from "../tables/tables.ts";
 import { formatMac, hiOf, isGroup, loOf, type Mac, macOf } from "../wire/ethernet.ts";
 import type { Emit } from "./event.ts";
+import { gatewayMac } from "./gateway-mac.ts";
 import type { Inventory, PortObject, VsiObject } from "./inventory.ts";
 import { MoveHistory } from "./move-history.ts";
 import type { LimitsConfig } from "./plan.ts";
@@ -94,6 +95,7 @@ export class MacLearner {
     if (vsi === undefined || port === undefined || !isPortOf(port, vsi)) return;
     const mac = macOf(hi, lo);
     if (mac === 0 || isGroup(mac)) return;
+    if (port.kind === "tunnel" && mac === sharedGatewayMac(vsi)) return;
     const row = this.rows.get(vsi)?.get(mac);
     if (row === undefined) this.add(vsi, port, mac);
     else if (row.flags !== 0) return;
@@ -308,6 +310,14 @@ export class MacLearner {
       }
     }
   }
+}
+
+/**
+ * The MAC that all gateways of `vsi` have with `mac: shared`, or null. A Border with a MAC of its own hears it behind every
+ * tunnel at once; it is nobody's, so it is not learned (frames to it go by adjacencies, which name the tunnel).
+ */
+function sharedGatewayMac(vsi: VsiObject): Mac | null {
+  return vsi.config.vni === null ? null : gatewayMac("shared", "", vsi.config.vni, "");
 }
 
 /** Is `port` one of the ports of `vsi`? */

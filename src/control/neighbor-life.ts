@@ -171,6 +171,7 @@ export class NeighborLife {
   drop(entry: Neighbor): void {
     this.tell("debug", "neighbor.removed", entry, {});
     this.withdraw(entry);
+    this.endSearch(entry);
     entry.place = null;
     entry.origin = "request";
     entry.state = "failed";

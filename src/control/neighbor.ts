@@ -108,7 +108,7 @@ export class Neighbors implements NextHops {
       life.fire(entry, "heard");
       return "same";
     }
-    if (entry.moves?.isDamped(this.c.timers.nowMs)) return this.damp(entry, place);
+    if (entry.moves?.isDamped(this.c.timers.nowMs)) return this.damp(entry, place, how);
     if (place.port.kind === "tunnel" && known.port.kind === "ac") {
       entry.challenger ??= place;
       life.fire(entry, "doubted");
@@ -190,7 +190,7 @@ export class Neighbors implements NextHops {
       if (entry.origin === "static" && entry.place?.port === port)
         this.life.adjacencies.setAlive(entry.adjacency, port.up);
     }
-    this.dropWhere((entry) => entry.origin !== "static" && entry.place?.port === port);
+    this.dropPlaces((place) => place.port === port);
     const reason = port.kind === "ac" ? DROP.ac_unbound : DROP.tunnel_down;
     for (const frame of this.life.queues.takePort(port.row)) this.c.ledger.dropped(reason, frame.units);
   }
@@ -209,7 +209,7 @@ export class Neighbors implements NextHops {
 
   /** What was learned in `vsi` goes (it is removed, or its ports changed), and packets that came in by it stop waiting. */
   flushVsi(vsi: VsiObject): void {
-    this.dropWhere((entry) => entry.origin !== "static" && entry.place?.vsi === vsi);
+    this.dropPlaces((place) => place.vsi === vsi);
     for (const frame of this.life.queues.takeVsi(vsi.row)) this.c.ledger.dropped(DROP.no_route, frame.units);
   }
 
@@ -244,14 +244,28 @@ export class Neighbors implements NextHops {
     return all;
   }
 
+  /** Places that are void: who is known there goes; who is being looked for was there once, which no longer matters. */
+  private dropPlaces(isVoid: (place: Place) => boolean): void {
+    this.dropWhere(({ origin, place, state }) => origin !== "static" && isKnown(state) && isVoid(place!));
+    for (const entry of this.life.entries.values())
+      if (!isKnown(entry.state) && entry.place !== null && isVoid(entry.place)) entry.place = null;
+  }
+
   private dropWhere(isMeant: (entry: Neighbor) => boolean): number {
     const meant = [...this.life.entries.values()].filter(isMeant);
     for (const entry of meant) this.life.drop(entry);
     return meant.length;
   }
 
-  /** move_damped counts moves, not frames: the ARP itself is answered as ever, and the entry stays usable. */
-  private damp(entry: Neighbor, place: Place): Heard {
+  /**
+   * move_damped counts moves, not frames: the ARP itself is answered as ever, and the entry stays usable.
+   *
+   * One thing that looks like a restless host is none: the IP that all distributed gateways share, as a Border with an
+   * address of its own hears it in their questions, now from one tunnel, now from another. That is no news, and no alarm.
+   */
+  private damp(entry: Neighbor, place: Place, how: NeighborOrigin): Heard {
+    const isAnycast = how === "request" && place.port.kind === "tunnel" && entry.place!.port.kind === "tunnel";
+    if (isAnycast) return "damped";
     this.c.tables.controlCounters.drops[DROP.move_damped]!++;
     this.c.emit("warn", "neighbor.damped", {
       interface: entry.on.name,

@@ -31,6 +31,13 @@ describe("MAC learning (behaviour.md §4)", () => {
     expect(bed.agent.macs.size).toBe(2);
   });
 
+  it("the MAC that all gateways share is nobody's: behind tunnels it is not learned", () => {
+    for (const tunnel of [bed.gw2, bed.border]) bed.learn(tunnel, bed.vsi10, 0x02005e00000a);
+    expect(bed.macValue(bed.vsi10, 0x02005e00000a)).toBe(0);
+    bed.learn(bed.gw2, bed.vsi20, 0x02005e00000a);
+    expect(bed.macValue(bed.vsi20, 0x02005e00000a)).toBe(bed.gw2.row);
+  });
+
   it("gateway MACs and configured rows are never learned over", () => {
     bed.agent.macs.addStatic(bed.vsi10, M9, bed.vm3, MAC_STATIC);
     bed.agent.macs.addPeerGateway(bed.vsi10, P10, bed.gw2);

@@ -300,6 +300,18 @@ describe("moves (§3.11)", () => {
     expect(bed.neighbor(bed.if10, "10.1.1.50")).toBe("reachable M9 vm1");
   });
 
+  it("the IP that all gateways share, heard in their questions: it stays where it was, without alarm", () => {
+    for (let i = 0; i < 20; i++) {
+      const [port, mac] = i & 1 ? ([bed.gw2, P10] as const) : ([bed.border, B10] as const);
+      bed.request(port, bed.vsi10, mac, "10.1.1.100", "10.1.1.77");
+    }
+    expect(bed.drops).toEqual({});
+    expect(bed.eventsNamed("neighbor.damped")).toEqual([]);
+    expect(bed.agent.neighbors.moves.get("vsi10")).toBe(5);
+    for (let i = 0; i < 3; i++) bed.reply(bed.border, bed.vsi10, B10, "10.1.1.100", G10, "10.1.1.1");
+    expect(bed.drops).toEqual({ move_damped: 3 });
+  });
+
   it("a challenger whose tunnel goes is forgotten", () => {
     bed.request(bed.vm1, bed.vsi10, M1, "10.1.1.11", "10.1.1.1");
     bed.reply(bed.gw2, bed.vsi10, P10, "10.1.1.11", G10, "10.1.1.1");
@@ -479,6 +491,29 @@ describe("what topology and people do", () => {
     expect(bed.drops).toEqual({ ac_unbound: 1 });
     bed.advance(5000);
     expect(bed.drops).toEqual({ ac_unbound: 1 });
+  });
+
+  it("a port that goes while its former neighbour is looked for: the search goes on, the packets keep waiting", () => {
+    bed.reply(bed.gw2, bed.vsi20, P20, "20.1.1.12", G20, "20.1.1.1");
+    bed.stale(bed.gw2, bed.if20, "20.1.1.12");
+    bed.advance(3000);
+    want("20.1.1.12");
+    expect(bed.neighbor(bed.if20, "20.1.1.12")).toBe("incomplete P20 gw2");
+    bed.agent.flushPort(bed.gw2);
+    expect(bed.neighbor(bed.if20, "20.1.1.12")).toBe("incomplete");
+    bed.sent();
+    bed.reply(bed.border, bed.vsi20, B10, "20.1.1.12", G20, "20.1.1.1");
+    expect(bed.sent().map(({ kind }) => kind)).toEqual([INJECT.adjacency]);
+  });
+
+  it("people may forget a target that is being looked for; its packets end, and so does its place in the count", () => {
+    for (let n = 0; n < 3 * SEARCHES_PER_PORT; n++) {
+      want("20.1.1.77");
+      bed.agent.neighbors.delete(bed.if20, ip("20.1.1.77"));
+      bed.sent();
+    }
+    expect(bed.drops).toEqual({ no_route: 3 * SEARCHES_PER_PORT });
+    expect(bed.agent.neighbors.list()).toEqual([]);
   });
 
   it("a VSI-interface that goes takes everything along", () => {
