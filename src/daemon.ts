@@ -14,14 +14,11 @@ import type { AcConfig, Config } from "./control/plan.ts";
 import { assemble, type Control } from "./control-assembly.ts";
 import { ControlLoop } from "./control-loop.ts";
 import { deviceMtuFor, IoError, pathMtu } from "./io/native.ts";
-import { createApi } from "./manage/api.ts";
 import type { Status } from "./manage/api-schema.ts";
 import { loadConfig } from "./manage/config.ts";
 import { DropWatch } from "./manage/drop-watch.ts";
-import { createHealth } from "./manage/health.ts";
 import { ListenError, type Listener, listenTcp, listenUnix } from "./manage/listener.ts";
 import type { Log } from "./manage/log.ts";
-import { createMetrics } from "./manage/metrics.ts";
 import { Tally } from "./manage/metrics-histogram.ts";
 import { Shown } from "./manage/shown.ts";
 import { createTables, type Tables } from "./tables/tables.ts";
@@ -196,7 +193,9 @@ export class Daemon {
     this.log.line("warn", "underlay.buffer", { bytes: granted, fix });
   }
 
+  /** What serves people is loaded here: frames are forwarded already. */
   private async listen(config: Config): Promise<void> {
+    const { createApi } = await import("./manage/api.ts");
     const { shown, control } = this;
     const api = createApi({
       version: this.version,
@@ -217,6 +216,8 @@ export class Daemon {
     this.listeners.push(await listenUnix(api, config.control.socket));
     if (config.attach !== null) await this.listenAttach(config.attach.socket);
     if (config.metrics === null) return;
+    const { createHealth } = await import("./manage/health.ts");
+    const { createMetrics } = await import("./manage/metrics.ts");
     const registry = createMetrics({
       version: this.version,
       tables: this.tables,

@@ -5,16 +5,13 @@
  * The command line only chooses; what a running daemon is made of stands in daemon.ts. Data goes to stdout, everything else
  * to stderr, and every way to end has its exit code: 0 ok, 1 failure, 2 usage, 5 configuration invalid, 6 permission,
  * capability or addon missing.
+ *
+ * Each command loads what it needs and no more: after a crash, every package that is not loaded before the first frame
+ * is forwarded is time that hosts wait.
  */
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import type { Config } from "./control/plan.ts";
-import { Daemon, StartError } from "./daemon.ts";
-import { addon } from "./io/addon.ts";
-import { loadConfig } from "./manage/config.ts";
-import { formatErrors } from "./manage/config-error.ts";
-import { jsonSchema } from "./manage/json-schema.ts";
-import { createLog } from "./manage/log.ts";
 
 const EXIT = { ok: 0, failure: 1, usage: 2, configInvalid: 5, permission: 6 };
 const WHERE_CONFIG = "configuration file (YAML)";
@@ -23,7 +20,9 @@ const version = (JSON.parse(readFileSync(new URL("../package.json", import.meta.
   .version;
 
 /** The configuration of `file`, or null after its errors have been printed. */
-function load(file: string): Config | null {
+async function load(file: string): Promise<Config | null> {
+  const { loadConfig } = await import("./manage/config.ts");
+  const { formatErrors } = await import("./manage/config-error.ts");
   const result = loadConfig(file);
   if ("config" in result) return result.config;
   const count = result.errors.length;
@@ -31,8 +30,8 @@ function load(file: string): Config | null {
   return null;
 }
 
-function check(file: string): number {
-  const config = load(file);
+async function check(file: string): Promise<number> {
+  const config = await load(file);
   if (config === null) return EXIT.configInvalid;
   const { node, vsis, interfaces, acs, tunnels, routes, policies } = config;
   const counts = [
@@ -50,8 +49,10 @@ function check(file: string): number {
 
 /** Runs until a signal; resolves to the exit code. */
 async function run(file: string): Promise<number> {
-  const config = load(file);
+  const config = await load(file);
   if (config === null) return EXIT.configInvalid;
+  const { createLog } = await import("./manage/log.ts");
+  const { Daemon, StartError } = await import("./daemon.ts");
   const log = createLog({ ...config.log, base: { node: config.node, pid: process.pid } });
   process.on("uncaughtException", (error) => {
     log.line("error", "crash", { message: String(error), stack: error instanceof Error ? (error.stack ?? "") : "" });
@@ -71,7 +72,8 @@ async function run(file: string): Promise<number> {
 }
 
 /** The addon's state in a word, without failing. */
-function addonState(): { readonly loaded: boolean; readonly problem: string | null } {
+async function addonState(): Promise<{ readonly loaded: boolean; readonly problem: string | null }> {
+  const { addon } = await import("./io/addon.ts");
   try {
     addon();
     return { loaded: true, problem: null };
@@ -80,9 +82,15 @@ function addonState(): { readonly loaded: boolean; readonly problem: string | nu
   }
 }
 
-function printVersion(asJson: boolean): void {
+async function printVersion(asJson: boolean): Promise<void> {
   if (!asJson) return void process.stdout.write(`vtepd ${version}\n`);
-  const about = { version, node: process.version, platform: process.platform, arch: process.arch, addon: addonState() };
+  const about = {
+    version,
+    node: process.version,
+    platform: process.platform,
+    arch: process.arch,
+    addon: await addonState(),
+  };
   process.stdout.write(`${JSON.stringify(about, null, 2)}\n`);
 }
 
@@ -94,8 +102,8 @@ async function main(): Promise<number> {
     .showHelpAfterError("(vtepd --help tells more)")
     .option("-V, --version", "print the version")
     .option("--json", "with --version: as JSON")
-    .action(({ version: wanted, json }: { version?: boolean; json?: boolean }, command: Command) => {
-      if (wanted === true) return printVersion(json === true);
+    .action(async ({ version: wanted, json }: { version?: boolean; json?: boolean }, command: Command) => {
+      if (wanted === true) return await printVersion(json === true);
       command.help({ error: true });
     });
   program
@@ -109,13 +117,16 @@ async function main(): Promise<number> {
     .command("check")
     .description("check a configuration file; changes nothing")
     .requiredOption("-c, --config <file>", WHERE_CONFIG)
-    .action(({ config }: { config: string }) => {
-      code = check(config);
+    .action(async ({ config }: { config: string }) => {
+      code = await check(config);
     });
   program
     .command("schema")
     .description("print the JSON Schema of the configuration")
-    .action(() => void process.stdout.write(`${JSON.stringify(jsonSchema(), null, 2)}\n`));
+    .action(async () => {
+      const { jsonSchema } = await import("./manage/json-schema.ts");
+      process.stdout.write(`${JSON.stringify(jsonSchema(), null, 2)}\n`);
+    });
   for (const command of program.commands) command.exitOverride().showHelpAfterError("(--help tells more)");
   try {
     await program.parseAsync();

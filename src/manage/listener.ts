@@ -12,7 +12,6 @@ import { lstatSync, mkdirSync, unlinkSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerOptions } from "node:http";
 import { type AddressInfo, createConnection, type Server as NetServer } from "node:net";
 import { dirname } from "node:path";
-import { getRequestListener } from "@hono/node-server";
 
 /** An HTTP application: hono's `app.fetch`. */
 export type Fetch = (request: Request) => Response | Promise<Response>;
@@ -50,7 +49,7 @@ export interface Listener {
 /** Serve the control socket at `path`. Throws ListenError. */
 export async function listenUnix(fetch: Fetch, path: string): Promise<Listener> {
   await prepareSocket(path, "control");
-  const server = serverOf(fetch, UNIX_LIMITS, UNIX_CONNECTIONS);
+  const server = await serverOf(fetch, UNIX_LIMITS, UNIX_CONNECTIONS);
   const umask = process.umask(0o177);
   try {
     server.listen(path);
@@ -63,7 +62,7 @@ export async function listenUnix(fetch: Fetch, path: string): Promise<Listener> 
 
 /** Serve `host`:`port`; GET and HEAD only. Throws ListenError. */
 export async function listenTcp(fetch: Fetch, host: string, port: number): Promise<Listener> {
-  const server = serverOf(fetch, TCP_LIMITS, TCP_CONNECTIONS, true);
+  const server = await serverOf(fetch, TCP_LIMITS, TCP_CONNECTIONS, true);
   server.listen(port, host);
   await listening(server, `metrics.listen ${host} port ${port}`);
   const address = server.address() as AddressInfo;
@@ -71,7 +70,8 @@ export async function listenTcp(fetch: Fetch, host: string, port: number): Promi
   return { at: `${shown}:${address.port}`, close: () => end(server) };
 }
 
-function serverOf(fetch: Fetch, limits: ServerOptions, connections: number, readsOnly = false): Server {
+async function serverOf(fetch: Fetch, limits: ServerOptions, connections: number, readsOnly = false): Promise<Server> {
+  const { getRequestListener } = await import("@hono/node-server");
   const answer = getRequestListener(fetch, { overrideGlobalObjects: false });
   const server = createServer(limits, (request, response) => {
     const refusal = whyNot(request, readsOnly);
