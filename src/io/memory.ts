@@ -81,6 +81,8 @@ export class MemoryNet {
   /** Underlay IP MTU: a longer datagram is refused with EMSGSIZE, as a DF socket would. */
   mtu = 1500;
   nowMs = 0;
+  /** What lies in an arena where nothing was received: 0xa5, or something else to show that nobody reads it. */
+  stale = 0xa5;
   /** Called with each datagram that was sent, before faults. */
   observe: (datagram: Datagram) => void = () => {};
   private readonly taps = new Map<number, MemoryTap>();
@@ -233,7 +235,7 @@ export class MemoryIo implements PortIo {
   }
 
   private receive(): number {
-    this.arena.fill(0xa5, 0, this.scratchAt); // stale bytes of the last batch must not help anybody
+    this.arena.fill(this.net.stale, 0, this.scratchAt); // stale bytes of the last batch must not help anybody
     let n = 0;
     let cursor = 0;
     const place = (bytes: Uint8Array, source: number, offset: number, datagram: Datagram | null): void => {
