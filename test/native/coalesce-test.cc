@@ -89,6 +89,11 @@ static void headers(const Packet &b) {
     CHECK(changed(b, 1, [](Packet &p) { p.id += 5; }) == (id_counts ? kNone : kOne));
     CHECK(changed(b, 2, [](Packet &p) { p.id--; }) == (id_counts ? Shape{{0, 1}, {2}} : kOne));
   }
+  /* Options and extension headers never merge, not even with their like. */
+  Packet extended = b;
+  if (b.v6) extended.extensions = {0};
+  else extended.ip_options = Bytes(4, 1);
+  CHECK(changed(extended, 1, [](Packet &) {}) == kNone);
   /* Another flow does not disturb (with TCP, and with IDs that count, it leaves a hole). */
   const Shape around = b.udp && (b.v6 || (b.fragment & 0x4000)) ? Shape{{0, 2}, {1}} : kNone;
   CHECK(changed(b, 1, [](Packet &p) { p.source[3] ^= 1; }) == around);
@@ -172,6 +177,8 @@ static void udp(const Packet &b) {
   CHECK(changed(b, 1, [](Packet &p) { p.payload.clear(); }) == kNone);
   CHECK(changed(b, 1, [](Packet &p) { p.sum = Sum::absent; }) == kNone);
   CHECK(changed(b, 0, [](Packet &p) { p.sum = Sum::absent; }) == (Shape{{0}, {1, 2}}));
+  const std::vector<Output> absent = run_batch(added([&] { auto s = stream(b, 3); s[1].sum = Sum::absent; return s; }()));
+  CHECK(absent[1].raw.csum == COALESCE_CSUM_UNKNOWN); /* absent is not wrong */
   /* A UDP length that is not IP's. */
   std::vector<Added> batch = added(stream(b, 3));
   batch[1].frame[b.l4_at() + 5]--;
