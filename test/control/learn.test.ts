@@ -136,7 +136,7 @@ describe("MAC learning (behaviour.md §4)", () => {
       bed.agent.macs.delete(bed.vsi10, M1);
       bed.hitMac(bed.vsi10, M1);
       bed.learn(bed.vm1, bed.vsi10, M1);
-      bed.advance(11_000);
+      bed.advance(10_500);
       expect(bed.macValue(bed.vsi10, M1)).toBe(0);
     });
   });

@@ -45,6 +45,11 @@ describe("PendingRelays", () => {
     relays.add(bed.vsi20, TARGET, asker(2));
     timers.run(RELAY_MS);
     expect(relays.take(bed.vsi20, TARGET, "tunnel").map((each) => each.mac & 0xff)).toEqual([2]);
+    timers.run(3500);
+    relays.add(bed.vsi20, TARGET, asker(1));
+    timers.run(3500 + RELAY_MS);
+    expect(relays.size).toBe(1);
+    expect(relays.take(bed.vsi20, TARGET, "tunnel")).toEqual([]);
     relays.add(bed.vsi20, TARGET, asker(1));
     timers.run(10_000);
     expect(relays.size).toBe(0);
