@@ -12,6 +12,8 @@ import { Frame } from "./frame.ts";
 import { forward } from "./pipeline.ts";
 import { settle } from "./settle.ts";
 
+/** How many budgets of injected records may be carried out before the first turn. */
+const START_BUDGETS = 16;
 /** Injected records carried out per turn; the rest waits for the next one, which then does not sleep. */
 const INJECT_BUDGET = 256;
 
@@ -27,6 +29,20 @@ export class Plane {
     this.io = io;
     this.worker = worker;
     this.frame = new Frame(tables, io, worker);
+  }
+
+  /**
+   * Before the first turn: carry out what control has commanded so far, the peers above all. Datagrams may wait in the
+   * socket already, and whoever sent them must be known when they are read.
+   */
+  start(): void {
+    const f = this.frame;
+    this.t.heartbeat.enter(this.worker);
+    f.begin();
+    let budgets = START_BUDGETS;
+    do this.more = drainInject(f, INJECT_BUDGET) === INJECT_BUDGET;
+    while (this.more && --budgets > 0);
+    this.t.heartbeat.leave(this.worker);
   }
 
   /** One turn; waits at most `timeoutMs` for input. @returns frames received and records injected. */

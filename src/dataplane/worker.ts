@@ -52,7 +52,7 @@ function exchangeNotes(notes: Int32Array, io: NativePortIo): void {
 /** Turn until SET_STOP, then once more to settle what is left. */
 function live(tables: Tables, io: NativePortIo, notes: Int32Array, worker: number): void {
   const plane = new Plane(tables, io, worker);
-  plane.turn(0);
+  plane.start();
   let notedMs = io.status[STATUS_NOW_MS]!;
   while (Atomics.load(tables.settings, SET_STOP) === 0) {
     plane.turn(TURN_MS);
