@@ -80,11 +80,13 @@ function usage(message: string, hint: string): never {
 
 // ---- the device ------------------------------------------------------------------------------------------------
 
-function makeTap(device: string): number {
+function makeTap({ device, mac }: Options): number {
   try {
     const fd = openTap({ device }).fds[0]!;
-    // No carrier until the gateway gives it.
+    // Up, so that the gateway's first frames (it announces itself) find somebody; no carrier until the gateway gives it.
     setTap(fd, { txQueueLength: TX_QUEUE_FRAMES, carrier: false });
+    if (mac !== undefined) ip([`link set dev ${device} address ${mac}`]);
+    setTap(fd, { up: true });
     return fd;
   } catch (error) {
     if (!(error instanceof IoError)) throw error;
@@ -93,14 +95,16 @@ function makeTap(device: string): number {
   }
 }
 
-/** MTU, MAC, address, route, in one go; as `ip -batch`, which no text of ours can turn into another program. */
-function configure({ device, mac, address, gateway }: Options, mtu: number): void {
-  const lines = [
-    `link set dev ${device} mtu ${mtu}${mac === undefined ? "" : ` address ${mac}`}`,
-    `link set dev ${device} up`,
+function configure({ device, address, gateway }: Options, mtu: number): void {
+  ip([
+    `link set dev ${device} mtu ${mtu}`,
     ...(address === undefined ? [] : [`addr replace ${address} dev ${device}`]),
     ...(gateway === undefined ? [] : [`route replace default via ${gateway} dev ${device} onlink`]),
-  ];
+  ]);
+}
+
+/** In one go, as `ip -batch`, which no text of ours can turn into another program. */
+function ip(lines: readonly string[]): void {
   const { error, status, stderr } = spawnSync("ip", ["-batch", "-"], {
     input: `${lines.join("\n")}\n`,
     encoding: "utf8",
@@ -120,7 +124,7 @@ const say = (text: string): boolean => process.stderr.write(`attach: ${text}\n`)
 /** Resolves when it is over; throws a Refusal when the gateway, or the kernel, says no. */
 function attach(socket: string, options: Options, command: readonly string[]): Promise<void> {
   const { ac, device } = options;
-  const tap = makeTap(device);
+  const tap = makeTap(options);
   return new Promise<void>((resolve, reject) => {
     let isSetUp = false;
     let child: ChildProcess | undefined;
@@ -181,15 +185,16 @@ function attach(socket: string, options: Options, command: readonly string[]): P
   });
 }
 
-/** The workload; its end is ours, with its exit code. */
+/** The workload; its end is ours, and so is its exit code. */
 function launch([program, ...args]: readonly string[], finish: (refusal?: Refusal) => void): ChildProcess {
   const child = spawn(program!, args, { stdio: "inherit" });
   child.on("error", (error) =>
     finish(new Refusal("exec", `cannot run ${program}: ${error.message}`, "", EXIT.failure)),
   );
   child.on("exit", (code, signal) => {
-    process.exitCode = code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
-    finish();
+    const exit = code ?? 128 + constants.signals[signal!];
+    if (exit === 0) finish();
+    else finish(new Refusal("exec", `${program} ended with ${code ?? signal}`, "", exit));
   });
   return child;
 }
