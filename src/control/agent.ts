@@ -93,7 +93,6 @@ export class Agent {
       tables,
       timers,
       injector,
-      inventory,
       emit,
       random,
       ledger: this.ledger,

@@ -138,7 +138,8 @@ export class ArpSender {
       return { sent: false, againMs: SOLICIT_EVERY_MS };
     ration.take(nowMs);
     const asked = last ?? { acs: Number.NEGATIVE_INFINITY, tunnels: Number.NEGATIVE_INFINITY };
-    if ((way & ONLY_ACS) !== 0) asked.acs = nowMs;
+    // The AC that is left out has heard the question from its own host: with it, all ACs have.
+    if ((way & ONLY_ACS) !== 0 || ((question.scope & ONLY_ACS) !== 0 && except?.kind === "ac")) asked.acs = nowMs;
     if ((way & ONLY_TUNNELS) !== 0) asked.tunnels = nowMs;
     this.asked.set(key, asked);
     this.write(BROADCAST, on.mac, ARP_REQUEST, sender, 0, target);

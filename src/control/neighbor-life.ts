@@ -18,7 +18,7 @@ import { type ArpSender, addressFor, SOLICIT_EVERY_MS } from "./arp-sender.ts";
 import type { Emit, EventFields, EventName } from "./event.ts";
 import { type Fate, REINJECTED } from "./fate.ts";
 import { ALL_PORTS, type HeldFrame, type Injector } from "./inject.ts";
-import type { InterfaceObject, Inventory, PortObject } from "./inventory.ts";
+import type { InterfaceObject, PortObject } from "./inventory.ts";
 import type { Ledger } from "./ledger.ts";
 import { MoveHistory } from "./move-history.ts";
 import { NeighborCensus, SEARCHES_IN_ALL } from "./neighbor-census.ts";
@@ -46,7 +46,6 @@ export interface NeighborContext {
   readonly tables: Tables;
   readonly timers: Timers;
   readonly injector: Injector;
-  readonly inventory: Inventory;
   readonly emit: Emit;
   /** 0 ≤ random() < 1. */
   readonly random: () => number;
@@ -224,18 +223,16 @@ export class NeighborLife {
 
   private solicit(entry: Neighbor): void {
     entry.tries++;
-    // The AC that wants the packet sent has asked its own side already; later tries do not count on that.
-    const asker = entry.tries > 1 ? undefined : this.c.inventory.ports.get(entry.searcher);
-    let againMs = asker?.kind === "ac" ? this.flood(entry, asker) : 0;
-    if (againMs === 0) againMs = this.flood(entry, null);
+    const againMs = this.flood(entry);
     // Somebody may have asked for it a moment ago (a VM's own question, relayed): that was the first try.
     const event = entry.tries < NEIGHBOR_TRIES ? "silent" : "gaveUp";
     this.arm(entry, againMs > 0 ? againMs : SOLICIT_EVERY_MS, () => this.fire(entry, event));
   }
 
   /** Ask in every VSI of its VSI-interface. @returns in how long that may be done again; 0: there is nobody to ask. */
-  private flood({ on, ip, tries }: Neighbor, except: PortObject | null): number {
-    const question = { target: ip, sender: addressFor(on, ip), except, scope: ALL_PORTS, isRetry: tries > 1 };
+  private flood({ on, ip, tries }: Neighbor): number {
+    // The whole site, the AC whose packet waits included (behaviour.md 2.3 row 4): it has asked for its gateway, not for this.
+    const question = { target: ip, sender: addressFor(on, ip), except: null, scope: ALL_PORTS, isRetry: tries > 1 };
     let againMs = 0;
     for (const vsi of on.vsis) {
       const { sent, againMs: ms } = this.c.sender.solicit(on, vsi, question);

@@ -26,7 +26,7 @@ const requests = () => bed.told().filter((each) => each.includes(" req "));
 describe("resolution (§3.10)", () => {
   it("§2.2 row 4: asks our ACs and the tunnels at once, with the gateway's IP and MAC; the packet waits", () => {
     want("20.1.1.12");
-    expect(bed.told()).toEqual(["all of vsi2 but vm1: ff/G20 req G20,20.1.1.1 / 0,20.1.1.12"]);
+    expect(bed.told()).toEqual(["all of vsi2 but nobody: ff/G20 req G20,20.1.1.1 / 0,20.1.1.12"]);
     expect(bed.agent.neighbors.waiting).toBe(1);
     expect(bed.neighbor(bed.if20, "20.1.1.12")).toBe("incomplete");
   });
@@ -98,12 +98,20 @@ describe("resolution (§3.10)", () => {
     expect(bed.drops).toEqual({ unresolved_timeout: 1 });
   });
 
-  it("the first try leaves out the AC that asks, unless there is nobody else", () => {
+  it("§2.3 row 4: the whole site is asked, the AC whose packet waits included", () => {
+    want("10.1.1.2", { on: bed.if10 });
+    expect(bed.told()).toEqual(["all of vsi1 but nobody: ff/G10 req G10,10.1.1.1 / 0,10.1.1.2"]);
+  });
+
+  it("§2.1: the AC that asked by itself is not asked again within the second, even where it is the only one", () => {
+    bed.vm3.up = false;
+    bed.request(bed.vm1, bed.vsi10, M1, "10.1.1.11", "10.1.1.77");
+    expect(requests()).toEqual(["tunnels of vsi1 but vm1: ff/G10 req G10,10.1.1.11 / 0,10.1.1.77"]);
     want("10.1.1.77", { on: bed.if10 });
-    expect(bed.told()).toEqual(["all of vsi1 but vm1: ff/G10 req G10,10.1.1.1 / 0,10.1.1.77"]);
-    for (const port of [bed.vm3, bed.gw2, bed.border]) port.up = false;
-    want("10.1.1.78", { on: bed.if10 });
-    expect(bed.told()).toEqual(["ACs of vsi1 but nobody: ff/G10 req G10,10.1.1.1 / 0,10.1.1.78"]);
+    bed.advance(999);
+    expect(bed.told()).toEqual([]);
+    bed.advance(1);
+    expect(bed.told()).toEqual(["all of vsi1 but nobody: ff/G10 req G10,10.1.1.1 / 0,10.1.1.77"]);
   });
 
   it("17 packets for one target: the 17th is dropped; the others keep their order", () => {
@@ -157,8 +165,8 @@ describe("resolution (§3.10)", () => {
     bed.inventory.addPort(vm9);
     want("10.1.1.12", { on: bed.if10, port: bed.vm2, vsi: bed.vsi20 });
     expect(bed.told()).toEqual([
-      "all of vsi1 but vm2: ff/G10 req G10,10.1.1.1 / 0,10.1.1.12",
-      "ACs of vsi3 but vm2: ff/G10 req G10,10.1.1.1 / 0,10.1.1.12",
+      "all of vsi1 but nobody: ff/G10 req G10,10.1.1.1 / 0,10.1.1.12",
+      "ACs of vsi3 but nobody: ff/G10 req G10,10.1.1.1 / 0,10.1.1.12",
     ]);
   });
 });
