@@ -5,6 +5,7 @@
  * here, before the threads start, so that an address in use is a clear error and not a dead thread, and closed here,
  * after they have ended. A worker that ends by itself is our mistake: `onFailure` is told, and the process stops.
  */
+import { setFlagsFromString } from "node:v8";
 import { Worker } from "node:worker_threads";
 import type { Config } from "./control/plan.ts";
 import { NOTE_FALLBACKS, NOTE_INNER_MTU, NOTE_WORDS, type WorkerData, type WorkerNote } from "./dataplane/worker.ts";
@@ -25,6 +26,16 @@ interface Thread {
   readonly ended: Promise<void>;
   readonly running: Promise<Features>;
 }
+
+/**
+ * V8's inlining budget is meant for web pages: it stops half way through the life of a frame, which is one long chain of
+ * calls. With room for all of it `forward()` becomes one piece of machine code, and a frame takes a fifth less time.
+ */
+export const INLINING = [
+  "--max-inlined-bytecode-size=3000",
+  "--max-inlined-bytecode-size-cumulative=20000",
+  "--max-optimized-bytecode-size=300000",
+] as const;
 
 export class Workers {
   private readonly tables: Tables;
@@ -79,6 +90,7 @@ export class Workers {
     innerMtu: number,
     onFailure: (error: Error) => void,
   ): Promise<void> {
+    for (const flag of INLINING) setFlagsFromString(flag);
     for (let worker = 0; worker < config.workers; worker++) {
       const { fd, txFds } = this.underlays[worker]!;
       const io = { underlay: { fd, txFds }, doorbell: this.doorbells[worker]!, innerMtu };

@@ -16,12 +16,18 @@ import { route } from "./route.ts";
 
 /** The source MAC: refuse what cannot be one, mark what is known, tell control of the rest. */
 export function source(f: Frame): Fate {
+  if (f.srcLo === f.knownSrcLo && f.srcHi === f.knownSrcHi && f.vsi === f.knownSrcVsi && f.port === f.knownSrcPort)
+    return GO_ON;
   if (isGroupHi(f.srcHi) || (f.srcHi === 0 && f.srcLo === 0)) return DROP.bad_src_mac;
-  const macs = f.t.macs;
+  const macs = f.macs;
   const row = macs.find(f.srcLo, macKey(f.vsi, f.srcHi));
   const value = row < 0 ? 0 : macs.valueAt(row);
   if ((value & MAC_PORT_MASK) === f.port) {
     macs.hit(row);
+    f.knownSrcVsi = f.vsi;
+    f.knownSrcPort = f.port;
+    f.knownSrcHi = f.srcHi;
+    f.knownSrcLo = f.srcLo;
     return GO_ON;
   }
   if ((value & MAC_GATEWAY) !== 0) {
@@ -38,7 +44,7 @@ export function destination(f: Frame): Fate {
     if (isReserved(f.dstHi, f.dstLo)) return DROP.reserved_mac;
     return bum(f, isBroadcast(f.dstHi, f.dstLo) ? VSI_FLOOD_BROADCAST : VSI_FLOOD_MULTICAST);
   }
-  const value = f.t.macs.get(f.dstLo, macKey(f.vsi, f.dstHi));
+  const value = destinationValue(f);
   if (value === 0) return bum(f, VSI_FLOOD_UNKNOWN);
   const port = value & MAC_PORT_MASK;
   // Our own gateway MAC has no port. A peer's is ours too when an AC uses it: the VM brought it along (D1).
@@ -47,17 +53,27 @@ export function destination(f: Frame): Fate {
   return bridgeTo(f, port);
 }
 
+/** The MAC table's word on the destination; the last answer of this batch serves for its like. */
+export function destinationValue(f: Frame): number {
+  if (f.dstLo === f.knownDstLo && f.dstHi === f.knownDstHi && f.vsi === f.knownDstVsi) return f.knownDstValue;
+  f.knownDstVsi = f.vsi;
+  f.knownDstHi = f.dstHi;
+  f.knownDstLo = f.dstLo;
+  f.knownDstValue = f.macs.get(f.dstLo, macKey(f.vsi, f.dstHi));
+  return f.knownDstValue;
+}
+
 function bridgeTo(f: Frame, port: number): Fate {
   if (port === f.port) return DROP.same_port;
-  if (f.fromTunnel && f.t.ports.kind[port] === KIND_TUNNEL) return DROP.split_horizon;
+  if (f.fromTunnel && f.ports.kind[port] === KIND_TUNNEL) return DROP.split_horizon;
   if (exceedsMtu(f, port)) return bridgedTooBig(f, port);
   return egress(f, port, f.vsi);
 }
 
 /** RFC 1191 is for routers, but a bridge that encapsulates has made the MTU smaller: where there is a gateway, it tells. */
 function bridgedTooBig(f: Frame, port: number): Fate {
-  if (f.type !== TYPE_IPV4 || f.t.vsis.interface[f.vsi] === 0) return DROP.too_big;
-  return punt(f, PUNT.mtu, f.t.ports.mtu[port]!, 0);
+  if (f.type !== TYPE_IPV4 || f.vsis.interface[f.vsi] === 0) return DROP.too_big;
+  return punt(f, PUNT.mtu, f.ports.mtu[port]!, 0);
 }
 
 function bum(f: Frame, policy: number): Fate {

@@ -8,6 +8,7 @@
  * Injecting is the reverse: a record's bytes are copied to scratch, the frame goes straight to its port, its flood list or
  * its adjacency. Injected frames are never looked up as if they had arrived: control has decided.
  */
+import { F_OUTER_SOURCE, F_OUTER_TOS } from "../io/port-io.ts";
 import {
   COMMAND_ATTACH_PEER,
   COMMAND_ATTACH_TAP,
@@ -50,12 +51,12 @@ import { viaAdjacency } from "./route.ts";
 /** ARP leaves by the CPU port, as the VSI's ARP mode says (D14). */
 export function toCpu(f: Frame): Fate {
   if (f.type !== TYPE_ARP) return GO_ON;
-  const flags = f.t.vsis.flags[f.vsi]!;
-  const hasInterface = f.t.vsis.interface[f.vsi] !== 0;
+  const flags = f.vsis.flags[f.vsi]!;
+  const hasInterface = f.vsis.interface[f.vsi] !== 0;
   if (!hasInterface && (flags & VSI_SUPPRESS) === 0) return GO_ON;
   const group = isGroupHi(f.dstHi);
   if (!group) {
-    const value = f.t.macs.get(f.dstLo, macKey(f.vsi, f.dstHi));
+    const value = f.macs.get(f.dstLo, macKey(f.vsi, f.dstHi));
     const ours = (value & MAC_GATEWAY) !== 0 && (f.fromTunnel === 0 || (value & 0xffff) === 0);
     if (ours) return punt(f, PUNT.arp, 0, 0);
     // To a third MAC: bridged. With suppression control may learn from it all the same.
@@ -97,8 +98,8 @@ export function punt(f: Frame, kind: number, arg: number, arg2: number): Fate {
   w[r + R_CSUM_START] = f.csumStart;
   w[r + R_CSUM_OFFSET] = f.csumOffset;
   w[r + R_UNITS] = f.units;
-  w[r + R_OUTER_SOURCE] = f.outerSource;
-  w[r + R_OUTER_TOS] = f.outerTos;
+  w[r + R_OUTER_SOURCE] = f.received(F_OUTER_SOURCE);
+  w[r + R_OUTER_TOS] = f.received(F_OUTER_TOS);
   const to = ring.frameAt(r);
   for (let i = 0; i < f.length; i++) ring.bytes[to + i] = f.bytes[at + i]!;
   ring.commit();
@@ -190,9 +191,9 @@ function inject(f: Frame, kind: number, r: number): Fate {
   const w = f.t.injects[f.worker]!.words;
   const port = w[r + R_PORT]!;
   if (kind === INJECT.flood) return walk(f, port, w[r + R_ARG]!);
-  if (kind === INJECT.port) return f.t.ports.kind[port] === 0 ? DROP.tunnel_down : egress(f, port, f.vsi);
+  if (kind === INJECT.port) return f.ports.kind[port] === 0 ? DROP.tunnel_down : egress(f, port, f.vsi);
   f.port = port;
-  f.fromTunnel = f.t.ports.kind[port] === KIND_TUNNEL ? 1 : 0;
+  f.fromTunnel = f.ports.kind[port] === KIND_TUNNEL ? 1 : 0;
   const l3 = f.at + ETH_BYTES;
   // The rewrite takes one from the TTL; a frame that has paid already (a fragment) gets it back first, checksum and all.
   if ((w[r + R_ARG2]! & TTL_TAKEN) !== 0) incrementTtl(f.bytes, l3);

@@ -26,7 +26,7 @@ import {
 import { DROP } from "../tables/counters.ts";
 import { SET_DSCP } from "../tables/tables.ts";
 import { KIND_TUNNEL } from "../tables/vsi.ts";
-import { move, setI32, u16 } from "../wire/bytes.ts";
+import { move, setI32 } from "../wire/bytes.ts";
 import { ETH_BYTES, ETH_TYPE, TYPE_IPV4, TYPE_IPV6, TYPE_VLAN, VLAN_TAG_BYTES } from "../wire/ethernet.ts";
 import {
   FRAGMENT_MF,
@@ -50,16 +50,16 @@ export const OWN_BYTES = S_OWN + 2;
 
 /** Send the frame in hand out of `port`, in `vsi`. The frame is given away. */
 export function egress(f: Frame, port: number, vsi: number): Fate {
-  if (f.t.ports.kind[port] === KIND_TUNNEL) return toTunnel(f, port, vsi);
-  const vlan = f.t.ports.vlan[port]!;
+  if (f.ports.kind[port] === KIND_TUNNEL) return toTunnel(f, port, vsi);
+  const vlan = f.ports.vlan[port]!;
   if (vlan !== 0) pushTag(f, vlan);
   return record(f, port, vsi, f.at, f.length, 0, 0);
 }
 
 /** Send a copy; the frame stays in hand. */
 export function egressCopy(f: Frame, port: number, vsi: number): Fate {
-  if (f.t.ports.kind[port] === KIND_TUNNEL) return toTunnel(f, port, vsi);
-  const vlan = f.t.ports.vlan[port]!;
+  if (f.ports.kind[port] === KIND_TUNNEL) return toTunnel(f, port, vsi);
+  const vlan = f.ports.vlan[port]!;
   if (vlan === 0) return record(f, port, vsi, f.at, f.length, 0, 0);
   // The tag would move the MACs under the other copies: this one gets a head of its own. Payload slices are shared.
   const at = f.at;
@@ -73,8 +73,10 @@ export function egressCopy(f: Frame, port: number, vsi: number): Fate {
   f.at = at;
   f.head = head;
   f.length -= VLAN_TAG_BYTES;
-  f.csumStart -= VLAN_TAG_BYTES;
-  f.csumOffset -= VLAN_TAG_BYTES;
+  if (f.flags !== 0) {
+    f.csumStart -= VLAN_TAG_BYTES;
+    f.csumOffset -= VLAN_TAG_BYTES;
+  }
   return fate;
 }
 
@@ -85,41 +87,47 @@ function pushTag(f: Frame, vlan: number): void {
   setI32(f.bytes, f.at + ETH_TYPE, (TYPE_VLAN << 16) | vlan);
   f.length += VLAN_TAG_BYTES;
   f.head += VLAN_TAG_BYTES;
-  f.csumStart += VLAN_TAG_BYTES;
-  f.csumOffset += VLAN_TAG_BYTES;
+  if (f.flags !== 0) {
+    f.csumStart += VLAN_TAG_BYTES;
+    f.csumOffset += VLAN_TAG_BYTES;
+  }
 }
 
 function toTunnel(f: Frame, port: number, vsi: number): Fate {
   const at = f.at - VXLAN_BYTES;
-  emitVxlan(f.view, at, f.t.vsis.vni[vsi]!);
+  emitVxlan(f.view, at, f.vsis.vni[vsi]!);
   return record(f, port, vsi, at, f.length + VXLAN_BYTES, outerTos(f), entropy(f));
 }
 
 function record(f: Frame, port: number, vsi: number, at: number, length: number, tos: number, hash: number): Fate {
   if (f.sendCount >= MAX_SENDS) return DROP.pool_exhausted;
-  const s = f.io.sends;
+  const s = f.sends;
   const i = f.sendCount * SEND_WORDS;
   f.sendCount++;
   s[i + S_AT] = at;
   s[i + S_LENGTH] = length;
-  s[i + S_PORT] = f.t.ports.io[port]!;
-  s[i + S_FLAGS] = f.flags;
-  s[i + S_GSO_SIZE] = f.gsoSize;
+  s[i + S_PORT] = f.ports.io[port]!;
   s[i + S_TOS] = tos;
   s[i + S_ENTROPY] = hash;
-  s[i + S_CSUM_START] = f.csumStart;
-  s[i + S_CSUM_OFFSET] = f.csumOffset;
-  s[i + S_CHAIN] = f.chain;
-  s[i + S_UNITS] = f.units;
   s[i + OWN_PORT] = port;
   s[i + OWN_VSI] = vsi;
-  s[i + OWN_BYTES] = f.wireBytes();
+  s[i + S_FLAGS] = f.flags;
+  s[i + S_CHAIN] = f.chain;
+  s[i + S_UNITS] = f.units;
+  if (f.flags === 0) s[i + OWN_BYTES] = f.length;
+  else {
+    // The io looks at these only when the flags say so.
+    s[i + S_GSO_SIZE] = f.gsoSize;
+    s[i + S_CSUM_START] = f.csumStart;
+    s[i + S_CSUM_OFFSET] = f.csumOffset;
+    s[i + OWN_BYTES] = f.wireBytes();
+  }
   return SENT;
 }
 
 /** Is a frame whose IP packet is `ipBytes` long (each segment of a super-frame) too long for `port`? */
 export function exceedsMtu(f: Frame, port: number): boolean {
-  const mtu = f.t.ports.mtu[port]!;
+  const mtu = f.ports.mtu[port]!;
   if ((f.flags & GSO_MASK) !== 0) return f.superHeaderBytes() - ETH_BYTES + f.gsoSize > mtu;
   return f.length - ETH_BYTES > mtu;
 }
@@ -128,9 +136,9 @@ export function exceedsMtu(f: Frame, port: number): boolean {
 function outerTos(f: Frame): number {
   let inner = 0;
   const l3 = f.at + ETH_BYTES;
-  if (f.type === TYPE_IPV4 && f.end >= l3 + IPV4_BYTES) inner = f.bytes[l3 + IP_TOS]!;
-  else if (f.type === TYPE_IPV6 && f.end >= l3 + 40) inner = (u16(f.bytes, l3) >> 4) & 0xff;
-  const dscp = f.t.settings[SET_DSCP]!;
+  if (f.type === TYPE_IPV4 && f.end >= l3 + IPV4_BYTES) inner = f.view.getUint8(l3 + IP_TOS);
+  else if (f.type === TYPE_IPV6 && f.end >= l3 + 40) inner = (f.view.getUint16(l3) >> 4) & 0xff;
+  const dscp = f.settings[SET_DSCP]!;
   return dscp < 0 ? inner : (dscp << 2) | (inner & 3);
 }
 
@@ -145,12 +153,16 @@ export function entropy(f: Frame): number {
   let h = 0;
   if (f.type === TYPE_IPV4 && f.end >= l3 + IPV4_BYTES) {
     const protocol = view.getUint8(l3 + IP_PROTOCOL);
-    h = mix(view.getInt32(l3 + IP_SRC), view.getInt32(l3 + IP_DST) ^ protocol);
+    // Three products that do not wait for each other, folded once: this runs for every encapsulated packet.
+    h =
+      Math.imul(view.getInt32(l3 + IP_SRC), 0x9e3779b1) + Math.imul(view.getInt32(l3 + IP_DST) ^ protocol, 0xc2b2ae35);
     const fragment = view.getUint16(l3 + IP_FRAGMENT) & (FRAGMENT_MF | FRAGMENT_OFFSET);
     const first = view.getInt32(l3);
     const header = (first >> 22) & 0x3c;
     const hasPorts = fragment === 0 && (protocol === PROTO_TCP || protocol === PROTO_UDP);
-    if (hasPorts && header + 4 <= (first & 0xffff) && l3 + header + 4 <= f.end) h = mix(h, view.getInt32(l3 + header));
+    if (hasPorts && header + 4 <= (first & 0xffff) && l3 + header + 4 <= f.end)
+      h += Math.imul(view.getInt32(l3 + header), 0x27d4eb2f);
+    h = fold(h | 0);
   } else if (f.type === TYPE_IPV6 && f.end >= l3 + 40) {
     const next = view.getUint8(l3 + 6);
     for (let i = 8; i < 40; i += 4) h = mix(h, view.getInt32(l3 + i));
@@ -161,8 +173,11 @@ export function entropy(f: Frame): number {
 }
 
 function mix(a: number, b: number): number {
-  let h = Math.imul(a, 0x9e3779b1) ^ b;
-  h ^= h >>> 16;
-  h = Math.imul(h, 0x85ebca6b);
-  return h ^ (h >>> 13);
+  return fold(Math.imul(a, 0x9e3779b1) ^ b);
+}
+
+/** The high bits of a product are the good ones: bring them down, twice. */
+function fold(h: number): number {
+  const g = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  return g ^ (g >>> 13);
 }

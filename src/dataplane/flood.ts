@@ -14,15 +14,15 @@ import { type Fate, type Frame, SENT } from "./frame.ts";
 export function flood(f: Frame, policy: number): Fate {
   let scope = SCOPE_ACS | SCOPE_TUNNELS;
   if (f.fromTunnel !== 0) scope = SCOPE_ACS;
-  else if (policy !== 0 && (f.t.vsis.flags[f.vsi]! & policy) === 0) scope = SCOPE_ACS;
+  else if (policy !== 0 && (f.vsis.flags[f.vsi]! & policy) === 0) scope = SCOPE_ACS;
   return walk(f, f.port, scope);
 }
 
 /** Send the frame to each port of its VSI's list that is in `scope`, leaving out `except`. */
 export function walk(f: Frame, except: number, scope: number): Fate {
-  const vsis = f.t.vsis;
+  const vsis = f.vsis;
   const list = vsis.flood;
-  const at = Atomics.load(vsis.floodAt, f.vsi);
+  const at = vsis.floodAt[f.vsi]!;
   const acs = list[at + FLOOD_ACS]!;
   const first = (scope & SCOPE_ACS) !== 0 ? 0 : acs;
   const last = (scope & SCOPE_TUNNELS) !== 0 ? list[at + FLOOD_ALL]! : acs;
@@ -56,8 +56,8 @@ export function walk(f: Frame, except: number, scope: number): Fate {
 /** Was there a tunnel it could have taken, had it not come from one? */
 function isOnlyTunnels(f: Frame, except: number, scope: number): boolean {
   if (f.fromTunnel === 0 || scope !== SCOPE_ACS) return false;
-  const at = f.t.vsis.floodAt[f.vsi]!;
-  const list = f.t.vsis.flood;
+  const at = f.vsis.floodAt[f.vsi]!;
+  const list = f.vsis.flood;
   for (let i = list[at + FLOOD_ACS]!; i < list[at + FLOOD_ALL]!; i++)
     if (list[at + FLOOD_PORTS + i] !== except) return true;
   return false;

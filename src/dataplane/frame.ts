@@ -17,8 +17,6 @@ import {
   F_GSO_SIZE,
   F_HEAD,
   F_LENGTH,
-  F_OUTER_SOURCE,
-  F_OUTER_TOS,
   F_SOURCE,
   F_UNITS,
   FRAME_WORDS,
@@ -26,8 +24,9 @@ import {
   type PortIo,
   STATUS_NOW_MS,
 } from "../io/port-io.ts";
-import type { CounterBlock } from "../tables/counters.ts";
+import { type CounterBlock, RX_BYTES, RX_PACKETS } from "../tables/counters.ts";
 import type { Tables } from "../tables/tables.ts";
+import { MAX_INTERFACES } from "../tables/vsi.ts";
 import { ETH_BYTES } from "../wire/ethernet.ts";
 import { Policer } from "./policer.ts";
 import { Told } from "./told.ts";
@@ -48,6 +47,14 @@ export class Frame {
   readonly bytes: Uint8Array;
   readonly view: DataView;
   readonly counters: CounterBlock;
+  /** The tables again, one load nearer. */
+  readonly ports: Tables["ports"];
+  readonly vsis: Tables["vsis"];
+  readonly interfaces: Tables["interfaces"];
+  readonly macs: Tables["macs"];
+  readonly fib: Tables["fib"];
+  readonly settings: Int32Array;
+  readonly sends: Int32Array;
   readonly pool: Pool;
   readonly policer: Policer;
   readonly told: Told;
@@ -68,8 +75,8 @@ export class Frame {
   csumStart = 0;
   csumOffset = 0;
   chain = 0;
-  outerSource = 0;
-  outerTos = 0;
+  /** Word of its receive descriptor, -1 for a frame that never arrived. */
+  private descriptor = -1;
   /** Ethernet fields. */
   type = 0;
   dstHi = 0;
@@ -80,8 +87,27 @@ export class Frame {
   nowMs = 0;
   /** Send records written in this batch. */
   sendCount = 0;
+  /** Where the published bank of `fib.policyCount` and `policyFirst` begins. */
+  policyBank = 0;
   /** Punt records written in this batch. */
   puntCount = 0;
+  /** Wire packets received in this batch, and in the run of frames of one port and VSI. */
+  batchUnits = 0;
+  private runPort = 0;
+  private runVsi = 0;
+  private runPackets = 0;
+  private runBytes = 0;
+  /** What the last frame of this batch found, so that its like need not look again. Tables as of the batch: see `begin`. */
+  knownSrcVsi = 0;
+  knownSrcPort = 0;
+  knownSrcHi = 0;
+  knownSrcLo = 0;
+  knownDstVsi = 0;
+  knownDstHi = 0;
+  knownDstLo = 0;
+  knownDstValue = 0;
+  knownFromPort = 0;
+  knownFrom = 0;
 
   constructor(tables: Tables, io: PortIo, worker: number) {
     this.worker = worker;
@@ -90,6 +116,13 @@ export class Frame {
     this.bytes = io.arena;
     this.view = new DataView(io.arena.buffer, io.arena.byteOffset, io.arena.byteLength);
     this.counters = tables.counters[worker]!;
+    this.ports = tables.ports;
+    this.vsis = tables.vsis;
+    this.interfaces = tables.interfaces;
+    this.macs = tables.macs;
+    this.fib = tables.fib;
+    this.settings = tables.settings;
+    this.sends = io.sends;
     this.pool = new Pool(io);
     this.policer = new Policer(tables);
     this.told = new Told();
@@ -101,11 +134,15 @@ export class Frame {
     this.pool.reset();
     this.sendCount = 0;
     this.puntCount = 0;
+    this.knownSrcVsi = 0;
+    this.knownDstVsi = 0;
+    this.knownFromPort = 0;
     this.t.ports.ofVlan.refresh();
     this.t.vsis.ofVni.refresh();
     this.t.macs.refresh();
     this.t.fib.routes.refresh();
     this.policer.begin(this.nowMs);
+    this.policyBank = this.fib.policyHead[0]! * MAX_INTERFACES;
   }
 
   /** Take received frame number `index` in hand. */
@@ -117,17 +154,37 @@ export class Frame {
     this.head = d[i + F_HEAD]!;
     this.end = this.at + this.head;
     this.source = d[i + F_SOURCE]!;
-    this.flags = d[i + F_FLAGS]!;
-    this.gsoSize = d[i + F_GSO_SIZE]!;
+    this.descriptor = i;
     this.units = d[i + F_UNITS]!;
-    this.outerSource = d[i + F_OUTER_SOURCE]!;
-    this.outerTos = d[i + F_OUTER_TOS]!;
-    this.csumStart = d[i + F_CSUM_START]!;
-    this.csumOffset = d[i + F_CSUM_OFFSET]!;
-    this.chain = d[i + F_CHAIN]!;
     this.port = 0;
     this.vsi = 0;
     this.fromTunnel = 0;
+    // A super-frame or an unfinished checksum has flags; a plain frame needs none of the words behind them.
+    const flags = d[i + F_FLAGS]!;
+    if (flags !== 0) this.loadSpecial(i, flags);
+    else if (this.flags !== 0) this.clearSpecial();
+  }
+
+  private loadSpecial(i: number, flags: number): void {
+    const d = this.io.frames;
+    this.flags = flags;
+    this.gsoSize = d[i + F_GSO_SIZE]!;
+    this.csumStart = d[i + F_CSUM_START]!;
+    this.csumOffset = d[i + F_CSUM_OFFSET]!;
+    this.chain = d[i + F_CHAIN]!;
+  }
+
+  private clearSpecial(): void {
+    this.flags = 0;
+    this.gsoSize = 0;
+    this.csumStart = 0;
+    this.csumOffset = 0;
+    this.chain = 0;
+  }
+
+  /** A word of the frame's receive descriptor (F_*), 0 for a frame that never arrived: what is too seldom needed for a field. */
+  received(word: number): number {
+    return this.descriptor < 0 ? 0 : this.io.frames[this.descriptor + word]!;
   }
 
   /** Take a frame of `length` bytes at `at` of the arena in hand that never arrived: an injected one. */
@@ -137,17 +194,43 @@ export class Frame {
     this.head = length;
     this.end = at + length;
     this.source = 0;
-    this.flags = 0;
-    this.gsoSize = 0;
+    this.descriptor = -1;
     this.units = 1;
-    this.outerSource = 0;
-    this.outerTos = 0;
-    this.csumStart = 0;
-    this.csumOffset = 0;
-    this.chain = 0;
+    this.clearSpecial();
     this.port = 0;
     this.vsi = 0;
     this.fromTunnel = 0;
+  }
+
+  /** Count the frame as received on its bridge port and VSI: added up while neighbours in a batch are alike. */
+  countReceived(): void {
+    if (this.port !== this.runPort || this.vsi !== this.runVsi) {
+      this.endRun();
+      this.runPort = this.port;
+      this.runVsi = this.vsi;
+    }
+    this.runPackets += this.units;
+    this.runBytes += this.wireBytes();
+  }
+
+  private endRun(): void {
+    if (this.runPackets === 0) return;
+    const { ports, vsis } = this.counters;
+    const p = this.runPort << 2;
+    ports[p + RX_PACKETS]! += this.runPackets;
+    ports[p + RX_BYTES]! += this.runBytes;
+    const v = this.runVsi << 2;
+    vsis[v + RX_PACKETS]! += this.runPackets;
+    vsis[v + RX_BYTES]! += this.runBytes;
+    this.runPackets = 0;
+    this.runBytes = 0;
+  }
+
+  /** The batch is through: what was added up goes into the counter block. */
+  finish(): void {
+    this.endRun();
+    this.counters.received[0]! += this.batchUnits;
+    this.batchUnits = 0;
   }
 
   /** Cut or stretch what lies contiguous, keeping `head`, `length` and `end` true. */

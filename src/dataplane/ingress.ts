@@ -5,8 +5,8 @@
  * checks, RFC 6040 decapsulation; the VNI *and* the tunnel together choose the VSI. After this file nobody asks
  * where the bytes came from except through `port` and `fromTunnel`.
  */
-import { FLAG_CSUM_BAD, FLAG_GSO_BAD, FLAG_TRUNCATED, VXLAN_BYTES } from "../io/port-io.ts";
-import { DROP, MISC_RESERVED_BITS, RX_BYTES, RX_PACKETS } from "../tables/counters.ts";
+import { F_OUTER_TOS, FLAG_CSUM_BAD, FLAG_GSO_BAD, FLAG_TRUNCATED, VXLAN_BYTES } from "../io/port-io.ts";
+import { DROP, MISC_RESERVED_BITS } from "../tables/counters.ts";
 import { SET_STRICT_RESERVED } from "../tables/tables.ts";
 import { IO_TAP, PORT_UP, VSI_KEEP_INNER_VLAN } from "../tables/vsi.ts";
 import { move, setU16, u16 } from "../wire/bytes.ts";
@@ -27,17 +27,21 @@ import { type Fate, type Frame, GO_ON } from "./frame.ts";
 
 /** Bytes to Ethernet fields. A datagram's VXLAN header stays before `at`; ingress() looks at it. */
 export function parse(f: Frame): Fate {
-  if (f.t.ports.ioKind[f.source] !== IO_TAP) {
+  if (f.ports.ioKind[f.source] !== IO_TAP) {
     if ((f.flags & FLAG_TRUNCATED) !== 0 || f.length < VXLAN_BYTES + ETH_BYTES) return DROP.vxlan_truncated;
     f.fromTunnel = 1;
     f.at += VXLAN_BYTES;
     f.length -= VXLAN_BYTES;
     f.head -= VXLAN_BYTES;
   } else if (f.length < ETH_BYTES) return DROP.runt;
-  if ((f.flags & FLAG_GSO_BAD) !== 0) return DROP.gso_bad;
-  if ((f.flags & FLAG_CSUM_BAD) !== 0) return DROP.csum_bad;
   readEthernet(f);
-  return GO_ON;
+  return f.flags === 0 ? GO_ON : distrust(f);
+}
+
+/** What the io found wrong with a frame that is not a plain one. */
+function distrust(f: Frame): Fate {
+  if ((f.flags & FLAG_GSO_BAD) !== 0) return DROP.gso_bad;
+  return (f.flags & FLAG_CSUM_BAD) !== 0 ? DROP.csum_bad : GO_ON;
 }
 
 /** The Ethernet header at `at` into the cursor's fields. */
@@ -55,19 +59,12 @@ export function readEthernet(f: Frame): void {
 export function ingress(f: Frame): Fate {
   const fate = f.fromTunnel ? fromTunnel(f) : fromAc(f);
   if (fate !== GO_ON) return fate;
-  const { ports, vsis } = f.counters;
-  const bytes = f.wireBytes();
-  const p = f.port << 2;
-  ports[p + RX_PACKETS]! += f.units;
-  ports[p + RX_BYTES]! += bytes;
-  const v = f.vsi << 2;
-  vsis[v + RX_PACKETS]! += f.units;
-  vsis[v + RX_BYTES]! += bytes;
+  f.countReceived();
   return GO_ON;
 }
 
 function fromAc(f: Frame): Fate {
-  const ports = f.t.ports;
+  const ports = f.ports;
   if (f.type !== TYPE_VLAN) f.port = ports.ofIo[f.source]!;
   else {
     if (f.length < ETH_BYTES + VLAN_TAG_BYTES) return DROP.runt;
@@ -87,8 +84,10 @@ function stripTag(f: Frame): void {
   f.at += VLAN_TAG_BYTES;
   f.length -= VLAN_TAG_BYTES;
   f.head -= VLAN_TAG_BYTES;
-  f.csumStart -= VLAN_TAG_BYTES;
-  f.csumOffset -= VLAN_TAG_BYTES;
+  if (f.flags !== 0) {
+    f.csumStart -= VLAN_TAG_BYTES;
+    f.csumOffset -= VLAN_TAG_BYTES;
+  }
   f.type = u16(f.bytes, f.at + ETH_TYPE);
 }
 
@@ -107,12 +106,12 @@ function fromTunnel(f: Frame): Fate {
   if ((t.ports.flags[f.port]! & PORT_UP) === 0) return DROP.tunnel_down;
   if ((f.type === TYPE_VLAN || f.type === TYPE_QINQ) && (t.vsis.flags[f.vsi]! & VSI_KEEP_INNER_VLAN) === 0)
     return DROP.inner_vlan;
-  return (f.outerTos & 3) === 0 ? GO_ON : decapsulateEcn(f);
+  const ecn = f.received(F_OUTER_TOS) & 3;
+  return ecn === 0 ? GO_ON : decapsulateEcn(f, ecn);
 }
 
 /** RFC 6040 §4.2, figure 4: what the outer ECN field (not 00 here) does to the inner one. */
-function decapsulateEcn(f: Frame): Fate {
-  const outer = f.outerTos & 3;
+function decapsulateEcn(f: Frame, outer: number): Fate {
   const bytes = f.bytes;
   const l3 = f.at + ETH_BYTES;
   if (f.type === TYPE_IPV4 && f.head >= ETH_BYTES + IPV4_BYTES) {

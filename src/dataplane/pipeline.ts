@@ -18,7 +18,7 @@ import { ingress, parse } from "./ingress.ts";
 
 /** Carry the frame in hand to its fate. */
 export function forward(f: Frame): void {
-  f.counters.received[0]! += f.units;
+  f.batchUnits += f.units;
   const fate = parse(f) || ingress(f) || source(f) || toCpu(f) || destination(f);
   if (fate > 0) f.counters.drops[fate]! += f.units;
 }

@@ -59,6 +59,7 @@ export class Plane {
       f.load(i);
       forward(f);
     }
+    f.finish();
     this.t.heartbeat.leave(this.worker);
     if (received > 0) this.note(received);
     if (f.puntCount > 0) {

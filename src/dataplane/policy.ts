@@ -26,7 +26,6 @@ import {
   RULE_SRC_MASK,
   RULE_WORDS,
 } from "../tables/fib.ts";
-import { MAX_INTERFACES } from "../tables/vsi.ts";
 import { u16 } from "../wire/bytes.ts";
 import { FRAGMENT_OFFSET, headerBytes, IP_DST, IP_FRAGMENT, IP_PROTOCOL, IP_SRC } from "../wire/ipv4.ts";
 import { L4_DST_PORT, L4_SRC_PORT } from "../wire/udp-tcp.ts";
@@ -41,10 +40,8 @@ export const POLICY_DEFAULT = RULE_DEFAULT_NEXT_HOP;
 
 /** The action of the first matching rule: POLICY_* in the low byte, an adjacency above it; NO_RULE. Counts the rule's hit. */
 export function policy(f: Frame, l3: number, arrival: number): number {
-  const fib = f.t.fib;
-  const bank = Atomics.load(fib.policyHead, 0);
-  const count = fib.policyCount[bank * MAX_INTERFACES + arrival]!;
-  if (count === 0) return NO_RULE;
+  const fib = f.fib;
+  const count = fib.policyCount[f.policyBank + arrival]!;
   const bytes = f.bytes;
   const source = f.view.getInt32(l3 + IP_SRC);
   const destination = f.view.getInt32(l3 + IP_DST);
@@ -52,7 +49,8 @@ export function policy(f: Frame, l3: number, arrival: number): number {
   const l4 = l3 + headerBytes(bytes, l3);
   const hasPorts = (u16(bytes, l3 + IP_FRAGMENT) & FRAGMENT_OFFSET) === 0 && l4 + 4 <= f.end;
   const rules = fib.rules;
-  let r = (bank * MAX_RULES + fib.policyFirst[bank * MAX_INTERFACES + arrival]!) * RULE_WORDS;
+  const bank = f.policyBank === 0 ? 0 : MAX_RULES;
+  let r = (bank + fib.policyFirst[f.policyBank + arrival]!) * RULE_WORDS;
   for (let i = 0; i < count; i++, r += RULE_WORDS) {
     if (((source ^ rules[r + RULE_SRC]!) & rules[r + RULE_SRC_MASK]!) !== 0) continue;
     if (((destination ^ rules[r + RULE_DST]!) & rules[r + RULE_DST_MASK]!) !== 0) continue;

@@ -56,7 +56,7 @@ import { clampMss, L4_DST_PORT } from "../wire/udp-tcp.ts";
 import { punt, tellStale } from "./cpu-port.ts";
 import { egress, entropy } from "./egress.ts";
 import { type Fate, type Frame, GO_ON } from "./frame.ts";
-import { POLICY_DEFAULT, POLICY_DROP, POLICY_NEXT_HOP, policy } from "./policy.ts";
+import { NO_RULE, POLICY_DEFAULT, POLICY_DROP, POLICY_NEXT_HOP, policy } from "./policy.ts";
 
 /** `rewriteWords` are words of this machine; a DataView has to be told which kind that is. */
 const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
@@ -64,21 +64,21 @@ const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 /** Route the packet in hand: it was sent to the gateway MAC of its VSI. */
 export function route(f: Frame): Fate {
   if (f.type !== TYPE_IPV4) return DROP.not_forwarded;
-  const arrival = f.t.vsis.interface[f.vsi]!;
+  const arrival = f.vsis.interface[f.vsi]!;
   if (arrival === 0) return DROP.not_forwarded;
   const l3 = f.at + ETH_BYTES;
   const fate = checkPacket(f, l3);
   if (fate !== GO_ON) return fate;
-  const vrf = f.t.interfaces.vrf[arrival]!;
+  const vrf = f.interfaces.vrf[arrival]!;
   const bad = checkSource(f, l3, arrival, vrf);
   if (bad !== GO_ON) return bad;
 
   const destination = f.view.getInt32(l3 + IP_DST);
-  const host = f.t.fib.routes.get(destination, routeKey(vrf, 32));
+  const host = f.fib.routes.get(destination, routeKey(vrf, 32));
   if (host >> ROUTE_KIND_SHIFT === ROUTE_LOCAL) return punt(f, PUNT.local, host & ROUTE_ARG_MASK, 0);
   if (f.bytes[l3 + IP_TTL]! <= 1) return punt(f, PUNT.ttl, arrival, 0);
 
-  const rule = policy(f, l3, arrival);
+  const rule = f.fib.policyCount[f.policyBank + arrival] === 0 ? NO_RULE : policy(f, l3, arrival);
   const adjacency = rule >> 8;
   switch (rule & 0xff) {
     case POLICY_DROP:
@@ -102,7 +102,8 @@ function checkPacket(f: Frame, l3: number): Fate {
   if (status !== IPV4_OK) return status === IPV4_BAD_CHECKSUM ? DROP.ip_checksum : DROP.ip_malformed;
   const view = f.view;
   // Padding behind the packet ends here; nothing after this line can see it.
-  f.trim(ETH_BYTES + view.getUint16(l3 + IP_LENGTH));
+  const bytes = ETH_BYTES + view.getUint16(l3 + IP_LENGTH);
+  if (bytes !== f.length) f.trim(bytes);
   const first = view.getUint8(l3);
   if (l3 + ((first & 15) << 2) > f.end) return DROP.ip_malformed;
   const source = view.getInt32(l3 + IP_SRC);
@@ -120,21 +121,26 @@ function checkPacket(f: Frame, l3: number): Fate {
 function checkSource(f: Frame, l3: number, arrival: number, vrf: number): Fate {
   if (f.fromTunnel !== 0) return GO_ON;
   const source = f.view.getInt32(l3 + IP_SRC);
-  let found = f.t.fib.routes.get(source, routeKey(vrf, 32));
+  if (source === f.knownFrom && f.port === f.knownFromPort) return GO_ON;
+  let found = f.fib.routes.get(source, routeKey(vrf, 32));
   if (found >> ROUTE_KIND_SHIFT === ROUTE_LOCAL) return DROP.ip_martian;
-  if ((f.t.ports.flags[f.port]! & PORT_ANTI_SPOOF) === 0) return GO_ON;
+  if ((f.ports.flags[f.port]! & PORT_ANTI_SPOOF) === 0) {
+    f.knownFrom = source;
+    f.knownFromPort = f.port;
+    return GO_ON;
+  }
   if (found === 0) found = lookup(f, source, vrf, 31, 0);
   const kind = found >> ROUTE_KIND_SHIFT;
   const arg = found & ROUTE_ARG_MASK;
-  const on = kind === ROUTE_GLEAN ? arg : kind === ROUTE_ADJACENCY ? f.t.fib.adjacencyInterface[arg]! : 0;
+  const on = kind === ROUTE_GLEAN ? arg : kind === ROUTE_ADJACENCY ? f.fib.adjacencyInterface[arg]! : 0;
   // A static route's adjacency is on that VSI-interface too, but its destinations are not: only the next hop itself is.
-  if (on !== arrival || (kind === ROUTE_ADJACENCY && f.t.fib.adjacencyIp[arg] !== source)) return DROP.anti_spoof;
+  if (on !== arrival || (kind === ROUTE_ADJACENCY && f.fib.adjacencyIp[arg] !== source)) return DROP.anti_spoof;
   return GO_ON;
 }
 
 /** Longest match among prefixes of length `from` down to `to`; 0 when there is none. */
 export function lookup(f: Frame, destination: number, vrf: number, from: number, to: number): number {
-  const fib = f.t.fib;
+  const fib = f.fib;
   let lengths = fib.lengths[vrf]! & (from === 31 ? -1 : (1 << (from + 1)) - 1);
   while (lengths !== 0) {
     const length = 31 - Math.clz32(lengths);
@@ -177,20 +183,20 @@ function isVxlan(f: Frame, l3: number): boolean {
   if (f.bytes[l3 + IP_PROTOCOL] !== PROTO_UDP) return false;
   // A non-first fragment has no port, but nothing useful either: the VTEP would have to reassemble it. It goes as well.
   if ((u16(f.bytes, l3 + IP_FRAGMENT) & FRAGMENT_OFFSET) !== 0) return true;
-  return l4 + 4 <= f.end && u16(f.bytes, l4 + L4_DST_PORT) === f.t.settings[SET_VXLAN_PORT];
+  return l4 + 4 <= f.end && u16(f.bytes, l4 + L4_DST_PORT) === f.settings[SET_VXLAN_PORT];
 }
 
 /** ECMP: a flow (fragments included) always takes the same next hop while the set is the same (RFC 2992). */
 function memberOf(f: Frame, group: number): number {
   const at = group * GROUP_WORDS;
-  const count = f.t.fib.groups[at]!;
-  return count === 0 ? 0 : f.t.fib.groups[at + 1 + (entropy(f) % count)]!;
+  const count = f.fib.groups[at]!;
+  return count === 0 ? 0 : f.fib.groups[at + 1 + (entropy(f) % count)]!;
 }
 
 /** The last steps: resolved? may it go there? does it fit? Then rewrite and send. `arrival` 0: it was injected. */
 export function viaAdjacency(f: Frame, l3: number, adjacency: number, arrival: number): Fate {
-  const fib = f.t.fib;
-  const row = Atomics.load(fib.rewrite, adjacency);
+  const fib = f.fib;
+  const row = fib.rewrite[adjacency]!;
   const out = fib.adjacencyInterface[adjacency]!;
   if (row === 0) return punt(f, PUNT.unresolved, out, fib.adjacencyIp[adjacency]!);
   fib.adjacencyHit[adjacency] = 1;
@@ -212,12 +218,12 @@ export function viaAdjacency(f: Frame, l3: number, adjacency: number, arrival: n
  * the peer has it. A central gateway does, between two VSIs: that is what it is for.
  */
 function isLoop(f: Frame, out: number, vsi: number): boolean {
-  return vsi === f.vsi || (f.t.interfaces.flags[out]! & IF_DISTRIBUTED) !== 0;
+  return vsi === f.vsi || (f.interfaces.flags[out]! & IF_DISTRIBUTED) !== 0;
 }
 
 function mtuOf(f: Frame, out: number, port: number): number {
-  const a = f.t.interfaces.mtu[out]!;
-  const b = f.t.ports.mtu[port]!;
+  const a = f.interfaces.mtu[out]!;
+  const b = f.ports.mtu[port]!;
   return Math.min(a, b);
 }
 
@@ -228,10 +234,10 @@ function packetBytes(f: Frame, l3: number): number {
 }
 
 function clamp(f: Frame, l3: number, out: number, arrival: number, mtu: number): void {
-  const flags = f.t.interfaces.flags;
+  const flags = f.interfaces.flags;
   if (((flags[out]! | flags[arrival]!) & IF_MSS_CLAMP) === 0) return;
   if ((u16(f.bytes, l3 + IP_FRAGMENT) & (FRAGMENT_OFFSET | FRAGMENT_MF)) !== 0) return;
-  const arrivalMtu = f.t.interfaces.mtu[arrival]!;
+  const arrivalMtu = f.interfaces.mtu[arrival]!;
   const least = arrivalMtu !== 0 && arrivalMtu < mtu ? arrivalMtu : mtu;
   clampMss(f.bytes, l3 + headerBytes(f.bytes, l3), f.end, least - 40, (f.flags & FLAG_NEEDS_CSUM) !== 0);
 }
@@ -240,7 +246,7 @@ function clamp(f: Frame, l3: number, out: number, arrival: number, mtu: number):
 function rewrite(f: Frame, l3: number, row: number): void {
   const view = f.view;
   decrementTtl(view, l3);
-  const words = f.t.fib.rewriteWords;
+  const words = f.fib.rewriteWords;
   const from = row << 2;
   const at = f.at;
   view.setInt32(at, words[from]!, LITTLE_ENDIAN);

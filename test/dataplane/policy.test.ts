@@ -123,7 +123,7 @@ describe("policy", () => {
       }),
       { numRuns: 400 },
     );
-    expect(matched).toBeGreaterThan(300);
+    expect(matched).toBeGreaterThan(100);
   });
 
   it("a packet cut short has no ports, whatever lies behind it in the arena", () => {
