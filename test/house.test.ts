@@ -1,0 +1,258 @@
+/**
+ * The rules of the house that a machine can check: floors, sizes, names, and what may stand in the path of a frame.
+ */
+import { readdirSync, writeFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { DROPS } from "../src/tables/counters.ts";
+import { DROPS_BEGIN, DROPS_END, dropTable } from "./house/drop-table.ts";
+import { codeOf, files, hotLines, importsOf, ROOT, read } from "./house/source.ts";
+
+const SOURCES = files("src");
+
+/** Which folder may import which, its own aside. Files at the top of src compose the daemon and know everybody. */
+const FLOORS: Record<string, readonly string[]> = {
+  wire: [],
+  tables: ["wire"],
+  io: ["tables", "wire"],
+  dataplane: ["wire", "tables", "io"],
+  control: ["wire", "tables"],
+  manage: ["wire", "tables", "control"],
+  ctl: ["manage"],
+  lab: ["manage"],
+};
+
+/** Doors between floors that are open for a reason; each is one file and what it may reach. */
+const DOORS: readonly (readonly [RegExp, RegExp, string])[] = [
+  [/^src\/ctl\/(attach|hold)\.ts$/, /^src\/io\/(native|handover)\.ts$/, "attach makes a TAP and hands its fd over"],
+  [/^src\/ctl\/attach\.ts$/, /^src\/manage\/address\.ts$/, "a MAC on the command line is read like one in the file"],
+  [/^src\/lab\//, /^src\/wire\//, "the lab reads captured frames, field by field"],
+];
+
+/** Imports of one file that stay inside src, as paths from the root. */
+function inner(path: string): { to: string; isType: boolean; names: string }[] {
+  return importsOf(read(path))
+    .filter((i) => i.from.startsWith("."))
+    .map((i) => ({ ...i, to: new URL(i.from, `file:///${path}`).pathname.slice(1) }));
+}
+
+const floorOf = (path: string): string => (path.split("/").length === 2 ? "top" : path.split("/")[1]!);
+
+describe("floors", () => {
+  it("every folder of src is a floor, and every import resolves to a file", () => {
+    const folders = new Set(SOURCES.map(floorOf));
+    folders.delete("top");
+    expect([...folders].filter((folder) => FLOORS[folder] === undefined)).toEqual([]);
+    const missing = SOURCES.flatMap((path) =>
+      inner(path)
+        .filter((i) => !SOURCES.includes(i.to))
+        .map((i) => `${path}: ${i.to}`),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  it("nobody imports from a floor he must not know, not even a type", () => {
+    const wrong: string[] = [];
+    for (const path of SOURCES) {
+      const floor = floorOf(path);
+      if (floor === "top") continue;
+      for (const { to } of inner(path)) {
+        const target = floorOf(to);
+        if (target === floor || FLOORS[floor]!.includes(target)) continue;
+        if (!DOORS.some(([who, what]) => who.test(path) && what.test(to))) wrong.push(`${path} imports ${to}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it("of the io, the data plane knows the contract and the pool; only worker.ts makes a real one", () => {
+    const wrong = SOURCES.filter((path) => floorOf(path) === "dataplane").flatMap((path) =>
+      inner(path)
+        .filter((i) => floorOf(i.to) === "io" && !/\/(port-io|pool)\.ts$/.test(i.to))
+        .filter((i) => !(path.endsWith("/worker.ts") && i.to.endsWith("/native.ts")))
+        .map((i) => `${path} imports ${i.to}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it("of manage, ctl and the lab know types, schemas and protocols alone", () => {
+    const wrong = SOURCES.filter((path) => ["ctl", "lab"].includes(floorOf(path))).flatMap((path) =>
+      inner(path)
+        .filter((i) => floorOf(i.to) === "manage" && !i.isType && !/(schema|protocol)\.ts$/.test(i.to))
+        .filter((i) => !DOORS.some(([who, what]) => who.test(path) && what.test(i.to)))
+        .map((i) => `${path} imports ${i.to}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it("of wire, manage knows text of addresses alone: it handles no frames", () => {
+    const wrong = SOURCES.filter((path) => floorOf(path) === "manage").flatMap((path) =>
+      inner(path)
+        .filter((i) => floorOf(i.to) === "wire" && !/\/(ethernet|ipv4)\.ts$/.test(i.to))
+        .map((i) => `${path} imports ${i.to}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it("the lower floors need no package and no part of Node that talks to the world", () => {
+    const allowed: Record<string, RegExp> = {
+      wire: /^$/,
+      tables: /^$/,
+      io: /^node:(os|module|util|net|path|fs|url)$/,
+      dataplane: /^node:worker_threads$/,
+      control: /^node:crypto$/,
+    };
+    const wrong = SOURCES.filter((path) => allowed[floorOf(path)] !== undefined).flatMap((path) =>
+      importsOf(read(path))
+        .filter((i) => !i.from.startsWith(".") && !allowed[floorOf(path)]!.test(i.from))
+        .map((i) => `${path} imports ${i.from}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it("time and chance are arguments below the top: nobody there asks a clock or rolls dice", () => {
+    const asks = /\bDate\b|\bperformance\b|\bset(Timeout|Interval|Immediate)\b|\bMath\.random\b|\bhrtime\b|\bprocess\./;
+    const wrong = SOURCES.filter((path) => ["wire", "tables", "dataplane", "control"].includes(floorOf(path))).flatMap(
+      (path) =>
+        codeOf(read(path))
+          .split("\n")
+          .flatMap((line, n) => (asks.test(line) ? [`${path}:${n + 1}: ${line.trim()}`] : [])),
+    );
+    expect(wrong).toEqual([]);
+  });
+});
+
+describe("files", () => {
+  const ours = [...SOURCES, ...files("native-bindings", /\.(cc|h|gyp)$/), ...files("test", /\.(ts|mjs|cc|h)$/)];
+
+  it("none is longer than 400 lines", () => {
+    const long = ours
+      .map((path) => [path, read(path).split("\n").length - 1] as const)
+      .filter(([, lines]) => lines > 400);
+    expect(long.map(([path, lines]) => `${path}: ${lines}`)).toEqual([]);
+  });
+
+  it("none is named after nothing, and none is a barrel", () => {
+    const empty = /(^|[/-])(utils?|commons?|helpers?|types?|misc|shared|lib|index)(\.|\/|-|$)/;
+    expect(ours.filter((path) => empty.test(path))).toEqual([]);
+    const barrels = SOURCES.filter((path) => {
+      const lines = codeOf(read(path))
+        .split("\n")
+        .filter((line) => line.trim() !== "");
+      return lines.length > 0 && lines.every((line) => /^export\b.*\bfrom\b/.test(line));
+    });
+    expect(barrels).toEqual([]);
+  });
+
+  it("names are kebab-case", () => {
+    expect(ours.filter((path) => !/^[a-z0-9/.-]+$/.test(path))).toEqual([]);
+  });
+
+  it("no default exports, no inheritance but of Error, and each source opens with its theory", () => {
+    const tolerated = ["test/vitest.config.ts", "test/plain-reporter.ts"];
+    const typescript = ours.filter((path) => path.endsWith(".ts"));
+    const withDefault = typescript.filter((path) => /^export\s+default\b|\bas default\b/m.test(codeOf(read(path))));
+    expect(withDefault.filter((path) => !tolerated.includes(path))).toEqual([]);
+    const inherits = SOURCES.filter((path) =>
+      /\bclass\s+\w+(<[^{]*>)?\s+extends\s+(?!Error\b)/.test(codeOf(read(path))),
+    );
+    expect(inherits).toEqual([]);
+    expect(SOURCES.filter((path) => !/^(#!.*\n)?\/\*\*/.test(read(path)))).toEqual([]);
+  });
+
+  it("the top level is what it was agreed to be", () => {
+    const allowed =
+      "package.json package-lock.json tsconfig.json src native-bindings docker test README.md LICENSE deploy";
+    const made = ["node_modules", "dist"];
+    const top = readdirSync(ROOT).filter((name) => !name.startsWith(".") && !made.includes(name));
+    expect(top.filter((name) => !allowed.split(" ").includes(name))).toEqual([]);
+  });
+});
+
+describe("the path of a frame", () => {
+  /** What costs an allocation, an unoptimised function or a heap number, outside constructors and the thread's own life. */
+  const COSTLY: readonly (readonly [RegExp, string])[] = [
+    [/\bnew\b/, "new"],
+    [/=>|\bfunction\s*\(/, "a closure"],
+    [/\.\.\./, "spread"],
+    [/\btry\b|\bcatch\b/, "try"],
+    [/\basync\b|\bawait\b|\byield\b/, "async"],
+    [/\bBigInt\b|\b\d+n\b/, "BigInt"],
+    [/\.subarray\b|\.slice\b|\.map\b|\.filter\b|\.forEach\b/, "a copy or a walk with a callback"],
+    [/>>>\s*0\b/, ">>> 0"],
+    [/(=|return|\(|,)\s*\[/, "an array literal"],
+    [/(=|return)\s*\{/, "an object literal"],
+    [/\bfor\s*\(\s*(const|let)\s+\w+\s+(of|in)\b/, "for of"],
+  ];
+  const costs = (text: string): string[] =>
+    hotLines(codeOf(text)).flatMap(({ line, text: code }) =>
+      COSTLY.filter(([pattern]) => pattern.test(code)).map(([, what]) => `${line}: ${what}: ${code.trim()}`),
+    );
+
+  it("the check itself sees what it should, and only that", () => {
+    const sample = (body: string): number => costs(`export function f(x: number): number {\n${body}\n}\n`).length;
+    for (const bad of [
+      "  const a = new Map();",
+      "  return g(() => x);",
+      "  return g(...x);",
+      "  try {\n    g();\n  } finally {\n  }",
+      "  return 10n;",
+      "  return x >>> 0;",
+      "  if (x) {\n    return b.subarray(1);\n  }",
+      "  const pair = [1, 2];",
+      "  return { a: 1 };",
+      "  for (const y of z) g(y);",
+    ])
+      expect(sample(bad), bad).toBeGreaterThan(0);
+    for (const good of ["  return x >>> 8; // new", '  g("new () => ...");', "  const { a } = b;", "  return b[i]!;"])
+      expect(sample(good), good).toBe(0);
+    expect(costs("export class A {\n  b = new B();\n  constructor(c: C) {\n    this.d = new D(c);\n  }\n}\n")).toEqual(
+      [],
+    );
+    expect(costs("export class A {\n  d(): D {\n    return new D();\n  }\n}\n")).toHaveLength(1);
+  });
+
+  it("nothing in dataplane/ allocates or calls what V8 cannot make cheap; worker.ts, the thread's life, may", () => {
+    const wrong = SOURCES.filter((path) => floorOf(path) === "dataplane" && !path.endsWith("/worker.ts")).flatMap(
+      (path) => costs(read(path)).map((cost) => `${path}:${cost}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+});
+
+describe("metrics", () => {
+  it("every one that an alert rule or a dashboard names exists, and every reason it names is a drop reason", () => {
+    const texts = files("deploy", /\.(ya?ml|json)$/).map(read);
+    const named = new Set(texts.flatMap((text) => text.match(/\bvtep_[a-z_]+\b/g) ?? []));
+    expect(named.size).toBeGreaterThan(0);
+    // A name in the registry is a literal, or has one word that differs (vtep_${what}_receive_…).
+    const known = files("src/manage", /metrics.*\.ts$/)
+      .flatMap((path) => read(path).match(/\bvtep_[a-z_]*(\$\{\w+\}[a-z_]*)*/g) ?? [])
+      .map((name) => new RegExp(`^${name.replace(/\$\{\w+\}/g, "[a-z]+")}(_bucket|_sum|_count)?$`));
+    expect([...named].filter((name) => !known.some((pattern) => pattern.test(name)))).toEqual([]);
+    const reasons = texts.flatMap((text) =>
+      [...text.matchAll(/reason=~?\\?"([a-z0-9_|]+)\\?"/g)].flatMap(([, list]) => list!.split("|")),
+    );
+    expect(reasons.filter((name) => !DROPS.some(([reason]) => reason === name))).toEqual([]);
+  });
+});
+
+describe("drop reasons", () => {
+  it("the README's table is the list in tables/counters.ts", () => {
+    const readme = read("README.md");
+    const [begin, end] = [readme.indexOf(DROPS_BEGIN), readme.indexOf(DROPS_END)];
+    expect(begin, `README.md has ${DROPS_BEGIN}`).toBeGreaterThanOrEqual(0);
+    expect(end, `README.md has ${DROPS_END} behind it`).toBeGreaterThan(begin);
+    // VTEPD_WRITE=1 writes it.
+    if (process.env.VTEPD_WRITE === "1")
+      writeFileSync(`${ROOT}/README.md`, readme.slice(0, begin + DROPS_BEGIN.length) + dropTable() + readme.slice(end));
+    const table = read("README.md");
+    expect(table.slice(table.indexOf(DROPS_BEGIN) + DROPS_BEGIN.length, table.indexOf(DROPS_END))).toBe(dropTable());
+  });
+
+  it("each is hit by a test somewhere", () => {
+    const lists = ["test/tables/counters.test.ts", "test/house.test.ts"];
+    const tests = files("test", /\.test\.ts$/).filter((path) => !lists.includes(path));
+    const words = new Set(tests.flatMap((path) => read(path).match(/\b[a-z0-9_]+\b/g) ?? []));
+    expect(DROPS.map(([name]) => name as string).filter((name) => !words.has(name))).toEqual([]);
+  });
+});
