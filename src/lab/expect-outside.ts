@@ -43,7 +43,6 @@ export const OUTSIDE: Scenario = {
       place: "ac vm1",
       eth: ["ff", "G1.10"],
       arp: ["request", "G1.10", GATEWAY, "0", BORDER],
-      optional: "VM1's is the only AC of this site in VXLAN 10, and the first question may leave the asker's AC out",
     },
     {
       row: "5a",

@@ -75,10 +75,11 @@ describe("the three walkthroughs, frame by frame (behaviour.md §2)", () => {
       world.get("vm1").ping("50.1.1.1");
       world.settle();
       const frames = told(world);
-      expect(frames.slice(0, 8)).toEqual([
+      expect(frames.slice(0, 9)).toEqual([
         "vm1>gw1: ff/M1 req M1,10.1.1.11 / 0,10.1.1.1",
         "gw1>vm1: M1/G1.10 rep G1.10,10.1.1.1 / M1,10.1.1.11",
         "vm1>gw1: G1.10/M1 10.1.1.11>50.1.1.1 ttl 64 icmp 8/0",
+        "gw1>vm1: ff/G1.10 req G1.10,10.1.1.1 / 0,10.1.1.2",
         "gw1>gw2 vni 10: ff/G1.10 req G1.10,10.1.1.1 / 0,10.1.1.2",
         "gw1>border vni 10: ff/G1.10 req G1.10,10.1.1.1 / 0,10.1.1.2",
         "gw2>vm4: ff/G2.10 req G2.10,10.1.1.1 / 0,10.1.1.2",
