@@ -94,6 +94,9 @@ static void headers(const Packet &b) {
   if (b.v6) extended.extensions = {0};
   else extended.ip_options = Bytes(4, 1);
   CHECK(changed(extended, 1, [](Packet &) {}) == kNone);
+  Packet evil = b; /* RFC 3514 */
+  evil.fragment |= 0x8000;
+  if (!b.v6) CHECK(changed(evil, 1, [](Packet &) {}) == kNone);
   /* Another flow does not disturb (with TCP, and with IDs that count, it leaves a hole). */
   const Shape around = b.udp && (b.v6 || (b.fragment & 0x4000)) ? Shape{{0, 2}, {1}} : kNone;
   CHECK(changed(b, 1, [](Packet &p) { p.source[3] ^= 1; }) == around);
