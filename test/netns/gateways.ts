@@ -27,7 +27,7 @@ import { type Bed, makeBed, whyNoBed } from "./bed.ts";
 export const VTEPD = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
 const VTEPCTL = fileURLToPath(new URL("../../dist/ctl/main.js", import.meta.url));
 const ADDON = fileURLToPath(new URL("../../native-bindings/build/Release/vtepd.node", import.meta.url));
-const READY_MS = 10_000;
+const READY_MS = 20_000;
 const GONE_MS = 10_000;
 const LOG_BYTES = 1 << 20;
 
@@ -90,7 +90,10 @@ afterEach(async ({ task }) => {
   const tell = async () => {
     for (const { node, log, drops } of running) {
       const dropped = JSON.stringify(await drops().catch((error: Error) => error.message));
-      console.log(`--- ${node} dropped ${dropped}; its log:\n${log().slice(-6000)}`);
+      const words = log()
+        .split("\n")
+        .filter((line) => !/"event":"[^"]*\.(added|up|applied)"/.test(line));
+      console.log(`--- ${node} dropped ${dropped}; its log:\n${words.join("\n").slice(-3000)}`);
     }
   };
   if (task.result?.state === "fail") return await tell();

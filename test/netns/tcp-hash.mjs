@@ -14,6 +14,8 @@ import { connect, createServer } from "node:net";
 const CHUNK = 1 << 16;
 const PACE_MS = 10;
 const PACE_BYTES = 1 << 15;
+/** The receiver says how far it is. */
+const TELL_BYTES = 1 << 18;
 
 const hash = createHash("sha256");
 let bytes = 0;
@@ -65,7 +67,13 @@ const [verb, address, port, put] = process.argv.slice(2);
 if (verb === "serve") {
   const server = createServer((socket) => {
     server.close();
-    socket.on("data", account);
+    let told = 0;
+    socket.on("data", (chunk) => {
+      account(chunk);
+      if (bytes - told < TELL_BYTES) return;
+      told = bytes;
+      process.stdout.write(`at ${bytes}\n`);
+    });
     socket.on("error", fail);
     socket.on("end", () => {
       socket.end();

@@ -69,6 +69,10 @@ export interface Hashed {
 export interface Stream {
   /** Say end-of-stream to a paced sender. */
   finish(): void;
+  /** Give up: both ends are killed. */
+  abort(): void;
+  /** Bytes that have arrived so far, to a quarter of a megabyte. */
+  arrived(): number;
   /** What was sent and what arrived, once both have ended. */
   readonly result: Promise<{ readonly sent: Hashed; readonly got: Hashed }>;
 }
@@ -89,16 +93,24 @@ export async function openStream(
   await until(`TCP server in ${to}`, 5000, () => served.text().includes("listening\n") || server.exitCode !== null);
   const client = bed.follow(from, process.execPath, [TCP_HASH, "send", address, port, String(amount)]);
   const sent = collect(`TCP sender in ${from}`, client);
+  const abort = () => {
+    client.kill("SIGKILL");
+    server.kill("SIGKILL");
+  };
   const result = (async () => {
     try {
       return { sent: await sent.result, got: await served.result };
     } finally {
-      client.kill("SIGKILL");
-      server.kill("SIGKILL");
+      abort();
     }
   })();
   result.catch(() => {}); // whoever asks for it gets the error
-  return { finish: () => client.stdin.end(), result };
+  return {
+    finish: () => client.stdin.end(),
+    abort,
+    arrived: () => Number([...served.text().matchAll(/^at (\d+)$/gm)].at(-1)?.[1] ?? 0),
+    result,
+  };
 }
 
 function collect(what: string, child: ChildProcess) {
@@ -127,7 +139,11 @@ export async function transfer(
   deadlineMs = 20_000,
 ): Promise<{ readonly sent: Hashed; readonly got: Hashed }> {
   const stream = await openStream(bed, from, to, address, bytes);
-  return await within(`${bytes} bytes from ${from} to ${to}`, deadlineMs, stream.result);
+  try {
+    return await within(`${bytes} bytes from ${from} to ${to}`, deadlineMs, stream.result);
+  } finally {
+    stream.abort();
+  }
 }
 
 // ---- captures, read by strangers ---------------------------------------------------------------------------------

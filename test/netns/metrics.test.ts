@@ -1,0 +1,153 @@
+/**
+ * What a monitoring system sees (T01, T03, T04): /metrics, /livez and /readyz over real HTTP, with real traffic. The
+ * numbers of the exposition, of vtepctl and of the guests' kernels are about the same packets and must agree.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Ac, Tunnel } from "../../src/manage/api-schema.ts";
+import { type Article, addressOf, openArticle } from "./article-bed.ts";
+import { whyNoGateways } from "./gateways.ts";
+import { ping, transfer } from "./traffic.ts";
+
+const missing = whyNoGateways();
+if (missing) console.log(`metrics.test.ts skipped: ${missing}`);
+
+interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+interface Exposition {
+  /** Series with labels in their order of appearance, to value. */
+  readonly values: ReadonlyMap<string, number>;
+  readonly types: ReadonlyMap<string, string>;
+}
+
+const METRIC =
+  /^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{(?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*",?)*\})? (-?[0-9.eE+-]+|NaN|[+-]Inf)$/;
+
+/** The text format (Prometheus 0.0.4), each line; an error names the line that is none. */
+function parse(text: string): Exposition {
+  const values = new Map<string, number>();
+  const types = new Map<string, string>();
+  const helps = new Set<string>();
+  expect(text.endsWith("\n")).toBe(true);
+  for (const line of text.split("\n").filter((line) => line !== "")) {
+    const [, kind, name = "", rest = ""] = /^# (HELP|TYPE) (\S+) (.*)$/.exec(line) ?? [];
+    if (kind === "HELP") {
+      if (helps.has(name)) throw new Error(`two HELPs of ${name}`);
+      helps.add(name);
+    } else if (kind === "TYPE") {
+      if (types.has(name)) throw new Error(`two TYPEs of ${name}`);
+      types.set(name, rest);
+    } else {
+      const found = METRIC.exec(line);
+      if (found === null) throw new Error(`no metric: ${line}`);
+      const [, metric = "", labels = "", value = ""] = found;
+      const family = metric.replace(/_(bucket|sum|count)$/, "");
+      if (!types.has(metric) && types.get(family) !== "histogram") throw new Error(`${metric} has no TYPE before it`);
+      if (values.has(metric + labels)) throw new Error(`twice: ${metric}${labels}`);
+      values.set(metric + labels, Number(value));
+    }
+  }
+  for (const name of types.keys()) if (!helps.has(name)) throw new Error(`${name} has no HELP`);
+  return { values, types };
+}
+
+describe.skipIf(missing !== undefined)("metrics", () => {
+  let article: Article;
+  beforeAll(async () => {
+    article = await openArticle("metrics");
+  });
+  afterAll(() => article?.gateways.remove());
+
+  /** An HTTP request inside a gateway's namespace, where its listener is. */
+  async function get(node: string, path: string, method = "GET"): Promise<Answer> {
+    const script = `const a = await fetch("http://127.0.0.1:9475${path}", { method: "${method}" });
+      console.log(JSON.stringify({ status: a.status, type: a.headers.get("content-type"), body: await a.text() }));`;
+    return JSON.parse(await article.bed.must(node, process.execPath, ["--input-type=module", "-e", script])) as Answer;
+  }
+  const scrape = async (node: string) => parse((await get(node, "/metrics")).body);
+
+  test("health: live and ready, and nothing else is served", async () => {
+    expect(await get("gw1", "/livez")).toMatchObject({ status: 200, body: "ok\n" });
+    expect(await get("gw1", "/readyz")).toMatchObject({ status: 200, body: "ok\n" });
+    expect((await get("gw1", "/v1/status")).status).toBe(404);
+    expect((await get("gw1", "/metrics", "POST")).status).toBeGreaterThanOrEqual(400);
+    const open = await article.bed.must("gw1", "ss", ["-Hlnut"]);
+    const sockets = open.split("\n").flatMap((line) => /\S+:(\d+)\s+\S+:\*/.exec(line)?.[0].split(/\s+/)[0] ?? []);
+    // VXLAN on the VTEP address, the metrics on loopback, and the sockets that only send.
+    for (const socket of sockets) expect(socket).toMatch(/^(192\.0\.2\.1:(4789|49\d\d\d)|127\.0\.0\.1:9475)$/);
+    expect(sockets).toContain("192.0.2.1:4789");
+  });
+
+  test("the exposition parses, and its series are bounded", async () => {
+    const { type } = await get("gw1", "/metrics");
+    expect(type).toMatch(/^text\/plain; version=0\.0\.4/);
+    const { values, types } = await scrape("gw1");
+    expect(values.size).toBeGreaterThan(50);
+    const ports = 5; // three ACs, two tunnels
+    expect(values.size).toBeLessThanOrEqual(50 + 20 * ports + 10 * 3 + 120); // and one for each reason, class and bucket
+    expect(types.get("vtep_drop_packets_total")).toBe("counter");
+    expect([...values.keys()].some((series) => series.startsWith("vtep_build_info{"))).toBe(true);
+  });
+
+  test("counters grow with the traffic, and agree with vtepctl and with the guest's kernel", async () => {
+    const { bed, gw1 } = article;
+    await ping(bed, "vm1", addressOf("vm4"));
+    const card = async () => await bed.counters("vm1", "eth0");
+    const before = await scrape("gw1");
+    const cardBefore = await card();
+    expect((await ping(bed, "vm1", addressOf("vm4"), { count: 20, intervalSeconds: 0.01 })).ttls.length).toBe(20);
+    await transfer(bed, "vm1", "vm4", addressOf("vm4"), 4_000_000);
+    const cardAfter = await card();
+    const after = await scrape("gw1");
+    const [ac] = (await gw1.show<Ac>("ac")).filter(({ name }) => name === "vm1");
+    const [tunnel] = (await gw1.show<Tunnel>("tunnel")).filter(({ name }) => name === "gw2");
+    const grown = (series: string) => after.values.get(series)! - before.values.get(series)!;
+    const find = (...parts: string[]) => {
+      const found = [...after.values.keys()].filter((series) => parts.every((part) => series.includes(part)));
+      if (found.length !== 1) throw new Error(`${parts.join(" ")}: ${found.length} series`);
+      return found[0]!;
+    };
+    const acReceived = find("vtep_ac_receive_packets_total", 'ac="vm1"');
+    const acBytes = find("vtep_ac_receive_bytes_total", 'ac="vm1"');
+    expect(after.values.get(acReceived)).toBe(ac!.receive.packets);
+    expect(after.values.get(find("vtep_tunnel_transmit_packets_total", 'tunnel="gw2"'))).toBe(tunnel!.transmit.packets);
+    // What the guest's kernel has sent is what we have received: bytes to the last, super-frames counted as their segments.
+    const sentBytes = cardAfter.sentBytes - cardBefore.sentBytes;
+    const segments = grown(acReceived);
+    expect(segments).toBeGreaterThanOrEqual(cardAfter.sentPackets - cardBefore.sentPackets);
+    expect(grown(acBytes)).toBeGreaterThanOrEqual(sentBytes);
+    expect(grown(acBytes)).toBeLessThanOrEqual(sentBytes + segments * 66); // the headers that a super-frame's segments repeat
+    for (const series of before.values.keys()) {
+      const [name = ""] = series.split("{");
+      if (after.types.get(name) === "counter") expect([series, grown(series) >= 0]).toEqual([series, true]);
+    }
+  });
+
+  test("conservation: every frame has one fate, as vtepctl tells it", async () => {
+    for (const gateway of [article.gw1, article.gw2, article.border]) {
+      const { ledger } = await gateway.status();
+      const { received, injected, copies, sent, punted, dropped, imbalance } = ledger.dataplane;
+      expect([gateway.node, imbalance, ledger.control.imbalance]).toEqual([gateway.node, 0, 0]);
+      expect(received + injected + copies).toBe(sent + punted + dropped);
+      expect(received).toBeGreaterThan(0);
+    }
+    const { stdout } = await article.gw1.ctl("status");
+    expect(stdout).toContain("(balance 0)");
+  });
+
+  test("a reload keeps the counters", async () => {
+    const before = await scrape("gw1");
+    process.kill(article.gw1.pid, "SIGHUP");
+    await expect.poll(() => article.gw1.log().match(/"event":"config\.applied"/g)?.length, { timeout: 5000 }).toBe(2);
+    const after = await scrape("gw1");
+    for (const [series, value] of before.values) {
+      const [name = ""] = series.split("{");
+      if (after.types.get(name) === "counter") {
+        expect([series, (after.values.get(series) ?? -1) >= value]).toEqual([series, true]);
+      }
+    }
+  });
+});
