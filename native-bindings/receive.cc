@@ -158,9 +158,11 @@ bool addDatagram(Io& io, uint32_t slot, int32_t limit) {
     Gso gso;
     uint8_t* inner = io.arena + start + kVxlanBytes;
     bool maybe = size != 0 || length - kVxlanBytes - kMinEthernet > io.innerMtu;
-    if (maybe && gso_from_datagram(inner, length - kVxlanBytes, size, io.innerMtu, &gso) == 1) {
-      return addPacket(io, slot, start, length, &gso, limit);
-    }
+    int whole = maybe ? gso_from_datagram(inner, length - kVxlanBytes, size, io.innerMtu, &gso) : 0;
+    if (whole == 1) return addPacket(io, slot, start, length, &gso, limit);
+    // One inner frame that fills the datagram and contradicts its segment size: it stays whole, and is too long for any
+    // port. Cut at that size, a tenant's payload would be read as VXLAN headers.
+    if (whole < 0) return addPacket(io, slot, start, length, nullptr, limit);
   }
   if (size == 0 || size >= length || io.rxFacts[slot].truncated) return addPacket(io, slot, start, length, nullptr, limit);
   while (io.slotOffset < length) {
