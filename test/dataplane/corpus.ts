@@ -30,8 +30,8 @@ const GROUP = parseMac("01:00:5e:01:02:03")!;
 export type Seed = { tap: number; last: number; tos: number; bytes: Uint8Array };
 
 /** VSI 1 and 2 as in the rig; VSI 3 (VNI 30) without a VSI-interface, suppressing ARP; tagged and untagged ACs; all kinds of routes. */
-export function crowdedRig(): Rig {
-  const rig = new Rig();
+export function crowdedRig(arenaBytes = 1 << 20): Rig {
+  const rig = new Rig(1024, arenaBytes);
   const t = rig.tables;
   rig.ac(11, 1, 5, 20);
   rig.ac(12, 1, 6);

@@ -295,6 +295,15 @@ describe("ARP", () => {
     expect(run(VSI_LOCAL_PROXY, true, arp({ dst: G10 }), true)).toEqual({ punted: 1, flooded: 0 });
   });
 
+  it("from a tunnel to a peer's gateway MAC: not ours; it ends at the split horizon, control hears nothing", () => {
+    const rig = new Rig();
+    rig.mac(1, P10, MAC_GATEWAY | 4);
+    rig.arrive(2, vxlan(10, arp({ dst: P10, src: third })));
+    rig.run();
+    expect(rig.punts().filter((p) => p.kind === PUNT.arp)).toEqual([]);
+    expect(rig.drops).toEqual({ split_horizon: 1 });
+  });
+
   it("a punted frame says where it came from", () => {
     const rig = new Rig();
     rig.arrive(3, vxlan(10, arp({ src: P10 })), 0xb8);

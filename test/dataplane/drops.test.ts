@@ -3,7 +3,7 @@
  * nothing leaves, the ledger balances (T02). Several lines per reason where there are several ways to deserve it.
  */
 import { describe, expect, it } from "vitest";
-import { F_FLAGS, FLAG_CSUM_BAD, FLAG_GSO_BAD, FLAG_TRUNCATED, GSO_TCPV4 } from "../../src/io/port-io.ts";
+import { F_FLAGS, F_HEAD, FLAG_CSUM_BAD, FLAG_GSO_BAD, FLAG_TRUNCATED, GSO_TCPV4 } from "../../src/io/port-io.ts";
 import { DROPS, type DropName, INJECT } from "../../src/tables/counters.ts";
 import { ROUTE_BROADCAST, ROUTE_DISCARD, ROUTE_UNDERLAY, RULE_DROP } from "../../src/tables/fib.ts";
 import { SET_PUNT_AC, SET_PUNT_TOTAL, SET_STRICT_RESERVED } from "../../src/tables/tables.ts";
@@ -106,6 +106,11 @@ const STIMULI: readonly (readonly [DropName, string, Stimulus])[] = [
   ["ip_malformed", "shorter than its header", fromVm(routed((b) => setU16(b, 16, 19)))],
   ["ip_malformed", "cut inside the header", fromVm(routed().slice(0, 33))],
   ["ip_malformed", "nothing behind Ethernet", fromVm(routed().slice(0, 14))],
+  [
+    "ip_malformed",
+    "a super-frame whose head ends in the options",
+    also(shortHead, fromVm(withOptions(routed(), [1, 1]))),
+  ],
   ["ip_checksum", "one bit", fromVm(withByte(routed(), 24, routed()[24]! ^ 1))],
   ["ip_martian", "source 127.0.0.1", from("127.0.0.1")],
   ["ip_martian", "source 0.0.0.0", from("0.0.0.0")],
@@ -285,6 +290,12 @@ function injectMany(rig: Rig): void {
 
 function injectNowhere(rig: Rig): void {
   for (let i = 0; i < SEVEN; i++) rig.inject(INJECT.port, 99, 1, 0, 0, plain(M1, G10));
+}
+
+function shortHead(rig: Rig): void {
+  rig.describe = (frames, d) => {
+    frames[d + F_HEAD] = 14 + 20;
+  };
 }
 
 function underlay(rig: Rig): void {

@@ -101,12 +101,12 @@ export class Rig {
   describe: (frames: Int32Array, d: number) => void = () => {};
   private adjacencies = 1;
 
-  constructor(macs = 1024) {
+  constructor(macs = 1024, arenaBytes = 1 << 20) {
     this.tables = createTables({ workers: 1, macs, neighbors: 1024, routes: 1024 }).tables;
     const t = this.tables;
     this.net.inbox("192.0.2.2");
     this.net.inbox("192.0.2.3");
-    this.io = new MemoryIo(this.net, "192.0.2.1");
+    this.io = new MemoryIo(this.net, "192.0.2.1", arenaBytes);
     this.plane = new Plane(t, this.io, 0);
     this.macs = new ExactMatchWriter(t.macs, t.heartbeat, 12345);
     this.routes = new ExactMatchWriter(t.fib.routes, t.heartbeat, 6789);
