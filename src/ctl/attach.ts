@@ -127,6 +127,7 @@ function attach(socket: string, options: Options, command: readonly string[]): P
   const tap = makeTap(options);
   return new Promise<void>((resolve, reject) => {
     let isSetUp = false;
+    let isHeld = false;
     let child: ChildProcess | undefined;
     const finish = (refusal?: Refusal): void => {
       clearTimeout(late);
@@ -145,6 +146,7 @@ function attach(socket: string, options: Options, command: readonly string[]): P
     };
     const isHere = ({ gateway, vsi, mtu }: Attached): void =>
       attempt(() => {
+        isHeld = true;
         say(`${device} is AC ${ac} of ${gateway}, in VSI ${vsi}, MTU ${mtu}`);
         if (isSetUp) return setTap(tap, { mtu });
         configure(options, mtu);
@@ -160,7 +162,8 @@ function attach(socket: string, options: Options, command: readonly string[]): P
         attached: isHere,
         mtu: (mtu) => attempt(() => setTap(tap, { mtu })),
         lost: (why) => {
-          if (isSetUp) say(`lost the gateway: ${why}; offering ${device} again`);
+          if (isHeld) say(`lost the gateway: ${why}; offering ${device} again`);
+          isHeld = false;
           lastWhy = why;
         },
         away: () => {

@@ -2,7 +2,7 @@
  * Holding an AC: the VM's end of the attach socket, across any number of gateway lives.
  *
  * The TAP's fd is offered; the gateway answers and keeps the connection. When the connection ends the gateway is gone (or
- * restarting): the same fd is offered again, at once and then every few hundred milliseconds, for as long as it takes. The
+ * restarting): the same fd is offered again, at once and then a few times a second, for as long as it takes. The
  * device stays as it is meanwhile and queues what the VM sends, so a short absence costs nothing but time. Only a longer
  * one is shown to the VM, as a lost carrier; the gateway gives it back when it takes the TAP.
  *
@@ -15,7 +15,7 @@ import { type Answer, type Claim, lineOf, MAX_LINE_BYTES, readAnswer } from "../
 
 /** While the gateway is away: the first tries come fast, for it may be a restart. */
 const FIRST_PAUSE_MS = 20;
-const LONGEST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 200;
 /** Nobody listens for so long: the VM's carrier goes. */
 const CARRIER_AFTER_MS = 5000;
 const ANSWER_WITHIN_MS = 5000;
@@ -27,7 +27,7 @@ export interface HoldEvents {
   /** The gateway has taken the TAP (again). */
   attached(answer: Attached): void;
   mtu(mtu: number): void;
-  /** The connection ended; `why` in words. Offers go on. */
+  /** No connection, `why` in words: told again for each offer that fails. Offers go on. */
   lost(why: string): void;
   /** The gateway has been away for long. */
   away(): void;
