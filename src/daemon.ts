@@ -13,14 +13,16 @@ import { AttachServer } from "./attach-server.ts";
 import type { AcConfig, Config } from "./control/plan.ts";
 import { assemble, type Control } from "./control-assembly.ts";
 import { ControlLoop } from "./control-loop.ts";
+import { featuresOf } from "./features.ts";
 import { deviceMtuFor, IoError, pathMtu } from "./io/native.ts";
-import type { Status } from "./manage/api-schema.ts";
-import { loadConfig } from "./manage/config.ts";
+import type { LogLevel, Status } from "./manage/api-schema.ts";
 import { DropWatch } from "./manage/drop-watch.ts";
+import { Entries } from "./manage/entries.ts";
 import { ListenError, type Listener, listenTcp, listenUnix } from "./manage/listener.ts";
 import type { Log } from "./manage/log.ts";
 import { Tally } from "./manage/metrics-histogram.ts";
 import { Shown } from "./manage/shown.ts";
+import { Reloader } from "./reloader.ts";
 import { createTables, type Tables } from "./tables/tables.ts";
 import { TapOpener } from "./tap-opener.ts";
 import { Workers } from "./workers.ts";
@@ -43,17 +45,10 @@ export interface DaemonRequest {
   readonly version: string;
 }
 
-/** Settings that only a new process takes over, besides those that `ConfigDiff.needsRestart` names. */
-const FIXED = [/^underlay\.(sourcePorts|checksum|offload)/, /^(control|attach)/, /^metrics/];
 const STOP_WITHIN_MS = 1800;
 const WATCH_MS = 1000;
 /** ARP answers in milliseconds, or after a second's patience, or not. */
 const RESOLUTION_SECONDS = [0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 5];
-/** A reload waits until the last change is behind every worker. */
-const SETTLE_TRIES = 40;
-const SETTLE_MS = 50;
-
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export class Daemon {
   private readonly file: string;
@@ -64,9 +59,6 @@ export class Daemon {
   private readonly listeners: Listener[] = [];
   private readonly phase = new Set(["starting"]);
   private readonly resolutions = new Tally("result", ["resolved", "failed"], RESOLUTION_SECONDS);
-  private needsRestart: readonly string[] = [];
-  private reload = { successful: true, successUnixSeconds: 0 };
-  private reloading: Promise<void> = Promise.resolve();
   private stopping = false;
   /** The underlay device's, when we started; the workers' io was made for it. */
   private deviceMtu = 0;
@@ -79,6 +71,7 @@ export class Daemon {
   private control!: Control;
   private loop!: ControlLoop;
   private shown!: Shown;
+  private reloader!: Reloader;
   /** Where VMs hand their TAPs over; null: nowhere. */
   private attach: AttachServer | null = null;
 
@@ -128,7 +121,10 @@ export class Daemon {
     });
     const applied = this.control.topology.apply(config);
     if (!applied.ok) throw new StartError(applied.reason, opener.lacksPermission);
-    this.reload = { successful: true, successUnixSeconds: Date.now() / 1000 };
+    this.reloader = new Reloader(
+      { file: this.file, topology: this.control.topology, log: this.log, onApplied: (next) => this.onApplied(next) },
+      config,
+    );
     await this.workers.start(config, buffer, this.innerMtu(config), (error) => this.crash(error));
     this.loop = new ControlLoop(this.control.agent, tables.doorbell, () => performance.now());
     this.loop.run().catch((error) => this.crash(error));
@@ -197,6 +193,7 @@ export class Daemon {
   private async listen(config: Config): Promise<void> {
     const { createApi } = await import("./manage/api.ts");
     const { shown, control } = this;
+    const entries = new Entries(control.shown);
     const api = createApi({
       version: this.version,
       status: () => this.status(),
@@ -210,8 +207,19 @@ export class Daemon {
       policies: () => shown.policies(),
       drops: () => shown.drops(),
       config: () => shown.config(),
-      flushMacs: (vsi) => shown.flushMacs(vsi),
-      flushNeighbors: (on, ip) => this.changed(shown.flushNeighbors(on, ip)),
+      flushMacs: (vsi) => addTo(shown.flushMacs(vsi), () => entries.flushMacs(vsi)),
+      flushNeighbors: (on, ip) =>
+        this.changed(addTo(shown.flushNeighbors(on, ip), () => entries.flushNeighbors(on, ip))),
+      change: {
+        checkConfig: (file) => this.reloader.check(file),
+        reloadConfig: () => this.reloader.reload(),
+        addMac: (entry) => this.changed(entries.addMac(entry)),
+        removeMac: (vsi, mac) => this.changed(entries.removeMac(vsi, mac)),
+        addNeighbor: (entry) => this.changed(entries.addNeighbor(entry)),
+        logLevel: () => ({ level: this.log.level as LogLevel["level"] }),
+        setLogLevel: (level) => this.log.setLevel(level),
+        features: () => featuresOf(this.workers, this.first),
+      },
     });
     this.listeners.push(await listenUnix(api, config.control.socket));
     if (config.attach !== null) await this.listenAttach(config.attach.socket);
@@ -232,7 +240,7 @@ export class Daemon {
       resolutions: this.resolutions,
       fallbacks: () => this.workers.fallbacks(),
       receiveDrops: () => this.workers.receiveDrops(),
-      lastReload: () => this.reload,
+      lastReload: () => this.reloader.last,
     });
     const { host, port } = config.metrics;
     const health = createHealth({ registry, unready: () => this.missing() });
@@ -278,8 +286,8 @@ export class Daemon {
       counts: this.shown.counts(),
       config: {
         file: this.file,
-        lastReloadSuccessful: this.reload.successful,
-        needsRestart: [...this.needsRestart],
+        lastReloadSuccessful: this.reloader.last.successful,
+        needsRestart: this.reloader.needsRestart,
       },
       ledger: this.shown.ledger(),
     };
@@ -290,40 +298,19 @@ export class Daemon {
   private handleSignals(): void {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void this.stop(signal));
     process.on("SIGHUP", () => {
-      if (!this.phase.has("starting")) this.reloading = this.reloading.then(() => this.reloadFile());
+      if (!this.phase.has("starting")) this.reloader.reload().catch((error) => this.crash(error));
     });
     process.on("SIGUSR2", () => {
       if (!this.phase.has("starting")) this.dump();
     });
   }
 
-  /** Load the file again and apply the difference; or keep what runs, and say why. */
-  private async reloadFile(): Promise<void> {
-    if (this.stopping) return;
-    const result = loadConfig(this.file);
-    if ("errors" in result) {
-      for (const { file, line, column, path, rule, message, fix } of result.errors.slice(0, 10)) {
-        this.log.line("error", "config.rejected", { at: `${file}:${line}:${column}`, path, rule, message, fix });
-      }
-      this.reload = { ...this.reload, successful: false };
-      return;
-    }
-    const { topology } = this.control;
-    for (let tries = 0; !topology.isReady && tries < SETTLE_TRIES; tries++) await pause(SETTLE_MS);
-    if (this.stopping) return;
-    const applied = topology.apply(result.config);
+  /** A reload is in force. */
+  private onApplied(config: Config): void {
     this.loop.kick();
-    if (!applied.ok) {
-      this.reload = { ...this.reload, successful: false };
-      return;
-    }
-    this.log.setLevel(result.config.log.level);
-    this.control.agent.setLimits(result.config.limits);
+    this.log.setLevel(config.log.level);
+    this.control.agent.setLimits(config.limits);
     this.attach?.refresh();
-    this.reload = { successful: true, successUnixSeconds: Date.now() / 1000 };
-    const fixed = applied.diff.settings.filter((path) => FIXED.some((pattern) => pattern.test(path)));
-    this.needsRestart = [...new Set([...this.needsRestart, ...fixed])].sort();
-    if (fixed.length > 0) this.log.line("warn", "config.needs-restart", { settings: fixed.join(", ") });
   }
 
   private dump(): void {
@@ -354,6 +341,7 @@ export class Daemon {
     // The start may be anywhere: nothing it has made outlives the process.
     if (this.phase.has("starting")) process.exit(0);
     const late = setTimeout(() => this.crash(new Error("the workers did not stop in time")), STOP_WITHIN_MS);
+    this.reloader.stop();
     this.loop.stop();
     await this.workers.stop();
     clearTimeout(late);
@@ -371,6 +359,11 @@ export class Daemon {
 }
 
 const PERMISSION = new Set(["EPERM", "EACCES", "ERR_ADDON"]);
+
+/** What one flush removed and what another removed besides; null: there is no such object. */
+function addTo(removed: number | null, more: () => number): number | null {
+  return removed === null ? null : removed + more();
+}
 
 function startErrorOf(error: IoError): StartError {
   return new StartError(error.message, PERMISSION.has(error.code));

@@ -71,8 +71,14 @@ export class Neighbors implements NextHops {
     return this.life.adjacencies.hold(on, ip);
   }
 
+  /** A search that only this route wanted ends with it: a host that nobody wants is not asked for. */
   release(adjacency: number): void {
-    this.life.adjacencies.release(adjacency);
+    const { adjacencies, queues } = this.life;
+    const hop = adjacencies.nextHop(adjacency);
+    adjacencies.release(adjacency);
+    const entry = hop === null ? undefined : this.find(hop.on, hop.ip);
+    if (entry === undefined || isKnown(entry.state) || entry.searcher !== 0) return;
+    if (!this.life.isHeld(entry) && !queues.has(entry.key)) this.life.remove(entry);
   }
 
   isAlive(adjacency: number): boolean {
@@ -154,9 +160,12 @@ export class Neighbors implements NextHops {
     return isKnown(entry.state);
   }
 
+  /** What was configured is as if it had never been: a next hop is not known to be dead, and the next packet asks for it. */
   removeStatic(on: InterfaceObject, ip: Ipv4): void {
     const entry = this.find(on, ip);
-    if (entry?.origin === "static") this.life.drop(entry);
+    if (entry?.origin !== "static") return;
+    this.life.remove(entry);
+    this.life.adjacencies.setAlive(this.life.adjacencies.find(on, ip), true);
   }
 
   /** An entry of a former life of this process: used at once, but asked before it is believed (stateDirectory). */

@@ -48,6 +48,11 @@ export class PendingQueues {
     return true;
   }
 
+  /** Does anything wait for `target`? */
+  has(target: number): boolean {
+    return this.queues.has(target);
+  }
+
   /** All that waits for `target`, oldest first; it waits no longer. */
   take(target: number): readonly HeldFrame[] {
     const queue = this.queues.get(target);

@@ -98,7 +98,7 @@ export class Topology {
   private readonly ports: Ports;
   private readonly vsis: Vsis;
   private readonly connected: ConnectedRoutes;
-  private readonly pins: Pins;
+  readonly pins: Pins;
   /** For the views. */
   readonly counted: CountedBefore;
   private measuredMtu: number;
@@ -134,12 +134,19 @@ export class Topology {
     this.reaper.reap();
   }
 
+  /** Why `config` would be refused for what it says (not for the moment it comes at), or null. Changes nothing. */
+  refusal(config: Config): string | null {
+    const { needsRestart } = this.parts.difference(this.current ?? nothingOf(config), config);
+    if (this.current !== null && needsRestart.length > 0) return `needs a restart: ${needsRestart.join(", ")}`;
+    return whyNotFitting(config, this.parts.tables);
+  }
+
   /** Apply `config`, or change nothing and say why. */
   apply(config: Config): ApplyResult {
     const from = this.current ?? nothingOf(config);
     const diff = this.parts.difference(from, config);
     const draft = newDraft(config, diff, new Mtus(config, this.measuredMtu));
-    const reason = this.whyNot(draft) ?? this.prepare(draft);
+    const reason = this.whyNot(config) ?? this.prepare(draft);
     if (reason !== null) {
       giveUp(draft);
       this.parts.emit("error", "config.rejected", { reason });
@@ -212,11 +219,8 @@ export class Topology {
     return new Mtus(config, this.measuredMtu);
   }
 
-  private whyNot({ config, diff }: Draft): string | null {
-    if (this.current !== null && diff.needsRestart.length > 0)
-      return `needs a restart: ${diff.needsRestart.join(", ")}`;
-    if (!this.isReady) return "the last change is not behind every worker yet; try again";
-    return whyNotFitting(config, this.parts.tables);
+  private whyNot(config: Config): string | null {
+    return this.isReady ? this.refusal(config) : "the last change is not behind every worker yet; try again";
   }
 
   private prepare(draft: Draft): string | null {

@@ -165,6 +165,76 @@ export const Policy = z
 
 export const DropCount = z.object({ reason: z.string(), count: z.number(), text: z.string() }).openapi("DropCount");
 
+export const Change = z
+  .object({
+    action: z.enum(["add", "remove", "change"]),
+    kind: z.string().describe("tunnel, vsi, interface, ac, route, policy, setting"),
+    name: z.string(),
+  })
+  .openapi("Change");
+
+export const CheckReport = z
+  .object({
+    file: z.string(),
+    valid: z.boolean().describe("false: nothing is, or would be, changed"),
+    reason: z.string().nullable().describe("why not, in one sentence"),
+    errors: z.array(
+      z.object({
+        file: z.string(),
+        line: z.int().describe("1-based; 0: the file as a whole"),
+        column: z.int(),
+        path: z.string(),
+        rule: z.string(),
+        message: z.string(),
+        fix: z.string(),
+        text: z.string().describe("the line"),
+        caret: z.int(),
+        span: z.int(),
+      }),
+    ),
+    changes: z.array(Change).describe("from what runs to the file"),
+    needsRestart: names.describe("settings that this process does not follow"),
+  })
+  .openapi("CheckReport");
+
+export const CheckRequest = z.object({ file: z.string().max(4096).optional() }).openapi("CheckRequest");
+
+const behind = { ac: z.string().optional(), tunnel: z.string().optional().describe("one of ac and tunnel") };
+export const NewMac = z.object({ vsi: z.string(), mac: z.string(), ...behind }).openapi("NewMac");
+export const NewNeighbor = z
+  .object({
+    interface: z.string(),
+    ip: z.string(),
+    mac: z.string(),
+    ...behind,
+    vsi: z.string().optional().describe("needed behind a tunnel where the VSI-interface has several"),
+  })
+  .openapi("NewNeighbor");
+
+export const LogLevel = z
+  .object({ level: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]) })
+  .openapi("LogLevel");
+
+export const Features = z
+  .object({
+    offloads: z.array(
+      z.object({
+        name: z.string(),
+        wanted: z.boolean().describe("by the configuration"),
+        inUse: z.boolean().describe("by every worker"),
+      }),
+    ),
+    fallbacks: z.array(z.object({ cause: z.string(), count: z.number() })),
+    workers: z.array(
+      z.object({
+        worker: z.int(),
+        receiveBuffer: z.int().describe("bytes the kernel granted"),
+        receiveDrops: z.number().describe("datagrams lost in it"),
+      }),
+    ),
+  })
+  .openapi("Features");
+
 export const Flushed = z.object({ removed: z.int() }).openapi("Flushed");
 
 export type Fault = z.infer<typeof Fault>;
@@ -179,4 +249,10 @@ export type Neighbor = z.infer<typeof Neighbor>;
 export type Route = z.infer<typeof Route>;
 export type Policy = z.infer<typeof Policy>;
 export type DropCount = z.infer<typeof DropCount>;
+export type Change = z.infer<typeof Change>;
+export type CheckReport = z.infer<typeof CheckReport>;
+export type NewMac = z.infer<typeof NewMac>;
+export type NewNeighbor = z.infer<typeof NewNeighbor>;
+export type LogLevel = z.infer<typeof LogLevel>;
+export type Features = z.infer<typeof Features>;
 export type Flushed = z.infer<typeof Flushed>;

@@ -7,6 +7,7 @@
  */
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Config } from "../control/plan.ts";
+import { addChanges, type ChangeSource } from "./api-change.ts";
 import * as schema from "./api-schema.ts";
 import type { Fetch } from "./listener.ts";
 
@@ -28,6 +29,8 @@ export interface ApiSource {
   flushMacs(vsi: string | null): number | null;
   /** Forget learned neighbours of one VSI-interface, one neighbour, or all. @returns how many; null: no such VSI-interface. */
   flushNeighbors(on: string | null, ip: string | null): number | null;
+  /** What changes a running gateway. */
+  readonly change: ChangeSource;
 }
 
 /** An answer that is an error. */
@@ -58,6 +61,7 @@ export function createApi(source: ApiSource): Fetch {
   });
   addReads(app, source);
   addWrites(app, source);
+  addChanges(app, source.change);
   app.doc31("/v1/openapi.json", { openapi: "3.1.0", info: { title: "vtepd", version: source.version } });
   app.notFound((c) =>
     c.json(fault("not_found", `there is no ${c.req.method} ${c.req.path}`, "see /v1/openapi.json"), 404),

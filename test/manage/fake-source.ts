@@ -1,6 +1,7 @@
 /** An ApiSource without a gateway: everything empty, unless a test says otherwise. */
 import type { ApiSource } from "../../src/manage/api.ts";
-import type { Status } from "../../src/manage/api-schema.ts";
+import type { ChangeSource } from "../../src/manage/api-change.ts";
+import type { CheckReport, Status } from "../../src/manage/api-schema.ts";
 import { parseConfig } from "../../src/manage/config.ts";
 
 export const STATUS: Status = {
@@ -21,6 +22,29 @@ export const STATUS: Status = {
   },
 };
 
+export const REPORT: CheckReport = {
+  file: "/etc/vtepd.yaml",
+  valid: true,
+  reason: null,
+  errors: [],
+  changes: [],
+  needsRestart: [],
+};
+
+export function changeWith(parts: Partial<ChangeSource>): ChangeSource {
+  return {
+    checkConfig: async () => REPORT,
+    reloadConfig: async () => REPORT,
+    addMac: () => null,
+    removeMac: () => null,
+    addNeighbor: () => null,
+    logLevel: () => ({ level: "info" }),
+    setLogLevel: () => undefined,
+    features: () => ({ offloads: [], fallbacks: [], workers: [] }),
+    ...parts,
+  };
+}
+
 export function sourceWith(parts: Partial<ApiSource>): ApiSource {
   const parsed = parseConfig("node: gw1\nunderlay: {address: 192.0.2.1}\n", "test.yaml");
   if ("errors" in parsed) throw new Error("the test's configuration is wrong");
@@ -40,6 +64,7 @@ export function sourceWith(parts: Partial<ApiSource>): ApiSource {
     config: () => parsed.config,
     flushMacs: () => 0,
     flushNeighbors: () => 0,
+    change: changeWith({}),
     ...parts,
   };
 }
