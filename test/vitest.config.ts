@@ -1,17 +1,37 @@
 import { defineConfig } from "vitest/config";
 
-// Pool forks: the addon and worker threads do not mix with vitest's own threads. One file at a time: two cores, and
-// the suites that need root make namespaces and measure.
+// Pool forks: the addon and worker threads do not mix with vitest's own threads. Two groups, one after the other: what
+// runs in memory uses both cores; what makes namespaces, TAPs and processes runs alone, or its deadlines would be a lottery.
+const REAL = ["test/netns/**/*.test.ts", "test/interop/**/*.test.ts", "test/io/*.test.ts", "test/manage/daemon*.test.ts"];
+
 export default defineConfig({
   test: {
     root: new URL("..", import.meta.url).pathname,
-    include: ["test/**/*.test.ts"],
-    exclude: ["test/docker/**", "node_modules/**"],
-    pool: "forks",
-    fileParallelism: true,
-    maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
     reporters: ["default", new URL("./plain-reporter.ts", import.meta.url).pathname],
+    projects: [
+      {
+        test: {
+          name: "memory",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/docker/**", "node_modules/**", ...REAL],
+          pool: "forks",
+          maxWorkers: 2,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          name: "real",
+          include: REAL,
+          pool: "forks",
+          maxWorkers: 1,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });
