@@ -63,6 +63,8 @@ export interface Gateway {
   status(): Promise<Status>;
   /** MAC of the VSI-interface of a VSI. */
   macOf(vsi: string): Promise<string>;
+  /** What the control socket says to GET: for looking often, since vtepctl costs a process each time. */
+  look<T>(path: string): Promise<T>;
   /** Drops so far, by reason; only those that happened. */
   drops(): Promise<Record<string, number>>;
   log(): string;
@@ -156,8 +158,13 @@ export async function openGateways(label: string): Promise<Gateways> {
         if (found === undefined) throw new Error(`${node} has no VSI-interface on ${vsi}`);
         return found.mac.toLowerCase();
       },
+      async look(path) {
+        const answer = await ask<never>(socket(node), path);
+        if (answer === undefined) throw new Error(`${node} does not answer on its control socket`);
+        return answer;
+      },
       async drops() {
-        const all = await show<{ reason: string; count: number }>("drops");
+        const all = await gateway.look<{ reason: string; count: number }[]>("/v1/drops");
         return Object.fromEntries(all.filter(({ count }) => count > 0).map(({ reason, count }) => [reason, count]));
       },
       log: () => words,
@@ -176,7 +183,7 @@ export async function openGateways(label: string): Promise<Gateways> {
     await until(
       `${node} to be ready`,
       READY_MS,
-      async () => end !== undefined || (await askStatus(socket(node)))?.ready === true,
+      async () => end !== undefined || (await ask<Status>(socket(node), "/v1/status"))?.ready === true,
     ).catch((error: Error) => {
       throw new Error(`${error.message}\n${words}`);
     });
@@ -200,14 +207,14 @@ function withDefaults(node: string, config: ConfigObject, socket: string): strin
   return stringify({ node, control: { socket }, log: { level: "info", format: "json" }, ...config });
 }
 
-/** One look at the daemon's state through its control socket, without a process for it. */
-function askStatus(socketPath: string): Promise<Status | undefined> {
+/** One GET on the control socket, without a process for it; undefined where nobody answers, or not with 200. */
+function ask<T>(socketPath: string, path: string): Promise<T | undefined> {
   return new Promise((resolve) => {
-    const asked = request({ socketPath, path: "/v1/status", timeout: 1000 }, (answer) => {
+    const asked = request({ socketPath, path, timeout: 2000 }, (answer) => {
       let text = "";
       answer.setEncoding("utf8");
       answer.on("data", (chunk: string) => (text += chunk));
-      answer.on("end", () => resolve(answer.statusCode === 200 ? (JSON.parse(text) as Status) : undefined));
+      answer.on("end", () => resolve(answer.statusCode === 200 ? (JSON.parse(text) as T) : undefined));
       answer.on("error", () => resolve(undefined));
     });
     asked.on("timeout", () => asked.destroy());
@@ -221,7 +228,7 @@ async function untilBalanced({ node, socket }: Gateway): Promise<void> {
   let ledger: Status["ledger"] | undefined;
   try {
     await until(`accounts of ${node} to balance`, 3000, async () => {
-      ledger = (await askStatus(socket))?.ledger;
+      ledger = (await ask<Status>(socket, "/v1/status"))?.ledger;
       return ledger?.dataplane.imbalance === 0 && ledger.control.imbalance === 0;
     });
   } catch (error) {

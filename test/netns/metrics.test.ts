@@ -2,6 +2,7 @@
  * What a monitoring system sees (T01, T03, T04): /metrics, /livez and /readyz over real HTTP, with real traffic. The
  * numbers of the exposition, of vtepctl and of the guests' kernels are about the same packets and must agree.
  */
+import { statSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Ac, Tunnel } from "../../src/manage/api-schema.ts";
 import { type Article, addressOf, openArticle } from "./article-bed.ts";
@@ -79,6 +80,15 @@ describe.skipIf(missing !== undefined)("metrics", () => {
     // VXLAN on the VTEP address, the metrics on loopback, and the sockets that only send.
     for (const socket of sockets) expect(socket).toMatch(/^(192\.0\.2\.1:(4789|49\d\d\d)|127\.0\.0\.1:9475)$/);
     expect(sockets).toContain("192.0.2.1:4789");
+  });
+
+  test("S08, S09: no debugger to whoever may signal it, and a control socket for its owner alone", async () => {
+    const { gw1, bed } = article;
+    process.kill(gw1.pid, "SIGUSR1");
+    await expect.poll(() => gw1.log(), { timeout: 5000 }).toContain("SIGUSR1");
+    expect(await bed.must("gw1", "ss", ["-Hltn"])).not.toContain(":9229");
+    expect(statSync(gw1.socket).mode & 0o777).toBe(0o600);
+    expect((await gw1.status()).pid).toBe(gw1.pid);
   });
 
   test("the exposition parses, and its series are bounded", async () => {

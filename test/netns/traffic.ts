@@ -3,8 +3,9 @@
  * TCP stream with a hash on both ends; tcpdump's files read by tshark, whose idea of a header is independent of ours.
  */
 import type { ChildProcess } from "node:child_process";
+import { statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { until, within } from "../../src/lab/deadline.ts";
+import { pause, until, within } from "../../src/lab/deadline.ts";
 import { must, run } from "../../src/lab/process.ts";
 import type { Bed } from "./bed.ts";
 
@@ -154,11 +155,36 @@ export interface Dump {
   stop(): Promise<void>;
 }
 
+const QUIET_LOOK_MS = 30;
+const QUIET_LOOKS = 4;
+
 /** tcpdump of a device into a file of the bed. Resolves when the kernel hands frames to it. */
-export async function openDump(bed: Bed, namespace: string, device: string, filter = ""): Promise<Dump> {
+export async function openDump(
+  bed: Bed,
+  namespace: string,
+  device: string,
+  filter = "",
+  direction: "in" | "inout" = "inout",
+): Promise<Dump> {
   const file = `${bed.folder}/${namespace}-${device}-${nextPort++}.pcap`;
   // -Z root: the folder is ours alone. -B: a TCP transfer must not overrun the capture; -s: nor waste its ring.
-  const args = ["-i", device, "-n", "-U", "-s", "2000", "-B", "32768", "-Z", "root", "--immediate-mode", "-w", file];
+  const args = [
+    "-i",
+    device,
+    "-Q",
+    direction,
+    "-n",
+    "-U",
+    "-s",
+    "2000",
+    "-B",
+    "32768",
+    "-Z",
+    "root",
+    "--immediate-mode",
+    "-w",
+    file,
+  ];
   const child = bed.follow(namespace, "tcpdump", [...args, ...(filter === "" ? [] : [filter])]);
   let words = "";
   child.stderr!.on("data", (chunk: Buffer) => (words += chunk.toString()));
@@ -170,6 +196,12 @@ export async function openDump(bed: Bed, namespace: string, device: string, filt
   return {
     file,
     async stop() {
+      // A frame that is seen may still wait to be written: the end of the capture is when its file has stopped growing.
+      for (let size = -1, same = 0; same < QUIET_LOOKS; await pause(QUIET_LOOK_MS)) {
+        const now = statSync(file).size;
+        same = now === size ? same + 1 : 0;
+        size = now;
+      }
       child.kill("SIGINT");
       await within("end of tcpdump", 5000, closed);
       const lost = /(\d+) packets dropped by kernel/.exec(words);
