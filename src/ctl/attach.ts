@@ -19,6 +19,7 @@ import { IoError, openTap, setTap } from "../io/native.ts";
 import { type Read, readGateway, readHost, readMacText } from "../manage/address.ts";
 import { PROTOCOL_VERSION } from "../manage/attach-protocol.ts";
 import { EXIT, Refusal } from "./client.ts";
+import { examples } from "./examples.ts";
 import { type Attached, Hold } from "./hold.ts";
 import type { Session } from "./output.ts";
 
@@ -40,6 +41,10 @@ export function addAttach(program: Command, session: Session): void {
   program
     .command("attach")
     .description("make a TAP here and hand it to a gateway (run in the VM's namespace; -s is the attach socket)")
+    .addHelpText(
+      "after",
+      examples("vtepctl -s /run/vtepd/gw1.attach.sock attach --ac vm3 --address 10.1.1.13/24 --gateway 10.1.1.1"),
+    )
     .requiredOption("--ac <name>", "the AC to be, one with handover: true")
     .option("--device <name>", "name of the device", "eth0")
     .option("--mac <mac>", "its MAC address; default: the kernel chooses")

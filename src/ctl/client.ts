@@ -12,7 +12,16 @@ const TIMEOUT_MS = 5000;
 /** A daemon with 65,536 neighbours answers with some 15 MB. */
 const MAX_ANSWER_BYTES = 256 << 20;
 
-export const EXIT = { ok: 0, failure: 1, usage: 2, unreachable: 3, notFound: 4, configInvalid: 5, permission: 6 };
+export const EXIT = {
+  ok: 0,
+  failure: 1,
+  usage: 2,
+  unreachable: 3,
+  notFound: 4,
+  configInvalid: 5,
+  permission: 6,
+  unhealthy: 7,
+};
 
 export class Refusal extends Error {
   readonly code: string;
@@ -26,12 +35,23 @@ export class Refusal extends Error {
   }
 }
 
-export type Method = "GET" | "POST" | "DELETE";
+export type Method = "GET" | "POST" | "PUT" | "DELETE";
+
+export interface Question {
+  /** Sent as JSON. */
+  readonly body?: unknown;
+  readonly timeoutMs?: number;
+  /** Statuses that are answers too, besides 2xx. */
+  readonly also?: readonly number[];
+}
 
 /** Ask the daemon behind `socket`. @returns what it answered, parsed; throws a Refusal. */
-export function ask<T>(socket: string, path: string, method: Method = "GET"): Promise<T> {
+export function ask<T>(socket: string, path: string, method: Method = "GET", question: Question = {}): Promise<T> {
+  const { body, timeoutMs: timeout = TIMEOUT_MS, also = [] } = question;
+  const bytes = body === undefined ? null : Buffer.from(JSON.stringify(body));
+  const headers = bytes === null ? {} : { "content-type": "application/json", "content-length": bytes.length };
   return new Promise((resolve, reject) => {
-    const outgoing = request({ socketPath: socket, path, method, timeout: TIMEOUT_MS, agent: false }, (answer) => {
+    const outgoing = request({ socketPath: socket, path, method, headers, timeout, agent: false }, (answer) => {
       const parts: Buffer[] = [];
       let length = 0;
       answer.on("data", (part: Buffer) => {
@@ -42,19 +62,19 @@ export function ask<T>(socket: string, path: string, method: Method = "GET"): Pr
       answer.on("error", (error) => reject(unreachable(socket, error)));
       answer.on("end", () => {
         try {
-          resolve(read<T>(answer.statusCode ?? 0, Buffer.concat(parts).toString("utf8"), socket));
+          resolve(read<T>(answer.statusCode ?? 0, also, Buffer.concat(parts).toString("utf8"), socket));
         } catch (error) {
           reject(error);
         }
       });
     });
-    outgoing.on("timeout", () => outgoing.destroy(Object.assign(new Error("no answer in 5 s"), { code: "ETIMEDOUT" })));
+    outgoing.on("timeout", () => outgoing.destroy(Object.assign(new Error("no answer"), { code: "ETIMEDOUT" })));
     outgoing.on("error", (error) => reject(unreachable(socket, error)));
-    outgoing.end();
+    outgoing.end(bytes ?? undefined);
   });
 }
 
-function read<T>(status: number, text: string, socket: string): T {
+function read<T>(status: number, also: readonly number[], text: string, socket: string): T {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -66,7 +86,7 @@ function read<T>(status: number, text: string, socket: string): T {
       EXIT.unreachable,
     );
   }
-  if (status >= 200 && status < 300) return value as T;
+  if ((status >= 200 && status < 300) || also.includes(status)) return value as T;
   const fault = (value as Partial<Fault>).error;
   const exit = status === 404 ? EXIT.notFound : status === 403 ? EXIT.permission : EXIT.failure;
   throw new Refusal(fault?.code ?? "failure", fault?.message ?? `HTTP status ${status}`, fault?.hint ?? "", exit);
@@ -79,7 +99,7 @@ const CAUSES: Readonly<Record<string, readonly [message: string, hint: string]>>
   ],
   ECONNREFUSED: ["nobody listens", "the daemon is not running: start it with `vtepd run -c FILE`"],
   ENOTSOCK: ["this is no socket", "name the daemon's control socket with -s or VTEPD_SOCKET"],
-  ETIMEDOUT: ["no answer in 5 s", "the daemon hangs or is stopped: look at its log, and at `ps -o stat`"],
+  ETIMEDOUT: ["no answer in time", "the daemon hangs or is stopped: look at its log, and at `ps -o stat`"],
 };
 
 function unreachable(socket: string, error: NodeJS.ErrnoException): Refusal {

@@ -69,6 +69,7 @@ export function write(text: string): Promise<void> {
 /** Say why nothing was printed: one JSON object for programs, two lines for people. */
 export function complain(form: Form, colour: boolean, refusal: Refusal): void {
   const { code, message, hint } = refusal;
+  if (message === "") return;
   if (form === "json") {
     process.stderr.write(`${JSON.stringify({ error: { code, message, hint } })}\n`);
     return;

@@ -8,6 +8,7 @@ import { type Command, Option } from "commander";
 import type {
   Ac,
   DropCount,
+  Features,
   Interface,
   MacEntry,
   Neighbor,
@@ -18,6 +19,7 @@ import type {
   Vsi,
 } from "../manage/api-schema.ts";
 import { ask } from "./client.ts";
+import { examples } from "./examples.ts";
 import { printList, printValue, type Session } from "./output.ts";
 import { type Column, shortAge } from "./table.ts";
 
@@ -117,6 +119,36 @@ const DROP: readonly Column<DropCount>[] = [
   { title: "TEXT", of: (row) => row.text },
 ];
 
+interface FeatureRow {
+  readonly name: string;
+  readonly state: string;
+  readonly note: string;
+}
+
+const FEATURE: readonly Column<FeatureRow>[] = [
+  { title: "FEATURE", of: (row) => row.name },
+  { title: "STATE", of: (row) => row.state },
+  { title: "NOTE", of: (row) => row.note },
+];
+
+function featureRows({ offloads, fallbacks, workers }: Features): FeatureRow[] {
+  return [
+    ...offloads.map(({ name, wanted, inUse }) => ({
+      name,
+      state: inUse ? "on" : "off",
+      note: inUse ? "" : wanted ? "wanted; not given, done in software" : "off in the configuration",
+    })),
+    ...fallbacks
+      .filter(({ count }) => count > 0)
+      .map(({ cause, count }) => ({ name: cause, state: "fallback", note: `${count} times` })),
+    ...workers.map(({ worker, receiveBuffer, receiveDrops }) => ({
+      name: `worker ${worker}`,
+      state: "runs",
+      note: `receive buffer ${receiveBuffer} bytes, ${receiveDrops} datagrams lost in it`,
+    })),
+  ];
+}
+
 interface Kind {
   readonly name: string;
   readonly aliases: readonly string[];
@@ -131,7 +163,7 @@ const KINDS: readonly Kind[] = [
   { name: "tunnel", aliases: ["tunnels"], path: "/v1/tunnels", says: "VXLAN tunnels", columns: TUNNEL },
   {
     name: "interface",
-    aliases: ["interfaces"],
+    aliases: ["interfaces", "vsi-interface"],
     path: "/v1/interfaces",
     says: "VSI-interfaces: gateways",
     columns: INTERFACE,
@@ -141,22 +173,40 @@ const KINDS: readonly Kind[] = [
   { name: "route", aliases: ["routes"], path: "/v1/routes", says: "routes", columns: ROUTE },
 ];
 
+/** The words of other vendors' manuals: `display l2vpn mac-address`, `display vxlan tunnel`. */
+const ELSEWHERE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  l2vpn: { vsi: "vsi", "mac-address": "mac" },
+  vxlan: { tunnel: "tunnel" },
+  ip: { "routing-table": "route" },
+};
+
 export function addShow(program: Command, session: Session): void {
-  const show = program.command("show").alias("display").description("show what the daemon knows");
-  for (const { name, aliases, path, says, columns } of KINDS) {
-    show
+  const show = program
+    .command("show")
+    .alias("display")
+    .description("show what the daemon knows")
+    .addHelpText("after", examples("vtepctl show arp", "vtepctl show mac -o json", "vtepctl display vxlan tunnel"));
+  const addKind = (parent: Command, { name, aliases, path, says, columns }: Kind) =>
+    parent
       .command(name)
       .aliases(aliases)
       .description(says)
+      .addHelpText("after", examples(`vtepctl show ${name}`, `vtepctl show ${name} -o yaml`))
       .action(async () => {
         const rows = await ask<never[]>(session.socket, path);
         await printList(session.output, rows, columns);
       });
+  for (const kind of KINDS) addKind(show, kind);
+  for (const [family, words] of Object.entries(ELSEWHERE)) {
+    const parent = show.command(family).description(`the same in H3C's words: ${Object.keys(words).join(", ")}`);
+    for (const [word, name] of Object.entries(words))
+      addKind(parent, { ...KINDS.find((kind) => kind.name === name)!, name: word, aliases: [] });
   }
   show
     .command("policy")
     .alias("policies")
     .description("policy routes and how often each rule matched")
+    .addHelpText("after", examples("vtepctl show policy"))
     .action(async () => {
       const policies = await ask<Policy[]>(session.socket, "/v1/policies");
       if (session.output.form !== "table") return await printValue(session.output, policies);
@@ -168,14 +218,25 @@ export function addShow(program: Command, session: Session): void {
     .alias("drop")
     .description("why frames were dropped; JSON and YAML hold all reasons")
     .addOption(new Option("--all", "in the table too, reasons that never happened"))
+    .addHelpText("after", examples("vtepctl show drops", "vtepctl show drops --all"))
     .action(async ({ all }: { all?: boolean }) => {
       const drops = await ask<DropCount[]>(session.socket, "/v1/drops");
       const shown = all === true ? drops : drops.filter((drop) => drop.count > 0);
       await printList(session.output, drops, DROP, shown);
     });
   show
+    .command("features")
+    .description("offloads in use and given up, and the workers' buffers")
+    .addHelpText("after", examples("vtepctl show features"))
+    .action(async () => {
+      const features = await ask<Features>(session.socket, "/v1/features");
+      if (session.output.form !== "table") return await printValue(session.output, features);
+      await printList(session.output, featureRows(features), FEATURE);
+    });
+  show
     .command("config")
     .description("the configuration in force, with every default filled in")
+    .addHelpText("after", examples("vtepctl show config"))
     .action(async () => {
       const config = await ask<unknown>(session.socket, "/v1/config");
       await printValue(session.output, config);

@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import type { Status } from "../manage/api-schema.ts";
 import { ask } from "./client.ts";
+import { examples } from "./examples.ts";
 import { printFacts, printValue, type Session } from "./output.ts";
 import { shortAge } from "./table.ts";
 
@@ -9,6 +10,7 @@ export function addStatus(program: Command, session: Session): void {
   program
     .command("status")
     .description("is the daemon ready, what does it hold, does every frame have a fate")
+    .addHelpText("after", examples("vtepctl status", "vtepctl status -o json | jq .ready"))
     .action(async () => {
       const status = await ask<Status>(session.socket, "/v1/status");
       if (session.output.form !== "table") return await printValue(session.output, status);

@@ -1,0 +1,104 @@
+/**
+ * `vtepctl config get|check|diff|reload`: what runs, what the file says, and how to get from one to the other.
+ *
+ * The daemon does the work, with its own eyes: it reads the file (a path is made absolute here, and must be readable there),
+ * so that what was checked is what would run. Exit code 5: the file is refused, and nothing has changed.
+ */
+import { resolve } from "node:path";
+import type { Command } from "commander";
+import type { CheckReport } from "../manage/api-schema.ts";
+import { ask, EXIT, Refusal } from "./client.ts";
+import { examples } from "./examples.ts";
+import { printValue, type Session, write } from "./output.ts";
+
+/** Reading and checking a file of a megabyte takes a while. */
+const SLOW_MS = 30_000;
+
+export function addConfig(program: Command, session: Session): void {
+  const config = program
+    .command("config")
+    .description("the configuration: what runs, what the file says, taking it over");
+  config
+    .command("get")
+    .description("the configuration in force, with every default filled in (as YAML, or JSON with -o json)")
+    .addHelpText("after", examples("vtepctl config get", "vtepctl config get -o json | jq .limits"))
+    .action(async () => printValue(session.output, await ask<unknown>(session.socket, "/v1/config")));
+  config
+    .command("check")
+    .description("would the daemon take this file over? changes nothing; exit code 5: no")
+    .argument("[file]", "default: the daemon's own")
+    .addHelpText("after", examples("vtepctl config check", "vtepctl config check /etc/vtepd/new.yaml"))
+    .action(async (file?: string) => {
+      const report = await checked(session, file);
+      if (session.output.form !== "table") await printValue(session.output, report);
+      else if (report.valid) await write(`${report.file}: valid; ${summary(report)}\n`);
+      if (!report.valid) throw refusal(report);
+    });
+  config
+    .command("diff")
+    .description("what would a reload change? changes nothing")
+    .argument("[file]", "default: the daemon's own")
+    .addHelpText("after", examples("vtepctl config diff"))
+    .action(async (file?: string) => {
+      const report = await checked(session, file);
+      if (session.output.form !== "table") await printValue(session.output, report);
+      else await write(changesText(report));
+      if (!report.valid) throw refusal(report);
+    });
+  config
+    .command("reload")
+    .description("take the daemon's file over, all of it or nothing; frames of what did not change are not touched")
+    .addHelpText("after", examples("vtepctl config reload"))
+    .action(async () => {
+      const report = await ask<CheckReport>(session.socket, "/v1/config/reload", "POST", {
+        timeoutMs: SLOW_MS,
+        also: [422],
+      });
+      if (session.output.form !== "table") await printValue(session.output, report);
+      else if (report.valid) await write(`${changesText(report)}applied: ${summary(report)}\n`);
+      if (!report.valid) throw refusal(report);
+    });
+}
+
+function checked(session: Session, file: string | undefined): Promise<CheckReport> {
+  const body = file === undefined ? {} : { file: resolve(file) };
+  return ask<CheckReport>(session.socket, "/v1/config/check", "POST", { body, timeoutMs: SLOW_MS });
+}
+
+const SIGNS = { add: "+", remove: "-", change: "~" } as const;
+
+function changesText({ changes, needsRestart }: CheckReport): string {
+  const lines = changes.map(({ action, kind, name }) => {
+    const restart = kind === "setting" && needsRestart.includes(name) ? "  (needs a restart)" : "";
+    return `${SIGNS[action]} ${kind} ${name}${restart}\n`;
+  });
+  return lines.length === 0 ? "no difference\n" : lines.join("");
+}
+
+function summary({ changes, needsRestart }: CheckReport): string {
+  const count = (action: string) => changes.filter((change) => change.action === action).length;
+  const counts = `${count("add")} to add, ${count("remove")} to remove, ${count("change")} to change`;
+  return needsRestart.length === 0 ? counts : `${counts}; needs a restart: ${needsRestart.join(", ")}`;
+}
+
+/** The errors as `vtepd check` prints them: place, line, caret, fix. */
+function refusal({ file, reason, errors }: CheckReport): Refusal {
+  const blocks = errors.map((error) => {
+    const place = error.line === 0 ? error.file : `${error.file}:${error.line}:${error.column}`;
+    const path = error.path === "" ? "" : `${error.path}: `;
+    const lines = [`${place}: ${path}${error.message} [${error.rule}]`];
+    if (error.line > 0) {
+      const gap = " ".repeat(String(error.line).length);
+      lines.push(`  ${error.line} | ${error.text}`, `  ${gap} | ${" ".repeat(error.caret)}${"^".repeat(error.span)}`);
+    }
+    if (error.fix !== "") lines.push(`  fix: ${error.fix}`);
+    return lines.join("\n");
+  });
+  const message = [`${file}: refused, nothing has changed: ${reason}`, ...blocks].join("\n\n");
+  return new Refusal(
+    "config_invalid",
+    message,
+    "mend the file; vtepctl config check tells what is left",
+    EXIT.configInvalid,
+  );
+}

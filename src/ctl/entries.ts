@@ -1,0 +1,117 @@
+/**
+ * `vtepctl arp|mac add|del|flush`: single entries of the ARP and MAC tables.
+ *
+ * What is added here lives until it is removed or flushed, until its port goes, or until the daemon ends; what shall
+ * stay belongs into the configuration. A flush forgets what was learned or added; what lives is learned again.
+ */
+import { type Command, Option } from "commander";
+import type { Flushed } from "../manage/api-schema.ts";
+import { ask, EXIT, Refusal } from "./client.ts";
+import { examples } from "./examples.ts";
+import { printValue, type Session, write } from "./output.ts";
+
+interface Behind {
+  readonly ac?: string;
+  readonly tunnel?: string;
+}
+
+const LIVES = "\nAn added entry lives until del or flush, until its port goes, or until the daemon ends.\n";
+
+export function addEntries(program: Command, session: Session): void {
+  const flushed = async (path: string, what: string) => {
+    const answer = await ask<Flushed>(session.socket, path, "DELETE");
+    if (session.output.form !== "table") return await printValue(session.output, answer);
+    await write(`${answer.removed} ${what} removed\n`);
+  };
+  const add = async (path: string, body: Readonly<Record<string, string>> & Behind, text: string) => {
+    if ((body.ac === undefined) === (body.tunnel === undefined))
+      throw new Refusal("usage", "behind what is it?", "write --ac NAME or --tunnel NAME", EXIT.usage);
+    const answer = await ask<unknown>(session.socket, path, "POST", { body });
+    if (session.output.form !== "table") return await printValue(session.output, answer);
+    await write(`${text} added\n`);
+  };
+
+  const arp = program.command("arp").description("change the ARP tables");
+  behind(arp.command("add"))
+    .description("pin an IP to a MAC behind an AC or a tunnel")
+    .argument("<ip>")
+    .argument("<mac>")
+    .requiredOption("--interface <name>", "the VSI-interface in whose subnet it is")
+    .option("--vsi <name>", "the VSI, where the VSI-interface has several and it is behind a tunnel")
+    .addHelpText(
+      "after",
+      LIVES + examples("vtepctl arp add 10.1.1.9 02:00:00:00:00:09 --interface vsi-interface10 --ac vm1"),
+    )
+    .action((ip: string, mac: string, options: { interface: string; vsi?: string } & Behind) =>
+      add("/v1/neighbors", { ip, mac, ...only(options, "interface", "vsi", "ac", "tunnel") }, `${ip} at ${mac}`),
+    );
+  arp
+    .command("del")
+    .description("remove one neighbour, learned or added")
+    .argument("<ip>")
+    .requiredOption("--interface <name>", "its VSI-interface")
+    .addHelpText("after", examples("vtepctl arp del 10.1.1.9 --interface vsi-interface10"))
+    .action(async (ip: string, { interface: on }: { interface: string }) => {
+      const path = `/v1/neighbors${query({ interface: on, ip })}`;
+      const answer = await ask<Flushed>(session.socket, path, "DELETE");
+      if (answer.removed === 0) {
+        const hint = "vtepctl show arp lists them; configured ones go with the configuration";
+        throw new Refusal("not_found", `${on} has no neighbour ${ip} that could be removed`, hint, EXIT.notFound);
+      }
+      if (session.output.form !== "table") return await printValue(session.output, answer);
+      await write(`${ip} removed\n`);
+    });
+  arp
+    .command("flush")
+    .description("forget neighbours that were learned or added by hand")
+    .option("--interface <name>", "only those of one VSI-interface")
+    .option("--ip <address>", "only this one; needs --interface")
+    .addHelpText("after", examples("vtepctl arp flush", "vtepctl arp flush --interface vsi-interface10"))
+    .action((scope: { interface?: string; ip?: string }) =>
+      flushed(`/v1/neighbors${query(only(scope, "interface", "ip"))}`, "neighbours"),
+    );
+
+  const mac = program.command("mac").description("change the MAC tables");
+  behind(mac.command("add"))
+    .description("pin a MAC to an AC or a tunnel")
+    .argument("<mac>")
+    .requiredOption("--vsi <name>", "the VSI")
+    .addHelpText("after", LIVES + examples("vtepctl mac add 02:00:00:00:00:09 --vsi vsi10 --ac vm1"))
+    .action((address: string, options: { vsi: string } & Behind) =>
+      add("/v1/macs", { mac: address, ...only(options, "vsi", "ac", "tunnel") }, address),
+    );
+  mac
+    .command("del")
+    .description("remove one MAC, learned or added")
+    .argument("<mac>")
+    .requiredOption("--vsi <name>", "its VSI")
+    .addHelpText("after", examples("vtepctl mac del 02:00:00:00:00:09 --vsi vsi10"))
+    .action(async (address: string, { vsi }: { vsi: string }) => {
+      const path = `/v1/macs/${encodeURIComponent(vsi)}/${encodeURIComponent(address)}`;
+      const answer = await ask<Flushed>(session.socket, path, "DELETE");
+      if (session.output.form !== "table") return await printValue(session.output, answer);
+      await write(`${address} removed\n`);
+    });
+  mac
+    .command("flush")
+    .description("forget MACs that were learned or added by hand")
+    .option("--vsi <name>", "only those of one VSI")
+    .addHelpText("after", examples("vtepctl mac flush --vsi vsi10"))
+    .action((scope: { vsi?: string }) => flushed(`/v1/macs${query(only(scope, "vsi"))}`, "MACs"));
+}
+
+function behind(command: Command): Command {
+  return command
+    .addOption(new Option("--ac <name>", "behind this AC").conflicts("tunnel"))
+    .addOption(new Option("--tunnel <name>", "behind this tunnel"));
+}
+
+/** Of an options object, these keys: the shared options are no part of a question. */
+function only<T extends object, K extends keyof T & string>(options: T, ...keys: readonly K[]): Record<string, string> {
+  const given = keys.filter((key) => options[key] !== undefined).map((key) => [key, String(options[key])] as const);
+  return Object.fromEntries(given);
+}
+
+function query(scope: Record<string, string>): string {
+  return Object.keys(scope).length === 0 ? "" : `?${new URLSearchParams(scope)}`;
+}

@@ -1,0 +1,204 @@
+/** vtepctl's verbs that change a gateway, and its manners, against the real API with a fake gateway behind it. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeEach, expect, it, vi } from "vitest";
+import { runCommand } from "../../src/ctl/command-line.ts";
+import { type ApiSource, createApi } from "../../src/manage/api.ts";
+import type { Change, LogLevel } from "../../src/manage/api-schema.ts";
+import { listenUnix } from "../../src/manage/listener.ts";
+import { changeWith, REPORT, STATUS, sourceWith } from "../manage/fake-source.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "vtepctl-change-"));
+const socket = join(folder, "gw1.sock");
+let out = "";
+let err = "";
+
+beforeEach(() => {
+  out = "";
+  err = "";
+  vi.spyOn(process.stdout, "write").mockImplementation((text, done?: unknown) => {
+    out += text;
+    if (typeof done === "function") done();
+    return true;
+  });
+  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
+    err += text;
+    return true;
+  });
+});
+afterEach(() => vi.restoreAllMocks());
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function ctl(source: Partial<ApiSource>, ...args: string[]): Promise<number> {
+  const listener = await listenUnix(createApi(sourceWith(source)), socket);
+  try {
+    return await runCommand(["-s", socket, ...args]);
+  } finally {
+    listener.close();
+  }
+}
+
+const BAD = {
+  file: "/etc/vtepd.yaml",
+  line: 6,
+  column: 14,
+  path: "vsis[0].vni",
+  rule: "too-big",
+  message: "99999999 is more than 16777215",
+  fix: "choose a VNI from 1 to 16777215",
+  text: "vsis: [{vni: 99999999}]",
+  caret: 13,
+  span: 8,
+};
+
+it("prints what a reload changed, one line each", async () => {
+  const changes: Change[] = [
+    { action: "remove", kind: "ac", name: "vm9" },
+    { action: "add", kind: "route", name: "20.0.0.0/8 in VRF main" },
+    { action: "change", kind: "setting", name: "metrics.port" },
+  ];
+  const reloadConfig = async () => ({ ...REPORT, changes, needsRestart: ["metrics.port"] });
+  expect(await ctl({ change: changeWith({ reloadConfig }) }, "config", "reload")).toBe(0);
+  expect(out.split("\n")).toEqual([
+    "- ac vm9",
+    "+ route 20.0.0.0/8 in VRF main",
+    "~ setting metrics.port  (needs a restart)",
+    "applied: 1 to add, 1 to remove, 1 to change; needs a restart: metrics.port",
+    "",
+  ]);
+});
+
+it.each(["reload", "check", "diff"])(
+  "exits 5 when %s meets a bad file, with place, line, caret and fix",
+  async (verb) => {
+    const report = { ...REPORT, valid: false, reason: "the file is not valid", errors: [BAD] };
+    const change = changeWith({ reloadConfig: async () => report, checkConfig: async () => report });
+    expect(await ctl({ change }, "config", verb)).toBe(5);
+    expect(err).toContain(
+      [
+        "/etc/vtepd.yaml:6:14: vsis[0].vni: 99999999 is more than 16777215 [too-big]",
+        "  6 | vsis: [{vni: 99999999}]",
+        "    |              ^^^^^^^^",
+        "  fix: choose a VNI from 1 to 16777215",
+      ].join("\n"),
+    );
+    out = "";
+    expect(await ctl({ change }, "config", verb, "-o", "json")).toBe(5);
+    expect(JSON.parse(out)).toEqual(report);
+  },
+);
+
+it("asks the daemon about a file by its absolute path", async () => {
+  const checkConfig = vi.fn(async () => REPORT);
+  expect(await ctl({ change: changeWith({ checkConfig }) }, "config", "check", "new.yaml")).toBe(0);
+  expect(checkConfig).toHaveBeenCalledWith(join(process.cwd(), "new.yaml"));
+  expect(out).toBe("/etc/vtepd.yaml: valid; 0 to add, 0 to remove, 0 to change\n");
+});
+
+it("adds and removes single entries", async () => {
+  const addNeighbor = vi.fn(() => null);
+  const addMac = vi.fn(() => null);
+  const removeMac = vi.fn(() => null);
+  const flushNeighbors = vi.fn(() => 1);
+  const parts = { change: changeWith({ addNeighbor, addMac, removeMac }), flushNeighbors };
+  const mac = "02:00:00:00:00:09";
+  expect(await ctl(parts, "arp", "add", "10.1.1.9", mac, "--interface", "i", "--ac", "vm1")).toBe(0);
+  expect(addNeighbor).toHaveBeenCalledWith({ interface: "i", ip: "10.1.1.9", mac, ac: "vm1" });
+  expect(await ctl(parts, "mac", "add", mac, "--vsi", "v", "--tunnel", "gw2", "-o", "table")).toBe(0);
+  expect(addMac).toHaveBeenCalledWith({ vsi: "v", mac, tunnel: "gw2" });
+  expect(await ctl(parts, "mac", "del", mac, "--vsi", "a b")).toBe(0);
+  expect(removeMac).toHaveBeenCalledWith("a b", mac);
+  expect(await ctl(parts, "arp", "del", "10.1.1.9", "--interface", "i")).toBe(0);
+  expect(out).toBe(`10.1.1.9 at ${mac} added\n${mac} added\n${mac} removed\n10.1.1.9 removed\n`);
+  expect(await ctl(parts, "mac", "add", mac, "--vsi", "v")).toBe(2);
+  expect(await ctl(parts, "mac", "add", mac, "--vsi", "v", "--ac", "a", "--tunnel", "t")).toBe(2);
+  expect(await ctl({ flushNeighbors: () => 0 }, "arp", "del", "10.1.1.9", "--interface", "i")).toBe(4);
+});
+
+it("shows and sets the log's level", async () => {
+  let level: LogLevel["level"] = "info";
+  const change = changeWith({
+    logLevel: () => ({ level }),
+    setLogLevel: (next) => {
+      level = next;
+    },
+  });
+  expect(await ctl({ change }, "log", "level")).toBe(0);
+  expect(await ctl({ change }, "log", "level", "debug")).toBe(0);
+  expect(out).toBe("info\ndebug\n");
+  expect(await ctl({ change }, "log", "level", "loud")).toBe(2);
+});
+
+it("tells health by exit code, and nothing more when it shall be quiet", async () => {
+  expect(await ctl({}, "health")).toBe(0);
+  expect(out).toBe("ready\n");
+  const status = () => ({ ...STATUS, ready: false, missing: ["AC vm1 is down"] });
+  expect(await ctl({ status }, "health")).toBe(7);
+  expect(err).toContain("not ready: AC vm1 is down");
+  out = "";
+  err = "";
+  expect(await ctl({ status }, "health", "--quiet")).toBe(7);
+  expect(await runCommand(["-s", join(folder, "none.sock"), "health", "--quiet"])).toBe(3);
+  expect(out + err).toBe("");
+});
+
+it("shows features as a table", async () => {
+  const features = () => ({
+    offloads: [
+      { name: "tapTso", wanted: true, inUse: true },
+      { name: "udpGso", wanted: true, inUse: false },
+      { name: "coalesce", wanted: false, inUse: false },
+    ],
+    fallbacks: [
+      { cause: "udp_gso_eio", count: 2 },
+      { cause: "send_retry", count: 0 },
+    ],
+    workers: [{ worker: 0, receiveBuffer: 4194304, receiveDrops: 0 }],
+  });
+  expect(await ctl({ change: changeWith({ features }) }, "show", "features")).toBe(0);
+  expect(out).toBe(
+    [
+      "FEATURE      STATE     NOTE",
+      "tapTso       on        -",
+      "udpGso       off       wanted; not given, done in software",
+      "coalesce     off       off in the configuration",
+      "udp_gso_eio  fallback  2 times",
+      "worker 0     runs      receive buffer 4194304 bytes, 0 datagrams lost in it",
+      "",
+    ].join("\n"),
+  );
+});
+
+it.each([
+  [
+    ["display", "l2vpn", "vsi"],
+    ["show", "vsi"],
+  ],
+  [
+    ["display", "l2vpn", "mac-address"],
+    ["show", "mac"],
+  ],
+  [
+    ["display", "vxlan", "tunnel"],
+    ["show", "tunnel"],
+  ],
+  [
+    ["display", "ip", "routing-table"],
+    ["show", "route"],
+  ],
+  [
+    ["display", "vsi-interface"],
+    ["show", "interface"],
+  ],
+  [
+    ["display", "arp"],
+    ["show", "arp"],
+  ],
+])("understands %j as %j", async (theirs, ours) => {
+  expect(await ctl({}, ...theirs)).toBe(0);
+  const said = out;
+  out = "";
+  await ctl({}, ...ours);
+  expect(out).toBe(said);
+});
