@@ -17,6 +17,8 @@ const missing = whyNoGateways();
 const VTEPCTL = fileURLToPath(new URL("../../dist/ctl/main.js", import.meta.url));
 if (missing) console.log(`handover.test.ts skipped: ${missing}`);
 
+const PING_MS = 100;
+
 interface Attachment {
   readonly child: ChildProcess;
   readonly words: () => string;
@@ -127,7 +129,7 @@ describe.skipIf(missing !== undefined)("TAP hand-over", () => {
       const { bed } = gateways;
       const stream = await openStream(bed, "vm1", "vm5", "20.1.1.12", "paced");
       try {
-        const pinging = ping(bed, "vm1", "10.1.1.12", { count: 60, intervalSeconds: 0.05, waitSeconds: 3 });
+        const pinging = ping(bed, "vm1", "10.1.1.12", { count: 50, intervalSeconds: PING_MS / 1000, waitSeconds: 3 });
         await until(
           "the stream and the pings to flow",
           2000,
