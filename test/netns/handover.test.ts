@@ -136,15 +136,19 @@ describe.skipIf(missing !== undefined)("TAP hand-over", () => {
           async () => (await acOf("gw1", "vm1")).receive.packets > 20,
         );
         const before = daemons.get("gw1")!;
+        const stoppedMs = performance.now();
         await before.stop(signal);
         daemons.set("gw1", await before.restart());
+        const awayMs = performance.now() - stoppedMs;
         const { sent, ttls, rttsMs } = await pinging;
         const lost = sent - ttls.length;
-        console.log(`${lost} of ${sent} pings lost over ${signal}, the longest took ${Math.max(...rttsMs)} ms`);
-        // What the VM sent waited in its TAP. The new gateway knows nobody yet, and keeps only so many packets for each
-        // neighbour it looks for: the rest of what had piled up is the loss.
-        expect(sent).toBe(60);
-        expect(lost * 50).toBeLessThanOrEqual(1000);
+        console.log(`${lost} of ${sent} pings lost while gw1 was away for ${awayMs.toFixed(0)} ms by ${signal}`);
+        // What the VM sent waited in its TAP; some of it had the gateway's absence as its round-trip time. The new
+        // gateway knows nobody and keeps 16 packets for each neighbour that it looks for. What had piled up beyond that
+        // is lost; a busy machine starts a daemon slowly, and that is not the hand-over's loss.
+        expect(sent).toBe(50);
+        expect(Math.max(...rttsMs)).toBeGreaterThan(awayMs / 2);
+        expect(lost * PING_MS).toBeLessThanOrEqual(1000 + Math.max(0, awayMs - 16 * PING_MS));
       } finally {
         stream.finish();
       }
