@@ -75,7 +75,10 @@ export function route(f: Frame): Fate {
 
   const destination = f.view.getInt32(l3 + IP_DST);
   const host = f.fib.routes.get(destination, routeKey(vrf, 32));
-  if (host >> ROUTE_KIND_SHIFT === ROUTE_LOCAL) return punt(f, PUNT.local, host & ROUTE_ARG_MASK, 0);
+  const kind = host >> ROUTE_KIND_SHIFT;
+  if (kind === ROUTE_LOCAL) return punt(f, PUNT.local, host & ROUTE_ARG_MASK, 0);
+  // Before policy too: no rule may carry a tenant's VXLAN to a VTEP.
+  if (kind === ROUTE_UNDERLAY && isVxlan(f, l3)) return DROP.overlay_to_underlay;
   if (f.bytes[l3 + IP_TTL]! <= 1) return punt(f, PUNT.ttl, arrival, 0);
 
   const rule = f.fib.policyCount[f.policyBank + arrival] === 0 ? NO_RULE : policy(f, l3, arrival);
@@ -161,7 +164,9 @@ function follow(f: Frame, l3: number, found: number, destination: number, vrf: n
     case ROUTE_GLEAN:
       return punt(f, PUNT.unresolved, arg, destination);
     case ROUTE_GROUP:
-      return viaAdjacency(f, l3, memberOf(f, arg), arrival);
+      return f.fib.groups[arg * GROUP_WORDS] === 0
+        ? punt(f, PUNT.unreachable, CODE_HOST_UNREACHABLE, arrival)
+        : viaAdjacency(f, l3, memberOf(f, arg), arrival);
     case ROUTE_DISCARD:
       return DROP.discard_route;
     case ROUTE_UNREACHABLE:
@@ -171,7 +176,6 @@ function follow(f: Frame, l3: number, found: number, destination: number, vrf: n
     case ROUTE_BROADCAST:
       return DROP.not_forwarded;
     case ROUTE_UNDERLAY:
-      if (isVxlan(f, l3)) return DROP.overlay_to_underlay;
       return follow(f, l3, lookup(f, destination, vrf, 31, 0), destination, vrf, arrival);
     default:
       return punt(f, PUNT.unreachable, CODE_NET_UNREACHABLE, arrival);
@@ -189,8 +193,8 @@ function isVxlan(f: Frame, l3: number): boolean {
 /** ECMP: a flow (fragments included) always takes the same next hop while the set is the same (RFC 2992). */
 function memberOf(f: Frame, group: number): number {
   const at = group * GROUP_WORDS;
-  const count = f.fib.groups[at]!;
-  return count === 0 ? 0 : f.fib.groups[at + 1 + (entropy(f) % count)]!;
+  // The high bits: the low ones choose the outer source port, and each next hop shall see all of those.
+  return f.fib.groups[at + 1 + ((entropy(f) >> 16) % f.fib.groups[at]!)]!;
 }
 
 /** The last steps: resolved? may it go there? does it fit? Then rewrite and send. `arrival` 0: it was injected. */
