@@ -12,6 +12,7 @@
  * to make the TAP.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import type { Command } from "commander";
 import { isTapThere } from "../io/handover.ts";
@@ -108,6 +109,22 @@ function configure({ device, address, gateway }: Options, mtu: number): void {
   ]);
 }
 
+/**
+ * Make the VM's kernel say its address by gratuitous ARP, so that a gateway that has just started knows it before the
+ * first answer to it arrives. The kernel does so when the MAC is set, be it the same one, where `arp_notify` is on
+ * (kernel: networking/ip-sysctl). Only a courtesy: without it the gateway asks.
+ */
+function announce(device: string): void {
+  try {
+    writeFileSync(`/proc/sys/net/ipv4/conf/${device}/arp_notify`, "1");
+  } catch {
+    // A container's /proc/sys is read-only: whoever starts it may set arp_notify for all devices.
+  }
+  const { stdout } = spawnSync("ip", ["-o", "link", "show", "dev", device], { encoding: "utf8" });
+  const mac = /link\/ether (\S+)/.exec(stdout)?.[1];
+  if (mac !== undefined) ip([`link set dev ${device} address ${mac}`]);
+}
+
 /** In one go, as `ip -batch`, which no text of ours can turn into another program. */
 function ip(lines: readonly string[]): void {
   const { error, status, stderr } = spawnSync("ip", ["-batch", "-"], {
@@ -153,8 +170,12 @@ function attach(socket: string, options: Options, command: readonly string[]): P
       attempt(() => {
         isHeld = true;
         say(`${device} is AC ${ac} of ${gateway}, in VSI ${vsi}, MTU ${mtu}`);
-        if (isSetUp) return setTap(tap, { mtu });
+        if (isSetUp) {
+          setTap(tap, { mtu });
+          return announce(device);
+        }
         configure(options, mtu);
+        announce(device);
         isSetUp = true;
         clearTimeout(late);
         if (command.length > 0) child = launch(command, finish);
