@@ -63,7 +63,8 @@ const TEST = [
   ["iptables", "iptables", "deterministic loss in tests"],
   ["openvswitch-switch", "ovs-vswitchd", "an independent VXLAN peer"],
 ];
-const WANTED = { build: [], lab: LAB, test: TEST, bench: TEST };
+const BENCH_WANTS = [...TEST, ["gcc", "gcc", "compiles the packet generator"]];
+const WANTED = { build: [], lab: LAB, test: TEST, bench: BENCH_WANTS };
 
 // ---- small tools -------------------------------------------------------------------------------------------------
 const say = (text) => process.stderr.write(`set-up: ${text}\n`);
@@ -267,7 +268,7 @@ const addon = {
 // ---- TypeScript --------------------------------------------------------------------------------------------------
 const SRC = join(ROOT, "src");
 const DIST = join(ROOT, "dist");
-const PROGRAMS = ["main.js", "ctl/main.js", "lab/main.js", "bench/main.js"];
+const PROGRAMS = ["main.js", "ctl/main.js", "lab/main.js"];
 const sources = () => filesUnder(SRC, /(?<!\.d)\.ts$/);
 const emitted = (source) => join(DIST, relative(SRC, source).replace(/\.ts$/, ".js"));
 const distHash = () =>
@@ -284,6 +285,7 @@ const typescript = {
     if (status !== 0) fail("the TypeScript does not compile");
     const wanted = new Set(sources().map(emitted));
     for (const file of filesUnder(DIST, /\.js(\.map)?$/)) {
+      if (file.startsWith(BENCH_BUILD)) continue;
       if (!wanted.has(file.replace(/\.map$/, ""))) rmSync(file);
     }
     for (const program of PROGRAMS) {
@@ -291,6 +293,32 @@ const typescript = {
       if (existsSync(file)) chmodSync(file, statSync(file).mode | 0o111);
     }
     stamp("dist", hash);
+  },
+};
+
+// ---- the benchmark: TypeScript of the tests and the sources, beside the product in dist, and a packet generator in C ----
+const BENCH = join(ROOT, "test/bench");
+const BENCH_BUILD = join(DIST, "bench-build");
+const BENCH_OUT = [join(BENCH_BUILD, "test/bench/main.js"), join(BENCH_BUILD, "packets")];
+const benchHash = () =>
+  hashOf([
+    ...filesUnder(BENCH),
+    ...filesUnder(join(ROOT, "test/dataplane"), /(?<!\.test)\.ts$/),
+    join(ROOT, "test/netns/bed.ts"),
+    ...[...filesUnder(SRC), join(ROOT, "tsconfig.json"), join(ROOT, "node_modules/typescript/package.json")],
+  ]);
+
+const benchmark = {
+  isDone: () => stamps().bench === benchHash() && BENCH_OUT.every((file) => existsSync(file)),
+  async carryOut() {
+    const hash = benchHash();
+    stamp("bench", null);
+    const compiler = [join(ROOT, "node_modules/typescript/bin/tsc"), "-p", BENCH];
+    if ((await run("tsc bench", process.execPath, compiler)) !== 0) fail("the benchmark's TypeScript does not compile");
+    const generator = ["-O2", "-Wall", "-Wextra", "-o", BENCH_OUT[1], join(BENCH, "packets.c")];
+    if ((await run("packets", which("cc") === null ? "gcc" : "cc", generator)) !== 0)
+      fail("test/bench/packets.c could not be compiled");
+    stamp("bench", hash);
   },
 };
 
@@ -372,7 +400,7 @@ async function main() {
   if (process.platform !== "linux") fail("vtepd needs Linux: TAP devices and network namespaces");
 
   mkdirSync(NOTES, { recursive: true });
-  const steps = [packages(mode), modules, cap, addon, typescript];
+  const steps = [packages(mode), modules, cap, addon, typescript, ...(mode === "bench" ? [benchmark] : [])];
   if (steps.every((step) => step.isDone())) return tellMissing(mode);
   if (process.env.VTEPD_SET_UP_LOCKED !== "1" && which("flock") !== null) withLock();
   for (const step of steps) if (!step.isDone()) await step.carryOut();

@@ -1,0 +1,81 @@
+/**
+ * `npm run bench`: vtepd against the kernel's vxlan and OVS userspace, on one machine, in interleaved rounds.
+ *
+ * No measurement here passes or fails: figures depend on the machine and on who else is using it. What can fail is the
+ * measuring itself, and that is said; the exit status is 1 when something that should have been measured was not.
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { loadavg } from "node:os";
+import { dirname, join } from "node:path";
+import { abandonChildren } from "../../src/lab/process.ts";
+import { whyNoBed } from "../netns/bed.ts";
+import { asJson, type Figures } from "./figures.ts";
+import { forwardRounds, tableRounds } from "./in-process.ts";
+import { type Options, parseOptions } from "./options.ts";
+import { ROOT } from "./peer.ts";
+import { machine, tables, writeReadme } from "./report.ts";
+import { closePeers, type Ground, memoryRounds, openPeers, pingRounds, tcpRounds, udpRounds } from "./rounds.ts";
+import { print, say } from "./screen.ts";
+
+async function main(options: Options): Promise<number> {
+  const figures: Figures = new Map();
+  const missing: string[] = [];
+  const { only } = options;
+  const startLoad = loadavg()[0]!;
+  say(`${machine()}; load ${startLoad.toFixed(1)}; ${options.rounds} rounds`);
+  if (startLoad > 1) say("the machine is busy with other things: believe ratios, not figures");
+  if (only.has("forward")) await forwardRounds(options, figures);
+  if (only.has("tables")) await tableRounds(options, figures);
+  const needRoot = (["tcp", "udp", "ping", "memory"] as const).filter((part) => only.has(part));
+  const reason = whyNoBed();
+  if (needRoot.length > 0 && reason !== undefined) missing.push(`${needRoot.join(", ")}: ${reason}`);
+  else if (needRoot.length > 0) await onNetwork(options, figures, missing);
+  print(`\n${tables(figures)}\n`);
+  for (const what of missing) print(`missing: ${what}`);
+  const file = options.json ?? join(ROOT, ".set-up/bench.json");
+  mkdirSync(dirname(file), { recursive: true });
+  const head = { machine: machine(), startLoad, endLoad: loadavg()[0], at: new Date().toISOString() };
+  const { rounds, seconds, isQuick } = options;
+  writeFileSync(
+    file,
+    `${JSON.stringify({ ...head, rounds, seconds, isQuick, missing, metrics: asJson(figures) }, null, 2)}\n`,
+  );
+  say(`figures in ${file}`);
+  if (options.readme) {
+    writeReadme(figures, options.rounds, missing);
+    say("README.md has the table");
+  }
+  return missing.length === 0 ? 0 : 1;
+}
+
+let ground: Ground | undefined;
+
+async function onNetwork(options: Options, figures: Figures, missing: string[]): Promise<void> {
+  ground = await openPeers();
+  try {
+    if (options.only.has("tcp")) await tcpRounds(options, ground, figures);
+    if (options.only.has("udp")) await udpRounds(options, ground, figures);
+    if (options.only.has("ping")) await pingRounds(options, ground, figures);
+    if (options.only.has("memory")) await memoryRounds(options, ground, figures);
+  } finally {
+    await closePeers(ground);
+    missing.push(...ground.missing);
+    ground = undefined;
+  }
+}
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    say(`${signal}: clearing up`);
+    abandonChildren();
+    const clear = ground === undefined ? Promise.resolve() : closePeers(ground);
+    void clear.finally(() => process.exit(130));
+  });
+}
+
+try {
+  process.exitCode = await main(parseOptions(process.argv.slice(2)));
+} catch (error) {
+  process.stderr.write(`bench: ${(error as Error).message}\n`);
+  process.exitCode = 2;
+}

@@ -1,0 +1,44 @@
+/** What a load costs the whole machine: CPU and context switches from /proc/stat (proc_stat(5)). */
+import { readFileSync } from "node:fs";
+
+export interface Usage {
+  /** Of all CPUs, in seconds; not idle, not waiting, not stolen. */
+  readonly cpuSeconds: number;
+  readonly contextSwitches: number;
+}
+
+const TICKS_PER_SECOND = 100;
+
+function now(): Usage {
+  const stat = readFileSync("/proc/stat", "utf8");
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = stat
+    .slice(4, stat.indexOf("\n"))
+    .trim()
+    .split(/\s+/)
+    .map(Number);
+  return {
+    cpuSeconds: (user + nice + system + irq + softirq) / TICKS_PER_SECOND,
+    contextSwitches: Number(/^ctxt (\d+)/m.exec(stat)?.[1] ?? Number.NaN),
+  };
+}
+
+export async function usageOf(load: () => Promise<void>): Promise<Usage> {
+  const before = now();
+  await load();
+  const after = now();
+  return {
+    cpuSeconds: after.cpuSeconds - before.cpuSeconds,
+    contextSwitches: after.contextSwitches - before.contextSwitches,
+  };
+}
+
+/** CPU seconds a process has used, and its resident memory in MB. */
+export function processUsage(pid: number): { cpuSeconds: number; residentMb: number } {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const resident = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+  return {
+    cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND,
+    residentMb: Number(resident ?? Number.NaN) / 1024,
+  };
+}
