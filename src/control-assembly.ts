@@ -28,6 +28,8 @@ export interface AssemblyRequest {
   readonly underlayMtu: number;
   /** The path MTU the kernel believes in, from one address to another; not positive: it has no opinion. */
   readonly pathMtu: (local: string, remote: string) => number;
+  /** Takes the place of `pathMtu`: our kernel would not send a datagram into this tunnel, too long. */
+  readonly onTooBig?: (tunnel: PortObject) => void;
   /** Told of each ARP search that ended. */
   readonly onResolved: (ms: number, result: "resolved" | "failed") => void;
   /** Milliseconds of a monotonic clock. */
@@ -37,6 +39,7 @@ export interface AssemblyRequest {
 }
 
 export interface Control {
+  readonly injector: Injector;
   readonly agent: Agent;
   readonly topology: Topology;
   readonly shown: ShownParts;
@@ -52,10 +55,11 @@ export function assemble(request: AssemblyRequest): Control {
   const inventory = new Inventory();
   const injector = new Injector(tables.injects, wake);
   const routes = new Routes(tables, timers, seed);
-  const onTooBig = (tunnel: PortObject) => {
+  const askKernel = (tunnel: PortObject) => {
     const mtu = request.pathMtu(config.underlay.address, (tunnel.config as TunnelConfig).remote);
     if (mtu > 0) topology.setPathMtu(tunnel, mtu);
   };
+  const onTooBig = request.onTooBig ?? askKernel;
   const { limits } = config;
   const agent = new Agent({ tables, timers, injector, inventory, routes, emit, random, limits, onResolved, onTooBig });
   const topology: Topology = new Topology({
@@ -72,5 +76,5 @@ export function assemble(request: AssemblyRequest): Control {
     underlayMtu,
     seed,
   });
-  return { agent, topology, shown: { tables, inventory, topology, routes, agent } };
+  return { agent, topology, injector, shown: { tables, inventory, topology, routes, agent } };
 }

@@ -12,17 +12,21 @@
 import { AttachServer } from "./attach-server.ts";
 import type { AcConfig, Config } from "./control/plan.ts";
 import { assemble, type Control } from "./control-assembly.ts";
-import { ControlLoop } from "./control-loop.ts";
+import { ControlLoop, type Rounds } from "./control-loop.ts";
 import { featuresOf } from "./features.ts";
 import { deviceMtuFor, IoError, pathMtu } from "./io/native.ts";
-import type { LogLevel, Status } from "./manage/api-schema.ts";
+import type { CheckReport, Status } from "./manage/api-schema.ts";
 import { DropWatch } from "./manage/drop-watch.ts";
 import { Entries } from "./manage/entries.ts";
 import { ListenError, type Listener, listenTcp, listenUnix } from "./manage/listener.ts";
 import type { Log } from "./manage/log.ts";
 import { Tally } from "./manage/metrics-histogram.ts";
 import { Shown } from "./manage/shown.ts";
+import type { Prober } from "./prober.ts";
+import { createProber, probeSource } from "./probing.ts";
 import { Reloader } from "./reloader.ts";
+import { ServiceManager } from "./service-manager.ts";
+import { dumpState } from "./state-dump.ts";
 import { createTables, type Tables } from "./tables/tables.ts";
 import { TapOpener } from "./tap-opener.ts";
 import { Workers } from "./workers.ts";
@@ -70,8 +74,10 @@ export class Daemon {
   private workers!: Workers;
   private control!: Control;
   private loop!: ControlLoop;
+  private prober!: Prober;
   private shown!: Shown;
   private reloader!: Reloader;
+  private manager!: ServiceManager;
   /** Where VMs hand their TAPs over; null: nowhere. */
   private attach: AttachServer | null = null;
 
@@ -116,6 +122,7 @@ export class Daemon {
       wake: (worker) => this.workers.wake(worker),
       underlayMtu: device.mtu,
       pathMtu,
+      onTooBig: (tunnel) => this.prober.tooBig(tunnel),
       onResolved: (ms, result) => this.resolutions.observe(result, ms / 1000),
       nowMs: performance.now(),
     });
@@ -126,9 +133,14 @@ export class Daemon {
       config,
     );
     await this.workers.start(config, buffer, this.innerMtu(config), (error) => this.crash(error));
-    this.loop = new ControlLoop(this.control.agent, tables.doorbell, () => performance.now());
+    this.manager = new ServiceManager(process.env, tables.heartbeat);
+    this.loop = new ControlLoop(this.rounds(), tables.doorbell, () => performance.now());
     this.loop.run().catch((error) => this.crash(error));
-    this.shown = new Shown(this.control.shown);
+    const { topology, shown } = this.control;
+    const deviceMtu = () => this.deviceMtu;
+    const kick = () => this.loop.kick();
+    this.prober = createProber({ inventory: shown.inventory, topology, emit: this.log.emit, deviceMtu, kick });
+    this.shown = new Shown(shown, this.prober);
     this.watch(opener);
     await this.listen(config);
     this.phase.delete("starting");
@@ -141,7 +153,21 @@ export class Daemon {
       control: config.control.socket,
       metrics: this.listeners[1]?.at ?? null,
     });
+    this.manager.ready(`node ${config.node} forwards`);
     this.tellBuffers();
+  }
+
+  /** The agent's rounds, and in each of them the service manager's watchdog. */
+  private rounds(): Rounds {
+    const { agent } = this.control;
+    const { manager } = this;
+    const poll = (nowMs: number) => {
+      manager.turn(nowMs);
+      const due = agent.poll(nowMs);
+      const ping = manager.dueMs;
+      return due === null || ping === null ? (due ?? ping) : Math.min(due, ping);
+    };
+    return { poll, more: () => agent.more() };
   }
 
   /** Once a second: what changed around us, and what is dropped in bursts. */
@@ -160,6 +186,7 @@ export class Daemon {
     const timer = setInterval(() => {
       if (this.stopping) return clearInterval(timer);
       world.look(topology.config!);
+      this.prober.look();
       drops.look(performance.now());
       this.loop.kick();
     }, WATCH_MS);
@@ -192,35 +219,22 @@ export class Daemon {
   /** What serves people is loaded here: frames are forwarded already. */
   private async listen(config: Config): Promise<void> {
     const { createApi } = await import("./manage/api.ts");
+    const { apiSource } = await import("./api-source.ts");
     const { shown, control } = this;
-    const entries = new Entries(control.shown);
-    const api = createApi({
-      version: this.version,
-      status: () => this.status(),
-      vsis: () => shown.vsis(),
-      acs: () => shown.acs(),
-      tunnels: () => shown.tunnels(),
-      interfaces: () => shown.interfaces(),
-      macs: () => shown.macs(),
-      neighbors: () => shown.neighbors(),
-      routes: () => shown.routes(),
-      policies: () => shown.policies(),
-      drops: () => shown.drops(),
-      config: () => shown.config(),
-      flushMacs: (vsi) => addTo(shown.flushMacs(vsi), () => entries.flushMacs(vsi)),
-      flushNeighbors: (on, ip) =>
-        this.changed(addTo(shown.flushNeighbors(on, ip), () => entries.flushNeighbors(on, ip))),
-      change: {
-        checkConfig: (file) => this.reloader.check(file),
-        reloadConfig: () => this.reloader.reload(),
-        addMac: (entry) => this.changed(entries.addMac(entry)),
-        removeMac: (vsi, mac) => this.changed(entries.removeMac(vsi, mac)),
-        addNeighbor: (entry) => this.changed(entries.addNeighbor(entry)),
-        logLevel: () => ({ level: this.log.level as LogLevel["level"] }),
-        setLogLevel: (level) => this.log.setLevel(level),
+    const api = createApi(
+      apiSource({
+        version: this.version,
+        shown,
+        entries: new Entries(control.shown),
+        log: this.log,
+        status: () => this.status(),
         features: () => featuresOf(this.workers, this.first),
-      },
-    });
+        check: (file) => this.reloader.check(file),
+        reload: () => this.reload(),
+        kick: () => this.loop.kick(),
+        probe: probeSource(this.prober, control.shown.inventory),
+      }),
+    );
     this.listeners.push(await listenUnix(api, config.control.socket));
     if (config.attach !== null) await this.listenAttach(config.attach.socket);
     if (config.metrics === null) return;
@@ -241,6 +255,7 @@ export class Daemon {
       fallbacks: () => this.workers.fallbacks(),
       receiveDrops: () => this.workers.receiveDrops(),
       lastReload: () => this.reloader.last,
+      probe: (tunnel) => this.prober.view(tunnel),
     });
     const { host, port } = config.metrics;
     const health = createHealth({ registry, unready: () => this.missing() });
@@ -263,12 +278,6 @@ export class Daemon {
     await this.attach.listen(path);
   }
 
-  /** Something was changed from outside: control has frames to send or timers to set. */
-  private changed<T>(result: T): T {
-    this.loop.kick();
-    return result;
-  }
-
   private status(): Status {
     const missing = this.missing();
     const config = this.shown.config();
@@ -289,6 +298,7 @@ export class Daemon {
         lastReloadSuccessful: this.reloader.last.successful,
         needsRestart: this.reloader.needsRestart,
       },
+      probing: this.prober.probing,
       ledger: this.shown.ledger(),
     };
   }
@@ -298,11 +308,18 @@ export class Daemon {
   private handleSignals(): void {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void this.stop(signal));
     process.on("SIGHUP", () => {
-      if (!this.phase.has("starting")) this.reloader.reload().catch((error) => this.crash(error));
+      if (!this.phase.has("starting")) this.reload().catch((error) => this.crash(error));
     });
     process.on("SIGUSR2", () => {
-      if (!this.phase.has("starting")) this.dump();
+      if (!this.phase.has("starting")) dumpState(this.log, this.shown, this.status());
     });
+  }
+
+  private async reload(): Promise<CheckReport> {
+    this.manager.reloading();
+    const report = await this.reloader.reload();
+    this.manager.reloaded(report.valid);
+    return report;
   }
 
   /** A reload is in force. */
@@ -311,24 +328,7 @@ export class Daemon {
     this.log.setLevel(config.log.level);
     this.control.agent.setLimits(config.limits);
     this.attach?.refresh();
-  }
-
-  private dump(): void {
-    const { shown } = this;
-    const parts = {
-      status: this.status(),
-      vsis: shown.vsis(),
-      acs: shown.acs(),
-      tunnels: shown.tunnels(),
-      interfaces: shown.interfaces(),
-      macs: shown.macs().slice(0, 1000),
-      neighbors: shown.neighbors().slice(0, 1000),
-      routes: shown.routes().slice(0, 1000),
-      drops: shown.drops().filter((drop) => drop.count > 0),
-    };
-    for (const [what, value] of Object.entries(parts)) {
-      this.log.line("info", "state.dump", { reason: what, value: JSON.stringify(value) });
-    }
+    this.prober.look();
   }
 
   private async stop(signal: string): Promise<void> {
@@ -340,8 +340,10 @@ export class Daemon {
     this.attach?.close();
     // The start may be anywhere: nothing it has made outlives the process.
     if (this.phase.has("starting")) process.exit(0);
+    this.manager.stopping();
     const late = setTimeout(() => this.crash(new Error("the workers did not stop in time")), STOP_WITHIN_MS);
     this.reloader.stop();
+    this.prober.close();
     this.loop.stop();
     await this.workers.stop();
     clearTimeout(late);
@@ -359,11 +361,6 @@ export class Daemon {
 }
 
 const PERMISSION = new Set(["EPERM", "EACCES", "ERR_ADDON"]);
-
-/** What one flush removed and what another removed besides; null: there is no such object. */
-function addTo(removed: number | null, more: () => number): number | null {
-  return removed === null ? null : removed + more();
-}
 
 function startErrorOf(error: IoError): StartError {
   return new StartError(error.message, PERMISSION.has(error.code));

@@ -12,8 +12,10 @@ import { addConfig } from "./config.ts";
 import { addEntries } from "./entries.ts";
 import { addHealth, addLog } from "./manners.ts";
 import { complain, FORMS, type Form, type Session, wantsColour } from "./output.ts";
+import { addPing } from "./ping.ts";
 import { addShow } from "./show.ts";
 import { addStatus } from "./status.ts";
+import { addTrace } from "./trace.ts";
 
 interface Globals {
   readonly socket?: string;
@@ -46,10 +48,12 @@ function build(session: Session): Command {
     });
   addStatus(program, session);
   addShow(program, session);
+  addTrace(program, session);
   addEntries(program, session);
   addConfig(program, session);
   addHealth(program, session);
   addLog(program, session);
+  addPing(program, session);
   addAttach(program, session);
   allowEverywhere(program);
   return program;

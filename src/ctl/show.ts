@@ -25,6 +25,7 @@ import { type Column, shortAge } from "./table.ts";
 
 type Via = { readonly kind: string; readonly name: string } | null;
 const viaText = (via: Via) => (via === null ? null : `${via.kind} ${via.name}`);
+const lossText = (loss: number | null) => (loss === null ? null : `${Math.round(loss * 100)}%`);
 const listText = (list: readonly string[]) => list.join(",");
 
 const traffic = <T extends { readonly receive: Traffic; readonly transmit: Traffic }>(): Column<T>[] => [
@@ -61,6 +62,10 @@ const TUNNEL: readonly Column<Tunnel>[] = [
   { title: "REMOTE", of: (row) => row.remote },
   { title: "STATE", of: (row) => (row.up ? "up" : "down") },
   { title: "MTU", of: (row) => row.mtu, right: true },
+  { title: "WATCHED", of: (row) => row.probe.state },
+  { title: "RTT-MS", of: (row) => row.probe.rttMs?.toFixed(3) ?? null, right: true },
+  { title: "LOSS", of: (row) => lossText(row.probe.loss), right: true },
+  { title: "PATH-MTU", of: (row) => row.probe.pathMtu, right: true },
   { title: "VSIS", of: (row) => listText(row.vsis) },
   ...traffic<Tunnel>(),
 ];

@@ -41,8 +41,16 @@ function facts(status: Status): [string, string][] {
       `${control.drained} drained: ${control.consumed} consumed, ${control.reinjected} sent on, ` +
         `${control.dropped} dropped, ${control.held} held (balance ${control.imbalance})`,
     ],
+    ["probing", probingText(status.probing)],
     ["config", configText(config)],
   ];
+}
+
+function probingText({ state, watched, reason, fix }: Status["probing"]): string {
+  if (state === "off") return `off: ${reason}; fix: ${fix}`;
+  return state === "unused"
+    ? "not asked for (no tunnel has a keepalive)"
+    : `${watched} tunnel${watched === 1 ? "" : "s"}`;
 }
 
 function configText(config: Status["config"]): string {

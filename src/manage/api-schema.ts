@@ -6,6 +6,7 @@
  * text. Keys are only ever added.
  */
 import { z } from "@hono/zod-openapi";
+import { Probe, Probing } from "./api-schema-probe.ts";
 
 const names = z.array(z.string());
 const traffic = z.object({ packets: z.number(), bytes: z.number() }).openapi("Traffic");
@@ -42,6 +43,7 @@ export const Status = z
       policies: z.int(),
     }),
     config: z.object({ file: z.string(), lastReloadSuccessful: z.boolean(), needsRestart: names }),
+    probing: Probing,
     ledger: z
       .object({
         dataplane: z.object({
@@ -99,6 +101,7 @@ export const Tunnel = z
     up: z.boolean(),
     mtu: z.int().describe("longest inner IP packet, bytes"),
     vsis: names,
+    probe: Probe,
     ...both,
   })
   .openapi("Tunnel");

@@ -8,7 +8,9 @@
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Config } from "../control/plan.ts";
 import { addChanges, type ChangeSource } from "./api-change.ts";
+import { addProbes, type ProbeSource } from "./api-probe.ts";
 import * as schema from "./api-schema.ts";
+import { addTrace, type TraceSource } from "./api-trace.ts";
 import type { Fetch } from "./listener.ts";
 
 /** What the API shows and does; every list is sorted. */
@@ -29,6 +31,10 @@ export interface ApiSource {
   flushMacs(vsi: string | null): number | null;
   /** Forget learned neighbours of one VSI-interface, one neighbour, or all. @returns how many; null: no such VSI-interface. */
   flushNeighbors(on: string | null, ip: string | null): number | null;
+  /** The way to the peers. */
+  readonly probe: ProbeSource;
+  /** What would happen to a packet. */
+  readonly trace: TraceSource;
   /** What changes a running gateway. */
   readonly change: ChangeSource;
 }
@@ -62,6 +68,8 @@ export function createApi(source: ApiSource): Fetch {
   addReads(app, source);
   addWrites(app, source);
   addChanges(app, source.change);
+  addTrace(app, source.trace);
+  addProbes(app, source.probe);
   app.doc31("/v1/openapi.json", { openapi: "3.1.0", info: { title: "vtepd", version: source.version } });
   app.notFound((c) =>
     c.json(fault("not_found", `there is no ${c.req.method} ${c.req.path}`, "see /v1/openapi.json"), 404),

@@ -54,6 +54,11 @@ export interface MetricsSource {
   fallbacks(): ReadonlyMap<string, number>;
   /** Datagrams the kernel dropped at a full receive buffer, by worker. */
   receiveDrops(): readonly number[];
+  probe(tunnel: PortObject): {
+    readonly rttMs: number | null;
+    readonly answered: number;
+    readonly lost: number;
+  };
   lastReload(): { readonly successful: boolean; readonly successUnixSeconds: number };
 }
 
@@ -238,6 +243,31 @@ const ROWS: readonly Row[] = [
     labels: ["tunnel"],
     *values(source) {
       for (const port of portsOf(source, "tunnel")) yield [{ tunnel: port.name }, port.mtu];
+    },
+  },
+  {
+    kind: "gauge",
+    name: "vtep_tunnel_rtt_seconds",
+    help: "Smoothed round-trip time to the tunnel's peer; absent until it has answered",
+    labels: ["tunnel"],
+    *values(source) {
+      for (const port of portsOf(source, "tunnel")) {
+        const { rttMs } = source.probe(port);
+        if (rttMs !== null) yield [{ tunnel: port.name }, rttMs / 1000];
+      }
+    },
+  },
+  {
+    kind: "counter",
+    name: "vtep_tunnel_probes_total",
+    help: "Keepalive probes by what became of them",
+    labels: ["tunnel", "result"],
+    *values(source) {
+      for (const port of portsOf(source, "tunnel")) {
+        const { answered, lost } = source.probe(port);
+        yield [{ tunnel: port.name, result: "answered" }, answered];
+        yield [{ tunnel: port.name, result: "lost" }, lost];
+      }
     },
   },
   {

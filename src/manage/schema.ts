@@ -31,7 +31,6 @@ export interface NotYet {
 }
 
 export const NOT_YET: readonly NotYet[] = [
-  { path: ["tunnels", "*", "keepalive"], what: "tunnel liveness probes" },
   { path: ["stateDirectory"], what: "snapshots of the tables" },
   { path: ["workers"], what: "more than one worker", above: 1 },
 ];

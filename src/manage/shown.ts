@@ -5,7 +5,7 @@
  * by value, rules and flood order stay as they are.
  */
 import type { Agent } from "../control/agent.ts";
-import type { Inventory } from "../control/inventory.ts";
+import type { Inventory, PortObject } from "../control/inventory.ts";
 import type { NeighborView } from "../control/neighbor-entry.ts";
 import type { Config, PortRange, RuleAction, RuleMatch } from "../control/plan.ts";
 import { RANKS, type Routes } from "../control/routes.ts";
@@ -52,9 +52,11 @@ const ipOrder = (text: string) => (parseIpv4(text) ?? 0) >>> 0;
 
 export class Shown {
   private readonly parts: ShownParts;
+  private readonly prober: { view(tunnel: PortObject): schema.Tunnel["probe"] };
 
-  constructor(parts: ShownParts) {
+  constructor(parts: ShownParts, prober: { view(tunnel: PortObject): schema.Tunnel["probe"] }) {
     this.parts = parts;
+    this.prober = prober;
   }
 
   vsis(): schema.Vsi[] {
@@ -102,6 +104,7 @@ export class Shown {
         up,
         mtu,
         vsis: [...vsis].sort(byText),
+        probe: this.prober.view(inventory.port("tunnel", name)!),
         ...this.traffic("ports", row, countedBefore),
       }))
       .sort(byName);

@@ -131,13 +131,6 @@ const HANDOVER: readonly Row[] = [
 ];
 
 const NOT_AVAILABLE: readonly Row[] = [
-  [
-    "keepalive",
-    tunnels("{name: gw2, remote: 192.0.2.2, keepalive: {}}"),
-    3,
-    "tunnels[0].keepalive",
-    "not available yet",
-  ],
   ["stateDirectory", `${BASE}stateDirectory: /var/lib/x\n`, 7, "stateDirectory", "not available yet"],
   ["workers", `${BASE}workers: 2\n`, 7, "workers", "not available yet"],
 ];

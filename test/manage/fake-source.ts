@@ -2,6 +2,7 @@
 import type { ApiSource } from "../../src/manage/api.ts";
 import type { ChangeSource } from "../../src/manage/api-change.ts";
 import type { CheckReport, Status } from "../../src/manage/api-schema.ts";
+import type { Probe } from "../../src/manage/api-schema-probe.ts";
 import { parseConfig } from "../../src/manage/config.ts";
 
 export const STATUS: Status = {
@@ -16,10 +17,22 @@ export const STATUS: Status = {
   workers: 1,
   counts: { vsis: 0, acs: 0, acsUp: 0, tunnels: 0, interfaces: 0, macs: 0, neighbors: 0, routes: 0, policies: 0 },
   config: { file: "/etc/vtepd.yaml", lastReloadSuccessful: true, needsRestart: [] },
+  probing: { state: "unused", watched: 0, reason: null, fix: null },
   ledger: {
     dataplane: { received: 9, injected: 1, copies: 2, sent: 7, punted: 3, dropped: 2, imbalance: 0 },
     control: { drained: 3, consumed: 2, reinjected: 1, dropped: 0, held: 0, imbalance: 0 },
   },
+};
+
+/** A tunnel that nobody watches. */
+export const UNWATCHED: Probe = {
+  keepalive: null,
+  state: "unwatched",
+  rttMs: null,
+  loss: null,
+  answered: 0,
+  lost: 0,
+  pathMtu: null,
 };
 
 export const REPORT: CheckReport = {
@@ -64,7 +77,9 @@ export function sourceWith(parts: Partial<ApiSource>): ApiSource {
     config: () => parsed.config,
     flushMacs: () => 0,
     flushNeighbors: () => 0,
+    trace: () => ({ missing: true, message: "there is no AC vm9", hint: "vtepctl show ac lists them" }),
     change: changeWith({}),
+    probe: { ping: () => null, search: () => null, searchOf: () => null },
     ...parts,
   };
 }

@@ -43,6 +43,7 @@ beforeEach(() => {
     resolutions: new Tally("result", ["resolved", "failed"], [0.01, 1]),
     fallbacks: () => new Map([["udp_gso_eio", 2]]),
     receiveDrops: () => [0, 9],
+    probe: () => ({ rttMs: 1.5, answered: 7, lost: 2 }),
     lastReload: () => ({ successful: true, successUnixSeconds: 1_700_000_000 }),
   };
 });

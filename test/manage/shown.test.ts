@@ -8,6 +8,7 @@ import { Shown } from "../../src/manage/shown.ts";
 import { DROP, DROPS } from "../../src/tables/counters.ts";
 import { createTables, type Tables } from "../../src/tables/tables.ts";
 import { loOf, parseMac } from "../../src/wire/ethernet.ts";
+import { UNWATCHED } from "./fake-source.ts";
 
 const TEXT = `
 node: gw1
@@ -59,7 +60,7 @@ beforeEach(() => {
     nowMs: 1000,
   });
   expect(control.topology.apply(parsed.config)).toMatchObject({ ok: true });
-  shown = new Shown(control.shown);
+  shown = new Shown(control.shown, { view: () => UNWATCHED });
 });
 
 it("fits its own schemas, whole and in every list", () => {
