@@ -182,7 +182,7 @@ napi_value start(napi_env env, napi_value exports) {
                         {"tapInfo", tapInfoCall}, {"openUnderlay", openUnderlayCall}, {"deviceMtuFor", deviceMtuForCall},
                         {"pathMtu", pathMtuCall}, {"socketDrops", socketDropsCall}, {"openDoorbell", openDoorbellCall},
                         {"ring", ringCall}, {"closeFd", closeFdCall}, {"sendFd", sendFdCall}, {"receiveFd", receiveFdCall}, {"watchReadable", watchReadableCall},
-                        {"pageSkew", pageSkewCall}, {"createIo", createIoCall}};
+                        {"notify", notifyCall}, {"pageSkew", pageSkewCall}, {"createIo", createIoCall}};
   define(env, exports, calls, sizeof calls / sizeof *calls, nullptr);
   return exports;
 }

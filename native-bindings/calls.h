@@ -97,6 +97,9 @@ void endInstance(napi_env env, void* data, void* hint);
 // readiness.cc
 napi_value watchReadableCall(napi_env env, napi_callback_info info);
 
+// notify.cc
+napi_value notifyCall(napi_env env, napi_callback_info info);
+
 // worker-io.cc
 napi_value createIoCall(napi_env env, napi_callback_info info);
 

@@ -22,8 +22,6 @@ import { ListenError, type Listener, listenTcp, listenUnix } from "./manage/list
 import type { Log } from "./manage/log.ts";
 import { Tally } from "./manage/metrics-histogram.ts";
 import { Shown } from "./manage/shown.ts";
-import type { Prober } from "./prober.ts";
-import { createProber, probeSource } from "./probing.ts";
 import { Reloader } from "./reloader.ts";
 import { ServiceManager } from "./service-manager.ts";
 import { dumpState } from "./state-dump.ts";
@@ -74,7 +72,6 @@ export class Daemon {
   private workers!: Workers;
   private control!: Control;
   private loop!: ControlLoop;
-  private prober!: Prober;
   private shown!: Shown;
   private reloader!: Reloader;
   private manager!: ServiceManager;
@@ -122,7 +119,6 @@ export class Daemon {
       wake: (worker) => this.workers.wake(worker),
       underlayMtu: device.mtu,
       pathMtu,
-      onTooBig: (tunnel) => this.prober.tooBig(tunnel),
       onResolved: (ms, result) => this.resolutions.observe(result, ms / 1000),
       nowMs: performance.now(),
     });
@@ -136,11 +132,7 @@ export class Daemon {
     this.manager = new ServiceManager(process.env, tables.heartbeat);
     this.loop = new ControlLoop(this.rounds(), tables.doorbell, () => performance.now());
     this.loop.run().catch((error) => this.crash(error));
-    const { topology, shown } = this.control;
-    const deviceMtu = () => this.deviceMtu;
-    const kick = () => this.loop.kick();
-    this.prober = createProber({ inventory: shown.inventory, topology, emit: this.log.emit, deviceMtu, kick });
-    this.shown = new Shown(shown, this.prober);
+    this.shown = new Shown(this.control.shown);
     this.watch(opener);
     await this.listen(config);
     this.phase.delete("starting");
@@ -186,7 +178,6 @@ export class Daemon {
     const timer = setInterval(() => {
       if (this.stopping) return clearInterval(timer);
       world.look(topology.config!);
-      this.prober.look();
       drops.look(performance.now());
       this.loop.kick();
     }, WATCH_MS);
@@ -232,7 +223,6 @@ export class Daemon {
         check: (file) => this.reloader.check(file),
         reload: () => this.reload(),
         kick: () => this.loop.kick(),
-        probe: probeSource(this.prober, control.shown.inventory),
       }),
     );
     this.listeners.push(await listenUnix(api, config.control.socket));
@@ -255,7 +245,6 @@ export class Daemon {
       fallbacks: () => this.workers.fallbacks(),
       receiveDrops: () => this.workers.receiveDrops(),
       lastReload: () => this.reloader.last,
-      probe: (tunnel) => this.prober.view(tunnel),
     });
     const { host, port } = config.metrics;
     const health = createHealth({ registry, unready: () => this.missing() });
@@ -298,7 +287,6 @@ export class Daemon {
         lastReloadSuccessful: this.reloader.last.successful,
         needsRestart: this.reloader.needsRestart,
       },
-      probing: this.prober.probing,
       ledger: this.shown.ledger(),
     };
   }
@@ -328,7 +316,6 @@ export class Daemon {
     this.log.setLevel(config.log.level);
     this.control.agent.setLimits(config.limits);
     this.attach?.refresh();
-    this.prober.look();
   }
 
   private async stop(signal: string): Promise<void> {
@@ -343,7 +330,6 @@ export class Daemon {
     this.manager.stopping();
     const late = setTimeout(() => this.crash(new Error("the workers did not stop in time")), STOP_WITHIN_MS);
     this.reloader.stop();
-    this.prober.close();
     this.loop.stop();
     await this.workers.stop();
     clearTimeout(late);

@@ -79,6 +79,7 @@ export interface Addon {
   sendFd(socketFd: number, fd: number, text: string): number;
   receiveFd(socketFd: number): Outcome;
   watchReadable(fd: number, readable: () => void): (() => void) | number;
+  notify(socketPath: string, text: string): number;
   pageSkew(view: Uint8Array): number;
   createIo(
     arena: Uint8Array,

@@ -24,6 +24,11 @@ import * as contract from "./port-io.ts";
 
 export { errnoText, IoError } from "./addon.ts";
 
+/** Send `text` to the service manager that listens on `socketPath` (sd_notify). 0, or a negative errno. */
+export function notify(socketPath: string, text: string): number {
+  return addon().notify(socketPath, text);
+}
+
 // ---- TAPs ------------------------------------------------------------------------------------------------------
 
 export interface TapRequest {
