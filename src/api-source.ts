@@ -4,6 +4,7 @@
  * Whatever changes control's tables ends with a kick: there are frames to send or timers to set.
  */
 import type { ApiSource } from "./manage/api.ts";
+import type { ProbeSource } from "./manage/api-probe.ts";
 import type { CheckReport, Features, LogLevel, Status } from "./manage/api-schema.ts";
 import type { Entries } from "./manage/entries.ts";
 import type { Log } from "./manage/log.ts";
@@ -18,6 +19,8 @@ export interface ApiParts {
   readonly features: () => Features;
   readonly check: (file: string | null) => Promise<CheckReport>;
   readonly reload: () => Promise<CheckReport>;
+  readonly probe: ProbeSource;
+  readonly insight: Pick<ApiSource, "trace">;
   /** Begin a round of control soon. */
   readonly kick: () => void;
 }
@@ -40,6 +43,8 @@ export function apiSource({ shown, entries, log, kick, ...parts }: ApiParts): Ap
     policies: () => shown.policies(),
     drops: () => shown.drops(),
     config: () => shown.config(),
+    probe: parts.probe,
+    ...parts.insight,
     flushMacs: (vsi) => changed(both(shown.flushMacs(vsi), () => entries.flushMacs(vsi))),
     flushNeighbors: (on, ip) => changed(both(shown.flushNeighbors(on, ip), () => entries.flushNeighbors(on, ip))),
     change: {
