@@ -1,12 +1,9 @@
 /**
  * The loads, each one measurement of one peer: bulk TCP (iperf3), small UDP (packets.c), round trips (ping).
  */
-import { join } from "node:path";
 import { within } from "../../src/lab/deadline.ts";
 import { quantile } from "./figures.ts";
-import { B, IPERF_PORT, type Peer, ROOT, SINK_PORT } from "./peer.ts";
-
-const PACKETS = join(ROOT, "dist/bench-build/packets");
+import { B, IPERF_PORT, PACKETS, type Peer, SINK_PORT } from "./peer.ts";
 
 // ---- TCP ---------------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,11 @@
  *
  *     packets sink ADDRESS PORT              reads "begin RUN" and "report" on stdin, answers one line of JSON each
  *     packets send ADDRESS PORT RUN PAYLOAD FLOWS RATE SECONDS      RATE 0: as fast as it can
+ *     packets hosts DEVICE SITE COUNT GATEWAY FIRST RATE            COUNT hosts make themselves known once
+ *
+ * `hosts` plays the machines of site 1 or 2 behind one device, 250 in each VLAN, since a gateway takes only so many
+ * neighbours from one AC: each sends an ARP request for the gateway (so the gateway has a neighbour) and a frame of an
+ * experimental EtherType to the other site's first host (so that the other VTEP learns its MAC too).
  *
  * Packets are numbered. A payload starts with the run (so that latecomers of the run before count for nothing) and the
  * packet's number, so that the sink can tell lost from doubled and reordered. Flows differ by destination port: one
@@ -14,6 +19,9 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <net/if.h>
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -196,6 +204,59 @@ static int generate(char **words) {
   return 0;
 }
 
+/* ---- many hosts ------------------------------------------------------------------------------------------------ */
+
+enum { SHORTEST = 64, HOSTS_PER_VLAN = 250, TYPE_ARP = 0x0806, TYPE_TAG = 0x8100, TYPE_EXPERIMENT = 0x88b5 };
+
+static void put(uint8_t *to, const void *from, size_t length) { memcpy(to, from, length); }
+
+static void put16(uint8_t *to, uint32_t value) {
+  to[0] = (uint8_t)(value >> 8);
+  to[1] = (uint8_t)value;
+}
+
+static int announce(char **words) {
+  uint8_t site = (uint8_t)atoi(words[1]);
+  uint32_t hosts = (uint32_t)atol(words[2]);
+  in_addr_t gateway = inet_addr(words[3]);
+  uint32_t first = ntohl(inet_addr(words[4]));
+  double rate = atof(words[5]);
+  int packet = socket(AF_PACKET, SOCK_RAW, 0);
+  struct sockaddr_ll at = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = (int)if_nametoindex(words[0])};
+  if (packet < 0 || bind(packet, (struct sockaddr *)&at, sizeof at) != 0) die("packet socket");
+  uint64_t start = now(), refused = 0;
+  for (uint32_t i = 0; i < 2 * hosts; i++) {
+    uint32_t host = i >> 1;
+    uint8_t frame[SHORTEST] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    const uint8_t mac[6] = {0x02, site, 0, (uint8_t)(host >> 16), (uint8_t)(host >> 8), (uint8_t)host};
+    const uint8_t other[6] = {0x02, (uint8_t)(3 - site), 0, 0, 0, 0};
+    put(frame + 6, mac, 6);
+    put16(frame + 12, TYPE_TAG);
+    put16(frame + 14, 1 + host / HOSTS_PER_VLAN);
+    put16(frame + 16, i & 1 ? TYPE_EXPERIMENT : TYPE_ARP);
+    if (i & 1) {
+      memcpy(frame, other, 6);
+    } else {
+      static const uint8_t request[8] = {0, 1, 8, 0, 6, 4, 0, 1};
+      uint32_t address = htonl(first + host);
+      put(frame + 18, request, 8);
+      put(frame + 26, mac, 6);
+      put(frame + 32, &address, 4);
+      put(frame + 42, &gateway, 4);
+    }
+    while ((double)(now() - start) * rate / 1e9 < i) {
+      struct timespec nap = {0, 50000};
+      nanosleep(&nap, NULL);
+    }
+    if (send(packet, frame, sizeof frame, 0) < 0) {
+      if (errno != ENOBUFS) die("send");
+      refused++;
+    }
+  }
+  printf("{\"hosts\":%u,\"refused\":%lu}\n", hosts, refused);
+  return 0;
+}
+
 int main(int argc, char **argv) {
   for (int i = 0; i < BATCH; i++) {
     vectors[i] = (struct iovec){bytes[i], SLOT};
@@ -204,6 +265,7 @@ int main(int argc, char **argv) {
   }
   if (argc == 4 && strcmp(argv[1], "sink") == 0) return sink(argv[2], atoi(argv[3]));
   if (argc == 9 && strcmp(argv[1], "send") == 0) return generate(argv + 2);
-  fprintf(stderr, "usage: packets sink ADDRESS PORT | packets send ADDRESS PORT RUN PAYLOAD FLOWS RATE SECONDS\n");
+  if (argc == 8 && strcmp(argv[1], "hosts") == 0) return announce(argv + 2);
+  fprintf(stderr, "usage: packets hosts DEVICE SITE COUNT GATEWAY FIRST RATE | packets sink ADDRESS PORT | packets send ADDRESS PORT RUN PAYLOAD FLOWS RATE SECONDS\n");
   return 2;
 }

@@ -6,12 +6,15 @@
  * The underlay's MTU is 1550, so that the machines have 1500. All peers are up at once, each in namespaces of its own:
  * rounds go from one to the next without a restart, and one that is not asked costs nothing.
  */
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { until } from "../../src/lab/deadline.ts";
 import type { Outcome } from "../../src/lab/process.ts";
 import { type Bed, makeBed } from "../netns/bed.ts";
 
 export const ROOT = fileURLToPath(new URL("../../../../", import.meta.url));
+/** The generator and sink, compiled by set-up from packets.c. */
+export const PACKETS = join(ROOT, "dist/bench-build/packets");
 export const UNDERLAY_MTU = 1550;
 export const A = "10.1.1.11";
 export const B = "10.1.1.12";
