@@ -10,11 +10,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { must } from "../../src/lab/process.ts";
 import type { MacEntry } from "../../src/manage/api-schema.ts";
-import { type Gateway, type Gateways, openGateways, whyNoGateways } from "../netns/gateways.ts";
+import { describeReal, type Gateway, type Gateways, openGateways, whyNoGateways } from "../netns/gateways.ts";
 import { ping, transfer } from "../netns/traffic.ts";
 
 const missing = whyNoGateways();
-if (missing) console.log(`kernel-peer.test.ts skipped: ${missing}`);
 
 const VM1 = { address: "10.1.1.11", mac: "02:00:00:00:01:11" };
 const VMK = { address: "10.1.1.12", mac: "02:00:00:00:01:12" };
@@ -30,7 +29,7 @@ const KERNEL = [
   },
 ] as const;
 
-describe.skipIf(missing !== undefined)("vtepd and the kernel's vxlan", () => {
+describeReal(missing, "vtepd and the kernel's vxlan", () => {
   let gateways: Gateways;
   let gw1: Gateway;
 

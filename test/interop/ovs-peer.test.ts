@@ -4,19 +4,18 @@
  *
  *     vm1 - TAP - vtepd (gw1) --- veth --- br-phy | ovs | br-int - veth - vmo        VXLAN 10, 10.1.1.0/24
  */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Gateway, type Gateways, openGateways, whyNoGateways } from "../netns/gateways.ts";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { describeReal, type Gateway, type Gateways, openGateways, whyNoGateways } from "../netns/gateways.ts";
 import { ping, transfer } from "../netns/traffic.ts";
 import { type Ovs, startOvs } from "./ovs.ts";
 
 const missing = whyNoGateways("ovsdb-server", "ovsdb-tool", "ovs-vswitchd", "ovs-vsctl", "ovs-appctl", "ethtool");
-if (missing) console.log(`ovs-peer.test.ts skipped: ${missing}`);
 
 const VM1 = "10.1.1.11";
 const VMO = "10.1.1.12";
 const MEGABYTE = 1 << 20;
 
-describe.skipIf(missing !== undefined)("vtepd and Open vSwitch", () => {
+describeReal(missing, "vtepd and Open vSwitch", () => {
   let gateways: Gateways;
   let gw1: Gateway;
   let ovs: Ovs;

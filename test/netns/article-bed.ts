@@ -9,6 +9,7 @@
  */
 import { configFile } from "../../src/lab/config-file.ts";
 import {
+  type GatewayMac,
   MACHINE_DEVICE,
   type Machine,
   type Mode,
@@ -25,8 +26,8 @@ export interface ArticleOptions {
   readonly mode?: Mode;
   /** Without offloads on the underlay; for captures that check sums. */
   readonly isPlainWire?: boolean;
-  /** The last word on a node's configuration file. */
-  readonly shape?: (node: string, text: string) => string;
+  /** Gateway MACs of gw1 and gw2: one for each, or one for both. */
+  readonly mac?: GatewayMac;
 }
 
 export interface Article {
@@ -41,7 +42,7 @@ export const addressOf = (machine: string) => machineOf(machine).address;
 export const macOf = (machine: string) => machineOf(machine).mac;
 
 export async function openArticle(label: string, options: ArticleOptions = {}): Promise<Article> {
-  const { mode = "distributed", isPlainWire = false, shape = (_node: string, text: string) => text } = options;
+  const { mode = "distributed", isPlainWire = false, mac = "auto" } = options;
   const gateways = await openGateways(label);
   const { bed } = gateways;
   try {
@@ -61,7 +62,7 @@ export async function openArticle(label: string, options: ArticleOptions = {}): 
     );
     const places = { namespace: bed.name, socket: gateways.socket };
     const [gw1, gw2, border] = (await Promise.all(
-      VTEPS.map(({ name }) => gateways.start(name, shape(name, configFile(name, mode, places)))),
+      VTEPS.map(({ name }) => gateways.start(name, configFile(name, mode, places, mac))),
     )) as [Gateway, Gateway, Gateway];
     await Promise.all(machines.map((machine) => setUp(bed, machine)));
     return { gateways, bed, gw1, gw2, border };

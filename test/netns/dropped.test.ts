@@ -2,25 +2,24 @@
  * What must not pass, on real devices, and the name under which it is dropped (L05, A07, R06, S01, S02, T02). Every
  * stimulus is seven frames: its counter must grow by exactly seven, no other counter by anything, and no table by an entry.
  */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Ac, Neighbor } from "../../src/manage/api-schema.ts";
 import { ARP_REPLY, type Arp } from "../../src/wire/arp.ts";
 import { BROADCAST } from "../../src/wire/ethernet.ts";
 import { arpFrame, changed, ethernet, tagged, udpFrame } from "../dataplane/packets.ts";
-import { whyNoGateways } from "./gateways.ts";
+import { describeReal, whyNoGateways } from "./gateways.ts";
 import { GROUP, HOST, type InjectBed, openInjectBed, P1, P2, REMOTE, REQUEST } from "./inject-bed.ts";
 import { ip, mac, marked, sendRaw } from "./raw-frames.ts";
 import { ping } from "./traffic.ts";
 
 const missing = whyNoGateways("tcpdump", "python3", "ethtool");
-if (missing) console.log(`dropped.test.ts skipped: ${missing}`);
 
 const COUNT = 7;
 const seven = <T>(make: (i: number) => T) => Array.from({ length: COUNT }, (_, i) => make(i));
 const arp = (more: Partial<Arp>) => arpFrame({ ...REQUEST, ...more });
 const ZERO = 0;
 
-describe.skipIf(missing !== undefined)("frames that nobody may get", () => {
+describeReal(missing, "frames that nobody may get", () => {
   let own: InjectBed;
   let bed: InjectBed["bed"];
   let gw1: InjectBed["gw1"];

@@ -16,7 +16,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach } from "vitest";
+import { afterEach, describe, test } from "vitest";
 import { stringify } from "yaml";
 import { until, within } from "../../src/lab/deadline.ts";
 import type { Outcome } from "../../src/lab/process.ts";
@@ -39,6 +39,12 @@ export function whyNoGateways(...programs: readonly string[]): string | undefine
   if (!existsSync(VTEPD) || !existsSync(ADDON)) return "vtepd is not built (npm run build)";
   const absent = ["ip", "ping", ...programs].filter((name) => spawnSync("sh", ["-c", `command -v ${name}`]).status);
   return absent.length > 0 ? `not installed: ${absent.join(", ")}` : undefined;
+}
+
+/** `describe`, or where that cannot run one test in its place that is skipped and says why. */
+export function describeReal(missing: string | undefined, name: string, body: () => void): void {
+  if (missing === undefined) describe(name, body);
+  else test(name, ({ skip }) => skip(missing));
 }
 
 /** How a daemon ended. */

@@ -2,26 +2,25 @@
  * What no well-behaved kernel sends, on real devices (L01-L03, W02, W04, A01): frames made byte for byte, from a guest's
  * packet socket and from the underlay, and who got them. dropped.test.ts has those that nobody may get.
  */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { until } from "../../src/lab/deadline.ts";
 import type { MacEntry } from "../../src/manage/api-schema.ts";
 import type { Arp } from "../../src/wire/arp.ts";
 import { setI32 } from "../../src/wire/bytes.ts";
 import { BROADCAST } from "../../src/wire/ethernet.ts";
 import { arpFrame, tagged, tcpFrame } from "../dataplane/packets.ts";
-import { whyNoGateways } from "./gateways.ts";
+import { describeReal, whyNoGateways } from "./gateways.ts";
 import { GROUP, type InjectBed, openInjectBed, P1, REMOTE, REQUEST, VNIS } from "./inject-bed.ts";
 import { ip, mac, marked, sendRaw } from "./raw-frames.ts";
 import { countFrames, dissect, openDump } from "./traffic.ts";
 
 const missing = whyNoGateways("tcpdump", "tshark", "python3", "ethtool");
-if (missing) console.log(`injected.test.ts skipped: ${missing}`);
 
 const COUNT = 7;
 const seven = <T>(make: (i: number) => T) => Array.from({ length: COUNT }, (_, i) => make(i));
 const arp = (more: Partial<Arp>) => arpFrame({ ...REQUEST, ...more });
 
-describe.skipIf(missing !== undefined)("frames that no kernel sends", () => {
+describeReal(missing, "frames that no kernel sends", () => {
   let own: InjectBed;
   let bed: InjectBed["bed"];
   let gw1: InjectBed["gw1"];

@@ -3,14 +3,13 @@
  * numbers of the exposition, of vtepctl and of the guests' kernels are about the same packets and must agree.
  */
 import { statSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Ac, Tunnel } from "../../src/manage/api-schema.ts";
 import { type Article, addressOf, openArticle } from "./article-bed.ts";
-import { whyNoGateways } from "./gateways.ts";
+import { describeReal, whyNoGateways } from "./gateways.ts";
 import { ping, transfer } from "./traffic.ts";
 
 const missing = whyNoGateways();
-if (missing) console.log(`metrics.test.ts skipped: ${missing}`);
 
 interface Answer {
   readonly status: number;
@@ -55,7 +54,7 @@ function parse(text: string): Exposition {
   return { values, types };
 }
 
-describe.skipIf(missing !== undefined)("metrics", () => {
+describeReal(missing, "metrics", () => {
   let article: Article;
   beforeAll(async () => {
     article = await openArticle("metrics");

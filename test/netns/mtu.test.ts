@@ -2,19 +2,18 @@
  * Lengths and lifetimes at their limits (M01-M03, R02-R04, N6, N9, N10): what fits passes, what does not is told to the
  * sender in ICMP that its kernel believes, and nothing that cannot pass is on the underlay.
  */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { UNDERLAY_BRIDGE } from "../../src/lab/topology.ts";
 import { type Article, addressOf, openArticle } from "./article-bed.ts";
-import { whyNoGateways } from "./gateways.ts";
+import { describeReal, whyNoGateways } from "./gateways.ts";
 import { countFrames, dissect, openDump, ping, transfer } from "./traffic.ts";
 
 const missing = whyNoGateways("tcpdump", "tshark", "ethtool");
-if (missing) console.log(`mtu.test.ts skipped: ${missing}`);
 
 /** Inner IPv4 protocol at its offset behind the outer UDP header; ICMP type follows a 20-byte header. */
 const INNER_ICMP = "udp dst port 4789 and udp[28:2]=0x0800 and udp[39]=1";
 
-describe.skipIf(missing !== undefined)("limits", () => {
+describeReal(missing, "limits", () => {
   let article: Article;
   beforeAll(async () => {
     article = await openArticle("mtu", { isPlainWire: true });

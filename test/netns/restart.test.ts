@@ -2,15 +2,14 @@
  * A gateway that ends and comes back (F01, F02): the TAPs outlive it, so its guests see a cable that was out for a moment,
  * not a new card. Under a running ping and a running TCP transfer: orderly (SIGTERM, exit 0) and by kill -9.
  */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { until, within } from "../../src/lab/deadline.ts";
 import { must } from "../../src/lab/process.ts";
 import { type Article, addressOf, openArticle } from "./article-bed.ts";
-import { whyNoGateways } from "./gateways.ts";
+import { describeReal, whyNoGateways } from "./gateways.ts";
 import { openStream, ping } from "./traffic.ts";
 
 const missing = whyNoGateways();
-if (missing) console.log(`restart.test.ts skipped: ${missing}`);
 
 /**
  * The longest time between two answers: from the signal to the end of the old process, the start of the new one and the
@@ -24,7 +23,7 @@ async function longestGapMs(): Promise<number> {
 /** A sender that has backed off tries again after twice the time it has lost; then a megabyte at the pace takes 0.4 s. */
 const TCP_MS = 6000;
 
-describe.skipIf(missing !== undefined)("a gateway that comes back", () => {
+describeReal(missing, "a gateway that comes back", () => {
   let article: Article;
   beforeAll(async () => {
     article = await openArticle("restart");

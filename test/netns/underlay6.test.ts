@@ -2,13 +2,12 @@
  * An IPv6 underlay: the same gateways with VTEP addresses of 16 bytes. The outer header is 20 bytes longer, the guests live
  * with 1430, and the UDP checksum is not optional (RFC 8200 §8.1; RFC 6935 allows zero only where both sides agreed).
  */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { until } from "../../src/lab/deadline.ts";
-import { type Gateway, type Gateways, openGateways, whyNoGateways } from "./gateways.ts";
+import { describeReal, type Gateway, type Gateways, openGateways, whyNoGateways } from "./gateways.ts";
 import { dissect, openDump, ping, transfer } from "./traffic.ts";
 
 const missing = whyNoGateways("tcpdump", "tshark", "ethtool");
-if (missing) console.log(`underlay6.test.ts skipped: ${missing}`);
 
 const NODES = [
   {
@@ -31,7 +30,7 @@ const NODES = [
   },
 ] as const;
 
-describe.skipIf(missing !== undefined)("an IPv6 underlay", () => {
+describeReal(missing, "an IPv6 underlay", () => {
   let gateways: Gateways;
   const gateway: Record<string, Gateway> = {};
   beforeAll(async () => {

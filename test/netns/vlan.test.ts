@@ -4,17 +4,16 @@
  * underlay, and is put back outward.
  */
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { until } from "../../src/lab/deadline.ts";
 import type { Neighbor } from "../../src/manage/api-schema.ts";
-import { type Gateway, type Gateways, openGateways, whyNoGateways } from "./gateways.ts";
+import { describeReal, type Gateway, type Gateways, openGateways, whyNoGateways } from "./gateways.ts";
 import { countFrames, dissect, openDump, ping, transfer } from "./traffic.ts";
 
 const missing = whyNoGateways("tcpdump", "tshark", "python3");
 const VLAN_DEVICE = fileURLToPath(new URL("vlan-device.py", import.meta.url));
-if (missing) console.log(`vlan.test.ts skipped: ${missing}`);
 
-describe.skipIf(missing !== undefined)("VLAN ACs", () => {
+describeReal(missing, "VLAN ACs", () => {
   let gateways: Gateways;
   let gw1: Gateway;
   beforeAll(async () => {
