@@ -53,6 +53,8 @@ export class Gateway {
       },
       wake: () => {},
       underlayMtu: world.net.mtu,
+      pathMtu: () => 0,
+      onResolved: () => {},
       nowMs: world.net.nowMs,
       chance: { seed: 4711, random: () => world.net.random() },
     });
