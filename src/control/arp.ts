@@ -214,9 +214,15 @@ export class ArpHandler {
       return CONSUMED;
     }
     if (!vsi.acs.some((ac) => ac.up)) return this.ignore(vsi, arp, "no AC");
-    this.c.relays.add(vsi, target, asker);
     const question = { target, sender: arp.senderIp, except: port, scope: ONLY_ACS, isRetry: false };
-    if (!this.c.sender.solicit(on, vsi, question).sent) return CONSUMED;
+    const { sent } = this.c.sender.solicit(on, vsi, question);
+    if (!sent && isHere && isCertain) {
+      // With relay: always, and asked within this second: its answer may be behind us, and no other one will come.
+      this.relayReply(on, vsi, target, asker);
+      return CONSUMED;
+    }
+    this.c.relays.add(vsi, target, asker);
+    if (!sent) return CONSUMED;
     this.c.counts.count(vsi.name, "relayed_request");
     const step = isOwnAddress(on, arp.senderIp) ? "S2.5" : "S1.5";
     this.tell("debug", "arp.relay-request", vsi, port, target, arp.senderMac, step);
