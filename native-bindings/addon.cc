@@ -168,7 +168,8 @@ napi_value contract(napi_env env) {
       {"GSO_TCPV6", GSO_TCPV6}, {"GSO_UDP_L4", GSO_UDP_L4}, {"FLAG_NEEDS_CSUM", FLAG_NEEDS_CSUM},
       {"FLAG_GSO_ECN", FLAG_GSO_ECN}, {"FLAG_TRUNCATED", FLAG_TRUNCATED}, {"FLAG_GSO_BAD", FLAG_GSO_BAD},
       {"FLAG_CSUM_BAD", FLAG_CSUM_BAD}, {"STATUS_WORDS", kStatusWords}, {"STATUS_NOW_MS", STATUS_NOW_MS},
-      {"STATUS_FAILED", STATUS_FAILED}, {"STATUS_ARENA_BYTES", STATUS_ARENA_BYTES}, {"STATUS_WOKEN", STATUS_WOKEN}};
+      {"STATUS_FAILED", STATUS_FAILED}, {"STATUS_ARENA_BYTES", STATUS_ARENA_BYTES}, {"STATUS_WOKEN", STATUS_WOKEN},
+      {"STATUS_NOW_NS", STATUS_NOW_NS}};
   napi_value object;
   napi_create_object(env, &object);
   for (const auto& word : words) napi_set_named_property(env, object, word.name, number(env, word.value));

@@ -24,11 +24,13 @@ namespace {
 constexpr int kReserve = kMaxFrames / 4;
 constexpr uint32_t kMinSlots = 4;
 
-uint32_t monotonicMs() {
+timespec monotonic() {
   timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint32_t>(now.tv_sec * 1000 + now.tv_nsec / 1'000'000);
+  return now;
 }
+
+uint32_t msOf(const timespec& now) { return static_cast<uint32_t>(now.tv_sec * 1000 + now.tv_nsec / 1'000'000); }
 
 bool watch(int epoll, int fd, uint32_t name) {
   epoll_event event{};
@@ -117,7 +119,7 @@ Io* createIo(const IoRequest& request, int& error) {
   io->innerMtu = request.innerMtu;
   io->features = request.features;
   coalesce_init(&io->coalescer);
-  io->nowMs = monotonicMs();
+  io->nowMs = msOf(monotonic());
   io->epoll = epoll_create1(EPOLL_CLOEXEC);
   bool good = io->epoll >= 0 && (io->doorbell < 0 || watch(io->epoll, io->doorbell, kDoorbellEvent)) &&
               (io->udp < 0 || watch(io->epoll, io->udp, kUdpEvent));
@@ -145,8 +147,10 @@ int exchange(Io& io, int sendCount, int timeoutMs) {
   io.datagramBytes = 0;
   if (io.nextSlot < io.filledSlots || timeoutMs < 0) timeoutMs = 0;
   int events = epoll_wait(io.epoll, io.events, kMaxFrames, timeoutMs);
-  io.nowMs = monotonicMs();
+  timespec now = monotonic();
+  io.nowMs = msOf(now);
   io.status[STATUS_NOW_MS] = static_cast<int32_t>(io.nowMs);
+  io.status[STATUS_NOW_NS] = static_cast<int32_t>(now.tv_nsec % 1'000'000);
   io.status[STATUS_WOKEN] = 0;
   receive(io, events);
   io.status[STATUS_ARENA_BYTES] = static_cast<int32_t>(io.bump - io.bumpAt + io.datagramBytes);

@@ -23,6 +23,6 @@ constexpr int32_t FLAG_NEEDS_CSUM = 0x100, FLAG_GSO_ECN = 0x200, FLAG_TRUNCATED 
                   FLAG_CSUM_BAD = 0x1000;
 
 constexpr int kStatusWords = 16;
-enum StatusWord { STATUS_NOW_MS, STATUS_FAILED, STATUS_ARENA_BYTES, STATUS_WOKEN };
+enum StatusWord { STATUS_NOW_MS, STATUS_FAILED, STATUS_ARENA_BYTES, STATUS_WOKEN, STATUS_NOW_NS };
 
 }  // namespace vtepd

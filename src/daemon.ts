@@ -15,6 +15,7 @@ import { assemble, type Control } from "./control-assembly.ts";
 import { ControlLoop, type Rounds } from "./control-loop.ts";
 import { featuresOf } from "./features.ts";
 import { deviceMtuFor, IoError, pathMtu } from "./io/native.ts";
+import type { ApiSource } from "./manage/api.ts";
 import type { CheckReport, Status } from "./manage/api-schema.ts";
 import { DropWatch } from "./manage/drop-watch.ts";
 import { Entries } from "./manage/entries.ts";
@@ -29,6 +30,7 @@ import { ServiceManager } from "./service-manager.ts";
 import { dumpState } from "./state-dump.ts";
 import { createTables, type Tables } from "./tables/tables.ts";
 import { TapOpener } from "./tap-opener.ts";
+import { Tracer } from "./tracer.ts";
 import { Workers } from "./workers.ts";
 import { WorldWatch } from "./world-watch.ts";
 
@@ -233,6 +235,7 @@ export class Daemon {
         reload: () => this.reload(),
         kick: () => this.loop.kick(),
         probe: probeSource(this.prober, control.shown.inventory),
+        insight: this.insight(),
       }),
     );
     this.listeners.push(await listenUnix(api, config.control.socket));
@@ -260,6 +263,12 @@ export class Daemon {
     const { host, port } = config.metrics;
     const health = createHealth({ registry, unready: () => this.missing() });
     this.listeners.push(await listenTcp(health, host, port));
+  }
+
+  /** What explains frames. */
+  private insight(): Pick<ApiSource, "trace"> {
+    const tracer = new Tracer(this.control.shown, this.control.injector);
+    return { trace: (request) => tracer.trace(request, () => this.loop.kick()) };
   }
 
   private async listenAttach(path: string): Promise<void> {

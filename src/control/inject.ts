@@ -77,6 +77,11 @@ export class Injector {
     return this.push(held.worker, INJECT.adjacency, held.port, held.vsi, adjacency, ttlTaken, held.bytes, held);
   }
 
+  /** Let worker 0 treat `bytes` as if they had arrived at io port `io`. */
+  arrive(io: number, bytes: Uint8Array): boolean {
+    return this.push(0, INJECT.arrival, io, 0, 0, 0, bytes, null);
+  }
+
   /** Let every worker read and write a TAP. */
   attachTap(io: number, fds: readonly number[]): void {
     for (let k = 0; k < this.rings.length; k++) {

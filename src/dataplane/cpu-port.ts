@@ -6,7 +6,8 @@
  * of what was told lately keeps them from filling it.
  *
  * Injecting is the reverse: a record's bytes are copied to scratch, the frame goes straight to its port, its flood list or
- * its adjacency. Injected frames are never looked up as if they had arrived: control has decided.
+ * its adjacency. Injected frames are not looked up as if they had arrived, because control has decided; the exception is
+ * INJECT.arrival, by which the operator's own packet (`trace --inject`) starts where any frame starts.
  */
 import { F_OUTER_SOURCE, F_OUTER_TOS } from "../io/port-io.ts";
 import {
@@ -47,6 +48,7 @@ import { walk } from "./flood.ts";
 import { type Fate, type Frame, GO_ON, PUNTED } from "./frame.ts";
 import { readEthernet } from "./ingress.ts";
 import { viaAdjacency } from "./route.ts";
+import { throughStages } from "./stages.ts";
 
 /** ARP leaves by the CPU port, as the VSI's ARP mode says (D14). */
 export function toCpu(f: Frame): Fate {
@@ -104,6 +106,7 @@ export function punt(f: Frame, kind: number, arg: number, arg2: number): Fate {
   for (let i = 0; i < f.length; i++) ring.bytes[to + i] = f.bytes[at + i]!;
   ring.commit();
   f.puntCount++;
+  f.lastPunt = kind;
   f.counters.punted[kind]! += f.units;
   return PUNTED;
 }
@@ -112,7 +115,9 @@ export function punt(f: Frame, kind: number, arg: number, arg2: number): Fate {
 function puntCopy(f: Frame, kind: number): void {
   const fate = punt(f, kind, 0, 0);
   f.counters.copies[0]! += f.units;
-  if (fate > 0) f.counters.drops[fate]! += f.units;
+  if (fate <= 0) return;
+  f.counters.drops[fate]! += f.units;
+  if (f.watch !== 0) f.watcher.drop(f, fate);
 }
 
 /** Tell control of a source MAC that is unknown, or seen at another port than the table says. */
@@ -142,6 +147,8 @@ function tell(f: Frame, kind: number, arg: number, arg2: number, port: number): 
   w[r + R_VSI] = f.vsi;
   w[r + R_ARG] = arg;
   w[r + R_ARG2] = arg2;
+  // The EtherType of the frame that made us tell: people ask why a MAC is believed.
+  w[r + R_FLAGS] = f.type;
   w[r + R_UNITS] = 0;
   ring.commit();
   f.puntCount++;
@@ -155,7 +162,7 @@ export function drainInject(f: Frame, budget: number): number {
     const r = ring.peek();
     if (r < 0) break;
     const kind = ring.words[r + R_KIND]!;
-    if (kind <= INJECT.adjacency) injectFrame(f, kind, r);
+    if (kind <= INJECT.arrival) injectFrame(f, kind, r);
     else command(f, kind, r);
     ring.release(r);
   }
@@ -184,12 +191,15 @@ function injectFrame(f: Frame, kind: number, r: number): void {
   f.csumOffset = w[r + R_CSUM_OFFSET]!;
   readEthernet(f);
   const fate = inject(f, kind, r);
-  if (fate > 0) f.counters.drops[fate]! += units;
+  if (fate <= 0) return;
+  f.counters.drops[fate]! += units;
+  if (f.watch !== 0) f.watcher.drop(f, fate);
 }
 
 function inject(f: Frame, kind: number, r: number): Fate {
   const w = f.t.injects[f.worker]!.words;
   const port = w[r + R_PORT]!;
+  if (kind === INJECT.arrival) return arrive(f, port);
   if (kind === INJECT.flood) return walk(f, port, w[r + R_ARG]!);
   if (kind === INJECT.port) return f.ports.kind[port] === 0 ? DROP.tunnel_down : egress(f, port, f.vsi);
   f.port = port;
@@ -198,6 +208,13 @@ function inject(f: Frame, kind: number, r: number): Fate {
   // The rewrite takes one from the TTL; a frame that has paid already (a fragment) gets it back first, checksum and all.
   if ((w[r + R_ARG2]! & TTL_TAKEN) !== 0) incrementTtl(f.bytes, l3);
   return viaAdjacency(f, l3, w[r + R_ARG]!, 0);
+}
+
+/** A packet of `trace --inject`, at io port `io`: from here on nobody can tell that no wire carried it. */
+function arrive(f: Frame, io: number): Fate {
+  f.source = io;
+  f.vsi = 0;
+  return throughStages(f);
 }
 
 /** The reverse of `decrementTtl` (RFC 1624: HC' = ~(~HC + 0x0100)). */

@@ -66,11 +66,14 @@ function isOnlyTunnels(f: Frame, except: number, scope: number): boolean {
 function copyTo(f: Frame, port: number): void {
   const fate = egressCopy(f, port, f.vsi);
   f.counters.copies[0]! += f.units;
-  if (fate !== SENT) f.counters.drops[fate]! += f.units;
+  if (fate === SENT) return;
+  f.counters.drops[fate]! += f.units;
+  if (f.watch !== 0) f.watcher.drop(f, fate);
 }
 
 /** `copies` that were not even made, because they could not have left. */
 function lose(f: Frame, reason: number, copies: number): void {
   f.counters.copies[0]! += f.units * copies;
   f.counters.drops[reason]! += f.units * copies;
+  if (f.watch !== 0) f.watcher.drop(f, reason);
 }

@@ -25,11 +25,12 @@ import {
   STATUS_NOW_MS,
 } from "../io/port-io.ts";
 import { type CounterBlock, RX_BYTES, RX_PACKETS } from "../tables/counters.ts";
-import type { Tables } from "../tables/tables.ts";
+import { SET_WATCH, type Tables } from "../tables/tables.ts";
 import { MAX_INTERFACES } from "../tables/vsi.ts";
 import { ETH_BYTES } from "../wire/ethernet.ts";
 import { Policer } from "./policer.ts";
 import { Told } from "./told.ts";
+import { Watcher } from "./watcher.ts";
 
 /** A stage's answer: 0 go on, > 0 dropped for that reason, or one of these. */
 export type Fate = number;
@@ -58,6 +59,7 @@ export class Frame {
   readonly pool: Pool;
   readonly policer: Policer;
   readonly told: Told;
+  readonly watcher: Watcher;
 
   /** Offset of the Ethernet header, bytes in all, bytes contiguous at `at`, and one past the contiguous ones. */
   at = 0;
@@ -85,6 +87,10 @@ export class Frame {
   srcLo = 0;
   /** The batch's clock. */
   nowMs = 0;
+  /** What is watched in this batch: WATCH_*. */
+  watch = 0;
+  /** The class of the last frame punted. */
+  lastPunt = 0;
   /** Send records written in this batch. */
   sendCount = 0;
   /** Where the published bank of `fib.policyCount` and `policyFirst` begins. */
@@ -126,6 +132,7 @@ export class Frame {
     this.pool = new Pool(io);
     this.policer = new Policer(tables);
     this.told = new Told();
+    this.watcher = new Watcher(tables, worker);
   }
 
   /** A new batch: tables as published now, an empty scratch, no sends. */
@@ -142,6 +149,7 @@ export class Frame {
     this.t.macs.refresh();
     this.t.fib.routes.refresh();
     this.policer.begin(this.nowMs);
+    this.watch = this.settings[SET_WATCH]!;
     this.policyBank = this.fib.policyHead[0]! * MAX_INTERFACES;
   }
 

@@ -11,6 +11,7 @@ import { drainInject } from "./cpu-port.ts";
 import { Frame } from "./frame.ts";
 import { forward } from "./pipeline.ts";
 import { settle } from "./settle.ts";
+import { watchBatch } from "./watch-batch.ts";
 
 /** How many budgets of injected records may be carried out before the first turn. */
 const START_BUDGETS = 16;
@@ -55,10 +56,12 @@ export class Plane {
     settle(f, sends);
     const injected = drainInject(f, INJECT_BUDGET);
     this.more = injected === INJECT_BUDGET;
-    for (let i = 0; i < received; i++) {
-      f.load(i);
-      forward(f);
-    }
+    if (f.watch !== 0) watchBatch(f, received);
+    else
+      for (let i = 0; i < received; i++) {
+        f.load(i);
+        forward(f);
+      }
     f.finish();
     this.t.heartbeat.leave(this.worker);
     if (received > 0) this.note(received);

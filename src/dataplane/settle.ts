@@ -47,7 +47,9 @@ function blame(f: Frame, count: number): void {
     const errno = s[i + S_ERROR]!;
     const port = s[i + OWN_PORT]!;
     const tunnel = f.t.ports.kind[port] === KIND_TUNNEL;
-    f.counters.drops[reasonOf(errno, tunnel)]! += missing;
+    const reason = reasonOf(errno, tunnel);
+    f.counters.drops[reason]! += missing;
+    if (f.watch !== 0) f.watcher.refused(f, reason, port, s[i + OWN_VSI]!, s[i + S_LENGTH]!);
     if (tunnel && errno === EMSGSIZE) tellTooBig(f, port, s[i + S_LENGTH]!);
   }
 }

@@ -140,3 +140,5 @@ export const STATUS_FAILED = 1;
 export const STATUS_ARENA_BYTES = 2;
 /** 1 when the exchange was woken by the doorbell. */
 export const STATUS_WOKEN = 3;
+/** Nanoseconds within STATUS_NOW_MS, 0..999,999: for the stamps of captures. */
+export const STATUS_NOW_NS = 4;

@@ -98,11 +98,12 @@ export const RECORD_TOO_BIG = PUNTS.length + 2;
 /** A frame from a tunnel was routed back into a tunnel it must not take: that neighbour entry is stale. R_ARG VSI-interface, R_ARG2 IP. */
 export const RECORD_STALE = PUNTS.length + 3;
 
-/** What control can make a worker do; the first three carry a frame and count as injected. */
+/** What control can make a worker do; all of these carry a frame and count as injected. */
 export const INJECTS = [
   ["port", "send out of one bridge port"],
   ["flood", "flood in a VSI"],
   ["adjacency", "a frame that waited for its neighbour: rewrite and send"],
+  ["arrival", "a packet of `trace --inject`: forwarded as if it had arrived at an io port"],
 ] as const;
 export const INJECT = Object.freeze(Object.fromEntries(INJECTS.map(([name], i) => [name, i + 1]))) as Readonly<
   Record<(typeof INJECTS)[number][0], number>

@@ -11,6 +11,7 @@ import { attach, type Carver, create } from "./layout.ts";
 import { createMacTable, type MacTable } from "./mac.ts";
 import { Ring } from "./ring.ts";
 import { InterfaceTable, PortTable, VsiTable } from "./vsi.ts";
+import { Watch } from "./watch.ts";
 
 /** How much room to carve; fixed for the life of the process. */
 export type Sizes = {
@@ -38,6 +39,9 @@ export const SET_VXLAN_PORT = 4;
 export const SET_STOP = 5;
 /** Bytes that encapsulation adds to an inner frame on the underlay, beyond its IP packet: 50 or 70. */
 export const SET_OVERHEAD = 6;
+/** What of the frames is watched (watch.ts): WATCH_*, 0 is nothing; and how many bytes of each. */
+export const SET_WATCH = 7;
+export const SET_WATCH_SNAP = 8;
 
 export class Tables {
   readonly sizes: Sizes;
@@ -54,6 +58,7 @@ export class Tables {
   readonly counters: readonly CounterBlock[];
   readonly punts: readonly Ring[];
   readonly injects: readonly Ring[];
+  readonly watch: Watch;
 
   constructor(carver: Carver, sizes: Sizes) {
     this.sizes = sizes;
@@ -68,6 +73,7 @@ export class Tables {
     this.counters = Array.from({ length: sizes.workers + 1 }, () => new CounterBlock(carver));
     this.punts = Array.from({ length: sizes.workers }, () => new Ring(carver, PUNT_RING_BYTES));
     this.injects = Array.from({ length: sizes.workers }, () => new Ring(carver, INJECT_RING_BYTES));
+    this.watch = new Watch(carver, sizes.workers);
   }
 
   /** The workers' counter blocks. */

@@ -1,0 +1,107 @@
+/**
+ * `vtepctl trace`: what would happen to this packet, stage by stage; with --inject it happens.
+ *
+ * The words after the options read as people write packets: `icmp 10.1.1.11 '>' 20.1.1.12`; the arrow may be left out.
+ */
+import { type Command, InvalidArgumentError } from "commander";
+import type { Trace, TraceRequest } from "../manage/api-schema-trace.ts";
+import { ask, EXIT, Refusal } from "./client.ts";
+import { examples } from "./examples.ts";
+import { printValue, type Session, write } from "./output.ts";
+
+const ARROWS = new Set([">", "->", "to"]);
+const PROTOCOLS = new Set(["icmp", "tcp", "udp", "arp"]);
+
+function integer(text: string): number {
+  if (!/^\d{1,8}$/.test(text)) throw new InvalidArgumentError("a number is wanted.");
+  return Number(text);
+}
+
+export function addTrace(program: Command, session: Session): void {
+  program
+    .command("trace")
+    .description("follow a described packet through the live tables to its fate; nothing is sent without --inject")
+    .argument("[packet...]", "protocol (icmp, tcp, udp, arp), source, destination: icmp 10.1.1.11 '>' 20.1.1.12")
+    .option("--ac <name>", "it arrives at this AC")
+    .option("--tunnel <name>", "or by this tunnel; needs --vni")
+    .option("--vni <number>", "inside this VXLAN", integer)
+    .option("--ttl <number>", "TTL (default: 64)", integer)
+    .option("--dscp <number>", "DSCP (default: 0)", integer)
+    .option("--size <bytes>", "length of the IP packet (default: 84)", integer)
+    .option("--df", "don't fragment")
+    .option("--sport <port>", "source port (default: 40000)", integer)
+    .option("--dport <port>", "destination port (default: 80)", integer)
+    .option("--dst-mac <mac>", "destination MAC (default: the gateway MAC)")
+    .option("--src-mac <mac>", "source MAC (default: that of the known host)")
+    .option("--vlan <id>", "802.1Q tag (default: the AC's)", integer)
+    .option("--hex <bytes>", "the frame itself, in place of a description")
+    .option("--inject", "send it too, as if it had arrived there")
+    .addHelpText(
+      "after",
+      examples(
+        "vtepctl trace --ac vm1 icmp 10.1.1.11 '>' 20.1.1.12",
+        "vtepctl trace --ac vm1 tcp 10.1.1.11 to 50.1.1.1 --dport 443 --size 1500 --df",
+        "vtepctl trace --tunnel gw2 --vni 10 udp 10.1.1.12 '>' 10.1.1.11",
+        "vtepctl trace --ac vm1 arp 10.1.1.11 '>' 10.1.1.12 -o json",
+      ),
+    )
+    .action(async (words: string[], options: Record<string, string | number | boolean>) => {
+      const body = requestOf(words, options);
+      const trace = await ask<Trace>(session.socket, "/v1/trace", "POST", { body });
+      if (session.output.form !== "table") return await printValue(session.output, trace);
+      await write(text(trace));
+    });
+}
+
+const KEYS: Readonly<Record<string, keyof TraceRequest>> = {
+  ac: "ac",
+  tunnel: "tunnel",
+  vni: "vni",
+  ttl: "ttl",
+  dscp: "dscp",
+  size: "size",
+  df: "df",
+  sport: "sourcePort",
+  dport: "destinationPort",
+  dstMac: "destinationMac",
+  srcMac: "sourceMac",
+  vlan: "vlan",
+  hex: "hex",
+  inject: "inject",
+};
+
+function requestOf(words: readonly string[], options: Record<string, string | number | boolean>): object {
+  const rest = words.filter((word) => !ARROWS.has(word));
+  const body: Record<string, unknown> = {};
+  for (const [option, key] of Object.entries(KEYS)) if (options[option] !== undefined) body[key] = options[option];
+  if (typeof body.hex === "string") body.hex = body.hex.replace(/[\s:]/g, "");
+  if (rest.length > 0 && PROTOCOLS.has(rest[0]!)) body.protocol = rest.shift();
+  if (body.hex !== undefined && words.length > 0) usage("--hex is the whole packet", "leave the description out");
+  if (body.hex === undefined && rest.length !== 2)
+    usage("the packet is not described", "write: trace --ac vm1 icmp 10.1.1.11 '>' 20.1.1.12");
+  if (body.hex === undefined) [body.source, body.destination] = rest;
+  if ((body.ac === undefined) === (body.tunnel === undefined))
+    usage("say where the packet arrives", "--ac NAME, or --tunnel NAME --vni NUMBER");
+  return body;
+}
+
+function usage(message: string, hint: string): never {
+  throw new Refusal("usage", message, hint, EXIT.usage);
+}
+
+/** Numbered lines in three columns, and the fate. */
+function text({ packet, steps, fate, injected }: Trace): string {
+  const width = Math.max(24, ...steps.map((step) => step.text.length));
+  const lines = steps.map(({ stage, text: found, result }, i) =>
+    `${String(i + 1).padStart(2)} ${stage.padEnd(8)}  ${found.padEnd(width)}  ${result}`.trimEnd(),
+  );
+  const note = injected ? "(injected: this packet is on its way)" : "(what-if: nothing was sent)";
+  const next = fate.next === null ? [] : [`NEXT ${fate.next}`];
+  const last = `FATE ${fate.text}`.padEnd(width + 14);
+  return `${[packet, ...lines, `${last} ${note}`, ...next].map(printable).join("\n")}\n`;
+}
+
+function printable(line: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to be replaced
+  return line.replace(/[\u0000-\u001f\u007f-\u009f]/g, "·");
+}

@@ -1,0 +1,26 @@
+/**
+ * The stages of a frame's life, one by one: what `forward` does when it may not skip any.
+ *
+ * Whoever wants to see the steps goes through here: `explain` (what would happen to this packet), a batch that is watched,
+ * a packet that the operator injected as if it had arrived.
+ */
+import { destination, source } from "./bridge.ts";
+import { toCpu } from "./cpu-port.ts";
+import type { Fate, Frame } from "./frame.ts";
+import { ingress, parse } from "./ingress.ts";
+
+export type Stage = (f: Frame) => Fate;
+
+/** By name, in their order. A stage answers 0 ("go on") or the frame's fate. */
+export const STAGES: readonly (readonly [name: string, stage: Stage])[] = [
+  ["parse", (f) => parse(f)],
+  ["ingress", (f) => ingress(f)],
+  ["source", (f) => source(f)],
+  ["toCpu", (f) => toCpu(f)],
+  ["destination", (f) => destination(f)],
+];
+
+/** Carry the frame in hand through all of them. Nothing is counted here. */
+export function throughStages(f: Frame): Fate {
+  return parse(f) || ingress(f) || source(f) || toCpu(f) || destination(f);
+}

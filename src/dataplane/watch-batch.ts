@@ -1,0 +1,26 @@
+/**
+ * A batch while somebody watches: the same stages as always, with a record of each frame before and behind them.
+ *
+ * It is a loop of its own so that the other one, which nobody watches, is not a step longer. What was injected before the
+ * batch's frames has only its way out to show.
+ */
+import { WATCH_FRAMES } from "../tables/watch.ts";
+import { type Frame, PUNTED } from "./frame.ts";
+import { throughStages } from "./stages.ts";
+
+/** Forward the `received` frames of the batch, telling the watch ring. */
+export function watchBatch(f: Frame, received: number): void {
+  const { watcher, counters } = f;
+  const frames = (f.watch & WATCH_FRAMES) !== 0;
+  if (frames) watcher.sent(f, 0);
+  for (let i = 0; i < received; i++) {
+    f.load(i);
+    watcher.keep(f);
+    const first = f.sendCount;
+    f.batchUnits += f.units;
+    const fate = throughStages(f);
+    if (fate > 0) counters.drops[fate]! += f.units;
+    watcher.received(f, fate, first, fate === PUNTED ? f.lastPunt : 0);
+    if (frames) watcher.sent(f, first);
+  }
+}

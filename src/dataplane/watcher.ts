@@ -1,0 +1,181 @@
+/**
+ * The watch ring's writer: records of frames and of drops, for people (tables/watch.ts).
+ *
+ * Called only while SET_WATCH says that somebody watches. A record holds a frame's first bytes, its place and its fate; the
+ * frame itself is not touched. Drops are told at most DROPS_PER_SECOND times a second, so that a flood of them costs
+ * neither this thread nor main more than that; what is left out, and what a full ring refuses, is counted in `lost`.
+ */
+import { S_AT, S_CHAIN, S_LENGTH, S_UNITS, SEND_WORDS, STATUS_NOW_NS, VXLAN_BYTES } from "../io/port-io.ts";
+import { R_ARG, R_ARG2, R_FLAGS, R_KIND, R_PORT, R_UNITS, R_VSI, type Ring } from "../tables/ring.ts";
+import { SET_WATCH_SNAP, type Tables } from "../tables/tables.ts";
+import { IO_TAP, KIND_TUNNEL } from "../tables/vsi.ts";
+import {
+  DROP_SNAP,
+  FATE_SENT,
+  LOST_DROPS,
+  LOST_FRAMES,
+  LOST_WORDS,
+  W_COPIES,
+  W_LENGTH,
+  W_NOW_MS,
+  W_NOW_NS,
+  W_OUT_PORT,
+  W_OUT_VSI,
+  WATCH_DROP,
+  WATCH_DROPS,
+  WATCH_IN,
+  WATCH_OUT,
+  type Watch,
+} from "../tables/watch.ts";
+import { OWN_PORT, OWN_VSI } from "./egress.ts";
+import type { Fate, Frame } from "./frame.ts";
+
+const DROPS_PER_SECOND = 1000;
+const LONGEST = 66 * 1024;
+
+export class Watcher {
+  private readonly settings: Int32Array;
+  private readonly watch: Watch;
+  private readonly ring: Ring;
+  private readonly lostAt: number;
+  /** The frame in hand as it came; forwarding rewrites it in place. */
+  private readonly kept = new Uint8Array(LONGEST);
+  private keptBytes = 0;
+  private keptLength = 0;
+  private windowMs = 0;
+  private told = 0;
+
+  constructor(tables: Tables, worker: number) {
+    this.settings = tables.settings;
+    this.watch = tables.watch;
+    this.ring = tables.watch.rings[worker]!;
+    this.lostAt = worker * LOST_WORDS;
+  }
+
+  /** Before the frame in hand is forwarded. A datagram is kept from its inner frame on. */
+  keep(f: Frame): void {
+    const skip = f.ports.ioKind[f.source] !== IO_TAP ? VXLAN_BYTES : 0;
+    this.keptLength = Math.max(0, f.length - skip);
+    this.keptBytes = Math.max(0, Math.min(f.head - skip, this.settings[SET_WATCH_SNAP]!, LONGEST));
+    const from = f.at + skip;
+    for (let i = 0; i < this.keptBytes; i++) this.kept[i] = f.bytes[from + i]!;
+  }
+
+  /** What was kept has met `fate`; the send records from `firstSend` on are its copies. `punt`: its class, where it was punted. */
+  received(f: Frame, fate: Fate, firstSend: number, punt: number): void {
+    if (fate > 0) this.dropped(f, fate, f.port, f.vsi, this.kept, 0, this.keptBytes);
+    if (!this.isWanted(f.port, f.vsi)) return;
+    const r = this.write(f, WATCH_IN, f.port, f.vsi, fate, punt, this.kept, 0, this.keptBytes, LOST_FRAMES);
+    if (r < 0) return;
+    if (f.sendCount > firstSend) {
+      const s = firstSend * SEND_WORDS;
+      const w = this.ring.words;
+      w[r + W_OUT_PORT] = f.sends[s + OWN_PORT]!;
+      w[r + W_OUT_VSI] = f.sends[s + OWN_VSI]!;
+      w[r + W_COPIES] = f.sendCount - firstSend;
+    }
+    this.ring.commit();
+  }
+
+  /** The send records from `first` on, as they will be sent. Into a tunnel: the inner frame. */
+  sent(f: Frame, first: number): void {
+    const s = f.sends;
+    for (let i = first * SEND_WORDS; i < f.sendCount * SEND_WORDS; i += SEND_WORDS) {
+      const port = s[i + OWN_PORT]!;
+      const vsi = s[i + OWN_VSI]!;
+      if (!this.isWanted(port, vsi)) continue;
+      const skip = f.ports.kind[port] === KIND_TUNNEL ? VXLAN_BYTES : 0;
+      this.keptLength = s[i + S_LENGTH]! - skip;
+      // Of a super-frame in slices only the head lies here; every other frame is as long as its record says.
+      const here = s[i + S_CHAIN] === 0 ? this.keptLength : Math.min(this.keptLength, f.head);
+      const bytes = Math.min(here, this.settings[SET_WATCH_SNAP]!);
+      const r = this.write(f, WATCH_OUT, port, vsi, FATE_SENT, 0, f.bytes, s[i + S_AT]! + skip, bytes, LOST_FRAMES);
+      if (r < 0) continue;
+      this.ring.words[r + R_UNITS] = s[i + S_UNITS]!;
+      this.ring.commit();
+    }
+  }
+
+  /** A copy, or an injected frame, was dropped: the frame in hand is what it looked like. */
+  drop(f: Frame, reason: number): void {
+    this.keptLength = f.length;
+    this.dropped(f, reason, f.port, f.vsi, f.bytes, f.at, f.head);
+  }
+
+  /** The io could not send a record of the last batch; its bytes are gone. */
+  refused(f: Frame, reason: number, port: number, vsi: number, length: number): void {
+    this.keptLength = length;
+    this.dropped(f, reason, port, vsi, f.bytes, 0, 0);
+  }
+
+  private dropped(
+    f: Frame,
+    reason: number,
+    port: number,
+    vsi: number,
+    from: Uint8Array,
+    at: number,
+    here: number,
+  ): void {
+    if ((f.watch & WATCH_DROPS) === 0 || !this.admitDrop(f)) return;
+    const bytes = Math.max(0, Math.min(here, DROP_SNAP));
+    if (this.write(f, WATCH_DROP, port, vsi, reason, 0, from, at, bytes, LOST_DROPS) >= 0) this.ring.commit();
+  }
+
+  private isWanted(port: number, vsi: number): boolean {
+    return this.watch.ports[port] !== 0 && this.watch.vsis[vsi] !== 0;
+  }
+
+  private admitDrop(f: Frame): boolean {
+    const passed = (f.nowMs - this.windowMs) | 0;
+    if (passed < 0 || passed >= 1000) {
+      this.windowMs = f.nowMs;
+      this.told = 0;
+    }
+    if (++this.told <= DROPS_PER_SECOND) return true;
+    this.lose(LOST_DROPS);
+    return false;
+  }
+
+  private lose(what: number): void {
+    const at = this.lostAt + what;
+    this.watch.lost[at] = this.watch.lost[at]! + 1;
+  }
+
+  /** Fill a record, for the caller to commit. @returns its word; -1: no room, and counted. */
+  private write(
+    f: Frame,
+    kind: number,
+    port: number,
+    vsi: number,
+    fate: number,
+    punt: number,
+    from: Uint8Array,
+    at: number,
+    bytes: number,
+    lost: number,
+  ): number {
+    const r = this.ring.reserve(bytes);
+    if (r < 0) {
+      this.lose(lost);
+      return -1;
+    }
+    const w = this.ring.words;
+    w[r + R_KIND] = kind;
+    w[r + R_PORT] = port;
+    w[r + R_VSI] = vsi;
+    w[r + R_ARG] = fate;
+    w[r + R_ARG2] = punt;
+    w[r + R_FLAGS] = f.flags;
+    w[r + R_UNITS] = f.units;
+    w[r + W_OUT_PORT] = 0;
+    w[r + W_OUT_VSI] = 0;
+    w[r + W_COPIES] = 0;
+    w[r + W_NOW_MS] = f.nowMs;
+    w[r + W_NOW_NS] = f.io.status[STATUS_NOW_NS]!;
+    w[r + W_LENGTH] = this.keptLength;
+    const to = this.ring.frameAt(r);
+    for (let i = 0; i < bytes; i++) this.ring.bytes[to + i] = from[at + i]!;
+    return r;
+  }
+}
