@@ -1,7 +1,7 @@
 /**
  * Set-up: everything a newcomer's `npm run lab` or `npm test` needs, in one plain Node script without dependencies.
  *
- *     node test/set-up.mjs build|lab|test|bench
+ *     node test/set-up.mjs build|lab|test|bench|docker
  *
  * A list of steps; each knows whether it is done and how to do it: Debian packages, npm packages, the optional `cap`,
  * the addon, the TypeScript. When every step is done the script ends in a fraction of a second. Otherwise it takes a
@@ -37,7 +37,7 @@ import { fileURLToPath } from "node:url";
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const NOTES = join(ROOT, ".set-up");
 const STAMPS = join(NOTES, "stamps.json");
-const MODES = ["build", "lab", "test", "bench"];
+const MODES = ["build", "lab", "test", "bench", "docker"];
 const LOWEST_NODE = [20, 19];
 /** A package that could not be installed is not asked for again for so long: without a network each try is slow. */
 const RETRY_APT_MS = 10 * 60_000;
@@ -64,7 +64,13 @@ const TEST = [
   ["openvswitch-switch", "ovs-vswitchd", "an independent VXLAN peer"],
 ];
 const BENCH_WANTS = [...TEST, ["gcc", "gcc", "compiles the packet generator"]];
-const WANTED = { build: [], lab: LAB, test: TEST, bench: BENCH_WANTS };
+const DOCKER = [
+  ["docker.io", "dockerd", "the Docker lab's engine"],
+  ["docker-compose", "docker compose", "starts the Docker lab"],
+  ["debootstrap", "debootstrap", "makes the Docker lab's base image where no registry can be reached"],
+  ["prometheus", "promtool", "checks the alert rules"],
+];
+const WANTED = { build: [], lab: LAB, test: TEST, bench: BENCH_WANTS, docker: [...LAB, ...DOCKER] };
 
 // ---- small tools -------------------------------------------------------------------------------------------------
 const say = (text) => process.stderr.write(`set-up: ${text}\n`);
@@ -86,7 +92,14 @@ function which(program) {
   return null;
 }
 
-const isThere = (sign) => (sign.startsWith("/") ? existsSync(sign) : which(sign) !== null);
+/** Compose as a plug-in of docker, or as a program of its own. */
+const hasCompose = () =>
+  which("docker-compose") !== null || spawnSync("docker", ["compose", "version"], { stdio: "ignore" }).status === 0;
+
+function isThere(sign) {
+  if (sign === "docker compose") return hasCompose();
+  return sign.startsWith("/") ? existsSync(sign) : which(sign) !== null;
+}
 
 function filesUnder(folder, ending = /./) {
   if (!existsSync(folder)) return [];
