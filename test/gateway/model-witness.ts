@@ -35,6 +35,8 @@ export interface Sent {
   readonly hops: Set<string>;
   /** Copies on each AC, of each fragment. */
   readonly arrived: Map<string, number>;
+  /** Copies on ACs that a gateway routed there. */
+  routed: number;
 }
 
 export class Witness {
@@ -69,6 +71,7 @@ export class Witness {
       crossings: new Set(),
       hops: new Set(),
       arrived: new Map(),
+      routed: 0,
     };
     this.sent.set(id, sent);
     this.byIpId.set(id & 0xffff, sent);
@@ -137,6 +140,7 @@ export class Witness {
     // [3] nothing returns to where it came in
     if (sent.ac === ac && !(isRouted && sent.to === sent.from)) this.fail(`${ac}: back to its ingress`, frame);
     if (isRouted && sent.to !== null) {
+      sent.routed++;
       if (frame[ETH_BYTES + 8]! >= sent.ttl) this.fail(`${ac}: TTL does not fall`, frame);
       if (i32(frame, ETH_BYTES + IP_DST) !== ipOf(sent.to)) this.fail(`${ac}: not its destination`, frame);
       if (vniOf(ac) !== meant(sent)) this.fail(`${ac}: routed into the wrong VXLAN`, frame);
