@@ -194,7 +194,7 @@ export class Agent {
     const kind = w[at + R_KIND]!;
     const arg = w[at + R_ARG]!;
     const arg2 = w[at + R_ARG2]!;
-    if (kind >= RECORD_LEARN) this.note(kind, w[at + R_VSI]!, w[at + R_PORT]!, arg, arg2);
+    if (kind >= RECORD_LEARN) this.note(kind, w[at + R_VSI]!, w[at + R_PORT]!, arg, arg2, w[at + R_FLAGS]!);
     else {
       const from = ring.frameAt(at);
       // The bytes are the ring's until `release`: whoever keeps them copies them.
@@ -244,10 +244,10 @@ export class Agent {
   }
 
   /** Records that are no frames. */
-  private note(kind: number, vsi: number, portRow: number, arg: number, arg2: number): void {
+  private note(kind: number, vsi: number, portRow: number, arg: number, arg2: number, type: number): void {
     const { inventory, emit, onTooBig } = this.parts;
     if (kind === RECORD_LEARN) {
-      this.macs.learn(vsi, portRow, arg, arg2);
+      this.macs.learn(vsi, portRow, arg, arg2, type);
       return;
     }
     const port = inventory.ports.get(portRow);

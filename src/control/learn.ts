@@ -19,6 +19,7 @@ import { formatMac, hiOf, isGroup, loOf, type Mac, macOf } from "../wire/etherne
 import type { Emit } from "./event.ts";
 import { gatewayMac } from "./gateway-mac.ts";
 import type { Inventory, PortObject, VsiObject } from "./inventory.ts";
+import { type MacStory, storyOfMac } from "./mac-story.ts";
 import { MoveHistory } from "./move-history.ts";
 import type { LimitsConfig } from "./plan.ts";
 import type { Timers } from "./timers.ts";
@@ -42,6 +43,10 @@ interface MacRow {
   port: PortObject | null;
   flags: number;
   heardMs: number;
+  /** Since when it is at its port, and the EtherType of the frame that told so; 0: none did. */
+  sinceMs: number;
+  type: number;
+  previous: { readonly port: PortObject; readonly atMs: number } | null;
   moves: MoveHistory | null;
 }
 
@@ -87,8 +92,8 @@ export class MacLearner {
     return this.count;
   }
 
-  /** A LEARN record: bridge port `portRow` sent a frame with this source MAC in VSI `vsiRow`. */
-  learn(vsiRow: number, portRow: number, lo: number, hi: number): void {
+  /** A LEARN record: bridge port `portRow` sent a frame of this EtherType with this source MAC in VSI `vsiRow`. */
+  learn(vsiRow: number, portRow: number, lo: number, hi: number, type = 0): void {
     const vsi = this.inventory.vsis.get(vsiRow);
     const port = this.inventory.ports.get(portRow);
     // The record may have waited while its port went away, and the row number be somebody else's by now.
@@ -97,10 +102,10 @@ export class MacLearner {
     if (mac === 0 || isGroup(mac)) return;
     if (port.kind === "tunnel" && mac === sharedGatewayMac(vsi)) return;
     const row = this.rows.get(vsi)?.get(mac);
-    if (row === undefined) this.add(vsi, port, mac);
+    if (row === undefined) this.add(vsi, port, mac, type);
     else if (row.flags !== 0) return;
     else if (row.port === port) row.heardMs = this.timers.nowMs;
-    else this.move(vsi, row, port);
+    else this.move(vsi, row, port, type);
   }
 
   /**
@@ -196,6 +201,15 @@ export class MacLearner {
     return views;
   }
 
+  /** All that is known of `mac`, in every VSI that knows it. */
+  stories(mac: Mac): MacStory[] {
+    const nowMs = this.timers.nowMs;
+    return [...this.rows].flatMap(([vsi, rows]) => {
+      const row = rows.get(mac);
+      return row === undefined ? [] : [storyOfMac(vsi.name, originOf(row), row, nowMs)];
+    });
+  }
+
   /** Rows by VSI name and where they come from, for the gauges. */
   counts(): Map<string, { local: number; remote: number; static: number }> {
     const all = new Map<string, { local: number; remote: number; static: number }>();
@@ -211,19 +225,19 @@ export class MacLearner {
     return all;
   }
 
-  private add(vsi: VsiObject, port: PortObject, mac: Mac): void {
+  private add(vsi: VsiObject, port: PortObject, mac: Mac, type: number): void {
     const isFull =
       this.count >= this.tables.sizes.macs ||
       (this.rows.get(vsi)?.size ?? 0) >= vsi.config.mac.limit ||
       (port.kind === "ac" && (this.learnedOf.get(port) ?? 0) >= this.limits.acMacs);
-    if (isFull || !this.put(vsi, mac, port, 0)) {
+    if (isFull || !this.put(vsi, mac, port, 0, type)) {
       this.refuse(vsi, port);
       return;
     }
     this.emit("debug", "mac.learned", { vsi: vsi.name, mac: formatMac(mac), [port.kind]: port.name });
   }
 
-  private move(vsi: VsiObject, row: MacRow, port: PortObject): void {
+  private move(vsi: VsiObject, row: MacRow, port: PortObject, type: number): void {
     const nowMs = this.timers.nowMs;
     const from = row.port!;
     row.moves ??= new MoveHistory();
@@ -239,8 +253,11 @@ export class MacLearner {
     }
     row.moves.add(nowMs);
     this.tally(row, -1);
+    row.previous = { port: from, atMs: nowMs };
     row.port = port;
     row.heardMs = nowMs;
+    row.sinceMs = nowMs;
+    row.type = type;
     this.tally(row, 1);
     this.store(vsi, row);
     this.moves.set(vsi.name, (this.moves.get(vsi.name) ?? 0) + 1);
@@ -256,14 +273,15 @@ export class MacLearner {
     this.emit("warn", "mac.limit", { vsi: vsi.name, [port.kind]: port.name });
   }
 
-  private put(vsi: VsiObject, mac: Mac, port: PortObject | null, flags: number): boolean {
+  private put(vsi: VsiObject, mac: Mac, port: PortObject | null, flags: number, type = 0): boolean {
     let rows = this.rows.get(vsi);
     if (rows === undefined) {
       rows = new Map();
       this.rows.set(vsi, rows);
     }
     const old = rows.get(mac);
-    const row: MacRow = { mac, port, flags, heardMs: this.timers.nowMs, moves: null };
+    const { nowMs } = this.timers;
+    const row: MacRow = { mac, port, flags, heardMs: nowMs, sinceMs: nowMs, type, previous: null, moves: null };
     if (!this.store(vsi, row)) return false;
     // A mark left by an earlier life of this row would make it look heard.
     this.writer.takeHit(loOf(mac), macKey(vsi.row, hiOf(mac)));

@@ -37,6 +37,8 @@ export interface Neighbor {
   sinceMs: number;
   /** When it was last heard. */
   heardMs: number;
+  /** When it was believed to be at its place. */
+  learnedMs: number;
   /** When the search for it began. */
   searchMs: number;
   /** The bridge port whose packet made us search, 0: a route. */

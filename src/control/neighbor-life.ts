@@ -91,6 +91,7 @@ export class NeighborLife {
       counted: null,
       sinceMs: nowMs,
       heardMs: nowMs,
+      learnedMs: nowMs,
       searchMs: nowMs,
       searcher: 0,
       tries: 0,
@@ -346,6 +347,7 @@ export class NeighborLife {
     entry.place = place;
     entry.origin = how;
     entry.heardMs = nowMs;
+    entry.learnedMs = nowMs;
     entry.challenger = null;
   }
 

@@ -32,6 +32,7 @@ import {
   viewOf,
 } from "./neighbor-entry.ts";
 import { type NeighborContext, NeighborLife } from "./neighbor-life.ts";
+import { type NeighborStory, storyOfNeighbor } from "./neighbor-story.ts";
 import type { NextHops } from "./next-hops.ts";
 import { isKnown } from "./nud.ts";
 
@@ -236,6 +237,14 @@ export class Neighbors implements NextHops {
 
   list(): NeighborView[] {
     return Array.from(this.life.entries.values(), (entry) => viewOf(entry, this.c.timers.nowMs));
+  }
+
+  /** All that is known of `ip`, on every VSI-interface that knows or looks for it. */
+  stories(ip: Ipv4): NeighborStory[] {
+    const nowMs = this.c.timers.nowMs;
+    return [...this.life.entries.values()]
+      .filter((entry) => entry.ip === ip)
+      .map((entry) => storyOfNeighbor(entry, this.life.isHeld(entry), nowMs));
   }
 
   /** Known neighbours by VSI name and where they are, for the gauges. */
