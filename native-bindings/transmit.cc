@@ -86,6 +86,23 @@ int writeTap(int fd, const iovec* iov, int count) {
   }
 }
 
+/**
+ * A frame that lies in one piece: its virtio header is written right before it, so that one plain write takes both. Those
+ * bytes may be another record's (the VXLAN header of a copy that leaves by a tunnel), so they are put back.
+ */
+int writeWhole(const Port& tap, const Send& send, const uint8_t* vnet) {
+  uint8_t* start = send.at - tap.vnetBytes;
+  uint8_t saved[12];
+  memcpy(saved, start, tap.vnetBytes);
+  memcpy(start, vnet, tap.vnetBytes);
+  ssize_t written;
+  do written = write(tap.fd, start, tap.vnetBytes + static_cast<size_t>(send.head));
+  while (written < 0 && errno == EINTR);
+  int error = written < 0 ? -errno : 0;
+  memcpy(start, saved, tap.vnetBytes);
+  return error;
+}
+
 /** A super-frame for a TAP that does not take it: written as the packets it stands for. */
 void writeSegments(Io& io, const Port& tap, const Send& send) {
   int32_t* record = send.record;
@@ -148,7 +165,8 @@ void sendToTap(Io& io, const Port& tap, const Send& send) {
   }
   if (send.sliceCount > static_cast<uint32_t>(kMessageIovecs - count)) return settle(io, record, -EINVAL);
   if (send.sliceCount > 0) memcpy(iov + count, send.slices, send.sliceCount * sizeof(iovec));
-  int error = writeTap(tap.fd, iov, count + static_cast<int>(send.sliceCount));
+  bool isWhole = send.sliceCount == 0 && iov[count - 1].iov_base == send.at && send.at - io.arena >= tap.vnetBytes;
+  int error = isWhole ? writeWhole(tap, send, vnet) : writeTap(tap.fd, iov, count + static_cast<int>(send.sliceCount));
   if (error == -EINVAL && type != GSO_NONE) {
     // Kernels with a broken virtio_net_hdr check (T15), or without USO, refuse what they declared.
     io.fallbacks[FALLBACK_TAP_GSO_EINVAL]++;

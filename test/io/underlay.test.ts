@@ -7,7 +7,19 @@ import { readFileSync, readlinkSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import * as native from "../../src/io/native.ts";
 import * as io from "../../src/io/port-io.ts";
-import { attachPeer, bytesOf, createIo, f, missing, openUnderlay, putSend, receive, s, vxlanPacket } from "./ground.ts";
+import {
+  attachPeer,
+  bytesOf,
+  createIo,
+  f,
+  missing,
+  openTap,
+  openUnderlay,
+  putSend,
+  receive,
+  s,
+  vxlanPacket,
+} from "./ground.ts";
 
 if (missing) console.log(`underlay.test.ts skipped: ${missing}`);
 
@@ -72,6 +84,27 @@ describe.skipIf(missing)("underlay", () => {
     expect(attachPeer(b, 9, "127.0.0.31")).toBe(0);
     a.exchange(1, 0);
     receive(b, 1, (i) => expect(b.frames[f(i, io.F_SOURCE)]).toBe(9));
+  });
+
+  it("bytes that leave by a TAP and by a tunnel reach the tunnel with their VXLAN header", () => {
+    const a = createIo({ underlay: openUnderlay("127.0.0.37"), offload: { tapTso: true } });
+    const b = createIo({ underlay: openUnderlay("127.0.0.38") });
+    const tap = openTap({ device: "vtflood0" });
+    native.setTap(tap.fds[0]!, { up: true });
+    expect(a.attachTap(1, tap.fds[0]!)).toBe(0);
+    expect(attachPeer(a, 2, "127.0.0.38")).toBe(0);
+    const bytes = vxlanPacket(200, 77);
+    const at = a.scratchAt + 120;
+    a.arena.fill(0xa5, a.scratchAt, at);
+    a.arena.set(bytes, at);
+    // The tunnel's record first, as the data plane may write them; TAPs are served before tunnels.
+    putSend(a, 0, { at, length: 200, port: 2 });
+    putSend(a, 1, { at: at + 8, length: 192, port: 1 });
+    putSend(a, 2, { at: at + 8, length: 192, port: 1 });
+    a.exchange(3, 0);
+    expect(a.status[io.STATUS_FAILED]).toBe(0);
+    expect(a.arena.subarray(a.scratchAt, at).every((byte) => byte === 0xa5)).toBe(true);
+    expect(receive(b, 1, (i) => expect(bytesOf(b, i)).toEqual(bytes))).toBe(1);
   });
 
   it("over IPv6, and the traffic class with it", () => {
