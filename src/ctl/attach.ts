@@ -110,15 +110,15 @@ function configure({ device, address, gateway }: Options, mtu: number): void {
 }
 
 /**
- * Make the VM's kernel say its address by gratuitous ARP, so that a gateway that has just started knows it before the
- * first answer to it arrives. The kernel does so when the MAC is set, be it the same one, where `arp_notify` is on
+ * Make the VM's kernel say its address by gratuitous ARP, so that a gateway that took the place of another one knows it
+ * before the next answer to it arrives. The kernel does so when the MAC is set, be it the same one, where `arp_notify` is on
  * (kernel: networking/ip-sysctl). Only a courtesy: without it the gateway asks.
  */
 function announce(device: string): void {
   try {
     writeFileSync(`/proc/sys/net/ipv4/conf/${device}/arp_notify`, "1");
   } catch {
-    // A container's /proc/sys is read-only: whoever starts it may set arp_notify for all devices.
+    // A container's /proc/sys is read-only: compose.yaml sets arp_notify for all devices.
   }
   const { stdout } = spawnSync("ip", ["-o", "link", "show", "dev", device], { encoding: "utf8" });
   const mac = /link\/ether (\S+)/.exec(stdout)?.[1];
@@ -175,7 +175,6 @@ function attach(socket: string, options: Options, command: readonly string[]): P
           return announce(device);
         }
         configure(options, mtu);
-        announce(device);
         isSetUp = true;
         clearTimeout(late);
         if (command.length > 0) child = launch(command, finish);

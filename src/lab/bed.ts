@@ -2,12 +2,13 @@
  * The lab as a whole: up, down, and gateways with cold tables.
  *
  * Order matters. The machines' namespaces exist before the gateways, which make their TAPs inside them; only then can
- * a machine's MAC, address and route be set.
+ * a machine's MAC, address and route be set. With hand-over it is the machine that makes its TAP, sets it up, and gives
+ * its gateway the file descriptor (`vtepctl attach`): the way of containers, without them.
  *
  * Cold means that nobody knows anybody, the article's starting point: the gateways are restarted, and since vtepd leaves
  * its TAPs in place for its successor, the machines' devices are deleted in between, with all they had learned.
  */
-import { startGateways, stopGateways } from "./gateway.ts";
+import { attachMachine, startGateways, stopGateways } from "./gateway.ts";
 import { createBridge, createNamespace, createVeth, ipIn, untilDevice } from "./namespace.ts";
 import { run } from "./process.ts";
 import { claim, clear, type LabState, prefixOf, type Scheme, writeState } from "./state.ts";
@@ -72,7 +73,8 @@ async function makeUnderlay(state: LabState): Promise<void> {
 
 async function startCold(state: LabState): Promise<void> {
   await startGateways(state);
-  await Promise.all(machinesOf(state.mode).map((machine) => configure(state, machine)));
+  const machines = machinesOf(state.mode);
+  await Promise.all(machines.map((each) => (state.handover ? attachMachine(state, each) : configure(state, each))));
 }
 
 /** What a guest's network configuration would do to its eth0; a TAP takes a new MAC while it is up. */

@@ -130,7 +130,7 @@ export async function compare(
   say: (text: string) => void,
   onUp: (state: LabState) => void,
 ): Promise<Comparison> {
-  const state = await bringUp(name, { mode: "centralized", gatewayMac: "auto" }, say, onUp);
+  const state = await bringUp(name, { mode: "centralized", gatewayMac: "auto", handover: false }, say, onUp);
   const measured: Measured[] = [];
   for (const mode of ["centralized", "distributed"] as const) {
     if (state.mode !== mode) {

@@ -17,6 +17,8 @@ export interface Places {
   namespace(node: string): string;
   /** Control socket of a VTEP. */
   socket(node: string): string;
+  /** Socket over which the machines hand their TAPs to a VTEP; absent: the VTEP makes them. */
+  attach?(node: string): string;
 }
 
 function head(node: string, purpose: string): string {
@@ -33,10 +35,13 @@ ${peers.map((peer) => `  - {name: ${peer.name}, remote: ${peer.underlay}}`).join
 function acs(machines: readonly Machine[], places: Places): string {
   const lines = machines.map((machine) => {
     const vsi = machine.vxlan === undefined ? "uplink" : `vsi${machine.vxlan}`;
+    if (places.attach !== undefined) return `  - {name: ${machine.name}, vsi: ${vsi}, handover: true}`;
     const tap = `{device: ${MACHINE_DEVICE}, netns: ${places.namespace(machine.name)}}`;
     return `  - {name: ${machine.name}, vsi: ${vsi}, tap: ${tap}}`;
   });
-  return `# Each AC is a TAP that vtepd makes in the machine's own namespace: the machine's ${MACHINE_DEVICE} is our port.
+  const origin =
+    places.attach === undefined ? "that vtepd makes in the machine's own namespace" : "that the machine hands over";
+  return `# Each AC is a TAP ${origin}: the machine's ${MACHINE_DEVICE} is our port.
 acs:
 ${lines.join("\n")}
 `;
@@ -44,7 +49,7 @@ ${lines.join("\n")}
 
 function foot(node: string, places: Places): string {
   return `control: {socket: ${places.socket(node)}}
-metrics: {listen: 127.0.0.1:9475}
+${places.attach === undefined ? "" : `attach: {socket: ${places.attach(node)}}\n`}metrics: {listen: 127.0.0.1:9475}
 log: {level: info, format: json}
 `;
 }

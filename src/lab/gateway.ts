@@ -14,7 +14,7 @@ import type { ArpEntry } from "./judge.ts";
 import { inside } from "./namespace.ts";
 import { end, isAlive, launch, must, type Outcome, run } from "./process.ts";
 import { folderOf, type LabState, prefixOf, writeState } from "./state.ts";
-import { VTEPS } from "./topology.ts";
+import { MACHINE_DEVICE, type Machine, VTEPS } from "./topology.ts";
 
 const VTEPD = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
 const VTEPCTL = fileURLToPath(new URL("../../dist/ctl/main.js", import.meta.url));
@@ -29,6 +29,8 @@ export function placesOf(name: string): Places {
   };
 }
 
+const attachSocket = (name: string, node: string) => join(folderOf(name), `${node}.attach.sock`);
+
 export const logOf = (name: string, node: string) => join(folderOf(name), `${node}.log`);
 
 function tailOf(file: string): string {
@@ -41,7 +43,8 @@ function tailOf(file: string): string {
 
 /** Write the configuration files and start a daemon for each VTEP; resolves when all are ready. */
 export async function startGateways(state: LabState): Promise<void> {
-  const places = placesOf(state.name);
+  const own = placesOf(state.name);
+  const places = state.handover ? { ...own, attach: (node: string) => attachSocket(state.name, node) } : own;
   for (const { name } of VTEPS) {
     const file = join(folderOf(state.name), `${name}.yaml`);
     writeFileSync(file, configFile(name, state.mode, places, state.gatewayMac), { mode: 0o600 });
@@ -52,6 +55,23 @@ export async function startGateways(state: LabState): Promise<void> {
     writeState(state);
   }
   await Promise.all(VTEPS.map(({ name }) => untilReady(state, name)));
+}
+
+/** In hand-over: the machine makes its own eth0 and hands it to its gateway; resolves when it has its address. */
+export async function attachMachine(state: LabState, { name, behind, mac, address, gateway }: Machine): Promise<void> {
+  const namespace = placesOf(state.name).namespace(name);
+  const network = ["--mac", mac, "--address", `${address}/24`, "--gateway", gateway];
+  const args = [VTEPCTL, "attach", "-s", attachSocket(state.name, behind), "--ac", name, ...network];
+  const [program, all] = inside(namespace, process.execPath, args);
+  const identity = launch(program, all, logOf(state.name, name));
+  state.processes.push({ label: name, ...identity });
+  writeState(state);
+  await until(`${name} to be attached to ${behind}`, READY_MS, async () => {
+    if (!isAlive(identity)) throw new Error(tailOf(logOf(state.name, name)));
+    return (await run("ip", ["-n", namespace, "-4", "-o", "address", "show", "dev", MACHINE_DEVICE])).stdout.includes(
+      address,
+    );
+  });
 }
 
 async function untilReady(state: LabState, node: string): Promise<void> {

@@ -33,8 +33,9 @@ import {
   labs,
   readState,
   release,
+  type Scheme,
 } from "./state.ts";
-import { type GatewayMac, MACHINE_DEVICE, MACHINES, NODES, UNDERLAY_DEVICE, VTEPS } from "./topology.ts";
+import { MACHINE_DEVICE, MACHINES, NODES, UNDERLAY_DEVICE, VTEPS } from "./topology.ts";
 import { type Walk, walk } from "./walkthrough.ts";
 
 const FAILED = 1;
@@ -109,8 +110,8 @@ function verdict(complaints: readonly string[], state: LabState): number {
 }
 
 /** `work` on a new lab, which is taken down afterwards unless it is to be kept; its folder stays when something failed. */
-async function onNewLab(name: string | undefined, gatewayMac: GatewayMac, isKept: boolean): Promise<number> {
-  const state = await bringUp(name, { mode: "distributed", gatewayMac }, say, (claimed) => {
+async function onNewLab(name: string | undefined, scheme: Scheme, isKept: boolean): Promise<number> {
+  const state = await bringUp(name, scheme, say, (claimed) => {
     mine = claimed;
   });
   let status = FAILED;
@@ -126,13 +127,13 @@ async function onNewLab(name: string | undefined, gatewayMac: GatewayMac, isKept
   return status;
 }
 
-async function up(name: string | undefined, gatewayMac: GatewayMac): Promise<number> {
+async function up(name: string | undefined, scheme: Scheme): Promise<number> {
   const known = readState(name ?? "lab");
   if (known?.isUp && known.owner === null && known.processes.every(isAlive)) {
     print(`lab "${known.name}" is up already`);
     return 0;
   }
-  const state = await bringUp(name, { mode: "distributed", gatewayMac }, say, (claimed) => {
+  const state = await bringUp(name, scheme, say, (claimed) => {
     mine = claimed;
   });
   mine = undefined;
@@ -278,6 +279,7 @@ interface Wishes {
   readonly name?: string;
   readonly keep?: true;
   readonly sharedMac?: true;
+  readonly handover?: true;
 }
 
 function program(): Command {
@@ -287,7 +289,12 @@ function program(): Command {
     .exitOverride();
   const name = () => new Option("--name <name>", "name of the lab, so that several can coexist");
   const shared = () => new Option("--shared-mac", "one gateway MAC for all gateways, instead of one for each");
-  const macOf = (wishes: Wishes): GatewayMac => (wishes.sharedMac === true ? "shared" : "auto");
+  const handed = () => new Option("--handover", "the machines hand their TAPs over (vtepctl attach), as containers do");
+  const schemeOf = (wishes: Wishes): Scheme => ({
+    mode: "distributed",
+    gatewayMac: wishes.sharedMac === true ? "shared" : "auto",
+    handover: wishes.handover === true,
+  });
   const carryOut = async (work: () => Promise<number> | number) => {
     requireRoot();
     process.exitCode = await work();
@@ -295,8 +302,9 @@ function program(): Command {
   root
     .addOption(name())
     .addOption(shared())
+    .addOption(handed())
     .option("--keep", "leave the lab up afterwards")
-    .action((wishes: Wishes) => carryOut(() => onNewLab(wishes.name, macOf(wishes), wishes.keep === true)));
+    .action((wishes: Wishes) => carryOut(() => onNewLab(wishes.name, schemeOf(wishes), wishes.keep === true)));
   const verb = (
     text: string,
     description: string,
@@ -310,7 +318,9 @@ function program(): Command {
         const wishes = command.optsWithGlobals<Wishes>();
         return carryOut(() => work(wishes.name, wishes));
       });
-  verb("up", "bring the lab up and leave it up", (lab, wishes) => up(lab, macOf(wishes))).addOption(shared());
+  verb("up", "bring the lab up and leave it up", (lab, wishes) => up(lab, schemeOf(wishes)))
+    .addOption(shared())
+    .addOption(handed());
   verb("run", "run the walkthroughs in a lab that is up", rerun);
   verb("down", "take the lab down (all labs, without --name)", down);
   verb("status", "what is up, and is it well", status);

@@ -27,6 +27,8 @@ export interface Recorded extends Identity {
 export interface Scheme {
   readonly mode: Mode;
   readonly gatewayMac: GatewayMac;
+  /** The machines hand their TAPs over; else the gateways make them. */
+  readonly handover: boolean;
 }
 
 export interface LabState {
@@ -35,6 +37,7 @@ export interface LabState {
   owner: Identity | null;
   mode: Mode;
   readonly gatewayMac: GatewayMac;
+  readonly handover: boolean;
   /** All nodes run and are configured. */
   isUp: boolean;
   processes: Recorded[];
@@ -61,7 +64,7 @@ export function readState(name: string): LabState | undefined {
 
 /** A record of nothing: clearing it removes what can be found without one. */
 export function emptyState(name: string): LabState {
-  return { name, owner: null, mode: "distributed", gatewayMac: "auto", isUp: false, processes: [] };
+  return { name, owner: null, mode: "distributed", gatewayMac: "auto", handover: false, isUp: false, processes: [] };
 }
 
 export function writeState(state: LabState): void {
