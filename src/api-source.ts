@@ -20,7 +20,8 @@ export interface ApiParts {
   readonly check: (file: string | null) => Promise<CheckReport>;
   readonly reload: () => Promise<CheckReport>;
   readonly probe: ProbeSource;
-  readonly insight: Pick<ApiSource, "trace">;
+  readonly why: ApiSource["why"];
+  readonly insight: Pick<ApiSource, "trace" | "watch">;
   /** Begin a round of control soon. */
   readonly kick: () => void;
 }
@@ -44,6 +45,7 @@ export function apiSource({ shown, entries, log, kick, ...parts }: ApiParts): Ap
     drops: () => shown.drops(),
     config: () => shown.config(),
     probe: parts.probe,
+    why: parts.why,
     ...parts.insight,
     flushMacs: (vsi) => changed(both(shown.flushMacs(vsi), () => entries.flushMacs(vsi))),
     flushNeighbors: (on, ip) => changed(both(shown.flushNeighbors(on, ip), () => entries.flushNeighbors(on, ip))),

@@ -19,18 +19,22 @@ import type { ApiSource } from "./manage/api.ts";
 import type { CheckReport, Status } from "./manage/api-schema.ts";
 import { DropWatch } from "./manage/drop-watch.ts";
 import { Entries } from "./manage/entries.ts";
+import { EventFeed, overheard } from "./manage/event-feed.ts";
 import { ListenError, type Listener, listenTcp, listenUnix } from "./manage/listener.ts";
 import type { Log } from "./manage/log.ts";
 import { Tally } from "./manage/metrics-histogram.ts";
 import { Shown } from "./manage/shown.ts";
+import { Explainer } from "./manage/why.ts";
 import type { Prober } from "./prober.ts";
 import { createProber, probeSource } from "./probing.ts";
 import { Reloader } from "./reloader.ts";
+import { RowNames } from "./row-names.ts";
 import { ServiceManager } from "./service-manager.ts";
 import { dumpState } from "./state-dump.ts";
 import { createTables, type Tables } from "./tables/tables.ts";
 import { TapOpener } from "./tap-opener.ts";
 import { Tracer } from "./tracer.ts";
+import { WatchHub } from "./watch-hub.ts";
 import { Workers } from "./workers.ts";
 import { WorldWatch } from "./world-watch.ts";
 
@@ -63,6 +67,7 @@ export class Daemon {
   private readonly version: string;
   private readonly startedMs = performance.now();
   private readonly listeners: Listener[] = [];
+  private readonly feed = new EventFeed(() => Date.now());
   private readonly phase = new Set(["starting"]);
   private readonly resolutions = new Tally("result", ["resolved", "failed"], RESOLUTION_SECONDS);
   private stopping = false;
@@ -86,7 +91,7 @@ export class Daemon {
   constructor({ file, config, log, version }: DaemonRequest) {
     this.file = file;
     this.first = config;
-    this.log = log;
+    this.log = overheard(log, this.feed);
     this.version = version;
     this.ended = new Promise((resolve) => {
       this.finish = resolve;
@@ -235,6 +240,7 @@ export class Daemon {
         reload: () => this.reload(),
         kick: () => this.loop.kick(),
         probe: probeSource(this.prober, control.shown.inventory),
+        why: (question) => new Explainer(control.shown, shown).why(question),
         insight: this.insight(),
       }),
     );
@@ -266,9 +272,12 @@ export class Daemon {
   }
 
   /** What explains frames. */
-  private insight(): Pick<ApiSource, "trace"> {
-    const tracer = new Tracer(this.control.shown, this.control.injector);
-    return { trace: (request) => tracer.trace(request, () => this.loop.kick()) };
+  private insight(): Pick<ApiSource, "trace" | "watch"> {
+    const { shown, injector } = this.control;
+    const tracer = new Tracer(shown, injector);
+    const names = new RowNames(shown.inventory, shown.topology);
+    const watch = new WatchHub(this.tables, shown.inventory, names, this.feed, this.first.node);
+    return { trace: (request) => tracer.trace(request, () => this.loop.kick()), watch };
   }
 
   private async listenAttach(path: string): Promise<void> {

@@ -101,6 +101,7 @@ export class Prober {
         each.probe.setKeepalive(this.socket === null ? null : (each.port.config as TunnelConfig).keepalive);
         const isOld = each.mtu !== null && this.timers.nowMs - each.mtuMs >= AGE_MS;
         if (isOld && keepaliveOf(each.port) === null) this.setMtu(each, null, "aged");
+        else this.widen(each);
       }
     });
   }
@@ -161,6 +162,7 @@ export class Prober {
       searching: probe?.isSearching ?? false,
       silent: probe?.isSilent ?? false,
       pathMtu: probe?.pathMtu ?? null,
+      usedMtu: this.watched.get(port)?.mtu ?? this.parts.underlayMtu(),
       innerMtu: port.mtu,
       tries: probe?.tries.map((each) => ({ ...each })) ?? [],
     };
@@ -230,8 +232,7 @@ export class Prober {
           parts.kick();
         },
         onPathMtu: (mtu) => {
-          const kernel = this.kernelMtu(each);
-          this.setMtu(each, kernel === null ? mtu : Math.min(mtu, kernel), "search");
+          this.setMtu(each, Math.min(mtu, this.kernelMtu(each) ?? mtu), "search");
         },
       },
       parts.underlayMtu(),
@@ -253,6 +254,13 @@ export class Prober {
     topology.setPathMtu(each.port, mtu);
     const level = (mtu ?? most) < was ? "warn" : "info";
     emit(level, "tunnel.path-mtu", { tunnel: each.port.name, mtu: mtu ?? most, was, inner: each.port.mtu, from: why });
+  }
+
+  /** The path is wider than what our kernel would send: it may have forgotten by now. */
+  private widen(each: Watched): void {
+    const { pathMtu } = each.probe;
+    if (each.mtu === null || pathMtu === null || each.mtu >= pathMtu) return;
+    this.setMtu(each, Math.min(pathMtu, this.kernelMtu(each) ?? pathMtu), "kernel");
   }
 
   /** What our kernel will send, where it is less than the underlay's MTU; never less than the floor. */

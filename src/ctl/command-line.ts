@@ -7,15 +7,18 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";
 import { addAttach } from "./attach.ts";
+import { addCapture } from "./capture.ts";
 import { DEFAULT_SOCKET, EXIT, Refusal } from "./client.ts";
 import { addConfig } from "./config.ts";
 import { addEntries } from "./entries.ts";
 import { addHealth, addLog } from "./manners.ts";
+import { addObserve } from "./observe.ts";
 import { complain, FORMS, type Form, type Session, wantsColour } from "./output.ts";
 import { addPing } from "./ping.ts";
 import { addShow } from "./show.ts";
 import { addStatus } from "./status.ts";
 import { addTrace } from "./trace.ts";
+import { addWhy } from "./why.ts";
 
 interface Globals {
   readonly socket?: string;
@@ -49,11 +52,14 @@ function build(session: Session): Command {
   addStatus(program, session);
   addShow(program, session);
   addTrace(program, session);
+  addObserve(program, session);
+  addCapture(program, session);
   addEntries(program, session);
   addConfig(program, session);
   addHealth(program, session);
   addLog(program, session);
   addPing(program, session);
+  addWhy(program, session);
   addAttach(program, session);
   allowEverywhere(program);
   return program;

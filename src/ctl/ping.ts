@@ -114,6 +114,12 @@ async function searchMtu(session: Session, tunnel: Tunnel): Promise<void> {
     const to = `${tunnel.name} (${tunnel.remote})`;
     if (search.silent || search.pathMtu === null) await write(`${to} answers no echo: its path MTU cannot be told\n`);
     else await write(`path MTU to ${to}: ${search.pathMtu} bytes, ${search.innerMtu} inside the tunnel\n`);
+    if (search.pathMtu !== null && search.usedMtu < search.pathMtu) {
+      const forgets = "it forgets within ten minutes, or at once with `ip route flush cache`";
+      await write(
+        `  our own kernel was told of a path MTU of ${search.usedMtu} and sends nothing longer: ${forgets}\n`,
+      );
+    }
   }
   if (search.silent || search.pathMtu === null) throw new Refusal("no_answer", "", "", EXIT.unhealthy);
 }

@@ -21,6 +21,7 @@ export const PathSearch = z
     searching: z.boolean(),
     silent: z.boolean().describe("the last search ended because the peer answers no echo"),
     pathMtu: z.int().nullable().describe("what the search found, IP packets of the underlay; null: nothing yet"),
+    usedMtu: z.int().describe("what is in force: no more than our own kernel lets out"),
     innerMtu: z.int().describe("the longest inner IP packet that the tunnel takes now"),
     tries: z
       .array(z.object({ length: z.int(), passed: z.boolean(), hint: z.int().describe("a router's word; 0: none") }))

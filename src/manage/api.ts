@@ -11,6 +11,8 @@ import { addChanges, type ChangeSource } from "./api-change.ts";
 import { addProbes, type ProbeSource } from "./api-probe.ts";
 import * as schema from "./api-schema.ts";
 import { addTrace, type TraceSource } from "./api-trace.ts";
+import { addWatch, type WatchSource } from "./api-watch.ts";
+import { addWhy, type WhySource } from "./api-why.ts";
 import type { Fetch } from "./listener.ts";
 
 /** What the API shows and does; every list is sorted. */
@@ -31,10 +33,14 @@ export interface ApiSource {
   flushMacs(vsi: string | null): number | null;
   /** Forget learned neighbours of one VSI-interface, one neighbour, or all. @returns how many; null: no such VSI-interface. */
   flushNeighbors(on: string | null, ip: string | null): number | null;
+  /** Why we believe what we believe. */
+  readonly why: WhySource["why"];
   /** The way to the peers. */
   readonly probe: ProbeSource;
   /** What would happen to a packet. */
   readonly trace: TraceSource;
+  /** What happens, as it happens. */
+  readonly watch: WatchSource;
   /** What changes a running gateway. */
   readonly change: ChangeSource;
 }
@@ -69,7 +75,9 @@ export function createApi(source: ApiSource): Fetch {
   addWrites(app, source);
   addChanges(app, source.change);
   addTrace(app, source.trace);
+  addWatch(app, source.watch);
   addProbes(app, source.probe);
+  addWhy(app, source);
   app.doc31("/v1/openapi.json", { openapi: "3.1.0", info: { title: "vtepd", version: source.version } });
   app.notFound((c) =>
     c.json(fault("not_found", `there is no ${c.req.method} ${c.req.path}`, "see /v1/openapi.json"), 404),

@@ -1,0 +1,30 @@
+/** `vtepctl why IP|MAC`: where is it, and why do we believe that? The daemon's own words. */
+import type { Command } from "commander";
+import type { Why } from "../manage/api-schema-why.ts";
+import { ask, EXIT, Refusal } from "./client.ts";
+import { examples } from "./examples.ts";
+import { printValue, type Session, write } from "./output.ts";
+
+export function addWhy(program: Command, session: Session): void {
+  program
+    .command("why")
+    .description("where is an address or a MAC, from what do we know, and since when")
+    .argument("<ip-or-mac>", "10.1.1.12, or 02:00:00:00:01:12")
+    .option("--interface <name>", "only on this VSI-interface")
+    .option("--vsi <name>", "only in this VSI")
+    .addHelpText("after", examples("vtepctl why 10.1.1.12", "vtepctl why 02:00:00:00:01:12 --vsi vsi10"))
+    .action(async (subject: string, scope: { interface?: string; vsi?: string }) => {
+      const kind = /^\d+\.\d+\.\d+\.\d+$/.test(subject)
+        ? "ip"
+        : /^[0-9a-f]{1,2}(:[0-9a-f]{1,2}){5}$/i.test(subject)
+          ? "mac"
+          : null;
+      if (kind === null) {
+        const hint = "write 10.1.1.12, or 02:00:00:00:01:12";
+        throw new Refusal("usage", `${subject} is neither an IPv4 address nor a MAC`, hint, EXIT.usage);
+      }
+      const why = await ask<Why>(session.socket, `/v1/why?${new URLSearchParams({ [kind]: subject, ...scope })}`);
+      if (session.output.form !== "table") await printValue(session.output, why);
+      else await write(why.sentences.map((sentence) => `${sentence}\n`).join(""));
+    });
+}

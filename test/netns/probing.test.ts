@@ -1,0 +1,122 @@
+/**
+ * Probing on a real path: a router between two gateways, with a link of 1,400 bytes behind it. The router's own ICMP says so,
+ * the tunnel follows, guests are told what fits; and a path that is cut takes the tunnel down, and back.
+ *
+ *     vm1 - gw1 --1500-- router --1400-- gw2 - vm2        192.0.2.0/24, 198.51.100.0/24
+ */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { whyNoRawSocket } from "../../src/echo-socket.ts";
+import { pause, until } from "../../src/lab/deadline.ts";
+import type { Status, Tunnel } from "../../src/manage/api-schema.ts";
+import { type Gateway, type Gateways, openGateways, whyNoGateways } from "./gateways.ts";
+import { ping } from "./traffic.ts";
+
+const missing = whyNoGateways() ?? whyNoRawSocket()?.message;
+if (missing) console.log(`probing.test.ts skipped: ${missing}`);
+
+describe.skipIf(missing !== undefined)("probing", () => {
+  let gateways: Gateways;
+  let gw1: Gateway;
+  let gw2: Gateway;
+
+  const configOf = (own: string, remote: string, peer: string, vm: string, keepalive: boolean) => ({
+    underlay: { address: own },
+    tunnels: [{ name: peer, remote, ...(keepalive ? { keepalive: { intervalMs: 1000, multiplier: 3 } } : {}) }],
+    vsis: [{ name: "vsi10", vni: 10 }],
+    interfaces: [{ name: "vsi-interface10", vsi: "vsi10", address: "10.1.1.1/24" }],
+    acs: [{ name: vm, vsi: "vsi10", tap: { device: "eth0", netns: gateways.bed.name(vm) } }],
+  });
+  const tunnelOf = async (gateway: Gateway): Promise<Tunnel> => (await gateway.show<Tunnel>("tunnel"))[0]!;
+
+  beforeAll(async () => {
+    gateways = await openGateways("probing");
+    const { bed } = gateways;
+    for (const name of ["gw1", "gw2", "router", "vm1", "vm2"]) await bed.namespace(name);
+    await bed.veth("gw1", "ul0", "router", "to-gw1");
+    await bed.veth("gw2", "ul0", "router", "to-gw2", 1400);
+    await bed.ip("gw1", "addr add 192.0.2.1/24 dev ul0", "route add default via 192.0.2.254");
+    // The narrow link is the router's secret: gw2's own end takes 1500.
+    await bed.ip("gw2", "link set dev ul0 mtu 1500", "addr add 198.51.100.2/24 dev ul0");
+    await bed.ip("gw2", "route add default via 198.51.100.254");
+    await bed.ip("router", "addr add 192.0.2.254/24 dev to-gw1", "addr add 198.51.100.254/24 dev to-gw2");
+    await bed.must("router", "sh", ["-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]);
+    gw1 = await gateways.start("gw1", configOf("192.0.2.1", "198.51.100.2", "gw2", "vm1", true));
+    gw2 = await gateways.start("gw2", configOf("198.51.100.2", "192.0.2.1", "gw1", "vm2", false));
+    await bed.ip("vm1", "addr add 10.1.1.11/24 dev eth0", "link set dev eth0 up");
+    await bed.ip("vm2", "addr add 10.1.1.12/24 dev eth0", "link set dev eth0 up");
+  });
+  afterAll(() => gateways?.remove());
+
+  test("the search believes the router once that passes, and the tunnel follows", async () => {
+    await until("path MTU of gw1", 10_000, async () => (await tunnelOf(gw1)).probe.pathMtu === 1400);
+    const tunnel = await tunnelOf(gw1);
+    expect(tunnel).toMatchObject({ up: true, mtu: 1350, probe: { state: "up", pathMtu: 1400 } });
+    expect(tunnel.probe.rttMs).toBeGreaterThan(0);
+    expect(gw1.log()).toMatch(/"event":"tunnel.path-mtu".*"mtu":1400.*"inner":1350.*"from":"search"/);
+    const { probing } = JSON.parse((await gw1.ctl("status", "-o", "json")).stdout) as Status;
+    expect(probing).toMatchObject({ state: "on", watched: 1 });
+  });
+
+  test("a guest is told what fits, and what fits passes", async () => {
+    const { bed } = gateways;
+    await ping(bed, "vm1", "10.1.1.12");
+    expect((await ping(bed, "vm1", "10.1.1.12", { length: 1350, df: "do" })).ttls).toHaveLength(3);
+    const long = await ping(bed, "vm1", "10.1.1.12", { length: 1351, df: "do", count: 1, waitSeconds: 0.5 });
+    expect(long.ttls).toEqual([]);
+    expect(long.errors.join()).toMatch(/mtu = 1350/);
+  });
+
+  test("vtepctl ping: echoes, and a search that a person asks for, also of a tunnel that nobody watches", async () => {
+    const echoes = await gw1.ctl("ping", "gw2", "--count", "2");
+    expect(echoes.status, echoes.stderr).toBe(0);
+    expect(echoes.stdout).toMatch(
+      /^64 bytes to gw2 \(198\.51\.100\.2\), 1: \d+\.\d{3} ms\n.*\n2 sent, 2 answered, 0 % lost/,
+    );
+    const search = await gw1.ctl("ping", "gw2", "--mtu");
+    expect(search.stdout).toBe(
+      [
+        " 1500 bytes  too long; a router on the way carries 1400",
+        " 1400 bytes  passes",
+        "path MTU to gw2 (198.51.100.2): 1400 bytes, 1350 inside the tunnel",
+        "",
+      ].join("\n"),
+    );
+    // gw2's way to gw1 begins with the narrow link too, which drops what is too long and says nothing.
+    const back = await gw2.ctl("ping", "gw1", "--mtu");
+    expect(back.status, back.stderr).toBe(0);
+    expect((await gw1.ctl("ping", "nobody")).status).toBe(4);
+  });
+
+  test("a cut path takes the tunnel down within three seconds, and back within one of its return", async () => {
+    const { bed } = gateways;
+    expect((await tunnelOf(gw1)).probe.state).toBe("up");
+    await bed.ip("router", "link set dev to-gw2 down");
+    const cutMs = performance.now();
+    await until("tunnel down", 6000, async () => !(await tunnelOf(gw1)).up, 20);
+    const downAfterMs = performance.now() - cutMs;
+    expect(downAfterMs).toBeLessThan(3500);
+    expect((await gw1.ctl("ping", "gw2", "-c", "1")).status).toBe(7);
+    await pause(500);
+    await bed.ip("router", "link set dev to-gw2 up");
+    const backMs = performance.now();
+    await until("tunnel up", 6000, async () => (await tunnelOf(gw1)).up, 20);
+    // The kernels resolve each other first: a second for a failed ARP entry at most.
+    expect(performance.now() - backMs).toBeLessThan(2500);
+    expect(gw1.log()).toMatch(/"event":"tunnel.down"[\s\S]*"event":"tunnel.up"/);
+    expect((await ping(bed, "vm1", "10.1.1.12")).ttls).toHaveLength(3);
+  });
+
+  test("a path that grows is found again when somebody asks", async () => {
+    const { bed } = gateways;
+    await bed.ip("router", "link set dev to-gw2 mtu 1500");
+    const search = await gw1.ctl("ping", "gw2", "--mtu");
+    expect(search.stdout).toMatch(/path MTU to gw2 \(198\.51\.100\.2\): 1500 bytes/);
+    // The router's word lives on in gw1's kernel, and the tunnel must not send what that refuses.
+    expect((await tunnelOf(gw1)).mtu).toBe(1350);
+    expect(search.stdout).toMatch(/our own kernel was told of a path MTU of 1400/);
+    await bed.ip("gw1", "route flush cache");
+    await until("the tunnel to be wide", 5000, async () => (await tunnelOf(gw1)).mtu === 1450);
+    await bed.ip("vm1", "route flush cache");
+    expect((await ping(bed, "vm1", "10.1.1.12", { length: 1450, df: "do" })).ttls).toHaveLength(3);
+  });
+});
