@@ -72,7 +72,8 @@ function resolveVsi(
     vni: vsi.vni ?? null,
     tunnels: vsi.tunnels ?? (vsi.vni === undefined ? [] : allTunnels),
     interface: gateway,
-    arp: vsi.arp ?? (gateway === null ? "flood" : "localProxy"),
+    // An uplink (no VNI) is somebody else's LAN: a proxy there would answer for all its hosts.
+    arp: vsi.arp ?? (gateway === null || vsi.vni === undefined ? "flood" : "localProxy"),
     proxyArp: vsi.proxyArp,
     relay: vsi.relay,
     flood: vsi.flood,

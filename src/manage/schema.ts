@@ -155,7 +155,7 @@ const vsi = z
     arp: z
       .enum(["localProxy", "suppress", "flood"])
       .optional()
-      .describe("what ARP requests from ACs get; default: localProxy where a VSI-interface is bound, else flood"),
+      .describe("what ARP requests from ACs get; default: localProxy for a VNI with a VSI-interface, else flood"),
     proxyArp: z
       .enum(["immediate", "verified"])
       .default("immediate")
