@@ -102,7 +102,7 @@ const CAUSES: Readonly<Record<string, readonly [message: string, hint: string]>>
   ETIMEDOUT: ["no answer in time", "the daemon hangs or is stopped: look at its log, and at `ps -o stat`"],
 };
 
-function unreachable(socket: string, error: NodeJS.ErrnoException): Refusal {
+export function unreachable(socket: string, error: NodeJS.ErrnoException): Refusal {
   const code = error.code ?? "";
   if (code === "EACCES" || code === "EPERM") {
     const hint = "run as the daemon's user, or as root";

@@ -1,0 +1,183 @@
+/**
+ * `vtepctl capture`: frames as the gateway sees them, with what it did to each, as a capture file.
+ *
+ * The daemon streams them (`GET /v1/capture`) and this side writes pcapng, so that no file is ever written by the daemon.
+ * What a tunnel carries is shown as the inner Ethernet frame. What could not be kept is counted: on stderr at the end, and
+ * in the file's statistics.
+ */
+import { openSync, writeSync } from "node:fs";
+import { type Command, InvalidArgumentError } from "commander";
+import type { Ac, Tunnel } from "../manage/api-schema.ts";
+import type { CaptureLine } from "../manage/api-schema-watch.ts";
+import { ask, EXIT, Refusal } from "./client.ts";
+import { examples } from "./examples.ts";
+import { type Output, type Session, write } from "./output.ts";
+import { Pcapng } from "./pcapng.ts";
+import { follow, type Lines } from "./stream.ts";
+
+interface Options {
+  readonly vsi?: string[];
+  readonly drop?: boolean;
+  readonly write?: string;
+  readonly count?: number;
+  readonly seconds?: number;
+  readonly snaplen: number;
+}
+
+type Frame = Extract<CaptureLine, { kind: "frame" }>;
+
+const DEFAULT_SNAPLEN = 262_144;
+
+function positive(text: string): number {
+  if (!/^\d{1,9}$/.test(text) || Number(text) === 0) throw new InvalidArgumentError("a positive number is wanted.");
+  return Number(text);
+}
+
+export function addCapture(program: Command, session: Session): void {
+  program
+    .command("capture")
+    .description("frames of ACs and tunnels from inside the gateway, each with its fate")
+    .argument("[names...]", "ACs and tunnels (default: all)")
+    .option("--vsi <names...>", "only in these VSIs")
+    .option("--drop", "only frames that were dropped")
+    .option("-w, --write <file>", "write pcapng to this file; - is stdout, for a pipe into Wireshark")
+    .option("--count <n>", "end after n frames", positive)
+    .option("--seconds <s>", "end after s seconds", positive)
+    .option("--snaplen <bytes>", "keep at most so much of each frame", positive, DEFAULT_SNAPLEN)
+    .addHelpText(
+      "after",
+      examples(
+        "vtepctl capture vm1 gw2 -w /tmp/vm1.pcapng --seconds 10",
+        "vtepctl capture --drop",
+        "vtepctl capture --vsi vsi10 -w - | wireshark -k -i -",
+      ),
+    )
+    .action((names: string[], options: Options) => capture(session, names, options));
+}
+
+async function capture({ socket, output }: Session, names: readonly string[], options: Options): Promise<void> {
+  const path = `/v1/capture?${await queryOf(socket, names, options)}`;
+  const form = options.write === undefined ? lineWriter(output) : fileWriter(options.write, options.snaplen);
+  let lines: Lines | null = null;
+  let frames = 0;
+  let lost = 0;
+  let enough = false;
+  const stop = () => {
+    enough = true;
+    lines?.stop();
+  };
+  const take = (text: string) => {
+    if (enough) return;
+    const line = JSON.parse(text) as CaptureLine;
+    if (line.kind === "lost") lost += line.frames;
+    else if (line.kind === "start")
+      form.start(
+        line.ports.map(({ kind, name }) => `${kind} ${name}`),
+        line.node,
+      );
+    else {
+      form.frame(line);
+      if (++frames === options.count) stop();
+    }
+  };
+  lines = await follow(socket, path, take);
+  if (enough) lines.stop();
+  const late = options.seconds === undefined ? undefined : setTimeout(stop, options.seconds * 1000);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stop);
+  const isOurs = await lines.ended;
+  clearTimeout(late);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, stop);
+  form.end(lost);
+  process.stderr.write(`capture: ${frames} frames, ${lost} lost\n`);
+  if (!isOurs)
+    throw new Refusal("ended", "the daemon ended the capture", "it was stopped, or restarted", EXIT.unreachable);
+}
+
+/** A name may be an AC's or a tunnel's; only the daemon knows. */
+async function queryOf(socket: string, names: readonly string[], options: Options): Promise<string> {
+  const query = new URLSearchParams({ snaplen: String(Math.min(options.snaplen, DEFAULT_SNAPLEN)) });
+  if (options.drop === true) query.set("drop", "1");
+  if (options.vsi !== undefined) query.set("vsi", options.vsi.join(","));
+  if (names.length === 0) return String(query);
+  const [acs, tunnels] = await Promise.all([ask<Ac[]>(socket, "/v1/acs"), ask<Tunnel[]>(socket, "/v1/tunnels")]);
+  const isIn = (list: readonly { readonly name: string }[]) => (name: string) => list.some((one) => one.name === name);
+  const unknown = names.find((name) => !isIn(acs)(name) && !isIn(tunnels)(name));
+  if (unknown !== undefined) {
+    const hint = "vtepctl show ac and show tunnel list them";
+    throw new Refusal("not_found", `there is no AC and no tunnel ${unknown}`, hint, EXIT.notFound);
+  }
+  const add = (key: string, list: readonly string[]) => {
+    if (list.length > 0) query.set(key, list.join(","));
+  };
+  add("ac", names.filter(isIn(acs)));
+  add("tunnel", names.filter(isIn(tunnels)));
+  return String(query);
+}
+
+interface Writer {
+  start(ports: readonly string[], node: string): void;
+  frame(frame: Frame): void;
+  end(lost: number): void;
+}
+
+const placeOf = ({ via }: Frame) => (via === null ? "unknown" : `${via.kind} ${via.name}`);
+const commentOf = ({ fate, step, vsi }: Frame) => [step, vsi, fate].filter((part) => part !== null).join(" · ");
+
+/** pcapng; the file is opened before the daemon is asked for frames. */
+function fileWriter(path: string, snaplen: number): Writer {
+  const fd = path === "-" ? 1 : open(path);
+  const put = (bytes: Buffer) => {
+    for (let at = 0; at < bytes.length; ) at += writeSome(fd, bytes, at);
+  };
+  let file: Pcapng | null = null;
+  return {
+    start(ports, node) {
+      file = new Pcapng(put, `vtepctl, at gateway ${node}`, snaplen);
+      for (const port of ports) file.port(port, port.startsWith("tunnel") ? `${port}: inner frames` : port);
+    },
+    frame(frame) {
+      const { at, direction, length, data } = frame;
+      const bytes = Buffer.from(data, "base64");
+      file!.packet({ port: placeOf(frame), at: BigInt(at), direction, length, bytes, comment: commentOf(frame) });
+    },
+    end: (lost) => file?.end(lost),
+  };
+}
+
+function open(path: string): number {
+  try {
+    return openSync(path, "w", 0o600);
+  } catch (error) {
+    throw new Refusal("file", `cannot write ${path}: ${(error as Error).message}`, "", EXIT.failure);
+  }
+}
+
+/** A pipe that is full makes us wait: it is the reader who decides the pace. */
+function writeSome(fd: number, bytes: Buffer, at: number): number {
+  try {
+    return writeSync(fd, bytes, at);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EAGAIN") {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+      return 0;
+    }
+    // Wireshark was closed.
+    if (code === "EPIPE") process.exit(EXIT.ok);
+    throw new Refusal("file", `cannot write: ${(error as Error).message}`, "is the disk full?", EXIT.failure);
+  }
+}
+
+/** Without a file: a line for each frame, or JSON lines as they come. */
+function lineWriter({ form }: Output): Writer {
+  return {
+    start: () => undefined,
+    frame(frame) {
+      if (form !== "table") return void write(`${JSON.stringify(frame)}\n`);
+      const time = new Date(Number(BigInt(frame.at) / 1_000_000n)).toISOString().slice(11, 23);
+      const place = `${frame.direction === "in" ? "from" : "to"} ${placeOf(frame)}`;
+      void write(`${time}  ${(frame.step ?? "-").padEnd(4)}  ${place.padEnd(20)}  ${frame.summary}  ${frame.fate}\n`);
+    },
+    end: () => undefined,
+  };
+}

@@ -1,0 +1,157 @@
+/**
+ * Events for people who look on: the last ones of control and of the daemon, and everything as it happens.
+ *
+ * Control emits far more than the log keeps (levels do not matter here). The last RECENT records are kept for those who
+ * come late; those who follow get them as they come. A follower is bounded three ways: at most PER_SECOND records a second
+ * of one kind (event and reason), a queue of bounded bytes (line-stream.ts), and nothing at all that its filter does not
+ * want; what was left out for the first two reasons is told as an event `suppressed` with a count.
+ *
+ * Drops in the data plane are told here while somebody follows, and are not among the recent ones.
+ */
+import type { Emit, EventFields } from "../control/event.ts";
+import type { EventQuery, EventRecord } from "./api-schema-watch.ts";
+import type { Level, Log } from "./log.ts";
+
+export const RECENT = 256;
+export const PER_SECOND = 50;
+
+/** @returns false: it could not be taken, and is lost. */
+export type EventSink = (record: EventRecord) => boolean;
+
+type Filter = (record: EventRecord) => boolean;
+
+/** What `query` wants. */
+export function filterOf(query: EventQuery): Filter {
+  const { ac, tunnel, vsi, event, drop } = query;
+  const glob = event === undefined ? null : globOf(event);
+  return ({ event: name, fields }) =>
+    (ac === undefined || fields.ac === ac) &&
+    (tunnel === undefined || fields.tunnel === tunnel) &&
+    (vsi === undefined || fields.vsi === vsi) &&
+    (glob === null || glob.test(name)) &&
+    (drop !== "1" || name === "drop");
+}
+
+function globOf(text: string): RegExp {
+  return new RegExp(`^${text.replace(/[.+?^${}()|[\]\\]/g, "\\$&").replace(/\*+/g, ".*")}$`);
+}
+
+class Follower {
+  private readonly sink: EventSink;
+  private readonly filter: Filter;
+  private readonly told = new Map<string, { count: number; left: number; record: EventRecord }>();
+
+  constructor(query: EventQuery, sink: EventSink) {
+    this.filter = filterOf(query);
+    this.sink = sink;
+  }
+
+  tell(record: EventRecord): void {
+    if (!this.filter(record)) return;
+    const kind = this.kindOf(record);
+    if (kind.count++ >= PER_SECOND || !this.sink(record)) kind.left++;
+  }
+
+  /** `count` records like this one were never made. */
+  left(record: EventRecord, count: number): void {
+    if (this.filter(record)) this.kindOf(record).left += count;
+  }
+
+  /** A second is over. */
+  settle(time: string): void {
+    const all = [...this.told.values()];
+    this.told.clear();
+    for (const { left, record } of all) {
+      if (left === 0) continue;
+      const fields = { of: record.event, reason: record.fields.reason ?? null, count: left };
+      if (!this.sink({ time, level: "warn", event: "suppressed", step: null, fields })) this.left(record, left);
+    }
+  }
+
+  private kindOf(record: EventRecord) {
+    const key = `${record.event} ${record.fields.reason ?? ""}`;
+    const known = this.told.get(key);
+    if (known !== undefined) return known;
+    const kind = { count: 0, left: 0, record };
+    this.told.set(key, kind);
+    return kind;
+  }
+}
+
+export class EventFeed {
+  private readonly now: () => number;
+  private readonly kept: { atMs: number; level: Level; event: string; fields: EventFields }[] = [];
+  private next = 0;
+  private readonly followers = new Set<Follower>();
+  private timer: NodeJS.Timeout | null = null;
+
+  /** @param now milliseconds since 1970. */
+  constructor(now: () => number) {
+    this.now = now;
+  }
+
+  /** Something happened. */
+  note(level: Level, event: string, fields: EventFields): void {
+    const entry = { atMs: this.now(), level, event, fields };
+    this.kept[this.next] = entry;
+    this.next = (this.next + 1) % RECENT;
+    if (this.followers.size > 0) this.tell(recordOf(entry));
+  }
+
+  /** Tell those who follow, and nobody later. */
+  tell(record: EventRecord): void {
+    for (const follower of this.followers) follower.tell(record);
+  }
+
+  /** `count` records like this one could not be made. */
+  left(record: EventRecord, count: number): void {
+    for (const follower of this.followers) follower.left(record, count);
+  }
+
+  /** The last records that `query` wants, oldest first. */
+  recent(query: EventQuery): EventRecord[] {
+    const order = [...this.kept.slice(this.next), ...this.kept.slice(0, this.next)];
+    return order.map(recordOf).filter(filterOf(query));
+  }
+
+  /** @returns ends it. */
+  follow(query: EventQuery, sink: EventSink): () => void {
+    const follower = new Follower(query, sink);
+    this.followers.add(follower);
+    this.timer ??= setInterval(() => this.settle(), 1000).unref();
+    return () => {
+      this.followers.delete(follower);
+      if (this.followers.size > 0 || this.timer === null) return;
+      clearInterval(this.timer);
+      this.timer = null;
+    };
+  }
+
+  private settle(): void {
+    const time = new Date(this.now()).toISOString();
+    for (const follower of this.followers) follower.settle(time);
+  }
+}
+
+function recordOf(entry: { atMs: number; level: Level; event: string; fields: EventFields }): EventRecord {
+  const { step = null, ...fields } = entry.fields;
+  const time = new Date(entry.atMs).toISOString();
+  return { time, level: entry.level, event: entry.event, step: step === null ? null : String(step), fields };
+}
+
+/** `log`, with everything it is told told to `feed` as well. */
+export function overheard(log: Log, feed: EventFeed): Log {
+  const line: Log["line"] = (level, event, fields = {}) => {
+    feed.note(level, event, fields);
+    log.line(level, event, fields);
+  };
+  const emit: Emit = line;
+  return {
+    line,
+    emit,
+    setLevel: (level) => log.setLevel(level),
+    get level() {
+      return log.level;
+    },
+  };
+}

@@ -1,0 +1,51 @@
+/**
+ * A response body that is written line by line for as long as somebody reads it.
+ *
+ * The reader decides the pace, and main's memory must not depend on it: what it has not taken waits in a queue of bounded
+ * bytes, and what does not fit is refused at once, for the writer to count.
+ */
+const QUEUE_BYTES = 2 << 20;
+
+export class LineStream {
+  readonly body: ReadableStream<Uint8Array>;
+  private readonly encoder = new TextEncoder();
+  private readonly queue: Uint8Array[] = [];
+  private readonly limit: number;
+  private queued = 0;
+  private controller: ReadableStreamDefaultController<Uint8Array> | null = null;
+
+  /** @param onEnd called once, when the reader has gone. */
+  constructor(onEnd: () => void, limit = QUEUE_BYTES) {
+    this.limit = limit;
+    this.body = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        this.controller = controller;
+      },
+      pull: () => this.pass(),
+      cancel: () => {
+        this.controller = null;
+        this.queue.length = 0;
+        onEnd();
+      },
+    });
+  }
+
+  /** @returns false when the reader is too slow, or gone: the text is lost. */
+  push(text: string): boolean {
+    if (this.controller === null) return false;
+    const bytes = this.encoder.encode(text);
+    if (this.queued + bytes.length > this.limit) return false;
+    this.queue.push(bytes);
+    this.queued += bytes.length;
+    this.pass();
+    return true;
+  }
+
+  private pass(): void {
+    while (this.queue.length > 0 && (this.controller?.desiredSize ?? 0) > 0) {
+      const bytes = this.queue.shift()!;
+      this.queued -= bytes.length;
+      this.controller!.enqueue(bytes);
+    }
+  }
+}
