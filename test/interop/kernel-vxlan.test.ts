@@ -2,6 +2,7 @@
  * The addon against a stranger: the kernel's own vxlan device behind a veth. A veth hands over the kernel's super-frames
  * whole, with unfinished checksums (datapath §5, R2 and R3), so this is where recognising them is put to the test.
  */
+import { existsSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import * as native from "../../src/io/native.ts";
 import { cleanups, missing } from "../io/ground.ts";
@@ -15,11 +16,14 @@ describe.skipIf(missing)("with the kernel's own vxlan device", () => {
   const veth = `n${process.pid % 100000}`;
   const kernel = { netns: RIGHT, address: "198.51.100.2" };
 
+  const veths: string[] = [];
+
   /** A namespace that is a kernel VTEP, behind a veth: 198.18.77.`host` and .`host + 1` on its two ends. */
   function addKernelVtep(netns: string, host: number, address: string): void {
     const here = `${veth}${host}`;
     addNamespace(netns);
     ip("link", "add", here, "type", "veth", "peer", "name", "u0", "netns", netns);
+    veths.push(here);
     ip("addr", "add", `198.18.77.${host}/30`, "dev", here);
     ip("link", "set", here, "up");
     ip("-n", netns, "addr", "add", `198.18.77.${host + 1}/30`, "dev", "u0");
@@ -45,17 +49,19 @@ describe.skipIf(missing)("with the kernel's own vxlan device", () => {
     ip("-n", netns, "addr", "add", `${address}/24`, "dev", "vx0");
     ip("-n", netns, "link", "set", "vx0", "up");
   }
+  /** The kernel takes a namespace apart later, and its veths with it; the next test makes ours again at once. */
   function clean(...netns: string[]): void {
-    for (const one of netns) ip("netns", "del", one);
+    while (veths.length > 0) ip("link", "del", veths.pop()!);
+    for (const one of netns) if (existsSync(`/run/netns/${one}`)) ip("netns", "del", one);
   }
 
   it.each([
     ["all offloads", ON],
     ["no offload", OFF],
   ])("TCP both ways, %s", { timeout: 30_000 }, async (_, offload) => {
-    addNamespace(LEFT);
-    addKernelVtep(RIGHT, 1, kernel.address);
     try {
+      addNamespace(LEFT);
+      addKernelVtep(RIGHT, 1, kernel.address);
       const request = {
         netns: LEFT,
         local: "198.18.77.1",
@@ -76,9 +82,9 @@ describe.skipIf(missing)("with the kernel's own vxlan device", () => {
   });
 
   it("a super-frame from one tunnel leaves cut by another", { timeout: 30_000 }, async () => {
-    addKernelVtep(LEFT, 1, "198.51.100.1");
-    addKernelVtep(RIGHT, 5, kernel.address);
     try {
+      addKernelVtep(LEFT, 1, "198.51.100.1");
+      addKernelVtep(RIGHT, 5, kernel.address);
       const underlay = native.openUnderlay({
         address: "198.18.77.1",
         port: 4789,

@@ -5,6 +5,7 @@
  *     vm1 - TAP - vtepd (gw1) --- veth --- br-phy | ovs | br-int - veth - vmo        VXLAN 10, 10.1.1.0/24
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { until } from "../../src/lab/deadline.ts";
 import { describeReal, type Gateway, type Gateways, openGateways, whyNoGateways } from "../netns/gateways.ts";
 import { ping, transfer } from "../netns/traffic.ts";
 import { type Ovs, startOvs } from "./ovs.ts";
@@ -67,8 +68,11 @@ describeReal(missing, "vtepd and Open vSwitch", () => {
       ...["--", "set", "interface", "vx0", "type=vxlan", ...options],
     );
     await bed.ip("vm1", "neigh flush all");
-    // The switch resolves the VTEP's MAC with the first packet to it and may drop that one.
-    await ping(bed, "vmo", VM1, { count: 3, waitSeconds: 1 });
+    // The switch drops what it meets while it resolves the VTEP's MAC and rebuilds its flows around the new port.
+    await until("the switch to have settled", 15_000, async () => {
+      const both = [await ping(bed, "vmo", VM1, { waitSeconds: 1 }), await ping(bed, "vm1", VMO, { waitSeconds: 1 })];
+      return both.every(({ ttls }) => ttls.length === 3);
+    });
     for (const [from, target] of [
       ["vm1", VMO],
       ["vmo", VM1],

@@ -28,6 +28,8 @@ export interface ArticleOptions {
   readonly isPlainWire?: boolean;
   /** Gateway MACs of gw1 and gw2: one for each, or one for both. */
   readonly mac?: GatewayMac;
+  /** The last word on a node's configuration file. */
+  readonly shape?: (node: string, text: string) => string;
 }
 
 export interface Article {
@@ -42,7 +44,12 @@ export const addressOf = (machine: string) => machineOf(machine).address;
 export const macOf = (machine: string) => machineOf(machine).mac;
 
 export async function openArticle(label: string, options: ArticleOptions = {}): Promise<Article> {
-  const { mode = "distributed", isPlainWire = false, mac = "auto" } = options;
+  const {
+    mode = "distributed",
+    isPlainWire = false,
+    mac = "auto",
+    shape = (_node: string, text: string) => text,
+  } = options;
   const gateways = await openGateways(label);
   const { bed } = gateways;
   try {
@@ -62,7 +69,7 @@ export async function openArticle(label: string, options: ArticleOptions = {}): 
     );
     const places = { namespace: bed.name, socket: gateways.socket };
     const [gw1, gw2, border] = (await Promise.all(
-      VTEPS.map(({ name }) => gateways.start(name, configFile(name, mode, places, mac))),
+      VTEPS.map(({ name }) => gateways.start(name, shape(name, configFile(name, mode, places, mac)))),
     )) as [Gateway, Gateway, Gateway];
     await Promise.all(machines.map((machine) => setUp(bed, machine)));
     return { gateways, bed, gw1, gw2, border };
