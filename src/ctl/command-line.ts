@@ -7,10 +7,14 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";
 import { addAttach } from "./attach.ts";
+import { addBugreport } from "./bugreport.ts";
 import { addCapture } from "./capture.ts";
 import { DEFAULT_SOCKET, EXIT, Refusal } from "./client.ts";
+import { addCompletion } from "./completion.ts";
 import { addConfig } from "./config.ts";
+import { addDoctor } from "./doctor.ts";
 import { addEntries } from "./entries.ts";
+import { addMan } from "./man.ts";
 import { addHealth, addLog } from "./manners.ts";
 import { addObserve } from "./observe.ts";
 import { complain, FORMS, type Form, type Session, wantsColour } from "./output.ts";
@@ -31,7 +35,8 @@ function versionOf(): string {
   return (JSON.parse(text) as { version: string }).version;
 }
 
-function build(session: Session): Command {
+/** The tree of commands; `session` is filled in when a line is carried out. */
+export function build(session: Session): Command {
   const program = new Command("vtepctl");
   program
     .description("talk to a running vtepd")
@@ -60,7 +65,11 @@ function build(session: Session): Command {
   addLog(program, session);
   addPing(program, session);
   addWhy(program, session);
+  addDoctor(program, session);
   addAttach(program, session);
+  addBugreport(program, session);
+  addCompletion(program, session);
+  addMan(program, async () => (await import("../manage/json-schema.ts")).jsonSchema());
   allowEverywhere(program);
   return program;
 }

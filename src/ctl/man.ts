@@ -1,0 +1,114 @@
+/**
+ * `vtepctl man [PAGE]`: the manual in roff, made from what the programs themselves know: the tree of commands for vtepctl(1),
+ * the schema of the configuration for vtepd.yaml(5). A page cannot describe an option that is not there.
+ */
+import { Argument, type Command } from "commander";
+import { EXAMPLES_TITLE, examples } from "./examples.ts";
+import { renderConfigPage, type SchemaNode } from "./man-config.ts";
+import { write } from "./output.ts";
+import { b, heading, item, page, text, verbatim } from "./roff.ts";
+
+const EXITS: readonly (readonly [number, string])[] = [
+  [0, "all is well"],
+  [1, "failure"],
+  [2, "the command line is wrong"],
+  [3, "the daemon cannot be reached"],
+  [4, "there is no such object"],
+  [5, "the configuration is not valid; nothing has changed"],
+  [6, "a permission, a capability or the addon is missing"],
+  [7, "not healthy, or a check failed"],
+  [130, "interrupted"],
+];
+
+const PAGES = ["vtepctl.1", "vtepd.8", "vtepd.yaml.5"] as const;
+
+export function addMan(program: Command, schemaOf: () => Promise<SchemaNode>): void {
+  program
+    .command("man")
+    .description("print a page of the manual as roff: vtepctl.1, vtepd.8, vtepd.yaml.5")
+    .addArgument(new Argument("<page>").choices([...PAGES]))
+    .addHelpText("after", examples("vtepctl man vtepctl.1 | man -l -", "vtepctl man vtepd.yaml.5 > vtepd.yaml.5"))
+    .action(async (name: string) => {
+      if (name === "vtepctl.1") return await write(renderClientPage(program));
+      if (name === "vtepd.8") return await write(renderDaemonPage());
+      await write(renderConfigPage(await schemaOf()));
+    });
+}
+
+export function renderClientPage(program: Command): string {
+  const parts = [
+    heading("NAME"),
+    text("vtepctl - talk to a running vtepd"),
+    heading("SYNOPSIS"),
+    `${b("vtepctl")} [${b("-s")} SOCKET] [${b("-o")} table|json|yaml] VERB ...\n`,
+    heading("OPTIONS"),
+    text("They may stand before or behind the verb."),
+    ...program.options.map((option) => item(option.flags, option.description)),
+    heading("VERBS"),
+    ...verbs(program, "vtepctl"),
+    heading("EXIT STATUS"),
+    ...EXITS.map(([code, meaning]) => item(String(code), meaning)),
+    heading("ENVIRONMENT"),
+    item("VTEPD_SOCKET", "the control socket, where -s does not name one"),
+    item("NO_COLOR", "no colour, unless --color asks for it"),
+    heading("SEE ALSO"),
+    text("vtepd(8), vtepd.yaml(5)"),
+  ];
+  return page("VTEPCTL", 1, parts);
+}
+
+/** Every verb that does something, in the order of `--help`. */
+function verbs(command: Command, path: string): string[] {
+  const shown = command.createHelp().visibleCommands(command);
+  return shown.flatMap((child) => {
+    if (child.name() === "help") return [];
+    const name = `${path} ${child.name()}`;
+    const deeper = verbs(child, name);
+    if (child.commands.length > 0) return deeper;
+    const help = child.createHelp();
+    const usage = help.visibleArguments(child).map((argument) => help.argumentTerm(argument));
+    const lines = [`.SS ${name} ${usage.join(" ")}\n`, text(child.description())];
+    for (const argument of help.visibleArguments(child))
+      if (argument.description) lines.push(item(argument.name(), help.argumentDescription(argument)));
+    for (const option of help.visibleOptions(child))
+      if (option.long !== "--help") lines.push(item(option.flags, help.optionDescription(option)));
+    return [...lines, ...exampleOf(child)];
+  });
+}
+
+/** The examples of its `--help`. */
+function exampleOf(command: Command): string[] {
+  let said = "";
+  const keep = (part: string) => {
+    said += part;
+  };
+  command.configureOutput({ writeOut: keep }).outputHelp();
+  const at = said.indexOf(EXAMPLES_TITLE);
+  return at < 0 ? [] : [verbatim(said.slice(at + EXAMPLES_TITLE.length).trim())];
+}
+
+function renderDaemonPage(): string {
+  return page("VTEPD", 8, [
+    heading("NAME"),
+    text("vtepd - a userspace distributed VXLAN IP gateway"),
+    heading("SYNOPSIS"),
+    `${b("vtepd run -c")} FILE\n.br\n${b("vtepd check -c")} FILE\n.br\n${b("vtepd schema")}\n.br\n${b("vtepd --version")} [${b("--json")}]\n`,
+    heading("DESCRIPTION"),
+    text(
+      "vtepd bridges and routes between virtual machines and VXLAN tunnels, in worker threads over TAP devices and UDP.",
+    ),
+    item("run -c FILE", "run the gateway in the foreground"),
+    item("check -c FILE", "check a configuration file; changes nothing"),
+    item("schema", "print the JSON Schema of the configuration, for editors"),
+    heading("SIGNALS"),
+    item("SIGHUP", "load the whole file again and apply the difference, or refuse it and keep what runs"),
+    item("SIGTERM, SIGINT", "end in order, within two seconds"),
+    item("SIGUSR2", "write the state to the log"),
+    heading("EXIT STATUS"),
+    ...EXITS.filter(([code]) => [0, 1, 2, 5, 6].includes(code)).map(([code, meaning]) => item(String(code), meaning)),
+    heading("ENVIRONMENT"),
+    item("NOTIFY_SOCKET, WATCHDOG_USEC", "the service manager's, see sd_notify(3)"),
+    heading("SEE ALSO"),
+    text("vtepctl(1), vtepd.yaml(5)"),
+  ]);
+}
