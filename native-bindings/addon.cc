@@ -123,7 +123,9 @@ napi_value ringCall(napi_env env, napi_callback_info info) {
 napi_value closeFdCall(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
   int fd = args.integer(0);
-  return args.bad() ? nullptr : number(env, close(fd) == 0 ? 0 : -errno);
+  if (args.bad()) return nullptr;
+  setForeign(fd, false);  // before the number is free for another file
+  return number(env, close(fd) == 0 ? 0 : -errno);
 }
 
 napi_value sendFdCall(napi_env env, napi_callback_info info) {

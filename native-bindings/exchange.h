@@ -67,6 +67,7 @@ struct Port {
   PortKind kind;
   uint8_t vnetBytes;      // TAP: bytes of the virtio header, 0 without
   uint8_t watched;        // TAP: in the epoll set
+  uint8_t foreign;        // TAP: another process has the file too (handover.h)
   uint8_t segmentCap;     // peer: most segments of one UDP_SEGMENT send; 1: none
   int fd;                 // TAP
   int error;              // TAP: negative errno at which reading stopped, 0 while it works

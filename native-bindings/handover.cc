@@ -1,12 +1,56 @@
 #include "handover.h"
 
+#include <atomic>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 namespace vtepd {
+
+namespace {
+
+// Fds are numbers of the process, and so is what is known of them: one bit each, read by all threads.
+constexpr int kMarkedFds = 1 << 16;
+std::atomic<uint64_t> foreignFds[kMarkedFds / 64];
+
+/** For kernels whose TAPs do not know RWF_NOWAIT (< 5.11): the next best thing, with a gap between the two calls. */
+void demandNonBlocking(int fd) {
+  int flags = fcntl(fd, F_GETFL);
+  if (flags >= 0) fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+}  // namespace
+
+void setForeign(int fd, bool foreign) {
+  if (fd < 0 || fd >= kMarkedFds) return;
+  uint64_t bit = uint64_t{1} << (fd & 63);
+  if (foreign) foreignFds[fd >> 6].fetch_or(bit);
+  else foreignFds[fd >> 6].fetch_and(~bit);
+}
+
+bool isForeign(int fd) {
+  // A number beyond the table is taken for the worse case.
+  return fd < 0 || fd >= kMarkedFds || (foreignFds[fd >> 6].load() >> (fd & 63) & 1) != 0;
+}
+
+ssize_t readForeign(int fd, void* bytes, size_t length) {
+  iovec iov{bytes, length};
+  ssize_t got = preadv2(fd, &iov, 1, -1, RWF_NOWAIT);
+  if (got >= 0 || errno != EOPNOTSUPP) return got;
+  demandNonBlocking(fd);
+  return read(fd, bytes, length);
+}
+
+ssize_t writeForeign(int fd, const iovec* iov, int count) {
+  ssize_t written = pwritev2(fd, iov, count, -1, RWF_NOWAIT);
+  if (written >= 0 || errno != EOPNOTSUPP) return written;
+  demandNonBlocking(fd);
+  return writev(fd, iov, count);
+}
 
 int sendHandover(int socket, int fd, const char* text, size_t length) {
   if (length == 0 || length > kMostText) return -EMSGSIZE;
@@ -61,7 +105,10 @@ int receiveHandover(int socket, Handover& message) {
     }
   }
   message.length = static_cast<size_t>(got);
-  if (fds <= 1 && !(header.msg_flags & (MSG_CTRUNC | MSG_TRUNC))) return 0;
+  if (fds <= 1 && !(header.msg_flags & (MSG_CTRUNC | MSG_TRUNC))) {
+    if (message.fd >= 0) setForeign(message.fd, true);
+    return 0;
+  }
   if (message.fd >= 0) close(message.fd);
   message.fd = -1;
   return -EPROTO;

@@ -10,6 +10,7 @@
 #include <linux/if_tun.h>
 
 #include "exchange.h"
+#include "handover.h"
 #include "tap.h"
 
 namespace vtepd {
@@ -87,6 +88,7 @@ int attachTap(Io& io, int port, int fd) {
   tap = Port{};
   tap.fd = fd;
   tap.vnetBytes = static_cast<uint8_t>(info.vnetHdrBytes);
+  tap.foreign = isForeign(fd);
   rc = watch(io, port);
   if (rc < 0) return rc;
   tap.watched = 1;

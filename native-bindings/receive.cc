@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "exchange.h"
+#include "handover.h"
 
 namespace vtepd {
 
@@ -231,7 +232,9 @@ void receiveTap(Io& io, int port, int frameLimit) {
     // The virtio header goes into the end of the headroom: one plain read, where a readv would cost its iovec's import.
     uint32_t at = io.bump + kHeadroom;
     const uint8_t* vnet = io.arena + at - tap.vnetBytes;
-    ssize_t got = read(tap.fd, io.arena + at - tap.vnetBytes, tap.vnetBytes + static_cast<size_t>(kMaxFrameBytes));
+    uint8_t* start = io.arena + at - tap.vnetBytes;
+    size_t room = tap.vnetBytes + static_cast<size_t>(kMaxFrameBytes);
+    ssize_t got = tap.foreign ? readForeign(tap.fd, start, room) : read(tap.fd, start, room);
     if (got < 0) {
       if (errno == EINTR) continue;
       if (errno != EAGAIN) suspendTap(io, port, -errno);

@@ -14,6 +14,7 @@
 
 #include "checksum.h"
 #include "exchange.h"
+#include "handover.h"
 
 namespace vtepd {
 
@@ -78,9 +79,9 @@ void settle(Io& io, int32_t* record, int error) {
   }
 }
 
-int writeTap(int fd, const iovec* iov, int count) {
+int writeTap(const Port& tap, const iovec* iov, int count) {
   for (;;) {
-    ssize_t written = writev(fd, iov, count);
+    ssize_t written = tap.foreign ? writeForeign(tap.fd, iov, count) : writev(tap.fd, iov, count);
     if (written >= 0) return 0;
     if (errno != EINTR) return -errno;
   }
@@ -96,7 +97,8 @@ int writeWhole(const Port& tap, const Send& send, const uint8_t* vnet) {
   memcpy(saved, start, tap.vnetBytes);
   memcpy(start, vnet, tap.vnetBytes);
   ssize_t written;
-  do written = write(tap.fd, start, tap.vnetBytes + static_cast<size_t>(send.head));
+  iovec whole{start, tap.vnetBytes + static_cast<size_t>(send.head)};
+  do written = tap.foreign ? writeForeign(tap.fd, &whole, 1) : write(tap.fd, whole.iov_base, whole.iov_len);
   while (written < 0 && errno == EINTR);
   int error = written < 0 ? -errno : 0;
   memcpy(start, saved, tap.vnetBytes);
@@ -115,7 +117,7 @@ void writeSegments(Io& io, const Port& tap, const Send& send) {
     iovec* iov = io.txIovecs;
     iov[0] = {const_cast<uint8_t*>(plain), tap.vnetBytes};
     SegmentCut cut = segment_cut(&io.plan, io.headerPool, kHeaderPool, iov + 1, kMessageIovecs - 1, 1, 65535);
-    int error = cut.segments == 0 ? -EMSGSIZE : writeTap(tap.fd, iov, static_cast<int>(cut.iovecs) + 1);
+    int error = cut.segments == 0 ? -EMSGSIZE : writeTap(tap, iov, static_cast<int>(cut.iovecs) + 1);
     if (error != 0) return settle(io, record, error);
     if (record[S_DONE] < record[S_UNITS]) record[S_DONE]++;
   }
@@ -166,11 +168,12 @@ void sendToTap(Io& io, const Port& tap, const Send& send) {
   if (send.sliceCount > static_cast<uint32_t>(kMessageIovecs - count)) return settle(io, record, -EINVAL);
   if (send.sliceCount > 0) memcpy(iov + count, send.slices, send.sliceCount * sizeof(iovec));
   bool isWhole = send.sliceCount == 0 && iov[count - 1].iov_base == send.at && send.at - io.arena >= tap.vnetBytes;
-  int error = isWhole ? writeWhole(tap, send, vnet) : writeTap(tap.fd, iov, count + static_cast<int>(send.sliceCount));
+  int error = isWhole ? writeWhole(tap, send, vnet) : writeTap(tap, iov, count + static_cast<int>(send.sliceCount));
   if (error == -EINVAL && type != GSO_NONE) {
     // Kernels with a broken virtio_net_hdr check (T15), or without USO, refuse what they declared.
     io.fallbacks[FALLBACK_TAP_GSO_EINVAL]++;
-    io.tapGsoRefused[protocol]++;
+    // Who shares a TAP with us can make it refuse anything: that must not cost the others their super-frames.
+    if (!tap.foreign) io.tapGsoRefused[protocol]++;
     return writeSegments(io, tap, send);
   }
   settle(io, record, error);

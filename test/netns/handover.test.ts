@@ -13,8 +13,9 @@ import type { Ac, MacEntry, Neighbor } from "../../src/manage/api-schema.ts";
 import { type Gateway, type Gateways, openGateways, whyNoGateways } from "./gateways.ts";
 import { openStream, ping, transfer } from "./traffic.ts";
 
-const missing = whyNoGateways();
+const missing = whyNoGateways("python3");
 const VTEPCTL = fileURLToPath(new URL("../../dist/ctl/main.js", import.meta.url));
+const HOSTILE_VM = fileURLToPath(new URL("hostile-vm.py", import.meta.url));
 if (missing) console.log(`handover.test.ts skipped: ${missing}`);
 
 const PING_MS = 100;
@@ -183,6 +184,36 @@ describe.skipIf(missing !== undefined)("TAP hand-over", () => {
     // Its device went with it.
     expect((await bed.run("other", "ip", ["link", "show", "dev", "eth0"])).status).not.toBe(0);
   });
+
+  test.each(["block", "narrow", "shift", "no-offload"])(
+    "a VM that plays with the shared file (%s) harms itself alone",
+    async (trick) => {
+      const { bed } = gateways;
+      attached.get("vm5")!.child.kill("SIGTERM");
+      expect(await ended(attached.get("vm5")!)).toBe(0);
+      const args = [HOSTILE_VM, attachSocket("gw2"), "vm5", `${MACHINES.vm5.address}/24`];
+      const vm = bed.follow("vm5", "python3", args);
+      let said = "";
+      vm.stdout!.on("data", (chunk: Buffer) => (said += chunk));
+      vm.stderr!.on("data", (chunk: Buffer) => (said += chunk));
+      try {
+        await until("the hostile VM to be attached", 5000, () => said.includes("attached"));
+        await ping(bed, "vm5", "20.1.1.1", { count: 1 });
+        vm.stdin!.write(`${trick}\n`);
+        await until("the trick", 2000, () => said.includes("done"));
+        // It says something, and is spoken to: whatever the gateway does with its file has been done.
+        await ping(bed, "vm5", "20.1.1.1", { count: 2, waitSeconds: 1 });
+        await ping(bed, "vm4", "20.1.1.12", { count: 3, waitSeconds: 1 });
+        expect((await ping(bed, "vm4", "10.1.1.11", { count: 20, intervalSeconds: 0.02 })).ttls).toHaveLength(20);
+        expect((await daemons.get("gw2")!.status()).ready).toBe(true);
+      } finally {
+        vm.kill("SIGKILL");
+      }
+      await until("AC vm5 to go down", 3000, async () => (await acOf("gw2", "vm5")).up === false);
+      await attachVm("vm5");
+      expect((await ping(bed, "vm1", "20.1.1.12")).ttls).toEqual([62, 62, 62]);
+    },
+  );
 
   test.each([
     ["an AC that is not there", ["--ac", "vm9"], 1, "there is no AC vm9"],
