@@ -147,7 +147,11 @@ export class ArpHandler {
     if (!isHostAddress(on, target)) return this.ignore(vsi, arp, "not a host address");
     const entry = knownOf(this.c.neighbors.find(on, target));
     // D8: they hear each other. The same holds where there is no other port the target could be behind.
-    if (entry?.place?.port === port) return this.ignore(vsi, arp, "same port");
+    if (entry?.place?.port === port) {
+      // Unless it has left without a word: whoever is asked for and was not heard for a while is asked whether it lives.
+      if (!this.isLive(entry)) this.c.neighbors.doubt(on, target, port);
+      return this.ignore(vsi, arp, "same port");
+    }
     if (entry === undefined && isAlone(on, port)) return this.ignore(vsi, arp, "no other port");
     const asker = { port, mac: arp.senderMac, ip: arp.senderIp };
     if (entry !== undefined || vsi.config.proxyArp === "immediate") this.proxyReply(on, vsi, target, asker);

@@ -184,6 +184,32 @@ acs: [{name: a${n}, vsi: vsi10, tap: {device: a${n}}}, {name: b${n}, vsi: vsi10,
   });
 });
 
+describe("hosts that leave without a word", () => {
+  it("who takes its place on the AC and asks for it is answered within the life of a probe", () => {
+    const world = lan(2);
+    const [a1, a2] = [world.get("a1"), world.get("a2")];
+    a1.ping("10.1.1.12");
+    world.settle();
+    // a1's address is now behind gw2, and somebody else is behind its AC.
+    a1.alive = false;
+    const other = world.vm(gw(world, 1), { name: "other", ac: "a1", ip: "10.1.1.31", mac: "02:00:00:00:01:31" });
+    const moved = world.vm(gw(world, 2), { name: "moved", ac: "a2", ip: "10.1.1.11", mac: formatMac(a1.mac) });
+    a2.alive = false;
+    world.advance(11_000, 500);
+    for (let i = 0; i < 6 && other.replies.length === 0; i++) {
+      other.arp.clear();
+      if (i === 0) other.ping("10.1.1.11");
+      else other.ask("10.1.1.11");
+      world.advance(1000);
+    }
+    expect(other.replies).toEqual(["10.1.1.11 ttl=62"]);
+    expect(view(world, "gw1", "10.1.1.11").map((row) => row.split(" ").slice(2).join(" "))).toEqual([
+      "tunnel gw2 reply",
+    ]);
+    expect(moved.icmp).toHaveLength(1);
+  });
+});
+
 describe("gateway MACs, static entries, several VSIs", () => {
   for (const [setting, check] of [
     ["auto", (a: Mac, b: Mac) => a !== b],
