@@ -9,7 +9,7 @@ import { MemoryTap } from "../../src/io/memory.ts";
 import { setU16 } from "../../src/wire/bytes.ts";
 import { BROADCAST, ETH_BYTES, type Mac, parseMac, writeMac } from "../../src/wire/ethernet.ts";
 import { emitIpv4 } from "../../src/wire/icmp.ts";
-import { IPV4_BYTES, PROTO_UDP } from "../../src/wire/ipv4.ts";
+import { IPV4_BYTES, PROTO_UDP, parseIpv4 } from "../../src/wire/ipv4.ts";
 import { type Host, LATE_MS, Reference, type Verdict } from "./model-reference.ts";
 import {
   acsOf,
@@ -109,6 +109,13 @@ export class Bed {
     this.vms.set(host, this.plug(this.host(host)));
   }
 
+  /** A guest asks once a second while it has packets that wait. */
+  private askAgain(from: string, to: string): void {
+    const [a, b] = [this.host(from), this.host(to)];
+    const hop = a.ip.startsWith(b.ip.slice(0, 6)) ? b.ip : gatewayOf(a);
+    if (this.reference.placeOf(from) !== null && !this.vm(from).arp.has(parseIpv4(hop)!)) this.vm(from).ask(hop);
+  }
+
   /** A tagged UDP packet; resolved by ARP first if need be. */
   send(from: string, to: string, o: { ttl?: number; payload?: number; df?: boolean } = {}): Sent | null {
     const [a, b] = [this.host(from), this.host(to)];
@@ -152,6 +159,11 @@ export class Bed {
     const rounds = isOpen ? 2 : isLate ? Math.ceil(LATE_MS / 1000) : 6;
     let last: (Sent | null)[] = [];
     for (let i = 0; i < rounds; i++) {
+      for (const [from, to] of [
+        [a, b],
+        [b, a],
+      ] as const)
+        if (i > 0) this.askAgain(from, to);
       last = [this.send(a, b), this.send(b, a)];
       this.world.settle();
       this.pass(isLate ? 1000 : 500);
