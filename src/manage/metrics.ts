@@ -229,6 +229,15 @@ const ROWS: readonly Row[] = [
   },
   {
     kind: "gauge",
+    name: "vtep_ac_up",
+    help: "1 while the attachment circuit has its TAP",
+    labels: ["vsi", "ac"],
+    *values(source) {
+      for (const port of portsOf(source, "ac")) yield [{ vsi: port.vsi!.name, ac: port.name }, port.up ? 1 : 0];
+    },
+  },
+  {
+    kind: "gauge",
     name: "vtep_tunnel_up",
     help: "1 while frames are sent into the tunnel",
     labels: ["tunnel"],
