@@ -232,7 +232,8 @@ export class WatchHub implements WatchSource {
     const way = this.names.via(out.port);
     const next = this.inventory.vsis.get(out.vsi);
     const to = out.copies === 1 && way !== null && next !== undefined ? { vsi: next, kind: way.kind } : null;
-    return articleStep({ bytes, kind: via.kind, direction, vsi: inside, to });
+    const interfaces = this.inventory.interfaces.values();
+    return articleStep({ bytes, kind: via.kind, direction, vsi: inside, to, interfaces });
   }
 
   /** What worker `worker` could not write since the last look. */

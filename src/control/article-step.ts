@@ -2,12 +2,12 @@
  * The article's step numbers, read off a frame: which step of which scenario is this?
  *
  * S1 same VXLAN, S2 between VXLANs, S3 to the outside; the numbers are behaviour.md §2's column "Art.". Only what the frame
- * and its way show is told: ARP by who asks whom, a routed packet by the VSIs it came in and left by.
+ * and its way show is told: ARP by who asks whom, a routed packet by where it is from and where it goes.
  */
 import { ARP_REQUEST, type Arp, parseArp } from "../wire/arp.ts";
 import { i32, u16 } from "../wire/bytes.ts";
 import { ETH_BYTES, ETH_DST, ETH_TYPE, readMac, TYPE_ARP, TYPE_IPV4 } from "../wire/ethernet.ts";
-import { IP_DST, IPV4_BYTES } from "../wire/ipv4.ts";
+import { IP_DST, IP_SRC, IPV4_BYTES } from "../wire/ipv4.ts";
 import { type InterfaceObject, isOwnAddress, subnetOf, type VsiObject } from "./inventory.ts";
 
 export interface Passing {
@@ -15,6 +15,8 @@ export interface Passing {
   readonly kind: "ac" | "tunnel";
   readonly direction: "in" | "out";
   readonly vsi: VsiObject;
+  /** All VSI-interfaces. */
+  readonly interfaces: Iterable<InterfaceObject>;
   /** Where it goes, once it is routed: VSI and port; null: it is not, or that is not known. */
   readonly to: { readonly vsi: VsiObject; readonly kind: "ac" | "tunnel" } | null;
 }
@@ -31,7 +33,7 @@ export function articleStep(passing: Passing): string | null {
   }
   // Only what is sent to the gateway MAC is routed.
   if (type !== TYPE_IPV4 || bytes.length < ETH_BYTES + IPV4_BYTES || readMac(bytes, ETH_DST) !== on.mac) return null;
-  return ipStep(on, passing);
+  return ipStep(passing);
 }
 
 function arpStep(arp: Arp, on: InterfaceObject, { kind, direction }: Passing): string {
@@ -48,11 +50,15 @@ function arpStep(arp: Arp, on: InterfaceObject, { kind, direction }: Passing): s
   return place === "out tunnel" ? `${scenario}.7` : `${scenario}.8`;
 }
 
-function ipStep(on: InterfaceObject, { bytes, vsi, to }: Passing): string | null {
-  if (to === null) return null;
+function ipStep({ bytes, to, interfaces }: Passing): string | null {
+  const out = to?.vsi.interface ?? null;
+  if (to === null || out === null) return null;
+  const source = i32(bytes, ETH_BYTES + IP_SRC);
   const destination = i32(bytes, ETH_BYTES + IP_DST);
-  const out = to.vsi.interface;
-  if (out === null || isOwnAddress(on, destination)) return null;
   if (subnetOf(out, destination) === null || to.vsi.config.vni === null) return to.kind === "tunnel" ? "S3.7" : "S3.8";
-  return to.vsi === vsi ? "S1.9" : "S2.9";
+  // At the second gateway it comes in by the VXLAN of its destination: where it is from, its source tells.
+  if (subnetOf(out, source) !== null) return "S1.9";
+  const isFromVxlan = (on: InterfaceObject) =>
+    subnetOf(on, source) !== null && on.vsis.some((vsi) => vsi.config.vni !== null);
+  return [...interfaces].some(isFromVxlan) ? "S2.9" : null;
 }

@@ -1,0 +1,213 @@
+/** Trace, observe and capture on whole gateways in memory: what is told is what happens. */
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Trace, TraceRequest } from "../../src/manage/api-schema-trace.ts";
+import type { CaptureLine, EventRecord } from "../../src/manage/api-schema-watch.ts";
+import { EventFeed } from "../../src/manage/event-feed.ts";
+import { RowNames } from "../../src/row-names.ts";
+import { INJECT } from "../../src/tables/counters.ts";
+import { SET_WATCH } from "../../src/tables/tables.ts";
+import { Tracer } from "../../src/tracer.ts";
+import { WatchHub } from "../../src/watch-hub.ts";
+import { toHex } from "../wire/hex.ts";
+import { article } from "./article.ts";
+import type { World } from "./world.ts";
+
+const REQUEST: TraceRequest = {
+  protocol: "icmp",
+  ttl: 64,
+  dscp: 0,
+  size: 84,
+  df: false,
+  sourcePort: 40_000,
+  destinationPort: 80,
+  inject: false,
+};
+
+let world: World;
+beforeEach(() => {
+  world = article();
+});
+
+const gw1 = () => world.gateways.get("gw1")!;
+
+function ask(request: Partial<TraceRequest>) {
+  const { shown, injector } = gw1().control;
+  return new Tracer(shown, injector).trace({ ...REQUEST, ...request }, () => undefined);
+}
+
+function traced(request: Partial<TraceRequest>): Trace {
+  const answer = ask(request);
+  if ("message" in answer) throw new Error(answer.message);
+  return answer;
+}
+
+const toVm5 = { ac: "vm1", source: "10.1.1.11", destination: "20.1.1.12" };
+
+describe("trace", () => {
+  it("says what becomes of a packet before and after its neighbour is known", () => {
+    const before = traced(toVm5);
+    expect(before.fate).toMatchObject({ kind: "punted", class: "unresolved", reason: null });
+    expect(before.fate.next).toBe("waits for ARP of 20.1.1.12 on vsi-interface20, which is asked for in vsi20");
+    expect(before.sends).toEqual([]);
+    world.get("vm1").ping("20.1.1.12");
+    world.settle();
+    const after = traced(toVm5);
+    expect(after.fate).toMatchObject({ kind: "sent", text: "sent to tunnel gw2", next: null });
+    expect(after.steps.map(({ stage, result }) => `${stage} ${result}`)).toEqual([
+      "ingress vsi vsi10",
+      "bridge route",
+      "fib host 20.1.1.12 is resolved",
+      "rewrite vsi vsi20",
+      "egress 134 of 1500 bytes",
+    ]);
+    expect(after.packet).toContain("(02:00:00:00:01:11 > ");
+    expect(after.sends).toMatchObject([{ via: { kind: "tunnel", name: "gw2" }, vsi: "vsi20", vni: 20, bytes: 98 }]);
+  });
+
+  it("--inject: the very bytes that were foretold leave, counted as injected, and the ledger balances", () => {
+    world.get("vm1").ping("20.1.1.12");
+    world.settle();
+    world.clear();
+    const foretold = traced({ ...toVm5, protocol: "udp", sourcePort: 7, destinationPort: 9, dscp: 10, inject: true });
+    expect(foretold.injected).toBe(true);
+    world.settle();
+    const first = world.seen.find((seen) => seen.where === "underlay")!;
+    expect(toHex(first.bytes.slice(8))).toBe(foretold.sends[0]!.frame);
+    const [block] = gw1().tables.workerCounters;
+    expect(block!.injected[INJECT.arrival]).toBe(1);
+    // By tunnel as well, header and all: VM1 gets it.
+    world.clear();
+    traced({ tunnel: "gw2", vni: 10, source: "10.1.1.12", destination: "10.1.1.11", inject: true });
+    world.settle();
+    expect(world.seen.some((seen) => seen.where === "vm1")).toBe(true);
+  });
+
+  it("tells what control would do with ARP, echo, TTL and what is too long", () => {
+    const next = (request: Partial<TraceRequest>) => traced({ ...toVm5, ...request }).fate.next;
+    const arp = { protocol: "arp", source: "10.1.1.11" } as const;
+    expect(next({ ...arp, destination: "10.1.1.1" })).toBe("vsi-interface10 answers with its gateway MAC (S2.2)");
+    expect(next({ ...arp, destination: "10.1.1.12" })).toBe(
+      "local proxy ARP answers with the gateway MAC (S1.2) and asks all sites for 10.1.1.12 (S1.4)",
+    );
+    expect(next({ ...arp, source: "10.1.1.1", destination: "10.1.1.12" })).toContain("refused: 10.1.1.1 is an address");
+    expect(next({ ...arp, source: "99.1.1.1", destination: "10.1.1.12" })).toContain("dropped: ARP sender outside");
+    expect(next({ destination: "10.1.1.1" })).toBe("the gateway answers the echo request");
+    expect(next({ ttl: 1 })).toBe("ICMP time exceeded to 10.1.1.11");
+    world.get("vm1").ping("20.1.1.12");
+    world.settle();
+    expect(next({ size: 1500, df: true })).toBe("ICMP fragmentation needed, MTU 1450, to 10.1.1.11");
+    expect(next({ size: 1500 })).toBe("fragmented to 1450 bytes and sent on");
+  });
+
+  it("raw bytes, tags, and questions that make no sense", () => {
+    expect(traced({ ac: "vm1", hex: "00" }).fate).toMatchObject({ kind: "dropped", reason: "runt" });
+    expect(traced({ ...toVm5, vlan: 99 }).fate.reason).toBe("ac_unbound");
+    expect(
+      traced({ ...toVm5, ac: undefined, tunnel: "gw2", vni: 77, destinationMac: "02:00:00:00:00:01" } as never).fate
+        .reason,
+    ).toBe("unknown_vni");
+    expect(ask({ ...toVm5, ac: "vm9" })).toMatchObject({ missing: true, message: "there is no AC vm9" });
+    expect(ask({ ac: "vm1" })).toMatchObject({ missing: false, message: "source and destination are missing" });
+    expect(ask({ source: "1.1.1.1", destination: "2.2.2.2" })).toMatchObject({ message: "say where it arrives" });
+    expect(ask({ tunnel: "gw2", hex: "00" })).toMatchObject({ message: "a tunnel needs a VNI" });
+  });
+});
+
+describe("watching", () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  const hubOf = (feed = new EventFeed(() => Date.now())) => {
+    const { shown } = gw1().control;
+    const names = new RowNames(shown.inventory, shown.topology);
+    return new WatchHub(gw1().tables, shown.inventory, names, feed, "gw1");
+  };
+  const frames = (lines: readonly CaptureLine[]) => lines.filter((line) => line.kind === "frame");
+
+  it("scenario 2 in a capture of gw1: each frame once in and once out, with step and fate", () => {
+    const lines: CaptureLine[] = [];
+    const end = hubOf().capture({ snaplen: 1000 }, (line) => lines.push(line) > 0);
+    if (typeof end === "string") throw new Error(end);
+    world.get("vm1").ping("20.1.1.12");
+    world.settle();
+    vi.advanceTimersByTime(50);
+    const told = frames(lines).map(
+      ({ direction, via, step, fate }) =>
+        `${step ?? "-"} ${direction} ${via!.kind} ${via!.name}: ${fate.split(",")[0]}`,
+    );
+    expect(lines[0]).toMatchObject({ kind: "start", node: "gw1" });
+    expect(told).toEqual([
+      "S2.1 in ac vm1: punted: arp",
+      "S2.2 out ac vm1: sent to ac vm1",
+      "- in ac vm1: punted: unresolved",
+      "S2.5 out ac vm2: sent to ac vm2",
+      "S2.4 out tunnel gw2: sent to tunnel gw2",
+      "S2.4 out tunnel border: sent to tunnel border",
+      "S2.8 in tunnel gw2: punted: arp",
+      "- out tunnel gw2: sent to tunnel gw2",
+      "S2.5 in tunnel gw2: punted: arp",
+      "S2.7 out tunnel gw2: sent to tunnel gw2",
+      "S2.9 in tunnel gw2: sent to ac vm1",
+      "- out ac vm1: sent to ac vm1",
+    ]);
+    end();
+    expect(gw1().tables.settings[SET_WATCH]).toBe(0);
+    world.get("vm1").ping("20.1.1.12", { sequence: 2 });
+    world.settle();
+    expect(gw1().tables.watch.rings[0]!.isEmpty).toBe(true);
+  });
+
+  it("filters by port, VSI and fate; the bytes are the frame's, cut at snaplen", () => {
+    const hub = hubOf();
+    const kept = (query: Parameters<WatchHub["capture"]>[0]) => {
+      const lines: CaptureLine[] = [];
+      if (typeof hub.capture(query, (line) => lines.push(line) > 0) === "string") throw new Error("no capture");
+      return () => frames(lines);
+    };
+    const [vm2, vsi20, dropped, all] = [
+      kept({ ac: ["vm2"], snaplen: 1000 }),
+      kept({ vsi: ["vsi20"], snaplen: 1000 }),
+      kept({ drop: "1", snaplen: 1000 }),
+      kept({ snaplen: 20 }),
+    ];
+    world.get("vm1").ping("20.1.1.12");
+    world.get("vm1").tap.send(Uint8Array.from([2, 0, 0, 0, 1, 0x11, 2, 0, 0, 0, 1, 0x11]));
+    world.settle();
+    vi.advanceTimersByTime(50);
+    expect(vm2().map(({ via }) => via!.name)).toEqual(["vm2"]);
+    expect(new Set(vsi20().map(({ vsi }) => vsi))).toEqual(new Set(["vsi20"]));
+    expect(dropped().map(({ reason, length }) => [reason, length])).toEqual([["runt", 12]]);
+    expect(all().length).toBeGreaterThan(vm2().length + vsi20().length);
+    const lengths = all().map(({ data, length }) => [Buffer.from(data, "base64").length, length]);
+    // A ring record is as long as the longest snaplen; each capture's own limit is the writer's business.
+    for (const [bytes, length] of lengths) expect(bytes).toBe(Math.min(length!, 1000));
+    expect(hub.capture({ ac: ["vm9"], snaplen: 20 }, () => true)).toBe("there is no AC vm9");
+    expect(hub.capture({ vsi: ["vsi9"], snaplen: 20 }, () => true)).toBe("there is no VSI vsi9");
+  });
+
+  it("drops are told with reason, place and the frame in a line; 1,000 a second at most, the rest as a number", () => {
+    const records: EventRecord[] = [];
+    const feed = new EventFeed(() => Date.now());
+    const end = hubOf(feed).follow({ drop: "1" }, (record) => records.push(record) > 0);
+    const vm1 = world.get("vm1");
+    const martian = (n: number) => {
+      const frame = Uint8Array.from({ length: 60 }, (_, i) => (i < 6 ? 1 : i === 11 ? n : 0));
+      frame.set([0x01, 0x80, 0xc2, 0, 0, 0], 0);
+      frame[6] = 2;
+      return frame;
+    };
+    for (let n = 0; n < 1500; n++) vm1.tap.send(martian(n & 255));
+    world.settle();
+    vi.advanceTimersByTime(1100);
+    expect(records[0]).toMatchObject({ event: "drop", fields: { reason: "reserved_mac", ac: "vm1", vsi: "vsi10" } });
+    expect(records[0]!.fields.frame).toMatch(/^type 0x0000 02:00:00:00:00:00 > 01:80:c2:00:00:00, 60 bytes$/);
+    const drops = records.filter(({ event }) => event === "drop").length;
+    const left = records
+      .filter(({ event }) => event === "suppressed")
+      .reduce((sum, r) => sum + Number(r.fields.count), 0);
+    expect(drops).toBeLessThanOrEqual(100);
+    expect(drops + left).toBe(1500);
+    end();
+    expect(gw1().tables.settings[SET_WATCH]).toBe(0);
+  });
+});
