@@ -21,6 +21,7 @@ export interface ApiParts {
   readonly reload: () => Promise<CheckReport>;
   readonly probe: ProbeSource;
   readonly why: ApiSource["why"];
+  readonly doctor: ApiSource["doctor"];
   readonly insight: Pick<ApiSource, "trace" | "watch">;
   /** Begin a round of control soon. */
   readonly kick: () => void;
@@ -46,6 +47,7 @@ export function apiSource({ shown, entries, log, kick, ...parts }: ApiParts): Ap
     config: () => shown.config(),
     probe: parts.probe,
     why: parts.why,
+    doctor: parts.doctor,
     ...parts.insight,
     flushMacs: (vsi) => changed(both(shown.flushMacs(vsi), () => entries.flushMacs(vsi))),
     flushNeighbors: (on, ip) => changed(both(shown.flushNeighbors(on, ip), () => entries.flushNeighbors(on, ip))),

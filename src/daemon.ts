@@ -227,19 +227,24 @@ export class Daemon {
   private async listen(config: Config): Promise<void> {
     const { createApi } = await import("./manage/api.ts");
     const { apiSource } = await import("./api-source.ts");
-    const { shown, control } = this;
+    const { shown, control, tables } = this;
+    const status = () => this.status();
+    const features = () => featuresOf(this.workers, this.first);
+    const probing = probeSource(this.prober, control.shown.inventory);
     const api = createApi(
       apiSource({
         version: this.version,
         shown,
         entries: new Entries(control.shown),
         log: this.log,
-        status: () => this.status(),
-        features: () => featuresOf(this.workers, this.first),
+        status,
+        features,
         check: (file) => this.reloader.check(file),
         reload: () => this.reload(),
         kick: () => this.loop.kick(),
-        probe: probeSource(this.prober, control.shown.inventory),
+        probe: probing,
+        doctor: async () =>
+          (await import("./doctor-gateway.ts")).diagnose({ status, features, tables, shown, probing }),
         why: (question) => new Explainer(control.shown, shown).why(question),
         insight: this.insight(),
       }),

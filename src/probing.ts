@@ -2,15 +2,14 @@
 import { randomInt } from "node:crypto";
 import type { Emit } from "./control/event.ts";
 import type { Inventory } from "./control/inventory.ts";
-import type { Topology } from "./control/topology.ts";
 import { openEchoSocket } from "./echo-socket.ts";
 import { pathMtu } from "./io/native.ts";
 import type { ProbeSource } from "./manage/api-probe.ts";
-import { Prober } from "./prober.ts";
+import { type ProbedTopology, Prober } from "./prober.ts";
 
 export interface ProbingRequest {
   readonly inventory: Inventory;
-  readonly topology: Topology;
+  readonly topology: ProbedTopology;
   readonly emit: Emit;
   /** The underlay device's MTU. */
   readonly deviceMtu: () => number;

@@ -6,8 +6,10 @@
  * whether the question makes sense. Errors are always `{"error": {"code", "message", "hint"}}`.
  */
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
+import { HTTPException } from "hono/http-exception";
 import type { Config } from "../control/plan.ts";
 import { addChanges, type ChangeSource } from "./api-change.ts";
+import { addDoctor, type DoctorSource } from "./api-doctor.ts";
 import { addProbes, type ProbeSource } from "./api-probe.ts";
 import * as schema from "./api-schema.ts";
 import { addTrace, type TraceSource } from "./api-trace.ts";
@@ -33,6 +35,8 @@ export interface ApiSource {
   flushMacs(vsi: string | null): number | null;
   /** Forget learned neighbours of one VSI-interface, one neighbour, or all. @returns how many; null: no such VSI-interface. */
   flushNeighbors(on: string | null, ip: string | null): number | null;
+  /** What is wrong, or will be. */
+  readonly doctor: DoctorSource["doctor"];
   /** Why we believe what we believe. */
   readonly why: WhySource["why"];
   /** The way to the peers. */
@@ -78,13 +82,17 @@ export function createApi(source: ApiSource): Fetch {
   addWatch(app, source.watch);
   addProbes(app, source.probe);
   addWhy(app, source);
+  addDoctor(app, source);
   app.doc31("/v1/openapi.json", { openapi: "3.1.0", info: { title: "vtepd", version: source.version } });
   app.notFound((c) =>
     c.json(fault("not_found", `there is no ${c.req.method} ${c.req.path}`, "see /v1/openapi.json"), 404),
   );
-  app.onError((error, c) =>
-    c.json(fault("internal", error.message, "this is a mistake in vtepd: please report it with the daemon's log"), 500),
-  );
+  app.onError((error, c) => {
+    // What the caller sent could not be read: his mistake, not ours.
+    if (error instanceof HTTPException && error.status < 500)
+      return c.json(fault("bad_request", error.message, "see /v1/openapi.json for what may be asked"), error.status);
+    return c.json(fault("internal", error.message, "this is a mistake in vtepd: please report it with the daemon's log"), 500);
+  });
   return (request) => app.fetch(request);
 }
 

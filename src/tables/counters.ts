@@ -172,6 +172,8 @@ export const MISC_RESERVED_BITS = 0;
 export const MISC_FRAMES = 1;
 export const MISC_BATCHES = 2;
 export const MISC_EXHAUSTED = 3;
+/** No count: the outer IPv4 source of the last datagram from nobody we know, as int32; 0: none, or IPv6. */
+export const MISC_STRANGER = 4;
 export const MISC_BUCKETS = 8;
 export const RX_PACKETS = 0;
 export const RX_BYTES = 1;

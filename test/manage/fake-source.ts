@@ -81,6 +81,7 @@ export function sourceWith(parts: Partial<ApiSource>): ApiSource {
     watch: { recent: () => [], follow: () => () => undefined, capture: () => () => undefined },
     change: changeWith({}),
     why: () => null,
+    doctor: async () => ({ checks: [] }),
     probe: { ping: () => null, search: () => null, searchOf: () => null },
     ...parts,
   };

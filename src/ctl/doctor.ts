@@ -1,0 +1,77 @@
+/**
+ * `vtepctl doctor`: what is wrong, or will be, with the fix beside it. Exit 7 when anything is.
+ *
+ * A running daemon examines itself, for only it knows what it was granted. Where none answers (or `--offline`), a child process
+ * (doctor.js) looks at the machine with the configuration file that is named.
+ */
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import type { Command } from "commander";
+import type { Check, Diagnosis } from "../manage/api-schema-doctor.ts";
+import { ask, EXIT, Refusal } from "./client.ts";
+import { examples } from "./examples.ts";
+import { printValue, type Session, write } from "./output.ts";
+
+/** The built program, from wherever this file runs: dist, or src in a test. */
+const DOCTOR = fileURLToPath(new URL("../../dist/doctor.js", import.meta.url));
+const CHILD_MS = 30_000;
+const ASK_MS = 15_000;
+const WORDS = { ok: "ok  ", warn: "warn", fail: "FAIL" } as const;
+const PAINT = { ok: "\u001b[32m", warn: "\u001b[33m", fail: "\u001b[31m" } as const;
+
+export function addDoctor(program: Command, session: Session): void {
+  program
+    .command("doctor")
+    .description("examine the gateway, its machine and its peers; exit code 7: something is wrong")
+    .option("-c, --config <file>", "configuration to examine with where no daemon runs")
+    .option("--offline", "do not ask a daemon")
+    .addHelpText("after", examples("vtepctl doctor", "vtepctl doctor --offline -c /etc/vtepd/vtepd.yaml"))
+    .action(async ({ config, offline }: { config?: string; offline?: boolean }) => {
+      const checks = offline === true ? await offlineChecks(config) : await allChecks(session.socket, config);
+      if (session.output.form !== "table") await printValue(session.output, { checks });
+      else for (const check of checks) await write(lineOf(check, session.output.colour));
+      const failed = checks.filter(({ result }) => result === "fail").length;
+      if (failed > 0) throw new Refusal("unhealthy", "", "", EXIT.unhealthy);
+    });
+}
+
+async function allChecks(socket: string, config: string | undefined): Promise<Check[]> {
+  try {
+    return (await ask<Diagnosis>(socket, "/v1/doctor", "GET", { timeoutMs: ASK_MS })).checks;
+  } catch (error) {
+    if (!(error instanceof Refusal) || error.exit !== EXIT.unreachable) throw error;
+    const down: Check = { name: "daemon", result: "fail", text: error.message, fix: error.hint };
+    return [down, ...(await offlineChecks(config))];
+  }
+}
+
+function offlineChecks(config: string | undefined): Promise<Check[]> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [DOCTOR, ...(config === undefined ? [] : [config])], {
+      stdio: ["ignore", "pipe", "pipe"],
+      timeout: CHILD_MS,
+    });
+    let out = "";
+    let words = "";
+    child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()));
+    child.stderr.on("data", (chunk: Buffer) => (words += chunk.toString()));
+    child.on("error", reject);
+    child.on("close", (code) => {
+      if (code === 0) return resolve((JSON.parse(out) as Diagnosis).checks);
+      const last = words.trim().split("\n").at(-1) ?? "";
+      reject(new Refusal("failure", `the examination ended with code ${code}: ${last}`, "npm run build", EXIT.failure));
+    });
+  });
+}
+
+function lineOf({ name, result, text, fix }: Check, colour: boolean): string {
+  const word = colour ? `${PAINT[result]}${WORDS[result]}\u001b[0m` : WORDS[result];
+  const line = `${word}  ${name}: ${printable(text)}\n`;
+  return fix === null || result === "ok" ? line : `${line}      fix: ${printable(fix)}\n`;
+}
+
+/** Nothing that came from outside may move the cursor. */
+function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to be replaced
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, "·");
+}
