@@ -38,6 +38,8 @@ const BUDGET = 2000;
 /** Nanoseconds. */
 const MS = 1_000_000n;
 
+type Frame = Extract<CaptureLine, { kind: "frame" }>;
+
 interface Capture {
   readonly sink: CaptureSink;
   /** Bridge ports and VSIs, by row; null: all. */
@@ -175,12 +177,13 @@ export class WatchHub implements WatchSource {
 
   private take(seen: Seen): void {
     if (seen.kind === WATCH_DROP) return void this.feed.tell(this.dropOf(seen));
-    let line: CaptureLine | null = null;
+    let line: Frame | null = null;
     for (const capture of this.captures) {
       if (!(capture.ports?.has(seen.port) ?? true) || !(capture.vsis?.has(seen.vsi) ?? true)) continue;
       if (capture.dropsOnly && seen.fate <= 0) continue;
       line ??= this.lineOf(seen);
-      if (!capture.sink(line)) capture.lost++;
+      const kept = seen.bytes.length <= capture.snaplen ? line : { ...line, data: base64(seen.bytes, capture.snaplen) };
+      if (!capture.sink(kept)) capture.lost++;
     }
   }
 
@@ -199,7 +202,7 @@ export class WatchHub implements WatchSource {
     };
   }
 
-  private lineOf(seen: Seen): CaptureLine {
+  private lineOf(seen: Seen): Frame {
     const { kind, port, vsi, fate, at, length, bytes } = seen;
     return {
       kind: "frame",
@@ -212,7 +215,7 @@ export class WatchHub implements WatchSource {
       fate: this.fateText(seen),
       reason: fate > 0 ? DROPS[fate - 1]![0] : null,
       step: this.stepOf(seen),
-      data: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64"),
+      data: base64(bytes, bytes.length),
     };
   }
 
@@ -257,6 +260,10 @@ export class WatchHub implements WatchSource {
       if (capture.lost > 0 && capture.sink({ kind: "lost", frames: capture.lost })) capture.lost = 0;
     }
   }
+}
+
+function base64(bytes: Uint8Array, length: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, length).toString("base64");
 }
 
 /** The monotonic clock that the workers' stamps are of, and what to add for the time of day; nanoseconds. */

@@ -23,6 +23,7 @@ import {
   W_OUT_VSI,
   WATCH_DROP,
   WATCH_DROPS,
+  WATCH_FRAMES,
   WATCH_IN,
   WATCH_OUT,
   type Watch,
@@ -64,7 +65,7 @@ export class Watcher {
   /** What was kept has met `fate`; the send records from `firstSend` on are its copies. `punt`: its class, where it was punted. */
   received(f: Frame, fate: Fate, firstSend: number, punt: number): void {
     if (fate > 0) this.dropped(f, fate, f.port, f.vsi, this.kept, 0, this.keptBytes);
-    if (!this.isWanted(f.port, f.vsi)) return;
+    if ((f.watch & WATCH_FRAMES) === 0 || !this.isWanted(f.port, f.vsi)) return;
     const r = this.write(f, WATCH_IN, f.port, f.vsi, fate, punt, this.kept, 0, this.keptBytes, LOST_FRAMES);
     if (r < 0) return;
     if (f.sendCount > firstSend) {
