@@ -12,27 +12,25 @@ import { punt, tellLearn } from "./cpu-port.ts";
 import { egress, exceedsMtu } from "./egress.ts";
 import { flood } from "./flood.ts";
 import { type Fate, type Frame, GO_ON } from "./frame.ts";
+import { remember } from "./like-last.ts";
 import { route } from "./route.ts";
 
 /** The source MAC: refuse what cannot be one, mark what is known, tell control of the rest. */
 export function source(f: Frame): Fate {
-  if (f.srcLo === f.knownSrcLo && f.srcHi === f.knownSrcHi && f.vsi === f.knownSrcVsi && f.port === f.knownSrcPort)
-    return GO_ON;
   if (isGroupHi(f.srcHi) || (f.srcHi === 0 && f.srcLo === 0)) return DROP.bad_src_mac;
   const macs = f.macs;
   const row = macs.find(f.srcLo, macKey(f.vsi, f.srcHi));
   const value = row < 0 ? 0 : macs.valueAt(row);
   if ((value & MAC_PORT_MASK) === f.port) {
     macs.hit(row);
-    f.knownSrcVsi = f.vsi;
-    f.knownSrcPort = f.port;
-    f.knownSrcHi = f.srcHi;
-    f.knownSrcLo = f.srcLo;
+    f.sourceKnown = 1;
     return GO_ON;
   }
   if ((value & MAC_GATEWAY) !== 0) {
     // From a tunnel this is a peer with the same shared gateway MAC (D1), or one that moved: nothing to learn.
-    return f.fromTunnel ? GO_ON : DROP.own_mac_local;
+    if (f.fromTunnel === 0) return DROP.own_mac_local;
+    f.sourceKnown = 1;
+    return GO_ON;
   }
   if ((value & MAC_STATIC) === 0) tellLearn(f);
   return GO_ON;
@@ -44,23 +42,19 @@ export function destination(f: Frame): Fate {
     if (isReserved(f.dstHi, f.dstLo)) return DROP.reserved_mac;
     return bum(f, isBroadcast(f.dstHi, f.dstLo) ? VSI_FLOOD_BROADCAST : VSI_FLOOD_MULTICAST);
   }
-  const value = destinationValue(f);
+  const value = f.macs.get(f.dstLo, macKey(f.vsi, f.dstHi));
   if (value === 0) return bum(f, VSI_FLOOD_UNKNOWN);
+  remember(f, value);
+  return onward(f, value);
+}
+
+/** Do what the MAC table says of the destination. */
+export function onward(f: Frame, value: number): Fate {
   const port = value & MAC_PORT_MASK;
   // Our own gateway MAC has no port. A peer's is ours too when an AC uses it: the VM brought it along (D1).
   if ((value & MAC_GATEWAY) !== 0 && (port === 0 || f.fromTunnel === 0)) return route(f);
   if ((value & MAC_FLOOD) !== 0) return bum(f, 0);
   return bridgeTo(f, port);
-}
-
-/** The MAC table's word on the destination; the last answer of this batch serves for its like. */
-export function destinationValue(f: Frame): number {
-  if (f.dstLo === f.knownDstLo && f.dstHi === f.knownDstHi && f.vsi === f.knownDstVsi) return f.knownDstValue;
-  f.knownDstVsi = f.vsi;
-  f.knownDstHi = f.dstHi;
-  f.knownDstLo = f.dstLo;
-  f.knownDstValue = f.macs.get(f.dstLo, macKey(f.vsi, f.dstHi));
-  return f.knownDstValue;
 }
 
 function bridgeTo(f: Frame, port: number): Fate {

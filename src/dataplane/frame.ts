@@ -23,11 +23,13 @@ import {
   GSO_MASK,
   type PortIo,
   STATUS_NOW_MS,
+  VXLAN_BYTES,
 } from "../io/port-io.ts";
 import { type CounterBlock, RX_BYTES, RX_PACKETS } from "../tables/counters.ts";
 import { SET_WATCH, type Tables } from "../tables/tables.ts";
 import { MAX_INTERFACES } from "../tables/vsi.ts";
 import { ETH_BYTES } from "../wire/ethernet.ts";
+import { LikeLast, NOBODY } from "./like-last.ts";
 import { Policer } from "./policer.ts";
 import { Told } from "./told.ts";
 import { Watcher } from "./watcher.ts";
@@ -103,15 +105,11 @@ export class Frame {
   private runVsi = 0;
   private runPackets = 0;
   private runBytes = 0;
-  /** What the last frame of this batch found, so that its like need not look again. Tables as of the batch: see `begin`. */
-  knownSrcVsi = 0;
-  knownSrcPort = 0;
-  knownSrcHi = 0;
-  knownSrcLo = 0;
-  knownDstVsi = 0;
-  knownDstHi = 0;
-  knownDstLo = 0;
-  knownDstValue = 0;
+  /** 1 when the source MAC is in the table as it should be. */
+  sourceKnown = 0;
+  /** What the last plain frame of this batch found out: see like-last.ts. */
+  readonly last = new LikeLast();
+  /** The last source address of this batch that may be routed, and the port it came by. */
   knownFromPort = 0;
   knownFrom = 0;
 
@@ -141,8 +139,7 @@ export class Frame {
     this.pool.reset();
     this.sendCount = 0;
     this.puntCount = 0;
-    this.knownSrcVsi = 0;
-    this.knownDstVsi = 0;
+    this.last.source = NOBODY;
     this.knownFromPort = 0;
     this.t.ports.ofVlan.refresh();
     this.t.vsis.ofVni.refresh();
@@ -167,6 +164,7 @@ export class Frame {
     this.port = 0;
     this.vsi = 0;
     this.fromTunnel = 0;
+    this.sourceKnown = 0;
     // A super-frame or an unfinished checksum has flags; a plain frame needs none of the words behind them.
     const flags = d[i + F_FLAGS]!;
     if (flags !== 0) this.loadSpecial(i, flags);
@@ -239,6 +237,11 @@ export class Frame {
     this.endRun();
     this.counters.received[0]! += this.batchUnits;
     this.batchUnits = 0;
+  }
+
+  /** Was a VLAN tag taken out: does the frame not start where it arrived (behind the VXLAN header, from a tunnel)? */
+  isRetagged(): boolean {
+    return this.at !== this.received(F_AT) + this.fromTunnel * VXLAN_BYTES;
   }
 
   /** Cut or stretch what lies contiguous, keeping `head`, `length` and `end` true. */

@@ -7,18 +7,22 @@
  *   toCpu        ARP leaves by the CPU port                                     cpu-port.ts
  *   destination  gateway MAC: route. Known unicast: send. BUM: flood            bridge.ts -> route.ts, flood.ts, egress.ts
  *
+ * Frames come in runs, and the stages before layer 3 say the same of all of a run: like-last.ts lets the followers skip them.
+ *
  * Each stage answers 0 ("go on") or the frame's fate. A fate is a drop reason, SENT (there are send records; the next
  * exchange tells how they ended, and `settle` counts that), or PUNTED. Nothing is counted twice and nothing escapes:
  * received + injected + copies = sent + punted + dropped.
  */
-import { destination, source } from "./bridge.ts";
+import { destination, onward, source } from "./bridge.ts";
 import { toCpu } from "./cpu-port.ts";
 import type { Frame } from "./frame.ts";
 import { ingress, parse } from "./ingress.ts";
+import { likeLast } from "./like-last.ts";
 
 /** Carry the frame in hand to its fate. */
 export function forward(f: Frame): void {
   f.batchUnits += f.units;
-  const fate = parse(f) || ingress(f) || source(f) || toCpu(f) || destination(f);
+  const known = likeLast(f);
+  const fate = known !== 0 ? onward(f, known) : parse(f) || ingress(f) || source(f) || toCpu(f) || destination(f);
   if (fate > 0) f.counters.drops[fate]! += f.units;
 }
