@@ -147,8 +147,19 @@ export class Taps {
     this.commands.attachTap(tap.io, open.fds);
   }
 
+  /** A device of our own was deleted, its file was taken back: make it again. @returns why not. */
+  reopen(ac: AcConfig): string | null {
+    const tap = this.taps.get(tapKey(ac))!;
+    if (tap.open !== null || ac.tap === null) return null;
+    const open = attempt(ac, () => this.opener.openTap(tap.ac, tap.mtu));
+    if (typeof open === "string") return open;
+    tap.open = open;
+    this.commands.attachTap(tap.io, open.fds);
+    return null;
+  }
+
   /**
-   * A handed-over TAP is no more. The AC keeps its io port for the next one: each worker is told in order, and what it
+   * A handed-over TAP is no more, or one of ours was deleted. The AC keeps its io port for the next one: each worker is told in order, and what it
    * still has in hand of the old TAP is this AC's too. @returns false if there is none.
    */
   takeBack(ac: AcConfig): boolean {

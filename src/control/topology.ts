@@ -41,7 +41,7 @@ import { Ports } from "./ports.ts";
 import { Reaper } from "./reaper.ts";
 import type { Routes } from "./routes.ts";
 import { StaticRoutes } from "./static-routes.ts";
-import type { IoCommands, OpenTap, PortOpener } from "./taps.ts";
+import { type IoCommands, type OpenTap, type PortOpener, tapKey } from "./taps.ts";
 import type { Timers } from "./timers.ts";
 import { CountedBefore } from "./views.ts";
 import { Vsis } from "./vsis.ts";
@@ -213,6 +213,23 @@ export class Topology {
     this.setAcUp(port, false);
     this.ports.taps.takeBack(port.config as AcConfig);
     this.parts.commands.flush();
+  }
+
+  /** Somebody deleted the device of an AC: it is down, its file is closed when no worker uses it. */
+  loseTap(ac: PortObject): void {
+    this.setAcUp(ac, false);
+    if (this.ports.taps.takeBack(ac.config as AcConfig)) this.parts.commands.flush();
+  }
+
+  /** Make the device of an AC that `loseTap` was told of again; with it all ACs on it come back. @returns why not. */
+  reopenTap(ac: PortObject): string | null {
+    const problem = this.ports.taps.reopen(ac.config as AcConfig);
+    if (problem !== null) return problem;
+    this.parts.commands.flush();
+    const key = tapKey(ac.config as AcConfig);
+    for (const port of this.parts.inventory.ports.values())
+      if (port.kind === "ac" && tapKey(port.config as AcConfig) === key) this.setAcUp(port, true);
+    return null;
   }
 
   private mtus(config: Config): Mtus {
