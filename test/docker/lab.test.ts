@@ -80,7 +80,9 @@ describe.skipIf(whyNot !== undefined)("docker/lab", () => {
     if (up === 0) lines = (await lab("test")).lines;
   });
   afterAll(async () => {
-    if (existsSync(new URL(`../../docker/.lab/${PROJECT}`, import.meta.url))) await lab("down");
+    // Also when it never came up: an engine may have been started for it.
+    const isUp = existsSync(new URL(`../../docker/.lab/${PROJECT}`, import.meta.url));
+    if (isUp || existsSync("/run/vtepd-docker/by-lab")) await lab("down");
   });
 
   it("comes up", () => expect(up).toBe(0));
