@@ -9,6 +9,7 @@ import { openSync, writeSync } from "node:fs";
 import { type Command, InvalidArgumentError } from "commander";
 import type { Ac, Tunnel } from "../manage/api-schema.ts";
 import type { CaptureLine } from "../manage/api-schema-watch.ts";
+import { captureIface } from "./capture-iface.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
 import { type Output, type Session, write } from "./output.ts";
@@ -22,6 +23,9 @@ interface Options {
   readonly count?: number;
   readonly seconds?: number;
   readonly snaplen: number;
+  readonly iface?: string;
+  readonly vni?: number;
+  readonly port: number;
 }
 
 type Frame = Extract<CaptureLine, { kind: "frame" }>;
@@ -44,15 +48,35 @@ export function addCapture(program: Command, session: Session): void {
     .option("--count <n>", "end after n frames", positive)
     .option("--seconds <s>", "end after s seconds", positive)
     .option("--snaplen <bytes>", "keep at most so much of each frame", positive, DEFAULT_SNAPLEN)
+    .option("--iface <device>", "what is on a kernel interface instead, as pcap; needs no daemon")
+    .option("--vni <n>", "with --iface: only VXLAN of this VNI", positive)
+    .option("--port <n>", "with --vni: UDP port of VXLAN", positive, 4789)
     .addHelpText(
       "after",
       examples(
         "vtepctl capture vm1 gw2 -w /tmp/vm1.pcapng --seconds 10",
         "vtepctl capture --drop",
+        "vtepctl capture --iface eth0 --vni 10 -w - | tshark -r -",
         "vtepctl capture --vsi vsi10 -w - | wireshark -k -i -",
       ),
     )
-    .action((names: string[], options: Options) => capture(session, names, options));
+    .action((names: string[], options: Options) =>
+      options.iface === undefined ? capture(session, names, options) : captureDevice(options.iface, names, options),
+    );
+}
+
+/** A kernel interface: no daemon is asked. */
+async function captureDevice(device: string, names: readonly string[], options: Options): Promise<void> {
+  const { vni = null, port, count = null, seconds = null, write: file } = options;
+  if (names.length > 0 || options.vsi !== undefined || options.drop === true) {
+    const hint = "only --vni, --port, --count, --seconds and -w go with it";
+    throw new Refusal("usage", "--iface captures a device: it knows no ACs, tunnels, VSIs or drops", hint, EXIT.usage);
+  }
+  if (file === undefined) {
+    throw new Refusal("usage", "--iface writes a capture file: name it", "-w FILE, or -w - for a pipe", EXIT.usage);
+  }
+  const frames = await captureIface({ device, vni, port, write: file, count, seconds });
+  process.stderr.write(`${frames} frames of ${device}\n`);
 }
 
 async function capture({ socket, output }: Session, names: readonly string[], options: Options): Promise<void> {

@@ -2,5 +2,8 @@
 /** vtepctl, the program: see command-line.ts. */
 import { runCommand } from "./command-line.ts";
 
-process.on("SIGINT", () => process.exit(130));
+// A verb that has something to bring to an end (a capture's file) listens itself.
+process.on("SIGINT", () => {
+  if (process.listenerCount("SIGINT") === 1) process.exit(130);
+});
 process.exitCode = await runCommand(process.argv.slice(2));

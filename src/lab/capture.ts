@@ -1,7 +1,7 @@
 /**
  * Captures: every frame of a device, with the moment it was seen.
  *
- * The packet library `cap` runs in a child of its own, one per device, inside the device's namespace (sniffer.ts): it
+ * The packet library `cap` runs in a child of its own, one per device, inside the device's namespace (ctl/sniffer.ts): it
  * aborts its process when the device goes down and cannot be reopened safely, so it must never live with anything
  * that matters. Where `cap` is not installed tcpdump takes its place, and the report says so.
  *
@@ -17,7 +17,7 @@ import { inside } from "./namespace.ts";
 import { follow } from "./process.ts";
 
 /** The built child, from wherever this file runs: dist, or src in a test. */
-const SNIFFER = fileURLToPath(new URL("../../dist/lab/sniffer.js", import.meta.url));
+const SNIFFER = fileURLToPath(new URL("../../dist/ctl/sniffer.js", import.meta.url));
 
 export type Tool = "cap" | "tcpdump";
 
@@ -131,7 +131,7 @@ function reader(take: (bytes: Buffer) => number): (chunk: Buffer) => void {
   };
 }
 
-/** sniffer.ts writes records: length (4 bytes), nanoseconds of the monotonic clock (8), the frame. */
+/** ctl/sniffer.ts writes records: length (4 bytes), nanoseconds of the monotonic clock (8), the frame. */
 export const RECORD_HEAD = 12;
 
 function recordReader(onFrame: (frame: Captured) => void): (chunk: Buffer) => void {

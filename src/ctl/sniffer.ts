@@ -1,5 +1,6 @@
 /**
- * The child that captures one device with `cap` and writes what it sees to stdout; see capture.ts for who starts it.
+ * The child that captures one device with `cap` and writes what it sees to stdout; capture-iface.ts and the
+ * lab's capture.ts start it: `sniffer.js DEVICE [FILTER]`.
  *
  * Traps of the library that shape this file: packets are written into one buffer that must stay referenced (libpcap
  * keeps a bare pointer to it); a device that goes down aborts the process; `open` after `close` hangs. So there is
@@ -18,7 +19,7 @@ interface Cap {
 const KERNEL_BUFFER_BYTES = 4 << 20;
 /** A TAP with offloads shows super-frames of up to 64 KiB. */
 const LONGEST_FRAME = 65_535;
-/** Length, time: as RECORD_HEAD of capture.ts. */
+/** Length, time: as RECORD_HEAD of those who read it. */
 const HEAD = 12;
 
 function write(bytes: Buffer): void {
@@ -45,7 +46,13 @@ capture.on("packet", (bytes) => {
   write(record.subarray(0, HEAD + length));
 });
 
-const linkType = capture.open(device, "", KERNEL_BUFFER_BYTES, frame);
+let linkType: string;
+try {
+  linkType = capture.open(device, process.argv[3] ?? "", KERNEL_BUFFER_BYTES, frame);
+} catch (error) {
+  process.stderr.write(`${device}: ${(error as Error).message}\n`);
+  process.exit(1);
+}
 if (linkType !== "ETHERNET") {
   process.stderr.write(`${device} is no Ethernet device but ${linkType}\n`);
   process.exit(1);
