@@ -17,9 +17,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
-  accessSync,
   chmodSync,
-  constants,
   existsSync,
   mkdirSync,
   openSync,
@@ -33,6 +31,7 @@ import {
 } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { CAPTURE, COMPILE, isThere, WANTED, which } from "./system-packages.mjs";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const NOTES = join(ROOT, ".set-up");
@@ -42,64 +41,12 @@ const LOWEST_NODE = [20, 19];
 /** A package that could not be installed is not asked for again for so long: without a network each try is slow. */
 const RETRY_APT_MS = 10 * 60_000;
 
-// ---- what the system must have -----------------------------------------------------------------------------------
-/** [Debian package, what shows that it is there (a program, or a file), what it is for] */
-const COMPILE = [
-  ["g++", "g++", "compiles the addon"],
-  ["make", "make", "compiles the addon"],
-  ["python3", "python3", "node-gyp runs on it"],
-];
-const CAPTURE = [["libpcap-dev", "/usr/include/pcap/pcap.h", "lets the npm package `cap` be built (live captures)"]];
-const LAB = [
-  ["iproute2", "ip", "network namespaces"],
-  ["iputils-ping", "ping", "ping between VMs"],
-  ["iperf3", "iperf3", "TCP throughput between VMs"],
-  ["tcpdump", "tcpdump", "captures where `cap` is missing"],
-];
-const TEST = [
-  ...LAB,
-  ["tshark", "tshark", "the independent eye on our packets"],
-  ["ethtool", "ethtool", "switches offloads in tests"],
-  ["iptables", "iptables", "deterministic loss in tests"],
-  ["openvswitch-switch", "ovs-vswitchd", "an independent VXLAN peer"],
-];
-const BENCH_WANTS = [...TEST, ["gcc", "gcc", "compiles the packet generator"]];
-const DOCKER = [
-  ["docker.io", "dockerd", "the Docker lab's engine"],
-  ["docker-compose", "docker compose", "starts the Docker lab"],
-  ["debootstrap", "debootstrap", "makes the Docker lab's base image where no registry can be reached"],
-  ["prometheus", "promtool", "checks the alert rules"],
-];
-const WANTED = { build: [], lab: LAB, test: TEST, bench: BENCH_WANTS, docker: [...LAB, ...DOCKER] };
-
 // ---- small tools -------------------------------------------------------------------------------------------------
 const say = (text) => process.stderr.write(`set-up: ${text}\n`);
 const fail = (text) => {
   say(text);
   process.exit(1);
 };
-
-function which(program) {
-  for (const folder of [...(process.env.PATH ?? "").split(":"), "/usr/sbin", "/sbin", "/usr/local/sbin"]) {
-    if (folder === "") continue;
-    try {
-      accessSync(join(folder, program), constants.X_OK);
-      return join(folder, program);
-    } catch {
-      // the next folder
-    }
-  }
-  return null;
-}
-
-/** Compose as a plug-in of docker, or as a program of its own. */
-const hasCompose = () =>
-  which("docker-compose") !== null || spawnSync("docker", ["compose", "version"], { stdio: "ignore" }).status === 0;
-
-function isThere(sign) {
-  if (sign === "docker compose") return hasCompose();
-  return sign.startsWith("/") ? existsSync(sign) : which(sign) !== null;
-}
 
 function filesUnder(folder, ending = /./) {
   if (!existsSync(folder)) return [];

@@ -1,0 +1,63 @@
+/**
+ * What the machine must have besides Node: Debian packages, what shows that each is there, and what it is for.
+ *
+ * set-up.mjs installs what is missing; this file only knows and looks.
+ */
+import { spawnSync } from "node:child_process";
+import { accessSync, constants, existsSync } from "node:fs";
+import { join } from "node:path";
+
+/** [Debian package, what shows that it is there (a program, or a file), what it is for] */
+export const COMPILE = [
+  ["g++", "g++", "compiles the addon"],
+  ["make", "make", "compiles the addon"],
+  ["python3", "python3", "node-gyp runs on it"],
+];
+export const CAPTURE = [
+  ["libpcap-dev", "/usr/include/pcap/pcap.h", "lets the npm package `cap` be built (live captures)"],
+];
+const LAB = [
+  ["iproute2", "ip", "network namespaces"],
+  ["iputils-ping", "ping", "ping between VMs"],
+  ["iperf3", "iperf3", "TCP throughput between VMs"],
+  ["tcpdump", "tcpdump", "captures where `cap` is missing"],
+];
+const TEST = [
+  ...LAB,
+  ["tshark", "tshark", "the independent eye on our packets"],
+  ["ethtool", "ethtool", "switches offloads in tests"],
+  ["iptables", "iptables", "deterministic loss in tests"],
+  ["openvswitch-switch", "ovs-vswitchd", "an independent VXLAN peer"],
+];
+const BENCH_WANTS = [...TEST, ["gcc", "gcc", "compiles the packet generator"]];
+const DOCKER = [
+  ["docker.io", "dockerd", "the Docker lab's engine"],
+  ["docker-compose", "docker compose", "starts the Docker lab"],
+  ["debootstrap", "debootstrap", "makes the Docker lab's base image where no registry can be reached"],
+  ["prometheus", "promtool", "checks the alert rules"],
+];
+export const WANTED = { build: [], lab: LAB, test: TEST, bench: BENCH_WANTS, docker: [...LAB, ...DOCKER] };
+
+/** Where `program` is, or null. Looks where root's programs are too. */
+export function which(program) {
+  for (const folder of [...(process.env.PATH ?? "").split(":"), "/usr/sbin", "/sbin", "/usr/local/sbin"]) {
+    if (folder === "") continue;
+    try {
+      accessSync(join(folder, program), constants.X_OK);
+      return join(folder, program);
+    } catch {
+      // the next folder
+    }
+  }
+  return null;
+}
+
+/** Compose as a plug-in of docker, or as a program of its own. */
+const hasCompose = () =>
+  which("docker-compose") !== null || spawnSync("docker", ["compose", "version"], { stdio: "ignore" }).status === 0;
+
+/** Is a package there, by its sign: a program, a file, or Compose? */
+export function isThere(sign) {
+  if (sign === "docker compose") return hasCompose();
+  return sign.startsWith("/") ? existsSync(sign) : which(sign) !== null;
+}
