@@ -20,6 +20,7 @@ import type { CheckReport, Status } from "./manage/api-schema.ts";
 import { DropWatch } from "./manage/drop-watch.ts";
 import { Entries } from "./manage/entries.ts";
 import { EventFeed, overheard } from "./manage/event-feed.ts";
+import type { Condition } from "./manage/health.ts";
 import { ListenError, type Listener, listenTcp, listenUnix } from "./manage/listener.ts";
 import type { Log } from "./manage/log.ts";
 import { Tally } from "./manage/metrics-histogram.ts";
@@ -27,6 +28,7 @@ import { Shown } from "./manage/shown.ts";
 import { Explainer } from "./manage/why.ts";
 import type { Prober } from "./prober.ts";
 import { createProber, probeSource } from "./probing.ts";
+import { conditionsOf, missingOf } from "./readiness.ts";
 import { Reloader } from "./reloader.ts";
 import { RowNames } from "./row-names.ts";
 import { ServiceManager } from "./service-manager.ts";
@@ -204,15 +206,13 @@ export class Daemon {
     return (underlay.mtu === "auto" ? this.deviceMtu : underlay.mtu) - underlay.overhead;
   }
 
+  private conditions(): Condition[] {
+    return conditionsOf(this.control.shown.inventory, this.phase);
+  }
+
   /** What is missing until frames can be sent to us, in words. */
   private missing(): string[] {
-    const missing = [...this.phase];
-    for (const port of this.control.shown.inventory.ports.values()) {
-      if (port.kind !== "ac" || port.up) continue;
-      // A VM that hands its TAP over comes and goes as it likes; the gateway is ready without it.
-      if (!(port.config as AcConfig).handover) missing.push(`AC ${port.name} is down`);
-    }
-    return missing;
+    return missingOf(this.conditions());
   }
 
   /** A burst is lost in a small receive buffer, and nobody would know why. */
@@ -272,7 +272,7 @@ export class Daemon {
       probe: (tunnel) => this.prober.view(tunnel),
     });
     const { host, port } = config.metrics;
-    const health = createHealth({ registry, unready: () => this.missing() });
+    const health = createHealth({ registry, unready: () => this.missing(), conditions: () => this.conditions() });
     this.listeners.push(await listenTcp(health, host, port));
   }
 

@@ -8,8 +8,9 @@ import { join } from "node:path";
 import { Registry } from "prom-client";
 import { afterEach, describe, expect, it } from "vitest";
 import { type ApiSource, createApi } from "../../src/manage/api.ts";
-import { createHealth } from "../../src/manage/health.ts";
+import { type Condition, createHealth } from "../../src/manage/health.ts";
 import { type Listener, listenTcp, listenUnix } from "../../src/manage/listener.ts";
+import { missingOf } from "../../src/readiness.ts";
 import { sourceWith } from "./fake-source.ts";
 
 const cleanups: (() => void)[] = [];
@@ -202,8 +203,8 @@ describe("the control socket", () => {
 });
 
 describe("the TCP listener", () => {
-  async function start(missing: string[] = []): Promise<number> {
-    const health = createHealth({ registry: new Registry(), unready: () => missing });
+  async function start(missing: string[] = [], conditions: Condition[] = []): Promise<number> {
+    const health = createHealth({ registry: new Registry(), unready: () => missing, conditions: () => conditions });
     const listener = keep(await listenTcp(health, "127.0.0.1", 0));
     return Number(listener.at.split(":")[1]);
   }
@@ -222,12 +223,34 @@ describe("the TCP listener", () => {
     expect(await get({ port, path: "/readyz" })).toEqual({ status: 503, text: "not ready: starting\n" });
   });
 
+  it("lists every condition with ?verbose, and what is only told makes nothing unready", async () => {
+    const conditions: Condition[] = [
+      { what: "started", isMet: true, isRequired: true, text: "configuration in force" },
+      { what: "AC vm1", isMet: false, isRequired: true, text: "down" },
+      { what: "AC vm3", isMet: false, isRequired: false, text: "waits for its TAP to be handed over" },
+    ];
+    const lines = [
+      "[+] started: configuration in force",
+      "[-] AC vm1: down",
+      "[-] AC vm3: waits for its TAP to be handed over (not required)",
+    ];
+    const missing = missingOf(conditions);
+    expect(missing).toEqual(["AC vm1 is down"]);
+    const text = `${lines.join("\n")}\nnot ready: AC vm1 is down\n`;
+    expect(await get({ port: await start(missing, conditions), path: "/readyz?verbose" })).toEqual({
+      status: 503,
+      text,
+    });
+    const { status } = await get({ port: await start([], conditions.slice(2)), path: "/readyz?verbose" });
+    expect(status).toBe(200);
+  });
+
   it("refuses other methods, long headers, and says where it could not listen", async () => {
     const port = await start();
     expect((await get({ port, path: "/metrics", method: "POST" })).status).toBe(405);
     expect((await get({ port, path: "/metrics", headers: { "content-length": "5" } })).status).toBe(413);
     expect((await get({ port, path: "/metrics", headers: { x: "y".repeat(20_000) } })).status).toBe(431);
-    const health = createHealth({ registry: new Registry(), unready: () => [] });
+    const health = createHealth({ registry: new Registry(), unready: () => [], conditions: () => [] });
     await expect(listenTcp(health, "127.0.0.1", port)).rejects.toThrow(/metrics.listen 127.0.0.1 port \d+: .*ss -tlpn/);
   });
 
