@@ -83,7 +83,13 @@ export function createApi(source: ApiSource): Fetch {
   addProbes(app, source.probe);
   addWhy(app, source);
   addDoctor(app, source);
-  app.doc31("/v1/openapi.json", { openapi: "3.1.0", info: { title: "vtepd", version: source.version } });
+  // Made once: that takes as long as hundreds of answers, and anybody may ask for it again and again.
+  let document: string | null = null;
+  app.get("/v1/openapi.json", (c) => {
+    const info = { title: "vtepd", version: source.version };
+    document ??= JSON.stringify(app.getOpenAPI31Document({ openapi: "3.1.0", info }));
+    return c.body(document, 200, { "content-type": "application/json" });
+  });
   app.notFound((c) =>
     c.json(fault("not_found", `there is no ${c.req.method} ${c.req.path}`, "see /v1/openapi.json"), 404),
   );
@@ -91,7 +97,10 @@ export function createApi(source: ApiSource): Fetch {
     // What the caller sent could not be read: his mistake, not ours.
     if (error instanceof HTTPException && error.status < 500)
       return c.json(fault("bad_request", error.message, "see /v1/openapi.json for what may be asked"), error.status);
-    return c.json(fault("internal", error.message, "this is a mistake in vtepd: please report it with the daemon's log"), 500);
+    return c.json(
+      fault("internal", error.message, "this is a mistake in vtepd: please report it with the daemon's log"),
+      500,
+    );
   });
   return (request) => app.fetch(request);
 }

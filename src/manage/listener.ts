@@ -26,7 +26,12 @@ export class ListenError extends Error {
   }
 }
 
-const UNIX_LIMITS: ServerOptions = { headersTimeout: 5000, requestTimeout: 5000, keepAliveTimeout: 5000 };
+const UNIX_LIMITS: ServerOptions = {
+  headersTimeout: 5000,
+  requestTimeout: 5000,
+  keepAliveTimeout: 5000,
+  connectionsCheckingInterval: 1000,
+};
 const UNIX_CONNECTIONS = 64;
 const TCP_LIMITS: ServerOptions = {
   headersTimeout: 3000,
