@@ -51,6 +51,8 @@ void prepareUnderlay(Io& io) {
     header.msg_iov = &io.rxIovecs[slot];
     header.msg_iovlen = 1;
     header.msg_control = io.rxControl[slot];
+    header.msg_namelen = sizeof(sockaddr_in6);
+    header.msg_controllen = kControlBytes;
   }
   int gro = io.features & FEATURE_UDP_GRO ? 1 : 0;
   if (setsockopt(io.udp, IPPROTO_UDP, UDP_GRO, &gro, sizeof gro) != 0 && gro) {

@@ -83,13 +83,16 @@ void readControl(Io& io, uint32_t slot) {
   facts.truncated = (header.msg_flags & MSG_TRUNC) != 0;
 }
 
+void prepareSlot(Io& io, uint32_t slot) {
+  msghdr& header = io.rxHeaders[slot].msg_hdr;
+  header.msg_namelen = sizeof(sockaddr_in6);
+  header.msg_controllen = kControlBytes;
+  header.msg_flags = 0;
+}
+
 bool fillSlots(Io& io) {
-  for (uint32_t slot = 0; slot < io.slots; slot++) {
-    msghdr& header = io.rxHeaders[slot].msg_hdr;
-    header.msg_namelen = sizeof(sockaddr_in6);
-    header.msg_controllen = kControlBytes;
-    header.msg_flags = 0;
-  }
+  // Only what the last call has written: a lone datagram after a pause should not touch the cold headers of 64.
+  for (uint32_t slot = 0; slot < io.filledSlots; slot++) prepareSlot(io, slot);
   int got;
   do got = recvmmsg(io.udp, io.rxHeaders, io.slots, MSG_DONTWAIT, nullptr);
   while (got < 0 && errno == EINTR);
