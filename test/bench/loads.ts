@@ -1,7 +1,7 @@
 /**
  * The loads, each one measurement of one peer: bulk TCP (iperf3), small UDP (packets.c), round trips (ping).
  */
-import { within } from "../../src/lab/deadline.ts";
+import { until, within } from "../../src/lab/deadline.ts";
 import { quantile } from "./figures.ts";
 import { B, IPERF_PORT, PACKETS, type Peer, SINK_PORT } from "./peer.ts";
 
@@ -13,14 +13,23 @@ export interface TcpResult {
   readonly retransmits: number;
 }
 
+interface Answer {
+  readonly error?: string;
+  readonly end?: {
+    readonly sum_received?: { bytes: number; bits_per_second: number };
+    readonly sum_sent?: { retransmits?: number };
+  };
+}
+
 /** From a to b, or back. What the receiver got counts. */
 export async function tcp(peer: Peer, streams: number, isReverse: boolean, seconds: number): Promise<TcpResult> {
   const args = ["-c", B, "-p", String(IPERF_PORT), "-J", "-t", String(seconds), "-P", String(streams)];
-  const text = await peer.bed.must("a", "iperf3", isReverse ? [...args, "-R"] : args, 20_000 + seconds * 1000);
-  const { error, end } = JSON.parse(text) as {
-    error?: string;
-    end?: { sum_received?: { bytes: number; bits_per_second: number }; sum_sent?: { retransmits?: number } };
-  };
+  // The server may still be putting away the last transfer: "busy".
+  const { error, end } = await until("iperf3", 5000, async () => {
+    const outcome = await peer.bed.run("a", "iperf3", isReverse ? [...args, "-R"] : args, 20_000 + seconds * 1000);
+    const answer = JSON.parse(outcome.stdout) as Answer;
+    return !answer.error?.includes("busy") && answer;
+  });
   if (error !== undefined || end?.sum_received === undefined) throw new Error(`iperf3: ${error ?? "no result"}`);
   return {
     gigabitsPerSecond: end.sum_received.bits_per_second / 1e9,

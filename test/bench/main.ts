@@ -42,7 +42,9 @@ async function main(options: Options): Promise<number> {
   );
   say(`figures in ${file}`);
   if (options.readme) {
-    writeReadme(figures, options.rounds, missing);
+    // Figures of a busy machine say so.
+    const busy = startLoad > 1 ? `, busy with other things too (load ${startLoad.toFixed(0)} at the start)` : "";
+    writeReadme(figures, `${rounds} interleaved rounds of ${seconds} s on ${machine()}${busy}`, missing);
     say("README.md has the table");
   }
   return missing.length === 0 ? 0 : 1;

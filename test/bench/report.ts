@@ -124,14 +124,14 @@ const markdown = (rows: readonly (readonly string[])[]) => {
   return [head, `|${"---|".repeat(rows[0]!.length)}`, ...body].join("\n");
 };
 
-function readmeTable(figures: Figures, rounds: number, missing: readonly string[]): string {
+function readmeTable(figures: Figures, circumstances: string, missing: readonly string[]): string {
   const shown = [...figures].filter(([metric]) => /^(TCP|UDP).*(Gbit\/s|loss, kpps)$|^RTT/.test(metric));
   const rows = shown.map(([metric]) => {
     const cells = ["kernel", "ovs", OURS].map((peer) => digits(median(valuesOf(figures, metric, peer))));
     return [metric, ...cells, digits(ratio(figures, metric, OURS, "kernel"))];
   });
   const absent = missing.length === 0 ? "" : `\nMissing: ${missing.join("; ")}.\n`;
-  return `Medians of ${rounds} interleaved rounds on ${machine()}; two gateways and two machines share its CPUs, kernel vxlan
+  return `Medians of ${circumstances}; two gateways and two machines share its CPUs, kernel vxlan
 and OVS bridge, vtepd routes. *Passthrough*: super-segments cross the underlay whole; *wire*: packets of the MTU do.
 ${absent}
 ${markdown([["", "kernel vxlan", "OVS userspace", "vtepd", "× kernel"], ...rows])}
@@ -140,12 +140,12 @@ ${markdown([["goal", "now", "at least", "aim", ""], ...goalRows(figures)])}`;
 }
 
 /** Put the table between the markers of README.md. */
-export function writeReadme(figures: Figures, rounds: number, missing: readonly string[]): void {
+export function writeReadme(figures: Figures, circumstances: string, missing: readonly string[]): void {
   const file = join(ROOT, "README.md");
   const text = readFileSync(file, "utf8");
   const from = text.indexOf(OPEN);
   const to = text.indexOf(CLOSE);
   if (from < 0 || to < from) throw new Error(`README.md has no ${OPEN} … ${CLOSE}`);
-  const table = readmeTable(figures, rounds, missing);
+  const table = readmeTable(figures, circumstances, missing);
   writeFileSync(file, `${text.slice(0, from + OPEN.length)}\n${table}\n${text.slice(to)}`);
 }
