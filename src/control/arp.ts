@@ -103,7 +103,13 @@ export class ArpHandler {
     const isAnnouncement =
       arp.senderIp === arp.targetIp || (arp.op === ARP_REPLY && isGroup(arp.ethDst) && place.port.kind === "tunnel");
     const how = isAnnouncement ? "announcement" : arp.op === ARP_REPLY ? "reply" : "request";
-    const heard = this.c.neighbors.hear(on, arp.senderIp, place, how);
+    const heard = this.c.neighbors.hear(
+      on,
+      arp.senderIp,
+      place,
+      how,
+      isAnnouncement ? null : heardStep(arp, on, place),
+    );
     if (heard === "new" || heard === "moved") this.c.counts.count(place.vsi.name, "learned");
     if (heard === "new" || heard === "moved" || heard === "same") this.answerAskers(on, arp.senderIp);
     return heard;
@@ -302,6 +308,13 @@ export class ArpHandler {
 
 function knownOf(entry: Neighbor | undefined): Neighbor | undefined {
   return entry !== undefined && isKnown(entry.state) ? entry : undefined;
+}
+
+/** The article's step in which this is heard. */
+function heardStep(arp: Arp, on: InterfaceObject, { port }: Place): string {
+  const scenario = isOwnAddress(on, arp.targetIp) ? "S2" : "S1";
+  if (arp.op === ARP_REPLY) return `${scenario}.${port.kind === "ac" ? 6 : 8}`;
+  return port.kind === "ac" ? `${scenario}.1` : "S1.5";
 }
 
 /** Is `port` the only one behind which a host of `on` can be? */

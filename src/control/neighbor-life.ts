@@ -117,10 +117,10 @@ export class NeighborLife {
   }
 
   /** It was not known, and now is: at `place`. */
-  accept(entry: Neighbor, place: Place, how: NeighborOrigin): void {
+  accept(entry: Neighbor, place: Place, how: NeighborOrigin, step: string | null = null): void {
     this.note(entry, place, how);
     this.fire(entry, "heard");
-    this.tell("debug", "neighbor.learned", entry, { from: how });
+    this.tell("debug", "neighbor.learned", entry, { from: how, ...(step !== null && { step }) });
   }
 
   /** It was known elsewhere, and is now at `place`. */
@@ -231,14 +231,16 @@ export class NeighborLife {
   }
 
   /** Ask in every VSI of its VSI-interface. @returns in how long that may be done again; 0: there is nobody to ask. */
-  private flood({ on, ip, tries }: Neighbor): number {
+  private flood(entry: Neighbor): number {
+    const { on, ip, tries } = entry;
+    const step = this.isHeld(entry) ? "S3.4" : "S2.4";
     // The whole site, the AC whose packet waits included (behaviour.md 2.3 row 4): it has asked for its gateway, not for this.
     const question = { target: ip, sender: addressFor(on, ip), except: null, scope: ALL_PORTS, isRetry: tries > 1 };
     let againMs = 0;
     for (const vsi of on.vsis) {
       const { sent, againMs: ms } = this.c.sender.solicit(on, vsi, question);
       againMs = Math.max(againMs, ms);
-      const fields = { vsi: vsi.name, interface: on.name, target: formatIpv4(ip), try: tries, step: "S2.4" };
+      const fields = { vsi: vsi.name, interface: on.name, target: formatIpv4(ip), try: tries, step };
       if (sent) this.c.emit("debug", "arp.solicit", fields);
     }
     return againMs;

@@ -96,8 +96,8 @@ export class Neighbors implements NextHops {
     return this.life.entries.get(neighborKey(on, ip));
   }
 
-  /** ARP from `ip`: it is at `place`, says a request, reply or announcement. */
-  hear(on: InterfaceObject, ip: Ipv4, place: Place, how: NeighborOrigin): Heard {
+  /** ARP from `ip`: it is at `place`, says a request, reply or announcement. `step`: the article's, for those who look on. */
+  hear(on: InterfaceObject, ip: Ipv4, place: Place, how: NeighborOrigin, step: string | null = null): Heard {
     const { life } = this;
     const entry = this.find(on, ip) ?? null;
     if (entry?.origin === "static") return "static";
@@ -105,7 +105,7 @@ export class Neighbors implements NextHops {
       if (entry === null && how === "announcement" && place.port.kind === "tunnel") return "ignored";
       const found = life.census.hasRoom(on, place.port) ? (entry ?? life.create(on, ip)) : null;
       if (found === null) return this.refuse(on, ip, place);
-      life.accept(found, place, how);
+      life.accept(found, place, how, step);
       return "new";
     }
     const known = entry.place!;

@@ -157,6 +157,33 @@ describe("watching", () => {
     expect(gw1().tables.watch.rings[0]!.isEmpty).toBe(true);
   });
 
+  it("control's own events carry the article's steps: the three scenarios, as gw1 lives them", () => {
+    const steps = (act: () => void) => {
+      gw1().events.length = 0;
+      act();
+      world.advance(3000);
+      const told = gw1().events.filter(({ fields }) => fields.step !== undefined);
+      return [...new Set(told.map(({ event, fields }) => `${fields.step} ${event}`))];
+    };
+    vi.useRealTimers();
+    expect(steps(() => world.get("vm1").ping("10.1.1.12"))).toEqual([
+      "S1.1 neighbor.learned",
+      "S1.2 arp.proxy-reply",
+      "S1.4 arp.relay-request",
+      "S1.8 neighbor.learned",
+    ]);
+    expect(steps(() => world.get("vm2").ping("30.1.1.12"))).toEqual(
+      expect.arrayContaining([
+        "S2.1 neighbor.learned",
+        "S2.2 arp.gateway-reply",
+        "S2.4 arp.solicit",
+        "S2.8 neighbor.learned",
+      ]),
+    );
+    world = article();
+    expect(steps(() => world.get("vm1").ping("50.1.1.1"))).toContain("S3.4 arp.solicit");
+  });
+
   it("filters by port, VSI and fate; the bytes are the frame's, cut at snaplen", () => {
     const hub = hubOf();
     const kept = (query: Parameters<WatchHub["capture"]>[0]) => {
