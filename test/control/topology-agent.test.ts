@@ -148,6 +148,22 @@ routes: [{prefix: 0.0.0.0/0, nextHops: [10.1.1.2, 10.1.1.3]}]
     expect(host()).toMatchObject({ origin: "host" });
   });
 
+  test("a static neighbour that goes leaves a next hop of which nothing is known: alive, and asked for by the next packet", () => {
+    const gateway = new Gateway(plan(BORDER));
+    gateway.apply(plan(BORDER));
+    const bare = plan(BORDER.replace(/, arp: \{static: .*?\}\]\}/, ""));
+    gateway.apply(bare);
+    const fresh = new Gateway(bare);
+    fresh.apply(bare);
+    expect(gateway.topology.staticRoutes.list()[0]!.nextHops.map((hop) => hop.alive)).toEqual([true, true]);
+    expect(gateway.meaning()).toEqual(fresh.meaning());
+    // With the routes too: nobody is left who asks.
+    const nothing = plan(BORDER.replace(/^routes:.*$/m, "").replace(/, arp: \{static: .*?\}\]\}/, ""));
+    gateway.apply(plan(BORDER));
+    gateway.apply(nothing);
+    expect(gateway.agent.neighborViews()).toEqual([]);
+  });
+
   test("a next hop that nobody answers for leaves the set; the packet is accounted for", () => {
     const gateway = new Gateway(plan(BORDER));
     gateway.apply(plan(BORDER));

@@ -10,7 +10,7 @@ import { runCommand } from "../../src/ctl/command-line.ts";
 import type { CheckReport, MacEntry, Neighbor, Status } from "../../src/manage/api-schema.ts";
 import { makeDaemonBed, whyNoDaemon } from "./daemon-bed.ts";
 
-if (whyNoDaemon) console.log(`reload.test.ts skipped: ${whyNoDaemon}`);
+if (whyNoDaemon) console.log(`daemon-reload.test.ts skipped: ${whyNoDaemon}`);
 
 const bed = makeDaemonBed(1);
 afterAll(() => bed.remove());

@@ -11,7 +11,7 @@ import { ask } from "../../src/ctl/client.ts";
 import type { Status } from "../../src/manage/api-schema.ts";
 import { makeDaemonBed, whyNoDaemon } from "./daemon-bed.ts";
 
-if (whyNoDaemon) console.log(`contract.test.ts skipped: ${whyNoDaemon}`);
+if (whyNoDaemon) console.log(`daemon-contract.test.ts skipped: ${whyNoDaemon}`);
 
 const bed = makeDaemonBed(3);
 afterAll(() => bed.remove());

@@ -10,7 +10,7 @@ import { makeDaemonBed, whyNoDaemon } from "./daemon-bed.ts";
 
 const hasPython = spawnSync("python3", ["--version"]).status === 0;
 const missing = whyNoDaemon ?? (hasPython ? undefined : "python3 is not installed");
-if (missing) console.log(`service-manager.test.ts skipped: ${missing}`);
+if (missing) console.log(`daemon-service-manager.test.ts skipped: ${missing}`);
 
 const bed = makeDaemonBed(2);
 const UNIT = fileURLToPath(new URL("../../deploy/systemd/vtepd@.service", import.meta.url));
