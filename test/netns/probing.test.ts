@@ -8,10 +8,10 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { whyNoRawSocket } from "../../src/echo-socket.ts";
 import { pause, until } from "../../src/lab/deadline.ts";
 import type { Status, Tunnel } from "../../src/manage/api-schema.ts";
-import { type Gateway, type Gateways, openGateways, whyNoGateways } from "./gateways.ts";
+import { type Gateway, type Gateways, openGateways, VTEPD, whyNoGateways } from "./gateways.ts";
 import { ping } from "./traffic.ts";
 
-const missing = whyNoGateways() ?? whyNoRawSocket()?.message;
+const missing = whyNoGateways("setpriv") ?? whyNoRawSocket()?.message;
 if (missing) console.log(`probing.test.ts skipped: ${missing}`);
 
 describe.skipIf(missing !== undefined)("probing", () => {
@@ -118,5 +118,36 @@ describe.skipIf(missing !== undefined)("probing", () => {
     await until("the tunnel to be wide", 5000, async () => (await tunnelOf(gw1)).mtu === 1450);
     await bed.ip("vm1", "route flush cache");
     expect((await ping(bed, "vm1", "10.1.1.12", { length: 1450, df: "do" })).ttls).toHaveLength(3);
+  });
+
+  test("without CAP_NET_RAW: said once, with the fix; the tunnel stays up, and frames pass", async () => {
+    const { bed } = gateways;
+    await gw1.stop();
+    const child = bed.follow("gw1", "setpriv", [
+      "--bounding-set=-net_raw",
+      "--inh-caps=-net_raw",
+      process.execPath,
+      VTEPD,
+      ...["run", "-c", gw1.file],
+    ]);
+    let log = "";
+    child.stderr!.on("data", (chunk: Buffer) => (log += chunk.toString()));
+    const ended = new Promise((resolve) => child.on("close", resolve));
+    await until("gw1 without the right", 15_000, () => log.includes('"probing.off"'));
+    expect(log).toMatch(/"event":"probing.off".*Operation not permitted.*CAP_NET_RAW.*"unwatched":"gw2"/);
+    const { probing } = JSON.parse((await gw1.ctl("status", "-o", "json")).stdout) as Status;
+    expect(probing).toMatchObject({ state: "off", watched: 0 });
+    expect(await tunnelOf(gw1)).toMatchObject({ up: true, probe: { state: "impossible" } });
+    const asked = await gw1.ctl("ping", "gw2", "-c", "1");
+    expect([asked.status, asked.stderr]).toEqual([6, expect.stringContaining("fix: give the daemon CAP_NET_RAW")]);
+    // The TAP is a new one.
+    await bed.ip("vm1", "addr replace 10.1.1.11/24 dev eth0", "link set dev eth0 up");
+    await until(
+      "frames to pass",
+      5000,
+      async () => (await ping(bed, "vm1", "10.1.1.12", { count: 1 })).ttls.length > 0,
+    );
+    child.kill("SIGTERM");
+    await ended;
   });
 });

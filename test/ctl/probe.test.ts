@@ -1,0 +1,253 @@
+/** `ping`, `why`, `doctor` and `capture --iface` against the real API over a socket, with a fake gateway: output and exit codes. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { parse } from "yaml";
+import { pcapHead, pcapRecord, readRecords, vniFilter } from "../../src/ctl/capture-iface.ts";
+import { runCommand } from "../../src/ctl/command-line.ts";
+import { type ApiSource, createApi } from "../../src/manage/api.ts";
+import type { Tunnel } from "../../src/manage/api-schema.ts";
+import type { PathSearch, PingResult } from "../../src/manage/api-schema-probe.ts";
+import type { Why } from "../../src/manage/api-schema-why.ts";
+import { type Listener, listenUnix } from "../../src/manage/listener.ts";
+import { sourceWith, UNWATCHED } from "../manage/fake-source.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "vtepctl-probe-"));
+const socket = join(folder, "gw1.sock");
+let listener: Listener | null = null;
+let out = "";
+let err = "";
+
+beforeEach(() => {
+  out = "";
+  err = "";
+  vi.spyOn(process.stdout, "write").mockImplementation((text, done?: unknown) => {
+    out += text;
+    if (typeof done === "function") done();
+    return true;
+  });
+  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
+    err += text;
+    return true;
+  });
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  listener?.close();
+  listener = null;
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function ctl(source: Partial<ApiSource>, ...args: string[]): Promise<number> {
+  listener ??= await listenUnix(createApi(sourceWith(source)), socket);
+  return await runCommand(["-s", socket, ...args]);
+}
+
+const TUNNEL: Tunnel = {
+  name: "gw2",
+  remote: "192.0.2.2",
+  up: true,
+  mtu: 1350,
+  vsis: ["vsi10"],
+  probe: { ...UNWATCHED, state: "up", rttMs: 0.25, loss: 0.02, pathMtu: 1400 },
+  receive: { packets: 1, bytes: 100 },
+  transmit: { packets: 2, bytes: 200 },
+};
+const REPLY: PingResult = { kind: "reply", length: 64, rttMs: 0.25, mtu: null, reason: null, fix: null };
+const SEARCH: PathSearch = {
+  tunnel: "gw2",
+  searching: false,
+  silent: false,
+  pathMtu: 1400,
+  usedMtu: 1400,
+  innerMtu: 1350,
+  tries: [
+    { length: 1500, passed: false, hint: 1400 },
+    { length: 1400, passed: true, hint: 0 },
+  ],
+};
+
+/** A gateway with one tunnel; what its echoes bring. */
+function prober(
+  pings: PingResult[],
+  search: PathSearch | { reason: string; fix: string } = SEARCH,
+): Partial<ApiSource> {
+  return {
+    tunnels: () => [TUNNEL],
+    probe: {
+      ping: async () => pings.shift()!,
+      search: () => search,
+      searchOf: () => ("tunnel" in search ? search : null),
+    },
+  } as unknown as Partial<ApiSource>;
+}
+
+describe("ping", () => {
+  it("prints each echo and a summary", async () => {
+    const pings: PingResult[] = [REPLY, { ...REPLY, kind: "lost", rttMs: null }, { ...REPLY, rttMs: 0.75 }];
+    expect(await ctl(prober(pings), "ping", "gw2", "-i", "10")).toBe(0);
+    expect(out).toBe(
+      [
+        "64 bytes to gw2 (192.0.2.2), 1: 0.250 ms",
+        "64 bytes to gw2 (192.0.2.2), 2: no answer in 1 s",
+        "64 bytes to gw2 (192.0.2.2), 3: 0.750 ms",
+        "3 sent, 2 answered, 33 % lost; round trip 0.250/0.500/0.750 ms (least/mean/most)",
+        "",
+      ].join("\n"),
+    );
+  });
+
+  it("exits with 7 when nothing came back, and says what was too long", async () => {
+    const pings: PingResult[] = [
+      { ...REPLY, kind: "tooBig", length: 1500, rttMs: null, mtu: 1400 },
+      { ...REPLY, kind: "tooBig", length: 1500, rttMs: null },
+    ];
+    expect(await ctl(prober(pings), "ping", "gw2", "-c", "2", "-i", "10", "-l", "1500")).toBe(7);
+    expect(out).toContain("1: too long: a router on the way carries 1400\n");
+    expect(out).toContain("2: too long for our own device\n2 sent, 0 answered, 100 % lost\n");
+  });
+
+  it("says the same in JSON and YAML", async () => {
+    expect(await ctl(prober([REPLY]), "ping", "gw2", "-c", "1", "-o", "json")).toBe(0);
+    const expected = { tunnel: "gw2", remote: "192.0.2.2", sent: 1, answered: 1, echoes: [REPLY] };
+    expect(JSON.parse(out)).toEqual(expected);
+    listener!.close();
+    listener = null;
+    out = "";
+    await ctl(prober([REPLY]), "ping", "gw2", "-c", "1", "-o", "yaml");
+    expect(parse(out)).toEqual(expected);
+  });
+
+  it("--mtu prints the search; 7 when the peer is silent", async () => {
+    expect(await ctl(prober([]), "ping", "gw2", "--mtu")).toBe(0);
+    expect(out).toBe(
+      [
+        " 1500 bytes  too long; a router on the way carries 1400",
+        " 1400 bytes  passes",
+        "path MTU to gw2 (192.0.2.2): 1400 bytes, 1350 inside the tunnel",
+        "",
+      ].join("\n"),
+    );
+    listener!.close();
+    listener = null;
+    out = "";
+    const silent = { ...SEARCH, silent: true, pathMtu: null, tries: [] };
+    expect(await ctl(prober([], silent), "ping", "gw2", "--mtu")).toBe(7);
+    expect(out).toBe("gw2 (192.0.2.2) answers no echo: its path MTU cannot be told\n");
+  });
+
+  it("exits with 6 where the daemon cannot probe, 4 for no tunnel, 2 for nonsense", async () => {
+    const off: PingResult = { ...REPLY, kind: "off", rttMs: null, reason: "no right", fix: "give it" };
+    expect(await ctl(prober([off], { reason: "no right", fix: "give it" }), "ping", "gw2")).toBe(6);
+    expect(err).toBe("error: the daemon cannot probe: no right\n  fix: give it\n");
+    expect(await ctl({}, "ping", "gw2", "--mtu")).toBe(6);
+    expect(await ctl({}, "ping", "gw9")).toBe(4);
+    expect(await ctl({}, "ping", "gw2", "-c", "0")).toBe(2);
+    expect(await ctl({}, "ping", "gw2", "-l", "27")).toBe(2);
+  });
+
+  it("show tunnel has what the prober knows", async () => {
+    await ctl(prober([]), "show", "tunnel");
+    expect(out.split("\n")[1]).toMatch(/^gw2 +192\.0\.2\.2 +up +1350 +up +0\.250 +2% +1400 +vsi10/);
+  });
+});
+
+describe("why", () => {
+  const WHY: Why = {
+    subject: "10.1.1.11",
+    kind: "ip",
+    known: true,
+    sentences: ["It is here.", "It was there."],
+    macs: [],
+    neighbors: [],
+    routes: [],
+  };
+
+  it("prints the sentences, or all of it", async () => {
+    const asked: unknown[] = [];
+    const source: Partial<ApiSource> = {
+      why: (question) => {
+        asked.push(question);
+        return WHY;
+      },
+    };
+    expect(await ctl(source, "why", "10.1.1.11", "--interface", "vsi-interface10")).toBe(0);
+    expect(out).toBe("It is here.\nIt was there.\n");
+    expect(asked).toEqual([{ ip: "10.1.1.11", mac: null, interface: "vsi-interface10", vsi: null }]);
+    out = "";
+    expect(await ctl(source, "why", "02:00:00:00:01:AA", "-o", "json")).toBe(0);
+    expect(JSON.parse(out)).toEqual(WHY);
+    expect(asked[1]).toEqual({ ip: null, mac: "02:00:00:00:01:aa", interface: null, vsi: null });
+  });
+
+  it("refuses what is neither, and says what is not there", async () => {
+    expect(await ctl({}, "why", "vm1")).toBe(2);
+    expect(err).toContain("vm1 is neither an IPv4 address nor a MAC");
+    expect(await ctl({}, "why", "10.1.1.1", "--vsi", "nope")).toBe(4);
+    expect(await ctl({}, "why", "10.1.1.999")).not.toBe(0);
+  });
+});
+
+describe("doctor", () => {
+  const checks = [
+    { name: "ready", result: "ok" as const, text: "yes", fix: null },
+    { name: "peer gw2", result: "warn" as const, text: "silent", fix: "look" },
+    { name: "port", result: "fail" as const, text: "taken by \u001b[31mx", fix: "stop it" },
+  ];
+
+  it("prints a line for each check, the fix beside what is not well, and exits with 7 on a failure", async () => {
+    expect(await ctl({ doctor: async () => ({ checks }) }, "doctor")).toBe(7);
+    expect(out).toBe(
+      "ok    ready: yes\nwarn  peer gw2: silent\n      fix: look\nFAIL  port: taken by ·[31mx\n      fix: stop it\n",
+    );
+    out = "";
+    await ctl({}, "doctor", "-o", "json");
+    expect(JSON.parse(out)).toEqual({ checks });
+  });
+
+  it("exits with 0 when there are warnings alone", async () => {
+    expect(await ctl({ doctor: async () => ({ checks: checks.slice(0, 2) }) }, "doctor")).toBe(0);
+  });
+});
+
+describe("capture --iface", () => {
+  it("makes a filter of a VNI: its 24 bits, and not the reserved byte behind them", () => {
+    expect(vniFilter(10, 4789)).toBe(
+      "(udp dst port 4789 and udp[12:4] & 0xffffff00 = 0x00000a00) or " +
+        "(ip6 and ip6[6] = 17 and ip6[42:2] = 4789 and ip6[52:4] & 0xffffff00 = 0x00000a00)",
+    );
+    expect(vniFilter(16_777_215, 8472)).toContain("0xffffff00 = 0xffffff00");
+  });
+
+  it("writes libpcap's format with nanoseconds", () => {
+    expect(pcapHead().toString("hex")).toBe("4d3cb2a1020004000000000000000000ffff000001000000");
+    expect(pcapRecord(1_700_000_000_123_456_789n, Uint8Array.of(1, 2, 3)).toString("hex")).toBe(
+      `00f15365${"15cd5b07"}0300000003000000010203`,
+    );
+  });
+
+  it("reads the child's records in any portions, and stops when that is enough", () => {
+    const record = (n: number) => {
+      const bytes = Buffer.alloc(12 + n, n);
+      bytes.writeUInt32BE(n, 0);
+      bytes.writeBigUInt64BE(BigInt(n), 4);
+      return bytes;
+    };
+    const all = Buffer.concat([record(3), record(0), record(5)]);
+    for (let cut = 0; cut <= all.length; cut++) {
+      const seen: number[] = [];
+      const take = (_: bigint, frame: Buffer) => seen.push(frame.length) > 0;
+      const used = readRecords(all.subarray(0, cut), take);
+      readRecords(all.subarray(used), take);
+      expect(seen).toEqual([3, 0, 5]);
+    }
+    expect(readRecords(all, () => false)).toBe(15);
+  });
+
+  it("refuses what does not go with a device", async () => {
+    expect(await ctl({}, "capture", "vm1", "--iface", "lo", "-w", "-")).toBe(2);
+    expect(await ctl({}, "capture", "--iface", "lo")).toBe(2);
+    expect(await ctl({}, "capture", "--iface", "no-such-dev", "-w", "-")).not.toBe(0);
+  });
+});
