@@ -128,7 +128,7 @@ class RouteStory {
     const used = f.fib.adjacencyHit.indexOf(1);
     const state = this.stateOf(fate, punt, used);
     if (kind === POLICY_NEXT_HOP) return void this.say("fib", this.hopText(this.action >> 8), state);
-    if (kind === POLICY_DEFAULT && used === this.action >> 8) return void this.say("fib", this.hopText(used), state);
+    if (kind === POLICY_DEFAULT && !this.isRouted()) return void this.say("fib", this.hopText(this.action >> 8), state);
     this.say("fib", this.routeText(used), state);
   }
 
@@ -144,6 +144,13 @@ class RouteStory {
     const macs = `${formatMac(readMac(f.bytes, at + ETH_SRC))} > ${formatMac(readMac(f.bytes, at))}`;
     const mss = this.mssText(original, before, l3);
     this.say("rewrite", `${ttl}, ${macs}${mss}`, `vsi ${names.vsi(f.sends[s + OWN_VSI]!)}`);
+  }
+
+  /** D11: has the table anything more specific than a default route? */
+  private isRouted(): boolean {
+    const host = this.f.fib.routes.get(this.destination, routeKey(this.vrf, 32));
+    if (host !== 0 && host >> ROUTE_KIND_SHIFT !== ROUTE_UNDERLAY) return true;
+    return lookup(this.f, this.destination, this.vrf, 31, 1) !== 0;
   }
 
   private actionOf(arrival: number, count: number, id: number): number {

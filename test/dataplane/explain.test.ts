@@ -213,6 +213,23 @@ describe("its story", () => {
     ]);
   });
 
+  it("of a policy's next hop that is not resolved, and of a default that a route beats", () => {
+    const rig = crowdedRig();
+    const explainer = new Explainer(rig.tables, NAMES);
+    const border = rig.tables.fib.adjacencyIp.indexOf(ip("10.1.1.2"));
+    rig.tables.fib.rewrite[border] = 0;
+    const from = { dst: G10, src: M1, from: ip("10.1.1.11") };
+    const rule = "policy|to-border, rule 2|by default next hop 10.1.1.2 on vsi-interface10";
+    expect(story(explainer.explain(1, tcpFrame({ ...from, to: ip("99.1.1.1") }))).slice(2)).toEqual([
+      rule,
+      "fib|next hop 10.1.1.2 on vsi-interface10|next hop 10.1.1.2 is not resolved",
+    ]);
+    expect(story(explainer.explain(1, tcpFrame({ ...from, to: ip("80.1.1.1") }))).slice(2)).toEqual([
+      rule,
+      "fib|80.0.0.0/8 discard|drop discard_route",
+    ]);
+  });
+
   it("of ARP, of a host that moved, of a packet that ends here", () => {
     const rig = crowdedRig();
     const explainer = new Explainer(rig.tables, NAMES);
