@@ -157,19 +157,21 @@ export class Bed {
     this.refresh(a);
     this.refresh(b);
     const rounds = isOpen ? 2 : isLate ? Math.ceil(LATE_MS / 1000) : 6;
-    let last: (Sent | null)[] = [];
+    const all: (Sent | null)[] = [];
     for (let i = 0; i < rounds; i++) {
       for (const [from, to] of [
         [a, b],
         [b, a],
-      ] as const)
+      ] as const) {
         if (i > 0) this.askAgain(from, to);
-      last = [this.send(a, b), this.send(b, a)];
+        all.push(this.send(from, to));
+      }
       this.world.settle();
       this.pass(isLate ? 1000 : 500);
     }
     if (isOpen) return;
-    for (const sent of last) {
+    // Moves that everybody heard of are believed within a second; what was silent is found by its end.
+    for (const sent of all.slice(isLate ? -2 : -6)) {
       const at = this.reference.placeOf(sent!.to!.name)!;
       if (this.witness.copies(sent!, at) !== 1)
         throw new Error(`${sent!.from.name} does not reach ${sent!.to!.name} (${verdicts.join(", ")})`);

@@ -8,7 +8,7 @@
 import type { Datagram } from "../../src/io/memory.ts";
 import { parseArp } from "../../src/wire/arp.ts";
 import { i32, setI32, u16 } from "../../src/wire/bytes.ts";
-import { ETH_BYTES, type Mac, readMac, TYPE_ARP, TYPE_IPV4 } from "../../src/wire/ethernet.ts";
+import { ETH_BYTES, type Mac, parseMac, readMac, TYPE_ARP, TYPE_IPV4 } from "../../src/wire/ethernet.ts";
 import { isIcmpIntact } from "../../src/wire/icmp.ts";
 import { checkIpv4, formatIpv4, IP_DST, IP_SRC, IPV4_OK } from "../../src/wire/ipv4.ts";
 import { vniAt } from "../../src/wire/vxlan.ts";
@@ -191,7 +191,8 @@ export class Witness {
     if (u16(frame, 12) !== TYPE_IPV4 || frame[23] !== 1 || frame.length < 34 + 8 + 28 + 8) return;
     if (frame[34] !== 3 && frame[34] !== 11) return;
     const sent = i32(frame, 34 + 8 + 28) === MAGIC ? this.sent.get(i32(frame, 34 + 8 + 32)) : undefined;
-    if (sent !== undefined && host !== null && sent.from !== host)
+    const isItsOwn = host !== null && readMac(frame, 0) === parseMac(host.mac);
+    if (sent !== undefined && isItsOwn && sent.from.mac !== host.mac)
       this.fail(`${ac}: ICMP for ${sent.from.name}`, frame);
     if (u16(frame, 16) > 576) this.fail(`${ac}: ICMP error of ${u16(frame, 16)} bytes`, frame);
   }
