@@ -25,12 +25,16 @@ const PARTS = [
   "neighbors",
   "routes",
   "policies",
+  "events/recent",
+  "doctor",
 ] as const;
 
 export function addBugreport(program: Command, session: Session): void {
   program
     .command("bugreport")
-    .description("write what a bug report needs into a new folder: state, configuration, drops, versions; no log")
+    .description(
+      "write what a bug report needs into a new folder: state, configuration, drops, events, versions; no log",
+    )
     .argument("[folder]", "default: vtepd-bugreport-TIME, here")
     .addHelpText(
       "after",
@@ -77,5 +81,5 @@ function make(folder: string): void {
 }
 
 function save(folder: string, part: string, value: unknown): void {
-  writeFileSync(join(folder, `${part}.json`), `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
+  writeFileSync(join(folder, `${part.replace("/", "-")}.json`), `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
 }

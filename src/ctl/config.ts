@@ -94,11 +94,10 @@ function refusal({ file, reason, errors }: CheckReport): Refusal {
     if (error.fix !== "") lines.push(`  fix: ${error.fix}`);
     return lines.join("\n");
   });
+  const hint =
+    errors.length > 0
+      ? "mend the file; vtepctl config check tells what is left"
+      : "put back what cannot change while the daemon runs, or restart it";
   const message = [`${file}: refused, nothing has changed: ${reason}`, ...blocks].join("\n\n");
-  return new Refusal(
-    "config_invalid",
-    message,
-    "mend the file; vtepctl config check tells what is left",
-    EXIT.configInvalid,
-  );
+  return new Refusal("config_invalid", message, hint, EXIT.configInvalid);
 }

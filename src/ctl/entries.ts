@@ -21,7 +21,7 @@ export function addEntries(program: Command, session: Session): void {
   const flushed = async (path: string, what: string) => {
     const answer = await ask<Flushed>(session.socket, path, "DELETE");
     if (session.output.form !== "table") return await printValue(session.output, answer);
-    await write(`${answer.removed} ${what} removed\n`);
+    await write(`${answer.removed} ${answer.removed === 1 ? what.replace(/s$/, "") : what} removed\n`);
   };
   const add = async (path: string, body: Readonly<Record<string, string>> & Behind, text: string) => {
     if ((body.ac === undefined) === (body.tunnel === undefined))

@@ -229,7 +229,7 @@ describe.skipIf(whyNoDaemon !== undefined)("entries by hand", () => {
     expect(await macs()).toHaveLength(1);
     expect((await ctl("mac", "del", MAC, "--vsi", "v1")).code).toBe(0);
     expect(await macs()).toEqual([]);
-    expect((await ctl("arp", "flush")).out).toBe("1 neighbours removed\n");
+    expect((await ctl("arp", "flush")).out).toBe("1 neighbour removed\n");
     expect(await neighbor("10.1.1.77")).toBeUndefined();
     expect(await neighbor("10.1.1.9")).toBeDefined();
 
