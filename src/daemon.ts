@@ -143,12 +143,12 @@ export class Daemon {
     );
     await this.workers.start(config, buffer, this.innerMtu(config), (error) => this.crash(error));
     this.manager = new ServiceManager(process.env, tables.heartbeat);
-    this.loop = new ControlLoop(this.rounds(), tables.doorbell, () => performance.now());
-    this.loop.run().catch((error) => this.crash(error));
     const { topology, shown } = this.control;
     const deviceMtu = () => this.deviceMtu;
     const kick = () => this.loop.kick();
     this.prober = createProber({ inventory: shown.inventory, topology, emit: this.log.emit, deviceMtu, kick });
+    this.loop = new ControlLoop(this.rounds(), tables.doorbell, () => performance.now());
+    this.loop.run().catch((error) => this.crash(error));
     this.shown = new Shown(shown, this.prober);
     this.watch(opener);
     await this.listen(config);

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { whyNoRawSocket } from "../../src/echo-socket.ts";
 import { pause, until } from "../../src/lab/deadline.ts";
 import type { Status, Tunnel } from "../../src/manage/api-schema.ts";
+import type { Diagnosis } from "../../src/manage/api-schema-doctor.ts";
 import { type Gateway, type Gateways, openGateways, VTEPD, whyNoGateways } from "./gateways.ts";
 import { ping } from "./traffic.ts";
 
@@ -85,6 +86,21 @@ describe.skipIf(missing !== undefined)("probing", () => {
     const back = await gw2.ctl("ping", "gw1", "--mtu");
     expect(back.status, back.stderr).toBe(0);
     expect((await gw1.ctl("ping", "nobody")).status).toBe(4);
+  });
+
+  test("the doctor knows the peers, the narrow path, and a stranger who sends us VXLAN", async () => {
+    const send =
+      'const s=require("node:dgram").createSocket("udp4");s.send(Buffer.alloc(60,8),4789,"198.51.100.2",()=>s.close())';
+    await gateways.bed.must("router", process.execPath, ["-e", send]);
+    const resultOf = async (gateway: Gateway, name: string) => {
+      const { stdout } = await gateway.ctl("doctor", "-o", "json");
+      return (JSON.parse(stdout) as Diagnosis).checks.find((check) => check.name === name);
+    };
+    expect(await resultOf(gw1, "peer gw2")).toMatchObject({ result: "ok" });
+    expect(await resultOf(gw1, "path MTU to gw2")).toMatchObject({ result: "warn" });
+    const stranger = await resultOf(gw2, "strangers");
+    expect(stranger).toMatchObject({ result: "warn" });
+    expect(stranger!.text).toBe("1 packets from VTEPs that are no tunnel of ours, the last from 198.51.100.254");
   });
 
   test("a cut path takes the tunnel down within three seconds, and back within one of its return", async () => {
