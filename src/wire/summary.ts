@@ -42,7 +42,7 @@ export function summaryOf(bytes: Uint8Array, length = bytes.length): string {
     type = u16(bytes, ETH_BYTES + 2);
     at += 4;
   }
-  if (type === TYPE_IPV4 && bytes.length >= at + IPV4_BYTES) return tag + ipv4(bytes, at);
+  if (type === TYPE_IPV4 && bytes.length >= at + IPV4_BYTES && bytes[at]! >> 4 === 4) return tag + ipv4(bytes, at);
   // An ARP message without its tag is where the parser expects it.
   const arp = type === TYPE_ARP && at === ETH_BYTES ? parseArp(bytes, 0, bytes.length) : null;
   if (arp !== null) {

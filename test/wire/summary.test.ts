@@ -1,0 +1,37 @@
+/** A frame in one line: what is there is told, what is cut off or a lie is not. */
+import { expect, it } from "vitest";
+import { BROADCAST, parseMac } from "../../src/wire/ethernet.ts";
+import { parseIpv4 } from "../../src/wire/ipv4.ts";
+import { summaryOf } from "../../src/wire/summary.ts";
+import { SEEDS } from "../dataplane/corpus.ts";
+import { arpFrame, changed, ethernet, ipv6Frame, tagged, tcpFrame, udpFrame } from "../dataplane/packets.ts";
+
+const [A, B] = [parseMac("02:00:00:00:00:0a")!, parseMac("02:00:00:00:00:0b")!];
+const packet = { dst: A, src: B, from: parseIpv4("10.1.1.11")!, to: parseIpv4("20.1.1.12")! };
+
+it("names protocol, addresses, ports, TTL and length", () => {
+  expect(summaryOf(udpFrame(packet))).toBe("udp 10.1.1.11:1000 > 20.1.1.12:2000 ttl 64, 46 bytes, df");
+  expect(summaryOf(tagged(tcpFrame({ ...packet, df: false }), 7))).toBe(
+    "tag 7 tcp 10.1.1.11:1000 > 20.1.1.12:2000 ttl 64, 58 bytes",
+  );
+  const later = changed(udpFrame({ ...packet, df: false }), (b) => b.set([0, 9], 20));
+  expect(summaryOf(later)).toBe("udp 10.1.1.11 > 20.1.1.12 ttl 64, 46 bytes, fragment");
+  const icmp = changed(udpFrame({ ...packet, df: false }), (b) => b.set([1], 23));
+  icmp[34] = 8;
+  expect(summaryOf(icmp)).toBe("icmp echo-request 10.1.1.11 > 20.1.1.12 ttl 64, 46 bytes");
+  const who = { ethDst: BROADCAST, ethSrc: B, senderMac: B, senderIp: packet.from, targetMac: 0, targetIp: packet.to };
+  expect(summaryOf(arpFrame({ ...who, op: 1 }))).toBe("arp who has 20.1.1.12 tell 10.1.1.11 (02:00:00:00:00:0b)");
+  expect(summaryOf(arpFrame({ ...who, op: 2 }))).toBe("arp 10.1.1.11 is at 02:00:00:00:00:0b, to 20.1.1.12");
+  expect(summaryOf(ipv6Frame({ dst: A, src: B, trafficClass: 0 }))).toMatch(
+    /^ipv6 02:00:00:00:00:0b > 02:00:00:00:00:0a, /,
+  );
+});
+
+it("tells of what is cut off only what is there, and of a lie the type", () => {
+  expect(summaryOf(new Uint8Array(9), 60)).toBe("60 bytes");
+  expect(summaryOf(ethernet(A, B, 0x0800, 46))).toBe("type 0x0800 02:00:00:00:00:0b > 02:00:00:00:00:0a, 60 bytes");
+  expect(summaryOf(udpFrame(packet).slice(0, 34), 60)).toBe("udp 10.1.1.11 > 20.1.1.12 ttl 64, 46 bytes, df");
+  for (const { bytes } of SEEDS)
+    for (let n = 0; n <= Math.min(bytes.length, 80); n++)
+      expect(summaryOf(bytes.slice(0, n), bytes.length)).not.toMatch(/undefined|NaN/);
+});
