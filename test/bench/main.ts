@@ -53,8 +53,9 @@ async function main(options: Options): Promise<number> {
 let ground: Ground | undefined;
 
 async function onNetwork(options: Options, figures: Figures, missing: string[]): Promise<void> {
-  ground = await openPeers();
+  ground = { peers: [], missing: [] };
   try {
+    await openPeers(ground);
     if (options.only.has("tcp")) await tcpRounds(options, ground, figures);
     if (options.only.has("udp")) await udpRounds(options, ground, figures);
     if (options.only.has("ping")) await pingRounds(options, ground, figures);

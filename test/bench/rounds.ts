@@ -23,9 +23,8 @@ export interface Ground {
   readonly missing: string[];
 }
 
-export async function openPeers(): Promise<Ground> {
-  const peers: Peer[] = [];
-  const missing: string[] = [];
+/** Start all peers into `ground`, which an interrupt may close at any moment. */
+export async function openPeers({ peers, missing }: Ground): Promise<void> {
   say("starting the kernel's vxlan");
   peers.push(await kernelPeer());
   const reason = await whyNoOvs();
@@ -40,7 +39,6 @@ export async function openPeers(): Promise<Ground> {
   }
   say("starting vtepd");
   peers.push(await ownPeer());
-  return { peers, missing };
 }
 
 export async function closePeers({ peers }: Ground): Promise<void> {
@@ -100,7 +98,7 @@ async function tcpOnce(
   note(figures, metric, peer.name, result.gigabitsPerSecond);
   const of = metric.replace("Gbit/s", "");
   note(figures, `${of}bytes per packet on the underlay`, peer.name, crossed.bytesPerPacket);
-  note(figures, `${of}CPU seconds per Gbit`, peer.name, usage.cpuSeconds / result.gigabits);
+  note(figures, `${of}CPU seconds of the machine per Gbit`, peer.name, usage.cpuSeconds / result.gigabits);
   note(figures, `${of}context switches per Gbit`, peer.name, usage.contextSwitches / result.gigabits);
   note(figures, `${of}retransmits`, peer.name, result.retransmits);
   return result.gigabitsPerSecond.toFixed(2);
@@ -164,13 +162,13 @@ async function udpOnce(
 
 // ---- round trips -------------------------------------------------------------------------------------------------
 
-export async function pingRounds(options: Options, { peers, missing }: Ground, figures: Figures): Promise<void> {
+export async function pingRounds(options: Options, { peers }: Ground, figures: Figures): Promise<void> {
   const once = async (peer: Peer, when: string, target: string) => {
     const result = await ping(peer, target, options.seconds * 2);
     for (const [what, value] of Object.entries({ p50: result.p50, p99: result.p99, "p99.9": result.p999 })) {
       note(figures, `RTT ${when}, ${what}, µs`, peer.name, value);
     }
-    if (result.lost > 0) missing.push(`RTT ${when}, ${peer.name}: ${result.lost} answers`);
+    note(figures, `RTT ${when}, answers lost`, peer.name, result.lost);
     return `${peer.name} ${result.p50.toFixed(0)}/${result.p99.toFixed(0)}/${result.p999.toFixed(0)}`;
   };
   for (let round = 0; round < options.rounds; round++) {
