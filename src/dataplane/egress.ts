@@ -154,15 +154,15 @@ export function entropy(f: Frame): number {
   if (f.type === TYPE_IPV4 && f.end >= l3 + IPV4_BYTES) {
     const protocol = view.getUint8(l3 + IP_PROTOCOL);
     // Three products that do not wait for each other, folded once: this runs for every encapsulated packet.
-    h =
-      Math.imul(view.getInt32(l3 + IP_SRC), 0x9e3779b1) + Math.imul(view.getInt32(l3 + IP_DST) ^ protocol, 0xc2b2ae35);
+    h = Math.imul(view.getInt32(l3 + IP_SRC), 0x9e3779b1);
+    h = (h + Math.imul(view.getInt32(l3 + IP_DST) ^ protocol, 0xc2b2ae35)) | 0;
     const fragment = view.getUint16(l3 + IP_FRAGMENT) & (FRAGMENT_MF | FRAGMENT_OFFSET);
     const first = view.getInt32(l3);
     const header = (first >> 22) & 0x3c;
     const hasPorts = fragment === 0 && (protocol === PROTO_TCP || protocol === PROTO_UDP);
     if (hasPorts && header + 4 <= (first & 0xffff) && l3 + header + 4 <= f.end)
-      h += Math.imul(view.getInt32(l3 + header), 0x27d4eb2f);
-    h = fold(h | 0);
+      h = (h + Math.imul(view.getInt32(l3 + header), 0x27d4eb2f)) | 0;
+    h = fold(h);
   } else if (f.type === TYPE_IPV6 && f.end >= l3 + 40) {
     const next = view.getUint8(l3 + 6);
     for (let i = 8; i < 40; i += 4) h = mix(h, view.getInt32(l3 + i));
