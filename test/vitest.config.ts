@@ -2,7 +2,12 @@ import { defineConfig } from "vitest/config";
 
 // Pool forks: the addon and worker threads do not mix with vitest's own threads. Two groups, one after the other: what
 // runs in memory uses both cores; what makes namespaces, TAPs and processes runs alone, or its deadlines would be a lottery.
-const REAL = ["test/netns/**/*.test.ts", "test/interop/**/*.test.ts", "test/io/*.test.ts", "test/manage/daemon*.test.ts"];
+const REAL = [
+  "test/netns/**/*.test.ts",
+  "test/interop/**/*.test.ts",
+  "test/io/*.test.ts",
+  "test/manage/daemon*.test.ts",
+];
 
 export default defineConfig({
   test: {

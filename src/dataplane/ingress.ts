@@ -5,7 +5,14 @@
  * checks, RFC 6040 decapsulation; the VNI *and* the tunnel together choose the VSI. After this file nobody asks
  * where the bytes came from except through `port` and `fromTunnel`.
  */
-import { F_OUTER_SOURCE, F_OUTER_TOS, FLAG_CSUM_BAD, FLAG_GSO_BAD, FLAG_TRUNCATED, VXLAN_BYTES } from "../io/port-io.ts";
+import {
+  F_OUTER_SOURCE,
+  F_OUTER_TOS,
+  FLAG_CSUM_BAD,
+  FLAG_GSO_BAD,
+  FLAG_TRUNCATED,
+  VXLAN_BYTES,
+} from "../io/port-io.ts";
 import { DROP, MISC_RESERVED_BITS, MISC_STRANGER } from "../tables/counters.ts";
 import { SET_STRICT_RESERVED } from "../tables/tables.ts";
 import { IO_TAP, PORT_UP, VSI_KEEP_INNER_VLAN } from "../tables/vsi.ts";

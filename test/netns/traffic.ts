@@ -21,7 +21,12 @@ export interface PingOptions {
   readonly df?: "do" | "dont";
   readonly ttl?: number;
   readonly intervalSeconds?: number;
-  /** How long the last answer is waited for. */
+  /**
+   * Send `count`, not more, and give up soon after the last: for when no answer is expected. Otherwise every one of the
+   * first `count` is waited for, and while one is missing ping goes on sending. Default: when there is a `waitSeconds`.
+   */
+  readonly isExact?: boolean;
+  /** How long ping waits when nothing at all is answered. */
   readonly waitSeconds?: number;
 }
 
@@ -38,20 +43,25 @@ export interface Pinged {
 const IP_AND_ICMP_BYTES = 28;
 
 export async function ping(bed: Bed, from: string, target: string, options: PingOptions = {}): Promise<Pinged> {
-  const { count = 3, length, df, ttl, intervalSeconds = 0.1, waitSeconds = 2 } = options;
-  const args = ["-n", "-c", String(count), "-i", String(intervalSeconds), "-W", String(waitSeconds)];
+  const { count = 3, length, df, ttl, intervalSeconds = 0.1, waitSeconds } = options;
+  const { isExact = count === 1 || waitSeconds !== undefined } = options;
+  const args = ["-n", "-c", String(count), "-i", String(intervalSeconds)];
+  // With -W ping leaves two round trips after the last echo, which on a busy machine is before the answer; with -w it stays
+  // until `count` are answered, but ends at the first error.
+  args.push(...(isExact ? ["-W", String(waitSeconds ?? 2)] : ["-w", String(Math.ceil(count * intervalSeconds) + 4)]));
   if (length !== undefined) args.push("-s", String(length - IP_AND_ICMP_BYTES));
   if (df !== undefined) args.push("-M", df);
   if (ttl !== undefined) args.push("-t", String(ttl));
-  const { stdout, stderr } = await bed.run(from, "ping", [...args, target], 10_000 + count * 1000 * intervalSeconds);
+  const { stdout, stderr } = await bed.run(from, "ping", [...args, target], 15_000 + count * 1000 * intervalSeconds);
   const text = `${stdout}${stderr}`;
-  const answers = [...text.matchAll(/icmp_seq=\d+ ttl=(\d+) time[=<]([\d.]+) ms(.*)/g)];
-  const foul = answers.find(([, , , rest]) => rest !== "");
+  const all = [...text.matchAll(/icmp_seq=(\d+) ttl=(\d+) time[=<]([\d.]+) ms(.*)/g)];
+  const foul = all.find(([, , , , rest]) => rest !== "");
   if (foul !== undefined) throw new Error(`ping ${target} in ${from}: ${foul[0]}`); // "(DUP!)", "(BAD CHECKSUM)"
+  const answers = all.filter(([, sequence]) => Number(sequence) <= count);
   return {
     sent: Number(/(\d+) packets transmitted/.exec(text)?.[1] ?? 0),
-    ttls: answers.map(([, ttl]) => Number(ttl)),
-    rttsMs: answers.map(([, , rtt]) => Number(rtt)),
+    ttls: answers.map(([, , ttl]) => Number(ttl)),
+    rttsMs: answers.map(([, , , rtt]) => Number(rtt)),
     errors: text
       .split("\n")
       .filter((line) => /^From |^ping: (local|sendmsg|send)/.test(line))
