@@ -170,8 +170,8 @@ export class Bed {
       this.pass(isLate ? 1000 : 500);
     }
     if (isOpen) return;
-    // Moves that everybody heard of are believed within a second; what was silent is found by its end.
-    for (const sent of all.slice(isLate ? -2 : -8)) {
+    // Moves that everybody heard of are believed within a second and a half; what was silent is found by its end.
+    for (const sent of all.slice(isLate ? -2 : -6)) {
       const at = this.reference.placeOf(sent!.to!.name)!;
       if (this.witness.copies(sent!, at) !== 1)
         throw new Error(`${sent!.from.name} does not reach ${sent!.to!.name} (${verdicts.join(", ")})`);
