@@ -139,7 +139,9 @@ export class ArpHandler {
     const heard = this.hear(on, arp, { mac: arp.senderMac, port, vsi });
     if (heard === "full") return DROP.arp_limit;
     if (arp.senderIp === arp.targetIp) {
-      if (isProxy) this.relayAnnouncement(on, arp, port, ALL_PORTS, heard === "moved");
+      // New here is news as well: another site may have announced it this very second, before it moved.
+      const isNews = heard === "moved" || heard === "new";
+      if (isProxy) this.relayAnnouncement(on, arp, port, ALL_PORTS, isNews);
       return CONSUMED;
     }
     if (arp.op === ARP_REPLY) return CONSUMED;
