@@ -39,7 +39,6 @@ import {
   VXLAN_BYTES,
 } from "./port-io.ts";
 
-const EAGAIN = -11;
 const ENODEV = -19;
 const EMSGSIZE = -90;
 const EHOSTUNREACH = -113;
@@ -286,7 +285,5 @@ function addressWord(address: string): number {
   return address.includes(":") ? 0 : address.split(".").reduce((word, part) => (word << 8) | Number(part), 0);
 }
 
-/** The errno a full TAP answers with, for scripts. */
-export const TAP_FULL = EAGAIN;
 /** The longest frame a test may send. */
 export const LONGEST = MAX_FRAME_BYTES;
