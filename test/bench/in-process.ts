@@ -5,7 +5,7 @@ import { type Figures, note, valuesOf } from "./figures.ts";
 import type { Options } from "./options.ts";
 import { say } from "./screen.ts";
 
-const CHILD = fileURLToPath(new URL("./forward-child.js", import.meta.url));
+const CHILD = fileURLToPath(new URL("./forward-child.bundle.js", import.meta.url));
 const DEADLINE_MS = 120_000;
 
 const SCENARIOS: readonly (readonly [string, string])[] = [
