@@ -100,7 +100,7 @@ let loaded: Addon | undefined;
 /** The addon, loaded at first use. Throws IoError ERR_ADDON when it is not built, or was built for another contract. */
 export function addon(): Addon {
   if (loaded !== undefined) return loaded;
-  const path = process.env.VTEPD_ADDON ?? "../../native-bindings/build/Release/vtepd.node";
+  const path = process.env.VTEPD_ADDON ?? "#addon";
   let found: Addon;
   try {
     found = createRequire(import.meta.url)(path) as Addon;
