@@ -36,11 +36,11 @@ napi_value openTapCall(napi_env env, napi_callback_info info) {
   std::string device = args.text(0), netns = args.text(1);
   TapRequest request{device.c_str(), netns.c_str(), args.boolean(2), args.integer(3)};
   if (args.bad()) return nullptr;
-  int fds[kMaxQueues], ifindex = 0;
+  OpenedTap tap;
   Failure failure;
-  if (!openTap(request, fds, ifindex, failure)) return failed(env, failure);
-  napi_value result = list(env, {number(env, ifindex)});
-  append(env, result, fds, request.queues > 0 ? request.queues : 1);
+  if (!openTap(request, tap, failure)) return failed(env, failure);
+  napi_value result = list(env, {number(env, tap.ifindex)});
+  append(env, result, tap.fds, tap.count);
   return result;
 }
 
@@ -72,8 +72,10 @@ napi_value tapInfoCall(napi_env env, napi_callback_info info) {
 napi_value openUnderlayCall(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
   std::string address = args.text(0);
-  UnderlayRequest request{address.c_str(), args.integer(1), args.integer(2), args.integer(3),
-                          args.integer(4), args.integer(5), args.boolean(6), args.boolean(7)};
+  size_t likeCount;
+  const int32_t* like = args.view<int32_t>(8, likeCount);
+  UnderlayRequest request{address.c_str(), args.integer(1), args.integer(2), args.integer(3), args.integer(4),
+                          args.integer(5), args.boolean(6), args.boolean(7), like, static_cast<int>(likeCount)};
   if (args.bad()) return nullptr;
   Underlay underlay;
   Failure failure;

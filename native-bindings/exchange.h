@@ -188,7 +188,8 @@ int exchange(Io& io, int sendCount, int timeoutMs);
 int gather(Io& io, int chain, int at);
 
 // ports.cc
-int attachTap(Io& io, int port, int fd);
+/** `reads`: false where another worker reads it, and this one only writes. */
+int attachTap(Io& io, int port, int fd, bool reads);
 int attachPeer(Io& io, int port, int at, int addressLength, int udpPort);
 void detach(Io& io, int port);
 /** Io port of a datagram's sender, 0 when unknown. */

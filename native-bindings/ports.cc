@@ -73,7 +73,7 @@ void declareOffloads(Io& io, int fd) {
 
 }  // namespace
 
-int attachTap(Io& io, int port, int fd) {
+int attachTap(Io& io, int port, int fd, bool reads) {
   if (!validPort(port)) return -EINVAL;
   if (io.ports[port].kind != PortKind::none) return -EEXIST;
   TapInfo info;
@@ -83,15 +83,17 @@ int attachTap(Io& io, int port, int fd) {
   if (info.vnetHdrBytes != 0 && info.vnetHdrBytes != 10 && info.vnetHdrBytes != 12) return -EPROTONOSUPPORT;
   int flags = fcntl(fd, F_GETFL);
   if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) return -errno;
-  if (info.vnetHdrBytes != 0) declareOffloads(io, fd);
+  if (info.vnetHdrBytes != 0 && reads) declareOffloads(io, fd);
   Port& tap = io.ports[port];
   tap = Port{};
   tap.fd = fd;
   tap.vnetBytes = static_cast<uint8_t>(info.vnetHdrBytes);
   tap.foreign = isForeign(fd);
-  rc = watch(io, port);
-  if (rc < 0) return rc;
-  tap.watched = 1;
+  if (reads) {
+    rc = watch(io, port);
+    if (rc < 0) return rc;
+    tap.watched = 1;
+  }
   tap.kind = PortKind::tap;
   return 0;
 }

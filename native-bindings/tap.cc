@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <linux/ethtool.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
@@ -26,10 +27,15 @@ bool checkNamespace(int fd, Failure& failure) {
   return here || failure.at("check that the device is in the namespace", EXDEV);
 }
 
-bool openQueue(const TapRequest& request, ifreq& want, int& fd, Failure& failure) {
+constexpr const char* kAttachStep = "create or attach the TAP device";
+
+bool openQueue(const TapRequest& request, bool multiQueue, int& fd, Failure& failure) {
+  ifreq want{};
+  strncpy(want.ifr_name, request.device, IFNAMSIZ - 1);
+  want.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (multiQueue ? IFF_MULTI_QUEUE : 0));
   fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) return failure.at("open /dev/net/tun");
-  if (ioctl(fd, TUNSETIFF, &want) != 0) return failure.at("create or attach the TAP device");
+  if (ioctl(fd, TUNSETIFF, &want) != 0) return failure.at(kAttachStep);
   if (strncmp(want.ifr_name, request.device, IFNAMSIZ) != 0) return failure.at("name the TAP device", EINVAL);
   int bytes = kVnetHdrBytes;
   if (ioctl(fd, TUNSETVNETHDRSZ, &bytes) != 0) return failure.at("set the virtio header size");
@@ -53,32 +59,65 @@ int ifindexOf(const char* device, Failure& failure) {
   return rc == 0 ? ask.ifr_ifindex : -1;
 }
 
+/**
+ * Does somebody read the device? The kernel refuses a second reader of a single queue (EBUSY), but to a multi-queue device
+ * it would attach our queues beside the other process's, and each would get some of the frames. A TAP has its carrier while
+ * a queue is attached.
+ */
+bool isInUse(const char* device) {
+  int control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (control < 0) return false;
+  ifreq ask{};
+  strncpy(ask.ifr_name, device, IFNAMSIZ - 1);
+  ethtool_drvinfo driver{};
+  driver.cmd = ETHTOOL_GDRVINFO;
+  ask.ifr_data = reinterpret_cast<char*>(&driver);
+  bool there = ioctl(control, SIOCETHTOOL, &ask) == 0 && strcmp(driver.driver, "tun") == 0;
+  ethtool_value link{ETHTOOL_GLINK, 0};
+  ask.ifr_data = reinterpret_cast<char*>(&link);
+  there = there && ioctl(control, SIOCETHTOOL, &ask) == 0;
+  close(control);
+  return there && link.data != 0;
+}
+
+void closeQueues(OpenedTap& tap) {
+  while (tap.count > 0) {
+    if (tap.fds[--tap.count] >= 0) close(tap.fds[tap.count]);
+  }
+}
+
+bool openQueues(const TapRequest& request, bool multiQueue, int count, OpenedTap& tap, Failure& failure) {
+  bool good = !multiQueue || !isInUse(request.device) || failure.at(kAttachStep, EBUSY);
+  while (good && tap.count < count) {
+    int& fd = tap.fds[tap.count++] = -1;
+    good = openQueue(request, multiQueue, fd, failure) && checkNamespace(fd, failure);
+  }
+  if (!good) closeQueues(tap);
+  return good;
+}
+
 }  // namespace
 
-bool openTap(const TapRequest& request, int* fds, int& ifindex, Failure& failure) {
+bool openTap(const TapRequest& request, OpenedTap& tap, Failure& failure) {
   if (strlen(request.device) == 0 || strlen(request.device) >= IFNAMSIZ) {
     return failure.at("check the device name", EINVAL);
   }
+  if (request.queues > kMaxQueues) return failure.at("count the queues", EINVAL);
   NetworkNamespace inside;
   if (!inside.enter(request.netnsPath, failure)) return false;
-  int count = request.queues > 0 ? request.queues : 1;
-  int opened = 0;
-  bool good = count <= kMaxQueues || failure.at("count the queues", EINVAL);
-  while (good && opened < count) {
-    ifreq want{};
-    strncpy(want.ifr_name, request.device, IFNAMSIZ - 1);
-    want.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (request.queues > 0 ? IFF_MULTI_QUEUE : 0));
-    fds[opened] = -1;
-    good = openQueue(request, want, fds[opened], failure) && checkNamespace(fds[opened], failure);
-    opened++;
+  bool multiQueue = request.queues > 0;
+  bool good = openQueues(request, multiQueue, multiQueue ? request.queues : 1, tap, failure);
+  if (!good && failure.error == EINVAL && failure.step == kAttachStep) {
+    Failure other;
+    good = openQueues(request, !multiQueue, 1, tap, other);
+    // EINVAL again: it is not the queue mode, and the first answer is the better one.
+    if (!good && other.error != EINVAL) failure = other;
   }
   if (good) {
-    ifindex = ifindexOf(request.device, failure);
-    good = ifindex > 0;
+    tap.ifindex = ifindexOf(request.device, failure);
+    good = tap.ifindex > 0;
   }
-  while (!good && opened > 0) {
-    if (fds[--opened] >= 0) close(fds[opened]);
-  }
+  if (!good) closeQueues(tap);
   return good;
 }
 

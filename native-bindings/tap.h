@@ -18,8 +18,18 @@ struct TapRequest {
   int queues;             // 0: single queue device; else IFF_MULTI_QUEUE with so many fds
 };
 
-/** Open the device's queues in its namespace, non-blocking. Fills fds and ifindex; on failure closes what it opened. */
-bool openTap(const TapRequest& request, int* fds, int& ifindex, Failure& failure);
+struct OpenedTap {
+  int fds[kMaxQueues];
+  int count = 0;
+  int ifindex = 0;
+};
+
+/**
+ * Open the device's queues in its namespace, non-blocking; on failure closes what it opened. A persistent device that is
+ * there already keeps the queue mode it was made with (TUNSETIFF refuses the other one with EINVAL): it is opened in that,
+ * with one fd, and the caller sees it by the count. Recreating it would take its addresses and routes away.
+ */
+bool openTap(const TapRequest& request, OpenedTap& tap, Failure& failure);
 
 /** -1 leaves a property as it is. */
 struct TapSettings {

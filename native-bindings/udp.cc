@@ -51,19 +51,45 @@ int openSocket(int family, bool zeroChecksum, Failure& failure) {
   return -1;
 }
 
+/** Who else is on the port: nobody; others may join; this one joins. */
+enum class Sharing { none, lead, join };
+
+Sharing sharingOf(const UnderlayRequest& request) {
+  return !request.shared ? Sharing::none : request.likeCount == 0 ? Sharing::lead : Sharing::join;
+}
+
+/** bind(2), errno as it says. */
+bool bindTo(int fd, const sockaddr_storage& address, socklen_t length, Sharing sharing) {
+  if (sharing == Sharing::join && !setInt(fd, SOL_SOCKET, SO_REUSEPORT, 1)) return false;
+  if (bind(fd, reinterpret_cast<const sockaddr*>(&address), length) != 0) return false;
+  return sharing != Sharing::lead || setInt(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+}
+
+void setPort(sockaddr_storage& address, int port) {
+  uint16_t wire = htons(static_cast<uint16_t>(port));
+  if (address.ss_family == AF_INET) reinterpret_cast<sockaddr_in&>(address).sin_port = wire;
+  else reinterpret_cast<sockaddr_in6&>(address).sin6_port = wire;
+}
+
+int portOf(int fd) {
+  sockaddr_storage own{};
+  socklen_t size = sizeof own;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size) != 0) return -1;
+  return ntohs(own.ss_family == AF_INET ? reinterpret_cast<sockaddr_in&>(own).sin_port
+                                        : reinterpret_cast<sockaddr_in6&>(own).sin6_port);
+}
+
 bool openReceiver(const UnderlayRequest& request, const sockaddr_storage& address, socklen_t length, Underlay& underlay,
                   Failure& failure) {
   int family = address.ss_family;
   int fd = underlay.fd = openSocket(family, request.zeroChecksum, failure);
   if (fd < 0) return false;
-  if (request.reusePort && !setInt(fd, SOL_SOCKET, SO_REUSEPORT, 1)) return failure.at("share the port");
   bool tos = family == AF_INET ? setInt(fd, IPPROTO_IP, IP_RECVTOS, 1) : setInt(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
   if (!tos) return failure.at("ask for the outer TOS");
   // RFC 6935: an IPv6 tunnel sender may use checksum zero, and hardware VTEPs do.
   if (family == AF_INET6 && !setInt(fd, IPPROTO_UDP, UDP_NO_CHECK6_RX, 1)) return failure.at("accept zero checksums");
   underlay.receiveBuffer = setBuffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, request.receiveBuffer);
-  if (bind(fd, reinterpret_cast<const sockaddr*>(&address), length) != 0) return failure.at("bind the VTEP address");
-  return true;
+  return bindTo(fd, address, length, sharingOf(request)) || failure.at("bind the VTEP address");
 }
 
 // Drop every datagram before it is queued; a full queue nobody reads would pin memory.
@@ -75,26 +101,33 @@ bool makeDeaf(int fd, Failure& failure) {
          failure.at("filter the source port");
 }
 
-// A port of the pool that is taken (by another program, or another worker of ours) is skipped: which ports they are
-// means nothing, that they differ does.
+// A port of the pool that is taken by another program is skipped: which ports they are means nothing, that they differ
+// does. The other workers' pools are on exactly the ports of the first.
 bool openSenders(const UnderlayRequest& request, sockaddr_storage address, socklen_t length, Underlay& underlay,
                  Failure& failure) {
+  Sharing sharing = sharingOf(request);
   int port = request.firstSourcePort;
-  while (underlay.txCount < request.sourcePortCount) {
+  int count = sharing == Sharing::join ? request.likeCount : request.sourcePortCount;
+  while (underlay.txCount < count) {
     int fd = openSocket(address.ss_family, request.zeroChecksum, failure);
     if (fd < 0) return false;
-    underlay.txFds[underlay.txCount++] = fd;
+    int index = underlay.txCount++;
+    underlay.txFds[index] = fd;
     if (!makeDeaf(fd, failure)) return false;
     underlay.sendBuffer = setBuffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, request.sendBuffer);
+    if (sharing == Sharing::join) {
+      setPort(address, portOf(request.like[index]));
+      if (!bindTo(fd, address, length, sharing)) return failure.at("share a source port");
+      continue;
+    }
     for (;; port++) {
       if (port > 65535) return failure.at("find a free source port", EADDRINUSE);
-      uint16_t wire = htons(static_cast<uint16_t>(port));
-      if (address.ss_family == AF_INET) reinterpret_cast<sockaddr_in*>(&address)->sin_port = wire;
-      else reinterpret_cast<sockaddr_in6*>(&address)->sin6_port = wire;
-      if (port != request.port && bind(fd, reinterpret_cast<sockaddr*>(&address), length) == 0) break;
-      if (port != request.port && errno != EADDRINUSE) return failure.at("bind a source port");
+      if (port == request.port) continue;
+      setPort(address, port);
+      if (bindTo(fd, address, length, sharing)) break;
+      if (errno != EADDRINUSE) return failure.at("bind a source port");
     }
-    underlay.txPorts[underlay.txCount - 1] = port++;
+    port++;
   }
   return true;
 }
@@ -120,7 +153,8 @@ bool openUnderlay(const UnderlayRequest& request, Underlay& underlay, Failure& f
   sockaddr_storage address;
   socklen_t length = parseAddress(request.address, request.port, address);
   if (length == 0) return failure.at("read the VTEP address", EINVAL);
-  if (request.sourcePortCount < 1 || request.sourcePortCount > kMaxTxSockets || request.firstSourcePort < 1) {
+  bool sane = request.sourcePortCount >= 1 && request.sourcePortCount <= kMaxTxSockets && request.firstSourcePort >= 1;
+  if (!sane || request.likeCount > kMaxTxSockets || (request.likeCount > 0 && !request.shared)) {
     return failure.at("check the source ports", EINVAL);
   }
   if (openReceiver(request, address, length, underlay, failure) &&

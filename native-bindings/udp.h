@@ -4,6 +4,12 @@
 // own port: RFC 7348 §5 wants the outer source port to be a hash of the inner flow, so that ECMP, RSS and several
 // cores can tell flows apart. Whoever answers to those ports is not a VXLAN peer: a filter drops all they receive.
 // No VTEP may fragment (RFC 7348 §4.3): DF is always set, and a path too narrow shows as EMSGSIZE.
+//
+// Several workers have a set each, on the same ports (SO_REUSEPORT). The kernel chooses a receiver by a hash of both
+// addresses and ports, so a flow, which has one source port, stays with one worker; and a flow leaves by the same source
+// port whichever worker sends it. The kernel lets any socket of our user join such a port, a second daemon's too, and
+// would give that one half of our datagrams. So the first set is bound alone, as if there were no other, and lets others
+// join only when it has its ports: a second daemon's first set is refused.
 #pragma once
 #include <cstdint>
 #include <sys/socket.h>
@@ -20,14 +26,15 @@ struct UnderlayRequest {
   int port;
   int firstSourcePort, sourcePortCount;
   int receiveBuffer, sendBuffer;
-  bool reusePort;      // one receive socket per worker
   bool zeroChecksum;   // send outer UDP checksum 0; excludes UDP_SEGMENT
+  bool shared;         // there will be other sets on these ports, or this is one of them
+  const int32_t* like; // the sending sockets of the first set, whose ports these take too; none: this is the first
+  int likeCount;
 };
 
 struct Underlay {
   int fd = -1;
   int txFds[kMaxTxSockets];
-  int txPorts[kMaxTxSockets];
   int txCount = 0;
   int receiveBuffer = 0, sendBuffer = 0;  // what the kernel granted
 };

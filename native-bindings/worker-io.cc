@@ -40,12 +40,13 @@ napi_value exchangeCall(napi_env env, napi_callback_info info) {
   return result;
 }
 
+template <bool reads>
 napi_value attachTapCall(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
   int port = args.integer(0), fd = args.integer(1);
   if (args.bad()) return nullptr;
   Io* io = ioOf(args);
-  return number(env, io == nullptr ? -EBADF : attachTap(*io, port, fd));
+  return number(env, io == nullptr ? -EBADF : attachTap(*io, port, fd, reads));
 }
 
 napi_value attachPeerCall(napi_env env, napi_callback_info info) {
@@ -150,7 +151,8 @@ napi_value createIoCall(napi_env env, napi_callback_info info) {
   static_cast<Instance*>(instance)->entries.push_back(entry);
   napi_value object;
   napi_create_object(env, &object);
-  const Name calls[] = {{"exchange", exchangeCall}, {"attachTap", attachTapCall}, {"attachPeer", attachPeerCall},
+  const Name calls[] = {{"exchange", exchangeCall}, {"attachTap", attachTapCall<true>},
+                        {"attachTapToWrite", attachTapCall<false>}, {"attachPeer", attachPeerCall},
                         {"detach", detachCall},     {"gather", gatherCall},       {"portError", portErrorCall},
                         {"setInnerMtu", setInnerMtuCall}, {"features", featuresCall}, {"destroy", destroyCall}};
   define(env, object, calls, sizeof calls / sizeof *calls, entry);

@@ -56,11 +56,11 @@ export class Workers {
   /** Open doorbells and sockets. Throws IoError. */
   open(config: Config): void {
     const { address, port, sourcePorts, checksum } = config.underlay;
-    const reusePort = config.workers > 1;
+    const request = { address, port, sourcePorts, zeroChecksum: checksum === "zero", isShared: config.workers > 1 };
     for (let k = 0; k < config.workers; k++) {
       this.doorbells.push(openDoorbell());
-      const zeroChecksum = checksum === "zero";
-      this.underlays.push(openUnderlay({ address, port, sourcePorts, reusePort, zeroChecksum }));
+      const [first] = this.underlays;
+      this.underlays.push(openUnderlay(first === undefined ? request : { ...request, beside: first }));
     }
   }
 

@@ -76,6 +76,9 @@ class StillIo implements PortIo {
   attachTap(): number {
     return 0;
   }
+  attachTapToWrite(): number {
+    return 0;
+  }
   attachPeer(): number {
     return 0;
   }

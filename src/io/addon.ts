@@ -45,6 +45,7 @@ export type Outcome = [number, ...(number | string)[]];
 export interface NativeIo {
   exchange(sendCount: number, timeoutMs: number): number;
   attachTap(port: number, fd: number): number;
+  attachTapToWrite(port: number, fd: number): number;
   attachPeer(port: number, at: number, addressLength: number, udpPort: number): number;
   detach(port: number): void;
   gather(chain: number, at: number): number;
@@ -67,8 +68,9 @@ export interface Addon {
     count: number,
     receiveBuffer: number,
     sendBuffer: number,
-    reusePort: boolean,
     zeroChecksum: boolean,
+    shared: boolean,
+    like: Int32Array,
   ): Outcome;
   deviceMtuFor(address: string): Outcome;
   pathMtu(local: string, remote: string): number;

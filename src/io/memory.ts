@@ -5,6 +5,10 @@
  * VTEP addresses, with loss, duplication, reordering and corruption by seed. A `MemoryIo` is one worker's window to it.
  * Everything is synchronous: `exchange` never waits, and time is what the net's clock says.
  *
+ * With several workers a TAP has a queue for each, and an address an inbox for each. Both are chosen as the kernel chooses:
+ * the inbox by a hash of the outer addresses and ports (SO_REUSEPORT), the queue by the one on which the flow's other
+ * direction was written last, else by a hash (tun's "tx follows rx").
+ *
  * It honours the contract to the letter, hostile parts included: frames lie 64-byte aligned behind their headroom, the
  * arena is refilled at every exchange, unknown senders have source 0, and errors can be scripted per port.
  */
@@ -39,9 +43,12 @@ import {
   VXLAN_BYTES,
 } from "./port-io.ts";
 
+const EBADF = -9;
 const ENODEV = -19;
 const EMSGSIZE = -90;
 const EHOSTUNREACH = -113;
+/** Sending sockets of a worker, as `underlay.sourcePorts` has by default. */
+const SOURCE_PORTS = 16;
 
 /** A datagram on the underlay, as a test sees it. */
 export type Datagram = {
@@ -54,21 +61,41 @@ export type Datagram = {
 
 /** The VM's end of an AC. */
 export class MemoryTap {
-  readonly fd: number;
-  /** Frames on their way to the gateway. */
-  readonly toGateway: Uint8Array[] = [];
+  /** One for each queue. */
+  readonly fds: readonly number[];
+  /** Frames on their way to the gateway, by queue. */
+  readonly queues: readonly Uint8Array[][];
   /** Called with each frame the gateway sends. */
   receive: (frame: Uint8Array) => void = () => {};
   /** Set to a negative errno to make the gateway's writes fail. */
   error = 0;
+  /** By flow: the queue on which the gateway wrote it last. */
+  private readonly written = new Map<string, number>();
 
-  constructor(fd: number) {
-    this.fd = fd;
+  constructor(fds: readonly number[]) {
+    this.fds = fds;
+    this.queues = fds.map(() => []);
+  }
+
+  get fd(): number {
+    return this.fds[0]!;
+  }
+
+  /** The first queue: all there are, where there is one. */
+  get toGateway(): Uint8Array[] {
+    return this.queues[0]!;
   }
 
   /** The VM sends a frame. */
   send(frame: Uint8Array): void {
-    this.toGateway.push(frame.slice());
+    const flow = this.queues.length === 1 ? "" : flowOf(frame);
+    this.queues[this.written.get(flow) ?? hashOf(flow) % this.queues.length]!.push(frame.slice());
+  }
+
+  /** The gateway sends a frame by one of the queues. */
+  take(frame: Uint8Array, queue: number): void {
+    if (this.queues.length > 1) this.written.set(flowOf(frame), queue);
+    this.receive(frame);
   }
 }
 
@@ -85,7 +112,7 @@ export class MemoryNet {
   /** Called with each datagram that was sent, before faults. */
   observe: (datagram: Datagram) => void = () => {};
   private readonly taps = new Map<number, MemoryTap>();
-  private readonly inboxes = new Map<string, Datagram[]>();
+  private readonly inboxes = new Map<string, Datagram[][]>();
   private readonly cut = new Set<string>();
   private nextFd = 100;
   private state: number;
@@ -94,9 +121,9 @@ export class MemoryNet {
     this.state = seed | 0 || 1;
   }
 
-  tap(): MemoryTap {
-    const tap = new MemoryTap(this.nextFd++);
-    this.taps.set(tap.fd, tap);
+  tap(queues = 1): MemoryTap {
+    const tap = new MemoryTap(Array.from({ length: queues }, () => this.nextFd++));
+    for (const fd of tap.fds) this.taps.set(fd, tap);
     return tap;
   }
 
@@ -104,14 +131,12 @@ export class MemoryNet {
     return this.taps.get(fd);
   }
 
-  /** Where datagrams to `address` wait. Opening it makes the address exist. */
-  inbox(address: string): Datagram[] {
-    let inbox = this.inboxes.get(address);
-    if (inbox === undefined) {
-      inbox = [];
-      this.inboxes.set(address, inbox);
-    }
-    return inbox;
+  /** Where datagrams to `address` wait, for worker `worker` there. Opening it makes the address exist. */
+  inbox(address: string, worker = 0): Datagram[] {
+    const all = this.inboxes.get(address) ?? [];
+    this.inboxes.set(address, all);
+    while (all.length <= worker) all.push([]);
+    return all[worker]!;
   }
 
   /** Cut or mend the path from one address to another, one direction only. */
@@ -123,8 +148,9 @@ export class MemoryNet {
   /** Put a datagram on the underlay. @returns 0 or a negative errno, as a socket would. */
   carry(datagram: Datagram): number {
     if (datagram.bytes.length + 28 > this.mtu) return EMSGSIZE;
-    const inbox = this.inboxes.get(datagram.to);
-    if (inbox === undefined) return EHOSTUNREACH;
+    const inboxes = this.inboxes.get(datagram.to);
+    if (inboxes === undefined) return EHOSTUNREACH;
+    const inbox = inboxes[hashOf(`${datagram.from} ${datagram.entropy % SOURCE_PORTS}`) % inboxes.length]!;
     this.observe(datagram);
     if (this.cut.has(`${datagram.from}>${datagram.to}`) || this.random() < this.faults.loss) return 0;
     const bytes = datagram.bytes;
@@ -148,6 +174,8 @@ export class MemoryNet {
 }
 
 type Peer = { readonly address: string; error: number };
+/** A TAP as one worker holds it. */
+type Held = { readonly tap: MemoryTap; readonly queue: number; readonly reads: boolean };
 
 export class MemoryIo implements PortIo {
   readonly arena: Uint8Array;
@@ -158,15 +186,15 @@ export class MemoryIo implements PortIo {
   private readonly net: MemoryNet;
   private readonly address: string;
   private readonly inbox: Datagram[];
-  private readonly taps = new Map<number, MemoryTap>();
+  private readonly taps = new Map<number, Held>();
   private readonly peers = new Map<number, Peer>();
   private readonly portOf = new Map<string, number>();
 
   /** @param address the VTEP address, as text. */
-  constructor(net: MemoryNet, address: string, arenaBytes = 1 << 20) {
+  constructor(net: MemoryNet, address: string, arenaBytes = 1 << 20, worker = 0) {
     this.net = net;
     this.address = address;
-    this.inbox = net.inbox(address);
+    this.inbox = net.inbox(address, worker);
     this.arena = new Uint8Array(arenaBytes);
     this.scratchAt = arenaBytes >> 1;
   }
@@ -186,9 +214,17 @@ export class MemoryIo implements PortIo {
   }
 
   attachTap(port: number, fd: number): number {
+    return this.hold(port, fd, true);
+  }
+
+  attachTapToWrite(port: number, fd: number): number {
+    return this.hold(port, fd, false);
+  }
+
+  private hold(port: number, fd: number, reads: boolean): number {
     const tap = this.net.tapOf(fd);
-    if (tap === undefined) return -9; // EBADF
-    this.taps.set(port, tap);
+    if (tap === undefined) return EBADF;
+    this.taps.set(port, { tap, queue: tap.fds.indexOf(fd), reads });
     return 0;
   }
 
@@ -220,10 +256,10 @@ export class MemoryIo implements PortIo {
     const port = this.sends[s + S_PORT]!;
     const at = this.sends[s + S_AT]!;
     const bytes = this.arena.slice(at, at + this.sends[s + S_LENGTH]!);
-    const tap = this.taps.get(port);
-    if (tap !== undefined) {
-      if (tap.error !== 0) return tap.error;
-      tap.receive(bytes);
+    const held = this.taps.get(port);
+    if (held !== undefined) {
+      if (held.tap.error !== 0) return held.tap.error;
+      held.tap.take(bytes, held.queue);
       return 0;
     }
     const peer = this.peers.get(port);
@@ -254,8 +290,9 @@ export class MemoryIo implements PortIo {
     };
     const hasRoom = (bytes: Uint8Array): boolean =>
       n < MAX_FRAMES && cursor + bytes.length + 2 * HEADROOM + 64 < this.scratchAt;
-    for (const [port, tap] of this.taps) {
-      while (tap.toGateway.length > 0 && hasRoom(tap.toGateway[0]!)) place(tap.toGateway.shift()!, port, 0, null);
+    for (const [port, { tap, queue, reads }] of this.taps) {
+      const waiting = reads ? tap.queues[queue]! : [];
+      while (waiting.length > 0 && hasRoom(waiting[0]!)) place(waiting.shift()!, port, 0, null);
     }
     while (this.inbox.length > 0 && hasRoom(this.inbox[0]!.bytes)) {
       const datagram = this.inbox.shift()!;
@@ -268,7 +305,7 @@ export class MemoryIo implements PortIo {
   /** Is there anything to receive? */
   get waiting(): boolean {
     if (this.inbox.length > 0) return true;
-    for (const tap of this.taps.values()) if (tap.toGateway.length > 0) return true;
+    for (const { tap, queue, reads } of this.taps.values()) if (reads && tap.queues[queue]!.length > 0) return true;
     return false;
   }
 }
@@ -283,6 +320,23 @@ export function addressText(bytes: Uint8Array): string {
 
 function addressWord(address: string): number {
   return address.includes(":") ? 0 : address.split(".").reduce((word, part) => (word << 8) | Number(part), 0);
+}
+
+/** What the kernel takes for the same flow in both directions: addresses and ports in one order, else the type alone. */
+function flowOf(frame: Uint8Array): string {
+  const u16 = (at: number): number => (frame[at]! << 8) | frame[at + 1]!;
+  if (frame.length < 34 || u16(12) !== 0x0800) return `type ${u16(12)}`;
+  const ports = 14 + 4 * (frame[14]! & 15);
+  const hasPorts = (frame[23] === 6 || frame[23] === 17) && (u16(20) & 0x3fff) === 0 && frame.length >= ports + 4;
+  const ends = [0, 1].map((i) => `${frame.slice(26 + 4 * i, 30 + 4 * i)}:${hasPorts ? u16(ports + 2 * i) : 0}`);
+  return `${frame[23]} ${ends.sort().join(" ")}`;
+}
+
+/** FNV-1a. */
+function hashOf(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return (hash ^ (hash >>> 15)) >>> 0;
 }
 
 /** The longest frame a test may send. */

@@ -15,7 +15,8 @@
  * A slot holds the largest datagram (kernel VXLAN peers and UDP_GRO deliver 64 KB); the stride between slots is an odd
  * number of cache lines, so that the headers of 64 small datagrams do not fall into the same cache sets.
  *
- * Who may call what: an fd belongs to one worker once attached. The owner of `openTap`'s fd closes it, after `detach`.
+ * Who may call what: an fd belongs to one worker once attached, but for the one fd of a TAP with one queue, which one worker
+ * reads and all write (the kernel takes a frame whole). The owner of `openTap`'s fd closes it, after `detach`.
  */
 import { release } from "node:os";
 import { addon, fail } from "./addon.ts";
@@ -37,7 +38,10 @@ export interface TapRequest {
   netns?: string;
   /** The device outlives the process (and a kill -9); reopening it by name takes it over again. */
   persist?: boolean;
-  /** Open a multi-queue device with so many fds, one per worker. Absent: one queue, one fd. */
+  /**
+   * Open a multi-queue device with so many fds, one per worker. Absent: one queue, one fd. A persistent device that was
+   * made with one queue stays so: then there is one fd.
+   */
   queues?: number;
 }
 
@@ -50,7 +54,7 @@ const TAP_FIXES: Record<string, string> = {
   EPERM: "run with CAP_NET_ADMIN (and CAP_SYS_ADMIN to enter another namespace), or hand the TAP over by its fd",
   EACCES: "run with CAP_NET_ADMIN, and check the owner of /dev/net/tun",
   EBUSY: "another process has the device open: stop it, or give the device another name",
-  EINVAL: "the name is too long, or a device of another kind or queue mode has it: delete it with `ip link del`",
+  EINVAL: "the name is too long, or a device of another kind has it: delete it with `ip link del`",
   ENODEV: "load the tun module: modprobe tun",
   ENXIO: "load the tun module: modprobe tun",
   EXDEV: "the device was moved to another namespace: delete it there, or name that namespace",
@@ -134,10 +138,12 @@ export interface UnderlayRequest {
   sourcePorts: { first: number; count: number };
   receiveBuffer?: number;
   sendBuffer?: number;
-  /** One receive socket per worker on the same port. */
-  reusePort?: boolean;
   /** Send outer UDP checksum zero (excludes UDP GSO). */
   zeroChecksum?: boolean;
+  /** Others will be opened `beside` this one. */
+  isShared?: boolean;
+  /** Another worker's, opened with `isShared`: receive on its port too, send from the same source ports. */
+  beside?: Underlay;
 }
 
 export interface Underlay {
@@ -159,9 +165,12 @@ const UNDERLAY_FIXES: Record<string, string> = {
 /** Open the receive socket and the pool of sending sockets. Throws IoError. */
 export function openUnderlay(request: UnderlayRequest): Underlay {
   const { address, port, sourcePorts, receiveBuffer = 8 << 20, sendBuffer = 4 << 20 } = request;
-  const { reusePort = false, zeroChecksum = false } = request;
+  const { zeroChecksum = false, beside } = request;
+  const isShared = beside !== undefined || request.isShared === true;
   const { first, count } = sourcePorts;
-  const out = addon().openUnderlay(address, port, first, count, receiveBuffer, sendBuffer, reusePort, zeroChecksum);
+  const like = Int32Array.from(beside?.txFds ?? []);
+  const buffers = [receiveBuffer, sendBuffer] as const;
+  const out = addon().openUnderlay(address, port, first, count, ...buffers, zeroChecksum, isShared, like);
   if (out[0] < 0) fail(`underlay ${address} port ${port}`, out[0], String(out[1]), UNDERLAY_FIXES);
   const [fd, granted, sending, ...txFds] = out as number[];
   return { fd: fd!, receiveBuffer: granted!, sendBuffer: sending!, txFds };
@@ -332,8 +341,9 @@ export function createPortIo(request: PortIoRequest): NativePortIo {
     offloadBits(request.offload ?? {}) & ~offloadBits(Object.fromEntries(denied.map((name) => [name, true])));
   const io = addon().createIo(arena, scratchAt, frames, sends, status, fd, tx, doorbell, innerMtu, allowed);
   if (typeof io === "number") fail("worker io", io, "set up the wait", { EINVAL: "the arena is too small" });
-  const { exchange, attachTap, attachPeer, detach, gather, portError, setInnerMtu, destroy } = io;
-  const calls = { exchange, attachTap, attachPeer, detach, gather, portError, setInnerMtu, destroy };
+  const { exchange, attachTap, attachTapToWrite, attachPeer, detach, gather, portError, setInnerMtu, destroy } = io;
+  const attaching = { attachTap, attachTapToWrite, attachPeer, detach };
+  const calls = { exchange, ...attaching, gather, portError, setInnerMtu, destroy };
   return {
     arena,
     scratchAt,

@@ -35,6 +35,8 @@ export interface PortIo {
   exchange(sendCount: number, timeoutMs: number): number;
   /** Start reading and writing a TAP (by its file descriptor, which stays the caller's to close). 0, or a negative errno. */
   attachTap(port: number, fd: number): number;
+  /** The same without reading: a TAP with one queue is read by one worker, and written by all. */
+  attachTapToWrite(port: number, fd: number): number;
   /** Make a remote VTEP reachable and recognisable: 4 or 16 address bytes at `at` of the arena, UDP port. 0, or a negative errno. */
   attachPeer(port: number, at: number, addressLength: number, udpPort: number): number;
   /** Forget a port; records that still name it fail with -ENODEV. */

@@ -272,7 +272,7 @@ export class Bed {
   }
 
   private plug(host: Host): Vm {
-    const cable = new MemoryTap(0);
+    const cable = new MemoryTap([0]);
     cable.send = (frame) => {
       const ac = this.reference.placeOf(host.name);
       const tap = ac === null ? undefined : this.gateway(ac.split("-")[0]!)?.taps.get(ac);
