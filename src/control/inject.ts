@@ -8,6 +8,7 @@ import {
   COMMAND_ATTACH_PEER,
   COMMAND_ATTACH_TAP,
   COMMAND_DETACH,
+  COMMAND_WRITE_TAP,
   INJECT,
   SCOPE_ACS,
   SCOPE_TUNNELS,
@@ -82,11 +83,17 @@ export class Injector {
     return this.push(0, INJECT.arrival, io, 0, 0, 0, bytes, null);
   }
 
-  /** Let every worker read and write a TAP. */
+  /**
+   * Let every worker send to a TAP, by its own queue. A TAP with one queue (handed over, or made so by an earlier run) has
+   * one fd: one worker reads it, so that its frames stay in order, and all write it. Which one: io port numbers are given
+   * out in turn, so the TAPs are spread.
+   */
   attachTap(io: number, fds: readonly number[]): void {
-    for (let k = 0; k < this.rings.length; k++) {
-      const fd = fds[k];
-      if (fd !== undefined) this.command(k, COMMAND_ATTACH_TAP, io, fd, NOTHING);
+    const workers = this.rings.length;
+    const hasQueues = fds.length >= workers;
+    for (let k = 0; k < workers; k++) {
+      const isReader = hasQueues || k === io % workers;
+      this.command(k, isReader ? COMMAND_ATTACH_TAP : COMMAND_WRITE_TAP, io, hasQueues ? fds[k]! : fds[0]!, NOTHING);
     }
   }
 

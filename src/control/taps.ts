@@ -17,7 +17,7 @@ import type { Mtus } from "./mtu.ts";
 import type { AcConfig } from "./plan.ts";
 import type { Reaper } from "./reaper.ts";
 
-/** A TAP that is open: one fd per worker. */
+/** A TAP that is open: one fd per worker; or one for all, where the device has one queue. */
 export interface OpenTap {
   readonly fds: readonly number[];
   readonly ifindex: number;

@@ -14,6 +14,7 @@ import {
   COMMAND_ATTACH_PEER,
   COMMAND_ATTACH_TAP,
   COMMAND_DETACH,
+  COMMAND_WRITE_TAP,
   DROP,
   INJECT,
   PUNT,
@@ -231,6 +232,7 @@ function command(f: Frame, kind: number, r: number): void {
   const io = ring.words[r + R_PORT]!;
   const arg = ring.words[r + R_ARG]!;
   if (kind === COMMAND_ATTACH_TAP) f.io.attachTap(io, arg);
+  else if (kind === COMMAND_WRITE_TAP) f.io.attachTapToWrite(io, arg);
   else if (kind === COMMAND_DETACH) f.io.detach(io);
   else if (kind === COMMAND_ATTACH_PEER) {
     const length = ring.words[r + R_LENGTH]!;

@@ -113,6 +113,8 @@ export const INJECT = Object.freeze(Object.fromEntries(INJECTS.map(([name], i) =
 export const COMMAND_ATTACH_TAP = INJECTS.length + 1;
 export const COMMAND_ATTACH_PEER = INJECTS.length + 2;
 export const COMMAND_DETACH = INJECTS.length + 3;
+/** As ATTACH_TAP, for a TAP that another worker reads. */
+export const COMMAND_WRITE_TAP = INJECTS.length + 4;
 
 /** Where an injected flood may go (R_ARG). */
 export const SCOPE_ACS = 1;

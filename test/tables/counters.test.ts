@@ -4,6 +4,7 @@ import {
   COMMAND_ATTACH_PEER,
   COMMAND_ATTACH_TAP,
   COMMAND_DETACH,
+  COMMAND_WRITE_TAP,
   CounterBlock,
   DROP,
   DROPS,
@@ -52,7 +53,8 @@ describe("names", () => {
     expect(DROPS[DROP.shutting_down - 1]![0]).toBe("shutting_down");
     const punted = [...Object.values(PUNT), RECORD_LEARN, RECORD_TOO_BIG, RECORD_STALE];
     expect(new Set(punted).size).toBe(punted.length);
-    const injected = [...Object.values(INJECT), COMMAND_ATTACH_TAP, COMMAND_ATTACH_PEER, COMMAND_DETACH];
+    const commands = [COMMAND_ATTACH_TAP, COMMAND_ATTACH_PEER, COMMAND_DETACH, COMMAND_WRITE_TAP];
+    const injected = [...Object.values(INJECT), ...commands];
     expect(new Set(injected).size).toBe(injected.length);
   });
 });
