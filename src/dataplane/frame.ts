@@ -128,7 +128,7 @@ export class Frame {
     this.settings = tables.settings;
     this.sends = io.sends;
     this.pool = new Pool(io);
-    this.policer = new Policer(tables);
+    this.policer = new Policer(tables, worker);
     this.told = new Told();
     this.watcher = new Watcher(tables, worker);
   }

@@ -4,6 +4,10 @@
  * A frame for control needs a token of its bridge port, one of its class and one of the whole worker, so one AC, or one
  * kind of frame, can never use up what the others need (house.md §3). A bucket holds a quarter of a second. Units are
  * thousandths of a token, so that a millisecond adds `rate` of them and everything stays int32.
+ *
+ * The configured rates are the gateway's. With several workers each has its part of every one of them, so that together
+ * they never let through more; what arrives at one worker alone (one flow, a TAP with one queue) has only that part. The
+ * other way, buckets that all workers share, would cost every flooded frame a contended cache line.
  */
 import { MAX_PORTS, PUNTS } from "../tables/counters.ts";
 import { SET_PUNT_AC, SET_PUNT_TOTAL, type Tables } from "../tables/tables.ts";
@@ -14,6 +18,8 @@ const BURST_MS = 250;
 
 export class Policer {
   private readonly t: Tables;
+  private readonly worker: number;
+  private readonly workers: number;
   private readonly portTokens = new Int32Array(MAX_PORTS);
   private readonly portAt = new Int32Array(MAX_PORTS);
   private readonly stormTokens = new Int32Array(MAX_PORTS);
@@ -23,8 +29,10 @@ export class Policer {
   private nowMs = 0;
   private started = false;
 
-  constructor(tables: Tables) {
+  constructor(tables: Tables, worker: number) {
     this.t = tables;
+    this.worker = worker;
+    this.workers = tables.sizes.workers;
   }
 
   begin(nowMs: number): void {
@@ -40,9 +48,9 @@ export class Policer {
 
   /** May a frame of punt class `kind` from bridge port `port` go to control? Takes a token of each bucket, or of none. */
   admit(kind: number, port: number): boolean {
-    const total = this.t.settings[SET_PUNT_TOTAL]!;
+    const total = this.part(this.t.settings[SET_PUNT_TOTAL]!);
     // A tunnel stands for many hosts, but half of a class must be left for the others all the same.
-    const portRate = this.t.ports.kind[port] === KIND_AC ? this.t.settings[SET_PUNT_AC]! : total >> 2;
+    const portRate = this.t.ports.kind[port] === KIND_AC ? this.part(this.t.settings[SET_PUNT_AC]!) : total >> 2;
     this.fill(this.portTokens, this.portAt, port, portRate);
     this.fill(this.classTokens, this.classAt, kind, total >> 1);
     this.fill(this.classTokens, this.classAt, 0, total);
@@ -56,7 +64,7 @@ export class Policer {
   /** May one more LEARN record be told? They share no bucket with frames: they are small, and losing one only delays learning. */
   admitRecord(): boolean {
     const kind = PUNTS.length + 1;
-    this.fill(this.classTokens, this.classAt, kind, this.t.settings[SET_PUNT_TOTAL]! * 4);
+    this.fill(this.classTokens, this.classAt, kind, this.part(this.t.settings[SET_PUNT_TOTAL]!) * 4);
     if (this.classTokens[kind]! < TOKEN) return false;
     this.classTokens[kind]! -= TOKEN;
     return true;
@@ -64,14 +72,22 @@ export class Policer {
 
   /** May `units` more BUM frames from AC `port` be flooded? */
   admitStorm(port: number, units: number): boolean {
-    const rate = this.t.ports.storm[port]!;
-    if (rate === 0) return true;
+    const limit = this.t.ports.storm[port]!;
+    if (limit === 0) return true;
+    const rate = this.part(limit);
     this.fill(this.stormTokens, this.stormAt, port, rate);
     const cost = units * TOKEN;
     // A super-frame may cost more than the bucket ever holds: it goes on credit, and the next ones wait.
     if (this.stormTokens[port]! < Math.min(cost, TOKEN)) return false;
     this.stormTokens[port]! -= cost;
     return true;
+  }
+
+  /** Of `rate`, what is this worker's. All parts add up to it; but nobody's is nothing, so a rate below one each is exceeded. */
+  private part(rate: number): number {
+    if (this.workers === 1) return rate;
+    const part = ((rate + this.worker) / this.workers) | 0;
+    return part === 0 && rate > 0 ? 1 : part;
   }
 
   private fill(tokens: Int32Array, at: Int32Array, i: number, rate: number): void {

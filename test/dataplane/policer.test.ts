@@ -22,7 +22,7 @@ function offered(
   seconds: number,
   from = 0,
 ): Map<number, number> {
-  const policer = new Policer(rig.tables);
+  const policer = new Policer(rig.tables, 0);
   const passed = new Map(ports.map((port) => [port, 0]));
   let n = 0;
   for (let ms = 0; ms < seconds * 1000; ms++) {
@@ -62,7 +62,7 @@ describe("the policer in front of the punt ring", () => {
 
   it("an AC that floods does not take a quiet one's share: all of its 20 a second pass", () => {
     const rig = new Rig();
-    const policer = new Policer(rig.tables);
+    const policer = new Policer(rig.tables, 0);
     let [asked, passed] = [0, 0];
     for (let ms = 0; ms < 4000; ms++) {
       policer.begin(ms);
@@ -83,7 +83,7 @@ describe("the policer in front of the punt ring", () => {
   it("a port that was quiet for a month finds its bucket full, not frozen", () => {
     // 25 days and more are a negative difference in int32.
     for (const later of [2 ** 31 - 1, 2 ** 31, 2 ** 31 + 86_400_000, 2 ** 32 - 1]) {
-      const policer = new Policer(new Rig().tables);
+      const policer = new Policer(new Rig().tables, 0);
       policer.begin(0);
       while (policer.admit(PUNT.arp, 1));
       policer.begin(later | 0);
