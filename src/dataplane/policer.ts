@@ -48,12 +48,12 @@ export class Policer {
 
   /** May a frame of punt class `kind` from bridge port `port` go to control? Takes a token of each bucket, or of none. */
   admit(kind: number, port: number): boolean {
-    const total = this.part(this.t.settings[SET_PUNT_TOTAL]!);
+    const total = this.t.settings[SET_PUNT_TOTAL]!;
     // A tunnel stands for many hosts, but half of a class must be left for the others all the same.
-    const portRate = this.t.ports.kind[port] === KIND_AC ? this.part(this.t.settings[SET_PUNT_AC]!) : total >> 2;
-    this.fill(this.portTokens, this.portAt, port, portRate);
-    this.fill(this.classTokens, this.classAt, kind, total >> 1);
-    this.fill(this.classTokens, this.classAt, 0, total);
+    const portRate = this.t.ports.kind[port] === KIND_AC ? this.t.settings[SET_PUNT_AC]! : total >> 2;
+    this.fill(this.portTokens, this.portAt, port, this.part(portRate));
+    this.fill(this.classTokens, this.classAt, kind, this.part(total >> 1));
+    this.fill(this.classTokens, this.classAt, 0, this.part(total));
     if (this.portTokens[port]! < TOKEN || this.classTokens[kind]! < TOKEN || this.classTokens[0]! < TOKEN) return false;
     this.portTokens[port]! -= TOKEN;
     this.classTokens[kind]! -= TOKEN;

@@ -7,7 +7,7 @@ import { Policer } from "../../src/dataplane/policer.ts";
 import { Told } from "../../src/dataplane/told.ts";
 import { F_UNITS } from "../../src/io/port-io.ts";
 import { PUNT, PUNTS } from "../../src/tables/counters.ts";
-import { SET_PUNT_AC, SET_PUNT_TOTAL } from "../../src/tables/tables.ts";
+import { SET_PUNT_AC, SET_PUNT_TOTAL, type Tables } from "../../src/tables/tables.ts";
 import { publishFlood } from "../../src/tables/vsi.ts";
 import { BROADCAST } from "../../src/wire/ethernet.ts";
 import { arpFrame, ethernet } from "./packets.ts";
@@ -93,6 +93,52 @@ describe("the policer in front of the punt ring", () => {
     }
   });
 
+  it("several workers share the rates: together they let through what one would, and each its part", () => {
+    for (const workers of [2, 3, 16]) {
+      const rig = new Rig();
+      rig.tables.ports.kind[1] = 1;
+      const tables = { ...rig.tables, sizes: { ...rig.tables.sizes, workers } } as Tables;
+      const seconds = 4;
+      const passed = Array.from({ length: workers }, (_, worker) => {
+        const policer = new Policer(tables, worker);
+        let [punts, records] = [0, 0];
+        for (let ms = 0; ms < seconds * 1000; ms++) {
+          policer.begin(ms);
+          for (let i = 0; i < 2; i++) if (policer.admit(1 + (ms % PUNTS.length), 1)) punts++;
+          for (let i = 0; i < 10; i++) if (policer.admitRecord()) records++;
+        }
+        return [punts, records] as const;
+      });
+      for (const [i, rate] of [
+        [0, 500],
+        [1, 8000],
+      ] as const) {
+        const counts = passed.map((each) => each[i]);
+        const all = counts.reduce((a, b) => a + b, 0);
+        expect(all, `${workers} workers`).toBeLessThanOrEqual(rate * (seconds + BURST));
+        expect(all, `${workers} workers`).toBeGreaterThan(rate * seconds * 0.98);
+        expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(4 * (seconds + 1));
+      }
+    }
+  });
+
+  it("a rate of less than one for each worker still lets each have one", () => {
+    const rig = new Rig();
+    rig.tables.settings[SET_PUNT_AC] = 1;
+    rig.tables.settings[SET_PUNT_TOTAL] = 10;
+    const workers = 16;
+    const tables = { ...rig.tables, sizes: { ...rig.tables.sizes, workers } } as Tables;
+    for (let worker = 0; worker < workers; worker++) {
+      const policer = new Policer(tables, worker);
+      for (const port of [1, 3]) {
+        policer.begin(0);
+        policer.admit(PUNT.arp, port); // the bucket is known from here on
+        policer.begin(4000);
+        expect(policer.admit(PUNT.arp, port), `worker ${worker}, port ${port}`).toBe(true);
+      }
+    }
+  });
+
   it("a changed limit holds at once", () => {
     const rig = new Rig();
     rig.tables.settings[SET_PUNT_AC] = 100;
@@ -151,6 +197,22 @@ describe("the storm limit", () => {
     expect(bum).toBeGreaterThan(115);
     expect(rig.wire.length).toBe(1000 + 2 * bum);
     expect(rig.imbalance).toBe(0);
+  });
+
+  it("is shared by several workers", () => {
+    const rig = new Rig();
+    rig.tables.ports.storm[1] = 100;
+    const tables = { ...rig.tables, sizes: { ...rig.tables.sizes, workers: 3 } } as Tables;
+    let passed = 0;
+    for (let worker = 0; worker < 3; worker++) {
+      const policer = new Policer(tables, worker);
+      for (let ms = 0; ms < 4000; ms++) {
+        policer.begin(ms);
+        if (policer.admitStorm(1, 1)) passed++;
+      }
+    }
+    expect(passed).toBeLessThanOrEqual(425);
+    expect(passed).toBeGreaterThan(390);
   });
 
   it("a super-frame larger than the bucket passes on credit, and the rate holds all the same", () => {
