@@ -13,6 +13,10 @@ export type ArticleOptions = {
   relay?: string;
   /** How the outside is reached: a static route, or policies. */
   outside?: "static" | "policy";
+  /** Of every gateway. */
+  workers?: number;
+  /** Queues of every TAP; default: one for each worker. */
+  queues?: number;
 };
 
 const VTEP = { gw1: "192.0.2.1", gw2: "192.0.2.2", border: "192.0.2.3" } as const;
@@ -44,12 +48,12 @@ export function siteYaml(name: "gw1" | "gw2", o: ArticleOptions = {}): string {
         `  - {name: out${n}, interfaces: [vsi-interface${n}], rules: [{match: {}, defaultNextHop: ${n}.1.1.2}]}`,
       );
   } else lines.push("routes:", "  - {prefix: 0.0.0.0/0, nextHop: 10.1.1.2}");
-  lines.push(`control: {socket: /run/vtepd/${name}.sock}`);
+  lines.push(`workers: ${o.workers ?? 1}`, `control: {socket: /run/vtepd/${name}.sock}`);
   return `${lines.join("\n")}\n`;
 }
 
 /** The Border's configuration. */
-export function borderYaml(): string {
+export function borderYaml(o: ArticleOptions = {}): string {
   return `node: border
 underlay: {address: ${VTEP.border}, mtu: 1500}
 tunnels:
@@ -67,18 +71,19 @@ interfaces:
   - {name: outside, vsi: uplink, address: 50.1.1.254/24, distributed: false}
 acs:
   - {name: ext, vsi: uplink, tap: {device: tap-ext}}
+workers: ${o.workers ?? 1}
 control: {socket: /run/vtepd/border.sock}
 `;
 }
 
 /** gw1, gw2 and Border, with vm1..vm6 and ext. */
 export function article(o: ArticleOptions = {}, seed = 1): World {
-  const world = new World(seed);
+  const world = new World(seed, o.queues);
   // All inboxes exist before the first gateway talks.
   for (const address of Object.values(VTEP)) world.net.inbox(address);
   const gw1 = world.gateway(siteYaml("gw1", o));
   const gw2 = world.gateway(siteYaml("gw2", o));
-  const border = world.gateway(borderYaml());
+  const border = world.gateway(borderYaml(o));
   const vm = (gateway: Gateway, n: number, net: number, host: number): void => {
     const mac = `02:00:00:00:0${n}:${host}`;
     world.vm(gateway, { name: `vm${n}`, ip: `${net}.1.1.${host}`, mac, gateway: `${net}.1.1.1` });

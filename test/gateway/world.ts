@@ -12,7 +12,7 @@ import { Plane } from "../../src/dataplane/plane.ts";
 import { type Datagram, MemoryIo, MemoryNet, type MemoryTap } from "../../src/io/memory.ts";
 import { parseConfig } from "../../src/manage/config.ts";
 import { formatErrors } from "../../src/manage/config-error.ts";
-import { DROPS, imbalance, total } from "../../src/tables/counters.ts";
+import { DROPS, imbalance, sumOf, total } from "../../src/tables/counters.ts";
 import { createTables, type Tables } from "../../src/tables/tables.ts";
 import { Vm, type VmOptions } from "./vm.ts";
 
@@ -22,8 +22,8 @@ export type EventSeen = { level: string; event: EventName; fields: EventFields }
 export class Gateway {
   readonly name: string;
   readonly tables: Tables;
-  readonly io: MemoryIo;
-  readonly plane: Plane;
+  /** One for each worker. */
+  readonly planes: readonly Plane[];
   readonly control: Control;
   readonly events: EventSeen[] = [];
   readonly taps = new Map<string, MemoryTap>();
@@ -33,20 +33,23 @@ export class Gateway {
     this.world = world;
     const config = configOf(yaml);
     this.name = config.node;
+    const { workers } = config;
     const { macs, neighbors, routes } = config.limits;
-    this.tables = createTables({ workers: 1, macs, neighbors, routes }).tables;
-    this.io = new MemoryIo(world.net, config.underlay.address);
-    this.plane = new Plane(this.tables, this.io, 0);
-    this.plane.frame.pool.poison = true;
+    this.tables = createTables({ workers, macs, neighbors, routes }).tables;
+    this.planes = Array.from({ length: workers }, (_, k) => {
+      const plane = new Plane(this.tables, new MemoryIo(world.net, config.underlay.address, 1 << 20, k), k);
+      plane.frame.pool.poison = true;
+      return plane;
+    });
     this.control = assemble({
       tables: this.tables,
       config,
       emit: (level, event, fields) => this.events.push({ level, event, fields }),
       opener: {
         openTap: (ac: AcConfig) => {
-          const tap = world.net.tap();
+          const tap = world.net.tap(world.queues ?? workers);
           this.taps.set(ac.name, tap);
-          return { fds: [tap.fd], ifindex: tap.fd };
+          return { fds: tap.fds, ifindex: tap.fd };
         },
         changeTap: () => {},
         closeTap: () => {},
@@ -71,10 +74,13 @@ export class Gateway {
   /** One turn of both planes. @returns true if anything moved. */
   turn(): boolean {
     // What was decided in the last turn is sent in this one, and somebody else may receive it.
-    const sends = this.plane.pending;
-    const moved = this.plane.turn(0) > 0 || sends || this.plane.pending;
+    let moved = false;
+    for (const plane of this.planes) {
+      const sends = plane.pending;
+      moved = plane.turn(0) > 0 || sends || plane.pending || moved;
+    }
     this.control.agent.poll(this.world.net.nowMs);
-    return moved || this.control.agent.more() || this.tables.injects[0]!.peek() >= 0;
+    return moved || this.control.agent.more() || this.tables.injects.some((ring) => !ring.isEmpty);
   }
 
   /** Drop counts of both planes that are not zero. */
@@ -88,7 +94,7 @@ export class Gateway {
   }
 
   get punted(): number {
-    return total(this.tables.counters[0]!.punted);
+    return sumOf(this.tables.workerCounters, ({ punted }) => total(punted));
   }
 
   /** Throws unless both pages of the ledger balance. */
@@ -112,8 +118,11 @@ export class World {
   readonly vms = new Map<string, Vm>();
   /** Every frame on every AC and every datagram on the underlay, in order. */
   readonly seen: Seen[] = [];
+  /** Of every TAP; undefined: one for each worker. */
+  readonly queues: number | undefined;
 
-  constructor(seed = 1) {
+  constructor(seed = 1, queues?: number) {
+    this.queues = queues;
     this.net = new MemoryNet(seed);
     this.net.nowMs = 10_000;
     this.net.observe = (d: Datagram) =>
