@@ -2,8 +2,8 @@
  * Where the workers' watch rings end: drops for observers, frames for captures.
  *
  * Nothing here runs, and the workers do nothing, while nobody watches. While somebody does, the rings are emptied every
- * DRAIN_MS, at most BUDGET records a turn, so control's own work waits a few milliseconds at most; what the rings could
- * not hold, the workers have counted, and whoever watches is told.
+ * DRAIN_MS, all of them together in the order of their stamps, at most BUDGET records a turn, so control's own work waits a
+ * few milliseconds at most; what the rings could not hold, the workers have counted, and whoever watches is told.
  */
 import { articleStep } from "./control/article-step.ts";
 import type { Inventory } from "./control/inventory.ts";
@@ -164,13 +164,12 @@ export class WatchHub implements WatchSource {
   private drain(): void {
     const { rings } = this.tables.watch;
     const clock = clockNow();
-    for (const ring of rings) {
-      for (let n = 0; n < BUDGET; n++) {
-        const r = ring.peek();
-        if (r < 0) break;
-        this.take(read(ring, r, clock));
-        ring.release(r);
-      }
+    for (let n = 0; n < BUDGET; n++) {
+      const ring = oldest(rings);
+      if (ring === null) break;
+      const r = ring.peek();
+      this.take(read(ring, r, clock));
+      ring.release(r);
     }
     for (const worker of rings.keys()) this.tellLost(worker);
   }
@@ -260,6 +259,26 @@ export class WatchHub implements WatchSource {
       if (capture.lost > 0 && capture.sink({ kind: "lost", frames: capture.lost })) capture.lost = 0;
     }
   }
+}
+
+/**
+ * The ring whose next record has the oldest stamp: what several workers saw is told in the order in which it happened, but
+ * for what one of them writes while we read. null: all are empty.
+ */
+function oldest(rings: readonly Ring[]): Ring | null {
+  let found: Ring | null = null;
+  let [foundMs, foundNs] = [0, 0];
+  for (const ring of rings) {
+    const r = ring.peek();
+    if (r < 0) continue;
+    const [ms, ns] = [ring.words[r + W_NOW_MS]!, ring.words[r + W_NOW_NS]!];
+    // The milliseconds wrap: compared by subtraction.
+    const later = (ms - foundMs) | 0;
+    if (found !== null && (later > 0 || (later === 0 && ns >= foundNs))) continue;
+    found = ring;
+    [foundMs, foundNs] = [ms, ns];
+  }
+  return found;
 }
 
 function base64(bytes: Uint8Array, length: number): string {
