@@ -122,7 +122,7 @@ export class Daemon {
     this.workers.open(config);
     const device = deviceMtuFor(config.underlay.address);
     this.deviceMtu = device.mtu;
-    const opener = new TapOpener(config.workers);
+    const opener = new TapOpener(config.workers, this.log.emit);
     this.control = assemble({
       tables,
       config,

@@ -4,7 +4,10 @@
  * A TAP is opened in its AC's namespace, given the MTU of its VSI and a queue of 1000 frames (the ring behind a TAP drops
  * instead of pushing back, so it must hold a burst), and set up. Its persistence is decided when it is opened: the kernel
  * could change it later, but a device that another process has taken over meanwhile must not vanish with us, so such a change is refused.
+ *
+ * It has a queue for each worker; a persistent device that was made for one worker keeps its one queue, and is told of.
  */
+import type { Emit } from "./control/event.ts";
 import type { AcConfig } from "./control/plan.ts";
 import type { OpenTap, PortOpener } from "./control/taps.ts";
 import { closeFd, IoError, openTap, setTap, type TapRequest, tapInfo } from "./io/native.ts";
@@ -13,14 +16,16 @@ const TX_QUEUE_FRAMES = 1000;
 
 export class TapOpener implements PortOpener {
   private readonly queues: number;
+  private readonly emit: Emit;
   /** Was the last refusal a matter of rights? Control knows only its message. */
   lacksPermission = false;
   /** By first fd: what was asked for when it was opened. */
   private readonly opened = new Map<number, AcConfig>();
 
   /** @param workers one queue of each TAP for each. */
-  constructor(workers: number) {
+  constructor(workers: number, emit: Emit) {
     this.queues = workers;
+    this.emit = emit;
   }
 
   openTap(ac: AcConfig, mtu: number): OpenTap {
@@ -39,6 +44,11 @@ export class TapOpener implements PortOpener {
       throw error;
     }
     this.opened.set(tap.fds[0]!, ac);
+    if (tap.fds.length < this.queues) {
+      const where = netns === null ? "" : ` -n ${netns}`;
+      const fix = `for a queue of each worker stop vtepd, delete the device (ip${where} link del ${device}), start vtepd`;
+      this.emit("warn", "ac.single-queue", { ac: ac.name, device, fix });
+    }
     return tap;
   }
 

@@ -6,6 +6,7 @@
 export type EventName =
   | "ac.up"
   | "ac.down"
+  | "ac.single-queue"
   | "tunnel.up"
   | "tunnel.down"
   | "tunnel.path-mtu"
