@@ -7,7 +7,7 @@
  */
 import { accessSync, constants, existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { createRequire } from "node:module";
-import { release } from "node:os";
+import { availableParallelism, release } from "node:os";
 import { peerAddress } from "./control/peer-address.ts";
 import type { Config } from "./control/plan.ts";
 import { whyNoRawSocket } from "./echo-socket.ts";
@@ -29,6 +29,7 @@ export const fail = (name: string, text: string, fix: string): Check => ({ name,
 export function examineHost(config: Config | null, isRunning: boolean): Check[] {
   const hasAddon = checkAddon();
   const checks = [checkKernel(), hasAddon, ...checkCapabilities(config), checkTun(config), ...checkLibraries(config)];
+  if (config !== null && config.workers > 1) checks.push(checkWorkers(config.workers));
   if (config !== null && hasAddon.result === "ok") {
     checks.push(...checkUnderlay(config), ...checkRoutes(config));
     if (!isRunning) checks.push(checkPort(config));
@@ -51,6 +52,14 @@ function checkAddon(): Check {
   } catch (error) {
     return fail("addon", (error as Error).message, "npm run build");
   }
+}
+
+/** More forwarding threads than processors take turns, and every turn is a delay. */
+function checkWorkers(workers: number): Check {
+  const processors = availableParallelism();
+  if (workers <= processors) return ok("workers", `${workers}, on ${processors} processors`);
+  const text = `${workers} workers share ${processors} processor${processors === 1 ? "" : "s"}`;
+  return warn("workers", text, `no more than workers: ${processors} gain anything on this machine`);
 }
 
 /** The capabilities in force, from CapEff of /proc/self/status (proc(5)). */

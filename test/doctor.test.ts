@@ -1,5 +1,6 @@
 /** The doctor: what it says of a gateway and of this machine, with a port that is really taken. */
 import { createSocket } from "node:dgram";
+import { availableParallelism } from "node:os";
 import { describe, expect, it } from "vitest";
 import { examineGateway, type GatewayFacts } from "../src/doctor-gateway.ts";
 import { examineHost } from "../src/doctor-host.ts";
@@ -132,6 +133,19 @@ describe("this machine", () => {
     const names = examineHost(null, false).map(({ name }) => name);
     for (const name of ["kernel", "addon", "/dev/net/tun", "raw-socket", "cap", "capability CAP_NET_ADMIN"])
       expect(names).toContain(name);
+  });
+
+  it("warns of more workers than processors", () => {
+    const workersOf = (workers: number) => {
+      const parsed = parseConfig(`node: gw1\nunderlay: {address: 127.0.0.1}\nworkers: ${workers}\n`, "gw1.yaml");
+      if ("errors" in parsed) throw new Error(JSON.stringify(parsed.errors));
+      return examineHost(parsed.config, false).find(({ name }) => name === "workers");
+    };
+    const processors = availableParallelism();
+    expect(workersOf(1)).toBeUndefined();
+    if (processors > 1) expect(workersOf(2)).toMatchObject({ result: "ok", fix: null });
+    if (processors < 16)
+      expect(workersOf(16)).toMatchObject({ result: "warn", text: expect.stringMatching(/^16 workers share/) });
   });
 
   it.skipIf(!hasAddon)("says who has the port: this very process", async () => {
