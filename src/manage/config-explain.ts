@@ -24,19 +24,12 @@ export interface Found extends Fault {
 /** Keys of the file whose feature does not exist yet. */
 export function findNotYet(value: unknown): Found[] {
   const found: Found[] = [];
-  for (const { path, what, above } of NOT_YET) {
+  for (const { path, what } of NOT_YET) {
     const visit = (node: unknown, at: Path): void => {
       const step = path[at.length];
       if (step === undefined) {
-        if (above !== undefined && !(typeof node === "number" && node > above)) return;
-        const fix = above === undefined ? "remove the key" : `${above} is the most for now`;
-        found.push({
-          path: at,
-          rule: "not-available",
-          message: `not available yet: ${what}`,
-          fix,
-          at: "key",
-        });
+        const message = `not available yet: ${what}`;
+        found.push({ path: at, rule: "not-available", message, fix: "remove the key", at: "key" });
       } else if (step === "*") {
         if (!Array.isArray(node)) return;
         for (const [index, item] of node.entries()) visit(item, [...at, index]);

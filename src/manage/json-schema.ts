@@ -34,17 +34,14 @@ const WHOLE = z.toJSONSchema(FILE, { io: "input" }) as SchemaNode;
 /** A fresh JSON Schema of the file, for people and editors. */
 export function jsonSchema(): SchemaNode {
   const schema = structuredClone(WHOLE);
-  for (const key of NOT_YET) withhold(schema, key.path, key.above);
+  for (const key of NOT_YET) withhold(schema, key.path);
   return { ...schema, title: "vtepd configuration" };
 }
 
-function withhold(schema: SchemaNode, path: readonly string[], above: number | undefined): void {
+function withhold(schema: SchemaNode, path: readonly string[]): void {
   let node = schema;
   for (const step of path.slice(0, -1)) node = (step === "*" ? node.items : node.properties?.[step])!;
-  const last = path.at(-1)!;
-  const properties = node.properties as Record<string, SchemaNode>;
-  if (above === undefined) delete properties[last];
-  else properties[last] = { ...properties[last], maximum: above };
+  delete (node.properties as Record<string, SchemaNode>)[path.at(-1)!];
 }
 
 /** The schemas that may apply at a path: several where alternatives are allowed, none where the path leads nowhere. */

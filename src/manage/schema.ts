@@ -23,17 +23,13 @@ import {
   readVtep,
 } from "./address.ts";
 
-/** A key that is known, and refused until its feature exists. "*" stands for any index; `above`: only larger numbers. */
+/** A key that is known, and refused until its feature exists. "*" stands for any index. */
 export interface NotYet {
   readonly path: readonly string[];
   readonly what: string;
-  readonly above?: number;
 }
 
-export const NOT_YET: readonly NotYet[] = [
-  { path: ["stateDirectory"], what: "snapshots of the tables" },
-  { path: ["workers"], what: "more than one worker", above: 1 },
-];
+export const NOT_YET: readonly NotYet[] = [{ path: ["stateDirectory"], what: "snapshots of the tables" }];
 
 /** Ports of the I/O contract (io/port-io.ts MAX_IO_PORTS), less the number 0, which is nobody. */
 export const MAX_BRIDGE_PORTS = 4095;
@@ -349,7 +345,9 @@ export const FILE = z.strictObject({
   routes: list(route, 1048576).describe("static routes"),
   policies: list(policy, 4096).describe("policy routes"),
   limits: limits.prefault({}),
-  workers: int(1, 64).default(1).describe("forwarding threads. Needs a restart."),
+  workers: int(1, 16)
+    .default(1)
+    .describe("forwarding threads, each with a queue of every TAP and its part of the rate limits. Needs a restart."),
   control: z
     .strictObject({ socket: socketPath().default("/run/vtepd/vtepd.sock").describe("Unix socket of the HTTP API") })
     .prefault({})

@@ -121,6 +121,9 @@ const VALUES: readonly Row[] = [
   ["relative socket", `${BASE}control: {socket: run/x.sock}\n`, 7, "control.socket", "no absolute path"],
   ["socket path too long", `${BASE}control: {socket: /${"x".repeat(120)}}\n`, 7, "control.socket", "too long"],
   ["listen without port", `${BASE}metrics: {listen: 127.0.0.1}\n`, 7, "metrics.listen", "no address with a port"],
+  ["no workers", `${BASE}workers: 0\n`, 7, "workers", "expected 1..16"],
+  ["too many workers", `${BASE}workers: 17\n`, 7, "workers", "expected 1..16"],
+  ["half a worker", `${BASE}workers: 1.5\n`, 7, "workers", "expected a whole number"],
   ["limit too small", `${BASE}limits:\n  macs: 1\n`, 8, "limits.macs", "expected 16..1048576"],
 ];
 
@@ -132,7 +135,6 @@ const HANDOVER: readonly Row[] = [
 
 const NOT_AVAILABLE: readonly Row[] = [
   ["stateDirectory", `${BASE}stateDirectory: /var/lib/x\n`, 7, "stateDirectory", "not available yet"],
-  ["workers", `${BASE}workers: 2\n`, 7, "workers", "not available yet"],
 ];
 
 const TEXT: readonly Row[] = [
