@@ -29,8 +29,8 @@ const NETNS = `nsw${process.pid}`;
 const ip = (...args: string[]): string => execFileSync("ip", args, { encoding: "utf8" });
 
 /** Sets of sockets on one address, as so many workers have them. */
-function openShared(address: string, workers: number, sourcePorts = { first: 50000, count: 4 }): native.Underlay[] {
-  const request = { address, port: 4789, sourcePorts, isShared: true };
+function openShared(address: string, workers: number, port = 4789): native.Underlay[] {
+  const request = { address, port, sourcePorts: { first: 50000, count: 4 }, isShared: true };
   const all: native.Underlay[] = [];
   for (let k = 0; k < workers; k++) {
     const one = native.openUnderlay(all[0] === undefined ? request : { ...request, beside: all[0] });
@@ -101,12 +101,16 @@ describe.skipIf(missing)("one port, several workers", () => {
     expect(new Set(at).size, "32 flows and not all at one of three").toBeGreaterThan(1);
   });
 
-  it("nobody else gets on the port: neither a daemon with one worker nor the first worker of another", () => {
-    openShared("127.0.0.55", 2);
-    const request = { address: "127.0.0.55", port: 4789, sourcePorts: { first: 51000, count: 1 } };
-    expect(() => native.openUnderlay(request)).toThrow(/EADDRINUSE/);
-    expect(() => native.openUnderlay({ ...request, isShared: true })).toThrow(/EADDRINUSE/);
-  });
+  it.each([["127.0.0.55"], ["::1"]])(
+    "nobody else gets on the port of %s: neither a daemon with one worker nor the first worker of another",
+    (address) => {
+      const port = 4791;
+      expect(openShared(address, 2, port).map(({ txFds }) => txFds.length)).toEqual([4, 4]);
+      const request = { address, port, sourcePorts: { first: 51000, count: 1 } };
+      expect(() => native.openUnderlay(request)).toThrow(/EADDRINUSE/);
+      expect(() => native.openUnderlay({ ...request, isShared: true })).toThrow(/EADDRINUSE/);
+    },
+  );
 
   it("what is sent to a source port reaches nobody, and no socket keeps it", async () => {
     const [first] = openShared("127.0.0.56", 2);
