@@ -282,6 +282,7 @@ export class Daemon {
     const tracer = new Tracer(shown, injector);
     const names = new RowNames(shown.inventory, shown.topology);
     const watch = new WatchHub(this.tables, shown.inventory, names, this.feed, this.first.node);
+    shown.agent.ledger.onDrop = (reason, lost) => watch.droppedByControl(reason, lost);
     return { trace: (request) => tracer.trace(request, () => this.loop.kick()), watch };
   }
 

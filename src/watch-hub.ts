@@ -7,11 +7,12 @@
  */
 import { articleStep } from "./control/article-step.ts";
 import type { Inventory } from "./control/inventory.ts";
+import type { Lost } from "./control/ledger.ts";
 import type { CaptureLine, CaptureQuery, EventQuery, EventRecord } from "./manage/api-schema-watch.ts";
 import type { CaptureSink, WatchSource } from "./manage/api-watch.ts";
 import type { EventFeed, EventSink } from "./manage/event-feed.ts";
 import type { RowNames } from "./row-names.ts";
-import { DROPS, PUNTS } from "./tables/counters.ts";
+import { DROPS, type Drop, PUNTS } from "./tables/counters.ts";
 import { R_ARG, R_ARG2, R_KIND, R_LENGTH, R_PORT, R_VSI, type Ring } from "./tables/ring.ts";
 import { SET_WATCH, SET_WATCH_SNAP, type Tables } from "./tables/tables.ts";
 import {
@@ -81,6 +82,32 @@ export class WatchHub implements WatchSource {
     this.feed = feed;
     this.node = node;
     this.lostBefore = tables.watch.lost.slice();
+  }
+
+  /** Control dropped a frame that it had been given: told like the data plane's drops, and always, not only while somebody looks. */
+  droppedByControl(reason: Drop, lost: Lost): void {
+    const { offset, now } = clockNow();
+    const { port, vsi, units, bytes } = lost;
+    const out = { port: 0, vsi: 0, copies: 0 };
+    const seen = {
+      kind: WATCH_IN,
+      port,
+      vsi,
+      fate: reason,
+      punt: 0,
+      out,
+      at: now + offset,
+      length: bytes.length,
+      bytes,
+    };
+    this.feed.dropped(DROPS[reason - 1]![0], () => {
+      const { fields, ...record } = this.dropOf(seen);
+      const { reason: why, ...rest } = fields;
+      const many = units === 1 ? {} : { packets: units };
+      return { ...record, fields: { reason: why!, by: "control", ...many, ...rest } };
+    });
+    if (bytes.length > 0)
+      this.give(seen, (line) => ({ ...line, fate: `${line.fate} (by control, after it was punted)` }));
   }
 
   recent(query: EventQuery): EventRecord[] {
@@ -175,12 +202,17 @@ export class WatchHub implements WatchSource {
   }
 
   private take(seen: Seen): void {
-    if (seen.kind === WATCH_DROP) return void this.feed.tell(this.dropOf(seen));
+    if (seen.kind === WATCH_DROP) this.feed.dropped(DROPS[seen.fate - 1]![0], () => this.dropOf(seen));
+    else this.give(seen);
+  }
+
+  /** To the captures that want it. */
+  private give(seen: Seen, retell = (line: Frame) => line): void {
     let line: Frame | null = null;
     for (const capture of this.captures) {
       if (!(capture.ports?.has(seen.port) ?? true) || !(capture.vsis?.has(seen.vsi) ?? true)) continue;
       if (capture.dropsOnly && seen.fate <= 0) continue;
-      line ??= this.lineOf(seen);
+      line ??= retell(this.lineOf(seen));
       const kept = seen.bytes.length <= capture.snaplen ? line : { ...line, data: base64(seen.bytes, capture.snaplen) };
       if (!capture.sink(kept)) capture.lost++;
     }

@@ -211,7 +211,7 @@ export class Agent {
       };
       this.ledger.drained(frame.units);
       const fate = this.dispatch(kind, frame, arg, arg2);
-      if (fate > 0) this.ledger.dropped(fate, frame.units);
+      if (fate > 0) this.ledger.dropped(fate, frame);
       else if (fate === CONSUMED) this.ledger.consumed(frame.units);
       else if (fate === REINJECTED) this.ledger.reinjected(frame.units);
     }

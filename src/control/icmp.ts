@@ -99,7 +99,7 @@ export class Icmp {
     this.ledger = ledger;
     this.emit = emit;
     this.rate = new IcmpRate(limits);
-    this.reassembly = new Reassembly(ledger, timers, (units) => ledger.dropped(DROP.not_forwarded, units));
+    this.reassembly = new Reassembly(ledger, timers, (lost) => ledger.dropped(DROP.not_forwarded, lost));
   }
 
   setLimits(limits: LimitsConfig): void {
@@ -176,7 +176,7 @@ export class Icmp {
     if (added.kind === "held") return HELD;
     const fate = added.kind === "complete" ? this.echo(frame, port, added.payload, false) : DROP.not_forwarded;
     // The fragments that waited share the fate of the last one.
-    if (fate > 0) this.ledger.dropped(fate, added.units);
+    if (fate > 0) this.ledger.dropped(fate, { ...frame, units: added.units });
     else this.ledger.consumed(added.units);
     return fate;
   }

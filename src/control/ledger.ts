@@ -14,8 +14,19 @@ import {
   total,
 } from "../tables/counters.ts";
 
+/** A frame that control drops, as its story needs it; its bytes are the caller's again afterwards. */
+export interface Lost {
+  readonly bytes: Uint8Array;
+  readonly units: number;
+  /** Bridge port and VSI it came in by, as rows; 0: not known. */
+  readonly port: number;
+  readonly vsi: number;
+}
+
 export class Ledger {
   private readonly block: CounterBlock;
+  /** Told of each drop, for whoever looks on. */
+  onDrop: ((reason: Drop, lost: Lost) => void) | null = null;
   /** Wire packets waiting for a neighbour or for their other fragments. */
   held = 0;
 
@@ -37,8 +48,9 @@ export class Ledger {
     this.block.control[CONTROL_REINJECTED]! += units;
   }
 
-  dropped(reason: Drop, units: number): void {
-    this.block.drops[reason]! += units;
+  dropped(reason: Drop, lost: Lost): void {
+    this.block.drops[reason]! += lost.units;
+    if (lost.units > 0) this.onDrop?.(reason, lost);
   }
 
   /** drained - consumed - reinjected - dropped - held: 0 between punts. `notFrames`: drops of records that are no frames (mac_limit …). */

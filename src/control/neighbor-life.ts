@@ -357,7 +357,7 @@ export class NeighborLife {
   private settle(entry: Neighbor, end: (frame: HeldFrame) => Fate): void {
     for (const frame of this.queues.take(entry.key)) {
       const fate = end(frame);
-      if (fate > 0) this.c.ledger.dropped(fate, frame.units);
+      if (fate > 0) this.c.ledger.dropped(fate, frame);
       else if (fate === REINJECTED) this.c.ledger.reinjected(frame.units);
       else this.c.ledger.consumed(frame.units);
     }

@@ -202,7 +202,7 @@ export class Neighbors implements NextHops {
     }
     this.dropPlaces((place) => place.port === port);
     const reason = port.kind === "ac" ? DROP.ac_unbound : DROP.tunnel_down;
-    for (const frame of this.life.queues.takePort(port.row)) this.c.ledger.dropped(reason, frame.units);
+    for (const frame of this.life.queues.takePort(port.row)) this.c.ledger.dropped(reason, frame);
   }
 
   /** `port` is up (again): static entries behind it live, and next hops that routes want may be found there. */
@@ -220,7 +220,7 @@ export class Neighbors implements NextHops {
   /** What was learned in `vsi` goes (it is removed, or its ports changed), and packets that came in by it stop waiting. */
   flushVsi(vsi: VsiObject): void {
     this.dropPlaces((place) => place.vsi === vsi);
-    for (const frame of this.life.queues.takeVsi(vsi.row)) this.c.ledger.dropped(DROP.no_route, frame.units);
+    for (const frame of this.life.queues.takeVsi(vsi.row)) this.c.ledger.dropped(DROP.no_route, frame);
   }
 
   /** `on` goes away: every entry, configured or not, and all that waits for one. */

@@ -7,7 +7,7 @@
  */
 
 import type { PortObject } from "./inventory.ts";
-import type { Ledger } from "./ledger.ts";
+import type { Ledger, Lost } from "./ledger.ts";
 import type { Timers } from "./timers.ts";
 
 /** Most bytes of IP payload: an ICMP header and 8 KB of data. */
@@ -16,6 +16,8 @@ export const REASSEMBLY_PACKETS = 64;
 export const REASSEMBLY_PER_PORT = 8;
 export const REASSEMBLY_FRAGMENTS = 32;
 export const REASSEMBLY_MS = 5000;
+/** The fragments' headers are not kept. */
+const NOTHING = new Uint8Array(0);
 
 interface Piece {
   readonly at: number;
@@ -48,10 +50,10 @@ export class Reassembly {
   private readonly ledger: Ledger;
   private readonly timers: Timers;
   /** Called with held wire packets whose other fragments did not come. */
-  private readonly onExpired: (units: number) => void;
+  private readonly onExpired: (lost: Lost) => void;
   private readonly packets = new Map<string, Packet>();
 
-  constructor(ledger: Ledger, timers: Timers, onExpired: (units: number) => void) {
+  constructor(ledger: Ledger, timers: Timers, onExpired: (lost: Lost) => void) {
     this.ledger = ledger;
     this.timers = timers;
     this.onExpired = onExpired;
@@ -115,7 +117,7 @@ export class Reassembly {
     for (const [key, packet] of this.packets) {
       if (!isOver(packet)) continue;
       this.forget(key, packet);
-      this.onExpired(packet.units);
+      this.onExpired({ bytes: NOTHING, units: packet.units, port: packet.port.row, vsi: 0 });
     }
   }
 

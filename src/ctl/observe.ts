@@ -23,7 +23,7 @@ interface Options {
 export function addObserve(program: Command, session: Session): void {
   filtered(program.command("observe"))
     .description("what happens: events with the article's steps, and drops with reason and place")
-    .option("-f, --follow", "from now on, until interrupted; without it the last 256 events")
+    .option("-f, --follow", "from now on, until interrupted; without it what show events shows")
     .option("--drop", "drops alone, from now on")
     .addHelpText(
       "after",
@@ -35,8 +35,12 @@ export function addObserve(program: Command, session: Session): void {
     });
   const show = program.commands.find((command) => command.name() === "show")!;
   filtered(show.command("events"))
-    .description("the last 256 events")
-    .addHelpText("after", examples("vtepctl show events", "vtepctl show events --event 'mac.*'"))
+    .description("the last 256 events, and the last 64 frames that control dropped")
+    .option("--drop", "drops alone")
+    .addHelpText(
+      "after",
+      examples("vtepctl show events", "vtepctl show events --drop", "vtepctl show events --event 'mac.*'"),
+    )
     .action((options: Options) => past(session, options));
 }
 

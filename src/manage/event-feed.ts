@@ -6,7 +6,9 @@
  * of one kind (event and reason), a queue of bounded bytes (line-stream.ts), and nothing at all that its filter does not
  * want; what was left out for the first two reasons is told as an event `suppressed` with a count.
  *
- * Drops in the data plane are told here while somebody follows, and are not among the recent ones.
+ * Dropped frames have a shelf of their own, so that an attack does not push everything else out: the last RECENT_DROPS, at
+ * most DROPS_PER_SECOND a second of one reason, the rest as a number. Control's drops are always there; those of the data
+ * plane, which tells nothing while nobody looks, only if somebody followed.
  */
 import type { Emit, EventFields } from "../control/event.ts";
 import type { EventQuery, EventRecord } from "./api-schema-watch.ts";
@@ -14,6 +16,8 @@ import type { Level, Log } from "./log.ts";
 
 export const RECENT = 256;
 export const PER_SECOND = 50;
+export const RECENT_DROPS = 64;
+export const DROPS_PER_SECOND = 4;
 
 /** @returns false: it could not be taken, and is lost. */
 export type EventSink = (record: EventRecord) => boolean;
@@ -29,11 +33,60 @@ export function filterOf(query: EventQuery): Filter {
     (tunnel === undefined || fields.tunnel === tunnel) &&
     (vsi === undefined || fields.vsi === vsi) &&
     (glob === null || glob.test(name)) &&
-    (drop !== "1" || name === "drop");
+    (drop !== "1" || name === "drop" || fields.of === "drop");
 }
 
 function globOf(text: string): RegExp {
   return new RegExp(`^${text.replace(/[.+?^${}()|[\]\\]/g, "\\$&").replace(/\*+/g, ".*")}$`);
+}
+
+function suppressedOf(of: EventRecord, time: string, count: number): EventRecord {
+  const fields = { of: of.event, reason: of.fields.reason ?? null, count };
+  return { time, level: "warn", event: "suppressed", step: null, fields };
+}
+
+/** The last dropped frames. */
+class DropShelf {
+  private records: EventRecord[] = [];
+  private second = 0;
+  private readonly told = new Map<unknown, { count: number; left: number; record: EventRecord }>();
+
+  /** Is there room for another one of `reason` in this second? Counts it if there is none. */
+  wants(reason: string, nowMs: number): boolean {
+    this.settle(nowMs);
+    const told = this.told.get(reason);
+    if (told === undefined || told.count < DROPS_PER_SECOND) return true;
+    told.left++;
+    return false;
+  }
+
+  keep(record: EventRecord): void {
+    const reason = record.fields.reason;
+    const told = this.told.get(reason) ?? { count: 0, left: 0, record };
+    told.count++;
+    this.told.set(reason, told);
+    this.push(record);
+  }
+
+  list(nowMs: number): readonly EventRecord[] {
+    this.settle(nowMs);
+    return this.records;
+  }
+
+  /** A new second: say what the last one left out. */
+  private settle(nowMs: number): void {
+    const second = Math.floor(nowMs / 1000);
+    if (second === this.second) return;
+    this.second = second;
+    const time = new Date(nowMs).toISOString();
+    for (const { left, record } of this.told.values()) if (left > 0) this.push(suppressedOf(record, time, left));
+    this.told.clear();
+  }
+
+  private push(record: EventRecord): void {
+    this.records.push(record);
+    if (this.records.length > 2 * RECENT_DROPS) this.records = this.records.slice(-RECENT_DROPS);
+  }
 }
 
 class Follower {
@@ -63,8 +116,7 @@ class Follower {
     this.told.clear();
     for (const { left, record } of all) {
       if (left === 0) continue;
-      const fields = { of: record.event, reason: record.fields.reason ?? null, count: left };
-      if (!this.sink({ time, level: "warn", event: "suppressed", step: null, fields })) this.left(record, left);
+      if (!this.sink(suppressedOf(record, time, left))) this.left(record, left);
     }
   }
 
@@ -82,6 +134,7 @@ export class EventFeed {
   private readonly now: () => number;
   private readonly kept: { atMs: number; level: Level; event: string; fields: EventFields }[] = [];
   private next = 0;
+  private readonly drops = new DropShelf();
   private readonly followers = new Set<Follower>();
   private timer: NodeJS.Timeout | null = null;
 
@@ -98,8 +151,16 @@ export class EventFeed {
     if (this.followers.size > 0) this.tell(recordOf(entry));
   }
 
-  /** Tell those who follow, and nobody later. */
-  tell(record: EventRecord): void {
+  /** A frame was dropped for `reason`; the record is made only if somebody wants it. */
+  dropped(reason: string, make: () => EventRecord): void {
+    const isKept = this.drops.wants(reason, this.now());
+    if (!isKept && this.followers.size === 0) return;
+    const record = make();
+    if (isKept) this.drops.keep(record);
+    this.tell(record);
+  }
+
+  private tell(record: EventRecord): void {
     for (const follower of this.followers) follower.tell(record);
   }
 
@@ -110,8 +171,11 @@ export class EventFeed {
 
   /** The last records that `query` wants, oldest first. */
   recent(query: EventQuery): EventRecord[] {
-    const order = [...this.kept.slice(this.next), ...this.kept.slice(0, this.next)];
-    return order.map(recordOf).filter(filterOf(query));
+    const order = [...this.kept.slice(this.next), ...this.kept.slice(0, this.next)].map(recordOf);
+    order.push(...this.drops.list(this.now()).slice(-RECENT_DROPS));
+    // Stable: records of one millisecond stay in their order.
+    const inTime = order.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
+    return inTime.filter(filterOf(query));
   }
 
   /** @returns ends it. */

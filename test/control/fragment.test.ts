@@ -139,7 +139,7 @@ describe("Reassembly", () => {
     timers = new Timers(0);
     ledger = new Ledger(bed.tables.controlCounters);
     lost = [];
-    reassembly = new Reassembly(ledger, timers, (units) => lost.push(units));
+    reassembly = new Reassembly(ledger, timers, ({ units }) => lost.push(units));
   });
   const bytes = (length: number, first = 0) => Uint8Array.from({ length }, (_, i) => first + i);
   const add = (at: number, more: boolean, length: number, flow = "a", port = bed.vm1) =>

@@ -4,10 +4,12 @@ import type { Trace, TraceRequest } from "../../src/manage/api-schema-trace.ts";
 import type { CaptureLine, EventRecord } from "../../src/manage/api-schema-watch.ts";
 import { EventFeed } from "../../src/manage/event-feed.ts";
 import { RowNames } from "../../src/row-names.ts";
-import { INJECT } from "../../src/tables/counters.ts";
+import { DROP, INJECT } from "../../src/tables/counters.ts";
 import { SET_WATCH } from "../../src/tables/tables.ts";
 import { Tracer } from "../../src/tracer.ts";
 import { WatchHub } from "../../src/watch-hub.ts";
+import { ARP_REQUEST } from "../../src/wire/arp.ts";
+import { parseIpv4 } from "../../src/wire/ipv4.ts";
 import { toHex } from "../wire/hex.ts";
 import { article } from "./article.ts";
 import type { World } from "./world.ts";
@@ -235,5 +237,45 @@ describe("watching", () => {
     expect(drops + left).toBe(1500);
     end();
     expect(gw1().tables.settings[SET_WATCH]).toBe(0);
+  });
+
+  it("control's drops are told as well, with reason and place, and are kept for those who come late", () => {
+    const feed = new EventFeed(() => Date.now());
+    const hub = hubOf(feed);
+    const { ledger } = gw1().control.agent;
+    ledger.onDrop = (reason, lost) => hub.droppedByControl(reason, lost);
+    const vm1 = world.get("vm1");
+    vm1.ping("20.1.1.77");
+    world.advance(1000);
+    // Nobody looks: the workers tell nothing, control does.
+    expect(gw1().tables.settings[SET_WATCH]).toBe(0);
+    for (let n = 0; n < 40; n++) vm1.ping("20.1.1.77");
+    world.advance(5000);
+    vi.advanceTimersByTime(2000);
+    const kept = feed.recent({ drop: "1" });
+    const of = (reason: string) => kept.filter(({ fields }) => fields.reason === reason);
+    expect(of("unresolved_timeout")[0]).toMatchObject({
+      event: "drop",
+      fields: { by: "control", ac: "vm1", vsi: "vsi10", text: "the neighbour did not answer ARP" },
+    });
+    expect(of("unresolved_timeout")[0]!.fields.frame).toMatch(/^icmp echo-request 10\.1\.1\.11 > 20\.1\.1\.77 /);
+    // Sampled, and every drop accounted for: told ones and numbers make the counter.
+    for (const reason of ["unresolved_timeout", "unresolved_queue_full"] as const) {
+      const told = of(reason).filter(({ event }) => event === "drop");
+      const left = of(reason).filter(({ event }) => event === "suppressed");
+      expect(told.length).toBeGreaterThan(0);
+      expect(left.length).toBeGreaterThan(0);
+      const count = left.reduce((sum, { fields }) => sum + Number(fields.count), told.length);
+      expect(count, reason).toBe(gw1().tables.controlCounters.drops[DROP[reason]]);
+    }
+    const lines: CaptureLine[] = [];
+    if (typeof hub.capture({ drop: "1", snaplen: 1000 }, (line) => lines.push(line) > 0) === "string")
+      throw new Error("no capture");
+    world.get("vm1").sendArp({ op: ARP_REQUEST, senderIp: parseIpv4("99.1.1.1")!, targetIp: parseIpv4("10.1.1.1")! });
+    world.settle();
+    vi.advanceTimersByTime(50);
+    expect(frames(lines).map(({ reason, fate, via }) => [reason, fate.slice(-34), via?.name])).toEqual([
+      ["arp_not_local", "(by control, after it was punted)".padStart(34), "vm1"],
+    ]);
   });
 });
