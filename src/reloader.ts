@@ -14,7 +14,7 @@ import type { Config, ConfigDiff } from "./control/plan.ts";
 import type { Topology } from "./control/topology.ts";
 import type { Change, CheckReport } from "./manage/api-schema.ts";
 import type { ParseResult } from "./manage/config.ts";
-import { configDiff } from "./manage/config-diff.ts";
+import { configDiff, settingsDiff } from "./manage/config-diff.ts";
 import type { ConfigError } from "./manage/config-error.ts";
 import type { Log } from "./manage/log.ts";
 
@@ -51,8 +51,7 @@ export class Reloader {
 
   /** Settings of the running configuration that this process does not follow. */
   get needsRestart(): string[] {
-    const { settings } = configDiff(this.first, this.parts.topology.config!);
-    return settings.filter(isFixed).sort();
+    return settingsDiff(this.first, this.parts.topology.config!).filter(isFixed).sort();
   }
 
   /** What would a reload of `file` (null: the daemon's own) do? Changes nothing. */

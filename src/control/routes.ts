@@ -123,7 +123,7 @@ export class Routes {
     let slot = this.slots.get(key);
     if (slot === undefined) {
       if (value === 0) return;
-      slot = { vrf, network, length, wants: RANKS.map(() => 0), published: 0 };
+      slot = { vrf, network, length, wants: [0, 0, 0, 0, 0, 0], published: 0 };
       this.slots.set(key, slot);
       this.count(vrf, length, 1);
     }

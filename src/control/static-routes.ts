@@ -3,15 +3,16 @@
  *
  * A next hop is held as an adjacency on the VSI-interface whose subnet contains it. A route names the adjacency, not the
  * resolved MAC, so nothing here changes when a Border comes, goes or moves; only an ECMP set does (next-hop-group.ts).
- * `apply` takes the whole list and touches only what differs, holding new next hops before it releases old ones, so that
- * an unchanged next hop stays resolved through a reload.
+ * `apply` takes the difference and touches only that, holding new next hops before it releases old ones, so that an
+ * unchanged next hop stays resolved through a reload. The main thread stands still meanwhile, so what has not changed is
+ * not even looked at, unless the VSI-interfaces have: then a next hop may have another home.
  */
 import { ROUTE_ADJACENCY, ROUTE_DISCARD, ROUTE_GROUP, ROUTE_PROHIBIT, ROUTE_UNREACHABLE } from "../tables/fib.ts";
 import type { Tables } from "../tables/tables.ts";
 import type { InterfaceObject, Inventory } from "./inventory.ts";
 import { type NextHopGroup, NextHopGroups } from "./next-hop-group.ts";
 import { Homes, mustHold, type NextHops } from "./next-hops.ts";
-import type { Address4, Prefix, RouteConfig } from "./plan.ts";
+import type { Address4, ListDiff, Prefix, RouteConfig } from "./plan.ts";
 import { type Routes, routeValue } from "./routes.ts";
 import type { Timers } from "./timers.ts";
 
@@ -54,18 +55,28 @@ export class StaticRoutes {
     this.groups = new NextHopGroups(tables, timers, nextHops);
   }
 
-  /** Make `wanted` the static routes. The VSI-interfaces they need are in `inventory`; `vrfRow` gives a VRF's row. */
-  apply(wanted: readonly RouteConfig[], inventory: Inventory, vrfRow: (name: string) => number): void {
+  /**
+   * Make `wanted` the static routes, which differ from those before by `diff`. The VSI-interfaces they need are in
+   * `inventory`, and are the same as before unless `isRehomed`; `vrfRow` gives a VRF's row.
+   */
+  apply(
+    wanted: readonly RouteConfig[],
+    diff: ListDiff<RouteConfig>,
+    inventory: Inventory,
+    isRehomed: boolean,
+    vrfRow: (name: string) => number,
+  ): void {
     const old: StaticRoute[] = [];
-    const next = new Map(wanted.map((route) => [`${route.vrf} ${route.prefix.text}`, route]));
-    for (const [key, route] of this.installed) {
-      if (next.has(key)) continue;
+    for (const gone of diff.removed) {
+      const key = keyOf(gone);
+      const route = this.installed.get(key)!;
       this.installed.delete(key);
       this.routes.clear("static", route.vrf, route.prefix.network, route.prefix.length);
       old.push(route);
     }
     const everyHome = new Homes(inventory);
-    for (const [key, config] of next) {
+    for (const config of isRehomed ? wanted : [...diff.changed.map(({ to }) => to), ...diff.added]) {
+      const key = keyOf(config);
       const homes = homesOf(config, everyHome);
       const before = this.installed.get(key);
       if (before !== undefined && isSame(before, config, homes)) continue;
@@ -115,6 +126,10 @@ export class StaticRoutes {
     if (route.group !== null) this.groups.leave(route.group, route.user);
     for (const hop of route.hops) this.nextHops.release(hop.adjacency);
   }
+}
+
+function keyOf({ vrf, prefix }: RouteConfig): string {
+  return `${vrf} ${prefix.text}`;
 }
 
 /** The VSI-interface of each next hop. */

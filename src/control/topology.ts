@@ -136,7 +136,10 @@ export class Topology {
 
   /** Why `config` would be refused for what it says (not for the moment it comes at), or null. Changes nothing. */
   refusal(config: Config): string | null {
-    const { needsRestart } = this.parts.difference(this.current ?? nothingOf(config), config);
+    return this.whyRefused(config, this.parts.difference(this.current ?? nothingOf(config), config));
+  }
+
+  private whyRefused(config: Config, { needsRestart }: ConfigDiff): string | null {
     if (this.current !== null && needsRestart.length > 0) return `needs a restart: ${needsRestart.join(", ")}`;
     return whyNotFitting(config, this.parts.tables);
   }
@@ -146,7 +149,7 @@ export class Topology {
     const from = this.current ?? nothingOf(config);
     const diff = this.parts.difference(from, config);
     const draft = newDraft(config, diff, new Mtus(config, this.measuredMtu));
-    const reason = this.whyNot(config) ?? this.prepare(draft);
+    const reason = this.whyNot(config, diff) ?? this.prepare(draft);
     if (reason !== null) {
       giveUp(draft);
       this.parts.emit("error", "config.rejected", { reason });
@@ -236,8 +239,8 @@ export class Topology {
     return new Mtus(config, this.measuredMtu);
   }
 
-  private whyNot(config: Config): string | null {
-    return this.isReady ? this.refusal(config) : "the last change is not behind every worker yet; try again";
+  private whyNot(config: Config, diff: ConfigDiff): string | null {
+    return this.isReady ? this.whyRefused(config, diff) : "the last change is not behind every worker yet; try again";
   }
 
   private prepare(draft: Draft): string | null {
@@ -265,7 +268,11 @@ export class Topology {
     this.vsis.change(draft);
     // route
     this.connected.publish();
-    this.staticRoutes.apply(config.routes, inventory, (name) => this.interfaces.vrf(name));
+    const { added, removed, changed } = draft.diff.interfaces;
+    const isRehomed = added.length + removed.length + changed.length > 0;
+    this.staticRoutes.apply(config.routes, draft.diff.routes, inventory, isRehomed, (name) =>
+      this.interfaces.vrf(name),
+    );
     this.policies.apply(config.policies, inventory);
     // forget
     for (const port of draft.ports.removed) learners.flushPort(port);

@@ -1,10 +1,12 @@
 /** Static routes and ECMP groups: next hops are held, dead ones leave the set, flows of living ones stay where they are. */
 import { describe, expect, test } from "vitest";
+import type { Inventory } from "../../src/control/inventory.ts";
 import { placesOf } from "../../src/control/next-hop-group.ts";
 import type { RouteConfig } from "../../src/control/plan.ts";
 import { Routes, routeValue } from "../../src/control/routes.ts";
 import { StaticRoutes } from "../../src/control/static-routes.ts";
 import { Timers } from "../../src/control/timers.ts";
+import { routesDiff } from "../../src/manage/config-diff.ts";
 import {
   GROUP_WORDS,
   MAX_GROUPS,
@@ -31,7 +33,12 @@ function setUp() {
   const hops = new FakeNextHops();
   const statics = new StaticRoutes(tables, timers, routes, hops);
   const inventory = inventoryOf(if10, if20);
-  const apply = (...wanted: RouteConfig[]) => statics.apply(wanted, inventory, () => 0);
+  let before: readonly RouteConfig[] = [];
+  const applyIn = (known: Inventory, isRehomed: boolean, ...wanted: RouteConfig[]) => {
+    statics.apply(wanted, routesDiff(before, wanted), known, isRehomed, () => 0);
+    before = wanted;
+  };
+  const apply = (...wanted: RouteConfig[]) => applyIn(inventory, false, ...wanted);
   const value = (text: string) => {
     const { network, length } = prefix(text);
     return tables.fib.routes.get(network, routeKey(0, length));
@@ -42,7 +49,7 @@ function setUp() {
     const at = (found & ROUTE_ARG_MASK) * GROUP_WORDS;
     return [...tables.fib.groups.subarray(at + 1, at + 1 + tables.fib.groups[at]!)];
   };
-  return { tables, timers, hops, statics, inventory, apply, value, group };
+  return { tables, timers, hops, statics, inventory, apply, applyIn, value, group };
 }
 
 function route(text: string, ...nextHops: readonly string[]): RouteConfig {
@@ -87,10 +94,10 @@ describe("static routes", () => {
   });
 
   test("a VSI-interface that was made anew gets its next hops anew", () => {
-    const { statics, hops, tables } = setUp();
-    statics.apply([route("0.0.0.0/0", "10.1.1.2")], inventoryOf(if10), () => 0);
+    const { applyIn, hops, tables } = setUp();
+    applyIn(inventoryOf(if10), true, route("0.0.0.0/0", "10.1.1.2"));
     const again = interfaceObject("again", 3, "10.1.1.1/24");
-    statics.apply([route("0.0.0.0/0", "10.1.1.2")], inventoryOf(again), () => 0);
+    applyIn(inventoryOf(again), true, route("0.0.0.0/0", "10.1.1.2"));
     expect(hops.names()).toEqual(["again 10.1.1.2"]);
     expect(tables.fib.routes.get(0, routeKey(0, 0))).toBe(routeValue(ROUTE_ADJACENCY, hops.of("again 10.1.1.2")));
   });
