@@ -3,9 +3,11 @@
  *
  * Whatever changes control's tables ends with a kick: there are frames to send or timers to set.
  */
+
 import type { ApiSource } from "./manage/api.ts";
 import type { ProbeSource } from "./manage/api-probe.ts";
 import type { CheckReport, Features, LogLevel, Status } from "./manage/api-schema.ts";
+import { fileForm } from "./manage/config-form.ts";
 import type { Entries } from "./manage/entries.ts";
 import type { Log } from "./manage/log.ts";
 import type { Shown } from "./manage/shown.ts";
@@ -44,7 +46,7 @@ export function apiSource({ shown, entries, log, kick, ...parts }: ApiParts): Ap
     routes: () => shown.routes(),
     policies: () => shown.policies(),
     drops: () => shown.drops(),
-    config: () => shown.config(),
+    config: () => fileForm(shown.config()),
     probe: parts.probe,
     why: parts.why,
     doctor: parts.doctor,

@@ -20,8 +20,8 @@ export function addConfig(program: Command, session: Session): void {
     .description("the configuration: what runs, what the file says, taking it over");
   config
     .command("get")
-    .description("the configuration in force, with every default filled in (as YAML, or JSON with -o json)")
-    .addHelpText("after", examples("vtepctl config get", "vtepctl config get -o json | jq .limits"))
+    .description("the configuration in force as a file, with every default filled in (YAML, or JSON with -o json)")
+    .addHelpText("after", examples("vtepctl config get > running.yaml", "vtepctl config get -o json | jq .limits"))
     .action(async () => printValue(session.output, await ask<unknown>(session.socket, "/v1/config")));
   config
     .command("check")
@@ -42,7 +42,7 @@ export function addConfig(program: Command, session: Session): void {
     .action(async (file?: string) => {
       const report = await checked(session, file);
       if (session.output.form !== "table") await printValue(session.output, report);
-      else await write(changesText(report));
+      else if (report.valid || report.changes.length > 0) await write(changesText(report));
       if (!report.valid) throw refusal(report);
     });
   config

@@ -7,7 +7,6 @@
  */
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import { HTTPException } from "hono/http-exception";
-import type { Config } from "../control/plan.ts";
 import { addChanges, type ChangeSource } from "./api-change.ts";
 import { addDoctor, type DoctorSource } from "./api-doctor.ts";
 import { addProbes, type ProbeSource } from "./api-probe.ts";
@@ -30,7 +29,8 @@ export interface ApiSource {
   routes(): schema.Route[];
   policies(): schema.Policy[];
   drops(): schema.DropCount[];
-  config(): Config;
+  /** As the keys of a file. */
+  config(): Readonly<Record<string, unknown>>;
   /** Forget learned MACs of one VSI or of all. @returns how many; null: there is no such VSI. */
   flushMacs(vsi: string | null): number | null;
   /** Forget learned neighbours of one VSI-interface, one neighbour, or all. @returns how many; null: no such VSI-interface. */
@@ -121,7 +121,12 @@ function addReads(app: OpenAPIHono, source: ApiSource): void {
   read("/v1/routes", "Routes by VRF and prefix", z.array(schema.Route), () => source.routes());
   read("/v1/policies", "Policies by name, rules in their order", z.array(schema.Policy), () => source.policies());
   read("/v1/drops", "All drop reasons with their counts", z.array(schema.DropCount), () => source.drops());
-  read("/v1/config", "The configuration in force, resolved", z.looseObject({}), () => ({ ...source.config() }));
+  read(
+    "/v1/config",
+    "The configuration in force as the keys of a file, with every default filled in",
+    z.looseObject({}),
+    () => ({ ...source.config() }),
+  );
 }
 
 function addWrites(app: OpenAPIHono, source: ApiSource): void {

@@ -4,6 +4,7 @@ import type { ChangeSource } from "../../src/manage/api-change.ts";
 import type { CheckReport, Status } from "../../src/manage/api-schema.ts";
 import type { Probe } from "../../src/manage/api-schema-probe.ts";
 import { parseConfig } from "../../src/manage/config.ts";
+import { fileForm } from "../../src/manage/config-form.ts";
 
 export const STATUS: Status = {
   ready: true,
@@ -74,7 +75,7 @@ export function sourceWith(parts: Partial<ApiSource>): ApiSource {
     routes: none,
     policies: none,
     drops: none,
-    config: () => parsed.config,
+    config: () => fileForm(parsed.config),
     flushMacs: () => 0,
     flushNeighbors: () => 0,
     trace: () => ({ missing: true, message: "there is no AC vm9", hint: "vtepctl show ac lists them" }),
