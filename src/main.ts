@@ -71,6 +71,9 @@ async function run(file: string): Promise<number> {
   }
 }
 
+/** `--version` ends the reading of the command line. */
+class VersionAsked extends Error {}
+
 /** The addon's state in a word, without failing. */
 async function addonState(): Promise<{ readonly loaded: boolean; readonly problem: string | null }> {
   const { addon } = await import("./io/addon.ts");
@@ -100,12 +103,13 @@ async function main(): Promise<number> {
     .description("a userspace distributed VXLAN IP gateway")
     .exitOverride()
     .showHelpAfterError("(vtepd --help tells more)")
+    .showSuggestionAfterError()
     .option("-V, --version", "print the version")
-    .option("--json", "with --version: as JSON")
-    .action(async ({ version: wanted, json }: { version?: boolean; json?: boolean }, command: Command) => {
-      if (wanted === true) return await printVersion(json === true);
-      command.help({ error: true });
-    });
+    .option("--json", "with --version: as JSON");
+  // An action of its own would make every misspelt command an argument of it.
+  program.on("option:version", () => {
+    throw new VersionAsked();
+  });
   program
     .command("run")
     .description("run the gateway in the foreground")
@@ -131,7 +135,9 @@ async function main(): Promise<number> {
   try {
     await program.parseAsync();
   } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
+    if (error instanceof VersionAsked) await printVersion(process.argv.includes("--json"));
+    else if (!(error instanceof CommanderError)) throw error;
+    if (error instanceof VersionAsked) return EXIT.ok;
     return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   }
   return code;

@@ -98,6 +98,11 @@ export class Tracer {
       );
     const gateway = vsi?.interface?.mac;
     const destinationMac = request.destinationMac === undefined ? gateway : parseMac(request.destinationMac);
+    if (vsi === undefined && destinationMac == null && protocol !== "arp")
+      return refusal(
+        `there is no VSI here with VNI ${request.vni}`,
+        "vtepctl show vsi lists them; with --dst-mac the trace shows how such a packet ends",
+      );
     if (destinationMac == null && protocol !== "arp")
       return refusal("this VSI has no gateway MAC to send to", "name the destination with --dst-mac");
     const known = vsi?.interface == null ? undefined : this.parts.agent.neighbors.find(vsi.interface, source)?.place;

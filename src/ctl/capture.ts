@@ -80,6 +80,14 @@ async function captureDevice(device: string, names: readonly string[], options: 
 }
 
 async function capture({ socket, output }: Session, names: readonly string[], options: Options): Promise<void> {
+  if (options.vni != null) {
+    throw new Refusal(
+      "usage",
+      "--vni goes with --iface only",
+      "inside the gateway name the VSI: --vsi NAME",
+      EXIT.usage,
+    );
+  }
   const path = `/v1/capture?${await queryOf(socket, names, options)}`;
   const form = options.write === undefined ? lineWriter(output) : fileWriter(options.write, options.snaplen);
   let lines: Lines | null = null;

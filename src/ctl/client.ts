@@ -2,9 +2,11 @@
  * One question to the daemon: an HTTP request over its Unix socket.
  *
  * Everything that can go wrong becomes a `Refusal`: what happened, what to do about it, and the exit code it stands for
- * (interfaces: 3 unreachable, 4 not found, 6 permission, 1 anything else).
+ * (interfaces: 2 a question that makes no sense, 3 unreachable, 4 not found, 6 permission, 1 anything else).
  */
+import { readdirSync } from "node:fs";
 import { request } from "node:http";
+import { dirname, join } from "node:path";
 import type { Fault } from "../manage/api-schema.ts";
 
 export const DEFAULT_SOCKET = "/run/vtepd/vtepd.sock";
@@ -88,9 +90,11 @@ function read<T>(status: number, also: readonly number[], text: string, socket: 
   }
   if ((status >= 200 && status < 300) || also.includes(status)) return value as T;
   const fault = (value as Partial<Fault>).error;
-  const exit = status === 404 ? EXIT.notFound : status === 403 ? EXIT.permission : EXIT.failure;
+  const exit = EXITS[status] ?? EXIT.failure;
   throw new Refusal(fault?.code ?? "failure", fault?.message ?? `HTTP status ${status}`, fault?.hint ?? "", exit);
 }
+
+const EXITS: Readonly<Record<number, number>> = { 400: EXIT.usage, 403: EXIT.permission, 404: EXIT.notFound };
 
 const CAUSES: Readonly<Record<string, readonly [message: string, hint: string]>> = {
   ENOENT: [
@@ -108,6 +112,19 @@ export function unreachable(socket: string, error: NodeJS.ErrnoException): Refus
     const hint = "run as the daemon's user, or as root";
     return new Refusal("permission", `cannot open ${socket}: permission denied`, hint, EXIT.permission);
   }
-  const [message, hint] = CAUSES[code] ?? [error.message, "look at the daemon's log"];
+  const [message, advice] = CAUSES[code] ?? [error.message, "look at the daemon's log"];
+  const others = code === "ENOENT" ? socketsBeside(socket) : [];
+  const hint = others.length > 0 ? `name the daemon's socket: -s ${others.join(", or -s ")}` : advice;
   return new Refusal("unreachable", `cannot reach vtepd at ${socket}: ${message}`, hint, EXIT.unreachable);
+}
+
+/** Control sockets in the same folder: a gateway whose name was left out is among them. */
+function socketsBeside(socket: string): string[] {
+  const folder = dirname(socket);
+  try {
+    const names = readdirSync(folder).filter((name) => name.endsWith(".sock") && !name.endsWith(".attach.sock"));
+    return names.sort().map((name) => join(folder, name));
+  } catch {
+    return [];
+  }
 }

@@ -35,8 +35,8 @@ function versionOf(): string {
   return (JSON.parse(text) as { version: string }).version;
 }
 
-/** The tree of commands; `session` is filled in when a line is carried out. */
-export function build(session: Session): Command {
+/** The tree of commands; `session` is filled in when a line is carried out. `writeError` is given what the line's mistakes are. */
+export function build(session: Session, writeError = (text: string) => void process.stderr.write(text)): Command {
   const program = new Command("vtepctl");
   program
     .description("talk to a running vtepd")
@@ -47,6 +47,7 @@ export function build(session: Session): Command {
     // `attach … --exec COMMAND` passes on what follows.
     .enablePositionalOptions()
     .exitOverride()
+    .configureOutput({ writeErr: writeError })
     .showHelpAfterError("(vtepctl --help tells more)")
     .showSuggestionAfterError()
     .hook("preAction", (_, action) => {
@@ -97,14 +98,29 @@ function globalsOf(action: Command): Globals {
   return Object.assign({}, ...all.map((command) => command.opts<Globals>())) as Globals;
 }
 
+/** Is JSON asked for? Known before the line is understood, for it may not be. */
+function wantsJson(args: readonly string[]): boolean {
+  return args.some((arg, i) => {
+    if (arg === "-o" || arg === "--output") return args[i + 1] === "json";
+    return arg === "-ojson" || arg === "--output=json";
+  });
+}
+
 /** Carry out one command line. @returns the exit code. */
 export async function runCommand(args: readonly string[]): Promise<number> {
-  const session: Session = { socket: DEFAULT_SOCKET, output: { form: "table", colour: false } };
+  const isJson = wantsJson(args);
+  const session: Session = { socket: DEFAULT_SOCKET, output: { form: isJson ? "json" : "table", colour: false } };
+  const program = build(session, isJson ? () => undefined : (text) => void process.stderr.write(text));
   try {
-    await build(session).parseAsync(args, { from: "user" });
+    await program.parseAsync(args, { from: "user" });
     return EXIT.ok;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return EXIT.ok;
+      const message = error.code === "commander.help" ? "a verb is missing" : error.message.replace(/^error: /, "");
+      if (isJson) complain("json", false, new Refusal("usage", message, "vtepctl --help tells more", EXIT.usage));
+      return EXIT.usage;
+    }
     if (!(error instanceof Refusal)) throw error;
     complain(session.output.form, wantsColour(undefined, process.stderr), error);
     return error.exit;

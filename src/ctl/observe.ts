@@ -60,11 +60,13 @@ function queryOf({ ac, tunnel, vsi, event, drop }: Options): string {
 
 async function past({ socket, output }: Session, options: Options): Promise<void> {
   const records = await ask<EventRecord[]>(socket, `/v1/events/recent${queryOf(options)}`);
+  await noteUnknown(socket, options);
   if (output.form !== "table") return await printValue(output, records);
   await write(records.map((record) => `${text(record)}\n`).join(""));
 }
 
 async function live({ socket, output }: Session, options: Options): Promise<void> {
+  await noteUnknown(socket, options);
   const print = (line: string) => {
     if (line.startsWith("data: ")) void write(`${formed(output, line.slice("data: ".length))}\n`);
   };
@@ -75,6 +77,20 @@ async function live({ socket, output }: Session, options: Options): Promise<void
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, stop);
   if (isOurs) return;
   throw new Refusal("ended", "the daemon ended the stream", "it was stopped, or restarted", EXIT.unreachable);
+}
+
+/** A name that nothing has now may be that of a thing that has gone, or that will come: said, and not refused. */
+async function noteUnknown(socket: string, { ac, tunnel, vsi }: Options): Promise<void> {
+  for (const [kind, name, path] of [
+    ["AC", ac, "/v1/acs"],
+    ["tunnel", tunnel, "/v1/tunnels"],
+    ["VSI", vsi, "/v1/vsis"],
+  ] as const) {
+    if (name === undefined) continue;
+    const all = await ask<{ name: string }[]>(socket, path);
+    if (all.some((each) => each.name === name)) continue;
+    process.stderr.write(`note: there is no ${kind} ${name} now (vtepctl show ${kind.toLowerCase()} lists them)\n`);
+  }
 }
 
 /** JSON, and YAML, which a JSON line is: one record a line. */

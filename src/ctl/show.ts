@@ -18,7 +18,7 @@ import type {
   Tunnel,
   Vsi,
 } from "../manage/api-schema.ts";
-import { ask } from "./client.ts";
+import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
 import { printList, printValue, type Session } from "./output.ts";
 import { type Column, shortAge } from "./table.ts";
@@ -159,23 +159,33 @@ interface Kind {
   readonly aliases: readonly string[];
   readonly path: string;
   readonly says: string;
+  /** A word of one of its rows. */
+  readonly example: string;
   readonly columns: readonly Column<never>[];
 }
 
 const KINDS: readonly Kind[] = [
-  { name: "vsi", aliases: ["vsis"], path: "/v1/vsis", says: "VSIs: L2 domains", columns: VSI },
-  { name: "ac", aliases: ["acs"], path: "/v1/acs", says: "attachment circuits", columns: AC },
-  { name: "tunnel", aliases: ["tunnels"], path: "/v1/tunnels", says: "VXLAN tunnels", columns: TUNNEL },
+  { name: "vsi", aliases: ["vsis"], path: "/v1/vsis", says: "VSIs: L2 domains", example: "vsi10", columns: VSI },
+  { name: "ac", aliases: ["acs"], path: "/v1/acs", says: "attachment circuits", example: "vm1", columns: AC },
+  { name: "tunnel", aliases: ["tunnels"], path: "/v1/tunnels", says: "VXLAN tunnels", example: "gw2", columns: TUNNEL },
   {
     name: "interface",
     aliases: ["interfaces", "vsi-interface"],
     path: "/v1/interfaces",
     says: "VSI-interfaces: gateways",
+    example: "vsi-interface10",
     columns: INTERFACE,
   },
-  { name: "mac", aliases: ["macs"], path: "/v1/macs", says: "the MAC tables", columns: MAC },
-  { name: "arp", aliases: ["neighbor", "neighbors"], path: "/v1/neighbors", says: "the ARP tables", columns: ARP },
-  { name: "route", aliases: ["routes"], path: "/v1/routes", says: "routes", columns: ROUTE },
+  { name: "mac", aliases: ["macs"], path: "/v1/macs", says: "the MAC tables", example: "vsi10", columns: MAC },
+  {
+    name: "arp",
+    aliases: ["neighbor", "neighbors"],
+    path: "/v1/neighbors",
+    says: "the ARP tables",
+    example: "10.1.1.12",
+    columns: ARP,
+  },
+  { name: "route", aliases: ["routes"], path: "/v1/routes", says: "routes", example: "static", columns: ROUTE },
 ];
 
 /** The words of other vendors' manuals: `display l2vpn mac-address`, `display vxlan tunnel`. */
@@ -185,20 +195,34 @@ const ELSEWHERE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   ip: { "routing-table": "route" },
 };
 
+/** Does each of `words` stand in a cell of its own, or as a word in one? */
+function hasAll(words: readonly string[], row: never, columns: readonly Column<never>[]): boolean {
+  const cells = columns.map(({ of }) => String(of(row)).toLowerCase());
+  return words.every((word) => cells.some((cell) => [cell, ...cell.split(/[ ,]/)].includes(word.toLowerCase())));
+}
+
 export function addShow(program: Command, session: Session): void {
   const show = program
     .command("show")
     .alias("display")
     .description("show what the daemon knows")
     .addHelpText("after", examples("vtepctl show arp", "vtepctl show mac -o json", "vtepctl display vxlan tunnel"));
-  const addKind = (parent: Command, { name, aliases, path, says, columns }: Kind) =>
+  const addKind = (parent: Command, { name, aliases, path, says, columns, example }: Kind) =>
     parent
       .command(name)
       .aliases(aliases)
       .description(says)
-      .addHelpText("after", examples(`vtepctl show ${name}`, `vtepctl show ${name} -o yaml`))
-      .action(async () => {
-        const rows = await ask<never[]>(session.socket, path);
+      .argument("[words...]", "only rows with all these words: an address, a name; none: exit code 4")
+      .addHelpText(
+        "after",
+        examples(`vtepctl show ${name}`, `vtepctl show ${name} ${example}`, `vtepctl show ${name} -o yaml`),
+      )
+      .action(async (words: string[]) => {
+        const rows = (await ask<never[]>(session.socket, path)).filter((row) => hasAll(words, row, columns));
+        if (words.length > 0 && rows.length === 0) {
+          const hint = `vtepctl show ${name} lists all`;
+          throw new Refusal("not_found", `no row has ${words.join(" and ")}`, hint, EXIT.notFound);
+        }
         await printList(session.output, rows, columns);
       });
   for (const kind of KINDS) addKind(show, kind);
@@ -209,7 +233,7 @@ export function addShow(program: Command, session: Session): void {
   }
   show
     .command("policy")
-    .alias("policies")
+    .aliases(["policies", "policy-based-route"])
     .description("policy routes and how often each rule matched")
     .addHelpText("after", examples("vtepctl show policy"))
     .action(async () => {
@@ -240,7 +264,8 @@ export function addShow(program: Command, session: Session): void {
     });
   show
     .command("config")
-    .description("the configuration in force, with every default filled in")
+    .alias("current-configuration")
+    .description("the configuration in force as a file, with every default filled in")
     .addHelpText("after", examples("vtepctl show config"))
     .action(async () => {
       const config = await ask<unknown>(session.socket, "/v1/config");

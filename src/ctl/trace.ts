@@ -10,6 +10,8 @@ import { examples } from "./examples.ts";
 import { printValue, type Session, write } from "./output.ts";
 
 const ARROWS = new Set([">", "->", "to"]);
+/** As tools print it: 10.1.1.11:40000. */
+const ENDPOINT = /^(\d+\.\d+\.\d+\.\d+):(\d{1,5})$/;
 const PROTOCOLS = new Set(["icmp", "tcp", "udp", "arp"]);
 
 function integer(text: string): number {
@@ -41,13 +43,14 @@ export function addTrace(program: Command, session: Session): void {
       examples(
         "vtepctl trace --ac vm1 icmp 10.1.1.11 '>' 20.1.1.12",
         "vtepctl trace --ac vm1 tcp 10.1.1.11 to 50.1.1.1 --dport 443 --size 1500 --df",
+        "vtepctl trace --ac vm1 tcp 10.1.1.11:40000 '>' 50.1.1.1:443",
         "vtepctl trace --tunnel gw2 --vni 10 udp 10.1.1.12 '>' 10.1.1.11",
         "vtepctl trace --ac vm1 arp 10.1.1.11 '>' 10.1.1.12 -o json",
       ),
     )
     .action(async (words: string[], options: Record<string, string | number | boolean>) => {
       const body = requestOf(words, options);
-      const trace = await ask<Trace>(session.socket, "/v1/trace", "POST", { body });
+      const trace = await ask<Trace>(session.socket, "/v1/trace", "POST", { body }).catch(inOurWords);
       if (session.output.form !== "table") return await printValue(session.output, trace);
       await write(text(trace));
     });
@@ -79,10 +82,26 @@ function requestOf(words: readonly string[], options: Record<string, string | nu
   if (body.hex !== undefined && words.length > 0) usage("--hex is the whole packet", "leave the description out");
   if (body.hex === undefined && rest.length !== 2)
     usage("the packet is not described", "write: trace --ac vm1 icmp 10.1.1.11 '>' 20.1.1.12");
-  if (body.hex === undefined) [body.source, body.destination] = rest;
+  if (body.hex === undefined) {
+    for (const [side, text] of [["source", rest[0]!] as const, ["destination", rest[1]!] as const]) {
+      const [, address = text, port] = ENDPOINT.exec(text) ?? [];
+      body[side] = address;
+      if (port !== undefined) body[`${side}Port`] ??= Number(port);
+    }
+  }
   if ((body.ac === undefined) === (body.tunnel === undefined))
     usage("say where the packet arrives", "--ac NAME, or --tunnel NAME --vni NUMBER");
   return body;
+}
+
+/** What the API calls `destinationMac` is `--dst-mac` here. */
+function inOurWords(error: unknown): never {
+  if (!(error instanceof Refusal) || error.exit !== EXIT.usage) throw error;
+  const [, key, problem] = /^(\w+): (.*)$/s.exec(error.message) ?? [];
+  const option = Object.entries(KEYS).find(([, name]) => name === key)?.[0];
+  const name = option === undefined ? key : `--${option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  if (name === undefined) throw error;
+  throw new Refusal(error.code, `${name}: ${problem}`, "vtepctl trace --help tells what may be asked", error.exit);
 }
 
 function usage(message: string, hint: string): never {

@@ -1,4 +1,5 @@
 /** `vtepctl why IP|MAC`: where is it, and why do we believe that? The daemon's own words. */
+import { isIPv4 } from "node:net";
 import type { Command } from "commander";
 import type { Why } from "../manage/api-schema-why.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
@@ -14,13 +15,9 @@ export function addWhy(program: Command, session: Session): void {
     .option("--vsi <name>", "only in this VSI")
     .addHelpText("after", examples("vtepctl why 10.1.1.12", "vtepctl why 02:00:00:00:01:12 --vsi vsi10"))
     .action(async (subject: string, scope: { interface?: string; vsi?: string }) => {
-      const kind = /^\d+\.\d+\.\d+\.\d+$/.test(subject)
-        ? "ip"
-        : /^[0-9a-f]{1,2}(:[0-9a-f]{1,2}){5}$/i.test(subject)
-          ? "mac"
-          : null;
+      const kind = isIPv4(subject) ? "ip" : /^[0-9a-f]{1,2}(:[0-9a-f]{1,2}){5}$/i.test(subject) ? "mac" : null;
       if (kind === null) {
-        const hint = "write 10.1.1.12, or 02:00:00:00:01:12";
+        const hint = "write 10.1.1.12, or 02:00:00:00:01:12; vtepctl show arp and show mac list those that are known";
         throw new Refusal("usage", `${subject} is neither an IPv4 address nor a MAC`, hint, EXIT.usage);
       }
       const why = await ask<Why>(session.socket, `/v1/why?${new URLSearchParams({ [kind]: subject, ...scope })}`);

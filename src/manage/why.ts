@@ -59,7 +59,7 @@ export class Explainer {
     const said: string[] = [];
     for (const on of inventory.interfaces.values())
       if (on.mac === mac) said.push(`${name} is our own: the gateway MAC of ${on.name}.`);
-    for (const story of macs) said.push(...macSentences(story));
+    for (const story of macs) said.push(...macSentences(story, this.isByHand(story)));
     const neighbors = this.neighborsWith(name, vsi);
     for (const { ip, interface: on, state } of neighbors)
       said.push(`The ARP table has ${ip} on ${on} at this MAC (${state}).`);
@@ -71,6 +71,21 @@ export class Explainer {
       );
     }
     return { subject: name, kind: "mac", known: macs.length > 0, sentences: said, macs, neighbors, routes: [] };
+  }
+
+  /** Is it an entry that an operator added, and the file does not know? */
+  private isByHand({ origin, vsi, mac }: MacStory): boolean {
+    const { vsis, interfaces } = this.parts.topology.config!;
+    const isInFile =
+      vsis.some(({ name, mac: table }) => name === vsi && table.static.some((each) => each.mac === mac)) ||
+      interfaces.some(({ arp }) => arp.static.some((each) => each.vsi === vsi && each.mac === mac));
+    return origin === "static" && !isInFile;
+  }
+
+  private isNeighborByHand({ origin, interface: on, ip }: NeighborStory): boolean {
+    const { interfaces } = this.parts.topology.config!;
+    const isInFile = interfaces.some(({ name, arp }) => name === on && arp.static.some(({ text }) => text === ip));
+    return origin === "static" && !isInFile;
   }
 
   private neighborsWith(mac: string, vsi: string | null): NeighborStory[] {
@@ -90,12 +105,12 @@ export class Explainer {
     const names = new Set(scope.map((on) => on.name));
     const neighbors = agent.neighbors.stories(ip).filter((story) => names.has(story.interface));
     const said = [...this.ownSentences(ip, scope), ...underlaySentences(text, topology.config!)];
-    for (const story of neighbors) said.push(...neighborSentences(story));
+    for (const story of neighbors) said.push(...neighborSentences(story, this.isNeighborByHand(story)));
     const macs = neighbors.flatMap(({ place }) => {
       if (place === null) return [];
       return agent.macs.stories(parseMac(place.mac)!).filter((story) => story.vsi === place.vsi);
     });
-    for (const story of macs) said.push(...macSentences(story));
+    for (const story of macs) said.push(...macSentences(story, this.isByHand(story)));
     const isOwn = said.length > 0 && neighbors.length === 0;
     if (neighbors.length === 0 && !isOwn) said.push(...unknownSentences(ip, scope));
     const vrfs = new Set(scope.map((on) => on.vrfName));
@@ -107,7 +122,10 @@ export class Explainer {
           routes.find((route) => route.vrf === vrf),
         ),
       );
-    said.push(...policySentences(this.shown.policies(), names));
+    for (const name of new Set(neighbors.flatMap(({ place }) => (place === null ? [] : [place.via]))))
+      said.push(...tunnelSentences(name, this.shown));
+    // What is for ourselves, or for a VTEP, is no policy's business.
+    if (!isOwn) said.push(...policySentences(this.shown.policies(), topology.config!, names, ip));
     const known = isOwn || neighbors.some(({ searchSeconds }) => searchSeconds === null);
     return { subject: text, kind: "ip", known, sentences: said, macs, neighbors, routes };
   }
@@ -137,10 +155,12 @@ function isAsked(on: InterfaceObject, { interface: name, vsi }: Question): boole
 
 // ---- sentences ---------------------------------------------------------------------------------------------------
 
-function macSentences(story: MacStory): string[] {
+function macSentences(story: MacStory, isByHand: boolean): string[] {
   const { mac, vsi, via, origin, frame, learnedSeconds, heardSeconds, previous } = story;
   const at = via === null ? "" : `${placeName(via)}`;
   if (origin === "flood") return [`VSI ${vsi} floods frames to ${mac}, as its configuration says.`];
+  if (origin === "static" && isByHand)
+    return [`VSI ${vsi} has ${mac} at ${at}: it was added by hand (vtepctl mac add).`];
   if (origin === "static") return [`VSI ${vsi} has ${mac} at ${at}, as its configuration says.`];
   if (origin === "gateway" && via === null) return [`VSI ${vsi} routes frames to ${mac}: it is our gateway MAC there.`];
   if (origin === "gateway")
@@ -156,13 +176,15 @@ function macSentences(story: MacStory): string[] {
   return said;
 }
 
-function neighborSentences(story: NeighborStory): string[] {
+function neighborSentences(story: NeighborStory, isByHand: boolean): string[] {
   const { ip, interface: on, state, place, origin, previous, challenger, wanted } = story;
   if (story.searchSeconds !== null || place === null) return soughtSentences(story);
   const where = `${placeText(place)}, in VSI ${place.vsi}`;
   const said =
     origin === "static"
-      ? [`${ip} on ${on} has MAC ${place.mac} at ${where}, as the configuration says; it never ages.`]
+      ? [
+          `${ip} on ${on} has MAC ${place.mac} at ${where}, ${isByHand ? "added by hand (vtepctl arp add)" : "as the configuration says"}; it never ages.`,
+        ]
       : [
           `${ip} on ${on} has MAC ${place.mac} at ${where}: learned ${ago(story.learnedSeconds)} from ${MESSAGES[origin]}.`,
         ];
@@ -237,12 +259,37 @@ function routeSentence(vrf: string, route: Route | undefined): string {
     .concat(".");
 }
 
-function policySentences(policies: readonly Policy[], interfaces: ReadonlySet<string>): string[] {
+/** Where a tunnel leads to: "tunnel gw2" is a name, the VTEP behind it is the place. */
+function tunnelSentences(via: string, shown: Shown): string[] {
+  const tunnel = shown.tunnels().find(({ name }) => via === `tunnel ${name}`);
+  if (tunnel === undefined) return [];
+  const { name, remote, up, mtu } = tunnel;
+  return [
+    `Tunnel ${name} leads to VTEP ${remote}; it is ${up ? "up" : "down"}, and carries packets of up to ${mtu} bytes.`,
+  ];
+}
+
+/** The policies with a rule that a packet to `ip` may match; their other rules are not told. */
+function policySentences(
+  policies: readonly Policy[],
+  config: Config,
+  interfaces: ReadonlySet<string>,
+  ip: number,
+): string[] {
+  const isMeant = (policy: string, rule: number) => {
+    const destinations = config.policies.find(({ name }) => name === policy)?.rules[rule]?.match.destinations ?? [];
+    return (
+      destinations.length === 0 || destinations.some(({ network, length }) => ((ip ^ network) & maskOf(length)) === 0)
+    );
+  };
   return policies
     .filter((policy) => policy.interfaces.some((name) => interfaces.has(name)))
-    .map(({ name, interfaces: on, rules }) => {
-      const text = rules.map(({ match, action }, i) => `rule ${i + 1}: ${match} -> ${action}`).join("; ");
-      return `Policy ${name} is asked before the routes for packets from ${on.join(", ")} (${text}).`;
+    .flatMap(({ name, interfaces: on, rules }) => {
+      const told = rules
+        .map(({ match, action }, i) => `rule ${i + 1}: ${match} -> ${action}`)
+        .filter((_, i) => isMeant(name, i));
+      if (told.length === 0) return [];
+      return [`Policy ${name} is asked before the routes for packets from ${on.join(", ")} (${told.join("; ")}).`];
     });
 }
 

@@ -96,7 +96,8 @@ describe("an address", () => {
       "VSI vsi10 has 02:00:00:00:01:11 at AC vm1: an ARP frame with it as source came in there 7 s ago.",
     );
     expect(text).toContain("VRF main has 10.1.1.11/32 as its longest match: a route of origin host");
-    expect(text).toContain("Policy to-border is asked before the routes for packets from vsi-interface10 (rule 1:");
+    // Its rules are for other destinations.
+    expect(text).not.toContain("Policy");
   });
 
   it("that moved: where it was before", () => {
@@ -146,6 +147,13 @@ describe("an address", () => {
     expect(story("50.1.1.1")).toContain(
       "50.0.0.0/8 as its longest match: a route of origin static, action forward to next hop 10.1.1.2",
     );
+    expect(story("60.1.1.1")).toContain(
+      "Policy to-border is asked before the routes for packets from vsi-interface10 (rule 1:",
+    );
+    const { topology, inventory } = control.shown;
+    topology.pins.addMac(inventory.vsi("vsi10")!, parseMac(MAC)!, port("ac", "vm1"));
+    expect(story(MAC)).toContain("at AC vm1: it was added by hand (vtepctl mac add).");
+    expect(story("10.1.1.99")).toContain("Tunnel gw2 leads to VTEP 192.0.2.2; it is up");
     expect(story("9.9.9.9")).toContain("VRF main has no route to it");
   });
 });
