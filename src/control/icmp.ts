@@ -227,8 +227,7 @@ export class Icmp {
     const on = vsi?.interface;
     if (port === undefined || vsi === undefined || on == null) return silent;
     const source = i32(bytes, L3 + IP_SRC);
-    if (isGroup(readMac(bytes, ETH_DST)) || !mayAnswerError(bytes, L3)) return silent;
-    if (isOwnAddress(on, source) || isBroadcastOf(on, i32(bytes, L3 + IP_DST))) return silent;
+    if (!isErrorDue(bytes, on)) return silent;
     if (!this.rate.admit(port, this.timers.nowMs)) return DROP.icmp_limited;
     const length = emitIcmpError(this.out, L3, bytes, L3, from ?? speakerOf(on, source), type, code, rest);
     this.sendBack(frame, vsi, port, on, this.out.subarray(0, ETH_BYTES + length));
@@ -246,6 +245,12 @@ export class Icmp {
     const pieces = packet.length - ETH_BYTES <= mtu ? [packet] : (fragmentIpv4(packet, mtu) ?? []);
     for (const piece of pieces) this.injector.toPort(vsi.row, port.row, piece, frame.worker);
   }
+}
+
+/** May the packet in this frame, which came in by `on`, be answered with an error at all (RFC 1812 §4.3.2.7)? */
+export function isErrorDue(bytes: Uint8Array, on: InterfaceObject): boolean {
+  if (isGroup(readMac(bytes, ETH_DST)) || !mayAnswerError(bytes, L3)) return false;
+  return !isOwnAddress(on, i32(bytes, L3 + IP_SRC)) && !isBroadcastOf(on, i32(bytes, L3 + IP_DST));
 }
 
 /** RFC 1812 §5.2.2 again: what waited in a ring is not trusted to be what the worker saw. CONSUMED: it is well-formed. */

@@ -2,13 +2,14 @@
  * What control would do with a punted frame, in words: the end of a what-if story.
  *
  * The data plane's part of `trace` is decided by the code that forwards; this part is only told. It looks at the same
- * entries that the handlers look at (arp.ts, neighbor.ts, icmp.ts) and changes none.
+ * entries that the handlers look at (arp.ts, neighbor.ts, icmp.ts), asks the same functions where they decide without
+ * acting, and changes nothing. That it says what the handlers do is test/gateway/outlook.test.ts's to prove.
  */
 import { DROPS, PUNT } from "../tables/counters.ts";
 import { ARP_REQUEST, parseArp } from "../wire/arp.ts";
 import { i32, u16 } from "../wire/bytes.ts";
 import { ETH_BYTES } from "../wire/ethernet.ts";
-import { CODE_NET_UNREACHABLE, CODE_PROHIBITED, ICMP_ECHO_REQUEST, mayAnswerError } from "../wire/icmp.ts";
+import { CODE_NET_UNREACHABLE, CODE_PROHIBITED, ICMP_ECHO_REQUEST } from "../wire/icmp.ts";
 import {
   FRAGMENT_DF,
   formatIpv4,
@@ -21,6 +22,7 @@ import {
 } from "../wire/ipv4.ts";
 import { checkArp, isHostAddress } from "./arp-check.ts";
 import { CONSUMED } from "./fate.ts";
+import { isErrorDue } from "./icmp.ts";
 import { type Inventory, isOwnAddress } from "./inventory.ts";
 import type { Neighbors } from "./neighbor.ts";
 import { isKnown } from "./nud.ts";
@@ -52,13 +54,13 @@ export class Outlook {
       case PUNT.unresolved:
         return this.unresolved(frame);
       case PUNT.local:
-        return local(frame);
+        return this.local(frame);
       case PUNT.ttl:
-        return error(frame, "time exceeded");
+        return this.error(frame, "time exceeded");
       case PUNT.unreachable:
-        return error(frame, unreachable(frame.arg));
+        return this.error(frame, unreachable(frame.arg));
       default:
-        return tooBig(frame);
+        return this.tooBig(frame);
     }
   }
 
@@ -121,34 +123,46 @@ export class Outlook {
     return `answered when ${target} is known here, else asked for on the ACs (${step}.5)`;
   }
 
+  private local(frame: PuntedFrame): string {
+    const { bytes } = frame;
+    const protocol = bytes[ETH_BYTES + IP_PROTOCOL];
+    if (protocol === PROTO_TCP) return "dropped: the gateway has no TCP service";
+    if (protocol !== PROTO_ICMP)
+      return this.isErrorDue(frame)
+        ? "refused with ICMP unreachable: the gateway has no such service"
+        : silence("unreachable");
+    const type = bytes[ETH_BYTES + headerBytes(bytes, ETH_BYTES)];
+    return type === ICMP_ECHO_REQUEST ? "the gateway answers the echo request" : "consumed: no answer is due";
+  }
+
+  private error(frame: PuntedFrame, what: string): string {
+    if (!this.isErrorDue(frame)) return silence(what);
+    return `ICMP ${what} to ${formatIpv4(i32(frame.bytes, ETH_BYTES + IP_SRC))}`;
+  }
+
+  private tooBig(frame: PuntedFrame): string {
+    const { bytes, arg, arg2 } = frame;
+    if ((u16(bytes, ETH_BYTES + IP_FRAGMENT) & FRAGMENT_DF) !== 0)
+      return this.error(frame, `fragmentation needed, MTU ${arg},`);
+    return arg2 === 0 ? "dropped: a bridge does not fragment" : `fragmented to ${arg} bytes and sent on`;
+  }
+
+  private isErrorDue({ bytes, vsi }: PuntedFrame): boolean {
+    const on = this.inventory.vsis.get(vsi)?.interface;
+    return on != null && isErrorDue(bytes, on);
+  }
+
   /** A distributed VSI-interface has this address on every gateway (D15). */
   private isShared(on: Parameters<Neighbors["find"]>[0], ip: number): boolean {
     return on.config.distributed && on.subnets.some((subnet) => subnet.address === ip);
   }
 }
 
-function local({ bytes }: PuntedFrame): string {
-  const protocol = bytes[ETH_BYTES + IP_PROTOCOL];
-  if (protocol === PROTO_TCP) return "dropped: the gateway has no TCP service";
-  if (protocol !== PROTO_ICMP) return "refused with ICMP unreachable: the gateway has no such service";
-  const type = bytes[ETH_BYTES + headerBytes(bytes, ETH_BYTES)];
-  return type === ICMP_ECHO_REQUEST ? "the gateway answers the echo request" : "consumed: no answer is due";
+function silence(what: string): string {
+  return `dropped in silence: no ICMP error is due about such a packet (${what})`;
 }
 
 function unreachable(code: number): string {
   if (code === CODE_NET_UNREACHABLE) return "network unreachable";
   return code === CODE_PROHIBITED ? "administratively prohibited" : "host unreachable";
-}
-
-function error({ bytes }: PuntedFrame, what: string): string {
-  const sender = formatIpv4(i32(bytes, ETH_BYTES + IP_SRC));
-  if (!mayAnswerError(bytes, ETH_BYTES))
-    return `dropped in silence: no ICMP error is due about such a packet (${what})`;
-  return `ICMP ${what} to ${sender}`;
-}
-
-function tooBig({ bytes, arg, arg2, ...rest }: PuntedFrame): string {
-  if ((u16(bytes, ETH_BYTES + IP_FRAGMENT) & FRAGMENT_DF) !== 0)
-    return error({ bytes, arg, arg2, ...rest }, `fragmentation needed, MTU ${arg},`);
-  return arg2 === 0 ? "dropped: a bridge does not fragment" : `fragmented to ${arg} bytes and sent on`;
 }
