@@ -266,6 +266,7 @@ export class Daemon {
       macMoves: () => control.agent.macs.moves,
       neighborMoves: () => control.agent.neighbors.moves,
       resolutions: this.resolutions,
+      stores: () => control.agent.stores(),
       fallbacks: () => this.workers.fallbacks(),
       receiveDrops: () => this.workers.receiveDrops(),
       lastReload: () => this.reloader.last,

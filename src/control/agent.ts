@@ -139,6 +139,17 @@ export class Agent {
     return this.parts.tables.punts.some((ring) => ring.peek() >= 0);
   }
 
+  /** Where frames are kept beyond their batch: slots in use now (a ring has bytes, no slots), and how often there was no room. */
+  stores(): { readonly pool: string; readonly inUse: number | null; readonly exhausted: number }[] {
+    const { neighbors, parts } = this;
+    const { reassembly } = this.icmp;
+    return [
+      { pool: "unresolved", inUse: neighbors.waiting, exhausted: neighbors.turnedAway },
+      { pool: "reassembly", inUse: reassembly.size, exhausted: reassembly.refused },
+      { pool: "inject", inUse: null, exhausted: parts.injector.refused },
+    ];
+  }
+
   /** Limits changed. */
   setLimits(limits: LimitsConfig): void {
     this.macs.setLimits(limits);

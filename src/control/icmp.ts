@@ -81,7 +81,8 @@ export class Icmp {
   private readonly ledger: Ledger;
   private readonly emit: Emit;
   private readonly rate: IcmpRate;
-  private readonly reassembly: Reassembly;
+  /** Echo requests to us that wait for the rest of their fragments. */
+  readonly reassembly: Reassembly;
   private readonly out = new Uint8Array(ETH_BYTES + ICMP_ERROR_MAX_BYTES);
   private identification = 0;
 

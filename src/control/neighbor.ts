@@ -66,6 +66,11 @@ export class Neighbors implements NextHops {
     return this.life.queues.size;
   }
 
+  /** Frames that found no room to wait, ever. */
+  get turnedAway(): number {
+    return this.life.queues.refused;
+  }
+
   // ---- what routes and policies need (next-hops.ts) ------------------------------------------------------------
 
   hold(on: InterfaceObject, ip: Ipv4): number {

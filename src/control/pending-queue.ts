@@ -21,6 +21,8 @@ export class PendingQueues {
   private readonly ofPort = new Map<number, number>();
   private count = 0;
   private bytes = 0;
+  /** Frames that did not fit, ever. */
+  refused = 0;
 
   constructor(ledger: Ledger) {
     this.ledger = ledger;
@@ -35,9 +37,15 @@ export class PendingQueues {
   push(target: number, frame: HeldFrame): boolean {
     const queue = this.queues.get(target);
     const fromPort = this.ofPort.get(frame.port) ?? 0;
-    if (queue !== undefined && queue.length >= PENDING_PER_TARGET) return false;
-    if (fromPort >= PENDING_PER_PORT || this.count >= PENDING_IN_ALL) return false;
-    if (this.bytes + frame.bytes.length > PENDING_BYTES) return false;
+    const isFull =
+      (queue !== undefined && queue.length >= PENDING_PER_TARGET) ||
+      fromPort >= PENDING_PER_PORT ||
+      this.count >= PENDING_IN_ALL ||
+      this.bytes + frame.bytes.length > PENDING_BYTES;
+    if (isFull) {
+      this.refused++;
+      return false;
+    }
     const copy: HeldFrame = { ...frame, bytes: frame.bytes.slice() };
     if (queue === undefined) this.queues.set(target, [copy]);
     else queue.push(copy);

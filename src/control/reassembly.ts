@@ -52,6 +52,8 @@ export class Reassembly {
   /** Called with held wire packets whose other fragments did not come. */
   private readonly onExpired: (lost: Lost) => void;
   private readonly packets = new Map<string, Packet>();
+  /** Fragments that began a packet and found no slot, ever. */
+  refused = 0;
 
   constructor(ledger: Ledger, timers: Timers, onExpired: (lost: Lost) => void) {
     this.ledger = ledger;
@@ -76,8 +78,10 @@ export class Reassembly {
     const isOdd = bytes.length === 0 || end > REASSEMBLY_BYTES || (more && (bytes.length & 7) !== 0);
     if (isOdd) return this.refuse(key, packet);
     if (packet === undefined) {
-      if (this.packets.size >= REASSEMBLY_PACKETS || this.ofPort(port) >= REASSEMBLY_PER_PORT)
+      if (this.packets.size >= REASSEMBLY_PACKETS || this.ofPort(port) >= REASSEMBLY_PER_PORT) {
+        this.refused++;
         return { kind: "refused", units: 0 };
+      }
       packet = { port, pieces: [], total: -1, have: 0, units: 0, sinceMs: this.timers.nowMs };
       this.packets.set(key, packet);
     }

@@ -23,7 +23,7 @@ import {
   SEND_WORDS,
   VXLAN_BYTES,
 } from "../io/port-io.ts";
-import { DROP } from "../tables/counters.ts";
+import { DROP, MISC_SENDS_EXHAUSTED, MISC_SUPER_TRANSMIT } from "../tables/counters.ts";
 import { SET_DSCP } from "../tables/tables.ts";
 import { KIND_TUNNEL } from "../tables/vsi.ts";
 import { move, setI32 } from "../wire/bytes.ts";
@@ -100,7 +100,10 @@ function toTunnel(f: Frame, port: number, vsi: number): Fate {
 }
 
 function record(f: Frame, port: number, vsi: number, at: number, length: number, tos: number, hash: number): Fate {
-  if (f.sendCount >= MAX_SENDS) return DROP.pool_exhausted;
+  if (f.sendCount >= MAX_SENDS) {
+    f.counters.misc[MISC_SENDS_EXHAUSTED]!++;
+    return DROP.pool_exhausted;
+  }
   const s = f.sends;
   const i = f.sendCount * SEND_WORDS;
   f.sendCount++;
@@ -121,6 +124,7 @@ function record(f: Frame, port: number, vsi: number, at: number, length: number,
     s[i + S_CSUM_START] = f.csumStart;
     s[i + S_CSUM_OFFSET] = f.csumOffset;
     s[i + OWN_BYTES] = f.wireBytes();
+    if ((f.flags & GSO_MASK) !== 0) f.countSuper(MISC_SUPER_TRANSMIT, f.fromTunnel);
   }
   return SENT;
 }

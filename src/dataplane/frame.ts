@@ -21,14 +21,26 @@ import {
   F_UNITS,
   FRAME_WORDS,
   GSO_MASK,
+  GSO_UDP_L4,
   type PortIo,
+  STATUS_ARENA_BYTES,
   STATUS_NOW_MS,
   VXLAN_BYTES,
 } from "../io/port-io.ts";
-import { type CounterBlock, RX_BYTES, RX_PACKETS } from "../tables/counters.ts";
+import {
+  type CounterBlock,
+  MISC_SCRATCH_EXHAUSTED,
+  MISC_SUPER_RECEIVE,
+  RX_BYTES,
+  RX_PACKETS,
+  SUPER_GRO,
+  SUPER_TSO,
+  SUPER_USO,
+} from "../tables/counters.ts";
 import { SET_WATCH, type Tables } from "../tables/tables.ts";
-import { MAX_INTERFACES } from "../tables/vsi.ts";
+import { IO_TAP, MAX_INTERFACES } from "../tables/vsi.ts";
 import { ETH_BYTES } from "../wire/ethernet.ts";
+import { ArenaPeak } from "./arena-peak.ts";
 import { LikeLast, NOBODY } from "./like-last.ts";
 import { Policer } from "./policer.ts";
 import { Told } from "./told.ts";
@@ -62,6 +74,7 @@ export class Frame {
   readonly policer: Policer;
   readonly told: Told;
   readonly watcher: Watcher;
+  private readonly arenaPeak = new ArenaPeak();
 
   /** Offset of the Ethernet header, bytes in all, bytes contiguous at `at`, and one past the contiguous ones. */
   at = 0;
@@ -178,6 +191,16 @@ export class Frame {
     this.csumStart = d[i + F_CSUM_START]!;
     this.csumOffset = d[i + F_CSUM_OFFSET]!;
     this.chain = d[i + F_CHAIN]!;
+    if ((flags & GSO_MASK) !== 0)
+      this.countSuper(MISC_SUPER_RECEIVE, this.ports.ioKind[this.source] === IO_TAP ? 0 : 1);
+  }
+
+  /** Count the frame in hand, a super-frame, at MISC_SUPER_RECEIVE or MISC_SUPER_TRANSMIT. */
+  countSuper(direction: number, fromTunnel: number): void {
+    const ofGuest = (this.flags & GSO_MASK) === GSO_UDP_L4 ? SUPER_USO : SUPER_TSO;
+    const at = direction + (fromTunnel !== 0 ? SUPER_GRO : ofGuest);
+    this.counters.misc[at]!++;
+    this.counters.misc[at + 1]! += this.units;
   }
 
   private clearSpecial(): void {
@@ -237,6 +260,8 @@ export class Frame {
     this.endRun();
     this.counters.received[0]! += this.batchUnits;
     this.batchUnits = 0;
+    this.counters.misc[MISC_SCRATCH_EXHAUSTED] = this.pool.exhausted;
+    this.arenaPeak.note(this.counters.misc, this.io.status[STATUS_ARENA_BYTES]!, this.pool.used, this.nowMs);
   }
 
   /** Was a VLAN tag taken out: does the frame not start where it arrived (behind the VXLAN header, from a tunnel)? */
@@ -264,6 +289,6 @@ export class Frame {
     const gso = this.flags & GSO_MASK;
     if (gso === 0) return ETH_BYTES;
     const l4 = this.at + this.csumStart;
-    return gso === 5 ? this.csumStart + 8 : this.csumStart + ((this.bytes[l4 + 12]! >> 4) << 2);
+    return gso === GSO_UDP_L4 ? this.csumStart + 8 : this.csumStart + ((this.bytes[l4 + 12]! >> 4) << 2);
   }
 }

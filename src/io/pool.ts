@@ -17,6 +17,8 @@ export class Pool {
   private cursor: number;
   /** Most scratch bytes ever used in one batch. */
   highWater = 0;
+  /** How often there was no room. */
+  exhausted = 0;
   poison = false;
 
   constructor(io: PortIo) {
@@ -38,7 +40,10 @@ export class Pool {
   /** Room for a frame of `length` bytes with HEADROOM before it, 64-byte aligned. @returns its offset, or -1. */
   take(length: number): number {
     const at = (this.cursor + HEADROOM + 63) & ~63;
-    if (at + length > this.end) return -1;
+    if (at + length > this.end) {
+      this.exhausted++;
+      return -1;
+    }
     this.cursor = at + length;
     return at;
   }

@@ -12,14 +12,9 @@ import { ARP_RESULTS, type ArpResult } from "../control/arp-counts.ts";
 import type { Inventory, PortObject } from "../control/inventory.ts";
 import type { Counted } from "../control/views.ts";
 import {
-  BATCH_BUCKETS,
   type CounterBlock,
   DROPS,
   INJECTS,
-  MISC_BATCHES,
-  MISC_BUCKETS,
-  MISC_EXHAUSTED,
-  MISC_FRAMES,
   MISC_RESERVED_BITS,
   PUNTS,
   RX_BYTES,
@@ -29,7 +24,8 @@ import {
   TX_PACKETS,
 } from "../tables/counters.ts";
 import type { Tables } from "../tables/tables.ts";
-import { registerHistogram, type Series, type Tally } from "./metrics-histogram.ts";
+import { registerHistogram, type Tally } from "./metrics-histogram.ts";
+import { batchSeries, type Store, WORKER_ROWS } from "./metrics-workers.ts";
 
 /** Entries of one table by where they come from. */
 export type Origins = ReadonlyMap<string, Readonly<Record<string, number>>>;
@@ -50,6 +46,8 @@ export interface MetricsSource {
   neighborMoves(): ReadonlyMap<string, number>;
   /** Seconds each ARP search took, by result. */
   readonly resolutions: Tally;
+  /** Control's stores of frames that outlive their batch. */
+  stores(): readonly Store[];
   /** Offloads given up, by cause. */
   fallbacks(): ReadonlyMap<string, number>;
   /** Datagrams the kernel dropped at a full receive buffer, by worker. */
@@ -62,13 +60,14 @@ export interface MetricsSource {
   lastReload(): { readonly successful: boolean; readonly successUnixSeconds: number };
 }
 
-type Labels = Record<string, string>;
+export type Labels = Record<string, string>;
 /** Who has a row of counters. */
 type Owner = { readonly row: number };
 /** Values of a metric at this moment. */
-type Values = (source: MetricsSource) => Iterable<readonly [labels: Labels, value: number]>;
+export type Values = (source: MetricsSource) => Iterable<readonly [labels: Labels, value: number]>;
 
-interface Row {
+/** A metric as data. */
+export interface Row {
   readonly kind: "counter" | "gauge";
   readonly name: string;
   readonly help: string;
@@ -279,35 +278,7 @@ const ROWS: readonly Row[] = [
       }
     },
   },
-  {
-    kind: "counter",
-    name: "vtep_pool_exhausted_total",
-    help: "Times a batch ran out of send records or scratch bytes",
-    labels: ["worker"],
-    *values({ tables }) {
-      for (const [k, block] of tables.workerCounters.entries()) {
-        yield [{ worker: String(k) }, block.misc[MISC_EXHAUSTED]!];
-      }
-    },
-  },
-  {
-    kind: "counter",
-    name: "vtep_offload_fallback_total",
-    help: "Times a kernel offload was refused and something slower was done",
-    labels: ["cause"],
-    *values(source) {
-      for (const [cause, count] of source.fallbacks()) yield [{ cause }, count];
-    },
-  },
-  {
-    kind: "counter",
-    name: "vtep_underlay_receive_drops_total",
-    help: "Datagrams the kernel dropped because the receive buffer was full: they never reached a worker",
-    labels: ["worker"],
-    *values(source) {
-      for (const [k, drops] of source.receiveDrops().entries()) yield [{ worker: String(k) }, drops];
-    },
-  },
+  ...WORKER_ROWS,
   {
     kind: "counter",
     name: "vtep_received_reserved_bits_total",
@@ -336,7 +307,7 @@ export function createMetrics(source: MetricsSource): Registry {
   const registry = new Registry();
   for (const row of ROWS) register(registry, row, source);
   registerHistogram(registry, "vtep_batch_frames", "Frames received in one batch of a worker", () =>
-    batches(source.tables),
+    batchSeries(source.tables),
   );
   const help = "How long ARP searches took, until they were answered or given up";
   registerHistogram(registry, "vtep_neighbor_resolution_seconds", help, () => source.resolutions.series());
@@ -364,14 +335,4 @@ function register(registry: Registry, { kind, name, help, labels, values }: Row,
       },
     });
   }
-}
-
-/** Batches of each worker by size. */
-function batches(tables: Tables): Series[] {
-  return tables.workerCounters.map(({ misc }, worker) => ({
-    labels: { worker: String(worker) },
-    buckets: BATCH_BUCKETS.map((upTo, i) => ({ upTo, count: misc[MISC_BUCKETS + i]! })),
-    count: misc[MISC_BATCHES]!,
-    sum: misc[MISC_FRAMES]!,
-  }));
 }

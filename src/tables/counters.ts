@@ -144,7 +144,7 @@ export class CounterBlock {
   readonly punted: Float64Array;
   /** By drop reason. */
   readonly drops: Float64Array;
-  /** [0] received with reserved bits, [1] frames of all batches, [2] batches; from [8] the batch buckets. */
+  /** MISC_*: what fits no other column. */
   readonly misc: Float64Array;
   /** Four per bridge port: receive packets, bytes, transmit packets, bytes. */
   readonly ports: Float64Array;
@@ -173,10 +173,24 @@ export class CounterBlock {
 export const MISC_RESERVED_BITS = 0;
 export const MISC_FRAMES = 1;
 export const MISC_BATCHES = 2;
-export const MISC_EXHAUSTED = 3;
+/** Times the scratch part of the arena, or the send records, had no room for one more. */
+export const MISC_SCRATCH_EXHAUSTED = 3;
 /** No count: the outer IPv4 source of the last datagram from nobody we know, as int32; 0: none, or IPv6. */
 export const MISC_STRANGER = 4;
+export const MISC_SENDS_EXHAUSTED = 5;
+/** No counts: bytes of the arena that the largest of the last batches took, received and scratch. */
+export const MISC_ARENA_RECEIVED = 6;
+export const MISC_ARENA_SCRATCH = 7;
 export const MISC_BUCKETS = 8;
+/**
+ * Super-frames and, behind them, the segments they stand for: a pair of words for each direction and kind. The kind says
+ * how it came to be: a guest's TCP (tso) or UDP (uso), or joined from what came by a tunnel (gro), also when it leaves.
+ */
+export const MISC_SUPER_RECEIVE = 16;
+export const MISC_SUPER_TRANSMIT = 22;
+export const SUPER_TSO = 0;
+export const SUPER_USO = 2;
+export const SUPER_GRO = 4;
 export const RX_PACKETS = 0;
 export const RX_BYTES = 1;
 export const TX_PACKETS = 2;

@@ -1,6 +1,15 @@
 /** Flooding is exact: who gets a copy, who does not, and every byte of each (RFC 7348 §4.2; L01, L03). */
 import { describe, expect, it } from "vitest";
-import { DROP, INJECT, SCOPE_ACS, SCOPE_TUNNELS } from "../../src/tables/counters.ts";
+import { MAX_SENDS } from "../../src/io/port-io.ts";
+import {
+  DROP,
+  INJECT,
+  MISC_ARENA_SCRATCH,
+  MISC_SCRATCH_EXHAUSTED,
+  MISC_SENDS_EXHAUSTED,
+  SCOPE_ACS,
+  SCOPE_TUNNELS,
+} from "../../src/tables/counters.ts";
 import { MAC_FLOOD } from "../../src/tables/mac.ts";
 import { publishFlood, VSI_FLOOD_BROADCAST, VSI_FLOOD_MULTICAST, VSI_FLOOD_UNKNOWN } from "../../src/tables/vsi.ts";
 import { BROADCAST, parseMac } from "../../src/wire/ethernet.ts";
@@ -138,9 +147,25 @@ describe("flood", () => {
     for (let i = 0; i < 250; i++) rig.vm1.send(frame);
     rig.run();
     expect(Object.keys(rig.drops)).toEqual(["pool_exhausted"]);
+    const { misc } = rig.tables.counters[0]!;
+    expect([misc[MISC_SCRATCH_EXHAUSTED], misc[MISC_SENDS_EXHAUSTED]]).toEqual([rig.drops.pool_exhausted, 0]);
+    expect(misc[MISC_ARENA_SCRATCH]).toBeGreaterThan(rig.plane.frame.pool.size - 2000);
     expect(rig.wire).toHaveLength(500);
     expect(rig.heard[5]!.length + rig.heard[6]!.length).toBe(500 - rig.drops.pool_exhausted!);
     for (const got of [...rig.heard[5]!]) expect(toHex(got)).toBe(toHex(tagged(frame, 20)));
+    expect(rig.imbalance).toBe(0);
+  });
+
+  it("more copies than an exchange has send records for are dropped pool_exhausted, and counted as that pool's", () => {
+    const rig = crowd();
+    const many = Array.from({ length: 20 }, (_, i) => 20 + i);
+    for (const port of many) rig.ac(port, 1, 7);
+    publishFlood(rig.tables.vsis, 1, [1, ...many], [3, 4]);
+    for (let i = 0; i < 250; i++) rig.vm1.send(FRAME);
+    rig.run();
+    const { misc } = rig.tables.counters[0]!;
+    expect(rig.drops).toEqual({ pool_exhausted: 250 * 22 - MAX_SENDS });
+    expect([misc[MISC_SCRATCH_EXHAUSTED], misc[MISC_SENDS_EXHAUSTED]]).toEqual([0, 250 * 22 - MAX_SENDS]);
     expect(rig.imbalance).toBe(0);
   });
 

@@ -68,6 +68,7 @@ async function scraped(): Promise<Map<string, Set<string>>> {
     macMoves: () => new Map(),
     neighborMoves: () => new Map(),
     resolutions,
+    stores: () => [{ pool: "unresolved", inUse: 3, exhausted: 8 }],
     fallbacks: () => new Map([["udp_gso_eio", 2]]),
     receiveDrops: () => [0],
     probe: () => ({ rttMs: 1.5, answered: 7, lost: 2 }),

@@ -7,7 +7,21 @@ import type { AcConfig, TunnelConfig, VsiConfig } from "../../src/control/plan.t
 import { CountedBefore } from "../../src/control/views.ts";
 import { createMetrics, type MetricsSource } from "../../src/manage/metrics.ts";
 import { Tally } from "../../src/manage/metrics-histogram.ts";
-import { DROP, DROPS, INJECT, MISC_BATCHES, MISC_BUCKETS, MISC_FRAMES, PUNT } from "../../src/tables/counters.ts";
+import {
+  DROP,
+  DROPS,
+  INJECT,
+  MISC_ARENA_SCRATCH,
+  MISC_BATCHES,
+  MISC_BUCKETS,
+  MISC_FRAMES,
+  MISC_SENDS_EXHAUSTED,
+  MISC_SUPER_RECEIVE,
+  MISC_SUPER_TRANSMIT,
+  PUNT,
+  SUPER_GRO,
+  SUPER_USO,
+} from "../../src/tables/counters.ts";
 import { createTables, type Tables } from "../../src/tables/tables.ts";
 
 let tables: Tables;
@@ -41,6 +55,10 @@ beforeEach(() => {
     macMoves: () => new Map([["vsi10", 4]]),
     neighborMoves: () => new Map(),
     resolutions: new Tally("result", ["resolved", "failed"], [0.01, 1]),
+    stores: () => [
+      { pool: "unresolved", inUse: 3, exhausted: 8 },
+      { pool: "inject", inUse: null, exhausted: 1 },
+    ],
     fallbacks: () => new Map([["udp_gso_eio", 2]]),
     receiveDrops: () => [0, 9],
     probe: () => ({ rttMs: 1.5, answered: 7, lost: 2 }),
@@ -117,6 +135,36 @@ describe("values", () => {
     expect(all.get('vtep_batch_frames_count{worker="0"}')).toBe(6);
   });
 
+  it("of super-frames and their segments are sums over workers, by direction and kind", async () => {
+    for (const [k, { misc }] of tables.workerCounters.entries()) {
+      misc.set([2, 90 + k], MISC_SUPER_RECEIVE + SUPER_GRO);
+      misc.set([1, 7], MISC_SUPER_TRANSMIT + SUPER_USO);
+    }
+    const all = await scrape();
+    for (const direction of ["receive", "transmit"]) {
+      for (const kind of ["tso", "uso", "gro"]) {
+        const of = (name: string) => all.get(`vtep_${name}_total{direction="${direction}",kind="${kind}"}`);
+        const is = `${direction} ${kind}`;
+        const want = is === "receive gro" ? [4, 181] : is === "transmit uso" ? [2, 14] : [0, 0];
+        expect([is, of("superframes"), of("segments")]).toEqual([is, ...want]);
+      }
+    }
+  });
+
+  it("of pools are by worker and pool, those of control's stores by pool alone", async () => {
+    tables.workerCounters[1]!.misc[MISC_SENDS_EXHAUSTED] = 5;
+    tables.workerCounters[0]!.misc[MISC_ARENA_SCRATCH] = 4096;
+    const all = await scrape();
+    expect(all.get('vtep_pool_exhausted_total{worker="1",pool="sends"}')).toBe(5);
+    expect(all.get('vtep_pool_exhausted_total{worker="0",pool="scratch"}')).toBe(0);
+    expect(all.get('vtep_pool_exhausted_total{pool="unresolved"}')).toBe(8);
+    expect(all.get('vtep_pool_exhausted_total{pool="inject"}')).toBe(1);
+    expect(all.get('vtep_pool_slots_in_use{pool="unresolved"}')).toBe(3);
+    expect(all.has('vtep_pool_slots_in_use{pool="inject"}')).toBe(false);
+    expect(all.get('vtep_arena_bytes{worker="0",pool="scratch"}')).toBe(4096);
+    expect(all.get('vtep_arena_bytes{worker="1",pool="received"}')).toBe(0);
+  });
+
   it("follow at the next scrape: counters up, a removed object away", async () => {
     const registry = createMetrics(source);
     tables.counters[0]!.ports[3 * 4] = 1;
@@ -166,7 +214,8 @@ describe("the text", () => {
   });
 
   it("never has an address as a label, and no label that grows", async () => {
-    const allowed = /^(vsi|ac|tunnel|reason|cause|class|result|vrf|origin|worker|version|node_version|le)$/;
+    const allowed =
+      /^(vsi|ac|tunnel|reason|cause|class|result|vrf|origin|worker|pool|direction|kind|version|node_version|le)$/;
     for (const key of (await scrape()).keys()) {
       if (!key.startsWith("vtep_")) continue;
       for (const [, label] of key.matchAll(/[{,]([a-z_]+)="/g)) expect(label, key).toMatch(allowed);

@@ -151,6 +151,34 @@ describeReal(missing, "metrics", () => {
     }
   });
 
+  test("TCP between sites is tso where the guest sends and gro where the tunnel brings it, as many segments", async () => {
+    const { bed } = article;
+    const both = async () => [await scrape("gw1"), await scrape("gw2")] as const;
+    const [gw1Before, gw2Before] = await both();
+    await transfer(bed, "vm1", "vm4", addressOf("vm4"), 8_000_000);
+    const [gw1After, gw2After] = await both();
+    type Scrape = typeof gw1After;
+    const grown = (after: Scrape, before: Scrape, name: string, direction: string, kind: string) => {
+      const series = `vtep_${name}_total{direction="${direction}",kind="${kind}"}`;
+      return after.values.get(series)! - before.values.get(series)!;
+    };
+    const of = (after: Scrape, before: Scrape, direction: string, kind: string) => ({
+      frames: grown(after, before, "superframes", direction, kind),
+      segments: grown(after, before, "segments", direction, kind),
+    });
+    const sent = of(gw1After, gw1Before, "receive", "tso");
+    expect(sent.frames).toBeGreaterThan(20);
+    expect(sent.segments).toBeGreaterThan(5 * sent.frames);
+    expect(of(gw1After, gw1Before, "transmit", "tso")).toEqual(sent);
+    const joined = of(gw2After, gw2Before, "receive", "gro");
+    expect(joined.segments).toBeGreaterThan(2 * joined.frames);
+    expect(joined.segments).toBeGreaterThan(8_000_000 / 1398 / 2);
+    expect(of(gw2After, gw2Before, "transmit", "gro")).toEqual(joined);
+    for (const kind of ["tso", "uso"])
+      expect(of(gw2After, gw2Before, "receive", kind)).toEqual({ frames: 0, segments: 0 });
+    expect(gw1After.values.get('vtep_arena_bytes{worker="0",pool="received"}')).toBeGreaterThan(1400);
+  });
+
   test("conservation: every frame has one fate, as vtepctl tells it", async () => {
     for (const gateway of [article.gw1, article.gw2, article.border]) {
       const { ledger } = await gateway.status();
