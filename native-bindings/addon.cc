@@ -11,6 +11,7 @@
 #include "calls.h"
 #include "gso.h"
 #include "handover.h"
+#include "probe.h"
 #include "records.h"
 #include "tap.h"
 #include "udp.h"
@@ -107,6 +108,20 @@ napi_value socketDropsCall(napi_env env, napi_callback_info info) {
   return args.bad() ? nullptr : number(env, socketDrops(fd));
 }
 
+napi_value probeSegmentsCall(napi_env env, napi_callback_info) {
+  SegmentProbe probe;
+  Failure failure;
+  if (!probeSegments(probe, failure)) return failed(env, failure);
+  return list(env, {number(env, probe.cap), number(env, probe.error)});
+}
+
+napi_value probeTapCall(napi_env env, napi_callback_info) {
+  TapProbe probe;
+  Failure failure;
+  if (!probeTap(probe, failure)) return failed(env, failure);
+  return list(env, {number(env, probe.isolated), number(env, probe.tcp4), number(env, probe.tcp6), number(env, probe.udp)});
+}
+
 napi_value openDoorbellCall(napi_env env, napi_callback_info) {
   int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   return number(env, fd >= 0 ? fd : -errno);
@@ -187,7 +202,8 @@ napi_value start(napi_env env, napi_value exports) {
                         {"tapInfo", tapInfoCall}, {"openUnderlay", openUnderlayCall}, {"deviceMtuFor", deviceMtuForCall},
                         {"pathMtu", pathMtuCall}, {"socketDrops", socketDropsCall}, {"openDoorbell", openDoorbellCall},
                         {"ring", ringCall}, {"closeFd", closeFdCall}, {"sendFd", sendFdCall}, {"receiveFd", receiveFdCall}, {"watchReadable", watchReadableCall},
-                        {"notify", notifyCall}, {"pageSkew", pageSkewCall}, {"createIo", createIoCall}};
+                        {"notify", notifyCall}, {"probeSegments", probeSegmentsCall}, {"probeTap", probeTapCall},
+                        {"pageSkew", pageSkewCall}, {"createIo", createIoCall}};
   define(env, exports, calls, sizeof calls / sizeof *calls, nullptr);
   return exports;
 }

@@ -98,6 +98,7 @@ void receive(Io& io, int events) {
 Io* createIo(const IoRequest& request, int& error) {
   error = -EINVAL;
   if (request.scratchAt >= request.arenaBytes || request.txCount > kMaxTxSockets) return nullptr;
+  if (request.segmentCap < 1 || request.segmentCap > kMaxSegments) return nullptr;
   // Five eighths of the receive part for datagrams at most, and room for at least one TAP super-frame and one copied head.
   uint32_t slots = request.scratchAt * 5 / 8 / kSlotStride;
   if (slots > kDatagrams) slots = kDatagrams;
@@ -120,6 +121,8 @@ Io* createIo(const IoRequest& request, int& error) {
   if (request.txCount > 0) memcpy(io->tx, request.tx, sizeof(int) * static_cast<size_t>(request.txCount));
   io->innerMtu = request.innerMtu;
   io->features = request.features;
+  io->segmentCap = static_cast<uint8_t>(request.segmentCap);
+  for (uint32_t i = 0; i < 2; i++) io->tapGsoRefused[i] = request.tapRefuses & (1u << i) ? kTapSegmentRefusals : 0;
   coalesce_init(&io->coalescer);
   io->nowMs = msOf(monotonic());
   io->epoll = epoll_create1(EPOLL_CLOEXEC);

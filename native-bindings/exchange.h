@@ -27,7 +27,7 @@ constexpr int kMessages = 64;        // messages of one sendmmsg
 constexpr int kSendIovecs = 8192;    // of all messages of one sendmmsg
 constexpr int kMessageIovecs = 1024; // UIO_MAXIOV: of one message
 constexpr int kHeaderPool = 512 * 1024;
-constexpr uint8_t kMaxSegments = 64;  // UDP_MAX_SEGMENTS before Linux 6.9; a 64 KB frame at MTU 1500 needs 46
+constexpr uint8_t kMaxSegments = 128;  // UDP_MAX_SEGMENTS of Linux ≥ 6.9, 64 before: Io::segmentCap is what was probed
 constexpr int kTapVisitFrames = 192;  // with 16 sending sockets a batch of 64 small frames makes runs of 4
 constexpr int kTapVisitBytes = 512 * 1024;
 constexpr int kControlBytes = 64;    // CMSG_SPACE(int) twice, and room
@@ -121,6 +121,7 @@ struct Io {
   int txCount;
   sa_family_t family;          // of the underlay
   uint32_t features, innerMtu, nowMs;
+  uint8_t segmentCap;          // what a peer starts with
   uint32_t fallbacks[kFallbacks];
   uint32_t tapGsoRefused[2];   // TCP, UDP: super-frames refused by a TAP
 
@@ -179,6 +180,8 @@ struct IoRequest {
   const int32_t* tx;
   int txCount;
   uint32_t innerMtu, features;
+  int segmentCap;       // most segments of one UDP_SEGMENT send, 1..kMaxSegments
+  uint32_t tapRefuses;  // super-frames that no TAP of this kernel takes: bit 0 TCP, bit 1 UDP
 };
 
 /** A new Io, or null and `error` (negative errno). */
@@ -200,6 +203,7 @@ void resumeTaps(Io& io);
 void suspendTap(Io& io, int port, int error);
 
 // transmit.cc
+constexpr uint32_t kTapSegmentRefusals = 3;  // so many, and no super-frame of that protocol is written any more
 void transmit(Io& io, int sendCount);
 /** False when the record's numbers lie outside the arena or name no chain. */
 bool unpack(Io& io, int32_t* record, Send& send);

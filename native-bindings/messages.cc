@@ -22,8 +22,8 @@ uint32_t mostBytes(const Io& io) { return io.family == AF_INET ? 65507 : 65527; 
 /** Most segments in one message to this peer now; a cap lowered by a refusal is lifted when its time is over. */
 uint32_t segmentLimit(Io& io, Port& peer) {
   if (!(io.features & FEATURE_UDP_GSO)) return 1;
-  if (peer.segmentCap < kMaxSegments && static_cast<int32_t>(io.nowMs - peer.resumeMs) >= 0) {
-    peer.segmentCap = kMaxSegments;
+  if (peer.segmentCap < io.segmentCap && static_cast<int32_t>(io.nowMs - peer.resumeMs) >= 0) {
+    peer.segmentCap = io.segmentCap;
   }
   return peer.segmentCap;
 }

@@ -33,6 +33,15 @@ bool NetworkNamespace::enter(const char* path, Failure& failure) {
   return entered;
 }
 
+bool NetworkNamespace::enterNew() {
+  home_ = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+  if (home_ < 0) return false;
+  if (unshare(CLONE_NEWNET) == 0) return true;
+  close(home_);
+  home_ = -1;
+  return false;
+}
+
 bool NetworkNamespace::enterFd(int fd, Failure& failure) {
   if (isPresentNamespace(fd)) return true;
   home_ = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);

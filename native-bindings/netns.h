@@ -24,6 +24,8 @@ class NetworkNamespace {
   ~NetworkNamespace();
   /** Enter the namespace behind this path, e.g. /run/netns/NAME or /proc/PID/ns/net; the empty path stays at home. */
   bool enter(const char* path, Failure& failure);
+  /** Enter a new, empty namespace, which ends with the scope. False (and still at home) without the right to make one. */
+  bool enterNew();
   /** Enter the namespace behind an open ns fd (borrowed). */
   bool enterFd(int fd, Failure& failure);
 

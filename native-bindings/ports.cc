@@ -107,7 +107,7 @@ int attachPeer(Io& io, int port, int at, int addressLength, int udpPort) {
   Port peer{};
   peer.kind = PortKind::peer;
   peer.fd = -1;
-  peer.segmentCap = kMaxSegments;
+  peer.segmentCap = io.segmentCap;
   if (io.family == AF_INET) {
     auto& v4 = reinterpret_cast<sockaddr_in&>(peer.address);
     v4.sin_family = AF_INET;

@@ -210,8 +210,8 @@ void receiveDatagrams(Io& io, int frameLimit) {
   if (io.nextSlot == io.filledSlots && !fillSlots(io)) return;
   uint32_t what = 0;
   if (io.features & FEATURE_COALESCE) {
-    what = (io.tapGsoRefused[0] < 3 ? COALESCE_TCP : 0) |
-           ((io.features & FEATURE_TAP_USO) && io.tapGsoRefused[1] < 3 ? COALESCE_UDP : 0);
+    what = (io.tapGsoRefused[0] < kTapSegmentRefusals ? COALESCE_TCP : 0) |
+           ((io.features & FEATURE_TAP_USO) && io.tapGsoRefused[1] < kTapSegmentRefusals ? COALESCE_UDP : 0);
   }
   coalesce_begin(&io.coalescer, what);
   io.copyBytes = 0;

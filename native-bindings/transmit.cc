@@ -68,8 +68,6 @@ bool checksumField(const int32_t* record, uint32_t frameHead, uint32_t& start, u
 
 namespace {
 
-constexpr uint32_t kTapSegmentRefusals = 3;
-
 void settle(Io& io, int32_t* record, int error) {
   if (error == 0) {
     record[S_DONE] = record[S_UNITS];

@@ -129,6 +129,8 @@ napi_value createIoCall(napi_env env, napi_callback_info info) {
   request.doorbell = args.integer(7);
   int innerMtu = args.integer(8);
   request.features = static_cast<uint32_t>(args.integer(9));
+  request.segmentCap = args.integer(10);
+  request.tapRefuses = static_cast<uint32_t>(args.integer(11));
   if (args.bad()) return nullptr;
   bool fits = frames >= kMaxFrames * kFrameWords && sends >= kMaxSends * kSendWords && status >= kStatusWords &&
               arena <= 1u << 30 && scratchAt > 0 && innerMtu > 0;

@@ -19,6 +19,7 @@ import {
   socketDrops,
   type Underlay,
 } from "./io/native.ts";
+import { type Probed, probeKernel } from "./io/probe.ts";
 import { SET_STOP, type Tables } from "./tables/tables.ts";
 
 interface Thread {
@@ -48,13 +49,16 @@ export class Workers {
   private stopping = false;
   /** What each worker's io can do, once it runs. */
   features: readonly Features[] = [];
+  /** What the kernel said before they were made. */
+  probed!: Probed;
 
   constructor(tables: Tables) {
     this.tables = tables;
   }
 
-  /** Open doorbells and sockets. Throws IoError. */
+  /** Open doorbells and sockets, and ask what they can do. Throws IoError. */
   open(config: Config): void {
+    this.probed = probeKernel(config.underlay.offload);
     const { address, port, sourcePorts, checksum } = config.underlay;
     const request = { address, port, sourcePorts, zeroChecksum: checksum === "zero", isShared: config.workers > 1 };
     for (let k = 0; k < config.workers; k++) {
@@ -93,6 +97,7 @@ export class Workers {
     onFailure: (error: Error) => void,
   ): Promise<void> {
     for (const flag of INLINING) setFlagsFromString(flag);
+    const { segmentCap, tapRefuses } = this.probed;
     for (let worker = 0; worker < config.workers; worker++) {
       const { fd, txFds } = this.underlays[worker]!;
       const io = { underlay: { fd, txFds }, doorbell: this.doorbells[worker]!, innerMtu };
@@ -102,7 +107,7 @@ export class Workers {
         buffer,
         sizes: this.tables.sizes,
         worker,
-        io: { ...io, offload: config.underlay.offload },
+        io: { ...io, offload: config.underlay.offload, segmentCap, tapRefuses },
         notes,
       };
       this.threads.push(this.launch(workerData, onFailure));

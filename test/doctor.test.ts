@@ -30,6 +30,7 @@ function facts(parts: Partial<GatewayFacts>): GatewayFacts {
     tunnels: [TUNNEL],
     features: {
       offloads: [{ name: "udpGso", wanted: true, inUse: true }],
+      probes: [],
       fallbacks: [],
       workers: [{ worker: 0, receiveBuffer: 8 << 20, receiveDrops: 0 }],
     },

@@ -136,13 +136,16 @@ const FEATURE: readonly Column<FeatureRow>[] = [
   { title: "NOTE", of: (row) => row.note },
 ];
 
-function featureRows({ offloads, fallbacks, workers }: Features): FeatureRow[] {
+function featureRows({ offloads, probes, fallbacks, workers }: Features): FeatureRow[] {
   return [
     ...offloads.map(({ name, wanted, inUse }) => ({
       name,
       state: inUse ? "on" : "off",
       note: inUse ? "" : wanted ? "wanted; not given, done in software" : "off in the configuration",
     })),
+    ...probes
+      .filter(({ outcome }) => outcome !== "off")
+      .map(({ offload, outcome, text }) => ({ name: offload, state: `probe ${outcome}`, note: text })),
     ...fallbacks
       .filter(({ count }) => count > 0)
       .map(({ cause, count }) => ({ name: cause, state: "fallback", note: `${count} times` })),

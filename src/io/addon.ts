@@ -75,6 +75,10 @@ export interface Addon {
   deviceMtuFor(address: string): Outcome;
   pathMtu(local: string, remote: string): number;
   socketDrops(fd: number): number;
+  /** [most datagrams, errno that more met] or [errno, step]. */
+  probeSegments(): Outcome;
+  /** [in a namespace of its own, errno of TCP over IPv4, of TCP over IPv6, of UDP] or [errno, step]. */
+  probeTap(): Outcome;
   openDoorbell(): number;
   ring(fd: number): number;
   closeFd(fd: number): number;
@@ -94,6 +98,8 @@ export interface Addon {
     doorbellFd: number,
     innerMtu: number,
     features: number,
+    segmentCap: number,
+    tapRefuses: number,
   ): NativeIo | number;
 }
 

@@ -22,6 +22,7 @@ import { release } from "node:os";
 import { addon, fail } from "./addon.ts";
 import type { PortIo } from "./port-io.ts";
 import * as contract from "./port-io.ts";
+import { SAFE_SEGMENT_CAP } from "./probe.ts";
 
 export { errnoText, IoError } from "./addon.ts";
 
@@ -286,6 +287,8 @@ export const FALLBACK_CAUSES = [
   "udp_gro_refused",
   "send_retry",
   "kernel_denied",
+  "udp_gso_probe",
+  "tap_gso_probe",
 ] as const;
 export type FallbackCause = (typeof FALLBACK_CAUSES)[number];
 
@@ -304,6 +307,9 @@ export interface PortIoRequest {
   innerMtu: number;
   /** Absent switches are off. */
   offload?: Partial<Offload>;
+  /** What the start-up probes found (probe.ts); absent: what every kernel takes. */
+  segmentCap?: number;
+  tapRefuses?: number;
   /** Use offloads that this kernel release is known to break. */
   trustKernel?: boolean;
   arenaBytes?: number;
@@ -336,10 +342,20 @@ export function createPortIo(request: PortIoRequest): NativePortIo {
   const { fd, txFds } = request.underlay ?? { fd: -1, txFds: [] };
   const tx = Int32Array.from(txFds);
   const { doorbell, innerMtu } = request;
-  const denied = request.trustKernel ? [] : refusedByKernel(release()).filter((name) => request.offload?.[name]);
-  const allowed =
-    offloadBits(request.offload ?? {}) & ~offloadBits(Object.fromEntries(denied.map((name) => [name, true])));
-  const io = addon().createIo(arena, scratchAt, frames, sends, status, fd, tx, doorbell, innerMtu, allowed);
+  const { segmentCap = SAFE_SEGMENT_CAP, tapRefuses = 0 } = request;
+  const wanted = request.offload ?? {};
+  const denied = request.trustKernel ? [] : refusedByKernel(release()).filter((name) => wanted[name]);
+  const noGso = wanted.udpGso === true && segmentCap < 2;
+  // A TAP that takes no super-frame at all makes joining them pointless.
+  const noJoining = wanted.coalesce === true && tapRefuses === 3;
+  const given: Partial<Offload> = { ...wanted };
+  for (const name of denied) given[name] = false;
+  if (noGso) given.udpGso = false;
+  if (noJoining) given.coalesce = false;
+  const bits = offloadBits(given);
+  const io = addon().createIo(
+    ...([arena, scratchAt, frames, sends, status, fd, tx, doorbell, innerMtu, bits, segmentCap, tapRefuses] as const),
+  );
   if (typeof io === "number") fail("worker io", io, "set up the wait", { EINVAL: "the arena is too small" });
   const { exchange, attachTap, attachTapToWrite, attachPeer, detach, gather, portError, setInnerMtu, destroy } = io;
   const attaching = { attachTap, attachTapToWrite, attachPeer, detach };
@@ -351,7 +367,7 @@ export function createPortIo(request: PortIoRequest): NativePortIo {
     sends,
     status,
     ...calls,
-    features: () => describeFeatures([...io.features(), denied.length]),
+    features: () => describeFeatures([...io.features(), denied.length, noGso ? 1 : 0, tapRefuses === 0 ? 0 : 1]),
   };
 }
 

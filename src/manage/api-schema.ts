@@ -227,6 +227,13 @@ export const Features = z
         inUse: z.boolean().describe("by every worker"),
       }),
     ),
+    probes: z.array(
+      z.object({
+        offload: z.string().describe("what it was asked for"),
+        outcome: z.enum(["ok", "reduced", "refused", "unknown", "off"]),
+        text: z.string().describe("what was found at the start, or why nothing was"),
+      }),
+    ),
     fallbacks: z.array(z.object({ cause: z.string(), count: z.number() })),
     workers: z.array(
       z.object({

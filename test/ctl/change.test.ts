@@ -150,6 +150,10 @@ it("shows features as a table", async () => {
       { name: "udpGso", wanted: true, inUse: false },
       { name: "coalesce", wanted: false, inUse: false },
     ],
+    probes: [
+      { offload: "udpGso", outcome: "refused" as const, text: "datagrams of one send do not arrive whole" },
+      { offload: "coalesce", outcome: "off" as const, text: "not asked: off in the configuration" },
+    ],
     fallbacks: [
       { cause: "udp_gso_eio", count: 2 },
       { cause: "send_retry", count: 0 },
@@ -159,12 +163,13 @@ it("shows features as a table", async () => {
   expect(await ctl({ change: changeWith({ features }) }, "show", "features")).toBe(0);
   expect(out).toBe(
     [
-      "FEATURE      STATE     NOTE",
-      "tapTso       on        -",
-      "udpGso       off       wanted; not given, done in software",
-      "coalesce     off       off in the configuration",
-      "udp_gso_eio  fallback  2 times",
-      "worker 0     runs      receive buffer 4194304 bytes, 0 datagrams lost in it",
+      "FEATURE      STATE          NOTE",
+      "tapTso       on             -",
+      "udpGso       off            wanted; not given, done in software",
+      "coalesce     off            off in the configuration",
+      "udpGso       probe refused  datagrams of one send do not arrive whole",
+      "udp_gso_eio  fallback       2 times",
+      "worker 0     runs           receive buffer 4194304 bytes, 0 datagrams lost in it",
       "",
     ].join("\n"),
   );

@@ -45,6 +45,8 @@ interface VtepRequest {
   address: string;
   mac: string;
   zeroChecksum?: boolean;
+  /** What a probe at the start would have said of TAPs. */
+  tapRefuses?: number;
 }
 
 /** A VTEP of one AC and one tunnel; the far end of its TAP is the kernel of `netns`, with this address. */
@@ -54,7 +56,7 @@ export function createVtep(request: VtepRequest): Vtep {
   ip("-n", netns, "link", "set", "tap0", "address", mac);
   ip("-n", netns, "addr", "add", `${address}/24`, "dev", "tap0");
   native.setTap(tap.fds[0]!, { mtu: 1450, txQueueLength: 1000, up: true });
-  const { zeroChecksum = false } = request;
+  const { zeroChecksum = false, tapRefuses = 0 } = request;
   const underlay = native.openUnderlay({
     address: local,
     port: 4789,
@@ -62,7 +64,7 @@ export function createVtep(request: VtepRequest): Vtep {
     zeroChecksum,
   });
   const doorbell = native.openDoorbell();
-  const port = native.createPortIo({ underlay, doorbell, innerMtu: 1450, offload });
+  const port = native.createPortIo({ underlay, doorbell, innerMtu: 1450, offload, tapRefuses });
   expect(port.attachTap(TAP, tap.fds[0]!)).toBe(0);
   expect(attachPeer(port, PEER, remote)).toBe(0);
   cleanups.push(() => {

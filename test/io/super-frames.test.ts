@@ -2,10 +2,14 @@
  * Super-frames through the addon: two VTEPs in one process, each with a TAP in a namespace, carry connections between
  * two kernels with every combination of offloads. The oracle is the far end: a hash of all bytes.
  */
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { addon } from "../../src/io/addon.ts";
 import * as native from "../../src/io/native.ts";
 import * as io from "../../src/io/port-io.ts";
-import { missing } from "./ground.ts";
+import { judgeSegments, TAP_REFUSES_TCP, TAP_REFUSES_UDP } from "../../src/io/probe.ts";
+import { attachPeer, cleanups, createIo, missing, openUnderlay } from "./ground.ts";
 import {
   addNamespace,
   createVtep,
@@ -23,6 +27,22 @@ import {
 if (missing) console.log(`super-frames.test.ts skipped: ${missing}`);
 
 const [LEFT, RIGHT] = [`nsf${process.pid}l`, `nsf${process.pid}r`];
+
+/** Receives datagrams until it has had so many; prints "bytes/segment size" of each message the kernel handed over. */
+const GRO_SINK = `
+import socket, struct, sys
+sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sink.setsockopt(socket.IPPROTO_UDP, 104, 1)
+sink.bind((sys.argv[1], 4789))
+sink.settimeout(10)
+print("ready", flush=True)
+seen, had = [], 0
+while had < int(sys.argv[2]):
+    data, notes, _, _ = sink.recvmsg(65536, 64)
+    size = next((struct.unpack("i", value)[0] for level, kind, value in notes if kind == 104), len(data))
+    seen.append(f"{len(data)}/{size}")
+    had += len(data) // size
+print(" ".join(seen), flush=True)`;
 
 describe.skipIf(missing)("super-frames", () => {
   beforeAll(() => {
@@ -114,6 +134,39 @@ describe.skipIf(missing)("super-frames", () => {
     } finally {
       ip("route", "del", "local", narrow, "dev", "lo", "table", "local");
     }
+  });
+
+  it("writes packets to a TAP that takes no super-frames, as the probe said", { timeout: 20_000 }, async () => {
+    for (const [tapRefuses, joins] of [
+      [TAP_REFUSES_TCP, false],
+      [TAP_REFUSES_UDP, true],
+    ] as const) {
+      const vteps = [createVtep({ ...left, offload: ON }), createVtep({ ...right, offload: ON, tapRefuses })];
+      await transfer(vteps, LEFT, RIGHT, right.address, 10);
+      const [a, b] = vteps as [Vtep, Vtep];
+      expect([a.seen.bad, b.seen.bad, [...b.seen.failed]]).toEqual([0, 0, []]);
+      expect(b.seen.tunnelUnits).toBe(a.seen.tapUnits);
+      expect(b.seen.tunnelUnits / b.seen.tunnelFrames > 2).toBe(joins);
+      expect(b.io.features().fallbacks).toMatchObject({ tap_gso_probe: 1, tap_gso_einval: 0 });
+      while (cleanups.length > 0) cleanups.pop()!();
+    }
+  });
+
+  it.for([64, 128])("puts as many datagrams into one send as the kernel takes: %i", async (segmentCap, { skip }) => {
+    if (segmentCap > judgeSegments(addon().probeSegments()).found) skip("an older kernel");
+    const far = "127.0.9.78";
+    const port = createIo({ underlay: openUnderlay(left.local), offload: ON, segmentCap });
+    expect(attachPeer(port, PEER, far)).toBe(0);
+    const sink = spawn("python3", ["-c", GRO_SINK, far, "130"], { stdio: ["ignore", "pipe", "inherit"] });
+    cleanups.push(() => sink.kill("SIGKILL"));
+    const lines = createInterface({ input: sink.stdout })[Symbol.asyncIterator]();
+    expect((await lines.next()).value).toBe("ready");
+    for (let i = 0; i < 130; i++)
+      port.sends.set([port.scratchAt, 100, PEER, 0, 0, 0, 0, 0, 0, 0, 1], i * io.SEND_WORDS);
+    port.exchange(130, 0);
+    const want = segmentCap === 64 ? [64, 64, 2] : [128, 2];
+    expect((await lines.next()).value).toBe(want.map((count) => `${count * 100}/100`).join(" "));
+    expect(port.features().fallbacks.udp_gso_einval).toBe(0);
   });
 
   it("sends again as singles what UDP_SEGMENT refuses, each datagram once", { timeout: 20_000 }, async () => {

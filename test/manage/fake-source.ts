@@ -54,7 +54,7 @@ export function changeWith(parts: Partial<ChangeSource>): ChangeSource {
     addNeighbor: () => null,
     logLevel: () => ({ level: "info" }),
     setLogLevel: () => undefined,
-    features: () => ({ offloads: [], fallbacks: [], workers: [] }),
+    features: () => ({ offloads: [], probes: [], fallbacks: [], workers: [] }),
     ...parts,
   };
 }
