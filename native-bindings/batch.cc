@@ -135,8 +135,8 @@ void flushMessages(Io& io, int socket) {
   int at = 0;
   while (at < io.messageCount) {
     int sent = sendmmsg(io.tx[socket], io.txHeaders + at, static_cast<unsigned>(io.messageCount - at), MSG_DONTWAIT);
-    if (sent < 0) {
-      int error = errno;
+    if (sent <= 0) {
+      int error = sent < 0 ? errno : EAGAIN;  // no kernel answers 0; a loop must not depend on it
       if (error == EINTR) continue;
       handleRefusal(io, socket, io.messages[at], io.txHeaders[at].msg_hdr, error);
       at++;

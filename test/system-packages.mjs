@@ -22,6 +22,13 @@ const LAB = [
   ["iperf3", "iperf3", "TCP throughput between VMs"],
   ["tcpdump", "tcpdump", "captures where `cap` is missing"],
 ];
+/** libFuzzer: 107 MB where LLVM's libraries are there already, 300 where not. Then the plain driver of test/native does. */
+const FUZZ = existsSync("/usr/lib/llvm-14/lib/libLLVM-14.so.1")
+  ? [
+      ["clang-14", "clang++-14", "compiles the fuzz targets"],
+      ["libclang-rt-14-dev", "/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux", "libFuzzer and its sanitizers"],
+    ]
+  : [];
 const TEST = [
   ...LAB,
   ["tshark", "tshark", "the independent eye on our packets"],
@@ -36,7 +43,13 @@ const DOCKER = [
   ["debootstrap", "debootstrap", "makes the Docker lab's base image where no registry can be reached"],
   ["prometheus", "promtool", "checks the alert rules"],
 ];
-export const WANTED = { build: [], lab: LAB, test: TEST, bench: BENCH_WANTS, docker: [...LAB, ...DOCKER] };
+export const WANTED = {
+  build: [],
+  lab: LAB,
+  test: [...TEST, ...FUZZ],
+  bench: BENCH_WANTS,
+  docker: [...LAB, ...DOCKER],
+};
 
 /** Where `program` is, or null. Looks where root's programs are too. */
 export function which(program) {

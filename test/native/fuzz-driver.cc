@@ -27,7 +27,7 @@ extern "C" size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max
   if (size > 8 && !random.once_in(64)) return LLVMFuzzerMutate(data, size, max_size);
   const Bytes fresh = fuzz_seed(random);
   size = std::min(fresh.size(), max_size);
-  std::memcpy(data, fresh.data(), size);
+  if (size > 0) std::memcpy(data, fresh.data(), size);
   return size;
 }
 #else
