@@ -130,7 +130,12 @@ export async function compare(
   say: (text: string) => void,
   onUp: (state: LabState) => void,
 ): Promise<Comparison> {
-  const state = await bringUp(name, { mode: "centralized", gatewayMac: "auto", handover: false }, say, onUp);
+  const state = await bringUp(
+    name,
+    { mode: "centralized", gatewayMac: "auto", handover: false, offload: true },
+    say,
+    onUp,
+  );
   const measured: Measured[] = [];
   for (const mode of ["centralized", "distributed"] as const) {
     if (state.mode !== mode) {

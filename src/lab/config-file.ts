@@ -11,7 +11,7 @@
  */
 import { type GatewayMac, MACHINE_DEVICE, MACHINES, type Machine, type Mode, VTEPS, VXLANS, vtep } from "./topology.ts";
 
-/** Where a gateway of this lab finds things. */
+/** Where a gateway of this lab finds things, and what it leaves alone. */
 export interface Places {
   /** Namespace of a node. */
   namespace(node: string): string;
@@ -19,15 +19,21 @@ export interface Places {
   socket(node: string): string;
   /** Socket over which the machines hand their TAPs to a VTEP; absent: the VTEP makes them. */
   attach?(node: string): string;
+  /** False: no offload of the kernel's is used. */
+  readonly offload?: boolean;
 }
 
-function head(node: string, purpose: string): string {
+const NO_OFFLOAD = `  # Frame by frame, as on a kernel without any of it.
+  offload: {tapTso: false, tapUso: false, coalesce: false, udpGso: false, udpGro: false}
+`;
+
+function head(node: string, purpose: string, { offload = true }: Places): string {
   const peers = VTEPS.filter((peer) => peer.name !== node);
   return `# ${purpose}
 node: ${node}
 underlay:
   address: ${vtep(node).underlay}
-tunnels:
+${offload ? "" : NO_OFFLOAD}tunnels:
 ${peers.map((peer) => `  - {name: ${peer.name}, remote: ${peer.underlay}}`).join("\n")}
 `;
 }
@@ -68,7 +74,7 @@ function interfaces(host: number, distributed: boolean, mac: GatewayMac): string
 
 /** gw1 and gw2 of the distributed scheme: every VTEP is the gateway of its own site. */
 function distributedGateway(node: string, mac: GatewayMac, places: Places): string {
-  return `${head(node, `${node}: distributed VXLAN IP gateway. The VSI-interfaces have the same addresses on every gateway.`)}
+  return `${head(node, `${node}: distributed VXLAN IP gateway. The VSI-interfaces have the same addresses on every gateway.`, places)}
 # Local proxy ARP: hosts of the own subnet are answered with the gateway's MAC, so all traffic is routed here.
 ${vsis("arp: localProxy")}
 ${interfaces(1, true, mac)}
@@ -97,7 +103,7 @@ ${foot(node, places)}`;
 /** The Border: VSI-interfaces with addresses of their own, and an uplink (a VSI without VNI) to the outside. */
 function border(places: Places): string {
   const lines = VXLANS.map((vni) => `  - {name: vsi${vni}, vni: ${vni}}`);
-  return `${head("border", "border: no special code, a node with VSI-interfaces of its own and an uplink.")}
+  return `${head("border", "border: no special code, a node with VSI-interfaces of its own and an uplink.", places)}
 vsis:
 ${lines.join("\n")}
   - {name: uplink}               # no VNI: a local VSI
@@ -111,7 +117,7 @@ ${foot("border", places)}`;
 
 /** gw1 and gw2 of the centralised scheme: they bridge and know no address. */
 function plainVtep(node: string, places: Places): string {
-  return `${head(node, `${node}: a plain L2 VTEP. ARP is flooded like any broadcast; the gateway is elsewhere.`)}
+  return `${head(node, `${node}: a plain L2 VTEP. ARP is flooded like any broadcast; the gateway is elsewhere.`, places)}
 ${vsis("arp: flood")}
 ${acs(
   MACHINES.filter((machine) => machine.behind === node),
@@ -122,7 +128,7 @@ ${foot(node, places)}`;
 
 /** The one gateway of the centralised scheme: all VSI-interfaces, no machines. */
 function central(places: Places): string {
-  return `${head("border", "The central gateway: it routes for all VXLANs and has no site of its own.")}
+  return `${head("border", "The central gateway: it routes for all VXLANs and has no site of its own.", places)}
 ${vsis("arp: localProxy")}
 ${interfaces(1, false, "auto")}
 ${foot("border", places)}`;

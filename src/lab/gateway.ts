@@ -43,7 +43,7 @@ function tailOf(file: string): string {
 
 /** Write the configuration files and start a daemon for each VTEP; resolves when all are ready. */
 export async function startGateways(state: LabState): Promise<void> {
-  const own = placesOf(state.name);
+  const own = { ...placesOf(state.name), offload: state.offload };
   const places = state.handover ? { ...own, attach: (node: string) => attachSocket(state.name, node) } : own;
   for (const { name } of VTEPS) {
     const file = join(folderOf(state.name), `${name}.yaml`);

@@ -280,6 +280,7 @@ interface Wishes {
   readonly keep?: true;
   readonly sharedMac?: true;
   readonly handover?: true;
+  readonly offload?: "on" | "off";
 }
 
 function program(): Command {
@@ -290,10 +291,16 @@ function program(): Command {
   const name = () => new Option("--name <name>", "name of the lab, so that several can coexist");
   const shared = () => new Option("--shared-mac", "one gateway MAC for all gateways, instead of one for each");
   const handed = () => new Option("--handover", "the machines hand their TAPs over (vtepctl attach), as containers do");
+  const offload = () =>
+    new Option(
+      "--offload <on|off>",
+      "off: the gateways work frame by frame, as on a kernel without any offload",
+    ).choices(["on", "off"]);
   const schemeOf = (wishes: Wishes): Scheme => ({
     mode: "distributed",
     gatewayMac: wishes.sharedMac === true ? "shared" : "auto",
     handover: wishes.handover === true,
+    offload: wishes.offload !== "off",
   });
   const carryOut = async (work: () => Promise<number> | number) => {
     requireRoot();
@@ -303,6 +310,7 @@ function program(): Command {
     .addOption(name())
     .addOption(shared())
     .addOption(handed())
+    .addOption(offload())
     .option("--keep", "leave the lab up afterwards")
     .action((wishes: Wishes) => carryOut(() => onNewLab(wishes.name, schemeOf(wishes), wishes.keep === true)));
   const verb = (
@@ -320,7 +328,8 @@ function program(): Command {
       });
   verb("up", "bring the lab up and leave it up", (lab, wishes) => up(lab, schemeOf(wishes)))
     .addOption(shared())
-    .addOption(handed());
+    .addOption(handed())
+    .addOption(offload());
   verb("run", "run the walkthroughs in a lab that is up", rerun);
   verb("down", "take the lab down (all labs, without --name)", down);
   verb("status", "what is up, and is it well", status);

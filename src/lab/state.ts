@@ -29,6 +29,8 @@ export interface Scheme {
   readonly gatewayMac: GatewayMac;
   /** The machines hand their TAPs over; else the gateways make them. */
   readonly handover: boolean;
+  /** The gateways use the kernel's offloads. */
+  readonly offload: boolean;
 }
 
 export interface LabState {
@@ -38,6 +40,7 @@ export interface LabState {
   mode: Mode;
   readonly gatewayMac: GatewayMac;
   readonly handover: boolean;
+  readonly offload: boolean;
   /** All nodes run and are configured. */
   isUp: boolean;
   processes: Recorded[];
@@ -64,7 +67,8 @@ export function readState(name: string): LabState | undefined {
 
 /** A record of nothing: clearing it removes what can be found without one. */
 export function emptyState(name: string): LabState {
-  return { name, owner: null, mode: "distributed", gatewayMac: "auto", handover: false, isUp: false, processes: [] };
+  const scheme: Scheme = { mode: "distributed", gatewayMac: "auto", handover: false, offload: true };
+  return { name, owner: null, ...scheme, isUp: false, processes: [] };
 }
 
 export function writeState(state: LabState): void {

@@ -8,9 +8,11 @@ import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, test } from "vitest";
 import { namespacesWith } from "../../src/lab/namespace.ts";
 import { folderOf, prefixOf } from "../../src/lab/state.ts";
+import type { Features } from "../../src/manage/api-schema.ts";
 import { whyNoBed } from "./bed.ts";
 
 const LAB = fileURLToPath(new URL("../../dist/lab/main.js", import.meta.url));
+const VTEPCTL = fileURLToPath(new URL("../../dist/ctl/main.js", import.meta.url));
 const NAME = `t${process.pid}`;
 
 function lab(...args: string[]) {
@@ -47,6 +49,25 @@ describe.skipIf(whyNoBed() !== undefined)("the lab", () => {
     },
     180_000,
   );
+
+  test("walks through the article without a single offload, and every row holds", async () => {
+    reportOf(lab("up", "--offload", "off"));
+    for (const gateway of ["gw1", "gw2", "border"]) {
+      const { stdout } = spawnSync(
+        process.execPath,
+        [VTEPCTL, "-s", `${folderOf(NAME)}/${gateway}.sock`, "show", "features", "-o", "json"],
+        { encoding: "utf8" },
+      );
+      const { offloads } = JSON.parse(stdout) as Features;
+      expect([gateway, offloads.map(({ wanted, inUse }) => wanted || inUse)]).toEqual([
+        gateway,
+        new Array(5).fill(false),
+      ]);
+    }
+    const report = reportOf(lab("run"));
+    expect(report).toContain("everything holds");
+    expect(report).not.toContain("✗");
+  }, 180_000);
 
   test("measures the centralised scheme against the distributed one", () => {
     const report = reportOf(lab("centralized"));
