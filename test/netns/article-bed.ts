@@ -38,6 +38,8 @@ export interface Article {
   readonly gw1: Gateway;
   readonly gw2: Gateway;
   readonly border: Gateway;
+  /** A node's configuration file, as `shape` has it now: to start it again with another one. */
+  readonly textOf: (node: string) => string;
 }
 
 export const addressOf = (machine: string) => machineOf(machine).address;
@@ -68,11 +70,14 @@ export async function openArticle(label: string, options: ArticleOptions = {}): 
       VTEPS.map(({ name }) => `to-${name}`),
     );
     const places = { namespace: bed.name, socket: gateways.socket };
-    const [gw1, gw2, border] = (await Promise.all(
-      VTEPS.map(({ name }) => gateways.start(name, shape(name, configFile(name, mode, places, mac)))),
-    )) as [Gateway, Gateway, Gateway];
+    const textOf = (node: string) => shape(node, configFile(node, mode, places, mac));
+    const [gw1, gw2, border] = (await Promise.all(VTEPS.map(({ name }) => gateways.start(name, textOf(name))))) as [
+      Gateway,
+      Gateway,
+      Gateway,
+    ];
     await Promise.all(machines.map((machine) => setUp(bed, machine)));
-    return { gateways, bed, gw1, gw2, border };
+    return { gateways, bed, gw1, gw2, border, textOf };
   } catch (error) {
     await gateways.remove();
     throw error;

@@ -1,0 +1,65 @@
+/**
+ * What the tests of offloads turn: the switches of `underlay.offload`, and the wire (benchmark.md §2).
+ */
+import type { Bed } from "./bed.ts";
+
+export interface Switches {
+  readonly tapTso: boolean;
+  readonly tapUso: boolean;
+  readonly coalesce: boolean;
+  readonly udpGso: boolean;
+  readonly udpGro: boolean;
+}
+
+export const ALL_ON: Switches = { tapTso: true, tapUso: true, coalesce: true, udpGso: true, udpGro: true };
+export const ALL_OFF: Switches = { tapTso: false, tapUso: false, coalesce: false, udpGso: false, udpGro: false };
+
+/** All on, each one off, all off. */
+export const OFFLOADS: readonly { readonly name: string; readonly offload: Switches }[] = [
+  { name: "all on", offload: ALL_ON },
+  ...Object.keys(ALL_ON).map((name) => ({ name: `without ${name}`, offload: { ...ALL_ON, [name]: false } })),
+  { name: "all off", offload: ALL_OFF },
+];
+
+export interface Wire {
+  readonly name: string;
+  readonly isPassthrough: boolean;
+  readonly gro: "on" | "off";
+}
+
+export const WIRES: readonly Wire[] = [
+  { name: "passthrough", isPassthrough: true, gro: "off" },
+  { name: "a wire, gro off", isPassthrough: false, gro: "off" },
+  { name: "a wire, gro on", isPassthrough: false, gro: "on" },
+];
+
+const CUTS = [
+  "tx-udp_tnl-segmentation",
+  "tx-udp_tnl-csum-segmentation",
+  "tx-udp-segmentation",
+  "tx-checksum-ip-generic",
+];
+
+/** Make the devices, [namespace, name], of an underlay behave like that wire. */
+export async function setWire(bed: Bed, wire: Wire, ends: readonly (readonly [string, string])[]): Promise<void> {
+  const state = wire.isPassthrough ? "on" : "off";
+  // Checksums first: without them the kernel keeps no segmentation, and will not have it back.
+  const order = wire.isPassthrough ? [...CUTS.slice(3), ...CUTS.slice(0, 3)] : CUTS;
+  const args = [...order, "tso", "gso"].flatMap((feature) => [feature, state]);
+  for (const [node, device] of ends) await bed.must(node, "ethtool", ["-K", device, ...args, "gro", wire.gro]);
+}
+
+/** [segment, total] of sends: udpgso.c's table (O02) at an MTU of 1450, so a segment of at most 1422 bytes. 0: not cut. */
+export const UDP_SIZES: readonly (readonly [segment: number, total: number])[] = [
+  [0, 1],
+  [0, 1422],
+  [1422, 1422],
+  [1422, 1423],
+  [1422, 2844],
+  [1422, 2845],
+  [1422, 44 * 1422],
+  [1422, 45 * 1422 + 7],
+  [1000, 64_000],
+  [50, 64 * 50],
+  [60, 64 * 60 - 1],
+];
