@@ -109,9 +109,10 @@ void prepare(Io& io, int index) {
 }
 
 void handleRefusal(Io& io, int socket, const Message& message, const msghdr& header, int error) {
+  // What was full may be refused for another reason once it is not: that is the answer to deal with.
+  if (transient(error)) error = -sendOne(io, socket, header);
   if (message.segments == 1 || (error != EIO && error != EINVAL && error != EMSGSIZE)) {
-    if (!transient(error)) return settleMessage(io, message, -error);
-    return settleMessage(io, message, sendOne(io, socket, header));
+    return settleMessage(io, message, -error);
   }
   Port& peer = io.ports[message.port];
   int sent = sendSingles(io, socket, message, header);
