@@ -111,12 +111,12 @@ describeReal(missing, "offloads", () => {
       const script = new URL("udp-sizes.py", import.meta.url).pathname;
       const sink = bed.follow("vm4", "python3", [script, "serve", addressOf("vm4"), "7000", String(made)]);
       const heard = lines(sink);
-      expect(await within("the sink", 10_000, heard.next())).toBe("ready");
+      expect(await within("the sink", 30_000, heard.next())).toBe("ready");
       const source = bed.follow("vm1", "python3", [script, "send", addressOf("vm4"), "7000"]);
       source.stdin!.end(UDP_SIZES.map((sizes) => `${sizes.join(" ")}\n`).join(""));
-      const sent = JSON.parse(await within("the sender", 20_000, lines(source).next())) as number[][];
+      const sent = JSON.parse(await within("the sender", 30_000, lines(source).next())) as number[][];
       expect(sent).toHaveLength(made);
-      expect(JSON.parse(await within("the datagrams", 20_000, heard.next()))).toEqual(sent);
+      expect(JSON.parse(await within("the datagrams", 40_000, heard.next()))).toEqual(sent);
       const whole = await superFrames("gw1", "receive", "uso");
       if (next.tapTso && next.tapUso) expect(whole).toBeGreaterThanOrEqual(UDP_SIZES.length - 4);
       else expect(whole).toBe(0);
@@ -167,7 +167,7 @@ describeReal(missing, "offloads", () => {
     const script = new URL("udp-sizes.py", import.meta.url).pathname;
     const source = bed.follow("vm1", "python3", [script, "send", addressOf("vm4"), "7001"]);
     source.stdin!.end("1 64\n");
-    await within("the sender", 20_000, lines(source).next());
+    await within("the sender", 30_000, lines(source).next());
     await expect.poll(() => gateways[0]!.drops(), { timeout: 5000 }).toMatchObject({ gso_bad: 1 });
   });
 

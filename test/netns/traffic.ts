@@ -101,7 +101,7 @@ export async function openStream(
   const port = String(nextPort++);
   const server = bed.follow(to, process.execPath, [TCP_HASH, "serve", address, port]);
   const served = collect(`TCP server in ${to}`, server);
-  await until(`TCP server in ${to}`, 5000, () => served.text().includes("listening\n") || server.exitCode !== null);
+  await until(`TCP server in ${to}`, 20_000, () => served.text().includes("listening\n") || server.exitCode !== null);
   const client = bed.follow(from, process.execPath, [TCP_HASH, "send", address, port, String(amount)]);
   const sent = collect(`TCP sender in ${from}`, client);
   const abort = () => {

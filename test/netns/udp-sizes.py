@@ -19,7 +19,7 @@ said = []
 if verb == "serve":
     link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
     link.bind((address, port))
-    link.settimeout(5)
+    link.settimeout(20)
     print("ready", flush=True)
     try:
         while len(said) < int(sys.argv[4]):
