@@ -1,9 +1,21 @@
 /**
  * Closes a run with one plain line, `N passed, N failed, N skipped`, and says why each skipped test was skipped.
+ *
+ * A test that skips itself gives its reason as a note; a file that skips a whole suite says it on the console when it is
+ * loaded, as `name.test.ts skipped: reason`.
  */
+import { basename } from "node:path";
+import type { UserConsoleLog } from "vitest";
 import type { Reporter, TestCase, TestModule } from "vitest/node";
 
 export default class PlainReporter implements Reporter {
+  private readonly said = new Map<string, string>();
+
+  onUserConsoleLog({ content }: UserConsoleLog): void {
+    for (const [, file, why] of content.matchAll(/^(\S+\.test\.ts)(?:, in part)? skipped: (.+)$/gm))
+      this.said.set(file!, why!);
+  }
+
   onTestRunEnd(modules: readonly TestModule[]): void {
     let passed = 0;
     let failed = 0;
@@ -17,7 +29,7 @@ export default class PlainReporter implements Reporter {
         else if (state === "failed") failed++;
         else {
           skipped++;
-          const why = reasonOf(test);
+          const why = this.reasonOf(test);
           reasons.set(why, (reasons.get(why) ?? 0) + 1);
         }
       }
@@ -25,10 +37,10 @@ export default class PlainReporter implements Reporter {
     for (const [why, count] of reasons) console.log(`skipped ${count}: ${why}`);
     console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
   }
-}
 
-function reasonOf(test: TestCase): string {
-  const result = test.result();
-  const note = result.state === "skipped" ? result.note : undefined;
-  return note ?? `no reason given: ${test.fullName}`;
+  private reasonOf(test: TestCase): string {
+    const result = test.result();
+    const note = result.state === "skipped" ? result.note : undefined;
+    return note ?? this.said.get(basename(test.module.moduleId)) ?? `no reason given: ${test.fullName}`;
+  }
 }
