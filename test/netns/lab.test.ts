@@ -18,7 +18,7 @@ const NAME = `t${process.pid}`;
 function lab(...args: string[]) {
   return spawnSync(process.execPath, [LAB, ...args, "--name", NAME], {
     encoding: "utf8",
-    timeout: 150_000,
+    timeout: 300_000,
     env: { ...process.env, NO_COLOR: "1" },
   });
 }
@@ -37,6 +37,7 @@ describe.skipIf(whyNoBed() !== undefined)("the lab", () => {
   test.each([
     ["each gateway has its own MAC", []],
     ["all gateways share one MAC", ["--shared-mac"]],
+    ["the VMs hand their TAPs over", ["--handover"]],
   ])(
     "walks through the article, and every row holds: %s",
     (_, options) => {
@@ -47,7 +48,7 @@ describe.skipIf(whyNoBed() !== undefined)("the lab", () => {
       expect(namespacesWith(prefixOf(NAME))).toEqual([]);
       expect(existsSync(folderOf(NAME))).toBe(false);
     },
-    180_000,
+    330_000,
   );
 
   test("walks through the article without a single offload, and every row holds", async () => {
@@ -73,7 +74,7 @@ describe.skipIf(whyNoBed() !== undefined)("the lab", () => {
     const report = reportOf(lab("centralized"));
     expect(report).toMatch(/✓\s+centralized\s+vm1 → vm5\s+gw1 –10→ central –20→ gw2\s+63/);
     expect(report).toMatch(/✓\s+distributed\s+vm1 → vm5\s+gw1 –20→ gw2\s+62/);
-  }, 180_000);
+  }, 330_000);
 
   test("stays up when asked, is entered, and is taken down", () => {
     reportOf(lab("up"));
@@ -85,5 +86,5 @@ describe.skipIf(whyNoBed() !== undefined)("the lab", () => {
     expect(lab("shell", "nobody").status).not.toBe(0);
     reportOf(lab("down"));
     expect(namespacesWith(prefixOf(NAME))).toEqual([]);
-  }, 180_000);
+  }, 330_000);
 });
