@@ -1,7 +1,7 @@
 /**
  * Set-up: everything a newcomer's `npm run lab` or `npm test` needs, in one plain Node script without dependencies.
  *
- *     node test/set-up.mjs build|lab|test|bench|docker
+ *     node test/set-up.mjs build|lab|test|bench|docker      (addon: all of build but the TypeScript, for images)
  *
  * A list of steps; each knows whether it is done and how to do it: Debian packages, npm packages, the optional `cap`,
  * the addon, the TypeScript. When every step is done the script ends in a fraction of a second. Otherwise it takes a
@@ -36,7 +36,7 @@ import { CAPTURE, COMPILE, isThere, WANTED, which } from "./system-packages.mjs"
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const NOTES = join(ROOT, ".set-up");
 const STAMPS = join(NOTES, "stamps.json");
-const MODES = ["build", "lab", "test", "bench", "docker"];
+const MODES = ["build", "addon", "lab", "test", "bench", "docker"];
 const LOWEST_NODE = [20, 19];
 /** A package that could not be installed is not asked for again for so long: without a network each try is slow. */
 const RETRY_APT_MS = 10 * 60_000;
@@ -325,13 +325,14 @@ const packages = (mode) => ({
       run(label, "apt-get", ["-y", "-q", "-o", "DPkg::Lock::Timeout=120", ...args], {
         env: { DEBIAN_FRONTEND: "noninteractive" },
       });
-    const install = () =>
-      apt("apt-get install", "install", "--no-install-recommends", ...missing.map(([name]) => name));
+    const install = async (...names) =>
+      (await apt("apt-get install", "install", "--no-install-recommends", ...names)) === 0;
+    const update = async () => (await apt("apt-get update", "update")) === 0;
+    const names = missing.map(([name]) => name);
     const hasLists = filesUnder("/var/lib/apt/lists", /_Packages/).length > 0;
-    if (!hasLists) await apt("apt-get update", "update");
-    if ((await install()) !== 0 && hasLists) {
-      await apt("apt-get update", "update");
-      await install();
+    if (!(hasLists && (await install(...names))) && (await update()) && !(await install(...names))) {
+      // A package that this distribution does not have must not cost the others.
+      for (const name of names) await install(name);
     }
     const still = missing.filter(([, sign]) => !isThere(sign));
     stamp("aptFailed", still.length === 0 ? null : { names: namesOf(still), atMs: Date.now() });
@@ -370,7 +371,9 @@ async function main() {
   if (process.platform !== "linux") fail("vtepd needs Linux: TAP devices and network namespaces");
 
   mkdirSync(NOTES, { recursive: true });
-  const steps = [packages(mode), modules, cap, addon, typescript, ...(mode === "bench" ? [benchmark] : [])];
+  const steps = [packages(mode), modules, cap, addon];
+  if (mode !== "addon") steps.push(typescript);
+  if (mode === "bench") steps.push(benchmark);
   if (steps.every((step) => step.isDone())) return tellMissing(mode);
   if (process.env.VTEPD_SET_UP_LOCKED !== "1" && which("flock") !== null) withLock();
   for (const step of steps) if (!step.isDone()) await step.carryOut();

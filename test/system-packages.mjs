@@ -29,27 +29,21 @@ const FUZZ = existsSync("/usr/lib/llvm-14/lib/libLLVM-14.so.1")
       ["libclang-rt-14-dev", "/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux", "libFuzzer and its sanitizers"],
     ]
   : [];
-const TEST = [
+const NETNS = [
   ...LAB,
   ["tshark", "tshark", "the independent eye on our packets"],
   ["ethtool", "ethtool", "switches offloads in tests"],
   ["iptables", "iptables", "deterministic loss in tests"],
   ["openvswitch-switch", "ovs-vswitchd", "an independent VXLAN peer"],
 ];
-const BENCH_WANTS = [...TEST, ["gcc", "gcc", "compiles the packet generator"]];
 const DOCKER = [
   ["docker.io", "dockerd", "the Docker lab's engine"],
   ["docker-compose", "docker compose", "starts the Docker lab"],
   ["debootstrap", "debootstrap", "makes the Docker lab's base image where no registry can be reached"],
-  ["prometheus", "promtool", "checks the alert rules"],
 ];
-export const WANTED = {
-  build: [],
-  lab: LAB,
-  test: [...TEST, ...FUZZ],
-  bench: BENCH_WANTS,
-  docker: [...LAB, ...DOCKER],
-};
+const TEST = [...NETNS, ...FUZZ, ["prometheus", "promtool", "checks the alert rules"], ...DOCKER];
+const BENCH = [...NETNS, ["gcc", "gcc", "compiles the packet generator"]];
+export const WANTED = { build: [], addon: [], lab: LAB, test: TEST, bench: BENCH, docker: [...LAB, ...DOCKER] };
 
 /** Where `program` is, or null. Looks where root's programs are too. */
 export function which(program) {
