@@ -1,7 +1,8 @@
 import { defineConfig } from "vitest/config";
 
-// Pool forks: the addon and worker threads do not mix with vitest's own threads. Two groups, one after the other: what
-// runs in memory uses both cores; what makes namespaces, TAPs and processes runs alone, or its deadlines would be a lottery.
+// Pool forks: the addon and worker threads do not mix with vitest's own threads. Three groups, one after the other: what
+// runs in memory uses both cores; what makes namespaces, TAPs and processes runs alone, or its deadlines would be a lottery;
+// last the Docker lab, which has an engine to start and images to build.
 const REAL = [
   "test/netns/**/*.test.ts",
   "test/interop/**/*.test.ts",
@@ -35,6 +36,18 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 120_000,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: "docker",
+          include: ["test/docker/**/*.test.ts"],
+          pool: "forks",
+          maxWorkers: 1,
+          // The first run on a machine makes the base image and compiles everything in it: minutes, many on a busy one.
+          testTimeout: 600_000,
+          hookTimeout: 3_600_000,
+          sequence: { groupOrder: 2 },
         },
       },
     ],
