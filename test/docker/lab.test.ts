@@ -43,10 +43,13 @@ interface Ended {
   readonly said: string;
 }
 
+let keeper: ChildProcess | undefined;
+
 /** Run docker/lab; its words go on to the terminal as they come. */
 function lab(...args: string[]): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(LAB, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(LAB, args, { env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+    keeper?.stdin?.write(`${child.pid}\n`);
     let text = "";
     let said = "";
     child.stdout.on("data", (chunk: Buffer) => {
@@ -58,16 +61,19 @@ function lab(...args: string[]): Promise<Ended> {
       process.stderr.write(chunk);
     });
     child.on("error", reject);
-    child.on("close", (code) =>
-      resolve({ code, lines: text.trim().split("\n"), said: said.trim().split("\n").at(-1) ?? "" }),
-    );
+    child.on("close", (code) => {
+      keeper?.stdin?.write("none\n");
+      resolve({ code, lines: text.trim().split("\n"), said: said.trim().split("\n").at(-1) ?? "" });
+    });
   });
 }
 
 /** One run at a time on this machine; and `down`, when this process ends without a word. Resolves when it is our turn. */
 function caretaker(): Promise<ChildProcess> {
   const lock = join(tmpdir(), `vtepd-docker-test.${process.getuid?.()}.lock`);
-  const script = 'echo ours; read word || { "$0" down; exit; }';
+  // It is told the process group of each docker/lab, which would go on without us and start anew what `down` stopped.
+  const script =
+    'echo ours; while read word; do [ $word = done ] && exit; group=$word; done; kill -- -$group; "$0" down';
   const child = spawn("flock", [lock, "sh", "-c", script, LAB], {
     env,
     detached: true,
@@ -127,7 +133,6 @@ function traces() {
 }
 
 describeReal(whyNoDocker(), "docker/lab", () => {
-  let keeper: ChildProcess | undefined;
   let unable: string | undefined;
   let before: ReturnType<typeof traces>;
   let up: number | null = null;
@@ -158,7 +163,7 @@ describeReal(whyNoDocker(), "docker/lab", () => {
     // Also when it never came up: an engine may have been started for it.
     const isUp = existsSync(new URL(`../../docker/.lab/${PROJECT}`, import.meta.url));
     if (isUp || existsSync(`${OWN_ENGINE}/by-lab`)) await lab("down");
-    keeper?.stdin?.end("thank you\n");
+    keeper?.stdin?.end("done\n");
   });
 
   it("comes up", () => expect(up).toBe(0));
