@@ -3,12 +3,13 @@ import { forward } from "../../src/dataplane/pipeline.ts";
 import { F_AT, F_HEAD, F_LENGTH, F_SOURCE, F_UNITS, FRAME_WORDS } from "../../src/io/port-io.ts";
 import { udpFrame } from "../dataplane/packets.ts";
 import { G10, ip, M1, P20, Rig } from "../dataplane/rig.ts";
+import type { Rounds } from "./stages.ts";
 
 const STRIDE = 192;
 const FRAMES = 64;
 
 /** A rig whose arena holds FRAMES frames of different flows; `round` forwards them all. */
-export function routeAndEncapsulate(): { rig: Rig; round: () => void; frames: number } {
+export function routeAndEncapsulate(): Rounds & { rig: Rig; frames: number } {
   const rig = new Rig();
   rig.mac(1, M1, 1);
   for (let i = 0; i < FRAMES; i++) rig.neighbor(`20.1.1.${i + 12}`, 2, P20, 3);
@@ -29,9 +30,12 @@ export function routeAndEncapsulate(): { rig: Rig; round: () => void; frames: nu
   }
   io.arena.copyWithin(spare, first, first + FRAMES * STRIDE);
   const f = rig.plane.frame;
-  const round = (): void => {
-    // The last round left rewritten packets: put all of them back at once, far from the loads that follow.
+  // The last round left rewritten packets: put all of them back at once, far from the loads that follow.
+  const putBack = () => {
     io.arena.copyWithin(first, spare, spare + FRAMES * STRIDE);
+  };
+  const round = (): void => {
+    putBack();
     f.begin();
     for (let i = 0; i < FRAMES; i++) {
       f.load(i);
@@ -39,16 +43,5 @@ export function routeAndEncapsulate(): { rig: Rig; round: () => void; frames: nu
     }
     f.finish();
   };
-  return { rig, round, frames: FRAMES };
-}
-
-if (process.argv[1]?.endsWith("forward.js")) {
-  const { round, frames } = routeAndEncapsulate();
-  let best = Number.POSITIVE_INFINITY;
-  for (let r = 0; r < 60; r++) {
-    const from = process.cpuUsage().user;
-    for (let i = 0; i < 2000; i++) round();
-    best = Math.min(best, ((process.cpuUsage().user - from) * 1e3) / (2000 * frames));
-  }
-  console.log(best.toFixed(1));
+  return { rig, round, putBack, frames: FRAMES };
 }

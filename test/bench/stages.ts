@@ -96,8 +96,14 @@ export const UP_TO: Readonly<Record<string, (f: Frame) => void>> = {
   forward,
 };
 
+export interface Rounds {
+  /** Put the frames back, and one batch of them all through the step. */
+  readonly round: () => void;
+  readonly putBack: () => void;
+}
+
 /** One batch of FRAMES frames through `step`. */
-export function rounds({ rig, frame }: Scenario, step: (f: Frame) => void): () => void {
+export function rounds({ rig, frame }: Scenario, step: (f: Frame) => void): Rounds {
   const { io } = rig;
   const first = 64;
   const spare = io.scratchAt >> 1;
@@ -117,8 +123,11 @@ export function rounds({ rig, frame }: Scenario, step: (f: Frame) => void): () =
   rig.plane.frame.pool.poison = false;
   io.arena.copyWithin(spare, first, first + FRAMES * STRIDE);
   const f = rig.plane.frame;
-  return () => {
+  const putBack = () => {
     io.arena.copyWithin(first, spare, spare + FRAMES * STRIDE);
+  };
+  const round = () => {
+    putBack();
     f.begin();
     for (let i = 0; i < FRAMES; i++) {
       f.load(i);
@@ -126,4 +135,5 @@ export function rounds({ rig, frame }: Scenario, step: (f: Frame) => void): () =
     }
     f.finish();
   };
+  return { round, putBack };
 }
