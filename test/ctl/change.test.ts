@@ -1,43 +1,10 @@
 /** vtepctl's verbs that change a gateway, and its manners, against the real API with a fake gateway behind it. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeEach, expect, it, vi } from "vitest";
+import { expect, it, vi } from "vitest";
 import { runCommand } from "../../src/ctl/command-line.ts";
-import { type ApiSource, createApi } from "../../src/manage/api.ts";
 import type { Change, LogLevel } from "../../src/manage/api-schema.ts";
-import { listenUnix } from "../../src/manage/listener.ts";
-import { changeWith, REPORT, STATUS, sourceWith } from "../manage/fake-source.ts";
-
-const folder = mkdtempSync(join(tmpdir(), "vtepctl-change-"));
-const socket = join(folder, "gw1.sock");
-let out = "";
-let err = "";
-
-beforeEach(() => {
-  out = "";
-  err = "";
-  vi.spyOn(process.stdout, "write").mockImplementation((text, done?: unknown) => {
-    out += text;
-    if (typeof done === "function") done();
-    return true;
-  });
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
-    err += text;
-    return true;
-  });
-});
-afterEach(() => vi.restoreAllMocks());
-afterAll(() => rmSync(folder, { recursive: true }));
-
-async function ctl(source: Partial<ApiSource>, ...args: string[]): Promise<number> {
-  const listener = await listenUnix(createApi(sourceWith(source)), socket);
-  try {
-    return await runCommand(["-s", socket, ...args]);
-  } finally {
-    listener.close();
-  }
-}
+import { changeWith, REPORT, STATUS } from "../manage/fake-source.ts";
+import { again, ctl, err, folder, forget, out } from "./bed.ts";
 
 const BAD = {
   file: "/etc/vtepd.yaml",
@@ -83,7 +50,7 @@ it.each(["reload", "check", "diff"])(
         "  fix: choose a VNI from 1 to 16777215",
       ].join("\n"),
     );
-    out = "";
+    forget();
     expect(await ctl({ change }, "config", verb, "-o", "json")).toBe(5);
     expect(JSON.parse(out)).toEqual(report);
   },
@@ -136,8 +103,7 @@ it("tells health by exit code, and nothing more when it shall be quiet", async (
   const status = () => ({ ...STATUS, ready: false, missing: ["AC vm1 is down"] });
   expect(await ctl({ status }, "health")).toBe(7);
   expect(err).toContain("not ready: AC vm1 is down");
-  out = "";
-  err = "";
+  forget();
   expect(await ctl({ status }, "health", "--quiet")).toBe(7);
   expect(await runCommand(["-s", join(folder, "none.sock"), "health", "--quiet"])).toBe(3);
   expect(out + err).toBe("");
@@ -203,7 +169,7 @@ it.each([
 ])("understands %j as %j", async (theirs, ours) => {
   expect(await ctl({}, ...theirs)).toBe(0);
   const said = out;
-  out = "";
-  await ctl({}, ...ours);
+  forget();
+  await again(...ours);
   expect(out).toBe(said);
 });

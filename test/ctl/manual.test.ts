@@ -1,41 +1,13 @@
 /** Help, completion, man pages and bug reports: made from the tree of commands, so nothing may be missing from it. */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
-import { afterAll, afterEach, beforeEach, expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import { build, runCommand } from "../../src/ctl/command-line.ts";
-import { createApi } from "../../src/manage/api.ts";
 import type { Ac, Tunnel } from "../../src/manage/api-schema.ts";
 import { jsonSchema } from "../../src/manage/json-schema.ts";
-import { type Listener, listenUnix } from "../../src/manage/listener.ts";
-import { sourceWith } from "../manage/fake-source.ts";
-
-const folder = mkdtempSync(join(tmpdir(), "vtepctl-manual-"));
-const socket = join(folder, "gw1.sock");
-let listener: Listener | null = null;
-let out = "";
-let err = "";
-beforeEach(() => {
-  out = "";
-  err = "";
-  vi.spyOn(process.stdout, "write").mockImplementation((text, done?: unknown) => {
-    out += text;
-    if (typeof done === "function") done();
-    return true;
-  });
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
-    err += text;
-    return true;
-  });
-});
-afterEach(() => {
-  vi.restoreAllMocks();
-  listener?.close();
-  listener = null;
-});
-afterAll(() => rmSync(folder, { recursive: true }));
+import { again, err, folder, forget, out, serve, socket } from "./bed.ts";
 
 const session = () => ({ socket, output: { form: "table" as const, colour: false } });
 
@@ -62,8 +34,8 @@ it.each(VERBS.map(([name]) => name))("%s --help explains itself, with an example
 // ---- completion ------------------------------------------------------------------------------------------------
 
 async function complete(...words: string[]): Promise<string[]> {
-  out = "";
-  expect(await runCommand(["-s", socket, "__complete", "--", ...words])).toBe(0);
+  forget();
+  expect(await again("__complete", "--", ...words)).toBe(0);
   expect(err).toBe("");
   return out.split("\n").slice(0, -1);
 }
@@ -85,7 +57,7 @@ it("completes names from the daemon, also one named on the line, and is silent w
   expect(await complete("mac", "add", "02:00:00:00:00:01", "--ac", "")).toEqual([]);
   const acs = () => [{ name: "vm1" }, { name: "vm2" }, { name: "other" }] as Ac[];
   const tunnels = () => [{ name: "gw2" }] as Tunnel[];
-  listener = await listenUnix(createApi(sourceWith({ acs, tunnels })), socket);
+  await serve({ acs, tunnels });
   expect(await complete("mac", "add", "02:00:00:00:00:01", "--ac", "vm")).toEqual(["vm1", "vm2"]);
   expect(await complete("-s", join(folder, "none"), "mac", "add", "--ac", "")).toEqual([]);
   expect(await complete("arp", "add", "--tunnel", "")).toEqual(["gw2"]);
@@ -109,7 +81,7 @@ it("bash completes with it", async () => {
 // ---- the manual ------------------------------------------------------------------------------------------------
 
 async function man(page: string): Promise<string> {
-  out = "";
+  forget();
   expect(await runCommand(["man", page])).toBe(0);
   return out;
 }
@@ -148,9 +120,9 @@ it("vtepd.yaml.5 has every key of the schema", async () => {
 // ---- bug reports -----------------------------------------------------------------------------------------------
 
 it("a bug report is a folder of the caller's own, with everything the API shows", async () => {
-  listener = await listenUnix(createApi(sourceWith({})), socket);
+  await serve({});
   const report = join(folder, "report");
-  expect(await runCommand(["-s", socket, "bugreport", report])).toBe(0);
+  expect(await again("bugreport", report)).toBe(0);
   expect(out).toBe(`${report}: 15 files\n`);
   expect(statSync(report).mode & 0o777).toBe(0o700);
   for (const file of readdirSync(report)) {
@@ -159,10 +131,10 @@ it("a bug report is a folder of the caller's own, with everything the API shows"
   }
   expect(JSON.parse(readFileSync(join(report, "status.json"), "utf8"))).toMatchObject({ node: "gw1" });
   expect(JSON.parse(readFileSync(join(report, "about.json"), "utf8"))).toMatchObject({ missing: {} });
-  expect(await runCommand(["-s", socket, "bugreport", report])).toBe(1);
+  expect(await again("bugreport", report)).toBe(1);
 });
 
 it("a bug report about nobody leaves no folder behind", async () => {
-  expect(await runCommand(["-s", socket, "bugreport", join(folder, "none")])).toBe(3);
+  expect(await again("bugreport", join(folder, "none"))).toBe(3);
   expect(existsSync(join(folder, "none"))).toBe(false);
 });

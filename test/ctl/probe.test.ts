@@ -1,48 +1,13 @@
 /** `ping`, `why`, `doctor` and `capture --iface` against the real API over a socket, with a fake gateway: output and exit codes. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { pcapHead, pcapRecord, readRecords, vniFilter } from "../../src/ctl/capture-iface.ts";
-import { runCommand } from "../../src/ctl/command-line.ts";
-import { type ApiSource, createApi } from "../../src/manage/api.ts";
+import type { ApiSource } from "../../src/manage/api.ts";
 import type { Tunnel } from "../../src/manage/api-schema.ts";
 import type { PathSearch, PingResult } from "../../src/manage/api-schema-probe.ts";
 import type { Why } from "../../src/manage/api-schema-why.ts";
-import { type Listener, listenUnix } from "../../src/manage/listener.ts";
-import { sourceWith, UNWATCHED } from "../manage/fake-source.ts";
-
-const folder = mkdtempSync(join(tmpdir(), "vtepctl-probe-"));
-const socket = join(folder, "gw1.sock");
-let listener: Listener | null = null;
-let out = "";
-let err = "";
-
-beforeEach(() => {
-  out = "";
-  err = "";
-  vi.spyOn(process.stdout, "write").mockImplementation((text, done?: unknown) => {
-    out += text;
-    if (typeof done === "function") done();
-    return true;
-  });
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
-    err += text;
-    return true;
-  });
-});
-afterEach(() => {
-  vi.restoreAllMocks();
-  listener?.close();
-  listener = null;
-});
-afterAll(() => rmSync(folder, { recursive: true }));
-
-async function ctl(source: Partial<ApiSource>, ...args: string[]): Promise<number> {
-  listener ??= await listenUnix(createApi(sourceWith(source)), socket);
-  return await runCommand(["-s", socket, ...args]);
-}
+import { UNWATCHED } from "../manage/fake-source.ts";
+import { again, ctl, err, forget, out } from "./bed.ts";
 
 const TUNNEL: Tunnel = {
   name: "gw2",
@@ -112,9 +77,7 @@ describe("ping", () => {
     expect(await ctl(prober([REPLY]), "ping", "gw2", "-c", "1", "-o", "json")).toBe(0);
     const expected = { tunnel: "gw2", remote: "192.0.2.2", sent: 1, answered: 1, echoes: [REPLY] };
     expect(JSON.parse(out)).toEqual(expected);
-    listener!.close();
-    listener = null;
-    out = "";
+    forget();
     await ctl(prober([REPLY]), "ping", "gw2", "-c", "1", "-o", "yaml");
     expect(parse(out)).toEqual(expected);
   });
@@ -129,9 +92,7 @@ describe("ping", () => {
         "",
       ].join("\n"),
     );
-    listener!.close();
-    listener = null;
-    out = "";
+    forget();
     const silent = { ...SEARCH, silent: true, pathMtu: null, tries: [] };
     expect(await ctl(prober([], silent), "ping", "gw2", "--mtu")).toBe(7);
     expect(out).toBe("gw2 (192.0.2.2) answers no echo: its path MTU cannot be told\n");
@@ -141,10 +102,10 @@ describe("ping", () => {
     const off: PingResult = { ...REPLY, kind: "off", rttMs: null, reason: "no right", fix: "give it" };
     expect(await ctl(prober([off], { reason: "no right", fix: "give it" }), "ping", "gw2")).toBe(6);
     expect(err).toBe("error: the daemon cannot probe: no right\n  fix: give it\n");
-    expect(await ctl({}, "ping", "gw2", "--mtu")).toBe(6);
-    expect(await ctl({}, "ping", "gw9")).toBe(4);
-    expect(await ctl({}, "ping", "gw2", "-c", "0")).toBe(2);
-    expect(await ctl({}, "ping", "gw2", "-l", "27")).toBe(2);
+    expect(await again("ping", "gw2", "--mtu")).toBe(6);
+    expect(await again("ping", "gw9")).toBe(4);
+    expect(await again("ping", "gw2", "-c", "0")).toBe(2);
+    expect(await again("ping", "gw2", "-l", "27")).toBe(2);
   });
 
   it("show tunnel has what the prober knows", async () => {
@@ -175,7 +136,7 @@ describe("why", () => {
     expect(await ctl(source, "why", "10.1.1.11", "--interface", "vsi-interface10")).toBe(0);
     expect(out).toBe("It is here.\nIt was there.\n");
     expect(asked).toEqual([{ ip: "10.1.1.11", mac: null, interface: "vsi-interface10", vsi: null }]);
-    out = "";
+    forget();
     expect(await ctl(source, "why", "02:00:00:00:01:AA", "-o", "json")).toBe(0);
     expect(JSON.parse(out)).toEqual(WHY);
     expect(asked[1]).toEqual({ ip: null, mac: "02:00:00:00:01:aa", interface: null, vsi: null });
@@ -201,8 +162,8 @@ describe("doctor", () => {
     expect(out).toBe(
       "ok    ready: yes\nwarn  peer gw2: silent\n      fix: look\nFAIL  port: taken by ·[31mx\n      fix: stop it\n",
     );
-    out = "";
-    await ctl({}, "doctor", "-o", "json");
+    forget();
+    await again("doctor", "-o", "json");
     expect(JSON.parse(out)).toEqual({ checks });
   });
 

@@ -1,47 +1,12 @@
 /** vtepctl trace, observe, show events and capture against the real API over a socket, with a fake gateway behind it. */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeEach, expect, it, vi } from "vitest";
-import { runCommand } from "../../src/ctl/command-line.ts";
-import { type ApiSource, createApi } from "../../src/manage/api.ts";
+import { expect, it, vi } from "vitest";
+import type { ApiSource } from "../../src/manage/api.ts";
 import type { Trace, TraceRequest } from "../../src/manage/api-schema-trace.ts";
 import type { CaptureLine, EventRecord } from "../../src/manage/api-schema-watch.ts";
 import type { CaptureSink } from "../../src/manage/api-watch.ts";
-import { type Listener, listenUnix } from "../../src/manage/listener.ts";
-import { sourceWith } from "../manage/fake-source.ts";
-
-const folder = mkdtempSync(join(tmpdir(), "vtepctl-trace-"));
-const socket = join(folder, "gw1.sock");
-let listener: Listener | null = null;
-let out = "";
-let err = "";
-
-beforeEach(() => {
-  out = "";
-  err = "";
-  vi.spyOn(process.stdout, "write").mockImplementation((text, done?: unknown) => {
-    out += text;
-    if (typeof done === "function") done();
-    return true;
-  });
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
-    err += text;
-    return true;
-  });
-});
-
-afterEach(() => {
-  vi.restoreAllMocks();
-  listener?.close();
-  listener = null;
-});
-afterAll(() => rmSync(folder, { recursive: true }));
-
-async function ctl(source: Partial<ApiSource>, ...args: string[]): Promise<number> {
-  listener ??= await listenUnix(createApi(sourceWith(source)), socket);
-  return await runCommand(["-s", socket, ...args]);
-}
+import { ctl, err, folder, forget, hangUp, out } from "./bed.ts";
 
 const TRACE: Trace = {
   packet: "icmp echo-request 10.1.1.11 > 20.1.1.12 ttl 64, 84 bytes",
@@ -96,11 +61,11 @@ it("trace prints the stages, the fate and what control would do", async () => {
       inject: false,
     },
   ]);
-  out = "";
+  forget();
   expect(await ctl({ trace }, "trace", "--tunnel", "gw2", "--vni", "10", "--hex", "02 00:01", "-o", "json")).toBe(0);
   expect(JSON.parse(out)).toEqual(TRACE);
   expect(asked[1]).toMatchObject({ tunnel: "gw2", vni: 10, hex: "020001" });
-  out = "";
+  forget();
   expect(await ctl({ trace }, "trace", "--ac", "vm1", "10.1.1.11", "20.1.1.12", "-o", "yaml")).toBe(0);
   expect(out).toContain("class: unresolved");
 });
@@ -144,7 +109,7 @@ it("show events, and observe without -f, print the last ones", async () => {
   expect(await ctl({ watch }, "show", "events", "--ac", "vm1", "--event", "arp.*")).toBe(0);
   expect(out).toBe(LINES);
   expect(recent).toHaveBeenCalledWith({ ac: "vm1", event: "arp.*" });
-  out = "";
+  forget();
   expect(await ctl({ watch }, "observe", "-o", "json")).toBe(0);
   expect(JSON.parse(out)).toEqual(EVENTS);
 });
@@ -167,7 +132,7 @@ it("observe -f prints events as they come, until interrupted; a daemon that ends
   await vi.waitFor(() => expect(ended).toHaveBeenCalledTimes(1));
   const second = ctl({ watch }, "observe", "-f", "--drop", "--vsi", "vsi10", "-o", "json");
   await vi.waitFor(() => expect(out.length).toBeGreaterThan(LINES.length + 100));
-  listener!.close();
+  hangUp();
   expect(await second).toBe(3);
   expect(err).toContain("the daemon ended the stream");
 });

@@ -1,48 +1,14 @@
 /** vtepctl against the real API over a real socket, with a fake gateway behind it: bytes out, exit codes. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeEach, expect, it, vi } from "vitest";
+import { expect, it, vi } from "vitest";
 import { parse } from "yaml";
 import { runCommand } from "../../src/ctl/command-line.ts";
 import { renderTable, shortAge } from "../../src/ctl/table.ts";
-import { type ApiSource, createApi } from "../../src/manage/api.ts";
 import type { Neighbor } from "../../src/manage/api-schema.ts";
-import { type Listener, listenUnix } from "../../src/manage/listener.ts";
-import { STATUS, sourceWith } from "../manage/fake-source.ts";
-
-const folder = mkdtempSync(join(tmpdir(), "vtepctl-"));
-const socket = join(folder, "gw1.sock");
-let listener: Listener | null = null;
-let out = "";
-let err = "";
-
-beforeEach(() => {
-  out = "";
-  err = "";
-  vi.spyOn(process.stdout, "write").mockImplementation((text, done?: unknown) => {
-    out += text;
-    if (typeof done === "function") done();
-    return true;
-  });
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
-    err += text;
-    return true;
-  });
-});
-
-afterEach(() => {
-  vi.restoreAllMocks();
-  listener?.close();
-  listener = null;
-});
-afterAll(() => rmSync(folder, { recursive: true }));
-
-async function ctl(source: Partial<ApiSource>, ...args: string[]): Promise<number> {
-  listener ??= await listenUnix(createApi(sourceWith(source)), socket);
-  return await runCommand(["-s", socket, ...args]);
-}
+import { STATUS } from "../manage/fake-source.ts";
+import { again, ctl, err, folder, forget, out, serve, socket } from "./bed.ts";
 
 const NEIGHBORS: Neighbor[] = [
   {
@@ -84,11 +50,11 @@ it("prints what the API said with -o json and -o yaml, before or behind the verb
   await ctl({ neighbors: () => NEIGHBORS }, "show", "arp", "-o", "json");
   expect(JSON.parse(out)).toEqual(NEIGHBORS);
   const behind = out;
-  out = "";
-  await ctl({}, "-o", "json", "show", "arp");
+  forget();
+  await again("-o", "json", "show", "arp");
   expect(out).toBe(behind);
-  out = "";
-  await ctl({}, "show", "neighbors", "-o", "yaml");
+  forget();
+  await again("show", "neighbors", "-o", "yaml");
   expect(parse(out)).toEqual(NEIGHBORS);
 });
 
@@ -112,11 +78,11 @@ it("shows only the drops that happened, all with --all, and always all in JSON",
   ];
   await ctl({ drops }, "show", "drops");
   expect(out).toBe("REASON    PACKETS  TEXT\nno_route       12  no way\n");
-  out = "";
-  await ctl({}, "show", "drops", "--all");
+  forget();
+  await again("show", "drops", "--all");
   expect(out.split("\n")).toHaveLength(4);
-  out = "";
-  await ctl({}, "show", "drops", "-o", "json");
+  forget();
+  await again("show", "drops", "-o", "json");
   expect(JSON.parse(out)).toEqual(drops());
 });
 
@@ -134,8 +100,8 @@ it("tells the status, in words and in JSON", async () => {
   expect(await ctl({}, "status")).toBe(0);
   expect(out).toMatch(/^node {8}gw1\nready {7}yes\n/);
   expect(out).toMatch(/balance 0/);
-  out = "";
-  await ctl({}, "status", "-o", "json");
+  forget();
+  await again("status", "-o", "json");
   expect(JSON.parse(out)).toEqual(STATUS);
 });
 
@@ -179,7 +145,7 @@ it("exits 3 when something else answers", async () => {
 
 it("finds the socket in VTEPD_SOCKET", async () => {
   vi.stubEnv("VTEPD_SOCKET", socket);
-  listener = await listenUnix(createApi(sourceWith({})), socket);
+  await serve({});
   expect(await runCommand(["show", "ac", "-o", "json"])).toBe(0);
   vi.unstubAllEnvs();
 });
@@ -200,7 +166,7 @@ it.each([
 it("prints help and version to stdout and exits 0", async () => {
   expect(await runCommand(["--help"])).toBe(0);
   expect(out).toMatch(/Usage: vtepctl/);
-  out = "";
+  forget();
   expect(await runCommand(["--version"])).toBe(0);
   expect(out).toMatch(/^\d+\.\d+\.\d+\n$/);
 });

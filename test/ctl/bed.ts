@@ -1,0 +1,64 @@
+/**
+ * Where vtepctl is tried: the real API over a real socket with a fake gateway behind it, and all that the command says,
+ * caught. A test file that imports it has a bed of its own, made anew for each test.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeEach, vi } from "vitest";
+import { runCommand } from "../../src/ctl/command-line.ts";
+import { type ApiSource, createApi } from "../../src/manage/api.ts";
+import { type Listener, listenUnix } from "../../src/manage/listener.ts";
+import { sourceWith } from "../manage/fake-source.ts";
+
+export const folder = mkdtempSync(join(tmpdir(), "vtepctl-"));
+export const socket = join(folder, "gw1.sock");
+/** What was said since the test began, or since `forget()`. */
+export let out = "";
+export let err = "";
+let listener: Listener | null = null;
+
+export function forget(): void {
+  out = "";
+  err = "";
+}
+
+/** A daemon with `source` behind it answers on `socket`, instead of the one before, until the test ends. */
+export async function serve(source: Partial<ApiSource>): Promise<void> {
+  hangUp();
+  listener = await listenUnix(createApi(sourceWith(source)), socket);
+}
+
+export function hangUp(): void {
+  listener?.close();
+  listener = null;
+}
+
+/** `vtepctl ARGS` to a daemon with `source` behind it. @returns the exit code. */
+export async function ctl(source: Partial<ApiSource>, ...args: string[]): Promise<number> {
+  await serve(source);
+  return await again(...args);
+}
+
+/** `vtepctl ARGS` to whoever answers on `socket`. @returns the exit code. */
+export async function again(...args: string[]): Promise<number> {
+  return await runCommand(["-s", socket, ...args]);
+}
+
+beforeEach(() => {
+  forget();
+  vi.spyOn(process.stdout, "write").mockImplementation((text, done?: unknown) => {
+    out += text;
+    if (typeof done === "function") done();
+    return true;
+  });
+  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
+    err += text;
+    return true;
+  });
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  hangUp();
+});
+afterAll(() => rmSync(folder, { recursive: true }));
