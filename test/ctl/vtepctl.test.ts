@@ -1,5 +1,5 @@
 /** vtepctl against the real API over a real socket, with a fake gateway behind it: bytes out, exit codes. */
-import { writeFileSync } from "node:fs";
+import { mkdtempSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { expect, it, vi } from "vitest";
@@ -7,7 +7,7 @@ import { parse } from "yaml";
 import { runCommand } from "../../src/ctl/command-line.ts";
 import { renderTable, shortAge } from "../../src/ctl/table.ts";
 import type { Neighbor } from "../../src/manage/api-schema.ts";
-import { STATUS } from "../manage/fake-source.ts";
+import { changeWith, STATUS } from "../manage/fake-source.ts";
 import { again, ctl, err, folder, forget, out, serve, socket } from "./bed.ts";
 
 const NEIGHBORS: Neighbor[] = [
@@ -56,6 +56,33 @@ it("prints what the API said with -o json and -o yaml, before or behind the verb
   forget();
   await again("show", "neighbors", "-o", "yaml");
   expect(parse(out)).toEqual(NEIGHBORS);
+});
+
+it.each([
+  ["an address, and not those that begin with it", ["10.1.1.11"], ["10.1.1.11"]],
+  ["a word of a cell, in either case", ["VM1"], ["10.1.1.11"]],
+  ["a whole cell", ["ac vm1"], ["10.1.1.11"]],
+  ["words of several cells", ["vsi-interface10", "incomplete"], ["10.1.1.112"]],
+  ["what all have", ["vsi-interface10"], ["10.1.1.11", "10.1.1.112"]],
+])("shows only the rows with the words on the line: %s", async (_, words, ips) => {
+  expect(await ctl({ neighbors: () => NEIGHBORS }, "show", "arp", ...words)).toBe(0);
+  const [head, ...rows] = out.split("\n").slice(0, -1);
+  expect(head).toMatch(/^VSI-INTERFACE /);
+  expect(rows.map((row) => row.split(/ +/)[1])).toEqual(ips);
+  forget();
+  expect(await again("show", "arp", ...words, "-o", "json")).toBe(0);
+  expect(JSON.parse(out)).toEqual(NEIGHBORS.filter(({ ip }) => ips.includes(ip)));
+});
+
+it("exits 4 when no row has the words, and prints no table without rows", async () => {
+  expect(await ctl({ neighbors: () => NEIGHBORS }, "show", "arp", "10.1.1.12")).toBe(4);
+  expect(err).toBe("error: no row has 10.1.1.12\n  fix: vtepctl show arp lists all\n");
+  forget();
+  // Each word stands in a row, but not in the same one.
+  expect(await again("show", "arp", "reachable", "10.1.1.112", "-o", "json")).toBe(4);
+  expect(JSON.parse(err).error).toMatchObject({ code: "not_found", message: "no row has reachable and 10.1.1.112" });
+  expect(out).toBe("");
+  expect(await ctl({}, "display", "l2vpn", "mac-address", "02:00:00:00:01:11")).toBe(4);
 });
 
 it("prints an empty list as a list", async () => {
@@ -120,6 +147,46 @@ it("exits 4 when the object is not there", async () => {
   expect(err).toBe("error: there is no VSI nope\n  fix: vtepctl show vsi lists them\n");
 });
 
+it("exits 2 when the daemon notices what makes no sense, and says which part", async () => {
+  expect(await ctl({}, "arp", "del", "10.1.1.999", "--interface", "i")).toBe(2);
+  expect(err).toMatch(/^error: ip: .+\n {2}fix: .+\n$/);
+  forget();
+  expect(await again("arp", "flush", "--interface", "i", "--ip", "10.1.1", "-o", "json")).toBe(2);
+  expect(JSON.parse(err).error).toMatchObject({ code: "bad_request", message: expect.stringMatching(/^ip: /) });
+  expect(out).toBe("");
+});
+
+it.each([
+  [400, 2, "bad_request"],
+  [404, 4, "not_found"],
+  [409, 1, "conflict"],
+] as const)(
+  "says what the daemon refuses with status %i in its words, and exits with %i",
+  async (status, exit, code) => {
+    const addNeighbor = () => ({ status, message: "not this one", hint: "take another" });
+    const change = changeWith({ addNeighbor });
+    const words = ["arp", "add", "10.1.1.9", "02:00:00:00:00:09", "--interface", "i", "--ac", "vm1"];
+    expect(await ctl({ change }, ...words)).toBe(exit);
+    expect(err).toBe("error: not this one\n  fix: take another\n");
+    forget();
+    expect(await again(...words, "-o", "json")).toBe(exit);
+    expect(JSON.parse(err)).toEqual({ error: { code, message: "not this one", hint: "take another" } });
+    expect(out).toBe("");
+  },
+);
+
+it("names the sockets beside one that is not there: the gateway may have been left out", async () => {
+  const run = mkdtempSync(join(folder, "run-"));
+  for (const name of ["gw2.sock", "gw1.sock", "gw1.attach.sock", "gw1.pid"]) writeFileSync(join(run, name), "");
+  vi.stubEnv("VTEPD_SOCKET", join(run, "vtepd.sock"));
+  expect(await runCommand(["status"])).toBe(3);
+  vi.unstubAllEnvs();
+  expect(err).toBe(
+    `error: cannot reach vtepd at ${run}/vtepd.sock: there is no such socket\n` +
+      `  fix: name the daemon's socket: -s ${run}/gw1.sock, or -s ${run}/gw2.sock\n`,
+  );
+});
+
 it("exits 3 with a fix when nobody answers", async () => {
   expect(await runCommand(["-s", join(folder, "none.sock"), "status"])).toBe(3);
   expect(err).toMatch(/cannot reach vtepd at .*none\.sock: there is no such socket\n {2}fix: .*vtepd run -c FILE/);
@@ -161,6 +228,22 @@ it.each([
   expect(await runCommand(args)).toBe(2);
   expect(out).toBe("");
   expect(err).not.toBe("");
+  const said = err;
+  forget();
+  expect(await runCommand([...args, "-o", "json"])).toBe(2);
+  expect(out).toBe("");
+  const { error } = JSON.parse(err);
+  expect(error).toEqual({ code: "usage", message: expect.any(String), hint: "vtepctl --help tells more" });
+  if (args.length > 0) expect(said).toContain(`error: ${error.message}\n`);
+  else expect(error.message).toBe("a verb is missing");
+});
+
+it("knows that JSON is asked for however it is written", async () => {
+  for (const form of [["-o", "json"], ["-ojson"], ["--output", "json"], ["--output=json"]]) {
+    forget();
+    expect(await runCommand([...form, "shwo"])).toBe(2);
+    expect(JSON.parse(err).error.code).toBe("usage");
+  }
 });
 
 it("prints help and version to stdout and exits 0", async () => {
