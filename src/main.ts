@@ -2,19 +2,17 @@
 /**
  * vtepd: `run`, `check`, `schema`, `--version`.
  *
- * The command line only chooses; what a running daemon is made of stands in daemon.ts. Data goes to stdout, everything else
- * to stderr, and every way to end has its exit code: 0 ok, 1 failure, 2 usage, 5 configuration invalid, 6 permission,
- * capability or addon missing.
+ * The command line (command-line.ts) only chooses; what a running daemon is made of stands in daemon.ts. Data goes to
+ * stdout, everything else to stderr, and every way to end has its exit code: 0 ok, 1 failure, 2 usage, 5 configuration
+ * invalid, 6 permission, capability or addon missing.
  *
  * Each command loads what it needs and no more: after a crash, every package that is not loaded before the first frame
  * is forwarded is time that hosts wait.
  */
 import { readFileSync } from "node:fs";
-import { Command, CommanderError } from "commander";
+import { CommanderError } from "commander";
+import { commandTree, EXIT } from "./command-line.ts";
 import type { Config } from "./control/plan.ts";
-
-const EXIT = { ok: 0, failure: 1, usage: 2, configInvalid: 5, permission: 6 };
-const WHERE_CONFIG = "configuration file (YAML)";
 
 const version = (JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string })
   .version;
@@ -99,41 +97,23 @@ async function printVersion(asJson: boolean): Promise<void> {
 
 async function main(): Promise<number> {
   let code = EXIT.ok;
-  const program = new Command("vtepd")
-    .description("a userspace distributed VXLAN IP gateway")
-    .exitOverride()
-    .showHelpAfterError("(vtepd --help tells more)")
-    .showSuggestionAfterError()
-    .option("-V, --version", "print the version")
-    .option("--json", "with --version: as JSON");
+  const tree = commandTree();
   // An action of its own would make every misspelt command an argument of it.
-  program.on("option:version", () => {
+  tree.program.on("option:version", () => {
     throw new VersionAsked();
   });
-  program
-    .command("run")
-    .description("run the gateway in the foreground")
-    .requiredOption("-c, --config <file>", WHERE_CONFIG)
-    .action(async ({ config }: { config: string }) => {
-      code = await run(config);
-    });
-  program
-    .command("check")
-    .description("check a configuration file; changes nothing")
-    .requiredOption("-c, --config <file>", WHERE_CONFIG)
-    .action(async ({ config }: { config: string }) => {
-      code = await check(config);
-    });
-  program
-    .command("schema")
-    .description("print the JSON Schema of the configuration")
-    .action(async () => {
-      const { jsonSchema } = await import("./manage/json-schema.ts");
-      process.stdout.write(`${JSON.stringify(jsonSchema(), null, 2)}\n`);
-    });
-  for (const command of program.commands) command.exitOverride().showHelpAfterError("(--help tells more)");
+  tree.run.action(async ({ config }: { config: string }) => {
+    code = await run(config);
+  });
+  tree.check.action(async ({ config }: { config: string }) => {
+    code = await check(config);
+  });
+  tree.schema.action(async () => {
+    const { jsonSchema } = await import("./manage/json-schema.ts");
+    process.stdout.write(`${JSON.stringify(jsonSchema(), null, 2)}\n`);
+  });
   try {
-    await program.parseAsync();
+    await tree.program.parseAsync();
   } catch (error) {
     if (error instanceof VersionAsked) await printVersion(process.argv.includes("--json"));
     else if (!(error instanceof CommanderError)) throw error;

@@ -25,6 +25,7 @@ const FLOORS: Record<string, readonly string[]> = {
 const DOORS: readonly (readonly [RegExp, RegExp, string])[] = [
   [/^src\/ctl\/(attach|hold)\.ts$/, /^src\/io\/(native|handover)\.ts$/, "attach makes a TAP and hands its fd over"],
   [/^src\/ctl\/attach\.ts$/, /^src\/manage\/address\.ts$/, "a MAC on the command line is read like one in the file"],
+  [/^src\/ctl\/command-line\.ts$/, /^src\/command-line\.ts$/, "vtepd(8) is made from vtepd's own tree of commands"],
   [/^src\/lab\//, /^src\/wire\//, "the lab reads captured frames, field by field"],
 ];
 

@@ -70,7 +70,10 @@ export function build(session: Session, writeError = (text: string) => void proc
   addAttach(program, session);
   addBugreport(program, session);
   addCompletion(program, session);
-  addMan(program, async () => (await import("../manage/json-schema.ts")).jsonSchema());
+  addMan(program, {
+    schemaOf: async () => (await import("../manage/json-schema.ts")).jsonSchema(),
+    daemonOf: () => import("../command-line.ts"),
+  });
   allowEverywhere(program);
   return program;
 }

@@ -1,6 +1,6 @@
 /**
- * `vtepctl man [PAGE]`: the manual in roff, made from what the programs themselves know: the tree of commands for vtepctl(1),
- * the schema of the configuration for vtepd.yaml(5). A page cannot describe an option that is not there.
+ * `vtepctl man [PAGE]`: the manual in roff, made from what the programs themselves know: their trees of commands for
+ * vtepctl(1) and vtepd(8), the schema of the configuration for vtepd.yaml(5). A page cannot describe an option that is not there.
  */
 import { Argument, type Command } from "commander";
 import { EXAMPLES_TITLE, examples } from "./examples.ts";
@@ -22,7 +22,18 @@ const EXITS: readonly (readonly [number, string])[] = [
 
 const PAGES = ["vtepctl.1", "vtepd.8", "vtepd.yaml.5"] as const;
 
-export function addMan(program: Command, schemaOf: () => Promise<SchemaNode>): void {
+/** What vtepd knows about its own command line. */
+export interface DaemonCommands {
+  commandTree(): { readonly program: Command };
+  readonly EXIT: Readonly<Record<string, number>>;
+}
+
+export interface ManSources {
+  schemaOf(): Promise<SchemaNode>;
+  daemonOf(): Promise<DaemonCommands>;
+}
+
+export function addMan(program: Command, { schemaOf, daemonOf }: ManSources): void {
   program
     .command("man")
     .description("print a page of the manual as roff: vtepctl.1, vtepd.8, vtepd.yaml.5")
@@ -30,7 +41,7 @@ export function addMan(program: Command, schemaOf: () => Promise<SchemaNode>): v
     .addHelpText("after", examples("vtepctl man vtepctl.1 | man -l -", "vtepctl man vtepd.yaml.5 > vtepd.yaml.5"))
     .action(async (name: string) => {
       if (name === "vtepctl.1") return await write(renderClientPage(program));
-      if (name === "vtepd.8") return await write(renderDaemonPage());
+      if (name === "vtepd.8") return await write(renderDaemonPage(await daemonOf()));
       await write(renderConfigPage(await schemaOf()));
     });
 }
@@ -38,12 +49,12 @@ export function addMan(program: Command, schemaOf: () => Promise<SchemaNode>): v
 export function renderClientPage(program: Command): string {
   const parts = [
     heading("NAME"),
-    text("vtepctl - talk to a running vtepd"),
+    text(`vtepctl - ${program.description()}`),
     heading("SYNOPSIS"),
     `${b("vtepctl")} [${b("-s")} SOCKET] [${b("-o")} table|json|yaml] VERB ...\n`,
     heading("OPTIONS"),
     text("They may stand before or behind the verb."),
-    ...program.options.map((option) => item(option.flags, option.description)),
+    ...options(program),
     heading("VERBS"),
     ...verbs(program, "vtepctl"),
     heading("EXIT STATUS"),
@@ -56,6 +67,8 @@ export function renderClientPage(program: Command): string {
   ];
   return page("VTEPCTL", 1, parts);
 }
+
+const options = (program: Command) => program.options.map(({ flags, description }) => item(flags, description));
 
 /** Every verb that does something, in the order of `--help`. */
 function verbs(command: Command, path: string): string[] {
@@ -87,28 +100,44 @@ function exampleOf(command: Command): string[] {
   return at < 0 ? [] : [verbatim(said.slice(at + EXAMPLES_TITLE.length).trim())];
 }
 
-function renderDaemonPage(): string {
+function renderDaemonPage({ commandTree, EXIT }: DaemonCommands): string {
+  const { program } = commandTree();
   return page("VTEPD", 8, [
     heading("NAME"),
-    text("vtepd - a userspace distributed VXLAN IP gateway"),
+    text(`vtepd - ${program.description()}`),
     heading("SYNOPSIS"),
-    `${b("vtepd run -c")} FILE\n.br\n${b("vtepd check -c")} FILE\n.br\n${b("vtepd schema")}\n.br\n${b("vtepd --version")} [${b("--json")}]\n`,
+    `${synopsis(program).join("\n.br\n")}\n`,
     heading("DESCRIPTION"),
     text(
       "vtepd bridges and routes between virtual machines and VXLAN tunnels, in worker threads over TAP devices and UDP.",
     ),
-    item("run -c FILE", "run the gateway in the foreground"),
-    item("check -c FILE", "check a configuration file; changes nothing"),
-    item("schema", "print the JSON Schema of the configuration, for editors"),
+    heading("OPTIONS"),
+    ...options(program),
+    heading("COMMANDS"),
+    ...verbs(program, program.name()),
     heading("SIGNALS"),
     item("SIGHUP", "load the whole file again and apply the difference, or refuse it and keep what runs"),
     item("SIGTERM, SIGINT", "end in order, within two seconds"),
     item("SIGUSR2", "write the state to the log"),
     heading("EXIT STATUS"),
-    ...EXITS.filter(([code]) => [0, 1, 2, 5, 6].includes(code)).map(([code, meaning]) => item(String(code), meaning)),
+    ...EXITS.filter(([code]) => Object.values(EXIT).includes(code)).map(([code, meaning]) =>
+      item(String(code), meaning),
+    ),
     heading("ENVIRONMENT"),
     item("NOTIFY_SOCKET, WATCHDOG_USEC", "the service manager's, see sd_notify(3)"),
     heading("SEE ALSO"),
     text("vtepctl(1), vtepd.yaml(5)"),
   ]);
+}
+
+/** A line for each command with what it cannot do without, and one for the options that need no command. */
+function synopsis(program: Command): string[] {
+  const commands = program.commands.map((command) => {
+    const needs = command.options.filter(({ mandatory }) => mandatory);
+    const words = needs.map(
+      ({ short, long, flags }) => ` ${b(short ?? long!)} ${/<(.+)>/.exec(flags)![1]!.toUpperCase()}`,
+    );
+    return `${b(`${program.name()} ${command.name()}`)}${words.join("")}`;
+  });
+  return [...commands, [b(program.name()), ...program.options.map(({ long }) => `[${b(long!)}]`)].join(" ")];
 }

@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { expect, it } from "vitest";
+import { commandTree, EXIT } from "../../src/command-line.ts";
 import { build, runCommand } from "../../src/ctl/command-line.ts";
 import type { Ac, Tunnel } from "../../src/manage/api-schema.ts";
 import { jsonSchema } from "../../src/manage/json-schema.ts";
@@ -106,6 +107,28 @@ it("vtepctl.1 has every verb, with its example and its options", async () => {
       if (option.long !== undefined && option.long !== "--help")
         expect(roff, name).toContain(option.long.replaceAll("-", "\\-"));
   }
+});
+
+it("vtepd.8 has every command, option and exit code of vtepd itself", async () => {
+  const roff = await man("vtepd.8");
+  const { program } = commandTree();
+  const all = [program, ...program.commands];
+  expect(all.length).toBeGreaterThan(3);
+  for (const command of all) {
+    if (command !== program) expect(roff).toContain(`.SS vtepd ${command.name()} \n.PP\n${command.description()}\n`);
+    for (const { flags, description } of command.options)
+      expect(roff).toContain(`.TP\n\\fB${flags.replaceAll("-", "\\-")}\\fR\n${description}\n`);
+  }
+  const section = (title: string) => roff.split(`.SH ${title}\n`)[1]!.split("\n.SH")[0]!;
+  const codes = [...section("EXIT STATUS").matchAll(/\\fB(\d+)\\fR/g)].map(([, code]) => Number(code));
+  expect(codes).toEqual(Object.values(EXIT));
+  const synopsis = section("SYNOPSIS").split("\n.br\n");
+  expect(synopsis.map((line) => line.replace(/\\f.|\\/g, ""))).toEqual([
+    "vtepd run -c FILE",
+    "vtepd check -c FILE",
+    "vtepd schema",
+    "vtepd [--version] [--json]",
+  ]);
 });
 
 it("vtepd.yaml.5 has every key of the schema", async () => {
