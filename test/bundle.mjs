@@ -12,6 +12,7 @@
  *
  * Nothing is minified: a stack reads like the sources, and the source maps lead to them.
  */
+import { join } from "node:path";
 import { rolldown } from "rolldown";
 
 const TARGETS = {
@@ -23,7 +24,7 @@ const TARGETS = {
 const target = TARGETS[process.argv[2]];
 if (target === undefined) throw new Error(`usage: node test/bundle.mjs ${Object.keys(TARGETS).join("|")}`);
 const [input, output] = target;
-const cwd = new URL("..", import.meta.url).pathname;
+const cwd = join(import.meta.dirname, "..");
 const bundle = await rolldown({ input, cwd, platform: "node", optimization: { inlineConst: true } });
 await bundle.write({ ...output, format: "esm", sourcemap: true });
 await bundle.close();

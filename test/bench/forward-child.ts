@@ -13,7 +13,6 @@ import { forward } from "../../src/dataplane/pipeline.ts";
 import { ExactMatchWriter } from "../../src/tables/exact-match.ts";
 import { createTables } from "../../src/tables/tables.ts";
 import { INLINING } from "../../src/workers.ts";
-import { routeAndEncapsulate } from "./forward.ts";
 import { bridged, decapsulated, FRAMES, flooded, type Rounds, rounds, routed, type Scenario, UP_TO } from "./stages.ts";
 
 // As the daemon's workers run (workers.ts): a budget that lets V8 inline the whole life of a frame.
@@ -48,7 +47,6 @@ function best(turn: () => void, turns: number, runs = RUNS): number {
 }
 
 function roundOf(name: string, stage: string): Rounds {
-  if (name === "reference") return routeAndEncapsulate();
   return rounds(scenario(name), UP_TO[stage] ?? forward);
 }
 

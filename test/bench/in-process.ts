@@ -10,7 +10,7 @@ const DEADLINE_MS = 120_000;
 
 const SCENARIOS: readonly (readonly [string, string])[] = [
   ["bridged", "bridge and encapsulate"],
-  ["reference", "route and encapsulate"],
+  ["routed", "route and encapsulate"],
   ["decapsulated", "decapsulate and route"],
   ["flooded:8", "flood to 8 tunnels"],
 ];
@@ -47,7 +47,7 @@ export async function forwardRounds(options: Options, figures: Figures): Promise
       before = upTo;
     }
   }
-  const log = await child(["collect", "reference"], ["--trace-gc"]);
+  const log = await child(["collect", "routed"], ["--trace-gc"]);
   const between = log.slice(log.indexOf("begin\n"), log.indexOf("\nend"));
   const collections = between.split("\n").filter((line) => /Scavenge|Mark-Compact|Minor/.test(line)).length;
   note(figures, COLLECTIONS, "vtepd", collections);

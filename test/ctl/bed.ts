@@ -5,23 +5,17 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeEach, vi } from "vitest";
+import { afterAll, afterEach } from "vitest";
 import { runCommand } from "../../src/ctl/command-line.ts";
 import { type ApiSource, createApi } from "../../src/manage/api.ts";
 import { type Listener, listenUnix } from "../../src/manage/listener.ts";
 import { sourceWith } from "../manage/fake-source.ts";
 
+export { err, forget, out } from "./said.ts";
+
 export const folder = mkdtempSync(join(tmpdir(), "vtepctl-"));
 export const socket = join(folder, "gw1.sock");
-/** What was said since the test began, or since `forget()`. */
-export let out = "";
-export let err = "";
 let listener: Listener | null = null;
-
-export function forget(): void {
-  out = "";
-  err = "";
-}
 
 /** A daemon with `source` behind it answers on `socket`, instead of the one before, until the test ends. */
 export async function serve(source: Partial<ApiSource>): Promise<void> {
@@ -45,20 +39,5 @@ export async function again(...args: string[]): Promise<number> {
   return await runCommand(["-s", socket, ...args]);
 }
 
-beforeEach(() => {
-  forget();
-  vi.spyOn(process.stdout, "write").mockImplementation((text, done?: unknown) => {
-    out += text;
-    if (typeof done === "function") done();
-    return true;
-  });
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
-    err += text;
-    return true;
-  });
-});
-afterEach(() => {
-  vi.restoreAllMocks();
-  hangUp();
-});
+afterEach(hangUp);
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -4,10 +4,11 @@
  */
 import { chmodSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ask } from "../../src/ctl/client.ts";
 import { runCommand } from "../../src/ctl/command-line.ts";
 import type { CheckReport, MacEntry, Neighbor, Status } from "../../src/manage/api-schema.ts";
+import { err, forget, out } from "../ctl/said.ts";
 import { makeDaemonBed, whyNoDaemon } from "./daemon-bed.ts";
 
 if (whyNoDaemon) console.log(`daemon-reload.test.ts skipped: ${whyNoDaemon}`);
@@ -21,26 +22,8 @@ routes: [{prefix: 0.0.0.0/0, nextHop: 10.1.1.9}]
 policies: [{name: p, interfaces: [i1], rules: [{match: {protocol: tcp}, nextHop: 10.1.1.9}, {match: {}, action: permit}]}]
 `;
 
-let out = "";
-let err = "";
-beforeEach(() => {
-  out = "";
-  err = "";
-  vi.spyOn(process.stdout, "write").mockImplementation((text, done?: unknown) => {
-    out += text;
-    if (typeof done === "function") done();
-    return true;
-  });
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
-    err += text;
-    return true;
-  });
-});
-afterEach(() => vi.restoreAllMocks());
-
 async function ctl(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  out = "";
-  err = "";
+  forget();
   const code = await runCommand(["-s", bed.socket, ...args]);
   return { code, out, err };
 }
