@@ -12,11 +12,11 @@ import { setFlagsFromString } from "node:v8";
 import { forward } from "../../src/dataplane/pipeline.ts";
 import { ExactMatchWriter } from "../../src/tables/exact-match.ts";
 import { createTables } from "../../src/tables/tables.ts";
-import { INLINING } from "../../src/workers.ts";
+import { V8_FLAGS } from "../../src/workers.ts";
 import { bridged, decapsulated, FRAMES, flooded, type Rounds, rounds, routed, type Scenario, UP_TO } from "./stages.ts";
 
-// As the daemon's workers run (workers.ts): a budget that lets V8 inline the whole life of a frame.
-for (const flag of INLINING) setFlagsFromString(flag);
+// As the daemon's workers run (workers.ts).
+for (const flag of V8_FLAGS) setFlagsFromString(flag);
 
 export const COLLECT_FRAMES = 10_000_000;
 
