@@ -2,9 +2,9 @@
  * Holding an AC: the VM's end of the attach socket, across any number of gateway lives.
  *
  * The TAP's fd is offered; the gateway answers and keeps the connection. When the connection ends the gateway is gone (or
- * restarting): the same fd is offered again, at once and then a few times a second, for as long as it takes. The
- * device stays as it is meanwhile and queues what the VM sends, so a short absence costs nothing but time. Only a longer
- * one is shown to the VM, as a lost carrier; the gateway gives it back when it takes the TAP.
+ * restarting): the same fd is offered again, at once and then many times a second, less often after a while, for as long as
+ * it takes. The device stays as it is meanwhile and queues what the VM sends, so a short absence costs nothing but time.
+ * Only a longer one is shown to the VM, as a lost carrier; the gateway gives it back when it takes the TAP.
  *
  * A refusal is final, but for `busy`, which is tried again.
  */
@@ -13,9 +13,11 @@ import { fdOf } from "../io/handover.ts";
 import { sendFd } from "../io/native.ts";
 import { type Answer, type Claim, lineOf, MAX_LINE_BYTES, readAnswer } from "../manage/attach-protocol.ts";
 
-/** While the gateway is away: the first tries come fast, for it may be a restart. */
+/** While the gateway is away: the first tries come fast, for it may be a restart, and every pause is time without network. */
 const FIRST_PAUSE_MS = 20;
-const LONGEST_PAUSE_MS = 200;
+const RESTART_PAUSE_MS = 40;
+/** Away for long: nobody hurries. */
+const AWAY_PAUSE_MS = 200;
 /** Nobody listens for so long: the VM's carrier goes. */
 const CARRIER_AFTER_MS = 5000;
 const ANSWER_WITHIN_MS = 5000;
@@ -116,8 +118,11 @@ export class Hold {
     if (this.ended) return;
     this.socket = null;
     this.events.lost(why);
-    this.away ??= setTimeout(() => this.events.away(), CARRIER_AFTER_MS);
+    this.away ??= setTimeout(() => {
+      this.pauseMs = AWAY_PAUSE_MS;
+      this.events.away();
+    }, CARRIER_AFTER_MS);
     this.retry = setTimeout(() => this.offer(), this.pauseMs);
-    this.pauseMs = Math.min(2 * this.pauseMs, LONGEST_PAUSE_MS);
+    this.pauseMs = Math.max(this.pauseMs, RESTART_PAUSE_MS);
   }
 }
