@@ -9,6 +9,7 @@
  * to the log. A mistake of ours (an exception in a worker or in control) stops the process with its stack: a supervisor
  * starts a clean one, and the hosts notice little, for nothing of the forwarding state is precious.
  */
+import type { Worker } from "node:worker_threads";
 import { AttachServer } from "./attach-server.ts";
 import type { AcConfig, Config } from "./control/plan.ts";
 import { assemble, type Control } from "./control-assembly.ts";
@@ -55,6 +56,8 @@ export interface DaemonRequest {
   readonly config: Config;
   readonly log: Log;
   readonly version: string;
+  /** The first forwarding thread, under way since before the configuration was read. */
+  readonly thread: Worker;
 }
 
 const STOP_WITHIN_MS = 1800;
@@ -67,6 +70,7 @@ export class Daemon {
   private readonly first: Config;
   private readonly log: Log;
   private readonly version: string;
+  private readonly thread: Worker;
   private readonly startedMs = performance.now();
   private readonly listeners: Listener[] = [];
   private readonly feed = new EventFeed(() => Date.now());
@@ -90,11 +94,12 @@ export class Daemon {
   /** Where VMs hand their TAPs over; null: nowhere. */
   private attach: AttachServer | null = null;
 
-  constructor({ file, config, log, version }: DaemonRequest) {
+  constructor({ file, config, log, version, thread }: DaemonRequest) {
     this.file = file;
     this.first = config;
     this.log = overheard(log, this.feed);
     this.version = version;
+    this.thread = thread;
     this.ended = new Promise((resolve) => {
       this.finish = resolve;
     });
@@ -118,7 +123,7 @@ export class Daemon {
     const sizes = { workers: config.workers, macs: limits.macs, neighbors: limits.neighbors, routes: limits.routes };
     const { buffer, tables } = createTables(sizes);
     this.tables = tables;
-    this.workers = new Workers(tables);
+    this.workers = new Workers(tables, this.thread);
     this.workers.open(config);
     const device = deviceMtuFor(config.underlay.address);
     this.deviceMtu = device.mtu;
@@ -151,6 +156,8 @@ export class Daemon {
     this.loop.run().catch((error) => this.crash(error));
     this.shown = new Shown(shown, this.prober);
     this.watch(opener);
+    // VMs whose gateway was away wait for this one; who asks with HTTP can wait for its packages to be loaded.
+    if (config.attach !== null) await this.listenAttach(config.attach.socket);
     await this.listen(config);
     this.phase.delete("starting");
     const { address, port } = config.underlay;
@@ -250,7 +257,6 @@ export class Daemon {
       }),
     );
     this.listeners.push(await listenUnix(api, config.control.socket));
-    if (config.attach !== null) await this.listenAttach(config.attach.socket);
     if (config.metrics === null) return;
     const { createHealth } = await import("./manage/health.ts");
     const { createMetrics } = await import("./manage/metrics.ts");

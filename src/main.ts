@@ -47,6 +47,8 @@ async function check(file: string): Promise<number> {
 
 /** Runs until a signal; resolves to the exit code. */
 async function run(file: string): Promise<number> {
+  const { forwardingThread } = await import("./forwarding-thread.ts");
+  const thread = forwardingThread();
   const config = await load(file);
   if (config === null) return EXIT.configInvalid;
   const { createLog } = await import("./manage/log.ts");
@@ -59,7 +61,7 @@ async function run(file: string): Promise<number> {
   // Without a handler of ours Node would open its inspector to whoever may send the signal.
   process.on("SIGUSR1", () => log.line("info", "signal.ignored", { signal: "SIGUSR1" }));
   try {
-    const daemon = new Daemon({ file, config, log, version });
+    const daemon = new Daemon({ file, config, log, version, thread });
     await daemon.start();
     return await daemon.ended;
   } catch (error) {

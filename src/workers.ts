@@ -6,9 +6,10 @@
  * after they have ended. A worker that ends by itself is our mistake: `onFailure` is told, and the process stops.
  */
 import { setFlagsFromString } from "node:v8";
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import type { Config } from "./control/plan.ts";
 import { NOTE_FALLBACKS, NOTE_INNER_MTU, NOTE_WORDS, type WorkerData, type WorkerNote } from "./dataplane/worker.ts";
+import { forwardingThread } from "./forwarding-thread.ts";
 import {
   closeFd,
   FALLBACK_CAUSES,
@@ -50,6 +51,7 @@ export const V8_FLAGS = [
 
 export class Workers {
   private readonly tables: Tables;
+  private readonly first: Worker;
   private readonly doorbells: number[] = [];
   private readonly underlays: Underlay[] = [];
   private readonly threads: Thread[] = [];
@@ -60,8 +62,10 @@ export class Workers {
   /** What the kernel said before they were made. */
   probed!: Probed;
 
-  constructor(tables: Tables) {
+  /** `first`: worker 0's thread, which waits for its work. */
+  constructor(tables: Tables, first: Worker) {
     this.tables = tables;
+    this.first = first;
   }
 
   /** Open doorbells and sockets, and ask what they can do. Throws IoError. */
@@ -97,7 +101,7 @@ export class Workers {
     for (const notes of this.notes) Atomics.store(notes, NOTE_INNER_MTU, innerMtu);
   }
 
-  /** Start the threads; resolves when all of them turn their loops. */
+  /** Give the threads their work; resolves when all of them turn their loops. */
   async start(
     config: Config,
     buffer: SharedArrayBuffer,
@@ -111,23 +115,19 @@ export class Workers {
       const io = { underlay: { fd, txFds }, doorbell: this.doorbells[worker]!, innerMtu };
       const notes = new SharedArrayBuffer(NOTE_WORDS * 4);
       this.notes.push(new Int32Array(notes));
-      const workerData: WorkerData = {
+      const data: WorkerData = {
         buffer,
         sizes: this.tables.sizes,
         worker,
         io: { ...io, offload: config.underlay.offload, segmentCap, tapRefuses },
         notes,
       };
-      this.threads.push(this.launch(workerData, onFailure));
+      this.threads.push(this.launch(worker === 0 ? this.first : forwardingThread(worker), data, onFailure));
     }
     this.features = await Promise.all(this.threads.map((each) => each.running));
   }
 
-  private launch(workerData: WorkerData, onFailure: (error: Error) => void): Thread {
-    const thread = new Worker(new URL("./dataplane/worker.bundle.js", import.meta.url), {
-      workerData,
-      name: `worker ${workerData.worker}`,
-    });
+  private launch(thread: Worker, data: WorkerData, onFailure: (error: Error) => void): Thread {
     const running = new Promise<Features>((resolve, reject) => {
       thread.on("message", (note: WorkerNote) => {
         if (note.kind === "running") resolve(note.features);
@@ -137,7 +137,7 @@ export class Workers {
         onFailure(error instanceof Error ? error : new Error(String(error)));
       });
       thread.on("exit", (code) => {
-        const error = new Error(`worker ${workerData.worker} ended by itself with code ${code}`);
+        const error = new Error(`worker ${data.worker} ended by itself with code ${code}`);
         reject(error);
         if (!this.stopping) onFailure(error);
       });
@@ -145,6 +145,7 @@ export class Workers {
     // Whoever waits for it sees the rejection; a worker that dies later has told onFailure.
     running.catch(() => undefined);
     const ended = new Promise<void>((resolve) => thread.on("exit", () => resolve()));
+    thread.postMessage(data);
     return { thread, ended, running };
   }
 

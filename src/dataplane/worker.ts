@@ -1,5 +1,6 @@
 /**
- * The life of a forwarding thread: attach the shared tables, make its io, turn the plane until told to stop.
+ * The life of a forwarding thread: wait for its work, attach the shared tables, make its io, turn the plane until told to
+ * stop.
  *
  * The loop never returns to the thread's event loop, so nobody can send it a message: it is commanded through shared
  * words (SET_STOP, its inject ring) and woken by its doorbell, and what it has to say is in its counters and its punt
@@ -17,7 +18,12 @@ import { STATUS_NOW_MS } from "../io/port-io.ts";
 import { attachTables, SET_STOP, type Sizes, type Tables } from "../tables/tables.ts";
 import { Plane } from "./plane.ts";
 
-/** What main hands to a worker thread. */
+/** `workerData` of a forwarding thread: tells it from other threads that import this file, those of the tests. */
+export interface ThreadKind {
+  readonly forwards: true;
+}
+
+/** The first and only message to a forwarding thread. */
 export interface WorkerData {
   readonly buffer: SharedArrayBuffer;
   readonly sizes: Sizes;
@@ -75,8 +81,8 @@ function main(data: WorkerData, tell: (note: WorkerNote) => void): void {
   tell({ kind: "stopped" });
 }
 
-// Threads start here, and only threads: imported for its types, this file does nothing.
-if (parentPort !== null && workerData !== null && "sizes" in (workerData as object)) {
+// Threads start here, and only threads of this kind.
+if (parentPort !== null && (workerData as Partial<ThreadKind> | null)?.forwards === true) {
   const port = parentPort;
-  main(workerData as WorkerData, (note) => port.postMessage(note));
+  port.once("message", (data: WorkerData) => main(data, (note) => port.postMessage(note)));
 }

@@ -28,12 +28,17 @@ export interface SchemaNode {
 
 export type Path = readonly (string | number)[];
 
-/** Everything the parser knows, refused keys included. */
-const WHOLE = z.toJSONSchema(FILE, { io: "input" }) as SchemaNode;
+let known: SchemaNode | undefined;
+
+/** Everything the parser knows, refused keys included; made when somebody asks, which a start with a good file does not. */
+function whole(): SchemaNode {
+  known ??= z.toJSONSchema(FILE, { io: "input" }) as SchemaNode;
+  return known;
+}
 
 /** A fresh JSON Schema of the file, for people and editors. */
 export function jsonSchema(): SchemaNode {
-  const schema = structuredClone(WHOLE);
+  const schema = structuredClone(whole());
   for (const key of NOT_YET) withhold(schema, key.path);
   return { ...schema, title: "vtepd configuration" };
 }
@@ -46,7 +51,7 @@ function withhold(schema: SchemaNode, path: readonly string[]): void {
 
 /** The schemas that may apply at a path: several where alternatives are allowed, none where the path leads nowhere. */
 export function schemasAt(path: Path): SchemaNode[] {
-  let nodes = alternatives(WHOLE);
+  let nodes = alternatives(whole());
   for (const step of path) {
     nodes = nodes
       .map((node) => (typeof step === "number" ? node.items : own(node.properties, step)))
@@ -87,6 +92,6 @@ export function homesOf(key: string): string[] {
       if (each.items !== undefined) visit(each.items, `${path}[]`);
     }
   };
-  visit(WHOLE, "");
+  visit(whole(), "");
   return [...new Set(homes)];
 }
