@@ -110,9 +110,11 @@ export function tables(figures: Figures): string {
   return parts.join("\n\n");
 }
 
+/** With the congestion control that the loads have from it: with BBR, which paces, everybody's TCP is another figure. */
 export const machine = () => {
-  const kernel = readFileSync("/proc/sys/kernel/osrelease", "utf8").trim();
-  return `${cpus().length} CPUs (${cpus()[0]?.model.trim() ?? "?"}), Linux ${kernel}, Node ${process.versions.node}`;
+  const kernelSays = (file: string) => readFileSync(`/proc/sys/${file}`, "utf8").trim();
+  const kernel = `Linux ${kernelSays("kernel/osrelease")} with ${kernelSays("net/ipv4/tcp_congestion_control")}`;
+  return `${cpus().length} CPUs (${cpus()[0]?.model.trim() ?? "?"}), ${kernel}, Node ${process.versions.node}`;
 };
 
 // ---- README ------------------------------------------------------------------------------------------------------
