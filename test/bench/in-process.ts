@@ -32,8 +32,7 @@ const jsonOf = (text: string) => JSON.parse(text.trim().split("\n").at(-1)!) as 
 const nsOf = async (scenario: string, stage: string) => jsonOf(await child(["time", scenario, stage])).ns!;
 
 export async function forwardRounds(options: Options, figures: Figures): Promise<void> {
-  const rounds = options.isQuick ? 1 : Math.min(options.rounds, 3);
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < Math.min(options.rounds, 3); round++) {
     for (const [scenario, label] of SCENARIOS)
       note(figures, forwardMetric(label), "vtepd", await nsOf(scenario, "forward"));
     const words = SCENARIOS.map(
