@@ -30,7 +30,8 @@ interface Thread {
 }
 
 /**
- * What V8 is told before the forwarding threads start.
+ * What V8 is told before the forwarding threads get their work; not earlier, because it holds for the whole process, and
+ * main has loaded its packages by then.
  *
  * Its inlining budget is meant for web pages: it stops half way through the life of a frame, which is one long chain of
  * calls. With more of it a frame takes an eighth less time. With *all* that it could use it takes a quarter less, but each
