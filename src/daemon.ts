@@ -2,8 +2,9 @@
  * The daemon: config -> tables -> workers -> control -> API, and the same backwards.
  *
  * Order of the start: whatever the world can refuse (addon, addresses, sockets, TAPs) is asked first, so that a refusal is
- * one clear message and leaves nothing behind; then the threads, then the listeners, and only then "ready". The order of
- * the end: not ready, listeners closed, workers stopped (they finish their batch), files closed by the kernel.
+ * one clear message and leaves nothing behind; then the threads get their work, then the listeners are opened, VMs' first,
+ * and only then "ready". The order of the end: not ready, listeners closed, workers stopped (they finish their batch),
+ * files closed by the kernel.
  *
  * SIGHUP loads the whole file again and applies the difference, or refuses it and keeps what runs. SIGUSR2 writes the state
  * to the log. A mistake of ours (an exception in a worker or in control) stops the process with its stack: a supervisor

@@ -1,8 +1,8 @@
 /**
- * The forwarding threads: each with its doorbell and its underlay sockets, started together and stopped together.
+ * The forwarding threads: each with its doorbell and its underlay sockets, given their work together and stopped together.
  *
  * A worker owns its file descriptors while it lives (they are numbers of the process, used by one thread); they are opened
- * here, before the threads start, so that an address in use is a clear error and not a dead thread, and closed here,
+ * here, before the threads have any work, so that an address in use is a clear error and not a dead thread, and closed here,
  * after they have ended. A worker that ends by itself is our mistake: `onFailure` is told, and the process stops.
  */
 import { setFlagsFromString } from "node:v8";

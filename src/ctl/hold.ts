@@ -16,8 +16,8 @@ import { type Answer, type Claim, lineOf, MAX_LINE_BYTES, readAnswer } from "../
 /** While the gateway is away: the first tries come fast, for it may be a restart, and every pause is time without network. */
 const FIRST_PAUSE_MS = 20;
 const RESTART_PAUSE_MS = 40;
-/** Away for long: nobody hurries. */
-const AWAY_PAUSE_MS = 200;
+/** Away for long, or there and busy: nobody hurries. */
+const PATIENT_PAUSE_MS = 200;
 /** Nobody listens for so long: the VM's carrier goes. */
 const CARRIER_AFTER_MS = 5000;
 const ANSWER_WITHIN_MS = 5000;
@@ -107,7 +107,8 @@ export class Hold {
       this.events.mtu(answer.mtu);
       return false;
     }
-    if (answer.refused.code !== "busy") {
+    if (answer.refused.code === "busy") this.pauseMs = PATIENT_PAUSE_MS;
+    else {
       this.end();
       this.events.refused(answer.refused);
     }
@@ -119,7 +120,7 @@ export class Hold {
     this.socket = null;
     this.events.lost(why);
     this.away ??= setTimeout(() => {
-      this.pauseMs = AWAY_PAUSE_MS;
+      this.pauseMs = PATIENT_PAUSE_MS;
       this.events.away();
     }, CARRIER_AFTER_MS);
     this.retry = setTimeout(() => this.offer(), this.pauseMs);
