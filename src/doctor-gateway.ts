@@ -5,7 +5,8 @@
  * configured here shows up as `unknown_vtep`, a configured one that does not know us never sends anything.
  */
 
-import { examineHost, fail, ok, warn } from "./doctor-host.ts";
+import { fail, ok, warn } from "./doctor-check.ts";
+import { examineHost } from "./doctor-host.ts";
 import type { ProbeSource } from "./manage/api-probe.ts";
 import type { Features, Status, Tunnel } from "./manage/api-schema.ts";
 import type { Check, Diagnosis } from "./manage/api-schema-doctor.ts";
@@ -53,17 +54,23 @@ function strangersOf({ workerCounters }: Tables): GatewayFacts["strangers"] {
   };
 }
 
+/** One examination of a gateway: a small function of what is known of it. */
+export type GatewayCheck = (facts: GatewayFacts) => readonly Check[] | Promise<readonly Check[]>;
+
+/** All of them, in the order in which they are told; they run side by side. A feature adds its own here. */
+const GATEWAY_CHECKS: readonly GatewayCheck[] = [
+  ({ status }) => checkStatus(status),
+  (facts) => Promise.all(facts.tunnels.map((tunnel) => checkPeer(facts, tunnel))),
+  ({ tunnels }) => tunnels.flatMap(checkTraffic),
+  ({ status, tunnels }) => tunnels.flatMap((tunnel) => checkPath(status, tunnel)),
+  ({ strangers }) => [checkStrangers(strangers)],
+  ({ features }) => checkFeatures(features),
+];
+
 /** Examine what is known of a gateway; its peers are asked. */
 export async function examineGateway(facts: GatewayFacts): Promise<Check[]> {
-  const peers = await Promise.all(facts.tunnels.map((tunnel) => checkPeer(facts, tunnel)));
-  return [
-    ...checkStatus(facts.status),
-    ...peers,
-    ...facts.tunnels.flatMap(checkTraffic),
-    ...facts.tunnels.flatMap((tunnel) => checkPath(facts.status, tunnel)),
-    checkStrangers(facts.strangers),
-    ...checkFeatures(facts.features),
-  ];
+  const found = await Promise.all(GATEWAY_CHECKS.map((check) => check(facts)));
+  return found.flat();
 }
 
 function checkStatus({ ready, missing, config, probing }: Status): Check[] {

@@ -10,6 +10,7 @@ import { createRequire } from "node:module";
 import { availableParallelism, release } from "node:os";
 import { peerAddress } from "./control/peer-address.ts";
 import type { Config } from "./control/plan.ts";
+import { fail, ok, warn } from "./doctor-check.ts";
 import { whyNoRawSocket } from "./echo-socket.ts";
 import { addon, errnoText } from "./io/addon.ts";
 import { deviceMtuFor, IoError, pathMtu, refusedByKernel } from "./io/native.ts";
@@ -21,21 +22,36 @@ type Capability = keyof typeof CAPABILITIES;
 const WANTED_RECEIVE = 8 << 20;
 const WANTED_SEND = 4 << 20;
 
-export const ok = (name: string, text: string): Check => ({ name, result: "ok", text, fix: null });
-export const warn = (name: string, text: string, fix: string): Check => ({ name, result: "warn", text, fix });
-export const fail = (name: string, text: string, fix: string): Check => ({ name, result: "fail", text, fix });
+export interface HostFacts {
+  /** Null: no configuration is known, and only what every gateway needs is looked at. */
+  readonly config: Config | null;
+  /** The daemon itself asks: its port is its own. */
+  readonly isRunning: boolean;
+  /** Does the addon load? What asks the kernel needs it. */
+  readonly hasAddon: boolean;
+}
+
+/** One examination of the machine; what does not concern this configuration has no line. */
+export type HostCheck = (facts: HostFacts) => readonly Check[];
+
+/** All of them, in the order in which they are told. A feature adds its own here. */
+const HOST_CHECKS: readonly HostCheck[] = [
+  () => [checkKernel()],
+  () => [checkAddon()],
+  ({ config }) => checkCapabilities(config),
+  ({ config }) => [checkTun(config)],
+  ({ config }) => checkLibraries(config),
+  ({ config }) => (config !== null && config.workers > 1 ? [checkWorkers(config.workers)] : []),
+  ({ config, hasAddon }) => (config !== null && hasAddon ? checkUnderlay(config) : []),
+  ({ config, hasAddon }) => (config !== null && hasAddon ? checkRoutes(config) : []),
+  ({ config, hasAddon, isRunning }) => (config !== null && hasAddon && !isRunning ? [checkPort(config)] : []),
+  () => checkBuffers(),
+];
 
 /** @param isRunning the daemon itself asks: its port is its own. */
 export function examineHost(config: Config | null, isRunning: boolean): Check[] {
-  const hasAddon = checkAddon();
-  const checks = [checkKernel(), hasAddon, ...checkCapabilities(config), checkTun(config), ...checkLibraries(config)];
-  if (config !== null && config.workers > 1) checks.push(checkWorkers(config.workers));
-  if (config !== null && hasAddon.result === "ok") {
-    checks.push(...checkUnderlay(config), ...checkRoutes(config));
-    if (!isRunning) checks.push(checkPort(config));
-  }
-  checks.push(...checkBuffers());
-  return checks;
+  const facts = { config, isRunning, hasAddon: checkAddon().result === "ok" };
+  return HOST_CHECKS.flatMap((check) => check(facts));
 }
 
 function checkKernel(): Check {

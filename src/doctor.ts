@@ -6,7 +6,8 @@
  */
 import { Inventory, type PortObject } from "./control/inventory.ts";
 import type { Config } from "./control/plan.ts";
-import { examineHost, fail, ok, warn } from "./doctor-host.ts";
+import { fail, ok, warn } from "./doctor-check.ts";
+import { examineHost } from "./doctor-host.ts";
 import { deviceMtuFor } from "./io/native.ts";
 import type { Check, Diagnosis } from "./manage/api-schema-doctor.ts";
 import { loadConfig } from "./manage/config.ts";
