@@ -3,7 +3,7 @@
  *
  * Whoever wants the tree gets no more than that: a manual page must not load a daemon.
  */
-import { Command } from "commander";
+import { Command, type OutputConfiguration } from "commander";
 
 /** Every way to end. */
 export const EXIT = { ok: 0, failure: 1, usage: 2, configInvalid: 5, permission: 6 };
@@ -16,10 +16,12 @@ export interface CommandTree {
   readonly schema: Command;
 }
 
-export function commandTree(): CommandTree {
+/** `output`: where help and complaints go. */
+export function commandTree(output: OutputConfiguration = {}): CommandTree {
   const program = new Command("vtepd")
     .description("a userspace distributed VXLAN IP gateway")
     .exitOverride()
+    .configureOutput(output)
     .showHelpAfterError("(vtepd --help tells more)")
     .showSuggestionAfterError()
     .option("-V, --version", "print the version")

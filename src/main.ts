@@ -13,6 +13,7 @@ import { readFileSync } from "node:fs";
 import { CommanderError } from "commander";
 import { commandTree, EXIT } from "./command-line.ts";
 import type { Config } from "./control/plan.ts";
+import { guardOutput, say, write } from "./ctl/terminal.ts";
 
 const version = (JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string })
   .version;
@@ -24,7 +25,7 @@ async function load(file: string): Promise<Config | null> {
   const result = loadConfig(file);
   if ("config" in result) return result.config;
   const count = result.errors.length;
-  process.stderr.write(`${formatErrors(result.errors)}\n\n${count} error${count === 1 ? "" : "s"}\n`);
+  say(`${formatErrors(result.errors)}\n\n${count} error${count === 1 ? "" : "s"}\n`);
   return null;
 }
 
@@ -41,7 +42,7 @@ async function check(file: string): Promise<number> {
     [policies.length, "policy", "policies"],
   ] as const;
   const text = counts.map(([count, one, many]) => `${count} ${count === 1 ? one : many}`).join(", ");
-  process.stdout.write(`${file}: valid; node ${node}: ${text}\n`);
+  await write(`${file}: valid; node ${node}: ${text}\n`);
   return EXIT.ok;
 }
 
@@ -86,7 +87,7 @@ async function addonState(): Promise<{ readonly loaded: boolean; readonly proble
 }
 
 async function printVersion(asJson: boolean): Promise<void> {
-  if (!asJson) return void process.stdout.write(`vtepd ${version}\n`);
+  if (!asJson) return await write(`vtepd ${version}\n`);
   const about = {
     version,
     node: process.version,
@@ -94,12 +95,18 @@ async function printVersion(asJson: boolean): Promise<void> {
     arch: process.arch,
     addon: await addonState(),
   };
-  process.stdout.write(`${JSON.stringify(about, null, 2)}\n`);
+  await write(`${JSON.stringify(about, null, 2)}\n`);
 }
 
 async function main(): Promise<number> {
   let code = EXIT.ok;
-  const tree = commandTree();
+  let help = "";
+  const tree = commandTree({
+    writeOut: (text) => {
+      help += text;
+    },
+    writeErr: say,
+  });
   // An action of its own would make every misspelt command an argument of it.
   tree.program.on("option:version", () => {
     throw new VersionAsked();
@@ -112,19 +119,20 @@ async function main(): Promise<number> {
   });
   tree.schema.action(async () => {
     const { jsonSchema } = await import("./manage/json-schema.ts");
-    process.stdout.write(`${JSON.stringify(jsonSchema(), null, 2)}\n`);
+    await write(`${JSON.stringify(jsonSchema(), null, 2)}\n`);
   });
   try {
     await tree.program.parseAsync();
   } catch (error) {
     if (error instanceof VersionAsked) await printVersion(process.argv.includes("--json"));
     else if (!(error instanceof CommanderError)) throw error;
+    await write(help);
     if (error instanceof VersionAsked) return EXIT.ok;
     return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   }
   return code;
 }
 
-const code = await main();
-// Threads and timers may still hold the process; there is nothing left to wait for but stdout.
-process.stdout.write("", () => process.exit(code));
+guardOutput();
+// Threads and timers may still hold the process; what was to be written has been.
+process.exit(await main());

@@ -19,10 +19,12 @@ import { isTapThere } from "../io/handover.ts";
 import { IoError, openTap, setTap } from "../io/native.ts";
 import { type Read, readGateway, readHost, readMacText } from "../manage/address.ts";
 import { PROTOCOL_VERSION } from "../manage/attach-protocol.ts";
+import { printable } from "../wire/printable.ts";
 import { EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
 import { type Attached, Hold } from "./hold.ts";
 import type { Session } from "./output.ts";
+import { say } from "./terminal.ts";
 
 interface Options {
   readonly ac: string;
@@ -141,7 +143,7 @@ function ip(lines: readonly string[]): void {
 
 // ---- the life --------------------------------------------------------------------------------------------------
 
-const say = (text: string): boolean => process.stderr.write(`attach: ${text}\n`);
+const tell = (text: string): void => say(`attach: ${printable(text)}\n`);
 
 /** Resolves when it is over; throws a Refusal when the gateway, or the kernel, says no. */
 function attach(socket: string, options: Options, command: readonly string[]): Promise<void> {
@@ -169,7 +171,7 @@ function attach(socket: string, options: Options, command: readonly string[]): P
     const isHere = ({ gateway, vsi, mtu }: Attached): void =>
       attempt(() => {
         isHeld = true;
-        say(`${device} is AC ${ac} of ${gateway}, in VSI ${vsi}, MTU ${mtu}`);
+        tell(`${device} is AC ${ac} of ${gateway}, in VSI ${vsi}, MTU ${mtu}`);
         if (isSetUp) {
           setTap(tap, { mtu });
           return announce(device);
@@ -187,7 +189,7 @@ function attach(socket: string, options: Options, command: readonly string[]): P
         attached: isHere,
         mtu: (mtu) => attempt(() => setTap(tap, { mtu })),
         lost: (why) => {
-          if (isHeld) say(`lost the gateway: ${why}; offering ${device} again`);
+          if (isHeld) tell(`lost the gateway: ${why}; offering ${device} again`);
           isHeld = false;
           lastWhy = why;
         },

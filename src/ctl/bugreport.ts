@@ -10,7 +10,8 @@ import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
-import { printValue, type Session, write } from "./output.ts";
+import { jsonText, printValue, type Session } from "./output.ts";
+import { write } from "./terminal.ts";
 
 const PARTS = [
   "status",
@@ -81,5 +82,5 @@ function make(folder: string): void {
 }
 
 function save(folder: string, part: string, value: unknown): void {
-  writeFileSync(join(folder, `${part.replace("/", "-")}.json`), `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
+  writeFileSync(join(folder, `${part.replace("/", "-")}.json`), `${jsonText(value)}\n`, { mode: 0o600 });
 }

@@ -9,12 +9,14 @@ import { openSync, writeSync } from "node:fs";
 import { type Command, InvalidArgumentError } from "commander";
 import type { Ac, Tunnel } from "../manage/api-schema.ts";
 import type { CaptureLine } from "../manage/api-schema-watch.ts";
+import { printable } from "../wire/printable.ts";
 import { captureIface } from "./capture-iface.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
-import { type Output, type Session, write } from "./output.ts";
+import { jsonText, type Output, type Session } from "./output.ts";
 import { Pcapng } from "./pcapng.ts";
 import { follow, type Lines } from "./stream.ts";
+import { isTerminal, put, say, write } from "./terminal.ts";
 
 interface Options {
   readonly vsi?: string[];
@@ -60,9 +62,14 @@ export function addCapture(program: Command, session: Session): void {
         "vtepctl capture --vsi vsi10 -w - | wireshark -k -i -",
       ),
     )
-    .action((names: string[], options: Options) =>
-      options.iface === undefined ? capture(session, names, options) : captureDevice(options.iface, names, options),
-    );
+    .action((names: string[], options: Options) => {
+      if (options.write === "-" && isTerminal()) {
+        const hint = "-w FILE, or a pipe: -w - | tshark -r -; without -w each frame is a line";
+        throw new Refusal("usage", "frames are bytes that no terminal must see", hint, EXIT.usage);
+      }
+      if (options.iface === undefined) return capture(session, names, options);
+      return captureDevice(options.iface, names, options);
+    });
 }
 
 /** A kernel interface: no daemon is asked. */
@@ -76,7 +83,7 @@ async function captureDevice(device: string, names: readonly string[], options: 
     throw new Refusal("usage", "--iface writes a capture file: name it", "-w FILE, or -w - for a pipe", EXIT.usage);
   }
   const frames = await captureIface({ device, vni, port, write: file, count, seconds });
-  process.stderr.write(`${frames} frames of ${device}\n`);
+  say(`${frames} frames of ${device}\n`);
 }
 
 async function capture({ socket, output }: Session, names: readonly string[], options: Options): Promise<void> {
@@ -120,7 +127,7 @@ async function capture({ socket, output }: Session, names: readonly string[], op
   clearTimeout(late);
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, stop);
   form.end(lost);
-  process.stderr.write(`capture: ${frames} frames, ${lost} lost\n`);
+  say(`capture: ${frames} frames, ${lost} lost\n`);
   if (!isOurs)
     throw new Refusal("ended", "the daemon ended the capture", "it was stopped, or restarted", EXIT.unreachable);
 }
@@ -205,10 +212,11 @@ function lineWriter({ form }: Output): Writer {
   return {
     start: () => undefined,
     frame(frame) {
-      if (form !== "table") return void write(`${JSON.stringify(frame)}\n`);
+      if (form !== "table") return void put(`${jsonText(frame, true)}\n`);
       const time = new Date(Number(BigInt(frame.at) / 1_000_000n)).toISOString().slice(11, 23);
       const place = `${frame.direction === "in" ? "from" : "to"} ${placeOf(frame)}`;
-      void write(`${time}  ${(frame.step ?? "-").padEnd(4)}  ${place.padEnd(20)}  ${frame.summary}  ${frame.fate}\n`);
+      const what = `${place.padEnd(20)}  ${frame.summary}  ${frame.fate}`;
+      void write(`${time}  ${(frame.step ?? "-").padEnd(4)}  ${printable(what)}\n`);
     },
     end: () => undefined,
   };

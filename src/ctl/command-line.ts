@@ -21,6 +21,7 @@ import { complain, FORMS, type Form, type Session, wantsColour } from "./output.
 import { addPing } from "./ping.ts";
 import { addShow } from "./show.ts";
 import { addStatus } from "./status.ts";
+import { say, write } from "./terminal.ts";
 import { addTrace } from "./trace.ts";
 import { addWhy } from "./why.ts";
 
@@ -36,7 +37,7 @@ function versionOf(): string {
 }
 
 /** The tree of commands; `session` is filled in when a line is carried out. `writeError` is given what the line's mistakes are. */
-export function build(session: Session, writeError = (text: string) => void process.stderr.write(text)): Command {
+export function build(session: Session, writeError: (text: string) => void = say): Command {
   const program = new Command("vtepctl");
   program
     .description("talk to a running vtepd")
@@ -47,7 +48,7 @@ export function build(session: Session, writeError = (text: string) => void proc
     // `attach … --exec COMMAND` passes on what follows.
     .enablePositionalOptions()
     .exitOverride()
-    .configureOutput({ writeErr: writeError })
+    .configureOutput({ writeOut: (text) => void write(text), writeErr: writeError })
     .showHelpAfterError("(vtepctl --help tells more)")
     .showSuggestionAfterError()
     .hook("preAction", (_, action) => {
@@ -113,7 +114,7 @@ function wantsJson(args: readonly string[]): boolean {
 export async function runCommand(args: readonly string[]): Promise<number> {
   const isJson = wantsJson(args);
   const session: Session = { socket: DEFAULT_SOCKET, output: { form: isJson ? "json" : "table", colour: false } };
-  const program = build(session, isJson ? () => undefined : (text) => void process.stderr.write(text));
+  const program = build(session, isJson ? () => undefined : say);
   try {
     await program.parseAsync(args, { from: "user" });
     return EXIT.ok;

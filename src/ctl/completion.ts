@@ -7,7 +7,8 @@
 import { Argument, type Command, type Option } from "commander";
 import { ask } from "./client.ts";
 import { examples } from "./examples.ts";
-import { type Session, write } from "./output.ts";
+import type { Session } from "./output.ts";
+import { write } from "./terminal.ts";
 
 const PATIENCE_MS = 500;
 /** The hidden verb that the scripts call. */

@@ -7,9 +7,11 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import type { CheckReport } from "../manage/api-schema.ts";
+import { printable } from "../wire/printable.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
-import { printValue, type Session, write } from "./output.ts";
+import { printValue, type Session } from "./output.ts";
+import { write } from "./terminal.ts";
 
 /** Reading and checking a file of a megabyte takes a while. */
 const SLOW_MS = 30_000;
@@ -70,7 +72,7 @@ const SIGNS = { add: "+", remove: "-", change: "~" } as const;
 function changesText({ changes, needsRestart }: CheckReport): string {
   const lines = changes.map(({ action, kind, name }) => {
     const restart = kind === "setting" && needsRestart.includes(name) ? "  (needs a restart)" : "";
-    return `${SIGNS[action]} ${kind} ${name}${restart}\n`;
+    return `${SIGNS[action]} ${kind} ${printable(name)}${restart}\n`;
   });
   return lines.length === 0 ? "no difference\n" : lines.join("");
 }

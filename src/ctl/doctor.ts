@@ -8,16 +8,18 @@ import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import type { Check, Diagnosis } from "../manage/api-schema-doctor.ts";
+import { printable } from "../wire/printable.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
-import { printValue, type Session, write } from "./output.ts";
+import { printValue, type Session } from "./output.ts";
+import { green, type Piece, red, write, yellow } from "./terminal.ts";
 
 /** The built program, from wherever this file runs: dist, or src in a test. */
 const DOCTOR = fileURLToPath(new URL("../../dist/doctor.js", import.meta.url));
 const CHILD_MS = 30_000;
 const ASK_MS = 15_000;
 const WORDS = { ok: "ok  ", warn: "warn", fail: "FAIL" } as const;
-const PAINT = { ok: "\u001b[32m", warn: "\u001b[33m", fail: "\u001b[31m" } as const;
+const PAINT = { ok: green, warn: yellow, fail: red } as const;
 
 export function addDoctor(program: Command, session: Session): void {
   program
@@ -29,7 +31,7 @@ export function addDoctor(program: Command, session: Session): void {
     .action(async ({ config, offline }: { config?: string; offline?: boolean }) => {
       const checks = offline === true ? await offlineChecks(config) : await allChecks(session.socket, config);
       if (session.output.form !== "table") await printValue(session.output, { checks });
-      else for (const check of checks) await write(lineOf(check, session.output.colour));
+      else for (const check of checks) await write(...lineOf(check, session.output.colour));
       const failed = checks.filter(({ result }) => result === "fail").length;
       if (failed > 0) throw new Refusal("unhealthy", "", "", EXIT.unhealthy);
     });
@@ -64,14 +66,8 @@ function offlineChecks(config: string | undefined): Promise<Check[]> {
   });
 }
 
-function lineOf({ name, result, text, fix }: Check, colour: boolean): string {
-  const word = colour ? `${PAINT[result]}${WORDS[result]}\u001b[0m` : WORDS[result];
-  const line = `${word}  ${name}: ${printable(text)}\n`;
-  return fix === null || result === "ok" ? line : `${line}      fix: ${printable(fix)}\n`;
-}
-
-/** Nothing that came from outside may move the cursor. */
-function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to be replaced
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, "·");
+function lineOf({ name, result, text, fix }: Check, colour: boolean): Piece[] {
+  const word = colour ? PAINT[result](WORDS[result]) : WORDS[result];
+  const line = `  ${printable(name)}: ${printable(text)}\n`;
+  return [word, fix === null || result === "ok" ? line : `${line}      fix: ${printable(fix)}\n`];
 }

@@ -8,7 +8,8 @@ import { type Command, Option } from "commander";
 import type { Flushed } from "../manage/api-schema.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
-import { printValue, type Session, write } from "./output.ts";
+import { printValue, type Session } from "./output.ts";
+import { write } from "./terminal.ts";
 
 interface Behind {
   readonly ac?: string;

@@ -5,8 +5,8 @@
 import { Argument, type Command } from "commander";
 import { EXAMPLES_TITLE, examples } from "./examples.ts";
 import { renderConfigPage, type SchemaNode } from "./man-config.ts";
-import { write } from "./output.ts";
 import { b, heading, item, page, text, verbatim } from "./roff.ts";
+import { write } from "./terminal.ts";
 
 const EXITS: readonly (readonly [number, string])[] = [
   [0, "all is well"],

@@ -3,7 +3,8 @@ import { Argument, type Command } from "commander";
 import type { LogLevel, Status } from "../manage/api-schema.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
-import { printValue, type Session, write } from "./output.ts";
+import { printValue, type Session } from "./output.ts";
+import { write } from "./terminal.ts";
 
 const LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 

@@ -6,10 +6,12 @@
  */
 import type { Command } from "commander";
 import type { EventRecord } from "../manage/api-schema-watch.ts";
+import { printable, printableJson } from "../wire/printable.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
-import { type Output, printValue, type Session, write } from "./output.ts";
+import { type Output, printValue, type Session } from "./output.ts";
 import { follow } from "./stream.ts";
+import { put, say, write } from "./terminal.ts";
 
 interface Options {
   readonly follow?: boolean;
@@ -68,7 +70,7 @@ async function past({ socket, output }: Session, options: Options): Promise<void
 async function live({ socket, output }: Session, options: Options): Promise<void> {
   await noteUnknown(socket, options);
   const print = (line: string) => {
-    if (line.startsWith("data: ")) void write(`${formed(output, line.slice("data: ".length))}\n`);
+    if (line.startsWith("data: ")) void put(`${formed(output, line.slice("data: ".length))}\n`);
   };
   const lines = await follow(socket, `/v1/events${queryOf(options)}`, print);
   const stop = () => lines.stop();
@@ -89,13 +91,13 @@ async function noteUnknown(socket: string, { ac, tunnel, vsi }: Options): Promis
     if (name === undefined) continue;
     const all = await ask<{ name: string }[]>(socket, path);
     if (all.some((each) => each.name === name)) continue;
-    process.stderr.write(`note: there is no ${kind} ${name} now (vtepctl show ${kind.toLowerCase()} lists them)\n`);
+    say(`note: there is no ${kind} ${name} now (vtepctl show ${kind.toLowerCase()} lists them)\n`);
   }
 }
 
 /** JSON, and YAML, which a JSON line is: one record a line. */
 function formed({ form }: Output, json: string): string {
-  return form === "table" ? text(JSON.parse(json) as EventRecord) : json;
+  return form === "table" ? text(JSON.parse(json) as EventRecord) : printableJson(json);
 }
 
 /** `12:00:00.000  S1.2  arp.proxy-reply  vsi=vsi10 ac=vm1 ip=10.1.1.12`. */
@@ -106,7 +108,7 @@ function text({ time, step, event, fields }: EventRecord): string {
   else if (reason != null) words.push(`reason=${reason}`);
   if (frame !== undefined) words.push(`(${frame}): ${sentence}`);
   else if (sentence !== undefined) words.push(`(${sentence})`);
-  const line = `${time.slice(11, 23)}  ${(step ?? "-").padEnd(4)}  ${event.padEnd(18)}  ${words.join(" ")}`;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to be replaced
-  return line.trimEnd().replace(/[\u0000-\u001f\u007f-\u009f]/g, "·");
+  return printable(
+    `${time.slice(11, 23)}  ${(step ?? "-").padEnd(4)}  ${event.padEnd(18)}  ${words.join(" ")}`.trimEnd(),
+  );
 }

@@ -1,11 +1,14 @@
 /**
  * How vtepctl speaks: data to stdout in the form that was asked for, everything else to stderr.
  *
- * The three forms say the same: `json` and `yaml` are what the API answered, unchanged and stable; `table` is made for
- * eyes. Colour only where a terminal shows it (NO_COLOR and --color decide first), and only in tables and messages.
+ * The three forms say the same: `json` and `yaml` are what the API answered, unchanged and stable (characters that must not
+ * reach a terminal are written as escapes); `table` is made for eyes. Colour only where a terminal shows it (NO_COLOR and
+ * --color decide first), and only in tables and messages.
  */
+import { isPrintable, printable, printableJson } from "../wire/printable.ts";
 import type { Refusal } from "./client.ts";
 import { type Column, renderTable } from "./table.ts";
+import { bold, put, red, say, write } from "./terminal.ts";
 
 export const FORMS = ["table", "json", "yaml"] as const;
 export type Form = (typeof FORMS)[number];
@@ -39,31 +42,32 @@ export async function printList<T>(
   if (output.form !== "table") return await printValue(output, rows);
   const text = renderTable(columns, shown);
   const end = text.indexOf("\n");
-  await write(output.colour ? `\u001b[1m${text.slice(0, end)}\u001b[0m${text.slice(end)}` : text);
+  const head = text.slice(0, end);
+  await write(output.colour ? bold(head) : head, text.slice(end));
 }
 
 /** Print a value in JSON or YAML; a table form of it is the caller's. */
 export async function printValue(output: Output, value: unknown): Promise<void> {
-  if (output.form === "json") return await write(`${JSON.stringify(value, null, 2)}\n`);
-  const { stringify } = await import("yaml");
-  await write(stringify(value));
+  if (output.form === "json") return await put(`${jsonText(value)}\n`);
+  const { Document, visit } = await import("yaml");
+  const document = new Document(value);
+  visit(document, {
+    Scalar(_, node) {
+      if (typeof node.value === "string" && !isPrintable(node.value.replaceAll("\n", ""))) node.type = "QUOTE_DOUBLE";
+    },
+  });
+  await put(printableJson(document.toString()));
+}
+
+/** `value` as JSON for people (indented), or on one line. */
+export function jsonText(value: unknown, isOneLine = false): string {
+  return printableJson(JSON.stringify(value, null, isOneLine ? 0 : 2));
 }
 
 /** Print lines of `name  value`. */
 export async function printFacts(facts: readonly (readonly [string, string])[]): Promise<void> {
   const width = Math.max(...facts.map(([name]) => name.length));
-  await write(facts.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join(""));
-}
-
-/** To stdout; a reader that has gone away (`| head`) ends the program quietly. */
-export function write(text: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    process.stdout.write(text, (error) => {
-      if (error == null) resolve();
-      else if ((error as NodeJS.ErrnoException).code === "EPIPE") process.exit(0);
-      else reject(error);
-    });
-  });
+  await write(facts.map(([name, value]) => `${name.padEnd(width)}  ${printable(value)}\n`).join(""));
 }
 
 /** Say why nothing was printed: one JSON object for programs, two lines for people. */
@@ -71,9 +75,8 @@ export function complain(form: Form, colour: boolean, refusal: Refusal): void {
   const { code, message, hint } = refusal;
   if (message === "") return;
   if (form === "json") {
-    process.stderr.write(`${JSON.stringify({ error: { code, message, hint } })}\n`);
+    say(`${jsonText({ error: { code, message, hint } }, true)}\n`);
     return;
   }
-  const label = colour ? "\u001b[31merror\u001b[0m" : "error";
-  process.stderr.write(`${label}: ${message}\n${hint === "" ? "" : `  fix: ${hint}\n`}`);
+  say(colour ? red("error") : "error", `: ${message}\n${hint === "" ? "" : `  fix: ${hint}\n`}`);
 }

@@ -9,7 +9,8 @@ import type { Tunnel } from "../manage/api-schema.ts";
 import type { PathSearch, PingResult } from "../manage/api-schema-probe.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
-import { printValue, type Session, write } from "./output.ts";
+import { printValue, type Session } from "./output.ts";
+import { write } from "./terminal.ts";
 
 interface PingOptions {
   readonly count: number;

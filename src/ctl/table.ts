@@ -4,6 +4,7 @@
  * The rows come sorted and the columns are fixed, so that the output of two moments can be compared with `diff`. Numbers
  * stand on the right. Text from the daemon is made printable: a name must not be able to move the cursor.
  */
+import { printable } from "../wire/printable.ts";
 
 export interface Column<T> {
   readonly title: string;
@@ -30,8 +31,7 @@ function renderLine(line: readonly string[], widths: readonly number[], columns:
 function cell(value: string | number | boolean | null): string {
   if (value === null || value === "") return "-";
   if (typeof value === "boolean") return value ? "yes" : "no";
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to be replaced
-  return String(value).replace(/[\u0000-\u001f\u007f-\u009f]/g, "·");
+  return printable(String(value));
 }
 
 /** "3s", "4m", "2h", "5d": one unit is enough for an age. */

@@ -5,9 +5,11 @@
  */
 import { type Command, InvalidArgumentError } from "commander";
 import type { Trace, TraceRequest } from "../manage/api-schema-trace.ts";
+import { printable } from "../wire/printable.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
-import { printValue, type Session, write } from "./output.ts";
+import { printValue, type Session } from "./output.ts";
+import { write } from "./terminal.ts";
 
 const ARROWS = new Set([">", "->", "to"]);
 /** As tools print it: 10.1.1.11:40000. */
@@ -118,9 +120,4 @@ function text({ packet, steps, fate, injected }: Trace): string {
   const next = fate.next === null ? [] : [`NEXT ${fate.next}`];
   const last = `FATE ${fate.text}`.padEnd(width + 14);
   return `${[packet, ...lines, `${last} ${note}`, ...next].map(printable).join("\n")}\n`;
-}
-
-function printable(line: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to be replaced
-  return line.replace(/[\u0000-\u001f\u007f-\u009f]/g, "·");
 }

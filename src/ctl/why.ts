@@ -2,9 +2,11 @@
 import { isIPv4 } from "node:net";
 import type { Command } from "commander";
 import type { Why } from "../manage/api-schema-why.ts";
+import { printable } from "../wire/printable.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
-import { printValue, type Session, write } from "./output.ts";
+import { printValue, type Session } from "./output.ts";
+import { write } from "./terminal.ts";
 
 export function addWhy(program: Command, session: Session): void {
   program
@@ -22,6 +24,6 @@ export function addWhy(program: Command, session: Session): void {
       }
       const why = await ask<Why>(session.socket, `/v1/why?${new URLSearchParams({ [kind]: subject, ...scope })}`);
       if (session.output.form !== "table") await printValue(session.output, why);
-      else await write(why.sentences.map((sentence) => `${sentence}\n`).join(""));
+      else await write(why.sentences.map((sentence) => `${printable(sentence)}\n`).join(""));
     });
 }

@@ -9,6 +9,7 @@
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { Command, Option } from "commander";
+import { guardOutput, put } from "../ctl/terminal.ts";
 import { bringUp, makeCold, namespaceOf, takeDown } from "./bed.ts";
 import { captureTool, openCapture, pcapBytes } from "./capture.ts";
 import { compare } from "./comparison.ts";
@@ -53,16 +54,16 @@ const SCENARIOS = [SAME_VXLAN, OTHER_VXLAN, OUTSIDE];
 let mine: LabState | undefined;
 let isInterrupted = false;
 
-async function interrupted(signal: NodeJS.Signals): Promise<void> {
+async function interrupted(reason: string, status = INTERRUPTED): Promise<void> {
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.removeAllListeners(name);
   if (isInterrupted) return;
   isInterrupted = true;
-  say(`${signal}: cleaning up`);
+  say(`${reason}: cleaning up`);
   abandonChildren();
   try {
     if (mine !== undefined) await clear(mine);
   } finally {
-    process.exit(INTERRUPTED);
+    process.exit(status);
   }
 }
 
@@ -287,6 +288,7 @@ function program(): Command {
   const root = new Command("lab")
     .description("the article's network in namespaces: set up, walked through, judged")
     .enablePositionalOptions()
+    .configureOutput({ writeOut: (text) => void put(text) })
     .exitOverride();
   const name = () => new Option("--name <name>", "name of the lab, so that several can coexist");
   const shared = () => new Option("--shared-mac", "one gateway MAC for all gateways, instead of one for each");
@@ -355,8 +357,12 @@ function program(): Command {
 }
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, (name) => void interrupted(name));
-// Nobody reads the report any more (npm run lab | head): that is an interrupt too.
-process.stdout.on("error", () => void interrupted("SIGPIPE"));
+guardOutput(({ code, message }) => {
+  if (code !== "EPIPE") void interrupted(`cannot write the report: ${message}`, FAILED);
+  // Nobody reads the report any more (npm run lab | head): that is an interrupt too, where there is something to end.
+  else if (mine === undefined) process.exit(0);
+  else void interrupted("nobody reads the report any more");
+});
 try {
   await program().parseAsync();
 } catch (error) {

@@ -2,6 +2,7 @@
  * Colour and layout for a terminal. Colour says nothing that the text does not: it is only used where stdout is a
  * terminal and NO_COLOR (no-color.org) is not set.
  */
+import { put } from "../ctl/terminal.ts";
 
 const isColoured = process.stdout.isTTY === true && (process.env.NO_COLOR ?? "") === "" && process.env.TERM !== "dumb";
 const colour = (code: number) => (text: string) => (isColoured ? `\x1b[${code}m${text}\x1b[0m` : text);
@@ -41,7 +42,7 @@ function visibleLength(text: string): number {
 }
 
 export function print(text: string): void {
-  process.stdout.write(`${text}\n`);
+  void put(`${text}\n`);
 }
 
 /** Progress, for the impatient: stderr. */

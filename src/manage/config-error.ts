@@ -5,6 +5,7 @@
  * The text of a broken file is hostile to a terminal (escape sequences) and to a log (one line of a megabyte), so
  * everything quoted from it is clipped and made printable here, and the number of reported errors is bounded.
  */
+import { printable } from "../wire/printable.ts";
 import type { Path } from "./json-schema.ts";
 
 export interface ConfigError {
@@ -45,11 +46,6 @@ export function pathText(path: Path): string {
 export function clip(text: string, most = 60): string {
   const short = text.length > most ? `${text.slice(0, most - 1)}…` : text;
   return printable(short);
-}
-
-function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to be replaced
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g, "·");
 }
 
 /** A value of the file as a message shows it. */

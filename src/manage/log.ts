@@ -12,6 +12,7 @@
 import { type DestinationStream, destination, type Logger, pino } from "pino";
 import type { Emit, EventFields } from "../control/event.ts";
 import type { LogConfig } from "../control/plan.ts";
+import { printable } from "../wire/printable.ts";
 
 export const LINES_PER_SECOND = 10;
 /** Most reasons remembered in one second; more are one reason together. */
@@ -139,18 +140,17 @@ function prettyStream(sink: DestinationStream, colour: boolean): DestinationStre
 function prettyLine(json: string, colour: boolean): string {
   const { time, level, event, message, stack, ...fields } = JSON.parse(json) as Record<string, unknown>;
   const clock = String(time).slice(11, 23);
-  const words = Object.entries(fields).map(([key, value]) => `${key}=${printable(value)}`);
-  if (message !== undefined) words.unshift(printable(message));
+  const words = Object.entries(fields).map(([key, value]) => `${key}=${shown(value)}`);
+  if (message !== undefined) words.unshift(shown(message));
   const label = String(level).toUpperCase().padEnd(5);
-  const shown = colour ? `${PAINT[String(level)] ?? ""}${label}\u001b[0m` : label;
-  const lines = [`${clock} ${shown} ${event}  ${words.join(" ")}`.trimEnd()];
+  const painted = colour ? `${PAINT[String(level)] ?? ""}${label}\u001b[0m` : label;
+  const lines = [`${clock} ${painted} ${event}  ${words.join(" ")}`.trimEnd()];
   if (typeof stack === "string") lines.push(...stack.split("\n").map((each) => `    ${printable(each)}`));
   return `${lines.join("\n")}\n`;
 }
 
 /** A field for a terminal: nothing in it may move the cursor. */
-function printable(value: unknown): string {
+function shown(value: unknown): string {
   const text = typeof value === "string" ? value : JSON.stringify(value);
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to be replaced
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, "·");
+  return printable(text);
 }
