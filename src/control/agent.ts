@@ -37,10 +37,11 @@ import { MacLearner } from "./learn.ts";
 import { Ledger } from "./ledger.ts";
 import { Neighbors } from "./neighbor.ts";
 import { type NeighborView, viewOfPeer } from "./neighbor-entry.ts";
-import type { HostRoutes } from "./neighbor-life.ts";
+import type { HostRoutes } from "./neighbor-path.ts";
 import { PeerGateways } from "./peer-gateway.ts";
 import type { LimitsConfig } from "./plan.ts";
 import { PendingRelays } from "./relay.ts";
+import { Solicitor } from "./solicitor.ts";
 import { SuppressionTable } from "./suppression.ts";
 import type { Timers } from "./timers.ts";
 
@@ -96,7 +97,7 @@ export class Agent {
       emit,
       random,
       ledger: this.ledger,
-      sender: this.sender,
+      solicitor: new Solicitor(this.sender, emit),
       routes,
       unreachable: (frame) => this.icmp.hostUnreachable(frame),
       onResolved: parts.onResolved ?? (() => undefined),

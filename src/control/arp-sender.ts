@@ -64,14 +64,14 @@ export class ArpSender {
     this.injector.toPort(vsi.row, port.row, this.bytes);
   }
 
-  /** Ask the host at `mac`, behind `port`, whether it still has `ip`; the answer comes to our gateway MAC. */
-  ask(on: InterfaceObject, vsi: VsiObject, port: PortObject, mac: Mac, ip: Ipv4): void {
-    this.write(mac, on.mac, ARP_REQUEST, addressFor(on, ip), 0, ip);
+  /** Ask the host at `mac` (null: all hosts) behind `port` whether it has `ip`; the answer comes to our gateway MAC. */
+  ask(on: InterfaceObject, vsi: VsiObject, port: PortObject, mac: Mac | null, ip: Ipv4): void {
+    this.write(mac ?? BROADCAST, on.mac, ARP_REQUEST, addressFor(on, ip), 0, ip);
     this.injector.toPort(vsi.row, port.row, this.bytes);
     this.emit("debug", "arp.solicit", {
       vsi: vsi.name,
       target: formatIpv4(ip),
-      how: "unicast",
+      how: mac === null ? "one port" : "unicast",
       [port.kind]: port.name,
     });
   }

@@ -27,6 +27,8 @@ export type EventName =
   | "neighbor.moved"
   | "neighbor.failed"
   | "neighbor.removed"
+  | "neighbor.suspended"
+  | "neighbor.restored"
   | "neighbor.limit"
   | "neighbor.damped"
   | "arp.gateway-reply"

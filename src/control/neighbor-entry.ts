@@ -70,6 +70,31 @@ export interface NeighborView {
   readonly previous: { readonly mac: string; readonly via: string; readonly secondsAgo: number } | null;
 }
 
+/** An entry of which nothing is known, as if it had failed long ago. */
+export function newNeighbor(on: InterfaceObject, ip: Ipv4, key: number, nowMs: number): Neighbor {
+  return {
+    on,
+    ip,
+    key,
+    state: "failed",
+    place: null,
+    origin: "request",
+    adjacency: 0,
+    counted: null,
+    sinceMs: nowMs,
+    heardMs: nowMs,
+    learnedMs: nowMs,
+    searchMs: nowMs,
+    searcher: 0,
+    tries: 0,
+    backoffMs: 0,
+    challenger: null,
+    previous: null,
+    moves: null,
+    timer: null,
+  };
+}
+
 export function samePlace(a: Place, b: Place): boolean {
   return a.mac === b.mac && a.port === b.port && a.vsi === b.vsi;
 }

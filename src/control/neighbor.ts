@@ -1,8 +1,9 @@
 /**
  * The neighbour table: (VSI-interface, IP) -> where packets to it go, and whether it is still there.
  *
- * The only writer of host routes, adjacencies and rewrite rows (through routes.ts and adjacency.ts). arp.ts brings what
- * was heard, here it is judged, nud.ts says what follows and neighbor-life.ts does it. How evidence is judged:
+ * The table owns the entries. arp.ts brings what was heard, here it is judged, nud.ts says what follows and neighbor-life.ts
+ * carries it out: in the data plane (neighbor-path.ts, the only writer of host routes and rewrite rows), among what is looked
+ * for (neighbor-search.ts), and by asking (solicitor.ts). How evidence is judged:
  *
  *   - evidence from an AC is believed at once; evidence from a tunnel about a host we hold on an AC makes us ask that AC
  *     once, and is believed when half a second has passed in silence (behaviour.md §3.11: converges within a second);
@@ -17,21 +18,29 @@
  * their senders gets one host unreachable; the next packet starts the search anew, at most one solicitation a second.
  */
 import { DROP } from "../tables/counters.ts";
+import type { Tables } from "../tables/tables.ts";
 import { formatMac, type Mac } from "../wire/ethernet.ts";
 import { formatIpv4, type Ipv4 } from "../wire/ipv4.ts";
 import { neighborKey } from "./adjacency.ts";
+import type { Emit } from "./event.ts";
 import { type Fate, HELD } from "./fate.ts";
-import type { HeldFrame } from "./inject.ts";
+import type { HeldFrame, Injector } from "./inject.ts";
 import type { InterfaceObject, PortObject, VsiObject } from "./inventory.ts";
+import type { Ledger } from "./ledger.ts";
+import { MoveHistory } from "./move-history.ts";
+import { NeighborCensus } from "./neighbor-census.ts";
 import {
   type Neighbor,
   type NeighborOrigin,
   type NeighborView,
+  newNeighbor,
   type Place,
   samePlace,
   viewOf,
 } from "./neighbor-entry.ts";
-import { type NeighborContext, NeighborLife } from "./neighbor-life.ts";
+import { type LifeParts, NeighborLife, type NeighborOwner } from "./neighbor-life.ts";
+import { type HostRoutes, NeighborPaths } from "./neighbor-path.ts";
+import { Searches } from "./neighbor-search.ts";
 import { type NeighborStory, storyOfNeighbor } from "./neighbor-story.ts";
 import type { NextHops } from "./next-hops.ts";
 import { isKnown } from "./nud.ts";
@@ -41,110 +50,126 @@ export type Heard = "new" | "same" | "moved" | "challenged" | "damped" | "full" 
 
 const LIMIT_EVENT_MS = 10_000;
 
-export class Neighbors implements NextHops {
-  private readonly c: NeighborContext;
+/** What the table needs of the rest of control. */
+export interface NeighborContext
+  extends Pick<LifeParts, "timers" | "emit" | "random" | "solicitor" | "unreachable" | "onResolved"> {
+  readonly tables: Tables;
+  readonly injector: Injector;
+  readonly ledger: Ledger;
+  readonly routes: HostRoutes;
+}
+
+export class Neighbors implements NextHops, NeighborOwner {
+  /** Neighbour moves by VSI name, ever. */
+  readonly moves = new Map<string, number>();
+  private readonly context: NeighborContext;
+  private readonly emit: Emit;
+  private readonly entries = new Map<number, Neighbor>();
+  private readonly census: NeighborCensus;
+  private readonly paths: NeighborPaths;
+  private readonly searches: Searches;
   private readonly life: NeighborLife;
   private readonly limitTold = new Map<InterfaceObject, number>();
 
   constructor(context: NeighborContext) {
-    this.c = context;
-    this.life = new NeighborLife(context);
-  }
-
-  /** Neighbour moves by VSI name, ever. */
-  get moves(): ReadonlyMap<string, number> {
-    return this.life.moves;
+    const { tables, injector, routes, ledger } = context;
+    this.context = context;
+    this.emit = context.emit;
+    this.census = new NeighborCensus(tables.sizes.neighbors);
+    this.paths = new NeighborPaths(tables, injector, routes, this.census);
+    this.searches = new Searches(ledger, this.census);
+    this.life = new NeighborLife({ ...context, owner: this, paths: this.paths, searches: this.searches });
   }
 
   /** Known neighbours. */
   get size(): number {
-    return this.life.census.size;
+    return this.census.size;
   }
 
   /** Frames that wait for a next hop. */
   get waiting(): number {
-    return this.life.queues.size;
+    return this.searches.queues.size;
   }
 
   /** Frames that found no room to wait, ever. */
   get turnedAway(): number {
-    return this.life.queues.refused;
+    return this.searches.queues.refused;
   }
 
   // ---- what routes and policies need (next-hops.ts) ------------------------------------------------------------
 
   hold(on: InterfaceObject, ip: Ipv4): number {
-    return this.life.adjacencies.hold(on, ip);
+    return this.paths.adjacencies.hold(on, ip);
   }
 
   /** A search that only this route wanted ends with it: a host that nobody wants is not asked for. */
   release(adjacency: number): void {
-    const { adjacencies, queues } = this.life;
+    const { adjacencies } = this.paths;
     const hop = adjacencies.nextHop(adjacency);
     adjacencies.release(adjacency);
     const entry = hop === null ? undefined : this.find(hop.on, hop.ip);
     if (entry === undefined || isKnown(entry.state) || entry.searcher !== 0) return;
-    if (!this.life.isHeld(entry) && !queues.has(entry.key)) this.life.remove(entry);
+    if (!this.paths.isHeld(entry) && !this.searches.queues.has(entry.key)) this.life.remove(entry);
   }
 
   isAlive(adjacency: number): boolean {
-    return this.life.adjacencies.isAlive(adjacency);
+    return this.paths.adjacencies.isAlive(adjacency);
   }
 
   onChange(callback: (adjacency: number, alive: boolean) => void): void {
-    this.life.adjacencies.onChange(callback);
+    this.paths.adjacencies.onChange(callback);
   }
 
   // ---- what arp.ts and the data plane bring ----------------------------------------------------------------------
 
   find(on: InterfaceObject, ip: Ipv4): Neighbor | undefined {
-    return this.life.entries.get(neighborKey(on, ip));
+    return this.entries.get(neighborKey(on, ip));
   }
 
   /** ARP from `ip`: it is at `place`, says a request, reply or announcement. `step`: the article's, for those who look on. */
   hear(on: InterfaceObject, ip: Ipv4, place: Place, how: NeighborOrigin, step: string | null = null): Heard {
-    const { life } = this;
+    const { life, census } = this;
     const entry = this.find(on, ip) ?? null;
     if (entry?.origin === "static") return "static";
     if (entry === null || !isKnown(entry.state)) {
       if (entry === null && how === "announcement" && place.port.kind === "tunnel") return "ignored";
-      const found = life.census.hasRoom(on, place.port) ? (entry ?? life.create(on, ip)) : null;
+      const found = census.hasRoom(on, place.port) ? (entry ?? this.create(on, ip)) : null;
       if (found === null) return this.refuse(on, ip, place);
-      life.accept(found, place, how, step);
+      this.accept(found, place, how, step);
       return "new";
     }
     const known = entry.place!;
     if (samePlace(known, place)) {
-      entry.heardMs = this.c.timers.nowMs;
+      entry.heardMs = this.context.timers.nowMs;
       entry.challenger = null;
       life.fire(entry, "heard");
       return "same";
     }
-    if (entry.moves?.isDamped(this.c.timers.nowMs)) return this.damp(entry, place, how);
+    if (entry.moves?.isDamped(this.context.timers.nowMs)) return this.damp(entry, place, how);
     if (place.port.kind === "tunnel" && known.port.kind === "ac") {
       entry.challenger ??= place;
       life.fire(entry, "doubted");
       return "challenged";
     }
-    if (place.port !== known.port && !life.census.hasRoomBehind(place.port)) return this.refuse(on, ip, place);
-    life.move(entry, place, how);
+    if (place.port !== known.port && !census.hasRoomBehind(place.port)) return this.refuse(on, ip, place);
+    this.move(entry, place, how);
     return "moved";
   }
 
   /** A packet wants next hop `ip` on `on`, and the data plane has no rewrite for it. */
   need(on: InterfaceObject, ip: Ipv4, frame: HeldFrame): Fate {
-    const { life } = this;
+    const { queues } = this.searches;
     let entry = this.find(on, ip) ?? null;
     // Resolved while the packet was on its way here.
-    if (entry !== null && isKnown(entry.state)) return life.send(entry, frame);
-    if (entry?.state !== "incomplete" && !life.census.maySearch(frame.port)) return DROP.unresolved_queue_full;
-    if (!life.queues.push(neighborKey(on, ip), frame)) return DROP.unresolved_queue_full;
-    entry ??= life.create(on, ip);
+    if (entry !== null && isKnown(entry.state)) return this.paths.send(entry, frame);
+    if (entry?.state !== "incomplete" && !this.census.maySearch(frame.port)) return DROP.unresolved_queue_full;
+    if (!queues.push(neighborKey(on, ip), frame)) return DROP.unresolved_queue_full;
+    entry ??= this.create(on, ip);
     if (entry === null) {
-      life.queues.take(neighborKey(on, ip));
+      queues.take(neighborKey(on, ip));
       return DROP.unresolved_queue_full;
     }
-    life.search(entry, frame.port);
+    this.life.search(entry, frame.port);
     return HELD;
   }
 
@@ -159,10 +184,10 @@ export class Neighbors implements NextHops {
 
   /** A configured neighbour; it takes the place of what was learned. @returns false when there is no room for it. */
   addStatic(on: InterfaceObject, ip: Ipv4, mac: Mac, port: PortObject, vsi: VsiObject): boolean {
-    const entry = this.find(on, ip) ?? this.life.create(on, ip);
+    const entry = this.find(on, ip) ?? this.create(on, ip);
     if (entry === null) return false;
-    this.life.accept(entry, { mac, port, vsi }, "static");
-    this.life.adjacencies.setAlive(entry.adjacency, port.up);
+    this.accept(entry, { mac, port, vsi }, "static");
+    this.paths.adjacencies.setAlive(entry.adjacency, port.up);
     return isKnown(entry.state);
   }
 
@@ -171,15 +196,15 @@ export class Neighbors implements NextHops {
     const entry = this.find(on, ip);
     if (entry?.origin !== "static") return;
     this.life.remove(entry);
-    this.life.adjacencies.setAlive(this.life.adjacencies.find(on, ip), true);
+    this.paths.adjacencies.setAlive(this.paths.adjacencies.find(on, ip), true);
   }
 
   /** An entry of a former life of this process: used at once, but asked before it is believed (stateDirectory). */
   restore(on: InterfaceObject, ip: Ipv4, place: Place): boolean {
-    if (this.find(on, ip) !== undefined || !this.life.census.hasRoom(on, place.port)) return false;
-    const entry = this.life.create(on, ip);
+    if (this.find(on, ip) !== undefined || !this.census.hasRoom(on, place.port)) return false;
+    const entry = this.create(on, ip);
     if (entry === null) return false;
-    this.life.accept(entry, place, "restored");
+    this.accept(entry, place, "restored");
     this.life.fire(entry, "aged");
     this.life.fire(entry, "expiring");
     return isKnown(entry.state);
@@ -200,23 +225,22 @@ export class Neighbors implements NextHops {
    * entries stay (removeStatic); where the port is merely down they are dead until `portUp`.
    */
   flushPort(port: PortObject): void {
-    for (const entry of this.life.entries.values()) {
+    for (const entry of this.entries.values()) {
       if (entry.challenger?.port === port) entry.challenger = null;
       if (entry.origin === "static" && entry.place?.port === port)
-        this.life.adjacencies.setAlive(entry.adjacency, port.up);
+        this.paths.adjacencies.setAlive(entry.adjacency, port.up);
     }
     this.dropPlaces((place) => place.port === port);
-    const reason = port.kind === "ac" ? DROP.ac_unbound : DROP.tunnel_down;
-    for (const frame of this.life.queues.takePort(port.row)) this.c.ledger.dropped(reason, frame);
+    this.searches.dropPort(port);
   }
 
   /** `port` is up (again): static entries behind it live, and next hops that routes want may be found there. */
   portUp(port: PortObject): void {
-    for (const entry of this.life.entries.values())
+    for (const entry of this.entries.values())
       if (entry.origin === "static" && entry.place?.port === port)
-        this.life.adjacencies.setAlive(entry.adjacency, true);
-    for (const entry of this.life.searching()) {
-      if (!this.life.isHeld(entry)) continue;
+        this.paths.adjacencies.setAlive(entry.adjacency, true);
+    for (const entry of this.searches.list()) {
+      if (!this.paths.isHeld(entry)) continue;
       entry.backoffMs = 0;
       this.life.search(entry, 0);
     }
@@ -225,37 +249,36 @@ export class Neighbors implements NextHops {
   /** What was learned in `vsi` goes (it is removed, or its ports changed), and packets that came in by it stop waiting. */
   flushVsi(vsi: VsiObject): void {
     this.dropPlaces((place) => place.vsi === vsi);
-    for (const frame of this.life.queues.takeVsi(vsi.row)) this.c.ledger.dropped(DROP.no_route, frame);
+    this.searches.dropVsi(vsi.row);
   }
 
   /** `on` goes away: every entry, configured or not, and all that waits for one. */
   flushInterface(on: InterfaceObject): void {
-    for (const entry of [...this.life.entries.values()]) if (entry.on === on) this.life.remove(entry);
+    for (const entry of [...this.entries.values()]) if (entry.on === on) this.life.remove(entry);
     this.limitTold.delete(on);
   }
 
   /** The gateway MAC of `on` changed: packets leave with the new one. */
   refreshRewrites(on: InterfaceObject): void {
-    for (const entry of this.life.entries.values())
-      if (entry.on === on && isKnown(entry.state)) this.life.publish(entry);
+    for (const entry of this.entries.values()) if (entry.on === on && isKnown(entry.state)) this.paths.publish(entry);
   }
 
   list(): NeighborView[] {
-    return Array.from(this.life.entries.values(), (entry) => viewOf(entry, this.c.timers.nowMs));
+    return Array.from(this.entries.values(), (entry) => viewOf(entry, this.context.timers.nowMs));
   }
 
   /** All that is known of `ip`, on every VSI-interface that knows or looks for it. */
   stories(ip: Ipv4): NeighborStory[] {
-    const nowMs = this.c.timers.nowMs;
-    return [...this.life.entries.values()]
+    const nowMs = this.context.timers.nowMs;
+    return [...this.entries.values()]
       .filter((entry) => entry.ip === ip)
-      .map((entry) => storyOfNeighbor(entry, this.life.isHeld(entry), nowMs));
+      .map((entry) => storyOfNeighbor(entry, this.paths.isHeld(entry), nowMs));
   }
 
   /** Known neighbours by VSI name and where they are, for the gauges. */
   counts(): Map<string, { local: number; remote: number; static: number }> {
     const all = new Map<string, { local: number; remote: number; static: number }>();
-    for (const { state, place, origin } of this.life.entries.values()) {
+    for (const { state, place, origin } of this.entries.values()) {
       if (place === null || !isKnown(state)) continue;
       let count = all.get(place.vsi.name);
       if (count === undefined) {
@@ -267,15 +290,63 @@ export class Neighbors implements NextHops {
     return all;
   }
 
+  /** NeighborOwner. */
+  forget(entry: Neighbor): void {
+    this.entries.delete(entry.key);
+  }
+
+  /** NeighborOwner: it was known elsewhere, and is now at `place`. */
+  move(entry: Neighbor, place: Place, how: NeighborOrigin): void {
+    const from = entry.place!;
+    entry.moves ??= new MoveHistory();
+    entry.moves.add(this.context.timers.nowMs);
+    this.moves.set(place.vsi.name, (this.moves.get(place.vsi.name) ?? 0) + 1);
+    this.note(entry, place, how);
+    this.life.fire(entry, "heard");
+    this.life.tell("info", "neighbor.moved", entry, { was: `${from.port.kind} ${from.port.name}`, from: how });
+  }
+
+  /** A new entry of which nothing is known, as if it had failed long ago; null when too many are searched. */
+  private create(on: InterfaceObject, ip: Ipv4): Neighbor | null {
+    if (this.searches.isFull) {
+      const idle = this.searches.oldestIdle((entry) => this.paths.isHeld(entry));
+      if (idle === undefined) return null;
+      this.life.remove(idle);
+    }
+    const entry = newNeighbor(on, ip, neighborKey(on, ip), this.context.timers.nowMs);
+    this.entries.set(entry.key, entry);
+    this.searches.add(entry);
+    return entry;
+  }
+
+  /** It was not known, and now is: at `place`. */
+  private accept(entry: Neighbor, place: Place, how: NeighborOrigin, step: string | null = null): void {
+    this.note(entry, place, how);
+    this.life.fire(entry, "heard");
+    this.life.tell("debug", "neighbor.learned", entry, { from: how, ...(step !== null && { step }) });
+  }
+
+  private note(entry: Neighbor, place: Place, how: NeighborOrigin): void {
+    const nowMs = this.context.timers.nowMs;
+    const { place: before } = entry;
+    if (before !== null && (before.port !== place.port || before.mac !== place.mac))
+      entry.previous = { place: before, atMs: nowMs };
+    entry.place = place;
+    entry.origin = how;
+    entry.heardMs = nowMs;
+    entry.learnedMs = nowMs;
+    entry.challenger = null;
+  }
+
   /** Places that are void: who is known there goes; who is being looked for was there once, which no longer matters. */
   private dropPlaces(isVoid: (place: Place) => boolean): void {
     this.dropWhere(({ origin, place, state }) => origin !== "static" && isKnown(state) && isVoid(place!));
-    for (const entry of this.life.entries.values())
+    for (const entry of this.entries.values())
       if (!isKnown(entry.state) && entry.place !== null && isVoid(entry.place)) entry.place = null;
   }
 
   private dropWhere(isMeant: (entry: Neighbor) => boolean): number {
-    const meant = [...this.life.entries.values()].filter(isMeant);
+    const meant = [...this.entries.values()].filter(isMeant);
     for (const entry of meant) this.life.drop(entry);
     return meant.length;
   }
@@ -289,8 +360,8 @@ export class Neighbors implements NextHops {
   private damp(entry: Neighbor, place: Place, how: NeighborOrigin): Heard {
     const isAnycast = how === "request" && place.port.kind === "tunnel" && entry.place!.port.kind === "tunnel";
     if (isAnycast) return "damped";
-    this.c.tables.controlCounters.drops[DROP.move_damped]!++;
-    this.c.emit("warn", "neighbor.damped", {
+    this.context.tables.controlCounters.drops[DROP.move_damped]!++;
+    this.emit("warn", "neighbor.damped", {
       interface: entry.on.name,
       ip: formatIpv4(entry.ip),
       mac: formatMac(place.mac),
@@ -300,11 +371,11 @@ export class Neighbors implements NextHops {
   }
 
   private refuse(on: InterfaceObject, ip: Ipv4, place: Place): Heard {
-    const nowMs = this.c.timers.nowMs;
+    const nowMs = this.context.timers.nowMs;
     if (nowMs - (this.limitTold.get(on) ?? Number.NEGATIVE_INFINITY) >= LIMIT_EVENT_MS) {
       this.limitTold.set(on, nowMs);
       const fields = { interface: on.name, ip: formatIpv4(ip), [place.port.kind]: place.port.name };
-      this.c.emit("warn", "neighbor.limit", fields);
+      this.emit("warn", "neighbor.limit", fields);
     }
     return "full";
   }

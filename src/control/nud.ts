@@ -7,12 +7,14 @@
  *   stale       not heard from for that long; still forwards
  *   delay       about to be probed: a random second, so that thousands of entries are not probed at once
  *   probe       asked by unicast, once a second, three times; still forwards
+ *   suspended   its port is down: out of the data plane, but not forgotten; the port's return brings it back
  *   failed      silent: packets are answered with host unreachable, and a new one makes us ask again
  *
- * A stale entry that carries traffic is probed at once, one that does not a few seconds before its age is over; a silent
- * living host survives both. A pair that is not in the table changes nothing.
+ * A stale entry that carries traffic is probed at once, one that does not a few seconds before its age is over. So is a
+ * reachable one that carries traffic while nothing was heard from its MAC for a while (neighbor-watch.ts). A silent living
+ * host survives all of that. A pair that is not in the table changes nothing.
  */
-export const NUD_STATES = ["incomplete", "reachable", "stale", "delay", "probe", "failed"] as const;
+export const NUD_STATES = ["incomplete", "reachable", "stale", "delay", "probe", "suspended", "failed"] as const;
 export type NudState = (typeof NUD_STATES)[number];
 
 export const NUD_EVENTS = [
@@ -24,6 +26,8 @@ export const NUD_EVENTS = [
   "aged",
   /** Stale, and traffic or a route uses it. */
   "used",
+  /** Reachable and used, and its MAC has sent nothing for a while. */
+  "unheard",
   /** Stale and unused, and its age is almost over. */
   "expiring",
   /** The random second is over. */
@@ -34,7 +38,11 @@ export const NUD_EVENTS = [
   "silent",
   /** A second without an answer; that was the last try. */
   "gaveUp",
-  /** Failed for so long that nobody remembers. */
+  /** Its port went down. */
+  "cut",
+  /** Its port is up again. */
+  "restored",
+  /** Failed or suspended for so long that it is not worth remembering. */
   "forgotten",
 ] as const;
 export type NudEvent = (typeof NUD_EVENTS)[number];
@@ -52,6 +60,10 @@ export type NudAction =
   | "askHost"
   /** Take it out of the data plane, answer what waited. */
   | "withdraw"
+  /** Take it out of the data plane for as long as its port is down. */
+  | "suspend"
+  /** Publish it where it was, and ask it there. */
+  | "resume"
   | "remove";
 
 export const NUD: Readonly<
@@ -61,36 +73,63 @@ export const NUD: Readonly<
     heard: ["reachable", "program"],
     silent: ["incomplete", "solicitAll"],
     gaveUp: ["failed", "withdraw"],
+    restored: ["probe", "resume"],
   },
   reachable: {
     heard: ["reachable", "program"],
     aged: ["stale", "watch"],
+    unheard: ["delay", "wait"],
     doubted: ["probe", "askHost"],
+    cut: ["suspended", "suspend"],
   },
   stale: {
     heard: ["reachable", "program"],
     used: ["delay", "wait"],
     expiring: ["delay", "wait"],
     doubted: ["probe", "askHost"],
+    cut: ["suspended", "suspend"],
   },
   delay: {
     heard: ["reachable", "program"],
     waited: ["probe", "askHost"],
     doubted: ["probe", "askHost"],
+    cut: ["suspended", "suspend"],
   },
   probe: {
     heard: ["reachable", "program"],
     silent: ["probe", "askHost"],
     gaveUp: ["failed", "withdraw"],
+    cut: ["suspended", "suspend"],
+  },
+  suspended: {
+    needed: ["incomplete", "solicitAll"],
+    heard: ["reachable", "program"],
+    restored: ["probe", "resume"],
+    forgotten: ["failed", "remove"],
   },
   failed: {
     needed: ["incomplete", "solicitAll"],
     heard: ["reachable", "program"],
+    restored: ["probe", "resume"],
     forgotten: ["failed", "remove"],
   },
 };
 
+/** `event` happens to `entry`: its state becomes the next one. @returns what follows, or null when nothing does. */
+export function transition(
+  entry: { state: NudState; sinceMs: number },
+  event: NudEvent,
+  nowMs: number,
+): NudAction | null {
+  const step = NUD[entry.state][event];
+  if (step === undefined) return null;
+  const [next, action] = step;
+  if (next !== entry.state) entry.sinceMs = nowMs;
+  entry.state = next;
+  return action;
+}
+
 /** Is the neighbour's place known, so that packets can be sent? */
 export function isKnown(state: NudState): boolean {
-  return state !== "incomplete" && state !== "failed";
+  return state !== "incomplete" && state !== "failed" && state !== "suspended";
 }

@@ -27,7 +27,7 @@ export const Why = z
       z.object({
         interface: z.string(),
         ip: z.string(),
-        state: z.enum(["incomplete", "reachable", "stale", "delay", "probe", "failed"]),
+        state: z.enum(["incomplete", "reachable", "stale", "delay", "probe", "suspended", "failed"]),
         place: place.nullable(),
         origin: z.enum(["request", "reply", "announcement", "static", "gateway", "restored"]),
         learnedSeconds: seconds,

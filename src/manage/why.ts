@@ -178,6 +178,10 @@ function macSentences(story: MacStory, isByHand: boolean): string[] {
 
 function neighborSentences(story: NeighborStory, isByHand: boolean): string[] {
   const { ip, interface: on, state, place, origin, previous, challenger, wanted } = story;
+  if (state === "suspended" && place !== null)
+    return [
+      `${ip} on ${on} is suspended since ${ago(story.stateSeconds)}: it was known with MAC ${place.mac} at ${placeText(place)}, which is down. Packets to it make us look for it elsewhere, and end with ICMP host unreachable where nobody answers.`,
+    ];
   if (story.searchSeconds !== null || place === null) return soughtSentences(story);
   const where = `${placeText(place)}, in VSI ${place.vsi}`;
   const said =
