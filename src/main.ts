@@ -2,7 +2,7 @@
 /**
  * vtepd: `run`, `check`, `schema`, `--version`.
  *
- * The command line (command-line.ts) only chooses; what a running daemon is made of stands in daemon.ts. Data goes to
+ * The command line (daemon/command-line.ts) only chooses; what a running daemon is made of stands in daemon/daemon.ts. Data goes to
  * stdout, everything else to stderr, and every way to end has its exit code: 0 ok, 1 failure, 2 usage, 5 configuration
  * invalid, 6 permission, capability or addon missing.
  *
@@ -11,17 +11,17 @@
  */
 import { readFileSync } from "node:fs";
 import { CommanderError } from "commander";
-import { commandTree, EXIT } from "./command-line.ts";
 import type { Config } from "./control/plan.ts";
 import { guardOutput, say, write } from "./ctl/terminal.ts";
+import { commandTree, EXIT } from "./daemon/command-line.ts";
 
 const version = (JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string })
   .version;
 
 /** The configuration of `file`, or null after its errors have been printed. */
 async function load(file: string): Promise<Config | null> {
-  const { loadConfig } = await import("./manage/config.ts");
-  const { formatErrors } = await import("./manage/config-error.ts");
+  const { loadConfig } = await import("./config/load.ts");
+  const { formatErrors } = await import("./config/error.ts");
   const result = loadConfig(file);
   if ("config" in result) return result.config;
   const count = result.errors.length;
@@ -48,12 +48,12 @@ async function check(file: string): Promise<number> {
 
 /** Runs until a signal; resolves to the exit code. */
 async function run(file: string): Promise<number> {
-  const { forwardingThread } = await import("./forwarding-thread.ts");
+  const { forwardingThread } = await import("./daemon/forwarding-thread.ts");
   const thread = forwardingThread();
   const config = await load(file);
   if (config === null) return EXIT.configInvalid;
-  const { createLog } = await import("./manage/log.ts");
-  const { Daemon, StartError } = await import("./daemon.ts");
+  const { createLog } = await import("./log/log.ts");
+  const { Daemon, StartError } = await import("./daemon/daemon.ts");
   const log = createLog({ ...config.log, base: { node: config.node, pid: process.pid } });
   process.on("uncaughtException", (error) => {
     log.line("error", "crash", { message: String(error), stack: error instanceof Error ? (error.stack ?? "") : "" });
@@ -118,7 +118,7 @@ async function main(): Promise<number> {
     code = await check(config);
   });
   tree.schema.action(async () => {
-    const { jsonSchema } = await import("./manage/json-schema.ts");
+    const { jsonSchema } = await import("./config/json-schema.ts");
     await write(`${JSON.stringify(jsonSchema(), null, 2)}\n`);
   });
   try {

@@ -9,25 +9,43 @@ import { codeOf, files, hotLines, importsOf, ROOT, read } from "./house/source.t
 
 const SOURCES = files("src");
 
-/** Which folder may import which, its own aside. Files at the top of src compose the daemon and know everybody. */
+/** Which room may import which, its own aside: the floors of the house, lowest first. main.ts composes, and may know everybody. */
 const FLOORS: Record<string, readonly string[]> = {
   wire: [],
   tables: ["wire"],
   io: ["tables", "wire"],
   dataplane: ["wire", "tables", "io"],
   control: ["wire", "tables"],
-  manage: ["wire", "tables", "control"],
-  ctl: ["manage"],
-  lab: ["manage", "ctl"],
+  config: ["wire", "control"],
+  log: ["wire", "control", "tables"],
+  api: ["config", "control", "log", "tables", "wire"],
+  metrics: ["api", "control", "tables"],
+  attach: ["api", "control", "io", "log"],
+  liveness: ["api", "control", "io", "wire"],
+  insight: ["api", "control", "dataplane", "io", "tables", "wire"],
+  doctor: ["api", "config", "control", "io", "liveness", "tables", "wire"],
+  ctl: ["api", "attach", "wire"],
+  lab: ["ctl", "wire"],
+  daemon: [
+    ...["wire", "tables", "io", "dataplane", "control", "config", "log", "api", "metrics", "attach", "liveness"],
+    ...["insight", "doctor"],
+  ],
 };
 
 /** Doors between floors that are open for a reason; each is one file and what it may reach. */
 const DOORS: readonly (readonly [RegExp, RegExp, string])[] = [
   [/^src\/ctl\/(attach|hold)\.ts$/, /^src\/io\/(native|handover)\.ts$/, "attach makes a TAP and hands its fd over"],
-  [/^src\/ctl\/attach\.ts$/, /^src\/manage\/address\.ts$/, "a MAC on the command line is read like one in the file"],
-  [/^src\/ctl\/command-line\.ts$/, /^src\/command-line\.ts$/, "vtepd(8) is made from vtepd's own tree of commands"],
-  [/^src\/ctl\//, /^src\/wire\/printable\.ts$/, "what comes from a daemon is made fit for a terminal"],
-  [/^src\/lab\//, /^src\/wire\//, "the lab reads captured frames, field by field"],
+  [/^src\/ctl\/attach\.ts$/, /^src\/config\/address\.ts$/, "a MAC on the command line is read like one in the file"],
+  [
+    /^src\/ctl\/(command-line|man-config)\.ts$/,
+    /^src\/config\/json-schema\.ts$/,
+    "vtepd.yaml(5) is made from the schema",
+  ],
+  [
+    /^src\/ctl\/command-line\.ts$/,
+    /^src\/daemon\/command-line\.ts$/,
+    "vtepd(8) is made from vtepd's own tree of commands",
+  ],
 ];
 
 /** Imports of one file that stay inside src, as paths from the root. */
@@ -37,12 +55,12 @@ function inner(path: string): { to: string; isType: boolean; names: string }[] {
     .map((i) => ({ ...i, to: new URL(i.from, `file:///${path}`).pathname.slice(1) }));
 }
 
-const floorOf = (path: string): string => (path.split("/").length === 2 ? "top" : path.split("/")[1]!);
+const floorOf = (path: string): string => (path.split("/").length === 2 ? "main" : path.split("/")[1]!);
 
 describe("floors", () => {
   it("every folder of src is a floor, and every import resolves to a file", () => {
     const folders = new Set(SOURCES.map(floorOf));
-    folders.delete("top");
+    folders.delete("main");
     expect([...folders].filter((folder) => FLOORS[folder] === undefined)).toEqual([]);
     const missing = SOURCES.flatMap((path) =>
       inner(path)
@@ -56,7 +74,7 @@ describe("floors", () => {
     const wrong: string[] = [];
     for (const path of SOURCES) {
       const floor = floorOf(path);
-      if (floor === "top") continue;
+      if (floor === "main") continue;
       for (const { to } of inner(path)) {
         const target = floorOf(to);
         if (target === floor || FLOORS[floor]!.includes(target)) continue;
@@ -76,23 +94,29 @@ describe("floors", () => {
     expect(wrong).toEqual([]);
   });
 
-  it("of manage, ctl and the lab know types, schemas and protocols alone", () => {
+  it("of what stands below them, ctl and the lab know types, schemas and protocols alone", () => {
     const wrong = SOURCES.filter((path) => ["ctl", "lab"].includes(floorOf(path))).flatMap((path) =>
       inner(path)
-        .filter((i) => floorOf(i.to) === "manage" && !i.isType && !/(schema|protocol)\.ts$/.test(i.to))
+        .filter((i) => ["api", "attach", "config"].includes(floorOf(i.to)) && !i.isType)
+        .filter((i) => !/\/(schema(-\w+)?|protocol)\.ts$/.test(i.to))
         .filter((i) => !DOORS.some(([who, what]) => who.test(path) && what.test(i.to)))
         .map((i) => `${path} imports ${i.to}`),
     );
     expect(wrong).toEqual([]);
   });
 
-  it("of wire, manage knows text alone (addresses, what may be printed): it handles no frames", () => {
-    const wrong = SOURCES.filter((path) => floorOf(path) === "manage").flatMap((path) =>
-      inner(path)
-        .filter((i) => floorOf(i.to) === "wire" && !/\/(ethernet|ipv4|printable)\.ts$/.test(i.to))
-        .map((i) => `${path} imports ${i.to}`),
+  it("configuration, API, metrics and vtepctl know text alone (addresses, what may be printed): they handle no frames", () => {
+    const wrong = SOURCES.filter((path) => ["config", "log", "api", "metrics", "ctl"].includes(floorOf(path))).flatMap(
+      (path) =>
+        inner(path)
+          .filter((i) => floorOf(i.to) === "wire" && !/\/(ethernet|ipv4|printable)\.ts$/.test(i.to))
+          .map((i) => `${path} imports ${i.to}`),
     );
     expect(wrong).toEqual([]);
+  });
+
+  it("nothing but main.ts lies about at the root", () => {
+    expect(SOURCES.filter((path) => path.split("/").length === 2)).toEqual(["src/main.ts"]);
   });
 
   it("the lower floors need no package and no part of Node that talks to the world", () => {
@@ -163,7 +187,7 @@ describe("files", () => {
 
   it("the top level is what it was agreed to be", () => {
     const allowed =
-      "package.json package-lock.json tsconfig.json src native-bindings docker test README.md LICENSE deploy";
+      "package.json package-lock.json tsconfig.json src native-bindings docker test docs README.md LICENSE deploy CHANGELOG.md CONTRIBUTING.md SECURITY.md";
     const made = ["node_modules", "dist"];
     const top = readdirSync(ROOT).filter((name) => !name.startsWith(".") && !made.includes(name));
     expect(top.filter((name) => !allowed.split(" ").includes(name))).toEqual([]);
@@ -221,7 +245,7 @@ describe("the path of a frame", () => {
   }
 
   it("is at least the stages that pipeline.ts names", () => {
-    const stages = "pipeline frame ingress bridge route flood egress cpu-port policy policer settle told".split(" ");
+    const stages = "pipeline frame ingress bridge route flood egress punt policy policer settle told".split(" ");
     expect(reached()).toEqual(expect.arrayContaining(stages.map((stage) => `src/dataplane/${stage}.ts`)));
   });
 
@@ -236,7 +260,7 @@ describe("metrics", () => {
     const named = new Set(texts.flatMap((text) => text.match(/\bvtep_[a-z_]+\b/g) ?? []));
     expect(named.size).toBeGreaterThan(0);
     // A name in the registry is a literal, or has one word that differs (vtep_${what}_receive_…).
-    const known = files("src/manage", /metrics.*\.ts$/)
+    const known = files("src/metrics")
       .flatMap((path) => read(path).match(/\bvtep_[a-z_]*(\$\{\w+\}[a-z_]*)*/g) ?? [])
       .map((name) => new RegExp(`^${name.replace(/\$\{\w+\}/g, "[a-z]+")}(_bucket|_sum|_count)?$`));
     expect([...named].filter((name) => !known.some((pattern) => pattern.test(name)))).toEqual([]);

@@ -3,12 +3,7 @@ import { defineConfig } from "vitest/config";
 // Pool forks: the addon and worker threads do not mix with vitest's own threads. Three groups, one after the other: what
 // runs in memory uses both cores; what makes namespaces, TAPs and processes runs alone, or its deadlines would be a lottery;
 // last the Docker lab, which has an engine to start and images to build.
-const REAL = [
-  "test/netns/**/*.test.ts",
-  "test/interop/**/*.test.ts",
-  "test/io/*.test.ts",
-  "test/manage/daemon*.test.ts",
-];
+const REAL = ["test/netns/**/*.test.ts", "test/interop/**/*.test.ts", "test/io/*.test.ts", "test/daemon/*.test.ts"];
 
 export default defineConfig({
   test: {

@@ -24,25 +24,25 @@ import {
 } from "../tables/ring.ts";
 import type { Tables } from "../tables/tables.ts";
 import { CODE_NET_UNREACHABLE } from "../wire/icmp.ts";
-import { ArpHandler } from "./arp.ts";
-import { ArpCounts } from "./arp-counts.ts";
-import { ArpSender } from "./arp-sender.ts";
-import { ArpSuppressor } from "./arp-suppress.ts";
+import { ArpHandler } from "./arp/arp.ts";
+import { ArpCounts } from "./arp/counts.ts";
+import { PeerGateways } from "./arp/peer-gateway.ts";
+import { PendingRelays } from "./arp/relay.ts";
+import { ArpSender } from "./arp/sender.ts";
+import { ArpSuppressor } from "./arp/suppress.ts";
+import { SuppressionTable } from "./arp/suppression.ts";
 import type { Emit } from "./event.ts";
 import { CONSUMED, type Fate, REINJECTED } from "./fate.ts";
-import { Icmp } from "./icmp.ts";
+import { Icmp } from "./icmp/icmp.ts";
 import type { HeldFrame, Injector } from "./inject.ts";
 import type { InterfaceObject, Inventory, PortObject, VsiObject } from "./inventory.ts";
-import { MacLearner } from "./learn.ts";
 import { Ledger } from "./ledger.ts";
-import { Neighbors } from "./neighbor.ts";
-import { type NeighborView, viewOfPeer } from "./neighbor-entry.ts";
-import type { HostRoutes } from "./neighbor-path.ts";
-import { PeerGateways } from "./peer-gateway.ts";
+import { MacLearner } from "./mac/learn.ts";
+import { type NeighborView, viewOfPeer } from "./neighbor/entry.ts";
+import type { HostRoutes } from "./neighbor/path.ts";
+import { Solicitor } from "./neighbor/solicitor.ts";
+import { Neighbors } from "./neighbor/table.ts";
 import type { LimitsConfig } from "./plan.ts";
-import { PendingRelays } from "./relay.ts";
-import { Solicitor } from "./solicitor.ts";
-import { SuppressionTable } from "./suppression.ts";
 import type { Timers } from "./timers.ts";
 
 /** Most records of one round. */
@@ -53,7 +53,7 @@ export interface AgentParts {
   readonly timers: Timers;
   readonly injector: Injector;
   readonly inventory: Inventory;
-  /** routes.ts. */
+  /** control/routes/routes.ts. */
   readonly routes: HostRoutes;
   readonly emit: Emit;
   /** 0 ≤ random() < 1. */

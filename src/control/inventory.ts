@@ -1,8 +1,8 @@
 /**
  * What exists right now, as objects: the control plane's own picture of VSIs, bridge ports and VSI-interfaces.
  *
- * Writer: topology.ts alone. Everybody else in control reads it: by row (as punted frames name things) or by name (as
- * people do). The shared tables hold what workers need of the same objects; the two are changed together, in topology.ts.
+ * Writer: control/topology/topology.ts alone. Everybody else in control reads it: by row (as punted frames name things) or by name (as
+ * people do). The shared tables hold what workers need of the same objects; the two are changed together, in control/topology/topology.ts.
  */
 import type { Mac } from "../wire/ethernet.ts";
 import { type Ipv4, maskOf } from "../wire/ipv4.ts";

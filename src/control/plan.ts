@@ -1,7 +1,7 @@
 /**
  * The plan: what the operator wants, resolved, as plain data.
  *
- * `manage/config.ts` turns YAML into a `Config`; control applies it. Everything here is JSON (no Map, no undefined: an
+ * `config/load.ts` turns YAML into a `Config`; control applies it. Everything here is JSON (no Map, no undefined: an
  * absent thing is `null`, a list is never null), read-only and complete: every default is filled in, every name that
  * refers to another object exists, every number is in range, so control asks nothing twice. Control itself must not
  * know YAML, zod or files, hence these declarations live here and contain no code.

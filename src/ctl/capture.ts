@@ -7,8 +7,8 @@
  */
 import { openSync, writeSync } from "node:fs";
 import { type Command, InvalidArgumentError } from "commander";
-import type { Ac, Tunnel } from "../manage/api-schema.ts";
-import type { CaptureLine } from "../manage/api-schema-watch.ts";
+import type { Ac, Tunnel } from "../api/schema.ts";
+import type { CaptureLine } from "../api/schema-watch.ts";
 import { printable } from "../wire/printable.ts";
 import { captureIface } from "./capture-iface.ts";
 import { ask, EXIT, Refusal } from "./client.ts";

@@ -7,7 +7,7 @@
 import { readdirSync } from "node:fs";
 import { request } from "node:http";
 import { dirname, join } from "node:path";
-import type { Fault } from "../manage/api-schema.ts";
+import type { Fault } from "../api/schema.ts";
 
 export const DEFAULT_SOCKET = "/run/vtepd/vtepd.sock";
 const TIMEOUT_MS = 5000;

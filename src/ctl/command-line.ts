@@ -72,8 +72,8 @@ export function build(session: Session, writeError: (text: string) => void = say
   addBugreport(program, session);
   addCompletion(program, session);
   addMan(program, {
-    schemaOf: async () => (await import("../manage/json-schema.ts")).jsonSchema(),
-    daemonOf: () => import("../command-line.ts"),
+    schemaOf: async () => (await import("../config/json-schema.ts")).jsonSchema(),
+    daemonOf: () => import("../daemon/command-line.ts"),
   });
   allowEverywhere(program);
   return program;

@@ -6,7 +6,7 @@
  */
 import { resolve } from "node:path";
 import type { Command } from "commander";
-import type { CheckReport } from "../manage/api-schema.ts";
+import type { CheckReport } from "../api/schema.ts";
 import { printable } from "../wire/printable.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";

@@ -7,7 +7,7 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
-import type { Check, Diagnosis } from "../manage/api-schema-doctor.ts";
+import type { Check, Diagnosis } from "../api/schema-doctor.ts";
 import { printable } from "../wire/printable.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
@@ -15,7 +15,7 @@ import { printValue, type Session } from "./output.ts";
 import { green, type Piece, red, write, yellow } from "./terminal.ts";
 
 /** The built program, from wherever this file runs: dist, or src in a test. */
-const DOCTOR = fileURLToPath(new URL("../../dist/doctor.js", import.meta.url));
+const DOCTOR = fileURLToPath(new URL("../../dist/doctor/main.js", import.meta.url));
 const CHILD_MS = 30_000;
 const ASK_MS = 15_000;
 const WORDS = { ok: "ok  ", warn: "warn", fail: "FAIL" } as const;

@@ -5,7 +5,7 @@
  * stay belongs into the configuration. A flush forgets what was learned or added; what lives is learned again.
  */
 import { type Command, Option } from "commander";
-import type { Flushed } from "../manage/api-schema.ts";
+import type { Flushed } from "../api/schema.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
 import { printValue, type Session } from "./output.ts";

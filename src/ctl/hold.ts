@@ -9,9 +9,9 @@
  * A refusal is final, but for `busy`, which is tried again.
  */
 import { createConnection, type Socket } from "node:net";
+import { type Answer, type Claim, lineOf, MAX_LINE_BYTES, readAnswer } from "../attach/protocol.ts";
 import { fdOf } from "../io/handover.ts";
 import { sendFd } from "../io/native.ts";
-import { type Answer, type Claim, lineOf, MAX_LINE_BYTES, readAnswer } from "../manage/attach-protocol.ts";
 
 /** While the gateway is away: the first tries come fast, for it may be a restart, and every pause is time without network. */
 const FIRST_PAUSE_MS = 20;

@@ -1,8 +1,8 @@
 /** vtepd.yaml(5): every key of the configuration with its type, range, default and meaning, from the JSON Schema. */
-import type { SchemaNode } from "../manage/json-schema.ts";
+import type { SchemaNode } from "../config/json-schema.ts";
 import { heading, item, page, text } from "./roff.ts";
 
-export type { SchemaNode } from "../manage/json-schema.ts";
+export type { SchemaNode } from "../config/json-schema.ts";
 
 export function renderConfigPage(schema: SchemaNode): string {
   return page("VTEPD.YAML", 5, [

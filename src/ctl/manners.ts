@@ -1,6 +1,6 @@
 /** `vtepctl health`, `vtepctl log level` and `vtepctl show features`: for scripts, for a quiet log, for the curious. */
 import { Argument, type Command } from "commander";
-import type { LogLevel, Status } from "../manage/api-schema.ts";
+import type { LogLevel, Status } from "../api/schema.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
 import { printValue, type Session } from "./output.ts";

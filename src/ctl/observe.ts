@@ -5,7 +5,7 @@
  * place and itself in one line. With -o json each record is one line as well, for `jq`.
  */
 import type { Command } from "commander";
-import type { EventRecord } from "../manage/api-schema-watch.ts";
+import type { EventRecord } from "../api/schema-watch.ts";
 import { printable, printableJson } from "../wire/printable.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";

@@ -5,8 +5,8 @@
  * no answer; 6: the daemon cannot probe.
  */
 import { type Command, InvalidArgumentError } from "commander";
-import type { Tunnel } from "../manage/api-schema.ts";
-import type { PathSearch, PingResult } from "../manage/api-schema-probe.ts";
+import type { Tunnel } from "../api/schema.ts";
+import type { PathSearch, PingResult } from "../api/schema-probe.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
 import { printValue, type Session } from "./output.ts";

@@ -17,7 +17,7 @@ import type {
   Traffic,
   Tunnel,
   Vsi,
-} from "../manage/api-schema.ts";
+} from "../api/schema.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
 import { printList, printValue, type Session } from "./output.ts";

@@ -1,6 +1,6 @@
 /** `vtepctl status`: is it well, and do the accounts balance? */
 import type { Command } from "commander";
-import type { Status } from "../manage/api-schema.ts";
+import type { Status } from "../api/schema.ts";
 import { ask } from "./client.ts";
 import { examples } from "./examples.ts";
 import { printFacts, printValue, type Session } from "./output.ts";

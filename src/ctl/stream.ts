@@ -4,7 +4,7 @@
  * The head of the answer says whether there will be one; then lines come until the daemon ends, or we do.
  */
 import { type IncomingMessage, request } from "node:http";
-import type { Fault } from "../manage/api-schema.ts";
+import type { Fault } from "../api/schema.ts";
 import { EXIT, Refusal, unreachable } from "./client.ts";
 
 const HEAD_WITHIN_MS = 5000;

@@ -4,7 +4,7 @@
  * The words after the options read as people write packets: `icmp 10.1.1.11 '>' 20.1.1.12`; the arrow may be left out.
  */
 import { type Command, InvalidArgumentError } from "commander";
-import type { Trace, TraceRequest } from "../manage/api-schema-trace.ts";
+import type { Trace, TraceRequest } from "../api/schema-trace.ts";
 import { printable } from "../wire/printable.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";

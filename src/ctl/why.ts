@@ -1,7 +1,7 @@
 /** `vtepctl why IP|MAC`: where is it, and why do we believe that? The daemon's own words. */
 import { isIPv4 } from "node:net";
 import type { Command } from "commander";
-import type { Why } from "../manage/api-schema-why.ts";
+import type { Why } from "../api/schema-why.ts";
 import { printable } from "../wire/printable.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";

@@ -8,11 +8,11 @@ import { DROP, PUNT } from "../tables/counters.ts";
 import { MAC_FLOOD, MAC_GATEWAY, MAC_PORT_MASK, MAC_STATIC, macKey } from "../tables/mac.ts";
 import { KIND_TUNNEL, VSI_FLOOD_BROADCAST, VSI_FLOOD_MULTICAST, VSI_FLOOD_UNKNOWN } from "../tables/vsi.ts";
 import { isBroadcast, isGroupHi, isReserved, TYPE_IPV4 } from "../wire/ethernet.ts";
-import { punt, tellLearn } from "./cpu-port.ts";
 import { egress, exceedsMtu } from "./egress.ts";
 import { flood } from "./flood.ts";
 import { type Fate, type Frame, GO_ON } from "./frame.ts";
 import { remember } from "./like-last.ts";
+import { punt, tellLearn } from "./punt.ts";
 import { route } from "./route.ts";
 
 /** The source MAC: refuse what cannot be one, mark what is known, tell control of the rest. */

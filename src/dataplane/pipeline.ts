@@ -4,7 +4,7 @@
  *   parse        Ethernet from the bytes; from a tunnel, VXLAN first           ingress.ts
  *   ingress      AC (+ VLAN) or tunnel (+ VNI) -> VSI                           ingress.ts
  *   source       hit byte of a known MAC, or a LEARN record for control         bridge.ts
- *   toCpu        ARP leaves by the CPU port                                     cpu-port.ts
+ *   toCpu        ARP leaves by the CPU port                                     punt.ts
  *   destination  gateway MAC: route. Known unicast: send. BUM: flood            bridge.ts -> route.ts, flood.ts, egress.ts
  *
  * Frames come in runs, and the stages before layer 3 say the same of all of a run: like-last.ts lets the followers skip them.
@@ -14,10 +14,10 @@
  * received + injected + copies = sent + punted + dropped.
  */
 import { destination, onward, source } from "./bridge.ts";
-import { toCpu } from "./cpu-port.ts";
 import type { Frame } from "./frame.ts";
 import { ingress, parse } from "./ingress.ts";
 import { likeLast } from "./like-last.ts";
+import { toCpu } from "./punt.ts";
 
 /** Carry the frame in hand to its fate. */
 export function forward(f: Frame): void {

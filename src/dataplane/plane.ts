@@ -7,9 +7,9 @@
 import type { PortIo } from "../io/port-io.ts";
 import { BATCH_BUCKETS, DROP, MISC_BATCHES, MISC_BUCKETS, MISC_FRAMES } from "../tables/counters.ts";
 import type { Tables } from "../tables/tables.ts";
-import { drainInject } from "./cpu-port.ts";
 import { Frame } from "./frame.ts";
 import { forward } from "./pipeline.ts";
+import { drainInject } from "./punt.ts";
 import { settle } from "./settle.ts";
 import { watchBatch } from "./watch-batch.ts";
 

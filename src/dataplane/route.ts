@@ -53,10 +53,10 @@ import {
   PROTO_UDP,
 } from "../wire/ipv4.ts";
 import { clampMss, L4_DST_PORT } from "../wire/udp-tcp.ts";
-import { punt, tellStale } from "./cpu-port.ts";
 import { egress, entropy } from "./egress.ts";
 import { type Fate, type Frame, GO_ON } from "./frame.ts";
 import { NO_RULE, POLICY_DEFAULT, POLICY_DROP, POLICY_NEXT_HOP, policy } from "./policy.ts";
+import { punt, tellStale } from "./punt.ts";
 
 /** `rewriteWords` are words of this machine; a DataView has to be told which kind that is. */
 const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;

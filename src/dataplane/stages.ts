@@ -5,9 +5,9 @@
  * a packet that the operator injected as if it had arrived.
  */
 import { destination, source } from "./bridge.ts";
-import { toCpu } from "./cpu-port.ts";
 import type { Fate, Frame } from "./frame.ts";
 import { ingress, parse } from "./ingress.ts";
+import { toCpu } from "./punt.ts";
 
 export type Stage = (f: Frame) => Fate;
 

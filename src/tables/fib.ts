@@ -1,11 +1,11 @@
 /**
  * Layer 3 as the workers see it: routes, adjacencies with ready rewrite, next-hop groups, policy rules.
  *
- * Writer: control (routes.ts, neighbor.ts).
+ * Writer: control (control/routes/routes.ts, control/neighbor/table.ts).
  *
  * **Routes** are one exact-match table keyed (prefix, VRF and length); a per-VRF word says which lengths exist, and a
  * look-up tries them from the longest. Host routes (resolved neighbours) are simply length 32 and found by the first
- * probe. A static route and a resolved neighbour can want the same /32; routes.ts decides (the route wins).
+ * probe. A static route and a resolved neighbour can want the same /32; control/routes/routes.ts decides (the route wins).
  *
  * **Adjacencies** are stable numbers for a next hop (VSI-interface, IP): routes and policies refer to them before,
  * while and after it is resolved. Each holds the number of a *rewrite row*: destination MAC, source MAC, VSI, bridge

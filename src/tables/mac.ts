@@ -1,7 +1,7 @@
 /**
  * The MAC table: (VSI, MAC) -> where a frame to that MAC goes.
  *
- * Writer: control (learn.ts), told by the workers' LEARN records. The key is the MAC's last four bytes, and its first
+ * Writer: control (control/mac/learn.ts), told by the workers' LEARN records. The key is the MAC's last four bytes, and its first
  * two with the VSI above them: VSIs are below 4096, so the word stays positive and is never 0.
  *
  * A value is a bridge port, with MAC_GATEWAY when frames to this MAC are to be routed: our own gateway MACs (port 0),

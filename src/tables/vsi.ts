@@ -1,7 +1,7 @@
 /**
  * Layer 2 as the workers see it: VSIs, bridge ports, VNIs, flood lists, VSI-interfaces.
  *
- * Writer: control (topology.ts). A row is filled while nothing refers to it; then what refers to it (a VNI, an AC match,
+ * Writer: control (control/topology/topology.ts). A row is filled while nothing refers to it; then what refers to it (a VNI, an AC match,
  * a flood list) is published with one store. Going away is the same in reverse, and the row number comes back only after
  * the heartbeat has passed.
  *

@@ -9,13 +9,13 @@
  */
 import { writeSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
+import { V8_FLAGS } from "../../src/daemon/workers.ts";
 import { forward } from "../../src/dataplane/pipeline.ts";
 import { ExactMatchWriter } from "../../src/tables/exact-match.ts";
 import { createTables } from "../../src/tables/tables.ts";
-import { V8_FLAGS } from "../../src/workers.ts";
 import { bridged, decapsulated, FRAMES, flooded, type Rounds, rounds, routed, type Scenario, UP_TO } from "./stages.ts";
 
-// As the daemon's workers run (workers.ts).
+// As the daemon's workers run (daemon/workers.ts).
 for (const flag of V8_FLAGS) setFlagsFromString(flag);
 
 export const COLLECT_FRAMES = 10_000_000;

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { Adjacencies } from "../../src/control/adjacency.ts";
+import { Adjacencies } from "../../src/control/neighbor/adjacency.ts";
 import { createTables, type Tables } from "../../src/tables/tables.ts";
 import { G10, interfaceOn, ip, M1, M3 } from "./agent-bed.ts";
 

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { SUPPRESSION_MS, SUPPRESSION_PER_AC, SuppressionTable } from "../../src/control/suppression.ts";
+import { SUPPRESSION_MS, SUPPRESSION_PER_AC, SuppressionTable } from "../../src/control/arp/suppression.ts";
 import { Timers } from "../../src/control/timers.ts";
 import { BROADCAST } from "../../src/wire/ethernet.ts";
 import { AgentBed, G10, ip, M1, M3, M9 } from "./agent-bed.ts";

@@ -1,6 +1,6 @@
 /** A neighbour table that only counts who is held, and dies and revives when told. */
 import type { InterfaceObject } from "../../src/control/inventory.ts";
-import type { NextHops } from "../../src/control/next-hops.ts";
+import type { NextHops } from "../../src/control/routes/next-hops.ts";
 import { formatIpv4, type Ipv4 } from "../../src/wire/ipv4.ts";
 
 export class FakeNextHops implements NextHops {

@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { beforeEach, describe, expect, it } from "vitest";
-import { finishChecksum, fragmentIpv4 } from "../../src/control/fragment.ts";
-import { Ledger } from "../../src/control/ledger.ts";
+import { finishChecksum, fragmentIpv4 } from "../../src/control/icmp/fragment.ts";
 import {
   REASSEMBLY_BYTES,
   REASSEMBLY_FRAGMENTS,
@@ -9,7 +8,8 @@ import {
   REASSEMBLY_PACKETS,
   REASSEMBLY_PER_PORT,
   Reassembly,
-} from "../../src/control/reassembly.ts";
+} from "../../src/control/icmp/reassembly.ts";
+import { Ledger } from "../../src/control/ledger.ts";
 import { Timers } from "../../src/control/timers.ts";
 import { setU16, u16 } from "../../src/wire/bytes.ts";
 import { ETH_BYTES } from "../../src/wire/ethernet.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { beforeEach, describe, expect, it } from "vitest";
-import { FLAG_UNFINISHED_CHECKSUM, SUPER_FRAME_MASK } from "../../src/control/icmp.ts";
+import { FLAG_UNFINISHED_CHECKSUM, SUPER_FRAME_MASK } from "../../src/control/icmp/icmp.ts";
 import { FLAG_NEEDS_CSUM, GSO_MASK } from "../../src/io/port-io.ts";
 import { INJECT, PUNT } from "../../src/tables/counters.ts";
 import { R_CSUM_OFFSET, R_CSUM_START } from "../../src/tables/ring.ts";

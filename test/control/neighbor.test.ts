@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { NEIGHBORS_PER_AC, SEARCHES_IN_ALL, SEARCHES_PER_PORT } from "../../src/control/neighbor-census.ts";
+import { NEIGHBORS_PER_AC, SEARCHES_IN_ALL, SEARCHES_PER_PORT } from "../../src/control/neighbor/quota.ts";
 import { INJECT, PUNT } from "../../src/tables/counters.ts";
 import { REWRITE_BYTES } from "../../src/tables/fib.ts";
 import { readMac } from "../../src/wire/ethernet.ts";

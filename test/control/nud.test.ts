@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isKnown, NUD, NUD_EVENTS, NUD_STATES } from "../../src/control/nud.ts";
+import { isKnown, NUD, NUD_EVENTS, NUD_STATES } from "../../src/control/neighbor/nud.ts";
 
 /** The whole table again, written from behaviour.md §3.9 and RFC 4861 §7.3: "next action", or "-" for nothing. */
 const EXPECTED: Record<string, Record<string, string>> = {

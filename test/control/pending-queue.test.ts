@@ -7,7 +7,7 @@ import {
   PENDING_PER_PORT,
   PENDING_PER_TARGET,
   PendingQueues,
-} from "../../src/control/pending-queue.ts";
+} from "../../src/control/neighbor/pending-queue.ts";
 import { createTables } from "../../src/tables/tables.ts";
 
 const { tables } = createTables({ workers: 1, macs: 16, neighbors: 16, routes: 16 });

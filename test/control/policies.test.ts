@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { InterfaceObject } from "../../src/control/inventory.ts";
 import type { PolicyConfig, RuleAction, RuleConfig, RuleMatch } from "../../src/control/plan.ts";
-import { Policies } from "../../src/control/policies.ts";
+import { Policies } from "../../src/control/routes/policies.ts";
 import { MAX_RULES } from "../../src/tables/counters.ts";
 import {
   RULE_ACTION,

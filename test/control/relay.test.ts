@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { PendingRelays, RELAY_ASKERS, RELAY_MS, RELAY_TARGETS } from "../../src/control/relay.ts";
+import { PendingRelays, RELAY_ASKERS, RELAY_MS, RELAY_TARGETS } from "../../src/control/arp/relay.ts";
 import { Timers } from "../../src/control/timers.ts";
 import { AgentBed, ip } from "./agent-bed.ts";
 

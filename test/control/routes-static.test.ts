@@ -1,12 +1,12 @@
 /** Static routes and ECMP groups: next hops are held, dead ones leave the set, flows of living ones stay where they are. */
 import { describe, expect, test } from "vitest";
+import { routesDiff } from "../../src/config/diff.ts";
 import type { Inventory } from "../../src/control/inventory.ts";
-import { placesOf } from "../../src/control/next-hop-group.ts";
 import type { RouteConfig } from "../../src/control/plan.ts";
-import { Routes, routeValue } from "../../src/control/routes.ts";
-import { StaticRoutes } from "../../src/control/static-routes.ts";
+import { placesOf } from "../../src/control/routes/next-hop-group.ts";
+import { Routes, routeValue } from "../../src/control/routes/routes.ts";
+import { StaticRoutes } from "../../src/control/routes/static.ts";
 import { Timers } from "../../src/control/timers.ts";
-import { routesDiff } from "../../src/manage/config-diff.ts";
 import {
   GROUP_WORDS,
   MAX_GROUPS,

@@ -4,7 +4,7 @@
  */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { RANKS, type RouteOrigin, Routes, routeValue } from "../../src/control/routes.ts";
+import { RANKS, type RouteOrigin, Routes, routeValue } from "../../src/control/routes/routes.ts";
 import { Timers } from "../../src/control/timers.ts";
 import { ROUTE_ADJACENCY, ROUTE_DISCARD, ROUTE_GLEAN, ROUTE_LOCAL, routeKey } from "../../src/tables/fib.ts";
 import { createTables, type Tables } from "../../src/tables/tables.ts";

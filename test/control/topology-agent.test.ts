@@ -4,15 +4,15 @@
  */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { configDiff } from "../../src/config/diff.ts";
 import { Agent } from "../../src/control/agent.ts";
 import { Injector } from "../../src/control/inject.ts";
 import { Inventory } from "../../src/control/inventory.ts";
 import type { Config } from "../../src/control/plan.ts";
-import { Routes } from "../../src/control/routes.ts";
+import { Routes } from "../../src/control/routes/routes.ts";
 import { Timers } from "../../src/control/timers.ts";
-import { Topology } from "../../src/control/topology.ts";
-import { interfaceViews, policyViews, routeViews, tunnelViews, vsiViews } from "../../src/control/views.ts";
-import { configDiff } from "../../src/manage/config-diff.ts";
+import { Topology } from "../../src/control/topology/topology.ts";
+import { interfaceViews, policyViews, routeViews, tunnelViews, vsiViews } from "../../src/control/topology/views.ts";
 import { PUNT } from "../../src/tables/counters.ts";
 import { R_ARG, R_ARG2, R_KIND, R_LENGTH, R_PORT, R_UNITS, R_VSI, RECORD_WORDS } from "../../src/tables/ring.ts";
 import { createTables, type Sizes } from "../../src/tables/tables.ts";

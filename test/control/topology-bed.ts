@@ -2,17 +2,17 @@
  * A gateway without planes: the real topology over real tables, with learners, TAPs and workers that only take notes.
  */
 
+import { configDiff } from "../../src/config/diff.ts";
+import { formatErrors } from "../../src/config/error.ts";
+import { parseConfig } from "../../src/config/load.ts";
 import type { EventName } from "../../src/control/event.ts";
 import { type InterfaceObject, Inventory, type PortObject, type VsiObject } from "../../src/control/inventory.ts";
 import type { AcConfig, Config } from "../../src/control/plan.ts";
-import { Routes } from "../../src/control/routes.ts";
-import type { IoCommands, OpenTap, PortOpener } from "../../src/control/taps.ts";
+import { Routes } from "../../src/control/routes/routes.ts";
 import { Timers } from "../../src/control/timers.ts";
-import { type Learners, Topology } from "../../src/control/topology.ts";
-import { routeViews } from "../../src/control/views.ts";
-import { parseConfig } from "../../src/manage/config.ts";
-import { configDiff } from "../../src/manage/config-diff.ts";
-import { formatErrors } from "../../src/manage/config-error.ts";
+import type { IoCommands, OpenTap, PortOpener } from "../../src/control/topology/taps.ts";
+import { type Learners, Topology } from "../../src/control/topology/topology.ts";
+import { routeViews } from "../../src/control/topology/views.ts";
 import { MAX_RULES } from "../../src/tables/counters.ts";
 import type { ExactMatch } from "../../src/tables/exact-match.ts";
 import { RULE_ACTION, RULE_WORDS } from "../../src/tables/fib.ts";

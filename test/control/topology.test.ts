@@ -1,7 +1,7 @@
 /** The topology: what the tables hold after a configuration, and after the next one. */
 import { describe, expect, test } from "vitest";
 import type { AcConfig, Config } from "../../src/control/plan.ts";
-import { routeValue } from "../../src/control/routes.ts";
+import { routeValue } from "../../src/control/routes/routes.ts";
 import {
   ROUTE_ADJACENCY,
   ROUTE_BROADCAST,

@@ -6,10 +6,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach } from "vitest";
+import { type ApiSource, createApi } from "../../src/api/api.ts";
+import { type Listener, listenUnix } from "../../src/api/listener.ts";
 import { runCommand } from "../../src/ctl/command-line.ts";
-import { type ApiSource, createApi } from "../../src/manage/api.ts";
-import { type Listener, listenUnix } from "../../src/manage/listener.ts";
-import { sourceWith } from "../manage/fake-source.ts";
+import { sourceWith } from "../api/fake-source.ts";
 
 export { err, forget, out } from "./said.ts";
 

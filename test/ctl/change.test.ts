@@ -1,9 +1,9 @@
 /** vtepctl's verbs that change a gateway, and its manners, against the real API with a fake gateway behind it. */
 import { join } from "node:path";
 import { expect, it, vi } from "vitest";
+import type { Change, LogLevel } from "../../src/api/schema.ts";
 import { runCommand } from "../../src/ctl/command-line.ts";
-import type { Change, LogLevel } from "../../src/manage/api-schema.ts";
-import { changeWith, REPORT, STATUS } from "../manage/fake-source.ts";
+import { changeWith, REPORT, STATUS } from "../api/fake-source.ts";
 import { again, ctl, err, folder, forget, out } from "./bed.ts";
 
 const BAD = {

@@ -4,10 +4,10 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "
 import { join } from "node:path";
 import type { Command } from "commander";
 import { expect, it } from "vitest";
-import { commandTree, EXIT } from "../../src/command-line.ts";
+import type { Ac, Tunnel } from "../../src/api/schema.ts";
+import { jsonSchema } from "../../src/config/json-schema.ts";
 import { build, runCommand } from "../../src/ctl/command-line.ts";
-import type { Ac, Tunnel } from "../../src/manage/api-schema.ts";
-import { jsonSchema } from "../../src/manage/json-schema.ts";
+import { commandTree, EXIT } from "../../src/daemon/command-line.ts";
 import { again, err, folder, forget, out, serve, socket } from "./bed.ts";
 
 const session = () => ({ socket, output: { form: "table" as const, colour: false } });

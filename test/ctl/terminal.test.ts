@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
+import type { Neighbor } from "../../src/api/schema.ts";
 import { bold, say, write } from "../../src/ctl/terminal.ts";
-import type { Neighbor } from "../../src/manage/api-schema.ts";
 import { isPrintable } from "../../src/wire/printable.ts";
-import { whyNoDaemon } from "../manage/daemon-bed.ts";
-import { STATUS } from "../manage/fake-source.ts";
+import { STATUS } from "../api/fake-source.ts";
+import { whyNoDaemon } from "../daemon/bed.ts";
 import { again, ctl, err, folder, forget, out, serve, socket } from "./bed.ts";
 
 if (whyNoDaemon !== undefined) console.log(`terminal.test.ts, programs skipped: ${whyNoDaemon}`);

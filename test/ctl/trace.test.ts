@@ -2,10 +2,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it, vi } from "vitest";
-import type { ApiSource } from "../../src/manage/api.ts";
-import type { Trace, TraceRequest } from "../../src/manage/api-schema-trace.ts";
-import type { CaptureLine, EventRecord } from "../../src/manage/api-schema-watch.ts";
-import type { CaptureSink } from "../../src/manage/api-watch.ts";
+import type { ApiSource } from "../../src/api/api.ts";
+import type { Trace, TraceRequest } from "../../src/api/schema-trace.ts";
+import type { CaptureLine, EventRecord } from "../../src/api/schema-watch.ts";
+import type { CaptureSink } from "../../src/api/watch.ts";
 import { ctl, err, folder, forget, hangUp, out } from "./bed.ts";
 
 const TRACE: Trace = {

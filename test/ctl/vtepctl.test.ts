@@ -4,10 +4,10 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { expect, it, vi } from "vitest";
 import { parse } from "yaml";
+import type { Neighbor } from "../../src/api/schema.ts";
 import { runCommand } from "../../src/ctl/command-line.ts";
 import { renderTable, shortAge } from "../../src/ctl/table.ts";
-import type { Neighbor } from "../../src/manage/api-schema.ts";
-import { changeWith, STATUS } from "../manage/fake-source.ts";
+import { changeWith, STATUS } from "../api/fake-source.ts";
 import { again, ctl, err, folder, forget, out, serve, socket } from "./bed.ts";
 
 const NEIGHBORS: Neighbor[] = [

@@ -9,9 +9,9 @@ import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { Inventory, type PortObject, type VsiObject } from "../../src/control/inventory.ts";
 import type { AcConfig, TunnelConfig, VsiConfig } from "../../src/control/plan.ts";
-import { CountedBefore } from "../../src/control/views.ts";
-import { createMetrics } from "../../src/manage/metrics.ts";
-import { Tally } from "../../src/manage/metrics-histogram.ts";
+import { CountedBefore } from "../../src/control/topology/views.ts";
+import { Tally } from "../../src/metrics/histogram.ts";
+import { createMetrics } from "../../src/metrics/metrics.ts";
 import { DROPS } from "../../src/tables/counters.ts";
 import { createTables } from "../../src/tables/tables.ts";
 

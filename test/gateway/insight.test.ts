@@ -1,13 +1,13 @@
 /** Trace, observe and capture on whole gateways in memory: what is told is what happens. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { Trace, TraceRequest } from "../../src/manage/api-schema-trace.ts";
-import type { CaptureLine, EventRecord } from "../../src/manage/api-schema-watch.ts";
-import { EventFeed } from "../../src/manage/event-feed.ts";
-import { RowNames } from "../../src/row-names.ts";
+import { EventFeed } from "../../src/api/event-feed.ts";
+import type { Trace, TraceRequest } from "../../src/api/schema-trace.ts";
+import type { CaptureLine, EventRecord } from "../../src/api/schema-watch.ts";
+import { RowNames } from "../../src/insight/row-names.ts";
+import { Tracer } from "../../src/insight/trace.ts";
+import { WatchHub } from "../../src/insight/watch.ts";
 import { DROP, INJECT } from "../../src/tables/counters.ts";
 import { SET_WATCH } from "../../src/tables/tables.ts";
-import { Tracer } from "../../src/tracer.ts";
-import { WatchHub } from "../../src/watch-hub.ts";
 import { ARP_REQUEST } from "../../src/wire/arp.ts";
 import { parseIpv4 } from "../../src/wire/ipv4.ts";
 import { toHex } from "../wire/hex.ts";

@@ -5,13 +5,13 @@
  * and settles after each, so that timers fire at their time. After every settle each gateway's ledger must balance.
  */
 
+import { formatErrors } from "../../src/config/error.ts";
+import { parseConfig } from "../../src/config/load.ts";
 import type { EventFields, EventName } from "../../src/control/event.ts";
 import type { AcConfig } from "../../src/control/plan.ts";
-import { assemble, type Control } from "../../src/control-assembly.ts";
+import { assemble, type Control } from "../../src/daemon/assemble.ts";
 import { Plane } from "../../src/dataplane/plane.ts";
 import { type Datagram, MemoryIo, MemoryNet, type MemoryTap } from "../../src/io/memory.ts";
-import { parseConfig } from "../../src/manage/config.ts";
-import { formatErrors } from "../../src/manage/config-error.ts";
 import { DROPS, imbalance, sumOf, total } from "../../src/tables/counters.ts";
 import { createTables, type Tables } from "../../src/tables/tables.ts";
 import { Vm, type VmOptions } from "./vm.ts";

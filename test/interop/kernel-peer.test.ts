@@ -9,8 +9,8 @@
  * machines resolve each other before, and the kernel's counters must show no error.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { MacEntry } from "../../src/api/schema.ts";
 import { must } from "../../src/lab/process.ts";
-import type { MacEntry } from "../../src/manage/api-schema.ts";
 import { describeReal, type Gateway, type Gateways, openGateways, whyNoGateways } from "../netns/gateways.ts";
 import { ALL_OFF, setWire, WIRES } from "../netns/offloads.ts";
 import { ping, transfer } from "../netns/traffic.ts";

@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Trace } from "../../src/manage/api-schema-trace.ts";
+import type { Trace } from "../../src/api/schema-trace.ts";
 import { type Article, addressOf, openArticle } from "./article-bed.ts";
 import { describeReal, whyNoGateways } from "./gateways.ts";
 import { ping } from "./traffic.ts";

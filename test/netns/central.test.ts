@@ -3,9 +3,9 @@
  * and has no machines. What is routed hairpins through it; what stays in a VXLAN never sees it.
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Neighbor } from "../../src/api/schema.ts";
 import { neighboursOf } from "../../src/lab/namespace.ts";
 import { UNDERLAY_BRIDGE } from "../../src/lab/topology.ts";
-import type { Neighbor } from "../../src/manage/api-schema.ts";
 import { type Article, addressOf, macOf, openArticle } from "./article-bed.ts";
 import { describeReal, whyNoGateways } from "./gateways.ts";
 import { countFrames, dissect, openDump, ping, transfer } from "./traffic.ts";

@@ -6,9 +6,9 @@
 import { writeFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parse, stringify } from "yaml";
+import type { Neighbor, Policy, Status } from "../../src/api/schema.ts";
 import { until } from "../../src/lab/deadline.ts";
 import { UNDERLAY_BRIDGE } from "../../src/lab/topology.ts";
-import type { Neighbor, Policy, Status } from "../../src/manage/api-schema.ts";
 import { ARP_REQUEST } from "../../src/wire/arp.ts";
 import { BROADCAST } from "../../src/wire/ethernet.ts";
 import { arpFrame } from "../dataplane/packets.ts";

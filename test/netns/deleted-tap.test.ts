@@ -3,9 +3,9 @@
  * as it can be the device is made again and the AC is back, without a reload.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Ac } from "../../src/api/schema.ts";
 import { until } from "../../src/lab/deadline.ts";
 import { machine } from "../../src/lab/topology.ts";
-import type { Ac } from "../../src/manage/api-schema.ts";
 import { type Article, addressOf, openArticle, setUp } from "./article-bed.ts";
 import { whyNoGateways } from "./gateways.ts";
 import { ping } from "./traffic.ts";

@@ -3,7 +3,7 @@
  * stimulus is seven frames: its counter must grow by exactly seven, no other counter by anything, and no table by an entry.
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Ac, Neighbor } from "../../src/manage/api-schema.ts";
+import type { Ac, Neighbor } from "../../src/api/schema.ts";
 import { ARP_REPLY, type Arp } from "../../src/wire/arp.ts";
 import { BROADCAST } from "../../src/wire/ethernet.ts";
 import { arpFrame, changed, ethernet, tagged, udpFrame } from "../dataplane/packets.ts";

@@ -18,10 +18,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, test } from "vitest";
 import { stringify } from "yaml";
+import type { Interface, Status } from "../../src/api/schema.ts";
 import { until, within } from "../../src/lab/deadline.ts";
 import type { Outcome } from "../../src/lab/process.ts";
 import { run } from "../../src/lab/process.ts";
-import type { Interface, Status } from "../../src/manage/api-schema.ts";
 import { type Bed, makeBed, whyNoBed } from "./bed.ts";
 
 export const VTEPD = fileURLToPath(new URL("../../dist/main.js", import.meta.url));

@@ -8,8 +8,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { parse, stringify } from "yaml";
+import type { Ac, MacEntry, Neighbor } from "../../src/api/schema.ts";
 import { until, within } from "../../src/lab/deadline.ts";
-import type { Ac, MacEntry, Neighbor } from "../../src/manage/api-schema.ts";
 import { type Gateway, type Gateways, openGateways, whyNoGateways } from "./gateways.ts";
 import { openStream, ping, transfer } from "./traffic.ts";
 

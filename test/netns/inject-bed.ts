@@ -6,8 +6,9 @@
  *     h1      guest in vsi10, gateway 10.1.1.1                  configured, and .9, which is not
  *     many    a guest with a VLAN for each odd VNI
  */
+
+import type { Status } from "../../src/api/schema.ts";
 import { until } from "../../src/lab/deadline.ts";
-import type { Status } from "../../src/manage/api-schema.ts";
 import { ARP_REQUEST, type Arp } from "../../src/wire/arp.ts";
 import { BROADCAST } from "../../src/wire/ethernet.ts";
 import type { Bed } from "./bed.ts";

@@ -3,8 +3,8 @@
  * packet socket and from the underlay, and who got them. dropped.test.ts has those that nobody may get.
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { MacEntry } from "../../src/api/schema.ts";
 import { until } from "../../src/lab/deadline.ts";
-import type { MacEntry } from "../../src/manage/api-schema.ts";
 import type { Arp } from "../../src/wire/arp.ts";
 import { setI32 } from "../../src/wire/bytes.ts";
 import { BROADCAST } from "../../src/wire/ethernet.ts";

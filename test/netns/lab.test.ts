@@ -6,9 +6,9 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, test } from "vitest";
+import type { Features } from "../../src/api/schema.ts";
 import { namespacesWith } from "../../src/lab/namespace.ts";
 import { folderOf, prefixOf } from "../../src/lab/state.ts";
-import type { Features } from "../../src/manage/api-schema.ts";
 import { whyNoBed } from "./bed.ts";
 
 const LAB = fileURLToPath(new URL("../../dist/lab/main.js", import.meta.url));

@@ -4,7 +4,7 @@
  */
 import { statSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Ac, Tunnel } from "../../src/manage/api-schema.ts";
+import type { Ac, Tunnel } from "../../src/api/schema.ts";
 import { type Article, addressOf, openArticle } from "./article-bed.ts";
 import { describeReal, whyNoGateways } from "./gateways.ts";
 import { ping, transfer } from "./traffic.ts";

@@ -11,9 +11,9 @@
  * combinations that are many. The kernel's vxlan and Open vSwitch as peers have the same treatment in test/interop.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Features, Tunnel } from "../../src/api/schema.ts";
 import { within } from "../../src/lab/deadline.ts";
 import { MACHINES, UNDERLAY_BRIDGE, VTEPS } from "../../src/lab/topology.ts";
-import type { Features, Tunnel } from "../../src/manage/api-schema.ts";
 import { type Article, addressOf, openArticle } from "./article-bed.ts";
 import { describeReal, type Gateway, whyNoGateways } from "./gateways.ts";
 import { OFFLOADS, setWire, UDP_SIZES, WIRES, type Wire } from "./offloads.ts";

@@ -5,10 +5,10 @@
  *     vm1 - gw1 --1500-- router --1400-- gw2 - vm2        192.0.2.0/24, 198.51.100.0/24
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { whyNoRawSocket } from "../../src/echo-socket.ts";
+import type { Status, Tunnel } from "../../src/api/schema.ts";
+import type { Diagnosis } from "../../src/api/schema-doctor.ts";
 import { pause, until } from "../../src/lab/deadline.ts";
-import type { Status, Tunnel } from "../../src/manage/api-schema.ts";
-import type { Diagnosis } from "../../src/manage/api-schema-doctor.ts";
+import { whyNoRawSocket } from "../../src/liveness/echo-socket.ts";
 import { type Gateway, type Gateways, openGateways, VTEPD, whyNoGateways } from "./gateways.ts";
 import { ping } from "./traffic.ts";
 

@@ -5,8 +5,8 @@
  */
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Neighbor } from "../../src/api/schema.ts";
 import { until } from "../../src/lab/deadline.ts";
-import type { Neighbor } from "../../src/manage/api-schema.ts";
 import { describeReal, type Gateway, type Gateways, openGateways, whyNoGateways } from "./gateways.ts";
 import { countFrames, dissect, openDump, ping, transfer } from "./traffic.ts";
 

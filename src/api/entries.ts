@@ -1,0 +1,145 @@
+/**
+ * Entries that an operator adds and removes by hand while the gateway runs.
+ *
+ * They are pins like those of the configuration (control/topology/pins.ts), and live until they are removed or flushed, until what they
+ * are on or behind goes away, or until the daemon ends. The configuration's own entries, and gateway MACs, win: they
+ * can be changed in the file only. Whatever makes no sense is refused with the words that mend it.
+ */
+import {
+  type InterfaceObject,
+  type Inventory,
+  isOwnAddress,
+  type PortObject,
+  subnetOf,
+  type VsiObject,
+} from "../control/inventory.ts";
+import type { Pins } from "../control/topology/pins.ts";
+import { formatMac, isGroup, type Mac, parseMac } from "../wire/ethernet.ts";
+import { type Ipv4, parseIpv4 } from "../wire/ipv4.ts";
+import type { Refused } from "./change.ts";
+import type { NewMac, NewNeighbor } from "./schema.ts";
+import type { ShownParts } from "./shown.ts";
+
+type Found<T> = { readonly value: T } | { readonly refused: Refused };
+
+const bad = (message: string, hint: string): { refused: Refused } => ({ refused: { status: 400, message, hint } });
+const absent = (what: string, kind: string): { refused: Refused } => ({
+  refused: { status: 404, message: `there is no ${what}`, hint: `vtepctl show ${kind} lists them` },
+});
+const conflict = (message: string, hint: string): Refused => ({ status: 409, message, hint });
+
+export class Entries {
+  private readonly inventory: Inventory;
+  private readonly pins: Pins;
+  private readonly agent: ShownParts["agent"];
+
+  constructor({ inventory, topology, agent }: ShownParts) {
+    this.inventory = inventory;
+    this.pins = topology.pins;
+    this.agent = agent;
+  }
+
+  addMac({ vsi, mac, ac, tunnel }: NewMac): Refused | null {
+    const at = this.vsi(vsi);
+    if ("refused" in at) return at.refused;
+    const address = macOf(mac);
+    if ("refused" in address) return address.refused;
+    const port = this.port(ac, tunnel, at.value);
+    if ("refused" in port) return port.refused;
+    return whyNot(this.pins.addMac(at.value, address.value, port.value), formatMac(address.value));
+  }
+
+  removeMac(vsi: string, mac: string): Refused | null {
+    const at = this.vsi(vsi);
+    if ("refused" in at) return at.refused;
+    const address = macOf(mac);
+    if ("refused" in address) return address.refused;
+    if (this.pins.removeMac(at.value, address.value) || this.agent.macs.delete(at.value, address.value)) return null;
+    if (this.pins.isConfigured(at.value, address.value)) return whyNot("configured", mac);
+    return absent(`MAC ${mac} in VSI ${vsi}`, "mac").refused;
+  }
+
+  addNeighbor({ interface: name, ip, mac, ac, tunnel, vsi: vsiName }: NewNeighbor): Refused | null {
+    const on = this.inventory.interface(name);
+    if (on === undefined) return absent(`VSI-interface ${name}`, "interface").refused;
+    const host = hostOf(on, ip);
+    if ("refused" in host) return host.refused;
+    const address = macOf(mac);
+    if ("refused" in address) return address.refused;
+    const vsi = this.vsiOf(on, vsiName, ac);
+    if ("refused" in vsi) return vsi.refused;
+    const port = this.port(ac, tunnel, vsi.value);
+    if ("refused" in port) return port.refused;
+    return whyNot(this.pins.addNeighbor(on, host.value, address.value, port.value, vsi.value), ip);
+  }
+
+  /** Added MACs go: of one VSI, or all. @returns how many. */
+  flushMacs(vsi: string | null): number {
+    return this.pins.flushMacs(vsi === null ? null : (this.inventory.vsi(vsi) ?? null));
+  }
+
+  /** Added neighbours go: of one VSI-interface, one of them, or all. @returns how many. */
+  flushNeighbors(name: string | null, ip: string | null): number {
+    const on = name === null ? null : (this.inventory.interface(name) ?? null);
+    return this.pins.flushNeighbors(on, ip === null ? null : parseIpv4(ip));
+  }
+
+  private vsi(name: string): Found<VsiObject> {
+    const vsi = this.inventory.vsi(name);
+    return vsi === undefined ? absent(`VSI ${name}`, "vsi") : { value: vsi };
+  }
+
+  private vsiOf(on: InterfaceObject, name: string | undefined, ac: string | undefined): Found<VsiObject> {
+    const wanted =
+      name ?? (ac === undefined ? undefined : this.inventory.port("ac", ac)?.vsi?.name) ?? on.vsis[0]?.name;
+    const vsi = on.vsis.find((each) => each.name === wanted);
+    if (vsi !== undefined) return { value: vsi };
+    return bad(
+      `VSI ${wanted} is not one of ${on.name}'s`,
+      `name one of ${on.vsis.map((each) => each.name).join(", ")}`,
+    );
+  }
+
+  private port(ac: string | undefined, tunnel: string | undefined, vsi: VsiObject): Found<PortObject> {
+    if ((ac === undefined) === (tunnel === undefined))
+      return bad("it needs one of ac and tunnel", "say behind what it is");
+    const kind = ac === undefined ? "tunnel" : "ac";
+    const port = this.inventory.port(kind, (ac ?? tunnel)!);
+    if (port === undefined) return absent(`${kind === "ac" ? "AC" : "tunnel"} ${ac ?? tunnel}`, kind);
+    if (kind === "ac" ? port.vsi === vsi : vsi.tunnels.includes(port)) return { value: port };
+    return bad(
+      `${kind === "ac" ? "AC" : "tunnel"} ${port.name} is not in VSI ${vsi.name}`,
+      "vtepctl show vsi tells what is",
+    );
+  }
+}
+
+function macOf(text: string): Found<Mac> {
+  const mac = parseMac(text.toLowerCase());
+  if (mac === null) return bad(`"${text}" is no MAC`, "write six bytes: 02:00:00:00:00:01");
+  if (mac === 0 || isGroup(mac)) return bad(`${text} is no host's MAC`, "zero and group addresses belong to nobody");
+  return { value: mac };
+}
+
+function hostOf(on: InterfaceObject, text: string): Found<Ipv4> {
+  const ip = parseIpv4(text);
+  if (ip === null) return bad(`"${text}" is no IPv4 address`, "write 10.1.1.11");
+  if (isOwnAddress(on, ip)) return bad(`${text} is the gateway itself`, "name a host");
+  const subnet = subnetOf(on, ip);
+  const hosts = subnet === null ? 0 : subnet.length < 31 ? ~(-1 << (32 - subnet.length)) : 0;
+  if (hosts !== 0 && ((ip & hosts) === 0 || (ip & hosts) === hosts))
+    return bad(`${text} is no host's address`, "name a host");
+  if (subnet !== null) return { value: ip };
+  return bad(`${text} is in no subnet of ${on.name}`, "vtepctl show interface tells its addresses");
+}
+
+function whyNot(outcome: "added" | "configured" | "full", what: string): Refused | null {
+  if (outcome === "added") return null;
+  if (outcome === "configured") {
+    return conflict(`${what} is configured, or a gateway's`, "change the file and run vtepctl config reload");
+  }
+  return conflict(
+    `there is no room for ${what}`,
+    "the table is full: flush it, or raise its limit in the configuration",
+  );
+}

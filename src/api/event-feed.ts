@@ -1,0 +1,221 @@
+/**
+ * Events for people who look on: the last ones of control and of the daemon, and everything as it happens.
+ *
+ * Control emits far more than the log keeps (levels do not matter here). The last RECENT records are kept for those who
+ * come late; those who follow get them as they come. A follower is bounded three ways: at most PER_SECOND records a second
+ * of one kind (event and reason), a queue of bounded bytes (line-stream.ts), and nothing at all that its filter does not
+ * want; what was left out for the first two reasons is told as an event `suppressed` with a count.
+ *
+ * Dropped frames have a shelf of their own, so that an attack does not push everything else out: the last RECENT_DROPS, at
+ * most DROPS_PER_SECOND a second of one reason, the rest as a number. Control's drops are always there; those of the data
+ * plane, which tells nothing while nobody looks, only if somebody followed.
+ */
+import type { Emit, EventFields } from "../control/event.ts";
+import type { Level, Log } from "../log/log.ts";
+import type { EventQuery, EventRecord } from "./schema-watch.ts";
+
+export const RECENT = 256;
+export const PER_SECOND = 50;
+export const RECENT_DROPS = 64;
+export const DROPS_PER_SECOND = 4;
+
+/** @returns false: it could not be taken, and is lost. */
+export type EventSink = (record: EventRecord) => boolean;
+
+type Filter = (record: EventRecord) => boolean;
+
+/** What `query` wants. */
+export function filterOf(query: EventQuery): Filter {
+  const { ac, tunnel, vsi, event, drop } = query;
+  const glob = event === undefined ? null : globOf(event);
+  return ({ event: name, fields }) =>
+    (ac === undefined || fields.ac === ac) &&
+    (tunnel === undefined || fields.tunnel === tunnel) &&
+    (vsi === undefined || fields.vsi === vsi) &&
+    (glob === null || glob.test(name)) &&
+    (drop !== "1" || name === "drop" || fields.of === "drop");
+}
+
+function globOf(text: string): RegExp {
+  return new RegExp(`^${text.replace(/[.+?^${}()|[\]\\]/g, "\\$&").replace(/\*+/g, ".*")}$`);
+}
+
+function suppressedOf(of: EventRecord, time: string, count: number): EventRecord {
+  const fields = { of: of.event, reason: of.fields.reason ?? null, count };
+  return { time, level: "warn", event: "suppressed", step: null, fields };
+}
+
+/** The last dropped frames. */
+class DropShelf {
+  private records: EventRecord[] = [];
+  private second = 0;
+  private readonly told = new Map<unknown, { count: number; left: number; record: EventRecord }>();
+
+  /** Is there room for another one of `reason` in this second? Counts it if there is none. */
+  wants(reason: string, nowMs: number): boolean {
+    this.settle(nowMs);
+    const told = this.told.get(reason);
+    if (told === undefined || told.count < DROPS_PER_SECOND) return true;
+    told.left++;
+    return false;
+  }
+
+  keep(record: EventRecord): void {
+    const reason = record.fields.reason;
+    const told = this.told.get(reason) ?? { count: 0, left: 0, record };
+    told.count++;
+    this.told.set(reason, told);
+    this.push(record);
+  }
+
+  list(nowMs: number): readonly EventRecord[] {
+    this.settle(nowMs);
+    return this.records;
+  }
+
+  /** A new second: say what the last one left out. */
+  private settle(nowMs: number): void {
+    const second = Math.floor(nowMs / 1000);
+    if (second === this.second) return;
+    this.second = second;
+    const time = new Date(nowMs).toISOString();
+    for (const { left, record } of this.told.values()) if (left > 0) this.push(suppressedOf(record, time, left));
+    this.told.clear();
+  }
+
+  private push(record: EventRecord): void {
+    this.records.push(record);
+    if (this.records.length > 2 * RECENT_DROPS) this.records = this.records.slice(-RECENT_DROPS);
+  }
+}
+
+class Follower {
+  private readonly sink: EventSink;
+  private readonly filter: Filter;
+  private readonly told = new Map<string, { count: number; left: number; record: EventRecord }>();
+
+  constructor(query: EventQuery, sink: EventSink) {
+    this.filter = filterOf(query);
+    this.sink = sink;
+  }
+
+  tell(record: EventRecord): void {
+    if (!this.filter(record)) return;
+    const kind = this.kindOf(record);
+    if (kind.count++ >= PER_SECOND || !this.sink(record)) kind.left++;
+  }
+
+  /** `count` records like this one were never made. */
+  left(record: EventRecord, count: number): void {
+    if (this.filter(record)) this.kindOf(record).left += count;
+  }
+
+  /** A second is over. */
+  settle(time: string): void {
+    const all = [...this.told.values()];
+    this.told.clear();
+    for (const { left, record } of all) {
+      if (left === 0) continue;
+      if (!this.sink(suppressedOf(record, time, left))) this.left(record, left);
+    }
+  }
+
+  private kindOf(record: EventRecord) {
+    const key = `${record.event} ${record.fields.reason ?? ""}`;
+    const known = this.told.get(key);
+    if (known !== undefined) return known;
+    const kind = { count: 0, left: 0, record };
+    this.told.set(key, kind);
+    return kind;
+  }
+}
+
+export class EventFeed {
+  private readonly now: () => number;
+  private readonly kept: { atMs: number; level: Level; event: string; fields: EventFields }[] = [];
+  private next = 0;
+  private readonly drops = new DropShelf();
+  private readonly followers = new Set<Follower>();
+  private timer: NodeJS.Timeout | null = null;
+
+  /** @param now milliseconds since 1970. */
+  constructor(now: () => number) {
+    this.now = now;
+  }
+
+  /** Something happened. */
+  note(level: Level, event: string, fields: EventFields): void {
+    const entry = { atMs: this.now(), level, event, fields };
+    this.kept[this.next] = entry;
+    this.next = (this.next + 1) % RECENT;
+    if (this.followers.size > 0) this.tell(recordOf(entry));
+  }
+
+  /** A frame was dropped for `reason`; the record is made only if somebody wants it. */
+  dropped(reason: string, make: () => EventRecord): void {
+    const isKept = this.drops.wants(reason, this.now());
+    if (!isKept && this.followers.size === 0) return;
+    const record = make();
+    if (isKept) this.drops.keep(record);
+    this.tell(record);
+  }
+
+  private tell(record: EventRecord): void {
+    for (const follower of this.followers) follower.tell(record);
+  }
+
+  /** `count` records like this one could not be made. */
+  left(record: EventRecord, count: number): void {
+    for (const follower of this.followers) follower.left(record, count);
+  }
+
+  /** The last records that `query` wants, oldest first. */
+  recent(query: EventQuery): EventRecord[] {
+    const order = [...this.kept.slice(this.next), ...this.kept.slice(0, this.next)].map(recordOf);
+    order.push(...this.drops.list(this.now()).slice(-RECENT_DROPS));
+    // Stable: records of one millisecond stay in their order.
+    const inTime = order.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
+    return inTime.filter(filterOf(query));
+  }
+
+  /** @returns ends it. */
+  follow(query: EventQuery, sink: EventSink): () => void {
+    const follower = new Follower(query, sink);
+    this.followers.add(follower);
+    this.timer ??= setInterval(() => this.settle(), 1000).unref();
+    return () => {
+      this.followers.delete(follower);
+      if (this.followers.size > 0 || this.timer === null) return;
+      clearInterval(this.timer);
+      this.timer = null;
+    };
+  }
+
+  private settle(): void {
+    const time = new Date(this.now()).toISOString();
+    for (const follower of this.followers) follower.settle(time);
+  }
+}
+
+function recordOf(entry: { atMs: number; level: Level; event: string; fields: EventFields }): EventRecord {
+  const { step = null, ...fields } = entry.fields;
+  const time = new Date(entry.atMs).toISOString();
+  return { time, level: entry.level, event: entry.event, step: step === null ? null : String(step), fields };
+}
+
+/** `log`, with everything it is told told to `feed` as well. */
+export function overheard(log: Log, feed: EventFeed): Log {
+  const line: Log["line"] = (level, event, fields = {}) => {
+    feed.note(level, event, fields);
+    log.line(level, event, fields);
+  };
+  const emit: Emit = line;
+  return {
+    line,
+    emit,
+    setLevel: (level) => log.setLevel(level),
+    get level() {
+      return log.level;
+    },
+  };
+}

@@ -1,0 +1,75 @@
+/**
+ * Questions about the way to a tunnel's peer: one echo, and the search for its path MTU.
+ *
+ * An echo is one request and one answer, a second later at most; a search is started and then looked at, so that no request
+ * is open for long. A program that wants ten echoes asks ten times.
+ */
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { Fault } from "./schema.ts";
+import { PathSearch, PingResult } from "./schema-probe.ts";
+
+export interface ProbeSource {
+  /** One echo of `length` bytes to a tunnel's peer. Null: there is no such tunnel. */
+  ping(tunnel: string, length: number): Promise<PingResult> | null;
+  /** Begin a search. Null: there is no such tunnel; a text: probing is off, and why. */
+  search(tunnel: string): PathSearch | null | { readonly reason: string; readonly fix: string };
+  searchOf(tunnel: string): PathSearch | null;
+}
+
+const LENGTH = z.coerce.number().int().min(28).max(65_535).default(64);
+const json = <T extends z.ZodType>(description: string, body: T) => ({
+  description,
+  content: { "application/json": { schema: body } },
+});
+const PARAMS = z.object({ name: z.string() });
+const noTunnel = (name: string): Fault => ({
+  error: { code: "not_found", message: `there is no tunnel ${name}`, hint: "vtepctl show tunnel lists them" },
+});
+
+export function addProbes(app: OpenAPIHono, source: ProbeSource): void {
+  const echo = createRoute({
+    method: "post",
+    path: "/v1/tunnels/{name}/echo",
+    summary: "Send one ICMP echo with DF to the tunnel's peer",
+    request: { params: PARAMS, query: z.object({ length: LENGTH.describe("of the whole IP packet, bytes") }) },
+    responses: { 200: json("What became of it", PingResult), 404: json("There is no such tunnel", Fault) },
+  });
+  app.openapi(echo, async (c) => {
+    const { name } = c.req.valid("param");
+    const result = source.ping(name, c.req.valid("query").length);
+    return result === null ? c.json(noTunnel(name), 404) : c.json(await result, 200);
+  });
+  const begin = createRoute({
+    method: "post",
+    path: "/v1/tunnels/{name}/path-mtu",
+    summary: "Begin a search for the path MTU of the tunnel",
+    request: { params: PARAMS },
+    responses: {
+      200: json("The search", PathSearch),
+      404: json("There is no such tunnel", Fault),
+      503: json("Probing is off", Fault),
+    },
+  });
+  app.openapi(begin, (c) => {
+    const { name } = c.req.valid("param");
+    const result = source.search(name);
+    if (result === null) return c.json(noTunnel(name), 404);
+    if ("tunnel" in result) return c.json(result, 200);
+    return c.json(
+      { error: { code: "probing_off", message: `probing is off: ${result.reason}`, hint: result.fix } },
+      503,
+    );
+  });
+  const look = createRoute({
+    method: "get",
+    path: "/v1/tunnels/{name}/path-mtu",
+    summary: "The last search for the path MTU of the tunnel, or the one that runs",
+    request: { params: PARAMS },
+    responses: { 200: json("The search", PathSearch), 404: json("There is no such tunnel", Fault) },
+  });
+  app.openapi(look, (c) => {
+    const { name } = c.req.valid("param");
+    const search = source.searchOf(name);
+    return search === null ? c.json(noTunnel(name), 404) : c.json(search, 200);
+  });
+}

@@ -1,0 +1,16 @@
+/** What an examination says: one line for each thing looked at. Rules as in schema.ts. */
+import { z } from "@hono/zod-openapi";
+
+export const Check = z
+  .object({
+    name: z.string().describe("what was looked at: a stable key"),
+    result: z.enum(["ok", "warn", "fail"]),
+    text: z.string(),
+    fix: z.string().nullable().describe("what to do; null where nothing is to be done"),
+  })
+  .openapi("Check");
+
+export const Diagnosis = z.object({ checks: z.array(Check) }).openapi("Diagnosis");
+
+export type Check = z.infer<typeof Check>;
+export type Diagnosis = z.infer<typeof Diagnosis>;

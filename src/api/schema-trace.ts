@@ -1,0 +1,61 @@
+/** What `POST /v1/trace` is asked and says: see schema.ts for the rules. */
+import { z } from "@hono/zod-openapi";
+
+const name = z.string().min(1).max(64);
+const mac = z.string().regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i, "a MAC address: six bytes in hex");
+const port = z.int().min(0).max(65_535);
+
+export const TraceRequest = z
+  .object({
+    ac: name.optional().describe("arrives at this AC"),
+    tunnel: name.optional().describe("or by this tunnel, inside VXLAN"),
+    vni: z.int().min(0).max(0xffffff).optional().describe("needs tunnel"),
+    protocol: z.enum(["icmp", "tcp", "udp", "arp"]).default("icmp"),
+    source: z.ipv4().optional(),
+    destination: z.ipv4().optional(),
+    sourceMac: mac.optional().describe("default: of the neighbour with the source address, else one made up"),
+    destinationMac: mac.optional().describe("default: the gateway MAC of the VSI"),
+    ttl: z.int().min(0).max(255).default(64),
+    dscp: z.int().min(0).max(63).default(0),
+    size: z.int().min(28).max(65_535).default(84).describe("bytes of the IP packet"),
+    df: z.boolean().default(false),
+    sourcePort: port.default(40_000),
+    destinationPort: port.default(80),
+    vlan: z.int().min(0).max(4094).optional().describe("802.1Q tag; default: what the AC matches"),
+    hex: z
+      .string()
+      .max(60_000)
+      .regex(/^([0-9a-f]{2})+$/i, "bytes in hex")
+      .optional()
+      .describe("the frame itself, from the Ethernet header on, in place of a description"),
+    inject: z.boolean().default(false).describe("send it, too"),
+  })
+  .strict()
+  .openapi("TraceRequest");
+
+export const Trace = z
+  .object({
+    packet: z.string().describe("the packet, in one line"),
+    steps: z.array(z.object({ stage: z.string(), text: z.string(), result: z.string() })),
+    fate: z.object({
+      kind: z.enum(["sent", "punted", "dropped"]),
+      reason: z.string().nullable().describe("the drop reason"),
+      class: z.string().nullable().describe("the punt class"),
+      text: z.string(),
+      next: z.string().nullable().describe("what control would do with it, in words"),
+    }),
+    sends: z.array(
+      z.object({
+        via: z.object({ kind: z.enum(["ac", "tunnel"]), name: z.string() }),
+        vsi: z.string(),
+        vni: z.int().nullable(),
+        bytes: z.int(),
+        frame: z.string().describe("the (inner) Ethernet frame, in hex"),
+      }),
+    ),
+    injected: z.boolean().describe("false: what-if, nothing was sent"),
+  })
+  .openapi("Trace");
+
+export type TraceRequest = z.infer<typeof TraceRequest>;
+export type Trace = z.infer<typeof Trace>;

@@ -1,0 +1,268 @@
+/**
+ * What the API says, as zod schemas: answers are built to these types, the OpenAPI document is made from them, and
+ * vtepctl reads them (as types alone).
+ *
+ * Rules: a list is never null and is sorted; an absent thing is `null`; units are in the names; addresses and MACs are
+ * text. Keys are only ever added.
+ */
+import { z } from "@hono/zod-openapi";
+import { Probe, Probing } from "./schema-probe.ts";
+
+const names = z.array(z.string());
+const traffic = z.object({ packets: z.number(), bytes: z.number() }).openapi("Traffic");
+const both = { receive: traffic, transmit: traffic };
+const via = z
+  .object({ kind: z.enum(["ac", "tunnel"]), name: z.string() })
+  .nullable()
+  .describe("the bridge port behind which it is; null: nowhere, or here");
+
+export const Fault = z
+  .object({ error: z.object({ code: z.string(), message: z.string(), hint: z.string() }) })
+  .openapi("Fault");
+
+export const Status = z
+  .object({
+    ready: z.boolean(),
+    missing: names.describe("what readiness waits for, in words"),
+    node: z.string(),
+    version: z.string(),
+    nodeVersion: z.string(),
+    pid: z.int(),
+    uptimeSeconds: z.number(),
+    underlay: z.object({ address: z.string(), port: z.int(), mtu: z.int() }),
+    workers: z.int(),
+    counts: z.object({
+      vsis: z.int(),
+      acs: z.int(),
+      acsUp: z.int(),
+      tunnels: z.int(),
+      interfaces: z.int(),
+      macs: z.int(),
+      neighbors: z.int(),
+      routes: z.int(),
+      policies: z.int(),
+    }),
+    config: z.object({ file: z.string(), lastReloadSuccessful: z.boolean(), needsRestart: names }),
+    probing: Probing,
+    ledger: z
+      .object({
+        dataplane: z.object({
+          received: z.number(),
+          injected: z.number(),
+          copies: z.number(),
+          sent: z.number(),
+          punted: z.number(),
+          dropped: z.number(),
+          imbalance: z.number().describe("0, but for frames of the batch in work"),
+        }),
+        control: z.object({
+          drained: z.number(),
+          consumed: z.number(),
+          reinjected: z.number(),
+          dropped: z.number(),
+          held: z.number(),
+          imbalance: z.number(),
+        }),
+      })
+      .describe("every frame has one fate: what came in and what became of it, in wire packets"),
+  })
+  .openapi("Status");
+
+export const Vsi = z
+  .object({
+    name: z.string(),
+    vni: z.int().nullable(),
+    interface: z.string().nullable(),
+    arp: z.enum(["localProxy", "suppress", "flood"]),
+    acs: names,
+    tunnels: names,
+    macs: z.int(),
+    ...both,
+  })
+  .openapi("Vsi");
+
+export const Ac = z
+  .object({
+    name: z.string(),
+    vsi: z.string(),
+    device: z.string().nullable(),
+    netns: z.string().nullable(),
+    vlan: z.int().nullable(),
+    mtu: z.int(),
+    up: z.boolean(),
+    ...both,
+  })
+  .openapi("Ac");
+
+export const Tunnel = z
+  .object({
+    name: z.string(),
+    remote: z.string(),
+    up: z.boolean(),
+    mtu: z.int().describe("longest inner IP packet, bytes"),
+    vsis: names,
+    probe: Probe,
+    ...both,
+  })
+  .openapi("Tunnel");
+
+export const Interface = z
+  .object({
+    name: z.string(),
+    vsis: names,
+    addresses: names,
+    mac: z.string(),
+    vrf: z.string(),
+    distributed: z.boolean(),
+    mtu: z.int(),
+    policy: z.string().nullable(),
+    neighbors: z.int(),
+  })
+  .openapi("Interface");
+
+export const MacEntry = z
+  .object({
+    vsi: z.string(),
+    mac: z.string(),
+    via,
+    origin: z.enum(["learned", "static", "gateway", "flood"]),
+    ageSeconds: z.number().nullable().describe("since it was last learned or used; null where nothing ages"),
+  })
+  .openapi("MacEntry");
+
+export const Neighbor = z
+  .object({
+    interface: z.string(),
+    ip: z.string(),
+    mac: z.string().nullable().describe("null while unresolved"),
+    state: z.string(),
+    kind: z.enum(["host", "gateway", "static"]),
+    via,
+    ageSeconds: z.number().nullable(),
+    from: z.string().nullable().describe("what it was learned from"),
+  })
+  .openapi("Neighbor");
+
+export const Route = z
+  .object({
+    vrf: z.string(),
+    prefix: z.string(),
+    origin: z.string(),
+    action: z.string(),
+    interface: z.string().nullable(),
+    nextHops: z.array(
+      z.object({ ip: z.string(), interface: z.string(), alive: z.boolean().describe("not known to be dead") }),
+    ),
+  })
+  .openapi("Route");
+
+export const Policy = z
+  .object({
+    name: z.string(),
+    interfaces: names,
+    rules: z.array(
+      z.object({ match: z.string(), action: z.string(), alive: z.boolean().nullable(), hits: z.number() }),
+    ),
+  })
+  .openapi("Policy");
+
+export const DropCount = z.object({ reason: z.string(), count: z.number(), text: z.string() }).openapi("DropCount");
+
+export const Change = z
+  .object({
+    action: z.enum(["add", "remove", "change"]),
+    kind: z.string().describe("tunnel, vsi, interface, ac, route, policy, setting"),
+    name: z.string(),
+  })
+  .openapi("Change");
+
+export const CheckReport = z
+  .object({
+    file: z.string(),
+    valid: z.boolean().describe("false: nothing is, or would be, changed"),
+    reason: z.string().nullable().describe("why not, in one sentence"),
+    errors: z.array(
+      z.object({
+        file: z.string(),
+        line: z.int().describe("1-based; 0: the file as a whole"),
+        column: z.int(),
+        path: z.string(),
+        rule: z.string(),
+        message: z.string(),
+        fix: z.string(),
+        text: z.string().describe("the line"),
+        caret: z.int(),
+        span: z.int(),
+      }),
+    ),
+    changes: z.array(Change).describe("from what runs to the file"),
+    needsRestart: names.describe("settings that this process does not follow"),
+  })
+  .openapi("CheckReport");
+
+export const CheckRequest = z.object({ file: z.string().max(4096).optional() }).openapi("CheckRequest");
+
+const behind = { ac: z.string().optional(), tunnel: z.string().optional().describe("one of ac and tunnel") };
+export const NewMac = z.object({ vsi: z.string(), mac: z.string(), ...behind }).openapi("NewMac");
+export const NewNeighbor = z
+  .object({
+    interface: z.string(),
+    ip: z.string(),
+    mac: z.string(),
+    ...behind,
+    vsi: z.string().optional().describe("needed behind a tunnel where the VSI-interface has several"),
+  })
+  .openapi("NewNeighbor");
+
+export const LogLevel = z
+  .object({ level: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]) })
+  .openapi("LogLevel");
+
+export const Features = z
+  .object({
+    offloads: z.array(
+      z.object({
+        name: z.string(),
+        wanted: z.boolean().describe("by the configuration"),
+        inUse: z.boolean().describe("by every worker"),
+      }),
+    ),
+    probes: z.array(
+      z.object({
+        offload: z.string().describe("what it was asked for"),
+        outcome: z.enum(["ok", "reduced", "refused", "unknown", "off"]),
+        text: z.string().describe("what was found at the start, or why nothing was"),
+      }),
+    ),
+    fallbacks: z.array(z.object({ cause: z.string(), count: z.number() })),
+    workers: z.array(
+      z.object({
+        worker: z.int(),
+        receiveBuffer: z.int().describe("bytes the kernel granted"),
+        receiveDrops: z.number().describe("datagrams lost in it"),
+      }),
+    ),
+  })
+  .openapi("Features");
+
+export const Flushed = z.object({ removed: z.int() }).openapi("Flushed");
+
+export type Fault = z.infer<typeof Fault>;
+export type Status = z.infer<typeof Status>;
+export type Traffic = z.infer<typeof traffic>;
+export type Vsi = z.infer<typeof Vsi>;
+export type Ac = z.infer<typeof Ac>;
+export type Tunnel = z.infer<typeof Tunnel>;
+export type Interface = z.infer<typeof Interface>;
+export type MacEntry = z.infer<typeof MacEntry>;
+export type Neighbor = z.infer<typeof Neighbor>;
+export type Route = z.infer<typeof Route>;
+export type Policy = z.infer<typeof Policy>;
+export type DropCount = z.infer<typeof DropCount>;
+export type Change = z.infer<typeof Change>;
+export type CheckReport = z.infer<typeof CheckReport>;
+export type NewMac = z.infer<typeof NewMac>;
+export type NewNeighbor = z.infer<typeof NewNeighbor>;
+export type LogLevel = z.infer<typeof LogLevel>;
+export type Features = z.infer<typeof Features>;
+export type Flushed = z.infer<typeof Flushed>;

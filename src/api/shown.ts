@@ -1,0 +1,314 @@
+/**
+ * What the API shows: control's views with the numbers of the counter blocks beside them, sorted.
+ *
+ * Everything is computed when it is asked for; nothing is kept. Names sort as people expect (vsi2 before vsi10), addresses
+ * by value, rules and flood order stay as they are.
+ */
+import type { Agent } from "../control/agent.ts";
+import type { Inventory, PortObject } from "../control/inventory.ts";
+import type { NeighborView } from "../control/neighbor/entry.ts";
+import type { Config, PortRange, RuleAction, RuleMatch } from "../control/plan.ts";
+import { RANKS, type Routes } from "../control/routes/routes.ts";
+import type { Topology } from "../control/topology/topology.ts";
+import {
+  acViews,
+  type Counted,
+  interfaceViews,
+  policyViews,
+  type RouteView,
+  routeViews,
+  tunnelViews,
+  vsiViews,
+} from "../control/topology/views.ts";
+import {
+  CONTROL_CONSUMED,
+  CONTROL_DRAINED,
+  CONTROL_REINJECTED,
+  DROPS,
+  imbalance,
+  RX_BYTES,
+  RX_PACKETS,
+  sumOf,
+  TX_BYTES,
+  TX_PACKETS,
+  total,
+} from "../tables/counters.ts";
+import type { Tables } from "../tables/tables.ts";
+import { parseIpv4 } from "../wire/ipv4.ts";
+import type * as schema from "./schema.ts";
+
+/** The parts of control that can be looked at. */
+export interface ShownParts {
+  readonly tables: Tables;
+  readonly inventory: Inventory;
+  readonly topology: Topology;
+  readonly routes: Routes;
+  readonly agent: Agent;
+}
+
+const byText = new Intl.Collator("en", { numeric: true }).compare;
+const byName = (a: { readonly name: string }, b: { readonly name: string }) => byText(a.name, b.name);
+const ipOrder = (text: string) => (parseIpv4(text) ?? 0) >>> 0;
+
+export class Shown {
+  private readonly parts: ShownParts;
+  private readonly prober: { view(tunnel: PortObject): schema.Tunnel["probe"] };
+
+  constructor(parts: ShownParts, prober: { view(tunnel: PortObject): schema.Tunnel["probe"] }) {
+    this.parts = parts;
+    this.prober = prober;
+  }
+
+  vsis(): schema.Vsi[] {
+    const { inventory, topology, agent } = this.parts;
+    const counts = agent.macs.counts();
+    return vsiViews(inventory, topology.counted)
+      .map(({ name, row, countedBefore, vni, interface: on, arp, acs, tunnels }) => {
+        const count = counts.get(name);
+        return {
+          name,
+          vni,
+          interface: on,
+          arp: arp as schema.Vsi["arp"],
+          acs: [...acs].sort(byText),
+          tunnels: [...tunnels].sort(byText),
+          macs: count === undefined ? 0 : count.local + count.remote + count.static,
+          ...this.traffic("vsis", row, countedBefore),
+        };
+      })
+      .sort(byName);
+  }
+
+  acs(): schema.Ac[] {
+    const { inventory, topology } = this.parts;
+    return acViews(inventory, topology.counted)
+      .map(({ name, row, countedBefore, vsi, tap, vlan, mtu, up }) => ({
+        name,
+        vsi,
+        device: tap?.device ?? null,
+        netns: tap?.netns ?? null,
+        vlan,
+        mtu,
+        up,
+        ...this.traffic("ports", row, countedBefore),
+      }))
+      .sort(byName);
+  }
+
+  tunnels(): schema.Tunnel[] {
+    const { inventory, topology } = this.parts;
+    return tunnelViews(inventory, topology.counted)
+      .map(({ name, row, countedBefore, remote, up, mtu, vsis }) => ({
+        name,
+        remote,
+        up,
+        mtu,
+        vsis: [...vsis].sort(byText),
+        probe: this.prober.view(inventory.port("tunnel", name)!),
+        ...this.traffic("ports", row, countedBefore),
+      }))
+      .sort(byName);
+  }
+
+  interfaces(): schema.Interface[] {
+    const { inventory, topology } = this.parts;
+    const neighbors = new Map<string, number>();
+    for (const { interface: on } of this.parts.agent.neighborViews()) neighbors.set(on, (neighbors.get(on) ?? 0) + 1);
+    const policyOf = (name: string) =>
+      topology.policies.list().find((policy) => policy.interfaces.includes(name))?.name ?? null;
+    return interfaceViews(inventory)
+      .map(({ name, vsis, addresses, mac, vrf, distributed, mtu }) => ({
+        name,
+        vsis: [...vsis],
+        addresses: [...addresses],
+        mac,
+        vrf,
+        distributed,
+        mtu,
+        policy: policyOf(name),
+        neighbors: neighbors.get(name) ?? 0,
+      }))
+      .sort(byName);
+  }
+
+  macs(): schema.MacEntry[] {
+    return this.parts.agent.macs
+      .list()
+      .map(({ vsi, mac, via, origin, ageSeconds }) => ({ vsi, mac, via, origin, ageSeconds }))
+      .sort((a, b) => byText(a.vsi, b.vsi) || (a.mac < b.mac ? -1 : 1));
+  }
+
+  neighbors(): schema.Neighbor[] {
+    return this.parts.agent
+      .neighborViews()
+      .map(({ interface: on, ip, mac, state, via, ageSeconds, origin }) => ({
+        interface: on,
+        ip,
+        mac,
+        state,
+        kind: kindOf(state, origin),
+        via,
+        ageSeconds,
+        from: mac === null ? null : origin,
+      }))
+      .sort((a, b) => byText(a.interface, b.interface) || ipOrder(a.ip) - ipOrder(b.ip));
+  }
+
+  routes(): schema.Route[] {
+    const { tables, inventory, routes, topology } = this.parts;
+    const names = topology.interfaces.vrfNames();
+    return routeViews(tables, inventory, routes, topology.staticRoutes.list(), names).map(routeOf);
+  }
+
+  /** Routes by VRF and origin. */
+  routeEntries(): Map<string, Record<string, number>> {
+    const { routes, topology } = this.parts;
+    const names = topology.interfaces.vrfNames();
+    const all = new Map<string, Record<string, number>>();
+    for (const { vrf, origin } of routes.list()) {
+      const name = names.get(vrf) ?? String(vrf);
+      const counts = all.get(name) ?? Object.fromEntries(RANKS.map((rank) => [rank, 0]));
+      counts[origin] = counts[origin]! + 1;
+      all.set(name, counts);
+    }
+    return all;
+  }
+
+  policies(): schema.Policy[] {
+    const { tables, topology } = this.parts;
+    return policyViews(topology.policies)
+      .map(({ name, interfaces, rules }) => ({
+        name,
+        interfaces: [...interfaces],
+        rules: rules.map(({ row, match, action, alive }) => ({
+          match: matchText(match),
+          action: actionText(action),
+          alive,
+          hits: sumOf(tables.workerCounters, (block) => block.rules[row]!),
+        })),
+      }))
+      .sort(byName);
+  }
+
+  drops(): schema.DropCount[] {
+    const { counters } = this.parts.tables;
+    return DROPS.map(([reason, text], i) => ({ reason, count: sumOf(counters, (block) => block.drops[i + 1]!), text }));
+  }
+
+  config(): Config {
+    return this.parts.topology.config!;
+  }
+
+  counts(): schema.Status["counts"] {
+    const { inventory, agent, routes, topology } = this.parts;
+    const ports = [...inventory.ports.values()];
+    const acs = ports.filter((port) => port.kind === "ac");
+    return {
+      vsis: inventory.vsis.size,
+      acs: acs.length,
+      acsUp: acs.filter((port) => port.up).length,
+      tunnels: ports.length - acs.length,
+      interfaces: inventory.interfaces.size,
+      macs: agent.macs.size,
+      neighbors: agent.neighborViews().length,
+      routes: routes.size,
+      policies: topology.policies.list().length,
+    };
+  }
+
+  ledger(): schema.Status["ledger"] {
+    const { tables, agent } = this.parts;
+    const workers = tables.workerCounters;
+    const { control, drops } = tables.controlCounters;
+    const besides = agent.notFrames();
+    return {
+      dataplane: {
+        received: sumOf(workers, (block) => block.received[0]!),
+        injected: sumOf(workers, (block) => total(block.injected)),
+        copies: sumOf(workers, (block) => block.copies[0]!),
+        sent: sumOf(workers, (block) => block.sent[0]!),
+        punted: sumOf(workers, (block) => total(block.punted)),
+        dropped: sumOf(workers, (block) => total(block.drops)),
+        imbalance: imbalance(workers),
+      },
+      control: {
+        drained: control[CONTROL_DRAINED]!,
+        consumed: control[CONTROL_CONSUMED]!,
+        reinjected: control[CONTROL_REINJECTED]!,
+        dropped: total(drops) - besides,
+        held: agent.ledger.held,
+        imbalance: agent.imbalance(),
+      },
+    };
+  }
+
+  flushMacs(name: string | null): number | null {
+    const { inventory, agent } = this.parts;
+    const { macs } = agent;
+    if (name === null) return macs.flushLearned(null);
+    const vsi = inventory.vsi(name);
+    return vsi === undefined ? null : macs.flushLearned(vsi);
+  }
+
+  flushNeighbors(name: string | null, ip: string | null): number | null {
+    const { inventory, agent } = this.parts;
+    const { neighbors } = agent;
+    if (name === null) return neighbors.flushLearned(null);
+    const on = inventory.interface(name);
+    if (on === undefined) return null;
+    const address = ip === null ? null : parseIpv4(ip);
+    if (address === null) return neighbors.flushLearned(on);
+    return neighbors.delete(on, address) ? 1 : 0;
+  }
+
+  private traffic(column: "ports" | "vsis", row: number, before: Counted) {
+    const { counters } = this.parts.tables;
+    const cell = (word: number) => sumOf(counters, (block) => block[column][row * 4 + word]!) - before[word]!;
+    return {
+      receive: { packets: cell(RX_PACKETS), bytes: cell(RX_BYTES) },
+      transmit: { packets: cell(TX_PACKETS), bytes: cell(TX_BYTES) },
+    };
+  }
+}
+
+function kindOf(state: NeighborView["state"], origin: NeighborView["origin"]): schema.Neighbor["kind"] {
+  if (state === "gateway") return "gateway";
+  return origin === "static" ? "static" : "host";
+}
+
+function routeOf({ vrf, prefix, origin, action, interface: on, nextHops }: RouteView): schema.Route {
+  const hops = nextHops.map(({ ip, interface: through, alive }) => ({ ip, interface: through, alive }));
+  return { vrf, prefix, origin, action, interface: on, nextHops: hops };
+}
+
+// ---- rules in words --------------------------------------------------------------------------------------------
+
+const PROTOCOLS: Readonly<Record<number, string>> = { 1: "icmp", 6: "tcp", 17: "udp" };
+
+function matchText({ sources, destinations, protocol, sourcePorts, destinationPorts }: RuleMatch): string {
+  const words: string[] = [];
+  const add = (name: string, values: readonly string[]) => {
+    if (values.length > 0) words.push(`${name} ${values.join(",")}`);
+  };
+  add(
+    "source",
+    sources.map((prefix) => prefix.text),
+  );
+  add(
+    "destination",
+    destinations.map((prefix) => prefix.text),
+  );
+  add("protocol", protocol === null ? [] : [PROTOCOLS[protocol] ?? String(protocol)]);
+  add("source port", sourcePorts.map(rangeText));
+  add("destination port", destinationPorts.map(rangeText));
+  return words.length === 0 ? "any" : words.join(" ");
+}
+
+function rangeText({ first, last }: PortRange): string {
+  return first === last ? String(first) : `${first}-${last}`;
+}
+
+function actionText(action: RuleAction): string {
+  if ("nextHop" in action) return `${action.kind} ${action.nextHop.text}`;
+  return action.kind;
+}

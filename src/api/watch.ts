@@ -1,0 +1,94 @@
+/**
+ * Streams: events as they happen (SSE), and frames as they pass (one JSON object a line).
+ *
+ * Both go on until the reader closes the connection. A reader that is slow loses lines and is told how many; it never holds
+ * up the daemon, and its queue is bounded (line-stream.ts).
+ */
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import type { EventSink } from "./event-feed.ts";
+import { LineStream } from "./line-stream.ts";
+import { Fault } from "./schema.ts";
+import { CaptureLine, CaptureQuery, EventQuery, EventRecord } from "./schema-watch.ts";
+
+/** @returns false: the line could not be taken, and is lost. */
+export type CaptureSink = (line: CaptureLine) => boolean;
+
+export interface WatchSource {
+  /** The last events, oldest first. */
+  recent(query: EventQuery): EventRecord[];
+  /** Events and drops from now on. @returns ends it. */
+  follow(query: EventQuery, sink: EventSink): () => void;
+  /** Frames from now on. @returns ends it; a text: there is no such object. */
+  capture(query: CaptureQuery, sink: CaptureSink): (() => void) | string;
+}
+
+const HEARTBEAT_MS = 10_000;
+
+export function addWatch(app: OpenAPIHono, source: WatchSource): void {
+  const recent = createRoute({
+    method: "get",
+    path: "/v1/events/recent",
+    summary: "The last events, oldest first",
+    request: { query: EventQuery },
+    responses: {
+      200: { description: "At most 256", content: { "application/json": { schema: z.array(EventRecord) } } },
+    },
+  });
+  app.openapi(recent, (c) => c.json(source.recent(c.req.valid("query")), 200));
+  const events = createRoute({
+    method: "get",
+    path: "/v1/events",
+    summary: "Events and drops from now on",
+    request: { query: EventQuery },
+    responses: {
+      200: {
+        description: "Server-sent events; the data of each is an Event",
+        content: { "text/event-stream": { schema: z.string() } },
+      },
+    },
+  });
+  app.openapi(events, (c) => {
+    const { stream, begin } = streamOf(": \n\n");
+    const query = c.req.valid("query");
+    begin(source.follow(query, (record) => stream.push(`event: ${record.event}\ndata: ${JSON.stringify(record)}\n\n`)));
+    return c.body(stream.body, 200, { "content-type": "text/event-stream", "cache-control": "no-store" }) as never;
+  });
+  const capture = createRoute({
+    method: "get",
+    path: "/v1/capture",
+    summary: "Frames from now on",
+    request: { query: CaptureQuery },
+    responses: {
+      200: { description: "One object a line", content: { "application/x-ndjson": { schema: CaptureLine } } },
+      404: { description: "There is no such object", content: { "application/json": { schema: Fault } } },
+    },
+  });
+  app.openapi(capture, (c) => {
+    const { stream, begin } = streamOf("\n");
+    const end = source.capture(c.req.valid("query"), (line) => stream.push(`${JSON.stringify(line)}\n`));
+    if (typeof end === "string") {
+      const hint = "vtepctl show ac, show tunnel and show vsi list them";
+      return c.json({ error: { code: "not_found", message: end, hint } }, 404);
+    }
+    begin(end);
+    return c.body(stream.body, 200, { "content-type": "application/x-ndjson", "cache-control": "no-store" }) as never;
+  });
+}
+
+/** A stream that beats now and then, so that a connection nobody reads any more is noticed. */
+function streamOf(beat: string): { stream: LineStream; begin: (end: () => void) => void } {
+  let end = (): void => undefined;
+  const stream = new LineStream(() => {
+    clearInterval(timer);
+    end();
+  });
+  const timer = setInterval(() => stream.push(beat), HEARTBEAT_MS).unref();
+  // The head of the response goes out with the first bytes: whoever waits for it is told at once that we listen.
+  stream.push(beat);
+  return {
+    stream,
+    begin: (ender) => {
+      end = ender;
+    },
+  };
+}

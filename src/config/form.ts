@@ -1,0 +1,112 @@
+/**
+ * The plan written as a file again: what `vtepctl config get` prints can be read, kept, and given to `vtepd run`.
+ *
+ * The inverse of resolve.ts: reading it gives the same plan, with every default spelled out. What the plan holds
+ * for control alone (addresses as numbers, the overhead of the address family) does not appear; what is absent is left out.
+ */
+import type {
+  AcConfig,
+  BridgePortName,
+  Config,
+  InterfaceConfig,
+  PolicyConfig,
+  PortRange,
+  Prefix,
+  RouteConfig,
+  RuleConfig,
+  StaticNeighbor,
+  VsiConfig,
+} from "../control/plan.ts";
+
+type Form = Readonly<Record<string, unknown>>;
+
+/** `config` as the keys of a file. */
+export function fileForm(config: Config): Form {
+  const { address, family: _, overhead: _overhead, ...underlay } = config.underlay;
+  return present({
+    node: config.node,
+    underlay: { address, ...underlay },
+    tunnels: config.tunnels.map(present),
+    vsis: config.vsis.map(vsiForm),
+    interfaces: config.interfaces.map(interfaceForm),
+    acs: config.acs.map(acForm),
+    routes: config.routes.map(routeForm),
+    policies: config.policies.map(policyForm),
+    limits: config.limits,
+    workers: config.workers,
+    control: config.control,
+    attach: config.attach,
+    metrics: config.metrics === null ? null : { listen: listenText(config.metrics) },
+    log: config.log,
+    stateDirectory: config.stateDirectory,
+  });
+}
+
+/** Without what is null. */
+function present(form: object): Form {
+  return Object.fromEntries(Object.entries(form).filter(([, value]) => value !== null));
+}
+
+const portForm = ({ kind, name }: BridgePortName): Form => ({ [kind]: name });
+
+function vsiForm({ interface: _, tunnels, mac, ...rest }: VsiConfig): Form {
+  const pins = mac.static.map((entry) => ({ mac: entry.mac, ...portForm(entry.port) }));
+  // A local VSI has no tunnels; an empty list there would be refused.
+  return present({ ...rest, tunnels: rest.vni === null ? null : tunnels, mac: { ...mac, static: pins } });
+}
+
+function interfaceForm({ addresses, icmpSource, arp, ...rest }: InterfaceConfig): Form {
+  const neighbor = ({ text, mac, port, vsi }: StaticNeighbor): Form => ({
+    ip: text,
+    mac,
+    ...portForm(port),
+    ...(port.kind === "tunnel" ? { vsi } : {}),
+  });
+  return present({
+    ...rest,
+    address: addresses.map(({ text, prefix }) => `${text}/${prefix.length}`),
+    arp: { ...arp, static: arp.static.map(neighbor) },
+    icmpSource: icmpSource?.text ?? null,
+  });
+}
+
+function acForm({ tap, handover, vlan, ...rest }: AcConfig): Form {
+  return present({
+    ...rest,
+    tap: tap === null ? null : present(tap),
+    handover: handover ? true : null,
+    vlan: vlan ?? "untagged",
+  });
+}
+
+function routeForm({ vrf, prefix, target }: RouteConfig): Form {
+  const way =
+    target.kind === "nextHops" ? { nextHops: target.nextHops.map(({ text }) => text) } : { action: target.kind };
+  return { prefix: prefix.text, ...way, vrf };
+}
+
+function policyForm({ name, interfaces, rules }: PolicyConfig): Form {
+  return { name, interfaces, rules: rules.map(ruleForm) };
+}
+
+function ruleForm({ match, action }: RuleConfig): Form {
+  const prefixes = (list: readonly Prefix[]) => (list.length === 0 ? null : list.map(({ text }) => text));
+  const ports = (list: readonly PortRange[]) => (list.length === 0 ? null : list.map(rangeForm));
+  const way = "nextHop" in action ? { [action.kind]: action.nextHop.text } : { action: action.kind };
+  return {
+    match: present({
+      source: prefixes(match.sources),
+      destination: prefixes(match.destinations),
+      protocol: match.protocol,
+      sourcePorts: ports(match.sourcePorts),
+      destinationPorts: ports(match.destinationPorts),
+    }),
+    ...way,
+  };
+}
+
+const rangeForm = ({ first, last }: PortRange) => (first === last ? first : `${first}-${last}`);
+
+function listenText({ host, port }: { readonly host: string; readonly port: number }): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}

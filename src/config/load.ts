@@ -1,0 +1,157 @@
+/**
+ * The configuration: a file becomes a `Config`, or a list of everything that is wrong with it.
+ *
+ * Four steps, each in its own file, in this order:
+ *   text    YAML, with the place of every value          source.ts
+ *   values  the schema, section by section               schema.ts, explain.ts
+ *   rules   what must hold between values                rules-l2.ts (L2), rules-l3.ts (L3)
+ *   plan    defaults and one form for everything         resolve.ts
+ *
+ * The operator was wrong: refuse early, with line and rule, and change nothing. Hence nothing here throws on input, and
+ * there is no half-good result. The file may come from anyone who could write it, so it is data only: bounded in size
+ * and depth, no includes, no variables, no shell.
+ */
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import type { Config } from "../control/plan.ts";
+import { type ConfigError, errorOf, MAX_ERRORS } from "./error.ts";
+import { explain, type Found, findNotYet, unknownKey } from "./explain.ts";
+import type { Path } from "./json-schema.ts";
+import { resolve } from "./resolve.ts";
+import { checkL2, type Report, type Sections } from "./rules-l2.ts";
+import { checkL3 } from "./rules-l3.ts";
+import { FILE, type FileConfig } from "./schema.ts";
+import { MAX_BYTES, readSource, type Source } from "./source.ts";
+
+export type ParseResult = { readonly config: Config } | { readonly errors: readonly ConfigError[] };
+
+/** `file` is only a name for messages. */
+export function parseConfig(text: string, file: string): ParseResult {
+  const { source, errors } = readSource(text, file);
+  if (source === null) return { errors };
+  if (typeof source.value !== "object" || source.value === null || Array.isArray(source.value)) {
+    const fault = {
+      path: [],
+      rule: "wrong-type",
+      message: "the file is not a mapping",
+      fix: "write keys and values, beginning with node: NAME",
+    };
+    return { errors: [...errors, source.fault(fault, "value")] };
+  }
+  const found: Found[] = [];
+  const sections = checkValues(source, source.value as Record<string, unknown>, found);
+  const report: Report = (path, rule, message, fix, at = "value") => {
+    if (found.length >= MAX_ERRORS) return;
+    found.push({ path, rule, message, fix: typeof fix === "string" ? fix : fix(), at });
+  };
+  checkL2(sections, report);
+  checkL3(sections, report);
+  const all = [...errors, ...found.slice(0, MAX_ERRORS).map((each) => place(source, each))];
+  if (all.length > 0) return { errors: all.sort((a, b) => a.line - b.line || a.column - b.column) };
+  return { config: resolve(sections as FileConfig) };
+}
+
+function place(source: Source, { at, ...fault }: Found): ConfigError {
+  return source.fault(fault, at);
+}
+
+/** Each section through its schema; a broken one is null. */
+function checkValues(source: Source, value: Readonly<Record<string, unknown>>, found: Found[]): Sections {
+  const notYet = findNotYet(value);
+  found.push(...notYet);
+  const unknown = Object.keys(value).filter((key) => !Object.hasOwn(FILE.shape, key));
+  found.push(...unknown.slice(0, MAX_ERRORS).map((key) => unknownKey([], key)));
+  // What is wrong inside a refused key, or follows from a value that could not be read, is not worth a word.
+  const silent = [...notYet.map((each) => each.path), ...source.spoilt];
+  const sections: Record<string, unknown> = {};
+  for (const [key, schema] of Object.entries(FILE.shape)) {
+    const result = schema.safeParse(value[key], { reportInput: true });
+    sections[key] = result.success ? result.data : null;
+    for (const issue of result.error?.issues ?? []) {
+      if (found.length >= MAX_ERRORS) break;
+      found.push(...explain(issue, [key]).filter((each) => !silent.some((path) => within(each.path, path))));
+    }
+  }
+  return sections as Sections;
+}
+
+function within(path: Path, outer: Path): boolean {
+  return outer.every((step, index) => path[index] === step);
+}
+
+/** Read and parse a file. It must be a regular file that not everybody may write. */
+export function loadConfig(path: string): ParseResult {
+  const read = readFile(path);
+  return "text" in read ? parseConfig(read.text, path) : { errors: [read.error] };
+}
+
+function readFile(path: string): { text: string } | { error: ConfigError } {
+  let fd: number;
+  try {
+    // Not blocking: a FIFO in the file's place must not stop the daemon.
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    return { error: unreadable(path, error) };
+  }
+  try {
+    const stat = fstatSync(fd);
+    if (!stat.isFile()) {
+      return {
+        error: errorOf(
+          path,
+          "not-a-file",
+          stat.isDirectory() ? "this is a directory" : "this is no regular file",
+          "name a file",
+        ),
+      };
+    }
+    // Whoever may write the file may redirect every packet.
+    if ((stat.mode & 0o002) !== 0) {
+      return {
+        error: errorOf(
+          path,
+          "world-writable",
+          "everybody may write this file",
+          "chmod o-w FILE, and look at what it says",
+        ),
+      };
+    }
+    const bytes = Buffer.alloc(MAX_BYTES + 1);
+    let length = 0;
+    for (let got = 1; got > 0 && length < bytes.length; length += got) {
+      got = readSync(fd, bytes, length, bytes.length - length, null);
+    }
+    if (length > MAX_BYTES) {
+      return {
+        error: errorOf(
+          path,
+          "too-large",
+          "the file is larger than 1 MiB",
+          "a configuration is a few kilobytes; split it",
+        ),
+      };
+    }
+    return { text: new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, length)) };
+  } catch (error) {
+    return { error: unreadable(path, error) };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+const READ_ERRORS: Readonly<Record<string, readonly [string, string]>> = {
+  ENOENT: ["there is no such file", "give its path with -c FILE"],
+  EACCES: ["the file may not be read", "give the daemon's user the right to read it"],
+  ELOOP: ["its symbolic links lead in a circle", "name the file itself"],
+  ENOTDIR: ["a part of the path is no directory", "check the path"],
+  ENAMETOOLONG: ["the path is too long", "check the path"],
+  ERR_ENCODING_INVALID_ENCODED_DATA: ["the file is not UTF-8 text", "save it as UTF-8"],
+};
+
+function unreadable(path: string, error: unknown): ConfigError {
+  const code = (error as NodeJS.ErrnoException).code ?? "";
+  const [message, fix] = READ_ERRORS[code] ?? [
+    `the file cannot be read: ${code || String(error)}`,
+    "check the path and the disk",
+  ];
+  return errorOf(path, "unreadable", message, fix);
+}

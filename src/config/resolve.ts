@@ -1,0 +1,161 @@
+/**
+ * A checked file becomes the plan: defaults that depend on other keys are filled in, alternatives ("vsi" or "vsis",
+ * one address or a list, six ways to write an action) become one form, absent things become null.
+ *
+ * Runs only after every rule has been satisfied, so nothing is checked here and nothing can fail.
+ */
+import type {
+  AcConfig,
+  Config,
+  InterfaceConfig,
+  PolicyConfig,
+  Prefix,
+  RouteConfig,
+  RuleAction,
+  RuleConfig,
+  StaticNeighbor,
+  VsiConfig,
+} from "../control/plan.ts";
+import { overheadOf } from "./rules-l2.ts";
+import type { FileConfig } from "./schema.ts";
+import { addressesOf, type FileInterface, vsisOf } from "./subnets.ts";
+
+export function resolve(file: FileConfig): Config {
+  const { address, offload, ...underlay } = file.underlay;
+  const allTunnels = file.tunnels.map((tunnel) => tunnel.name);
+  const gateways = new Map<string, string>();
+  for (const each of file.interfaces) for (const vsi of vsisOf(each)) gateways.set(vsi, each.name);
+  const homes = new Map(file.acs.map((ac) => [ac.name, ac.vsi]));
+  return {
+    node: file.node,
+    underlay: {
+      ...underlay,
+      address: address.text,
+      family: address.family,
+      overhead: overheadOf(address.family),
+      offload: { ...offload, udpGso: offload.udpGso ?? underlay.checksum !== "zero" },
+    },
+    tunnels: file.tunnels.map(({ name, remote, keepalive }) => ({
+      name,
+      remote: remote.text,
+      keepalive: keepalive ?? null,
+    })),
+    vsis: file.vsis.map((vsi) => resolveVsi(vsi, allTunnels, gateways.get(vsi.name) ?? null, file.limits.macs)),
+    interfaces: file.interfaces.map((each) => resolveInterface(each, homes, file.limits.neighbors)),
+    acs: file.acs.map(resolveAc),
+    routes: file.routes.map(resolveRoute),
+    policies: file.policies.map(resolvePolicy),
+    limits: { ...file.limits, acMacs: file.limits.acMacs ?? Math.min(1024, file.limits.macs) },
+    workers: file.workers,
+    control: file.control,
+    attach: file.attach ?? null,
+    metrics: file.metrics === undefined ? null : file.metrics.listen,
+    log: file.log,
+    stateDirectory: file.stateDirectory ?? null,
+  };
+}
+
+type Entry = { readonly ac?: string | undefined; readonly tunnel?: string | undefined };
+
+function portOf({ ac, tunnel }: Entry) {
+  return ac !== undefined ? ({ kind: "ac", name: ac } as const) : ({ kind: "tunnel", name: tunnel! } as const);
+}
+
+function resolveVsi(
+  vsi: FileConfig["vsis"][number],
+  allTunnels: readonly string[],
+  gateway: string | null,
+  macs: number,
+): VsiConfig {
+  return {
+    name: vsi.name,
+    vni: vsi.vni ?? null,
+    tunnels: vsi.tunnels ?? (vsi.vni === undefined ? [] : allTunnels),
+    interface: gateway,
+    // An uplink (no VNI) is somebody else's LAN: a proxy there would answer for all its hosts.
+    arp: vsi.arp ?? (gateway === null || vsi.vni === undefined ? "flood" : "localProxy"),
+    proxyArp: vsi.proxyArp,
+    relay: vsi.relay,
+    flood: vsi.flood,
+    innerVlan: vsi.innerVlan,
+    mac: {
+      ageSeconds: vsi.mac.ageSeconds,
+      limit: vsi.mac.limit ?? Math.min(8192, macs),
+      static: vsi.mac.static.map((entry) => ({ mac: entry.mac, port: portOf(entry) })),
+    },
+  };
+}
+
+function resolveInterface(each: FileInterface, homes: ReadonlyMap<string, string>, neighbors: number): InterfaceConfig {
+  const vsis = vsisOf(each);
+  const neighbor = (entry: FileInterface["arp"]["static"][number]): StaticNeighbor => ({
+    ...entry.ip,
+    mac: entry.mac,
+    vsi: entry.vsi ?? (entry.ac === undefined ? vsis[0]! : homes.get(entry.ac)!),
+    port: portOf(entry),
+  });
+  return {
+    name: each.name,
+    vsis,
+    addresses: addressesOf(each),
+    mac: each.mac,
+    distributed: each.distributed,
+    vrf: each.vrf,
+    mtu: each.mtu,
+    arp: {
+      ageSeconds: each.arp.ageSeconds,
+      limit: each.arp.limit ?? Math.min(4096, neighbors),
+      static: each.arp.static.map(neighbor),
+    },
+    icmpSource: each.icmpSource ?? null,
+    mssClamp: each.mssClamp,
+  };
+}
+
+function resolveAc(ac: FileConfig["acs"][number]): AcConfig {
+  return {
+    name: ac.name,
+    vsi: ac.vsi,
+    tap: ac.tap === undefined ? null : { ...ac.tap, netns: ac.tap.netns ?? null },
+    handover: ac.handover ?? false,
+    vlan: ac.vlan === "untagged" ? null : ac.vlan,
+    antiSpoof: ac.antiSpoof,
+    stormPerSecond: ac.stormPerSecond,
+  };
+}
+
+function resolveRoute({ vrf, prefix, nextHop, nextHops, action }: FileConfig["routes"][number]): RouteConfig {
+  if (action !== undefined) return { vrf, prefix, target: { kind: action } };
+  return { vrf, prefix, target: { kind: "nextHops", nextHops: nextHops ?? [nextHop!] } };
+}
+
+function resolvePolicy({ name, interfaces, rules }: FileConfig["policies"][number]): PolicyConfig {
+  return { name, interfaces, rules: rules.map(resolveRule) };
+}
+
+const PROTOCOLS = { icmp: 1, tcp: 6, udp: 17 } as const;
+
+function resolveRule(rule: FileConfig["policies"][number]["rules"][number]): RuleConfig {
+  const { source, destination, protocol, sourcePorts, destinationPorts } = rule.match;
+  return {
+    match: {
+      sources: listOf<Prefix>(source),
+      destinations: listOf<Prefix>(destination),
+      protocol: protocol === undefined ? null : typeof protocol === "number" ? protocol : PROTOCOLS[protocol],
+      sourcePorts: listOf(sourcePorts),
+      destinationPorts: listOf(destinationPorts),
+    },
+    action: actionOf(rule),
+  };
+}
+
+function actionOf(rule: FileConfig["policies"][number]["rules"][number]): RuleAction {
+  if (rule.nextHop !== undefined) return { kind: "nextHop", nextHop: rule.nextHop };
+  if (rule.defaultNextHop !== undefined) return { kind: "defaultNextHop", nextHop: rule.defaultNextHop };
+  return { kind: rule.drop === true || rule.action === "drop" ? "drop" : "permit" };
+}
+
+function listOf<T>(value: T | readonly T[] | undefined): readonly T[] {
+  if (value === undefined) return [];
+  return Array.isArray(value) ? value : [value as T];
+}

@@ -1,0 +1,384 @@
+/**
+ * The configuration file as one zod schema: which keys exist, what they may hold, their defaults, and what they mean.
+ *
+ * This is the truth that everything else is made from: the parser, the JSON Schema of `vtepd schema` (so the
+ * descriptions are the manual), the list of known keys behind "did you mean". A schema looks at one value at a time;
+ * rules between values are in `rules-l2.ts` and `rules-l3.ts`, and defaults that depend on another key
+ * (said in the description) in `resolve.ts`.
+ *
+ * Objects are strict: a misspelt key must never be a silently ignored wish. For the same reason a key whose feature
+ * does not exist yet stands in the schema *and* in `NOT_YET`, which refuses it; `NOT_YET` shrinks as features land.
+ *
+ * Text that means an address, a MAC or a range leaves the schema parsed, in the form of `control/plan.ts`.
+ */
+import { z } from "zod";
+import {
+  type Read,
+  readGateway,
+  readHost,
+  readListen,
+  readMacText,
+  readPortRange,
+  readPrefix,
+  readVtep,
+} from "./address.ts";
+
+/** A key that is known, and refused until its feature exists. "*" stands for any index. */
+export interface NotYet {
+  readonly path: readonly string[];
+  readonly what: string;
+}
+
+export const NOT_YET: readonly NotYet[] = [{ path: ["stateDirectory"], what: "snapshots of the tables" }];
+
+/** Ports of the I/O contract (io/port-io.ts MAX_IO_PORTS), less the number 0, which is nobody. */
+export const MAX_BRIDGE_PORTS = 4095;
+/** Most next hops of one route. */
+export const MAX_NEXT_HOPS = 8;
+
+function read<T>(reader: (text: string) => Read<T>) {
+  return z.string().transform((text, context): T => {
+    const result = reader(text);
+    if ("value" in result) return result.value;
+    context.issues.push({ code: "custom", message: result.wrong, params: { fix: result.fix }, input: text });
+    return z.NEVER;
+  });
+}
+
+function matching(pattern: RegExp, wrong: string, fix: string) {
+  return read((text) => (pattern.test(text) ? { value: text } : { wrong: `"${text}" ${wrong}`, fix })).meta({
+    pattern: pattern.source,
+  });
+}
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+const name = () =>
+  matching(
+    NAME,
+    "is no good name",
+    "use 1 to 63 letters, digits, dots, hyphens or underscores, a letter or digit first",
+  );
+const host = () => read(readHost);
+const prefix = () => read(readPrefix);
+const hostMac = () => read((text) => readMacText(text, false));
+const flag = (value: boolean) => z.boolean().default(value);
+const int = (min: number, max: number) => z.int().min(min).max(max);
+const mtu = (min: number, max: number) => z.union([z.literal("auto"), int(min, max)]);
+
+function bytesOf(text: string): number {
+  return Buffer.byteLength(text);
+}
+
+const socketPath = () =>
+  read<string>((text) => {
+    if (!/^\/[^\0]*[^/\0]$/.test(text))
+      return { wrong: `"${text}" is no absolute path of a file`, fix: "begin it with /" };
+    // sockaddr_un.sun_path holds 108 bytes, the last one zero (unix(7)).
+    if (bytesOf(text) > 107) return { wrong: "the path is too long for a Unix socket", fix: "at most 107 bytes" };
+    return { value: text };
+  });
+
+/** Linux dev_valid_name(), and "%", which TUNSETIFF takes for a template. */
+const deviceName = () =>
+  read<string>((text) => {
+    const fix = "use 1 to 15 bytes without blanks, slashes, colons or %";
+    if (bytesOf(text) > 15) return { wrong: `"${text}" is longer than the 15 bytes of a Linux device name`, fix };
+    const good = /^[^\s/:%\0]+$/.test(text) && text !== "." && text !== "..";
+    return good ? { value: text } : { wrong: `"${text}" is no name of a Linux device`, fix };
+  });
+
+const netnsName = () =>
+  read<string>((text) =>
+    /^(?!\.\.?$)[A-Za-z0-9._-]{1,255}$/.test(text) || /^\/[^\0]+$/.test(text)
+      ? { value: text }
+      : { wrong: `"${text}" names no network namespace`, fix: "write its name under /run/netns, or an absolute path" },
+  );
+
+const underlay = z
+  .strictObject({
+    address: read(readVtep).describe("VTEP address, IPv4 or IPv6; the sockets are bound to it. Needs a restart."),
+    port: int(1, 65535).default(4789).describe("UDP port of VXLAN (RFC 7348). Needs a restart."),
+    mtu: mtu(626, 65535).default("auto").describe("IP MTU of the underlay in bytes; auto reads the egress device"),
+    sourcePorts: z
+      .strictObject({
+        first: int(49152, 65535).default(49152).describe("first outer source port"),
+        count: int(1, 256).default(16).describe("how many, one socket each; first + count - 1 is at most 65535"),
+      })
+      .prefault({})
+      .describe("pool of outer UDP source ports; the inner flow chooses one"),
+    checksum: z.enum(["auto", "on", "zero"]).default("auto").describe("outer UDP checksum; zero excludes udpGso"),
+    dscp: z
+      .union([z.literal("copy"), int(0, 63)])
+      .default("copy")
+      .describe("outer DSCP: copy of the inner one, or a number 0..63"),
+    strictReserved: flag(false).describe("drop datagrams with reserved VXLAN bits set, as Linux does; else count them"),
+    offload: z
+      .strictObject({
+        tapTso: flag(true).describe("take TCP super-frames from TAPs"),
+        tapUso: flag(true).describe("take UDP super-frames from TAPs"),
+        coalesce: flag(true).describe("join received segments of a flow before they enter a TAP"),
+        udpGso: z.boolean().optional().describe("send batches with UDP_SEGMENT; default: true unless checksum is zero"),
+        udpGro: flag(true).describe("receive batches with UDP_GRO"),
+      })
+      .prefault({})
+      .describe("switches for the kernel's segmentation offloads"),
+  })
+  .describe("the outside of every tunnel");
+
+const tunnel = z
+  .strictObject({
+    name: name().describe("name of the tunnel"),
+    remote: read(readVtep).describe("address of the remote VTEP"),
+    keepalive: z
+      .strictObject({
+        intervalMs: int(100, 60000).default(1000).describe("milliseconds between probes"),
+        multiplier: int(2, 20).default(3).describe("lost probes until the tunnel is down"),
+      })
+      .optional()
+      .describe("liveness probes"),
+  })
+  .describe("a VXLAN path to one remote VTEP");
+
+const vsi = z
+  .strictObject({
+    name: name().describe("name of the VSI"),
+    vni: int(1, 16777215).optional().describe("VXLAN network identifier; absent: a local VSI, an uplink"),
+    tunnels: z
+      .array(name())
+      .max(MAX_BRIDGE_PORTS)
+      .optional()
+      .describe("names of tunnels; default: all (none where vni is absent)"),
+    arp: z
+      .enum(["localProxy", "suppress", "flood"])
+      .optional()
+      .describe("what ARP requests from ACs get; default: localProxy for a VNI with a VSI-interface, else flood"),
+    proxyArp: z
+      .enum(["immediate", "verified"])
+      .default("immediate")
+      .describe("proxy at once, or once the target is resolved"),
+    relay: z
+      .enum(["auto", "always"])
+      .default("auto")
+      .describe("always: relay a request from a tunnel even for a known host"),
+    flood: z
+      .strictObject({
+        broadcast: flag(true).describe("flood broadcast"),
+        unknownUnicast: flag(true).describe("flood unicast to an unknown MAC"),
+        multicast: flag(true).describe("flood multicast"),
+        selective: z
+          .array(read((text) => readMacText(text, true)))
+          .max(1024)
+          .default([])
+          .describe("MACs whose frames are flooded whatever the switches say"),
+      })
+      .prefault({})
+      .describe("which classes of BUM frames are flooded"),
+    innerVlan: z.enum(["drop", "keep"]).default("drop").describe("802.1Q tags inside VXLAN (RFC 7348 §6.1)"),
+    mac: z
+      .strictObject({
+        ageSeconds: int(1, 1000000).default(300).describe("seconds until an unused entry goes"),
+        limit: int(1, 1048576).optional().describe("most entries; default: 8192, or limits.macs where that is less"),
+        static: z
+          .array(
+            z.strictObject({
+              mac: hostMac().describe("MAC of the host"),
+              ac: name().optional().describe("the AC behind which it is"),
+              tunnel: name().optional().describe("or the tunnel"),
+            }),
+          )
+          .max(65536)
+          .default([])
+          .describe("entries that are never learned, moved or aged"),
+      })
+      .prefault({})
+      .describe("the MAC table"),
+  })
+  .describe("a virtual switch instance: one L2 domain");
+
+const vsiInterface = z
+  .strictObject({
+    name: name().describe("name of the VSI-interface"),
+    vsi: name().optional().describe("the VSI it is the gateway of"),
+    vsis: z.array(name()).min(1).max(256).optional().describe("or several VSIs"),
+    address: z
+      .union([read(readGateway), z.array(read(readGateway)).min(1).max(64)])
+      .describe("gateway address with prefix length, or a list; the first is the primary one"),
+    mac: z
+      .union([z.enum(["auto", "shared"]), hostMac()])
+      .default("auto")
+      .describe("gateway MAC: auto (from node and VNI), shared (from the VNI alone, same on every gateway), or a MAC"),
+    distributed: flag(true).describe("false: a central gateway or Border, which answers ARP over tunnels too"),
+    vrf: name().default("main").describe("routing instance; nothing crosses from one to another"),
+    mtu: mtu(576, 65535).default("auto").describe("overlay IP MTU in bytes; auto: what the underlay leaves"),
+    arp: z
+      .strictObject({
+        ageSeconds: int(5, 1000000).default(1200).describe("seconds until a neighbour is probed and, if silent, goes"),
+        limit: int(1, 1048576)
+          .optional()
+          .describe("most neighbours; default: 4096, or limits.neighbors where that is less"),
+        static: z
+          .array(
+            z.strictObject({
+              ip: host().describe("address of the neighbour"),
+              mac: hostMac().describe("its MAC"),
+              ac: name().optional().describe("the AC behind which it is"),
+              tunnel: name().optional().describe("or the tunnel"),
+              vsi: name().optional().describe("its VSI; needed only with tunnel and several VSIs"),
+            }),
+          )
+          .max(65536)
+          .default([])
+          .describe("neighbours that are never learned, probed or aged"),
+      })
+      .prefault({})
+      .describe("the ARP table"),
+    icmpSource: host().optional().describe("a unique address of the subnet for ICMP errors and traffic of our own"),
+    mssClamp: flag(true).describe("lower the MSS of TCP SYNs to what the MTU allows"),
+  })
+  .describe("a VSI-interface: the IP gateway of a VSI, with the same IP on every gateway");
+
+const ac = z
+  .strictObject({
+    name: name().describe("name of the AC"),
+    vsi: name().describe("the VSI it belongs to"),
+    tap: z
+      .strictObject({
+        device: deviceName().describe("name of the Linux device, at most 15 bytes"),
+        netns: netnsName().optional().describe("network namespace to create it in; default: the daemon's own"),
+        mtu: mtu(576, 65535).default("auto").describe("MTU of the device in bytes; auto: that of the VSI"),
+        persist: flag(true).describe("the device outlives the daemon"),
+      })
+      .optional()
+      .describe("a TAP that vtepd creates"),
+    handover: z
+      .boolean()
+      .optional()
+      .describe("the TAP arrives over attach.socket (vtepctl attach), and may come and go"),
+    vlan: z
+      .union([z.literal("untagged"), int(1, 4094)])
+      .default("untagged")
+      .describe("802.1Q tag to match and strip, or untagged"),
+    antiSpoof: flag(false).describe("drop IPv4 from this AC whose source is outside the VSI-interface's subnets"),
+    stormPerSecond: int(0, 10000000)
+      .default(0)
+      .describe("broadcast, multicast and unknown unicast frames per second; 0: no limit"),
+  })
+  .describe("an attachment circuit: a TAP, or one VLAN of it, bound to a VSI");
+
+const route = z
+  .strictObject({
+    prefix: prefix().describe("destination; a bare address is a /32"),
+    nextHop: host().optional().describe("address of the next hop"),
+    nextHops: z
+      .array(host())
+      .min(1)
+      .max(MAX_NEXT_HOPS)
+      .optional()
+      .describe("several next hops: flows are spread (ECMP)"),
+    action: z
+      .enum(["unreachable", "prohibit", "discard"])
+      .optional()
+      .describe("instead of a next hop: ICMP host unreachable, ICMP prohibited, or silence"),
+    vrf: name().default("main").describe("routing instance"),
+  })
+  .describe("a static route");
+
+const prefixes = () => z.union([prefix(), z.array(prefix()).min(1).max(256)]);
+const port = () =>
+  z.union([int(0, 65535).transform((number) => ({ first: number, last: number })), read(readPortRange)]);
+const ports = () => z.union([port(), z.array(port()).min(1).max(256)]);
+
+const rule = z
+  .strictObject({
+    match: z
+      .strictObject({
+        source: prefixes().optional().describe("source prefix, or a list"),
+        destination: prefixes().optional().describe("destination prefix, or a list"),
+        protocol: z
+          .union([z.enum(["tcp", "udp", "icmp"]), int(0, 255)])
+          .optional()
+          .describe("IP protocol: tcp, udp, icmp or a number"),
+        sourcePorts: ports().optional().describe('port, range such as "1000-2000", or a list; needs tcp or udp'),
+        destinationPorts: ports().optional().describe('port, range such as "1000-2000", or a list; needs tcp or udp'),
+      })
+      .prefault({})
+      .describe("conditions that must all hold; {} matches everything"),
+    nextHop: host().optional().describe("send there, whatever the table says"),
+    defaultNextHop: host().optional().describe("send there where the table has nothing but a default route"),
+    drop: z.literal(true).optional().describe("drop"),
+    permit: z.literal(true).optional().describe("route by the table, no further rules"),
+    action: z.enum(["drop", "permit"]).optional().describe("another way to write drop and permit"),
+  })
+  .describe("one rule; exactly one action");
+
+const policy = z
+  .strictObject({
+    name: name().describe("name of the policy"),
+    interfaces: z.array(name()).min(1).max(4096).describe("VSI-interfaces whose arriving packets it sees"),
+    rules: z.array(rule).min(1).max(4096).describe("the first rule that matches decides"),
+  })
+  .describe("policy routing");
+
+const limits = z
+  .strictObject({
+    macs: int(16, 1048576).default(65536).describe("MAC entries in all"),
+    neighbors: int(16, 1048576).default(65536).describe("neighbours in all"),
+    routes: int(1, 1048576).default(16384).describe("static routes in all"),
+    acMacs: int(1, 1048576).optional().describe("learned MACs of one AC; default: 1024, or macs where that is less"),
+    puntPerSecond: int(10, 1000000).default(2000).describe("frames per second to the control plane"),
+    puntPerAcPerSecond: int(1, 1000000).default(500).describe("of these, from one AC"),
+    icmpPerSecond: int(0, 100000).default(1000).describe("ICMP errors per second in all"),
+    icmpPerAcPerSecond: int(0, 100000).default(100).describe("of these, to one AC"),
+  })
+  .describe("sizes and rates that protect the gateway");
+
+const list = <T extends z.ZodType>(item: T, most: number) => z.array(item).max(most).default([]);
+
+/** The file. Each top-level key is a section that is checked by itself. */
+export const FILE = z.strictObject({
+  node: name().describe("name of this gateway; seeds the derived gateway MACs. Needs a restart."),
+  underlay,
+  tunnels: list(tunnel, MAX_BRIDGE_PORTS).describe("remote VTEPs"),
+  vsis: list(vsi, 4096).describe("VSIs"),
+  interfaces: list(vsiInterface, 4096).describe("VSI-interfaces"),
+  acs: list(ac, MAX_BRIDGE_PORTS).describe("attachment circuits"),
+  routes: list(route, 1048576).describe("static routes"),
+  policies: list(policy, 4096).describe("policy routes"),
+  limits: limits.prefault({}),
+  workers: int(1, 16)
+    .default(1)
+    .describe("forwarding threads, each with a queue of every TAP and its part of the rate limits. Needs a restart."),
+  control: z
+    .strictObject({ socket: socketPath().default("/run/vtepd/vtepd.sock").describe("Unix socket of the HTTP API") })
+    .prefault({})
+    .describe("where vtepctl finds the daemon"),
+  attach: z
+    .strictObject({ socket: socketPath().describe("Unix socket for TAP hand-over") })
+    .optional()
+    .describe("TAP hand-over; absent: none. Needs a restart."),
+  metrics: z
+    .strictObject({ listen: read(readListen).prefault("127.0.0.1:9475").describe("address:port of the TCP listener") })
+    .optional()
+    .describe("Prometheus endpoint; absent: none"),
+  log: z
+    .strictObject({
+      level: z
+        .enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"])
+        .default("info")
+        .describe("least severe level that is logged"),
+      format: z
+        .enum(["auto", "json", "pretty"])
+        .default("auto")
+        .describe("auto: pretty on a terminal, else JSON lines"),
+    })
+    .prefault({})
+    .describe("log on stderr"),
+  stateDirectory: z
+    .string()
+    .startsWith("/")
+    .optional()
+    .describe("directory for a snapshot of the MAC and ARP tables, read back as a hint"),
+});
+
+/** What the schema makes of a good file. */
+export type FileConfig = z.output<typeof FILE>;

@@ -1,0 +1,325 @@
+/**
+ * ARP in: learn, answer for the gateway, answer for others (local proxy), relay.
+ *
+ * The reading order is the message's: door (parse, checks) -> from an AC or from a tunnel -> announcement, probe, request
+ * or reply. In words, for the mode `localProxy` (D14; behaviour.md §3 has the rules, §2 the frames):
+ *
+ *   from an AC       its sender is learned. For our address: one reply. For another one: a reply with our gateway MAC, and
+ *                    the question goes on with our MAC to all sites while the target is unknown or stale (article 2-4).
+ *   from a tunnel    its sender is learned at the tunnel, or noted as a peer gateway when it speaks with our address (D9).
+ *                    For a host of ours: answered if fresh (D7), else asked for on our ACs with our MAC, and the asker is
+ *                    remembered (article 5). Never answered for a host behind another tunnel (N7), never re-flooded to one.
+ *   heard from a host that somebody waits for: each asker gets one unicast reply with our MAC (article 7, D3, D4).
+ *
+ * In mode `flood` a copy comes here: hosts are learned and our own address is answered for, nothing else. Mode `suppress`
+ * is suppress.ts.
+ */
+import { DROP } from "../../tables/counters.ts";
+import { ARP_REPLY, type Arp, parseArp } from "../../wire/arp.ts";
+import { formatMac, isGroup, type Mac } from "../../wire/ethernet.ts";
+import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
+import type { Emit } from "../event.ts";
+import { CONSUMED, type Fate } from "../fate.ts";
+import { ALL_PORTS, type HeldFrame, ONLY_ACS } from "../inject.ts";
+import { type InterfaceObject, type Inventory, isOwnAddress, type PortObject, type VsiObject } from "../inventory.ts";
+import { isPortOf } from "../mac/learn.ts";
+import type { Neighbor, Place } from "../neighbor/entry.ts";
+import { isKnown } from "../neighbor/nud.ts";
+import type { Heard, Neighbors } from "../neighbor/table.ts";
+import type { Timers } from "../timers.ts";
+import { checkArp, isHostAddress } from "./check.ts";
+import type { ArpCounts } from "./counts.ts";
+import type { PeerGateways } from "./peer-gateway.ts";
+import type { Asker, PendingRelays } from "./relay.ts";
+import type { ArpSender } from "./sender.ts";
+
+/** One defending announcement for an address in this time (§3.7; RFC 5227 §2.4 has the same figure). */
+export const DEFEND_EVERY_MS = 10_000;
+/** Heard from this lately, a host is certainly alive: an address probe is answered without asking it first. */
+export const LIVE_MS = 10_000;
+
+export interface ArpContext {
+  readonly inventory: Inventory;
+  readonly timers: Timers;
+  readonly emit: Emit;
+  readonly sender: ArpSender;
+  readonly neighbors: Neighbors;
+  readonly relays: PendingRelays;
+  readonly peers: PeerGateways;
+  readonly counts: ArpCounts;
+  /** What to do with ARP in a VSI whose mode is `suppress`. */
+  readonly suppress: (arp: Arp, vsi: VsiObject, port: PortObject, frame: HeldFrame) => Fate;
+}
+
+export class ArpHandler {
+  private readonly c: ArpContext;
+  private readonly defended = new Map<string, number>();
+
+  constructor(context: ArpContext) {
+    this.c = context;
+  }
+
+  /** PUNT.arp: an ARP frame, or a copy of one that was bridged as well. */
+  handle(frame: HeldFrame): Fate {
+    const port = this.c.inventory.ports.get(frame.port);
+    const vsi = this.c.inventory.vsis.get(frame.vsi);
+    // Its port or VSI went away while it waited in the ring.
+    if (port === undefined || vsi === undefined || !isPortOf(port, vsi)) return DROP.ac_unbound;
+    const arp = parseArp(frame.bytes, 0, frame.bytes.length);
+    if (arp === null) return DROP.arp_malformed;
+    if (vsi.config.arp === "suppress") return this.c.suppress(arp, vsi, port, frame);
+    const on = vsi.interface;
+    if (on === null) return this.ignore(vsi, arp, "no VSI-interface");
+    const bad = checkArp(arp, on);
+    if (bad !== CONSUMED) return bad;
+    return port.kind === "ac" ? this.fromAc(arp, on, vsi, port) : this.fromTunnel(arp, on, vsi, port);
+  }
+
+  /** The gateway tells the hosts behind `port` its addresses (§3.12). */
+  announce(on: InterfaceObject, port: PortObject, vsi: VsiObject): void {
+    for (const { address } of on.subnets) this.c.sender.announce(vsi, port, on.mac, address);
+  }
+
+  /** Does a host behind `port` claim what is ours, or what is configured to be elsewhere? Then it is told off, seldom. */
+  isSpoof(arp: Arp, on: InterfaceObject, vsi: VsiObject, port: PortObject): boolean {
+    if (arp.senderIp === 0) return false;
+    const entry = this.c.neighbors.find(on, arp.senderIp);
+    const isTaken = entry?.origin === "static" && (entry.place?.mac !== arp.senderMac || entry.place.port !== port);
+    if (!isOwnAddress(on, arp.senderIp) && !isTaken) return false;
+    const key = `${on.row} ${arp.senderIp}`;
+    const nowMs = this.c.timers.nowMs;
+    if (nowMs - (this.defended.get(key) ?? Number.NEGATIVE_INFINITY) >= DEFEND_EVERY_MS) {
+      this.defended.set(key, nowMs);
+      // Where we proxy, a static host is reached at our MAC; elsewhere at its own.
+      const mac = isTaken && vsi.config.arp !== "localProxy" ? entry!.place!.mac : on.mac;
+      this.c.sender.announce(vsi, port, mac, arp.senderIp);
+      this.tell("warn", "arp.defend", vsi, port, arp.senderIp, arp.senderMac);
+    }
+    return true;
+  }
+
+  /** ARP from `ip` at `place`: believe it, and answer those who waited for it. */
+  hear(on: InterfaceObject, arp: Arp, place: Place): Heard {
+    const isAnnouncement =
+      arp.senderIp === arp.targetIp || (arp.op === ARP_REPLY && isGroup(arp.ethDst) && place.port.kind === "tunnel");
+    const how = isAnnouncement ? "announcement" : arp.op === ARP_REPLY ? "reply" : "request";
+    const heard = this.c.neighbors.hear(
+      on,
+      arp.senderIp,
+      place,
+      how,
+      isAnnouncement ? null : heardStep(arp, on, place),
+    );
+    if (heard === "new" || heard === "moved") this.c.counts.count(place.vsi.name, "learned");
+    if (heard === "new" || heard === "moved" || heard === "same") this.answerAskers(on, arp.senderIp);
+    return heard;
+  }
+
+  /** Our own address was asked for: one reply, to the asker alone. */
+  answerForGateway(arp: Arp, on: InterfaceObject, vsi: VsiObject, port: PortObject): Fate {
+    this.c.sender.reply(vsi, port, on.mac, arp.targetIp, { mac: arp.senderMac, ip: arp.senderIp });
+    this.c.counts.count(vsi.name, "gateway_reply");
+    this.tell("debug", "arp.gateway-reply", vsi, port, arp.targetIp, arp.senderMac, "S2.2");
+    return CONSUMED;
+  }
+
+  /** A request from a tunnel for an address of ours (D15): a distributed gateway leaves it to the asker's own site. */
+  answersTunnel(on: InterfaceObject, ip: Ipv4): boolean {
+    const isShared = on.subnets.some((subnet) => subnet.address === ip);
+    return !on.config.distributed || !isShared;
+  }
+
+  // ---- from an AC --------------------------------------------------------------------------------------------------
+
+  private fromAc(arp: Arp, on: InterfaceObject, vsi: VsiObject, port: PortObject): Fate {
+    if (arp.senderMac === on.mac) return DROP.own_mac_local;
+    if (this.isSpoof(arp, on, vsi, port)) return DROP.arp_gw_spoof;
+    const isProxy = vsi.config.arp === "localProxy";
+    if (arp.senderIp === 0) return this.probeFromAc(arp, on, vsi, port, isProxy);
+    const heard = this.hear(on, arp, { mac: arp.senderMac, port, vsi });
+    if (heard === "full") return DROP.arp_limit;
+    if (arp.senderIp === arp.targetIp) {
+      // New here is news as well: another site may have announced it this very second, before it moved.
+      const isNews = heard === "moved" || heard === "new";
+      if (isProxy) this.relayAnnouncement(on, arp, port, ALL_PORTS, isNews);
+      return CONSUMED;
+    }
+    if (arp.op === ARP_REPLY) return CONSUMED;
+    if (isOwnAddress(on, arp.targetIp)) return this.answerForGateway(arp, on, vsi, port);
+    return isProxy ? this.proxy(arp, on, vsi, port) : CONSUMED;
+  }
+
+  /** Local proxy ARP: answer for a host elsewhere, and let all sites know who asks while we do not know it ourselves. */
+  private proxy(arp: Arp, on: InterfaceObject, vsi: VsiObject, port: PortObject): Fate {
+    const target = arp.targetIp;
+    if (!isHostAddress(on, target)) return this.ignore(vsi, arp, "not a host address");
+    const entry = knownOf(this.c.neighbors.find(on, target));
+    // D8: they hear each other. The same holds where there is no other port the target could be behind.
+    if (entry?.place?.port === port) {
+      // Unless it has left without a word: whoever is asked for and was not heard for a while is asked whether it lives.
+      if (!this.isLive(entry)) this.c.neighbors.doubt(on, target, port);
+      return this.ignore(vsi, arp, "same port");
+    }
+    if (entry === undefined && isAlone(on, port)) return this.ignore(vsi, arp, "no other port");
+    const asker = { port, mac: arp.senderMac, ip: arp.senderIp };
+    if (entry !== undefined || vsi.config.proxyArp === "immediate") this.proxyReply(on, vsi, target, asker);
+    else this.c.relays.add(vsi, target, asker);
+    if (entry?.state !== "reachable") this.relayToSites(arp, on, vsi, port);
+    return CONSUMED;
+  }
+
+  /** RFC 5227: is the address taken? Answered for ours, and for a different host that is certainly alive; else asked on. */
+  private probeFromAc(arp: Arp, on: InterfaceObject, vsi: VsiObject, port: PortObject, isProxy: boolean): Fate {
+    const target = arp.targetIp;
+    if (isOwnAddress(on, target)) return this.answerForGateway(arp, on, vsi, port);
+    if (!isProxy) return CONSUMED;
+    const entry = knownOf(this.c.neighbors.find(on, target));
+    const asker = { port, mac: arp.senderMac, ip: 0 };
+    if (entry !== undefined && entry.place!.port !== port && this.isLive(entry)) {
+      if (entry.place!.mac !== arp.senderMac) this.proxyReply(on, vsi, target, asker);
+      return CONSUMED;
+    }
+    this.c.relays.add(vsi, target, asker);
+    this.relayToSites(arp, on, vsi, port);
+    return CONSUMED;
+  }
+
+  /** Article step 4, in every VXLAN of the VSI-interface (D5), with our MAC and the asker's IP. */
+  private relayToSites(arp: Arp, on: InterfaceObject, asked: VsiObject, port: PortObject): void {
+    const question = { target: arp.targetIp, sender: arp.senderIp, except: port, scope: ALL_PORTS, isRetry: false };
+    for (const vsi of on.vsis) {
+      if (!this.c.sender.solicit(on, vsi, question).sent) continue;
+      this.c.counts.count(asked.name, "relayed_request");
+      this.tell("debug", "arp.relay-request", vsi, port, arp.targetIp, arp.senderMac, "S1.4");
+    }
+  }
+
+  // ---- from a tunnel -----------------------------------------------------------------------------------------------
+
+  private fromTunnel(arp: Arp, on: InterfaceObject, vsi: VsiObject, port: PortObject): Fate {
+    const isProxy = vsi.config.arp === "localProxy";
+    const isPeer = arp.senderIp !== 0 && isOwnAddress(on, arp.senderIp);
+    if (isPeer) this.c.peers.heard(on, vsi, port, arp.senderIp, arp.senderMac);
+    else if (arp.senderIp !== 0) {
+      const heard = this.hear(on, arp, { mac: arp.senderMac, port, vsi });
+      if (heard === "full") return DROP.arp_limit;
+      if (arp.senderIp === arp.targetIp && isProxy)
+        this.relayAnnouncement(on, arp, port, ONLY_ACS, heard === "moved", vsi);
+    }
+    if (arp.op === ARP_REPLY || arp.senderIp === arp.targetIp) return CONSUMED;
+    if (isOwnAddress(on, arp.targetIp)) {
+      if (this.answersTunnel(on, arp.targetIp)) return this.answerForGateway(arp, on, vsi, port);
+      return this.ignore(vsi, arp, "each site has its own gateway");
+    }
+    return isProxy ? this.relayFromTunnel(arp, on, vsi, port) : CONSUMED;
+  }
+
+  private relayFromTunnel(arp: Arp, on: InterfaceObject, vsi: VsiObject, port: PortObject): Fate {
+    const target = arp.targetIp;
+    if (!isHostAddress(on, target)) return this.ignore(vsi, arp, "not a host address");
+    const asker = { port, mac: arp.senderMac, ip: arp.senderIp };
+    const entry = this.c.neighbors.find(on, target);
+    const isHere = entry?.place?.port.kind === "ac" && entry.state === "reachable";
+    const isCertain = arp.senderIp !== 0 || (entry !== undefined && this.isLive(entry));
+    if (isHere && isCertain && vsi.config.relay === "auto") {
+      this.relayReply(on, vsi, target, asker);
+      return CONSUMED;
+    }
+    if (!vsi.acs.some((ac) => ac.up)) return this.ignore(vsi, arp, "no AC");
+    const question = { target, sender: arp.senderIp, except: port, scope: ONLY_ACS, isRetry: false };
+    const { sent } = this.c.sender.solicit(on, vsi, question);
+    if (!sent && isHere && isCertain) {
+      // With relay: always, and asked within this second: its answer may be behind us, and no other one will come.
+      this.relayReply(on, vsi, target, asker);
+      return CONSUMED;
+    }
+    this.c.relays.add(vsi, target, asker);
+    if (!sent) return CONSUMED;
+    this.c.counts.count(vsi.name, "relayed_request");
+    const step = isOwnAddress(on, arp.senderIp) ? "S2.5" : "S1.5";
+    this.tell("debug", "arp.relay-request", vsi, port, target, arp.senderMac, step);
+    return CONSUMED;
+  }
+
+  // ---- answers -----------------------------------------------------------------------------------------------------
+
+  /** `ip` was just heard: those who wait for it are answered, with our MAC. */
+  private answerAskers(on: InterfaceObject, ip: Ipv4): void {
+    const entry = knownOf(this.c.neighbors.find(on, ip));
+    if (entry === undefined) return;
+    const { place } = entry;
+    const isHere = place!.port.kind === "ac";
+    for (const vsi of on.vsis) {
+      for (const asker of this.c.relays.take(vsi, ip, "ac"))
+        if (asker.port !== place!.port && asker.mac !== place!.mac) this.proxyReply(on, vsi, ip, asker);
+      // N7: what is behind a tunnel is answered for by the gateway there.
+      if (isHere && vsi === place!.vsi)
+        for (const asker of this.c.relays.take(vsi, ip, "tunnel")) this.relayReply(on, vsi, ip, asker);
+    }
+  }
+
+  private proxyReply(on: InterfaceObject, vsi: VsiObject, ip: Ipv4, asker: Asker): void {
+    this.c.sender.reply(vsi, asker.port, on.mac, ip, asker);
+    this.c.counts.count(vsi.name, "proxy_reply");
+    this.tell("debug", "arp.proxy-reply", vsi, asker.port, ip, asker.mac, "S1.2");
+  }
+
+  private relayReply(on: InterfaceObject, vsi: VsiObject, ip: Ipv4, asker: Asker): void {
+    this.c.sender.reply(vsi, asker.port, on.mac, ip, asker);
+    this.c.counts.count(vsi.name, "relayed_reply");
+    this.tell("debug", "arp.relay-reply", vsi, asker.port, ip, asker.mac, isOwnAddress(on, asker.ip) ? "S2.7" : "S1.7");
+  }
+
+  /** §3.4: to all sites with our MAC. From a tunnel: to our ACs, in the VSI it came in. */
+  private relayAnnouncement(
+    on: InterfaceObject,
+    arp: Arp,
+    port: PortObject,
+    scope: number,
+    isNews: boolean,
+    only: VsiObject | null = null,
+  ): void {
+    for (const vsi of only === null ? on.vsis : [only])
+      this.c.sender.relayAnnouncement(on, vsi, arp.senderIp, port, scope, isNews);
+  }
+
+  private isLive(entry: Neighbor): boolean {
+    return entry.origin === "static" || this.c.timers.nowMs - entry.heardMs <= LIVE_MS;
+  }
+
+  private ignore(vsi: VsiObject, arp: Arp, why: string): Fate {
+    this.c.counts.count(vsi.name, "ignored");
+    const fields = { vsi: vsi.name, sender: formatIpv4(arp.senderIp), target: formatIpv4(arp.targetIp), why };
+    this.c.emit("debug", "arp.ignored", fields);
+    return CONSUMED;
+  }
+
+  private tell(
+    level: "debug" | "warn",
+    event: "arp.gateway-reply" | "arp.proxy-reply" | "arp.relay-request" | "arp.relay-reply" | "arp.defend",
+    vsi: VsiObject,
+    port: PortObject,
+    ip: Ipv4,
+    mac: Mac,
+    step: string | null = null,
+  ): void {
+    const fields = { vsi: vsi.name, [port.kind]: port.name, ip: formatIpv4(ip), host: formatMac(mac) };
+    this.c.emit(level, event, step === null ? fields : { ...fields, step });
+  }
+}
+
+function knownOf(entry: Neighbor | undefined): Neighbor | undefined {
+  return entry !== undefined && isKnown(entry.state) ? entry : undefined;
+}
+
+/** The article's step in which this is heard. */
+function heardStep(arp: Arp, on: InterfaceObject, { port }: Place): string {
+  const scenario = isOwnAddress(on, arp.targetIp) ? "S2" : "S1";
+  if (arp.op === ARP_REPLY) return `${scenario}.${port.kind === "ac" ? 6 : 8}`;
+  return port.kind === "ac" ? `${scenario}.1` : "S1.5";
+}
+
+/** Is `port` the only one behind which a host of `on` can be? */
+function isAlone(on: InterfaceObject, port: PortObject): boolean {
+  return on.vsis.every((vsi) => [...vsi.acs, ...vsi.tunnels].every((each) => each === port || !each.up));
+}

@@ -1,0 +1,37 @@
+/**
+ * Whose word may be believed? The checks of behaviour.md §3.2 on a parsed ARP message, before anything else is done.
+ *
+ * RFC 826 has none of them; they are what RFC 5227, RFC 1812 §3.3.2 and thirty years of spoofing have taught: the Ethernet
+ * source must be the ARP sender, the sender must be a host address of one of our subnets, and a request must be for one.
+ */
+import { DROP } from "../../tables/counters.ts";
+import { ARP_REQUEST, type Arp } from "../../wire/arp.ts";
+import { type Ipv4, isMartianSource, maskOf } from "../../wire/ipv4.ts";
+import { CONSUMED, type Fate } from "../fate.ts";
+import { type InterfaceObject, subnetOf } from "../inventory.ts";
+
+/** A drop reason, or CONSUMED when nothing is wrong with `arp`. `on` null: a VSI without subnets. */
+export function checkArp(arp: Arp, on: InterfaceObject | null): Fate {
+  if (arp.ethSrc !== arp.senderMac) return DROP.arp_src_mismatch;
+  const isProbe = arp.senderIp === 0 && arp.op === ARP_REQUEST;
+  if (!isProbe) {
+    if (isMartianSource(arp.senderIp) || isClassE(arp.senderIp)) return DROP.arp_martian;
+    if (on !== null && subnetOf(on, arp.senderIp) === null) return DROP.arp_not_local;
+    if (on !== null && !isHostAddress(on, arp.senderIp)) return DROP.arp_martian;
+  }
+  if (on !== null && arp.op === ARP_REQUEST && subnetOf(on, arp.targetIp) === null) return DROP.arp_not_local;
+  return CONSUMED;
+}
+
+/** Can `ip` be a host's: in a subnet of `on`, and neither its network nor its broadcast address (RFC 3021: /31 has none)? */
+export function isHostAddress(on: InterfaceObject, ip: Ipv4): boolean {
+  const subnet = subnetOf(on, ip);
+  if (subnet === null) return false;
+  if (subnet.length >= 31) return true;
+  const hostBits = ~maskOf(subnet.length);
+  return (ip & hostBits) !== 0 && (ip & hostBits) !== hostBits;
+}
+
+function isClassE(ip: Ipv4): boolean {
+  return (ip & 0xf0000000) === (0xf0000000 | 0);
+}

@@ -1,0 +1,202 @@
+/**
+ * ARP out: replies, unicast questions, announcements, and solicitations that are flooded.
+ *
+ * Everything here speaks with the gateway MAC of the VSI-interface, as Ethernet source and as ARP sender (D3); only a
+ * suppress reply speaks with the host's own. A flood is rationed twice, whatever arrives: one solicitation per second for
+ * each (VSI, target) and direction (our ACs, the tunnels), and FLOODS_PER_SECOND per VSI, the last quarter of which is
+ * kept for first questions so that retries for dead hosts cannot starve them.
+ *
+ * Why by direction: a peer that asks us makes us ask our ACs alone; when a second later-born question of our own needs
+ * the tunnels, that one must not wait.
+ */
+import { ARP_FRAME_BYTES, ARP_REPLY, ARP_REQUEST, emitArp } from "../../wire/arp.ts";
+import { BROADCAST, formatMac, type Mac } from "../../wire/ethernet.ts";
+import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
+import type { Emit } from "../event.ts";
+import { ALL_PORTS, type Injector, ONLY_ACS, ONLY_TUNNELS } from "../inject.ts";
+import type { InterfaceObject, PortObject, VsiObject } from "../inventory.ts";
+import { subnetOf } from "../inventory.ts";
+import { RateWindow } from "../rate-window.ts";
+import type { Timers } from "../timers.ts";
+
+export const SOLICIT_EVERY_MS = 1000;
+export const FLOODS_PER_SECOND = 200;
+const KEPT_FOR_FIRST = 50;
+const REMEMBERED_TARGETS = 8192;
+
+/** When the flooded ARP for one (VSI, target) last went out, by direction. */
+interface Asked {
+  acs: number;
+  tunnels: number;
+}
+
+export interface Solicitation {
+  readonly target: Ipv4;
+  /** Who asks: one of our addresses, the VM on whose behalf we ask, or 0 for a probe. */
+  readonly sender: Ipv4;
+  /** The bridge port that has heard the question already, or null. */
+  readonly except: PortObject | null;
+  /** ALL_PORTS, ONLY_ACS or ONLY_TUNNELS. */
+  readonly scope: number;
+  /** A second or third try: yields to first ones when the VSI's ration runs low. */
+  readonly isRetry: boolean;
+}
+
+export class ArpSender {
+  private readonly injector: Injector;
+  private readonly timers: Timers;
+  private readonly emit: Emit;
+  private readonly bytes = new Uint8Array(ARP_FRAME_BYTES);
+  private readonly asked = new Map<number, Asked>();
+  private readonly announced = new Map<number, number>();
+  private readonly rations = new Map<VsiObject, RateWindow>();
+
+  constructor(injector: Injector, timers: Timers, emit: Emit) {
+    this.injector = injector;
+    this.timers = timers;
+    this.emit = emit;
+    timers.every(SOLICIT_EVERY_MS, () => this.sweep());
+  }
+
+  /** Tell `asker`, behind `port`, that `ip` is at `mac`. One frame, to it alone. */
+  reply(vsi: VsiObject, port: PortObject, mac: Mac, ip: Ipv4, asker: { readonly mac: Mac; readonly ip: Ipv4 }): void {
+    this.write(asker.mac, mac, ARP_REPLY, ip, asker.mac, asker.ip);
+    this.injector.toPort(vsi.row, port.row, this.bytes);
+  }
+
+  /** Ask the host at `mac` (null: all hosts) behind `port` whether it has `ip`; the answer comes to our gateway MAC. */
+  ask(on: InterfaceObject, vsi: VsiObject, port: PortObject, mac: Mac | null, ip: Ipv4): void {
+    this.write(mac ?? BROADCAST, on.mac, ARP_REQUEST, addressFor(on, ip), 0, ip);
+    this.injector.toPort(vsi.row, port.row, this.bytes);
+    this.emit("debug", "arp.solicit", {
+      vsi: vsi.name,
+      target: formatIpv4(ip),
+      how: mac === null ? "one port" : "unicast",
+      [port.kind]: port.name,
+    });
+  }
+
+  /** Announce on one port that `ip` is at `mac` (RFC 5227 §2.3). */
+  announce(vsi: VsiObject, port: PortObject, mac: Mac, ip: Ipv4): void {
+    this.write(BROADCAST, mac, ARP_REQUEST, ip, 0, ip);
+    this.injector.toPort(vsi.row, port.row, this.bytes);
+    this.emit("debug", "arp.announce", {
+      vsi: vsi.name,
+      ip: formatIpv4(ip),
+      mac: formatMac(mac),
+      [port.kind]: port.name,
+    });
+  }
+
+  /**
+   * Pass on a host's announcement with our gateway MAC, once a second for each address unless `isNews` (it moved: moves
+   * are rationed by damping). @returns whether a frame went out.
+   */
+  relayAnnouncement(
+    on: InterfaceObject,
+    vsi: VsiObject,
+    ip: Ipv4,
+    except: PortObject,
+    scope: number,
+    isNews: boolean,
+  ): boolean {
+    const nowMs = this.timers.nowMs;
+    const key = keyOf(vsi, ip);
+    if (!isNews && nowMs - (this.announced.get(key) ?? Number.NEGATIVE_INFINITY) < SOLICIT_EVERY_MS) return false;
+    const way = usableScope(vsi, except, scope);
+    if (way === 0 || this.announced.size >= REMEMBERED_TARGETS || !this.ration(vsi).admit(nowMs)) return false;
+    this.announced.set(key, nowMs);
+    this.write(BROADCAST, on.mac, ARP_REQUEST, ip, 0, ip);
+    this.injector.flood(vsi.row, except.row, way, this.bytes);
+    this.emit("debug", "arp.announce", { vsi: vsi.name, ip: formatIpv4(ip), mac: formatMac(on.mac), ...named(except) });
+    return true;
+  }
+
+  /**
+   * Flood a question in `vsi`, as far as its ration allows.
+   * @returns how long until the same question may be flooded again in every direction it needs: 0 when there is nobody
+   * to ask; less than a second when somebody asked it already.
+   */
+  solicit(
+    on: InterfaceObject,
+    vsi: VsiObject,
+    question: Solicitation,
+  ): { readonly sent: boolean; readonly againMs: number } {
+    const nowMs = this.timers.nowMs;
+    const { target, sender, except } = question;
+    const needed = usableScope(vsi, except, question.scope);
+    if (needed === 0) return { sent: false, againMs: 0 };
+    const key = keyOf(vsi, target);
+    const last = this.asked.get(key);
+    let way = needed;
+    if (last !== undefined && nowMs - last.acs < SOLICIT_EVERY_MS) way &= ~ONLY_ACS;
+    if (last !== undefined && nowMs - last.tunnels < SOLICIT_EVERY_MS) way &= ~ONLY_TUNNELS;
+    if (way === 0) return { sent: false, againMs: this.againIn(key, needed) };
+    const ration = this.ration(vsi);
+    const hasRoom = ration.room(nowMs, KEPT_FOR_FIRST + 1) > (question.isRetry ? KEPT_FOR_FIRST : 0);
+    if (!hasRoom || (last === undefined && this.asked.size >= REMEMBERED_TARGETS))
+      return { sent: false, againMs: SOLICIT_EVERY_MS };
+    ration.take(nowMs);
+    const asked = last ?? { acs: Number.NEGATIVE_INFINITY, tunnels: Number.NEGATIVE_INFINITY };
+    // The AC that is left out has heard the question from its own host: with it, all ACs have.
+    if ((way & ONLY_ACS) !== 0 || ((question.scope & ONLY_ACS) !== 0 && except?.kind === "ac")) asked.acs = nowMs;
+    if ((way & ONLY_TUNNELS) !== 0) asked.tunnels = nowMs;
+    this.asked.set(key, asked);
+    this.write(BROADCAST, on.mac, ARP_REQUEST, sender, 0, target);
+    this.injector.flood(vsi.row, except?.row ?? 0, way, this.bytes);
+    return { sent: true, againMs: this.againIn(key, needed) };
+  }
+
+  flushVsi(vsi: VsiObject): void {
+    this.rations.delete(vsi);
+  }
+
+  private againIn(key: number, needed: number): number {
+    const asked = this.asked.get(key)!;
+    let last = Number.NEGATIVE_INFINITY;
+    if ((needed & ONLY_ACS) !== 0) last = asked.acs;
+    if ((needed & ONLY_TUNNELS) !== 0) last = Math.max(last, asked.tunnels);
+    return last + SOLICIT_EVERY_MS - this.timers.nowMs;
+  }
+
+  private ration(vsi: VsiObject): RateWindow {
+    let ration = this.rations.get(vsi);
+    if (ration === undefined) {
+      ration = new RateWindow(FLOODS_PER_SECOND);
+      this.rations.set(vsi, ration);
+    }
+    return ration;
+  }
+
+  private write(to: Mac, from: Mac, op: number, senderIp: Ipv4, targetMac: Mac, targetIp: Ipv4): void {
+    const arp = { ethDst: to, ethSrc: from, op, senderMac: from, senderIp, targetMac, targetIp };
+    emitArp(this.bytes, 0, arp);
+  }
+
+  private sweep(): void {
+    const longAgo = this.timers.nowMs - SOLICIT_EVERY_MS;
+    for (const [key, asked] of this.asked) if (Math.max(asked.acs, asked.tunnels) <= longAgo) this.asked.delete(key);
+    for (const [key, atMs] of this.announced) if (atMs <= longAgo) this.announced.delete(key);
+  }
+}
+
+/** Our address in the subnet of `ip`: who we are when we ask for it. */
+export function addressFor(on: InterfaceObject, ip: Ipv4): Ipv4 {
+  return (subnetOf(on, ip) ?? on.subnets[0]!).address;
+}
+
+/** What of `scope` leads anywhere: a flood to nobody would only be counted as a drop. */
+function usableScope(vsi: VsiObject, except: PortObject | null, scope: number): number {
+  let usable = 0;
+  if ((scope & ONLY_ACS) !== 0 && vsi.acs.some((port) => port !== except && port.up)) usable |= ONLY_ACS;
+  if ((scope & ONLY_TUNNELS) !== 0 && vsi.tunnels.some((port) => port !== except && port.up)) usable |= ONLY_TUNNELS;
+  return usable & ALL_PORTS;
+}
+
+function keyOf(vsi: VsiObject, target: Ipv4): number {
+  return vsi.row * 0x100000000 + (target >>> 0);
+}
+
+function named(port: PortObject): Record<string, string> {
+  return { [port.kind]: port.name };
+}

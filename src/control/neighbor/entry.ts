@@ -1,0 +1,143 @@
+/**
+ * One neighbour: (VSI-interface, IP), where it is, and what we think of that (behaviour.md §3.8).
+ *
+ * A place is a MAC behind a bridge port in a VSI. Many neighbours share one remote gateway's MAC, so nothing here is
+ * keyed by MAC.
+ */
+import { formatMac, type Mac } from "../../wire/ethernet.ts";
+import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
+import type { PeerGatewayView } from "../arp/peer-gateway.ts";
+import type { InterfaceObject, PortObject, VsiObject } from "../inventory.ts";
+import type { MoveHistory } from "../move-history.ts";
+import type { Timer } from "../timers.ts";
+import type { NudState } from "./nud.ts";
+
+/** What we know it from. */
+export type NeighborOrigin = "request" | "reply" | "announcement" | "static" | "gateway" | "restored";
+
+export interface Place {
+  readonly mac: Mac;
+  readonly port: PortObject;
+  readonly vsi: VsiObject;
+}
+
+export interface Neighbor {
+  readonly on: InterfaceObject;
+  readonly ip: Ipv4;
+  readonly key: number;
+  state: NudState;
+  /** null while it was never known. */
+  place: Place | null;
+  origin: NeighborOrigin;
+  /** Its adjacency, held while it is known; 0: none. */
+  adjacency: number;
+  /** The port it is counted behind while it is known. */
+  counted: PortObject | null;
+  /** Since it is in its state. */
+  sinceMs: number;
+  /** When it was last heard. */
+  heardMs: number;
+  /** When it was believed to be at its place. */
+  learnedMs: number;
+  /** When the search for it began. */
+  searchMs: number;
+  /** The bridge port whose packet made us search, 0: a route. */
+  searcher: number;
+  tries: number;
+  /** Failed with a route that still wants it: how long until we ask again by ourselves. */
+  backoffMs: number;
+  /** Where somebody says it is, while we ask at the place we know. */
+  challenger: Place | null;
+  previous: { readonly place: Place; readonly atMs: number } | null;
+  moves: MoveHistory | null;
+  timer: Timer | null;
+}
+
+/** A neighbour, or a peer gateway, for people. */
+export interface NeighborView {
+  readonly interface: string;
+  readonly ip: string;
+  readonly mac: string | null;
+  readonly state: NudState | "gateway";
+  readonly via: { readonly kind: "ac" | "tunnel"; readonly name: string } | null;
+  readonly vsi: string | null;
+  /** Since it was last heard; since the search began where it never was. */
+  readonly ageSeconds: number;
+  readonly origin: NeighborOrigin;
+  /** Seconds in its present state. */
+  readonly stateSeconds: number;
+  /** Where it was before it moved. */
+  readonly previous: { readonly mac: string; readonly via: string; readonly secondsAgo: number } | null;
+}
+
+/** An entry of which nothing is known, as if it had failed long ago. */
+export function newNeighbor(on: InterfaceObject, ip: Ipv4, key: number, nowMs: number): Neighbor {
+  return {
+    on,
+    ip,
+    key,
+    state: "failed",
+    place: null,
+    origin: "request",
+    adjacency: 0,
+    counted: null,
+    sinceMs: nowMs,
+    heardMs: nowMs,
+    learnedMs: nowMs,
+    searchMs: nowMs,
+    searcher: 0,
+    tries: 0,
+    backoffMs: 0,
+    challenger: null,
+    previous: null,
+    moves: null,
+    timer: null,
+  };
+}
+
+export function samePlace(a: Place, b: Place): boolean {
+  return a.mac === b.mac && a.port === b.port && a.vsi === b.vsi;
+}
+
+export function viewOf(entry: Neighbor, nowMs: number): NeighborView {
+  const { place, previous } = entry;
+  return {
+    interface: entry.on.name,
+    ip: formatIpv4(entry.ip),
+    mac: place === null ? null : formatMac(place.mac),
+    state: entry.state,
+    via: place === null ? null : { kind: place.port.kind, name: place.port.name },
+    vsi: place?.vsi.name ?? null,
+    ageSeconds: seconds(nowMs - (place === null ? entry.searchMs : entry.heardMs)),
+    origin: entry.origin,
+    stateSeconds: seconds(nowMs - entry.sinceMs),
+    previous:
+      previous === null
+        ? null
+        : {
+            mac: formatMac(previous.place.mac),
+            via: `${previous.place.port.kind} ${previous.place.port.name}`,
+            secondsAgo: seconds(nowMs - previous.atMs),
+          },
+  };
+}
+
+/** D4: a peer gateway stands in the same list, and is used for nothing. */
+export function viewOfPeer(peer: PeerGatewayView): NeighborView {
+  return {
+    interface: peer.interface,
+    ip: peer.ip,
+    mac: peer.mac,
+    state: "gateway",
+    via: { kind: "tunnel", name: peer.tunnel },
+    vsi: peer.vsi,
+    ageSeconds: peer.ageSeconds,
+    origin: "gateway",
+    stateSeconds: peer.ageSeconds,
+    previous: null,
+  };
+}
+
+function seconds(ms: number): number {
+  return Math.floor(ms / 1000);
+}

@@ -1,0 +1,240 @@
+/**
+ * The life of a neighbour entry: the one place where what the NUD table (nud.ts) says is carried out.
+ *
+ * `fire` lets an event happen and performs the action that follows; every action leaves exactly one timer behind, or none.
+ * Timers of living entries are lazy: hearing a host only notes the time, and the timer that was set for the old one looks
+ * again when it fires; so a busy table sets no timers.
+ */
+import { DROP } from "../../tables/counters.ts";
+import { i32 } from "../../wire/bytes.ts";
+import { ETH_BYTES, formatMac } from "../../wire/ethernet.ts";
+import { formatIpv4, IP_SRC, type Ipv4 } from "../../wire/ipv4.ts";
+import type { Emit, EventFields, EventName } from "../event.ts";
+import type { Fate } from "../fate.ts";
+import type { HeldFrame } from "../inject.ts";
+import type { Timers } from "../timers.ts";
+import type { Neighbor, NeighborOrigin, Place } from "./entry.ts";
+import { isKnown, type NudAction, type NudEvent, type NudState, transition } from "./nud.ts";
+import type { NeighborPaths } from "./path.ts";
+import type { Searches } from "./search.ts";
+import { SOLICIT_EVERY_MS, type Solicitor } from "./solicitor.ts";
+
+export const NEIGHBOR_TRIES = 3;
+export const CHALLENGE_MS = 500;
+/** Three probes and the random second before them end within the age. */
+const PROBING_MS = (NEIGHBOR_TRIES + 1) * SOLICIT_EVERY_MS;
+const FAILED_MS = 20_000;
+/** A port that is down for longer has nothing to come back to (a tunnel's dead peer, a VM that was moved). */
+export const SUSPENDED_MS = 10_000;
+const BACKOFF_MS = 2000;
+const BACKOFF_MAX_MS = 16_000;
+
+/** The table whose entries live here. */
+export interface NeighborOwner {
+  /** `entry` was known elsewhere, and is now at `place`. */
+  move(entry: Neighbor, place: Place, how: NeighborOrigin): void;
+  /** `entry` is no more. */
+  forget(entry: Neighbor): void;
+}
+
+export interface LifeParts {
+  readonly owner: NeighborOwner;
+  readonly paths: NeighborPaths;
+  readonly searches: Searches;
+  readonly solicitor: Solicitor;
+  readonly timers: Timers;
+  readonly emit: Emit;
+  /** 0 ≤ random() < 1. */
+  readonly random: () => number;
+  /** Answer a packet whose next hop is silent with ICMP host unreachable, if it may be. @returns its drop reason. */
+  readonly unreachable: (frame: HeldFrame) => Fate;
+  /** Told of each search that ended: how long it took, and how. */
+  readonly onResolved: (ms: number, result: "resolved" | "failed") => void;
+}
+
+export class NeighborLife {
+  private readonly parts: LifeParts;
+  /** What carries out each action. */
+  private readonly actions: Readonly<Record<NudAction, (entry: Neighbor, from: NudState) => void>> = {
+    solicitAll: (entry) => this.solicit(entry),
+    program: (entry, from) => this.program(entry, from),
+    watch: (entry) => this.watch(entry),
+    wait: (entry) => this.arm(entry, this.parts.random() * SOLICIT_EVERY_MS, () => this.fire(entry, "waited")),
+    askHost: (entry, from) => this.askHost(entry, from),
+    withdraw: (entry, from) => this.fail(entry, from),
+    suspend: (entry) => this.suspend(entry),
+    resume: (entry, from) => this.resume(entry, from),
+    remove: (entry) => this.remove(entry),
+  };
+
+  constructor(parts: LifeParts) {
+    this.parts = parts;
+  }
+
+  /** Let an event happen to `entry`. */
+  fire(entry: Neighbor, event: NudEvent): void {
+    const from = entry.state;
+    const action = transition(entry, event, this.parts.timers.nowMs);
+    if (action !== null) this.actions[action](entry, from);
+  }
+
+  /** Look for an entry that is neither known nor looked for. `port`: whose packet wants it, 0: a route. */
+  search(entry: Neighbor, port: number): void {
+    if (isKnown(entry.state) || entry.state === "incomplete") return;
+    this.parts.searches.begin(entry, port, this.parts.timers.nowMs);
+    this.fire(entry, "needed");
+  }
+
+  /** What was known is void. A next hop that routes want is looked for at once, anything else is forgotten. */
+  drop(entry: Neighbor): void {
+    const { paths, searches, timers } = this.parts;
+    this.tell("debug", "neighbor.removed", entry, {});
+    paths.withdraw(entry);
+    searches.end(entry);
+    entry.place = null;
+    entry.origin = "request";
+    entry.state = "failed";
+    entry.sinceMs = timers.nowMs;
+    searches.add(entry);
+    if (paths.isHeld(entry)) this.search(entry, 0);
+    else this.remove(entry);
+  }
+
+  /** Take it out of the table without a trace; what waits for it waits in vain. */
+  remove(entry: Neighbor): void {
+    const { paths, searches, owner } = this.parts;
+    paths.withdraw(entry);
+    searches.settle(entry, () => DROP.no_route);
+    this.disarm(entry);
+    searches.remove(entry);
+    owner.forget(entry);
+  }
+
+  tell(level: "debug" | "info" | "warn", event: EventName, entry: Neighbor, more: EventFields): void {
+    const { place } = entry;
+    const where =
+      place === null ? {} : { vsi: place.vsi.name, mac: formatMac(place.mac), [place.port.kind]: place.port.name };
+    this.parts.emit(level, event, { interface: entry.on.name, ip: formatIpv4(entry.ip), ...where, ...more });
+  }
+
+  private solicit(entry: Neighbor): void {
+    entry.tries++;
+    const step = this.parts.paths.isHeld(entry) ? "S3.4" : "S2.4";
+    const againMs = this.parts.solicitor.everywhere(entry.on, entry.ip, entry.tries, step);
+    // Somebody may have asked for it a moment ago (a VM's own question, relayed): that was the first try.
+    const event = entry.tries < NEIGHBOR_TRIES ? "silent" : "gaveUp";
+    this.arm(entry, againMs > 0 ? againMs : SOLICIT_EVERY_MS, () => this.fire(entry, event));
+  }
+
+  private program(entry: Neighbor, from: NudState): void {
+    if (!this.publish(entry, from)) return;
+    entry.challenger = null;
+    entry.tries = 0;
+    entry.backoffMs = 0;
+    if (!isKnown(from)) this.found(entry, from);
+    this.parts.paths.setAlive(entry, true);
+    if (entry.origin === "static") this.disarm(entry);
+    else if (from !== "reachable" || entry.timer === null) this.armFresh(entry);
+  }
+
+  /** Its port is back: used at once, and asked whether it is still there. */
+  private resume(entry: Neighbor, from: NudState): void {
+    if (!this.publish(entry, from)) return;
+    this.found(entry, from);
+    this.parts.paths.setAlive(entry, true);
+    entry.backoffMs = 0;
+    this.tell("debug", "neighbor.restored", entry, {});
+    this.askHost(entry, from);
+  }
+
+  private suspend(entry: Neighbor): void {
+    const { paths, searches } = this.parts;
+    this.tell("debug", "neighbor.suspended", entry, {});
+    paths.withdraw(entry);
+    searches.add(entry);
+    // It may have moved with its port: what a route wants is looked for elsewhere.
+    if (paths.isHeld(entry)) this.search(entry, 0);
+    else this.arm(entry, SUSPENDED_MS, () => this.fire(entry, "forgotten"));
+  }
+
+  private publish(entry: Neighbor, from: NudState): boolean {
+    if (this.parts.paths.publish(entry)) return true;
+    this.tell("warn", "neighbor.limit", entry, { why: "no adjacency left" });
+    entry.state = "failed";
+    this.fail(entry, from);
+    return false;
+  }
+
+  /** It was not known: the search is over, and what waited is sent. */
+  private found(entry: Neighbor, from: NudState): void {
+    const { paths, searches, timers, onResolved } = this.parts;
+    if (from === "incomplete") onResolved(timers.nowMs - entry.searchMs, "resolved");
+    searches.remove(entry);
+    searches.settle(entry, (frame) => paths.send(entry, frame));
+  }
+
+  /** Reachable for half its age after it was last heard. */
+  private armFresh(entry: Neighbor): void {
+    const freshMs = (entry.on.config.arp.ageSeconds * 1000) / 2;
+    const leftMs = entry.heardMs + freshMs - this.parts.timers.nowMs;
+    if (leftMs <= 0) this.fire(entry, "aged");
+    else this.arm(entry, leftMs, () => this.armFresh(entry));
+  }
+
+  private watch(entry: Neighbor): void {
+    const { paths, timers } = this.parts;
+    const ageMs = entry.on.config.arp.ageSeconds * 1000;
+    const leftMs = entry.heardMs + ageMs - PROBING_MS - timers.nowMs;
+    if (paths.takeUse(entry) || paths.isHeld(entry)) this.fire(entry, "used");
+    else if (leftMs <= 0) this.fire(entry, "expiring");
+    else this.arm(entry, Math.min(leftMs, Math.max(SOLICIT_EVERY_MS, ageMs / 20)), () => this.watch(entry));
+  }
+
+  private askHost(entry: Neighbor, from: NudState): void {
+    if (from !== "probe") entry.tries = 0;
+    entry.tries++;
+    this.parts.solicitor.at(entry.on, entry.ip, entry.place!);
+    this.arm(entry, entry.challenger === null ? SOLICIT_EVERY_MS : CHALLENGE_MS, () => {
+      const { challenger } = entry;
+      if (challenger !== null) this.parts.owner.move(entry, challenger, "announcement");
+      else this.fire(entry, entry.tries < NEIGHBOR_TRIES ? "silent" : "gaveUp");
+    });
+  }
+
+  private fail(entry: Neighbor, from: NudState): void {
+    const { paths, searches, timers, onResolved, unreachable } = this.parts;
+    this.tell(isKnown(from) ? "info" : "debug", "neighbor.failed", entry, {});
+    if (!isKnown(from)) onResolved(timers.nowMs - entry.searchMs, "failed");
+    searches.end(entry);
+    paths.withdraw(entry);
+    searches.add(entry);
+    // One host unreachable for each sender: the rest of its packets would only repeat it (RFC 1812 §4.3.2.8).
+    const told = new Set<Ipv4>();
+    searches.settle(entry, (frame) => {
+      const source = i32(frame.bytes, ETH_BYTES + IP_SRC);
+      if (told.has(source)) return DROP.unresolved_timeout;
+      told.add(source);
+      return unreachable(frame);
+    });
+    if (!paths.isHeld(entry)) {
+      this.arm(entry, FAILED_MS, () => this.fire(entry, "forgotten"));
+      return;
+    }
+    entry.backoffMs = Math.min(BACKOFF_MAX_MS, Math.max(BACKOFF_MS, entry.backoffMs * 2));
+    // By then the route may be gone, and with it the wish.
+    this.arm(entry, entry.backoffMs, () => (paths.isHeld(entry) ? this.search(entry, 0) : this.remove(entry)));
+  }
+
+  private arm(entry: Neighbor, delayMs: number, run: () => void): void {
+    this.disarm(entry);
+    entry.timer = this.parts.timers.after(delayMs, () => {
+      entry.timer = null;
+      run();
+    });
+  }
+
+  private disarm(entry: Neighbor): void {
+    if (entry.timer !== null) this.parts.timers.cancel(entry.timer);
+    entry.timer = null;
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * The way to a neighbour in the data plane: its adjacency, the rewrite behind it, its host route, and where it is counted.
+ *
+ * An entry holds its adjacency while it is known; routes and policies may hold the same one, before and after. Whatever
+ * is not published here is punted.
+ */
+import { DROP } from "../../tables/counters.ts";
+import type { Tables } from "../../tables/tables.ts";
+import type { Ipv4 } from "../../wire/ipv4.ts";
+import { type Fate, REINJECTED } from "../fate.ts";
+import type { HeldFrame, Injector } from "../inject.ts";
+import type { PortObject } from "../inventory.ts";
+import { Adjacencies } from "./adjacency.ts";
+import type { Neighbor } from "./entry.ts";
+import type { NeighborCensus } from "./quota.ts";
+
+/** Where resolved neighbours become /32 routes: control/routes/routes.ts, or a test's own. */
+export interface HostRoutes {
+  setHost(vrf: number, ip: Ipv4, adjacency: number): void;
+  removeHost(vrf: number, ip: Ipv4): void;
+}
+
+export class NeighborPaths {
+  readonly adjacencies: Adjacencies;
+  private readonly injector: Injector;
+  private readonly routes: HostRoutes;
+  private readonly census: NeighborCensus;
+
+  constructor(tables: Tables, injector: Injector, routes: HostRoutes, census: NeighborCensus) {
+    this.adjacencies = new Adjacencies(tables);
+    this.injector = injector;
+    this.routes = routes;
+    this.census = census;
+  }
+
+  /** Packets to `entry` go to its place from now on. @returns false when there is no room for that. */
+  publish(entry: Neighbor): boolean {
+    const { on, ip, place } = entry;
+    if (entry.adjacency === 0) entry.adjacency = this.adjacencies.hold(on, ip);
+    const id = entry.adjacency;
+    if (entry.counted !== place!.port) this.count(entry, place!.port);
+    if (id === 0 || !this.adjacencies.program(id, place!.mac, place!.vsi.row, place!.port.row)) return false;
+    this.routes.setHost(on.vrf, ip, id);
+    return true;
+  }
+
+  /** Packets to `entry` are punted from now on, and routes through it are dead. */
+  withdraw(entry: Neighbor): void {
+    const id = this.adjacencies.find(entry.on, entry.ip);
+    if (entry.adjacency !== 0) {
+      this.routes.removeHost(entry.on.vrf, entry.ip);
+      this.adjacencies.withdraw(entry.adjacency);
+      this.adjacencies.release(entry.adjacency);
+      entry.adjacency = 0;
+    }
+    this.count(entry, null);
+    entry.challenger = null;
+    this.adjacencies.setAlive(id, false);
+  }
+
+  /** Send a packet to a known neighbour. */
+  send(entry: Neighbor, frame: HeldFrame): Fate {
+    return this.injector.viaAdjacency(entry.adjacency, frame) ? REINJECTED : DROP.pool_exhausted;
+  }
+
+  /** Has a packet gone to `entry` since this was last asked? */
+  takeUse(entry: Neighbor): boolean {
+    return this.adjacencies.takeHit(entry.adjacency);
+  }
+
+  /** Does a route or a policy want it, whoever else does? */
+  isHeld(entry: Neighbor): boolean {
+    const id = this.adjacencies.find(entry.on, entry.ip);
+    return id !== 0 && this.adjacencies.holders(id) > (entry.adjacency === 0 ? 0 : 1);
+  }
+
+  setAlive(entry: Neighbor, alive: boolean): void {
+    this.adjacencies.setAlive(this.adjacencies.find(entry.on, entry.ip), alive);
+  }
+
+  /** Count it behind `port`, or (null) as not known. */
+  private count(entry: Neighbor, port: PortObject | null): void {
+    if (entry.counted !== null) this.census.count(entry.on, entry.counted, -1);
+    if (port !== null) this.census.count(entry.on, port, 1);
+    entry.counted = port;
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * Packets that wait for their next hop: order kept, and bounded in four ways.
+ *
+ * Per target, so that one dead host cannot take all; per ingress port, so that one VM's address scan leaves room for the
+ * others; in all; and in bytes, because a super-frame is 64 KB. What does not fit is refused, never what already waits:
+ * the first packets of a connection are worth more than its retransmissions.
+ *
+ * A held frame is `held` in the ledger from `push` until `take`, `takePort` or `takeAll` hands it back.
+ */
+import type { HeldFrame } from "../inject.ts";
+import type { Ledger } from "../ledger.ts";
+
+export const PENDING_PER_TARGET = 16;
+export const PENDING_PER_PORT = 256;
+export const PENDING_IN_ALL = 1024;
+export const PENDING_BYTES = 8 << 20;
+
+export class PendingQueues {
+  private readonly ledger: Ledger;
+  private readonly queues = new Map<number, HeldFrame[]>();
+  private readonly ofPort = new Map<number, number>();
+  private count = 0;
+  private bytes = 0;
+  /** Frames that did not fit, ever. */
+  refused = 0;
+
+  constructor(ledger: Ledger) {
+    this.ledger = ledger;
+  }
+
+  /** Frames waiting, for all targets. */
+  get size(): number {
+    return this.count;
+  }
+
+  /** Keep a copy of `frame` for `target` (a neighbour key). @returns false when a bound is reached. */
+  push(target: number, frame: HeldFrame): boolean {
+    const queue = this.queues.get(target);
+    const fromPort = this.ofPort.get(frame.port) ?? 0;
+    const isFull =
+      (queue !== undefined && queue.length >= PENDING_PER_TARGET) ||
+      fromPort >= PENDING_PER_PORT ||
+      this.count >= PENDING_IN_ALL ||
+      this.bytes + frame.bytes.length > PENDING_BYTES;
+    if (isFull) {
+      this.refused++;
+      return false;
+    }
+    const copy: HeldFrame = { ...frame, bytes: frame.bytes.slice() };
+    if (queue === undefined) this.queues.set(target, [copy]);
+    else queue.push(copy);
+    this.ofPort.set(frame.port, fromPort + 1);
+    this.count++;
+    this.bytes += copy.bytes.length;
+    this.ledger.held += copy.units;
+    return true;
+  }
+
+  /** Does anything wait for `target`? */
+  has(target: number): boolean {
+    return this.queues.has(target);
+  }
+
+  /** All that waits for `target`, oldest first; it waits no longer. */
+  take(target: number): readonly HeldFrame[] {
+    const queue = this.queues.get(target);
+    if (queue === undefined) return [];
+    this.queues.delete(target);
+    for (const frame of queue) this.forget(frame);
+    return queue;
+  }
+
+  /** All that came by bridge port `port`, whose row is about to belong to somebody else. */
+  takePort(port: number): readonly HeldFrame[] {
+    return this.takeWhere((frame) => frame.port === port);
+  }
+
+  /** All that came in by VSI `vsi`. */
+  takeVsi(vsi: number): readonly HeldFrame[] {
+    return this.takeWhere((frame) => frame.vsi === vsi);
+  }
+
+  private takeWhere(isMeant: (frame: HeldFrame) => boolean): readonly HeldFrame[] {
+    const taken: HeldFrame[] = [];
+    for (const [target, queue] of this.queues) {
+      const rest = queue.filter((frame) => !isMeant(frame));
+      if (rest.length === queue.length) continue;
+      for (const frame of queue) if (isMeant(frame)) taken.push(frame);
+      if (rest.length === 0) this.queues.delete(target);
+      else this.queues.set(target, rest);
+    }
+    for (const frame of taken) this.forget(frame);
+    return taken;
+  }
+
+  private forget(frame: HeldFrame): void {
+    const left = this.ofPort.get(frame.port)! - 1;
+    if (left === 0) this.ofPort.delete(frame.port);
+    else this.ofPort.set(frame.port, left);
+    this.count--;
+    this.bytes -= frame.bytes.length;
+    this.ledger.held -= frame.units;
+  }
+}

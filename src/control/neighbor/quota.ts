@@ -1,0 +1,61 @@
+/**
+ * How many neighbours may there be? Who is counted, and where.
+ *
+ * Known neighbours: per VSI-interface (`arp.limit`), per AC, in all. Targets that are being resolved, or failed lately:
+ * in all, and by the bridge port whose packet asked, so that one VM's address scan leaves the others room (behaviour.md
+ * §3.10; testing.md S07). Configured and looked-for-by-route entries are never refused.
+ */
+import type { InterfaceObject, PortObject } from "../inventory.ts";
+
+export const NEIGHBORS_PER_AC = 256;
+export const SEARCHES_IN_ALL = 1024;
+export const SEARCHES_PER_PORT = 128;
+
+export class NeighborCensus {
+  private readonly limit: number;
+  private readonly onInterface = new Map<InterfaceObject, number>();
+  private readonly onPort = new Map<PortObject, number>();
+  private readonly searchesOf = new Map<number, number>();
+  private known = 0;
+
+  /** @param limit most known neighbours in all. */
+  constructor(limit: number) {
+    this.limit = limit;
+  }
+
+  get size(): number {
+    return this.known;
+  }
+
+  /** May one more neighbour be known on `on`, behind `port`? */
+  hasRoom(on: InterfaceObject, port: PortObject): boolean {
+    return this.known < this.limit && (this.onInterface.get(on) ?? 0) < on.config.arp.limit && this.hasRoomBehind(port);
+  }
+
+  /** May one more neighbour be behind `port`? A tunnel has as many hosts as there are. */
+  hasRoomBehind(port: PortObject): boolean {
+    return port.kind === "tunnel" || (this.onPort.get(port) ?? 0) < NEIGHBORS_PER_AC;
+  }
+
+  /** A neighbour became known (1) or is no longer (-1) on `on`, behind `port`. */
+  count(on: InterfaceObject, port: PortObject, step: 1 | -1): void {
+    this.known += step;
+    bump(this.onInterface, on, step);
+    bump(this.onPort, port, step);
+  }
+
+  /** May bridge port `port` make us look for one more target? */
+  maySearch(port: number): boolean {
+    return (this.searchesOf.get(port) ?? 0) < SEARCHES_PER_PORT;
+  }
+
+  countSearch(port: number, step: 1 | -1): void {
+    bump(this.searchesOf, port, step);
+  }
+}
+
+function bump<K>(counts: Map<K, number>, key: K, step: 1 | -1): void {
+  const count = (counts.get(key) ?? 0) + step;
+  if (count === 0) counts.delete(key);
+  else counts.set(key, count);
+}

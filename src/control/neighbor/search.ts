@@ -1,0 +1,87 @@
+/**
+ * Searches: neighbours that are looked for, failed lately or are suspended, and the packets that wait for them.
+ *
+ * They are bounded in all by SEARCHES_IN_ALL: the one that failed first, and that no route wants, makes room for a new one.
+ */
+import { DROP } from "../../tables/counters.ts";
+import { type Fate, REINJECTED } from "../fate.ts";
+import type { HeldFrame } from "../inject.ts";
+import type { Ledger } from "../ledger.ts";
+import type { Neighbor } from "./entry.ts";
+import { PendingQueues } from "./pending-queue.ts";
+import { type NeighborCensus, SEARCHES_IN_ALL } from "./quota.ts";
+
+export class Searches {
+  readonly queues: PendingQueues;
+  private readonly ledger: Ledger;
+  private readonly census: NeighborCensus;
+  /** Those that are not known, oldest first. */
+  private readonly entries = new Set<Neighbor>();
+
+  constructor(ledger: Ledger, census: NeighborCensus) {
+    this.queues = new PendingQueues(ledger);
+    this.ledger = ledger;
+    this.census = census;
+  }
+
+  get isFull(): boolean {
+    return this.entries.size >= SEARCHES_IN_ALL;
+  }
+
+  list(): readonly Neighbor[] {
+    return [...this.entries];
+  }
+
+  /** `entry` is not known, from now on. */
+  add(entry: Neighbor): void {
+    this.entries.delete(entry);
+    this.entries.add(entry);
+  }
+
+  /** The search for `entry` begins: for a packet that came by bridge port `port`, or (0) for a route. */
+  begin(entry: Neighbor, port: number, nowMs: number): void {
+    entry.tries = 0;
+    entry.searchMs = nowMs;
+    entry.searcher = port;
+    if (port !== 0) this.census.countSearch(port, 1);
+  }
+
+  /** The search is over, whatever came of it. */
+  end(entry: Neighbor): void {
+    if (entry.searcher !== 0) this.census.countSearch(entry.searcher, -1);
+    entry.searcher = 0;
+  }
+
+  /** `entry` is known, or no more. */
+  remove(entry: Neighbor): void {
+    this.end(entry);
+    this.entries.delete(entry);
+  }
+
+  /** The one that may be forgotten first, or undefined. */
+  oldestIdle(isHeld: (entry: Neighbor) => boolean): Neighbor | undefined {
+    for (const entry of this.entries) if (entry.state !== "incomplete" && !isHeld(entry)) return entry;
+    return undefined;
+  }
+
+  /** Every packet that waits for `entry` ends as `end` says. */
+  settle(entry: Neighbor, end: (frame: HeldFrame) => Fate): void {
+    for (const frame of this.queues.take(entry.key)) {
+      const fate = end(frame);
+      if (fate > 0) this.ledger.dropped(fate, frame);
+      else if (fate === REINJECTED) this.ledger.reinjected(frame.units);
+      else this.ledger.consumed(frame.units);
+    }
+  }
+
+  /** All that waits and came by `port` waits no longer. */
+  dropPort(port: { readonly kind: "ac" | "tunnel"; readonly row: number }): void {
+    const reason = port.kind === "ac" ? DROP.ac_unbound : DROP.tunnel_down;
+    for (const frame of this.queues.takePort(port.row)) this.ledger.dropped(reason, frame);
+  }
+
+  /** The same for what came in by VSI `vsi`. */
+  dropVsi(vsi: number): void {
+    for (const frame of this.queues.takeVsi(vsi)) this.ledger.dropped(DROP.no_route, frame);
+  }
+}

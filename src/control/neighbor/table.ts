@@ -1,0 +1,382 @@
+/**
+ * The neighbour table: (VSI-interface, IP) -> where packets to it go, and whether it is still there.
+ *
+ * The table owns the entries. control/arp/arp.ts brings what was heard, here it is judged, nud.ts says what follows and life.ts
+ * carries it out: in the data plane (path.ts, the only writer of host routes and rewrite rows), among what is looked
+ * for (search.ts), and by asking (solicitor.ts). How evidence is judged:
+ *
+ *   - evidence from an AC is believed at once; evidence from a tunnel about a host we hold on an AC makes us ask that AC
+ *     once, and is believed when half a second has passed in silence (behaviour.md §3.11: converges within a second);
+ *   - five moves in 180 seconds are believed, further ones are not (move-history.ts);
+ *   - an announcement from a tunnel updates what is known or looked for, and creates nothing (§3.4);
+ *   - what is configured static is never learned over and never ages.
+ *
+ * A next hop that a route holds is kept resolved: once known it is probed although nobody uses it, and once failed it is
+ * looked for again and again, ever more slowly. Before the first packet wants it nothing is asked.
+ *
+ * Packets for a target that is not known wait (pending-queue.ts) for three solicitations, one second apart. Then each of
+ * their senders gets one host unreachable; the next packet starts the search anew, at most one solicitation a second.
+ */
+import { DROP } from "../../tables/counters.ts";
+import type { Tables } from "../../tables/tables.ts";
+import { formatMac, type Mac } from "../../wire/ethernet.ts";
+import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
+import type { Emit } from "../event.ts";
+import { type Fate, HELD } from "../fate.ts";
+import type { HeldFrame, Injector } from "../inject.ts";
+import type { InterfaceObject, PortObject, VsiObject } from "../inventory.ts";
+import type { Ledger } from "../ledger.ts";
+import { MoveHistory } from "../move-history.ts";
+import type { NextHops } from "../routes/next-hops.ts";
+import { neighborKey } from "./adjacency.ts";
+import {
+  type Neighbor,
+  type NeighborOrigin,
+  type NeighborView,
+  newNeighbor,
+  type Place,
+  samePlace,
+  viewOf,
+} from "./entry.ts";
+import { type LifeParts, NeighborLife, type NeighborOwner } from "./life.ts";
+import { isKnown } from "./nud.ts";
+import { type HostRoutes, NeighborPaths } from "./path.ts";
+import { NeighborCensus } from "./quota.ts";
+import { Searches } from "./search.ts";
+import { type NeighborStory, storyOfNeighbor } from "./story.ts";
+
+/** What `hear` made of it. */
+export type Heard = "new" | "same" | "moved" | "challenged" | "damped" | "full" | "static" | "ignored";
+
+const LIMIT_EVENT_MS = 10_000;
+
+/** What the table needs of the rest of control. */
+export interface NeighborContext
+  extends Pick<LifeParts, "timers" | "emit" | "random" | "solicitor" | "unreachable" | "onResolved"> {
+  readonly tables: Tables;
+  readonly injector: Injector;
+  readonly ledger: Ledger;
+  readonly routes: HostRoutes;
+}
+
+export class Neighbors implements NextHops, NeighborOwner {
+  /** Neighbour moves by VSI name, ever. */
+  readonly moves = new Map<string, number>();
+  private readonly context: NeighborContext;
+  private readonly emit: Emit;
+  private readonly entries = new Map<number, Neighbor>();
+  private readonly census: NeighborCensus;
+  private readonly paths: NeighborPaths;
+  private readonly searches: Searches;
+  private readonly life: NeighborLife;
+  private readonly limitTold = new Map<InterfaceObject, number>();
+
+  constructor(context: NeighborContext) {
+    const { tables, injector, routes, ledger } = context;
+    this.context = context;
+    this.emit = context.emit;
+    this.census = new NeighborCensus(tables.sizes.neighbors);
+    this.paths = new NeighborPaths(tables, injector, routes, this.census);
+    this.searches = new Searches(ledger, this.census);
+    this.life = new NeighborLife({ ...context, owner: this, paths: this.paths, searches: this.searches });
+  }
+
+  /** Known neighbours. */
+  get size(): number {
+    return this.census.size;
+  }
+
+  /** Frames that wait for a next hop. */
+  get waiting(): number {
+    return this.searches.queues.size;
+  }
+
+  /** Frames that found no room to wait, ever. */
+  get turnedAway(): number {
+    return this.searches.queues.refused;
+  }
+
+  // ---- what routes and policies need (control/routes/next-hops.ts) ------------------------------------------------------------
+
+  hold(on: InterfaceObject, ip: Ipv4): number {
+    return this.paths.adjacencies.hold(on, ip);
+  }
+
+  /** A search that only this route wanted ends with it: a host that nobody wants is not asked for. */
+  release(adjacency: number): void {
+    const { adjacencies } = this.paths;
+    const hop = adjacencies.nextHop(adjacency);
+    adjacencies.release(adjacency);
+    const entry = hop === null ? undefined : this.find(hop.on, hop.ip);
+    if (entry === undefined || isKnown(entry.state) || entry.searcher !== 0) return;
+    if (!this.paths.isHeld(entry) && !this.searches.queues.has(entry.key)) this.life.remove(entry);
+  }
+
+  isAlive(adjacency: number): boolean {
+    return this.paths.adjacencies.isAlive(adjacency);
+  }
+
+  onChange(callback: (adjacency: number, alive: boolean) => void): void {
+    this.paths.adjacencies.onChange(callback);
+  }
+
+  // ---- what control/arp/arp.ts and the data plane bring ----------------------------------------------------------------------
+
+  find(on: InterfaceObject, ip: Ipv4): Neighbor | undefined {
+    return this.entries.get(neighborKey(on, ip));
+  }
+
+  /** ARP from `ip`: it is at `place`, says a request, reply or announcement. `step`: the article's, for those who look on. */
+  hear(on: InterfaceObject, ip: Ipv4, place: Place, how: NeighborOrigin, step: string | null = null): Heard {
+    const { life, census } = this;
+    const entry = this.find(on, ip) ?? null;
+    if (entry?.origin === "static") return "static";
+    if (entry === null || !isKnown(entry.state)) {
+      if (entry === null && how === "announcement" && place.port.kind === "tunnel") return "ignored";
+      const found = census.hasRoom(on, place.port) ? (entry ?? this.create(on, ip)) : null;
+      if (found === null) return this.refuse(on, ip, place);
+      this.accept(found, place, how, step);
+      return "new";
+    }
+    const known = entry.place!;
+    if (samePlace(known, place)) {
+      entry.heardMs = this.context.timers.nowMs;
+      entry.challenger = null;
+      life.fire(entry, "heard");
+      return "same";
+    }
+    if (entry.moves?.isDamped(this.context.timers.nowMs)) return this.damp(entry, place, how);
+    if (place.port.kind === "tunnel" && known.port.kind === "ac") {
+      entry.challenger ??= place;
+      life.fire(entry, "doubted");
+      return "challenged";
+    }
+    if (place.port !== known.port && !census.hasRoomBehind(place.port)) return this.refuse(on, ip, place);
+    this.move(entry, place, how);
+    return "moved";
+  }
+
+  /** A packet wants next hop `ip` on `on`, and the data plane has no rewrite for it. */
+  need(on: InterfaceObject, ip: Ipv4, frame: HeldFrame): Fate {
+    const { queues } = this.searches;
+    let entry = this.find(on, ip) ?? null;
+    // Resolved while the packet was on its way here.
+    if (entry !== null && isKnown(entry.state)) return this.paths.send(entry, frame);
+    if (entry?.state !== "incomplete" && !this.census.maySearch(frame.port)) return DROP.unresolved_queue_full;
+    if (!queues.push(neighborKey(on, ip), frame)) return DROP.unresolved_queue_full;
+    entry ??= this.create(on, ip);
+    if (entry === null) {
+      queues.take(neighborKey(on, ip));
+      return DROP.unresolved_queue_full;
+    }
+    this.life.search(entry, frame.port);
+    return HELD;
+  }
+
+  /** The neighbour sent us its own packets back through `port`: what we believe of it is out of date. */
+  doubt(on: InterfaceObject, ip: Ipv4, port: PortObject): void {
+    const entry = this.find(on, ip);
+    if (entry !== undefined && entry.origin !== "static" && entry.place?.port === port)
+      this.life.fire(entry, "doubted");
+  }
+
+  // ---- what control/topology/topology.ts and people do ----------------------------------------------------------------------------
+
+  /** A configured neighbour; it takes the place of what was learned. @returns false when there is no room for it. */
+  addStatic(on: InterfaceObject, ip: Ipv4, mac: Mac, port: PortObject, vsi: VsiObject): boolean {
+    const entry = this.find(on, ip) ?? this.create(on, ip);
+    if (entry === null) return false;
+    this.accept(entry, { mac, port, vsi }, "static");
+    this.paths.adjacencies.setAlive(entry.adjacency, port.up);
+    return isKnown(entry.state);
+  }
+
+  /** What was configured is as if it had never been: a next hop is not known to be dead, and the next packet asks for it. */
+  removeStatic(on: InterfaceObject, ip: Ipv4): void {
+    const entry = this.find(on, ip);
+    if (entry?.origin !== "static") return;
+    this.life.remove(entry);
+    this.paths.adjacencies.setAlive(this.paths.adjacencies.find(on, ip), true);
+  }
+
+  /** An entry of a former life of this process: used at once, but asked before it is believed (stateDirectory). */
+  restore(on: InterfaceObject, ip: Ipv4, place: Place): boolean {
+    if (this.find(on, ip) !== undefined || !this.census.hasRoom(on, place.port)) return false;
+    const entry = this.create(on, ip);
+    if (entry === null) return false;
+    this.accept(entry, place, "restored");
+    this.life.fire(entry, "aged");
+    this.life.fire(entry, "expiring");
+    return isKnown(entry.state);
+  }
+
+  /** Forget one entry that is not static. @returns false if there is none. */
+  delete(on: InterfaceObject, ip: Ipv4): boolean {
+    return this.dropWhere((entry) => entry.origin !== "static" && entry.on === on && entry.ip === ip) > 0;
+  }
+
+  /** Forget all entries that are not static: of one VSI-interface, or of all. @returns how many. */
+  flushLearned(only: InterfaceObject | null): number {
+    return this.dropWhere((entry) => entry.origin !== "static" && (only === null || entry.on === only));
+  }
+
+  /**
+   * `port` went down or away: what was learned behind it goes, and packets that came by it stop waiting. Configured
+   * entries stay (removeStatic); where the port is merely down they are dead until `portUp`.
+   */
+  flushPort(port: PortObject): void {
+    for (const entry of this.entries.values()) {
+      if (entry.challenger?.port === port) entry.challenger = null;
+      if (entry.origin === "static" && entry.place?.port === port)
+        this.paths.adjacencies.setAlive(entry.adjacency, port.up);
+    }
+    this.dropPlaces((place) => place.port === port);
+    this.searches.dropPort(port);
+  }
+
+  /** `port` is up (again): static entries behind it live, and next hops that routes want may be found there. */
+  portUp(port: PortObject): void {
+    for (const entry of this.entries.values())
+      if (entry.origin === "static" && entry.place?.port === port)
+        this.paths.adjacencies.setAlive(entry.adjacency, true);
+    for (const entry of this.searches.list()) {
+      if (!this.paths.isHeld(entry)) continue;
+      entry.backoffMs = 0;
+      this.life.search(entry, 0);
+    }
+  }
+
+  /** What was learned in `vsi` goes (it is removed, or its ports changed), and packets that came in by it stop waiting. */
+  flushVsi(vsi: VsiObject): void {
+    this.dropPlaces((place) => place.vsi === vsi);
+    this.searches.dropVsi(vsi.row);
+  }
+
+  /** `on` goes away: every entry, configured or not, and all that waits for one. */
+  flushInterface(on: InterfaceObject): void {
+    for (const entry of [...this.entries.values()]) if (entry.on === on) this.life.remove(entry);
+    this.limitTold.delete(on);
+  }
+
+  /** The gateway MAC of `on` changed: packets leave with the new one. */
+  refreshRewrites(on: InterfaceObject): void {
+    for (const entry of this.entries.values()) if (entry.on === on && isKnown(entry.state)) this.paths.publish(entry);
+  }
+
+  list(): NeighborView[] {
+    return Array.from(this.entries.values(), (entry) => viewOf(entry, this.context.timers.nowMs));
+  }
+
+  /** All that is known of `ip`, on every VSI-interface that knows or looks for it. */
+  stories(ip: Ipv4): NeighborStory[] {
+    const nowMs = this.context.timers.nowMs;
+    return [...this.entries.values()]
+      .filter((entry) => entry.ip === ip)
+      .map((entry) => storyOfNeighbor(entry, this.paths.isHeld(entry), nowMs));
+  }
+
+  /** Known neighbours by VSI name and where they are, for the gauges. */
+  counts(): Map<string, { local: number; remote: number; static: number }> {
+    const all = new Map<string, { local: number; remote: number; static: number }>();
+    for (const { state, place, origin } of this.entries.values()) {
+      if (place === null || !isKnown(state)) continue;
+      let count = all.get(place.vsi.name);
+      if (count === undefined) {
+        count = { local: 0, remote: 0, static: 0 };
+        all.set(place.vsi.name, count);
+      }
+      count[origin === "static" ? "static" : place.port.kind === "ac" ? "local" : "remote"]++;
+    }
+    return all;
+  }
+
+  /** NeighborOwner. */
+  forget(entry: Neighbor): void {
+    this.entries.delete(entry.key);
+  }
+
+  /** NeighborOwner: it was known elsewhere, and is now at `place`. */
+  move(entry: Neighbor, place: Place, how: NeighborOrigin): void {
+    const from = entry.place!;
+    entry.moves ??= new MoveHistory();
+    entry.moves.add(this.context.timers.nowMs);
+    this.moves.set(place.vsi.name, (this.moves.get(place.vsi.name) ?? 0) + 1);
+    this.note(entry, place, how);
+    this.life.fire(entry, "heard");
+    this.life.tell("info", "neighbor.moved", entry, { was: `${from.port.kind} ${from.port.name}`, from: how });
+  }
+
+  /** A new entry of which nothing is known, as if it had failed long ago; null when too many are searched. */
+  private create(on: InterfaceObject, ip: Ipv4): Neighbor | null {
+    if (this.searches.isFull) {
+      const idle = this.searches.oldestIdle((entry) => this.paths.isHeld(entry));
+      if (idle === undefined) return null;
+      this.life.remove(idle);
+    }
+    const entry = newNeighbor(on, ip, neighborKey(on, ip), this.context.timers.nowMs);
+    this.entries.set(entry.key, entry);
+    this.searches.add(entry);
+    return entry;
+  }
+
+  /** It was not known, and now is: at `place`. */
+  private accept(entry: Neighbor, place: Place, how: NeighborOrigin, step: string | null = null): void {
+    this.note(entry, place, how);
+    this.life.fire(entry, "heard");
+    this.life.tell("debug", "neighbor.learned", entry, { from: how, ...(step !== null && { step }) });
+  }
+
+  private note(entry: Neighbor, place: Place, how: NeighborOrigin): void {
+    const nowMs = this.context.timers.nowMs;
+    const { place: before } = entry;
+    if (before !== null && (before.port !== place.port || before.mac !== place.mac))
+      entry.previous = { place: before, atMs: nowMs };
+    entry.place = place;
+    entry.origin = how;
+    entry.heardMs = nowMs;
+    entry.learnedMs = nowMs;
+    entry.challenger = null;
+  }
+
+  /** Places that are void: who is known there goes; who is being looked for was there once, which no longer matters. */
+  private dropPlaces(isVoid: (place: Place) => boolean): void {
+    this.dropWhere(({ origin, place, state }) => origin !== "static" && isKnown(state) && isVoid(place!));
+    for (const entry of this.entries.values())
+      if (!isKnown(entry.state) && entry.place !== null && isVoid(entry.place)) entry.place = null;
+  }
+
+  private dropWhere(isMeant: (entry: Neighbor) => boolean): number {
+    const meant = [...this.entries.values()].filter(isMeant);
+    for (const entry of meant) this.life.drop(entry);
+    return meant.length;
+  }
+
+  /**
+   * move_damped counts moves, not frames: the ARP itself is answered as ever, and the entry stays usable.
+   *
+   * One thing that looks like a restless host is none: the IP that all distributed gateways share, as a Border with an
+   * address of its own hears it in their questions, now from one tunnel, now from another. That is no news, and no alarm.
+   */
+  private damp(entry: Neighbor, place: Place, how: NeighborOrigin): Heard {
+    const isAnycast = how === "request" && place.port.kind === "tunnel" && entry.place!.port.kind === "tunnel";
+    if (isAnycast) return "damped";
+    this.context.tables.controlCounters.drops[DROP.move_damped]!++;
+    this.emit("warn", "neighbor.damped", {
+      interface: entry.on.name,
+      ip: formatIpv4(entry.ip),
+      mac: formatMac(place.mac),
+      [place.port.kind]: place.port.name,
+    });
+    return "damped";
+  }
+
+  private refuse(on: InterfaceObject, ip: Ipv4, place: Place): Heard {
+    const nowMs = this.context.timers.nowMs;
+    if (nowMs - (this.limitTold.get(on) ?? Number.NEGATIVE_INFINITY) >= LIMIT_EVENT_MS) {
+      this.limitTold.set(on, nowMs);
+      const fields = { interface: on.name, ip: formatIpv4(ip), [place.port.kind]: place.port.name };
+      this.emit("warn", "neighbor.limit", fields);
+    }
+    return "full";
+  }
+}

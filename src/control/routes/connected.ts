@@ -1,0 +1,78 @@
+/**
+ * Routes that follow from what exists: our own addresses, the connected subnets and their ends, the VTEPs' addresses.
+ *
+ *   10.1.1.1/32    own         to control (echo, and whatever else is ours)
+ *   10.1.1.0/24    connected   glean: the host is not resolved, control finds it
+ *   10.1.1.0/32    broadcast   network and directed broadcast address: not routed (RFC 2644); /31 and /32 have none (RFC 3021)
+ *   192.0.2.1/32   underlay    in every VRF: a tenant must not reach a VTEP's VXLAN port through the overlay
+ *
+ * The whole set is computed anew and compared with what stands, so nothing that stays is touched.
+ */
+import { ROUTE_BROADCAST, ROUTE_GLEAN, ROUTE_LOCAL, ROUTE_UNDERLAY } from "../../tables/fib.ts";
+import { type Ipv4, maskOf, parseIpv4 } from "../../wire/ipv4.ts";
+import type { Inventory } from "../inventory.ts";
+import type { Config } from "../plan.ts";
+import { type RouteOrigin, type Routes, routeValue } from "./routes.ts";
+
+interface Wanted {
+  readonly origin: RouteOrigin;
+  readonly vrf: number;
+  readonly network: Ipv4;
+  readonly length: number;
+  readonly value: number;
+}
+
+export class ConnectedRoutes {
+  private readonly routes: Routes;
+  private installed = new Map<string, Wanted>();
+  private wanted = new Map<string, Wanted>();
+
+  constructor(routes: Routes) {
+    this.routes = routes;
+  }
+
+  /** Take away what does not follow from `inventory` and `config` any more. */
+  withdraw(inventory: Inventory, config: Config): void {
+    this.wanted = new Map();
+    const vrfs = new Set<number>();
+    for (const on of inventory.interfaces.values()) {
+      vrfs.add(on.vrf);
+      const own = on.subnets.map((subnet) => subnet.address);
+      if (on.config.icmpSource !== null) own.push(on.config.icmpSource.ip);
+      for (const ip of own) this.want("own", on.vrf, ip, 32, routeValue(ROUTE_LOCAL, on.row));
+      for (const { network, length } of on.subnets) {
+        if (length < 32) this.want("connected", on.vrf, network, length, routeValue(ROUTE_GLEAN, on.row));
+        if (length > 30) continue;
+        this.want("broadcast", on.vrf, network, 32, routeValue(ROUTE_BROADCAST, 0));
+        this.want("broadcast", on.vrf, network | ~maskOf(length), 32, routeValue(ROUTE_BROADCAST, 0));
+      }
+    }
+    for (const text of [config.underlay.address, ...config.tunnels.map((tunnel) => tunnel.remote)]) {
+      const ip = parseIpv4(text);
+      if (ip === null) continue;
+      for (const vrf of vrfs) this.want("underlay", vrf, ip, 32, routeValue(ROUTE_UNDERLAY, 0));
+    }
+    for (const [key, { origin, vrf, network, length }] of this.installed)
+      if (!this.wanted.has(key)) this.routes.clear(origin, vrf, network, length);
+  }
+
+  /** Store what is new or different. Called after `withdraw`. */
+  publish(): void {
+    for (const [key, { origin, vrf, network, length, value }] of this.wanted)
+      if (this.installed.get(key)?.value !== value) this.routes.set(origin, vrf, network, length, value);
+    this.installed = this.wanted;
+  }
+
+  private want(origin: RouteOrigin, vrf: number, network: Ipv4, length: number, value: number): void {
+    this.wanted.set(`${origin} ${vrf} ${network} ${length}`, { origin, vrf, network, length, value });
+  }
+}
+
+/** Most routes that `ConnectedRoutes` can want for `config`. */
+export function countConnected(config: Config): number {
+  const vrfs = new Set(config.interfaces.map((on) => on.vrf)).size;
+  const vteps = config.underlay.family === 4 ? config.tunnels.length + 1 : 0;
+  let count = vteps * vrfs;
+  for (const on of config.interfaces) count += on.addresses.length * 4 + (on.icmpSource === null ? 0 : 1);
+  return count;
+}

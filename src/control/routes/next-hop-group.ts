@@ -1,0 +1,125 @@
+/**
+ * Next-hop groups: routes with several next hops (ECMP).
+ *
+ * A worker takes member (hash of the flow) mod count, so the row is filled with more places than there are next hops:
+ * each next hop has the same number of places, and those of a dead one are dealt out to the living. A flow whose next
+ * hop lives keeps it, whoever else dies or comes back (RFC 2992 §2.2 calls that disruption; here it is the least
+ * possible). When all are dead all stay: the packets then make control ask again, and answer with ICMP.
+ *
+ * A published row never changes. A change fills a new row, the routes are stored with its number, and the old row comes
+ * back when the workers have passed. Some rows are kept free for that, hence MAX_SHARED_GROUPS.
+ */
+import { GROUP_WORDS, MAX_GROUPS } from "../../tables/fib.ts";
+import { RowPool } from "../../tables/heartbeat.ts";
+import type { Tables } from "../../tables/tables.ts";
+import type { Timers } from "../timers.ts";
+import type { NextHops } from "./next-hops.ts";
+
+/** Most different sets of next hops. */
+export const MAX_SHARED_GROUPS = MAX_GROUPS - 64;
+const PLACES = GROUP_WORDS - 1;
+const RETRY_MS = 1;
+
+/** One set of next hops, shared by all routes that have it. */
+export interface NextHopGroup {
+  readonly key: string;
+  readonly members: readonly number[];
+  /** The published row. */
+  row: number;
+  /** Called with the new row. */
+  readonly users: Set<(row: number) => void>;
+}
+
+export class NextHopGroups {
+  private readonly groupsColumn: Int32Array;
+  private readonly pool: RowPool;
+  private readonly timers: Timers;
+  private readonly nextHops: NextHops;
+  private readonly groups = new Map<string, NextHopGroup>();
+  private readonly late = new Set<NextHopGroup>();
+  private retrying = false;
+
+  constructor(tables: Tables, timers: Timers, nextHops: NextHops) {
+    this.groupsColumn = tables.fib.groups;
+    this.pool = new RowPool(tables.heartbeat, MAX_GROUPS);
+    this.timers = timers;
+    this.nextHops = nextHops;
+    nextHops.onChange((adjacency) => {
+      for (const group of this.groups.values()) if (group.members.includes(adjacency)) this.republish(group);
+    });
+  }
+
+  get size(): number {
+    return this.groups.size;
+  }
+
+  /** Use the group of `adjacencies`. `user` is told of each row, the first one included. */
+  join(adjacencies: readonly number[], user: (row: number) => void): NextHopGroup {
+    const key = adjacencies.join(" ");
+    let group = this.groups.get(key);
+    if (group === undefined) {
+      const row = this.pool.take();
+      if (row === 0) throw new Error("no next-hop group left, although the plan was checked");
+      group = { key, members: adjacencies, row, users: new Set() };
+      this.groups.set(key, group);
+      this.fill(group);
+    }
+    group.users.add(user);
+    user(group.row);
+    return group;
+  }
+
+  /** `user`'s route has another value now. */
+  leave(group: NextHopGroup, user: (row: number) => void): void {
+    group.users.delete(user);
+    if (group.users.size > 0) return;
+    this.groups.delete(group.key);
+    this.late.delete(group);
+    this.pool.retire(group.row);
+  }
+
+  private republish(group: NextHopGroup): void {
+    const row = this.pool.take();
+    if (row === 0) {
+      this.late.add(group);
+      this.retryLater();
+      return;
+    }
+    this.late.delete(group);
+    const old = group.row;
+    group.row = row;
+    this.fill(group);
+    for (const user of group.users) user(row);
+    this.pool.retire(old);
+  }
+
+  /** All rows are taken until the workers leave their batches. */
+  private retryLater(): void {
+    if (this.retrying) return;
+    this.retrying = true;
+    this.timers.after(RETRY_MS, () => {
+      this.retrying = false;
+      for (const group of [...this.late]) this.republish(group);
+    });
+  }
+
+  private fill({ members, row }: NextHopGroup): void {
+    const places = placesOf(members, (adjacency) => this.nextHops.isAlive(adjacency));
+    this.groupsColumn.set(places, row * GROUP_WORDS + 1);
+    this.groupsColumn[row * GROUP_WORDS] = places.length;
+  }
+}
+
+/** Who gets which place: all next hops equally, and the places of dead ones in turn to the living. */
+export function placesOf(members: readonly number[], isAlive: (adjacency: number) => boolean): number[] {
+  const living = members.filter(isAlive);
+  const count = members.length * Math.floor(PLACES / members.length);
+  const places: number[] = [];
+  let next = 0;
+  for (let i = 0; i < count; i++) {
+    const member = members[i % members.length]!;
+    if (living.length === 0 || isAlive(member)) places.push(member);
+    else places.push(living[next++ % living.length]!);
+  }
+  return places;
+}

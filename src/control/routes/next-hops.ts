@@ -1,0 +1,48 @@
+/**
+ * What routes and policies need of the neighbour table: a number for a next hop, before, while and after it is resolved.
+ *
+ * Two classes implement it: control/neighbor/table.ts, and the tests' own.
+ */
+import type { Ipv4 } from "../../wire/ipv4.ts";
+import { type InterfaceObject, type Inventory, subnetOf } from "../inventory.ts";
+import type { Address4 } from "../plan.ts";
+
+export interface NextHops {
+  /** The adjacency of (VSI-interface, IP), kept resolved until it is released as often as it was held. 0: no room. */
+  hold(on: InterfaceObject, ip: Ipv4): number;
+  release(adjacency: number): void;
+  isAlive(adjacency: number): boolean;
+  /** Be told when a held next hop is resolved or lost. */
+  onChange(callback: (adjacency: number, alive: boolean) => void): void;
+}
+
+/** Finds the VSI-interfaces of next hops; made for one round of questions, between which nothing changes. */
+export class Homes {
+  private readonly ofVrf = new Map<string, InterfaceObject[]>();
+  private readonly found = new Map<string, InterfaceObject>();
+
+  constructor(inventory: Inventory) {
+    for (const on of inventory.interfaces.values()) {
+      const others = this.ofVrf.get(on.vrfName);
+      if (others === undefined) this.ofVrf.set(on.vrfName, [on]);
+      else others.push(on);
+    }
+  }
+
+  /** The VSI-interface of `vrf` whose subnet contains `hop`: subnets of a VRF never overlap, and the plan promises one. */
+  of(vrf: string, hop: Address4): InterfaceObject {
+    const key = `${vrf} ${hop.text}`;
+    const home = this.found.get(key) ?? this.ofVrf.get(vrf)?.find((on) => subnetOf(on, hop.ip) !== null);
+    if (home === undefined)
+      throw new Error(`next hop ${hop.text}: in no subnet of VRF ${vrf}, although the plan was checked`);
+    this.found.set(key, home);
+    return home;
+  }
+}
+
+/** Hold a next hop. Room was checked before anything was changed, so a refusal is a mistake of ours. */
+export function mustHold(nextHops: NextHops, on: InterfaceObject, ip: Ipv4): number {
+  const adjacency = nextHops.hold(on, ip);
+  if (adjacency === 0) throw new Error(`no adjacency left for a next hop on ${on.name}, although the plan was checked`);
+  return adjacency;
+}

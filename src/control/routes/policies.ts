@@ -1,0 +1,237 @@
+/**
+ * Policy routing: from rules to the rows that workers walk (D11).
+ *
+ * A rule with several sources, destinations or port ranges is their cross product: one row for each combination, all
+ * with the same hit counter. A policy's rows are shared by its VSI-interfaces, except where these belong to different
+ * VRFs, because a next hop is an adjacency of one VRF. Rows live in two banks; the whole set is written into the one that
+ * is not published and then published with one store, so a packet sees the old rules or the new ones, never a mixture.
+ *
+ * The other bank may be written when every worker has left the batch in which the last publication happened; `isSettled`
+ * says so, and control/topology/topology.ts asks before it starts. Nothing is published when the rows are the same as before.
+ *
+ * Hit counters belong to (policy, number of the rule): they survive a reload that changes other rules.
+ */
+import { MAX_RULES } from "../../tables/counters.ts";
+import {
+  RULE_ACTION,
+  RULE_DEFAULT_NEXT_HOP,
+  RULE_DROP,
+  RULE_DST,
+  RULE_DST_FIRST,
+  RULE_DST_LAST,
+  RULE_DST_MASK,
+  RULE_HAS_PORTS,
+  RULE_ID,
+  RULE_NEXT_HOP,
+  RULE_PERMIT,
+  RULE_PROTOCOL,
+  RULE_SRC,
+  RULE_SRC_FIRST,
+  RULE_SRC_LAST,
+  RULE_SRC_MASK,
+  RULE_WORDS,
+} from "../../tables/fib.ts";
+import type { Tables } from "../../tables/tables.ts";
+import { MAX_INTERFACES } from "../../tables/vsi.ts";
+import { maskOf } from "../../wire/ipv4.ts";
+import type { Inventory } from "../inventory.ts";
+import type { PolicyConfig, PortRange, Prefix, RuleConfig, RuleMatch } from "../plan.ts";
+import { Homes, mustHold, type NextHops } from "./next-hops.ts";
+
+const ACTIONS = {
+  permit: RULE_PERMIT,
+  drop: RULE_DROP,
+  nextHop: RULE_NEXT_HOP,
+  defaultNextHop: RULE_DEFAULT_NEXT_HOP,
+} as const;
+const ANY: readonly Prefix[] = [{ text: "0.0.0.0/0", network: 0, length: 0 }];
+const ALL_PORTS: readonly PortRange[] = [{ first: 0, last: 65535 }];
+
+/** A rule as the views show it; `id` is the index of its hit counter. */
+export interface RuleState {
+  readonly id: number;
+  readonly rule: RuleConfig;
+  /** What the counter showed when this rule got it: an earlier rule's hits. */
+  readonly countedBefore: number;
+  /** null: the rule has no next hop. */
+  readonly alive: boolean | null;
+}
+
+export interface PolicyState {
+  readonly name: string;
+  readonly interfaces: readonly string[];
+  readonly rules: readonly RuleState[];
+}
+
+/** Rows that one rule becomes, for one VRF. */
+export function rowsOf({ sources, destinations, sourcePorts, destinationPorts }: RuleMatch): number {
+  const count = (list: readonly unknown[]) => Math.max(1, list.length);
+  return count(sources) * count(destinations) * count(sourcePorts) * count(destinationPorts);
+}
+
+/** The next bank in the making. */
+interface Bank {
+  readonly rows: number[];
+  /** By VSI-interface: first row, count. */
+  readonly spans: Map<number, { first: number; count: number }>;
+  readonly held: number[];
+  readonly homes: Homes;
+}
+
+export class Policies {
+  private readonly tables: Tables;
+  private readonly nextHops: NextHops;
+  private readonly ids = new Map<string, number>();
+  private readonly countedBefore = new Map<number, number>();
+  private readonly freeIds: number[] = [];
+  private freshId = 0;
+  /** By rule counter: the adjacency of its next hop (of one VRF, if there are several). */
+  private readonly hops = new Map<number, number>();
+  private held: readonly number[] = [];
+  private states: PolicyState[] = [];
+  private note: Int32Array;
+
+  constructor(tables: Tables, nextHops: NextHops) {
+    this.tables = tables;
+    this.nextHops = nextHops;
+    this.note = tables.heartbeat.note();
+  }
+
+  /** May the other bank be written? */
+  get isSettled(): boolean {
+    return this.tables.heartbeat.passed(this.note);
+  }
+
+  /** Make `wanted` the policies. Rows have been counted before, and `isSettled` is true. */
+  apply(wanted: readonly PolicyConfig[], inventory: Inventory): void {
+    this.freeIdsOf(wanted);
+    const bank: Bank = { rows: [], spans: new Map(), held: [], homes: new Homes(inventory) };
+    this.states = wanted.map((policy) => this.add(bank, policy, inventory));
+    if (this.differs(bank)) this.publish(bank);
+    const old = this.held;
+    this.held = bank.held;
+    for (const adjacency of old) this.nextHops.release(adjacency);
+  }
+
+  list(): readonly PolicyState[] {
+    return this.states.map((policy) => ({ ...policy, rules: policy.rules.map((rule) => this.refreshed(rule)) }));
+  }
+
+  private refreshed(state: RuleState): RuleState {
+    const adjacency = this.hops.get(state.id);
+    return { ...state, alive: adjacency === undefined ? null : this.nextHops.isAlive(adjacency) };
+  }
+
+  private add(bank: Bank, policy: PolicyConfig, inventory: Inventory): PolicyState {
+    const spans = new Map<string, { first: number; count: number }>();
+    const ids = policy.rules.map((_, index) => this.idOf(`${policy.name}\0${index}`));
+    for (const name of policy.interfaces) {
+      const on = inventory.interface(name)!;
+      let span = spans.get(on.vrfName);
+      if (span === undefined) {
+        const first = bank.rows.length / RULE_WORDS;
+        for (const [index, rule] of policy.rules.entries()) {
+          const action = this.actionOf(bank, rule, ids[index]!, on.vrfName);
+          expand(bank.rows, rule.match, action, ids[index]!);
+        }
+        span = { first, count: bank.rows.length / RULE_WORDS - first };
+        spans.set(on.vrfName, span);
+      }
+      bank.spans.set(on.row, span);
+    }
+    const rules = policy.rules.map((rule, index) => ({
+      id: ids[index]!,
+      rule,
+      countedBefore: this.countedBefore.get(ids[index]!) ?? 0,
+      alive: null,
+    }));
+    return { name: policy.name, interfaces: policy.interfaces, rules };
+  }
+
+  private actionOf(bank: Bank, { action }: RuleConfig, id: number, vrf: string): number {
+    this.hops.delete(id);
+    if (!("nextHop" in action)) return ACTIONS[action.kind];
+    const adjacency = mustHold(this.nextHops, bank.homes.of(vrf, action.nextHop), action.nextHop.ip);
+    bank.held.push(adjacency);
+    this.hops.set(id, adjacency);
+    return ACTIONS[action.kind] | (adjacency << 8);
+  }
+
+  private differs({ rows, spans }: Bank): boolean {
+    const { fib } = this.tables;
+    const bank = fib.policyHead[0]!;
+    const at = bank * MAX_RULES * RULE_WORDS;
+    for (let i = 0; i < rows.length; i++) if (fib.rules[at + i] !== rows[i]) return true;
+    for (let on = 0; on < MAX_INTERFACES; on++) {
+      const span = spans.get(on);
+      if ((span?.count ?? 0) !== fib.policyCount[bank * MAX_INTERFACES + on]) return true;
+      if (span !== undefined && span.count > 0 && span.first !== fib.policyFirst[bank * MAX_INTERFACES + on])
+        return true;
+    }
+    return false;
+  }
+
+  private publish({ rows, spans }: Bank): void {
+    const { fib, heartbeat } = this.tables;
+    const bank = 1 - fib.policyHead[0]!;
+    fib.rules.set(rows, bank * MAX_RULES * RULE_WORDS);
+    const at = bank * MAX_INTERFACES;
+    fib.policyCount.fill(0, at, at + MAX_INTERFACES);
+    for (const [on, { first, count }] of spans) {
+      fib.policyFirst[at + on] = first;
+      fib.policyCount[at + on] = count;
+    }
+    Atomics.store(fib.policyHead, 0, bank);
+    this.note = heartbeat.note();
+  }
+
+  private idOf(key: string): number {
+    let id = this.ids.get(key);
+    if (id === undefined) {
+      id = this.freshId < MAX_RULES ? this.freshId++ : this.freeIds.shift();
+      if (id === undefined) throw new Error("no rule counter left, although the plan was checked");
+      this.ids.set(key, id);
+      this.countedBefore.set(
+        id,
+        this.tables.counters.reduce((sum, block) => sum + block.rules[id!]!, 0),
+      );
+    }
+    return id;
+  }
+
+  /** Give back the counters of rules that are no more. Fresh numbers are used first, so that counts start at 0 for long. */
+  private freeIdsOf(wanted: readonly PolicyConfig[]): void {
+    const keys = new Set(wanted.flatMap((policy) => policy.rules.map((_, index) => `${policy.name}\0${index}`)));
+    for (const [key, id] of this.ids) {
+      if (keys.has(key)) continue;
+      this.ids.delete(key);
+      this.hops.delete(id);
+      this.freeIds.push(id);
+    }
+  }
+}
+
+/** Append the rows of one rule. */
+function expand(rows: number[], match: RuleMatch, action: number, id: number): void {
+  const orAny = <T>(list: readonly T[], any: readonly T[]) => (list.length === 0 ? any : list);
+  const hasPorts = match.sourcePorts.length + match.destinationPorts.length > 0 ? 1 : 0;
+  for (const source of orAny(match.sources, ANY))
+    for (const destination of orAny(match.destinations, ANY))
+      for (const from of orAny(match.sourcePorts, ALL_PORTS))
+        for (const to of orAny(match.destinationPorts, ALL_PORTS)) {
+          const at = rows.length;
+          for (let i = 0; i < RULE_WORDS; i++) rows.push(0);
+          rows[at + RULE_SRC] = source.network;
+          rows[at + RULE_SRC_MASK] = maskOf(source.length);
+          rows[at + RULE_DST] = destination.network;
+          rows[at + RULE_DST_MASK] = maskOf(destination.length);
+          rows[at + RULE_PROTOCOL] = match.protocol ?? -1;
+          rows[at + RULE_SRC_FIRST] = from.first;
+          rows[at + RULE_SRC_LAST] = from.last;
+          rows[at + RULE_DST_FIRST] = to.first;
+          rows[at + RULE_DST_LAST] = to.last;
+          rows[at + RULE_HAS_PORTS] = hasPorts;
+          rows[at + RULE_ACTION] = action;
+          rows[at + RULE_ID] = id;
+        }
+}

@@ -1,0 +1,183 @@
+/**
+ * Who owns a prefix? The arbiter of the FIB's route table.
+ *
+ * Several parties can want the same prefix of a VRF: our own address, a static /32, a resolved neighbour, a VTEP. The
+ * table has one slot for each (prefix, VRF), so each slot remembers what every party wants and publishes the most
+ * important one; when that one goes, the next is published with one store. The order (RANKS) says:
+ *
+ *   own > broadcast > connected > static > host > underlay
+ *
+ * An address of ours is never anybody else's; what the operator wrote beats what ARP found; and the guard around VTEP
+ * addresses (ROUTE_UNDERLAY) is needed only where a packet would otherwise be routed towards one by a shorter prefix.
+ *
+ * `fib.lengths` tells workers which lengths 0..31 a VRF has at all, so it is counted here: a bit is set before the first
+ * route of a length is published and cleared after the last one has gone. 32 is always tried.
+ *
+ * The table may refuse a store: it is full, or it wants to change banks while a worker still reads the other one. Such a
+ * slot is remembered and stored by timer; until then its packets take the next shorter prefix (for a host: the connected
+ * one, so they are punted and sent by control).
+ */
+import { ExactMatchWriter } from "../../tables/exact-match.ts";
+import { ROUTE_ADJACENCY, ROUTE_ARG_MASK, ROUTE_KIND_SHIFT, routeKey } from "../../tables/fib.ts";
+import type { Tables } from "../../tables/tables.ts";
+import type { Ipv4 } from "../../wire/ipv4.ts";
+import type { Timers } from "../timers.ts";
+
+/** Who wants a prefix; the earlier wins. */
+export const RANKS = ["own", "broadcast", "connected", "static", "host", "underlay"] as const;
+export type RouteOrigin = (typeof RANKS)[number];
+
+const HOST = RANKS.indexOf("host");
+const RETRY_MS = 5;
+
+/** A route that is published, as the views show it. */
+export interface RouteEntry {
+  readonly vrf: number;
+  readonly network: Ipv4;
+  readonly length: number;
+  readonly origin: RouteOrigin;
+  /** ROUTE_* and its argument. */
+  readonly kind: number;
+  readonly argument: number;
+}
+
+/** What control's parties want of one prefix, by rank; 0: nothing. */
+interface Slot {
+  readonly vrf: number;
+  readonly network: Ipv4;
+  readonly length: number;
+  readonly wants: number[];
+  /** What the table holds. */
+  published: number;
+}
+
+/** The value of a route. */
+export function routeValue(kind: number, argument: number): number {
+  return (kind << ROUTE_KIND_SHIFT) | argument;
+}
+
+/** A number that names (VRF, prefix): fits a double exactly. */
+function slotKey(vrf: number, network: Ipv4, length: number): number {
+  return routeKey(vrf, length) * 0x100000000 + (network >>> 0);
+}
+
+export class Routes {
+  private readonly tables: Tables;
+  private readonly timers: Timers;
+  private readonly writer: ExactMatchWriter;
+  private readonly slots = new Map<number, Slot>();
+  /** By VRF and length: how many prefixes of it are published or about to be. */
+  private readonly counts = new Map<number, number>();
+  private readonly late = new Set<Slot>();
+  private retrying = false;
+
+  /** @param seed a random int32 for the table's hash. */
+  constructor(tables: Tables, timers: Timers, seed: number) {
+    this.tables = tables;
+    this.timers = timers;
+    this.writer = new ExactMatchWriter(tables.fib.routes, tables.heartbeat, seed);
+  }
+
+  /** Rows in use. */
+  get size(): number {
+    return this.writer.size;
+  }
+
+  /** Prefixes whose store has to be tried again. */
+  get pending(): number {
+    return this.late.size;
+  }
+
+  /** A neighbour is resolved: its /32 goes to `adjacency`. */
+  setHost(vrf: number, ip: Ipv4, adjacency: number): void {
+    this.want(HOST, vrf, ip, 32, routeValue(ROUTE_ADJACENCY, adjacency));
+  }
+
+  /** A neighbour is gone or unresolved again. */
+  removeHost(vrf: number, ip: Ipv4): void {
+    this.want(HOST, vrf, ip, 32, 0);
+  }
+
+  /** `origin` wants `value` for the prefix. */
+  set(origin: RouteOrigin, vrf: number, network: Ipv4, length: number, value: number): void {
+    this.want(RANKS.indexOf(origin), vrf, network, length, value);
+  }
+
+  /** `origin` wants nothing there any more. */
+  clear(origin: RouteOrigin, vrf: number, network: Ipv4, length: number): void {
+    this.want(RANKS.indexOf(origin), vrf, network, length, 0);
+  }
+
+  /** All published routes, unsorted. */
+  *list(): Generator<RouteEntry> {
+    for (const { vrf, network, length, wants } of this.slots.values()) {
+      const rank = wants.findIndex((value) => value !== 0);
+      const value = wants[rank]!;
+      const kind = value >> ROUTE_KIND_SHIFT;
+      yield { vrf, network, length, origin: RANKS[rank]!, kind, argument: value & ROUTE_ARG_MASK };
+    }
+  }
+
+  private want(rank: number, vrf: number, network: Ipv4, length: number, value: number): void {
+    const key = slotKey(vrf, network, length);
+    let slot = this.slots.get(key);
+    if (slot === undefined) {
+      if (value === 0) return;
+      slot = { vrf, network, length, wants: [0, 0, 0, 0, 0, 0], published: 0 };
+      this.slots.set(key, slot);
+      this.count(vrf, length, 1);
+    }
+    slot.wants[rank] = value;
+    const best = bestOf(slot);
+    if (best !== slot.published) this.publish(slot, best);
+    if (best !== 0) return;
+    this.slots.delete(key);
+    this.late.delete(slot);
+    this.count(vrf, length, -1);
+  }
+
+  private publish(slot: Slot, value: number): void {
+    const keyB = routeKey(slot.vrf, slot.length);
+    if (value === 0) this.writer.remove(slot.network, keyB);
+    else if (!this.writer.set(slot.network, keyB, value)) {
+      this.late.add(slot);
+      this.retryLater();
+      return;
+    }
+    slot.published = value;
+    this.late.delete(slot);
+  }
+
+  private retryLater(): void {
+    if (this.retrying) return;
+    this.retrying = true;
+    this.timers.after(RETRY_MS, () => {
+      this.retrying = false;
+      this.retry();
+    });
+  }
+
+  /** Store what was refused; the first refusal ends the round, the others would meet the same. */
+  private retry(): void {
+    for (const slot of this.late) {
+      this.late.delete(slot);
+      this.publish(slot, bestOf(slot));
+      if (this.late.has(slot)) return;
+    }
+  }
+
+  private count(vrf: number, length: number, step: 1 | -1): void {
+    if (length > 31) return;
+    const key = vrf * 32 + length;
+    const count = (this.counts.get(key) ?? 0) + step;
+    this.counts.set(key, count);
+    const lengths = this.tables.fib.lengths;
+    if (count === 1 && step === 1) Atomics.or(lengths, vrf, 1 << length);
+    else if (count === 0) Atomics.and(lengths, vrf, ~(1 << length));
+  }
+}
+
+function bestOf(slot: Slot): number {
+  for (const value of slot.wants) if (value !== 0) return value;
+  return 0;
+}

@@ -1,0 +1,145 @@
+/**
+ * The operator's routes: next hops (one, or several as ECMP), unreachable, prohibit, discard.
+ *
+ * A next hop is held as an adjacency on the VSI-interface whose subnet contains it. A route names the adjacency, not the
+ * resolved MAC, so nothing here changes when a Border comes, goes or moves; only an ECMP set does (next-hop-group.ts).
+ * `apply` takes the difference and touches only that, holding new next hops before it releases old ones, so that an
+ * unchanged next hop stays resolved through a reload. The main thread stands still meanwhile, so what has not changed is
+ * not even looked at, unless the VSI-interfaces have: then a next hop may have another home.
+ */
+import { ROUTE_ADJACENCY, ROUTE_DISCARD, ROUTE_GROUP, ROUTE_PROHIBIT, ROUTE_UNREACHABLE } from "../../tables/fib.ts";
+import type { Tables } from "../../tables/tables.ts";
+import type { InterfaceObject, Inventory } from "../inventory.ts";
+import type { Address4, ListDiff, Prefix, RouteConfig } from "../plan.ts";
+import type { Timers } from "../timers.ts";
+import { type NextHopGroup, NextHopGroups } from "./next-hop-group.ts";
+import { Homes, mustHold, type NextHops } from "./next-hops.ts";
+import { type Routes, routeValue } from "./routes.ts";
+
+const KINDS = { unreachable: ROUTE_UNREACHABLE, prohibit: ROUTE_PROHIBIT, discard: ROUTE_DISCARD } as const;
+
+interface Hop {
+  readonly on: InterfaceObject;
+  readonly address: Address4;
+  readonly adjacency: number;
+}
+
+interface StaticRoute {
+  readonly vrfName: string;
+  readonly vrf: number;
+  readonly prefix: Prefix;
+  readonly kind: RouteConfig["target"]["kind"];
+  readonly hops: readonly Hop[];
+  readonly group: NextHopGroup | null;
+  /** Publishes the route with a group's row. */
+  readonly user: (row: number) => void;
+}
+
+/** A static route as the views show it. */
+export interface StaticRouteState {
+  readonly vrf: string;
+  readonly prefix: string;
+  readonly kind: RouteConfig["target"]["kind"];
+  readonly nextHops: readonly { readonly ip: string; readonly interface: string; readonly alive: boolean }[];
+}
+
+export class StaticRoutes {
+  private readonly routes: Routes;
+  private readonly nextHops: NextHops;
+  private readonly groups: NextHopGroups;
+  private readonly installed = new Map<string, StaticRoute>();
+
+  constructor(tables: Tables, timers: Timers, routes: Routes, nextHops: NextHops) {
+    this.routes = routes;
+    this.nextHops = nextHops;
+    this.groups = new NextHopGroups(tables, timers, nextHops);
+  }
+
+  /**
+   * Make `wanted` the static routes, which differ from those before by `diff`. The VSI-interfaces they need are in
+   * `inventory`, and are the same as before unless `isRehomed`; `vrfRow` gives a VRF's row.
+   */
+  apply(
+    wanted: readonly RouteConfig[],
+    diff: ListDiff<RouteConfig>,
+    inventory: Inventory,
+    isRehomed: boolean,
+    vrfRow: (name: string) => number,
+  ): void {
+    const old: StaticRoute[] = [];
+    for (const gone of diff.removed) {
+      const key = keyOf(gone);
+      const route = this.installed.get(key)!;
+      this.installed.delete(key);
+      this.routes.clear("static", route.vrf, route.prefix.network, route.prefix.length);
+      old.push(route);
+    }
+    const everyHome = new Homes(inventory);
+    for (const config of isRehomed ? wanted : [...diff.changed.map(({ to }) => to), ...diff.added]) {
+      const key = keyOf(config);
+      const homes = homesOf(config, everyHome);
+      const before = this.installed.get(key);
+      if (before !== undefined && isSame(before, config, homes)) continue;
+      this.installed.set(key, this.install(config, homes, vrfRow(config.vrf)));
+      if (before !== undefined) old.push(before);
+    }
+    for (const route of old) this.letGo(route);
+  }
+
+  list(): StaticRouteState[] {
+    return [...this.installed.values()].map(({ vrfName, prefix, kind, hops }) => ({
+      vrf: vrfName,
+      prefix: prefix.text,
+      kind,
+      nextHops: hops.map(({ on, address, adjacency }) => ({
+        ip: address.text,
+        interface: on.name,
+        alive: this.nextHops.isAlive(adjacency),
+      })),
+    }));
+  }
+
+  private install(config: RouteConfig, homes: readonly InterfaceObject[], vrf: number): StaticRoute {
+    const { prefix, target } = config;
+    const set = (kind: number, argument: number) =>
+      this.routes.set("static", vrf, prefix.network, prefix.length, routeValue(kind, argument));
+    const user = (row: number) => set(ROUTE_GROUP, row);
+    const common = { vrfName: config.vrf, vrf, prefix, kind: target.kind, user };
+    if (target.kind !== "nextHops") {
+      set(KINDS[target.kind], 0);
+      return { ...common, hops: [], group: null };
+    }
+    const hops = target.nextHops.map((address, i) => ({
+      on: homes[i]!,
+      address,
+      adjacency: mustHold(this.nextHops, homes[i]!, address.ip),
+    }));
+    if (hops.length === 1) {
+      set(ROUTE_ADJACENCY, hops[0]!.adjacency);
+      return { ...common, hops, group: null };
+    }
+    const members = hops.map((hop) => hop.adjacency);
+    return { ...common, hops, group: this.groups.join(members, user) };
+  }
+
+  private letGo(route: StaticRoute): void {
+    if (route.group !== null) this.groups.leave(route.group, route.user);
+    for (const hop of route.hops) this.nextHops.release(hop.adjacency);
+  }
+}
+
+function keyOf({ vrf, prefix }: RouteConfig): string {
+  return `${vrf} ${prefix.text}`;
+}
+
+/** The VSI-interface of each next hop. */
+function homesOf({ vrf, target }: RouteConfig, homes: Homes): InterfaceObject[] {
+  return target.kind === "nextHops" ? target.nextHops.map((hop) => homes.of(vrf, hop)) : [];
+}
+
+function isSame(route: StaticRoute, { target }: RouteConfig, homes: readonly InterfaceObject[]): boolean {
+  if (route.kind !== target.kind) return false;
+  if (target.kind !== "nextHops") return true;
+  if (target.nextHops.length !== route.hops.length) return false;
+  return route.hops.every((hop, i) => hop.on === homes[i] && hop.address.ip === target.nextHops[i]!.ip);
+}

@@ -1,0 +1,83 @@
+/**
+ * Does a configuration fit the tables? Asked before anything is touched, so that a change is carried out whole or not at
+ * all. Row numbers (ports, VSIs, VSI-interfaces, VRFs) are not counted here: they are taken while the change is drafted,
+ * where rows that still wait to be buried count too.
+ */
+import { MAX_RULES } from "../../tables/counters.ts";
+import { MAX_VNI_PAIRS, type Tables } from "../../tables/tables.ts";
+import { MAX_FLOOD } from "../../tables/vsi.ts";
+import type { Config, PolicyConfig } from "../plan.ts";
+import { countConnected } from "../routes/connected.ts";
+import { MAX_SHARED_GROUPS } from "../routes/next-hop-group.ts";
+import { rowsOf } from "../routes/policies.ts";
+
+/** Why `config` does not fit, or null. */
+export function whyNotFitting(config: Config, tables: Tables): string | null {
+  return checkLimits(config, tables) ?? checkVsis(config, tables) ?? checkRoutes(config, tables) ?? checkRules(config);
+}
+
+/** The tables were carved when the process started. */
+function checkLimits({ limits }: Config, { sizes }: Tables): string | null {
+  for (const name of ["macs", "neighbors", "routes"] as const)
+    if (limits[name] > sizes[name])
+      return `limits.${name}: ${limits[name]} is more than the ${sizes[name]} this process was started with; restart it`;
+  return null;
+}
+
+function checkVsis(config: Config, { sizes }: Tables): string | null {
+  const acs = new Map<string, number>();
+  for (const ac of config.acs) acs.set(ac.vsi, (acs.get(ac.vsi) ?? 0) + 1);
+  let pairs = 0;
+  let pins = 0;
+  for (const { name, vni, tunnels, mac, flood, interface: on } of config.vsis) {
+    const ports = (acs.get(name) ?? 0) + tunnels.length;
+    if (ports > MAX_FLOOD)
+      return `VSI ${name}: ${ports} ACs and tunnels are more than a flood list holds (${MAX_FLOOD})`;
+    if (vni !== null) pairs += tunnels.length;
+    pins += mac.static.length + flood.selective.length + (on === null ? 0 : 1);
+  }
+  if (pairs > MAX_VNI_PAIRS) return `${pairs} pairs of VNI and tunnel are more than ${MAX_VNI_PAIRS}`;
+  if (pins > sizes.macs) return `${pins} static, flooded and gateway MACs are more than limits.macs (${sizes.macs})`;
+  return null;
+}
+
+function checkRoutes(config: Config, tables: Tables): string | null {
+  // Half of the slots of an ExactMatch may be taken; the neighbours' share is theirs.
+  const room = (tables.fib.routes.capacity >> 1) - tables.sizes.neighbors;
+  const connected = countConnected(config);
+  const count = connected + config.routes.length;
+  if (count > room)
+    return `${config.routes.length} routes and ${connected} of our own addresses, subnets and VTEPs are more than ${room}`;
+  const groups = new Set<string>();
+  const hops = new Set<string>();
+  for (const { vrf, target } of config.routes) {
+    if (target.kind !== "nextHops") continue;
+    for (const hop of target.nextHops) hops.add(`${vrf} ${hop.text}`);
+    if (target.nextHops.length > 1) groups.add(`${vrf} ${target.nextHops.map((hop) => hop.text).join(" ")}`);
+  }
+  if (groups.size > MAX_SHARED_GROUPS)
+    return `${groups.size} different sets of next hops are more than ${MAX_SHARED_GROUPS}`;
+  for (const policy of config.policies)
+    for (const vrf of vrfsOf(config, policy))
+      for (const { action } of policy.rules) if ("nextHop" in action) hops.add(`${vrf} ${action.nextHop.text}`);
+  const adjacencies = tables.fib.rewrite.length - 1 - tables.sizes.neighbors;
+  if (hops.size > adjacencies) return `${hops.size} next hops are more than ${adjacencies}`;
+  return null;
+}
+
+function checkRules(config: Config): string | null {
+  let rows = 0;
+  for (const policy of config.policies) {
+    const rules = policy.rules.reduce((sum, rule) => sum + rowsOf(rule.match), 0);
+    rows += rules * vrfsOf(config, policy).size;
+  }
+  if (rows > MAX_RULES)
+    return `the rules of all policies are ${rows} combinations of source, destination and ports, more than ${MAX_RULES}`;
+  return null;
+}
+
+/** The VRFs of the VSI-interfaces that have the policy: its rows exist once for each. */
+function vrfsOf(config: Config, policy: PolicyConfig): Set<string> {
+  const names = new Set(policy.interfaces);
+  return new Set(config.interfaces.filter((on) => names.has(on.name)).map((on) => on.vrf));
+}

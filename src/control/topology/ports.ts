@@ -1,0 +1,235 @@
+/**
+ * Bridge ports: the rows of PortTable for ACs and tunnels, what leads to them, and what they lead to.
+ *
+ * A port whose identity changed (an AC in another VSI, on another TAP or VLAN; a tunnel to another VTEP) is another
+ * port: it gets a new row, and everything that was learned behind the old one is forgotten. Everything else (limits,
+ * flags, MTU, keepalive) is a store into the row it has.
+ *
+ * A row is filled while nothing leads to it. What leads to it: the flood list (flood-lists.ts), the (VNI, tunnel) pair
+ * (vsis.ts), and from outside `ofIo` and `ofVlan`, which this file writes. A row is not cleared when its port goes, for a
+ * worker may be about to send there: it stays as it is until it is buried.
+ */
+
+import { MAX_PORTS } from "../../tables/counters.ts";
+import { ExactMatchWriter } from "../../tables/exact-match.ts";
+import { RowPool } from "../../tables/heartbeat.ts";
+import type { Tables } from "../../tables/tables.ts";
+import {
+  IO_NONE,
+  IO_PEER,
+  KIND_AC,
+  KIND_NONE,
+  KIND_TUNNEL,
+  MAX_IO_PORTS,
+  PORT_ANTI_SPOOF,
+  PORT_UP,
+} from "../../tables/vsi.ts";
+import type { Inventory, PortObject, VsiObject } from "../inventory.ts";
+import { peerAddress } from "../peer-address.ts";
+import type { AcConfig, Config, TunnelConfig } from "../plan.ts";
+import type { Draft, Writable } from "./draft.ts";
+import type { Mtus } from "./mtu.ts";
+import type { Reaper } from "./reaper.ts";
+import { type IoCommands, type PortOpener, Taps, tapKey } from "./taps.ts";
+
+export class Ports {
+  readonly taps: Taps;
+  private readonly tables: Tables;
+  private readonly inventory: Inventory;
+  private readonly commands: IoCommands;
+  private readonly reaper: Reaper;
+  private readonly rows: RowPool;
+  private readonly ios: RowPool;
+  private readonly vlans: ExactMatchWriter;
+  /** By tunnel: the underlay MTU on the way to it, where it is known to be smaller than ours. */
+  private readonly pathMtus = new Map<PortObject, number>();
+
+  constructor(
+    tables: Tables,
+    inventory: Inventory,
+    opener: PortOpener,
+    commands: IoCommands,
+    reaper: Reaper,
+    seed: number,
+  ) {
+    this.tables = tables;
+    this.inventory = inventory;
+    this.commands = commands;
+    this.reaper = reaper;
+    this.rows = new RowPool(tables.heartbeat, MAX_PORTS);
+    this.ios = new RowPool(tables.heartbeat, MAX_IO_PORTS);
+    this.taps = new Taps(tables, opener, commands, reaper, this.ios);
+    this.vlans = new ExactMatchWriter(tables.ports.ofVlan, tables.heartbeat, seed);
+  }
+
+  /** Take rows and open TAPs for the ports that come. `vsiOf` finds VSIs, drafted ones included. @returns why not. */
+  prepare(draft: Draft, vsiOf: (name: string) => VsiObject): string | null {
+    const problem = this.taps.prepare(draft);
+    if (problem !== null) return problem;
+    const { tunnels, acs } = draft.diff;
+    const moved = tunnels.changed.filter(({ from, to }) => from.remote !== to.remote);
+    const rebuilt = acs.changed.filter(({ from, to }) => !isSameCircuit(from, to));
+    for (const { name } of [...tunnels.removed, ...moved.map((each) => each.from)])
+      draft.ports.removed.push(this.inventory.port("tunnel", name)!);
+    for (const { name } of [...acs.removed, ...rebuilt.map((each) => each.from)])
+      draft.ports.removed.push(this.inventory.port("ac", name)!);
+    for (const config of [...tunnels.added, ...moved.map((each) => each.to)])
+      if (!this.draftTunnel(draft, config)) return `tunnel ${config.name}: no bridge port is free`;
+    for (const config of [...acs.added, ...rebuilt.map((each) => each.to)])
+      if (!this.draftAc(draft, config, vsiOf(config.vsi))) return `AC ${config.name}: no bridge port is free`;
+    return null;
+  }
+
+  /** The draft is carried out: rows of new ports, changes of kept ones, the inventory. */
+  fill(draft: Draft): void {
+    for (const port of draft.ports.removed) {
+      this.inventory.removePort(port);
+      port.up = false;
+    }
+    for (const port of draft.ports.added) {
+      this.fillRow(port);
+      this.inventory.addPort(port);
+    }
+    for (const config of [...draft.config.tunnels, ...draft.config.acs]) {
+      const port = this.inventory.port("remote" in config ? "tunnel" : "ac", config.name)!;
+      (port as Writable<PortObject>).config = config;
+    }
+    this.setMtus(draft.config, draft.mtus);
+  }
+
+  /** Nothing from outside leads to the removed ports any more, unless a new one takes their place. */
+  withdraw(draft: Draft): void {
+    const taken = new Set(draft.ports.added.map(circuitOf));
+    for (const port of draft.ports.removed) {
+      this.pathMtus.delete(port);
+      if (taken.has(circuitOf(port))) continue;
+      const vlan = vlanOf(port);
+      if (vlan === 0) Atomics.store(this.tables.ports.ofIo, port.io, 0);
+      else this.vlans.remove(port.io, vlan);
+    }
+  }
+
+  /** From now on frames come in by the new ports. Workers are told last. */
+  publish(draft: Draft): void {
+    for (const port of draft.ports.added) this.lead(port);
+    // Away with the old first: a new tunnel may have the address of an old one.
+    for (const port of draft.ports.removed) if (port.kind === "tunnel") this.commands.detach(port.io);
+    this.taps.detachUnused(draft);
+    this.taps.attachFresh();
+    for (const port of draft.ports.added)
+      if (port.kind === "tunnel") {
+        const { remote } = port.config as TunnelConfig;
+        this.commands.attachPeer(port.io, peerAddress(remote), draft.config.underlay.port);
+      }
+    for (const port of draft.ports.removed) this.bury(port);
+  }
+
+  /** Store whether a port may be used. @returns false when it was so already. */
+  setUp(port: PortObject, up: boolean): boolean {
+    if (port.up === up) return false;
+    port.up = up;
+    this.tables.ports.flags[port.row] = flagsOf(port);
+    return true;
+  }
+
+  /** The underlay MTU towards one tunnel; null: as everywhere. */
+  setPathMtu(port: PortObject, underlayMtu: number | null, mtus: Mtus): void {
+    if (underlayMtu === null) this.pathMtus.delete(port);
+    else this.pathMtus.set(port, underlayMtu);
+    this.refresh(port, this.mtuOf(port, mtus));
+  }
+
+  /** Store the MTU of every port. */
+  setMtus(config: Config, mtus: Mtus): void {
+    for (const { name } of config.tunnels) {
+      const port = this.inventory.port("tunnel", name)!;
+      this.refresh(port, this.mtuOf(port, mtus));
+    }
+    for (const ac of config.acs) this.refresh(this.inventory.port("ac", ac.name)!, mtus.ofAc(ac));
+  }
+
+  private draftTunnel(draft: Draft, config: TunnelConfig): boolean {
+    const io = this.ios.take();
+    if (io === 0) return false;
+    draft.undo.push(() => this.ios.retire(io));
+    return this.draftPort(draft, { kind: "tunnel", name: config.name, io, vsi: null, config, up: true });
+  }
+
+  private draftAc(draft: Draft, config: AcConfig, vsi: VsiObject): boolean {
+    const tap = this.taps.of(config)!;
+    return this.draftPort(draft, { kind: "ac", name: config.name, io: tap.io, vsi, config, up: tap.open !== null });
+  }
+
+  private draftPort(draft: Draft, port: Omit<PortObject, "row" | "mtu">): boolean {
+    const row = this.rows.take();
+    if (row === 0) return false;
+    draft.undo.push(() => this.rows.retire(row));
+    draft.ports.added.push({ ...port, row, mtu: 0 });
+    return true;
+  }
+
+  private fillRow(port: PortObject): void {
+    const { ports } = this.tables;
+    const { row, io } = port;
+    ports.io[row] = io;
+    ports.vsi[row] = port.vsi?.row ?? 0;
+    ports.vlan[row] = vlanOf(port);
+    ports.kind[row] = port.kind === "ac" ? KIND_AC : KIND_TUNNEL;
+    if (port.kind === "tunnel") ports.ioKind[io] = IO_PEER;
+  }
+
+  private refresh(port: PortObject, mtu: number): void {
+    const { ports } = this.tables;
+    port.mtu = mtu;
+    ports.mtu[port.row] = mtu;
+    ports.flags[port.row] = flagsOf(port);
+    ports.storm[port.row] = port.kind === "ac" ? (port.config as AcConfig).stormPerSecond : 0;
+  }
+
+  private mtuOf(tunnel: PortObject, mtus: Mtus): number {
+    const path = this.pathMtus.get(tunnel) ?? mtus.underlay;
+    return Math.min(path, mtus.underlay) - (mtus.underlay - mtus.overlay);
+  }
+
+  /** Frames of its circuit lead to `port` from now on. */
+  private lead(port: PortObject): void {
+    const vlan = vlanOf(port);
+    if (vlan === 0) Atomics.store(this.tables.ports.ofIo, port.io, port.row);
+    else if (!this.vlans.set(port.io, vlan, port.row))
+      throw new Error(`AC ${port.name}: the VLAN table is full, although the plan was checked`);
+  }
+
+  private bury(port: PortObject): void {
+    const { ports } = this.tables;
+    this.reaper.bury(
+      () => {},
+      () => {
+        ports.kind[port.row] = KIND_NONE;
+        ports.flags[port.row] = 0;
+        this.rows.retire(port.row);
+        if (port.kind === "ac") return;
+        ports.ioKind[port.io] = IO_NONE;
+        this.ios.retire(port.io);
+      },
+    );
+  }
+}
+
+/** Is it still the same port, only with other settings? */
+function isSameCircuit(from: AcConfig, to: AcConfig): boolean {
+  return from.vsi === to.vsi && from.vlan === to.vlan && tapKey(from) === tapKey(to);
+}
+
+function vlanOf(port: PortObject): number {
+  return port.kind === "ac" ? ((port.config as AcConfig).vlan ?? 0) : 0;
+}
+
+/** What frames must have to arrive at `port`. */
+function circuitOf(port: PortObject): string {
+  return `${port.io} ${vlanOf(port)}`;
+}
+
+function flagsOf(port: PortObject): number {
+  const antiSpoof = port.kind === "ac" && (port.config as AcConfig).antiSpoof;
+  return (port.up ? PORT_UP : 0) | (antiSpoof ? PORT_ANTI_SPOOF : 0);
+}

@@ -1,0 +1,380 @@
+/**
+ * The topology: applies a configuration to the running tables, in order, or not at all.
+ *
+ * `apply` has two halves. The first one only takes: it checks sizes, takes rows, opens TAPs. Whatever refuses, everything
+ * taken is given back and the old state is exactly what it was. The second half cannot fail:
+ *
+ *   1. fill      rows of new objects (nothing leads to them yet), the inventory
+ *   2. withdraw  what leads to objects that go: circuits, (VNI, tunnel) pairs, routes, static neighbours
+ *   3. change    settings, flags, VSI-interfaces, flood lists: one store each
+ *   4. route     connected and static routes, policies: new next hops are held before old ones are released
+ *   5. forget    what was learned on objects that went or are no longer what they were
+ *   6. publish   gateway and static MACs, static neighbours, pairs, circuits; then the workers get the new TAPs and peers
+ *   7. bury      rows and files of what went (reaper.ts)
+ *
+ * Each step compares what shall be with what is, so an object that did not change keeps its rows, its counters, and all
+ * that was learned on it: a reload is invisible to its frames.
+ *
+ * A second change waits until the first is behind every worker (`isReady`): lists and banks come in twos.
+ */
+import {
+  SET_DSCP,
+  SET_OVERHEAD,
+  SET_PUNT_AC,
+  SET_PUNT_TOTAL,
+  SET_STRICT_RESERVED,
+  SET_VXLAN_PORT,
+  type Tables,
+} from "../../tables/tables.ts";
+import type { Emit } from "../event.ts";
+import type { InterfaceObject, Inventory, PortObject, VsiObject } from "../inventory.ts";
+import type { AcConfig, Config, ConfigDiff } from "../plan.ts";
+import { ConnectedRoutes } from "../routes/connected.ts";
+import type { NextHops } from "../routes/next-hops.ts";
+import { Policies } from "../routes/policies.ts";
+import type { Routes } from "../routes/routes.ts";
+import { StaticRoutes } from "../routes/static.ts";
+import type { Timers } from "../timers.ts";
+import { whyNotFitting } from "./capacity.ts";
+import { type Draft, giveUp, newDraft } from "./draft.ts";
+import { type InterfaceChange, Interfaces } from "./interfaces.ts";
+import { Mtus } from "./mtu.ts";
+import { type MacPins, type NeighborPins, Pins } from "./pins.ts";
+import { Ports } from "./ports.ts";
+import { Reaper } from "./reaper.ts";
+import { type IoCommands, type OpenTap, type PortOpener, tapKey } from "./taps.ts";
+import { CountedBefore } from "./views.ts";
+import { Vsis } from "./vsis.ts";
+
+/** What the topology needs of those who learn: control/neighbor/table.ts, control/mac/learn.ts, control/arp/arp.ts, and the agent who knows them all. */
+export interface Learners {
+  readonly macs: MacPins;
+  readonly neighbors: NextHops &
+    NeighborPins & {
+      /** The MAC or the VSIs of `on` changed: its rewrite rows are written anew. */
+      refreshRewrites(on: InterfaceObject): void;
+      /** What waits for something behind `port` may be found now. */
+      portUp(port: PortObject): void;
+    };
+  /** The gateway announces its own IP on an AC (behaviour.md §3.12). */
+  readonly arp: { announce(on: InterfaceObject, port: PortObject, vsi: VsiObject): void };
+  /** Forget everything learned behind a port, and what came by it and waits. */
+  flushPort(port: PortObject): void;
+  /** Forget everything about a VSI, pinned entries included. */
+  flushVsi(vsi: VsiObject): void;
+  /** Forget everything about a VSI-interface, pinned entries included. */
+  flushInterface(on: InterfaceObject): void;
+}
+
+export interface TopologyParts {
+  readonly tables: Tables;
+  readonly timers: Timers;
+  readonly inventory: Inventory;
+  readonly routes: Routes;
+  readonly learners: Learners;
+  readonly opener: PortOpener;
+  readonly commands: IoCommands;
+  readonly emit: Emit;
+  /** What differs from one configuration to the next (config/diff.ts). */
+  readonly difference: (from: Config, to: Config) => ConfigDiff;
+  /** Has worker k taken everything out of its inject ring? */
+  readonly isDrained: (worker: number) => boolean;
+  /** The underlay device's MTU, for `underlay.mtu: auto`. */
+  readonly underlayMtu: number;
+  /** A random int32 for hashes. */
+  readonly seed: number;
+}
+
+export type ApplyResult =
+  | { readonly ok: true; readonly diff: ConfigDiff }
+  | { readonly ok: false; readonly reason: string };
+
+export class Topology {
+  readonly interfaces: Interfaces;
+  readonly staticRoutes: StaticRoutes;
+  readonly policies: Policies;
+  private readonly parts: TopologyParts;
+  private readonly reaper: Reaper;
+  private readonly ports: Ports;
+  private readonly vsis: Vsis;
+  private readonly connected: ConnectedRoutes;
+  readonly pins: Pins;
+  /** For the views. */
+  readonly counted: CountedBefore;
+  private measuredMtu: number;
+  private current: Config | null = null;
+
+  constructor(parts: TopologyParts) {
+    const { tables, timers, inventory, routes, learners, opener, commands, emit, isDrained, seed } = parts;
+    this.parts = parts;
+    this.measuredMtu = parts.underlayMtu;
+    this.reaper = new Reaper(tables.heartbeat, timers, isDrained);
+    this.ports = new Ports(tables, inventory, opener, commands, this.reaper, seed);
+    this.vsis = new Vsis(tables, inventory, timers, this.reaper, seed);
+    this.interfaces = new Interfaces(tables, inventory, this.reaper);
+    this.counted = new CountedBefore(tables);
+    this.connected = new ConnectedRoutes(routes);
+    this.staticRoutes = new StaticRoutes(tables, timers, routes, learners.neighbors);
+    this.policies = new Policies(tables, learners.neighbors);
+    this.pins = new Pins(inventory, learners.macs, learners.neighbors, timers, emit);
+  }
+
+  /** The configuration that is applied, or null before the first. */
+  get config(): Config | null {
+    return this.current;
+  }
+
+  /** Is the last change behind every worker, and are its files closed? Only then is another one accepted. */
+  get isReady(): boolean {
+    return this.policies.isSettled && this.vsis.floods.isSettled && this.reaper.openFiles === 0;
+  }
+
+  /** Look after what was taken away, without waiting for the timer. */
+  reap(): void {
+    this.reaper.reap();
+  }
+
+  /** Why `config` would be refused for what it says (not for the moment it comes at), or null. Changes nothing. */
+  refusal(config: Config): string | null {
+    return this.whyRefused(config, this.parts.difference(this.current ?? nothingOf(config), config));
+  }
+
+  private whyRefused(config: Config, { needsRestart }: ConfigDiff): string | null {
+    if (this.current !== null && needsRestart.length > 0) return `needs a restart: ${needsRestart.join(", ")}`;
+    return whyNotFitting(config, this.parts.tables);
+  }
+
+  /** Apply `config`, or change nothing and say why. */
+  apply(config: Config): ApplyResult {
+    const from = this.current ?? nothingOf(config);
+    const diff = this.parts.difference(from, config);
+    const draft = newDraft(config, diff, new Mtus(config, this.measuredMtu));
+    const reason = this.whyNot(config, diff) ?? this.prepare(draft);
+    if (reason !== null) {
+      giveUp(draft);
+      this.parts.emit("error", "config.rejected", { reason });
+      return { ok: false, reason };
+    }
+    this.commit(draft);
+    return { ok: true, diff };
+  }
+
+  /** The underlay device has another MTU. It matters where the configuration says `auto`. */
+  setUnderlayMtu(mtu: number): void {
+    if (this.measuredMtu === mtu) return;
+    this.measuredMtu = mtu;
+    const config = this.current;
+    if (config === null || config.underlay.mtu !== "auto") return;
+    const mtus = this.mtus(config);
+    this.ports.setMtus(config, mtus);
+    this.interfaces.setMtus(mtus);
+    const problems = this.ports.taps.setMtus(config.acs, mtus);
+    this.parts.emit("info", "underlay.mtu", { underlay: mtus.underlay, overlay: mtus.overlay });
+    for (const problem of problems) this.parts.emit("warn", "underlay.mtu", { problem });
+  }
+
+  /** Packets towards one tunnel must be smaller than the underlay's MTU says (a path MTU), or need no longer (null). */
+  setPathMtu(tunnel: PortObject, underlayMtu: number | null): void {
+    if (this.current !== null) this.ports.setPathMtu(tunnel, underlayMtu, this.mtus(this.current));
+  }
+
+  /** A tunnel's liveness changed: a dead one leaves flood lists, and what is behind it is forgotten. */
+  setTunnelUp(tunnel: PortObject, up: boolean): void {
+    if (this.setUp(tunnel, up))
+      this.parts.emit(up ? "info" : "warn", up ? "tunnel.up" : "tunnel.down", { tunnel: tunnel.name });
+  }
+
+  /** An AC's TAP came or went away. */
+  setAcUp(ac: PortObject, up: boolean): void {
+    if (!this.setUp(ac, up)) return;
+    this.parts.emit("info", up ? "ac.up" : "ac.down", { ac: ac.name, vsi: ac.vsi!.name });
+    if (up) this.announce(ac);
+  }
+
+  /**
+   * The TAP of an AC with `handover: true` has arrived; its fds are the topology's to close (through the opener).
+   * @returns why it is refused: the fds stay the caller's then.
+   */
+  handOver(name: string, tap: OpenTap): string | null {
+    const port = this.parts.inventory.port("ac", name);
+    if (port === undefined) return `there is no AC ${name}`;
+    const ac = port.config as AcConfig;
+    if (!ac.handover) return `AC ${name} has a TAP of its own (no handover: true)`;
+    this.ports.taps.handOver(ac, tap);
+    this.parts.commands.flush();
+    // A new VM behind the same AC: what the old one taught is wrong.
+    if (!this.setUp(port, true)) this.parts.learners.flushPort(port);
+    else this.parts.emit("info", "ac.up", { ac: port.name, vsi: port.vsi!.name });
+    this.announce(port);
+    return null;
+  }
+
+  /** The TAP that was handed over to an AC is gone: the AC is down, its fds are closed when no worker uses them. */
+  takeBack(name: string): void {
+    const port = this.parts.inventory.port("ac", name);
+    if (port === undefined || !(port.config as AcConfig).handover) return;
+    this.setAcUp(port, false);
+    this.ports.taps.takeBack(port.config as AcConfig);
+    this.parts.commands.flush();
+  }
+
+  /** Somebody deleted the device of an AC: it is down, its file is closed when no worker uses it. */
+  loseTap(ac: PortObject): void {
+    this.setAcUp(ac, false);
+    if (this.ports.taps.takeBack(ac.config as AcConfig)) this.parts.commands.flush();
+  }
+
+  /** Make the device of an AC that `loseTap` was told of again; with it all ACs on it come back. @returns why not. */
+  reopenTap(ac: PortObject): string | null {
+    const problem = this.ports.taps.reopen(ac.config as AcConfig);
+    if (problem !== null) return problem;
+    this.parts.commands.flush();
+    const key = tapKey(ac.config as AcConfig);
+    for (const port of this.parts.inventory.ports.values())
+      if (port.kind === "ac" && tapKey(port.config as AcConfig) === key) this.setAcUp(port, true);
+    return null;
+  }
+
+  private mtus(config: Config): Mtus {
+    return new Mtus(config, this.measuredMtu);
+  }
+
+  private whyNot(config: Config, diff: ConfigDiff): string | null {
+    return this.isReady ? this.whyRefused(config, diff) : "the last change is not behind every worker yet; try again";
+  }
+
+  private prepare(draft: Draft): string | null {
+    const drafted = (name: string): VsiObject =>
+      this.parts.inventory.vsi(name) ?? draft.vsis.added.find((vsi) => vsi.name === name)!;
+    return this.interfaces.prepare(draft) ?? this.vsis.prepare(draft) ?? this.ports.prepare(draft, drafted);
+  }
+
+  private commit(draft: Draft): void {
+    const { config } = draft;
+    const { inventory, learners, commands } = this.parts;
+    // fill
+    const changes = this.interfaces.fill(draft);
+    this.ports.fill(draft);
+    this.vsis.fill(draft);
+    this.count(draft);
+    const emptied = this.whatIsEmptied(draft, changes);
+    // withdraw
+    this.ports.withdraw(draft);
+    this.vsis.withdraw(draft);
+    this.connected.withdraw(inventory, config);
+    this.pins.withdrawNeighbors(emptied.interfaces, emptied.vsis);
+    // change
+    this.storeSettings(config);
+    this.vsis.change(draft);
+    // route
+    this.connected.publish();
+    const { added, removed, changed } = draft.diff.interfaces;
+    const isRehomed = added.length + removed.length + changed.length > 0;
+    this.staticRoutes.apply(config.routes, draft.diff.routes, inventory, isRehomed, (name) =>
+      this.interfaces.vrf(name),
+    );
+    this.policies.apply(config.policies, inventory);
+    // forget
+    for (const port of draft.ports.removed) learners.flushPort(port);
+    for (const vsi of emptied.vsis) {
+      learners.flushVsi(vsi);
+      this.pins.forgetVsi(vsi);
+    }
+    for (const on of emptied.interfaces) learners.flushInterface(on);
+    for (const each of changes) if (each.macChanged || each.vsisChanged) learners.neighbors.refreshRewrites(each.on);
+    // publish
+    this.pins.applyMacs();
+    this.pins.publishNeighbors();
+    this.vsis.publish(draft);
+    this.ports.publish(draft);
+    this.interfaces.bury(draft);
+    for (const port of draft.ports.added) if (port.up) learners.neighbors.portUp(port);
+    this.current = config;
+    this.tell(draft, changes);
+    commands.flush();
+  }
+
+  private count({ ports, vsis }: Draft): void {
+    for (const object of [...ports.removed, ...vsis.removed]) this.counted.forget(object);
+    for (const port of ports.added) this.counted.note(port, "ports", port.row);
+    for (const vsi of vsis.added) this.counted.note(vsi, "vsis", vsi.row);
+  }
+
+  private storeSettings({ underlay, limits }: Config): void {
+    const { settings } = this.parts.tables;
+    settings[SET_STRICT_RESERVED] = underlay.strictReserved ? 1 : 0;
+    settings[SET_DSCP] = underlay.dscp === "copy" ? -1 : underlay.dscp;
+    settings[SET_PUNT_TOTAL] = limits.puntPerSecond;
+    settings[SET_PUNT_AC] = limits.puntPerAcPerSecond;
+    settings[SET_VXLAN_PORT] = underlay.port;
+    settings[SET_OVERHEAD] = underlay.overhead;
+  }
+
+  private setUp(port: PortObject, up: boolean): boolean {
+    if (!this.ports.setUp(port, up)) return false;
+    if (port.vsi !== null) this.vsis.floods.update(port.vsi);
+    else
+      for (const vsi of this.parts.inventory.vsis.values())
+        if (vsi.tunnels.includes(port)) this.vsis.floods.update(vsi);
+    if (up) this.parts.learners.neighbors.portUp(port);
+    else this.parts.learners.flushPort(port);
+    return true;
+  }
+
+  /** Objects that went, or are so different now that nothing learned on them holds. */
+  private whatIsEmptied({ vsis, interfaces, diff }: Draft, changes: readonly InterfaceChange[]) {
+    const { inventory } = this.parts;
+    const emptied = { vsis: new Set(vsis.removed), interfaces: new Set(interfaces.removed) };
+    for (const { from, to } of diff.vsis.changed)
+      if (isOtherNetwork(from, to, inventory)) emptied.vsis.add(inventory.vsi(to.name)!);
+    for (const each of changes) if (each.subnetsChanged) emptied.interfaces.add(each.on);
+    return emptied;
+  }
+
+  /** Hosts behind `ac` learn who their gateway is. */
+  private announce(ac: PortObject): void {
+    const on = ac.vsi?.interface;
+    if (ac.up && on != null) this.parts.learners.arp.announce(on, ac, ac.vsi!);
+  }
+
+  /** Tell people, and the hosts of new ACs and of VSI-interfaces that are new or have another MAC or address. */
+  private tell(draft: Draft, changes: readonly InterfaceChange[]): void {
+    const { emit } = this.parts;
+    for (const { name } of draft.diff.vsis.removed) emit("info", "vsi.removed", { vsi: name });
+    for (const { name, vni } of draft.diff.vsis.added) emit("info", "vsi.added", { vsi: name, vni });
+    for (const { name } of draft.diff.interfaces.removed) emit("info", "interface.removed", { interface: name });
+    for (const { name } of draft.diff.interfaces.added) emit("info", "interface.added", { interface: name });
+    for (const { kind, name } of draft.ports.removed)
+      emit("info", kind === "ac" ? "ac.down" : "tunnel.down", { [kind]: name, removed: true });
+    for (const { kind, name, up } of draft.ports.added)
+      if (up) emit("info", kind === "ac" ? "ac.up" : "tunnel.up", { [kind]: name });
+    const announced = new Set(draft.ports.added.filter((port) => port.kind === "ac"));
+    const renewed = changes.filter((each) => each.macChanged || each.subnetsChanged || each.vsisChanged);
+    for (const on of [...draft.interfaces.added, ...renewed.map((each) => each.on)])
+      for (const vsi of on.vsis) for (const ac of vsi.acs) announced.add(ac);
+    for (const ac of announced) this.announce(ac);
+    emit("info", "config.applied", countsOf(draft.diff));
+  }
+}
+
+/** Is the VSI another network now: another VNI or VSI-interface, or without a tunnel that it had and that still exists? */
+function isOtherNetwork(from: Config["vsis"][number], to: Config["vsis"][number], inventory: Inventory): boolean {
+  if (from.vni !== to.vni || from.interface !== to.interface) return true;
+  return from.tunnels.some((name) => !to.tunnels.includes(name) && inventory.port("tunnel", name) !== undefined);
+}
+
+function countsOf(diff: ConfigDiff): Record<string, number> {
+  const lists = [diff.tunnels, diff.vsis, diff.interfaces, diff.acs, diff.routes, diff.policies];
+  const count = (key: "added" | "removed" | "changed") => lists.reduce((sum, list) => sum + list[key].length, 0);
+  return {
+    added: count("added"),
+    removed: count("removed"),
+    changed: count("changed"),
+    settings: diff.settings.length,
+  };
+}
+
+/** `config` without any object: what the first configuration is compared with. */
+function nothingOf(config: Config): Config {
+  return { ...config, tunnels: [], vsis: [], interfaces: [], acs: [], routes: [], policies: [] };
+}

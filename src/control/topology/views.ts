@@ -1,0 +1,245 @@
+/**
+ * What exists, for people and programs: plain JSON objects with names, lists never null.
+ *
+ * `row` is the index of the object's cells in the counter blocks; manage adds the numbers. A row may have had another
+ * owner before, and counters never go back, so `countedBefore` says what the cells of all workers showed when this object
+ * got its row: subtract it.
+ */
+import {
+  ROUTE_ADJACENCY,
+  ROUTE_BROADCAST,
+  ROUTE_DISCARD,
+  ROUTE_GLEAN,
+  ROUTE_GROUP,
+  ROUTE_LOCAL,
+  ROUTE_PROHIBIT,
+  ROUTE_UNDERLAY,
+  ROUTE_UNREACHABLE,
+} from "../../tables/fib.ts";
+import type { Tables } from "../../tables/tables.ts";
+import { formatMac } from "../../wire/ethernet.ts";
+import { formatIpv4 } from "../../wire/ipv4.ts";
+import type { Inventory, PortObject } from "../inventory.ts";
+import type { AcConfig, RuleAction, RuleMatch, TapConfig, TunnelConfig } from "../plan.ts";
+import type { Policies } from "../routes/policies.ts";
+import type { RouteEntry, RouteOrigin, Routes } from "../routes/routes.ts";
+import type { StaticRouteState } from "../routes/static.ts";
+
+/** Receive packets, bytes, transmit packets, bytes. */
+export type Counted = readonly number[];
+
+export interface VsiView {
+  readonly name: string;
+  readonly row: number;
+  readonly countedBefore: Counted;
+  readonly vni: number | null;
+  readonly interface: string | null;
+  readonly arp: string;
+  readonly proxyArp: string;
+  readonly acs: readonly string[];
+  readonly tunnels: readonly string[];
+  /** Ports of the flood list: those that are up. */
+  readonly flooded: number;
+  readonly flood: { readonly broadcast: boolean; readonly unknownUnicast: boolean; readonly multicast: boolean };
+}
+
+export interface AcView {
+  readonly name: string;
+  readonly row: number;
+  readonly countedBefore: Counted;
+  readonly vsi: string;
+  readonly up: boolean;
+  readonly mtu: number;
+  readonly tap: TapConfig | null;
+  readonly handover: boolean;
+  readonly vlan: number | null;
+  readonly antiSpoof: boolean;
+  readonly stormPerSecond: number;
+}
+
+export interface TunnelView {
+  readonly name: string;
+  readonly row: number;
+  readonly countedBefore: Counted;
+  readonly remote: string;
+  readonly up: boolean;
+  readonly mtu: number;
+  readonly vsis: readonly string[];
+  readonly keepalive: TunnelConfig["keepalive"];
+}
+
+export interface InterfaceView {
+  readonly name: string;
+  readonly row: number;
+  readonly vrf: string;
+  readonly vsis: readonly string[];
+  readonly addresses: readonly string[];
+  readonly mac: string;
+  /** "auto", "shared", or the MAC: where `mac` comes from. */
+  readonly macSetting: string;
+  readonly mtu: number;
+  readonly distributed: boolean;
+  readonly icmpSource: string | null;
+  readonly mssClamp: boolean;
+}
+
+export interface RouteView {
+  readonly vrf: string;
+  readonly prefix: string;
+  readonly origin: RouteOrigin;
+  readonly action: "local" | "glean" | "forward" | "unreachable" | "prohibit" | "discard" | "broadcast" | "underlay";
+  readonly interface: string | null;
+  readonly nextHops: StaticRouteState["nextHops"];
+}
+
+export interface PolicyView {
+  readonly name: string;
+  readonly interfaces: readonly string[];
+  readonly rules: readonly {
+    /** Index of its hit counter. */
+    readonly row: number;
+    readonly countedBefore: number;
+    readonly match: RuleMatch;
+    readonly action: RuleAction;
+    /** Is its next hop resolved? null: it has none. */
+    readonly alive: boolean | null;
+  }[];
+}
+
+/** What the counter cells of rows showed when they got their owner. */
+export class CountedBefore {
+  private readonly tables: Tables;
+  private readonly kept = new Map<object, Counted>();
+
+  constructor(tables: Tables) {
+    this.tables = tables;
+  }
+
+  /** `owner` has got `row`. */
+  note(owner: object, kind: "ports" | "vsis", row: number): void {
+    const sum = (cell: number) => this.tables.counters.reduce((all, block) => all + block[kind][row * 4 + cell]!, 0);
+    this.kept.set(owner, [sum(0), sum(1), sum(2), sum(3)]);
+  }
+
+  forget(owner: object): void {
+    this.kept.delete(owner);
+  }
+
+  of(owner: object): Counted {
+    return this.kept.get(owner) ?? [0, 0, 0, 0];
+  }
+}
+
+export function vsiViews(inventory: Inventory, counted: CountedBefore): VsiView[] {
+  return [...inventory.vsis.values()].map((vsi) => {
+    const { broadcast, unknownUnicast, multicast } = vsi.config.flood;
+    return {
+      name: vsi.name,
+      row: vsi.row,
+      countedBefore: counted.of(vsi),
+      vni: vsi.config.vni,
+      interface: vsi.interface?.name ?? null,
+      arp: vsi.config.arp,
+      proxyArp: vsi.config.proxyArp,
+      acs: vsi.acs.map((port) => port.name),
+      tunnels: vsi.tunnels.map((port) => port.name),
+      flooded: [...vsi.acs, ...vsi.tunnels].filter((port) => port.up).length,
+      flood: { broadcast, unknownUnicast, multicast },
+    };
+  });
+}
+
+export function acViews(inventory: Inventory, counted: CountedBefore): AcView[] {
+  return portsOf(inventory, "ac").map((port) => {
+    const { tap, handover, vlan, antiSpoof, stormPerSecond } = port.config as AcConfig;
+    const { name, row, up, mtu } = port;
+    const countedBefore = counted.of(port);
+    return { name, row, countedBefore, vsi: port.vsi!.name, up, mtu, tap, handover, vlan, antiSpoof, stormPerSecond };
+  });
+}
+
+export function tunnelViews(inventory: Inventory, counted: CountedBefore): TunnelView[] {
+  const vsis = new Map<PortObject, string[]>();
+  for (const vsi of inventory.vsis.values())
+    for (const tunnel of vsi.tunnels) {
+      const names = vsis.get(tunnel);
+      if (names === undefined) vsis.set(tunnel, [vsi.name]);
+      else names.push(vsi.name);
+    }
+  return portsOf(inventory, "tunnel").map((port) => {
+    const { remote, keepalive } = port.config as TunnelConfig;
+    const { name, row, up, mtu } = port;
+    return { name, row, countedBefore: counted.of(port), remote, up, mtu, vsis: vsis.get(port) ?? [], keepalive };
+  });
+}
+
+export function interfaceViews(inventory: Inventory): InterfaceView[] {
+  return [...inventory.interfaces.values()].map((on) => ({
+    name: on.name,
+    row: on.row,
+    vrf: on.vrfName,
+    vsis: on.vsis.map((vsi) => vsi.name),
+    addresses: on.subnets.map(({ address, length }) => `${formatIpv4(address)}/${length}`),
+    mac: formatMac(on.mac),
+    macSetting: on.config.mac,
+    mtu: on.mtu,
+    distributed: on.config.distributed,
+    icmpSource: on.config.icmpSource?.text ?? null,
+    mssClamp: on.config.mssClamp,
+  }));
+}
+
+const ACTIONS: Readonly<Record<number, RouteView["action"]>> = {
+  [ROUTE_LOCAL]: "local",
+  [ROUTE_GLEAN]: "glean",
+  [ROUTE_ADJACENCY]: "forward",
+  [ROUTE_GROUP]: "forward",
+  [ROUTE_UNREACHABLE]: "unreachable",
+  [ROUTE_PROHIBIT]: "prohibit",
+  [ROUTE_DISCARD]: "discard",
+  [ROUTE_BROADCAST]: "broadcast",
+  [ROUTE_UNDERLAY]: "underlay",
+};
+
+/** All routes, by VRF, then by address and length. `statics`: the operator's, with the state of their next hops. */
+export function routeViews(
+  tables: Tables,
+  inventory: Inventory,
+  routes: Routes,
+  statics: readonly StaticRouteState[],
+  vrfNames: ReadonlyMap<number, string>,
+): RouteView[] {
+  const hops = new Map(statics.map((route) => [`${route.vrf} ${route.prefix}`, route.nextHops]));
+  const nameOf = (row: number) => inventory.interfaces.get(row)?.name ?? null;
+  const view = (entry: RouteEntry): RouteView => {
+    const vrf = vrfNames.get(entry.vrf) ?? String(entry.vrf);
+    const prefix = `${formatIpv4(entry.network)}/${entry.length}`;
+    const action = ACTIONS[entry.kind]!;
+    let on: string | null = null;
+    if (entry.kind === ROUTE_LOCAL || entry.kind === ROUTE_GLEAN) on = nameOf(entry.argument);
+    else if (entry.kind === ROUTE_ADJACENCY) on = nameOf(tables.fib.adjacencyInterface[entry.argument]!);
+    const nextHops = entry.origin === "static" ? (hops.get(`${vrf} ${prefix}`) ?? []) : [];
+    return { vrf, prefix, origin: entry.origin, action, interface: on, nextHops };
+  };
+  const entries = [...routes.list()];
+  entries.sort((a, b) => a.vrf - b.vrf || (a.network >>> 0) - (b.network >>> 0) || a.length - b.length);
+  return entries.map(view);
+}
+
+export function policyViews(policies: Policies): PolicyView[] {
+  return policies.list().map(({ name, interfaces, rules }) => ({
+    name,
+    interfaces,
+    rules: rules.map(({ id, rule, countedBefore, alive }) => ({
+      row: id,
+      countedBefore,
+      match: rule.match,
+      action: rule.action,
+      alive,
+    })),
+  }));
+}
+
+function portsOf(inventory: Inventory, kind: PortObject["kind"]): PortObject[] {
+  return [...inventory.ports.values()].filter((port) => port.kind === kind);
+}

@@ -1,0 +1,161 @@
+/**
+ * VSIs: their rows, which (VNI, tunnel) leads to them, and who belongs to them.
+ *
+ * A VSI keeps its row through every change, a new VNI included: what is learned in it may have to be forgotten then, but
+ * its ACs stay. The (VNI, tunnel) pairs are compared as a whole with what is published, so a pair that stays is not
+ * touched, and one that goes from one VSI to another changes hands with one store.
+ */
+import { MAX_PORTS, MAX_VSIS } from "../../tables/counters.ts";
+import { ExactMatchWriter } from "../../tables/exact-match.ts";
+import { RowPool } from "../../tables/heartbeat.ts";
+import type { Tables } from "../../tables/tables.ts";
+import {
+  VSI_FLOOD_BROADCAST,
+  VSI_FLOOD_MULTICAST,
+  VSI_FLOOD_UNKNOWN,
+  VSI_KEEP_INNER_VLAN,
+  VSI_LOCAL_PROXY,
+  VSI_SUPPRESS,
+} from "../../tables/vsi.ts";
+import type { Inventory, VsiObject } from "../inventory.ts";
+import type { VsiConfig } from "../plan.ts";
+import type { Timers } from "../timers.ts";
+import type { Draft } from "./draft.ts";
+import { FloodLists } from "./flood-lists.ts";
+import type { Reaper } from "./reaper.ts";
+import { groupAcs } from "./taps.ts";
+
+interface Pair {
+  readonly vni: number;
+  readonly tunnel: number;
+  readonly vsi: number;
+}
+
+export class Vsis {
+  readonly floods: FloodLists;
+  private readonly tables: Tables;
+  private readonly inventory: Inventory;
+  private readonly reaper: Reaper;
+  private readonly rows: RowPool;
+  private readonly vnis: ExactMatchWriter;
+  /** What is published, and what shall be; see `pairKey`. */
+  private pairs = new Map<number, Pair>();
+  private wanted = new Map<number, Pair>();
+
+  constructor(tables: Tables, inventory: Inventory, timers: Timers, reaper: Reaper, seed: number) {
+    this.tables = tables;
+    this.inventory = inventory;
+    this.reaper = reaper;
+    this.rows = new RowPool(tables.heartbeat, MAX_VSIS);
+    this.vnis = new ExactMatchWriter(tables.vsis.ofVni, tables.heartbeat, seed);
+    this.floods = new FloodLists(tables.vsis, tables.heartbeat, timers);
+  }
+
+  /** Take rows for the VSIs that come. @returns why not. */
+  prepare(draft: Draft): string | null {
+    for (const { name } of draft.diff.vsis.removed) draft.vsis.removed.push(this.inventory.vsi(name)!);
+    for (const config of draft.diff.vsis.added) {
+      const row = this.rows.take();
+      if (row === 0) return `VSI ${config.name}: no row is free`;
+      draft.undo.push(() => this.rows.retire(row));
+      draft.vsis.added.push({ row, name: config.name, config, interface: null, acs: [], tunnels: [] });
+    }
+    return null;
+  }
+
+  /** The draft is carried out: the inventory, and who belongs to whom. Ports and VSI-interfaces are in the inventory already. */
+  fill(draft: Draft): void {
+    for (const vsi of draft.vsis.removed) {
+      this.inventory.removeVsi(vsi);
+      vsi.acs.length = 0;
+      vsi.tunnels.length = 0;
+    }
+    for (const vsi of draft.vsis.added) this.inventory.addVsi(vsi);
+    const acs = groupAcs(draft.config.acs, (ac) => ac.vsi);
+    for (const config of draft.config.vsis) {
+      const vsi = this.inventory.vsi(config.name)!;
+      vsi.config = config;
+      vsi.interface = config.interface === null ? null : this.inventory.interface(config.interface)!;
+      const members = acs.get(config.name) ?? [];
+      vsi.acs.splice(0, vsi.acs.length, ...members.map((ac) => this.inventory.port("ac", ac.name)!));
+      vsi.tunnels.splice(0, vsi.tunnels.length, ...config.tunnels.map((name) => this.inventory.port("tunnel", name)!));
+    }
+    for (const on of draft.config.interfaces) {
+      const { vsis } = this.inventory.interface(on.name)!;
+      vsis.splice(0, vsis.length, ...on.vsis.map((name) => this.inventory.vsi(name)!));
+    }
+    for (const vsi of draft.vsis.added) this.store(vsi);
+  }
+
+  /** Pairs and flood copies that are no more. */
+  withdraw(draft: Draft): void {
+    this.wanted = this.wantedPairs();
+    for (const [key, { vni, tunnel }] of this.pairs) if (!this.wanted.has(key)) this.vnis.remove(vni, tunnel);
+    for (const vsi of draft.vsis.removed) this.floods.update(vsi);
+  }
+
+  /** Flags, VNI and VSI-interface of the kept ones; flood lists. Rows of new ports and VSI-interfaces are filled. */
+  change(draft: Draft): void {
+    for (const { name } of draft.config.vsis) {
+      const vsi = this.inventory.vsi(name)!;
+      this.store(vsi);
+      this.floods.update(vsi);
+    }
+  }
+
+  /** From now on frames come in by the new pairs. */
+  publish(draft: Draft): void {
+    for (const [key, { vni, tunnel, vsi }] of this.wanted) {
+      if (this.pairs.get(key)?.vsi === vsi) continue;
+      if (!this.vnis.set(vni, tunnel, vsi)) throw new Error("the VNI table is full, although the plan was checked");
+    }
+    this.pairs = this.wanted;
+    for (const vsi of draft.vsis.removed) this.bury(vsi);
+  }
+
+  private wantedPairs(): Map<number, Pair> {
+    const pairs = new Map<number, Pair>();
+    for (const vsi of this.inventory.vsis.values()) {
+      const vni = vsi.config.vni;
+      if (vni === null) continue;
+      for (const { row } of vsi.tunnels) pairs.set(pairKey(vni, row), { vni, tunnel: row, vsi: vsi.row });
+    }
+    return pairs;
+  }
+
+  /** Each column is one store of one word: a worker sees the old value or the new one. */
+  private store(vsi: VsiObject): void {
+    const { vsis } = this.tables;
+    vsis.vni[vsi.row] = vsi.config.vni ?? 0;
+    vsis.flags[vsi.row] = flagsOf(vsi.config);
+    Atomics.store(vsis.interface, vsi.row, vsi.interface?.row ?? 0);
+  }
+
+  private bury(vsi: VsiObject): void {
+    const { vsis } = this.tables;
+    Atomics.store(vsis.interface, vsi.row, 0);
+    this.reaper.bury(
+      () => {},
+      () => {
+        this.floods.forget(vsi.row);
+        this.rows.retire(vsi.row);
+      },
+    );
+  }
+}
+
+/** One number for (VNI, tunnel): reloads compare tens of thousands of pairs. */
+function pairKey(vni: number, tunnel: number): number {
+  return vni * MAX_PORTS + tunnel;
+}
+
+function flagsOf({ arp, flood, innerVlan }: VsiConfig): number {
+  return (
+    (arp === "localProxy" ? VSI_LOCAL_PROXY : 0) |
+    (arp === "suppress" ? VSI_SUPPRESS : 0) |
+    (flood.broadcast ? VSI_FLOOD_BROADCAST : 0) |
+    (flood.unknownUnicast ? VSI_FLOOD_UNKNOWN : 0) |
+    (flood.multicast ? VSI_FLOOD_MULTICAST : 0) |
+    (innerVlan === "keep" ? VSI_KEEP_INNER_VLAN : 0)
+  );
+}

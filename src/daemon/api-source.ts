@@ -1,0 +1,72 @@
+/**
+ * What the API asks and orders, put together from those who know and do it.
+ *
+ * Whatever changes control's tables ends with a kick: there are frames to send or timers to set.
+ */
+
+import type { ApiSource } from "../api/api.ts";
+import type { Entries } from "../api/entries.ts";
+import type { ProbeSource } from "../api/probe.ts";
+import type { CheckReport, Features, LogLevel, Status } from "../api/schema.ts";
+import type { Shown } from "../api/shown.ts";
+import { fileForm } from "../config/form.ts";
+import type { Log } from "../log/log.ts";
+
+export interface ApiParts {
+  readonly version: string;
+  readonly shown: Shown;
+  readonly entries: Entries;
+  readonly log: Log;
+  readonly status: () => Status;
+  readonly features: () => Features;
+  readonly check: (file: string | null) => Promise<CheckReport>;
+  readonly reload: () => Promise<CheckReport>;
+  readonly probe: ProbeSource;
+  readonly why: ApiSource["why"];
+  readonly doctor: ApiSource["doctor"];
+  readonly insight: Pick<ApiSource, "trace" | "watch">;
+  /** Begin a round of control soon. */
+  readonly kick: () => void;
+}
+
+export function apiSource({ shown, entries, log, kick, ...parts }: ApiParts): ApiSource {
+  const changed = <T>(result: T): T => {
+    kick();
+    return result;
+  };
+  return {
+    version: parts.version,
+    status: parts.status,
+    vsis: () => shown.vsis(),
+    acs: () => shown.acs(),
+    tunnels: () => shown.tunnels(),
+    interfaces: () => shown.interfaces(),
+    macs: () => shown.macs(),
+    neighbors: () => shown.neighbors(),
+    routes: () => shown.routes(),
+    policies: () => shown.policies(),
+    drops: () => shown.drops(),
+    config: () => fileForm(shown.config()),
+    probe: parts.probe,
+    why: parts.why,
+    doctor: parts.doctor,
+    ...parts.insight,
+    flushMacs: (vsi) => changed(both(shown.flushMacs(vsi), () => entries.flushMacs(vsi))),
+    flushNeighbors: (on, ip) => changed(both(shown.flushNeighbors(on, ip), () => entries.flushNeighbors(on, ip))),
+    change: {
+      checkConfig: parts.check,
+      reloadConfig: parts.reload,
+      addMac: (entry) => changed(entries.addMac(entry)),
+      removeMac: (vsi, mac) => changed(entries.removeMac(vsi, mac)),
+      addNeighbor: (entry) => changed(entries.addNeighbor(entry)),
+      logLevel: () => ({ level: log.level as LogLevel["level"] }),
+      setLogLevel: (level) => log.setLevel(level),
+      features: parts.features,
+    },
+  };
+}
+
+/** Learned entries and added ones; null: there is no such object. */
+function both(learned: number | null, added: () => number): number | null {
+  return learned === null ? null : learned + added();
+}

@@ -1,0 +1,80 @@
+/**
+ * Control put together: clock, randomness and log are handed in here, and nowhere else.
+ *
+ * The agent learns, the topology arranges; each is given what it needs of the other, and of the world only functions.
+ */
+import { randomBytes, randomInt } from "node:crypto";
+import type { ShownParts } from "../api/shown.ts";
+import { configDiff } from "../config/diff.ts";
+import { Agent } from "../control/agent.ts";
+import type { Emit } from "../control/event.ts";
+import { Injector } from "../control/inject.ts";
+import { Inventory, type PortObject } from "../control/inventory.ts";
+import type { Config, TunnelConfig } from "../control/plan.ts";
+import { Routes } from "../control/routes/routes.ts";
+import { Timers } from "../control/timers.ts";
+import type { PortOpener } from "../control/topology/taps.ts";
+import { Topology } from "../control/topology/topology.ts";
+import type { Tables } from "../tables/tables.ts";
+
+export interface AssemblyRequest {
+  readonly tables: Tables;
+  readonly config: Config;
+  readonly emit: Emit;
+  readonly opener: PortOpener;
+  /** Rings worker k's doorbell. */
+  readonly wake: (worker: number) => void;
+  /** The underlay device's MTU. */
+  readonly underlayMtu: number;
+  /** The path MTU the kernel believes in, from one address to another; not positive: it has no opinion. */
+  readonly pathMtu: (local: string, remote: string) => number;
+  /** Takes the place of `pathMtu`: our kernel would not send a datagram into this tunnel, too long. */
+  readonly onTooBig?: (tunnel: PortObject) => void;
+  /** Told of each ARP search that ended. */
+  readonly onResolved: (ms: number, result: "resolved" | "failed") => void;
+  /** Milliseconds of a monotonic clock. */
+  readonly nowMs: number;
+  /** Where chance comes from; tests give their own. */
+  readonly chance?: { readonly seed: number; readonly random: () => number };
+}
+
+export interface Control {
+  readonly injector: Injector;
+  readonly agent: Agent;
+  readonly topology: Topology;
+  readonly shown: ShownParts;
+}
+
+/** The kernel's randomness (0 ≤ x < 1): who sees our jitter learns nothing, and nobody can choose a hash chain. */
+const kernelChance = () => ({ seed: randomBytes(4).readInt32LE(), random: () => randomInt(2 ** 47) / 2 ** 47 });
+
+export function assemble(request: AssemblyRequest): Control {
+  const { tables, config, emit, opener, wake, underlayMtu, onResolved, nowMs } = request;
+  const { seed, random } = request.chance ?? kernelChance();
+  const timers = new Timers(nowMs);
+  const inventory = new Inventory();
+  const injector = new Injector(tables.injects, wake);
+  const routes = new Routes(tables, timers, seed);
+  const askKernel = (tunnel: PortObject) => {
+    const mtu = request.pathMtu(config.underlay.address, (tunnel.config as TunnelConfig).remote);
+    if (mtu > 0) topology.setPathMtu(tunnel, mtu);
+  };
+  const onTooBig = request.onTooBig ?? askKernel;
+  const { limits } = config;
+  const agent = new Agent({ tables, timers, injector, inventory, routes, emit, random, limits, onResolved, onTooBig });
+  const topology: Topology = new Topology({
+    tables,
+    timers,
+    inventory,
+    routes,
+    learners: agent,
+    opener,
+    commands: injector,
+    emit,
+    difference: configDiff,
+    isDrained: (worker) => tables.injects[worker]!.isEmpty,
+    underlayMtu,
+    seed,
+  });
+  return { agent, topology, injector, shown: { tables, inventory, topology, routes, agent } };
+}

@@ -1,0 +1,399 @@
+/**
+ * The daemon: config -> tables -> workers -> control -> API, and the same backwards.
+ *
+ * Order of the start: whatever the world can refuse (addon, addresses, sockets, TAPs) is asked first, so that a refusal is
+ * one clear message and leaves nothing behind; then the threads get their work, then the listeners are opened, VMs' first,
+ * and only then "ready". The order of the end: not ready, listeners closed, workers stopped (they finish their batch),
+ * files closed by the kernel.
+ *
+ * SIGHUP loads the whole file again and applies the difference, or refuses it and keeps what runs. SIGUSR2 writes the state
+ * to the log. A mistake of ours (an exception in a worker or in control) stops the process with its stack: a supervisor
+ * starts a clean one, and the hosts notice little, for nothing of the forwarding state is precious.
+ */
+import type { Worker } from "node:worker_threads";
+import type { ApiSource } from "../api/api.ts";
+import { Entries } from "../api/entries.ts";
+import { EventFeed, overheard } from "../api/event-feed.ts";
+import { ListenError, type Listener, listenTcp, listenUnix } from "../api/listener.ts";
+import type { CheckReport, Status } from "../api/schema.ts";
+import { Shown } from "../api/shown.ts";
+import { AttachServer } from "../attach/server.ts";
+import type { AcConfig, Config } from "../control/plan.ts";
+import { RowNames } from "../insight/row-names.ts";
+import { Tracer } from "../insight/trace.ts";
+import { WatchHub } from "../insight/watch.ts";
+import { Explainer } from "../insight/why.ts";
+import { deviceMtuFor, IoError, pathMtu } from "../io/native.ts";
+import { createProber, probeSource } from "../liveness/assemble.ts";
+import type { Prober } from "../liveness/prober.ts";
+import { DropWatch } from "../log/drop-bursts.ts";
+import type { Log } from "../log/log.ts";
+import type { Condition } from "../metrics/health.ts";
+import { Tally } from "../metrics/histogram.ts";
+import { createTables, type Tables } from "../tables/tables.ts";
+import { assemble, type Control } from "./assemble.ts";
+import { ControlLoop, type Rounds } from "./control-loop.ts";
+import { WorldWatch } from "./device-watch.ts";
+import { featuresOf } from "./features.ts";
+import { conditionsOf, missingOf } from "./readiness.ts";
+import { Reloader } from "./reload.ts";
+import { dumpState } from "./state-dump.ts";
+import { ServiceManager } from "./systemd.ts";
+import { TapOpener } from "./tap-opener.ts";
+import { Workers } from "./workers.ts";
+
+/** The world refused: the operator's business. `isPermission`: a right, a capability or the addon is missing. */
+export class StartError extends Error {
+  readonly isPermission: boolean;
+  constructor(message: string, isPermission = false) {
+    super(message);
+    this.name = "StartError";
+    this.isPermission = isPermission;
+  }
+}
+
+export interface DaemonRequest {
+  readonly file: string;
+  readonly config: Config;
+  readonly log: Log;
+  readonly version: string;
+  /** The first forwarding thread, under way since before the configuration was read. */
+  readonly thread: Worker;
+}
+
+const STOP_WITHIN_MS = 1800;
+const WATCH_MS = 1000;
+/** ARP answers in milliseconds, or after a second's patience, or not. */
+const RESOLUTION_SECONDS = [0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 5];
+
+export class Daemon {
+  private readonly file: string;
+  private readonly first: Config;
+  private readonly log: Log;
+  private readonly version: string;
+  private readonly thread: Worker;
+  private readonly startedMs = performance.now();
+  private readonly listeners: Listener[] = [];
+  private readonly feed = new EventFeed(() => Date.now());
+  private readonly phase = new Set(["starting"]);
+  private readonly resolutions = new Tally("result", ["resolved", "failed"], RESOLUTION_SECONDS);
+  private stopping = false;
+  /** The underlay device's, when we started; the workers' io was made for it. */
+  private deviceMtu = 0;
+  private finish: (code: number) => void = () => undefined;
+  /** The exit code, when all is over. */
+  readonly ended: Promise<number>;
+  // Set by `start`, in this order.
+  private tables!: Tables;
+  private workers!: Workers;
+  private control!: Control;
+  private loop!: ControlLoop;
+  private prober!: Prober;
+  private shown!: Shown;
+  private reloader!: Reloader;
+  private manager!: ServiceManager;
+  /** Where VMs hand their TAPs over; null: nowhere. */
+  private attach: AttachServer | null = null;
+
+  constructor({ file, config, log, version, thread }: DaemonRequest) {
+    this.file = file;
+    this.first = config;
+    this.log = overheard(log, this.feed);
+    this.version = version;
+    this.thread = thread;
+    this.ended = new Promise((resolve) => {
+      this.finish = resolve;
+    });
+  }
+
+  /** Resolves when ready. Throws StartError. */
+  async start(): Promise<void> {
+    this.handleSignals();
+    try {
+      await this.startAll();
+    } catch (error) {
+      if (error instanceof IoError) throw startErrorOf(error);
+      if (error instanceof ListenError) throw new StartError(error.message);
+      throw error;
+    }
+  }
+
+  private async startAll(): Promise<void> {
+    const config = this.first;
+    const { limits } = config;
+    const sizes = { workers: config.workers, macs: limits.macs, neighbors: limits.neighbors, routes: limits.routes };
+    const { buffer, tables } = createTables(sizes);
+    this.tables = tables;
+    this.workers = new Workers(tables, this.thread);
+    this.workers.open(config);
+    const device = deviceMtuFor(config.underlay.address);
+    this.deviceMtu = device.mtu;
+    const opener = new TapOpener(config.workers, this.log.emit);
+    this.control = assemble({
+      tables,
+      config,
+      opener,
+      emit: this.log.emit,
+      wake: (worker) => this.workers.wake(worker),
+      underlayMtu: device.mtu,
+      pathMtu,
+      onTooBig: (tunnel) => this.prober.tooBig(tunnel),
+      onResolved: (ms, result) => this.resolutions.observe(result, ms / 1000),
+      nowMs: performance.now(),
+    });
+    const applied = this.control.topology.apply(config);
+    if (!applied.ok) throw new StartError(applied.reason, opener.lacksPermission);
+    this.reloader = new Reloader(
+      { file: this.file, topology: this.control.topology, log: this.log, onApplied: (next) => this.onApplied(next) },
+      config,
+    );
+    await this.workers.start(config, buffer, this.innerMtu(config), (error) => this.crash(error));
+    this.manager = new ServiceManager(process.env, tables.heartbeat);
+    const { topology, shown } = this.control;
+    const deviceMtu = () => this.deviceMtu;
+    const kick = () => this.loop.kick();
+    this.prober = createProber({ inventory: shown.inventory, topology, emit: this.log.emit, deviceMtu, kick });
+    this.loop = new ControlLoop(this.rounds(), tables.doorbell, () => performance.now());
+    this.loop.run().catch((error) => this.crash(error));
+    this.shown = new Shown(shown, this.prober);
+    this.watch(opener);
+    // VMs whose gateway was away wait for this one; who asks with HTTP can wait for its packages to be loaded.
+    if (config.attach !== null) await this.listenAttach(config.attach.socket);
+    await this.listen(config);
+    this.phase.delete("starting");
+    const { address, port } = config.underlay;
+    this.log.line("info", "daemon.ready", {
+      version: this.version,
+      underlay: `${address} port ${port}`,
+      device: device.device,
+      mtu: device.mtu,
+      control: config.control.socket,
+      metrics: this.listeners[1]?.at ?? null,
+    });
+    this.manager.ready(`node ${config.node} forwards`);
+    this.tellBuffers();
+  }
+
+  /** The agent's rounds, and in each of them the service manager's watchdog. */
+  private rounds(): Rounds {
+    const { agent } = this.control;
+    const { manager } = this;
+    const poll = (nowMs: number) => {
+      manager.turn(nowMs);
+      const due = agent.poll(nowMs);
+      const ping = manager.dueMs;
+      return due === null || ping === null ? (due ?? ping) : Math.min(due, ping);
+    };
+    return { poll, more: () => agent.more() };
+  }
+
+  /** Once a second: what changed around us, and what is dropped in bursts. */
+  private watch(opener: TapOpener): void {
+    const { topology, shown } = this.control;
+    const { emit } = this.log;
+    const { inventory } = shown;
+    const onMtu = (mtu: number) => {
+      this.deviceMtu = mtu;
+      topology.setUnderlayMtu(mtu);
+      this.attach?.refresh();
+      this.workers.setInnerMtu(this.innerMtu(topology.config!));
+    };
+    const world = new WorldWatch({ opener, topology, inventory, emit, onMtu }, this.deviceMtu);
+    const drops = new DropWatch(this.tables.counters, emit);
+    const timer = setInterval(() => {
+      if (this.stopping) return clearInterval(timer);
+      world.look(topology.config!);
+      this.prober.look();
+      drops.look(performance.now());
+      this.loop.kick();
+    }, WATCH_MS);
+  }
+
+  /** The largest inner IP packet the underlay carries. */
+  private innerMtu({ underlay }: Config): number {
+    return (underlay.mtu === "auto" ? this.deviceMtu : underlay.mtu) - underlay.overhead;
+  }
+
+  private conditions(): Condition[] {
+    return conditionsOf(this.control.shown.inventory, this.phase);
+  }
+
+  /** What is missing until frames can be sent to us, in words. */
+  private missing(): string[] {
+    return missingOf(this.conditions());
+  }
+
+  /** A burst is lost in a small receive buffer, and nobody would know why. */
+  private tellBuffers(): void {
+    const granted = Math.min(...this.workers.receiveBuffers);
+    if (granted >= 1 << 20) return;
+    const fix = "raise net.core.rmem_max, or give CAP_NET_ADMIN";
+    this.log.line("warn", "underlay.buffer", { bytes: granted, fix });
+  }
+
+  /** What serves people is loaded here: frames are forwarded already. */
+  private async listen(config: Config): Promise<void> {
+    const { createApi } = await import("../api/api.ts");
+    const { apiSource } = await import("./api-source.ts");
+    const { shown, control, tables } = this;
+    const status = () => this.status();
+    const features = () => featuresOf(this.workers, this.first);
+    const probing = probeSource(this.prober, control.shown.inventory);
+    const api = createApi(
+      apiSource({
+        version: this.version,
+        shown,
+        entries: new Entries(control.shown),
+        log: this.log,
+        status,
+        features,
+        check: (file) => this.reloader.check(file),
+        reload: () => this.reload(),
+        kick: () => this.loop.kick(),
+        probe: probing,
+        doctor: async () =>
+          (await import("../doctor/gateway.ts")).diagnose({ status, features, tables, shown, probing }),
+        why: (question) => new Explainer(control.shown, shown).why(question),
+        insight: this.insight(),
+      }),
+    );
+    this.listeners.push(await listenUnix(api, config.control.socket));
+    if (config.metrics === null) return;
+    const { createHealth } = await import("../metrics/health.ts");
+    const { createMetrics } = await import("../metrics/metrics.ts");
+    const registry = createMetrics({
+      version: this.version,
+      tables: this.tables,
+      inventory: control.shown.inventory,
+      counted: control.topology.counted,
+      macEntries: () => control.agent.macs.counts(),
+      neighborEntries: () => control.agent.neighbors.counts(),
+      routeEntries: () => shown.routeEntries(),
+      arpResults: () => control.agent.arpCounts.byVsi,
+      macMoves: () => control.agent.macs.moves,
+      neighborMoves: () => control.agent.neighbors.moves,
+      resolutions: this.resolutions,
+      stores: () => control.agent.stores(),
+      fallbacks: () => this.workers.fallbacks(),
+      receiveDrops: () => this.workers.receiveDrops(),
+      lastReload: () => this.reloader.last,
+      probe: (tunnel) => this.prober.view(tunnel),
+    });
+    const { host, port } = config.metrics;
+    const health = createHealth({ registry, unready: () => this.missing(), conditions: () => this.conditions() });
+    this.listeners.push(await listenTcp(health, host, port));
+  }
+
+  /** What explains frames. */
+  private insight(): Pick<ApiSource, "trace" | "watch"> {
+    const { shown, injector } = this.control;
+    const tracer = new Tracer(shown, injector);
+    const names = new RowNames(shown.inventory, shown.topology);
+    const watch = new WatchHub(this.tables, shown.inventory, names, this.feed, this.first.node);
+    shown.agent.ledger.onDrop = (reason, lost) => watch.droppedByControl(reason, lost);
+    return { trace: (request) => tracer.trace(request, () => this.loop.kick()), watch };
+  }
+
+  private async listenAttach(path: string): Promise<void> {
+    const { topology, shown } = this.control;
+    this.attach = new AttachServer({
+      gateway: this.first.node,
+      topology,
+      log: this.log,
+      kick: () => this.loop.kick(),
+      find(name) {
+        const port = shown.inventory.port("ac", name);
+        if (port === undefined) return undefined;
+        return { vsi: port.vsi!.name, handover: (port.config as AcConfig).handover, mtu: port.mtu };
+      },
+    });
+    await this.attach.listen(path);
+  }
+
+  private status(): Status {
+    const missing = this.missing();
+    const config = this.shown.config();
+    const { address, port, mtu } = config.underlay;
+    return {
+      ready: missing.length === 0,
+      missing,
+      node: config.node,
+      version: this.version,
+      nodeVersion: process.version,
+      pid: process.pid,
+      uptimeSeconds: Math.floor((performance.now() - this.startedMs) / 1000),
+      underlay: { address, port, mtu: mtu === "auto" ? this.deviceMtu : mtu },
+      workers: config.workers,
+      counts: this.shown.counts(),
+      config: {
+        file: this.file,
+        lastReloadSuccessful: this.reloader.last.successful,
+        needsRestart: this.reloader.needsRestart,
+      },
+      probing: this.prober.probing,
+      ledger: this.shown.ledger(),
+    };
+  }
+
+  // ---- signals -------------------------------------------------------------------------------------------------
+
+  private handleSignals(): void {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void this.stop(signal));
+    process.on("SIGHUP", () => {
+      if (!this.phase.has("starting")) this.reload().catch((error) => this.crash(error));
+    });
+    process.on("SIGUSR2", () => {
+      if (!this.phase.has("starting")) dumpState(this.log, this.shown, this.status());
+    });
+  }
+
+  private async reload(): Promise<CheckReport> {
+    this.manager.reloading();
+    const report = await this.reloader.reload();
+    this.manager.reloaded(report.valid);
+    return report;
+  }
+
+  /** A reload is in force. */
+  private onApplied(config: Config): void {
+    this.loop.kick();
+    this.log.setLevel(config.log.level);
+    this.control.agent.setLimits(config.limits);
+    this.attach?.refresh();
+    this.prober.look();
+  }
+
+  private async stop(signal: string): Promise<void> {
+    if (this.stopping) return;
+    this.stopping = true;
+    this.phase.add("stopping");
+    this.log.line("info", "daemon.stopping", { signal });
+    for (const listener of this.listeners) listener.close();
+    this.attach?.close();
+    // The start may be anywhere: nothing it has made outlives the process.
+    if (this.phase.has("starting")) process.exit(0);
+    this.manager.stopping();
+    const late = setTimeout(() => this.crash(new Error("the workers did not stop in time")), STOP_WITHIN_MS);
+    this.reloader.stop();
+    this.prober.close();
+    this.loop.stop();
+    await this.workers.stop();
+    clearTimeout(late);
+    this.workers.close();
+    this.log.line("info", "daemon.stopped", { uptimeSeconds: Math.floor((performance.now() - this.startedMs) / 1000) });
+    this.finish(0);
+  }
+
+  /** Our mistake: say where, and end at once. */
+  private crash(error: unknown): void {
+    const stack = error instanceof Error ? (error.stack ?? "") : "";
+    this.log.line("error", "crash", { message: String(error), stack });
+    process.exit(1);
+  }
+}
+
+const PERMISSION = new Set(["EPERM", "EACCES", "ERR_ADDON"]);
+
+function startErrorOf(error: IoError): StartError {
+  return new StartError(error.message, PERMISSION.has(error.code));
+}

@@ -1,0 +1,88 @@
+/**
+ * What the world changes without telling us: a TAP that somebody deleted, the underlay device's MTU, its address.
+ *
+ * Once a second the kernel is asked. A TAP that is gone takes its ACs down, so that nothing is flooded to them and
+ * readiness says so; one that we had made is made again, one that was handed over is its owner's business. A changed MTU moves every
+ * MTU that follows from it (`underlay.mtu: auto`). A missing VTEP address is told once; the sockets work again when it is
+ * back.
+ */
+import type { Emit } from "../control/event.ts";
+import type { Inventory, PortObject } from "../control/inventory.ts";
+import type { AcConfig, Config } from "../control/plan.ts";
+import { tapKey } from "../control/topology/taps.ts";
+import type { Topology } from "../control/topology/topology.ts";
+import { deviceMtuFor, IoError } from "../io/native.ts";
+import type { TapOpener } from "./tap-opener.ts";
+
+/** Most looks between two tries to make a device. */
+const SELDOM_LOOKS = 30;
+
+export interface WorldWatchParts {
+  readonly opener: TapOpener;
+  readonly topology: Topology;
+  readonly inventory: Inventory;
+  readonly emit: Emit;
+  /** The underlay device's MTU is another one. */
+  readonly onMtu: (mtu: number) => void;
+}
+
+export class WorldWatch {
+  private readonly parts: WorldWatchParts;
+  private mtu: number;
+  /** ACs whose device cannot be made: looks until the next try, and between the tries after it. */
+  private readonly patience = new Map<PortObject, { looks: number; again: number }>();
+  private isAddressGone = false;
+
+  /** @param mtu the underlay device's, as it was used so far. */
+  constructor(parts: WorldWatchParts, mtu: number) {
+    this.parts = parts;
+    this.mtu = mtu;
+  }
+
+  /** Ask the kernel. */
+  look(config: Config): void {
+    this.lookAtTaps();
+    this.lookAtUnderlay(config.underlay.address);
+  }
+
+  private lookAtTaps(): void {
+    const { opener, inventory, topology } = this.parts;
+    const gone = new Set(opener.gone().map(tapKey));
+    for (const port of inventory.ports.values()) {
+      if (port.kind !== "ac") continue;
+      const ac = port.config as AcConfig;
+      if (gone.has(tapKey(ac))) topology.loseTap(port);
+      else if (!port.up && ac.tap !== null) this.reopen(port);
+      else this.patience.delete(port);
+    }
+    for (const port of this.patience.keys()) if (inventory.ports.get(port.row) !== port) this.patience.delete(port);
+  }
+
+  /** Make a deleted device again: at once, and where that fails ever more seldom. */
+  private reopen(ac: PortObject): void {
+    const { topology, emit } = this.parts;
+    const patience = this.patience.get(ac) ?? { looks: 0, again: 1 };
+    this.patience.set(ac, patience);
+    if (--patience.looks > 0) return;
+    const problem = topology.reopenTap(ac);
+    if (problem === null) return;
+    if (patience.again === 1) emit("warn", "ac.down", { ac: ac.name, vsi: ac.vsi!.name, problem });
+    patience.looks = patience.again;
+    patience.again = Math.min(2 * patience.again, SELDOM_LOOKS);
+  }
+
+  private lookAtUnderlay(address: string): void {
+    const { emit, onMtu } = this.parts;
+    try {
+      const { mtu } = deviceMtuFor(address);
+      this.isAddressGone = false;
+      if (mtu === this.mtu) return;
+      this.mtu = mtu;
+      onMtu(mtu);
+    } catch (error) {
+      if (!(error instanceof IoError)) throw error;
+      if (!this.isAddressGone) emit("warn", "underlay.mtu", { problem: error.message });
+      this.isAddressGone = true;
+    }
+  }
+}

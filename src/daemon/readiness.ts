@@ -1,0 +1,38 @@
+/**
+ * Is the gateway ready for frames, condition by condition?
+ *
+ * Ready: started, not stopping, and every AC attached whose TAP is ours to make. A VM that hands its TAP over comes and
+ * goes as it likes, and a tunnel that is down is the network's business: both are shown, and neither makes the gateway unready.
+ */
+import type { Inventory } from "../control/inventory.ts";
+import type { AcConfig } from "../control/plan.ts";
+import type { Condition } from "../metrics/health.ts";
+
+/** All conditions, the daemon's own phases first. */
+export function conditionsOf(inventory: Inventory, phases: ReadonlySet<string>): Condition[] {
+  const conditions: Condition[] = [...phases].map((phase) => ({
+    what: phase,
+    isMet: false,
+    isRequired: true,
+    text: phase,
+  }));
+  if (phases.size === 0)
+    conditions.push({ what: "started", isMet: true, isRequired: true, text: "configuration in force" });
+  for (const { kind, name, up, config } of inventory.ports.values()) {
+    const state = up ? "up" : "down";
+    if (kind === "tunnel") conditions.push({ what: `tunnel ${name}`, isMet: up, isRequired: false, text: state });
+    else {
+      const { handover } = config as AcConfig;
+      const text = handover && !up ? "waits for its TAP to be handed over" : state;
+      conditions.push({ what: `AC ${name}`, isMet: up, isRequired: !handover, text });
+    }
+  }
+  return conditions;
+}
+
+/** What is missing, in words; empty: ready. */
+export function missingOf(conditions: readonly Condition[]): string[] {
+  return conditions
+    .filter(({ isMet, isRequired }) => isRequired && !isMet)
+    .map(({ what, text }) => (what === text ? what : `${what} is ${text}`));
+}

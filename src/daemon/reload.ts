@@ -1,0 +1,148 @@
+/**
+ * A changed configuration file, taken over while frames flow: check, diff, reload.
+ *
+ * The whole file is validated first, in a thread of its own; then the difference is applied in order, or nothing is
+ * (control/topology/topology.ts). One after another: a reload waits until the one before is behind every worker, and everybody who
+ * asks gets the outcome of a reload that began after he asked.
+ *
+ * Two kinds of settings cannot change in a running process. `node`, `underlay.address`, `underlay.port` and `workers` make
+ * another gateway: a file that changes them is refused as a whole. The others (FIXED) only say how sockets and
+ * offloads were opened: the file is taken over, the old ones stay in use, and `needsRestart` says so until they agree.
+ */
+import { createRequire } from "node:module";
+import { Worker } from "node:worker_threads";
+import type { Change, CheckReport } from "../api/schema.ts";
+import { configDiff, settingsDiff } from "../config/diff.ts";
+import type { ConfigError } from "../config/error.ts";
+import type { ParseResult } from "../config/load.ts";
+import type { Config, ConfigDiff } from "../control/plan.ts";
+import type { Topology } from "../control/topology/topology.ts";
+import type { Log } from "../log/log.ts";
+
+const FIXED = [/^underlay\.(sourcePorts|checksum|offload)/, /^(control|attach)/, /^metrics/];
+const SETTLE_TRIES = 40;
+const SETTLE_MS = 50;
+/** Errors of one file that go into the log. */
+const TOLD_ERRORS = 10;
+
+export interface ReloaderParts {
+  readonly file: string;
+  readonly topology: Topology;
+  readonly log: Log;
+  /** The new configuration is in force. */
+  readonly onApplied: (config: Config) => void;
+}
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+export class Reloader {
+  private readonly parts: ReloaderParts;
+  private readonly first: Config;
+  private queue: Promise<unknown> = Promise.resolve();
+  private stopped = false;
+  /** For the metrics. */
+  last: { readonly successful: boolean; readonly successUnixSeconds: number };
+
+  /** @param first what the process was started with, just applied. */
+  constructor(parts: ReloaderParts, first: Config) {
+    this.parts = parts;
+    this.first = first;
+    this.last = { successful: true, successUnixSeconds: Date.now() / 1000 };
+  }
+
+  /** Settings of the running configuration that this process does not follow. */
+  get needsRestart(): string[] {
+    return settingsDiff(this.first, this.parts.topology.config!).filter(isFixed).sort();
+  }
+
+  /** What would a reload of `file` (null: the daemon's own) do? Changes nothing. */
+  async check(file: string | null): Promise<CheckReport> {
+    const path = file ?? this.parts.file;
+    const parsed = await loadAside(path);
+    if ("errors" in parsed) return refused(path, "the file is not valid", parsed.errors);
+    const { topology } = this.parts;
+    const reason = topology.refusal(parsed.config);
+    const diff = configDiff(topology.config!, parsed.config);
+    if (reason !== null) return { ...refused(path, reason, []), ...differences(diff) };
+    return { file: path, valid: true, reason: null, errors: [], ...differences(diff) };
+  }
+
+  /** Load the daemon's file again and apply the difference; or keep what runs, and say why. */
+  reload(): Promise<CheckReport> {
+    const next = this.queue.then(() => this.reloadFile());
+    this.queue = next.catch(() => undefined);
+    return next;
+  }
+
+  stop(): void {
+    this.stopped = true;
+  }
+
+  private async reloadFile(): Promise<CheckReport> {
+    const { file, log, topology, onApplied } = this.parts;
+    const parsed = await loadAside(file);
+    if ("errors" in parsed) {
+      for (const { line, column, path, rule, message, fix } of parsed.errors.slice(0, TOLD_ERRORS)) {
+        log.line("error", "config.rejected", { at: `${file}:${line}:${column}`, path, rule, message, fix });
+      }
+      return this.failed(refused(file, "the file is not valid", parsed.errors));
+    }
+    for (let tries = 0; !topology.isReady && tries < SETTLE_TRIES && !this.stopped; tries++) await pause(SETTLE_MS);
+    if (this.stopped) return this.failed(refused(file, "the daemon is stopping", []));
+    const applied = topology.apply(parsed.config);
+    if (!applied.ok) return this.failed(refused(file, applied.reason, []));
+    onApplied(parsed.config);
+    this.last = { successful: true, successUnixSeconds: Date.now() / 1000 };
+    const fixed = applied.diff.settings.filter(isFixed);
+    if (fixed.length > 0) log.line("warn", "config.needs-restart", { settings: fixed.join(", ") });
+    return { file, valid: true, reason: null, errors: [], ...differences(applied.diff) };
+  }
+
+  private failed(report: CheckReport): CheckReport {
+    this.last = { ...this.last, successful: false };
+    return report;
+  }
+}
+
+function isFixed(path: string): boolean {
+  return FIXED.some((pattern) => pattern.test(path));
+}
+
+function refused(file: string, reason: string, errors: readonly ConfigError[]): CheckReport {
+  return { file, valid: false, reason, errors: errors.map((each) => ({ ...each })), changes: [], needsRestart: [] };
+}
+
+function differences(diff: ConfigDiff): Pick<CheckReport, "changes" | "needsRestart"> {
+  const changes: Change[] = [];
+  const list = <T>(
+    kind: string,
+    part: { added: readonly T[]; removed: readonly T[]; changed: readonly { to: T }[] },
+    name: (object: T) => string,
+  ) => {
+    for (const each of part.removed) changes.push({ action: "remove", kind, name: name(each) });
+    for (const { to } of part.changed) changes.push({ action: "change", kind, name: name(to) });
+    for (const each of part.added) changes.push({ action: "add", kind, name: name(each) });
+  };
+  const byName = (object: { readonly name: string }) => object.name;
+  list("tunnel", diff.tunnels, byName);
+  list("vsi", diff.vsis, byName);
+  list("interface", diff.interfaces, byName);
+  list("ac", diff.acs, byName);
+  list("route", diff.routes, (route) => `${route.prefix.text} in VRF ${route.vrf}`);
+  list("policy", diff.policies, byName);
+  for (const path of diff.settings) changes.push({ action: "change", kind: "setting", name: path });
+  return { changes, needsRestart: [...diff.needsRestart, ...diff.settings.filter(isFixed)].sort() };
+}
+
+/** Parse and check `file` in a thread of its own. */
+function loadAside(file: string): Promise<ParseResult> {
+  return new Promise((resolve, reject) => {
+    const thread = new Worker(createRequire(import.meta.url).resolve("#config-thread"), {
+      workerData: file,
+      name: "config",
+    });
+    thread.on("message", resolve);
+    thread.on("error", reject);
+    thread.on("exit", (code) => reject(new Error(`reading ${file} ended with code ${code}`)));
+  });
+}

@@ -1,0 +1,23 @@
+/** SIGUSR2: what control believes, written to the log, a line for each kind of object; lists are cut at a thousand. */
+import type { Status } from "../api/schema.ts";
+import type { Shown } from "../api/shown.ts";
+import type { Log } from "../log/log.ts";
+
+const MOST = 1000;
+
+export function dumpState(log: Log, shown: Shown, status: Status): void {
+  const parts = {
+    status,
+    vsis: shown.vsis(),
+    acs: shown.acs(),
+    tunnels: shown.tunnels(),
+    interfaces: shown.interfaces(),
+    macs: shown.macs().slice(0, MOST),
+    neighbors: shown.neighbors().slice(0, MOST),
+    routes: shown.routes().slice(0, MOST),
+    drops: shown.drops().filter((drop) => drop.count > 0),
+  };
+  for (const [what, value] of Object.entries(parts)) {
+    log.line("info", "state.dump", { reason: what, value: JSON.stringify(value) });
+  }
+}

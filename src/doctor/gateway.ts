@@ -1,0 +1,148 @@
+/**
+ * The doctor, about a running gateway and its peers: do they answer, do they send, does a stranger send, is anything given up?
+ *
+ * Asymmetric tunnel lists are the mistake that is hardest to see from one side: a VTEP that sends us VXLAN and is not
+ * configured here shows up as `unknown_vtep`, a configured one that does not know us never sends anything.
+ */
+
+import type { ProbeSource } from "../api/probe.ts";
+import type { Features, Status, Tunnel } from "../api/schema.ts";
+import type { Check, Diagnosis } from "../api/schema-doctor.ts";
+import type { PingResult } from "../api/schema-probe.ts";
+import type { Shown } from "../api/shown.ts";
+import { DROP, MISC_STRANGER, sumOf } from "../tables/counters.ts";
+import type { Tables } from "../tables/tables.ts";
+import { formatIpv4 } from "../wire/ipv4.ts";
+import { fail, ok, warn } from "./check.ts";
+import { examineHost } from "./host.ts";
+
+export interface GatewayFacts {
+  readonly status: Status;
+  readonly tunnels: readonly Tunnel[];
+  readonly features: Features;
+  /** Datagrams from VTEPs that are no tunnel of ours, and the last such sender (null: over IPv6, not kept). */
+  readonly strangers: { readonly count: number; readonly last: string | null };
+  readonly ping: (tunnel: string) => Promise<PingResult>;
+}
+
+export interface RunningGateway {
+  readonly status: () => Status;
+  readonly features: () => Features;
+  readonly tables: Tables;
+  readonly shown: Shown;
+  readonly probing: ProbeSource;
+}
+
+/** Examine the gateway that runs in this process, and its machine. */
+export async function diagnose({ status, features, tables, shown, probing }: RunningGateway): Promise<Diagnosis> {
+  const checks = await examineGateway({
+    status: status(),
+    tunnels: shown.tunnels(),
+    features: features(),
+    strangers: strangersOf(tables),
+    ping: (tunnel) => probing.ping(tunnel, 64)!,
+  });
+  return { checks: [...checks, ...examineHost(shown.config(), true)] };
+}
+
+/** Strangers, as the workers have counted them. */
+function strangersOf({ workerCounters }: Tables): GatewayFacts["strangers"] {
+  const last = workerCounters.map(({ misc }) => misc[MISC_STRANGER]!).find((ip) => ip !== 0);
+  return {
+    count: sumOf(workerCounters, ({ drops }) => drops[DROP.unknown_vtep]!),
+    last: last === undefined ? null : formatIpv4(last),
+  };
+}
+
+/** One examination of a gateway: a small function of what is known of it. */
+export type GatewayCheck = (facts: GatewayFacts) => readonly Check[] | Promise<readonly Check[]>;
+
+/** All of them, in the order in which they are told; they run side by side. A feature adds its own here. */
+const GATEWAY_CHECKS: readonly GatewayCheck[] = [
+  ({ status }) => checkStatus(status),
+  (facts) => Promise.all(facts.tunnels.map((tunnel) => checkPeer(facts, tunnel))),
+  ({ tunnels }) => tunnels.flatMap(checkTraffic),
+  ({ status, tunnels }) => tunnels.flatMap((tunnel) => checkPath(status, tunnel)),
+  ({ strangers }) => [checkStrangers(strangers)],
+  ({ features }) => checkFeatures(features),
+];
+
+/** Examine what is known of a gateway; its peers are asked. */
+export async function examineGateway(facts: GatewayFacts): Promise<Check[]> {
+  const found = await Promise.all(GATEWAY_CHECKS.map((check) => check(facts)));
+  return found.flat();
+}
+
+function checkStatus({ ready, missing, config, probing }: Status): Check[] {
+  const checks = [
+    ready ? ok("ready", "yes") : warn("ready", `no: ${missing.join("; ")}`, "bring what is missing; vtepctl show ac"),
+  ];
+  if (!config.lastReloadSuccessful)
+    checks.push(warn("config", `the last reload of ${config.file} was refused`, "vtepctl config check"));
+  else if (config.needsRestart.length > 0)
+    checks.push(warn("config", `needs a restart: ${config.needsRestart.join(", ")}`, "restart vtepd"));
+  else checks.push(ok("config", `${config.file} is in force`));
+  if (probing.state === "off") checks.push(warn("probing", `off: ${probing.reason}`, probing.fix ?? "see the log"));
+  return checks;
+}
+
+async function checkPeer({ ping }: GatewayFacts, { name, remote, up, probe }: Tunnel): Promise<Check> {
+  const key = `peer ${name}`;
+  const { kind, rttMs, reason, fix } = await ping(name);
+  if (kind === "off") return warn(key, `cannot be asked: ${reason}`, fix ?? "see the log");
+  if (kind === "reply") return ok(key, `${remote} answers in ${rttMs!.toFixed(3)} ms`);
+  const text = `${remote} does not answer an echo${up ? "" : ", and the tunnel is down"}`;
+  const help = "is the machine up, is there a route to it and back, does a firewall drop ICMP?";
+  return probe.keepalive === null ? warn(key, text, help) : fail(key, text, help);
+}
+
+/** We send and it never does: does it know us? */
+function checkTraffic({ name, remote, receive, transmit }: Tunnel): Check[] {
+  const key = `traffic of ${name}`;
+  if (receive.packets > 0) return [ok(key, `${receive.packets} packets received, ${transmit.packets} sent`)];
+  if (transmit.packets === 0) return [ok(key, "none yet, in either direction")];
+  const fix = `on ${remote}: is our address in its tunnel list, is UDP 4789 open on the way, is the VNI the same?`;
+  return [warn(key, `${transmit.packets} packets sent, none ever received`, fix)];
+}
+
+function checkPath({ underlay }: Status, { name, probe }: Tunnel): Check[] {
+  if (probe.pathMtu === null) return [];
+  const key = `path MTU to ${name}`;
+  if (probe.pathMtu >= underlay.mtu) return [ok(key, `${probe.pathMtu} bytes, all of the underlay's`)];
+  const text = `${probe.pathMtu} bytes, where the underlay has ${underlay.mtu}`;
+  return [warn(key, text, "a link on the way is narrower; guests are told, but a wider link is faster")];
+}
+
+function checkStrangers({ count, last }: GatewayFacts["strangers"]): Check {
+  if (count === 0) return ok("strangers", "nobody sends us VXLAN who is no tunnel of ours");
+  const who = last === null ? "a VTEP over IPv6" : last;
+  const text = `${count} packets from VTEPs that are no tunnel of ours, the last from ${who}`;
+  return warn(
+    "strangers",
+    text,
+    `is it a peer? then add {name: …, remote: ${last ?? "ADDRESS"}} to tunnels; else filter it`,
+  );
+}
+
+function checkFeatures({ offloads, fallbacks, workers }: Features): Check[] {
+  const given = offloads.filter(({ wanted, inUse }) => wanted && !inUse).map(({ name }) => name);
+  const causes = fallbacks.filter(({ count }) => count > 0).map(({ cause, count }) => `${cause} ${count}`);
+  const reasons = causes.length > 0 ? ` (${causes.join(", ")})` : "";
+  const lost = workers.reduce((sum, { receiveDrops }) => sum + receiveDrops, 0);
+  const least = Math.min(...workers.map(({ receiveBuffer }) => receiveBuffer));
+  const more = "sysctl -w net.core.rmem_max=8388608, or give CAP_NET_ADMIN, and restart";
+  return [
+    given.length === 0
+      ? ok("offloads", `all that are wanted are in use${reasons}`)
+      : warn(
+          "offloads",
+          `given up: ${given.join(", ")}${reasons}`,
+          "a newer kernel may have them; all still works, slower",
+        ),
+    lost > 0
+      ? warn("receive buffer", `${lost} datagrams lost in it; ${least} bytes were granted`, more)
+      : least < 1 << 20
+        ? warn("receive buffer", `only ${least} bytes were granted: bursts will be lost`, more)
+        : ok("receive buffer", `${least} bytes, nothing lost in it`),
+  ];
+}

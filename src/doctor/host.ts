@@ -1,0 +1,247 @@
+/**
+ * The doctor, about this machine: can a gateway with this configuration run here, and as well as it could?
+ *
+ * Nothing is changed and nothing is kept: files are read, the addon and the libraries are looked for, the kernel is asked for
+ * its routes. What only a running daemon knows is in gateway.ts. `cap` is looked for, never loaded: it may abort the
+ * process it lives in.
+ */
+import { accessSync, constants, existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { createRequire } from "node:module";
+import { availableParallelism, release } from "node:os";
+import type { Check } from "../api/schema-doctor.ts";
+import { peerAddress } from "../control/peer-address.ts";
+import type { Config } from "../control/plan.ts";
+import { addon, errnoText } from "../io/addon.ts";
+import { deviceMtuFor, IoError, pathMtu, refusedByKernel } from "../io/native.ts";
+import { whyNoRawSocket } from "../liveness/echo-socket.ts";
+import { fail, ok, warn } from "./check.ts";
+
+const CAPABILITIES = { CAP_NET_BIND_SERVICE: 10, CAP_NET_ADMIN: 12, CAP_NET_RAW: 13, CAP_SYS_ADMIN: 21 } as const;
+type Capability = keyof typeof CAPABILITIES;
+/** What a worker asks for (io/native.ts). */
+const WANTED_RECEIVE = 8 << 20;
+const WANTED_SEND = 4 << 20;
+
+export interface HostFacts {
+  /** Null: no configuration is known, and only what every gateway needs is looked at. */
+  readonly config: Config | null;
+  /** The daemon itself asks: its port is its own. */
+  readonly isRunning: boolean;
+  /** Does the addon load? What asks the kernel needs it. */
+  readonly hasAddon: boolean;
+}
+
+/** One examination of the machine; what does not concern this configuration has no line. */
+export type HostCheck = (facts: HostFacts) => readonly Check[];
+
+/** All of them, in the order in which they are told. A feature adds its own here. */
+const HOST_CHECKS: readonly HostCheck[] = [
+  () => [checkKernel()],
+  () => [checkAddon()],
+  ({ config }) => checkCapabilities(config),
+  ({ config }) => [checkTun(config)],
+  ({ config }) => checkLibraries(config),
+  ({ config }) => (config !== null && config.workers > 1 ? [checkWorkers(config.workers)] : []),
+  ({ config, hasAddon }) => (config !== null && hasAddon ? checkUnderlay(config) : []),
+  ({ config, hasAddon }) => (config !== null && hasAddon ? checkRoutes(config) : []),
+  ({ config, hasAddon, isRunning }) => (config !== null && hasAddon && !isRunning ? [checkPort(config)] : []),
+  () => checkBuffers(),
+];
+
+/** @param isRunning the daemon itself asks: its port is its own. */
+export function examineHost(config: Config | null, isRunning: boolean): Check[] {
+  const facts = { config, isRunning, hasAddon: checkAddon().result === "ok" };
+  return HOST_CHECKS.flatMap((check) => check(facts));
+}
+
+function checkKernel(): Check {
+  const refused = refusedByKernel(release());
+  if (refused.length === 0) return ok("kernel", `Linux ${release()}, Node ${process.version}`);
+  const text = `Linux ${release()} is known to break ${refused.join(" and ")}: not used`;
+  return warn("kernel", text, "another kernel release brings the speed back");
+}
+
+function checkAddon(): Check {
+  try {
+    addon();
+    return ok("addon", "the native addon loads and fits");
+  } catch (error) {
+    return fail("addon", (error as Error).message, "npm run build");
+  }
+}
+
+/** More forwarding threads than processors take turns, and every turn is a delay. */
+function checkWorkers(workers: number): Check {
+  const processors = availableParallelism();
+  if (workers <= processors) return ok("workers", `${workers}, on ${processors} processors`);
+  const text = `${workers} workers share ${processors} processor${processors === 1 ? "" : "s"}`;
+  return warn("workers", text, `no more than workers: ${processors} gain anything on this machine`);
+}
+
+/** The capabilities in force, from CapEff of /proc/self/status (proc(5)). */
+function hasCapability(capability: Capability): boolean {
+  const line = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"));
+  return line !== null && ((BigInt(`0x${line[1]}`) >> BigInt(CAPABILITIES[capability])) & 1n) === 1n;
+}
+
+function checkCapabilities(config: Config | null): Check[] {
+  const taps = config?.acs.filter((ac) => ac.tap !== null) ?? [];
+  const wanted: [Capability, boolean, string][] = [
+    ["CAP_NET_ADMIN", taps.length > 0, "to create TAPs"],
+    ["CAP_SYS_ADMIN", taps.some((ac) => ac.tap!.netns !== null), "to create TAPs in other namespaces"],
+    ["CAP_NET_BIND_SERVICE", (config?.underlay.port ?? 4789) < 1024, "for a port below 1024"],
+    [
+      "CAP_NET_RAW",
+      config?.tunnels.some((tunnel) => tunnel.keepalive !== null) ?? false,
+      "to watch tunnels (keepalive)",
+    ],
+  ];
+  return wanted.map(([name, isNeeded, why]) => {
+    const key = `capability ${name}`;
+    if (hasCapability(name)) return ok(key, `there${isNeeded ? `, and needed ${why}` : ""}`);
+    if (!isNeeded) return ok(key, "not there, and not needed by this configuration");
+    const fix = `give it: systemd AmbientCapabilities=${name}, docker --cap-add ${name.slice(4)}; or run as root`;
+    return name === "CAP_NET_RAW" ? warn(key, `missing; needed ${why}`, fix) : fail(key, `missing; needed ${why}`, fix);
+  });
+}
+
+function checkTun(config: Config | null): Check {
+  const isNeeded = config?.acs.some((ac) => ac.tap !== null) ?? true;
+  try {
+    accessSync("/dev/net/tun", constants.R_OK | constants.W_OK);
+    return ok("/dev/net/tun", "can be opened");
+  } catch (error) {
+    const text = `cannot be opened: ${(error as NodeJS.ErrnoException).code}`;
+    if (!isNeeded) return ok("/dev/net/tun", `${text}; not needed: all TAPs are handed over`);
+    return fail("/dev/net/tun", text, "modprobe tun; docker: --device /dev/net/tun");
+  }
+}
+
+function checkLibraries(config: Config | null): Check[] {
+  const problem = whyNoRawSocket();
+  const isWatched = config?.tunnels.some((tunnel) => tunnel.keepalive !== null) ?? false;
+  const raw =
+    problem === null
+      ? ok("raw-socket", "built: tunnels can be probed")
+      : (isWatched ? fail : warn)("raw-socket", problem.message, problem.fix);
+  return [raw, capIsBuilt() ? ok("cap", "built: vtepctl capture --iface works") : capMissing()];
+}
+
+function capMissing(): Check {
+  const fix = "apt-get install libpcap-dev, then npm install; or use tcpdump";
+  return warn("cap", "not built: vtepctl capture --iface does not work", fix);
+}
+
+/** Is the native part of `cap` there? It is not loaded here. */
+export function capIsBuilt(): boolean {
+  try {
+    const script = createRequire(import.meta.url).resolve("cap");
+    return existsSync(script.replace(/lib\/Cap\.js$/, "build/Release/cap.node"));
+  } catch {
+    return false;
+  }
+}
+
+function checkUnderlay({ underlay }: Config): Check[] {
+  const { address, mtu, overhead } = underlay;
+  try {
+    const device = deviceMtuFor(address);
+    const used = mtu === "auto" ? device.mtu : mtu;
+    const inner = `${used - overhead} bytes inside`;
+    const checks = [ok("underlay address", `${address} is on ${device.device}`)];
+    if (used > device.mtu) {
+      const text = `underlay.mtu is ${used}, but ${device.device} carries ${device.mtu}: long packets are lost`;
+      checks.push(fail("underlay MTU", text, `underlay.mtu: auto, or ip link set dev ${device.device} mtu ${used}`));
+    } else checks.push(ok("underlay MTU", `${used} of ${device.mtu} bytes on ${device.device}: ${inner}`));
+    return checks;
+  } catch (error) {
+    if (!(error instanceof IoError)) throw error;
+    return [fail("underlay address", error.message, `ip addr add ${address}/LENGTH dev DEVICE`)];
+  }
+}
+
+/** Does the kernel know a way to each peer, and how wide does it think it is? */
+function checkRoutes({ underlay, tunnels }: Config): Check[] {
+  return tunnels.map(({ name, remote }) => {
+    const mtu = pathMtu(underlay.address, remote);
+    const key = `route to ${name}`;
+    if (mtu < 0) return fail(key, `none to ${remote}: ${errnoText(mtu)}`, `ip route add ${remote} via ROUTER`);
+    const most = underlay.mtu === "auto" ? mtu : underlay.mtu;
+    if (mtu >= most) return ok(key, `there is one to ${remote}; our kernel believes in ${mtu} bytes`);
+    const text = `our kernel believes in ${mtu} bytes to ${remote}, underlay.mtu is ${most}`;
+    return warn(key, text, "a link on the way is narrower: raise its MTU, or lower underlay.mtu");
+  });
+}
+
+interface Holder {
+  readonly inode: string;
+  readonly who: string;
+}
+
+function checkPort({ underlay }: Config): Check {
+  const { address, port } = underlay;
+  const holder = holderOf(address, port);
+  if (holder === null) return ok("port", `UDP ${port} of ${address} is free`);
+  const fix = "stop that program, or choose another underlay.port (the peers must use it too)";
+  return fail("port", `UDP ${port} of ${address} is taken by ${holder.who}`, fix);
+}
+
+/** Who has this UDP port: /proc/net/udp names a socket's inode, a process with it as an open file is its owner. */
+function holderOf(address: string, port: number): Holder | null {
+  const own = kernelText(peerAddress(address));
+  for (const file of ["/proc/net/udp", "/proc/net/udp6"]) {
+    if (!existsSync(file)) continue;
+    for (const line of readFileSync(file, "utf8").split("\n").slice(1)) {
+      const fields = line.trim().split(/\s+/);
+      const [ip = "", hexPort = ""] = (fields[1] ?? "").split(":");
+      if (Number.parseInt(hexPort, 16) !== port || !(ip === own || /^0+$/.test(ip))) continue;
+      const inode = fields[9] ?? "0";
+      return { inode, who: inode === "0" ? "the kernel (a vxlan device?)" : processOf(inode) };
+    }
+  }
+  return null;
+}
+
+/** Address bytes as /proc/net/udp prints them: 32-bit words in this machine's byte order. */
+function kernelText(bytes: Uint8Array): string {
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 4) {
+    const word = [...bytes.subarray(at, at + 4)].reverse();
+    text += word.map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  }
+  return text.toUpperCase();
+}
+
+function processOf(inode: string): string {
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      const isOwner = readdirSync(`/proc/${pid}/fd`).some((fd) => {
+        try {
+          return readlinkSync(`/proc/${pid}/fd/${fd}`) === `socket:[${inode}]`;
+        } catch {
+          return false; // closed meanwhile
+        }
+      });
+      if (isOwner) return `${readFileSync(`/proc/${pid}/comm`, "utf8").trim()} (pid ${pid})`;
+    } catch {
+      // another user's, or gone
+    }
+  }
+  return "a process that this user may not look into";
+}
+
+function checkBuffers(): Check[] {
+  const forced = hasCapability("CAP_NET_ADMIN");
+  const rows: [string, number][] = [
+    ["net.core.rmem_max", WANTED_RECEIVE],
+    ["net.core.wmem_max", WANTED_SEND],
+  ];
+  return rows.map(([name, wanted]) => {
+    const file = `/proc/sys/${name.replaceAll(".", "/")}`;
+    // In a namespace of its own the daemon does not see it: what was granted is in gateway.ts.
+    const limit = existsSync(file) ? Number(readFileSync(file, "utf8")) : wanted;
+    if (limit >= wanted) return ok(name, `${limit} bytes`);
+    if (forced) return ok(name, `${limit} bytes; CAP_NET_ADMIN goes beyond it`);
+    return warn(name, `${limit} bytes: bursts are lost in a small buffer`, `sysctl -w ${name}=${wanted}`);
+  });
+}

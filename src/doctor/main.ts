@@ -1,0 +1,65 @@
+/**
+ * The doctor where no daemon answers: `doctor.js [FILE]`, started by `vtepctl doctor`, prints a Diagnosis as JSON.
+ *
+ * It looks at the machine with the eyes of the configuration that a daemon would run with, and asks the peers itself; the exit
+ * code is vtepctl's business.
+ */
+
+import type { Check, Diagnosis } from "../api/schema-doctor.ts";
+import { loadConfig } from "../config/load.ts";
+import { Inventory, type PortObject } from "../control/inventory.ts";
+import type { Config } from "../control/plan.ts";
+import { deviceMtuFor } from "../io/native.ts";
+import { createProber } from "../liveness/assemble.ts";
+import { fail, ok, warn } from "./check.ts";
+import { examineHost } from "./host.ts";
+
+async function examine(file: string | undefined): Promise<Check[]> {
+  if (file === undefined) {
+    const text = "none was named: only what every gateway needs is looked at";
+    return [warn("config", text, "vtepctl doctor -c FILE"), ...examineHost(null, false)];
+  }
+  const result = loadConfig(file);
+  if ("errors" in result) {
+    const { line, path, message } = result.errors[0]!;
+    const more = result.errors.length > 1 ? ` (and ${result.errors.length - 1} more)` : "";
+    const text = `${file}:${line}: ${path}: ${message}${more}`;
+    return [fail("config", text, `vtepd check -c ${file} shows all of it`), ...examineHost(null, false)];
+  }
+  const checks = [ok("config", `${file} is valid`), ...examineHost(result.config, false)];
+  const isBroken = checks.some(({ name, result }) => result === "fail" && /^(addon|underlay|raw)/.test(name));
+  return isBroken ? checks : [...checks, ...(await askPeers(result.config))];
+}
+
+/** One echo to each peer, by a prober of our own. */
+async function askPeers(config: Config): Promise<Check[]> {
+  const inventory = new Inventory();
+  const ports = config.tunnels.map((tunnel, i): PortObject => {
+    const common = { row: i + 1, io: i + 1, vsi: null, mtu: 0, up: true } as const;
+    return { ...common, kind: "tunnel", name: tunnel.name, config: { ...tunnel, keepalive: null } };
+  });
+  for (const port of ports) inventory.addPort(port);
+  const nobody = () => undefined;
+  const prober = createProber({
+    inventory,
+    topology: { config, setTunnelUp: nobody, setPathMtu: nobody },
+    emit: nobody,
+    deviceMtu: () => deviceMtuFor(config.underlay.address).mtu,
+    kick: nobody,
+  });
+  const checks = await Promise.all(
+    ports.map(async (port, i): Promise<Check> => {
+      const { remote } = config.tunnels[i]!;
+      const { kind, rttMs, reason, fix } = await prober.ping(port, 64);
+      if (kind === "off") return warn(`peer ${port.name}`, `cannot be asked: ${reason}`, fix ?? "");
+      if (kind === "reply") return ok(`peer ${port.name}`, `${remote} answers in ${rttMs!.toFixed(3)} ms`);
+      const help = "is the machine up, is there a route to it and back, does a firewall drop ICMP?";
+      return warn(`peer ${port.name}`, `${remote} does not answer an echo`, help);
+    }),
+  );
+  prober.close();
+  return checks;
+}
+
+const diagnosis: Diagnosis = { checks: await examine(process.argv[2]) };
+process.stdout.write(`${JSON.stringify(diagnosis)}\n`);

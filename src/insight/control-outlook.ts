@@ -1,0 +1,169 @@
+/**
+ * What control would do with a punted frame, in words: the end of a what-if story.
+ *
+ * The data plane's part of `trace` is decided by the code that forwards; this part is only told. It looks at the same
+ * entries that the handlers look at (control/arp/arp.ts, control/neighbor/table.ts, control/icmp/icmp.ts), asks the same functions where they decide without
+ * acting, and changes nothing. That it says what the handlers do is test/insight/control-outlook.test.ts's to prove.
+ */
+
+import { checkArp, isHostAddress } from "../control/arp/check.ts";
+import { CONSUMED } from "../control/fate.ts";
+import { isErrorDue } from "../control/icmp/icmp.ts";
+import { type Inventory, isOwnAddress } from "../control/inventory.ts";
+import { isKnown } from "../control/neighbor/nud.ts";
+import type { Neighbors } from "../control/neighbor/table.ts";
+import { DROPS, PUNT } from "../tables/counters.ts";
+import { ARP_REQUEST, parseArp } from "../wire/arp.ts";
+import { i32, u16 } from "../wire/bytes.ts";
+import { ETH_BYTES } from "../wire/ethernet.ts";
+import { CODE_NET_UNREACHABLE, CODE_PROHIBITED, ICMP_ECHO_REQUEST } from "../wire/icmp.ts";
+import {
+  FRAGMENT_DF,
+  formatIpv4,
+  headerBytes,
+  IP_FRAGMENT,
+  IP_PROTOCOL,
+  IP_SRC,
+  PROTO_ICMP,
+  PROTO_TCP,
+} from "../wire/ipv4.ts";
+
+/** A frame as it would be in the punt ring. */
+export interface PuntedFrame {
+  readonly kind: number;
+  readonly port: number;
+  readonly vsi: number;
+  readonly arg: number;
+  readonly arg2: number;
+  readonly bytes: Uint8Array;
+}
+
+export class Outlook {
+  private readonly inventory: Inventory;
+  private readonly neighbors: Neighbors;
+
+  constructor(inventory: Inventory, neighbors: Neighbors) {
+    this.inventory = inventory;
+    this.neighbors = neighbors;
+  }
+
+  /** One sentence. */
+  of(frame: PuntedFrame): string {
+    switch (frame.kind) {
+      case PUNT.arp:
+        return this.arp(frame);
+      case PUNT.unresolved:
+        return this.unresolved(frame);
+      case PUNT.local:
+        return this.local(frame);
+      case PUNT.ttl:
+        return this.error(frame, "time exceeded");
+      case PUNT.unreachable:
+        return this.error(frame, unreachable(frame.arg));
+      default:
+        return this.tooBig(frame);
+    }
+  }
+
+  private unresolved({ arg, arg2 }: PuntedFrame): string {
+    const on = this.inventory.interfaces.get(arg);
+    if (on === undefined) return "its VSI-interface is gone: ICMP network unreachable";
+    const ip = formatIpv4(arg2);
+    const state = this.neighbors.find(on, arg2)?.state;
+    const asks = `waits for ARP of ${ip} on ${on.name}`;
+    if (state === undefined) return `${asks}, which is asked for in ${on.vsis.map((vsi) => vsi.name).join(", ")}`;
+    if (isKnown(state)) return `${ip} has just been resolved: it is sent on at once`;
+    if (state === "failed") return `${asks}, which did not answer lately and is asked again`;
+    return `${asks}, which is being asked for`;
+  }
+
+  private arp({ bytes, vsi: vsiRow, port: portRow }: PuntedFrame): string {
+    const vsi = this.inventory.vsis.get(vsiRow);
+    const port = this.inventory.ports.get(portRow);
+    const arp = parseArp(bytes, 0, bytes.length);
+    if (vsi === undefined || port === undefined) return "its port or VSI is gone: dropped";
+    if (arp === null) return "dropped: not an IPv4-over-Ethernet ARP request or reply";
+    if (vsi.config.arp === "suppress")
+      return "ARP suppression: answered with the host's own MAC where it is known, flooded where it is not";
+    const on = vsi.interface;
+    if (on === null) return "ignored: no VSI-interface";
+    const bad = checkArp(arp, on);
+    if (bad !== CONSUMED) return `dropped: ${DROPS[bad - 1]![1]}`;
+    const [sender, target] = [formatIpv4(arp.senderIp), formatIpv4(arp.targetIp)];
+    if (port.kind === "ac" && arp.senderIp !== 0 && isOwnAddress(on, arp.senderIp))
+      return `refused: ${sender} is an address of ${on.name}, which defends it`;
+    if (arp.op !== ARP_REQUEST || arp.senderIp === arp.targetIp) return `${sender} is noted; no answer is due`;
+    if (isOwnAddress(on, arp.targetIp)) {
+      const isSilent = port.kind === "tunnel" && this.isShared(on, arp.targetIp);
+      return isSilent ? "silence: each site has its own gateway" : `${on.name} answers with its gateway MAC (S2.2)`;
+    }
+    if (!isHostAddress(on, arp.targetIp)) return `ignored: ${target} is no host address`;
+    if (vsi.config.arp !== "localProxy") return `${sender} is noted; the request itself is bridged`;
+    return port.kind === "ac" ? this.proxied(arp.targetIp, on, port, vsi) : this.relayed(target, arp.senderIp, on);
+  }
+
+  private proxied(
+    target: number,
+    on: Parameters<Neighbors["find"]>[0],
+    port: object,
+    vsi: { readonly config: { readonly proxyArp: string } },
+  ): string {
+    const entry = this.neighbors.find(on, target);
+    const known = entry !== undefined && isKnown(entry.state) ? entry : undefined;
+    const ip = formatIpv4(target);
+    if (known?.place?.port === port) return `ignored: ${ip} is behind the same port, and hears it itself`;
+    const reply = "local proxy ARP answers with the gateway MAC (S1.2)";
+    if (known?.state === "reachable") return `${reply}: ${ip} is known`;
+    const relay = `asks all sites for ${ip} (S1.4)`;
+    if (known !== undefined || vsi.config.proxyArp === "immediate") return `${reply} and ${relay}`;
+    return `${relay}; answered when ${ip} is heard`;
+  }
+
+  private relayed(target: string, sender: number, on: Parameters<Neighbors["find"]>[0]): string {
+    const step = isOwnAddress(on, sender) ? "S2" : "S1";
+    return `answered when ${target} is known here, else asked for on the ACs (${step}.5)`;
+  }
+
+  private local(frame: PuntedFrame): string {
+    const { bytes } = frame;
+    const protocol = bytes[ETH_BYTES + IP_PROTOCOL];
+    if (protocol === PROTO_TCP) return "dropped: the gateway has no TCP service";
+    if (protocol !== PROTO_ICMP)
+      return this.isErrorDue(frame)
+        ? "refused with ICMP unreachable: the gateway has no such service"
+        : silence("unreachable");
+    const type = bytes[ETH_BYTES + headerBytes(bytes, ETH_BYTES)];
+    return type === ICMP_ECHO_REQUEST ? "the gateway answers the echo request" : "consumed: no answer is due";
+  }
+
+  private error(frame: PuntedFrame, what: string): string {
+    if (!this.isErrorDue(frame)) return silence(what);
+    return `ICMP ${what} to ${formatIpv4(i32(frame.bytes, ETH_BYTES + IP_SRC))}`;
+  }
+
+  private tooBig(frame: PuntedFrame): string {
+    const { bytes, arg, arg2 } = frame;
+    if ((u16(bytes, ETH_BYTES + IP_FRAGMENT) & FRAGMENT_DF) !== 0)
+      return this.error(frame, `fragmentation needed, MTU ${arg},`);
+    return arg2 === 0 ? "dropped: a bridge does not fragment" : `fragmented to ${arg} bytes and sent on`;
+  }
+
+  private isErrorDue({ bytes, vsi }: PuntedFrame): boolean {
+    const on = this.inventory.vsis.get(vsi)?.interface;
+    return on != null && isErrorDue(bytes, on);
+  }
+
+  /** A distributed VSI-interface has this address on every gateway (D15). */
+  private isShared(on: Parameters<Neighbors["find"]>[0], ip: number): boolean {
+    return on.config.distributed && on.subnets.some((subnet) => subnet.address === ip);
+  }
+}
+
+function silence(what: string): string {
+  return `dropped in silence: no ICMP error is due about such a packet (${what})`;
+}
+
+function unreachable(code: number): string {
+  if (code === CODE_NET_UNREACHABLE) return "network unreachable";
+  return code === CODE_PROHIBITED ? "administratively prohibited" : "host unreachable";
+}

@@ -1,0 +1,170 @@
+/**
+ * What would happen to this packet: the real stages, over the live tables, in a sandbox.
+ *
+ * `Explainer.explain` runs the very functions that forward frames (stages.ts) on a frame that exists nowhere else
+ * (sandbox.ts), so what it says was decided by the code that decides. The story beside it is read off from the
+ * evidence each stage left: the frame's fields, its send records, its punt record, the private counters and hit bytes. A
+ * story may be incomplete; the fate, the bytes and the ports cannot be wrong while the tables stay as they are.
+ *
+ * Not in the path of frames: it may allocate. Rows are told as rows; `Names` makes them readable.
+ */
+
+import { OWN_PORT, OWN_VSI } from "../dataplane/egress.ts";
+import { type Fate, type Frame, GO_ON } from "../dataplane/frame.ts";
+import { STAGES } from "../dataplane/stages.ts";
+import {
+  F_AT,
+  F_HEAD,
+  F_LENGTH,
+  F_OUTER_TOS,
+  F_SOURCE,
+  F_UNITS,
+  HEADROOM,
+  S_AT,
+  S_ENTROPY,
+  S_LENGTH,
+  S_TOS,
+  SEND_WORDS,
+} from "../io/port-io.ts";
+import { RECORD_LEARN } from "../tables/counters.ts";
+import { R_ARG, R_ARG2, R_KIND, R_PORT, R_VSI } from "../tables/ring.ts";
+import type { Tables } from "../tables/tables.ts";
+import { Sandbox } from "./sandbox.ts";
+import { Story } from "./steps-l2.ts";
+
+/** Rows in words: what the operator calls them. */
+export interface Names {
+  /** "ac vm1", "tunnel gw2". */
+  port(row: number): string;
+  vsi(row: number): string;
+  interface(row: number): string;
+  /** The policy of VSI-interface `row`, or null. */
+  policy(row: number): string | null;
+  /** The rule behind a hit counter: "rule 2". */
+  rule(id: number): string;
+}
+
+/** One line of the story: where, what was found, what follows. */
+export interface Step {
+  readonly stage: string;
+  readonly text: string;
+  readonly result: string;
+}
+
+/** A copy that would be sent: the bytes from the Ethernet header (to an AC) or the VXLAN header (to a tunnel) on. */
+export interface WouldSend {
+  readonly port: number;
+  readonly vsi: number;
+  readonly bytes: Uint8Array;
+  readonly tos: number;
+  readonly entropy: number;
+}
+
+/** A record that would be in the punt ring. */
+export interface WouldPunt {
+  readonly kind: number;
+  readonly port: number;
+  readonly vsi: number;
+  readonly arg: number;
+  readonly arg2: number;
+  readonly bytes: Uint8Array;
+}
+
+export interface Explained {
+  readonly steps: readonly Step[];
+  /** A drop reason, SENT or PUNTED. */
+  readonly fate: Fate;
+  readonly sends: readonly WouldSend[];
+  /** Frames for control: the frame itself, or copies of it. */
+  readonly punts: readonly WouldPunt[];
+  /** Records for control that are no frames. */
+  readonly notes: readonly WouldPunt[];
+  /** Copies that would be dropped, by reason. */
+  readonly lostCopies: ReadonlyMap<number, number>;
+}
+
+export class Explainer {
+  private readonly sandbox: Sandbox;
+  private readonly names: Names;
+
+  constructor(tables: Tables, names: Names) {
+    this.sandbox = new Sandbox(tables);
+    this.names = names;
+  }
+
+  /** Follow `bytes` as if they had arrived at io port `source`: a frame at a TAP, a VXLAN header and a frame from a peer. */
+  explain(source: number, bytes: Uint8Array, outerTos = 0): Explained {
+    const f = this.take(source, bytes, outerTos);
+    const story = new Story(f, this.names, bytes);
+    let fate: Fate = GO_ON;
+    for (const [name, stage] of STAGES) {
+      fate = stage(f);
+      story.after(name, fate, this.records());
+      if (fate !== GO_ON) break;
+    }
+    const sends = this.sends(f);
+    const records = this.records();
+    const lostCopies = this.lostCopies(f);
+    story.end(fate, sends, lostCopies);
+    // `countReceived` has added up a frame that nobody received.
+    f.finish();
+    const isNote = (record: WouldPunt) => record.kind >= RECORD_LEARN;
+    return {
+      steps: story.steps,
+      fate,
+      sends,
+      punts: records.filter((record) => !isNote(record)),
+      notes: records.filter(isNote),
+      lostCopies,
+    };
+  }
+
+  private take(source: number, bytes: Uint8Array, outerTos: number): Frame {
+    const { io } = this.sandbox;
+    const f = this.sandbox.begin();
+    io.arena.set(bytes, HEADROOM);
+    io.frames.fill(0);
+    io.frames[F_AT] = HEADROOM;
+    io.frames[F_LENGTH] = bytes.length;
+    io.frames[F_HEAD] = bytes.length;
+    io.frames[F_SOURCE] = source;
+    io.frames[F_UNITS] = 1;
+    io.frames[F_OUTER_TOS] = outerTos;
+    f.load(0);
+    return f;
+  }
+
+  private sends(f: Frame): WouldSend[] {
+    return Array.from({ length: f.sendCount }, (_, n) => {
+      const s = n * SEND_WORDS;
+      const at = f.sends[s + S_AT]!;
+      return {
+        port: f.sends[s + OWN_PORT]!,
+        vsi: f.sends[s + OWN_VSI]!,
+        bytes: f.bytes.slice(at, at + f.sends[s + S_LENGTH]!),
+        tos: f.sends[s + S_TOS]!,
+        entropy: f.sends[s + S_ENTROPY]!,
+      };
+    });
+  }
+
+  private records(): WouldPunt[] {
+    return this.sandbox.records().map(({ words: w, bytes }) => ({
+      kind: w[R_KIND]!,
+      port: w[R_PORT]!,
+      vsi: w[R_VSI]!,
+      arg: w[R_ARG]!,
+      arg2: w[R_ARG2]!,
+      bytes,
+    }));
+  }
+
+  /** The frame's own fate is counted by nobody here: what the counters show are its copies'. */
+  private lostCopies(f: Frame): Map<number, number> {
+    const lost = new Map<number, number>();
+    f.counters.drops.forEach((count, reason) => {
+      if (count > 0) lost.set(reason, count);
+    });
+    return lost;
+  }
+}

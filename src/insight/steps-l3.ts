@@ -1,0 +1,237 @@
+/**
+ * The layer-3 part of the story: header checks, policy, FIB, next hop, rewrite. See steps-l2.ts.
+ *
+ * Not in the path of frames: it may allocate.
+ */
+
+import { OWN_PORT, OWN_VSI } from "../dataplane/egress.ts";
+import { type Fate, type Frame, PUNTED, SENT } from "../dataplane/frame.ts";
+import { POLICY_DEFAULT, POLICY_DROP, POLICY_NEXT_HOP } from "../dataplane/policy.ts";
+import { lookup } from "../dataplane/route.ts";
+import { S_AT, SEND_WORDS, VXLAN_BYTES } from "../io/port-io.ts";
+import { DROP, MAX_RULES, PUNT } from "../tables/counters.ts";
+import {
+  GROUP_WORDS,
+  ROUTE_ADJACENCY,
+  ROUTE_ARG_MASK,
+  ROUTE_BROADCAST,
+  ROUTE_DISCARD,
+  ROUTE_GLEAN,
+  ROUTE_GROUP,
+  ROUTE_KIND_SHIFT,
+  ROUTE_LOCAL,
+  ROUTE_PROHIBIT,
+  ROUTE_UNDERLAY,
+  ROUTE_UNREACHABLE,
+  RULE_ACTION,
+  RULE_ID,
+  RULE_WORDS,
+  routeKey,
+} from "../tables/fib.ts";
+import { KIND_TUNNEL } from "../tables/vsi.ts";
+import { i32, u16 } from "../wire/bytes.ts";
+import {
+  ETH_BYTES,
+  ETH_SRC,
+  ETH_TYPE,
+  formatMac,
+  readMac,
+  TYPE_IPV4,
+  TYPE_VLAN,
+  VLAN_TAG_BYTES,
+} from "../wire/ethernet.ts";
+import { formatIpv4, headerBytes, IP_DST, IP_PROTOCOL, IP_TTL, IPV4_BYTES, maskOf, PROTO_TCP } from "../wire/ipv4.ts";
+import type { Names, Step, WouldPunt } from "./explain.ts";
+import { resultOf } from "./steps-l2.ts";
+
+/** Reasons that end a packet before policy and table are asked. */
+const AT_THE_DOOR = new Set([DROP.ip_malformed, DROP.ip_checksum, DROP.ip_martian, DROP.ip_options, DROP.anti_spoof]);
+const ACTIONS: Readonly<Record<number, string>> = {
+  [ROUTE_DISCARD]: "discard",
+  [ROUTE_UNREACHABLE]: "unreachable",
+  [ROUTE_PROHIBIT]: "prohibit",
+  [ROUTE_BROADCAST]: "broadcast or network address",
+  [ROUTE_UNDERLAY]: "a VTEP's own address",
+};
+
+/** The steps of a packet that came to a gateway MAC and met `fate`. `original`: the frame as it came. */
+export function routeSteps(
+  f: Frame,
+  names: Names,
+  original: Uint8Array,
+  fate: Fate,
+  records: readonly WouldPunt[],
+): Step[] {
+  const arrival = f.vsis.interface[f.vsi]!;
+  if (f.type !== TYPE_IPV4) return [{ stage: "route", text: "not IPv4", result: resultOf(fate) }];
+  if (arrival === 0)
+    return [{ stage: "route", text: `${names.vsi(f.vsi)} has no VSI-interface`, result: resultOf(fate) }];
+  // The frame as it came: what is in hand may have been given a tag, and been rewritten.
+  const l3 = u16(original, ETH_TYPE) === TYPE_VLAN ? ETH_BYTES + VLAN_TAG_BYTES : ETH_BYTES;
+  const vrf = f.interfaces.vrf[arrival]!;
+  if (AT_THE_DOOR.has(fate) || original.length < l3 + IPV4_BYTES)
+    return [{ stage: "route", text: `header checks on ${names.interface(arrival)}`, result: resultOf(fate) }];
+  const destination = i32(original, l3 + IP_DST);
+  const host = f.fib.routes.get(destination, routeKey(vrf, 32));
+  if (fate === DROP.not_forwarded && host >> ROUTE_KIND_SHIFT !== ROUTE_BROADCAST)
+    return [{ stage: "route", text: `${formatIpv4(destination)} is not routed`, result: resultOf(fate) }];
+  const punt = fate === PUNTED ? records.at(-1)! : null;
+  const story = new RouteStory(f, names, vrf, destination);
+  if (punt?.kind === PUNT.local) {
+    const text = `${formatIpv4(destination)} is an address of ${names.interface(host & ROUTE_ARG_MASK)}`;
+    return [{ stage: "fib", text, result: "to control" }];
+  }
+  if (punt?.kind === PUNT.ttl)
+    return [{ stage: "route", text: `ttl ${original[l3 + IP_TTL]}: it ends here`, result: "to control" }];
+  story.policy(arrival);
+  story.table(fate, punt);
+  if (fate === SENT) story.rewritten(original, l3);
+  return story.steps;
+}
+
+class RouteStory {
+  readonly steps: Step[] = [];
+  private readonly f: Frame;
+  private readonly names: Names;
+  private readonly vrf: number;
+  private readonly destination: number;
+  /** The action that a policy rule chose, 0: none. */
+  private action = 0;
+
+  constructor(f: Frame, names: Names, vrf: number, destination: number) {
+    this.f = f;
+    this.names = names;
+    this.vrf = vrf;
+    this.destination = destination;
+  }
+
+  private say(stage: string, text: string, result: string): void {
+    this.steps.push({ stage, text, result });
+  }
+
+  /** The counters tell which rule matched; the rule row itself what it says. */
+  policy(arrival: number): void {
+    const { f, names } = this;
+    const name = names.policy(arrival);
+    const count = f.fib.policyCount[f.policyBank + arrival]!;
+    if (count === 0) return;
+    const id = f.counters.rules.findIndex((hits) => hits > 0);
+    if (id < 0) return void this.say("policy", name ?? "policy", "no rule matches");
+    this.action = this.actionOf(arrival, count, id);
+    this.say("policy", `${name ?? "policy"}, ${names.rule(id)}`, this.actionText());
+  }
+
+  /** What the table said, or the policy in its place. */
+  table(fate: Fate, punt: WouldPunt | null): void {
+    const { f } = this;
+    const kind = this.action & 0xff;
+    if (kind === POLICY_DROP) return;
+    const used = f.fib.adjacencyHit.indexOf(1);
+    const state = this.stateOf(fate, punt, used);
+    if (kind === POLICY_NEXT_HOP) return void this.say("fib", this.hopText(this.action >> 8), state);
+    if (kind === POLICY_DEFAULT && !this.isRouted()) return void this.say("fib", this.hopText(this.action >> 8), state);
+    this.say("fib", this.routeText(used), state);
+  }
+
+  /** From the bytes that would be sent. */
+  rewritten(original: Uint8Array, before: number): void {
+    const { f, names } = this;
+    const s = (f.sendCount - 1) * SEND_WORDS;
+    const port = f.sends[s + OWN_PORT]!;
+    const at = f.sends[s + S_AT]! + (f.ports.kind[port] === KIND_TUNNEL ? VXLAN_BYTES : 0);
+    const tag = f.ports.kind[port] !== KIND_TUNNEL && f.ports.vlan[port] !== 0 ? VLAN_TAG_BYTES : 0;
+    const l3 = at + ETH_BYTES + tag;
+    const ttl = `ttl ${original[before + IP_TTL]}->${f.bytes[l3 + IP_TTL]}`;
+    const macs = `${formatMac(readMac(f.bytes, at + ETH_SRC))} > ${formatMac(readMac(f.bytes, at))}`;
+    const mss = this.mssText(original, before, l3);
+    this.say("rewrite", `${ttl}, ${macs}${mss}`, `vsi ${names.vsi(f.sends[s + OWN_VSI]!)}`);
+  }
+
+  /** D11: has the table anything more specific than a default route? */
+  private isRouted(): boolean {
+    const host = this.f.fib.routes.get(this.destination, routeKey(this.vrf, 32));
+    if (host !== 0 && host >> ROUTE_KIND_SHIFT !== ROUTE_UNDERLAY) return true;
+    return lookup(this.f, this.destination, this.vrf, 31, 1) !== 0;
+  }
+
+  private actionOf(arrival: number, count: number, id: number): number {
+    const { fib, policyBank } = this.f;
+    const first = (policyBank === 0 ? 0 : MAX_RULES) + fib.policyFirst[policyBank + arrival]!;
+    for (let r = first * RULE_WORDS; r < (first + count) * RULE_WORDS; r += RULE_WORDS)
+      if (fib.rules[r + RULE_ID] === id) return fib.rules[r + RULE_ACTION]!;
+    return 0;
+  }
+
+  private actionText(): string {
+    const hop = () => this.hopText(this.action >> 8);
+    switch (this.action & 0xff) {
+      case POLICY_DROP:
+        return "drop policy_drop";
+      case POLICY_NEXT_HOP:
+        return hop();
+      case POLICY_DEFAULT:
+        return `by default ${hop()}`;
+      default:
+        return "permit: the table decides";
+    }
+  }
+
+  private hopText(adjacency: number): string {
+    const { fib } = this.f;
+    return `next hop ${formatIpv4(fib.adjacencyIp[adjacency]!)} on ${this.names.interface(fib.adjacencyInterface[adjacency]!)}`;
+  }
+
+  private stateOf(fate: Fate, punt: WouldPunt | null, used: number): string {
+    if (punt?.kind === PUNT.unresolved) return `${this.whom(punt.arg2)} is not resolved`;
+    if (punt?.kind === PUNT.mtu) return `too long: ${punt.arg} bytes fit`;
+    if (fate > 0) return resultOf(fate);
+    if (used >= 0) return `${this.whom(this.f.fib.adjacencyIp[used]!)} is resolved`;
+    return fate === PUNTED ? "unreachable" : "";
+  }
+
+  private whom(ip: number): string {
+    return ip === this.destination ? `host ${formatIpv4(ip)}` : `next hop ${formatIpv4(ip)}`;
+  }
+
+  /** The route in words: its prefix and what it says. A resolved host is told with the prefix it is in. */
+  private routeText(used: number): string {
+    const { f, names, vrf, destination } = this;
+    const host = f.fib.routes.get(destination, routeKey(vrf, 32));
+    const isHost =
+      host >> ROUTE_KIND_SHIFT === ROUTE_ADJACENCY && f.fib.adjacencyIp[host & ROUTE_ARG_MASK] === destination;
+    for (let length = host !== 0 && !isHost ? 32 : 31; length >= 0; length--) {
+      const found = length === 32 ? host : lookup(f, destination, vrf, length, length);
+      if (found === 0) continue;
+      const prefix = `${formatIpv4(destination & maskOf(length))}/${length}`;
+      const arg = found & ROUTE_ARG_MASK;
+      const kind = found >> ROUTE_KIND_SHIFT;
+      if (kind === ROUTE_GLEAN) return `${prefix} connected ${names.interface(arg)}`;
+      if (isHost) break;
+      if (kind === ROUTE_ADJACENCY) return `${prefix} ${this.hopText(arg)}`;
+      if (kind === ROUTE_GROUP)
+        return `${prefix} one of ${f.fib.groups[arg * GROUP_WORDS]} next hops${this.chosen(used)}`;
+      if (kind === ROUTE_LOCAL) return `${prefix} local`;
+      return `${prefix} ${ACTIONS[kind] ?? "unknown"}`;
+    }
+    return isHost
+      ? `${formatIpv4(destination)}/32 on ${names.interface(f.fib.adjacencyInterface[host & ROUTE_ARG_MASK]!)}`
+      : "no route";
+  }
+
+  private chosen(used: number): string {
+    return used < 0 ? "" : `: ${formatIpv4(this.f.fib.adjacencyIp[used]!)}`;
+  }
+
+  /** The MSS clamp changed the option of a SYN (RFC 9293 §3.7.1). */
+  private mssText(original: Uint8Array, before: number, l3: number): string {
+    const { bytes } = this.f;
+    if (bytes[l3 + IP_PROTOCOL] !== PROTO_TCP) return "";
+    const header = headerBytes(bytes, l3);
+    for (let i = header + 20; before + i + 4 <= original.length; i++)
+      if (original[before + i] === 2 && original[before + i + 1] === 4) {
+        const [was, is] = [u16(original, before + i + 2), u16(bytes, l3 + i + 2)];
+        return was === is ? "" : `, mss ${was}->${is}`;
+      }
+    return "";
+  }
+}

@@ -1,0 +1,175 @@
+/**
+ * `trace`: a described packet becomes bytes at a port, the data plane's own stages say what they would do, control adds
+ * what it would do with what it is given, and the answer is put into names.
+ *
+ * With `inject` the same bytes then go through worker 0 as if they had arrived at the port: by its inject ring, counted as
+ * injected (class `arrival`) and not as received, with everything that follows from a frame: learning, ARP, sending.
+ */
+
+import type { Trace, TraceRequest } from "../api/schema-trace.ts";
+import type { ShownParts } from "../api/shown.ts";
+import type { TraceRefusal } from "../api/trace.ts";
+import type { Injector } from "../control/inject.ts";
+import type { PortObject, VsiObject } from "../control/inventory.ts";
+import { DROPS, PUNTS } from "../tables/counters.ts";
+import { formatMac, type Mac, macOf, parseMac } from "../wire/ethernet.ts";
+import { parseIpv4 } from "../wire/ipv4.ts";
+import { summaryOf } from "../wire/summary.ts";
+import { emitVxlan, VXLAN_HEADER_BYTES } from "../wire/vxlan.ts";
+import { Outlook } from "./control-outlook.ts";
+import { type Explained, Explainer, type WouldPunt } from "./explain.ts";
+import { frameOf, withTag } from "./packet.ts";
+import { RowNames } from "./row-names.ts";
+
+/** The source MAC where nothing better is known: locally administered, and nobody's. */
+const MADE_UP: Mac = parseMac("02:00:5e:00:53:01")!;
+
+/** Where a packet enters. `vsi` null: nobody's. */
+interface Place {
+  readonly port: PortObject;
+  readonly vni: number | null;
+  readonly vsi: VsiObject | null;
+}
+
+export class Tracer {
+  private readonly parts: ShownParts;
+  private readonly injector: Injector;
+  private readonly explainer: Explainer;
+  private readonly outlook: Outlook;
+  private readonly names: RowNames;
+
+  constructor(parts: ShownParts, injector: Injector) {
+    this.parts = parts;
+    this.injector = injector;
+    this.names = new RowNames(parts.inventory, parts.topology);
+    this.explainer = new Explainer(parts.tables, this.names);
+    this.outlook = new Outlook(parts.inventory, parts.agent.neighbors);
+  }
+
+  /** @param kick begins a round of control, so that what was injected goes out. */
+  trace(request: TraceRequest, kick: () => void): Trace | TraceRefusal {
+    const place = this.placeOf(request);
+    if ("message" in place) return place;
+    const frame = this.frameOf(request, place);
+    if ("message" in frame) return frame;
+    const bytes = place.vni === null ? frame : encapsulated(place.vni, frame);
+    const explained = this.explainer.explain(place.port.io, bytes);
+    if (request.inject) {
+      if (!this.injector.arrive(place.port.io, bytes))
+        return refusal("the inject ring is full: nothing was sent", "the gateway is overloaded; try again");
+      this.injector.flush();
+      kick();
+    }
+    return this.told(explained, frame, request.inject);
+  }
+
+  private placeOf({ ac, tunnel, vni }: TraceRequest): Place | TraceRefusal {
+    const { inventory } = this.parts;
+    if ((ac === undefined) === (tunnel === undefined)) return refusal("say where it arrives", "name an AC or a tunnel");
+    if (ac !== undefined) {
+      if (vni !== undefined) return refusal("a VNI needs a tunnel", "an AC's frames are in the VSI of the AC");
+      const port = inventory.port("ac", ac);
+      if (port === undefined) return missing(`there is no AC ${ac}`, "vtepctl show ac lists them");
+      return { port, vni: null, vsi: port.vsi };
+    }
+    const port = inventory.port("tunnel", tunnel!);
+    if (port === undefined) return missing(`there is no tunnel ${tunnel}`, "vtepctl show tunnel lists them");
+    if (vni === undefined) return refusal("a tunnel needs a VNI", "vtepctl show vsi lists them");
+    const vsi = [...inventory.vsis.values()].find((each) => each.config.vni === vni) ?? null;
+    return { port, vni, vsi };
+  }
+
+  private frameOf(request: TraceRequest, place: Place): Uint8Array | TraceRefusal {
+    const { hex, vlan } = request;
+    if (hex !== undefined) return new Uint8Array(Buffer.from(hex, "hex"));
+    const frame = this.described(request, place);
+    if ("message" in frame) return frame;
+    const own = place.port.kind === "ac" ? this.parts.tables.ports.vlan[place.port.row]! : 0;
+    if (vlan === undefined) return own === 0 ? frame : withTag(frame, own);
+    return withTag(frame, vlan);
+  }
+
+  private described(request: TraceRequest, { vsi, port }: Place): Uint8Array | TraceRefusal {
+    const { protocol, ttl, dscp, size, df, sourcePort, destinationPort } = request;
+    const [source, destination] = [textIp(request.source), textIp(request.destination)];
+    if (source === null || destination === null)
+      return refusal(
+        "source and destination are missing",
+        "write trace --ac vm1 icmp 10.1.1.11 '>' 20.1.1.12, or --hex",
+      );
+    const gateway = vsi?.interface?.mac;
+    const destinationMac = request.destinationMac === undefined ? gateway : parseMac(request.destinationMac);
+    if (vsi === undefined && destinationMac == null && protocol !== "arp")
+      return refusal(
+        `there is no VSI here with VNI ${request.vni}`,
+        "vtepctl show vsi lists them; with --dst-mac the trace shows how such a packet ends",
+      );
+    if (destinationMac == null && protocol !== "arp")
+      return refusal("this VSI has no gateway MAC to send to", "name the destination with --dst-mac");
+    const known = vsi?.interface == null ? undefined : this.parts.agent.neighbors.find(vsi.interface, source)?.place;
+    const found = known?.port === port ? known.mac : MADE_UP;
+    const sourceMac = request.sourceMac === undefined ? found : parseMac(request.sourceMac)!;
+    const macs = { sourceMac, destinationMac: destinationMac ?? 0 };
+    const addresses = { source, destination, sourcePort, destinationPort };
+    return frameOf({ protocol, ttl, dscp, size, df, ...macs, ...addresses });
+  }
+
+  private told(explained: Explained, frame: Uint8Array, injected: boolean): Trace {
+    const { names } = this;
+    const macs = `${formatMac(macAt(frame, 6))} > ${formatMac(macAt(frame, 0))}`;
+    return {
+      packet: frame.length >= 14 ? `${summaryOf(frame)} (${macs})` : summaryOf(frame),
+      steps: explained.steps.map((step) => ({ ...step })),
+      fate: this.fateOf(explained),
+      sends: explained.sends.map(({ port, vsi, bytes }) => {
+        const via = names.via(port)!;
+        const isTunnel = via.kind === "tunnel";
+        const inner = isTunnel ? bytes.slice(VXLAN_HEADER_BYTES) : bytes;
+        return {
+          via,
+          vsi: names.vsi(vsi),
+          vni: isTunnel ? this.parts.tables.vsis.vni[vsi]! : null,
+          bytes: inner.length,
+          frame: Buffer.from(inner).toString("hex"),
+        };
+      }),
+      injected,
+    };
+  }
+
+  private fateOf({ fate, sends, punts }: Explained): Trace["fate"] {
+    const next = punts.length === 0 ? null : this.outlook.of(punts.at(-1)!);
+    if (fate > 0) {
+      const [reason, text] = DROPS[fate - 1]!;
+      return { kind: "dropped", reason, class: null, text: `dropped: ${reason}, ${text}`, next };
+    }
+    if (sends.length === 0) return this.punted(punts.at(-1)!, next!);
+    const [first] = sends;
+    const text = sends.length === 1 ? `sent to ${this.names.port(first!.port)}` : `flooded: ${sends.length} copies`;
+    return { kind: "sent", reason: null, class: null, text, next };
+  }
+
+  private punted({ kind }: WouldPunt, next: string): Trace["fate"] {
+    const [name, text] = PUNTS[kind - 1]!;
+    return { kind: "punted", reason: null, class: name, text: `punted to control: ${text}`, next };
+  }
+}
+
+function textIp(text: string | undefined): number | null {
+  return text === undefined ? null : parseIpv4(text);
+}
+
+function macAt(frame: Uint8Array, at: number): Mac {
+  const word = (from: number) => ((frame[from]! << 8) | frame[from + 1]!) & 0xffff;
+  return macOf(word(at), (word(at + 2) << 16) | word(at + 4));
+}
+
+function encapsulated(vni: number, frame: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(VXLAN_HEADER_BYTES + frame.length);
+  emitVxlan(new DataView(bytes.buffer), 0, vni);
+  bytes.set(frame, VXLAN_HEADER_BYTES);
+  return bytes;
+}
+
+const refusal = (message: string, hint: string): TraceRefusal => ({ missing: false, message, hint });
+const missing = (message: string, hint: string): TraceRefusal => ({ missing: true, message, hint });

@@ -1,0 +1,329 @@
+/**
+ * Why a MAC or an address is where we say it is: what control remembers, told in sentences.
+ *
+ * The facts are control's stories (control/mac/entry.ts, control/neighbor/story.ts), the routes and the policies; here they are only put into words,
+ * in the order in which a person asks: is it ours, do we know it, from what, since when, and where was it before; if we do
+ * not, who was asked; and what the tables say about it in any case.
+ */
+
+import type { Policy, Route } from "../api/schema.ts";
+import type { Question, Why } from "../api/schema-why.ts";
+import type { Shown, ShownParts } from "../api/shown.ts";
+import type { InterfaceObject } from "../control/inventory.ts";
+import type { MacStory } from "../control/mac/entry.ts";
+import type { NeighborStory, PlaceStory } from "../control/neighbor/story.ts";
+import type { Config, TunnelConfig } from "../control/plan.ts";
+import { formatMac, parseMac } from "../wire/ethernet.ts";
+import { formatIpv4, maskOf, parseIpv4 } from "../wire/ipv4.ts";
+
+const MESSAGES = {
+  request: "an ARP request it sent",
+  reply: "an ARP reply it sent",
+  announcement: "an announcement: an ARP it sent about itself without being asked",
+  static: "the configuration",
+  gateway: "an ARP of a peer gateway",
+  restored: "the snapshot of the last run",
+} as const;
+
+export class Explainer {
+  private readonly parts: ShownParts;
+  private readonly shown: Shown;
+
+  constructor(parts: ShownParts, shown: Shown) {
+    this.parts = parts;
+    this.shown = shown;
+  }
+
+  /** Null: there is no VSI-interface or VSI of that name. The question holds an IPv4 address or a MAC. */
+  why(question: Question): Why | null {
+    const { inventory } = this.parts;
+    if (question.interface !== null && inventory.interface(question.interface) === undefined) return null;
+    if (question.vsi !== null && inventory.vsi(question.vsi) === undefined) return null;
+    return question.ip !== null ? this.whyIp(question.ip, question) : this.whyMac(question.mac!, question);
+  }
+
+  // ---- a MAC -----------------------------------------------------------------------------------------------------
+
+  private whyMac(text: string, { vsi }: Question): Why {
+    const { agent, inventory } = this.parts;
+    const mac = parseMac(text)!;
+    const name = formatMac(mac);
+    const macs = agent.macs.stories(mac).filter((story) => vsi === null || story.vsi === vsi);
+    const said: string[] = [];
+    for (const on of inventory.interfaces.values())
+      if (on.mac === mac) said.push(`${name} is our own: the gateway MAC of ${on.name}.`);
+    for (const story of macs) said.push(...macSentences(story, this.isByHand(story)));
+    const neighbors = this.neighborsWith(name, vsi);
+    for (const { ip, interface: on, state } of neighbors)
+      said.push(`The ARP table has ${ip} on ${on} at this MAC (${state}).`);
+    if (macs.length === 0) {
+      const where = vsi === null ? "No VSI" : `VSI ${vsi}`;
+      const unknown = vsi === null ? "knows it" : "does not know it";
+      said.push(
+        `${where} ${unknown}: no frame with it as source has come, or it has aged out. Frames to it are flooded.`,
+      );
+    }
+    return { subject: name, kind: "mac", known: macs.length > 0, sentences: said, macs, neighbors, routes: [] };
+  }
+
+  /** Is it an entry that an operator added, and the file does not know? */
+  private isByHand({ origin, vsi, mac }: MacStory): boolean {
+    const { vsis, interfaces } = this.parts.topology.config!;
+    const isInFile =
+      vsis.some(({ name, mac: table }) => name === vsi && table.static.some((each) => each.mac === mac)) ||
+      interfaces.some(({ arp }) => arp.static.some((each) => each.vsi === vsi && each.mac === mac));
+    return origin === "static" && !isInFile;
+  }
+
+  private isNeighborByHand({ origin, interface: on, ip }: NeighborStory): boolean {
+    const { interfaces } = this.parts.topology.config!;
+    const isInFile = interfaces.some(({ name, arp }) => name === on && arp.static.some(({ text }) => text === ip));
+    return origin === "static" && !isInFile;
+  }
+
+  private neighborsWith(mac: string, vsi: string | null): NeighborStory[] {
+    const all = this.parts.agent.neighborViews();
+    const ips = new Set(all.filter((each) => each.mac === mac && each.state !== "gateway").map(({ ip }) => ip));
+    return [...ips]
+      .flatMap((ip) => this.parts.agent.neighbors.stories(parseIpv4(ip)!))
+      .filter(({ place }) => place?.mac === mac && (vsi === null || place.vsi === vsi));
+  }
+
+  // ---- an address ------------------------------------------------------------------------------------------------
+
+  private whyIp(text: string, question: Question): Why {
+    const { agent, inventory, topology } = this.parts;
+    const ip = parseIpv4(text)!;
+    const scope = [...inventory.interfaces.values()].filter((on) => isAsked(on, question));
+    const names = new Set(scope.map((on) => on.name));
+    const neighbors = agent.neighbors.stories(ip).filter((story) => names.has(story.interface));
+    const said = [...this.ownSentences(ip, scope), ...underlaySentences(text, topology.config!)];
+    for (const story of neighbors) said.push(...neighborSentences(story, this.isNeighborByHand(story)));
+    const macs = neighbors.flatMap(({ place }) => {
+      if (place === null) return [];
+      return agent.macs.stories(parseMac(place.mac)!).filter((story) => story.vsi === place.vsi);
+    });
+    for (const story of macs) said.push(...macSentences(story, this.isByHand(story)));
+    const isOwn = said.length > 0 && neighbors.length === 0;
+    if (neighbors.length === 0 && !isOwn) said.push(...unknownSentences(ip, scope));
+    const vrfs = new Set(scope.map((on) => on.vrfName));
+    const routes = [...vrfs].flatMap((vrf) => longestMatch(this.shown.routes(), vrf, ip));
+    for (const vrf of vrfs)
+      said.push(
+        routeSentence(
+          vrf,
+          routes.find((route) => route.vrf === vrf),
+        ),
+      );
+    for (const name of new Set(neighbors.flatMap(({ place }) => (place === null ? [] : [place.via]))))
+      said.push(...tunnelSentences(name, this.shown));
+    // What is for ourselves, or for a VTEP, is no policy's business.
+    if (!isOwn) said.push(...policySentences(this.shown.policies(), topology.config!, names, ip));
+    const known = isOwn || neighbors.some(({ searchSeconds }) => searchSeconds === null);
+    return { subject: text, kind: "ip", known, sentences: said, macs, neighbors, routes };
+  }
+
+  private ownSentences(ip: number, scope: readonly InterfaceObject[]): string[] {
+    const said: string[] = [];
+    for (const on of scope) {
+      const text = formatIpv4(ip);
+      if (on.config.icmpSource?.ip === ip) said.push(`${text} is our own: ICMP errors of ${on.name} come from it.`);
+      if (!on.subnets.some(({ address }) => address === ip)) continue;
+      said.push(`${text} is our own: the gateway address of ${on.name}, with gateway MAC ${formatMac(on.mac)}.`);
+      for (const peer of this.parts.agent.peers.list()) {
+        if (peer.interface !== on.name || peer.ip !== text) continue;
+        const heard = `${ago(peer.ageSeconds)} by an ARP in VSI ${peer.vsi}`;
+        said.push(
+          `The gateway behind tunnel ${peer.tunnel} has the same address, as it should: MAC ${peer.mac}, heard ${heard}.`,
+        );
+      }
+    }
+    return said;
+  }
+}
+
+function isAsked(on: InterfaceObject, { interface: name, vsi }: Question): boolean {
+  return (name === null || on.name === name) && (vsi === null || on.vsis.some((each) => each.name === vsi));
+}
+
+// ---- sentences ---------------------------------------------------------------------------------------------------
+
+function macSentences(story: MacStory, isByHand: boolean): string[] {
+  const { mac, vsi, via, origin, frame, learnedSeconds, heardSeconds, previous } = story;
+  const at = via === null ? "" : `${placeName(via)}`;
+  if (origin === "flood") return [`VSI ${vsi} floods frames to ${mac}, as its configuration says.`];
+  if (origin === "static" && isByHand)
+    return [`VSI ${vsi} has ${mac} at ${at}: it was added by hand (vtepctl mac add).`];
+  if (origin === "static") return [`VSI ${vsi} has ${mac} at ${at}, as its configuration says.`];
+  if (origin === "gateway" && via === null) return [`VSI ${vsi} routes frames to ${mac}: it is our gateway MAC there.`];
+  if (origin === "gateway")
+    return [`VSI ${vsi} knows ${mac} as the gateway MAC of the peer behind ${at}, heard ${ago(learnedSeconds)}.`];
+  const told =
+    frame === null
+      ? "a frame"
+      : `${frame === "IPv4" || frame === "IPv6" || frame === "ARP" ? "an " : "a frame of "}${frame}${frame === "ARP" ? " frame" : frame.startsWith("IP") ? " packet" : ""}`;
+  const said = [`VSI ${vsi} has ${mac} at ${at}: ${told} with it as source came in there ${ago(learnedSeconds)}.`];
+  if (heardSeconds !== null && heardSeconds < learnedSeconds)
+    said.push(`It has sent since: last noted ${ago(heardSeconds)}.`);
+  if (previous !== null) said.push(`Before that, until ${ago(previous.secondsAgo)}, it was at ${previous.via}.`);
+  return said;
+}
+
+function neighborSentences(story: NeighborStory, isByHand: boolean): string[] {
+  const { ip, interface: on, state, place, origin, previous, challenger, wanted } = story;
+  if (state === "suspended" && place !== null)
+    return [
+      `${ip} on ${on} is suspended since ${ago(story.stateSeconds)}: it was known with MAC ${place.mac} at ${placeText(place)}, which is down. Packets to it make us look for it elsewhere, and end with ICMP host unreachable where nobody answers.`,
+    ];
+  if (story.searchSeconds !== null || place === null) return soughtSentences(story);
+  const where = `${placeText(place)}, in VSI ${place.vsi}`;
+  const said =
+    origin === "static"
+      ? [
+          `${ip} on ${on} has MAC ${place.mac} at ${where}, ${isByHand ? "added by hand (vtepctl arp add)" : "as the configuration says"}; it never ages.`,
+        ]
+      : [
+          `${ip} on ${on} has MAC ${place.mac} at ${where}: learned ${ago(story.learnedSeconds)} from ${MESSAGES[origin]}.`,
+        ];
+  if (origin !== "static") {
+    said.push(
+      `It was last heard ${ago(story.heardSeconds)}; it is ${stateText(state)}, since ${ago(story.stateSeconds)}.`,
+    );
+  }
+  if (previous !== null) {
+    const was = `MAC ${previous.mac} at ${placeText(previous)}`;
+    said.push(`Before that, until ${ago(previous.secondsAgo)}, it was known with ${was}.`);
+  }
+  if (challenger !== null)
+    said.push(
+      `Somebody says it is at ${placeText(challenger)} (MAC ${challenger.mac}); the place we know is being asked.`,
+    );
+  if (wanted) said.push("A route or a policy uses it as next hop, so it is kept resolved.");
+  return said;
+}
+
+function soughtSentences(story: NeighborStory): string[] {
+  const { ip, interface: on, state, place, tries, asked, searchSeconds, stateSeconds, wanted } = story;
+  const whom = asked.length === 0 ? "nobody, for no port is up" : asked.join(", ");
+  const said =
+    state === "incomplete"
+      ? [
+          `${ip} on ${on} is being looked for since ${ago(searchSeconds ?? 0)}: ARP request ${tries} of 3 went to ${whom}.`,
+        ]
+      : [
+          `${ip} on ${on} did not answer: the search began ${ago(searchSeconds ?? 0)}, ${tries} ARP requests went to ${whom}, and it has counted as failed since ${ago(stateSeconds)}.`,
+        ];
+  if (place !== null) said.push(`It was known once, with MAC ${place.mac} at ${placeText(place)}.`);
+  said.push(
+    wanted
+      ? "A route or a policy needs it, so it is asked for again and again, ever more slowly."
+      : "The next packet to it makes us ask again.",
+  );
+  return said;
+}
+
+function unknownSentences(ip: number, scope: readonly InterfaceObject[]): string[] {
+  const said: string[] = [];
+  for (const on of scope) {
+    const subnet = on.subnets.find(({ network, length }) => ((ip ^ network) & maskOf(length)) === 0);
+    if (subnet === undefined) continue;
+    const vsis = on.vsis.map((vsi) => vsi.name).join(", ");
+    said.push(
+      `${formatIpv4(ip)} is not known on ${on.name}: no ARP came from it, and no packet has asked for it lately.`,
+    );
+    said.push(
+      `It belongs there (${formatIpv4(subnet.network)}/${subnet.length}): the first packet to it makes us ask in VSI ${vsis}.`,
+    );
+  }
+  return said.length > 0
+    ? said
+    : [`${formatIpv4(ip)} is in no subnet of ours: it is reached by a route, or not at all.`];
+}
+
+function underlaySentences(text: string, { underlay, tunnels }: Config): string[] {
+  const tunnel = tunnels.find(({ remote }: TunnelConfig) => remote === text);
+  if (tunnel !== undefined) return [`${text} is on the underlay: the VTEP at the other end of tunnel ${tunnel.name}.`];
+  return underlay.address === text ? [`${text} is on the underlay: our own VTEP address.`] : [];
+}
+
+function routeSentence(vrf: string, route: Route | undefined): string {
+  if (route === undefined) return `VRF ${vrf} has no route to it: packets to it are answered with ICMP unreachable.`;
+  const { prefix, origin, action, interface: on, nextHops } = route;
+  const hops = nextHops.map(({ ip, alive }) => (alive ? ip : `${ip} (dead)`)).join(", ");
+  const way = hops !== "" ? `to next hop ${hops}` : on !== null ? `on ${on}` : "";
+  return `VRF ${vrf} has ${prefix} as its longest match: a route of origin ${origin}, action ${action} ${way}`
+    .trimEnd()
+    .concat(".");
+}
+
+/** Where a tunnel leads to: "tunnel gw2" is a name, the VTEP behind it is the place. */
+function tunnelSentences(via: string, shown: Shown): string[] {
+  const tunnel = shown.tunnels().find(({ name }) => via === `tunnel ${name}`);
+  if (tunnel === undefined) return [];
+  const { name, remote, up, mtu } = tunnel;
+  return [
+    `Tunnel ${name} leads to VTEP ${remote}; it is ${up ? "up" : "down"}, and carries packets of up to ${mtu} bytes.`,
+  ];
+}
+
+/** The policies with a rule that a packet to `ip` may match; their other rules are not told. */
+function policySentences(
+  policies: readonly Policy[],
+  config: Config,
+  interfaces: ReadonlySet<string>,
+  ip: number,
+): string[] {
+  const isMeant = (policy: string, rule: number) => {
+    const destinations = config.policies.find(({ name }) => name === policy)?.rules[rule]?.match.destinations ?? [];
+    return (
+      destinations.length === 0 || destinations.some(({ network, length }) => ((ip ^ network) & maskOf(length)) === 0)
+    );
+  };
+  return policies
+    .filter((policy) => policy.interfaces.some((name) => interfaces.has(name)))
+    .flatMap(({ name, interfaces: on, rules }) => {
+      const told = rules
+        .map(({ match, action }, i) => `rule ${i + 1}: ${match} -> ${action}`)
+        .filter((_, i) => isMeant(name, i));
+      if (told.length === 0) return [];
+      return [`Policy ${name} is asked before the routes for packets from ${on.join(", ")} (${told.join("; ")}).`];
+    });
+}
+
+function longestMatch(routes: readonly Route[], vrf: string, ip: number): Route[] {
+  let best: Route | null = null;
+  let longest = -1;
+  for (const route of routes) {
+    const [network, length] = route.prefix.split("/") as [string, string];
+    const bits = Number(length);
+    if (route.vrf !== vrf || bits <= longest || ((parseIpv4(network)! ^ ip) & maskOf(bits)) !== 0) continue;
+    best = route;
+    longest = bits;
+  }
+  return best === null ? [] : [best];
+}
+
+function placeName({ kind, name }: { readonly kind: string; readonly name: string }): string {
+  return kind === "ac" ? `AC ${name}` : `tunnel ${name}`;
+}
+
+function placeText({ via }: PlaceStory): string {
+  return via.replace(/^ac /, "AC ");
+}
+
+function stateText(state: NeighborStory["state"]): string {
+  const words: Partial<Record<NeighborStory["state"], string>> = {
+    stale: "stale (not heard for half its age, and still used)",
+    delay: "about to be probed",
+    probe: "being probed",
+  };
+  return words[state] ?? state;
+}
+
+/** "3 s ago". */
+function ago(seconds: number): string {
+  if (seconds < 1) return "just now";
+  if (seconds < 120) return `${seconds} s ago`;
+  if (seconds < 7200) return `${Math.floor(seconds / 60)} min ago`;
+  return `${Math.floor(seconds / 3600)} h ago`;
+}

@@ -1,0 +1,63 @@
+/** Probing put together: the prober with the real socket, clock and kernel, and what the API asks of it. */
+import { randomInt } from "node:crypto";
+import type { ProbeSource } from "../api/probe.ts";
+import type { Emit } from "../control/event.ts";
+import type { Inventory } from "../control/inventory.ts";
+import { pathMtu } from "../io/native.ts";
+import { openEchoSocket } from "./echo-socket.ts";
+import { type ProbedTopology, Prober } from "./prober.ts";
+
+export interface ProbingRequest {
+  readonly inventory: Inventory;
+  readonly topology: ProbedTopology;
+  readonly emit: Emit;
+  /** The underlay device's MTU. */
+  readonly deviceMtu: () => number;
+  /** Control has something to do. */
+  readonly kick: () => void;
+}
+
+/** A prober that runs by itself; `look` is the caller's to call. */
+export function createProber({ inventory, topology, emit, deviceMtu, kick }: ProbingRequest): Prober {
+  let alarm: NodeJS.Timeout | undefined;
+  const prober: Prober = new Prober({
+    inventory,
+    topology,
+    emit,
+    kick,
+    now: () => performance.now(),
+    identifier: randomInt(0x10000),
+    openSocket: openEchoSocket,
+    kernelMtu: pathMtu,
+    underlayMtu: () => {
+      const { mtu } = topology.config!.underlay;
+      return mtu === "auto" ? deviceMtu() : mtu;
+    },
+    wakeAt(dueMs) {
+      clearTimeout(alarm);
+      if (dueMs !== null) alarm = setTimeout(() => prober.run(), Math.max(0, dueMs - performance.now()));
+    },
+  });
+  return prober;
+}
+
+/** The API's questions, by a tunnel's name. */
+export function probeSource(prober: Prober, inventory: Inventory): ProbeSource {
+  const tunnel = (name: string) => inventory.port("tunnel", name);
+  return {
+    ping(name, length) {
+      const port = tunnel(name);
+      return port === undefined ? null : prober.ping(port, length);
+    },
+    search(name) {
+      const port = tunnel(name);
+      if (port === undefined) return null;
+      const problem = prober.search(port);
+      return problem === null ? prober.searchOf(port) : { reason: problem.message, fix: problem.fix };
+    },
+    searchOf(name) {
+      const port = tunnel(name);
+      return port === undefined ? null : prober.searchOf(port);
+    },
+  };
+}

@@ -1,0 +1,82 @@
+/**
+ * The echoes that are still unanswered: one line for each, found by its sequence number.
+ *
+ * A line ends once: with a reply from the very address that was asked, with a router's "too big" about the very packet, or
+ * when its time is over. Whatever else arrives (another identifier, an unknown number, another sender) changes nothing: ICMP
+ * is anybody's to send.
+ */
+import { peerAddress } from "../control/peer-address.ts";
+import type { Timers } from "../control/timers.ts";
+import type { EchoNews } from "../wire/echo.ts";
+import type { EchoEnd } from "./tunnel-probe.ts";
+
+/** An echo that waits for its answer. */
+export interface Asked {
+  readonly sequence: number;
+  readonly target: Uint8Array;
+  /** When it left. */
+  sentMs: number;
+  settle(end: EchoEnd): void;
+}
+
+export class EchoBook {
+  private readonly timers: Timers;
+  private readonly now: () => number;
+  /** 0..65535, in every echo of ours. */
+  readonly identifier: number;
+  private readonly asked = new Map<number, Asked>();
+  private sequence = 0;
+
+  constructor(timers: Timers, now: () => number, identifier: number) {
+    this.timers = timers;
+    this.now = now;
+    this.identifier = identifier;
+  }
+
+  get isEmpty(): boolean {
+    return this.asked.size === 0;
+  }
+
+  /** A new line; `done` is called once, at most `waitMs` from now. */
+  open(target: Uint8Array, waitMs: number, done: (end: EchoEnd) => void): Asked {
+    const sequence = this.nextSequence();
+    const deadline = this.timers.after(waitMs, () => asked.settle({ kind: "lost" }));
+    const asked: Asked = {
+      sequence,
+      target,
+      sentMs: this.now(),
+      settle: (end) => {
+        if (this.asked.get(sequence) !== asked) return;
+        this.asked.delete(sequence);
+        this.timers.cancel(deadline);
+        done(end);
+      },
+    };
+    this.asked.set(sequence, asked);
+    return asked;
+  }
+
+  /** An answer about one of our echoes, from `source`, perhaps. */
+  answered(news: Exclude<EchoNews, { kind: "datagramTooBig" }>, source: string): void {
+    const asked = this.asked.get(news.sequence);
+    if (news.identifier !== this.identifier || asked === undefined) return;
+    if (news.kind === "probeTooBig") asked.settle({ kind: "tooBig", mtu: news.mtu });
+    else if (sameBytes(peerAddress(source), asked.target))
+      asked.settle({ kind: "reply", rttMs: Math.max(0, this.now() - asked.sentMs) });
+  }
+
+  /** The next number that no unanswered echo has; with 65,536 of them waiting the oldest is overtaken. */
+  private nextSequence(): number {
+    for (let n = 0; n <= 0xffff; n++) {
+      this.sequence = (this.sequence + 1) & 0xffff;
+      if (!this.asked.has(this.sequence)) return this.sequence;
+    }
+    this.asked.get(this.sequence)!.settle({ kind: "lost" });
+    return this.sequence;
+  }
+}
+
+/** Are these the same address? */
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}

@@ -1,0 +1,397 @@
+/**
+ * The prober: watches the peers of tunnels from the main thread, by ICMP echo on the underlay.
+ *
+ * It owns what control must not know: the raw socket, identifiers, who is asked. What an answer means is decided in
+ * liveness/tunnel-probe.ts, one for each tunnel. Tunnels with `keepalive` are watched all the time; any other is asked only when
+ * a person does (`vtepctl ping`), so a gateway that is not told to probe sends nothing of its own and needs no right for it.
+ *
+ * The peer's kernel answers, so this watches the path and the machine, not the peer's daemon.
+ *
+ * Without the library or CAP_NET_RAW probing is off: said once as a warning, shown in the status, tried again now and then;
+ * tunnels stay up, for a gateway that cannot look must not conclude that nobody is there.
+ *
+ * A path MTU comes from a search, or from our own kernel, which refuses datagrams after a router's "too big"
+ * (`tooBig`). It is never taken below the floor, never above the underlay's own, and what no search looks after is
+ * forgotten after ten minutes (RFC 1191 §6.3): then the kernel is asked anew by the next long packet.
+ */
+
+import type { PathSearch, PingResult, Probe, Probing } from "../api/schema-probe.ts";
+import type { Emit } from "../control/event.ts";
+import type { Inventory, PortObject } from "../control/inventory.ts";
+import { peerAddress } from "../control/peer-address.ts";
+import type { Config, TunnelConfig } from "../control/plan.ts";
+import { Timers } from "../control/timers.ts";
+import { echoRequest, readEcho4, readEcho6, shortestEcho } from "../wire/echo.ts";
+import { EchoBook, sameBytes } from "./echo-ledger.ts";
+import { type EchoSocket, type EchoSocketRequest, EchoUnavailable } from "./echo-socket.ts";
+import { type EchoEnd, TunnelProbe } from "./tunnel-probe.ts";
+
+/** Least that a path is believed to carry: 576 bytes inside (RFC 791 §3.1), or IPv6's minimum (RFC 8200 §5). */
+export const FLOOR = { 4: 626, 6: 1280 } as const;
+const REOPEN_MS = 10_000;
+const IDLE_MS = 30_000;
+const AGE_MS = 600_000;
+const HINT_EVERY_MS = 5000;
+const PING_WAIT_MS = 1000;
+/** A round that is this late was not the network's fault. */
+const LATE_MS = 500;
+
+/** What the prober needs of the topology. */
+export interface ProbedTopology {
+  readonly config: Config | null;
+  setTunnelUp(tunnel: PortObject, up: boolean): void;
+  setPathMtu(tunnel: PortObject, underlayMtu: number | null): void;
+}
+
+export interface ProberParts {
+  readonly inventory: Inventory;
+  readonly topology: ProbedTopology;
+  readonly emit: Emit;
+  /** Milliseconds of a monotonic clock. */
+  readonly now: () => number;
+  /** 0..65535, ours alone. */
+  readonly identifier: number;
+  /** Throws EchoUnavailable. */
+  readonly openSocket: (request: EchoSocketRequest) => EchoSocket;
+  /** The underlay's IP MTU. */
+  readonly underlayMtu: () => number;
+  /** The path MTU our kernel believes in; not positive: it has no opinion. */
+  readonly kernelMtu: (local: string, remote: string) => number;
+  /** Call `run` at this time (null: nothing is due). */
+  readonly wakeAt: (dueMs: number | null) => void;
+  /** Control has something to do. */
+  readonly kick: () => void;
+}
+
+interface Watched {
+  readonly port: PortObject;
+  readonly probe: TunnelProbe;
+  readonly address: Uint8Array;
+  /** The path MTU in force, where it is less than the underlay's; and since when. */
+  mtu: number | null;
+  mtuMs: number;
+  hintMs: number;
+}
+
+export class Prober {
+  private readonly parts: ProberParts;
+  private readonly timers: Timers;
+  private readonly watched = new Map<PortObject, Watched>();
+  private readonly book: EchoBook;
+  private socket: EchoSocket | null = null;
+  private problem: EchoUnavailable | null = null;
+  private triedMs = Number.NEGATIVE_INFINITY;
+  private usedMs = 0;
+  private isClosed = false;
+  private isInTurn = false;
+
+  constructor(parts: ProberParts) {
+    this.parts = parts;
+    this.timers = new Timers(parts.now());
+    this.book = new EchoBook(this.timers, parts.now, parts.identifier);
+  }
+
+  /** Once a second and after every change: watch what is configured, and nothing else. */
+  look(): void {
+    this.turn(() => {
+      this.followInventory();
+      this.followSocket();
+      const underlayMtu = this.parts.underlayMtu();
+      for (const each of this.watched.values()) {
+        each.probe.setCeiling(underlayMtu);
+        each.probe.setKeepalive(this.socket === null ? null : (each.port.config as TunnelConfig).keepalive);
+        const isOld = each.mtu !== null && this.timers.nowMs - each.mtuMs >= AGE_MS;
+        if (isOld && keepaliveOf(each.port) === null) this.setMtu(each, null, "aged");
+        else this.widen(each);
+      }
+    });
+  }
+
+  /** Timers are due. */
+  run(): void {
+    this.turn(() => undefined);
+  }
+
+  close(): void {
+    this.isClosed = true;
+    for (const { probe } of this.watched.values()) probe.stop();
+    this.socket?.close();
+    this.socket = null;
+    this.parts.wakeAt(null);
+  }
+
+  /** Our own kernel would not send a datagram to `tunnel`: too long. */
+  tooBig(tunnel: PortObject): void {
+    this.turn(() => {
+      const each = this.watched.get(tunnel) ?? this.add(tunnel);
+      const mtu = this.kernelMtu(each);
+      if (mtu === null) return;
+      this.setMtu(each, mtu, "kernel");
+      this.hint(each, mtu);
+    });
+  }
+
+  /** Is probing possible, and if not, why? */
+  get probing(): Probing {
+    const wanted = [...this.watched.keys()].filter((port) => keepaliveOf(port) !== null).length;
+    if (this.problem !== null) return { state: "off", watched: 0, reason: this.problem.message, fix: this.problem.fix };
+    return { state: wanted > 0 ? "on" : "unused", watched: wanted, reason: null, fix: null };
+  }
+
+  /** What is known of the way to a tunnel's peer. */
+  view(port: PortObject): Probe {
+    const each = this.watched.get(port);
+    const keepalive = keepaliveOf(port);
+    const probe = each?.probe;
+    const isWatched = keepalive !== null && this.socket !== null;
+    return {
+      keepalive,
+      state: keepalive === null ? "unwatched" : isWatched ? (probe?.isUp === false ? "down" : "up") : "impossible",
+      rttMs: round(probe?.rttMs ?? null),
+      loss: probe?.loss ?? null,
+      answered: probe?.answered ?? 0,
+      lost: probe?.lost ?? 0,
+      pathMtu: each?.mtu ?? probe?.pathMtu ?? null,
+    };
+  }
+
+  /** The last search for a tunnel's path MTU, or the one that runs. */
+  searchOf(port: PortObject): PathSearch {
+    const probe = this.watched.get(port)?.probe;
+    return {
+      tunnel: port.name,
+      searching: probe?.isSearching ?? false,
+      silent: probe?.isSilent ?? false,
+      pathMtu: probe?.pathMtu ?? null,
+      usedMtu: this.watched.get(port)?.mtu ?? this.parts.underlayMtu(),
+      innerMtu: port.mtu,
+      tries: probe?.tries.map((each) => ({ ...each })) ?? [],
+    };
+  }
+
+  /** One echo to a tunnel's peer, for a person. */
+  ping(tunnel: PortObject, length: number): Promise<PingResult> {
+    return new Promise((resolve) => {
+      this.turn(() => {
+        const each = this.watched.get(tunnel) ?? this.add(tunnel);
+        const unavailable = this.open();
+        if (unavailable !== null) {
+          return resolve({
+            kind: "off",
+            length,
+            rttMs: null,
+            mtu: null,
+            reason: unavailable.message,
+            fix: unavailable.fix,
+          });
+        }
+        this.echo(each, Math.max(length, shortestEcho(each.address.length)), PING_WAIT_MS, (end) => {
+          const rttMs = end.kind === "reply" ? round(end.rttMs) : null;
+          const mtu = end.kind === "tooBig" && end.mtu > 0 ? end.mtu : null;
+          resolve({ kind: end.kind, length, rttMs, mtu, reason: null, fix: null });
+        });
+      });
+    });
+  }
+
+  /** Begin a search for the path MTU of a tunnel; `view` tells how it goes. @returns why not, or null. */
+  search(tunnel: PortObject): EchoUnavailable | null {
+    let problem: EchoUnavailable | null = null;
+    this.turn(() => {
+      const each = this.watched.get(tunnel) ?? this.add(tunnel);
+      problem = this.open();
+      if (problem === null) each.probe.startSearch();
+    });
+    return problem;
+  }
+
+  // ---- what is watched -------------------------------------------------------------------------------------------
+
+  private followInventory(): void {
+    const { inventory } = this.parts;
+    for (const [port, { probe }] of this.watched) {
+      if (inventory.ports.get(port.row) === port) continue;
+      probe.stop();
+      this.watched.delete(port);
+    }
+    for (const port of inventory.ports.values()) {
+      if (port.kind === "tunnel" && !this.watched.has(port) && keepaliveOf(port) !== null) this.add(port);
+    }
+  }
+
+  private add(port: PortObject): Watched {
+    const { timers, parts } = this;
+    const address = peerAddress((port.config as TunnelConfig).remote);
+    const floor = FLOOR[address.length === 4 ? 4 : 6];
+    const probe = new TunnelProbe(
+      {
+        timers,
+        floor,
+        echo: (length, waitMs, done) => this.echo(each, length, waitMs, done),
+        onLiveness: (up) => {
+          parts.topology.setTunnelUp(port, up);
+          parts.kick();
+        },
+        onPathMtu: (mtu) => {
+          this.setMtu(each, Math.min(mtu, this.kernelMtu(each) ?? mtu), "search");
+        },
+      },
+      parts.underlayMtu(),
+    );
+    const never = Number.NEGATIVE_INFINITY;
+    const each: Watched = { port, probe, address, mtu: null, mtuMs: never, hintMs: never };
+    this.watched.set(port, each);
+    return each;
+  }
+
+  private setMtu(each: Watched, found: number | null, why: string): void {
+    const { topology, emit, underlayMtu } = this.parts;
+    const most = underlayMtu();
+    const mtu = found === null || found >= most ? null : found;
+    each.mtuMs = this.timers.nowMs;
+    if (mtu === each.mtu) return;
+    const was = each.mtu ?? most;
+    each.mtu = mtu;
+    topology.setPathMtu(each.port, mtu);
+    const level = (mtu ?? most) < was ? "warn" : "info";
+    emit(level, "tunnel.path-mtu", { tunnel: each.port.name, mtu: mtu ?? most, was, inner: each.port.mtu, from: why });
+  }
+
+  /** The path is wider than what our kernel would send: it may have forgotten by now. */
+  private widen(each: Watched): void {
+    const { pathMtu } = each.probe;
+    if (each.mtu === null || pathMtu === null || each.mtu >= pathMtu) return;
+    this.setMtu(each, Math.min(pathMtu, this.kernelMtu(each) ?? pathMtu), "kernel");
+  }
+
+  /** What our kernel will send, where it is less than the underlay's MTU; never less than the floor. */
+  private kernelMtu({ port, address }: Watched): number | null {
+    const { topology, kernelMtu, underlayMtu } = this.parts;
+    const mtu = kernelMtu(topology.config!.underlay.address, (port.config as TunnelConfig).remote);
+    if (mtu <= 0 || mtu >= underlayMtu()) return null;
+    return Math.max(mtu, FLOOR[address.length === 4 ? 4 : 6]);
+  }
+
+  /** Somebody says that the path is narrow: look, but not as often as somebody says so. */
+  private hint(each: Watched, mtu: number): void {
+    if (keepaliveOf(each.port) === null || this.socket === null) return;
+    if (this.timers.nowMs - each.hintMs < HINT_EVERY_MS) return;
+    each.hintMs = this.timers.nowMs;
+    each.probe.startSearch(mtu);
+  }
+
+  // ---- the socket ------------------------------------------------------------------------------------------------
+
+  /** Open while somebody is watched, or a person has just asked. */
+  private followSocket(): void {
+    const { nowMs } = this.timers;
+    const isWanted = [...this.watched.keys()].some((port) => keepaliveOf(port) !== null);
+    if (!isWanted) {
+      if (this.socket !== null && this.book.isEmpty && nowMs - this.usedMs > IDLE_MS) {
+        this.socket.close();
+        this.socket = null;
+      }
+      if (this.problem !== null && nowMs - this.usedMs > IDLE_MS) this.problem = null;
+      return;
+    }
+    if (this.socket === null && nowMs - this.triedMs >= REOPEN_MS) this.open();
+  }
+
+  private open(): EchoUnavailable | null {
+    this.usedMs = this.timers.nowMs;
+    if (this.socket !== null) return null;
+    this.triedMs = this.timers.nowMs;
+    const { openSocket, topology } = this.parts;
+    const { family } = topology.config!.underlay;
+    try {
+      this.socket = openSocket({
+        family,
+        onPacket: (packet, source) => this.turn(() => this.read(packet, source)),
+        onFailure: (message) => this.turn(() => this.fail(new EchoUnavailable(message, "it is opened again in 10 s"))),
+      });
+    } catch (error) {
+      if (!(error instanceof EchoUnavailable)) throw error;
+      this.fail(error);
+      return error;
+    }
+    if (this.problem !== null) this.parts.emit("info", "probing.on", {});
+    this.problem = null;
+    return null;
+  }
+
+  private fail(problem: EchoUnavailable): void {
+    this.socket = null;
+    const isNews = this.problem?.message !== problem.message;
+    this.problem = problem;
+    for (const { probe } of this.watched.values()) probe.setKeepalive(null);
+    const tunnels = [...this.watched.keys()].filter((port) => keepaliveOf(port) !== null).map((port) => port.name);
+    if (!isNews || tunnels.length === 0) return;
+    const { message, fix } = problem;
+    this.parts.emit("warn", "probing.off", { problem: message, fix, unwatched: tunnels.join(", ") });
+  }
+
+  // ---- echoes ----------------------------------------------------------------------------------------------------
+
+  private echo(each: Watched, length: number, waitMs: number, done: (end: EchoEnd) => void): void {
+    const { socket, timers, book } = this;
+    if (socket === null) {
+      timers.after(waitMs, () => done({ kind: "lost" }));
+      return;
+    }
+    this.usedMs = timers.nowMs;
+    const asked = book.open(each.address, waitMs, done);
+    const source = peerAddress(this.parts.topology.config!.underlay.address);
+    const packet = echoRequest(source, each.address, book.identifier, asked.sequence, length);
+    socket.send(packet, (each.port.config as TunnelConfig).remote, (end) => {
+      asked.sentMs = this.parts.now();
+      // Our own device's MTU. Any other refusal (no route, no buffer) is a loss, when its time is over.
+      if (end === "tooBig") this.turn(() => asked.settle({ kind: "tooBig", mtu: 0 }));
+    });
+  }
+
+  /** A packet from the raw socket: anybody's. */
+  private read(packet: Uint8Array, source: string): void {
+    const config = this.parts.topology.config!;
+    const { family, port: vxlanPort } = config.underlay;
+    const news = family === 4 ? readEcho4(packet) : readEcho6(packet);
+    if (news === null) return;
+    if (news.kind === "datagramTooBig") {
+      if (news.port !== vxlanPort) return;
+      const each = [...this.watched.values()].find(({ address }) => sameBytes(address, news.target));
+      const isPlausible = news.mtu >= FLOOR[family] && news.mtu < this.parts.underlayMtu();
+      if (each !== undefined && isPlausible) this.hint(each, news.mtu);
+      return;
+    }
+    this.book.answered(news, source);
+  }
+
+  /** Do `what` at the present time, after all that was due before it; then say when to come again. */
+  private turn(what: () => void): void {
+    if (this.isClosed) return;
+    if (this.isInTurn) {
+      what();
+      return;
+    }
+    this.isInTurn = true;
+    const nowMs = this.parts.now();
+    const due = this.timers.nextDue();
+    // We were stopped, or busy: answers may lie in the socket, unread. Nobody is declared dead for that.
+    if (due !== null && nowMs - due > LATE_MS) for (const { probe } of this.watched.values()) probe.excuse(nowMs - due);
+    try {
+      this.timers.run(nowMs);
+      what();
+    } finally {
+      this.isInTurn = false;
+    }
+    this.parts.wakeAt(this.timers.nextDue());
+  }
+}
+
+function keepaliveOf(port: PortObject): TunnelConfig["keepalive"] {
+  return (port.config as TunnelConfig).keepalive;
+}
+
+/** Milliseconds to a microsecond. */
+function round(ms: number | null): number | null {
+  return ms === null ? null : Math.round(ms * 1000) / 1000;
+}

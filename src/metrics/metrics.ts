@@ -1,0 +1,338 @@
+/**
+ * Prometheus metrics: a registry that is filled when somebody looks.
+ *
+ * Workers and control only count into shared cells (3 ns); here the cells are read at scrape time and set as totals. Every
+ * metric is a row of data: name, help, labels, and a function that lists its values. Labels are bounded by the
+ * configuration (names of ACs, tunnels, VSIs) or by lists in the code (reasons, classes); never an IP or a MAC.
+ *
+ * Packets and bytes count wire units: a super-frame is the segments it stands for.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import { ARP_RESULTS, type ArpResult } from "../control/arp/counts.ts";
+import type { Inventory, PortObject } from "../control/inventory.ts";
+import type { Counted } from "../control/topology/views.ts";
+import {
+  type CounterBlock,
+  DROPS,
+  INJECTS,
+  MISC_RESERVED_BITS,
+  PUNTS,
+  RX_BYTES,
+  RX_PACKETS,
+  sumOf,
+  TX_BYTES,
+  TX_PACKETS,
+} from "../tables/counters.ts";
+import type { Tables } from "../tables/tables.ts";
+import { registerHistogram, type Tally } from "./histogram.ts";
+import { batchSeries, type Store, WORKER_ROWS } from "./workers.ts";
+
+/** Entries of one table by where they come from. */
+export type Origins = ReadonlyMap<string, Readonly<Record<string, number>>>;
+
+/** What the registry reads; `main` hands it over. */
+export interface MetricsSource {
+  readonly version: string;
+  readonly tables: Tables;
+  readonly inventory: Inventory;
+  /** What the cells of an object's row showed when it got the row. */
+  readonly counted: { of(owner: object): Counted };
+  /** By VSI, VSI and VRF: entries by origin. */
+  macEntries(): Origins;
+  neighborEntries(): Origins;
+  routeEntries(): Origins;
+  arpResults(): ReadonlyMap<string, Readonly<Record<ArpResult, number>>>;
+  macMoves(): ReadonlyMap<string, number>;
+  neighborMoves(): ReadonlyMap<string, number>;
+  /** Seconds each ARP search took, by result. */
+  readonly resolutions: Tally;
+  /** Control's stores of frames that outlive their batch. */
+  stores(): readonly Store[];
+  /** Offloads given up, by cause. */
+  fallbacks(): ReadonlyMap<string, number>;
+  /** Datagrams the kernel dropped at a full receive buffer, by worker. */
+  receiveDrops(): readonly number[];
+  probe(tunnel: PortObject): {
+    readonly rttMs: number | null;
+    readonly answered: number;
+    readonly lost: number;
+  };
+  lastReload(): { readonly successful: boolean; readonly successUnixSeconds: number };
+}
+
+export type Labels = Record<string, string>;
+/** Who has a row of counters. */
+type Owner = { readonly row: number };
+/** Values of a metric at this moment. */
+export type Values = (source: MetricsSource) => Iterable<readonly [labels: Labels, value: number]>;
+
+/** A metric as data. */
+export interface Row {
+  readonly kind: "counter" | "gauge";
+  readonly name: string;
+  readonly help: string;
+  readonly labels: readonly string[];
+  readonly values: Values;
+}
+
+/** Gauges of prom-client whose names end in _total, which promtool rejects. */
+const REJECTED = ["nodejs_active_handles_total", "nodejs_active_requests_total", "nodejs_active_resources_total"];
+
+// ---- reading the cells -----------------------------------------------------------------------------------------
+
+const workersSum = (source: MetricsSource, read: (block: CounterBlock) => number) =>
+  sumOf(source.tables.workerCounters, read);
+
+const DIRECTIONS = [
+  ["receive", "packets", RX_PACKETS],
+  ["receive", "bytes", RX_BYTES],
+  ["transmit", "packets", TX_PACKETS],
+  ["transmit", "bytes", TX_BYTES],
+] as const;
+
+function trafficRows(
+  what: "ac" | "tunnel" | "vsi",
+  title: string,
+  labels: readonly string[],
+  owners: (source: MetricsSource) => Iterable<readonly [Labels, Owner]>,
+): Row[] {
+  return DIRECTIONS.map(([direction, unit, word]) => ({
+    kind: "counter",
+    name: `vtep_${what}_${direction}_${unit}_total`,
+    help: `${unit === "packets" ? "Wire packets" : "Bytes of Ethernet frames"} ${direction === "receive" ? "received from" : "sent to"} ${title}`,
+    labels,
+    *values(source) {
+      const column = what === "vsi" ? "vsis" : "ports";
+      for (const [of, owner] of owners(source)) {
+        const ever = sumOf(source.tables.counters, (block) => block[column][owner.row * 4 + word]!);
+        yield [of, ever - source.counted.of(owner)[word]!];
+      }
+    },
+  }));
+}
+
+function* portsOf(source: MetricsSource, kind: PortObject["kind"]): Generator<PortObject> {
+  for (const port of source.inventory.ports.values()) if (port.kind === kind) yield port;
+}
+
+function* acsOf(source: MetricsSource): Generator<readonly [Labels, Owner]> {
+  for (const port of portsOf(source, "ac")) yield [{ vsi: port.vsi!.name, ac: port.name }, port];
+}
+
+function* tunnelsOf(source: MetricsSource): Generator<readonly [Labels, Owner]> {
+  for (const port of portsOf(source, "tunnel")) yield [{ tunnel: port.name }, port];
+}
+
+function* vsisOf(source: MetricsSource): Generator<readonly [Labels, Owner]> {
+  for (const vsi of source.inventory.vsis.values()) yield [{ vsi: vsi.name }, vsi];
+}
+
+function* originValues(label: string, origins: Origins): Generator<readonly [Labels, number]> {
+  for (const [name, counts] of origins) {
+    for (const [origin, count] of Object.entries(counts)) yield [{ [label]: name, origin }, count];
+  }
+}
+
+function* movesOf(moves: ReadonlyMap<string, number>, source: MetricsSource): Generator<readonly [Labels, number]> {
+  for (const vsi of source.inventory.vsis.values()) yield [{ vsi: vsi.name }, moves.get(vsi.name) ?? 0];
+}
+
+/** How often `name` happened, for each of a list that counts from 1. */
+function classRow(
+  name: string,
+  help: string,
+  list: readonly (readonly [string, ...unknown[]])[],
+  column: "injected" | "punted",
+): Row {
+  return {
+    kind: "counter",
+    name,
+    help,
+    labels: ["class"],
+    *values(source) {
+      for (const [i, [name]] of list.entries()) yield [{ class: name }, workersSum(source, (b) => b[column][i + 1]!)];
+    },
+  };
+}
+
+// ---- the metrics -----------------------------------------------------------------------------------------------
+
+const ROWS: readonly Row[] = [
+  {
+    kind: "gauge",
+    name: "vtep_build_info",
+    help: "Always 1; the labels say what runs",
+    labels: ["version", "node_version"],
+    values: ({ version }) => [[{ version, node_version: process.version }, 1]],
+  },
+  ...trafficRows("ac", "an attachment circuit", ["vsi", "ac"], acsOf),
+  ...trafficRows("tunnel", "a tunnel, without outer headers", ["tunnel"], tunnelsOf),
+  ...trafficRows("vsi", "all ports of a VSI", ["vsi"], vsisOf),
+  {
+    kind: "counter",
+    name: "vtep_drop_packets_total",
+    help: "Wire packets dropped, by reason",
+    labels: ["reason"],
+    *values({ tables }) {
+      for (const [i, [reason]] of DROPS.entries()) yield [{ reason }, sumOf(tables.counters, (b) => b.drops[i + 1]!)];
+    },
+  },
+  classRow("vtep_punt_packets_total", "Wire packets handed to the control plane", PUNTS, "punted"),
+  classRow("vtep_inject_packets_total", "Wire packets the control plane sent", INJECTS, "injected"),
+  {
+    kind: "counter",
+    name: "vtep_arp_total",
+    help: "ARP messages by what became of them",
+    labels: ["vsi", "result"],
+    *values(source) {
+      const counts = source.arpResults();
+      for (const { name } of source.inventory.vsis.values()) {
+        for (const result of ARP_RESULTS) yield [{ vsi: name, result }, counts.get(name)?.[result] ?? 0];
+      }
+    },
+  },
+  {
+    kind: "gauge",
+    name: "vtep_mac_entries",
+    help: "Rows of the MAC table",
+    labels: ["vsi", "origin"],
+    values: (source) => originValues("vsi", source.macEntries()),
+  },
+  {
+    kind: "gauge",
+    name: "vtep_neighbor_entries",
+    help: "Entries of the ARP tables",
+    labels: ["vsi", "origin"],
+    values: (source) => originValues("vsi", source.neighborEntries()),
+  },
+  {
+    kind: "gauge",
+    name: "vtep_route_entries",
+    help: "Routes in the forwarding table",
+    labels: ["vrf", "origin"],
+    values: (source) => originValues("vrf", source.routeEntries()),
+  },
+  {
+    kind: "counter",
+    name: "vtep_mac_moves_total",
+    help: "MACs that were seen at another bridge port",
+    labels: ["vsi"],
+    values: (source) => movesOf(source.macMoves(), source),
+  },
+  {
+    kind: "counter",
+    name: "vtep_neighbor_moves_total",
+    help: "Neighbours that changed their MAC or bridge port",
+    labels: ["vsi"],
+    values: (source) => movesOf(source.neighborMoves(), source),
+  },
+  {
+    kind: "gauge",
+    name: "vtep_ac_up",
+    help: "1 while the attachment circuit has its TAP",
+    labels: ["vsi", "ac"],
+    *values(source) {
+      for (const port of portsOf(source, "ac")) yield [{ vsi: port.vsi!.name, ac: port.name }, port.up ? 1 : 0];
+    },
+  },
+  {
+    kind: "gauge",
+    name: "vtep_tunnel_up",
+    help: "1 while frames are sent into the tunnel",
+    labels: ["tunnel"],
+    *values(source) {
+      for (const port of portsOf(source, "tunnel")) yield [{ tunnel: port.name }, port.up ? 1 : 0];
+    },
+  },
+  {
+    kind: "gauge",
+    name: "vtep_tunnel_path_mtu_bytes",
+    help: "Longest inner IP packet the tunnel takes",
+    labels: ["tunnel"],
+    *values(source) {
+      for (const port of portsOf(source, "tunnel")) yield [{ tunnel: port.name }, port.mtu];
+    },
+  },
+  {
+    kind: "gauge",
+    name: "vtep_tunnel_rtt_seconds",
+    help: "Smoothed round-trip time to the tunnel's peer; absent until it has answered",
+    labels: ["tunnel"],
+    *values(source) {
+      for (const port of portsOf(source, "tunnel")) {
+        const { rttMs } = source.probe(port);
+        if (rttMs !== null) yield [{ tunnel: port.name }, rttMs / 1000];
+      }
+    },
+  },
+  {
+    kind: "counter",
+    name: "vtep_tunnel_probes_total",
+    help: "Keepalive probes by what became of them",
+    labels: ["tunnel", "result"],
+    *values(source) {
+      for (const port of portsOf(source, "tunnel")) {
+        const { answered, lost } = source.probe(port);
+        yield [{ tunnel: port.name, result: "answered" }, answered];
+        yield [{ tunnel: port.name, result: "lost" }, lost];
+      }
+    },
+  },
+  ...WORKER_ROWS,
+  {
+    kind: "counter",
+    name: "vtep_received_reserved_bits_total",
+    help: "Datagrams with reserved VXLAN bits set (accepted unless underlay.strictReserved)",
+    labels: [],
+    values: (source) => [[{}, workersSum(source, (block) => block.misc[MISC_RESERVED_BITS]!)]],
+  },
+  {
+    kind: "gauge",
+    name: "vtep_config_last_reload_successful",
+    help: "1 if the last configuration that was offered is in force",
+    labels: [],
+    values: (source) => [[{}, source.lastReload().successful ? 1 : 0]],
+  },
+  {
+    kind: "gauge",
+    name: "vtep_config_last_reload_success_timestamp_seconds",
+    help: "When the configuration in force was loaded",
+    labels: [],
+    values: (source) => [[{}, source.lastReload().successUnixSeconds]],
+  },
+];
+
+/** The registry. Reading it (`metrics()`) is the only thing that costs. */
+export function createMetrics(source: MetricsSource): Registry {
+  const registry = new Registry();
+  for (const row of ROWS) register(registry, row, source);
+  registerHistogram(registry, "vtep_batch_frames", "Frames received in one batch of a worker", () =>
+    batchSeries(source.tables),
+  );
+  const help = "How long ARP searches took, until they were answered or given up";
+  registerHistogram(registry, "vtep_neighbor_resolution_seconds", help, () => source.resolutions.series());
+  collectDefaultMetrics({ register: registry });
+  for (const name of REJECTED) registry.removeSingleMetric(name);
+  return registry;
+}
+
+function register(registry: Registry, { kind, name, help, labels, values }: Row, source: MetricsSource): void {
+  const options = { name, help, labelNames: labels, registers: [registry] };
+  if (kind === "counter") {
+    const counter: Counter = new Counter({
+      ...options,
+      collect: () => {
+        counter.reset();
+        for (const [labels, value] of values(source)) counter.inc(labels, value);
+      },
+    });
+  } else {
+    const gauge: Gauge = new Gauge({
+      ...options,
+      collect: () => {
+        gauge.reset();
+        for (const [labels, value] of values(source)) gauge.set(labels, value);
+      },
+    });
+  }
+}

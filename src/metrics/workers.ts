@@ -1,0 +1,144 @@
+/**
+ * The metrics of how the work is done, not of what was forwarded: batches, super-frames, offloads, and the pools a frame
+ * may find full.
+ *
+ * A pool of a worker (`scratch` and `sends`) is empty again after each batch; a store of control keeps a frame until what
+ * it waits for has come. The former have the label `worker`, the latter do not.
+ */
+import {
+  BATCH_BUCKETS,
+  MISC_ARENA_RECEIVED,
+  MISC_ARENA_SCRATCH,
+  MISC_BATCHES,
+  MISC_BUCKETS,
+  MISC_FRAMES,
+  MISC_SCRATCH_EXHAUSTED,
+  MISC_SENDS_EXHAUSTED,
+  MISC_SUPER_RECEIVE,
+  MISC_SUPER_TRANSMIT,
+  SUPER_GRO,
+  SUPER_TSO,
+  SUPER_USO,
+  sumOf,
+} from "../tables/counters.ts";
+import type { Tables } from "../tables/tables.ts";
+import type { Series } from "./histogram.ts";
+import type { Row, Values } from "./metrics.ts";
+
+/** A bounded store of control, at this moment. */
+export interface Store {
+  readonly pool: string;
+  /** Entries; null where it holds bytes. */
+  readonly inUse: number | null;
+  /** How often something found no slot, ever. */
+  readonly exhausted: number;
+}
+
+const DIRECTIONS = [
+  ["receive", MISC_SUPER_RECEIVE],
+  ["transmit", MISC_SUPER_TRANSMIT],
+] as const;
+const KINDS = [
+  ["tso", SUPER_TSO],
+  ["uso", SUPER_USO],
+  ["gro", SUPER_GRO],
+] as const;
+
+/** The words of all super-frames (`behind`: 0) or of their segments (1). */
+function superValues(behind: 0 | 1): Values {
+  return function* ({ tables }) {
+    for (const [direction, first] of DIRECTIONS) {
+      for (const [kind, word] of KINDS) {
+        yield [{ direction, kind }, sumOf(tables.workerCounters, ({ misc }) => misc[first + word + behind]!)];
+      }
+    }
+  };
+}
+
+/** One value of each worker for each pool of its own. */
+function workerPools(words: readonly (readonly [pool: string, word: number])[]): Values {
+  return function* ({ tables }) {
+    for (const [k, { misc }] of tables.workerCounters.entries()) {
+      for (const [pool, word] of words) yield [{ worker: String(k), pool }, misc[word]!];
+    }
+  };
+}
+
+const exhaustedInWorkers = workerPools([
+  ["scratch", MISC_SCRATCH_EXHAUSTED],
+  ["sends", MISC_SENDS_EXHAUSTED],
+]);
+
+export const WORKER_ROWS: readonly Row[] = [
+  {
+    kind: "counter",
+    name: "vtep_superframes_total",
+    help: "Super-frames: of a guest's TCP (tso) or UDP (uso), or joined from what came by a tunnel (gro)",
+    labels: ["direction", "kind"],
+    values: superValues(0),
+  },
+  {
+    kind: "counter",
+    name: "vtep_segments_total",
+    help: "Wire packets that super-frames stood for, by direction and kind of the super-frame",
+    labels: ["direction", "kind"],
+    values: superValues(1),
+  },
+  {
+    kind: "gauge",
+    name: "vtep_arena_bytes",
+    help: "Bytes of the arena that the largest of a worker's last batches took: of frames received, and of scratch",
+    labels: ["worker", "pool"],
+    values: workerPools([
+      ["received", MISC_ARENA_RECEIVED],
+      ["scratch", MISC_ARENA_SCRATCH],
+    ]),
+  },
+  {
+    kind: "gauge",
+    name: "vtep_pool_slots_in_use",
+    help: "Entries of control's bounded stores: packets that wait for a neighbour, echo requests for their fragments",
+    labels: ["pool"],
+    *values(source) {
+      for (const { pool, inUse } of source.stores()) if (inUse !== null) yield [{ pool }, inUse];
+    },
+  },
+  {
+    kind: "counter",
+    name: "vtep_pool_exhausted_total",
+    help: "Times a pool had no room: a worker's scratch bytes or send records, or one of control's stores",
+    labels: ["worker", "pool"],
+    *values(source) {
+      yield* exhaustedInWorkers(source);
+      for (const { pool, exhausted } of source.stores()) yield [{ pool }, exhausted];
+    },
+  },
+  {
+    kind: "counter",
+    name: "vtep_offload_fallback_total",
+    help: "Times a kernel offload was refused and something slower was done",
+    labels: ["cause"],
+    *values(source) {
+      for (const [cause, count] of source.fallbacks()) yield [{ cause }, count];
+    },
+  },
+  {
+    kind: "counter",
+    name: "vtep_underlay_receive_drops_total",
+    help: "Datagrams the kernel dropped because the receive buffer was full: they never reached a worker",
+    labels: ["worker"],
+    *values(source) {
+      for (const [k, drops] of source.receiveDrops().entries()) yield [{ worker: String(k) }, drops];
+    },
+  },
+];
+
+/** Batches of each worker by size. */
+export function batchSeries(tables: Tables): Series[] {
+  return tables.workerCounters.map(({ misc }, worker) => ({
+    labels: { worker: String(worker) },
+    buckets: BATCH_BUCKETS.map((upTo, i) => ({ upTo, count: misc[MISC_BUCKETS + i]! })),
+    count: misc[MISC_BATCHES]!,
+    sum: misc[MISC_FRAMES]!,
+  }));
+}

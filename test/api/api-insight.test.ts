@@ -1,0 +1,134 @@
+/** The API's contract for trace, events and capture: schemas, statuses, streams, and readers that misbehave. */
+import { describe, expect, it } from "vitest";
+import { createApi } from "../../src/api/api.ts";
+import type { EventSink } from "../../src/api/event-feed.ts";
+import type { TraceRequest } from "../../src/api/schema-trace.ts";
+import { CaptureLine, EventRecord } from "../../src/api/schema-watch.ts";
+import type { CaptureSink, WatchSource } from "../../src/api/watch.ts";
+import { sourceWith } from "./fake-source.ts";
+
+const URL_OF = (path: string) => `http://vtepd${path}`;
+const post = (body: unknown) =>
+  new Request(URL_OF("/v1/trace"), {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: typeof body === "string" ? body : JSON.stringify(body),
+  });
+
+const EVENT: EventRecord = { time: "2026-01-02T03:04:05.678Z", level: "info", event: "ac.up", step: null, fields: {} };
+
+describe("POST /v1/trace", () => {
+  it("fills in defaults, and refuses what it does not know with 400 or 404", async () => {
+    const asked: TraceRequest[] = [];
+    const api = createApi(
+      sourceWith({
+        trace: (request) => {
+          asked.push(request);
+          return request.ac === "vm9"
+            ? { missing: true, message: "there is no AC vm9", hint: "vtepctl show ac lists them" }
+            : { missing: false, message: "say where it arrives", hint: "name an AC or a tunnel" };
+        },
+      }),
+    );
+    const status = async (body: unknown) => {
+      const answer = await api(post(body));
+      const { error } = (await answer.json()) as { error: { code: string; message: string; hint: string } };
+      return [answer.status, error.code];
+    };
+    expect(await status({ ac: "vm9" })).toEqual([404, "not_found"]);
+    expect(await status({})).toEqual([400, "bad_request"]);
+    expect(asked[1]).toMatchObject({ protocol: "icmp", ttl: 64, size: 84, inject: false });
+    const wrong = [
+      { ac: "vm1", ttl: 256 },
+      { ac: "vm1", size: 9 },
+      { ac: "vm1", hex: "0" },
+      { ac: "vm1", hex: "xx" },
+      { ac: "vm1", hex: "00".repeat(40_000) },
+      { ac: "vm1", destinationMac: "1:2:3:4:5:6" },
+      { ac: "vm1", source: "10.1.1" },
+      { ac: "vm1", protocol: "sctp" },
+      { ac: "vm1", vni: -1 },
+      { ac: "vm1", colour: "red" },
+      "{",
+      [],
+    ];
+    for (const body of wrong) expect((await api(post(body))).status, JSON.stringify(body).slice(0, 60)).toBe(400);
+    expect(asked.length).toBe(2);
+  });
+});
+
+describe("streams", () => {
+  function watching(): { source: WatchSource; sinks: EventSink[]; captures: CaptureSink[]; ended: () => number } {
+    const sinks: EventSink[] = [];
+    const captures: CaptureSink[] = [];
+    let ended = 0;
+    const source: WatchSource = {
+      recent: () => [EVENT],
+      follow: (_, sink) => {
+        sinks.push(sink);
+        return () => void ended++;
+      },
+      capture: ({ ac = [] }, sink) => {
+        if (ac.includes("vm9")) return "there is no AC vm9";
+        captures.push(sink);
+        return () => void ended++;
+      },
+    };
+    return { source, sinks, captures, ended: () => ended };
+  }
+  const text = (part: { value?: Uint8Array | undefined }) => new TextDecoder().decode(part.value);
+
+  it("events are server-sent, each of the schema, until the reader goes", async () => {
+    const { source, sinks, ended } = watching();
+    const answer = await createApi(sourceWith({ watch: source }))(new Request(URL_OF("/v1/events?drop=1")));
+    expect([answer.status, answer.headers.get("content-type")]).toEqual([200, "text/event-stream"]);
+    const reader = answer.body!.getReader();
+    expect(text(await reader.read())).toBe(": \n\n");
+    expect(sinks[0]!(EVENT)).toBe(true);
+    const [name, data] = text(await reader.read()).split("\n");
+    expect(name).toBe("event: ac.up");
+    expect(EventRecord.parse(JSON.parse(data!.slice("data: ".length)))).toEqual(EVENT);
+    await reader.cancel();
+    expect(ended()).toBe(1);
+    expect(sinks[0]!(EVENT)).toBe(false);
+  });
+
+  it("a reader that never reads costs a bounded queue: 100,000 events, most of them refused", async () => {
+    const { source, sinks } = watching();
+    const answer = await createApi(sourceWith({ watch: source }))(new Request(URL_OF("/v1/events")));
+    let taken = 0;
+    const wide = { ...EVENT, fields: { frame: "x".repeat(200) } };
+    for (let n = 0; n < 100_000; n++) if (sinks[0]!(wide)) taken++;
+    expect(taken).toBeGreaterThan(1000);
+    expect(taken).toBeLessThan(10_000);
+    await answer.body!.cancel();
+  });
+
+  it("frames come as lines of the schema; unknown names are 404, and nonsense is 400", async () => {
+    const { source, captures } = watching();
+    const api = createApi(sourceWith({ watch: source }));
+    const answer = await api(new Request(URL_OF("/v1/capture?ac=vm1,vm2&snaplen=96")));
+    const reader = answer.body!.getReader();
+    await reader.read();
+    const line: CaptureLine = { kind: "lost", frames: 3 };
+    captures[0]!(line);
+    expect(CaptureLine.parse(JSON.parse(text(await reader.read())))).toEqual(line);
+    await reader.cancel();
+    expect((await api(new Request(URL_OF("/v1/capture?ac=vm9")))).status).toBe(404);
+    for (const query of ["snaplen=1", "snaplen=x", "drop=maybe"])
+      expect((await api(new Request(URL_OF(`/v1/capture?${query}`)))).status, query).toBe(400);
+    expect((await api(new Request(URL_OF("/v1/events/recent")))).status).toBe(200);
+  });
+
+  it("all of it stands in the OpenAPI document", async () => {
+    const answer = await createApi(sourceWith({}))(new Request(URL_OF("/v1/openapi.json")));
+    const { paths } = (await answer.json()) as { paths: Record<string, Record<string, { summary: string }>> };
+    for (const [path, method] of [
+      ["/v1/trace", "post"],
+      ["/v1/events", "get"],
+      ["/v1/events/recent", "get"],
+      ["/v1/capture", "get"],
+    ] as const)
+      expect(paths[path]![method]!.summary).not.toBe("");
+  });
+});

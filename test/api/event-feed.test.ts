@@ -1,0 +1,105 @@
+/** Events for people who look on: kept, filtered, bounded, and honest about what was left out. */
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { EventFeed, filterOf, overheard, PER_SECOND, RECENT } from "../../src/api/event-feed.ts";
+import { LineStream } from "../../src/api/line-stream.ts";
+import type { EventRecord } from "../../src/api/schema-watch.ts";
+import type { Log } from "../../src/log/log.ts";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+const record = (event: string, fields: EventRecord["fields"] = {}): EventRecord => ({
+  time: "2026-01-01T00:00:00.000Z",
+  level: "debug",
+  event,
+  step: null,
+  fields,
+});
+
+describe("the feed", () => {
+  it("keeps the last 256, oldest first, with the step apart", () => {
+    const feed = new EventFeed(() => 1_000);
+    for (let n = 0; n < RECENT + 44; n++) feed.note("debug", "mac.learned", { n, step: n === 299 ? "S1.2" : null });
+    const recent = feed.recent({});
+    expect(recent.length).toBe(RECENT);
+    expect([recent[0]!.fields.n, recent.at(-1)!.fields.n]).toEqual([44, 299]);
+    expect(recent.at(-1)).toEqual({
+      time: "1970-01-01T00:00:01.000Z",
+      level: "debug",
+      event: "mac.learned",
+      step: "S1.2",
+      fields: { n: 299 },
+    });
+  });
+
+  it("filters by AC, tunnel, VSI, name with *, and drops alone", () => {
+    const wants = (query: Parameters<typeof filterOf>[0], one: EventRecord) => filterOf(query)(one);
+    const one = record("mac.moved", { ac: "vm1", vsi: "vsi10" });
+    expect(wants({ ac: "vm1", vsi: "vsi10", event: "mac.*" }, one)).toBe(true);
+    expect(wants({ event: "*ed" }, one)).toBe(true);
+    for (const query of [{ ac: "vm2" }, { tunnel: "vm1" }, { vsi: "vsi1" }, { event: "mac" }, { event: "m.c.moved" }])
+      expect(wants(query, one), JSON.stringify(query)).toBe(false);
+    expect(wants({ drop: "1" }, one)).toBe(false);
+    expect(wants({ drop: "1" }, record("drop"))).toBe(true);
+  });
+
+  it("bounds each kind to so many a second, and says how many it left out; other kinds go on", () => {
+    const feed = new EventFeed(() => Date.now());
+    const seen: EventRecord[] = [];
+    const end = feed.follow({}, (one) => seen.push(one) > 0);
+    for (let n = 0; n < 300; n++) feed.note("debug", "mac.learned", { n });
+    feed.note("info", "ac.up", { ac: "vm1" });
+    expect(seen.length).toBe(PER_SECOND + 1);
+    vi.advanceTimersByTime(1000);
+    expect(seen.at(-1)).toMatchObject({ event: "suppressed", fields: { of: "mac.learned", count: 300 - PER_SECOND } });
+    feed.note("debug", "mac.learned", {});
+    expect(seen.at(-1)!.event).toBe("mac.learned");
+    end();
+    feed.note("debug", "mac.learned", {});
+    expect(seen.length).toBe(PER_SECOND + 3);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("a reader that takes nothing loses records, not memory, and is told when it reads again", () => {
+    const feed = new EventFeed(() => Date.now());
+    const seen: EventRecord[] = [];
+    let full = true;
+    feed.follow({}, (one) => !full && seen.push(one) > 0);
+    for (let n = 0; n < 30; n++) feed.note("debug", "mac.learned", { n });
+    vi.advanceTimersByTime(3000);
+    full = false;
+    vi.advanceTimersByTime(1000);
+    expect(seen).toMatchObject([{ event: "suppressed", fields: { count: 30 } }]);
+  });
+
+  it("hears what the log is told, whatever the log's level", () => {
+    const log = { line: vi.fn(), emit: vi.fn(), setLevel: vi.fn(), level: "warn" } satisfies Log;
+    const feed = new EventFeed(() => 0);
+    const both = overheard(log, feed);
+    both.emit("debug", "mac.learned", { vsi: "vsi10" });
+    both.line("info", "daemon.ready");
+    both.setLevel("debug");
+    expect(feed.recent({}).map(({ event }) => event)).toEqual(["mac.learned", "daemon.ready"]);
+    expect(log.line).toHaveBeenCalledTimes(2);
+    expect([both.level, log.setLevel.mock.calls]).toEqual(["warn", [["debug"]]]);
+  });
+});
+
+describe("a stream of lines", () => {
+  it("holds a bounded number of bytes for a reader that is slow, and gives them in order", async () => {
+    let over = 0;
+    const stream = new LineStream(() => over++, 100);
+    const taken = Array.from({ length: 30 }, (_, n) => stream.push(`line ${String(n).padStart(4, "0")}\n`));
+    const accepted = taken.filter((is) => is).length;
+    expect(accepted).toBeGreaterThanOrEqual(10);
+    expect(accepted).toBeLessThan(15);
+    const reader = stream.body.getReader();
+    let text = "";
+    for (let n = 0; n < accepted; n++) text += new TextDecoder().decode((await reader.read()).value);
+    expect(text.split("\n").slice(0, 3)).toEqual(["line 0000", "line 0001", "line 0002"]);
+    expect(stream.push("again\n")).toBe(true);
+    await reader.cancel();
+    expect(over).toBe(1);
+    expect(stream.push("gone\n")).toBe(false);
+  });
+});

@@ -1,0 +1,89 @@
+/** An ApiSource without a gateway: everything empty, unless a test says otherwise. */
+import type { ApiSource } from "../../src/api/api.ts";
+import type { ChangeSource } from "../../src/api/change.ts";
+import type { CheckReport, Status } from "../../src/api/schema.ts";
+import type { Probe } from "../../src/api/schema-probe.ts";
+import { fileForm } from "../../src/config/form.ts";
+import { parseConfig } from "../../src/config/load.ts";
+
+export const STATUS: Status = {
+  ready: true,
+  missing: [],
+  node: "gw1",
+  version: "1.2.3",
+  nodeVersion: "v20.20.2",
+  pid: 1,
+  uptimeSeconds: 61,
+  underlay: { address: "192.0.2.1", port: 4789, mtu: 1500 },
+  workers: 1,
+  counts: { vsis: 0, acs: 0, acsUp: 0, tunnels: 0, interfaces: 0, macs: 0, neighbors: 0, routes: 0, policies: 0 },
+  config: { file: "/etc/vtepd.yaml", lastReloadSuccessful: true, needsRestart: [] },
+  probing: { state: "unused", watched: 0, reason: null, fix: null },
+  ledger: {
+    dataplane: { received: 9, injected: 1, copies: 2, sent: 7, punted: 3, dropped: 2, imbalance: 0 },
+    control: { drained: 3, consumed: 2, reinjected: 1, dropped: 0, held: 0, imbalance: 0 },
+  },
+};
+
+/** A tunnel that nobody watches. */
+export const UNWATCHED: Probe = {
+  keepalive: null,
+  state: "unwatched",
+  rttMs: null,
+  loss: null,
+  answered: 0,
+  lost: 0,
+  pathMtu: null,
+};
+
+export const REPORT: CheckReport = {
+  file: "/etc/vtepd.yaml",
+  valid: true,
+  reason: null,
+  errors: [],
+  changes: [],
+  needsRestart: [],
+};
+
+export function changeWith(parts: Partial<ChangeSource>): ChangeSource {
+  return {
+    checkConfig: async () => REPORT,
+    reloadConfig: async () => REPORT,
+    addMac: () => null,
+    removeMac: () => null,
+    addNeighbor: () => null,
+    logLevel: () => ({ level: "info" }),
+    setLogLevel: () => undefined,
+    features: () => ({ offloads: [], probes: [], fallbacks: [], workers: [] }),
+    ...parts,
+  };
+}
+
+export function sourceWith(parts: Partial<ApiSource>): ApiSource {
+  const parsed = parseConfig("node: gw1\nunderlay: {address: 192.0.2.1}\n", "test.yaml");
+  if ("errors" in parsed) throw new Error("the test's configuration is wrong");
+  const none = () => [];
+  return {
+    version: "1.2.3",
+    status: () => STATUS,
+    vsis: none,
+    acs: none,
+    tunnels: none,
+    interfaces: none,
+    macs: none,
+    neighbors: none,
+    routes: none,
+    policies: none,
+    drops: none,
+    config: () => fileForm(parsed.config),
+    flushMacs: () => 0,
+    flushNeighbors: () => 0,
+    trace: () => ({ missing: true, message: "there is no AC vm9", hint: "vtepctl show ac lists them" }),
+    watch: { recent: () => [], follow: () => () => undefined, capture: () => () => undefined },
+    change: changeWith({}),
+    why: () => null,
+    doctor: async () => ({ checks: [] }),
+    probe: { ping: () => null, search: () => null, searchOf: () => null },
+    ...parts,
+  };
+}

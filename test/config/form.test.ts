@@ -1,0 +1,74 @@
+/** What `config get` prints is a file that means the same plan: read it back, and nothing has changed. */
+import { readFileSync } from "node:fs";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { stringify } from "yaml";
+import { fileForm } from "../../src/config/form.ts";
+import { parseConfig } from "../../src/config/load.ts";
+import type { Config } from "../../src/control/plan.ts";
+import { anyPlan } from "../control/random-plan.ts";
+
+function read(text: string): Config {
+  const result = parseConfig(text, "gw1.yaml");
+  if ("errors" in result) throw new Error(result.errors.map(({ path, message }) => `${path}: ${message}`).join("\n"));
+  return result.config;
+}
+
+const fixture = (name: string) => readFileSync(new URL(`fixtures/${name}`, import.meta.url), "utf8");
+
+const EVERY_WORD = `
+node: gw1
+underlay: {address: 192.0.2.1, port: 4790, mtu: 1600, checksum: zero, dscp: 46, strictReserved: true}
+tunnels: [{name: gw2, remote: 192.0.2.2, keepalive: {intervalMs: 500, multiplier: 4}}]
+vsis:
+  - {name: vsi10, vni: 10, tunnels: [], arp: suppress}
+  - {name: vsi20, vni: 20, mac: {static: [{mac: "02:00:00:00:00:01", tunnel: gw2}]}}
+  - {name: uplink}
+interfaces:
+  - {name: i10, vsis: [vsi10, vsi20], address: [10.1.1.1/24, 200.1.1.1/30], distributed: false, vrf: red, mtu: 1400,
+     arp: {static: [{ip: 10.1.1.9, mac: "02:00:00:00:00:09", tunnel: gw2, vsi: vsi20}]}}
+acs:
+  - {name: a, vsi: vsi10, handover: true, vlan: 7}
+  - {name: b, vsi: uplink, tap: {device: tapb, netns: blue, mtu: 1300, persist: false}}
+routes:
+  - {prefix: 200.2.0.0/16, vrf: red, nextHops: [10.1.1.7, 10.1.1.8]}
+  - {prefix: 200.3.0.0/16, vrf: red, action: discard}
+policies:
+  - name: p
+    interfaces: [i10]
+    rules:
+      - {match: {source: [10.0.0.0/8, 11.0.0.0/8], protocol: udp, sourcePorts: [1, 5-9], destinationPorts: 53}, permit: true}
+      - {match: {destination: 12.0.0.0/8, protocol: 47}, drop: true}
+      - {nextHop: 10.1.1.7}
+attach: {socket: /run/a.sock}
+metrics: {listen: "[::1]:9475"}
+log: {level: warn, format: pretty}
+`;
+
+describe("the plan as a file", () => {
+  it.each([
+    ["the manual's example", fixture("gw1.yaml")],
+    ["a Border", fixture("border.yaml")],
+    ["a VTEP over IPv6", fixture("l2.yaml")],
+    ["every word of the language", EVERY_WORD],
+  ])("%s means the same when it is read again", (_, text) => {
+    const plan = read(text);
+    expect(read(stringify(fileForm(plan)))).toEqual(plan);
+  });
+
+  it("any plan does", () => {
+    fc.assert(
+      fc.property(anyPlan, (plan) => {
+        expect(read(JSON.stringify(fileForm(plan)))).toEqual(plan);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it("speaks the file's language: no numbers for addresses, nothing that is null", () => {
+    const text = stringify(fileForm(read(EVERY_WORD)));
+    expect(text).toContain("destination:\n            - 12.0.0.0/8");
+    expect(text).toContain("- 5-9\n");
+    expect(text).not.toMatch(/null|network:|overhead|family|\bip: -?\d+$/m);
+  });
+});

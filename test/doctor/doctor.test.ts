@@ -1,0 +1,167 @@
+/** The doctor: what it says of a gateway and of this machine, with a port that is really taken. */
+import { createSocket } from "node:dgram";
+import { availableParallelism } from "node:os";
+import { describe, expect, it } from "vitest";
+import type { Tunnel } from "../../src/api/schema.ts";
+import { Check } from "../../src/api/schema-doctor.ts";
+import type { PingResult } from "../../src/api/schema-probe.ts";
+import { parseConfig } from "../../src/config/load.ts";
+import { examineGateway, type GatewayFacts } from "../../src/doctor/gateway.ts";
+import { examineHost } from "../../src/doctor/host.ts";
+import { addon } from "../../src/io/addon.ts";
+import { STATUS, UNWATCHED } from "../api/fake-source.ts";
+
+const traffic = (packets: number) => ({ packets, bytes: packets * 100 });
+const TUNNEL: Tunnel = {
+  name: "gw2",
+  remote: "192.0.2.2",
+  up: true,
+  mtu: 1450,
+  vsis: ["vsi10"],
+  probe: UNWATCHED,
+  receive: traffic(5),
+  transmit: traffic(5),
+};
+const REPLY: PingResult = { kind: "reply", length: 64, rttMs: 0.25, mtu: null, reason: null, fix: null };
+
+function facts(parts: Partial<GatewayFacts>): GatewayFacts {
+  return {
+    status: STATUS,
+    tunnels: [TUNNEL],
+    features: {
+      offloads: [{ name: "udpGso", wanted: true, inUse: true }],
+      probes: [],
+      fallbacks: [],
+      workers: [{ worker: 0, receiveBuffer: 8 << 20, receiveDrops: 0 }],
+    },
+    strangers: { count: 0, last: null },
+    ping: async () => REPLY,
+    ...parts,
+  };
+}
+
+async function examined(parts: Partial<GatewayFacts>, name: string): Promise<Check> {
+  const checks = await examineGateway(facts(parts));
+  for (const check of checks) {
+    Check.parse(check);
+    expect(check.fix === null, check.name).toBe(check.result === "ok");
+  }
+  return checks.find((check) => check.name === name)!;
+}
+
+describe("a gateway", () => {
+  it("that is well has nothing but ok", async () => {
+    const checks = await examineGateway(facts({}));
+    expect(checks.filter(({ result }) => result !== "ok")).toEqual([]);
+    expect(checks.map(({ name }) => name)).toEqual([
+      "ready",
+      "config",
+      "peer gw2",
+      "traffic of gw2",
+      "strangers",
+      "offloads",
+      "receive buffer",
+    ]);
+  });
+
+  it("whose peer is silent: a warning, and a failure where somebody asked to watch it", async () => {
+    const ping = async (): Promise<PingResult> => ({ ...REPLY, kind: "lost", rttMs: null });
+    expect(await examined({ ping }, "peer gw2")).toMatchObject({ result: "warn" });
+    const probe = { ...UNWATCHED, keepalive: { intervalMs: 1000, multiplier: 3 } };
+    const watched = { ping, tunnels: [{ ...TUNNEL, up: false, probe }] };
+    const check = await examined(watched, "peer gw2");
+    expect(check).toMatchObject({ result: "fail" });
+    expect(check.text).toBe("192.0.2.2 does not answer an echo, and the tunnel is down");
+  });
+
+  it("that cannot probe says why and what to do", async () => {
+    const ping = async (): Promise<PingResult> => ({
+      ...REPLY,
+      kind: "off",
+      rttMs: null,
+      reason: "no right",
+      fix: "give it",
+    });
+    expect(await examined({ ping }, "peer gw2")).toMatchObject({ result: "warn", fix: "give it" });
+  });
+
+  it("with tunnel lists that differ: a peer that never sends, and a stranger that does", async () => {
+    const silent = { tunnels: [{ ...TUNNEL, receive: traffic(0) }] };
+    expect(await examined(silent, "traffic of gw2")).toMatchObject({ result: "warn" });
+    const idle = { tunnels: [{ ...TUNNEL, receive: traffic(0), transmit: traffic(0) }] };
+    expect(await examined(idle, "traffic of gw2")).toMatchObject({ result: "ok" });
+    const check = await examined({ strangers: { count: 7, last: "192.0.2.9" } }, "strangers");
+    expect(check.text).toContain("7 packets from VTEPs that are no tunnel of ours, the last from 192.0.2.9");
+    expect(check.fix).toContain("remote: 192.0.2.9");
+  });
+
+  it("with a narrow path, small buffers, lost offloads, a refused reload", async () => {
+    const narrow = { tunnels: [{ ...TUNNEL, probe: { ...UNWATCHED, pathMtu: 1400 } }] };
+    expect(await examined(narrow, "path MTU to gw2")).toMatchObject({ result: "warn" });
+    const wide = { tunnels: [{ ...TUNNEL, probe: { ...UNWATCHED, pathMtu: 1500 } }] };
+    expect(await examined(wide, "path MTU to gw2")).toMatchObject({ result: "ok" });
+    const { features } = facts({});
+    const small = { ...features, workers: [{ worker: 0, receiveBuffer: 212_992, receiveDrops: 0 }] };
+    expect(await examined({ features: small }, "receive buffer")).toMatchObject({ result: "warn" });
+    const lossy = { ...features, workers: [{ worker: 0, receiveBuffer: 8 << 20, receiveDrops: 3 }] };
+    expect((await examined({ features: lossy }, "receive buffer")).text).toContain("3 datagrams lost");
+    const offloads = [{ name: "udpGso", wanted: true, inUse: false }];
+    expect((await examined({ features: { ...features, offloads } }, "offloads")).text).toContain("given up: udpGso");
+    const config = { ...STATUS.config, lastReloadSuccessful: false };
+    expect(await examined({ status: { ...STATUS, config } }, "config")).toMatchObject({ result: "warn" });
+  });
+});
+
+const hasAddon = (() => {
+  try {
+    addon();
+    return true;
+  } catch {
+    return false;
+  }
+})();
+
+describe("this machine", () => {
+  const hostChecks = (address: string, port: number, more = "") => {
+    const parsed = parseConfig(`node: gw1\nunderlay: {address: ${address}, port: ${port}${more}}\n`, "gw1.yaml");
+    if ("errors" in parsed) throw new Error(JSON.stringify(parsed.errors));
+    const checks = examineHost(parsed.config, false);
+    for (const check of checks) Check.parse(check);
+    return new Map(checks.map((check) => [check.name, check]));
+  };
+
+  it("without a configuration is examined for what every gateway needs", () => {
+    const names = examineHost(null, false).map(({ name }) => name);
+    for (const name of ["kernel", "addon", "/dev/net/tun", "raw-socket", "cap", "capability CAP_NET_ADMIN"])
+      expect(names).toContain(name);
+  });
+
+  it("warns of more workers than processors", () => {
+    const workersOf = (workers: number) => {
+      const parsed = parseConfig(`node: gw1\nunderlay: {address: 127.0.0.1}\nworkers: ${workers}\n`, "gw1.yaml");
+      if ("errors" in parsed) throw new Error(JSON.stringify(parsed.errors));
+      return examineHost(parsed.config, false).find(({ name }) => name === "workers");
+    };
+    const processors = availableParallelism();
+    expect(workersOf(1)).toBeUndefined();
+    if (processors > 1) expect(workersOf(2)).toMatchObject({ result: "ok", fix: null });
+    if (processors < 16)
+      expect(workersOf(16)).toMatchObject({ result: "warn", text: expect.stringMatching(/^16 workers share/) });
+  });
+
+  it.skipIf(!hasAddon)("says who has the port: this very process", async () => {
+    const socket = createSocket("udp4");
+    await new Promise<void>((resolve) => socket.bind(0, "127.0.0.1", resolve));
+    const { port } = socket.address();
+    const taken = hostChecks("127.0.0.1", port).get("port")!;
+    expect(taken).toMatchObject({ result: "fail" });
+    expect(taken.text).toMatch(new RegExp(`UDP ${port} of 127.0.0.1 is taken by .+ \\(pid ${process.pid}\\)`));
+    await new Promise<void>((resolve) => socket.close(() => resolve()));
+    expect(hostChecks("127.0.0.1", port).get("port")).toMatchObject({ result: "ok" });
+  });
+
+  it.skipIf(!hasAddon)("an address that is nobody's, and an MTU that the device cannot carry", () => {
+    expect(hostChecks("192.0.2.77", 4789).get("underlay address")).toMatchObject({ result: "fail" });
+    expect(hostChecks("127.0.0.1", 4789).get("underlay MTU")).toMatchObject({ result: "ok" });
+  });
+});

@@ -1,0 +1,368 @@
+/** The prober in virtual time, over a network that a test makes narrow, silent, slow or dead. */
+import { describe, expect, it } from "vitest";
+import type { Inventory, PortObject } from "../../src/control/inventory.ts";
+import type { Config } from "../../src/control/plan.ts";
+import { EchoUnavailable, type SendEnd } from "../../src/liveness/echo-socket.ts";
+import { Prober } from "../../src/liveness/prober.ts";
+import { setU16 } from "../../src/wire/bytes.ts";
+import { sum16 } from "../../src/wire/ipv4.ts";
+
+const IDENTIFIER = 0x4242;
+
+function bed(keepalive: { intervalMs: number; multiplier: number } | null = { intervalMs: 1000, multiplier: 3 }) {
+  let nowMs = 1_000_000;
+  const events: string[] = [];
+  const told: string[] = [];
+  const network = {
+    isDead: false,
+    /** IP packets that pass. */
+    mtu: 1500,
+    rttMs: 4,
+    /** Does the router say "too big"? */
+    tells: true,
+    kernel: -1,
+    mayOpen: true,
+    sent: [] as { atMs: number; length: number }[],
+  };
+  const later: { atMs: number; run: () => void }[] = [];
+  let due: number | null = null;
+  let onPacket: (packet: Uint8Array, source: string) => void = () => undefined;
+  let onFailure: (message: string) => void = () => undefined;
+  const port = {
+    row: 1,
+    kind: "tunnel",
+    name: "gw2",
+    mtu: 1450,
+    up: true,
+    config: { name: "gw2", remote: "192.0.2.2", keepalive },
+  } as unknown as PortObject;
+  const ports = new Map([[1, port]]);
+  const prober = new Prober({
+    inventory: { ports } as unknown as Inventory,
+    topology: {
+      config: { underlay: { address: "192.0.2.1", family: 4, port: 4789 } } as unknown as Config,
+      setTunnelUp(_, up) {
+        events.push(`${at()} ${up ? "up" : "down"}`);
+      },
+      setPathMtu(_, mtu) {
+        events.push(`${at()} mtu ${mtu}`);
+      },
+    },
+    emit: (level, event, fields) => told.push(`${level} ${event} ${JSON.stringify(fields)}`),
+    now: () => nowMs,
+    identifier: IDENTIFIER,
+    openSocket(request) {
+      if (!network.mayOpen) throw new EchoUnavailable("a raw ICMP socket: Operation not permitted", "CAP_NET_RAW");
+      onPacket = request.onPacket;
+      onFailure = request.onFailure;
+      return {
+        close: () => undefined,
+        send(packet, _target, done: (end: SendEnd) => void) {
+          network.sent.push({ atMs: nowMs - 1_000_000, length: packet.length });
+          done(packet.length > 1500 ? "tooBig" : null);
+          if (network.isDead || packet.length > 1500) return;
+          const fits = packet.length <= network.mtu;
+          if (!fits && !network.tells) return;
+          const answer = fits ? replyTo(packet) : tooBigAbout(packet, network.mtu);
+          const source = fits ? "192.0.2.2" : "192.0.2.254";
+          later.push({ atMs: nowMs + network.rttMs, run: () => onPacket(answer, source) });
+        },
+      };
+    },
+    underlayMtu: () => 1500,
+    kernelMtu: () => network.kernel,
+    wakeAt: (at) => {
+      due = at;
+    },
+    kick: () => undefined,
+  });
+  const at = () => Math.round(nowMs - 1_000_000);
+  /** Let time pass, looking once a second as the daemon does. */
+  const pass = (ms: number): void => {
+    const end = nowMs + ms;
+    let look = nowMs;
+    for (;;) {
+      later.sort((a, b) => a.atMs - b.atMs);
+      const next = Math.min(end, look, due ?? end, later[0]?.atMs ?? end);
+      nowMs = Math.max(nowMs, next);
+      if (nowMs >= end) return;
+      if (later.length > 0 && later[0]!.atMs <= nowMs) later.shift()!.run();
+      else if (look <= nowMs) {
+        prober.look();
+        look += 1000;
+      } else prober.run();
+    }
+  };
+  const skip = (ms: number): void => {
+    nowMs += ms;
+  };
+  return {
+    prober,
+    network,
+    events,
+    told,
+    pass,
+    skip,
+    port,
+    ports,
+    at,
+    fail: (m: string) => onFailure(m),
+    send: (p: Uint8Array) => onPacket(p, "6.6.6.6"),
+  };
+}
+
+function replyTo(packet: Uint8Array): Uint8Array {
+  const reply = Uint8Array.from(packet);
+  reply.set(packet.subarray(16, 20), 12);
+  reply.set(packet.subarray(12, 16), 16);
+  reply[20] = 0;
+  setU16(reply, 22, 0);
+  setU16(reply, 22, ~sum16(reply, 20, reply.length - 20, 0) & 0xffff);
+  return reply;
+}
+
+function tooBigAbout(packet: Uint8Array, mtu: number): Uint8Array {
+  const error = new Uint8Array(56);
+  error.set(Uint8Array.of(0x45, 0, 0, 56, 0, 0, 0, 0, 64, 1, 0, 0, 192, 0, 2, 254, 192, 0, 2, 1, 3, 4));
+  setU16(error, 26, mtu);
+  error.set(packet.subarray(0, 28), 28);
+  setU16(error, 22, ~sum16(error, 20, 36, 0) & 0xffff);
+  return error;
+}
+
+describe("liveness", () => {
+  it("a peer that answers is up, its round trip is measured, and nothing is lost", () => {
+    const { prober, network, events, pass, port } = bed();
+    network.rttMs = 7;
+    pass(20_000);
+    expect(events).toEqual([]);
+    expect(prober.view(port)).toMatchObject({ state: "up", rttMs: 7, loss: 0, lost: 0 });
+    expect(prober.probing).toMatchObject({ state: "on", watched: 1 });
+  });
+
+  it("a dead peer's tunnel is down within three seconds, and up within one of its return", () => {
+    const { network, events, pass, prober, port, at } = bed();
+    pass(10_300);
+    const diedMs = at();
+    network.isDead = true;
+    pass(5000);
+    expect(events).toHaveLength(1);
+    const downMs = Number(events[0]!.split(" ")[0]);
+    expect(events[0]).toMatch(/ down$/);
+    expect(downMs - diedMs).toBeLessThanOrEqual(3000);
+    expect(prober.view(port).state).toBe("down");
+    network.isDead = false;
+    const backMs = at();
+    pass(2000);
+    expect(events[1]).toMatch(/ up$/);
+    expect(Number(events[1]!.split(" ")[0]) - backMs).toBeLessThanOrEqual(1000);
+    expect(prober.view(port).loss).toBeGreaterThan(0);
+  });
+
+  it("two lost probes are no death", () => {
+    const { network, events, pass } = bed();
+    pass(10_500);
+    network.isDead = true;
+    pass(2200);
+    network.isDead = false;
+    pass(5000);
+    expect(events).toEqual([]);
+  });
+
+  it("a peer that never was there is down after the detection time", () => {
+    const { network, events, pass } = bed({ intervalMs: 100, multiplier: 5 });
+    network.isDead = true;
+    pass(1000);
+    expect(events).toEqual(["500 down"]);
+  });
+
+  it("our own sleep kills nobody", () => {
+    const { events, pass, skip } = bed();
+    pass(5000);
+    skip(60_000);
+    pass(5000);
+    expect(events).toEqual([]);
+  });
+
+  it("answers of strangers, to other questions, or of another identifier count for nothing", () => {
+    const { network, events, pass, send } = bed();
+    network.isDead = true;
+    for (let n = 0; n < 40; n++) {
+      pass(100);
+      const fake = new Uint8Array(64);
+      fake.set(Uint8Array.of(0x45, 0, 0, 64, 0, 0, 0, 0, 64, 1, 0, 0, 192, 0, 2, 2, 192, 0, 2, 1));
+      setU16(fake, 24, n % 2 === 0 ? IDENTIFIER : 1);
+      setU16(fake, 26, n % 5);
+      setU16(fake, 22, ~sum16(fake, 20, 44, 0) & 0xffff);
+      send(fake);
+    }
+    expect(events).toEqual(["3000 down"]);
+  });
+
+  it("a keepalive that is taken away leaves the tunnel up", () => {
+    const { network, events, pass, port } = bed();
+    network.isDead = true;
+    pass(5000);
+    (port.config as { keepalive: unknown }).keepalive = null;
+    pass(2000);
+    expect(events.map((line) => line.split(" ")[1])).toEqual(["down", "up"]);
+    const before = network.sent.length;
+    pass(20_000);
+    expect(network.sent.length).toBe(before);
+  });
+
+  it("a tunnel that is removed is asked no more", () => {
+    const { network, pass, ports } = bed();
+    pass(5000);
+    ports.clear();
+    pass(1500);
+    const before = network.sent.length;
+    pass(20_000);
+    expect(network.sent.length).toBe(before);
+  });
+});
+
+describe("path MTU", () => {
+  it("a router that tells: two probes, and the tunnel follows", () => {
+    const { network, events, pass, prober, port } = bed();
+    network.mtu = 1400;
+    pass(500);
+    expect(events.map((line) => line.slice(line.indexOf(" ") + 1))).toEqual(["mtu 1400"]);
+    expect(network.sent.map(({ length }) => length).filter((length) => length > 64)).toEqual([1500, 1400]);
+    expect(prober.view(port)).toMatchObject({ pathMtu: 1400 });
+  });
+
+  it("a black hole: found all the same, and nothing of it is believed by one loss", () => {
+    const { network, events, pass } = bed();
+    network.mtu = 1371;
+    network.tells = false;
+    pass(20_000);
+    expect(events.at(-1)).toMatch(/ mtu 1371$/);
+  });
+
+  it("a path that becomes narrow is noticed within seconds, and one that grows within ten minutes", () => {
+    const { network, events, pass } = bed();
+    pass(15_000);
+    expect(events).toEqual([]);
+    network.mtu = 1300;
+    network.tells = false;
+    pass(35_000);
+    expect(events.at(-1)).toMatch(/ mtu 1300$/);
+    network.mtu = 1500;
+    pass(601_000);
+    expect(events.at(-1)).toMatch(/ mtu null$/);
+  });
+
+  it("a peer that answers nothing says nothing about lengths", () => {
+    const { network, events, pass, prober, port } = bed({ intervalMs: 1000, multiplier: 20 });
+    network.isDead = true;
+    pass(15_000);
+    expect(events).toEqual([]);
+    expect(prober.searchOf(port)).toMatchObject({ pathMtu: null, silent: true, searching: false });
+  });
+
+  it("never below the floor, whoever says so", () => {
+    const { network, events, pass } = bed();
+    network.mtu = 300;
+    pass(60_000);
+    expect(events.map((line) => line.split(" ").slice(1).join(" "))).toEqual(["mtu 626"]);
+  });
+
+  it("our kernel's word is taken at once, kept at the floor, and forgotten after ten minutes where nobody searches", () => {
+    const { network, events, pass, prober, port } = bed(null);
+    network.kernel = 1400;
+    prober.tooBig(port);
+    expect(events).toEqual(["0 mtu 1400"]);
+    network.kernel = 552;
+    prober.tooBig(port);
+    expect(events.at(-1)).toBe("0 mtu 626");
+    pass(590_000);
+    expect(events).toHaveLength(2);
+    pass(15_000);
+    expect(events.at(-1)).toMatch(/ mtu null$/);
+    expect(network.sent).toEqual([]);
+    network.kernel = 9000;
+    prober.tooBig(port);
+    expect(events).toHaveLength(3);
+  });
+
+  it("a forged 'too big' about a tunnel's datagram makes us look, not believe, and not all the time", () => {
+    const { network, events, pass, send } = bed();
+    pass(2000);
+    const before = network.sent.length;
+    const quoted = new Uint8Array(28);
+    quoted.set(Uint8Array.of(0x45, 0, 5, 220, 0, 0, 64, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2));
+    setU16(quoted, 22, 4789);
+    for (let n = 0; n < 1000; n++) send(tooBigAbout(quoted, 700));
+    pass(3000);
+    expect(events).toEqual([]);
+    expect(network.sent.length - before).toBeLessThan(15);
+  });
+});
+
+describe("without a socket", () => {
+  it("is said once, tried again, and every tunnel stays up", async () => {
+    const { network, events, told, pass, prober, port } = bed();
+    network.mayOpen = false;
+    pass(35_000);
+    expect(events).toEqual([]);
+    expect(told).toEqual([
+      'warn probing.off {"problem":"a raw ICMP socket: Operation not permitted","fix":"CAP_NET_RAW","unwatched":"gw2"}',
+    ]);
+    expect(prober.view(port).state).toBe("impossible");
+    expect(prober.probing).toMatchObject({ state: "off", fix: "CAP_NET_RAW" });
+    expect(await prober.ping(port, 64)).toMatchObject({ kind: "off", fix: "CAP_NET_RAW" });
+    network.mayOpen = true;
+    pass(15_000);
+    expect(told.at(-1)).toBe("info probing.on {}");
+    expect(prober.view(port)).toMatchObject({ state: "up", rttMs: 4 });
+  });
+
+  it("a socket that breaks brings a dead tunnel up, and is opened again", () => {
+    const { network, events, pass, fail, prober, port } = bed();
+    network.isDead = true;
+    pass(5000);
+    fail("Network is down");
+    expect(events.map((line) => line.split(" ")[1])).toEqual(["down", "up"]);
+    network.isDead = false;
+    pass(15_000);
+    expect(prober.view(port).state).toBe("up");
+  });
+});
+
+describe("a person asks", () => {
+  it("an echo of any length, of a tunnel that nobody watches", async () => {
+    const { network, pass, prober, port } = bed(null);
+    network.mtu = 1400;
+    const small = prober.ping(port, 64);
+    pass(100);
+    expect(await small).toEqual({ kind: "reply", length: 64, rttMs: 4, mtu: null, reason: null, fix: null });
+    const long = prober.ping(port, 1500);
+    pass(100);
+    expect(await long).toMatchObject({ kind: "tooBig", mtu: 1400 });
+    const ours = prober.ping(port, 1501);
+    pass(1);
+    expect(await ours).toMatchObject({ kind: "tooBig", mtu: null });
+    network.isDead = true;
+    const lost = prober.ping(port, 64);
+    pass(1100);
+    expect(await lost).toMatchObject({ kind: "lost", rttMs: null });
+  });
+
+  it("a search, whose result is in force for ten minutes", () => {
+    const { network, events, pass, prober, port } = bed(null);
+    network.mtu = 1400;
+    expect(prober.search(port)).toBeNull();
+    pass(1000);
+    expect(prober.view(port)).toMatchObject({ state: "unwatched", pathMtu: 1400 });
+    expect(prober.searchOf(port)).toMatchObject({
+      pathMtu: 1400,
+      tries: [
+        { length: 1500, passed: false, hint: 1400 },
+        { length: 1400, passed: true, hint: 0 },
+      ],
+    });
+    pass(605_000);
+    expect(events.at(-1)).toMatch(/ mtu null$/);
+  });
+});
