@@ -14,7 +14,7 @@ const VM1 = "10.1.1.11";
 const VM5 = "20.1.1.12";
 const GATEWAY10 = "10.1.1.1";
 const GATEWAY20 = "20.1.1.1";
-const FRESH = "GW1 knows VM1 freshly and answers for it at once (D7)";
+const FRESH = "GW1 knows VM1 freshly and answers for it at once";
 
 export const OTHER_VXLAN: Scenario = {
   number: 2,

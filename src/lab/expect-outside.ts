@@ -14,7 +14,7 @@ const EXT = "50.1.1.1";
 const GATEWAY = "10.1.1.1";
 const BORDER = "10.1.1.2";
 const UPLINK = "50.1.1.254";
-const FRESH = "GW1 knows VM1 freshly and answers for it at once (D7)";
+const FRESH = "GW1 knows VM1 freshly and answers for it at once";
 
 export const OUTSIDE: Scenario = {
   number: 3,
@@ -68,7 +68,7 @@ export const OUTSIDE: Scenario = {
       ip: GATEWAY,
       mac: "G1.10",
       via: "tunnel gw1",
-      optional: "a note the Border may take and never routes by (D9)",
+      optional: "a note the Border may take and never routes by",
     },
     {
       row: "7",

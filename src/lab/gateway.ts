@@ -16,8 +16,8 @@ import { end, isAlive, launch, must, type Outcome, run } from "./process.ts";
 import { folderOf, type LabState, prefixOf, writeState } from "./state.ts";
 import { MACHINE_DEVICE, type Machine, VTEPS } from "./topology.ts";
 
-const VTEPD = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
-const VTEPCTL = fileURLToPath(new URL("../../dist/ctl/main.js", import.meta.url));
+export const VTEPD = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
+export const VTEPCTL = fileURLToPath(new URL("../../dist/ctl/main.js", import.meta.url));
 const READY_MS = 15_000;
 /** The daemon promises to be gone 2 s after SIGTERM. */
 const STOP_MS = 4000;

@@ -151,7 +151,8 @@ function inOrder(verdicts: readonly Verdict[]): Verdict[] {
   return verdicts.map((verdict) => {
     if (!isFrameRow(verdict.row) || !verdict.isMet || verdict.frame === undefined) return verdict;
     const before = latest.get(verdict.row.place) ?? Number.NEGATIVE_INFINITY;
-    if (verdict.frame.atMs < before) return { ...verdict, isMet: false, note: "came before the row above it" };
+    if (verdict.frame.atMs < before)
+      return { ...verdict, isMet: false, note: "came too early: before what stands above it" };
     latest.set(verdict.row.place, verdict.frame.atMs);
     return verdict;
   });
@@ -218,7 +219,8 @@ function excuses(gatewayMacs: ReadonlySet<string>): (frame: Seen) => string | un
 
 function whyNot(frame: Seen, scenario: Scenario, names: ReadonlyMap<MacName, string>): string {
   const twin = scenario.rows.find((row) => isFrameRow(row) && row.place === frame.place && fits(row, frame, names));
-  return twin === undefined ? "fits no row" : `row ${twin.row} has its frame already`;
+  if (twin === undefined) return "belongs to no step";
+  return twin.step === undefined ? "came once more than it should" : `came once more than step ${twin.step} needs`;
 }
 
 function fits(row: FrameRow, frame: Seen, names: ReadonlyMap<MacName, string>): boolean {

@@ -6,29 +6,25 @@
  * touched. It needs root (or CAP_SYS_ADMIN and CAP_NET_ADMIN) for that. An interrupted lab cleans up after itself; a
  * killed one is cleaned by the next `up` or `down` of its name (state.ts).
  */
-import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { Command, Option } from "commander";
 import { guardOutput, put } from "../ctl/terminal.ts";
-import { bringUp, makeCold, namespaceOf, takeDown } from "./bed.ts";
-import { captureTool, openCapture, pcapBytes } from "./capture.ts";
+import { bringUp, makeCold, takeDown } from "./bed.ts";
+import { captureTool } from "./capture.ts";
 import { compare } from "./comparison.ts";
 import { arpSection, pingSection, type Section, tcpSection } from "./examination.ts";
 import { OTHER_VXLAN } from "./expect-other-vxlan.ts";
 import { OUTSIDE } from "./expect-outside.ts";
 import { SAME_VXLAN } from "./expect-same-vxlan.ts";
-import { type Captured, decodeEthernet, decodeVxlan, frameText } from "./frame.ts";
-import { placesOf, vtepctl } from "./gateway.ts";
-import { inside } from "./namespace.ts";
-import { bold, columns, dim, green, heading, mark, print, red, say } from "./paint.ts";
+import { bold, dim, green, heading, mark, print, red, say } from "./paint.ts";
 import { abandonChildren, end, isAlive } from "./process.ts";
-import { legendText, tally, unexpectedIn, walkComplaints, walkText } from "./report.ts";
+import { writeRecord } from "./record.ts";
+import { briefText, keyText, legendText, tally, unexpectedIn, walkComplaints, walkText } from "./report.ts";
 import {
   adopt,
   checkName,
   clear,
   emptyState,
-  find,
   folderOf,
   type LabState,
   labs,
@@ -36,12 +32,11 @@ import {
   release,
   type Scheme,
 } from "./state.ts";
-import { MACHINE_DEVICE, MACHINES, NODES, UNDERLAY_DEVICE, VTEPS } from "./topology.ts";
+import { capture, ctl, exec, logs, shell, status } from "./visit.ts";
 import { type Walk, walk } from "./walkthrough.ts";
 
 const FAILED = 1;
 const USAGE = 2;
-const NOT_FOUND = 4;
 const NOT_PERMITTED = 6;
 const INTERRUPTED = 130;
 /** An owner that is told to stop cleans its lab up itself, given the time. */
@@ -67,8 +62,18 @@ async function interrupted(reason: string, status = INTERRUPTED): Promise<void> 
   }
 }
 
+/** How the report is told. */
+interface Telling {
+  /** One line for each step. */
+  readonly brief?: true;
+  /** A file for programs. */
+  readonly json?: string;
+}
+
 /** Walk through the scenarios, each from cold tables, and examine the rest. Returns what went wrong. */
-async function runAll(state: LabState, isFresh: boolean): Promise<string[]> {
+async function runAll(state: LabState, isFresh: boolean, { brief, json }: Telling): Promise<string[]> {
+  // A file that cannot be written is found out now, and not after the run.
+  if (json !== undefined) writeFileSync(json, "");
   const tool = captureTool();
   if (tool === "tcpdump")
     say("the npm package cap is not installed (libpcap-dev was missing?): capturing with tcpdump");
@@ -77,21 +82,20 @@ async function runAll(state: LabState, isFresh: boolean): Promise<string[]> {
     if (walks.length > 0 || !isFresh) await makeCold(state);
     say(`scenario ${scenario.number}: ${scenario.title}`);
     const done = await walk(state, scenario, tool);
-    if (walks.length === 0) {
-      print(`${heading("The cast")}\n${legendText(done.names)}`);
-    }
+    if (walks.length === 0 && brief !== true) print(`${keyText()}\n${legendText(done.names)}`);
     walks.push(done);
-    print(walkText(done));
+    print(brief === true ? briefText(done) : walkText(done));
   }
   const sections: Section[] = [];
-  for (const section of [pingSection, tcpSection, arpSection]) {
+  for (const section of brief === true ? [pingSection, tcpSection] : [pingSection, tcpSection, arpSection]) {
     const done = await section(state);
     sections.push(done);
     print(done.text);
   }
   const complaints = [...walks.flatMap(walkComplaints), ...sections.flatMap((section) => [...section.complaints])];
+  if (json !== undefined) writeRecord(json, state, walks, complaints);
   const { met, all, optional } = tally(walks);
-  const rows = `${met} of ${all} rows of the article's three walkthroughs hold (${optional} of them were not needed)`;
+  const rows = `${met} of ${all} frames and table entries of the article's three walkthroughs are as expected (${optional} were not needed)`;
   const extra = unexpectedIn(walks.map((done) => done.judgement));
   print(`${heading("Result")}\n ${mark(met === all)} ${rows}, ${extra}`);
   return complaints;
@@ -111,17 +115,21 @@ function verdict(complaints: readonly string[], state: LabState): number {
 }
 
 /** `work` on a new lab, which is taken down afterwards unless it is to be kept; its folder stays when something failed. */
-async function onNewLab(name: string | undefined, scheme: Scheme, isKept: boolean): Promise<number> {
+async function onNewLab(name: string | undefined, scheme: Scheme, isKept: boolean, telling: Telling): Promise<number> {
   const state = await bringUp(name, scheme, say, (claimed) => {
     mine = claimed;
   });
   let status = FAILED;
   try {
-    status = verdict(await runAll(state, true), state);
+    status = verdict(await runAll(state, true, telling), state);
   } finally {
     if (isKept) {
       release(state);
-      print(dim(`   lab "${state.name}" is still up: npm run lab -- shell vm1, status, capture gw1, down`));
+      print(
+        dim(
+          `   lab "${state.name}" is still up: npm run lab -- shell vm1 | ctl gw1 show arp | logs gw1 | capture gw1 | status | down`,
+        ),
+      );
     } else await takeDown(state, status !== 0);
     mine = undefined;
   }
@@ -140,15 +148,15 @@ async function up(name: string | undefined, scheme: Scheme): Promise<number> {
   mine = undefined;
   release(state);
   print(`lab "${state.name}" is up; its files are in ${folderOf(state.name)}`);
-  print(dim("next: npm run lab -- run | shell vm1 | capture gw1 | status | down"));
+  print(dim("next: npm run lab -- run | shell vm1 | ctl gw1 show arp | logs gw1 | capture gw1 | status | down"));
   return 0;
 }
 
-async function rerun(name: string | undefined): Promise<number> {
+async function rerun(name: string | undefined, telling: Telling): Promise<number> {
   const state = adopt(name);
   try {
     if (!state.isUp) throw new Error(`lab "${state.name}" is not completely up; take it down first`);
-    return verdict(await runAll(state, false), state);
+    return verdict(await runAll(state, false, telling), state);
   } finally {
     release(state);
   }
@@ -171,93 +179,6 @@ async function down(name: string | undefined): Promise<number> {
   return 0;
 }
 
-function knownNode(node: string): string {
-  if (!NODES.includes(node))
-    throw Object.assign(new Error(`no node ${node}; there are ${NODES.join(", ")}`), { status: NOT_FOUND });
-  return node;
-}
-
-/** An interactive shell (or a command) inside a node. */
-function shell(node: string, command: readonly string[], name: string | undefined): number {
-  const state = find(name);
-  const [program = "bash", ...args] = command.length > 0 ? command : [process.env.SHELL ?? "bash"];
-  const isVtep = VTEPS.some((vtep) => vtep.name === knownNode(node));
-  const env = { ...process.env, PS1: `${node}# `, VTEPD_NODE: node };
-  if (isVtep) Object.assign(env, { VTEPD_SOCKET: placesOf(state.name).socket(node) });
-  const [outer, all] = inside(namespaceOf(state, node), program, args);
-  const ended = spawnSync(outer, all, { stdio: "inherit", env });
-  return ended.status ?? FAILED;
-}
-
-/** Print the frames of a node's device as they pass, or write them to a file, until Ctrl-C or `count` frames. */
-async function capture(
-  node: string,
-  file: string | undefined,
-  count: number,
-  name: string | undefined,
-): Promise<number> {
-  const state = find(name);
-  const isVtep = VTEPS.some((vtep) => vtep.name === knownNode(node));
-  const device = isVtep ? UNDERLAY_DEVICE : MACHINE_DEVICE;
-  let start: number | undefined;
-  let shown = 0;
-  const show = (frame: Captured) => {
-    start ??= frame.atMs;
-    const vxlan = isVtep ? decodeVxlan(frame.bytes) : undefined;
-    const inner = vxlan?.inner ?? decodeEthernet(frame.bytes);
-    const outer = vxlan && `${vxlan.outer.source} → ${vxlan.outer.destination} VNI ${vxlan.outer.vni}  `;
-    if (file === undefined && inner)
-      print(`${((frame.atMs - start) / 1000).toFixed(6)}  ${outer ?? ""}${frameText(inner)}`);
-  };
-  let enough = () => {};
-  const isOver = new Promise<void>((resolve) => {
-    enough = resolve;
-  });
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-    process.removeAllListeners(signal).once(signal, enough);
-  const eye = await openCapture(namespaceOf(state, node), device, captureTool(), (frame) => {
-    if (++shown <= count) show(frame);
-    if (shown >= count) enough();
-  });
-  say(`capturing ${device} of ${node}; Ctrl-C ends`);
-  const watch = setInterval(() => eye.failure() !== undefined && enough(), 200);
-  await isOver;
-  clearInterval(watch);
-  const failure = eye.failure();
-  await eye.stop();
-  const frames = eye.frames.slice(0, count);
-  if (file !== undefined) {
-    writeFileSync(file, pcapBytes(frames));
-    say(`${frames.length} frames written to ${file}`);
-  }
-  if (failure !== undefined) throw new Error(failure);
-  return 0;
-}
-
-async function status(name: string | undefined): Promise<number> {
-  const names = name === undefined ? labs() : [find(name).name];
-  if (names.length === 0) print("no lab is up");
-  let isHealthy = true;
-  for (const each of names) {
-    const state = find(each);
-    const owner = state.owner !== null && isAlive(state.owner) ? `, in use by process ${state.owner.pid}` : "";
-    print(heading(`Lab "${each}", ${state.mode}${state.isUp ? "" : ", incomplete"}${owner}`));
-    const rows: string[][] = [];
-    for (const { name: node, underlay } of VTEPS) {
-      const daemon = state.processes.find((process) => process.label === node);
-      const asked = await vtepctl(each, node, ["status", "-o", "json"]);
-      const isReady = asked.status === 0 && (JSON.parse(asked.stdout) as { ready?: boolean }).ready === true;
-      if (!isReady) isHealthy = false;
-      rows.push([mark(isReady), node, underlay, isReady ? "ready" : "not ready", daemon ? `pid ${daemon.pid}` : "-"]);
-    }
-    for (const machine of MACHINES)
-      rows.push(["", machine.name, machine.address, machine.mac, `behind ${machine.behind}`]);
-    print(columns(rows, " "));
-    print(dim(`   files: ${folderOf(each)}   namespaces: ${namespaceOf(state, "…")}`));
-  }
-  return isHealthy ? 0 : 7;
-}
-
 async function centralized(name: string | undefined): Promise<number> {
   const { text, complaints } = await compare(name, captureTool(), say, (claimed) => {
     mine = claimed;
@@ -276,7 +197,7 @@ function requireRoot(): void {
   });
 }
 
-interface Wishes {
+interface Wishes extends Telling {
   readonly name?: string;
   readonly keep?: true;
   readonly sharedMac?: true;
@@ -298,6 +219,8 @@ function program(): Command {
       "--offload <on|off>",
       "off: the gateways work frame by frame, as on a kernel without any offload",
     ).choices(["on", "off"]);
+  const brief = () => new Option("--brief", "one line for each step, and no frames");
+  const record = () => new Option("--json <file>", "write rows, expected, observed and all frames to a file, too");
   const schemeOf = (wishes: Wishes): Scheme => ({
     mode: "distributed",
     gatewayMac: wishes.sharedMac === true ? "shared" : "auto",
@@ -313,8 +236,10 @@ function program(): Command {
     .addOption(shared())
     .addOption(handed())
     .addOption(offload())
+    .addOption(brief())
+    .addOption(record())
     .option("--keep", "leave the lab up afterwards")
-    .action((wishes: Wishes) => carryOut(() => onNewLab(wishes.name, schemeOf(wishes), wishes.keep === true)));
+    .action((wishes: Wishes) => carryOut(() => onNewLab(wishes.name, schemeOf(wishes), wishes.keep === true, wishes)));
   const verb = (
     text: string,
     description: string,
@@ -332,21 +257,38 @@ function program(): Command {
     .addOption(shared())
     .addOption(handed())
     .addOption(offload());
-  verb("run", "run the walkthroughs in a lab that is up", rerun);
+  verb("run", "run the walkthroughs in a lab that is up", rerun).addOption(brief()).addOption(record());
   verb("down", "take the lab down (all labs, without --name)", down);
   verb("status", "what is up, and is it well", status);
   verb("centralized", "the article's first scheme and the distributed one, compared", centralized);
+  const passing = (
+    text: string,
+    description: string,
+    work: (node: string, rest: readonly string[], lab: string | undefined) => number,
+  ) =>
+    root
+      .command(text)
+      .description(description)
+      .addOption(name())
+      .passThroughOptions()
+      .action((node: string, rest: string[], _: unknown, command: Command) =>
+        carryOut(() => work(node, rest, command.optsWithGlobals<Wishes>().name)),
+      );
+  passing("shell <node> [command...]", "a shell, or a command, inside gw1, gw2, border, vm1 … vm6 or ext", shell);
+  passing("exec <node> [command...]", "a command inside a node: exec vm1 ping -c 1 20.1.1.12", exec);
+  passing("ctl <gateway> [words...]", "vtepctl on a gateway: ctl gw1 show arp; on all of them: ctl all status", ctl);
   root
-    .command("shell <node> [command...]")
-    .description("a shell, or a command, inside gw1, gw2, border, vm1 … vm6 or ext")
+    .command("logs <gateway>")
+    .description("a gateway's log")
     .addOption(name())
-    .passThroughOptions()
-    .action((node: string, rest: string[], _: unknown, command: Command) =>
-      carryOut(() => shell(node, rest, command.optsWithGlobals<Wishes>().name)),
+    .option("-f, --follow", "and what is added to it, until Ctrl-C")
+    .option("-n, --lines <number>", "how many lines", Number, 200)
+    .action((node: string, { follow, lines }: { follow?: true; lines: number }, command: Command) =>
+      carryOut(() => logs(node, lines, follow === true, command.optsWithGlobals<Wishes>().name)),
     );
   root
     .command("capture <node>")
-    .description("show what passes a node's device: the underlay of a VTEP, the TAP of a machine")
+    .description("show what passes a node's device: the underlay of a gateway, the eth0 of a VM")
     .addOption(name())
     .option("-w, --write <file>", "write a pcap file instead")
     .option("-c, --count <frames>", "stop after so many frames", Number, Number.POSITIVE_INFINITY)

@@ -1,6 +1,7 @@
 /**
  * The report of a walkthrough: every numbered step of the article, its rows, and under each row what was expected (in
- * symbols: G1.10 is the gateway MAC of VSI-interface10 on gw1) and what was observed (in plain addresses).
+ * symbols: G1.10 is the gateway MAC of VSI-interface10 on gw1) and what was observed (in plain addresses). How to read
+ * it stands above it. Row numbers serve programs (record.ts); people read the step and the place.
  */
 import { type FrameRow, isFrameRow, type Row, type Scenario, type TableRow } from "./expect.ts";
 import { frameText, type Seen } from "./frame.ts";
@@ -9,7 +10,23 @@ import { bold, columns, dim, heading, mark, red, yellow } from "./paint.ts";
 import { VTEPS } from "./topology.ts";
 import type { Walk } from "./walkthrough.ts";
 
-const PAD = "           ";
+const PAD = "      ";
+
+/** How the report is read, for one who sees it for the first time. */
+export function keyText(): string {
+  const rows = [
+    ["(4)", "a step of the article; below it each frame and each table entry that the step is made of"],
+    [mark(true), `it happened as expected (a cross: it did not)   ${dim("–")} it was not needed this time`],
+    ["ac vm1", "where the frame was captured: at vm1's eth0, which is an attachment circuit of its gateway"],
+    ["tunnel gw1 → gw2", "or in the underlay, inside VXLAN; the outer addresses and ports stand behind it"],
+    ["a < b", "Ethernet: to MAC a, from MAC b; ff is broadcast"],
+    ["ARP request a,b / c,d", "sender MAC and IP / target MAC and IP; MAC 0: not known yet"],
+    ["M1, ME", "the MAC of vm1, of the external host"],
+    ["G1.10, B.10", "the gateway MAC of VSI-interface10 on gw1, on the Border; B.up is that of its uplink"],
+    ["via ac vm1, host", "a table entry: behind which port, and whether it is a host or another gateway"],
+  ];
+  return `${heading("How to read this")}\n${columns(rows, " ")}\n\n ${bold("MACs of this run")}`;
+}
 
 export function walkText(walk: Walk): string {
   const { scenario, judgement } = walk;
@@ -22,7 +39,7 @@ export function walkText(walk: Walk): string {
     for (const verdict of verdicts) lines.push(...verdictLines(verdict));
   }
   lines.push("", ...judgement.rules.map(ruleLine));
-  lines.push(...extraLines("frames that no row explains", judgement.unexpected, red));
+  lines.push(...extraLines("frames that no step explains", judgement.unexpected, red));
   lines.push(...extraLines("other frames, allowed", judgement.tolerated, dim));
   const echo = walk.ping.echoes[0];
   const isRight = echo?.ttl === scenario.ttl;
@@ -31,6 +48,27 @@ export function walkText(walk: Walk): string {
   lines.push(
     ` ${mark(isRight)} the ping itself, with every table empty: ${told} ${dim(`(ttl ${scenario.ttl} expected)`)}`,
   );
+  return lines.join("\n");
+}
+
+/** One line for each step. */
+export function briefText({ scenario, judgement, ping }: Walk): string {
+  const lines = [heading(`Scenario ${scenario.number}  ${scenario.title}`)];
+  for (const [step, text] of stepsOf(scenario)) {
+    const verdicts = judgement.verdicts.filter((verdict) => verdict.row.step === step);
+    const met = verdicts.filter(({ isMet }) => isMet).length;
+    const count = met === verdicts.length ? "" : red(`  ${verdicts.length - met} of ${verdicts.length} differ`);
+    lines.push(
+      ` ${mark(met === verdicts.length)} ${(step === undefined ? "" : `(${step})`).padEnd(4)} ${text}${count}`,
+    );
+  }
+  const broken = judgement.rules.filter((rule) => rule.violations.length > 0);
+  const extra = judgement.unexpected.length;
+  for (const rule of broken) lines.push(` ${mark(false)} ${red(`not kept: ${rule.text}`)}`);
+  if (extra > 0) lines.push(` ${mark(false)} ${red(`${extra} frames that nothing explains`)}`);
+  const [echo] = ping.echoes;
+  const told = echo === undefined ? "no answer" : `ttl=${echo.ttl} time=${echo.rttMs.toFixed(2)} ms`;
+  lines.push(` ${mark(echo?.ttl === scenario.ttl)}      ping ${scenario.from} → ${scenario.to}: ${told}`);
   return lines.join("\n");
 }
 
@@ -46,11 +84,15 @@ export function walkComplaints(walk: Walk): string[] {
   return [
     ...judgement.verdicts
       .filter((verdict) => !verdict.isMet)
-      .map(({ row, note, entry }) => `row ${row.row} (${where(row)}): ${note ?? entry ?? ""}`),
+      .map(({ row, note, entry }) => `${stepText(row)}, ${where(row)}: ${note ?? entry ?? ""}`),
     ...judgement.unexpected.map(({ frame, note }) => `${frame.place}: ${frameText(frame)} (${note})`),
-    ...judgement.rules.filter((rule) => rule.violations.length > 0).map((rule) => `${rule.name}: ${rule.text}`),
+    ...judgement.rules.filter((rule) => rule.violations.length > 0).map((rule) => `not kept: ${rule.text}`),
     ...(walk.ping.echoes[0]?.ttl === scenario.ttl ? [] : [`ping ${scenario.from} → ${scenario.to} failed`]),
   ].map((complaint) => `scenario ${scenario.number}, ${complaint}`);
+}
+
+function stepText({ step }: Row): string {
+  return step === undefined ? "after the last step" : `step ${step}`;
 }
 
 function stepsOf(scenario: Scenario): [number | undefined, string][] {
@@ -58,20 +100,17 @@ function stepsOf(scenario: Scenario): [number | undefined, string][] {
     Number(step),
     text,
   ]);
-  return [...steps, [undefined, "where the article stops: the answer finds its way back"]];
+  return [...steps, [undefined, "the answer finds its way back (the article stops before this)"]];
 }
 
 function verdictLines(verdict: Verdict): string[] {
   const { row, frame, note, entry } = verdict;
-  const expected = isFrameRow(row) ? expectedFrame(row) : expectedEntry(row);
   const wasSeen = frame !== undefined || entry !== undefined;
   if (row.optional !== undefined && !wasSeen) {
-    return [`   ${dim("–")} ${dim(`${row.row.padEnd(4)} ${placeText(row)}: not needed, ${row.optional}`)}`];
+    return [`   ${dim("–")} ${dim(`${placeText(row)}: not needed, ${row.optional}`)}`];
   }
-  const lines = [
-    `   ${mark(verdict.isMet)} ${row.row.padEnd(4)} ${placeText(row)}${frame ? dim(frameMargin(frame)) : ""}`,
-  ];
-  lines.push(`${PAD}${dim("expected")}  ${expected}`);
+  const lines = [`   ${mark(verdict.isMet)} ${placeText(row)}${frame ? dim(frameMargin(frame)) : ""}`];
+  lines.push(`${PAD}${dim("expected")}  ${expectedText(row)}`);
   const observed = frame === undefined ? (entry ?? "nothing") : frameText(frame);
   const shown = verdict.isMet ? observed : red(observed);
   lines.push(`${PAD}${dim("observed")}  ${shown}`);
@@ -89,6 +128,11 @@ function frameMargin(frame: Seen): string {
   if (frame.outer === undefined) return "";
   const { source, sourcePort, destination } = frame.outer;
   return `  outer ${source}:${sourcePort} → ${destination}:4789`;
+}
+
+/** What a row asks for, in symbols. */
+export function expectedText(row: Row): string {
+  return isFrameRow(row) ? expectedFrame(row) : expectedEntry(row);
 }
 
 function expectedFrame(row: FrameRow): string {
@@ -111,7 +155,7 @@ function expectedEntry(row: TableRow): string {
 function ruleLine(rule: Rule): string {
   const isKept = rule.violations.length === 0;
   const shown = rule.violations.map((frame) => red(`\n${PAD}${frame.place}: ${frameText(frame)}`)).join("");
-  return ` ${mark(isKept)} ${rule.name}  ${rule.text}${shown}`;
+  return ` ${mark(isKept)} ${rule.text}${shown}`;
 }
 
 function extraLines(title: string, extras: readonly Extra[], paint: (text: string) => string): string[] {

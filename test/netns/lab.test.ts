@@ -83,6 +83,14 @@ describe.skipIf(whyNoBed() !== undefined)("the lab", () => {
       encoding: "utf8",
     });
     expect(inside.stdout).toContain("10.1.1.11/24");
+    const visit = (verb: string, ...words: string[]) =>
+      spawnSync(process.execPath, [LAB, verb, "--name", NAME, ...words], { encoding: "utf8" });
+    expect(visit("exec", "vm1", "ping", "-c", "1", "20.1.1.12").stdout).toContain("ttl=62");
+    expect(visit("ctl", "gw1", "show", "arp", "10.1.1.11").stdout).toContain("02:00:00:00:01:11");
+    expect(visit("ctl", "vm1", "show", "arp").status).toBe(4);
+    const onPath = visit("exec", "gw2", "sh", "-c", "vtepd --version; vtepctl status -o json");
+    expect(JSON.parse(onPath.stdout.slice(onPath.stdout.indexOf("{")))).toMatchObject({ node: "gw2", ready: true });
+    expect(visit("logs", "border", "-n", "20").stdout).toContain('"event":"daemon.ready"');
     expect(lab("shell", "nobody").status).not.toBe(0);
     reportOf(lab("down"));
     expect(namespacesWith(prefixOf(NAME))).toEqual([]);

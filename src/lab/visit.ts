@@ -1,0 +1,154 @@
+/**
+ * Looking into a lab that is up: a shell or a command in a node, vtepctl and the log of a gateway, what passes a
+ * device, and what is well. Nothing here changes the lab.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { namespaceOf } from "./bed.ts";
+import { captureTool, openCapture, pcapBytes } from "./capture.ts";
+import { type Captured, decodeEthernet, decodeVxlan, frameText } from "./frame.ts";
+import { logOf, placesOf, VTEPCTL, VTEPD, vtepctl } from "./gateway.ts";
+import { inside } from "./namespace.ts";
+import { columns, dim, heading, mark, print, say } from "./paint.ts";
+import { isAlive } from "./process.ts";
+import { find, folderOf, type LabState, labs } from "./state.ts";
+import { MACHINE_DEVICE, MACHINES, NODES, UNDERLAY_DEVICE, VTEPS } from "./topology.ts";
+
+const FAILED = 1;
+const USAGE = 2;
+const NOT_FOUND = 4;
+const UNHEALTHY = 7;
+/** In place of a gateway's name: all of them in one question. */
+const ALL = "all";
+
+function refusal(message: string, status: number): Error {
+  return Object.assign(new Error(message), { status });
+}
+
+function knownNode(node: string): string {
+  if (!NODES.includes(node)) throw refusal(`no node ${node}; there are ${NODES.join(", ")}`, NOT_FOUND);
+  return node;
+}
+
+function knownGateway(node: string): string {
+  const names = VTEPS.map(({ name }) => name);
+  if (!names.includes(node)) throw refusal(`no gateway ${node}; there are ${names.join(", ")}`, NOT_FOUND);
+  return node;
+}
+
+const isGateway = (node: string) => VTEPS.some((vtep) => vtep.name === node);
+
+/** A folder with `vtepd` and `vtepctl`, run by the Node that runs the lab. */
+function programsOf(state: LabState): string {
+  const folder = join(folderOf(state.name), "bin");
+  mkdirSync(folder, { recursive: true, mode: 0o755 });
+  for (const [name, program] of [
+    ["vtepd", VTEPD],
+    ["vtepctl", VTEPCTL],
+  ] as const)
+    writeFileSync(join(folder, name), `#!/bin/sh\nexec "${process.execPath}" "${program}" "$@"\n`, { mode: 0o755 });
+  return folder;
+}
+
+/** An interactive shell (or a command) inside a node, with vtepd and vtepctl on the PATH. */
+export function shell(node: string, command: readonly string[], name: string | undefined): number {
+  const state = find(name);
+  const [program = "bash", ...args] = command.length > 0 ? command : [process.env.SHELL ?? "bash"];
+  const PATH = [programsOf(state), process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin"].join(delimiter);
+  const env = { ...process.env, PATH, PS1: `${knownNode(node)}# `, VTEPD_NODE: node };
+  if (isGateway(node)) Object.assign(env, { VTEPD_SOCKET: placesOf(state.name).socket(node) });
+  const [outer, all] = inside(namespaceOf(state, node), program, args);
+  return spawnSync(outer, all, { stdio: "inherit", env }).status ?? FAILED;
+}
+
+/** A command inside a node. */
+export function exec(node: string, command: readonly string[], name: string | undefined): number {
+  if (command.length === 0) throw refusal("which command? exec vm1 ping 20.1.1.12", USAGE);
+  return shell(node, command, name);
+}
+
+/** vtepctl on a gateway, or on all of them as a fleet. */
+export function ctl(node: string, args: readonly string[], name: string | undefined): number {
+  const state = find(name);
+  const asked =
+    node === ALL ? ["--fleet", folderOf(state.name)] : ["-s", placesOf(state.name).socket(knownGateway(node))];
+  return spawnSync(process.execPath, [VTEPCTL, ...asked, ...args], { stdio: "inherit" }).status ?? FAILED;
+}
+
+/** The end of a gateway's log, and what is added to it. */
+export function logs(node: string, lines: number, isFollowed: boolean, name: string | undefined): number {
+  const file = logOf(find(name).name, knownGateway(node));
+  const args = ["-n", String(lines), ...(isFollowed ? ["-F"] : []), file];
+  return spawnSync("tail", args, { stdio: "inherit" }).status ?? FAILED;
+}
+
+/** Print the frames of a node's device as they pass, or write them to a file, until Ctrl-C or `count` frames. */
+export async function capture(
+  node: string,
+  file: string | undefined,
+  count: number,
+  name: string | undefined,
+): Promise<number> {
+  const state = find(name);
+  const isVtep = isGateway(knownNode(node));
+  const device = isVtep ? UNDERLAY_DEVICE : MACHINE_DEVICE;
+  let start: number | undefined;
+  let shown = 0;
+  const show = (frame: Captured) => {
+    start ??= frame.atMs;
+    const vxlan = isVtep ? decodeVxlan(frame.bytes) : undefined;
+    const inner = vxlan?.inner ?? decodeEthernet(frame.bytes);
+    const outer = vxlan && `${vxlan.outer.source} → ${vxlan.outer.destination} VNI ${vxlan.outer.vni}  `;
+    if (file === undefined && inner)
+      print(`${((frame.atMs - start) / 1000).toFixed(6)}  ${outer ?? ""}${frameText(inner)}`);
+  };
+  let enough = () => {};
+  const isOver = new Promise<void>((resolve) => {
+    enough = resolve;
+  });
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.removeAllListeners(signal).once(signal, enough);
+  const eye = await openCapture(namespaceOf(state, node), device, captureTool(), (frame) => {
+    if (++shown <= count) show(frame);
+    if (shown >= count) enough();
+  });
+  say(`capturing ${device} of ${node}; Ctrl-C ends`);
+  const watch = setInterval(() => eye.failure() !== undefined && enough(), 200);
+  await isOver;
+  clearInterval(watch);
+  const failure = eye.failure();
+  await eye.stop();
+  const frames = eye.frames.slice(0, count);
+  if (file !== undefined) {
+    writeFileSync(file, pcapBytes(frames));
+    say(`${frames.length} frames written to ${file}`);
+  }
+  if (failure !== undefined) throw new Error(failure);
+  return 0;
+}
+
+/** Which labs are up, and are their gateways ready? */
+export async function status(name: string | undefined): Promise<number> {
+  const names = name === undefined ? labs() : [find(name).name];
+  if (names.length === 0) print("no lab is up");
+  let isHealthy = true;
+  for (const each of names) {
+    const state = find(each);
+    const owner = state.owner !== null && isAlive(state.owner) ? `, in use by process ${state.owner.pid}` : "";
+    print(heading(`Lab "${each}", ${state.mode}${state.isUp ? "" : ", incomplete"}${owner}`));
+    const rows: string[][] = [];
+    for (const { name: node, underlay } of VTEPS) {
+      const daemon = state.processes.find((process) => process.label === node);
+      const asked = await vtepctl(each, node, ["status", "-o", "json"]);
+      const isReady = asked.status === 0 && (JSON.parse(asked.stdout) as { ready?: boolean }).ready === true;
+      if (!isReady) isHealthy = false;
+      rows.push([mark(isReady), node, underlay, isReady ? "ready" : "not ready", daemon ? `pid ${daemon.pid}` : "-"]);
+    }
+    for (const machine of MACHINES)
+      rows.push(["", machine.name, machine.address, machine.mac, `behind ${machine.behind}`]);
+    print(columns(rows, " "));
+    print(dim(`   files: ${folderOf(each)}   namespaces: ${namespaceOf(state, "…")}`));
+  }
+  return isHealthy ? 0 : UNHEALTHY;
+}
