@@ -128,7 +128,7 @@ function checkLibraries(config: Config | null): Check[] {
 }
 
 function capMissing(): Check {
-  const fix = "apt-get install libpcap-dev, then npm install; or use tcpdump";
+  const fix = "apt-get install libpcap-dev, then npm run build; or use tcpdump";
   return warn("cap", "not built: vtepctl capture --iface does not work", fix);
 }
 

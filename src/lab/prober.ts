@@ -37,7 +37,7 @@ const PAYLOAD_BYTES = 56;
 const target = process.argv[2] ?? "";
 const count = Number(process.argv[3] ?? 1);
 const identifier = process.pid & 0xffff;
-const raw = createRequire(import.meta.url)("raw-socket") as RawLibrary;
+const raw = library();
 const socket = raw.createSocket({ protocol: raw.Protocol.ICMP, bufferSize: 65_536 });
 let answered = 0;
 let current: { sequence: number; sentAt: number; settle: () => void } | undefined;
@@ -56,6 +56,18 @@ socket.on("message", (packet, source) => {
   process.stdout.write(`${JSON.stringify({ sequence: current.sequence, ttl: packet[IP_TTL], rttMs })}\n`);
   current.settle();
 });
+
+/** An optional package: without it the machine needs a ping of its own. */
+function library(): RawLibrary {
+  try {
+    return createRequire(import.meta.url)("raw-socket") as RawLibrary;
+  } catch {
+    process.stderr.write(
+      "neither ping (Debian: apt-get install iputils-ping) nor the npm package raw-socket is here\n",
+    );
+    return process.exit(1);
+  }
+}
 
 function echo(sequence: number): Promise<void> {
   const packet = Buffer.alloc(ICMP_BYTES + PAYLOAD_BYTES);

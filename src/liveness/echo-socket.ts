@@ -67,24 +67,37 @@ export interface EchoSocketRequest {
   onFailure(message: string): void;
 }
 
-const NO_LIBRARY = "run `npm install` where a C++ compiler is installed; the package raw-socket is built there";
+const NO_LIBRARY =
+  "`npm run build` where g++, make and python3 are installed (Debian: apt-get install g++ make python3) compiles it, for the Node it runs on";
 const NO_RIGHT = "give the daemon CAP_NET_RAW (systemd: AmbientCapabilities=CAP_NET_RAW; docker: cap_add NET_RAW)";
 
-/** Does the native part of `raw-socket` load here? @returns null, or why not. */
-export function whyNoRawSocket(): EchoUnavailable | null {
+/**
+ * Does the native part of `raw-socket` load here? It is an optional package, and bound to one Node major.
+ * @returns null, or why not.
+ */
+export function whyNoRawSocket(load: () => unknown = loadLibrary): EchoUnavailable | null {
   try {
-    createRequire(import.meta.url)("raw-socket");
+    load();
     return null;
   } catch (error) {
-    return new EchoUnavailable(`raw-socket is not built: ${(error as Error).message.split("\n")[0]}`, NO_LIBRARY);
+    const { message, code } = error as NodeJS.ErrnoException;
+    const isForeign = code === "ERR_DLOPEN_FAILED" && /NODE_MODULE_VERSION/.test(message);
+    const why = isForeign
+      ? `was built for another Node than ${process.version}`
+      : code === "MODULE_NOT_FOUND"
+        ? "is not installed"
+        : `does not load: ${message.split("\n")[0]}`;
+    return new EchoUnavailable(`the npm package raw-socket ${why}`, NO_LIBRARY);
   }
 }
+
+const loadLibrary = (): RawLibrary => createRequire(import.meta.url)("raw-socket");
 
 /** Open the socket. Throws EchoUnavailable. */
 export function openEchoSocket({ family, onPacket, onFailure }: EchoSocketRequest): EchoSocket {
   const missing = whyNoRawSocket();
   if (missing !== null) throw missing;
-  const raw = createRequire(import.meta.url)("raw-socket") as RawLibrary;
+  const raw = loadLibrary();
   let socket: RawSocket;
   try {
     const protocol = PROTOCOL[family];
