@@ -98,10 +98,12 @@ export class Agent {
       random,
       ledger: this.ledger,
       solicitor: new Solicitor(this.sender, emit),
+      macs: this.macs,
       routes,
       unreachable: (frame) => this.icmp.hostUnreachable(frame),
       onResolved: parts.onResolved ?? (() => undefined),
     });
+    this.macs.onNews((vsi, mac, port, from) => this.neighbors.hint(vsi, mac, port, from));
     const { sender, peers, arpCounts: counts, relays, neighbors } = this;
     const suppressor = new ArpSuppressor(injector, emit, sender, peers, counts, this.suppression);
     this.arp = new ArpHandler({

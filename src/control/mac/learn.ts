@@ -69,6 +69,7 @@ export class MacLearner {
   private readonly sweepDue = new Map<VsiObject, number>();
   private readonly limitTold = new Map<VsiObject, number>();
   private count = 0;
+  private news: (vsi: VsiObject, mac: Mac, port: PortObject, from: PortObject | null) => void = () => undefined;
   /** MAC moves by VSI name, ever. */
   readonly moves = new Map<string, number>();
 
@@ -90,6 +91,22 @@ export class MacLearner {
   /** Rows of all VSIs. */
   get size(): number {
     return this.count;
+  }
+
+  /** Be told of each MAC that is learned, or moves (`from`: its port until now). */
+  onNews(callback: (vsi: VsiObject, mac: Mac, port: PortObject, from: PortObject | null) => void): void {
+    this.news = callback;
+  }
+
+  /** When `mac` last sent a frame by `port`; -Infinity: not that we remember; null: it is a gateway's, many hosts share it. */
+  heardAt(vsi: VsiObject, mac: Mac, port: PortObject): number | null {
+    const row = this.rows.get(vsi)?.get(mac);
+    if (row === undefined)
+      return port.kind === "tunnel" && mac === sharedGatewayMac(vsi) ? null : Number.NEGATIVE_INFINITY;
+    if ((row.flags & MAC_GATEWAY) !== 0) return null;
+    if (row.port !== port) return Number.NEGATIVE_INFINITY;
+    if (this.writer.takeHit(loOf(mac), macKey(vsi.row, hiOf(mac)))) row.heardMs = this.timers.nowMs;
+    return row.heardMs;
   }
 
   /** A LEARN record: bridge port `portRow` sent a frame of this EtherType with this source MAC in VSI `vsiRow`. */
@@ -235,6 +252,7 @@ export class MacLearner {
       return;
     }
     this.emit("debug", "mac.learned", { vsi: vsi.name, mac: formatMac(mac), [port.kind]: port.name });
+    this.news(vsi, mac, port, null);
   }
 
   private move(vsi: VsiObject, row: MacRow, port: PortObject, type: number): void {
@@ -262,6 +280,7 @@ export class MacLearner {
     this.store(vsi, row);
     this.moves.set(vsi.name, (this.moves.get(vsi.name) ?? 0) + 1);
     this.emit("info", "mac.moved", fields);
+    this.news(vsi, row.mac, port, from);
   }
 
   /** mac_limit counts MACs, not frames: the frame itself was flooded. */

@@ -11,7 +11,7 @@
  *   failed      silent: packets are answered with host unreachable, and a new one makes us ask again
  *
  * A stale entry that carries traffic is probed at once, one that does not a few seconds before its age is over. So is a
- * reachable one that carries traffic while nothing was heard from its MAC for a while (neighbor-watch.ts). A silent living
+ * reachable one that carries traffic while nothing was heard from its MAC for a while (watch.ts). A silent living
  * host survives all of that. A pair that is not in the table changes nothing.
  */
 export const NUD_STATES = ["incomplete", "reachable", "stale", "delay", "probe", "suspended", "failed"] as const;

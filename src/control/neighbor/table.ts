@@ -44,6 +44,7 @@ import { type HostRoutes, NeighborPaths } from "./path.ts";
 import { NeighborCensus } from "./quota.ts";
 import { Searches } from "./search.ts";
 import { type NeighborStory, storyOfNeighbor } from "./story.ts";
+import { type MacTimes, NeighborWatch } from "./watch.ts";
 
 /** What `hear` made of it. */
 export type Heard = "new" | "same" | "moved" | "challenged" | "damped" | "full" | "static" | "ignored";
@@ -57,6 +58,7 @@ export interface NeighborContext
   readonly injector: Injector;
   readonly ledger: Ledger;
   readonly routes: HostRoutes;
+  readonly macs: MacTimes;
 }
 
 export class Neighbors implements NextHops, NeighborOwner {
@@ -69,6 +71,7 @@ export class Neighbors implements NextHops, NeighborOwner {
   private readonly paths: NeighborPaths;
   private readonly searches: Searches;
   private readonly life: NeighborLife;
+  private readonly watch: NeighborWatch;
   private readonly limitTold = new Map<InterfaceObject, number>();
 
   constructor(context: NeighborContext) {
@@ -79,6 +82,8 @@ export class Neighbors implements NextHops, NeighborOwner {
     this.paths = new NeighborPaths(tables, injector, routes, this.census);
     this.searches = new Searches(ledger, this.census);
     this.life = new NeighborLife({ ...context, owner: this, paths: this.paths, searches: this.searches });
+    const { entries, life, paths } = this;
+    this.watch = new NeighborWatch({ ...context, entries, life, paths });
   }
 
   /** Known neighbours. */
@@ -178,6 +183,11 @@ export class Neighbors implements NextHops, NeighborOwner {
     const entry = this.find(on, ip);
     if (entry !== undefined && entry.origin !== "static" && entry.place?.port === port)
       this.life.fire(entry, "doubted");
+  }
+
+  /** A source MAC is new in `vsi`, behind `port`; `from`: where it was until now, or null. */
+  hint(vsi: VsiObject, mac: Mac, port: PortObject, from: PortObject | null): void {
+    this.watch.hint(vsi, mac, port, from);
   }
 
   // ---- what control/topology/topology.ts and people do ----------------------------------------------------------------------------
