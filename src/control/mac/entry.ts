@@ -1,9 +1,42 @@
-/** Why a MAC is where we say it is: which frame told, when, and where it was before. For people, in `vtepctl why`. */
+/** An entry of the MAC table: what is kept of it, where it comes from, and its story for people (`vtepctl why`): which frame told, when, and where it was before. */
 
+import { MAC_FLOOD, MAC_GATEWAY, MAC_STATIC } from "../../tables/mac.ts";
 import { formatMac, type Mac, TYPE_ARP, TYPE_IPV4, TYPE_IPV6 } from "../../wire/ethernet.ts";
 import type { PortObject } from "../inventory.ts";
 import type { MoveHistory } from "../move-history.ts";
-import type { MacOrigin } from "./learn.ts";
+
+/** Where a row comes from. `gateway`: our own gateway MAC, or a peer's when it has a port. */
+export type MacOrigin = "learned" | "static" | "gateway" | "flood";
+
+/** A MAC row for people. */
+export interface MacView {
+  readonly vsi: string;
+  readonly mac: string;
+  /** null: our own gateway MAC, or everywhere. */
+  readonly via: { readonly kind: "ac" | "tunnel"; readonly name: string } | null;
+  readonly origin: MacOrigin;
+  /** Since it was last heard; null for rows that do not age. */
+  readonly ageSeconds: number | null;
+}
+
+/** A row as its one writer (learn.ts) keeps it. */
+export interface MacRow {
+  readonly mac: Mac;
+  port: PortObject | null;
+  flags: number;
+  heardMs: number;
+  /** Since when it is at its port, and the EtherType of the frame that told so; 0: none did. */
+  sinceMs: number;
+  type: number;
+  previous: { readonly port: PortObject; readonly atMs: number } | null;
+  moves: MoveHistory | null;
+}
+
+export function originOf(row: MacRow): MacOrigin {
+  if ((row.flags & MAC_GATEWAY) !== 0) return "gateway";
+  if ((row.flags & MAC_FLOOD) !== 0) return "flood";
+  return (row.flags & MAC_STATIC) !== 0 ? "static" : "learned";
+}
 
 export interface MacStory {
   readonly vsi: string;
@@ -20,27 +53,15 @@ export interface MacStory {
   readonly previous: { readonly via: string; readonly secondsAgo: number } | null;
 }
 
-/** What of a row matters here. */
-export interface ToldMac {
-  readonly mac: Mac;
-  readonly port: PortObject | null;
-  readonly flags: number;
-  readonly heardMs: number;
-  readonly sinceMs: number;
-  readonly type: number;
-  readonly previous: { readonly port: PortObject; readonly atMs: number } | null;
-  readonly moves: MoveHistory | null;
-}
-
 const FRAMES: Readonly<Record<number, string>> = { [TYPE_ARP]: "ARP", [TYPE_IPV4]: "IPv4", [TYPE_IPV6]: "IPv6" };
 
-export function storyOfMac(vsi: string, origin: MacOrigin, row: ToldMac, nowMs: number): MacStory {
+export function storyOfMac(vsi: string, row: Readonly<MacRow>, nowMs: number): MacStory {
   const { port, previous, type } = row;
   const ago = (ms: number) => Math.floor((nowMs - ms) / 1000);
   return {
     vsi,
     mac: formatMac(row.mac),
-    origin,
+    origin: originOf(row),
     via: port === null ? null : { kind: port.kind, name: port.name },
     frame: type === 0 ? null : (FRAMES[type] ?? `EtherType 0x${type.toString(16).padStart(4, "0")}`),
     learnedSeconds: ago(row.sinceMs),

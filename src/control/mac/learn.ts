@@ -13,7 +13,7 @@
  */
 import { DROP } from "../../tables/counters.ts";
 import { ExactMatchWriter } from "../../tables/exact-match.ts";
-import { MAC_FLOOD, MAC_GATEWAY, MAC_STATIC, macKey } from "../../tables/mac.ts";
+import { MAC_GATEWAY, macKey } from "../../tables/mac.ts";
 import type { Tables } from "../../tables/tables.ts";
 import { formatMac, hiOf, isGroup, loOf, type Mac, macOf } from "../../wire/ethernet.ts";
 import type { Emit } from "../event.ts";
@@ -22,33 +22,7 @@ import type { Inventory, PortObject, VsiObject } from "../inventory.ts";
 import { MoveHistory } from "../move-history.ts";
 import type { LimitsConfig } from "../plan.ts";
 import type { Timers } from "../timers.ts";
-import { type MacStory, storyOfMac } from "./entry.ts";
-
-/** Where a row comes from. `gateway`: our own gateway MAC, or a peer's when it has a port. */
-export type MacOrigin = "learned" | "static" | "gateway" | "flood";
-
-/** A MAC row for people. */
-export interface MacView {
-  readonly vsi: string;
-  readonly mac: string;
-  /** null: our own gateway MAC, or everywhere. */
-  readonly via: { readonly kind: "ac" | "tunnel"; readonly name: string } | null;
-  readonly origin: MacOrigin;
-  /** Since it was last heard; null for rows that do not age. */
-  readonly ageSeconds: number | null;
-}
-
-interface MacRow {
-  readonly mac: Mac;
-  port: PortObject | null;
-  flags: number;
-  heardMs: number;
-  /** Since when it is at its port, and the EtherType of the frame that told so; 0: none did. */
-  sinceMs: number;
-  type: number;
-  previous: { readonly port: PortObject; readonly atMs: number } | null;
-  moves: MoveHistory | null;
-}
+import { type MacRow, type MacStory, type MacView, originOf, storyOfMac } from "./entry.ts";
 
 const SWEEP_MS = 1000;
 const LIMIT_EVENT_MS = 10_000;
@@ -223,7 +197,7 @@ export class MacLearner {
     const nowMs = this.timers.nowMs;
     return [...this.rows].flatMap(([vsi, rows]) => {
       const row = rows.get(mac);
-      return row === undefined ? [] : [storyOfMac(vsi.name, originOf(row), row, nowMs)];
+      return row === undefined ? [] : [storyOfMac(vsi.name, row, nowMs)];
     });
   }
 
@@ -360,10 +334,4 @@ function sharedGatewayMac(vsi: VsiObject): Mac | null {
 /** Is `port` one of the ports of `vsi`? */
 export function isPortOf(port: PortObject, vsi: VsiObject): boolean {
   return port.kind === "ac" ? port.vsi === vsi : vsi.tunnels.includes(port);
-}
-
-function originOf(row: MacRow): MacOrigin {
-  if ((row.flags & MAC_GATEWAY) !== 0) return "gateway";
-  if ((row.flags & MAC_FLOOD) !== 0) return "flood";
-  return (row.flags & MAC_STATIC) !== 0 ? "static" : "learned";
 }
