@@ -245,7 +245,7 @@ describe("the path of a frame", () => {
   }
 
   it("is at least the stages that pipeline.ts names", () => {
-    const stages = "pipeline frame ingress bridge route flood egress punt policy policer settle told".split(" ");
+    const stages = "pipeline frame ingress bridge route flood egress punt inject policy policer settle told".split(" ");
     expect(reached()).toEqual(expect.arrayContaining(stages.map((stage) => `src/dataplane/${stage}.ts`)));
   });
 

@@ -16,7 +16,6 @@ import {
   S_FLAGS,
   S_GSO_SIZE,
   S_LENGTH,
-  S_OWN,
   S_PORT,
   S_TOS,
   S_UNITS,
@@ -42,11 +41,7 @@ import {
 } from "../wire/ipv4.ts";
 import { emitVxlan } from "../wire/vxlan.ts";
 import { type Fate, type Frame, SENT } from "./frame.ts";
-
-/** Words of a record that are ours (port-io.ts: S_OWN): whose counters `settle` writes. */
-export const OWN_PORT = S_OWN;
-export const OWN_VSI = S_OWN + 1;
-export const OWN_BYTES = S_OWN + 2;
+import { OWN_BYTES, OWN_PORT, OWN_VSI } from "./send-words.ts";
 
 /** Send the frame in hand out of `port`, in `vsi`. The frame is given away. */
 export function egress(f: Frame, port: number, vsi: number): Fate {

@@ -41,10 +41,9 @@ import { SET_WATCH, type Tables } from "../tables/tables.ts";
 import { IO_TAP, MAX_INTERFACES } from "../tables/vsi.ts";
 import { ETH_BYTES } from "../wire/ethernet.ts";
 import { ArenaPeak } from "./arena-peak.ts";
-import { LikeLast, NOBODY } from "./like-last.ts";
+import { LikeLast, NOBODY } from "./l2-run.ts";
 import { Policer } from "./policer.ts";
 import { Told } from "./told.ts";
-import { Watcher } from "./watcher.ts";
 
 /** A stage's answer: 0 go on, > 0 dropped for that reason, or one of these. */
 export type Fate = number;
@@ -53,6 +52,20 @@ export const GO_ON: Fate = 0;
 export const SENT: Fate = -1;
 /** A copy is in the punt ring, or the frame was consumed by a policer that counted it. */
 export const PUNTED: Fate = -2;
+
+/** What tells people of frames and drops: watcher.ts in a worker, a silent one (insight/sandbox.ts) where a packet is only explained. */
+export interface Watching {
+  /** Before the frame in hand is forwarded. */
+  keep(f: Frame): void;
+  /** What was kept has met `fate`; the send records from `firstSend` on are its copies. */
+  received(f: Frame, fate: Fate, firstSend: number, punt: number): void;
+  /** The send records from `first` on, as they will be sent. */
+  sent(f: Frame, first: number): void;
+  /** A copy, or an injected frame, was dropped. */
+  drop(f: Frame, reason: number): void;
+  /** The io could not send a record of the last batch. */
+  refused(f: Frame, reason: number, port: number, vsi: number, length: number): void;
+}
 
 export class Frame {
   readonly worker: number;
@@ -73,7 +86,7 @@ export class Frame {
   readonly pool: Pool;
   readonly policer: Policer;
   readonly told: Told;
-  readonly watcher: Watcher;
+  readonly watcher: Watching;
   private readonly arenaPeak = new ArenaPeak();
 
   /** Offset of the Ethernet header, bytes in all, bytes contiguous at `at`, and one past the contiguous ones. */
@@ -120,13 +133,13 @@ export class Frame {
   private runBytes = 0;
   /** 1 when the source MAC is in the table as it should be. */
   sourceKnown = 0;
-  /** What the last plain frame of this batch found out: see like-last.ts. */
+  /** What the last plain frame of this batch found out: see l2-run.ts. */
   readonly last = new LikeLast();
   /** The last source address of this batch that may be routed, and the port it came by. */
   knownFromPort = 0;
   knownFrom = 0;
 
-  constructor(tables: Tables, io: PortIo, worker: number) {
+  constructor(tables: Tables, io: PortIo, worker: number, watcher: Watching) {
     this.worker = worker;
     this.t = tables;
     this.io = io;
@@ -143,7 +156,7 @@ export class Frame {
     this.pool = new Pool(io);
     this.policer = new Policer(tables, worker);
     this.told = new Told();
-    this.watcher = new Watcher(tables, worker);
+    this.watcher = watcher;
   }
 
   /** A new batch: tables as published now, an empty scratch, no sends. */

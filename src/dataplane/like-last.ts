@@ -11,29 +11,10 @@
 import { F_OUTER_TOS, VXLAN_BYTES } from "../io/port-io.ts";
 import { ETH_BYTES, ETH_TYPE } from "../wire/ethernet.ts";
 import type { Frame } from "./frame.ts";
+import { NOBODY } from "./l2-run.ts";
 
 /** VXLAN's first word with nothing but the I flag. */
 const PLAIN_FLAGS = 0x08000000;
-
-/** Nothing is remembered. */
-export const NOBODY = -1;
-
-export class LikeLast {
-  /** Io port it came by, or NOBODY: 0 will not do, that is a sender we do not know. */
-  source = NOBODY;
-  fromTunnel = 0;
-  /** The VXLAN header's second word. */
-  vni = 0;
-  /** The two MACs as three words, and the type. */
-  a = 0;
-  b = 0;
-  c = 0;
-  type = 0;
-  port = 0;
-  vsi = 0;
-  /** What the MAC table says of the destination. */
-  value = 0;
-}
 
 /** If the frame in hand is like the last one remembered: take its place in the VSI from there. @returns the MAC table's value, or 0. */
 export function likeLast(f: Frame): number {

@@ -8,10 +8,11 @@ import type { PortIo } from "../io/port-io.ts";
 import { BATCH_BUCKETS, DROP, MISC_BATCHES, MISC_BUCKETS, MISC_FRAMES } from "../tables/counters.ts";
 import type { Tables } from "../tables/tables.ts";
 import { Frame } from "./frame.ts";
+import { drainInject } from "./inject.ts";
 import { forward } from "./pipeline.ts";
-import { drainInject } from "./punt.ts";
 import { settle } from "./settle.ts";
 import { watchBatch } from "./watch-batch.ts";
+import { Watcher } from "./watcher.ts";
 
 /** How many budgets of injected records may be carried out before the first turn. */
 const START_BUDGETS = 16;
@@ -29,7 +30,7 @@ export class Plane {
     this.t = tables;
     this.io = io;
     this.worker = worker;
-    this.frame = new Frame(tables, io, worker);
+    this.frame = new Frame(tables, io, worker, new Watcher(tables, worker));
   }
 
   /**

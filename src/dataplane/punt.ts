@@ -1,28 +1,12 @@
 /**
- * The CPU port: punt to control, and inject from control.
+ * Punt: the way out by the CPU port, to control.
  *
  * Punting is policed per class, per bridge port and in all, then copied into the worker's punt ring; the frame's bytes
  * never leave the arena. Records that are no frames (a MAC to learn, a stale neighbour) use the same ring; a small memory
- * of what was told lately keeps them from filling it.
- *
- * Injecting is the reverse: a record's bytes are copied to scratch, the frame goes straight to its port, its flood list or
- * its adjacency. Injected frames are not looked up as if they had arrived, because control has decided; the exception is
- * INJECT.arrival, by which the operator's own packet (`trace --inject`) starts where any frame starts.
+ * of what was told lately keeps them from filling it. The way back is inject.ts.
  */
 import { F_OUTER_SOURCE, F_OUTER_TOS } from "../io/port-io.ts";
-import {
-  COMMAND_ATTACH_PEER,
-  COMMAND_ATTACH_TAP,
-  COMMAND_DETACH,
-  COMMAND_WRITE_TAP,
-  DROP,
-  INJECT,
-  PUNT,
-  RECORD_LEARN,
-  RECORD_STALE,
-  RECORD_TOO_BIG,
-  TTL_TAKEN,
-} from "../tables/counters.ts";
+import { DROP, PUNT, RECORD_LEARN, RECORD_STALE, RECORD_TOO_BIG } from "../tables/counters.ts";
 import { MAC_GATEWAY, macKey } from "../tables/mac.ts";
 import {
   R_ARG,
@@ -32,24 +16,17 @@ import {
   R_FLAGS,
   R_GSO_SIZE,
   R_KIND,
-  R_LENGTH,
   R_OUTER_SOURCE,
   R_OUTER_TOS,
   R_PORT,
   R_UNITS,
   R_VSI,
 } from "../tables/ring.ts";
-import { KIND_TUNNEL, VSI_LOCAL_PROXY, VSI_SUPPRESS } from "../tables/vsi.ts";
+import { VSI_LOCAL_PROXY, VSI_SUPPRESS } from "../tables/vsi.ts";
 import { ARP_REQUEST } from "../wire/arp.ts";
 import { move, u16 } from "../wire/bytes.ts";
 import { ETH_BYTES, isGroupHi, TYPE_ARP } from "../wire/ethernet.ts";
-import { IP_TTL } from "../wire/ipv4.ts";
-import { egress } from "./egress.ts";
-import { walk } from "./flood.ts";
 import { type Fate, type Frame, GO_ON, PUNTED } from "./frame.ts";
-import { readEthernet } from "./ingress.ts";
-import { viaAdjacency } from "./route.ts";
-import { throughStages } from "./stages.ts";
 
 /** ARP leaves by the CPU port, as the VSI's ARP mode says (D14). */
 export function toCpu(f: Frame): Fate {
@@ -153,93 +130,4 @@ function tell(f: Frame, kind: number, arg: number, arg2: number, port: number): 
   w[r + R_UNITS] = 0;
   ring.commit();
   f.puntCount++;
-}
-
-/** Carry out what control put in the inject ring, at most `budget` records. @returns how many. */
-export function drainInject(f: Frame, budget: number): number {
-  const ring = f.t.injects[f.worker]!;
-  let n = 0;
-  for (; n < budget; n++) {
-    const r = ring.peek();
-    if (r < 0) break;
-    const kind = ring.words[r + R_KIND]!;
-    if (kind <= INJECT.arrival) injectFrame(f, kind, r);
-    else command(f, kind, r);
-    ring.release(r);
-  }
-  return n;
-}
-
-function injectFrame(f: Frame, kind: number, r: number): void {
-  const ring = f.t.injects[f.worker]!;
-  const w = ring.words;
-  const length = w[r + R_LENGTH]!;
-  const units = w[r + R_UNITS]!;
-  f.counters.injected[kind]! += units;
-  const at = f.pool.take(length);
-  if (at < 0) {
-    f.counters.drops[DROP.pool_exhausted]! += units;
-    return;
-  }
-  const from = ring.frameAt(r);
-  for (let i = 0; i < length; i++) f.bytes[at + i] = ring.bytes[from + i]!;
-  f.borrow(at, length);
-  f.units = units;
-  f.vsi = w[r + R_VSI]!;
-  f.flags = w[r + R_FLAGS]!;
-  f.gsoSize = w[r + R_GSO_SIZE]!;
-  f.csumStart = w[r + R_CSUM_START]!;
-  f.csumOffset = w[r + R_CSUM_OFFSET]!;
-  readEthernet(f);
-  const fate = inject(f, kind, r);
-  if (fate <= 0) return;
-  f.counters.drops[fate]! += units;
-  if (f.watch !== 0) f.watcher.drop(f, fate);
-}
-
-function inject(f: Frame, kind: number, r: number): Fate {
-  const w = f.t.injects[f.worker]!.words;
-  const port = w[r + R_PORT]!;
-  if (kind === INJECT.arrival) return arrive(f, port);
-  if (kind === INJECT.flood) return walk(f, port, w[r + R_ARG]!);
-  if (kind === INJECT.port) return f.ports.kind[port] === 0 ? DROP.tunnel_down : egress(f, port, f.vsi);
-  f.port = port;
-  f.fromTunnel = f.ports.kind[port] === KIND_TUNNEL ? 1 : 0;
-  const l3 = f.at + ETH_BYTES;
-  // The rewrite takes one from the TTL; a frame that has paid already (a fragment) gets it back first, checksum and all.
-  if ((w[r + R_ARG2]! & TTL_TAKEN) !== 0) incrementTtl(f.bytes, l3);
-  return viaAdjacency(f, l3, w[r + R_ARG]!, 0);
-}
-
-/** A packet of `trace --inject`, at io port `io`: from here on nobody can tell that no wire carried it. */
-function arrive(f: Frame, io: number): Fate {
-  f.source = io;
-  f.vsi = 0;
-  return throughStages(f);
-}
-
-/** The reverse of `decrementTtl` (RFC 1624: HC' = ~(~HC + 0x0100)). */
-function incrementTtl(bytes: Uint8Array, l3: number): void {
-  bytes[l3 + IP_TTL] = bytes[l3 + IP_TTL]! + 1;
-  let sum = (~u16(bytes, l3 + 10) & 0xffff) + 0x0100;
-  sum = (sum & 0xffff) + (sum >> 16);
-  bytes[l3 + 10] = ~sum >> 8;
-  bytes[l3 + 11] = ~sum;
-}
-
-function command(f: Frame, kind: number, r: number): void {
-  const ring = f.t.injects[f.worker]!;
-  const io = ring.words[r + R_PORT]!;
-  const arg = ring.words[r + R_ARG]!;
-  if (kind === COMMAND_ATTACH_TAP) f.io.attachTap(io, arg);
-  else if (kind === COMMAND_WRITE_TAP) f.io.attachTapToWrite(io, arg);
-  else if (kind === COMMAND_DETACH) f.io.detach(io);
-  else if (kind === COMMAND_ATTACH_PEER) {
-    const length = ring.words[r + R_LENGTH]!;
-    const at = f.pool.take(length);
-    if (at < 0) return;
-    const from = ring.frameAt(r);
-    for (let i = 0; i < length; i++) f.bytes[at + i] = ring.bytes[from + i]!;
-    f.io.attachPeer(io, at, length, arg);
-  }
 }

@@ -7,9 +7,9 @@
 import { S_DONE, S_ERROR, S_LENGTH, S_UNITS, SEND_WORDS, STATUS_FAILED } from "../io/port-io.ts";
 import { DROP, TX_BYTES, TX_PACKETS } from "../tables/counters.ts";
 import { KIND_TUNNEL } from "../tables/vsi.ts";
-import { OWN_BYTES, OWN_PORT, OWN_VSI } from "./egress.ts";
 import type { Frame } from "./frame.ts";
 import { tellTooBig } from "./punt.ts";
+import { OWN_BYTES, OWN_PORT, OWN_VSI } from "./send-words.ts";
 
 const EAGAIN = -11;
 const EMSGSIZE = -90;

@@ -28,13 +28,13 @@ import {
   WATCH_OUT,
   type Watch,
 } from "../tables/watch.ts";
-import { OWN_PORT, OWN_VSI } from "./egress.ts";
-import type { Fate, Frame } from "./frame.ts";
+import type { Fate, Frame, Watching } from "./frame.ts";
+import { OWN_PORT, OWN_VSI } from "./send-words.ts";
 
 const DROPS_PER_SECOND = 1000;
 const LONGEST = 66 * 1024;
 
-export class Watcher {
+export class Watcher implements Watching {
   private readonly settings: Int32Array;
   private readonly watch: Watch;
   private readonly ring: Ring;

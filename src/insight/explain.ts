@@ -9,8 +9,8 @@
  * Not in the path of frames: it may allocate. Rows are told as rows; `Names` makes them readable.
  */
 
-import { OWN_PORT, OWN_VSI } from "../dataplane/egress.ts";
 import { type Fate, type Frame, GO_ON } from "../dataplane/frame.ts";
+import { OWN_PORT, OWN_VSI } from "../dataplane/send-words.ts";
 import { STAGES } from "../dataplane/stages.ts";
 import {
   F_AT,

@@ -12,7 +12,7 @@
  * Not in the path of frames: it may allocate.
  */
 
-import { Frame } from "../dataplane/frame.ts";
+import { Frame, type Watching } from "../dataplane/frame.ts";
 import { MAX_SENDS, type PortIo, SEND_WORDS, STATUS_NOW_MS, STATUS_WORDS } from "../io/port-io.ts";
 import { CounterBlock } from "../tables/counters.ts";
 import { ExactMatch } from "../tables/exact-match.ts";
@@ -26,6 +26,9 @@ const ARENA_BYTES = 1 << 20;
 const RING_BYTES = 1 << 18;
 /** Longer than any bucket takes to fill, and than anything told stays old news. */
 const STEP_MS = 20_000;
+
+/** A what-if packet is told to nobody. */
+const SILENT: Watching = { keep() {}, received() {}, sent() {}, drop() {}, refused() {} };
 
 /** Columns of one's own. */
 const PRIVATE: Carver = {
@@ -103,7 +106,7 @@ export class Sandbox {
 
   constructor(tables: Tables) {
     this.tables = tables;
-    this.frame = new Frame(tablesLike(tables), this.io, 0);
+    this.frame = new Frame(tablesLike(tables), this.io, 0, SILENT);
   }
 
   /** Nothing has happened yet, and it is a good while later. */

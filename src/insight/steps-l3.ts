@@ -4,10 +4,10 @@
  * Not in the path of frames: it may allocate.
  */
 
-import { OWN_PORT, OWN_VSI } from "../dataplane/egress.ts";
 import { type Fate, type Frame, PUNTED, SENT } from "../dataplane/frame.ts";
 import { POLICY_DEFAULT, POLICY_DROP, POLICY_NEXT_HOP } from "../dataplane/policy.ts";
 import { lookup } from "../dataplane/route.ts";
+import { OWN_PORT, OWN_VSI } from "../dataplane/send-words.ts";
 import { S_AT, SEND_WORDS, VXLAN_BYTES } from "../io/port-io.ts";
 import { DROP, MAX_RULES, PUNT } from "../tables/counters.ts";
 import {

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { OWN_PORT, OWN_VSI } from "../../src/dataplane/egress.ts";
+import { OWN_PORT, OWN_VSI } from "../../src/dataplane/send-words.ts";
 import { STAGES } from "../../src/dataplane/stages.ts";
 import { type Explained, Explainer, type Names } from "../../src/insight/explain.ts";
 import { S_AT, S_ENTROPY, S_LENGTH, S_TOS, SEND_WORDS } from "../../src/io/port-io.ts";
