@@ -7,8 +7,8 @@
  */
 import { isPrintable, printable, printableJson } from "../wire/printable.ts";
 import type { Refusal } from "./client.ts";
-import { type Column, renderTable } from "./table.ts";
-import { bold, put, red, say, write } from "./terminal.ts";
+import { type Column, cell, layOut } from "./table.ts";
+import { bold, isTerminal, put, red, say, terminalWidth, write } from "./terminal.ts";
 
 export const FORMS = ["table", "json", "yaml"] as const;
 export type Form = (typeof FORMS)[number];
@@ -16,6 +16,8 @@ export type Form = (typeof FORMS)[number];
 export interface Output {
   readonly form: Form;
   readonly colour: boolean;
+  /** More answers follow: each is one line of JSON. */
+  readonly isStream?: boolean;
 }
 
 /** What a verb is given: filled in before its action runs. */
@@ -32,23 +34,35 @@ export function wantsColour(option: string | undefined, stream: { readonly isTTY
   return !forbidden && stream.isTTY === true;
 }
 
-/** Print a list: as it is, or as a table. */
+/** What a table has to fit into where nothing says how wide the terminal is. */
+const WIDTH = 80;
+
+/** Print a list: as it is, or as a table that fits; a terminal is told what was left out. */
 export async function printList<T>(
   output: Output,
   rows: readonly T[],
   columns: readonly Column<T>[],
-  shown: readonly T[] = rows,
+  { isWide = false } = {},
 ): Promise<void> {
   if (output.form !== "table") return await printValue(output, rows);
-  const text = renderTable(columns, shown);
+  const { text, left } = layOut(columns, rows, isWide ? Number.POSITIVE_INFINITY : Math.max(WIDTH, terminalWidth()));
   const end = text.indexOf("\n");
   const head = text.slice(0, end);
   await write(output.colour ? bold(head) : head, text.slice(end));
+  if (left.length > 0 && isTerminal()) say(`(-w shows ${left.join(", ")}, too)\n`);
+}
+
+/** Each row as lines of `TITLE  value`, all columns in full, with an empty line between rows. */
+export async function printBlocks<T>(columns: readonly Column<T>[], rows: readonly T[]): Promise<void> {
+  for (const [i, row] of rows.entries()) {
+    if (i > 0) await write("\n");
+    await printFacts(columns.map(({ title, of }) => [title, cell(of(row))]));
+  }
 }
 
 /** Print a value in JSON or YAML; a table form of it is the caller's. */
 export async function printValue(output: Output, value: unknown): Promise<void> {
-  if (output.form === "json") return await put(`${jsonText(value)}\n`);
+  if (output.form === "json") return await put(`${jsonText(value, output.isStream)}\n`);
   const { Document, visit } = await import("yaml");
   const document = new Document(value);
   visit(document, {

@@ -1,128 +1,59 @@
 /**
- * `vtepctl show …` (alias `display`): one table each of what the daemon knows.
- *
- * Each kind is a row of data: its path in the API, its columns. The same names in the words of other vendors' manuals
- * are aliases. With -o json or yaml the answer of the API is printed as it came.
+ * `vtepctl show …` (alias `display`): one table each of what the daemon knows (kinds.ts), also in the words of H3C's manuals
+ * (vendor-words.ts). With -o json or yaml the answer of the API is printed as it came.
  */
 import { type Command, Option } from "commander";
-import type {
-  Ac,
-  DropCount,
-  Features,
-  Interface,
-  MacEntry,
-  Neighbor,
-  Policy,
-  Route,
-  Traffic,
-  Tunnel,
-  Vsi,
-} from "../api/schema.ts";
+import type { DropCount, Features, Policy } from "../api/schema.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
-import { printList, printValue, type Session } from "./output.ts";
-import { type Column, shortAge } from "./table.ts";
+import { KINDS, type Kind } from "./kinds.ts";
+import { printBlocks, printList, printValue, type Session } from "./output.ts";
+import { type Before, refresh, type Watch, watched, watchOf } from "./refresh.ts";
+import { type Column, shortNumber } from "./table.ts";
+import { ELSEWHERE, understood } from "./vendor-words.ts";
 
-type Via = { readonly kind: string; readonly name: string } | null;
-const viaText = (via: Via) => (via === null ? null : `${via.kind} ${via.name}`);
-const lossText = (loss: number | null) => (loss === null ? null : `${Math.round(loss * 100)}%`);
-const listText = (list: readonly string[]) => list.join(",");
+interface TableOptions {
+  readonly wide?: true;
+  readonly lines?: number;
+  readonly watch?: Watch | true;
+}
 
-const traffic = <T extends { readonly receive: Traffic; readonly transmit: Traffic }>(): Column<T>[] => [
-  { title: "RX-PACKETS", of: (row) => row.receive.packets, right: true },
-  { title: "RX-BYTES", of: (row) => row.receive.bytes, right: true },
-  { title: "TX-PACKETS", of: (row) => row.transmit.packets, right: true },
-  { title: "TX-BYTES", of: (row) => row.transmit.bytes, right: true },
-];
+/** The options of every table. */
+export function tabular(command: Command): Command {
+  return watched(command)
+    .option("-w, --wide", "all columns, and numbers in full, however long the lines are")
+    .addOption(new Option("-n, --lines <number>", "at most so many rows").argParser(count));
+}
 
-const VSI: readonly Column<Vsi>[] = [
-  { title: "VSI", of: (row) => row.name },
-  { title: "VNI", of: (row) => row.vni, right: true },
-  { title: "VSI-INTERFACE", of: (row) => row.interface },
-  { title: "ARP", of: (row) => row.arp },
-  { title: "ACS", of: (row) => listText(row.acs) },
-  { title: "TUNNELS", of: (row) => listText(row.tunnels) },
-  { title: "MACS", of: (row) => row.macs, right: true },
-  ...traffic<Vsi>(),
-];
-
-const AC: readonly Column<Ac>[] = [
-  { title: "AC", of: (row) => row.name },
-  { title: "VSI", of: (row) => row.vsi },
-  { title: "STATE", of: (row) => (row.up ? "up" : "down") },
-  { title: "DEVICE", of: (row) => row.device },
-  { title: "NETNS", of: (row) => row.netns },
-  { title: "VLAN", of: (row) => row.vlan, right: true },
-  { title: "MTU", of: (row) => row.mtu, right: true },
-  ...traffic<Ac>(),
-];
-
-const TUNNEL: readonly Column<Tunnel>[] = [
-  { title: "TUNNEL", of: (row) => row.name },
-  { title: "REMOTE", of: (row) => row.remote },
-  { title: "STATE", of: (row) => (row.up ? "up" : "down") },
-  { title: "MTU", of: (row) => row.mtu, right: true },
-  { title: "WATCHED", of: (row) => row.probe.state },
-  { title: "RTT-MS", of: (row) => row.probe.rttMs?.toFixed(3) ?? null, right: true },
-  { title: "LOSS", of: (row) => lossText(row.probe.loss), right: true },
-  { title: "PATH-MTU", of: (row) => row.probe.pathMtu, right: true },
-  { title: "VSIS", of: (row) => listText(row.vsis) },
-  ...traffic<Tunnel>(),
-];
-
-const INTERFACE: readonly Column<Interface>[] = [
-  { title: "VSI-INTERFACE", of: (row) => row.name },
-  { title: "VSIS", of: (row) => listText(row.vsis) },
-  { title: "ADDRESSES", of: (row) => listText(row.addresses) },
-  { title: "MAC", of: (row) => row.mac },
-  { title: "VRF", of: (row) => row.vrf },
-  { title: "DISTRIBUTED", of: (row) => row.distributed },
-  { title: "MTU", of: (row) => row.mtu, right: true },
-  { title: "POLICY", of: (row) => row.policy },
-  { title: "NEIGHBORS", of: (row) => row.neighbors, right: true },
-];
-
-const MAC: readonly Column<MacEntry>[] = [
-  { title: "VSI", of: (row) => row.vsi },
-  { title: "MAC", of: (row) => row.mac },
-  { title: "VIA", of: (row) => viaText(row.via) },
-  { title: "ORIGIN", of: (row) => row.origin },
-  { title: "AGE", of: (row) => shortAge(row.ageSeconds), right: true },
-];
-
-const ARP: readonly Column<Neighbor>[] = [
-  { title: "VSI-INTERFACE", of: (row) => row.interface },
-  { title: "IP", of: (row) => row.ip },
-  { title: "MAC", of: (row) => row.mac },
-  { title: "STATE", of: (row) => row.state },
-  { title: "VIA", of: (row) => viaText(row.via) },
-  { title: "AGE", of: (row) => shortAge(row.ageSeconds), right: true },
-  { title: "FROM", of: (row) => row.from },
-];
-
-const ROUTE: readonly Column<Route>[] = [
-  { title: "VRF", of: (row) => row.vrf },
-  { title: "PREFIX", of: (row) => row.prefix },
-  { title: "ORIGIN", of: (row) => row.origin },
-  { title: "ACTION", of: (row) => row.action },
-  { title: "NEXT-HOPS", of: (row) => listText(row.nextHops.map((hop) => (hop.alive ? hop.ip : `${hop.ip}(dead)`))) },
-  { title: "VSI-INTERFACE", of: (row) => row.interface },
-];
+export function count(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new Refusal("usage", `-n ${text}: a number of rows is needed`, "write -n 20", EXIT.usage);
+}
 
 const POLICY: readonly Column<{ policy: Policy; index: number }>[] = [
   { title: "POLICY", of: ({ policy }) => policy.name },
-  { title: "VSI-INTERFACES", of: ({ policy }) => listText(policy.interfaces) },
+  { title: "VSI-INTERFACES", of: ({ policy }) => policy.interfaces.join(",") },
   { title: "RULE", of: ({ index }) => index + 1, right: true },
-  { title: "MATCH", of: ({ policy, index }) => policy.rules[index]!.match },
+  { title: "MATCH", of: ({ policy, index }) => policy.rules[index]!.match, wraps: true },
   { title: "ACTION", of: ({ policy, index }) => policy.rules[index]!.action },
   { title: "HITS", of: ({ policy, index }) => policy.rules[index]!.hits, right: true },
 ];
 
-const DROP: readonly Column<DropCount>[] = [
-  { title: "REASON", of: (row) => row.reason },
-  { title: "PACKETS", of: (row) => row.count, right: true },
-  { title: "TEXT", of: (row) => row.text },
-];
+/** How often each reason came in a second of the time between two answers. */
+function dropColumns(before: Before<readonly DropCount[]> | null): readonly Column<DropCount>[] {
+  const earlier = new Map(before?.value.map(({ reason, count: old }) => [reason, old]));
+  const rate: Column<DropCount> = {
+    title: "PER-S",
+    of: ({ reason, count: now }) => shortNumber((now - (earlier.get(reason) ?? now)) / (before?.seconds ?? 1)),
+    right: true,
+  };
+  return [
+    { title: "REASON", of: (row) => row.reason },
+    { title: "PACKETS", of: (row) => row.count, right: true },
+    ...(before === null ? [] : [rate]),
+    { title: "TEXT", of: (row) => row.text, wraps: true },
+  ];
+}
 
 interface FeatureRow {
   readonly name: string;
@@ -133,7 +64,7 @@ interface FeatureRow {
 const FEATURE: readonly Column<FeatureRow>[] = [
   { title: "FEATURE", of: (row) => row.name },
   { title: "STATE", of: (row) => row.state },
-  { title: "NOTE", of: (row) => row.note },
+  { title: "NOTE", of: (row) => row.note, wraps: true },
 ];
 
 function featureRows({ offloads, probes, fallbacks, workers }: Features): FeatureRow[] {
@@ -147,8 +78,8 @@ function featureRows({ offloads, probes, fallbacks, workers }: Features): Featur
       .filter(({ outcome }) => outcome !== "off")
       .map(({ offload, outcome, text }) => ({ name: offload, state: `probe ${outcome}`, note: text })),
     ...fallbacks
-      .filter(({ count }) => count > 0)
-      .map(({ cause, count }) => ({ name: cause, state: "fallback", note: `${count} times` })),
+      .filter(({ count: times }) => times > 0)
+      .map(({ cause, count: times }) => ({ name: cause, state: "fallback", note: `${times} times` })),
     ...workers.map(({ worker, receiveBuffer, receiveDrops }) => ({
       name: `worker ${worker}`,
       state: "runs",
@@ -157,51 +88,29 @@ function featureRows({ offloads, probes, fallbacks, workers }: Features): Featur
   ];
 }
 
-interface Kind {
-  readonly name: string;
-  readonly aliases: readonly string[];
-  readonly path: string;
-  readonly says: string;
-  /** A word of one of its rows. */
-  readonly example: string;
-  readonly columns: readonly Column<never>[];
-}
-
-const KINDS: readonly Kind[] = [
-  { name: "vsi", aliases: ["vsis"], path: "/v1/vsis", says: "VSIs: L2 domains", example: "vsi10", columns: VSI },
-  { name: "ac", aliases: ["acs"], path: "/v1/acs", says: "attachment circuits", example: "vm1", columns: AC },
-  { name: "tunnel", aliases: ["tunnels"], path: "/v1/tunnels", says: "VXLAN tunnels", example: "gw2", columns: TUNNEL },
-  {
-    name: "interface",
-    aliases: ["interfaces", "vsi-interface"],
-    path: "/v1/interfaces",
-    says: "VSI-interfaces: gateways",
-    example: "vsi-interface10",
-    columns: INTERFACE,
-  },
-  { name: "mac", aliases: ["macs"], path: "/v1/macs", says: "the MAC tables", example: "vsi10", columns: MAC },
-  {
-    name: "arp",
-    aliases: ["neighbor", "neighbors"],
-    path: "/v1/neighbors",
-    says: "the ARP tables",
-    example: "10.1.1.12",
-    columns: ARP,
-  },
-  { name: "route", aliases: ["routes"], path: "/v1/routes", says: "routes", example: "static", columns: ROUTE },
-];
-
-/** The words of other vendors' manuals: `display l2vpn mac-address`, `display vxlan tunnel`. */
-const ELSEWHERE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  l2vpn: { vsi: "vsi", "mac-address": "mac" },
-  vxlan: { tunnel: "tunnel" },
-  ip: { "routing-table": "route" },
-};
-
 /** Does each of `words` stand in a cell of its own, or as a word in one? */
 function hasAll(words: readonly string[], row: never, columns: readonly Column<never>[]): boolean {
   const cells = columns.map(({ of }) => String(of(row)).toLowerCase());
   return words.every((word) => cells.some((cell) => [cell, ...cell.split(/[ ,]/)].includes(word.toLowerCase())));
+}
+
+async function showKind(session: Session, kind: Kind, said: readonly string[], options: TableOptions): Promise<void> {
+  const watch = watchOf(options.watch);
+  const { words, verbose } = understood(watch?.word == null ? said : [watch.word, ...said]);
+  const read = async () => {
+    const columns = kind.columns(null);
+    const rows = (await ask<never[]>(session.socket, kind.path)).filter((row) => hasAll(words, row, columns));
+    // While it is watched a row may come and go.
+    if (words.length > 0 && rows.length === 0 && watch === null) {
+      const hint = `vtepctl show ${kind.name} lists all`;
+      throw new Refusal("not_found", `no row has ${words.join(" and ")}`, hint, EXIT.notFound);
+    }
+    return rows.slice(0, options.lines);
+  };
+  await refresh(session, watch, read, async (output, rows, before) => {
+    if (verbose && output.form === "table") await printBlocks(kind.columns(before), rows);
+    else await printList(output, rows, kind.columns(before), { isWide: options.wide === true });
+  });
 }
 
 export function addShow(program: Command, session: Session): void {
@@ -210,60 +119,40 @@ export function addShow(program: Command, session: Session): void {
     .alias("display")
     .description("show what the daemon knows")
     .addHelpText("after", examples("vtepctl show arp", "vtepctl show mac -o json", "vtepctl display vxlan tunnel"));
-  const addKind = (parent: Command, { name, aliases, path, says, columns, example }: Kind) =>
-    parent
-      .command(name)
-      .aliases(aliases)
-      .description(says)
-      .argument("[words...]", "only rows with all these words: an address, a name; none: exit code 4")
+  const addKind = (parent: Command, kind: Kind) => {
+    const { name, aliases, says, example } = kind;
+    tabular(parent.command(name).aliases(aliases).description(says))
+      .argument(
+        "[words...]",
+        "only rows with all these words: an address, a name; none: exit code 4; verbose: all of a row",
+      )
       .addHelpText(
         "after",
-        examples(`vtepctl show ${name}`, `vtepctl show ${name} ${example}`, `vtepctl show ${name} -o yaml`),
+        examples(`vtepctl show ${name}`, `vtepctl show ${name} ${example}`, `vtepctl show ${name} --watch=1 -w`),
       )
-      .action(async (words: string[]) => {
-        const rows = (await ask<never[]>(session.socket, path)).filter((row) => hasAll(words, row, columns));
-        if (words.length > 0 && rows.length === 0) {
-          const hint = `vtepctl show ${name} lists all`;
-          throw new Refusal("not_found", `no row has ${words.join(" and ")}`, hint, EXIT.notFound);
-        }
-        await printList(session.output, rows, columns);
-      });
+      .action((words: string[], options: TableOptions) => showKind(session, kind, words, options));
+  };
   for (const kind of KINDS) addKind(show, kind);
+  const families = new Map<string, Command>();
   for (const [family, words] of Object.entries(ELSEWHERE)) {
     const parent = show.command(family).description(`the same in H3C's words: ${Object.keys(words).join(", ")}`);
+    families.set(family, parent);
     for (const [word, name] of Object.entries(words))
       addKind(parent, { ...KINDS.find((kind) => kind.name === name)!, name: word, aliases: [] });
   }
-  show
-    .command("policy")
-    .aliases(["policies", "policy-based-route"])
-    .description("policy routes and how often each rule matched")
-    .addHelpText("after", examples("vtepctl show policy"))
-    .action(async () => {
-      const policies = await ask<Policy[]>(session.socket, "/v1/policies");
-      if (session.output.form !== "table") return await printValue(session.output, policies);
-      const rows = policies.flatMap((policy) => policy.rules.map((_, index) => ({ policy, index })));
-      await printList(session.output, rows, POLICY);
-    });
-  show
-    .command("drops")
-    .alias("drop")
-    .description("why frames were dropped; JSON and YAML hold all reasons")
-    .addOption(new Option("--all", "in the table too, reasons that never happened"))
-    .addHelpText("after", examples("vtepctl show drops", "vtepctl show drops --all"))
-    .action(async ({ all }: { all?: boolean }) => {
-      const drops = await ask<DropCount[]>(session.socket, "/v1/drops");
-      const shown = all === true ? drops : drops.filter((drop) => drop.count > 0);
-      await printList(session.output, drops, DROP, shown);
-    });
-  show
-    .command("features")
-    .description("offloads in use and given up, and the workers' buffers")
+  addPolicy(show.command("policy").aliases(["policies", "policy-based-route"]), session);
+  addPolicy(families.get("ip")!.command("policy-based-route"), session);
+  addDrops(show, session);
+  tabular(show.command("features").description("offloads in use and given up, and the workers' buffers"))
     .addHelpText("after", examples("vtepctl show features"))
-    .action(async () => {
-      const features = await ask<Features>(session.socket, "/v1/features");
-      if (session.output.form !== "table") return await printValue(session.output, features);
-      await printList(session.output, featureRows(features), FEATURE);
+    .action(async (options: TableOptions) => {
+      const read = () => ask<Features>(session.socket, "/v1/features");
+      await refresh(session, watchOf(options.watch), read, async (output, features) => {
+        if (output.form !== "table") return await printValue(output, features);
+        await printList(output, featureRows(features).slice(0, options.lines), FEATURE, {
+          isWide: options.wide === true,
+        });
+      });
     });
   show
     .command("config")
@@ -273,5 +162,33 @@ export function addShow(program: Command, session: Session): void {
     .action(async () => {
       const config = await ask<unknown>(session.socket, "/v1/config");
       await printValue(session.output, config);
+    });
+}
+
+function addPolicy(command: Command, session: Session): void {
+  tabular(command.description("policy routes and how often each rule matched"))
+    .addHelpText("after", examples("vtepctl show policy"))
+    .action(async (options: TableOptions) => {
+      const read = () => ask<Policy[]>(session.socket, "/v1/policies");
+      await refresh(session, watchOf(options.watch), read, async (output, policies) => {
+        if (output.form !== "table") return await printValue(output, policies);
+        const rows = policies.flatMap((policy) => policy.rules.map((_, index) => ({ policy, index })));
+        await printList(output, rows.slice(0, options.lines), POLICY, { isWide: options.wide === true });
+      });
+    });
+}
+
+function addDrops(show: Command, session: Session): void {
+  tabular(show.command("drops").alias("drop"))
+    .description("why frames were dropped; JSON and YAML hold all reasons")
+    .addOption(new Option("--all", "in the table too, reasons that never happened"))
+    .addHelpText("after", examples("vtepctl show drops", "vtepctl show drops --all", "vtepctl show drops --watch"))
+    .action(async (options: TableOptions & { all?: true }) => {
+      const read = () => ask<DropCount[]>(session.socket, "/v1/drops");
+      await refresh(session, watchOf(options.watch), read, async (output, drops, before) => {
+        const shown = drops.filter((drop) => options.all === true || drop.count > 0).slice(0, options.lines);
+        if (output.form !== "table") await printValue(output, options.lines === undefined ? drops : shown);
+        else await printList(output, shown, dropColumns(before), { isWide: options.wide === true });
+      });
     });
 }

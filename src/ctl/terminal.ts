@@ -51,6 +51,16 @@ export function isTerminal(): boolean {
   return process.stdout.isTTY === true;
 }
 
+/** Columns of the terminal; 0: it is none, or does not say. */
+export function terminalWidth(): number {
+  return isTerminal() ? (process.stdout.columns ?? 0) : 0;
+}
+
+/** Begin at the top of an empty screen (ECMA-48 §8.3.21 CUP, §8.3.39 ED). */
+export function clearScreen(): Promise<void> {
+  return put("\u001b[H\u001b[J");
+}
+
 /** What a program does when its output cannot be written. */
 let lose: (error: NodeJS.ErrnoException) => void = giveUp;
 

@@ -119,9 +119,9 @@ export async function arpSection(state: LabState): Promise<Section> {
   const complaints: string[] = [];
   const lines = [heading("ARP tables")];
   for (const gateway of ["gw1", "gw2"]) {
-    const outcome = await vtepctl(state.name, gateway, ["show", "arp"]);
+    const outcome = await vtepctl(state.name, gateway, ["show", "arp", "-w"]);
     if (outcome.status !== 0) complaints.push(`vtepctl show arp on ${gateway}: ${outcome.stderr.trim()}`);
-    lines.push(` ${bold(gateway)} $ vtepctl show arp`);
+    lines.push(` ${bold(gateway)} $ vtepctl show arp -w`);
     lines.push(
       ...(outcome.stdout || outcome.stderr)
         .trimEnd()

@@ -109,7 +109,7 @@ describe("ping", () => {
   });
 
   it("show tunnel has what the prober knows", async () => {
-    await ctl(prober([]), "show", "tunnel");
+    await ctl(prober([]), "show", "tunnel", "-w");
     expect(out.split("\n")[1]).toMatch(/^gw2 +192\.0\.2\.2 +up +1350 +up +0\.250 +2% +1400 +vsi10/);
   });
 });

@@ -1,0 +1,196 @@
+/**
+ * The tables of `vtepctl show`: each kind of thing with its path in the API and its columns.
+ *
+ * A column without a rank is always shown; the others leave a table that would be too wide, the highest rank first
+ * (table.ts). Where counters are watched, their columns are rates.
+ */
+import type { Ac, Interface, MacEntry, Neighbor, Route, Traffic, Tunnel, Vsi } from "../api/schema.ts";
+import type { Before } from "./refresh.ts";
+import { type Column, shortAge, shortNumber } from "./table.ts";
+
+type Via = { readonly kind: string; readonly name: string } | null;
+interface Counted {
+  readonly name: string;
+  readonly receive: Traffic;
+  readonly transmit: Traffic;
+}
+
+const viaText = (via: Via) => (via === null ? null : `${via.kind} ${via.name}`);
+const lossText = (loss: number | null) => (loss === null ? null : `${Math.round(loss * 100)}%`);
+const listText = (list: readonly string[]) => list.join(",");
+const LONG_LIST = 3;
+const briefList = (list: readonly string[]) => (list.length > LONG_LIST ? `${list.length} of them` : listText(list));
+
+export interface Kind {
+  readonly name: string;
+  readonly aliases: readonly string[];
+  readonly path: string;
+  readonly says: string;
+  /** A word of one of its rows. */
+  readonly example: string;
+  /** `before`: the rows some seconds ago, while they are watched. */
+  readonly columns: (before: Before<readonly never[]> | null) => readonly Column<never>[];
+}
+
+/** Packets and bytes in both directions: since the start, or in a second of the time between two answers. */
+function traffic<T extends Counted>(
+  before: Before<readonly T[]> | null,
+  ranks: readonly [bytes: number, packets: number],
+) {
+  const [bytes, packets] = ranks;
+  const sides = [
+    ["RX", "receive"],
+    ["TX", "transmit"],
+  ] as const;
+  if (before === null) {
+    return sides.flatMap(([title, side]): Column<T>[] => [
+      { title: `${title}-PACKETS`, of: (row) => row[side].packets, right: true, rank: packets, measured: true },
+      {
+        title: `${title}-BYTES`,
+        of: (row) => row[side].bytes,
+        brief: (row) => shortNumber(row[side].bytes),
+        right: true,
+        rank: bytes,
+        measured: true,
+      },
+    ]);
+  }
+  const earlier = new Map(before.value.map((row) => [row.name, row]));
+  const rate = (row: T, side: "receive" | "transmit", unit: "packets" | "bytes") => {
+    const old = earlier.get(row.name);
+    // A thing that is new, or that began anew, has no rate yet.
+    if (old === undefined || old[side][unit] > row[side][unit]) return null;
+    return (row[side][unit] - old[side][unit]) / before.seconds;
+  };
+  const whole = (value: number | null, factor = 1) => (value === null ? null : Math.round(value * factor));
+  const short = (value: number | null) => (value === null ? null : shortNumber(value));
+  return sides.flatMap(([title, side]): Column<T>[] => [
+    {
+      title: `${title}-PPS`,
+      of: (row) => whole(rate(row, side, "packets")),
+      brief: (row) => short(whole(rate(row, side, "packets"))),
+      right: true,
+    },
+    {
+      title: `${title}-BIT/S`,
+      of: (row) => whole(rate(row, side, "bytes"), 8),
+      brief: (row) => short(whole(rate(row, side, "bytes"), 8)),
+      right: true,
+    },
+  ]);
+}
+
+const vsi = (before: Before<readonly Vsi[]> | null): readonly Column<Vsi>[] => [
+  { title: "VSI", of: (row) => row.name },
+  { title: "VNI", of: (row) => row.vni, right: true },
+  { title: "VSI-INTERFACE", of: (row) => row.interface, rank: 2 },
+  { title: "ARP", of: (row) => row.arp, rank: 5 },
+  { title: "ACS", of: (row) => listText(row.acs), brief: (row) => briefList(row.acs), rank: 3 },
+  { title: "TUNNELS", of: (row) => listText(row.tunnels), brief: (row) => briefList(row.tunnels), rank: 4 },
+  { title: "MACS", of: (row) => row.macs, right: true },
+  ...traffic(before, [1, 6]),
+];
+
+const ac = (before: Before<readonly Ac[]> | null): readonly Column<Ac>[] => [
+  { title: "AC", of: (row) => row.name },
+  { title: "VSI", of: (row) => row.vsi },
+  { title: "STATE", of: (row) => (row.up ? "up" : "down") },
+  { title: "DEVICE", of: (row) => row.device, rank: 4 },
+  { title: "NETNS", of: (row) => row.netns, rank: 5 },
+  { title: "VLAN", of: (row) => row.vlan, right: true, rank: 3 },
+  { title: "MTU", of: (row) => row.mtu, right: true, rank: 6 },
+  ...traffic(before, [1, 2]),
+];
+
+const tunnel = (before: Before<readonly Tunnel[]> | null): readonly Column<Tunnel>[] => [
+  { title: "TUNNEL", of: (row) => row.name },
+  { title: "REMOTE", of: (row) => row.remote },
+  { title: "STATE", of: (row) => (row.up ? "up" : "down") },
+  { title: "MTU", of: (row) => row.mtu, right: true, rank: 3 },
+  { title: "WATCHED", of: (row) => row.probe.state, rank: 4 },
+  { title: "RTT-MS", of: (row) => row.probe.rttMs?.toFixed(3) ?? null, right: true, rank: 1, measured: true },
+  { title: "LOSS", of: (row) => lossText(row.probe.loss), right: true, rank: 1, measured: true },
+  { title: "PATH-MTU", of: (row) => row.probe.pathMtu, right: true, rank: 5 },
+  { title: "VSIS", of: (row) => listText(row.vsis), brief: (row) => briefList(row.vsis), rank: 7 },
+  ...traffic(before, [2, 6]),
+];
+
+const INTERFACE: readonly Column<Interface>[] = [
+  { title: "VSI-INTERFACE", of: (row) => row.name },
+  { title: "VSIS", of: (row) => listText(row.vsis), rank: 2 },
+  { title: "ADDRESSES", of: (row) => listText(row.addresses), brief: (row) => briefList(row.addresses) },
+  { title: "MAC", of: (row) => row.mac },
+  { title: "VRF", of: (row) => row.vrf, rank: 4 },
+  { title: "DISTRIBUTED", of: (row) => row.distributed, rank: 5 },
+  { title: "MTU", of: (row) => row.mtu, right: true, rank: 6 },
+  { title: "POLICY", of: (row) => row.policy, rank: 1 },
+  { title: "NEIGHBORS", of: (row) => row.neighbors, right: true, rank: 3, measured: true },
+];
+
+const MAC: readonly Column<MacEntry>[] = [
+  { title: "VSI", of: (row) => row.vsi },
+  { title: "MAC", of: (row) => row.mac },
+  { title: "VIA", of: (row) => viaText(row.via) },
+  { title: "ORIGIN", of: (row) => row.origin },
+  { title: "AGE", of: (row) => shortAge(row.ageSeconds), right: true },
+];
+
+const ARP: readonly Column<Neighbor>[] = [
+  { title: "VSI-INTERFACE", of: (row) => row.interface },
+  { title: "IP", of: (row) => row.ip },
+  { title: "MAC", of: (row) => row.mac },
+  { title: "STATE", of: (row) => row.state },
+  { title: "VIA", of: (row) => viaText(row.via) },
+  { title: "AGE", of: (row) => shortAge(row.ageSeconds), right: true, rank: 1, measured: true },
+  { title: "FROM", of: (row) => row.from, rank: 2 },
+];
+
+const ROUTE: readonly Column<Route>[] = [
+  { title: "VRF", of: (row) => row.vrf, rank: 2 },
+  { title: "PREFIX", of: (row) => row.prefix },
+  { title: "ORIGIN", of: (row) => row.origin },
+  { title: "ACTION", of: (row) => row.action, rank: 1 },
+  {
+    title: "NEXT-HOPS",
+    of: (row) => listText(row.nextHops.map((hop) => (hop.alive ? hop.ip : `${hop.ip}(dead)`))),
+  },
+  { title: "VSI-INTERFACE", of: (row) => row.interface },
+];
+
+export const KINDS: readonly Kind[] = [
+  { name: "vsi", aliases: ["vsis"], path: "/v1/vsis", says: "VSIs: L2 domains", example: "vsi10", columns: vsi },
+  { name: "ac", aliases: ["acs"], path: "/v1/acs", says: "attachment circuits", example: "vm1", columns: ac },
+  { name: "tunnel", aliases: ["tunnels"], path: "/v1/tunnels", says: "VXLAN tunnels", example: "gw2", columns: tunnel },
+  {
+    name: "interface",
+    aliases: ["interfaces", "vsi-interface"],
+    path: "/v1/interfaces",
+    says: "VSI-interfaces: gateways",
+    example: "vsi-interface10",
+    columns: () => INTERFACE,
+  },
+  {
+    name: "mac",
+    aliases: ["macs", "mac-address"],
+    path: "/v1/macs",
+    says: "the MAC tables",
+    example: "vsi10",
+    columns: () => MAC,
+  },
+  {
+    name: "arp",
+    aliases: ["neighbor", "neighbors"],
+    path: "/v1/neighbors",
+    says: "the ARP tables",
+    example: "10.1.1.12",
+    columns: () => ARP,
+  },
+  {
+    name: "route",
+    aliases: ["routes"],
+    path: "/v1/routes",
+    says: "routes",
+    example: "static",
+    columns: () => ROUTE,
+  },
+];

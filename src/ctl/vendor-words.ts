@@ -1,0 +1,36 @@
+/**
+ * The words of H3C's manuals for the same tables: `display l2vpn vsi verbose`, `display interface vsi-interface 10`,
+ * `display arp all`. A keyword that only says what is said already is left out; a name that is written with a blank is one word.
+ */
+
+/** `display FAMILY WORD`: which kind of `show` it is. */
+export const ELSEWHERE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  l2vpn: { vsi: "vsi", "mac-address": "mac", "service-instance": "ac" },
+  vxlan: { tunnel: "tunnel" },
+  ip: { "routing-table": "route", interface: "interface" },
+};
+
+/** The whole table, or its short form: what a table is without a word. */
+const NOTHING_MORE = new Set(["all", "brief"]);
+/** `name vsi10`, `vsi vsi10`, `interface vsi-interface 10`: what the next word is. */
+const INTRODUCES = new Set(["name", "vsi", "interface", "vsi-interface"]);
+
+export interface Wanted {
+  /** Only rows with all of these. */
+  readonly words: readonly string[];
+  /** Each row with everything that is known of it. */
+  readonly verbose: boolean;
+}
+
+export function understood(said: readonly string[]): Wanted {
+  const last = said.at(-1);
+  const verbose = last === "verbose";
+  const rest = said.slice(0, verbose ? -1 : undefined).filter((word) => !NOTHING_MORE.has(word));
+  const words: string[] = [];
+  for (const [i, word] of rest.entries()) {
+    const before = rest[i - 1]?.toLowerCase();
+    if (before === "vsi-interface" && /^\d+$/.test(word)) words.push(`vsi-interface${word}`);
+    else if (!(i < rest.length - 1 && INTRODUCES.has(word.toLowerCase()))) words.push(word);
+  }
+  return { words, verbose };
+}
