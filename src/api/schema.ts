@@ -166,7 +166,29 @@ export const Policy = z
   })
   .openapi("Policy");
 
-export const DropCount = z.object({ reason: z.string(), count: z.number(), text: z.string() }).openapi("DropCount");
+export const DropCount = z
+  .object({
+    reason: z.string(),
+    count: z.number(),
+    text: z.string(),
+    last: z
+      .object({
+        secondsAgo: z.int(),
+        via,
+        vsi: z.string().nullable(),
+        taps: names.describe("ACs of the TAP it came by, where no AC matched it"),
+        outer: z
+          .string()
+          .nullable()
+          .describe("outer source of a datagram that is in no VSI; null: another frame, or IPv6"),
+        vni: z.int().nullable().describe("of a datagram that is in no VSI"),
+        flags: z.int().nullable().describe("the first byte of its VXLAN header"),
+        frame: z.string(),
+      })
+      .nullable()
+      .describe("the last frame; null: none was dropped, or what was refused was no frame"),
+  })
+  .openapi("DropCount");
 
 export const Change = z
   .object({

@@ -190,9 +190,13 @@ export class Shown {
       .sort(byName);
   }
 
-  drops(): schema.DropCount[] {
+  drops(): Omit<schema.DropCount, "last">[] {
     const { counters } = this.parts.tables;
-    return DROPS.map(([reason, text], i) => ({ reason, count: sumOf(counters, (block) => block.drops[i + 1]!), text }));
+    return DROPS.map(([reason, text], i) => ({
+      reason,
+      count: sumOf(counters, (block) => block.drops[i + 1]! + block.refused[i + 1]!),
+      text,
+    }));
   }
 
   config(): Config {
@@ -220,7 +224,6 @@ export class Shown {
     const { tables, agent } = this.parts;
     const workers = tables.workerCounters;
     const { control, drops } = tables.controlCounters;
-    const besides = agent.notFrames();
     return {
       dataplane: {
         received: sumOf(workers, (block) => block.received[0]!),
@@ -235,7 +238,7 @@ export class Shown {
         drained: control[CONTROL_DRAINED]!,
         consumed: control[CONTROL_CONSUMED]!,
         reinjected: control[CONTROL_REINJECTED]!,
-        dropped: total(drops) - besides,
+        dropped: total(drops),
         held: agent.ledger.held,
         imbalance: agent.imbalance(),
       },

@@ -7,7 +7,7 @@
  *
  * Here, and nowhere else, a handler's answer becomes the fate of a punted frame in the ledger.
  */
-import { DROP, PUNT, RECORD_LEARN, RECORD_STALE, RECORD_TOO_BIG } from "../tables/counters.ts";
+import { PUNT, RECORD_LEARN, RECORD_STALE, RECORD_TOO_BIG } from "../tables/counters.ts";
 import {
   R_ARG,
   R_ARG2,
@@ -83,7 +83,7 @@ export class Agent {
   constructor(parts: AgentParts) {
     const { tables, timers, injector, inventory, routes, emit, random, limits } = parts;
     this.parts = parts;
-    this.ledger = new Ledger(tables.controlCounters);
+    this.ledger = new Ledger(tables.controlCounters, { examples: tables.examples.at(-1)!, timers });
     this.macs = new MacLearner(tables, timers, inventory, emit, limits, Math.floor(random() * 0x100000000) | 0);
     this.icmp = new Icmp(injector, inventory, timers, this.ledger, emit, limits);
     this.sender = new ArpSender(injector, timers, emit);
@@ -189,15 +189,9 @@ export class Agent {
     return [...this.neighbors.list(), ...this.peers.list().map(viewOfPeer)];
   }
 
-  /** Drops in control's block that are no frames: MACs not learned, moves not believed. */
-  notFrames(): number {
-    const { drops } = this.parts.tables.controlCounters;
-    return drops[DROP.mac_limit]! + drops[DROP.move_damped]!;
-  }
-
   /** Control's page of the ledger: 0 between rounds. */
   imbalance(): number {
-    return this.ledger.imbalance(this.notFrames());
+    return this.ledger.imbalance();
   }
 
   /** Handle the oldest record of `ring`. @returns false when there is none. */

@@ -44,6 +44,7 @@ export type EventName =
   | "icmp.echo"
   | "drop"
   | "drop.burst"
+  | "learning.refused"
   | "underlay.mtu";
 
 export type EventFields = Readonly<Record<string, string | number | boolean | null>>;

@@ -13,6 +13,7 @@ import {
   type Drop,
   total,
 } from "../tables/counters.ts";
+import { type DropExamples, X_PORT, X_VNI, X_VSI } from "../tables/drop-example.ts";
 
 /** A frame that control drops, as its story needs it; its bytes are the caller's again afterwards. */
 export interface Lost {
@@ -23,15 +24,23 @@ export interface Lost {
   readonly vsi: number;
 }
 
+/** Where the last frame dropped for each reason is kept, and by which clock. */
+export interface LedgerStory {
+  readonly examples: DropExamples;
+  readonly timers: { readonly nowMs: number };
+}
+
 export class Ledger {
   private readonly block: CounterBlock;
+  private readonly story: LedgerStory | null;
   /** Told of each drop, for whoever looks on. */
   onDrop: ((reason: Drop, lost: Lost) => void) | null = null;
   /** Wire packets waiting for a neighbour or for their other fragments. */
   held = 0;
 
-  constructor(block: CounterBlock) {
+  constructor(block: CounterBlock, story: LedgerStory | null = null) {
     this.block = block;
+    this.story = story;
   }
 
   drained(units: number): void {
@@ -50,18 +59,24 @@ export class Ledger {
 
   dropped(reason: Drop, lost: Lost): void {
     this.block.drops[reason]! += lost.units;
-    if (lost.units > 0) this.onDrop?.(reason, lost);
+    if (lost.units === 0) return;
+    this.keep(reason, lost);
+    this.onDrop?.(reason, lost);
   }
 
-  /** drained - consumed - reinjected - dropped - held: 0 between punts. `notFrames`: drops of records that are no frames (mac_limit …). */
-  imbalance(notFrames = 0): number {
+  private keep(reason: Drop, { bytes, port, vsi }: Lost): void {
+    if (this.story === null) return;
+    const { examples, timers } = this.story;
+    const r = examples.begin(reason, Math.trunc(timers.nowMs) | 0);
+    examples.words[r + X_PORT] = port;
+    examples.words[r + X_VSI] = vsi;
+    examples.words[r + X_VNI] = -1;
+    examples.end(r, bytes, 0, bytes.length, bytes.length);
+  }
+
+  /** drained - consumed - reinjected - dropped - held: 0 between punts. */
+  imbalance(): number {
     const c = this.block.control;
-    return (
-      c[CONTROL_DRAINED]! -
-      c[CONTROL_CONSUMED]! -
-      c[CONTROL_REINJECTED]! -
-      (total(this.block.drops) - notFrames) -
-      this.held
-    );
+    return c[CONTROL_DRAINED]! - c[CONTROL_CONSUMED]! - c[CONTROL_REINJECTED]! - total(this.block.drops) - this.held;
   }
 }

@@ -15,7 +15,7 @@ interface Counted {
   readonly transmit: Traffic;
 }
 
-const viaText = (via: Via) => (via === null ? null : `${via.kind} ${via.name}`);
+export const viaText = (via: Via) => (via === null ? null : `${via.kind} ${via.name}`);
 const lossText = (loss: number | null) => (loss === null ? null : `${Math.round(loss * 100)}%`);
 const listText = (list: readonly string[]) => list.join(",");
 const LONG_LIST = 3;

@@ -6,10 +6,10 @@ import { type Command, Option } from "commander";
 import type { DropCount, Features, Policy } from "../api/schema.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
-import { KINDS, type Kind } from "./kinds.ts";
+import { KINDS, type Kind, viaText } from "./kinds.ts";
 import { printBlocks, printList, printValue, type Session } from "./output.ts";
 import { type Before, refresh, type Watch, watched, watchOf } from "./refresh.ts";
-import { type Column, shortNumber } from "./table.ts";
+import { type Column, shortAge, shortNumber } from "./table.ts";
 import { ELSEWHERE, understood } from "./vendor-words.ts";
 
 interface TableOptions {
@@ -51,8 +51,16 @@ function dropColumns(before: Before<readonly DropCount[]> | null): readonly Colu
     { title: "REASON", of: (row) => row.reason },
     { title: "PACKETS", of: (row) => row.count, right: true },
     ...(before === null ? [] : [rate]),
+    { title: "LAST", of: ({ last }) => (last === null ? null : lastText(last)) },
     { title: "TEXT", of: (row) => row.text, wraps: true },
   ];
+}
+
+/** "3s, tunnel gw2, vni 77". */
+function lastText({ secondsAgo, via, outer, vni }: NonNullable<DropCount["last"]>): string {
+  const from = viaText(via) ?? outer;
+  const words = [shortAge(secondsAgo), ...(from === null ? [] : [from]), ...(vni === null ? [] : [`vni ${vni}`])];
+  return words.join(", ");
 }
 
 interface FeatureRow {

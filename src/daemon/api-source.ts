@@ -5,31 +5,34 @@
  */
 
 import type { ApiSource } from "../api/api.ts";
-import type { Entries } from "../api/entries.ts";
+import { Entries } from "../api/entries.ts";
 import type { ProbeSource } from "../api/probe.ts";
 import type { CheckReport, Features, LogLevel, Status } from "../api/schema.ts";
-import type { Shown } from "../api/shown.ts";
+import type { Shown, ShownParts } from "../api/shown.ts";
 import { fileForm } from "../config/form.ts";
+import { Explainer } from "../insight/why.ts";
 import type { Log } from "../log/log.ts";
 
 export interface ApiParts {
   readonly version: string;
   readonly shown: Shown;
-  readonly entries: Entries;
+  readonly control: ShownParts;
+  readonly drops: ApiSource["drops"];
   readonly log: Log;
   readonly status: () => Status;
   readonly features: () => Features;
   readonly check: (file: string | null) => Promise<CheckReport>;
   readonly reload: () => Promise<CheckReport>;
   readonly probe: ProbeSource;
-  readonly why: ApiSource["why"];
   readonly doctor: ApiSource["doctor"];
   readonly insight: Pick<ApiSource, "trace" | "watch">;
   /** Begin a round of control soon. */
   readonly kick: () => void;
 }
 
-export function apiSource({ shown, entries, log, kick, ...parts }: ApiParts): ApiSource {
+export function apiSource({ shown, control, log, kick, ...parts }: ApiParts): ApiSource {
+  const entries = new Entries(control);
+  const explainer = new Explainer(control, shown);
   const changed = <T>(result: T): T => {
     kick();
     return result;
@@ -45,10 +48,10 @@ export function apiSource({ shown, entries, log, kick, ...parts }: ApiParts): Ap
     neighbors: () => shown.neighbors(),
     routes: () => shown.routes(),
     policies: () => shown.policies(),
-    drops: () => shown.drops(),
+    drops: parts.drops,
     config: () => fileForm(shown.config()),
     probe: parts.probe,
-    why: parts.why,
+    why: (question) => explainer.why(question),
     doctor: parts.doctor,
     ...parts.insight,
     flushMacs: (vsi) => changed(both(shown.flushMacs(vsi), () => entries.flushMacs(vsi))),

@@ -12,17 +12,16 @@
  */
 import type { Worker } from "node:worker_threads";
 import type { ApiSource } from "../api/api.ts";
-import { Entries } from "../api/entries.ts";
 import { EventFeed, overheard } from "../api/event-feed.ts";
 import { ListenError, type Listener, listenTcp, listenUnix } from "../api/listener.ts";
 import type { CheckReport, Status } from "../api/schema.ts";
 import { Shown } from "../api/shown.ts";
 import { AttachServer } from "../attach/server.ts";
 import type { AcConfig, Config } from "../control/plan.ts";
+import { lastDropsOf } from "../insight/last-drops.ts";
 import { RowNames } from "../insight/row-names.ts";
 import { Tracer } from "../insight/trace.ts";
 import { WatchHub } from "../insight/watch.ts";
-import { Explainer } from "../insight/why.ts";
 import { deviceMtuFor, IoError, pathMtu } from "../io/native.ts";
 import { createProber, probeSource } from "../liveness/assemble.ts";
 import type { Prober } from "../liveness/prober.ts";
@@ -235,15 +234,18 @@ export class Daemon {
   private async listen(config: Config): Promise<void> {
     const { createApi } = await import("../api/api.ts");
     const { apiSource } = await import("./api-source.ts");
-    const { shown, control, tables } = this;
+    const { shown, control } = this;
     const status = () => this.status();
     const features = () => featuresOf(this.workers, this.first);
+    const lastDrops = lastDropsOf(control.shown);
+    const drops = () => lastDrops.beside(shown.drops());
     const probing = probeSource(this.prober, control.shown.inventory);
     const api = createApi(
       apiSource({
         version: this.version,
         shown,
-        entries: new Entries(control.shown),
+        control: control.shown,
+        drops,
         log: this.log,
         status,
         features,
@@ -252,8 +254,7 @@ export class Daemon {
         kick: () => this.loop.kick(),
         probe: probing,
         doctor: async () =>
-          (await import("../doctor/gateway.ts")).diagnose({ status, features, tables, shown, probing }),
-        why: (question) => new Explainer(control.shown, shown).why(question),
+          (await import("../doctor/gateway.ts")).diagnose({ status, features, drops, shown, probing }),
         insight: this.insight(),
       }),
     );

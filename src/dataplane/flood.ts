@@ -7,6 +7,7 @@
  */
 import { DROP, SCOPE_ACS, SCOPE_TUNNELS } from "../tables/counters.ts";
 import { FLOOD_ACS, FLOOD_ALL, FLOOD_PORTS } from "../tables/vsi.ts";
+import { drop } from "./drop.ts";
 import { egress, egressCopy, exceedsMtu } from "./egress.ts";
 import { type Fate, type Frame, SENT } from "./frame.ts";
 
@@ -67,13 +68,13 @@ function copyTo(f: Frame, port: number): void {
   const fate = egressCopy(f, port, f.vsi);
   f.counters.copies[0]! += f.units;
   if (fate === SENT) return;
-  f.counters.drops[fate]! += f.units;
+  drop(f, fate, f.units);
   if (f.watch !== 0) f.watcher.drop(f, fate);
 }
 
 /** `copies` that were not even made, because they could not have left. */
 function lose(f: Frame, reason: number, copies: number): void {
   f.counters.copies[0]! += f.units * copies;
-  f.counters.drops[reason]! += f.units * copies;
+  drop(f, reason, f.units * copies);
   if (f.watch !== 0) f.watcher.drop(f, reason);
 }

@@ -37,6 +37,7 @@ import {
   SUPER_TSO,
   SUPER_USO,
 } from "../tables/counters.ts";
+import type { DropExamples } from "../tables/drop-example.ts";
 import { SET_WATCH, type Tables } from "../tables/tables.ts";
 import { IO_TAP, MAX_INTERFACES } from "../tables/vsi.ts";
 import { ETH_BYTES } from "../wire/ethernet.ts";
@@ -75,6 +76,7 @@ export class Frame {
   readonly bytes: Uint8Array;
   readonly view: DataView;
   readonly counters: CounterBlock;
+  readonly examples: DropExamples;
   /** The tables again, one load nearer. */
   readonly ports: Tables["ports"];
   readonly vsis: Tables["vsis"];
@@ -146,6 +148,7 @@ export class Frame {
     this.bytes = io.arena;
     this.view = new DataView(io.arena.buffer, io.arena.byteOffset, io.arena.byteLength);
     this.counters = tables.counters[worker]!;
+    this.examples = tables.examples[worker]!;
     this.ports = tables.ports;
     this.vsis = tables.vsis;
     this.interfaces = tables.interfaces;

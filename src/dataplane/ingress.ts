@@ -5,15 +5,8 @@
  * checks, RFC 6040 decapsulation; the VNI *and* the tunnel together choose the VSI. After this file nobody asks
  * where the bytes came from except through `port` and `fromTunnel`.
  */
-import {
-  F_OUTER_SOURCE,
-  F_OUTER_TOS,
-  FLAG_CSUM_BAD,
-  FLAG_GSO_BAD,
-  FLAG_TRUNCATED,
-  VXLAN_BYTES,
-} from "../io/port-io.ts";
-import { DROP, MISC_RESERVED_BITS, MISC_STRANGER } from "../tables/counters.ts";
+import { F_OUTER_TOS, FLAG_CSUM_BAD, FLAG_GSO_BAD, FLAG_TRUNCATED, VXLAN_BYTES } from "../io/port-io.ts";
+import { DROP, MISC_RESERVED_BITS } from "../tables/counters.ts";
 import { SET_STRICT_RESERVED } from "../tables/tables.ts";
 import { IO_TAP, PORT_UP, VSI_KEEP_INNER_VLAN } from "../tables/vsi.ts";
 import { move, setU16, u16 } from "../wire/bytes.ts";
@@ -102,10 +95,7 @@ function fromTunnel(f: Frame): Fate {
   const t = f.t;
   const header = f.at - VXLAN_BYTES;
   f.port = t.ports.ofIo[f.source]!;
-  if (f.port === 0) {
-    f.counters.misc[MISC_STRANGER] = f.received(F_OUTER_SOURCE);
-    return DROP.unknown_vtep;
-  }
+  if (f.port === 0) return DROP.unknown_vtep;
   if (!hasVni(f.bytes, header)) return DROP.bad_flags;
   if (hasReservedBits(f.bytes, header)) {
     if (t.settings[SET_STRICT_RESERVED] === 1) return DROP.reserved_bits;

@@ -32,6 +32,7 @@ import { KIND_TUNNEL } from "../tables/vsi.ts";
 import { u16 } from "../wire/bytes.ts";
 import { ETH_BYTES } from "../wire/ethernet.ts";
 import { IP_TTL } from "../wire/ipv4.ts";
+import { drop } from "./drop.ts";
 import { egress } from "./egress.ts";
 import { walk } from "./flood.ts";
 import type { Fate, Frame } from "./frame.ts";
@@ -77,7 +78,7 @@ function injectFrame(f: Frame, kind: number, r: number): void {
   readEthernet(f);
   const fate = inject(f, kind, r);
   if (fate <= 0) return;
-  f.counters.drops[fate]! += units;
+  drop(f, fate, units);
   if (f.watch !== 0) f.watcher.drop(f, fate);
 }
 

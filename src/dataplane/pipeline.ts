@@ -14,6 +14,7 @@
  * received + injected + copies = sent + punted + dropped.
  */
 import { destination, onward, source } from "./bridge.ts";
+import { drop } from "./drop.ts";
 import type { Frame } from "./frame.ts";
 import { ingress, parse } from "./ingress.ts";
 import { likeLast } from "./like-last.ts";
@@ -24,5 +25,5 @@ export function forward(f: Frame): void {
   f.batchUnits += f.units;
   const known = likeLast(f);
   const fate = known !== 0 ? onward(f, known) : parse(f) || ingress(f) || source(f) || toCpu(f) || destination(f);
-  if (fate > 0) f.counters.drops[fate]! += f.units;
+  if (fate > 0) drop(f, fate, f.units);
 }

@@ -51,7 +51,8 @@ export class Plane {
   turn(timeoutMs: number): number {
     const f = this.frame;
     const sends = f.sendCount;
-    const received = this.io.exchange(sends, this.more ? 0 : timeoutMs);
+    // What has just been sent is settled before anything is waited for, so that the ledger balances also while idle.
+    const received = this.io.exchange(sends, this.more || sends > 0 ? 0 : timeoutMs);
     this.t.heartbeat.enter(this.worker);
     f.begin();
     settle(f, sends);

@@ -26,6 +26,7 @@ import { VSI_LOCAL_PROXY, VSI_SUPPRESS } from "../tables/vsi.ts";
 import { ARP_REQUEST } from "../wire/arp.ts";
 import { move, u16 } from "../wire/bytes.ts";
 import { ETH_BYTES, isGroupHi, TYPE_ARP } from "../wire/ethernet.ts";
+import { drop } from "./drop.ts";
 import { type Fate, type Frame, GO_ON, PUNTED } from "./frame.ts";
 
 /** ARP leaves by the CPU port, as the VSI's ARP mode says (D14). */
@@ -94,7 +95,7 @@ function puntCopy(f: Frame, kind: number): void {
   const fate = punt(f, kind, 0, 0);
   f.counters.copies[0]! += f.units;
   if (fate <= 0) return;
-  f.counters.drops[fate]! += f.units;
+  drop(f, fate, f.units);
   if (f.watch !== 0) f.watcher.drop(f, fate);
 }
 

@@ -7,6 +7,7 @@
 import { S_DONE, S_ERROR, S_LENGTH, S_UNITS, SEND_WORDS, STATUS_FAILED } from "../io/port-io.ts";
 import { DROP, TX_BYTES, TX_PACKETS } from "../tables/counters.ts";
 import { KIND_TUNNEL } from "../tables/vsi.ts";
+import { dropSent } from "./drop.ts";
 import type { Frame } from "./frame.ts";
 import { tellTooBig } from "./punt.ts";
 import { OWN_BYTES, OWN_PORT, OWN_VSI } from "./send-words.ts";
@@ -48,7 +49,7 @@ function blame(f: Frame, count: number): void {
     const port = s[i + OWN_PORT]!;
     const tunnel = f.t.ports.kind[port] === KIND_TUNNEL;
     const reason = reasonOf(errno, tunnel);
-    f.counters.drops[reason]! += missing;
+    dropSent(f, reason, missing, port, s[i + OWN_VSI]!, s[i + S_LENGTH]!);
     if (f.watch !== 0) f.watcher.refused(f, reason, port, s[i + OWN_VSI]!, s[i + S_LENGTH]!);
     if (tunnel && errno === EMSGSIZE) tellTooBig(f, port, s[i + S_LENGTH]!);
   }

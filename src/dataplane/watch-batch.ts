@@ -5,12 +5,13 @@
  * batch's frames has only its way out to show.
  */
 import { WATCH_FRAMES } from "../tables/watch.ts";
+import { drop } from "./drop.ts";
 import { type Frame, PUNTED } from "./frame.ts";
 import { throughStages } from "./stages.ts";
 
 /** Forward the `received` frames of the batch, telling the watch ring. */
 export function watchBatch(f: Frame, received: number): void {
-  const { watcher, counters } = f;
+  const { watcher } = f;
   const frames = (f.watch & WATCH_FRAMES) !== 0;
   if (frames) watcher.sent(f, 0);
   for (let i = 0; i < received; i++) {
@@ -19,7 +20,7 @@ export function watchBatch(f: Frame, received: number): void {
     const first = f.sendCount;
     f.batchUnits += f.units;
     const fate = throughStages(f);
-    if (fate > 0) counters.drops[fate]! += f.units;
+    if (fate > 0) drop(f, fate, f.units);
     watcher.received(f, fate, first, fate === PUNTED ? f.lastPunt : 0);
     if (frames) watcher.sent(f, first);
   }

@@ -5,7 +5,16 @@
  * frame itself is not touched. Drops are told at most DROPS_PER_SECOND times a second, so that a flood of them costs
  * neither this thread nor main more than that; what is left out, and what a full ring refuses, is counted in `lost`.
  */
-import { S_AT, S_CHAIN, S_LENGTH, S_UNITS, SEND_WORDS, STATUS_NOW_NS, VXLAN_BYTES } from "../io/port-io.ts";
+import {
+  F_OUTER_SOURCE,
+  S_AT,
+  S_CHAIN,
+  S_LENGTH,
+  S_UNITS,
+  SEND_WORDS,
+  STATUS_NOW_NS,
+  VXLAN_BYTES,
+} from "../io/port-io.ts";
 import { R_ARG, R_ARG2, R_FLAGS, R_KIND, R_PORT, R_UNITS, R_VSI, type Ring } from "../tables/ring.ts";
 import { SET_WATCH_SNAP, type Tables } from "../tables/tables.ts";
 import { IO_TAP, KIND_TUNNEL } from "../tables/vsi.ts";
@@ -21,6 +30,9 @@ import {
   W_NOW_NS,
   W_OUT_PORT,
   W_OUT_VSI,
+  W_OUTER,
+  W_VNI,
+  W_VXLAN_FLAGS,
   WATCH_DROP,
   WATCH_DROPS,
   WATCH_FRAMES,
@@ -28,6 +40,8 @@ import {
   WATCH_OUT,
   type Watch,
 } from "../tables/watch.ts";
+import { vniAt } from "../wire/vxlan.ts";
+import { isInNoVsi } from "./drop.ts";
 import type { Fate, Frame, Watching } from "./frame.ts";
 import { OWN_PORT, OWN_VSI } from "./send-words.ts";
 
@@ -120,7 +134,16 @@ export class Watcher implements Watching {
   ): void {
     if ((f.watch & WATCH_DROPS) === 0 || !this.admitDrop(f)) return;
     const bytes = Math.max(0, Math.min(here, DROP_SNAP));
-    if (this.write(f, WATCH_DROP, port, vsi, reason, 0, from, at, bytes, LOST_DROPS) >= 0) this.ring.commit();
+    const r = this.write(f, WATCH_DROP, port, vsi, reason, 0, from, at, bytes, LOST_DROPS);
+    if (r < 0) return;
+    if (vsi === 0 && isInNoVsi(f)) {
+      const w = this.ring.words;
+      const header = f.at - VXLAN_BYTES;
+      w[r + W_OUTER] = f.received(F_OUTER_SOURCE);
+      w[r + W_VXLAN_FLAGS] = f.bytes[header]!;
+      w[r + W_VNI] = vniAt(f.bytes, header) + 1;
+    }
+    this.ring.commit();
   }
 
   private isWanted(port: number, vsi: number): boolean {

@@ -6,52 +6,48 @@
  */
 
 import type { ProbeSource } from "../api/probe.ts";
-import type { Features, Status, Tunnel } from "../api/schema.ts";
+import type { DropCount, Features, Interface, Status, Tunnel, Vsi } from "../api/schema.ts";
 import type { Check, Diagnosis } from "../api/schema-doctor.ts";
 import type { PingResult } from "../api/schema-probe.ts";
 import type { Shown } from "../api/shown.ts";
-import { DROP, MISC_STRANGER, sumOf } from "../tables/counters.ts";
-import type { Tables } from "../tables/tables.ts";
-import { formatIpv4 } from "../wire/ipv4.ts";
 import { fail, ok, warn } from "./check.ts";
+import { checkDrops } from "./drops.ts";
 import { examineHost } from "./host.ts";
+
+/** Bytes of an echo that only asks whether somebody is there. */
+const SMALL = 64;
 
 export interface GatewayFacts {
   readonly status: Status;
   readonly tunnels: readonly Tunnel[];
   readonly features: Features;
-  /** Datagrams from VTEPs that are no tunnel of ours, and the last such sender (null: over IPv6, not kept). */
-  readonly strangers: { readonly count: number; readonly last: string | null };
-  readonly ping: (tunnel: string) => Promise<PingResult>;
+  readonly vsis: readonly Vsi[];
+  readonly interfaces: readonly Interface[];
+  readonly drops: readonly DropCount[];
+  /** One echo of `length` bytes with DF. */
+  readonly ping: (tunnel: string, length: number) => Promise<PingResult>;
 }
 
 export interface RunningGateway {
   readonly status: () => Status;
   readonly features: () => Features;
-  readonly tables: Tables;
+  readonly drops: () => readonly DropCount[];
   readonly shown: Shown;
   readonly probing: ProbeSource;
 }
 
 /** Examine the gateway that runs in this process, and its machine. */
-export async function diagnose({ status, features, tables, shown, probing }: RunningGateway): Promise<Diagnosis> {
+export async function diagnose({ status, features, drops, shown, probing }: RunningGateway): Promise<Diagnosis> {
   const checks = await examineGateway({
     status: status(),
     tunnels: shown.tunnels(),
     features: features(),
-    strangers: strangersOf(tables),
-    ping: (tunnel) => probing.ping(tunnel, 64)!,
+    vsis: shown.vsis(),
+    interfaces: shown.interfaces(),
+    drops: drops(),
+    ping: (tunnel, length) => probing.ping(tunnel, length)!,
   });
   return { checks: [...checks, ...examineHost(shown.config(), true)] };
-}
-
-/** Strangers, as the workers have counted them. */
-function strangersOf({ workerCounters }: Tables): GatewayFacts["strangers"] {
-  const last = workerCounters.map(({ misc }) => misc[MISC_STRANGER]!).find((ip) => ip !== 0);
-  return {
-    count: sumOf(workerCounters, ({ drops }) => drops[DROP.unknown_vtep]!),
-    last: last === undefined ? null : formatIpv4(last),
-  };
 }
 
 /** One examination of a gateway: a small function of what is known of it. */
@@ -63,7 +59,7 @@ const GATEWAY_CHECKS: readonly GatewayCheck[] = [
   (facts) => Promise.all(facts.tunnels.map((tunnel) => checkPeer(facts, tunnel))),
   ({ tunnels }) => tunnels.flatMap(checkTraffic),
   ({ status, tunnels }) => tunnels.flatMap((tunnel) => checkPath(status, tunnel)),
-  ({ strangers }) => [checkStrangers(strangers)],
+  ({ drops, vsis, interfaces }) => checkDrops(drops, { vsis, interfaces }),
   ({ features }) => checkFeatures(features),
 ];
 
@@ -88,7 +84,7 @@ function checkStatus({ ready, missing, config, probing }: Status): Check[] {
 
 async function checkPeer({ ping }: GatewayFacts, { name, remote, up, probe }: Tunnel): Promise<Check> {
   const key = `peer ${name}`;
-  const { kind, rttMs, reason, fix } = await ping(name);
+  const { kind, rttMs, reason, fix } = await ping(name, SMALL);
   if (kind === "off") return warn(key, `cannot be asked: ${reason}`, fix ?? "see the log");
   if (kind === "reply") return ok(key, `${remote} answers in ${rttMs!.toFixed(3)} ms`);
   const text = `${remote} does not answer an echo${up ? "" : ", and the tunnel is down"}`;
@@ -111,17 +107,6 @@ function checkPath({ underlay }: Status, { name, probe }: Tunnel): Check[] {
   if (probe.pathMtu >= underlay.mtu) return [ok(key, `${probe.pathMtu} bytes, all of the underlay's`)];
   const text = `${probe.pathMtu} bytes, where the underlay has ${underlay.mtu}`;
   return [warn(key, text, "a link on the way is narrower; guests are told, but a wider link is faster")];
-}
-
-function checkStrangers({ count, last }: GatewayFacts["strangers"]): Check {
-  if (count === 0) return ok("strangers", "nobody sends us VXLAN who is no tunnel of ours");
-  const who = last === null ? "a VTEP over IPv6" : last;
-  const text = `${count} packets from VTEPs that are no tunnel of ours, the last from ${who}`;
-  return warn(
-    "strangers",
-    text,
-    `is it a peer? then add {name: …, remote: ${last ?? "ADDRESS"}} to tunnels; else filter it`,
-  );
 }
 
 function checkFeatures({ offloads, fallbacks, workers }: Features): Check[] {

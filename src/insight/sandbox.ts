@@ -15,6 +15,7 @@
 import { Frame, type Watching } from "../dataplane/frame.ts";
 import { MAX_SENDS, type PortIo, SEND_WORDS, STATUS_NOW_MS, STATUS_WORDS } from "../io/port-io.ts";
 import { CounterBlock } from "../tables/counters.ts";
+import { DropExamples } from "../tables/drop-example.ts";
 import { ExactMatch } from "../tables/exact-match.ts";
 import type { Carver } from "../tables/layout.ts";
 import { R_LENGTH, RECORD_WORDS, Ring } from "../tables/ring.ts";
@@ -59,6 +60,7 @@ function tablesLike(tables: Tables): Tables {
     macs: viewOf(tables.macs),
     fib: { ...fib, routes: viewOf(fib.routes), adjacencyHit: new Uint8Array(fib.adjacencyHit.length) },
     counters,
+    examples: [new DropExamples(PRIVATE)],
     punts: [new Ring(PRIVATE, RING_BYTES)],
     injects: [new Ring(PRIVATE, RING_BYTES)],
     watch: new Watch(PRIVATE, 1, 64),

@@ -26,11 +26,15 @@ import {
   W_NOW_NS,
   W_OUT_PORT,
   W_OUT_VSI,
+  W_OUTER,
+  W_VNI,
+  W_VXLAN_FLAGS,
   WATCH_DROP,
   WATCH_DROPS,
   WATCH_FRAMES,
   WATCH_IN,
 } from "../tables/watch.ts";
+import { formatIpv4 } from "../wire/ipv4.ts";
 import { summaryOf } from "../wire/summary.ts";
 import { articleStep } from "./article-step.ts";
 import type { RowNames } from "./row-names.ts";
@@ -63,6 +67,8 @@ interface Seen {
   readonly at: bigint;
   readonly length: number;
   readonly bytes: Uint8Array;
+  /** Of a dropped datagram that is in no VSI. */
+  readonly vxlan: { readonly outer: number; readonly flags: number; readonly vni: number } | null;
 }
 
 export class WatchHub implements WatchSource {
@@ -100,6 +106,7 @@ export class WatchHub implements WatchSource {
       at: now + offset,
       length: bytes.length,
       bytes,
+      vxlan: null,
     };
     this.feed.dropped(DROPS[reason - 1]![0], () => {
       const { fields, ...record } = this.dropOf(seen);
@@ -219,7 +226,7 @@ export class WatchHub implements WatchSource {
     }
   }
 
-  private dropOf({ port, vsi, fate, length, bytes, at }: Seen): EventRecord {
+  private dropOf({ port, vsi, fate, length, bytes, vxlan, at }: Seen): EventRecord {
     const [reason, text] = DROPS[fate - 1]!;
     const via = this.names.via(port);
     const place = via === null ? {} : { [via.kind]: via.name };
@@ -230,7 +237,7 @@ export class WatchHub implements WatchSource {
       level: "info",
       event: "drop",
       step: null,
-      fields: { reason, ...where, frame, text },
+      fields: { reason, ...where, ...(vxlan === null ? {} : vxlanFields(vxlan)), frame, text },
     };
   }
 
@@ -314,6 +321,12 @@ function oldest(rings: readonly Ring[]): Ring | null {
   return found;
 }
 
+/** What tells the sender of a datagram that is in no VSI. */
+function vxlanFields({ outer, flags, vni }: NonNullable<Seen["vxlan"]>): EventRecord["fields"] {
+  const from = outer === 0 ? {} : { outer: formatIpv4(outer) };
+  return { ...from, vni, flags: `0x${flags.toString(16).padStart(2, "0")}` };
+}
+
 function base64(bytes: Uint8Array, length: number): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, length).toString("base64");
 }
@@ -341,5 +354,9 @@ function read(ring: Ring, r: number, { now, offset }: { readonly now: bigint; re
     at: (ms + BigInt(behind)) * MS + BigInt(w[r + W_NOW_NS]!) + offset,
     length: w[r + W_LENGTH]!,
     bytes: ring.bytes.slice(at, at + w[r + R_LENGTH]!),
+    vxlan:
+      w[r + R_KIND] !== WATCH_DROP || w[r + W_VNI] === 0
+        ? null
+        : { outer: w[r + W_OUTER]!, flags: w[r + W_VXLAN_FLAGS]!, vni: w[r + W_VNI]! - 1 },
   };
 }

@@ -5,7 +5,7 @@
  * an hour of it is a few hundred lines and not a million; single drops are nobody's news and stay in the counters.
  */
 import type { Emit } from "../control/event.ts";
-import { type CounterBlock, DROPS, sumOf } from "../tables/counters.ts";
+import { type CounterBlock, DROPS, NO_FRAMES, sumOf } from "../tables/counters.ts";
 
 /** Packets of one reason in one second that are a burst. */
 export const BURST = 100;
@@ -34,13 +34,14 @@ export class DropWatch {
       this.seen[i] = count;
       if (fresh >= BURST) this.untold[i]! += fresh;
       if (this.untold[i] === 0 || nowMs - this.toldMs[i]! < REPEAT_MS) continue;
-      this.emit("warn", "drop.burst", { reason, packets: this.untold[i]!, text });
+      if (NO_FRAMES.has(reason)) this.emit("warn", "learning.refused", { reason, times: this.untold[i]!, text });
+      else this.emit("warn", "drop.burst", { reason, packets: this.untold[i]!, text });
       this.untold[i] = 0;
       this.toldMs[i] = nowMs;
     }
   }
 
   private count(i: number): number {
-    return sumOf(this.counters, (block) => block.drops[i + 1]!);
+    return sumOf(this.counters, (block) => block.drops[i + 1]! + block.refused[i + 1]!);
   }
 }

@@ -13,9 +13,11 @@ import type { Inventory, PortObject } from "../control/inventory.ts";
 import type { Counted } from "../control/topology/views.ts";
 import {
   type CounterBlock,
+  DROP,
   DROPS,
   INJECTS,
   MISC_RESERVED_BITS,
+  NO_FRAMES,
   PUNTS,
   RX_BYTES,
   RX_PACKETS,
@@ -174,7 +176,17 @@ const ROWS: readonly Row[] = [
     help: "Wire packets dropped, by reason",
     labels: ["reason"],
     *values({ tables }) {
-      for (const [i, [reason]] of DROPS.entries()) yield [{ reason }, sumOf(tables.counters, (b) => b.drops[i + 1]!)];
+      for (const [i, [reason]] of DROPS.entries())
+        if (!NO_FRAMES.has(reason)) yield [{ reason }, sumOf(tables.counters, (b) => b.drops[i + 1]!)];
+    },
+  },
+  {
+    kind: "counter",
+    name: "vtep_learning_refused_total",
+    help: "MACs not learned and moves not believed, by reason; no frame was lost",
+    labels: ["reason"],
+    *values({ tables }) {
+      for (const reason of NO_FRAMES) yield [{ reason }, tables.controlCounters.refused[DROP[reason]]!];
     },
   },
   classRow("vtep_punt_packets_total", "Wire packets handed to the control plane", PUNTS, "punted"),

@@ -47,9 +47,9 @@ export const DROPS = [
   ["punt_limited", "more frames for control than the policer lets through"],
   ["punt_ring_full", "control does not keep up"],
   ["icmp_limited", "its ICMP error or echo reply was over the rate limit"],
-  ["mac_limit", "MAC not learned: a limit is reached (the frame itself went on)"],
+  ["mac_limit", "MAC not learned: a limit is reached (no frame is lost: it is flooded)"],
   ["arp_limit", "neighbour not learned: a limit is reached"],
-  ["move_damped", "a host moves too often; its entry stays where it was"],
+  ["move_damped", "a host moves too often; its entry stays where it was (no frame is lost)"],
   ["gso_bad", "super-frame whose metadata contradicts its bytes"],
   ["csum_bad", "inner checksum is wrong"],
   ["pool_exhausted", "no room left in the batch's send records or scratch bytes"],
@@ -70,6 +70,12 @@ export const DROPS = [
 export type DropName = (typeof DROPS)[number][0];
 /** A drop reason: its place in DROPS plus one, so that 0 is "no reason". */
 export type Drop = number;
+
+/**
+ * Reasons that end no frame: something about a host was not believed, and the frame that told of it went on. They are counted
+ * in `refused`, are in no ledger, and have a metric of their own (vtep_learning_refused_total).
+ */
+export const NO_FRAMES: ReadonlySet<DropName> = new Set(["mac_limit", "move_damped"]);
 
 /** DROP.runt and so on. */
 export const DROP = Object.freeze(Object.fromEntries(DROPS.map(([name], i) => [name, i + 1]))) as Readonly<
@@ -144,6 +150,8 @@ export class CounterBlock {
   readonly punted: Float64Array;
   /** By drop reason. */
   readonly drops: Float64Array;
+  /** Control's page only, by the reasons in NO_FRAMES: what was not believed. */
+  readonly refused: Float64Array;
   /** MISC_*: what fits no other column. */
   readonly misc: Float64Array;
   /** Four per bridge port: receive packets, bytes, transmit packets, bytes. */
@@ -162,6 +170,7 @@ export class CounterBlock {
     this.sent = carver.float64(1);
     this.punted = carver.float64(16);
     this.drops = carver.float64(SMALL);
+    this.refused = carver.float64(SMALL);
     this.misc = carver.float64(SMALL);
     this.control = carver.float64(8);
     this.ports = carver.float64(MAX_PORTS * 4);
@@ -175,8 +184,6 @@ export const MISC_FRAMES = 1;
 export const MISC_BATCHES = 2;
 /** Times the scratch part of the arena, or the send records, had no room for one more. */
 export const MISC_SCRATCH_EXHAUSTED = 3;
-/** No count: the outer IPv4 source of the last datagram from nobody we know, as int32; 0: none, or IPv6. */
-export const MISC_STRANGER = 4;
 export const MISC_SENDS_EXHAUSTED = 5;
 /** No counts: bytes of the arena that the largest of the last batches took, received and scratch. */
 export const MISC_ARENA_RECEIVED = 6;

@@ -5,6 +5,7 @@
  * and policer state are worker k's; inject ring k is control's.
  */
 import { CounterBlock } from "./counters.ts";
+import { DropExamples } from "./drop-example.ts";
 import { Fib } from "./fib.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { attach, type Carver, create } from "./layout.ts";
@@ -56,6 +57,8 @@ export class Tables {
   readonly fib: Fib;
   /** One per worker, and control's at the end. */
   readonly counters: readonly CounterBlock[];
+  /** By counter block. */
+  readonly examples: readonly DropExamples[];
   readonly punts: readonly Ring[];
   readonly injects: readonly Ring[];
   readonly watch: Watch;
@@ -71,6 +74,7 @@ export class Tables {
     this.macs = createMacTable(carver, sizes.macs);
     this.fib = new Fib(carver, sizes.routes + sizes.neighbors, sizes.neighbors + sizes.routes);
     this.counters = Array.from({ length: sizes.workers + 1 }, () => new CounterBlock(carver));
+    this.examples = this.counters.map(() => new DropExamples(carver));
     this.punts = Array.from({ length: sizes.workers }, () => new Ring(carver, PUNT_RING_BYTES));
     this.injects = Array.from({ length: sizes.workers }, () => new Ring(carver, INJECT_RING_BYTES));
     this.watch = new Watch(carver, sizes.workers);

@@ -28,6 +28,10 @@ export const FATE_PUNTED = -2;
 export const W_OUT_PORT = 7;
 export const W_OUT_VSI = 8;
 export const W_COPIES = 9;
+/** Of a drop that is in no VSI, in the same words: outer IPv4 source, VXLAN flags byte, and VNI plus one; 0: no datagram. */
+export const W_OUTER = 7;
+export const W_VXLAN_FLAGS = 8;
+export const W_VNI = 9;
 /** When: the batch's clock, milliseconds and nanoseconds within. */
 export const W_NOW_MS = 12;
 export const W_NOW_NS = 13;

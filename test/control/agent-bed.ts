@@ -300,7 +300,7 @@ export class AgentBed {
   get drops(): Partial<Record<DropName, number>> {
     const out: Partial<Record<DropName, number>> = {};
     DROPS.forEach(([name], i) => {
-      const count = this.tables.controlCounters.drops[i + 1]!;
+      const count = this.tables.controlCounters.drops[i + 1]! + this.tables.controlCounters.refused[i + 1]!;
       if (count > 0) out[name] = count;
     });
     return out;

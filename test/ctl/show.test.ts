@@ -77,7 +77,12 @@ const SOURCE = {
   interfaces: () => INTERFACES,
   neighbors: () => NEIGHBORS,
   drops: () => [
-    { reason: "pool_exhausted", count: 987_654_321, text: "no room left in the batch's send records or scratch bytes" },
+    {
+      last: null,
+      reason: "pool_exhausted",
+      count: 987_654_321,
+      text: "no room left in the batch's send records or scratch bytes",
+    },
   ],
 };
 

@@ -98,13 +98,26 @@ it.each(["vsi", "ac", "tunnel", "interface", "mac", "arp", "route", "policy", "d
   },
 );
 
+const LAST = {
+  secondsAgo: 3,
+  via: { kind: "tunnel" as const, name: "gw2" },
+  vsi: null,
+  taps: [],
+  outer: "192.0.2.2",
+  vni: 77,
+  flags: 8,
+  frame: "60 bytes",
+};
+
 it("shows only the drops that happened, all with --all, and always all in JSON", async () => {
   const drops = () => [
-    { reason: "runt", count: 0, text: "too short" },
-    { reason: "no_route", count: 12, text: "no way" },
+    { reason: "runt", count: 0, text: "too short", last: null },
+    { reason: "unknown_vni", count: 12, text: "no way", last: LAST },
   ];
   await ctl({ drops }, "show", "drops");
-  expect(out).toBe("REASON    PACKETS  TEXT\nno_route       12  no way\n");
+  expect(out).toBe(
+    "REASON       PACKETS  LAST                    TEXT\nunknown_vni       12  3s, tunnel gw2, vni 77  no way\n",
+  );
   forget();
   await again("show", "drops", "--all");
   expect(out.split("\n")).toHaveLength(4);

@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { F_FLAGS, F_HEAD, FLAG_CSUM_BAD, FLAG_GSO_BAD, FLAG_TRUNCATED, GSO_TCPV4 } from "../../src/io/port-io.ts";
-import { DROPS, type DropName, INJECT } from "../../src/tables/counters.ts";
+import { DROP, DROPS, type DropName, INJECT } from "../../src/tables/counters.ts";
 import { ROUTE_BROADCAST, ROUTE_DISCARD, ROUTE_UNDERLAY, RULE_DROP } from "../../src/tables/fib.ts";
 import { SET_PUNT_AC, SET_PUNT_TOTAL, SET_STRICT_RESERVED } from "../../src/tables/tables.ts";
 import { PORT_ANTI_SPOOF, publishFlood } from "../../src/tables/vsi.ts";
@@ -237,6 +237,9 @@ describe("drop reasons", () => {
       expect(after.sent - before.sent).toBe(after.received - before.received - SEVEN);
       expect(after.punted).toBe(before.punted);
       if (reason !== "pool_exhausted") expect(after.heard).toBe(before.heard);
+      // What is over with the gateway, or for want of room, has nothing to tell.
+      if (!["shutting_down", "pool_exhausted"].includes(reason))
+        expect(rig.tables.examples[0]!.read(DROP[reason])).not.toBeNull();
     });
   }
 

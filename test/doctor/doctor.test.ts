@@ -6,6 +6,7 @@ import type { Tunnel } from "../../src/api/schema.ts";
 import { Check } from "../../src/api/schema-doctor.ts";
 import type { PingResult } from "../../src/api/schema-probe.ts";
 import { parseConfig } from "../../src/config/load.ts";
+import { type LastDrop, MISTAKES } from "../../src/doctor/drops.ts";
 import { examineGateway, type GatewayFacts } from "../../src/doctor/gateway.ts";
 import { examineHost } from "../../src/doctor/host.ts";
 import { addon } from "../../src/io/addon.ts";
@@ -22,6 +23,17 @@ const TUNNEL: Tunnel = {
   receive: traffic(5),
   transmit: traffic(5),
 };
+const VSI = { interface: null, arp: "flood" as const, acs: [], macs: 0, receive: traffic(0), transmit: traffic(0) };
+const LAST: LastDrop = {
+  secondsAgo: 3,
+  via: { kind: "tunnel", name: "gw1" },
+  vsi: null,
+  taps: [],
+  outer: null,
+  flags: 8,
+  vni: 10,
+  frame: "60 bytes",
+};
 const REPLY: PingResult = { kind: "reply", length: 64, rttMs: 0.25, mtu: null, reason: null, fix: null };
 
 function facts(parts: Partial<GatewayFacts>): GatewayFacts {
@@ -34,7 +46,13 @@ function facts(parts: Partial<GatewayFacts>): GatewayFacts {
       fallbacks: [],
       workers: [{ worker: 0, receiveBuffer: 8 << 20, receiveDrops: 0 }],
     },
-    strangers: { count: 0, last: null },
+    vsis: [
+      { ...VSI, name: "vsi11", vni: 11, tunnels: ["gw2"] },
+      { ...VSI, name: "vsi20", vni: 20, tunnels: ["gw2"] },
+      { ...VSI, name: "vsi30", vni: 30, tunnels: [] },
+    ],
+    interfaces: [],
+    drops: [],
     ping: async () => REPLY,
     ...parts,
   };
@@ -59,6 +77,7 @@ describe("a gateway", () => {
       "peer gw2",
       "traffic of gw2",
       "strangers",
+      "drops",
       "offloads",
       "receive buffer",
     ]);
@@ -90,9 +109,42 @@ describe("a gateway", () => {
     expect(await examined(silent, "traffic of gw2")).toMatchObject({ result: "warn" });
     const idle = { tunnels: [{ ...TUNNEL, receive: traffic(0), transmit: traffic(0) }] };
     expect(await examined(idle, "traffic of gw2")).toMatchObject({ result: "ok" });
-    const check = await examined({ strangers: { count: 7, last: "192.0.2.9" } }, "strangers");
+    const drops = [{ reason: "unknown_vtep", count: 7, text: "", last: { ...LAST, via: null, outer: "192.0.2.9" } }];
+    const check = await examined({ drops }, "strangers");
     expect(check.text).toContain("7 packets from VTEPs that are no tunnel of ours, the last from 192.0.2.9");
     expect(check.fix).toContain("remote: 192.0.2.9");
+  });
+
+  it("whose drops mean a mistake: the last culprit and the fix; after a quarter of an hour, the past", async () => {
+    const vni = (count: number, last: Partial<LastDrop> = {}) => ({
+      drops: [{ reason: "unknown_vni", count, text: "", last: { ...LAST, ...last } }],
+    });
+    const name = "drops unknown_vni";
+    expect(await examined(vni(6), name)).toMatchObject({
+      result: "warn",
+      text: "6 frames, the last from gw1, carry VNI 10, which no VSI here has; VSIs here: 11, 20, 30",
+      fix: "give a VSI here vni: 10 and this tunnel, or correct the vni on gw1",
+    });
+    expect(await examined(vni(1, { vni: 30 }), name)).toMatchObject({
+      text: "1 frame from gw1 carries VNI 30: vsi30 has it, but not on tunnel gw1",
+      fix: "add gw1 to tunnels of vsi30, or take us out of that VSI's tunnels there",
+    });
+    expect(await examined(vni(6, { secondsAgo: 3 * 3600 }), name)).toMatchObject({
+      result: "ok",
+      text: expect.stringMatching(/; the last 3 h ago$/),
+    });
+    expect(await examined({}, "drops")).toMatchObject({ result: "ok" });
+  });
+
+  it("each mistake's sentence can be said of any frame, and has a fix", async () => {
+    for (const [reason, { name, text, fix }] of Object.entries(MISTAKES)) {
+      const context = { vsis: [], interfaces: [{ name: "if10", vsis: ["vsi10"], addresses: ["10.1.1.1/24"] }] };
+      for (const via of [LAST.via, { kind: "ac", name: "vm1" }, null] as const)
+        for (const vsi of ["vsi10", null]) {
+          const fact = { reason, count: 2, last: { ...LAST, via, vsi, taps: ["vm2"] } };
+          expect([name, text(fact, context), fix(fact, context)].join(), reason).not.toMatch(/undefined|null|NaN/);
+        }
+    }
   });
 
   it("with a narrow path, small buffers, lost offloads, a refused reload", async () => {

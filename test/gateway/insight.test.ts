@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { EventFeed } from "../../src/api/event-feed.ts";
 import type { Trace, TraceRequest } from "../../src/api/schema-trace.ts";
 import type { CaptureLine, EventRecord } from "../../src/api/schema-watch.ts";
+import { LastDrops } from "../../src/insight/last-drops.ts";
 import { RowNames } from "../../src/insight/row-names.ts";
 import { Tracer } from "../../src/insight/trace.ts";
 import { WatchHub } from "../../src/insight/watch.ts";
@@ -119,10 +120,10 @@ describe("watching", () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
+  const namesOf = () => new RowNames(gw1().control.shown.inventory, gw1().control.shown.topology);
   const hubOf = (feed = new EventFeed(() => Date.now())) => {
     const { shown } = gw1().control;
-    const names = new RowNames(shown.inventory, shown.topology);
-    return new WatchHub(gw1().tables, shown.inventory, names, feed, "gw1");
+    return new WatchHub(gw1().tables, shown.inventory, namesOf(), feed, "gw1");
   };
   const frames = (lines: readonly CaptureLine[]) => lines.filter((line) => line.kind === "frame");
 
@@ -237,6 +238,45 @@ describe("watching", () => {
     expect(drops + left).toBe(1500);
     end();
     expect(gw1().tables.settings[SET_WATCH]).toBe(0);
+  });
+
+  it("a datagram in no VSI is told with outer address, VNI and flags; and kept for the doctor though nobody looks", () => {
+    const last = new LastDrops(gw1().tables, gw1().control.shown.inventory, namesOf(), {
+      workersMs: () => world.net.nowMs + 4000,
+      controlMs: () => 0,
+    });
+    expect(last.of("unknown_vni")).toBeNull();
+    const send = () => {
+      const datagram = { from: "192.0.2.2", to: "192.0.2.1", tos: 0, entropy: 0, bytes: new Uint8Array(68) };
+      datagram.bytes.set([8, 0, 0, 0, 0, 0, 77, 0, 255, 255, 255, 255, 255, 255, 2, 0, 0, 0, 0, 9]);
+      world.net.inbox("192.0.2.1").push(datagram);
+      world.settle();
+    };
+    send();
+    expect(last.of("unknown_vni")).toEqual({
+      secondsAgo: 4,
+      via: { kind: "tunnel", name: "gw2" },
+      vsi: null,
+      taps: [],
+      outer: "192.0.2.2",
+      flags: 8,
+      vni: 77,
+      frame: "type 0x0000 02:00:00:00:00:09 > ff:ff:ff:ff:ff:ff, 60 bytes",
+    });
+    const records: EventRecord[] = [];
+    const end = hubOf().follow({ drop: "1" }, (record) => records.push(record) > 0);
+    send();
+    vi.advanceTimersByTime(50);
+    expect(records[0]!.fields).toMatchObject({ tunnel: "gw2", outer: "192.0.2.2", vni: 77, flags: "0x08" });
+    end();
+    const stranger = { op: ARP_REQUEST, senderIp: parseIpv4("99.1.1.1")!, targetIp: parseIpv4("10.1.1.1")! };
+    world.get("vm1").sendArp(stranger);
+    world.settle();
+    expect(last.of("arp_not_local")).toMatchObject({
+      via: { kind: "ac", name: "vm1" },
+      vsi: "vsi10",
+      frame: expect.stringContaining("99.1.1.1"),
+    });
   });
 
   it("control's drops are told as well, with reason and place, and are kept for those who come late", () => {

@@ -87,7 +87,7 @@ export class Gateway {
   get drops(): Record<string, number> {
     const out: Record<string, number> = {};
     DROPS.forEach(([name], i) => {
-      const count = this.tables.counters.reduce((sum, block) => sum + block.drops[i + 1]!, 0);
+      const count = this.tables.counters.reduce((sum, block) => sum + block.drops[i + 1]! + block.refused[i + 1]!, 0);
       if (count > 0) out[name] = count;
     });
     return out;
@@ -101,7 +101,7 @@ export class Gateway {
   checkLedger(): void {
     const off = imbalance(this.tables.workerCounters);
     if (off !== 0) throw new Error(`${this.name}: data plane ledger is off by ${off}`);
-    const control = this.control.agent.ledger.imbalance(this.control.agent.notFrames());
+    const control = this.control.agent.ledger.imbalance();
     if (control !== 0) throw new Error(`${this.name}: control ledger is off by ${control}`);
   }
 }

@@ -94,17 +94,13 @@ function injected(world: World, request: TraceRequest): { trace: Trace; done: Do
     events: gw1.events.map(({ event, fields }) =>
       event === "icmp.error" ? `${event} ${fields.type}/${fields.code}` : event,
     ),
-    drops: DROPS.filter(([reason], i) => !NO_FRAMES.has(reason) && drops[i + 1]! > before.drops[i + 1]!).map(
-      ([reason]) => reason,
-    ),
+    drops: DROPS.filter((_, i) => drops[i + 1]! > before.drops[i + 1]!).map(([reason]) => reason),
     held: agent.ledger.held - before.held,
     reinjected: control[CONTROL_REINJECTED]! - before.reinjected,
   };
   return { trace, done };
 }
 
-/** Counted about a host, not about the frame that told of it. */
-const NO_FRAMES: ReadonlySet<string> = new Set(["mac_limit", "move_damped"]);
 const ANSWERS = ["arp.gateway-reply", "arp.proxy-reply", "arp.relay-request", "arp.relay-reply", "icmp.echo"];
 const ERRORS: readonly (readonly [RegExp, string])[] = [
   [/^ICMP time exceeded/, "11/0"],

@@ -18,6 +18,7 @@ import {
   MISC_SENDS_EXHAUSTED,
   MISC_SUPER_RECEIVE,
   MISC_SUPER_TRANSMIT,
+  NO_FRAMES,
   PUNT,
   SUPER_GRO,
   SUPER_USO,
@@ -104,7 +105,11 @@ describe("values", () => {
     tables.controlCounters.drops[DROP.no_route] = 4;
     const all = await scrape();
     expect(all.get('vtep_drop_packets_total{reason="no_route"}')).toBe(7);
-    for (const [reason] of DROPS) expect(all.has(`vtep_drop_packets_total{reason="${reason}"}`)).toBe(true);
+    for (const [reason] of DROPS) {
+      const isFrame = !NO_FRAMES.has(reason);
+      expect(all.has(`vtep_drop_packets_total{reason="${reason}"}`), reason).toBe(isFrame);
+      expect(all.has(`vtep_learning_refused_total{reason="${reason}"}`), reason).toBe(!isFrame);
+    }
   });
 
   it("of punted and injected packets are by class", async () => {

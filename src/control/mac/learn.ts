@@ -235,7 +235,7 @@ export class MacLearner {
     row.moves ??= new MoveHistory();
     const fields = { vsi: vsi.name, mac: formatMac(row.mac), from: from.name, to: port.name };
     if (row.moves.isDamped(nowMs)) {
-      this.tables.controlCounters.drops[DROP.move_damped]!++;
+      this.tables.controlCounters.refused[DROP.move_damped]!++;
       this.emit("warn", "mac.damped", fields);
       return;
     }
@@ -259,7 +259,7 @@ export class MacLearner {
 
   /** mac_limit counts MACs, not frames: the frame itself was flooded. */
   private refuse(vsi: VsiObject, port: PortObject): void {
-    this.tables.controlCounters.drops[DROP.mac_limit]!++;
+    this.tables.controlCounters.refused[DROP.mac_limit]!++;
     const nowMs = this.timers.nowMs;
     if (nowMs - (this.limitTold.get(vsi) ?? Number.NEGATIVE_INFINITY) < LIMIT_EVENT_MS) return;
     this.limitTold.set(vsi, nowMs);

@@ -370,7 +370,7 @@ export class Neighbors implements NextHops, NeighborOwner {
   private damp(entry: Neighbor, place: Place, how: NeighborOrigin): Heard {
     const isAnycast = how === "request" && place.port.kind === "tunnel" && entry.place!.port.kind === "tunnel";
     if (isAnycast) return "damped";
-    this.context.tables.controlCounters.drops[DROP.move_damped]!++;
+    this.context.tables.controlCounters.refused[DROP.move_damped]!++;
     this.emit("warn", "neighbor.damped", {
       interface: entry.on.name,
       ip: formatIpv4(entry.ip),

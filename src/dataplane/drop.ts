@@ -1,0 +1,45 @@
+/**
+ * The end of a frame that goes nowhere: counted by its reason, and kept as the last example of that reason.
+ *
+ * The counter is the contract; the example is for people (tables/drop-example.ts). What stands in it is what the frame looks
+ * like now: forwarding rewrites in place, and most reasons speak before anything is rewritten.
+ */
+import { F_OUTER_SOURCE, VXLAN_BYTES } from "../io/port-io.ts";
+import { X_IO, X_OUTER, X_PORT, X_VNI, X_VSI, X_VXLAN_FLAGS } from "../tables/drop-example.ts";
+import { vniAt } from "../wire/vxlan.ts";
+import type { Frame } from "./frame.ts";
+
+/** The frame in hand, `units` wire packets, is dropped for `reason`. */
+export function drop(f: Frame, reason: number, units: number): void {
+  f.counters.drops[reason]! += units;
+  if (!f.examples.isFresh(reason, f.nowMs)) keep(f, reason, f.port, f.vsi, f.length, f.head);
+}
+
+/** `units` wire packets of a send record, whose frame is gone, could not leave by `port`. */
+export function dropSent(f: Frame, reason: number, units: number, port: number, vsi: number, length: number): void {
+  f.counters.drops[reason]! += units;
+  if (f.examples.isFresh(reason, f.nowMs)) return;
+  f.fromTunnel = 0;
+  f.source = 0;
+  keep(f, reason, port, vsi, length, 0);
+}
+
+/** Does the VXLAN header of the frame in hand still lie before it, and is nothing better known: no VSI? */
+export function isInNoVsi(f: Frame): boolean {
+  return f.fromTunnel !== 0 && f.vsi === 0;
+}
+
+function keep(f: Frame, reason: number, port: number, vsi: number, length: number, here: number): void {
+  const x = f.examples;
+  const w = x.words;
+  const r = x.begin(reason, f.nowMs);
+  w[r + X_PORT] = port;
+  w[r + X_VSI] = vsi;
+  w[r + X_IO] = f.source;
+  const isDatagram = isInNoVsi(f);
+  const header = f.at - VXLAN_BYTES;
+  w[r + X_OUTER] = isDatagram ? f.received(F_OUTER_SOURCE) : 0;
+  w[r + X_VXLAN_FLAGS] = isDatagram ? f.bytes[header]! : 0;
+  w[r + X_VNI] = isDatagram ? vniAt(f.bytes, header) : -1;
+  x.end(r, f.bytes, f.at, length, here);
+}

@@ -1,0 +1,106 @@
+/**
+ * The last frame that was dropped for each reason, kept always and not only while somebody watches: what a person is told
+ * who asks the next morning which VTEP, which VNI, which VM it was.
+ *
+ * Bounded and cheap: one row a reason in each writer's block, written at most once a millisecond, so a flood of drops costs
+ * its writer a comparison for each frame and one short copy a millisecond.
+ *
+ * Writers: block k is worker k's, the last one is control's. A reader may meet a row in the making: X_STAMP is odd then, and
+ * has changed afterwards; it reads again.
+ */
+import type { Carver } from "./layout.ts";
+
+/** Rows: drop reasons are numbers below this. */
+const REASONS = 64;
+export const X_WORDS = 16;
+/** Bytes of the frame that are kept: enough for ARP, and for the headers of anything else. */
+export const X_SNAP = 64;
+
+/** 0: no frame was ever dropped for this reason. */
+export const X_STAMP = 0;
+/** When: milliseconds of the writer's clock, wrapping int32. */
+export const X_MS = 1;
+/** Bridge port and VSI, as rows; 0: it had none yet. */
+export const X_PORT = 2;
+export const X_VSI = 3;
+/** The io port it came by; 0: none that is attached, or it never arrived. */
+export const X_IO = 4;
+/** Of a datagram that is in no VSI: outer IPv4 source as int32 (0: IPv6), VXLAN flags byte, VNI; -1: it was no datagram. */
+export const X_OUTER = 5;
+export const X_VXLAN_FLAGS = 6;
+export const X_VNI = 7;
+/** Bytes of the frame, and how many of them are here. */
+export const X_LENGTH = 8;
+export const X_BYTES = 9;
+
+/** A row, read. */
+export interface DropExample {
+  readonly nowMs: number;
+  readonly port: number;
+  readonly vsi: number;
+  readonly io: number;
+  readonly outer: number;
+  /** Null: it was no datagram, or its VSI is known. */
+  readonly vxlan: { readonly flags: number; readonly vni: number } | null;
+  readonly length: number;
+  readonly bytes: Uint8Array;
+}
+
+export class DropExamples {
+  readonly words: Int32Array;
+  readonly bytes: Uint8Array;
+
+  constructor(carver: Carver) {
+    this.words = carver.int32(REASONS * X_WORDS);
+    this.bytes = carver.bytes(REASONS * X_SNAP);
+  }
+
+  /** Writer: is the example of `reason` of this very millisecond already? */
+  isFresh(reason: number, nowMs: number): boolean {
+    const r = reason * X_WORDS;
+    return this.words[r + X_MS] === nowMs && this.words[r + X_STAMP] !== 0;
+  }
+
+  /** Writer: begin the row of `reason`. @returns its word; to be given to `end`. */
+  begin(reason: number, nowMs: number): number {
+    const r = reason * X_WORDS;
+    Atomics.add(this.words, r + X_STAMP, 1);
+    this.words[r + X_MS] = nowMs;
+    return r;
+  }
+
+  /** Writer: bytes at `at` of `from` are the frame's; the row is whole. */
+  end(r: number, from: Uint8Array, at: number, length: number, here: number): void {
+    const count = Math.min(here, X_SNAP);
+    const to = (r / X_WORDS) * X_SNAP;
+    for (let i = 0; i < count; i++) this.bytes[to + i] = from[at + i]!;
+    this.words[r + X_LENGTH] = length;
+    this.words[r + X_BYTES] = count;
+    // Past 2^31 rows it would be negative, and -2 to 0 "never": one drop is then not told.
+    Atomics.add(this.words, r + X_STAMP, 1);
+  }
+
+  /** Reader: the last one dropped for `reason`; null: none ever, or its writer is at it again and again. */
+  read(reason: number): DropExample | null {
+    const w = this.words;
+    const r = reason * X_WORDS;
+    for (let tries = 0; tries < 3; tries++) {
+      const stamp = Atomics.load(w, r + X_STAMP);
+      if (stamp === 0) return null;
+      if ((stamp & 1) !== 0) continue;
+      const from = reason * X_SNAP;
+      const example: DropExample = {
+        nowMs: w[r + X_MS]!,
+        port: w[r + X_PORT]!,
+        vsi: w[r + X_VSI]!,
+        io: w[r + X_IO]!,
+        outer: w[r + X_OUTER]!,
+        vxlan: w[r + X_VNI]! < 0 ? null : { flags: w[r + X_VXLAN_FLAGS]!, vni: w[r + X_VNI]! },
+        length: w[r + X_LENGTH]!,
+        bytes: this.bytes.slice(from, from + w[r + X_BYTES]!),
+      };
+      if (Atomics.load(w, r + X_STAMP) === stamp) return example;
+    }
+    return null;
+  }
+}
