@@ -5,13 +5,16 @@
  * umask is narrowed around the bind). A socket file that is left over from a crash is removed, but only when it is a socket
  * and nobody answers on it: a second daemon must not push the first one aside.
  *
- * The TCP listener is reachable by strangers: whoever sends slowly, much, or on many connections is cut off, and a body is
- * not even read.
+ * The TCP listener is reachable by strangers: a client that sends slowly, much, or on many connections is cut off (admission.ts),
+ * a body is not even read, and a name that is not ours is not answered (host-names.ts).
  */
 import { lstatSync, mkdirSync, unlinkSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerOptions } from "node:http";
-import { type AddressInfo, createConnection, type Server as NetServer } from "node:net";
+import { type AddressInfo, createConnection, type Server as NetServer, type Socket } from "node:net";
 import { dirname } from "node:path";
+import { printable } from "../wire/printable.ts";
+import { admit, type Room } from "./admission.ts";
+import { isOurName } from "./host-names.ts";
 
 /** An HTTP application: hono's `app.fetch`. */
 export type Fetch = (request: Request) => Response | Promise<Response>;
@@ -26,21 +29,40 @@ export class ListenError extends Error {
   }
 }
 
-const UNIX_LIMITS: ServerOptions = {
-  headersTimeout: 5000,
+/** How a listener is shared by those who reach it. */
+interface Manners {
+  readonly limits: ServerOptions;
+  readonly room: Room;
+  /** No more than GET and HEAD. */
+  readonly readsOnly: boolean;
+  /** What a newcomer hears for whom there is no room. */
+  readonly busy: string;
+}
+
+const LIMITS: ServerOptions = {
+  headersTimeout: 1000,
   requestTimeout: 5000,
   keepAliveTimeout: 5000,
-  connectionsCheckingInterval: 1000,
+  connectionsCheckingInterval: 250,
+  // RFC 9110 §7.2 demands Host of HTTP/1.1 alone; `refusal` does the same, and answers HTTP/1.0.
+  requireHostHeader: false,
 };
-const UNIX_CONNECTIONS = 64;
-const TCP_LIMITS: ServerOptions = {
-  headersTimeout: 3000,
-  requestTimeout: 5000,
-  keepAliveTimeout: 5000,
-  connectionsCheckingInterval: 1000,
-  maxHeaderSize: 8192,
+/** The operator's own, and streams (observe, capture) last: only what waits is put out. */
+const UNIX: Manners = {
+  limits: LIMITS,
+  room: { connections: 256, answers: null },
+  readsOnly: false,
+  busy: JSON.stringify({
+    error: { code: "busy", message: "the control socket has no room", hint: "end an observe or a capture" },
+  }),
 };
-const TCP_CONNECTIONS = 32;
+/** An answer that nobody reads holds its text: few of them. */
+const TCP: Manners = {
+  limits: { ...LIMITS, maxHeaderSize: 8192 },
+  room: { connections: 256, answers: 32 },
+  readsOnly: true,
+  busy: "",
+};
 /** The longest question: a described packet, a rule. */
 const MAX_BODY_BYTES = 64 << 10;
 
@@ -54,7 +76,7 @@ export interface Listener {
 /** Serve the control socket at `path`. Throws ListenError. */
 export async function listenUnix(fetch: Fetch, path: string): Promise<Listener> {
   await prepareSocket(path, "control");
-  const server = await serverOf(fetch, UNIX_LIMITS, UNIX_CONNECTIONS);
+  const server = await serverOf(fetch, UNIX, () => true);
   const umask = process.umask(0o177);
   try {
     server.listen(path);
@@ -65,9 +87,14 @@ export async function listenUnix(fetch: Fetch, path: string): Promise<Listener> 
   return { at: path, close: () => end(server) };
 }
 
-/** Serve `host`:`port`; GET and HEAD only. Throws ListenError. */
-export async function listenTcp(fetch: Fetch, host: string, port: number): Promise<Listener> {
-  const server = await serverOf(fetch, TCP_LIMITS, TCP_CONNECTIONS, true);
+/** Serve `host`:`port`; GET and HEAD only, and for a client that asks by one of `names`. Throws ListenError. */
+export async function listenTcp(
+  fetch: Fetch,
+  host: string,
+  port: number,
+  names: () => ReadonlySet<string>,
+): Promise<Listener> {
+  const server = await serverOf(fetch, TCP, (header) => isOurName(header, names()));
   server.listen(port, host);
   await listening(server, `metrics.listen ${host} port ${port}`);
   const address = server.address() as AddressInfo;
@@ -75,25 +102,46 @@ export async function listenTcp(fetch: Fetch, host: string, port: number): Promi
   return { at: `${shown}:${address.port}`, close: () => end(server) };
 }
 
-async function serverOf(fetch: Fetch, limits: ServerOptions, connections: number, readsOnly = false): Promise<Server> {
+type IsKnown = (host: string) => boolean;
+
+async function serverOf(fetch: Fetch, { limits, room, readsOnly, busy }: Manners, isKnown: IsKnown): Promise<Server> {
   const { getRequestListener } = await import("@hono/node-server");
-  const answer = getRequestListener(fetch, { overrideGlobalObjects: false });
+  const answer = getRequestListener(fetch, { overrideGlobalObjects: false, hostname: "localhost" });
   const server = createServer(limits, (request, response) => {
-    const refusal = whyNot(request, readsOnly);
-    if (refusal === null) return void answer(request, response);
-    response.writeHead(refusal, { allow: "GET, HEAD", connection: "close" });
-    response.end();
+    const [status, text] = refusal(request, readsOnly, isKnown) ?? [0, ""];
+    if (status === 0) return void answer(request, response);
+    response.writeHead(status, {
+      allow: "GET, HEAD",
+      "content-type": "text/plain; charset=utf-8",
+      "content-length": Buffer.byteLength(text),
+      connection: "close",
+    });
+    response.end(text);
   });
-  server.maxConnections = connections;
+  admit(server, room, (socket) => turnAway(socket, busy));
   return server;
 }
 
-/** Refuse by the head alone, before a byte of a body is read. @returns the status, or null. */
-function whyNot({ method, headers }: IncomingMessage, readsOnly: boolean): number | null {
-  if (readsOnly && method !== "GET" && method !== "HEAD") return 405;
+/** Refuse by the head alone, before a byte of a body is read. @returns status and text, or null. */
+function refusal(request: IncomingMessage, readsOnly: boolean, isKnown: IsKnown): [number, string] | null {
+  const { method, headers, rawHeaders, httpVersion } = request;
+  if (readsOnly && method !== "GET" && method !== "HEAD") return [405, ""];
   // A body must say how long it is: then it cannot be longer.
-  if (headers["transfer-encoding"] !== undefined) return 411;
-  return Number(headers["content-length"] ?? 0) > (readsOnly ? 0 : MAX_BODY_BYTES) ? 413 : null;
+  if (headers["transfer-encoding"] !== undefined) return [411, ""];
+  if (Number(headers["content-length"] ?? 0) > (readsOnly ? 0 : MAX_BODY_BYTES)) return [413, ""];
+  // RFC 9112 §3.2: in HTTP/1.1 exactly one.
+  const hosts = rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === "host").length;
+  if (hosts > 1 || (hosts === 0 && httpVersion !== "1.0")) return [400, "one Host header is needed\n"];
+  if (headers.host === undefined || isKnown(headers.host)) return null;
+  const host = printable(headers.host.slice(0, 100));
+  return [421, `"${host}" is no name of this gateway: ask by address, or add the name to metrics.hosts\n`];
+}
+
+function turnAway(socket: Socket, text: string): void {
+  const type = text === "" ? "" : "content-type: application/json\r\n";
+  socket.end(
+    `HTTP/1.1 503 Service Unavailable\r\n${type}content-length: ${text.length}\r\nconnection: close\r\n\r\n${text}`,
+  );
 }
 
 function end(server: Server): void {

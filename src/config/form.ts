@@ -36,7 +36,7 @@ export function fileForm(config: Config): Form {
     workers: config.workers,
     control: config.control,
     attach: config.attach,
-    metrics: config.metrics === null ? null : { listen: listenText(config.metrics) },
+    metrics: config.metrics === null ? null : { listen: listenText(config.metrics), hosts: config.metrics.hosts },
     log: config.log,
     stateDirectory: config.stateDirectory,
   });

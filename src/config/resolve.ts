@@ -49,7 +49,7 @@ export function resolve(file: FileConfig): Config {
     workers: file.workers,
     control: file.control,
     attach: file.attach ?? null,
-    metrics: file.metrics === undefined ? null : file.metrics.listen,
+    metrics: file.metrics === undefined ? null : { ...file.metrics.listen, hosts: file.metrics.hosts },
     log: file.log,
     stateDirectory: file.stateDirectory ?? null,
   };

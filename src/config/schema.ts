@@ -58,6 +58,9 @@ const name = () =>
     "is no good name",
     "use 1 to 63 letters, digits, dots, hyphens or underscores, a letter or digit first",
   );
+const HOST_NAME =
+  /^(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}[A-Za-z0-9_])?)*$/;
+const hostName = () => matching(HOST_NAME, "is no host name", "write a name without a port, such as gw1.example.net");
 const host = () => read(readHost);
 const prefix = () => read(readPrefix);
 const hostMac = () => read((text) => readMacText(text, false));
@@ -357,7 +360,12 @@ export const FILE = z.strictObject({
     .optional()
     .describe("TAP hand-over; absent: none. Needs a restart."),
   metrics: z
-    .strictObject({ listen: read(readListen).prefault("127.0.0.1:9475").describe("address:port of the TCP listener") })
+    .strictObject({
+      listen: read(readListen).prefault("127.0.0.1:9475").describe("address:port of the TCP listener"),
+      hosts: list(hostName(), 64).describe(
+        "names by which it may be asked, besides addresses, localhost, the node's name and the machine's",
+      ),
+    })
     .optional()
     .describe("Prometheus endpoint; absent: none"),
   log: z

@@ -50,8 +50,8 @@ export interface Config {
   readonly control: { readonly socket: string };
   /** Where TAP file descriptors are handed over; null: nowhere. */
   readonly attach: { readonly socket: string } | null;
-  /** TCP listener for /metrics; null: none. `host` is an IP address, port 0 asks the kernel for one. */
-  readonly metrics: { readonly host: string; readonly port: number } | null;
+  /** TCP listener for /metrics; null: none. `host` is an IP address, port 0 asks the kernel for one; `hosts` are names for it. */
+  readonly metrics: { readonly host: string; readonly port: number; readonly hosts: readonly string[] } | null;
   readonly log: LogConfig;
   /** Snapshot of MAC and ARP tables; null: none is kept. */
   readonly stateDirectory: string | null;

@@ -13,6 +13,7 @@
 import type { Worker } from "node:worker_threads";
 import type { ApiSource } from "../api/api.ts";
 import { EventFeed, overheard } from "../api/event-feed.ts";
+import { ourNames } from "../api/host-names.ts";
 import { ListenError, type Listener, listenTcp, listenUnix } from "../api/listener.ts";
 import type { CheckReport, Status } from "../api/schema.ts";
 import { Shown } from "../api/shown.ts";
@@ -282,7 +283,7 @@ export class Daemon {
     });
     const { host, port } = config.metrics;
     const health = createHealth({ registry, unready: () => this.missing(), conditions: () => this.conditions() });
-    this.listeners.push(await listenTcp(health, host, port));
+    this.listeners.push(await listenTcp(health, host, port, () => ourNames(this.shown.config())));
   }
 
   /** What explains frames. */

@@ -19,7 +19,7 @@ import type { Config, ConfigDiff } from "../control/plan.ts";
 import type { Topology } from "../control/topology/topology.ts";
 import type { Log } from "../log/log.ts";
 
-const FIXED = [/^underlay\.(sourcePorts|checksum|offload)/, /^(control|attach)/, /^metrics/];
+const FIXED = [/^underlay\.(sourcePorts|checksum|offload)/, /^(control|attach)/, /^metrics(?!\.hosts)/];
 const SETTLE_TRIES = 40;
 const SETTLE_MS = 50;
 /** Errors of one file that go into the log. */

@@ -2,7 +2,6 @@
 import { execFileSync } from "node:child_process";
 import { chmodSync, existsSync, lstatSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Registry } from "prom-client";
@@ -205,7 +204,7 @@ describe("the control socket", () => {
 describe("the TCP listener", () => {
   async function start(missing: string[] = [], conditions: Condition[] = []): Promise<number> {
     const health = createHealth({ registry: new Registry(), unready: () => missing, conditions: () => conditions });
-    const listener = keep(await listenTcp(health, "127.0.0.1", 0));
+    const listener = keep(await listenTcp(health, "127.0.0.1", 0, () => new Set()));
     return Number(listener.at.split(":")[1]);
   }
 
@@ -251,29 +250,8 @@ describe("the TCP listener", () => {
     expect((await get({ port, path: "/metrics", headers: { "content-length": "5" } })).status).toBe(413);
     expect((await get({ port, path: "/metrics", headers: { x: "y".repeat(20_000) } })).status).toBe(431);
     const health = createHealth({ registry: new Registry(), unready: () => [], conditions: () => [] });
-    await expect(listenTcp(health, "127.0.0.1", port)).rejects.toThrow(/metrics.listen 127.0.0.1 port \d+: .*ss -tlpn/);
-  });
-
-  it("cuts off whoever sends slowly", async () => {
-    const port = await start();
-    const socket = connect(port, "127.0.0.1");
-    cleanups.push(() => socket.destroy());
-    socket.write("GET /metrics HTTP/1.1\r\n");
-    const text = await new Promise<string>((resolve) => {
-      let all = "";
-      socket.on("data", (part) => {
-        all += part;
-      });
-      socket.on("close", () => resolve(all));
-    });
-    expect(text).toMatch(/^HTTP\/1.1 408/);
-  }, 10_000);
-
-  it("has an end to the connections it takes", async () => {
-    const port = await start();
-    const sockets = Array.from({ length: 60 }, () => connect(port, "127.0.0.1"));
-    for (const socket of sockets) socket.on("error", () => undefined);
-    cleanups.push(() => sockets.forEach((socket) => void socket.destroy()));
-    await expect.poll(() => sockets.filter((socket) => socket.closed).length, { timeout: 3000 }).toBe(60 - 32);
+    await expect(listenTcp(health, "127.0.0.1", port, () => new Set())).rejects.toThrow(
+      /metrics.listen 127.0.0.1 port \d+: .*ss -tlpn/,
+    );
   });
 });

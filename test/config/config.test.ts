@@ -118,7 +118,7 @@ describe("a good file", () => {
       ],
     });
     expect(config.policies[0]!.rules.map((rule) => rule.action.kind)).toEqual(["nextHop", "drop", "defaultNextHop"]);
-    expect(config.metrics).toEqual({ host: "127.0.0.1", port: 9475 });
+    expect(config.metrics).toEqual({ host: "127.0.0.1", port: 9475, hosts: [] });
   });
 
   test("a Border: an uplink has no tunnels and may flood ARP beside a VSI-interface", () => {
@@ -158,7 +158,7 @@ describe("a good file", () => {
     expect(config.interfaces[0]!.arp.limit).toBe(50);
     expect(config.limits.acMacs).toBe(100);
     expect(good("node: a\nunderlay: {address: 192.0.2.1, checksum: zero}").underlay.offload.udpGso).toBe(false);
-    expect(good(`${MINIMAL}metrics: {}\n`).metrics).toEqual({ host: "127.0.0.1", port: 9475 });
+    expect(good(`${MINIMAL}metrics: {}\n`).metrics).toEqual({ host: "127.0.0.1", port: 9475, hosts: [] });
   });
 
   test("an alias, a CRLF file, a BOM and the same subnet in two VRFs are fine", () => {

@@ -41,7 +41,7 @@ policies:
       - {match: {destination: 12.0.0.0/8, protocol: 47}, drop: true}
       - {nextHop: 10.1.1.7}
 attach: {socket: /run/a.sock}
-metrics: {listen: "[::1]:9475"}
+metrics: {listen: "[::1]:9475", hosts: [gw1.example.net]}
 log: {level: warn, format: pretty}
 `;
 
