@@ -195,6 +195,15 @@ export const Change = z
     action: z.enum(["add", "remove", "change"]),
     kind: z.string().describe("tunnel, vsi, interface, ac, route, policy, setting"),
     name: z.string(),
+    details: z
+      .array(
+        z.object({
+          path: z.string().describe("key inside the object; of a list, once for each element that comes or goes"),
+          from: z.string().nullable().describe("null: it was not there"),
+          to: z.string().nullable().describe("null: it is not there any more"),
+        }),
+      )
+      .describe("of a change: what of it"),
   })
   .openapi("Change");
 

@@ -15,6 +15,7 @@ import type {
   RouteConfig,
   RuleConfig,
   StaticNeighbor,
+  TunnelConfig,
   VsiConfig,
 } from "../control/plan.ts";
 
@@ -26,7 +27,7 @@ export function fileForm(config: Config): Form {
   return present({
     node: config.node,
     underlay: { address, ...underlay },
-    tunnels: config.tunnels.map(present),
+    tunnels: config.tunnels.map(tunnelForm),
     vsis: config.vsis.map(vsiForm),
     interfaces: config.interfaces.map(interfaceForm),
     acs: config.acs.map(acForm),
@@ -47,15 +48,19 @@ function present(form: object): Form {
   return Object.fromEntries(Object.entries(form).filter(([, value]) => value !== null));
 }
 
+export function tunnelForm(tunnel: TunnelConfig): Form {
+  return present(tunnel);
+}
+
 const portForm = ({ kind, name }: BridgePortName): Form => ({ [kind]: name });
 
-function vsiForm({ interface: _, tunnels, mac, ...rest }: VsiConfig): Form {
+export function vsiForm({ interface: _, tunnels, mac, ...rest }: VsiConfig): Form {
   const pins = mac.static.map((entry) => ({ mac: entry.mac, ...portForm(entry.port) }));
   // A local VSI has no tunnels; an empty list there would be refused.
   return present({ ...rest, tunnels: rest.vni === null ? null : tunnels, mac: { ...mac, static: pins } });
 }
 
-function interfaceForm({ addresses, icmpSource, arp, ...rest }: InterfaceConfig): Form {
+export function interfaceForm({ addresses, icmpSource, arp, ...rest }: InterfaceConfig): Form {
   const neighbor = ({ text, mac, port, vsi }: StaticNeighbor): Form => ({
     ip: text,
     mac,
@@ -70,7 +75,7 @@ function interfaceForm({ addresses, icmpSource, arp, ...rest }: InterfaceConfig)
   });
 }
 
-function acForm({ tap, handover, vlan, ...rest }: AcConfig): Form {
+export function acForm({ tap, handover, vlan, ...rest }: AcConfig): Form {
   return present({
     ...rest,
     tap: tap === null ? null : present(tap),
@@ -79,13 +84,13 @@ function acForm({ tap, handover, vlan, ...rest }: AcConfig): Form {
   });
 }
 
-function routeForm({ vrf, prefix, target }: RouteConfig): Form {
+export function routeForm({ vrf, prefix, target }: RouteConfig): Form {
   const way =
     target.kind === "nextHops" ? { nextHops: target.nextHops.map(({ text }) => text) } : { action: target.kind };
   return { prefix: prefix.text, ...way, vrf };
 }
 
-function policyForm({ name, interfaces, rules }: PolicyConfig): Form {
+export function policyForm({ name, interfaces, rules }: PolicyConfig): Form {
   return { name, interfaces, rules: rules.map(ruleForm) };
 }
 

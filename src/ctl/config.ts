@@ -70,11 +70,23 @@ function checked(session: Session, file: string | undefined): Promise<CheckRepor
 const SIGNS = { add: "+", remove: "-", change: "~" } as const;
 
 function changesText({ changes, needsRestart }: CheckReport): string {
-  const lines = changes.map(({ action, kind, name }) => {
+  const lines = changes.map(({ action, kind, name, details }) => {
     const restart = kind === "setting" && needsRestart.includes(name) ? "  (needs a restart)" : "";
-    return `${SIGNS[action]} ${kind} ${printable(name)}${restart}\n`;
+    const texts = details.map(detailText);
+    // One detail stands beside its object, several below it.
+    const beside = texts.length === 1 ? `: ${texts[0]}` : "";
+    const below = texts.length > 1 ? texts.map((text) => `    ${text}\n`).join("") : "";
+    return `${SIGNS[action]} ${kind} ${printable(name)}${beside}${restart}\n${below}`;
   });
   return lines.length === 0 ? "no difference\n" : lines.join("");
+}
+
+/** `vni 10 -> 11`, `tunnels - border`. */
+function detailText({ path, from, to }: CheckReport["changes"][number]["details"][number]): string {
+  const key = path === "" ? "" : `${path} `;
+  if (from !== null && to !== null) return printable(`${key}${from} -> ${to}`);
+  if (from !== null) return printable(`${key}- ${from}`);
+  return printable(to === null ? path : `${key}+ ${to}`);
 }
 
 function summary({ changes, needsRestart }: CheckReport): string {

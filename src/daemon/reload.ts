@@ -11,7 +11,8 @@
  */
 import { createRequire } from "node:module";
 import { Worker } from "node:worker_threads";
-import type { Change, CheckReport } from "../api/schema.ts";
+import type { CheckReport } from "../api/schema.ts";
+import { changesOf } from "../config/change-list.ts";
 import { configDiff, settingsDiff } from "../config/diff.ts";
 import type { ConfigError } from "../config/error.ts";
 import type { ParseResult } from "../config/load.ts";
@@ -62,9 +63,10 @@ export class Reloader {
     if ("errors" in parsed) return refused(path, "the file is not valid", parsed.errors);
     const { topology } = this.parts;
     const reason = topology.refusal(parsed.config);
-    const diff = configDiff(topology.config!, parsed.config);
-    if (reason !== null) return { ...refused(path, reason, []), ...differences(diff) };
-    return { file: path, valid: true, reason: null, errors: [], ...differences(diff) };
+    const running = topology.config!;
+    const changes = differences(configDiff(running, parsed.config), running, parsed.config);
+    if (reason !== null) return { ...refused(path, reason, []), ...changes };
+    return { file: path, valid: true, reason: null, errors: [], ...changes };
   }
 
   /** Load the daemon's file again and apply the difference; or keep what runs, and say why. */
@@ -89,13 +91,14 @@ export class Reloader {
     }
     for (let tries = 0; !topology.isReady && tries < SETTLE_TRIES && !this.stopped; tries++) await pause(SETTLE_MS);
     if (this.stopped) return this.failed(refused(file, "the daemon is stopping", []));
+    const before = topology.config!;
     const applied = topology.apply(parsed.config);
     if (!applied.ok) return this.failed(refused(file, applied.reason, []));
     onApplied(parsed.config);
     this.last = { successful: true, successUnixSeconds: Date.now() / 1000 };
     const fixed = applied.diff.settings.filter(isFixed);
     if (fixed.length > 0) log.line("warn", "config.needs-restart", { settings: fixed.join(", ") });
-    return { file, valid: true, reason: null, errors: [], ...differences(applied.diff) };
+    return { file, valid: true, reason: null, errors: [], ...differences(applied.diff, before, parsed.config) };
   }
 
   private failed(report: CheckReport): CheckReport {
@@ -112,26 +115,9 @@ function refused(file: string, reason: string, errors: readonly ConfigError[]): 
   return { file, valid: false, reason, errors: errors.map((each) => ({ ...each })), changes: [], needsRestart: [] };
 }
 
-function differences(diff: ConfigDiff): Pick<CheckReport, "changes" | "needsRestart"> {
-  const changes: Change[] = [];
-  const list = <T>(
-    kind: string,
-    part: { added: readonly T[]; removed: readonly T[]; changed: readonly { to: T }[] },
-    name: (object: T) => string,
-  ) => {
-    for (const each of part.removed) changes.push({ action: "remove", kind, name: name(each) });
-    for (const { to } of part.changed) changes.push({ action: "change", kind, name: name(to) });
-    for (const each of part.added) changes.push({ action: "add", kind, name: name(each) });
-  };
-  const byName = (object: { readonly name: string }) => object.name;
-  list("tunnel", diff.tunnels, byName);
-  list("vsi", diff.vsis, byName);
-  list("interface", diff.interfaces, byName);
-  list("ac", diff.acs, byName);
-  list("route", diff.routes, (route) => `${route.prefix.text} in VRF ${route.vrf}`);
-  list("policy", diff.policies, byName);
-  for (const path of diff.settings) changes.push({ action: "change", kind: "setting", name: path });
-  return { changes, needsRestart: [...diff.needsRestart, ...diff.settings.filter(isFixed)].sort() };
+function differences(diff: ConfigDiff, from: Config, to: Config): Pick<CheckReport, "changes" | "needsRestart"> {
+  const needsRestart = [...diff.needsRestart, ...diff.settings.filter(isFixed)].sort();
+  return { changes: changesOf(diff, from, to), needsRestart };
 }
 
 /** Parse and check `file` in a thread of its own. */

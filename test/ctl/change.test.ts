@@ -21,17 +21,31 @@ const BAD = {
 
 it("prints what a reload changed, one line each", async () => {
   const changes: Change[] = [
-    { action: "remove", kind: "ac", name: "vm9" },
-    { action: "add", kind: "route", name: "20.0.0.0/8 in VRF main" },
-    { action: "change", kind: "setting", name: "metrics.port" },
+    { action: "remove", kind: "ac", name: "vm9", details: [] },
+    { action: "add", kind: "route", name: "20.0.0.0/8 in VRF main", details: [] },
+    { action: "change", kind: "vsi", name: "vsi10", details: [{ path: "vni", from: "10", to: "11" }] },
+    {
+      action: "change",
+      kind: "vsi",
+      name: "vsi20",
+      details: [
+        { path: "tunnels", from: "border", to: null },
+        { path: "tunnels", from: null, to: "gw3" },
+      ],
+    },
+    { action: "change", kind: "setting", name: "metrics.port", details: [{ path: "", from: "9475", to: "9476" }] },
   ];
   const reloadConfig = async () => ({ ...REPORT, changes, needsRestart: ["metrics.port"] });
   expect(await ctl({ change: changeWith({ reloadConfig }) }, "config", "reload")).toBe(0);
   expect(out.split("\n")).toEqual([
     "- ac vm9",
     "+ route 20.0.0.0/8 in VRF main",
-    "~ setting metrics.port  (needs a restart)",
-    "applied: 1 to add, 1 to remove, 1 to change; needs a restart: metrics.port",
+    "~ vsi vsi10: vni 10 -> 11",
+    "~ vsi vsi20",
+    "    tunnels - border",
+    "    tunnels + gw3",
+    "~ setting metrics.port: 9475 -> 9476  (needs a restart)",
+    "applied: 1 to add, 1 to remove, 3 to change; needs a restart: metrics.port",
     "",
   ]);
 });
