@@ -34,6 +34,7 @@ import { SuppressionTable } from "./arp/suppression.ts";
 import type { Emit } from "./event.ts";
 import { CONSUMED, type Fate, REINJECTED } from "./fate.ts";
 import { Icmp } from "./icmp/icmp.ts";
+import { ErrorWays, type RouteFinder } from "./icmp/way.ts";
 import type { HeldFrame, Injector } from "./inject.ts";
 import type { InterfaceObject, Inventory, PortObject, VsiObject } from "./inventory.ts";
 import { Ledger } from "./ledger.ts";
@@ -54,7 +55,7 @@ export interface AgentParts {
   readonly injector: Injector;
   readonly inventory: Inventory;
   /** control/routes/routes.ts. */
-  readonly routes: HostRoutes;
+  readonly routes: HostRoutes & RouteFinder;
   readonly emit: Emit;
   /** 0 ≤ random() < 1. */
   readonly random: () => number;
@@ -70,6 +71,7 @@ export class Agent {
   readonly neighbors: Neighbors;
   readonly arp: ArpHandler;
   readonly icmp: Icmp;
+  readonly ways: ErrorWays;
   readonly relays: PendingRelays;
   readonly peers: PeerGateways;
   readonly ledger: Ledger;
@@ -85,7 +87,8 @@ export class Agent {
     this.parts = parts;
     this.ledger = new Ledger(tables.controlCounters, { examples: tables.examples.at(-1)!, timers });
     this.macs = new MacLearner(tables, timers, inventory, emit, limits, Math.floor(random() * 0x100000000) | 0);
-    this.icmp = new Icmp(injector, inventory, timers, this.ledger, emit, limits);
+    this.ways = new ErrorWays(tables, inventory, routes);
+    this.icmp = new Icmp(injector, inventory, timers, this.ledger, emit, limits, this.ways);
     this.sender = new ArpSender(injector, timers, emit);
     this.relays = new PendingRelays(timers);
     this.peers = new PeerGateways(this.macs, timers);

@@ -12,6 +12,7 @@ import {
   INJECT,
   SCOPE_ACS,
   SCOPE_TUNNELS,
+  TTL_TAKEN,
 } from "../tables/counters.ts";
 import {
   R_ARG,
@@ -38,7 +39,7 @@ export type HeldFrame = {
   readonly units: number;
   /** Bridge port it came from. */
   readonly port: number;
-  /** VSI it came in by. */
+  /** VSI it came in by; 0: a packet of our own. */
   readonly vsi: number;
   /** The worker that punted it: it goes back the same way, so that its flow stays in order. */
   readonly worker: number;
@@ -76,6 +77,14 @@ export class Injector {
   /** Send a routed frame through `adjacency`. `ttlTaken`: 0, or TTL_TAKEN when its TTL is already one less. */
   viaAdjacency(adjacency: number, held: HeldFrame, ttlTaken = 0): boolean {
     return this.push(held.worker, INJECT.adjacency, held.port, held.vsi, adjacency, ttlTaken, held.bytes, held);
+  }
+
+  /**
+   * Send a packet of our own to its destination, by the table of `vrf`. It is charged to bridge port `port`, whose packet
+   * provoked it: what it makes control do (a search) is within that port's share.
+   */
+  route(vrf: number, port: number, packet: Uint8Array, worker: number): boolean {
+    return this.push(worker, INJECT.route, port, 0, vrf, TTL_TAKEN, packet, null);
   }
 
   /** Let worker 0 treat `bytes` as if they had arrived at io port `io`. */

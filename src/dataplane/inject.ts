@@ -2,8 +2,9 @@
  * Inject: what control decided, carried out by the worker.
  *
  * A record's bytes are copied to scratch, and the frame goes straight to its port, its flood list or its adjacency.
- * Injected frames are not looked up as if they had arrived, because control has decided; the exception is INJECT.arrival,
- * by which the operator's own packet (`trace --inject`) starts where any frame starts. Commands (attach a TAP, a peer) use
+ * Injected frames are not looked up as if they had arrived, because control has decided. There are two exceptions: what is
+ * of our own making is routed by its destination (INJECT.route), and the operator's packet (`trace --inject`) starts where
+ * any frame starts (INJECT.arrival). Commands (attach a TAP, a peer) use
  * the same ring, so that they keep their order with the frames. The way to control is punt.ts.
  */
 import {
@@ -37,7 +38,7 @@ import { egress } from "./egress.ts";
 import { walk } from "./flood.ts";
 import type { Fate, Frame } from "./frame.ts";
 import { readEthernet } from "./ingress.ts";
-import { viaAdjacency } from "./route.ts";
+import { routeOwn, viaAdjacency } from "./route.ts";
 import { throughStages } from "./stages.ts";
 
 /** Carry out what control put in the inject ring, at most `budget` records. @returns how many. */
@@ -89,10 +90,12 @@ function inject(f: Frame, kind: number, r: number): Fate {
   if (kind === INJECT.flood) return walk(f, port, w[r + R_ARG]!);
   if (kind === INJECT.port) return f.ports.kind[port] === 0 ? DROP.tunnel_down : egress(f, port, f.vsi);
   f.port = port;
-  f.fromTunnel = f.ports.kind[port] === KIND_TUNNEL ? 1 : 0;
+  // VSI 0: a packet of our own. It came by no tunnel, so it may leave by the one whose packet provoked it.
+  f.fromTunnel = f.vsi !== 0 && f.ports.kind[port] === KIND_TUNNEL ? 1 : 0;
   const l3 = f.at + ETH_BYTES;
   // The rewrite takes one from the TTL; a frame that has paid already (a fragment) gets it back first, checksum and all.
   if ((w[r + R_ARG2]! & TTL_TAKEN) !== 0) incrementTtl(f.bytes, l3);
+  if (kind === INJECT.route) return routeOwn(f, l3, w[r + R_ARG]!);
   return viaAdjacency(f, l3, w[r + R_ARG]!, 0);
 }
 

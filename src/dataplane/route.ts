@@ -99,6 +99,14 @@ export function route(f: Frame): Fate {
   }
 }
 
+/** Route a packet of our own in `vrf`: by its destination alone, policies are for what arrives. */
+export function routeOwn(f: Frame, l3: number, vrf: number): Fate {
+  const destination = f.view.getInt32(l3 + IP_DST);
+  const host = f.fib.routes.get(destination, routeKey(vrf, 32));
+  if (host >> ROUTE_KIND_SHIFT === ROUTE_LOCAL) return DROP.not_forwarded;
+  return follow(f, l3, host !== 0 ? host : lookup(f, destination, vrf, 31, 0), destination, vrf, 0);
+}
+
 /** RFC 1812 §5.2.2, §5.3.7 and §4.2.2.11: a well-formed packet between addresses that may be routed. */
 function checkPacket(f: Frame, l3: number): Fate {
   const status = checkIpv4(f.view, l3, l3 + f.length - ETH_BYTES);

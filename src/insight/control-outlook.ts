@@ -9,6 +9,7 @@
 import { checkArp, isHostAddress } from "../control/arp/check.ts";
 import { CONSUMED } from "../control/fate.ts";
 import { isErrorDue } from "../control/icmp/icmp.ts";
+import type { ErrorWay, ErrorWays } from "../control/icmp/way.ts";
 import { type Inventory, isOwnAddress } from "../control/inventory.ts";
 import { isKnown } from "../control/neighbor/nud.ts";
 import type { Neighbors } from "../control/neighbor/table.ts";
@@ -41,10 +42,12 @@ export interface PuntedFrame {
 export class Outlook {
   private readonly inventory: Inventory;
   private readonly neighbors: Neighbors;
+  private readonly ways: ErrorWays;
 
-  constructor(inventory: Inventory, neighbors: Neighbors) {
+  constructor(inventory: Inventory, neighbors: Neighbors, ways: ErrorWays) {
     this.inventory = inventory;
     this.neighbors = neighbors;
+    this.ways = ways;
   }
 
   /** One sentence. */
@@ -138,7 +141,10 @@ export class Outlook {
 
   private error(frame: PuntedFrame, what: string): string {
     if (!this.isErrorDue(frame)) return silence(what);
-    return `ICMP ${what} to ${formatIpv4(i32(frame.bytes, ETH_BYTES + IP_SRC))}`;
+    const asker = i32(frame.bytes, ETH_BYTES + IP_SRC);
+    const { kind, iface, from } = this.wayOf(frame)!;
+    const way = kind === "back" ? "back where the packet came from" : `routed by ${iface.name}`;
+    return `ICMP ${what} from ${formatIpv4(from)} to ${formatIpv4(asker)}, ${way}`;
   }
 
   private tooBig(frame: PuntedFrame): string {
@@ -148,9 +154,14 @@ export class Outlook {
     return arg2 === 0 ? "dropped: a bridge does not fragment" : `fragmented to ${arg} bytes and sent on`;
   }
 
-  private isErrorDue({ bytes, vsi }: PuntedFrame): boolean {
+  private isErrorDue(frame: PuntedFrame): boolean {
+    const on = this.inventory.vsis.get(frame.vsi)?.interface;
+    return on != null && isErrorDue(frame.bytes, on) && this.wayOf(frame)?.kind !== "silent";
+  }
+
+  private wayOf({ bytes, vsi }: PuntedFrame): ErrorWay | null {
     const on = this.inventory.vsis.get(vsi)?.interface;
-    return on != null && isErrorDue(bytes, on);
+    return on == null ? null : this.ways.of(on, i32(bytes, ETH_BYTES + IP_SRC));
   }
 
   /** A distributed VSI-interface has this address on every gateway (D15). */

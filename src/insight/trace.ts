@@ -43,7 +43,7 @@ export class Tracer {
     this.injector = injector;
     this.names = new RowNames(parts.inventory, parts.topology);
     this.explainer = new Explainer(parts.tables, this.names);
-    this.outlook = new Outlook(parts.inventory, parts.agent.neighbors);
+    this.outlook = new Outlook(parts.inventory, parts.agent.neighbors, parts.agent.ways);
   }
 
   /** @param kick begins a round of control, so that what was injected goes out. */

@@ -9,6 +9,7 @@
 import type { Policy, Route } from "../api/schema.ts";
 import type { Question, Why } from "../api/schema-why.ts";
 import type { Shown, ShownParts } from "../api/shown.ts";
+import type { ErrorWays } from "../control/icmp/way.ts";
 import type { InterfaceObject } from "../control/inventory.ts";
 import type { MacStory } from "../control/mac/entry.ts";
 import type { NeighborStory, PlaceStory } from "../control/neighbor/story.ts";
@@ -115,6 +116,7 @@ export class Explainer {
           routes.find((route) => route.vrf === vrf),
         ),
       );
+    if (!isOwn) said.push(...errorSentences(text, ip, scope, agent.ways));
     for (const name of new Set(neighbors.flatMap(({ place }) => (place === null ? [] : [place.via]))))
       said.push(...tunnelSentences(name, this.shown));
     // What is for ourselves, or for a VTEP, is no policy's business.
@@ -254,6 +256,17 @@ function routeSentence(vrf: string, route: Route | undefined): string {
   return `VRF ${vrf} has ${prefix} as its longest match: a route of origin ${origin}, action ${action} ${way}`
     .trimEnd()
     .concat(".");
+}
+
+/** Where ICMP errors about packets from `ip` go, in each VRF. */
+function errorSentences(text: string, ip: number, scope: readonly InterfaceObject[], ways: ErrorWays): string[] {
+  const arrivals = new Map(scope.map((iface) => [iface.vrfName, iface]));
+  return [...arrivals].flatMap(([vrf, arrival]) => {
+    const { kind } = ways.of(arrival, ip);
+    const about = `ICMP errors about packets from ${text} in VRF ${vrf}`;
+    if (kind === "silent") return [`${about} are not sent: no host can have this address.`];
+    return [kind === "routed" ? `${about} are routed to it.` : `${about} go back where the packet came from.`];
+  });
 }
 
 /** Where a tunnel leads to: "tunnel gw2" is a name, the VTEP behind it is the place. */

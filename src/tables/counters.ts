@@ -109,6 +109,7 @@ export const INJECTS = [
   ["port", "send out of one bridge port"],
   ["flood", "flood in a VSI"],
   ["adjacency", "a frame that waited for its neighbour: rewrite and send"],
+  ["route", "a packet of our own (an ICMP error): routed by its destination"],
   ["arrival", "a packet of `trace --inject`: forwarded as if it had arrived at an io port"],
 ] as const;
 export const INJECT = Object.freeze(Object.fromEntries(INJECTS.map(([name], i) => [name, i + 1]))) as Readonly<

@@ -135,6 +135,8 @@ export class AgentBed {
   readonly events: { level: string; event: EventName; fields: EventFields }[] = [];
   /** "vrf ip" -> adjacency: what the FIB would hold. */
   readonly hosts = new Map<string, number>();
+  /** "vrf ip" -> the route of an ICMP error to it; none: back where the frame came from. */
+  readonly ways = new Map<string, number>();
   readonly resolved: string[] = [];
   readonly tooBig: string[] = [];
   readonly agent: Agent;
@@ -173,6 +175,7 @@ export class AgentBed {
       inventory: this.inventory,
       routes: {
         setHost: (vrf, host, adjacency) => this.hosts.set(`${vrf} ${formatIpv4(host)}`, adjacency),
+        find: (vrf, host) => this.ways.get(`${vrf} ${formatIpv4(host)}`) ?? 0,
         removeHost: (vrf, host) => this.hosts.delete(`${vrf} ${formatIpv4(host)}`),
       },
       emit: (level, event, fields) => this.events.push({ level, event, fields }),

@@ -95,10 +95,12 @@ describe("trace", () => {
     expect(next({ ...arp, source: "10.1.1.1", destination: "10.1.1.12" })).toContain("refused: 10.1.1.1 is an address");
     expect(next({ ...arp, source: "99.1.1.1", destination: "10.1.1.12" })).toContain("dropped: ARP sender outside");
     expect(next({ destination: "10.1.1.1" })).toBe("the gateway answers the echo request");
-    expect(next({ ttl: 1 })).toBe("ICMP time exceeded to 10.1.1.11");
+    expect(next({ ttl: 1 })).toBe("ICMP time exceeded from 10.1.1.1 to 10.1.1.11, back where the packet came from");
     world.get("vm1").ping("20.1.1.12");
     world.settle();
-    expect(next({ size: 1500, df: true })).toBe("ICMP fragmentation needed, MTU 1450, to 10.1.1.11");
+    expect(next({ size: 1500, df: true })).toBe(
+      "ICMP fragmentation needed, MTU 1450, from 10.1.1.1 to 10.1.1.11, routed by vsi-interface10",
+    );
     expect(next({ size: 1500 })).toBe("fragmented to 1450 bytes and sent on");
   });
 

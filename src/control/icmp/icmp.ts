@@ -1,9 +1,8 @@
 /**
  * ICMP from the gateway (RFC 792, RFC 1812 §4.3): echo to our addresses, and errors about what could not be forwarded.
  *
- * Everything goes back where it came from: out of the ingress port, to the frame's own source MAC, so no answer ever needs
- * an ARP entry. Errors speak with the address of the VSI-interface the packet arrived on (its `icmpSource`, else the one
- * in the sender's subnet, else the primary one); echo replies with the address that was pinged.
+ * Echo replies go back where the request came from: out of the ingress port, to the frame's own source MAC, so they never
+ * need an ARP entry; they speak with the address that was pinged. Errors are routed to the packet's source (way.ts).
  *
  * What may not be answered (RFC 1812 §4.3.2.7) and what is over the rate is dropped under its own reason. To our own
  * addresses we speak ICMP alone: UDP gets port unreachable, so that traceroute ends; TCP gets silence (a gateway without
@@ -67,6 +66,7 @@ import type { Timers } from "../timers.ts";
 import { finishChecksum, fragmentIpv4 } from "./fragment.ts";
 import { IcmpRate } from "./rate.ts";
 import { Reassembly } from "./reassembly.ts";
+import type { ErrorWay, ErrorWays } from "./way.ts";
 
 /** Of the frame's flags word (ring.ts R_FLAGS): the sender left the L4 checksum to us, and the type of a super-frame. */
 export const FLAG_UNFINISHED_CHECKSUM = 0x100;
@@ -80,6 +80,7 @@ export class Icmp {
   private readonly timers: Timers;
   private readonly ledger: Ledger;
   private readonly emit: Emit;
+  private readonly ways: ErrorWays;
   private readonly rate: IcmpRate;
   /** Echo requests to us that wait for the rest of their fragments. */
   readonly reassembly: Reassembly;
@@ -93,7 +94,9 @@ export class Icmp {
     ledger: Ledger,
     emit: Emit,
     limits: LimitsConfig,
+    ways: ErrorWays,
   ) {
+    this.ways = ways;
     this.injector = injector;
     this.inventory = inventory;
     this.timers = timers;
@@ -208,7 +211,7 @@ export class Icmp {
 
   /**
    * Answer `frame` with an error, if it may be answered.
-   * @param from our address; null: what the arrival VSI-interface speaks with.
+   * @param from our address; null: that of the way it takes.
    * @param answered its fate when the error was sent. @param silent its fate when it may not be answered.
    */
   private error(
@@ -229,12 +232,22 @@ export class Icmp {
     if (port === undefined || vsi === undefined || on == null) return silent;
     const source = i32(bytes, L3 + IP_SRC);
     if (!isErrorDue(bytes, on)) return silent;
+    const way = this.ways.of(on, source);
+    if (way.kind === "silent") return silent;
     if (!this.rate.admit(port, this.timers.nowMs)) return DROP.icmp_limited;
-    const length = emitIcmpError(this.out, L3, bytes, L3, from ?? speakerOf(on, source), type, code, rest);
-    this.sendBack(frame, vsi, port, on, this.out.subarray(0, ETH_BYTES + length));
+    const length = emitIcmpError(this.out, L3, bytes, L3, from ?? way.from, type, code, rest);
+    this.sendError(frame, vsi, port, way, this.out.subarray(0, ETH_BYTES + length));
     const fields = { vsi: vsi.name, [port.kind]: port.name, to: formatIpv4(source), type, code };
-    this.emit("debug", "icmp.error", fields);
+    this.emit("debug", "icmp.error", { ...fields, interface: way.iface.name, way: way.kind });
     return answered;
+  }
+
+  private sendError(frame: HeldFrame, vsi: VsiObject, port: PortObject, way: ErrorWay, packet: Uint8Array): void {
+    if (way.kind === "back") this.sendBack(frame, vsi, port, way.iface, packet);
+    else {
+      setU16(packet, ETH_TYPE, TYPE_IPV4);
+      this.injector.route(way.iface.vrf, port.row, packet, frame.worker);
+    }
   }
 
   /** Send an IPv4 packet (Ethernet header still empty) back to where `frame` came from, cut if it must be. */
@@ -261,11 +274,6 @@ function check(frame: HeldFrame): Fate {
   const status = checkIpv4(view, L3, bytes.length);
   if (status === IPV4_OK) return CONSUMED;
   return status === IPV4_BAD_CHECKSUM ? DROP.ip_checksum : DROP.ip_malformed;
-}
-
-/** Our address for an error to `source`. */
-function speakerOf(on: InterfaceObject, source: Ipv4): Ipv4 {
-  return on.config.icmpSource?.ip ?? (subnetOf(on, source) ?? on.subnets[0]!).address;
 }
 
 function isBroadcastOf(on: InterfaceObject, ip: Ipv4): boolean {

@@ -18,9 +18,9 @@
  * one, so they are punted and sent by control).
  */
 import { ExactMatchWriter } from "../../tables/exact-match.ts";
-import { ROUTE_ADJACENCY, ROUTE_ARG_MASK, ROUTE_KIND_SHIFT, routeKey } from "../../tables/fib.ts";
+import { ROUTE_ADJACENCY, ROUTE_ARG_MASK, ROUTE_KIND_SHIFT, ROUTE_UNDERLAY, routeKey } from "../../tables/fib.ts";
 import type { Tables } from "../../tables/tables.ts";
-import type { Ipv4 } from "../../wire/ipv4.ts";
+import { type Ipv4, maskOf } from "../../wire/ipv4.ts";
 import type { Timers } from "../timers.ts";
 
 /** Who wants a prefix; the earlier wins. */
@@ -106,6 +106,16 @@ export class Routes {
   /** `origin` wants nothing there any more. */
   clear(origin: RouteOrigin, vrf: number, network: Ipv4, length: number): void {
     this.want(RANKS.indexOf(origin), vrf, network, length, 0);
+  }
+
+  /** The value of the longest match for `ip`, without those that guard VTEP addresses; 0: none. */
+  find(vrf: number, ip: Ipv4): number {
+    for (let length = 32; length >= 0; length--) {
+      const slot = this.slots.get(slotKey(vrf, ip & maskOf(length), length));
+      const value = slot === undefined ? 0 : bestOf(slot);
+      if (value !== 0 && value >> ROUTE_KIND_SHIFT !== ROUTE_UNDERLAY) return value;
+    }
+    return 0;
   }
 
   /** All published routes, unsorted. */

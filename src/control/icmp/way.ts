@@ -1,0 +1,87 @@
+/**
+ * The way of an ICMP error: routed to the packet's source by the table of the VRF, as any packet of ours (RFC 1812 §4.3.2).
+ *
+ * The frame that provoked it may have come from a firewall or another router, which has no use for it. Where the table
+ * knows no way (a gateway whose default route is a policy has none to the outside), or only that the source is somewhere on
+ * the arrival VSI-interface, the frame itself is the best witness: the error goes back where that came from.
+ *
+ * It speaks with an address of the VSI-interface that the packet arrived on (its `icmpSource`, else the one in the asker's
+ * subnet, else the primary one), also where it leaves by another: §4.3.2.4 would take the latter, but both gateways of a
+ * traceroute through two VXLANs would then have one name.
+ */
+import {
+  GROUP_WORDS,
+  ROUTE_ADJACENCY,
+  ROUTE_ARG_MASK,
+  ROUTE_BROADCAST,
+  ROUTE_DISCARD,
+  ROUTE_GLEAN,
+  ROUTE_GROUP,
+  ROUTE_KIND_SHIFT,
+  ROUTE_LOCAL,
+} from "../../tables/fib.ts";
+import type { Tables } from "../../tables/tables.ts";
+import type { Ipv4 } from "../../wire/ipv4.ts";
+import { type InterfaceObject, type Inventory, subnetOf } from "../inventory.ts";
+
+/** Where the longest match leads: control/routes/routes.ts, or a test's own. */
+export interface RouteFinder {
+  /** The value of the longest match for `ip`, without those that guard VTEP addresses; 0: none. */
+  find(vrf: number, ip: Ipv4): number;
+}
+
+export interface ErrorWay {
+  /** `back`: where the frame came from. `silent`: the source is nobody who may be answered. */
+  readonly kind: "routed" | "back" | "silent";
+  /** The VSI-interface it leaves by. */
+  readonly iface: InterfaceObject;
+  /** The address it speaks with. */
+  readonly from: Ipv4;
+}
+
+export class ErrorWays {
+  private readonly tables: Tables;
+  private readonly inventory: Inventory;
+  private readonly routes: RouteFinder;
+
+  constructor(tables: Tables, inventory: Inventory, routes: RouteFinder) {
+    this.tables = tables;
+    this.inventory = inventory;
+    this.routes = routes;
+  }
+
+  /** The way to `asker`, whose packet came in by `arrival`. */
+  of(arrival: InterfaceObject, asker: Ipv4): ErrorWay {
+    const { fib } = this.tables;
+    const found = this.routes.find(arrival.vrf, asker);
+    const argument = found & ROUTE_ARG_MASK;
+    switch (found >> ROUTE_KIND_SHIFT) {
+      case ROUTE_GLEAN:
+        return argument === arrival.row ? way("back", arrival, asker) : this.by(argument, arrival, asker);
+      case ROUTE_ADJACENCY:
+        return this.by(fib.adjacencyInterface[argument]!, arrival, asker);
+      case ROUTE_GROUP: {
+        const at = argument * GROUP_WORDS;
+        const isEmpty = fib.groups[at] === 0;
+        return this.by(isEmpty ? 0 : fib.adjacencyInterface[fib.groups[at + 1]!]!, arrival, asker);
+      }
+      case ROUTE_LOCAL:
+      case ROUTE_BROADCAST:
+      case ROUTE_DISCARD:
+        return way("silent", arrival, asker);
+      default:
+        return way("back", arrival, asker);
+    }
+  }
+
+  private by(row: number, arrival: InterfaceObject, asker: Ipv4): ErrorWay {
+    const iface = this.inventory.interfaces.get(row);
+    return iface === undefined ? way("back", arrival, asker) : way("routed", arrival, asker, iface);
+  }
+}
+
+/** `arrival` is on which it speaks. */
+function way(kind: ErrorWay["kind"], arrival: InterfaceObject, asker: Ipv4, iface = arrival): ErrorWay {
+  const from = arrival.config.icmpSource?.ip ?? (subnetOf(arrival, asker) ?? arrival.subnets[0]!).address;
+  return { kind, iface, from };
+}
