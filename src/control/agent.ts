@@ -118,6 +118,7 @@ export class Agent {
       relays,
       peers,
       counts,
+      isRoutedBy: (on, ip) => this.ways.isRoutedBy(on, ip),
       suppress: (arp, vsi, port, frame) => suppressor.handle(arp, vsi, port, frame, this.arp),
     });
   }

@@ -6,14 +6,14 @@
  * acting, and changes nothing. That it says what the handlers do is test/insight/control-outlook.test.ts's to prove.
  */
 
-import { checkArp, isHostAddress } from "../control/arp/check.ts";
+import { checkArp, isHostAddress, isRoutedSender } from "../control/arp/check.ts";
 import { CONSUMED } from "../control/fate.ts";
 import { isErrorDue } from "../control/icmp/icmp.ts";
 import type { ErrorWay, ErrorWays } from "../control/icmp/way.ts";
 import { type Inventory, isOwnAddress } from "../control/inventory.ts";
 import { isKnown } from "../control/neighbor/nud.ts";
 import type { Neighbors } from "../control/neighbor/table.ts";
-import { DROPS, PUNT } from "../tables/counters.ts";
+import { DROP, DROPS, PUNT } from "../tables/counters.ts";
 import { ARP_REQUEST, parseArp } from "../wire/arp.ts";
 import { i32, u16 } from "../wire/bytes.ts";
 import { ETH_BYTES } from "../wire/ethernet.ts";
@@ -91,7 +91,9 @@ export class Outlook {
     const on = vsi.interface;
     if (on === null) return "ignored: no VSI-interface";
     const bad = checkArp(arp, on);
-    if (bad !== CONSUMED) return `dropped: ${DROPS[bad - 1]![1]}`;
+    const isNotLocal = bad === DROP.arp_not_local && port.kind === "ac";
+    const isRouted = isNotLocal && isRoutedSender(arp, on, (iface, ip) => this.ways.isRoutedBy(iface, ip));
+    if (bad !== CONSUMED && !isRouted) return `dropped: ${DROPS[bad - 1]![1]}`;
     const [sender, target] = [formatIpv4(arp.senderIp), formatIpv4(arp.targetIp)];
     if (port.kind === "ac" && arp.senderIp !== 0 && isOwnAddress(on, arp.senderIp))
       return `refused: ${sender} is an address of ${on.name}, which defends it`;

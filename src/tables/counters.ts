@@ -28,7 +28,7 @@ export const DROPS = [
   ["split_horizon", "from a tunnel, and could only leave by a tunnel"],
   ["flood_disabled", "nowhere to flood to: switched off by the flood policy, or no other port"],
   ["arp_malformed", "not an IPv4-over-Ethernet ARP request or reply"],
-  ["arp_not_local", "ARP sender outside the subnets of the VSI-interface"],
+  ["arp_not_local", "ARP sender, or the address it asks for, outside the subnets of the VSI-interface"],
   ["arp_src_mismatch", "Ethernet source is not the ARP sender MAC"],
   ["arp_martian", "ARP sender is loopback, multicast, broadcast, or 0.0.0.0 in a reply"],
   ["arp_gw_spoof", "a host claims a gateway or static address"],

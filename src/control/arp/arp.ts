@@ -21,17 +21,24 @@ import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
 import type { Emit } from "../event.ts";
 import { CONSUMED, type Fate } from "../fate.ts";
 import { ALL_PORTS, type HeldFrame, ONLY_ACS } from "../inject.ts";
-import { type InterfaceObject, type Inventory, isOwnAddress, type PortObject, type VsiObject } from "../inventory.ts";
+import {
+  type InterfaceObject,
+  type Inventory,
+  isOwnAddress,
+  type PortObject,
+  subnetOf,
+  type VsiObject,
+} from "../inventory.ts";
 import { isPortOf } from "../mac/learn.ts";
 import type { Neighbor, Place } from "../neighbor/entry.ts";
 import { isKnown } from "../neighbor/nud.ts";
 import type { Heard, Neighbors } from "../neighbor/table.ts";
 import type { Timers } from "../timers.ts";
-import { checkArp, isHostAddress } from "./check.ts";
+import { checkArp, type IsRoutedBy, isHostAddress, isRoutedSender } from "./check.ts";
 import type { ArpCounts } from "./counts.ts";
 import type { PeerGateways } from "./peer-gateway.ts";
 import type { Asker, PendingRelays } from "./relay.ts";
-import type { ArpSender } from "./sender.ts";
+import { type ArpSender, addressFor } from "./sender.ts";
 
 /** One defending announcement for an address in this time (§3.7; RFC 5227 §2.4 has the same figure). */
 export const DEFEND_EVERY_MS = 10_000;
@@ -47,6 +54,7 @@ export interface ArpContext {
   readonly relays: PendingRelays;
   readonly peers: PeerGateways;
   readonly counts: ArpCounts;
+  readonly isRoutedBy: IsRoutedBy;
   /** What to do with ARP in a VSI whose mode is `suppress`. */
   readonly suppress: (arp: Arp, vsi: VsiObject, port: PortObject, frame: HeldFrame) => Fate;
 }
@@ -71,6 +79,8 @@ export class ArpHandler {
     const on = vsi.interface;
     if (on === null) return this.ignore(vsi, arp, "no VSI-interface");
     const bad = checkArp(arp, on);
+    if (bad === DROP.arp_not_local && port.kind === "ac" && isRoutedSender(arp, on, this.c.isRoutedBy))
+      return this.fromRoutedSender(arp, on, vsi, port);
     if (bad !== CONSUMED) return bad;
     return port.kind === "ac" ? this.fromAc(arp, on, vsi, port) : this.fromTunnel(arp, on, vsi, port);
   }
@@ -149,6 +159,12 @@ export class ArpHandler {
     return isProxy ? this.proxy(arp, on, vsi, port) : CONSUMED;
   }
 
+  private fromRoutedSender(arp: Arp, on: InterfaceObject, vsi: VsiObject, port: PortObject): Fate {
+    if (arp.senderMac === on.mac) return DROP.own_mac_local;
+    if (isOwnAddress(on, arp.targetIp)) return this.answerForGateway(arp, on, vsi, port);
+    return vsi.config.arp === "localProxy" ? this.proxy(arp, on, vsi, port) : CONSUMED;
+  }
+
   /** Local proxy ARP: answer for a host elsewhere, and let all sites know who asks while we do not know it ourselves. */
   private proxy(arp: Arp, on: InterfaceObject, vsi: VsiObject, port: PortObject): Fate {
     const target = arp.targetIp;
@@ -186,7 +202,10 @@ export class ArpHandler {
 
   /** Article step 4, in every VXLAN of the VSI-interface (D5), with our MAC and the asker's IP. */
   private relayToSites(arp: Arp, on: InterfaceObject, asked: VsiObject, port: PortObject): void {
-    const question = { target: arp.targetIp, sender: arp.senderIp, except: port, scope: ALL_PORTS, isRetry: false };
+    // The other sites know no address outside the subnet: they are asked with our own.
+    const isGuest = arp.senderIp !== 0 && subnetOf(on, arp.senderIp) === null;
+    const sender = isGuest ? addressFor(on, arp.targetIp) : arp.senderIp;
+    const question = { target: arp.targetIp, sender, except: port, scope: ALL_PORTS, isRetry: false };
     for (const vsi of on.vsis) {
       if (!this.c.sender.solicit(on, vsi, question).sent) continue;
       this.c.counts.count(asked.name, "relayed_request");

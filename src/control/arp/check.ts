@@ -23,6 +23,19 @@ export function checkArp(arp: Arp, on: InterfaceObject | null): Fate {
   return CONSUMED;
 }
 
+/**
+ * Does a host ask with an address outside our subnets, that we route to by `on`: one on its loopback? It is answered, so that
+ * it reaches its gateway, and not learned: the route says where it is, and keeps saying so.
+ */
+export function isRoutedSender(arp: Arp, on: InterfaceObject, isRoutedBy: IsRoutedBy): boolean {
+  if (arp.op !== ARP_REQUEST || subnetOf(on, arp.senderIp) !== null || subnetOf(on, arp.targetIp) === null)
+    return false;
+  return isRoutedBy(on, arp.senderIp);
+}
+
+/** Does a route to `ip` leave by the VSI-interface? */
+export type IsRoutedBy = (on: InterfaceObject, ip: Ipv4) => boolean;
+
 /** Can `ip` be a host's: in a subnet of `on`, and neither its network nor its broadcast address (RFC 3021: /31 has none)? */
 export function isHostAddress(on: InterfaceObject, ip: Ipv4): boolean {
   const subnet = subnetOf(on, ip);

@@ -26,8 +26,8 @@ import { type InterfaceObject, type Inventory, subnetOf } from "../inventory.ts"
 
 /** Where the longest match leads: control/routes/routes.ts, or a test's own. */
 export interface RouteFinder {
-  /** The value of the longest match for `ip`, without those that guard VTEP addresses; 0: none. */
-  find(vrf: number, ip: Ipv4): number;
+  /** The value of the longest match for `ip` of at least `shortest` bits, without those that guard VTEP addresses; 0: none. */
+  find(vrf: number, ip: Ipv4, shortest: number): number;
 }
 
 export interface ErrorWay {
@@ -50,10 +50,10 @@ export class ErrorWays {
     this.routes = routes;
   }
 
-  /** The way to `asker`, whose packet came in by `arrival`. */
-  of(arrival: InterfaceObject, asker: Ipv4): ErrorWay {
+  /** The way to `asker`, whose packet came in by `arrival`; by prefixes of at least `shortest` bits. */
+  of(arrival: InterfaceObject, asker: Ipv4, shortest = 0): ErrorWay {
     const { fib } = this.tables;
-    const found = this.routes.find(arrival.vrf, asker);
+    const found = this.routes.find(arrival.vrf, asker, shortest);
     const argument = found & ROUTE_ARG_MASK;
     switch (found >> ROUTE_KIND_SHIFT) {
       case ROUTE_GLEAN:
@@ -72,6 +72,12 @@ export class ErrorWays {
       default:
         return way("back", arrival, asker);
     }
+  }
+
+  /** Does the table send packets for `ip` out of `iface`, beyond its subnets? A default route does not count: all are behind it. */
+  isRoutedBy(iface: InterfaceObject, ip: Ipv4): boolean {
+    const { kind, iface: out } = this.of(iface, ip, 1);
+    return kind === "routed" && out === iface;
   }
 
   private by(row: number, arrival: InterfaceObject, asker: Ipv4): ErrorWay {

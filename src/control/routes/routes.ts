@@ -108,9 +108,9 @@ export class Routes {
     this.want(RANKS.indexOf(origin), vrf, network, length, 0);
   }
 
-  /** The value of the longest match for `ip`, without those that guard VTEP addresses; 0: none. */
-  find(vrf: number, ip: Ipv4): number {
-    for (let length = 32; length >= 0; length--) {
+  /** The value of the longest match for `ip` of at least `shortest` bits, without those that guard VTEP addresses; 0: none. */
+  find(vrf: number, ip: Ipv4, shortest = 0): number {
+    for (let length = 32; length >= shortest; length--) {
       const slot = this.slots.get(slotKey(vrf, ip & maskOf(length), length));
       const value = slot === undefined ? 0 : bestOf(slot);
       if (value !== 0 && value >> ROUTE_KIND_SHIFT !== ROUTE_UNDERLAY) return value;
