@@ -33,8 +33,8 @@ export interface ApiSource {
   config(): Readonly<Record<string, unknown>>;
   /** Forget learned MACs of one VSI or of all. @returns how many; null: there is no such VSI. */
   flushMacs(vsi: string | null): number | null;
-  /** Forget learned neighbours of one VSI-interface, one neighbour, or all. @returns how many; null: no such VSI-interface. */
-  flushNeighbors(on: string | null, ip: string | null): number | null;
+  /** Forget learned neighbours and suppressed hosts of one VSI-interface or VSI, one of them, or all. @returns how many; null: no such VSI-interface. */
+  flushNeighbors(on: string | null, ip: string | null, vsi: string | null): number | null;
   /** What is wrong, or will be. */
   readonly doctor: DoctorSource["doctor"];
   /** Why we believe what we believe. */
@@ -62,7 +62,8 @@ const json = <T extends z.ZodType>(description: string, body: T) => ({
 const MAC_SCOPE = z.object({ vsi: z.string().optional() });
 const NEIGHBOR_SCOPE = z.object({
   interface: z.string().optional(),
-  ip: z.ipv4().optional().describe("needs interface"),
+  vsi: z.string().optional().describe("hosts that ARP suppression answers for in this VSI"),
+  ip: z.ipv4().optional().describe("needs interface or vsi"),
 });
 
 /** The application; `main` gives its `fetch` to the control socket. */
@@ -149,12 +150,14 @@ function addWrites(app: OpenAPIHono, source: ApiSource): void {
     return c.json(fault("not_found", `there is no VSI ${vsi}`, "vtepctl show vsi lists them"), 404);
   });
   app.openapi(flush("/v1/neighbors", "Forget learned neighbours", NEIGHBOR_SCOPE), (c) => {
-    const { interface: on, ip } = NEIGHBOR_SCOPE.parse(c.req.valid("query"));
-    if (ip !== undefined && on === undefined) {
-      return c.json(fault("bad_request", "ip needs interface", "the same IP may be in several VRFs"), 400);
+    const { interface: on, vsi, ip } = NEIGHBOR_SCOPE.parse(c.req.valid("query"));
+    if (ip !== undefined && on === undefined && vsi === undefined) {
+      return c.json(fault("bad_request", "ip needs interface or vsi", "the same IP may be in several VRFs"), 400);
     }
-    const removed = source.flushNeighbors(on ?? null, ip ?? null);
+    const removed = source.flushNeighbors(on ?? null, ip ?? null, vsi ?? null);
     if (removed !== null) return c.json({ removed }, 200);
+    if (vsi !== undefined)
+      return c.json(fault("not_found", `there is no VSI ${vsi}`, "vtepctl show vsi lists them"), 404);
     return c.json(fault("not_found", `there is no VSI-interface ${on}`, "vtepctl show interface lists them"), 404);
   });
 }

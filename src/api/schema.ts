@@ -132,11 +132,12 @@ export const MacEntry = z
 
 export const Neighbor = z
   .object({
-    interface: z.string(),
+    interface: z.string().nullable().describe("null: a suppressed host in a VSI without VSI-interface"),
+    vsi: z.string().nullable().describe("null while unresolved"),
     ip: z.string(),
     mac: z.string().nullable().describe("null while unresolved"),
     state: z.string(),
-    kind: z.enum(["host", "gateway", "static"]),
+    kind: z.enum(["host", "gateway", "static", "suppressed"]),
     via,
     ageSeconds: z.number().nullable(),
     from: z.string().nullable().describe("what it was learned from"),

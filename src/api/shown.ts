@@ -113,7 +113,8 @@ export class Shown {
   interfaces(): schema.Interface[] {
     const { inventory, topology } = this.parts;
     const neighbors = new Map<string, number>();
-    for (const { interface: on } of this.parts.agent.neighborViews()) neighbors.set(on, (neighbors.get(on) ?? 0) + 1);
+    for (const { interface: on } of this.parts.agent.neighborViews())
+      if (on !== null) neighbors.set(on, (neighbors.get(on) ?? 0) + 1);
     const policyOf = (name: string) =>
       topology.policies.list().find((policy) => policy.interfaces.includes(name))?.name ?? null;
     return interfaceViews(inventory)
@@ -139,10 +140,11 @@ export class Shown {
   }
 
   neighbors(): schema.Neighbor[] {
-    return this.parts.agent
-      .neighborViews()
-      .map(({ interface: on, ip, mac, state, via, ageSeconds, origin }) => ({
+    const { agent } = this.parts;
+    return [...agent.neighborViews(), ...agent.suppressedViews()]
+      .map(({ interface: on, vsi, ip, mac, state, via, ageSeconds, origin }) => ({
         interface: on,
+        vsi,
         ip,
         mac,
         state,
@@ -151,7 +153,12 @@ export class Shown {
         ageSeconds,
         from: mac === null ? null : origin,
       }))
-      .sort((a, b) => byText(a.interface, b.interface) || ipOrder(a.ip) - ipOrder(b.ip));
+      .sort(
+        (a, b) =>
+          byText(a.interface ?? "", b.interface ?? "") ||
+          byText(a.vsi ?? "", b.vsi ?? "") ||
+          ipOrder(a.ip) - ipOrder(b.ip),
+      );
   }
 
   routes(): schema.Route[] {
@@ -253,15 +260,21 @@ export class Shown {
     return vsi === undefined ? null : macs.flushLearned(vsi);
   }
 
-  flushNeighbors(name: string | null, ip: string | null): number | null {
+  /** Learned neighbours and suppressed hosts: of one VSI-interface, of one VSI (suppressed ones alone), or all. */
+  flushNeighbors(name: string | null, ip: string | null, vsiName: string | null = null): number | null {
     const { inventory, agent } = this.parts;
-    const { neighbors } = agent;
-    if (name === null) return neighbors.flushLearned(null);
+    const { neighbors, suppression } = agent;
+    const address = ip === null ? null : parseIpv4(ip);
+    if (vsiName !== null) {
+      const only = inventory.vsi(vsiName);
+      return only === undefined ? null : suppression.flush((vsi) => vsi === only, address);
+    }
+    if (name === null) return neighbors.flushLearned(null) + suppression.flush(() => true, null);
     const on = inventory.interface(name);
     if (on === undefined) return null;
-    const address = ip === null ? null : parseIpv4(ip);
-    if (address === null) return neighbors.flushLearned(on);
-    return neighbors.delete(on, address) ? 1 : 0;
+    const suppressed = suppression.flush((vsi) => vsi.interface === on, address);
+    if (address === null) return suppressed + neighbors.flushLearned(on);
+    return suppressed + (neighbors.delete(on, address) ? 1 : 0);
   }
 
   private traffic(column: "ports" | "vsis", row: number, before: Counted) {
@@ -275,7 +288,7 @@ export class Shown {
 }
 
 function kindOf(state: NeighborView["state"], origin: NeighborView["origin"]): schema.Neighbor["kind"] {
-  if (state === "gateway") return "gateway";
+  if (state === "gateway" || state === "suppressed") return state;
   return origin === "static" ? "static" : "host";
 }
 

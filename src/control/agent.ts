@@ -39,7 +39,7 @@ import type { HeldFrame, Injector } from "./inject.ts";
 import type { InterfaceObject, Inventory, PortObject, VsiObject } from "./inventory.ts";
 import { Ledger } from "./ledger.ts";
 import { MacLearner } from "./mac/learn.ts";
-import { type NeighborView, viewOfPeer } from "./neighbor/entry.ts";
+import { type NeighborView, viewOfPeer, viewOfSuppressed } from "./neighbor/entry.ts";
 import type { HostRoutes } from "./neighbor/path.ts";
 import { Solicitor } from "./neighbor/solicitor.ts";
 import { Neighbors } from "./neighbor/table.ts";
@@ -79,7 +79,7 @@ export class Agent {
   readonly arpCounts = new ArpCounts();
   private readonly parts: AgentParts;
   private readonly sender: ArpSender;
-  private readonly suppression: SuppressionTable;
+  readonly suppression: SuppressionTable;
   private nextRing = 0;
 
   constructor(parts: AgentParts) {
@@ -92,7 +92,7 @@ export class Agent {
     this.sender = new ArpSender(injector, timers, emit);
     this.relays = new PendingRelays(timers);
     this.peers = new PeerGateways(this.macs, timers);
-    this.suppression = new SuppressionTable(timers);
+    this.suppression = new SuppressionTable(timers, this.macs);
     this.neighbors = new Neighbors({
       tables,
       timers,
@@ -121,6 +121,10 @@ export class Agent {
       isRoutedBy: (on, ip) => this.ways.isRoutedBy(on, ip),
       suppress: (arp, vsi, port, frame) => suppressor.handle(arp, vsi, port, frame, this.arp),
     });
+  }
+
+  get nowMs(): number {
+    return this.parts.timers.nowMs;
   }
 
   /** One round at time `nowMs`. @returns when the next timer is due, or null. */
@@ -191,6 +195,20 @@ export class Agent {
   /** Neighbours and peer gateways (D4). */
   neighborViews(): NeighborView[] {
     return [...this.neighbors.list(), ...this.peers.list().map(viewOfPeer)];
+  }
+
+  /** Hosts that ARP suppression answers for. */
+  suppressedViews(): NeighborView[] {
+    const { nowMs } = this.parts.timers;
+    return Array.from(this.suppression.list(), (host) => viewOfSuppressed(host, nowMs));
+  }
+
+  /** Entries by VSI name and where they come from, for the gauges. */
+  neighborCounts(): Map<string, Record<string, number>> {
+    const all = new Map<string, Record<string, number>>(this.neighbors.counts());
+    for (const [vsi, suppressed] of this.suppression.counts())
+      all.set(vsi, { ...(all.get(vsi) ?? { local: 0, remote: 0, static: 0 }), suppressed });
+    return all;
   }
 
   /** Control's page of the ledger: 0 between rounds. */

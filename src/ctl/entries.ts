@@ -64,12 +64,13 @@ export function addEntries(program: Command, session: Session): void {
     });
   arp
     .command("flush")
-    .description("forget neighbours that were learned or added by hand")
+    .description("forget neighbours that were learned or added by hand, and suppressed hosts")
     .option("--interface <name>", "only those of one VSI-interface")
-    .option("--ip <address>", "only this one; needs --interface")
+    .option("--vsi <name>", "only what ARP suppression answers for in one VSI")
+    .option("--ip <address>", "only this one; needs --interface or --vsi")
     .addHelpText("after", examples("vtepctl arp flush", "vtepctl arp flush --interface vsi-interface10"))
-    .action((scope: { interface?: string; ip?: string }) =>
-      flushed(`/v1/neighbors${query(only(scope, "interface", "ip"))}`, "neighbours"),
+    .action((scope: { interface?: string; vsi?: string; ip?: string }) =>
+      flushed(`/v1/neighbors${query(only(scope, "interface", "vsi", "ip"))}`, "neighbours"),
     );
 
   const mac = program.command("mac").description("change the MAC tables");

@@ -136,7 +136,7 @@ const MAC: readonly Column<MacEntry>[] = [
 ];
 
 const ARP: readonly Column<Neighbor>[] = [
-  { title: "VSI-INTERFACE", of: (row) => row.interface },
+  { title: "VSI-INTERFACE", of: (row) => row.interface ?? `(${row.vsi})` },
   { title: "IP", of: (row) => row.ip },
   { title: "MAC", of: (row) => row.mac },
   { title: "STATE", of: (row) => row.state },

@@ -55,7 +55,8 @@ export function apiSource({ shown, control, log, kick, ...parts }: ApiParts): Ap
     doctor: parts.doctor,
     ...parts.insight,
     flushMacs: (vsi) => changed(both(shown.flushMacs(vsi), () => entries.flushMacs(vsi))),
-    flushNeighbors: (on, ip) => changed(both(shown.flushNeighbors(on, ip), () => entries.flushNeighbors(on, ip))),
+    flushNeighbors: (on, ip, vsi) =>
+      changed(both(shown.flushNeighbors(on, ip, vsi), () => (vsi === null ? entries.flushNeighbors(on, ip) : 0))),
     change: {
       checkConfig: parts.check,
       reloadConfig: parts.reload,

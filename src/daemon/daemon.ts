@@ -269,7 +269,7 @@ export class Daemon {
       inventory: control.shown.inventory,
       counted: control.topology.counted,
       macEntries: () => control.agent.macs.counts(),
-      neighborEntries: () => control.agent.neighbors.counts(),
+      neighborEntries: () => control.agent.neighborCounts(),
       routeEntries: () => shown.routeEntries(),
       arpResults: () => control.agent.arpCounts.byVsi,
       macMoves: () => control.agent.macs.moves,

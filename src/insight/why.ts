@@ -9,8 +9,9 @@
 import type { Policy, Route } from "../api/schema.ts";
 import type { Question, Why } from "../api/schema-why.ts";
 import type { Shown, ShownParts } from "../api/shown.ts";
+import type { SuppressedHost } from "../control/arp/suppression.ts";
 import type { ErrorWays } from "../control/icmp/way.ts";
-import type { InterfaceObject } from "../control/inventory.ts";
+import type { InterfaceObject, VsiObject } from "../control/inventory.ts";
 import type { MacStory } from "../control/mac/entry.ts";
 import type { NeighborStory, PlaceStory } from "../control/neighbor/story.ts";
 import type { Config, TunnelConfig } from "../control/plan.ts";
@@ -100,13 +101,15 @@ export class Explainer {
     const neighbors = agent.neighbors.stories(ip).filter((story) => names.has(story.interface));
     const said = [...this.ownSentences(ip, scope), ...underlaySentences(text, topology.config!)];
     for (const story of neighbors) said.push(...neighborSentences(story, this.isNeighborByHand(story)));
+    const suppressed = [...agent.suppression.of(ip)].filter(({ vsi }) => isVsiAsked(vsi, question));
+    for (const host of suppressed) said.push(suppressedSentence(text, host, agent.nowMs));
     const macs = neighbors.flatMap(({ place }) => {
       if (place === null) return [];
       return agent.macs.stories(parseMac(place.mac)!).filter((story) => story.vsi === place.vsi);
     });
     for (const story of macs) said.push(...macSentences(story, this.isByHand(story)));
-    const isOwn = said.length > 0 && neighbors.length === 0;
-    if (neighbors.length === 0 && !isOwn) said.push(...unknownSentences(ip, scope));
+    const isOwn = said.length > suppressed.length && neighbors.length === 0;
+    if (neighbors.length === 0 && suppressed.length === 0 && !isOwn) said.push(...unknownSentences(ip, scope));
     const vrfs = new Set(scope.map((on) => on.vrfName));
     const routes = [...vrfs].flatMap((vrf) => longestMatch(this.shown.routes(), vrf, ip));
     for (const vrf of vrfs)
@@ -121,7 +124,7 @@ export class Explainer {
       said.push(...tunnelSentences(name, this.shown));
     // What is for ourselves, or for a VTEP, is no policy's business.
     if (!isOwn) said.push(...policySentences(this.shown.policies(), topology.config!, names, ip));
-    const known = isOwn || neighbors.some(({ searchSeconds }) => searchSeconds === null);
+    const known = isOwn || suppressed.length > 0 || neighbors.some(({ searchSeconds }) => searchSeconds === null);
     return { subject: text, kind: "ip", known, sentences: said, macs, neighbors, routes };
   }
 
@@ -146,6 +149,10 @@ export class Explainer {
 
 function isAsked(on: InterfaceObject, { interface: name, vsi }: Question): boolean {
   return (name === null || on.name === name) && (vsi === null || on.vsis.some((each) => each.name === vsi));
+}
+
+function isVsiAsked(vsi: VsiObject, { interface: name, vsi: only }: Question): boolean {
+  return (only === null || vsi.name === only) && (name === null || vsi.interface?.name === name);
 }
 
 // ---- sentences ---------------------------------------------------------------------------------------------------
@@ -202,6 +209,13 @@ function neighborSentences(story: NeighborStory, isByHand: boolean): string[] {
     );
   if (wanted) said.push("A route or a policy uses it as next hop, so it is kept resolved.");
   return said;
+}
+
+function suppressedSentence(ip: string, host: SuppressedHost, nowMs: number): string {
+  const { vsi, mac, port, heardMs, isUsed } = host;
+  const what = `ARP suppression in VSI ${vsi.name} knows ${ip} with MAC ${formatMac(mac)} at ${port.kind} ${port.name}`;
+  const end = isUsed ? "it answers requests for it" : "it has been silent since, so requests for it are flooded";
+  return `${what}, by ARP heard ${ago(Math.floor((nowMs - heardMs) / 1000))}: ${end}.`;
 }
 
 function soughtSentences(story: NeighborStory): string[] {

@@ -33,6 +33,7 @@ describe("a read", () => {
   it("of the neighbours answers what the source says", async () => {
     const entry = {
       interface: "vsi-interface10",
+      vsi: "vsi10",
       ip: "10.1.1.11",
       mac: "02:00:00:00:01:11",
       state: "reachable",

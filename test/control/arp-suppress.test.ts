@@ -78,17 +78,75 @@ describe("ARP suppression (D14)", () => {
 describe("SuppressionTable", () => {
   it(`keeps ${SUPPRESSION_PER_AC} hosts of an AC, and forgets a port's`, () => {
     const bed = new AgentBed();
-    const table = new SuppressionTable(new Timers(0));
-    for (let n = 0; n <= SUPPRESSION_PER_AC; n++) table.heard(bed.vsi10, ip("10.1.0.0") + n, M1, bed.vm1);
+    const table = new SuppressionTable(new Timers(0), { heardAt: () => null });
+    for (let n = 0; n <= SUPPRESSION_PER_AC; n++) table.heard(bed.vsi10, ip("10.1.0.0") + n, M1, bed.vm1, "request");
     expect(table.find(bed.vsi10, ip("10.1.0.0"))).toBeDefined();
     expect(table.find(bed.vsi10, ip("10.1.0.0") + SUPPRESSION_PER_AC)).toBeUndefined();
-    table.heard(bed.vsi10, ip("10.1.0.0"), M3, bed.vm3);
-    table.heard(bed.vsi10, ip("10.1.0.0") + SUPPRESSION_PER_AC, M1, bed.vm1);
+    table.heard(bed.vsi10, ip("10.1.0.0"), M3, bed.vm3, "request");
+    table.heard(bed.vsi10, ip("10.1.0.0") + SUPPRESSION_PER_AC, M1, bed.vm1, "request");
     expect(table.find(bed.vsi10, ip("10.1.0.0") + SUPPRESSION_PER_AC)).toBeDefined();
     table.flushPort(bed.vm1);
     expect(table.find(bed.vsi10, ip("10.1.0.1"))).toBeUndefined();
     expect(table.find(bed.vsi10, ip("10.1.0.0"))?.port).toBe(bed.vm3);
     table.flushVsi(bed.vsi10);
     expect(table.find(bed.vsi10, ip("10.1.0.0"))).toBeUndefined();
+  });
+});
+
+describe("suppressed hosts that changed", () => {
+  const asked = (bed: AgentBed): string[] => {
+    bed.sent();
+    bed.request(bed.vm1, bed.vsi10, M1, "10.1.1.11", "10.1.1.12");
+    return bed.told();
+  };
+  let bed: AgentBed;
+  beforeEach(() => {
+    bed = new AgentBed({ arp: "suppress" });
+    bed.reply(bed.vm3, bed.vsi10, M9, "10.1.1.12", M1, "10.1.1.11");
+  });
+
+  it("silent for 30 s: the question is flooded, so that the host of today can answer", () => {
+    bed.advance(29_000);
+    expect(asked(bed)[0]).toContain(" rep M9,");
+    bed.advance(2000);
+    expect(asked(bed)[0]).toContain("all of vsi1 but vm1: ff/M1 req");
+  });
+
+  it("sending frames that are no ARP: it is still answered for", () => {
+    bed.learn(bed.vm3, bed.vsi10, M9);
+    for (let second = 0; second < 120; second += 10) {
+      bed.hitMac(bed.vsi10, M9);
+      bed.advance(10_000);
+    }
+    expect(asked(bed)[0]).toContain(" rep M9,");
+  });
+
+  it("another MAC for the address replaces it at once, also where its AC may have no more hosts", () => {
+    bed.arp(bed.vm3, bed.vsi10, { senderMac: M3, senderIp: ip("10.1.1.12"), targetIp: ip("10.1.1.12") });
+    expect(asked(bed)[0]).toContain(" rep M3,");
+    for (let n = 0; n < SUPPRESSION_PER_AC; n++)
+      bed.arp(bed.vm2, bed.vsi20, { senderMac: M9, senderIp: ip("20.1.2.0") + n, targetIp: ip("20.1.1.9") });
+    for (let n = 0; n <= SUPPRESSION_PER_AC; n++)
+      bed.arp(bed.vm3, bed.vsi10, { senderMac: M3, senderIp: ip("10.1.2.0") + n, targetIp: ip("10.1.1.9") });
+    bed.arp(bed.vm1, bed.vsi10, { senderMac: M9, senderIp: ip("10.1.2.1"), targetIp: ip("10.1.1.9") });
+    bed.sent();
+    // vm3 is full: the host that came back to it is not learned there, but what was known of it is void.
+    bed.arp(bed.vm3, bed.vsi10, { senderMac: M3, senderIp: ip("10.1.2.255"), targetIp: ip("10.1.1.9") });
+    bed.arp(bed.vm3, bed.vsi10, { senderMac: M3, senderIp: ip("10.1.2.1"), targetIp: ip("10.1.1.9") });
+    bed.sent();
+    bed.request(bed.border, bed.vsi10, M9, "10.1.1.77", "10.1.2.1");
+    bed.request(bed.vm1, bed.vsi10, M1, "10.1.1.11", "10.1.2.1");
+    expect(bed.told().filter((each) => each.includes(" rep M9,10.1.2.1"))).toEqual([]);
+  });
+
+  it("they are listed, counted and can be forgotten", () => {
+    expect(bed.agent.suppressedViews()).toMatchObject([
+      { ip: "10.1.1.12", mac: "02:00:00:00:09:99", state: "suppressed", vsi: "vsi10", via: { name: "vm3" } },
+    ]);
+    expect(bed.agent.suppression.counts()).toEqual(new Map([["vsi10", 1]]));
+    expect(bed.agent.suppression.flush((vsi) => vsi === bed.vsi20, null)).toBe(0);
+    expect(bed.agent.suppression.flush((vsi) => vsi === bed.vsi10, ip("10.1.1.13"))).toBe(0);
+    expect(bed.agent.suppression.flush((vsi) => vsi === bed.vsi10, ip("10.1.1.12"))).toBe(1);
+    expect(asked(bed)[0]).toContain("all of vsi1 but vm1: ff/M1 req");
   });
 });

@@ -61,6 +61,7 @@ const INTERFACES: Interface[] = [10, 20].map((vni) => ({
 
 const NEIGHBORS: Neighbor[] = [11, 12].map((host) => ({
   interface: "vsi-interface10",
+  vsi: "vsi10",
   ip: `10.101.101.1${host}`,
   mac: "02:00:00:00:01:11",
   state: "reachable",

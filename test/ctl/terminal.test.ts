@@ -95,6 +95,7 @@ const HOSTILE = "a\u001b]0;b\u0007\u009b2J\u202egnp.exe\nFATE sent\r\u007f";
 describe("what a daemon says that is not ours", () => {
   const neighbor: Neighbor = {
     interface: HOSTILE,
+    vsi: "vsi10",
     ip: "10.1.1.11",
     mac: HOSTILE,
     state: "reachable",

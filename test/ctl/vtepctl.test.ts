@@ -13,6 +13,7 @@ import { again, ctl, err, folder, forget, out, serve, socket } from "./bed.ts";
 const NEIGHBORS: Neighbor[] = [
   {
     interface: "vsi-interface10",
+    vsi: "vsi10",
     ip: "10.1.1.11",
     mac: "02:00:00:00:01:11",
     state: "reachable",
@@ -23,6 +24,7 @@ const NEIGHBORS: Neighbor[] = [
   },
   {
     interface: "vsi-interface10",
+    vsi: "vsi10",
     ip: "10.1.1.112",
     mac: null,
     state: "incomplete",
@@ -149,7 +151,7 @@ it("flushes and says how many went", async () => {
   const flushNeighbors = vi.fn(() => 2);
   expect(await ctl({ flushNeighbors }, "arp", "flush", "--interface", "i 1")).toBe(0);
   expect(out).toBe("2 neighbours removed\n");
-  expect(flushNeighbors).toHaveBeenCalledWith("i 1", null);
+  expect(flushNeighbors).toHaveBeenCalledWith("i 1", null, null);
 });
 
 // ---- when it goes wrong ----------------------------------------------------------------------------------------

@@ -56,7 +56,8 @@ export class ArpSuppressor {
     const isPeer = on !== null && arp.senderIp !== 0 && isOwnAddress(on, arp.senderIp);
     if (isPeer) this.peers.heard(on, vsi, port, arp.senderIp, arp.senderMac);
     else if (arp.senderIp !== 0) {
-      this.table.heard(vsi, arp.senderIp, arp.senderMac, port);
+      const origin = arp.senderIp === arp.targetIp ? "announcement" : arp.op === ARP_REQUEST ? "request" : "reply";
+      this.table.heard(vsi, arp.senderIp, arp.senderMac, port, origin);
       if (on !== null && checkArp(arp, on) === CONSUMED) gateway.hear(on, arp, { mac: arp.senderMac, port, vsi });
     }
     if (arp.op !== ARP_REQUEST || arp.senderIp === arp.targetIp) return end();

@@ -1,15 +1,21 @@
 /**
  * ARP suppression: (VSI, IP) -> the host's own MAC, learned by listening (D14, mode `suppress`).
  *
- * A request that we can answer for its owner is not flooded to every site. Nothing is routed by this table and nobody is
- * probed: an entry that was not heard for five minutes is not used, so a host that left costs at most that.
+ * A request that we can answer for its owner is not flooded to every site. Nothing is routed by this table and no host is
+ * probed. An entry is used while its MAC sends, ARP or anything else, at the place we know; after 30 s of silence the
+ * question is flooded instead, so a host that was made again with another MAC answers for itself. Not heard for five minutes
+ * it is forgotten.
  */
 import type { Mac } from "../../wire/ethernet.ts";
 import type { Ipv4 } from "../../wire/ipv4.ts";
 import type { PortObject, VsiObject } from "../inventory.ts";
+import type { NeighborOrigin } from "../neighbor/entry.ts";
+import type { MacTimes } from "../neighbor/watch.ts";
 import type { Timers } from "../timers.ts";
 
 export const SUPPRESSION_MS = 300_000;
+/** Silent for so long, a host is not answered for. */
+export const SUPPRESSION_QUIET_MS = 30_000;
 export const SUPPRESSION_PER_VSI = 4096;
 export const SUPPRESSION_PER_AC = 256;
 const SWEEP_MS = 10_000;
@@ -18,20 +24,30 @@ interface Host {
   mac: Mac;
   port: PortObject;
   heardMs: number;
+  origin: NeighborOrigin;
+}
+
+/** A host that is answered for, for people. */
+export interface SuppressedHost extends Readonly<Host> {
+  readonly vsi: VsiObject;
+  readonly ip: Ipv4;
+  readonly isUsed: boolean;
 }
 
 export class SuppressionTable {
   private readonly timers: Timers;
+  private readonly macs: MacTimes;
   private readonly hosts = new Map<VsiObject, Map<Ipv4, Host>>();
   private readonly ofPort = new Map<PortObject, number>();
 
-  constructor(timers: Timers) {
+  constructor(timers: Timers, macs: MacTimes) {
     this.timers = timers;
+    this.macs = macs;
     timers.every(SWEEP_MS, () => this.keep((host) => timers.nowMs - host.heardMs < SUPPRESSION_MS));
   }
 
-  /** ARP from `ip`. Over a limit nothing is learned, and requests for it are flooded. */
-  heard(vsi: VsiObject, ip: Ipv4, mac: Mac, port: PortObject): void {
+  /** ARP from `ip`. Over a limit nothing is learned, what was known is void, and requests for it are flooded. */
+  heard(vsi: VsiObject, ip: Ipv4, mac: Mac, port: PortObject, origin: NeighborOrigin): void {
     let hosts = this.hosts.get(vsi);
     if (hosts === undefined) {
       hosts = new Map();
@@ -39,16 +55,52 @@ export class SuppressionTable {
     }
     const host = hosts.get(ip);
     const isFull = host?.port !== port && port.kind === "ac" && (this.ofPort.get(port) ?? 0) >= SUPPRESSION_PER_AC;
-    if (isFull || (host === undefined && hosts.size >= SUPPRESSION_PER_VSI)) return;
-    if (host !== undefined) this.tally(host.port, -1);
-    hosts.set(ip, { mac, port, heardMs: this.timers.nowMs });
+    if (host !== undefined) {
+      this.tally(host.port, -1);
+      hosts.delete(ip);
+    }
+    if (isFull || hosts.size >= SUPPRESSION_PER_VSI) return;
+    hosts.set(ip, { mac, port, heardMs: this.timers.nowMs, origin });
     this.tally(port, 1);
   }
 
-  /** The owner of `ip`, heard lately, or undefined. */
+  /** The owner of `ip`, if it is certainly alive. */
   find(vsi: VsiObject, ip: Ipv4): { readonly mac: Mac; readonly port: PortObject } | undefined {
     const host = this.hosts.get(vsi)?.get(ip);
-    return host !== undefined && this.timers.nowMs - host.heardMs < SUPPRESSION_MS ? host : undefined;
+    return host !== undefined && this.isLive(vsi, host) ? host : undefined;
+  }
+
+  /** What is known of `ip`, in every VSI that knows it; `isUsed`: is it answered for? */
+  *of(ip: Ipv4): Generator<SuppressedHost> {
+    for (const [vsi, hosts] of this.hosts) {
+      const host = hosts.get(ip);
+      if (host !== undefined) yield { ...host, vsi, ip, isUsed: this.isLive(vsi, host) };
+    }
+  }
+
+  *list(): Generator<SuppressedHost> {
+    for (const [vsi, hosts] of this.hosts)
+      for (const [ip, host] of hosts) yield { ...host, vsi, ip, isUsed: this.isLive(vsi, host) };
+  }
+
+  /** Hosts by VSI name. */
+  counts(): Map<string, number> {
+    return new Map([...this.hosts].map(([vsi, hosts]) => [vsi.name, hosts.size]));
+  }
+
+  /** Forget hosts: of the VSIs meant, one address of them or (null) all. @returns how many. */
+  flush(isMeant: (vsi: VsiObject) => boolean, only: Ipv4 | null): number {
+    let flushed = 0;
+    for (const [vsi, hosts] of this.hosts) {
+      if (!isMeant(vsi)) continue;
+      for (const [ip, host] of hosts) {
+        if (only !== null && ip !== only) continue;
+        hosts.delete(ip);
+        this.tally(host.port, -1);
+        flushed++;
+      }
+    }
+    return flushed;
   }
 
   flushPort(port: PortObject): void {
@@ -58,6 +110,11 @@ export class SuppressionTable {
   flushVsi(vsi: VsiObject): void {
     for (const host of this.hosts.get(vsi)?.values() ?? []) this.tally(host.port, -1);
     this.hosts.delete(vsi);
+  }
+
+  private isLive(vsi: VsiObject, { mac, port, heardMs }: Host): boolean {
+    const sinceMs = this.timers.nowMs - SUPPRESSION_QUIET_MS;
+    return heardMs > sinceMs || (this.macs.heardAt(vsi, mac, port) ?? Number.NEGATIVE_INFINITY) > sinceMs;
   }
 
   private keep(isKept: (host: Host) => boolean): void {

@@ -55,10 +55,11 @@ export interface Neighbor {
 
 /** A neighbour, or a peer gateway, for people. */
 export interface NeighborView {
-  readonly interface: string;
+  /** null: a suppressed host in a VSI without VSI-interface. */
+  readonly interface: string | null;
   readonly ip: string;
   readonly mac: string | null;
-  readonly state: NudState | "gateway";
+  readonly state: NudState | "gateway" | "suppressed";
   readonly via: { readonly kind: "ac" | "tunnel"; readonly name: string } | null;
   readonly vsi: string | null;
   /** Since it was last heard; since the search began where it never was. */
@@ -119,6 +120,32 @@ export function viewOf(entry: Neighbor, nowMs: number): NeighborView {
             via: `${previous.place.port.kind} ${previous.place.port.name}`,
             secondsAgo: seconds(nowMs - previous.atMs),
           },
+  };
+}
+
+/** D14: a host that ARP suppression answers for; nothing is routed by it. */
+export function viewOfSuppressed(
+  {
+    vsi,
+    ip,
+    mac,
+    port,
+    heardMs,
+    origin,
+  }: Omit<Place, "vsi"> & { vsi: VsiObject; ip: Ipv4; heardMs: number; origin: NeighborOrigin },
+  nowMs: number,
+): NeighborView {
+  return {
+    interface: vsi.interface?.name ?? null,
+    ip: formatIpv4(ip),
+    mac: formatMac(mac),
+    state: "suppressed",
+    via: { kind: port.kind, name: port.name },
+    vsi: vsi.name,
+    ageSeconds: seconds(nowMs - heardMs),
+    origin,
+    stateSeconds: seconds(nowMs - heardMs),
+    previous: null,
   };
 }
 
