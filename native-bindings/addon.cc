@@ -165,6 +165,16 @@ napi_value receiveFdCall(napi_env env, napi_callback_info info) {
                     number(env, message.fd), said});
 }
 
+napi_value peerOfCall(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  int socket = args.integer(0);
+  if (args.bad()) return nullptr;
+  ucred peer{};
+  int rc = peerOf(socket, peer);
+  if (rc < 0) return list(env, {number(env, rc), text(env, "ask who is at the other end")});
+  return list(env, {number(env, peer.pid), number(env, peer.uid), number(env, peer.gid)});
+}
+
 /** How far into this memory the next page starts. */
 napi_value pageSkewCall(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
@@ -201,7 +211,7 @@ napi_value start(napi_env env, napi_value exports) {
   const Name calls[] = {{"openTap", openTapCall}, {"setTap", setTapCall}, {"setTapOffload", setTapOffloadCall},
                         {"tapInfo", tapInfoCall}, {"openUnderlay", openUnderlayCall}, {"deviceMtuFor", deviceMtuForCall},
                         {"pathMtu", pathMtuCall}, {"socketDrops", socketDropsCall}, {"openDoorbell", openDoorbellCall},
-                        {"ring", ringCall}, {"closeFd", closeFdCall}, {"sendFd", sendFdCall}, {"receiveFd", receiveFdCall}, {"watchReadable", watchReadableCall},
+                        {"ring", ringCall}, {"closeFd", closeFdCall}, {"sendFd", sendFdCall}, {"receiveFd", receiveFdCall}, {"peerOf", peerOfCall}, {"watchReadable", watchReadableCall},
                         {"notify", notifyCall}, {"probeSegments", probeSegmentsCall}, {"probeTap", probeTapCall},
                         {"pageSkew", pageSkewCall}, {"createIo", createIoCall}};
   define(env, exports, calls, sizeof calls / sizeof *calls, nullptr);

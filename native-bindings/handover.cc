@@ -75,10 +75,14 @@ int sendHandover(int socket, int fd, const char* text, size_t length) {
   return static_cast<size_t>(sent) == length ? 0 : -EMSGSIZE;
 }
 
+int peerOf(int socket, ucred& peer) {
+  socklen_t size = sizeof peer;
+  return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? 0 : -errno;
+}
+
 int receiveHandover(int socket, Handover& message) {
   ucred peer{};
-  socklen_t size = sizeof peer;
-  if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return -errno;
+  if (int rc = peerOf(socket, peer); rc < 0) return rc;
   message.pid = peer.pid;
   message.uid = peer.uid;
   message.gid = peer.gid;

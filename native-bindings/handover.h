@@ -9,6 +9,7 @@
 // and each call on them says for itself that it must not wait (RWF_NOWAIT, preadv2(2)).
 #pragma once
 #include <cstddef>
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -27,6 +28,9 @@ struct Handover {
 
 /** 0, or a negative errno; -EAGAIN: the socket's buffer is full. fd -1 sends text alone. */
 int sendHandover(int socket, int fd, const char* text, size_t length);
+
+/** Who is at the other end of a connected socket: who connected, or who called listen(2). 0, or a negative errno. */
+int peerOf(int socket, ucred& peer);
 
 /** 0, or a negative errno; -EAGAIN: nothing there yet; -EPROTO: more than one fd. */
 int receiveHandover(int socket, Handover& message);

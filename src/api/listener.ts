@@ -90,8 +90,7 @@ export async function listenUnix(fetch: Fetch, path: string): Promise<Listener> 
 /** Serve `host`:`port`; GET and HEAD only, and for a client that asks by one of `names`. Throws ListenError. */
 export async function listenTcp(
   fetch: Fetch,
-  host: string,
-  port: number,
+  { host, port }: { readonly host: string; readonly port: number },
   names: () => ReadonlySet<string>,
 ): Promise<Listener> {
   const server = await serverOf(fetch, TCP, (header) => isOurName(header, names()));

@@ -23,19 +23,20 @@ export const MAX_LINE_BYTES = 4096;
  *     unknown    there is no such AC, or it makes its own TAP
  *     held       another VM is on the AC
  *     no_tap     the fd is no TAP, or one of the wrong kind, or its device is gone
- *     busy       the gateway has no room
+ *     busy       the gateway has no room, now
  *     removed    a reload took the AC away
  */
 export const REFUSALS = ["protocol", "denied", "unknown", "held", "no_tap", "busy", "removed"] as const;
 export type RefusalCode = (typeof REFUSALS)[number];
 
-const name = z.string().min(1).max(63);
+/** As names in the configuration are, so that no log and no terminal gets anything else. */
+const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/);
 
 export const CLAIM = z.strictObject({
   version: z.literal(PROTOCOL_VERSION),
   ac: name,
   /** The device's name where the VM sees it, for the log. */
-  device: z.string().min(1).max(15),
+  device: z.string().regex(/^[!-.0-~]{1,15}$/),
 });
 export type Claim = z.output<typeof CLAIM>;
 

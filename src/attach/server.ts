@@ -10,8 +10,8 @@
  * claim is refused, and the VM in place does not notice. A holder whose connection is dead already but not yet looked at
  * is no holder: a restarted VM must not be refused because of its own corpse.
  *
- * Hostile clients: connections without a claim are few and have two seconds; a message is at most 4 KB with one fd, a
- * second message ends the connection; everything that arrives is checked before the topology hears of it.
+ * Hostile clients: connections without a claim are few and have a second, and the oldest of them makes room for a newcomer, so
+ * that they keep nobody out; a message is at most 4 KB with one fd, a second message ends the connection; everything that arrives is checked before the topology hears of it.
  *
  * A device can vanish under a connection that lives (its namespace is deleted, `ip link del`): looked for every second.
  * The fd of a claim belongs to the topology once it has taken it, and to this file before.
@@ -26,8 +26,8 @@ import type { Log } from "../log/log.ts";
 import { type Answer, lineOf, type RefusalCode, readClaim } from "./protocol.ts";
 
 /** Connections that have not claimed anything. */
-const MAX_PENDING = 32;
-const CLAIM_WITHIN_MS = 2000;
+const MAX_PENDING = 64;
+const CLAIM_WITHIN_MS = 1000;
 const LOOK_EVERY_MS = 1000;
 
 /** What the server needs to know of ACs. */
@@ -66,6 +66,8 @@ export class AttachServer {
   private readonly parts: AttachParts;
   private readonly server: Server;
   private readonly connections = new Set<Connection>();
+  /** Those without a claim, the oldest first. */
+  private readonly pending = new Set<Connection>();
   private readonly holders = new Map<string, Connection>();
   private path = "";
   private timer: NodeJS.Timeout | null = null;
@@ -121,18 +123,19 @@ export class AttachServer {
   private take(socket: Socket): void {
     const fd = fdOf(socket);
     socket.on("error", () => undefined);
-    if (fd < 0 || this.connections.size - this.holders.size >= MAX_PENDING) {
-      this.parts.log.line("warn", "attach.refused", { reason: "too many connections that claim nothing" });
-      socket.destroy();
-      return;
+    if (fd < 0) return void socket.destroy();
+    for (const oldest of this.pending) {
+      if (this.pending.size < MAX_PENDING) break;
+      this.refuse(oldest, "busy", "too many connections claim nothing", "try again");
     }
     const late = setTimeout(
-      () => this.refuse(connection, "protocol", "no claim came in 2 s", "use vtepctl attach"),
+      () => this.refuse(connection, "protocol", "no claim came in 1 s", "use vtepctl attach"),
       CLAIM_WITHIN_MS,
     );
     const unwatch = watchReadable(fd, () => this.read(connection));
     const connection: Connection = { socket, fd, late, unwatch, hold: null };
     this.connections.add(connection);
+    this.pending.add(connection);
   }
 
   /** Something arrived, or the other side is gone. */
@@ -176,6 +179,7 @@ export class AttachServer {
     const refused = this.parts.topology.handOver(ac, { fds: [fd], ifindex: 0 });
     if (refused !== null) return refuse("busy", refused, "try again");
     clearTimeout(connection.late);
+    this.pending.delete(connection);
     connection.hold = { ac, vsi: point.vsi, tap: fd, mtu: point.mtu };
     this.holders.set(ac, connection);
     return this.attached(connection, { pid, uid, device });
@@ -228,6 +232,7 @@ export class AttachServer {
   /** Close a connection; the AC it held goes down. */
   private drop(connection: Connection): void {
     if (!this.connections.delete(connection)) return;
+    this.pending.delete(connection);
     clearTimeout(connection.late);
     connection.unwatch();
     connection.socket.destroy();

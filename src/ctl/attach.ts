@@ -22,6 +22,7 @@ import { IoError, openTap, setTap } from "../io/native.ts";
 import { printable } from "../wire/printable.ts";
 import { EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
+import { userNumber } from "./gateway-user.ts";
 import { type Attached, Hold } from "./hold.ts";
 import type { Session } from "./output.ts";
 import { say } from "./terminal.ts";
@@ -34,6 +35,7 @@ interface Options {
   readonly gateway?: string;
   readonly wait: string;
   readonly exec?: boolean;
+  readonly gatewayUser?: string;
 }
 
 /** Frames the kernel queues toward the gateway; also what a gateway restart may cost nothing. */
@@ -54,6 +56,7 @@ export function addAttach(program: Command, session: Session): void {
     .option("--address <address/length>", "its IPv4 address")
     .option("--gateway <address>", "default route")
     .option("--wait <seconds>", "how long to wait for the gateway, at first", "30")
+    .option("--gateway-user <user>", "who must listen on the socket; default: the owner of its folder")
     .option("--exec", "run the command that follows, once attached, and end with it")
     .argument("[command...]")
     .passThroughOptions()
@@ -68,6 +71,8 @@ function check(options: Options, command: readonly string[]): Options {
   const gateway = parse(options.gateway, readHost);
   if (gateway !== undefined && address === undefined) usage("--gateway needs --address", "give the VM an address");
   if (!/^\d{1,6}$/.test(options.wait)) usage(`--wait ${options.wait} is no number of seconds`, "write --wait 30");
+  if (options.gatewayUser !== undefined && userNumber(options.gatewayUser) === null)
+    usage(`there is no user ${options.gatewayUser} here`, "write its number: --gateway-user 4789");
   if ((options.exec === true) !== command.length > 0)
     usage(
       options.exec ? "--exec names no command" : `what is ${command[0]}?`,
@@ -193,13 +198,19 @@ function attach(socket: string, options: Options, command: readonly string[]): P
           isHeld = false;
           lastWhy = why;
         },
+        distrusted: (why) => {
+          if (why !== lastDistrust) tell(`${why}: ${device} is not given to it`);
+          lastDistrust = why;
+        },
         away: () => {
           if (isTapThere(tap)) setTap(tap, { carrier: false });
         },
         refused: ({ code, message, hint }) => finish(new Refusal(code, message, hint, EXIT.failure)),
       },
+      options.gatewayUser === undefined ? null : userNumber(options.gatewayUser),
     );
     let lastWhy = "";
+    let lastDistrust = "";
     const late = setTimeout(() => {
       const text = `no gateway took ${device} at ${socket} within ${options.wait} s: ${lastWhy}`;
       finish(new Refusal("unreachable", text, "is vtepd running, with attach.socket there?", EXIT.unreachable));

@@ -6,12 +6,14 @@
  * it takes. The device stays as it is meanwhile and queues what the VM sends, so a short absence costs nothing but time.
  * Only a longer one is shown to the VM, as a lost carrier; the gateway gives it back when it takes the TAP.
  *
- * A refusal is final, but for `busy`, which is tried again.
+ * A refusal is final, but for `busy`, which is tried again. What answers without being the gateway (gateway-user.ts) gets
+ * nothing and is asked again in a while: the gateway may come back to its place.
  */
 import { createConnection, type Socket } from "node:net";
 import { type Answer, type Claim, lineOf, MAX_LINE_BYTES, readAnswer } from "../attach/protocol.ts";
 import { fdOf } from "../io/handover.ts";
 import { sendFd } from "../io/native.ts";
+import { whyNotGateway } from "./gateway-user.ts";
 
 /** While the gateway is away: the first tries come fast, for it may be a restart, and every pause is time without network. */
 const FIRST_PAUSE_MS = 20;
@@ -33,6 +35,8 @@ export interface HoldEvents {
   lost(why: string): void;
   /** The gateway has been away for long. */
   away(): void;
+  /** What answers is not the gateway, `why` in words; told again for each offer. Offers go on. */
+  distrusted(why: string): void;
   /** Nothing more will come. */
   refused(refused: Refused): void;
 }
@@ -42,17 +46,20 @@ export class Hold {
   private readonly tap: number;
   private readonly claim: Claim;
   private readonly events: HoldEvents;
+  private readonly gatewayUser: number | null;
   private socket: Socket | null = null;
   private retry: NodeJS.Timeout | null = null;
   private away: NodeJS.Timeout | null = null;
   private pauseMs = FIRST_PAUSE_MS;
   private ended = false;
 
-  constructor(path: string, tap: number, claim: Claim, events: HoldEvents) {
+  /** @param gatewayUser the user that the gateway must run as; null: see gateway-user.ts */
+  constructor(path: string, tap: number, claim: Claim, events: HoldEvents, gatewayUser: number | null = null) {
     this.path = path;
     this.tap = tap;
     this.claim = claim;
     this.events = events;
+    this.gatewayUser = gatewayUser;
   }
 
   offer(): void {
@@ -63,6 +70,12 @@ export class Hold {
     const late = setTimeout(() => socket.destroy(new Error("no answer in 5 s")), ANSWER_WITHIN_MS);
     socket.setEncoding("utf8");
     socket.on("connect", () => {
+      const wrong = this.whyNotGateway(fdOf(socket));
+      if (wrong !== null) {
+        this.pauseMs = PATIENT_PAUSE_MS;
+        this.events.distrusted(wrong);
+        return void socket.destroy(new Error(wrong));
+      }
       const rc = sendFd(fdOf(socket), this.tap, lineOf(this.claim));
       if (rc < 0) socket.destroy(new Error(`sending the file descriptor failed (errno ${-rc})`));
     });
@@ -91,6 +104,15 @@ export class Hold {
     if (this.retry !== null) clearTimeout(this.retry);
     if (this.away !== null) clearTimeout(this.away);
     this.socket?.destroy();
+  }
+
+  private whyNotGateway(fd: number): string | null {
+    try {
+      return whyNotGateway(fd, this.path, this.gatewayUser);
+    } catch (error) {
+      // The socket, or its folder, has gone while we looked.
+      return (error as Error).message;
+    }
   }
 
   /** @returns true if this is the answer to the claim. */

@@ -281,9 +281,8 @@ export class Daemon {
       lastReload: () => this.reloader.last,
       probe: (tunnel) => this.prober.view(tunnel),
     });
-    const { host, port } = config.metrics;
     const health = createHealth({ registry, unready: () => this.missing(), conditions: () => this.conditions() });
-    this.listeners.push(await listenTcp(health, host, port, () => ourNames(this.shown.config())));
+    this.listeners.push(await listenTcp(health, config.metrics, () => ourNames(this.shown.config())));
   }
 
   /** What explains frames. */

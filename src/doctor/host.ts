@@ -15,6 +15,7 @@ import { addon, errnoText } from "../io/addon.ts";
 import { deviceMtuFor, IoError, pathMtu, refusedByKernel } from "../io/native.ts";
 import { whyNoRawSocket } from "../liveness/echo-socket.ts";
 import { fail, ok, warn } from "./check.ts";
+import { checkSockets } from "./sockets.ts";
 
 const CAPABILITIES = { CAP_NET_BIND_SERVICE: 10, CAP_NET_ADMIN: 12, CAP_NET_RAW: 13, CAP_SYS_ADMIN: 21 } as const;
 type Capability = keyof typeof CAPABILITIES;
@@ -46,6 +47,7 @@ const HOST_CHECKS: readonly HostCheck[] = [
   ({ config, hasAddon }) => (config !== null && hasAddon ? checkRoutes(config) : []),
   ({ config, hasAddon, isRunning }) => (config !== null && hasAddon && !isRunning ? [checkPort(config)] : []),
   () => checkBuffers(),
+  ({ config }) => (config === null ? [] : checkSockets(config)),
 ];
 
 /** @param isRunning the daemon itself asks: its port is its own. */

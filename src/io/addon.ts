@@ -84,6 +84,7 @@ export interface Addon {
   closeFd(fd: number): number;
   sendFd(socketFd: number, fd: number, text: string): number;
   receiveFd(socketFd: number): Outcome;
+  peerOf(socketFd: number): Outcome;
   watchReadable(fd: number, readable: () => void): (() => void) | number;
   notify(socketPath: string, text: string): number;
   pageSkew(view: Uint8Array): number;

@@ -32,6 +32,21 @@ export function watchReadable(fd: number, readable: () => void): () => void {
   return stop;
 }
 
+/** The process at the other end of a connected Unix socket, as the kernel says: who connected, or who called listen(2). */
+export interface PeerProcess {
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Throws IoError. */
+export function peerOf(socketFd: number): PeerProcess {
+  const out = addon().peerOf(socketFd);
+  if (out[0] < 0) fail("attach socket", out[0], String(out[1]), {});
+  const [pid, uid, gid] = out as [number, number, number];
+  return { pid, uid, gid };
+}
+
 /** Why `fd` cannot be the TAP of an AC, in words; null if it can. */
 export function whyNoTap(fd: number): string | null {
   let flags: number;

@@ -205,7 +205,7 @@ describe("the control socket", () => {
 describe("the TCP listener", () => {
   async function start(missing: string[] = [], conditions: Condition[] = []): Promise<number> {
     const health = createHealth({ registry: new Registry(), unready: () => missing, conditions: () => conditions });
-    const listener = keep(await listenTcp(health, "127.0.0.1", 0, () => new Set()));
+    const listener = keep(await listenTcp(health, { host: "127.0.0.1", port: 0 }, () => new Set()));
     return Number(listener.at.split(":")[1]);
   }
 
@@ -251,7 +251,7 @@ describe("the TCP listener", () => {
     expect((await get({ port, path: "/metrics", headers: { "content-length": "5" } })).status).toBe(413);
     expect((await get({ port, path: "/metrics", headers: { x: "y".repeat(20_000) } })).status).toBe(431);
     const health = createHealth({ registry: new Registry(), unready: () => [], conditions: () => [] });
-    await expect(listenTcp(health, "127.0.0.1", port, () => new Set())).rejects.toThrow(
+    await expect(listenTcp(health, { host: "127.0.0.1", port }, () => new Set())).rejects.toThrow(
       /metrics.listen 127.0.0.1 port \d+: .*ss -tlpn/,
     );
   });

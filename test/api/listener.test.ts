@@ -61,7 +61,7 @@ const healthOf = (registry = new Registry()): Fetch =>
   createHealth({ registry, unready: () => [], conditions: () => [] });
 
 async function tcp(fetch = healthOf(), names = new Set<string>()): Promise<Place> {
-  const listener = keep(await listenTcp(fetch, "127.0.0.1", 0, () => names));
+  const listener = keep(await listenTcp(fetch, { host: "127.0.0.1", port: 0 }, () => names));
   return { port: Number(listener.at.split(":")[1]) };
 }
 
