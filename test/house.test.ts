@@ -21,7 +21,7 @@ const FLOORS: Record<string, readonly string[]> = {
   api: ["config", "control", "log", "tables", "wire"],
   metrics: ["api", "control", "tables"],
   attach: ["api", "control", "io", "log"],
-  liveness: ["api", "control", "io", "wire"],
+  liveness: ["api", "control", "io", "tables", "wire"],
   insight: ["api", "control", "dataplane", "io", "tables", "wire"],
   doctor: ["api", "config", "control", "io", "liveness", "tables", "wire"],
   ctl: ["api", "attach", "wire"],

@@ -12,6 +12,8 @@ export const Probe = z
     answered: z.int(),
     lost: z.int(),
     pathMtu: z.int().nullable().describe("IP packets of the underlay that the path carries; null: not searched"),
+    silentSeconds: z.int().describe("since a VXLAN packet was received, or since the tunnel is there"),
+    sentSince: z.int().describe("VXLAN packets sent in that time"),
   })
   .openapi("Probe");
 

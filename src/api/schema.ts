@@ -98,7 +98,10 @@ export const Tunnel = z
   .object({
     name: z.string(),
     remote: z.string(),
-    up: z.boolean(),
+    up: z.boolean().describe("frames are sent into it"),
+    state: z
+      .enum(["up", "down", "unwatched"])
+      .describe("unwatched: frames are sent, and nothing asks whether anybody is there"),
     mtu: z.int().describe("longest inner IP packet, bytes"),
     vsis: names,
     probe: Probe,

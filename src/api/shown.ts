@@ -98,15 +98,19 @@ export class Shown {
   tunnels(): schema.Tunnel[] {
     const { inventory, topology } = this.parts;
     return tunnelViews(inventory, topology.counted)
-      .map(({ name, row, countedBefore, remote, up, mtu, vsis }) => ({
-        name,
-        remote,
-        up,
-        mtu,
-        vsis: [...vsis].sort(byText),
-        probe: this.prober.view(inventory.port("tunnel", name)!),
-        ...this.traffic("ports", row, countedBefore),
-      }))
+      .map(({ name, row, countedBefore, remote, up, mtu, vsis }) => {
+        const probe = this.prober.view(inventory.port("tunnel", name)!);
+        return {
+          name,
+          remote,
+          up,
+          state: !up ? ("down" as const) : probe.state === "up" ? ("up" as const) : ("unwatched" as const),
+          mtu,
+          vsis: [...vsis].sort(byText),
+          probe,
+          ...this.traffic("ports", row, countedBefore),
+        };
+      })
       .sort(byName);
   }
 

@@ -105,9 +105,8 @@ const ac = (before: Before<readonly Ac[]> | null): readonly Column<Ac>[] => [
 const tunnel = (before: Before<readonly Tunnel[]> | null): readonly Column<Tunnel>[] => [
   { title: "TUNNEL", of: (row) => row.name },
   { title: "REMOTE", of: (row) => row.remote },
-  { title: "STATE", of: (row) => (row.up ? "up" : "down") },
+  { title: "STATE", of: (row) => row.state, measured: true },
   { title: "MTU", of: (row) => row.mtu, right: true, rank: 3 },
-  { title: "WATCHED", of: (row) => row.probe.state, rank: 4 },
   { title: "RTT-MS", of: (row) => row.probe.rttMs?.toFixed(3) ?? null, right: true, rank: 1, measured: true },
   { title: "LOSS", of: (row) => lossText(row.probe.loss), right: true, rank: 1, measured: true },
   { title: "PATH-MTU", of: (row) => row.probe.pathMtu, right: true, rank: 5 },

@@ -35,6 +35,7 @@ import { assemble, type Control } from "./assemble.ts";
 import { ControlLoop, type Rounds } from "./control-loop.ts";
 import { WorldWatch } from "./device-watch.ts";
 import { featuresOf } from "./features.ts";
+import { metricsSource } from "./metrics-source.ts";
 import { conditionsOf, missingOf } from "./readiness.ts";
 import { Reloader } from "./reload.ts";
 import { dumpState } from "./state-dump.ts";
@@ -149,10 +150,10 @@ export class Daemon {
     );
     await this.workers.start(config, buffer, this.innerMtu(config), (error) => this.crash(error));
     this.manager = new ServiceManager(process.env, tables.heartbeat);
-    const { topology, shown } = this.control;
+    const { shown } = this.control;
     const deviceMtu = () => this.deviceMtu;
     const kick = () => this.loop.kick();
-    this.prober = createProber({ inventory: shown.inventory, topology, emit: this.log.emit, deviceMtu, kick });
+    this.prober = createProber({ ...shown, emit: this.log.emit, deviceMtu, kick });
     this.loop = new ControlLoop(this.rounds(), tables.doorbell, () => performance.now());
     this.loop.run().catch((error) => this.crash(error));
     this.shown = new Shown(shown, this.prober);
@@ -263,24 +264,9 @@ export class Daemon {
     if (config.metrics === null) return;
     const { createHealth } = await import("../metrics/health.ts");
     const { createMetrics } = await import("../metrics/metrics.ts");
-    const registry = createMetrics({
-      version: this.version,
-      tables: this.tables,
-      inventory: control.shown.inventory,
-      counted: control.topology.counted,
-      macEntries: () => control.agent.macs.counts(),
-      neighborEntries: () => control.agent.neighborCounts(),
-      routeEntries: () => shown.routeEntries(),
-      arpResults: () => control.agent.arpCounts.byVsi,
-      macMoves: () => control.agent.macs.moves,
-      neighborMoves: () => control.agent.neighbors.moves,
-      resolutions: this.resolutions,
-      stores: () => control.agent.stores(),
-      fallbacks: () => this.workers.fallbacks(),
-      receiveDrops: () => this.workers.receiveDrops(),
-      lastReload: () => this.reloader.last,
-      probe: (tunnel) => this.prober.view(tunnel),
-    });
+    const { version, workers, prober, reloader, resolutions } = this;
+    const parts = { version, control, shown, workers, prober, reloader, resolutions };
+    const registry = createMetrics(metricsSource(parts));
     const health = createHealth({ registry, unready: () => this.missing(), conditions: () => this.conditions() });
     this.listeners.push(await listenTcp(health, config.metrics, () => ourNames(this.shown.config())));
   }

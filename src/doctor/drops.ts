@@ -45,8 +45,11 @@ const addressesOf = ({ last }: DropFact, { interfaces }: DropContext) =>
 export const MISTAKES: Partial<Record<DropName, Mistake>> = {
   unknown_vtep: {
     name: "strangers",
-    text: ({ count, last }) =>
-      `${count} packets from VTEPs that are no tunnel of ours, the last from ${placeOf(last)}${last.vni === null ? "" : ` with VNI ${last.vni}`}`,
+    text: ({ count, last }) => {
+      const vni = last.vni === null ? "" : `, with VNI ${last.vni}`;
+      if (count === 1) return `1 packet from a VTEP that is no tunnel of ours: ${placeOf(last)}${vni}`;
+      return `${count} packets from VTEPs that are no tunnel of ours, the last from ${placeOf(last)}${vni}`;
+    },
     fix: ({ last }) =>
       `is it a peer? then add {name: …, remote: ${last.outer ?? "ADDRESS"}} to tunnels; else filter it`,
   },

@@ -10,12 +10,14 @@ import type { DropCount, Features, Interface, Status, Tunnel, Vsi } from "../api
 import type { Check, Diagnosis } from "../api/schema-doctor.ts";
 import type { PingResult } from "../api/schema-probe.ts";
 import type { Shown } from "../api/shown.ts";
-import { fail, ok, warn } from "./check.ts";
+import { ok, warn } from "./check.ts";
 import { checkDrops } from "./drops.ts";
 import { examineHost } from "./host.ts";
+import { checkPeer } from "./peer.ts";
 
-/** Bytes of an echo that only asks whether somebody is there. */
-const SMALL = 64;
+/** From then on, and after so many packets, a peer that only listens is worth a word. */
+const SILENT_SECONDS = 20;
+const SILENT_SENT = 5;
 
 export interface GatewayFacts {
   readonly status: Status;
@@ -56,7 +58,7 @@ export type GatewayCheck = (facts: GatewayFacts) => readonly Check[] | Promise<r
 /** All of them, in the order in which they are told; they run side by side. A feature adds its own here. */
 const GATEWAY_CHECKS: readonly GatewayCheck[] = [
   ({ status }) => checkStatus(status),
-  (facts) => Promise.all(facts.tunnels.map((tunnel) => checkPeer(facts, tunnel))),
+  (facts) => Promise.all(facts.tunnels.map((tunnel) => askPeer(facts, tunnel))),
   ({ tunnels }) => tunnels.flatMap(checkTraffic),
   ({ status, tunnels }) => tunnels.flatMap((tunnel) => checkPath(status, tunnel)),
   ({ drops, vsis, interfaces }) => checkDrops(drops, { vsis, interfaces }),
@@ -82,19 +84,20 @@ function checkStatus({ ready, missing, config, probing }: Status): Check[] {
   return checks;
 }
 
-async function checkPeer({ ping }: GatewayFacts, { name, remote, up, probe }: Tunnel): Promise<Check> {
-  const key = `peer ${name}`;
-  const { kind, rttMs, reason, fix } = await ping(name, SMALL);
-  if (kind === "off") return warn(key, `cannot be asked: ${reason}`, fix ?? "see the log");
-  if (kind === "reply") return ok(key, `${remote} answers in ${rttMs!.toFixed(3)} ms`);
-  const text = `${remote} does not answer an echo${up ? "" : ", and the tunnel is down"}`;
-  const help = "is the machine up, is there a route to it and back, does a firewall drop ICMP?";
-  return probe.keepalive === null ? warn(key, text, help) : fail(key, text, help);
+function askPeer({ ping, status }: GatewayFacts, { name, remote, up, probe }: Tunnel): Promise<Check> {
+  const longest = probe.pathMtu ?? status.underlay.mtu;
+  const peer = { name, remote, isWatched: probe.keepalive !== null, isUp: up, longest };
+  return checkPeer(peer, (length) => ping(name, length));
 }
 
-/** We send and it never does: does it know us? */
-function checkTraffic({ name, remote, receive, transmit }: Tunnel): Check[] {
+/** We send and it does not: does it know us, and does it run? */
+function checkTraffic({ name, remote, receive, transmit, probe }: Tunnel): Check[] {
   const key = `traffic of ${name}`;
+  const { silentSeconds, sentSince } = probe;
+  if (receive.packets > 0 && silentSeconds >= SILENT_SECONDS && sentSince >= SILENT_SENT) {
+    const text = `${sentSince} packets sent, none received for ${silentSeconds} s`;
+    return [warn(key, text, `on ${remote}: does vtepd run (vtepctl status), and is UDP 4789 open both ways?`)];
+  }
   if (receive.packets > 0) return [ok(key, `${receive.packets} packets received, ${transmit.packets} sent`)];
   if (transmit.packets === 0) return [ok(key, "none yet, in either direction")];
   const fix = `on ${remote}: is our address in its tunnel list, is UDP 4789 open on the way, is the VNI the same?`;

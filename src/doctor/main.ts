@@ -13,6 +13,7 @@ import { deviceMtuFor } from "../io/native.ts";
 import { createProber } from "../liveness/assemble.ts";
 import { fail, ok, warn } from "./check.ts";
 import { examineHost } from "./host.ts";
+import { checkPeer } from "./peer.ts";
 
 async function examine(file: string | undefined): Promise<Check[]> {
   if (file === undefined) {
@@ -31,7 +32,7 @@ async function examine(file: string | undefined): Promise<Check[]> {
   return isBroken ? checks : [...checks, ...(await askPeers(result.config))];
 }
 
-/** One echo to each peer, by a prober of our own. */
+/** An echo or two to each peer, by a prober of our own. */
 async function askPeers(config: Config): Promise<Check[]> {
   const inventory = new Inventory();
   const ports = config.tunnels.map((tunnel, i): PortObject => {
@@ -42,19 +43,19 @@ async function askPeers(config: Config): Promise<Check[]> {
   const nobody = () => undefined;
   const prober = createProber({
     inventory,
+    tables: null,
     topology: { config, setTunnelUp: nobody, setPathMtu: nobody },
     emit: nobody,
     deviceMtu: () => deviceMtuFor(config.underlay.address).mtu,
     kick: nobody,
   });
+  const { address, mtu } = config.underlay;
+  const longest = mtu === "auto" ? deviceMtuFor(address).mtu : mtu;
   const checks = await Promise.all(
-    ports.map(async (port, i): Promise<Check> => {
-      const { remote } = config.tunnels[i]!;
-      const { kind, rttMs, reason, fix } = await prober.ping(port, 64);
-      if (kind === "off") return warn(`peer ${port.name}`, `cannot be asked: ${reason}`, fix ?? "");
-      if (kind === "reply") return ok(`peer ${port.name}`, `${remote} answers in ${rttMs!.toFixed(3)} ms`);
-      const help = "is the machine up, is there a route to it and back, does a firewall drop ICMP?";
-      return warn(`peer ${port.name}`, `${remote} does not answer an echo`, help);
+    ports.map((port, i) => {
+      const { name, remote } = config.tunnels[i]!;
+      const peer = { name, remote, isWatched: false, isUp: true, longest };
+      return checkPeer(peer, (length) => prober.ping(port, length));
     }),
   );
   prober.close();

@@ -4,12 +4,16 @@ import type { ProbeSource } from "../api/probe.ts";
 import type { Emit } from "../control/event.ts";
 import type { Inventory } from "../control/inventory.ts";
 import { pathMtu } from "../io/native.ts";
+import { RX_PACKETS, sumOf, TX_PACKETS } from "../tables/counters.ts";
+import type { Tables } from "../tables/tables.ts";
 import { openEchoSocket } from "./echo-socket.ts";
 import { type ProbedTopology, Prober } from "./prober.ts";
 
 export interface ProbingRequest {
   readonly inventory: Inventory;
   readonly topology: ProbedTopology;
+  /** Where packets are counted; null: nowhere. */
+  readonly tables: Tables | null;
   readonly emit: Emit;
   /** The underlay device's MTU. */
   readonly deviceMtu: () => number;
@@ -18,13 +22,17 @@ export interface ProbingRequest {
 }
 
 /** A prober that runs by itself; `look` is the caller's to call. */
-export function createProber({ inventory, topology, emit, deviceMtu, kick }: ProbingRequest): Prober {
+export function createProber({ inventory, topology, tables, emit, deviceMtu, kick }: ProbingRequest): Prober {
   let alarm: NodeJS.Timeout | undefined;
   const prober: Prober = new Prober({
     inventory,
     topology,
     emit,
     kick,
+    traffic: ({ row }) => ({
+      received: sumOf(tables?.counters ?? [], ({ ports }) => ports[row * 4 + RX_PACKETS]!),
+      sent: sumOf(tables?.counters ?? [], ({ ports }) => ports[row * 4 + TX_PACKETS]!),
+    }),
     now: () => performance.now(),
     identifier: randomInt(0x10000),
     openSocket: openEchoSocket,

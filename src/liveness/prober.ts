@@ -11,8 +11,8 @@
  * tunnels stay up, for a gateway that cannot look must not conclude that nobody is there.
  *
  * A path MTU comes from a search, or from our own kernel, which refuses datagrams after a router's "too big"
- * (`tooBig`). It is never taken below the floor, never above the underlay's own, and what no search looks after is
- * forgotten after ten minutes (RFC 1191 §6.3): then the kernel is asked anew by the next long packet.
+ * (`tooBig`). It is never taken below the floor, never above the underlay's own, and what no search has found is forgotten
+ * after ten minutes (RFC 1191 §6.3): then the kernel is asked anew by the next long packet.
  */
 
 import type { PathSearch, PingResult, Probe, Probing } from "../api/schema-probe.ts";
@@ -24,6 +24,7 @@ import { Timers } from "../control/timers.ts";
 import { echoRequest, readEcho4, readEcho6, shortestEcho } from "../wire/echo.ts";
 import { EchoBook, sameBytes } from "./echo-ledger.ts";
 import { type EchoSocket, type EchoSocketRequest, EchoUnavailable } from "./echo-socket.ts";
+import { Silences, type TunnelTraffic } from "./silence.ts";
 import { type EchoEnd, TunnelProbe } from "./tunnel-probe.ts";
 
 /** Least that a path is believed to carry: 576 bytes inside (RFC 791 §3.1), or IPv6's minimum (RFC 8200 §5). */
@@ -57,6 +58,8 @@ export interface ProberParts {
   readonly underlayMtu: () => number;
   /** The path MTU our kernel believes in; not positive: it has no opinion. */
   readonly kernelMtu: (local: string, remote: string) => number;
+  /** Packets of a tunnel, ever. */
+  readonly traffic: (tunnel: PortObject) => TunnelTraffic;
   /** Call `run` at this time (null: nothing is due). */
   readonly wakeAt: (dueMs: number | null) => void;
   /** Control has something to do. */
@@ -77,6 +80,7 @@ export class Prober {
   private readonly parts: ProberParts;
   private readonly timers: Timers;
   private readonly watched = new Map<PortObject, Watched>();
+  private readonly silences: Silences;
   private readonly book: EchoBook;
   private socket: EchoSocket | null = null;
   private problem: EchoUnavailable | null = null;
@@ -88,6 +92,7 @@ export class Prober {
   constructor(parts: ProberParts) {
     this.parts = parts;
     this.timers = new Timers(parts.now());
+    this.silences = new Silences(parts.traffic);
     this.book = new EchoBook(this.timers, parts.now, parts.identifier);
   }
 
@@ -96,18 +101,19 @@ export class Prober {
     this.turn(() => {
       this.followInventory();
       this.followSocket();
+      this.silences.look(this.parts.inventory.ports.values(), this.timers.nowMs);
       const underlayMtu = this.parts.underlayMtu();
       for (const each of this.watched.values()) {
         each.probe.setCeiling(underlayMtu);
         each.probe.setKeepalive(this.socket === null ? null : (each.port.config as TunnelConfig).keepalive);
         const isOld = each.mtu !== null && this.timers.nowMs - each.mtuMs >= AGE_MS;
-        if (isOld && keepaliveOf(each.port) === null) this.setMtu(each, null, "aged");
+        // What a search has found, the next one corrects (tunnel-probe.ts).
+        if (isOld && keepaliveOf(each.port) === null && each.probe.pathMtu === null) this.setMtu(each, null, "aged");
         else this.widen(each);
       }
     });
   }
 
-  /** Timers are due. */
   run(): void {
     this.turn(() => undefined);
   }
@@ -152,6 +158,7 @@ export class Prober {
       answered: probe?.answered ?? 0,
       lost: probe?.lost ?? 0,
       pathMtu: each?.mtu ?? probe?.pathMtu ?? null,
+      ...this.silences.of(port, this.parts.now()),
     };
   }
 
@@ -176,14 +183,8 @@ export class Prober {
         const each = this.watched.get(tunnel) ?? this.add(tunnel);
         const unavailable = this.open();
         if (unavailable !== null) {
-          return resolve({
-            kind: "off",
-            length,
-            rttMs: null,
-            mtu: null,
-            reason: unavailable.message,
-            fix: unavailable.fix,
-          });
+          const { message: reason, fix } = unavailable;
+          return resolve({ kind: "off", length, rttMs: null, mtu: null, reason, fix });
         }
         this.echo(each, Math.max(length, shortestEcho(each.address.length)), PING_WAIT_MS, (end) => {
           const rttMs = end.kind === "reply" ? round(end.rttMs) : null;
@@ -228,13 +229,15 @@ export class Prober {
         timers,
         floor,
         echo: (length, waitMs, done) => this.echo(each, length, waitMs, done),
+        isReady: () => this.open() === null,
         onLiveness: (up) => {
           parts.topology.setTunnelUp(port, up);
           parts.kick();
         },
-        onPathMtu: (mtu) => {
-          this.setMtu(each, Math.min(mtu, this.kernelMtu(each) ?? mtu), "search");
-        },
+        onPathMtu: (mtu) =>
+          mtu === null
+            ? this.setMtu(each, null, "aged")
+            : this.setMtu(each, Math.min(mtu, this.kernelMtu(each) ?? mtu), "search"),
       },
       parts.underlayMtu(),
     );
@@ -326,8 +329,8 @@ export class Prober {
     for (const { probe } of this.watched.values()) probe.setKeepalive(null);
     const tunnels = [...this.watched.keys()].filter((port) => keepaliveOf(port) !== null).map((port) => port.name);
     if (!isNews || tunnels.length === 0) return;
-    const { message, fix } = problem;
-    this.parts.emit("warn", "probing.off", { problem: message, fix, unwatched: tunnels.join(", ") });
+    const unwatched = tunnels.join(", ");
+    this.parts.emit("warn", "probing.off", { problem: problem.message, fix: problem.fix, unwatched });
   }
 
   // ---- echoes ----------------------------------------------------------------------------------------------------

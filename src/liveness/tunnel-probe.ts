@@ -4,7 +4,10 @@
  *   liveness   a small echo every `intervalMs`; no answer for `multiplier` intervals: the tunnel is down (the detection time
  *              of RFC 5880 §6.8.4). One answer: it is up again. While it is down we ask at least twice a second.
  *   path MTU   a search (mtu-search.ts) when we begin, when something says "too big", when packets of the path MTU get lost
- *              while small ones do not (a black hole, RFC 8899 §4.3), and every ten minutes, for paths grow too.
+ *              while small ones do not (a black hole, RFC 8899 §4.3), and every ten minutes, for paths grow too
+ *              (PMTU_RAISE_TIMER, §5.1.1). That timer runs as well for what a person had searched on a tunnel that nothing
+ *              watches: ten minutes later the search is repeated, and where it cannot be, or nobody answers any more, the
+ *              result is forgotten (RFC 1191 §6.3).
  *
  * A peer that answers no echo at all says nothing about lengths: then the path MTU stays what it was. A try that is lost is
  * repeated before it counts as "too long". Nothing below the floor is believed, whoever says it.
@@ -27,12 +30,14 @@ export type Echo = (length: number, waitMs: number, done: (end: EchoEnd) => void
 export interface ProbeHandlers {
   readonly timers: Timers;
   readonly echo: Echo;
+  /** Can echoes be sent now? What they need is opened if need be. */
+  readonly isReady: () => boolean;
   /** Least and most that the path may be found to carry: IP packets of the underlay, bytes. */
   readonly floor: number;
   /** Up or down, by the keepalive. */
   onLiveness(up: boolean): void;
-  /** A search is over. `mtu`: of the path. */
-  onPathMtu(mtu: number): void;
+  /** A search is over. `mtu`: of the path; null: what was found once is forgotten. */
+  onPathMtu(mtu: number | null): void;
 }
 
 /** One length of the last search, and what became of it. */
@@ -111,20 +116,26 @@ export class TunnelProbe {
     for (const what of ["echo", "deadline", "confirm", "raise"] as const) this.disarm(what);
     this.setUp(true);
     this.history.length = 0;
-    if (keepalive === null) return;
+    if (keepalive === null) {
+      this.armRaise();
+      return;
+    }
     this.heardMs = this.h.timers.nowMs;
     this.watch();
     this.expectAnswer();
     this.arm("confirm", CONFIRM_MS, () => this.confirm());
-    this.arm("raise", RAISE_MS, () => this.raise());
+    this.armRaise();
     if (begins) this.startSearch();
   }
 
   /** The underlay's own MTU is another one. */
   setCeiling(ceiling: number): void {
     if (ceiling === this.ceiling) return;
+    const before = this.ceiling;
     this.ceiling = ceiling;
     if (this.keepalive !== null) this.startSearch();
+    // It was as wide as our own device: nothing is known of more, and less is the device's to say.
+    else if (this.path !== null && (this.path >= before || this.path >= ceiling)) this.forget();
   }
 
   /** We ourselves slept for so long: nobody's silence in that time means anything. */
@@ -174,11 +185,21 @@ export class TunnelProbe {
     this.search = null;
     this.path = search.found;
     this.h.onPathMtu(search.found);
+    if (this.keepalive === null) this.armRaise();
   }
 
   private giveUp(): void {
     this.search = null;
     this.isSilent = true;
+    // The repeated search of a tunnel that nothing watches: nobody will correct what the first one found.
+    if (this.keepalive === null && !this.armed.has("raise")) this.forget();
+  }
+
+  private forget(): void {
+    this.disarm("raise");
+    if (this.path === null) return;
+    this.path = null;
+    this.h.onPathMtu(null);
   }
 
   /** Ask up to `tries` times; a loss is repeated, an answer or a refusal is not. */
@@ -237,8 +258,17 @@ export class TunnelProbe {
   }
 
   private raise(): void {
-    this.arm("raise", RAISE_MS, () => this.raise());
-    this.startSearch();
+    this.disarm("raise");
+    if (this.keepalive !== null) this.armRaise();
+    if (this.keepalive !== null || this.h.isReady()) this.startSearch();
+    else this.forget();
+  }
+
+  /** In ten minutes the path may be wider; where nothing watches, only if something is known that may be too small. */
+  private armRaise(): void {
+    if (this.keepalive !== null || (this.path !== null && this.path < this.ceiling))
+      this.arm("raise", RAISE_MS, () => this.raise());
+    else this.disarm("raise");
   }
 
   private setUp(up: boolean): void {

@@ -55,6 +55,7 @@ export interface MetricsSource {
   /** Datagrams the kernel dropped at a full receive buffer, by worker. */
   receiveDrops(): readonly number[];
   probe(tunnel: PortObject): {
+    readonly state: string;
     readonly rttMs: number | null;
     readonly answered: number;
     readonly lost: number;
@@ -250,10 +251,20 @@ const ROWS: readonly Row[] = [
   {
     kind: "gauge",
     name: "vtep_tunnel_up",
-    help: "1 while frames are sent into the tunnel",
+    help: "1 while frames are sent into the tunnel, also where nothing watches it (vtep_tunnel_watched)",
     labels: ["tunnel"],
     *values(source) {
       for (const port of portsOf(source, "tunnel")) yield [{ tunnel: port.name }, port.up ? 1 : 0];
+    },
+  },
+  {
+    kind: "gauge",
+    name: "vtep_tunnel_watched",
+    help: "1 while a keepalive asks the tunnel's peer, so that vtep_tunnel_up means that somebody answers",
+    labels: ["tunnel"],
+    *values(source) {
+      for (const port of portsOf(source, "tunnel"))
+        yield [{ tunnel: port.name }, /^(up|down)$/.test(source.probe(port).state) ? 1 : 0];
     },
   },
   {

@@ -27,6 +27,8 @@ export const STATUS: Status = {
 
 /** A tunnel that nobody watches. */
 export const UNWATCHED: Probe = {
+  silentSeconds: 0,
+  sentSince: 0,
   keepalive: null,
   state: "unwatched",
   rttMs: null,

@@ -13,6 +13,7 @@ const TUNNEL: Tunnel = {
   name: "gw2",
   remote: "192.0.2.2",
   up: true,
+  state: "up",
   mtu: 1350,
   vsis: ["vsi10"],
   probe: { ...UNWATCHED, state: "up", rttMs: 0.25, loss: 0.02, pathMtu: 1400 },
@@ -110,7 +111,7 @@ describe("ping", () => {
 
   it("show tunnel has what the prober knows", async () => {
     await ctl(prober([]), "show", "tunnel", "-w");
-    expect(out.split("\n")[1]).toMatch(/^gw2 +192\.0\.2\.2 +up +1350 +up +0\.250 +2% +1400 +vsi10/);
+    expect(out.split("\n")[1]).toMatch(/^gw2 +192\.0\.2\.2 +up +1350 +0\.250 +2% +1400 +vsi10/);
   });
 });
 

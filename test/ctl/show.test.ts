@@ -29,6 +29,7 @@ function tunnels(): Tunnel[] {
     name,
     remote: `198.51.100.${i + 102}`,
     up: true,
+    state: "unwatched",
     mtu: 1450,
     vsis,
     probe: UNWATCHED,

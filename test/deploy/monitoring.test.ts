@@ -71,7 +71,7 @@ async function scraped(): Promise<Map<string, Set<string>>> {
     stores: () => [{ pool: "unresolved", inUse: 3, exhausted: 8 }],
     fallbacks: () => new Map([["udp_gso_eio", 2]]),
     receiveDrops: () => [0],
-    probe: () => ({ rttMs: 1.5, answered: 7, lost: 2 }),
+    probe: () => ({ state: "unwatched", rttMs: 1.5, answered: 7, lost: 2 }),
     lastReload: () => ({ successful: true, successUnixSeconds: 1_700_000_000 }),
   });
   const samples = new Map<string, Set<string>>();

@@ -17,6 +17,7 @@ const TUNNEL: Tunnel = {
   name: "gw2",
   remote: "192.0.2.2",
   up: true,
+  state: "unwatched",
   mtu: 1450,
   vsis: ["vsi10"],
   probe: UNWATCHED,
@@ -113,6 +114,39 @@ describe("a gateway", () => {
     const check = await examined({ drops }, "strangers");
     expect(check.text).toContain("7 packets from VTEPs that are no tunnel of ours, the last from 192.0.2.9");
     expect(check.fix).toContain("remote: 192.0.2.9");
+  });
+
+  it("whose peer has fallen silent: how many packets went out, and for how long none came back", async () => {
+    const probe = { ...UNWATCHED, silentSeconds: 40, sentSince: 8 };
+    expect(await examined({ tunnels: [{ ...TUNNEL, probe }] }, "traffic of gw2")).toMatchObject({
+      result: "warn",
+      text: "8 packets sent, none received for 40 s",
+    });
+    const quiet = { ...probe, sentSince: 1 };
+    expect(await examined({ tunnels: [{ ...TUNNEL, probe: quiet }] }, "traffic of gw2")).toMatchObject({
+      result: "ok",
+    });
+  });
+
+  it("one echo is as long as our longest datagram: a smaller MTU at one end alone is seen", async () => {
+    const lengths: number[] = [];
+    const ping = async (_: string, length: number): Promise<PingResult> => {
+      lengths.push(length);
+      return length <= 1400 ? REPLY : { ...REPLY, kind: "lost", rttMs: null };
+    };
+    const check = await examined({ ping }, "peer gw2");
+    expect(check).toMatchObject({
+      result: "warn",
+      text: "192.0.2.2 answers in 0.250 ms, but 1500 bytes with DF, as long as we may send, get no answer",
+    });
+    expect(check.fix).toContain("vtepctl ping gw2 --mtu");
+    expect(lengths).toEqual([64, 1500, 1500]);
+    const tooBig = async (_: string, length: number): Promise<PingResult> =>
+      length <= 1400 ? REPLY : { ...REPLY, kind: "tooBig", rttMs: null, mtu: 1400 };
+    expect((await examined({ ping: tooBig }, "peer gw2")).text).toContain("are too long: a router says 1400");
+    // What the path is known to carry is what we send.
+    const narrow = { ...TUNNEL, probe: { ...UNWATCHED, pathMtu: 1400 } };
+    expect(await examined({ ping, tunnels: [narrow] }, "peer gw2")).toMatchObject({ result: "ok" });
   });
 
   it("whose drops mean a mistake: the last culprit and the fix; after a quarter of an hour, the past", async () => {

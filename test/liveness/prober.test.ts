@@ -1,134 +1,8 @@
-/** The prober in virtual time, over a network that a test makes narrow, silent, slow or dead. */
+/** The prober: who is up, how far, how long a packet may be, and what is forgotten when. */
 import { describe, expect, it } from "vitest";
-import type { Inventory, PortObject } from "../../src/control/inventory.ts";
-import type { Config } from "../../src/control/plan.ts";
-import { EchoUnavailable, type SendEnd } from "../../src/liveness/echo-socket.ts";
-import { Prober } from "../../src/liveness/prober.ts";
 import { setU16 } from "../../src/wire/bytes.ts";
 import { sum16 } from "../../src/wire/ipv4.ts";
-
-const IDENTIFIER = 0x4242;
-
-function bed(keepalive: { intervalMs: number; multiplier: number } | null = { intervalMs: 1000, multiplier: 3 }) {
-  let nowMs = 1_000_000;
-  const events: string[] = [];
-  const told: string[] = [];
-  const network = {
-    isDead: false,
-    /** IP packets that pass. */
-    mtu: 1500,
-    rttMs: 4,
-    /** Does the router say "too big"? */
-    tells: true,
-    kernel: -1,
-    mayOpen: true,
-    sent: [] as { atMs: number; length: number }[],
-  };
-  const later: { atMs: number; run: () => void }[] = [];
-  let due: number | null = null;
-  let onPacket: (packet: Uint8Array, source: string) => void = () => undefined;
-  let onFailure: (message: string) => void = () => undefined;
-  const port = {
-    row: 1,
-    kind: "tunnel",
-    name: "gw2",
-    mtu: 1450,
-    up: true,
-    config: { name: "gw2", remote: "192.0.2.2", keepalive },
-  } as unknown as PortObject;
-  const ports = new Map([[1, port]]);
-  const prober = new Prober({
-    inventory: { ports } as unknown as Inventory,
-    topology: {
-      config: { underlay: { address: "192.0.2.1", family: 4, port: 4789 } } as unknown as Config,
-      setTunnelUp(_, up) {
-        events.push(`${at()} ${up ? "up" : "down"}`);
-      },
-      setPathMtu(_, mtu) {
-        events.push(`${at()} mtu ${mtu}`);
-      },
-    },
-    emit: (level, event, fields) => told.push(`${level} ${event} ${JSON.stringify(fields)}`),
-    now: () => nowMs,
-    identifier: IDENTIFIER,
-    openSocket(request) {
-      if (!network.mayOpen) throw new EchoUnavailable("a raw ICMP socket: Operation not permitted", "CAP_NET_RAW");
-      onPacket = request.onPacket;
-      onFailure = request.onFailure;
-      return {
-        close: () => undefined,
-        send(packet, _target, done: (end: SendEnd) => void) {
-          network.sent.push({ atMs: nowMs - 1_000_000, length: packet.length });
-          done(packet.length > 1500 ? "tooBig" : null);
-          if (network.isDead || packet.length > 1500) return;
-          const fits = packet.length <= network.mtu;
-          if (!fits && !network.tells) return;
-          const answer = fits ? replyTo(packet) : tooBigAbout(packet, network.mtu);
-          const source = fits ? "192.0.2.2" : "192.0.2.254";
-          later.push({ atMs: nowMs + network.rttMs, run: () => onPacket(answer, source) });
-        },
-      };
-    },
-    underlayMtu: () => 1500,
-    kernelMtu: () => network.kernel,
-    wakeAt: (at) => {
-      due = at;
-    },
-    kick: () => undefined,
-  });
-  const at = () => Math.round(nowMs - 1_000_000);
-  /** Let time pass, looking once a second as the daemon does. */
-  const pass = (ms: number): void => {
-    const end = nowMs + ms;
-    let look = nowMs;
-    for (;;) {
-      later.sort((a, b) => a.atMs - b.atMs);
-      const next = Math.min(end, look, due ?? end, later[0]?.atMs ?? end);
-      nowMs = Math.max(nowMs, next);
-      if (nowMs >= end) return;
-      if (later.length > 0 && later[0]!.atMs <= nowMs) later.shift()!.run();
-      else if (look <= nowMs) {
-        prober.look();
-        look += 1000;
-      } else prober.run();
-    }
-  };
-  const skip = (ms: number): void => {
-    nowMs += ms;
-  };
-  return {
-    prober,
-    network,
-    events,
-    told,
-    pass,
-    skip,
-    port,
-    ports,
-    at,
-    fail: (m: string) => onFailure(m),
-    send: (p: Uint8Array) => onPacket(p, "6.6.6.6"),
-  };
-}
-
-function replyTo(packet: Uint8Array): Uint8Array {
-  const reply = Uint8Array.from(packet);
-  reply.set(packet.subarray(16, 20), 12);
-  reply.set(packet.subarray(12, 16), 16);
-  reply[20] = 0;
-  setU16(reply, 22, 0);
-  setU16(reply, 22, ~sum16(reply, 20, reply.length - 20, 0) & 0xffff);
-  return reply;
-}
-
-function tooBigAbout(packet: Uint8Array, mtu: number): Uint8Array {
-  const error = new Uint8Array(56);
-  error.set(Uint8Array.of(0x45, 0, 0, 56, 0, 0, 0, 0, 64, 1, 0, 0, 192, 0, 2, 254, 192, 0, 2, 1, 3, 4));
-  setU16(error, 26, mtu);
-  error.set(packet.subarray(0, 28), 28);
-  setU16(error, 22, ~sum16(error, 20, 36, 0) & 0xffff);
-  return error;
-}
+import { bed, IDENTIFIER, tooBigAbout } from "./prober-bed.ts";
 
 describe("liveness", () => {
   it("a peer that answers is up, its round trip is measured, and nothing is lost", () => {
@@ -349,7 +223,7 @@ describe("a person asks", () => {
     expect(await lost).toMatchObject({ kind: "lost", rttMs: null });
   });
 
-  it("a search, whose result is in force for ten minutes", () => {
+  it("a search, whose result is searched again after ten minutes: a wider link is noticed without a keepalive", () => {
     const { network, events, pass, prober, port } = bed(null);
     network.mtu = 1400;
     expect(prober.search(port)).toBeNull();
@@ -363,6 +237,65 @@ describe("a person asks", () => {
       ],
     });
     pass(605_000);
+    // Still as narrow: it stays, and is looked at again.
+    expect(events).toHaveLength(1);
+    expect(prober.view(port).pathMtu).toBe(1400);
+    network.mtu = 1500;
+    pass(605_000);
     expect(events.at(-1)).toMatch(/ mtu null$/);
+    expect(prober.view(port).pathMtu).toBe(1500);
+    const before = network.sent.length;
+    pass(1_300_000);
+    expect(network.sent.length, "what is as wide as it can be is not asked again").toBe(before);
+  });
+
+  it("a result that cannot be searched again, or that nobody answers for any more, is forgotten", () => {
+    for (const how of ["off", "silent"] as const) {
+      const { network, events, pass, prober, port } = bed(null);
+      network.mtu = 1400;
+      prober.search(port);
+      pass(40_000);
+      if (how === "off") network.mayOpen = false;
+      else network.isDead = true;
+      pass(605_000);
+      expect(events.at(-1), how).toMatch(/ mtu null$/);
+      expect(prober.view(port).pathMtu, how).toBeNull();
+    }
+  });
+
+  it("a keepalive that is taken away leaves the timer running", () => {
+    const { network, events, pass, port } = bed();
+    network.mtu = 1400;
+    pass(5000);
+    (port.config as { keepalive: unknown }).keepalive = null;
+    network.mtu = 1500;
+    pass(605_000);
+    expect(events.at(-1)).toMatch(/ mtu null$/);
+  });
+
+  it("our own device gets a larger MTU: what was as wide as the old one is not taken for a narrow path", () => {
+    const { network, pass, prober, port } = bed(null);
+    prober.search(port);
+    pass(1000);
+    expect(prober.view(port).pathMtu).toBe(1500);
+    network.ceiling = 9000;
+    pass(2000);
+    expect(prober.view(port).pathMtu).toBeNull();
+  });
+});
+
+describe("silence", () => {
+  it("packets sent and none received, since when; one that comes ends it", () => {
+    const { network, pass, prober, port } = bed(null);
+    network.traffic = { received: 4, sent: 2 };
+    pass(2000);
+    network.traffic.sent += 8;
+    pass(40_000);
+    expect(prober.view(port)).toMatchObject({ state: "unwatched", silentSeconds: 42, sentSince: 8 });
+    network.traffic.received++;
+    expect(prober.view(port)).toMatchObject({ silentSeconds: 0, sentSince: 0 });
+    pass(1500);
+    network.traffic.sent++;
+    expect(prober.view(port)).toMatchObject({ silentSeconds: 1, sentSince: 1 });
   });
 });

@@ -62,7 +62,7 @@ beforeEach(() => {
     ],
     fallbacks: () => new Map([["udp_gso_eio", 2]]),
     receiveDrops: () => [0, 9],
-    probe: () => ({ rttMs: 1.5, answered: 7, lost: 2 }),
+    probe: () => ({ state: "unwatched", rttMs: 1.5, answered: 7, lost: 2 }),
     lastReload: () => ({ successful: true, successUnixSeconds: 1_700_000_000 }),
   };
 });

@@ -1,0 +1,40 @@
+/** What the metrics registry reads, put together from the parts that count. */
+import type { Shown } from "../api/shown.ts";
+import type { Prober } from "../liveness/prober.ts";
+import type { Tally } from "../metrics/histogram.ts";
+import type { MetricsSource } from "../metrics/metrics.ts";
+import type { Control } from "./assemble.ts";
+import type { Reloader } from "./reload.ts";
+import type { Workers } from "./workers.ts";
+
+export interface MetricsParts {
+  readonly version: string;
+  readonly control: Control;
+  readonly shown: Shown;
+  readonly workers: Workers;
+  readonly prober: Prober;
+  readonly reloader: Reloader;
+  readonly resolutions: Tally;
+}
+
+export function metricsSource({ control, shown, workers, prober, reloader, ...parts }: MetricsParts): MetricsSource {
+  const { agent, topology } = control;
+  return {
+    version: parts.version,
+    tables: control.shown.tables,
+    inventory: control.shown.inventory,
+    counted: topology.counted,
+    macEntries: () => agent.macs.counts(),
+    neighborEntries: () => agent.neighborCounts(),
+    routeEntries: () => shown.routeEntries(),
+    arpResults: () => agent.arpCounts.byVsi,
+    macMoves: () => agent.macs.moves,
+    neighborMoves: () => agent.neighbors.moves,
+    resolutions: parts.resolutions,
+    stores: () => agent.stores(),
+    fallbacks: () => workers.fallbacks(),
+    receiveDrops: () => workers.receiveDrops(),
+    lastReload: () => reloader.last,
+    probe: (tunnel) => prober.view(tunnel),
+  };
+}
