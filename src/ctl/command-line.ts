@@ -14,6 +14,7 @@ import { addCompletion } from "./completion.ts";
 import { addConfig } from "./config.ts";
 import { addDoctor } from "./doctor.ts";
 import { addEntries } from "./entries.ts";
+import { socketsIn } from "./fleet.ts";
 import { addMan } from "./man.ts";
 import { addHealth, addLog } from "./manners.ts";
 import { addObserve } from "./observe.ts";
@@ -26,9 +27,23 @@ import { addTrace } from "./trace.ts";
 import { addWhy } from "./why.ts";
 
 interface Globals {
-  readonly socket?: string;
+  readonly socket?: readonly string[];
+  readonly fleet?: string;
   readonly output?: Form;
   readonly color?: string;
+}
+
+/** Verbs that ask several gateways. */
+const FLEET = ["status", "doctor", "observe", "trace"];
+const FLEET_TEXT = `${FLEET.slice(0, -1).join(", ")} and ${FLEET.at(-1)}`;
+
+function another(path: string, before: readonly string[] = []): readonly string[] {
+  return [...before, path];
+}
+
+function socketsOf({ socket, fleet }: Globals): readonly string[] {
+  if (fleet === undefined) return socket ?? [process.env.VTEPD_SOCKET || DEFAULT_SOCKET];
+  return [...new Set([...(socket ?? []), ...socketsIn(fleet)])];
 }
 
 function versionOf(): string {
@@ -42,7 +57,13 @@ export function build(session: Session, writeError: (text: string) => void = say
   program
     .description("talk to a running vtepd")
     .version(versionOf())
-    .addOption(new Option("-s, --socket <path>", `control socket (default: VTEPD_SOCKET, else ${DEFAULT_SOCKET})`))
+    .addOption(
+      new Option(
+        "-s, --socket <path>",
+        `control socket (default: VTEPD_SOCKET, else ${DEFAULT_SOCKET}); several for ${FLEET_TEXT}`,
+      ).argParser(another),
+    )
+    .addOption(new Option("--fleet <folder>", `all control sockets of a folder, for ${FLEET_TEXT}`))
     .addOption(new Option("-o, --output <form>", "form of the output (default: table)").choices([...FORMS]))
     .addOption(new Option("--color <when>", "colour the output (default: auto)").choices(["auto", "always", "never"]))
     // `attach … --exec COMMAND` passes on what follows.
@@ -52,8 +73,13 @@ export function build(session: Session, writeError: (text: string) => void = say
     .showHelpAfterError("(vtepctl --help tells more)")
     .showSuggestionAfterError()
     .hook("preAction", (_, action) => {
-      const { socket, output, color } = globalsOf(action);
-      session.socket = socket ?? (process.env.VTEPD_SOCKET || DEFAULT_SOCKET);
+      const { output, color, ...named } = globalsOf(action);
+      session.sockets = socketsOf(named);
+      session.socket = session.sockets[0]!;
+      if (session.sockets.length > 1 && !FLEET.includes(action.name())) {
+        const hint = `name one with -s; several are for ${FLEET_TEXT}`;
+        throw new Refusal("usage", `${action.name()} asks one gateway, and several are named`, hint, EXIT.usage);
+      }
       session.output = { form: output ?? "table", colour: wantsColour(color, process.stdout) };
     });
   addStatus(program, session);
@@ -85,9 +111,11 @@ function allowEverywhere(program: Command): void {
   const visit = (command: Command): void => {
     for (const child of command.commands) {
       child.exitOverride().showHelpAfterError("(--help tells more)");
-      for (const { flags, description, argChoices } of shared) {
+      for (const { flags, description, argChoices, parseArg } of shared) {
         const option = new Option(flags, description).hideHelp();
-        child.addOption(argChoices === undefined ? option : option.choices(argChoices));
+        if (argChoices !== undefined) option.choices(argChoices);
+        else if (parseArg !== undefined) option.argParser(parseArg);
+        child.addOption(option);
       }
       visit(child);
     }
@@ -113,7 +141,11 @@ function wantsJson(args: readonly string[]): boolean {
 /** Carry out one command line. @returns the exit code. */
 export async function runCommand(args: readonly string[]): Promise<number> {
   const isJson = wantsJson(args);
-  const session: Session = { socket: DEFAULT_SOCKET, output: { form: isJson ? "json" : "table", colour: false } };
+  const session: Session = {
+    socket: DEFAULT_SOCKET,
+    sockets: [DEFAULT_SOCKET],
+    output: { form: isJson ? "json" : "table", colour: false },
+  };
   const program = build(session, isJson ? () => undefined : say);
   try {
     await program.parseAsync(args, { from: "user" });

@@ -2,17 +2,20 @@
  * `vtepctl doctor`: what is wrong, or will be, with the fix beside it. Exit 7 when anything is.
  *
  * A running daemon examines itself, for only it knows what it was granted. Where none answers (or `--offline`), a child process
- * (doctor.js) looks at the machine with the configuration file that is named.
+ * (doctor/main.js) looks at the machine with the configuration file that is named. Several gateways are compared, too.
  */
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
+import type { Interface, Status, Tunnel, Vsi } from "../api/schema.ts";
 import type { Check, Diagnosis } from "../api/schema-doctor.ts";
 import { printable } from "../wire/printable.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
+import { answerForm, askAll, isFleet } from "./fleet.ts";
+import { fleetChecks, type Site } from "./fleet-check.ts";
 import { printValue, type Session } from "./output.ts";
-import { green, type Piece, red, write, yellow } from "./terminal.ts";
+import { bold, green, type Piece, red, write, yellow } from "./terminal.ts";
 
 /** The built program, from wherever this file runs: dist, or src in a test. */
 const DOCTOR = fileURLToPath(new URL("../../dist/doctor/main.js", import.meta.url));
@@ -24,17 +27,65 @@ const PAINT = { ok: green, warn: yellow, fail: red } as const;
 export function addDoctor(program: Command, session: Session): void {
   program
     .command("doctor")
-    .description("examine the gateway, its machine and its peers; exit code 7: something is wrong")
+    .description(
+      "examine the gateway, its machine and its peers; of several, whether they agree; exit code 7: something is wrong",
+    )
     .option("-c, --config <file>", "configuration to examine with where no daemon runs")
     .option("--offline", "do not ask a daemon")
-    .addHelpText("after", examples("vtepctl doctor", "vtepctl doctor --offline -c /etc/vtepd/vtepd.yaml"))
+    .addHelpText(
+      "after",
+      examples(
+        "vtepctl doctor",
+        "vtepctl doctor --offline -c /etc/vtepd/vtepd.yaml",
+        "vtepctl doctor --fleet /run/vtepd",
+      ),
+    )
     .action(async ({ config, offline }: { config?: string; offline?: boolean }) => {
+      if (isFleet(session) && offline !== true) return await examineFleet(session);
       const checks = offline === true ? await offlineChecks(config) : await allChecks(session.socket, config);
       if (session.output.form !== "table") await printValue(session.output, { checks });
       else for (const check of checks) await write(...lineOf(check, session.output.colour));
-      const failed = checks.filter(({ result }) => result === "fail").length;
-      if (failed > 0) throw new Refusal("unhealthy", "", "", EXIT.unhealthy);
+      failOn(checks);
     });
+}
+
+function failOn(checks: readonly Check[]): void {
+  if (checks.some(({ result }) => result === "fail")) throw new Refusal("unhealthy", "", "", EXIT.unhealthy);
+}
+
+/** Each gateway by itself, and then what they say of each other. */
+async function examineFleet({ sockets, output }: Session): Promise<void> {
+  const answers = await askAll<Diagnosis>(sockets, "/v1/doctor", "GET", { timeoutMs: ASK_MS });
+  const sites = await Promise.all(
+    answers.flatMap(({ socket, node, refusal }) => (refusal === null ? [siteAt(socket, node)] : [])),
+  );
+  const fleet = fleetChecks(sites);
+  const own = answers.map(({ value, refusal }): readonly Check[] => {
+    if (value !== null) return value.checks;
+    return [{ name: "daemon", result: "fail", text: refusal!.message, fix: refusal!.hint }];
+  });
+  if (output.form !== "table") {
+    const gateways = answers.map((answer, i) => answerForm(answer, { checks: own[i] }));
+    await printValue(output, { gateways, checks: fleet });
+  } else {
+    for (const [i, { node }] of answers.entries()) {
+      await write(output.colour ? bold(printable(node)) : printable(node), "\n");
+      for (const check of own[i]!) await write("  ", ...lineOf(check, output.colour, "  "));
+    }
+    await write(output.colour ? bold("between them") : "between them", "\n");
+    for (const check of fleet) await write("  ", ...lineOf(check, output.colour, "  "));
+  }
+  failOn([...own.flat(), ...fleet]);
+}
+
+async function siteAt(socket: string, node: string): Promise<Site> {
+  const [status, vsis, interfaces, tunnels] = await Promise.all([
+    ask<Status>(socket, "/v1/status"),
+    ask<Vsi[]>(socket, "/v1/vsis"),
+    ask<Interface[]>(socket, "/v1/interfaces"),
+    ask<Tunnel[]>(socket, "/v1/tunnels"),
+  ]);
+  return { node, status, vsis, interfaces, tunnels };
 }
 
 async function allChecks(socket: string, config: string | undefined): Promise<Check[]> {
@@ -66,8 +117,8 @@ function offlineChecks(config: string | undefined): Promise<Check[]> {
   });
 }
 
-function lineOf({ name, result, text, fix }: Check, colour: boolean): Piece[] {
+function lineOf({ name, result, text, fix }: Check, colour: boolean, indent = ""): Piece[] {
   const word = colour ? PAINT[result](WORDS[result]) : WORDS[result];
   const line = `  ${printable(name)}: ${printable(text)}\n`;
-  return [word, fix === null || result === "ok" ? line : `${line}      fix: ${printable(fix)}\n`];
+  return [word, fix === null || result === "ok" ? line : `${line}${indent}      fix: ${printable(fix)}\n`];
 }

@@ -4,13 +4,16 @@
  * A line has the time, the article's step where there is one, the event and its fields; a dropped frame has its reason, its
  * place and itself in one line. With -o json each record is one line as well, for `jq`.
  */
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
+import type { Status } from "../api/schema.ts";
 import type { EventRecord } from "../api/schema-watch.ts";
-import { printable, printableJson } from "../wire/printable.ts";
+import { printable } from "../wire/printable.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
-import { type Output, printValue, type Session } from "./output.ts";
-import { follow } from "./stream.ts";
+import { askAll } from "./fleet.ts";
+import { jsonText, type Output, printValue, type Session } from "./output.ts";
+import { count } from "./show.ts";
+import { follow, type Lines } from "./stream.ts";
 import { put, say, write } from "./terminal.ts";
 
 interface Options {
@@ -20,6 +23,7 @@ interface Options {
   readonly tunnel?: string;
   readonly vsi?: string;
   readonly event?: string;
+  readonly lines?: number;
 }
 
 export function addObserve(program: Command, session: Session): void {
@@ -51,7 +55,8 @@ function filtered(command: Command): Command {
     .option("--ac <name>", "only at this AC")
     .option("--tunnel <name>", "only at this tunnel")
     .option("--vsi <name>", "only in this VSI")
-    .option("--event <name>", "only these; * stands for any text");
+    .option("--event <name>", "only these; * stands for any text")
+    .addOption(new Option("-n, --lines <number>", "only the last so many").argParser(count));
 }
 
 function queryOf({ ac, tunnel, vsi, event, drop }: Options): string {
@@ -60,48 +65,93 @@ function queryOf({ ac, tunnel, vsi, event, drop }: Options): string {
   return given.length === 0 ? "" : `?${new URLSearchParams(given)}`;
 }
 
-async function past({ socket, output }: Session, options: Options): Promise<void> {
-  const records = await ask<EventRecord[]>(socket, `/v1/events/recent${queryOf(options)}`);
-  await noteUnknown(socket, options);
+/** Of several gateways a record has the name of its own. */
+type Told = EventRecord & { readonly node?: string };
+
+/** What was kept, oldest first; a gateway of several that does not answer is said, and the others are shown. */
+async function recent({ socket, sockets }: Session, options: Options): Promise<Told[]> {
+  const path = `/v1/events/recent${queryOf(options)}`;
+  const last = options.lines === undefined ? 0 : -options.lines;
+  if (sockets.length === 1) return (await ask<EventRecord[]>(socket, path)).slice(last);
+  const answers = await askAll<EventRecord[]>(sockets, path);
+  for (const { node, refusal } of answers) if (refusal !== null) say(`${node}: ${refusal.message}\n`);
+  const all = answers.flatMap(({ node, value }) => (value ?? []).map((record): Told => ({ node, ...record })));
+  return all.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0)).slice(last);
+}
+
+async function past(session: Session, options: Options): Promise<void> {
+  const { output } = session;
+  const records = await recent(session, options);
+  await noteUnknown(session, options);
   if (output.form !== "table") return await printValue(output, records);
   await write(records.map((record) => `${text(record)}\n`).join(""));
 }
 
-async function live({ socket, output }: Session, options: Options): Promise<void> {
-  await noteUnknown(socket, options);
-  const print = (line: string) => {
-    if (line.startsWith("data: ")) void put(`${formed(output, line.slice("data: ".length))}\n`);
+async function live(session: Session, options: Options): Promise<void> {
+  const { socket, sockets, output } = session;
+  await noteUnknown(session, options);
+  // As with tail: the last ones first, and then what comes.
+  if (options.lines !== undefined)
+    for (const record of await recent(session, options)) await put(`${formed(output, record)}\n`);
+  const path = `/v1/events${queryOf(options)}`;
+  const printer = (node?: string) => (line: string) => {
+    if (!line.startsWith("data: ")) return;
+    const record = JSON.parse(line.slice("data: ".length)) as EventRecord;
+    void put(`${formed(output, node === undefined ? record : { node, ...record })}\n`);
   };
-  const lines = await follow(socket, `/v1/events${queryOf(options)}`, print);
-  const stop = () => lines.stop();
+  const streams =
+    sockets.length === 1 ? [await follow(socket, path, printer())] : await followAll(sockets, path, printer);
+  const stop = () => {
+    for (const lines of streams) lines.stop();
+  };
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stop);
-  const isOurs = await lines.ended;
+  const ends = await Promise.all(streams.map(({ ended }) => ended));
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, stop);
-  if (isOurs) return;
+  if (ends.every((isOurs) => isOurs)) return;
   throw new Refusal("ended", "the daemon ended the stream", "it was stopped, or restarted", EXIT.unreachable);
 }
 
+/** All that answer; one that ends later is said at once, and the others go on. */
+async function followAll(
+  sockets: readonly string[],
+  path: string,
+  printer: (node: string) => (line: string) => void,
+): Promise<Lines[]> {
+  const statuses = await askAll<Status>(sockets, "/v1/status");
+  for (const { node, refusal } of statuses) if (refusal !== null) say(`${node}: ${refusal.message}\n`);
+  const known = statuses.filter(({ refusal }) => refusal === null);
+  if (known.length === 0) throw statuses[0]!.refusal!;
+  return await Promise.all(
+    known.map(async ({ socket, node }) => {
+      const lines = await follow(socket, path, printer(node));
+      void lines.ended.then((isOurs) => isOurs || say(`${node}: the daemon ended the stream\n`));
+      return lines;
+    }),
+  );
+}
+
 /** A name that nothing has now may be that of a thing that has gone, or that will come: said, and not refused. */
-async function noteUnknown(socket: string, { ac, tunnel, vsi }: Options): Promise<void> {
+async function noteUnknown({ sockets }: Session, { ac, tunnel, vsi }: Options): Promise<void> {
   for (const [kind, name, path] of [
     ["AC", ac, "/v1/acs"],
     ["tunnel", tunnel, "/v1/tunnels"],
     ["VSI", vsi, "/v1/vsis"],
   ] as const) {
     if (name === undefined) continue;
-    const all = await ask<{ name: string }[]>(socket, path);
-    if (all.some((each) => each.name === name)) continue;
+    const answers = await askAll<{ name: string }[]>(sockets, path);
+    if (answers.length === 1 && answers[0]!.refusal !== null) throw answers[0]!.refusal;
+    if (answers.some(({ value }) => value?.some((each) => each.name === name))) continue;
     say(`note: there is no ${kind} ${name} now (vtepctl show ${kind.toLowerCase()} lists them)\n`);
   }
 }
 
 /** JSON, and YAML, which a JSON line is: one record a line. */
-function formed({ form }: Output, json: string): string {
-  return form === "table" ? text(JSON.parse(json) as EventRecord) : printableJson(json);
+function formed({ form }: Output, record: Told): string {
+  return form === "table" ? text(record) : jsonText(record, true);
 }
 
 /** `12:00:00.000  S1.2  arp.proxy-reply  vsi=vsi10 ac=vm1 ip=10.1.1.12`. */
-function text({ time, step, event, fields }: EventRecord): string {
+function text({ node, time, step, event, fields }: Told): string {
   const { reason, text: sentence, frame, ...rest } = fields;
   const words = Object.entries(rest).map(([key, value]) => `${key}=${value}`);
   if (event === "drop") words.unshift(`${reason}`);
@@ -109,6 +159,6 @@ function text({ time, step, event, fields }: EventRecord): string {
   if (frame !== undefined) words.push(`(${frame}): ${sentence}`);
   else if (sentence !== undefined) words.push(`(${sentence})`);
   return printable(
-    `${time.slice(11, 23)}  ${(step ?? "-").padEnd(4)}  ${event.padEnd(18)}  ${words.join(" ")}`.trimEnd(),
+    `${time.slice(11, 23)}  ${node === undefined ? "" : `${node.padEnd(8)}  `}${(step ?? "-").padEnd(4)}  ${event.padEnd(18)}  ${words.join(" ")}`.trimEnd(),
   );
 }

@@ -22,7 +22,10 @@ export interface Output {
 
 /** What a verb is given: filled in before its action runs. */
 export interface Session {
+  /** The gateway that is asked, the first where there are several. */
   socket: string;
+  /** All that were named. */
+  sockets: readonly string[];
   output: Output;
 }
 

@@ -1,21 +1,71 @@
-/** `vtepctl status`: is it well, and do the accounts balance? */
+/** `vtepctl status`: is it well, and do the accounts balance? Of several gateways, a row each. */
 import type { Command } from "commander";
 import type { Status } from "../api/schema.ts";
 import { ask } from "./client.ts";
 import { examples } from "./examples.ts";
-import { printFacts, printValue, type Session } from "./output.ts";
-import { shortAge } from "./table.ts";
+import { type Answer, answerForm, askAll, failFor, isFleet } from "./fleet.ts";
+import { type Output, printFacts, printList, printValue, type Session } from "./output.ts";
+import { refresh, type Watch, watched, watchOf } from "./refresh.ts";
+import { type Column, shortAge } from "./table.ts";
+import { write } from "./terminal.ts";
+
+const PATH = "/v1/status";
 
 export function addStatus(program: Command, session: Session): void {
-  program
-    .command("status")
-    .description("is the daemon ready, what does it hold, does every frame have a fate")
-    .addHelpText("after", examples("vtepctl status", "vtepctl status -o json | jq .ready"))
-    .action(async () => {
-      const status = await ask<Status>(session.socket, "/v1/status");
-      if (session.output.form !== "table") return await printValue(session.output, status);
-      await printFacts(facts(status));
+  watched(program.command("status"))
+    .description("is the daemon ready, what does it hold, does every frame have a fate; of several, a row each")
+    .option("-w, --wide", "of several gateways: all columns")
+    .addHelpText(
+      "after",
+      examples("vtepctl status", "vtepctl status -o json | jq .ready", "vtepctl status --fleet /run/vtepd --watch"),
+    )
+    .action(async ({ watch, wide }: { watch?: Watch | true; wide?: true }) => {
+      if (isFleet(session)) {
+        const read = () => askAll<Status>(session.sockets, PATH);
+        return await refresh(session, watchOf(watch), read, async (output, answers) => {
+          await printFleet(output, answers, wide === true);
+          if (watch === undefined) failFor(answers);
+        });
+      }
+      const read = () => ask<Status>(session.socket, PATH);
+      await refresh(session, watchOf(watch), read, async (output, status) => {
+        if (output.form === "table") await printFacts(facts(status));
+        else await printValue(output, status);
+      });
     });
+}
+
+const FLEET: readonly Column<Answer<Status>>[] = [
+  { title: "NODE", of: ({ node }) => node },
+  { title: "READY", of: ({ value }) => (value === null ? "no answer" : value.ready) },
+  { title: "VTEP", of: ({ value }) => value?.underlay.address ?? null },
+  { title: "UPTIME", of: ({ value }) => shortAge(value?.uptimeSeconds ?? null), right: true, rank: 1, measured: true },
+  { title: "ACS-UP", of: ({ value }) => (value ? `${value.counts.acsUp}/${value.counts.acs}` : null), right: true },
+  { title: "TUNNELS", of: ({ value }) => value?.counts.tunnels ?? null, right: true, rank: 4, measured: true },
+  { title: "MACS", of: ({ value }) => value?.counts.macs ?? null, right: true, rank: 3, measured: true },
+  { title: "NEIGHBORS", of: ({ value }) => value?.counts.neighbors ?? null, right: true, rank: 3, measured: true },
+  {
+    title: "DROPPED",
+    of: ({ value }) => value?.ledger.dataplane.dropped ?? null,
+    right: true,
+    rank: 2,
+    measured: true,
+  },
+  { title: "VERSION", of: ({ value }) => value?.version ?? null, rank: 5 },
+  { title: "SOCKET", of: ({ socket }) => socket, rank: 6 },
+];
+
+async function printFleet(output: Output, answers: readonly Answer<Status>[], isWide: boolean): Promise<void> {
+  if (output.form !== "table")
+    return await printValue(
+      output,
+      answers.map((answer) => answerForm(answer, { status: answer.value })),
+    );
+  await printList(output, answers, FLEET, { isWide });
+  for (const { node, value, refusal } of answers) {
+    if (refusal !== null) await write(`${node}: ${refusal.message}\n`);
+    else if (!value!.ready) await write(`${node}: not ready: ${value!.missing.join("; ")}\n`);
+  }
 }
 
 function facts(status: Status): [string, string][] {

@@ -8,6 +8,8 @@ import type { Trace, TraceRequest } from "../api/schema-trace.ts";
 import { printable } from "../wire/printable.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
+import { isFleet } from "./fleet.ts";
+import { endText, followAll } from "./fleet-trace.ts";
 import { printValue, type Session } from "./output.ts";
 import { write } from "./terminal.ts";
 
@@ -40,6 +42,7 @@ export function addTrace(program: Command, session: Session): void {
     .option("--vlan <id>", "802.1Q tag (default: the AC's)", integer)
     .option("--hex <bytes>", "the frame itself, in place of a description")
     .option("--inject", "send it too, as if it had arrived there")
+    .option("--gateway <node>", "of several gateways, the one where it arrives (default: the one that has the AC)")
     .addHelpText(
       "after",
       examples(
@@ -48,10 +51,18 @@ export function addTrace(program: Command, session: Session): void {
         "vtepctl trace --ac vm1 tcp 10.1.1.11:40000 '>' 50.1.1.1:443",
         "vtepctl trace --tunnel gw2 --vni 10 udp 10.1.1.12 '>' 10.1.1.11",
         "vtepctl trace --ac vm1 arp 10.1.1.11 '>' 10.1.1.12 -o json",
+        "vtepctl trace --fleet /run/vtepd --ac vm1 icmp 10.1.1.11 '>' 20.1.1.12",
       ),
     )
     .action(async (words: string[], options: Record<string, string | number | boolean>) => {
       const body = requestOf(words, options);
+      if (isFleet(session)) {
+        const legs = await followAll(session.sockets, body, options.gateway as string | undefined).catch(inOurWords);
+        if (session.output.form !== "table") return await printValue(session.output, { legs });
+        for (const { node, trace, beyond } of legs)
+          await write(`${printable(node)}: ${text(trace)}`, ...beyond.map((line) => `(${printable(line)})\n`), "\n");
+        return await write(`END  ${endText(legs)}\n`);
+      }
       const trace = await ask<Trace>(session.socket, "/v1/trace", "POST", { body }).catch(inOurWords);
       if (session.output.form !== "table") return await printValue(session.output, trace);
       await write(text(trace));
@@ -75,7 +86,10 @@ const KEYS: Readonly<Record<string, keyof TraceRequest>> = {
   inject: "inject",
 };
 
-function requestOf(words: readonly string[], options: Record<string, string | number | boolean>): object {
+function requestOf(
+  words: readonly string[],
+  options: Record<string, string | number | boolean>,
+): Record<string, unknown> {
   const rest = words.filter((word) => !ARROWS.has(word));
   const body: Record<string, unknown> = {};
   for (const [option, key] of Object.entries(KEYS)) if (options[option] !== undefined) body[key] = options[option];

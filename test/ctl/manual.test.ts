@@ -10,7 +10,7 @@ import { build, runCommand } from "../../src/ctl/command-line.ts";
 import { commandTree, EXIT } from "../../src/daemon/command-line.ts";
 import { again, err, folder, forget, out, serve, socket } from "./bed.ts";
 
-const session = () => ({ socket, output: { form: "table" as const, colour: false } });
+const session = () => ({ socket, sockets: [socket], output: { form: "table" as const, colour: false } });
 
 /** Every verb that does something, with its words. */
 function verbs(command: Command, path: readonly string[] = []): [string, Command][] {

@@ -1,6 +1,7 @@
 /** The tables of vtepctl show: what fits a terminal, what is watched, what H3C calls it. */
 import { describe, expect, it, vi } from "vitest";
 import type { Ac, Interface, Neighbor, Traffic, Tunnel, Vsi } from "../../src/api/schema.ts";
+import { runCommand } from "../../src/ctl/command-line.ts";
 import { layOut, renderTable, shortNumber } from "../../src/ctl/table.ts";
 import { understood } from "../../src/ctl/vendor-words.ts";
 import { UNWATCHED } from "../api/fake-source.ts";
@@ -211,7 +212,7 @@ describe("--watch", () => {
   });
 
   it("ends with exit code 3 where nothing ever answered, and asks again where something did", async () => {
-    expect(await ctl({}, "-s", "/nonexistent", "show", "arp", "--watch")).toBe(3);
+    expect(await runCommand(["-s", "/nonexistent", "show", "arp", "--watch"])).toBe(3);
     forget();
     await serve(SOURCE);
     const running = again("show", "arp", "--watch=0.1");

@@ -1,0 +1,101 @@
+/**
+ * A packet followed from gateway to gateway: what one sends into a tunnel is traced on the gateway at its other end, frame and
+ * VNI as they are, until it leaves by an AC or is dropped, punted, or sent to a gateway that was not asked.
+ *
+ * Each gateway answers from its own tables; this only carries the frame between them. Bounded, since tables may hold a loop.
+ */
+import type { Ac, Status, Tunnel } from "../api/schema.ts";
+import type { Trace } from "../api/schema-trace.ts";
+import { ask, EXIT, Refusal } from "./client.ts";
+
+/** More gateways in a row are a loop: no packet crosses more than two tunnels. */
+const MOST_LEGS = 32;
+
+interface Gateway {
+  readonly socket: string;
+  readonly node: string;
+  readonly address: string;
+  readonly acs: readonly string[];
+  readonly tunnels: readonly Tunnel[];
+}
+
+/** What one gateway does with the packet. */
+export interface Leg {
+  readonly node: string;
+  /** Index of the leg whose frame this is; null: the first. */
+  readonly from: number | null;
+  readonly trace: Trace;
+  /** Frames that go where nobody was asked. */
+  readonly beyond: readonly string[];
+}
+
+export async function followAll(
+  sockets: readonly string[],
+  body: Readonly<Record<string, unknown>>,
+  start: string | undefined,
+): Promise<Leg[]> {
+  const gateways = await Promise.all(sockets.map(gatewayAt));
+  const first = startOf(gateways, body, start);
+  const legs: Leg[] = [];
+  const todo = [{ gateway: first, body, from: null as number | null }];
+  for (let next = todo.shift(); next !== undefined; next = todo.shift()) {
+    const { gateway, from } = next;
+    const trace = await ask<Trace>(gateway.socket, "/v1/trace", "POST", { body: next.body });
+    const beyond: string[] = [];
+    for (const { via, vni, frame } of trace.sends) {
+      if (via.kind !== "tunnel") continue;
+      const remote = gateway.tunnels.find(({ name }) => name === via.name)?.remote;
+      const peer = gateways.find(({ address }) => address === remote);
+      const back = peer?.tunnels.find((tunnel) => tunnel.remote === gateway.address)?.name;
+      if (peer === undefined) beyond.push(`tunnel ${via.name} leads to ${remote}, which was not asked`);
+      else if (back === undefined)
+        beyond.push(`${peer.node} has no tunnel to ${gateway.node} and drops it: unknown_vtep`);
+      else if (legs.length + todo.length + 1 >= MOST_LEGS) beyond.push(`to ${peer.node}: not followed, that is enough`);
+      else todo.push({ gateway: peer, body: { tunnel: back, vni, hex: frame }, from: legs.length });
+    }
+    legs.push({ node: gateway.node, from, trace, beyond });
+  }
+  return legs;
+}
+
+async function gatewayAt(socket: string): Promise<Gateway> {
+  const [{ node, underlay }, acs, tunnels] = await Promise.all([
+    ask<Status>(socket, "/v1/status"),
+    ask<Ac[]>(socket, "/v1/acs"),
+    ask<Tunnel[]>(socket, "/v1/tunnels"),
+  ]);
+  return { socket, node, address: underlay.address, acs: acs.map(({ name }) => name), tunnels };
+}
+
+/** Where the packet arrives: the gateway that is named, or the only one with that AC. */
+function startOf(
+  gateways: readonly Gateway[],
+  body: Readonly<Record<string, unknown>>,
+  start: string | undefined,
+): Gateway {
+  const nodes = gateways.map(({ node }) => node).join(", ");
+  if (start !== undefined) {
+    const named = gateways.find(({ node }) => node === start);
+    if (named !== undefined) return named;
+    throw new Refusal("not_found", `there is no gateway ${start}`, `there are ${nodes}`, EXIT.notFound);
+  }
+  const ac = body.ac as string | undefined;
+  if (ac === undefined)
+    throw new Refusal("usage", "at which gateway does it arrive?", `add --gateway, one of ${nodes}`, EXIT.usage);
+  const [only, second] = gateways.filter(({ acs }) => acs.includes(ac));
+  if (only === undefined)
+    throw new Refusal("not_found", `no gateway has an AC ${ac}`, `asked: ${nodes}`, EXIT.notFound);
+  if (second === undefined) return only;
+  const message = `${only.node} and ${second.node} both have an AC ${ac}`;
+  throw new Refusal("usage", message, "say which with --gateway NAME", EXIT.usage);
+}
+
+/** The last word on a traced packet: everywhere it ends. */
+export function endText(legs: readonly Leg[]): string {
+  const ends = legs.flatMap(({ node, trace, beyond }) => [
+    ...trace.sends.filter(({ via }) => via.kind === "ac").map(({ via }) => `leaves ${node} by ac ${via.name}`),
+    ...beyond.map((text) => `${node}: ${text}`),
+    ...(trace.sends.length === 0 ? [`ends at ${node}: ${trace.fate.text}`] : []),
+  ]);
+  return ends.join("\n     ");
+}
