@@ -24,8 +24,10 @@ import {
 } from "../tables/ring.ts";
 import type { Tables } from "../tables/tables.ts";
 import { CODE_NET_UNREACHABLE } from "../wire/icmp.ts";
+import { Announcer } from "./arp/announcer.ts";
 import { ArpHandler } from "./arp/arp.ts";
 import { ArpCounts } from "./arp/counts.ts";
+import { PeerChange } from "./arp/peer-change.ts";
 import { PeerGateways } from "./arp/peer-gateway.ts";
 import { PendingRelays } from "./arp/relay.ts";
 import { ArpSender } from "./arp/sender.ts";
@@ -74,6 +76,7 @@ export class Agent {
   readonly ways: ErrorWays;
   readonly relays: PendingRelays;
   readonly peers: PeerGateways;
+  readonly announcer: Announcer;
   readonly ledger: Ledger;
   /** By VSI and result: `vtep_arp_total`. */
   readonly arpCounts = new ArpCounts();
@@ -91,7 +94,7 @@ export class Agent {
     this.icmp = new Icmp(injector, inventory, timers, this.ledger, emit, limits, this.ways);
     this.sender = new ArpSender(injector, timers, emit);
     this.relays = new PendingRelays(timers);
-    this.peers = new PeerGateways(this.macs, timers);
+    this.peers = new PeerGateways(this.macs, timers, (news) => peerChange.follow(news));
     this.suppression = new SuppressionTable(timers, this.macs);
     this.neighbors = new Neighbors({
       tables,
@@ -107,6 +110,8 @@ export class Agent {
       onResolved: parts.onResolved ?? (() => undefined),
     });
     this.macs.onNews((vsi, mac, port, from) => this.neighbors.hint(vsi, mac, port, from));
+    this.announcer = new Announcer(timers, this.sender, this.neighbors);
+    const peerChange = new PeerChange(timers, this.sender, this.neighbors, this.announcer, emit);
     const { sender, peers, arpCounts: counts, relays, neighbors } = this;
     const suppressor = new ArpSuppressor(injector, emit, sender, peers, counts, this.suppression);
     this.arp = new ArpHandler({
@@ -170,7 +175,8 @@ export class Agent {
   /** Forget everything learned behind a port, and what came by it and waits. */
   flushPort(port: PortObject): void {
     this.macs.flushPort(port);
-    this.peers.flushPort(port);
+    // A tunnel that is merely down: whether the same gateway comes back behind it, its MAC will tell.
+    if (this.parts.inventory.ports.get(port.row) !== port) this.peers.flushPort(port);
     this.neighbors.flushPort(port);
     this.relays.flushPort(port);
     this.suppression.flushPort(port);

@@ -16,6 +16,8 @@ export type EventName =
   | "vsi.removed"
   | "interface.added"
   | "interface.removed"
+  | "interface.mac"
+  | "gateway.mac"
   | "config.applied"
   | "config.rejected"
   | "mac.learned"

@@ -6,6 +6,7 @@
  *   vsi20  if20 20.1.1.1/24 G20   AC  vm2        tunnels gw2, border
  */
 import { Agent } from "../../src/control/agent.ts";
+import { NEWS_EVERY_MS } from "../../src/control/arp/peer-gateway.ts";
 import type { EventFields, EventName } from "../../src/control/event.ts";
 import { Injector } from "../../src/control/inject.ts";
 import { type InterfaceObject, Inventory, type PortObject, type VsiObject } from "../../src/control/inventory.ts";
@@ -186,6 +187,15 @@ export class AgentBed {
     });
     this.agent.macs.addStatic(this.vsi10, G10, null, 0x10000);
     this.agent.macs.addStatic(this.vsi20, G20, null, 0x10000);
+  }
+
+  /** The peer gateway behind gw2 announces itself, and is answered; from then on it is known. */
+  meet(): this {
+    this.request(this.gw2, this.vsi10, P10, "10.1.1.1", "10.1.1.1");
+    this.request(this.gw2, this.vsi20, P20, "20.1.1.1", "20.1.1.1");
+    this.advance(NEWS_EVERY_MS);
+    this.sent();
+    return this;
   }
 
   get nowMs(): number {

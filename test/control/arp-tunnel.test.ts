@@ -6,7 +6,7 @@ import { AgentBed, B10, G10, G20, ip, M1, M2, M9, P10, P20 } from "./agent-bed.t
 describe("ARP from a tunnel", () => {
   let bed: AgentBed;
   beforeEach(() => {
-    bed = new AgentBed();
+    bed = new AgentBed().meet();
   });
 
   it("§2.1 rows 4-7: learned at the tunnel, asked for on our ACs only, the reply relayed with both MACs rewritten", () => {
@@ -82,6 +82,7 @@ describe("ARP from a tunnel", () => {
   });
 
   it("D1, D9: a peer gateway is listed, never used for forwarding, and its MAC is routed", () => {
+    bed = new AgentBed();
     bed.learn(bed.gw2, bed.vsi10, P10);
     bed.request(bed.gw2, bed.vsi10, P10, "10.1.1.1", "10.1.1.77");
     expect(bed.agent.neighborViews()).toEqual([

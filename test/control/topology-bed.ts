@@ -10,8 +10,9 @@ import { type InterfaceObject, Inventory, type PortObject, type VsiObject } from
 import type { AcConfig, Config } from "../../src/control/plan.ts";
 import { Routes } from "../../src/control/routes/routes.ts";
 import { Timers } from "../../src/control/timers.ts";
+import type { Learners } from "../../src/control/topology/learners.ts";
 import type { IoCommands, OpenTap, PortOpener } from "../../src/control/topology/taps.ts";
-import { type Learners, Topology } from "../../src/control/topology/topology.ts";
+import { Topology } from "../../src/control/topology/topology.ts";
 import { routeViews } from "../../src/control/topology/views.ts";
 import { MAX_RULES } from "../../src/tables/counters.ts";
 import type { ExactMatch } from "../../src/tables/exact-match.ts";
@@ -73,6 +74,12 @@ export class NotingLearners implements Learners {
   readonly arp = {
     announce: (on: InterfaceObject, port: PortObject, vsi: VsiObject) =>
       this.notes.push(`announce ${on.name} on ${port.name} in ${vsi.name}`),
+  };
+
+  readonly announcer = {
+    update: () => {},
+    tunnelUp: (port: PortObject) => this.notes.push(`tell ${port.name}`),
+    tellHosts: (vsi: VsiObject) => this.notes.push(`tell hosts of ${vsi.name}`),
   };
 
   flushPort(port: PortObject): void {

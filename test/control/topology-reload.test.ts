@@ -1,5 +1,6 @@
 /** Reloads: what did not change is not touched, what changed is whole, and what went is buried in time. */
 import { describe, expect, test } from "vitest";
+import { FORMER_MAC_MS } from "../../src/control/topology/former-macs.ts";
 import { routeKey } from "../../src/tables/fib.ts";
 import { BASE, changed, started } from "./topology-base.ts";
 import { Bed, plan, sorted } from "./topology-bed.ts";
@@ -86,9 +87,9 @@ describe("what changed", () => {
     expect(notes).toContain("flush vsi vsi10");
     expect(notes).toContain("flush vsi vsi20");
     expect(notes.filter((note) => note.startsWith("flush port"))).toEqual([]);
-    // The derived gateway MACs follow the VNI, and the pins are back after the flush.
+    // The derived gateway MACs follow the VNI, and the pins are back after the flush, those of the former MACs with them.
     expect(notes).toContain("refresh if10");
-    expect(bed.learners.pinned.size).toBe(2);
+    expect(bed.learners.pinned.size).toBe(4);
     expect(bed.learners.hosts.size).toBe(1);
   });
 
@@ -124,13 +125,15 @@ describe("what changed", () => {
     expect(bed.learners.hops.names()).toEqual(["if10 10.2.1.2", "if20 20.1.1.2"]);
   });
 
-  test("another MAC is announced on its ACs and pinned instead of the old one", () => {
+  test("another MAC is announced on its ACs and pinned, beside the old one for a while", () => {
     const bed = started();
+    const pinned = () => [...bed.learners.pinned.keys()].filter((key) => key.startsWith("vsi10"));
+    const [old] = pinned();
     bed.apply(changed(["10.1.1.1/24,", "10.1.1.1/24, mac: shared,"]));
-    expect(bed.learners.take()).toEqual(["refresh if10", "announce if10 on vm1 in vsi10"]);
-    expect([...bed.learners.pinned.keys()].filter((key) => key.startsWith("vsi10"))).toEqual([
-      "vsi10 02:00:5e:00:00:0a",
-    ]);
+    expect(bed.learners.take()).toEqual(["refresh if10", "announce if10 on vm1 in vsi10", "tell hosts of vsi10"]);
+    expect(new Set(pinned())).toEqual(new Set([old, "vsi10 02:00:5e:00:00:0a"]));
+    bed.timers.run(bed.timers.nowMs + FORMER_MAC_MS);
+    expect(pinned()).toEqual(["vsi10 02:00:5e:00:00:0a"]);
   });
 
   test("in another VRF it is another VSI-interface; its old VRF forgets everything", () => {

@@ -1,6 +1,7 @@
 /** Random configurations one after the other: only the last one counts. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { FORMER_MAC_MS } from "../../src/control/topology/former-macs.ts";
 import { anyPlan } from "./random-plan.ts";
 import { Bed, sorted } from "./topology-bed.ts";
 
@@ -13,6 +14,8 @@ describe("twin", () => {
           bed.apply(each);
           if (slowly) bed.timers.run(bed.timers.nowMs + 1500);
         }
+        // Former gateway MACs are kept for a while.
+        bed.timers.run(bed.timers.nowMs + FORMER_MAC_MS);
         const fresh = new Bed();
         fresh.apply(configs.at(-1)!);
         expect(sorted(bed.meaning())).toEqual(sorted(fresh.meaning()));

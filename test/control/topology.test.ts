@@ -251,7 +251,7 @@ describe("ports go up and down", () => {
     expect(bed.flood("vsi10")).toEqual([["vm1"], ["border"]]);
     bed.topology.setTunnelUp(gw2, true);
     expect(bed.flood("vsi10")).toEqual([["vm1"], ["gw2", "border"]]);
-    expect(bed.learners.take()).toEqual(["up gw2"]);
+    expect(bed.learners.take()).toEqual(["up gw2", "tell gw2"]);
   });
 
   test("an AC that comes up hears from its gateway", () => {

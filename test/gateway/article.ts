@@ -1,4 +1,5 @@
 /** The article's network (behaviour.md §2.0) over memory io, and its frames told as text. */
+import { ANNOUNCE_AGAIN_MS } from "../../src/control/arp/announcer.ts";
 import { ARP_REQUEST, parseArp } from "../../src/wire/arp.ts";
 import { i32, u16 } from "../../src/wire/bytes.ts";
 import { BROADCAST, ETH_BYTES, formatMac, type Mac, readMac, TYPE_IPV4 } from "../../src/wire/ethernet.ts";
@@ -9,6 +10,8 @@ import { type Gateway, type Seen, World } from "./world.ts";
 export type ArticleOptions = {
   /** auto or shared. */
   mac?: string;
+  /** Another name of this very gateway or Border: `mac: auto` makes other gateway MACs of it. */
+  node?: string;
   proxyArp?: string;
   relay?: string;
   /** How the outside is reached: a static route, or policies. */
@@ -27,7 +30,7 @@ export function siteYaml(name: "gw1" | "gw2", o: ArticleOptions = {}): string {
   const vms = name === "gw1" ? ["vm1", "vm2", "vm3"] : ["vm4", "vm5", "vm6"];
   const nets = [10, 20, 30];
   const lines = [
-    `node: ${name}`,
+    `node: ${o.node ?? name}`,
     `underlay: {address: ${VTEP[name]}, mtu: 1500}`,
     "tunnels:",
     `  - {name: ${peer}, remote: ${VTEP[peer]}}`,
@@ -54,7 +57,7 @@ export function siteYaml(name: "gw1" | "gw2", o: ArticleOptions = {}): string {
 
 /** The Border's configuration. */
 export function borderYaml(o: ArticleOptions = {}): string {
-  return `node: border
+  return `node: ${o.node ?? "border"}
 underlay: {address: ${VTEP.border}, mtu: 1500}
 tunnels:
   - {name: gw1, remote: ${VTEP.gw1}}
@@ -95,7 +98,8 @@ export function article(o: ArticleOptions = {}, seed = 1): World {
   vm(gw2, 5, 20, 12);
   vm(gw2, 6, 30, 12);
   world.vm(border, { name: "ext", ip: "50.1.1.1", mac: "02:00:00:00:0e:01", gateway: "50.1.1.254" });
-  world.settle();
+  // The gateways announce themselves twice, a second apart; then it is quiet.
+  world.advance(ANNOUNCE_AGAIN_MS);
   world.clear();
   return world;
 }

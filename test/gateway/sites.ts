@@ -1,4 +1,5 @@
 /** Sites gw1, gw2, … with tunnels between all of them; what is in each is the test's. */
+import { ANNOUNCE_AGAIN_MS } from "../../src/control/arp/announcer.ts";
 import { type Gateway, World } from "./world.ts";
 
 export const vtep = (n: number): string => `192.0.2.${n}`;
@@ -12,6 +13,8 @@ export function sites(count: number, sections: (n: number) => string): World {
   const all = Array.from({ length: count }, (_, i) => i + 1);
   for (const n of [...all, DEAD]) world.net.inbox(vtep(n));
   for (const n of all) world.gateway(siteText(n, count, sections(n)));
+  world.advance(ANNOUNCE_AGAIN_MS);
+  world.clear();
   return world;
 }
 

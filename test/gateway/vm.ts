@@ -33,6 +33,7 @@ export type IcmpSeen = { type: number; code: number; rest: number; from: string;
 
 export class Vm {
   readonly name: string;
+  readonly options: VmOptions;
   readonly ip: Ipv4;
   readonly mac: Mac;
   readonly tap: MemoryTap;
@@ -48,6 +49,7 @@ export class Vm {
 
   constructor(tap: MemoryTap, options: VmOptions) {
     this.name = options.name;
+    this.options = options;
     this.tap = tap;
     this.ip = parseIpv4(options.ip)!;
     this.mac = parseMac(options.mac)!;

@@ -39,6 +39,8 @@ export class Gateway {
     this.planes = Array.from({ length: workers }, (_, k) => {
       const plane = new Plane(this.tables, new MemoryIo(world.net, config.underlay.address, 1 << 20, k), k);
       plane.frame.pool.poison = true;
+      // What was sent here while nobody listened is lost.
+      world.net.inbox(config.underlay.address, k).length = 0;
       return plane;
     });
     this.control = assemble({
@@ -49,6 +51,7 @@ export class Gateway {
         openTap: (ac: AcConfig) => {
           const tap = world.net.tap(world.queues ?? workers);
           this.taps.set(ac.name, tap);
+          world.plugIn(this, ac.name, tap);
           return { fds: tap.fds, ifindex: tap.fd };
         },
         changeTap: () => {},
@@ -116,6 +119,7 @@ export class World {
   readonly net: MemoryNet;
   readonly gateways = new Map<string, Gateway>();
   readonly vms = new Map<string, Vm>();
+  private readonly unplugged = new Map<string, Vm>();
   /** Every frame on every AC and every datagram on the underlay, in order. */
   readonly seen: Seen[] = [];
   /** Of every TAP; undefined: one for each worker. */
@@ -141,6 +145,10 @@ export class World {
   vm(gateway: Gateway, options: VmOptions & { ac?: string }): Vm {
     const tap = gateway.taps.get(options.ac ?? options.name);
     if (tap === undefined) throw new Error(`${gateway.name} has no AC ${options.ac ?? options.name}`);
+    return this.wire(gateway, tap, options);
+  }
+
+  private wire(gateway: Gateway, tap: MemoryTap, options: VmOptions): Vm {
     const vm = new Vm(tap, options);
     const receive = tap.receive;
     tap.receive = (frame) => {
@@ -154,6 +162,22 @@ export class World {
     };
     this.vms.set(vm.name, vm);
     return vm;
+  }
+
+  /** Start a gateway in the place of `old`, which loses power: same wires, and these ACs' hosts with all they know. */
+  replace(old: string, yaml: string, acs: readonly string[]): Gateway {
+    this.gateways.delete(old);
+    for (const ac of acs) this.unplugged.set(ac, this.get(ac));
+    return this.gateway(yaml);
+  }
+
+  /** AC `ac` is there: a host that waits for it is behind it from its first frame on. */
+  plugIn(gateway: Gateway, ac: string, tap: MemoryTap): void {
+    const kept = this.unplugged.get(ac);
+    if (kept === undefined) return;
+    this.unplugged.delete(ac);
+    const vm = this.wire(gateway, tap, kept.options);
+    for (const [address, mac] of kept.arp) vm.arp.set(address, mac);
   }
 
   get(name: string): Vm {

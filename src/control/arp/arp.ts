@@ -112,6 +112,7 @@ export class ArpHandler {
   hear(on: InterfaceObject, arp: Arp, place: Place): Heard {
     const isAnnouncement =
       arp.senderIp === arp.targetIp || (arp.op === ARP_REPLY && isGroup(arp.ethDst) && place.port.kind === "tunnel");
+    if (place.port.kind === "tunnel") this.noteClaim(on, arp.senderIp, place, isAnnouncement);
     const how = isAnnouncement ? "announcement" : arp.op === ARP_REPLY ? "reply" : "request";
     const heard = this.c.neighbors.hear(
       on,
@@ -123,6 +124,16 @@ export class ArpHandler {
     if (heard === "new" || heard === "moved") this.c.counts.count(place.vsi.name, "learned");
     if (heard === "new" || heard === "moved" || heard === "same") this.answerAskers(on, arp.senderIp);
     return heard;
+  }
+
+  /** Is it a gateway's address, as one sees it who is none of them? Then its MAC is remembered by tunnel (peer-gateway.ts). */
+  private noteClaim(on: InterfaceObject, ip: Ipv4, { port, vsi, mac }: Place, isAnnouncement: boolean): void {
+    const before = knownOf(this.c.neighbors.find(on, ip))?.place;
+    const isElsewhere = before != null && before.port.kind === "tunnel" && before.port !== port;
+    if (isElsewhere) this.c.peers.claimed(on, before.vsi, before.port, ip, before.mac, null);
+    const was = before?.port === port && before.vsi === vsi ? before.mac : null;
+    if (isAnnouncement || isElsewhere || (was !== null && was !== mac))
+      this.c.peers.claimed(on, vsi, port, ip, mac, was);
   }
 
   /** Our own address was asked for: one reply, to the asker alone. */

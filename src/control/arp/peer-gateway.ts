@@ -1,9 +1,17 @@
 /**
- * Peer gateways: others that use our gateway IP (D9: the same IP on every gateway is the design, not a conflict).
+ * Peer gateways: which MAC the gateway behind a tunnel has, and what follows when it has another one.
  *
- * An ARP from a tunnel whose sender IP is one of our own addresses comes from a peer gateway. It is shown to people
- * (`gateway via <tunnel>`), never used to forward IP, and never fought. Its MAC goes into the MAC table, so that a VM
- * that moved here and still uses the old gateway's MAC is routed (D1).
+ * An ARP from a tunnel whose sender IP is one of our own addresses comes from a peer gateway (D9: the same IP on every
+ * gateway is the design, not a conflict). It is shown to people (`gateway via <tunnel>`), never used to forward IP, and
+ * never fought. Its MAC goes into the MAC table, so that a VM that moved here and still uses the old gateway's MAC is routed
+ * (D1).
+ *
+ * A Border has addresses of its own and hears those of the gateways as a stranger's. What it can see is that an address
+ * announces itself, or comes by several tunnels; it notes whose MAC speaks for it behind which tunnel (a *claim*).
+ *
+ * All hosts behind a gateway are known with its MAC. So when that changes (a reload there, or another machine in its place),
+ * every entry with the old one is a black hole until it is doubted, ten minutes later. `onNews` is told, at most ten times a
+ * second however often a MAC changes, and once for all that changed meanwhile.
  */
 import { formatMac, type Mac } from "../../wire/ethernet.ts";
 import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
@@ -11,13 +19,33 @@ import type { InterfaceObject, PortObject, VsiObject } from "../inventory.ts";
 import type { MacLearner } from "../mac/learn.ts";
 import type { Timers } from "../timers.ts";
 
-interface PeerGateway {
+export const NEWS_EVERY_MS = 100;
+/** Of one tunnel; the oldest goes first. */
+export const CLAIMS_PER_TUNNEL = 256;
+
+interface Speaker {
   readonly on: InterfaceObject;
   readonly vsi: VsiObject;
   readonly tunnel: PortObject;
   readonly ip: Ipv4;
+  /** The address is one of ours: it is a peer gateway. */
+  readonly isPeer: boolean;
   mac: Mac;
+  /** Its MAC as it was told last; null: not told yet. */
+  told: Mac | null;
   heardMs: number;
+}
+
+/** The gateway behind `tunnel` has another MAC than it had. */
+export interface PeerNews {
+  readonly on: InterfaceObject;
+  readonly vsi: VsiObject;
+  readonly tunnel: PortObject;
+  readonly mac: Mac;
+  /** null: it was not known. */
+  readonly was: Mac | null;
+  /** It has our own address: another gateway like us. */
+  readonly isPeer: boolean;
 }
 
 /** A peer gateway for people. */
@@ -33,36 +61,54 @@ export interface PeerGatewayView {
 export class PeerGateways {
   private readonly learner: MacLearner;
   private readonly timers: Timers;
-  /** By VSI, tunnel and address: as many as there are peers, tunnels being configured. */
-  private readonly peers = new Map<string, PeerGateway>();
+  private readonly onNews: (news: PeerNews) => void;
+  /** By VSI, tunnel and address. Peers: as many as there are tunnels, which are configured. */
+  private readonly peers = new Map<string, Speaker>();
+  private readonly claims = new Map<PortObject, Map<string, Speaker>>();
+  private readonly untold = new Set<Speaker>();
+  private toldMs = Number.NEGATIVE_INFINITY;
+  private isWaiting = false;
 
-  constructor(learner: MacLearner, timers: Timers) {
+  constructor(learner: MacLearner, timers: Timers, onNews: (news: PeerNews) => void) {
     this.learner = learner;
     this.timers = timers;
+    this.onNews = onNews;
   }
 
   /** `mac` behind `tunnel` speaks with our address `ip` in `vsi`. */
   heard(on: InterfaceObject, vsi: VsiObject, tunnel: PortObject, ip: Ipv4, mac: Mac): void {
-    const key = `${vsi.row} ${tunnel.row} ${ip}`;
-    const peer = this.peers.get(key);
-    if (peer === undefined) this.peers.set(key, { on, vsi, tunnel, ip, mac, heardMs: this.timers.nowMs });
-    else {
-      peer.mac = mac;
-      peer.heardMs = this.timers.nowMs;
-    }
+    this.note(this.peers, { on, vsi, tunnel, ip, isPeer: true }, mac, null);
     this.learner.addPeerGateway(vsi, mac, tunnel);
   }
 
+  /**
+   * `mac` behind `tunnel` speaks with `ip`, which is not ours, and announces itself or was heard by another tunnel too.
+   * @param was the MAC that it had behind this tunnel, null: not known.
+   */
+  claimed(on: InterfaceObject, vsi: VsiObject, tunnel: PortObject, ip: Ipv4, mac: Mac, was: Mac | null): void {
+    let claims = this.claims.get(tunnel);
+    if (claims === undefined) {
+      claims = new Map();
+      this.claims.set(tunnel, claims);
+    }
+    this.note(claims, { on, vsi, tunnel, ip, isPeer: false }, mac, was ?? mac);
+    if (claims.size <= CLAIMS_PER_TUNNEL) return;
+    const [oldest, speaker] = claims.entries().next().value!;
+    claims.delete(oldest);
+    this.untold.delete(speaker);
+  }
+
   flushPort(tunnel: PortObject): void {
-    this.keep((peer) => peer.tunnel !== tunnel);
+    this.claims.delete(tunnel);
+    this.keep((each) => each.tunnel !== tunnel);
   }
 
   flushVsi(vsi: VsiObject): void {
-    this.keep((peer) => peer.vsi !== vsi);
+    this.keep((each) => each.vsi !== vsi);
   }
 
   flushInterface(on: InterfaceObject): void {
-    this.keep((peer) => peer.on !== on);
+    this.keep((each) => each.on !== on);
   }
 
   list(): PeerGatewayView[] {
@@ -76,7 +122,53 @@ export class PeerGateways {
     }));
   }
 
-  private keep(isKept: (peer: PeerGateway) => boolean): void {
-    for (const [key, peer] of this.peers) if (!isKept(peer)) this.peers.delete(key);
+  /** `told`: of one that is new. */
+  private note(
+    speakers: Map<string, Speaker>,
+    who: Omit<Speaker, "mac" | "told" | "heardMs">,
+    mac: Mac,
+    told: Mac | null,
+  ): void {
+    const key = `${who.vsi.row} ${who.tunnel.row} ${who.ip}`;
+    const heardMs = this.timers.nowMs;
+    let speaker = speakers.get(key);
+    if (speaker === undefined || speaker.on !== who.on) {
+      speaker = { ...who, mac, told, heardMs };
+      speakers.set(key, speaker);
+    }
+    speaker.mac = mac;
+    speaker.heardMs = heardMs;
+    if (speaker.told === mac) return;
+    this.untold.add(speaker);
+    this.tellSoon();
+  }
+
+  private tellSoon(): void {
+    if (this.isWaiting) return;
+    this.isWaiting = true;
+    const dueMs = this.toldMs + NEWS_EVERY_MS - this.timers.nowMs;
+    this.timers.after(Math.max(0, dueMs), () => {
+      this.isWaiting = false;
+      this.toldMs = this.timers.nowMs;
+      const all = [...this.untold];
+      this.untold.clear();
+      for (const speaker of all) this.tell(speaker);
+    });
+  }
+
+  private tell(speaker: Speaker): void {
+    const { on, vsi, tunnel, mac, told: was, isPeer } = speaker;
+    if (was === mac) return;
+    speaker.told = mac;
+    this.onNews({ on, vsi, tunnel, mac, was, isPeer });
+  }
+
+  private keep(isKept: (each: Speaker) => boolean): void {
+    for (const speakers of [this.peers, ...this.claims.values()])
+      for (const [key, each] of speakers) {
+        if (isKept(each)) continue;
+        speakers.delete(key);
+        this.untold.delete(each);
+      }
   }
 }

@@ -88,6 +88,14 @@ export class ArpSender {
     });
   }
 
+  /** Announce on every port of `scope` but `except` that `ip` is at `mac`. Not rationed here: announcer.ts keeps a pace. */
+  announceWide(vsi: VsiObject, except: PortObject | null, scope: number, mac: Mac, ip: Ipv4): void {
+    this.write(BROADCAST, mac, ARP_REQUEST, ip, 0, ip);
+    this.injector.flood(vsi.row, except?.row ?? 0, scope, this.bytes);
+    const to = scope === ONLY_ACS ? "acs" : "tunnels";
+    this.emit("debug", "arp.announce", { vsi: vsi.name, ip: formatIpv4(ip), mac: formatMac(mac), to });
+  }
+
   /**
    * Pass on a host's announcement with our gateway MAC, once a second for each address unless `isNews` (it moved: moves
    * are rationed by damping). @returns whether a frame went out.

@@ -178,6 +178,24 @@ export class Neighbors implements NextHops, NeighborOwner {
     return HELD;
   }
 
+  /** Those whose place on `on` is known; those too whose port is down and may come back. */
+  placedOn(on: InterfaceObject): Neighbor[] {
+    return [...this.entries.values()].filter(
+      (entry) => entry.on === on && (isKnown(entry.state) || entry.state === "suspended"),
+    );
+  }
+
+  /** Its gateway has MAC `mac` now: packets go there from now on, and within a second it is asked whether that is right. */
+  repoint(entry: Neighbor, mac: Mac): void {
+    const { heardMs } = entry;
+    this.note(entry, { ...entry.place!, mac }, entry.origin);
+    entry.heardMs = heardMs;
+    // One that is suspended is asked when its port is back.
+    if (!isKnown(entry.state) || !this.paths.publish(entry)) return;
+    this.life.fire(entry, "aged");
+    this.life.fire(entry, "expiring");
+  }
+
   /** The neighbour sent us its own packets back through `port`: what we believe of it is out of date. */
   doubt(on: InterfaceObject, ip: Ipv4, port: PortObject): void {
     const entry = this.find(on, ip);

@@ -1,8 +1,8 @@
 /**
  * Pins: entries of the MAC and neighbour tables that come from configuration, not from frames.
  *
- * Per VSI: static MACs, the MACs that are always flooded, and the gateway MAC of its VSI-interface (which wins over the
- * others: a host must never take it). Per VSI-interface: static neighbours. The tables themselves are control/mac/learn.ts's and
+ * Per VSI: static MACs, the MACs that are always flooded, the gateway MAC of its VSI-interface (which wins over the others:
+ * a host must never take it), and those it had before (which yield to all). Per VSI-interface: static neighbours. The tables themselves are control/mac/learn.ts's and
  * control/neighbor/table.ts's; this file only says what shall be pinned, compares it with what is, and never touches the rest.
  *
  * An operator may add entries of both kinds while the gateway runs. They are wanted like configured ones, below them in
@@ -17,6 +17,7 @@ import type { Emit } from "../event.ts";
 import { type InterfaceObject, type Inventory, type PortObject, subnetOf, type VsiObject } from "../inventory.ts";
 import type { BridgePortName } from "../plan.ts";
 import type { Timers } from "../timers.ts";
+import type { FormerMac } from "./former-macs.ts";
 
 const RETRY_MS = 1000;
 
@@ -58,18 +59,28 @@ export class Pins {
   private readonly neighbors: NeighborPins;
   private readonly timers: Timers;
   private readonly emit: Emit;
+  private readonly formerMacs: (vsi: VsiObject) => readonly FormerMac[];
   private readonly macs = new Map<string, MacPin>();
   private readonly hosts = new Map<string, NeighborPin>();
   private readonly addedMacs = new Map<string, MacPin>();
   private readonly addedHosts = new Map<string, NeighborPin>();
   private retrying = false;
 
-  constructor(inventory: Inventory, learner: MacPins, neighbors: NeighborPins, timers: Timers, emit: Emit) {
+  /** @param formerMacs of a VSI: former-macs.ts. */
+  constructor(
+    inventory: Inventory,
+    learner: MacPins,
+    neighbors: NeighborPins,
+    timers: Timers,
+    emit: Emit,
+    formerMacs: (vsi: VsiObject) => readonly FormerMac[],
+  ) {
     this.inventory = inventory;
     this.timers = timers;
     this.emit = emit;
     this.learner = learner;
     this.neighbors = neighbors;
+    this.formerMacs = formerMacs;
   }
 
   /** Static neighbours that go, change, or are on a VSI-interface or in a VSI that will be emptied. */
@@ -201,6 +212,9 @@ export class Pins {
       this.addedMacs.delete(key);
       pins.set(key, { vsi, mac, port, flags });
     };
+    for (const vsi of this.inventory.vsis.values())
+      for (const { mac } of this.formerMacs(vsi))
+        pins.set(macKeyOf({ vsi, mac }), { vsi, mac, port: null, flags: MAC_GATEWAY });
     for (const [key, added] of this.addedMacs) {
       if (this.isThere(added)) pins.set(key, added);
       else this.addedMacs.delete(key);

@@ -26,45 +26,27 @@ import {
   SET_VXLAN_PORT,
   type Tables,
 } from "../../tables/tables.ts";
+import { formatMac } from "../../wire/ethernet.ts";
 import type { Emit } from "../event.ts";
-import type { InterfaceObject, Inventory, PortObject, VsiObject } from "../inventory.ts";
+import type { Inventory, PortObject, VsiObject } from "../inventory.ts";
 import type { AcConfig, Config, ConfigDiff } from "../plan.ts";
 import { ConnectedRoutes } from "../routes/connected.ts";
-import type { NextHops } from "../routes/next-hops.ts";
 import { Policies } from "../routes/policies.ts";
 import type { Routes } from "../routes/routes.ts";
 import { StaticRoutes } from "../routes/static.ts";
 import type { Timers } from "../timers.ts";
 import { whyNotFitting } from "./capacity.ts";
 import { type Draft, giveUp, newDraft } from "./draft.ts";
+import { FORMER_MAC_MS, FormerMacs, type MacChange } from "./former-macs.ts";
 import { type InterfaceChange, Interfaces } from "./interfaces.ts";
+import type { Learners } from "./learners.ts";
 import { Mtus } from "./mtu.ts";
-import { type MacPins, type NeighborPins, Pins } from "./pins.ts";
+import { Pins } from "./pins.ts";
 import { Ports } from "./ports.ts";
 import { Reaper } from "./reaper.ts";
 import { type IoCommands, type OpenTap, type PortOpener, tapKey } from "./taps.ts";
 import { CountedBefore } from "./views.ts";
 import { Vsis } from "./vsis.ts";
-
-/** What the topology needs of those who learn: control/neighbor/table.ts, control/mac/learn.ts, control/arp/arp.ts, and the agent who knows them all. */
-export interface Learners {
-  readonly macs: MacPins;
-  readonly neighbors: NextHops &
-    NeighborPins & {
-      /** The MAC or the VSIs of `on` changed: its rewrite rows are written anew. */
-      refreshRewrites(on: InterfaceObject): void;
-      /** What waits for something behind `port` may be found now. */
-      portUp(port: PortObject): void;
-    };
-  /** The gateway announces its own IP on an AC (behaviour.md §3.12). */
-  readonly arp: { announce(on: InterfaceObject, port: PortObject, vsi: VsiObject): void };
-  /** Forget everything learned behind a port, and what came by it and waits. */
-  flushPort(port: PortObject): void;
-  /** Forget everything about a VSI, pinned entries included. */
-  flushVsi(vsi: VsiObject): void;
-  /** Forget everything about a VSI-interface, pinned entries included. */
-  flushInterface(on: InterfaceObject): void;
-}
 
 export interface TopologyParts {
   readonly tables: Tables;
@@ -99,6 +81,7 @@ export class Topology {
   private readonly vsis: Vsis;
   private readonly connected: ConnectedRoutes;
   readonly pins: Pins;
+  readonly formerMacs: FormerMacs;
   /** For the views. */
   readonly counted: CountedBefore;
   private measuredMtu: number;
@@ -116,7 +99,9 @@ export class Topology {
     this.connected = new ConnectedRoutes(routes);
     this.staticRoutes = new StaticRoutes(tables, timers, routes, learners.neighbors);
     this.policies = new Policies(tables, learners.neighbors);
-    this.pins = new Pins(inventory, learners.macs, learners.neighbors, timers, emit);
+    this.formerMacs = new FormerMacs(timers, () => this.pins.applyMacs());
+    const formerMacs = (vsi: VsiObject) => this.formerMacs.of(vsi);
+    this.pins = new Pins(inventory, learners.macs, learners.neighbors, timers, emit, formerMacs);
   }
 
   /** The configuration that is applied, or null before the first. */
@@ -180,8 +165,9 @@ export class Topology {
 
   /** A tunnel's liveness changed: a dead one leaves flood lists, and what is behind it is forgotten. */
   setTunnelUp(tunnel: PortObject, up: boolean): void {
-    if (this.setUp(tunnel, up))
-      this.parts.emit(up ? "info" : "warn", up ? "tunnel.up" : "tunnel.down", { tunnel: tunnel.name });
+    if (!this.setUp(tunnel, up)) return;
+    this.parts.emit(up ? "info" : "warn", up ? "tunnel.up" : "tunnel.down", { tunnel: tunnel.name });
+    if (up) this.parts.learners.announcer.tunnelUp(tunnel);
   }
 
   /** An AC's TAP came or went away. */
@@ -283,6 +269,7 @@ export class Topology {
     for (const on of emptied.interfaces) learners.flushInterface(on);
     for (const each of changes) if (each.macChanged || each.vsisChanged) learners.neighbors.refreshRewrites(each.on);
     // publish
+    const macChanges = this.formerMacs.update(inventory);
     this.pins.applyMacs();
     this.pins.publishNeighbors();
     this.vsis.publish(draft);
@@ -291,6 +278,7 @@ export class Topology {
     for (const port of draft.ports.added) if (port.up) learners.neighbors.portUp(port);
     this.current = config;
     this.tell(draft, changes);
+    this.announceFurther(macChanges);
     commands.flush();
   }
 
@@ -335,6 +323,18 @@ export class Topology {
   private announce(ac: PortObject): void {
     const on = ac.vsi?.interface;
     if (ac.up && on != null) this.parts.learners.arp.announce(on, ac, ac.vsi!);
+  }
+
+  /** Peers hear of addresses that are new to them; hosts whose gateway has another MAC, for whom else it stands. */
+  private announceFurther(macChanges: readonly MacChange[]): void {
+    const { learners, inventory, emit } = this.parts;
+    learners.announcer.update(inventory);
+    for (const { vsi, was } of macChanges) {
+      const { name, mac } = vsi.interface!;
+      const macs = { mac: formatMac(mac), was: formatMac(was) };
+      emit("info", "interface.mac", { interface: name, vsi: vsi.name, ...macs, routedSeconds: FORMER_MAC_MS / 1000 });
+      learners.announcer.tellHosts(vsi);
+    }
   }
 
   /** Tell people, and the hosts of new ACs and of VSI-interfaces that are new or have another MAC or address. */

@@ -1,0 +1,35 @@
+/**
+ * What the topology needs of the parts that learn: control/neighbor/table.ts, control/mac/learn.ts, control/arp/arp.ts, announcer.ts, and the agent that has them.
+ *
+ * Two classes implement it: agent.ts, and the tests' own.
+ */
+import type { InterfaceObject, Inventory, PortObject, VsiObject } from "../inventory.ts";
+import type { NextHops } from "../routes/next-hops.ts";
+import type { MacPins, NeighborPins } from "./pins.ts";
+
+export interface Learners {
+  readonly macs: MacPins;
+  readonly neighbors: NextHops &
+    NeighborPins & {
+      /** The MAC or the VSIs of `on` changed: its rewrite rows are written anew. */
+      refreshRewrites(on: InterfaceObject): void;
+      /** What waits for something behind `port` may be found now. */
+      portUp(port: PortObject): void;
+    };
+  /** The gateway announces its own IP on an AC (behaviour.md §3.12). */
+  readonly arp: { announce(on: InterfaceObject, port: PortObject, vsi: VsiObject): void };
+  /** What else it announces (announcer.ts). */
+  readonly announcer: {
+    /** The inventory is another one now: what tunnels do not know yet is announced into them. */
+    update(inventory: Inventory): void;
+    tunnelUp(tunnel: PortObject): void;
+    /** The gateway MAC of `vsi` changed: its hosts hear for whom else it stands. */
+    tellHosts(vsi: VsiObject): void;
+  };
+  /** Forget everything learned behind a port, and what came by it and waits. */
+  flushPort(port: PortObject): void;
+  /** Forget everything about a VSI, pinned entries included. */
+  flushVsi(vsi: VsiObject): void;
+  /** Forget everything about a VSI-interface, pinned entries included. */
+  flushInterface(on: InterfaceObject): void;
+}
