@@ -135,6 +135,24 @@ describe("a gateway is replaced under another node name", () => {
     expect(framesTo(world, old)).toBe(0);
   });
 
+  it("so they do when the tunnel was down meanwhile: what is suspended comes back with the new MAC", () => {
+    const world = warm();
+    const { topology, inventory } = world.gateways.get("gw1")!.control.shown;
+    const tunnel = inventory.port("tunnel", "gw2")!;
+    topology.setTunnelUp(tunnel, false);
+    world.advance(3000);
+    world.replace("gw2", siteYaml("gw2", { node: "gw2b" }), ["vm4", "vm5", "vm6"]);
+    world.advance(500);
+    topology.setTunnelUp(tunnel, true);
+    world.advance(1500);
+    world.clear();
+    world.get("vm1").ping("10.1.1.12");
+    world.get("vm4").ping("10.1.1.11");
+    world.advance(100);
+    expect(world.get("vm1").replies).toHaveLength(1);
+    expect(world.get("vm4").replies).toHaveLength(1);
+  });
+
   it("the announcements are few, and end", () => {
     const world = warm();
     world.replace("gw2", siteYaml("gw2", { node: "gw2b" }), ["vm4", "vm5", "vm6"]);

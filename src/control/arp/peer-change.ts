@@ -49,7 +49,7 @@ export class PeerChange {
     if (isPeer || was !== null) this.announcer.answerPeer(vsi, tunnel);
     if (was === null) return;
     const entries = this.neighbors
-      .knownOn(on)
+      .placedOn(on)
       .filter(({ origin, place }) => origin !== "static" && isAt(place, { mac: was, port: tunnel, vsi }));
     for (const entry of entries) {
       if (isPeer || !isKnown(entry.state)) this.neighbors.repoint(entry, mac);

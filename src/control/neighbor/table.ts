@@ -43,7 +43,7 @@ import { isKnown } from "./nud.ts";
 import { type HostRoutes, NeighborPaths } from "./path.ts";
 import { NeighborCensus } from "./quota.ts";
 import { Searches } from "./search.ts";
-import { type NeighborStory, storyOfNeighbor } from "./story.ts";
+import { countsOf, type NeighborCount, type NeighborStory, storyOfNeighbor } from "./story.ts";
 import { type MacTimes, NeighborWatch } from "./watch.ts";
 
 /** What `hear` made of it. */
@@ -304,18 +304,8 @@ export class Neighbors implements NextHops, NeighborOwner {
   }
 
   /** Known neighbours by VSI name and where they are, for the gauges. */
-  counts(): Map<string, { local: number; remote: number; static: number }> {
-    const all = new Map<string, { local: number; remote: number; static: number }>();
-    for (const { state, place, origin } of this.entries.values()) {
-      if (place === null || !isKnown(state)) continue;
-      let count = all.get(place.vsi.name);
-      if (count === undefined) {
-        count = { local: 0, remote: 0, static: 0 };
-        all.set(place.vsi.name, count);
-      }
-      count[origin === "static" ? "static" : place.port.kind === "ac" ? "local" : "remote"]++;
-    }
-    return all;
+  counts(): Map<string, NeighborCount> {
+    return countsOf(this.entries.values());
   }
 
   /** NeighborOwner. */

@@ -85,9 +85,9 @@ export class NeighborWatch {
   /** Has nothing been heard from this host for `ms`, neither ARP nor any other frame? */
   private isQuiet(entry: Neighbor, ms: number): boolean {
     const sinceMs = this.parts.timers.nowMs - ms;
-    if (entry.heardMs > sinceMs) return false;
     const { vsi, mac, port } = entry.place!;
+    // Read at each look, ARP or not: a mark that is read seldom tells of a frame as old as the last reading.
     const heardMs = mac === entry.on.mac ? null : this.parts.macs.heardAt(vsi, mac, port);
-    return heardMs !== null && heardMs <= sinceMs;
+    return entry.heardMs <= sinceMs && heardMs !== null && heardMs <= sinceMs;
   }
 }
