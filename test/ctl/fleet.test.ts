@@ -36,7 +36,16 @@ const statusOf = (node: string): Status => ({
 function tunnelsOf(node: string): Tunnel[] {
   return Object.entries(ADDRESSES)
     .filter(([name]) => name !== node)
-    .map(([name, remote]) => ({ name, remote, up: true, state: "unwatched", mtu: 1450, vsis: ["vsi10"], probe: UNWATCHED, ...none }));
+    .map(([name, remote]) => ({
+      name,
+      remote,
+      up: true,
+      state: "unwatched",
+      mtu: 1450,
+      vsis: ["vsi10"],
+      probe: UNWATCHED,
+      ...none,
+    }));
 }
 
 async function raise(node: string, source: Partial<ApiSource> = {}): Promise<void> {
