@@ -67,7 +67,7 @@ napi_value tapInfoCall(napi_env env, napi_callback_info info) {
   TapInfo tap;
   int rc = tapInfo(fd, tap);
   if (rc < 0) return list(env, {number(env, rc)});
-  return list(env, {number(env, tap.flags), number(env, tap.vnetHdrBytes), text(env, tap.device)});
+  return list(env, {number(env, tap.flags), number(env, tap.vnetHdrBytes), text(env, tap.device), number(env, tap.up ? 1 : 0)});
 }
 
 napi_value openUnderlayCall(napi_env env, napi_callback_info info) {

@@ -7,6 +7,7 @@
 #include <linux/if.h>
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -173,6 +174,8 @@ int tapInfo(int fd, TapInfo& info) {
   info.flags = static_cast<unsigned short>(ask.ifr_flags);
   info.vnetHdrBytes = 0;
   if ((info.flags & IFF_VNET_HDR) && ioctl(fd, TUNGETVNETHDRSZ, &info.vnetHdrBytes) != 0) return -errno;
+  pollfd ask_up{fd, POLLOUT, 0};
+  info.up = poll(&ask_up, 1, 0) == 1 && (ask_up.revents & POLLOUT) != 0;
   return 0;
 }
 

@@ -90,6 +90,7 @@ export const Ac = z
     vlan: z.int().nullable(),
     mtu: z.int(),
     up: z.boolean(),
+    linkDown: z.boolean().optional().describe("it has its TAP, but the VM has set its interface down"),
     ...both,
   })
   .openapi("Ac");

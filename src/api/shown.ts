@@ -82,7 +82,7 @@ export class Shown {
   acs(): schema.Ac[] {
     const { inventory, topology } = this.parts;
     return acViews(inventory, topology.counted)
-      .map(({ name, row, countedBefore, vsi, tap, vlan, mtu, up }) => ({
+      .map(({ name, row, countedBefore, vsi, tap, vlan, mtu, up, linkDown }) => ({
         name,
         vsi,
         device: tap?.device ?? null,
@@ -90,6 +90,7 @@ export class Shown {
         vlan,
         mtu,
         up,
+        linkDown,
         ...this.traffic("ports", row, countedBefore),
       }))
       .sort(byName);

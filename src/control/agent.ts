@@ -183,6 +183,15 @@ export class Agent {
     this.icmp.flushPort(port);
   }
 
+  /** `port` is down and may come back: what is bridged there is forgotten, neighbours are suspended. */
+  suspendPort(port: PortObject): void {
+    this.neighbors.suspendPort(port);
+    this.macs.flushPort(port);
+    this.relays.flushPort(port);
+    this.suppression.flushPort(port);
+    this.icmp.flushPort(port);
+  }
+
   /** Forget everything about a VSI: pinned MACs too. */
   flushVsi(vsi: VsiObject): void {
     this.macs.flushVsi(vsi);
@@ -210,8 +219,9 @@ export class Agent {
   }
 
   /** Entries by VSI name and where they come from, for the gauges. */
-  neighborCounts(): Map<string, Record<string, number>> {
-    const all = new Map<string, Record<string, number>>(this.neighbors.counts());
+  neighborCounts(): Map<string, Readonly<Record<string, number>>> {
+    const all = new Map<string, Readonly<Record<string, number>>>();
+    for (const [vsi, count] of this.neighbors.counts()) all.set(vsi, { ...count });
     for (const [vsi, suppressed] of this.suppression.counts())
       all.set(vsi, { ...(all.get(vsi) ?? { local: 0, remote: 0, static: 0 }), suppressed });
     return all;

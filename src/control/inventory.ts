@@ -23,6 +23,8 @@ export interface PortObject {
   mtu: number;
   /** Attached and usable. */
   up: boolean;
+  /** Attached, but the VM has set its interface down. */
+  linkDown?: boolean;
 }
 
 export interface VsiObject {

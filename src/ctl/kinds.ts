@@ -94,7 +94,7 @@ const vsi = (before: Before<readonly Vsi[]> | null): readonly Column<Vsi>[] => [
 const ac = (before: Before<readonly Ac[]> | null): readonly Column<Ac>[] => [
   { title: "AC", of: (row) => row.name },
   { title: "VSI", of: (row) => row.vsi },
-  { title: "STATE", of: (row) => (row.up ? "up" : "down") },
+  { title: "STATE", of: (row) => (row.up ? "up" : row.linkDown ? "link down" : "down") },
   { title: "DEVICE", of: (row) => row.device, rank: 4 },
   { title: "NETNS", of: (row) => row.netns, rank: 5 },
   { title: "VLAN", of: (row) => row.vlan, right: true, rank: 3 },

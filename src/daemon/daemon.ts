@@ -373,8 +373,7 @@ export class Daemon {
 
   /** Our mistake: say where, and end at once. */
   private crash(error: unknown): void {
-    const stack = error instanceof Error ? (error.stack ?? "") : "";
-    this.log.line("error", "crash", { message: String(error), stack });
+    this.log.line("error", "crash", { message: String(error), stack: (error as Partial<Error> | null)?.stack ?? "" });
     process.exit(1);
   }
 }

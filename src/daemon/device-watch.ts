@@ -1,7 +1,8 @@
 /**
  * What the world changes without telling us: a TAP that somebody deleted, the underlay device's MTU, its address.
  *
- * Once a second the kernel is asked. A TAP that is gone takes its ACs down, so that nothing is flooded to them and
+ * Once a second the kernel is asked. A VM that set its interface down takes its AC down; poll(2) on the TAP tells, whatever
+ * namespace the interface is in (its carrier is ours to set, so it says nothing). A TAP that is gone takes its ACs down, so that nothing is flooded to them and
  * readiness says so; one that we had made is made again, one that was handed over is its owner's business. A changed MTU moves every
  * MTU that follows from it (`underlay.mtu: auto`). A missing VTEP address is told once; the sockets work again when it is
  * back.
@@ -11,6 +12,7 @@ import type { Inventory, PortObject } from "../control/inventory.ts";
 import type { AcConfig, Config } from "../control/plan.ts";
 import { tapKey } from "../control/topology/taps.ts";
 import type { Topology } from "../control/topology/topology.ts";
+import { tapOrNull } from "../io/handover.ts";
 import { deviceMtuFor, IoError } from "../io/native.ts";
 import type { TapOpener } from "./tap-opener.ts";
 
@@ -52,10 +54,21 @@ export class WorldWatch {
       if (port.kind !== "ac") continue;
       const ac = port.config as AcConfig;
       if (gone.has(tapKey(ac))) topology.loseTap(port);
-      else if (!port.up && ac.tap !== null) this.reopen(port);
+      else if (!this.lookAtLink(port) && ac.tap !== null) this.reopen(port);
       else this.patience.delete(port);
     }
     for (const port of this.patience.keys()) if (inventory.ports.get(port.row) !== port) this.patience.delete(port);
+  }
+
+  /** Is there a TAP? Then it is seen whether the VM has its interface up. */
+  private lookAtLink(ac: PortObject): boolean {
+    const { topology } = this.parts;
+    const tap = topology.tapOf(ac);
+    if (tap === null) return false;
+    const info = tapOrNull(tap.fds[0]!);
+    // Deleted while it is handed over: its owner's connection tells (attach/server.ts).
+    if (info !== null) topology.setLink(ac, info.up);
+    return true;
   }
 
   /** Make a deleted device again: at once, and where that fails ever more seldom. */

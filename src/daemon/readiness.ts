@@ -2,7 +2,8 @@
  * Is the gateway ready for frames, condition by condition?
  *
  * Ready: started, not stopping, and every AC attached whose TAP is ours to make. A VM that hands its TAP over comes and
- * goes as it likes, and a tunnel that is down is the network's business: both are shown, and neither makes the gateway unready.
+ * goes as it likes, a VM may set its interface down, and a tunnel that is down is the network's business: all are shown, and
+ * none makes the gateway unready.
  */
 import type { Inventory } from "../control/inventory.ts";
 import type { AcConfig } from "../control/plan.ts";
@@ -18,13 +19,17 @@ export function conditionsOf(inventory: Inventory, phases: ReadonlySet<string>):
   }));
   if (phases.size === 0)
     conditions.push({ what: "started", isMet: true, isRequired: true, text: "configuration in force" });
-  for (const { kind, name, up, config } of inventory.ports.values()) {
+  for (const { kind, name, up, config, linkDown = false } of inventory.ports.values()) {
     const state = up ? "up" : "down";
     if (kind === "tunnel") conditions.push({ what: `tunnel ${name}`, isMet: up, isRequired: false, text: state });
     else {
       const { handover } = config as AcConfig;
-      const text = handover && !up ? "waits for its TAP to be handed over" : state;
-      conditions.push({ what: `AC ${name}`, isMet: up, isRequired: !handover, text });
+      const text = linkDown
+        ? "down: its VM's interface is down"
+        : handover && !up
+          ? "waits for its TAP to be handed over"
+          : state;
+      conditions.push({ what: `AC ${name}`, isMet: up, isRequired: !handover && !linkDown, text });
     }
   }
   return conditions;

@@ -10,7 +10,7 @@
  */
 import type { Socket } from "node:net";
 import { addon, fail } from "./addon.ts";
-import { tapInfo } from "./native.ts";
+import { type TapInfo, tapInfo } from "./native.ts";
 
 /** linux/if_tun.h */
 const IFF_TAP = 0x0002;
@@ -66,10 +66,14 @@ export function whyNoTap(fd: number): string | null {
 
 /** Does the device behind `fd` still exist? It goes with its namespace, or by `ip link del`, while fds stay open. */
 export function isTapThere(fd: number): boolean {
+  return tapOrNull(fd) !== null;
+}
+
+/** The device behind `fd`; null when it exists no more. */
+export function tapOrNull(fd: number): TapInfo | null {
   try {
-    tapInfo(fd);
-    return true;
+    return tapInfo(fd);
   } catch {
-    return false;
+    return null;
   }
 }

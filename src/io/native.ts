@@ -122,13 +122,15 @@ export interface TapInfo {
   flags: number;
   /** Bytes of the virtio header, 0 without one. */
   vnetHdrBytes: number;
+  /** Is the interface up (IFF_UP), in whatever namespace it is? Before Linux 5.2 always true. */
+  up: boolean;
 }
 
 /** Which device is behind `fd` (for fds handed over by others). Throws IoError. */
 export function tapInfo(fd: number): TapInfo {
   const out = addon().tapInfo(fd);
   if (out[0] < 0) fail(`TAP fd ${fd}`, out[0], "ask the TAP device", TAP_FIXES);
-  return { flags: out[0], vnetHdrBytes: out[1] as number, device: out[2] as string };
+  return { flags: out[0], vnetHdrBytes: out[1] as number, device: out[2] as string, up: out[3] === 1 };
 }
 
 // ---- the underlay ----------------------------------------------------------------------------------------------

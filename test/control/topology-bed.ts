@@ -82,6 +82,10 @@ export class NotingLearners implements Learners {
     tellHosts: (vsi: VsiObject) => this.notes.push(`tell hosts of ${vsi.name}`),
   };
 
+  suspendPort(port: PortObject): void {
+    this.flushPort(port);
+  }
+
   flushPort(port: PortObject): void {
     this.notes.push(`flush port ${port.name} ${port.row}`);
   }

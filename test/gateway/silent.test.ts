@@ -127,6 +127,112 @@ describe("what the watch over silent hosts costs the others", () => {
   });
 });
 
+describe("a VM that sets its interface down", () => {
+  const acOf = (world: World, name: string) => world.gateways.get("gw1")!.control.shown.inventory.port("ac", name)!;
+  const link = (world: World, name: string, up: boolean): void => {
+    world.gateways.get("gw1")!.control.topology.setLink(acOf(world, name), up);
+    world.settle();
+  };
+  const state = (world: World) =>
+    world.gateways
+      .get("gw1")!
+      .control.agent.neighborViews()
+      .find((each) => each.ip === "10.1.1.11" && each.state !== "gateway")?.state;
+
+  it("is suspended, not forgotten; packets to it end with host unreachable within 4 s; show ac says link down", () => {
+    const world = warm();
+    const vm2 = world.get("vm2");
+    link(world, "vm1", false);
+    expect(state(world)).toBe("suspended");
+    expect(acOf(world, "vm1")).toMatchObject({ up: false, linkDown: true });
+    world.clear();
+    vm2.ping("10.1.1.11");
+    world.advance(4000);
+    expect(vm2.icmp.map(({ type, code }) => `${type}/${code}`)).toEqual(["3/1"]);
+    expect(world.get("vm1").received).toEqual([]);
+  });
+
+  it("up again within ten seconds: used at once and asked whether it is still there", () => {
+    const world = warm();
+    const [vm1, vm2] = [world.get("vm1"), world.get("vm2")];
+    link(world, "vm1", false);
+    world.advance(5000);
+    vm1.received.length = 0;
+    link(world, "vm1", true);
+    expect(acOf(world, "vm1")).toMatchObject({ up: true, linkDown: false });
+    vm2.ping("10.1.1.11");
+    world.settle();
+    expect(vm2.replies).toHaveLength(1);
+    expect(requestsTo(vm1)).toBeGreaterThan(0);
+    expect(state(world)).toBe("reachable");
+    const { events } = world.gateways.get("gw1")!;
+    expect(events.filter(({ event }) => event.startsWith("neighbor.")).map(({ event }) => event)).toContain(
+      "neighbor.restored",
+    );
+    // The gateway tells it its address (behaviour.md §3.12).
+    expect(
+      vm1.received.map((frame) => parseArp(frame, 0, frame.length)).some((arp) => arp?.senderIp === arp?.targetIp),
+    ).toBe(true);
+  });
+
+  it("up again after that: it is found like any other", () => {
+    const world = warm();
+    link(world, "vm1", false);
+    world.advance(11_000);
+    expect(state(world)).toBeUndefined();
+    link(world, "vm1", true);
+    world.get("vm2").ping("10.1.1.11");
+    world.settle();
+    expect(world.get("vm2").replies).toHaveLength(1);
+  });
+
+  it("up again as another VM with another MAC: followed when it answers", () => {
+    const world = warm();
+    link(world, "vm1", false);
+    recreated(world);
+    world.advance(1000);
+    link(world, "vm1", true);
+    expect(secondsUntilAnswer(world, 10)).toBeLessThan(5);
+  });
+
+  it("comes up at the other site meanwhile: found there by the next packet", () => {
+    const world = warm();
+    world.advance(1500);
+    link(world, "vm1", false);
+    const moved = new Vm(world.get("vm4").tap, {
+      name: "vm1",
+      ip: "10.1.1.11",
+      mac: "02:00:00:00:01:11",
+      gateway: "10.1.1.1",
+    });
+    moved.alive = true;
+    const vm2 = world.get("vm2");
+    vm2.ping("10.1.1.11");
+    world.advance(500);
+    expect(vm2.replies).toHaveLength(1);
+  });
+
+  it("its TAP is taken away while it is down: nothing is kept of it", () => {
+    const world = warm();
+    link(world, "vm1", false);
+    world.gateways.get("gw1")!.control.topology.setAcUp(acOf(world, "vm1"), false);
+    expect(state(world)).toBeUndefined();
+    expect(acOf(world, "vm1").linkDown).toBe(false);
+  });
+
+  it("its next hop role: the route is dead while it is down, and lives again with it", () => {
+    const world = warm();
+    const { topology, agent, shown } = world.gateways.get("gw1")!.control;
+    const iface = shown.inventory.interface("vsi-interface10")!;
+    const adjacency = agent.neighbors.hold(iface, ip("10.1.1.11"));
+    expect(agent.neighbors.isAlive(adjacency)).toBe(true);
+    topology.setLink(acOf(world, "vm1"), false);
+    expect(agent.neighbors.isAlive(adjacency)).toBe(false);
+    topology.setLink(acOf(world, "vm1"), true);
+    expect(agent.neighbors.isAlive(adjacency)).toBe(true);
+  });
+});
+
 it("a MAC that speaks behind another port of the site: its host is asked there, and followed", () => {
   const world = warm();
   const [vm1, vm4] = [world.get("vm1"), world.get("vm4")];

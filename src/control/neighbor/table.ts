@@ -41,6 +41,7 @@ import {
 import { type LifeParts, NeighborLife, type NeighborOwner } from "./life.ts";
 import { isKnown } from "./nud.ts";
 import { type HostRoutes, NeighborPaths } from "./path.ts";
+import { NeighborPlaces } from "./places.ts";
 import { NeighborCensus } from "./quota.ts";
 import { Searches } from "./search.ts";
 import { countsOf, type NeighborCount, type NeighborStory, storyOfNeighbor } from "./story.ts";
@@ -71,6 +72,7 @@ export class Neighbors implements NextHops, NeighborOwner {
   private readonly paths: NeighborPaths;
   private readonly searches: Searches;
   private readonly life: NeighborLife;
+  private readonly places: NeighborPlaces;
   private readonly watch: NeighborWatch;
   private readonly limitTold = new Map<InterfaceObject, number>();
 
@@ -82,7 +84,8 @@ export class Neighbors implements NextHops, NeighborOwner {
     this.paths = new NeighborPaths(tables, injector, routes, this.census);
     this.searches = new Searches(ledger, this.census);
     this.life = new NeighborLife({ ...context, owner: this, paths: this.paths, searches: this.searches });
-    const { entries, life, paths } = this;
+    const { entries, life, paths, searches } = this;
+    this.places = new NeighborPlaces({ entries, life, paths, searches });
     this.watch = new NeighborWatch({ ...context, entries, life, paths });
   }
 
@@ -240,44 +243,29 @@ export class Neighbors implements NextHops, NeighborOwner {
 
   /** Forget one entry that is not static. @returns false if there is none. */
   delete(on: InterfaceObject, ip: Ipv4): boolean {
-    return this.dropWhere((entry) => entry.origin !== "static" && entry.on === on && entry.ip === ip) > 0;
+    return this.places.dropWhere((entry) => entry.origin !== "static" && entry.on === on && entry.ip === ip) > 0;
   }
 
   /** Forget all entries that are not static: of one VSI-interface, or of all. @returns how many. */
   flushLearned(only: InterfaceObject | null): number {
-    return this.dropWhere((entry) => entry.origin !== "static" && (only === null || entry.on === only));
+    return this.places.dropWhere((entry) => entry.origin !== "static" && (only === null || entry.on === only));
   }
 
-  /**
-   * `port` went down or away: what was learned behind it goes, and packets that came by it stop waiting. Configured
-   * entries stay (removeStatic); where the port is merely down they are dead until `portUp`.
-   */
+  /** See places.ts. */
   flushPort(port: PortObject): void {
-    for (const entry of this.entries.values()) {
-      if (entry.challenger?.port === port) entry.challenger = null;
-      if (entry.origin === "static" && entry.place?.port === port)
-        this.paths.adjacencies.setAlive(entry.adjacency, port.up);
-    }
-    this.dropPlaces((place) => place.port === port);
-    this.searches.dropPort(port);
+    this.places.flushPort(port);
   }
 
-  /** `port` is up (again): static entries behind it live, and next hops that routes want may be found there. */
+  suspendPort(port: PortObject): void {
+    this.places.suspendPort(port);
+  }
+
   portUp(port: PortObject): void {
-    for (const entry of this.entries.values())
-      if (entry.origin === "static" && entry.place?.port === port)
-        this.paths.adjacencies.setAlive(entry.adjacency, true);
-    for (const entry of this.searches.list()) {
-      if (!this.paths.isHeld(entry)) continue;
-      entry.backoffMs = 0;
-      this.life.search(entry, 0);
-    }
+    this.places.portUp(port);
   }
 
-  /** What was learned in `vsi` goes (it is removed, or its ports changed), and packets that came in by it stop waiting. */
   flushVsi(vsi: VsiObject): void {
-    this.dropPlaces((place) => place.vsi === vsi);
-    this.searches.dropVsi(vsi.row);
+    this.places.flushVsi(vsi);
   }
 
   /** `on` goes away: every entry, configured or not, and all that waits for one. */
@@ -354,19 +342,6 @@ export class Neighbors implements NextHops, NeighborOwner {
     entry.heardMs = nowMs;
     entry.learnedMs = nowMs;
     entry.challenger = null;
-  }
-
-  /** Places that are void: who is known there goes; who is being looked for was there once, which no longer matters. */
-  private dropPlaces(isVoid: (place: Place) => boolean): void {
-    this.dropWhere(({ origin, place, state }) => origin !== "static" && isKnown(state) && isVoid(place!));
-    for (const entry of this.entries.values())
-      if (!isKnown(entry.state) && entry.place !== null && isVoid(entry.place)) entry.place = null;
-  }
-
-  private dropWhere(isMeant: (entry: Neighbor) => boolean): number {
-    const meant = [...this.entries.values()].filter(isMeant);
-    for (const entry of meant) this.life.drop(entry);
-    return meant.length;
   }
 
   /**

@@ -28,6 +28,8 @@ export interface Learners {
   };
   /** Forget everything learned behind a port, and what came by it and waits. */
   flushPort(port: PortObject): void;
+  /** The same for a port that may come back: neighbours behind it are remembered for a while. */
+  suspendPort(port: PortObject): void;
   /** Forget everything about a VSI, pinned entries included. */
   flushVsi(vsi: VsiObject): void;
   /** Forget everything about a VSI-interface, pinned entries included. */

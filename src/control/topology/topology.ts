@@ -172,9 +172,26 @@ export class Topology {
 
   /** An AC's TAP came or went away. */
   setAcUp(ac: PortObject, up: boolean): void {
+    // Without its TAP there is nothing to come back to.
+    if (ac.linkDown && !up) this.parts.learners.flushPort(ac);
+    ac.linkDown = false;
     if (!this.setUp(ac, up)) return;
     this.parts.emit("info", up ? "ac.up" : "ac.down", { ac: ac.name, vsi: ac.vsi!.name });
     if (up) this.announce(ac);
+  }
+
+  /** The VM has set its interface down, or up again. Its AC has its TAP all the same. */
+  setLink(ac: PortObject, up: boolean): void {
+    if ((ac.linkDown ?? false) === !up || this.tapOf(ac) === null) return;
+    if (up) this.setAcUp(ac, true);
+    else if (this.setUp(ac, false, "suspendPort"))
+      this.parts.emit("info", "ac.down", { ac: ac.name, vsi: ac.vsi!.name, problem: "the VM's interface is down" });
+    ac.linkDown = !up;
+  }
+
+  /** The TAP behind an AC, or null while there is none. */
+  tapOf(ac: PortObject): OpenTap | null {
+    return this.ports.taps.of(ac.config as AcConfig)?.open ?? null;
   }
 
   /**
@@ -187,6 +204,7 @@ export class Topology {
     const ac = port.config as AcConfig;
     if (!ac.handover) return `AC ${name} has a TAP of its own (no handover: true)`;
     this.ports.taps.handOver(ac, tap);
+    port.linkDown = false;
     this.parts.commands.flush();
     // A new VM behind the same AC: what the old one taught is wrong.
     if (!this.setUp(port, true)) this.parts.learners.flushPort(port);
@@ -298,14 +316,14 @@ export class Topology {
     settings[SET_OVERHEAD] = underlay.overhead;
   }
 
-  private setUp(port: PortObject, up: boolean): boolean {
+  private setUp(port: PortObject, up: boolean, learned: "flushPort" | "suspendPort" = "flushPort"): boolean {
     if (!this.ports.setUp(port, up)) return false;
     if (port.vsi !== null) this.vsis.floods.update(port.vsi);
     else
       for (const vsi of this.parts.inventory.vsis.values())
         if (vsi.tunnels.includes(port)) this.vsis.floods.update(vsi);
     if (up) this.parts.learners.neighbors.portUp(port);
-    else this.parts.learners.flushPort(port);
+    else this.parts.learners[learned](port);
     return true;
   }
 

@@ -49,6 +49,7 @@ export interface AcView {
   readonly countedBefore: Counted;
   readonly vsi: string;
   readonly up: boolean;
+  readonly linkDown: boolean;
   readonly mtu: number;
   readonly tap: TapConfig | null;
   readonly handover: boolean;
@@ -152,9 +153,22 @@ export function vsiViews(inventory: Inventory, counted: CountedBefore): VsiView[
 export function acViews(inventory: Inventory, counted: CountedBefore): AcView[] {
   return portsOf(inventory, "ac").map((port) => {
     const { tap, handover, vlan, antiSpoof, stormPerSecond } = port.config as AcConfig;
-    const { name, row, up, mtu } = port;
+    const { name, row, up, linkDown = false, mtu } = port;
     const countedBefore = counted.of(port);
-    return { name, row, countedBefore, vsi: port.vsi!.name, up, mtu, tap, handover, vlan, antiSpoof, stormPerSecond };
+    return {
+      name,
+      row,
+      countedBefore,
+      vsi: port.vsi!.name,
+      up,
+      linkDown,
+      mtu,
+      tap,
+      handover,
+      vlan,
+      antiSpoof,
+      stormPerSecond,
+    };
   });
 }
 

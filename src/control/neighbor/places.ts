@@ -1,0 +1,86 @@
+/**
+ * What becomes of neighbours when the places they are at go: a port that goes down or away, a VSI that is another network.
+ *
+ * Configured entries stay (`removeStatic`); where their port is merely down they are dead until it is up.
+ */
+import type { PortObject, VsiObject } from "../inventory.ts";
+import type { Neighbor, Place } from "./entry.ts";
+import type { NeighborLife } from "./life.ts";
+import { isKnown } from "./nud.ts";
+import type { NeighborPaths } from "./path.ts";
+import type { Searches } from "./search.ts";
+
+export interface PlacesParts {
+  readonly entries: ReadonlyMap<number, Neighbor>;
+  readonly life: NeighborLife;
+  readonly paths: NeighborPaths;
+  readonly searches: Searches;
+}
+
+export class NeighborPlaces {
+  private readonly parts: PlacesParts;
+
+  constructor(parts: PlacesParts) {
+    this.parts = parts;
+  }
+
+  /** `port` went down or away: what was learned behind it goes, and packets that came by it stop waiting. */
+  flushPort(port: PortObject): void {
+    this.silence(port);
+    this.drop((place) => place.port === port);
+  }
+
+  /** `port` went down and may come back: what was learned behind it is out of use, and not forgotten yet. */
+  suspendPort(port: PortObject): void {
+    this.silence(port);
+    for (const entry of [...this.parts.entries.values()])
+      if (entry.origin !== "static" && entry.place?.port === port) this.parts.life.fire(entry, "cut");
+  }
+
+  /**
+   * `port` is up (again): static entries behind it live, what was suspended there is used and asked again, and next hops
+   * that routes want may be found there.
+   */
+  portUp(port: PortObject): void {
+    const { entries, life, paths, searches } = this.parts;
+    for (const entry of entries.values())
+      if (entry.origin === "static" && entry.place?.port === port) paths.setAlive(entry, true);
+    for (const entry of searches.list()) {
+      if (entry.place?.port === port) life.fire(entry, "restored");
+      if (!paths.isHeld(entry)) continue;
+      entry.backoffMs = 0;
+      life.search(entry, 0);
+    }
+  }
+
+  /** What was learned in `vsi` goes (it is removed, or its ports changed), and packets that came in by it stop waiting. */
+  flushVsi(vsi: VsiObject): void {
+    this.drop((place) => place.vsi === vsi);
+    this.parts.searches.dropVsi(vsi.row);
+  }
+
+  /** Forget what is meant. @returns how many. */
+  dropWhere(isMeant: (entry: Neighbor) => boolean): number {
+    const meant = [...this.parts.entries.values()].filter(isMeant);
+    for (const entry of meant) this.parts.life.drop(entry);
+    return meant.length;
+  }
+
+  /** Nothing comes by `port`, or goes to it. */
+  private silence(port: PortObject): void {
+    const { entries, paths, searches } = this.parts;
+    for (const entry of entries.values()) {
+      if (entry.challenger?.port === port) entry.challenger = null;
+      if (entry.origin === "static" && entry.place?.port === port) paths.setAlive(entry, port.up);
+    }
+    searches.dropPort(port);
+  }
+
+  /** Places that are void: who is known there goes; who is being looked for was there once, which no longer matters. */
+  private drop(isVoid: (place: Place) => boolean): void {
+    const isThere = ({ place, state }: Neighbor) => place !== null && (isKnown(state) || state === "suspended");
+    this.dropWhere((entry) => entry.origin !== "static" && isThere(entry) && isVoid(entry.place!));
+    for (const entry of this.parts.entries.values())
+      if (!isKnown(entry.state) && entry.place !== null && isVoid(entry.place)) entry.place = null;
+  }
+}
