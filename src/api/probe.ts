@@ -1,12 +1,12 @@
 /**
- * Questions about the way to a tunnel's peer: one echo, and the search for its path MTU.
+ * Questions about the way to a tunnel's peer (one echo, the search for its path MTU) and to a host of the overlay.
  *
  * An echo is one request and one answer, a second later at most; a search is started and then looked at, so that no request
  * is open for long. A program that wants ten echoes asks ten times.
  */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { Fault } from "./schema.ts";
-import { PathSearch, PingResult } from "./schema-probe.ts";
+import { HostPing, PathSearch, PingResult } from "./schema-probe.ts";
 
 export interface ProbeSource {
   /** One echo of `length` bytes to a tunnel's peer. Null: there is no such tunnel. */
@@ -14,9 +14,13 @@ export interface ProbeSource {
   /** Begin a search. Null: there is no such tunnel; a text: probing is off, and why. */
   search(tunnel: string): PathSearch | null | { readonly reason: string; readonly fix: string };
   searchOf(tunnel: string): PathSearch | null;
+  /** One echo of `length` bytes from a VSI-interface to a host. Null: there is no such VSI-interface; a text: it cannot be asked. */
+  pingHost(iface: string, ip: string, length: number): Promise<HostPing> | null | string;
 }
 
 const LENGTH = z.coerce.number().int().min(28).max(65_535).default(64);
+/** A reply of a longer one would not be put together again. */
+const HOST_LENGTH = z.coerce.number().int().min(28).max(8028).default(84);
 const json = <T extends z.ZodType>(description: string, body: T) => ({
   description,
   content: { "application/json": { schema: body } },
@@ -27,6 +31,34 @@ const noTunnel = (name: string): Fault => ({
 });
 
 export function addProbes(app: OpenAPIHono, source: ProbeSource): void {
+  addTunnelProbes(app, source);
+  const route = createRoute({
+    method: "post",
+    path: "/v1/interfaces/{name}/echo",
+    summary: "Send one ICMP echo from a VSI-interface to a host",
+    request: {
+      params: PARAMS,
+      query: z.object({ ip: z.ipv4(), length: HOST_LENGTH.describe("of the whole IP packet, bytes") }),
+    },
+    responses: {
+      200: json("What became of it", HostPing),
+      400: json("It cannot be asked", Fault),
+      404: json("There is no such VSI-interface", Fault),
+    },
+  });
+  app.openapi(route, async (c) => {
+    const { name } = c.req.valid("param");
+    const { ip, length } = c.req.valid("query");
+    const result = source.pingHost(name, ip, length);
+    if (typeof result === "string")
+      return c.json({ error: { code: "bad_request", message: result, hint: "name a host" } }, 400);
+    if (result !== null) return c.json(await result, 200);
+    const hint = "vtepctl show interface lists them";
+    return c.json({ error: { code: "not_found", message: `there is no VSI-interface ${name}`, hint } }, 404);
+  });
+}
+
+function addTunnelProbes(app: OpenAPIHono, source: ProbeSource): void {
   const echo = createRoute({
     method: "post",
     path: "/v1/tunnels/{name}/echo",

@@ -51,6 +51,22 @@ export const PingResult = z
   })
   .openapi("PingResult");
 
+export const HostPing = z
+  .object({
+    kind: z.enum(["reply", "lost", "unresolved", "busy"]).describe("busy: too many echoes wait already"),
+    source: z.string().describe("the address the echo spoke with"),
+    length: z.int().describe("of the whole IP packet"),
+    rttMs: z.number().nullable(),
+    ttl: z.int().nullable().describe("of the reply, as it arrived"),
+    via: z
+      .object({ kind: z.enum(["ac", "tunnel"]), name: z.string() })
+      .nullable()
+      .describe("where the host is, if it is a neighbour; null: not known"),
+    note: z.string().nullable().describe("of a loss: what is likely, and what to do"),
+  })
+  .openapi("HostPing");
+
+export type HostPing = z.infer<typeof HostPing>;
 export type Probe = z.infer<typeof Probe>;
 export type PathSearch = z.infer<typeof PathSearch>;
 export type Probing = z.infer<typeof Probing>;

@@ -36,6 +36,7 @@ import { SuppressionTable } from "./arp/suppression.ts";
 import type { Emit } from "./event.ts";
 import { CONSUMED, type Fate, REINJECTED } from "./fate.ts";
 import { Icmp } from "./icmp/icmp.ts";
+import { Pinger } from "./icmp/ping.ts";
 import { ErrorWays, type RouteFinder } from "./icmp/way.ts";
 import type { HeldFrame, Injector } from "./inject.ts";
 import type { InterfaceObject, Inventory, PortObject, VsiObject } from "./inventory.ts";
@@ -73,6 +74,7 @@ export class Agent {
   readonly neighbors: Neighbors;
   readonly arp: ArpHandler;
   readonly icmp: Icmp;
+  readonly pinger: Pinger;
   readonly ways: ErrorWays;
   readonly relays: PendingRelays;
   readonly peers: PeerGateways;
@@ -91,7 +93,8 @@ export class Agent {
     this.ledger = new Ledger(tables.controlCounters, { examples: tables.examples.at(-1)!, timers });
     this.macs = new MacLearner(tables, timers, inventory, emit, limits, Math.floor(random() * 0x100000000) | 0);
     this.ways = new ErrorWays(tables, inventory, routes);
-    this.icmp = new Icmp(injector, inventory, timers, this.ledger, emit, limits, this.ways);
+    this.pinger = new Pinger(injector, timers, random);
+    this.icmp = new Icmp(injector, inventory, timers, this.ledger, emit, limits, this.ways, this.pinger);
     this.sender = new ArpSender(injector, timers, emit);
     this.relays = new PendingRelays(timers);
     this.peers = new PeerGateways(this.macs, timers, (news) => peerChange.follow(news));

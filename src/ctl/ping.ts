@@ -1,12 +1,14 @@
 /**
- * `vtepctl ping TUNNEL`: does the peer's machine answer, how far is it, and how long a packet fits on the way?
+ * `vtepctl ping TUNNEL`: does the peer's machine answer, how far is it, and how long a packet fits on the way? And
+ * `vtepctl ping HOST --interface NAME`: does a host of the overlay answer this gateway?
  *
  * The daemon sends the echoes, from its VTEP address and with Don't Fragment, so this is the way that the tunnel takes. Exit 7:
  * no answer; 6: the daemon cannot probe.
  */
+import { isIPv4 } from "node:net";
 import { type Command, InvalidArgumentError } from "commander";
 import type { Tunnel } from "../api/schema.ts";
-import type { PathSearch, PingResult } from "../api/schema-probe.ts";
+import type { HostPing, PathSearch, PingResult } from "../api/schema-probe.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
 import { printValue, type Session } from "./output.ts";
@@ -15,8 +17,9 @@ import { write } from "./terminal.ts";
 interface PingOptions {
   readonly count: number;
   readonly interval: number;
-  readonly length: number;
+  readonly length?: number;
   readonly mtu?: boolean;
+  readonly interface?: string;
 }
 
 const LOOK_MS = 100;
@@ -36,14 +39,34 @@ function number(least: number, most: number) {
 export function addPing(program: Command, session: Session): void {
   program
     .command("ping")
-    .description("is the peer of a tunnel alive, how far is it, how long a packet fits on the way")
-    .argument("<tunnel>", "name of the tunnel")
+    .description(
+      "is the peer of a tunnel alive, how far is it, how long a packet fits on the way; or: does a host answer",
+    )
+    .argument("<tunnel>", "name of the tunnel; with --interface, the address of a host")
     .option("-c, --count <n>", "how many echoes", number(1, 1000), 3)
     .option("-i, --interval <ms>", "milliseconds between them", number(10, 60_000), 200)
-    .option("-l, --length <bytes>", "length of the IP packet, Don't Fragment set", number(28, 65_535), 64)
+    .option(
+      "-l, --length <bytes>",
+      "length of the IP packet (default: 64, Don't Fragment set; of a host 84)",
+      number(28, 65_535),
+    )
+    .option("--interface <name>", "from this VSI-interface to a host, through the overlay; needs no capability")
     .option("--mtu", "search for the path MTU instead, and use what is found")
-    .addHelpText("after", examples("vtepctl ping gw2", "vtepctl ping border --mtu", "vtepctl ping gw2 -c 1 -l 1500"))
+    .addHelpText(
+      "after",
+      examples(
+        "vtepctl ping gw2",
+        "vtepctl ping border --mtu",
+        "vtepctl ping gw2 -c 1 -l 1500",
+        "vtepctl ping 10.1.1.12 --interface vsi-interface10",
+      ),
+    )
     .action(async (name: string, options: PingOptions) => {
+      if (options.interface !== undefined) return await pingHost(session, name, options.interface, options);
+      if (isIPv4(name)) {
+        const hint = `to ping a host: vtepctl ping ${name} --interface NAME (vtepctl show interface lists them)`;
+        throw new Refusal("usage", `${name} is an address, and no name of a tunnel`, hint, EXIT.usage);
+      }
       const tunnels = await ask<Tunnel[]>(session.socket, "/v1/tunnels");
       const tunnel = tunnels.find((each) => each.name === name);
       if (tunnel === undefined) {
@@ -54,7 +77,7 @@ export function addPing(program: Command, session: Session): void {
     });
 }
 
-async function echo(session: Session, tunnel: Tunnel, { count, interval, length }: PingOptions): Promise<void> {
+async function echo(session: Session, tunnel: Tunnel, { count, interval, length = 64 }: PingOptions): Promise<void> {
   const isTable = session.output.form === "table";
   const path = `/v1/tunnels/${encodeURIComponent(tunnel.name)}/echo?length=${length}`;
   const echoes: PingResult[] = [];
@@ -73,6 +96,36 @@ async function echo(session: Session, tunnel: Tunnel, { count, interval, length 
   }
   if (times.length === 0) throw new Refusal("no_answer", "", "", EXIT.unhealthy);
 }
+
+/** Echoes from a VSI-interface to a host; what a loss means is the daemon's to say, once. */
+async function pingHost(session: Session, ip: string, iface: string, options: PingOptions): Promise<void> {
+  const { count, interval, length = 84, mtu } = options;
+  if (mtu === true) throw new Refusal("usage", "--mtu is for tunnels", "leave it out, or name a tunnel", EXIT.usage);
+  const isTable = session.output.form === "table";
+  const path = `/v1/interfaces/${encodeURIComponent(iface)}/echo?${new URLSearchParams({ ip, length: String(length) })}`;
+  const echoes: HostPing[] = [];
+  for (let n = 1; n <= count; n++) {
+    if (n > 1) await pause(interval);
+    const result = await ask<HostPing>(session.socket, path, "POST");
+    echoes.push(result);
+    const where = result.via === null ? "" : ` (${result.via.kind} ${result.via.name})`;
+    if (isTable)
+      await write(`${length} bytes from ${result.source} to ${ip}${where}, ${n}: ${HOST_WORDS[result.kind](result)}\n`);
+  }
+  const times = echoes.flatMap(({ rttMs }) => (rttMs === null ? [] : [rttMs]));
+  if (isTable) {
+    await write(`${summaryOf(count, times)}\n`);
+    for (const note of new Set(echoes.flatMap((echo) => echo.note ?? []))) await write(`note: ${note}\n`);
+  } else await printValue(session.output, { interface: iface, ip, sent: count, answered: times.length, echoes });
+  if (times.length === 0) throw new Refusal("no_answer", "", "", EXIT.unhealthy);
+}
+
+const HOST_WORDS: Readonly<Record<HostPing["kind"], (result: HostPing) => string>> = {
+  reply: ({ rttMs, ttl }) => `${rttMs!.toFixed(3)} ms, ttl ${ttl}`,
+  lost: () => "no answer in 1 s",
+  unresolved: () => "no answer in 1 s, and none to ARP",
+  busy: () => "not sent: too many wait already",
+};
 
 function lineOf({ name, remote }: Tunnel, n: number, { kind, length, rttMs, mtu }: PingResult): string {
   const what = `${length} bytes to ${name} (${remote}), ${n}:`;

@@ -241,7 +241,7 @@ export class Daemon {
     const features = () => featuresOf(this.workers, this.first);
     const lastDrops = lastDropsOf(control.shown);
     const drops = () => lastDrops.beside(shown.drops());
-    const probing = probeSource(this.prober, control.shown.inventory);
+    const probing = probeSource(this.prober, control.agent, control.shown.inventory, () => this.loop.kick());
     const api = createApi(
       apiSource({
         version: this.version,

@@ -1,12 +1,14 @@
 /** Probing put together: the prober with the real socket, clock and kernel, and what the API asks of it. */
 import { randomInt } from "node:crypto";
 import type { ProbeSource } from "../api/probe.ts";
+import type { Agent } from "../control/agent.ts";
 import type { Emit } from "../control/event.ts";
 import type { Inventory } from "../control/inventory.ts";
 import { pathMtu } from "../io/native.ts";
 import { RX_PACKETS, sumOf, TX_PACKETS } from "../tables/counters.ts";
 import type { Tables } from "../tables/tables.ts";
 import { openEchoSocket } from "./echo-socket.ts";
+import { pingHost } from "./host-ping.ts";
 import { type ProbedTopology, Prober } from "./prober.ts";
 
 export interface ProbingRequest {
@@ -49,10 +51,12 @@ export function createProber({ inventory, topology, tables, emit, deviceMtu, kic
   return prober;
 }
 
-/** The API's questions, by a tunnel's name. */
-export function probeSource(prober: Prober, inventory: Inventory): ProbeSource {
+/** The API's questions, by the name of a tunnel or a VSI-interface. */
+export function probeSource(prober: Prober, agent: Agent, inventory: Inventory, kick: () => void): ProbeSource {
+  const hosts = { agent, inventory, now: () => performance.now(), kick };
   const tunnel = (name: string) => inventory.port("tunnel", name);
   return {
+    pingHost: (name, ip, length) => pingHost(hosts, name, ip, length),
     ping(name, length) {
       const port = tunnel(name);
       return port === undefined ? null : prober.ping(port, length);

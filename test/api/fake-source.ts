@@ -85,7 +85,7 @@ export function sourceWith(parts: Partial<ApiSource>): ApiSource {
     change: changeWith({}),
     why: () => null,
     doctor: async () => ({ checks: [] }),
-    probe: { ping: () => null, search: () => null, searchOf: () => null },
+    probe: { ping: () => null, search: () => null, searchOf: () => null, pingHost: () => null },
     ...parts,
   };
 }

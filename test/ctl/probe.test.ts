@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import type { ApiSource } from "../../src/api/api.ts";
 import type { Tunnel } from "../../src/api/schema.ts";
-import type { PathSearch, PingResult } from "../../src/api/schema-probe.ts";
+import type { HostPing, PathSearch, PingResult } from "../../src/api/schema-probe.ts";
 import type { Why } from "../../src/api/schema-why.ts";
 import { pcapHead, pcapRecord, readRecords, vniFilter } from "../../src/ctl/capture-iface.ts";
 import { UNWATCHED } from "../api/fake-source.ts";
@@ -112,6 +112,58 @@ describe("ping", () => {
   it("show tunnel has what the prober knows", async () => {
     await ctl(prober([]), "show", "tunnel", "-w");
     expect(out.split("\n")[1]).toMatch(/^gw2 +192\.0\.2\.2 +up +1350 +0\.250 +2% +1400 +vsi10/);
+  });
+});
+
+describe("ping of a host", () => {
+  const answer: HostPing = {
+    kind: "reply",
+    source: "10.1.1.1",
+    length: 84,
+    rttMs: 0.5,
+    ttl: 64,
+    via: { kind: "ac", name: "vm1" },
+    note: null,
+  };
+  const asked: unknown[] = [];
+  const hosts = (...answers: HostPing[]) =>
+    ({
+      probe: {
+        pingHost: (...question: unknown[]) => {
+          asked.push(question);
+          const [name, ip] = question;
+          if (ip === "10.1.1.1") return "10.1.1.1 is an address of if10 itself";
+          return name === "if10" ? Promise.resolve(answers.shift()!) : null;
+        },
+      },
+    }) as unknown as Partial<ApiSource>;
+
+  it("prints each echo, where the host is, and what a loss may mean, once", async () => {
+    const lost: HostPing = { ...answer, kind: "lost", rttMs: null, ttl: null, note: "look there" };
+    expect(await ctl(hosts(answer, lost, lost), "ping", "10.1.1.11", "--interface", "if10", "-i", "10")).toBe(0);
+    expect(out).toBe(
+      [
+        "84 bytes from 10.1.1.1 to 10.1.1.11 (ac vm1), 1: 0.500 ms, ttl 64",
+        "84 bytes from 10.1.1.1 to 10.1.1.11 (ac vm1), 2: no answer in 1 s",
+        "84 bytes from 10.1.1.1 to 10.1.1.11 (ac vm1), 3: no answer in 1 s",
+        "3 sent, 1 answered, 67 % lost; round trip 0.500/0.500/0.500 ms (least/mean/most)",
+        "note: look there",
+        "",
+      ].join("\n"),
+    );
+    expect(asked[0]).toEqual(["if10", "10.1.1.11", 84]);
+  });
+
+  it("exits with 7 without an answer, 4 without such a VSI-interface, 2 for what makes no sense", async () => {
+    const lost: HostPing = { ...answer, kind: "unresolved", rttMs: null, ttl: null, via: null };
+    expect(await ctl(hosts(lost), "ping", "10.1.1.11", "--interface", "if10", "-c", "1", "-o", "json")).toBe(7);
+    expect(JSON.parse(out)).toMatchObject({ interface: "if10", ip: "10.1.1.11", sent: 1, answered: 0 });
+    expect(await ctl(hosts(), "ping", "10.1.1.11", "--interface", "if99")).toBe(4);
+    expect(await ctl(hosts(), "ping", "10.1.1.1", "--interface", "if10")).toBe(2);
+    expect(await ctl(hosts(), "ping", "10.1.1.11", "--interface", "if10", "--mtu")).toBe(2);
+    forget();
+    expect(await ctl(hosts(), "ping", "10.1.1.11")).toBe(2);
+    expect(err).toContain("vtepctl ping 10.1.1.11 --interface NAME");
   });
 });
 

@@ -19,6 +19,7 @@ import {
   echoReply,
   emitIcmpError,
   emitIpv4,
+  ICMP_ECHO_REPLY,
   ICMP_ECHO_REQUEST,
   ICMP_ERROR_MAX_BYTES,
   ICMP_TIME_EXCEEDED,
@@ -40,6 +41,7 @@ import {
   IP_PROTOCOL,
   IP_SRC,
   IP_TOS,
+  IP_TTL,
   IPV4_BAD_CHECKSUM,
   IPV4_BYTES,
   IPV4_OK,
@@ -64,6 +66,7 @@ import type { Ledger } from "../ledger.ts";
 import type { LimitsConfig } from "../plan.ts";
 import type { Timers } from "../timers.ts";
 import { finishChecksum, fragmentIpv4 } from "./fragment.ts";
+import type { Pinger } from "./ping.ts";
 import { IcmpRate } from "./rate.ts";
 import { Reassembly } from "./reassembly.ts";
 import type { ErrorWay, ErrorWays } from "./way.ts";
@@ -81,6 +84,7 @@ export class Icmp {
   private readonly ledger: Ledger;
   private readonly emit: Emit;
   private readonly ways: ErrorWays;
+  private readonly pinger: Pinger;
   private readonly rate: IcmpRate;
   /** Echo requests to us that wait for the rest of their fragments. */
   readonly reassembly: Reassembly;
@@ -95,8 +99,10 @@ export class Icmp {
     emit: Emit,
     limits: LimitsConfig,
     ways: ErrorWays,
+    pinger: Pinger,
   ) {
     this.ways = ways;
+    this.pinger = pinger;
     this.injector = injector;
     this.inventory = inventory;
     this.timers = timers;
@@ -165,7 +171,7 @@ export class Icmp {
     return REINJECTED;
   }
 
-  /** ICMP to one of our addresses: only echo requests are answered; the rest tells us nothing we do not know. */
+  /** ICMP to one of our addresses: echo requests are answered, replies to our own are heard, the rest tells us nothing we do not know. */
   private icmp(frame: HeldFrame): Fate {
     const { bytes } = frame;
     const port = this.inventory.ports.get(frame.port);
@@ -188,9 +194,10 @@ export class Icmp {
   private echo(frame: HeldFrame, port: PortObject, message: Uint8Array, isTrusted: boolean): Fate {
     if (message.length < 8) return DROP.ip_malformed;
     if (!isTrusted && !isIcmpIntact(message, 0, message.length)) return DROP.csum_bad;
-    if (message[0] !== ICMP_ECHO_REQUEST) return CONSUMED;
     const vsi = this.inventory.vsis.get(frame.vsi);
     const on = vsi?.interface;
+    if (message[0] === ICMP_ECHO_REPLY && on != null) this.heard(frame, on, message);
+    if (message[0] !== ICMP_ECHO_REQUEST) return CONSUMED;
     if (vsi === undefined || on == null) return DROP.not_forwarded;
     if (isGroup(readMac(frame.bytes, ETH_DST))) return DROP.not_forwarded;
     if (!this.rate.admit(port, this.timers.nowMs)) return DROP.icmp_limited;
@@ -207,6 +214,10 @@ export class Icmp {
     this.sendBack(frame, vsi, port, on, reply);
     this.emit("debug", "icmp.echo", { vsi: vsi.name, from: formatIpv4(to), to: formatIpv4(from) });
     return CONSUMED;
+  }
+
+  private heard({ bytes }: HeldFrame, on: InterfaceObject, message: Uint8Array): void {
+    this.pinger.heard(on.vrf, i32(bytes, L3 + IP_SRC), message, bytes[L3 + IP_TTL]!, this.timers.nowMs);
   }
 
   /**

@@ -1,0 +1,100 @@
+/**
+ * Echo requests of the gateway's own, to hosts of the overlay: what `vtepctl ping --interface` asks for.
+ *
+ * A request speaks with an address of its VSI-interface and is routed like any packet of ours, so ARP and
+ * fragmentation are as always; no policy applies. The answer comes back by the CPU port and is matched by identifier, sequence
+ * number, VRF and sender. On a distributed gateway that address exists on every other one as well, and a host answers to
+ * the gateway that is nearest to it: with a host of another site only an `icmpSource` brings the answer here.
+ *
+ * Bounded: so many requests wait at once, each for a second.
+ */
+import { setU16, u16 } from "../../wire/bytes.ts";
+import { ETH_BYTES, ETH_TYPE, TYPE_IPV4 } from "../../wire/ethernet.ts";
+import { emitIpv4, ICMP_BYTES, ICMP_ECHO_REQUEST } from "../../wire/icmp.ts";
+import { IPV4_BYTES, type Ipv4, PROTO_ICMP, sum16 } from "../../wire/ipv4.ts";
+import type { Injector } from "../inject.ts";
+import { type InterfaceObject, subnetOf } from "../inventory.ts";
+import type { Timer, Timers } from "../timers.ts";
+
+export const ECHO_WAIT_MS = 1000;
+export const ECHOES_AT_ONCE = 64;
+const TTL = 64;
+/** One that is charged with no search of anybody's. */
+const NO_PORT = 0;
+
+export interface EchoAnswer {
+  readonly rttMs: number;
+  /** As it arrived. */
+  readonly ttl: number;
+}
+
+interface Pending {
+  readonly vrf: number;
+  readonly to: Ipv4;
+  readonly sentMs: number;
+  readonly timer: Timer;
+  readonly done: (answer: EchoAnswer | null) => void;
+}
+
+export class Pinger {
+  private readonly injector: Injector;
+  private readonly timers: Timers;
+  private readonly identifier: number;
+  private readonly pending = new Map<number, Pending>();
+  private sequence = 0;
+
+  constructor(injector: Injector, timers: Timers, random: () => number) {
+    this.injector = injector;
+    this.timers = timers;
+    this.identifier = Math.floor(random() * 0x10000);
+  }
+
+  /**
+   * One request of `length` bytes (the IP packet) to `to`. `done` is called once: null after a second without an answer.
+   * @param nowMs the exact time; the round's may be old. @returns false when it could not be sent.
+   */
+  ask(on: InterfaceObject, to: Ipv4, length: number, nowMs: number, done: Pending["done"]): boolean {
+    if (this.pending.size >= ECHOES_AT_ONCE) return false;
+    this.sequence = (this.sequence + 1) & 0xffff;
+    const { sequence, timers } = this;
+    if (!this.injector.route(on.vrf, NO_PORT, this.request(sourceOf(on, to), to, length), 0)) return false;
+    const timer = timers.after(nowMs - timers.nowMs + ECHO_WAIT_MS, () => this.end(sequence, null));
+    this.pending.set(sequence, { vrf: on.vrf, to, sentMs: nowMs, timer, done });
+    this.injector.flush();
+    return true;
+  }
+
+  /** An intact echo reply came to one of our addresses in `vrf`. */
+  heard(vrf: number, from: Ipv4, message: Uint8Array, ttl: number, nowMs: number): void {
+    if (u16(message, 4) !== this.identifier) return;
+    const sequence = u16(message, 6);
+    const waiting = this.pending.get(sequence);
+    if (waiting === undefined || waiting.vrf !== vrf || waiting.to !== from) return;
+    this.timers.cancel(waiting.timer);
+    this.end(sequence, { rttMs: Math.max(0, nowMs - waiting.sentMs), ttl });
+  }
+
+  private end(sequence: number, answer: EchoAnswer | null): void {
+    const waiting = this.pending.get(sequence);
+    this.pending.delete(sequence);
+    waiting?.done(answer);
+  }
+
+  private request(from: Ipv4, to: Ipv4, length: number): Uint8Array {
+    const frame = new Uint8Array(ETH_BYTES + length);
+    setU16(frame, ETH_TYPE, TYPE_IPV4);
+    emitIpv4(frame, ETH_BYTES, length, from, to, PROTO_ICMP, 0, TTL, this.sequence);
+    const at = ETH_BYTES + IPV4_BYTES;
+    frame[at] = ICMP_ECHO_REQUEST;
+    setU16(frame, at + 4, this.identifier);
+    setU16(frame, at + 6, this.sequence);
+    for (let i = at + ICMP_BYTES; i < frame.length; i++) frame[i] = i & 0xff;
+    setU16(frame, at + 2, ~sum16(frame, at, frame.length - at, 0) & 0xffff);
+    return frame;
+  }
+}
+
+/** The address an echo of `on` speaks with: its own, where it has one, else the one in the host's subnet, else the first. */
+export function sourceOf(on: InterfaceObject, to: Ipv4): Ipv4 {
+  return on.config.icmpSource?.ip ?? (subnetOf(on, to) ?? on.subnets[0]!).address;
+}
