@@ -216,7 +216,7 @@ function lineWriter({ form }: Output): Writer {
       const time = new Date(Number(BigInt(frame.at) / 1_000_000n)).toISOString().slice(11, 23);
       const place = `${frame.direction === "in" ? "from" : "to"} ${placeOf(frame)}`;
       const what = `${place.padEnd(20)}  ${frame.summary}  ${frame.fate}`;
-      void write(`${time}  ${(frame.step ?? "-").padEnd(4)}  ${printable(what)}\n`);
+      void write(`${time}  ${(frame.step ?? "-").padEnd(9)}  ${printable(what)}\n`);
     },
     end: () => undefined,
   };

@@ -159,6 +159,6 @@ function text({ node, time, step, event, fields }: Told): string {
   if (frame !== undefined) words.push(`(${frame}): ${sentence}`);
   else if (sentence !== undefined) words.push(`(${sentence})`);
   return printable(
-    `${time.slice(11, 23)}  ${node === undefined ? "" : `${node.padEnd(8)}  `}${(step ?? "-").padEnd(4)}  ${event.padEnd(18)}  ${words.join(" ")}`.trimEnd(),
+    `${time.slice(11, 23)}  ${node === undefined ? "" : `${node.padEnd(8)}  `}${(step ?? "-").padEnd(9)}  ${event.padEnd(18)}  ${words.join(" ")}`.trimEnd(),
   );
 }

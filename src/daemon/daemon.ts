@@ -20,7 +20,6 @@ import { Shown } from "../api/shown.ts";
 import { AttachServer } from "../attach/server.ts";
 import type { AcConfig, Config } from "../control/plan.ts";
 import { lastDropsOf } from "../insight/last-drops.ts";
-import { RowNames } from "../insight/row-names.ts";
 import { Tracer } from "../insight/trace.ts";
 import { WatchHub } from "../insight/watch.ts";
 import { deviceMtuFor, IoError, pathMtu } from "../io/native.ts";
@@ -275,8 +274,7 @@ export class Daemon {
   private insight(): Pick<ApiSource, "trace" | "watch"> {
     const { shown, injector } = this.control;
     const tracer = new Tracer(shown, injector);
-    const names = new RowNames(shown.inventory, shown.topology);
-    const watch = new WatchHub(this.tables, shown.inventory, names, this.feed, this.first.node);
+    const watch = new WatchHub(shown, this.feed, this.first.node);
     shown.agent.ledger.onDrop = (reason, lost) => watch.droppedByControl(reason, lost);
     return { trace: (request) => tracer.trace(request, () => this.loop.kick()), watch };
   }

@@ -1,65 +1,128 @@
 /**
  * The article's step numbers, read off a frame: which step of which scenario is this?
  *
- * S1 same VXLAN, S2 between VXLANs, S3 to the outside; the numbers are behaviour.md §2's column "Art.". Only what the frame
- * and its way show is told: ARP by who asks whom, a routed packet by where it is from and where it goes.
+ * S1 same VXLAN, S2 between VXLANs, S3 to the outside; a frame has the same step on every gateway that sees it, the one that
+ * the lab's report gives it. Only what the frame and the configuration show is told. A VM that asks for its gateway does so
+ * in two scenarios alike, and so it is told: "S2.1/S3.1". What the article leaves out (the way back from the outside, probes,
+ * announcements, talk with a gateway itself) has no step.
+ *
+ * Who asks tells S1 from the rest: a host in whose name its gateway asks, or a gateway in its own. What is asked for tells S3
+ * from S2: the next hop of a route or a policy, or, on the Border itself, its own address.
  */
-
+import type { ShownParts } from "../api/shown.ts";
 import { type InterfaceObject, isOwnAddress, subnetOf, type VsiObject } from "../control/inventory.ts";
+import type { Config } from "../control/plan.ts";
 import { ARP_REQUEST, type Arp, parseArp } from "../wire/arp.ts";
 import { i32, u16 } from "../wire/bytes.ts";
-import { ETH_BYTES, ETH_DST, ETH_TYPE, readMac, TYPE_ARP, TYPE_IPV4 } from "../wire/ethernet.ts";
-import { IP_DST, IP_SRC, IPV4_BYTES } from "../wire/ipv4.ts";
+import { ETH_BYTES, ETH_DST, ETH_SRC, ETH_TYPE, readMac, TYPE_ARP, TYPE_IPV4 } from "../wire/ethernet.ts";
+import { IP_DST, IP_SRC, IPV4_BYTES, type Ipv4 } from "../wire/ipv4.ts";
 
 export interface Passing {
   readonly bytes: Uint8Array;
   readonly kind: "ac" | "tunnel";
   readonly direction: "in" | "out";
   readonly vsi: VsiObject;
-  /** All VSI-interfaces. */
-  readonly interfaces: Iterable<InterfaceObject>;
-  /** Where it goes, once it is routed: VSI and port; null: it is not, or that is not known. */
-  readonly to: { readonly vsi: VsiObject; readonly kind: "ac" | "tunnel" } | null;
+  /** It waits for its neighbour, which is being looked for. */
+  readonly isWaiting: boolean;
 }
 
-/** "S1.2", or null: it is none of the article's. */
-export function articleStep(passing: Passing): string | null {
-  const { bytes, vsi } = passing;
-  const on = vsi.interface;
-  if (on === null || bytes.length < ETH_BYTES) return null;
-  const type = u16(bytes, ETH_TYPE);
-  if (type === TYPE_ARP) {
-    const arp = parseArp(bytes, 0, bytes.length);
-    return arp === null ? null : arpStep(arp, on, passing);
+export class ArticleSteps {
+  private readonly parts: ShownParts;
+  private hopsOf: Config | null = null;
+  private hops: ReadonlySet<Ipv4> = new Set();
+
+  constructor(parts: ShownParts) {
+    this.parts = parts;
   }
-  // Only what is sent to the gateway MAC is routed.
-  if (type !== TYPE_IPV4 || bytes.length < ETH_BYTES + IPV4_BYTES || readMac(bytes, ETH_DST) !== on.mac) return null;
-  return ipStep(passing);
-}
 
-function arpStep(arp: Arp, on: InterfaceObject, { kind, direction }: Passing): string {
-  const place = `${direction} ${kind}`;
-  if (arp.op === ARP_REQUEST) {
-    // Who is said to ask: a host (scenario 1), or a gateway on its own behalf (scenario 2).
-    const scenario = isOwnAddress(on, arp.senderIp) ? "S2" : "S1";
-    if (place === "in ac") return isOwnAddress(on, arp.targetIp) ? "S2.1" : "S1.1";
-    return place === "out tunnel" ? `${scenario}.4` : `${scenario}.5`;
+  /** "S1.2", "S2.1/S3.1" where it may be either, or null: it is none of the article's. */
+  of(passing: Passing): string | null {
+    const { bytes, vsi, direction } = passing;
+    const on = vsi.interface;
+    if (on === null || bytes.length < ETH_BYTES) return null;
+    const type = u16(bytes, ETH_TYPE);
+    if (type === TYPE_ARP) {
+      const arp = parseArp(bytes, 0, bytes.length);
+      return arp === null || arp.senderIp === 0 || arp.senderIp === arp.targetIp ? null : this.arp(arp, on, passing);
+    }
+    if (type !== TYPE_IPV4 || bytes.length < ETH_BYTES + IPV4_BYTES) return null;
+    // What is routed comes to the gateway MAC and leaves with it.
+    return readMac(bytes, direction === "in" ? ETH_DST : ETH_SRC) === on.mac ? this.ip(on, passing) : null;
   }
-  const scenario = isOwnAddress(on, arp.targetIp) ? "S2" : "S1";
-  if (place === "out ac") return isOwnAddress(on, arp.senderIp) ? "S2.2" : "S1.2";
-  if (place === "in ac") return `${scenario}.6`;
-  return place === "out tunnel" ? `${scenario}.7` : `${scenario}.8`;
+
+  private arp(arp: Arp, on: InterfaceObject, passing: Passing): string | null {
+    if (passing.vsi.config.vni === null) return uplinkStep(arp, on, passing);
+    return arp.op === ARP_REQUEST ? this.request(arp, on, passing) : this.reply(arp, on, passing);
+  }
+
+  private request({ senderIp, targetIp }: Arp, on: InterfaceObject, { kind, direction, vsi }: Passing): string | null {
+    if (direction === "in" && kind === "ac") return isOwnAddress(on, targetIp) ? "S2.1/S3.1" : "S1.1";
+    // The Border looks for a host: the way back.
+    if (this.isBorders(on, senderIp)) return null;
+    const isGateways = isOwnAddress(on, senderIp);
+    const isBorderAsked = !on.config.distributed && isOwnAddress(on, targetIp);
+    if (isBorderAsked || (isGateways && this.isBorders(on, targetIp))) return "S3.4";
+    if (direction === "out" && kind === "ac" && this.isPassedOn(senderIp, targetIp, on, vsi))
+      return isGateways ? "S2.5" : "S1.5";
+    if (isGateways) return "S2.4";
+    // A gateway that does not share the others' addresses cannot tell them from hosts'.
+    return on.config.distributed ? "S1.4" : "S1.4/S2.4";
+  }
+
+  private reply({ senderIp, targetIp }: Arp, on: InterfaceObject, { kind, direction }: Passing): string | null {
+    const isForUs = isOwnAddress(on, targetIp);
+    if (direction === "out" && kind === "ac") return isOwnAddress(on, senderIp) ? "S2.2/S3.2" : "S1.2";
+    if (this.isBorders(on, targetIp)) return null;
+    if (direction === "in" && kind === "ac") return isForUs ? "S2.6" : "S1.6";
+    if (this.isBorders(on, senderIp)) return "S3.5";
+    return isForUs ? "S2.7" : "S1.7";
+  }
+
+  private ip(on: InterfaceObject, { bytes, kind, direction, isWaiting }: Passing): string | null {
+    const source = i32(bytes, ETH_BYTES + IP_SRC);
+    const destination = i32(bytes, ETH_BYTES + IP_DST);
+    const interfaces = [...this.parts.inventory.interfaces.values()].filter(({ vrf }) => vrf === on.vrf);
+    if (interfaces.some((each) => isOwnAddress(each, source) || isOwnAddress(each, destination))) return null;
+    const inside = interfaces.filter(({ vsis }) => vsis.some(({ config }) => config.vni !== null));
+    const from = inside.find((each) => subnetOf(each, source) !== null);
+    const to = inside.find((each) => subnetOf(each, destination) !== null);
+    if (from === undefined) return null;
+    if (to === undefined) {
+      if (kind === "tunnel") return "S3.7";
+      return direction === "in" ? "S3.3" : "S3.8";
+    }
+    if (from === to) return "S1.9";
+    return direction === "in" && kind === "ac" && isWaiting ? "S2.3" : "S2.9";
+  }
+
+  /** Is it the Border's: a next hop of ours, or, where we are the one that others route to, our own? */
+  private isBorders(on: InterfaceObject, ip: Ipv4): boolean {
+    const { config } = this.parts.topology;
+    if (config !== this.hopsOf) {
+      this.hopsOf = config;
+      this.hops = config === null ? new Set() : nextHopsOf(config);
+    }
+    return this.hops.has(ip) || (!on.config.distributed && isOwnAddress(on, ip));
+  }
+
+  /** A question on its way into our site: does it come from another one, or is it ours, or our own host's? */
+  private isPassedOn(sender: Ipv4, target: Ipv4, on: InterfaceObject, vsi: VsiObject): boolean {
+    const { agent } = this.parts;
+    const port = isOwnAddress(on, sender) ? undefined : agent.neighbors.find(on, sender)?.place?.port;
+    return port === undefined ? agent.relays.hasRelayed(vsi, target) : port.kind === "tunnel";
+  }
 }
 
-function ipStep({ bytes, to, interfaces }: Passing): string | null {
-  const out = to?.vsi.interface ?? null;
-  if (to === null || out === null) return null;
-  const source = i32(bytes, ETH_BYTES + IP_SRC);
-  const destination = i32(bytes, ETH_BYTES + IP_DST);
-  if (subnetOf(out, destination) === null || to.vsi.config.vni === null) return to.kind === "tunnel" ? "S3.7" : "S3.8";
-  // At the second gateway it comes in by the VXLAN of its destination: where it is from, its source tells.
-  if (subnetOf(out, source) !== null) return "S1.9";
-  const isFromVxlan = (on: InterfaceObject) =>
-    subnetOf(on, source) !== null && on.vsis.some((vsi) => vsi.config.vni !== null);
-  return [...interfaces].some(isFromVxlan) ? "S2.9" : null;
+/** On the uplink the Border looks for the outside's hosts. */
+function uplinkStep({ op, senderIp, targetIp }: Arp, on: InterfaceObject, { direction }: Passing): string | null {
+  const isOurs = op === ARP_REQUEST ? direction === "out" : direction === "in";
+  return isOurs && isOwnAddress(on, op === ARP_REQUEST ? senderIp : targetIp) ? "S3.8" : null;
+}
+
+function nextHopsOf({ routes, policies }: Config): ReadonlySet<Ipv4> {
+  const ofRoutes = routes.flatMap(({ target }) => (target.kind === "nextHops" ? target.nextHops : []));
+  const ofPolicies = policies.flatMap(({ rules }) =>
+    rules.flatMap(({ action }) => ("nextHop" in action ? [action.nextHop] : [])),
+  );
+  return new Set([...ofRoutes, ...ofPolicies].map(({ ip }) => ip));
 }

@@ -100,7 +100,9 @@ export class Outlook {
     if (arp.op !== ARP_REQUEST || arp.senderIp === arp.targetIp) return `${sender} is noted; no answer is due`;
     if (isOwnAddress(on, arp.targetIp)) {
       const isSilent = port.kind === "tunnel" && this.isShared(on, arp.targetIp);
-      return isSilent ? "silence: each site has its own gateway" : `${on.name} answers with its gateway MAC (S2.2)`;
+      return isSilent
+        ? "silence: each site has its own gateway"
+        : `${on.name} answers with its gateway MAC (${port.kind === "ac" ? "S2.2/S3.2" : "S3.5"})`;
     }
     if (!isHostAddress(on, arp.targetIp)) return `ignored: ${target} is no host address`;
     if (vsi.config.arp !== "localProxy") return `${sender} is noted; the request itself is bridged`;
@@ -125,8 +127,8 @@ export class Outlook {
   }
 
   private relayed(target: string, sender: number, on: Parameters<Neighbors["find"]>[0]): string {
-    const step = isOwnAddress(on, sender) ? "S2" : "S1";
-    return `answered when ${target} is known here, else asked for on the ACs (${step}.5)`;
+    const step = isOwnAddress(on, sender) ? "S2.5, S3.4 for a next hop" : "S1.5";
+    return `answered when ${target} is known here, else asked for on the ACs (${step})`;
   }
 
   private local(frame: PuntedFrame): string {

@@ -8,10 +8,11 @@
 
 import type { EventFeed, EventSink } from "../api/event-feed.ts";
 import type { CaptureLine, CaptureQuery, EventQuery, EventRecord } from "../api/schema-watch.ts";
+import type { ShownParts } from "../api/shown.ts";
 import type { CaptureSink, WatchSource } from "../api/watch.ts";
 import type { Inventory } from "../control/inventory.ts";
 import type { Lost } from "../control/ledger.ts";
-import { DROPS, type Drop, PUNTS } from "../tables/counters.ts";
+import { DROPS, type Drop, PUNT, PUNTS } from "../tables/counters.ts";
 import { R_ARG, R_ARG2, R_KIND, R_LENGTH, R_PORT, R_VSI, type Ring } from "../tables/ring.ts";
 import { SET_WATCH, SET_WATCH_SNAP, type Tables } from "../tables/tables.ts";
 import {
@@ -36,8 +37,8 @@ import {
 } from "../tables/watch.ts";
 import { formatIpv4 } from "../wire/ipv4.ts";
 import { summaryOf } from "../wire/summary.ts";
-import { articleStep } from "./article-step.ts";
-import type { RowNames } from "./row-names.ts";
+import { ArticleSteps } from "./article-step.ts";
+import { RowNames } from "./row-names.ts";
 
 const DRAIN_MS = 20;
 const BUDGET = 2000;
@@ -75,6 +76,7 @@ export class WatchHub implements WatchSource {
   private readonly tables: Tables;
   private readonly inventory: Inventory;
   private readonly names: RowNames;
+  private readonly steps: ArticleSteps;
   private readonly feed: EventFeed;
   private readonly node: string;
   private readonly captures = new Set<Capture>();
@@ -82,13 +84,14 @@ export class WatchHub implements WatchSource {
   private timer: NodeJS.Timeout | null = null;
   private readonly lostBefore: Int32Array;
 
-  constructor(tables: Tables, inventory: Inventory, names: RowNames, feed: EventFeed, node: string) {
-    this.tables = tables;
-    this.inventory = inventory;
-    this.names = names;
+  constructor(parts: ShownParts, feed: EventFeed, node: string) {
+    this.tables = parts.tables;
+    this.inventory = parts.inventory;
+    this.names = new RowNames(parts.inventory, parts.topology);
+    this.steps = new ArticleSteps(parts);
     this.feed = feed;
     this.node = node;
-    this.lostBefore = tables.watch.lost.slice();
+    this.lostBefore = parts.tables.watch.lost.slice();
   }
 
   /** Control dropped a frame that it had been given: told like the data plane's drops, and always, not only while somebody looks. */
@@ -266,16 +269,13 @@ export class WatchHub implements WatchSource {
     return fate === FATE_PUNTED && punt > 0 ? `punted: ${PUNTS[punt - 1]!.join(", ")}` : "taken";
   }
 
-  private stepOf({ kind, port, vsi, out, bytes }: Seen): string | null {
+  private stepOf({ kind, port, vsi, fate, punt, bytes }: Seen): string | null {
     const via = this.names.via(port);
     const inside = this.inventory.vsis.get(vsi);
     if (via === null || inside === undefined) return null;
+    const isWaiting = fate === FATE_PUNTED && punt === PUNT.unresolved;
     const direction = kind === WATCH_IN ? "in" : "out";
-    const way = this.names.via(out.port);
-    const next = this.inventory.vsis.get(out.vsi);
-    const to = out.copies === 1 && way !== null && next !== undefined ? { vsi: next, kind: way.kind } : null;
-    const interfaces = this.inventory.interfaces.values();
-    return articleStep({ bytes, kind: via.kind, direction, vsi: inside, to, interfaces });
+    return this.steps.of({ bytes, kind: via.kind, direction, vsi: inside, isWaiting });
   }
 
   /** What worker `worker` could not write since the last look. */

@@ -112,9 +112,9 @@ describe("observe", () => {
     await raise("gw2", watch(record("2026-01-02T00:00:02.000Z", "b")));
     expect(await fleet("observe")).toBe(0);
     expect(out.split("\n")).toEqual([
-      "00:00:01.000  gw1       -     a",
-      "00:00:02.000  gw2       -     b",
-      "00:00:03.000  gw1       -     c",
+      "00:00:01.000  gw1       -          a",
+      "00:00:02.000  gw2       -          b",
+      "00:00:03.000  gw1       -          c",
       "",
     ]);
     forget();

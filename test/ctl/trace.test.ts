@@ -98,8 +98,8 @@ const EVENTS: EventRecord[] = [
   },
 ];
 const LINES = [
-  "03:04:05.678  S1.2  arp.proxy-reply     vsi=vsi10 ac=vm1 ip=10.1.1.12",
-  "03:04:05.700  -     drop                runt ac=vm1 (9 bytes): shorter than an Ethernet header",
+  "03:04:05.678  S1.2       arp.proxy-reply     vsi=vsi10 ac=vm1 ip=10.1.1.12",
+  "03:04:05.700  -          drop                runt ac=vm1 (9 bytes): shorter than an Ethernet header",
   "",
 ].join("\n");
 
@@ -162,7 +162,7 @@ function captureWith(...lines: CaptureLine[]): Partial<ApiSource> {
 
 it("capture without a file prints a line for each frame, and ends after --count", async () => {
   expect(await ctl(captureWith(FRAME, { kind: "lost", frames: 7 }, FRAME), "capture", "--count", "2")).toBe(0);
-  const line = "22:13:20.123  S1.1  from ac vm1           arp who has 10.1.1.12 tell 10.1.1.11  punted: arp\n";
+  const line = "22:13:20.123  S1.1       from ac vm1           arp who has 10.1.1.12 tell 10.1.1.11  punted: arp\n";
   expect(out).toBe(line + line);
   expect(err).toBe("capture: 2 frames, 7 lost\n");
 });

@@ -119,7 +119,7 @@ export class ArpHandler {
       arp.senderIp,
       place,
       how,
-      isAnnouncement ? null : heardStep(arp, on, place),
+      isAnnouncement ? null : this.heardStep(arp, on, place),
     );
     if (heard === "new" || heard === "moved") this.c.counts.count(place.vsi.name, "learned");
     if (heard === "new" || heard === "moved" || heard === "same") this.answerAskers(on, arp.senderIp);
@@ -140,7 +140,15 @@ export class ArpHandler {
   answerForGateway(arp: Arp, on: InterfaceObject, vsi: VsiObject, port: PortObject): Fate {
     this.c.sender.reply(vsi, port, on.mac, arp.targetIp, { mac: arp.senderMac, ip: arp.senderIp });
     this.c.counts.count(vsi.name, "gateway_reply");
-    this.tell("debug", "arp.gateway-reply", vsi, port, arp.targetIp, arp.senderMac, "S2.2");
+    this.tell(
+      "debug",
+      "arp.gateway-reply",
+      vsi,
+      port,
+      arp.targetIp,
+      arp.senderMac,
+      port.kind === "ac" ? "S2.2/S3.2" : "S3.5",
+    );
     return CONSUMED;
   }
 
@@ -266,8 +274,7 @@ export class ArpHandler {
     this.c.relays.add(vsi, target, asker);
     if (!sent) return CONSUMED;
     this.c.counts.count(vsi.name, "relayed_request");
-    const step = isOwnAddress(on, arp.senderIp) ? "S2.5" : "S1.5";
-    this.tell("debug", "arp.relay-request", vsi, port, target, arp.senderMac, step);
+    this.tell("debug", "arp.relay-request", vsi, port, target, arp.senderMac, this.relayedStep(arp, on));
     return CONSUMED;
   }
 
@@ -297,7 +304,8 @@ export class ArpHandler {
   private relayReply(on: InterfaceObject, vsi: VsiObject, ip: Ipv4, asker: Asker): void {
     this.c.sender.reply(vsi, asker.port, on.mac, ip, asker);
     this.c.counts.count(vsi.name, "relayed_reply");
-    this.tell("debug", "arp.relay-reply", vsi, asker.port, ip, asker.mac, isOwnAddress(on, asker.ip) ? "S2.7" : "S1.7");
+    const step = isOwnAddress(on, asker.ip) ? "S2.7" : this.c.neighbors.isNextHop(on, asker.ip) ? null : "S1.7";
+    this.tell("debug", "arp.relay-reply", vsi, asker.port, ip, asker.mac, step);
   }
 
   /** §3.4: to all sites with our MAC. From a tunnel: to our ACs, in the VSI it came in. */
@@ -311,6 +319,26 @@ export class ArpHandler {
   ): void {
     for (const vsi of only === null ? on.vsis : [only])
       this.c.sender.relayAnnouncement(on, vsi, arp.senderIp, port, scope, isNews);
+  }
+
+  /** The article's step in which this is heard; null: it leaves that out (the way back from the outside). */
+  private heardStep({ op, senderIp, targetIp }: Arp, on: InterfaceObject, { port }: Place): string | null {
+    const isForUs = isOwnAddress(on, targetIp);
+    const isNextHop = this.c.neighbors.isNextHop(on, senderIp);
+    if (op === ARP_REPLY) {
+      if (port.kind === "ac") return isForUs ? "S2.7" : "S1.7";
+      if (isNextHop) return "S3.6";
+      return isForUs && !on.config.distributed ? null : isForUs ? "S2.8" : "S1.8";
+    }
+    if (port.kind === "ac") return isForUs ? "S2.2/S3.2" : "S1.2";
+    if (isNextHop) return null;
+    return isForUs && !on.config.distributed ? "S3.5" : "S1.5";
+  }
+
+  /** Of a request from a tunnel that goes on into our site: for a host, or for somebody's next hop. */
+  private relayedStep({ senderIp, targetIp }: Arp, on: InterfaceObject): string | null {
+    if (!isOwnAddress(on, senderIp)) return this.c.neighbors.isNextHop(on, senderIp) ? null : "S1.5";
+    return this.c.neighbors.isNextHop(on, targetIp) ? "S3.4" : "S2.5";
   }
 
   private isLive(entry: Neighbor): boolean {
@@ -340,13 +368,6 @@ export class ArpHandler {
 
 function knownOf(entry: Neighbor | undefined): Neighbor | undefined {
   return entry !== undefined && isKnown(entry.state) ? entry : undefined;
-}
-
-/** The article's step in which this is heard. */
-function heardStep(arp: Arp, on: InterfaceObject, { port }: Place): string {
-  const scenario = isOwnAddress(on, arp.targetIp) ? "S2" : "S1";
-  if (arp.op === ARP_REPLY) return `${scenario}.${port.kind === "ac" ? 6 : 8}`;
-  return port.kind === "ac" ? `${scenario}.1` : "S1.5";
 }
 
 /** Is `port` the only one behind which a host of `on` can be? */

@@ -32,6 +32,8 @@ interface Waiting extends Asker {
 export class PendingRelays {
   private readonly timers: Timers;
   private readonly targets = new Map<number, Waiting[]>();
+  /** Until when it is remembered that somebody behind a tunnel asked, answered or not; for people. */
+  private readonly asked = new Map<number, number>();
 
   constructor(timers: Timers) {
     this.timers = timers;
@@ -47,6 +49,8 @@ export class PendingRelays {
   add(vsi: VsiObject, target: Ipv4, asker: Asker): boolean {
     const key = keyOf(vsi, target);
     const until = this.timers.nowMs + RELAY_MS;
+    if (asker.port.kind === "tunnel" && (this.asked.has(key) || this.asked.size < RELAY_TARGETS))
+      this.asked.set(key, until);
     let waiting = this.targets.get(key);
     if (waiting === undefined) {
       if (this.targets.size >= RELAY_TARGETS) this.sweep();
@@ -62,6 +66,11 @@ export class PendingRelays {
     if (waiting.length >= RELAY_ASKERS) return false;
     waiting.push({ port: asker.port, mac: asker.mac, ip: asker.ip, until });
     return true;
+  }
+
+  /** Did somebody behind a tunnel ask for `target` lately, so that we asked our site? */
+  hasRelayed(vsi: VsiObject, target: Ipv4): boolean {
+    return (this.asked.get(keyOf(vsi, target)) ?? Number.NEGATIVE_INFINITY) > this.timers.nowMs;
   }
 
   /** Those who wait for `target` behind a port of `kind`; they wait no longer. */
@@ -83,6 +92,7 @@ export class PendingRelays {
   private sweep(): void {
     const nowMs = this.timers.nowMs;
     this.keep((each) => each.until > nowMs);
+    for (const [key, until] of this.asked) if (until <= nowMs) this.asked.delete(key);
   }
 
   private keep(isKept: (each: Waiting) => boolean): void {

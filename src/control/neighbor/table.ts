@@ -283,6 +283,12 @@ export class Neighbors implements NextHops, NeighborOwner {
     return Array.from(this.entries.values(), (entry) => viewOf(entry, this.context.timers.nowMs));
   }
 
+  /** Does a route or a policy use it as next hop? */
+  isNextHop(on: InterfaceObject, ip: Ipv4): boolean {
+    const entry = this.find(on, ip);
+    return entry !== undefined && this.paths.isHeld(entry);
+  }
+
   /** All that is known of `ip`, on every VSI-interface that knows or looks for it. */
   stories(ip: Ipv4): NeighborStory[] {
     const nowMs = this.context.timers.nowMs;
