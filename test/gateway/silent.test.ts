@@ -195,6 +195,18 @@ describe("a VM that sets its interface down", () => {
     expect(secondsUntilAnswer(world, 10)).toBeLessThan(5);
   });
 
+  it("up again while it is being looked for: asked there, and nobody is told that it is unreachable", () => {
+    const world = article();
+    const vm2 = world.get("vm2");
+    link(world, "vm1", false);
+    vm2.ping("10.1.1.11");
+    world.advance(2500);
+    link(world, "vm1", true);
+    world.advance(2500);
+    expect(vm2.replies).toHaveLength(1);
+    expect(vm2.icmp).toHaveLength(1);
+  });
+
   it("comes up at the other site meanwhile: found there by the next packet", () => {
     const world = warm();
     world.advance(1500);

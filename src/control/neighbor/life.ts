@@ -122,8 +122,8 @@ export class NeighborLife {
     const step = this.parts.paths.isHeld(entry) ? "S3.4" : "S2.4";
     const againMs = this.parts.solicitor.everywhere(entry.on, entry.ip, entry.tries, step);
     // Somebody may have asked for it a moment ago (a VM's own question, relayed): that was the first try.
-    const event = entry.tries < NEIGHBOR_TRIES ? "silent" : "gaveUp";
-    this.arm(entry, againMs > 0 ? againMs : SOLICIT_EVERY_MS, () => this.fire(entry, event));
+    const waitMs = againMs > 0 ? againMs : SOLICIT_EVERY_MS;
+    this.arm(entry, waitMs, () => this.fire(entry, entry.tries < NEIGHBOR_TRIES ? "silent" : "gaveUp"));
   }
 
   private program(entry: Neighbor, from: NudState): void {

@@ -47,6 +47,8 @@ export class NeighborPlaces {
       if (entry.origin === "static" && entry.place?.port === port) paths.setAlive(entry, true);
     for (const entry of searches.list()) {
       if (entry.place?.port === port) life.fire(entry, "restored");
+      // What was asked while the port was down did not get there: three questions more.
+      if (entry.state === "incomplete") entry.tries = 0;
       if (!paths.isHeld(entry)) continue;
       entry.backoffMs = 0;
       life.search(entry, 0);
