@@ -6,7 +6,7 @@
  */
 
 import type { ProbeSource } from "../api/probe.ts";
-import type { DropCount, Features, Interface, Status, Tunnel, Vsi } from "../api/schema.ts";
+import type { Ac, DropCount, Features, Interface, Status, Tunnel, Vsi } from "../api/schema.ts";
 import type { Check, Diagnosis } from "../api/schema-doctor.ts";
 import type { PingResult } from "../api/schema-probe.ts";
 import type { Shown } from "../api/shown.ts";
@@ -21,6 +21,7 @@ const SILENT_SENT = 5;
 
 export interface GatewayFacts {
   readonly status: Status;
+  readonly acs: readonly Ac[];
   readonly tunnels: readonly Tunnel[];
   readonly features: Features;
   readonly vsis: readonly Vsi[];
@@ -42,6 +43,7 @@ export interface RunningGateway {
 export async function diagnose({ status, features, drops, shown, probing }: RunningGateway): Promise<Diagnosis> {
   const checks = await examineGateway({
     status: status(),
+    acs: shown.acs(),
     tunnels: shown.tunnels(),
     features: features(),
     vsis: shown.vsis(),
@@ -58,6 +60,7 @@ export type GatewayCheck = (facts: GatewayFacts) => readonly Check[] | Promise<r
 /** All of them, in the order in which they are told; they run side by side. A feature adds its own here. */
 const GATEWAY_CHECKS: readonly GatewayCheck[] = [
   ({ status }) => checkStatus(status),
+  ({ acs }) => acs.flatMap(checkLink),
   (facts) => Promise.all(facts.tunnels.map((tunnel) => askPeer(facts, tunnel))),
   ({ tunnels }) => tunnels.flatMap(checkTraffic),
   ({ status, tunnels }) => tunnels.flatMap((tunnel) => checkPath(status, tunnel)),
@@ -82,6 +85,16 @@ function checkStatus({ ready, missing, config, probing }: Status): Check[] {
   else checks.push(ok("config", `${config.file} is in force`));
   if (probing.state === "off") checks.push(warn("probing", `off: ${probing.reason}`, probing.fix ?? "see the log"));
   return checks;
+}
+
+/** An AC without its TAP is no news to anybody (ready says so); one whose VM is silent by its own will looks like a fault. */
+function checkLink({ name, linkDown, device, netns }: Ac): Check[] {
+  if (linkDown !== true) return [];
+  const where =
+    device === null
+      ? "in the VM: ip link set IFACE up"
+      : `ip${netns === null ? "" : ` -n ${netns}`} link set ${device} up`;
+  return [warn(`AC ${name}`, "its VM has set the interface down: packets to it end with host unreachable", where)];
 }
 
 function askPeer({ ping, status }: GatewayFacts, { name, remote, up, probe }: Tunnel): Promise<Check> {

@@ -40,6 +40,7 @@ const REPLY: PingResult = { kind: "reply", length: 64, rttMs: 0.25, mtu: null, r
 function facts(parts: Partial<GatewayFacts>): GatewayFacts {
   return {
     status: STATUS,
+    acs: [],
     tunnels: [TUNNEL],
     features: {
       offloads: [{ name: "udpGso", wanted: true, inUse: true }],
@@ -67,6 +68,18 @@ async function examined(parts: Partial<GatewayFacts>, name: string): Promise<Che
   }
   return checks.find((check) => check.name === name)!;
 }
+
+it("an AC whose VM has set its interface down is told, with the command", async () => {
+  const ac = { vsi: "vsi11", vlan: null, mtu: 1450, receive: traffic(0), transmit: traffic(0) };
+  const acs = [
+    { ...ac, name: "vm1", device: "eth0", netns: "ns-vm1", up: false, linkDown: true },
+    { ...ac, name: "vm2", device: null, netns: null, up: false },
+    { ...ac, name: "vm3", device: null, netns: null, up: false, linkDown: true },
+  ];
+  expect(await examined({ acs }, "AC vm1")).toMatchObject({ result: "warn", fix: "ip -n ns-vm1 link set eth0 up" });
+  expect(await examined({ acs }, "AC vm2")).toBeUndefined();
+  expect((await examined({ acs }, "AC vm3")).fix).toContain("in the VM");
+});
 
 describe("a gateway", () => {
   it("that is well has nothing but ok", async () => {
