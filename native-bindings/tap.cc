@@ -6,6 +6,7 @@
 #include <linux/ethtool.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <poll.h>
 #include <sys/ioctl.h>
@@ -97,6 +98,38 @@ bool openQueues(const TapRequest& request, bool multiQueue, int count, OpenedTap
   return good;
 }
 
+/**
+ * A device's transmit queue length, by rtnetlink(7). The ioctl for it, SIOCSIFTXQLEN, wants CAP_NET_ADMIN over the whole
+ * machine; a message wants it over the namespace alone, which root of a user namespace has.
+ */
+bool setQueueLength(int ifindex, int frames) {
+  struct {
+    nlmsghdr header;
+    ifinfomsg link;
+    rtattr attribute;
+    uint32_t value;
+  } ask{};
+  ask.header = {sizeof ask, RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK, 1, 0};
+  ask.link.ifi_index = ifindex;
+  ask.attribute = {RTA_LENGTH(sizeof ask.value), IFLA_TXQLEN};
+  ask.value = static_cast<uint32_t>(frames);
+  // The answer quotes the question behind its error number.
+  struct {
+    nlmsghdr header;
+    nlmsgerr error;
+    char quote[256];
+  } answer{};
+  int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  if (netlink < 0) return false;
+  int error = 0;
+  if (send(netlink, &ask, sizeof ask, 0) < 0 || recv(netlink, &answer, sizeof answer, 0) < 0) error = errno;
+  else if (answer.header.nlmsg_type != NLMSG_ERROR) error = EPROTO;
+  else error = -answer.error.error;
+  close(netlink);
+  errno = error;
+  return error == 0;
+}
+
 }  // namespace
 
 bool openTap(const TapRequest& request, OpenedTap& tap, Failure& failure) {
@@ -150,8 +183,8 @@ bool setTap(int fd, const TapSettings& settings, Failure& failure) {
     good = ioctl(control, SIOCSIFMTU, &set) == 0 || failure.at("set the MTU");
   }
   if (good && settings.txQueueLength >= 0) {
-    set.ifr_qlen = settings.txQueueLength;
-    good = ioctl(control, SIOCSIFTXQLEN, &set) == 0 || failure.at("set the transmit queue length");
+    int ifindex = ifindexOf(info.device, failure);
+    good = ifindex > 0 && (setQueueLength(ifindex, settings.txQueueLength) || failure.at("set the transmit queue length"));
   }
   if (good && settings.up >= 0) {
     good = ioctl(control, SIOCGIFFLAGS, &set) == 0 || failure.at("read the interface flags");

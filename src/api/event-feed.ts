@@ -217,9 +217,5 @@ export function overheard(log: Log, feed: EventFeed): Log {
     get level() {
       return log.level;
     },
-    get lost() {
-      return log.lost;
-    },
-    drain: (ms) => log.drain(ms),
   };
 }

@@ -47,9 +47,7 @@ export type EventName =
   | "drop"
   | "drop.burst"
   | "learning.refused"
-  | "underlay.mtu"
-  | "worker.stuck"
-  | "worker.moves";
+  | "underlay.mtu";
 
 export type EventFields = Readonly<Record<string, string | number | boolean | null>>;
 export type Emit = (level: "debug" | "info" | "warn" | "error", event: EventName, fields: EventFields) => void;

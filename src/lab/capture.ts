@@ -15,9 +15,13 @@ import { pause, until, within } from "./deadline.ts";
 import type { Captured } from "./frame.ts";
 import { inside } from "./namespace.ts";
 import { follow } from "./process.ts";
+import { isInRoom } from "./state.ts";
 
 /** The built child, from wherever this file runs: dist, or src in a test. */
 const SNIFFER = fileURLToPath(new URL("../../dist/ctl/sniffer.js", import.meta.url));
+
+/** tcpdump becomes user tcpdump, who does not exist in a user namespace. */
+const AS_ROOT = isInRoom ? ["-Z", "root"] : [];
 
 export type Tool = "cap" | "tcpdump";
 
@@ -54,7 +58,7 @@ export async function openCapture(
   const [program, args] =
     tool === "cap"
       ? inside(namespace, process.execPath, [SNIFFER, device])
-      : inside(namespace, "tcpdump", ["-i", device, "-n", "-U", "-s", "0", "--immediate-mode", "-w", "-"]);
+      : inside(namespace, "tcpdump", [...AS_ROOT, "-i", device, "-n", "-U", "-s", "0", "--immediate-mode", "-w", "-"]);
   const child = follow(program, args);
   const frames: Captured[] = [];
   const take = (frame: Captured) => {

@@ -3,7 +3,7 @@
  * `npm run lab`: the article's network on this machine, walked through and judged. See `--help` for the verbs.
  *
  * Everything runs in network namespaces that the lab makes and takes away again; nothing of the host's network is
- * touched. It needs root (or CAP_SYS_ADMIN and CAP_NET_ADMIN) for that. An interrupted lab cleans up after itself; a
+ * touched. An ordinary user's labs live in a user namespace (room.ts). An interrupted lab cleans up after itself; a
  * killed one is cleaned by the next `up` or `down` of its name (state.ts).
  */
 import { writeFileSync } from "node:fs";
@@ -20,6 +20,7 @@ import { bold, dim, green, heading, mark, print, red, say } from "./paint.ts";
 import { abandonChildren, end, isAlive } from "./process.ts";
 import { writeRecord } from "./record.ts";
 import { briefText, keyText, legendText, tally, unexpectedIn, walkComplaints, walkText } from "./report.ts";
+import { runInRoom } from "./room.ts";
 import {
   adopt,
   checkName,
@@ -37,8 +38,8 @@ import { type Walk, walk } from "./walkthrough.ts";
 
 const FAILED = 1;
 const USAGE = 2;
-const NOT_PERMITTED = 6;
 const INTERRUPTED = 130;
+const AGAIN_MS = 1000;
 /** An owner that is told to stop cleans its lab up itself, given the time. */
 const OWNER_MS = 15_000;
 /** The list at the end is a summary. */
@@ -48,11 +49,14 @@ const SCENARIOS = [SAME_VXLAN, OTHER_VXLAN, OUTSIDE];
 /** The lab that an interrupt has to take down; none while a lab is only being looked at. */
 let mine: LabState | undefined;
 let isInterrupted = false;
+let interruptedMs = 0;
 
 async function interrupted(reason: string, status = INTERRUPTED): Promise<void> {
-  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.removeAllListeners(name);
+  // One Ctrl-C may come twice, from the terminal and from the process in front of us (room.ts); a later one means it.
+  if (isInterrupted && performance.now() - interruptedMs > AGAIN_MS) process.exit(status);
   if (isInterrupted) return;
   isInterrupted = true;
+  interruptedMs = performance.now();
   say(`${reason}: cleaning up`);
   abandonChildren();
   try {
@@ -190,13 +194,6 @@ async function centralized(name: string | undefined): Promise<number> {
   return exit;
 }
 
-function requireRoot(): void {
-  if (process.getuid?.() === 0) return;
-  throw Object.assign(new Error("the lab makes network namespaces and needs root: sudo npm run lab"), {
-    status: NOT_PERMITTED,
-  });
-}
-
 interface Wishes extends Telling {
   readonly name?: string;
   readonly keep?: true;
@@ -228,8 +225,7 @@ function program(): Command {
     offload: wishes.offload !== "off",
   });
   const carryOut = async (work: () => Promise<number> | number) => {
-    requireRoot();
-    process.exitCode = await work();
+    process.exitCode = (await runInRoom()) ?? (await work());
   };
   root
     .addOption(name())
@@ -298,7 +294,7 @@ function program(): Command {
   return root;
 }
 
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, (name) => void interrupted(name));
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, (name) => void interrupted(name));
 guardOutput(({ code, message }) => {
   if (code !== "EPIPE") void interrupted(`cannot write the report: ${message}`, FAILED);
   // Nobody reads the report any more (npm run lab | head): that is an interrupt too, where there is something to end.

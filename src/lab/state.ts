@@ -1,5 +1,5 @@
 /**
- * What a lab has made, on record: /run/vtepd-lab/NAME.json, written *before* the thing is made where possible.
+ * What a lab has made, on record: /run/vtepd-lab/NAME.json (/tmp/vtepd-lab-UID for an ordinary user, see room.ts), written *before* the thing is made where possible.
  *
  * A lab may die at any moment, by Ctrl-C, a bug or kill -9; whatever the record names, the next `up` or `down` of that
  * name takes away. Processes are named by pid and start time (process.ts). Namespaces need no list: their names begin
@@ -14,7 +14,10 @@ import { deleteNamespace, namespacesWith } from "./namespace.ts";
 import { end, type Identity, identityOf, isAlive } from "./process.ts";
 import type { GatewayMac, Mode } from "./topology.ts";
 
-export const LABS = "/run/vtepd-lab";
+/** Are we an ordinary user who is root in a user namespace (room.ts)? */
+export const isInRoom = process.env.VTEPD_LABS !== undefined;
+const uid = process.getuid?.() ?? 0;
+export const LABS = process.env.VTEPD_LABS ?? (uid === 0 ? "/run/vtepd-lab" : `/tmp/vtepd-lab-${uid}`);
 const DEFAULT_NAME = "lab";
 /** Lower-case and short, since it becomes part of namespace and folder names. */
 const NAME = /^[a-z][a-z0-9]{0,11}$/;
