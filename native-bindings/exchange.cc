@@ -157,6 +157,7 @@ int exchange(Io& io, int sendCount, int timeoutMs) {
   io.status[STATUS_NOW_MS] = static_cast<int32_t>(io.nowMs);
   io.status[STATUS_NOW_NS] = static_cast<int32_t>(now.tv_nsec % 1'000'000);
   io.status[STATUS_WOKEN] = 0;
+  if (io.groPaused) resumeGro(io);
   receive(io, events);
   io.status[STATUS_ARENA_BYTES] = static_cast<int32_t>(io.bump - io.bumpAt + io.datagramBytes);
   if (io.suspended > 0 && static_cast<int32_t>(io.nowMs - io.resumeCheckMs) >= 0) {

@@ -30,6 +30,9 @@ constexpr int kHeaderPool = 512 * 1024;
 constexpr uint8_t kMaxSegments = 128;  // UDP_MAX_SEGMENTS of Linux ≥ 6.9, 64 before: Io::segmentCap is what was probed
 constexpr int kTapVisitFrames = 192;  // with 16 sending sockets a batch of 64 small frames makes runs of 4
 constexpr int kTapVisitBytes = 512 * 1024;
+// What one visit may become on the wire: twice what it may read. A guest whose segments are small (TCP with an MSS of 48 is
+// more header than payload) has fewer frames in each batch, and nobody else waits longer for it.
+constexpr int kTapVisitWireBytes = 2 * kTapVisitBytes;
 constexpr int kControlBytes = 64;    // CMSG_SPACE(int) twice, and room
 
 // Datagram slot: headroom, the VXLAN header right before a 64-byte boundary, the frame. 1049 (odd) cache lines.
@@ -58,6 +61,7 @@ enum Fallback {
   FALLBACK_UDP_GSO_REFUSED,    // the socket knows no UDP_SEGMENT
   FALLBACK_UDP_GRO_REFUSED,    // the socket knows no UDP_GRO
   FALLBACK_SEND_RETRY,         // ENOBUFS or EAGAIN, tried again
+  FALLBACK_UDP_GRO_DOUBT,      // a datagram that only the kernel can cut: UDP_GRO off for a while
   kFallbacks
 };
 
@@ -88,6 +92,7 @@ struct RxFacts {
   uint32_t groSize;    // UDP_GRO: bytes of each VXLAN packet in it, 0: one packet
   uint16_t port;       // io port of the sender
   uint8_t tos, truncated;
+  uint8_t leftOver;    // may have been joined, and came without its size
 };
 
 /** A send record, unpacked and bounded. */
@@ -108,6 +113,7 @@ struct Message {
   uint32_t stride;        // bytes of each segment but the last
   int32_t port, tos;
   bool full;              // nothing may follow: the last segment was shorter
+  uint64_t vxlan;         // the VXLAN header of all its segments
 };
 
 struct Io {
@@ -124,6 +130,10 @@ struct Io {
   uint8_t segmentCap;          // what a peer starts with
   uint32_t fallbacks[kFallbacks];
   uint32_t tapGsoRefused[2];   // TCP, UDP: super-frames refused by a TAP
+  uint32_t groPauseMs;         // how long UDP_GRO was switched off the last time, 0: never
+  uint32_t groResumeMs;        // when it is, or was, switched on again
+  bool groPaused;
+  bool groLeftOver;            // the socket may still hold datagrams joined before that, and no longer says how
 
   // The batch being received.
   int32_t frameCount;
@@ -224,5 +234,7 @@ void flushMessages(Io& io, int socket);
 // receive.cc
 void receiveTap(Io& io, int port, int frameLimit);
 void receiveDatagrams(Io& io, int frameLimit);
+/** Switch UDP_GRO on again when its pause is over. */
+void resumeGro(Io& io);
 
 }  // namespace vtepd

@@ -15,6 +15,11 @@ enum : uint32_t {
   TCP_CWR = 0x80,
   TCP_CHECKSUM_AT = 16,
   UDP_CHECKSUM_AT = 6,
+  UDP_BYTES = 8,
+
+  ETHERTYPE_IPV4 = 0x0800,
+  ETHERTYPE_ARP = 0x0806,
+  ETHERTYPE_IPV6 = 0x86dd,
 };
 
 inline uint32_t checksum_at(uint8_t protocol) { return protocol == LAYERS_TCP ? TCP_CHECKSUM_AT : UDP_CHECKSUM_AT; }
@@ -25,23 +30,51 @@ inline uint16_t field(const uint8_t *at) {
   return value;
 }
 
-/* Would cutting it make too many bytes of too few? */
-inline bool amplifies(const Gso &gso, uint32_t length) {
-  return uint64_t{gso.units} * gso.header + (length - gso.header) > uint64_t{GSO_AMPLIFICATION} * length;
-}
-
-/* NEEDS_CSUM without GSO: may this field be finished? */
+/* NEEDS_CSUM without GSO: may this field be finished? (gso.h) */
 int check_lone_checksum(const uint8_t *frame, uint32_t length, uint32_t start, uint32_t offset) {
   Layers layers;
   layers_parse(frame, length, length, &layers);
-  if (layers.version == 0) return GSO_BAD_FRAME;
+  const uint32_t field = start + offset;
+  if (layers.version == 0) {
+    const uint32_t type = layers.ethertype;
+    if (layers.l3_at == 0 || type == ETHERTYPE_IPV4 || type == ETHERTYPE_IPV6 || type == ETHERTYPE_ARP) return GSO_BAD_FRAME;
+    return start >= layers.l3_at && field + 2u <= length ? GSO_OK : GSO_BAD_CHECKSUM_AT;
+  }
   if (layers.l4_at != 0 && (layers.protocol == LAYERS_TCP || layers.protocol == LAYERS_UDP)) {
-    if (start != layers.l4_at || offset != checksum_at(layers.protocol)) return GSO_BAD_CHECKSUM_AT;
+    const bool own = start == layers.l4_at && offset == checksum_at(layers.protocol);
+    const bool inside = layers.protocol == LAYERS_UDP && start >= layers.l4_at + UDP_BYTES;
+    if (!own && !inside) return GSO_BAD_CHECKSUM_AT;
   } else {
     const uint32_t first = layers.l4_at != 0 ? layers.l4_at : layers.l3_end;
-    if (start < first || start + offset < first + 2u) return GSO_BAD_CHECKSUM_AT;
+    if (start < first || field < first + 2u) return GSO_BAD_CHECKSUM_AT;
   }
-  return start + offset + 2u <= layers.end ? GSO_OK : GSO_BAD_CHECKSUM_AT;
+  return field + 2u <= layers.end ? GSO_OK : GSO_BAD_CHECKSUM_AT;
+}
+
+/* How the pieces of a datagram begin, compared with its first eight bytes. */
+struct Pieces {
+  bool same;  /* all alike, VNI included */
+  bool alike; /* at least one, but for the VNI */
+};
+
+Pieces compare_pieces(const uint8_t *datagram, uint32_t length, uint32_t size) {
+  static const uint8_t kAllButVni[GSO_VXLAN_BYTES] = {0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0xff};
+  uint64_t first, mask;
+  memcpy(&first, datagram, sizeof first);
+  memcpy(&mask, kAllButVni, sizeof mask);
+  Pieces pieces = {true, false};
+  for (uint32_t at = size; at < length; at += size) {
+    if (length - at < GSO_VXLAN_BYTES) {
+      pieces.same = false;
+      break;
+    }
+    uint64_t own;
+    memcpy(&own, datagram + at, sizeof own);
+    own ^= first;
+    pieces.same = pieces.same && own == 0;
+    pieces.alike = pieces.alike || (own & mask) == 0;
+  }
+  return pieces;
 }
 
 }  // namespace
@@ -97,7 +130,7 @@ int gso_from_vnet(const VnetHeader *vnet, const uint8_t *frame, uint32_t length,
   const int error = gso_check(type, vnet->gso_type & GSO_ECN_BIT, vnet->gso_size, frame, length, length, &believed, &layers);
   if (error != GSO_OK) return error;
   if (vnet->csum_start != believed.csum_start || vnet->csum_offset != believed.csum_offset) return GSO_BAD_CHECKSUM_AT;
-  if (amplifies(believed, length)) return GSO_BAD_COUNT;
+  if (believed.type != GSO_UDP_L4 && believed.size < GSO_MIN_TCP_SIZE && believed.units > 1) return GSO_BAD_SIZE;
   *gso = believed;
   return GSO_OK;
 }
@@ -114,21 +147,28 @@ void gso_to_vnet(const Gso *gso, VnetHeader *vnet) {
   vnet->hdr_len = gso->header;
 }
 
-int gso_from_datagram(uint8_t *frame, uint32_t length, uint32_t gro_size, uint32_t inner_mtu, Gso *gso) {
+int gso_from_datagram(uint8_t *datagram, uint32_t length, uint32_t gro_size, uint32_t inner_mtu, Gso *gso) {
   *gso = Gso{};
   gso->units = 1;
+  const bool several = gro_size > 0 && gro_size < length;
+  if (several) {
+    const Pieces pieces = compare_pieces(datagram, length, gro_size);
+    if (pieces.same && gro_size >= GSO_MIN_PIECE) return DATAGRAM_PACKETS;
+    if (pieces.alike) return DATAGRAM_DOUBTFUL;
+  }
+  const int otherwise = several ? DATAGRAM_DOUBTFUL : DATAGRAM_PACKETS;
+
+  uint8_t *const frame = datagram + GSO_VXLAN_BYTES;
+  length -= GSO_VXLAN_BYTES;
   Layers layers;
   const int whole = layers_parse(frame, length, length, &layers);
-  /* The datagram is 8 bytes longer than the frame: below that, gro_size makes a single piece. */
-  const int several = gro_size > 0 && gro_size < length + 8;
-  const int fills = layers.version != 0 && layers.end == length;
-  const int refused = several && fills ? -1 : 0;
-  if (!whole || !fills || (layers.flags & (LAYERS_OPTIONS | LAYERS_EXTENSIONS))) return refused;
-
+  if (!whole || layers.end != length || (layers.flags & (LAYERS_OPTIONS | LAYERS_EXTENSIONS))) return otherwise;
   uint32_t size = gro_size;
-  if (!several) {
+  if (several) {
+    if (layers.protocol != LAYERS_UDP) return otherwise; /* a TCP super-frame comes without a size */
+  } else {
     const uint32_t headers = layers.payload_at - layers.l3_at;
-    if (layers.protocol != LAYERS_TCP || length - layers.l3_at <= inner_mtu || inner_mtu <= headers) return 0;
+    if (layers.protocol != LAYERS_TCP || length - layers.l3_at <= inner_mtu || inner_mtu <= headers) return otherwise;
     size = inner_mtu - headers;
   }
   const uint8_t type = layers.protocol == LAYERS_UDP ? GSO_UDP_L4 : layers.version == 4 ? GSO_TCPV4 : GSO_TCPV6;
@@ -136,20 +176,19 @@ int gso_from_datagram(uint8_t *frame, uint32_t length, uint32_t gro_size, uint32
      cut before the wire. */
   const int ecn = layers.protocol == LAYERS_TCP && (frame[layers.l4_at + TCP_FLAGS_AT] & TCP_CWR);
   Gso believed;
-  if (gso_check(type, ecn, size, frame, length, length, &believed, &layers) != GSO_OK) return refused;
-  if (amplifies(believed, length)) return refused;
+  if (gso_check(type, ecn, size, frame, length, length, &believed, &layers) != GSO_OK) return otherwise;
 
   uint8_t *checksum = frame + believed.csum_start + believed.csum_offset;
   const uint32_t l4_length = layers.end - layers.l4_at;
   const uint64_t pseudo = layers_pseudo(frame, &layers, l4_length);
   const uint16_t unfinished = checksum_fold(pseudo);
   if (field(checksum) != unfinished) {
-    if (layers.protocol == LAYERS_UDP && field(checksum) == 0) return refused;
-    if (checksum_fold(checksum_add(frame + layers.l4_at, l4_length, pseudo)) != 0xffff) return refused;
+    if (layers.protocol == LAYERS_UDP && field(checksum) == 0) return otherwise;
+    if (checksum_fold(checksum_add(frame + layers.l4_at, l4_length, pseudo)) != 0xffff) return otherwise;
     memcpy(checksum, &unfinished, sizeof unfinished);
   }
   *gso = believed;
-  return 1;
+  return DATAGRAM_SUPER;
 }
 
 int checksum_is_unfinished(const uint8_t *frame, const Layers *layers) {
@@ -159,11 +198,12 @@ int checksum_is_unfinished(const uint8_t *frame, const Layers *layers) {
 }
 
 int finish_checksum(uint8_t *frame, uint32_t length, uint32_t start, uint32_t offset) {
+  if (start > length || offset > length) return GSO_BAD_CHECKSUM_AT;
+  const int error = check_lone_checksum(frame, length, start, offset);
+  if (error != GSO_OK) return error;
   Layers layers;
   layers_parse(frame, length, length, &layers);
-  if (layers.version == 0 || start < layers.l3_end || start >= layers.end) return GSO_BAD_CHECKSUM_AT;
-  const uint32_t room = layers.end - start;
-  if (room < 2 || offset > room - 2) return GSO_BAD_CHECKSUM_AT;
+  const uint32_t room = (layers.version != 0 ? layers.end : length) - start;
   uint16_t sum = static_cast<uint16_t>(~checksum_fold(checksum_add(frame + start, room, 0)));
   if (sum == 0) sum = 0xffff;
   memcpy(frame + start + offset, &sum, sizeof sum);

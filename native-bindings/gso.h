@@ -2,10 +2,17 @@
  * What a super-frame says about itself, and whether we believe it.
  *
  * From a TAP the metadata is a virtio_net_hdr written by a guest: untrusted. `gso_from_vnet` accepts it only where
- * our own parse of the bytes says the same, and bounds the work it can cause (GSO_AMPLIFICATION, GSO_MAX_UDP_SEGMENTS).
+ * our own parse of the bytes says the same, and bounds the work it can cause (GSO_MIN_TCP_SIZE, GSO_MAX_UDP_SEGMENTS).
  * From a tunnel there is no metadata at all, but a kernel VXLAN peer on the same host, or one whose frames crossed only
  * virtual links, hands over whole super-frames with unfinished checksums: `gso_from_datagram` recognises them
  * (rules R1-R3, measured). `hdr_len` is never used: on a forwarded frame it can be the length of the first packet.
+ *
+ * UDP_GRO tells a segment size and not whose it is: of the VXLAN packets that a kernel joined, or of one tenant's UDP
+ * super-frame inside one packet. A tenant chooses every byte of the latter behind its first VXLAN header, its IP length
+ * included, so no look at the first frame can tell the two apart. A datagram is cut only where every piece begins with the
+ * eight VXLAN bytes of the first: then the worst a tenant gains is frames in its own VNI. It is taken for a super-frame
+ * only where no piece looks like a VXLAN packet: then nothing of another tenant can lie in it. What is neither is refused,
+ * and from then on the kernel cuts (receive.cc): it knows which of the two it was.
  *
  * A checksum is *unfinished* when the field holds only the folded pseudo-header sum (virtio NEEDS_CSUM, Linux
  * CHECKSUM_PARTIAL) and somebody downstream must add the bytes.
@@ -33,11 +40,10 @@ enum {
   VNET_NEEDS_CSUM = 1,
   VNET_DATA_VALID = 2,
 
-  /** A super-frame from outside may grow by at most this factor when it is cut: the floor under gso_size (about one
-   *  header). Runs that coalescing made are exempt: their segments had been paid for. */
-  GSO_AMPLIFICATION = 2,
-  /** Most segments of a UDP super-frame: UDP_MAX_SEGMENTS of Linux ≥ 6.9. TCP has none of its own: a 64 KiB frame at a
-   *  path MTU of 552 is 131 segments, and refusing it would stall an honest guest; GSO_AMPLIFICATION bounds it. */
+  /** Fewest payload bytes of a guest's TCP segment: an MSS of 48 (Linux' floor, TCP_MIN_SND_MSS) less 40 of options. A
+   *  64 KiB super-frame is then 8 186 packets and 0.7 MB at most; one read of a TAP stops behind it (kTapVisitWireBytes). */
+  GSO_MIN_TCP_SIZE = 8,
+  /** Most segments of a UDP super-frame: UDP_MAX_SEGMENTS of Linux ≥ 6.9, so a few KB of headers at most. */
   GSO_MAX_UDP_SEGMENTS = 128,
   /** Most bytes of headers of a super-frame. Ethernet + tag + IPv6 + TCP with full options is 118; the rest is extensions. */
   GSO_MAX_HEADER = 256,
@@ -87,17 +93,19 @@ typedef struct Gso {
 /**
  * Believe or refuse what a guest wrote. The frame must be contiguous, `length` bytes, without the vnet header.
  *  - no GSO, no NEEDS_CSUM: all zero.
- *  - NEEDS_CSUM alone: IP only; start and field must be our own for TCP and UDP (first fragments too), else behind the
- *    IP header and the first two transport bytes (ICMP type and code) and inside the IP packet: finishing the checksum
- *    later can never change a byte a decision was taken on.
+ *  - NEEDS_CSUM alone: finishing the checksum later can never change a byte a decision was taken on. TCP (first fragments
+ *    too): our own start and field. UDP: our own, or both in its payload, which is how a guest's tunnels leave theirs
+ *    (VXLAN, Geneve, FOU, L2TP). Other IP: behind the IP header and the first two transport bytes (ICMP type and code).
+ *    All of these inside the IP packet. Not IP (a second tag, MPLS, PPPoE): behind the EtherType. Never ARP, never an IP
+ *    packet whose lengths are wrong.
  *  - GSO: NEEDS_CSUM required (virtio 1.2 §5.1.6.2), type must fit the protocol, IP length must equal the frame's, no
- *    fragment, no routing header, sizes within the limits.
+ *    fragment, no routing header, sizes within the limits. However small its segments, an honest super-frame passes.
  * Cheap enough (≈ 10 ns) to be called for every frame.
  */
 int gso_from_vnet(const VnetHeader *vnet, const uint8_t *frame, uint32_t length, Gso *gso);
 
 /**
- * The same validation for metadata that is ours already (a send record; no amplification rule): refuses what contradicts
+ * The same validation for metadata that is ours already (a send record; segments of any size): refuses what contradicts
  * the bytes, fills units, header, csum_*. `head` bytes are contiguous, `length` counts the payload slices too. Used by segment_plan.
  */
 int gso_check(uint8_t type, int ecn, uint32_t size, const uint8_t *frame, uint32_t head, uint32_t length, Gso *gso, Layers *layers);
@@ -105,29 +113,42 @@ int gso_check(uint8_t type, int ecn, uint32_t size, const uint8_t *frame, uint32
 /** Back to the header a TAP write needs; 10 bytes, zero for an ordinary frame with a finished checksum. */
 void gso_to_vnet(const Gso *gso, VnetHeader *vnet);
 
+enum {
+  /** Of an encapsulated packet (RFC 7348 §5). */
+  GSO_VXLAN_BYTES = 8,
+  /** The shortest VXLAN packet: its header and an Ethernet header. */
+  GSO_MIN_PIECE = GSO_VXLAN_BYTES + 14,
+};
+
+/** What gso_from_datagram makes of a datagram. */
+enum DatagramKind {
+  /** One inner super-frame, which `gso` describes: give it and its frame to coalesce_add as they are. */
+  DATAGRAM_SUPER = 1,
+  /** VXLAN packets, one every gro_size bytes, all of one VNI; a single one where gro_size is 0 or not less than the length. */
+  DATAGRAM_PACKETS = 0,
+  /** Either, and only the kernel knows which: drop it. */
+  DATAGRAM_DOUBTFUL = -1,
+};
+
 /**
- * Rules R1 and R2: is the *whole* inner frame of this datagram one super-frame?
- * @param frame,length inner Ethernet frame: the datagram without its 8 VXLAN bytes
+ * Rules R1 and R2: what is in this datagram?
+ * @param datagram,length from the VXLAN header on; at least GSO_MIN_PIECE bytes
  * @param gro_size the UDP_GRO cmsg value (an int), 0 if there was none
  * @param inner_mtu most bytes of an inner IP packet (underlay MTU − 50 or − 70)
- * @returns 1: yes, `gso` describes it: give frame and gso to coalesce_add as they are, do not split.
- *          0: no: if gro_size > 0 split the *datagram* every gro_size bytes, each piece with its own VXLAN header.
- *         -1: the first frame fills the whole datagram although gro_size says it has several segments, and it is not a
- *             super-frame we can believe. Never split it: the pieces would be a sender's payload read as VXLAN headers.
- *             Pass it on as one ordinary frame, or drop it as FLAG_GSO_BAD.
+ * @returns DatagramKind
  * A frame with a finished checksum is only believed after the checksum was verified (its field is then replaced by the
  * pseudo-header sum, in place); nothing corrupt is ever turned into a super-frame.
  */
-int gso_from_datagram(uint8_t *frame, uint32_t length, uint32_t gro_size, uint32_t inner_mtu, Gso *gso);
+int gso_from_datagram(uint8_t *datagram, uint32_t length, uint32_t gro_size, uint32_t inner_mtu, Gso *gso);
 
 /** Rule R3: does the checksum field hold just the folded pseudo-header sum? 0 without whole TCP/UDP headers (payload_at 0). */
 int checksum_is_unfinished(const uint8_t *frame, const Layers *layers);
 
 /**
  * Finish an unfinished checksum of a contiguous frame: the field at start + offset (already holding the pseudo-header
- * sum) becomes the inverted sum of [start, end of the IP packet); 0 is stored as 0xffff (RFC 768; harmless elsewhere,
- * Linux does the same). Ethernet padding is not summed.
- * @returns 0, or GSO_BAD_CHECKSUM_AT when the field does not lie inside the IP payload (nothing is written).
+ * sum) becomes the inverted sum of [start, end of the IP packet), or of the frame where it is not IP; 0 is stored as 0xffff
+ * (RFC 768; harmless elsewhere, Linux does the same). Ethernet padding of IP is not summed.
+ * @returns 0, or the GsoError of a lone NEEDS_CSUM that gso_from_vnet refuses (nothing is written).
  */
 int finish_checksum(uint8_t *frame, uint32_t length, uint32_t start, uint32_t offset);
 

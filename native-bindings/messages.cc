@@ -6,6 +6,9 @@
 // carry (65507 bytes of UDP over IPv4, datapath T3), so without joining every one of them would cost two sends.
 // Each segment remembers its record, whatever mixture a message is; batch.cc settles by that.
 //
+// A message carries one VNI. It may reach its peer in one piece, over virtual links, and a receiver must not cut what differs
+// in more than its payload: a tenant's super-frame looks the same (gso.h).
+//
 // iovecs point at the arena, at slices, and at the header pool, where the cut headers and finished checksums lie until
 // the flush. A message's iovecs are contiguous: only the newest message is open.
 #include <cerrno>
@@ -28,23 +31,31 @@ uint32_t segmentLimit(Io& io, Port& peer) {
   return peer.segmentCap;
 }
 
-/** The open message if `length` more bytes to this peer may go on in it, else null. */
-Message* openMessage(Io& io, const int32_t* record, uint32_t length, uint32_t limit) {
+uint64_t vxlanOf(const Send& send) {
+  uint64_t header;
+  memcpy(&header, send.at, sizeof header);
+  return header;
+}
+
+/** The open message if `length` more bytes of this record may go on in it, else null. */
+Message* openMessage(Io& io, const Send& send, uint32_t length, uint32_t limit) {
   if (io.messageCount == 0) return nullptr;
   Message& open = io.messages[io.messageCount - 1];
+  const int32_t* record = send.record;
   bool fits = !open.full && open.port == record[S_PORT] && open.tos == (record[S_TOS] & 0xff) &&
               open.segments < limit && length <= open.stride && open.bytes + length <= mostBytes(io) &&
-              open.iovecs + 3 <= kMessageIovecs;
+              open.iovecs + 3 <= kMessageIovecs && open.vxlan == vxlanOf(send);
   return fits ? &open : nullptr;
 }
 
-Message& newMessage(Io& io, int socket, const int32_t* record, uint32_t stride) {
+Message& newMessage(Io& io, int socket, const Send& send, uint32_t stride) {
   if (io.messageCount == kMessages || kSendIovecs - io.iovecCount < kMessageIovecs ||
       kHeaderPool - io.headerBytes < SEGMENT_HEADERS_BYTES) {
     flushMessages(io, socket);
   }
   int at = io.messageCount++;
-  io.messages[at] = {io.segmentCount, 0, 0, 0, stride, record[S_PORT], record[S_TOS] & 0xff, false};
+  const int32_t* record = send.record;
+  io.messages[at] = {io.segmentCount, 0, 0, 0, stride, record[S_PORT], record[S_TOS] & 0xff, false, vxlanOf(send)};
   io.txHeaders[at].msg_hdr.msg_iov = io.txIovecs + io.iovecCount;
   return io.messages[at];
 }
@@ -69,11 +80,11 @@ void addSuperFrame(Io& io, int socket, const Send& send, int32_t index, uint32_t
   uint32_t stride = kVxlanBytes + plan.gso.header + payload;
   bool fresh = false;
   while (plan.next < plan.gso.units) {
-    Message* open = openMessage(io, record, stride, limit);
+    Message* open = openMessage(io, send, stride, limit);
     // Something shorter may end a message, but what comes here may be many of that length.
     if (open != nullptr && open->stride != stride && plan.gso.units - plan.next > 1) open = nullptr;
     fresh = open == nullptr;
-    if (fresh) open = &newMessage(io, socket, record, stride);
+    if (fresh) open = &newMessage(io, socket, send, stride);
     SegmentCut cut = segment_cut(&plan, io.headerPool + io.headerBytes, kHeaderPool - io.headerBytes,
                                  io.txIovecs + io.iovecCount, kMessageIovecs - open->iovecs, limit - open->segments,
                                  mostBytes(io) - open->bytes);
@@ -96,8 +107,8 @@ void addFrame(Io& io, int socket, const Send& send, int32_t index, uint32_t limi
   bool finish = (send.flags & FLAG_NEEDS_CSUM) != 0;
   if (finish && !checksumField(record, send.head - kVxlanBytes, start, field)) return failRecord(io, index, -EINVAL);
   if (send.sliceCount + 3 > kMessageIovecs) return failRecord(io, index, -EINVAL);
-  Message* open = send.sliceCount == 0 ? openMessage(io, record, send.length, limit) : nullptr;
-  if (open == nullptr) open = &newMessage(io, socket, record, send.length);
+  Message* open = send.sliceCount == 0 ? openMessage(io, send, send.length, limit) : nullptr;
+  if (open == nullptr) open = &newMessage(io, socket, send, send.length);
   iovec* iov = io.txIovecs + io.iovecCount;
   uint32_t count = 0;
   if (finish) {

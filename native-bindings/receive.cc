@@ -8,9 +8,14 @@
 // kernel put it: scattering into [small buffer | overflow] would pack denser, but cost a second iovec per message and a
 // copy at the seam. What the next steps need, and what is copied:
 //   - one VXLAN packet, or a whole inner super-frame (R1, R2): nothing
-//   - a UDP_GRO buffer is cut at its segment size into VXLAN packets; those of one flow are joined to an inner
-//     super-frame (coalesce.h) whose payload stays in place. A head or a lone packet from the middle of the buffer is
-//     copied, because the packet before it fills what must be its headroom.
+//   - a UDP_GRO buffer is cut at its segment size into VXLAN packets, if all of them are of one VNI (gso.h); those of one
+//     flow are joined to an inner super-frame (coalesce.h) whose payload stays in place. A head or a lone packet from the
+//     middle of the buffer is copied, because the packet before it fills what must be its headroom.
+//   - a buffer of two VNIs, or one whose size is that of a tenant's segments and contradicts its frame: nobody but the kernel
+//     can tell these two apart, so it is dropped and UDP_GRO switched off for a while. Without it the kernel hands over
+//     packets, whatever they were; coalescing goes on. Honest traffic gets there when a wire's kernel joins datagrams of two
+//     VNIs; it loses that once. The pause doubles from a second to ten minutes while doubts come back.
+//   - a datagram of a sender we do not know: one frame, unread. It has no say in what is joined, and costs no checksum.
 // A batch ends at MAX_FRAMES; what is left of the slots waits there for the next exchange, before anything new is read.
 #include <cerrno>
 #include <cstring>
@@ -54,7 +59,24 @@ void describe(int32_t* frame, const Gso& gso) {
 
 // ---- datagrams -------------------------------------------------------------------------------------------------
 
+constexpr uint32_t kGroPauseMs = 1000, kLongestGroPauseMs = 600'000;
+
 uint32_t slotAt(uint32_t slot) { return slot * kSlotStride + kSlotDatagramAt; }
+
+bool setGro(Io& io, int on) { return setsockopt(io.udp, IPPROTO_UDP, UDP_GRO, &on, sizeof on) == 0; }
+
+/** From now on the kernel cuts. What the socket holds already has lost its sizes: see groLeftOver. */
+void pauseGro(Io& io) {
+  if (io.groPaused || !(io.features & FEATURE_UDP_GRO)) return;
+  bool again = io.groPauseMs != 0 && io.nowMs - io.groResumeMs < kLongestGroPauseMs;
+  io.groPauseMs = !again ? kGroPauseMs : io.groPauseMs * 2 < kLongestGroPauseMs ? io.groPauseMs * 2 : kLongestGroPauseMs;
+  io.groResumeMs = io.nowMs + io.groPauseMs;
+  io.groPaused = setGro(io, 0);
+  uint8_t any;
+  io.groLeftOver = recv(io.udp, &any, sizeof any, MSG_PEEK | MSG_DONTWAIT) >= 0;
+  io.features &= ~static_cast<uint32_t>(FEATURE_UDP_GRO);
+  io.fallbacks[FALLBACK_UDP_GRO_DOUBT]++;
+}
 
 void readControl(Io& io, uint32_t slot) {
   msghdr& header = io.rxHeaders[slot].msg_hdr;
@@ -80,7 +102,8 @@ void readControl(Io& io, uint32_t slot) {
   if (io.family == AF_INET) {
     facts.source = static_cast<int32_t>(ntohl(reinterpret_cast<const sockaddr_in&>(name).sin_addr.s_addr));
   }
-  facts.truncated = (header.msg_flags & MSG_TRUNC) != 0;
+  // Without its ancillary data a datagram cannot be told from another.
+  facts.truncated = (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
 }
 
 void prepareSlot(Io& io, uint32_t slot) {
@@ -100,8 +123,11 @@ bool fillSlots(Io& io) {
   io.filledSlots = got > 0 ? static_cast<uint32_t>(got) : 0;
   for (uint32_t slot = 0; slot < io.filledSlots; slot++) {
     readControl(io, slot);
+    io.rxFacts[slot].leftOver = io.groLeftOver;
     io.datagramBytes += io.rxHeaders[slot].msg_len;
   }
+  // The socket is empty: what comes later comes as packets.
+  if (io.filledSlots < io.slots) io.groLeftOver = false;
   return io.filledSlots > 0;
 }
 
@@ -121,9 +147,8 @@ uint32_t withHeadroom(Io& io, uint32_t slot, uint32_t at, uint32_t length) {
   return copy;
 }
 
-/** Everything outside the inner frame that a later decision may read. Unknown senders' frames are never merged. */
-uint64_t mergeKey(const RxFacts& facts, const uint8_t* vxlan, uint32_t index) {
-  if (facts.port == 0) return 1ULL << 63 | index;
+/** Everything outside the inner frame that a later decision may read. */
+uint64_t mergeKey(const RxFacts& facts, const uint8_t* vxlan) {
   uint64_t vni = static_cast<uint64_t>(vxlan[4]) << 16 | vxlan[5] << 8 | vxlan[6];
   uint64_t reserved = (vxlan[1] | vxlan[2] | vxlan[3] | vxlan[7]) != 0;
   return reserved << 52 | static_cast<uint64_t>(facts.port) << 40 | vni << 16 | static_cast<uint64_t>(vxlan[0]) << 8 |
@@ -138,37 +163,53 @@ bool addPacket(Io& io, uint32_t slot, uint32_t at, uint32_t length, const Gso* g
   // If the packet becomes an output, and not at the start of its slot, its head will be copied.
   uint32_t copy = at == slotAt(slot) ? 0 : align64(length + 2 * kHeadroom);
   if (io.bump + io.copyBytes + copy > io.scratchAt) return false;
-  if (facts.truncated || length < kVxlanBytes + kMinEthernet) {
-    // Never forwarded, so it needs no headroom and stays where it is.
-    int32_t* frame = newDatagramFrame(io, facts, at, length);
-    if (facts.truncated) frame[F_FLAGS] |= FLAG_TRUNCATED;
+  if (length < kVxlanBytes + kMinEthernet) {
+    newDatagramFrame(io, facts, at, length);  // too short to be forwarded: stays where it is
     return true;
   }
   uint8_t* vxlan = io.arena + at;
   uint32_t index = joiner.frame_count, outputs = joiner.output_count;
   if (index >= COALESCE_MAX_FRAMES) return false;
   io.pieceSlot[index] = static_cast<uint8_t>(slot);
-  if (!coalesce_add(&joiner, vxlan + kVxlanBytes, length - kVxlanBytes, mergeKey(facts, vxlan, index), gso)) return false;
+  if (!coalesce_add(&joiner, vxlan + kVxlanBytes, length - kVxlanBytes, mergeKey(facts, vxlan), gso)) return false;
   if (joiner.output_count != outputs) io.copyBytes += copy;
+  return true;
+}
+
+/** A datagram that goes no further than its count: never forwarded, so it needs no headroom and stays where it is. */
+bool addUnread(Io& io, uint32_t slot, uint32_t length, int32_t flags, int32_t limit) {
+  if (io.frameCount + static_cast<int32_t>(io.coalescer.output_count) >= limit) return false;
+  const RxFacts& facts = io.rxFacts[slot];
+  int32_t* frame = newDatagramFrame(io, facts, slotAt(slot), length);
+  frame[F_FLAGS] = flags;
+  // As many packets as a kernel would have joined to this.
+  uint32_t size = facts.groSize;
+  if (flags != FLAG_TRUNCATED && size >= GSO_MIN_PIECE && size < length) {
+    frame[F_UNITS] = static_cast<int32_t>((length + size - 1) / size);
+  }
   return true;
 }
 
 /** A whole datagram from where the last batch stopped in it. False: no room for all of it. */
 bool addDatagram(Io& io, uint32_t slot, int32_t limit) {
-  uint32_t length = io.rxHeaders[slot].msg_len, start = slotAt(slot);
+  const RxFacts& facts = io.rxFacts[slot];
+  uint32_t length = io.rxHeaders[slot].msg_len, start = slotAt(slot), size = facts.groSize;
   if (length > kSlotBytes) length = kSlotBytes;
-  uint32_t size = io.rxFacts[slot].groSize;
-  if (io.slotOffset == 0 && length >= kVxlanBytes + kMinEthernet && !io.rxFacts[slot].truncated) {
+  if (facts.truncated) return addUnread(io, slot, length, FLAG_TRUNCATED, limit);
+  if (facts.port == 0 || length < kVxlanBytes + kMinEthernet) return addUnread(io, slot, length, 0, limit);
+  if (facts.leftOver) return addUnread(io, slot, length, FLAG_GSO_BAD, limit);
+  bool several = size != 0 && size < length;
+  if (io.slotOffset == 0 && (several || length - kVxlanBytes - kMinEthernet > io.innerMtu)) {
     Gso gso;
-    uint8_t* inner = io.arena + start + kVxlanBytes;
-    bool maybe = size != 0 || length - kVxlanBytes - kMinEthernet > io.innerMtu;
-    int whole = maybe ? gso_from_datagram(inner, length - kVxlanBytes, size, io.innerMtu, &gso) : 0;
-    if (whole == 1) return addPacket(io, slot, start, length, &gso, limit);
-    // One inner frame that fills the datagram and contradicts its segment size: it stays whole, and is too long for any
-    // port. Cut at that size, a tenant's payload would be read as VXLAN headers.
-    if (whole < 0) return addPacket(io, slot, start, length, nullptr, limit);
+    int kind = gso_from_datagram(io.arena + start, length, size, io.innerMtu, &gso);
+    if (kind == DATAGRAM_SUPER) return addPacket(io, slot, start, length, &gso, limit);
+    if (kind == DATAGRAM_DOUBTFUL) {
+      if (!addUnread(io, slot, length, FLAG_GSO_BAD, limit)) return false;
+      pauseGro(io);
+      return true;
+    }
   }
-  if (size == 0 || size >= length || io.rxFacts[slot].truncated) return addPacket(io, slot, start, length, nullptr, limit);
+  if (!several) return addPacket(io, slot, start, length, nullptr, limit);
   while (io.slotOffset < length) {
     uint32_t piece = length - io.slotOffset < size ? length - io.slotOffset : size;
     if (!addPacket(io, slot, start + io.slotOffset, piece, nullptr, limit)) return false;
@@ -223,6 +264,12 @@ void receiveDatagrams(Io& io, int frameLimit) {
   for (uint32_t i = 0; i < count; i++) deliver(io, io.coalescer.outputs[i]);
 }
 
+void resumeGro(Io& io) {
+  if (!io.groPaused || static_cast<int32_t>(io.nowMs - io.groResumeMs) < 0 || !setGro(io, 1)) return;
+  io.groPaused = false;
+  io.features |= FEATURE_UDP_GRO;
+}
+
 // ---- TAPs ------------------------------------------------------------------------------------------------------
 
 void receiveTap(Io& io, int port, int frameLimit) {
@@ -230,8 +277,8 @@ void receiveTap(Io& io, int port, int frameLimit) {
   if (tap.kind != PortKind::tap) return;
   int last = io.frameCount + kTapVisitFrames;
   if (last > frameLimit) last = frameLimit;
-  uint32_t stop = io.bump + kTapVisitBytes;
-  while (io.frameCount < last && io.bump < stop && roomFor(io, kMaxFrameBytes)) {
+  uint32_t stop = io.bump + kTapVisitBytes, wireBytes = 0;
+  while (io.frameCount < last && io.bump < stop && wireBytes < kTapVisitWireBytes && roomFor(io, kMaxFrameBytes)) {
     // The virtio header goes into the end of the headroom: one plain read, where a readv would cost its iovec's import.
     uint32_t at = io.bump + kHeadroom;
     const uint8_t* vnet = io.arena + at - tap.vnetBytes;
@@ -249,8 +296,12 @@ void receiveTap(Io& io, int port, int frameLimit) {
     io.bump = align64(at + length);
     if (tap.vnetBytes == 0 || (vnet[0] == 0 && vnet[1] == 0)) continue;
     Gso gso;
-    if (gso_from_vnet(reinterpret_cast<const VnetHeader*>(vnet), io.arena + at, length, &gso) == 0) describe(frame, gso);
-    else frame[F_FLAGS] = FLAG_GSO_BAD;
+    if (gso_from_vnet(reinterpret_cast<const VnetHeader*>(vnet), io.arena + at, length, &gso) == 0) {
+      describe(frame, gso);
+      wireBytes += length + (gso.units - 1u) * gso.header;
+    } else {
+      frame[F_FLAGS] = FLAG_GSO_BAD;
+    }
   }
 }
 

@@ -288,6 +288,7 @@ export const FALLBACK_CAUSES = [
   "udp_gso_refused",
   "udp_gro_refused",
   "send_retry",
+  "udp_gro_doubt",
   "kernel_denied",
   "udp_gso_probe",
   "tap_gso_probe",

@@ -65,8 +65,10 @@ static void guests(Random &random) {
         v.gso_type = GSO_ECN_BIT;
         CHECK(believe(build(p), v) == GSO_BAD_TYPE);
         v = good;
-        v.gso_size = 8; /* 375 segments of a 54-byte header */
-        CHECK(believe(build(p), v) == GSO_BAD_COUNT);
+        v.gso_size = 8; /* 375 segments of a 54-byte header: an MSS of 48, all but 8 bytes of it options */
+        CHECK(believe(build(p), v, &gso) == (udp ? GSO_BAD_COUNT : GSO_OK) && (udp || gso.units == 375));
+        v.gso_size = 7;
+        CHECK(believe(build(p), v) == (udp ? GSO_BAD_COUNT : GSO_BAD_SIZE));
         const Bytes whole = build(p);
         for (size_t n = 0; n < whole.size(); n += n < 130 ? 1 : 97) {
           CHECK(believe(Bytes(whole.begin(), whole.begin() + static_cast<long>(n)), good) < 0);
@@ -77,12 +79,17 @@ static void guests(Random &random) {
       }
     }
   }
-  /* The amplification rule, to the byte: two segments of one byte each are allowed, three are not. */
+  /* UDP is bounded by number alone. */
   Packet tiny;
+  tiny.udp = true;
+  tiny.payload = random.bytes(128);
+  CHECK(believe(build(tiny), vnet_of(tiny, GSO_UDP_L4, 1), &gso) == GSO_OK && gso.units == 128);
+  tiny.payload.push_back(0);
+  CHECK(believe(build(tiny), vnet_of(tiny, GSO_UDP_L4, 1)) == GSO_BAD_COUNT);
+  /* A single short segment is no super-frame to be afraid of. */
+  tiny.udp = false;
   tiny.payload = random.bytes(2);
-  CHECK(believe(build(tiny), vnet_of(tiny, GSO_TCPV4, 1)) == GSO_OK);
-  tiny.payload = random.bytes(3);
-  CHECK(believe(build(tiny), vnet_of(tiny, GSO_TCPV4, 1)) == GSO_BAD_COUNT);
+  CHECK(believe(build(tiny), vnet_of(tiny, GSO_TCPV4, 2)) == GSO_OK);
 }
 
 static void lone_checksums(Random &random) {
@@ -108,7 +115,10 @@ static void lone_checksums(Random &random) {
       for (uint32_t start = 0; start < 80; start++) {
         for (uint32_t offset = 0; offset < 24; offset++) {
           VnetHeader v = {VNET_NEEDS_CSUM, 0, 0, 0, static_cast<uint16_t>(start), static_cast<uint16_t>(offset)};
-          const bool right = start == p.l4_at() && offset == (udp ? 6u : 16u);
+          const bool own = start == p.l4_at() && offset == (udp ? 6u : 16u);
+          /* A tunnel inside the payload of UDP leaves its checksum there. */
+          const bool inside = udp && start >= p.l4_at() + 8 && start + offset + 2 <= frame.size() - p.padding.size();
+          const bool right = own || inside;
           CHECK(believe(frame, v) == (right ? GSO_OK : GSO_BAD_CHECKSUM_AT));
         }
       }
@@ -147,8 +157,12 @@ static void lone_checksums(Random &random) {
   CHECK(believe(arp, {VNET_NEEDS_CSUM, 0, 0, 0, 34, 2}) == GSO_BAD_FRAME);
   for (uint32_t start = 0; start < 80; start++) {
     Bytes copy = arp;
-    CHECK(finish_checksum(copy.data(), 60, start, 2) == GSO_BAD_CHECKSUM_AT && copy == arp);
+    CHECK(finish_checksum(copy.data(), 60, start, 2) < 0 && copy == arp);
   }
+  /* An IP packet whose lengths are wrong is none to look behind. */
+  Bytes lying = icmp;
+  lying[16] = 0xff;
+  CHECK(believe(lying, {VNET_NEEDS_CSUM, 0, 0, 0, 40, 2}) == GSO_BAD_FRAME);
   for (const uint32_t offset : {0xffffffffu, 0xfffffffeu, 0x80000000u}) {
     Bytes copy = icmp;
     CHECK(finish_checksum(copy.data(), static_cast<uint32_t>(copy.size()), 34, offset) == GSO_BAD_CHECKSUM_AT);
@@ -156,8 +170,119 @@ static void lone_checksums(Random &random) {
   }
 }
 
+/* A tunnel inside a frame that is no IP packet: a second tag, MPLS, PPPoE. The whole of a TCP segment's checksum, in there. */
+static void tunnels_of_guests(Random &random) {
+  Packet inner;
+  inner.sum = Sum::unfinished;
+  inner.payload = random.bytes(200);
+  struct Wrapping {
+    Bytes bytes; /* EtherType and what follows it, up to the IP header */
+    uint32_t least; /* first byte that may be summed */
+  };
+  const Wrapping wrappings[] = {
+      {{0x88, 0xa8, 0, 7, 0x08, 0x00}, 14},             /* QinQ */
+      {{0x81, 0, 0, 5, 0x81, 0, 0, 7, 0x08, 0x00}, 18}, /* two tags, the first of which is ours to take off */
+      {{0x88, 0x47, 0, 1, 0x01, 64}, 14},               /* MPLS */
+      {{0x88, 0x64, 0x11, 0, 0, 1, 0, 242, 0, 0x21}, 14} /* PPPoE session, PPP */
+  };
+  const Bytes plain = build(inner);
+  for (const Wrapping &wrapping : wrappings) {
+    Bytes frame(plain.begin(), plain.begin() + 12);
+    frame.insert(frame.end(), wrapping.bytes.begin(), wrapping.bytes.end());
+    const size_t l3 = frame.size();
+    frame.insert(frame.end(), plain.begin() + 14, plain.end());
+    const uint16_t start = static_cast<uint16_t>(l3 + 20), length = static_cast<uint16_t>(frame.size());
+    Gso gso;
+    CHECK(believe(frame, {VNET_NEEDS_CSUM, 0, 0, 0, start, 16}, &gso) == GSO_OK);
+    CHECK(gso.needs_csum == 1 && gso.csum_start == start && gso.csum_offset == 16 && gso.units == 1);
+    CHECK(finish_checksum(frame.data(), length, start, 16) == GSO_OK);
+    Packet finished = inner;
+    finished.sum = Sum::finished;
+    const Bytes right = build(finished);
+    CHECK(Bytes(frame.begin() + static_cast<long>(l3), frame.end()) == Bytes(right.begin() + 14, right.end()));
+    for (uint16_t at = 0; at < 20; at++) {
+      const bool allowed = at >= wrapping.least;
+      CHECK((believe(frame, {VNET_NEEDS_CSUM, 0, 0, 0, at, 0}) == GSO_OK) == allowed);
+    }
+    CHECK(believe(frame, {VNET_NEEDS_CSUM, 0, 0, 0, start, static_cast<uint16_t>(length - start - 2)}) == GSO_OK);
+    CHECK(believe(frame, {VNET_NEEDS_CSUM, 0, 0, 0, start, static_cast<uint16_t>(length - start - 1)}) == GSO_BAD_CHECKSUM_AT);
+  }
+}
+
+/* A frame as the datagram it comes in; the frame in place of its former self afterwards. */
 static int taken_for(Bytes &frame, uint32_t gro_size, Gso *gso) {
-  return gso_from_datagram(frame.data(), static_cast<uint32_t>(frame.size()), gro_size, 1450, gso);
+  Bytes datagram = {8, 0, 0, 0, 0, 0, 10, 0};
+  datagram.insert(datagram.end(), frame.begin(), frame.end());
+  const int kind = gso_from_datagram(datagram.data(), static_cast<uint32_t>(datagram.size()), gro_size, 1450, gso);
+  frame.assign(datagram.begin() + 8, datagram.end());
+  return kind;
+}
+
+/* B1: is it one tenant's super-frame or packets that a kernel joined? What may be both is neither. */
+static void joined(Random &random) {
+  Packet p;
+  p.udp = true;
+  p.payload = random.bytes(300);
+  const Bytes first = build(p);
+  const uint32_t size = 8 + static_cast<uint32_t>(first.size());
+  const auto datagram = [&](const Bytes &head, std::initializer_list<Bytes> headers, size_t last = 0) {
+    Bytes all = {8, 0, 0, 0, 0, 0, 10, 0};
+    all.insert(all.end(), head.begin(), head.end());
+    for (const Bytes &header : headers) {
+      all.insert(all.end(), header.begin(), header.end());
+      const Bytes rest = random.bytes(size - 8);
+      all.insert(all.end(), rest.begin(), rest.end());
+    }
+    all.resize(all.size() - last);
+    return all;
+  };
+  const auto kind = [&](Bytes all, uint32_t gro_size) {
+    Gso gso;
+    const Bytes before = all;
+    const int taken = gso_from_datagram(all.data(), static_cast<uint32_t>(all.size()), gro_size, 1450, &gso);
+    CHECK(taken == DATAGRAM_SUPER || (all == before && gso.type == GSO_NONE && gso.units == 1));
+    return taken;
+  };
+  const Bytes own = {8, 0, 0, 0, 0, 0, 10, 0}, other = {8, 0, 0, 0, 0, 0, 20, 0}, far = {8, 0, 0, 0, 0xff, 0xff, 0xff, 0};
+  const Bytes reserved = {8, 0, 0, 0, 0, 0, 10, 1}, flagged = {0x88, 0, 0, 0, 0, 0, 10, 0}, none(8, 0);
+  CHECK(kind(datagram(first, {own, own}), size) == DATAGRAM_PACKETS);
+  CHECK(kind(datagram(first, {own, own}, size - 23), size) == DATAGRAM_PACKETS);
+  CHECK(kind(datagram(first, {own, own}, size - 8), size) == DATAGRAM_PACKETS); /* a runt, which will be counted as one */
+  CHECK(kind(datagram(first, {own, own}, size - 7), size) == DATAGRAM_DOUBTFUL);
+  for (const Bytes &odd : {other, far, reserved, flagged, none}) {
+    CHECK(kind(datagram(first, {odd}), size) == DATAGRAM_DOUBTFUL);
+    CHECK(kind(datagram(first, {own, odd, own}), size) == DATAGRAM_DOUBTFUL);
+    CHECK(kind(datagram(first, {odd, own}), size) == DATAGRAM_DOUBTFUL);
+  }
+  /* The first frame claims the bytes of those behind it, unfinished checksum and all. */
+  for (const uint8_t pieces : {2, 3, 44}) {
+    Packet liar = p;
+    liar.sum = Sum::unfinished;
+    liar.payload.resize(300 + (pieces - 1u) * size);
+    Bytes whole = build(liar);
+    Bytes all = own;
+    all.insert(all.end(), whole.begin(), whole.end());
+    CHECK(kind(all, size) == DATAGRAM_SUPER); /* nothing in it looks like a packet: an honest super-frame */
+    for (const Bytes &header : {own, other}) {
+      for (uint8_t at = 1; at < pieces; at++) {
+        Bytes mixed = all;
+        std::memcpy(&mixed[at * size], header.data(), 8);
+        CHECK(kind(mixed, size) == (pieces == 2 && header == own ? DATAGRAM_PACKETS : DATAGRAM_DOUBTFUL));
+      }
+    }
+    for (uint8_t at = 1; at < pieces; at++) std::memcpy(&all[at * size], own.data(), 8);
+    CHECK(kind(all, size) == DATAGRAM_PACKETS);
+  }
+  /* Sizes that leave no room for a packet, and those that leave room for one alone. */
+  for (uint32_t tiny = 1; tiny < GSO_MIN_PIECE; tiny++) CHECK(kind(datagram(first, {own}), tiny) == DATAGRAM_DOUBTFUL);
+  CHECK(kind(datagram(first, {}), size) == DATAGRAM_PACKETS);
+  CHECK(kind(datagram(first, {}), size + 1) == DATAGRAM_PACKETS);
+  CHECK(kind(datagram(first, {}), 0xffffffff) == DATAGRAM_PACKETS);
+  /* A TCP super-frame has no size: with one, it is packets or nothing. */
+  Packet tcp;
+  tcp.sum = Sum::unfinished;
+  tcp.payload = random.bytes(3000);
+  CHECK(kind(datagram(build(tcp), {}), 1000) == DATAGRAM_DOUBTFUL);
 }
 
 static void datagrams(Random &random) {
@@ -207,16 +332,9 @@ static void datagrams(Random &random) {
     for (const Sum sum : {Sum::absent, Sum::wrong}) {
       p.sum = sum;
       frame = build(p);
-      CHECK(taken_for(frame, 1000, &gso) == -1);
-      CHECK(taken_for(frame, static_cast<uint32_t>(frame.size()) + 8, &gso) == 0);
+      CHECK(taken_for(frame, 1000, &gso) == DATAGRAM_DOUBTFUL);
+      CHECK(taken_for(frame, static_cast<uint32_t>(frame.size()) + 8, &gso) == DATAGRAM_PACKETS);
     }
-    /* Many packets in one datagram: the first fills only its piece. */
-    Packet one = p;
-    one.sum = Sum::finished;
-    one.payload = random.bytes(500);
-    one.padding = random.bytes(2000);
-    frame = build(one);
-    CHECK(taken_for(frame, 8 + static_cast<uint32_t>(frame.size()) - 2000, &gso) == 0);
   }
 }
 
@@ -242,7 +360,9 @@ int main() {
   Random random{seed};
   guests(random);
   lone_checksums(random);
+  tunnels_of_guests(random);
   datagrams(random);
+  joined(random);
   unfinished(random);
   std::puts("gso-test: ok");
 }
