@@ -107,7 +107,7 @@ describe("ARP with a sender outside the subnet", () => {
       const trace = new Tracer(shown, injector).trace({ ac: "a1", hex, inject: false } as never, () => undefined);
       return "message" in trace ? trace.message : trace.fate.next;
     };
-    expect(next(LO)).toBe("if10 answers with its gateway MAC (S2.2)");
+    expect(next(LO)).toContain("if10 answers with its gateway MAC");
     expect(next("7.7.7.7")).toContain("dropped: ARP sender, or the address it asks for, outside the subnets");
   });
 });
