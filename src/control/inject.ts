@@ -3,6 +3,9 @@
  *
  * Frames are copied into the ring, so the caller may reuse its bytes. They are whole Ethernet frames without a VLAN tag
  * (the AC's tag is put on by egress.ts). A full ring refuses: the frame is not sent, the caller is told, and it is counted.
+ *
+ * Commands are never refused: COMMAND_BYTES of each ring are not given to frames, and what does not fit even there (a worker
+ * is stuck) waits here, in order, until there is room. That is bounded in time: the process ends when a worker stays away.
  */
 import {
   COMMAND_ATTACH_PEER,
@@ -49,6 +52,16 @@ export const ALL_PORTS = SCOPE_ACS | SCOPE_TUNNELS;
 export const ONLY_ACS = SCOPE_ACS;
 export const ONLY_TUNNELS = SCOPE_TUNNELS;
 
+/** Room of a ring that is for commands: several for every io port. */
+export const COMMAND_BYTES = 512 << 10;
+
+interface Command {
+  readonly kind: number;
+  readonly io: number;
+  readonly arg: number;
+  readonly bytes: Uint8Array;
+}
+
 export class Injector {
   private readonly rings: readonly Ring[];
   private readonly wake: (worker: number) => void;
@@ -60,9 +73,17 @@ export class Injector {
     this.rings = rings;
     this.wake = wake;
     this.dirty = rings.map(() => false);
+    this.late = rings.map(() => []);
   }
 
   private readonly dirty: boolean[];
+  /** Commands that found no room, by worker. */
+  private readonly late: Command[][];
+
+  /** Has worker k taken everything that it was told? */
+  isDrained(worker: number): boolean {
+    return this.late[worker]!.length === 0 && this.rings[worker]!.isEmpty;
+  }
 
   /** Send `frame` out of one bridge port, in `vsi`. */
   toPort(vsi: number, port: number, frame: Uint8Array, worker = 0): boolean {
@@ -116,9 +137,13 @@ export class Injector {
     for (let k = 0; k < this.rings.length; k++) this.command(k, COMMAND_DETACH, io, 0, NOTHING);
   }
 
-  /** Ring the doorbell of each worker that has new records. */
+  /** Ring the doorbell of each worker that has new records. Called in every round. */
   flush(): void {
     for (let k = 0; k < this.dirty.length; k++) {
+      const late = this.late[k]!;
+      let n = 0;
+      while (n < late.length && this.give(k, late[n]!)) n++;
+      late.splice(0, n);
       if (!this.dirty[k]) continue;
       this.dirty[k] = false;
       this.wake(k);
@@ -126,11 +151,34 @@ export class Injector {
   }
 
   private command(worker: number, kind: number, io: number, arg: number, bytes: Uint8Array): void {
-    if (!this.push(worker, kind, io, 0, arg, 0, bytes, null))
-      throw new Error("inject ring full: a worker does not run");
+    const command = { kind, io, arg, bytes: bytes.slice() };
+    const late = this.late[worker]!;
+    if (late.length > 0 || !this.give(worker, command)) late.push(command);
   }
 
+  private give(worker: number, { kind, io, arg, bytes }: Command): boolean {
+    return this.write(worker, kind, io, 0, arg, 0, bytes, null);
+  }
+
+  /** A frame: what is left for commands is not touched. */
   private push(
+    worker: number,
+    kind: number,
+    port: number,
+    vsi: number,
+    arg: number,
+    arg2: number,
+    bytes: Uint8Array,
+    held: HeldFrame | null,
+  ): boolean {
+    const fits =
+      this.rings[worker]!.leaves(COMMAND_BYTES, bytes.length) &&
+      this.write(worker, kind, port, vsi, arg, arg2, bytes, held);
+    if (!fits) this.refused++;
+    return fits;
+  }
+
+  private write(
     worker: number,
     kind: number,
     port: number,
@@ -142,10 +190,7 @@ export class Injector {
   ): boolean {
     const ring = this.rings[worker]!;
     const at = ring.reserve(bytes.length);
-    if (at < 0) {
-      this.refused++;
-      return false;
-    }
+    if (at < 0) return false;
     const words = ring.words;
     words[at + R_KIND] = kind;
     words[at + R_PORT] = port;

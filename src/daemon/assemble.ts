@@ -72,7 +72,7 @@ export function assemble(request: AssemblyRequest): Control {
     commands: injector,
     emit,
     difference: configDiff,
-    isDrained: (worker) => tables.injects[worker]!.isEmpty,
+    isDrained: (worker) => injector.isDrained(worker),
     underlayMtu,
     seed,
   });

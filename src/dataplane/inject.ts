@@ -41,7 +41,10 @@ import { readEthernet } from "./ingress.ts";
 import { routeOwn, viaAdjacency } from "./route.ts";
 import { throughStages } from "./stages.ts";
 
-/** Carry out what control put in the inject ring, at most `budget` records. @returns how many. */
+/**
+ * Carry out what control put in the inject ring: at most `budget` records, and of frames what half of the scratch takes, for
+ * the other half is for copies of what this batch received. The rest waits for the next turn. @returns how many.
+ */
 export function drainInject(f: Frame, budget: number): number {
   const ring = f.t.injects[f.worker]!;
   let n = 0;
@@ -49,6 +52,7 @@ export function drainInject(f: Frame, budget: number): number {
     const r = ring.peek();
     if (r < 0) break;
     const kind = ring.words[r + R_KIND]!;
+    if (n > 0 && f.pool.used + ring.words[r + R_LENGTH]! > f.pool.size >> 1) break;
     if (kind <= INJECT.arrival) injectFrame(f, kind, r);
     else command(f, kind, r);
     ring.release(r);

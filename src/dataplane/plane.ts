@@ -42,8 +42,8 @@ export class Plane {
     this.t.heartbeat.enter(this.worker);
     f.begin();
     let budgets = START_BUDGETS;
-    do this.more = drainInject(f, INJECT_BUDGET) === INJECT_BUDGET;
-    while (this.more && --budgets > 0);
+    while (drainInject(f, INJECT_BUDGET) === INJECT_BUDGET && --budgets > 0);
+    this.more = !this.t.injects[this.worker]!.isEmpty;
     this.t.heartbeat.leave(this.worker);
   }
 
@@ -57,7 +57,7 @@ export class Plane {
     f.begin();
     settle(f, sends);
     const injected = drainInject(f, INJECT_BUDGET);
-    this.more = injected === INJECT_BUDGET;
+    this.more = !this.t.injects[this.worker]!.isEmpty;
     if (f.watch !== 0) watchBatch(f, received);
     else
       for (let i = 0; i < received; i++) {

@@ -75,6 +75,16 @@ export class Ring {
     return at;
   }
 
+  /** Producer: would a record with `length` bytes of frame leave at least `spare` bytes free? */
+  leaves(spare: number, length: number): boolean {
+    const size = (RECORD_BYTES + length + 63) & ~63;
+    const head = Atomics.load(this.ends, HEAD);
+    const tail = this.ends[TAIL]!;
+    const filler = tail >= head && tail + size > this.capacity ? this.capacity - tail : 0;
+    const used = tail >= head ? tail - head : this.capacity - head + tail;
+    return this.capacity - used - filler - size >= spare;
+  }
+
   /** Producer: publish the record of the last `reserve`. */
   commit(): void {
     Atomics.store(this.ends, TAIL, this.reserved);

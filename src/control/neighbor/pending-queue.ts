@@ -2,8 +2,8 @@
  * Packets that wait for their next hop: order kept, and bounded in four ways.
  *
  * Per target, so that one dead host cannot take all; per ingress port, so that one VM's address scan leaves room for the
- * others; in all; and in bytes, because a super-frame is 64 KB. What does not fit is refused, never what already waits:
- * the first packets of a connection are worth more than its retransmissions.
+ * others; in all; and in bytes, because a super-frame is 64 KB: all that waits fits into one inject ring at once. What does
+ * not fit is refused, never what already waits: the first packets of a connection are worth more than its retransmissions.
  *
  * A held frame is `held` in the ledger from `push` until `take`, `takePort` or `takeAll` hands it back.
  */
@@ -13,7 +13,7 @@ import type { Ledger } from "../ledger.ts";
 export const PENDING_PER_TARGET = 16;
 export const PENDING_PER_PORT = 256;
 export const PENDING_IN_ALL = 1024;
-export const PENDING_BYTES = 8 << 20;
+export const PENDING_BYTES = 3 << 20;
 
 export class PendingQueues {
   private readonly ledger: Ledger;
