@@ -175,6 +175,14 @@ napi_value peerOfCall(napi_env env, napi_callback_info info) {
   return list(env, {number(env, peer.pid), number(env, peer.uid), number(env, peer.gid)});
 }
 
+/** End the process without waiting for a thread: one that is stuck would never be joined. */
+napi_value exitNowCall(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  int code = args.integer(0);
+  if (args.bad()) return nullptr;
+  _exit(code);
+}
+
 /** How far into this memory the next page starts. */
 napi_value pageSkewCall(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
@@ -213,7 +221,7 @@ napi_value start(napi_env env, napi_value exports) {
                         {"pathMtu", pathMtuCall}, {"socketDrops", socketDropsCall}, {"openDoorbell", openDoorbellCall},
                         {"ring", ringCall}, {"closeFd", closeFdCall}, {"sendFd", sendFdCall}, {"receiveFd", receiveFdCall}, {"peerOf", peerOfCall}, {"watchReadable", watchReadableCall},
                         {"notify", notifyCall}, {"probeSegments", probeSegmentsCall}, {"probeTap", probeTapCall},
-                        {"pageSkew", pageSkewCall}, {"createIo", createIoCall}};
+                        {"pageSkew", pageSkewCall}, {"createIo", createIoCall}, {"exitNow", exitNowCall}};
   define(env, exports, calls, sizeof calls / sizeof *calls, nullptr);
   return exports;
 }

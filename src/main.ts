@@ -55,20 +55,21 @@ async function run(file: string): Promise<number> {
   const { createLog } = await import("./log/log.ts");
   const { Daemon, StartError } = await import("./daemon/daemon.ts");
   const log = createLog({ ...config.log, base: { node: config.node, pid: process.pid } });
-  process.on("uncaughtException", (error) => {
-    log.line("error", "crash", { message: String(error), stack: error instanceof Error ? (error.stack ?? "") : "" });
-    process.exit(EXIT.failure);
-  });
+  const { crash, endProcess } = await import("./daemon/process-end.ts");
+  process.on("uncaughtException", (error) => crash(log, error));
+  // Node's own listener writes to stderr and waits for whoever reads it.
+  process.removeAllListeners("warning");
+  process.on("warning", ({ name, message }) => log.line("warn", "node.warning", { name, message }));
   // Without a handler of ours Node would open its inspector to whoever may send the signal.
   process.on("SIGUSR1", () => log.line("info", "signal.ignored", { signal: "SIGUSR1" }));
   try {
     const daemon = new Daemon({ file, config, log, version, thread });
     await daemon.start();
-    return await daemon.ended;
+    return await endProcess(log, await daemon.ended);
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
     log.line("error", "start.failed", { message: error.message });
-    return error.isPermission ? EXIT.permission : EXIT.failure;
+    return await endProcess(log, error.isPermission ? EXIT.permission : EXIT.failure);
   }
 }
 

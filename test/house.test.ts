@@ -295,3 +295,50 @@ describe("drop reasons", () => {
     expect(DROPS.map(([name]) => name as string).filter((name) => !words.has(name))).toEqual([]);
   });
 });
+
+describe("what comments cite", () => {
+  const cited = [...files("src"), ...files("test"), ...files("native-bindings", /\.(cc|h)$/)];
+  const pages = new Map(files("docs", /\.md$/).map((path) => [path.split("/").at(-1)!, read(path)]));
+  const behaviour = pages.get("behaviour.md") ?? "";
+
+  it("a page that is named exists", () => {
+    const known = new Set([...pages.keys(), "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]);
+    const wrong = cited.flatMap((path) =>
+      [...read(path).matchAll(/\b[\w-]+\.md\b/g)]
+        .filter(([name]) => !known.has(name))
+        .map(([name]) => `${path}: ${name}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  /** "2.1" is a heading; "3.8" may be the eighth rule of section 3. */
+  function has(section: string): boolean {
+    if (new RegExp(`^#+ ${section.replace(".", "\\.")}\\.? `, "m").test(behaviour)) return true;
+    const [part, rule] = section.split(".");
+    const from = behaviour.indexOf(`\n## ${part}. `);
+    if (rule === undefined || from < 0) return false;
+    const end = behaviour.indexOf("\n## ", from + 1);
+    return behaviour.slice(from, end < 0 ? undefined : end).includes(`\n${rule}. `);
+  }
+
+  it("a section of behaviour.md that is named exists", () => {
+    expect([has("3.8"), has("2.1"), has("3.99"), has("9")]).toEqual([true, true, false, false]);
+    const wrong = cited.flatMap((path) =>
+      [...read(path).matchAll(/behaviour\.md[\s*/]+§([\d.]*\d)/g)]
+        .filter(([, section]) => !has(section!))
+        .map(([all]) => `${path}: ${all}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it("a decision (D1) or a thing that must not be (N1) that is named exists", () => {
+    const codes = new Set(behaviour.match(/^\| [DN]\d+ /gm)?.map((row) => row.slice(2).trim()));
+    expect(codes.size).toBeGreaterThan(20);
+    const wrong = files("src").flatMap((path) =>
+      [...read(path).matchAll(/\(([DN]\d+)[,)]/g)]
+        .filter(([, code]) => !codes.has(code!))
+        .map(([all]) => `${path}: ${all}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+});

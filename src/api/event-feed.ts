@@ -217,5 +217,9 @@ export function overheard(log: Log, feed: EventFeed): Log {
     get level() {
       return log.level;
     },
+    get lost() {
+      return log.lost;
+    },
+    drain: (ms) => log.drain(ms),
   };
 }

@@ -31,6 +31,9 @@ export const Status = z
     uptimeSeconds: z.number(),
     underlay: z.object({ address: z.string(), port: z.int(), mtu: z.int() }),
     workers: z.int(),
+    stuckWorkers: z
+      .array(z.object({ worker: z.int(), seconds: z.number() }))
+      .describe("forwarding threads without progress for 2 s and longer; after 10 s the process ends"),
     counts: z.object({
       vsis: z.int(),
       acs: z.int(),

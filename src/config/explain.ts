@@ -19,6 +19,16 @@ type Issue = z.core.$ZodIssue;
 /** A fault and whether its place is the key or the value. */
 export interface Found extends Fault {
   readonly at: "key" | "value";
+  /** How the rest of this reading takes it. */
+  readonly repair?: Repair;
+}
+
+/** In the mapping at a path: a key is read as another one (`as`), gets another value, or (neither) is left out. */
+export interface Repair {
+  readonly at: Path;
+  readonly key: string | number;
+  readonly as?: string;
+  readonly value?: string;
 }
 
 /** Keys of the file whose feature does not exist yet. */
@@ -46,8 +56,10 @@ export function findNotYet(value: unknown): Found[] {
 export function explain(issue: Issue, prefix: Path): Found[] {
   const path = [...prefix, ...(issue.path as (string | number)[])];
   switch (issue.code) {
-    case "unrecognized_keys":
-      return issue.keys.slice(0, MAX_ERRORS).map((key) => unknownKey(path, key));
+    case "unrecognized_keys": {
+      const present = Object.keys(issue.input ?? {});
+      return issue.keys.slice(0, MAX_ERRORS).map((key) => unknownKey(path, key, present));
+    }
     case "invalid_union":
       return explainUnion(issue, path);
     case "invalid_type":
@@ -66,16 +78,28 @@ export function explain(issue: Issue, prefix: Path): Found[] {
   }
 }
 
-/** A key nobody knows at this place. */
-export function unknownKey(path: Path, key: string): Found {
+/** A word this short is near to many others: where it is at home says more than what it resembles. */
+const SHORT = 3;
+
+/** A key that is not known at this place; `present`: all keys that stand there. */
+export function unknownKey(path: Path, key: string, present: readonly string[]): Found {
   const known = keysAt(path);
-  const meant = nearest(key, known);
   const homes = homesOf(key);
+  const isAtHome = homes.length > 0 && key.length <= SHORT;
+  const meant = isAtHome ? null : nearest(key, known);
   const message = `unknown key ${clip(key)}${meant === null ? "" : `; did you mean ${meant}?`}`;
   let fix = `remove it; known here: ${known.join(", ")}`;
-  if (homes.length > 0) fix = `${clip(key)} belongs in ${homes.slice(0, 3).join(" or ")}`;
+  if (meant !== null && present.includes(meant))
+    fix = `${meant} stands here already: put both together, or remove this one`;
   else if (meant !== null) fix = `write ${meant}, or remove it`;
-  return { path: [...path, key], rule: "unknown-key", message, fix, at: "key" };
+  else if (homes.length > 0) fix = `${clip(key)} belongs in ${homes.slice(0, 3).join(" or ")}`;
+  const repair = meant === null ? { at: path, key } : { at: path, key, as: meant };
+  return { path: [...path, key], rule: "unknown-key", message, fix, at: "key", repair };
+}
+
+/** A word that was meant stands in the place of the one that is written. */
+function wordFor(path: Path, meant: string | null): { readonly repair?: Repair } {
+  return meant === null ? {} : { repair: { at: path.slice(0, -1), key: path.at(-1)!, value: meant } };
 }
 
 function explainUnion(issue: Extract<Issue, { code: "invalid_union" }>, path: Path): Found[] {
@@ -87,7 +111,7 @@ function explainUnion(issue: Extract<Issue, { code: "invalid_union" }>, path: Pa
   if (deeper.length === 1 && meant === null) return deeper[0]!.flatMap((each) => explain(each, path));
   const message = `expected ${choices(path)}, got ${show(input)}`;
   const fix = meant === null ? meaning(path) : `did you mean ${meant}?`;
-  return [{ path, rule: "bad-value", message, fix, at: "value" }];
+  return [{ path, rule: "bad-value", message, fix, at: "value", ...wordFor(path, meant) }];
 }
 
 function isOtherKind(issue: Issue): boolean {
@@ -141,6 +165,7 @@ function wrongChoice(path: Path, values: readonly unknown[], input: unknown): Fo
     message,
     fix: meant === null ? meaning(path) : `did you mean ${meant}?`,
     at: "value",
+    ...wordFor(path, meant),
   };
 }
 

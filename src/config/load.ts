@@ -3,7 +3,7 @@
  *
  * Four steps, each in its own file, in this order:
  *   text    YAML, with the place of every value          source.ts
- *   values  the schema, section by section               schema.ts, explain.ts
+ *   values  the schema, section by section               values.ts, schema.ts, explain.ts
  *   rules   what must hold between values                rules-l2.ts (L2), rules-l3.ts (L3)
  *   plan    defaults and one form for everything         resolve.ts
  *
@@ -14,13 +14,13 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import type { Config } from "../control/plan.ts";
 import { type ConfigError, errorOf, MAX_ERRORS } from "./error.ts";
-import { explain, type Found, findNotYet, unknownKey } from "./explain.ts";
-import type { Path } from "./json-schema.ts";
+import type { Found } from "./explain.ts";
 import { resolve } from "./resolve.ts";
-import { checkL2, type Report, type Sections } from "./rules-l2.ts";
+import { checkL2, type Report } from "./rules-l2.ts";
 import { checkL3 } from "./rules-l3.ts";
-import { FILE, type FileConfig } from "./schema.ts";
+import type { FileConfig } from "./schema.ts";
 import { MAX_BYTES, readSource, type Source } from "./source.ts";
+import { Values } from "./values.ts";
 
 export type ParseResult = { readonly config: Config } | { readonly errors: readonly ConfigError[] };
 
@@ -37,45 +37,20 @@ export function parseConfig(text: string, file: string): ParseResult {
     };
     return { errors: [...errors, source.fault(fault, "value")] };
   }
-  const found: Found[] = [];
-  const sections = checkValues(source, source.value as Record<string, unknown>, found);
+  const values = new Values(source.value as Record<string, unknown>, source.spoilt);
+  const { sections } = values;
   const report: Report = (path, rule, message, fix, at = "value") => {
-    if (found.length >= MAX_ERRORS) return;
-    found.push({ path, rule, message, fix: typeof fix === "string" ? fix : fix(), at });
+    if (!values.isFull) values.add({ path, rule, message, fix: typeof fix === "string" ? fix : fix(), at });
   };
   checkL2(sections, report);
   checkL3(sections, report);
-  const all = [...errors, ...found.slice(0, MAX_ERRORS).map((each) => place(source, each))];
+  const all = [...errors, ...values.found.slice(0, MAX_ERRORS).map((each) => place(source, each))];
   if (all.length > 0) return { errors: all.sort((a, b) => a.line - b.line || a.column - b.column) };
   return { config: resolve(sections as FileConfig) };
 }
 
-function place(source: Source, { at, ...fault }: Found): ConfigError {
-  return source.fault(fault, at);
-}
-
-/** Each section through its schema; a broken one is null. */
-function checkValues(source: Source, value: Readonly<Record<string, unknown>>, found: Found[]): Sections {
-  const notYet = findNotYet(value);
-  found.push(...notYet);
-  const unknown = Object.keys(value).filter((key) => !Object.hasOwn(FILE.shape, key));
-  found.push(...unknown.slice(0, MAX_ERRORS).map((key) => unknownKey([], key)));
-  // What is wrong inside a refused key, or follows from a value that could not be read, is not worth a word.
-  const silent = [...notYet.map((each) => each.path), ...source.spoilt];
-  const sections: Record<string, unknown> = {};
-  for (const [key, schema] of Object.entries(FILE.shape)) {
-    const result = schema.safeParse(value[key], { reportInput: true });
-    sections[key] = result.success ? result.data : null;
-    for (const issue of result.error?.issues ?? []) {
-      if (found.length >= MAX_ERRORS) break;
-      found.push(...explain(issue, [key]).filter((each) => !silent.some((path) => within(each.path, path))));
-    }
-  }
-  return sections as Sections;
-}
-
-function within(path: Path, outer: Path): boolean {
-  return outer.every((step, index) => path[index] === step);
+function place(source: Source, { path, rule, message, fix, at }: Found): ConfigError {
+  return source.fault({ path, rule, message, fix }, at);
 }
 
 /** Read and parse a file. It must be a regular file that not everybody may write. */

@@ -47,7 +47,9 @@ export type EventName =
   | "drop"
   | "drop.burst"
   | "learning.refused"
-  | "underlay.mtu";
+  | "underlay.mtu"
+  | "worker.stuck"
+  | "worker.moves";
 
 export type EventFields = Readonly<Record<string, string | number | boolean | null>>;
 export type Emit = (level: "debug" | "info" | "warn" | "error", event: EventName, fields: EventFields) => void;

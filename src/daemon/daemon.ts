@@ -11,35 +11,28 @@
  * starts a clean one, and the hosts notice little, for nothing of the forwarding state is precious.
  */
 import type { Worker } from "node:worker_threads";
-import type { ApiSource } from "../api/api.ts";
 import { EventFeed, overheard } from "../api/event-feed.ts";
-import { ourNames } from "../api/host-names.ts";
-import { ListenError, type Listener, listenTcp, listenUnix } from "../api/listener.ts";
-import type { CheckReport, Status } from "../api/schema.ts";
+import { ListenError, type Listener } from "../api/listener.ts";
 import { Shown } from "../api/shown.ts";
 import { AttachServer } from "../attach/server.ts";
 import type { AcConfig, Config } from "../control/plan.ts";
-import { lastDropsOf } from "../insight/last-drops.ts";
-import { Tracer } from "../insight/trace.ts";
-import { WatchHub } from "../insight/watch.ts";
 import { deviceMtuFor, IoError, pathMtu } from "../io/native.ts";
-import { createProber, probeSource } from "../liveness/assemble.ts";
+import { createProber } from "../liveness/assemble.ts";
 import type { Prober } from "../liveness/prober.ts";
 import { DropWatch } from "../log/drop-bursts.ts";
 import type { Log } from "../log/log.ts";
-import type { Condition } from "../metrics/health.ts";
 import { Tally } from "../metrics/histogram.ts";
 import { createTables, type Tables } from "../tables/tables.ts";
 import { assemble, type Control } from "./assemble.ts";
 import { ControlLoop, type Rounds } from "./control-loop.ts";
 import { WorldWatch } from "./device-watch.ts";
-import { featuresOf } from "./features.ts";
-import { metricsSource } from "./metrics-source.ts";
-import { conditionsOf, missingOf } from "./readiness.ts";
+import { crash, endProcess } from "./process-end.ts";
 import { Reloader } from "./reload.ts";
 import { dumpState } from "./state-dump.ts";
+import { Standing } from "./status.ts";
 import { ServiceManager } from "./systemd.ts";
 import { TapOpener } from "./tap-opener.ts";
+import { LOOK_MS, LOST_MS, WorkerWatch } from "./worker-watch.ts";
 import { Workers } from "./workers.ts";
 
 /** The world refused: the operator's business. `isPermission`: a right, a capability or the addon is missing. */
@@ -86,10 +79,12 @@ export class Daemon {
   // Set by `start`, in this order.
   private tables!: Tables;
   private workers!: Workers;
+  private workerWatch!: WorkerWatch;
   private control!: Control;
   private loop!: ControlLoop;
   private prober!: Prober;
   private shown!: Shown;
+  private standing!: Standing;
   private reloader!: Reloader;
   private manager!: ServiceManager;
   /** Where VMs hand their TAPs over; null: nowhere. */
@@ -143,23 +138,33 @@ export class Daemon {
     });
     const applied = this.control.topology.apply(config);
     if (!applied.ok) throw new StartError(applied.reason, opener.lacksPermission);
+    await this.workers.start(config, buffer, this.innerMtu(config), (error) => crash(this.log, error));
+    this.workerWatch = new WorkerWatch(tables.heartbeat, this.log.emit, performance.now());
+    this.manager = new ServiceManager(process.env, () => this.workerWatch.stuck().length === 0);
     this.reloader = new Reloader(
-      { file: this.file, topology: this.control.topology, log: this.log, onApplied: (next) => this.onApplied(next) },
+      {
+        file: this.file,
+        topology: this.control.topology,
+        log: this.log,
+        onApplied: (next) => this.onApplied(next),
+        onBegin: () => this.manager.reloading(),
+        onEnd: ({ valid }) => this.manager.reloaded(valid),
+      },
       config,
     );
-    await this.workers.start(config, buffer, this.innerMtu(config), (error) => this.crash(error));
-    this.manager = new ServiceManager(process.env, tables.heartbeat);
     const { shown } = this.control;
     const deviceMtu = () => this.deviceMtu;
     const kick = () => this.loop.kick();
     this.prober = createProber({ ...shown, emit: this.log.emit, deviceMtu, kick });
     this.loop = new ControlLoop(this.rounds(), tables.doorbell, () => performance.now());
-    this.loop.run().catch((error) => this.crash(error));
+    this.loop.run().catch((error) => crash(this.log, error));
     this.shown = new Shown(shown, this.prober);
+    this.standing = this.stand();
     this.watch(opener);
+    this.watchWorkers();
     // VMs whose gateway was away wait for this one; who asks with HTTP can wait for its packages to be loaded.
     if (config.attach !== null) await this.listenAttach(config.attach.socket);
-    await this.listen(config);
+    await this.serve();
     this.phase.delete("starting");
     const { address, port } = config.underlay;
     this.log.line("info", "daemon.ready", {
@@ -214,13 +219,22 @@ export class Daemon {
     return (underlay.mtu === "auto" ? this.deviceMtu : underlay.mtu) - underlay.overhead;
   }
 
-  private conditions(): Condition[] {
-    return conditionsOf(this.control.shown.inventory, this.phase);
+  /** A thread that forwards nothing is seen; one that stays away ends the process, and a supervisor starts a clean one. */
+  private watchWorkers(): void {
+    const timer = setInterval(() => {
+      if (this.stopping) return clearInterval(timer);
+      const lost = this.workerWatch.look(performance.now());
+      if (lost < 0) return;
+      clearInterval(timer);
+      crash(this.log, new Error(`worker ${lost} made no progress for ${LOST_MS / 1000} s`));
+    }, LOOK_MS);
   }
 
-  /** What is missing until frames can be sent to us, in words. */
-  private missing(): string[] {
-    return missingOf(this.conditions());
+  private stand(): Standing {
+    const { version, file, first, control, shown, prober, reloader, workerWatch, startedMs } = this;
+    const deviceMtu = () => this.deviceMtu;
+    const parts = { version, file, first, control, shown, prober, reloader, workerWatch, startedMs };
+    return new Standing({ ...parts, phases: this.phase, deviceMtu });
   }
 
   /** A burst is lost in a small receive buffer, and nobody would know why. */
@@ -232,51 +246,24 @@ export class Daemon {
   }
 
   /** What serves people is loaded here: frames are forwarded already. */
-  private async listen(config: Config): Promise<void> {
-    const { createApi } = await import("../api/api.ts");
-    const { apiSource } = await import("./api-source.ts");
-    const { shown, control } = this;
-    const status = () => this.status();
-    const features = () => featuresOf(this.workers, this.first);
-    const lastDrops = lastDropsOf(control.shown);
-    const drops = () => lastDrops.beside(shown.drops());
-    const probing = probeSource(this.prober, control.agent, control.shown.inventory, () => this.loop.kick());
-    const api = createApi(
-      apiSource({
-        version: this.version,
-        shown,
-        control: control.shown,
-        drops,
-        log: this.log,
-        status,
-        features,
-        check: (file) => this.reloader.check(file),
-        reload: () => this.reload(),
-        kick: () => this.loop.kick(),
-        probe: probing,
-        doctor: async () =>
-          (await import("../doctor/gateway.ts")).diagnose({ status, features, drops, shown, probing }),
-        insight: this.insight(),
-      }),
-    );
-    this.listeners.push(await listenUnix(api, config.control.socket));
-    if (config.metrics === null) return;
-    const { createHealth } = await import("../metrics/health.ts");
-    const { createMetrics } = await import("../metrics/metrics.ts");
-    const { version, workers, prober, reloader, resolutions } = this;
-    const parts = { version, control, shown, workers, prober, reloader, resolutions };
-    const registry = createMetrics(metricsSource(parts));
-    const health = createHealth({ registry, unready: () => this.missing(), conditions: () => this.conditions() });
-    this.listeners.push(await listenTcp(health, config.metrics, () => ourNames(this.shown.config())));
-  }
-
-  /** What explains frames. */
-  private insight(): Pick<ApiSource, "trace" | "watch"> {
-    const { shown, injector } = this.control;
-    const tracer = new Tracer(shown, injector);
-    const watch = new WatchHub(shown, this.feed, this.first.node);
-    shown.agent.ledger.onDrop = (reason, lost) => watch.droppedByControl(reason, lost);
-    return { trace: (request) => tracer.trace(request, () => this.loop.kick()), watch };
+  private async serve(): Promise<void> {
+    const { openManagement } = await import("./management.ts");
+    const {
+      version,
+      tables,
+      control,
+      shown,
+      standing,
+      workers,
+      workerWatch,
+      prober,
+      reloader,
+      resolutions,
+      feed,
+      log,
+    } = this;
+    const known = { version, tables, control, shown, standing, workers, workerWatch, prober, reloader };
+    this.listeners.push(...(await openManagement({ ...known, resolutions, feed, log, kick: () => this.loop.kick() })));
   }
 
   private async listenAttach(path: string): Promise<void> {
@@ -295,48 +282,16 @@ export class Daemon {
     await this.attach.listen(path);
   }
 
-  private status(): Status {
-    const missing = this.missing();
-    const config = this.shown.config();
-    const { address, port, mtu } = config.underlay;
-    return {
-      ready: missing.length === 0,
-      missing,
-      node: config.node,
-      version: this.version,
-      nodeVersion: process.version,
-      pid: process.pid,
-      uptimeSeconds: Math.floor((performance.now() - this.startedMs) / 1000),
-      underlay: { address, port, mtu: mtu === "auto" ? this.deviceMtu : mtu },
-      workers: config.workers,
-      counts: this.shown.counts(),
-      config: {
-        file: this.file,
-        lastReloadSuccessful: this.reloader.last.successful,
-        needsRestart: this.reloader.needsRestart,
-      },
-      probing: this.prober.probing,
-      ledger: this.shown.ledger(),
-    };
-  }
-
   // ---- signals -------------------------------------------------------------------------------------------------
 
   private handleSignals(): void {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void this.stop(signal));
     process.on("SIGHUP", () => {
-      if (!this.phase.has("starting")) this.reload().catch((error) => this.crash(error));
+      if (!this.phase.has("starting")) this.reloader.reload().catch((error) => crash(this.log, error));
     });
     process.on("SIGUSR2", () => {
-      if (!this.phase.has("starting")) dumpState(this.log, this.shown, this.status());
+      if (!this.phase.has("starting")) dumpState(this.log, this.shown, this.standing.status());
     });
-  }
-
-  private async reload(): Promise<CheckReport> {
-    this.manager.reloading();
-    const report = await this.reloader.reload();
-    this.manager.reloaded(report.valid);
-    return report;
   }
 
   /** A reload is in force. */
@@ -356,9 +311,9 @@ export class Daemon {
     for (const listener of this.listeners) listener.close();
     this.attach?.close();
     // The start may be anywhere: nothing it has made outlives the process.
-    if (this.phase.has("starting")) process.exit(0);
+    if (this.phase.has("starting")) await endProcess(this.log, 0);
     this.manager.stopping();
-    const late = setTimeout(() => this.crash(new Error("the workers did not stop in time")), STOP_WITHIN_MS);
+    const late = setTimeout(() => crash(this.log, new Error("the workers did not stop in time")), STOP_WITHIN_MS);
     this.reloader.stop();
     this.prober.close();
     this.loop.stop();
@@ -367,12 +322,6 @@ export class Daemon {
     this.workers.close();
     this.log.line("info", "daemon.stopped", { uptimeSeconds: Math.floor((performance.now() - this.startedMs) / 1000) });
     this.finish(0);
-  }
-
-  /** Our mistake: say where, and end at once. */
-  private crash(error: unknown): void {
-    this.log.line("error", "crash", { message: String(error), stack: (error as Partial<Error> | null)?.stack ?? "" });
-    process.exit(1);
   }
 }
 

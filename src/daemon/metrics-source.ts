@@ -1,10 +1,12 @@
 /** What the metrics registry reads, put together from the parts that count. */
 import type { Shown } from "../api/shown.ts";
 import type { Prober } from "../liveness/prober.ts";
+import type { Log } from "../log/log.ts";
 import type { Tally } from "../metrics/histogram.ts";
 import type { MetricsSource } from "../metrics/metrics.ts";
 import type { Control } from "./assemble.ts";
 import type { Reloader } from "./reload.ts";
+import type { WorkerWatch } from "./worker-watch.ts";
 import type { Workers } from "./workers.ts";
 
 export interface MetricsParts {
@@ -14,10 +16,21 @@ export interface MetricsParts {
   readonly workers: Workers;
   readonly prober: Prober;
   readonly reloader: Reloader;
+  readonly workerWatch: WorkerWatch;
   readonly resolutions: Tally;
+  readonly log: Log;
 }
 
-export function metricsSource({ control, shown, workers, prober, reloader, ...parts }: MetricsParts): MetricsSource {
+export function metricsSource({
+  control,
+  shown,
+  workers,
+  workerWatch,
+  prober,
+  reloader,
+  log,
+  ...parts
+}: MetricsParts): MetricsSource {
   const { agent, topology } = control;
   return {
     version: parts.version,
@@ -34,6 +47,8 @@ export function metricsSource({ control, shown, workers, prober, reloader, ...pa
     stores: () => agent.stores(),
     fallbacks: () => workers.fallbacks(),
     receiveDrops: () => workers.receiveDrops(),
+    workersStill: () => workerWatch.still(),
+    logLost: () => log.lost,
     lastReload: () => reloader.last,
     probe: (tunnel) => prober.view(tunnel),
   };

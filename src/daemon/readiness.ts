@@ -1,16 +1,22 @@
 /**
  * Is the gateway ready for frames, condition by condition?
  *
- * Ready: started, not stopping, and every AC attached whose TAP is ours to make. A VM that hands its TAP over comes and
- * goes as it likes, a VM may set its interface down, and a tunnel that is down is the network's business: all are shown, and
- * none makes the gateway unready.
+ * Ready: started, not stopping, every worker makes progress, and every AC attached whose TAP is ours to make. A VM that hands
+ * its TAP over comes and goes as it likes, a VM may set its interface down, and a tunnel that is down is the network's
+ * business: all are shown, and none makes the gateway unready.
  */
 import type { Inventory } from "../control/inventory.ts";
 import type { AcConfig } from "../control/plan.ts";
 import type { Condition } from "../metrics/health.ts";
+import type { StuckWorker } from "./worker-watch.ts";
 
 /** All conditions, the daemon's own phases first. */
-export function conditionsOf(inventory: Inventory, phases: ReadonlySet<string>): Condition[] {
+export function conditionsOf(
+  inventory: Inventory,
+  phases: ReadonlySet<string>,
+  workers: number,
+  stuck: readonly StuckWorker[],
+): Condition[] {
   const conditions: Condition[] = [...phases].map((phase) => ({
     what: phase,
     isMet: false,
@@ -19,6 +25,10 @@ export function conditionsOf(inventory: Inventory, phases: ReadonlySet<string>):
   }));
   if (phases.size === 0)
     conditions.push({ what: "started", isMet: true, isRequired: true, text: "configuration in force" });
+  if (stuck.length === 0)
+    conditions.push({ what: "workers", isMet: true, isRequired: true, text: `${workers} make progress` });
+  for (const { worker, seconds } of stuck)
+    conditions.push({ what: `worker ${worker}`, isMet: false, isRequired: true, text: `stuck for ${seconds} s` });
   for (const { kind, name, up, config, linkDown = false } of inventory.ports.values()) {
     const state = up ? "up" : "down";
     if (kind === "tunnel") conditions.push({ what: `tunnel ${name}`, isMet: up, isRequired: false, text: state });

@@ -2,20 +2,20 @@
  * A changed configuration file, taken over while frames flow: check, diff, reload.
  *
  * The whole file is validated first, in a thread of its own; then the difference is applied in order, or nothing is
- * (control/topology/topology.ts). One after another: a reload waits until the one before is behind every worker, and everybody who
- * asks gets the outcome of a reload that began after he asked.
+ * (control/topology/topology.ts). One after another: a reload waits until the one before is behind every worker. At most one waits,
+ * shared by all who ask: each gets the outcome of a reload that began after the question. A file that cannot be tried (no
+ * thread for it) is refused like one that is wrong, and what runs goes on.
  *
  * Two kinds of settings cannot change in a running process. `node`, `underlay.address`, `underlay.port` and `workers` make
  * another gateway: a file that changes them is refused as a whole. The others (FIXED) only say how sockets and
  * offloads were opened: the file is taken over, the old ones stay in use, and `needsRestart` says so until they agree.
  */
-import { createRequire } from "node:module";
-import { Worker } from "node:worker_threads";
 import type { CheckReport } from "../api/schema.ts";
 import { changesOf } from "../config/change-list.ts";
 import { configDiff, settingsDiff } from "../config/diff.ts";
 import type { ConfigError } from "../config/error.ts";
 import type { ParseResult } from "../config/load.ts";
+import { ConfigReader, Unreadable } from "../config/reader.ts";
 import type { Config, ConfigDiff } from "../control/plan.ts";
 import type { Topology } from "../control/topology/topology.ts";
 import type { Log } from "../log/log.ts";
@@ -32,6 +32,11 @@ export interface ReloaderParts {
   readonly log: Log;
   /** The new configuration is in force. */
   readonly onApplied: (config: Config) => void;
+  /** A reload begins, or is over. */
+  readonly onBegin?: () => void;
+  readonly onEnd?: (report: CheckReport) => void;
+  /** Default: in a thread. */
+  readonly reader?: Pick<ConfigReader, "read">;
 }
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -39,7 +44,9 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 export class Reloader {
   private readonly parts: ReloaderParts;
   private readonly first: Config;
-  private queue: Promise<unknown> = Promise.resolve();
+  private readonly reader: Pick<ConfigReader, "read">;
+  private running: Promise<unknown> = Promise.resolve();
+  private waiting: Promise<CheckReport> | null = null;
   private stopped = false;
   /** For the metrics. */
   last: { readonly successful: boolean; readonly successUnixSeconds: number };
@@ -48,6 +55,7 @@ export class Reloader {
   constructor(parts: ReloaderParts, first: Config) {
     this.parts = parts;
     this.first = first;
+    this.reader = parts.reader ?? new ConfigReader();
     this.last = { successful: true, successUnixSeconds: Date.now() / 1000 };
   }
 
@@ -59,7 +67,8 @@ export class Reloader {
   /** What would a reload of `file` (null: the daemon's own) do? Changes nothing. */
   async check(file: string | null): Promise<CheckReport> {
     const path = file ?? this.parts.file;
-    const parsed = await loadAside(path);
+    const parsed = await this.read(path);
+    if (typeof parsed === "string") return refused(path, parsed, []);
     if ("errors" in parsed) return refused(path, "the file is not valid", parsed.errors);
     const { topology } = this.parts;
     const reason = topology.refusal(parsed.config);
@@ -71,8 +80,13 @@ export class Reloader {
 
   /** Load the daemon's file again and apply the difference; or keep what runs, and say why. */
   reload(): Promise<CheckReport> {
-    const next = this.queue.then(() => this.reloadFile());
-    this.queue = next.catch(() => undefined);
+    if (this.waiting !== null) return this.waiting;
+    const next = this.running.then(() => {
+      this.waiting = null;
+      return this.runOnce();
+    });
+    this.waiting = next;
+    this.running = next.catch(() => undefined);
     return next;
   }
 
@@ -80,9 +94,30 @@ export class Reloader {
     this.stopped = true;
   }
 
+  private async runOnce(): Promise<CheckReport> {
+    this.parts.onBegin?.();
+    const report = await this.reloadFile();
+    this.parts.onEnd?.(report);
+    return report;
+  }
+
+  /** The file as it was read, or why it could not be tried. */
+  private async read(file: string): Promise<ParseResult | string> {
+    try {
+      return await this.reader.read(file);
+    } catch (error) {
+      if (error instanceof Unreadable) return error.message;
+      throw error;
+    }
+  }
+
   private async reloadFile(): Promise<CheckReport> {
     const { file, log, topology, onApplied } = this.parts;
-    const parsed = await loadAside(file);
+    const parsed = await this.read(file);
+    if (typeof parsed === "string") {
+      log.line("error", "config.rejected", { reason: parsed });
+      return this.failed(refused(file, parsed, []));
+    }
     if ("errors" in parsed) {
       for (const { line, column, path, rule, message, fix } of parsed.errors.slice(0, TOLD_ERRORS)) {
         log.line("error", "config.rejected", { at: `${file}:${line}:${column}`, path, rule, message, fix });
@@ -118,17 +153,4 @@ function refused(file: string, reason: string, errors: readonly ConfigError[]): 
 function differences(diff: ConfigDiff, from: Config, to: Config): Pick<CheckReport, "changes" | "needsRestart"> {
   const needsRestart = [...diff.needsRestart, ...diff.settings.filter(isFixed)].sort();
   return { changes: changesOf(diff, from, to), needsRestart };
-}
-
-/** Parse and check `file` in a thread of its own. */
-function loadAside(file: string): Promise<ParseResult> {
-  return new Promise((resolve, reject) => {
-    const thread = new Worker(createRequire(import.meta.url).resolve("#config-thread"), {
-      workerData: file,
-      name: "config",
-    });
-    thread.on("message", resolve);
-    thread.on("error", reject);
-    thread.on("exit", (code) => reject(new Error(`reading ${file} ended with code ${code}`)));
-  });
 }

@@ -1,21 +1,24 @@
 /**
  * The service manager (systemd), as sd_notify(3) has it: ready, stopping, and "still alive" for its watchdog.
  *
- * The pings come from the control loop's own turn, not from a timer beside it, and only while every worker still turns: a
- * daemon that hangs anywhere is silent, and the manager starts a clean one. Without NOTIFY_SOCKET all of this is nothing.
+ * The pings come from the control loop's own turn, not from a timer beside it, and only while every worker makes progress
+ * (worker-watch.ts): a daemon that hangs anywhere is silent, and the manager starts a clean one. Without NOTIFY_SOCKET all of
+ * this is nothing.
  */
 import { notify } from "../io/native.ts";
-import type { Heartbeat } from "../tables/heartbeat.ts";
+
+/** Until it is looked again whether all workers make progress. */
+const AGAIN_MS = 250;
 
 export class ServiceManager {
   private readonly socket: string;
   private readonly everyMs: number;
-  private readonly heartbeat: Heartbeat;
+  private readonly isAlive: () => boolean;
   private nextMs = 0;
-  private seen: Int32Array | null = null;
 
-  constructor(env: NodeJS.ProcessEnv, heartbeat: Heartbeat) {
-    this.heartbeat = heartbeat;
+  /** @param isAlive does every worker make progress? */
+  constructor(env: NodeJS.ProcessEnv, isAlive: () => boolean) {
+    this.isAlive = isAlive;
     this.socket = env.NOTIFY_SOCKET ?? "";
     const isOurs = env.WATCHDOG_PID === undefined || Number(env.WATCHDOG_PID) === process.pid;
     const microseconds = isOurs ? Number(env.WATCHDOG_USEC ?? 0) : 0;
@@ -40,14 +43,12 @@ export class ServiceManager {
     this.tell(`READY=1\nSTATUS=${successful ? "reloaded" : "the last reload was refused"}`);
   }
 
-  /** Once every turn of the control loop: a ping, when one is due and every worker has turned since the last. */
+  /** Once every turn of the control loop: a ping, when one is due and all is alive. */
   turn(nowMs: number): void {
     if (this.everyMs === 0 || nowMs < this.nextMs) return;
-    // A worker that is still in the batch of the last ping is asked again next turn.
-    if (this.seen !== null && !this.heartbeat.passed(this.seen)) return;
-    this.seen = this.heartbeat.note();
-    this.nextMs = nowMs + this.everyMs;
-    this.tell("WATCHDOG=1");
+    const isAlive = this.isAlive();
+    this.nextMs = nowMs + (isAlive ? this.everyMs : AGAIN_MS);
+    if (isAlive) this.tell("WATCHDOG=1");
   }
 
   /** When the next ping is due, of the same clock; null: none is wanted. */

@@ -2,7 +2,7 @@
  * The policer in front of the punt ring, and the storm limit of ACs: token buckets on the batch's clock.
  *
  * A frame for control needs a token of its bridge port, one of its class and one of the whole worker, so one AC, or one
- * kind of frame, can never use up what the others need (house.md §3). A bucket holds a quarter of a second. Units are
+ * kind of frame, can never use up what the others need. A bucket holds a quarter of a second. Units are
  * thousandths of a token, so that a millisecond adds `rate` of them and everything stays int32.
  *
  * The configured rates are the gateway's. With several workers each has its part of every one of them, so that together

@@ -14,6 +14,7 @@ import { ok, warn } from "./check.ts";
 import { checkDrops } from "./drops.ts";
 import { examineHost } from "./host.ts";
 import { checkPeer } from "./peer.ts";
+import { checkWorkers } from "./workers.ts";
 
 /** From then on, and after so many packets, a peer that only listens is worth a word. */
 const SILENT_SECONDS = 20;
@@ -60,6 +61,7 @@ export type GatewayCheck = (facts: GatewayFacts) => readonly Check[] | Promise<r
 /** All of them, in the order in which they are told; they run side by side. A feature adds its own here. */
 const GATEWAY_CHECKS: readonly GatewayCheck[] = [
   ({ status }) => checkStatus(status),
+  ({ status }) => [checkWorkers(status)],
   ({ acs }) => acs.flatMap(checkLink),
   (facts) => Promise.all(facts.tunnels.map((tunnel) => askPeer(facts, tunnel))),
   ({ tunnels }) => tunnels.flatMap(checkTraffic),

@@ -109,15 +109,16 @@ class RouteStory {
     this.steps.push({ stage, text, result });
   }
 
-  /** The counters tell which rule matched; the rule row itself what it says. */
+  /** The counters tell which rule matched; the rule row itself what it says. Told only where it decides: the table may beat a default. */
   policy(arrival: number): void {
     const { f, names } = this;
     const name = names.policy(arrival);
     const count = f.fib.policyCount[f.policyBank + arrival]!;
     if (count === 0) return;
     const id = f.counters.rules.findIndex((hits) => hits > 0);
-    if (id < 0) return void this.say("policy", name ?? "policy", "no rule matches");
+    if (id < 0) return;
     this.action = this.actionOf(arrival, count, id);
+    if ((this.action & 0xff) === POLICY_DEFAULT && this.isRouted()) return;
     this.say("policy", `${name ?? "policy"}, ${names.rule(id)}`, this.actionText());
   }
 
@@ -193,29 +194,28 @@ class RouteStory {
     return ip === this.destination ? `host ${formatIpv4(ip)}` : `next hop ${formatIpv4(ip)}`;
   }
 
-  /** The route in words: its prefix and what it says. A resolved host is told with the prefix it is in. */
+  /** The route in words: its prefix and what it says. A resolved host has a route of its own. */
   private routeText(used: number): string {
     const { f, names, vrf, destination } = this;
     const host = f.fib.routes.get(destination, routeKey(vrf, 32));
     const isHost =
       host >> ROUTE_KIND_SHIFT === ROUTE_ADJACENCY && f.fib.adjacencyIp[host & ROUTE_ARG_MASK] === destination;
-    for (let length = host !== 0 && !isHost ? 32 : 31; length >= 0; length--) {
+    if (isHost)
+      return `${formatIpv4(destination)}/32 host on ${names.interface(f.fib.adjacencyInterface[host & ROUTE_ARG_MASK]!)}`;
+    for (let length = host !== 0 ? 32 : 31; length >= 0; length--) {
       const found = length === 32 ? host : lookup(f, destination, vrf, length, length);
       if (found === 0) continue;
       const prefix = `${formatIpv4(destination & maskOf(length))}/${length}`;
       const arg = found & ROUTE_ARG_MASK;
       const kind = found >> ROUTE_KIND_SHIFT;
       if (kind === ROUTE_GLEAN) return `${prefix} connected ${names.interface(arg)}`;
-      if (isHost) break;
       if (kind === ROUTE_ADJACENCY) return `${prefix} ${this.hopText(arg)}`;
       if (kind === ROUTE_GROUP)
         return `${prefix} one of ${f.fib.groups[arg * GROUP_WORDS]} next hops${this.chosen(used)}`;
       if (kind === ROUTE_LOCAL) return `${prefix} local`;
       return `${prefix} ${ACTIONS[kind] ?? "unknown"}`;
     }
-    return isHost
-      ? `${formatIpv4(destination)}/32 on ${names.interface(f.fib.adjacencyInterface[host & ROUTE_ARG_MASK]!)}`
-      : "no route";
+    return "no route";
   }
 
   private chosen(used: number): string {

@@ -14,7 +14,7 @@ import type { ErrorWays } from "../control/icmp/way.ts";
 import type { InterfaceObject, VsiObject } from "../control/inventory.ts";
 import type { MacStory } from "../control/mac/entry.ts";
 import type { NeighborStory, PlaceStory } from "../control/neighbor/story.ts";
-import type { Config, TunnelConfig } from "../control/plan.ts";
+import type { Config, Prefix, TunnelConfig } from "../control/plan.ts";
 import { formatMac, parseMac } from "../wire/ethernet.ts";
 import { formatIpv4, maskOf, parseIpv4 } from "../wire/ipv4.ts";
 
@@ -123,7 +123,7 @@ export class Explainer {
     for (const name of new Set(neighbors.flatMap(({ place }) => (place === null ? [] : [place.via]))))
       said.push(...tunnelSentences(name, this.shown));
     // What is for ourselves, or for a VTEP, is no policy's business.
-    if (!isOwn) said.push(...policySentences(this.shown.policies(), topology.config!, names, ip));
+    if (!isOwn) said.push(...policySentences(this.shown.policies(), topology.config!, scope, ip, routes));
     const known = isOwn || suppressed.length > 0 || neighbors.some(({ searchSeconds }) => searchSeconds === null);
     return { subject: text, kind: "ip", known, sentences: said, macs, neighbors, routes };
   }
@@ -263,13 +263,16 @@ function underlaySentences(text: string, { underlay, tunnels }: Config): string[
 }
 
 function routeSentence(vrf: string, route: Route | undefined): string {
-  if (route === undefined) return `VRF ${vrf} has no route to it: packets to it are answered with ICMP unreachable.`;
+  if (route === undefined)
+    return `VRF ${vrf} has no route to it: packets about which no policy decides are answered with ICMP unreachable.`;
   const { prefix, origin, action, interface: on, nextHops } = route;
+  const match = `VRF ${vrf} has ${prefix} as its longest match`;
+  if (origin === "host") return `${match}: the host itself, resolved on ${on}.`;
+  if (origin === "connected" && action === "glean")
+    return `${match}: connected to ${on}, where each host is asked for by ARP.`;
   const hops = nextHops.map(({ ip, alive }) => (alive ? ip : `${ip} (dead)`)).join(", ");
   const way = hops !== "" ? `to next hop ${hops}` : on !== null ? `on ${on}` : "";
-  return `VRF ${vrf} has ${prefix} as its longest match: a route of origin ${origin}, action ${action} ${way}`
-    .trimEnd()
-    .concat(".");
+  return `${match}: a route of origin ${origin}, action ${action} ${way}`.trimEnd().concat(".");
 }
 
 /** Where ICMP errors about packets from `ip` go, in each VRF. */
@@ -287,34 +290,40 @@ function errorSentences(text: string, ip: number, scope: readonly InterfaceObjec
 function tunnelSentences(via: string, shown: Shown): string[] {
   const tunnel = shown.tunnels().find(({ name }) => via === `tunnel ${name}`);
   if (tunnel === undefined) return [];
-  const { name, remote, up, mtu } = tunnel;
-  return [
-    `Tunnel ${name} leads to VTEP ${remote}; it is ${up ? "up" : "down"}, and carries packets of up to ${mtu} bytes.`,
-  ];
+  const { name, remote, state, mtu } = tunnel;
+  return [`Tunnel ${name} leads to VTEP ${remote}; it is ${state}, and carries packets of up to ${mtu} bytes.`];
 }
 
-/** The policies with a rule that a packet to `ip` may match; their other rules are not told. */
+/**
+ * What policies decide about packets to `ip`: of each, the rules that such a packet may meet before another one that it meets
+ * for certain. A default next hop that the table beats (D11) decides nothing, and is not told.
+ */
 function policySentences(
   policies: readonly Policy[],
   config: Config,
-  interfaces: ReadonlySet<string>,
+  scope: readonly InterfaceObject[],
   ip: number,
+  routes: readonly Route[],
 ): string[] {
-  const isMeant = (policy: string, rule: number) => {
-    const destinations = config.policies.find(({ name }) => name === policy)?.rules[rule]?.match.destinations ?? [];
-    return (
-      destinations.length === 0 || destinations.some(({ network, length }) => ((ip ^ network) & maskOf(length)) === 0)
+  return policies.flatMap(({ name, interfaces, rules }) => {
+    const on = scope.filter((each) => interfaces.includes(each.name));
+    // Of several VRFs the one without such a route is where the default decides.
+    const isRouted = on.every(({ vrfName }) =>
+      routes.some(({ vrf, prefix }) => vrf === vrfName && !prefix.endsWith("/0")),
     );
-  };
-  return policies
-    .filter((policy) => policy.interfaces.some((name) => interfaces.has(name)))
-    .flatMap(({ name, interfaces: on, rules }) => {
-      const told = rules
-        .map(({ match, action }, i) => `rule ${i + 1}: ${match} -> ${action}`)
-        .filter((_, i) => isMeant(name, i));
-      if (told.length === 0) return [];
-      return [`Policy ${name} is asked before the routes for packets from ${on.join(", ")} (${told.join("; ")}).`];
-    });
+    const told: string[] = [];
+    for (const [i, { match, action }] of (config.policies.find((each) => each.name === name)?.rules ?? []).entries()) {
+      const { sources, destinations, protocol, sourcePorts, destinationPorts } = match;
+      const isMeant = ({ network, length }: Prefix) => ((ip ^ network) & maskOf(length)) === 0;
+      if (destinations.length > 0 && !destinations.some(isMeant)) continue;
+      if (!(action.kind === "defaultNextHop" && isRouted) && rules[i] !== undefined)
+        told.push(`rule ${i + 1}: ${rules[i].match} -> ${rules[i].action}`);
+      if (sources.length + sourcePorts.length + destinationPorts.length === 0 && protocol === null) break;
+    }
+    if (on.length === 0 || told.length === 0) return [];
+    const from = on.map((each) => each.name).join(", ");
+    return [`Policy ${name} is asked before the routes for packets from ${from} (${told.join("; ")}).`];
+  });
 }
 
 function longestMatch(routes: readonly Route[], vrf: string, ip: number): Route[] {

@@ -88,6 +88,7 @@ export interface Addon {
   watchReadable(fd: number, readable: () => void): (() => void) | number;
   notify(socketPath: string, text: string): number;
   pageSkew(view: Uint8Array): number;
+  exitNow(code: number): never;
   createIo(
     arena: Uint8Array,
     scratchAt: number,

@@ -26,6 +26,11 @@ import { SAFE_SEGMENT_CAP } from "./probe.ts";
 
 export { errnoText, IoError } from "./addon.ts";
 
+/** End the process at once; unlike `process.exit` it joins no thread, and a stuck one would keep that waiting for ever. */
+export function exitNow(code: number): never {
+  return addon().exitNow(code);
+}
+
 /** Send `text` to the service manager that listens on `socketPath` (sd_notify). 0, or a negative errno. */
 export function notify(socketPath: string, text: string): number {
   return addon().notify(socketPath, text);

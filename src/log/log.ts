@@ -2,20 +2,27 @@
  * The log: JSON lines on stderr, or lines for people where stderr is a terminal.
  *
  * A line has a time, a level, and an `event` key from control/event.ts (or one of the daemon's own) with plain fields:
- * people grep for and alert on the keys, so they are the contract and the words around them are not. Written
- * synchronously: the line that explains a crash must be out before the process is.
+ * people grep for and alert on the keys, so they are the contract and the words around them are not. Where stderr takes
+ * nothing, lines are lost and counted (sink.ts): a log must not stop the gateway. The end of the process waits for it
+ * (`drain`), so that the line that explains a crash is out before the process is.
  *
  * A flood of events must not become a flood of log: of each reason (event, and its `reason` field where it has one) at
- * most LINES_PER_SECOND lines go out in a second; what was left out is told as `suppressed: N`, in a line of its own
- * when the second is over. Lines of level error are never left out.
+ * most LINES_PER_SECOND lines go out in a second, and above level debug BURST_LINES in all before that becomes one every
+ * REFILL_MS: a network that misbehaves for a night is a hundred kilobytes an hour and not the disk. What was left out is
+ * told as `suppressed: N`, in a line of its own, when the second is over or, in a long flood, every TELL_MS. Lines of
+ * level error are never left out.
  */
-import { type DestinationStream, destination, type Logger, pino } from "pino";
+import { type DestinationStream, type Logger, pino } from "pino";
 import type { Emit, EventFields } from "../control/event.ts";
 import type { LogConfig } from "../control/plan.ts";
 import { printable } from "../wire/printable.ts";
+import { LogSink } from "./sink.ts";
 
 export const LINES_PER_SECOND = 10;
-/** Most reasons remembered in one second; more are one reason together. */
+export const BURST_LINES = 30;
+const REFILL_MS = 10_000;
+const TELL_MS = 60_000;
+/** Most reasons remembered; more are one reason together. */
 const MAX_REASONS = 256;
 
 export type Level = Parameters<Emit>[0];
@@ -27,6 +34,10 @@ export interface Log {
   readonly emit: Emit;
   setLevel(level: LogConfig["level"]): void;
   readonly level: string;
+  /** Lines that stderr did not take, ever. */
+  readonly lost: number;
+  /** Wait for what is on its way, but no longer than `ms`. @returns is it out? */
+  drain(ms: number): Promise<boolean>;
 }
 
 export interface LogOptions {
@@ -46,7 +57,8 @@ export function createLog(options: LogOptions): Log {
   const isTerminal = options.isTerminal ?? process.stderr.isTTY === true;
   const pretty = options.format === "pretty" || (options.format === "auto" && isTerminal);
   const colour = options.colour ?? (isTerminal && process.env.NO_COLOR === undefined);
-  const sink = options.stream ?? standardError();
+  const standardError = options.stream === undefined ? new LogSink(2) : null;
+  const sink = options.stream ?? standardError!;
   const stream = pretty ? prettyStream(sink, colour) : sink;
   const logger: Logger = pino(
     {
@@ -65,6 +77,7 @@ export function createLog(options: LogOptions): Log {
     if (!logger.isLevelEnabled(level)) return;
     if (level === "error" || limiter.admit(level, event, fields)) logger[level]({ event, ...fields });
   };
+  if (standardError !== null) standardError.onRoom = (lines) => logger.warn({ event: "log.lost", lines });
   return {
     line,
     emit: line,
@@ -74,51 +87,89 @@ export function createLog(options: LogOptions): Log {
     get level() {
       return logger.level;
     },
+    get lost() {
+      return standardError?.lost ?? 0;
+    },
+    drain: async (ms) => (standardError === null ? true : await standardError.drain(ms)),
   };
 }
 
-/** A log that nobody reads any more (EPIPE) must not stop the gateway: the lines are lost, the frames are not. */
-function standardError(): DestinationStream {
-  const stream = destination({ dest: 2, sync: true });
-  stream.on("error", () => undefined);
-  return stream;
+/** A reason's lines: how many are still allowed in this second, and in all. */
+interface Reason {
+  readonly level: Level;
+  readonly event: string;
+  lines: number;
+  allowance: number;
+  suppressed: number;
+  toldMs: number;
 }
 
-/** Ten lines a second for each reason, and the count of the others. */
+/** What each reason may write, and the count of the rest. */
 class Limiter {
   private readonly now: () => number;
   private readonly tell: (level: Level, event: string, suppressed: number) => void;
-  private readonly reasons = new Map<string, { level: Level; event: string; lines: number; suppressed: number }>();
+  private readonly reasons = new Map<string, Reason>();
   private until = Number.NEGATIVE_INFINITY;
+  private settledMs: number;
+  private timer: NodeJS.Timeout | null = null;
 
   constructor(now: () => number, tell: (level: Level, event: string, suppressed: number) => void) {
     this.now = now;
     this.tell = tell;
+    this.settledMs = now();
   }
 
   admit(level: Level, event: string, fields: EventFields): boolean {
     const now = this.now();
     if (now >= this.until) {
-      this.settle();
+      this.settle(now);
       this.until = now + 1000;
     }
     let key = `${event} ${fields.reason ?? ""}`;
     if (!this.reasons.has(key) && this.reasons.size >= MAX_REASONS) key = event;
-    const reason = this.reasons.get(key) ?? { level, event, lines: 0, suppressed: 0 };
-    this.reasons.set(key, reason);
-    if (reason.lines < LINES_PER_SECOND) {
+    let reason = this.reasons.get(key);
+    if (reason === undefined) {
+      reason = { level, event, lines: 0, allowance: BURST_LINES, suppressed: 0, toldMs: Number.NEGATIVE_INFINITY };
+      this.reasons.set(key, reason);
+    }
+    if (reason.lines < LINES_PER_SECOND && (reason.allowance >= 1 || level === "debug")) {
       reason.lines++;
+      if (level !== "debug") reason.allowance--;
       return true;
     }
-    // The first one left out makes sure that somebody tells of it, even if this was the last event for hours.
-    if (reason.suppressed++ === 0) setTimeout(() => this.settle(), Math.max(0, this.until - now)).unref();
+    reason.suppressed++;
+    // The first one left out makes sure that it is told, even if this was the last event for hours.
+    this.arm(Math.max(0, this.until - now));
     return false;
   }
 
-  private settle(): void {
-    const over = [...this.reasons.values()];
-    this.reasons.clear();
-    for (const { level, event, suppressed } of over) if (suppressed > 0) this.tell(level, event, suppressed);
+  /** A second is over: tell what was left out, forget the reasons that are quiet. */
+  private settle(now: number): void {
+    const refill = (now - this.settledMs) / REFILL_MS;
+    this.settledMs = now;
+    let isUntold = false;
+    for (const [key, reason] of this.reasons) {
+      reason.lines = 0;
+      reason.allowance = Math.min(BURST_LINES, reason.allowance + refill);
+      const isFlood = reason.allowance < 1;
+      if (reason.suppressed > 0 && (!isFlood || now - reason.toldMs >= TELL_MS)) {
+        this.tell(reason.level, reason.event, reason.suppressed);
+        reason.suppressed = 0;
+        reason.toldMs = now;
+      }
+      if (reason.suppressed > 0) isUntold = true;
+      else if (reason.allowance === BURST_LINES) this.reasons.delete(key);
+    }
+    if (isUntold) this.arm(TELL_MS);
+  }
+
+  private arm(ms: number): void {
+    if (this.timer !== null) return;
+    this.timer = setTimeout(() => {
+      this.timer = null;
+      this.settle(this.now());
+    }, ms);
+    this.timer.unref();
   }
 }
 

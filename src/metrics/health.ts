@@ -1,7 +1,7 @@
 /**
  * What the TCP listener serves: /metrics, /livez and /readyz, and nothing else.
  *
- * Live: the main thread still answers. Ready: configuration applied, underlay socket bound, ACs attached, and not about
+ * Live: the main thread still answers, and every worker makes progress. Ready: configuration applied, underlay socket bound, ACs attached, and not about
  * to stop; an orchestrator sends traffic only then. The answers say in a word what is missing, so that `curl` is enough.
  */
 import { Hono } from "hono";
@@ -10,6 +10,8 @@ import type { Fetch } from "../api/listener.ts";
 
 export interface HealthSource {
   readonly registry: Registry;
+  /** Empty: live. Otherwise what is stuck, in words. */
+  stuck(): readonly string[];
   /** Empty: ready. Otherwise what is missing, in words. */
   unready(): readonly string[];
   /** Everything that is looked at. */
@@ -30,9 +32,12 @@ function lineOf({ what, isMet, isRequired, text }: Condition): string {
   return `[${isMet ? "+" : "-"}] ${what}: ${text}${isRequired || isMet ? "" : " (not required)"}\n`;
 }
 
-export function createHealth({ registry, unready, conditions }: HealthSource): Fetch {
+export function createHealth({ registry, stuck, unready, conditions }: HealthSource): Fetch {
   const app = new Hono();
-  app.get("/livez", (c) => c.text("ok\n"));
+  app.get("/livez", (c) => {
+    const dead = stuck();
+    return dead.length === 0 ? c.text("ok\n") : c.text(`not live: ${dead.join("; ")}\n`, 503);
+  });
   app.get("/readyz", (c) => {
     const missing = unready();
     const status = missing.length === 0 ? 200 : 503;

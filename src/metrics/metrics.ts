@@ -54,6 +54,10 @@ export interface MetricsSource {
   fallbacks(): ReadonlyMap<string, number>;
   /** Datagrams the kernel dropped at a full receive buffer, by worker. */
   receiveDrops(): readonly number[];
+  /** Seconds since each worker was last seen to make progress. */
+  workersStill(): readonly number[];
+  /** Lines that the log lost. */
+  logLost(): number;
   probe(tunnel: PortObject): {
     readonly state: string;
     readonly rttMs: number | null;
@@ -308,6 +312,13 @@ const ROWS: readonly Row[] = [
     help: "Datagrams with reserved VXLAN bits set (accepted unless underlay.strictReserved)",
     labels: [],
     values: (source) => [[{}, workersSum(source, (block) => block.misc[MISC_RESERVED_BITS]!)]],
+  },
+  {
+    kind: "counter",
+    name: "vtep_log_lost_total",
+    help: "Log lines that stderr did not take: its reader is stopped or gone, or its disk is full",
+    labels: [],
+    values: (source) => [[{}, source.logLost()]],
   },
   {
     kind: "gauge",

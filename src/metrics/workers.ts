@@ -114,6 +114,15 @@ export const WORKER_ROWS: readonly Row[] = [
     },
   },
   {
+    kind: "gauge",
+    name: "vtep_worker_still_seconds",
+    help: "Time since a worker was last seen to make progress; from 2 s on it is stuck, at 10 s the process ends",
+    labels: ["worker"],
+    *values(source) {
+      for (const [k, seconds] of source.workersStill().entries()) yield [{ worker: String(k) }, seconds];
+    },
+  },
+  {
     kind: "counter",
     name: "vtep_offload_fallback_total",
     help: "Times a kernel offload was refused and something slower was done",

@@ -203,8 +203,13 @@ describe("the control socket", () => {
 });
 
 describe("the TCP listener", () => {
-  async function start(missing: string[] = [], conditions: Condition[] = []): Promise<number> {
-    const health = createHealth({ registry: new Registry(), unready: () => missing, conditions: () => conditions });
+  async function start(missing: string[] = [], conditions: Condition[] = [], stuck: string[] = []): Promise<number> {
+    const health = createHealth({
+      registry: new Registry(),
+      stuck: () => stuck,
+      unready: () => missing,
+      conditions: () => conditions,
+    });
     const listener = keep(await listenTcp(health, { host: "127.0.0.1", port: 0 }, () => new Set()));
     return Number(listener.at.split(":")[1]);
   }
@@ -221,6 +226,14 @@ describe("the TCP listener", () => {
     const port = await start(["starting"]);
     expect((await get({ port, path: "/livez" })).status).toBe(200);
     expect(await get({ port, path: "/readyz" })).toEqual({ status: 503, text: "not ready: starting\n" });
+  });
+
+  it("is not live while a worker is stuck, and says which", async () => {
+    const stuck = ["worker 1 is stuck for 3 s"];
+    expect(await get({ port: await start(stuck, [], stuck), path: "/livez" })).toEqual({
+      status: 503,
+      text: "not live: worker 1 is stuck for 3 s\n",
+    });
   });
 
   it("lists every condition with ?verbose, and what is only told makes nothing unready", async () => {
@@ -250,7 +263,7 @@ describe("the TCP listener", () => {
     expect((await get({ port, path: "/metrics", method: "POST" })).status).toBe(405);
     expect((await get({ port, path: "/metrics", headers: { "content-length": "5" } })).status).toBe(413);
     expect((await get({ port, path: "/metrics", headers: { x: "y".repeat(20_000) } })).status).toBe(431);
-    const health = createHealth({ registry: new Registry(), unready: () => [], conditions: () => [] });
+    const health = createHealth({ registry: new Registry(), stuck: () => [], unready: () => [], conditions: () => [] });
     await expect(listenTcp(health, { host: "127.0.0.1", port }, () => new Set())).rejects.toThrow(
       /metrics.listen 127.0.0.1 port \d+: .*ss -tlpn/,
     );

@@ -73,7 +73,14 @@ describe("the feed", () => {
   });
 
   it("hears what the log is told, whatever the log's level", () => {
-    const log = { line: vi.fn(), emit: vi.fn(), setLevel: vi.fn(), level: "warn" } satisfies Log;
+    const log = {
+      line: vi.fn(),
+      emit: vi.fn(),
+      setLevel: vi.fn(),
+      level: "warn",
+      lost: 0,
+      drain: vi.fn(),
+    } satisfies Log;
     const feed = new EventFeed(() => 0);
     const both = overheard(log, feed);
     both.emit("debug", "mac.learned", { vsi: "vsi10" });

@@ -16,6 +16,7 @@ export const STATUS: Status = {
   uptimeSeconds: 61,
   underlay: { address: "192.0.2.1", port: 4789, mtu: 1500 },
   workers: 1,
+  stuckWorkers: [],
   counts: { vsis: 0, acs: 0, acsUp: 0, tunnels: 0, interfaces: 0, macs: 0, neighbors: 0, routes: 0, policies: 0 },
   config: { file: "/etc/vtepd.yaml", lastReloadSuccessful: true, needsRestart: [] },
   probing: { state: "unused", watched: 0, reason: null, fix: null },

@@ -58,7 +58,7 @@ const get = (path: string, ...lines: string[]) =>
   `GET ${path} HTTP/1.1\r\n${[...lines, "connection: close"].join("\r\n")}\r\n\r\n`;
 
 const healthOf = (registry = new Registry()): Fetch =>
-  createHealth({ registry, unready: () => [], conditions: () => [] });
+  createHealth({ registry, stuck: () => [], unready: () => [], conditions: () => [] });
 
 async function tcp(fetch = healthOf(), names = new Set<string>()): Promise<Place> {
   const listener = keep(await listenTcp(fetch, { host: "127.0.0.1", port: 0 }, () => names));

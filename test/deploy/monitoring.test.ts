@@ -72,6 +72,8 @@ async function scraped(): Promise<Map<string, Set<string>>> {
     fallbacks: () => new Map([["udp_gso_eio", 2]]),
     receiveDrops: () => [0],
     probe: () => ({ state: "unwatched", rttMs: 1.5, answered: 7, lost: 2 }),
+    workersStill: () => [0.25, 3],
+    logLost: () => 12,
     lastReload: () => ({ successful: true, successUnixSeconds: 1_700_000_000 }),
   });
   const samples = new Map<string, Set<string>>();

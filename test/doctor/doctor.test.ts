@@ -88,6 +88,7 @@ describe("a gateway", () => {
     expect(checks.map(({ name }) => name)).toEqual([
       "ready",
       "config",
+      "workers",
       "peer gw2",
       "traffic of gw2",
       "strangers",
@@ -192,6 +193,13 @@ describe("a gateway", () => {
           expect([name, text(fact, context), fix(fact, context)].join(), reason).not.toMatch(/undefined|null|NaN/);
         }
     }
+  });
+
+  it("with a worker that makes no progress", async () => {
+    expect(await examined({}, "workers")).toMatchObject({ result: "ok" });
+    const stuckWorkers = [{ worker: 1, seconds: 4 }];
+    const check = await examined({ status: { ...STATUS, workers: 2, stuckWorkers } }, "workers");
+    expect(check).toMatchObject({ result: "fail", text: "worker 1 forwards nothing for 4 s" });
   });
 
   it("with a narrow path, small buffers, lost offloads, a refused reload", async () => {

@@ -95,7 +95,9 @@ describe("an address", () => {
     expect(text).toContain(
       "VSI vsi10 has 02:00:00:00:01:11 at AC vm1: an ARP frame with it as source came in there 7 s ago.",
     );
-    expect(text).toContain("VRF main has 10.1.1.11/32 as its longest match: a route of origin host");
+    expect(text).toContain(
+      "VRF main has 10.1.1.11/32 as its longest match: the host itself, resolved on vsi-interface10.",
+    );
     // Its rules are for other destinations.
     expect(text).not.toContain("Policy");
   });
@@ -153,7 +155,7 @@ describe("an address", () => {
     const { topology, inventory } = control.shown;
     topology.pins.addMac(inventory.vsi("vsi10")!, parseMac(MAC)!, port("ac", "vm1"));
     expect(story(MAC)).toContain("at AC vm1: it was added by hand (vtepctl mac add).");
-    expect(story("10.1.1.99")).toContain("Tunnel gw2 leads to VTEP 192.0.2.2; it is up");
+    expect(story("10.1.1.99")).toContain("Tunnel gw2 leads to VTEP 192.0.2.2; it is unwatched");
     expect(story("9.9.9.9")).toContain("VRF main has no route to it");
   });
 });

@@ -4,7 +4,7 @@
  *     vm1 - TAP - vtepd (gw1) --- veth, MTU 1500 --- vx10 - br0 - veth - vmk        VXLAN 10, 10.1.1.0/24
  *
  * A veth as it comes hands the kernel's super-frames over whole and its checksums unfinished, so every offload of ours is put
- * to the test by a sender we did not write; on a wire (benchmark.md §2) there are packets of the MTU; without offloads the
+ * to the test by a sender we did not write; on a wire there are packets of the MTU; without offloads the
  * same traffic must pass frame by frame. 200 MB with all offloads on the veth as it comes, 32 MB in the other combinations. "Zero loss" is meant: both
  * machines resolve each other before, and the kernel's counters must show no error.
  */

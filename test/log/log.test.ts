@@ -1,6 +1,6 @@
 /** The log: stable keys, one line per event, and a flood that stays a trickle. */
 import { describe, expect, it } from "vitest";
-import { createLog, LINES_PER_SECOND, type LogOptions } from "../../src/log/log.ts";
+import { BURST_LINES, createLog, LINES_PER_SECOND, type LogOptions } from "../../src/log/log.ts";
 
 function bench(options: Partial<LogOptions> = {}) {
   const written: string[] = [];
@@ -75,6 +75,34 @@ describe("a flood of events", () => {
     for (let i = 0; i < 50; i++) log.emit("info", "mac.moved", { i });
     await new Promise((resolve) => setTimeout(resolve, 1200));
     expect(lines().at(-1)).toMatchObject({ event: "mac.moved", suppressed: 40 });
+  });
+
+  it("that goes on for hours is a line now and then, and the sum of what was left out", () => {
+    const { log, written, lines, clock } = bench();
+    let sent = 0;
+    for (let second = 0; second < 3600; second++) {
+      for (let i = 0; i < 100; i++) {
+        clock.now = second * 1000 + i * 10;
+        for (const event of ["mac.moved", "neighbor.moved", "mac.damped"] as const)
+          log.emit("info", event, { vsi: "vsi10", mac: "02:00:00:00:00:01", from: "vm1", to: "gw2" });
+        sent += 3;
+      }
+    }
+    expect(written.join("").length).toBeLessThan(1_000_000);
+    const told = lines().reduce((sum, { suppressed }) => sum + (suppressed === undefined ? 1 : Number(suppressed)), 0);
+    // The last minute's are told when it is over.
+    expect(told).toBeGreaterThan(sent - 3 * 100 * 61);
+    expect(told).toBeLessThanOrEqual(sent);
+    expect(lines().filter(({ suppressed }) => suppressed === undefined).length).toBeGreaterThan(3 * BURST_LINES);
+  });
+
+  it("is whole at level debug, but for the ten lines a second", () => {
+    const { log, lines, clock } = bench({ level: "debug" });
+    for (let n = 0; n < 600; n++) {
+      clock.now = n * 100;
+      log.emit("debug", "mac.learned", { n });
+    }
+    expect(lines()).toHaveLength(600);
   });
 
   it("never hides an error", () => {

@@ -63,6 +63,8 @@ beforeEach(() => {
     fallbacks: () => new Map([["udp_gso_eio", 2]]),
     receiveDrops: () => [0, 9],
     probe: () => ({ state: "unwatched", rttMs: 1.5, answered: 7, lost: 2 }),
+    workersStill: () => [0.25, 3],
+    logLost: () => 12,
     lastReload: () => ({ successful: true, successUnixSeconds: 1_700_000_000 }),
   };
 });
@@ -119,6 +121,12 @@ describe("values", () => {
     expect(all.get('vtep_punt_packets_total{class="arp"}')).toBe(2);
     expect(all.get('vtep_inject_packets_total{class="flood"}')).toBe(6);
     expect(all.get('vtep_inject_packets_total{class="port"}')).toBe(0);
+  });
+
+  it("of stuck workers and of lost log lines are there", async () => {
+    const all = await scrape();
+    expect(all.get('vtep_worker_still_seconds{worker="1"}')).toBe(3);
+    expect(all.get("vtep_log_lost_total")).toBe(12);
   });
 
   it("of ARP are there for every result of every VSI", async () => {

@@ -2,7 +2,7 @@
  * Offloads on and off, on every wire: nobody behind the gateways may see a difference (O01, O02).
  *
  * The article's network, its gateways restarted with each switch of `underlay.offload` off, with all on and with none; for
- * each of these three wires (benchmark.md §2):
+ * each of these three wires:
  *
  *     passthrough    a veth as it comes: super-segments and unfinished checksums cross it whole
  *     gro off, on    packets of the MTU with finished checksums, as on a cable, the receiver's device joining them or not

@@ -1,5 +1,5 @@
 /**
- * What the tests of offloads turn: the switches of `underlay.offload`, and the wire (benchmark.md §2).
+ * What the tests of offloads turn: the switches of `underlay.offload`, and the wire.
  */
 import type { Bed } from "./bed.ts";
 

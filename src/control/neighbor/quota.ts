@@ -3,7 +3,7 @@
  *
  * Known neighbours: per VSI-interface (`arp.limit`), per AC, in all. Targets that are being resolved, or failed lately:
  * in all, and by the bridge port whose packet asked, so that one VM's address scan leaves the others room (behaviour.md
- * §3.10; testing.md S07). Configured and looked-for-by-route entries are never refused.
+ * §3.10). Configured and looked-for-by-route entries are never refused.
  */
 import type { InterfaceObject, PortObject } from "../inventory.ts";
 

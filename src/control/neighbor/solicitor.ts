@@ -27,7 +27,7 @@ export class Solicitor {
    * @returns in how long that may be done again; 0: there is nobody to ask.
    */
   everywhere(iface: InterfaceObject, ip: Ipv4, tries: number, step: string): number {
-    // The whole site, the AC whose packet waits included (behaviour.md 2.3 row 4): it has asked for its gateway, not for this.
+    // The whole site, the AC whose packet waits included (behaviour.md §2.3, row 4): it has asked for its gateway, not for this.
     const sender = addressFor(iface, ip);
     const question = { target: ip, sender, except: null, scope: ALL_PORTS, isRetry: tries > 1 };
     let againMs = 0;

@@ -1,0 +1,82 @@
+/** How the gateway stands at this moment: ready or what is missing, its sizes, its ledger. */
+
+import type { Status } from "../api/schema.ts";
+import type { Shown } from "../api/shown.ts";
+import type { Config } from "../control/plan.ts";
+import type { Prober } from "../liveness/prober.ts";
+import type { Condition } from "../metrics/health.ts";
+import type { Control } from "./assemble.ts";
+import { conditionsOf, missingOf } from "./readiness.ts";
+import type { Reloader } from "./reload.ts";
+import type { WorkerWatch } from "./worker-watch.ts";
+
+export interface StandingParts {
+  readonly version: string;
+  readonly file: string;
+  /** What the process was started with. */
+  readonly first: Config;
+  /** "starting", "stopping", or nothing. */
+  readonly phases: ReadonlySet<string>;
+  readonly control: Control;
+  readonly shown: Shown;
+  readonly prober: Prober;
+  readonly reloader: Reloader;
+  readonly workerWatch: WorkerWatch;
+  readonly deviceMtu: () => number;
+  /** Of the start, of the same clock as `performance.now()`. */
+  readonly startedMs: number;
+}
+
+export class Standing {
+  private readonly parts: StandingParts;
+
+  constructor(parts: StandingParts) {
+    this.parts = parts;
+  }
+
+  get first(): Config {
+    return this.parts.first;
+  }
+
+  conditions(): Condition[] {
+    const { control, phases, first, workerWatch } = this.parts;
+    return conditionsOf(control.shown.inventory, phases, first.workers, workerWatch.stuck());
+  }
+
+  /** What is missing until frames can be sent to us, in words. */
+  missing(): string[] {
+    return missingOf(this.conditions());
+  }
+
+  /** Workers without progress, in words. */
+  stuckWorkers(): string[] {
+    return this.parts.workerWatch.stuck().map(({ worker, seconds }) => `worker ${worker} is stuck for ${seconds} s`);
+  }
+
+  status(): Status {
+    const { version, file, shown, prober, reloader, workerWatch, deviceMtu, startedMs } = this.parts;
+    const missing = this.missing();
+    const config = shown.config();
+    const { address, port, mtu } = config.underlay;
+    return {
+      ready: missing.length === 0,
+      missing,
+      node: config.node,
+      version,
+      nodeVersion: process.version,
+      pid: process.pid,
+      uptimeSeconds: Math.floor((performance.now() - startedMs) / 1000),
+      underlay: { address, port, mtu: mtu === "auto" ? deviceMtu() : mtu },
+      workers: config.workers,
+      stuckWorkers: workerWatch.stuck().map((each) => ({ ...each })),
+      counts: shown.counts(),
+      config: {
+        file,
+        lastReloadSuccessful: reloader.last.successful,
+        needsRestart: reloader.needsRestart,
+      },
+      probing: prober.probing,
+      ledger: shown.ledger(),
+    };
+  }
+}
