@@ -88,6 +88,16 @@ describe.skipIf(whyNoBed() !== undefined)("the lab", () => {
     expect(visit("exec", "vm1", "ping", "-c", "1", "20.1.1.12").stdout).toContain("ttl=62");
     expect(visit("ctl", "gw1", "show", "arp", "10.1.1.11").stdout).toContain("02:00:00:00:01:11");
     expect(visit("ctl", "vm1", "show", "arp").status).toBe(4);
+    const fleet = visit("ctl", "all", "trace", "--ac", "vm1", "icmp", "10.1.1.11", "20.1.1.12");
+    expect(fleet.stdout).toMatch(/^gw1: .*\ngw2: .*\nEND {2}leaves gw2 by ac vm5\n$/s);
+    const doctor = visit("ctl", "all", "doctor", "-o", "json");
+    const { gateways, checks } = JSON.parse(doctor.stdout);
+    expect(gateways.map(({ node }: { node: string }) => node)).toEqual(["border", "gw1", "gw2"]);
+    expect(checks.filter(({ result }: { result: string }) => result !== "ok")).toEqual([]);
+    expect(visit("ctl", "gw1", "ping", "10.1.1.11", "--interface", "vsi-interface10", "-c", "1").status).toBe(0);
+    expect(visit("ctl", "gw1", "ping", "10.1.1.12", "--interface", "vsi-interface10", "-c", "1").stdout).toContain(
+      "note: 10.1.1.1 is an address of every distributed gateway",
+    );
     const onPath = visit("exec", "gw2", "sh", "-c", "vtepd --version; vtepctl status -o json");
     expect(JSON.parse(onPath.stdout.slice(onPath.stdout.indexOf("{")))).toMatchObject({ node: "gw2", ready: true });
     expect(visit("logs", "border", "-n", "20").stdout).toContain('"event":"daemon.ready"');
