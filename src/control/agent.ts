@@ -27,6 +27,7 @@ import { CODE_NET_UNREACHABLE } from "../wire/icmp.ts";
 import { Announcer } from "./arp/announcer.ts";
 import { ArpHandler } from "./arp/arp.ts";
 import { ArpCounts } from "./arp/counts.ts";
+import { Duplicates } from "./arp/duplicates.ts";
 import { PeerChange } from "./arp/peer-change.ts";
 import { PeerGateways } from "./arp/peer-gateway.ts";
 import { PendingRelays } from "./arp/relay.ts";
@@ -79,6 +80,7 @@ export class Agent {
   readonly relays: PendingRelays;
   readonly peers: PeerGateways;
   readonly announcer: Announcer;
+  readonly duplicates: Duplicates;
   readonly ledger: Ledger;
   /** By VSI and result: `vtep_arp_total`. */
   readonly arpCounts = new ArpCounts();
@@ -115,7 +117,8 @@ export class Agent {
     this.macs.onNews((vsi, mac, port, from) => this.neighbors.hint(vsi, mac, port, from));
     this.announcer = new Announcer(timers, this.sender, this.neighbors);
     const peerChange = new PeerChange(timers, this.sender, this.neighbors, this.announcer, emit);
-    const { sender, peers, arpCounts: counts, relays, neighbors } = this;
+    this.duplicates = new Duplicates(timers, this.sender, emit);
+    const { sender, peers, arpCounts: counts, relays, neighbors, duplicates } = this;
     const suppressor = new ArpSuppressor(injector, emit, sender, peers, counts, this.suppression);
     this.arp = new ArpHandler({
       inventory,
@@ -126,6 +129,7 @@ export class Agent {
       relays,
       peers,
       counts,
+      duplicates,
       isRoutedBy: (on, ip) => this.ways.isRoutedBy(on, ip),
       suppress: (arp, vsi, port, frame) => suppressor.handle(arp, vsi, port, frame, this.arp),
     });
@@ -182,6 +186,7 @@ export class Agent {
     if (this.parts.inventory.ports.get(port.row) !== port) this.peers.flushPort(port);
     this.neighbors.flushPort(port);
     this.relays.flushPort(port);
+    this.duplicates.forget((_, place) => place.port === port);
     this.suppression.flushPort(port);
     this.icmp.flushPort(port);
   }
@@ -199,6 +204,7 @@ export class Agent {
   flushVsi(vsi: VsiObject): void {
     this.macs.flushVsi(vsi);
     this.peers.flushVsi(vsi);
+    this.duplicates.forget((_, place) => place.vsi === vsi);
     this.neighbors.flushVsi(vsi);
     this.suppression.flushVsi(vsi);
     this.sender.flushVsi(vsi);
@@ -208,6 +214,7 @@ export class Agent {
   flushInterface(on: InterfaceObject): void {
     this.neighbors.flushInterface(on);
     this.peers.flushInterface(on);
+    this.duplicates.forget((each) => each === on);
   }
 
   /** Neighbours and peer gateways (D4). */

@@ -30,12 +30,13 @@ import {
   type VsiObject,
 } from "../inventory.ts";
 import { isPortOf } from "../mac/learn.ts";
-import type { Neighbor, Place } from "../neighbor/entry.ts";
+import { type Neighbor, type Place, samePlace } from "../neighbor/entry.ts";
 import { isKnown } from "../neighbor/nud.ts";
 import type { Heard, Neighbors } from "../neighbor/table.ts";
 import type { Timers } from "../timers.ts";
 import { checkArp, type IsRoutedBy, isHostAddress, isRoutedSender } from "./check.ts";
 import type { ArpCounts } from "./counts.ts";
+import type { Duplicates } from "./duplicates.ts";
 import type { PeerGateways } from "./peer-gateway.ts";
 import type { Asker, PendingRelays } from "./relay.ts";
 import { type ArpSender, addressFor } from "./sender.ts";
@@ -44,6 +45,9 @@ import { type ArpSender, addressFor } from "./sender.ts";
 export const DEFEND_EVERY_MS = 10_000;
 /** Heard from this lately, a host is certainly alive: an address probe is answered without asking it first. */
 export const LIVE_MS = 10_000;
+
+/** What `Neighbors.hear` makes of a claim that contradicts what is known. */
+const CONTRADICTION: ReadonlySet<Heard> = new Set(["moved", "challenged", "damped", "static"]);
 
 export interface ArpContext {
   readonly inventory: Inventory;
@@ -54,6 +58,7 @@ export interface ArpContext {
   readonly relays: PendingRelays;
   readonly peers: PeerGateways;
   readonly counts: ArpCounts;
+  readonly duplicates: Duplicates;
   readonly isRoutedBy: IsRoutedBy;
   /** What to do with ARP in a VSI whose mode is `suppress`. */
   readonly suppress: (arp: Arp, vsi: VsiObject, port: PortObject, frame: HeldFrame) => Fate;
@@ -114,6 +119,10 @@ export class ArpHandler {
       arp.senderIp === arp.targetIp || (arp.op === ARP_REPLY && isGroup(arp.ethDst) && place.port.kind === "tunnel");
     if (place.port.kind === "tunnel") this.noteClaim(on, arp.senderIp, place, isAnnouncement);
     const how = isAnnouncement ? "announcement" : arp.op === ARP_REPLY ? "reply" : "request";
+    const before = this.c.neighbors.find(on, arp.senderIp)?.place ?? null;
+    const isElsewhere = before !== null && !samePlace(before, place);
+    // What is not believed is not believed for answering a question of ours.
+    if (how === "reply" && this.c.duplicates.answered(on, arp.senderIp, place) && isElsewhere) return "ignored";
     const heard = this.c.neighbors.hear(
       on,
       arp.senderIp,
@@ -121,6 +130,7 @@ export class ArpHandler {
       how,
       isAnnouncement ? null : this.heardStep(arp, on, place),
     );
+    if (isElsewhere && CONTRADICTION.has(heard)) this.c.duplicates.suspect(on, arp.senderIp, before, place);
     if (heard === "new" || heard === "moved") this.c.counts.count(place.vsi.name, "learned");
     if (heard === "new" || heard === "moved" || heard === "same") this.answerAskers(on, arp.senderIp);
     return heard;
@@ -211,7 +221,10 @@ export class ArpHandler {
     const entry = knownOf(this.c.neighbors.find(on, target));
     const asker = { port, mac: arp.senderMac, ip: 0 };
     if (entry !== undefined && entry.place!.port !== port && this.isLive(entry)) {
-      if (entry.place!.mac !== arp.senderMac) this.proxyReply(on, vsi, target, asker);
+      if (entry.place!.mac === arp.senderMac) return CONSUMED;
+      this.proxyReply(on, vsi, target, asker);
+      if (isGroup(arp.ethDst))
+        this.c.duplicates.suspect(on, target, entry.place!, { mac: arp.senderMac, port, vsi }, true);
       return CONSUMED;
     }
     this.c.relays.add(vsi, target, asker);
@@ -259,6 +272,8 @@ export class ArpHandler {
     const entry = this.c.neighbors.find(on, target);
     const isHere = entry?.place?.port.kind === "ac" && entry.state === "reachable";
     const isCertain = arp.senderIp !== 0 || (entry !== undefined && this.isLive(entry));
+    if (isHere && arp.senderIp === 0 && isGroup(arp.ethDst))
+      this.c.duplicates.suspect(on, target, entry.place!, { mac: arp.senderMac, port, vsi }, true);
     if (isHere && isCertain && vsi.config.relay === "auto") {
       this.relayReply(on, vsi, target, asker);
       return CONSUMED;

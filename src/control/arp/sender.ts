@@ -76,6 +76,14 @@ export class ArpSender {
     });
   }
 
+  /** The same question without a sender (RFC 5227 §2.1.1): a peer gateway answers it only for a host that it has heard just now. */
+  probe(on: InterfaceObject, vsi: VsiObject, port: PortObject, mac: Mac, ip: Ipv4): void {
+    this.write(mac, on.mac, ARP_REQUEST, 0, 0, ip);
+    this.injector.toPort(vsi.row, port.row, this.bytes);
+    const how = { target: formatIpv4(ip), how: "probe", [port.kind]: port.name };
+    this.emit("debug", "arp.solicit", { vsi: vsi.name, ...how });
+  }
+
   /** Announce on one port that `ip` is at `mac` (RFC 5227 §2.3). */
   announce(vsi: VsiObject, port: PortObject, mac: Mac, ip: Ipv4): void {
     this.write(BROADCAST, mac, ARP_REQUEST, ip, 0, ip);
