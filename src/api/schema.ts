@@ -16,6 +16,11 @@ const via = z
   .nullable()
   .describe("the bridge port behind which it is; null: nowhere, or here");
 
+const bypassedBy = z
+  .string()
+  .nullable()
+  .describe("the tunnel whose gateway answers for the next hop and routes by destination, so that it sees no packet");
+
 export const Fault = z
   .object({ error: z.object({ code: z.string(), message: z.string(), hint: z.string() }) })
   .openapi("Fault");
@@ -159,7 +164,12 @@ export const Route = z
     action: z.string(),
     interface: z.string().nullable(),
     nextHops: z.array(
-      z.object({ ip: z.string(), interface: z.string(), alive: z.boolean().describe("not known to be dead") }),
+      z.object({
+        ip: z.string(),
+        interface: z.string(),
+        alive: z.boolean().describe("not known to be dead"),
+        bypassedBy,
+      }),
     ),
   })
   .openapi("Route");
@@ -169,7 +179,13 @@ export const Policy = z
     name: z.string(),
     interfaces: names,
     rules: z.array(
-      z.object({ match: z.string(), action: z.string(), alive: z.boolean().nullable(), hits: z.number() }),
+      z.object({
+        match: z.string(),
+        action: z.string(),
+        alive: z.boolean().nullable(),
+        bypassedBy,
+        hits: z.number(),
+      }),
     ),
   })
   .openapi("Policy");

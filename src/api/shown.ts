@@ -5,9 +5,11 @@
  * by value, rules and flood order stay as they are.
  */
 import type { Agent } from "../control/agent.ts";
+import type { DuplicateView } from "../control/arp/duplicates.ts";
 import type { Inventory, PortObject } from "../control/inventory.ts";
 import type { NeighborView } from "../control/neighbor/entry.ts";
 import type { Config, PortRange, RuleAction, RuleMatch } from "../control/plan.ts";
+import type { BypassedHop, Bypasses } from "../control/routes/bypass.ts";
 import { RANKS, type Routes } from "../control/routes/routes.ts";
 import type { Topology } from "../control/topology/topology.ts";
 import {
@@ -44,6 +46,7 @@ export interface ShownParts {
   readonly topology: Topology;
   readonly routes: Routes;
   readonly agent: Agent;
+  readonly bypasses: Bypasses;
 }
 
 const byText = new Intl.Collator("en", { numeric: true }).compare;
@@ -169,7 +172,10 @@ export class Shown {
   routes(): schema.Route[] {
     const { tables, inventory, routes, topology } = this.parts;
     const names = topology.interfaces.vrfNames();
-    return routeViews(tables, inventory, routes, topology.staticRoutes.list(), names).map(routeOf);
+    const bypassedBy = (vrf: string, ip: string) => this.bypassedBy(vrf, parseIpv4(ip)!);
+    return routeViews(tables, inventory, routes, topology.staticRoutes.list(), names).map((route) =>
+      routeOf(route, bypassedBy),
+    );
   }
 
   /** Routes by VRF and origin. */
@@ -196,10 +202,29 @@ export class Shown {
           match: matchText(match),
           action: actionText(action),
           alive,
+          bypassedBy: "nextHop" in action ? this.bypassedBy(this.vrfOf(interfaces), action.nextHop.ip) : null,
           hits: sumOf(tables.workerCounters, (block) => block.rules[row]!),
         })),
       }))
       .sort(byName);
+  }
+
+  /** Next hops that do not see their packets. */
+  bypassed(): readonly BypassedHop[] {
+    return this.parts.bypasses.list();
+  }
+
+  /** Addresses that two hosts have. */
+  duplicates(): readonly DuplicateView[] {
+    return this.parts.agent.duplicates.list();
+  }
+
+  private bypassedBy(vrf: string, ip: number): string | null {
+    return this.parts.bypasses.tunnelOf(vrf, ip)?.name ?? null;
+  }
+
+  private vrfOf(interfaces: readonly string[]): string {
+    return this.parts.inventory.interface(interfaces[0]!)!.vrfName;
   }
 
   drops(): Omit<schema.DropCount, "last">[] {
@@ -297,8 +322,14 @@ function kindOf(state: NeighborView["state"], origin: NeighborView["origin"]): s
   return origin === "static" ? "static" : "host";
 }
 
-function routeOf({ vrf, prefix, origin, action, interface: on, nextHops }: RouteView): schema.Route {
-  const hops = nextHops.map(({ ip, interface: through, alive }) => ({ ip, interface: through, alive }));
+function routeOf(
+  { vrf, prefix, origin, action, interface: on, nextHops }: RouteView,
+  bypassedBy: (vrf: string, ip: string) => string | null,
+): schema.Route {
+  const hops = nextHops.map(({ ip, interface: through, alive }) => ({
+    ...{ ip, interface: through, alive },
+    bypassedBy: bypassedBy(vrf, ip),
+  }));
   return { vrf, prefix, origin, action, interface: on, nextHops: hops };
 }
 

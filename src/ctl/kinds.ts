@@ -144,6 +144,11 @@ const ARP: readonly Column<Neighbor>[] = [
   { title: "FROM", of: (row) => row.from, rank: 2 },
 ];
 
+function hopText({ ip, alive, bypassedBy }: Route["nextHops"][number]): string {
+  if (!alive) return `${ip}(dead)`;
+  return bypassedBy === null ? ip : `${ip}(bypassed)`;
+}
+
 const ROUTE: readonly Column<Route>[] = [
   { title: "VRF", of: (row) => row.vrf, rank: 2 },
   { title: "PREFIX", of: (row) => row.prefix },
@@ -151,7 +156,7 @@ const ROUTE: readonly Column<Route>[] = [
   { title: "ACTION", of: (row) => row.action, rank: 1 },
   {
     title: "NEXT-HOPS",
-    of: (row) => listText(row.nextHops.map((hop) => (hop.alive ? hop.ip : `${hop.ip}(dead)`))),
+    of: (row) => listText(row.nextHops.map(hopText)),
   },
   { title: "VSI-INTERFACE", of: (row) => row.interface },
 ];

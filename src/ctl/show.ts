@@ -30,12 +30,16 @@ export function count(text: string): number {
   throw new Refusal("usage", `-n ${text}: a number of rows is needed`, "write -n 20", EXIT.usage);
 }
 
+function ruleText({ action, bypassedBy }: Policy["rules"][number]): string {
+  return bypassedBy === null ? action : `${action} (bypassed: tunnel ${bypassedBy})`;
+}
+
 const POLICY: readonly Column<{ policy: Policy; index: number }>[] = [
   { title: "POLICY", of: ({ policy }) => policy.name },
   { title: "VSI-INTERFACES", of: ({ policy }) => policy.interfaces.join(",") },
   { title: "RULE", of: ({ index }) => index + 1, right: true },
   { title: "MATCH", of: ({ policy, index }) => policy.rules[index]!.match, wraps: true },
-  { title: "ACTION", of: ({ policy, index }) => policy.rules[index]!.action },
+  { title: "ACTION", of: ({ policy, index }) => ruleText(policy.rules[index]!) },
   { title: "HITS", of: ({ policy, index }) => policy.rules[index]!.hits, right: true },
 ];
 

@@ -11,6 +11,7 @@ import type { Emit } from "../control/event.ts";
 import { Injector } from "../control/inject.ts";
 import { Inventory, type PortObject } from "../control/inventory.ts";
 import type { Config, TunnelConfig } from "../control/plan.ts";
+import { Bypasses } from "../control/routes/bypass.ts";
 import { Routes } from "../control/routes/routes.ts";
 import { Timers } from "../control/timers.ts";
 import type { PortOpener } from "../control/topology/taps.ts";
@@ -76,5 +77,8 @@ export function assemble(request: AssemblyRequest): Control {
     underlayMtu,
     seed,
   });
-  return { agent, topology, injector, shown: { tables, inventory, topology, routes, agent } };
+  const { policies, staticRoutes } = topology;
+  const { neighbors, peers } = agent;
+  const bypasses = new Bypasses({ inventory, neighbors, peers, policies, staticRoutes, timers, emit });
+  return { agent, topology, injector, shown: { tables, inventory, topology, routes, agent, bypasses } };
 }

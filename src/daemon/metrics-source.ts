@@ -43,6 +43,7 @@ export function metricsSource({
     arpResults: () => agent.arpCounts.byVsi,
     macMoves: () => agent.macs.moves,
     neighborMoves: () => agent.neighbors.moves,
+    duplicates: () => agent.duplicates.list(),
     resolutions: parts.resolutions,
     stores: () => agent.stores(),
     fallbacks: () => workers.fallbacks(),

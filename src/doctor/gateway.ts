@@ -28,6 +28,10 @@ export interface GatewayFacts {
   readonly vsis: readonly Vsi[];
   readonly interfaces: readonly Interface[];
   readonly drops: readonly DropCount[];
+  /** Addresses that two hosts have. */
+  readonly duplicates: ReturnType<Shown["duplicates"]>;
+  /** Next hops that do not see their packets. */
+  readonly bypassed: ReturnType<Shown["bypassed"]>;
   /** One echo of `length` bytes with DF. */
   readonly ping: (tunnel: string, length: number) => Promise<PingResult>;
 }
@@ -50,6 +54,8 @@ export async function diagnose({ status, features, drops, shown, probing }: Runn
     vsis: shown.vsis(),
     interfaces: shown.interfaces(),
     drops: drops(),
+    duplicates: shown.duplicates(),
+    bypassed: shown.bypassed(),
     ping: (tunnel, length) => probing.ping(tunnel, length)!,
   });
   return { checks: [...checks, ...examineHost(shown.config(), true)] };
@@ -68,12 +74,34 @@ const GATEWAY_CHECKS: readonly GatewayCheck[] = [
   ({ status, tunnels }) => tunnels.flatMap((tunnel) => checkPath(status, tunnel)),
   ({ drops, vsis, interfaces }) => checkDrops(drops, { vsis, interfaces }),
   ({ features }) => checkFeatures(features),
+  ({ duplicates }) => checkDuplicates(duplicates),
+  ({ bypassed }) => checkNextHops(bypassed),
 ];
 
 /** Examine what is known of a gateway; its peers are asked. */
 export async function examineGateway(facts: GatewayFacts): Promise<Check[]> {
   const found = await Promise.all(GATEWAY_CHECKS.map((check) => check(facts)));
   return found.flat();
+}
+
+/** Two hosts that both answer: their traffic goes now to the one, now to the other. */
+function checkDuplicates(duplicates: GatewayFacts["duplicates"]): Check[] {
+  if (duplicates.length === 0) return [ok("addresses", "none is known that two hosts have")];
+  return duplicates.map(({ ip, interface: on, places, isProbe }) => {
+    const where = places.map(({ mac, via }) => `${mac} at ${via}`).join(" and ");
+    const text = isProbe
+      ? `is in use, and another host would like to have it: ${where}`
+      : `two hosts have it: ${where}`;
+    return warn(`address ${ip} on ${on}`, text, "give one of the two hosts another address");
+  });
+}
+
+/** A VM behind another distributed gateway cannot be a next hop here. */
+function checkNextHops(bypassed: GatewayFacts["bypassed"]): Check[] {
+  return bypassed.map(({ of, ip, tunnel: { name } }) => {
+    const text = `${of}: the gateway behind tunnel ${name} answers for ${ip} and routes by destination, past it`;
+    return warn(`next hop ${ip}`, text, `put the policy on that gateway; or attach ${ip} to a VSI here`);
+  });
 }
 
 function checkStatus({ ready, missing, config, probing }: Status): Check[] {

@@ -20,6 +20,7 @@ import { Outlook } from "./control-outlook.ts";
 import { type Explained, Explainer, type WouldPunt } from "./explain.ts";
 import { frameOf, withTag } from "./packet.ts";
 import { RowNames } from "./row-names.ts";
+import { bypassSentence } from "./why.ts";
 
 /** The source MAC where nothing better is known: locally administered, and nobody's. */
 const MADE_UP: Mac = parseMac("02:00:5e:00:53:01")!;
@@ -137,7 +138,17 @@ export class Tracer {
     };
   }
 
-  private fateOf({ fate, sends, punts }: Explained): Trace["fate"] {
+  /** Sent to a next hop that will not see it? */
+  private bypassOf({ sends, steps }: Explained): string | null {
+    for (const { of, ip, tunnel } of this.parts.bypasses.list()) {
+      const isTaken = steps.some(({ result }) => result.split(/[ ,]/).includes(ip));
+      if (isTaken && sends[0]!.port === tunnel.row) return bypassSentence(of, ip, tunnel.name);
+    }
+    return null;
+  }
+
+  private fateOf(explained: Explained): Trace["fate"] {
+    const { fate, sends, punts } = explained;
     const next = punts.length === 0 ? null : this.outlook.of(punts.at(-1)!);
     if (fate > 0) {
       const [reason, text] = DROPS[fate - 1]!;
@@ -146,7 +157,8 @@ export class Tracer {
     if (sends.length === 0) return this.punted(punts.at(-1)!, next!);
     const [first] = sends;
     const text = sends.length === 1 ? `sent to ${this.names.port(first!.port)}` : `flooded: ${sends.length} copies`;
-    return { kind: "sent", reason: null, class: null, text, next };
+    const bypassed = this.bypassOf(explained);
+    return { kind: "sent", reason: null, class: null, text, next: next ?? bypassed };
   }
 
   private punted({ kind }: WouldPunt, next: string): Trace["fate"] {

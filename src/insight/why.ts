@@ -9,6 +9,7 @@
 import type { Policy, Route } from "../api/schema.ts";
 import type { Question, Why } from "../api/schema-why.ts";
 import type { Shown, ShownParts } from "../api/shown.ts";
+import type { DuplicateView } from "../control/arp/duplicates.ts";
 import type { SuppressedHost } from "../control/arp/suppression.ts";
 import type { ErrorWays } from "../control/icmp/way.ts";
 import type { InterfaceObject, VsiObject } from "../control/inventory.ts";
@@ -101,6 +102,10 @@ export class Explainer {
     const neighbors = agent.neighbors.stories(ip).filter((story) => names.has(story.interface));
     const said = [...this.ownSentences(ip, scope), ...underlaySentences(text, topology.config!)];
     for (const story of neighbors) said.push(...neighborSentences(story, this.isNeighborByHand(story)));
+    for (const each of agent.duplicates.list())
+      if (each.ip === text && names.has(each.interface)) said.push(duplicateSentence(each));
+    for (const { of, ip: hop, tunnel } of this.parts.bypasses.list())
+      if (hop === text) said.push(bypassSentence(of, hop, tunnel.name));
     const suppressed = [...agent.suppression.of(ip)].filter(({ vsi }) => isVsiAsked(vsi, question));
     for (const host of suppressed) said.push(suppressedSentence(text, host, agent.nowMs));
     const macs = neighbors.flatMap(({ place }) => {
@@ -176,6 +181,18 @@ function macSentences(story: MacStory, isByHand: boolean): string[] {
     said.push(`It has sent since: last noted ${ago(heardSeconds)}.`);
   if (previous !== null) said.push(`Before that, until ${ago(previous.secondsAgo)}, it was at ${previous.via}.`);
   return said;
+}
+
+function duplicateSentence({ ip, places, isProbe, seconds }: DuplicateView): string {
+  const [a, b] = places.map(({ mac, via }) => `${mac} at ${via}`);
+  return isProbe
+    ? `${ip} is in use by ${a}; ${b} asked whether it is free, ${ago(seconds)}.`
+    : `Two hosts have ${ip}: ${a} and ${b}; both answer, first noticed ${ago(seconds)}. Give one of them another address.`;
+}
+
+/** Why a next hop may see nothing. */
+export function bypassSentence(of: string, ip: string, tunnel: string): string {
+  return `${ip} is the next hop of ${of}, but sees none of its packets: the gateway behind tunnel ${tunnel} answers for it with its own MAC and routes by destination.`;
 }
 
 function neighborSentences(story: NeighborStory, isByHand: boolean): string[] {

@@ -46,6 +46,8 @@ export interface MetricsSource {
   arpResults(): ReadonlyMap<string, Readonly<Record<ArpResult, number>>>;
   macMoves(): ReadonlyMap<string, number>;
   neighborMoves(): ReadonlyMap<string, number>;
+  /** Addresses that two hosts have, each with the VSI in which that was seen. */
+  duplicates(): readonly { readonly vsi: string }[];
   /** Seconds each ARP search took, by result. */
   readonly resolutions: Tally;
   /** Control's stores of frames that outlive their batch. */
@@ -242,6 +244,17 @@ const ROWS: readonly Row[] = [
     help: "Neighbours that changed their MAC or bridge port",
     labels: ["vsi"],
     values: (source) => movesOf(source.neighborMoves(), source),
+  },
+  {
+    kind: "gauge",
+    name: "vtep_duplicate_addresses",
+    help: "IP addresses that two living hosts have",
+    labels: ["vsi"],
+    *values(source) {
+      const all = source.duplicates();
+      for (const { name } of source.inventory.vsis.values())
+        yield [{ vsi: name }, all.filter(({ vsi }) => vsi === name).length];
+    },
   },
   {
     kind: "gauge",

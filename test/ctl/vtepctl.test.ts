@@ -129,7 +129,7 @@ it("shows only the drops that happened, all with --all, and always all in JSON",
 });
 
 it("shows each rule of a policy on a line of its own", async () => {
-  const rule = (match: string) => ({ match, action: "nextHop 10.1.1.2", alive: true, hits: 5 });
+  const rule = (match: string) => ({ match, action: "nextHop 10.1.1.2", alive: true, bypassedBy: null, hits: 5 });
   const policies = () => [{ name: "p", interfaces: ["i"], rules: [rule("any"), rule("source 10.0.0.0/8")] }];
   await ctl({ policies }, "show", "policy");
   expect(out.split("\n").slice(1, 3)).toEqual([

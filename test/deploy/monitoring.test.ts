@@ -67,6 +67,7 @@ async function scraped(): Promise<Map<string, Set<string>>> {
     arpResults: () => new Map(),
     macMoves: () => new Map(),
     neighborMoves: () => new Map(),
+    duplicates: () => [],
     resolutions,
     stores: () => [{ pool: "unresolved", inUse: 3, exhausted: 8 }],
     fallbacks: () => new Map([["udp_gso_eio", 2]]),

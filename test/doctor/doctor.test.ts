@@ -6,6 +6,7 @@ import type { Tunnel } from "../../src/api/schema.ts";
 import { Check } from "../../src/api/schema-doctor.ts";
 import type { PingResult } from "../../src/api/schema-probe.ts";
 import { parseConfig } from "../../src/config/load.ts";
+import type { PortObject } from "../../src/control/inventory.ts";
 import { type LastDrop, MISTAKES } from "../../src/doctor/drops.ts";
 import { examineGateway, type GatewayFacts } from "../../src/doctor/gateway.ts";
 import { examineHost } from "../../src/doctor/host.ts";
@@ -54,6 +55,8 @@ function facts(parts: Partial<GatewayFacts>): GatewayFacts {
       { ...VSI, name: "vsi30", vni: 30, tunnels: [] },
     ],
     interfaces: [],
+    duplicates: [],
+    bypassed: [],
     drops: [],
     ping: async () => REPLY,
     ...parts,
@@ -95,6 +98,21 @@ describe("a gateway", () => {
       "drops",
       "offloads",
       "receive buffer",
+      "addresses",
+    ]);
+  });
+
+  it("with an address that two hosts have, or a next hop that is bypassed, is told so with both places", async () => {
+    const places = [
+      { mac: "02:00:00:00:01:11", via: "AC vm1" },
+      { mac: "02:00:00:00:02:22", via: "tunnel gw2" },
+    ];
+    const address = { interface: "if10", vsi: "vsi10", ip: "10.1.1.11", places, isProbe: false, seconds: 9 };
+    const hop = { of: "policy p, rule 1", ip: "10.1.1.12", interface: "if10", tunnel: { name: "gw2" } as PortObject };
+    const checks = await examineGateway(facts({ duplicates: [address], bypassed: [hop] }));
+    expect(checks.filter(({ result }) => result === "warn").map(({ name, text }) => `${name}: ${text}`)).toEqual([
+      "address 10.1.1.11 on if10: two hosts have it: 02:00:00:00:01:11 at AC vm1 and 02:00:00:00:02:22 at tunnel gw2",
+      "next hop 10.1.1.12: policy p, rule 1: the gateway behind tunnel gw2 answers for 10.1.1.12 and routes by destination, past it",
     ]);
   });
 

@@ -55,6 +55,7 @@ beforeEach(() => {
     arpResults: () => new Map(),
     macMoves: () => new Map([["vsi10", 4]]),
     neighborMoves: () => new Map(),
+    duplicates: () => [],
     resolutions: new Tally("result", ["resolved", "failed"], [0.01, 1]),
     stores: () => [
       { pool: "unresolved", inUse: 3, exhausted: 8 },

@@ -98,6 +98,19 @@ export class PeerGateways {
     this.untold.delete(speaker);
   }
 
+  /** Is `mac` that of a gateway behind `tunnel` that has the same address as others, and stands for its hosts? */
+  isGateway(vsi: VsiObject, tunnel: PortObject, mac: Mac): boolean {
+    const isIt = (each: Speaker) => each.vsi === vsi && each.tunnel === tunnel && each.mac === mac;
+    for (const each of this.peers.values()) if (isIt(each) && each.on.config.distributed) return true;
+    for (const each of this.claims.get(tunnel)?.values() ?? []) if (isIt(each) && this.hasOtherClaim(each)) return true;
+    return false;
+  }
+
+  private hasOtherClaim({ vsi, tunnel, ip }: Speaker): boolean {
+    for (const [other, claims] of this.claims) if (other !== tunnel && claims.has(keyOf(vsi, other, ip))) return true;
+    return false;
+  }
+
   flushPort(tunnel: PortObject): void {
     this.claims.delete(tunnel);
     this.keep((each) => each.tunnel !== tunnel);
@@ -129,7 +142,7 @@ export class PeerGateways {
     mac: Mac,
     told: Mac | null,
   ): void {
-    const key = `${who.vsi.row} ${who.tunnel.row} ${who.ip}`;
+    const key = keyOf(who.vsi, who.tunnel, who.ip);
     const heardMs = this.timers.nowMs;
     let speaker = speakers.get(key);
     if (speaker === undefined || speaker.on !== who.on) {
@@ -171,4 +184,8 @@ export class PeerGateways {
         this.untold.delete(each);
       }
   }
+}
+
+function keyOf(vsi: VsiObject, tunnel: PortObject, ip: Ipv4): string {
+  return `${vsi.row} ${tunnel.row} ${ip}`;
 }

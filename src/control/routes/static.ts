@@ -86,6 +86,11 @@ export class StaticRoutes {
     for (const route of old) this.letGo(route);
   }
 
+  /** Routes with next hops. */
+  hops(): Iterable<Pick<StaticRoute, "vrfName" | "prefix" | "hops">> {
+    return this.installed.values();
+  }
+
   list(): StaticRouteState[] {
     return [...this.installed.values()].map(({ vrfName, prefix, kind, hops }) => ({
       vrf: vrfName,

@@ -1,0 +1,94 @@
+/**
+ * Next hops that are bypassed: a VM behind another distributed gateway as next hop of a policy or a static route.
+ *
+ * That gateway answers for its VM with its own MAC, as it should; but a packet that comes to its MAC it routes by
+ * destination. So the firewall on the way sees nothing, and nothing is lost that anybody could notice. VXLAN has no field
+ * that says "to this next hop", so the data plane cannot do it. What can be done is to say so, wherever the next hop is shown.
+ *
+ * It is no mistake where the next hop is an address of that gateway itself, which looks the same from here.
+ */
+import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
+import type { PeerGateways } from "../arp/peer-gateway.ts";
+import type { Emit } from "../event.ts";
+import { type InterfaceObject, type Inventory, type PortObject, subnetOf } from "../inventory.ts";
+import { isKnown } from "../neighbor/nud.ts";
+import type { Neighbors } from "../neighbor/table.ts";
+import type { Timers } from "../timers.ts";
+import type { Policies } from "./policies.ts";
+import type { StaticRoutes } from "./static.ts";
+
+const LOOK_MS = 1000;
+
+export interface BypassParts {
+  readonly inventory: Inventory;
+  readonly neighbors: Neighbors;
+  readonly peers: PeerGateways;
+  readonly policies: Policies;
+  readonly staticRoutes: StaticRoutes;
+  readonly timers: Timers;
+  readonly emit: Emit;
+}
+
+/** A next hop that does not see its packets. */
+export interface BypassedHop {
+  /** "policy p, rule 1", or "route 0.0.0.0/0". */
+  readonly of: string;
+  readonly ip: string;
+  readonly interface: string;
+  readonly tunnel: PortObject;
+}
+
+export class Bypasses {
+  private readonly parts: BypassParts;
+  private told = new Set<string>();
+
+  constructor(parts: BypassParts) {
+    this.parts = parts;
+    parts.timers.every(LOOK_MS, () => this.look());
+  }
+
+  /** The tunnel whose gateway answers for next hop `ip` with its own MAC; null: it is reached, or not known. */
+  tunnelOf(vrf: string, ip: Ipv4): PortObject | null {
+    const on = this.homeOf(vrf, ip);
+    const entry = on === undefined ? undefined : this.parts.neighbors.find(on, ip);
+    if (entry === undefined || !isKnown(entry.state)) return null;
+    const { port, vsi, mac } = entry.place!;
+    return port.kind === "tunnel" && this.parts.peers.isGateway(vsi, port, mac) ? port : null;
+  }
+
+  list(): BypassedHop[] {
+    const { policies, staticRoutes, inventory } = this.parts;
+    const all: BypassedHop[] = [];
+    const add = (of: string, vrf: string, ip: Ipv4) => {
+      const tunnel = this.tunnelOf(vrf, ip);
+      if (tunnel !== null) all.push({ of, ip: formatIpv4(ip), interface: this.homeOf(vrf, ip)!.name, tunnel });
+    };
+    for (const { name, interfaces, rules } of policies.list()) {
+      const vrfs = new Set(interfaces.map((each) => inventory.interface(each)!.vrfName));
+      for (const [i, { rule }] of rules.entries())
+        if ("nextHop" in rule.action)
+          for (const vrf of vrfs) add(`policy ${name}, rule ${i + 1}`, vrf, rule.action.nextHop.ip);
+    }
+    for (const { vrfName, prefix, hops } of staticRoutes.hops())
+      for (const { address } of hops) add(`route ${prefix.text}`, vrfName, address.ip);
+    return all;
+  }
+
+  private homeOf(vrf: string, ip: Ipv4): InterfaceObject | undefined {
+    for (const on of this.parts.inventory.interfaces.values())
+      if (on.vrfName === vrf && subnetOf(on, ip) !== null) return on;
+    return undefined;
+  }
+
+  private look(): void {
+    const now = new Set<string>();
+    for (const { of, ip, interface: on, tunnel } of this.list()) {
+      const key = `${of} ${ip} ${tunnel.name}`;
+      now.add(key);
+      if (this.told.has(key)) continue;
+      const why = "the gateway there answers for it, and routes by destination";
+      this.parts.emit("warn", "next-hop.bypassed", { of, nextHop: ip, interface: on, tunnel: tunnel.name, why });
+    }
+    this.told = now;
+  }
+}
