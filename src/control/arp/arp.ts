@@ -130,10 +130,17 @@ export class ArpHandler {
       how,
       isAnnouncement ? null : this.heardStep(arp, on, place),
     );
-    if (isElsewhere && CONTRADICTION.has(heard)) this.c.duplicates.suspect(on, arp.senderIp, before, place);
+    if (isElsewhere && CONTRADICTION.has(heard) && !this.isReplaced(before, place))
+      this.c.duplicates.suspect(on, arp.senderIp, before, place);
     if (heard === "new" || heard === "moved") this.c.counts.count(place.vsi.name, "learned");
     if (heard === "new" || heard === "moved" || heard === "same") this.answerAskers(on, arp.senderIp);
     return heard;
+  }
+
+  /** Did only the gateway MAC change behind the tunnel by which the host is reached? */
+  private isReplaced(before: Place, { port, vsi }: Place): boolean {
+    const isSameTunnel = port.kind === "tunnel" && before.port === port && before.vsi === vsi;
+    return isSameTunnel && this.c.peers.isFormer(vsi, port, before.mac);
   }
 
   /** Is it a gateway's address, as one sees it who is none of them? Then its MAC is remembered by tunnel (peer-gateway.ts). */

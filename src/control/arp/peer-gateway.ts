@@ -33,6 +33,8 @@ interface Speaker {
   mac: Mac;
   /** Its MAC as it was told last; null: not told yet. */
   told: Mac | null;
+  /** Its MAC before that. */
+  former: Mac | null;
   heardMs: number;
 }
 
@@ -106,6 +108,12 @@ export class PeerGateways {
     return false;
   }
 
+  /** Was `mac` that of a gateway behind `tunnel`, which has another one now? */
+  isFormer(vsi: VsiObject, tunnel: PortObject, mac: Mac): boolean {
+    const isIt = (each: Speaker) => each.vsi === vsi && each.tunnel === tunnel && each.former === mac;
+    return [...this.peers.values()].some(isIt) || [...(this.claims.get(tunnel)?.values() ?? [])].some(isIt);
+  }
+
   private hasOtherClaim({ vsi, tunnel, ip }: Speaker): boolean {
     for (const [other, claims] of this.claims) if (other !== tunnel && claims.has(keyOf(vsi, other, ip))) return true;
     return false;
@@ -138,7 +146,7 @@ export class PeerGateways {
   /** `told`: of one that is new. */
   private note(
     speakers: Map<string, Speaker>,
-    who: Omit<Speaker, "mac" | "told" | "heardMs">,
+    who: Omit<Speaker, "mac" | "told" | "former" | "heardMs">,
     mac: Mac,
     told: Mac | null,
   ): void {
@@ -146,7 +154,7 @@ export class PeerGateways {
     const heardMs = this.timers.nowMs;
     let speaker = speakers.get(key);
     if (speaker === undefined || speaker.on !== who.on) {
-      speaker = { ...who, mac, told, heardMs };
+      speaker = { ...who, mac, told, former: null, heardMs };
       speakers.set(key, speaker);
     }
     speaker.mac = mac;
@@ -173,6 +181,7 @@ export class PeerGateways {
     const { on, vsi, tunnel, mac, told: was, isPeer } = speaker;
     if (was === mac) return;
     speaker.told = mac;
+    speaker.former = was;
     this.onNews({ on, vsi, tunnel, mac, was, isPeer });
   }
 
