@@ -3,7 +3,7 @@ import type { Shown } from "../api/shown.ts";
 import type { Prober } from "../liveness/prober.ts";
 import type { Log } from "../log/log.ts";
 import type { Tally } from "../metrics/histogram.ts";
-import type { MetricsSource } from "../metrics/metrics.ts";
+import type { MetricsSource } from "../metrics/row.ts";
 import type { Control } from "./assemble.ts";
 import type { Reloader } from "./reload.ts";
 import type { WorkerWatch } from "./worker-watch.ts";

@@ -23,16 +23,7 @@ import {
 } from "../tables/counters.ts";
 import type { Tables } from "../tables/tables.ts";
 import type { Series } from "./histogram.ts";
-import type { Row, Values } from "./metrics.ts";
-
-/** A bounded store of control, at this moment. */
-export interface Store {
-  readonly pool: string;
-  /** Entries; null where it holds bytes. */
-  readonly inUse: number | null;
-  /** How often something found no slot, ever. */
-  readonly exhausted: number;
-}
+import type { Row, Values } from "./row.ts";
 
 const DIRECTIONS = [
   ["receive", MISC_SUPER_RECEIVE],

@@ -6,7 +6,8 @@ import { Inventory, type PortObject, type VsiObject } from "../../src/control/in
 import type { AcConfig, TunnelConfig, VsiConfig } from "../../src/control/plan.ts";
 import { CountedBefore } from "../../src/control/topology/views.ts";
 import { Tally } from "../../src/metrics/histogram.ts";
-import { createMetrics, type MetricsSource } from "../../src/metrics/metrics.ts";
+import { createMetrics } from "../../src/metrics/metrics.ts";
+import type { MetricsSource } from "../../src/metrics/row.ts";
 import {
   DROP,
   DROPS,

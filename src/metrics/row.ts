@@ -1,0 +1,73 @@
+/**
+ * A metric as data, and what its values are read from: the contract between the registry (metrics.ts) and the features that
+ * bring rows.
+ */
+import type { ArpResult } from "../control/arp/counts.ts";
+import type { Inventory, PortObject } from "../control/inventory.ts";
+import type { Counted } from "../control/topology/views.ts";
+import type { Tables } from "../tables/tables.ts";
+import type { Tally } from "./histogram.ts";
+
+/** A bounded store of control, at this moment. */
+export interface Store {
+  readonly pool: string;
+  /** Entries; null where it holds bytes. */
+  readonly inUse: number | null;
+  /** How often something found no slot, ever. */
+  readonly exhausted: number;
+}
+
+/** Entries of one table by where they come from. */
+export type Origins = ReadonlyMap<string, Readonly<Record<string, number>>>;
+
+/** What the registry reads; `main` hands it over. */
+export interface MetricsSource {
+  readonly version: string;
+  readonly tables: Tables;
+  readonly inventory: Inventory;
+  /** What the cells of an object's row showed when it got the row. */
+  readonly counted: { of(owner: object): Counted };
+  /** By VSI, VSI and VRF: entries by origin. */
+  macEntries(): Origins;
+  neighborEntries(): Origins;
+  routeEntries(): Origins;
+  arpResults(): ReadonlyMap<string, Readonly<Record<ArpResult, number>>>;
+  macMoves(): ReadonlyMap<string, number>;
+  neighborMoves(): ReadonlyMap<string, number>;
+  /** Addresses that two hosts have, each with the VSI in which that was seen. */
+  duplicates(): readonly { readonly vsi: string }[];
+  /** Seconds each ARP search took, by result. */
+  readonly resolutions: Tally;
+  /** Control's stores of frames that outlive their batch. */
+  stores(): readonly Store[];
+  /** Offloads given up, by cause. */
+  fallbacks(): ReadonlyMap<string, number>;
+  /** Datagrams the kernel dropped at a full receive buffer, by worker. */
+  receiveDrops(): readonly number[];
+  /** Seconds since each worker was last seen to make progress. */
+  workersStill(): readonly number[];
+  /** Lines that the log lost. */
+  logLost(): number;
+  probe(tunnel: PortObject): {
+    readonly state: string;
+    readonly rttMs: number | null;
+    readonly answered: number;
+    readonly lost: number;
+  };
+  lastReload(): { readonly successful: boolean; readonly successUnixSeconds: number };
+}
+
+export type Labels = Record<string, string>;
+/** Who has a row of counters. */
+export type Owner = { readonly row: number };
+/** Values of a metric at this moment. */
+export type Values = (source: MetricsSource) => Iterable<readonly [labels: Labels, value: number]>;
+
+/** A metric as data. */
+export interface Row {
+  readonly kind: "counter" | "gauge";
+  readonly name: string;
+  readonly help: string;
+  readonly labels: readonly string[];
+  readonly values: Values;
+}
