@@ -30,45 +30,8 @@ import { RECORD_LEARN } from "../tables/counters.ts";
 import { R_ARG, R_ARG2, R_KIND, R_PORT, R_VSI } from "../tables/ring.ts";
 import type { Tables } from "../tables/tables.ts";
 import { Sandbox } from "./sandbox.ts";
+import type { Names, Step, WouldPunt, WouldSend } from "./step.ts";
 import { Story } from "./steps-l2.ts";
-
-/** Rows in words: what the operator calls them. */
-export interface Names {
-  /** "ac vm1", "tunnel gw2". */
-  port(row: number): string;
-  vsi(row: number): string;
-  interface(row: number): string;
-  /** The policy of VSI-interface `row`, or null. */
-  policy(row: number): string | null;
-  /** The rule behind a hit counter: "rule 2". */
-  rule(id: number): string;
-}
-
-/** One line of the story: where, what was found, what follows. */
-export interface Step {
-  readonly stage: string;
-  readonly text: string;
-  readonly result: string;
-}
-
-/** A copy that would be sent: the bytes from the Ethernet header (to an AC) or the VXLAN header (to a tunnel) on. */
-export interface WouldSend {
-  readonly port: number;
-  readonly vsi: number;
-  readonly bytes: Uint8Array;
-  readonly tos: number;
-  readonly entropy: number;
-}
-
-/** A record that would be in the punt ring. */
-export interface WouldPunt {
-  readonly kind: number;
-  readonly port: number;
-  readonly vsi: number;
-  readonly arg: number;
-  readonly arg2: number;
-  readonly bytes: Uint8Array;
-}
 
 export interface Explained {
   readonly steps: readonly Step[];

@@ -1,7 +1,7 @@
 /** Rows of the tables as the operator calls what is in them; for those who explain what the data plane did. */
 import type { Inventory } from "../control/inventory.ts";
 import type { Topology } from "../control/topology/topology.ts";
-import type { Names } from "./explain.ts";
+import type { Names } from "./step.ts";
 
 export interface Via {
   readonly kind: "ac" | "tunnel";

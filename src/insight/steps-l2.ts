@@ -11,7 +11,7 @@
  * Not in the path of frames: it may allocate.
  */
 
-import { type Fate, type Frame, GO_ON, PUNTED, SENT } from "../dataplane/frame.ts";
+import { type Fate, type Frame, GO_ON, SENT } from "../dataplane/frame.ts";
 import { VXLAN_BYTES } from "../io/port-io.ts";
 import { DROP, DROPS, PUNT, PUNTS, RECORD_LEARN } from "../tables/counters.ts";
 import { MAC_FLOOD, MAC_GATEWAY, MAC_PORT_MASK, MAC_STATIC, macKey } from "../tables/mac.ts";
@@ -29,14 +29,8 @@ import {
   TYPE_VLAN,
 } from "../wire/ethernet.ts";
 import { vniAt } from "../wire/vxlan.ts";
-import type { Names, Step, WouldPunt, WouldSend } from "./explain.ts";
+import { type Names, resultOf, type Step, type WouldPunt, type WouldSend } from "./step.ts";
 import { routeSteps } from "./steps-l3.ts";
-
-/** "drop ip_checksum" and the like; "" while it goes on. */
-export function resultOf(fate: Fate): string {
-  if (fate > 0) return `drop ${DROPS[fate - 1]![0]}`;
-  return fate === PUNTED ? "to control" : "";
-}
 
 export class Story {
   readonly steps: Step[] = [];

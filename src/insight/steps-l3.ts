@@ -41,8 +41,7 @@ import {
   VLAN_TAG_BYTES,
 } from "../wire/ethernet.ts";
 import { formatIpv4, headerBytes, IP_DST, IP_PROTOCOL, IP_TTL, IPV4_BYTES, maskOf, PROTO_TCP } from "../wire/ipv4.ts";
-import type { Names, Step, WouldPunt } from "./explain.ts";
-import { resultOf } from "./steps-l2.ts";
+import { type Names, resultOf, type Step, type WouldPunt } from "./step.ts";
 
 /** Reasons that end a packet before policy and table are asked. */
 const AT_THE_DOOR = new Set([DROP.ip_malformed, DROP.ip_checksum, DROP.ip_martian, DROP.ip_options, DROP.anti_spoof]);

@@ -17,9 +17,10 @@ import { parseIpv4 } from "../wire/ipv4.ts";
 import { summaryOf } from "../wire/summary.ts";
 import { emitVxlan, VXLAN_HEADER_BYTES } from "../wire/vxlan.ts";
 import { Outlook } from "./control-outlook.ts";
-import { type Explained, Explainer, type WouldPunt } from "./explain.ts";
+import { type Explained, Explainer } from "./explain.ts";
 import { frameOf, withTag } from "./packet.ts";
 import { RowNames } from "./row-names.ts";
+import type { WouldPunt } from "./step.ts";
 import { bypassSentence } from "./why.ts";
 
 /** The source MAC where nothing better is known: locally administered, and nobody's. */
