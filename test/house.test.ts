@@ -4,6 +4,7 @@
 import { readdirSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { DROPS } from "../src/tables/counters.ts";
+import { circlesOf, roomsOf } from "./house/circles.ts";
 import { DROPS_BEGIN, DROPS_END, dropTable } from "./house/drop-table.ts";
 import { codeOf, files, hotLines, importsOf, ROOT, read } from "./house/source.ts";
 
@@ -86,6 +87,20 @@ describe("floors", () => {
       }
     }
     expect(wrong).toEqual([]);
+  });
+
+  it("nothing imports itself by a detour, not even a type: no folder of src, and no wing of control", () => {
+    const imports = new Map(SOURCES.map((path) => [path, new Set(inner(path).map(({ to }) => to))]));
+    // What lies in control/ itself is the floor under its wings, or composes them (agent.ts).
+    const wingOf = (path: string) => (/^src\/control\/\w+\//.test(path) ? path.split("/")[2]! : null);
+    const a = new Set(["b"]);
+    expect(circlesOf(new Map(Object.entries({ a, b: new Set(["c"]), c: new Set(["a", "d"]), d: a })))).toEqual([
+      ["a", "b", "c", "d"],
+    ]);
+    expect(circlesOf(new Map(Object.entries({ a, b: new Set(["c", "d"]), c: new Set(["d"]) })))).toEqual([]);
+    expect(circlesOf(roomsOf(imports, floorOf))).toEqual([]);
+    expect([...roomsOf(imports, wingOf).keys()].length).toBeGreaterThan(4);
+    expect(circlesOf(roomsOf(imports, wingOf))).toEqual([]);
   });
 
   it("of the io, the data plane knows the contract and the pool; only worker.ts makes a real one", () => {

@@ -29,9 +29,10 @@ import { ArpHandler } from "./arp/arp.ts";
 import { ArpCounts } from "./arp/counts.ts";
 import { Duplicates } from "./arp/duplicates.ts";
 import { PeerChange } from "./arp/peer-change.ts";
-import { PeerGateways } from "./arp/peer-gateway.ts";
+import { PeerGateways, viewOfPeer } from "./arp/peer-gateway.ts";
 import { PendingRelays } from "./arp/relay.ts";
 import { ArpSender } from "./arp/sender.ts";
+import { ArpSolicitor } from "./arp/solicitor.ts";
 import { ArpSuppressor } from "./arp/suppress.ts";
 import { SuppressionTable } from "./arp/suppression.ts";
 import type { Emit } from "./event.ts";
@@ -43,9 +44,8 @@ import type { HeldFrame, Injector } from "./inject.ts";
 import type { InterfaceObject, Inventory, PortObject, VsiObject } from "./inventory.ts";
 import { Ledger } from "./ledger.ts";
 import { MacLearner } from "./mac/learn.ts";
-import { type NeighborView, viewOfPeer, viewOfSuppressed } from "./neighbor/entry.ts";
+import { type NeighborView, viewOfSuppressed } from "./neighbor/entry.ts";
 import type { HostRoutes } from "./neighbor/path.ts";
-import { Solicitor } from "./neighbor/solicitor.ts";
 import { Neighbors } from "./neighbor/table.ts";
 import type { LimitsConfig } from "./plan.ts";
 import type { Timers } from "./timers.ts";
@@ -108,7 +108,7 @@ export class Agent {
       emit,
       random,
       ledger: this.ledger,
-      solicitor: new Solicitor(this.sender, emit),
+      solicitor: new ArpSolicitor(this.sender, emit),
       macs: this.macs,
       routes,
       unreachable: (frame) => this.icmp.hostUnreachable(frame),

@@ -17,6 +17,7 @@ import { formatMac, type Mac } from "../../wire/ethernet.ts";
 import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
 import type { InterfaceObject, PortObject, VsiObject } from "../inventory.ts";
 import type { MacLearner } from "../mac/learn.ts";
+import type { NeighborView } from "../neighbor/entry.ts";
 import type { Timers } from "../timers.ts";
 
 export const NEWS_EVERY_MS = 100;
@@ -197,4 +198,20 @@ export class PeerGateways {
 
 function keyOf(vsi: VsiObject, tunnel: PortObject, ip: Ipv4): string {
   return `${vsi.row} ${tunnel.row} ${ip}`;
+}
+
+/** D4: a peer gateway stands in the same list, and is used for nothing. */
+export function viewOfPeer(peer: PeerGatewayView): NeighborView {
+  return {
+    interface: peer.interface,
+    ip: peer.ip,
+    mac: peer.mac,
+    state: "gateway",
+    via: { kind: "tunnel", name: peer.tunnel },
+    vsi: peer.vsi,
+    ageSeconds: peer.ageSeconds,
+    origin: "gateway",
+    stateSeconds: peer.ageSeconds,
+    previous: null,
+  };
 }

@@ -16,10 +16,10 @@ import type { Emit } from "../event.ts";
 import { ALL_PORTS, type Injector, ONLY_ACS, ONLY_TUNNELS } from "../inject.ts";
 import type { InterfaceObject, PortObject, VsiObject } from "../inventory.ts";
 import { subnetOf } from "../inventory.ts";
+import { SOLICIT_EVERY_MS } from "../neighbor/solicitor.ts";
 import { RateWindow } from "../rate-window.ts";
 import type { Timers } from "../timers.ts";
 
-export const SOLICIT_EVERY_MS = 1000;
 export const FLOODS_PER_SECOND = 200;
 const KEPT_FOR_FIRST = 50;
 const REMEMBERED_TARGETS = 8192;

@@ -6,7 +6,6 @@
  */
 import { formatMac, type Mac } from "../../wire/ethernet.ts";
 import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
-import type { PeerGatewayView } from "../arp/peer-gateway.ts";
 import type { InterfaceObject, PortObject, VsiObject } from "../inventory.ts";
 import type { MoveHistory } from "../move-history.ts";
 import type { Timer } from "../timers.ts";
@@ -145,22 +144,6 @@ export function viewOfSuppressed(
     ageSeconds: seconds(nowMs - heardMs),
     origin,
     stateSeconds: seconds(nowMs - heardMs),
-    previous: null,
-  };
-}
-
-/** D4: a peer gateway stands in the same list, and is used for nothing. */
-export function viewOfPeer(peer: PeerGatewayView): NeighborView {
-  return {
-    interface: peer.interface,
-    ip: peer.ip,
-    mac: peer.mac,
-    state: "gateway",
-    via: { kind: "tunnel", name: peer.tunnel },
-    vsi: peer.vsi,
-    ageSeconds: peer.ageSeconds,
-    origin: "gateway",
-    stateSeconds: peer.ageSeconds,
     previous: null,
   };
 }

@@ -134,6 +134,12 @@ export class Neighbors implements NextHops, NeighborOwner {
     return this.entries.get(neighborKey(on, ip));
   }
 
+  /** Where packets to `ip` go; null while that is not known. */
+  placeOf(on: InterfaceObject, ip: Ipv4): Place | null {
+    const entry = this.find(on, ip);
+    return entry !== undefined && isKnown(entry.state) ? entry.place : null;
+  }
+
   /** ARP from `ip`: it is at `place`, says a request, reply or announcement. `step`: the article's, for those who look on. */
   hear(on: InterfaceObject, ip: Ipv4, place: Place, how: NeighborOrigin, step: string | null = null): Heard {
     const { life, census } = this;

@@ -7,12 +7,10 @@
  *
  * It is no mistake where the next hop is an address of that gateway itself, which looks the same from here.
  */
+import type { Mac } from "../../wire/ethernet.ts";
 import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
-import type { PeerGateways } from "../arp/peer-gateway.ts";
 import type { Emit } from "../event.ts";
-import { type InterfaceObject, type Inventory, type PortObject, subnetOf } from "../inventory.ts";
-import { isKnown } from "../neighbor/nud.ts";
-import type { Neighbors } from "../neighbor/table.ts";
+import { type InterfaceObject, type Inventory, type PortObject, subnetOf, type VsiObject } from "../inventory.ts";
 import type { Timers } from "../timers.ts";
 import type { Policies } from "./policies.ts";
 import type { StaticRoutes } from "./static.ts";
@@ -21,8 +19,17 @@ const LOOK_MS = 1000;
 
 export interface BypassParts {
   readonly inventory: Inventory;
-  readonly neighbors: Neighbors;
-  readonly peers: PeerGateways;
+  readonly neighbors: {
+    /** Where packets to `ip` go; null while that is not known. */
+    placeOf(
+      on: InterfaceObject,
+      ip: Ipv4,
+    ): { readonly mac: Mac; readonly port: PortObject; readonly vsi: VsiObject } | null;
+  };
+  readonly peers: {
+    /** Is `mac` that of a gateway behind `tunnel`, which stands for its hosts? */
+    isGateway(vsi: VsiObject, tunnel: PortObject, mac: Mac): boolean;
+  };
   readonly policies: Policies;
   readonly staticRoutes: StaticRoutes;
   readonly timers: Timers;
@@ -50,9 +57,9 @@ export class Bypasses {
   /** The tunnel whose gateway answers for next hop `ip` with its own MAC; null: it is reached, or not known. */
   tunnelOf(vrf: string, ip: Ipv4): PortObject | null {
     const on = this.homeOf(vrf, ip);
-    const entry = on === undefined ? undefined : this.parts.neighbors.find(on, ip);
-    if (entry === undefined || !isKnown(entry.state)) return null;
-    const { port, vsi, mac } = entry.place!;
+    const place = on === undefined ? null : this.parts.neighbors.placeOf(on, ip);
+    if (place === null) return null;
+    const { port, vsi, mac } = place;
     return port.kind === "tunnel" && this.parts.peers.isGateway(vsi, port, mac) ? port : null;
   }
 

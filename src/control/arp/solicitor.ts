@@ -1,0 +1,40 @@
+/** The neighbour table's questions (neighbor/solicitor.ts) as ARP requests: flooded ones rationed, the others to one port. */
+import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
+import type { Emit } from "../event.ts";
+import { ALL_PORTS } from "../inject.ts";
+import type { InterfaceObject, PortObject, VsiObject } from "../inventory.ts";
+import type { Place } from "../neighbor/entry.ts";
+import type { Solicitor } from "../neighbor/solicitor.ts";
+import { type ArpSender, addressFor } from "./sender.ts";
+
+export class ArpSolicitor implements Solicitor {
+  private readonly sender: ArpSender;
+  private readonly emit: Emit;
+
+  constructor(sender: ArpSender, emit: Emit) {
+    this.sender = sender;
+    this.emit = emit;
+  }
+
+  everywhere(iface: InterfaceObject, ip: Ipv4, tries: number, step: string): number {
+    // The whole site, the AC whose packet waits included (behaviour.md §2.3, row 4): it has asked for its gateway, not for this.
+    const sender = addressFor(iface, ip);
+    const question = { target: ip, sender, except: null, scope: ALL_PORTS, isRetry: tries > 1 };
+    let againMs = 0;
+    for (const vsi of iface.vsis) {
+      const { sent, againMs: ms } = this.sender.solicit(iface, vsi, question);
+      againMs = Math.max(againMs, ms);
+      const fields = { vsi: vsi.name, interface: iface.name, target: formatIpv4(ip), try: tries, step };
+      if (sent) this.emit("debug", "arp.solicit", fields);
+    }
+    return againMs;
+  }
+
+  at(iface: InterfaceObject, ip: Ipv4, { mac, port, vsi }: Place): void {
+    this.sender.ask(iface, vsi, port, mac, ip);
+  }
+
+  behind(iface: InterfaceObject, ip: Ipv4, port: PortObject, vsi: VsiObject): void {
+    this.sender.ask(iface, vsi, port, null, ip);
+  }
+}
