@@ -37,7 +37,7 @@ const FLOORS: Record<string, readonly string[]> = {
 const DOORS: readonly (readonly [RegExp, RegExp, string])[] = [
   [
     /^src\/ctl\/(attach|hold|gateway-user)\.ts$/,
-    /^src\/io\/(native|handover)\.ts$/,
+    /^src\/io\/(addon|handover|native|tap)\.ts$/,
     "attach makes a TAP and hands its fd over",
   ],
   [/^src\/ctl\/attach\.ts$/, /^src\/config\/address\.ts$/, "a MAC on the command line is read like one in the file"],

@@ -20,8 +20,10 @@ import { unlinkSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { listening, prepareSocket } from "../api/listener.ts";
 import type { Topology } from "../control/topology/topology.ts";
+import { IoError } from "../io/addon.ts";
 import { fdOf, isTapThere, watchReadable, whyNoTap } from "../io/handover.ts";
-import { closeFd, IoError, type ReceivedFd, receiveFd, sendFd, setTap } from "../io/native.ts";
+import { closeFd, type ReceivedFd, receiveFd, sendFd } from "../io/native.ts";
+import { setTap } from "../io/tap.ts";
 import type { Log } from "../log/log.ts";
 import { type Answer, lineOf, type RefusalCode, readClaim } from "./protocol.ts";
 

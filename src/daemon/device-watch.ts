@@ -12,8 +12,9 @@ import type { Inventory, PortObject } from "../control/inventory.ts";
 import type { AcConfig, Config } from "../control/plan.ts";
 import { tapKey } from "../control/topology/taps.ts";
 import type { Topology } from "../control/topology/topology.ts";
+import { IoError } from "../io/addon.ts";
 import { tapOrNull } from "../io/handover.ts";
-import { deviceMtuFor, IoError } from "../io/native.ts";
+import { deviceMtuFor } from "../io/underlay.ts";
 import type { TapOpener } from "./tap-opener.ts";
 
 /** Most looks between two tries to make a device. */

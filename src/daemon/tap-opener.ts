@@ -10,7 +10,9 @@
 import type { Emit } from "../control/event.ts";
 import type { AcConfig } from "../control/plan.ts";
 import type { OpenTap, PortOpener } from "../control/topology/taps.ts";
-import { closeFd, IoError, openTap, setTap, type TapRequest, tapInfo } from "../io/native.ts";
+import { IoError } from "../io/addon.ts";
+import { closeFd } from "../io/native.ts";
+import { openTap, setTap, type TapRequest, tapInfo } from "../io/tap.ts";
 
 const TX_QUEUE_FRAMES = 1000;
 

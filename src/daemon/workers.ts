@@ -9,17 +9,9 @@ import { setFlagsFromString } from "node:v8";
 import type { Worker } from "node:worker_threads";
 import type { Config } from "../control/plan.ts";
 import { NOTE_FALLBACKS, NOTE_INNER_MTU, NOTE_WORDS, type WorkerData, type WorkerNote } from "../dataplane/worker.ts";
-import {
-  closeFd,
-  FALLBACK_CAUSES,
-  type Features,
-  openDoorbell,
-  openUnderlay,
-  ring,
-  socketDrops,
-  type Underlay,
-} from "../io/native.ts";
+import { closeFd, FALLBACK_CAUSES, type Features, openDoorbell, ring } from "../io/native.ts";
 import { type Probed, probeKernel } from "../io/probe.ts";
+import { openUnderlay, socketDrops, type Underlay } from "../io/underlay.ts";
 import { SET_STOP, type Tables } from "../tables/tables.ts";
 import { forwardingThread } from "./forwarding-thread.ts";
 

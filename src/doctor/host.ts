@@ -11,15 +11,16 @@ import { availableParallelism, release } from "node:os";
 import type { Check } from "../api/schema-doctor.ts";
 import { peerAddress } from "../control/peer-address.ts";
 import type { Config } from "../control/plan.ts";
-import { addon, errnoText } from "../io/addon.ts";
-import { deviceMtuFor, IoError, pathMtu, refusedByKernel } from "../io/native.ts";
+import { addon, errnoText, IoError } from "../io/addon.ts";
+import { refusedByKernel } from "../io/offload.ts";
+import { deviceMtuFor, pathMtu } from "../io/underlay.ts";
 import { whyNoRawSocket } from "../liveness/echo-socket.ts";
 import { fail, ok, warn } from "./check.ts";
 import { checkSockets } from "./sockets.ts";
 
 const CAPABILITIES = { CAP_NET_BIND_SERVICE: 10, CAP_NET_ADMIN: 12, CAP_NET_RAW: 13, CAP_SYS_ADMIN: 21 } as const;
 type Capability = keyof typeof CAPABILITIES;
-/** What a worker asks for (io/native.ts). */
+/** What a worker asks for (io/offload.ts). */
 const WANTED_RECEIVE = 8 << 20;
 const WANTED_SEND = 4 << 20;
 

@@ -9,7 +9,7 @@ import type { Check, Diagnosis } from "../api/schema-doctor.ts";
 import { loadConfig } from "../config/load.ts";
 import { Inventory, type PortObject } from "../control/inventory.ts";
 import type { Config } from "../control/plan.ts";
-import { deviceMtuFor } from "../io/native.ts";
+import { deviceMtuFor } from "../io/underlay.ts";
 import { createProber } from "../liveness/assemble.ts";
 import { fail, ok, warn } from "./check.ts";
 import { examineHost } from "./host.ts";

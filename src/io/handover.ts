@@ -10,7 +10,7 @@
  */
 import type { Socket } from "node:net";
 import { addon, fail } from "./addon.ts";
-import { type TapInfo, tapInfo } from "./native.ts";
+import { type TapInfo, tapInfo } from "./tap.ts";
 
 /** linux/if_tun.h */
 const IFF_TAP = 0x0002;

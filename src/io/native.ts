@@ -20,11 +20,10 @@
  */
 import { release } from "node:os";
 import { addon, fail } from "./addon.ts";
+import { type Offload, refusedByKernel } from "./offload.ts";
 import type { PortIo } from "./port-io.ts";
 import * as contract from "./port-io.ts";
 import { SAFE_SEGMENT_CAP } from "./probe.ts";
-
-export { errnoText, IoError } from "./addon.ts";
 
 /** End the process at once; unlike `process.exit` it joins no thread, and a stuck one would keep that waiting for ever. */
 export function exitNow(code: number): never {
@@ -34,171 +33,6 @@ export function exitNow(code: number): never {
 /** Send `text` to the service manager that listens on `socketPath` (sd_notify). 0, or a negative errno. */
 export function notify(socketPath: string, text: string): number {
   return addon().notify(socketPath, text);
-}
-
-// ---- TAPs ------------------------------------------------------------------------------------------------------
-
-export interface TapRequest {
-  device: string;
-  /** A name under /run/netns, or a path such as /proc/PID/ns/net. Absent: the daemon's own namespace. */
-  netns?: string;
-  /** The device outlives the process (and a kill -9); reopening it by name takes it over again. */
-  persist?: boolean;
-  /**
-   * Open a multi-queue device with so many fds, one per worker. Absent: one queue, one fd. A persistent device that was
-   * made with one queue stays so: then there is one fd.
-   */
-  queues?: number;
-}
-
-export interface Tap {
-  fds: number[];
-  ifindex: number;
-}
-
-const TAP_FIXES: Record<string, string> = {
-  EPERM: "run with CAP_NET_ADMIN (and CAP_SYS_ADMIN to enter another namespace), or hand the TAP over by its fd",
-  EACCES: "run with CAP_NET_ADMIN, and check the owner of /dev/net/tun",
-  EBUSY: "another process has the device open: stop it, or give the device another name",
-  EINVAL: "the name is too long, or a device of another kind has it: delete it with `ip link del`",
-  ENODEV: "load the tun module: modprobe tun",
-  ENXIO: "load the tun module: modprobe tun",
-  EXDEV: "the device was moved to another namespace: delete it there, or name that namespace",
-  EBADFD: "the device was deleted: open it again",
-};
-
-function tapFixes(request: TapRequest, step: string): Record<string, string> {
-  if (step === "open network namespace") return { ENOENT: `create it with: ip netns add ${request.netns}` };
-  if (step === "open /dev/net/tun") {
-    return { ...TAP_FIXES, ENOENT: "make the device: mkdir -p /dev/net && mknod /dev/net/tun c 10 200" };
-  }
-  return TAP_FIXES;
-}
-
-function netnsPath(netns: string | undefined): string {
-  if (netns === undefined || netns === "") return "";
-  return netns.includes("/") ? netns : `/run/netns/${netns}`;
-}
-
-/** Create or take over a TAP. Throws IoError. The fds are non-blocking and the caller's to close. */
-export function openTap(request: TapRequest): Tap {
-  const persist = request.persist ?? false;
-  const out = addon().openTap(request.device, netnsPath(request.netns), persist, request.queues ?? 0);
-  if (out[0] < 0) {
-    const step = String(out[1]);
-    const where = request.netns ? ` in namespace ${request.netns}` : "";
-    fail(`TAP ${request.device}${where}`, out[0], step, tapFixes(request, step));
-  }
-  return { ifindex: out[0], fds: out.slice(1) as number[] };
-}
-
-export interface TapSettings {
-  mtu?: number;
-  /** Frames the kernel queues toward us; at least 1000, because the ring drops instead of pushing back. */
-  txQueueLength?: number;
-  up?: boolean;
-  carrier?: boolean;
-}
-
-/** Set properties of the device behind `fd`, in whatever namespace it is. Throws IoError. */
-export function setTap(fd: number, settings: TapSettings): void {
-  const flag = (value: boolean | undefined): number => (value === undefined ? -1 : value ? 1 : 0);
-  const { mtu = -1, txQueueLength = -1 } = settings;
-  const out = addon().setTap(fd, mtu, txQueueLength, flag(settings.up), flag(settings.carrier));
-  if (out[0] < 0) fail(`TAP fd ${fd}`, out[0], String(out[1]), TAP_FIXES);
-}
-
-/** Bits of TUNSETOFFLOAD; old kernel headers lack the USO ones. */
-export const TUN_F_CSUM = 0x01;
-export const TUN_F_TSO4 = 0x02;
-export const TUN_F_TSO6 = 0x04;
-export const TUN_F_TSO_ECN = 0x08;
-export const TUN_F_USO4 = 0x20;
-export const TUN_F_USO6 = 0x40;
-
-/** Tell the kernel what we can take from this TAP. 0, or a negative errno. */
-export function setTapOffload(fd: number, flags: number): number {
-  return addon().setTapOffload(fd, flags);
-}
-
-export interface TapInfo {
-  device: string;
-  /** IFF_* flags of TUNGETIFF. */
-  flags: number;
-  /** Bytes of the virtio header, 0 without one. */
-  vnetHdrBytes: number;
-  /** Is the interface up (IFF_UP), in whatever namespace it is? Before Linux 5.2 always true. */
-  up: boolean;
-}
-
-/** Which device is behind `fd` (for fds handed over by others). Throws IoError. */
-export function tapInfo(fd: number): TapInfo {
-  const out = addon().tapInfo(fd);
-  if (out[0] < 0) fail(`TAP fd ${fd}`, out[0], "ask the TAP device", TAP_FIXES);
-  return { flags: out[0], vnetHdrBytes: out[1] as number, device: out[2] as string, up: out[3] === 1 };
-}
-
-// ---- the underlay ----------------------------------------------------------------------------------------------
-
-export interface UnderlayRequest {
-  address: string;
-  port: number;
-  sourcePorts: { first: number; count: number };
-  receiveBuffer?: number;
-  sendBuffer?: number;
-  /** Send outer UDP checksum zero (excludes UDP GSO). */
-  zeroChecksum?: boolean;
-  /** Others will be opened `beside` this one. */
-  isShared?: boolean;
-  /** Another worker's, opened with `isShared`: receive on its port too, send from the same source ports. */
-  beside?: Underlay;
-}
-
-export interface Underlay {
-  fd: number;
-  txFds: number[];
-  /** What the kernel granted, in bytes. */
-  receiveBuffer: number;
-  sendBuffer: number;
-}
-
-const UNDERLAY_FIXES: Record<string, string> = {
-  EADDRINUSE:
-    "another process (or a kernel vxlan device) has the port: find it with `ss -ulpn`, or change underlay.port",
-  EADDRNOTAVAIL: "no interface has this address: add it, or change underlay.address",
-  EACCES: "the port is privileged: use CAP_NET_BIND_SERVICE, or a port above 1023",
-  EINVAL: "underlay.address must be an IPv4 or IPv6 address, and sourcePorts.count 1 to 64",
-};
-
-/** Open the receive socket and the pool of sending sockets. Throws IoError. */
-export function openUnderlay(request: UnderlayRequest): Underlay {
-  const { address, port, sourcePorts, receiveBuffer = 8 << 20, sendBuffer = 4 << 20 } = request;
-  const { zeroChecksum = false, beside } = request;
-  const isShared = beside !== undefined || request.isShared === true;
-  const { first, count } = sourcePorts;
-  const like = Int32Array.from(beside?.txFds ?? []);
-  const buffers = [receiveBuffer, sendBuffer] as const;
-  const out = addon().openUnderlay(address, port, first, count, ...buffers, zeroChecksum, isShared, like);
-  if (out[0] < 0) fail(`underlay ${address} port ${port}`, out[0], String(out[1]), UNDERLAY_FIXES);
-  const [fd, granted, sending, ...txFds] = out as number[];
-  return { fd: fd!, receiveBuffer: granted!, sendBuffer: sending!, txFds };
-}
-
-/** The interface that owns a local address, and its MTU. Throws IoError. */
-export function deviceMtuFor(address: string): { device: string; ifindex: number; mtu: number } {
-  const out = addon().deviceMtuFor(address);
-  if (out[0] < 0) fail(`underlay ${address}`, out[0], "find its interface", UNDERLAY_FIXES);
-  return { ifindex: out[0], mtu: out[1] as number, device: out[2] as string };
-}
-
-/** The path MTU the kernel believes in (ask after an -EMSGSIZE). Positive, or a negative errno. */
-export function pathMtu(local: string, remote: string): number {
-  return addon().pathMtu(local, remote);
-}
-
-/** Datagrams the kernel dropped at a socket because its buffer was full. */
-export function socketDrops(fd: number): number {
-  return addon().socketDrops(fd);
 }
 
 /** An eventfd that wakes a worker out of its wait. Throws IoError. */
@@ -250,34 +84,6 @@ export function receiveFd(socketFd: number): ReceivedFd | undefined {
 }
 
 // ---- a worker's io ---------------------------------------------------------------------------------------------
-
-/** What the operator allows (configuration `underlay.offload`); what the kernel refuses is switched off and counted. */
-export interface Offload {
-  /** Take TSO super-frames from TAPs. */
-  tapTso: boolean;
-  /** Take USO super-frames from TAPs, and give them joined UDP (Linux ≥ 6.2). */
-  tapUso: boolean;
-  /** Join received inner segments to super-frames. */
-  coalesce: boolean;
-  /** Send many datagrams with one call (UDP_SEGMENT; needs outer checksums). */
-  udpGso: boolean;
-  /** Receive many datagrams as one (UDP_GRO). */
-  udpGro: boolean;
-}
-
-/**
- * Switches that this kernel must not be trusted with, by its release ("6.18.4-generic").
- *  - Linux 7.0.0 to 7.1.4 corrupts UDP headers of UDP_SEGMENT sends, which nothing at run time can tell (datapath T4).
- *  - Before 5.12 UDP_GRO could hand over datagrams of a tunnel merged wrongly (datapath §8).
- */
-export function refusedByKernel(release: string): (keyof Offload)[] {
-  const [major = 0, minor = 0, patch = 0] = release.split(/[.-]/).map((part) => Number.parseInt(part, 10) || 0);
-  const version = (major << 16) | (minor << 8) | Math.min(patch, 255);
-  const refused: (keyof Offload)[] = [];
-  if (version >= 0x070000 && version <= 0x070104) refused.push("udpGso");
-  if (version < 0x050c00) refused.push("udpGro");
-  return refused;
-}
 
 /** Bit of each switch in the addon, see exchange.h. */
 const OFFLOAD_BITS: Record<keyof Offload, number> = { tapTso: 1, tapUso: 2, coalesce: 4, udpGso: 8, udpGro: 16 };

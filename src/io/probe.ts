@@ -5,7 +5,7 @@
  * for want of a right, is believed as before: the workers find out at run time, and pay for it with a refused call.
  */
 import { addon, errnoText } from "./addon.ts";
-import type { Offload } from "./native.ts";
+import type { Offload } from "./offload.ts";
 
 /** "ok": it works; "reduced": in part; "refused": not at all; "unknown": could not be asked; "off": nobody wants it. */
 export type ProbeOutcome = "ok" | "reduced" | "refused" | "unknown" | "off";

@@ -4,7 +4,7 @@ import type { ProbeSource } from "../api/probe.ts";
 import type { Agent } from "../control/agent.ts";
 import type { Emit } from "../control/event.ts";
 import type { Inventory } from "../control/inventory.ts";
-import { pathMtu } from "../io/native.ts";
+import { pathMtu } from "../io/underlay.ts";
 import { RX_PACKETS, sumOf, TX_PACKETS } from "../tables/counters.ts";
 import type { Tables } from "../tables/tables.ts";
 import { openEchoSocket } from "./echo-socket.ts";

@@ -11,7 +11,8 @@ import { type Answer, readAnswer } from "../../src/attach/protocol.ts";
 import { AttachServer } from "../../src/attach/server.ts";
 import type { OpenTap } from "../../src/control/topology/taps.ts";
 import { fdOf } from "../../src/io/handover.ts";
-import { closeFd, openTap, sendFd, tapInfo } from "../../src/io/native.ts";
+import { closeFd, sendFd } from "../../src/io/native.ts";
+import { openTap, tapInfo } from "../../src/io/tap.ts";
 import { until } from "../../src/lab/deadline.ts";
 import { type Bed, makeBed, whyNoBed } from "../netns/bed.ts";
 

@@ -5,6 +5,7 @@
 import { existsSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import * as native from "../../src/io/native.ts";
+import * as underlays from "../../src/io/underlay.ts";
 import { cleanups, missing } from "../io/ground.ts";
 import { addNamespace, createVtep, ip, nothingSeen, OFF, ON, PEER, transfer, type Vtep } from "../io/plain-vtep.ts";
 
@@ -85,7 +86,7 @@ describe.skipIf(missing)("with the kernel's own vxlan device", () => {
     try {
       addKernelVtep(LEFT, 1, "198.51.100.1");
       addKernelVtep(RIGHT, 5, kernel.address);
-      const underlay = native.openUnderlay({
+      const underlay = underlays.openUnderlay({
         address: "198.18.77.1",
         port: 4789,
         sourcePorts: { first: 51000, count: 1 },

@@ -5,6 +5,8 @@ import { existsSync } from "node:fs";
 import { afterEach } from "vitest";
 import * as native from "../../src/io/native.ts";
 import * as io from "../../src/io/port-io.ts";
+import * as taps from "../../src/io/tap.ts";
+import * as underlays from "../../src/io/underlay.ts";
 
 /** Why the tests that need the kernel cannot run here, or undefined. */
 export const missing =
@@ -22,14 +24,14 @@ afterEach(() => {
   while (cleanups.length > 0) cleanups.pop()!();
 });
 
-export function openTap(request: native.TapRequest): native.Tap {
-  const tap = native.openTap(request);
+export function openTap(request: taps.TapRequest): taps.Tap {
+  const tap = taps.openTap(request);
   cleanups.push(() => tap.fds.map(native.closeFd));
   return tap;
 }
 
-export function openUnderlay(address: string, port = 4789, count = 2): native.Underlay {
-  const underlay = native.openUnderlay({ address, port, sourcePorts: { first: 50000, count } });
+export function openUnderlay(address: string, port = 4789, count = 2): underlays.Underlay {
+  const underlay = underlays.openUnderlay({ address, port, sourcePorts: { first: 50000, count } });
   cleanups.push(() => [underlay.fd, ...underlay.txFds].map(native.closeFd));
   return underlay;
 }

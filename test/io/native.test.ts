@@ -5,8 +5,11 @@
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import * as addonCalls from "../../src/io/addon.ts";
 import * as native from "../../src/io/native.ts";
+import * as offloads from "../../src/io/offload.ts";
 import * as io from "../../src/io/port-io.ts";
+import * as taps from "../../src/io/tap.ts";
 import { bytesOf, cleanups, createIo, f, missing, openTap, putSend, s } from "./ground.ts";
 
 if (missing) console.log(`native.test.ts skipped: ${missing}`);
@@ -17,13 +20,13 @@ const inside = (...args: string[]): string => ip("netns", "exec", NETNS, ...args
 
 describe("kernels", () => {
   it("that break an offload are not trusted with it", () => {
-    expect(native.refusedByKernel("6.18.44-fc")).toEqual([]);
-    expect(native.refusedByKernel("7.0.0")).toEqual(["udpGso"]);
-    expect(native.refusedByKernel("7.1.4-1-pve")).toEqual(["udpGso"]);
-    expect(native.refusedByKernel("7.1.5")).toEqual([]);
-    expect(native.refusedByKernel("7.0-rc1")).toEqual(["udpGso"]);
-    expect(native.refusedByKernel("5.10.0-21-amd64")).toEqual(["udpGro"]);
-    expect(native.refusedByKernel("5.12.0")).toEqual([]);
+    expect(offloads.refusedByKernel("6.18.44-fc")).toEqual([]);
+    expect(offloads.refusedByKernel("7.0.0")).toEqual(["udpGso"]);
+    expect(offloads.refusedByKernel("7.1.4-1-pve")).toEqual(["udpGso"]);
+    expect(offloads.refusedByKernel("7.1.5")).toEqual([]);
+    expect(offloads.refusedByKernel("7.0-rc1")).toEqual(["udpGso"]);
+    expect(offloads.refusedByKernel("5.10.0-21-amd64")).toEqual(["udpGro"]);
+    expect(offloads.refusedByKernel("5.12.0")).toEqual([]);
   });
 });
 
@@ -38,40 +41,38 @@ describe.skipIf(missing)("TAPs", () => {
 
   it("is created in its namespace, tuned, and known by its fd", () => {
     const tap = openTap({ device: "nio0", netns: NETNS });
-    native.setTap(tap.fds[0]!, { mtu: 1450, txQueueLength: 1000, up: true });
-    expect(native.tapInfo(tap.fds[0]!)).toMatchObject({ device: "nio0", vnetHdrBytes: 10 });
+    taps.setTap(tap.fds[0]!, { mtu: 1450, txQueueLength: 1000, up: true });
+    expect(taps.tapInfo(tap.fds[0]!)).toMatchObject({ device: "nio0", vnetHdrBytes: 10 });
     const link = JSON.parse(inside("ip", "-j", "link", "show", "nio0"))[0];
     expect(link).toMatchObject({ ifindex: tap.ifindex, mtu: 1450, txqlen: 1000 });
     expect(link.flags).toContain("LOWER_UP");
     expect(existsSync("/sys/class/net/nio0")).toBe(false);
-    native.setTap(tap.fds[0]!, { carrier: false });
+    taps.setTap(tap.fds[0]!, { carrier: false });
     expect(JSON.parse(inside("ip", "-j", "link", "show", "nio0"))[0].flags).toContain("NO-CARRIER");
   });
 
   it("comes home from the namespace, also after an error", () => {
     const home = ip("-j", "link", "show", "lo");
-    expect(() => native.openTap({ device: "a-name-that-is-too-long", netns: NETNS })).toThrow(/EINVAL/);
-    expect(() => native.openTap({ device: "lo", netns: NETNS })).toThrow(/TAP lo in namespace nio.*: cannot create/);
+    expect(() => taps.openTap({ device: "a-name-that-is-too-long", netns: NETNS })).toThrow(/EINVAL/);
+    expect(() => taps.openTap({ device: "lo", netns: NETNS })).toThrow(/TAP lo in namespace nio.*: cannot create/);
     expect(execFileSync("ip", ["-j", "link", "show", "lo"], { encoding: "utf8" })).toBe(home);
     // The namespace itself is not kept busy by us: a TAP without netns lands at home.
     const tap = openTap({ device: `niohome${process.pid % 1000}` });
-    expect(existsSync(`/sys/class/net/${native.tapInfo(tap.fds[0]!).device}`)).toBe(true);
+    expect(existsSync(`/sys/class/net/${taps.tapInfo(tap.fds[0]!).device}`)).toBe(true);
   });
 
   it("names what is wrong and what to do", () => {
-    const nowhere = (): unknown => native.openTap({ device: "nio0", netns: "nio-nowhere" });
-    expect(nowhere).toThrow(native.IoError);
+    const nowhere = (): unknown => taps.openTap({ device: "nio0", netns: "nio-nowhere" });
+    expect(nowhere).toThrow(addonCalls.IoError);
     expect(nowhere).toThrow(
       "TAP nio0 in namespace nio-nowhere: cannot open network namespace: ENOENT (no such file or directory); create it with: ip netns add nio-nowhere",
     );
     openTap({ device: "nio1", netns: NETNS });
-    expect(() => native.openTap({ device: "nio1", netns: NETNS })).toThrow(
-      /EBUSY.*another process has the device open/,
-    );
+    expect(() => taps.openTap({ device: "nio1", netns: NETNS })).toThrow(/EBUSY.*another process has the device open/);
   });
 
   it("a persistent device outlives its fd and is taken over again", () => {
-    const first = native.openTap({ device: "nio2", netns: NETNS, persist: true });
+    const first = taps.openTap({ device: "nio2", netns: NETNS, persist: true });
     native.closeFd(first.fds[0]!);
     const again = openTap({ device: "nio2", netns: NETNS, persist: true });
     expect(again.ifindex).toBe(first.ifindex);
@@ -81,7 +82,7 @@ describe.skipIf(missing)("TAPs", () => {
     // Without `persist` a device kept by an earlier run is released at the end.
     native.closeFd(again.fds[0]!);
     cleanups.splice(-1);
-    native.closeFd(native.openTap({ device: "nio2", netns: NETNS }).fds[0]!);
+    native.closeFd(taps.openTap({ device: "nio2", netns: NETNS }).fds[0]!);
     expect(() => inside("ip", "link", "show", "nio2")).toThrow();
   });
 
@@ -91,7 +92,7 @@ describe.skipIf(missing)("TAPs", () => {
     try {
       const tap = openTap({ device: "nio4", netns: NETNS });
       inside("ip", "link", "set", "nio4", "netns", other);
-      native.setTap(tap.fds[0]!, { up: true });
+      taps.setTap(tap.fds[0]!, { up: true });
       expect(JSON.parse(ip("-n", other, "-j", "link", "show", "nio4"))[0].flags).toContain("UP");
     } finally {
       ip("netns", "del", other);
@@ -107,7 +108,7 @@ describe.skipIf(missing)("TAPs", () => {
   it("exchanges bytes with the kernel: echo to an address behind the TAP", () => {
     const one = createIo();
     const tap = openTap({ device: "nio6", netns: NETNS });
-    native.setTap(tap.fds[0]!, { mtu: 1450, txQueueLength: 1000, up: true });
+    taps.setTap(tap.fds[0]!, { mtu: 1450, txQueueLength: 1000, up: true });
     inside("ip", "addr", "add", "198.51.100.1/24", "dev", "nio6");
     inside("ip", "neigh", "add", "198.51.100.2", "lladdr", "02:00:00:00:00:02", "dev", "nio6");
     const mac = inside("cat", "/sys/class/net/nio6/address").trim();
@@ -138,7 +139,7 @@ describe.skipIf(missing)("TAPs", () => {
   it("finishes a checksum by the virtio header", () => {
     const one = createIo();
     const tap = openTap({ device: "nio7", netns: NETNS });
-    native.setTap(tap.fds[0]!, { up: true });
+    taps.setTap(tap.fds[0]!, { up: true });
     inside("ip", "addr", "add", "198.51.101.1/24", "dev", "nio7");
     const mac = inside("cat", "/sys/class/net/nio7/address").trim().replaceAll(":", "");
     one.attachTap(1, tap.fds[0]!);
@@ -174,8 +175,8 @@ describe.skipIf(missing)("TAPs", () => {
     const one = createIo();
     const good = openTap({ device: "nio8", netns: NETNS });
     const gone = openTap({ device: "nio9", netns: NETNS });
-    native.setTap(good.fds[0]!, { up: true });
-    native.setTap(gone.fds[0]!, { up: true });
+    taps.setTap(good.fds[0]!, { up: true });
+    taps.setTap(gone.fds[0]!, { up: true });
     one.attachTap(1, good.fds[0]!);
     one.attachTap(2, gone.fds[0]!);
     inside("ip", "link", "set", "nio9", "down");

@@ -7,15 +7,18 @@ import { execFileSync, spawn } from "node:child_process";
 import { setImmediate as turn } from "node:timers/promises";
 import { expect } from "vitest";
 import * as native from "../../src/io/native.ts";
+import type * as offloads from "../../src/io/offload.ts";
 import * as io from "../../src/io/port-io.ts";
+import * as taps from "../../src/io/tap.ts";
+import * as underlays from "../../src/io/underlay.ts";
 import { attachPeer, cleanups } from "./ground.ts";
 
 export const ip = (...args: string[]): string => execFileSync("ip", args, { encoding: "utf8" });
 
 export const TAP = 1;
 export const PEER = 2;
-export const OFF: native.Offload = { tapTso: false, tapUso: false, coalesce: false, udpGso: false, udpGro: false };
-export const ON: native.Offload = { tapTso: true, tapUso: true, coalesce: true, udpGso: true, udpGro: true };
+export const OFF: offloads.Offload = { tapTso: false, tapUso: false, coalesce: false, udpGso: false, udpGro: false };
+export const ON: offloads.Offload = { tapTso: true, tapUso: true, coalesce: true, udpGso: true, udpGro: true };
 
 export interface Vtep {
   io: native.NativePortIo;
@@ -41,7 +44,7 @@ interface VtepRequest {
   netns: string;
   local: string;
   remote: string;
-  offload: native.Offload;
+  offload: offloads.Offload;
   address: string;
   mac: string;
   zeroChecksum?: boolean;
@@ -52,12 +55,12 @@ interface VtepRequest {
 /** A VTEP of one AC and one tunnel; the far end of its TAP is the kernel of `netns`, with this address. */
 export function createVtep(request: VtepRequest): Vtep {
   const { netns, local, remote, offload, address, mac } = request;
-  const tap = native.openTap({ device: "tap0", netns });
+  const tap = taps.openTap({ device: "tap0", netns });
   ip("-n", netns, "link", "set", "tap0", "address", mac);
   ip("-n", netns, "addr", "add", `${address}/24`, "dev", "tap0");
-  native.setTap(tap.fds[0]!, { mtu: 1450, txQueueLength: 1000, up: true });
+  taps.setTap(tap.fds[0]!, { mtu: 1450, txQueueLength: 1000, up: true });
   const { zeroChecksum = false, tapRefuses = 0 } = request;
-  const underlay = native.openUnderlay({
+  const underlay = underlays.openUnderlay({
     address: local,
     port: 4789,
     sourcePorts: { first: 51000, count: 4 },

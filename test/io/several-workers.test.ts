@@ -8,6 +8,8 @@ import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as native from "../../src/io/native.ts";
 import * as io from "../../src/io/port-io.ts";
+import * as taps from "../../src/io/tap.ts";
+import * as underlays from "../../src/io/underlay.ts";
 import {
   attachPeer,
   bytesOf,
@@ -29,11 +31,11 @@ const NETNS = `nsw${process.pid}`;
 const ip = (...args: string[]): string => execFileSync("ip", args, { encoding: "utf8" });
 
 /** Sets of sockets on one address, as so many workers have them. */
-function openShared(address: string, workers: number, port = 4789): native.Underlay[] {
+function openShared(address: string, workers: number, port = 4789): underlays.Underlay[] {
   const request = { address, port, sourcePorts: { first: 50000, count: 4 }, isShared: true };
-  const all: native.Underlay[] = [];
+  const all: underlays.Underlay[] = [];
   for (let k = 0; k < workers; k++) {
-    const one = native.openUnderlay(all[0] === undefined ? request : { ...request, beside: all[0] });
+    const one = underlays.openUnderlay(all[0] === undefined ? request : { ...request, beside: all[0] });
     cleanups.push(() => [one.fd, ...one.txFds].map(native.closeFd));
     all.push(one);
   }
@@ -107,8 +109,8 @@ describe.skipIf(missing)("one port, several workers", () => {
       const port = 4791;
       expect(openShared(address, 2, port).map(({ txFds }) => txFds.length)).toEqual([4, 4]);
       const request = { address, port, sourcePorts: { first: 51000, count: 1 } };
-      expect(() => native.openUnderlay(request)).toThrow(/EADDRINUSE/);
-      expect(() => native.openUnderlay({ ...request, isShared: true })).toThrow(/EADDRINUSE/);
+      expect(() => underlays.openUnderlay(request)).toThrow(/EADDRINUSE/);
+      expect(() => underlays.openUnderlay({ ...request, isShared: true })).toThrow(/EADDRINUSE/);
     },
   );
 
@@ -136,25 +138,25 @@ describe.skipIf(missing)("one TAP, several workers", () => {
     ip("netns", "del", NETNS);
   });
 
-  const up = (tap: native.Tap): native.Tap => {
-    native.setTap(tap.fds[0]!, { mtu: 1450, txQueueLength: 1000, up: true });
+  const up = (tap: taps.Tap): taps.Tap => {
+    taps.setTap(tap.fds[0]!, { mtu: 1450, txQueueLength: 1000, up: true });
     return tap;
   };
 
   it("somebody else's queues are not joined, whichever mode is asked for", () => {
     up(openTap({ device: "sw0", netns: NETNS, queues: 2 }));
     for (const queues of [undefined, 2, 3])
-      expect(() => native.openTap({ device: "sw0", netns: NETNS, ...(queues ? { queues } : {}) })).toThrow(
+      expect(() => taps.openTap({ device: "sw0", netns: NETNS, ...(queues ? { queues } : {}) })).toThrow(
         /EBUSY.*another process has the device open/,
       );
     up(openTap({ device: "sw1", netns: NETNS }));
-    expect(() => native.openTap({ device: "sw1", netns: NETNS, queues: 2 })).toThrow(/EBUSY/);
+    expect(() => taps.openTap({ device: "sw1", netns: NETNS, queues: 2 })).toThrow(/EBUSY/);
   });
 
   it("a persistent device keeps its queue mode, and is opened in that", () => {
-    const close = (tap: native.Tap): void => tap.fds.forEach((fd) => void native.closeFd(fd));
-    const open = (queues?: number): native.Tap =>
-      up(native.openTap({ device: "sw2", netns: NETNS, persist: true, ...(queues ? { queues } : {}) }));
+    const close = (tap: taps.Tap): void => tap.fds.forEach((fd) => void native.closeFd(fd));
+    const open = (queues?: number): taps.Tap =>
+      up(taps.openTap({ device: "sw2", netns: NETNS, persist: true, ...(queues ? { queues } : {}) }));
     const made = open();
     close(made);
     const again = open(3);
@@ -170,7 +172,7 @@ describe.skipIf(missing)("one TAP, several workers", () => {
     expect(open(2).fds).toHaveLength(2);
     ip("-n", NETNS, "link", "del", "sw2");
     // A name that something else has is no matter of queues.
-    expect(() => native.openTap({ device: "lo", netns: NETNS, queues: 2 })).toThrow(/EINVAL.*ip link del/);
+    expect(() => taps.openTap({ device: "lo", netns: NETNS, queues: 2 })).toThrow(/EINVAL.*ip link del/);
   });
 
   it("a TAP with one queue is written by both workers and read by one", () => {

@@ -6,9 +6,10 @@ import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { addon } from "../../src/io/addon.ts";
-import * as native from "../../src/io/native.ts";
+import type * as offloads from "../../src/io/offload.ts";
 import * as io from "../../src/io/port-io.ts";
 import { judgeSegments, TAP_REFUSES_TCP, TAP_REFUSES_UDP } from "../../src/io/probe.ts";
+import * as underlays from "../../src/io/underlay.ts";
 import { attachPeer, cleanups, createIo, missing, openUnderlay } from "./ground.ts";
 import {
   addNamespace,
@@ -67,7 +68,7 @@ describe.skipIf(missing)("super-frames", () => {
     mac: "02:00:00:00:01:02",
   };
 
-  const cases: [string, native.Offload][] = [
+  const cases: [string, offloads.Offload][] = [
     ["no offload", OFF],
     ["all offloads", ON],
     ["only TSO from the TAP", { ...OFF, tapTso: true }],
@@ -130,7 +131,7 @@ describe.skipIf(missing)("super-frames", () => {
       expect(errors).toEqual([...new Array(30).fill(-90), ...new Array(30).fill(0)]);
       const { fallbacks, offload } = port.features();
       expect([fallbacks.udp_gso_emsgsize, offload.udpGso]).toEqual([1, true]);
-      expect(native.pathMtu(left.local, narrow)).toBe(1280);
+      expect(underlays.pathMtu(left.local, narrow)).toBe(1280);
     } finally {
       ip("route", "del", "local", narrow, "dev", "lo", "table", "local");
     }

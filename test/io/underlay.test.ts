@@ -7,6 +7,8 @@ import { readFileSync, readlinkSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import * as native from "../../src/io/native.ts";
 import * as io from "../../src/io/port-io.ts";
+import * as taps from "../../src/io/tap.ts";
+import * as underlays from "../../src/io/underlay.ts";
 import {
   attachPeer,
   bytesOf,
@@ -27,13 +29,13 @@ describe.skipIf(missing)("underlay", () => {
   it("clear errors", () => {
     openUnderlay("127.0.0.21");
     expect(() =>
-      native.openUnderlay({ address: "127.0.0.21", port: 4789, sourcePorts: { first: 1, count: 1 } }),
+      underlays.openUnderlay({ address: "127.0.0.21", port: 4789, sourcePorts: { first: 1, count: 1 } }),
     ).toThrow(/underlay 127.0.0.21 port 4789: cannot bind the VTEP address: EADDRINUSE.*ss -ulpn/);
     const elsewhere = { address: "203.0.113.1", port: 4789, sourcePorts: { first: 1, count: 1 } };
-    expect(() => native.openUnderlay(elsewhere)).toThrow(/EADDRNOTAVAIL.*no interface has this address/);
-    expect(() => native.deviceMtuFor("203.0.113.1")).toThrow(/EADDRNOTAVAIL/);
-    expect(native.deviceMtuFor("127.0.0.21")).toEqual({ device: "lo", ifindex: 1, mtu: 65536 });
-    expect(native.pathMtu("127.0.0.21", "127.0.0.22")).toBeGreaterThan(1280);
+    expect(() => underlays.openUnderlay(elsewhere)).toThrow(/EADDRNOTAVAIL.*no interface has this address/);
+    expect(() => underlays.deviceMtuFor("203.0.113.1")).toThrow(/EADDRNOTAVAIL/);
+    expect(underlays.deviceMtuFor("127.0.0.21")).toEqual({ device: "lo", ifindex: 1, mtu: 65536 });
+    expect(underlays.pathMtu("127.0.0.21", "127.0.0.22")).toBeGreaterThan(1280);
   });
 
   it("skips a taken source port", async () => {
@@ -90,7 +92,7 @@ describe.skipIf(missing)("underlay", () => {
     const a = createIo({ underlay: openUnderlay("127.0.0.37"), offload: { tapTso: true } });
     const b = createIo({ underlay: openUnderlay("127.0.0.38") });
     const tap = openTap({ device: "vtflood0" });
-    native.setTap(tap.fds[0]!, { up: true });
+    taps.setTap(tap.fds[0]!, { up: true });
     expect(a.attachTap(1, tap.fds[0]!)).toBe(0);
     expect(attachPeer(a, 2, "127.0.0.38")).toBe(0);
     const bytes = vxlanPacket(200, 77);

@@ -91,7 +91,7 @@ describe.skipIf(!canEnter)("an ordinary user", () => {
 
 describe.skipIf(whyNoBed() !== undefined)("root of a user namespace", () => {
   it("sets a TAP's transmit queue length, which an ioctl leaves to the machine's root", () => {
-    const script = `import { openTap, setTap } from "${ROOT}dist/io/native.js";
+    const script = `import { openTap, setTap } from "${ROOT}dist/io/tap.js";
 const tap = openTap({ device: "uns0" });
 setTap(tap.fds[0], { mtu: 1450, txQueueLength: 1000, up: true });
 const { execFileSync } = await import("node:child_process");

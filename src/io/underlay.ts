@@ -1,0 +1,63 @@
+/** The underlay: its sockets, the device that leads there, path MTU. Set-up calls of the main thread; each throws an IoError. */
+import { addon, fail } from "./addon.ts";
+
+export interface UnderlayRequest {
+  address: string;
+  port: number;
+  sourcePorts: { first: number; count: number };
+  receiveBuffer?: number;
+  sendBuffer?: number;
+  /** Send outer UDP checksum zero (excludes UDP GSO). */
+  zeroChecksum?: boolean;
+  /** Others will be opened `beside` this one. */
+  isShared?: boolean;
+  /** Another worker's, opened with `isShared`: receive on its port too, send from the same source ports. */
+  beside?: Underlay;
+}
+
+export interface Underlay {
+  fd: number;
+  txFds: number[];
+  /** What the kernel granted, in bytes. */
+  receiveBuffer: number;
+  sendBuffer: number;
+}
+
+const UNDERLAY_FIXES: Record<string, string> = {
+  EADDRINUSE:
+    "another process (or a kernel vxlan device) has the port: find it with `ss -ulpn`, or change underlay.port",
+  EADDRNOTAVAIL: "no interface has this address: add it, or change underlay.address",
+  EACCES: "the port is privileged: use CAP_NET_BIND_SERVICE, or a port above 1023",
+  EINVAL: "underlay.address must be an IPv4 or IPv6 address, and sourcePorts.count 1 to 64",
+};
+
+/** Open the receive socket and the pool of sending sockets. Throws IoError. */
+export function openUnderlay(request: UnderlayRequest): Underlay {
+  const { address, port, sourcePorts, receiveBuffer = 8 << 20, sendBuffer = 4 << 20 } = request;
+  const { zeroChecksum = false, beside } = request;
+  const isShared = beside !== undefined || request.isShared === true;
+  const { first, count } = sourcePorts;
+  const like = Int32Array.from(beside?.txFds ?? []);
+  const buffers = [receiveBuffer, sendBuffer] as const;
+  const out = addon().openUnderlay(address, port, first, count, ...buffers, zeroChecksum, isShared, like);
+  if (out[0] < 0) fail(`underlay ${address} port ${port}`, out[0], String(out[1]), UNDERLAY_FIXES);
+  const [fd, granted, sending, ...txFds] = out as number[];
+  return { fd: fd!, receiveBuffer: granted!, sendBuffer: sending!, txFds };
+}
+
+/** The interface that owns a local address, and its MTU. Throws IoError. */
+export function deviceMtuFor(address: string): { device: string; ifindex: number; mtu: number } {
+  const out = addon().deviceMtuFor(address);
+  if (out[0] < 0) fail(`underlay ${address}`, out[0], "find its interface", UNDERLAY_FIXES);
+  return { ifindex: out[0], mtu: out[1] as number, device: out[2] as string };
+}
+
+/** The path MTU the kernel believes in (ask after an -EMSGSIZE). Positive, or a negative errno. */
+export function pathMtu(local: string, remote: string): number {
+  return addon().pathMtu(local, remote);
+}
+
+/** Datagrams the kernel dropped at a socket because its buffer was full. */
+export function socketDrops(fd: number): number {
+  return addon().socketDrops(fd);
+}
