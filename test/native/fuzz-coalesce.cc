@@ -5,7 +5,14 @@
 #include "batch.h"
 
 Bytes fuzz_seed(Random &random) {
-  Bytes input = random.bytes(20 + random.below(150));
+  Bytes input = random.bytes(20 + random.below(random.once_in(2) ? 150 : 400));
+  if (random.once_in(3)) {
+    /* Long chains of several flows through each other: next to nothing but "continue". */
+    for (size_t i = 3; i < input.size(); i++) {
+      if (!random.once_in(24)) input[i] = static_cast<uint8_t>(i < 7 ? input[i] & 0x33 : input[i] & 0x03);
+    }
+    return input;
+  }
   /* Mostly quiet: zero means "continue". */
   if (!random.once_in(4)) {
     for (auto &b : input) {
@@ -40,7 +47,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   }
   std::vector<Added> batch;
   std::vector<size_t> sizes(flows.size(), 1 + d.next() % 120u * ((d.next() & 15) == 15 ? 20u : 1u));
-  while (d.left > 0 && batch.size() < 48) {
+  while (d.left > 0 && batch.size() < 256) {
     const uint8_t which = d.next();
     const size_t i = which & 3;
     Packet p = flows[i];

@@ -28,6 +28,7 @@ constexpr int kTxFd = 100000, kTapFd = 200000;  // no file of the fuzzer's own
 constexpr int kPeers = 4, kTapPort = 9, kFirstPeer = 10;
 constexpr uint32_t kArena = 256 * 1024;
 constexpr int kBatches = 2;
+constexpr uint32_t kSlices = 48;
 
 enum Manner { TAKES_ALL, NO_GSO, FEW_SEGMENTS, NARROW, FULL, FORBIDDEN, kManners };
 enum TapManner { TAP_TAKES_ALL, TAP_NO_GSO, TAP_FULL, TAP_BROKEN, kTapManners };
@@ -211,7 +212,7 @@ static void batch(Decisions &d, Random &random, Bytes &arena, std::vector<int32_
   world.hostile = false;
   uint32_t at = kHeadroom;
   size_t datagrams = 0;
-  static iovec slices[kMaxFrames][2];
+  static iovec slices[kMaxFrames][kSlices];
   o.chainCount = 0;
   const int count = 1 + d.next() % 16;
   std::vector<int> destination;
@@ -254,12 +255,14 @@ static void batch(Decisions &d, Random &random, Bytes &arena, std::vector<int32_
     record[S_CHAIN] = 0;
     if (super && (kind & 64) && o.chainCount < kMaxFrames) {
       /* Head and slices, as coalescing leaves them. */
-      const size_t head = p.header() + 1 + d.next() % (frame.size() - p.header() - 1), middle = head + (frame.size() - head) / 3;
+      const size_t head = p.header() + 1 + d.next() % (frame.size() - p.header() - 1);
       iovec *const parts = slices[o.chainCount];
-      parts[0] = {bytes + 8 + head, middle - head};
-      parts[1] = {bytes + 8 + middle, frame.size() - middle};
-      const uint32_t first = parts[0].iov_len == 0 ? 1 : 0;
-      o.chains[++o.chainCount] = {parts + first, 2 - first, static_cast<uint32_t>(frame.size() - head)};
+      const size_t wanted = 1 + d.next() % kSlices, each = (frame.size() - head + wanted - 1) / wanted;
+      uint32_t made = 0;
+      for (size_t from = head; from < frame.size(); from += each) {
+        parts[made++] = {bytes + 8 + from, frame.size() - from < each ? frame.size() - from : each};
+      }
+      o.chains[++o.chainCount] = {parts, made, static_cast<uint32_t>(frame.size() - head)};
       record[S_CHAIN] = static_cast<int32_t>(o.chainCount);
     }
 
