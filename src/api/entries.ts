@@ -9,6 +9,7 @@ import {
   type InterfaceObject,
   type Inventory,
   isOwnAddress,
+  isPortOf,
   type PortObject,
   subnetOf,
   type VsiObject,
@@ -90,8 +91,7 @@ export class Entries {
   }
 
   private vsiOf(on: InterfaceObject, name: string | undefined, ac: string | undefined): Found<VsiObject> {
-    const wanted =
-      name ?? (ac === undefined ? undefined : this.inventory.port("ac", ac)?.vsi?.name) ?? on.vsis[0]?.name;
+    const wanted = name ?? (ac === undefined ? undefined : this.inventory.ac(ac)?.vsi.name) ?? on.vsis[0]?.name;
     const vsi = on.vsis.find((each) => each.name === wanted);
     if (vsi !== undefined) return { value: vsi };
     return bad(
@@ -106,7 +106,7 @@ export class Entries {
     const kind = ac === undefined ? "tunnel" : "ac";
     const port = this.inventory.port(kind, (ac ?? tunnel)!);
     if (port === undefined) return absent(`${kind === "ac" ? "AC" : "tunnel"} ${ac ?? tunnel}`, kind);
-    if (kind === "ac" ? port.vsi === vsi : vsi.tunnels.includes(port)) return { value: port };
+    if (isPortOf(port, vsi)) return { value: port };
     return bad(
       `${kind === "ac" ? "AC" : "tunnel"} ${port.name} is not in VSI ${vsi.name}`,
       "vtepctl show vsi tells what is",

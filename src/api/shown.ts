@@ -103,7 +103,7 @@ export class Shown {
     const { inventory, topology } = this.parts;
     return tunnelViews(inventory, topology.counted)
       .map(({ name, row, countedBefore, remote, up, mtu, vsis }) => {
-        const probe = this.prober.view(inventory.port("tunnel", name)!);
+        const probe = this.prober.view(inventory.tunnel(name)!);
         return {
           name,
           remote,
@@ -237,7 +237,7 @@ export class Shown {
   }
 
   config(): Config {
-    return this.parts.topology.config!;
+    return this.parts.topology.config;
   }
 
   counts(): schema.Status["counts"] {

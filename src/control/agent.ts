@@ -41,7 +41,7 @@ import { Icmp } from "./icmp/icmp.ts";
 import { Pinger } from "./icmp/ping.ts";
 import { ErrorWays, type RouteFinder } from "./icmp/way.ts";
 import type { HeldFrame, Injector } from "./inject.ts";
-import type { InterfaceObject, Inventory, PortObject, VsiObject } from "./inventory.ts";
+import type { InterfaceObject, Inventory, PortObject, TunnelPort, VsiObject } from "./inventory.ts";
 import { Ledger } from "./ledger.ts";
 import { MacLearner } from "./mac/learn.ts";
 import { type NeighborView, viewOfSuppressed } from "./neighbor/entry.ts";
@@ -67,7 +67,7 @@ export interface AgentParts {
   /** Told of each ARP search that ended, for the histogram. */
   readonly onResolved?: (ms: number, result: "resolved" | "failed") => void;
   /** A datagram of `length` bytes was too big for the underlay on the way to `tunnel`. */
-  readonly onTooBig?: (tunnel: PortObject, length: number) => void;
+  readonly onTooBig?: (tunnel: TunnelPort, length: number) => void;
 }
 
 export class Agent {
@@ -308,7 +308,7 @@ export class Agent {
     }
     const port = inventory.ports.get(portRow);
     if (port === undefined) return;
-    if (kind === RECORD_TOO_BIG) {
+    if (kind === RECORD_TOO_BIG && port.kind === "tunnel") {
       emit("warn", "underlay.mtu", { tunnel: port.name, bytes: arg });
       onTooBig?.(port, arg);
     } else if (kind === RECORD_STALE) {

@@ -8,24 +8,36 @@ import type { Mac } from "../wire/ethernet.ts";
 import { type Ipv4, maskOf } from "../wire/ipv4.ts";
 import type { AcConfig, InterfaceConfig, TunnelConfig, VsiConfig } from "./plan.ts";
 
-/** A bridge port: an AC or a tunnel. */
-export interface PortObject {
+/** What every bridge port has. */
+interface AnyPort {
   /** Its row in PortTable. */
   readonly row: number;
-  readonly kind: "ac" | "tunnel";
   readonly name: string;
   /** Its io port. */
   readonly io: number;
-  /** The AC's VSI; null for a tunnel. */
-  readonly vsi: VsiObject | null;
-  readonly config: AcConfig | TunnelConfig;
   /** The longest inner IP packet it takes, bytes. */
   mtu: number;
   /** Attached and usable. */
   up: boolean;
-  /** Attached, but the VM has set its interface down. */
-  linkDown?: boolean;
 }
+
+export interface AcPort extends AnyPort {
+  readonly kind: "ac";
+  readonly vsi: VsiObject;
+  config: AcConfig;
+  /** Attached, but the VM has set its interface down. */
+  linkDown: boolean;
+}
+
+export interface TunnelPort extends AnyPort {
+  readonly kind: "tunnel";
+  /** It carries many. */
+  readonly vsi: null;
+  config: TunnelConfig;
+}
+
+/** A bridge port. */
+export type PortObject = AcPort | TunnelPort;
 
 export interface VsiObject {
   readonly row: number;
@@ -33,8 +45,8 @@ export interface VsiObject {
   config: VsiConfig;
   interface: InterfaceObject | null;
   /** In flood order. */
-  readonly acs: PortObject[];
-  readonly tunnels: PortObject[];
+  readonly acs: AcPort[];
+  readonly tunnels: TunnelPort[];
 }
 
 export interface Subnet {
@@ -65,6 +77,11 @@ export function subnetOf(on: InterfaceObject, ip: Ipv4): Subnet | null {
   return null;
 }
 
+/** Is `port` one of the ports of `vsi`? */
+export function isPortOf(port: PortObject, vsi: VsiObject): boolean {
+  return port.kind === "ac" ? port.vsi === vsi : vsi.tunnels.includes(port);
+}
+
 /** Is `ip` an address of `on` itself? */
 export function isOwnAddress(on: InterfaceObject, ip: Ipv4): boolean {
   for (const subnet of on.subnets) if (subnet.address === ip) return true;
@@ -77,15 +94,16 @@ export class Inventory {
   readonly vsis = new Map<number, VsiObject>();
   readonly interfaces = new Map<number, InterfaceObject>();
   private readonly names = {
-    ac: new Map<string, PortObject>(),
-    tunnel: new Map<string, PortObject>(),
+    ac: new Map<string, AcPort>(),
+    tunnel: new Map<string, TunnelPort>(),
     vsi: new Map<string, VsiObject>(),
     interface: new Map<string, InterfaceObject>(),
   };
 
   addPort(port: PortObject): void {
     this.ports.set(port.row, port);
-    this.names[port.kind].set(port.name, port);
+    if (port.kind === "ac") this.names.ac.set(port.name, port);
+    else this.names.tunnel.set(port.name, port);
   }
 
   removePort(port: PortObject): void {
@@ -115,6 +133,22 @@ export class Inventory {
 
   port(kind: "ac" | "tunnel", name: string): PortObject | undefined {
     return this.names[kind].get(name);
+  }
+
+  ac(name: string): AcPort | undefined {
+    return this.names.ac.get(name);
+  }
+
+  tunnel(name: string): TunnelPort | undefined {
+    return this.names.tunnel.get(name);
+  }
+
+  acs(): AcPort[] {
+    return [...this.names.ac.values()];
+  }
+
+  tunnels(): TunnelPort[] {
+    return [...this.names.tunnel.values()];
   }
 
   vsi(name: string): VsiObject | undefined {

@@ -9,8 +9,8 @@ import { configDiff } from "../config/diff.ts";
 import { Agent } from "../control/agent.ts";
 import type { Emit } from "../control/event.ts";
 import { Injector } from "../control/inject.ts";
-import { Inventory, type PortObject } from "../control/inventory.ts";
-import type { Config, TunnelConfig } from "../control/plan.ts";
+import { Inventory, type TunnelPort } from "../control/inventory.ts";
+import type { Config } from "../control/plan.ts";
 import { Bypasses } from "../control/routes/bypass.ts";
 import { Routes } from "../control/routes/routes.ts";
 import { Timers } from "../control/timers.ts";
@@ -30,7 +30,7 @@ export interface AssemblyRequest {
   /** The path MTU the kernel believes in, from one address to another; not positive: it has no opinion. */
   readonly pathMtu: (local: string, remote: string) => number;
   /** Takes the place of `pathMtu`: our kernel would not send a datagram into this tunnel, too long. */
-  readonly onTooBig?: (tunnel: PortObject) => void;
+  readonly onTooBig?: (tunnel: TunnelPort) => void;
   /** Told of each ARP search that ended. */
   readonly onResolved: (ms: number, result: "resolved" | "failed") => void;
   /** Milliseconds of a monotonic clock. */
@@ -56,8 +56,8 @@ export function assemble(request: AssemblyRequest): Control {
   const inventory = new Inventory();
   const injector = new Injector(tables.injects, wake);
   const routes = new Routes(tables, timers, seed);
-  const askKernel = (tunnel: PortObject) => {
-    const mtu = request.pathMtu(config.underlay.address, (tunnel.config as TunnelConfig).remote);
+  const askKernel = (tunnel: TunnelPort) => {
+    const mtu = request.pathMtu(config.underlay.address, tunnel.config.remote);
     if (mtu > 0) topology.setPathMtu(tunnel, mtu);
   };
   const onTooBig = request.onTooBig ?? askKernel;
@@ -74,6 +74,7 @@ export function assemble(request: AssemblyRequest): Control {
     emit,
     difference: configDiff,
     isDrained: (worker) => injector.isDrained(worker),
+    settings: config,
     underlayMtu,
     seed,
   });

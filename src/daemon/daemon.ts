@@ -15,7 +15,7 @@ import { EventFeed, overheard } from "../api/event-feed.ts";
 import { ListenError, type Listener } from "../api/listener.ts";
 import { Shown } from "../api/shown.ts";
 import { AttachServer } from "../attach/server.ts";
-import type { AcConfig, Config } from "../control/plan.ts";
+import type { Config } from "../control/plan.ts";
 import { IoError } from "../io/addon.ts";
 import { deviceMtuFor, pathMtu } from "../io/underlay.ts";
 import { createProber } from "../liveness/assemble.ts";
@@ -202,13 +202,13 @@ export class Daemon {
       this.deviceMtu = mtu;
       topology.setUnderlayMtu(mtu);
       this.attach?.refresh();
-      this.workers.setInnerMtu(this.innerMtu(topology.config!));
+      this.workers.setInnerMtu(this.innerMtu(topology.config));
     };
     const world = new WorldWatch({ opener, topology, inventory, emit, onMtu }, this.deviceMtu);
     const drops = new DropWatch(this.tables.counters, emit);
     const timer = setInterval(() => {
       if (this.stopping) return clearInterval(timer);
-      world.look(topology.config!);
+      world.look(topology.config);
       this.prober.look();
       drops.look(performance.now());
       this.loop.kick();
@@ -275,9 +275,9 @@ export class Daemon {
       log: this.log,
       kick: () => this.loop.kick(),
       find(name) {
-        const port = shown.inventory.port("ac", name);
+        const port = shown.inventory.ac(name);
         if (port === undefined) return undefined;
-        return { vsi: port.vsi!.name, handover: (port.config as AcConfig).handover, mtu: port.mtu };
+        return { vsi: port.vsi.name, handover: port.config.handover, mtu: port.mtu };
       },
     });
     await this.attach.listen(path);

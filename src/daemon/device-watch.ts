@@ -8,8 +8,8 @@
  * back.
  */
 import type { Emit } from "../control/event.ts";
-import type { Inventory, PortObject } from "../control/inventory.ts";
-import type { AcConfig, Config } from "../control/plan.ts";
+import type { AcPort, Inventory } from "../control/inventory.ts";
+import type { Config } from "../control/plan.ts";
 import { tapKey } from "../control/topology/taps.ts";
 import type { Topology } from "../control/topology/topology.ts";
 import { IoError } from "../io/addon.ts";
@@ -33,7 +33,7 @@ export class WorldWatch {
   private readonly parts: WorldWatchParts;
   private mtu: number;
   /** ACs whose device cannot be made: looks until the next try, and between the tries after it. */
-  private readonly patience = new Map<PortObject, { looks: number; again: number }>();
+  private readonly patience = new Map<AcPort, { looks: number; again: number }>();
   private isAddressGone = false;
 
   /** @param mtu the underlay device's, as it was used so far. */
@@ -51,9 +51,8 @@ export class WorldWatch {
   private lookAtTaps(): void {
     const { opener, inventory, topology } = this.parts;
     const gone = new Set(opener.gone().map(tapKey));
-    for (const port of inventory.ports.values()) {
-      if (port.kind !== "ac") continue;
-      const ac = port.config as AcConfig;
+    for (const port of inventory.acs()) {
+      const ac = port.config;
       if (gone.has(tapKey(ac))) topology.loseTap(port);
       else if (!this.lookAtLink(port) && ac.tap !== null) this.reopen(port);
       else this.patience.delete(port);
@@ -62,7 +61,7 @@ export class WorldWatch {
   }
 
   /** Is there a TAP? Then it is seen whether the VM has its interface up. */
-  private lookAtLink(ac: PortObject): boolean {
+  private lookAtLink(ac: AcPort): boolean {
     const { topology } = this.parts;
     const tap = topology.tapOf(ac);
     if (tap === null) return false;
@@ -73,14 +72,14 @@ export class WorldWatch {
   }
 
   /** Make a deleted device again: at once, and where that fails ever more seldom. */
-  private reopen(ac: PortObject): void {
+  private reopen(ac: AcPort): void {
     const { topology, emit } = this.parts;
     const patience = this.patience.get(ac) ?? { looks: 0, again: 1 };
     this.patience.set(ac, patience);
     if (--patience.looks > 0) return;
     const problem = topology.reopenTap(ac);
     if (problem === null) return;
-    if (patience.again === 1) emit("warn", "ac.down", { ac: ac.name, vsi: ac.vsi!.name, problem });
+    if (patience.again === 1) emit("warn", "ac.down", { ac: ac.name, vsi: ac.vsi.name, problem });
     patience.looks = patience.again;
     patience.again = Math.min(2 * patience.again, SELDOM_LOOKS);
   }

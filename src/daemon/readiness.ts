@@ -6,7 +6,6 @@
  * business: all are shown, and none makes the gateway unready.
  */
 import type { Inventory } from "../control/inventory.ts";
-import type { AcConfig } from "../control/plan.ts";
 import type { Condition } from "../metrics/health.ts";
 import type { StuckWorker } from "./worker-watch.ts";
 
@@ -29,11 +28,13 @@ export function conditionsOf(
     conditions.push({ what: "workers", isMet: true, isRequired: true, text: `${workers} make progress` });
   for (const { worker, seconds } of stuck)
     conditions.push({ what: `worker ${worker}`, isMet: false, isRequired: true, text: `stuck for ${seconds} s` });
-  for (const { kind, name, up, config, linkDown = false } of inventory.ports.values()) {
+  for (const port of inventory.ports.values()) {
+    const { name, up } = port;
     const state = up ? "up" : "down";
-    if (kind === "tunnel") conditions.push({ what: `tunnel ${name}`, isMet: up, isRequired: false, text: state });
+    if (port.kind === "tunnel") conditions.push({ what: `tunnel ${name}`, isMet: up, isRequired: false, text: state });
     else {
-      const { handover } = config as AcConfig;
+      const { linkDown } = port;
+      const { handover } = port.config;
       const text = linkDown
         ? "down: its VM's interface is down"
         : handover && !up

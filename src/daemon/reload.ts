@@ -61,7 +61,7 @@ export class Reloader {
 
   /** Settings of the running configuration that this process does not follow. */
   get needsRestart(): string[] {
-    return settingsDiff(this.first, this.parts.topology.config!).filter(isFixed).sort();
+    return settingsDiff(this.first, this.parts.topology.config).filter(isFixed).sort();
   }
 
   /** What would a reload of `file` (null: the daemon's own) do? Changes nothing. */
@@ -72,7 +72,7 @@ export class Reloader {
     if ("errors" in parsed) return refused(path, "the file is not valid", parsed.errors);
     const { topology } = this.parts;
     const reason = topology.refusal(parsed.config);
-    const running = topology.config!;
+    const running = topology.config;
     const changes = differences(configDiff(running, parsed.config), running, parsed.config);
     if (reason !== null) return { ...refused(path, reason, []), ...changes };
     return { file: path, valid: true, reason: null, errors: [], ...changes };
@@ -126,7 +126,7 @@ export class Reloader {
     }
     for (let tries = 0; !topology.isReady && tries < SETTLE_TRIES && !this.stopped; tries++) await pause(SETTLE_MS);
     if (this.stopped) return this.failed(refused(file, "the daemon is stopping", []));
-    const before = topology.config!;
+    const before = topology.config;
     const applied = topology.apply(parsed.config);
     if (!applied.ok) return this.failed(refused(file, applied.reason, []));
     onApplied(parsed.config);

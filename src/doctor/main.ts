@@ -7,7 +7,7 @@
 
 import type { Check, Diagnosis } from "../api/schema-doctor.ts";
 import { loadConfig } from "../config/load.ts";
-import { Inventory, type PortObject } from "../control/inventory.ts";
+import { Inventory, type TunnelPort } from "../control/inventory.ts";
 import type { Config } from "../control/plan.ts";
 import { deviceMtuFor } from "../io/underlay.ts";
 import { createProber } from "../liveness/assemble.ts";
@@ -35,7 +35,7 @@ async function examine(file: string | undefined): Promise<Check[]> {
 /** An echo or two to each peer, by a prober of our own. */
 async function askPeers(config: Config): Promise<Check[]> {
   const inventory = new Inventory();
-  const ports = config.tunnels.map((tunnel, i): PortObject => {
+  const ports = config.tunnels.map((tunnel, i): TunnelPort => {
     const common = { row: i + 1, io: i + 1, vsi: null, mtu: 0, up: true } as const;
     return { ...common, kind: "tunnel", name: tunnel.name, config: { ...tunnel, keepalive: null } };
   });

@@ -70,11 +70,11 @@ export class Tracer {
     if ((ac === undefined) === (tunnel === undefined)) return refusal("say where it arrives", "name an AC or a tunnel");
     if (ac !== undefined) {
       if (vni !== undefined) return refusal("a VNI needs a tunnel", "an AC's frames are in the VSI of the AC");
-      const port = inventory.port("ac", ac);
+      const port = inventory.ac(ac);
       if (port === undefined) return missing(`there is no AC ${ac}`, "vtepctl show ac lists them");
       return { port, vni: null, vsi: port.vsi };
     }
-    const port = inventory.port("tunnel", tunnel!);
+    const port = inventory.tunnel(tunnel!);
     if (port === undefined) return missing(`there is no tunnel ${tunnel}`, "vtepctl show tunnel lists them");
     if (vni === undefined) return refusal("a tunnel needs a VNI", "vtepctl show vsi lists them");
     const vsi = [...inventory.vsis.values()].find((each) => each.config.vni === vni) ?? null;

@@ -71,7 +71,7 @@ export class Explainer {
 
   /** Is it an entry that an operator added, and the file does not know? */
   private isByHand({ origin, vsi, mac }: MacStory): boolean {
-    const { vsis, interfaces } = this.parts.topology.config!;
+    const { vsis, interfaces } = this.parts.topology.config;
     const isInFile =
       vsis.some(({ name, mac: table }) => name === vsi && table.static.some((each) => each.mac === mac)) ||
       interfaces.some(({ arp }) => arp.static.some((each) => each.vsi === vsi && each.mac === mac));
@@ -79,7 +79,7 @@ export class Explainer {
   }
 
   private isNeighborByHand({ origin, interface: on, ip }: NeighborStory): boolean {
-    const { interfaces } = this.parts.topology.config!;
+    const { interfaces } = this.parts.topology.config;
     const isInFile = interfaces.some(({ name, arp }) => name === on && arp.static.some(({ text }) => text === ip));
     return origin === "static" && !isInFile;
   }
@@ -100,7 +100,7 @@ export class Explainer {
     const scope = [...inventory.interfaces.values()].filter((on) => isAsked(on, question));
     const names = new Set(scope.map((on) => on.name));
     const neighbors = agent.neighbors.stories(ip).filter((story) => names.has(story.interface));
-    const said = [...this.ownSentences(ip, scope), ...underlaySentences(text, topology.config!)];
+    const said = [...this.ownSentences(ip, scope), ...underlaySentences(text, topology.config)];
     for (const story of neighbors) said.push(...neighborSentences(story, this.isNeighborByHand(story)));
     for (const each of agent.duplicates.list())
       if (each.ip === text && names.has(each.interface)) said.push(duplicateSentence(each));
@@ -128,7 +128,7 @@ export class Explainer {
     for (const name of new Set(neighbors.flatMap(({ place }) => (place === null ? [] : [place.via]))))
       said.push(...tunnelSentences(name, this.shown));
     // What is for ourselves, or for a VTEP, is no policy's business.
-    if (!isOwn) said.push(...policySentences(this.shown.policies(), topology.config!, scope, ip, routes));
+    if (!isOwn) said.push(...policySentences(this.shown.policies(), topology.config, scope, ip, routes));
     const known = isOwn || suppressed.length > 0 || neighbors.some(({ searchSeconds }) => searchSeconds === null);
     return { subject: text, kind: "ip", known, sentences: said, macs, neighbors, routes };
   }

@@ -40,7 +40,7 @@ export function createProber({ inventory, topology, tables, emit, deviceMtu, kic
     openSocket: openEchoSocket,
     kernelMtu: pathMtu,
     underlayMtu: () => {
-      const { mtu } = topology.config!.underlay;
+      const { mtu } = topology.config.underlay;
       return mtu === "auto" ? deviceMtu() : mtu;
     },
     wakeAt(dueMs) {
@@ -54,7 +54,7 @@ export function createProber({ inventory, topology, tables, emit, deviceMtu, kic
 /** The API's questions, by the name of a tunnel or a VSI-interface. */
 export function probeSource(prober: Prober, agent: Agent, inventory: Inventory, kick: () => void): ProbeSource {
   const hosts = { agent, inventory, now: () => performance.now(), kick };
-  const tunnel = (name: string) => inventory.port("tunnel", name);
+  const tunnel = (name: string) => inventory.tunnel(name);
   return {
     pingHost: (name, ip, length) => pingHost(hosts, name, ip, length),
     ping(name, length) {

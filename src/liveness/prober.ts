@@ -17,7 +17,7 @@
 
 import type { PathSearch, PingResult, Probe, Probing } from "../api/schema-probe.ts";
 import type { Emit } from "../control/event.ts";
-import type { Inventory, PortObject } from "../control/inventory.ts";
+import type { Inventory, TunnelPort } from "../control/inventory.ts";
 import { peerAddress } from "../control/peer-address.ts";
 import type { Config, TunnelConfig } from "../control/plan.ts";
 import { Timers } from "../control/timers.ts";
@@ -39,9 +39,9 @@ const LATE_MS = 500;
 
 /** What the prober needs of the topology. */
 export interface ProbedTopology {
-  readonly config: Config | null;
-  setTunnelUp(tunnel: PortObject, up: boolean): void;
-  setPathMtu(tunnel: PortObject, underlayMtu: number | null): void;
+  readonly config: Config;
+  setTunnelUp(tunnel: TunnelPort, up: boolean): void;
+  setPathMtu(tunnel: TunnelPort, underlayMtu: number | null): void;
 }
 
 export interface ProberParts {
@@ -59,7 +59,7 @@ export interface ProberParts {
   /** The path MTU our kernel believes in; not positive: it has no opinion. */
   readonly kernelMtu: (local: string, remote: string) => number;
   /** Packets of a tunnel, ever. */
-  readonly traffic: (tunnel: PortObject) => TunnelTraffic;
+  readonly traffic: (tunnel: TunnelPort) => TunnelTraffic;
   /** Call `run` at this time (null: nothing is due). */
   readonly wakeAt: (dueMs: number | null) => void;
   /** Control has something to do. */
@@ -67,7 +67,7 @@ export interface ProberParts {
 }
 
 interface Watched {
-  readonly port: PortObject;
+  readonly port: TunnelPort;
   readonly probe: TunnelProbe;
   readonly address: Uint8Array;
   /** The path MTU in force, where it is less than the underlay's; and since when. */
@@ -79,7 +79,7 @@ interface Watched {
 export class Prober {
   private readonly parts: ProberParts;
   private readonly timers: Timers;
-  private readonly watched = new Map<PortObject, Watched>();
+  private readonly watched = new Map<TunnelPort, Watched>();
   private readonly silences: Silences;
   private readonly book: EchoBook;
   private socket: EchoSocket | null = null;
@@ -101,11 +101,11 @@ export class Prober {
     this.turn(() => {
       this.followInventory();
       this.followSocket();
-      this.silences.look(this.parts.inventory.ports.values(), this.timers.nowMs);
+      this.silences.look(this.parts.inventory.tunnels(), this.timers.nowMs);
       const underlayMtu = this.parts.underlayMtu();
       for (const each of this.watched.values()) {
         each.probe.setCeiling(underlayMtu);
-        each.probe.setKeepalive(this.socket === null ? null : (each.port.config as TunnelConfig).keepalive);
+        each.probe.setKeepalive(this.socket === null ? null : each.port.config.keepalive);
         const isOld = each.mtu !== null && this.timers.nowMs - each.mtuMs >= AGE_MS;
         // What a search has found, the next one corrects (tunnel-probe.ts).
         if (isOld && keepaliveOf(each.port) === null && each.probe.pathMtu === null) this.setMtu(each, null, "aged");
@@ -127,7 +127,7 @@ export class Prober {
   }
 
   /** Our own kernel would not send a datagram to `tunnel`: too long. */
-  tooBig(tunnel: PortObject): void {
+  tooBig(tunnel: TunnelPort): void {
     this.turn(() => {
       const each = this.watched.get(tunnel) ?? this.add(tunnel);
       const mtu = this.kernelMtu(each);
@@ -145,7 +145,7 @@ export class Prober {
   }
 
   /** What is known of the way to a tunnel's peer. */
-  view(port: PortObject): Probe {
+  view(port: TunnelPort): Probe {
     const each = this.watched.get(port);
     const keepalive = keepaliveOf(port);
     const probe = each?.probe;
@@ -163,7 +163,7 @@ export class Prober {
   }
 
   /** The last search for a tunnel's path MTU, or the one that runs. */
-  searchOf(port: PortObject): PathSearch {
+  searchOf(port: TunnelPort): PathSearch {
     const probe = this.watched.get(port)?.probe;
     return {
       tunnel: port.name,
@@ -177,7 +177,7 @@ export class Prober {
   }
 
   /** One echo to a tunnel's peer, for a person. */
-  ping(tunnel: PortObject, length: number): Promise<PingResult> {
+  ping(tunnel: TunnelPort, length: number): Promise<PingResult> {
     return new Promise((resolve) => {
       this.turn(() => {
         const each = this.watched.get(tunnel) ?? this.add(tunnel);
@@ -196,7 +196,7 @@ export class Prober {
   }
 
   /** Begin a search for the path MTU of a tunnel; `view` tells how it goes. @returns why not, or null. */
-  search(tunnel: PortObject): EchoUnavailable | null {
+  search(tunnel: TunnelPort): EchoUnavailable | null {
     let problem: EchoUnavailable | null = null;
     this.turn(() => {
       const each = this.watched.get(tunnel) ?? this.add(tunnel);
@@ -220,9 +220,9 @@ export class Prober {
     }
   }
 
-  private add(port: PortObject): Watched {
+  private add(port: TunnelPort): Watched {
     const { timers, parts } = this;
-    const address = peerAddress((port.config as TunnelConfig).remote);
+    const address = peerAddress(port.config.remote);
     const floor = FLOOR[address.length === 4 ? 4 : 6];
     const probe = new TunnelProbe(
       {
@@ -270,7 +270,7 @@ export class Prober {
   /** What our kernel will send, where it is less than the underlay's MTU; never less than the floor. */
   private kernelMtu({ port, address }: Watched): number | null {
     const { topology, kernelMtu, underlayMtu } = this.parts;
-    const mtu = kernelMtu(topology.config!.underlay.address, (port.config as TunnelConfig).remote);
+    const mtu = kernelMtu(topology.config.underlay.address, port.config.remote);
     if (mtu <= 0 || mtu >= underlayMtu()) return null;
     return Math.max(mtu, FLOOR[address.length === 4 ? 4 : 6]);
   }
@@ -305,7 +305,7 @@ export class Prober {
     if (this.socket !== null) return null;
     this.triedMs = this.timers.nowMs;
     const { openSocket, topology } = this.parts;
-    const { family } = topology.config!.underlay;
+    const { family } = topology.config.underlay;
     try {
       this.socket = openSocket({
         family,
@@ -343,9 +343,9 @@ export class Prober {
     }
     this.usedMs = timers.nowMs;
     const asked = book.open(each.address, waitMs, done);
-    const source = peerAddress(this.parts.topology.config!.underlay.address);
+    const source = peerAddress(this.parts.topology.config.underlay.address);
     const packet = echoRequest(source, each.address, book.identifier, asked.sequence, length);
-    socket.send(packet, (each.port.config as TunnelConfig).remote, (end) => {
+    socket.send(packet, each.port.config.remote, (end) => {
       asked.sentMs = this.parts.now();
       // Our own device's MTU. Any other refusal (no route, no buffer) is a loss, when its time is over.
       if (end === "tooBig") this.turn(() => asked.settle({ kind: "tooBig", mtu: 0 }));
@@ -354,7 +354,7 @@ export class Prober {
 
   /** A packet from the raw socket: anybody's. */
   private read(packet: Uint8Array, source: string): void {
-    const config = this.parts.topology.config!;
+    const config = this.parts.topology.config;
     const { family, port: vxlanPort } = config.underlay;
     const news = family === 4 ? readEcho4(packet) : readEcho6(packet);
     if (news === null) return;
@@ -390,8 +390,8 @@ export class Prober {
   }
 }
 
-function keepaliveOf(port: PortObject): TunnelConfig["keepalive"] {
-  return (port.config as TunnelConfig).keepalive;
+function keepaliveOf(port: TunnelPort): TunnelConfig["keepalive"] {
+  return port.config.keepalive;
 }
 
 /** Milliseconds to a microsecond. */

@@ -4,7 +4,7 @@
  * A peer's machine may answer every echo while its gateway is dead: then packets go out and none comes back. Counters are
  * compared once a second; nothing is concluded here, for a peer with nothing to say is silent too.
  */
-import type { PortObject } from "../control/inventory.ts";
+import type { TunnelPort } from "../control/inventory.ts";
 
 /** Packets of a tunnel, ever. */
 export interface TunnelTraffic {
@@ -26,18 +26,17 @@ interface Heard {
 }
 
 export class Silences {
-  private readonly traffic: (port: PortObject) => TunnelTraffic;
-  private readonly heard = new Map<PortObject, Heard>();
+  private readonly traffic: (port: TunnelPort) => TunnelTraffic;
+  private readonly heard = new Map<TunnelPort, Heard>();
 
-  constructor(traffic: (port: PortObject) => TunnelTraffic) {
+  constructor(traffic: (port: TunnelPort) => TunnelTraffic) {
     this.traffic = traffic;
   }
 
   /** Compare with the last look; tunnels that are gone are forgotten. */
-  look(ports: Iterable<PortObject>, nowMs: number): void {
-    const present = new Set<PortObject>();
+  look(ports: Iterable<TunnelPort>, nowMs: number): void {
+    const present = new Set<TunnelPort>();
     for (const port of ports) {
-      if (port.kind !== "tunnel") continue;
       present.add(port);
       const { received, sent } = this.traffic(port);
       const heard = this.heard.get(port);
@@ -47,7 +46,7 @@ export class Silences {
     for (const port of this.heard.keys()) if (!present.has(port)) this.heard.delete(port);
   }
 
-  of(port: PortObject, nowMs: number): Silence {
+  of(port: TunnelPort, nowMs: number): Silence {
     const heard = this.heard.get(port);
     const { received, sent } = this.traffic(port);
     if (heard === undefined || received !== heard.received) return { silentSeconds: 0, sentSince: 0 };

@@ -9,7 +9,6 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import { ARP_RESULTS } from "../control/arp/counts.ts";
-import type { PortObject } from "../control/inventory.ts";
 import {
   type CounterBlock,
   DROP,
@@ -64,16 +63,12 @@ function trafficRows(
   }));
 }
 
-function* portsOf(source: MetricsSource, kind: PortObject["kind"]): Generator<PortObject> {
-  for (const port of source.inventory.ports.values()) if (port.kind === kind) yield port;
-}
-
 function* acsOf(source: MetricsSource): Generator<readonly [Labels, Owner]> {
-  for (const port of portsOf(source, "ac")) yield [{ vsi: port.vsi!.name, ac: port.name }, port];
+  for (const port of source.inventory.acs()) yield [{ vsi: port.vsi.name, ac: port.name }, port];
 }
 
 function* tunnelsOf(source: MetricsSource): Generator<readonly [Labels, Owner]> {
-  for (const port of portsOf(source, "tunnel")) yield [{ tunnel: port.name }, port];
+  for (const port of source.inventory.tunnels()) yield [{ tunnel: port.name }, port];
 }
 
 function* vsisOf(source: MetricsSource): Generator<readonly [Labels, Owner]> {
@@ -206,7 +201,7 @@ const ROWS: readonly Row[] = [
     help: "1 while the attachment circuit has its TAP",
     labels: ["vsi", "ac"],
     *values(source) {
-      for (const port of portsOf(source, "ac")) yield [{ vsi: port.vsi!.name, ac: port.name }, port.up ? 1 : 0];
+      for (const port of source.inventory.acs()) yield [{ vsi: port.vsi.name, ac: port.name }, port.up ? 1 : 0];
     },
   },
   {
@@ -215,7 +210,7 @@ const ROWS: readonly Row[] = [
     help: "1 while frames are sent into the tunnel, also where nothing watches it (vtep_tunnel_watched)",
     labels: ["tunnel"],
     *values(source) {
-      for (const port of portsOf(source, "tunnel")) yield [{ tunnel: port.name }, port.up ? 1 : 0];
+      for (const port of source.inventory.tunnels()) yield [{ tunnel: port.name }, port.up ? 1 : 0];
     },
   },
   {
@@ -224,7 +219,7 @@ const ROWS: readonly Row[] = [
     help: "1 while a keepalive asks the tunnel's peer, so that vtep_tunnel_up means that somebody answers",
     labels: ["tunnel"],
     *values(source) {
-      for (const port of portsOf(source, "tunnel"))
+      for (const port of source.inventory.tunnels())
         yield [{ tunnel: port.name }, /^(up|down)$/.test(source.probe(port).state) ? 1 : 0];
     },
   },
@@ -234,7 +229,7 @@ const ROWS: readonly Row[] = [
     help: "Longest inner IP packet the tunnel takes",
     labels: ["tunnel"],
     *values(source) {
-      for (const port of portsOf(source, "tunnel")) yield [{ tunnel: port.name }, port.mtu];
+      for (const port of source.inventory.tunnels()) yield [{ tunnel: port.name }, port.mtu];
     },
   },
   {
@@ -243,7 +238,7 @@ const ROWS: readonly Row[] = [
     help: "Smoothed round-trip time to the tunnel's peer; absent until it has answered",
     labels: ["tunnel"],
     *values(source) {
-      for (const port of portsOf(source, "tunnel")) {
+      for (const port of source.inventory.tunnels()) {
         const { rttMs } = source.probe(port);
         if (rttMs !== null) yield [{ tunnel: port.name }, rttMs / 1000];
       }
@@ -255,7 +250,7 @@ const ROWS: readonly Row[] = [
     help: "Keepalive probes by what became of them",
     labels: ["tunnel", "result"],
     *values(source) {
-      for (const port of portsOf(source, "tunnel")) {
+      for (const port of source.inventory.tunnels()) {
         const { answered, lost } = source.probe(port);
         yield [{ tunnel: port.name, result: "answered" }, answered];
         yield [{ tunnel: port.name, result: "lost" }, lost];

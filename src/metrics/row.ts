@@ -3,7 +3,7 @@
  * bring rows.
  */
 import type { ArpResult } from "../control/arp/counts.ts";
-import type { Inventory, PortObject } from "../control/inventory.ts";
+import type { Inventory, TunnelPort } from "../control/inventory.ts";
 import type { Counted } from "../control/topology/views.ts";
 import type { Tables } from "../tables/tables.ts";
 import type { Tally } from "./histogram.ts";
@@ -48,7 +48,7 @@ export interface MetricsSource {
   workersStill(): readonly number[];
   /** Lines that the log lost. */
   logLost(): number;
-  probe(tunnel: PortObject): {
+  probe(tunnel: TunnelPort): {
     readonly state: string;
     readonly rttMs: number | null;
     readonly answered: number;

@@ -185,7 +185,7 @@ it("shows what does not balance", () => {
 it("flushes what was learned, not what was configured", () => {
   const { inventory, agent } = control.shown;
   const mac = parseMac("02:00:00:00:00:55")!;
-  const vm2 = inventory.port("ac", "vm2")!;
+  const vm2 = inventory.ac("vm2")!;
   agent.macs.learn(inventory.vsi("vsi10")!.row, vm2.row, loOf(mac), 0x0200);
   expect(shown.macs().filter((entry) => entry.origin === "learned")).toMatchObject([
     { vsi: "vsi10", mac: "02:00:00:00:00:55", via: { kind: "ac", name: "vm2" }, ageSeconds: 0 },

@@ -9,7 +9,14 @@ import { Agent } from "../../src/control/agent.ts";
 import { NEWS_EVERY_MS } from "../../src/control/arp/peer-gateway.ts";
 import type { EventFields, EventName } from "../../src/control/event.ts";
 import { Injector } from "../../src/control/inject.ts";
-import { type InterfaceObject, Inventory, type PortObject, type VsiObject } from "../../src/control/inventory.ts";
+import {
+  type AcPort,
+  type InterfaceObject,
+  Inventory,
+  type PortObject,
+  type TunnelPort,
+  type VsiObject,
+} from "../../src/control/inventory.ts";
 import type { InterfaceConfig, LimitsConfig, VsiConfig } from "../../src/control/plan.ts";
 import { Timers } from "../../src/control/timers.ts";
 import { DROPS, type DropName, INJECT, PUNT, RECORD_LEARN, RECORD_STALE } from "../../src/tables/counters.ts";
@@ -119,14 +126,16 @@ export function vsiOf(
   return vsi;
 }
 
-export function portOf(row: number, kind: "ac" | "tunnel", name: string, vsi: VsiObject | null): PortObject {
-  const config =
-    kind === "ac"
-      ? { name, vsi: vsi!.name, tap: null, handover: true, vlan: null, antiSpoof: false, stormPerSecond: 0 }
-      : { name, remote: "192.0.2.2", keepalive: null };
-  const port: PortObject = { row, kind, name, io: row, vsi, config, mtu: 1450, up: true };
-  if (vsi !== null) (vsi.acs as PortObject[]).push(port);
+export function acOf(row: number, name: string, vsi: VsiObject): AcPort {
+  const config = { name, vsi: vsi.name, tap: null, handover: true, vlan: null, antiSpoof: false, stormPerSecond: 0 };
+  const port: AcPort = { row, kind: "ac", name, io: row, vsi, config, mtu: 1450, up: true, linkDown: false };
+  vsi.acs.push(port);
   return port;
+}
+
+export function tunnelOf(row: number, name: string): TunnelPort {
+  const config = { name, remote: "192.0.2.2", keepalive: null };
+  return { row, kind: "tunnel", name, io: row, vsi: null, config, mtu: 1450, up: true };
 }
 
 export class AgentBed {
@@ -145,11 +154,11 @@ export class AgentBed {
   readonly if20: InterfaceObject;
   readonly vsi10: VsiObject;
   readonly vsi20: VsiObject;
-  readonly vm1: PortObject;
-  readonly vm3: PortObject;
-  readonly vm2: PortObject;
-  readonly gw2: PortObject;
-  readonly border: PortObject;
+  readonly vm1: AcPort;
+  readonly vm3: AcPort;
+  readonly vm2: AcPort;
+  readonly gw2: TunnelPort;
+  readonly border: TunnelPort;
   chance = 0;
 
   constructor(vsi: Partial<VsiConfig> = {}, on: Partial<InterfaceConfig> = {}) {
@@ -157,11 +166,11 @@ export class AgentBed {
     this.if20 = interfaceOn(2, 20, G20, on);
     this.vsi10 = vsiOf(1, 10, this.if10, vsi);
     this.vsi20 = vsiOf(2, 20, this.if20, vsi);
-    this.vm1 = portOf(1, "ac", "vm1", this.vsi10);
-    this.vm3 = portOf(2, "ac", "vm3", this.vsi10);
-    this.vm2 = portOf(3, "ac", "vm2", this.vsi20);
-    this.gw2 = portOf(11, "tunnel", "gw2", null);
-    this.border = portOf(12, "tunnel", "border", null);
+    this.vm1 = acOf(1, "vm1", this.vsi10);
+    this.vm3 = acOf(2, "vm3", this.vsi10);
+    this.vm2 = acOf(3, "vm2", this.vsi20);
+    this.gw2 = tunnelOf(11, "gw2");
+    this.border = tunnelOf(12, "border");
     for (const each of [this.vsi10, this.vsi20]) {
       each.tunnels.push(this.gw2, this.border);
       this.inventory.addVsi(each);

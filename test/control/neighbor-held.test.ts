@@ -5,7 +5,7 @@ import { REWRITE_BYTES } from "../../src/tables/fib.ts";
 import { i32 } from "../../src/wire/bytes.ts";
 import { readMac } from "../../src/wire/ethernet.ts";
 import { udpFrame } from "../dataplane/packets.ts";
-import { AgentBed, B10, G10, G20, interfaceOn, ip, M1, M2, M3, M9, P10, P20, portOf, vsiOf } from "./agent-bed.ts";
+import { AgentBed, acOf, B10, G10, G20, interfaceOn, ip, M1, M2, M3, M9, P10, P20, vsiOf } from "./agent-bed.ts";
 
 let bed: AgentBed;
 beforeEach(() => {
@@ -241,7 +241,7 @@ describe("what topology and people do", () => {
   it("entries are keyed by VSI-interface: the same IP elsewhere is another neighbour", () => {
     const if30 = interfaceOn(3, 10, 0x02aa0000001e);
     const vsi30 = vsiOf(3, 10, if30);
-    const vm9 = portOf(9, "ac", "vm9", vsi30);
+    const vm9 = acOf(9, "vm9", vsi30);
     bed.inventory.addVsi(vsi30);
     bed.inventory.addPort(vm9);
     bed.request(bed.vm1, bed.vsi10, M1, "10.1.1.11", "10.1.1.1");

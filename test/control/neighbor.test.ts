@@ -1,10 +1,11 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import type { PortObject } from "../../src/control/inventory.ts";
 import { NEIGHBORS_PER_AC, SEARCHES_IN_ALL, SEARCHES_PER_PORT } from "../../src/control/neighbor/quota.ts";
 import { INJECT, PUNT } from "../../src/tables/counters.ts";
 import { REWRITE_BYTES } from "../../src/tables/fib.ts";
 import { readMac } from "../../src/wire/ethernet.ts";
 import { udpFrame } from "../dataplane/packets.ts";
-import { AgentBed, B10, G10, G20, ip, M1, M9, P10, P20, portOf, vsiOf } from "./agent-bed.ts";
+import { AgentBed, acOf, B10, G10, G20, ip, M1, M9, P10, P20, vsiOf } from "./agent-bed.ts";
 
 let bed: AgentBed;
 beforeEach(() => {
@@ -159,7 +160,7 @@ describe("resolution (§3.10)", () => {
 
   it("D5: a VSI-interface of two VSIs asks in both", () => {
     const vsi11 = vsiOf(3, 11, bed.if10);
-    const vm9 = portOf(9, "ac", "vm9", vsi11);
+    const vm9 = acOf(9, "vm9", vsi11);
     bed.inventory.addVsi(vsi11);
     bed.inventory.addPort(vm9);
     want("10.1.1.12", { on: bed.if10, port: bed.vm2, vsi: bed.vsi20 });
@@ -347,7 +348,7 @@ describe("limits", () => {
     bed = new AgentBed({}, { arp: { ageSeconds: 1200, limit: 900, static: [] } });
     const subnet = { address: ip("10.1.1.1"), network: ip("10.1.0.0"), length: 16 };
     bed.if10.subnets = [subnet];
-    const claim = (port: typeof bed.vm1, n: number) =>
+    const claim = (port: PortObject, n: number) =>
       bed.arp(port, bed.vsi10, {
         senderMac: 0x020000100000 + n,
         senderIp: ip("10.1.8.1") + n,

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { PendingRelays, RELAY_ASKERS, RELAY_MS, RELAY_TARGETS } from "../../src/control/arp/relay.ts";
+import type { PortObject } from "../../src/control/inventory.ts";
 import { Timers } from "../../src/control/timers.ts";
 import { AgentBed, ip } from "./agent-bed.ts";
 
@@ -13,7 +14,7 @@ describe("PendingRelays", () => {
     timers = new Timers(0);
     relays = new PendingRelays(timers);
   });
-  const asker = (n: number, port = bed.gw2) => ({ port, mac: 0x020000000000 + n, ip: ip("20.1.1.1") });
+  const asker = (n: number, port: PortObject = bed.gw2) => ({ port, mac: 0x020000000000 + n, ip: ip("20.1.1.1") });
 
   it("N8: two gateways that ask with the same IP both wait, and each once", () => {
     relays.add(bed.vsi20, TARGET, asker(1, bed.gw2));

@@ -45,6 +45,7 @@ class Gateway {
       commands: injector,
       difference: configDiff,
       isDrained: (worker) => tables.injects[worker]!.isEmpty,
+      settings: config,
       underlayMtu: 1600,
       seed: 7,
     });
@@ -77,7 +78,7 @@ class Gateway {
     const words = ring.words;
     words.fill(0, at + 1, at + RECORD_WORDS + 15);
     words[at + R_KIND] = PUNT.unresolved;
-    words[at + R_PORT] = this.inventory.port("ac", port)!.row;
+    words[at + R_PORT] = this.inventory.ac(port)!.row;
     words[at + R_VSI] = this.inventory.interface(on)!.vsis[0]!.row;
     words[at + R_ARG] = this.inventory.interface(on)!.row;
     words[at + R_ARG2] = parseIpv4(ip)!;
@@ -150,7 +151,7 @@ routes: [{prefix: 0.0.0.0/0, nextHops: [10.1.1.2, 10.1.1.3]}]
     const host = () => gateway.routeViews().find((route) => route.prefix === "10.1.1.2/32");
     expect(host()).toMatchObject({ origin: "host", action: "forward", interface: "i" });
     expect(alive()).toEqual([true, true]);
-    const border = gateway.inventory.port("tunnel", "border")!;
+    const border = gateway.inventory.tunnel("border")!;
     gateway.topology.setTunnelUp(border, false);
     expect(alive()[0]).toBe(false);
     gateway.topology.setTunnelUp(border, true);

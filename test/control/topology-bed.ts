@@ -6,7 +6,14 @@ import { configDiff } from "../../src/config/diff.ts";
 import { formatErrors } from "../../src/config/error.ts";
 import { parseConfig } from "../../src/config/load.ts";
 import type { EventName } from "../../src/control/event.ts";
-import { type InterfaceObject, Inventory, type PortObject, type VsiObject } from "../../src/control/inventory.ts";
+import {
+  type AcPort,
+  type InterfaceObject,
+  Inventory,
+  type PortObject,
+  type TunnelPort,
+  type VsiObject,
+} from "../../src/control/inventory.ts";
 import type { AcConfig, Config } from "../../src/control/plan.ts";
 import { Routes } from "../../src/control/routes/routes.ts";
 import { Timers } from "../../src/control/timers.ts";
@@ -182,7 +189,7 @@ export class Bed {
   readonly events: EventName[] = [];
   isDrained = true;
 
-  constructor(sizes: Sizes = SIZES) {
+  constructor(sizes: Sizes = SIZES, settings = plan("")) {
     this.tables = createTables(sizes).tables;
     this.routes = new Routes(this.tables, this.timers, 0x5eed);
     this.topology = new Topology({
@@ -196,6 +203,7 @@ export class Bed {
       emit: (_level, event) => this.events.push(event),
       difference: configDiff,
       isDrained: () => this.isDrained,
+      settings,
       underlayMtu: 1600,
       seed: 0x5eed,
     });
@@ -214,7 +222,15 @@ export class Bed {
   }
 
   port(name: string): PortObject {
-    return (this.inventory.port("ac", name) ?? this.inventory.port("tunnel", name))!;
+    return (this.inventory.ac(name) ?? this.inventory.tunnel(name))!;
+  }
+
+  ac(name: string): AcPort {
+    return this.inventory.ac(name)!;
+  }
+
+  tunnel(name: string): TunnelPort {
+    return this.inventory.tunnel(name)!;
   }
 
   vsi(name: string): VsiObject {

@@ -29,7 +29,7 @@ import {
 } from "../../src/tables/vsi.ts";
 import { formatMac } from "../../src/wire/ethernet.ts";
 import { maskOf, parseIpv4 } from "../../src/wire/ipv4.ts";
-import { Bed, plan } from "./topology-bed.ts";
+import { Bed, plan, SIZES } from "./topology-bed.ts";
 
 const ARTICLE = `
 tunnels:
@@ -55,7 +55,7 @@ describe("the article's gateway", () => {
   const { ports, vsis, interfaces, settings } = bed.tables;
 
   test("an AC: its row, its circuit, its TAP", () => {
-    const { row, io, mtu } = bed.port("vm1");
+    const { row, io, mtu } = bed.ac("vm1");
     expect([ports.kind[row], ports.io[row], ports.vlan[row]]).toEqual([KIND_AC, io, 0]);
     expect(ports.vsi[row]).toBe(bed.vsi("vsi10").row);
     expect(ports.flags[row]).toBe(PORT_UP);
@@ -66,7 +66,7 @@ describe("the article's gateway", () => {
   });
 
   test("a tunnel: its row, its peer, the VNIs on it", () => {
-    const { row, io } = bed.port("gw2");
+    const { row, io } = bed.tunnel("gw2");
     expect([ports.kind[row], ports.vsi[row], ports.mtu[row], ports.flags[row]]).toEqual([
       KIND_TUNNEL,
       0,
@@ -210,9 +210,10 @@ acs: [{name: vm, vsi: a, tap: {device: tap1}}]
   });
 
   test("an IPv6 underlay: 16 address bytes, 70 bytes of overhead, no IPv4 guard", () => {
-    const bed = new Bed();
     const body = "tunnels: [{name: t, remote: '2001:db8::2'}]\nvsis: [{name: a, vni: 10}]\n";
-    bed.apply(plan(body, "{address: '2001:db8::1', mtu: 1500}"));
+    const config = plan(body, "{address: '2001:db8::1', mtu: 1500}");
+    const bed = new Bed(SIZES, config);
+    bed.apply(config);
     const bytes = [0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2];
     expect(bed.commands.attached.get(bed.port("t").io)).toBe(`peer ${bytes.join(".")}:4789`);
     expect(bed.port("t").mtu).toBe(1430);
@@ -237,7 +238,7 @@ describe("ports go up and down", () => {
     const bed = new Bed();
     bed.apply(plan(ARTICLE));
     bed.learners.take();
-    const gw2 = bed.port("gw2");
+    const gw2 = bed.tunnel("gw2");
     bed.topology.setTunnelUp(gw2, false);
     expect(bed.flood("vsi10")).toEqual([["vm1"], ["border"]]);
     expect(bed.flood("vsi20")).toEqual([["vm2"], []]);
@@ -258,7 +259,7 @@ describe("ports go up and down", () => {
     const bed = new Bed();
     bed.apply(plan(ARTICLE));
     bed.learners.take();
-    const vm1 = bed.port("vm1");
+    const vm1 = bed.ac("vm1");
     bed.topology.setAcUp(vm1, false);
     expect(bed.flood("vsi10")[0]).toEqual([]);
     bed.topology.setAcUp(vm1, true);
@@ -269,8 +270,8 @@ describe("ports go up and down", () => {
   test("a list that a worker may read is never written: changes wait for it and then all hold", () => {
     const bed = new Bed();
     bed.apply(plan(ARTICLE));
-    const gw2 = bed.port("gw2");
-    const border = bed.port("border");
+    const gw2 = bed.tunnel("gw2");
+    const border = bed.tunnel("border");
     const { heartbeat, vsis } = bed.tables;
     heartbeat.enter(0);
     bed.topology.setTunnelUp(gw2, false);
@@ -304,10 +305,10 @@ describe("ports go up and down", () => {
         ["tap2", 1400],
       ]),
     );
-    bed.topology.setPathMtu(bed.port("gw2"), 1400);
-    bed.topology.setPathMtu(bed.port("border"), 9000);
+    bed.topology.setPathMtu(bed.tunnel("gw2"), 1400);
+    bed.topology.setPathMtu(bed.tunnel("border"), 9000);
     expect(mtus()).toEqual([1350, 1450, 1450, 1400]);
-    bed.topology.setPathMtu(bed.port("gw2"), null);
+    bed.topology.setPathMtu(bed.tunnel("gw2"), null);
     expect(mtus()).toEqual([1450, 1450, 1450, 1400]);
   });
 });
@@ -324,7 +325,7 @@ describe("a TAP that is handed over", () => {
     for (const vlan of [null, 7]) {
       const bed = new Bed();
       bed.apply(handedOver(vlan));
-      const vm1 = bed.port("vm1");
+      const vm1 = bed.ac("vm1");
       const leadsTo = () => (vlan === null ? bed.tables.ports.ofIo[vm1.io] : bed.tables.ports.ofVlan.get(vm1.io, vlan));
       expect(vm1.up).toBe(false);
       expect(bed.flood("vsi10")[0]).toEqual([]);
@@ -346,7 +347,7 @@ describe("a TAP that is handed over", () => {
   test("it goes with its VM, and the AC waits for the next", () => {
     const bed = new Bed();
     bed.apply(handedOver());
-    const vm1 = bed.port("vm1");
+    const vm1 = bed.ac("vm1");
     bed.topology.takeBack("vm1");
     bed.topology.handOver("vm1", { fds: [7, 8], ifindex: 3 });
     bed.learners.take();

@@ -48,12 +48,14 @@ async function scraped(): Promise<Map<string, Set<string>>> {
   const { tables } = createTables({ workers: 1, macs: 64, neighbors: 64, routes: 64 });
   const inventory = new Inventory();
   const vsi: VsiObject = { row: 1, name: "vsi10", config: {} as VsiConfig, interface: null, acs: [], tunnels: [] };
-  const port = (row: number, kind: PortObject["kind"], name: string, of: VsiObject | null): PortObject => {
-    return { row, kind, name, io: row, vsi: of, config: {} as AcConfig & TunnelConfig, mtu: 1450, up: true };
+  const port = (row: number, name: string, of: VsiObject | null): PortObject => {
+    const common = { row, name, io: row, mtu: 1450, up: true };
+    if (of === null) return { ...common, kind: "tunnel", vsi: null, config: {} as TunnelConfig };
+    return { ...common, kind: "ac", vsi: of, config: {} as AcConfig, linkDown: false };
   };
   inventory.addVsi(vsi);
-  inventory.addPort(port(3, "ac", "vm1", vsi));
-  inventory.addPort(port(4, "tunnel", "gw2", null));
+  inventory.addPort(port(3, "vm1", vsi));
+  inventory.addPort(port(4, "gw2", null));
   const resolutions = new Tally("result", ["resolved", "failed"], [0.01, 1]);
   resolutions.observe("resolved", 0.5);
   const registry = createMetrics({

@@ -138,7 +138,7 @@ describe("a gateway is replaced under another node name", () => {
   it("so they do when the tunnel was down meanwhile: what is suspended comes back with the new MAC", () => {
     const world = warm();
     const { topology, inventory } = world.gateways.get("gw1")!.control.shown;
-    const tunnel = inventory.port("tunnel", "gw2")!;
+    const tunnel = inventory.tunnel("gw2")!;
     topology.setTunnelUp(tunnel, false);
     world.advance(3000);
     world.replace("gw2", siteYaml("gw2", { node: "gw2b" }), ["vm4", "vm5", "vm6"]);

@@ -128,7 +128,7 @@ describe("what the watch over silent hosts costs the others", () => {
 });
 
 describe("a VM that sets its interface down", () => {
-  const acOf = (world: World, name: string) => world.gateways.get("gw1")!.control.shown.inventory.port("ac", name)!;
+  const acOf = (world: World, name: string) => world.gateways.get("gw1")!.control.shown.inventory.ac(name)!;
   const link = (world: World, name: string, up: boolean): void => {
     world.gateways.get("gw1")!.control.topology.setLink(acOf(world, name), up);
     world.settle();

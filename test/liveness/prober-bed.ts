@@ -1,5 +1,5 @@
 /** A prober in virtual time, over a network that a test makes narrow, silent, slow or dead. */
-import type { Inventory, PortObject } from "../../src/control/inventory.ts";
+import { Inventory, type TunnelPort } from "../../src/control/inventory.ts";
 import type { Config } from "../../src/control/plan.ts";
 import { EchoUnavailable, type SendEnd } from "../../src/liveness/echo-socket.ts";
 import { Prober } from "../../src/liveness/prober.ts";
@@ -35,13 +35,16 @@ export function bed(
     row: 1,
     kind: "tunnel",
     name: "gw2",
+    io: 1,
+    vsi: null,
     mtu: 1450,
     up: true,
     config: { name: "gw2", remote: "192.0.2.2", keepalive },
-  } as unknown as PortObject;
-  const ports = new Map([[1, port]]);
+  } as TunnelPort;
+  const inventory = new Inventory();
+  inventory.addPort(port);
   const prober = new Prober({
-    inventory: { ports } as unknown as Inventory,
+    inventory,
     topology: {
       config: { underlay: { address: "192.0.2.1", family: 4, port: 4789 } } as unknown as Config,
       setTunnelUp(_, up) {
@@ -108,7 +111,7 @@ export function bed(
     pass,
     skip,
     port,
-    ports,
+    inventory,
     at,
     fail: (m: string) => onFailure(m),
     send: (p: Uint8Array) => onPacket(p, "6.6.6.6"),

@@ -86,9 +86,9 @@ describe("liveness", () => {
   });
 
   it("a tunnel that is removed is asked no more", () => {
-    const { network, pass, ports } = bed();
+    const { network, pass, inventory, port } = bed();
     pass(5000);
-    ports.clear();
+    inventory.removePort(port);
     pass(1500);
     const before = network.sent.length;
     pass(20_000);

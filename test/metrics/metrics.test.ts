@@ -34,8 +34,10 @@ function vsi(row: number, name: string): VsiObject {
   return { row, name, config: {} as VsiConfig, interface: null, acs: [], tunnels: [] };
 }
 
-function port(row: number, kind: PortObject["kind"], name: string, of: VsiObject | null): PortObject {
-  return { row, kind, name, io: row, vsi: of, config: {} as AcConfig & TunnelConfig, mtu: 1450, up: true };
+function port(row: number, name: string, of: VsiObject | null): PortObject {
+  const common = { row, name, io: row, mtu: 1450, up: true };
+  if (of === null) return { ...common, kind: "tunnel", vsi: null, config: {} as TunnelConfig };
+  return { ...common, kind: "ac", vsi: of, config: {} as AcConfig, linkDown: false };
 }
 
 beforeEach(() => {
@@ -43,8 +45,8 @@ beforeEach(() => {
   inventory = new Inventory();
   const vsi10 = vsi(1, "vsi10");
   inventory.addVsi(vsi10);
-  inventory.addPort(port(3, "ac", "vm1", vsi10));
-  inventory.addPort(port(4, "tunnel", "gw2", null));
+  inventory.addPort(port(3, "vm1", vsi10));
+  inventory.addPort(port(4, "gw2", null));
   source = {
     version: "1.2.3",
     tables,
@@ -98,7 +100,7 @@ describe("values", () => {
   it("do not begin with what a former owner of the row counted", async () => {
     tables.counters[0]!.ports[3 * 4 + 0] = 1000;
     const counted = new CountedBefore(tables);
-    counted.note(inventory.port("ac", "vm1")!, "ports", 3);
+    counted.note(inventory.ac("vm1")!, "ports", 3);
     tables.counters[0]!.ports[3 * 4 + 0]! += 5;
     source = { ...source, counted };
     expect((await scrape()).get('vtep_ac_receive_packets_total{vsi="vsi10",ac="vm1"}')).toBe(5);
@@ -186,7 +188,7 @@ describe("values", () => {
     expect(await registry.metrics()).toContain('vtep_ac_receive_packets_total{vsi="vsi10",ac="vm1"} 1\n');
     tables.counters[0]!.ports[3 * 4] = 2;
     expect(await registry.metrics()).toContain('vtep_ac_receive_packets_total{vsi="vsi10",ac="vm1"} 2\n');
-    inventory.removePort(inventory.port("ac", "vm1")!);
+    inventory.removePort(inventory.ac("vm1")!);
     expect(await registry.metrics()).not.toContain('ac="vm1"');
   });
 });

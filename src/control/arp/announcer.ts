@@ -17,7 +17,7 @@
  */
 import type { Ipv4 } from "../../wire/ipv4.ts";
 import { ONLY_ACS, ONLY_TUNNELS } from "../inject.ts";
-import type { InterfaceObject, Inventory, PortObject, VsiObject } from "../inventory.ts";
+import { type InterfaceObject, type Inventory, isPortOf, type PortObject, type VsiObject } from "../inventory.ts";
 import { isKnown } from "../neighbor/nud.ts";
 import type { Neighbors } from "../neighbor/table.ts";
 import type { Timers } from "../timers.ts";
@@ -191,7 +191,7 @@ export class Announcer {
 
   private say(on: InterfaceObject, vsi: VsiObject, ip: Ipv4, to: Audience, except: PortObject | null): number {
     if (typeof to !== "string") {
-      const isThere = to.up && vsi.tunnels.includes(to);
+      const isThere = to.up && isPortOf(to, vsi);
       if (isThere) this.sender.announce(vsi, to, on.mac, ip);
       return isThere ? 1 : 0;
     }

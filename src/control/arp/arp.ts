@@ -25,11 +25,11 @@ import {
   type InterfaceObject,
   type Inventory,
   isOwnAddress,
+  isPortOf,
   type PortObject,
   subnetOf,
   type VsiObject,
 } from "../inventory.ts";
-import { isPortOf } from "../mac/learn.ts";
 import { type Neighbor, type Place, samePlace } from "../neighbor/entry.ts";
 import { isKnown } from "../neighbor/nud.ts";
 import type { Heard, Neighbors } from "../neighbor/table.ts";

@@ -18,7 +18,7 @@ import type { Tables } from "../../tables/tables.ts";
 import { formatMac, hiOf, isGroup, loOf, type Mac, macOf } from "../../wire/ethernet.ts";
 import type { Emit } from "../event.ts";
 import { gatewayMac } from "../gateway-mac.ts";
-import type { Inventory, PortObject, VsiObject } from "../inventory.ts";
+import { type Inventory, isPortOf, type PortObject, type VsiObject } from "../inventory.ts";
 import { MoveHistory } from "../move-history.ts";
 import type { LimitsConfig } from "../plan.ts";
 import type { Timers } from "../timers.ts";
@@ -329,9 +329,4 @@ export class MacLearner {
  */
 function sharedGatewayMac(vsi: VsiObject): Mac | null {
   return vsi.config.vni === null ? null : gatewayMac("shared", "", vsi.config.vni, "");
-}
-
-/** Is `port` one of the ports of `vsi`? */
-export function isPortOf(port: PortObject, vsi: VsiObject): boolean {
-  return port.kind === "ac" ? port.vsi === vsi : vsi.tunnels.includes(port);
 }

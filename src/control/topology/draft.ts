@@ -40,6 +40,3 @@ export function newDraft(config: Config, diff: ConfigDiff, mtus: Mtus): Draft {
 export function giveUp(draft: Draft): void {
   for (const undo of draft.undo.reverse()) undo();
 }
-
-/** An object as its only writer, the topology, sees it. */
-export type Writable<T> = { -readonly [K in keyof T]: T[K] };

@@ -14,7 +14,14 @@ import { MAC_FLOOD, MAC_GATEWAY, MAC_STATIC } from "../../tables/mac.ts";
 import { formatMac, type Mac, parseMac } from "../../wire/ethernet.ts";
 import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
 import type { Emit } from "../event.ts";
-import { type InterfaceObject, type Inventory, type PortObject, subnetOf, type VsiObject } from "../inventory.ts";
+import {
+  type InterfaceObject,
+  type Inventory,
+  isPortOf,
+  type PortObject,
+  subnetOf,
+  type VsiObject,
+} from "../inventory.ts";
 import type { BridgePortName } from "../plan.ts";
 import type { Timers } from "../timers.ts";
 import type { FormerMac } from "./former-macs.ts";
@@ -192,7 +199,7 @@ export class Pins {
     const { vsis, ports, interfaces } = this.inventory;
     if (vsis.get(vsi.row) !== vsi || port === null || ports.get(port.row) !== port) return false;
     if (on !== undefined && (interfaces.get(on.row) !== on || !on.vsis.includes(vsi))) return false;
-    return port.vsi === vsi || vsi.tunnels.includes(port);
+    return isPortOf(port, vsi);
   }
 
   private tryAgain({ vsi, mac }: MacPin): void {

@@ -24,10 +24,10 @@ import {
   PORT_ANTI_SPOOF,
   PORT_UP,
 } from "../../tables/vsi.ts";
-import type { Inventory, PortObject, VsiObject } from "../inventory.ts";
+import type { Inventory, PortObject, TunnelPort, VsiObject } from "../inventory.ts";
 import { peerAddress } from "../peer-address.ts";
 import type { AcConfig, Config, TunnelConfig } from "../plan.ts";
-import type { Draft, Writable } from "./draft.ts";
+import type { Draft } from "./draft.ts";
 import type { Mtus } from "./mtu.ts";
 import type { Reaper } from "./reaper.ts";
 import { type IoCommands, type PortOpener, Taps, tapKey } from "./taps.ts";
@@ -42,7 +42,7 @@ export class Ports {
   private readonly ios: RowPool;
   private readonly vlans: ExactMatchWriter;
   /** By tunnel: the underlay MTU on the way to it, where it is known to be smaller than ours. */
-  private readonly pathMtus = new Map<PortObject, number>();
+  private readonly pathMtus = new Map<TunnelPort, number>();
 
   constructor(
     tables: Tables,
@@ -70,9 +70,9 @@ export class Ports {
     const moved = tunnels.changed.filter(({ from, to }) => from.remote !== to.remote);
     const rebuilt = acs.changed.filter(({ from, to }) => !isSameCircuit(from, to));
     for (const { name } of [...tunnels.removed, ...moved.map((each) => each.from)])
-      draft.ports.removed.push(this.inventory.port("tunnel", name)!);
+      draft.ports.removed.push(this.inventory.tunnel(name)!);
     for (const { name } of [...acs.removed, ...rebuilt.map((each) => each.from)])
-      draft.ports.removed.push(this.inventory.port("ac", name)!);
+      draft.ports.removed.push(this.inventory.ac(name)!);
     for (const config of [...tunnels.added, ...moved.map((each) => each.to)])
       if (!this.draftTunnel(draft, config)) return `tunnel ${config.name}: no bridge port is free`;
     for (const config of [...acs.added, ...rebuilt.map((each) => each.to)])
@@ -90,10 +90,8 @@ export class Ports {
       this.fillRow(port);
       this.inventory.addPort(port);
     }
-    for (const config of [...draft.config.tunnels, ...draft.config.acs]) {
-      const port = this.inventory.port("remote" in config ? "tunnel" : "ac", config.name)!;
-      (port as Writable<PortObject>).config = config;
-    }
+    for (const config of draft.config.tunnels) this.inventory.tunnel(config.name)!.config = config;
+    for (const config of draft.config.acs) this.inventory.ac(config.name)!.config = config;
     this.setMtus(draft.config, draft.mtus);
   }
 
@@ -101,7 +99,7 @@ export class Ports {
   withdraw(draft: Draft): void {
     const taken = new Set(draft.ports.added.map(circuitOf));
     for (const port of draft.ports.removed) {
-      this.pathMtus.delete(port);
+      if (port.kind === "tunnel") this.pathMtus.delete(port);
       if (taken.has(circuitOf(port))) continue;
       const vlan = vlanOf(port);
       if (vlan === 0) Atomics.store(this.tables.ports.ofIo, port.io, 0);
@@ -118,7 +116,7 @@ export class Ports {
     this.taps.attachFresh();
     for (const port of draft.ports.added)
       if (port.kind === "tunnel") {
-        const { remote } = port.config as TunnelConfig;
+        const { remote } = port.config;
         this.commands.attachPeer(port.io, peerAddress(remote), draft.config.underlay.port);
       }
     for (const port of draft.ports.removed) this.bury(port);
@@ -133,7 +131,7 @@ export class Ports {
   }
 
   /** The underlay MTU towards one tunnel; null: as everywhere. */
-  setPathMtu(port: PortObject, underlayMtu: number | null, mtus: Mtus): void {
+  setPathMtu(port: TunnelPort, underlayMtu: number | null, mtus: Mtus): void {
     if (underlayMtu === null) this.pathMtus.delete(port);
     else this.pathMtus.set(port, underlayMtu);
     this.refresh(port, this.mtuOf(port, mtus));
@@ -142,29 +140,39 @@ export class Ports {
   /** Store the MTU of every port. */
   setMtus(config: Config, mtus: Mtus): void {
     for (const { name } of config.tunnels) {
-      const port = this.inventory.port("tunnel", name)!;
+      const port = this.inventory.tunnel(name)!;
       this.refresh(port, this.mtuOf(port, mtus));
     }
-    for (const ac of config.acs) this.refresh(this.inventory.port("ac", ac.name)!, mtus.ofAc(ac));
+    for (const ac of config.acs) this.refresh(this.inventory.ac(ac.name)!, mtus.ofAc(ac));
   }
 
   private draftTunnel(draft: Draft, config: TunnelConfig): boolean {
     const io = this.ios.take();
     if (io === 0) return false;
     draft.undo.push(() => this.ios.retire(io));
-    return this.draftPort(draft, { kind: "tunnel", name: config.name, io, vsi: null, config, up: true });
+    return this.draftPort(draft, (row) => ({
+      kind: "tunnel",
+      row,
+      name: config.name,
+      io,
+      vsi: null,
+      config,
+      mtu: 0,
+      up: true,
+    }));
   }
 
   private draftAc(draft: Draft, config: AcConfig, vsi: VsiObject): boolean {
-    const tap = this.taps.of(config)!;
-    return this.draftPort(draft, { kind: "ac", name: config.name, io: tap.io, vsi, config, up: tap.open !== null });
+    const { io, open } = this.taps.of(config)!;
+    const common = { name: config.name, io, mtu: 0, up: open !== null };
+    return this.draftPort(draft, (row) => ({ kind: "ac", row, ...common, vsi, config, linkDown: false }));
   }
 
-  private draftPort(draft: Draft, port: Omit<PortObject, "row" | "mtu">): boolean {
+  private draftPort(draft: Draft, portAt: (row: number) => PortObject): boolean {
     const row = this.rows.take();
     if (row === 0) return false;
     draft.undo.push(() => this.rows.retire(row));
-    draft.ports.added.push({ ...port, row, mtu: 0 });
+    draft.ports.added.push(portAt(row));
     return true;
   }
 
@@ -183,10 +191,10 @@ export class Ports {
     port.mtu = mtu;
     ports.mtu[port.row] = mtu;
     ports.flags[port.row] = flagsOf(port);
-    ports.storm[port.row] = port.kind === "ac" ? (port.config as AcConfig).stormPerSecond : 0;
+    ports.storm[port.row] = port.kind === "ac" ? port.config.stormPerSecond : 0;
   }
 
-  private mtuOf(tunnel: PortObject, mtus: Mtus): number {
+  private mtuOf(tunnel: TunnelPort, mtus: Mtus): number {
     const path = this.pathMtus.get(tunnel) ?? mtus.underlay;
     return Math.min(path, mtus.underlay) - (mtus.underlay - mtus.overlay);
   }
@@ -221,7 +229,7 @@ function isSameCircuit(from: AcConfig, to: AcConfig): boolean {
 }
 
 function vlanOf(port: PortObject): number {
-  return port.kind === "ac" ? ((port.config as AcConfig).vlan ?? 0) : 0;
+  return port.kind === "ac" ? (port.config.vlan ?? 0) : 0;
 }
 
 /** What frames must have to arrive at `port`. */
@@ -230,6 +238,6 @@ function circuitOf(port: PortObject): string {
 }
 
 function flagsOf(port: PortObject): number {
-  const antiSpoof = port.kind === "ac" && (port.config as AcConfig).antiSpoof;
+  const antiSpoof = port.kind === "ac" && port.config.antiSpoof;
   return (port.up ? PORT_UP : 0) | (antiSpoof ? PORT_ANTI_SPOOF : 0);
 }

@@ -28,8 +28,8 @@ import {
 } from "../../tables/tables.ts";
 import { formatMac } from "../../wire/ethernet.ts";
 import type { Emit } from "../event.ts";
-import type { Inventory, PortObject, VsiObject } from "../inventory.ts";
-import type { AcConfig, Config, ConfigDiff } from "../plan.ts";
+import type { AcPort, Inventory, PortObject, TunnelPort, VsiObject } from "../inventory.ts";
+import type { Config, ConfigDiff } from "../plan.ts";
 import { ConnectedRoutes } from "../routes/connected.ts";
 import { Policies } from "../routes/policies.ts";
 import type { Routes } from "../routes/routes.ts";
@@ -61,6 +61,8 @@ export interface TopologyParts {
   readonly difference: (from: Config, to: Config) => ConfigDiff;
   /** Has worker k taken everything out of its inject ring? */
   readonly isDrained: (worker: number) => boolean;
+  /** What holds before the first `apply`: its settings; its objects are not looked at. */
+  readonly settings: Config;
   /** The underlay device's MTU, for `underlay.mtu: auto`. */
   readonly underlayMtu: number;
   /** A random int32 for hashes. */
@@ -85,11 +87,12 @@ export class Topology {
   /** For the views. */
   readonly counted: CountedBefore;
   private measuredMtu: number;
-  private current: Config | null = null;
+  private current: Config;
 
   constructor(parts: TopologyParts) {
     const { tables, timers, inventory, routes, learners, opener, commands, emit, isDrained, seed } = parts;
     this.parts = parts;
+    this.current = nothingOf(parts.settings);
     this.measuredMtu = parts.underlayMtu;
     this.reaper = new Reaper(tables.heartbeat, timers, isDrained);
     this.ports = new Ports(tables, inventory, opener, commands, this.reaper, seed);
@@ -104,8 +107,8 @@ export class Topology {
     this.pins = new Pins(inventory, learners.macs, learners.neighbors, timers, emit, formerMacs);
   }
 
-  /** The configuration that is applied, or null before the first. */
-  get config(): Config | null {
+  /** The configuration that is applied; before the first `apply` the settings alone. */
+  get config(): Config {
     return this.current;
   }
 
@@ -121,18 +124,17 @@ export class Topology {
 
   /** Why `config` would be refused for what it says (not for the moment it comes at), or null. Changes nothing. */
   refusal(config: Config): string | null {
-    return this.whyRefused(config, this.parts.difference(this.current ?? nothingOf(config), config));
+    return this.whyRefused(config, this.parts.difference(this.current, config));
   }
 
   private whyRefused(config: Config, { needsRestart }: ConfigDiff): string | null {
-    if (this.current !== null && needsRestart.length > 0) return `needs a restart: ${needsRestart.join(", ")}`;
+    if (needsRestart.length > 0) return `needs a restart: ${needsRestart.join(", ")}`;
     return whyNotFitting(config, this.parts.tables);
   }
 
   /** Apply `config`, or change nothing and say why. */
   apply(config: Config): ApplyResult {
-    const from = this.current ?? nothingOf(config);
-    const diff = this.parts.difference(from, config);
+    const diff = this.parts.difference(this.current, config);
     const draft = newDraft(config, diff, new Mtus(config, this.measuredMtu));
     const reason = this.whyNot(config, diff) ?? this.prepare(draft);
     if (reason !== null) {
@@ -149,7 +151,7 @@ export class Topology {
     if (this.measuredMtu === mtu) return;
     this.measuredMtu = mtu;
     const config = this.current;
-    if (config === null || config.underlay.mtu !== "auto") return;
+    if (config.underlay.mtu !== "auto") return;
     const mtus = this.mtus(config);
     this.ports.setMtus(config, mtus);
     this.interfaces.setMtus(mtus);
@@ -159,39 +161,39 @@ export class Topology {
   }
 
   /** Packets towards one tunnel must be smaller than the underlay's MTU says (a path MTU), or need no longer (null). */
-  setPathMtu(tunnel: PortObject, underlayMtu: number | null): void {
-    if (this.current !== null) this.ports.setPathMtu(tunnel, underlayMtu, this.mtus(this.current));
+  setPathMtu(tunnel: TunnelPort, underlayMtu: number | null): void {
+    this.ports.setPathMtu(tunnel, underlayMtu, this.mtus(this.current));
   }
 
   /** A tunnel's liveness changed: a dead one leaves flood lists, and what is behind it is forgotten. */
-  setTunnelUp(tunnel: PortObject, up: boolean): void {
+  setTunnelUp(tunnel: TunnelPort, up: boolean): void {
     if (!this.setUp(tunnel, up)) return;
     this.parts.emit(up ? "info" : "warn", up ? "tunnel.up" : "tunnel.down", { tunnel: tunnel.name });
     if (up) this.parts.learners.announcer.tunnelUp(tunnel);
   }
 
   /** An AC's TAP came or went away. */
-  setAcUp(ac: PortObject, up: boolean): void {
+  setAcUp(ac: AcPort, up: boolean): void {
     // Without its TAP there is nothing to come back to.
     if (ac.linkDown && !up) this.parts.learners.flushPort(ac);
     ac.linkDown = false;
     if (!this.setUp(ac, up)) return;
-    this.parts.emit("info", up ? "ac.up" : "ac.down", { ac: ac.name, vsi: ac.vsi!.name });
+    this.parts.emit("info", up ? "ac.up" : "ac.down", { ac: ac.name, vsi: ac.vsi.name });
     if (up) this.announce(ac);
   }
 
   /** The VM has set its interface down, or up again. Its AC has its TAP all the same. */
-  setLink(ac: PortObject, up: boolean): void {
-    if ((ac.linkDown ?? false) === !up || this.tapOf(ac) === null) return;
+  setLink(ac: AcPort, up: boolean): void {
+    if (ac.linkDown === !up || this.tapOf(ac) === null) return;
     if (up) this.setAcUp(ac, true);
     else if (this.setUp(ac, false, "suspendPort"))
-      this.parts.emit("info", "ac.down", { ac: ac.name, vsi: ac.vsi!.name, problem: "the VM's interface is down" });
+      this.parts.emit("info", "ac.down", { ac: ac.name, vsi: ac.vsi.name, problem: "the VM's interface is down" });
     ac.linkDown = !up;
   }
 
   /** The TAP behind an AC, or null while there is none. */
-  tapOf(ac: PortObject): OpenTap | null {
-    return this.ports.taps.of(ac.config as AcConfig)?.open ?? null;
+  tapOf(ac: AcPort): OpenTap | null {
+    return this.ports.taps.of(ac.config)?.open ?? null;
   }
 
   /**
@@ -199,43 +201,42 @@ export class Topology {
    * @returns why it is refused: the fds stay the caller's then.
    */
   handOver(name: string, tap: OpenTap): string | null {
-    const port = this.parts.inventory.port("ac", name);
+    const port = this.parts.inventory.ac(name);
     if (port === undefined) return `there is no AC ${name}`;
-    const ac = port.config as AcConfig;
+    const ac = port.config;
     if (!ac.handover) return `AC ${name} has a TAP of its own (no handover: true)`;
     this.ports.taps.handOver(ac, tap);
     port.linkDown = false;
     this.parts.commands.flush();
     // A new VM behind the same AC: what the old one taught is wrong.
     if (!this.setUp(port, true)) this.parts.learners.flushPort(port);
-    else this.parts.emit("info", "ac.up", { ac: port.name, vsi: port.vsi!.name });
+    else this.parts.emit("info", "ac.up", { ac: port.name, vsi: port.vsi.name });
     this.announce(port);
     return null;
   }
 
   /** The TAP that was handed over to an AC is gone: the AC is down, its fds are closed when no worker uses them. */
   takeBack(name: string): void {
-    const port = this.parts.inventory.port("ac", name);
-    if (port === undefined || !(port.config as AcConfig).handover) return;
+    const port = this.parts.inventory.ac(name);
+    if (port === undefined || !port.config.handover) return;
     this.setAcUp(port, false);
-    this.ports.taps.takeBack(port.config as AcConfig);
+    this.ports.taps.takeBack(port.config);
     this.parts.commands.flush();
   }
 
   /** Somebody deleted the device of an AC: it is down, its file is closed when no worker uses it. */
-  loseTap(ac: PortObject): void {
+  loseTap(ac: AcPort): void {
     this.setAcUp(ac, false);
-    if (this.ports.taps.takeBack(ac.config as AcConfig)) this.parts.commands.flush();
+    if (this.ports.taps.takeBack(ac.config)) this.parts.commands.flush();
   }
 
   /** Make the device of an AC that `loseTap` was told of again; with it all ACs on it come back. @returns why not. */
-  reopenTap(ac: PortObject): string | null {
-    const problem = this.ports.taps.reopen(ac.config as AcConfig);
+  reopenTap(ac: AcPort): string | null {
+    const problem = this.ports.taps.reopen(ac.config);
     if (problem !== null) return problem;
     this.parts.commands.flush();
-    const key = tapKey(ac.config as AcConfig);
-    for (const port of this.parts.inventory.ports.values())
-      if (port.kind === "ac" && tapKey(port.config as AcConfig) === key) this.setAcUp(port, true);
+    const key = tapKey(ac.config);
+    for (const port of this.parts.inventory.acs()) if (tapKey(port.config) === key) this.setAcUp(port, true);
     return null;
   }
 
@@ -338,9 +339,9 @@ export class Topology {
   }
 
   /** Hosts behind `ac` learn who their gateway is. */
-  private announce(ac: PortObject): void {
+  private announce(ac: AcPort): void {
     const on = ac.vsi?.interface;
-    if (ac.up && on != null) this.parts.learners.arp.announce(on, ac, ac.vsi!);
+    if (ac.up && on != null) this.parts.learners.arp.announce(on, ac, ac.vsi);
   }
 
   /** Peers hear of addresses that are new to them; hosts whose gateway has another MAC, for whom else it stands. */
@@ -378,7 +379,7 @@ export class Topology {
 /** Is the VSI another network now: another VNI or VSI-interface, or without a tunnel that it had and that still exists? */
 function isOtherNetwork(from: Config["vsis"][number], to: Config["vsis"][number], inventory: Inventory): boolean {
   if (from.vni !== to.vni || from.interface !== to.interface) return true;
-  return from.tunnels.some((name) => !to.tunnels.includes(name) && inventory.port("tunnel", name) !== undefined);
+  return from.tunnels.some((name) => !to.tunnels.includes(name) && inventory.tunnel(name) !== undefined);
 }
 
 function countsOf(diff: ConfigDiff): Record<string, number> {
@@ -392,7 +393,7 @@ function countsOf(diff: ConfigDiff): Record<string, number> {
   };
 }
 
-/** `config` without any object: what the first configuration is compared with. */
+/** `config` without any object. */
 function nothingOf(config: Config): Config {
   return { ...config, tunnels: [], vsis: [], interfaces: [], acs: [], routes: [], policies: [] };
 }

@@ -20,7 +20,7 @@ import type { Tables } from "../../tables/tables.ts";
 import { formatMac } from "../../wire/ethernet.ts";
 import { formatIpv4 } from "../../wire/ipv4.ts";
 import type { Inventory, PortObject } from "../inventory.ts";
-import type { AcConfig, RuleAction, RuleMatch, TapConfig, TunnelConfig } from "../plan.ts";
+import type { RuleAction, RuleMatch, TapConfig, TunnelConfig } from "../plan.ts";
 import type { Policies } from "../routes/policies.ts";
 import type { RouteEntry, RouteOrigin, Routes } from "../routes/routes.ts";
 import type { StaticRouteState } from "../routes/static.ts";
@@ -151,15 +151,15 @@ export function vsiViews(inventory: Inventory, counted: CountedBefore): VsiView[
 }
 
 export function acViews(inventory: Inventory, counted: CountedBefore): AcView[] {
-  return portsOf(inventory, "ac").map((port) => {
-    const { tap, handover, vlan, antiSpoof, stormPerSecond } = port.config as AcConfig;
-    const { name, row, up, linkDown = false, mtu } = port;
+  return inventory.acs().map((port) => {
+    const { tap, handover, vlan, antiSpoof, stormPerSecond } = port.config;
+    const { name, row, up, linkDown, mtu } = port;
     const countedBefore = counted.of(port);
     return {
       name,
       row,
       countedBefore,
-      vsi: port.vsi!.name,
+      vsi: port.vsi.name,
       up,
       linkDown,
       mtu,
@@ -180,8 +180,8 @@ export function tunnelViews(inventory: Inventory, counted: CountedBefore): Tunne
       if (names === undefined) vsis.set(tunnel, [vsi.name]);
       else names.push(vsi.name);
     }
-  return portsOf(inventory, "tunnel").map((port) => {
-    const { remote, keepalive } = port.config as TunnelConfig;
+  return inventory.tunnels().map((port) => {
+    const { remote, keepalive } = port.config;
     const { name, row, up, mtu } = port;
     return { name, row, countedBefore: counted.of(port), remote, up, mtu, vsis: vsis.get(port) ?? [], keepalive };
   });
@@ -252,8 +252,4 @@ export function policyViews(policies: Policies): PolicyView[] {
       alive,
     })),
   }));
-}
-
-function portsOf(inventory: Inventory, kind: PortObject["kind"]): PortObject[] {
-  return [...inventory.ports.values()].filter((port) => port.kind === kind);
 }

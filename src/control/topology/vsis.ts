@@ -77,8 +77,8 @@ export class Vsis {
       vsi.config = config;
       vsi.interface = config.interface === null ? null : this.inventory.interface(config.interface)!;
       const members = acs.get(config.name) ?? [];
-      vsi.acs.splice(0, vsi.acs.length, ...members.map((ac) => this.inventory.port("ac", ac.name)!));
-      vsi.tunnels.splice(0, vsi.tunnels.length, ...config.tunnels.map((name) => this.inventory.port("tunnel", name)!));
+      vsi.acs.splice(0, vsi.acs.length, ...members.map((ac) => this.inventory.ac(ac.name)!));
+      vsi.tunnels.splice(0, vsi.tunnels.length, ...config.tunnels.map((name) => this.inventory.tunnel(name)!));
     }
     for (const on of draft.config.interfaces) {
       const { vsis } = this.inventory.interface(on.name)!;
