@@ -3,6 +3,7 @@ import type { Shown } from "../api/shown.ts";
 import type { Prober } from "../liveness/prober.ts";
 import type { Log } from "../log/log.ts";
 import type { Tally } from "../metrics/histogram.ts";
+import { watchLoop } from "../metrics/loop-lag.ts";
 import type { MetricsSource } from "../metrics/row.ts";
 import type { Control } from "./assemble.ts";
 import type { Reloader } from "./reload.ts";
@@ -49,6 +50,7 @@ export function metricsSource({
     fallbacks: () => workers.fallbacks(),
     receiveDrops: () => workers.receiveDrops(),
     workersStill: () => workerWatch.still(),
+    loopLag: watchLoop(),
     logLost: () => log.lost,
     lastReload: () => reloader.last,
     probe: (tunnel) => prober.view(tunnel),

@@ -7,6 +7,7 @@ import type { Inventory, TunnelPort } from "../control/inventory.ts";
 import type { Counted } from "../control/topology/views.ts";
 import type { Tables } from "../tables/tables.ts";
 import type { Tally } from "./histogram.ts";
+import type { Lag } from "./loop-lag.ts";
 
 /** A bounded store of control, at this moment. */
 export interface Store {
@@ -46,6 +47,8 @@ export interface MetricsSource {
   receiveDrops(): readonly number[];
   /** Seconds since each worker was last seen to make progress. */
   workersStill(): readonly number[];
+  /** How late the event loop was, seconds. */
+  readonly loopLag: { readonly latest: number | null; lag(): Lag | null };
   /** Lines that the log lost. */
   logLost(): number;
   probe(tunnel: TunnelPort): {
