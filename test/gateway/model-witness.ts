@@ -47,6 +47,7 @@ export class Witness {
   inBytes = 0;
   outBytes = 0;
   mostCrossings = 0;
+  private readonly asked = new Map<string, number>();
   private readonly sent = new Map<number, Sent>();
   private readonly byIpId = new Map<number, Sent>();
   private readonly lastOfFlow = new Map<string, number>();
@@ -87,6 +88,11 @@ export class Witness {
   /** Copies on all ACs. */
   places(sent: Sent): string[] {
     return [...sent.arrived.keys()].map((key) => key.split(" ")[0]!);
+  }
+
+  /** Questions of gateways that left by `ac`. */
+  askedAt(ac: string): number {
+    return this.asked.get(ac) ?? 0;
   }
 
   /** A host sends `frame`. */
@@ -130,6 +136,7 @@ export class Witness {
     this.emitted++;
     this.outBytes += frame.length;
     this.inspect(ac, frame, ac.startsWith(BORDER) ? 1500 : OVERLAY_MTU);
+    if (this.isQuestion(frame)) this.asked.set(ac, this.askedAt(ac) + 1);
     const sent = this.find(frame);
     if (sent === null) {
       this.icmpIsForSender(ac, frame, host);
@@ -195,6 +202,13 @@ export class Witness {
     if (sent !== undefined && isItsOwn && sent.from.mac !== host.mac)
       this.fail(`${ac}: ICMP for ${sent.from.name}`, frame);
     if (u16(frame, 16) > 576) this.fail(`${ac}: ICMP error of ${u16(frame, 16)} bytes`, frame);
+  }
+
+  /** An ARP request of a gateway, no announcement. */
+  private isQuestion(frame: Uint8Array): boolean {
+    if (u16(frame, 12) !== TYPE_ARP || !this.gatewayMacs.has(readMac(frame, 6))) return false;
+    const { op, senderIp, targetIp } = parseArp(frame, 0, frame.length)!;
+    return op === 1 && senderIp !== targetIp;
   }
 
   private isRouted(frame: Uint8Array): boolean {
