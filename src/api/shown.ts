@@ -7,6 +7,7 @@
 import type { Agent } from "../control/agent.ts";
 import type { DuplicateView } from "../control/arp/duplicates.ts";
 import type { Inventory, PortObject } from "../control/inventory.ts";
+import type { MacLimitView } from "../control/mac/limits.ts";
 import type { NeighborView } from "../control/neighbor/entry.ts";
 import type { Config, PortRange, RuleAction, RuleMatch } from "../control/plan.ts";
 import type { BypassedHop, Bypasses } from "../control/routes/bypass.ts";
@@ -217,6 +218,11 @@ export class Shown {
   /** Addresses that two hosts have. */
   duplicates(): readonly DuplicateView[] {
     return this.parts.agent.duplicates.list();
+  }
+
+  /** MACs that a limit kept from being learned: the last one of each VSI. */
+  macLimits(): readonly MacLimitView[] {
+    return this.parts.agent.macs.limited.list();
   }
 
   private bypassedBy(vrf: string, ip: number): string | null {

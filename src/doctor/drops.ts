@@ -162,7 +162,8 @@ export function checkDrops(drops: readonly Omit<DropCount, "text">[], context: D
   return checks;
 }
 
-function longAgo(seconds: number): string {
+/** A time of more than a few minutes. */
+export function longAgo(seconds: number): string {
   if (seconds < 7200) return `${Math.floor(seconds / 60)} min`;
   return seconds < 172_800 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} days`;
 }

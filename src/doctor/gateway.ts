@@ -13,6 +13,7 @@ import type { Shown } from "../api/shown.ts";
 import { ok, warn } from "./check.ts";
 import { checkDrops } from "./drops.ts";
 import { examineHost } from "./host.ts";
+import { checkMacLimit } from "./mac-limit.ts";
 import { checkPeer } from "./peer.ts";
 import { checkWorkers } from "./workers.ts";
 
@@ -30,6 +31,8 @@ export interface GatewayFacts {
   readonly drops: readonly DropCount[];
   /** Addresses that two hosts have. */
   readonly duplicates: ReturnType<Shown["duplicates"]>;
+  /** MACs that a limit kept from being learned. */
+  readonly macLimits: ReturnType<Shown["macLimits"]>;
   /** Next hops that do not see their packets. */
   readonly bypassed: ReturnType<Shown["bypassed"]>;
   /** One echo of `length` bytes with DF. */
@@ -55,6 +58,7 @@ export async function diagnose({ status, features, drops, shown, probing }: Runn
     interfaces: shown.interfaces(),
     drops: drops(),
     duplicates: shown.duplicates(),
+    macLimits: shown.macLimits(),
     bypassed: shown.bypassed(),
     ping: (tunnel, length) => probing.ping(tunnel, length)!,
   });
@@ -76,6 +80,7 @@ const GATEWAY_CHECKS: readonly GatewayCheck[] = [
   ({ features }) => checkFeatures(features),
   ({ duplicates }) => checkDuplicates(duplicates),
   ({ bypassed }) => checkNextHops(bypassed),
+  ({ macLimits }) => macLimits.map(checkMacLimit),
 ];
 
 /** Examine what is known of a gateway; its peers are asked. */

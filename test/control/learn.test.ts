@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { MAC_FLOOD, MAC_GATEWAY, MAC_STATIC } from "../../src/tables/mac.ts";
-import { BROADCAST } from "../../src/wire/ethernet.ts";
+import { BROADCAST, formatMac } from "../../src/wire/ethernet.ts";
 import { AgentBed, G10, LIMITS, M1, M3, M9, P10 } from "./agent-bed.ts";
 
 let bed: AgentBed;
@@ -79,6 +79,10 @@ describe("MAC learning (behaviour.md §4)", () => {
       for (let n = 0; n < LIMITS.acMacs + 7; n++) bed.learn(bed.vm1, bed.vsi10, mac(n));
       expect(bed.drops).toEqual({ mac_limit: 7 });
       expect(bed.eventsNamed("mac.limit").length).toBe(1);
+      bed.advance(2000);
+      const mostOfAc = { key: "limits.acMacs", most: LIMITS.acMacs };
+      const last = { vsi: "vsi10", mac: formatMac(mac(LIMITS.acMacs + 6)), via: { kind: "ac", name: "vm1" }, times: 7 };
+      expect(bed.agent.macs.limited.list()).toEqual([{ ...last, ...mostOfAc, secondsAgo: 2 }]);
       bed.learn(bed.vm3, bed.vsi10, mac(100));
       expect(bed.macValue(bed.vsi10, mac(100))).toBe(bed.vm3.row);
       // Nor may a MAC move to a full AC.
@@ -92,6 +96,8 @@ describe("MAC learning (behaviour.md §4)", () => {
     it("per VSI, static rows included", () => {
       for (let n = 0; n < 40; n++) bed.learn(bed.gw2, bed.vsi10, mac(n));
       expect(bed.drops).toEqual({ mac_limit: 40 - 31 });
+      const { limit: most } = bed.vsi10.config.mac;
+      expect(bed.agent.macs.limited.list()).toMatchObject([{ key: "mac.limit", most, times: 40 - 31 }]);
       bed.learn(bed.gw2, bed.vsi20, mac(0));
       expect(bed.macValue(bed.vsi20, mac(0))).toBe(bed.gw2.row);
     });
@@ -101,6 +107,7 @@ describe("MAC learning (behaviour.md §4)", () => {
       for (let n = 0; n < 1010; n++) bed.learn(bed.gw2, n & 1 ? bed.vsi10 : bed.vsi20, mac(n));
       expect(bed.agent.macs.size).toBe(1000);
       expect(bed.drops).toEqual({ mac_limit: 12 });
+      expect(bed.agent.macs.limited.list()[0]).toMatchObject({ key: "limits.macs", most: 1000 });
     });
   });
 

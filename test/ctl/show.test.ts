@@ -151,6 +151,35 @@ describe("a table", () => {
     expect(layOut(columns, [1, 2], 20).text).toBe("AAAAAAAA\nAAAAAAAA1\nAAAAAAAA2\n");
   });
 
+  it("names next hops that see nothing, of policies and of routes, and dead ones", async () => {
+    const match = "to 20.1.1.0/24";
+    const rule = { match, action: "nextHop 10.1.1.12", alive: true, hits: 3 };
+    const policies = () => [
+      {
+        name: "firewall",
+        interfaces: ["vsi-interface10"],
+        rules: [
+          { ...rule, bypassedBy: "gw2" },
+          { ...rule, match: "any", bypassedBy: null },
+        ],
+      },
+    ];
+    await ctl({ policies }, "show", "policy");
+    const lines = out.split("\n");
+    expect(lines[1]).toMatch(/^firewall .* nextHop 10\.1\.1\.12 \(bypassed: tunnel gw2\) +3$/);
+    expect(lines[2]).toMatch(/ any +nextHop 10\.1\.1\.12 +3$/);
+    forget();
+    const hop = { interface: "vsi-interface10", alive: true, bypassedBy: null };
+    const nextHops = [
+      { ...hop, ip: "10.1.1.2" },
+      { ...hop, ip: "10.1.1.12", bypassedBy: "gw2" },
+      { ...hop, ip: "10.1.1.13", alive: false },
+    ];
+    const route = { vrf: "main", prefix: "60.0.0.0/8", origin: "static", action: "forward", interface: null, nextHops };
+    await ctl({ routes: () => [route] }, "show", "route");
+    expect(out).toContain("10.1.1.2,10.1.1.12(bypassed),10.1.1.13(dead)");
+  });
+
   it("-n bounds the rows, in JSON as well, and wants a number", async () => {
     await ctl(SOURCE, "show", "arp", "-n", "1");
     expect(out.split("\n")).toHaveLength(3);

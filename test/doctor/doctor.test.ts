@@ -57,6 +57,7 @@ function facts(parts: Partial<GatewayFacts>): GatewayFacts {
     interfaces: [],
     duplicates: [],
     bypassed: [],
+    macLimits: [],
     drops: [],
     ping: async () => REPLY,
     ...parts,
@@ -114,6 +115,21 @@ describe("a gateway", () => {
       "address 10.1.1.11 on if10: two hosts have it: 02:00:00:00:01:11 at AC vm1 and 02:00:00:00:02:22 at tunnel gw2",
       "next hop 10.1.1.12: policy p, rule 1: the gateway behind tunnel gw2 answers for 10.1.1.12 and routes by destination, past it",
     ]);
+  });
+
+  it("which a limit keeps from learning MACs: the limit, an example, and where to look; later the past", async () => {
+    const via = { kind: "ac", name: "vm1" } as const;
+    const limit = { vsi: "vsi10", mac: "02:00:00:00:01:11", via, key: "limits.acMacs", most: 1024, times: 12 } as const;
+    expect(await examined({ macLimits: [{ ...limit, secondsAgo: 3 }] }, "MACs of vsi10")).toEqual({
+      name: "MACs of vsi10",
+      result: "warn",
+      text: "12 times a MAC was not learned, the last 02:00:00:00:01:11 at AC vm1: limits.acMacs (1024) is reached; frames to it are flooded",
+      fix: "raise limits.acMacs, or see what sends from so many MACs at AC vm1",
+    });
+    const ofVsi = { ...limit, key: "mac.limit", times: 1, secondsAgo: 3 } as const;
+    expect((await examined({ macLimits: [ofVsi] }, "MACs of vsi10")).fix).toContain("raise mac.limit of vsi10,");
+    const past = await examined({ macLimits: [{ ...limit, secondsAgo: 1000 }] }, "MACs of vsi10");
+    expect(past).toMatchObject({ result: "ok", text: expect.stringMatching(/ is reached; the last 16 min ago$/) });
   });
 
   it("whose peer is silent: a warning, and a failure where somebody asked to watch it", async () => {

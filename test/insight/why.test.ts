@@ -118,6 +118,27 @@ describe("an address", () => {
     expect(story("10.1.1.11")).toContain("Somebody says it is at tunnel gw2 (MAC 02:00:00:00:01:11)");
   });
 
+  it("that two hosts have: both places, since when, and what to do; one that only asked for it is told as such", () => {
+    const on = control.shown.inventory.interface("vsi-interface10")!;
+    const here = { mac: parseMac(MAC)!, port: port("ac", "vm1"), vsi: vsi() };
+    const there = { ...here, mac: parseMac("02:00:00:00:02:22")!, port: port("tunnel", "gw2") };
+    const { duplicates } = control.agent;
+    const [both, asked] = [parseIpv4("10.1.1.11")!, parseIpv4("10.1.1.12")!];
+    duplicates.suspect(on, both, here, there);
+    duplicates.suspect(on, asked, here, there, true);
+    pass(1500);
+    expect(duplicates.answered(on, both, here) && duplicates.answered(on, both, there)).toBe(true);
+    expect(duplicates.answered(on, asked, here)).toBe(true);
+    pass(4500);
+    expect(story("10.1.1.11")).toContain(
+      "Two hosts have 10.1.1.11: 02:00:00:00:01:11 at AC vm1 and 02:00:00:00:02:22 at tunnel gw2; both answer, first noticed 4 s ago. Give one of them another address.",
+    );
+    expect(story("10.1.1.12")).toContain(
+      "10.1.1.12 is in use by 02:00:00:00:01:11 at AC vm1; 02:00:00:00:02:22 at tunnel gw2 asked whether it is free, 4 s ago.",
+    );
+    expect(story("10.1.1.13")).not.toContain("hosts have");
+  });
+
   it("that a route wants and nobody has answered for: who was asked, and that it goes on", () => {
     const text = story("10.1.1.2");
     expect(text).toContain("10.1.1.2 is not known on vsi-interface10");

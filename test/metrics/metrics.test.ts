@@ -120,6 +120,15 @@ describe("values", () => {
     }
   });
 
+  it("of addresses that two hosts have are by VSI, and there while there is none", async () => {
+    const name = 'vtep_duplicate_addresses{vsi="vsi10"}';
+    expect((await scrape()).get(name)).toBe(0);
+    source = { ...source, duplicates: () => [{ vsi: "vsi10" }, { vsi: "vsi10" }, { vsi: "gone" }] };
+    const all = await scrape();
+    expect(all.get(name)).toBe(2);
+    expect(all.has('vtep_duplicate_addresses{vsi="gone"}')).toBe(false);
+  });
+
   it("of punted and injected packets are by class", async () => {
     tables.counters[1]!.punted[PUNT.arp] = 2;
     tables.counters[0]!.injected[INJECT.flood] = 6;

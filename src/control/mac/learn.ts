@@ -23,9 +23,9 @@ import { MoveHistory } from "../move-history.ts";
 import type { LimitsConfig } from "../plan.ts";
 import type { Timers } from "../timers.ts";
 import { type MacRow, type MacStory, type MacView, originOf, storyOfMac } from "./entry.ts";
+import { type MacLimit, MacLimits } from "./limits.ts";
 
 const SWEEP_MS = 1000;
-const LIMIT_EVENT_MS = 10_000;
 /** Peer gateways come and go with restarts; a hostile VTEP must not fill the table with them. */
 const PEER_GATEWAYS_PER_TUNNEL = 4;
 /** Peers speak at least when their entries are probed. */
@@ -41,7 +41,8 @@ export class MacLearner {
   private readonly rows = new Map<VsiObject, Map<Mac, MacRow>>();
   private readonly learnedOf = new Map<PortObject, number>();
   private readonly sweepDue = new Map<VsiObject, number>();
-  private readonly limitTold = new Map<VsiObject, number>();
+  /** What a limit kept from being learned. */
+  readonly limited: MacLimits;
   private count = 0;
   private news: (vsi: VsiObject, mac: Mac, port: PortObject, from: PortObject | null) => void = () => undefined;
   /** MAC moves by VSI name, ever. */
@@ -54,6 +55,7 @@ export class MacLearner {
     this.inventory = inventory;
     this.emit = emit;
     this.limits = limits;
+    this.limited = new MacLimits(timers, emit);
     this.writer = new ExactMatchWriter(tables.macs, tables.heartbeat, seed);
     timers.every(SWEEP_MS, () => this.sweep());
   }
@@ -150,7 +152,7 @@ export class MacLearner {
     for (const row of this.rows.get(vsi)?.values() ?? []) this.remove(vsi, row);
     this.rows.delete(vsi);
     this.sweepDue.delete(vsi);
-    this.limitTold.delete(vsi);
+    this.limited.forget(vsi);
   }
 
   /** Forget learned rows: of one VSI, or of all. @returns how many. */
@@ -217,12 +219,9 @@ export class MacLearner {
   }
 
   private add(vsi: VsiObject, port: PortObject, mac: Mac, type: number): void {
-    const isFull =
-      this.count >= this.tables.sizes.macs ||
-      (this.rows.get(vsi)?.size ?? 0) >= vsi.config.mac.limit ||
-      (port.kind === "ac" && (this.learnedOf.get(port) ?? 0) >= this.limits.acMacs);
-    if (isFull || !this.put(vsi, mac, port, 0, type)) {
-      this.refuse(vsi, port);
+    const limit = this.limitOn(vsi, port);
+    if (limit !== null || !this.put(vsi, mac, port, 0, type)) {
+      this.refuse(vsi, port, mac, limit);
       return;
     }
     this.emit("debug", "mac.learned", { vsi: vsi.name, mac: formatMac(mac), [port.kind]: port.name });
@@ -239,8 +238,9 @@ export class MacLearner {
       this.emit("warn", "mac.damped", fields);
       return;
     }
-    if (port.kind === "ac" && (this.learnedOf.get(port) ?? 0) >= this.limits.acMacs) {
-      this.refuse(vsi, port);
+    const limit = this.acLimitOn(port);
+    if (limit !== null) {
+      this.refuse(vsi, port, row.mac, limit);
       return;
     }
     row.moves.add(nowMs);
@@ -257,13 +257,25 @@ export class MacLearner {
     this.news(vsi, row.mac, port, from);
   }
 
-  /** mac_limit counts MACs, not frames: the frame itself was flooded. */
-  private refuse(vsi: VsiObject, port: PortObject): void {
+  /** The limit that keeps one more MAC from being learned at `port`, or null. */
+  private limitOn(vsi: VsiObject, port: PortObject): MacLimit | null {
+    const ofAc = this.acLimitOn(port);
+    if (ofAc !== null) return ofAc;
+    const [inVsi, ofVsi] = [this.rows.get(vsi)?.size ?? 0, vsi.config.mac.limit];
+    if (inVsi >= ofVsi) return { key: "mac.limit", most: ofVsi };
+    const most = this.tables.sizes.macs;
+    return this.count >= most ? { key: "limits.macs", most } : null;
+  }
+
+  private acLimitOn(port: PortObject): MacLimit | null {
+    const most = this.limits.acMacs;
+    return port.kind === "ac" && (this.learnedOf.get(port) ?? 0) >= most ? { key: "limits.acMacs", most } : null;
+  }
+
+  /** mac_limit counts MACs, not frames: the frame itself was flooded. `limit` null: the table is unsettled for a moment. */
+  private refuse(vsi: VsiObject, port: PortObject, mac: Mac, limit: MacLimit | null): void {
     this.tables.controlCounters.refused[DROP.mac_limit]!++;
-    const nowMs = this.timers.nowMs;
-    if (nowMs - (this.limitTold.get(vsi) ?? Number.NEGATIVE_INFINITY) < LIMIT_EVENT_MS) return;
-    this.limitTold.set(vsi, nowMs);
-    this.emit("warn", "mac.limit", { vsi: vsi.name, [port.kind]: port.name });
+    if (limit !== null) this.limited.note(vsi, port, mac, limit);
   }
 
   private put(vsi: VsiObject, mac: Mac, port: PortObject | null, flags: number, type = 0): boolean {
