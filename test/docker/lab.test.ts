@@ -11,7 +11,9 @@
  * the lab does once its images are there is no matter of luck any more.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -107,6 +109,14 @@ const CHECKS: readonly [what: string, pattern: RegExp, times: number][] = [
   ["the engine restarts a gateway that died", /^✓ gw1 was restarted by the engine$/, 1],
   ["a VM restarts", /^✓ vm1 -> vm4 \(after a restart of vm4\)/, 1],
   ["wrong claims are refused, and nobody notices", /^✓ .* is refused: .*; vm1 loses nothing$/, 2],
+  ["a VM cannot take its gateway's place", /^✓ vm1 can neither remove its gateway's socket nor put one/, 1],
+  ["all nodes are shown, as a table and as JSON", /^✓ inspect /, 3],
+  ["the underlay can be watched and asked", /^✓ (capture|ping reaches)/, 3],
+  ["an edited configuration shows, comes into force, and goes", /^✓ (an edited|reload takes|and it is in force)/, 4],
+  ["a VM is added and removed, and nothing is left of it", /^✓ (add-vm|vm4 -> vm7|remove-vm|gw1.yaml is as it was)/, 5],
+  ["an AC that would be refused changes nothing", /^✓ an AC that a gateway would refuse changes nothing/, 1],
+  ["what does not run is told of, with what to do", /^✓ a node that /, 2],
+  ["a plain up keeps what the first one was told", /^✓ a plain up keeps/, 1],
 ];
 
 /** What a lab could leave on this machine. */
@@ -177,6 +187,67 @@ describeReal(whyNoDocker(), "docker/lab", () => {
     expect(lines.filter((line) => pattern.test(line))).toHaveLength(times);
   });
 
+  it.skipIf(process.getuid?.() !== 0)("notices a firewall between the gateways, and says what to look at", () => {
+    const told = lines.filter((line) =>
+      /^✓ (gateways that do not reach|with the firewall|and when they do again)/.test(line),
+    );
+    expect(told).toHaveLength(3);
+  });
+
+  it.each([
+    [["up", "--profil", "outside"], 2, "up knows no --profil"],
+    [["up", "--profile"], 2, "--profile needs a name: outside"],
+    [["up", "--profile", "inside"], 2, "there is no profile inside; there is: outside"],
+    [["up", "--scenario", "none"], 2, "there is no scenario none; there is: central"],
+    [["add-vm", "vm9", "--gateway", "gw1"], 2, "add-vm needs --gateway, --vsi and --address"],
+  ])("refuses words that make no sense, before it makes anything: %s", async (args, code, said) => {
+    const ended = await lab(...args);
+    expect(ended.code).toBe(code);
+    expect(ended.said).toContain(said);
+  });
+
+  it("says at once that a port is taken, and by which name another one is chosen", async () => {
+    const server = createServer().listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const other = { VTEPD_LAB: "vtepd-lab-other", PROMETHEUS_PORT: String(port) };
+    const ended = spawnSync(LAB, ["up"], { encoding: "utf8", env: { ...env, ...other }, timeout: 20_000 });
+    server.close();
+    expect(ended.stderr).toContain(`port ${port} of this machine is taken: PROMETHEUS_PORT=9091 docker/lab up`);
+    expect(ended.status).toBe(1);
+  });
+
+  it("ends with all its children at Ctrl-C, and says what there is and what clears it", {
+    timeout: 120_000,
+  }, async () => {
+    const second = { ...env, VTEPD_LAB: "vtepd-lab-second" };
+    const child = spawn(LAB, ["up"], { env: second, detached: true, stdio: ["ignore", "ignore", "pipe"] });
+    let said = "";
+    child.stderr.on("data", (chunk: Buffer) => {
+      said += chunk;
+      if (said.includes("waiting until all are healthy") && !said.includes("interrupted"))
+        process.kill(-child.pid!, "SIGINT");
+    });
+    const [code] = (await once(child, "close")) as [number];
+    // A second lab at the same time has another underlay.
+    expect(said).toMatch(/the underlay is not 192\.0\.2\.0\/24: /);
+    expect(said).toMatch(
+      /interrupted: stopping; what has started stays up; docker\/lab up goes on, docker\/lab down clears it\n$/,
+    );
+    expect(code).toBe(130);
+    const left = readdirSync("/proc").filter((pid) => {
+      try {
+        return (
+          /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/environ`, "utf8").includes("VTEPD_LAB=vtepd-lab-second\0")
+        );
+      } catch {
+        return false;
+      }
+    });
+    expect(left).toEqual([]);
+    expect(spawnSync(LAB, ["down"], { env: second }).status).toBe(0);
+  });
+
   it("keeps compilers and sources out of its image", () => {
     const look =
       "command -v cc g++ make; find /opt/vtepd -path '*/node_modules' -prune -o -name '*.cc' -print; echo end";
@@ -191,6 +262,8 @@ describeReal(whyNoDocker(), "docker/lab", () => {
       ["volume", "ls", "-q", "--filter", label],
     ];
     for (const args of what) expect(docker(...args), args.join(" ")).not.toBe("");
+    // An engine of ours may crash: `down` starts it again, for only an engine can take away what it left.
+    if (isOwnEngine) process.kill(Number(readFileSync(`${OWN_ENGINE}/dockerd.pid`, "utf8")), "SIGKILL");
     expect((await lab("down")).code).toBe(0);
     expect(traces()).toEqual(before);
     // An engine of its own is asked once more what it remembers; it stays if somebody else's lab is up in it.
