@@ -12,9 +12,16 @@ import { lstatSync, mkdirSync, unlinkSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerOptions } from "node:http";
 import { type AddressInfo, createConnection, type Server as NetServer, type Socket } from "node:net";
 import { dirname } from "node:path";
+import type { Log } from "../log/log.ts";
 import { printable } from "../wire/printable.ts";
 import { admit, type Room } from "./admission.ts";
 import { isOurName } from "./host-names.ts";
+
+/**
+ * A connection could not be taken, mostly for want of file descriptors: the client waits in the queue of the kernel, and the
+ * listener goes on. `subject` says which listener.
+ */
+export type OnFault = (subject: string, error: Error) => void;
 
 /** An HTTP application: hono's `app.fetch`. */
 export type Fetch = (request: Request) => Response | Promise<Response>;
@@ -74,7 +81,7 @@ export interface Listener {
 }
 
 /** Serve the control socket at `path`. Throws ListenError. */
-export async function listenUnix(fetch: Fetch, path: string): Promise<Listener> {
+export async function listenUnix(fetch: Fetch, path: string, onFault: OnFault = silence): Promise<Listener> {
   await prepareSocket(path, "control");
   const server = await serverOf(fetch, UNIX, () => true);
   const umask = process.umask(0o177);
@@ -83,7 +90,7 @@ export async function listenUnix(fetch: Fetch, path: string): Promise<Listener> 
   } finally {
     process.umask(umask);
   }
-  await listening(server, `control socket ${path}`);
+  await listening(server, `control socket ${path}`, onFault);
   return { at: path, close: () => end(server) };
 }
 
@@ -92,14 +99,27 @@ export async function listenTcp(
   fetch: Fetch,
   { host, port }: { readonly host: string; readonly port: number },
   names: () => ReadonlySet<string>,
+  onFault: OnFault = silence,
 ): Promise<Listener> {
   const server = await serverOf(fetch, TCP, (header) => isOurName(header, names()));
   server.listen(port, host);
-  await listening(server, `metrics.listen ${host} port ${port}`);
+  await listening(server, `metrics.listen ${host} port ${port}`, onFault);
   const address = server.address() as AddressInfo;
   const shown = address.family === "IPv6" ? `[${address.address}]` : address.address;
   return { at: `${shown}:${address.port}`, close: () => end(server) };
 }
+
+/** Faults as lines of `log`. */
+export function faultsTo(log: Pick<Log, "line">): OnFault {
+  return (subject, error) => {
+    const { code = "", message } = error as NodeJS.ErrnoException;
+    const fix =
+      code === "EMFILE" || code === "ENFILE" ? "raise LimitNOFILE (ulimit -n), or see who holds connections" : null;
+    log.line("warn", "listener.fault", { listener: subject, message, fix });
+  };
+}
+
+const silence: OnFault = () => undefined;
 
 type IsKnown = (host: string) => boolean;
 
@@ -195,11 +215,19 @@ function answers(path: string): Promise<boolean> {
   });
 }
 
-/** Resolves when `server` listens. Throws ListenError, which begins with `subject`. */
-export function listening(server: NetServer, subject: string): Promise<void> {
+/**
+ * Resolves when `server` listens. Throws ListenError, which begins with `subject`. From then on `onFault` hears of each
+ * error: one that nobody hears would end the process.
+ */
+export function listening(server: NetServer, subject: string, onFault: OnFault): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once("listening", resolve);
-    server.once("error", (error) => reject(refused(`${subject}: cannot listen`, error)));
+    const onRefusal = (error: Error) => reject(refused(`${subject}: cannot listen`, error));
+    server.once("error", onRefusal);
+    server.once("listening", () => {
+      server.on("error", (error) => onFault(subject, error));
+      server.off("error", onRefusal);
+      resolve();
+    });
   });
 }
 

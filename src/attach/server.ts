@@ -18,7 +18,7 @@
  */
 import { unlinkSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
-import { listening, prepareSocket } from "../api/listener.ts";
+import { faultsTo, listening, prepareSocket } from "../api/listener.ts";
 import type { Topology } from "../control/topology/topology.ts";
 import { IoError } from "../io/addon.ts";
 import { fdOf, isTapThere, watchReadable, whyNoTap } from "../io/handover.ts";
@@ -88,7 +88,7 @@ export class AttachServer {
     } finally {
       process.umask(umask);
     }
-    await listening(this.server, `attach socket ${path}`);
+    await listening(this.server, `attach socket ${path}`, faultsTo(this.parts.log));
     this.path = path;
     this.timer = setInterval(() => this.lookAfterTaps(), LOOK_EVERY_MS);
   }

@@ -8,7 +8,7 @@
 import { createApi } from "../api/api.ts";
 import type { EventFeed } from "../api/event-feed.ts";
 import { ourNames } from "../api/host-names.ts";
-import { type Listener, listenTcp, listenUnix } from "../api/listener.ts";
+import { faultsTo, type Listener, listenTcp, listenUnix } from "../api/listener.ts";
 import type { Shown } from "../api/shown.ts";
 import { lastDropsOf } from "../insight/last-drops.ts";
 import { Tracer } from "../insight/trace.ts";
@@ -49,8 +49,10 @@ export interface ManagementParts {
 /** Listen where the first configuration says. @returns the control socket, and the TCP listener if there is one. */
 export async function openManagement(parts: ManagementParts): Promise<Listener[]> {
   const { control, metrics } = parts.standing.first;
-  const listeners = [await listenUnix(apiOf(parts), control.socket)];
-  if (metrics !== null) listeners.push(await listenTcp(healthOf(parts), metrics, () => ourNames(parts.shown.config())));
+  const onFault = faultsTo(parts.log);
+  const listeners = [await listenUnix(apiOf(parts), control.socket, onFault)];
+  const names = () => ourNames(parts.shown.config());
+  if (metrics !== null) listeners.push(await listenTcp(healthOf(parts), metrics, names, onFault));
   return listeners;
 }
 

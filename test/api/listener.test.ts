@@ -1,13 +1,13 @@
 /** The doors of HTTP with a crowd before them: who is let in, who has to go, and by which name one may ask. */
 import { mkdtempSync, rmSync } from "node:fs";
-import { connect, type Socket } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { Registry } from "prom-client";
 import { afterEach, describe, expect, it } from "vitest";
 import { createApi } from "../../src/api/api.ts";
 import { ourNames } from "../../src/api/host-names.ts";
-import { type Fetch, type Listener, listenTcp, listenUnix } from "../../src/api/listener.ts";
+import { type Fetch, faultsTo, type Listener, listening, listenTcp, listenUnix } from "../../src/api/listener.ts";
 import { createHealth } from "../../src/metrics/health.ts";
 import { sourceWith } from "./fake-source.ts";
 
@@ -70,6 +70,20 @@ async function unix(fetch: Fetch = createApi(sourceWith({}))): Promise<Place> {
   cleanups.push(() => rmSync(folder, { recursive: true }));
   return { path: keep(await listenUnix(fetch, join(folder, "vtepd.sock"))).at };
 }
+
+it("a listener outlives every connection that it cannot take, and tells of each", async () => {
+  const server = createServer();
+  cleanups.push(() => server.close());
+  server.listen(0, "127.0.0.1");
+  const lines: unknown[] = [];
+  await listening(server, "control socket /run/x", faultsTo({ line: (...line) => lines.push(line) }));
+  const fault = Object.assign(new Error("accept EMFILE"), { code: "EMFILE" });
+  for (let i = 0; i < 3; i++) server.emit("error", fault);
+  expect(lines).toHaveLength(3);
+  const fix = "raise LimitNOFILE (ulimit -n), or see who holds connections";
+  const fields = { listener: "control socket /run/x", message: "accept EMFILE", fix };
+  expect(lines[0]).toEqual(["warn", "listener.fault", fields]);
+});
 
 describe.each([
   ["the metrics listener", tcp, "/livez"],
