@@ -9,7 +9,7 @@
  * A monitor measures the time between its timer's turns, so its resolution is subtracted: a loop that is never late shows 0.
  */
 import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
-import type { MetricsSource, Row } from "./row.ts";
+import type { Lag, MetricsSource, Row } from "./row.ts";
 
 /** Half of it is the least that is shown: two scrapes of the usual 15 s see one spike both. */
 export const WINDOW_MS = 60_000;
@@ -21,17 +21,6 @@ export type DelayHistogram = Pick<
   IntervalHistogram,
   "count" | "min" | "max" | "mean" | "stddev" | "percentile" | "reset"
 >;
-
-/** Seconds. */
-export interface Lag {
-  readonly min: number;
-  readonly max: number;
-  readonly mean: number;
-  readonly stddev: number;
-  readonly p50: number;
-  readonly p90: number;
-  readonly p99: number;
-}
 
 export class LoopLag {
   private older: DelayHistogram;

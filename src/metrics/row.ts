@@ -7,7 +7,6 @@ import type { Inventory, TunnelPort } from "../control/inventory.ts";
 import type { Counted } from "../control/topology/views.ts";
 import type { Tables } from "../tables/tables.ts";
 import type { Tally } from "./histogram.ts";
-import type { Lag } from "./loop-lag.ts";
 
 /** A bounded store of control, at this moment. */
 export interface Store {
@@ -20,6 +19,17 @@ export interface Store {
 
 /** Entries of one table by where they come from. */
 export type Origins = ReadonlyMap<string, Readonly<Record<string, number>>>;
+
+/** How late an event loop was, seconds. */
+export interface Lag {
+  readonly min: number;
+  readonly max: number;
+  readonly mean: number;
+  readonly stddev: number;
+  readonly p50: number;
+  readonly p90: number;
+  readonly p99: number;
+}
 
 /** What the registry reads; `main` hands it over. */
 export interface MetricsSource {
