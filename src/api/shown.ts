@@ -215,6 +215,11 @@ export class Shown {
     return this.parts.bypasses.list();
   }
 
+  /** Prefixes for which the route table has no room. */
+  routesWithoutRoom(): number {
+    return this.parts.routes.withoutRoom;
+  }
+
   /** Addresses that two hosts have. */
   duplicates(): readonly DuplicateView[] {
     return this.parts.agent.duplicates.list();

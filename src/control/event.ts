@@ -50,6 +50,7 @@ export type EventName =
   | "drop"
   | "drop.burst"
   | "learning.refused"
+  | "routes.full"
   | "underlay.mtu"
   | "worker.stuck"
   | "worker.moves";

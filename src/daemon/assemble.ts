@@ -55,7 +55,7 @@ export function assemble(request: AssemblyRequest): Control {
   const timers = new Timers(nowMs);
   const inventory = new Inventory();
   const injector = new Injector(tables.injects, wake);
-  const routes = new Routes(tables, timers, seed);
+  const routes = new Routes(tables, timers, emit, seed);
   const askKernel = (tunnel: TunnelPort) => {
     const mtu = request.pathMtu(config.underlay.address, tunnel.config.remote);
     if (mtu > 0) topology.setPathMtu(tunnel, mtu);

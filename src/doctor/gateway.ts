@@ -31,6 +31,8 @@ export interface GatewayFacts {
   readonly drops: readonly DropCount[];
   /** Addresses that two hosts have. */
   readonly duplicates: ReturnType<Shown["duplicates"]>;
+  /** Prefixes that the route table has no room for. */
+  readonly routesWithoutRoom: number;
   /** MACs that a limit kept from being learned. */
   readonly macLimits: ReturnType<Shown["macLimits"]>;
   /** Next hops that do not see their packets. */
@@ -58,6 +60,7 @@ export async function diagnose({ status, features, drops, shown, probing }: Runn
     interfaces: shown.interfaces(),
     drops: drops(),
     duplicates: shown.duplicates(),
+    routesWithoutRoom: shown.routesWithoutRoom(),
     macLimits: shown.macLimits(),
     bypassed: shown.bypassed(),
     ping: (tunnel, length) => probing.ping(tunnel, length)!,
@@ -81,6 +84,7 @@ const GATEWAY_CHECKS: readonly GatewayCheck[] = [
   ({ duplicates }) => checkDuplicates(duplicates),
   ({ bypassed }) => checkNextHops(bypassed),
   ({ macLimits }) => macLimits.map(checkMacLimit),
+  ({ routesWithoutRoom }) => checkRoutes(routesWithoutRoom),
 ];
 
 /** Examine what is known of a gateway; its peers are asked. */
@@ -107,6 +111,13 @@ function checkNextHops(bypassed: GatewayFacts["bypassed"]): Check[] {
     const text = `${of}: the gateway behind tunnel ${name} answers for ${ip} and routes by destination, past it`;
     return warn(`next hop ${ip}`, text, `put the policy on that gateway; or attach ${ip} to a VSI here`);
   });
+}
+
+/** A host without its /32 is reached through the control plane; a static route that is missing, not at all or elsewhere. */
+function checkRoutes(withoutRoom: number): Check[] {
+  if (withoutRoom === 0) return [ok("routes", "all are in the forwarding table")];
+  const text = `the forwarding table is full: ${withoutRoom} prefixes are not in it, their packets go by shorter ones`;
+  return [warn("routes", text, "raise limits.routes or limits.neighbors and restart; or vtepctl arp flush")];
 }
 
 function checkStatus({ ready, missing, config, probing }: Status): Check[] {

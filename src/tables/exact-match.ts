@@ -91,11 +91,18 @@ function hash(a: number, b: number, seed: number): number {
   return h ^ (h >>> 13);
 }
 
+/**
+ * What became of a store: `full` stays so until a key is removed; `unsettled` passes when every worker has left the batch it
+ * is in, so the caller tries again soon.
+ */
+export type Stored = "stored" | "full" | "unsettled";
+
 /** Control's side of an ExactMatch: the only one that writes keys and values. */
 export class ExactMatchWriter {
   readonly table: ExactMatch;
   private readonly heartbeat: Heartbeat;
-  private readonly limit: number;
+  /** Most keys. */
+  readonly limit: number;
   private live = 0;
   private taken = 0;
   private bank = 0;
@@ -114,24 +121,24 @@ export class ExactMatchWriter {
     return this.live;
   }
 
-  /** Store `value` (never 0) for (a, b). @returns false when the table is full: the caller counts it and goes on without. */
-  set(a: number, b: number, value: number): boolean {
+  /** Store `value` (never 0) for (a, b). */
+  set(a: number, b: number, value: number): Stored {
     const row = this.table.find(a, b);
     if (row >= 0) {
       if (this.table.valueAt(row) === 0) {
-        if (this.live >= this.limit) return false;
+        if (this.live >= this.limit) return "full";
         this.live++;
       }
       Atomics.store(this.table.rows, (row << 2) + VALUE, value);
-      return true;
+      return "stored";
     }
-    if (this.live >= this.limit) return false;
+    if (this.live >= this.limit) return "full";
     // Three quarters of the slots taken, tombstones included: time for the other bank.
-    if (this.taken >= this.limit + (this.limit >> 1) && !this.rebuild()) return false;
+    if (this.taken >= this.limit + (this.limit >> 1) && !this.rebuild()) return "unsettled";
     this.place(this.bank, a, b, value, 0);
     this.live++;
     this.taken++;
-    return true;
+    return "stored";
   }
 
   /** Withdraw (a, b). @returns false if it was not there. */

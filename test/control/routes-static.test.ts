@@ -29,7 +29,7 @@ const if20 = interfaceObject("if20", 2, "20.1.1.1/24");
 function setUp() {
   const { tables } = createTables({ workers: 1, macs: 16, neighbors: 64, routes: 1024 });
   const timers = new Timers(0);
-  const routes = new Routes(tables, timers, 1);
+  const routes = new Routes(tables, timers, () => undefined, 1);
   const hops = new FakeNextHops();
   const statics = new StaticRoutes(tables, timers, routes, hops);
   const inventory = inventoryOf(if10, if20);

@@ -4,6 +4,7 @@
  */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { Emit } from "../../src/control/event.ts";
 import { RANKS, type RouteOrigin, Routes, routeValue } from "../../src/control/routes/routes.ts";
 import { Timers } from "../../src/control/timers.ts";
 import { ROUTE_ADJACENCY, ROUTE_DISCARD, ROUTE_GLEAN, ROUTE_LOCAL, routeKey } from "../../src/tables/fib.ts";
@@ -15,7 +16,9 @@ const SIZES = { workers: 1, macs: 16, neighbors: 64, routes: 64 };
 function setUp(sizes = SIZES) {
   const { tables } = createTables(sizes);
   const timers = new Timers(0);
-  return { tables, timers, routes: new Routes(tables, timers, 0x5eed) };
+  const events: unknown[] = [];
+  const emit: Emit = (level, event, fields) => events.push([level, event, fields]);
+  return { tables, timers, events, routes: new Routes(tables, timers, emit, 0x5eed) };
 }
 
 const ip = (text: string) => parseIpv4(text)!;
@@ -92,19 +95,19 @@ describe("who wins a prefix", () => {
 });
 
 describe("the table refuses", () => {
-  test("what a full table refused is stored when there is room", () => {
-    const { tables, timers, routes } = setUp({ ...SIZES, neighbors: 8, routes: 8 });
+  test("what a full table refused is told once, not tried until a route goes, and stored then", () => {
+    const { tables, timers, events, routes } = setUp({ ...SIZES, neighbors: 8, routes: 8 });
     const room = tables.fib.routes.capacity >> 1;
     for (let i = 0; i < room + 3; i++) routes.setHost(0, ip("10.0.0.0") + i, i + 1);
-    expect(routes.pending).toBe(3);
+    expect([routes.withoutRoom, routes.pending]).toEqual([3, 0]);
+    expect(events).toEqual([["warn", "routes.full", { routes: room, withoutRoom: 1 }]]);
     expect(lookUp(tables, 0, ip("10.0.0.0") + room)).toBe(0);
-    timers.run(100);
-    expect(routes.pending).toBe(3);
+    expect(timers.nextDue(), "nobody turns in vain").toBeNull();
     // One that was refused goes away before it was ever stored; three that were stored go.
     routes.removeHost(0, ip("10.0.0.0") + room + 2);
     for (let i = 0; i < 3; i++) routes.removeHost(0, ip("10.0.0.0") + i);
     timers.run(200);
-    expect(routes.pending).toBe(0);
+    expect(routes.withoutRoom).toBe(0);
     for (const i of [room, room + 1])
       expect(lookUp(tables, 0, ip("10.0.0.0") + i)).toBe(routeValue(ROUTE_ADJACENCY, i + 1));
     expect(lookUp(tables, 0, ip("10.0.0.0") + room + 2)).toBe(0);
@@ -112,13 +115,14 @@ describe("the table refuses", () => {
   });
 
   test("a worker that stays in its batch delays a change of banks, and loses nothing", () => {
-    const { tables, timers, routes } = setUp({ ...SIZES, neighbors: 8, routes: 8 });
+    const { tables, timers, events, routes } = setUp({ ...SIZES, neighbors: 8, routes: 8 });
     tables.heartbeat.enter(0);
     for (let i = 0; i < 200; i++) {
       routes.setHost(0, i + 1, i + 1);
       if (i >= 4) routes.removeHost(0, i - 3);
     }
     expect(routes.pending).toBeGreaterThan(0);
+    expect([routes.withoutRoom, events], "it is not full").toEqual([0, []]);
     tables.heartbeat.leave(0);
     timers.run(50);
     expect(routes.pending).toBe(0);

@@ -35,7 +35,7 @@ class Gateway {
     this.tables = createTables(sizes).tables;
     const { tables } = this;
     const injector = new Injector(tables.injects, () => {});
-    this.routes = new Routes(tables, timers, 7);
+    this.routes = new Routes(tables, timers, () => undefined, 7);
     const common = { tables, timers, inventory, routes: this.routes, emit: () => {} };
     this.agent = new Agent({ ...common, injector, random: () => 0.5, limits: config.limits });
     this.topology = new Topology({

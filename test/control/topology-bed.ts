@@ -191,7 +191,7 @@ export class Bed {
 
   constructor(sizes: Sizes = SIZES, settings = plan("")) {
     this.tables = createTables(sizes).tables;
-    this.routes = new Routes(this.tables, this.timers, 0x5eed);
+    this.routes = new Routes(this.tables, this.timers, () => undefined, 0x5eed);
     this.topology = new Topology({
       tables: this.tables,
       timers: this.timers,

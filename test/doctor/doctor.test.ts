@@ -58,6 +58,7 @@ function facts(parts: Partial<GatewayFacts>): GatewayFacts {
     duplicates: [],
     bypassed: [],
     macLimits: [],
+    routesWithoutRoom: 0,
     drops: [],
     ping: async () => REPLY,
     ...parts,
@@ -100,6 +101,7 @@ describe("a gateway", () => {
       "offloads",
       "receive buffer",
       "addresses",
+      "routes",
     ]);
   });
 
@@ -115,6 +117,15 @@ describe("a gateway", () => {
       "address 10.1.1.11 on if10: two hosts have it: 02:00:00:00:01:11 at AC vm1 and 02:00:00:00:02:22 at tunnel gw2",
       "next hop 10.1.1.12: policy p, rule 1: the gateway behind tunnel gw2 answers for 10.1.1.12 and routes by destination, past it",
     ]);
+  });
+
+  it("whose route table is full says how many prefixes are not in it", async () => {
+    expect(await examined({ routesWithoutRoom: 3 }, "routes")).toEqual({
+      name: "routes",
+      result: "warn",
+      text: "the forwarding table is full: 3 prefixes are not in it, their packets go by shorter ones",
+      fix: "raise limits.routes or limits.neighbors and restart; or vtepctl arp flush",
+    });
   });
 
   it("which a limit keeps from learning MACs: the limit, an example, and where to look; later the past", async () => {

@@ -34,9 +34,10 @@ describe("ExactMatch", () => {
       if (what < 3) {
         const value = (random() % 1000) + 1;
         const stored = writer.set(a, b, value);
-        if (stored) twin.set(name, value);
+        if (stored === "stored") twin.set(name, value);
         else {
           refused++;
+          expect(stored).toBe("full");
           expect(twin.size).toBe(512);
           expect(twin.has(name)).toBe(false);
         }
@@ -64,14 +65,14 @@ describe("ExactMatch", () => {
   it("full means exactly the limit, also when a removed key comes back", () => {
     const { table, writer } = make(16);
     const limit = table.capacity >> 1;
-    for (let k = 1; k <= limit; k++) expect(writer.set(k, 0, k)).toBe(true);
-    expect(writer.set(limit + 1, 0, 1)).toBe(false);
+    for (let k = 1; k <= limit; k++) expect(writer.set(k, 0, k)).toBe("stored");
+    expect(writer.set(limit + 1, 0, 1)).toBe("full");
     expect(table.get(limit + 1, 0)).toBe(0);
-    expect(writer.set(1, 0, 99), "a present key may still change").toBe(true);
+    expect(writer.set(1, 0, 99), "a present key may still change").toBe("stored");
     expect(writer.remove(1, 0)).toBe(true);
-    expect(writer.set(limit + 1, 0, 1), "one place is free").toBe(true);
+    expect(writer.set(limit + 1, 0, 1), "one place is free").toBe("stored");
     expect(writer.size).toBe(limit);
-    expect(writer.set(1, 0, 5), "its tombstone is still there, but the table is full").toBe(false);
+    expect(writer.set(1, 0, 5), "its tombstone is still there, but the table is full").toBe("full");
     expect(writer.size).toBe(limit);
     for (let k = 2; k <= limit; k++) expect(table.get(k, 0)).toBe(k);
   });
@@ -80,7 +81,7 @@ describe("ExactMatch", () => {
     const { table, writer, heartbeat, reader } = make(16);
     const churn = (from: number, to: number): number => {
       for (let k = from; k < to; k++) {
-        if (!writer.set(k, 1, k)) return k;
+        if (writer.set(k, 1, k) !== "stored") return k;
         writer.remove(k, 1);
       }
       return to;
@@ -93,9 +94,10 @@ describe("ExactMatch", () => {
     expect(reader.get(7, 7), "the worker's bank is as it was").toBe(77);
     const blocked = churn(200, 300);
     expect(blocked, "the next switch would overwrite bank 0 under the worker").toBeLessThan(300);
+    expect(writer.set(blocked, 1, blocked), "which is another thing than full").toBe("unsettled");
     expect(bankOf(table)).toBe(1);
     expect(reader.get(7, 7)).toBe(77);
-    expect(writer.set(7, 7, 78), "known keys can still change").toBe(true);
+    expect(writer.set(7, 7, 78), "known keys can still change").toBe("stored");
     heartbeat.leave(0);
     expect(churn(200, 300), "nobody is in a batch any more").toBe(300);
     expect(table.get(7, 7)).toBe(78);

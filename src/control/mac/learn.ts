@@ -12,7 +12,6 @@
  * a VM that moved here still has the old gateway's MAC. It never takes the place of a host's row on an AC.
  */
 import { DROP } from "../../tables/counters.ts";
-import { ExactMatchWriter } from "../../tables/exact-match.ts";
 import { MAC_GATEWAY, macKey } from "../../tables/mac.ts";
 import type { Tables } from "../../tables/tables.ts";
 import { formatMac, hiOf, isGroup, loOf, type Mac, macOf } from "../../wire/ethernet.ts";
@@ -20,6 +19,7 @@ import type { Emit } from "../event.ts";
 import { gatewayMac } from "../gateway-mac.ts";
 import { type Inventory, isPortOf, type PortObject, type VsiObject } from "../inventory.ts";
 import { MoveHistory } from "../move-history.ts";
+import { PatientWriter } from "../patient-writer.ts";
 import type { LimitsConfig } from "../plan.ts";
 import type { Timers } from "../timers.ts";
 import { type MacRow, type MacStory, type MacView, originOf, storyOfMac } from "./entry.ts";
@@ -36,7 +36,7 @@ export class MacLearner {
   private readonly timers: Timers;
   private readonly inventory: Inventory;
   private readonly emit: Emit;
-  private readonly writer: ExactMatchWriter;
+  private readonly writer: PatientWriter;
   private limits: LimitsConfig;
   private readonly rows = new Map<VsiObject, Map<Mac, MacRow>>();
   private readonly learnedOf = new Map<PortObject, number>();
@@ -56,7 +56,7 @@ export class MacLearner {
     this.emit = emit;
     this.limits = limits;
     this.limited = new MacLimits(timers, emit);
-    this.writer = new ExactMatchWriter(tables.macs, tables.heartbeat, seed);
+    this.writer = new PatientWriter(tables.macs, tables.heartbeat, timers, seed);
     timers.every(SWEEP_MS, () => this.sweep());
   }
 

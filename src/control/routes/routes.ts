@@ -13,14 +13,14 @@
  * `fib.lengths` tells workers which lengths 0..31 a VRF has at all, so it is counted here: a bit is set before the first
  * route of a length is published and cleared after the last one has gone. 32 is always tried.
  *
- * The table may refuse a store: it is full, or it wants to change banks while a worker still reads the other one. Such a
- * slot is remembered and stored by timer; until then its packets take the next shorter prefix (for a host: the connected
- * one, so they are punted and sent by control).
+ * The table may be full. What has no room is told (`routes.full`, doctor), remembered, and stored when a route has gone; until
+ * then its packets take the next shorter prefix (for a host: the connected one, so they are punted and sent by control).
  */
-import { ExactMatchWriter } from "../../tables/exact-match.ts";
 import { ROUTE_ADJACENCY, ROUTE_ARG_MASK, ROUTE_KIND_SHIFT, ROUTE_UNDERLAY, routeKey } from "../../tables/fib.ts";
 import type { Tables } from "../../tables/tables.ts";
 import { type Ipv4, maskOf } from "../../wire/ipv4.ts";
+import type { Emit } from "../event.ts";
+import { PatientWriter } from "../patient-writer.ts";
 import type { Timers } from "../timers.ts";
 
 /** Who wants a prefix; the earlier wins. */
@@ -28,7 +28,9 @@ export const RANKS = ["own", "broadcast", "connected", "static", "host", "underl
 export type RouteOrigin = (typeof RANKS)[number];
 
 const HOST = RANKS.indexOf("host");
+/** Several routes may go together: one round for all of them. */
 const RETRY_MS = 5;
+const TELL_MS = 10_000;
 
 /** A route that is published, as the views show it. */
 export interface RouteEntry {
@@ -64,18 +66,22 @@ function slotKey(vrf: number, network: Ipv4, length: number): number {
 export class Routes {
   private readonly tables: Tables;
   private readonly timers: Timers;
-  private readonly writer: ExactMatchWriter;
+  private readonly emit: Emit;
+  private readonly writer: PatientWriter;
   private readonly slots = new Map<number, Slot>();
   /** By VRF and length: how many prefixes of it are published or about to be. */
   private readonly counts = new Map<number, number>();
-  private readonly late = new Set<Slot>();
-  private retrying = false;
+  /** What has no room. */
+  private readonly refused = new Set<Slot>();
+  private isRetryDue = false;
+  private toldMs = Number.NEGATIVE_INFINITY;
 
   /** @param seed a random int32 for the table's hash. */
-  constructor(tables: Tables, timers: Timers, seed: number) {
+  constructor(tables: Tables, timers: Timers, emit: Emit, seed: number) {
     this.tables = tables;
     this.timers = timers;
-    this.writer = new ExactMatchWriter(tables.fib.routes, tables.heartbeat, seed);
+    this.emit = emit;
+    this.writer = new PatientWriter(tables.fib.routes, tables.heartbeat, timers, seed);
   }
 
   /** Rows in use. */
@@ -83,9 +89,14 @@ export class Routes {
     return this.writer.size;
   }
 
-  /** Prefixes whose store has to be tried again. */
+  /** Prefixes that are not in the table yet, because it is about to change banks. */
   get pending(): number {
-    return this.late.size;
+    return this.writer.waiting;
+  }
+
+  /** Prefixes for which it has no room. */
+  get withoutRoom(): number {
+    return this.refused.size;
   }
 
   /** A neighbour is resolved: its /32 goes to `adjacency`. */
@@ -142,37 +153,46 @@ export class Routes {
     if (best !== slot.published) this.publish(slot, best);
     if (best !== 0) return;
     this.slots.delete(key);
-    this.late.delete(slot);
+    this.refused.delete(slot);
     this.count(vrf, length, -1);
   }
 
   private publish(slot: Slot, value: number): void {
     const keyB = routeKey(slot.vrf, slot.length);
-    if (value === 0) this.writer.remove(slot.network, keyB);
-    else if (!this.writer.set(slot.network, keyB, value)) {
-      this.late.add(slot);
-      this.retryLater();
+    if (value === 0) {
+      if (this.writer.remove(slot.network, keyB)) this.retryLater();
+    } else if (!this.writer.set(slot.network, keyB, value)) {
+      this.refused.add(slot);
+      this.tell();
       return;
     }
     slot.published = value;
-    this.late.delete(slot);
+    this.refused.delete(slot);
   }
 
+  private tell(): void {
+    const { nowMs } = this.timers;
+    if (nowMs - this.toldMs < TELL_MS) return;
+    this.toldMs = nowMs;
+    this.emit("warn", "routes.full", { routes: this.size, withoutRoom: this.withoutRoom });
+  }
+
+  /** There is room again. */
   private retryLater(): void {
-    if (this.retrying) return;
-    this.retrying = true;
+    if (this.isRetryDue || this.refused.size === 0) return;
+    this.isRetryDue = true;
     this.timers.after(RETRY_MS, () => {
-      this.retrying = false;
+      this.isRetryDue = false;
       this.retry();
     });
   }
 
   /** Store what was refused; the first refusal ends the round, the others would meet the same. */
   private retry(): void {
-    for (const slot of this.late) {
-      this.late.delete(slot);
+    for (const slot of this.refused) {
+      this.refused.delete(slot);
       this.publish(slot, bestOf(slot));
-      if (this.late.has(slot)) return;
+      if (this.refused.has(slot)) return;
     }
   }
 

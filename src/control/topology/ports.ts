@@ -11,7 +11,6 @@
  */
 
 import { MAX_PORTS } from "../../tables/counters.ts";
-import { ExactMatchWriter } from "../../tables/exact-match.ts";
 import { RowPool } from "../../tables/heartbeat.ts";
 import type { Tables } from "../../tables/tables.ts";
 import {
@@ -25,8 +24,10 @@ import {
   PORT_UP,
 } from "../../tables/vsi.ts";
 import type { Inventory, PortObject, TunnelPort, VsiObject } from "../inventory.ts";
+import { PatientWriter } from "../patient-writer.ts";
 import { peerAddress } from "../peer-address.ts";
 import type { AcConfig, Config, TunnelConfig } from "../plan.ts";
+import type { Timers } from "../timers.ts";
 import type { Draft } from "./draft.ts";
 import type { Mtus } from "./mtu.ts";
 import type { Reaper } from "./reaper.ts";
@@ -40,7 +41,7 @@ export class Ports {
   private readonly reaper: Reaper;
   private readonly rows: RowPool;
   private readonly ios: RowPool;
-  private readonly vlans: ExactMatchWriter;
+  private readonly vlans: PatientWriter;
   /** By tunnel: the underlay MTU on the way to it, where it is known to be smaller than ours. */
   private readonly pathMtus = new Map<TunnelPort, number>();
 
@@ -50,6 +51,7 @@ export class Ports {
     opener: PortOpener,
     commands: IoCommands,
     reaper: Reaper,
+    timers: Timers,
     seed: number,
   ) {
     this.tables = tables;
@@ -59,7 +61,7 @@ export class Ports {
     this.rows = new RowPool(tables.heartbeat, MAX_PORTS);
     this.ios = new RowPool(tables.heartbeat, MAX_IO_PORTS);
     this.taps = new Taps(tables, opener, commands, reaper, this.ios);
-    this.vlans = new ExactMatchWriter(tables.ports.ofVlan, tables.heartbeat, seed);
+    this.vlans = new PatientWriter(tables.ports.ofVlan, tables.heartbeat, timers, seed);
   }
 
   /** Take rows and open TAPs for the ports that come. `vsiOf` finds VSIs, drafted ones included. @returns why not. */

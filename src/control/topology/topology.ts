@@ -95,7 +95,7 @@ export class Topology {
     this.current = nothingOf(parts.settings);
     this.measuredMtu = parts.underlayMtu;
     this.reaper = new Reaper(tables.heartbeat, timers, isDrained);
-    this.ports = new Ports(tables, inventory, opener, commands, this.reaper, seed);
+    this.ports = new Ports(tables, inventory, opener, commands, this.reaper, timers, seed);
     this.vsis = new Vsis(tables, inventory, timers, this.reaper, seed);
     this.interfaces = new Interfaces(tables, inventory, this.reaper);
     this.counted = new CountedBefore(tables);

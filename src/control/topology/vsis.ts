@@ -6,7 +6,6 @@
  * touched, and one that goes from one VSI to another changes hands with one store.
  */
 import { MAX_PORTS, MAX_VSIS } from "../../tables/counters.ts";
-import { ExactMatchWriter } from "../../tables/exact-match.ts";
 import { RowPool } from "../../tables/heartbeat.ts";
 import type { Tables } from "../../tables/tables.ts";
 import {
@@ -18,6 +17,7 @@ import {
   VSI_SUPPRESS,
 } from "../../tables/vsi.ts";
 import type { Inventory, VsiObject } from "../inventory.ts";
+import { PatientWriter } from "../patient-writer.ts";
 import type { VsiConfig } from "../plan.ts";
 import type { Timers } from "../timers.ts";
 import type { Draft } from "./draft.ts";
@@ -37,7 +37,7 @@ export class Vsis {
   private readonly inventory: Inventory;
   private readonly reaper: Reaper;
   private readonly rows: RowPool;
-  private readonly vnis: ExactMatchWriter;
+  private readonly vnis: PatientWriter;
   /** What is published, and what shall be; see `pairKey`. */
   private pairs = new Map<number, Pair>();
   private wanted = new Map<number, Pair>();
@@ -47,7 +47,7 @@ export class Vsis {
     this.inventory = inventory;
     this.reaper = reaper;
     this.rows = new RowPool(tables.heartbeat, MAX_VSIS);
-    this.vnis = new ExactMatchWriter(tables.vsis.ofVni, tables.heartbeat, seed);
+    this.vnis = new PatientWriter(tables.vsis.ofVni, tables.heartbeat, timers, seed);
     this.floods = new FloodLists(tables.vsis, tables.heartbeat, timers);
   }
 
