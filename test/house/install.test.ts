@@ -36,7 +36,7 @@ describe("the range of Node", () => {
       expect.arrayContaining([
         "docker/Dockerfile",
         "docker/compose.yaml",
-        "docker/lab",
+        "docker/lab.d/images",
         "docker/prometheus.Dockerfile",
       ]),
     );
