@@ -15,25 +15,49 @@ export function renderConfigPage(schema: SchemaNode): string {
         "vtepd schema prints the same as JSON Schema.",
     ),
     heading("KEYS"),
-    ...keys(schema, ""),
+    ...keyRows(schema).map(manItem),
     heading("SEE ALSO"),
     text("vtepd(8), vtepctl(1)"),
   ]);
 }
 
-function keys(node: SchemaNode, path: string): string[] {
+/** A key of the file, as a reader looks it up. */
+export interface KeyRow {
+  /** As people write it: "vsis[].vni". */
+  readonly path: string;
+  readonly meaning: string;
+  /** Type and range, or the words that are allowed. */
+  readonly type: string;
+  /** As it is written; "" where there is none, or where it is a list or an object. */
+  readonly default: string;
+  readonly required: boolean;
+}
+
+/** Every key of the file in the order of the schema, each object before what is in it. */
+export function keyRows(node: SchemaNode, path = ""): KeyRow[] {
   const shapes = [node, ...(node.anyOf ?? [])];
   return shapes.flatMap((shape) => {
-    if (shape.items !== undefined) return keys(shape.items, `${path}[]`);
+    if (shape.items !== undefined) return keyRows(shape.items, `${path}[]`);
     return Object.entries(shape.properties ?? {}).flatMap(([key, value]) => {
       const at = path === "" ? key : `${path}.${key}`;
-      const facts = [typeText(value), defaultText(value, shape.required?.includes(key) === true)].filter(
-        (t) => t !== "",
-      );
-      const meaning = [value.description ?? "", facts.length > 0 ? `(${facts.join("; ")})` : ""].join(" ").trim();
-      return [item(at, meaning === "" ? "see below" : meaning), ...keys(value, at)];
+      const hasDefault = value.default !== undefined;
+      const row: KeyRow = {
+        path: at,
+        meaning: value.description ?? "",
+        type: typeText(value),
+        default: hasDefault && typeof value.default !== "object" ? String(value.default) : "",
+        required: !hasDefault && shape.required?.includes(key) === true,
+      };
+      return [row, ...keyRows(value, at)];
     });
   });
+}
+
+function manItem(row: KeyRow): string {
+  const facts = [row.type, row.default !== "" ? `default ${row.default}` : "", row.required ? "required" : ""];
+  const said = facts.filter((fact) => fact !== "").join("; ");
+  const meaning = [row.meaning, said !== "" ? `(${said})` : ""].join(" ").trim();
+  return item(row.path, meaning === "" ? "see below" : meaning);
 }
 
 function typeText(node: SchemaNode): string {
@@ -45,9 +69,4 @@ function typeText(node: SchemaNode): string {
       ? ""
       : ` ${node.minimum} to ${node.maximum}`;
   return `${node.type ?? ""}${range}`;
-}
-
-function defaultText(node: SchemaNode, isRequired: boolean): string {
-  if (node.default !== undefined && typeof node.default !== "object") return `default ${String(node.default)}`;
-  return isRequired && node.default === undefined ? "required" : "";
 }

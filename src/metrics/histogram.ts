@@ -51,8 +51,14 @@ interface Sample {
   readonly value: number;
 }
 
-/** Register histogram `name`; `read` is called at each scrape. */
-export function registerHistogram(registry: Registry, name: string, help: string, read: () => readonly Series[]): void {
+/** Register histogram `name`, whose series differ in `label`; `read` is called at each scrape. */
+export function registerHistogram(
+  registry: Registry,
+  name: string,
+  help: string,
+  label: string,
+  read: () => readonly Series[],
+): void {
   const get = async () => ({
     name,
     help,
@@ -61,7 +67,8 @@ export function registerHistogram(registry: Registry, name: string, help: string
     values: read().flatMap((series) => samples(name, series)),
   });
   // Typed as one of prom-client's classes, although the registry calls nothing but these.
-  registry.registerMetric({ name, help, type: "histogram", get, reset: () => undefined } as unknown as Metric);
+  const metric = { name, help, type: "histogram", labelNames: [label], get, reset: () => undefined };
+  registry.registerMetric(metric as unknown as Metric);
 }
 
 function samples(name: string, { labels, buckets, count, sum }: Series): Sample[] {

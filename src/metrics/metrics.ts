@@ -297,11 +297,11 @@ export function createMetrics(source: MetricsSource): Registry {
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: NEVER_MS });
   for (const name of [...REJECTED, ...LOOP_LAG_ROWS.map((row) => row.name)]) registry.removeSingleMetric(name);
   for (const row of [...ROWS, ...LOOP_LAG_ROWS]) register(registry, row, source);
-  registerHistogram(registry, "vtep_batch_frames", "Frames received in one batch of a worker", () =>
+  registerHistogram(registry, "vtep_batch_frames", "Frames received in one batch of a worker", "worker", () =>
     batchSeries(source.tables),
   );
   const help = "How long ARP searches took, until they were answered or given up";
-  registerHistogram(registry, "vtep_neighbor_resolution_seconds", help, () => source.resolutions.series());
+  registerHistogram(registry, "vtep_neighbor_resolution_seconds", help, "result", () => source.resolutions.series());
   return registry;
 }
 

@@ -1,0 +1,61 @@
+/**
+ * The product's surface as text: what a script, a dashboard or a configuration file of a user stands on.
+ *
+ * Each part is a list of lines (metrics, keys of the configuration, exit codes) or the API's own document. The files of
+ * test/contract/<release>/ are what these functions gave for that release; CHANGELOG.md says what that promises.
+ */
+import type { Metric, Registry } from "prom-client";
+import { type ApiSource, createApi } from "../../src/api/api.ts";
+import { jsonSchema } from "../../src/config/json-schema.ts";
+import { EXIT as CTL_EXIT } from "../../src/ctl/client.ts";
+import { keyRows } from "../../src/ctl/man-config.ts";
+import { EXIT } from "../../src/daemon/command-line.ts";
+import { createMetrics } from "../../src/metrics/metrics.ts";
+import type { MetricsSource } from "../../src/metrics/row.ts";
+
+/** Stands for every source that is asked for its shape alone: nothing of it is read before a request or a scrape. */
+const UNASKED = new Proxy({}, { get: (_, key) => (key === "version" ? "0.0.0" : () => undefined) });
+
+/** The document of `GET /v1/openapi.json`. */
+export async function openApi(): Promise<unknown> {
+  const answer = await createApi(UNASKED as ApiSource)(new Request("http://localhost/v1/openapi.json"));
+  return answer.json();
+}
+
+export interface MetricRow {
+  readonly name: string;
+  readonly kind: string;
+  readonly help: string;
+  readonly labels: readonly string[];
+}
+
+/** Our own metrics by name; Node's and the process's come from prom-client. */
+export function metricRows(): MetricRow[] {
+  const registry: Registry = createMetrics(UNASKED as MetricsSource);
+  // Typed without what every metric of prom-client has, and what registerHistogram gives to ours.
+  const all = registry.getMetricsAsArray() as unknown as (Metric & Partial<MetricRow> & { labelNames: string[] })[];
+  return all
+    .filter(({ name }) => name!.startsWith("vtep_"))
+    .map((metric) => ({
+      name: metric.name!,
+      kind: (metric as { type?: string }).type ?? metric.constructor.name.toLowerCase(),
+      help: metric.help!,
+      labels: [...metric.labelNames].sort(),
+    }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+export function metricLines(): string[] {
+  return metricRows().map(({ name, kind, labels }) => `${name} ${kind} ${labels.join(",") || "-"}`);
+}
+
+export function keyLines(): string[] {
+  const rows = keyRows(jsonSchema());
+  return [...new Set(rows.map(({ path, type, required }) => `${path}: ${type}${required ? "; required" : ""}`))];
+}
+
+export function exitLines(): string[] {
+  const of = (program: string, codes: Readonly<Record<string, number>>) =>
+    Object.entries(codes).map(([name, code]) => `${program} ${name} ${code}`);
+  return [...of("vtepctl", CTL_EXIT), ...of("vtepd", EXIT)].sort();
+}
