@@ -12,6 +12,7 @@
  * It honours the contract to the letter, hostile parts included: frames lie 64-byte aligned behind their headroom, the
  * arena is refilled at every exchange, unknown senders have source 0, and errors can be scripted per port.
  */
+import { SocketAddress } from "node:net";
 import {
   F_AT,
   F_FLAGS,
@@ -315,7 +316,8 @@ export function addressText(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join(".");
   const groups: string[] = [];
   for (let i = 0; i < 16; i += 2) groups.push(((bytes[i]! << 8) | bytes[i + 1]!).toString(16));
-  return groups.join(":");
+  // As a configuration has it (RFC 5952).
+  return new SocketAddress({ address: groups.join(":"), family: "ipv6" }).address;
 }
 
 function addressWord(address: string): number {
