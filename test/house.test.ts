@@ -1,11 +1,10 @@
 /**
  * The rules of the house that a machine can check: floors, sizes, names, and what may stand in the path of a frame.
  */
-import { readdirSync, writeFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { DROPS } from "../src/tables/counters.ts";
 import { circlesOf, roomsOf } from "./house/circles.ts";
-import { DROPS_BEGIN, DROPS_END, dropTable } from "./house/drop-table.ts";
 import { codeOf, files, hotLines, importsOf, ROOT, read } from "./house/source.ts";
 
 const SOURCES = files("src");
@@ -292,18 +291,6 @@ describe("metrics", () => {
 });
 
 describe("drop reasons", () => {
-  it("the README's table is the list in tables/counters.ts", () => {
-    const readme = read("README.md");
-    const [begin, end] = [readme.indexOf(DROPS_BEGIN), readme.indexOf(DROPS_END)];
-    expect(begin, `README.md has ${DROPS_BEGIN}`).toBeGreaterThanOrEqual(0);
-    expect(end, `README.md has ${DROPS_END} behind it`).toBeGreaterThan(begin);
-    // VTEPD_WRITE=1 writes it.
-    if (process.env.VTEPD_WRITE === "1")
-      writeFileSync(`${ROOT}/README.md`, readme.slice(0, begin + DROPS_BEGIN.length) + dropTable() + readme.slice(end));
-    const table = read("README.md");
-    expect(table.slice(table.indexOf(DROPS_BEGIN) + DROPS_BEGIN.length, table.indexOf(DROPS_END))).toBe(dropTable());
-  });
-
   it("each is hit by a test somewhere", () => {
     const lists = ["test/tables/counters.test.ts", "test/house.test.ts"];
     const tests = files("test", /\.test\.ts$/).filter((path) => !lists.includes(path));

@@ -1,6 +1,6 @@
 /**
  * Every way a frame can end has a name here, and only here: the enum, the counter, the Prometheus label, the CLI text
- * and the README table are all made from these lists.
+ * and the table of docs/drops.md are all made from these lists.
  *
  * Writers: block k is worker k's; the last block is control's. A frame's ledger has two pages, and both balance always:
  *   data plane:  received + injected + copies = sent + punted + dropped      (+ what is in this very batch)

@@ -13,7 +13,7 @@ import { asJson, type Figures } from "./figures.ts";
 import { forwardRounds, tableRounds } from "./in-process.ts";
 import { type Options, parseOptions } from "./options.ts";
 import { ROOT } from "./peer.ts";
-import { machine, tables, writeReadme } from "./report.ts";
+import { machine, tables, writePage } from "./report.ts";
 import { closePeers, type Ground, memoryRounds, openPeers, pingRounds, tcpRounds, udpRounds } from "./rounds.ts";
 import { print, say } from "./screen.ts";
 
@@ -44,8 +44,8 @@ async function main(options: Options): Promise<number> {
   if (options.readme) {
     // Figures of a busy machine say so.
     const busy = startLoad > 1 ? `, busy with other things too (load ${startLoad.toFixed(0)} at the start)` : "";
-    writeReadme(figures, `${rounds} interleaved rounds of ${seconds} s on ${machine()}${busy}`, missing);
-    say("README.md has the table");
+    writePage(figures, `${rounds} interleaved rounds of ${seconds} s on ${machine()}${busy}`, missing);
+    say("docs/performance.md has the table");
   }
   return missing.length === 0 ? 0 : 1;
 }

@@ -19,7 +19,7 @@ export const USAGE = `usage: npm run bench -- [options]
   --seconds S          length of one transfer (default 3; --quick 1)
   --only a,b           of: ${PARTS.join(", ")}
   --json FILE          where the figures go (default .set-up/bench.json)
-  --readme             write the table between the bench markers of README.md
+  --readme             write the table between the bench markers of docs/performance.md
 Without root only forward and tables run.`;
 
 export function parseOptions(words: readonly string[]): Options {

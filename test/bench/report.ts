@@ -117,7 +117,7 @@ export const machine = () => {
   return `${cpus().length} CPUs (${cpus()[0]?.model.trim() ?? "?"}), ${kernel}, Node ${process.versions.node}`;
 };
 
-// ---- README ------------------------------------------------------------------------------------------------------
+// ---- the page ------------------------------------------------------------------------------------------------------
 
 const OPEN = "<!-- bench -->";
 const CLOSE = "<!-- /bench -->";
@@ -126,7 +126,7 @@ const markdown = (rows: readonly (readonly string[])[]) => {
   return [head, `|${"---|".repeat(rows[0]!.length)}`, ...body].join("\n");
 };
 
-function readmeTable(figures: Figures, circumstances: string, missing: readonly string[]): string {
+function pageTable(figures: Figures, circumstances: string, missing: readonly string[]): string {
   const shown = [...figures].filter(([metric]) => /^(TCP|UDP).*(Gbit\/s|loss, kpps)$|^RTT/.test(metric));
   const rows = shown.map(([metric]) => {
     const cells = ["kernel", "ovs", OURS].map((peer) => digits(median(valuesOf(figures, metric, peer))));
@@ -141,13 +141,13 @@ ${markdown([["", "kernel vxlan", "OVS userspace", "vtepd", "× kernel"], ...rows
 ${markdown([["goal", "now", "at least", "aim", ""], ...goalRows(figures)])}`;
 }
 
-/** Put the table between the markers of README.md. */
-export function writeReadme(figures: Figures, circumstances: string, missing: readonly string[]): void {
-  const file = join(ROOT, "README.md");
+/** Put the table between the markers of docs/performance.md. */
+export function writePage(figures: Figures, circumstances: string, missing: readonly string[]): void {
+  const file = join(ROOT, "docs/performance.md");
   const text = readFileSync(file, "utf8");
   const from = text.indexOf(OPEN);
   const to = text.indexOf(CLOSE);
-  if (from < 0 || to < from) throw new Error(`README.md has no ${OPEN} … ${CLOSE}`);
-  const table = readmeTable(figures, circumstances, missing);
+  if (from < 0 || to < from) throw new Error(`docs/performance.md has no ${OPEN} … ${CLOSE}`);
+  const table = pageTable(figures, circumstances, missing);
   writeFileSync(file, `${text.slice(0, from + OPEN.length)}\n${table}\n${text.slice(to)}`);
 }
