@@ -29,6 +29,8 @@ const absent = (what: string, kind: string): { refused: Refused } => ({
 });
 const conflict = (message: string, hint: string): Refused => ({ status: 409, message, hint });
 
+const BEHIND_TUNNELS = bad("an entry of origin evpn is behind a tunnel", "name the tunnel").refused;
+
 export class Entries {
   private readonly inventory: Inventory;
   private readonly pins: Pins;
@@ -40,14 +42,17 @@ export class Entries {
     this.agent = agent;
   }
 
-  addMac({ vsi, mac, ac, tunnel }: NewMac): Refused | null {
+  addMac({ vsi, mac, ac, tunnel, origin }: NewMac): Refused | null {
     const at = this.vsi(vsi);
     if ("refused" in at) return at.refused;
     const address = macOf(mac);
     if ("refused" in address) return address.refused;
     const port = this.port(ac, tunnel, at.value);
     if ("refused" in port) return port.refused;
-    return whyNot(this.pins.addMac(at.value, address.value, port.value), formatMac(address.value));
+    if (origin !== "evpn")
+      return whyNot(this.pins.addMac(at.value, address.value, port.value), formatMac(address.value));
+    if (port.value.kind === "ac") return BEHIND_TUNNELS;
+    return whyNot(this.agent.macs.want("evpn", at.value, address.value, port.value) ? "added" : "full", mac);
   }
 
   removeMac(vsi: string, mac: string): Refused | null {
@@ -55,7 +60,9 @@ export class Entries {
     if ("refused" in at) return at.refused;
     const address = macOf(mac);
     if ("refused" in address) return address.refused;
-    if (this.pins.removeMac(at.value, address.value) || this.agent.macs.delete(at.value, address.value)) return null;
+    const { macs } = this.agent;
+    if (this.pins.removeMac(at.value, address.value)) return null;
+    if (macs.unwant("evpn", at.value, address.value) || macs.delete(at.value, address.value)) return null;
     if (this.pins.isConfigured(at.value, address.value)) return whyNot("configured", mac);
     return absent(`MAC ${mac} in VSI ${vsi}`, "mac").refused;
   }
@@ -76,7 +83,8 @@ export class Entries {
 
   /** Added MACs go: of one VSI, or all. @returns how many. */
   flushMacs(vsi: string | null): number {
-    return this.pins.flushMacs(vsi === null ? null : (this.inventory.vsi(vsi) ?? null));
+    const only = vsi === null ? null : (this.inventory.vsi(vsi) ?? null);
+    return this.pins.flushMacs(only) + this.agent.macs.flushWanted(only);
   }
 
   /** Added neighbours go: of one VSI-interface, one of them, or all. @returns how many. */

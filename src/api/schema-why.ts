@@ -15,7 +15,7 @@ export const Why = z
       z.object({
         vsi: z.string(),
         mac: z.string(),
-        origin: z.enum(["learned", "static", "gateway", "flood"]),
+        origin: z.enum(["learned", "static", "gateway", "flood", "evpn"]),
         via: z.object({ kind: z.enum(["ac", "tunnel"]), name: z.string() }).nullable(),
         frame: z.string().nullable().describe("the frame that taught it; null: none did"),
         learnedSeconds: seconds.describe("since it is at its port"),

@@ -137,7 +137,7 @@ export const MacEntry = z
     vsi: z.string(),
     mac: z.string(),
     via,
-    origin: z.enum(["learned", "static", "gateway", "flood"]),
+    origin: z.enum(["learned", "static", "gateway", "flood", "evpn"]),
     ageSeconds: z.number().nullable().describe("since it was last learned or used; null where nothing ages"),
   })
   .openapi("MacEntry");
@@ -258,7 +258,11 @@ export const CheckReport = z
 export const CheckRequest = z.object({ file: z.string().max(4096).optional() }).openapi("CheckRequest");
 
 const behind = { ac: z.string().optional(), tunnel: z.string().optional().describe("one of ac and tunnel") };
-export const NewMac = z.object({ vsi: z.string(), mac: z.string(), ...behind }).openapi("NewMac");
+const origin = z
+  .enum(["static", "evpn"])
+  .optional()
+  .describe("static (default) outranks all that is heard; evpn, behind a tunnel, yields to what an AC says");
+export const NewMac = z.object({ vsi: z.string(), mac: z.string(), ...behind, origin }).openapi("NewMac");
 export const NewNeighbor = z
   .object({
     interface: z.string(),

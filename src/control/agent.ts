@@ -191,6 +191,12 @@ export class Agent {
     this.icmp.flushPort(port);
   }
 
+  /** `port` is up (again). */
+  portUp(port: PortObject): void {
+    this.macs.portUp(port);
+    this.neighbors.portUp(port);
+  }
+
   /** `port` is down and may come back: what is bridged there is forgotten, neighbours are suspended. */
   suspendPort(port: PortObject): void {
     this.neighbors.suspendPort(port);

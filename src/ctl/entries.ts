@@ -78,9 +78,10 @@ export function addEntries(program: Command, session: Session): void {
     .description("pin a MAC to an AC or a tunnel")
     .argument("<mac>")
     .requiredOption("--vsi <name>", "the VSI")
+    .addOption(origin())
     .addHelpText("after", LIVES + examples("vtepctl mac add 02:00:00:00:00:09 --vsi vsi10 --ac vm1"))
-    .action((address: string, options: { vsi: string } & Behind) =>
-      add("/v1/macs", { mac: address, ...only(options, "vsi", "ac", "tunnel") }, address),
+    .action((address: string, options: { vsi: string; origin?: string } & Behind) =>
+      add("/v1/macs", { mac: address, ...only(options, "vsi", "ac", "tunnel", "origin") }, address),
     );
   mac
     .command("del")
@@ -100,6 +101,12 @@ export function addEntries(program: Command, session: Session): void {
     .option("--vsi <name>", "only those of one VSI")
     .addHelpText("after", examples("vtepctl mac flush --vsi vsi10"))
     .action((scope: { vsi?: string }) => flushed(`/v1/macs${query(only(scope, "vsi"))}`, "MACs"));
+}
+
+/** What an entry counts as; evpn is for tests, as long as no EVPN engine says such things itself. */
+function origin(): Option {
+  const text = "static outranks all that is heard; evpn, behind a tunnel, yields to what an AC says";
+  return new Option("--origin <origin>", text).choices(["static", "evpn"]);
 }
 
 function behind(command: Command): Command {

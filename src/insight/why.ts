@@ -172,6 +172,10 @@ function macSentences(story: MacStory, isByHand: boolean): string[] {
   if (origin === "gateway" && via === null) return [`VSI ${vsi} routes frames to ${mac}: it is our gateway MAC there.`];
   if (origin === "gateway")
     return [`VSI ${vsi} knows ${mac} as the gateway MAC of the peer behind ${at}, heard ${ago(learnedSeconds)}.`];
+  if (origin === "evpn")
+    return [
+      `VSI ${vsi} has ${mac} at ${at}: EVPN says so (since ${ago(learnedSeconds)}); a frame from it at an AC would outrank that.`,
+    ];
   const told =
     frame === null
       ? "a frame"

@@ -52,14 +52,94 @@ describe("MAC learning (behaviour.md §4)", () => {
     }
   });
 
-  it("a static row takes the place of a learned one, and may be learned again afterwards", () => {
+  it("a static row takes the place of a learned one, which holds again afterwards", () => {
     bed.learn(bed.vm1, bed.vsi10, M1);
     expect(bed.agent.macs.addStatic(bed.vsi10, M1, null, MAC_STATIC | MAC_FLOOD)).toBe(true);
     expect(bed.macValue(bed.vsi10, M1)).toBe(MAC_STATIC | MAC_FLOOD);
     bed.agent.macs.removeStatic(bed.vsi10, M1);
+    expect(bed.macValue(bed.vsi10, M1)).toBe(bed.vm1.row);
+    bed.advance(310_000);
     expect(bed.macValue(bed.vsi10, M1)).toBe(0);
     bed.learn(bed.vm1, bed.vsi10, M1);
     expect(bed.macValue(bed.vsi10, M1)).toBe(bed.vm1.row);
+  });
+
+  describe("candidates: static > heard at an AC > evpn > heard behind a tunnel", () => {
+    const say = { static: MAC_STATIC, local: 0, evpn: 0, learned: 0 } as const;
+    type Said = keyof typeof say;
+    const place = (said: Said) =>
+      ({ static: bed.vm3, local: bed.vm1, evpn: bed.gw2, learned: bed.border })[said].row | say[said];
+    const begin: Record<Said, () => unknown> = {
+      static: () => bed.agent.macs.addStatic(bed.vsi10, M9, bed.vm3, MAC_STATIC),
+      local: () => bed.learn(bed.vm1, bed.vsi10, M9),
+      evpn: () => bed.agent.macs.want("evpn", bed.vsi10, M9, bed.gw2),
+      learned: () => bed.learn(bed.border, bed.vsi10, M9),
+    };
+    const end: Record<Said, () => unknown> = {
+      static: () => bed.agent.macs.removeStatic(bed.vsi10, M9),
+      local: () => bed.agent.macs.delete(bed.vsi10, M9),
+      evpn: () => bed.agent.macs.unwant("evpn", bed.vsi10, M9),
+      learned: () => bed.agent.macs.delete(bed.vsi10, M9),
+    };
+    const RANKED: readonly (readonly [Said, Said])[] = [
+      ["static", "evpn"],
+      ["local", "evpn"],
+      ["evpn", "learned"],
+      ["static", "local"],
+      ["static", "learned"],
+    ];
+
+    it.each(RANKED)("%s outranks %s, whichever was first; when it goes, the other one holds", (high, low) => {
+      begin[low]();
+      expect(bed.macValue(bed.vsi10, M9)).toBe(place(low));
+      begin[high]();
+      expect(bed.macValue(bed.vsi10, M9)).toBe(place(high));
+      end[high]();
+      expect(bed.macValue(bed.vsi10, M9)).toBe(place(low));
+      if (low !== "evpn") return;
+      end.evpn();
+      expect(bed.macValue(bed.vsi10, M9)).toBe(0);
+      begin[high]();
+      begin.evpn();
+      expect(bed.macValue(bed.vsi10, M9)).toBe(place(high));
+      end[high]();
+      expect(bed.macValue(bed.vsi10, M9)).toBe(place("evpn"));
+      expect(bed.agent.macs.size).toBe(3);
+    });
+
+    it("a host that EVPN says is elsewhere is learned at its AC; a frame from it by a tunnel takes that back", () => {
+      begin.evpn();
+      begin.local();
+      expect(bed.eventsNamed("mac.moved")).toEqual([
+        { vsi: "vsi10", mac: "02:00:00:00:09:99", from: "gw2", to: "vm1" },
+      ]);
+      begin.learned();
+      expect(bed.macValue(bed.vsi10, M9)).toBe(place("evpn"));
+    });
+
+    it("what EVPN says is not aged, is not flushed with what was learned, and counts for no guest's limit", () => {
+      for (let n = 0; n < 100; n++) bed.agent.macs.want("evpn", bed.vsi10, mac(n), bed.gw2);
+      bed.advance(700_000);
+      expect(bed.agent.macs.flushLearned(null)).toBe(0);
+      for (let n = 200; n < 240; n++) bed.learn(bed.border, bed.vsi10, mac(n));
+      expect(bed.drops).toEqual({ mac_limit: 40 - 31 });
+      expect(bed.agent.macs.counts().get("vsi10")).toEqual({ local: 0, remote: 31, static: 1, evpn: 100 });
+      expect(bed.macValue(bed.vsi10, mac(99))).toBe(bed.gw2.row);
+    });
+
+    it("it counts while its tunnel is up, comes back with it, and goes with it", () => {
+      begin.evpn();
+      begin.learned();
+      bed.gw2.up = false;
+      bed.agent.flushPort(bed.gw2);
+      expect(bed.macValue(bed.vsi10, M9)).toBe(place("learned"));
+      bed.gw2.up = true;
+      bed.agent.portUp(bed.gw2);
+      expect(bed.macValue(bed.vsi10, M9)).toBe(place("evpn"));
+      bed.inventory.removePort(bed.gw2);
+      bed.agent.flushPort(bed.gw2);
+      expect(bed.macValue(bed.vsi10, M9)).toBe(place("learned"));
+    });
   });
 
   it("five moves in 180 s are believed; further ones are counted and the row stays", () => {

@@ -75,7 +75,6 @@ export class NotingLearners implements Learners {
       if (!this.hosts.delete(`${on.name} ${formatIpv4(ip)}`)) throw new Error(`${formatIpv4(ip)} was not pinned`);
     },
     refreshRewrites: (on: InterfaceObject) => this.notes.push(`refresh ${on.name}`),
-    portUp: (port: PortObject) => this.notes.push(`up ${port.name}`),
   };
 
   readonly arp = {
@@ -88,6 +87,10 @@ export class NotingLearners implements Learners {
     tunnelUp: (port: PortObject) => this.notes.push(`tell ${port.name}`),
     tellHosts: (vsi: VsiObject) => this.notes.push(`tell hosts of ${vsi.name}`),
   };
+
+  portUp(port: PortObject): void {
+    this.notes.push(`up ${port.name}`);
+  }
 
   suspendPort(port: PortObject): void {
     this.flushPort(port);

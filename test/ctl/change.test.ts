@@ -88,10 +88,15 @@ it("adds and removes single entries", async () => {
   expect(addNeighbor).toHaveBeenCalledWith({ interface: "i", ip: "10.1.1.9", mac, ac: "vm1" });
   expect(await ctl(parts, "mac", "add", mac, "--vsi", "v", "--tunnel", "gw2", "-o", "table")).toBe(0);
   expect(addMac).toHaveBeenCalledWith({ vsi: "v", mac, tunnel: "gw2" });
+  expect(await ctl(parts, "mac", "add", mac, "--vsi", "v", "--tunnel", "gw2", "--origin", "evpn", "-o", "table")).toBe(
+    0,
+  );
+  expect(addMac).toHaveBeenLastCalledWith({ vsi: "v", mac, tunnel: "gw2", origin: "evpn" });
+  expect(await ctl(parts, "mac", "add", mac, "--vsi", "v", "--tunnel", "gw2", "--origin", "learned")).toBe(2);
   expect(await ctl(parts, "mac", "del", mac, "--vsi", "a b")).toBe(0);
   expect(removeMac).toHaveBeenCalledWith("a b", mac);
   expect(await ctl(parts, "arp", "del", "10.1.1.9", "--interface", "i")).toBe(0);
-  expect(out).toBe(`10.1.1.9 at ${mac} added\n${mac} added\n${mac} removed\n10.1.1.9 removed\n`);
+  expect(out).toBe(`10.1.1.9 at ${mac} added\n${mac} added\n${mac} added\n${mac} removed\n10.1.1.9 removed\n`);
   expect(await ctl(parts, "mac", "add", mac, "--vsi", "v")).toBe(2);
   expect(await ctl(parts, "mac", "add", mac, "--vsi", "v", "--ac", "a", "--tunnel", "t")).toBe(2);
   expect(await ctl({ flushNeighbors: () => 0 }, "arp", "del", "10.1.1.9", "--interface", "i")).toBe(4);

@@ -6,7 +6,10 @@ import type { PortObject } from "../inventory.ts";
 import type { MoveHistory } from "../move-history.ts";
 
 /** Where a row comes from. `gateway`: our own gateway MAC, or a peer's when it has a port. */
-export type MacOrigin = "learned" | "static" | "gateway" | "flood";
+export type MacOrigin = "learned" | "static" | "gateway" | "flood" | "evpn";
+
+/** Who says where a MAC is (candidates.ts). */
+export type MacSource = "pin" | "evpn" | "heard";
 
 /** A MAC row for people. */
 export interface MacView {
@@ -19,9 +22,13 @@ export interface MacView {
   readonly ageSeconds: number | null;
 }
 
+/** MACs of one VSI by where they are from; `evpn` where there are any. */
+export type MacCount = { local: number; remote: number; static: number; evpn?: number };
+
 /** A row as its one writer (learn.ts) keeps it. */
 export interface MacRow {
   readonly mac: Mac;
+  readonly source: MacSource;
   port: PortObject | null;
   flags: number;
   heardMs: number;
@@ -35,6 +42,7 @@ export interface MacRow {
 export function originOf(row: MacRow): MacOrigin {
   if ((row.flags & MAC_GATEWAY) !== 0) return "gateway";
   if ((row.flags & MAC_FLOOD) !== 0) return "flood";
+  if (row.source === "evpn") return "evpn";
   return (row.flags & MAC_STATIC) !== 0 ? "static" : "learned";
 }
 
@@ -65,7 +73,7 @@ export function storyOfMac(vsi: string, row: Readonly<MacRow>, nowMs: number): M
     via: port === null ? null : { kind: port.kind, name: port.name },
     frame: type === 0 ? null : (FRAMES[type] ?? `EtherType 0x${type.toString(16).padStart(4, "0")}`),
     learnedSeconds: ago(row.sinceMs),
-    heardSeconds: row.flags === 0 ? ago(row.heardMs) : null,
+    heardSeconds: row.source === "heard" ? ago(row.heardMs) : null,
     previous:
       previous === null ? null : { via: `${previous.port.kind} ${previous.port.name}`, secondsAgo: ago(previous.atMs) },
   };

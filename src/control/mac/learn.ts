@@ -1,7 +1,7 @@
 /**
  * MAC learning: what workers saw, and what becomes of it (behaviour.md §4).
  *
- * The only writer of the MAC table. A worker that meets a source MAC it does not know, or knows at another port, tells
+ * A worker that meets a source MAC it does not know, or knows at another port, tells
  * (LEARN record); here it is decided: a new row within three limits (per AC, per VSI, in all), a move unless it moves too
  * often, or nothing. Gateway MACs and configured rows are never learned over: a host cannot take them (§3.8).
  *
@@ -12,18 +12,19 @@
  * a VM that moved here still has the old gateway's MAC. It never takes the place of a host's row on an AC.
  */
 import { DROP } from "../../tables/counters.ts";
-import { MAC_GATEWAY, macKey } from "../../tables/mac.ts";
+import { MAC_GATEWAY } from "../../tables/mac.ts";
 import type { Tables } from "../../tables/tables.ts";
-import { formatMac, hiOf, isGroup, loOf, type Mac, macOf } from "../../wire/ethernet.ts";
+import { formatMac, isGroup, type Mac, macOf } from "../../wire/ethernet.ts";
 import type { Emit } from "../event.ts";
 import { gatewayMac } from "../gateway-mac.ts";
-import { type Inventory, isPortOf, type PortObject, type VsiObject } from "../inventory.ts";
+import { type Inventory, isPortOf, type PortObject, type TunnelPort, type VsiObject } from "../inventory.ts";
 import { MoveHistory } from "../move-history.ts";
-import { PatientWriter } from "../patient-writer.ts";
 import type { LimitsConfig } from "../plan.ts";
 import type { Timers } from "../timers.ts";
-import { type MacRow, type MacStory, type MacView, originOf, storyOfMac } from "./entry.ts";
+import type { Candidates } from "./candidates.ts";
+import { type MacCount, type MacRow, type MacStory, type MacView, originOf, storyOfMac } from "./entry.ts";
 import { type MacLimit, MacLimits } from "./limits.ts";
+import { MacRows } from "./rows.ts";
 
 const SWEEP_MS = 1000;
 /** Peer gateways come and go with restarts; a hostile VTEP must not fill the table with them. */
@@ -36,14 +37,11 @@ export class MacLearner {
   private readonly timers: Timers;
   private readonly inventory: Inventory;
   private readonly emit: Emit;
-  private readonly writer: PatientWriter;
   private limits: LimitsConfig;
-  private readonly rows = new Map<VsiObject, Map<Mac, MacRow>>();
-  private readonly learnedOf = new Map<PortObject, number>();
+  private readonly rows: MacRows;
   private readonly sweepDue = new Map<VsiObject, number>();
   /** What a limit kept from being learned. */
   readonly limited: MacLimits;
-  private count = 0;
   private news: (vsi: VsiObject, mac: Mac, port: PortObject, from: PortObject | null) => void = () => undefined;
   /** MAC moves by VSI name, ever. */
   readonly moves = new Map<string, number>();
@@ -56,7 +54,7 @@ export class MacLearner {
     this.emit = emit;
     this.limits = limits;
     this.limited = new MacLimits(timers, emit);
-    this.writer = new PatientWriter(tables.macs, tables.heartbeat, timers, seed);
+    this.rows = new MacRows(tables, timers, seed);
     timers.every(SWEEP_MS, () => this.sweep());
   }
 
@@ -66,7 +64,7 @@ export class MacLearner {
 
   /** Rows of all VSIs. */
   get size(): number {
-    return this.count;
+    return this.rows.size;
   }
 
   /** Be told of each MAC that is learned, or moves (`from`: its port until now). */
@@ -76,12 +74,11 @@ export class MacLearner {
 
   /** When `mac` last sent a frame by `port`; -Infinity: not that we remember; null: it is a gateway's, many hosts share it. */
   heardAt(vsi: VsiObject, mac: Mac, port: PortObject): number | null {
-    const row = this.rows.get(vsi)?.get(mac);
-    if (row === undefined)
-      return port.kind === "tunnel" && mac === sharedGatewayMac(vsi) ? null : Number.NEGATIVE_INFINITY;
+    const row = this.rows.published(vsi, mac);
+    if (row === null) return port.kind === "tunnel" && mac === sharedGatewayMac(vsi) ? null : Number.NEGATIVE_INFINITY;
     if ((row.flags & MAC_GATEWAY) !== 0) return null;
     if (row.port !== port) return Number.NEGATIVE_INFINITY;
-    if (this.writer.takeHit(loOf(mac), macKey(vsi.row, hiOf(mac)))) row.heardMs = this.timers.nowMs;
+    if (this.rows.takeHit(vsi, mac)) row.heardMs = this.timers.nowMs;
     return row.heardMs;
   }
 
@@ -94,11 +91,12 @@ export class MacLearner {
     const mac = macOf(hi, lo);
     if (mac === 0 || isGroup(mac)) return;
     if (port.kind === "tunnel" && mac === sharedGatewayMac(vsi)) return;
-    const row = this.rows.get(vsi)?.get(mac);
-    if (row === undefined) this.add(vsi, port, mac, type);
-    else if (row.flags !== 0) return;
-    else if (row.port === port) row.heardMs = this.timers.nowMs;
-    else this.move(vsi, row, port, type);
+    const all = this.rows.find(vsi, mac);
+    if (all?.pin != null) return;
+    const heard = all?.heard ?? null;
+    if (all === undefined || heard === null) this.add(vsi, port, mac, type);
+    else if (heard.port === port) heard.heardMs = this.timers.nowMs;
+    else this.move(vsi, all, heard, port, type);
   }
 
   /**
@@ -107,13 +105,28 @@ export class MacLearner {
    * @returns false when the table has no room for it.
    */
   addStatic(vsi: VsiObject, mac: Mac, port: PortObject | null, flags: number): boolean {
-    return this.put(vsi, mac, port, flags);
+    return this.rows.put(vsi, mac, "pin", port, flags);
   }
 
-  /** Remove what `addStatic` added; the MAC may be learned again. */
+  /** Remove what `addStatic` added: what else is known of the MAC holds again, and it may be learned. */
   removeStatic(vsi: VsiObject, mac: Mac): void {
-    const row = this.rows.get(vsi)?.get(mac);
-    if (row !== undefined && row.flags !== 0) this.remove(vsi, row);
+    this.rows.clear(vsi, this.rows.find(vsi, mac), "pin");
+  }
+
+  /** It is said from outside that `mac` is behind `tunnel`. @returns false when the table has no room for it. */
+  want(_origin: "evpn", vsi: VsiObject, mac: Mac, tunnel: TunnelPort): boolean {
+    const was = this.rows.published(vsi, mac);
+    if (!this.rows.put(vsi, mac, "evpn", tunnel, 0)) return false;
+    this.tell(vsi, mac, was);
+    return true;
+  }
+
+  /** It is not said any more. @returns false if it was not. */
+  unwant(_origin: "evpn", vsi: VsiObject, mac: Mac): boolean {
+    const was = this.rows.published(vsi, mac);
+    const wasSaid = this.rows.clear(vsi, this.rows.find(vsi, mac), "evpn");
+    if (wasSaid) this.tell(vsi, mac, was);
+    return wasSaid;
   }
 
   /**
@@ -121,8 +134,8 @@ export class MacLearner {
    * @returns true if frames to it are routed from now on.
    */
   addPeerGateway(vsi: VsiObject, mac: Mac, tunnel: PortObject): boolean {
-    const known = this.rows.get(vsi)?.get(mac);
-    if (known !== undefined) {
+    const known = this.rows.published(vsi, mac);
+    if (known !== null) {
       if (known.flags === MAC_GATEWAY && known.port === tunnel) {
         known.heardMs = this.timers.nowMs;
         return true;
@@ -130,27 +143,41 @@ export class MacLearner {
       const isTunnels = known.port?.kind === "tunnel" && (known.flags === 0 || known.flags === MAC_GATEWAY);
       if (!isTunnels) return false;
     }
-    const others = [...(this.rows.get(vsi)?.values() ?? [])].filter(
-      (row) => row.flags === MAC_GATEWAY && row.port === tunnel && row.mac !== mac,
+    const others = [...(this.rows.ofVsi.get(vsi)?.values() ?? [])].filter(
+      ({ pin }) => pin?.flags === MAC_GATEWAY && pin.port === tunnel && pin.mac !== mac,
     );
     if (others.length >= PEER_GATEWAYS_PER_TUNNEL) {
-      others.sort((a, b) => a.heardMs - b.heardMs);
-      this.remove(vsi, others[0]!);
+      others.sort((a, b) => a.pin!.heardMs - b.pin!.heardMs);
+      this.rows.clear(vsi, others[0], "pin");
     }
-    return this.put(vsi, mac, tunnel, MAC_GATEWAY);
+    return this.rows.put(vsi, mac, "pin", tunnel, MAC_GATEWAY);
   }
 
-  /** Forget what was learned behind `port` (it went down, or away). Configured rows stay: they go with removeStatic. */
+  /**
+   * Forget what was learned behind `port` (it went down, or away). Configured rows stay: they go with removeStatic. What was
+   * said from outside stays too while the port exists, and counts again when it is up.
+   */
   flushPort(port: PortObject): void {
-    for (const [vsi, rows] of this.rows)
-      for (const row of rows.values())
-        if (row.port === port && (row.flags === 0 || row.flags === MAC_GATEWAY)) this.remove(vsi, row);
+    const isGone = this.inventory.ports.get(port.row) !== port;
+    this.rows.each((vsi, all) => {
+      if (all.heard?.port === port) this.rows.clear(vsi, all, "heard");
+      if (all.pin?.port === port && all.pin.flags === MAC_GATEWAY) this.rows.clear(vsi, all, "pin");
+      if (all.evpn?.port !== port) return;
+      if (isGone) this.rows.clear(vsi, all, "evpn");
+      else this.rows.publish(vsi, all);
+    });
+  }
+
+  /** What was said from outside to be behind `port` counts again. */
+  portUp(port: PortObject): void {
+    this.rows.each((vsi, all) => {
+      if (all.evpn?.port === port) this.rows.publish(vsi, all);
+    });
   }
 
   /** Forget every row of `vsi`: it goes away. */
   flushVsi(vsi: VsiObject): void {
-    for (const row of this.rows.get(vsi)?.values() ?? []) this.remove(vsi, row);
-    this.rows.delete(vsi);
+    this.rows.forgetVsi(vsi);
     this.sweepDue.delete(vsi);
     this.limited.forget(vsi);
   }
@@ -158,36 +185,39 @@ export class MacLearner {
   /** Forget learned rows: of one VSI, or of all. @returns how many. */
   flushLearned(only: VsiObject | null): number {
     let n = 0;
-    for (const [vsi, rows] of this.rows) {
-      if (only !== null && vsi !== only) continue;
-      for (const row of rows.values()) {
-        if (row.flags !== 0) continue;
-        this.remove(vsi, row);
-        n++;
-      }
-    }
+    this.rows.each((vsi, all) => {
+      if ((only === null || vsi === only) && this.rows.clear(vsi, all, "heard")) n++;
+    });
+    return n;
+  }
+
+  /** Forget what was said from outside: of one VSI, or of all. @returns how many. */
+  flushWanted(only: VsiObject | null): number {
+    let n = 0;
+    this.rows.each((vsi, all) => {
+      if ((only === null || vsi === only) && this.rows.clear(vsi, all, "evpn")) n++;
+    });
     return n;
   }
 
   /** Forget one learned row. @returns false if there is none. */
   delete(vsi: VsiObject, mac: Mac): boolean {
-    const row = this.rows.get(vsi)?.get(mac);
-    if (row === undefined || row.flags !== 0) return false;
-    this.remove(vsi, row);
-    return true;
+    const all = this.rows.find(vsi, mac);
+    return all?.pin === null && this.rows.clear(vsi, all, "heard");
   }
 
   list(): MacView[] {
     const views: MacView[] = [];
-    for (const [vsi, rows] of this.rows) {
-      for (const row of rows.values()) {
+    for (const [vsi, rows] of this.rows.ofVsi) {
+      for (const { published: row } of rows.values()) {
+        if (row === null) continue;
         const { port } = row;
         views.push({
           vsi: vsi.name,
           mac: formatMac(row.mac),
           via: port === null ? null : { kind: port.kind, name: port.name },
           origin: originOf(row),
-          ageSeconds: row.flags === 0 ? Math.floor((this.timers.nowMs - row.heardMs) / 1000) : null,
+          ageSeconds: row.source === "heard" ? Math.floor((this.timers.nowMs - row.heardMs) / 1000) : null,
         });
       }
     }
@@ -197,19 +227,21 @@ export class MacLearner {
   /** All that is known of `mac`, in every VSI that knows it. */
   stories(mac: Mac): MacStory[] {
     const nowMs = this.timers.nowMs;
-    return [...this.rows].flatMap(([vsi, rows]) => {
-      const row = rows.get(mac);
-      return row === undefined ? [] : [storyOfMac(vsi.name, row, nowMs)];
+    return [...this.rows.ofVsi].flatMap(([vsi, rows]) => {
+      const row = rows.get(mac)?.published ?? null;
+      return row === null ? [] : [storyOfMac(vsi.name, row, nowMs)];
     });
   }
 
   /** Rows by VSI name and where they come from, for the gauges. */
-  counts(): Map<string, { local: number; remote: number; static: number }> {
-    const all = new Map<string, { local: number; remote: number; static: number }>();
-    for (const [vsi, rows] of this.rows) {
-      const count = { local: 0, remote: 0, static: 0 };
-      for (const row of rows.values()) {
-        if (row.flags !== 0) count.static++;
+  counts(): Map<string, MacCount> {
+    const all = new Map<string, MacCount>();
+    for (const [vsi, rows] of this.rows.ofVsi) {
+      const count: MacCount = { local: 0, remote: 0, static: 0 };
+      for (const { published: row } of rows.values()) {
+        if (row === null) continue;
+        if (row.source === "pin") count.static++;
+        else if (row.source === "evpn") count.evpn = (count.evpn ?? 0) + 1;
         else if (row.port?.kind === "ac") count.local++;
         else count.remote++;
       }
@@ -220,56 +252,63 @@ export class MacLearner {
 
   private add(vsi: VsiObject, port: PortObject, mac: Mac, type: number): void {
     const limit = this.limitOn(vsi, port);
-    if (limit !== null || !this.put(vsi, mac, port, 0, type)) {
-      this.refuse(vsi, port, mac, limit);
-      return;
-    }
-    this.emit("debug", "mac.learned", { vsi: vsi.name, mac: formatMac(mac), [port.kind]: port.name });
-    this.news(vsi, mac, port, null);
+    const was = this.rows.published(vsi, mac);
+    if (limit !== null || !this.rows.put(vsi, mac, "heard", port, 0, type)) this.refuse(vsi, port, mac, limit);
+    else this.tell(vsi, mac, was);
   }
 
-  private move(vsi: VsiObject, row: MacRow, port: PortObject, type: number): void {
+  private move(vsi: VsiObject, all: Candidates, heard: MacRow, port: PortObject, type: number): void {
     const nowMs = this.timers.nowMs;
-    const from = row.port!;
-    row.moves ??= new MoveHistory();
-    const fields = { vsi: vsi.name, mac: formatMac(row.mac), from: from.name, to: port.name };
-    if (row.moves.isDamped(nowMs)) {
+    const from = heard.port!;
+    heard.moves ??= new MoveHistory();
+    if (heard.moves.isDamped(nowMs)) {
       this.tables.controlCounters.refused[DROP.move_damped]!++;
+      const fields = { vsi: vsi.name, mac: formatMac(all.mac), from: from.name, to: port.name };
       this.emit("warn", "mac.damped", fields);
       return;
     }
     const limit = this.acLimitOn(port);
     if (limit !== null) {
-      this.refuse(vsi, port, row.mac, limit);
+      this.refuse(vsi, port, all.mac, limit);
       return;
     }
-    row.moves.add(nowMs);
-    this.tally(row, -1);
-    row.previous = { port: from, atMs: nowMs };
-    row.port = port;
-    row.heardMs = nowMs;
-    row.sinceMs = nowMs;
-    row.type = type;
-    this.tally(row, 1);
-    this.store(vsi, row);
-    this.moves.set(vsi.name, (this.moves.get(vsi.name) ?? 0) + 1);
-    this.emit("info", "mac.moved", fields);
-    this.news(vsi, row.mac, port, from);
+    heard.moves.add(nowMs);
+    const was = all.published === null ? null : { ...all.published };
+    heard.previous = { port: from, atMs: nowMs };
+    heard.heardMs = nowMs;
+    heard.sinceMs = nowMs;
+    heard.type = type;
+    this.rows.moveHeard(vsi, all, port);
+    this.tell(vsi, all.mac, was);
+  }
+
+  /** Tell what is published of `mac` now, if that is another place than it `was`. */
+  private tell(vsi: VsiObject, mac: Mac, was: Readonly<MacRow> | null): void {
+    const port = this.rows.published(vsi, mac)?.port ?? null;
+    const from = was?.port ?? null;
+    if (port === null || port === from) return;
+    const fields = { vsi: vsi.name, mac: formatMac(mac) };
+    if (from === null) this.emit("debug", "mac.learned", { ...fields, [port.kind]: port.name });
+    else {
+      this.moves.set(vsi.name, (this.moves.get(vsi.name) ?? 0) + 1);
+      this.emit("info", "mac.moved", { ...fields, from: from.name, to: port.name });
+    }
+    this.news(vsi, mac, port, from);
   }
 
   /** The limit that keeps one more MAC from being learned at `port`, or null. */
   private limitOn(vsi: VsiObject, port: PortObject): MacLimit | null {
     const ofAc = this.acLimitOn(port);
     if (ofAc !== null) return ofAc;
-    const [inVsi, ofVsi] = [this.rows.get(vsi)?.size ?? 0, vsi.config.mac.limit];
+    const [inVsi, ofVsi] = [this.rows.ownSize(vsi), vsi.config.mac.limit];
     if (inVsi >= ofVsi) return { key: "mac.limit", most: ofVsi };
     const most = this.tables.sizes.macs;
-    return this.count >= most ? { key: "limits.macs", most } : null;
+    return this.rows.size >= most ? { key: "limits.macs", most } : null;
   }
 
   private acLimitOn(port: PortObject): MacLimit | null {
     const most = this.limits.acMacs;
-    return port.kind === "ac" && (this.learnedOf.get(port) ?? 0) >= most ? { key: "limits.acMacs", most } : null;
+    return port.kind === "ac" && this.rows.learnedAt(port) >= most ? { key: "limits.acMacs", most } : null;
   }
 
   /** mac_limit counts MACs, not frames: the frame itself was flooded. `limit` null: the table is unsettled for a moment. */
@@ -278,57 +317,23 @@ export class MacLearner {
     if (limit !== null) this.limited.note(vsi, port, mac, limit);
   }
 
-  private put(vsi: VsiObject, mac: Mac, port: PortObject | null, flags: number, type = 0): boolean {
-    let rows = this.rows.get(vsi);
-    if (rows === undefined) {
-      rows = new Map();
-      this.rows.set(vsi, rows);
-    }
-    const old = rows.get(mac);
-    const { nowMs } = this.timers;
-    const row: MacRow = { mac, port, flags, heardMs: nowMs, sinceMs: nowMs, type, previous: null, moves: null };
-    if (!this.store(vsi, row)) return false;
-    // A mark left by an earlier life of this row would make it look heard.
-    this.writer.takeHit(loOf(mac), macKey(vsi.row, hiOf(mac)));
-    if (old !== undefined) this.tally(old, -1);
-    else this.count++;
-    rows.set(mac, row);
-    this.tally(row, 1);
-    return true;
-  }
-
-  private store(vsi: VsiObject, row: MacRow): boolean {
-    return this.writer.set(loOf(row.mac), macKey(vsi.row, hiOf(row.mac)), (row.port?.row ?? 0) | row.flags);
-  }
-
-  private remove(vsi: VsiObject, row: MacRow): void {
-    this.writer.remove(loOf(row.mac), macKey(vsi.row, hiOf(row.mac)));
-    this.rows.get(vsi)!.delete(row.mac);
-    this.count--;
-    this.tally(row, -1);
-  }
-
-  /** Learned MACs of an AC are limited; nothing else is counted per port. */
-  private tally(row: MacRow, step: 1 | -1): void {
-    if (row.flags !== 0 || row.port === null) return;
-    const count = (this.learnedOf.get(row.port) ?? 0) + step;
-    if (count === 0) this.learnedOf.delete(row.port);
-    else this.learnedOf.set(row.port, count);
-  }
-
   /** Read the hit bytes of the VSIs whose turn it is; a tenth of the age is precise enough. */
   private sweep(): void {
     const nowMs = this.timers.nowMs;
-    for (const [vsi, rows] of this.rows) {
+    for (const [vsi, rows] of this.rows.ofVsi) {
       if (nowMs < (this.sweepDue.get(vsi) ?? 0)) continue;
       const ageMs = vsi.config.mac.ageSeconds * 1000;
       this.sweepDue.set(vsi, nowMs + Math.min(30_000, Math.max(SWEEP_MS, ageMs / 10)));
-      for (const row of rows.values()) {
-        if (row.port === null || (row.flags !== 0 && row.flags !== MAC_GATEWAY)) continue;
-        if (this.writer.takeHit(loOf(row.mac), macKey(vsi.row, hiOf(row.mac)))) row.heardMs = nowMs;
-        else if (nowMs - row.heardMs >= (row.flags === 0 ? ageMs : PEER_GATEWAY_AGE_MS)) {
-          this.remove(vsi, row);
-          this.emit("debug", "mac.aged", { vsi: vsi.name, mac: formatMac(row.mac), [row.port.kind]: row.port.name });
+      for (const all of rows.values()) {
+        const { mac, published, heard, pin } = all;
+        const isHit = published !== null && this.rows.takeHit(vsi, mac);
+        for (const row of [heard, pin]) {
+          if (row?.port == null || (row.source === "pin" && row.flags !== MAC_GATEWAY)) continue;
+          if (isHit && row.port === published.port) row.heardMs = nowMs;
+          else if (nowMs - row.heardMs >= (row.source === "heard" ? ageMs : PEER_GATEWAY_AGE_MS)) {
+            this.rows.clear(vsi, all, row.source);
+            this.emit("debug", "mac.aged", { vsi: vsi.name, mac: formatMac(mac), [row.port.kind]: row.port.name });
+          }
         }
       }
     }

@@ -13,8 +13,6 @@ export interface Learners {
     NeighborPins & {
       /** The MAC or the VSIs of `on` changed: its rewrite rows are written anew. */
       refreshRewrites(on: InterfaceObject): void;
-      /** What waits for something behind `port` may be found now. */
-      portUp(port: PortObject): void;
     };
   /** The gateway announces its own IP on an AC (behaviour.md §3.12). */
   readonly arp: { announce(on: InterfaceObject, port: PortObject, vsi: VsiObject): void };
@@ -26,6 +24,8 @@ export interface Learners {
     /** The gateway MAC of `vsi` changed: its hosts hear for whom else it stands. */
     tellHosts(vsi: VsiObject): void;
   };
+  /** `port` is up (again): what is remembered there counts, and what waits for something may be found. */
+  portUp(port: PortObject): void;
   /** Forget everything learned behind a port, and what came by it and waits. */
   flushPort(port: PortObject): void;
   /** The same for a port that may come back: neighbours behind it are remembered for a while. */

@@ -294,7 +294,7 @@ export class Topology {
     this.vsis.publish(draft);
     this.ports.publish(draft);
     this.interfaces.bury(draft);
-    for (const port of draft.ports.added) if (port.up) learners.neighbors.portUp(port);
+    for (const port of draft.ports.added) if (port.up) learners.portUp(port);
     this.current = config;
     this.tell(draft, changes);
     this.announceFurther(macChanges);
@@ -323,7 +323,7 @@ export class Topology {
     else
       for (const vsi of this.parts.inventory.vsis.values())
         if (vsi.tunnels.includes(port)) this.vsis.floods.update(vsi);
-    if (up) this.parts.learners.neighbors.portUp(port);
+    if (up) this.parts.learners.portUp(port);
     else this.parts.learners[learned](port);
     return true;
   }

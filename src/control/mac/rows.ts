@@ -1,0 +1,139 @@
+/**
+ * The rows of the MAC table: the candidates of each (VSI, MAC), and the best of them as workers see it.
+ *
+ * The only writer of the MAC table. What is believed of whom is decided in learn.ts; here it is kept, ranked and published, a
+ * change of place being one store.
+ */
+import { macKey } from "../../tables/mac.ts";
+import type { Tables } from "../../tables/tables.ts";
+import { hiOf, loOf, type Mac } from "../../wire/ethernet.ts";
+import type { PortObject, VsiObject } from "../inventory.ts";
+import { PatientWriter } from "../patient-writer.ts";
+import type { Timers } from "../timers.ts";
+import { bestOf, type Candidates, isEmpty, MAC_SOURCES, noCandidates } from "./candidates.ts";
+import type { MacRow, MacSource } from "./entry.ts";
+
+export class MacRows {
+  readonly ofVsi = new Map<VsiObject, Map<Mac, Candidates>>();
+  private readonly timers: Timers;
+  private readonly writer: PatientWriter;
+  private readonly learned = new Map<PortObject, number>();
+  private readonly said = new Map<VsiObject, number>();
+  private count = 0;
+
+  /** @param seed a random int32 for the table's hash. */
+  constructor(tables: Tables, timers: Timers, seed: number) {
+    this.timers = timers;
+    this.writer = new PatientWriter(tables.macs, tables.heartbeat, timers, seed);
+  }
+
+  /** MACs of all VSIs. */
+  get size(): number {
+    return this.count;
+  }
+
+  /** MACs of `vsi` that frames or the configuration brought; what is said from outside does not count. */
+  ownSize(vsi: VsiObject): number {
+    return (this.ofVsi.get(vsi)?.size ?? 0) - (this.said.get(vsi) ?? 0);
+  }
+
+  /** MACs learned at `port`. */
+  learnedAt(port: PortObject): number {
+    return this.learned.get(port) ?? 0;
+  }
+
+  find(vsi: VsiObject, mac: Mac): Candidates | undefined {
+    return this.ofVsi.get(vsi)?.get(mac);
+  }
+
+  /** Has a worker seen a frame from `mac` at its published place since this was last asked? */
+  takeHit(vsi: VsiObject, mac: Mac): boolean {
+    return this.writer.takeHit(loOf(mac), macKey(vsi.row, hiOf(mac)));
+  }
+
+  /** What was heard of the MAC is of `port` now. */
+  moveHeard(vsi: VsiObject, all: Candidates, port: PortObject): void {
+    this.tally(all.heard!, -1);
+    all.heard!.port = port;
+    this.tally(all.heard!, 1);
+    this.publish(vsi, all);
+  }
+
+  forgetVsi(vsi: VsiObject): void {
+    for (const all of this.ofVsi.get(vsi)?.values() ?? [])
+      for (const source of MAC_SOURCES) this.clear(vsi, all, source);
+    this.ofVsi.delete(vsi);
+  }
+
+  published(vsi: VsiObject, mac: Mac): MacRow | null {
+    return this.find(vsi, mac)?.published ?? null;
+  }
+
+  each(visit: (vsi: VsiObject, all: Candidates) => void): void {
+    for (const [vsi, rows] of this.ofVsi) for (const all of rows.values()) visit(vsi, all);
+  }
+
+  /** `source` says that `mac` is at `port`. @returns false when the table has no room for it. */
+  put(vsi: VsiObject, mac: Mac, source: MacSource, port: PortObject | null, flags: number, type = 0): boolean {
+    const rows = this.ofVsi.get(vsi) ?? new Map<Mac, Candidates>();
+    this.ofVsi.set(vsi, rows);
+    const all = rows.get(mac) ?? noCandidates(mac);
+    const old = all[source];
+    const { nowMs } = this.timers;
+    const row: MacRow = { mac, source, port, flags, heardMs: nowMs, sinceMs: nowMs, type, previous: null, moves: null };
+    all[source] = row;
+    if (!this.publish(vsi, all)) {
+      all[source] = old;
+      return false;
+    }
+    if (!rows.has(mac)) this.count++;
+    rows.set(mac, all);
+    if (old !== null) this.tally(old, -1);
+    else if (source === "evpn") this.said.set(vsi, (this.said.get(vsi) ?? 0) + 1);
+    this.tally(row, 1);
+    return true;
+  }
+
+  /** Make the best candidate the one that workers see, with one store. @returns false when the table has no room for it. */
+  publish(vsi: VsiObject, all: Candidates): boolean {
+    const [lo, key] = [loOf(all.mac), macKey(vsi.row, hiOf(all.mac))];
+    const row = bestOf(all);
+    const was = all.published;
+    if (row === null) this.writer.remove(lo, key);
+    else if (!this.writer.set(lo, key, (row.port?.row ?? 0) | row.flags)) return false;
+    // A mark left by an earlier life of this row would make it look heard.
+    if (row !== was) this.writer.takeHit(lo, key);
+    const from = was?.port ?? null;
+    if (row !== null && row !== was && from !== null && from !== row.port)
+      row.previous = { port: from, atMs: this.timers.nowMs };
+    all.published = row;
+    return true;
+  }
+
+  /** `source` says nothing of it any more: the next best candidate is published. @returns false if it said nothing before. */
+  clear(vsi: VsiObject, all: Candidates | undefined, source: MacSource): boolean {
+    const row = all?.[source] ?? null;
+    if (all === undefined || row === null) return false;
+    all[source] = null;
+    this.tally(row, -1);
+    this.publish(vsi, all);
+    if (source === "evpn") {
+      const left = this.said.get(vsi)! - 1;
+      if (left === 0) this.said.delete(vsi);
+      else this.said.set(vsi, left);
+    }
+    if (isEmpty(all)) {
+      this.ofVsi.get(vsi)!.delete(all.mac);
+      this.count--;
+    }
+    return true;
+  }
+
+  /** Learned MACs of an AC are limited; nothing else is counted per port. */
+  private tally(row: MacRow, step: 1 | -1): void {
+    if (row.source !== "heard" || row.port === null) return;
+    const count = (this.learned.get(row.port) ?? 0) + step;
+    if (count === 0) this.learned.delete(row.port);
+    else this.learned.set(row.port, count);
+  }
+}
