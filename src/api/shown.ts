@@ -4,6 +4,7 @@
  * Everything is computed when it is asked for; nothing is kept. Names sort as people expect (vsi2 before vsi10), addresses
  * by value, rules and flood order stay as they are.
  */
+import { getSystemErrorMap } from "node:util";
 import type { Agent } from "../control/agent.ts";
 import type { DuplicateView } from "../control/arp/duplicates.ts";
 import type { Inventory, PortObject } from "../control/inventory.ts";
@@ -12,6 +13,7 @@ import type { NeighborView } from "../control/neighbor/entry.ts";
 import type { Config, PortRange, RuleAction, RuleMatch } from "../control/plan.ts";
 import type { BypassedHop, Bypasses } from "../control/routes/bypass.ts";
 import { RANKS, type Routes } from "../control/routes/routes.ts";
+import type { AttachWatch } from "../control/topology/attach-watch.ts";
 import type { Topology } from "../control/topology/topology.ts";
 import {
   acViews,
@@ -48,6 +50,7 @@ export interface ShownParts {
   readonly routes: Routes;
   readonly agent: Agent;
   readonly bypasses: Bypasses;
+  readonly attachWatch: AttachWatch;
 }
 
 const byText = new Intl.Collator("en", { numeric: true }).compare;
@@ -213,6 +216,14 @@ export class Shown {
   /** Next hops that do not see their packets. */
   bypassed(): readonly BypassedHop[] {
     return this.parts.bypasses.list();
+  }
+
+  /** ACs and tunnels that a worker could not attach, and why, in the kernel's words. */
+  refusedPorts(): { kind: "ac" | "tunnel"; name: string; worker: number; error: string }[] {
+    return this.parts.attachWatch.list().map(([{ kind, name }, { worker, errno }]) => {
+      const [code, text] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, ""];
+      return { kind, name, worker, error: text === "" ? code : `${code}, ${text}` };
+    });
   }
 
   /** Prefixes for which the route table has no room. */

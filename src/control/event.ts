@@ -7,6 +7,7 @@ export type EventName =
   | "ac.up"
   | "ac.down"
   | "ac.single-queue"
+  | "port.refused"
   | "tunnel.up"
   | "tunnel.down"
   | "tunnel.path-mtu"

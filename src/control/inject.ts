@@ -119,17 +119,24 @@ export class Injector {
    * out in turn, so the TAPs are spread.
    */
   attachTap(io: number, fds: readonly number[]): void {
-    const workers = this.rings.length;
-    const hasQueues = fds.length >= workers;
-    for (let k = 0; k < workers; k++) {
-      const isReader = hasQueues || k === io % workers;
-      this.command(k, isReader ? COMMAND_ATTACH_TAP : COMMAND_WRITE_TAP, io, hasQueues ? fds[k]! : fds[0]!, NOTHING);
-    }
+    for (let k = 0; k < this.rings.length; k++) this.giveTap(k, io, fds);
   }
 
   /** Make a remote VTEP known to every worker. `address`: 4 or 16 bytes. */
   attachPeer(io: number, address: Uint8Array, udpPort: number): void {
     for (let k = 0; k < this.rings.length; k++) this.command(k, COMMAND_ATTACH_PEER, io, udpPort, address);
+  }
+
+  /** Let one worker forget a TAP and take it again. */
+  renewTap(worker: number, io: number, fds: readonly number[]): void {
+    this.command(worker, COMMAND_DETACH, io, 0, NOTHING);
+    this.giveTap(worker, io, fds);
+  }
+
+  /** Let one worker forget a remote VTEP and take it again. */
+  renewPeer(worker: number, io: number, address: Uint8Array, udpPort: number): void {
+    this.command(worker, COMMAND_DETACH, io, 0, NOTHING);
+    this.command(worker, COMMAND_ATTACH_PEER, io, udpPort, address);
   }
 
   /** Make every worker forget an io port. */
@@ -148,6 +155,14 @@ export class Injector {
       this.dirty[k] = false;
       this.wake(k);
     }
+  }
+
+  private giveTap(worker: number, io: number, fds: readonly number[]): void {
+    const workers = this.rings.length;
+    const hasQueues = fds.length >= workers;
+    const isReader = hasQueues || worker === io % workers;
+    const fd = hasQueues ? fds[worker]! : fds[0]!;
+    this.command(worker, isReader ? COMMAND_ATTACH_TAP : COMMAND_WRITE_TAP, io, fd, NOTHING);
   }
 
   private command(worker: number, kind: number, io: number, arg: number, bytes: Uint8Array): void {

@@ -14,6 +14,7 @@ import type { Config } from "../control/plan.ts";
 import { Bypasses } from "../control/routes/bypass.ts";
 import { Routes } from "../control/routes/routes.ts";
 import { Timers } from "../control/timers.ts";
+import { AttachWatch } from "../control/topology/attach-watch.ts";
 import type { PortOpener } from "../control/topology/taps.ts";
 import { Topology } from "../control/topology/topology.ts";
 import type { Tables } from "../tables/tables.ts";
@@ -81,5 +82,6 @@ export function assemble(request: AssemblyRequest): Control {
   const { policies, staticRoutes } = topology;
   const { neighbors, peers } = agent;
   const bypasses = new Bypasses({ inventory, neighbors, peers, policies, staticRoutes, timers, emit });
-  return { agent, topology, injector, shown: { tables, inventory, topology, routes, agent, bypasses } };
+  const attachWatch = new AttachWatch({ tables, timers, inventory, topology, commands: injector, emit });
+  return { agent, topology, injector, shown: { tables, inventory, topology, routes, agent, bypasses, attachWatch } };
 }

@@ -10,7 +10,6 @@
 import {
   COMMAND_ATTACH_PEER,
   COMMAND_ATTACH_TAP,
-  COMMAND_DETACH,
   COMMAND_WRITE_TAP,
   DROP,
   INJECT,
@@ -29,7 +28,7 @@ import {
   R_UNITS,
   R_VSI,
 } from "../tables/ring.ts";
-import { KIND_TUNNEL } from "../tables/vsi.ts";
+import { KIND_TUNNEL, MAX_IO_PORTS } from "../tables/vsi.ts";
 import { u16 } from "../wire/bytes.ts";
 import { ETH_BYTES } from "../wire/ethernet.ts";
 import { IP_TTL } from "../wire/ipv4.ts";
@@ -40,6 +39,8 @@ import type { Fate, Frame } from "./frame.ts";
 import { readEthernet } from "./ingress.ts";
 import { routeOwn, viaAdjacency } from "./route.ts";
 import { throughStages } from "./stages.ts";
+
+const ENOMEM = -12;
 
 /**
  * Carry out what control put in the inject ring: at most `budget` records, and of frames what half of the scratch takes, for
@@ -119,19 +120,25 @@ function incrementTtl(bytes: Uint8Array, l3: number): void {
   bytes[l3 + 11] = ~sum;
 }
 
+/** Control is told by a word how an attach ended. */
 function command(f: Frame, kind: number, r: number): void {
   const ring = f.t.injects[f.worker]!;
   const io = ring.words[r + R_PORT]!;
   const arg = ring.words[r + R_ARG]!;
-  if (kind === COMMAND_ATTACH_TAP) f.io.attachTap(io, arg);
-  else if (kind === COMMAND_WRITE_TAP) f.io.attachTapToWrite(io, arg);
-  else if (kind === COMMAND_DETACH) f.io.detach(io);
-  else if (kind === COMMAND_ATTACH_PEER) {
-    const length = ring.words[r + R_LENGTH]!;
-    const at = f.pool.take(length);
-    if (at < 0) return;
-    const from = ring.frameAt(r);
-    for (let i = 0; i < length; i++) f.bytes[at + i] = ring.bytes[from + i]!;
-    f.io.attachPeer(io, at, length, arg);
-  }
+  let result = 0;
+  if (kind === COMMAND_ATTACH_TAP) result = f.io.attachTap(io, arg);
+  else if (kind === COMMAND_WRITE_TAP) result = f.io.attachTapToWrite(io, arg);
+  else if (kind === COMMAND_ATTACH_PEER) result = attachPeer(f, io, arg, r);
+  else f.io.detach(io);
+  Atomics.store(f.t.ioErrors, f.worker * MAX_IO_PORTS + io, result);
+}
+
+function attachPeer(f: Frame, io: number, udpPort: number, r: number): number {
+  const ring = f.t.injects[f.worker]!;
+  const length = ring.words[r + R_LENGTH]!;
+  const at = f.pool.take(length);
+  if (at < 0) return ENOMEM;
+  const from = ring.frameAt(r);
+  for (let i = 0; i < length; i++) f.bytes[at + i] = ring.bytes[from + i]!;
+  return f.io.attachPeer(io, at, length, udpPort);
 }

@@ -10,7 +10,7 @@ import type { Ac, DropCount, Features, Interface, Status, Tunnel, Vsi } from "..
 import type { Check, Diagnosis } from "../api/schema-doctor.ts";
 import type { PingResult } from "../api/schema-probe.ts";
 import type { Shown } from "../api/shown.ts";
-import { ok, warn } from "./check.ts";
+import { fail, ok, warn } from "./check.ts";
 import { checkDrops } from "./drops.ts";
 import { examineHost } from "./host.ts";
 import { checkMacLimit } from "./mac-limit.ts";
@@ -31,6 +31,8 @@ export interface GatewayFacts {
   readonly drops: readonly DropCount[];
   /** Addresses that two hosts have. */
   readonly duplicates: ReturnType<Shown["duplicates"]>;
+  /** What a worker could not attach. */
+  readonly refusedPorts: ReturnType<Shown["refusedPorts"]>;
   /** Prefixes that the route table has no room for. */
   readonly routesWithoutRoom: number;
   /** MACs that a limit kept from being learned. */
@@ -60,6 +62,7 @@ export async function diagnose({ status, features, drops, shown, probing }: Runn
     interfaces: shown.interfaces(),
     drops: drops(),
     duplicates: shown.duplicates(),
+    refusedPorts: shown.refusedPorts(),
     routesWithoutRoom: shown.routesWithoutRoom(),
     macLimits: shown.macLimits(),
     bypassed: shown.bypassed(),
@@ -75,6 +78,7 @@ export type GatewayCheck = (facts: GatewayFacts) => readonly Check[] | Promise<r
 const GATEWAY_CHECKS: readonly GatewayCheck[] = [
   ({ status }) => checkStatus(status),
   ({ status }) => [checkWorkers(status)],
+  ({ refusedPorts }) => refusedPorts.map(checkAttached),
   ({ acs }) => acs.flatMap(checkLink),
   (facts) => Promise.all(facts.tunnels.map((tunnel) => askPeer(facts, tunnel))),
   ({ tunnels }) => tunnels.flatMap(checkTraffic),
@@ -118,6 +122,17 @@ function checkRoutes(withoutRoom: number): Check[] {
   if (withoutRoom === 0) return [ok("routes", "all are in the forwarding table")];
   const text = `the forwarding table is full: ${withoutRoom} prefixes are not in it, their packets go by shorter ones`;
   return [warn("routes", text, "raise limits.routes or limits.neighbors and restart; or vtepctl arp flush")];
+}
+
+/** A thread that cannot read a TAP, or knows no peer, carries nothing of it, whatever the device says. */
+function checkAttached({ kind, name, worker, error }: GatewayFacts["refusedPorts"][number]): Check {
+  const subject = kind === "ac" ? `AC ${name}` : `tunnel ${name}`;
+  const text = `down: worker ${worker} cannot attach it: ${error}; it tries again every second`;
+  return fail(
+    subject,
+    text,
+    kind === "ac" ? "is the TAP still there, and are file descriptors left?" : "restart vtepd, and report it",
+  );
 }
 
 function checkStatus({ ready, missing, config, probing }: Status): Check[] {

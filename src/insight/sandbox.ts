@@ -20,6 +20,7 @@ import { ExactMatch } from "../tables/exact-match.ts";
 import type { Carver } from "../tables/layout.ts";
 import { R_LENGTH, RECORD_WORDS, Ring } from "../tables/ring.ts";
 import { SET_WATCH, type Tables } from "../tables/tables.ts";
+import { MAX_IO_PORTS } from "../tables/vsi.ts";
 import { Watch } from "../tables/watch.ts";
 
 /** Room for the longest frame in hand, its copies with another tag, and what is gathered for a punt. */
@@ -54,6 +55,7 @@ function tablesLike(tables: Tables): Tables {
     heartbeat,
     settings,
     doorbell: new Int32Array(1),
+    ioErrors: new Int32Array(MAX_IO_PORTS),
     ports: { ...ports, ofVlan: viewOf(ports.ofVlan) },
     vsis: { ...vsis, ofVni: viewOf(vsis.ofVni) },
     interfaces,

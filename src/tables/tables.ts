@@ -1,7 +1,7 @@
 /**
  * Everything the planes share, in one buffer: made by main, attached by each worker.
  *
- * Single writers: see the head of each table. `settings` is control's; `heartbeat` word k, counter block k, punt ring k
+ * Single writers: see the head of each table. `settings` is control's; `heartbeat` word k, part k of `ioErrors`, counter block k, punt ring k
  * and policer state are worker k's; inject ring k is control's.
  */
 import { CounterBlock } from "./counters.ts";
@@ -11,7 +11,7 @@ import { Heartbeat } from "./heartbeat.ts";
 import { attach, type Carver, create } from "./layout.ts";
 import { createMacTable, type MacTable } from "./mac.ts";
 import { Ring } from "./ring.ts";
-import { InterfaceTable, PortTable, VsiTable } from "./vsi.ts";
+import { InterfaceTable, MAX_IO_PORTS, PortTable, VsiTable } from "./vsi.ts";
 import { Watch } from "./watch.ts";
 
 /** How much room to carve; fixed for the life of the process. */
@@ -50,6 +50,8 @@ export class Tables {
   readonly settings: Int32Array;
   /** By worker: added to when its punt ring has something new; control waits on it. */
   readonly doorbell: Int32Array;
+  /** By worker and io port: what the worker's last attach said, 0 or a negative errno; the worker writes. */
+  readonly ioErrors: Int32Array;
   readonly ports: PortTable;
   readonly vsis: VsiTable;
   readonly interfaces: InterfaceTable;
@@ -68,6 +70,7 @@ export class Tables {
     this.heartbeat = new Heartbeat(carver.int32(sizes.workers));
     this.settings = carver.int32(16);
     this.doorbell = carver.int32(1);
+    this.ioErrors = carver.int32(sizes.workers * MAX_IO_PORTS);
     this.ports = new PortTable(carver);
     this.vsis = new VsiTable(carver, MAX_VNI_PAIRS);
     this.interfaces = new InterfaceTable(carver);

@@ -58,6 +58,7 @@ function facts(parts: Partial<GatewayFacts>): GatewayFacts {
     duplicates: [],
     bypassed: [],
     macLimits: [],
+    refusedPorts: [],
     routesWithoutRoom: 0,
     drops: [],
     ping: async () => REPLY,
@@ -117,6 +118,14 @@ describe("a gateway", () => {
       "address 10.1.1.11 on if10: two hosts have it: 02:00:00:00:01:11 at AC vm1 and 02:00:00:00:02:22 at tunnel gw2",
       "next hop 10.1.1.12: policy p, rule 1: the gateway behind tunnel gw2 answers for 10.1.1.12 and routes by destination, past it",
     ]);
+  });
+
+  it("with an AC that a worker could not attach fails, and says why", async () => {
+    const refused = { kind: "ac", name: "vm1", worker: 1, error: "ENOSPC, no space left on device" } as const;
+    expect(await examined({ refusedPorts: [refused] }, "AC vm1")).toMatchObject({
+      result: "fail",
+      text: "down: worker 1 cannot attach it: ENOSPC, no space left on device; it tries again every second",
+    });
   });
 
   it("whose route table is full says how many prefixes are not in it", async () => {

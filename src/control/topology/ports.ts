@@ -124,8 +124,9 @@ export class Ports {
     for (const port of draft.ports.removed) this.bury(port);
   }
 
-  /** Store whether a port may be used. @returns false when it was so already. */
-  setUp(port: PortObject, up: boolean): boolean {
+  /** Store whether a port may be used; what a worker could not attach cannot be. @returns false when it was so already. */
+  setUp(port: PortObject, wanted: boolean): boolean {
+    const up = wanted && refusalOf(this.tables, port.io) === null;
     if (port.up === up) return false;
     port.up = up;
     this.tables.ports.flags[port.row] = flagsOf(port);
@@ -223,6 +224,22 @@ export class Ports {
       },
     );
   }
+}
+
+/** What a worker could not attach. */
+export interface Refusal {
+  readonly worker: number;
+  /** As in errno(3), positive. */
+  readonly errno: number;
+}
+
+/** The first worker that could not attach io port `io`, or null. */
+export function refusalOf({ ioErrors, sizes }: Tables, io: number): Refusal | null {
+  for (let worker = 0; worker < sizes.workers; worker++) {
+    const errno = -Atomics.load(ioErrors, worker * MAX_IO_PORTS + io);
+    if (errno !== 0) return { worker, errno };
+  }
+  return null;
 }
 
 /** Is it still the same port, only with other settings? */

@@ -1,0 +1,92 @@
+/**
+ * Did every worker take what it was given? A TAP or a peer that one of them could not attach is down, and given again.
+ *
+ * `attach` is a command, and its answer comes back as a word in shared memory (`ioErrors`): not as a record, which a full punt
+ * ring would lose. Without it an AC looks up and is dead: its frames are read by nobody. Looked at once a second: the
+ * port goes down with an event that says why, the worker is told again until it succeeds, and the port comes back.
+ *
+ * While a word says no, nobody else can set the port up either (Ports.setUp).
+ */
+import type { Tables } from "../../tables/tables.ts";
+import type { Emit } from "../event.ts";
+import type { Inventory, PortObject } from "../inventory.ts";
+import { peerAddress } from "../peer-address.ts";
+import type { Timers } from "../timers.ts";
+import { type Refusal, refusalOf } from "./ports.ts";
+import type { OpenTap } from "./taps.ts";
+import type { Topology } from "./topology.ts";
+
+const LOOK_MS = 1000;
+
+export interface AttachWatchParts {
+  readonly tables: Tables;
+  readonly timers: Timers;
+  readonly inventory: Inventory;
+  readonly topology: Pick<Topology, "setAcUp" | "setTunnelUp" | "tapOf" | "config">;
+  readonly commands: {
+    /** Detach, and attach again, in one worker. */
+    renewTap(worker: number, io: number, fds: OpenTap["fds"]): void;
+    renewPeer(worker: number, io: number, address: Uint8Array, udpPort: number): void;
+  };
+  readonly emit: Emit;
+}
+
+export class AttachWatch {
+  private readonly parts: AttachWatchParts;
+  private readonly refused = new Map<PortObject, Refusal>();
+
+  constructor(parts: AttachWatchParts) {
+    this.parts = parts;
+    parts.timers.every(LOOK_MS, () => this.look());
+  }
+
+  /** Ports that are down because a worker could not attach them, as it was seen last. */
+  list(): readonly (readonly [PortObject, Refusal])[] {
+    return [...this.refused];
+  }
+
+  private look(): void {
+    const { tables, inventory } = this.parts;
+    for (const port of this.refused.keys()) if (inventory.ports.get(port.row) !== port) this.refused.delete(port);
+    const renewed = new Set<number>();
+    for (const port of inventory.ports.values()) {
+      const refusal = refusalOf(tables, port.io);
+      if (refusal === null) this.restore(port);
+      else {
+        this.refuse(port, refusal);
+        // ACs of one TAP have one io port.
+        if (!renewed.has(port.io)) this.renew(port, refusal.worker);
+        renewed.add(port.io);
+      }
+    }
+  }
+
+  private refuse(port: PortObject, refusal: Refusal): void {
+    const isNews = !this.refused.has(port);
+    this.refused.set(port, refusal);
+    if (isNews) this.parts.emit("warn", "port.refused", { [port.kind]: port.name, ...refusal });
+    this.setUp(port, false);
+  }
+
+  private restore(port: PortObject): void {
+    if (!this.refused.delete(port)) return;
+    if (port.kind === "tunnel" || (this.parts.topology.tapOf(port) !== null && !port.linkDown)) this.setUp(port, true);
+  }
+
+  private renew(port: PortObject, worker: number): void {
+    const { commands, topology } = this.parts;
+    if (port.kind === "tunnel") {
+      commands.renewPeer(worker, port.io, peerAddress(port.config.remote), topology.config.underlay.port);
+      return;
+    }
+    const tap = topology.tapOf(port);
+    if (tap !== null) commands.renewTap(worker, port.io, tap.fds);
+  }
+
+  private setUp(port: PortObject, up: boolean): void {
+    const { topology } = this.parts;
+    if (port.up === up) return;
+    if (port.kind === "tunnel") topology.setTunnelUp(port, up);
+    else topology.setAcUp(port, up);
+  }
+}
