@@ -26,6 +26,8 @@ export const LATE_MS = 24_000;
 /** Duplicate detection believes five moves in this time (behaviour.md §3.11). */
 const MOVE_WINDOW_MS = 180_000;
 const MOVES_PROMISED = 3;
+/** A gateway that holds a host asks for it before it believes that it moved (behaviour.md §3.11). */
+const MOVE_MS = 1500;
 
 export class Reference {
   nowMs = 0;
@@ -89,6 +91,7 @@ export class Reference {
 
   crash(gateway: string): void {
     this.down.add(gateway);
+    this.unsettle(gateway);
   }
 
   restart(gateway: string): void {
@@ -99,6 +102,8 @@ export class Reference {
 
   cut(from: string, to: string): void {
     this.cuts.add(`${from}>${to}`);
+    this.unsettle(from);
+    this.unsettle(to);
   }
 
   heal(): void {
@@ -158,6 +163,13 @@ export class Reference {
       targets.push(ac);
     }
     return targets;
+  }
+
+  /** Who moved to `site` just now, and announced it: the news that are being looked into go with the tunnel that brought them. */
+  private unsettle(site: string): void {
+    for (const [host, times] of this.changes)
+      if (this.siteOf(host) === site && this.nowMs - times.at(-1)! < MOVE_MS && times.length > 1)
+        this.rumours.set(host, Number.POSITIVE_INFINITY);
   }
 
   /** More moves than are believed: nothing is promised until the oldest is forgotten. */
