@@ -3,6 +3,7 @@
  * next hops follow within two seconds, and no frame to an old gateway MAC is flooded.
  */
 import { describe, expect, it } from "vitest";
+import { parseArp } from "../../src/wire/arp.ts";
 import { formatMac, type Mac, readMac } from "../../src/wire/ethernet.ts";
 import { parseIpv4 } from "../../src/wire/ipv4.ts";
 import { type ArticleOptions, article, borderYaml, gatewayMac, siteYaml, tell } from "./article.ts";
@@ -151,6 +152,25 @@ describe("a gateway is replaced under another node name", () => {
     world.advance(100);
     expect(world.get("vm1").replies).toHaveLength(1);
     expect(world.get("vm4").replies).toHaveLength(1);
+  });
+
+  it("an AC that comes up hears the gateway alone, not its hosts: what arrives may be one of them", () => {
+    const world = warm();
+    const gw2 = world.gateways.get("gw2")!;
+    // gw2 knows vm1's address behind gw1, and vm1 moves to vm4's AC: it listens and has not spoken yet.
+    const { topology, inventory } = gw2.control.shown;
+    const ac = inventory.ac("vm4")!;
+    topology.setAcUp(ac, false);
+    world.advance(1000);
+    const heard: Uint8Array[] = [];
+    const tap = gw2.taps.get("vm4")!;
+    tap.receive = (frame) => heard.push(frame.slice());
+    world.clear();
+    topology.setAcUp(ac, true);
+    world.advance(3000);
+    const senders = heard.map((frame) => parseArp(frame, 0, frame.length)?.senderIp);
+    expect(senders).toContain(ip("10.1.1.1"));
+    expect(senders).not.toContain(ip("10.1.1.11"));
   });
 
   it("the announcements are few, and end", () => {
