@@ -176,12 +176,25 @@ bool addPacket(Io& io, uint32_t slot, uint32_t at, uint32_t length, const Gso* g
   return true;
 }
 
+/** Who it was that we do not know: for people, who are told of the last one. */
+void describeStranger(const Io& io, uint32_t slot, int32_t* frame) {
+  const sockaddr_in6& name = io.rxNames[slot];
+  frame[F_OUTER_PORT] = ntohs(name.sin6_port);  // where sockaddr_in has it too
+  if (io.family == AF_INET) return;
+  uint32_t words[4];
+  memcpy(words, &name.sin6_addr, sizeof words);
+  frame[F_OUTER_PORT] |= OUTER_IPV6;
+  frame[F_OUTER_SOURCE] = static_cast<int32_t>(ntohl(words[0]));
+  for (int i = 1; i < 4; i++) frame[F_OUTER_REST + i - 1] = static_cast<int32_t>(ntohl(words[i]));
+}
+
 /** A datagram that goes no further than its count: never forwarded, so it needs no headroom and stays where it is. */
 bool addUnread(Io& io, uint32_t slot, uint32_t length, int32_t flags, int32_t limit) {
   if (io.frameCount + static_cast<int32_t>(io.coalescer.output_count) >= limit) return false;
   const RxFacts& facts = io.rxFacts[slot];
   int32_t* frame = newDatagramFrame(io, facts, slotAt(slot), length);
   frame[F_FLAGS] = flags;
+  if (facts.port == 0) describeStranger(io, slot, frame);
   // As many packets as a kernel would have joined to this.
   uint32_t size = facts.groSize;
   if (flags != FLAG_TRUNCATED && size >= GSO_MIN_PIECE && size < length) {

@@ -204,7 +204,8 @@ export const DropCount = z
         outer: z
           .string()
           .nullable()
-          .describe("outer source of a datagram that is in no VSI; null: another frame, or IPv6"),
+          .describe("outer source of a datagram that is in no VSI; null: another frame, or a known peer over IPv6"),
+        outerPort: z.int().nullable().describe("its UDP source port, where nobody knows the sender"),
         vni: z.int().nullable().describe("of a datagram that is in no VSI"),
         flags: z.int().nullable().describe("the first byte of its VXLAN header"),
         frame: z.string(),

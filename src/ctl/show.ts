@@ -61,8 +61,8 @@ function dropColumns(before: Before<readonly DropCount[]> | null): readonly Colu
 }
 
 /** "3s, tunnel gw2, vni 77". */
-function lastText({ secondsAgo, via, outer, vni }: NonNullable<DropCount["last"]>): string {
-  const from = viaText(via) ?? outer;
+function lastText({ secondsAgo, via, outer, outerPort, vni }: NonNullable<DropCount["last"]>): string {
+  const from = viaText(via) ?? (outerPort === null ? outer : `${outer} port ${outerPort}`);
   const words = [shortAge(secondsAgo), ...(from === null ? [] : [from]), ...(vni === null ? [] : [`vni ${vni}`])];
   return words.join(", ");
 }

@@ -4,8 +4,17 @@
  * The counter is the contract; the example is for people (tables/drop-example.ts). What stands in it is what the frame looks
  * like now: forwarding rewrites in place, and most reasons speak before anything is rewritten.
  */
-import { F_OUTER_SOURCE, VXLAN_BYTES } from "../io/port-io.ts";
-import { X_IO, X_OUTER, X_PORT, X_VNI, X_VSI, X_VXLAN_FLAGS } from "../tables/drop-example.ts";
+import { F_OUTER_PORT, F_OUTER_REST, F_OUTER_SOURCE, VXLAN_BYTES } from "../io/port-io.ts";
+import {
+  X_IO,
+  X_OUTER,
+  X_OUTER_PORT,
+  X_OUTER_REST,
+  X_PORT,
+  X_VNI,
+  X_VSI,
+  X_VXLAN_FLAGS,
+} from "../tables/drop-example.ts";
 import { vniAt } from "../wire/vxlan.ts";
 import type { Frame } from "./frame.ts";
 
@@ -39,6 +48,11 @@ function keep(f: Frame, reason: number, port: number, vsi: number, length: numbe
   const isDatagram = isInNoVsi(f);
   const header = f.at - VXLAN_BYTES;
   w[r + X_OUTER] = isDatagram ? f.received(F_OUTER_SOURCE) : 0;
+  w[r + X_OUTER_PORT] = 0;
+  if (isDatagram && f.source === 0) {
+    w[r + X_OUTER_PORT] = f.received(F_OUTER_PORT);
+    for (let i = 0; i < 3; i++) w[r + X_OUTER_REST + i] = f.received(F_OUTER_REST + i);
+  }
   w[r + X_VXLAN_FLAGS] = isDatagram ? f.bytes[header]! : 0;
   w[r + X_VNI] = isDatagram ? vniAt(f.bytes, header) : -1;
   x.end(r, f.bytes, f.at, length, here);

@@ -6,7 +6,9 @@
  * neither this thread nor main more than that; what is left out, and what a full ring refuses, is counted in `lost`.
  */
 import {
+  F_OUTER_PORT,
   F_OUTER_SOURCE,
+  OUTER_IPV6,
   S_AT,
   S_CHAIN,
   S_LENGTH,
@@ -31,6 +33,7 @@ import {
   W_OUT_PORT,
   W_OUT_VSI,
   W_OUTER,
+  W_OUTER_PORT,
   W_VNI,
   W_VXLAN_FLAGS,
   WATCH_DROP,
@@ -139,7 +142,9 @@ export class Watcher implements Watching {
     if (vsi === 0 && isInNoVsi(f)) {
       const w = this.ring.words;
       const header = f.at - VXLAN_BYTES;
-      w[r + W_OUTER] = f.received(F_OUTER_SOURCE);
+      const sender = f.source === 0 ? f.received(F_OUTER_PORT) : 0;
+      w[r + W_OUTER] = (sender & OUTER_IPV6) !== 0 ? 0 : f.received(F_OUTER_SOURCE);
+      w[r + W_OUTER_PORT] = sender & 0xffff;
       w[r + W_VXLAN_FLAGS] = f.bytes[header]!;
       w[r + W_VNI] = vniAt(f.bytes, header) + 1;
     }

@@ -31,9 +31,11 @@ interface Mistake {
 }
 
 const hex = (byte: number | null) => `0x${(byte ?? 0).toString(16).padStart(2, "0")}`;
-const placeOf = ({ via, taps, outer }: LastDrop) => {
+const placeOf = ({ via, taps, outer, outerPort }: LastDrop) => {
   if (via !== null) return via.kind === "tunnel" ? via.name : `AC ${via.name}`;
-  return taps.length > 0 ? `the TAP of ${taps.join(", ")}` : (outer ?? "a VTEP over IPv6");
+  return taps.length > 0
+    ? `the TAP of ${taps.join(", ")}`
+    : `${outer ?? "a VTEP"}${outerPort === null ? "" : `, UDP port ${outerPort}`}`;
 };
 /** "6 frames, the last from gw1" or "1 frame from gw1". */
 const frames = ({ count, last }: DropFact, what = "frame") =>

@@ -1,4 +1,5 @@
 /** The last frame that was dropped for each reason, in names: where it came from, what it was, and how long ago. */
+import { Address6 } from "ip-address";
 import type { DropCount } from "../api/schema.ts";
 import type { ShownParts } from "../api/shown.ts";
 import type { Inventory } from "../control/inventory.ts";
@@ -55,7 +56,7 @@ export class LastDrops {
     return last === null ? null : this.named(last, Math.floor(leastMs / 1000));
   }
 
-  private named({ port, vsi, io, outer, vxlan, length, bytes }: DropExample, secondsAgo: number): LastDrop {
+  private named({ port, vsi, io, outer, stranger, vxlan, length, bytes }: DropExample, secondsAgo: number): LastDrop {
     const via = this.names.via(port);
     const ofTap = via === null && io !== 0 ? [...this.inventory.ports.values()].filter((each) => each.io === io) : [];
     return {
@@ -63,12 +64,21 @@ export class LastDrops {
       via,
       vsi: vsi === 0 ? null : this.names.vsi(vsi),
       taps: ofTap.map(({ name }) => name),
-      outer: outer === 0 ? null : formatIpv4(outer),
+      outer: outerText(outer, stranger?.ipv6 ?? null),
+      outerPort: stranger?.port ?? null,
       flags: vxlan?.flags ?? null,
       vni: vxlan?.vni ?? null,
       frame: bytes.length === 0 ? `${length} bytes` : summaryOf(bytes, length),
     };
   }
+}
+
+function outerText(ipv4: number, ipv6: readonly number[] | null): string | null {
+  if (ipv6 !== null) {
+    const bytes = ipv6.flatMap((word) => [word >>> 24, (word >>> 16) & 0xff, (word >>> 8) & 0xff, word & 0xff]);
+    return Address6.fromByteArray(bytes).correctForm();
+  }
+  return ipv4 === 0 ? null : formatIpv4(ipv4);
 }
 
 /** The last drops of this gateway. */

@@ -28,6 +28,7 @@ import {
   W_OUT_PORT,
   W_OUT_VSI,
   W_OUTER,
+  W_OUTER_PORT,
   W_VNI,
   W_VXLAN_FLAGS,
   WATCH_DROP,
@@ -69,7 +70,12 @@ interface Seen {
   readonly length: number;
   readonly bytes: Uint8Array;
   /** Of a dropped datagram that is in no VSI. */
-  readonly vxlan: { readonly outer: number; readonly flags: number; readonly vni: number } | null;
+  readonly vxlan: {
+    readonly outer: number;
+    readonly outerPort: number;
+    readonly flags: number;
+    readonly vni: number;
+  } | null;
 }
 
 export class WatchHub implements WatchSource {
@@ -322,9 +328,9 @@ function oldest(rings: readonly Ring[]): Ring | null {
 }
 
 /** What tells the sender of a datagram that is in no VSI. */
-function vxlanFields({ outer, flags, vni }: NonNullable<Seen["vxlan"]>): EventRecord["fields"] {
+function vxlanFields({ outer, outerPort, flags, vni }: NonNullable<Seen["vxlan"]>): EventRecord["fields"] {
   const from = outer === 0 ? {} : { outer: formatIpv4(outer) };
-  return { ...from, vni, flags: `0x${flags.toString(16).padStart(2, "0")}` };
+  return { ...from, ...(outerPort !== 0 && { outerPort }), vni, flags: `0x${flags.toString(16).padStart(2, "0")}` };
 }
 
 function base64(bytes: Uint8Array, length: number): string {
@@ -357,6 +363,11 @@ function read(ring: Ring, r: number, { now, offset }: { readonly now: bigint; re
     vxlan:
       w[r + R_KIND] !== WATCH_DROP || w[r + W_VNI] === 0
         ? null
-        : { outer: w[r + W_OUTER]!, flags: w[r + W_VXLAN_FLAGS]!, vni: w[r + W_VNI]! - 1 },
+        : {
+            outer: w[r + W_OUTER]!,
+            outerPort: w[r + W_OUTER_PORT]!,
+            flags: w[r + W_VXLAN_FLAGS]!,
+            vni: w[r + W_VNI]! - 1,
+          },
   };
 }

@@ -18,6 +18,8 @@ import {
   F_FLAGS,
   F_HEAD,
   F_LENGTH,
+  F_OUTER_PORT,
+  F_OUTER_REST,
   F_OUTER_SOURCE,
   F_OUTER_TOS,
   F_SOURCE,
@@ -27,6 +29,7 @@ import {
   MAX_FRAME_BYTES,
   MAX_FRAMES,
   MAX_SENDS,
+  OUTER_IPV6,
   type PortIo,
   S_AT,
   S_DONE,
@@ -287,6 +290,7 @@ export class MemoryIo implements PortIo {
       this.frames[f + F_FLAGS] = 0;
       this.frames[f + F_UNITS] = 1;
       this.frames[f + F_OUTER_SOURCE] = datagram === null ? 0 : addressWord(datagram.from);
+      if (datagram !== null && source === 0) describeStranger(this.frames, f, datagram);
       this.frames[f + F_OUTER_TOS] = datagram === null ? 0 : datagram.tos;
     };
     const hasRoom = (bytes: Uint8Array): boolean =>
@@ -318,6 +322,21 @@ export function addressText(bytes: Uint8Array): string {
   for (let i = 0; i < 16; i += 2) groups.push(((bytes[i]! << 8) | bytes[i + 1]!).toString(16));
   // As a configuration has it (RFC 5952).
   return new SocketAddress({ address: groups.join(":"), family: "ipv6" }).address;
+}
+
+/** As the kernel's io does for a sender that is no peer. */
+function describeStranger(frames: Int32Array, f: number, { from, entropy }: Datagram): void {
+  frames[f + F_OUTER_PORT] = 49152 | (entropy & 0x3fff);
+  if (!from.includes(":")) return;
+  frames[f + F_OUTER_PORT]! |= OUTER_IPV6;
+  const [head = "", tail = ""] = from.split("::").map((half) =>
+    half
+      .split(":")
+      .map((group) => group.padStart(4, "0"))
+      .join(""),
+  );
+  const bytes = Buffer.from(head + "0".repeat(32 - head.length - tail.length) + tail, "hex");
+  for (let i = 0; i < 4; i++) frames[f + (i === 0 ? F_OUTER_SOURCE : F_OUTER_REST + i - 1)] = bytes.readInt32BE(4 * i);
 }
 
 function addressWord(address: string): number {

@@ -72,7 +72,7 @@ export const F_FLAGS = 3;
 export const F_GSO_SIZE = 4;
 /** Wire packets this frame stands for, ≥ 1. */
 export const F_UNITS = 5;
-/** Outer IPv4 source as int32 (big-endian value), 0 for IPv6 or a TAP: for the log of an unknown VTEP only. */
+/** Outer IPv4 source as int32 (big-endian value); the first word of a stranger's IPv6 one, 0 for any other and for a TAP. */
 export const F_OUTER_SOURCE = 6;
 /** Outer TOS / traffic class byte (RFC 6040 needs its ECN bits); 0 for a TAP. */
 export const F_OUTER_TOS = 7;
@@ -83,6 +83,13 @@ export const F_CSUM_OFFSET = 9;
 export const F_HEAD = 10;
 /** 0, or the handle of the payload slices behind the head; valid until the next exchange. */
 export const F_CHAIN = 11;
+/**
+ * Of a stranger's datagram (F_SOURCE 0) alone, old bytes in all others: the other three words of an IPv6 source, and the UDP
+ * source port, with OUTER_IPV6 where the address is one. What is forwarded pays nothing for them.
+ */
+export const F_OUTER_REST = 12;
+export const F_OUTER_PORT = 15;
+export const OUTER_IPV6 = 0x10000;
 
 // ---- send records ----------------------------------------------------------------------------------------------
 export const SEND_WORDS = 16;

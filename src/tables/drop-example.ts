@@ -25,13 +25,16 @@ export const X_PORT = 2;
 export const X_VSI = 3;
 /** The io port it came by; 0: none that is attached, or it never arrived. */
 export const X_IO = 4;
-/** Of a datagram that is in no VSI: outer IPv4 source as int32 (0: IPv6), VXLAN flags byte, VNI; -1: it was no datagram. */
+/** Of a datagram that is in no VSI: outer IPv4 source as int32 (a stranger's IPv6: its first word; another IPv6: 0), VXLAN flags byte, VNI; -1: it was no datagram. */
 export const X_OUTER = 5;
 export const X_VXLAN_FLAGS = 6;
 export const X_VNI = 7;
 /** Bytes of the frame, and how many of them are here. */
 export const X_LENGTH = 8;
 export const X_BYTES = 9;
+/** Of a stranger's datagram: the rest of an IPv6 source, and the UDP source port as F_OUTER_PORT of io/port-io.ts has it; 0: no stranger. */
+export const X_OUTER_REST = 10;
+export const X_OUTER_PORT = 13;
 
 /** A row, read. */
 export interface DropExample {
@@ -39,7 +42,10 @@ export interface DropExample {
   readonly port: number;
   readonly vsi: number;
   readonly io: number;
+  /** Outer IPv4 source as int32; 0: IPv6, or no datagram. */
   readonly outer: number;
+  /** Null: no stranger. */
+  readonly stranger: { readonly port: number; readonly ipv6: readonly number[] | null } | null;
   /** Null: it was no datagram, or its VSI is known. */
   readonly vxlan: { readonly flags: number; readonly vni: number } | null;
   readonly length: number;
@@ -94,7 +100,7 @@ export class DropExamples {
         port: w[r + X_PORT]!,
         vsi: w[r + X_VSI]!,
         io: w[r + X_IO]!,
-        outer: w[r + X_OUTER]!,
+        ...senderAt(w, r),
         vxlan: w[r + X_VNI]! < 0 ? null : { flags: w[r + X_VXLAN_FLAGS]!, vni: w[r + X_VNI]! },
         length: w[r + X_LENGTH]!,
         bytes: this.bytes.slice(from, from + w[r + X_BYTES]!),
@@ -103,4 +109,14 @@ export class DropExamples {
     }
     return null;
   }
+}
+
+function senderAt(w: Int32Array, r: number): Pick<DropExample, "outer" | "stranger"> {
+  const outer = w[r + X_OUTER]!;
+  const port = w[r + X_OUTER_PORT]!;
+  if (port === 0) return { outer, stranger: null };
+  // OUTER_IPV6 is above the port's sixteen bits.
+  if (port <= 0xffff) return { outer, stranger: { port, ipv6: null } };
+  const rest = w.subarray(r + X_OUTER_REST, r + X_OUTER_REST + 3);
+  return { outer: 0, stranger: { port: port & 0xffff, ipv6: [outer, ...rest] } };
 }

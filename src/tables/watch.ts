@@ -35,6 +35,8 @@ export const W_VNI = 9;
 /** When: the batch's clock, milliseconds and nanoseconds within. */
 export const W_NOW_MS = 12;
 export const W_NOW_NS = 13;
+/** And the UDP source port of a stranger's datagram; 0: no stranger. */
+export const W_OUTER_PORT = 15;
 /** Bytes of the frame; R_LENGTH says how many of them are here. R_ARG2: its punt class, where it was punted. */
 export const W_LENGTH = 14;
 

@@ -106,6 +106,7 @@ const LAST = {
   vsi: null,
   taps: [],
   outer: "192.0.2.2",
+  outerPort: null,
   vni: 77,
   flags: 8,
   frame: "60 bytes",

@@ -38,8 +38,9 @@ describe("the last dropped frame", () => {
     rig.arrive(2, invalid);
     rig.run();
     const outer = ip("192.0.2.99");
-    expect(exampleOf(rig, "unknown_vtep")).toMatchObject({ port: 0, outer, vxlan: { flags: 8, vni: 10 } });
-    expect(exampleOf(rig, "bad_flags")).toMatchObject({ port: 3, vxlan: { flags: 4, vni: 10 } });
+    const stranger = { port: 49152, ipv6: null };
+    expect(exampleOf(rig, "unknown_vtep")).toMatchObject({ port: 0, outer, stranger, vxlan: { flags: 8, vni: 10 } });
+    expect(exampleOf(rig, "bad_flags")).toMatchObject({ port: 3, stranger: null, vxlan: { flags: 4, vni: 10 } });
   });
 
   it("from a TAP no AC matches: the io port tells the TAP; what has a VSI needs no VXLAN header", () => {

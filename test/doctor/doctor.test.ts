@@ -32,6 +32,7 @@ const LAST: LastDrop = {
   vsi: null,
   taps: [],
   outer: null,
+  outerPort: null,
   flags: 8,
   vni: 10,
   frame: "60 bytes",
@@ -178,9 +179,18 @@ describe("a gateway", () => {
     expect(await examined(silent, "traffic of gw2")).toMatchObject({ result: "warn" });
     const idle = { tunnels: [{ ...TUNNEL, receive: traffic(0), transmit: traffic(0) }] };
     expect(await examined(idle, "traffic of gw2")).toMatchObject({ result: "ok" });
-    const drops = [{ reason: "unknown_vtep", count: 7, text: "", last: { ...LAST, via: null, outer: "192.0.2.9" } }];
+    const drops = [
+      {
+        reason: "unknown_vtep",
+        count: 7,
+        text: "",
+        last: { ...LAST, via: null, outer: "192.0.2.9", outerPort: 50_000 },
+      },
+    ];
     const check = await examined({ drops }, "strangers");
-    expect(check.text).toContain("7 packets from VTEPs that are no tunnel of ours, the last from 192.0.2.9");
+    expect(check.text).toContain(
+      "7 packets from VTEPs that are no tunnel of ours, the last from 192.0.2.9, UDP port 50000, with VNI 10",
+    );
     expect(check.fix).toContain("remote: 192.0.2.9");
   });
 

@@ -265,6 +265,7 @@ describe("watching", () => {
       vsi: null,
       taps: [],
       outer: "192.0.2.2",
+      outerPort: null,
       flags: 8,
       vni: 77,
       frame: "type 0x0000 02:00:00:00:00:09 > ff:ff:ff:ff:ff:ff, 60 bytes",
@@ -275,6 +276,11 @@ describe("watching", () => {
     vi.advanceTimersByTime(50);
     expect(records[0]!.fields).toMatchObject({ tunnel: "gw2", outer: "192.0.2.2", vni: 77, flags: "0x08" });
     end();
+    const unknown = { from: "2001:db8::9:1", to: "192.0.2.1", tos: 0, entropy: 77, bytes: new Uint8Array(68) };
+    unknown.bytes.set([8, 0, 0, 0, 0, 0, 77, 0]);
+    world.net.inbox("192.0.2.1").push(unknown);
+    world.settle();
+    expect(last.of("unknown_vtep")).toMatchObject({ outer: "2001:db8::9:1", outerPort: 49229, via: null, vni: 77 });
     const stranger = { op: ARP_REQUEST, senderIp: parseIpv4("99.1.1.1")!, targetIp: parseIpv4("10.1.1.1")! };
     world.get("vm1").sendArp(stranger);
     world.settle();

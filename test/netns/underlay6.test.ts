@@ -3,6 +3,7 @@
  * with 1430, and the UDP checksum is not optional (RFC 8200 §8.1; RFC 6935 allows zero only where both sides agreed).
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { DropCount } from "../../src/api/schema.ts";
 import { until } from "../../src/lab/deadline.ts";
 import { describeReal, type Gateway, type Gateways, openGateways, whyNoGateways } from "./gateways.ts";
 import { dissect, openDump, ping, transfer } from "./traffic.ts";
@@ -127,9 +128,22 @@ describeReal(missing, "an IPv6 underlay", () => {
     }
   });
 
+  test("a stranger is told with address and UDP port, by drops and by the doctor", async () => {
+    const { bed } = gateways;
+    await bed.ip("gw2", "addr add 2001:db8::9:1/64 dev ul0 nodad");
+    const send = `const s=require("node:dgram").createSocket("udp6");s.bind(50001,"2001:db8::9:1",()=>s.send(Buffer.alloc(60,8),4789,"2001:db8::1",()=>s.close()))`;
+    await bed.must("gw2", process.execPath, ["-e", send]);
+    const drops = () => gateway.gw1!.look<DropCount[]>("/v1/drops");
+    const last = async () => (await drops()).find(({ reason }) => reason === "unknown_vtep")?.last;
+    await until("the stranger to be dropped", 3000, async () => (await last()) != null);
+    expect(await last()).toMatchObject({ outer: "2001:db8::9:1", outerPort: 50001 });
+    const { stdout } = await gateway.gw1!.ctl("doctor");
+    expect(stdout).toContain("2001:db8::9:1, UDP port 50001");
+  });
+
   test("nothing was dropped on the way", async () => {
     for (const node of ["gw1", "gw2"]) {
-      const { flood_disabled: _none, ...drops } = await gateway[node]!.drops();
+      const { flood_disabled: _none, unknown_vtep: _stranger, ...drops } = await gateway[node]!.drops();
       expect([node, drops]).toEqual([node, {}]);
     }
   });
