@@ -116,7 +116,7 @@ typedef struct Coalescer {
   /** Payload slices of all runs, ready for writev/sendmsg. Valid from coalesce_end until the next coalesce_begin. */
   struct iovec slices[COALESCE_MAX_FRAMES];
   CoalesceRun runs[COALESCE_MAX_FRAMES];
-  CoalescePiece pieces[COALESCE_MAX_FRAMES + 1]; /* piece 0 is nobody's */
+  CoalescePiece pieces[COALESCE_MAX_FRAMES + 1]; /* piece 0 is not used */
   CoalesceSlot table[COALESCE_TABLE];
 } Coalescer;
 

@@ -1,7 +1,7 @@
 // One worker's io: all state behind a PortIo (src/io/port-io.ts), owned by the worker's thread.
 //
 // The whole of it is allocated once, in create(); exchange() allocates nothing, throws nothing and blocks only in its
-// one epoll_wait. File descriptors belong to whoever opened them; only the epoll fd is ours.
+// one epoll_wait. File descriptors belong to their opener; only the epoll fd is ours.
 //
 // The files: exchange.cc life and loop; ports.cc who is attached; transmit.cc send records to TAP writes and
 // queues; messages.cc queues to messages; batch.cc messages to sendmmsg, with everything that can go wrong there; receive.cc TAPs and datagrams to
@@ -31,7 +31,7 @@ constexpr uint8_t kMaxSegments = 128;  // UDP_MAX_SEGMENTS of Linux ≥ 6.9, 64 
 constexpr int kTapVisitFrames = 192;  // with 16 sending sockets a batch of 64 small frames makes runs of 4
 constexpr int kTapVisitBytes = 512 * 1024;
 // What one visit may become on the wire: twice what it may read. A guest whose segments are small (TCP with an MSS of 48 is
-// more header than payload) has fewer frames in each batch, and nobody else waits longer for it.
+// more header than payload) has fewer frames in each batch, and no other sender waits longer for it.
 constexpr int kTapVisitWireBytes = 2 * kTapVisitBytes;
 constexpr int kControlBytes = 64;    // CMSG_SPACE(int) twice, and room
 

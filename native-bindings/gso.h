@@ -49,7 +49,7 @@ enum {
   GSO_MAX_HEADER = 256,
 };
 
-/** Why metadata was refused: always gso_bad to the data plane, told apart for tests and for the curious. */
+/** Why metadata was refused: always gso_bad to the data plane, told apart for tests alone. */
 enum GsoError {
   GSO_OK = 0,
   GSO_BAD_TYPE = -1,        /* unknown type, or UFO, or not the protocol of the bytes */

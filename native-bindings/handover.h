@@ -1,6 +1,6 @@
 // Passing a TAP's file descriptor between processes (SCM_RIGHTS, unix(7)).
 //
-// Whoever owns a namespace opens the TAP there and hands it over with a line of text; the gateway then needs neither
+// The owner of a namespace opens the TAP there and hands it over with a line of text; the gateway then needs neither
 // the namespace nor a capability. A message is one sendmsg: up to 4 KB of text and at most one fd. Everything beyond
 // (more fds, a cut message) is refused, and whatever fds came with it are closed.
 //
@@ -35,7 +35,7 @@ int peerOf(int socket, ucred& peer);
 /** 0, or a negative errno; -EAGAIN: nothing there yet; -EPROTO: more than one fd. */
 int receiveHandover(int socket, Handover& message);
 
-/** Remember whether an fd came from elsewhere. Any thread; receiveHandover does it, whoever closes an fd forgets it. */
+/** Remember whether an fd came from elsewhere. Any thread; receiveHandover does it, closing an fd forgets it. */
 void setForeign(int fd, bool foreign);
 bool isForeign(int fd);
 

@@ -121,7 +121,7 @@ void put16(uint8_t* at, int value) {
   at[1] = static_cast<uint8_t>(value);
 }
 
-/** A virtio header and a super-frame of nobody to nobody, as coalescing writes them; TTL 0 takes it no further. */
+/** A virtio header and a super-frame between addresses of no host, as coalescing writes them; TTL 0 takes it no further. */
 int buildSuperFrame(uint8_t* bytes, uint8_t type) {
   bool v6 = type == GSO_TCPV6, udp = type == GSO_UDP_L4;
   int ipBytes = v6 ? 40 : 20, l4Bytes = udp ? 8 : 20;

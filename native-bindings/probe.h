@@ -1,7 +1,7 @@
 // What this kernel can do, asked once at the start on sockets and a device of our own.
 //
 // A release number says too little: distributions carry patches both ways (datapath T2, T15), and a container has its
-// host's kernel. What is asked here is asked where nobody can see it: two sockets on the loopback address, and a TAP in a
+// host's kernel. What is asked here is asked where nothing else sees it: two sockets on the loopback address, and a TAP in a
 // network namespace that is made for it and gone with it.
 #pragma once
 #include "netns.h"

@@ -3,7 +3,7 @@
 // Node reads every byte of a socket it watches, and with read(2), which throws away the file descriptors that come
 // along (unix(7)). So the attach socket's connections are left unread by Node (`pauseOnConnect`) and watched here, by
 // libuv's own epoll; the callback then takes the message with receiveFd. libuv allows one watcher per fd and loop:
-// whoever is given a watch must not let Node read or write the same socket meanwhile.
+// the owner of a watch must not let Node read or write the same socket meanwhile.
 //
 // A watch is closed by its `stop`, once; libuv frees the handle a loop turn later, which is why watch and function have
 // an owner each.

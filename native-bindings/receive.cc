@@ -11,7 +11,7 @@
 //   - a UDP_GRO buffer is cut at its segment size into VXLAN packets, if all of them are of one VNI (gso.h); those of one
 //     flow are joined to an inner super-frame (coalesce.h) whose payload stays in place. A head or a lone packet from the
 //     middle of the buffer is copied, because the packet before it fills what must be its headroom.
-//   - a buffer of two VNIs, or one whose size is that of a tenant's segments and contradicts its frame: nobody but the kernel
+//   - a buffer of two VNIs, or one whose size is that of a tenant's segments and contradicts its frame: only the kernel
 //     can tell these two apart, so it is dropped and UDP_GRO switched off for a while. Without it the kernel hands over
 //     packets, whatever they were; coalescing goes on. Honest traffic gets there when a wire's kernel joins datagrams of two
 //     VNIs; it loses that once. The pause doubles from a second to ten minutes while doubts come back.

@@ -51,7 +51,7 @@ int openSocket(int family, bool zeroChecksum, Failure& failure) {
   return -1;
 }
 
-/** Who else is on the port: nobody; others may join; this one joins. */
+/** Who else is on the port: no other; others may join; this one joins. */
 enum class Sharing { none, lead, join };
 
 Sharing sharingOf(const UnderlayRequest& request) {
@@ -92,7 +92,7 @@ bool openReceiver(const UnderlayRequest& request, const sockaddr_storage& addres
   return bindTo(fd, address, length, sharingOf(request)) || failure.at("bind the VTEP address");
 }
 
-// Drop every datagram before it is queued; a full queue nobody reads would pin memory.
+// Drop every datagram before it is queued; a full queue that is not read would pin memory.
 bool makeDeaf(int fd, Failure& failure) {
   sock_filter dropAll[] = {{BPF_RET | BPF_K, 0, 0, 0}};
   sock_fprog program{1, dropAll};

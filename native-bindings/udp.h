@@ -2,7 +2,7 @@
 //
 // One socket receives, bound to the VTEP address and port (RFC 7348 §5). A pool of sockets sends, each bound to its
 // own port: RFC 7348 §5 wants the outer source port to be a hash of the inner flow, so that ECMP, RSS and several
-// cores can tell flows apart. Whoever answers to those ports is not a VXLAN peer: a filter drops all they receive.
+// cores can tell flows apart. What answers to those ports is not a VXLAN peer: a filter drops all they receive.
 // No VTEP may fragment (RFC 7348 §4.3): DF is always set, and a path too narrow shows as EMSGSIZE.
 //
 // Several workers have a set each, on the same ports (SO_REUSEPORT). The kernel chooses a receiver by a hash of both

@@ -57,10 +57,10 @@ async function run(file: string): Promise<number> {
   const log = createLog({ ...config.log, base: { node: config.node, pid: process.pid } });
   const { crash, endProcess } = await import("./daemon/process-end.ts");
   process.on("uncaughtException", (error) => crash(log, error));
-  // Node's own listener writes to stderr and waits for whoever reads it.
+  // Node's own listener writes to stderr and waits for its reader.
   process.removeAllListeners("warning");
   process.on("warning", ({ name, message }) => log.line("warn", "node.warning", { name, message }));
-  // Without a handler of ours Node would open its inspector to whoever may send the signal.
+  // Without a handler of ours Node would open its inspector to any process that may send the signal.
   process.on("SIGUSR1", () => log.line("info", "signal.ignored", { signal: "SIGUSR1" }));
   try {
     const daemon = new Daemon({ file, config, log, version, thread });

@@ -74,7 +74,7 @@ describe("floors", () => {
     expect(missing).toEqual([]);
   });
 
-  it("nobody imports from a floor he must not know, not even a type", () => {
+  it("no import comes from a floor that must not be known, not even of a type", () => {
     const wrong: string[] = [];
     for (const path of SOURCES) {
       const floor = floorOf(path);
@@ -134,7 +134,7 @@ describe("floors", () => {
     expect(wrong).toEqual([]);
   });
 
-  it("nothing but main.ts lies about at the root", () => {
+  it("nothing but main.ts stands at the root", () => {
     expect(SOURCES.filter((path) => path.split("/").length === 2)).toEqual(["src/main.ts"]);
   });
 
@@ -154,7 +154,7 @@ describe("floors", () => {
     expect(wrong).toEqual([]);
   });
 
-  it("time and chance are arguments below the top: nobody there asks a clock or rolls dice", () => {
+  it("time and chance are arguments below the top: no file there reads a clock or a random number", () => {
     const asks = /\bDate\b|\bperformance\b|\bset(Timeout|Interval|Immediate)\b|\bMath\.random\b|\bhrtime\b|\bprocess\./;
     const wrong = SOURCES.filter((path) => ["wire", "tables", "dataplane", "control"].includes(floorOf(path))).flatMap(
       (path) =>

@@ -16,7 +16,7 @@ export interface Room {
   readonly answers: number | null;
 }
 
-/** Keep the connections of `server` within `room`. `turnAway` says why to a newcomer for whom nobody may be put out. */
+/** Keep the connections of `server` within `room`. `turnAway` says why to a newcomer for whom no other may be put out. */
 export function admit(server: Server, room: Room, turnAway: (socket: Socket) => void): void {
   // In the order of when it began: a Set keeps it.
   const waiting = new Set<Socket>();

@@ -2,7 +2,7 @@
  * The HTTP API of the control socket: reads of everything control believes, and a few writes.
  *
  * Each route is declared with its zod schema, from which `/v1/openapi.json` is made; the answers come from an `ApiSource`
- * that `main` puts together. Whoever can open the socket is the operator, so there are no users here; what is checked is
+ * that `main` puts together. A client that can open the socket is the operator, so there are no users here; what is checked is
  * whether the question makes sense. Errors are always `{"error": {"code", "message", "hint"}}`.
  */
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
@@ -95,7 +95,7 @@ export function createApi(source: ApiSource): Fetch {
     c.json(fault("not_found", `there is no ${c.req.method} ${c.req.path}`, "see /v1/openapi.json"), 404),
   );
   app.onError((error, c) => {
-    // What the caller sent could not be read: his mistake, not ours.
+    // What the caller sent could not be read: the caller's mistake, not ours.
     if (error instanceof HTTPException && error.status < 500)
       return c.json(fault("bad_request", error.message, "see /v1/openapi.json for what may be asked"), error.status);
     return c.json(

@@ -125,7 +125,7 @@ export class Entries {
 function macOf(text: string): Found<Mac> {
   const mac = parseMac(text.toLowerCase());
   if (mac === null) return bad(`"${text}" is no MAC`, "write six bytes: 02:00:00:00:00:01");
-  if (mac === 0 || isGroup(mac)) return bad(`${text} is no host's MAC`, "zero and group addresses belong to nobody");
+  if (mac === 0 || isGroup(mac)) return bad(`${text} is no host's MAC`, "zero and group addresses belong to no host");
   return { value: mac };
 }
 

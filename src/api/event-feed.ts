@@ -8,7 +8,7 @@
  *
  * Dropped frames have a shelf of their own, so that an attack does not push everything else out: the last RECENT_DROPS, at
  * most DROPS_PER_SECOND a second of one reason, the rest as a number. Control's drops are always there; those of the data
- * plane, which tells nothing while nobody looks, only if somebody followed.
+ * plane, which tells nothing while it is not watched, only if a client followed.
  */
 import type { Emit, EventFields } from "../control/event.ts";
 import type { Level, Log } from "../log/log.ts";

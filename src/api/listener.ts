@@ -3,7 +3,7 @@
  *
  * The control socket can do everything, so it belongs to the daemon's user alone (mode 0600 from its first moment: the
  * umask is narrowed around the bind). A socket file that is left over from a crash is removed, but only when it is a socket
- * and nobody answers on it: a second daemon must not push the first one aside.
+ * and no process answers on it: a second daemon must not push the first one aside.
  *
  * The TCP listener is reachable by strangers: a client that sends slowly, much, or on many connections is cut off (admission.ts),
  * a body is not even read, and a name that is not ours is not answered (host-names.ts).
@@ -37,7 +37,7 @@ export class ListenError extends Error {
 }
 
 /** How a listener is shared by those who reach it. */
-interface Manners {
+interface Terms {
   readonly limits: ServerOptions;
   readonly room: Room;
   /** No more than GET and HEAD. */
@@ -55,7 +55,7 @@ const LIMITS: ServerOptions = {
   requireHostHeader: false,
 };
 /** The operator's own, and streams (observe, capture) last: only what waits is put out. */
-const UNIX: Manners = {
+const UNIX: Terms = {
   limits: LIMITS,
   room: { connections: 256, answers: null },
   readsOnly: false,
@@ -63,8 +63,8 @@ const UNIX: Manners = {
     error: { code: "busy", message: "the control socket has no room", hint: "end an observe or a capture" },
   }),
 };
-/** An answer that nobody reads holds its text: few of them. */
-const TCP: Manners = {
+/** An answer that is not read holds its text: few of them. */
+const TCP: Terms = {
   limits: { ...LIMITS, maxHeaderSize: 8192 },
   room: { connections: 256, answers: 32 },
   readsOnly: true,
@@ -123,7 +123,7 @@ const silence: OnFault = () => undefined;
 
 type IsKnown = (host: string) => boolean;
 
-async function serverOf(fetch: Fetch, { limits, room, readsOnly, busy }: Manners, isKnown: IsKnown): Promise<Server> {
+async function serverOf(fetch: Fetch, { limits, room, readsOnly, busy }: Terms, isKnown: IsKnown): Promise<Server> {
   const { getRequestListener } = await import("@hono/node-server");
   const answer = getRequestListener(fetch, { overrideGlobalObjects: false, hostname: "localhost" });
   const server = createServer(limits, (request, response) => {
@@ -173,7 +173,7 @@ function end(server: Server): void {
 /** Whose socket: the key of the configuration. */
 export type SocketOwner = "control" | "attach";
 
-/** Make the directory of a socket, and remove a socket file that nobody answers on. Throws ListenError. */
+/** Make the directory of a socket, and remove a socket file on which no process answers. Throws ListenError. */
 export async function prepareSocket(path: string, owner: SocketOwner): Promise<void> {
   const subject = `${owner} socket ${path}`;
   const change = `change ${owner}.socket`;
@@ -217,7 +217,7 @@ function answers(path: string): Promise<boolean> {
 
 /**
  * Resolves when `server` listens. Throws ListenError, which begins with `subject`. From then on `onFault` hears of each
- * error: one that nobody hears would end the process.
+ * error: one without a listener would end the process.
  */
 export function listening(server: NetServer, subject: string, onFault: OnFault): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -42,7 +42,7 @@ export const CaptureLine = z
     z.object({
       kind: z.literal("frame"),
       at: z.string().describe("nanoseconds since 1970"),
-      via: Via.nullable().describe("null: from nobody known"),
+      via: Via.nullable().describe("null: from an unknown sender"),
       vsi: z.string().nullable(),
       direction: z.enum(["in", "out"]),
       length: z.int(),

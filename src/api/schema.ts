@@ -205,7 +205,7 @@ export const DropCount = z
           .string()
           .nullable()
           .describe("outer source of a datagram that is in no VSI; null: another frame, or a known peer over IPv6"),
-        outerPort: z.int().nullable().describe("its UDP source port, where nobody knows the sender"),
+        outerPort: z.int().nullable().describe("its UDP source port, where the sender is not known"),
         vni: z.int().nullable().describe("of a datagram that is in no VSI"),
         flags: z.int().nullable().describe("the first byte of its VXLAN header"),
         frame: z.string(),

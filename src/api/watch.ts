@@ -75,7 +75,7 @@ export function addWatch(app: OpenAPIHono, source: WatchSource): void {
   });
 }
 
-/** A stream that beats now and then, so that a connection nobody reads any more is noticed. */
+/** A stream that beats now and then, so that a connection that is no longer read is noticed. */
 function streamOf(beat: string): { stream: LineStream; begin: (end: () => void) => void } {
   let end = (): void => undefined;
   const stream = new LineStream(() => {
@@ -83,7 +83,7 @@ function streamOf(beat: string): { stream: LineStream; begin: (end: () => void) 
     end();
   });
   const timer = setInterval(() => stream.push(beat), HEARTBEAT_MS).unref();
-  // The head of the response goes out with the first bytes: whoever waits for it is told at once that we listen.
+  // The head of the response goes out with the first bytes: a client that waits for it is told at once that we listen.
   stream.push(beat);
   return {
     stream,

@@ -7,7 +7,7 @@
  *              {"refused":{"code":"held","message":"…","hint":"…"}}  and the connection is closed
  *
  * Lines of JSON. The VM says one thing, once; the connection is then its hold on the AC: it ends with the connection,
- * whoever closes it and for whatever reason. `refused` is the gateway's last word, also to a VM that was attached.
+ * whichever side closes it and for whatever reason. `refused` is the gateway's last word, also to a VM that was attached.
  */
 import { z } from "zod";
 

@@ -5,13 +5,13 @@
  * that dies, is killed or is frozen to death lets go at once and without a word, and a gateway that dies is noticed by its
  * VMs in the same way: they come back with the same TAP, which has queued their frames meanwhile.
  *
- * Who may claim: whoever can open the socket (mode 0660) and is root, the daemon's user, or of the daemon's group, as the
+ * Who may claim: a process that can open the socket (mode 0660) and is root, the daemon's user, or of the daemon's group, as the
  * kernel says (SO_PEERCRED); among those, first come, first served. While an AC is held by a living connection a second
  * claim is refused, and the VM in place does not notice. A holder whose connection is dead already but not yet looked at
  * is no holder: a restarted VM must not be refused because of its own corpse.
  *
  * Hostile clients: connections without a claim are few and have a second, and the oldest of them makes room for a newcomer, so
- * that they keep nobody out; a message is at most 4 KB with one fd, a second message ends the connection; everything that arrives is checked before the topology hears of it.
+ * that they keep no claim out; a message is at most 4 KB with one fd, a second message ends the connection; everything that arrives is checked before the topology hears of it.
  *
  * A device can vanish under a connection that lives (its namespace is deleted, `ip link del`): looked for every second.
  * The fd of a claim belongs to the topology once it has taken it, and to this file before.

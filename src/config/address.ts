@@ -25,7 +25,7 @@ const EXAMPLE_ADDRESS = "write four numbers from 0 to 255, such as 10.1.1.2";
 const EXAMPLE_PREFIX = "write an address and a prefix length, such as 10.1.1.0/24";
 
 function parse4(text: string): Ip4Text | null {
-  // The package also takes forms nobody means in a configuration; the shape is checked first.
+  // The package also takes forms that no configuration means; the shape is checked first.
   if (!/^\d{1,3}(\.\d{1,3}){3}(\/\d{1,2})?$/.test(text)) return null;
   try {
     return new Ip4Text(text);
@@ -40,7 +40,7 @@ function numberOf(address: Ip4Text): Ip4 {
 
 /** RFC 1122 §3.2.1.3, RFC 3927: addresses that can be neither a gateway, nor a neighbour, nor a next hop. */
 function unusable(ip: Ip4): string | null {
-  if (isThisNetwork(ip)) return "0.0.0.0/8 means this network and is nobody's address";
+  if (isThisNetwork(ip)) return "0.0.0.0/8 means this network and is no host's address";
   if (isLoopback(ip)) return "127.0.0.0/8 is loopback";
   if (isMulticast(ip)) return "224.0.0.0/4 is multicast";
   if ((ip & 0xf0000000) === (0xf0000000 | 0)) return "240.0.0.0/4 is reserved";
@@ -147,7 +147,7 @@ export function readMacText(text: string, group: boolean): Read<string> {
     return { wrong: `"${text}" is no MAC address`, fix: 'write six pairs of hex digits, such as "02:00:5e:00:00:0a"' };
   }
   const mac = text.toLowerCase();
-  if (mac === "00:00:00:00:00:00") return { wrong: "the zero MAC is nobody's", fix: "write the host's own MAC" };
+  if (mac === "00:00:00:00:00:00") return { wrong: "the zero MAC is no host's", fix: "write the host's own MAC" };
   if (!group && (Number.parseInt(mac.slice(0, 2), 16) & 1) === 1) {
     return { wrong: `${mac} is a group address`, fix: "the first byte of a host's MAC is even; 02 is a good choice" };
   }

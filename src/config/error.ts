@@ -28,7 +28,7 @@ export interface ConfigError {
   readonly span: number;
 }
 
-/** More than this many errors help nobody. */
+/** More than this many errors are no help. */
 export const MAX_ERRORS = 200;
 const CLIP = 110;
 

@@ -2,7 +2,7 @@
  * What zod found, in the operator's words.
  *
  * zod says "Invalid input: expected number, received string"; the operator wants to know which key, what may stand
- * there, and what he probably meant. The ranges, choices and descriptions come out of the schema itself (as JSON
+ * there, and what was probably meant. The ranges, choices and descriptions come out of the schema itself (as JSON
  * Schema), so a message cannot disagree with the manual.
  *
  * Alternatives ("auto" or a number, one prefix or a list) make zod report every branch; here the branch that the

@@ -79,7 +79,7 @@ function readFile(path: string): { text: string } | { error: ConfigError } {
         ),
       };
     }
-    // Whoever may write the file may redirect every packet.
+    // Write access to the file is power over every packet.
     if ((stat.mode & 0o002) !== 0) {
       return {
         error: errorOf(

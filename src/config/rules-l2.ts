@@ -247,7 +247,7 @@ function checkAcs(s: Sections, report: Report): void {
       report(
         [...path, "handover"],
         "no-attach",
-        "nobody can hand a TAP over",
+        "no TAP can be handed over",
         "add attach: {socket: /run/vtepd/NAME.attach.sock}",
       );
     }

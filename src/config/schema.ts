@@ -31,7 +31,7 @@ export interface NotYet {
 
 export const NOT_YET: readonly NotYet[] = [{ path: ["stateDirectory"], what: "snapshots of the tables" }];
 
-/** Ports of the I/O contract (io/port-io.ts MAX_IO_PORTS), less the number 0, which is nobody. */
+/** Ports of the I/O contract (io/port-io.ts MAX_IO_PORTS), less the number 0, which is no port. */
 export const MAX_BRIDGE_PORTS = 4095;
 /** Most next hops of one route. */
 export const MAX_NEXT_HOPS = 8;

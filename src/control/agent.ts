@@ -259,7 +259,7 @@ export class Agent {
     if (kind >= RECORD_LEARN) this.note(kind, w[at + R_VSI]!, w[at + R_PORT]!, arg, arg2, w[at + R_FLAGS]!);
     else {
       const from = ring.frameAt(at);
-      // The bytes are the ring's until `release`: whoever keeps them copies them.
+      // The bytes are the ring's until `release`: a handler that keeps them copies them.
       const frame: HeldFrame = {
         bytes: ring.bytes.subarray(from, from + w[at + R_LENGTH]!),
         flags: w[at + R_FLAGS]!,

@@ -90,7 +90,7 @@ export class Injector {
     return this.push(worker, INJECT.port, port, vsi, 0, 0, frame, null);
   }
 
-  /** Flood `frame` in `vsi`, leaving out `except` (0: nobody). `scope`: ALL_PORTS, ONLY_ACS or ONLY_TUNNELS. Flood policy does not apply. */
+  /** Flood `frame` in `vsi`, leaving out `except` (0: none). `scope`: ALL_PORTS, ONLY_ACS or ONLY_TUNNELS. Flood policy does not apply. */
   flood(vsi: number, except: number, scope: number, frame: Uint8Array, worker = 0): boolean {
     return this.push(worker, INJECT.flood, except, vsi, scope, 0, frame, null);
   }

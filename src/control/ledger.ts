@@ -33,7 +33,7 @@ export interface LedgerStory {
 export class Ledger {
   private readonly block: CounterBlock;
   private readonly story: LedgerStory | null;
-  /** Told of each drop, for whoever looks on. */
+  /** Told of each drop, for watchers. */
   onDrop: ((reason: Drop, lost: Lost) => void) | null = null;
   /** Wire packets waiting for a neighbour or for their other fragments. */
   held = 0;

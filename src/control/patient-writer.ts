@@ -4,7 +4,7 @@
  * A table that is full and one that is only unsettled (it wants to change banks while a worker still reads the other one)
  * refuse a new key alike, and are two different things: the one stays so until something goes, the other passes with the
  * worker's batch. So the latter is this file's business: what cannot be stored yet is stored by timer, in the next
- * milliseconds, and nobody else hears of it. Until then a look-up does not find the key, as before it came.
+ * milliseconds, and nothing else hears of it. Until then a look-up does not find the key, as before it came.
  *
  * What waits takes part in the limit, so nothing that was accepted meets a full table later.
  */

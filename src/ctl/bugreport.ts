@@ -43,7 +43,7 @@ export function addBugreport(program: Command, session: Session): void {
     )
     .action(async (name?: string) => {
       const folder = resolve(name ?? `vtepd-bugreport-${new Date().toISOString().replace(/[:.]/g, "-")}`);
-      // Nobody answers: there is nothing to report about, and no empty folder.
+      // No daemon answers: there is nothing to report about, and no empty folder.
       await ask(session.socket, "/v1/status");
       make(folder);
       const missing: Record<string, string> = {};

@@ -85,7 +85,7 @@ export function readRecords(bytes: Buffer, take: (monotonicNs: bigint, frame: Bu
   return at;
 }
 
-/** Capture until enough, a signal, or the end of whoever reads. @returns frames written. Throws a Refusal. */
+/** Capture until enough, a signal, or the end of the reader. @returns frames written. Throws a Refusal. */
 export function captureIface(options: IfaceOptions): Promise<number> {
   const { device, vni, port, count, seconds } = options;
   if (!capIsBuilt()) throw new Refusal("cap_missing", "the npm package cap is not built here", NO_CAP, EXIT.permission);
@@ -112,7 +112,7 @@ export function captureIface(options: IfaceOptions): Promise<number> {
       try {
         writeAll(out, bytes);
       } catch (error) {
-        // Whoever reads the pipe has gone: that is an end like any other.
+        // The reader of the pipe has gone: that is an end like any other.
         if ((error as NodeJS.ErrnoException).code !== "EPIPE") throw error;
         stop();
       }

@@ -101,7 +101,7 @@ const CAUSES: Readonly<Record<string, readonly [message: string, hint: string]>>
     "there is no such socket",
     "is the daemon running? start it with `vtepd run -c FILE`, or name its socket with -s or VTEPD_SOCKET",
   ],
-  ECONNREFUSED: ["nobody listens", "the daemon is not running: start it with `vtepd run -c FILE`"],
+  ECONNREFUSED: ["no process listens", "the daemon is not running: start it with `vtepd run -c FILE`"],
   ENOTSOCK: ["this is no socket", "name the daemon's control socket with -s or VTEPD_SOCKET"],
   ETIMEDOUT: ["no answer in time", "the daemon hangs or is stopped: look at its log, and at `ps -o stat`"],
 };

@@ -25,7 +25,7 @@ export interface Leg {
   /** Index of the leg whose frame this is; null: the first. */
   readonly from: number | null;
   readonly trace: Trace;
-  /** Frames that go where nobody was asked. */
+  /** Frames that go to a gateway that was not asked. */
   readonly beyond: readonly string[];
 }
 

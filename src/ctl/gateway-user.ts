@@ -1,7 +1,7 @@
 /**
  * Is it the gateway that listens on the attach socket, or somebody who has put a socket of their own in its place?
  *
- * Whoever is given the TAP reads and writes all frames of the VM. The kernel says which user called listen(2) on the socket
+ * A process that is given the TAP reads and writes all frames of the VM. The kernel says which user called listen(2) on the socket
  * (SO_PEERCRED, unix(7)), and only the owner of a folder is expected to serve in it: a neighbour who can write there (another
  * container with the same volume, a member of the group) is another user. In a folder like /tmp, which is everybody's, the
  * socket must be root's or the caller's own. `--gateway-user` decides where both are wrong.

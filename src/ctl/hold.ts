@@ -18,9 +18,9 @@ import { whyNotGateway } from "./gateway-user.ts";
 /** While the gateway is away: the first tries come fast, for it may be a restart, and every pause is time without network. */
 const FIRST_PAUSE_MS = 20;
 const RESTART_PAUSE_MS = 40;
-/** Away for long, or there and busy: nobody hurries. */
+/** Away for long, or there and busy: no hurry. */
 const PATIENT_PAUSE_MS = 200;
-/** Nobody listens for so long: the VM's carrier goes. */
+/** No gateway listens for so long: the VM's carrier goes. */
 const CARRIER_AFTER_MS = 5000;
 const ANSWER_WITHIN_MS = 5000;
 

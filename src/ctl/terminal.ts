@@ -30,7 +30,7 @@ export function write(...pieces: readonly Piece[]): Promise<void> {
   return put(pieces.map(rendered).join(""));
 }
 
-/** To stderr; where nobody listens, nothing is lost that could be said otherwise. */
+/** To stderr; where it is not read, nothing is lost that could be said otherwise. */
 export function say(...pieces: readonly Piece[]): void {
   process.stderr.write(pieces.map(rendered).join(""));
 }
@@ -65,7 +65,7 @@ export function clearScreen(): Promise<void> {
 let lose: (error: NodeJS.ErrnoException) => void = giveUp;
 
 /**
- * Call once, first thing in a program: an error of a stream that nobody handles ends the process with a stack, even when the
+ * Call once, first thing in a program: an error of a stream that is not handled ends the process with a stack, even when the
  * callback of the write has had it. `onLost`: what to do instead of ending at once.
  */
 export function guardOutput(onLost: (error: NodeJS.ErrnoException) => void = giveUp): void {

@@ -47,7 +47,7 @@ export interface Control {
   readonly shown: ShownParts;
 }
 
-/** The kernel's randomness (0 ≤ x < 1): who sees our jitter learns nothing, and nobody can choose a hash chain. */
+/** The kernel's randomness (0 ≤ x < 1): who sees our jitter learns nothing, and no host can choose a hash chain. */
 const kernelChance = () => ({ seed: randomBytes(4).readInt32LE(), random: () => randomInt(2 ** 47) / 2 ** 47 });
 
 export function assemble(request: AssemblyRequest): Control {

@@ -1,7 +1,7 @@
 /**
  * The tree of vtepd's commands: what `--help` prints and vtepd(8) is made from. It does nothing; main.ts hangs the deeds on.
  *
- * Whoever wants the tree gets no more than that: a manual page must not load a daemon.
+ * The tree comes without anything else: a manual page must not load a daemon.
  */
 import { Command, type OutputConfiguration } from "commander";
 

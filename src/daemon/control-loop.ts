@@ -3,7 +3,7 @@
  *
  * Workers add to the doorbell when their punt ring has something new, and `Atomics.waitAsync` wakes us in about 0.1 ms;
  * otherwise we sleep until the agent's next timer. The main thread also answers the API, so a round is short: the agent
- * drains a bounded number of records, rounds go on for at most BUDGET_MS, and then whoever else waits has a turn.
+ * drains a bounded number of records, rounds go on for at most BUDGET_MS, and then all else that waits has a turn.
  *
  * The doorbell is read *before* the rings are drained: a record that comes in between changes the word, and the wait that
  * follows returns at once. No wake-up can be lost.

@@ -238,7 +238,7 @@ export class Daemon {
     return new Standing({ ...parts, phases: this.phase, deviceMtu });
   }
 
-  /** A burst is lost in a small receive buffer, and nobody would know why. */
+  /** A burst is lost in a small receive buffer, without a word of why. */
   private tellBuffers(): void {
     const granted = Math.min(...this.workers.receiveBuffers);
     if (granted >= 1 << 20) return;

@@ -136,7 +136,7 @@ export class Workers {
         if (!this.stopping) onFailure(error);
       });
     });
-    // Whoever waits for it sees the rejection; a worker that dies later has told onFailure.
+    // The caller that waits for it sees the rejection; a worker that dies later has told onFailure.
     running.catch(() => undefined);
     const ended = new Promise<void>((resolve) => thread.on("exit", () => resolve()));
     thread.postMessage(data);

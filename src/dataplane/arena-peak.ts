@@ -1,7 +1,7 @@
 /**
  * How much of its arena a worker needs: bytes of the largest batch lately, for a gauge that is read every few seconds.
  *
- * The last batch alone would tell whoever scrapes about one batch in ten thousand, the largest ever about a minute last
+ * The last batch alone would tell a scraper about one batch in ten thousand, the largest ever about a minute last
  * week. So the largest is kept of this window of time and of the one before it.
  */
 import { MISC_ARENA_RECEIVED, MISC_ARENA_SCRATCH } from "../tables/counters.ts";

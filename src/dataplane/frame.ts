@@ -42,7 +42,7 @@ import { SET_WATCH, type Tables } from "../tables/tables.ts";
 import { IO_TAP, MAX_INTERFACES } from "../tables/vsi.ts";
 import { ETH_BYTES } from "../wire/ethernet.ts";
 import { ArenaPeak } from "./arena-peak.ts";
-import { LikeLast, NOBODY } from "./l2-run.ts";
+import { LikeLast, NO_SOURCE } from "./l2-run.ts";
 import { Policer } from "./policer.ts";
 import { Told } from "./told.ts";
 
@@ -168,7 +168,7 @@ export class Frame {
     this.pool.reset();
     this.sendCount = 0;
     this.puntCount = 0;
-    this.last.source = NOBODY;
+    this.last.source = NO_SOURCE;
     this.knownFromPort = 0;
     this.t.ports.ofVlan.refresh();
     this.t.vsis.ofVni.refresh();

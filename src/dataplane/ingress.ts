@@ -2,7 +2,7 @@
  * The door: which VSI is this frame in, and does it have the right to be?
  *
  * From a TAP: the 802.1Q tag (or none) chooses the AC; the tag is stripped. From the underlay: RFC 7348 §5 and §6.1
- * checks, RFC 6040 decapsulation; the VNI *and* the tunnel together choose the VSI. After this file nobody asks
+ * checks, RFC 6040 decapsulation; the VNI *and* the tunnel together choose the VSI. After this file nothing asks
  * where the bytes came from except through `port` and `fromTunnel`.
  */
 import { F_OUTER_TOS, FLAG_CSUM_BAD, FLAG_GSO_BAD, FLAG_TRUNCATED, VXLAN_BYTES } from "../io/port-io.ts";

@@ -104,7 +104,7 @@ function inject(f: Frame, kind: number, r: number): Fate {
   return viaAdjacency(f, l3, w[r + R_ARG]!, 0);
 }
 
-/** A packet of `trace --inject`, at io port `io`: from here on nobody can tell that no wire carried it. */
+/** A packet of `trace --inject`, at io port `io`: from here on nothing shows that no wire carried it. */
 function arrive(f: Frame, io: number): Fate {
   f.source = io;
   f.vsi = 0;

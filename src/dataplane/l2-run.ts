@@ -1,11 +1,11 @@
 /** What the first frame of a run found out, for the frames behind it with the same layer-2 bytes: like-last.ts reads and writes it. */
 
 /** Nothing is remembered. */
-export const NOBODY = -1;
+export const NO_SOURCE = -1;
 
 export class LikeLast {
-  /** Io port it came by, or NOBODY: 0 will not do, that is a sender we do not know. */
-  source = NOBODY;
+  /** Io port it came by, or NO_SOURCE: 0 will not do, that is a sender we do not know. */
+  source = NO_SOURCE;
   fromTunnel = 0;
   /** The VXLAN header's second word. */
   vni = 0;

@@ -11,7 +11,7 @@
 import { F_OUTER_TOS, VXLAN_BYTES } from "../io/port-io.ts";
 import { ETH_BYTES, ETH_TYPE } from "../wire/ethernet.ts";
 import type { Frame } from "./frame.ts";
-import { NOBODY } from "./l2-run.ts";
+import { NO_SOURCE } from "./l2-run.ts";
 
 /** VXLAN's first word with nothing but the I flag. */
 const PLAIN_FLAGS = 0x08000000;
@@ -43,7 +43,7 @@ export function likeLast(f: Frame): number {
 /** Remember the frame in hand, whose destination's `value` has just been found. */
 export function remember(f: Frame, value: number): void {
   const m = f.last;
-  m.source = NOBODY;
+  m.source = NO_SOURCE;
   if (f.flags !== 0 || f.sourceKnown === 0 || f.isRetagged()) return;
   const view = f.view;
   if (f.fromTunnel !== 0) {

@@ -35,7 +35,7 @@ export class Plane {
 
   /**
    * Before the first turn: carry out what control has commanded so far, the peers above all. Datagrams may wait in the
-   * socket already, and whoever sent them must be known when they are read.
+   * socket already, and their senders must be known when they are read.
    */
   start(): void {
     const f = this.frame;

@@ -83,7 +83,7 @@ export class Policer {
     return true;
   }
 
-  /** Of `rate`, what is this worker's. All parts add up to it; but nobody's is nothing, so a rate below one each is exceeded. */
+  /** Of `rate`, what is this worker's. All parts add up to it; but none is zero, so a rate below one each is exceeded. */
   private part(rate: number): number {
     if (this.workers === 1) return rate;
     const part = ((rate + this.worker) / this.workers) | 0;

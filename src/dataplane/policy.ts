@@ -3,7 +3,7 @@
  *
  * A rule that names ports never matches a non-first fragment: it has none, and guessing would route the pieces of one
  * packet differently. Rules without ports match fragments like any packet. So does a rule with ports match the *first*
- * fragment: whoever needs all pieces on one path writes the rule without ports.
+ * fragment: a rule that must keep all pieces on one path has no ports.
  */
 
 import { MAX_RULES } from "../tables/counters.ts";

@@ -1,7 +1,7 @@
 /**
  * The stages of a frame's life, one by one: what `forward` does when it may not skip any.
  *
- * Whoever wants to see the steps goes through here: `explain` (what would happen to this packet), a batch that is watched,
+ * All that wants to see the steps goes through here: `explain` (what would happen to this packet), a batch that is watched,
  * a packet that the operator injected as if it had arrived.
  */
 import { destination, source } from "./bridge.ts";

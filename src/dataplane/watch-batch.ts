@@ -1,7 +1,7 @@
 /**
  * A batch while somebody watches: the same stages as always, with a record of each frame before and behind them.
  *
- * It is a loop of its own so that the other one, which nobody watches, is not a step longer. What was injected before the
+ * It is a loop of its own so that the other one, which is not watched, is not a step longer. What was injected before the
  * batch's frames has only its way out to show.
  */
 import { WATCH_FRAMES } from "../tables/watch.ts";

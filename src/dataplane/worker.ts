@@ -2,7 +2,7 @@
  * The life of a forwarding thread: wait for its work, attach the shared tables, make its io, turn the plane until told to
  * stop.
  *
- * The loop never returns to the thread's event loop, so nobody can send it a message: it is commanded through shared
+ * The loop never returns to the thread's event loop, so it receives no messages: it is commanded through shared
  * words (SET_STOP, its inject ring) and woken by its doorbell, and what it has to say is in its counters and its punt
  * ring. A wait is at most TURN_MS long, so even a lost wake-up costs no more than that.
  *

@@ -159,7 +159,7 @@ export function checkDrops(drops: readonly Omit<DropCount, "text">[], context: D
     return [warn(mistake.name, text, mistake.fix(fact, context))];
   });
   if (!facts.some(({ reason }) => reason === "unknown_vtep"))
-    checks.unshift(ok("strangers", "nobody sends us VXLAN who is no tunnel of ours"));
+    checks.unshift(ok("strangers", "all VXLAN that arrives comes from configured tunnels"));
   if (checks.length === 1) checks.push(ok("drops", "none that means a mistake in a configuration"));
   return checks;
 }

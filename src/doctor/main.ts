@@ -40,14 +40,14 @@ async function askPeers(config: Config): Promise<Check[]> {
     return { ...common, kind: "tunnel", name: tunnel.name, config: { ...tunnel, keepalive: null } };
   });
   for (const port of ports) inventory.addPort(port);
-  const nobody = () => undefined;
+  const nothing = () => undefined;
   const prober = createProber({
     inventory,
     tables: null,
-    topology: { config, setTunnelUp: nobody, setPathMtu: nobody },
-    emit: nobody,
+    topology: { config, setTunnelUp: nothing, setPathMtu: nothing },
+    emit: nothing,
     deviceMtu: () => deviceMtuFor(config.underlay.address).mtu,
-    kick: nobody,
+    kick: nothing,
   });
   const { address, mtu } = config.underlay;
   const longest = mtu === "auto" ? deviceMtuFor(address).mtu : mtu;

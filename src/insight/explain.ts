@@ -69,7 +69,7 @@ export class Explainer {
     const records = this.records();
     const lostCopies = this.lostCopies(f);
     story.end(fate, sends, lostCopies);
-    // `countReceived` has added up a frame that nobody received.
+    // `countReceived` has added up a frame that was not received.
     f.finish();
     const isNote = (record: WouldPunt) => record.kind >= RECORD_LEARN;
     return {
@@ -122,7 +122,7 @@ export class Explainer {
     }));
   }
 
-  /** The frame's own fate is counted by nobody here: what the counters show are its copies'. */
+  /** The frame's own fate is not counted here: what the counters show are its copies'. */
   private lostCopies(f: Frame): Map<number, number> {
     const lost = new Map<number, number>();
     f.counters.drops.forEach((count, reason) => {

@@ -3,7 +3,7 @@
  *
  * What a decision reads is the live memory: MAC rows, routes, rewrite rows, flood lists, policies, settings. What it
  * writes is private: hit bytes, counters, the punt ring, the policer, the arena and its send records. So a stage cannot
- * tell a what-if packet from a real one, and nobody else can tell that it was there.
+ * tell a what-if packet from a real one, and nothing else can tell that it was there.
  *
  * Control's thread alone runs this. It is the tables' writer, so nothing changes under a what-if packet and no row it
  * looks at can be reused meanwhile: no heartbeat is needed. Limits are taken as unused: before each packet the clock
@@ -29,7 +29,7 @@ const RING_BYTES = 1 << 18;
 /** Longer than any bucket takes to fill, and than anything told stays old news. */
 const STEP_MS = 20_000;
 
-/** A what-if packet is told to nobody. */
+/** A what-if packet is told to no watcher. */
 const SILENT: Watching = { keep() {}, received() {}, sent() {}, drop() {}, refused() {} };
 
 /** Columns of one's own. */
@@ -39,13 +39,13 @@ const PRIVATE: Carver = {
   float64: (count) => new Float64Array(count),
 };
 
-/** The same rows as `table`, and hit bytes that nobody else sees. */
+/** The same rows as `table`, and hit bytes of its own. */
 function viewOf(table: ExactMatch): ExactMatch {
   const shared = [table.head, table.rows];
   return new ExactMatch({ ...PRIVATE, int32: () => shared.shift()! }, table.capacity >> 1);
 }
 
-/** `tables` with private side effects, for worker 0 alone. Nobody watches what-if packets: their settings are a copy. */
+/** `tables` with private side effects, for worker 0 alone. What-if packets are not watched: their settings are a copy. */
 function tablesLike(tables: Tables): Tables {
   const { sizes, heartbeat, ports, vsis, interfaces, fib } = tables;
   const settings = new Int32Array(tables.settings.length);

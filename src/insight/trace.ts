@@ -23,10 +23,10 @@ import { RowNames } from "./row-names.ts";
 import type { WouldPunt } from "./step.ts";
 import { bypassSentence } from "./why.ts";
 
-/** The source MAC where nothing better is known: locally administered, and nobody's. */
+/** The source MAC where nothing better is known: locally administered, and no host's. */
 const MADE_UP: Mac = parseMac("02:00:5e:00:53:01")!;
 
-/** Where a packet enters. `vsi` null: nobody's. */
+/** Where a packet enters. `vsi` null: of no VSI. */
 interface Place {
   readonly port: PortObject;
   readonly vni: number | null;

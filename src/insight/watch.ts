@@ -1,9 +1,9 @@
 /**
  * Where the workers' watch rings end: drops for observers, frames for captures.
  *
- * Nothing here runs, and the workers do nothing, while nobody watches. While somebody does, the rings are emptied every
+ * Nothing here runs, and the workers do nothing, while there is no watcher. While there is one, the rings are emptied every
  * DRAIN_MS, all of them together in the order of their stamps, at most BUDGET records a turn, so control's own work waits a
- * few milliseconds at most; what the rings could not hold, the workers have counted, and whoever watches is told.
+ * few milliseconds at most; what the rings could not hold, the workers have counted, and each watcher is told.
  */
 
 import type { EventFeed, EventSink } from "../api/event-feed.ts";
@@ -199,7 +199,7 @@ export class WatchHub implements WatchSource {
       this.timer = null;
     }
     if (bits === 0 || before !== 0) return;
-    // What was left from the last time is nobody's.
+    // What was left from the last time belongs to no watcher.
     for (const ring of watch.rings) for (let r = ring.peek(); r >= 0; r = ring.peek()) ring.release(r);
     this.lostBefore.set(watch.lost);
     this.timer = setInterval(() => this.drain(), DRAIN_MS).unref();

@@ -203,7 +203,7 @@ function neighborSentences(story: NeighborStory, isByHand: boolean): string[] {
   const { ip, interface: on, state, place, origin, previous, challenger, wanted } = story;
   if (state === "suspended" && place !== null)
     return [
-      `${ip} on ${on} is suspended since ${ago(story.stateSeconds)}: it was known with MAC ${place.mac} at ${placeText(place)}, which is down. Packets to it make us look for it elsewhere, and end with ICMP host unreachable where nobody answers.`,
+      `${ip} on ${on} is suspended since ${ago(story.stateSeconds)}: it was known with MAC ${place.mac} at ${placeText(place)}, which is down. Packets to it make us look for it elsewhere, and end with ICMP host unreachable where it does not answer.`,
     ];
   if (story.searchSeconds !== null || place === null) return soughtSentences(story);
   const where = `${placeText(place)}, in VSI ${place.vsi}`;
@@ -241,7 +241,7 @@ function suppressedSentence(ip: string, host: SuppressedHost, nowMs: number): st
 
 function soughtSentences(story: NeighborStory): string[] {
   const { ip, interface: on, state, place, tries, asked, searchSeconds, stateSeconds, wanted } = story;
-  const whom = asked.length === 0 ? "nobody, for no port is up" : asked.join(", ");
+  const whom = asked.length === 0 ? "no port, for none is up" : asked.join(", ");
   const said =
     state === "incomplete"
       ? [

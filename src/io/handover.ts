@@ -23,7 +23,7 @@ export function fdOf(socket: Socket): number {
 }
 
 /**
- * Call `readable` whenever `fd` can be read or its other side is gone, until the returned function is called. Nobody else
+ * Call `readable` whenever `fd` can be read or its other side is gone, until the returned function is called. Nothing else
  * in this process may watch the fd meanwhile. Throws IoError.
  */
 export function watchReadable(fd: number, readable: () => void): () => void {

@@ -111,7 +111,7 @@ export class MemoryNet {
   /** Underlay IP MTU: a longer datagram is refused with EMSGSIZE, as a DF socket would. */
   mtu = 1500;
   nowMs = 0;
-  /** What lies in an arena where nothing was received: 0xa5, or something else to show that nobody reads it. */
+  /** What lies in an arena where nothing was received: 0xa5, or something else to show that it is not read. */
   stale = 0xa5;
   /** Called with each datagram that was sent, before faults. */
   observe: (datagram: Datagram) => void = () => {};

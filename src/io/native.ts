@@ -42,7 +42,7 @@ export function openDoorbell(): number {
   return fd;
 }
 
-/** Wake whoever waits on this doorbell. Any thread; 0 or a negative errno. */
+/** Wake the thread that waits on this doorbell. Any thread; 0 or a negative errno. */
 export function ring(fd: number): number {
   return addon().ring(fd);
 }
@@ -72,7 +72,7 @@ export interface ReceivedFd {
 }
 
 /**
- * Take one message from a Unix socket that nobody reads (`pauseOnConnect`). Undefined while nothing is there; throws
+ * Take one message from a Unix socket that Node does not read (`pauseOnConnect`). Undefined while nothing is there; throws
  * IoError when the connection broke or the message brings more than one fd.
  */
 export function receiveFd(socketFd: number): ReceivedFd | undefined {

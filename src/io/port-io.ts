@@ -10,7 +10,7 @@
  * records and one copy of the bytes.
  *
  * An **io port** is a place where bytes enter or leave: a TAP, or a remote VTEP behind the underlay socket. Io port
- * numbers are given out by control (1..MAX_IO_PORTS-1) and are the same for every worker; 0 means "nobody": a
+ * numbers are given out by control (1..MAX_IO_PORTS-1) and are the same for every worker; 0 means "unknown": a
  * datagram whose sender is not attached arrives with source 0 and is the data plane's `unknown_vtep`.
  *
  * Units: bytes for offsets and lengths (`at` is an offset into the arena), milliseconds for time. "Wire packets" are
@@ -64,7 +64,7 @@ export const FRAME_WORDS = 16;
 export const F_AT = 0;
 /** Bytes, all slices included. */
 export const F_LENGTH = 1;
-/** Io port; 0: a datagram from nobody we know. */
+/** Io port; 0: a datagram of an unknown sender. */
 export const F_SOURCE = 2;
 /** GSO_* in the low byte, FLAG_* above. */
 export const F_FLAGS = 3;

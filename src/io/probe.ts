@@ -1,13 +1,13 @@
 /**
  * What this kernel can do, asked once at the start: how many datagrams one send takes, and whether a TAP takes super-frames.
  *
- * Nothing is asked of the operator's devices, and nobody sees the asking (native-bindings/probe.h). What cannot be asked,
+ * Nothing is asked of the operator's devices, and nothing else sees the asking (native-bindings/probe.h). What cannot be asked,
  * for want of a right, is believed as before: the workers find out at run time, and pay for it with a refused call.
  */
 import { addon, errnoText } from "./addon.ts";
 import type { Offload } from "./offload.ts";
 
-/** "ok": it works; "reduced": in part; "refused": not at all; "unknown": could not be asked; "off": nobody wants it. */
+/** "ok": it works; "reduced": in part; "refused": not at all; "unknown": could not be asked; "off": not wanted. */
 export type ProbeOutcome = "ok" | "reduced" | "refused" | "unknown" | "off";
 
 export interface Probe {

@@ -5,7 +5,7 @@
  * a machine's MAC, address and route be set. With hand-over it is the machine that makes its TAP, sets it up, and gives
  * its gateway the file descriptor (`vtepctl attach`): the way of containers, without them.
  *
- * Cold means that nobody knows anybody, the article's starting point: the gateways are restarted, and since vtepd leaves
+ * Cold means that no host or gateway knows another, the article's starting point: the gateways are restarted, and since vtepd leaves
  * its TAPs in place for its successor, the machines' devices are deleted in between, with all they had learned.
  */
 import { attachMachine, startGateways, stopGateways } from "./gateway.ts";
@@ -99,7 +99,7 @@ async function stopAll(state: LabState): Promise<void> {
   );
 }
 
-/** Restart the gateways and reconfigure the machines: nobody knows anybody. */
+/** Restart the gateways and reconfigure the machines: all tables are empty. */
 export async function makeCold(state: LabState): Promise<void> {
   await stopAll(state);
   await startCold(state);

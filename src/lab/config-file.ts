@@ -1,7 +1,7 @@
 /**
  * The configuration files of the lab's gateways, as a person would write them.
  *
- * They are text, not dumped objects: whoever looks into the lab's folder should be able to learn the product from
+ * They are text, not dumped objects: a reader of the lab's folder should be able to learn the product from
  * them. Each VXLAN shows another way to the Border that the article allows, so all of them are exercised:
  *
  *     vsi10  policy, `defaultNextHop`: only what no more specific route knows (D11: a match-all `nextHop` would

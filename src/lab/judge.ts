@@ -170,7 +170,7 @@ function judgeTableRow(row: TableRow, names: ReadonlyMap<MacName, string>, seen:
   const entries = (seen.arpTables.get(row.table) ?? []).filter(
     (entry) => entry.ip === row.ip && (row.kind === undefined || entry.kind === row.kind),
   );
-  const viaOf = ({ via }: ArpEntry) => (via === null ? "nobody" : `${via.kind} ${via.name}`);
+  const viaOf = ({ via }: ArpEntry) => (via === null ? "no port" : `${via.kind} ${via.name}`);
   const text = (entry: ArpEntry) => `${entry.ip} at ${entry.mac ?? "no MAC"} via ${viaOf(entry)}, ${entry.kind}`;
   if (row.isAbsent === true) return verdictOf(row, entries.length === 0, entries.map(text).join("; ") || "no entry");
   const fits = entries.find((entry) => entry.mac === wanted && viaOf(entry) === row.via);

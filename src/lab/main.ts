@@ -297,9 +297,9 @@ function program(): Command {
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, (name) => void interrupted(name));
 guardOutput(({ code, message }) => {
   if (code !== "EPIPE") void interrupted(`cannot write the report: ${message}`, FAILED);
-  // Nobody reads the report any more (npm run lab | head): that is an interrupt too, where there is something to end.
+  // The report is no longer read (npm run lab | head): that is an interrupt too, where there is something to end.
   else if (mine === undefined) process.exit(0);
-  else void interrupted("nobody reads the report any more");
+  else void interrupted("the report is no longer read");
 });
 try {
   await program().parseAsync();

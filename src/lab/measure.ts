@@ -1,7 +1,7 @@
 /**
  * Measuring between machines: ping (answers, TTL, round trip) and TCP throughput.
  *
- * The well-known programs are used where they are installed, so that nobody has to trust our own; else the built-in
+ * The well-known programs are used where they are installed, so that our own need not be trusted; else the built-in
  * ones, children inside the machine's namespace like them: an ICMP prober on the `raw-socket` library (prober.ts) and
  * a TCP meter (tcp-meter.ts). The report says which it was.
  */

@@ -1,7 +1,7 @@
 /**
  * The room: a user namespace in which an ordinary user's labs live (user_namespaces(7)).
  *
- * Whoever makes one is root inside: of its network namespaces, its TAP devices, and a /run of its own, where `ip netns`
+ * The user who makes one is root inside: of its network namespaces, its TAP devices, and a /run of its own, where `ip netns`
  * keeps names. Outside, they stay who they are. All labs of a user share one room, so that `run`, `shell` and `down` find
  * what `up` left behind; a process that sleeps keeps the room open, and the last lab to go ends it. Root needs none of this.
  *

@@ -112,7 +112,7 @@ function tryCreate(name: string, scheme: Scheme): LabState | undefined {
 
 /**
  * Claim a name for a new lab and clear what an earlier one of that name left behind. Without a name: the first of
- * lab, lab2, lab3 … that nobody is using and that was not left up on purpose.
+ * lab, lab2, lab3 … that is not in use and was not left up on purpose.
  */
 export async function claim(name: string | undefined, scheme: Scheme, say: (text: string) => void): Promise<LabState> {
   mkdirSync(LABS, { recursive: true, mode: 0o700 });
@@ -161,7 +161,7 @@ export function find(name: string | undefined): LabState {
   return state;
 }
 
-/** Leave a lab to whoever comes next. */
+/** Leave a lab to the next command. */
 export function release(state: LabState): void {
   state.owner = null;
   writeState(state);

@@ -8,7 +8,7 @@
  * The peer's kernel answers, so this watches the path and the machine, not the peer's daemon.
  *
  * Without the library or CAP_NET_RAW probing is off: said once as a warning, shown in the status, tried again now and then;
- * tunnels stay up, for a gateway that cannot look must not conclude that nobody is there.
+ * tunnels stay up, for a gateway that cannot look must not conclude that the peer is dead.
  *
  * A path MTU comes from a search, or from our own kernel, which refuses datagrams after a router's "too big"
  * (`tooBig`). It is never taken below the floor, never above the underlay's own, and what no search has found is forgotten
@@ -378,7 +378,7 @@ export class Prober {
     this.isInTurn = true;
     const nowMs = this.parts.now();
     const due = this.timers.nextDue();
-    // We were stopped, or busy: answers may lie in the socket, unread. Nobody is declared dead for that.
+    // We were stopped, or busy: answers may lie in the socket, unread. No peer is declared dead for that.
     if (due !== null && nowMs - due > LATE_MS) for (const { probe } of this.watched.values()) probe.excuse(nowMs - due);
     try {
       this.timers.run(nowMs);

@@ -6,11 +6,11 @@
  *   path MTU   a search (mtu-search.ts) when we begin, when something says "too big", when packets of the path MTU get lost
  *              while small ones do not (a black hole, RFC 8899 §4.3), and every ten minutes, for paths grow too
  *              (PMTU_RAISE_TIMER, §5.1.1). That timer runs as well for what a person had searched on a tunnel that nothing
- *              watches: ten minutes later the search is repeated, and where it cannot be, or nobody answers any more, the
+ *              watches: ten minutes later the search is repeated, and where it cannot be, or there is no answer any more, the
  *              result is forgotten (RFC 1191 §6.3).
  *
  * A peer that answers no echo at all says nothing about lengths: then the path MTU stays what it was. A try that is lost is
- * repeated before it counts as "too long". Nothing below the floor is believed, whoever says it.
+ * repeated before it counts as "too long". Nothing below the floor is believed.
  *
  * Sockets, packets and addresses are prober.ts's; here is `Echo`, a question with one answer, and timers.
  */
@@ -138,7 +138,7 @@ export class TunnelProbe {
     else if (this.path !== null && (this.path >= before || this.path >= ceiling)) this.forget();
   }
 
-  /** We ourselves slept for so long: nobody's silence in that time means anything. */
+  /** We ourselves slept for so long: a peer's silence in that time means nothing. */
   excuse(ms: number): void {
     this.heardMs += ms;
   }
@@ -151,7 +151,7 @@ export class TunnelProbe {
     this.search = null;
   }
 
-  /** Search for the path MTU, unless that is being done. `hint`: what somebody says it is, 0: nobody. */
+  /** Search for the path MTU, unless that is being done. `hint`: what a router or the kernel says it is, 0: no hint. */
   startSearch(hint = 0): void {
     if (this.search !== null || this.isStopped) return;
     const search = new MtuSearch(this.h.floor, this.ceiling, hint);
@@ -191,7 +191,7 @@ export class TunnelProbe {
   private giveUp(): void {
     this.search = null;
     this.isSilent = true;
-    // The repeated search of a tunnel that nothing watches: nobody will correct what the first one found.
+    // The repeated search of a tunnel that nothing watches: nothing will correct what the first one found.
     if (this.keepalive === null && !this.armed.has("raise")) this.forget();
   }
 

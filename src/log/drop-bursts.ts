@@ -2,7 +2,7 @@
  * Bursts of drops in the log: a reason that suddenly drops much is told without anybody having to look.
  *
  * The counters are compared once a second. A burst is told when it begins, then every REPEAT_MS with what came since, so
- * an hour of it is a few hundred lines and not a million; single drops are nobody's news and stay in the counters.
+ * an hour of it is a few hundred lines and not a million; single drops are no news and stay in the counters.
  */
 import type { Emit } from "../control/event.ts";
 import { type CounterBlock, DROPS, NO_FRAMES, sumOf } from "../tables/counters.ts";

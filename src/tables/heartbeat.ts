@@ -62,7 +62,7 @@ export class RowPool {
     return this.live;
   }
 
-  /** A row nobody reads, or 0 when all are taken. */
+  /** A row that no worker reads, or 0 when all are taken. */
   take(): number {
     this.reclaim();
     const row = this.free.pop() ?? (this.fresh < this.size ? this.fresh++ : 0);

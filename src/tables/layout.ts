@@ -3,7 +3,7 @@
  *
  * A table declares its columns once, in a function that asks a `Carver` for them. The same function runs three times:
  * to measure, to create, and in each worker to attach, so the two planes cannot disagree about an offset. Pages that
- * nobody touches are never backed by memory, so columns may be generous.
+ * that are never touched are never backed by memory, so columns may be generous.
  */
 
 const MAGIC = 0x76746570; // "vtep"

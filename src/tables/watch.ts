@@ -3,7 +3,7 @@
  *
  * Off, it costs a worker one word a batch. On, a worker copies what it is asked for into its *watch ring*, which is not its
  * punt ring: however much is watched, control still hears of what it must. A full ring, or more drops than the bound, loses
- * records and counts them: whoever watches is told how many it did not see.
+ * records and counts them: each watcher is told how many it did not see.
  *
  * Writers: SET_WATCH and its two companions, and what is wanted (by bridge port and by VSI), are main's. Ring k and lost
  * counts k are worker k's.

@@ -4,7 +4,7 @@
  * The IP header is ours: the source is the VTEP's own address whatever the routing table would choose, and Don't Fragment
  * is set, so a probe of a length passes exactly where a tunnel's datagram of that length does. Besides echo replies,
  * routers' "too big" (ICMP 3/4, RFC 1191 §4; ICMPv6 type 2, RFC 4443 §3.2) are read: about our own probe, or about a
- * datagram of a tunnel. They are hints from strangers: whoever reads one checks it against what he has sent.
+ * datagram of a tunnel. They are hints from strangers: a reader checks one against what it has sent.
  *
  * Lengths are of the whole IP packet. Addresses are 4 or 16 bytes.
  */

@@ -128,7 +128,7 @@ const VALUES: readonly Row[] = [
 ];
 
 const HANDOVER: readonly Row[] = [
-  ["no attach socket", acs("{name: a1, vsi: v1, handover: true}"), 6, "acs[0].handover", "nobody can hand a TAP over"],
+  ["no attach socket", acs("{name: a1, vsi: v1, handover: true}"), 6, "acs[0].handover", "no TAP can be handed over"],
   ["relative attach socket", `${BASE}attach: {socket: run/a}\n`, 7, "attach.socket", "no absolute path"],
   ["attach without a socket", `${BASE}attach: {}\n`, 7, "attach.socket", "socket is missing"],
 ];

@@ -1,4 +1,4 @@
-/** vtepctl's verbs that change a gateway, and its manners, against the real API with a fake gateway behind it. */
+/** vtepctl's verbs that change a gateway, and how it behaves, against the real API with a fake gateway behind it. */
 import { join } from "node:path";
 import { expect, it, vi } from "vitest";
 import type { Change, LogLevel } from "../../src/api/schema.ts";

@@ -285,7 +285,7 @@ acs: [{name: p${n}, vsi: vsi10, tap: {device: p${n}}}, {name: q${n}, vsi: vsi11,
 });
 
 describe("the Border's uplink", () => {
-  it("a lone external LAN is never proxied for: who is alone on a port hears the others himself", () => {
+  it("a lone external LAN is never proxied for: a host alone on a port hears the others itself", () => {
     const world = article();
     const ext = world.get("ext");
     ext.ask("50.1.1.77"); // another host of the external LAN, on the same wire

@@ -193,7 +193,7 @@ export class Witness {
     if (!isOk) this.fail(`${where}: from ${sent.from.name} in VXLAN ${vni}`, frame);
   }
 
-  /** An ICMP error goes to him whose packet it is about. */
+  /** An ICMP error goes to the sender of the packet it is about. */
   private icmpIsForSender(ac: string, frame: Uint8Array, host: Host | null): void {
     if (u16(frame, 12) !== TYPE_IPV4 || frame[23] !== 1 || frame.length < 34 + 8 + 28 + 8) return;
     if (frame[34] !== 3 && frame[34] !== 11) return;

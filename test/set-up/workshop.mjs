@@ -86,7 +86,7 @@ export function stamp(name, value) {
 }
 
 // ---- who owns what is made ---------------------------------------------------------------------------------------
-/** The user behind sudo, when this tree is that user's: whom everything but apt-get runs as. Null: whoever runs us. */
+/** The user behind sudo, when this tree is that user's: whom everything but apt-get runs as. Null: the user who runs us. */
 export const OWNER = (() => {
   const uid = Number(process.env.SUDO_UID);
   if (process.getuid?.() !== 0 || !(uid > 0) || statSync(ROOT).uid !== uid) return null;

@@ -179,7 +179,7 @@ export class Announcer {
     return this.say(on, vsi, ip, to, null);
   }
 
-  /** Whoever went away meanwhile is not announced, and nobody is announced to those behind its own port (D8). */
+  /** A host that went away meanwhile is not announced, and none is announced to those behind its own port (D8). */
   private sayHost({ vsi, ip, to }: Owed): number {
     const on = vsi.interface;
     const entry = on === null ? undefined : this.neighbors.find(on, ip);

@@ -208,7 +208,7 @@ export class ArpHandler {
     const entry = knownOf(this.c.neighbors.find(on, target));
     // D8: they hear each other. The same holds where there is no other port the target could be behind.
     if (entry?.place?.port === port) {
-      // Unless it has left without a word: whoever is asked for and was not heard for a while is asked whether it lives.
+      // Unless it has left without a word: a host that is asked for and was not heard for a while is asked whether it lives.
       if (!this.isLive(entry)) this.c.neighbors.doubt(on, target, port);
       return this.ignore(vsi, arp, "same port");
     }

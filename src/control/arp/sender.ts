@@ -130,7 +130,7 @@ export class ArpSender {
 
   /**
    * Flood a question in `vsi`, as far as its ration allows.
-   * @returns how long until the same question may be flooded again in every direction it needs: 0 when there is nobody
+   * @returns how long until the same question may be flooded again in every direction it needs: 0 when there is no port
    * to ask; less than a second when somebody asked it already.
    */
   solicit(
@@ -201,7 +201,7 @@ export function addressFor(on: InterfaceObject, ip: Ipv4): Ipv4 {
   return (subnetOf(on, ip) ?? on.subnets[0]!).address;
 }
 
-/** What of `scope` leads anywhere: a flood to nobody would only be counted as a drop. */
+/** What of `scope` leads anywhere: a flood without receivers would only be counted as a drop. */
 function usableScope(vsi: VsiObject, except: PortObject | null, scope: number): number {
   let usable = 0;
   if ((scope & ONLY_ACS) !== 0 && vsi.acs.some((port) => port !== except && port.up)) usable |= ONLY_ACS;

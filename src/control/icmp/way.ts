@@ -31,7 +31,7 @@ export interface RouteFinder {
 }
 
 export interface ErrorWay {
-  /** `back`: where the frame came from. `silent`: the source is nobody who may be answered. */
+  /** `back`: where the frame came from. `silent`: the source may not be answered. */
   readonly kind: "routed" | "back" | "silent";
   /** The VSI-interface it leaves by. */
   readonly iface: InterfaceObject;

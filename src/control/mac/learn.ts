@@ -342,7 +342,7 @@ export class MacLearner {
 
 /**
  * The MAC that all gateways of `vsi` have with `mac: shared`, or null. A Border with a MAC of its own hears it behind every
- * tunnel at once; it is nobody's, so it is not learned (frames to it go by adjacencies, which name the tunnel).
+ * tunnel at once; it is no host's, so it is not learned (frames to it go by adjacencies, which name the tunnel).
  */
 function sharedGatewayMac(vsi: VsiObject): Mac | null {
   return vsi.config.vni === null ? null : gatewayMac("shared", "", vsi.config.vni, "");

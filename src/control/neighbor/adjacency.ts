@@ -3,7 +3,7 @@
  *
  * Writer of `fib.rewrite`, `fib.adjacency*` and the rewrite rows. A number belongs to one (VSI-interface, IP) for as long
  * as somebody holds it: a neighbour entry, or routes and policies whose next hop it is. A rewrite row is filled while
- * nobody reads it and published by one store of its number; the old one comes back when every worker has left its batch.
+ * no worker reads it and published by one store of its number; the old one comes back when every worker has left its batch.
  */
 import { REWRITE_BYTES } from "../../tables/fib.ts";
 import { RowPool } from "../../tables/heartbeat.ts";
@@ -88,7 +88,7 @@ export class Adjacencies {
     return this.byId.get(id)?.holders ?? 0;
   }
 
-  /** Is it not known to be dead? One that nobody used yet is alive. */
+  /** Is it not known to be dead? One that was not used yet is alive. */
   isAlive(id: number): boolean {
     return this.byId.get(id)?.alive ?? false;
   }

@@ -68,7 +68,7 @@ export class NeighborPaths {
     return this.adjacencies.takeHit(entry.adjacency);
   }
 
-  /** Does a route or a policy want it, whoever else does? */
+  /** Does a route or a policy want it, or does only something else? */
   isHeld(entry: Neighbor): boolean {
     const id = this.adjacencies.find(entry.on, entry.ip);
     return id !== 0 && this.adjacencies.holders(id) > (entry.adjacency === 0 ? 0 : 1);

@@ -1,5 +1,5 @@
 /**
- * The solicitor: how the neighbour table asks where a host is. Three questions: everywhere (nobody knows), at the place we
+ * The solicitor: how the neighbour table asks where a host is. Three questions: everywhere (it is not known), at the place we
  * know (is it still there), and behind one port (something new speaks there: is it the host we look for).
  *
  * A contract, because what is asked is the same for each address family and the bytes are not: the speaker that puts the
@@ -14,8 +14,8 @@ export const SOLICIT_EVERY_MS = 1000;
 
 export interface Solicitor {
   /**
-   * Ask in every VSI of the VSI-interface. `tries`: this is the how-manieth time. `step`: the article's.
-   * @returns in how long that may be done again; 0: there is nobody to ask.
+   * Ask in every VSI of the VSI-interface. `tries`: the number of this try. `step`: the article's.
+   * @returns in how long that may be done again; 0: there is no port to ask at.
    */
   everywhere(iface: InterfaceObject, ip: Ipv4, tries: number, step: string): number;
   /** Ask the host alone, where it is believed to be. */

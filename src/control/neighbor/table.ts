@@ -11,7 +11,7 @@
  *   - an announcement from a tunnel updates what is known or looked for, and creates nothing (§3.4);
  *   - what is configured static is never learned over and never ages.
  *
- * A next hop that a route holds is kept resolved: once known it is probed although nobody uses it, and once failed it is
+ * A next hop that a route holds is kept resolved: once known it is probed although no packet uses it, and once failed it is
  * looked for again and again, ever more slowly. Before the first packet wants it nothing is asked.
  *
  * Packets for a target that is not known wait (pending-queue.ts) for three solicitations, one second apart. Then each of
@@ -110,7 +110,7 @@ export class Neighbors implements NextHops, NeighborOwner {
     return this.paths.adjacencies.hold(on, ip);
   }
 
-  /** A search that only this route wanted ends with it: a host that nobody wants is not asked for. */
+  /** A search that only this route wanted ends with it: a host that nothing wants is not asked for. */
   release(adjacency: number): void {
     const { adjacencies } = this.paths;
     const hop = adjacencies.nextHop(adjacency);

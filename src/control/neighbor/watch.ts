@@ -6,7 +6,7 @@
  * event "unheard"): what lives answers, what does not is looked for by the next packet. A host that only listens costs one
  * question in that time; one that talks, or that nothing is sent to, costs none.
  *
- * Frames with a source MAC that is new behind an AC, or that moved, are hints: whoever we know there may be this one now.
+ * Frames with a source MAC that is new behind an AC, or that moved, are hints: a host that we know there may be this one now.
  * It is asked at once, without believing anything; the answer is evidence like any other.
  *
  * What is behind a peer gateway has that gateway's MAC, and is that gateway's to watch.

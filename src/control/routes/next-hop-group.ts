@@ -3,7 +3,7 @@
  *
  * A worker takes member (hash of the flow) mod count, so the row is filled with more places than there are next hops:
  * each next hop has the same number of places, and those of a dead one are dealt out to the living. A flow whose next
- * hop lives keeps it, whoever else dies or comes back (RFC 2992 §2.2 calls that disruption; here it is the least
+ * hop lives keeps it, whichever other one dies or comes back (RFC 2992 §2.2 calls that disruption; here it is the least
  * possible). When all are dead all stay: the packets then make control ask again, and answer with ICMP.
  *
  * A published row never changes. A change fills a new row, the routes are stored with its number, and the old row comes

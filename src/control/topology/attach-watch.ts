@@ -2,10 +2,10 @@
  * Did every worker take what it was given? A TAP or a peer that one of them could not attach is down, and given again.
  *
  * `attach` is a command, and its answer comes back as a word in shared memory (`ioErrors`): not as a record, which a full punt
- * ring would lose. Without it an AC looks up and is dead: its frames are read by nobody. Looked at once a second: the
+ * ring would lose. Without it an AC looks up and is dead: its frames are not read. Looked at once a second: the
  * port goes down with an event that says why, the worker is told again until it succeeds, and the port comes back.
  *
- * While a word says no, nobody else can set the port up either (Ports.setUp).
+ * While a word says no, nothing else can set the port up either (Ports.setUp).
  */
 import type { Tables } from "../../tables/tables.ts";
 import type { Emit } from "../event.ts";

@@ -115,7 +115,7 @@ export class Interfaces {
     return changes.filter((each) => each.macChanged || each.subnetsChanged || each.vsisChanged);
   }
 
-  /** Nobody refers to the removed ones any more. */
+  /** Nothing refers to the removed ones any more. */
   bury(draft: Draft): void {
     for (const { row } of draft.interfaces.removed)
       this.reaper.bury(

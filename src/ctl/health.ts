@@ -1,4 +1,4 @@
-/** `vtepctl health`, `vtepctl log level` and `vtepctl show features`: for scripts, for a quiet log, for the curious. */
+/** `vtepctl health`, `vtepctl log level` and `vtepctl show features`: what scripts and supervisors ask. */
 import { Argument, type Command } from "commander";
 import type { LogLevel, Status } from "../api/schema.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
@@ -11,7 +11,7 @@ const LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as
 export function addHealth(program: Command, session: Session): void {
   program
     .command("health")
-    .description("exit code 0: ready; 7: not ready; 3: nobody answers")
+    .description("exit code 0: ready; 7: not ready; 3: no daemon answers")
     .option("--quiet", "print nothing")
     .addHelpText("after", examples("vtepctl health --quiet && echo well"))
     .action(async ({ quiet }: { quiet?: boolean }) => {
