@@ -5,11 +5,11 @@
  * to stop; an orchestrator sends traffic only then. The answers say in a word what is missing, so that `curl` is enough.
  */
 import { Hono } from "hono";
-import type { Registry } from "prom-client";
 import type { Fetch } from "../api/listener.ts";
+import type { Exposition } from "./exposition.ts";
 
 export interface HealthSource {
-  readonly registry: Registry;
+  readonly registry: Exposition;
   /** Empty: live. Otherwise what is stuck, in words. */
   stuck(): readonly string[];
   /** Empty: ready. Otherwise what is missing, in words. */

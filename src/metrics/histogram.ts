@@ -1,10 +1,6 @@
 /**
- * A histogram whose buckets somebody else counts.
- *
- * prom-client's Histogram can only observe values one by one; ours are counted in shared cells by the workers and in
- * control's own records. A registry asks a metric for nothing but its name, help, type and values, so this is a metric.
+ * A histogram whose buckets somebody else counts: the workers in shared cells, or control in its own records.
  */
-import type { Metric, Registry } from "prom-client";
 
 /** One labelled series: counts of values up to and including each bound (not cumulative), count and sum of all. */
 export interface Series {
@@ -47,35 +43,16 @@ export class Tally {
 
 interface Sample {
   readonly metricName: string;
-  readonly labels: Readonly<Record<string, string | number>>;
+  readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
 }
 
-/** Register histogram `name`, whose series differ in `label`; `read` is called at each scrape. */
-export function registerHistogram(
-  registry: Registry,
-  name: string,
-  help: string,
-  label: string,
-  read: () => readonly Series[],
-): void {
-  const get = async () => ({
-    name,
-    help,
-    type: "histogram",
-    aggregator: "sum",
-    values: read().flatMap((series) => samples(name, series)),
-  });
-  // Typed as one of prom-client's classes, although the registry calls nothing but these.
-  const metric = { name, help, type: "histogram", labelNames: [label], get, reset: () => undefined };
-  registry.registerMetric(metric as unknown as Metric);
-}
-
-function samples(name: string, { labels, buckets, count, sum }: Series): Sample[] {
+/** As samples of the text: cumulative buckets, sum, count. */
+export function seriesSamples(name: string, { labels, buckets, count, sum }: Series): Sample[] {
   let below = 0;
   const list: Sample[] = buckets.map((bucket) => {
     below += bucket.count;
-    return { metricName: `${name}_bucket`, labels: { ...labels, le: bucket.upTo }, value: below };
+    return { metricName: `${name}_bucket`, labels: { ...labels, le: String(bucket.upTo) }, value: below };
   });
   list.push({ metricName: `${name}_bucket`, labels: { ...labels, le: "+Inf" }, value: count });
   list.push({ metricName: `${name}_sum`, labels, value: sum });

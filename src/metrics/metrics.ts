@@ -1,5 +1,5 @@
 /**
- * Prometheus metrics: a registry that is filled when somebody looks.
+ * Prometheus metrics: read when somebody looks.
  *
  * Workers and control only count into shared cells (3 ns); here the cells are read at scrape time and set as totals. Every
  * metric is a row of data: name, help, labels, and a function that lists its values. Labels are bounded by the
@@ -7,7 +7,7 @@
  *
  * Packets and bytes count wire units: a super-frame is the segments it stands for.
  */
-import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import { collectDefaultMetrics, Registry } from "prom-client";
 import { ARP_RESULTS } from "../control/arp/counts.ts";
 import {
   type CounterBlock,
@@ -23,7 +23,7 @@ import {
   TX_BYTES,
   TX_PACKETS,
 } from "../tables/counters.ts";
-import { registerHistogram } from "./histogram.ts";
+import { type HistogramRow, SlicedExposition } from "./exposition.ts";
 import { LOOP_LAG_ROWS } from "./loop-lag.ts";
 import type { Labels, MetricsSource, Origins, Owner, Row } from "./row.ts";
 import { batchSeries, WORKER_ROWS } from "./workers.ts";
@@ -291,37 +291,25 @@ const ROWS: readonly Row[] = [
   },
 ];
 
-/** The registry. Reading it (`metrics()`) is the only thing that costs. */
-export function createMetrics(source: MetricsSource): Registry {
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: NEVER_MS });
-  for (const name of [...REJECTED, ...LOOP_LAG_ROWS.map((row) => row.name)]) registry.removeSingleMetric(name);
-  for (const row of [...ROWS, ...LOOP_LAG_ROWS]) register(registry, row, source);
-  registerHistogram(registry, "vtep_batch_frames", "Frames received in one batch of a worker", "worker", () =>
-    batchSeries(source.tables),
-  );
-  const help = "How long ARP searches took, until they were answered or given up";
-  registerHistogram(registry, "vtep_neighbor_resolution_seconds", help, "result", () => source.resolutions.series());
-  return registry;
-}
+const histogramsOf = ({ tables, resolutions }: MetricsSource): HistogramRow[] => [
+  {
+    name: "vtep_batch_frames",
+    help: "Frames received in one batch of a worker",
+    labels: ["worker"],
+    read: () => batchSeries(tables),
+  },
+  {
+    name: "vtep_neighbor_resolution_seconds",
+    help: "How long ARP searches took, until they were answered or given up",
+    labels: ["result"],
+    read: () => resolutions.series(),
+  },
+];
 
-function register(registry: Registry, { kind, name, help, labels, values }: Row, source: MetricsSource): void {
-  const options = { name, help, labelNames: labels, registers: [registry] };
-  if (kind === "counter") {
-    const counter: Counter = new Counter({
-      ...options,
-      collect: () => {
-        counter.reset();
-        for (const [labels, value] of values(source)) counter.inc(labels, value);
-      },
-    });
-  } else {
-    const gauge: Gauge = new Gauge({
-      ...options,
-      collect: () => {
-        gauge.reset();
-        for (const [labels, value] of values(source)) gauge.set(labels, value);
-      },
-    });
-  }
+/** What is scraped. Reading it (`metrics()`) is the only thing that costs. */
+export function createMetrics(source: MetricsSource): SlicedExposition {
+  const node = new Registry();
+  collectDefaultMetrics({ register: node, eventLoopMonitoringPrecision: NEVER_MS });
+  for (const name of [...REJECTED, ...LOOP_LAG_ROWS.map((row) => row.name)]) node.removeSingleMetric(name);
+  return new SlicedExposition([...ROWS, ...LOOP_LAG_ROWS], histogramsOf(source), source, node);
 }

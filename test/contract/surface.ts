@@ -4,7 +4,6 @@
  * Each part is a list of lines (metrics, keys of the configuration, exit codes) or the API's own document. The files of
  * test/contract/<release>/ are what these functions gave for that release; CHANGELOG.md says what that promises.
  */
-import type { Metric, Registry } from "prom-client";
 import { type ApiSource, createApi } from "../../src/api/api.ts";
 import { jsonSchema } from "../../src/config/json-schema.ts";
 import { EXIT as CTL_EXIT } from "../../src/ctl/client.ts";
@@ -31,17 +30,10 @@ export interface MetricRow {
 
 /** Our own metrics by name; Node's and the process's come from prom-client. */
 export function metricRows(): MetricRow[] {
-  const registry: Registry = createMetrics(UNASKED as MetricsSource);
-  // Typed without what every metric of prom-client has, and what registerHistogram gives to ours.
-  const all = registry.getMetricsAsArray() as unknown as (Metric & Partial<MetricRow> & { labelNames: string[] })[];
-  return all
-    .filter(({ name }) => name!.startsWith("vtep_"))
-    .map((metric) => ({
-      name: metric.name!,
-      kind: (metric as { type?: string }).type ?? metric.constructor.name.toLowerCase(),
-      help: metric.help!,
-      labels: [...metric.labelNames].sort(),
-    }))
+  return createMetrics(UNASKED as MetricsSource)
+    .described()
+    .filter(({ name }) => name.startsWith("vtep_"))
+    .map(({ labels, ...row }) => ({ ...row, labels: [...labels].sort() }))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
