@@ -12,7 +12,7 @@
  * to make the TAP.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import type { Command } from "commander";
 import { PROTOCOL_VERSION } from "../attach/protocol.ts";
@@ -42,6 +42,8 @@ interface Options {
 /** Frames the kernel queues toward the gateway; also what a gateway restart may cost nothing. */
 const TX_QUEUE_FRAMES = 1000;
 const LOOK_EVERY_MS = 1000;
+/** Frames that the device's queue had no room for are told of, but not every second. */
+const TELL_LOSS_EVERY_MS = 10_000;
 
 export function addAttach(program: Command, session: Session): void {
   program
@@ -216,7 +218,11 @@ function attach(socket: string, options: Options, command: readonly string[]): P
       const text = `no gateway took ${device} at ${socket} within ${options.wait} s: ${lastWhy}`;
       finish(new Refusal("unreachable", text, "is vtepd running, with attach.socket there?", EXIT.unreachable));
     }, 1000 * Number(options.wait));
+    const queue = new Queue(device);
     const look = setInterval(() => {
+      const lost = queue.newlyLost(performance.now());
+      if (lost > 0)
+        tell(`${lost} frames found no room in the queue of ${device}: this VM sends faster than the gateway takes`);
       if (!isTapThere(tap)) finish(new Refusal("device", `${device} was deleted`, "attach again", EXIT.failure));
     }, LOOK_EVERY_MS);
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
@@ -225,6 +231,39 @@ function attach(socket: string, options: Options, command: readonly string[]): P
     }
     hold.offer();
   });
+}
+
+/**
+ * The queue of the TAP towards the gateway, of which the gateway never knows what it had no room for: only the kernel of this
+ * namespace counts it.
+ */
+export class Queue {
+  private readonly file: string;
+  private told: number;
+  private toldMs = Number.NEGATIVE_INFINITY;
+
+  constructor(device: string, folder = "/sys/class/net") {
+    this.file = `${folder}/${device}/statistics/tx_dropped`;
+    this.told = this.lost();
+  }
+
+  /** Frames lost since it was last told, when it is time to tell again; else 0. */
+  newlyLost(nowMs: number): number {
+    if (nowMs - this.toldMs < TELL_LOSS_EVERY_MS) return 0;
+    const lost = this.lost();
+    const news = lost - this.told;
+    if (news > 0) this.toldMs = nowMs;
+    this.told = lost;
+    return news;
+  }
+
+  private lost(): number {
+    try {
+      return Number(readFileSync(this.file, "utf8"));
+    } catch {
+      return 0; // another /sys, or none
+    }
+  }
 }
 
 /** The workload; its end is ours, and so is its exit code. */
