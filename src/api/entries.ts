@@ -67,7 +67,7 @@ export class Entries {
     return absent(`MAC ${mac} in VSI ${vsi}`, "mac").refused;
   }
 
-  addNeighbor({ interface: name, ip, mac, ac, tunnel, vsi: vsiName }: NewNeighbor): Refused | null {
+  addNeighbor({ interface: name, ip, mac, ac, tunnel, vsi: vsiName, origin }: NewNeighbor): Refused | null {
     const on = this.inventory.interface(name);
     if (on === undefined) return absent(`VSI-interface ${name}`, "interface").refused;
     const host = hostOf(on, ip);
@@ -78,7 +78,11 @@ export class Entries {
     if ("refused" in vsi) return vsi.refused;
     const port = this.port(ac, tunnel, vsi.value);
     if ("refused" in port) return port.refused;
-    return whyNot(this.pins.addNeighbor(on, host.value, address.value, port.value, vsi.value), ip);
+    if (origin !== "evpn")
+      return whyNot(this.pins.addNeighbor(on, host.value, address.value, port.value, vsi.value), ip);
+    if (port.value.kind === "ac") return BEHIND_TUNNELS;
+    const place = { mac: address.value, port: port.value, vsi: vsi.value };
+    return whyNot(this.agent.neighbors.candidates.want("evpn", on, host.value, place) ? "added" : "full", ip);
   }
 
   /** Added MACs go: of one VSI, or all. @returns how many. */
@@ -90,7 +94,8 @@ export class Entries {
   /** Added neighbours go: of one VSI-interface, one of them, or all. @returns how many. */
   flushNeighbors(name: string | null, ip: string | null): number {
     const on = name === null ? null : (this.inventory.interface(name) ?? null);
-    return this.pins.flushNeighbors(on, ip === null ? null : parseIpv4(ip));
+    const only = ip === null ? null : parseIpv4(ip);
+    return this.pins.flushNeighbors(on, only) + this.agent.neighbors.candidates.flush(on, only);
   }
 
   private vsi(name: string): Found<VsiObject> {

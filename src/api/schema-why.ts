@@ -29,7 +29,7 @@ export const Why = z
         ip: z.string(),
         state: z.enum(["incomplete", "reachable", "stale", "delay", "probe", "suspended", "failed"]),
         place: place.nullable(),
-        origin: z.enum(["request", "reply", "announcement", "static", "gateway", "restored"]),
+        origin: z.enum(["request", "reply", "announcement", "static", "gateway", "evpn", "restored"]),
         learnedSeconds: seconds,
         heardSeconds: seconds,
         stateSeconds: seconds,

@@ -271,6 +271,7 @@ export const NewNeighbor = z
     mac: z.string(),
     ...behind,
     vsi: z.string().optional().describe("needed behind a tunnel where the VSI-interface has several"),
+    origin,
   })
   .openapi("NewNeighbor");
 

@@ -184,7 +184,7 @@ export class Agent {
     this.macs.flushPort(port);
     // A tunnel that is merely down: whether the same gateway comes back behind it, its MAC will tell.
     if (this.parts.inventory.ports.get(port.row) !== port) this.peers.flushPort(port);
-    this.neighbors.flushPort(port);
+    this.neighbors.flushPort(port, this.parts.inventory.ports.get(port.row) !== port);
     this.relays.flushPort(port);
     this.duplicates.forget((_, place) => place.port === port);
     this.suppression.flushPort(port);

@@ -39,13 +39,15 @@ export function addEntries(program: Command, session: Session): void {
     .argument("<mac>")
     .requiredOption("--interface <name>", "the VSI-interface in whose subnet it is")
     .option("--vsi <name>", "the VSI, where the VSI-interface has several and it is behind a tunnel")
+    .addOption(origin())
     .addHelpText(
       "after",
       LIVES + examples("vtepctl arp add 10.1.1.9 02:00:00:00:00:09 --interface vsi-interface10 --ac vm1"),
     )
-    .action((ip: string, mac: string, options: { interface: string; vsi?: string } & Behind) =>
-      add("/v1/neighbors", { ip, mac, ...only(options, "interface", "vsi", "ac", "tunnel") }, `${ip} at ${mac}`),
-    );
+    .action((ip: string, mac: string, options: { interface: string; vsi?: string; origin?: string } & Behind) => {
+      const body = { ip, mac, ...only(options, "interface", "vsi", "ac", "tunnel", "origin") };
+      return add("/v1/neighbors", body, `${ip} at ${mac}`);
+    });
   arp
     .command("del")
     .description("remove one neighbour, learned or added")

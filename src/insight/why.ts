@@ -25,6 +25,7 @@ const MESSAGES = {
   announcement: "an announcement: an ARP it sent about itself without being asked",
   static: "the configuration",
   gateway: "an ARP of a peer gateway",
+  evpn: "EVPN: said from outside, which yields to what an AC says",
   restored: "the snapshot of the last run",
 } as const;
 

@@ -98,6 +98,9 @@ it("adds and removes single entries", async () => {
   expect(await ctl(parts, "arp", "del", "10.1.1.9", "--interface", "i")).toBe(0);
   expect(out).toBe(`10.1.1.9 at ${mac} added\n${mac} added\n${mac} added\n${mac} removed\n10.1.1.9 removed\n`);
   expect(await ctl(parts, "mac", "add", mac, "--vsi", "v")).toBe(2);
+  const evpn = ["--tunnel", "gw2", "--origin", "evpn"];
+  expect(await ctl(parts, "arp", "add", "10.1.1.9", mac, "--interface", "i", ...evpn)).toBe(0);
+  expect(addNeighbor).toHaveBeenLastCalledWith({ interface: "i", ip: "10.1.1.9", mac, tunnel: "gw2", origin: "evpn" });
   expect(await ctl(parts, "mac", "add", mac, "--vsi", "v", "--ac", "a", "--tunnel", "t")).toBe(2);
   expect(await ctl({ flushNeighbors: () => 0 }, "arp", "del", "10.1.1.9", "--interface", "i")).toBe(4);
 });

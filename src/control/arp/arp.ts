@@ -30,7 +30,7 @@ import {
   subnetOf,
   type VsiObject,
 } from "../inventory.ts";
-import { type Neighbor, type Place, samePlace } from "../neighbor/entry.ts";
+import { isGiven, type Neighbor, type Place, samePlace } from "../neighbor/entry.ts";
 import { isKnown } from "../neighbor/nud.ts";
 import type { Heard, Neighbors } from "../neighbor/table.ts";
 import type { Timers } from "../timers.ts";
@@ -364,7 +364,7 @@ export class ArpHandler {
   }
 
   private isLive(entry: Neighbor): boolean {
-    return entry.origin === "static" || this.c.timers.nowMs - entry.heardMs <= LIVE_MS;
+    return isGiven(entry) || this.c.timers.nowMs - entry.heardMs <= LIVE_MS;
   }
 
   private ignore(vsi: VsiObject, arp: Arp, why: string): Fate {

@@ -11,7 +11,7 @@
  */
 import { formatMac, type Mac } from "../../wire/ethernet.ts";
 import type { Emit } from "../event.ts";
-import type { Neighbor } from "../neighbor/entry.ts";
+import { isGiven, type Neighbor } from "../neighbor/entry.ts";
 import { isKnown } from "../neighbor/nud.ts";
 import type { Neighbors } from "../neighbor/table.ts";
 import type { Timers } from "../timers.ts";
@@ -50,7 +50,7 @@ export class PeerChange {
     if (was === null) return;
     const entries = this.neighbors
       .placedOn(on)
-      .filter(({ origin, place }) => origin !== "static" && isAt(place, { mac: was, port: tunnel, vsi }));
+      .filter((entry) => !isGiven(entry) && isAt(entry.place, { mac: was, port: tunnel, vsi }));
     for (const entry of entries) {
       if (isPeer || !isKnown(entry.state)) this.neighbors.repoint(entry, mac);
       else this.wait(entry, mac);

@@ -12,7 +12,7 @@ import type { Timer } from "../timers.ts";
 import type { NudState } from "./nud.ts";
 
 /** What we know it from. */
-export type NeighborOrigin = "request" | "reply" | "announcement" | "static" | "gateway" | "restored";
+export type NeighborOrigin = "request" | "reply" | "announcement" | "static" | "gateway" | "evpn";
 
 export interface Place {
   readonly mac: Mac;
@@ -48,6 +48,8 @@ export interface Neighbor {
   /** Where somebody says it is, while we ask at the place we know. */
   challenger: Place | null;
   previous: { readonly place: Place; readonly atMs: number } | null;
+  /** What was heard of it, while what is configured or said from outside outranks that. */
+  loser: { readonly place: Place; readonly origin: NeighborOrigin; readonly heardMs: number } | null;
   moves: MoveHistory | null;
   timer: Timer | null;
 }
@@ -90,9 +92,15 @@ export function newNeighbor(on: InterfaceObject, ip: Ipv4, key: number, nowMs: n
     backoffMs: 0,
     challenger: null,
     previous: null,
+    loser: null,
     moves: null,
     timer: null,
   };
+}
+
+/** Is it given to us, not heard? Then it does not age, and nobody is asked for it. */
+export function isGiven({ origin }: { readonly origin: NeighborOrigin }): boolean {
+  return origin === "static" || origin === "evpn";
 }
 
 export function samePlace(a: Place, b: Place): boolean {

@@ -13,7 +13,7 @@ import type { Emit, EventFields, EventName } from "../event.ts";
 import type { Fate } from "../fate.ts";
 import type { HeldFrame } from "../inject.ts";
 import type { Timers } from "../timers.ts";
-import type { Neighbor, NeighborOrigin, Place } from "./entry.ts";
+import { isGiven, type Neighbor, type NeighborOrigin, type Place } from "./entry.ts";
 import { isKnown, type NudAction, type NudEvent, type NudState, transition } from "./nud.ts";
 import type { NeighborPaths } from "./path.ts";
 import type { Searches } from "./search.ts";
@@ -33,6 +33,8 @@ const BACKOFF_MAX_MS = 16_000;
 export interface NeighborOwner {
   /** `entry` was known elsewhere, and is now at `place`. */
   move(entry: Neighbor, place: Place, how: NeighborOrigin): void;
+  /** The place of `entry` holds no more; the next best one is used. @returns false: there is none. */
+  fallBack(entry: Neighbor): boolean;
   /** `entry` is no more. */
   forget(entry: Neighbor): void;
 }
@@ -87,7 +89,8 @@ export class NeighborLife {
 
   /** What was known is void. A next hop that routes want is looked for at once, anything else is forgotten. */
   drop(entry: Neighbor): void {
-    const { paths, searches, timers } = this.parts;
+    const { owner, paths, searches, timers } = this.parts;
+    if (owner.fallBack(entry)) return;
     this.tell("debug", "neighbor.removed", entry, {});
     paths.withdraw(entry);
     searches.end(entry);
@@ -133,7 +136,7 @@ export class NeighborLife {
     entry.backoffMs = 0;
     if (!isKnown(from)) this.found(entry, from);
     this.parts.paths.setAlive(entry, true);
-    if (entry.origin === "static") this.disarm(entry);
+    if (isGiven(entry)) this.disarm(entry);
     else if (from !== "reachable" || entry.timer === null) this.armFresh(entry);
   }
 
@@ -148,7 +151,8 @@ export class NeighborLife {
   }
 
   private suspend(entry: Neighbor): void {
-    const { paths, searches } = this.parts;
+    const { owner, paths, searches } = this.parts;
+    if (owner.fallBack(entry)) return;
     this.tell("debug", "neighbor.suspended", entry, {});
     paths.withdraw(entry);
     searches.add(entry);
@@ -202,7 +206,8 @@ export class NeighborLife {
   }
 
   private fail(entry: Neighbor, from: NudState): void {
-    const { paths, searches, timers, onResolved, unreachable } = this.parts;
+    const { owner, paths, searches, timers, onResolved, unreachable } = this.parts;
+    if (isKnown(from) && owner.fallBack(entry)) return;
     this.tell(isKnown(from) ? "info" : "debug", "neighbor.failed", entry, {});
     if (!isKnown(from)) onResolved(timers.nowMs - entry.searchMs, "failed");
     searches.end(entry);

@@ -80,6 +80,8 @@ export class NeighborPlaces {
 
   /** Places that are void: who is known there goes; who is being looked for was there once, which no longer matters. */
   private drop(isVoid: (place: Place) => boolean): void {
+    for (const entry of this.parts.entries.values())
+      if (entry.loser !== null && isVoid(entry.loser.place)) entry.loser = null;
     const isThere = ({ place, state }: Neighbor) => place !== null && (isKnown(state) || state === "suspended");
     this.dropWhere((entry) => entry.origin !== "static" && isThere(entry) && isVoid(entry.place!));
     for (const entry of this.parts.entries.values())

@@ -64,8 +64,8 @@ function placeStory({ mac, port, vsi }: Place): PlaceStory {
   return { mac: formatMac(mac), via: `${port.kind} ${port.name}`, vsi: vsi.name };
 }
 
-/** Known neighbours of one VSI. */
-export type NeighborCount = { local: number; remote: number; static: number };
+/** Known neighbours of one VSI; `evpn` where there are any. */
+export type NeighborCount = { local: number; remote: number; static: number; evpn?: number };
 
 /** Known neighbours by VSI name and where they are. */
 export function countsOf(entries: Iterable<Neighbor>): Map<string, NeighborCount> {
@@ -77,7 +77,8 @@ export function countsOf(entries: Iterable<Neighbor>): Map<string, NeighborCount
       count = { local: 0, remote: 0, static: 0 };
       all.set(place.vsi.name, count);
     }
-    count[origin === "static" ? "static" : place.port.kind === "ac" ? "local" : "remote"]++;
+    if (origin === "evpn") count.evpn = (count.evpn ?? 0) + 1;
+    else count[origin === "static" ? "static" : place.port.kind === "ac" ? "local" : "remote"]++;
   }
   return all;
 }

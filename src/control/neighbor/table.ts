@@ -9,13 +9,13 @@
  *     once, and is believed when half a second has passed in silence (behaviour.md §3.11: converges within a second);
  *   - five moves in 180 seconds are believed, further ones are not (move-history.ts);
  *   - an announcement from a tunnel updates what is known or looked for, and creates nothing (§3.4);
- *   - what is configured static is never learned over and never ages.
+ *   - what is configured static is never learned over and never ages (candidates.ts ranks what is given and what is heard).
  *
  * A next hop that a route holds is kept resolved: once known it is probed although no packet uses it, and once failed it is
  * looked for again and again, ever more slowly. Before the first packet wants it nothing is asked.
  *
- * Packets for a target that is not known wait (pending-queue.ts) for three solicitations, one second apart. Then each of
- * their senders gets one host unreachable; the next packet starts the search anew, at most one solicitation a second.
+ * Packets for an unknown target wait (pending-queue.ts) for three solicitations, one second apart. Then each sender gets one
+ * host unreachable; the next packet starts the search anew, at most one solicitation a second.
  */
 import { DROP } from "../../tables/counters.ts";
 import type { Tables } from "../../tables/tables.ts";
@@ -29,7 +29,9 @@ import type { Ledger } from "../ledger.ts";
 import { MoveHistory } from "../move-history.ts";
 import type { NextHops } from "../routes/next-hops.ts";
 import { neighborKey } from "./adjacency.ts";
+import { NeighborCandidates } from "./candidates.ts";
 import {
+  isGiven,
   type Neighbor,
   type NeighborOrigin,
   type NeighborView,
@@ -74,6 +76,8 @@ export class Neighbors implements NextHops, NeighborOwner {
   private readonly life: NeighborLife;
   private readonly places: NeighborPlaces;
   private readonly watch: NeighborWatch;
+  /** What is said from outside, and what is remembered below it. */
+  readonly candidates: NeighborCandidates;
   private readonly limitTold = new Map<InterfaceObject, number>();
 
   constructor(context: NeighborContext) {
@@ -85,6 +89,13 @@ export class Neighbors implements NextHops, NeighborOwner {
     this.searches = new Searches(ledger, this.census);
     this.life = new NeighborLife({ ...context, owner: this, paths: this.paths, searches: this.searches });
     const { entries, life, paths, searches } = this;
+    this.candidates = new NeighborCandidates({
+      find: (on, ip) => this.find(on, ip) ?? null,
+      findOrCreate: (on, ip) => this.find(on, ip) ?? this.create(on, ip),
+      accept: (entry, place, how) => this.accept(entry, place, how),
+      life,
+      timers: context.timers,
+    });
     this.places = new NeighborPlaces({ entries, life, paths, searches });
     this.watch = new NeighborWatch({ ...context, entries, life, paths });
   }
@@ -105,7 +116,6 @@ export class Neighbors implements NextHops, NeighborOwner {
   }
 
   // ---- what routes and policies need (control/routes/next-hops.ts) ------------------------------------------------------------
-
   hold(on: InterfaceObject, ip: Ipv4): number {
     return this.paths.adjacencies.hold(on, ip);
   }
@@ -145,6 +155,7 @@ export class Neighbors implements NextHops, NeighborOwner {
     const { life, census } = this;
     const entry = this.find(on, ip) ?? null;
     if (entry?.origin === "static") return "static";
+    if (entry?.origin === "evpn" && place.port.kind === "tunnel") return this.candidates.outrank(entry, place, how);
     if (entry === null || !isKnown(entry.state)) {
       if (entry === null && how === "announcement" && place.port.kind === "tunnel") return "ignored";
       const found = census.hasRoom(on, place.port) ? (entry ?? this.create(on, ip)) : null;
@@ -208,8 +219,7 @@ export class Neighbors implements NextHops, NeighborOwner {
   /** The neighbour sent us its own packets back through `port`: what we believe of it is out of date. */
   doubt(on: InterfaceObject, ip: Ipv4, port: PortObject): void {
     const entry = this.find(on, ip);
-    if (entry !== undefined && entry.origin !== "static" && entry.place?.port === port)
-      this.life.fire(entry, "doubted");
+    if (entry !== undefined && !isGiven(entry) && entry.place?.port === port) this.life.fire(entry, "doubted");
   }
 
   /** A source MAC is new in `vsi`, behind `port`; `from`: where it was until now, or null. */
@@ -218,47 +228,40 @@ export class Neighbors implements NextHops, NeighborOwner {
   }
 
   // ---- what control/topology/topology.ts and people do ----------------------------------------------------------------------------
-
   /** A configured neighbour; it takes the place of what was learned. @returns false when there is no room for it. */
   addStatic(on: InterfaceObject, ip: Ipv4, mac: Mac, port: PortObject, vsi: VsiObject): boolean {
     const entry = this.find(on, ip) ?? this.create(on, ip);
     if (entry === null) return false;
+    this.candidates.lose(entry);
     this.accept(entry, { mac, port, vsi }, "static");
     this.paths.adjacencies.setAlive(entry.adjacency, port.up);
     return isKnown(entry.state);
   }
 
-  /** What was configured is as if it had never been: a next hop is not known to be dead, and the next packet asks for it. */
+  /**
+   * What was configured is as if it had never been: what else is known of it holds; else a next hop is not known to be dead,
+   * and the next packet asks for it.
+   */
   removeStatic(on: InterfaceObject, ip: Ipv4): void {
     const entry = this.find(on, ip);
-    if (entry?.origin !== "static") return;
+    if (entry?.origin !== "static" || this.candidates.fallBack(entry)) return;
     this.life.remove(entry);
     this.paths.adjacencies.setAlive(this.paths.adjacencies.find(on, ip), true);
   }
 
-  /** An entry of a former life of this process: used at once, but asked before it is believed (stateDirectory). */
-  restore(on: InterfaceObject, ip: Ipv4, place: Place): boolean {
-    if (this.find(on, ip) !== undefined || !this.census.hasRoom(on, place.port)) return false;
-    const entry = this.create(on, ip);
-    if (entry === null) return false;
-    this.accept(entry, place, "restored");
-    this.life.fire(entry, "aged");
-    this.life.fire(entry, "expiring");
-    return isKnown(entry.state);
-  }
-
-  /** Forget one entry that is not static. @returns false if there is none. */
+  /** Forget one entry that was heard. @returns false if there is none. */
   delete(on: InterfaceObject, ip: Ipv4): boolean {
-    return this.places.dropWhere((entry) => entry.origin !== "static" && entry.on === on && entry.ip === ip) > 0;
+    return this.places.dropWhere((entry) => !isGiven(entry) && entry.on === on && entry.ip === ip) > 0;
   }
 
-  /** Forget all entries that are not static: of one VSI-interface, or of all. @returns how many. */
+  /** Forget all entries that were heard: of one VSI-interface, or of all. @returns how many. */
   flushLearned(only: InterfaceObject | null): number {
-    return this.places.dropWhere((entry) => entry.origin !== "static" && (only === null || entry.on === only));
+    return this.places.dropWhere((entry) => !isGiven(entry) && (only === null || entry.on === only));
   }
 
-  /** See places.ts. */
-  flushPort(port: PortObject): void {
+  /** See places.ts; `isGone`: it will not come back. */
+  flushPort(port: PortObject, isGone: boolean): void {
+    if (isGone) this.candidates.forget(({ place }) => place.port === port);
     this.places.flushPort(port);
   }
 
@@ -267,15 +270,18 @@ export class Neighbors implements NextHops, NeighborOwner {
   }
 
   portUp(port: PortObject): void {
+    this.candidates.portUp(port);
     this.places.portUp(port);
   }
 
   flushVsi(vsi: VsiObject): void {
+    this.candidates.forget(({ place }) => place.vsi === vsi);
     this.places.flushVsi(vsi);
   }
 
   /** `on` goes away: every entry, configured or not, and all that waits for one. */
   flushInterface(on: InterfaceObject): void {
+    this.candidates.forget(({ iface }) => iface === on);
     for (const entry of [...this.entries.values()]) if (entry.on === on) this.life.remove(entry);
     this.limitTold.delete(on);
   }
@@ -308,13 +314,10 @@ export class Neighbors implements NextHops, NeighborOwner {
     return countsOf(this.entries.values());
   }
 
-  /** NeighborOwner. */
-  forget(entry: Neighbor): void {
-    this.entries.delete(entry.key);
-  }
-
-  /** NeighborOwner: it was known elsewhere, and is now at `place`. */
-  move(entry: Neighbor, place: Place, how: NeighborOrigin): void {
+  /** NeighborOwner: it was known elsewhere, and is now at `place`; what is said from outside outranks other tunnels. */
+  move(entry: Neighbor, to: Place, origin: NeighborOrigin): void {
+    const said = to.port.kind === "tunnel" ? this.candidates.saidOf(entry.on, entry.ip) : null;
+    const [place, how] = said === null ? [to, origin] : [said, "evpn" as const];
     const from = entry.place!;
     entry.moves ??= new MoveHistory();
     entry.moves.add(this.context.timers.nowMs);
@@ -337,6 +340,15 @@ export class Neighbors implements NextHops, NeighborOwner {
     return entry;
   }
 
+  /** NeighborOwner. */
+  forget(entry: Neighbor): void {
+    this.entries.delete(entry.key);
+  }
+
+  fallBack(entry: Neighbor): boolean {
+    return this.candidates.fallBack(entry);
+  }
+
   /** It was not known, and now is: at `place`. */
   private accept(entry: Neighbor, place: Place, how: NeighborOrigin, step: string | null = null): void {
     this.note(entry, place, how);
@@ -351,6 +363,7 @@ export class Neighbors implements NextHops, NeighborOwner {
       entry.previous = { place: before, atMs: nowMs };
     entry.place = place;
     entry.origin = how;
+    if (!isGiven(entry)) entry.loser = null;
     entry.heardMs = nowMs;
     entry.learnedMs = nowMs;
     entry.challenger = null;

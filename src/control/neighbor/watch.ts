@@ -15,7 +15,7 @@ import type { Mac } from "../../wire/ethernet.ts";
 import type { PortObject, VsiObject } from "../inventory.ts";
 import { RateWindow } from "../rate-window.ts";
 import type { Timers } from "../timers.ts";
-import type { Neighbor } from "./entry.ts";
+import { isGiven, type Neighbor } from "./entry.ts";
 import type { NeighborLife } from "./life.ts";
 import { isKnown } from "./nud.ts";
 import type { NeighborPaths } from "./path.ts";
@@ -73,7 +73,7 @@ export class NeighborWatch {
     const { entries, life, paths } = this.parts;
     let asked = 0;
     for (const entry of entries.values()) {
-      if (entry.state !== "reachable" || entry.origin === "static") continue;
+      if (entry.state !== "reachable" || isGiven(entry)) continue;
       // Asked each time, so that it means "used since the last look".
       const isUsed = paths.takeUse(entry);
       if (!isUsed || !this.isQuiet(entry, UNHEARD_MS)) continue;

@@ -1,0 +1,133 @@
+/**
+ * The candidates of a neighbour: what is known of its place besides the one that is used.
+ *
+ *   static  configured, or added by hand
+ *   local   heard at an AC
+ *   evpn    said from outside, behind a tunnel; kept here beside the entries: it does not age, and counts while its tunnel is up
+ *   heard   behind a tunnel
+ *
+ * The best one is used. A loser stays: what was heard is remembered in the entry (`loser`) while something given outranks it,
+ * and holds again, asked at once, when that goes; what is said from outside holds when the host at the AC falls silent. The
+ * change is one store of the rewrite, so there is no gap. What is said makes no local host a spoofer.
+ */
+import type { Ipv4 } from "../../wire/ipv4.ts";
+import type { InterfaceObject, PortObject } from "../inventory.ts";
+import type { Timers } from "../timers.ts";
+import { neighborKey } from "./adjacency.ts";
+import { isGiven, type Neighbor, type NeighborOrigin, type Place, samePlace } from "./entry.ts";
+import type { NeighborLife } from "./life.ts";
+import { isKnown } from "./nud.ts";
+
+export interface SaidNeighbor {
+  readonly iface: InterfaceObject;
+  readonly ip: Ipv4;
+  readonly place: Place;
+}
+
+/** What is needed of the table. */
+export interface CandidateParts {
+  readonly find: (iface: InterfaceObject, ip: Ipv4) => Neighbor | null;
+  /** null: too many are searched. */
+  readonly findOrCreate: (iface: InterfaceObject, ip: Ipv4) => Neighbor | null;
+  readonly accept: (entry: Neighbor, place: Place, how: NeighborOrigin) => void;
+  readonly life: NeighborLife;
+  readonly timers: Timers;
+}
+
+export class NeighborCandidates {
+  private readonly parts: CandidateParts;
+  private readonly said = new Map<number, SaidNeighbor>();
+
+  constructor(parts: CandidateParts) {
+    this.parts = parts;
+  }
+
+  /** It is said from outside that `ip` is at `place`, behind a tunnel. @returns false when there is no room for it. */
+  want(_origin: "evpn", iface: InterfaceObject, ip: Ipv4, place: Place): boolean {
+    const key = neighborKey(iface, ip);
+    this.said.set(key, { iface, ip, place });
+    if (this.follow(iface, ip)) return true;
+    this.said.delete(key);
+    return false;
+  }
+
+  /** It is not said any more. @returns false if it was not. */
+  unwant(_origin: "evpn", iface: InterfaceObject, ip: Ipv4): boolean {
+    if (!this.said.delete(neighborKey(iface, ip))) return false;
+    const entry = this.parts.find(iface, ip);
+    if (entry?.origin === "evpn") this.parts.life.drop(entry);
+    return true;
+  }
+
+  /** Nothing is said any more: of one VSI-interface, of one address of it, or at all. @returns how many were. */
+  flush(only: InterfaceObject | null, ip: Ipv4 | null): number {
+    const isMeant = (each: SaidNeighbor) => (only === null || each.iface === only) && (ip === null || each.ip === ip);
+    const meant = [...this.said.values()].filter(isMeant);
+    for (const each of meant) this.unwant("evpn", each.iface, each.ip);
+    return meant.length;
+  }
+
+  /** What is said of the ones meant is void; their entries are about to go. */
+  forget(isMeant: (each: SaidNeighbor) => boolean): void {
+    for (const [key, each] of this.said) if (isMeant(each)) this.said.delete(key);
+  }
+
+  /** The place that is said of `ip` and counts now, or null. */
+  saidOf(iface: InterfaceObject, ip: Ipv4): Place | null {
+    const place = this.said.get(neighborKey(iface, ip))?.place ?? null;
+    return place?.port.up ? place : null;
+  }
+
+  /** What is said to be behind `port` counts again. */
+  portUp(port: PortObject): void {
+    for (const { iface, ip, place } of this.said.values()) if (place.port === port) this.follow(iface, ip);
+  }
+
+  /** The place of `entry` holds no more; the next best one is used. @returns false: there is none. */
+  fallBack(entry: Neighbor): boolean {
+    const { accept, life, timers } = this.parts;
+    const said = this.saidOf(entry.on, entry.ip);
+    if (said !== null) {
+      accept(entry, said, "evpn");
+      return isKnown(entry.state);
+    }
+    const { loser } = entry;
+    entry.loser = null;
+    const ageMs = entry.on.config.arp.ageSeconds * 1000;
+    if (loser === null || !loser.place.port.up || timers.nowMs - loser.heardMs >= ageMs) return false;
+    accept(entry, loser.place, loser.origin);
+    entry.heardMs = loser.heardMs;
+    // Used at once, and asked before it is believed for long.
+    life.fire(entry, "aged");
+    life.fire(entry, "expiring");
+    return isKnown(entry.state);
+  }
+
+  /** Something better is about to take the place of what was heard. */
+  lose(entry: Neighbor): void {
+    const { place, origin, heardMs } = entry;
+    if (isKnown(entry.state) && !isGiven(entry)) entry.loser = { place: place!, origin, heardMs };
+  }
+
+  /** Heard behind a tunnel, of what is said from outside: remembered, no more. */
+  outrank(entry: Neighbor, place: Place, origin: NeighborOrigin): "same" | "ignored" {
+    const heardMs = this.parts.timers.nowMs;
+    entry.loser = { place, origin, heardMs };
+    if (!samePlace(entry.place!, place)) return "ignored";
+    entry.heardMs = heardMs;
+    return "same";
+  }
+
+  /** What is said of `ip` is used, unless something better is known. @returns false when there is no room for it. */
+  private follow(iface: InterfaceObject, ip: Ipv4): boolean {
+    const said = this.saidOf(iface, ip);
+    if (said === null) return true;
+    const entry = this.parts.findOrCreate(iface, ip);
+    if (entry === null) return false;
+    const isHere = isKnown(entry.state) && entry.place!.port.kind === "ac";
+    if (entry.origin === "static" || isHere) return true;
+    this.lose(entry);
+    this.parts.accept(entry, said, "evpn");
+    return isKnown(entry.state);
+  }
+}

@@ -1,0 +1,116 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { AgentBed, G10, ip, M1, M3, M9, P10 } from "./agent-bed.ts";
+
+const HOST = "10.1.1.12";
+
+let bed: AgentBed;
+beforeEach(() => {
+  bed = new AgentBed();
+});
+
+const state = () => bed.neighbor(bed.if10, HOST);
+const say = () =>
+  bed.agent.neighbors.candidates.want("evpn", bed.if10, ip(HOST), { mac: M9, port: bed.gw2, vsi: bed.vsi10 });
+const unsay = () => bed.agent.neighbors.candidates.unwant("evpn", bed.if10, ip(HOST));
+const hearHere = () => bed.request(bed.vm1, bed.vsi10, M1, HOST, "10.1.1.1");
+const hearThere = () => bed.reply(bed.border, bed.vsi10, P10, HOST, G10, "10.1.1.1");
+/** The rewrite that workers have of the host; it must never be missing in between. */
+const isProgrammed = () => bed.tables.fib.rewrite[bed.hosts.get(`0 ${HOST}`) ?? 0]! !== 0;
+
+describe("candidates of a neighbour: static > heard at an AC > evpn > heard behind a tunnel", () => {
+  it("what is said from outside is used at once, and is neither asked nor aged", () => {
+    expect(say()).toBe(true);
+    expect(state()).toBe("reachable M9 gw2");
+    bed.sent();
+    bed.advance(3 * 1200_000);
+    expect(state()).toBe("reachable M9 gw2");
+    expect(bed.sent()).toEqual([]);
+    expect(bed.agent.neighbors.list()[0]).toMatchObject({ origin: "evpn", state: "reachable" });
+    expect(unsay()).toBe(true);
+    expect(unsay()).toBe(false);
+    expect(state()).toBeNull();
+    expect(isProgrammed()).toBe(false);
+  });
+
+  it("a host that speaks at an AC is no spoofer: it is believed, and when it falls silent what was said holds", () => {
+    say();
+    hearHere();
+    expect(bed.drops).toEqual({});
+    expect(state()).toBe("reachable M1 vm1");
+    expect(say()).toBe(true);
+    expect(state()).toBe("reachable M1 vm1");
+    for (let second = 0; second < 1300 && state() !== "reachable M9 gw2"; second++) {
+      expect(isProgrammed()).toBe(true);
+      bed.advance(1000);
+    }
+    expect(state()).toBe("reachable M9 gw2");
+    expect(bed.eventsNamed("neighbor.failed")).toEqual([]);
+  });
+
+  it("it outranks what a tunnel teaches, which holds again, and is asked, when it is unsaid", () => {
+    hearThere();
+    expect(state()).toBe("reachable P10 border");
+    say();
+    expect(state()).toBe("reachable M9 gw2");
+    hearThere();
+    expect(state()).toBe("reachable M9 gw2");
+    bed.sent();
+    unsay();
+    expect(state()).toBe("delay P10 border");
+    expect(isProgrammed()).toBe(true);
+    bed.advance(1000);
+    expect(bed.sent().length).toBeGreaterThan(0);
+    bed.advance(5000);
+    expect(state()).toBe("failed P10 border");
+  });
+
+  it("a static one outranks all, and what is said holds when it goes", () => {
+    say();
+    bed.agent.neighbors.addStatic(bed.if10, ip(HOST), M3, bed.vm3, bed.vsi10);
+    expect(state()).toBe("reachable M3 vm3");
+    say();
+    expect(state()).toBe("reachable M3 vm3");
+    bed.agent.neighbors.removeStatic(bed.if10, ip(HOST));
+    expect(state()).toBe("reachable M9 gw2");
+    expect(isProgrammed()).toBe(true);
+  });
+
+  it("what was heard before a static one holds when that goes", () => {
+    hearHere();
+    bed.agent.neighbors.addStatic(bed.if10, ip(HOST), M3, bed.vm3, bed.vsi10);
+    bed.agent.neighbors.removeStatic(bed.if10, ip(HOST));
+    expect(state()).toBe("delay M1 vm1");
+    expect(isProgrammed()).toBe(true);
+  });
+
+  it("it counts while its tunnel is up, and goes with it", () => {
+    say();
+    bed.gw2.up = false;
+    bed.agent.flushPort(bed.gw2);
+    expect(state()).toBeNull();
+    bed.gw2.up = true;
+    bed.agent.portUp(bed.gw2);
+    expect(state()).toBe("reachable M9 gw2");
+    bed.inventory.removePort(bed.gw2);
+    bed.agent.flushPort(bed.gw2);
+    bed.agent.portUp(bed.gw2);
+    expect(state()).toBeNull();
+  });
+
+  it("a tunnel's word against the AC leads, after the AC's silence, to where EVPN says it is", () => {
+    hearHere();
+    say();
+    hearThere();
+    bed.advance(600);
+    expect(state()).toBe("reachable M9 gw2");
+  });
+
+  it("a flush of what was heard leaves what is said", () => {
+    say();
+    expect(bed.agent.neighbors.flushLearned(null)).toBe(0);
+    expect(bed.agent.neighbors.delete(bed.if10, ip(HOST))).toBe(false);
+    expect(bed.agent.neighbors.candidates.flush(bed.if20, null)).toBe(0);
+    expect(bed.agent.neighbors.candidates.flush(null, null)).toBe(1);
+    expect(state()).toBeNull();
+  });
+});
