@@ -9,6 +9,7 @@ import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import { HTTPException } from "hono/http-exception";
 import { addChanges, type ChangeSource } from "./change.ts";
 import { addDoctor, type DoctorSource } from "./doctor.ts";
+import { jsonSlices } from "./json-slices.ts";
 import type { Fetch } from "./listener.ts";
 import { addProbes, type ProbeSource } from "./probe.ts";
 import * as schema from "./schema.ts";
@@ -24,9 +25,9 @@ export interface ApiSource {
   acs(): schema.Ac[];
   tunnels(): schema.Tunnel[];
   interfaces(): schema.Interface[];
-  macs(): schema.MacEntry[];
-  neighbors(): schema.Neighbor[];
-  routes(): schema.Route[];
+  macs(): Iterable<schema.MacEntry>;
+  neighbors(): Iterable<schema.Neighbor>;
+  routes(): Iterable<schema.Route>;
   policies(): schema.Policy[];
   drops(): schema.DropCount[];
   /** As the keys of a file. */
@@ -112,14 +113,20 @@ function addReads(app: OpenAPIHono, source: ApiSource): void {
     // The answer's type is checked against the schema here; hono's own check cannot see through a generic route.
     app.openapi(route, (c) => c.json(answer() as never, 200));
   };
+  /** May be long: made while it is sent. */
+  const list = <T extends z.ZodType>(path: string, summary: string, row: T, answer: () => Iterable<z.output<T>>) => {
+    const route = createRoute({ method: "get", path, summary, responses: { 200: json(summary, z.array(row)) } });
+    const head = { "content-type": "application/json" };
+    app.openapi(route, () => new Response(jsonSlices(answer()), { headers: head }) as never);
+  };
   read("/v1/status", "Readiness, sizes and the ledger", schema.Status, () => source.status());
   read("/v1/vsis", "VSIs by name", z.array(schema.Vsi), () => source.vsis());
   read("/v1/acs", "Attachment circuits by name", z.array(schema.Ac), () => source.acs());
   read("/v1/tunnels", "Tunnels by name", z.array(schema.Tunnel), () => source.tunnels());
   read("/v1/interfaces", "VSI-interfaces by name", z.array(schema.Interface), () => source.interfaces());
-  read("/v1/macs", "MAC tables by VSI and MAC", z.array(schema.MacEntry), () => source.macs());
-  read("/v1/neighbors", "ARP tables by VSI-interface and IP", z.array(schema.Neighbor), () => source.neighbors());
-  read("/v1/routes", "Routes by VRF and prefix", z.array(schema.Route), () => source.routes());
+  list("/v1/macs", "MAC tables by VSI and MAC", schema.MacEntry, () => source.macs());
+  list("/v1/neighbors", "ARP tables by VSI-interface and IP", schema.Neighbor, () => source.neighbors());
+  list("/v1/routes", "Routes by VRF and prefix", schema.Route, () => source.routes());
   read("/v1/policies", "Policies by name, rules in their order", z.array(schema.Policy), () => source.policies());
   read("/v1/drops", "All drop reasons with their counts", z.array(schema.DropCount), () => source.drops());
   read(

@@ -124,9 +124,7 @@ export class Shown {
 
   interfaces(): schema.Interface[] {
     const { inventory, topology } = this.parts;
-    const neighbors = new Map<string, number>();
-    for (const { interface: on } of this.parts.agent.neighborViews())
-      if (on !== null) neighbors.set(on, (neighbors.get(on) ?? 0) + 1);
+    const neighbors = this.parts.agent.neighborsByInterface();
     const policyOf = (name: string) =>
       topology.policies.list().find((policy) => policy.interfaces.includes(name))?.name ?? null;
     return interfaceViews(inventory)
@@ -144,11 +142,10 @@ export class Shown {
       .sort(byName);
   }
 
-  macs(): schema.MacEntry[] {
-    return this.parts.agent.macs
-      .list()
-      .map(({ vsi, mac, via, origin, ageSeconds }) => ({ vsi, mac, via, origin, ageSeconds }))
-      .sort((a, b) => byText(a.vsi, b.vsi) || (a.mac < b.mac ? -1 : 1));
+  /** By VSI and MAC; made as they are read. */
+  *macs(): Generator<schema.MacEntry> {
+    for (const { vsi, mac, via, origin, ageSeconds } of this.parts.agent.macs.sorted(byText))
+      yield { vsi, mac, via, origin, ageSeconds };
   }
 
   neighbors(): schema.Neighbor[] {
@@ -273,7 +270,7 @@ export class Shown {
       tunnels: ports.length - acs.length,
       interfaces: inventory.interfaces.size,
       macs: agent.macs.size,
-      neighbors: agent.neighborViews().length,
+      neighbors: [...agent.neighborsByInterface().values()].reduce((sum, count) => sum + count, 0),
       routes: routes.size,
       policies: topology.policies.list().length,
     };

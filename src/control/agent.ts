@@ -228,6 +228,13 @@ export class Agent {
     return [...this.neighbors.list(), ...this.peers.list().map(viewOfPeer)];
   }
 
+  /** Neighbours and peer gateways by the name of their VSI-interface, counted without being looked at. */
+  neighborsByInterface(): Map<string, number> {
+    const all = this.neighbors.countByInterface();
+    for (const { interface: on } of this.peers.list()) all.set(on, (all.get(on) ?? 0) + 1);
+    return all;
+  }
+
   /** Hosts that ARP suppression answers for. */
   suppressedViews(): NeighborView[] {
     const { nowMs } = this.parts.timers;

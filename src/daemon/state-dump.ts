@@ -5,6 +5,15 @@ import type { Log } from "../log/log.ts";
 
 const MOST = 1000;
 
+function first<T>(rows: Iterable<T>): T[] {
+  const list: T[] = [];
+  for (const row of rows) {
+    if (list.length === MOST) break;
+    list.push(row);
+  }
+  return list;
+}
+
 export function dumpState(log: Log, shown: Shown, status: Status): void {
   const parts = {
     status,
@@ -12,7 +21,7 @@ export function dumpState(log: Log, shown: Shown, status: Status): void {
     acs: shown.acs(),
     tunnels: shown.tunnels(),
     interfaces: shown.interfaces(),
-    macs: shown.macs().slice(0, MOST),
+    macs: first(shown.macs()),
     neighbors: shown.neighbors().slice(0, MOST),
     routes: shown.routes().slice(0, MOST),
     drops: shown.drops().filter((drop) => drop.count > 0),

@@ -68,7 +68,7 @@ it("fits its own schemas, whole and in every list", () => {
   schema.Ac.array().parse(shown.acs());
   schema.Tunnel.array().parse(shown.tunnels());
   schema.Interface.array().parse(shown.interfaces());
-  schema.MacEntry.array().parse(shown.macs());
+  schema.MacEntry.array().parse([...shown.macs()]);
   schema.Neighbor.array().parse(shown.neighbors());
   schema.Route.array().parse(shown.routes());
   schema.Policy.array().parse(shown.policies());
@@ -101,14 +101,14 @@ it("shows a VSI-interface with everything people ask for", () => {
 
 it("shows where a MAC and a neighbour are, and where they come from", () => {
   const via = { kind: "tunnel", name: "gw2" };
-  expect(shown.macs()).toContainEqual({
+  expect([...shown.macs()]).toContainEqual({
     vsi: "vsi10",
     mac: "02:00:00:00:00:99",
     via,
     origin: "static",
     ageSeconds: null,
   });
-  expect(shown.macs()).toContainEqual({
+  expect([...shown.macs()]).toContainEqual({
     vsi: "vsi2",
     mac: "02:00:00:00:00:02",
     via: null,
@@ -187,7 +187,7 @@ it("flushes what was learned, not what was configured", () => {
   const mac = parseMac("02:00:00:00:00:55")!;
   const vm2 = inventory.ac("vm2")!;
   agent.macs.learn(inventory.vsi("vsi10")!.row, vm2.row, loOf(mac), 0x0200);
-  expect(shown.macs().filter((entry) => entry.origin === "learned")).toMatchObject([
+  expect([...shown.macs()].filter((entry) => entry.origin === "learned")).toMatchObject([
     { vsi: "vsi10", mac: "02:00:00:00:00:55", via: { kind: "ac", name: "vm2" }, ageSeconds: 0 },
   ]);
   expect(shown.flushMacs("vsi2")).toBe(0);

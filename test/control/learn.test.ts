@@ -257,8 +257,8 @@ describe("MAC learning (behaviour.md §4)", () => {
     bed.agent.macs.addStatic(bed.vsi10, M3, bed.vm3, MAC_STATIC);
     bed.advance(2500);
     expect(bed.agent.macs.list().filter((each) => each.vsi === "vsi10")).toEqual([
-      { vsi: "vsi10", mac: "02:aa:00:00:00:0a", via: null, origin: "gateway", ageSeconds: null },
       { vsi: "vsi10", mac: "02:00:00:00:01:11", via: { kind: "ac", name: "vm1" }, origin: "learned", ageSeconds: 2 },
+      { vsi: "vsi10", mac: "02:00:00:00:01:13", via: { kind: "ac", name: "vm3" }, origin: "static", ageSeconds: null },
       {
         vsi: "vsi10",
         mac: "02:00:00:00:09:99",
@@ -266,7 +266,7 @@ describe("MAC learning (behaviour.md §4)", () => {
         origin: "learned",
         ageSeconds: 2,
       },
-      { vsi: "vsi10", mac: "02:00:00:00:01:13", via: { kind: "ac", name: "vm3" }, origin: "static", ageSeconds: null },
+      { vsi: "vsi10", mac: "02:aa:00:00:00:0a", via: null, origin: "gateway", ageSeconds: null },
     ]);
     expect(bed.agent.macs.counts().get("vsi10")).toEqual({ local: 1, remote: 1, static: 2 });
     expect(bed.agent.macs.flushLearned(bed.vsi10)).toBe(2);

@@ -295,6 +295,12 @@ export class Neighbors implements NextHops, NeighborOwner {
     return Array.from(this.entries.values(), (entry) => viewOf(entry, this.context.timers.nowMs));
   }
 
+  countByInterface(): Map<string, number> {
+    const all = new Map<string, number>();
+    for (const { on } of this.entries.values()) all.set(on.name, (all.get(on.name) ?? 0) + 1);
+    return all;
+  }
+
   /** Does a route or a policy use it as next hop? */
   isNextHop(on: InterfaceObject, ip: Ipv4): boolean {
     const entry = this.find(on, ip);
