@@ -46,6 +46,7 @@ import { Ledger } from "./ledger.ts";
 import { MacLearner } from "./mac/learn.ts";
 import { type NeighborView, viewOfSuppressed } from "./neighbor/entry.ts";
 import type { HostRoutes } from "./neighbor/path.ts";
+import { countByInterface, countsOf } from "./neighbor/story.ts";
 import { Neighbors } from "./neighbor/table.ts";
 import type { LimitsConfig } from "./plan.ts";
 import type { Timers } from "./timers.ts";
@@ -230,7 +231,7 @@ export class Agent {
 
   /** Neighbours and peer gateways by the name of their VSI-interface, counted without being looked at. */
   neighborsByInterface(): Map<string, number> {
-    const all = this.neighbors.countByInterface();
+    const all = this.neighbors.count(countByInterface);
     for (const { interface: on } of this.peers.list()) all.set(on, (all.get(on) ?? 0) + 1);
     return all;
   }
@@ -244,7 +245,7 @@ export class Agent {
   /** Entries by VSI name and where they come from, for the gauges. */
   neighborCounts(): Map<string, Readonly<Record<string, number>>> {
     const all = new Map<string, Readonly<Record<string, number>>>();
-    for (const [vsi, count] of this.neighbors.counts()) all.set(vsi, { ...count });
+    for (const [vsi, count] of this.neighbors.count(countsOf)) all.set(vsi, { ...count });
     for (const [vsi, suppressed] of this.suppression.counts())
       all.set(vsi, { ...(all.get(vsi) ?? { local: 0, remote: 0, static: 0 }), suppressed });
     return all;

@@ -82,3 +82,10 @@ export function countsOf(entries: Iterable<Neighbor>): Map<string, NeighborCount
   }
   return all;
 }
+
+/** Entries by the name of their VSI-interface. */
+export function countByInterface(entries: Iterable<Neighbor>): Map<string, number> {
+  const all = new Map<string, number>();
+  for (const { on } of entries) all.set(on.name, (all.get(on.name) ?? 0) + 1);
+  return all;
+}

@@ -46,7 +46,7 @@ import { type HostRoutes, NeighborPaths } from "./path.ts";
 import { NeighborPlaces } from "./places.ts";
 import { NeighborCensus } from "./quota.ts";
 import { Searches } from "./search.ts";
-import { countsOf, type NeighborCount, type NeighborStory, storyOfNeighbor } from "./story.ts";
+import { type NeighborStory, storyOfNeighbor } from "./story.ts";
 import { type MacTimes, NeighborWatch } from "./watch.ts";
 
 /** What `hear` made of it. */
@@ -295,12 +295,6 @@ export class Neighbors implements NextHops, NeighborOwner {
     return Array.from(this.entries.values(), (entry) => viewOf(entry, this.context.timers.nowMs));
   }
 
-  countByInterface(): Map<string, number> {
-    const all = new Map<string, number>();
-    for (const { on } of this.entries.values()) all.set(on.name, (all.get(on.name) ?? 0) + 1);
-    return all;
-  }
-
   /** Does a route or a policy use it as next hop? */
   isNextHop(on: InterfaceObject, ip: Ipv4): boolean {
     const entry = this.find(on, ip);
@@ -315,9 +309,9 @@ export class Neighbors implements NextHops, NeighborOwner {
       .map((entry) => storyOfNeighbor(entry, this.paths.isHeld(entry), nowMs));
   }
 
-  /** Known neighbours by VSI name and where they are, for the gauges. */
-  counts(): Map<string, NeighborCount> {
-    return countsOf(this.entries.values());
+  /** What `of` counts in all entries (story.ts). */
+  count<T>(of: (entries: Iterable<Neighbor>) => T): T {
+    return of(this.entries.values());
   }
 
   /** NeighborOwner: it was known elsewhere, and is now at `place`; what is said from outside outranks other tunnels. */
