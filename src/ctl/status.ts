@@ -79,10 +79,15 @@ function facts(status: Status): [string, string][] {
     ["underlay", `${underlay.address} port ${underlay.port}, MTU ${underlay.mtu}`],
     ["workers", String(status.workers)],
     ["VSIs", `${counts.vsis}, ${counts.interfaces} with a VSI-interface`],
-    ["ports", `${counts.acsUp} of ${counts.acs} ACs up, ${counts.tunnels} tunnel${counts.tunnels === 1 ? "" : "s"}`],
+    ["ports", `${counts.acsUp} of ${counts.acs} ACs up, ${plural(counts.tunnels, "tunnel")}`],
     [
       "tables",
-      `${counts.macs} MACs, ${counts.neighbors} neighbours, ${counts.routes} routes, ${counts.policies} policies`,
+      [
+        plural(counts.macs, "MAC"),
+        plural(counts.neighbors, "neighbour"),
+        plural(counts.routes, "route"),
+        plural(counts.policies, "policy", "policies"),
+      ].join(", "),
     ],
     ["frames in", `${data.received} received, ${data.injected} injected, ${data.copies} copies`],
     ["frames out", `${data.sent} sent, ${data.punted} punted, ${data.dropped} dropped (balance ${data.imbalance})`],
@@ -107,4 +112,8 @@ function configText(config: Status["config"]): string {
   const reload = config.lastReloadSuccessful ? "" : "; the last reload was refused";
   const restart = config.needsRestart.length > 0 ? `; needs a restart: ${config.needsRestart.join(", ")}` : "";
   return `${config.file}${reload}${restart}`;
+}
+
+function plural(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
 }

@@ -26,7 +26,9 @@ const SMALL = 64;
 
 export async function checkPeer({ name, remote, isWatched, isUp, longest }: AskedPeer, ping: Ping): Promise<Check> {
   const key = `peer ${name}`;
-  const { kind, rttMs, reason, fix } = await ping(SMALL);
+  const first = await ping(SMALL);
+  // One lost echo says nothing: a machine that is busy, a peer that resolves our address.
+  const { kind, rttMs, reason, fix } = first.kind === "lost" ? await ping(SMALL) : first;
   if (kind === "off") return warn(key, `cannot be asked: ${reason}`, fix ?? "see the log");
   if (kind !== "reply") {
     const text = `${remote} does not answer an echo${isUp ? "" : ", and the tunnel is down"}`;

@@ -23,12 +23,12 @@ import { briefText, keyText, legendText, tally, unexpectedIn, walkComplaints, wa
 import { runInRoom } from "./room.ts";
 import {
   adopt,
-  checkName,
   clear,
   emptyState,
   folderOf,
   type LabState,
   labs,
+  labsToEnd,
   readState,
   release,
   type Scheme,
@@ -166,8 +166,8 @@ async function rerun(name: string | undefined, telling: Telling): Promise<number
   }
 }
 
-async function down(name: string | undefined): Promise<number> {
-  const names = name === undefined ? labs() : [checkName(name)];
+async function down(name: string | undefined, { all }: Wishes): Promise<number> {
+  const names = labsToEnd(labs(), name, all === true);
   if (names.length === 0) say("no lab is up");
   for (const each of names) {
     const state = readState(each) ?? emptyState(each);
@@ -197,6 +197,7 @@ async function centralized(name: string | undefined): Promise<number> {
 interface Wishes extends Telling {
   readonly name?: string;
   readonly keep?: true;
+  readonly all?: true;
   readonly sharedMac?: true;
   readonly handover?: true;
   readonly offload?: "on" | "off";
@@ -254,7 +255,7 @@ function program(): Command {
     .addOption(handed())
     .addOption(offload());
   verb("run", "run the walkthroughs in a lab that is up", rerun).addOption(brief()).addOption(record());
-  verb("down", "take the lab down (all labs, without --name)", down);
+  verb("down", "take the lab down", down).option("--all", "every lab that is up");
   verb("status", "what is up, and is it well", status);
   verb("centralized", "the article's first scheme and the distributed one, compared", centralized);
   const passing = (

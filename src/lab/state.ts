@@ -161,6 +161,13 @@ export function find(name: string | undefined): LabState {
   return state;
 }
 
+/** The labs that `down` means. Another's lab is not taken down by accident: where several are up, one is named, or all are. */
+export function labsToEnd(up: readonly string[], name: string | undefined, all: boolean): readonly string[] {
+  if (name !== undefined) return [checkName(name)];
+  if (up.length < 2 || all) return up;
+  throw new Error(`several labs are up (${up.join(", ")}); say which with --name, or --all`);
+}
+
 /** Leave a lab to the next command. */
 export function release(state: LabState): void {
   state.owner = null;
