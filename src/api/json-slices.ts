@@ -27,7 +27,7 @@ export function jsonSlices(items: Iterable<unknown>): string | ReadableStream<Ui
         ready = null;
         return;
       }
-      // The reader may be quick, and a promise alone gives nobody else a turn.
+      // The reader may be quick, and a promise alone gives no other work a turn.
       await new Promise((resolve) => setImmediate(resolve));
       const { text, isOver } = slice(iterator, ",");
       controller.enqueue(encoder.encode(text));

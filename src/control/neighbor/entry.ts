@@ -98,7 +98,7 @@ export function newNeighbor(on: InterfaceObject, ip: Ipv4, key: number, nowMs: n
   };
 }
 
-/** Is it given to us, not heard? Then it does not age, and nobody is asked for it. */
+/** Is it given to us, not heard? Then it does not age, and no host is asked for it. */
 export function isGiven({ origin }: { readonly origin: NeighborOrigin }): boolean {
   return origin === "static" || origin === "evpn";
 }
