@@ -12,6 +12,7 @@ import type { Check } from "../api/schema-doctor.ts";
 import { peerAddress } from "../control/peer-address.ts";
 import type { Config } from "../control/plan.ts";
 import { addon, errnoText, IoError } from "../io/addon.ts";
+import { buildOf } from "../io/how-to-build.ts";
 import { refusedByKernel } from "../io/offload.ts";
 import { deviceMtuFor, pathMtu } from "../io/underlay.ts";
 import { whyNoRawSocket } from "../liveness/echo-socket.ts";
@@ -69,7 +70,7 @@ function checkAddon(): Check {
     addon();
     return ok("addon", "the native addon loads and fits");
   } catch (error) {
-    return fail("addon", (error as Error).message, "npm run build");
+    return fail("addon", (error as Error).message, buildOf("addon"));
   }
 }
 
@@ -131,7 +132,7 @@ function checkLibraries(config: Config | null): Check[] {
 }
 
 function capMissing(): Check {
-  const fix = "apt-get install libpcap-dev, then npm run build; or use tcpdump";
+  const fix = `apt-get install g++ make python3 libpcap-dev, then ${buildOf("cap")}; or use tcpdump`;
   return warn("cap", "not built: vtepctl capture --iface does not work", fix);
 }
 

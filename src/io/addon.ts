@@ -7,6 +7,7 @@
  */
 import { createRequire } from "node:module";
 import { getSystemErrorMap, getSystemErrorName } from "node:util";
+import { buildOf } from "./how-to-build.ts";
 import * as contract from "./port-io.ts";
 
 // ---- errors ----------------------------------------------------------------------------------------------------
@@ -107,26 +108,37 @@ export interface Addon {
 
 let loaded: Addon | undefined;
 
+/** Where it may be, by names of package.json: compiled here, or brought by a release for this kind of machine. */
+function places(): readonly string[] {
+  const named = process.env.VTEPD_ADDON;
+  return named === undefined ? ["#addon", `#prebuilt/linux-${process.arch}-glibc`] : [named];
+}
+
+/** The first that loads, and why those before it do not. */
+function load(): { readonly found: Addon; readonly path: string } {
+  const require = createRequire(import.meta.url);
+  const reasons: string[] = [];
+  for (const path of places())
+    try {
+      return { found: require(path) as Addon, path };
+    } catch (cause) {
+      const { code, message } = cause as NodeJS.ErrnoException;
+      const isThere = code !== "MODULE_NOT_FOUND";
+      // In a source tree nothing is prebuilt, and that says nothing.
+      if (isThere || reasons.length === 0) reasons.push(`${path}: ${message.split("\n")[0]}`);
+    }
+  const text = `cannot load the native addon ${reasons.join("; ")}; run: ${buildOf("addon")}`;
+  throw new IoError("ERR_ADDON", 0, "load the addon", text);
+}
+
 /** The addon, loaded at first use. Throws IoError ERR_ADDON when it is not built, or was built for another contract. */
 export function addon(): Addon {
   if (loaded !== undefined) return loaded;
-  const path = process.env.VTEPD_ADDON ?? "#addon";
-  let found: Addon;
-  try {
-    found = createRequire(import.meta.url)(path) as Addon;
-  } catch (cause) {
-    const why = (cause as Error).message.split("\n")[0];
-    throw new IoError(
-      "ERR_ADDON",
-      0,
-      "load the addon",
-      `cannot load the native addon ${path}: ${why}; run: npm run build`,
-    );
-  }
+  const { found, path } = load();
   const ours = contract as unknown as Record<string, unknown>;
   for (const [name, value] of Object.entries(found.contract)) {
     if (ours[name] === value) continue;
-    const text = `the native addon ${path} was built for another version (${name}); run: npm run build`;
+    const text = `the native addon ${path} was built for another version (${name}); run: ${buildOf("addon")}`;
     throw new IoError("ERR_ADDON", 0, "compare the contract", text);
   }
   loaded = found;

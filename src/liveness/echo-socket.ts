@@ -11,6 +11,7 @@
  * kernel keeps everything away that we do not read, so a flood of other ICMP costs us nothing.
  */
 import { createRequire } from "node:module";
+import { buildOf } from "../io/how-to-build.ts";
 
 interface RawSocket {
   on(event: "message", listener: (packet: Buffer, source: string) => void): void;
@@ -67,8 +68,8 @@ export interface EchoSocketRequest {
   onFailure(message: string): void;
 }
 
-const NO_LIBRARY =
-  "`npm run build` where g++, make and python3 are installed (Debian: apt-get install g++ make python3) compiles it, for the Node it runs on";
+const noLibrary = () =>
+  `\`${buildOf("raw-socket")}\` where g++, make and python3 are installed (Debian: apt-get install g++ make python3) compiles it, for the Node it runs on`;
 const NO_RIGHT = "give the daemon CAP_NET_RAW (systemd: AmbientCapabilities=CAP_NET_RAW; docker: cap_add NET_RAW)";
 
 /**
@@ -87,7 +88,7 @@ export function whyNoRawSocket(load: () => unknown = loadLibrary): EchoUnavailab
       : code === "MODULE_NOT_FOUND"
         ? "is not installed"
         : `does not load: ${message.split("\n")[0]}`;
-    return new EchoUnavailable(`the npm package raw-socket ${why}`, NO_LIBRARY);
+    return new EchoUnavailable(`the npm package raw-socket ${why}`, noLibrary());
   }
 }
 

@@ -5,35 +5,23 @@
  * the next run builds only what has changed. VTEPD_NODES=22,24,26 tries those instead.
  */
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { delimiter, join, relative } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ROOT } from "../house/source.ts";
 import { whyNoBed } from "../netns/bed.ts";
+import { nodeOf } from "./node-of.ts";
 
 const OWN = process.versions.node.split(".")[0]!;
 /** The recommended one; beside that, the newest that is tried. */
 const NEWER = OWN === "24" ? "26" : "24";
 const MAJORS = process.env.VTEPD_NODES?.split(",") ?? [NEWER];
-const MADE = /^(node_modules|dist|\.set-up|\.git)$|^native-bindings\/build$/;
+const MADE = /^(node_modules|dist|release|\.set-up|\.git)$|^native-bindings\/build$/;
 const MINUTES = 60_000;
 
 function run(program: string, args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = process.env) {
   const { status, stdout, stderr } = spawnSync(program, args, { cwd, env, encoding: "utf8", timeout: 20 * MINUTES });
   return { status, text: `${stdout}\n${stderr}` };
-}
-
-/** The folder of a Node of this major, or why there is none. */
-function nodeOf(major: string, place: string): { bin: string } | { missing: string } {
-  const name = `node-linux-${process.arch}`;
-  const bin = join(place, "node_modules", name, "bin");
-  if (!existsSync(join(bin, "node"))) {
-    mkdirSync(place, { recursive: true });
-    const install = ["install", "--no-save", "--no-audit", "--no-fund", "--prefix", place, `${name}@${major}`];
-    const { status, text } = run("npm", install, place);
-    if (status !== 0) return { missing: `npm has no ${name}@${major} for us: ${text.trim().split("\n").at(-1)}` };
-  }
-  return { bin };
 }
 
 /** The tree as it is now, without what was built; what is built in the copy stays there. */

@@ -5,7 +5,7 @@ import { ABI, headersEnv, nodeGyp } from "./node-modules.mjs";
 import { fail, filesUnder, hashOf, MISSING, networkError, ROOT, run, say, stamp, stamps } from "./workshop.mjs";
 
 const BINDINGS = join(ROOT, "native-bindings");
-const sources = () =>
+export const sources = () =>
   filesUnder(BINDINGS, /\.(cc|cpp|c|h|hh|gyp|gypi)$/).filter((file) => !file.startsWith(join(BINDINGS, "build")));
 const addonHash = () => hashOf(sources(), ABI);
 const isThere = () =>

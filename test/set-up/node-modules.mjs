@@ -15,7 +15,7 @@ import { asOwner, fail, hashOf, MISSING, networkError, ROOT, run, say, stamp, st
 export const ABI = `${process.versions.modules}-${process.platform}-${process.arch}`;
 
 /** npm as it was found: the one that runs us, else the one on PATH. [program, first arguments] */
-function npm() {
+export function npm() {
   const script = process.env.npm_execpath;
   if (script?.endsWith(".js") && existsSync(script)) return [process.execPath, [script]];
   const program = which("npm");

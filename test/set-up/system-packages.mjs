@@ -41,9 +41,22 @@ const DOCKER = [
   ["docker-compose", "docker compose", "starts the Docker lab"],
   ["debootstrap", "debootstrap", "makes the Docker lab's base image where no registry can be reached"],
 ];
+const RELEASE = [
+  ...COMPILE,
+  ["g++-aarch64-linux-gnu", "aarch64-linux-gnu-g++", "compiles the release's addon for arm64"],
+  ["dpkg", "dpkg-deb", "makes the release's Debian packages"],
+];
 const TEST = [...NETNS, ...FUZZ, ["prometheus", "promtool", "checks the alert rules"], ...DOCKER];
 const BENCH = [...NETNS, ["gcc", "gcc", "compiles the packet generator"]];
-export const WANTED = { build: [], addon: [], lab: LAB, test: TEST, bench: BENCH, docker: [...LAB, ...DOCKER] };
+export const WANTED = {
+  build: [],
+  addon: [],
+  lab: LAB,
+  test: TEST,
+  bench: BENCH,
+  docker: [...LAB, ...DOCKER],
+  release: RELEASE,
+};
 
 /** Where `program` is, or null. Looks where root's programs are too. */
 export function which(program) {

@@ -1,0 +1,28 @@
+/**
+ * Run by npm where the package is installed: compiles the addon when no prebuilt one loads on this machine. Where npm runs no
+ * scripts and a prebuilt one loads, nothing is lost: vtepd looks for both.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+
+const HERE = import.meta.dirname;
+const COMPILED = join(HERE, "build/Release/vtepd.node");
+const PREBUILT = join(HERE, `prebuilt/linux-${process.arch}-glibc/vtepd.node`);
+
+/** In a child: a library that does not fit may end its process. */
+function loads(file) {
+  const load = "process.dlopen({ exports: {} }, process.argv[1])";
+  return existsSync(file) && spawnSync(process.execPath, ["-e", load, file], { stdio: "ignore" }).status === 0;
+}
+
+if (!loads(COMPILED) && !loads(PREBUILT)) {
+  const gyp = process.env.npm_config_node_gyp;
+  const [program, first] = gyp ? [process.execPath, [gyp]] : ["node-gyp", []];
+  const { status } = spawnSync(program, [...first, "rebuild"], { cwd: HERE, stdio: "inherit" });
+  if (status !== 0) {
+    process.stderr.write("vtepd: no prebuilt addon fits this machine, and it could not be compiled;\n");
+    process.stderr.write("vtepd: that takes g++, make and python3 (Alpine: apk add g++ make python3 linux-headers)\n");
+    process.exit(1);
+  }
+}
