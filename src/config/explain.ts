@@ -11,7 +11,6 @@
 import type { z } from "zod";
 import { clip, MAX_ERRORS, nearest, show } from "./error.ts";
 import { descriptionAt, homesOf, keysAt, type Path, type SchemaNode, schemasAt } from "./json-schema.ts";
-import { NOT_YET } from "./schema.ts";
 import type { Fault } from "./source.ts";
 
 type Issue = z.core.$ZodIssue;
@@ -29,27 +28,6 @@ export interface Repair {
   readonly key: string | number;
   readonly as?: string;
   readonly value?: string;
-}
-
-/** Keys of the file whose feature does not exist yet. */
-export function findNotYet(value: unknown): Found[] {
-  const found: Found[] = [];
-  for (const { path, what } of NOT_YET) {
-    const visit = (node: unknown, at: Path): void => {
-      const step = path[at.length];
-      if (step === undefined) {
-        const message = `not available yet: ${what}`;
-        found.push({ path: at, rule: "not-available", message, fix: "remove the key", at: "key" });
-      } else if (step === "*") {
-        if (!Array.isArray(node)) return;
-        for (const [index, item] of node.entries()) visit(item, [...at, index]);
-      } else if (typeof node === "object" && node !== null && Object.hasOwn(node, step)) {
-        visit((node as Record<string, unknown>)[step], [...at, step]);
-      }
-    };
-    visit(value, []);
-  }
-  return found;
 }
 
 /** The faults behind one issue. */

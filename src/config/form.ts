@@ -39,7 +39,6 @@ export function fileForm(config: Config): Form {
     attach: config.attach,
     metrics: config.metrics === null ? null : { listen: listenText(config.metrics), hosts: config.metrics.hosts },
     log: config.log,
-    stateDirectory: config.stateDirectory,
   });
 }
 

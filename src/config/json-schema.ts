@@ -3,10 +3,10 @@
  * descriptions, known keys and ranges in when it has to explain a mistake.
  *
  * It describes what one writes (zod's input side), so values that the schema parses (addresses, MACs) are strings
- * here. Keys of `NOT_YET` are left out: an editor must not offer what the parser refuses.
+ * here.
  */
 import { z } from "zod";
-import { FILE, NOT_YET } from "./schema.ts";
+import { FILE } from "./schema.ts";
 
 /** As much of JSON Schema as zod emits for our file. */
 export interface SchemaNode {
@@ -30,7 +30,7 @@ export type Path = readonly (string | number)[];
 
 let known: SchemaNode | undefined;
 
-/** Everything the parser knows, refused keys included; made when somebody asks, which a start with a good file does not. */
+/** Everything the parser knows; made when somebody asks, which a start with a good file does not. */
 function whole(): SchemaNode {
   known ??= z.toJSONSchema(FILE, { io: "input" }) as SchemaNode;
   return known;
@@ -38,15 +38,7 @@ function whole(): SchemaNode {
 
 /** A fresh JSON Schema of the file, for people and editors. */
 export function jsonSchema(): SchemaNode {
-  const schema = structuredClone(whole());
-  for (const key of NOT_YET) withhold(schema, key.path);
-  return { ...schema, title: "vtepd configuration" };
-}
-
-function withhold(schema: SchemaNode, path: readonly string[]): void {
-  let node = schema;
-  for (const step of path.slice(0, -1)) node = (step === "*" ? node.items : node.properties?.[step])!;
-  delete (node.properties as Record<string, SchemaNode>)[path.at(-1)!];
+  return { ...structuredClone(whole()), title: "vtepd configuration" };
 }
 
 /** The schemas that may apply at a path: several where alternatives are allowed, none where the path leads nowhere. */

@@ -51,7 +51,6 @@ export function resolve(file: FileConfig): Config {
     attach: file.attach ?? null,
     metrics: file.metrics === undefined ? null : { ...file.metrics.listen, hosts: file.metrics.hosts },
     log: file.log,
-    stateDirectory: file.stateDirectory ?? null,
   };
 }
 

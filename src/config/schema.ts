@@ -6,8 +6,7 @@
  * rules between values are in `rules-l2.ts` and `rules-l3.ts`, and defaults that depend on another key
  * (said in the description) in `resolve.ts`.
  *
- * Objects are strict: a misspelt key must never be a silently ignored wish. For the same reason a key whose feature
- * does not exist yet stands in the schema *and* in `NOT_YET`, which refuses it; `NOT_YET` shrinks as features land.
+ * Objects are strict: a misspelt key must never be a silently ignored wish.
  *
  * Text that means an address, a MAC or a range leaves the schema parsed, in the form of `control/plan.ts`.
  */
@@ -22,14 +21,6 @@ import {
   readPrefix,
   readVtep,
 } from "./address.ts";
-
-/** A key that is known, and refused until its feature exists. "*" stands for any index. */
-export interface NotYet {
-  readonly path: readonly string[];
-  readonly what: string;
-}
-
-export const NOT_YET: readonly NotYet[] = [{ path: ["stateDirectory"], what: "snapshots of the tables" }];
 
 /** Ports of the I/O contract (io/port-io.ts MAX_IO_PORTS), less the number 0, which is no port. */
 export const MAX_BRIDGE_PORTS = 4095;
@@ -381,11 +372,6 @@ export const FILE = z.strictObject({
     })
     .prefault({})
     .describe("log on stderr"),
-  stateDirectory: z
-    .string()
-    .startsWith("/")
-    .optional()
-    .describe("directory for a snapshot of the MAC and ARP tables, read back as a hint"),
 });
 
 /** What the schema makes of a good file. */

@@ -8,7 +8,7 @@
  */
 import type { z } from "zod";
 import { MAX_ERRORS, pathText } from "./error.ts";
-import { explain, type Found, findNotYet, type Repair, unknownKey } from "./explain.ts";
+import { explain, type Found, type Repair, unknownKey } from "./explain.ts";
 import type { Path } from "./json-schema.ts";
 import type { Sections } from "./rules-l2.ts";
 import { FILE } from "./schema.ts";
@@ -37,9 +37,7 @@ export class Values {
 
   /** @param spoilt paths that the text of the file has spoilt already. */
   constructor(file: Readonly<Mapping>, spoilt: readonly Path[]) {
-    const notYet = findNotYet(file);
-    this.found.push(...notYet);
-    this.silent = [...notYet.map(({ path }) => path), ...spoilt];
+    this.silent = spoilt;
     const value: Mapping = { ...file };
     const present = Object.keys(file);
     for (const key of present.filter((each) => !Object.hasOwn(FILE.shape, each)).slice(0, MAX_ERRORS)) {

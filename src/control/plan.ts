@@ -53,8 +53,6 @@ export interface Config {
   /** TCP listener for /metrics; null: none. `host` is an IP address, port 0 asks the kernel for one; `hosts` are names for it. */
   readonly metrics: { readonly host: string; readonly port: number; readonly hosts: readonly string[] } | null;
   readonly log: LogConfig;
-  /** Snapshot of MAC and ARP tables; null: none is kept. */
-  readonly stateDirectory: string | null;
 }
 
 /** The outside of every tunnel. */

@@ -133,11 +133,8 @@ const HANDOVER: readonly Row[] = [
   ["attach without a socket", `${BASE}attach: {}\n`, 7, "attach.socket", "socket is missing"],
 ];
 
-const NOT_AVAILABLE: readonly Row[] = [
-  ["stateDirectory", `${BASE}stateDirectory: /var/lib/x\n`, 7, "stateDirectory", "not available yet"],
-];
-
 const TEXT: readonly Row[] = [
+  ["a key that was planned and never came", `${BASE}stateDirectory: /var/lib/x\n`, 7, "stateDirectory", "unknown key"],
   ["duplicate key", `${BASE}log: {}\nlog: {}\n`, 8, "log", "stands here twice, first in line 7"],
   ["tab", `${BASE}log:\n\tlevel: info\n`, 8, "", "tab is used as indentation"],
   ["open quote", `${BASE}log: {level: "info}\n`, 7, "", "Missing closing"],
@@ -157,7 +154,6 @@ test("the base of all rows is good", () => expect(errorsOf(BASE)).toEqual([]));
 describe.each([
   ["a value", VALUES],
   ["hand-over", HANDOVER],
-  ["a key that is not available yet", NOT_AVAILABLE],
   ["the text", TEXT],
 ])("%s", (_kind, rows) => testRows(rows));
 

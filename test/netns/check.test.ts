@@ -56,7 +56,6 @@ const BROKEN: readonly Broken[] = [
     "",
     "",
   ],
-  ["a feature that does not exist yet", 9, "stateDirectory: /var/lib/x", "stateDirectory", "not available yet", ""],
   ["no YAML", 4, "vsis: [{name: v10, vni: 10}", "", "", ""],
 ];
 
