@@ -5,6 +5,9 @@
  * newcomer, the connection that has waited longest goes: a client that means it sends its request at once, and a client that
  * holds connections open to keep others out only pushes its own out. Of the connections being answered the oldest goes where
  * answers are short: what has not been taken by then is not being read.
+ *
+ * One request at a time: Node reads requests that come behind an unanswered one (pipelining, RFC 9112 §9.3.2) at once, and
+ * would keep all their answers. No client of ours sends so; a connection that does goes.
  */
 import type { Server } from "node:http";
 import type { Socket } from "node:net";
@@ -31,6 +34,7 @@ export function admit(server: Server, room: Room, turnAway: (socket: Socket) => 
     socket.on("close", () => forget(socket));
   });
   server.prependListener("request", ({ socket }, response) => {
+    if (answered.has(socket)) return putOut(socket);
     waiting.delete(socket);
     answered.add(socket);
     if (room.answers !== null && answered.size > room.answers) putOut(first(answered)!);

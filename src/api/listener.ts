@@ -127,6 +127,7 @@ async function serverOf(fetch: Fetch, { limits, room, readsOnly, busy }: Terms, 
   const { getRequestListener } = await import("@hono/node-server");
   const answer = getRequestListener(fetch, { overrideGlobalObjects: false, hostname: "localhost" });
   const server = createServer(limits, (request, response) => {
+    if (request.socket.destroyed) return; // put out by admission.ts; what was read behind it is not answered
     const [status, text] = refusal(request, readsOnly, isKnown) ?? [0, ""];
     if (status === 0) return void answer(request, response);
     response.writeHead(status, {

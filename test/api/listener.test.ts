@@ -169,6 +169,33 @@ describe("answers that never end", () => {
   }, 20_000);
 });
 
+describe("requests behind one that is not answered yet", () => {
+  it("put their connection out, and are not answered: their answers would all be kept", async () => {
+    let asked = 0;
+    const slow: Fetch = async () => {
+      asked++;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      return new Response("x".repeat(100_000));
+    };
+    for (const place of [await tcp(slow), await unix(slow)]) {
+      asked = 0;
+      const client = new Client(place, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(300));
+      await expect.poll(() => client.isOver, { timeout: 5000, interval: 5 }).toBe(true);
+      expect(asked).toBeLessThanOrEqual(1);
+    }
+  });
+
+  it("one after the other are welcome on one connection", async () => {
+    const client = new Client(await tcp(), "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    for (let n = 2; n <= 20; n++) {
+      await expect.poll(() => client.text.split("ok\n").length - 1, { timeout: 5000, interval: 1 }).toBe(n - 1);
+      client.socket.write("GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    }
+    await expect.poll(() => client.text.split("ok\n").length - 1, { timeout: 5000, interval: 1 }).toBe(20);
+    expect(client.isOpen).toBe(true);
+  });
+});
+
 describe("the name by which the metrics are asked", () => {
   const names = ourNames({ node: "gw1", metrics: { host: "0.0.0.0", port: 9475, hosts: ["Gateway.Example.net"] } });
 
