@@ -66,6 +66,27 @@ describe("a VM that is made again with another MAC", () => {
     expect(seconds!).toBeLessThanOrEqual(1);
   });
 
+  it.each([500, 1500, 3000])(
+    "and speaks after %i ms away, while the old one was busy until then: soon after",
+    (away) => {
+      const world = warm();
+      const vm5 = world.get("vm5");
+      for (let tenth = 0; tenth < 30; tenth++) {
+        vm5.ping("10.1.1.11", { sequence: tenth });
+        world.advance(100, 100);
+      }
+      world.clear();
+      const again = recreated(world);
+      expect(secondsUntilAnswer(world, away / 1000)).toBeNull();
+      const frame = udpFrame({ dst: parseMac("33:33:00:00:00:02")!, src: again.mac, from: again.ip, to: -1 });
+      frame.set([0x86, 0xdd], 12);
+      again.tap.send(frame);
+      const seconds = secondsUntilAnswer(world, 5);
+      expect(seconds).not.toBeNull();
+      expect(seconds!).toBeLessThanOrEqual(1.2);
+    },
+  );
+
   it("and asks for its gateway: at once", () => {
     const world = warm();
     const again = recreated(world);

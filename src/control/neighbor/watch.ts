@@ -57,16 +57,28 @@ export class NeighborWatch {
 
   /** A source MAC is new in `vsi`, behind `port`; `from`: where it was until now, or null. */
   hint(vsi: VsiObject, mac: Mac, port: PortObject, from: PortObject | null): void {
-    const { entries, solicitor, timers } = this.parts;
+    const { entries, timers } = this.parts;
     if (entries.size === 0 || (from === null && port.kind === "tunnel") || !this.hints.admit(timers.nowMs)) return;
+    // A mark may be as old as the last look, so a host that was replaced a moment ago seems heard just now. It was read by
+    // this look; by the next one only a new frame counts.
+    if (this.follow(vsi, mac, port, from)) timers.after(HINT_AFTER_MS, () => this.follow(vsi, mac, port, from));
+  }
+
+  /** @returns whether a host there seems to have been heard too lately to be asked. */
+  private follow(vsi: VsiObject, mac: Mac, port: PortObject, from: PortObject | null): boolean {
+    const { entries, solicitor } = this.parts;
+    let isEarly = false;
     for (const entry of entries.values()) {
       const { place, on, ip } = entry;
       if (place === null || place.vsi !== vsi || entry.origin === "static" || !isKnown(entry.state)) continue;
       if (place.mac === mac) {
         if (place.port !== port) solicitor.at(on, ip, { mac, port, vsi });
-      } else if (from === null && place.port === port && this.isQuiet(entry, HINT_AFTER_MS))
-        solicitor.behind(on, ip, port, vsi);
+      } else if (from === null && place.port === port) {
+        if (this.isQuiet(entry, HINT_AFTER_MS)) solicitor.behind(on, ip, port, vsi);
+        else isEarly = true;
+      }
     }
+    return isEarly;
   }
 
   private look(): void {
