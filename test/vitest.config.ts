@@ -1,9 +1,9 @@
 import { defineConfig } from "vitest/config";
 
-// Pool forks: the addon and worker threads do not mix with vitest's own threads. Four groups, one after the other: what
+// Pool forks: the addon and worker threads do not mix with vitest's own threads. Five groups, one after the other: what
 // runs in memory uses both cores; what makes namespaces, TAPs and processes runs alone, or its deadlines would be a lottery;
 // then the Docker lab, which has an engine to start and images to build;
-// last the same product on a newer Node.
+// then a release in a clean Debian; last the same product on a newer Node.
 const REAL = ["test/netns/**/*.test.ts", "test/interop/**/*.test.ts", "test/io/*.test.ts", "test/daemon/*.test.ts"];
 
 export default defineConfig({
@@ -15,7 +15,7 @@ export default defineConfig({
         test: {
           name: "memory",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/docker/**", "test/majors/**", "node_modules/**", ...REAL],
+          exclude: ["test/docker/**", "test/majors/**", "test/release/**", "node_modules/**", ...REAL],
           pool: "forks",
           maxWorkers: 2,
           testTimeout: 60_000,
@@ -48,13 +48,25 @@ export default defineConfig({
       },
       {
         test: {
+          name: "release",
+          include: ["test/release/**/*.test.ts"],
+          pool: "forks",
+          maxWorkers: 1,
+          // Once: a cross compiler's work and a Debian tree; then some 90 s.
+          testTimeout: 600_000,
+          hookTimeout: 1_200_000,
+          sequence: { groupOrder: 3 },
+        },
+      },
+      {
+        test: {
           name: "majors",
           include: ["test/majors/**/*.test.ts"],
           pool: "forks",
           maxWorkers: 1,
           // A Node is fetched, the packages are installed and everything is compiled for it.
           testTimeout: 2_400_000,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 4 },
         },
       },
     ],
