@@ -3,8 +3,8 @@
  * scripts and a prebuilt one loads, nothing is lost: vtepd looks for both.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, realpathSync } from "node:fs";
+import { dirname, join } from "node:path";
 
 const HERE = import.meta.dirname;
 const COMPILED = join(HERE, "build/Release/vtepd.node");
@@ -16,13 +16,25 @@ function loads(file) {
   return existsSync(file) && spawnSync(process.execPath, ["-e", load, file], { stdio: "ignore" }).status === 0;
 }
 
+/** Where Node's headers are beside Node nothing has to be downloaded. */
+function headers() {
+  const prefix = dirname(dirname(realpathSync(process.execPath)));
+  const isThere = existsSync(join(prefix, "include/node/node_api.h"));
+  return process.env.npm_config_nodedir || !isThere ? {} : { npm_config_nodedir: prefix };
+}
+
 if (!loads(COMPILED) && !loads(PREBUILT)) {
   const gyp = process.env.npm_config_node_gyp;
   const [program, first] = gyp ? [process.execPath, [gyp]] : ["node-gyp", []];
-  const { status } = spawnSync(program, [...first, "rebuild"], { cwd: HERE, stdio: "inherit" });
+  const { status } = spawnSync(program, [...first, "rebuild"], {
+    cwd: HERE,
+    stdio: "inherit",
+    env: { ...process.env, ...headers() },
+  });
   if (status !== 0) {
     process.stderr.write("vtepd: no prebuilt addon fits this machine, and it could not be compiled;\n");
-    process.stderr.write("vtepd: that takes g++, make and python3 (Alpine: apk add g++ make python3 linux-headers)\n");
+    process.stderr.write("vtepd: that takes g++, make and python3 (Alpine: apk add g++ make python3 linux-headers),\n");
+    process.stderr.write("vtepd: and Node's headers, from nodejs.org or npm_config_nodedir\n");
     process.exit(1);
   }
 }

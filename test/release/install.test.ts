@@ -4,7 +4,8 @@
  * network namespace that holds a TAP.
  */
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync, realpathSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ROOT, read } from "../house/source.ts";
@@ -96,6 +97,28 @@ describe.skipIf(missing !== undefined)("a release", () => {
     const listed = good(run("tar", ["-tzf", join(RELEASE, TGZ)])).split("\n");
     expect(listed.filter((name) => !name.startsWith("package/") && name !== "")).toEqual([]);
     expect(listed.filter((name) => /\.(ts|map|tsbuildinfo)$/.test(name) && !name.includes("node_modules"))).toEqual([]);
+  });
+
+  it("compiles the addon where no prebuilt one loads, and says what that takes", () => {
+    const folder = mkdtempSync(join(tmpdir(), "vtepd-compile-"));
+    try {
+      good(run("tar", ["-xzf", join(RELEASE, TGZ), "-C", folder]));
+      const home = join(folder, "package");
+      const install = (env: NodeJS.ProcessEnv) =>
+        run(process.execPath, [join(home, "native-bindings/compile.mjs")], env);
+      const addon = () => run(process.execPath, [join(home, "dist/main.js"), "--version", "--json"]).text;
+      expect(good(install({ PATH: "/nowhere" }))).toBe("");
+      rmSync(join(home, "native-bindings/prebuilt"), { recursive: true });
+      expect(addon()).toContain(`run: npx node-gyp rebuild -C ${home}/native-bindings`);
+      const refused = install({ PATH: "/nowhere" });
+      expect(refused.status).toBe(1);
+      expect(refused.text).toContain("that takes g++, make and python3");
+      const gyp = join(run("npm", ["root", "-g"]).text.trim(), "npm/node_modules/node-gyp/bin/node-gyp.js");
+      good(install({ ...process.env, npm_config_node_gyp: gyp }));
+      expect(addon()).toContain('"loaded": true');
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it.for(MAJORS)("installs by npm without a compiler and runs on Node %s", (major, context) => {
