@@ -137,8 +137,9 @@ describe.skipIf(whyNoDaemon !== undefined)("a reload over the API", () => {
         .replace("{name: up}", "{name: v3, vni: 3}")
         .replace(/count: 2/, "count: 3"),
     );
-    const lines = "- vsi up\n+ vsi v3\n~ setting underlay.sourcePorts.count  (needs a restart)\n";
-    expect((await ctl("config", "diff")).out).toBe(lines);
+    const lines = "- vsi up\n+ vsi v3\n~ setting underlay.sourcePorts.count: 2 -> 3  (needs a restart)\n";
+    const diff = await ctl("config", "diff");
+    expect(diff).toEqual({ code: 0, out: lines, err: "" });
     expect((await ctl("config", "check")).out).toContain("valid; 1 to add, 1 to remove, 1 to change; needs a restart");
     expect((await ctl("config", "reload")).out).toContain(lines);
     const status = () => ask<Status>(bed.socket, "/v1/status");
