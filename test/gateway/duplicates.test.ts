@@ -1,8 +1,9 @@
 /** One address that two hosts have is told apart from a host that moved. */
 import { describe, expect, it } from "vitest";
+import { SUSPECTS_OF } from "../../src/control/arp/duplicates.ts";
 import { ARP_REQUEST } from "../../src/wire/arp.ts";
 import { article } from "./article.ts";
-import type { Vm } from "./vm.ts";
+import { Vm } from "./vm.ts";
 import type { World } from "./world.ts";
 
 const TAKEN = { ip: "10.1.1.11", gateway: "10.1.1.1" };
@@ -79,6 +80,31 @@ describe("an address that two hosts have", () => {
     other.sendArp({ op: ARP_REQUEST, senderIp: 0, targetIp: other.ip });
     world.advance(3000);
     expect([...told(world, "gw1"), ...told(world, "gw2")].length).toBeGreaterThan(0);
+  });
+});
+
+describe("a tenant that makes duplicates of its own", () => {
+  it("fills its AC's share, and a real one elsewhere is told all the same", () => {
+    const { world, other } = second();
+    const { tap } = world.get("vm2");
+    const made = Array.from({ length: 80 }, (_, i) => {
+      const mac = `02:00:00:66:${i % 2 === 0 ? "aa" : "bb"}:${(i >> 1).toString(16).padStart(2, "0")}`;
+      return new Vm(tap, { name: `made${i}`, ip: `20.1.1.${100 + (i >> 1)}`, mac, gateway: "20.1.1.1" });
+    });
+    tap.receive = (frame) => {
+      for (const vm of made) (vm as unknown as { onFrame(f: Uint8Array): void }).onFrame(frame);
+    };
+    for (let i = 0; i < 3; i++) {
+      for (const vm of made) {
+        announce(vm);
+        world.advance(10, 10);
+      }
+      world.advance(12_000, 500);
+    }
+    expect(duplicatesOf(world, "gw1")).toHaveLength(SUSPECTS_OF.ac);
+    announce(other);
+    world.advance(3000);
+    expect(told(world, "gw1").at(-1)).toBe("neighbor.duplicate 10.1.1.11 AC vm1 tunnel gw2");
   });
 });
 

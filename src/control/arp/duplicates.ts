@@ -9,7 +9,8 @@
  * An answer from the place that is not believed counts here and goes no further, so that asking moves nothing. The address
  * that all distributed gateways share, as a Border hears it, is no duplicate: none of them answers for it over a tunnel (D15).
  *
- * Bounded: so many addresses are looked at, the same one ever more seldom while it turns out to be a move.
+ * Bounded: so many addresses are looked at, and of them so many that one AC or tunnel claims, or a tenant could make duplicates
+ * until there is no room for a real one; the same address ever more seldom while it turns out to be a move.
  */
 import { formatMac } from "../../wire/ethernet.ts";
 import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
@@ -28,6 +29,8 @@ export const LOOK_AGAIN_MS = 60_000;
 const QUIET_MS = 10_000;
 const QUIET_MAX_MS = 600_000;
 export const SUSPECTS = 256;
+/** Of them claimed by way of one AC, and of one tunnel, which stands for a site. */
+export const SUSPECTS_OF = { ac: 16, tunnel: 64 } as const;
 
 interface Suspect {
   readonly key: number;
@@ -76,7 +79,7 @@ export class Duplicates {
     const nowMs = this.timers.nowMs;
     let suspect = this.suspects.get(key);
     if (suspect === undefined) {
-      if (this.suspects.size >= SUSPECTS && !this.forgetOne()) return;
+      if (!this.makeRoom(claim.port)) return;
       suspect = {
         ...{ key, on, ip, places: [known, claim], isProbe, answers: null, isPending: false },
         ...{ confirmedMs: null, misses: 0, quietMs: QUIET_MS, quietUntilMs: nowMs },
@@ -179,8 +182,18 @@ export class Duplicates {
     this.suspects.set(suspect.key, suspect);
   }
 
-  private forgetOne(): boolean {
-    for (const { key, isPending } of this.suspects.values()) if (!isPending) return this.suspects.delete(key);
+  /** Room for one more that is claimed by way of `port`. @returns false: it has its share, and all of that is being looked at. */
+  private makeRoom(port: PortObject): boolean {
+    let share = 0;
+    for (const { places } of this.suspects.values()) if (places[1].port === port) share++;
+    if (share >= SUSPECTS_OF[port.kind]) return this.forgetOne(port);
+    return this.suspects.size < SUSPECTS || this.forgetOne(null);
+  }
+
+  /** Forget the one that is not looked at for the longest; `port`: of those that are claimed by way of it. */
+  private forgetOne(port: PortObject | null): boolean {
+    for (const { key, isPending, places } of this.suspects.values())
+      if (!isPending && (port === null || places[1].port === port)) return this.suspects.delete(key);
     return false;
   }
 
