@@ -103,9 +103,7 @@ function facts(status: Status): [string, string][] {
 
 function probingText({ state, watched, reason, fix }: Status["probing"]): string {
   if (state === "off") return `off: ${reason}; fix: ${fix}`;
-  return state === "unused"
-    ? "not asked for (no tunnel has a keepalive)"
-    : `${watched} tunnel${watched === 1 ? "" : "s"}`;
+  return state === "unused" ? "not asked for (no tunnel has a keepalive)" : plural(watched, "tunnel");
 }
 
 function configText(config: Status["config"]): string {
