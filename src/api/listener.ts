@@ -2,13 +2,14 @@
  * Where HTTP requests come in: the control socket, and the TCP listener for metrics.
  *
  * The control socket can do everything, so it belongs to the daemon's user alone (mode 0600 from its first moment: the
- * umask is narrowed around the bind). A socket file that is left over from a crash is removed, but only when it is a socket
+ * umask is narrowed around the bind). The observe socket only reads (observer.ts) and is opened to a group once it has its
+ * owner; it has a room of its own, so that those who look on keep no operator out. A socket file that is left over from a crash is removed, but only when it is a socket
  * and no process answers on it: a second daemon must not push the first one aside.
  *
  * The TCP listener is reachable by strangers: a client that sends slowly, much, or on many connections is cut off (admission.ts),
  * a body is not even read, and a name that is not ours is not answered (host-names.ts).
  */
-import { lstatSync, mkdirSync, unlinkSync } from "node:fs";
+import { chmodSync, chownSync, lstatSync, mkdirSync, unlinkSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerOptions } from "node:http";
 import { type AddressInfo, createConnection, type Server as NetServer, type Socket } from "node:net";
 import { dirname } from "node:path";
@@ -16,6 +17,7 @@ import type { Log } from "../log/log.ts";
 import { printable } from "../wire/printable.ts";
 import { admit, type Room } from "./admission.ts";
 import { isOurName } from "./host-names.ts";
+import { groupNumber } from "./socket-group.ts";
 
 /**
  * A connection could not be taken, mostly for want of file descriptors: the client waits in the queue of the kernel, and the
@@ -63,6 +65,12 @@ const UNIX: Terms = {
     error: { code: "busy", message: "the control socket has no room", hint: "end an observe or a capture" },
   }),
 };
+const OBSERVE: Terms = {
+  ...UNIX,
+  busy: JSON.stringify({
+    error: { code: "busy", message: "the observe socket has no room", hint: "end an observe or a capture" },
+  }),
+};
 /** An answer that is not read holds its text: few of them. */
 const TCP: Terms = {
   limits: { ...LIMITS, maxHeaderSize: 8192 },
@@ -81,16 +89,48 @@ export interface Listener {
 }
 
 /** Serve the control socket at `path`. Throws ListenError. */
-export async function listenUnix(fetch: Fetch, path: string, onFault: OnFault = silence): Promise<Listener> {
-  await prepareSocket(path, "control");
-  const server = await serverOf(fetch, UNIX, () => true);
+export function listenUnix(fetch: Fetch, path: string, onFault: OnFault = silence): Promise<Listener> {
+  return listenPrivately(fetch, path, "control", UNIX, onFault);
+}
+
+/** Who may look on: `group` null is the daemon's own. */
+export interface ObservePlace {
+  readonly socket: string;
+  readonly group: string | null;
+}
+
+/** Serve the observe socket, mode 0660. Throws ListenError. */
+export async function listenObserve(
+  fetch: Fetch,
+  { socket, group }: ObservePlace,
+  onFault: OnFault = silence,
+): Promise<Listener> {
+  const listener = await listenPrivately(fetch, socket, "control.observe", OBSERVE, onFault);
+  try {
+    openToGroup(socket, group);
+  } catch (error) {
+    listener.close();
+    throw error;
+  }
+  return listener;
+}
+
+async function listenPrivately(
+  fetch: Fetch,
+  path: string,
+  owner: SocketOwner,
+  terms: Terms,
+  onFault: OnFault,
+): Promise<Listener> {
+  await prepareSocket(path, owner);
+  const server = await serverOf(fetch, terms, () => true);
   const umask = process.umask(0o177);
   try {
     server.listen(path);
   } finally {
     process.umask(umask);
   }
-  await listening(server, `control socket ${path}`, onFault);
+  await listening(server, `${owner} socket ${path}`, onFault);
   return { at: path, close: () => end(server) };
 }
 
@@ -172,7 +212,31 @@ function end(server: Server): void {
 // ---- the socket's place ----------------------------------------------------------------------------------------
 
 /** Whose socket: the key of the configuration. */
-export type SocketOwner = "control" | "attach";
+export type SocketOwner = "control" | "control.observe" | "attach";
+
+/** Throws ListenError. */
+function openToGroup(path: string, group: string | null): void {
+  const subject = `control.observe socket ${path}`;
+  try {
+    if (group !== null) {
+      const number = groupNumber(group);
+      if (number === null) {
+        const fix = `groupadd --system ${group}, or change control.observe.group`;
+        throw new ListenError("ENOENT", `${subject}: there is no group ${group}; ${fix}`);
+      }
+      chownSync(path, lstatSync(path).uid, number);
+    }
+    chmodSync(path, 0o660);
+  } catch (error) {
+    if (error instanceof ListenError) throw error;
+    const { code = "", message } = error as NodeJS.ErrnoException;
+    const fix = `the daemon's user must be in group ${group}: SupplementaryGroups=${group} in its unit, or usermod -aG`;
+    throw new ListenError(
+      code,
+      `${subject}: ${message}; ${code === "EPERM" ? fix : (FIXES[code] ?? "is its folder still there?")}`,
+    );
+  }
+}
 
 /** Make the directory of a socket, and remove a socket file on which no process answers. Throws ListenError. */
 export async function prepareSocket(path: string, owner: SocketOwner): Promise<void> {

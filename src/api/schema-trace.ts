@@ -1,4 +1,4 @@
-/** What `POST /v1/trace` is asked and says: see schema.ts for the rules. */
+/** What `POST /v1/trace` and `POST /v1/inject` are asked and say: see schema.ts for the rules. */
 import { z } from "@hono/zod-openapi";
 
 const name = z.string().min(1).max(64);
@@ -9,7 +9,11 @@ export const TraceRequest = z
   .object({
     ac: name.optional().describe("arrives at this AC"),
     tunnel: name.optional().describe("or by this tunnel, inside VXLAN"),
-    vni: z.int().min(0).max(0xffffff).optional().describe("needs tunnel"),
+    peer: z
+      .union([z.ipv4(), z.ipv6()])
+      .optional()
+      .describe("or by the tunnel to the VTEP with this address: `local` of another gateway's `next`"),
+    vni: z.int().min(0).max(0xffffff).optional().describe("needs tunnel or peer"),
     protocol: z.enum(["icmp", "tcp", "udp", "arp"]).default("icmp"),
     source: z.ipv4().optional(),
     destination: z.ipv4().optional(),
@@ -28,10 +32,12 @@ export const TraceRequest = z
       .regex(/^([0-9a-f]{2})+$/i, "bytes in hex")
       .optional()
       .describe("the frame itself, from the Ethernet header on, in place of a description"),
-    inject: z.boolean().default(false).describe("send it, too"),
+    inject: z.boolean().default(false).describe("true is refused: POST /v1/inject sends"),
   })
   .strict()
   .openapi("TraceRequest");
+
+export const InjectRequest = TraceRequest.omit({ inject: true }).strict().openapi("InjectRequest");
 
 export const Trace = z
   .object({
@@ -53,9 +59,21 @@ export const Trace = z
         frame: z.string().describe("the (inner) Ethernet frame, in hex"),
       }),
     ),
+    next: z
+      .array(
+        z.object({
+          tunnel: z.string(),
+          remote: z.string().describe("underlay address of the gateway to ask next"),
+          local: z.string().describe("ours: `peer` of that question"),
+          vni: z.int(),
+          hex: z.string().describe("the inner frame"),
+        }),
+      )
+      .describe("what goes into tunnels, as questions to the gateways at their other ends: {peer: local, vni, hex}"),
     injected: z.boolean().describe("false: what-if, nothing was sent"),
   })
   .openapi("Trace");
 
 export type TraceRequest = z.infer<typeof TraceRequest>;
+export type InjectRequest = z.infer<typeof InjectRequest>;
 export type Trace = z.infer<typeof Trace>;

@@ -34,6 +34,21 @@ export const Status = z
     nodeVersion: z.string(),
     pid: z.int(),
     uptimeSeconds: z.number(),
+    bootId: z.string().describe("of this run of the daemon: all counts and numbers begin anew with another one"),
+    startedAt: z.string().describe("RFC 3339, UTC"),
+    sockets: z
+      .array(
+        z.object({
+          name: z.enum(["control", "observe", "attach"]),
+          path: z.string(),
+          group: z
+            .string()
+            .nullable()
+            .describe("of the observe socket: whose members may use it; null: the daemon's own"),
+          readOnly: z.boolean(),
+        }),
+      )
+      .describe("Unix sockets that are open"),
     underlay: z.object({ address: z.string(), port: z.int(), mtu: z.int() }),
     workers: z.int(),
     stuckWorkers: z

@@ -35,11 +35,15 @@ export function fileForm(config: Config): Form {
     policies: config.policies.map(policyForm),
     limits: config.limits,
     workers: config.workers,
-    control: config.control,
+    control: controlForm(config.control),
     attach: config.attach,
     metrics: config.metrics === null ? null : { listen: listenText(config.metrics), hosts: config.metrics.hosts },
     log: config.log,
   });
+}
+
+function controlForm({ socket, observe }: Config["control"]): Form {
+  return present({ socket, observe: observe === null ? null : present(observe) });
 }
 
 /** Without what is null. */

@@ -47,11 +47,16 @@ export function resolve(file: FileConfig): Config {
     policies: file.policies.map(resolvePolicy),
     limits: { ...file.limits, acMacs: file.limits.acMacs ?? Math.min(1024, file.limits.macs) },
     workers: file.workers,
-    control: file.control,
+    control: { socket: file.control.socket, observe: resolveObserve(file.control.observe) },
     attach: file.attach ?? null,
     metrics: file.metrics === undefined ? null : { ...file.metrics.listen, hosts: file.metrics.hosts },
     log: file.log,
   };
+}
+
+function resolveObserve(observe: FileConfig["control"]["observe"]): Config["control"]["observe"] {
+  if (observe === undefined) return null;
+  return typeof observe === "string" ? { socket: observe, group: null } : { ...observe, group: observe.group ?? null };
 }
 
 type Entry = { readonly ac?: string | undefined; readonly tunnel?: string | undefined };

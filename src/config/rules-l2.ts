@@ -35,6 +35,18 @@ export function checkL2(s: Sections, report: Report): void {
   checkAcs(s, report);
   checkTaps(s, report);
   checkTapMtu(s, report);
+  checkSockets(s, report);
+}
+
+/** A second listener would take the first one's place, or be refused when the gateway starts. */
+function checkSockets({ control, attach }: Sections, report: Report): void {
+  if (control === null) return;
+  const { socket, observe } = control;
+  const seen = typeof observe === "string" ? observe : observe?.socket;
+  const path = typeof observe === "string" ? ["control", "observe"] : ["control", "observe", "socket"];
+  for (const [owner, other] of [["control.socket", socket] as const, ["attach.socket", attach?.socket] as const])
+    if (seen !== undefined && seen === other)
+      report(path, "same-socket", `${owner} is ${other} too`, "give each socket a path of its own");
 }
 
 function checkNames(s: Sections, kind: "tunnels" | "vsis" | "interfaces" | "acs" | "policies", report: Report): void {

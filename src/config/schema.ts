@@ -72,6 +72,21 @@ const socketPath = () =>
     return { value: text };
   });
 
+/** A name as groupadd(8) makes it, or a number. */
+const groupName = () =>
+  z.union([
+    matching(/^([A-Za-z_][A-Za-z0-9_.-]{0,31}|\d{1,10})$/, "is no name of a group", "write its name, or its number"),
+    int(0, 4294967294).transform(String),
+  ]);
+
+const observe = z.union([
+  socketPath(),
+  z.strictObject({
+    socket: socketPath().describe("Unix socket that answers reads and what-if traces, and refuses whatever changes"),
+    group: groupName().optional().describe("group that may use it; absent: the daemon's own"),
+  }),
+]);
+
 /** Linux dev_valid_name(), and "%", which TUNSETIFF takes for a template. */
 const deviceName = () =>
   read<string>((text) => {
@@ -343,7 +358,14 @@ export const FILE = z.strictObject({
     .default(1)
     .describe("forwarding threads, each with a queue of every TAP and its part of the rate limits. Needs a restart."),
   control: z
-    .strictObject({ socket: socketPath().default("/run/vtepd/vtepd.sock").describe("Unix socket of the HTTP API") })
+    .strictObject({
+      socket: socketPath().default("/run/vtepd/vtepd.sock").describe("Unix socket of the HTTP API"),
+      observe: observe
+        .optional()
+        .describe(
+          "a second socket, for those who only look: a path, or socket and group; absent: none. Needs a restart.",
+        ),
+    })
     .prefault({})
     .describe("where vtepctl finds the daemon"),
   attach: z

@@ -47,7 +47,11 @@ export interface Config {
   readonly limits: LimitsConfig;
   /** Forwarding threads, ≥ 1. */
   readonly workers: number;
-  readonly control: { readonly socket: string };
+  /** `observe`: a socket that only reads; null: none. Its `group` null: the daemon's own. */
+  readonly control: {
+    readonly socket: string;
+    readonly observe: { readonly socket: string; readonly group: string | null } | null;
+  };
   /** Where TAP file descriptors are handed over; null: nowhere. */
   readonly attach: { readonly socket: string } | null;
   /** TCP listener for /metrics; null: none. `host` is an IP address, port 0 asks the kernel for one; `hosts` are names for it. */

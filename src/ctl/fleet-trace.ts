@@ -16,7 +16,16 @@ interface Gateway {
   readonly node: string;
   readonly address: string;
   readonly acs: readonly string[];
-  readonly tunnels: readonly Tunnel[];
+  /** Addresses of the VTEPs that it has tunnels to. */
+  readonly remotes: readonly string[];
+}
+
+/** A trace, or with `inject` in its description the packet itself. */
+export function askTrace(socket: string, body: Readonly<Record<string, unknown>>): Promise<Trace> {
+  const { inject, ...request } = body;
+  return inject === true
+    ? ask<Trace>(socket, "/v1/inject", "POST", { body: request })
+    : ask<Trace>(socket, "/v1/trace", "POST", { body: request });
 }
 
 /** What one gateway does with the packet. */
@@ -40,18 +49,15 @@ export async function followAll(
   const todo = [{ gateway: first, body, from: null as number | null }];
   for (let next = todo.shift(); next !== undefined; next = todo.shift()) {
     const { gateway, from } = next;
-    const trace = await ask<Trace>(gateway.socket, "/v1/trace", "POST", { body: next.body });
+    const trace = await askTrace(gateway.socket, next.body);
     const beyond: string[] = [];
-    for (const { via, vni, frame } of trace.sends) {
-      if (via.kind !== "tunnel") continue;
-      const remote = gateway.tunnels.find(({ name }) => name === via.name)?.remote;
+    for (const { tunnel, remote, local, vni, hex } of trace.next ?? []) {
       const peer = gateways.find(({ address }) => address === remote);
-      const back = peer?.tunnels.find((tunnel) => tunnel.remote === gateway.address)?.name;
-      if (peer === undefined) beyond.push(`tunnel ${via.name} leads to ${remote}, which was not asked`);
-      else if (back === undefined)
+      if (peer === undefined) beyond.push(`tunnel ${tunnel} leads to ${remote}, which was not asked`);
+      else if (!peer.remotes.includes(local))
         beyond.push(`${peer.node} has no tunnel to ${gateway.node} and drops it: unknown_vtep`);
       else if (legs.length + todo.length + 1 >= MOST_LEGS) beyond.push(`to ${peer.node}: not followed, that is enough`);
-      else todo.push({ gateway: peer, body: { tunnel: back, vni, hex: frame }, from: legs.length });
+      else todo.push({ gateway: peer, body: { peer: local, vni, hex }, from: legs.length });
     }
     legs.push({ node: gateway.node, from, trace, beyond });
   }
@@ -64,7 +70,8 @@ async function gatewayAt(socket: string): Promise<Gateway> {
     ask<Ac[]>(socket, "/v1/acs"),
     ask<Tunnel[]>(socket, "/v1/tunnels"),
   ]);
-  return { socket, node, address: underlay.address, acs: acs.map(({ name }) => name), tunnels };
+  const [names, remotes] = [acs.map(({ name }) => name), tunnels.map(({ remote }) => remote)];
+  return { socket, node, address: underlay.address, acs: names, remotes };
 }
 
 /** Where the packet arrives: the gateway that is named, or the only one with that AC. */

@@ -18,7 +18,10 @@ export interface Answer<T> {
   readonly refusal: Refusal | null;
 }
 
-/** Control sockets in a folder: `*.sock`, but no attach sockets. */
+/** Sockets that have no API, or less of it than the control socket beside them. */
+const OTHERS = /\.(attach|observe)\.sock$/;
+
+/** Control sockets in a folder: `*.sock`, but no attach and no observe sockets. */
 export function socketsIn(folder: string): string[] {
   let names: string[];
   try {
@@ -28,7 +31,7 @@ export function socketsIn(folder: string): string[] {
     const exit = code === "EACCES" ? EXIT.permission : EXIT.notFound;
     throw new Refusal("no_fleet", `${folder} cannot be read: ${code}`, "name the folder of the control sockets", exit);
   }
-  const sockets = names.filter((name) => name.endsWith(".sock") && !name.endsWith(".attach.sock")).sort();
+  const sockets = names.filter((name) => name.endsWith(".sock") && !OTHERS.test(name)).sort();
   if (sockets.length > 0) return sockets.map((name) => join(folder, name));
   throw new Refusal("no_fleet", `${folder} has no control socket`, "its names end in .sock", EXIT.notFound);
 }

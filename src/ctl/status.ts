@@ -98,7 +98,16 @@ function facts(status: Status): [string, string][] {
     ],
     ["probing", probingText(status.probing)],
     ["config", configText(config)],
+    // A daemon that an upgrade has not restarted yet says nothing of them.
+    ...(status.sockets === undefined
+      ? []
+      : [["sockets", status.sockets.map(socketText).join(", ")] as [string, string]]),
   ];
+}
+
+function socketText({ name, path, group, readOnly }: Status["sockets"][number]): string {
+  const to = readOnly ? ` (read-only, group ${group ?? "of the daemon"})` : "";
+  return `${name} ${path}${to}`;
 }
 
 function probingText({ state, watched, reason, fix }: Status["probing"]): string {

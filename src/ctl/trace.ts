@@ -6,10 +6,10 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { Trace, TraceRequest } from "../api/schema-trace.ts";
 import { printable } from "../wire/printable.ts";
-import { ask, EXIT, Refusal } from "./client.ts";
+import { EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
 import { isFleet } from "./fleet.ts";
-import { endText, followAll } from "./fleet-trace.ts";
+import { askTrace, endText, followAll } from "./fleet-trace.ts";
 import { printValue, type Session } from "./output.ts";
 import { write } from "./terminal.ts";
 
@@ -30,6 +30,7 @@ export function addTrace(program: Command, session: Session): void {
     .argument("[packet...]", "protocol (icmp, tcp, udp, arp), source, destination: icmp 10.1.1.11 '>' 20.1.1.12")
     .option("--ac <name>", "it arrives at this AC")
     .option("--tunnel <name>", "or by this tunnel; needs --vni")
+    .option("--peer <address>", "or by the tunnel to this VTEP; needs --vni")
     .option("--vni <number>", "inside this VXLAN", integer)
     .option("--ttl <number>", "TTL (default: 64)", integer)
     .option("--dscp <number>", "DSCP (default: 0)", integer)
@@ -63,7 +64,7 @@ export function addTrace(program: Command, session: Session): void {
           await write(`${printable(node)}: ${text(trace)}`, ...beyond.map((line) => `(${printable(line)})\n`), "\n");
         return await write(`END  ${endText(legs)}\n`);
       }
-      const trace = await ask<Trace>(session.socket, "/v1/trace", "POST", { body }).catch(inOurWords);
+      const trace = await askTrace(session.socket, body).catch(inOurWords);
       if (session.output.form !== "table") return await printValue(session.output, trace);
       await write(text(trace));
     });
@@ -72,6 +73,7 @@ export function addTrace(program: Command, session: Session): void {
 const KEYS: Readonly<Record<string, keyof TraceRequest>> = {
   ac: "ac",
   tunnel: "tunnel",
+  peer: "peer",
   vni: "vni",
   ttl: "ttl",
   dscp: "dscp",
@@ -105,8 +107,8 @@ function requestOf(
       if (port !== undefined) body[`${side}Port`] ??= Number(port);
     }
   }
-  if ((body.ac === undefined) === (body.tunnel === undefined))
-    usage("say where the packet arrives", "--ac NAME, or --tunnel NAME --vni NUMBER");
+  if ([body.ac, body.tunnel, body.peer].filter((place) => place !== undefined).length !== 1)
+    usage("say where the packet arrives", "--ac NAME, or --tunnel NAME --vni NUMBER, or --peer ADDRESS --vni NUMBER");
   return body;
 }
 

@@ -10,6 +10,7 @@
  * to the log. A mistake of ours (an exception in a worker or in control) stops the process with its stack: a supervisor
  * starts a clean one, and the hosts notice little, for nothing of the forwarding state is precious.
  */
+import { randomBytes } from "node:crypto";
 import type { Worker } from "node:worker_threads";
 import { EventFeed, overheard } from "../api/event-feed.ts";
 import { ListenError, type Listener } from "../api/listener.ts";
@@ -68,6 +69,7 @@ export class Daemon {
   private readonly thread: Worker;
   private readonly startedMs = performance.now();
   private readonly listeners: Listener[] = [];
+  private readonly boot = { id: randomBytes(8).toString("hex"), startedAt: new Date().toISOString() };
   private readonly feed = new EventFeed(() => Date.now());
   private readonly phase = new Set(["starting"]);
   private readonly resolutions = new Tally("result", ["resolved", "failed"], RESOLUTION_SECONDS);
@@ -174,7 +176,8 @@ export class Daemon {
       device: device.device,
       mtu: device.mtu,
       control: config.control.socket,
-      metrics: this.listeners[1]?.at ?? null,
+      metrics: config.metrics === null ? null : this.listeners[1]!.at,
+      observe: config.control.observe?.socket ?? null,
     });
     this.manager.ready(`node ${config.node} forwards`);
     this.tellBuffers();
@@ -232,9 +235,9 @@ export class Daemon {
   }
 
   private stand(): Standing {
-    const { version, file, first, control, shown, prober, reloader, workerWatch, startedMs } = this;
+    const { version, file, first, control, shown, prober, reloader, workerWatch, startedMs, boot } = this;
     const deviceMtu = () => this.deviceMtu;
-    const parts = { version, file, first, control, shown, prober, reloader, workerWatch, startedMs };
+    const parts = { version, file, first, control, shown, prober, reloader, workerWatch, startedMs, boot };
     return new Standing({ ...parts, phases: this.phase, deviceMtu });
   }
 

@@ -8,7 +8,8 @@
 import { createApi } from "../api/api.ts";
 import type { EventFeed } from "../api/event-feed.ts";
 import { ourNames } from "../api/host-names.ts";
-import { faultsTo, type Listener, listenTcp, listenUnix } from "../api/listener.ts";
+import { faultsTo, type Listener, listenObserve, listenTcp, listenUnix } from "../api/listener.ts";
+import { forObservers } from "../api/observer.ts";
 import type { Shown } from "../api/shown.ts";
 import { lastDropsOf } from "../insight/last-drops.ts";
 import { Tracer } from "../insight/trace.ts";
@@ -46,13 +47,16 @@ export interface ManagementParts {
   readonly kick: () => void;
 }
 
-/** Listen where the first configuration says. @returns the control socket, and the TCP listener if there is one. */
+/** Listen where the first configuration says. @returns the control socket, the TCP listener if there is one, and the observe socket if there is one. */
 export async function openManagement(parts: ManagementParts): Promise<Listener[]> {
   const { control, metrics } = parts.standing.first;
   const onFault = faultsTo(parts.log);
-  const listeners = [await listenUnix(apiOf(parts), control.socket, onFault)];
+  const api = apiOf(parts);
+  const listeners = [await listenUnix(api, control.socket, onFault)];
   const names = () => ourNames(parts.shown.config());
   if (metrics !== null) listeners.push(await listenTcp(healthOf(parts), metrics, names, onFault));
+  if (control.observe !== null)
+    listeners.push(await listenObserve(forObservers(api, control.socket), control.observe, onFault));
   return listeners;
 }
 

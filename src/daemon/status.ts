@@ -10,6 +10,13 @@ import { conditionsOf, missingOf } from "./readiness.ts";
 import type { Reloader } from "./reload.ts";
 import type { WorkerWatch } from "./worker-watch.ts";
 
+/** What tells this run of the daemon from another one. */
+export interface Boot {
+  readonly id: string;
+  /** RFC 3339. */
+  readonly startedAt: string;
+}
+
 export interface StandingParts {
   readonly version: string;
   readonly file: string;
@@ -25,6 +32,7 @@ export interface StandingParts {
   readonly deviceMtu: () => number;
   /** Of the start, of the same clock as `performance.now()`. */
   readonly startedMs: number;
+  readonly boot: Boot;
 }
 
 export class Standing {
@@ -54,7 +62,7 @@ export class Standing {
   }
 
   status(): Status {
-    const { version, file, shown, prober, reloader, workerWatch, deviceMtu, startedMs } = this.parts;
+    const { version, file, shown, prober, reloader, workerWatch, deviceMtu, startedMs, boot } = this.parts;
     const missing = this.missing();
     const config = shown.config();
     const { address, port, mtu } = config.underlay;
@@ -66,6 +74,9 @@ export class Standing {
       nodeVersion: process.version,
       pid: process.pid,
       uptimeSeconds: Math.floor((performance.now() - startedMs) / 1000),
+      bootId: boot.id,
+      startedAt: boot.startedAt,
+      sockets: socketsOf(this.first),
       underlay: { address, port, mtu: mtu === "auto" ? deviceMtu() : mtu },
       workers: config.workers,
       stuckWorkers: workerWatch.stuck().map((each) => ({ ...each })),
@@ -79,4 +90,16 @@ export class Standing {
       ledger: shown.ledger(),
     };
   }
+}
+
+/** What was opened at the start stays open: a reload changes none of them. */
+function socketsOf({ control, attach }: Config): Status["sockets"] {
+  const { observe } = control;
+  return [
+    { name: "control", path: control.socket, group: null, readOnly: false },
+    ...(observe === null
+      ? []
+      : [{ name: "observe" as const, path: observe.socket, group: observe.group, readOnly: true }]),
+    ...(attach === null ? [] : [{ name: "attach" as const, path: attach.socket, group: null, readOnly: false }]),
+  ];
 }

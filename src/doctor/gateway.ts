@@ -15,6 +15,7 @@ import { checkDrops } from "./drops.ts";
 import { examineHost } from "./host.ts";
 import { checkMacLimit } from "./mac-limit.ts";
 import { checkPeer } from "./peer.ts";
+import { checkOpen } from "./sockets.ts";
 import { checkWorkers } from "./workers.ts";
 
 /** From then on, and after so many packets, a peer that only listens is worth a word. */
@@ -68,7 +69,7 @@ export async function diagnose({ status, features, drops, shown, probing }: Runn
     bypassed: shown.bypassed(),
     ping: (tunnel, length) => probing.ping(tunnel, length)!,
   });
-  return { checks: [...checks, ...examineHost(shown.config(), true)] };
+  return { checks: [...checks, ...checkOpen(status().sockets), ...examineHost(shown.config(), true)] };
 }
 
 /** One examination of a gateway: a small function of what is known of it. */

@@ -2,7 +2,7 @@
  * `trace`: a described packet becomes bytes at a port, the data plane's own stages say what they would do, control adds
  * what it would do with what it is given, and the answer is put into names.
  *
- * With `inject` the same bytes then go through worker 0 as if they had arrived at the port: by its inject ring, counted as
+ * With `inject` (POST /v1/inject) the same bytes then go through worker 0 as if they had arrived at the port: by its inject ring, counted as
  * injected (class `arrival`) and not as received, with everything that follows from a frame: learning, ARP, sending.
  */
 
@@ -10,7 +10,7 @@ import type { Trace, TraceRequest } from "../api/schema-trace.ts";
 import type { ShownParts } from "../api/shown.ts";
 import type { TraceRefusal } from "../api/trace.ts";
 import type { Injector } from "../control/inject.ts";
-import type { PortObject, VsiObject } from "../control/inventory.ts";
+import type { PortObject, TunnelPort, VsiObject } from "../control/inventory.ts";
 import { DROPS, PUNTS } from "../tables/counters.ts";
 import { formatMac, type Mac, macOf, parseMac } from "../wire/ethernet.ts";
 import { parseIpv4 } from "../wire/ipv4.ts";
@@ -65,20 +65,28 @@ export class Tracer {
     return this.told(explained, frame, request.inject);
   }
 
-  private placeOf({ ac, tunnel, vni }: TraceRequest): Place | TraceRefusal {
+  private placeOf({ ac, tunnel, peer, vni }: TraceRequest): Place | TraceRefusal {
     const { inventory } = this.parts;
-    if ((ac === undefined) === (tunnel === undefined)) return refusal("say where it arrives", "name an AC or a tunnel");
+    if ([ac, tunnel, peer].filter((each) => each !== undefined).length !== 1)
+      return refusal("say where it arrives", "name an AC, a tunnel or a peer, one of them");
     if (ac !== undefined) {
       if (vni !== undefined) return refusal("a VNI needs a tunnel", "an AC's frames are in the VSI of the AC");
       const port = inventory.ac(ac);
       if (port === undefined) return missing(`there is no AC ${ac}`, "vtepctl show ac lists them");
       return { port, vni: null, vsi: port.vsi };
     }
-    const port = inventory.tunnel(tunnel!);
-    if (port === undefined) return missing(`there is no tunnel ${tunnel}`, "vtepctl show tunnel lists them");
+    const port = tunnel === undefined ? this.tunnelTo(peer!) : inventory.tunnel(tunnel);
+    const what = tunnel === undefined ? `tunnel to ${peer}` : `tunnel ${tunnel}`;
+    if (port === undefined) return missing(`there is no ${what}`, "vtepctl show tunnel lists them");
     if (vni === undefined) return refusal("a tunnel needs a VNI", "vtepctl show vsi lists them");
     const vsi = [...inventory.vsis.values()].find((each) => each.config.vni === vni) ?? null;
     return { port, vni, vsi };
+  }
+
+  private tunnelTo(address: string): TunnelPort | undefined {
+    for (const port of this.parts.inventory.ports.values())
+      if (port.kind === "tunnel" && port.config.remote === address) return port;
+    return undefined;
   }
 
   private frameOf(request: TraceRequest, place: Place): Uint8Array | TraceRefusal {
@@ -117,26 +125,39 @@ export class Tracer {
   }
 
   private told(explained: Explained, frame: Uint8Array, injected: boolean): Trace {
-    const { names } = this;
     const macs = `${formatMac(macAt(frame, 6))} > ${formatMac(macAt(frame, 0))}`;
+    const sends = this.sendsOf(explained);
     return {
       packet: frame.length >= 14 ? `${summaryOf(frame)} (${macs})` : summaryOf(frame),
       steps: explained.steps.map((step) => ({ ...step })),
       fate: this.fateOf(explained),
-      sends: explained.sends.map(({ port, vsi, bytes }) => {
-        const via = names.via(port)!;
-        const isTunnel = via.kind === "tunnel";
-        const inner = isTunnel ? bytes.slice(VXLAN_HEADER_BYTES) : bytes;
-        return {
-          via,
-          vsi: names.vsi(vsi),
-          vni: isTunnel ? this.parts.tables.vsis.vni[vsi]! : null,
-          bytes: inner.length,
-          frame: Buffer.from(inner).toString("hex"),
-        };
-      }),
+      sends,
+      next: sends.flatMap((send) => this.nextOf(send)),
       injected,
     };
+  }
+
+  private sendsOf({ sends }: Explained): Trace["sends"] {
+    const { names } = this;
+    return sends.map(({ port, vsi, bytes }) => {
+      const via = names.via(port)!;
+      const isTunnel = via.kind === "tunnel";
+      const inner = isTunnel ? bytes.slice(VXLAN_HEADER_BYTES) : bytes;
+      return {
+        via,
+        vsi: names.vsi(vsi),
+        vni: isTunnel ? this.parts.tables.vsis.vni[vsi]! : null,
+        bytes: inner.length,
+        frame: Buffer.from(inner).toString("hex"),
+      };
+    });
+  }
+
+  private nextOf({ via, vni, frame }: Trace["sends"][number]): Trace["next"] {
+    if (via.kind !== "tunnel" || vni === null) return [];
+    const { inventory, topology } = this.parts;
+    const { remote } = inventory.tunnel(via.name)!.config;
+    return [{ tunnel: via.name, remote, local: topology.config.underlay.address, vni, hex: frame }];
   }
 
   /** Sent to a next hop that will not see it? */

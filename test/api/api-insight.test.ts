@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { createApi } from "../../src/api/api.ts";
 import type { EventSink } from "../../src/api/event-feed.ts";
+import { forObservers } from "../../src/api/observer.ts";
 import type { TraceRequest } from "../../src/api/schema-trace.ts";
 import { CaptureLine, EventRecord } from "../../src/api/schema-watch.ts";
 import type { CaptureSink, WatchSource } from "../../src/api/watch.ts";
@@ -55,6 +56,63 @@ describe("POST /v1/trace", () => {
     for (const body of wrong) expect((await api(post(body))).status, JSON.stringify(body).slice(0, 60)).toBe(400);
     expect(asked.length).toBe(2);
   });
+});
+
+describe("POST /v1/inject", () => {
+  const inject = (path: string, body: unknown) =>
+    new Request(URL_OF(path), {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+
+  it("sends, and a trace does not: one that asks for it is refused and pointed there", async () => {
+    const asked: TraceRequest[] = [];
+    const trace = (request: TraceRequest) => {
+      asked.push(request);
+      return { missing: true, message: "there is no AC vm9", hint: "" };
+    };
+    const api = createApi(sourceWith({ trace }));
+    const refused = await api(inject("/v1/trace", { ac: "vm1", inject: true }));
+    expect(refused.status).toBe(400);
+    expect(((await refused.json()) as { error: { hint: string } }).error.hint).toContain("/v1/inject");
+    expect(asked).toEqual([]);
+    expect((await api(inject("/v1/inject", { ac: "vm9" }))).status).toBe(404);
+    expect(asked).toEqual([expect.objectContaining({ ac: "vm9", ttl: 64, inject: true })]);
+    expect((await api(inject("/v1/inject", { ac: "vm9", inject: false }))).status).toBe(400);
+  });
+});
+
+describe("an observer", () => {
+  const control = createApi(sourceWith({}));
+  const api = forObservers(control, "/run/vtepd/vtepd.sock");
+  const json = { "content-type": "application/json" };
+
+  it("is refused every operation of the document but reads and the what-if trace", async () => {
+    const answer = await api(new Request(URL_OF("/v1/openapi.json")));
+    const { paths } = (await answer.json()) as { paths: Record<string, Record<string, unknown>> };
+    const operations = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => [method.toUpperCase(), path.replace("{name}", "x")] as const),
+    );
+    const open = operations.filter(([method, path]) => method === "GET" || path === "/v1/trace");
+    expect(operations.length - open.length).toBeGreaterThan(8);
+    for (const [method, path] of operations) {
+      const body = method === "GET" ? {} : { body: "{}", headers: json };
+      const { status } = await api(new Request(URL_OF(path), { method, ...body }));
+      if (open.some((each) => each[0] === method && each[1] === path)) expect(status, path).not.toBe(403);
+      else expect(status, `${method} ${path}`).toBe(403);
+    }
+  });
+
+  it.each(["/v1/inject", "/v1/trace/../inject", "/v1/%69nject", "/v1/trace/", "/v1/TRACE", "//v1/trace"])(
+    "POST %s is refused, and says where to ask",
+    async (path) => {
+      const answer = await api(new Request(URL_OF(path), { method: "POST", body: "{}", headers: json }));
+      expect(answer.status).toBe(403);
+      const { error } = (await answer.json()) as { error: { code: string; hint: string } };
+      expect(error).toMatchObject({ code: "read_only", hint: expect.stringContaining("/run/vtepd/vtepd.sock") });
+    },
+  );
 });
 
 describe("streams", () => {

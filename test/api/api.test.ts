@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { Registry } from "prom-client";
 import { afterEach, describe, expect, it } from "vitest";
 import { type ApiSource, createApi } from "../../src/api/api.ts";
-import { type Listener, listenTcp, listenUnix } from "../../src/api/listener.ts";
+import { type Listener, listenObserve, listenTcp, listenUnix } from "../../src/api/listener.ts";
+import { forObservers } from "../../src/api/observer.ts";
 import { missingOf } from "../../src/daemon/readiness.ts";
 import { type Condition, createHealth } from "../../src/metrics/health.ts";
 import { sourceWith } from "./fake-source.ts";
@@ -199,6 +200,27 @@ describe("the control socket", () => {
     writeFileSync(blocked, "");
     chmodSync(blocked, 0o600);
     await expect(listenUnix(api, join(blocked, "vtepd.sock"))).rejects.toThrow(/cannot make its directory/);
+  });
+});
+
+describe("the observe socket", () => {
+  const api = createApi(sourceWith({}));
+
+  it("is its group's from the start, and never wider; no other group can be given it by mistake", async () => {
+    const socket = join(folder(), "observe.sock");
+    const group = String(process.getgid!());
+    keep(await listenObserve(forObservers(api, "/c"), { socket, group }));
+    const { mode, gid } = lstatSync(socket);
+    expect([mode & 0o777, gid]).toEqual([0o660, Number(group)]);
+    expect((await get({ socketPath: socket, path: "/v1/acs" })).status).toBe(200);
+    expect((await get({ socketPath: socket, path: "/v1/macs", method: "DELETE" })).status).toBe(403);
+  });
+
+  it("says which group there is not, and leaves no socket behind", async () => {
+    const socket = join(folder(), "observe.sock");
+    const listening = listenObserve(api, { socket, group: "no-such-group" });
+    await expect(listening).rejects.toThrow(/no group no-such-group; groupadd --system/);
+    await expect.poll(() => existsSync(socket)).toBe(false);
   });
 });
 

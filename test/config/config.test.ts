@@ -60,7 +60,7 @@ describe("a good file", () => {
         icmpPerAcPerSecond: 100,
       },
       workers: 1,
-      control: { socket: "/run/vtepd/vtepd.sock" },
+      control: { socket: "/run/vtepd/vtepd.sock", observe: null },
       attach: null,
       metrics: null,
       log: { level: "info", format: "auto" },

@@ -40,6 +40,7 @@ policies:
       - {match: {source: [10.0.0.0/8, 11.0.0.0/8], protocol: udp, sourcePorts: [1, 5-9], destinationPorts: 53}, permit: true}
       - {match: {destination: 12.0.0.0/8, protocol: 47}, drop: true}
       - {nextHop: 10.1.1.7}
+control: {socket: /run/c.sock, observe: {socket: /run/o.sock, group: look}}
 attach: {socket: /run/a.sock}
 metrics: {listen: "[::1]:9475", hosts: [gw1.example.net]}
 log: {level: warn, format: pretty}

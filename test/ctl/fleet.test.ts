@@ -142,11 +142,14 @@ describe("observe", () => {
 });
 
 describe("trace", () => {
-  const leg = (packet: string, ...sends: Trace["sends"]): Trace => ({
+  const legFrom = (from: string, packet: string, ...sends: Trace["sends"]): Trace => ({
     packet,
     steps: [{ stage: "egress", text: "x", result: "y" }],
     fate: { kind: sends.length > 0 ? "sent" : "dropped", reason: null, class: null, text: "no route", next: null },
     sends,
+    next: sends.flatMap(({ via, vni, frame }) =>
+      via.kind === "ac" ? [] : [{ tunnel: via.name, remote: ADDRESSES[via.name]!, local: from, vni: vni!, hex: frame }],
+    ),
     injected: false,
   });
   const send = (kind: "ac" | "tunnel", name: string, frame: string): Trace["sends"][number] => ({
@@ -156,6 +159,7 @@ describe("trace", () => {
     bytes: 98,
     frame,
   });
+  const leg = (packet: string, ...sends: Trace["sends"]) => legFrom("192.0.2.1", packet, ...sends);
   const acs =
     (...names: string[]) =>
     () =>
@@ -170,9 +174,9 @@ describe("trace", () => {
     await raise("gw1", { acs: acs("vm1"), trace: answering("gw1", leg("ttl 64", send("tunnel", "gw2", "aabb"))) });
     await raise("gw2", { acs: acs("vm5"), trace: answering("gw2", leg("ttl 63", send("ac", "vm5", "ccdd"))) });
     expect(await fleet("trace", "--ac", "vm1", "icmp", "10.1.1.11", ">", "20.1.1.12", "--inject")).toBe(0);
-    expect(asked.map(([node, { ac, tunnel, vni, hex, inject }]) => ({ node, ac, tunnel, vni, hex, inject }))).toEqual([
+    expect(asked.map(([node, { ac, peer, vni, hex, inject }]) => ({ node, ac, peer, vni, hex, inject }))).toEqual([
       { node: "gw1", ac: "vm1", inject: true },
-      { node: "gw2", tunnel: "gw1", vni: 20, hex: "aabb", inject: false },
+      { node: "gw2", peer: "192.0.2.1", vni: 20, hex: "aabb", inject: false },
     ]);
     expect(out).toMatch(/^gw1: ttl 64\n 1 egress.*\ngw2: ttl 63\n.*\nEND {2}leaves gw2 by ac vm5\n$/s);
     forget();
@@ -184,7 +188,8 @@ describe("trace", () => {
   });
 
   it("says where it goes on without us, and is not caught in a loop", async () => {
-    const loop = (name: string) => () => leg("again", send("tunnel", name, "aabb"));
+    const loop = (name: string) => () =>
+      legFrom(name === "gw1" ? "192.0.2.2" : "192.0.2.1", "again", send("tunnel", name, "aabb"));
     await raise("gw1", { acs: acs("vm1"), trace: () => leg("a", send("tunnel", "border", "aabb")) });
     await raise("gw2", { acs: acs("vm1", "vm5"), trace: loop("gw1") });
     expect(await fleet("trace", "--ac", "vm1", "10.1.1.11", "20.1.1.12")).toBe(2);

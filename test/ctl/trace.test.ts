@@ -23,6 +23,7 @@ const TRACE: Trace = {
     next: "waits for ARP of 20.1.1.12 on vsi-interface20",
   },
   sends: [],
+  next: [],
   injected: false,
 };
 

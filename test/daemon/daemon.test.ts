@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import type { Status, Vsi } from "../../src/api/schema.ts";
+import type { Diagnosis } from "../../src/api/schema-doctor.ts";
 import { ask } from "../../src/ctl/client.ts";
 
 const VTEPD = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
@@ -156,6 +157,26 @@ describe.skipIf(missing !== undefined)("the daemon", () => {
     expect(performance.now() - asked).toBeLessThan(2000);
     expect(existsSync(socket)).toBe(false);
     expect(daemon.log().map((line) => line.event)).toContain("daemon.stopped");
+  });
+
+  it("lets observers look and change nothing, and says which sockets are open", async () => {
+    const observe = join(folder, "run", "gw1.observe.sock");
+    write(config().replace(`{socket: ${socket}}`, `{socket: ${socket}, observe: ${observe}}`));
+    const daemon = await startReady();
+    expect(lstatSync(observe).mode & 0o777).toBe(0o660);
+    const status = await ask<Status>(observe, "/v1/status");
+    expect(status.sockets).toEqual([
+      { name: "control", path: socket, group: null, readOnly: false },
+      { name: "observe", path: observe, group: null, readOnly: true },
+    ]);
+    expect(status.bootId).toMatch(/^[0-9a-f]{16}$/);
+    const diagnosis = await ask<Diagnosis>(observe, "/v1/doctor");
+    expect(diagnosis.checks.find(({ name }) => name === "sockets")).toMatchObject({ result: "ok" });
+    const reload = ask(observe, "/v1/config/reload", "POST");
+    await expect(reload).rejects.toMatchObject({ code: "read_only", exit: 6, hint: expect.stringContaining(socket) });
+    daemon.child.kill("SIGTERM");
+    await daemon.ended;
+    expect(existsSync(observe)).toBe(false);
   });
 
   it("ends with 0 on SIGINT too, even before it is ready", async () => {

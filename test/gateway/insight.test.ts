@@ -38,6 +38,8 @@ function ask(request: Partial<TraceRequest>) {
   return new Tracer(shown, injector).trace({ ...REQUEST, ...request }, () => undefined);
 }
 
+const addressOf = (gateway: ReturnType<typeof gw1>) => gateway.control.topology.config.underlay.address;
+
 function traced(request: Partial<TraceRequest>): Trace {
   const answer = ask(request);
   if ("message" in answer) throw new Error(answer.message);
@@ -65,6 +67,29 @@ describe("trace", () => {
     ]);
     expect(after.packet).toContain("(02:00:00:00:01:11 > ");
     expect(after.sends).toMatchObject([{ via: { kind: "tunnel", name: "gw2" }, vsi: "vsi20", vni: 20, bytes: 98 }]);
+  });
+
+  it("`next` is the question to the next gateway: a walk across the fabric is a loop", () => {
+    world.get("vm1").ping("20.1.1.12");
+    world.settle();
+    const byAddress = new Map([...world.gateways.values()].map((each) => [addressOf(each), each]));
+    const walk: string[] = [];
+    let at = gw1();
+    let request: Partial<TraceRequest> = toVm5;
+    for (;;) {
+      const { shown, injector } = at.control;
+      const trace = new Tracer(shown, injector).trace({ ...REQUEST, ...request }, () => undefined);
+      if ("message" in trace) throw new Error(trace.message);
+      walk.push(trace.fate.text);
+      const [next] = trace.next;
+      if (next === undefined) break;
+      expect(trace.next).toHaveLength(trace.sends.length);
+      at = byAddress.get(next.remote)!;
+      request = { peer: next.local, vni: next.vni, hex: next.hex };
+    }
+    expect(walk).toEqual(["sent to tunnel gw2", "sent to ac vm5"]);
+    expect(ask({ peer: "192.0.2.99", vni: 10, hex: "00" })).toMatchObject({ missing: true });
+    expect(ask({ peer: "192.0.2.2", tunnel: "gw2", vni: 10, hex: "00" })).toMatchObject({ missing: false });
   });
 
   it("--inject: the very bytes that were foretold leave, counted as injected, and the ledger balances", () => {
