@@ -180,15 +180,16 @@ export class Agent {
     this.icmp.setLimits(limits);
   }
 
-  /** Forget everything learned behind a port, and what came by it and waits. */
-  flushPort(port: PortObject): void {
-    this.macs.flushPort(port);
+  /** Forget everything learned behind a port, and what came by it and waits; `only`: in that VSI, which loses the tunnel. */
+  flushPort(port: PortObject, only: VsiObject | null = null): void {
+    const isGone = only !== null || this.parts.inventory.ports.get(port.row) !== port;
+    this.macs.flushPort(port, only);
     // A tunnel that is merely down: whether the same gateway comes back behind it, its MAC will tell.
-    if (this.parts.inventory.ports.get(port.row) !== port) this.peers.flushPort(port);
-    this.neighbors.flushPort(port, this.parts.inventory.ports.get(port.row) !== port);
+    if (isGone) this.peers.flushPort(port, only);
+    this.neighbors.flushPort(port, isGone, only);
     this.relays.flushPort(port);
-    this.duplicates.forget((_, place) => place.port === port);
-    this.suppression.flushPort(port);
+    this.duplicates.forget((_, place) => place.port === port && (only === null || place.vsi === only));
+    this.suppression.flushPort(port, only);
     this.icmp.flushPort(port);
   }
 

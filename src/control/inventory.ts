@@ -12,7 +12,6 @@ import type { AcConfig, InterfaceConfig, TunnelConfig, VsiConfig } from "./plan.
 interface AnyPort {
   /** Its row in PortTable. */
   readonly row: number;
-  readonly name: string;
   /** Its io port. */
   readonly io: number;
   /** The longest inner IP packet it takes, bytes. */
@@ -23,6 +22,7 @@ interface AnyPort {
 
 export interface AcPort extends AnyPort {
   readonly kind: "ac";
+  readonly name: string;
   readonly vsi: VsiObject;
   config: AcConfig;
   /** Attached, but the VM has set its interface down. */
@@ -31,6 +31,8 @@ export interface AcPort extends AnyPort {
 
 export interface TunnelPort extends AnyPort {
   readonly kind: "tunnel";
+  /** The configuration's name while it has one; "evpn:192.0.2.7" before and after. */
+  name: string;
   /** It carries many. */
   readonly vsi: null;
   config: TunnelConfig;
@@ -99,16 +101,32 @@ export class Inventory {
     vsi: new Map<string, VsiObject>(),
     interface: new Map<string, InterfaceObject>(),
   };
+  /** Tunnels by VTEP address. */
+  private readonly remotes = new Map<string, TunnelPort>();
 
   addPort(port: PortObject): void {
     this.ports.set(port.row, port);
     if (port.kind === "ac") this.names.ac.set(port.name, port);
-    else this.names.tunnel.set(port.name, port);
+    else {
+      this.names.tunnel.set(port.name, port);
+      this.remotes.set(port.config.remote, port);
+    }
   }
 
   removePort(port: PortObject): void {
     this.ports.delete(port.row);
     this.names[port.kind].delete(port.name);
+    if (port.kind === "tunnel") this.remotes.delete(port.config.remote);
+  }
+
+  /** These tunnels have the names of their new configurations, all at once: names may change hands. */
+  renameTunnels(renamed: ReadonlyMap<TunnelPort, TunnelConfig>): void {
+    for (const port of renamed.keys()) this.names.tunnel.delete(port.name);
+    for (const [port, config] of renamed) {
+      port.name = config.name;
+      port.config = config;
+      this.names.tunnel.set(port.name, port);
+    }
   }
 
   addVsi(vsi: VsiObject): void {
@@ -141,6 +159,11 @@ export class Inventory {
 
   tunnel(name: string): TunnelPort | undefined {
     return this.names.tunnel.get(name);
+  }
+
+  /** The tunnel to VTEP `remote` (canonical text). */
+  tunnelTo(remote: string): TunnelPort | undefined {
+    return this.remotes.get(remote);
   }
 
   acs(): AcPort[] {

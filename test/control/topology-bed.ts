@@ -96,8 +96,8 @@ export class NotingLearners implements Learners {
     this.flushPort(port);
   }
 
-  flushPort(port: PortObject): void {
-    this.notes.push(`flush port ${port.name} ${port.row}`);
+  flushPort(port: PortObject, only?: VsiObject): void {
+    this.notes.push(`flush port ${port.name} ${port.row}${only === undefined ? "" : ` of ${only.name}`}`);
   }
 
   flushVsi(vsi: VsiObject): void {

@@ -120,9 +120,10 @@ export class PeerGateways {
     return false;
   }
 
-  flushPort(tunnel: PortObject): void {
-    this.claims.delete(tunnel);
-    this.keep((each) => each.tunnel !== tunnel);
+  /** `tunnel` is gone, or (`only`) no longer in that VSI. */
+  flushPort(tunnel: PortObject, only: VsiObject | null): void {
+    this.keep((each) => each.tunnel !== tunnel || (only !== null && each.vsi !== only));
+    if (this.claims.get(tunnel)?.size === 0) this.claims.delete(tunnel);
   }
 
   flushVsi(vsi: VsiObject): void {

@@ -103,8 +103,8 @@ export class SuppressionTable {
     return flushed;
   }
 
-  flushPort(port: PortObject): void {
-    this.keep((host) => host.port !== port);
+  flushPort(port: PortObject, only: VsiObject | null = null): void {
+    this.keep((host, vsi) => host.port !== port || (only !== null && vsi !== only));
   }
 
   flushVsi(vsi: VsiObject): void {
@@ -117,10 +117,10 @@ export class SuppressionTable {
     return heardMs > sinceMs || (this.macs.heardAt(vsi, mac, port) ?? Number.NEGATIVE_INFINITY) > sinceMs;
   }
 
-  private keep(isKept: (host: Host) => boolean): void {
-    for (const hosts of this.hosts.values()) {
+  private keep(isKept: (host: Host, vsi: VsiObject) => boolean): void {
+    for (const [vsi, hosts] of this.hosts) {
       for (const [ip, host] of hosts) {
-        if (isKept(host)) continue;
+        if (isKept(host, vsi)) continue;
         hosts.delete(ip);
         this.tally(host.port, -1);
       }

@@ -154,12 +154,13 @@ export class MacLearner {
   }
 
   /**
-   * Forget what was learned behind `port` (it went down, or away). Configured rows stay: they go with removeStatic. What was
-   * said from outside stays too while the port exists, and counts again when it is up.
+   * Forget what was learned behind `port` (it went down, or away; `only`: in that VSI, which it leaves). Configured rows stay:
+   * they go with removeStatic. What was said from outside stays too while the port exists, and counts again when it is up.
    */
-  flushPort(port: PortObject): void {
-    const isGone = this.inventory.ports.get(port.row) !== port;
+  flushPort(port: PortObject, only: VsiObject | null = null): void {
+    const isGone = only !== null || this.inventory.ports.get(port.row) !== port;
     this.rows.each((vsi, all) => {
+      if (only !== null && vsi !== only) return;
       if (all.heard?.port === port) this.rows.clear(vsi, all, "heard");
       if (all.pin?.port === port && all.pin.flags === MAC_GATEWAY) this.rows.clear(vsi, all, "pin");
       if (all.evpn?.port !== port) return;

@@ -24,10 +24,10 @@ export class NeighborPlaces {
     this.parts = parts;
   }
 
-  /** `port` went down or away: what was learned behind it goes, and packets that came by it stop waiting. */
-  flushPort(port: PortObject): void {
+  /** `port` went down or away (`only`: from that VSI): what was learned behind it goes, and packets that came by it stop waiting. */
+  flushPort(port: PortObject, only: VsiObject | null): void {
     this.silence(port);
-    this.drop((place) => place.port === port);
+    this.drop((place) => place.port === port && (only === null || place.vsi === only));
   }
 
   /** `port` went down and may come back: what was learned behind it is out of use, and not forgotten yet. */

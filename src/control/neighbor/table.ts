@@ -259,10 +259,10 @@ export class Neighbors implements NextHops, NeighborOwner {
     return this.places.dropWhere((entry) => !isGiven(entry) && (only === null || entry.on === only));
   }
 
-  /** See places.ts; `isGone`: it will not come back. */
-  flushPort(port: PortObject, isGone: boolean): void {
-    if (isGone) this.candidates.forget(({ place }) => place.port === port);
-    this.places.flushPort(port);
+  /** See places.ts; `isGone`: it will not come back. `only`: in that VSI. */
+  flushPort(port: PortObject, isGone: boolean, only: VsiObject | null = null): void {
+    if (isGone) this.candidates.forget(({ place }) => place.port === port && (only === null || place.vsi === only));
+    this.places.flushPort(port, only);
   }
 
   suspendPort(port: PortObject): void {

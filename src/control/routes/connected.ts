@@ -47,7 +47,7 @@ export class ConnectedRoutes {
         this.want("broadcast", on.vrf, network | ~maskOf(length), 32, routeValue(ROUTE_BROADCAST, 0));
       }
     }
-    for (const text of [config.underlay.address, ...config.tunnels.map((tunnel) => tunnel.remote)]) {
+    for (const text of [config.underlay.address, ...inventory.tunnels().map((tunnel) => tunnel.config.remote)]) {
       const ip = parseIpv4(text);
       if (ip === null) continue;
       for (const vrf of vrfs) this.want("underlay", vrf, ip, 32, routeValue(ROUTE_UNDERLAY, 0));
@@ -63,15 +63,43 @@ export class ConnectedRoutes {
     this.installed = this.wanted;
   }
 
+  /** A VTEP that no reload brings: its address is guarded in every VRF. */
+  guardVtep(inventory: Inventory, remote: string): void {
+    const value = routeValue(ROUTE_UNDERLAY, 0);
+    for (const { vrf, ip } of guardsOf(inventory, remote)) {
+      this.installed.set(keyOf("underlay", vrf, ip, 32), { origin: "underlay", vrf, network: ip, length: 32, value });
+      this.routes.set("underlay", vrf, ip, 32, value);
+    }
+  }
+
+  /** It has gone. */
+  unguardVtep(inventory: Inventory, remote: string): void {
+    for (const { vrf, ip } of guardsOf(inventory, remote)) {
+      this.installed.delete(keyOf("underlay", vrf, ip, 32));
+      this.routes.clear("underlay", vrf, ip, 32);
+    }
+  }
+
   private want(origin: RouteOrigin, vrf: number, network: Ipv4, length: number, value: number): void {
-    this.wanted.set(`${origin} ${vrf} ${network} ${length}`, { origin, vrf, network, length, value });
+    this.wanted.set(keyOf(origin, vrf, network, length), { origin, vrf, network, length, value });
   }
 }
 
-/** Most routes that `ConnectedRoutes` can want for `config`. */
-export function countConnected(config: Config): number {
+function keyOf(origin: RouteOrigin, vrf: number, network: Ipv4, length: number): string {
+  return `${origin} ${vrf} ${network} ${length}`;
+}
+
+/** Where VTEP `remote` is guarded; an IPv6 address is in no table of IPv4 routes. */
+function guardsOf({ interfaces }: Inventory, remote: string): { readonly vrf: number; readonly ip: Ipv4 }[] {
+  const ip = parseIpv4(remote);
+  if (ip === null) return [];
+  return [...new Set([...interfaces.values()].map(({ vrf }) => vrf))].map((vrf) => ({ vrf, ip }));
+}
+
+/** Most routes that `ConnectedRoutes` can want for `config`, and `otherTunnels` that it does not name. */
+export function countConnected(config: Config, otherTunnels = 0): number {
   const vrfs = new Set(config.interfaces.map((on) => on.vrf)).size;
-  const vteps = config.underlay.family === 4 ? config.tunnels.length + 1 : 0;
+  const vteps = config.underlay.family === 4 ? config.tunnels.length + otherTunnels + 1 : 0;
   let count = vteps * vrfs;
   for (const on of config.interfaces) count += on.addresses.length * 4 + (on.icmpSource === null ? 0 : 1);
   return count;

@@ -10,10 +10,16 @@ import type { Config, PolicyConfig } from "../plan.ts";
 import { countConnected } from "../routes/connected.ts";
 import { MAX_SHARED_GROUPS } from "../routes/next-hop-group.ts";
 import { rowsOf } from "../routes/policies.ts";
+import type { TunnelHolds } from "./tunnel-holds.ts";
 
-/** Why `config` does not fit, or null. */
-export function whyNotFitting(config: Config, tables: Tables): string | null {
-  return checkLimits(config, tables) ?? checkVsis(config, tables) ?? checkRoutes(config, tables) ?? checkRules(config);
+/** Why `config` does not fit beside the tunnels that others hold, or null. */
+export function whyNotFitting(config: Config, tables: Tables, holds: TunnelHolds): string | null {
+  return (
+    checkLimits(config, tables) ??
+    checkVsis(config, tables, holds) ??
+    checkRoutes(config, tables, holds) ??
+    checkRules(config)
+  );
 }
 
 /** The tables were carved when the process started. */
@@ -24,16 +30,17 @@ function checkLimits({ limits }: Config, { sizes }: Tables): string | null {
   return null;
 }
 
-function checkVsis(config: Config, { sizes }: Tables): string | null {
+function checkVsis(config: Config, { sizes }: Tables, holds: TunnelHolds): string | null {
   const acs = new Map<string, number>();
   for (const ac of config.acs) acs.set(ac.vsi, (acs.get(ac.vsi) ?? 0) + 1);
   let pairs = 0;
   let pins = 0;
   for (const { name, vni, tunnels, mac, flood, interface: on } of config.vsis) {
-    const ports = (acs.get(name) ?? 0) + tunnels.length;
+    const carriers = vni === null ? 0 : tunnels.length + holds.othersOf(vni);
+    const ports = (acs.get(name) ?? 0) + carriers;
     if (ports > MAX_FLOOD)
       return `VSI ${name}: ${ports} ACs and tunnels are more than a flood list holds (${MAX_FLOOD})`;
-    if (vni !== null) pairs += tunnels.length;
+    pairs += carriers;
     pins += mac.static.length + flood.selective.length + (on === null ? 0 : 1);
   }
   if (pairs > MAX_VNI_PAIRS) return `${pairs} pairs of VNI and tunnel are more than ${MAX_VNI_PAIRS}`;
@@ -41,10 +48,10 @@ function checkVsis(config: Config, { sizes }: Tables): string | null {
   return null;
 }
 
-function checkRoutes(config: Config, tables: Tables): string | null {
+function checkRoutes(config: Config, tables: Tables, holds: TunnelHolds): string | null {
   // Half of the slots of an ExactMatch may be taken; the neighbours' share is theirs.
   const room = (tables.fib.routes.capacity >> 1) - tables.sizes.neighbors;
-  const connected = countConnected(config);
+  const connected = countConnected(config, holds.unnamed);
   const count = connected + config.routes.length;
   if (count > room)
     return `${config.routes.length} routes and ${connected} of our own addresses, subnets and VTEPs are more than ${room}`;

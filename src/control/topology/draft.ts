@@ -4,8 +4,8 @@
  * Every step that may fail (a row that is not free, a TAP that cannot be opened) happens while the draft is filled, and
  * pushes its own undoing. So a change that fails is undone without a trace, and one that starts cannot fail.
  */
-import type { InterfaceObject, PortObject, VsiObject } from "../inventory.ts";
-import type { Config, ConfigDiff } from "../plan.ts";
+import type { InterfaceObject, PortObject, TunnelPort, VsiObject } from "../inventory.ts";
+import type { Config, ConfigDiff, TunnelConfig } from "../plan.ts";
 import type { Mtus } from "./mtu.ts";
 
 export interface Added<T> {
@@ -18,6 +18,8 @@ export interface Draft {
   readonly diff: ConfigDiff;
   readonly mtus: Mtus;
   readonly ports: Added<PortObject>;
+  /** Tunnels that somebody besides the configuration holds, which names them from now on, or no longer. */
+  readonly renamed: Map<TunnelPort, TunnelConfig>;
   readonly vsis: Added<VsiObject>;
   readonly interfaces: Added<InterfaceObject>;
   /** Undo these, last first, if the draft is given up. */
@@ -30,6 +32,7 @@ export function newDraft(config: Config, diff: ConfigDiff, mtus: Mtus): Draft {
     diff,
     mtus,
     ports: { added: [], removed: [] },
+    renamed: new Map(),
     vsis: { added: [], removed: [] },
     interfaces: { added: [], removed: [] },
     undo: [],

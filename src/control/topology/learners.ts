@@ -26,8 +26,8 @@ export interface Learners {
   };
   /** `port` is up (again): what is remembered there counts, and what waits for something may be found. */
   portUp(port: PortObject): void;
-  /** Forget everything learned behind a port, and what came by it and waits. */
-  flushPort(port: PortObject): void;
+  /** Forget everything learned behind a port, and what came by it and waits; `only`: in that VSI, which loses the tunnel. */
+  flushPort(port: PortObject, only?: VsiObject): void;
   /** The same for a port that may come back: neighbours behind it are remembered for a while. */
   suspendPort(port: PortObject): void;
   /** Forget everything about a VSI, pinned entries included. */

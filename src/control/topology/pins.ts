@@ -176,6 +176,13 @@ export class Pins {
     return true;
   }
 
+  /** A VSI has one tunnel less: what was added by hand behind it goes. */
+  dropMisplaced(): void {
+    const isMisplaced = (pin: MacPin | NeighborPin) => !this.isThere(pin);
+    if ([...this.addedMacs.values()].some(isMisplaced)) this.applyMacs();
+    if ([...this.addedHosts.values()].some(isMisplaced)) this.withdrawNeighbors(new Set(), new Set());
+  }
+
   /** Those added by hand go: of one VSI, or of all. @returns how many. */
   flushMacs(vsi: VsiObject | null): number {
     const gone = [...this.addedMacs.values()].filter((pin) => vsi === null || pin.vsi === vsi);

@@ -32,11 +32,13 @@ import type { Draft } from "./draft.ts";
 import type { Mtus } from "./mtu.ts";
 import type { Reaper } from "./reaper.ts";
 import { type IoCommands, type PortOpener, Taps, tapKey } from "./taps.ts";
+import type { TunnelHolds, TunnelOwner } from "./tunnel-holds.ts";
 
 export class Ports {
   readonly taps: Taps;
   private readonly tables: Tables;
   private readonly inventory: Inventory;
+  private readonly holds: TunnelHolds;
   private readonly commands: IoCommands;
   private readonly reaper: Reaper;
   private readonly rows: RowPool;
@@ -48,6 +50,7 @@ export class Ports {
   constructor(
     tables: Tables,
     inventory: Inventory,
+    holds: TunnelHolds,
     opener: PortOpener,
     commands: IoCommands,
     reaper: Reaper,
@@ -56,6 +59,7 @@ export class Ports {
   ) {
     this.tables = tables;
     this.inventory = inventory;
+    this.holds = holds;
     this.commands = commands;
     this.reaper = reaper;
     this.rows = new RowPool(tables.heartbeat, MAX_PORTS);
@@ -71,12 +75,19 @@ export class Ports {
     const { tunnels, acs } = draft.diff;
     const moved = tunnels.changed.filter(({ from, to }) => from.remote !== to.remote);
     const rebuilt = acs.changed.filter(({ from, to }) => !isSameCircuit(from, to));
-    for (const { name } of [...tunnels.removed, ...moved.map((each) => each.from)])
-      draft.ports.removed.push(this.inventory.tunnel(name)!);
+    for (const { name } of [...tunnels.removed, ...moved.map((each) => each.from)]) {
+      const port = this.inventory.tunnel(name)!;
+      const other = this.holds.owners(port.config.remote).find((owner) => owner !== "config");
+      if (other === undefined) draft.ports.removed.push(port);
+      else draft.renamed.set(port, unnamedTunnel(port.config.remote, other));
+    }
     for (const { name } of [...acs.removed, ...rebuilt.map((each) => each.from)])
       draft.ports.removed.push(this.inventory.ac(name)!);
-    for (const config of [...tunnels.added, ...moved.map((each) => each.to)])
-      if (!this.draftTunnel(draft, config)) return `tunnel ${config.name}: no bridge port is free`;
+    for (const config of [...tunnels.added, ...moved.map((each) => each.to)]) {
+      const known = this.inventory.tunnelTo(config.remote);
+      if (known !== undefined && !draft.ports.removed.includes(known)) draft.renamed.set(known, config);
+      else if (!this.draftTunnel(draft, config)) return `tunnel ${config.name}: no bridge port is free`;
+    }
     for (const config of [...acs.added, ...rebuilt.map((each) => each.to)])
       if (!this.draftAc(draft, config, vsiOf(config.vsi))) return `AC ${config.name}: no bridge port is free`;
     return null;
@@ -88,6 +99,7 @@ export class Ports {
       this.inventory.removePort(port);
       port.up = false;
     }
+    this.inventory.renameTunnels(draft.renamed);
     for (const port of draft.ports.added) {
       this.fillRow(port);
       this.inventory.addPort(port);
@@ -116,12 +128,39 @@ export class Ports {
     for (const port of draft.ports.removed) if (port.kind === "tunnel") this.commands.detach(port.io);
     this.taps.detachUnused(draft);
     this.taps.attachFresh();
-    for (const port of draft.ports.added)
-      if (port.kind === "tunnel") {
-        const { remote } = port.config;
-        this.commands.attachPeer(port.io, peerAddress(remote), draft.config.underlay.port);
-      }
+    for (const port of draft.ports.added) if (port.kind === "tunnel") this.attach(port, draft.config);
     for (const port of draft.ports.removed) this.bury(port);
+  }
+
+  /** Make a tunnel without a reload; nothing leads to it, and nothing comes by it yet. @returns null when no row is free. */
+  openTunnel(tunnel: TunnelConfig, config: Config, mtus: Mtus): TunnelPort | null {
+    const [io, row] = [this.ios.take(), this.rows.take()];
+    if (io === 0 || row === 0) {
+      if (io !== 0) this.ios.retire(io);
+      if (row !== 0) this.rows.retire(row);
+      return null;
+    }
+    const port = tunnelPort(tunnel, row, io);
+    this.fillRow(port);
+    this.inventory.addPort(port);
+    this.refresh(port, this.mtuOf(port, mtus));
+    this.attach(port, config);
+    return port;
+  }
+
+  /** Frames of the peer come in by `port` from now on. */
+  leadTunnel(port: TunnelPort): void {
+    this.lead(port);
+  }
+
+  /** Away with a tunnel without a reload; nothing leads to it any more. */
+  closeTunnel(port: TunnelPort): void {
+    this.inventory.removePort(port);
+    port.up = false;
+    this.pathMtus.delete(port);
+    Atomics.store(this.tables.ports.ofIo, port.io, 0);
+    this.commands.detach(port.io);
+    this.bury(port);
   }
 
   /** Store whether a port may be used; what a worker could not attach cannot be. @returns false when it was so already. */
@@ -142,10 +181,7 @@ export class Ports {
 
   /** Store the MTU of every port. */
   setMtus(config: Config, mtus: Mtus): void {
-    for (const { name } of config.tunnels) {
-      const port = this.inventory.tunnel(name)!;
-      this.refresh(port, this.mtuOf(port, mtus));
-    }
+    for (const port of this.inventory.tunnels()) this.refresh(port, this.mtuOf(port, mtus));
     for (const ac of config.acs) this.refresh(this.inventory.ac(ac.name)!, mtus.ofAc(ac));
   }
 
@@ -153,16 +189,7 @@ export class Ports {
     const io = this.ios.take();
     if (io === 0) return false;
     draft.undo.push(() => this.ios.retire(io));
-    return this.draftPort(draft, (row) => ({
-      kind: "tunnel",
-      row,
-      name: config.name,
-      io,
-      vsi: null,
-      config,
-      mtu: 0,
-      up: true,
-    }));
+    return this.draftPort(draft, (row) => tunnelPort(config, row, io));
   }
 
   private draftAc(draft: Draft, config: AcConfig, vsi: VsiObject): boolean {
@@ -202,6 +229,11 @@ export class Ports {
     return Math.min(path, mtus.underlay) - (mtus.underlay - mtus.overlay);
   }
 
+  /** Each worker learns the peer's address. */
+  private attach({ io, config: { remote } }: TunnelPort, { underlay }: Config): void {
+    this.commands.attachPeer(io, peerAddress(remote), underlay.port);
+  }
+
   /** Frames of its circuit lead to `port` from now on. */
   private lead(port: PortObject): void {
     const vlan = vlanOf(port);
@@ -224,6 +256,15 @@ export class Ports {
       },
     );
   }
+}
+
+function tunnelPort(config: TunnelConfig, row: number, io: number): TunnelPort {
+  return { kind: "tunnel", row, name: config.name, io, vsi: null, config, mtu: 0, up: true };
+}
+
+/** What stands for a configuration of the tunnel to `remote` while there is none. A configured name has no colon. */
+export function unnamedTunnel(remote: string, owner: TunnelOwner): TunnelConfig {
+  return { name: `${owner}:${remote}`, remote, keepalive: null };
 }
 
 /** What a worker could not attach. */

@@ -26,7 +26,6 @@ import {
   SET_VXLAN_PORT,
   type Tables,
 } from "../../tables/tables.ts";
-import { formatMac } from "../../wire/ethernet.ts";
 import type { Emit } from "../event.ts";
 import type { AcPort, Inventory, PortObject, TunnelPort, VsiObject } from "../inventory.ts";
 import type { Config, ConfigDiff } from "../plan.ts";
@@ -36,8 +35,9 @@ import type { Routes } from "../routes/routes.ts";
 import { StaticRoutes } from "../routes/static.ts";
 import type { Timers } from "../timers.ts";
 import { whyNotFitting } from "./capacity.ts";
+import { acsToAnnounce, announceFurther, countsOf, tellChange } from "./change-events.ts";
 import { type Draft, giveUp, newDraft } from "./draft.ts";
-import { FORMER_MAC_MS, FormerMacs, type MacChange } from "./former-macs.ts";
+import { FormerMacs } from "./former-macs.ts";
 import { type InterfaceChange, Interfaces } from "./interfaces.ts";
 import type { Learners } from "./learners.ts";
 import { Mtus } from "./mtu.ts";
@@ -45,6 +45,8 @@ import { Pins } from "./pins.ts";
 import { Ports } from "./ports.ts";
 import { Reaper } from "./reaper.ts";
 import { type IoCommands, type OpenTap, type PortOpener, tapKey } from "./taps.ts";
+import { TunnelHolds } from "./tunnel-holds.ts";
+import { holdsOf, Tunnels } from "./tunnels.ts";
 import { CountedBefore } from "./views.ts";
 import { Vsis } from "./vsis.ts";
 
@@ -82,6 +84,8 @@ export class Topology {
   private readonly ports: Ports;
   private readonly vsis: Vsis;
   private readonly connected: ConnectedRoutes;
+  private readonly holds = new TunnelHolds();
+  readonly tunnels: Tunnels;
   readonly pins: Pins;
   readonly formerMacs: FormerMacs;
   /** For the views. */
@@ -95,8 +99,8 @@ export class Topology {
     this.current = nothingOf(parts.settings);
     this.measuredMtu = parts.underlayMtu;
     this.reaper = new Reaper(tables.heartbeat, timers, isDrained);
-    this.ports = new Ports(tables, inventory, opener, commands, this.reaper, timers, seed);
-    this.vsis = new Vsis(tables, inventory, timers, this.reaper, seed);
+    this.ports = new Ports(tables, inventory, this.holds, opener, commands, this.reaper, timers, seed);
+    this.vsis = new Vsis(tables, inventory, this.holds, timers, this.reaper, seed);
     this.interfaces = new Interfaces(tables, inventory, this.reaper);
     this.counted = new CountedBefore(tables);
     this.connected = new ConnectedRoutes(routes);
@@ -105,6 +109,10 @@ export class Topology {
     this.formerMacs = new FormerMacs(timers, () => this.pins.applyMacs());
     const formerMacs = (vsi: VsiObject) => this.formerMacs.of(vsi);
     this.pins = new Pins(inventory, learners.macs, learners.neighbors, timers, emit, formerMacs);
+    const { holds, ports, vsis, connected, pins, counted } = this;
+    const current = () => ({ config: this.current, mtus: this.mtus(this.current) });
+    const own = { holds, ports, vsis, connected, pins, counted, current };
+    this.tunnels = new Tunnels({ ...own, inventory, learners, commands, timers, emit });
   }
 
   /** The configuration that is applied; before the first `apply` the settings alone. */
@@ -129,7 +137,7 @@ export class Topology {
 
   private whyRefused(config: Config, { needsRestart }: ConfigDiff): string | null {
     if (needsRestart.length > 0) return `needs a restart: ${needsRestart.join(", ")}`;
-    return whyNotFitting(config, this.parts.tables);
+    return whyNotFitting(config, this.parts.tables, this.holds);
   }
 
   /** Apply `config`, or change nothing and say why. */
@@ -256,10 +264,12 @@ export class Topology {
 
   private commit(draft: Draft): void {
     const { config } = draft;
-    const { inventory, learners, commands } = this.parts;
+    const { inventory, learners, commands, emit } = this.parts;
     // fill
     const changes = this.interfaces.fill(draft);
+    const carried = this.tunnels.carried(draft.renamed.keys());
     this.ports.fill(draft);
+    this.holds.replaceConfig(holdsOf(config));
     this.vsis.fill(draft);
     this.count(draft);
     const emptied = this.whatIsEmptied(draft, changes);
@@ -281,6 +291,7 @@ export class Topology {
     this.policies.apply(config.policies, inventory);
     // forget
     for (const port of draft.ports.removed) learners.flushPort(port);
+    this.tunnels.forgetLeft(carried);
     for (const vsi of emptied.vsis) {
       learners.flushVsi(vsi);
       this.pins.forgetVsi(vsi);
@@ -296,8 +307,10 @@ export class Topology {
     this.interfaces.bury(draft);
     for (const port of draft.ports.added) if (port.up) learners.portUp(port);
     this.current = config;
-    this.tell(draft, changes);
-    this.announceFurther(macChanges);
+    tellChange(draft, emit);
+    for (const ac of acsToAnnounce(draft, changes)) this.announce(ac);
+    emit("info", "config.applied", countsOf(draft.diff));
+    announceFurther(macChanges, this.parts);
     commands.flush();
   }
 
@@ -343,54 +356,14 @@ export class Topology {
     const on = ac.vsi?.interface;
     if (ac.up && on != null) this.parts.learners.arp.announce(on, ac, ac.vsi);
   }
-
-  /** Peers hear of addresses that are new to them; hosts whose gateway has another MAC, for whom else it stands. */
-  private announceFurther(macChanges: readonly MacChange[]): void {
-    const { learners, inventory, emit } = this.parts;
-    learners.announcer.update(inventory);
-    for (const { vsi, was } of macChanges) {
-      const { name, mac } = vsi.interface!;
-      const macs = { mac: formatMac(mac), was: formatMac(was) };
-      emit("info", "interface.mac", { interface: name, vsi: vsi.name, ...macs, routedSeconds: FORMER_MAC_MS / 1000 });
-      learners.announcer.tellHosts(vsi);
-    }
-  }
-
-  /** Tell people, and the hosts of new ACs and of VSI-interfaces that are new or have another MAC or address. */
-  private tell(draft: Draft, changes: readonly InterfaceChange[]): void {
-    const { emit } = this.parts;
-    for (const { name } of draft.diff.vsis.removed) emit("info", "vsi.removed", { vsi: name });
-    for (const { name, vni } of draft.diff.vsis.added) emit("info", "vsi.added", { vsi: name, vni });
-    for (const { name } of draft.diff.interfaces.removed) emit("info", "interface.removed", { interface: name });
-    for (const { name } of draft.diff.interfaces.added) emit("info", "interface.added", { interface: name });
-    for (const { kind, name } of draft.ports.removed)
-      emit("info", kind === "ac" ? "ac.down" : "tunnel.down", { [kind]: name, removed: true });
-    for (const { kind, name, up } of draft.ports.added)
-      if (up) emit("info", kind === "ac" ? "ac.up" : "tunnel.up", { [kind]: name });
-    const announced = new Set(draft.ports.added.filter((port) => port.kind === "ac"));
-    const renewed = changes.filter((each) => each.macChanged || each.subnetsChanged || each.vsisChanged);
-    for (const on of [...draft.interfaces.added, ...renewed.map((each) => each.on)])
-      for (const vsi of on.vsis) for (const ac of vsi.acs) announced.add(ac);
-    for (const ac of announced) this.announce(ac);
-    emit("info", "config.applied", countsOf(draft.diff));
-  }
 }
 
 /** Is the VSI another network now: another VNI or VSI-interface, or without a tunnel that it had and that still exists? */
 function isOtherNetwork(from: Config["vsis"][number], to: Config["vsis"][number], inventory: Inventory): boolean {
   if (from.vni !== to.vni || from.interface !== to.interface) return true;
-  return from.tunnels.some((name) => !to.tunnels.includes(name) && inventory.tunnel(name) !== undefined);
-}
-
-function countsOf(diff: ConfigDiff): Record<string, number> {
-  const lists = [diff.tunnels, diff.vsis, diff.interfaces, diff.acs, diff.routes, diff.policies];
-  const count = (key: "added" | "removed" | "changed") => lists.reduce((sum, list) => sum + list[key].length, 0);
-  return {
-    added: count("added"),
-    removed: count("removed"),
-    changed: count("changed"),
-    settings: diff.settings.length,
-  };
+  const { tunnels } = inventory.vsi(to.name)!;
+  const hasLost = (tunnel: TunnelPort | undefined) => tunnel !== undefined && !tunnels.includes(tunnel);
+  return from.tunnels.some((name) => !to.tunnels.includes(name) && hasLost(inventory.tunnel(name)));
 }
 
 /** `config` without any object. */

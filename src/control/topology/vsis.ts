@@ -16,7 +16,7 @@ import {
   VSI_LOCAL_PROXY,
   VSI_SUPPRESS,
 } from "../../tables/vsi.ts";
-import type { Inventory, VsiObject } from "../inventory.ts";
+import type { Inventory, TunnelPort, VsiObject } from "../inventory.ts";
 import { PatientWriter } from "../patient-writer.ts";
 import type { VsiConfig } from "../plan.ts";
 import type { Timers } from "../timers.ts";
@@ -24,6 +24,7 @@ import type { Draft } from "./draft.ts";
 import { FloodLists } from "./flood-lists.ts";
 import type { Reaper } from "./reaper.ts";
 import { groupAcs } from "./taps.ts";
+import type { TunnelHolds } from "./tunnel-holds.ts";
 
 interface Pair {
   readonly vni: number;
@@ -35,16 +36,19 @@ export class Vsis {
   readonly floods: FloodLists;
   private readonly tables: Tables;
   private readonly inventory: Inventory;
+  private readonly holds: TunnelHolds;
   private readonly reaper: Reaper;
   private readonly rows: RowPool;
   private readonly vnis: PatientWriter;
   /** What is published, and what shall be; see `pairKey`. */
   private pairs = new Map<number, Pair>();
   private wanted = new Map<number, Pair>();
+  private ofVni = new Map<number, VsiObject>();
 
-  constructor(tables: Tables, inventory: Inventory, timers: Timers, reaper: Reaper, seed: number) {
+  constructor(tables: Tables, inventory: Inventory, holds: TunnelHolds, timers: Timers, reaper: Reaper, seed: number) {
     this.tables = tables;
     this.inventory = inventory;
+    this.holds = holds;
     this.reaper = reaper;
     this.rows = new RowPool(tables.heartbeat, MAX_VSIS);
     this.vnis = new PatientWriter(tables.vsis.ofVni, tables.heartbeat, timers, seed);
@@ -78,8 +82,9 @@ export class Vsis {
       vsi.interface = config.interface === null ? null : this.inventory.interface(config.interface)!;
       const members = acs.get(config.name) ?? [];
       vsi.acs.splice(0, vsi.acs.length, ...members.map((ac) => this.inventory.ac(ac.name)!));
-      vsi.tunnels.splice(0, vsi.tunnels.length, ...config.tunnels.map((name) => this.inventory.tunnel(name)!));
+      vsi.tunnels.splice(0, vsi.tunnels.length, ...this.tunnelsOf(config));
     }
+    this.ofVni = new Map([...this.inventory.vsis.values()].map((vsi) => [vsi.config.vni ?? 0, vsi]));
     for (const on of draft.config.interfaces) {
       const { vsis } = this.inventory.interface(on.name)!;
       vsis.splice(0, vsis.length, ...on.vsis.map((name) => this.inventory.vsi(name)!));
@@ -111,6 +116,37 @@ export class Vsis {
     }
     this.pairs = this.wanted;
     for (const vsi of draft.vsis.removed) this.bury(vsi);
+  }
+
+  /** The VSI of a VNI. */
+  of(vni: number): VsiObject | undefined {
+    return vni === 0 ? undefined : this.ofVni.get(vni);
+  }
+
+  /** Without a reload: `tunnel` carries the VNI of `vsi` from now on. */
+  join(vsi: VsiObject, tunnel: TunnelPort): void {
+    const vni = vsi.config.vni!;
+    const pair = { vni, tunnel: tunnel.row, vsi: vsi.row };
+    if (!this.vnis.set(vni, tunnel.row, vsi.row)) throw new Error("the VNI table is full, although there was room");
+    this.pairs.set(pairKey(vni, tunnel.row), pair);
+    vsi.tunnels.push(tunnel);
+    this.floods.update(vsi);
+  }
+
+  /** The reverse of `join`. */
+  leave(vsi: VsiObject, tunnel: TunnelPort): void {
+    const vni = vsi.config.vni!;
+    vsi.tunnels.splice(vsi.tunnels.indexOf(tunnel), 1);
+    this.floods.update(vsi);
+    this.vnis.remove(vni, tunnel.row);
+    this.pairs.delete(pairKey(vni, tunnel.row));
+  }
+
+  /** In the order of the configuration; behind them those that others hold for its VNI. */
+  private tunnelsOf({ vni, tunnels }: VsiConfig): Set<TunnelPort> {
+    const all = new Set(tunnels.map((name) => this.inventory.tunnel(name)!));
+    if (vni !== null) for (const remote of this.holds.remotesOf(vni)) all.add(this.inventory.tunnelTo(remote)!);
+    return all;
   }
 
   private wantedPairs(): Map<number, Pair> {
