@@ -9,7 +9,7 @@ import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import { HTTPException } from "hono/http-exception";
 import { addChanges, type ChangeSource } from "./change.ts";
 import { addDoctor, type DoctorSource } from "./doctor.ts";
-import { jsonSlices } from "./json-slices.ts";
+import { jsonSlices, type Steps } from "./json-slices.ts";
 import type { Fetch } from "./listener.ts";
 import { addProbes, type ProbeSource } from "./probe.ts";
 import * as schema from "./schema.ts";
@@ -25,9 +25,9 @@ export interface ApiSource {
   acs(): schema.Ac[];
   tunnels(): schema.Tunnel[];
   interfaces(): schema.Interface[];
-  macs(): Iterable<schema.MacEntry>;
-  neighbors(): Iterable<schema.Neighbor>;
-  routes(): Iterable<schema.Route>;
+  macs(): Steps<schema.MacEntry>;
+  neighbors(): Steps<schema.Neighbor>;
+  routes(): Steps<schema.Route>;
   policies(): schema.Policy[];
   drops(): schema.DropCount[];
   /** As the keys of a file. */
@@ -114,7 +114,7 @@ function addReads(app: OpenAPIHono, source: ApiSource): void {
     app.openapi(route, (c) => c.json(answer() as never, 200));
   };
   /** May be long: made while it is sent. */
-  const list = <T extends z.ZodType>(path: string, summary: string, row: T, answer: () => Iterable<z.output<T>>) => {
+  const list = <T extends z.ZodType>(path: string, summary: string, row: T, answer: () => Steps<z.output<T>>) => {
     const route = createRoute({ method: "get", path, summary, responses: { 200: json(summary, z.array(row)) } });
     const head = { "content-type": "application/json" };
     app.openapi(route, () => new Response(jsonSlices(answer()), { headers: head }) as never);

@@ -13,6 +13,7 @@ import type { NeighborView } from "../control/neighbor/entry.ts";
 import type { Config, PortRange, RuleAction, RuleMatch } from "../control/plan.ts";
 import type { BypassedHop, Bypasses } from "../control/routes/bypass.ts";
 import { RANKS, type Routes } from "../control/routes/routes.ts";
+import { STEP, type Stepwise } from "../control/sorted.ts";
 import type { AttachWatch } from "../control/topology/attach-watch.ts";
 import type { Topology } from "../control/topology/topology.ts";
 import {
@@ -20,7 +21,9 @@ import {
   type Counted,
   interfaceViews,
   policyViews,
+  type RouteParts,
   type RouteView,
+  routeView,
   routeViews,
   tunnelViews,
   vsiViews,
@@ -39,7 +42,7 @@ import {
   total,
 } from "../tables/counters.ts";
 import type { Tables } from "../tables/tables.ts";
-import { parseIpv4 } from "../wire/ipv4.ts";
+import { type Ipv4, parseIpv4 } from "../wire/ipv4.ts";
 import type * as schema from "./schema.ts";
 
 /** The parts of control that can be looked at. */
@@ -55,7 +58,6 @@ export interface ShownParts {
 
 const byText = new Intl.Collator("en", { numeric: true }).compare;
 const byName = (a: { readonly name: string }, b: { readonly name: string }) => byText(a.name, b.name);
-const ipOrder = (text: string) => (parseIpv4(text) ?? 0) >>> 0;
 
 export class Shown {
   private readonly parts: ShownParts;
@@ -143,40 +145,41 @@ export class Shown {
   }
 
   /** By VSI and MAC; made as they are read. */
-  *macs(): Generator<schema.MacEntry> {
-    for (const { vsi, mac, via, origin, ageSeconds } of this.parts.agent.macs.sorted(byText))
-      yield { vsi, mac, via, origin, ageSeconds };
+  macs(): Stepwise<schema.MacEntry> {
+    return this.parts.agent.macs.sorted(byText);
   }
 
-  neighbors(): schema.Neighbor[] {
-    const { agent } = this.parts;
-    return [...agent.neighborViews(), ...agent.suppressedViews()]
-      .map(({ interface: on, vsi, ip, mac, state, via, ageSeconds, origin }) => ({
-        interface: on,
-        vsi,
-        ip,
-        mac,
-        state,
-        kind: kindOf(state, origin),
-        via,
-        ageSeconds,
-        from: mac === null ? null : origin,
-      }))
-      .sort(
-        (a, b) =>
-          byText(a.interface ?? "", b.interface ?? "") ||
-          byText(a.vsi ?? "", b.vsi ?? "") ||
-          ipOrder(a.ip) - ipOrder(b.ip),
-      );
+  /** By VSI-interface, VSI and IP; made as they are read. */
+  *neighbors(): Stepwise<schema.Neighbor> {
+    for (const row of this.parts.agent.arpTable(byText)) yield row === STEP ? STEP : neighborOf(row);
   }
 
-  routes(): schema.Route[] {
+  /** By VRF and prefix; made as they are read. */
+  *routes(): Stepwise<schema.Route> {
+    // Thousands of routes have the same next hop.
+    const known = new Map<string, string | null>();
+    const bypassedBy = (vrf: string, ip: string) => {
+      const key = `${vrf} ${ip}`;
+      const tunnel = known.has(key) ? known.get(key)! : this.bypassedBy(vrf, parseIpv4(ip)!);
+      known.set(key, tunnel);
+      return tunnel;
+    };
+    for (const route of routeViews(this.routeParts())) yield route === STEP ? STEP : routeOf(route, bypassedBy);
+  }
+
+  /** The route that a packet to `ip` takes in VRF `name`; null: none. */
+  routeTo(name: string, ip: Ipv4): schema.Route | null {
+    const parts = this.routeParts();
+    for (const [row, vrf] of parts.vrfNames) {
+      const entry = vrf === name ? parts.routes.match(row, ip) : null;
+      if (entry !== null) return routeOf(routeView(parts, entry), (on, hop) => this.bypassedBy(on, parseIpv4(hop)!));
+    }
+    return null;
+  }
+
+  private routeParts(): RouteParts {
     const { tables, inventory, routes, topology } = this.parts;
-    const names = topology.interfaces.vrfNames();
-    const bypassedBy = (vrf: string, ip: string) => this.bypassedBy(vrf, parseIpv4(ip)!);
-    return routeViews(tables, inventory, routes, topology.staticRoutes.list(), names).map((route) =>
-      routeOf(route, bypassedBy),
-    );
+    return { tables, inventory, routes, statics: topology.staticRoutes, vrfNames: topology.interfaces.vrfNames() };
   }
 
   /** Routes by VRF and origin. */
@@ -334,6 +337,11 @@ export class Shown {
       transmit: { packets: cell(TX_PACKETS), bytes: cell(TX_BYTES) },
     };
   }
+}
+
+function neighborOf({ interface: on, vsi, ip, mac, state, via, ageSeconds, origin }: NeighborView): schema.Neighbor {
+  const kind = kindOf(state, origin);
+  return { interface: on, vsi, ip, mac, state, kind, via, ageSeconds, from: mac === null ? null : origin };
 }
 
 function kindOf(state: NeighborView["state"], origin: NeighborView["origin"]): schema.Neighbor["kind"] {

@@ -35,6 +35,7 @@ import { ArpSender } from "./arp/sender.ts";
 import { ArpSolicitor } from "./arp/solicitor.ts";
 import { ArpSuppressor } from "./arp/suppress.ts";
 import { SuppressionTable } from "./arp/suppression.ts";
+import { arpTable } from "./arp-table.ts";
 import type { Emit } from "./event.ts";
 import { CONSUMED, type Fate, REINJECTED } from "./fate.ts";
 import { Icmp } from "./icmp/icmp.ts";
@@ -44,11 +45,12 @@ import type { HeldFrame, Injector } from "./inject.ts";
 import type { InterfaceObject, Inventory, PortObject, TunnelPort, VsiObject } from "./inventory.ts";
 import { Ledger } from "./ledger.ts";
 import { MacLearner } from "./mac/learn.ts";
-import { type NeighborView, viewOfSuppressed } from "./neighbor/entry.ts";
+import { type NeighborView, viewOf, viewOfSuppressed } from "./neighbor/entry.ts";
 import type { HostRoutes } from "./neighbor/path.ts";
 import { countByInterface, countsOf } from "./neighbor/story.ts";
 import { Neighbors } from "./neighbor/table.ts";
 import type { LimitsConfig } from "./plan.ts";
+import type { Stepwise } from "./sorted.ts";
 import type { Timers } from "./timers.ts";
 
 /** Most records of one round. */
@@ -227,13 +229,29 @@ export class Agent {
 
   /** Neighbours and peer gateways (D4). */
   neighborViews(): NeighborView[] {
-    return [...this.neighbors.list(), ...this.peers.list().map(viewOfPeer)];
+    const { nowMs } = this.parts.timers;
+    return [
+      ...Array.from(this.neighbors.all(), (entry) => viewOf(entry, nowMs)),
+      ...Array.from(this.peers.list(), (peer) => viewOfPeer(peer, nowMs)),
+    ];
+  }
+
+  /** All ARP tables: by VSI-interface and VSI in the order of `compare`, and by IP. */
+  arpTable(compare: (a: string, b: string) => number): Stepwise<NeighborView> {
+    const { neighbors, peers, suppression } = this;
+    const tables = [neighbors.all(), peers.list(), suppression.list()];
+    return arpTable(
+      tables,
+      compare,
+      (entry) => !neighbors.has(entry),
+      () => this.nowMs,
+    );
   }
 
   /** Neighbours and peer gateways by the name of their VSI-interface, counted without being looked at. */
   neighborsByInterface(): Map<string, number> {
-    const all = this.neighbors.count(countByInterface);
-    for (const { interface: on } of this.peers.list()) all.set(on, (all.get(on) ?? 0) + 1);
+    const all = countByInterface(this.neighbors.all());
+    for (const { on } of this.peers.list()) all.set(on.name, (all.get(on.name) ?? 0) + 1);
     return all;
   }
 
@@ -246,7 +264,7 @@ export class Agent {
   /** Entries by VSI name and where they come from, for the gauges. */
   neighborCounts(): Map<string, Readonly<Record<string, number>>> {
     const all = new Map<string, Readonly<Record<string, number>>>();
-    for (const [vsi, count] of this.neighbors.count(countsOf)) all.set(vsi, { ...count });
+    for (const [vsi, count] of countsOf(this.neighbors.all())) all.set(vsi, { ...count });
     for (const [vsi, suppressed] of this.suppression.counts())
       all.set(vsi, { ...(all.get(vsi) ?? { local: 0, remote: 0, static: 0 }), suppressed });
     return all;

@@ -1,13 +1,16 @@
 /** SIGUSR2: what control believes, written to the log, a line for each kind of object; lists are cut at a thousand. */
+
+import type { Steps } from "../api/json-slices.ts";
 import type { Status } from "../api/schema.ts";
 import type { Shown } from "../api/shown.ts";
+import { rowsOf } from "../control/sorted.ts";
 import type { Log } from "../log/log.ts";
 
 const MOST = 1000;
 
-function first<T>(rows: Iterable<T>): T[] {
+function first<T>(rows: Steps<T>): T[] {
   const list: T[] = [];
-  for (const row of rows) {
+  for (const row of rowsOf(rows)) {
     if (list.length === MOST) break;
     list.push(row);
   }
@@ -22,8 +25,8 @@ export function dumpState(log: Log, shown: Shown, status: Status): void {
     tunnels: shown.tunnels(),
     interfaces: shown.interfaces(),
     macs: first(shown.macs()),
-    neighbors: shown.neighbors().slice(0, MOST),
-    routes: shown.routes().slice(0, MOST),
+    neighbors: first(shown.neighbors()),
+    routes: first(shown.routes()),
     drops: shown.drops().filter((drop) => drop.count > 0),
   };
   for (const [what, value] of Object.entries(parts)) {

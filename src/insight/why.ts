@@ -17,7 +17,7 @@ import type { MacStory } from "../control/mac/entry.ts";
 import type { NeighborStory, PlaceStory } from "../control/neighbor/story.ts";
 import type { Config, Prefix, TunnelConfig } from "../control/plan.ts";
 import { formatMac, parseMac } from "../wire/ethernet.ts";
-import { formatIpv4, maskOf, parseIpv4 } from "../wire/ipv4.ts";
+import { formatIpv4, type Ipv4, maskOf, parseIpv4 } from "../wire/ipv4.ts";
 
 const MESSAGES = {
   request: "an ARP request it sent",
@@ -86,10 +86,12 @@ export class Explainer {
   }
 
   private neighborsWith(mac: string, vsi: string | null): NeighborStory[] {
-    const all = this.parts.agent.neighborViews();
-    const ips = new Set(all.filter((each) => each.mac === mac && each.state !== "gateway").map(({ ip }) => ip));
+    const { neighbors } = this.parts.agent;
+    const wanted = parseMac(mac)!;
+    const ips = new Set<Ipv4>();
+    for (const { place, ip } of neighbors.all()) if (place?.mac === wanted) ips.add(ip);
     return [...ips]
-      .flatMap((ip) => this.parts.agent.neighbors.stories(parseIpv4(ip)!))
+      .flatMap((ip) => neighbors.stories(ip))
       .filter(({ place }) => place?.mac === mac && (vsi === null || place.vsi === vsi));
   }
 
@@ -117,7 +119,7 @@ export class Explainer {
     const isOwn = said.length > suppressed.length && neighbors.length === 0;
     if (neighbors.length === 0 && suppressed.length === 0 && !isOwn) said.push(...unknownSentences(ip, scope));
     const vrfs = new Set(scope.map((on) => on.vrfName));
-    const routes = [...vrfs].flatMap((vrf) => longestMatch(this.shown.routes(), vrf, ip));
+    const routes = [...vrfs].flatMap((vrf) => this.shown.routeTo(vrf, ip) ?? []);
     for (const vrf of vrfs)
       said.push(
         routeSentence(
@@ -142,10 +144,12 @@ export class Explainer {
       if (!on.subnets.some(({ address }) => address === ip)) continue;
       said.push(`${text} is our own: the gateway address of ${on.name}, with gateway MAC ${formatMac(on.mac)}.`);
       for (const peer of this.parts.agent.peers.list()) {
-        if (peer.interface !== on.name || peer.ip !== text) continue;
-        const heard = `${ago(peer.ageSeconds)} by an ARP in VSI ${peer.vsi}`;
+        if (peer.on !== on || peer.ip !== ip) continue;
+        const { tunnel, vsi, mac, heardMs } = peer;
+        const seconds = Math.floor((this.parts.agent.nowMs - heardMs) / 1000);
+        const heard = `${ago(seconds)} by an ARP in VSI ${vsi.name}`;
         said.push(
-          `The gateway behind tunnel ${peer.tunnel} has the same address, as it should: MAC ${peer.mac}, heard ${heard}.`,
+          `The gateway behind tunnel ${tunnel.name} has the same address, as it should: MAC ${formatMac(mac)}, heard ${heard}.`,
         );
       }
     }
@@ -346,19 +350,6 @@ function policySentences(
     const from = on.map((each) => each.name).join(", ");
     return [`Policy ${name} is asked before the routes for packets from ${from} (${told.join("; ")}).`];
   });
-}
-
-function longestMatch(routes: readonly Route[], vrf: string, ip: number): Route[] {
-  let best: Route | null = null;
-  let longest = -1;
-  for (const route of routes) {
-    const [network, length] = route.prefix.split("/") as [string, string];
-    const bits = Number(length);
-    if (route.vrf !== vrf || bits <= longest || ((parseIpv4(network)! ^ ip) & maskOf(bits)) !== 0) continue;
-    best = route;
-    longest = bits;
-  }
-  return best === null ? [] : [best];
 }
 
 function placeName({ kind, name }: { readonly kind: string; readonly name: string }): string {

@@ -4,6 +4,7 @@ import * as schema from "../../src/api/schema.ts";
 import { Shown } from "../../src/api/shown.ts";
 import { parseConfig } from "../../src/config/load.ts";
 import type { Emit } from "../../src/control/event.ts";
+import { rowsOf } from "../../src/control/sorted.ts";
 import { assemble, type Control } from "../../src/daemon/assemble.ts";
 import { DROP, DROPS } from "../../src/tables/counters.ts";
 import { createTables, type Tables } from "../../src/tables/tables.ts";
@@ -68,9 +69,9 @@ it("fits its own schemas, whole and in every list", () => {
   schema.Ac.array().parse(shown.acs());
   schema.Tunnel.array().parse(shown.tunnels());
   schema.Interface.array().parse(shown.interfaces());
-  schema.MacEntry.array().parse([...shown.macs()]);
-  schema.Neighbor.array().parse(shown.neighbors());
-  schema.Route.array().parse(shown.routes());
+  schema.MacEntry.array().parse([...rowsOf(shown.macs())]);
+  schema.Neighbor.array().parse([...rowsOf(shown.neighbors())]);
+  schema.Route.array().parse([...rowsOf(shown.routes())]);
   schema.Policy.array().parse(shown.policies());
   schema.DropCount.omit({ last: true }).array().parse(shown.drops());
   schema.Status.shape.counts.parse(shown.counts());
@@ -101,21 +102,21 @@ it("shows a VSI-interface with everything people ask for", () => {
 
 it("shows where a MAC and a neighbour are, and where they come from", () => {
   const via = { kind: "tunnel", name: "gw2" };
-  expect([...shown.macs()]).toContainEqual({
+  expect([...rowsOf(shown.macs())]).toContainEqual({
     vsi: "vsi10",
     mac: "02:00:00:00:00:99",
     via,
     origin: "static",
     ageSeconds: null,
   });
-  expect([...shown.macs()]).toContainEqual({
+  expect([...rowsOf(shown.macs())]).toContainEqual({
     vsi: "vsi2",
     mac: "02:00:00:00:00:02",
     via: null,
     origin: "gateway",
     ageSeconds: null,
   });
-  expect(shown.neighbors()).toEqual([
+  expect([...rowsOf(shown.neighbors())]).toEqual([
     expect.objectContaining({
       interface: "if10",
       ip: "10.1.1.9",
@@ -128,7 +129,7 @@ it("shows where a MAC and a neighbour are, and where they come from", () => {
 });
 
 it("shows routes with their next hops, and says which are dead ends", () => {
-  const routes = new Map(shown.routes().map((route) => [route.prefix, route]));
+  const routes = new Map([...rowsOf(shown.routes())].map((route) => [route.prefix, route]));
   expect(routes.get("0.0.0.0/0")).toMatchObject({
     origin: "static",
     action: "forward",
@@ -187,7 +188,7 @@ it("flushes what was learned, not what was configured", () => {
   const mac = parseMac("02:00:00:00:00:55")!;
   const vm2 = inventory.ac("vm2")!;
   agent.macs.learn(inventory.vsi("vsi10")!.row, vm2.row, loOf(mac), 0x0200);
-  expect([...shown.macs()].filter((entry) => entry.origin === "learned")).toMatchObject([
+  expect([...rowsOf(shown.macs())].filter((entry) => entry.origin === "learned")).toMatchObject([
     { vsi: "vsi10", mac: "02:00:00:00:00:55", via: { kind: "ac", name: "vm2" }, ageSeconds: 0 },
   ]);
   expect(shown.flushMacs("vsi2")).toBe(0);
@@ -196,5 +197,5 @@ it("flushes what was learned, not what was configured", () => {
   expect(shown.flushNeighbors(null, null)).toBe(0);
   expect(shown.flushNeighbors("if10", "10.1.1.9")).toBe(0);
   expect(shown.flushNeighbors("nope", null)).toBeNull();
-  expect(shown.neighbors()).toHaveLength(1);
+  expect([...rowsOf(shown.neighbors())]).toHaveLength(1);
 });

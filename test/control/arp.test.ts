@@ -122,7 +122,7 @@ describe("local proxy ARP, from an AC", () => {
     it("for our address: answered; never learned", () => {
       probe("10.1.1.1");
       expect(bed.told()).toEqual(["vm1 vsi1: M9/G10 rep G10,10.1.1.1 / M9,0.0.0.0"]);
-      expect(bed.agent.neighbors.list()).toEqual([]);
+      expect(bed.agent.neighborViews()).toEqual([]);
     });
 
     it("N4: for an unused address: asked on with sender 0.0.0.0, never answered", () => {
@@ -214,7 +214,7 @@ describe("local proxy ARP, from an AC", () => {
         for (let i = 0; i < 7; i++) stimulus();
         expect(bed.drops).toEqual({ [reason]: 7 });
         expect(bed.told()).toEqual([]);
-        expect(bed.agent.neighbors.list()).toEqual([]);
+        expect(bed.agent.neighborViews()).toEqual([]);
       });
 
     it("arp_gw_spoof: our IP claimed by a host: never learned, one defending announcement in 10 s", () => {
@@ -224,7 +224,7 @@ describe("local proxy ARP, from an AC", () => {
       bed.advance(10_000);
       bad({ senderMac: M9, senderIp: ip("10.1.1.1"), targetIp: ip("10.1.1.1") });
       expect(bed.told().length).toBe(1);
-      expect(bed.agent.neighbors.list()).toEqual([]);
+      expect(bed.agent.neighborViews()).toEqual([]);
     });
 
     it("arp_gw_spoof: a configured address claimed from elsewhere; the host itself is heard", () => {

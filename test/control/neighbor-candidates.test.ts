@@ -25,7 +25,7 @@ describe("candidates of a neighbour: static > heard at an AC > evpn > heard behi
     bed.advance(3 * 1200_000);
     expect(state()).toBe("reachable M9 gw2");
     expect(bed.sent()).toEqual([]);
-    expect(bed.agent.neighbors.list()[0]).toMatchObject({ origin: "evpn", state: "reachable" });
+    expect(bed.agent.neighborViews()[0]).toMatchObject({ origin: "evpn", state: "reachable" });
     expect(unsay()).toBe(true);
     expect(unsay()).toBe(false);
     expect(state()).toBeNull();

@@ -176,7 +176,7 @@ describe("what topology and people do", () => {
       bed.sent();
     }
     expect(bed.drops).toEqual({ no_route: 3 * SEARCHES_PER_PORT });
-    expect(bed.agent.neighbors.list()).toEqual([]);
+    expect(bed.agent.neighborViews()).toEqual([]);
   });
 
   it("a VSI-interface that goes takes everything along", () => {
@@ -185,7 +185,7 @@ describe("what topology and people do", () => {
     want("20.1.1.77");
     bed.agent.flushInterface(bed.if20);
     bed.poll();
-    expect(bed.agent.neighbors.list()).toEqual([]);
+    expect(bed.agent.neighborViews()).toEqual([]);
     expect(bed.hosts.size).toBe(0);
     expect(bed.drops).toEqual({ no_route: 1 });
   });
@@ -194,7 +194,7 @@ describe("what topology and people do", () => {
     bed.reply(bed.gw2, bed.vsi20, P20, "20.1.1.12", G20, "20.1.1.1");
     bed.reply(bed.gw2, bed.vsi10, P10, "10.1.1.12", G10, "10.1.1.1");
     bed.agent.flushVsi(bed.vsi20);
-    expect(bed.agent.neighbors.list().map((each) => each.ip)).toEqual(["10.1.1.12"]);
+    expect(bed.agent.neighborViews().map((each) => each.ip)).toEqual(["10.1.1.12"]);
   });
 
   it("a new gateway MAC is in every rewrite", () => {
@@ -211,7 +211,7 @@ describe("what topology and people do", () => {
     expect(bed.hosts.has("0 10.1.1.12")).toBe(true);
     expect(bed.agent.neighbors.delete(bed.if10, ip("10.1.1.12"))).toBe(true);
     expect(bed.agent.neighbors.delete(bed.if10, ip("10.1.1.12"))).toBe(false);
-    expect(bed.agent.neighbors.list()).toEqual([]);
+    expect(bed.agent.neighborViews()).toEqual([]);
   });
 
   it("views name things, and gauges count them", () => {
@@ -219,7 +219,7 @@ describe("what topology and people do", () => {
     bed.reply(bed.gw2, bed.vsi10, P10, "10.1.1.12", G10, "10.1.1.1");
     bed.agent.neighbors.addStatic(bed.if10, ip("10.1.1.9"), M3, bed.vm3, bed.vsi10);
     bed.advance(3000);
-    expect(bed.agent.neighbors.list()[0]).toEqual({
+    expect(bed.agent.neighborViews()[0]).toEqual({
       interface: "if10",
       ip: "10.1.1.11",
       mac: "02:00:00:00:01:11",
@@ -231,7 +231,7 @@ describe("what topology and people do", () => {
       stateSeconds: 3,
       previous: null,
     });
-    expect(bed.agent.neighbors.count(countsOf)).toEqual(new Map([["vsi10", { local: 1, remote: 1, static: 1 }]]));
+    expect(countsOf(bed.agent.neighbors.all())).toEqual(new Map([["vsi10", { local: 1, remote: 1, static: 1 }]]));
   });
 
   it("entries are keyed by VSI-interface: the same IP elsewhere is another neighbour", () => {

@@ -131,7 +131,7 @@ describe("resolution (§3.10)", () => {
       bed.advance(2);
       for (const each of bed.told()) if (each.includes(" req ")) floods.push(bed.nowMs);
     }
-    expect(bed.agent.neighbors.list().filter((each) => each.state === "incomplete").length).toBeLessThanOrEqual(
+    expect([...bed.agent.neighbors.all()].filter((each) => each.state === "incomplete").length).toBeLessThanOrEqual(
       SEARCHES_PER_PORT + 1,
     );
     for (const from of floods)
@@ -148,7 +148,7 @@ describe("resolution (§3.10)", () => {
       if (n % 100 === 99) bed.advance(3100);
       bed.sent();
     }
-    expect(bed.agent.neighbors.list().length).toBeLessThanOrEqual(SEARCHES_IN_ALL);
+    expect([...bed.agent.neighbors.all()].length).toBeLessThanOrEqual(SEARCHES_IN_ALL);
   });
 
   it("no VSI-interface any more: net unreachable", () => {
@@ -262,7 +262,7 @@ describe("moves (§3.11)", () => {
     const { fib } = bed.tables;
     expect(fib.rewritePort[fib.rewrite[bed.hosts.get("0 10.1.1.12")!]!]).toBe(bed.vm3.row);
     expect(bed.agent.neighbors.moves.get("vsi10")).toBe(2);
-    expect(bed.agent.neighbors.list()[0]!.previous).toMatchObject({ via: "ac vm1" });
+    expect(bed.agent.neighborViews()[0]!.previous).toMatchObject({ via: "ac vm1" });
   });
 
   it("tunnel to tunnel: believed at once", () => {

@@ -10,6 +10,7 @@ import { Injector } from "../../src/control/inject.ts";
 import { Inventory } from "../../src/control/inventory.ts";
 import type { Config } from "../../src/control/plan.ts";
 import { Routes } from "../../src/control/routes/routes.ts";
+import { rowsOf } from "../../src/control/sorted.ts";
 import { Timers } from "../../src/control/timers.ts";
 import { FORMER_MAC_MS } from "../../src/control/topology/former-macs.ts";
 import { Topology } from "../../src/control/topology/topology.ts";
@@ -89,7 +90,8 @@ class Gateway {
 
   routeViews() {
     const { tables, inventory, routes, topology } = this;
-    return routeViews(tables, inventory, routes, topology.staticRoutes.list(), topology.interfaces.vrfNames());
+    const [statics, vrfNames] = [topology.staticRoutes, topology.interfaces.vrfNames()];
+    return [...rowsOf(routeViews({ tables, inventory, routes, statics, vrfNames }))];
   }
 
   meaning(): Record<string, string[]> {
@@ -147,7 +149,7 @@ routes: [{prefix: 0.0.0.0/0, nextHops: [10.1.1.2, 10.1.1.3]}]
   test("a static neighbour is a host route; its tunnel's death takes it out of the next hops, its return brings it back", () => {
     const gateway = new Gateway(plan(BORDER));
     gateway.apply(plan(BORDER));
-    const alive = () => gateway.topology.staticRoutes.list()[0]!.nextHops.map((hop) => hop.alive);
+    const alive = () => gateway.topology.staticRoutes.nextHopsOf("main", "0.0.0.0/0").map((hop) => hop.alive);
     const host = () => gateway.routeViews().find((route) => route.prefix === "10.1.1.2/32");
     expect(host()).toMatchObject({ origin: "host", action: "forward", interface: "i" });
     expect(alive()).toEqual([true, true]);
@@ -166,7 +168,7 @@ routes: [{prefix: 0.0.0.0/0, nextHops: [10.1.1.2, 10.1.1.3]}]
     gateway.apply(bare);
     const fresh = new Gateway(bare);
     fresh.apply(bare);
-    expect(gateway.topology.staticRoutes.list()[0]!.nextHops.map((hop) => hop.alive)).toEqual([true, true]);
+    expect(gateway.topology.staticRoutes.nextHopsOf("main", "0.0.0.0/0").map((hop) => hop.alive)).toEqual([true, true]);
     expect(gateway.meaning()).toEqual(fresh.meaning());
     // With the routes too: nobody is left who asks.
     const nothing = plan(BORDER.replace(/^routes:.*$/m, "").replace(/, arp: \{static: .*?\}\]\}/, ""));
@@ -180,7 +182,10 @@ routes: [{prefix: 0.0.0.0/0, nextHops: [10.1.1.2, 10.1.1.3]}]
     gateway.apply(plan(BORDER));
     gateway.wantNextHop("i", "10.1.1.3", "vm1");
     for (let i = 0; i < 60; i++) gateway.run(100);
-    expect(gateway.topology.staticRoutes.list()[0]!.nextHops.map((hop) => hop.alive)).toEqual([true, false]);
+    expect(gateway.topology.staticRoutes.nextHopsOf("main", "0.0.0.0/0").map((hop) => hop.alive)).toEqual([
+      true,
+      false,
+    ]);
     expect(gateway.agent.imbalance()).toBe(0);
   });
 

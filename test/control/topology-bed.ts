@@ -301,13 +301,15 @@ export class Bed {
         flags: interfaces.flags[row],
         lengths: fib.lengths[vrf],
       })),
-      routes: routeViews(
-        this.tables,
-        this.inventory,
-        this.routes,
-        this.topology.staticRoutes.list(),
-        this.topology.interfaces.vrfNames(),
-      ),
+      routes: [
+        ...routeViews({
+          tables: this.tables,
+          inventory: this.inventory,
+          routes: this.routes,
+          statics: this.topology.staticRoutes,
+          vrfNames: this.topology.interfaces.vrfNames(),
+        }),
+      ],
       stored: live(fib.routes).length,
       rules: [...this.inventory.interfaces.values()].map(({ name, row }) => {
         const bank = fib.policyHead[0]!;

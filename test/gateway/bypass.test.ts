@@ -1,6 +1,7 @@
 /** A VM behind another distributed gateway as next hop: its packets go past it, so that is told wherever it is shown. */
 import { describe, expect, it } from "vitest";
 import { Shown } from "../../src/api/shown.ts";
+import { rowsOf } from "../../src/control/sorted.ts";
 import { Tracer } from "../../src/insight/trace.ts";
 import { Explainer } from "../../src/insight/why.ts";
 import { article, borderYaml, siteYaml } from "./article.ts";
@@ -64,9 +65,7 @@ describe("a next hop behind another distributed gateway", () => {
     world.get("ext").ping("60.1.1.1");
     world.advance(2500);
     expect(told(border)).toEqual(["route 60.0.0.0/8: 10.1.1.12"]);
-    const route = shownOf(border)
-      .routes()
-      .find(({ prefix }) => prefix === "60.0.0.0/8")!;
+    const route = [...rowsOf(shownOf(border).routes())].find(({ prefix }) => prefix === "60.0.0.0/8")!;
     expect(route.nextHops).toMatchObject([{ ip: "10.1.1.12", bypassedBy: "gw2" }]);
   });
 

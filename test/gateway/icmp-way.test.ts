@@ -183,7 +183,7 @@ describe("what stays as it was", () => {
       if (i % 20 === 0) world.advance(100, 100);
     }
     const { neighbors } = gw(world, 1).control.agent;
-    expect(neighbors.list().filter(({ state }) => state === "incomplete").length).toBeLessThanOrEqual(129);
+    expect([...neighbors.all()].filter(({ state }) => state === "incomplete").length).toBeLessThanOrEqual(129);
     expect(neighbors.waiting).toBeLessThanOrEqual(256);
     world.advance(10_000);
     expect(gw(world, 1).control.agent.ledger.held).toBe(0);

@@ -51,15 +51,8 @@ export interface PeerNews {
   readonly isPeer: boolean;
 }
 
-/** A peer gateway for people. */
-export interface PeerGatewayView {
-  readonly interface: string;
-  readonly ip: string;
-  readonly mac: string;
-  readonly vsi: string;
-  readonly tunnel: string;
-  readonly ageSeconds: number;
-}
+/** A gateway behind a tunnel that has an address of ours. */
+export type PeerGateway = Readonly<Pick<Speaker, "on" | "vsi" | "tunnel" | "ip" | "mac" | "heardMs">>;
 
 export class PeerGateways {
   private readonly learner: MacLearner;
@@ -134,15 +127,9 @@ export class PeerGateways {
     this.keep((each) => each.on !== on);
   }
 
-  list(): PeerGatewayView[] {
-    return [...this.peers.values()].map((peer) => ({
-      interface: peer.on.name,
-      ip: formatIpv4(peer.ip),
-      mac: formatMac(peer.mac),
-      vsi: peer.vsi.name,
-      tunnel: peer.tunnel.name,
-      ageSeconds: Math.floor((this.timers.nowMs - peer.heardMs) / 1000),
-    }));
+  /** Unsorted. */
+  list(): Iterable<PeerGateway> {
+    return this.peers.values();
   }
 
   /** `told`: of one that is new. */
@@ -202,17 +189,18 @@ function keyOf(vsi: VsiObject, tunnel: PortObject, ip: Ipv4): string {
 }
 
 /** D4: a peer gateway stands in the same list, and is used for nothing. */
-export function viewOfPeer(peer: PeerGatewayView): NeighborView {
+export function viewOfPeer({ on, vsi, tunnel, ip, mac, heardMs }: PeerGateway, nowMs: number): NeighborView {
+  const seconds = Math.floor((nowMs - heardMs) / 1000);
   return {
-    interface: peer.interface,
-    ip: peer.ip,
-    mac: peer.mac,
+    interface: on.name,
+    ip: formatIpv4(ip),
+    mac: formatMac(mac),
     state: "gateway",
-    via: { kind: "tunnel", name: peer.tunnel },
-    vsi: peer.vsi,
-    ageSeconds: peer.ageSeconds,
+    via: { kind: "tunnel", name: tunnel.name },
+    vsi: vsi.name,
+    ageSeconds: seconds,
     origin: "gateway",
-    stateSeconds: peer.ageSeconds,
+    stateSeconds: seconds,
     previous: null,
   };
 }

@@ -39,11 +39,22 @@ export interface MacRow {
   moves: MoveHistory | null;
 }
 
-export function originOf(row: MacRow): MacOrigin {
+function originOf(row: MacRow): MacOrigin {
   if ((row.flags & MAC_GATEWAY) !== 0) return "gateway";
   if ((row.flags & MAC_FLOOD) !== 0) return "flood";
   if (row.source === "evpn") return "evpn";
   return (row.flags & MAC_STATIC) !== 0 ? "static" : "learned";
+}
+
+export function viewOfMac(vsi: string, row: Readonly<MacRow>, nowMs: number): MacView {
+  const { port } = row;
+  return {
+    vsi,
+    mac: formatMac(row.mac),
+    via: port === null ? null : { kind: port.kind, name: port.name },
+    origin: originOf(row),
+    ageSeconds: row.source === "heard" ? Math.floor((nowMs - row.heardMs) / 1000) : null,
+  };
 }
 
 export interface MacStory {

@@ -30,16 +30,7 @@ import { MoveHistory } from "../move-history.ts";
 import type { NextHops } from "../routes/next-hops.ts";
 import { neighborKey } from "./adjacency.ts";
 import { NeighborCandidates } from "./candidates.ts";
-import {
-  isGiven,
-  type Neighbor,
-  type NeighborOrigin,
-  type NeighborView,
-  newNeighbor,
-  type Place,
-  samePlace,
-  viewOf,
-} from "./entry.ts";
+import { isGiven, type Neighbor, type NeighborOrigin, newNeighbor, type Place, samePlace } from "./entry.ts";
 import { type LifeParts, NeighborLife, type NeighborOwner } from "./life.ts";
 import { isKnown } from "./nud.ts";
 import { type HostRoutes, NeighborPaths } from "./path.ts";
@@ -291,8 +282,14 @@ export class Neighbors implements NextHops, NeighborOwner {
     for (const entry of this.entries.values()) if (entry.on === on && isKnown(entry.state)) this.paths.publish(entry);
   }
 
-  list(): NeighborView[] {
-    return Array.from(this.entries.values(), (entry) => viewOf(entry, this.context.timers.nowMs));
+  /** Unsorted, as they are. */
+  all(): Iterable<Neighbor> {
+    return this.entries.values();
+  }
+
+  /** Is it still in the table? */
+  has(entry: Neighbor): boolean {
+    return this.entries.get(entry.key) === entry;
   }
 
   /** Does a route or a policy use it as next hop? */
@@ -307,11 +304,6 @@ export class Neighbors implements NextHops, NeighborOwner {
     return [...this.entries.values()]
       .filter((entry) => entry.ip === ip)
       .map((entry) => storyOfNeighbor(entry, this.paths.isHeld(entry), nowMs));
-  }
-
-  /** What `of` counts in all entries (story.ts). */
-  count<T>(of: (entries: Iterable<Neighbor>) => T): T {
-    return of(this.entries.values());
   }
 
   /** NeighborOwner: it was known elsewhere, and is now at `place`; what is said from outside outranks other tunnels. */

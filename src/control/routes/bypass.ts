@@ -57,7 +57,11 @@ export class Bypasses {
   /** The tunnel whose gateway answers for next hop `ip` with its own MAC; null: it is reached, or not known. */
   tunnelOf(vrf: string, ip: Ipv4): PortObject | null {
     const on = this.homeOf(vrf, ip);
-    const place = on === undefined ? null : this.parts.neighbors.placeOf(on, ip);
+    return on === undefined ? null : this.tunnelOn(on, ip);
+  }
+
+  private tunnelOn(on: InterfaceObject, ip: Ipv4): PortObject | null {
+    const place = this.parts.neighbors.placeOf(on, ip);
     if (place === null) return null;
     const { port, vsi, mac } = place;
     return port.kind === "tunnel" && this.parts.peers.isGateway(vsi, port, mac) ? port : null;
@@ -66,18 +70,21 @@ export class Bypasses {
   list(): BypassedHop[] {
     const { policies, staticRoutes, inventory } = this.parts;
     const all: BypassedHop[] = [];
-    const add = (of: string, vrf: string, ip: Ipv4) => {
-      const tunnel = this.tunnelOf(vrf, ip);
-      if (tunnel !== null) all.push({ of, ip: formatIpv4(ip), interface: this.homeOf(vrf, ip)!.name, tunnel });
+    const add = (of: string, on: InterfaceObject | undefined, ip: Ipv4) => {
+      const tunnel = on === undefined ? null : this.tunnelOn(on, ip);
+      if (tunnel !== null) all.push({ of, ip: formatIpv4(ip), interface: on!.name, tunnel });
     };
     for (const { name, interfaces, rules } of policies.list()) {
       const vrfs = new Set(interfaces.map((each) => inventory.interface(each)!.vrfName));
       for (const [i, { rule }] of rules.entries())
         if ("nextHop" in rule.action)
-          for (const vrf of vrfs) add(`policy ${name}, rule ${i + 1}`, vrf, rule.action.nextHop.ip);
+          for (const vrf of vrfs) {
+            const { ip } = rule.action.nextHop;
+            add(`policy ${name}, rule ${i + 1}`, this.homeOf(vrf, ip), ip);
+          }
     }
-    for (const { vrfName, prefix, hops } of staticRoutes.hops())
-      for (const { address } of hops) add(`route ${prefix.text}`, vrfName, address.ip);
+    for (const { prefix, hops } of staticRoutes.hops())
+      for (const { on, address } of hops) add(`route ${prefix.text}`, on, address.ip);
     return all;
   }
 

@@ -131,12 +131,16 @@ export class Routes {
 
   /** All published routes, unsorted. */
   *list(): Generator<RouteEntry> {
-    for (const { vrf, network, length, wants } of this.slots.values()) {
-      const rank = wants.findIndex((value) => value !== 0);
-      const value = wants[rank]!;
-      const kind = value >> ROUTE_KIND_SHIFT;
-      yield { vrf, network, length, origin: RANKS[rank]!, kind, argument: value & ROUTE_ARG_MASK };
+    for (const slot of this.slots.values()) yield entryOf(slot);
+  }
+
+  /** The longest match for `ip`, those that guard VTEP addresses too. */
+  match(vrf: number, ip: Ipv4): RouteEntry | null {
+    for (let length = 32; length >= 0; length--) {
+      const slot = this.slots.get(slotKey(vrf, ip & maskOf(length), length));
+      if (slot !== undefined) return entryOf(slot);
     }
+    return null;
   }
 
   private want(rank: number, vrf: number, network: Ipv4, length: number, value: number): void {
@@ -205,6 +209,13 @@ export class Routes {
     if (count === 1 && step === 1) Atomics.or(lengths, vrf, 1 << length);
     else if (count === 0) Atomics.and(lengths, vrf, ~(1 << length));
   }
+}
+
+function entryOf({ vrf, network, length, wants }: Slot): RouteEntry {
+  const rank = wants.findIndex((value) => value !== 0);
+  const value = wants[rank]!;
+  const kind = value >> ROUTE_KIND_SHIFT;
+  return { vrf, network, length, origin: RANKS[rank]!, kind, argument: value & ROUTE_ARG_MASK };
 }
 
 function bestOf(slot: Slot): number {

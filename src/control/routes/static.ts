@@ -25,7 +25,6 @@ interface Hop {
 }
 
 interface StaticRoute {
-  readonly vrfName: string;
   readonly vrf: number;
   readonly prefix: Prefix;
   readonly kind: RouteConfig["target"]["kind"];
@@ -35,12 +34,11 @@ interface StaticRoute {
   readonly user: (row: number) => void;
 }
 
-/** A static route as the views show it. */
-export interface StaticRouteState {
-  readonly vrf: string;
-  readonly prefix: string;
-  readonly kind: RouteConfig["target"]["kind"];
-  readonly nextHops: readonly { readonly ip: string; readonly interface: string; readonly alive: boolean }[];
+/** A next hop of a static route as the views show it. */
+export interface NextHopState {
+  readonly ip: string;
+  readonly interface: string;
+  readonly alive: boolean;
 }
 
 export class StaticRoutes {
@@ -87,20 +85,17 @@ export class StaticRoutes {
   }
 
   /** Routes with next hops. */
-  hops(): Iterable<Pick<StaticRoute, "vrfName" | "prefix" | "hops">> {
+  hops(): Iterable<Pick<StaticRoute, "prefix" | "hops">> {
     return this.installed.values();
   }
 
-  list(): StaticRouteState[] {
-    return [...this.installed.values()].map(({ vrfName, prefix, kind, hops }) => ({
-      vrf: vrfName,
-      prefix: prefix.text,
-      kind,
-      nextHops: hops.map(({ on, address, adjacency }) => ({
-        ip: address.text,
-        interface: on.name,
-        alive: this.nextHops.isAlive(adjacency),
-      })),
+  /** None where it has none, or is not the operator's. */
+  nextHopsOf(vrf: string, prefix: string): NextHopState[] {
+    const hops = this.installed.get(`${vrf} ${prefix}`)?.hops ?? [];
+    return hops.map(({ on, address, adjacency }) => ({
+      ip: address.text,
+      interface: on.name,
+      alive: this.nextHops.isAlive(adjacency),
     }));
   }
 
@@ -109,7 +104,7 @@ export class StaticRoutes {
     const set = (kind: number, argument: number) =>
       this.routes.set("static", vrf, prefix.network, prefix.length, routeValue(kind, argument));
     const user = (row: number) => set(ROUTE_GROUP, row);
-    const common = { vrfName: config.vrf, vrf, prefix, kind: target.kind, user };
+    const common = { vrf, prefix, kind: target.kind, user };
     if (target.kind !== "nextHops") {
       set(KINDS[target.kind], 0);
       return { ...common, hops: [], group: null };

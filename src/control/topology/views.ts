@@ -23,7 +23,8 @@ import type { Inventory, PortObject } from "../inventory.ts";
 import type { RuleAction, RuleMatch, TapConfig, TunnelConfig } from "../plan.ts";
 import type { Policies } from "../routes/policies.ts";
 import type { RouteEntry, RouteOrigin, Routes } from "../routes/routes.ts";
-import type { StaticRouteState } from "../routes/static.ts";
+import type { NextHopState, StaticRoutes } from "../routes/static.ts";
+import { STEP, type Stepwise, sorted } from "../sorted.ts";
 
 /** Receive packets, bytes, transmit packets, bytes. */
 export type Counted = readonly number[];
@@ -90,7 +91,7 @@ export interface RouteView {
   readonly origin: RouteOrigin;
   readonly action: "local" | "glean" | "forward" | "unreachable" | "prohibit" | "discard" | "broadcast" | "underlay";
   readonly interface: string | null;
-  readonly nextHops: StaticRouteState["nextHops"];
+  readonly nextHops: readonly NextHopState[];
 }
 
 export interface PolicyView {
@@ -215,29 +216,35 @@ const ACTIONS: Readonly<Record<number, RouteView["action"]>> = {
   [ROUTE_UNDERLAY]: "underlay",
 };
 
-/** All routes, by VRF, then by address and length. `statics`: the operator's, with the state of their next hops. */
-export function routeViews(
-  tables: Tables,
-  inventory: Inventory,
-  routes: Routes,
-  statics: readonly StaticRouteState[],
-  vrfNames: ReadonlyMap<number, string>,
-): RouteView[] {
-  const hops = new Map(statics.map((route) => [`${route.vrf} ${route.prefix}`, route.nextHops]));
-  const nameOf = (row: number) => inventory.interfaces.get(row)?.name ?? null;
-  const view = (entry: RouteEntry): RouteView => {
-    const vrf = vrfNames.get(entry.vrf) ?? String(entry.vrf);
-    const prefix = `${formatIpv4(entry.network)}/${entry.length}`;
-    const action = ACTIONS[entry.kind]!;
-    let on: string | null = null;
-    if (entry.kind === ROUTE_LOCAL || entry.kind === ROUTE_GLEAN) on = nameOf(entry.argument);
-    else if (entry.kind === ROUTE_ADJACENCY) on = nameOf(tables.fib.adjacencyInterface[entry.argument]!);
-    const nextHops = entry.origin === "static" ? (hops.get(`${vrf} ${prefix}`) ?? []) : [];
-    return { vrf, prefix, origin: entry.origin, action, interface: on, nextHops };
+export interface RouteParts {
+  readonly tables: Tables;
+  readonly inventory: Inventory;
+  readonly routes: Routes;
+  readonly statics: Pick<StaticRoutes, "nextHopsOf">;
+  readonly vrfNames: ReadonlyMap<number, string>;
+}
+
+/** All routes, by VRF, then by address and length; made as they are read. */
+export function* routeViews(parts: RouteParts): Stepwise<RouteView> {
+  const order = (a: RouteEntry, b: RouteEntry) =>
+    a.vrf - b.vrf || (a.network >>> 0) - (b.network >>> 0) || a.length - b.length;
+  for (const entry of sorted(parts.routes.list(), order)) yield entry === STEP ? STEP : routeView(parts, entry);
+}
+
+export function routeView({ tables, inventory, statics, vrfNames }: RouteParts, entry: RouteEntry): RouteView {
+  const vrf = vrfNames.get(entry.vrf) ?? String(entry.vrf);
+  const prefix = `${formatIpv4(entry.network)}/${entry.length}`;
+  let row = 0;
+  if (entry.kind === ROUTE_LOCAL || entry.kind === ROUTE_GLEAN) row = entry.argument;
+  else if (entry.kind === ROUTE_ADJACENCY) row = tables.fib.adjacencyInterface[entry.argument]!;
+  return {
+    vrf,
+    prefix,
+    origin: entry.origin,
+    action: ACTIONS[entry.kind]!,
+    interface: inventory.interfaces.get(row)?.name ?? null,
+    nextHops: entry.origin === "static" ? statics.nextHopsOf(vrf, prefix) : [],
   };
-  const entries = [...routes.list()];
-  entries.sort((a, b) => a.vrf - b.vrf || (a.network >>> 0) - (b.network >>> 0) || a.length - b.length);
-  return entries.map(view);
 }
 
 export function policyViews(policies: Policies): PolicyView[] {

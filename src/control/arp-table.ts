@@ -1,0 +1,57 @@
+/**
+ * The ARP tables as people see them, in one order: neighbours, peer gateways (D4) and the hosts that ARP suppression answers
+ * for (D14), by VSI-interface, VSI and IP.
+ *
+ * Grouped by names first, each a step at a time: names are compared once a group and not once a row.
+ */
+import { type PeerGateway, viewOfPeer } from "./arp/peer-gateway.ts";
+import type { SuppressedHost } from "./arp/suppression.ts";
+import { type Neighbor, type NeighborView, viewOf, viewOfSuppressed } from "./neighbor/entry.ts";
+import { RUN, STEP, type Stepwise, sorted } from "./sorted.ts";
+
+type Row = Neighbor | PeerGateway | SuppressedHost;
+
+interface Group {
+  readonly on: string;
+  readonly vsi: string;
+  readonly rows: Row[];
+}
+
+/** Made as they are read. `isGone`: a neighbour that is in the table no more is left out. */
+export function* arpTable(
+  tables: readonly Iterable<Row>[],
+  compare: (a: string, b: string) => number,
+  isGone: (entry: Neighbor) => boolean,
+  now: () => number,
+): Stepwise<NeighborView> {
+  const groups = new Map<string, Group>();
+  let looked = 0;
+  for (const table of tables)
+    for (const row of table) {
+      const [on, vsi] = namesOf(row);
+      const key = `${on} ${vsi}`;
+      const group = groups.get(key);
+      if (group === undefined) groups.set(key, { on, vsi, rows: [row] });
+      else group.rows.push(row);
+      if (++looked % RUN === 0) yield STEP;
+    }
+  for (const group of sorted(groups.values(), (a, b) => compare(a.on, b.on) || compare(a.vsi, b.vsi))) {
+    yield STEP;
+    if (group === STEP) continue;
+    for (const row of sorted(group.rows, (a, b) => (a.ip >>> 0) - (b.ip >>> 0))) {
+      if (row === STEP) yield STEP;
+      else if (!("state" in row && isGone(row))) yield viewOfRow(row, now());
+    }
+  }
+}
+
+/** Of its VSI-interface and VSI, "" where it has none. */
+function namesOf(row: Row): [string, string] {
+  if ("state" in row) return [row.on.name, row.place?.vsi.name ?? ""];
+  return ["on" in row ? row.on.name : (row.vsi.interface?.name ?? ""), row.vsi.name];
+}
+
+function viewOfRow(row: Row, nowMs: number): NeighborView {
+  if ("state" in row) return viewOf(row, nowMs);
+  return "tunnel" in row ? viewOfPeer(row, nowMs) : viewOfSuppressed(row, nowMs);
+}

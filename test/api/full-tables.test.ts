@@ -1,0 +1,148 @@
+/**
+ * Full tables: 150,000 MACs, 65,536 neighbours, their host routes and 8,000 static ones, read through the API.
+ *
+ * How long the event loop is held is measured in work, not in time: entries read from a table and numbers sorted between
+ * two looks at the clock, for a machine's speed is not the code's.
+ */
+import { beforeAll, expect, it } from "vitest";
+import { jsonSlices, SLICE_MS } from "../../src/api/json-slices.ts";
+import { Shown } from "../../src/api/shown.ts";
+import { parseConfig } from "../../src/config/load.ts";
+import { assemble, type Control } from "../../src/daemon/assemble.ts";
+import { createTables } from "../../src/tables/tables.ts";
+import { UNWATCHED } from "./fake-source.ts";
+
+const MACS = 150_000;
+const NEIGHBORS = 65_536;
+const STATICS = 8000;
+/** Entries read, or numbers sorted, between two looks at the clock. */
+const MOST_WORK = 4096;
+
+const HOPS = Array.from({ length: STATICS }, (_, i) => {
+  // Backwards, so that the order is not that of the file.
+  const n = STATICS - 1 - i;
+  return `  - {prefix: 60.${n >> 8}.${n & 255}.0/24, nextHop: 10.0.0.${2 + (n % 8)}}`;
+});
+const TEXT = `
+node: gw1
+underlay: {address: 192.0.2.1, mtu: 1500}
+limits: {macs: 262144, neighbors: ${NEIGHBORS + 64}, routes: 65536}
+tunnels: [{name: gw2, remote: 192.0.2.2}]
+vsis: [{name: vsi10, vni: 10, mac: {limit: 262144}}]
+interfaces: [{name: if10, vsi: vsi10, address: 10.0.0.1/15}]
+routes:
+${HOPS.join("\n")}
+`;
+
+let control: Control;
+let shown: Shown;
+
+/** Scrambles 0..2^17-1, each once. */
+const scrambled = (i: number): number => (i * 40_503) & 0x1ffff;
+
+beforeAll(() => {
+  const parsed = parseConfig(TEXT, "test.yaml");
+  if ("errors" in parsed) throw new Error(JSON.stringify(parsed.errors.slice(0, 3)));
+  const { tables } = createTables({ workers: 1, macs: 262_144, neighbors: NEIGHBORS + 64, routes: 65_536 });
+  control = assemble({
+    tables,
+    config: parsed.config,
+    emit: () => undefined,
+    opener: { openTap: () => ({ fds: [99], ifindex: 1 }), changeTap: () => undefined, closeTap: () => undefined },
+    wake: () => undefined,
+    underlayMtu: 1500,
+    pathMtu: () => -1,
+    onResolved: () => undefined,
+    nowMs: 1000,
+  });
+  expect(control.topology.apply(parsed.config)).toMatchObject({ ok: true });
+  shown = new Shown(control.shown, { view: () => UNWATCHED });
+  const { inventory, agent } = control.shown;
+  const [on, vsi, port] = [inventory.interface("if10")!, inventory.vsi("vsi10")!, inventory.tunnel("gw2")!];
+  for (let i = 0; i < MACS; i++) agent.macs.learn(vsi.row, port.row, scrambled(i) + ((i >> 17) << 17), 0x0200);
+  for (let i = 0; i < NEIGHBORS; i++) {
+    const ip = (0x0a000000 + scrambled(i * 2 + 2)) | 0;
+    agent.neighbors.addStatic(on, ip, 0x02_00_00_00_00_01 + i, port, vsi);
+  }
+});
+
+/** Entries that were read from any Map, and elements that were sorted. */
+let work = 0;
+
+/** Counts the work of `run`. */
+async function counted<T>(run: () => Promise<T>): Promise<T> {
+  const { values, keys, entries } = Map.prototype;
+  const iterator = Map.prototype[Symbol.iterator];
+  const { sort } = Array.prototype;
+  const numbers = Object.getPrototypeOf(Float64Array.prototype);
+  const sortNumbers = numbers.sort;
+  const counting = <A extends unknown[], R>(make: (this: Map<unknown, unknown>, ...of: A) => MapIterator<R>) =>
+    function (this: Map<unknown, unknown>, ...of: A) {
+      const inner = make.apply(this, of);
+      const next = inner.next.bind(inner);
+      inner.next = () => {
+        work++;
+        return next();
+      };
+      return inner;
+    };
+  Object.assign(Map.prototype, { values: counting(values), keys: counting(keys), entries: counting(entries) });
+  Map.prototype[Symbol.iterator] = counting(iterator);
+  Array.prototype.sort = function (compare) {
+    work += this.length;
+    return sort.call(this, compare);
+  };
+  numbers.sort = function (compare?: (a: number, b: number) => number) {
+    work += this.length;
+    return sortNumbers.call(this, compare);
+  };
+  try {
+    return await run();
+  } finally {
+    Object.assign(Map.prototype, { values, keys, entries, [Symbol.iterator]: iterator });
+    Array.prototype.sort = sort;
+    numbers.sort = sortNumbers;
+  }
+}
+
+async function textOf(answer: string | ReadableStream<Uint8Array>): Promise<string> {
+  return typeof answer === "string" ? answer : await new Response(answer).text();
+}
+
+const LISTS = {
+  macs: () => shown.macs(),
+  neighbors: () => shown.neighbors(),
+  routes: () => shown.routes(),
+};
+
+for (const name of ["macs", "neighbors", "routes"] as const) {
+  it(`${name}: every row once and in order, and others have their turn after ${MOST_WORK} units of work`, async () => {
+    let [most, last, now, longestMs] = [0, 0, 0, 0];
+    let cpu = process.cpuUsage();
+    // Each look at the clock finds that the slice is over.
+    const clock = () => {
+      most = Math.max(most, work - last);
+      last = work;
+      const { user, system } = process.cpuUsage(cpu);
+      longestMs = Math.max(longestMs, (user + system) / 1000);
+      cpu = process.cpuUsage();
+      now += SLICE_MS;
+      return now;
+    };
+    work = 0;
+    const text = await counted(() => textOf(jsonSlices(LISTS[name](), clock)));
+    console.log(`${name}: at most ${most} units of work in one go, ${longestMs.toFixed(1)} ms of CPU time`);
+    expect(most).toBeGreaterThan(0);
+    expect(most).toBeLessThanOrEqual(MOST_WORK);
+    const rows = JSON.parse(text) as { mac: string; ip: string; prefix: string }[];
+    const keys = rows.map(({ mac, ip, prefix }) => {
+      if (name === "macs") return Number.parseInt(mac.replaceAll(":", ""), 16);
+      const [a, b, c, d, length] = (name === "routes" ? prefix : ip).split(/[./]/).map(Number);
+      return (((a! * 256 + b!) * 256 + c!) * 256 + d!) * 64 + (length ?? 0);
+    });
+    expect(keys.every((key, i) => i === 0 || key > keys[i - 1]!)).toBe(true);
+    const { macs, neighbors, routes } = shown.counts();
+    expect(rows).toHaveLength({ macs, neighbors, routes }[name]);
+    expect(rows.length).toBeGreaterThanOrEqual({ macs: MACS, neighbors: NEIGHBORS, routes: NEIGHBORS + STATICS }[name]);
+  });
+}
