@@ -2,11 +2,11 @@
 //
 // Set-up calls return [value, ...] or [negative errno, "step"]; native.ts makes an error of the latter. Only wrong
 // argument types throw, since those are our own mistakes. A worker's io is in worker-io.cc.
+#include <sys/eventfd.h>
+#include <unistd.h>
 #include <cerrno>
 #include <cstring>
 #include <string>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "calls.h"
 #include "gso.h"
@@ -67,7 +67,8 @@ napi_value tapInfoCall(napi_env env, napi_callback_info info) {
   TapInfo tap;
   int rc = tapInfo(fd, tap);
   if (rc < 0) return list(env, {number(env, rc)});
-  return list(env, {number(env, tap.flags), number(env, tap.vnetHdrBytes), text(env, tap.device), number(env, tap.up ? 1 : 0)});
+  return list(
+      env, {number(env, tap.flags), number(env, tap.vnetHdrBytes), text(env, tap.device), number(env, tap.up ? 1 : 0)});
 }
 
 napi_value openUnderlayCall(napi_env env, napi_callback_info info) {
@@ -75,13 +76,22 @@ napi_value openUnderlayCall(napi_env env, napi_callback_info info) {
   std::string address = args.text(0);
   size_t likeCount;
   const int32_t* like = args.view<int32_t>(8, likeCount);
-  UnderlayRequest request{address.c_str(), args.integer(1), args.integer(2), args.integer(3), args.integer(4),
-                          args.integer(5), args.boolean(6), args.boolean(7), like, static_cast<int>(likeCount)};
+  UnderlayRequest request{address.c_str(),
+                          args.integer(1),
+                          args.integer(2),
+                          args.integer(3),
+                          args.integer(4),
+                          args.integer(5),
+                          args.boolean(6),
+                          args.boolean(7),
+                          like,
+                          static_cast<int>(likeCount)};
   if (args.bad()) return nullptr;
   Underlay underlay;
   Failure failure;
   if (!openUnderlay(request, underlay, failure)) return failed(env, failure);
-  napi_value result = list(env, {number(env, underlay.fd), number(env, underlay.receiveBuffer), number(env, underlay.sendBuffer)});
+  napi_value result =
+      list(env, {number(env, underlay.fd), number(env, underlay.receiveBuffer), number(env, underlay.sendBuffer)});
   append(env, result, underlay.txFds, underlay.txCount);
   return result;
 }
@@ -119,7 +129,8 @@ napi_value probeTapCall(napi_env env, napi_callback_info) {
   TapProbe probe;
   Failure failure;
   if (!probeTap(probe, failure)) return failed(env, failure);
-  return list(env, {number(env, probe.isolated), number(env, probe.tcp4), number(env, probe.tcp6), number(env, probe.udp)});
+  return list(env,
+              {number(env, probe.isolated), number(env, probe.tcp4), number(env, probe.tcp6), number(env, probe.udp)});
 }
 
 napi_value openDoorbellCall(napi_env env, napi_callback_info) {
@@ -192,22 +203,62 @@ napi_value pageSkewCall(napi_env env, napi_callback_info info) {
 }
 
 napi_value contract(napi_env env) {
-  const struct { const char* name; int value; } words[] = {
-      {"MAX_IO_PORTS", kMaxPorts}, {"MAX_FRAMES", kMaxFrames}, {"MAX_SENDS", kMaxSends}, {"HEADROOM", kHeadroom},
-      {"VXLAN_BYTES", kVxlanBytes}, {"MAX_FRAME_BYTES", kMaxFrameBytes}, {"FRAME_WORDS", kFrameWords}, {"F_AT", F_AT},
-      {"F_LENGTH", F_LENGTH}, {"F_SOURCE", F_SOURCE}, {"F_FLAGS", F_FLAGS}, {"F_GSO_SIZE", F_GSO_SIZE},
-      {"F_UNITS", F_UNITS}, {"F_OUTER_SOURCE", F_OUTER_SOURCE}, {"F_OUTER_TOS", F_OUTER_TOS},
-      {"F_CSUM_START", F_CSUM_START}, {"F_CSUM_OFFSET", F_CSUM_OFFSET}, {"F_HEAD", F_HEAD}, {"F_CHAIN", F_CHAIN},
-      {"F_OUTER_REST", F_OUTER_REST}, {"F_OUTER_PORT", F_OUTER_PORT}, {"OUTER_IPV6", OUTER_IPV6},
-      {"SEND_WORDS", kSendWords}, {"S_AT", S_AT}, {"S_LENGTH", S_LENGTH}, {"S_PORT", S_PORT}, {"S_FLAGS", S_FLAGS},
-      {"S_GSO_SIZE", S_GSO_SIZE}, {"S_TOS", S_TOS}, {"S_ENTROPY", S_ENTROPY}, {"S_CSUM_START", S_CSUM_START},
-      {"S_CSUM_OFFSET", S_CSUM_OFFSET}, {"S_CHAIN", S_CHAIN}, {"S_UNITS", S_UNITS}, {"S_DONE", S_DONE},
-      {"S_ERROR", S_ERROR}, {"S_OWN", S_OWN}, {"GSO_MASK", GSO_MASK}, {"GSO_NONE", GSO_NONE}, {"GSO_TCPV4", GSO_TCPV4},
-      {"GSO_TCPV6", GSO_TCPV6}, {"GSO_UDP_L4", GSO_UDP_L4}, {"FLAG_NEEDS_CSUM", FLAG_NEEDS_CSUM},
-      {"FLAG_GSO_ECN", FLAG_GSO_ECN}, {"FLAG_TRUNCATED", FLAG_TRUNCATED}, {"FLAG_GSO_BAD", FLAG_GSO_BAD},
-      {"FLAG_CSUM_BAD", FLAG_CSUM_BAD}, {"STATUS_WORDS", kStatusWords}, {"STATUS_NOW_MS", STATUS_NOW_MS},
-      {"STATUS_FAILED", STATUS_FAILED}, {"STATUS_ARENA_BYTES", STATUS_ARENA_BYTES}, {"STATUS_WOKEN", STATUS_WOKEN},
-      {"STATUS_NOW_NS", STATUS_NOW_NS}};
+  const struct {
+    const char* name;
+    int value;
+  } words[] = {{"MAX_IO_PORTS", kMaxPorts},
+               {"MAX_FRAMES", kMaxFrames},
+               {"MAX_SENDS", kMaxSends},
+               {"HEADROOM", kHeadroom},
+               {"VXLAN_BYTES", kVxlanBytes},
+               {"MAX_FRAME_BYTES", kMaxFrameBytes},
+               {"FRAME_WORDS", kFrameWords},
+               {"F_AT", F_AT},
+               {"F_LENGTH", F_LENGTH},
+               {"F_SOURCE", F_SOURCE},
+               {"F_FLAGS", F_FLAGS},
+               {"F_GSO_SIZE", F_GSO_SIZE},
+               {"F_UNITS", F_UNITS},
+               {"F_OUTER_SOURCE", F_OUTER_SOURCE},
+               {"F_OUTER_TOS", F_OUTER_TOS},
+               {"F_CSUM_START", F_CSUM_START},
+               {"F_CSUM_OFFSET", F_CSUM_OFFSET},
+               {"F_HEAD", F_HEAD},
+               {"F_CHAIN", F_CHAIN},
+               {"F_OUTER_REST", F_OUTER_REST},
+               {"F_OUTER_PORT", F_OUTER_PORT},
+               {"OUTER_IPV6", OUTER_IPV6},
+               {"SEND_WORDS", kSendWords},
+               {"S_AT", S_AT},
+               {"S_LENGTH", S_LENGTH},
+               {"S_PORT", S_PORT},
+               {"S_FLAGS", S_FLAGS},
+               {"S_GSO_SIZE", S_GSO_SIZE},
+               {"S_TOS", S_TOS},
+               {"S_ENTROPY", S_ENTROPY},
+               {"S_CSUM_START", S_CSUM_START},
+               {"S_CSUM_OFFSET", S_CSUM_OFFSET},
+               {"S_CHAIN", S_CHAIN},
+               {"S_UNITS", S_UNITS},
+               {"S_DONE", S_DONE},
+               {"S_ERROR", S_ERROR},
+               {"S_OWN", S_OWN},
+               {"GSO_MASK", GSO_MASK},
+               {"GSO_NONE", GSO_NONE},
+               {"GSO_TCPV4", GSO_TCPV4},
+               {"GSO_TCPV6", GSO_TCPV6},
+               {"GSO_UDP_L4", GSO_UDP_L4},
+               {"FLAG_NEEDS_CSUM", FLAG_NEEDS_CSUM},
+               {"FLAG_GSO_ECN", FLAG_GSO_ECN},
+               {"FLAG_TRUNCATED", FLAG_TRUNCATED},
+               {"FLAG_GSO_BAD", FLAG_GSO_BAD},
+               {"FLAG_CSUM_BAD", FLAG_CSUM_BAD},
+               {"STATUS_WORDS", kStatusWords},
+               {"STATUS_NOW_MS", STATUS_NOW_MS},
+               {"STATUS_FAILED", STATUS_FAILED},
+               {"STATUS_ARENA_BYTES", STATUS_ARENA_BYTES},
+               {"STATUS_WOKEN", STATUS_WOKEN},
+               {"STATUS_NOW_NS", STATUS_NOW_NS}};
   napi_value object;
   napi_create_object(env, &object);
   for (const auto& word : words) napi_set_named_property(env, object, word.name, number(env, word.value));
@@ -217,12 +268,27 @@ napi_value contract(napi_env env) {
 napi_value start(napi_env env, napi_value exports) {
   napi_set_instance_data(env, newInstance(), endInstance, nullptr);
   napi_set_named_property(env, exports, "contract", contract(env));
-  const Name calls[] = {{"openTap", openTapCall}, {"setTap", setTapCall}, {"setTapOffload", setTapOffloadCall},
-                        {"tapInfo", tapInfoCall}, {"openUnderlay", openUnderlayCall}, {"deviceMtuFor", deviceMtuForCall},
-                        {"pathMtu", pathMtuCall}, {"socketDrops", socketDropsCall}, {"openDoorbell", openDoorbellCall},
-                        {"ring", ringCall}, {"closeFd", closeFdCall}, {"sendFd", sendFdCall}, {"receiveFd", receiveFdCall}, {"peerOf", peerOfCall}, {"watchReadable", watchReadableCall},
-                        {"notify", notifyCall}, {"probeSegments", probeSegmentsCall}, {"probeTap", probeTapCall},
-                        {"pageSkew", pageSkewCall}, {"createIo", createIoCall}, {"exitNow", exitNowCall}};
+  const Name calls[] = {{"openTap", openTapCall},
+                        {"setTap", setTapCall},
+                        {"setTapOffload", setTapOffloadCall},
+                        {"tapInfo", tapInfoCall},
+                        {"openUnderlay", openUnderlayCall},
+                        {"deviceMtuFor", deviceMtuForCall},
+                        {"pathMtu", pathMtuCall},
+                        {"socketDrops", socketDropsCall},
+                        {"openDoorbell", openDoorbellCall},
+                        {"ring", ringCall},
+                        {"closeFd", closeFdCall},
+                        {"sendFd", sendFdCall},
+                        {"receiveFd", receiveFdCall},
+                        {"peerOf", peerOfCall},
+                        {"watchReadable", watchReadableCall},
+                        {"notify", notifyCall},
+                        {"probeSegments", probeSegmentsCall},
+                        {"probeTap", probeTapCall},
+                        {"pageSkew", pageSkewCall},
+                        {"createIo", createIoCall},
+                        {"exitNow", exitNowCall}};
   define(env, exports, calls, sizeof calls / sizeof *calls, nullptr);
   return exports;
 }

@@ -11,10 +11,10 @@
 //   anything else            this entry's own trouble (no route, EPERM, EMSGSIZE): its records carry the errno
 // A send with UDP_SEGMENT is all or nothing, so sending again as singles sends every datagram exactly once.
 // A message of one segment carries no UDP_SEGMENT (T3: even a single one fails where the route is narrow).
-#include <cerrno>
-#include <cstring>
 #include <linux/udp.h>
 #include <netinet/in.h>
+#include <cerrno>
+#include <cstring>
 
 #include "exchange.h"
 
@@ -35,18 +35,18 @@ void settleSegment(Io& io, int32_t record, int error) {
 }
 
 void settleMessage(Io& io, const Message& message, int error) {
-  const int32_t* records = io.segmentRecords + message.firstSegment;
+  const int32_t* records = io.tx.segmentRecords + message.firstSegment;
   for (uint32_t i = 0; i < message.segments; i++) settleSegment(io, records[i], error);
 }
 
 int sendOne(Io& io, int socket, const msghdr& header) {
   for (int tries = 0;;) {
-    if (sendmsg(io.tx[socket], &header, MSG_DONTWAIT) >= 0) return 0;
+    if (sendmsg(io.tx.sockets[socket], &header, MSG_DONTWAIT) >= 0) return 0;
     int error = errno;
     if (error == EINTR) continue;
-    if (!transient(error) || tries == kTries || io.retries == 0) return -error;
+    if (!transient(error) || tries == kTries || io.tx.retries == 0) return -error;
     tries++;
-    io.retries--;
+    io.tx.retries--;
     io.fallbacks[FALLBACK_SEND_RETRY]++;
   }
 }
@@ -68,12 +68,12 @@ void putTos(const Io& io, msghdr& header, int tos) {
 
 /** The segments of a refused message, one by one. Returns how many left. */
 int sendSingles(Io& io, int socket, const Message& message, const msghdr& whole) {
-  alignas(8) uint8_t control[kControlBytes];
+  alignas(8) uint8_t control[kTxControlBytes];
   msghdr single = whole;
   single.msg_control = control;
   single.msg_controllen = 0;
   putTos(io, single, message.tos);
-  const int32_t* records = io.segmentRecords + message.firstSegment;
+  const int32_t* records = io.tx.segmentRecords + message.firstSegment;
   size_t at = 0;
   int sent = 0;
   for (uint32_t i = 0; i < message.segments; i++) {
@@ -91,13 +91,13 @@ int sendSingles(Io& io, int socket, const Message& message, const msghdr& whole)
 }
 
 void prepare(Io& io, int index) {
-  const Message& message = io.messages[index];
-  Port& peer = io.ports[message.port];
-  msghdr& header = io.txHeaders[index].msg_hdr;
+  const Message& message = io.tx.messages[index];
+  Port& peer = io.ports.at[message.port];
+  msghdr& header = io.tx.headers[index].msg_hdr;
   header.msg_name = &peer.address;
   header.msg_namelen = peer.addressLength;
   header.msg_iovlen = message.iovecs;
-  header.msg_control = io.txControl[index];
+  header.msg_control = io.tx.control[index];
   header.msg_controllen = 0;
   header.msg_flags = 0;
   putTos(io, header, message.tos);
@@ -114,7 +114,7 @@ void handleRefusal(Io& io, int socket, const Message& message, const msghdr& hea
   if (message.segments == 1 || (error != EIO && error != EINVAL && error != EMSGSIZE)) {
     return settleMessage(io, message, -error);
   }
-  Port& peer = io.ports[message.port];
+  Port& peer = io.ports.at[message.port];
   int sent = sendSingles(io, socket, message, header);
   if (error == EMSGSIZE) {
     io.fallbacks[FALLBACK_UDP_GSO_EMSGSIZE]++;
@@ -132,24 +132,25 @@ void handleRefusal(Io& io, int socket, const Message& message, const msghdr& hea
 }  // namespace
 
 void flushMessages(Io& io, int socket) {
-  for (int i = 0; i < io.messageCount; i++) prepare(io, i);
+  for (int i = 0; i < io.tx.messageCount; i++) prepare(io, i);
   int at = 0;
-  while (at < io.messageCount) {
-    int sent = sendmmsg(io.tx[socket], io.txHeaders + at, static_cast<unsigned>(io.messageCount - at), MSG_DONTWAIT);
+  while (at < io.tx.messageCount) {
+    int sent = sendmmsg(io.tx.sockets[socket], io.tx.headers + at, static_cast<unsigned>(io.tx.messageCount - at),
+                        MSG_DONTWAIT);
     if (sent <= 0) {
       int error = sent < 0 ? errno : EAGAIN;  // no kernel answers 0; a loop must not depend on it
       if (error == EINTR) continue;
-      handleRefusal(io, socket, io.messages[at], io.txHeaders[at].msg_hdr, error);
+      handleRefusal(io, socket, io.tx.messages[at], io.tx.headers[at].msg_hdr, error);
       at++;
       continue;
     }
-    for (int i = 0; i < sent; i++) settleMessage(io, io.messages[at + i], 0);
+    for (int i = 0; i < sent; i++) settleMessage(io, io.tx.messages[at + i], 0);
     at += sent;
   }
-  io.messageCount = 0;
-  io.iovecCount = 0;
-  io.headerBytes = 0;
-  io.segmentCount = 0;
+  io.tx.messageCount = 0;
+  io.tx.iovecCount = 0;
+  io.tx.headerBytes = 0;
+  io.tx.segmentCount = 0;
 }
 
 }  // namespace vtepd

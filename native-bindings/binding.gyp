@@ -8,7 +8,7 @@
         "checksum.cc", "layers.cc", "gso.cc", "segment.cc", "coalesce.cc"
       ],
       "cflags": ["-O2", "-Wall", "-Wextra", "-Wshadow", "-fno-exceptions", "-fvisibility=hidden"],
-      "cflags_cc": ["-std=c++17", "-fno-rtti"],
+      "cflags_cc": ["-std=c++17", "-fno-rtti", "-Wconversion", "-Wold-style-cast"],
       "cflags!": ["-O3"],
       "defines": ["NAPI_VERSION=8", "_GNU_SOURCE"]
     }

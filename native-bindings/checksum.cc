@@ -1,30 +1,30 @@
-/*
- * The Internet checksum. Theory in checksum.h and RFC 1071.
- *
- * The AVX2 loop keeps two sums per 64-bit lane: of the words themselves, V, modulo 2^64, and of their upper halves, H,
- * which cannot overflow before 2^32 words. The sum of the lower halves is then V − 2^32·H, exactly: three operations per
- * vector and no carry to look after. RFC 1071 §2(C) allows any word width because 2^16 ≡ 1 mod 2^16 − 1. Scalar code
- * adds 64-bit words with end-around carry.
- */
+// The Internet checksum. Theory in checksum.h and RFC 1071.
+//
+// The AVX2 loop keeps two sums per 64-bit lane: of the words themselves, V, modulo 2^64, and of their upper halves, H,
+// which cannot overflow before 2^32 words. The sum of the lower halves is then V − 2^32·H, exactly: three operations per
+// vector and no carry to look after. RFC 1071 §2(C) allows any word width because 2^16 ≡ 1 mod 2^16 − 1. Scalar code
+// adds 64-bit words with end-around carry.
 #include "checksum.h"
 
-#include <string.h>
+#include <cstring>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
+namespace vtepd {
+
 namespace {
 
 template <typename Word>
-inline Word load(const uint8_t *at) {
+inline Word load(const uint8_t* at) {
   Word word;
   memcpy(&word, at, sizeof word);
   return word;
 }
 
-/* The last 0..7 bytes. A lone last byte is the first byte of its 16-bit word, whatever the machine's byte order. */
-inline uint64_t add_tail(const uint8_t *at, size_t length, uint64_t sum) {
+// The last 0..7 bytes. A lone last byte is the first byte of its 16-bit word, whatever the machine's byte order.
+inline uint64_t addTail(const uint8_t* at, size_t length, uint64_t sum) {
   uint64_t tail = 0;
   if (length & 4) {
     tail += load<uint32_t>(at);
@@ -39,35 +39,35 @@ inline uint64_t add_tail(const uint8_t *at, size_t length, uint64_t sum) {
     memcpy(&last, at, 1);
     tail += last;
   }
-  return checksum_join(sum, tail);
+  return checksumJoin(sum, tail);
 }
 
-inline uint64_t add_words(const uint8_t *at, size_t length, uint64_t sum) {
+inline uint64_t addWords(const uint8_t* at, size_t length, uint64_t sum) {
   while (length >= 32) {
-    sum = checksum_join(sum, load<uint64_t>(at));
-    sum = checksum_join(sum, load<uint64_t>(at + 8));
-    sum = checksum_join(sum, load<uint64_t>(at + 16));
-    sum = checksum_join(sum, load<uint64_t>(at + 24));
+    sum = checksumJoin(sum, load<uint64_t>(at));
+    sum = checksumJoin(sum, load<uint64_t>(at + 8));
+    sum = checksumJoin(sum, load<uint64_t>(at + 16));
+    sum = checksumJoin(sum, load<uint64_t>(at + 24));
     at += 32;
     length -= 32;
   }
   while (length >= 8) {
-    sum = checksum_join(sum, load<uint64_t>(at));
+    sum = checksumJoin(sum, load<uint64_t>(at));
     at += 8;
     length -= 8;
   }
-  return add_tail(at, length, sum);
+  return addTail(at, length, sum);
 }
 
 #if defined(__x86_64__)
-__attribute__((target("avx2"))) inline __m256i load_vector(const uint8_t *at) {
-  return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(at));
+__attribute__((target("avx2"))) inline __m256i loadVector(const uint8_t* at) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
 }
 
-__attribute__((target("avx2"))) uint64_t add_avx2(const uint8_t *at, size_t length, uint64_t sum) {
+__attribute__((target("avx2"))) uint64_t addAvx2(const uint8_t* at, size_t length, uint64_t sum) {
   __m256i all0 = _mm256_setzero_si256(), all1 = all0, upper0 = all0, upper1 = all0;
   while (length >= 128) {
-    const __m256i a = load_vector(at), b = load_vector(at + 32), c = load_vector(at + 64), d = load_vector(at + 96);
+    const __m256i a = loadVector(at), b = loadVector(at + 32), c = loadVector(at + 64), d = loadVector(at + 96);
     all0 = _mm256_add_epi64(all0, a);
     upper0 = _mm256_add_epi64(upper0, _mm256_srli_epi64(a, 32));
     all1 = _mm256_add_epi64(all1, b);
@@ -80,7 +80,7 @@ __attribute__((target("avx2"))) uint64_t add_avx2(const uint8_t *at, size_t leng
     length -= 128;
   }
   while (length >= 32) {
-    const __m256i a = load_vector(at);
+    const __m256i a = loadVector(at);
     all0 = _mm256_add_epi64(all0, a);
     upper0 = _mm256_add_epi64(upper0, _mm256_srli_epi64(a, 32));
     at += 32;
@@ -90,52 +90,51 @@ __attribute__((target("avx2"))) uint64_t add_avx2(const uint8_t *at, size_t leng
   const __m256i lower = _mm256_sub_epi64(all, _mm256_slli_epi64(upper, 32));
   const __m256i both = _mm256_add_epi64(lower, upper);
   const __m128i half = _mm_add_epi64(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
-  const uint64_t lanes = static_cast<uint64_t>(_mm_cvtsi128_si64(half)) + static_cast<uint64_t>(_mm_extract_epi64(half, 1));
-  return add_words(at, length, checksum_join(sum, lanes));
+  const uint64_t lanes =
+      static_cast<uint64_t>(_mm_cvtsi128_si64(half)) + static_cast<uint64_t>(_mm_extract_epi64(half, 1));
+  return addWords(at, length, checksumJoin(sum, lanes));
 }
 
-bool has_avx2() {
+bool hasAvx2() {
   __builtin_cpu_init();
   return __builtin_cpu_supports("avx2") != 0;
 }
 #else
-uint64_t add_avx2(const uint8_t *at, size_t length, uint64_t sum) { return add_words(at, length, sum); }
-bool has_avx2() { return false; }
+uint64_t addAvx2(const uint8_t* at, size_t length, uint64_t sum) { return addWords(at, length, sum); }
+bool hasAvx2() { return false; }
 #endif
 
-/* A property of the CPU, not of a thread: the one static that many workers may share. */
-const bool avx2 = has_avx2();
+// A property of the CPU, not of a thread: the one static that many workers may share.
+const bool avx2 = hasAvx2();
 
 }  // namespace
 
-extern "C" {
-
-uint64_t checksum_add(const void *data, size_t length, uint64_t sum) {
-  const uint8_t *at = static_cast<const uint8_t *>(data);
-  return avx2 && length >= 96 ? add_avx2(at, length, sum) : add_words(at, length, sum);
+uint64_t checksumAdd(const void* data, size_t length, uint64_t sum) {
+  const uint8_t* at = static_cast<const uint8_t*>(data);
+  return avx2 && length >= 96 ? addAvx2(at, length, sum) : addWords(at, length, sum);
 }
 
-uint64_t checksum_add_scalar(const void *data, size_t length, uint64_t sum) {
-  return add_words(static_cast<const uint8_t *>(data), length, sum);
+uint64_t checksumAddScalar(const void* data, size_t length, uint64_t sum) {
+  return addWords(static_cast<const uint8_t*>(data), length, sum);
 }
 
-int checksum_is_simd(void) { return avx2; }
+int checksumIsSimd() { return avx2; }
 
-/* A 16-bit field of given host value, as it would be summed from memory. */
-static uint64_t big_endian_word(uint32_t value) {
+// A 16-bit field of given host value, as it would be summed from memory.
+static uint64_t bigEndianWord(uint32_t value) {
   const uint8_t bytes[2] = {static_cast<uint8_t>(value >> 8), static_cast<uint8_t>(value)};
   return load<uint16_t>(bytes);
 }
 
-uint64_t checksum_pseudo_v4(const uint8_t *addresses, uint8_t protocol, uint32_t l4_length) {
+uint64_t checksumPseudoV4(const uint8_t* addresses, uint8_t protocol, uint32_t l4Length) {
   const uint64_t sum = uint64_t{load<uint32_t>(addresses)} + load<uint32_t>(addresses + 4);
-  return sum + big_endian_word(protocol) + big_endian_word(l4_length & 0xffff) + big_endian_word(l4_length >> 16);
+  return sum + bigEndianWord(protocol) + bigEndianWord(l4Length & 0xffff) + bigEndianWord(l4Length >> 16);
 }
 
-uint64_t checksum_pseudo_v6(const uint8_t *addresses, uint8_t protocol, uint32_t l4_length) {
-  uint64_t sum = big_endian_word(protocol) + big_endian_word(l4_length & 0xffff) + big_endian_word(l4_length >> 16);
+uint64_t checksumPseudoV6(const uint8_t* addresses, uint8_t protocol, uint32_t l4Length) {
+  uint64_t sum = bigEndianWord(protocol) + bigEndianWord(l4Length & 0xffff) + bigEndianWord(l4Length >> 16);
   for (int i = 0; i < 32; i += 4) sum += load<uint32_t>(addresses + i);
   return sum;
 }
 
-}  // extern "C"
+}  // namespace vtepd

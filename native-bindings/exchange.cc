@@ -9,13 +9,13 @@
 // time. While both sides have input, either leaves the other a quarter of the batch.
 #include "exchange.h"
 
+#include <linux/udp.h>
+#include <unistd.h>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
-#include <linux/udp.h>
 #include <new>
-#include <unistd.h>
 
 namespace vtepd {
 
@@ -44,15 +44,15 @@ void prepareUnderlay(Io& io) {
   socklen_t size = sizeof own;
   getsockname(io.udp, reinterpret_cast<sockaddr*>(&own), &size);
   io.family = own.ss_family;
-  for (uint32_t slot = 0; slot < io.slots; slot++) {
-    io.rxIovecs[slot] = {io.arena + slot * kSlotStride + kSlotDatagramAt, kSlotBytes};
-    msghdr& header = io.rxHeaders[slot].msg_hdr;
-    header.msg_name = &io.rxNames[slot];
-    header.msg_iov = &io.rxIovecs[slot];
+  for (uint32_t slot = 0; slot < io.rx.slots; slot++) {
+    io.rx.iovecs[slot] = {io.arena + slot * kSlotStride + kSlotDatagramAt, kSlotBytes};
+    msghdr& header = io.rx.headers[slot].msg_hdr;
+    header.msg_name = &io.rx.names[slot];
+    header.msg_iov = &io.rx.iovecs[slot];
     header.msg_iovlen = 1;
-    header.msg_control = io.rxControl[slot];
+    header.msg_control = io.rx.control[slot];
     header.msg_namelen = sizeof(sockaddr_in6);
-    header.msg_controllen = kControlBytes;
+    header.msg_controllen = kRxControlBytes;
   }
   int gro = io.features & FEATURE_UDP_GRO ? 1 : 0;
   if (setsockopt(io.udp, IPPROTO_UDP, UDP_GRO, &gro, sizeof gro) != 0 && gro) {
@@ -60,15 +60,15 @@ void prepareUnderlay(Io& io) {
     io.fallbacks[FALLBACK_UDP_GRO_REFUSED]++;
   }
   int segment = 0;
-  if ((io.features & FEATURE_UDP_GSO) && io.txCount > 0 &&
-      setsockopt(io.tx[0], IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment) != 0) {
+  if ((io.features & FEATURE_UDP_GSO) && io.tx.socketCount > 0 &&
+      setsockopt(io.tx.sockets[0], IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment) != 0) {
     io.features &= ~static_cast<uint32_t>(FEATURE_UDP_GSO);
     io.fallbacks[FALLBACK_UDP_GSO_REFUSED]++;
   }
 }
 
 void receive(Io& io, int events) {
-  bool datagrams = io.nextSlot < io.filledSlots;
+  bool datagrams = io.rx.nextSlot < io.rx.filledSlots;
   int taps = 0;
   for (int i = 0; i < events; i++) {
     uint32_t name = io.events[i].data.u32;
@@ -86,7 +86,7 @@ void receive(Io& io, int events) {
   if (first) receiveDatagrams(io, taps > 0 ? kMaxFrames - kReserve : kMaxFrames);
   int limit = datagrams && !first ? kMaxFrames - kReserve : kMaxFrames;
   uint32_t start = taps > 0 ? (turn >> 1) % static_cast<uint32_t>(taps) : 0;
-  for (int i = 0; i < taps && io.frameCount < limit; i++) {
+  for (int i = 0; i < taps && io.rx.frameCount < limit; i++) {
     uint32_t which = (start + static_cast<uint32_t>(i)) % static_cast<uint32_t>(taps);
     receiveTap(io, static_cast<int>(io.events[which].data.u32), limit);
   }
@@ -109,21 +109,21 @@ Io* createIo(const IoRequest& request, int& error) {
   if (io == nullptr) return nullptr;
   io->arena = request.arena;
   io->arenaBytes = request.arenaBytes;
-  io->scratchAt = request.scratchAt;
+  io->rx.scratchAt = request.scratchAt;
   io->frames = request.frames;
   io->sends = request.sends;
   io->status = request.status;
-  io->slots = slots;
-  io->bumpAt = bumpAt;
+  io->rx.slots = slots;
+  io->rx.bumpAt = bumpAt;
   io->udp = request.udp;
   io->doorbell = request.doorbell;
-  io->txCount = request.txCount;
-  if (request.txCount > 0) memcpy(io->tx, request.tx, sizeof(int) * static_cast<size_t>(request.txCount));
-  io->innerMtu = request.innerMtu;
+  io->tx.socketCount = request.txCount;
+  if (request.txCount > 0) memcpy(io->tx.sockets, request.tx, sizeof(int) * static_cast<size_t>(request.txCount));
+  io->rx.innerMtu = request.innerMtu;
   io->features = request.features;
-  io->segmentCap = static_cast<uint8_t>(request.segmentCap);
-  for (uint32_t i = 0; i < 2; i++) io->tapGsoRefused[i] = request.tapRefuses & (1u << i) ? kTapSegmentRefusals : 0;
-  coalesce_init(&io->coalescer);
+  io->tx.segmentCap = static_cast<uint8_t>(request.segmentCap);
+  for (uint32_t i = 0; i < 2; i++) io->tx.tapGsoRefused[i] = request.tapRefuses & (1u << i) ? kTapSegmentRefusals : 0;
+  coalesceInit(&io->rx.coalescer);
   io->nowMs = msOf(monotonic());
   io->epoll = epoll_create1(EPOLL_CLOEXEC);
   bool good = io->epoll >= 0 && (io->doorbell < 0 || watch(io->epoll, io->doorbell, kDoorbellEvent)) &&
@@ -146,30 +146,30 @@ void destroyIo(Io* io) {
 
 int exchange(Io& io, int sendCount, int timeoutMs) {
   transmit(io, sendCount);
-  io.frameCount = 0;
-  io.chainCount = 0;
-  io.bump = io.bumpAt;
-  io.datagramBytes = 0;
-  if (io.nextSlot < io.filledSlots || timeoutMs < 0) timeoutMs = 0;
+  io.rx.frameCount = 0;
+  io.rx.chainCount = 0;
+  io.rx.bump = io.rx.bumpAt;
+  io.rx.datagramBytes = 0;
+  if (io.rx.nextSlot < io.rx.filledSlots || timeoutMs < 0) timeoutMs = 0;
   int events = epoll_wait(io.epoll, io.events, kMaxFrames, timeoutMs);
   timespec now = monotonic();
   io.nowMs = msOf(now);
   io.status[STATUS_NOW_MS] = static_cast<int32_t>(io.nowMs);
   io.status[STATUS_NOW_NS] = static_cast<int32_t>(now.tv_nsec % 1'000'000);
   io.status[STATUS_WOKEN] = 0;
-  if (io.groPaused) resumeGro(io);
+  if (io.rx.groPaused) resumeGro(io);
   receive(io, events);
-  io.status[STATUS_ARENA_BYTES] = static_cast<int32_t>(io.bump - io.bumpAt + io.datagramBytes);
-  if (io.suspended > 0 && static_cast<int32_t>(io.nowMs - io.resumeCheckMs) >= 0) {
-    io.resumeCheckMs = io.nowMs + 100;
+  io.status[STATUS_ARENA_BYTES] = static_cast<int32_t>(io.rx.bump - io.rx.bumpAt + io.rx.datagramBytes);
+  if (io.ports.suspended > 0 && static_cast<int32_t>(io.nowMs - io.ports.resumeCheckMs) >= 0) {
+    io.ports.resumeCheckMs = io.nowMs + 100;
     resumeTaps(io);
   }
-  return io.frameCount;
+  return io.rx.frameCount;
 }
 
 int gather(Io& io, int chain, int at) {
-  if (chain <= 0 || static_cast<uint32_t>(chain) > io.chainCount || at < 0) return 0;
-  const Chain& slices = io.chains[chain];
+  if (chain <= 0 || static_cast<uint32_t>(chain) > io.rx.chainCount || at < 0) return 0;
+  const Chain& slices = io.rx.chains[chain];
   uint32_t to = static_cast<uint32_t>(at);
   if (to > io.arenaBytes || slices.bytes > io.arenaBytes - to) return 0;
   for (uint32_t i = 0; i < slices.count; i++) {

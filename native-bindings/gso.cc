@@ -1,11 +1,11 @@
-/*
- * GSO metadata: believed, made, and recognised. What is accepted and why is told in gso.h.
- */
+// GSO metadata: believed, made, and recognised. What is accepted and why is told in gso.h.
 #include "gso.h"
 
-#include <string.h>
+#include <cstring>
 
 #include "checksum.h"
+
+namespace vtepd {
 
 namespace {
 
@@ -22,42 +22,43 @@ enum : uint32_t {
   ETHERTYPE_IPV6 = 0x86dd,
 };
 
-inline uint32_t checksum_at(uint8_t protocol) { return protocol == LAYERS_TCP ? TCP_CHECKSUM_AT : UDP_CHECKSUM_AT; }
+inline uint32_t checksumAt(uint8_t protocol) { return protocol == LAYERS_TCP ? TCP_CHECKSUM_AT : UDP_CHECKSUM_AT; }
 
-inline uint16_t field(const uint8_t *at) {
+inline uint16_t field(const uint8_t* at) {
   uint16_t value;
   memcpy(&value, at, sizeof value);
   return value;
 }
 
-/* NEEDS_CSUM without GSO: may this field be finished? (gso.h) */
-int check_lone_checksum(const uint8_t *frame, uint32_t length, uint32_t start, uint32_t offset) {
+// NEEDS_CSUM without GSO: may this field be finished? (gso.h)
+int checkLoneChecksum(const uint8_t* frame, uint32_t length, uint32_t start, uint32_t offset) {
   Layers layers;
-  layers_parse(frame, length, length, &layers);
+  layersParse(frame, length, length, &layers);
   const uint32_t field = start + offset;
   if (layers.version == 0) {
     const uint32_t type = layers.ethertype;
-    if (layers.l3_at == 0 || type == ETHERTYPE_IPV4 || type == ETHERTYPE_IPV6 || type == ETHERTYPE_ARP) return GSO_BAD_FRAME;
-    return start >= layers.l3_at && field + 2u <= length ? GSO_OK : GSO_BAD_CHECKSUM_AT;
+    if (layers.l3At == 0 || type == ETHERTYPE_IPV4 || type == ETHERTYPE_IPV6 || type == ETHERTYPE_ARP)
+      return GSO_BAD_FRAME;
+    return start >= layers.l3At && field + 2u <= length ? GSO_OK : GSO_BAD_CHECKSUM_AT;
   }
-  if (layers.l4_at != 0 && (layers.protocol == LAYERS_TCP || layers.protocol == LAYERS_UDP)) {
-    const bool own = start == layers.l4_at && offset == checksum_at(layers.protocol);
-    const bool inside = layers.protocol == LAYERS_UDP && start >= layers.l4_at + UDP_BYTES;
+  if (layers.l4At != 0 && (layers.protocol == LAYERS_TCP || layers.protocol == LAYERS_UDP)) {
+    const bool own = start == layers.l4At && offset == checksumAt(layers.protocol);
+    const bool inside = layers.protocol == LAYERS_UDP && start >= layers.l4At + UDP_BYTES;
     if (!own && !inside) return GSO_BAD_CHECKSUM_AT;
   } else {
-    const uint32_t first = layers.l4_at != 0 ? layers.l4_at : layers.l3_end;
+    const uint32_t first = layers.l4At != 0 ? layers.l4At : layers.l3End;
     if (start < first || field < first + 2u) return GSO_BAD_CHECKSUM_AT;
   }
   return field + 2u <= layers.end ? GSO_OK : GSO_BAD_CHECKSUM_AT;
 }
 
-/* How the pieces of a datagram begin, compared with its first eight bytes. */
+// How the pieces of a datagram begin, compared with its first eight bytes.
 struct Pieces {
-  bool same;  /* all alike, VNI included */
-  bool alike; /* at least one, but for the VNI */
+  bool same;   // all alike, VNI included
+  bool alike;  // at least one, but for the VNI
 };
 
-Pieces compare_pieces(const uint8_t *datagram, uint32_t length, uint32_t size) {
+Pieces comparePieces(const uint8_t* datagram, uint32_t length, uint32_t size) {
   static const uint8_t kAllButVni[GSO_VXLAN_BYTES] = {0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0xff};
   uint64_t first, mask;
   memcpy(&first, datagram, sizeof first);
@@ -79,135 +80,134 @@ Pieces compare_pieces(const uint8_t *datagram, uint32_t length, uint32_t size) {
 
 }  // namespace
 
-extern "C" {
-
-int gso_check(uint8_t type, int ecn, uint32_t size, const uint8_t *frame, uint32_t head, uint32_t length, Gso *gso,
-              Layers *layers) {
+int gsoCheck(uint8_t type, int ecn, uint32_t size, const uint8_t* frame, uint32_t head, uint32_t length, Gso* gso,
+             Layers* layers) {
   *gso = Gso{};
   gso->units = 1;
   if (type != GSO_TCPV4 && type != GSO_TCPV6 && type != GSO_UDP_L4) return GSO_BAD_TYPE;
-  const int whole = layers_parse(frame, head, length, layers);
+  const int whole = layersParse(frame, head, length, layers);
   if (layers->flags & (LAYERS_FRAGMENT | LAYERS_ROUTING)) return GSO_BAD_FRAGMENT;
   if (!whole || layers->end != length) return GSO_BAD_FRAME;
   if (type == GSO_UDP_L4 ? layers->protocol != LAYERS_UDP
                          : layers->protocol != LAYERS_TCP || layers->version != (type == GSO_TCPV4 ? 4 : 6)) {
     return GSO_BAD_TYPE;
   }
-  const uint32_t header = layers->payload_at;
+  const uint32_t header = layers->payloadAt;
   const uint32_t payload = length - header;
   if (size == 0 || size > 0xffff || payload == 0 || header > GSO_MAX_HEADER) return GSO_BAD_SIZE;
-  if (layers->protocol == LAYERS_TCP && (frame[layers->l4_at + TCP_FLAGS_AT] & TCP_SYN_RST)) return GSO_BAD_FLAGS;
+  if (layers->protocol == LAYERS_TCP && (frame[layers->l4At + TCP_FLAGS_AT] & TCP_SYN_RST)) return GSO_BAD_FLAGS;
   const uint32_t units = (payload + size - 1) / size;
   if (layers->protocol == LAYERS_UDP && units > GSO_MAX_UDP_SEGMENTS) return GSO_BAD_COUNT;
   gso->type = type;
   gso->ecn = ecn != 0;
-  gso->needs_csum = 1;
+  gso->needsCsum = 1;
   gso->size = static_cast<uint16_t>(size);
-  gso->csum_start = layers->l4_at;
-  gso->csum_offset = static_cast<uint16_t>(checksum_at(layers->protocol));
+  gso->csumStart = layers->l4At;
+  gso->csumOffset = static_cast<uint16_t>(checksumAt(layers->protocol));
   gso->units = static_cast<uint16_t>(units);
   gso->header = static_cast<uint16_t>(header);
   return GSO_OK;
 }
 
-int gso_from_vnet(const VnetHeader *vnet, const uint8_t *frame, uint32_t length, Gso *gso) {
+int gsoFromVnet(const VnetHeader* vnet, const uint8_t* frame, uint32_t length, Gso* gso) {
   *gso = Gso{};
   gso->units = 1;
-  const int needs_csum = vnet->flags & VNET_NEEDS_CSUM;
-  if (vnet->gso_type == GSO_NONE) {
-    if (!needs_csum) return GSO_OK;
-    const int error = check_lone_checksum(frame, length, vnet->csum_start, vnet->csum_offset);
+  const int needsCsum = vnet->flags & VNET_NEEDS_CSUM;
+  if (vnet->gsoType == GSO_NONE) {
+    if (!needsCsum) return GSO_OK;
+    const int error = checkLoneChecksum(frame, length, vnet->csumStart, vnet->csumOffset);
     if (error != GSO_OK) return error;
-    gso->needs_csum = 1;
-    gso->csum_start = vnet->csum_start;
-    gso->csum_offset = vnet->csum_offset;
+    gso->needsCsum = 1;
+    gso->csumStart = vnet->csumStart;
+    gso->csumOffset = vnet->csumOffset;
     return GSO_OK;
   }
-  if (!needs_csum) return GSO_BAD_FLAGS;
+  if (!needsCsum) return GSO_BAD_FLAGS;
   Gso believed;
   Layers layers;
-  const uint8_t type = vnet->gso_type & static_cast<uint8_t>(~GSO_ECN_BIT);
-  const int error = gso_check(type, vnet->gso_type & GSO_ECN_BIT, vnet->gso_size, frame, length, length, &believed, &layers);
+  const uint8_t type = vnet->gsoType & static_cast<uint8_t>(~GSO_ECN_BIT);
+  const int error =
+      gsoCheck(type, vnet->gsoType & GSO_ECN_BIT, vnet->gsoSize, frame, length, length, &believed, &layers);
   if (error != GSO_OK) return error;
-  if (vnet->csum_start != believed.csum_start || vnet->csum_offset != believed.csum_offset) return GSO_BAD_CHECKSUM_AT;
+  if (vnet->csumStart != believed.csumStart || vnet->csumOffset != believed.csumOffset) return GSO_BAD_CHECKSUM_AT;
   if (believed.type != GSO_UDP_L4 && believed.size < GSO_MIN_TCP_SIZE && believed.units > 1) return GSO_BAD_SIZE;
   *gso = believed;
   return GSO_OK;
 }
 
-void gso_to_vnet(const Gso *gso, VnetHeader *vnet) {
+void gsoToVnet(const Gso* gso, VnetHeader* vnet) {
   *vnet = VnetHeader{};
-  if (!gso->needs_csum) return;
+  if (!gso->needsCsum) return;
   vnet->flags = VNET_NEEDS_CSUM;
-  vnet->csum_start = gso->csum_start;
-  vnet->csum_offset = gso->csum_offset;
+  vnet->csumStart = gso->csumStart;
+  vnet->csumOffset = gso->csumOffset;
   if (gso->type == GSO_NONE) return;
-  vnet->gso_type = static_cast<uint8_t>(gso->type | (gso->ecn ? GSO_ECN_BIT : 0));
-  vnet->gso_size = gso->size;
-  vnet->hdr_len = gso->header;
+  vnet->gsoType = static_cast<uint8_t>(gso->type | (gso->ecn ? GSO_ECN_BIT : 0));
+  vnet->gsoSize = gso->size;
+  vnet->hdrLen = gso->header;
 }
 
-int gso_from_datagram(uint8_t *datagram, uint32_t length, uint32_t gro_size, uint32_t inner_mtu, Gso *gso) {
+int gsoFromDatagram(uint8_t* datagram, uint32_t length, uint32_t groSize, uint32_t innerMtu, Gso* gso) {
   *gso = Gso{};
   gso->units = 1;
-  const bool several = gro_size > 0 && gro_size < length;
+  const bool several = groSize > 0 && groSize < length;
   if (several) {
-    const Pieces pieces = compare_pieces(datagram, length, gro_size);
-    if (pieces.same && gro_size >= GSO_MIN_PIECE) return DATAGRAM_PACKETS;
+    const Pieces pieces = comparePieces(datagram, length, groSize);
+    if (pieces.same && groSize >= GSO_MIN_PIECE) return DATAGRAM_PACKETS;
     if (pieces.alike) return DATAGRAM_DOUBTFUL;
   }
   const int otherwise = several ? DATAGRAM_DOUBTFUL : DATAGRAM_PACKETS;
 
-  uint8_t *const frame = datagram + GSO_VXLAN_BYTES;
+  uint8_t* const frame = datagram + GSO_VXLAN_BYTES;
   length -= GSO_VXLAN_BYTES;
   Layers layers;
-  const int whole = layers_parse(frame, length, length, &layers);
+  const int whole = layersParse(frame, length, length, &layers);
   if (!whole || layers.end != length || (layers.flags & (LAYERS_OPTIONS | LAYERS_EXTENSIONS))) return otherwise;
-  uint32_t size = gro_size;
+  uint32_t size = groSize;
   if (several) {
-    if (layers.protocol != LAYERS_UDP) return otherwise; /* a TCP super-frame comes without a size */
+    if (layers.protocol != LAYERS_UDP) return otherwise;  // a TCP super-frame comes without a size
   } else {
-    const uint32_t headers = layers.payload_at - layers.l3_at;
-    if (layers.protocol != LAYERS_TCP || length - layers.l3_at <= inner_mtu || inner_mtu <= headers) return otherwise;
-    size = inner_mtu - headers;
+    const uint32_t headers = layers.payloadAt - layers.l3At;
+    if (layers.protocol != LAYERS_TCP || length - layers.l3At <= innerMtu || innerMtu <= headers) return otherwise;
+    size = innerMtu - headers;
   }
   const uint8_t type = layers.protocol == LAYERS_UDP ? GSO_UDP_L4 : layers.version == 4 ? GSO_TCPV4 : GSO_TCPV6;
-  /* The sender's GSO_ECN bit did not travel. CWR on a super-frame is RFC 3168's, for the first segment: AccECN senders
-     cut before the wire. */
-  const int ecn = layers.protocol == LAYERS_TCP && (frame[layers.l4_at + TCP_FLAGS_AT] & TCP_CWR);
+  // The sender's GSO_ECN bit did not travel. CWR on a super-frame is RFC 3168's, for the first segment: AccECN senders
+  // cut before the wire.
+  const int ecn = layers.protocol == LAYERS_TCP && (frame[layers.l4At + TCP_FLAGS_AT] & TCP_CWR);
   Gso believed;
-  if (gso_check(type, ecn, size, frame, length, length, &believed, &layers) != GSO_OK) return otherwise;
+  if (gsoCheck(type, ecn, size, frame, length, length, &believed, &layers) != GSO_OK) return otherwise;
 
-  uint8_t *checksum = frame + believed.csum_start + believed.csum_offset;
-  const uint32_t l4_length = layers.end - layers.l4_at;
-  const uint64_t pseudo = layers_pseudo(frame, &layers, l4_length);
-  const uint16_t unfinished = checksum_fold(pseudo);
+  uint8_t* checksum = frame + believed.csumStart + believed.csumOffset;
+  const uint32_t l4Length = layers.end - layers.l4At;
+  const uint64_t pseudo = layersPseudo(frame, &layers, l4Length);
+  const uint16_t unfinished = checksumFold(pseudo);
   if (field(checksum) != unfinished) {
     if (layers.protocol == LAYERS_UDP && field(checksum) == 0) return otherwise;
-    if (checksum_fold(checksum_add(frame + layers.l4_at, l4_length, pseudo)) != 0xffff) return otherwise;
+    if (checksumFold(checksumAdd(frame + layers.l4At, l4Length, pseudo)) != 0xffff) return otherwise;
     memcpy(checksum, &unfinished, sizeof unfinished);
   }
   *gso = believed;
   return DATAGRAM_SUPER;
 }
 
-int checksum_is_unfinished(const uint8_t *frame, const Layers *layers) {
-  if (layers->payload_at == 0 || (layers->flags & LAYERS_ROUTING)) return 0;
-  const uint64_t pseudo = layers_pseudo(frame, layers, layers->end - layers->l4_at);
-  return field(frame + layers->l4_at + checksum_at(layers->protocol)) == checksum_fold(pseudo);
+int checksumIsUnfinished(const uint8_t* frame, const Layers* layers) {
+  if (layers->payloadAt == 0 || (layers->flags & LAYERS_ROUTING)) return 0;
+  const uint64_t pseudo = layersPseudo(frame, layers, layers->end - layers->l4At);
+  return field(frame + layers->l4At + checksumAt(layers->protocol)) == checksumFold(pseudo);
 }
 
-int finish_checksum(uint8_t *frame, uint32_t length, uint32_t start, uint32_t offset) {
+int finishChecksum(uint8_t* frame, uint32_t length, uint32_t start, uint32_t offset) {
   if (start > length || offset > length) return GSO_BAD_CHECKSUM_AT;
-  const int error = check_lone_checksum(frame, length, start, offset);
+  const int error = checkLoneChecksum(frame, length, start, offset);
   if (error != GSO_OK) return error;
   Layers layers;
-  layers_parse(frame, length, length, &layers);
+  layersParse(frame, length, length, &layers);
   const uint32_t room = (layers.version != 0 ? layers.end : length) - start;
-  uint16_t sum = static_cast<uint16_t>(~checksum_fold(checksum_add(frame + start, room, 0)));
+  uint16_t sum = static_cast<uint16_t>(~checksumFold(checksumAdd(frame + start, room, 0)));
   if (sum == 0) sum = 0xffff;
   memcpy(frame + start + offset, &sum, sizeof sum);
   return GSO_OK;
 }
 
-}  // extern "C"
+}  // namespace vtepd

@@ -1,13 +1,13 @@
 #include "handover.h"
 
-#include <atomic>
-#include <cerrno>
-#include <cstdint>
-#include <cstring>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
 
 namespace vtepd {
 

@@ -8,10 +8,10 @@
 // of ours would then wait for as long as the owner likes, with all other ports behind it. So such files are remembered,
 // and each call on them says for itself that it must not wait (RWF_NOWAIT, preadv2(2)).
 #pragma once
-#include <cstddef>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <cstddef>
 
 namespace vtepd {
 
@@ -19,9 +19,9 @@ constexpr size_t kMostText = 4096;
 
 struct Handover {
   char text[kMostText];
-  size_t length = 0;   // 0: the other side closed the connection
-  int fd = -1;         // -1: the message brought none; else ours to close
-  pid_t pid = 0;       // credentials of who connected (SO_PEERCRED)
+  size_t length = 0;  // 0: the other side closed the connection
+  int fd = -1;        // -1: the message brought none; else ours to close
+  pid_t pid = 0;      // credentials of who connected (SO_PEERCRED)
   uid_t uid = 0;
   gid_t gid = 0;
 };

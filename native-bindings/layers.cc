@@ -1,13 +1,13 @@
-/*
- * The one parse of an Ethernet frame. What it accepts and what it flags is told in layers.h.
- * Length first, then meaning: every read stands behind a comparison with `head`, and every length a header claims is
- * compared with `length` before it is believed.
- */
+// The one parse of an Ethernet frame. What it accepts and what it flags is told in layers.h.
+// Length first, then meaning: every read stands behind a comparison with `head`, and every length a header claims is
+// compared with `length` before it is believed.
 #include "layers.h"
 
-#include <string.h>
+#include <cstring>
 
 #include "checksum.h"
+
+namespace vtepd {
 
 namespace {
 
@@ -27,33 +27,33 @@ enum : uint32_t {
   ROUTING = 43,
   FRAGMENT = 44,
   DESTINATION = 60,
-  /* RFC 8200 §4.1 names at most hop-by-hop, destination twice and routing before the transport header. */
+  // RFC 8200 §4.1 names at most hop-by-hop, destination twice and routing before the transport header.
   MAX_EXTENSIONS = 6,
 };
 
-inline uint32_t u16(const uint8_t *at) { return static_cast<uint32_t>(at[0]) << 8 | at[1]; }
+inline uint32_t u16(const uint8_t* at) { return static_cast<uint32_t>(at[0]) << 8 | at[1]; }
 
-/* The transport header at l4_at: whole, and inside the IP packet? */
-int parse_transport(const uint8_t *frame, uint32_t head, Layers *layers) {
-  const uint32_t at = layers->l4_at;
+// The transport header at l4At: whole, and inside the IP packet?
+int parseTransport(const uint8_t* frame, uint32_t head, Layers* layers) {
+  const uint32_t at = layers->l4At;
   const uint32_t limit = head < layers->end ? head : layers->end;
   if (layers->protocol == LAYERS_UDP) {
     if (at + UDP_BYTES > limit) return 0;
-    layers->payload_at = static_cast<uint16_t>(at + UDP_BYTES);
+    layers->payloadAt = static_cast<uint16_t>(at + UDP_BYTES);
     return 1;
   }
   if (layers->protocol == LAYERS_TCP) {
     if (at + TCP_BYTES > limit) return 0;
     const uint32_t header = (frame[at + 12] >> 4) * 4u;
     if (header < TCP_BYTES || at + header > limit) return 0;
-    layers->payload_at = static_cast<uint16_t>(at + header);
+    layers->payloadAt = static_cast<uint16_t>(at + header);
     return 1;
   }
   return 0;
 }
 
-int parse_ipv4(const uint8_t *frame, uint32_t head, uint32_t length, Layers *layers) {
-  const uint32_t at = layers->l3_at;
+int parseIpv4(const uint8_t* frame, uint32_t head, uint32_t length, Layers* layers) {
+  const uint32_t at = layers->l3At;
   if (at + IPV4_BYTES > head || frame[at] >> 4 != 4) return 0;
   const uint32_t header = (frame[at] & 15) * 4u;
   const uint32_t total = u16(frame + at + 2);
@@ -61,24 +61,24 @@ int parse_ipv4(const uint8_t *frame, uint32_t head, uint32_t length, Layers *lay
   layers->version = 4;
   layers->protocol = frame[at + 9];
   layers->end = at + total;
-  layers->l3_end = static_cast<uint16_t>(at + header);
+  layers->l3End = static_cast<uint16_t>(at + header);
   if (header > IPV4_BYTES) layers->flags |= LAYERS_OPTIONS;
   if (layers->end < length) layers->flags |= LAYERS_PADDED;
   const uint32_t fragment = u16(frame + at + 6);
   if (fragment & 0x3fff) layers->flags |= LAYERS_FRAGMENT;
   if (fragment & 0x1fff) return 0;
-  layers->l4_at = layers->l3_end;
-  return layers->flags & LAYERS_FRAGMENT ? 0 : parse_transport(frame, head, layers);
+  layers->l4At = layers->l3End;
+  return layers->flags & LAYERS_FRAGMENT ? 0 : parseTransport(frame, head, layers);
 }
 
-int parse_ipv6(const uint8_t *frame, uint32_t head, uint32_t length, Layers *layers) {
-  uint32_t at = layers->l3_at;
+int parseIpv6(const uint8_t* frame, uint32_t head, uint32_t length, Layers* layers) {
+  uint32_t at = layers->l3At;
   if (at + IPV6_BYTES > head || frame[at] >> 4 != 6) return 0;
   const uint32_t payload = u16(frame + at + 4);
   if (payload > length - at - IPV6_BYTES) return 0;
   layers->version = 6;
   layers->end = at + IPV6_BYTES + payload;
-  layers->l3_end = static_cast<uint16_t>(at + IPV6_BYTES);
+  layers->l3End = static_cast<uint16_t>(at + IPV6_BYTES);
   if (layers->end < length) layers->flags |= LAYERS_PADDED;
   const uint32_t limit = head < layers->end ? head : layers->end;
   uint32_t next = frame[at + 6];
@@ -97,15 +97,13 @@ int parse_ipv6(const uint8_t *frame, uint32_t head, uint32_t length, Layers *lay
     at += (frame[at + 1] + 1u) * 8u;
     if (at > limit) return 0;
   }
-  layers->l4_at = static_cast<uint16_t>(at);
-  return parse_transport(frame, head, layers);
+  layers->l4At = static_cast<uint16_t>(at);
+  return parseTransport(frame, head, layers);
 }
 
 }  // namespace
 
-extern "C" {
-
-int layers_parse(const uint8_t *frame, uint32_t head, uint32_t length, Layers *layers) {
+int layersParse(const uint8_t* frame, uint32_t head, uint32_t length, Layers* layers) {
   *layers = Layers{};
   if (head > length) head = length;
   if (head < ETHERNET_BYTES) return 0;
@@ -116,17 +114,17 @@ int layers_parse(const uint8_t *frame, uint32_t head, uint32_t length, Layers *l
     if (head < at) return 0;
     ethertype = u16(frame + 16);
   }
-  layers->l3_at = static_cast<uint16_t>(at);
+  layers->l3At = static_cast<uint16_t>(at);
   layers->ethertype = static_cast<uint16_t>(ethertype);
-  if (ethertype == ETHERTYPE_IPV4) return parse_ipv4(frame, head, length, layers);
-  if (ethertype == ETHERTYPE_IPV6) return parse_ipv6(frame, head, length, layers);
+  if (ethertype == ETHERTYPE_IPV4) return parseIpv4(frame, head, length, layers);
+  if (ethertype == ETHERTYPE_IPV6) return parseIpv6(frame, head, length, layers);
   return 0;
 }
 
-uint64_t layers_pseudo(const uint8_t *frame, const Layers *layers, uint32_t l4_length) {
-  const uint8_t *ip = frame + layers->l3_at;
-  return layers->version == 4 ? checksum_pseudo_v4(ip + 12, layers->protocol, l4_length)
-                              : checksum_pseudo_v6(ip + 8, layers->protocol, l4_length);
+uint64_t layersPseudo(const uint8_t* frame, const Layers* layers, uint32_t l4Length) {
+  const uint8_t* ip = frame + layers->l3At;
+  return layers->version == 4 ? checksumPseudoV4(ip + 12, layers->protocol, l4Length)
+                              : checksumPseudoV6(ip + 8, layers->protocol, l4Length);
 }
 
-}  // extern "C"
+}  // namespace vtepd

@@ -25,8 +25,8 @@ uint32_t mostBytes(const Io& io) { return io.family == AF_INET ? 65507 : 65527; 
 /** Most segments in one message to this peer now; a cap lowered by a refusal is lifted when its time is over. */
 uint32_t segmentLimit(Io& io, Port& peer) {
   if (!(io.features & FEATURE_UDP_GSO)) return 1;
-  if (peer.segmentCap < io.segmentCap && static_cast<int32_t>(io.nowMs - peer.resumeMs) >= 0) {
-    peer.segmentCap = io.segmentCap;
+  if (peer.segmentCap < io.tx.segmentCap && static_cast<int32_t>(io.nowMs - peer.resumeMs) >= 0) {
+    peer.segmentCap = io.tx.segmentCap;
   }
   return peer.segmentCap;
 }
@@ -39,8 +39,8 @@ uint64_t vxlanOf(const Send& send) {
 
 /** The open message if `length` more bytes of this record may go on in it, else null. */
 Message* openMessage(Io& io, const Send& send, uint32_t length, uint32_t limit) {
-  if (io.messageCount == 0) return nullptr;
-  Message& open = io.messages[io.messageCount - 1];
+  if (io.tx.messageCount == 0) return nullptr;
+  Message& open = io.tx.messages[io.tx.messageCount - 1];
   const int32_t* record = send.record;
   bool fits = !open.full && open.port == record[S_PORT] && open.tos == (record[S_TOS] & 0xff) &&
               open.segments < limit && length <= open.stride && open.bytes + length <= mostBytes(io) &&
@@ -49,32 +49,33 @@ Message* openMessage(Io& io, const Send& send, uint32_t length, uint32_t limit) 
 }
 
 Message& newMessage(Io& io, int socket, const Send& send, uint32_t stride) {
-  if (io.messageCount == kMessages || kSendIovecs - io.iovecCount < kMessageIovecs ||
-      kHeaderPool - io.headerBytes < SEGMENT_HEADERS_BYTES) {
+  if (io.tx.messageCount == kMessages || kSendIovecs - io.tx.iovecCount < kMessageIovecs ||
+      kHeaderPool - io.tx.headerBytes < SEGMENT_HEADERS_BYTES) {
     flushMessages(io, socket);
   }
-  int at = io.messageCount++;
+  int at = io.tx.messageCount++;
   const int32_t* record = send.record;
-  io.messages[at] = {io.segmentCount, 0, 0, 0, stride, record[S_PORT], record[S_TOS] & 0xff, false, vxlanOf(send)};
-  io.txHeaders[at].msg_hdr.msg_iov = io.txIovecs + io.iovecCount;
-  return io.messages[at];
+  io.tx.messages[at] = {io.tx.segmentCount, 0, 0, 0, stride, record[S_PORT], record[S_TOS] & 0xff, false,
+                        vxlanOf(send)};
+  io.tx.headers[at].msg_hdr.msg_iov = io.tx.iovecs + io.tx.iovecCount;
+  return io.tx.messages[at];
 }
 
 void append(Io& io, Message& message, int32_t index, uint32_t segments, uint32_t iovecs, uint32_t bytes) {
-  for (uint32_t i = 0; i < segments; i++) io.segmentRecords[io.segmentCount++] = index;
+  for (uint32_t i = 0; i < segments; i++) io.tx.segmentRecords[io.tx.segmentCount++] = index;
   message.segments += segments;
   message.iovecs += iovecs;
   message.bytes += bytes;
   message.full = bytes < segments * message.stride;
-  io.iovecCount += iovecs;
+  io.tx.iovecCount += iovecs;
 }
 
 void addSuperFrame(Io& io, int socket, const Send& send, int32_t index, uint32_t limit) {
   const int32_t* record = send.record;
-  SegmentPlan& plan = io.plan;
-  int rc = segment_plan(&plan, send.at + kVxlanBytes, send.head - kVxlanBytes, send.length - kVxlanBytes, send.slices,
-                        send.sliceCount, static_cast<uint8_t>(send.flags & GSO_MASK), (send.flags & FLAG_GSO_ECN) != 0,
-                        static_cast<uint32_t>(record[S_GSO_SIZE]), send.at, kVxlanBytes);
+  SegmentPlan& plan = io.tx.plan;
+  int rc = segmentPlan(&plan, send.at + kVxlanBytes, send.head - kVxlanBytes, send.length - kVxlanBytes, send.slices,
+                       send.sliceCount, static_cast<uint8_t>(send.flags & GSO_MASK), (send.flags & FLAG_GSO_ECN) != 0,
+                       static_cast<uint32_t>(record[S_GSO_SIZE]), send.at, kVxlanBytes);
   if (rc != 0) return failRecord(io, index, -EINVAL);
   uint32_t payload = plan.payload < plan.gso.size ? plan.payload : plan.gso.size;
   uint32_t stride = kVxlanBytes + plan.gso.header + payload;
@@ -85,18 +86,18 @@ void addSuperFrame(Io& io, int socket, const Send& send, int32_t index, uint32_t
     if (open != nullptr && open->stride != stride && plan.gso.units - plan.next > 1) open = nullptr;
     fresh = open == nullptr;
     if (fresh) open = &newMessage(io, socket, send, stride);
-    SegmentCut cut = segment_cut(&plan, io.headerPool + io.headerBytes, kHeaderPool - io.headerBytes,
-                                 io.txIovecs + io.iovecCount, kMessageIovecs - open->iovecs, limit - open->segments,
-                                 mostBytes(io) - open->bytes);
+    SegmentCut cut = segmentCut(&plan, io.tx.headerPool + io.tx.headerBytes, kHeaderPool - io.tx.headerBytes,
+                                io.tx.iovecs + io.tx.iovecCount, kMessageIovecs - open->iovecs, limit - open->segments,
+                                mostBytes(io) - open->bytes);
     if (cut.segments == 0) {
       if (!fresh) {
         open->full = true;
         continue;
       }
-      io.messageCount--;
+      io.tx.messageCount--;
       return failRecord(io, index, -EMSGSIZE);
     }
-    io.headerBytes += cut.segments * (plan.gso.header + kVxlanBytes);
+    io.tx.headerBytes += cut.segments * (plan.gso.header + kVxlanBytes);
     append(io, *open, index, cut.segments, cut.iovecs, cut.bytes);
   }
 }
@@ -109,13 +110,13 @@ void addFrame(Io& io, int socket, const Send& send, int32_t index, uint32_t limi
   if (send.sliceCount + 3 > kMessageIovecs) return failRecord(io, index, -EINVAL);
   Message* open = send.sliceCount == 0 ? openMessage(io, send, send.length, limit) : nullptr;
   if (open == nullptr) open = &newMessage(io, socket, send, send.length);
-  iovec* iov = io.txIovecs + io.iovecCount;
+  iovec* iov = io.tx.iovecs + io.tx.iovecCount;
   uint32_t count = 0;
   if (finish) {
     uint16_t finished = finishedChecksum(send, kVxlanBytes, start);
-    uint8_t* copy = io.headerPool + io.headerBytes;
+    uint8_t* copy = io.tx.headerPool + io.tx.headerBytes;
     memcpy(copy, &finished, 2);
-    io.headerBytes += 2;
+    io.tx.headerBytes += 2;
     field += kVxlanBytes;
     iov[count++] = {send.at, field};
     iov[count++] = {copy, 2};
@@ -130,9 +131,9 @@ void addFrame(Io& io, int socket, const Send& send, int32_t index, uint32_t limi
 }  // namespace
 
 void sendQueue(Io& io, int socket) {
-  for (int32_t index = io.queueHead[socket]; index >= 0; index = io.nextRecord[index]) {
+  for (int32_t index = io.tx.queueHead[socket]; index >= 0; index = io.tx.nextRecord[index]) {
     int32_t* record = io.sends + index * kSendWords;
-    uint32_t limit = segmentLimit(io, io.ports[record[S_PORT]]);
+    uint32_t limit = segmentLimit(io, io.ports.at[record[S_PORT]]);
     Send send;
     unpack(io, record, send);
     if ((send.flags & GSO_MASK) == GSO_NONE) addFrame(io, socket, send, index, limit);

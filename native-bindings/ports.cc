@@ -3,11 +3,11 @@
 // A received datagram is recognised by its outer source address alone: the source port is a hash of the inner flow
 // (RFC 7348 §5) and says nothing. The address leads through an open-addressing hash, twice as large as there can be
 // peers, to an io port; changes are rare and rebuild it.
-#include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
+#include <cerrno>
+#include <cstring>
 
 #include "exchange.h"
 #include "handover.h"
@@ -45,16 +45,16 @@ bool sameAddress(const sockaddr_in6& a, const sockaddr_in6& b) {
 }
 
 void insertPeer(Io& io, int port) {
-  uint32_t at = hashAddress(io.ports[port].address);
-  while (io.peers[at] != 0) at = (at + 1) & kPeerMask;
-  io.peers[at] = static_cast<uint16_t>(port);
+  uint32_t at = hashAddress(io.ports.at[port].address);
+  while (io.ports.byAddress[at] != 0) at = (at + 1) & kPeerMask;
+  io.ports.byAddress[at] = static_cast<uint16_t>(port);
 }
 
 int watch(Io& io, int port) {
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.u32 = static_cast<uint32_t>(port);
-  return epoll_ctl(io.epoll, EPOLL_CTL_ADD, io.ports[port].fd, &event) == 0 ? 0 : -errno;
+  return epoll_ctl(io.epoll, EPOLL_CTL_ADD, io.ports.at[port].fd, &event) == 0 ? 0 : -errno;
 }
 
 // The reader says what it can take; a kernel without USO (< 6.2) refuses the whole set.
@@ -75,7 +75,7 @@ void declareOffloads(Io& io, int fd) {
 
 int attachTap(Io& io, int port, int fd, bool reads) {
   if (!validPort(port)) return -EINVAL;
-  if (io.ports[port].kind != PortKind::none) return -EEXIST;
+  if (io.ports.at[port].kind != PortKind::none) return -EEXIST;
   TapInfo info;
   int rc = tapInfo(fd, info);
   if (rc < 0) return rc;
@@ -84,7 +84,7 @@ int attachTap(Io& io, int port, int fd, bool reads) {
   int flags = fcntl(fd, F_GETFL);
   if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) return -errno;
   if (info.vnetHdrBytes != 0 && reads) declareOffloads(io, fd);
-  Port& tap = io.ports[port];
+  Port& tap = io.ports.at[port];
   tap = Port{};
   tap.fd = fd;
   tap.vnetBytes = static_cast<uint8_t>(info.vnetHdrBytes);
@@ -101,13 +101,13 @@ int attachTap(Io& io, int port, int fd, bool reads) {
 int attachPeer(Io& io, int port, int at, int addressLength, int udpPort) {
   if (io.udp < 0) return -EBADF;
   if (!validPort(port) || udpPort < 1 || udpPort > 65535) return -EINVAL;
-  if (io.ports[port].kind != PortKind::none) return -EEXIST;
+  if (io.ports.at[port].kind != PortKind::none) return -EEXIST;
   if (addressLength != (io.family == AF_INET ? 4 : 16)) return -EAFNOSUPPORT;
   if (at < 0 || static_cast<uint32_t>(at) + static_cast<uint32_t>(addressLength) > io.arenaBytes) return -EINVAL;
   Port peer{};
   peer.kind = PortKind::peer;
   peer.fd = -1;
-  peer.segmentCap = io.segmentCap;
+  peer.segmentCap = io.tx.segmentCap;
   if (io.family == AF_INET) {
     auto& v4 = reinterpret_cast<sockaddr_in&>(peer.address);
     v4.sin_family = AF_INET;
@@ -122,51 +122,51 @@ int attachPeer(Io& io, int port, int at, int addressLength, int udpPort) {
   }
   // Two peers of one address could not be told apart on receive.
   if (portOfSender(io, peer.address) != 0) return -EADDRINUSE;
-  io.ports[port] = peer;
+  io.ports.at[port] = peer;
   insertPeer(io, port);
   return 0;
 }
 
 void detach(Io& io, int port) {
   if (!validPort(port)) return;
-  Port& gone = io.ports[port];
+  Port& gone = io.ports.at[port];
   PortKind kind = gone.kind;
   if (kind == PortKind::tap) {
     if (gone.watched) epoll_ctl(io.epoll, EPOLL_CTL_DEL, gone.fd, nullptr);
-    else if (gone.resumeMs != 0) io.suspended--;
+    else if (gone.resumeMs != 0) io.ports.suspended--;
   }
   gone = Port{};
   if (kind != PortKind::peer) return;
-  memset(io.peers, 0, sizeof io.peers);
+  memset(io.ports.byAddress, 0, sizeof io.ports.byAddress);
   for (int other = 1; other < kMaxPorts; other++) {
-    if (io.ports[other].kind == PortKind::peer) insertPeer(io, other);
+    if (io.ports.at[other].kind == PortKind::peer) insertPeer(io, other);
   }
 }
 
 int portOfSender(const Io& io, const sockaddr_in6& name) {
-  for (uint32_t at = hashAddress(name); io.peers[at] != 0; at = (at + 1) & kPeerMask) {
-    if (sameAddress(io.ports[io.peers[at]].address, name)) return io.peers[at];
+  for (uint32_t at = hashAddress(name); io.ports.byAddress[at] != 0; at = (at + 1) & kPeerMask) {
+    if (sameAddress(io.ports.at[io.ports.byAddress[at]].address, name)) return io.ports.byAddress[at];
   }
   return 0;
 }
 
 void suspendTap(Io& io, int port, int error) {
-  Port& tap = io.ports[port];
+  Port& tap = io.ports.at[port];
   if (tap.watched) epoll_ctl(io.epoll, EPOLL_CTL_DEL, tap.fd, nullptr);
   tap.watched = 0;
   tap.error = error;
   // EBADFD: the device is gone and this fd will never see another; it waits for its detach.
   tap.resumeMs = error == -EBADFD ? 0 : (io.nowMs + kPauseMs) | 1;
-  if (tap.resumeMs != 0) io.suspended++;
+  if (tap.resumeMs != 0) io.ports.suspended++;
 }
 
 void resumeTaps(Io& io) {
   for (int port = 1; port < kMaxPorts; port++) {
-    Port& tap = io.ports[port];
+    Port& tap = io.ports.at[port];
     if (tap.kind != PortKind::tap || tap.watched || tap.resumeMs == 0) continue;
     if (static_cast<int32_t>(io.nowMs - tap.resumeMs) < 0) continue;
     tap.resumeMs = 0;
-    io.suspended--;
+    io.ports.suspended--;
     tap.error = watch(io, port);
     tap.watched = tap.error == 0;
   }

@@ -1,11 +1,7 @@
 #include "probe.h"
 
 #include <arpa/inet.h>
-#include <cerrno>
-#include <cstdint>
-#include <cstring>
 #include <fcntl.h>
-#include <initializer_list>
 #include <linux/if.h>
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
@@ -15,6 +11,10 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <initializer_list>
 
 #include "checksum.h"
 #include "gso.h"
@@ -23,10 +23,10 @@ namespace vtepd {
 
 namespace {
 
-constexpr int kMost = 128;        // UDP_MAX_SEGMENTS since Linux 6.9; 64 before
+constexpr int kMost = 128;  // UDP_MAX_SEGMENTS since Linux 6.9; 64 before
 constexpr int kSegmentBytes = 24;
-constexpr int kTailBytes = 7;     // of a shorter last one
-constexpr int kWaitMs = 200;      // a softirq may be late on a busy machine
+constexpr int kTailBytes = 7;  // of a shorter last one
+constexpr int kWaitMs = 200;   // a softirq may be late on a busy machine
 
 class Fd {
  public:
@@ -81,8 +81,7 @@ bool arrives(int receiver, const uint8_t* bytes, int length) {
 /** What is left of a try that failed. */
 void drain(int receiver) {
   uint8_t byte;
-  while (recv(receiver, &byte, 1, MSG_DONTWAIT) >= 0) {
-  }
+  while (recv(receiver, &byte, 1, MSG_DONTWAIT) >= 0) {}
 }
 
 /** 0, or a negative errno; -EBADMSG: not everything arrived, or not as it was sent. */
@@ -148,7 +147,7 @@ int buildSuperFrame(uint8_t* bytes, uint8_t type) {
     ip[9] = udp ? LAYERS_UDP : LAYERS_TCP;
     const uint8_t addresses[8] = {192, 0, 2, 1, 192, 0, 2, 2};
     memcpy(ip + 12, addresses, sizeof addresses);
-    uint16_t sum = static_cast<uint16_t>(~checksum_fold(checksum_add(ip, 20, 0)));
+    uint16_t sum = static_cast<uint16_t>(~checksumFold(checksumAdd(ip, 20, 0)));
     memcpy(ip + 10, &sum, sizeof sum);
   }
   put16(l4, 9);
@@ -160,13 +159,13 @@ int buildSuperFrame(uint8_t* bytes, uint8_t type) {
     l4[13] = 0x10;
   }
   Layers layers;
-  layers_parse(frame, static_cast<uint32_t>(length), static_cast<uint32_t>(length), &layers);
-  uint16_t pseudo = checksum_fold(layers_pseudo(frame, &layers, static_cast<uint32_t>(l4Bytes + kPayload)));
+  layersParse(frame, static_cast<uint32_t>(length), static_cast<uint32_t>(length), &layers);
+  uint16_t pseudo = checksumFold(layersPseudo(frame, &layers, static_cast<uint32_t>(l4Bytes + kPayload)));
   memcpy(l4 + (udp ? 6 : 16), &pseudo, sizeof pseudo);
   Gso gso;
-  gso_check(type, 0, kSize, frame, static_cast<uint32_t>(length), static_cast<uint32_t>(length), &gso, &layers);
+  gsoCheck(type, 0, kSize, frame, static_cast<uint32_t>(length), static_cast<uint32_t>(length), &gso, &layers);
   VnetHeader vnet;
-  gso_to_vnet(&gso, &vnet);
+  gsoToVnet(&gso, &vnet);
   memcpy(bytes, &vnet, sizeof vnet);
   return static_cast<int>(sizeof vnet) + length;
 }

@@ -101,7 +101,8 @@ napi_value watchReadableCall(napi_env env, napi_callback_info info) {
   }
   napi_value function;
   napi_create_function(env, "stop", NAPI_AUTO_LENGTH, stop, owner, &function);
-  napi_add_finalizer(env, function, owner, [](napi_env, void* data, void*) { delete static_cast<Stop*>(data); }, nullptr, nullptr);
+  napi_add_finalizer(
+      env, function, owner, [](napi_env, void* data, void*) { delete static_cast<Stop*>(data); }, nullptr, nullptr);
   return function;
 }
 

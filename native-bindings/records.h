@@ -10,13 +10,41 @@ constexpr int32_t kMaxPorts = 4096, kMaxFrames = 256, kMaxSends = 4096;
 constexpr int32_t kHeadroom = 64, kVxlanBytes = 8, kMaxFrameBytes = 66 * 1024;
 
 constexpr int kFrameWords = 16;
-enum FrameWord { F_AT, F_LENGTH, F_SOURCE, F_FLAGS, F_GSO_SIZE, F_UNITS, F_OUTER_SOURCE, F_OUTER_TOS, F_CSUM_START,
-                 F_CSUM_OFFSET, F_HEAD, F_CHAIN, F_OUTER_REST, F_OUTER_PORT = F_OUTER_REST + 3 };
+enum FrameWord {
+  F_AT,
+  F_LENGTH,
+  F_SOURCE,
+  F_FLAGS,
+  F_GSO_SIZE,
+  F_UNITS,
+  F_OUTER_SOURCE,
+  F_OUTER_TOS,
+  F_CSUM_START,
+  F_CSUM_OFFSET,
+  F_HEAD,
+  F_CHAIN,
+  F_OUTER_REST,
+  F_OUTER_PORT = F_OUTER_REST + 3
+};
 constexpr int32_t OUTER_IPV6 = 0x10000;
 
 constexpr int kSendWords = 16;
-enum SendWord { S_AT, S_LENGTH, S_PORT, S_FLAGS, S_GSO_SIZE, S_TOS, S_ENTROPY, S_CSUM_START, S_CSUM_OFFSET, S_CHAIN,
-                S_UNITS, S_DONE, S_ERROR, S_OWN };
+enum SendWord {
+  S_AT,
+  S_LENGTH,
+  S_PORT,
+  S_FLAGS,
+  S_GSO_SIZE,
+  S_TOS,
+  S_ENTROPY,
+  S_CSUM_START,
+  S_CSUM_OFFSET,
+  S_CHAIN,
+  S_UNITS,
+  S_DONE,
+  S_ERROR,
+  S_OWN
+};
 
 // GSO_NONE, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4: see gso.h.
 constexpr int32_t GSO_MASK = 0xff;

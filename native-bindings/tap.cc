@@ -1,7 +1,5 @@
 #include "tap.h"
 
-#include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <linux/ethtool.h>
 #include <linux/if.h>
@@ -12,6 +10,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <cerrno>
+#include <cstring>
 
 namespace vtepd {
 
@@ -184,20 +184,24 @@ bool setTap(int fd, const TapSettings& settings, Failure& failure) {
   }
   if (good && settings.txQueueLength >= 0) {
     int ifindex = ifindexOf(info.device, failure);
-    good = ifindex > 0 && (setQueueLength(ifindex, settings.txQueueLength) || failure.at("set the transmit queue length"));
+    good =
+        ifindex > 0 && (setQueueLength(ifindex, settings.txQueueLength) || failure.at("set the transmit queue length"));
   }
   if (good && settings.up >= 0) {
     good = ioctl(control, SIOCGIFFLAGS, &set) == 0 || failure.at("read the interface flags");
     if (good) {
       set.ifr_flags = static_cast<short>(settings.up ? set.ifr_flags | IFF_UP : set.ifr_flags & ~IFF_UP);
-      good = ioctl(control, SIOCSIFFLAGS, &set) == 0 || failure.at(settings.up ? "set the device up" : "set the device down");
+      good = ioctl(control, SIOCSIFFLAGS, &set) == 0 ||
+             failure.at(settings.up ? "set the device up" : "set the device down");
     }
   }
   close(control);
   return good;
 }
 
-int setTapOffload(int fd, unsigned flags) { return ioctl(fd, TUNSETOFFLOAD, static_cast<unsigned long>(flags)) == 0 ? 0 : -errno; }
+int setTapOffload(int fd, unsigned flags) {
+  return ioctl(fd, TUNSETOFFLOAD, static_cast<unsigned long>(flags)) == 0 ? 0 : -errno;
+}
 
 int tapInfo(int fd, TapInfo& info) {
   ifreq ask{};

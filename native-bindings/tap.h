@@ -43,9 +43,9 @@ int setTapOffload(int fd, unsigned flags);
 
 struct TapInfo {
   char device[16];
-  int flags;          // IFF_* as TUNGETIFF reports them
-  int vnetHdrBytes;   // 0 without IFF_VNET_HDR
-  bool up;            // IFF_UP, in whatever namespace the device is
+  int flags;         // IFF_* as TUNGETIFF reports them
+  int vnetHdrBytes;  // 0 without IFF_VNET_HDR
+  bool up;           // IFF_UP, in whatever namespace the device is
 };
 /** TUNGETIFF, and poll(2): a TAP can be written to while it is up (Linux 5.2; always "up" before). 0 or a negative errno (-EBADFD: the device was deleted). */
 int tapInfo(int fd, TapInfo& info);

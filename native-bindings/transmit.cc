@@ -8,9 +8,9 @@
 //
 // A record is checked before it is believed: the data plane is ours, but the numbers in it came from a guest's virtio
 // header or a peer's datagram.
+#include <unistd.h>
 #include <cerrno>
 #include <cstring>
-#include <unistd.h>
 
 #include "checksum.h"
 #include "exchange.h"
@@ -23,7 +23,7 @@ namespace {
 /** The end of the IP packet, counted from the Ethernet header: padding behind it is not summed. */
 uint32_t endOfPacket(const Send& send, uint32_t skip) {
   Layers layers;
-  layers_parse(send.at + skip, send.head - skip, send.length - skip, &layers);
+  layersParse(send.at + skip, send.head - skip, send.length - skip, &layers);
   return layers.version != 0 ? layers.end : send.length - skip;
 }
 
@@ -32,8 +32,8 @@ uint32_t endOfPacket(const Send& send, uint32_t skip) {
 bool unpack(Io& io, int32_t* record, Send& send) {
   uint32_t at = static_cast<uint32_t>(record[S_AT]), length = static_cast<uint32_t>(record[S_LENGTH]);
   uint32_t chain = static_cast<uint32_t>(record[S_CHAIN]);
-  if (chain > io.chainCount) return false;
-  const Chain& slices = io.chains[chain];
+  if (chain > io.rx.chainCount) return false;
+  const Chain& slices = io.rx.chains[chain];
   if (slices.bytes >= length) return false;
   uint32_t head = length - slices.bytes;
   if (length > kMaxFrameBytes + kVxlanBytes || at > io.arenaBytes || head > io.arenaBytes - at) return false;
@@ -47,16 +47,16 @@ uint16_t finishedChecksum(const Send& send, uint32_t skip, uint32_t start) {
   uint32_t head = send.head - skip;
   uint32_t bytes = end - start;
   uint32_t first = head - start < bytes ? head - start : bytes;
-  uint64_t sum = checksum_add(frame + start, first, 0);
+  uint64_t sum = checksumAdd(frame + start, first, 0);
   uint32_t done = first;
   for (uint32_t i = 0; i < send.sliceCount && done < bytes; i++) {
     uint32_t part = static_cast<uint32_t>(send.slices[i].iov_len);
     if (part > bytes - done) part = bytes - done;
-    uint64_t partial = checksum_add(send.slices[i].iov_base, part, 0);
-    sum = checksum_join(sum, done & 1 ? checksum_odd(partial) : partial);
+    uint64_t partial = checksumAdd(send.slices[i].iov_base, part, 0);
+    sum = checksumJoin(sum, done & 1 ? checksumOdd(partial) : partial);
     done += part;
   }
-  uint16_t result = static_cast<uint16_t>(~checksum_fold(sum));
+  uint16_t result = static_cast<uint16_t>(~checksumFold(sum));
   return result == 0 ? 0xffff : result;
 }
 
@@ -106,15 +106,15 @@ int writeWhole(const Port& tap, const Send& send, const uint8_t* vnet) {
 /** A super-frame for a TAP that does not take it: written as the packets it stands for. */
 void writeSegments(Io& io, const Port& tap, const Send& send) {
   int32_t* record = send.record;
-  int rc = segment_plan(&io.plan, send.at, send.head, send.length, send.slices, send.sliceCount,
-                        static_cast<uint8_t>(send.flags & GSO_MASK), (send.flags & FLAG_GSO_ECN) != 0,
-                        static_cast<uint32_t>(record[S_GSO_SIZE]), nullptr, 0);
+  int rc = segmentPlan(&io.tx.plan, send.at, send.head, send.length, send.slices, send.sliceCount,
+                       static_cast<uint8_t>(send.flags & GSO_MASK), (send.flags & FLAG_GSO_ECN) != 0,
+                       static_cast<uint32_t>(record[S_GSO_SIZE]), nullptr, 0);
   if (rc != 0) return settle(io, record, -EINVAL);
   static const uint8_t plain[12] = {};
-  while (io.plan.next < io.plan.gso.units) {
-    iovec* iov = io.txIovecs;
+  while (io.tx.plan.next < io.tx.plan.gso.units) {
+    iovec* iov = io.tx.iovecs;
     iov[0] = {const_cast<uint8_t*>(plain), tap.vnetBytes};
-    SegmentCut cut = segment_cut(&io.plan, io.headerPool, kHeaderPool, iov + 1, kMessageIovecs - 1, 1, 65535);
+    SegmentCut cut = segmentCut(&io.tx.plan, io.tx.headerPool, kHeaderPool, iov + 1, kMessageIovecs - 1, 1, 65535);
     int error = cut.segments == 0 ? -EMSGSIZE : writeTap(tap, iov, static_cast<int>(cut.iovecs) + 1);
     if (error != 0) return settle(io, record, error);
     if (record[S_DONE] < record[S_UNITS]) record[S_DONE]++;
@@ -126,10 +126,10 @@ void sendToTap(Io& io, const Port& tap, const Send& send) {
   int32_t* record = send.record;
   int32_t type = send.flags & GSO_MASK;
   int protocol = type == GSO_UDP_L4 ? 1 : 0;
-  if (type != GSO_NONE && (tap.vnetBytes == 0 || io.tapGsoRefused[protocol] >= kTapSegmentRefusals)) {
+  if (type != GSO_NONE && (tap.vnetBytes == 0 || io.tx.tapGsoRefused[protocol] >= kTapSegmentRefusals)) {
     return writeSegments(io, tap, send);
   }
-  iovec* iov = io.txIovecs;
+  iovec* iov = io.tx.iovecs;
   alignas(8) uint8_t vnet[12] = {};
   uint16_t finished;
   int count = 0;
@@ -138,21 +138,21 @@ void sendToTap(Io& io, const Port& tap, const Send& send) {
     Gso gso;
     Layers layers;
     uint32_t size = static_cast<uint32_t>(record[S_GSO_SIZE]);
-    if (gso_check(static_cast<uint8_t>(type), (send.flags & FLAG_GSO_ECN) != 0, size, send.at, send.head, send.length,
-                  &gso, &layers) != 0) {
+    if (gsoCheck(static_cast<uint8_t>(type), (send.flags & FLAG_GSO_ECN) != 0, size, send.at, send.head, send.length,
+                 &gso, &layers) != 0) {
       return settle(io, record, -EINVAL);
     }
-    gso_to_vnet(&gso, reinterpret_cast<VnetHeader*>(vnet));
+    gsoToVnet(&gso, reinterpret_cast<VnetHeader*>(vnet));
     iov[count++] = {send.at, send.head};
   } else if (send.flags & FLAG_NEEDS_CSUM) {
     uint32_t start, field;
     if (!checksumField(record, send.head, start, field)) return settle(io, record, -EINVAL);
     if (tap.vnetBytes != 0) {
       Gso gso{};
-      gso.needs_csum = 1;
-      gso.csum_start = static_cast<uint16_t>(start);
-      gso.csum_offset = static_cast<uint16_t>(field - start);
-      gso_to_vnet(&gso, reinterpret_cast<VnetHeader*>(vnet));
+      gso.needsCsum = 1;
+      gso.csumStart = static_cast<uint16_t>(start);
+      gso.csumOffset = static_cast<uint16_t>(field - start);
+      gsoToVnet(&gso, reinterpret_cast<VnetHeader*>(vnet));
       iov[count++] = {send.at, send.head};
     } else {
       finished = finishedChecksum(send, 0, start);
@@ -171,7 +171,7 @@ void sendToTap(Io& io, const Port& tap, const Send& send) {
     // Kernels with a broken virtio_net_hdr check (T15), or without USO, refuse what they declared.
     io.fallbacks[FALLBACK_TAP_GSO_EINVAL]++;
     // Who shares a TAP with us can make it refuse anything: that must not cost the others their super-frames.
-    if (!tap.foreign) io.tapGsoRefused[protocol]++;
+    if (!tap.foreign) io.tx.tapGsoRefused[protocol]++;
     return writeSegments(io, tap, send);
   }
   settle(io, record, error);
@@ -189,31 +189,32 @@ void transmit(Io& io, int sendCount) {
   io.status[STATUS_FAILED] = 0;
   if (sendCount <= 0) return;
   if (sendCount > kMaxSends) sendCount = kMaxSends;
-  for (int socket = 0; socket < io.txCount; socket++) io.queueHead[socket] = -1;
+  for (int socket = 0; socket < io.tx.socketCount; socket++) io.tx.queueHead[socket] = -1;
   for (int32_t i = 0; i < sendCount; i++) {
     int32_t* record = io.sends + i * kSendWords;
     record[S_DONE] = record[S_ERROR] = 0;
     uint32_t number = static_cast<uint32_t>(record[S_PORT]);
     Send send;
-    if (number >= kMaxPorts || io.ports[number].kind == PortKind::none) {
+    if (number >= kMaxPorts || io.ports.at[number].kind == PortKind::none) {
       settle(io, record, -ENODEV);
     } else if (!unpack(io, record, send)) {
       settle(io, record, -EINVAL);
-    } else if (io.ports[number].kind == PortKind::tap) {
-      sendToTap(io, io.ports[number], send);
-    } else if (send.head <= kVxlanBytes || io.txCount == 0) {
+    } else if (io.ports.at[number].kind == PortKind::tap) {
+      sendToTap(io, io.ports.at[number], send);
+    } else if (send.head <= kVxlanBytes || io.tx.socketCount == 0) {
       settle(io, record, -EINVAL);
     } else {
-      int socket = static_cast<int>(static_cast<uint32_t>(record[S_ENTROPY]) % static_cast<uint32_t>(io.txCount));
-      io.nextRecord[i] = -1;
-      if (io.queueHead[socket] < 0) io.queueHead[socket] = i;
-      else io.nextRecord[io.queueTail[socket]] = i;
-      io.queueTail[socket] = i;
+      int socket =
+          static_cast<int>(static_cast<uint32_t>(record[S_ENTROPY]) % static_cast<uint32_t>(io.tx.socketCount));
+      io.tx.nextRecord[i] = -1;
+      if (io.tx.queueHead[socket] < 0) io.tx.queueHead[socket] = i;
+      else io.tx.nextRecord[io.tx.queueTail[socket]] = i;
+      io.tx.queueTail[socket] = i;
     }
   }
-  io.retries = 32;
-  for (int socket = 0; socket < io.txCount; socket++) {
-    if (io.queueHead[socket] >= 0) sendQueue(io, socket);
+  io.tx.retries = 32;
+  for (int socket = 0; socket < io.tx.socketCount; socket++) {
+    if (io.tx.queueHead[socket] >= 0) sendQueue(io, socket);
   }
 }
 

@@ -1,8 +1,6 @@
 #include "udp.h"
 
 #include <arpa/inet.h>
-#include <cerrno>
-#include <cstring>
 #include <ifaddrs.h>
 #include <linux/filter.h>
 #include <linux/if.h>
@@ -11,6 +9,8 @@
 #include <linux/udp.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include <cerrno>
+#include <cstring>
 
 #ifndef SO_MEMINFO
 #define SO_MEMINFO 55
@@ -187,7 +187,10 @@ int deviceMtuFor(const char* address, DeviceMtu& found) {
     }
     if (!same) continue;
     int control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (control < 0) { rc = -errno; break; }
+    if (control < 0) {
+      rc = -errno;
+      break;
+    }
     ifreq ask{};
     strncpy(ask.ifr_name, one->ifa_name, IFNAMSIZ - 1);
     memcpy(found.device, ask.ifr_name, sizeof found.device);

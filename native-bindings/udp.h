@@ -11,9 +11,9 @@
 // would give that one half of our datagrams. So the first set is bound alone, as if there were no other, and lets others
 // join only when it has its ports: a second daemon's first set is refused.
 #pragma once
-#include <cstdint>
-#include <sys/socket.h>
 #include <netinet/in.h>
+#include <sys/socket.h>
+#include <cstdint>
 
 #include "netns.h"
 
@@ -26,9 +26,9 @@ struct UnderlayRequest {
   int port;
   int firstSourcePort, sourcePortCount;
   int receiveBuffer, sendBuffer;
-  bool zeroChecksum;   // send outer UDP checksum 0; excludes UDP_SEGMENT
-  bool shared;         // there will be other sets on these ports, or this is one of them
-  const int32_t* like; // the sending sockets of the first set, whose ports these take too; none: this is the first
+  bool zeroChecksum;    // send outer UDP checksum 0; excludes UDP_SEGMENT
+  bool shared;          // there will be other sets on these ports, or this is one of them
+  const int32_t* like;  // the sending sockets of the first set, whose ports these take too; none: this is the first
   int likeCount;
 };
 

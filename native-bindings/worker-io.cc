@@ -78,14 +78,14 @@ napi_value portErrorCall(napi_env env, napi_callback_info info) {
   int port = args.integer(0);
   if (args.bad()) return nullptr;
   Io* io = ioOf(args);
-  return number(env, io == nullptr || port <= 0 || port >= kMaxPorts ? -EBADF : io->ports[port].error);
+  return number(env, io == nullptr || port <= 0 || port >= kMaxPorts ? -EBADF : io->ports.at[port].error);
 }
 
 napi_value setInnerMtuCall(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
   int mtu = args.integer(0);
   Io* io = ioOf(args);
-  if (!args.bad() && io != nullptr && mtu > 0) io->innerMtu = static_cast<uint32_t>(mtu);
+  if (!args.bad() && io != nullptr && mtu > 0) io->rx.innerMtu = static_cast<uint32_t>(mtu);
   return nullptr;
 }
 
@@ -153,10 +153,16 @@ napi_value createIoCall(napi_env env, napi_callback_info info) {
   static_cast<Instance*>(instance)->entries.push_back(entry);
   napi_value object;
   napi_create_object(env, &object);
-  const Name calls[] = {{"exchange", exchangeCall}, {"attachTap", attachTapCall<true>},
-                        {"attachTapToWrite", attachTapCall<false>}, {"attachPeer", attachPeerCall},
-                        {"detach", detachCall},     {"gather", gatherCall},       {"portError", portErrorCall},
-                        {"setInnerMtu", setInnerMtuCall}, {"features", featuresCall}, {"destroy", destroyCall}};
+  const Name calls[] = {{"exchange", exchangeCall},
+                        {"attachTap", attachTapCall<true>},
+                        {"attachTapToWrite", attachTapCall<false>},
+                        {"attachPeer", attachPeerCall},
+                        {"detach", detachCall},
+                        {"gather", gatherCall},
+                        {"portError", portErrorCall},
+                        {"setInnerMtu", setInnerMtuCall},
+                        {"features", featuresCall},
+                        {"destroy", destroyCall}};
   define(env, object, calls, sizeof calls / sizeof *calls, entry);
   return object;
 }

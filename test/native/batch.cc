@@ -1,4 +1,4 @@
-/* Runs a batch and checks what must hold of any batch. See batch.h. */
+// Runs a batch and checks what must hold of any batch. See batch.h.
 #include "batch.h"
 
 #include <cstring>
@@ -6,95 +6,98 @@
 
 #include "../../native-bindings/segment.h"
 
-/* One for the whole test, so that every batch also tests the reset. */
-static Coalescer *coalescer() {
+using namespace vtepd;
+
+// One for the whole test, so that every batch also tests the reset.
+static Coalescer* coalescer() {
   static const std::unique_ptr<Coalescer> one = [] {
     auto made = std::make_unique<Coalescer>();
-    std::memset(static_cast<void *>(made.get()), 0xa5, sizeof *made);
-    coalesce_init(made.get());
+    std::memset(static_cast<void*>(made.get()), 0xa5, sizeof *made);
+    coalesceInit(made.get());
     return made;
   }();
   return one.get();
 }
 
-/* What a run may change: checksums, and the ID of a packet that cannot be fragmented. */
-static Bytes comparable(Bytes frame, const Seen &seen) {
+// What a run may change: checksums, and the ID of a packet that cannot be fragmented.
+static Bytes comparable(Bytes frame, const Seen& seen) {
   frame.resize(seen.end);
-  const size_t checksum = seen.l4_at + (seen.udp ? 6 : 16);
+  const size_t checksum = seen.l4At + (seen.udp ? 6 : 16);
   frame[checksum] = frame[checksum + 1] = 0;
   if (!seen.v6) {
-    frame[seen.l3_at + 10] = frame[seen.l3_at + 11] = 0;
-    if (seen.fragment & 0x4000) frame[seen.l3_at + 4] = frame[seen.l3_at + 5] = 0;
+    frame[seen.l3At + 10] = frame[seen.l3At + 11] = 0;
+    if (seen.fragment & 0x4000) frame[seen.l3At + 4] = frame[seen.l3At + 5] = 0;
   }
   return frame;
 }
 
-static bool overtakable(const std::optional<Seen> &seen) {
-  return seen && !seen->udp && seen->flags == 0x10 && seen->end == seen->payload_at;
+static bool overtakable(const std::optional<Seen>& seen) {
+  return seen && !seen->udp && seen->flags == 0x10 && seen->end == seen->payloadAt;
 }
 
-static void check_run(const std::vector<Added> &batch, const Output &output) {
-  const CoalesceOutput &raw = output.raw;
-  const Gso &gso = raw.gso;
+static void checkRun(const std::vector<Added>& batch, const Output& output) {
+  const CoalesceOutput& raw = output.raw;
+  const Gso& gso = raw.gso;
   CHECK(gso.units == output.frames.size() && gso.units <= (gso.type == GSO_UDP_L4 ? 64 : 128));
-  CHECK(gso.needs_csum == 1 && gso.ecn == 0 && raw.csum == COALESCE_CSUM_UNFINISHED);
+  CHECK(gso.needsCsum == 1 && gso.ecn == 0 && raw.csum == COALESCE_CSUM_UNFINISHED);
   const std::optional<Seen> whole = inspect(output.bytes);
-  CHECK(whole && whole->ip_sum_good && whole->l4_sum_unfinished && whole->end == output.bytes.size());
-  CHECK(whole->end - whole->l3_at <= 65535);
-  CHECK(gso.header == whole->payload_at && gso.csum_start == whole->l4_at && gso.csum_offset == (whole->udp ? 6 : 16));
-  CHECK(raw.head_length >= gso.header);
+  CHECK(whole && whole->ipSumGood && whole->l4SumUnfinished && whole->end == output.bytes.size());
+  CHECK(whole->end - whole->l3At <= 65535);
+  CHECK(gso.header == whole->payloadAt && gso.csumStart == whole->l4At && gso.csumOffset == (whole->udp ? 6 : 16));
+  CHECK(raw.headLength >= gso.header);
 
   std::vector<struct iovec> slices;
-  for (uint32_t i = 0; i < raw.slice_count; i++) slices.push_back(coalescer()->slices[raw.first_slice + i]);
+  for (uint32_t i = 0; i < raw.sliceCount; i++) slices.push_back(coalescer()->slices[raw.firstSlice + i]);
   SegmentPlan plan;
-  CHECK(segment_plan(&plan, raw.head, raw.head_length, raw.length, slices.data(), raw.slice_count, gso.type, gso.ecn, gso.size, nullptr, 0) == GSO_OK);
+  CHECK(segmentPlan(&plan, raw.head, raw.headLength, raw.length, slices.data(), raw.sliceCount, gso.type, gso.ecn,
+                    gso.size, nullptr, 0) == GSO_OK);
   CHECK(plan.gso.units == gso.units);
   Bytes buffer(raw.length + size_t{gso.units} * gso.header);
-  const SegmentCut made = segment_write(&plan, buffer.data(), static_cast<uint32_t>(buffer.size()), 128);
+  const SegmentCut made = segmentWrite(&plan, buffer.data(), static_cast<uint32_t>(buffer.size()), 128);
   CHECK(made.segments == gso.units);
   for (size_t i = 0; i < output.frames.size(); i++) {
     const size_t end = i + 1 < output.frames.size() ? (i + 1) * made.stride : made.bytes;
     const Bytes segment(buffer.begin() + static_cast<long>(i * made.stride), buffer.begin() + static_cast<long>(end));
-    const Bytes &original = batch[output.frames[i]].frame;
+    const Bytes& original = batch[output.frames[i]].frame;
     const std::optional<Seen> was = inspect(original), is = inspect(segment);
     CHECK(was && is && batch[output.frames[i]].key == batch[output.frames[0]].key);
-    CHECK(was->ip_sum_good && (was->l4_sum_good || was->l4_sum_unfinished));
-    CHECK(is->ip_sum_good && is->l4_sum_good);
+    CHECK(was->ipSumGood && (was->l4SumGood || was->l4SumUnfinished));
+    CHECK(is->ipSumGood && is->l4SumGood);
     CHECK(comparable(original, *was) == comparable(segment, *is));
   }
 }
 
-static void check_order(const std::vector<Added> &batch, const std::vector<Output> &outputs) {
+static void checkOrder(const std::vector<Added>& batch, const std::vector<Output>& outputs) {
   std::vector<std::optional<Seen>> seen;
-  for (const Added &added : batch) seen.push_back(inspect(added.frame));
-  std::vector<size_t> run_of(batch.size());
+  for (const Added& added : batch) seen.push_back(inspect(added.frame));
+  std::vector<size_t> runOf(batch.size());
   for (size_t o = 0; o < outputs.size(); o++) {
-    for (const size_t i : outputs[o].frames) run_of[i] = o;
+    for (const size_t i : outputs[o].frames) runOf[i] = o;
   }
   for (size_t o = 0; o < outputs.size(); o++) {
-    const std::vector<size_t> &frames = outputs[o].frames;
+    const std::vector<size_t>& frames = outputs[o].frames;
     CHECK(o == 0 || outputs[o - 1].frames[0] < frames[0]);
     for (size_t i = frames[0] + 1; frames.size() > 1 && i < frames.back(); i++) {
-      if (run_of[i] == o) continue;
-      /* The last frame of the run overtook this one. */
+      if (runOf[i] == o) continue;
+      // The last frame of the run overtook this one.
       CHECK(seen[i]);
       CHECK(seen[i]->flow != seen[frames[0]]->flow || overtakable(seen[i]));
     }
   }
 }
 
-std::vector<Output> run_batch(const std::vector<Added> &batch, uint32_t what) {
-  Coalescer *c = coalescer();
-  coalesce_begin(c, what);
-  /* Exactly sized blocks: one byte too many is seen. */
+std::vector<Output> runBatch(const std::vector<Added>& batch, uint32_t what) {
+  Coalescer* c = coalescer();
+  coalesceBegin(c, what);
+  // Exactly sized blocks: one byte too many is seen.
   std::vector<std::unique_ptr<uint8_t[]>> blocks;
-  for (const Added &added : batch) {
+  for (const Added& added : batch) {
     blocks.emplace_back(new uint8_t[added.frame.size()]);
     if (!added.frame.empty()) std::memcpy(blocks.back().get(), added.frame.data(), added.frame.size());
-    CHECK(coalesce_add(c, blocks.back().get(), static_cast<uint32_t>(added.frame.size()), added.key, added.gso) == 1);
+    CHECK(coalesceAdd(c, blocks.back().get(), static_cast<uint32_t>(added.frame.size()), added.key, added.gso) == 1);
   }
-  const uint32_t count = coalesce_end(c);
-  CHECK(count == c->output_count && count <= batch.size());
+  const uint32_t count = coalesceEnd(c);
+  CHECK(count == c->outputCount && count <= batch.size());
 
   std::vector<Output> outputs;
   std::vector<int> times(batch.size(), 0);
@@ -102,39 +105,40 @@ std::vector<Output> run_batch(const std::vector<Added> &batch, uint32_t what) {
   for (uint32_t o = 0; o < count; o++) {
     Output output;
     output.raw = c->outputs[o];
-    const CoalesceOutput &raw = output.raw;
+    const CoalesceOutput& raw = output.raw;
     CHECK(raw.frame < batch.size() && raw.head == blocks[raw.frame].get());
     output.frames.push_back(raw.frame);
-    output.bytes.assign(raw.head, raw.head + raw.head_length);
-    for (uint32_t s = 0; s < raw.slice_count; s++) {
-      const struct iovec &slice = c->slices[raw.first_slice + s];
-      const uint8_t *base = static_cast<const uint8_t *>(slice.iov_base);
+    output.bytes.assign(raw.head, raw.head + raw.headLength);
+    for (uint32_t s = 0; s < raw.sliceCount; s++) {
+      const struct iovec& slice = c->slices[raw.firstSlice + s];
+      const uint8_t* base = static_cast<const uint8_t*>(slice.iov_base);
       output.bytes.insert(output.bytes.end(), base, base + slice.iov_len);
       for (size_t i = 0; i < batch.size(); i++) {
-        if (base > blocks[i].get() && base + slice.iov_len <= blocks[i].get() + batch[i].frame.size()) output.frames.push_back(i);
+        if (base > blocks[i].get() && base + slice.iov_len <= blocks[i].get() + batch[i].frame.size())
+          output.frames.push_back(i);
       }
       CHECK(output.frames.size() == s + 2);
     }
-    slices += raw.slice_count;
+    slices += raw.sliceCount;
     CHECK(output.bytes.size() == raw.length);
     for (const size_t i : output.frames) times[i]++;
-    if (raw.slice_count > 0) {
-      check_run(batch, output);
+    if (raw.sliceCount > 0) {
+      checkRun(batch, output);
     } else {
       CHECK(output.bytes == batch[raw.frame].frame);
       if (batch[raw.frame].gso == nullptr) {
         const std::optional<Seen> seen = inspect(batch[raw.frame].frame);
         CHECK(raw.gso.type == GSO_NONE && raw.gso.units == 1);
-        CHECK(raw.gso.needs_csum == (raw.csum == COALESCE_CSUM_UNFINISHED));
-        if (raw.gso.needs_csum) CHECK(seen && seen->l4_sum_unfinished && raw.gso.csum_start == seen->l4_at);
-        if (raw.csum == COALESCE_CSUM_VALID) CHECK(seen->l4_sum_good);
-        if (raw.csum == COALESCE_CSUM_BAD) CHECK(!seen->l4_sum_good && !seen->l4_sum_unfinished);
+        CHECK(raw.gso.needsCsum == (raw.csum == COALESCE_CSUM_UNFINISHED));
+        if (raw.gso.needsCsum) CHECK(seen && seen->l4SumUnfinished && raw.gso.csumStart == seen->l4At);
+        if (raw.csum == COALESCE_CSUM_VALID) CHECK(seen->l4SumGood);
+        if (raw.csum == COALESCE_CSUM_BAD) CHECK(!seen->l4SumGood && !seen->l4SumUnfinished);
       }
     }
     outputs.push_back(output);
   }
-  CHECK(slices == c->slice_count);
+  CHECK(slices == c->sliceCount);
   for (const int n : times) CHECK(n == 1);
-  check_order(batch, outputs);
+  checkOrder(batch, outputs);
   return outputs;
 }

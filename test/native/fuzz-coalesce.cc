@@ -1,47 +1,47 @@
-/*
- * Z4: a batch of hostile frames. The input is read as decisions: so many frames of few flows, each continuing its flow
- * unless a decision says otherwise, some with bytes changed afterwards. All oracles are those of batch.h.
- */
+// Z4: a batch of hostile frames. The input is read as decisions: so many frames of few flows, each continuing its flow
+// unless a decision says otherwise, some with bytes changed afterwards. All oracles are those of batch.h.
 #include "batch.h"
 
-Bytes fuzz_seed(Random &random) {
-  Bytes input = random.bytes(20 + random.below(random.once_in(2) ? 150 : 400));
-  if (random.once_in(3)) {
-    /* Long chains of several flows through each other: next to nothing but "continue". */
+using namespace vtepd;
+
+Bytes fuzzSeed(Random& random) {
+  Bytes input = random.bytes(20 + random.below(random.onceIn(2) ? 150 : 400));
+  if (random.onceIn(3)) {
+    // Long chains of several flows through each other: next to nothing but "continue".
     for (size_t i = 3; i < input.size(); i++) {
-      if (!random.once_in(24)) input[i] = static_cast<uint8_t>(i < 7 ? input[i] & 0x33 : input[i] & 0x03);
+      if (!random.onceIn(24)) input[i] = static_cast<uint8_t>(i < 7 ? input[i] & 0x33 : input[i] & 0x03);
     }
     return input;
   }
-  /* Mostly quiet: zero means "continue". */
-  if (!random.once_in(4)) {
-    for (auto &b : input) {
-      if (!random.once_in(6)) b = static_cast<uint8_t>(b & (random.once_in(2) ? 0x03 : 0));
+  // Mostly quiet: zero means "continue".
+  if (!random.onceIn(4)) {
+    for (auto& b : input) {
+      if (!random.onceIn(6)) b = static_cast<uint8_t>(b & (random.onceIn(2) ? 0x03 : 0));
     }
   }
   return input;
 }
 
 struct Decisions {
-  const uint8_t *at;
+  const uint8_t* at;
   size_t left;
   uint8_t next() { return left == 0 ? 0 : (left--, *at++); }
 };
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Decisions d{data, size};
   Random random{d.next()};
   const uint32_t what = d.next() & 8 ? d.next() & 3 : 3;
   std::vector<Packet> flows(4);
   for (size_t i = 0; i < flows.size(); i++) {
-    Packet &p = flows[i];
+    Packet& p = flows[i];
     const uint8_t kind = d.next();
     p.v6 = kind & 1;
     p.udp = kind & 2;
     if (kind & 4) p.tag = 5;
     p.fragment = kind & 8 ? 0 : 0x4000;
-    if (kind & 16) p.tcp_options = {1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2};
-    p.source_port = static_cast<uint16_t>(kind & 32 ? 1000 : 1000 + i);
+    if (kind & 16) p.tcpOptions = {1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2};
+    p.sourcePort = static_cast<uint16_t>(kind & 32 ? 1000 : 1000 + i);
     p.sequence = kind & 64 ? 0xfffffff0 : 1;
     p.id = kind & 128 ? 0xfffe : 1;
   }
@@ -69,9 +69,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         case 8: p.acknowledgement++; break;
         case 9: p.window++; break;
         case 10: p.fragment ^= static_cast<uint16_t>(change << 8); break;
-        case 11: p.ip_options = Bytes(8, 1); break;
+        case 11: p.ipOptions = Bytes(8, 1); break;
         case 12: p.extensions = {60}; break;
-        case 13: p.ip_sum_wrong = true; break;
+        case 13: p.ipSumWrong = true; break;
         case 14: key = change; break;
         case 15: p.flags = change; break;
         case 16: p.ethernet[5] = change; break;
@@ -90,6 +90,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     flows[i].sequence += static_cast<uint32_t>(bytes);
     flows[i].id++;
   }
-  run_batch(batch, what);
+  runBatch(batch, what);
   return 0;
 }

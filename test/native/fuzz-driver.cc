@@ -1,31 +1,29 @@
-/*
- * A fuzzer for machines without libFuzzer: inputs are seeds of the target's own making, mutated a few times over
- * (bit flips, interesting values, length lies, cuts, repeats, splices of two inputs). Every input is a function of
- * (SEED, number), so a failure is repeated by SEED alone; the input itself is left in /tmp/vtepd-crash-*.bin and can be given as
- * an argument. With clang the targets are linked with libFuzzer instead, and only the custom mutator below is used.
- *
- *     SEED=n FUZZ_SECONDS=10 fuzz-segment [crash file ...]
- */
+// A fuzzer for machines without libFuzzer: inputs are seeds of the target's own making, mutated a few times over
+// (bit flips, interesting values, length lies, cuts, repeats, splices of two inputs). Every input is a function of
+// (SEED, number), so a failure is repeated by SEED alone; the input itself is left in /tmp/vtepd-crash-*.bin and can be given as
+// an argument. With clang the targets are linked with libFuzzer instead, and only the custom mutator below is used.
+//
+//     SEED=n FUZZ_SECONDS=10 fuzz-segment [crash file ...]
+#include <unistd.h>
 #include <csignal>
 #include <cstring>
 #include <ctime>
-#include <unistd.h>
 
 #include "oracle.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 /** A well-formed input of the target. */
-Bytes fuzz_seed(Random &random);
+Bytes fuzzSeed(Random& random);
 
 #ifdef LIBFUZZER
 #include <algorithm>
 
-extern "C" size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
+extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t max_size);
 
-extern "C" size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed) {
+extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max_size, unsigned seed) {
   Random random{seed};
-  if (size > 8 && !random.once_in(64)) return LLVMFuzzerMutate(data, size, max_size);
-  const Bytes fresh = fuzz_seed(random);
+  if (size > 8 && !random.onceIn(64)) return LLVMFuzzerMutate(data, size, max_size);
+  const Bytes fresh = fuzzSeed(random);
   size = std::min(fresh.size(), max_size);
   if (size > 0) std::memcpy(data, fresh.data(), size);
   return size;
@@ -33,37 +31,39 @@ extern "C" size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max
 #else
 #include <sanitizer/asan_interface.h>
 
-static Bytes g_input;
-static uint64_t g_seed, g_number;
+static Bytes gInput;
+static uint64_t gSeed, gNumber;
 
-/* The machine is about to go down: leave the input and the way back to it. */
-static void leave_input() {
+// The machine is about to go down: leave the input and the way back to it.
+static void leaveInput() {
   char name[96];
-  const int length = std::snprintf(name, sizeof name, "/tmp/vtepd-crash-%llu-%llu.bin", static_cast<unsigned long long>(g_seed),
-                                   static_cast<unsigned long long>(g_number));
-  std::fprintf(stderr, "input %.*s, SEED=%llu\n", length, name, static_cast<unsigned long long>(g_seed));
-  if (FILE *file = std::fopen(name, "wb")) {
-    std::fwrite(g_input.data(), 1, g_input.size(), file);
+  const int length = std::snprintf(name, sizeof name, "/tmp/vtepd-crash-%llu-%llu.bin",
+                                   static_cast<unsigned long long>(gSeed), static_cast<unsigned long long>(gNumber));
+  std::fprintf(stderr, "input %.*s, SEED=%llu\n", length, name, static_cast<unsigned long long>(gSeed));
+  if (FILE* file = std::fopen(name, "wb")) {
+    std::fwrite(gInput.data(), 1, gInput.size(), file);
     std::fclose(file);
   }
 }
 
-static void on_signal(int signal) {
-  leave_input();
+static void onSignal(int signal) {
+  leaveInput();
   std::signal(signal, SIG_DFL);
   std::raise(signal);
 }
 
-static void mutate(Bytes &input, Random &random) {
-  static const uint16_t kInteresting[] = {0, 1, 2, 4, 5, 6, 8, 15, 16, 17, 20, 40, 43, 44, 60, 64, 127, 128, 129, 255, 256,
-                                          0x0800, 0x0806, 0x1fff, 0x2000, 0x3fff, 0x4000, 0x6000, 0x7fff, 0x8000, 0x8100, 0x86dd, 0xfffe, 0xffff};
+static void mutate(Bytes& input, Random& random) {
+  static const uint16_t kInteresting[] = {0,      1,      2,      4,      5,      6,      8,      15,     16,
+                                          17,     20,     40,     43,     44,     60,     64,     127,    128,
+                                          129,    255,    256,    0x0800, 0x0806, 0x1fff, 0x2000, 0x3fff, 0x4000,
+                                          0x6000, 0x7fff, 0x8000, 0x8100, 0x86dd, 0xfffe, 0xffff};
   const uint32_t size = static_cast<uint32_t>(input.size());
   if (size < 2) {
     input = random.bytes(64);
     return;
   }
-  /* Headers stand in front: most changes go there. */
-  const uint32_t at = random.once_in(3) ? random.below(size - 1) : random.below(size <= 120 ? size - 1 : 120);
+  // Headers stand in front: most changes go there.
+  const uint32_t at = random.onceIn(3) ? random.below(size - 1) : random.below(size <= 120 ? size - 1 : 120);
   switch (random.below(9)) {
     case 0: input[at] = static_cast<uint8_t>(input[at] ^ 1 << random.below(8)); break;
     case 1: input[at] = static_cast<uint8_t>(random.next()); break;
@@ -81,7 +81,9 @@ static void mutate(Bytes &input, Random &random) {
       input.insert(input.begin() + at, more.begin(), more.end());
       break;
     }
-    case 7: input.erase(input.begin() + at, input.begin() + at + 1 + random.below(size - at < 8 ? size - at : 8)); break;
+    case 7:
+      input.erase(input.begin() + at, input.begin() + at + 1 + random.below(size - at < 8 ? size - at : 8));
+      break;
     case 8: {
       const uint32_t from = random.below(size), bytes = random.below(size - from < 64 ? size - from : 64);
       const Bytes part(input.begin() + from, input.begin() + from + bytes);
@@ -97,38 +99,40 @@ static double now() {
   return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) / 1e9;
 }
 
-int main(int argc, char **argv) {
-  std::signal(SIGABRT, on_signal);
-  __sanitizer_set_death_callback(leave_input);
+int main(int argc, char** argv) {
+  std::signal(SIGABRT, onSignal);
+  __sanitizer_set_death_callback(leaveInput);
   for (int i = 1; i < argc; i++) {
-    FILE *file = std::fopen(argv[i], "rb");
+    FILE* file = std::fopen(argv[i], "rb");
     CHECK(file != nullptr);
-    g_input.resize(1 << 20);
-    g_input.resize(std::fread(g_input.data(), 1, g_input.size(), file));
+    gInput.resize(1 << 20);
+    gInput.resize(std::fread(gInput.data(), 1, gInput.size(), file));
     std::fclose(file);
-    LLVMFuzzerTestOneInput(g_input.data(), g_input.size());
+    LLVMFuzzerTestOneInput(gInput.data(), gInput.size());
     std::printf("%s: ok\n", argv[i]);
   }
   if (argc > 1) return 0;
 
-  g_seed = seed_of_run();
-  const char *wanted = std::getenv("FUZZ_SECONDS");
+  gSeed = seedOfRun();
+  const char* wanted = std::getenv("FUZZ_SECONDS");
   const double seconds = wanted != nullptr ? std::atof(wanted) : 10;
-  const char *name = std::strrchr(argv[0], '/') != nullptr ? std::strrchr(argv[0], '/') + 1 : argv[0];
-  std::printf("%s: SEED=%llu, %g s\n", name, static_cast<unsigned long long>(g_seed), seconds);
+  const char* name = std::strrchr(argv[0], '/') != nullptr ? std::strrchr(argv[0], '/') + 1 : argv[0];
+  std::printf("%s: SEED=%llu, %g s\n", name, static_cast<unsigned long long>(gSeed), seconds);
   std::fflush(stdout);
   const double start = now();
   double slowest = 0, last = start;
-  for (g_number = 0; last - start < seconds; g_number++) {
-    Random random{g_seed + g_number * 0x632be59bd9b4e019u};
+  for (gNumber = 0; last - start < seconds; gNumber++) {
+    Random random{gSeed + gNumber * 0x632be59bd9b4e019u};
     random.next();
-    g_input = fuzz_seed(random);
-    for (uint32_t n = random.once_in(8) ? 0 : 1 + random.below(random.once_in(4) ? 24 : 4); n > 0; n--) mutate(g_input, random);
-    LLVMFuzzerTestOneInput(g_input.data(), g_input.size());
+    gInput = fuzzSeed(random);
+    for (uint32_t n = random.onceIn(8) ? 0 : 1 + random.below(random.onceIn(4) ? 24 : 4); n > 0; n--)
+      mutate(gInput, random);
+    LLVMFuzzerTestOneInput(gInput.data(), gInput.size());
     const double done = now();
     if (done - last > slowest) slowest = done - last;
     last = done;
   }
-  std::printf("%s: ok, %llu executions, slowest %.1f ms\n", name, static_cast<unsigned long long>(g_number), slowest * 1e3);
+  std::printf("%s: ok, %llu executions, slowest %.1f ms\n", name, static_cast<unsigned long long>(gNumber),
+              slowest * 1e3);
 }
 #endif

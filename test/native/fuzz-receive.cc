@@ -1,11 +1,9 @@
-/*
- * Z6: a kernel that hands over datagrams as it likes: joined ones with their size, tenants' super-frames with theirs, strangers',
- * truncated ones, ancillary data in any order; and what becomes of them, which is sent on through a tunnel at once, chains and all.
- *
- * The calls are receive-kernel.h's. The generator knows what each datagram is, which the code under test cannot. Oracles: the packets that leave are those that came, each once, in the order
- * of their flow, checksums right; nothing of a tenant's payload leaves as a packet of its own; a datagram of two VNIs leaves
- * not at all; whatever does not leave is a frame that says why, and stands for as many packets as it was.
- */
+// Z6: a kernel that hands over datagrams as it likes: joined ones with their size, tenants' super-frames with theirs, strangers',
+// truncated ones, ancillary data in any order; and what becomes of them, which is sent on through a tunnel at once, chains and all.
+//
+// The calls are receive-kernel.h's. The generator knows what each datagram is, which the code under test cannot. Oracles: the packets that leave are those that came, each once, in the order
+// of their flow, checksums right; nothing of a tenant's payload leaves as a packet of its own; a datagram of two VNIs leaves
+// not at all; whatever does not leave is a frame that says why, and stands for as many packets as it was.
 #include <cstring>
 #include <map>
 #include <memory>
@@ -19,26 +17,26 @@ namespace {
 constexpr int kPeer = 10;
 constexpr uint32_t kDense = 512 * 1024, kInnerMtu = 1450;
 constexpr uint32_t kPeerAddress = 0xc0000202u, kStranger = 0xc0000209u;
-/* VNIs from here on are written where only a fooled receiver would look. */
+// VNIs from here on are written where only a fooled receiver would look.
 constexpr uint32_t kForbidden = 0x800000;
 
 struct Decisions {
-  const uint8_t *at;
+  const uint8_t* at;
   size_t left;
   uint8_t next() { return left == 0 ? 0 : (left--, *at++); }
 };
 
-/* What is the same of a packet, joined and cut again or not. */
-Bytes comparable(const Bytes &packet) {
+// What is the same of a packet, joined and cut again or not.
+Bytes comparable(const Bytes& packet) {
   Bytes inner(packet.begin() + 8, packet.end());
   const std::optional<Seen> seen = inspect(inner);
   if (!seen) return packet;
   inner.resize(seen->end);
-  const size_t checksum = seen->l4_at + (seen->udp ? 6 : 16);
+  const size_t checksum = seen->l4At + (seen->udp ? 6 : 16);
   inner[checksum] = inner[checksum + 1] = 0;
   if (!seen->v6) {
-    inner[seen->l3_at + 10] = inner[seen->l3_at + 11] = 0;
-    if (seen->fragment & 0x4000) inner[seen->l3_at + 4] = inner[seen->l3_at + 5] = 0;
+    inner[seen->l3At + 10] = inner[seen->l3At + 11] = 0;
+    if (seen->fragment & 0x4000) inner[seen->l3At + 4] = inner[seen->l3At + 5] = 0;
   }
   inner.insert(inner.begin(), packet.begin(), packet.begin() + 8);
   return inner;
@@ -46,86 +44,87 @@ Bytes comparable(const Bytes &packet) {
 
 }  // namespace
 
-/* ports.cc, as far as receiving needs it. */
+// ports.cc, as far as receiving needs it.
 namespace vtepd {
-int portOfSender(const Io &, const sockaddr_in6 &name) {
-  return reinterpret_cast<const sockaddr_in &>(name).sin_addr.s_addr == htonl(kPeerAddress) ? kPeer : 0;
+int portOfSender(const Io&, const sockaddr_in6& name) {
+  return reinterpret_cast<const sockaddr_in&>(name).sin_addr.s_addr == htonl(kPeerAddress) ? kPeer : 0;
 }
-void suspendTap(Io &, int, int) {}
+void suspendTap(Io&, int, int) {}
 }  // namespace vtepd
 
-Bytes fuzz_seed(Random &random) {
-  /* Long runs of joined datagrams of few flows; now and then anything. */
+Bytes fuzzSeed(Random& random) {
+  // Long runs of joined datagrams of few flows; now and then anything.
   Bytes input = random.bytes(60 + random.below(300));
-  const bool quiet = !random.once_in(4);
+  const bool quiet = !random.onceIn(4);
   for (size_t i = 8; quiet && i < input.size(); i++) {
-    if (!random.once_in(5)) input[i] = static_cast<uint8_t>(random.once_in(3) ? input[i] & 0x0f : 0);
+    if (!random.onceIn(5)) input[i] = static_cast<uint8_t>(random.onceIn(3) ? input[i] & 0x0f : 0);
   }
   return input;
 }
 
-static Io &io() {
+static Io& io() {
   static const std::unique_ptr<Io> one{new Io()};
   return *one;
 }
 
-static Bytes header_of(uint32_t vni) {
+static Bytes headerOf(uint32_t vni) {
   return {8, 0, 0, 0, static_cast<uint8_t>(vni >> 16), static_cast<uint8_t>(vni >> 8), static_cast<uint8_t>(vni), 0};
 }
 
-static void append(Bytes &to, const Bytes &from) { to.insert(to.end(), from.begin(), from.end()); }
+static void append(Bytes& to, const Bytes& from) { to.insert(to.end(), from.begin(), from.end()); }
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Decisions d{data, size};
   Random random{d.next()};
   static Bytes arena(kSlots * kSlotStride + kDense);
   static std::vector<int32_t> frames(kMaxFrames * kFrameWords), sends(kMaxSends * kSendWords), status(kStatusWords);
-  Io &o = io();
+  Io& o = io();
   static bool prepared = false;
   if (!prepared) {
     prepared = true;
-    coalesce_init(&o.coalescer);
+    coalesceInit(&o.rx.coalescer);
     o.arena = arena.data();
-    o.arenaBytes = o.scratchAt = static_cast<uint32_t>(arena.size());
+    o.arenaBytes = o.rx.scratchAt = static_cast<uint32_t>(arena.size());
     o.frames = frames.data();
     o.sends = sends.data();
     o.status = status.data();
-    o.slots = kSlots;
-    o.bumpAt = kSlots * kSlotStride;
+    o.rx.slots = kSlots;
+    o.rx.bumpAt = kSlots * kSlotStride;
     o.family = AF_INET;
     o.udp = kUdpFd;
-    o.txCount = 1;
-    o.tx[0] = kTxFd;
-    o.segmentCap = 128;
-    o.innerMtu = kInnerMtu;
+    o.tx.socketCount = 1;
+    o.tx.sockets[0] = kTxFd;
+    o.tx.segmentCap = 128;
+    o.rx.innerMtu = kInnerMtu;
     for (uint32_t slot = 0; slot < kSlots; slot++) {
-      o.rxIovecs[slot] = {o.arena + slot * kSlotStride + kSlotDatagramAt, static_cast<size_t>(kSlotBytes)};
-      msghdr &header = o.rxHeaders[slot].msg_hdr;
-      header.msg_name = &o.rxNames[slot];
-      header.msg_iov = &o.rxIovecs[slot];
+      o.rx.iovecs[slot] = {o.arena + slot * kSlotStride + kSlotDatagramAt, static_cast<size_t>(kSlotBytes)};
+      msghdr& header = o.rx.headers[slot].msg_hdr;
+      header.msg_name = &o.rx.names[slot];
+      header.msg_iov = &o.rx.iovecs[slot];
       header.msg_iovlen = 1;
-      header.msg_control = o.rxControl[slot];
+      header.msg_control = o.rx.control[slot];
     }
-    Port &peer = o.ports[kPeer];
+    Port& peer = o.ports.at[kPeer];
     peer.kind = PortKind::peer;
     peer.fd = -1;
     peer.segmentCap = 128;
     peer.addressLength = sizeof(sockaddr_in);
   }
   for (uint32_t slot = 0; slot < kSlots; slot++) {
-    o.rxHeaders[slot].msg_hdr.msg_namelen = sizeof(sockaddr_in6);
-    o.rxHeaders[slot].msg_hdr.msg_controllen = kControlBytes;
+    o.rx.headers[slot].msg_hdr.msg_namelen = sizeof(sockaddr_in6);
+    o.rx.headers[slot].msg_hdr.msg_controllen = kRxControlBytes;
   }
-  o.features = FEATURE_UDP_GRO | FEATURE_UDP_GSO | FEATURE_TAP_USO | (d.next() % 8 == 0 ? 0u : uint32_t{FEATURE_COALESCE});
-  o.nextSlot = o.filledSlots = o.slotOffset = 0;
-  o.groPaused = o.groLeftOver = false;
+  o.features =
+      FEATURE_UDP_GRO | FEATURE_UDP_GSO | FEATURE_TAP_USO | (d.next() % 8 == 0 ? 0u : uint32_t{FEATURE_COALESCE});
+  o.rx.nextSlot = o.rx.filledSlots = o.rx.slotOffset = 0;
+  o.rx.groPaused = o.rx.groLeftOver = false;
   o.nowMs += 1000;
   world.waiting.clear();
   world.left.clear();
   world.gro = true;
   world.more = d.next() % 4 == 0;
 
-  /* The datagrams, and what must leave of them. */
+  // The datagrams, and what must leave of them.
   std::map<Bytes, int> expected;
   uint64_t units = 0, bad = 0, strangers = 0;
   bool doubted = false;
@@ -135,30 +134,30 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     flows[i].udp = kind & 1;
     flows[i].v6 = kind & 2;
     if (kind & 4) flows[i].tag = 5;
-    flows[i].source_port = static_cast<uint16_t>(1000 + i);
+    flows[i].sourcePort = static_cast<uint16_t>(1000 + i);
     flows[i].id = 0;
     flows[i].fragment = kind & 8 ? 0 : 0x4000;
   }
-  const auto expect = [&](uint32_t vni, const Bytes &frame) {
-    Bytes packet = header_of(vni);
+  const auto expect = [&](uint32_t vni, const Bytes& frame) {
+    Bytes packet = headerOf(vni);
     append(packet, frame);
     expected[comparable(packet)]++;
   };
-  /* Twice: after a doubt the second lot may be what the socket held, which has lost its sizes. */
-  uint64_t seen_units = 0, seen_bad = 0, seen_strangers = 0;
+  // Twice: after a doubt the second lot may be what the socket held, which has lost its sizes.
+  uint64_t seenUnits = 0, seenBad = 0, seenStrangers = 0;
   for (int lot = 0; lot < 2; lot++) {
-    const bool left_over = doubted && world.more;
+    const bool leftOver = doubted && world.more;
     const size_t count = 1 + d.next() % kSlots;
     for (size_t n = 0; n < count && d.left > 0; n++) {
       const uint8_t kind = d.next(), which = d.next();
       const uint32_t vni = 1 + (which >> 6);
-      Packet &flow = flows[which % flows.size()];
+      Packet& flow = flows[which % flows.size()];
       Datagram out = {{}, kPeerAddress, -1, 0, static_cast<uint8_t>(d.next() & 3), (kind & 0x80) != 0};
       switch (kind % 8) {
         case 0:
         case 1:
         case 2:
-        case 3: { /* joined: one flow or several of equal length; all of one VNI, or not */
+        case 3: {  // joined: one flow or several of equal length; all of one VNI, or not
           const bool mixed = kind % 8 == 3 && (d.next() & 3) == 0;
           const size_t pieces = 2 + d.next() % 40u, length = 110 + d.next() % 200u;
           const uint8_t liar = d.next();
@@ -166,7 +165,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
           out.gro = static_cast<int>(8 + length);
           std::vector<Bytes> made;
           for (size_t i = 0; i < pieces; i++) {
-            Packet &p = kind & 8 ? flows[(which + i) % flows.size()] : flow;
+            Packet& p = kind & 8 ? flows[(which + i) % flows.size()] : flow;
             const size_t header = p.header();
             Packet q = p;
             const bool shorter = i + 1 == pieces && (kind & 16);
@@ -175,27 +174,27 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             p.sequence += static_cast<uint32_t>(q.payload.size());
             p.id++;
             if (i == 0 && liar % 4 == 1) {
-              /* A first frame that claims the bytes of those behind it. */
+              // A first frame that claims the bytes of those behind it.
               Packet claim = q;
               claim.sum = Sum::unfinished;
               claim.payload.resize(q.payload.size() + (pieces - 1) * (8 + length) - (kind & 16 ? 1 : 0));
               const Bytes whole = build(claim);
               std::memcpy(frame.data(), whole.data(), q.header());
             }
-            append(out.bytes, header_of(i == other ? kForbidden + static_cast<uint32_t>(n) : vni));
+            append(out.bytes, headerOf(i == other ? kForbidden + static_cast<uint32_t>(n) : vni));
             append(out.bytes, frame);
             made.push_back(frame);
           }
-          if (mixed || left_over) {
+          if (mixed || leftOver) {
             bad += pieces;
-            if (mixed && !left_over) doubted = true;
+            if (mixed && !leftOver) doubted = true;
           } else {
-            for (const Bytes &frame : made) expect(vni, frame);
+            for (const Bytes& frame : made) expect(vni, frame);
           }
           units += pieces;
           break;
         }
-        case 4: { /* a tenant's super-frame: honest, or with packets in it, whatever length it says */
+        case 4: {  // a tenant's super-frame: honest, or with packets in it, whatever length it says
           Packet p = flow;
           p.udp = true;
           p.sum = Sum::unfinished;
@@ -205,59 +204,60 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
           out.gro = static_cast<int>(segment);
           const bool hostile = d.next() & 1;
           if (hostile) {
-            const Bytes lie = header_of(kForbidden + static_cast<uint32_t>(n));
+            const Bytes lie = headerOf(kForbidden + static_cast<uint32_t>(n));
             for (size_t at = segment - 8; at + 8 <= frame.size(); at += segment) {
               if (at >= p.header()) std::memcpy(&frame[at], lie.data(), 8);
             }
-            const size_t claimed = d.next() & 1 ? segment - 8 - p.l3_at() : d.next() * 8u;
+            const size_t claimed = d.next() & 1 ? segment - 8 - p.l3At() : d.next() * 8u;
             if (d.next() & 1) {
-              const size_t field = p.l3_at() + (p.v6 ? 4 : 2);
+              const size_t field = p.l3At() + (p.v6 ? 4 : 2);
               frame[field] = static_cast<uint8_t>(claimed >> 8);
               frame[field + 1] = static_cast<uint8_t>(claimed);
             }
           }
-          out.bytes = header_of(vni);
+          out.bytes = headerOf(vni);
           append(out.bytes, frame);
           const size_t joined = (out.bytes.size() + segment - 1) / segment;
-          if (left_over || hostile) {
+          if (leftOver || hostile) {
             bad += joined;
             units += joined;
-            if (!left_over) doubted = true;
+            if (!leftOver) doubted = true;
           } else {
-            for (const Bytes &each : cut(p, segment, false)) expect(vni, each);
+            for (const Bytes& each : cut(p, segment, false)) expect(vni, each);
             units += (p.payload.size() + segment - 1) / segment;
           }
           break;
         }
-        case 5: { /* a TCP super-frame, which comes without a size */
+        case 5: {  // a TCP super-frame, which comes without a size
           Packet p = flow;
           p.udp = false;
           p.sum = d.next() & 1 ? Sum::unfinished : Sum::finished;
           p.payload = random.bytes(kInnerMtu + 1 + d.next() * 100u);
-          out.bytes = header_of(vni);
+          out.bytes = headerOf(vni);
           append(out.bytes, build(p));
-          const size_t segment = kInnerMtu - (p.header() - p.l3_at());
-          if (left_over) {
+          const size_t segment = kInnerMtu - (p.header() - p.l3At());
+          if (leftOver) {
             bad++;
             units++;
           } else {
-            for (const Bytes &each : cut(p, segment, false)) expect(vni, each);
+            for (const Bytes& each : cut(p, segment, false)) expect(vni, each);
             units += (p.payload.size() + segment - 1) / segment;
           }
           break;
         }
-        case 6: { /* nobody we know: anything */
+        case 6: {  // nobody we know: anything
           out.from = kStranger;
           out.bytes = random.bytes(d.next() * 40u);
           out.gro = d.next() & 1 ? d.next() * 16 : -1;
           const bool several = out.gro >= 22 && static_cast<size_t>(out.gro) < out.bytes.size();
-          const size_t own = several ? (out.bytes.size() + static_cast<size_t>(out.gro) - 1) / static_cast<size_t>(out.gro) : 1;
+          const size_t own =
+              several ? (out.bytes.size() + static_cast<size_t>(out.gro) - 1) / static_cast<size_t>(out.gro) : 1;
           units += own;
           strangers += own;
           break;
         }
-        default: { /* cut short by the kernel: datagram or what it says of it */
-          out.bytes = header_of(kForbidden);
+        default: {  // cut short by the kernel: datagram or what it says of it
+          out.bytes = headerOf(kForbidden);
           append(out.bytes, build(flow));
           append(out.bytes, random.bytes(d.next() * 8u));
           out.flags = d.next() & 1 ? MSG_TRUNC : MSG_CTRUNC;
@@ -270,28 +270,29 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
       world.waiting.push_back(out);
     }
     for (int rounds = 0; rounds < 4000; rounds++) {
-      o.frameCount = 0;
-      o.chainCount = 0;
-      o.bump = o.bumpAt;
-      o.datagramBytes = 0;
+      o.rx.frameCount = 0;
+      o.rx.chainCount = 0;
+      o.rx.bump = o.rx.bumpAt;
+      o.rx.datagramBytes = 0;
       receiveDatagrams(o, 1 + d.next() % kMaxFrames);
       int made = 0;
-      for (int i = 0; i < o.frameCount; i++) {
-        const int32_t *frame = o.frames + i * kFrameWords;
-        seen_units += static_cast<uint64_t>(frame[F_UNITS]);
+      for (int i = 0; i < o.rx.frameCount; i++) {
+        const int32_t* frame = o.frames + i * kFrameWords;
+        seenUnits += static_cast<uint64_t>(frame[F_UNITS]);
         CHECK(frame[F_UNITS] >= 1 && frame[F_AT] >= kHeadroom && frame[F_HEAD] <= frame[F_LENGTH]);
         if (frame[F_FLAGS] & (FLAG_TRUNCATED | FLAG_GSO_BAD)) {
-          seen_bad += static_cast<uint64_t>(frame[F_UNITS]);
+          seenBad += static_cast<uint64_t>(frame[F_UNITS]);
           continue;
         }
         if (frame[F_SOURCE] == 0) {
-          CHECK(static_cast<uint32_t>(frame[F_OUTER_SOURCE]) == kStranger && frame[F_FLAGS] == 0 && frame[F_CHAIN] == 0);
-          seen_strangers += static_cast<uint64_t>(frame[F_UNITS]);
+          CHECK(static_cast<uint32_t>(frame[F_OUTER_SOURCE]) == kStranger && frame[F_FLAGS] == 0 &&
+                frame[F_CHAIN] == 0);
+          seenStrangers += static_cast<uint64_t>(frame[F_UNITS]);
           continue;
         }
         CHECK(frame[F_SOURCE] == kPeer && !(frame[F_FLAGS] & FLAG_CSUM_BAD));
-        CHECK(o.arena[frame[F_AT] + 4] < 0x80); /* no forbidden VNI */
-          int32_t *record = o.sends + made++ * kSendWords;
+        CHECK(o.arena[frame[F_AT] + 4] < 0x80);  // no forbidden VNI
+        int32_t* record = o.sends + made++ * kSendWords;
         record[S_AT] = frame[F_AT];
         record[S_LENGTH] = frame[F_LENGTH];
         record[S_PORT] = kPeer;
@@ -307,20 +308,20 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
       transmit(o, made);
       CHECK(o.status[STATUS_FAILED] == 0);
       for (int i = 0; i < made; i++) CHECK(o.sends[i * kSendWords + S_DONE] == o.sends[i * kSendWords + S_UNITS]);
-      if (o.nextSlot == o.filledSlots) break;
+      if (o.rx.nextSlot == o.rx.filledSlots) break;
       CHECK(rounds < 3999);
     }
   }
-  CHECK(seen_units == units && seen_strangers == strangers && seen_bad == bad);
-  CHECK(world.gro == !doubted && o.groPaused == doubted);
-  for (const Bytes &packet : world.left) {
+  CHECK(seenUnits == units && seenStrangers == strangers && seenBad == bad);
+  CHECK(world.gro == !doubted && o.rx.groPaused == doubted);
+  for (const Bytes& packet : world.left) {
     CHECK(packet.size() >= 22);
     const auto found = expected.find(comparable(packet));
     CHECK(found != expected.end() && found->second > 0);
     found->second--;
     const std::optional<Seen> seen = inspect(Bytes(packet.begin() + 8, packet.end()));
-    if (seen) CHECK(seen->l4_sum_good && (seen->v6 || seen->ip_sum_good));
+    if (seen) CHECK(seen->l4SumGood && (seen->v6 || seen->ipSumGood));
   }
-  for (const auto &[packet, missing] : expected) CHECK(missing == 0);
+  for (const auto& [packet, missing] : expected) CHECK(missing == 0);
   return 0;
 }

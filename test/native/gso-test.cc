@@ -1,20 +1,22 @@
-/* Belief in metadata: what a guest may claim (T16-T18, O03), what a datagram is taken for (R1-R3), finishing checksums. */
+// Belief in metadata: what a guest may claim (T16-T18, O03), what a datagram is taken for (R1-R3), finishing checksums.
 #include <cstring>
 
 #include "../../native-bindings/checksum.h"
 #include "../../native-bindings/gso.h"
 #include "oracle.h"
 
-static int believe(const Bytes &frame, VnetHeader vnet, Gso *gso = nullptr) {
+using namespace vtepd;
+
+static int believe(const Bytes& frame, VnetHeader vnet, Gso* gso = nullptr) {
   Gso mine;
-  return gso_from_vnet(&vnet, frame.data(), static_cast<uint32_t>(frame.size()), gso != nullptr ? gso : &mine);
+  return gsoFromVnet(&vnet, frame.data(), static_cast<uint32_t>(frame.size()), gso != nullptr ? gso : &mine);
 }
 
-static VnetHeader vnet_of(const Packet &p, uint8_t type, uint16_t size) {
-  return {VNET_NEEDS_CSUM, type, 0, size, static_cast<uint16_t>(p.l4_at()), static_cast<uint16_t>(p.udp ? 6 : 16)};
+static VnetHeader vnetOf(const Packet& p, uint8_t type, uint16_t size) {
+  return {VNET_NEEDS_CSUM, type, 0, size, static_cast<uint16_t>(p.l4At()), static_cast<uint16_t>(p.udp ? 6 : 16)};
 }
 
-static void guests(Random &random) {
+static void guests(Random& random) {
   Packet p;
   p.sum = Sum::unfinished;
   p.payload = random.bytes(3000);
@@ -27,47 +29,47 @@ static void guests(Random &random) {
         p.tag.reset();
         if (tagged) p.tag = 7;
         const uint8_t type = udp ? GSO_UDP_L4 : v6 ? GSO_TCPV6 : GSO_TCPV4;
-        const VnetHeader good = vnet_of(p, type, 1000);
+        const VnetHeader good = vnetOf(p, type, 1000);
         CHECK(believe(build(p), good, &gso) == GSO_OK);
-        CHECK(gso.type == type && gso.ecn == 0 && gso.needs_csum == 1 && gso.size == 1000 && gso.units == 3);
-        CHECK(gso.header == p.header() && gso.csum_start == p.l4_at());
+        CHECK(gso.type == type && gso.ecn == 0 && gso.needsCsum == 1 && gso.size == 1000 && gso.units == 3);
+        CHECK(gso.header == p.header() && gso.csumStart == p.l4At());
         VnetHeader back;
-        gso_to_vnet(&gso, &back);
-        CHECK(back.flags == 1 && back.gso_type == type && back.gso_size == 1000 && back.hdr_len == p.header());
-        CHECK(back.csum_start == good.csum_start && back.csum_offset == good.csum_offset);
+        gsoToVnet(&gso, &back);
+        CHECK(back.flags == 1 && back.gsoType == type && back.gsoSize == 1000 && back.hdrLen == p.header());
+        CHECK(back.csumStart == good.csumStart && back.csumOffset == good.csumOffset);
         VnetHeader v = good;
-        v.gso_type = type | GSO_ECN_BIT;
+        v.gsoType = type | GSO_ECN_BIT;
         CHECK(believe(build(p), v, &gso) == GSO_OK && gso.type == type && gso.ecn == 1);
         v = good;
-        v.hdr_len = 9999; /* T16 */
+        v.hdrLen = 9999;  // T16
         CHECK(believe(build(p), v) == GSO_OK);
         for (const int off : {-4, -1, 1, 4}) {
           v = good;
-          v.csum_start = static_cast<uint16_t>(v.csum_start + off);
-          CHECK(believe(build(p), v, &gso) == GSO_BAD_CHECKSUM_AT && gso.type == 0 && gso.needs_csum == 0);
+          v.csumStart = static_cast<uint16_t>(v.csumStart + off);
+          CHECK(believe(build(p), v, &gso) == GSO_BAD_CHECKSUM_AT && gso.type == 0 && gso.needsCsum == 0);
           v = good;
-          v.csum_offset = static_cast<uint16_t>(v.csum_offset + off);
+          v.csumOffset = static_cast<uint16_t>(v.csumOffset + off);
           CHECK(believe(build(p), v) == GSO_BAD_CHECKSUM_AT);
         }
         v = good;
-        v.csum_start = 0;
+        v.csumStart = 0;
         CHECK(believe(build(p), v) == GSO_BAD_CHECKSUM_AT);
         v = good;
-        v.gso_size = 0;
+        v.gsoSize = 0;
         CHECK(believe(build(p), v) == GSO_BAD_SIZE);
         v = good;
         v.flags = 0;
         CHECK(believe(build(p), v) == GSO_BAD_FLAGS);
         v = good;
-        v.gso_type = 3; /* UFO */
+        v.gsoType = 3;  // UFO
         CHECK(believe(build(p), v) == GSO_BAD_TYPE);
         v = good;
-        v.gso_type = GSO_ECN_BIT;
+        v.gsoType = GSO_ECN_BIT;
         CHECK(believe(build(p), v) == GSO_BAD_TYPE);
         v = good;
-        v.gso_size = 8; /* 375 segments of a 54-byte header: an MSS of 48, all but 8 bytes of it options */
+        v.gsoSize = 8;  // 375 segments of a 54-byte header: an MSS of 48, all but 8 bytes of it options
         CHECK(believe(build(p), v, &gso) == (udp ? GSO_BAD_COUNT : GSO_OK) && (udp || gso.units == 375));
-        v.gso_size = 7;
+        v.gsoSize = 7;
         CHECK(believe(build(p), v) == (udp ? GSO_BAD_COUNT : GSO_BAD_SIZE));
         const Bytes whole = build(p);
         for (size_t n = 0; n < whole.size(); n += n < 130 ? 1 : 97) {
@@ -79,20 +81,20 @@ static void guests(Random &random) {
       }
     }
   }
-  /* UDP is bounded by number alone. */
+  // UDP is bounded by number alone.
   Packet tiny;
   tiny.udp = true;
   tiny.payload = random.bytes(128);
-  CHECK(believe(build(tiny), vnet_of(tiny, GSO_UDP_L4, 1), &gso) == GSO_OK && gso.units == 128);
+  CHECK(believe(build(tiny), vnetOf(tiny, GSO_UDP_L4, 1), &gso) == GSO_OK && gso.units == 128);
   tiny.payload.push_back(0);
-  CHECK(believe(build(tiny), vnet_of(tiny, GSO_UDP_L4, 1)) == GSO_BAD_COUNT);
-  /* A single short segment is no super-frame to be afraid of. */
+  CHECK(believe(build(tiny), vnetOf(tiny, GSO_UDP_L4, 1)) == GSO_BAD_COUNT);
+  // A single short segment is no super-frame to be afraid of.
   tiny.udp = false;
   tiny.payload = random.bytes(2);
-  CHECK(believe(build(tiny), vnet_of(tiny, GSO_TCPV4, 2)) == GSO_OK);
+  CHECK(believe(build(tiny), vnetOf(tiny, GSO_TCPV4, 2)) == GSO_OK);
 }
 
-static void lone_checksums(Random &random) {
+static void loneChecksums(Random& random) {
   for (const bool v6 : {false, true}) {
     for (const bool udp : {false, true}) {
       Packet p;
@@ -100,33 +102,34 @@ static void lone_checksums(Random &random) {
       p.udp = udp;
       p.sum = Sum::unfinished;
       p.padding = random.bytes(random.below(20));
-      if (!v6 && random.once_in(2)) p.ip_options = Bytes(8, 1);
-      if (random.once_in(2)) p.tag = 3;
+      if (!v6 && random.onceIn(2)) p.ipOptions = Bytes(8, 1);
+      if (random.onceIn(2)) p.tag = 3;
       p.payload = random.bytes(random.below(1400));
       Gso gso;
       Bytes frame = build(p);
-      CHECK(believe(frame, vnet_of(p, GSO_NONE, 0), &gso) == GSO_OK && gso.needs_csum == 1 && gso.type == GSO_NONE && gso.units == 1);
-      CHECK(inspect(frame)->l4_sum_unfinished);
-      CHECK(finish_checksum(frame.data(), static_cast<uint32_t>(frame.size()), gso.csum_start, gso.csum_offset) == GSO_OK);
-      CHECK(inspect(frame)->l4_sum_good);
+      CHECK(believe(frame, vnetOf(p, GSO_NONE, 0), &gso) == GSO_OK && gso.needsCsum == 1 && gso.type == GSO_NONE &&
+            gso.units == 1);
+      CHECK(inspect(frame)->l4SumUnfinished);
+      CHECK(finishChecksum(frame.data(), static_cast<uint32_t>(frame.size()), gso.csumStart, gso.csumOffset) == GSO_OK);
+      CHECK(inspect(frame)->l4SumGood);
       p.sum = Sum::finished;
       CHECK(frame == build(p));
-      /* Nothing but the checksum may be aimed at. */
+      // Nothing but the checksum may be aimed at.
       for (uint32_t start = 0; start < 80; start++) {
         for (uint32_t offset = 0; offset < 24; offset++) {
           VnetHeader v = {VNET_NEEDS_CSUM, 0, 0, 0, static_cast<uint16_t>(start), static_cast<uint16_t>(offset)};
-          const bool own = start == p.l4_at() && offset == (udp ? 6u : 16u);
-          /* A tunnel inside the payload of UDP leaves its checksum there. */
-          const bool inside = udp && start >= p.l4_at() + 8 && start + offset + 2 <= frame.size() - p.padding.size();
+          const bool own = start == p.l4At() && offset == (udp ? 6u : 16u);
+          // A tunnel inside the payload of UDP leaves its checksum there.
+          const bool inside = udp && start >= p.l4At() + 8 && start + offset + 2 <= frame.size() - p.padding.size();
           const bool right = own || inside;
           CHECK(believe(frame, v) == (right ? GSO_OK : GSO_BAD_CHECKSUM_AT));
         }
       }
       VnetHeader none = {VNET_DATA_VALID, 0, 0, 0, 65535, 65535};
-      CHECK(believe(frame, none, &gso) == GSO_OK && gso.needs_csum == 0 && gso.units == 1);
+      CHECK(believe(frame, none, &gso) == GSO_OK && gso.needsCsum == 0 && gso.units == 1);
     }
   }
-  /* A sum of zero is sent as 0xffff. */
+  // A sum of zero is sent as 0xffff.
   Packet zero;
   zero.udp = true;
   zero.payload = Bytes(4, 0);
@@ -134,10 +137,10 @@ static void lone_checksums(Random &random) {
   zero.payload = {0, 0, probe[40], probe[41]};
   zero.sum = Sum::unfinished;
   Bytes frame = build(zero);
-  CHECK(finish_checksum(frame.data(), static_cast<uint32_t>(frame.size()), 34, 6) == GSO_OK);
-  CHECK(frame[40] == 0xff && frame[41] == 0xff && inspect(frame)->l4_sum_good);
+  CHECK(finishChecksum(frame.data(), static_cast<uint32_t>(frame.size()), 34, 6) == GSO_OK);
+  CHECK(frame[40] == 0xff && frame[41] == 0xff && inspect(frame)->l4SumGood);
 
-  /* ICMP (type and code out of reach), a fragment, not IP. */
+  // ICMP (type and code out of reach), a fragment, not IP.
   Packet other;
   other.payload = random.bytes(64);
   Bytes icmp = build(other);
@@ -157,36 +160,37 @@ static void lone_checksums(Random &random) {
   CHECK(believe(arp, {VNET_NEEDS_CSUM, 0, 0, 0, 34, 2}) == GSO_BAD_FRAME);
   for (uint32_t start = 0; start < 80; start++) {
     Bytes copy = arp;
-    CHECK(finish_checksum(copy.data(), 60, start, 2) < 0 && copy == arp);
+    CHECK(finishChecksum(copy.data(), 60, start, 2) < 0 && copy == arp);
   }
-  /* An IP packet whose lengths are wrong is none to look behind. */
+  // An IP packet whose lengths are wrong is none to look behind.
   Bytes lying = icmp;
   lying[16] = 0xff;
   CHECK(believe(lying, {VNET_NEEDS_CSUM, 0, 0, 0, 40, 2}) == GSO_BAD_FRAME);
   for (const uint32_t offset : {0xffffffffu, 0xfffffffeu, 0x80000000u}) {
     Bytes copy = icmp;
-    CHECK(finish_checksum(copy.data(), static_cast<uint32_t>(copy.size()), 34, offset) == GSO_BAD_CHECKSUM_AT);
-    CHECK(finish_checksum(copy.data(), static_cast<uint32_t>(copy.size()), offset, 2) == GSO_BAD_CHECKSUM_AT && copy == icmp);
+    CHECK(finishChecksum(copy.data(), static_cast<uint32_t>(copy.size()), 34, offset) == GSO_BAD_CHECKSUM_AT);
+    CHECK(finishChecksum(copy.data(), static_cast<uint32_t>(copy.size()), offset, 2) == GSO_BAD_CHECKSUM_AT &&
+          copy == icmp);
   }
 }
 
-/* A tunnel inside a frame that is no IP packet: a second tag, MPLS, PPPoE. The whole of a TCP segment's checksum, in there. */
-static void tunnels_of_guests(Random &random) {
+// A tunnel inside a frame that is no IP packet: a second tag, MPLS, PPPoE. The whole of a TCP segment's checksum, in there.
+static void tunnelsOfGuests(Random& random) {
   Packet inner;
   inner.sum = Sum::unfinished;
   inner.payload = random.bytes(200);
   struct Wrapping {
-    Bytes bytes; /* EtherType and what follows it, up to the IP header */
-    uint32_t least; /* first byte that may be summed */
+    Bytes bytes;     // EtherType and what follows it, up to the IP header
+    uint32_t least;  // first byte that may be summed
   };
   const Wrapping wrappings[] = {
-      {{0x88, 0xa8, 0, 7, 0x08, 0x00}, 14},             /* QinQ */
-      {{0x81, 0, 0, 5, 0x81, 0, 0, 7, 0x08, 0x00}, 18}, /* two tags, the first of which is ours to take off */
-      {{0x88, 0x47, 0, 1, 0x01, 64}, 14},               /* MPLS */
-      {{0x88, 0x64, 0x11, 0, 0, 1, 0, 242, 0, 0x21}, 14} /* PPPoE session, PPP */
+      {{0x88, 0xa8, 0, 7, 0x08, 0x00}, 14},               // QinQ
+      {{0x81, 0, 0, 5, 0x81, 0, 0, 7, 0x08, 0x00}, 18},   // two tags, the first of which is ours to take off
+      {{0x88, 0x47, 0, 1, 0x01, 64}, 14},                 // MPLS
+      {{0x88, 0x64, 0x11, 0, 0, 1, 0, 242, 0, 0x21}, 14}  // PPPoE session, PPP
   };
   const Bytes plain = build(inner);
-  for (const Wrapping &wrapping : wrappings) {
+  for (const Wrapping& wrapping : wrappings) {
     Bytes frame(plain.begin(), plain.begin() + 12);
     frame.insert(frame.end(), wrapping.bytes.begin(), wrapping.bytes.end());
     const size_t l3 = frame.size();
@@ -194,8 +198,8 @@ static void tunnels_of_guests(Random &random) {
     const uint16_t start = static_cast<uint16_t>(l3 + 20), length = static_cast<uint16_t>(frame.size());
     Gso gso;
     CHECK(believe(frame, {VNET_NEEDS_CSUM, 0, 0, 0, start, 16}, &gso) == GSO_OK);
-    CHECK(gso.needs_csum == 1 && gso.csum_start == start && gso.csum_offset == 16 && gso.units == 1);
-    CHECK(finish_checksum(frame.data(), length, start, 16) == GSO_OK);
+    CHECK(gso.needsCsum == 1 && gso.csumStart == start && gso.csumOffset == 16 && gso.units == 1);
+    CHECK(finishChecksum(frame.data(), length, start, 16) == GSO_OK);
     Packet finished = inner;
     finished.sum = Sum::finished;
     const Bytes right = build(finished);
@@ -205,30 +209,31 @@ static void tunnels_of_guests(Random &random) {
       CHECK((believe(frame, {VNET_NEEDS_CSUM, 0, 0, 0, at, 0}) == GSO_OK) == allowed);
     }
     CHECK(believe(frame, {VNET_NEEDS_CSUM, 0, 0, 0, start, static_cast<uint16_t>(length - start - 2)}) == GSO_OK);
-    CHECK(believe(frame, {VNET_NEEDS_CSUM, 0, 0, 0, start, static_cast<uint16_t>(length - start - 1)}) == GSO_BAD_CHECKSUM_AT);
+    CHECK(believe(frame, {VNET_NEEDS_CSUM, 0, 0, 0, start, static_cast<uint16_t>(length - start - 1)}) ==
+          GSO_BAD_CHECKSUM_AT);
   }
 }
 
-/* A frame as the datagram it comes in; the frame in place of its former self afterwards. */
-static int taken_for(Bytes &frame, uint32_t gro_size, Gso *gso) {
+// A frame as the datagram it comes in; the frame in place of its former self afterwards.
+static int takenFor(Bytes& frame, uint32_t groSize, Gso* gso) {
   Bytes datagram = {8, 0, 0, 0, 0, 0, 10, 0};
   datagram.insert(datagram.end(), frame.begin(), frame.end());
-  const int kind = gso_from_datagram(datagram.data(), static_cast<uint32_t>(datagram.size()), gro_size, 1450, gso);
+  const int kind = gsoFromDatagram(datagram.data(), static_cast<uint32_t>(datagram.size()), groSize, 1450, gso);
   frame.assign(datagram.begin() + 8, datagram.end());
   return kind;
 }
 
-/* B1: is it one tenant's super-frame or packets that a kernel joined? What may be both is neither. */
-static void joined(Random &random) {
+// B1: is it one tenant's super-frame or packets that a kernel joined? What may be both is neither.
+static void joined(Random& random) {
   Packet p;
   p.udp = true;
   p.payload = random.bytes(300);
   const Bytes first = build(p);
   const uint32_t size = 8 + static_cast<uint32_t>(first.size());
-  const auto datagram = [&](const Bytes &head, std::initializer_list<Bytes> headers, size_t last = 0) {
+  const auto datagram = [&](const Bytes& head, std::initializer_list<Bytes> headers, size_t last = 0) {
     Bytes all = {8, 0, 0, 0, 0, 0, 10, 0};
     all.insert(all.end(), head.begin(), head.end());
-    for (const Bytes &header : headers) {
+    for (const Bytes& header : headers) {
       all.insert(all.end(), header.begin(), header.end());
       const Bytes rest = random.bytes(size - 8);
       all.insert(all.end(), rest.begin(), rest.end());
@@ -236,34 +241,35 @@ static void joined(Random &random) {
     all.resize(all.size() - last);
     return all;
   };
-  const auto kind = [&](Bytes all, uint32_t gro_size) {
+  const auto kind = [&](Bytes all, uint32_t groSize) {
     Gso gso;
     const Bytes before = all;
-    const int taken = gso_from_datagram(all.data(), static_cast<uint32_t>(all.size()), gro_size, 1450, &gso);
+    const int taken = gsoFromDatagram(all.data(), static_cast<uint32_t>(all.size()), groSize, 1450, &gso);
     CHECK(taken == DATAGRAM_SUPER || (all == before && gso.type == GSO_NONE && gso.units == 1));
     return taken;
   };
-  const Bytes own = {8, 0, 0, 0, 0, 0, 10, 0}, other = {8, 0, 0, 0, 0, 0, 20, 0}, far = {8, 0, 0, 0, 0xff, 0xff, 0xff, 0};
+  const Bytes own = {8, 0, 0, 0, 0, 0, 10, 0}, other = {8, 0, 0, 0, 0, 0, 20, 0},
+              far = {8, 0, 0, 0, 0xff, 0xff, 0xff, 0};
   const Bytes reserved = {8, 0, 0, 0, 0, 0, 10, 1}, flagged = {0x88, 0, 0, 0, 0, 0, 10, 0}, none(8, 0);
   CHECK(kind(datagram(first, {own, own}), size) == DATAGRAM_PACKETS);
   CHECK(kind(datagram(first, {own, own}, size - 23), size) == DATAGRAM_PACKETS);
-  CHECK(kind(datagram(first, {own, own}, size - 8), size) == DATAGRAM_PACKETS); /* a runt, which will be counted as one */
+  CHECK(kind(datagram(first, {own, own}, size - 8), size) == DATAGRAM_PACKETS);  // a runt, which will be counted as one
   CHECK(kind(datagram(first, {own, own}, size - 7), size) == DATAGRAM_DOUBTFUL);
-  for (const Bytes &odd : {other, far, reserved, flagged, none}) {
+  for (const Bytes& odd : {other, far, reserved, flagged, none}) {
     CHECK(kind(datagram(first, {odd}), size) == DATAGRAM_DOUBTFUL);
     CHECK(kind(datagram(first, {own, odd, own}), size) == DATAGRAM_DOUBTFUL);
     CHECK(kind(datagram(first, {odd, own}), size) == DATAGRAM_DOUBTFUL);
   }
-  /* The first frame claims the bytes of those behind it, unfinished checksum and all. */
-  for (const uint8_t pieces : {2, 3, 44}) {
+  // The first frame claims the bytes of those behind it, unfinished checksum and all.
+  for (const auto pieces : {uint8_t{2}, uint8_t{3}, uint8_t{44}}) {
     Packet liar = p;
     liar.sum = Sum::unfinished;
     liar.payload.resize(300 + (pieces - 1u) * size);
     Bytes whole = build(liar);
     Bytes all = own;
     all.insert(all.end(), whole.begin(), whole.end());
-    CHECK(kind(all, size) == DATAGRAM_SUPER); /* nothing in it looks like a packet: an honest super-frame */
-    for (const Bytes &header : {own, other}) {
+    CHECK(kind(all, size) == DATAGRAM_SUPER);  // nothing in it looks like a packet: an honest super-frame
+    for (const Bytes& header : {own, other}) {
       for (uint8_t at = 1; at < pieces; at++) {
         Bytes mixed = all;
         std::memcpy(&mixed[at * size], header.data(), 8);
@@ -273,35 +279,36 @@ static void joined(Random &random) {
     for (uint8_t at = 1; at < pieces; at++) std::memcpy(&all[at * size], own.data(), 8);
     CHECK(kind(all, size) == DATAGRAM_PACKETS);
   }
-  /* Sizes that leave no room for a packet, and those that leave room for one alone. */
+  // Sizes that leave no room for a packet, and those that leave room for one alone.
   for (uint32_t tiny = 1; tiny < GSO_MIN_PIECE; tiny++) CHECK(kind(datagram(first, {own}), tiny) == DATAGRAM_DOUBTFUL);
   CHECK(kind(datagram(first, {}), size) == DATAGRAM_PACKETS);
   CHECK(kind(datagram(first, {}), size + 1) == DATAGRAM_PACKETS);
   CHECK(kind(datagram(first, {}), 0xffffffff) == DATAGRAM_PACKETS);
-  /* A TCP super-frame has no size: with one, it is packets or nothing. */
+  // A TCP super-frame has no size: with one, it is packets or nothing.
   Packet tcp;
   tcp.sum = Sum::unfinished;
   tcp.payload = random.bytes(3000);
   CHECK(kind(datagram(build(tcp), {}), 1000) == DATAGRAM_DOUBTFUL);
 }
 
-static void datagrams(Random &random) {
+static void datagrams(Random& random) {
   for (const bool v6 : {false, true}) {
     Gso gso;
     Packet p;
     p.v6 = v6;
     p.payload = random.bytes(9000);
-    p.tcp_options = Bytes(12, 1);
-    for (const Sum sum : {Sum::unfinished, Sum::finished}) { /* R2 */
+    p.tcpOptions = Bytes(12, 1);
+    for (const Sum sum : {Sum::unfinished, Sum::finished}) {  // R2
       p.sum = sum;
       Bytes frame = build(p);
-      CHECK(taken_for(frame, 0, &gso) == 1);
-      CHECK(gso.type == (v6 ? GSO_TCPV6 : GSO_TCPV4) && gso.size == 1450 - (v6 ? 40 : 20) - 32 && gso.header == p.header());
-      CHECK(inspect(frame)->l4_sum_unfinished);
+      CHECK(takenFor(frame, 0, &gso) == 1);
+      CHECK(gso.type == (v6 ? GSO_TCPV6 : GSO_TCPV4) && gso.size == 1450 - (v6 ? 40 : 20) - 32 &&
+            gso.header == p.header());
+      CHECK(inspect(frame)->l4SumUnfinished);
     }
     p.flags = 0x90;
     Bytes cwr = build(p);
-    CHECK(taken_for(cwr, 0, &gso) == 1 && gso.ecn == 1);
+    CHECK(takenFor(cwr, 0, &gso) == 1 && gso.ecn == 1);
     p.flags = 0x10;
     for (const int spoil : {0, 1, 2}) {
       Packet bad = p;
@@ -310,57 +317,58 @@ static void datagrams(Random &random) {
       if (spoil == 2) bad.padding = Bytes(2);
       Bytes frame = build(bad);
       const Bytes before = frame;
-      CHECK(taken_for(frame, 0, &gso) == 0 && frame == before && gso.type == 0 && gso.units == 1);
+      CHECK(takenFor(frame, 0, &gso) == 0 && frame == before && gso.type == 0 && gso.units == 1);
     }
     Packet fits = p;
     fits.payload.resize(1450 - (v6 ? 40 : 20) - 32);
     Bytes frame = build(fits);
-    CHECK(taken_for(frame, 0, &gso) == 0);
+    CHECK(takenFor(frame, 0, &gso) == 0);
     fits.payload.push_back(1);
     frame = build(fits);
-    CHECK(taken_for(frame, 0, &gso) == 1 && gso.units == 2);
+    CHECK(takenFor(frame, 0, &gso) == 1 && gso.units == 2);
 
-    p.udp = true; /* R1 */
-    p.tcp_options.clear();
+    p.udp = true;  // R1
+    p.tcpOptions.clear();
     for (const Sum sum : {Sum::unfinished, Sum::finished}) {
       p.sum = sum;
       frame = build(p);
-      CHECK(taken_for(frame, 1000, &gso) == 1 && gso.type == GSO_UDP_L4 && gso.size == 1000 && gso.units == 9);
-      CHECK(inspect(frame)->l4_sum_unfinished);
-      CHECK(taken_for(frame, 0, &gso) == 0);
+      CHECK(takenFor(frame, 1000, &gso) == 1 && gso.type == GSO_UDP_L4 && gso.size == 1000 && gso.units == 9);
+      CHECK(inspect(frame)->l4SumUnfinished);
+      CHECK(takenFor(frame, 0, &gso) == 0);
     }
     for (const Sum sum : {Sum::absent, Sum::wrong}) {
       p.sum = sum;
       frame = build(p);
-      CHECK(taken_for(frame, 1000, &gso) == DATAGRAM_DOUBTFUL);
-      CHECK(taken_for(frame, static_cast<uint32_t>(frame.size()) + 8, &gso) == DATAGRAM_PACKETS);
+      CHECK(takenFor(frame, 1000, &gso) == DATAGRAM_DOUBTFUL);
+      CHECK(takenFor(frame, static_cast<uint32_t>(frame.size()) + 8, &gso) == DATAGRAM_PACKETS);
     }
   }
 }
 
-static void unfinished(Random &random) {
+static void unfinished(Random& random) {
   for (int i = 0; i < 4000; i++) {
     Packet p;
-    p.v6 = random.once_in(2);
-    p.udp = random.once_in(2);
+    p.v6 = random.onceIn(2);
+    p.udp = random.onceIn(2);
     p.payload = random.bytes(random.below(40));
     p.source = random.bytes(4);
-    p.sum = random.once_in(2) ? Sum::unfinished : Sum::finished;
+    p.sum = random.onceIn(2) ? Sum::unfinished : Sum::finished;
     const Bytes frame = build(p);
     Layers layers;
-    CHECK(layers_parse(frame.data(), static_cast<uint32_t>(frame.size()), static_cast<uint32_t>(frame.size()), &layers) == 1);
-    CHECK(checksum_is_unfinished(frame.data(), &layers) == (inspect(frame)->l4_sum_unfinished ? 1 : 0));
-    CHECK(layers.l4_at == p.l4_at() && layers.payload_at == p.header() && layers.end == frame.size());
+    CHECK(layersParse(frame.data(), static_cast<uint32_t>(frame.size()), static_cast<uint32_t>(frame.size()),
+                      &layers) == 1);
+    CHECK(checksumIsUnfinished(frame.data(), &layers) == (inspect(frame)->l4SumUnfinished ? 1 : 0));
+    CHECK(layers.l4At == p.l4At() && layers.payloadAt == p.header() && layers.end == frame.size());
   }
 }
 
 int main() {
-  const uint64_t seed = seed_of_run();
+  const uint64_t seed = seedOfRun();
   std::printf("gso-test: SEED=%llu\n", static_cast<unsigned long long>(seed));
   Random random{seed};
   guests(random);
-  lone_checksums(random);
-  tunnels_of_guests(random);
+  loneChecksums(random);
+  tunnelsOfGuests(random);
   datagrams(random);
   joined(random);
   unfinished(random);
