@@ -3,7 +3,7 @@
  *
  * Sorting a hundred thousand rows holds the main thread for a second, and it also answers ARP. So rows are sorted a run at a
  * time, and the runs are merged as they are read. STEP stands between the rows where some work is done and there is no row
- * yet: whoever reads may give others a turn there. What comes into the table meanwhile may be missing; what leaves it is the
+ * yet: the reader may give others a turn there. What comes into the table meanwhile may be missing; what leaves it is the
  * reader's to look for. Memory: one reference a row.
  */
 

@@ -29,7 +29,7 @@ export function checkOpen(sockets: Status["sockets"]): Check[] {
     const wanted = name === "control" ? 0o600 : 0o660;
     const mode = modeOf(path);
     const key = `${name} socket`;
-    if (mode === null) return [fail(key, `${path} is gone: whoever asks there is told nothing`, "restart vtepd")];
+    if (mode === null) return [fail(key, `${path} is gone: clients get no answer there`, "restart vtepd")];
     if ((mode & ~wanted) === 0) return readOnly ? checkReach(key, path) : [];
     const text = `${path} has mode ${mode.toString(8)}, wider than it was made`;
     return [warn(key, text, `chmod ${wanted.toString(8)} ${path}`)];

@@ -2,8 +2,8 @@
  * Who needs which tunnel, and for which VNIs: counts, and nothing that is done about them (tunnels.ts).
  *
  * Several parties may need the same VTEP: the configuration names it, a control plane of the fabric learns it from routes.
- * Each of them holds pairs of (VTEP, VNI), as often as it likes; a pair is there while anybody holds it, the tunnel while
- * anybody holds it or one of its pairs. So nobody has to know of the others, and the last one to let go ends it.
+ * Each of them holds pairs of (VTEP, VNI), as often as it likes; a pair is there while one of them holds it, the tunnel
+ * while one holds it or one of its pairs. So no party has to know of the others, and the last one to let go ends it.
  */
 
 /** `config`: the configuration; it names the tunnel, and says how it is watched. */
@@ -24,7 +24,7 @@ export class TunnelHolds {
     return this.pairCount;
   }
 
-  /** `owner` needs the tunnel to `remote` for `vnis` (none: the tunnel alone). @returns VNIs that nobody held there before. */
+  /** `owner` needs the tunnel to `remote` for `vnis` (none: the tunnel alone). @returns VNIs that no owner held there before. */
   hold(remote: string, vnis: readonly number[], owner: TunnelOwner): number[] {
     const owners = this.ofRemote.get(remote) ?? new Map<TunnelOwner, Map<number, number>>();
     this.ofRemote.set(remote, owners);
@@ -37,7 +37,7 @@ export class TunnelHolds {
     });
   }
 
-  /** The reverse of one `hold`. @returns VNIs that nobody holds there any more. */
+  /** The reverse of one `hold`. @returns VNIs that no owner holds there any more. */
   letGo(remote: string, vnis: readonly number[], owner: TunnelOwner): number[] {
     const owners = this.ofRemote.get(remote);
     const held = owners?.get(owner);

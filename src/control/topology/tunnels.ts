@@ -1,5 +1,5 @@
 /**
- * Tunnels that come and go while the gateway runs: whoever learns of a VTEP acquires its tunnel, and releases it.
+ * Tunnels that come and go while the gateway runs: the party that learns of a VTEP acquires its tunnel, and releases it.
  *
  * The configuration holds its tunnels in the same ledger (tunnel-holds.ts), so one that both name is one bridge port: it keeps
  * its row, its counters and what was learned on it when one of the two lets go. The configured name and keepalive win.
