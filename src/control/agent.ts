@@ -51,10 +51,12 @@ import { countByInterface, countsOf } from "./neighbor/story.ts";
 import { Neighbors } from "./neighbor/table.ts";
 import type { LimitsConfig } from "./plan.ts";
 import type { Stepwise } from "./sorted.ts";
-import type { Timers } from "./timers.ts";
+import type { Timer, Timers } from "./timers.ts";
 
 /** Most records of one round. */
 export const BUDGET = 256;
+/** A port that is down for longer has nothing to come back to (a tunnel's dead peer, a VM that was moved). */
+export const SUSPENDED_MS = 10_000;
 
 export interface AgentParts {
   readonly tables: Tables;
@@ -90,6 +92,8 @@ export class Agent {
   private readonly parts: AgentParts;
   private readonly sender: ArpSender;
   readonly suppression: SuppressionTable;
+  /** Ports that are down and may come back. */
+  private readonly awaited = new Map<PortObject, Timer>();
   private nextRing = 0;
 
   constructor(parts: AgentParts) {
@@ -185,6 +189,7 @@ export class Agent {
   /** Forget everything learned behind a port, and what came by it and waits; `only`: in that VSI, which loses the tunnel. */
   flushPort(port: PortObject, only: VsiObject | null = null): void {
     const isGone = only !== null || this.parts.inventory.ports.get(port.row) !== port;
+    if (only === null) this.awaitPort(port, null);
     this.macs.flushPort(port, only);
     // A tunnel that is merely down: whether the same gateway comes back behind it, its MAC will tell.
     if (isGone) this.peers.flushPort(port, only);
@@ -197,17 +202,28 @@ export class Agent {
 
   /** `port` is up (again). */
   portUp(port: PortObject): void {
+    this.awaitPort(port, null);
     this.macs.portUp(port);
     this.neighbors.portUp(port);
   }
 
-  /** `port` is down and may come back: what is bridged there is forgotten, neighbours are suspended. */
+  /** `port` is down and may come back: MACs and neighbours behind it are out of use, and forgotten after SUSPENDED_MS. */
   suspendPort(port: PortObject): void {
     this.neighbors.suspendPort(port);
-    this.macs.flushPort(port);
+    this.macs.suspendPort(port);
+    this.awaitPort(port, () => this.flushPort(port));
     this.relays.flushPort(port);
     this.suppression.flushPort(port);
     this.icmp.flushPort(port);
+  }
+
+  /** Run `end` when `port` has been down for SUSPENDED_MS; null: it is not waited for any more. */
+  private awaitPort(port: PortObject, end: (() => void) | null): void {
+    const { timers } = this.parts;
+    const awaited = this.awaited.get(port);
+    if (awaited !== undefined) timers.cancel(awaited);
+    if (end === null) this.awaited.delete(port);
+    else this.awaited.set(port, timers.after(SUSPENDED_MS, end));
   }
 
   /** Forget everything about a VSI: pinned MACs too. */

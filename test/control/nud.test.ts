@@ -7,7 +7,7 @@ const EXPECTED: Record<string, Record<string, string>> = {
     heard: "reachable program",
     silent: "incomplete solicitAll",
     gaveUp: "failed withdraw",
-    restored: "probe resume",
+    restored: "delay resume",
   },
   reachable: {
     heard: "reachable program",
@@ -38,13 +38,12 @@ const EXPECTED: Record<string, Record<string, string>> = {
   suspended: {
     needed: "incomplete solicitAll",
     heard: "reachable program",
-    restored: "probe resume",
-    forgotten: "failed remove",
+    restored: "delay resume",
   },
   failed: {
     needed: "incomplete solicitAll",
     heard: "reachable program",
-    restored: "probe resume",
+    restored: "delay resume",
     forgotten: "failed remove",
   },
 };

@@ -93,7 +93,7 @@ export class NotingLearners implements Learners {
   }
 
   suspendPort(port: PortObject): void {
-    this.flushPort(port);
+    this.notes.push(`suspend port ${port.name} ${port.row}`);
   }
 
   flushPort(port: PortObject, only?: VsiObject): void {

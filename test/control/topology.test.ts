@@ -243,7 +243,7 @@ describe("ports go up and down", () => {
     expect(bed.flood("vsi10")).toEqual([["vm1"], ["border"]]);
     expect(bed.flood("vsi20")).toEqual([["vm2"], []]);
     expect(bed.tables.ports.flags[gw2.row]! & PORT_UP).toBe(0);
-    expect(bed.learners.take()).toEqual([`flush port gw2 ${gw2.row}`]);
+    expect(bed.learners.take()).toEqual([`suspend port gw2 ${gw2.row}`]);
     expect(bed.events.at(-1)).toBe("tunnel.down");
     // It stays down through a reload that does not concern it, and nobody is told twice.
     bed.topology.setTunnelUp(gw2, false);
@@ -264,7 +264,7 @@ describe("ports go up and down", () => {
     expect(bed.flood("vsi10")[0]).toEqual([]);
     bed.topology.setAcUp(vm1, true);
     expect(bed.flood("vsi10")[0]).toEqual(["vm1"]);
-    expect(bed.learners.take()).toEqual([`flush port vm1 ${vm1.row}`, "up vm1", "announce if10 on vm1 in vsi10"]);
+    expect(bed.learners.take()).toEqual([`suspend port vm1 ${vm1.row}`, "up vm1", "announce if10 on vm1 in vsi10"]);
   });
 
   test("a list that a worker may read is never written: changes wait for it and then all hold", () => {
@@ -353,7 +353,7 @@ describe("a TAP that is handed over", () => {
     bed.learners.take();
     bed.topology.takeBack("vm1");
     expect([vm1.up, bed.flood("vsi10")[0], bed.commands.attached.has(vm1.io)]).toEqual([false, [], false]);
-    expect(bed.learners.take()).toEqual([`flush port vm1 ${vm1.row}`]);
+    expect(bed.learners.take()).toEqual([`suspend port vm1 ${vm1.row}`, `flush port vm1 ${vm1.row}`]);
     expect(bed.events.at(-1)).toBe("ac.down");
     bed.settle();
     expect(bed.opener.take().filter((note) => note.startsWith("close"))).toEqual(["close fd 7"]);

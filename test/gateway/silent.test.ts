@@ -248,7 +248,7 @@ describe("a VM that sets its interface down", () => {
   it("its TAP is taken away while it is down: nothing is kept of it", () => {
     const world = warm();
     link(world, "vm1", false);
-    world.gateways.get("gw1")!.control.topology.setAcUp(acOf(world, "vm1"), false);
+    world.gateways.get("gw1")!.control.topology.loseTap(acOf(world, "vm1"));
     expect(state(world)).toBeUndefined();
     expect(acOf(world, "vm1").linkDown).toBe(false);
   });

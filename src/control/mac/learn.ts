@@ -22,7 +22,7 @@ import { MoveHistory } from "../move-history.ts";
 import type { LimitsConfig } from "../plan.ts";
 import { rowsOf, STEP, type Stepwise, sorted } from "../sorted.ts";
 import type { Timers } from "../timers.ts";
-import type { Candidates } from "./candidates.ts";
+import { type Candidates, MAC_SOURCES } from "./candidates.ts";
 import { type MacCount, type MacRow, type MacStory, type MacView, storyOfMac, viewOfMac } from "./entry.ts";
 import { type MacLimit, MacLimits } from "./limits.ts";
 import { MacRows } from "./rows.ts";
@@ -93,6 +93,7 @@ export class MacLearner {
     if (mac === 0 || isGroup(mac)) return;
     if (port.kind === "tunnel" && mac === sharedGatewayMac(vsi)) return;
     const all = this.rows.find(vsi, mac);
+    if (all !== undefined) this.giveUpSuspended(vsi, all, port);
     if (all?.pin != null) return;
     const heard = all?.heard ?? null;
     if (all === undefined || heard === null) this.add(vsi, port, mac, type);
@@ -155,7 +156,7 @@ export class MacLearner {
   }
 
   /**
-   * Forget what was learned behind `port` (it went down, or away; `only`: in that VSI, which it leaves). Configured rows stay:
+   * Forget what was learned behind `port` (it has been down for long, or went away; `only`: in that VSI, which it leaves). Configured rows stay:
    * they go with removeStatic. What was said from outside stays too while the port exists, and counts again when it is up.
    */
   flushPort(port: PortObject, only: VsiObject | null = null): void {
@@ -170,11 +171,14 @@ export class MacLearner {
     });
   }
 
-  /** What was said from outside to be behind `port` counts again. */
+  /** What is known to be behind `port` does not count while it is down (candidates.ts). */
+  suspendPort(port: PortObject): void {
+    this.republish(port);
+  }
+
+  /** It counts again. */
   portUp(port: PortObject): void {
-    this.rows.each((vsi, all) => {
-      if (all.evpn?.port === port) this.rows.publish(vsi, all);
-    });
+    this.republish(port);
   }
 
   /** Forget every row of `vsi`: it goes away. */
@@ -248,6 +252,19 @@ export class MacLearner {
       all.set(vsi.name, count);
     }
     return all;
+  }
+
+  private republish(port: PortObject): void {
+    this.rows.each((vsi, all) => {
+      if (MAC_SOURCES.some((source) => all[source]?.port === port)) this.rows.publish(vsi, all);
+    });
+  }
+
+  /** It speaks at `port`, so it does not come back with the port that it was behind and that is down: no move, it is new there. */
+  private giveUpSuspended(vsi: VsiObject, all: Candidates, port: PortObject): void {
+    const { heard, pin } = all;
+    if (heard?.port != null && heard.port !== port && !heard.port.up) this.rows.clear(vsi, all, "heard");
+    if (pin?.port != null && pin.flags === MAC_GATEWAY && !pin.port.up) this.rows.clear(vsi, all, "pin");
   }
 
   private add(vsi: VsiObject, port: PortObject, mac: Mac, type: number): void {

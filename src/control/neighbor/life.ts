@@ -24,8 +24,6 @@ export const CHALLENGE_MS = 500;
 /** Three probes and the random second before them end within the age. */
 const PROBING_MS = (NEIGHBOR_TRIES + 1) * SOLICIT_EVERY_MS;
 const FAILED_MS = 20_000;
-/** A port that is down for longer has nothing to come back to (a tunnel's dead peer, a VM that was moved). */
-export const SUSPENDED_MS = 10_000;
 const BACKOFF_MS = 2000;
 const BACKOFF_MAX_MS = 16_000;
 
@@ -140,25 +138,26 @@ export class NeighborLife {
     else if (from !== "reachable" || entry.timer === null) this.armFresh(entry);
   }
 
-  /** Its port is back: used at once, and asked whether it is still there. */
+  /** Its port is back: used at once, and asked whether it is still there; thousands behind a tunnel within a second, not at once. */
   private resume(entry: Neighbor, from: NudState): void {
     if (!this.publish(entry, from)) return;
     this.found(entry, from);
     this.parts.paths.setAlive(entry, true);
     entry.backoffMs = 0;
     this.tell("debug", "neighbor.restored", entry, {});
-    this.askHost(entry, from);
+    const isAlone = entry.place!.port.kind === "ac";
+    this.arm(entry, isAlone ? 0 : this.parts.random() * SOLICIT_EVERY_MS, () => this.fire(entry, "waited"));
   }
 
   private suspend(entry: Neighbor): void {
     const { owner, paths, searches } = this.parts;
     if (owner.fallBack(entry)) return;
     this.tell("debug", "neighbor.suspended", entry, {});
+    this.disarm(entry);
     paths.withdraw(entry);
     searches.add(entry);
     // It may have moved with its port: what a route wants is looked for elsewhere.
     if (paths.isHeld(entry)) this.search(entry, 0);
-    else this.arm(entry, SUSPENDED_MS, () => this.fire(entry, "forgotten"));
   }
 
   private publish(entry: Neighbor, from: NudState): boolean {

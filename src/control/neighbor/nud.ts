@@ -42,7 +42,7 @@ export const NUD_EVENTS = [
   "cut",
   /** Its port is up again. */
   "restored",
-  /** Failed or suspended for so long that it is not worth remembering. */
+  /** Failed for so long that it is not worth remembering. */
   "forgotten",
 ] as const;
 export type NudEvent = (typeof NUD_EVENTS)[number];
@@ -62,7 +62,7 @@ export type NudAction =
   | "withdraw"
   /** Take it out of the data plane for as long as its port is down. */
   | "suspend"
-  /** Publish it where it was, and ask it there. */
+  /** Publish it where it was, and ask it there soon. */
   | "resume"
   | "remove";
 
@@ -73,7 +73,7 @@ export const NUD: Readonly<
     heard: ["reachable", "program"],
     silent: ["incomplete", "solicitAll"],
     gaveUp: ["failed", "withdraw"],
-    restored: ["probe", "resume"],
+    restored: ["delay", "resume"],
   },
   reachable: {
     heard: ["reachable", "program"],
@@ -104,13 +104,12 @@ export const NUD: Readonly<
   suspended: {
     needed: ["incomplete", "solicitAll"],
     heard: ["reachable", "program"],
-    restored: ["probe", "resume"],
-    forgotten: ["failed", "remove"],
+    restored: ["delay", "resume"],
   },
   failed: {
     needed: ["incomplete", "solicitAll"],
     heard: ["reachable", "program"],
-    restored: ["probe", "resume"],
+    restored: ["delay", "resume"],
     forgotten: ["failed", "remove"],
   },
 };

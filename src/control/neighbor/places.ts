@@ -30,7 +30,7 @@ export class NeighborPlaces {
     this.drop((place) => place.port === port && (only === null || place.vsi === only));
   }
 
-  /** `port` went down and may come back: what was learned behind it is out of use, and not forgotten yet. */
+  /** `port` went down and may come back: what was learned behind it is out of use, and not forgotten yet (agent.ts does). */
   suspendPort(port: PortObject): void {
     this.silence(port);
     for (const entry of [...this.parts.entries.values()])

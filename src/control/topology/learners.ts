@@ -28,7 +28,7 @@ export interface Learners {
   portUp(port: PortObject): void;
   /** Forget everything learned behind a port, and what came by it and waits; `only`: in that VSI, which loses the tunnel. */
   flushPort(port: PortObject, only?: VsiObject): void;
-  /** The same for a port that may come back: neighbours behind it are remembered for a while. */
+  /** `port` is down and may come back: what is behind it is out of use at once, and forgotten after SUSPENDED_MS. */
   suspendPort(port: PortObject): void;
   /** Forget everything about a VSI, pinned entries included. */
   flushVsi(vsi: VsiObject): void;

@@ -173,17 +173,15 @@ export class Topology {
     this.ports.setPathMtu(tunnel, underlayMtu, this.mtus(this.current));
   }
 
-  /** A tunnel's liveness changed: a dead one leaves flood lists, and what is behind it is forgotten. */
+  /** A tunnel's liveness changed: a dead one leaves flood lists, and what is behind it is suspended. */
   setTunnelUp(tunnel: TunnelPort, up: boolean): void {
     if (!this.setUp(tunnel, up)) return;
     this.parts.emit(up ? "info" : "warn", up ? "tunnel.up" : "tunnel.down", { tunnel: tunnel.name });
     if (up) this.parts.learners.announcer.tunnelUp(tunnel);
   }
 
-  /** An AC's TAP came or went away. */
+  /** An AC can be used, or cannot: what is behind it is suspended meanwhile. */
   setAcUp(ac: AcPort, up: boolean): void {
-    // Without its TAP there is nothing to come back to.
-    if (ac.linkDown && !up) this.parts.learners.flushPort(ac);
     ac.linkDown = false;
     if (!this.setUp(ac, up)) return;
     this.parts.emit("info", up ? "ac.up" : "ac.down", { ac: ac.name, vsi: ac.vsi.name });
@@ -194,7 +192,7 @@ export class Topology {
   setLink(ac: AcPort, up: boolean): void {
     if (ac.linkDown === !up || this.tapOf(ac) === null) return;
     if (up) this.setAcUp(ac, true);
-    else if (this.setUp(ac, false, "suspendPort"))
+    else if (this.setUp(ac, false))
       this.parts.emit("info", "ac.down", { ac: ac.name, vsi: ac.vsi.name, problem: "the VM's interface is down" });
     ac.linkDown = !up;
   }
@@ -217,8 +215,8 @@ export class Topology {
     port.linkDown = false;
     this.parts.commands.flush();
     // A new VM behind the same AC: what the old one taught is wrong.
-    if (!this.setUp(port, true)) this.parts.learners.flushPort(port);
-    else this.parts.emit("info", "ac.up", { ac: port.name, vsi: port.vsi.name });
+    this.parts.learners.flushPort(port);
+    if (this.setUp(port, true)) this.parts.emit("info", "ac.up", { ac: port.name, vsi: port.vsi.name });
     this.announce(port);
     return null;
   }
@@ -227,14 +225,14 @@ export class Topology {
   takeBack(name: string): void {
     const port = this.parts.inventory.ac(name);
     if (port === undefined || !port.config.handover) return;
-    this.setAcUp(port, false);
+    this.endAc(port);
     this.ports.taps.takeBack(port.config);
     this.parts.commands.flush();
   }
 
   /** Somebody deleted the device of an AC: it is down, its file is closed when no worker uses it. */
   loseTap(ac: AcPort): void {
-    this.setAcUp(ac, false);
+    this.endAc(ac);
     if (this.ports.taps.takeBack(ac.config)) this.parts.commands.flush();
   }
 
@@ -330,14 +328,20 @@ export class Topology {
     settings[SET_OVERHEAD] = underlay.overhead;
   }
 
-  private setUp(port: PortObject, up: boolean, learned: "flushPort" | "suspendPort" = "flushPort"): boolean {
+  /** Without its TAP an AC has nothing to come back to. */
+  private endAc(ac: AcPort): void {
+    this.setAcUp(ac, false);
+    this.parts.learners.flushPort(ac);
+  }
+
+  private setUp(port: PortObject, up: boolean): boolean {
     if (!this.ports.setUp(port, up)) return false;
     if (port.vsi !== null) this.vsis.floods.update(port.vsi);
     else
       for (const vsi of this.parts.inventory.vsis.values())
         if (vsi.tunnels.includes(port)) this.vsis.floods.update(vsi);
     if (up) this.parts.learners.portUp(port);
-    else this.parts.learners[learned](port);
+    else this.parts.learners.suspendPort(port);
     return true;
   }
 
