@@ -9,6 +9,7 @@
 #include <string>
 
 #include "calls.h"
+#include "echo.h"
 #include "gso.h"
 #include "handover.h"
 #include "probe.h"
@@ -116,6 +117,44 @@ napi_value socketDropsCall(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
   int fd = args.integer(0);
   return args.bad() ? nullptr : number(env, socketDrops(fd));
+}
+
+napi_value openEchoCall(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  std::string address = args.text(0);
+  if (args.bad()) return nullptr;
+  EchoSocket socket;
+  Failure failure;
+  if (!openEcho(address.c_str(), socket, failure)) return failed(env, failure);
+  return list(env, {number(env, socket.fd), number(env, socket.identifier)});
+}
+
+napi_value sendEchoCall(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  int fd = args.integer(0);
+  std::string target = args.text(1);
+  size_t length;
+  const uint8_t* bytes = args.view<uint8_t>(2, length);
+  return args.bad() ? nullptr : number(env, sendEcho(fd, target.c_str(), bytes, length));
+}
+
+/** [sequence, mtu, source, ...] of each. */
+napi_value receiveEchoesCall(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  int fd = args.integer(0);
+  if (args.bad()) return nullptr;
+  EchoAnswer answers[kMostAnswers];
+  int count = receiveEchoes(fd, answers);
+  napi_value result;
+  napi_create_array(env, &result);
+  for (int i = 0; i < count; i++) {
+    const EchoAnswer& each = answers[i];
+    uint32_t at = static_cast<uint32_t>(i) * 3;
+    napi_set_element(env, result, at, number(env, each.sequence));
+    napi_set_element(env, result, at + 1, number(env, each.mtu));
+    napi_set_element(env, result, at + 2, text(env, each.source));
+  }
+  return result;
 }
 
 napi_value probeSegmentsCall(napi_env env, napi_callback_info) {
@@ -283,6 +322,9 @@ napi_value start(napi_env env, napi_value exports) {
                         {"receiveFd", receiveFdCall},
                         {"peerOf", peerOfCall},
                         {"watchReadable", watchReadableCall},
+                        {"openEcho", openEchoCall},
+                        {"sendEcho", sendEchoCall},
+                        {"receiveEchoes", receiveEchoesCall},
                         {"notify", notifyCall},
                         {"probeSegments", probeSegmentsCall},
                         {"probeTap", probeTapCall},

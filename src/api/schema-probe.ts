@@ -35,6 +35,10 @@ export const Probing = z
   .object({
     state: z.enum(["on", "unused", "off"]).describe("unused: no tunnel has a keepalive; off: see reason"),
     watched: z.int().describe("tunnels with a keepalive that are being watched"),
+    by: z
+      .enum(["raw", "datagram"])
+      .nullable()
+      .describe("raw: a raw ICMP socket; datagram: the kernel's, which needs no capability; null: none is open"),
     reason: z.string().nullable(),
     fix: z.string().nullable(),
   })

@@ -110,9 +110,10 @@ function socketText({ name, path, group, readOnly }: Status["sockets"][number]):
   return `${name} ${path}${to}`;
 }
 
-function probingText({ state, watched, reason, fix }: Status["probing"]): string {
+function probingText({ state, watched, by, reason, fix }: Status["probing"]): string {
   if (state === "off") return `off: ${reason}; fix: ${fix}`;
-  return state === "unused" ? "not asked for (no tunnel has a keepalive)" : plural(watched, "tunnel");
+  if (state === "unused") return "not asked for (no tunnel has a keepalive)";
+  return `${plural(watched, "tunnel")}${by === null ? "" : `, by a ${by} socket`}`;
 }
 
 function configText(config: Status["config"]): string {

@@ -145,8 +145,21 @@ function checkStatus({ ready, missing, config, probing }: Status): Check[] {
   else if (config.needsRestart.length > 0)
     checks.push(warn("config", `needs a restart: ${config.needsRestart.join(", ")}`, "restart vtepd"));
   else checks.push(ok("config", `${config.file} is in force`));
-  if (probing.state === "off") checks.push(warn("probing", `off: ${probing.reason}`, probing.fix ?? "see the log"));
+  checks.push(checkProbing(probing));
   return checks;
+}
+
+/** What the echoes go by. */
+const ECHO_SOCKETS = {
+  raw: "a raw ICMP socket",
+  datagram: "the kernel's ICMP datagram socket, which needs no capability",
+} as const;
+
+function checkProbing({ state, watched, by, reason, fix }: Status["probing"]): Check {
+  if (state === "off") return warn("probing", `off: ${reason}`, fix ?? "see the log");
+  if (state === "unused") return ok("probing", "no tunnel has a keepalive; peers are asked only when somebody does");
+  const what = `${watched} ${watched === 1 ? "tunnel is" : "tunnels are"} watched`;
+  return ok("probing", by === null ? what : `${what}, by ${ECHO_SOCKETS[by]}`);
 }
 
 /** An AC without its TAP is no news to anybody (ready says so); one whose VM is silent by its own will looks like a fault. */

@@ -15,7 +15,9 @@ import { addon, errnoText, IoError } from "../io/addon.ts";
 import { buildOf } from "../io/how-to-build.ts";
 import { refusedByKernel } from "../io/offload.ts";
 import { deviceMtuFor, pathMtu } from "../io/underlay.ts";
-import { whyNoRawSocket } from "../liveness/echo-socket.ts";
+import { openDatagramEcho } from "../liveness/datagram-echo.ts";
+import { EchoUnavailable } from "../liveness/echo-socket.ts";
+import { whyNoRawSocket } from "../liveness/raw-echo.ts";
 import { fail, ok, warn } from "./check.ts";
 import { checkSockets } from "./sockets.ts";
 
@@ -41,9 +43,9 @@ export type HostCheck = (facts: HostFacts) => readonly Check[];
 const HOST_CHECKS: readonly HostCheck[] = [
   () => [checkKernel()],
   () => [checkAddon()],
-  ({ config }) => checkCapabilities(config),
+  checkCapabilities,
   ({ config }) => [checkTun(config)],
-  ({ config }) => checkLibraries(config),
+  checkLibraries,
   ({ config }) => (config !== null && config.workers > 1 ? [checkWorkers(config.workers)] : []),
   ({ config, hasAddon }) => (config !== null && hasAddon ? checkUnderlay(config) : []),
   ({ config, hasAddon }) => (config !== null && hasAddon ? checkRoutes(config) : []),
@@ -88,7 +90,21 @@ function hasCapability(capability: Capability): boolean {
   return line !== null && ((BigInt(`0x${line[1]}`) >> BigInt(CAPABILITIES[capability])) & 1n) === 1n;
 }
 
-function checkCapabilities(config: Config | null): Check[] {
+/** Why tunnels cannot be watched without CAP_NET_RAW either; null: they can. */
+function whyNoDatagramEcho({ config, hasAddon }: HostFacts): EchoUnavailable | null {
+  if (!hasAddon) return new EchoUnavailable("the native addon does not load", buildOf("addon"));
+  const family = config?.underlay.family ?? 4;
+  try {
+    openDatagramEcho({ family, source: family === 4 ? "0.0.0.0" : "::", onNews: () => undefined }).close();
+    return null;
+  } catch (error) {
+    if (error instanceof EchoUnavailable) return error;
+    throw error;
+  }
+}
+
+function checkCapabilities(facts: HostFacts): Check[] {
+  const { config } = facts;
   const taps = config?.acs.filter((ac) => ac.tap !== null) ?? [];
   const wanted: [Capability, boolean, string][] = [
     ["CAP_NET_ADMIN", taps.length > 0, "to create TAPs"],
@@ -105,7 +121,14 @@ function checkCapabilities(config: Config | null): Check[] {
     if (hasCapability(name)) return ok(key, `there${isNeeded ? `, and needed ${why}` : ""}`);
     if (!isNeeded) return ok(key, "not there, and not needed by this configuration");
     const fix = `give it: systemd AmbientCapabilities=${name}, docker --cap-add ${name.slice(4)}; or run as root`;
-    return name === "CAP_NET_RAW" ? warn(key, `missing; needed ${why}`, fix) : fail(key, `missing; needed ${why}`, fix);
+    if (name !== "CAP_NET_RAW") return fail(key, `missing; needed ${why}`, fix);
+    const problem = whyNoDatagramEcho(facts);
+    if (problem === null) return ok(key, "not there, and not needed: an ICMP datagram socket watches tunnels as well");
+    return warn(
+      key,
+      `missing; needed ${why}, for there is no other way: ${problem.message}`,
+      `${fix}; or ${problem.fix}`,
+    );
   });
 }
 
@@ -121,13 +144,13 @@ function checkTun(config: Config | null): Check {
   }
 }
 
-function checkLibraries(config: Config | null): Check[] {
+function checkLibraries(facts: HostFacts): Check[] {
   const problem = whyNoRawSocket();
-  const isWatched = config?.tunnels.some((tunnel) => tunnel.keepalive !== null) ?? false;
+  const isWatched = facts.config?.tunnels.some((tunnel) => tunnel.keepalive !== null) ?? false;
   const raw =
     problem === null
       ? ok("raw-socket", "built: tunnels can be probed")
-      : (isWatched ? fail : warn)("raw-socket", problem.message, problem.fix);
+      : (isWatched && whyNoDatagramEcho(facts) !== null ? fail : warn)("raw-socket", problem.message, problem.fix);
   return [raw, capIsBuilt() ? ok("cap", "built: vtepctl capture --iface works") : capMissing()];
 }
 

@@ -86,7 +86,13 @@ export interface Addon {
   sendFd(socketFd: number, fd: number, text: string): number;
   receiveFd(socketFd: number): Outcome;
   peerOf(socketFd: number): Outcome;
-  watchReadable(fd: number, readable: () => void): (() => void) | number;
+  /** `urgent`: also when something lies in its error queue. */
+  watchReadable(fd: number, readable: () => void, urgent: boolean): (() => void) | number;
+  /** [fd, identifier] or [errno, step]. */
+  openEcho(address: string): Outcome;
+  sendEcho(fd: number, target: string, icmp: Uint8Array): number;
+  /** Sequence, MTU or -1, source; sequence, …. */
+  receiveEchoes(fd: number): (number | string)[];
   notify(socketPath: string, text: string): number;
   pageSkew(view: Uint8Array): number;
   exitNow(code: number): never;

@@ -27,7 +27,7 @@ export function fdOf(socket: Socket): number {
  * in this process may watch the fd meanwhile. Throws IoError.
  */
 export function watchReadable(fd: number, readable: () => void): () => void {
-  const stop = addon().watchReadable(fd, readable);
+  const stop = addon().watchReadable(fd, readable, false);
   if (typeof stop === "number") fail(`fd ${fd}`, stop, "watch it", {});
   return stop;
 }

@@ -1,5 +1,4 @@
 /** Probing put together: the prober with the real socket, clock and kernel, and what the API asks of it. */
-import { randomInt } from "node:crypto";
 import type { ProbeSource } from "../api/probe.ts";
 import type { Agent } from "../control/agent.ts";
 import type { Emit } from "../control/event.ts";
@@ -7,8 +6,8 @@ import type { Inventory } from "../control/inventory.ts";
 import { pathMtu } from "../io/underlay.ts";
 import { RX_PACKETS, sumOf, TX_PACKETS } from "../tables/counters.ts";
 import type { Tables } from "../tables/tables.ts";
-import { openEchoSocket } from "./echo-socket.ts";
 import { pingHost } from "./host-ping.ts";
+import { openEchoSocket } from "./open-echo.ts";
 import { type ProbedTopology, Prober } from "./prober.ts";
 
 export interface ProbingRequest {
@@ -36,7 +35,6 @@ export function createProber({ inventory, topology, tables, emit, deviceMtu, kic
       sent: sumOf(tables?.counters ?? [], ({ ports }) => ports[row * 4 + TX_PACKETS]!),
     }),
     now: () => performance.now(),
-    identifier: randomInt(0x10000),
     openSocket: openEchoSocket,
     kernelMtu: pathMtu,
     underlayMtu: () => {

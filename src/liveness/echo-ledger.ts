@@ -2,7 +2,7 @@
  * The echoes that are still unanswered: one line for each, found by its sequence number.
  *
  * A line ends once: with a reply from the very address that was asked, with a router's "too big" about the very packet, or
- * when its time is over. Whatever else arrives (another identifier, an unknown number, another sender) changes nothing: ICMP
+ * when its time is over. Whatever else arrives (an unknown number, another sender) changes nothing: ICMP
  * is anybody's to send.
  */
 import { peerAddress } from "../control/peer-address.ts";
@@ -22,15 +22,12 @@ export interface Asked {
 export class EchoBook {
   private readonly timers: Timers;
   private readonly now: () => number;
-  /** 0..65535, in every echo of ours. */
-  readonly identifier: number;
   private readonly asked = new Map<number, Asked>();
   private sequence = 0;
 
-  constructor(timers: Timers, now: () => number, identifier: number) {
+  constructor(timers: Timers, now: () => number) {
     this.timers = timers;
     this.now = now;
-    this.identifier = identifier;
   }
 
   get isEmpty(): boolean {
@@ -56,10 +53,10 @@ export class EchoBook {
     return asked;
   }
 
-  /** An answer about one of our echoes, from `source`, perhaps. */
+  /** An answer about one of our echoes, from `source`, perhaps; with our identifier. */
   answered(news: Exclude<EchoNews, { kind: "datagramTooBig" }>, source: string): void {
     const asked = this.asked.get(news.sequence);
-    if (news.identifier !== this.identifier || asked === undefined) return;
+    if (asked === undefined) return;
     if (news.kind === "probeTooBig") asked.settle({ kind: "tooBig", mtu: news.mtu });
     else if (sameBytes(peerAddress(source), asked.target))
       asked.settle({ kind: "reply", rttMs: Math.max(0, this.now() - asked.sentMs) });

@@ -1,13 +1,13 @@
 /**
  * The prober: watches the peers of tunnels from the main thread, by ICMP echo on the underlay.
  *
- * It owns what control must not know: the raw socket, identifiers, who is asked. What an answer means is decided in
+ * It owns what control must not know: the socket, who is asked. What an answer means is decided in
  * liveness/tunnel-probe.ts, one for each tunnel. Tunnels with `keepalive` are watched all the time; any other is asked only when
  * a person does (`vtepctl ping`), so a gateway that is not told to probe sends nothing of its own and needs no right for it.
  *
  * The peer's kernel answers, so this watches the path and the machine, not the peer's daemon.
  *
- * Without the library or CAP_NET_RAW probing is off: said once as a warning, shown in the status, tried again now and then;
+ * Without any socket for it (open-echo.ts) probing is off: said once as a warning, shown in the status, tried again now and then;
  * tunnels stay up, for a gateway that cannot look must not conclude that the peer is dead.
  *
  * A path MTU comes from a search, or from our own kernel, which refuses datagrams after a router's "too big"
@@ -21,7 +21,7 @@ import type { Inventory, TunnelPort } from "../control/inventory.ts";
 import { peerAddress } from "../control/peer-address.ts";
 import type { Config, TunnelConfig } from "../control/plan.ts";
 import { Timers } from "../control/timers.ts";
-import { echoRequest, readEcho4, readEcho6, shortestEcho } from "../wire/echo.ts";
+import { type EchoNews, echoRequest, shortestEcho } from "../wire/echo.ts";
 import { EchoBook, sameBytes } from "./echo-ledger.ts";
 import { type EchoSocket, type EchoSocketRequest, EchoUnavailable } from "./echo-socket.ts";
 import { Silences, type TunnelTraffic } from "./silence.ts";
@@ -50,8 +50,6 @@ export interface ProberParts {
   readonly emit: Emit;
   /** Milliseconds of a monotonic clock. */
   readonly now: () => number;
-  /** 0..65535, ours alone. */
-  readonly identifier: number;
   /** Throws EchoUnavailable. */
   readonly openSocket: (request: EchoSocketRequest) => EchoSocket;
   /** The underlay's IP MTU. */
@@ -93,7 +91,7 @@ export class Prober {
     this.parts = parts;
     this.timers = new Timers(parts.now());
     this.silences = new Silences(parts.traffic);
-    this.book = new EchoBook(this.timers, parts.now, parts.identifier);
+    this.book = new EchoBook(this.timers, parts.now);
   }
 
   /** Once a second and after every change: watch what is configured, and nothing else. */
@@ -140,8 +138,10 @@ export class Prober {
   /** Is probing possible, and if not, why? */
   get probing(): Probing {
     const wanted = [...this.watched.keys()].filter((port) => keepaliveOf(port) !== null).length;
-    if (this.problem !== null) return { state: "off", watched: 0, reason: this.problem.message, fix: this.problem.fix };
-    return { state: wanted > 0 ? "on" : "unused", watched: wanted, reason: null, fix: null };
+    const by = this.socket?.kind ?? null;
+    if (this.problem !== null)
+      return { state: "off", watched: 0, by, reason: this.problem.message, fix: this.problem.fix };
+    return { state: wanted > 0 ? "on" : "unused", watched: wanted, by, reason: null, fix: null };
   }
 
   /** What is known of the way to a tunnel's peer. */
@@ -309,7 +309,8 @@ export class Prober {
     try {
       this.socket = openSocket({
         family,
-        onPacket: (packet, source) => this.turn(() => this.read(packet, source)),
+        source: topology.config.underlay.address,
+        onNews: (news, source) => this.turn(() => this.hear(news, source)),
         onFailure: (message) => this.turn(() => this.fail(new EchoUnavailable(message, "it is opened again in 10 s"))),
       });
     } catch (error) {
@@ -317,7 +318,7 @@ export class Prober {
       this.fail(error);
       return error;
     }
-    if (this.problem !== null) this.parts.emit("info", "probing.on", {});
+    if (this.problem !== null) this.parts.emit("info", "probing.on", { by: this.socket.kind });
     this.problem = null;
     return null;
   }
@@ -344,7 +345,7 @@ export class Prober {
     this.usedMs = timers.nowMs;
     const asked = book.open(each.address, waitMs, done);
     const source = peerAddress(this.parts.topology.config.underlay.address);
-    const packet = echoRequest(source, each.address, book.identifier, asked.sequence, length);
+    const packet = echoRequest(source, each.address, socket.identifier, asked.sequence, length);
     socket.send(packet, each.port.config.remote, (end) => {
       asked.sentMs = this.parts.now();
       // Our own device's MTU. Any other refusal (no route, no buffer) is a loss, when its time is over.
@@ -352,12 +353,9 @@ export class Prober {
     });
   }
 
-  /** A packet from the raw socket: anybody's. */
-  private read(packet: Uint8Array, source: string): void {
-    const config = this.parts.topology.config;
-    const { family, port: vxlanPort } = config.underlay;
-    const news = family === 4 ? readEcho4(packet) : readEcho6(packet);
-    if (news === null) return;
+  /** Anybody's word. */
+  private hear(news: EchoNews, source: string): void {
+    const { family, port: vxlanPort } = this.parts.topology.config.underlay;
     if (news.kind === "datagramTooBig") {
       if (news.port !== vxlanPort) return;
       const each = [...this.watched.values()].find(({ address }) => sameBytes(address, news.target));
@@ -365,7 +363,7 @@ export class Prober {
       if (each !== undefined && isPlausible) this.hint(each, news.mtu);
       return;
     }
-    this.book.answered(news, source);
+    if (news.identifier === this.socket?.identifier) this.book.answered(news, source);
   }
 
   /** Do `what` at the present time, after all that was due before it; then say when to come again. */

@@ -22,7 +22,7 @@ export const STATUS: Status = {
   stuckWorkers: [],
   counts: { vsis: 0, acs: 0, acsUp: 0, tunnels: 0, interfaces: 0, macs: 0, neighbors: 0, routes: 0, policies: 0 },
   config: { file: "/etc/vtepd.yaml", lastReloadSuccessful: true, needsRestart: [] },
-  probing: { state: "unused", watched: 0, reason: null, fix: null },
+  probing: { state: "unused", watched: 0, by: null, reason: null, fix: null },
   ledger: {
     dataplane: { received: 9, injected: 1, copies: 2, sent: 7, punted: 3, dropped: 2, imbalance: 0 },
     control: { drained: 3, consumed: 2, reinjected: 1, dropped: 0, held: 0, imbalance: 0 },

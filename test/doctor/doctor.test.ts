@@ -95,6 +95,7 @@ describe("a gateway", () => {
     expect(checks.map(({ name }) => name)).toEqual([
       "ready",
       "config",
+      "probing",
       "workers",
       "peer gw2",
       "traffic of gw2",

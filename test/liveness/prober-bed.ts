@@ -4,6 +4,7 @@ import type { Config } from "../../src/control/plan.ts";
 import { EchoUnavailable, type SendEnd } from "../../src/liveness/echo-socket.ts";
 import { Prober } from "../../src/liveness/prober.ts";
 import { setU16 } from "../../src/wire/bytes.ts";
+import { readEcho4 } from "../../src/wire/echo.ts";
 import { sum16 } from "../../src/wire/ipv4.ts";
 
 export const IDENTIFIER = 0x4242;
@@ -56,12 +57,16 @@ export function bed(
     },
     emit: (level, event, fields) => told.push(`${level} ${event} ${JSON.stringify(fields)}`),
     now: () => nowMs,
-    identifier: IDENTIFIER,
     openSocket(request) {
       if (!network.mayOpen) throw new EchoUnavailable("a raw ICMP socket: Operation not permitted", "CAP_NET_RAW");
-      onPacket = request.onPacket;
+      onPacket = (packet, source) => {
+        const news = readEcho4(packet);
+        if (news !== null) request.onNews(news, source);
+      };
       onFailure = request.onFailure;
       return {
+        kind: "raw",
+        identifier: IDENTIFIER,
         close: () => undefined,
         send(packet, _target, done: (end: SendEnd) => void) {
           network.sent.push({ atMs: nowMs - 1_000_000, length: packet.length });

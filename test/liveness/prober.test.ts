@@ -188,7 +188,7 @@ describe("without a socket", () => {
     expect(await prober.ping(port, 64)).toMatchObject({ kind: "off", fix: "CAP_NET_RAW" });
     network.mayOpen = true;
     pass(15_000);
-    expect(told.at(-1)).toBe("info probing.on {}");
+    expect(told.at(-1)).toBe('info probing.on {"by":"raw"}');
     expect(prober.view(port)).toMatchObject({ state: "up", rttMs: 4 });
   });
 

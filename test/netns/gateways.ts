@@ -12,7 +12,7 @@
  * frame has exactly one fate, or the test fails, whatever else it was about; and the logs of a failed test are printed.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -85,8 +85,11 @@ export type ConfigObject = Readonly<Record<string, unknown>>;
 
 export interface Gateways {
   readonly bed: Bed;
-  /** Start a daemon in namespace `node` (which exists) and wait until it is ready. Text is taken as it is. */
-  start(node: string, config: ConfigObject | string): Promise<Gateway>;
+  /**
+   * Start a daemon in namespace `node` (which exists) and wait until it is ready. Text is taken as it is. `uid`: as this user,
+   * and without any capability.
+   */
+  start(node: string, config: ConfigObject | string, uid?: number): Promise<Gateway>;
   socket(node: string): string;
   /** Stop all daemons and remove the bed. */
   remove(): Promise<void>;
@@ -117,16 +120,20 @@ export async function openGateways(label: string): Promise<Gateways> {
   const bed = await makeBed(label);
   const socket = (node: string) => join(bed.folder, `${node}.sock`);
 
-  async function start(node: string, config: ConfigObject | string): Promise<Gateway> {
+  async function start(node: string, config: ConfigObject | string, uid?: number): Promise<Gateway> {
     const file = join(bed.folder, `${node}.yaml`);
     writeFileSync(file, typeof config === "string" ? config : withDefaults(node, config, socket(node)), {
       mode: 0o600,
     });
-    return await launchIn(node, file);
+    if (uid !== undefined) for (const path of [bed.folder, file]) chownSync(path, uid, uid);
+    return await launchIn(node, file, uid);
   }
 
-  async function launchIn(node: string, file: string): Promise<Gateway> {
-    const child = bed.follow(node, process.execPath, [VTEPD, "run", "-c", file]);
+  async function launchIn(node: string, file: string, uid?: number): Promise<Gateway> {
+    const none = ["--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"];
+    const user = uid === undefined ? [] : ["setpriv", `--reuid=${uid}`, `--regid=${uid}`, "--clear-groups", ...none];
+    const [program, ...args] = [...user, process.execPath, VTEPD, "run", "-c", file];
+    const child = bed.follow(node, program!, args);
     let words = "";
     const listen = (chunk: Buffer) => {
       if (words.length < LOG_BYTES) words += chunk.toString();
@@ -182,7 +189,7 @@ export async function openGateways(label: string): Promise<Gateways> {
       },
       async restart() {
         if (end === undefined) throw new Error(`${node} still runs`);
-        return await launchIn(node, file);
+        return await launchIn(node, file, uid);
       },
     };
     running.add(gateway);

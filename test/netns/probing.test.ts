@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Status, Tunnel } from "../../src/api/schema.ts";
 import type { Diagnosis } from "../../src/api/schema-doctor.ts";
 import { pause, until } from "../../src/lab/deadline.ts";
-import { whyNoRawSocket } from "../../src/liveness/echo-socket.ts";
+import { whyNoRawSocket } from "../../src/liveness/raw-echo.ts";
 import { type Gateway, type Gateways, openGateways, VTEPD, whyNoGateways } from "./gateways.ts";
 import { ping } from "./traffic.ts";
 
