@@ -2,8 +2,9 @@
  * By which names the metrics listener may be asked.
  *
  * A web page that an operator looks at can have its own name resolve to 127.0.0.1 (DNS rebinding) and read, through the
- * operator's browser, what only the operator's machine can reach. The browser then says the page's name in Host. An address
- * cannot be rebound, and neither can localhost; other names are answered when they are this gateway's or configured.
+ * operator's browser, what only the operator's machine can reach. The page's name then stands in Host, or in a request target
+ * that is a whole URL. An address cannot be rebound, and neither can localhost; other names are answered when they are this
+ * gateway's or configured.
  */
 import { isIP } from "node:net";
 import { hostname } from "node:os";
@@ -12,9 +13,17 @@ import type { Config } from "../control/plan.ts";
 /** Host and optional port (RFC 9110 §7.2), host without its port. */
 const HOST = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]*))(?::\d{0,5})?$/;
 
-/** May a request with this Host header be answered? @param names lower case, without a dot at the end. */
-export function isOurName(header: string, names: ReadonlySet<string>): boolean {
-  const [, bracketed, plain = ""] = HOST.exec(header) ?? [];
+/** Scheme and authority of a whole URL (RFC 3986 §3). */
+const ABSOLUTE = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/([^/?#]*)/;
+
+/** The host, and optional port, that a request target names itself; null where it is a path. */
+export function authorityOf(target: string): string | null {
+  return ABSOLUTE.exec(target)?.[1] ?? null;
+}
+
+/** May a request that asks this host be answered? @param names lower case, without a dot at the end. */
+export function isOurName(host: string, names: ReadonlySet<string>): boolean {
+  const [, bracketed, plain = ""] = HOST.exec(host) ?? [];
   if (bracketed !== undefined) return isIP(bracketed) === 6;
   const name = plainName(plain);
   return isIP(name) === 4 || name === "localhost" || names.has(name);

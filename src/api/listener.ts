@@ -16,7 +16,7 @@ import { dirname } from "node:path";
 import type { Log } from "../log/log.ts";
 import { printable } from "../wire/printable.ts";
 import { admit, type Room } from "./admission.ts";
-import { isOurName } from "./host-names.ts";
+import { authorityOf, isOurName } from "./host-names.ts";
 import { groupNumber } from "./socket-group.ts";
 
 /**
@@ -192,8 +192,10 @@ function refusal(request: IncomingMessage, readsOnly: boolean, isKnown: IsKnown)
   // RFC 9112 §3.2: in HTTP/1.1 exactly one.
   const hosts = rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === "host").length;
   if (hosts > 1 || (hosts === 0 && httpVersion !== "1.0")) return [400, "one Host header is needed\n"];
-  if (headers.host === undefined || isKnown(headers.host)) return null;
-  const host = printable(headers.host.slice(0, 100));
+  // RFC 9112 §3.2.2: a target that is a whole URL names the host, and Host is ignored.
+  const name = authorityOf(request.url!) ?? headers.host;
+  if (name === undefined || isKnown(name)) return null;
+  const host = printable(name.slice(0, 100));
   return [421, `"${host}" is no name of this gateway: ask by address, or add the name to metrics.hosts\n`];
 }
 

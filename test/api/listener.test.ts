@@ -237,4 +237,32 @@ describe("the name by which the metrics are asked", () => {
     expect(text).toMatch(/^HTTP\/1\.1 421/);
     expect(text).toMatch(/is no name of this gateway: ask by address, or add the name to metrics\.hosts\n$/);
   });
+
+  // RFC 9112 §3.2.2: then it is the target's name that counts, and not Host.
+  it.each(["evil.example", "evil.example:9475", "localhost@evil.example", "[evil.example]", "localhost:80:80"])(
+    "may not be %j in a target that is a whole URL",
+    async (host) => {
+      const place = await tcp(undefined, new Set(names));
+      for (const scheme of ["http", "HTTP", "https"])
+        expect(await answer(place, get(`${scheme}://${host}/metrics`, "host: localhost"))).toMatch(
+          /^HTTP\/1\.1 4(00|21)/,
+        );
+    },
+  );
+
+  it.each(["localhost", "127.0.0.1:9475", "gw1"])(
+    "may be %j in a target that is a whole URL, whatever Host says",
+    async (host) => {
+      const place = await tcp(undefined, new Set(names));
+      expect(await answer(place, get(`http://${host}/livez`, "host: evil.example"))).toMatch(/^HTTP\/1\.1 200/);
+    },
+  );
+
+  it.each(["*", "livez", "evil.example:80", "http:/evil.example/livez", "http:evil.example", "//evil.example/livez"])(
+    "is asked by no target like %j",
+    async (target) => {
+      const place = await tcp(undefined, new Set(names));
+      expect(await answer(place, get(target, "host: localhost"))).toMatch(/^HTTP\/1\.1 4/);
+    },
+  );
 });
