@@ -115,7 +115,7 @@ export class Agent {
       emit,
       random,
       ledger: this.ledger,
-      solicitor: new ArpSolicitor(this.sender, emit),
+      solicitor: new ArpSolicitor(this.sender, inventory, emit),
       macs: this.macs,
       routes,
       unreachable: (frame) => this.icmp.hostUnreachable(frame),

@@ -1,5 +1,12 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { PendingRelays, RELAY_ASKERS, RELAY_MS, RELAY_TARGETS } from "../../src/control/arp/relay.ts";
+import {
+  PendingRelays,
+  RELAY_ASKERS,
+  RELAY_ASKERS_OF_PORT,
+  RELAY_MS,
+  RELAY_TARGETS,
+  RELAYS_OF_QUIET_PORT,
+} from "../../src/control/arp/relay.ts";
 import type { PortObject } from "../../src/control/inventory.ts";
 import { Timers } from "../../src/control/timers.ts";
 import { AgentBed, ip } from "./agent-bed.ts";
@@ -56,14 +63,28 @@ describe("PendingRelays", () => {
     expect(relays.size).toBe(0);
   });
 
-  it(`holds ${RELAY_ASKERS} askers of one target and ${RELAY_TARGETS} targets`, () => {
-    for (let n = 0; n < RELAY_ASKERS; n++) expect(relays.add(bed.vsi20, TARGET, asker(n))).toBe(true);
-    expect(relays.add(bed.vsi20, TARGET, asker(99))).toBe(false);
-    for (let n = 1; n < RELAY_TARGETS; n++) expect(relays.add(bed.vsi20, TARGET + n, asker(1))).toBe(true);
-    expect(relays.add(bed.vsi20, TARGET + 5000, asker(1))).toBe(false);
+  it(`holds ${RELAY_ASKERS} askers of one target and ${RELAY_TARGETS} targets, half of them of one port`, () => {
+    const ports = Array.from({ length: 16 }, (_, i) => ({ kind: "ac", name: `ac${i}` }) as PortObject);
+    for (let n = 0; n < RELAY_ASKERS_OF_PORT; n++)
+      expect(relays.add(bed.vsi20, TARGET, asker(n, bed.border))).toBe(true);
+    expect(relays.add(bed.vsi20, TARGET, asker(99, bed.border))).toBe(false);
+    for (let n = 0; n < RELAY_ASKERS - RELAY_ASKERS_OF_PORT; n++)
+      expect(relays.add(bed.vsi20, TARGET, asker(n))).toBe(true);
+    expect(relays.add(bed.vsi20, TARGET, asker(99, bed.vm1))).toBe(false);
+    let n = 1;
+    for (; n < RELAY_TARGETS / 2; n++) expect(relays.add(bed.vsi20, TARGET + n, asker(1))).toBe(true);
+    expect(relays.add(bed.vsi20, TARGET + n, asker(1))).toBe(false);
+    // What is left is for those who ask for little.
+    for (const port of ports)
+      for (let i = 0; i < RELAYS_OF_QUIET_PORT && n < RELAY_TARGETS; i++, n++)
+        expect(relays.add(bed.vsi20, TARGET + n, asker(1, port))).toBe(true);
     expect(relays.size).toBe(RELAY_TARGETS);
+    expect(relays.add(bed.vsi20, TARGET + 5000, asker(1, ports[15]))).toBe(false);
+    // Asking again is no more than there was.
+    expect(relays.add(bed.vsi20, TARGET + 1, asker(1))).toBe(true);
     timers.run(RELAY_MS + 1);
-    expect(relays.add(bed.vsi20, TARGET + 5000, asker(1))).toBe(true);
+    expect(relays.size).toBe(0);
+    for (n = 0; n < RELAY_TARGETS / 2; n++) expect(relays.add(bed.vsi20, TARGET + n, asker(1))).toBe(true);
   });
 
   it("forgets askers behind a port that goes", () => {

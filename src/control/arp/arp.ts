@@ -244,7 +244,7 @@ export class ArpHandler {
     // The other sites know no address outside the subnet: they are asked with our own.
     const isGuest = arp.senderIp !== 0 && subnetOf(on, arp.senderIp) === null;
     const sender = isGuest ? addressFor(on, arp.targetIp) : arp.senderIp;
-    const question = { target: arp.targetIp, sender, except: port, scope: ALL_PORTS, isRetry: false };
+    const question = { target: arp.targetIp, sender, except: port, by: port, scope: ALL_PORTS, isRetry: false };
     for (const vsi of on.vsis) {
       if (!this.c.sender.solicit(on, vsi, question).sent) continue;
       this.c.counts.count(asked.name, "relayed_request");
@@ -286,7 +286,7 @@ export class ArpHandler {
       return CONSUMED;
     }
     if (!vsi.acs.some((ac) => ac.up)) return this.ignore(vsi, arp, "no AC");
-    const question = { target, sender: arp.senderIp, except: port, scope: ONLY_ACS, isRetry: false };
+    const question = { target, sender: arp.senderIp, except: port, by: port, scope: ONLY_ACS, isRetry: false };
     const { sent } = this.c.sender.solicit(on, vsi, question);
     if (!sent && isHere && isCertain) {
       // With relay: always, and asked within this second: its answer may be behind us, and no other one will come.

@@ -7,6 +7,8 @@
  *
  * ACs stand here too: a VM whose question is answered only once the target is known (proxyArp: verified, D2), and one that
  * probes whether an address is taken (RFC 5227).
+ *
+ * Who asks for thousands of targets leaves the others room: half of it, and of each target's askers, is not for one port.
  */
 import type { Mac } from "../../wire/ethernet.ts";
 import type { Ipv4 } from "../../wire/ipv4.ts";
@@ -16,6 +18,10 @@ import type { Timers } from "../timers.ts";
 export const RELAY_MS = 3000;
 export const RELAY_TARGETS = 1024;
 export const RELAY_ASKERS = 16;
+/** Of these, behind one port. */
+export const RELAY_ASKERS_OF_PORT = 8;
+/** A port behind which fewer wait finds room in the half that is kept for such. */
+export const RELAYS_OF_QUIET_PORT = 64;
 const SWEEP_MS = 1000;
 
 export interface Asker {
@@ -32,6 +38,8 @@ interface Waiting extends Asker {
 export class PendingRelays {
   private readonly timers: Timers;
   private readonly targets = new Map<number, Waiting[]>();
+  /** How many wait behind each port. */
+  private readonly behind = new Map<PortObject, number>();
   /** Until when it is remembered that somebody behind a tunnel asked, answered or not; for people. */
   private readonly asked = new Map<number, number>();
 
@@ -52,19 +60,23 @@ export class PendingRelays {
     if (asker.port.kind === "tunnel" && (this.asked.has(key) || this.asked.size < RELAY_TARGETS))
       this.asked.set(key, until);
     let waiting = this.targets.get(key);
-    if (waiting === undefined) {
-      if (this.targets.size >= RELAY_TARGETS) this.sweep();
-      if (this.targets.size >= RELAY_TARGETS) return false;
-      waiting = [];
-      this.targets.set(key, waiting);
-    }
-    const known = waiting.find((each) => each.port === asker.port && each.mac === asker.mac && each.ip === asker.ip);
+    const known = waiting?.find((each) => each.port === asker.port && each.mac === asker.mac && each.ip === asker.ip);
     if (known !== undefined) {
       known.until = until;
       return true;
     }
-    if (waiting.length >= RELAY_ASKERS) return false;
+    if (waiting === undefined) {
+      const isQuiet = (this.behind.get(asker.port) ?? 0) < RELAYS_OF_QUIET_PORT;
+      const most = isQuiet ? RELAY_TARGETS : RELAY_TARGETS / 2;
+      if (this.targets.size >= most) this.sweep();
+      if (this.targets.size >= most) return false;
+      waiting = [];
+      this.targets.set(key, waiting);
+    }
+    const ofPort = waiting.filter((each) => each.port === asker.port).length;
+    if (waiting.length >= RELAY_ASKERS || ofPort >= RELAY_ASKERS_OF_PORT) return false;
     waiting.push({ port: asker.port, mac: asker.mac, ip: asker.ip, until });
+    this.tally(asker.port, 1);
     return true;
   }
 
@@ -78,9 +90,7 @@ export class PendingRelays {
     const key = keyOf(vsi, target);
     const waiting = this.targets.get(key);
     if (waiting === undefined) return [];
-    const rest = waiting.filter((each) => each.port.kind !== kind);
-    if (rest.length === 0) this.targets.delete(key);
-    else this.targets.set(key, rest);
+    this.keepOf(key, waiting, (each) => each.port.kind !== kind);
     return waiting.filter((each) => each.port.kind === kind && each.until > this.timers.nowMs);
   }
 
@@ -96,11 +106,21 @@ export class PendingRelays {
   }
 
   private keep(isKept: (each: Waiting) => boolean): void {
-    for (const [key, waiting] of this.targets) {
-      const rest = waiting.filter(isKept);
-      if (rest.length === 0) this.targets.delete(key);
-      else if (rest.length < waiting.length) this.targets.set(key, rest);
-    }
+    for (const [key, waiting] of this.targets) this.keepOf(key, waiting, isKept);
+  }
+
+  private keepOf(key: number, waiting: readonly Waiting[], isKept: (each: Waiting) => boolean): void {
+    const rest = waiting.filter(isKept);
+    if (rest.length === waiting.length) return;
+    for (const each of waiting) if (!isKept(each)) this.tally(each.port, -1);
+    if (rest.length === 0) this.targets.delete(key);
+    else this.targets.set(key, rest);
+  }
+
+  private tally(port: PortObject, step: 1 | -1): void {
+    const count = (this.behind.get(port) ?? 0) + step;
+    if (count === 0) this.behind.delete(port);
+    else this.behind.set(port, count);
   }
 }
 

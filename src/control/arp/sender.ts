@@ -3,8 +3,8 @@
  *
  * Everything here speaks with the gateway MAC of the VSI-interface, as Ethernet source and as ARP sender (D3); only a
  * suppress reply speaks with the host's own. A flood is rationed twice, whatever arrives: one solicitation per second for
- * each (VSI, target) and direction (our ACs, the tunnels), and FLOODS_PER_SECOND per VSI, the last quarter of which is
- * kept for first questions so that retries for dead hosts cannot starve them.
+ * each (VSI, target) and direction (our ACs, the tunnels), and so many per VSI, of which every port has a share
+ * (flood-ration.ts).
  *
  * Why by direction: a peer that asks us makes us ask our ACs alone; when a second later-born question of our own needs
  * the tunnels, that one must not wait.
@@ -17,11 +17,9 @@ import { ALL_PORTS, type Injector, ONLY_ACS, ONLY_TUNNELS } from "../inject.ts";
 import type { InterfaceObject, PortObject, VsiObject } from "../inventory.ts";
 import { subnetOf } from "../inventory.ts";
 import { SOLICIT_EVERY_MS } from "../neighbor/solicitor.ts";
-import { RateWindow } from "../rate-window.ts";
 import type { Timers } from "../timers.ts";
+import { FloodRation } from "./flood-ration.ts";
 
-export const FLOODS_PER_SECOND = 200;
-const KEPT_FOR_FIRST = 50;
 const REMEMBERED_TARGETS = 8192;
 
 /** When the flooded ARP for one (VSI, target) last went out, by direction. */
@@ -36,6 +34,8 @@ export interface Solicitation {
   readonly sender: Ipv4;
   /** The bridge port that has heard the question already, or null. */
   readonly except: PortObject | null;
+  /** The bridge port on whose behalf we ask, null: a route's. */
+  readonly by: PortObject | null;
   /** ALL_PORTS, ONLY_ACS or ONLY_TUNNELS. */
   readonly scope: number;
   /** A second or third try: yields to first ones when the VSI's ration runs low. */
@@ -49,7 +49,7 @@ export class ArpSender {
   private readonly bytes = new Uint8Array(ARP_FRAME_BYTES);
   private readonly asked = new Map<number, Asked>();
   private readonly announced = new Map<number, number>();
-  private readonly rations = new Map<VsiObject, RateWindow>();
+  private readonly rations = new Map<VsiObject, FloodRation>();
 
   constructor(injector: Injector, timers: Timers, emit: Emit) {
     this.injector = injector;
@@ -120,7 +120,8 @@ export class ArpSender {
     const key = keyOf(vsi, ip);
     if (!isNews && nowMs - (this.announced.get(key) ?? Number.NEGATIVE_INFINITY) < SOLICIT_EVERY_MS) return false;
     const way = usableScope(vsi, except, scope);
-    if (way === 0 || this.announced.size >= REMEMBERED_TARGETS || !this.ration(vsi).admit(nowMs)) return false;
+    if (way === 0 || this.announced.size >= REMEMBERED_TARGETS || !this.ration(vsi).admit(except, false, nowMs))
+      return false;
     this.announced.set(key, nowMs);
     this.write(BROADCAST, on.mac, ARP_REQUEST, ip, 0, ip);
     this.injector.flood(vsi.row, except.row, way, this.bytes);
@@ -148,11 +149,9 @@ export class ArpSender {
     if (last !== undefined && nowMs - last.acs < SOLICIT_EVERY_MS) way &= ~ONLY_ACS;
     if (last !== undefined && nowMs - last.tunnels < SOLICIT_EVERY_MS) way &= ~ONLY_TUNNELS;
     if (way === 0) return { sent: false, againMs: this.againIn(key, needed) };
-    const ration = this.ration(vsi);
-    const hasRoom = ration.room(nowMs, KEPT_FOR_FIRST + 1) > (question.isRetry ? KEPT_FOR_FIRST : 0);
-    if (!hasRoom || (last === undefined && this.asked.size >= REMEMBERED_TARGETS))
+    const isRemembered = last !== undefined || this.asked.size < REMEMBERED_TARGETS;
+    if (!isRemembered || !this.ration(vsi).admit(question.by, question.isRetry, nowMs))
       return { sent: false, againMs: SOLICIT_EVERY_MS };
-    ration.take(nowMs);
     const asked = last ?? { acs: Number.NEGATIVE_INFINITY, tunnels: Number.NEGATIVE_INFINITY };
     // The AC that is left out has heard the question from its own host: with it, all ACs have.
     if ((way & ONLY_ACS) !== 0 || ((question.scope & ONLY_ACS) !== 0 && except?.kind === "ac")) asked.acs = nowMs;
@@ -175,10 +174,10 @@ export class ArpSender {
     return last + SOLICIT_EVERY_MS - this.timers.nowMs;
   }
 
-  private ration(vsi: VsiObject): RateWindow {
+  private ration(vsi: VsiObject): FloodRation {
     let ration = this.rations.get(vsi);
     if (ration === undefined) {
-      ration = new RateWindow(FLOODS_PER_SECOND);
+      ration = new FloodRation();
       this.rations.set(vsi, ration);
     }
     return ration;
@@ -193,6 +192,7 @@ export class ArpSender {
     const longAgo = this.timers.nowMs - SOLICIT_EVERY_MS;
     for (const [key, asked] of this.asked) if (Math.max(asked.acs, asked.tunnels) <= longAgo) this.asked.delete(key);
     for (const [key, atMs] of this.announced) if (atMs <= longAgo) this.announced.delete(key);
+    for (const ration of this.rations.values()) ration.sweep(this.timers.nowMs);
   }
 }
 

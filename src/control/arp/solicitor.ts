@@ -2,24 +2,33 @@
 import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
 import type { Emit } from "../event.ts";
 import { ALL_PORTS } from "../inject.ts";
-import type { InterfaceObject, PortObject, VsiObject } from "../inventory.ts";
+import type { InterfaceObject, Inventory, PortObject, VsiObject } from "../inventory.ts";
 import type { Place } from "../neighbor/entry.ts";
 import type { Solicitor } from "../neighbor/solicitor.ts";
 import { type ArpSender, addressFor } from "./sender.ts";
 
 export class ArpSolicitor implements Solicitor {
   private readonly sender: ArpSender;
+  private readonly inventory: Inventory;
   private readonly emit: Emit;
 
-  constructor(sender: ArpSender, emit: Emit) {
+  constructor(sender: ArpSender, inventory: Inventory, emit: Emit) {
     this.sender = sender;
+    this.inventory = inventory;
     this.emit = emit;
   }
 
-  everywhere(iface: InterfaceObject, ip: Ipv4, tries: number, step: string): number {
+  everywhere(iface: InterfaceObject, ip: Ipv4, by: number, tries: number, step: string): number {
     // The whole site, the AC whose packet waits included (behaviour.md §2.3, row 4): it has asked for its gateway, not for this.
     const sender = addressFor(iface, ip);
-    const question = { target: ip, sender, except: null, scope: ALL_PORTS, isRetry: tries > 1 };
+    const question = {
+      target: ip,
+      sender,
+      except: null,
+      by: this.inventory.ports.get(by) ?? null,
+      scope: ALL_PORTS,
+      isRetry: tries > 1,
+    };
     let againMs = 0;
     for (const vsi of iface.vsis) {
       const { sent, againMs: ms } = this.sender.solicit(iface, vsi, question);

@@ -121,7 +121,7 @@ export class NeighborLife {
   private solicit(entry: Neighbor): void {
     entry.tries++;
     const step = this.parts.paths.isHeld(entry) ? "S3.4" : "S2.4";
-    const againMs = this.parts.solicitor.everywhere(entry.on, entry.ip, entry.tries, step);
+    const againMs = this.parts.solicitor.everywhere(entry.on, entry.ip, entry.searcher, entry.tries, step);
     // Somebody may have asked for it a moment ago (a VM's own question, relayed): that was the first try.
     const waitMs = againMs > 0 ? againMs : SOLICIT_EVERY_MS;
     this.arm(entry, waitMs, () => this.fire(entry, entry.tries < NEIGHBOR_TRIES ? "silent" : "gaveUp"));

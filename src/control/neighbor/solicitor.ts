@@ -14,10 +14,10 @@ export const SOLICIT_EVERY_MS = 1000;
 
 export interface Solicitor {
   /**
-   * Ask in every VSI of the VSI-interface. `tries`: the number of this try. `step`: the article's.
+   * Ask in every VSI of the VSI-interface. `by`: the row of the bridge port whose packet wants it, 0: a route. `tries`: the number of this try. `step`: the article's.
    * @returns in how long that may be done again; 0: there is no port to ask at.
    */
-  everywhere(iface: InterfaceObject, ip: Ipv4, tries: number, step: string): number;
+  everywhere(iface: InterfaceObject, ip: Ipv4, by: number, tries: number, step: string): number;
   /** Ask the host alone, where it is believed to be. */
   at(iface: InterfaceObject, ip: Ipv4, place: Place): void;
   /** Ask all that is behind one port: the host may be there with a MAC that we do not know. */
