@@ -7,6 +7,21 @@ const names = z
   .transform((text) => text.split(",").filter((name) => name !== ""))
   .optional();
 
+/** As many as a worker compares with (tables/watch-filter.ts). */
+const MOST_HOSTS = 16;
+const hosts = z
+  .string()
+  .max(MOST_HOSTS * 16)
+  .transform((text) => text.split(",").filter((host) => host !== ""))
+  .pipe(z.array(z.ipv4()).min(1).max(MOST_HOSTS))
+  .optional();
+const protocols = z
+  .string()
+  .max(64)
+  .transform((text) => text.split(","))
+  .pipe(z.array(z.enum(["arp", "icmp", "tcp", "udp", "ipv6", "other"])))
+  .optional();
+
 export const EventQuery = z.object({
   ac: z.string().optional(),
   tunnel: z.string().optional(),
@@ -30,8 +45,15 @@ export const CaptureQuery = z.object({
   tunnel: names.describe("names, separated by commas"),
   vsi: names.describe("names, separated by commas"),
   drop: z.enum(["0", "1"]).optional().describe("1: dropped frames alone"),
+  host: hosts.describe("IPv4 addresses, separated by commas: packets from or to one of them, and ARP about one"),
+  protocol: protocols.describe("arp, icmp, tcp, udp, ipv6, other; separated by commas"),
+  count: z.coerce.number().int().min(1).max(1_000_000_000).optional().describe("end after so many frames"),
+  seconds: z.coerce.number().int().min(1).max(2_000_000).optional().describe("end after so long"),
   snaplen: z.coerce.number().int().min(14).max(262_144).default(262_144).describe("bytes of each frame"),
 });
+
+const number = z.int().nullable();
+const address = z.string().nullable();
 
 const Via = z.object({ kind: z.enum(["ac", "tunnel"]), name: z.string() });
 
@@ -41,6 +63,9 @@ export const CaptureLine = z
     z.object({ kind: z.literal("start"), node: z.string(), ports: z.array(Via) }),
     z.object({
       kind: z.literal("frame"),
+      id: z.int().describe("its number on this gateway; numbers come again after millions of frames"),
+      parent: number.describe("of one that goes out: the frame that came in, of which it is a copy"),
+      cause: number.describe("the punted frame because of which control sent, or dropped, this one; null: none"),
       at: z.string().describe("nanoseconds since 1970"),
       via: Via.nullable().describe("null: from an unknown sender"),
       vsi: z.string().nullable(),
@@ -50,9 +75,19 @@ export const CaptureLine = z
       fate: z.string(),
       reason: z.string().nullable(),
       step: z.string().nullable(),
+      outer: z
+        .object({ source: address, destination: address, sourcePort: number, vni: number })
+        .nullable()
+        .describe("around a frame in a tunnel; the source port of one that comes in is known of strangers alone"),
       data: z.string().describe("base64: the Ethernet frame; of a tunnel the inner one"),
     }),
     z.object({ kind: z.literal("lost"), frames: z.int().describe("that could not be kept, since the last such line") }),
+    z.object({
+      kind: z.literal("end"),
+      reason: z.enum(["count", "seconds"]),
+      frames: z.int().describe("that were told"),
+      lost: z.int().describe("that could not be kept, in all"),
+    }),
   ])
   .openapi("CaptureLine");
 

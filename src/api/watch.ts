@@ -1,7 +1,7 @@
 /**
  * Streams: events as they happen (SSE), and frames as they pass (one JSON object a line).
  *
- * Both go on until the reader closes the connection. A reader that is slow loses lines and is told how many; it never holds
+ * Both go on until the reader closes the connection, or a capture has what was asked for. A reader that is slow loses lines and is told how many; it never holds
  * up the daemon, and its queue is bounded (line-stream.ts).
  */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
@@ -65,7 +65,10 @@ export function addWatch(app: OpenAPIHono, source: WatchSource): void {
   });
   app.openapi(capture, (c) => {
     const { stream, begin } = streamOf("\n");
-    const end = source.capture(c.req.valid("query"), (line) => stream.push(`${JSON.stringify(line)}\n`));
+    const end = source.capture(c.req.valid("query"), (line) => {
+      const text = `${JSON.stringify(line)}\n`;
+      return line.kind === "end" ? stream.end(text) : stream.push(text);
+    });
     if (typeof end === "string") {
       const hint = "vtepctl show ac, show tunnel and show vsi list them";
       return c.json({ error: { code: "not_found", message: end, hint } }, 404);

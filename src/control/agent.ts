@@ -20,6 +20,7 @@ import {
   R_PORT,
   R_UNITS,
   R_VSI,
+  R_WATCH_ID,
   type Ring,
 } from "../tables/ring.ts";
 import type { Tables } from "../tables/tables.ts";
@@ -313,9 +314,13 @@ export class Agent {
         port: w[at + R_PORT]!,
         vsi: w[at + R_VSI]!,
         worker,
+        watchId: w[at + R_WATCH_ID]!,
       };
       this.ledger.drained(frame.units);
+      const { injector } = this.parts;
+      injector.cause = frame.watchId;
       const fate = this.dispatch(kind, frame, arg, arg2);
+      injector.cause = 0;
       if (fate > 0) this.ledger.dropped(fate, frame);
       else if (fate === CONSUMED) this.ledger.consumed(frame.units);
       else if (fate === REINJECTED) this.ledger.reinjected(frame.units);

@@ -20,6 +20,7 @@ import {
 import {
   R_ARG,
   R_ARG2,
+  R_CAUSE,
   R_CSUM_OFFSET,
   R_CSUM_START,
   R_FLAGS,
@@ -46,6 +47,8 @@ export type HeldFrame = {
   readonly vsi: number;
   /** The worker that punted it: it goes back the same way, so that its flow stays in order. */
   readonly worker: number;
+  /** Its number for those who watch; 0: nobody did. */
+  readonly watchId: number;
 };
 
 export const ALL_PORTS = SCOPE_ACS | SCOPE_TUNNELS;
@@ -67,6 +70,8 @@ export class Injector {
   private readonly wake: (worker: number) => void;
   /** Records that did not fit, ever. */
   refused = 0;
+  /** Number of the punted frame that is being handled: what is sent meanwhile is sent because of it. 0: of none. */
+  cause = 0;
 
   /** @param wake rings worker k's doorbell; called once per `flush`. */
   constructor(rings: readonly Ring[], wake: (worker: number) => void) {
@@ -217,6 +222,8 @@ export class Injector {
     words[at + R_CSUM_START] = held?.csumStart ?? 0;
     words[at + R_CSUM_OFFSET] = held?.csumOffset ?? 0;
     words[at + R_UNITS] = held?.units ?? 1;
+    // What waited goes on because of itself, whatever has let it go.
+    words[at + R_CAUSE] = held?.watchId ?? this.cause;
     ring.bytes.set(bytes, (at + RECORD_WORDS) << 2);
     ring.commit();
     this.dirty[worker] = true;

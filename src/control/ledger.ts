@@ -22,6 +22,8 @@ export interface Lost {
   /** Bridge port and VSI it came in by, as rows; 0: not known. */
   readonly port: number;
   readonly vsi: number;
+  /** Its number for those who watch; 0: nobody did. */
+  readonly watchId: number;
 }
 
 /** Where the last frame dropped for each reason is kept, and by which clock. */

@@ -21,6 +21,8 @@ import { isTerminal, put, say, write } from "./terminal.ts";
 interface Options {
   readonly vsi?: string[];
   readonly drop?: boolean;
+  readonly host?: string[];
+  readonly protocol?: string[];
   readonly write?: string;
   readonly count?: number;
   readonly seconds?: number;
@@ -46,6 +48,8 @@ export function addCapture(program: Command, session: Session): void {
     .argument("[names...]", "ACs and tunnels (default: all)")
     .option("--vsi <names...>", "only in these VSIs")
     .option("--drop", "only frames that were dropped")
+    .option("--host <addresses...>", "only packets from or to one of these, and ARP about them")
+    .option("--protocol <names...>", "only these: arp, icmp, tcp, udp, ipv6, other")
     .option("-w, --write <file>", "write pcapng to this file; - is stdout, for a pipe into Wireshark")
     .option("--count <n>", "end after n frames", positive)
     .option("--seconds <s>", "end after s seconds", positive)
@@ -58,6 +62,7 @@ export function addCapture(program: Command, session: Session): void {
       examples(
         "vtepctl capture vm1 gw2 -w /tmp/vm1.pcapng --seconds 10",
         "vtepctl capture --drop",
+        "vtepctl capture --host 10.1.1.11 --protocol icmp arp --count 10",
         "vtepctl capture --iface eth0 --vni 10 -w - | tshark -r -",
         "vtepctl capture --vsi vsi10 -w - | wireshark -k -i -",
       ),
@@ -75,9 +80,15 @@ export function addCapture(program: Command, session: Session): void {
 /** A kernel interface: no daemon is asked. */
 async function captureDevice(device: string, names: readonly string[], options: Options): Promise<void> {
   const { vni = null, port, count = null, seconds = null, write: file } = options;
-  if (names.length > 0 || options.vsi !== undefined || options.drop === true) {
+  const isInside = [options.vsi, options.host, options.protocol].some((filter) => filter !== undefined);
+  if (names.length > 0 || isInside || options.drop === true) {
     const hint = "only --vni, --port, --count, --seconds and -w go with it";
-    throw new Refusal("usage", "--iface captures a device: it knows no ACs, tunnels, VSIs or drops", hint, EXIT.usage);
+    throw new Refusal(
+      "usage",
+      "--iface captures a device: it knows no ACs, tunnels, VSIs, hosts or drops",
+      hint,
+      EXIT.usage,
+    );
   }
   if (file === undefined) {
     throw new Refusal("usage", "--iface writes a capture file: name it", "-w FILE, or -w - for a pipe", EXIT.usage);
@@ -109,7 +120,10 @@ async function capture({ socket, output }: Session, names: readonly string[], op
     if (enough) return;
     const line = JSON.parse(text) as CaptureLine;
     if (line.kind === "lost") lost += line.frames;
-    else if (line.kind === "start")
+    else if (line.kind === "end") {
+      lost = Math.max(lost, line.lost);
+      stop();
+    } else if (line.kind === "start")
       form.start(
         line.ports.map(({ kind, name }) => `${kind} ${name}`),
         line.node,
@@ -136,7 +150,9 @@ async function capture({ socket, output }: Session, names: readonly string[], op
 async function queryOf(socket: string, names: readonly string[], options: Options): Promise<string> {
   const query = new URLSearchParams({ snaplen: String(Math.min(options.snaplen, DEFAULT_SNAPLEN)) });
   if (options.drop === true) query.set("drop", "1");
-  if (options.vsi !== undefined) query.set("vsi", options.vsi.join(","));
+  for (const key of ["vsi", "host", "protocol"] as const)
+    if (options[key] !== undefined) query.set(key, options[key].join(","));
+  for (const key of ["count", "seconds"] as const) if (options[key] !== undefined) query.set(key, String(options[key]));
   if (names.length === 0) return String(query);
   const [acs, tunnels] = await Promise.all([ask<Ac[]>(socket, "/v1/acs"), ask<Tunnel[]>(socket, "/v1/tunnels")]);
   const isIn = (list: readonly { readonly name: string }[]) => (name: string) => list.some((one) => one.name === name);

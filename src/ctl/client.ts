@@ -90,11 +90,20 @@ function read<T>(status: number, also: readonly number[], text: string, socket: 
   }
   if ((status >= 200 && status < 300) || also.includes(status)) return value as T;
   const fault = (value as Partial<Fault>).error;
-  const exit = EXITS[status] ?? EXIT.failure;
-  throw new Refusal(fault?.code ?? "failure", fault?.message ?? `HTTP status ${status}`, fault?.hint ?? "", exit);
+  throw new Refusal(
+    fault?.code ?? "failure",
+    fault?.message ?? `HTTP status ${status}`,
+    fault?.hint ?? "",
+    exitOf(status),
+  );
 }
 
 const EXITS: Readonly<Record<number, number>> = { 400: EXIT.usage, 403: EXIT.permission, 404: EXIT.notFound };
+
+/** The exit code for an answer of HTTP status `status` that is a refusal. */
+export function exitOf(status: number): number {
+  return EXITS[status] ?? EXIT.failure;
+}
 
 const CAUSES: Readonly<Record<string, readonly [message: string, hint: string]>> = {
   ENOENT: [

@@ -5,7 +5,7 @@
  */
 import { type IncomingMessage, request } from "node:http";
 import type { Fault } from "../api/schema.ts";
-import { EXIT, Refusal, unreachable } from "./client.ts";
+import { exitOf, Refusal, unreachable } from "./client.ts";
 
 const HEAD_WITHIN_MS = 5000;
 const LONGEST_LINE = 1 << 20;
@@ -69,11 +69,10 @@ async function refusalOf(answer: IncomingMessage): Promise<Refusal> {
   } catch {
     // the status says enough
   }
-  const exit = answer.statusCode === 404 ? EXIT.notFound : EXIT.failure;
   return new Refusal(
     fault.code ?? "failure",
     fault.message ?? `HTTP status ${answer.statusCode}`,
     fault.hint ?? "",
-    exit,
+    exitOf(answer.statusCode ?? 0),
   );
 }

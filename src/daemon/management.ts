@@ -87,10 +87,10 @@ function apiOf(parts: ManagementParts): ReturnType<typeof createApi> {
 }
 
 /** What explains frames. */
-function insightOf({ control, feed, standing, kick }: ManagementParts) {
+function insightOf({ control, feed, standing, workers, kick }: ManagementParts) {
   const { shown, injector } = control;
   const tracer = new Tracer(shown, injector);
-  const watch = new WatchHub(shown, feed, standing.first.node);
+  const watch = new WatchHub(shown, feed, standing.first.node, workers.sourcePorts());
   shown.agent.ledger.onDrop = (reason, lost) => watch.droppedByControl(reason, lost);
   return { trace: (request: Parameters<Tracer["trace"]>[0]) => tracer.trace(request, kick), watch };
 }

@@ -11,6 +11,7 @@ import type { Config } from "../control/plan.ts";
 import { NOTE_FALLBACKS, NOTE_INNER_MTU, NOTE_WORDS, type WorkerData, type WorkerNote } from "../dataplane/worker.ts";
 import { closeFd, FALLBACK_CAUSES, type Features, openDoorbell, ring } from "../io/native.ts";
 import { type Probed, probeKernel } from "../io/probe.ts";
+import { localPorts } from "../io/socket-port.ts";
 import { openUnderlay, socketDrops, type Underlay } from "../io/underlay.ts";
 import { SET_STOP, type Tables } from "../tables/tables.ts";
 import { forwardingThread } from "./forwarding-thread.ts";
@@ -77,6 +78,11 @@ export class Workers {
   /** The receive buffers that the kernel granted, bytes. */
   get receiveBuffers(): readonly number[] {
     return this.underlays.map((underlay) => underlay.receiveBuffer);
+  }
+
+  /** Outer UDP source ports in the order in which flows choose them; all workers have the same. */
+  sourcePorts(): readonly (number | null)[] {
+    return localPorts(this.underlays[0]!.txFds);
   }
 
   /** Datagrams the kernel dropped because the receive buffer was full, by worker. */

@@ -60,8 +60,10 @@ export interface Watching {
   keep(f: Frame): void;
   /** What was kept has met `fate`; the send records from `firstSend` on are its copies. */
   received(f: Frame, fate: Fate, firstSend: number, punt: number): void;
-  /** The send records from `first` on, as they will be sent. */
-  sent(f: Frame, first: number): void;
+  /** The send records from `first` on are copies of it. */
+  copied(f: Frame, first: number): void;
+  /** The send records from `first` on are control's, because of the punted frame numbered `cause`; 0: of none. */
+  injected(f: Frame, first: number, cause: number): void;
   /** A copy, or an injected frame, was dropped. */
   drop(f: Frame, reason: number): void;
   /** The io could not send a record of the last batch. */
@@ -119,6 +121,8 @@ export class Frame {
   nowMs = 0;
   /** What is watched in this batch: WATCH_*. */
   watch = 0;
+  /** The number under which those who watch see the frame in hand; 0: nobody does. */
+  watchId = 0;
   /** The class of the last frame punted. */
   lastPunt = 0;
   /** Send records written in this batch. */
@@ -176,6 +180,7 @@ export class Frame {
     this.t.fib.routes.refresh();
     this.policer.begin(this.nowMs);
     this.watch = this.settings[SET_WATCH]!;
+    this.watchId = 0;
     this.policyBank = this.fib.policyHead[0]! * MAX_INTERFACES;
   }
 

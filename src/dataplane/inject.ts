@@ -18,6 +18,7 @@ import {
 import {
   R_ARG,
   R_ARG2,
+  R_CAUSE,
   R_CSUM_OFFSET,
   R_CSUM_START,
   R_FLAGS,
@@ -82,7 +83,9 @@ function injectFrame(f: Frame, kind: number, r: number): void {
   f.csumStart = w[r + R_CSUM_START]!;
   f.csumOffset = w[r + R_CSUM_OFFSET]!;
   readEthernet(f);
+  const first = f.sendCount;
   const fate = inject(f, kind, r);
+  if (f.watch !== 0) f.watcher.injected(f, first, w[r + R_CAUSE]!);
   if (fate <= 0) return;
   drop(f, fate, units);
   if (f.watch !== 0) f.watcher.drop(f, fate);

@@ -21,6 +21,7 @@ import {
   R_PORT,
   R_UNITS,
   R_VSI,
+  R_WATCH_ID,
 } from "../tables/ring.ts";
 import { VSI_LOCAL_PROXY, VSI_SUPPRESS } from "../tables/vsi.ts";
 import { ARP_REQUEST } from "../wire/arp.ts";
@@ -81,6 +82,7 @@ export function punt(f: Frame, kind: number, arg: number, arg2: number): Fate {
   w[r + R_UNITS] = f.units;
   w[r + R_OUTER_SOURCE] = f.received(F_OUTER_SOURCE);
   w[r + R_OUTER_TOS] = f.received(F_OUTER_TOS);
+  w[r + R_WATCH_ID] = f.watchId;
   const to = ring.frameAt(r);
   for (let i = 0; i < f.length; i++) ring.bytes[to + i] = f.bytes[at + i]!;
   ring.commit();

@@ -1,8 +1,8 @@
 /**
  * A batch while somebody watches: the same stages as always, with a record of each frame before and behind them.
  *
- * It is a loop of its own so that the other one, which is not watched, is not a step longer. What was injected before the
- * batch's frames has only its way out to show.
+ * It is a loop of its own so that the other one, which is not watched, is not a step longer. What control injects has only its
+ * way out to show (inject.ts).
  */
 import { WATCH_FRAMES } from "../tables/watch.ts";
 import { drop } from "./drop.ts";
@@ -13,7 +13,6 @@ import { throughStages } from "./stages.ts";
 export function watchBatch(f: Frame, received: number): void {
   const { watcher } = f;
   const frames = (f.watch & WATCH_FRAMES) !== 0;
-  if (frames) watcher.sent(f, 0);
   for (let i = 0; i < received; i++) {
     f.load(i);
     watcher.keep(f);
@@ -22,6 +21,6 @@ export function watchBatch(f: Frame, received: number): void {
     const fate = throughStages(f);
     if (fate > 0) drop(f, fate, f.units);
     watcher.received(f, fate, first, fate === PUNTED ? f.lastPunt : 0);
-    if (frames) watcher.sent(f, first);
+    if (frames) watcher.copied(f, first);
   }
 }

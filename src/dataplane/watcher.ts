@@ -11,22 +11,27 @@ import {
   OUTER_IPV6,
   S_AT,
   S_CHAIN,
+  S_ENTROPY,
   S_LENGTH,
   S_UNITS,
   SEND_WORDS,
   STATUS_NOW_NS,
   VXLAN_BYTES,
 } from "../io/port-io.ts";
-import { R_ARG, R_ARG2, R_FLAGS, R_KIND, R_PORT, R_UNITS, R_VSI, type Ring } from "../tables/ring.ts";
+import { R_ARG, R_ARG2, R_KIND, R_PORT, R_UNITS, R_VSI, type Ring } from "../tables/ring.ts";
 import { SET_WATCH_SNAP, type Tables } from "../tables/tables.ts";
 import { IO_TAP, KIND_TUNNEL } from "../tables/vsi.ts";
 import {
   DROP_SNAP,
   FATE_SENT,
+  ID_SHIFT,
   LOST_DROPS,
   LOST_FRAMES,
   LOST_WORDS,
+  W_CAUSE,
   W_COPIES,
+  W_ENTROPY,
+  W_ID,
   W_LENGTH,
   W_NOW_MS,
   W_NOW_NS,
@@ -34,6 +39,7 @@ import {
   W_OUT_VSI,
   W_OUTER,
   W_OUTER_PORT,
+  W_PARENT,
   W_VNI,
   W_VXLAN_FLAGS,
   WATCH_DROP,
@@ -43,6 +49,7 @@ import {
   WATCH_OUT,
   type Watch,
 } from "../tables/watch.ts";
+import { isMeant } from "../tables/watch-filter.ts";
 import { vniAt } from "../wire/vxlan.ts";
 import { isInNoVsi } from "./drop.ts";
 import type { Fate, Frame, Watching } from "./frame.ts";
@@ -56,6 +63,8 @@ export class Watcher implements Watching {
   private readonly watch: Watch;
   private readonly ring: Ring;
   private readonly lostAt: number;
+  private readonly worker: number;
+  private lastId = 0;
   /** The frame in hand as it came; forwarding rewrites it in place. */
   private readonly kept = new Uint8Array(LONGEST);
   private keptBytes = 0;
@@ -68,10 +77,12 @@ export class Watcher implements Watching {
     this.watch = tables.watch;
     this.ring = tables.watch.rings[worker]!;
     this.lostAt = worker * LOST_WORDS;
+    this.worker = worker;
   }
 
-  /** Before the frame in hand is forwarded. A datagram is kept from its inner frame on. */
+  /** Before the frame in hand is forwarded: it gets its number. A datagram is kept from its inner frame on. */
   keep(f: Frame): void {
+    f.watchId = this.nextId();
     const skip = f.ports.ioKind[f.source] !== IO_TAP ? VXLAN_BYTES : 0;
     this.keptLength = Math.max(0, f.length - skip);
     this.keptBytes = Math.max(0, Math.min(f.head - skip, this.settings[SET_WATCH_SNAP]!, LONGEST));
@@ -82,9 +93,11 @@ export class Watcher implements Watching {
   /** What was kept has met `fate`; the send records from `firstSend` on are its copies. `punt`: its class, where it was punted. */
   received(f: Frame, fate: Fate, firstSend: number, punt: number): void {
     if (fate > 0) this.dropped(f, fate, f.port, f.vsi, this.kept, 0, this.keptBytes);
-    if ((f.watch & WATCH_FRAMES) === 0 || !this.isWanted(f.port, f.vsi)) return;
+    if ((f.watch & WATCH_FRAMES) === 0 || !this.isWanted(f.port, f.vsi, this.kept, 0, this.keptBytes)) return;
     const r = this.write(f, WATCH_IN, f.port, f.vsi, fate, punt, this.kept, 0, this.keptBytes, LOST_FRAMES);
     if (r < 0) return;
+    this.ring.words[r + W_ID] = f.watchId;
+    if (fate > 0 && f.vsi === 0) this.tellSender(f, r);
     if (f.sendCount > firstSend) {
       const s = firstSend * SEND_WORDS;
       const w = this.ring.words;
@@ -95,21 +108,38 @@ export class Watcher implements Watching {
     this.ring.commit();
   }
 
-  /** The send records from `first` on, as they will be sent. Into a tunnel: the inner frame. */
-  sent(f: Frame, first: number): void {
+  /** Copies of the frame that was kept: the send records from `first` on. */
+  copied(f: Frame, first: number): void {
+    this.sent(f, first, f.watchId, 0);
+  }
+
+  /** What control sent, the send records from `first` on, because of the punted frame `cause`. */
+  injected(f: Frame, first: number, cause: number): void {
+    if ((f.watch & WATCH_FRAMES) !== 0) this.sent(f, first, 0, cause);
+  }
+
+  /** Send records as they will be sent. Into a tunnel: the inner frame. */
+  private sent(f: Frame, first: number, parent: number, cause: number): void {
     const s = f.sends;
     for (let i = first * SEND_WORDS; i < f.sendCount * SEND_WORDS; i += SEND_WORDS) {
       const port = s[i + OWN_PORT]!;
       const vsi = s[i + OWN_VSI]!;
-      if (!this.isWanted(port, vsi)) continue;
-      const skip = f.ports.kind[port] === KIND_TUNNEL ? VXLAN_BYTES : 0;
+      const isTunnel = f.ports.kind[port] === KIND_TUNNEL;
+      const skip = isTunnel ? VXLAN_BYTES : 0;
       this.keptLength = s[i + S_LENGTH]! - skip;
       // Of a super-frame in slices only the head lies here; every other frame is as long as its record says.
       const here = s[i + S_CHAIN] === 0 ? this.keptLength : Math.min(this.keptLength, f.head);
       const bytes = Math.min(here, this.settings[SET_WATCH_SNAP]!);
-      const r = this.write(f, WATCH_OUT, port, vsi, FATE_SENT, 0, f.bytes, s[i + S_AT]! + skip, bytes, LOST_FRAMES);
+      const at = s[i + S_AT]! + skip;
+      if (!this.isWanted(port, vsi, f.bytes, at, bytes)) continue;
+      const r = this.write(f, WATCH_OUT, port, vsi, FATE_SENT, 0, f.bytes, at, bytes, LOST_FRAMES);
       if (r < 0) continue;
-      this.ring.words[r + R_UNITS] = s[i + S_UNITS]!;
+      const w = this.ring.words;
+      w[r + R_UNITS] = s[i + S_UNITS]!;
+      w[r + W_ID] = this.nextId();
+      w[r + W_PARENT] = parent;
+      w[r + W_CAUSE] = cause;
+      w[r + W_ENTROPY] = isTunnel ? s[i + S_ENTROPY]! : 0;
       this.ring.commit();
     }
   }
@@ -139,20 +169,32 @@ export class Watcher implements Watching {
     const bytes = Math.max(0, Math.min(here, DROP_SNAP));
     const r = this.write(f, WATCH_DROP, port, vsi, reason, 0, from, at, bytes, LOST_DROPS);
     if (r < 0) return;
-    if (vsi === 0 && isInNoVsi(f)) {
-      const w = this.ring.words;
-      const header = f.at - VXLAN_BYTES;
-      const sender = f.source === 0 ? f.received(F_OUTER_PORT) : 0;
-      w[r + W_OUTER] = (sender & OUTER_IPV6) !== 0 ? 0 : f.received(F_OUTER_SOURCE);
-      w[r + W_OUTER_PORT] = sender & 0xffff;
-      w[r + W_VXLAN_FLAGS] = f.bytes[header]!;
-      w[r + W_VNI] = vniAt(f.bytes, header) + 1;
-    }
+    if (vsi === 0) this.tellSender(f, r);
     this.ring.commit();
   }
 
-  private isWanted(port: number, vsi: number): boolean {
-    return this.watch.ports[port] !== 0 && this.watch.vsis[vsi] !== 0;
+  /** Of a datagram that is in no VSI: what is known of where it came from. */
+  private tellSender(f: Frame, r: number): void {
+    if (!isInNoVsi(f)) return;
+    const w = this.ring.words;
+    const header = f.at - VXLAN_BYTES;
+    const sender = f.source === 0 ? f.received(F_OUTER_PORT) : 0;
+    w[r + W_OUTER] = (sender & OUTER_IPV6) !== 0 ? 0 : f.received(F_OUTER_SOURCE);
+    w[r + W_OUTER_PORT] = sender & 0xffff;
+    w[r + W_VXLAN_FLAGS] = f.bytes[header]!;
+    w[r + W_VNI] = vniAt(f.bytes, header) + 1;
+  }
+
+  private isWanted(port: number, vsi: number, bytes: Uint8Array, at: number, here: number): boolean {
+    const { ports, vsis, filter } = this.watch;
+    return ports[port] !== 0 && vsis[vsi] !== 0 && isMeant(filter, bytes, at, here);
+  }
+
+  private nextId(): number {
+    this.lastId = (this.lastId + (1 << ID_SHIFT)) | 0;
+    // It wraps, and a number is never 0.
+    if (this.lastId === 0) this.lastId = 1 << ID_SHIFT;
+    return this.lastId | this.worker;
   }
 
   private admitDrop(f: Frame): boolean {
@@ -195,11 +237,12 @@ export class Watcher implements Watching {
     w[r + R_VSI] = vsi;
     w[r + R_ARG] = fate;
     w[r + R_ARG2] = punt;
-    w[r + R_FLAGS] = f.flags;
     w[r + R_UNITS] = f.units;
+    w[r + W_ID] = 0;
     w[r + W_OUT_PORT] = 0;
     w[r + W_OUT_VSI] = 0;
     w[r + W_COPIES] = 0;
+    w[r + W_OUTER_PORT] = 0;
     w[r + W_NOW_MS] = f.nowMs;
     w[r + W_NOW_NS] = f.io.status[STATUS_NOW_NS]!;
     w[r + W_LENGTH] = this.keptLength;

@@ -30,6 +30,9 @@ export const R_LENGTH = 11;
 /** Outer IPv4 source and TOS of a frame that came by tunnel. */
 export const R_OUTER_SOURCE = 12;
 export const R_OUTER_TOS = 13;
+/** Of a punted frame: its number, where a capture sees it; 0: none does. Of an injected one, whose number made control send it. */
+export const R_WATCH_ID = 14;
+export const R_CAUSE = 15;
 
 const HEAD = 0;
 const TAIL = 16; // a cache line away from HEAD: they have different writers

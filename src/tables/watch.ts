@@ -5,12 +5,13 @@
  * punt ring: however much is watched, control still hears of what it must. A full ring, or more drops than the bound, loses
  * records and counts them: each watcher is told how many it did not see.
  *
- * Writers: SET_WATCH and its two companions, and what is wanted (by bridge port and by VSI), are main's. Ring k and lost
+ * Writers: SET_WATCH and its two companions, and what is wanted (by bridge port, VSI, host and protocol), are main's. Ring k and lost
  * counts k are worker k's.
  */
 import { MAX_PORTS, MAX_VSIS } from "./counters.ts";
 import type { Carver } from "./layout.ts";
 import { Ring } from "./ring.ts";
+import { FILTER_WORDS } from "./watch-filter.ts";
 
 /** Bits of SET_WATCH: what somebody watches. */
 export const WATCH_DROPS = 1;
@@ -24,11 +25,18 @@ export const WATCH_DROP = 3;
 export const FATE_SENT = -1;
 export const FATE_PUNTED = -2;
 
+/** Its number: the worker's (or control's) block in the low bits, counted from 1 above them; it wraps. */
+export const W_ID = 6;
+export const ID_SHIFT = 5;
+/** Of one that goes out, in the same words as below: number of the frame it is a copy of, and of the punted one because of which it was sent; 0: none. Into a tunnel: what chooses the source port. */
+export const W_PARENT = 7;
+export const W_CAUSE = 8;
+export const W_ENTROPY = 9;
 /** Where the first copy went: bridge port, VSI; and how many copies there are. */
 export const W_OUT_PORT = 7;
 export const W_OUT_VSI = 8;
 export const W_COPIES = 9;
-/** Of a drop that is in no VSI, in the same words: outer IPv4 source, VXLAN flags byte, and VNI plus one; 0: no datagram. */
+/** Of a dropped datagram that is in no VSI, in the same words: outer IPv4 source, VXLAN flags byte, and VNI plus one; 0: no datagram. */
 export const W_OUTER = 7;
 export const W_VXLAN_FLAGS = 8;
 export const W_VNI = 9;
@@ -53,12 +61,15 @@ export class Watch {
   /** By bridge port (0: none yet) and by VSI: is it wanted by a capture? */
   readonly ports: Uint8Array;
   readonly vsis: Uint8Array;
+  /** Which frames are meant: watch-filter.ts. */
+  readonly filter: Int32Array;
   readonly rings: readonly Ring[];
   readonly lost: Int32Array;
 
   constructor(carver: Carver, workers: number, ringBytes = WATCH_RING_BYTES) {
     this.ports = carver.bytes(MAX_PORTS);
     this.vsis = carver.bytes(MAX_VSIS);
+    this.filter = carver.int32(FILTER_WORDS);
     this.lost = carver.int32(workers * LOST_WORDS);
     this.rings = Array.from({ length: workers }, () => new Ring(carver, ringBytes));
   }

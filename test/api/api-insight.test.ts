@@ -162,6 +162,19 @@ describe("streams", () => {
     await answer.body!.cancel();
   });
 
+  it("a capture that has ended closes the stream behind its last line, for which there is always room", async () => {
+    const { source, captures, ended } = watching();
+    const answer = await createApi(sourceWith({ watch: source }))(
+      new Request(URL_OF("/v1/capture?host=1.1.1.1,2.2.2.2")),
+    );
+    while (captures[0]!({ kind: "lost", frames: 1 }));
+    expect(captures[0]!({ kind: "end", reason: "count", frames: 1, lost: 2 })).toBe(true);
+    expect(captures[0]!({ kind: "lost", frames: 1 })).toBe(false);
+    const lines = (await answer.text()).trim().split("\n");
+    expect(CaptureLine.parse(JSON.parse(lines.at(-1)!))).toEqual({ kind: "end", reason: "count", frames: 1, lost: 2 });
+    expect(ended()).toBe(1);
+  });
+
   it("frames come as lines of the schema; unknown names are 404, and nonsense is 400", async () => {
     const { source, captures } = watching();
     const api = createApi(sourceWith({ watch: source }));
@@ -173,7 +186,17 @@ describe("streams", () => {
     expect(CaptureLine.parse(JSON.parse(text(await reader.read())))).toEqual(line);
     await reader.cancel();
     expect((await api(new Request(URL_OF("/v1/capture?ac=vm9")))).status).toBe(404);
-    for (const query of ["snaplen=1", "snaplen=x", "drop=maybe"])
+    const nonsense = [
+      "snaplen=1",
+      "snaplen=x",
+      "drop=maybe",
+      "host=vm1",
+      "host=",
+      "protocol=ip",
+      "count=0",
+      "seconds=x",
+    ];
+    for (const query of [...nonsense, `host=${Array(17).fill("1.1.1.1")}`])
       expect((await api(new Request(URL_OF(`/v1/capture?${query}`)))).status, query).toBe(400);
     expect((await api(new Request(URL_OF("/v1/events/recent")))).status).toBe(200);
   });

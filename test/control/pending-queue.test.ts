@@ -14,7 +14,7 @@ const { tables } = createTables({ workers: 1, macs: 16, neighbors: 16, routes: 1
 
 function frame(first: number, { port = 1, vsi = 1, length = 64, units = 1 } = {}): HeldFrame {
   const bytes = new Uint8Array(length).fill(first);
-  return { bytes, flags: 0, gsoSize: 0, csumStart: 0, csumOffset: 0, units, port, vsi, worker: 0 };
+  return { bytes, flags: 0, gsoSize: 0, csumStart: 0, csumOffset: 0, units, port, vsi, worker: 0, watchId: 0 };
 }
 
 function queues(): { queues: PendingQueues; ledger: Ledger } {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, it, vi } from "vitest";
 import type { ApiSource } from "../../src/api/api.ts";
 import type { Trace, TraceRequest } from "../../src/api/schema-trace.ts";
-import type { CaptureLine, EventRecord } from "../../src/api/schema-watch.ts";
+import type { CaptureLine, CaptureQuery, EventRecord } from "../../src/api/schema-watch.ts";
 import type { CaptureSink } from "../../src/api/watch.ts";
 import { ctl, err, folder, forget, hangUp, out } from "./bed.ts";
 
@@ -140,6 +140,10 @@ it("observe -f prints events as they come, until interrupted; a daemon that ends
 
 const FRAME: Extract<CaptureLine, { kind: "frame" }> = {
   kind: "frame",
+  id: 33,
+  parent: null,
+  cause: null,
+  outer: null,
   at: "1700000000123456789",
   via: { kind: "ac", name: "vm1" },
   vsi: "vsi10",
@@ -166,6 +170,23 @@ it("capture without a file prints a line for each frame, and ends after --count"
   const line = "22:13:20.123  S1.1       from ac vm1           arp who has 10.1.1.12 tell 10.1.1.11  punted: arp\n";
   expect(out).toBe(line + line);
   expect(err).toBe("capture: 2 frames, 7 lost\n");
+});
+
+it("capture asks for hosts, protocols and bounds; one that the daemon ends is over, and well", async () => {
+  const asked: CaptureQuery[] = [];
+  const capture = (query: CaptureQuery, sink: CaptureSink) => {
+    asked.push(query);
+    sink({ kind: "start", node: "gw1", ports: [] });
+    sink({ kind: "end", reason: "seconds", frames: 0, lost: 3 });
+    return () => undefined;
+  };
+  const watch = { recent: () => [], follow: () => () => undefined, capture };
+  const words = ["--host", "10.1.1.11", "20.1.1.12", "--protocol", "icmp", "arp", "--count", "5", "--seconds", "2"];
+  expect(await ctl({ watch }, "capture", ...words)).toBe(0);
+  const wanted = { host: ["10.1.1.11", "20.1.1.12"], protocol: ["icmp", "arp"], count: 5, seconds: 2 };
+  expect(asked).toEqual([expect.objectContaining(wanted)]);
+  expect(err).toBe("capture: 0 frames, 3 lost\n");
+  expect(await ctl({ watch }, "capture", "--host", "vm1")).toBe(2);
 });
 
 it("capture -w writes pcapng that names what it holds; an unknown name is exit code 4", async () => {

@@ -3,19 +3,23 @@
  * it writes nothing.
  */
 import { beforeEach, describe, expect, it } from "vitest";
+import { Injector } from "../../src/control/inject.ts";
 import { F_FLAGS, F_GSO_SIZE, F_UNITS, GSO_TCPV4 } from "../../src/io/port-io.ts";
 import { DROP, DROPS, PUNT } from "../../src/tables/counters.ts";
-import { R_ARG, R_ARG2, R_KIND, R_LENGTH, R_PORT, R_UNITS, R_VSI } from "../../src/tables/ring.ts";
+import { R_ARG, R_ARG2, R_KIND, R_LENGTH, R_PORT, R_UNITS, R_VSI, R_WATCH_ID } from "../../src/tables/ring.ts";
 import { SET_WATCH, SET_WATCH_SNAP } from "../../src/tables/tables.ts";
 import {
   FATE_PUNTED,
   FATE_SENT,
   LOST_DROPS,
   LOST_FRAMES,
+  W_CAUSE,
   W_COPIES,
+  W_ID,
   W_LENGTH,
   W_OUT_PORT,
   W_OUT_VSI,
+  W_PARENT,
   WATCH_DROP,
   WATCH_DROPS,
   WATCH_FRAMES,
@@ -23,6 +27,7 @@ import {
   WATCH_OUT,
   WATCH_RING_BYTES,
 } from "../../src/tables/watch.ts";
+import { setFilter } from "../../src/tables/watch-filter.ts";
 import { BROADCAST } from "../../src/wire/ethernet.ts";
 import { xorshift } from "../tables/xorshift.ts";
 import { toHex } from "../wire/hex.ts";
@@ -52,6 +57,10 @@ function records(rig: Rig) {
       punt: w[r + R_ARG2]!,
       out: [w[r + W_OUT_PORT]!, w[r + W_OUT_VSI]!, w[r + W_COPIES]!],
       units: w[r + R_UNITS]!,
+      id: w[r + W_ID]!,
+      // Of one that goes out, in the words of `out`.
+      parent: w[r + W_PARENT]!,
+      cause: w[r + W_CAUSE]!,
       length: w[r + W_LENGTH]!,
       bytes: ring.bytes.slice(at, at + w[r + R_LENGTH]!),
     });
@@ -96,6 +105,51 @@ describe("a capture", () => {
     ]);
   });
 
+  it("numbers each frame; a copy has the number of what came in, and what control sends that of what it was told", () => {
+    watchAll(rig, WATCH_FRAMES);
+    rig.vm1.send(ethernet(BROADCAST, M1, 0x88b5, 46));
+    rig.vm1.send(udpFrame({ dst: G10, src: M1, from: ip("10.1.1.11"), to: ip("20.1.1.77") }));
+    rig.run();
+    const [flooded, one, other, punted] = records(rig);
+    expect(new Set([flooded, one, other, punted].map((record) => record!.id)).size).toBe(4);
+    expect([one!.parent, other!.parent]).toEqual([flooded!.id, flooded!.id]);
+    const punts = rig.tables.punts[0]!;
+    expect(punts.words[punts.peek() + R_WATCH_ID]).toBe(punted!.id);
+    const injector = new Injector(rig.tables.injects, () => undefined);
+    injector.cause = punted!.id;
+    injector.toPort(1, 1, routed());
+    injector.cause = 0;
+    injector.toPort(1, 1, routed());
+    rig.vm1.send(routed());
+    rig.run();
+    expect(records(rig).map(({ kind, parent, cause }) => [kind, kind === WATCH_OUT ? [parent, cause] : []])).toEqual([
+      [WATCH_OUT, [0, punted!.id]],
+      [WATCH_OUT, [0, 0]],
+      [WATCH_IN, []],
+      [WATCH_OUT, [expect.any(Number), 0]],
+    ]);
+    // Nobody looks any more: what is punted has no number.
+    rig.tables.settings[SET_WATCH] = 0;
+    punts.release(punts.peek());
+    rig.vm1.send(udpFrame({ dst: G10, src: M1, from: ip("10.1.1.11"), to: ip("20.1.1.77") }));
+    rig.run();
+    expect(punts.words[punts.peek() + R_WATCH_ID]).toBe(0);
+  });
+
+  it("copies no frame that is not meant, on its way in or out", () => {
+    watchAll(rig, WATCH_FRAMES);
+    setFilter(rig.tables.watch.filter, ["udp"], new Set([ip("20.1.1.12")]));
+    rig.vm1.send(ethernet(BROADCAST, M1, 0x88b5, 46));
+    rig.vm1.send(udpFrame({ dst: G10, src: M1, from: ip("10.1.1.11"), to: ip("20.1.1.77") }));
+    rig.vm1.send(routed());
+    rig.run();
+    expect(records(rig).map(({ kind, port }) => [kind, port])).toEqual([
+      [WATCH_IN, 1],
+      [WATCH_OUT, 3],
+    ]);
+    expect(rig.tables.watch.lost[LOST_FRAMES]).toBe(0);
+  });
+
   it("names punt class, drop reason and the copies of a flood; cuts at snaplen; keeps to what is wanted", () => {
     watchAll(rig, WATCH_FRAMES, 20);
     rig.vm1.send(udpFrame({ dst: G10, src: M1, from: ip("10.1.1.11"), to: ip("20.1.1.77") }));
@@ -103,7 +157,7 @@ describe("a capture", () => {
     rig.vm1.send(new Uint8Array(9));
     rig.run();
     const seen = records(rig);
-    expect(seen.map(({ kind, fate, punt, out }) => [kind, fate, punt, out[2]])).toEqual([
+    expect(seen.map(({ kind, fate, punt, out }) => [kind, fate, punt, kind === WATCH_OUT ? 0 : out[2]])).toEqual([
       [WATCH_IN, FATE_PUNTED, PUNT.unresolved, 0],
       [WATCH_IN, FATE_SENT, 0, 2],
       [WATCH_OUT, FATE_SENT, 0, 0],

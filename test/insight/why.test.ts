@@ -143,7 +143,15 @@ describe("an address", () => {
     const text = story("10.1.1.2");
     expect(text).toContain("10.1.1.2 is not known on vsi-interface10");
     const on = control.shown.inventory.interface("vsi-interface10")!;
-    const frame = { bytes: new Uint8Array(60), flags: 0, gsoSize: 0, csumStart: 0, csumOffset: 0, units: 1 };
+    const frame = {
+      bytes: new Uint8Array(60),
+      flags: 0,
+      gsoSize: 0,
+      csumStart: 0,
+      csumOffset: 0,
+      units: 1,
+      watchId: 0,
+    };
     control.agent.ledger.drained(1);
     control.agent.neighbors.need(on, parseIpv4("10.1.1.2")!, {
       ...frame,

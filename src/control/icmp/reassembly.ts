@@ -121,7 +121,7 @@ export class Reassembly {
     for (const [key, packet] of this.packets) {
       if (!isOver(packet)) continue;
       this.forget(key, packet);
-      this.onExpired({ bytes: NOTHING, units: packet.units, port: packet.port.row, vsi: 0 });
+      this.onExpired({ bytes: NOTHING, units: packet.units, port: packet.port.row, vsi: 0, watchId: 0 });
     }
   }
 
