@@ -1,5 +1,5 @@
 /**
- * Few files out of many: `node test/bundle.mjs worker|daemon|bench` (set-up.mjs runs it behind the compiler).
+ * Few files out of many: `node test/bundle.mjs worker|daemon|page|bench` (set-up.mjs runs it behind the compiler).
  *
  * worker  In V8 an `import` is a cell: each use of an imported constant loads it, asks whether it is initialised and whether
  *         it is a small integer, and each call of an imported function loads and compares its target; none of this can be
@@ -8,16 +8,20 @@
  *         it takes half the time and half the machine code.
  * daemon  Nine tenths of the packages' code is never used by us. Without it the daemon starts in half the time and needs
  *         15 MB less.
+ * page    What a browser loads from `vtepctl web`: one script, one style sheet, and nothing from anywhere else.
  * bench   What measures `forward()`, made like the worker.
  *
- * Nothing is minified: a stack reads like the sources, and the source maps lead to them.
+ * Only the page is minified: in the others a stack reads like the sources, and the source maps lead to them.
  */
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { rolldown } from "rolldown";
 
 const TARGETS = {
   worker: ["src/dataplane/worker.ts", { file: "dist/dataplane/worker.bundle.js" }],
   daemon: ["src/main.ts", { dir: "dist", entryFileNames: "main.js", chunkFileNames: "[name].chunk.js" }],
+  page: ["src/web/page/main.tsx", { file: "dist/web/page/page.js", minify: true }],
   bench: ["test/bench/forward-child.ts", { file: "dist/bench-build/test/bench/forward-child.bundle.js" }],
 };
 
@@ -25,6 +29,18 @@ const target = TARGETS[process.argv[2]];
 if (target === undefined) throw new Error(`usage: node test/bundle.mjs ${Object.keys(TARGETS).join("|")}`);
 const [input, output] = target;
 const cwd = join(import.meta.dirname, "..");
-const bundle = await rolldown({ input, cwd, platform: "node", optimization: { inlineConst: true } });
-await bundle.write({ ...output, format: "esm", sourcemap: true });
+const isPage = process.argv[2] === "page";
+const how = isPage
+  ? { platform: "browser", transform: { jsx: { runtime: "automatic", importSource: "preact" } } }
+  : { platform: "node" };
+const bundle = await rolldown({ input, cwd, ...how, optimization: { inlineConst: true } });
+await bundle.write({ ...output, format: "esm", sourcemap: !isPage });
 await bundle.close();
+
+if (isPage) {
+  const to = join(cwd, "dist/web/page");
+  const chart = createRequire(import.meta.url).resolve("uplot/dist/uPlot.min.css");
+  const own = readFileSync(join(cwd, "src/web/page/style.css"), "utf8");
+  writeFileSync(join(to, "style.css"), `${readFileSync(chart, "utf8").trim()}\n${own}`);
+  for (const name of ["index.html", "icon.svg"]) copyFileSync(join(cwd, "src/web/page", name), join(to, name));
+}

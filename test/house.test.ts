@@ -7,7 +7,7 @@ import { DROPS } from "../src/tables/counters.ts";
 import { circlesOf, roomsOf } from "./house/circles.ts";
 import { codeOf, files, hotLines, importsOf, ROOT, read } from "./house/source.ts";
 
-const SOURCES = files("src");
+const SOURCES = files("src", /\.tsx?$/);
 
 /** Which room may import which, its own aside: the floors of the house, lowest first. main.ts composes, and may know everybody. */
 const FLOORS: Record<string, readonly string[]> = {
@@ -25,7 +25,9 @@ const FLOORS: Record<string, readonly string[]> = {
   insight: ["api", "control", "dataplane", "io", "tables", "wire"],
   doctor: ["api", "config", "control", "io", "liveness", "tables", "wire"],
   ctl: ["api", "attach", "wire"],
-  lab: ["ctl", "wire"],
+  web: ["api", "ctl", "wire"],
+  page: ["api", "web"],
+  lab: ["ctl", "web", "wire"],
   daemon: [
     ...["wire", "tables", "io", "dataplane", "control", "config", "log", "api", "metrics", "attach", "liveness"],
     ...["insight", "doctor"],
@@ -59,7 +61,11 @@ function inner(path: string): { to: string; isType: boolean; names: string }[] {
     .map((i) => ({ ...i, to: new URL(i.from, `file:///${path}`).pathname.slice(1) }));
 }
 
-const floorOf = (path: string): string => (path.split("/").length === 2 ? "main" : path.split("/")[1]!);
+/** The page of `vtepctl web` is a floor of its own: it runs in a browser. */
+function floorOf(path: string): string {
+  if (path.startsWith("src/web/page/")) return "page";
+  return path.split("/").length === 2 ? "main" : path.split("/")[1]!;
+}
 
 describe("floors", () => {
   it("every folder of src is a floor, and every import resolves to a file", () => {
@@ -122,6 +128,19 @@ describe("floors", () => {
         .map((i) => `${path} imports ${i.to}`),
     );
     expect(wrong).toEqual([]);
+  });
+
+  it("the page knows types alone of what runs elsewhere, and puts nothing but text nodes into the document", () => {
+    const pages = SOURCES.filter((path) => floorOf(path) === "page");
+    const outside = pages.flatMap((path) =>
+      inner(path)
+        .filter((i) => floorOf(i.to) !== "page" && !(i.isType && /\/(said|schema(-\w+)?)\.ts$/.test(i.to)))
+        .map((i) => `${path} imports ${i.to}`),
+    );
+    expect(outside).toEqual([]);
+    const MARKUP =
+      /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|srcdoc|createContextualFragment/;
+    expect(pages.filter((path) => MARKUP.test(read(path)))).toEqual([]);
   });
 
   it("configuration, API, metrics and vtepctl know text alone (addresses, what may be printed): they handle no frames", () => {
@@ -194,7 +213,7 @@ describe("files", () => {
 
   it("no default exports, no inheritance but of Error, and each source opens with its theory", () => {
     const tolerated = ["test/vitest.config.ts", "test/plain-reporter.ts"];
-    const typescript = ours.filter((path) => path.endsWith(".ts"));
+    const typescript = ours.filter((path) => /\.tsx?$/.test(path));
     const withDefault = typescript.filter((path) => /^export\s+default\b|\bas default\b/m.test(codeOf(read(path))));
     expect(withDefault.filter((path) => !tolerated.includes(path))).toEqual([]);
     const inherits = SOURCES.filter((path) =>

@@ -24,6 +24,7 @@ import { addShow } from "./show.ts";
 import { addStatus } from "./status.ts";
 import { say, write } from "./terminal.ts";
 import { addTrace } from "./trace.ts";
+import { addWeb } from "./web.ts";
 import { addWhy } from "./why.ts";
 
 interface Globals {
@@ -34,7 +35,7 @@ interface Globals {
 }
 
 /** Verbs that ask several gateways. */
-const FLEET = ["status", "doctor", "observe", "trace"];
+const FLEET = ["status", "doctor", "observe", "trace", "web"];
 const FLEET_TEXT = `${FLEET.slice(0, -1).join(", ")} and ${FLEET.at(-1)}`;
 
 function another(path: string, before: readonly string[] = []): readonly string[] {
@@ -95,6 +96,7 @@ export function build(session: Session, writeError: (text: string) => void = say
   addWhy(program, session);
   addDoctor(program, session);
   addAttach(program, session);
+  addWeb(program, session);
   addBugreport(program, session);
   addCompletion(program, session);
   addMan(program, {

@@ -23,7 +23,7 @@ const NOT_TO_SAY: readonly (readonly [RegExp, instead: string])[] = [
 
 /** What people read of ours, tests aside: they are read by those who change them. */
 const READ = [
-  ...files("src"),
+  ...files("src", /\.tsx?$/),
   ...files("native-bindings", /\.(cc|h)$/),
   ...files("docker", /^(?!\.)/),
   ...files("deploy", /\.(ya?ml|json|service)$/),

@@ -10,18 +10,23 @@ import { fail, filesUnder, hashOf, ROOT, run, stamp, stamps } from "./workshop.m
 const SRC = join(ROOT, "src");
 const DIST = join(ROOT, "dist");
 const PROGRAMS = ["main.js", "ctl/main.js", "lab/main.js"];
-const sources = () => filesUnder(SRC, /(?<!\.d)\.ts$/);
+const PAGE = join(SRC, "web/page");
+const sources = () => filesUnder(SRC, /(?<!\.d)\.ts$/).filter((file) => !file.startsWith(PAGE));
 const emitted = (source) => join(DIST, relative(SRC, source).replace(/\.ts$/, ".js"));
 const BUNDLER = [join(ROOT, "test/bundle.mjs"), join(ROOT, "node_modules/rolldown/package.json")];
 /** What bundle.mjs makes: the forwarding thread as one file; main.js has the compiler's place. */
 const WORKER = join(DIST, "dataplane/worker.bundle.js");
+/** The page of `vtepctl web`, for a browser. */
+const PAGE_OUT = ["page.js", "style.css", "index.html", "icon.svg"].map((name) => join(DIST, "web/page", name));
+const BUNDLES = [WORKER, ...PAGE_OUT];
 const CHUNK = /\.chunk\.js(\.map)?$/;
 const bundle = (target) => run(`bundle ${target}`, process.execPath, [BUNDLER[0], target]);
 const COMPILERS = [join(ROOT, "tsconfig.json"), join(ROOT, "node_modules/typescript/package.json"), ...BUNDLER];
 const distHash = () => hashOf([...filesUnder(SRC), ...COMPILERS]);
 
 export const typescript = {
-  isDone: () => stamps().dist === distHash() && [...sources().map(emitted), WORKER].every((file) => existsSync(file)),
+  isDone: () =>
+    stamps().dist === distHash() && [...sources().map(emitted), ...BUNDLES].every((file) => existsSync(file)),
   async carryOut() {
     const hash = distHash();
     stamp("dist", null); // a build that fails half-way leaves nothing to trust
@@ -30,8 +35,9 @@ export const typescript = {
     const status = await run("tsc", process.execPath, [join(ROOT, "node_modules/typescript/bin/tsc"), "-p", ROOT]);
     if (status !== 0) fail("the TypeScript does not compile");
     for (const file of readdirSync(DIST)) if (CHUNK.test(file)) rmSync(join(DIST, file));
-    for (const target of ["worker", "daemon"]) if ((await bundle(target)) !== 0) fail(`no bundle of the ${target}`);
-    const wanted = new Set([...sources().map(emitted), WORKER]);
+    for (const target of ["worker", "daemon", "page"])
+      if ((await bundle(target)) !== 0) fail(`no bundle of the ${target}`);
+    const wanted = new Set([...sources().map(emitted), ...BUNDLES]);
     for (const file of filesUnder(DIST, /\.js(\.map)?$/)) {
       if (file.startsWith(BENCH_BUILD)) continue;
       if (!wanted.has(file.replace(/\.map$/, "")) && !CHUNK.test(file)) rmSync(file);

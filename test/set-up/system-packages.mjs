@@ -46,7 +46,9 @@ const RELEASE = [
   ["g++-aarch64-linux-gnu", "aarch64-linux-gnu-g++", "compiles the release's addon for arm64"],
   ["dpkg", "dpkg-deb", "makes the release's Debian packages"],
 ];
-const TEST = [...NETNS, ...FUZZ, ["prometheus", "promtool", "checks the alert rules"], ...DOCKER];
+/** The page of `vtepctl web`, in a browser like people's. */
+const BROWSER = [["chromium", "chromium", "looks at the page of vtepctl web"]];
+const TEST = [...NETNS, ...FUZZ, ...BROWSER, ["prometheus", "promtool", "checks the alert rules"], ...DOCKER];
 const BENCH = [...NETNS, ["gcc", "gcc", "compiles the packet generator"]];
 export const WANTED = {
   build: [],

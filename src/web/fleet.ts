@@ -1,0 +1,206 @@
+/**
+ * The gateways, asked on behalf of the page: only when somebody looks, and at most once a second however many do.
+ *
+ * There is no timer here. A page that asks gets an answer that is younger than a second, and the first question after that
+ * asks the gateways again. A gateway that does not answer keeps its place and its name, with the reason.
+ */
+import type { Ac, DropCount, Interface, MacEntry, Neighbor, Route, Status, Tunnel, Vsi } from "../api/schema.ts";
+import type { Check, Diagnosis } from "../api/schema-doctor.ts";
+import { ask, Refusal } from "../ctl/client.ts";
+import { askAll } from "../ctl/fleet.ts";
+import { fleetChecks } from "../ctl/fleet-check.ts";
+import { linksOf } from "./links.ts";
+import { RateBook } from "./rates.ts";
+import type { Examined, Fabric, GatewaySaid, History, TablesSaid } from "./said.ts";
+
+const FRESH_MS = 900;
+const FRESH_CHECKS_MS = 5000;
+const DOCTOR_MS = 15_000;
+/** More are counted, and not drawn. */
+const MOST_ACS = 512;
+const MOST_ROWS = 2000;
+
+interface Silent {
+  readonly node: string;
+  readonly address: string | null;
+}
+
+/** The last answer, while it is fresh; those who ask at once share one question. */
+class Shared<T> {
+  private readonly make: () => Promise<T>;
+  private readonly freshMs: number;
+  private readonly now: () => number;
+  private last: { readonly atMs: number; readonly value: Promise<T> } | null = null;
+
+  constructor(make: () => Promise<T>, freshMs: number, now: () => number) {
+    this.make = make;
+    this.freshMs = freshMs;
+    this.now = now;
+  }
+
+  get(): Promise<T> {
+    const atMs = this.now();
+    if (this.last === null || atMs - this.last.atMs > this.freshMs) this.last = { atMs, value: this.make() };
+    return this.last.value;
+  }
+}
+
+export class Fleet {
+  /** What is asked: sockets may come and go while the page is open. */
+  readonly sockets: () => readonly string[];
+  private readonly now: () => number;
+  private readonly book = new RateBook();
+  private readonly drops = new Map<string, { readonly atMs: number; readonly counts: ReadonlyMap<string, number> }>();
+  private readonly known = new Map<string, Silent>();
+  private readonly seen: Shared<Fabric>;
+  private readonly examined: Shared<Examined>;
+  private readonly listed: Shared<TablesSaid>;
+
+  /** @param now milliseconds, of a clock that does not jump. */
+  constructor(sockets: () => readonly string[], now: () => number) {
+    this.sockets = sockets;
+    this.now = now;
+    this.seen = new Shared(() => this.look(), FRESH_MS, now);
+    this.examined = new Shared(() => this.examine(), FRESH_CHECKS_MS, now);
+    this.listed = new Shared(() => this.list(), FRESH_MS, now);
+  }
+
+  fabric(): Promise<Fabric> {
+    return this.seen.get();
+  }
+
+  doctor(): Promise<Examined> {
+    return this.examined.get();
+  }
+
+  tables(): Promise<TablesSaid> {
+    return this.listed.get();
+  }
+
+  history(node: string, kind: string, name: string): History {
+    return this.book.history(keyOf(node, kind, name), this.now());
+  }
+
+  /** Sockets of the gateways that answered last, by node. */
+  async socketsByNode(): Promise<ReadonlyMap<string, string>> {
+    const answers = await askAll<Status>(this.sockets(), "/v1/status");
+    return new Map(answers.flatMap(({ node, socket, value }) => (value === null ? [] : [[node, socket] as const])));
+  }
+
+  private async look(): Promise<Fabric> {
+    const gateways = await Promise.all(this.sockets().map((socket) => this.gateway(socket)));
+    return { at: new Date().toISOString(), gateways, links: linksOf(gateways) };
+  }
+
+  private async gateway(socket: string): Promise<GatewaySaid> {
+    try {
+      const [status, vsis, acs, tunnels, interfaces, drops] = await Promise.all([
+        ask<Status>(socket, "/v1/status"),
+        ask<Vsi[]>(socket, "/v1/vsis"),
+        ask<Ac[]>(socket, "/v1/acs"),
+        ask<Tunnel[]>(socket, "/v1/tunnels"),
+        ask<Interface[]>(socket, "/v1/interfaces"),
+        ask<DropCount[]>(socket, "/v1/drops"),
+      ]);
+      const { node } = status;
+      const { address } = status.underlay;
+      this.known.set(socket, { node, address });
+      const atMs = this.now();
+      const rated = <T extends Ac | Tunnel>(kind: string, list: readonly T[]) =>
+        list.map((each) => ({ ...each, rates: this.book.note(keyOf(node, kind, each.name), atMs, each) }));
+      this.book.note(keyOf(node, "gateway", node), atMs, sumOf([...acs, ...tunnels]));
+      const counted = this.countedDrops(node, atMs, drops);
+      const perSecond = counted.map((drop) => drop.perSecond);
+      return {
+        node,
+        address,
+        error: null,
+        status,
+        vsis,
+        acs: rated("ac", acs.slice(0, MOST_ACS)),
+        tunnels: rated("tunnel", tunnels),
+        interfaces,
+        drops: counted,
+        dropsPerSecond: perSecond.includes(null) ? null : perSecond.reduce<number>((sum, each) => sum + each!, 0),
+      };
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      const { message, hint } = error;
+      const { node, address } = this.known.get(socket) ?? { node: nameOf(socket), address: null };
+      const nothing = { vsis: [], acs: [], tunnels: [], interfaces: [], drops: [], dropsPerSecond: null };
+      return { node, address, error: { message, hint }, status: null, ...nothing };
+    }
+  }
+
+  private countedDrops(node: string, atMs: number, drops: readonly DropCount[]): GatewaySaid["drops"] {
+    const last = this.drops.get(node);
+    this.drops.set(node, { atMs, counts: new Map(drops.map(({ reason, count }) => [reason, count])) });
+    const seconds = last === undefined ? 0 : (atMs - last.atMs) / 1000;
+    return drops
+      .filter(({ count }) => count > 0)
+      .map((drop) => {
+        const before = last?.counts.get(drop.reason);
+        const isKnown = seconds > 0 && before !== undefined && drop.count >= before;
+        return { ...drop, perSecond: isKnown ? (drop.count - before) / seconds : null };
+      });
+  }
+
+  private async examine(): Promise<Examined> {
+    const answers = await askAll<Diagnosis>(this.sockets(), "/v1/doctor", "GET", { timeoutMs: DOCTOR_MS });
+    const { gateways } = await this.fabric();
+    const sites = gateways.flatMap(({ node, status, vsis, interfaces, tunnels }) =>
+      status === null ? [] : [{ node, status, vsis, interfaces, tunnels }],
+    );
+    const own = answers.map(({ node, value, refusal }): { node: string; checks: readonly Check[] } => {
+      if (value !== null) return { node, checks: value.checks };
+      return { node, checks: [{ name: "daemon", result: "fail", text: refusal!.message, fix: refusal!.hint }] };
+    });
+    return { gateways: own, between: fleetChecks(sites) };
+  }
+
+  private async list(): Promise<TablesSaid> {
+    const all = this.sockets().map(async (socket) => {
+      try {
+        const [status, neighbors, macs, routes] = await Promise.all([
+          ask<Status>(socket, "/v1/status"),
+          ask<Neighbor[]>(socket, "/v1/neighbors"),
+          ask<MacEntry[]>(socket, "/v1/macs"),
+          ask<Route[]>(socket, "/v1/routes"),
+        ]);
+        const left = (list: readonly unknown[]) => Math.max(0, list.length - MOST_ROWS);
+        return {
+          node: status.node,
+          error: null,
+          neighbors: neighbors.slice(0, MOST_ROWS),
+          macs: macs.slice(0, MOST_ROWS),
+          routes: routes.slice(0, MOST_ROWS),
+          left: { neighbors: left(neighbors), macs: left(macs), routes: left(routes) },
+        };
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error;
+        const { node } = this.known.get(socket) ?? { node: nameOf(socket) };
+        const nothing = { neighbors: [], macs: [], routes: [], left: { neighbors: 0, macs: 0, routes: 0 } };
+        return { node, error: error.message, ...nothing };
+      }
+    });
+    return { gateways: await Promise.all(all) };
+  }
+}
+
+const keyOf = (node: string, kind: string, name: string): string => JSON.stringify([node, kind, name]);
+const nameOf = (socket: string): string =>
+  socket
+    .split("/")
+    .at(-1)!
+    .replace(/\.sock$/, "");
+
+type Counted = Pick<Ac, "receive" | "transmit">;
+
+/** What went through all ports: each frame that is forwarded is in it twice, once a direction. */
+function sumOf(all: readonly Counted[]): Counted {
+  const sum = (side: "receive" | "transmit") => ({
+    packets: all.reduce((total, each) => total + each[side].packets, 0),
+    bytes: all.reduce((total, each) => total + each[side].bytes, 0),
+  });
+  return { receive: sum("receive"), transmit: sum("transmit") };
+}

@@ -1,0 +1,195 @@
+/** ARP, MAC and routing tables of all gateways: one row for each address, one column for each gateway, differences marked. */
+import { signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import type { TablesSaid } from "../said.ts";
+import { get, type Unanswered } from "./api.ts";
+import { gatewayMacs } from "./owners.ts";
+import { Scroll } from "./scroll.tsx";
+import { count, name, sentence } from "./shown.ts";
+import { Sign } from "./sign.tsx";
+import { isSeen, unanswered } from "./state.ts";
+
+const KINDS = ["neighbors", "macs", "routes"] as const;
+type Kind = (typeof KINDS)[number];
+const TITLES: Readonly<Record<Kind, string>> = { neighbors: "ARP", macs: "MAC", routes: "Routes" };
+const AGAIN_MS = 2000;
+/** More are found by the filter. */
+const MOST_SHOWN = 300;
+
+const kind = signal<Kind>("neighbors");
+const filter = signal("");
+const differing = signal(false);
+const tables = signal<TablesSaid | null>(null);
+const failure = signal<Unanswered | null>(null);
+
+interface Cell {
+  /** What is compared: the same on all gateways that have it, or not. */
+  readonly value: string;
+  readonly aside: string;
+}
+
+interface Row {
+  readonly scope: string;
+  readonly key: string;
+  readonly cells: ReadonlyMap<string, readonly Cell[]>;
+  readonly differs: boolean;
+}
+
+type Via = { readonly kind: string; readonly name: string } | null;
+const viaText = (via: Via): string => (via === null ? "" : `${via.kind} ${via.name}`);
+
+/** By scope and key; in the order of the first gateway that has it. */
+function rowsOf({ gateways }: TablesSaid, of: Kind): Row[] {
+  const rows = new Map<string, { scope: string; key: string; cells: Map<string, Cell[]> }>();
+  const add = (node: string, scope: string, key: string, cell: Cell) => {
+    const id = `${scope} ${key}`;
+    const row = rows.get(id) ?? { scope, key, cells: new Map<string, Cell[]>() };
+    row.cells.set(node, [...(row.cells.get(node) ?? []), cell]);
+    rows.set(id, row);
+  };
+  for (const { node, neighbors, macs, routes } of gateways) {
+    if (of === "neighbors")
+      for (const { vsi, interface: on, ip, mac, via, kind, state } of neighbors)
+        add(node, vsi ?? on ?? "", ip, {
+          value: mac ?? "…",
+          aside: `${viaText(via)} ${kind === "host" ? state : kind}`,
+        });
+    if (of === "macs")
+      for (const { vsi, mac, via, origin } of macs)
+        add(node, vsi, mac, { value: viaText(via) || origin, aside: origin });
+    if (of === "routes")
+      for (const { vrf, prefix, action, interface: on, nextHops, origin } of routes) {
+        const hops = nextHops.map(({ ip, alive }) => `${ip}${alive ? "" : " (dead)"}`).join(", ");
+        add(node, vrf, prefix, { value: hops || on || action, aside: origin });
+      }
+  }
+  return [...rows.values()].map((row) => {
+    const values = [...row.cells.values()].map((cells) => cells.map(({ value }) => value).join(" "));
+    return { ...row, differs: new Set(values).size > 1 };
+  });
+}
+
+async function read(): Promise<void> {
+  try {
+    tables.value = await get<TablesSaid>("/api/tables");
+    failure.value = null;
+  } catch (error) {
+    failure.value = unanswered(error);
+  }
+}
+
+export function TablesView() {
+  const seen = isSeen.value;
+  useEffect(() => {
+    if (!seen) return;
+    void read();
+    const timer = setInterval(() => void read(), AGAIN_MS);
+    return () => clearInterval(timer);
+  }, [seen]);
+  const said = tables.value;
+  const words = filter.value.toLowerCase().split(/\s+/);
+  const all = said === null ? [] : rowsOf(said, kind.value);
+  const textOf = ({ scope, key, cells }: Row) =>
+    `${scope} ${key} ${[...cells].map(([node, list]) => `${node} ${list.map((cell) => `${cell.value} ${cell.aside}`).join(" ")}`).join(" ")}`.toLowerCase();
+  const rows = all.filter(
+    (row) => (!differing.value || row.differs) && words.every((word) => textOf(row).includes(word)),
+  );
+  return (
+    <section class="card" aria-labelledby="tables-title">
+      <div class="bar">
+        <h2 id="tables-title">Tables</h2>
+        <fieldset class="choice">
+          <legend>table</legend>
+          {KINDS.map((each) => (
+            <label key={each} class="pick">
+              <input type="radio" name="table" checked={kind.value === each} onChange={() => (kind.value = each)} />
+              {TITLES[each]}
+            </label>
+          ))}
+        </fieldset>
+        <input
+          type="search"
+          aria-label="Filter the rows"
+          placeholder="filter: 20.1.1 vm5"
+          value={filter.value}
+          onInput={({ currentTarget }) => (filter.value = currentTarget.value.slice(0, 64))}
+        />
+        <label class="pick">
+          <input
+            type="checkbox"
+            checked={differing.value}
+            onChange={({ currentTarget }) => (differing.value = currentTarget.checked)}
+          />
+          only what differs
+        </label>
+        <span class="quiet" role="status">{`${count(rows.length)} of ${count(all.length)} rows`}</span>
+      </div>
+      {failure.value !== null && <p class="bad">{sentence(failure.value.message)}</p>}
+      {said !== null && <Grid said={said} rows={rows.slice(0, MOST_SHOWN)} of={kind.value} />}
+      {rows.length > MOST_SHOWN && <p class="quiet">{`${count(rows.length - MOST_SHOWN)} more: narrow the filter.`}</p>}
+    </section>
+  );
+}
+
+const KEYS: Readonly<Record<Kind, readonly [scope: string, key: string]>> = {
+  neighbors: ["VSI", "IP"],
+  macs: ["VSI", "MAC"],
+  routes: ["VRF", "prefix"],
+};
+
+function Grid({ said, rows, of }: { readonly said: TablesSaid; readonly rows: readonly Row[]; readonly of: Kind }) {
+  const [scope, key] = KEYS[of];
+  return (
+    <Scroll label="Rows of the tables" tall>
+      <table class="grid" data-table={of}>
+        <thead>
+          <tr>
+            <th scope="col">{scope}</th>
+            <th scope="col">{key}</th>
+            {said.gateways.map(({ node, error, left }) => (
+              <th key={node} scope="col">
+                {name(node)}
+                {error !== null && <span class="bad"> ✖ silent</span>}
+                {left[of] > 0 && <span class="quiet">{` ${count(left[of])} more`}</span>}
+              </th>
+            ))}
+            <th scope="col">
+              <span class="unseen">differs</span>
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <tr key={`${row.scope} ${row.key}`} class={row.differs ? "differs" : ""}>
+              <td>{name(row.scope)}</td>
+              <th scope="row" class="mono">
+                {name(row.key)}
+              </th>
+              {said.gateways.map(({ node }) => (
+                <td key={node} data-node={node}>
+                  {(row.cells.get(node) ?? []).map((cell) => (
+                    <div key={cell.value + cell.aside}>
+                      <span class="mono">{name(cell.value)}</span>
+                      {gatewayMacs.value.has(cell.value) && (
+                        <span class="owner">{name(gatewayMacs.value.get(cell.value))}</span>
+                      )}{" "}
+                      <span class="quiet">{name(cell.aside)}</span>
+                    </div>
+                  ))}
+                </td>
+              ))}
+              <td>
+                {row.differs && (
+                  <>
+                    <Sign kind="warn" />
+                    <span class="quiet"> differs</span>
+                  </>
+                )}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Scroll>
+  );
+}

@@ -1,0 +1,121 @@
+/**
+ * A gateway that is only an API: it answers the paths it is given, on a Unix socket of its own, and counts what it is asked.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+export interface Asked {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: IncomingMessage["headers"];
+  readonly body: string;
+}
+
+export class FakeGateway {
+  readonly asked: Asked[] = [];
+  readonly answers: Record<string, unknown>;
+  private readonly server: Server;
+  private readonly folder = mkdtempSync(join(tmpdir(), "vtepd-web-"));
+  readonly socket: string;
+
+  constructor(node: string, answers: Record<string, unknown>) {
+    this.answers = answers;
+    this.socket = join(this.folder, `${node}.sock`);
+    this.server = createServer((incoming, outgoing) => {
+      let body = "";
+      incoming.on("data", (part) => (body += part));
+      incoming.on("end", () => {
+        const path = incoming.url!;
+        this.asked.push({ method: incoming.method!, path, headers: incoming.headers, body });
+        const known = this.answers[`${incoming.method} ${path}`] ?? this.answers[path.split("?")[0]!];
+        outgoing.writeHead(known === undefined ? 404 : 200, { "content-type": "application/json" });
+        // A string is a stream's text: it stays open.
+        if (typeof known === "string") outgoing.write(known);
+        else outgoing.end(JSON.stringify(known ?? { error: { code: "not_found", message: "nothing", hint: "" } }));
+      });
+    });
+  }
+
+  start(): Promise<this> {
+    return new Promise((resolve) => this.server.listen(this.socket, () => resolve(this)));
+  }
+
+  stop(): void {
+    this.server.close();
+    this.server.closeAllConnections();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+const none = { packets: 0, bytes: 0 };
+export const idle = { receive: none, transmit: none };
+
+/** Answers of a small gateway: one VSI for each VNI, one AC in the first, a tunnel to each peer. */
+export function answersOf(
+  node: string,
+  address: string,
+  peers: readonly { readonly name: string; readonly remote: string }[],
+  vnis: readonly number[] = [10, 20],
+  ac = "vm1",
+): Record<string, unknown> {
+  const vsis = vnis.map((vni) => ({
+    name: `vsi${vni}`,
+    vni,
+    interface: `if${vni}`,
+    arp: "localProxy",
+    acs: vni === vnis[0] ? [ac] : [],
+    tunnels: peers.map(({ name }) => name),
+    macs: 0,
+    ...idle,
+  }));
+  const counts = { vsis: 2, acs: 1, acsUp: 1, tunnels: peers.length, interfaces: 2, macs: 3, neighbors: 1, routes: 4 };
+  return {
+    "/v1/status": {
+      ready: true,
+      missing: [],
+      node,
+      version: "0.0.0",
+      nodeVersion: "v20",
+      pid: 1,
+      uptimeSeconds: 61,
+      underlay: { address, port: 4789, mtu: 1500 },
+      workers: 1,
+      stuckWorkers: [],
+      counts: { ...counts, policies: 0 },
+    },
+    "/v1/vsis": vsis,
+    "/v1/acs": [
+      { name: ac, vsi: `vsi${vnis[0]}`, device: "eth0", netns: null, vlan: null, mtu: 1450, up: true, ...idle },
+    ],
+    "/v1/tunnels": peers.map(({ name, remote }) => ({
+      name,
+      remote,
+      up: true,
+      state: "up",
+      mtu: 1450,
+      vsis: vsis.map((vsi) => vsi.name),
+      probe: { rttMs: 0.1 },
+      ...idle,
+    })),
+    "/v1/interfaces": vnis.map((vni) => ({
+      name: `if${vni}`,
+      vsis: [`vsi${vni}`],
+      addresses: [`${vni}.1.1.1/24`],
+      mac: `02:00:00:00:${address.split(".")[3]!.padStart(2, "0")}:${vni}`,
+      vrf: "default",
+      distributed: true,
+      mtu: 1450,
+      policy: null,
+      neighbors: 1,
+    })),
+    "/v1/drops": [{ reason: "no_route", count: 3, text: "no route", last: null }],
+    "/v1/doctor": { checks: [{ name: "host", result: "ok", text: "well", fix: null }] },
+    "/v1/neighbors": [],
+    "/v1/macs": [],
+    "/v1/routes": [],
+    "/v1/events/recent": [],
+    "/v1/events": ": \n\n",
+  };
+}

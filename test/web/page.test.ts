@@ -1,0 +1,175 @@
+/**
+ * The page of `vtepctl web` over gateways that are only an API: what it shows, what it costs, and what hostile names do to it.
+ */
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { gzipSync } from "node:zlib";
+import type { Browser } from "playwright-core";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { serveWeb, type Web } from "../../src/web/serve.ts";
+import { noBrowser, openBrowser, openPage } from "./browser.ts";
+import { answersOf, FakeGateway } from "./fake-gateway.ts";
+
+const VIEWS = ["fabric", "trace", "tables", "events"];
+const require = createRequire(import.meta.url);
+const AXE = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+
+/** What a page shows, and what must not be in it. */
+const LOOK = `({
+  elements: document.querySelectorAll("main img, main script, main iframe, main object, [onerror]").length,
+  text: document.body.innerText,
+  names: [...document.querySelectorAll("[aria-label]")].map((each) => each.getAttribute("aria-label")).join(),
+})`;
+
+let browser: Browser;
+let web: Web | null = null;
+let gateways: FakeGateway[] = [];
+
+beforeAll(async () => {
+  if (noBrowser === null) browser = await openBrowser();
+});
+afterAll(async () => {
+  await browser?.close();
+});
+afterEach(async () => {
+  for (const context of browser?.contexts() ?? []) await context.close();
+  await web?.close();
+  web = null;
+  for (const gateway of gateways) gateway.stop();
+  gateways = [];
+});
+
+async function serve(...all: readonly (readonly [string, Record<string, unknown>])[]): Promise<string> {
+  gateways = await Promise.all(all.map(([node, answers]) => new FakeGateway(node, answers).start()));
+  web = await serveWeb({
+    sockets: () => gateways.map(({ socket }) => socket),
+    listen: { host: "127.0.0.1", port: 0 },
+    version: "0",
+  });
+  return web.url;
+}
+
+const two = () =>
+  serve(
+    ["gw1", answersOf("gw1", "192.0.2.1", [{ name: "gw2", remote: "192.0.2.2" }])],
+    ["gw2", answersOf("gw2", "192.0.2.2", [{ name: "one", remote: "192.0.2.1" }], [10, 20], "vm4")],
+  );
+
+it("is small: 70 KB and no more, packed, with everything it loads", () => {
+  const files = ["page.js", "style.css", "index.html", "icon.svg"];
+  const bytes = files.map((name) => gzipSync(readFileSync(`dist/web/page/${name}`), { level: 9 }).length);
+  expect(bytes.reduce((sum, each) => sum + each, 0)).toBeLessThanOrEqual(70_000);
+});
+
+describe.skipIf(noBrowser !== null)("in a browser", () => {
+  it("takes the token out of the address, asks nobody else, and breaks no rule of its own", async () => {
+    const url = await two();
+    const { page, requests, complaints } = await openPage(browser, url);
+    await page.waitForSelector("[data-gateway=gw2]");
+    expect(page.url()).not.toContain("t=");
+    for (const view of VIEWS) {
+      await page.goto(`http://127.0.0.1:${web!.port}/#/${view}`);
+      await page.waitForSelector("main h2");
+    }
+    const origins = new Set(requests.map((each) => new URL(each).origin));
+    expect([...origins]).toEqual([`http://127.0.0.1:${web!.port}`]);
+    expect(requests.filter((each) => each.includes("t="))).toEqual([]);
+    expect(complaints).toEqual([]);
+    expect(await page.context().cookies()).toEqual([]);
+  });
+
+  it("draws a node for each gateway and AC, and one cable for two tunnels whose names differ", async () => {
+    const { page } = await openPage(browser, await two());
+    await page.waitForSelector("[data-gateway=gw2]");
+    expect(await page.locator("svg .gateway").count()).toBe(2);
+    expect(await page.locator("svg .leaf").count()).toBe(2);
+    expect(await page.locator("svg .cable").count()).toBe(1);
+    const label = await page.locator("svg .cable").getAttribute("aria-label");
+    expect(label).toContain("gw1 – gw2: up, VNI 10, 20");
+  });
+
+  it("says what one end of a tunnel has and the other has not", async () => {
+    const url = await serve(
+      ["gw1", answersOf("gw1", "192.0.2.1", [{ name: "gw2", remote: "192.0.2.2" }], [10, 20])],
+      ["gw2", answersOf("gw2", "192.0.2.2", [{ name: "gw1", remote: "192.0.2.1" }], [10, 21], "vm4")],
+    );
+    const { page } = await openPage(browser, url);
+    await page.waitForSelector("[data-gateway=gw2]");
+    expect(await page.locator("svg .cable").getAttribute("aria-label")).toContain("one-sided");
+    await page.locator("svg .cable").click();
+    await page.waitForSelector("text=20, 21");
+  });
+
+  it("says that a gateway is silent, in its place, and goes on with the others", async () => {
+    const { page } = await openPage(browser, await two());
+    await page.waitForSelector("[data-gateway=gw2]");
+    gateways[1]!.stop();
+    await page.waitForSelector("[data-health=bad]");
+    expect(await page.locator("[data-gateway=gw2]").textContent()).toContain("there is no such socket");
+    expect(await page.locator("[data-gateway=gw1]").textContent()).toContain("ready");
+  });
+
+  it("asks nothing while it is hidden", async () => {
+    const { page } = await openPage(browser, await two());
+    await page.waitForSelector("[data-gateway=gw2]");
+    await page.evaluate(`Object.defineProperty(document, "hidden", { get: () => true });
+      document.dispatchEvent(new Event("visibilitychange"))`);
+    await page.waitForTimeout(1500);
+    for (const gateway of gateways) gateway.asked.length = 0;
+    await page.waitForTimeout(2500);
+    expect(
+      gateways.flatMap(({ asked }) => asked.map(({ path }) => path)).filter((path) => path === "/v1/status"),
+    ).toEqual([]);
+  });
+
+  it("shows hostile names as text: no element, no script, nothing that turns the line around", async () => {
+    const image = '<img src=x onerror="document.title=1;alert(1)">';
+    const turned = "gw\u202e1\u0000\u001b[31m";
+    const long = "a".repeat(65_536);
+    const answers = answersOf(image, "192.0.2.1", [{ name: image, remote: "192.0.2.2" }], [10, 20], turned);
+    const script = "<script>document.title=1</script>";
+    answers["/v1/neighbors"] = [
+      { interface: image, vsi: script, ip: long, mac: turned, state: image, kind: "host", via: null, ageSeconds: 0 },
+    ];
+    answers["/v1/doctor"] = { checks: [{ name: image, result: "fail", text: long + script, fix: turned }] };
+    answers["/v1/drops"] = [{ reason: image, count: 1, text: turned, last: { secondsAgo: 1, frame: script } }];
+    const record = { time: image, level: "warn", event: script, step: image, fields: { [image]: long, b: turned } };
+    answers["/v1/events/recent"] = [record];
+    answers["/v1/events"] = `: \n\nevent: x\ndata: ${JSON.stringify(record)}\n\n`;
+    const { page, requests, complaints } = await openPage(browser, await serve([long, answers]));
+    await page.waitForSelector("[data-gateway]");
+    for (const view of VIEWS) {
+      await page.goto(`http://127.0.0.1:${web!.port}/#/${view}`);
+      await page.waitForSelector("main h2");
+      await page.waitForTimeout(500);
+      const found = (await page.evaluate(LOOK)) as { elements: number; text: string; names: string };
+      expect(found.elements).toBe(0);
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: these must not be there
+      expect(found.text + found.names).not.toMatch(/[\u0000-\u0008\u001b\u202a-\u202e\u2066-\u2069]/);
+      expect(found.text.length).toBeLessThan(20_000);
+    }
+    await page.goto(`http://127.0.0.1:${web!.port}/#/events`);
+    await page.waitForSelector("text=\\u{202e}");
+    expect(complaints).toEqual([]);
+    expect(requests.filter((each) => !each.startsWith(`http://127.0.0.1:${web!.port}/`))).toEqual([]);
+  });
+
+  it.each(["light", "dark"] as const)("has nothing serious that axe finds, in %s", async (colorScheme) => {
+    const url = await two();
+    const { page } = await openPage(browser, url, { colorScheme, bypassCSP: true });
+    await page.waitForSelector("[data-gateway=gw2]");
+    for (const view of VIEWS) {
+      await page.goto(`http://127.0.0.1:${web!.port}/#/${view}`);
+      await page.waitForSelector("main h2");
+      await page.evaluate(AXE);
+      const { violations } = (await page.evaluate("axe.run()")) as {
+        violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[];
+      };
+      const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+      const told = serious.map(
+        ({ id, nodes }) => `${view}: ${id}: ${nodes[0]!.html.slice(0, 200)} ${nodes[0]!.failureSummary}`,
+      );
+      expect(told).toEqual([]);
+    }
+  });
+});
