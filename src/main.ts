@@ -14,6 +14,7 @@ import { CommanderError } from "commander";
 import type { Config } from "./control/plan.ts";
 import { guardOutput, say, write } from "./ctl/terminal.ts";
 import { commandTree, EXIT } from "./daemon/command-line.ts";
+import { plural } from "./wire/plural.ts";
 
 const version = (JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string })
   .version;
@@ -25,7 +26,7 @@ async function load(file: string): Promise<Config | null> {
   const result = loadConfig(file);
   if ("config" in result) return result.config;
   const count = result.errors.length;
-  say(`${formatErrors(result.errors)}\n\n${count} error${count === 1 ? "" : "s"}\n`);
+  say(`${formatErrors(result.errors)}\n\n${plural(count, "error")}\n`);
   return null;
 }
 
@@ -33,15 +34,14 @@ async function check(file: string): Promise<number> {
   const config = await load(file);
   if (config === null) return EXIT.configInvalid;
   const { node, vsis, interfaces, acs, tunnels, routes, policies } = config;
-  const counts = [
-    [vsis.length, "VSI", "VSIs"],
-    [interfaces.length, "VSI-interface", "VSI-interfaces"],
-    [acs.length, "AC", "ACs"],
-    [tunnels.length, "tunnel", "tunnels"],
-    [routes.length, "route", "routes"],
-    [policies.length, "policy", "policies"],
-  ] as const;
-  const text = counts.map(([count, one, many]) => `${count} ${count === 1 ? one : many}`).join(", ");
+  const text = [
+    plural(vsis.length, "VSI"),
+    plural(interfaces.length, "VSI-interface"),
+    plural(acs.length, "AC"),
+    plural(tunnels.length, "tunnel"),
+    plural(routes.length, "route"),
+    plural(policies.length, "policy", "policies"),
+  ].join(", ");
   await write(`${file}: valid; node ${node}: ${text}\n`);
   return EXIT.ok;
 }

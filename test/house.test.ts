@@ -147,7 +147,7 @@ describe("floors", () => {
     const wrong = SOURCES.filter((path) => ["config", "log", "api", "metrics", "ctl"].includes(floorOf(path))).flatMap(
       (path) =>
         inner(path)
-          .filter((i) => floorOf(i.to) === "wire" && !/\/(ethernet|ipv4|printable)\.ts$/.test(i.to))
+          .filter((i) => floorOf(i.to) === "wire" && !/\/(ethernet|ipv4|plural|printable)\.ts$/.test(i.to))
           .map((i) => `${path} imports ${i.to}`),
     );
     expect(wrong).toEqual([]);
@@ -205,6 +205,12 @@ describe("files", () => {
       return lines.length > 0 && lines.every((line) => /^export\b.*\bfrom\b/.test(line));
     });
     expect(barrels).toEqual([]);
+  });
+
+  it("a number and its noun agree by one function, wire/plural.ts", () => {
+    const byHand = /=== 1 \? ("s?"|"y"|"ies"|one\b)/;
+    expect(SOURCES.filter((path) => path !== "src/wire/plural.ts" && byHand.test(read(path)))).toEqual([]);
+    expect(byHand.test(read("src/wire/plural.ts"))).toBe(true);
   });
 
   it("names are kebab-case", () => {

@@ -129,6 +129,10 @@ export const Tunnel = z
     mtu: z.int().describe("longest inner IP packet, bytes"),
     vsis: names,
     probe: Probe,
+    turnedAway: z
+      .number()
+      .optional()
+      .describe("packets that came by it and were dropped before they were in a VSI: an unknown VNI, bad flags"),
     ...both,
   })
   .openapi("Tunnel");

@@ -118,6 +118,7 @@ export class Shown {
           mtu,
           vsis: [...vsis].sort(byText),
           probe,
+          turnedAway: sumOf(this.parts.tables.counters, (block) => block.turnedAway[row]!) - countedBefore[4]!,
           ...this.traffic("ports", row, countedBefore),
         };
       })

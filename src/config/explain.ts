@@ -9,6 +9,7 @@
  * operator was in is chosen: the one whose complaint lies deeper than "this is another kind of value".
  */
 import type { z } from "zod";
+import { plural } from "../wire/plural.ts";
 import { clip, MAX_ERRORS, nearest, show } from "./error.ts";
 import { descriptionAt, homesOf, keysAt, type Path, type SchemaNode, schemasAt } from "./json-schema.ts";
 import type { Fault } from "./source.ts";
@@ -153,8 +154,8 @@ function outOfBounds(path: Path, issue: Extract<Issue, { code: "too_small" | "to
   const found = { path, rule: "out-of-range", at: "value" } as const;
   if (issue.origin === "array") {
     const message = small
-      ? `needs at least ${bound} entr${bound === 1 ? "y" : "ies"}`
-      : `takes at most ${bound} entries`;
+      ? `needs at least ${plural(Number(bound), "entry", "entries")}`
+      : `takes at most ${plural(Number(bound), "entry", "entries")}`;
     return { ...found, message, fix: meaning(path) };
   }
   return { ...found, message: `${show(issue.input)} is out of range: expected ${choices(path)}`, fix: meaning(path) };

@@ -233,7 +233,7 @@ export function checkStaticPort(
   } else if (tunnel !== undefined && ports.tunnels !== null) {
     const tunnels = ports.tunnels;
     if (vsis.some((vsi) => tunnels.get(vsi)?.has(tunnel))) return;
-    const message = `${vsis.join(" and ")} use${vsis.length === 1 ? "s" : ""} no tunnel ${tunnel}`;
+    const message = `${vsis.join(" and ")} ${vsis.length === 1 ? "uses" : "use"} no tunnel ${tunnel}`;
     const mine = vsis.flatMap((vsi) => [...(tunnels.get(vsi) ?? [])]);
     report([...path, "tunnel"], "unknown-tunnel", message, suggest(tunnel, mine, "the VSI's tunnels"));
   }

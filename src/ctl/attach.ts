@@ -20,6 +20,7 @@ import { type Read, readGateway, readHost, readMacText } from "../config/address
 import { IoError } from "../io/addon.ts";
 import { isTapThere } from "../io/handover.ts";
 import { openTap, setTap } from "../io/tap.ts";
+import { plural } from "../wire/plural.ts";
 import { printable } from "../wire/printable.ts";
 import { EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
@@ -222,7 +223,9 @@ function attach(socket: string, options: Options, command: readonly string[]): P
     const look = setInterval(() => {
       const lost = queue.newlyLost(performance.now());
       if (lost > 0)
-        tell(`${lost} frames found no room in the queue of ${device}: this VM sends faster than the gateway takes`);
+        tell(
+          `${plural(lost, "frame")} found no room in the queue of ${device}: this VM sends faster than the gateway takes`,
+        );
       if (!isTapThere(tap)) finish(new Refusal("device", `${device} was deleted`, "attach again", EXIT.failure));
     }, LOOK_EVERY_MS);
     for (const signal of ["SIGTERM", "SIGINT"] as const) {

@@ -8,6 +8,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { arch, cpus, release, totalmem } from "node:os";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
+import { plural } from "../wire/plural.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
 import { jsonText, printValue, type Session } from "./output.ts";
@@ -67,7 +68,7 @@ export function addBugreport(program: Command, session: Session): void {
         missing,
       });
       if (session.output.form !== "table") await printValue(session.output, { folder, missing });
-      else await write(`${folder}: ${PARTS.length + 1 - Object.keys(missing).length} files\n`);
+      else await write(`${folder}: ${plural(PARTS.length + 1 - Object.keys(missing).length, "file")}\n`);
     });
 }
 

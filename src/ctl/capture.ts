@@ -9,6 +9,7 @@ import { openSync, writeSync } from "node:fs";
 import { type Command, InvalidArgumentError } from "commander";
 import type { Ac, Tunnel } from "../api/schema.ts";
 import type { CaptureLine } from "../api/schema-watch.ts";
+import { plural } from "../wire/plural.ts";
 import { printable } from "../wire/printable.ts";
 import { captureIface } from "./capture-iface.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
@@ -94,7 +95,7 @@ async function captureDevice(device: string, names: readonly string[], options: 
     throw new Refusal("usage", "--iface writes a capture file: name it", "-w FILE, or -w - for a pipe", EXIT.usage);
   }
   const frames = await captureIface({ device, vni, port, write: file, count, seconds });
-  say(`${frames} frames of ${device}\n`);
+  say(`${plural(frames, "frame")} of ${device}\n`);
 }
 
 async function capture({ socket, output }: Session, names: readonly string[], options: Options): Promise<void> {
@@ -141,7 +142,7 @@ async function capture({ socket, output }: Session, names: readonly string[], op
   clearTimeout(late);
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, stop);
   form.end(lost);
-  say(`capture: ${frames} frames, ${lost} lost\n`);
+  say(`capture: ${plural(frames, "frame")}, ${lost} lost\n`);
   if (!isOurs)
     throw new Refusal("ended", "the daemon ended the capture", "it was stopped, or restarted", EXIT.unreachable);
 }

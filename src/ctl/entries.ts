@@ -6,6 +6,7 @@
  */
 import { type Command, Option } from "commander";
 import type { Flushed } from "../api/schema.ts";
+import { plural } from "../wire/plural.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
 import { printValue, type Session } from "./output.ts";
@@ -22,7 +23,7 @@ export function addEntries(program: Command, session: Session): void {
   const flushed = async (path: string, what: string) => {
     const answer = await ask<Flushed>(session.socket, path, "DELETE");
     if (session.output.form !== "table") return await printValue(session.output, answer);
-    await write(`${answer.removed} ${answer.removed === 1 ? what.replace(/s$/, "") : what} removed\n`);
+    await write(`${plural(answer.removed, what)} removed\n`);
   };
   const add = async (path: string, body: Readonly<Record<string, string>> & Behind, text: string) => {
     if ((body.ac === undefined) === (body.tunnel === undefined))
@@ -72,7 +73,7 @@ export function addEntries(program: Command, session: Session): void {
     .option("--ip <address>", "only this one; needs --interface or --vsi")
     .addHelpText("after", examples("vtepctl arp flush", "vtepctl arp flush --interface vsi-interface10"))
     .action((scope: { interface?: string; vsi?: string; ip?: string }) =>
-      flushed(`/v1/neighbors${query(only(scope, "interface", "vsi", "ip"))}`, "neighbours"),
+      flushed(`/v1/neighbors${query(only(scope, "interface", "vsi", "ip"))}`, "neighbour"),
     );
 
   const mac = program.command("mac").description("change the MAC tables");
@@ -102,7 +103,7 @@ export function addEntries(program: Command, session: Session): void {
     .description("forget MACs that were learned or added by hand")
     .option("--vsi <name>", "only those of one VSI")
     .addHelpText("after", examples("vtepctl mac flush --vsi vsi10"))
-    .action((scope: { vsi?: string }) => flushed(`/v1/macs${query(only(scope, "vsi"))}`, "MACs"));
+    .action((scope: { vsi?: string }) => flushed(`/v1/macs${query(only(scope, "vsi"))}`, "MAC"));
 }
 
 /** What an entry counts as; evpn is for tests, as long as no EVPN engine says such things itself. */

@@ -5,6 +5,8 @@
  * before the first packet that refers to them); enhanced packet blocks with nanosecond stamps, direction and a comment;
  * interface statistics at the end. Little-endian, link type Ethernet: what a tunnel carries is written as the inner frame.
  */
+import { plural } from "../wire/plural.ts";
+
 const SECTION = 0x0a0d0d0a;
 const INTERFACE = 1;
 const STATISTICS = 5;
@@ -101,7 +103,8 @@ export class Pcapng {
         [ISB_IFRECV, counter(packets)],
         [ISB_IFDROP, counter(id === 0 ? BigInt(lost) : 0n)],
       ];
-      if (id === 0) options.push([OPT_COMMENT, Buffer.from(`${lost} frames lost, of all interfaces together`)]);
+      if (id === 0)
+        options.push([OPT_COMMENT, Buffer.from(`${plural(lost, "frame")} lost, of all interfaces together`)]);
       this.block(STATISTICS, body, options);
     }
   }

@@ -4,6 +4,7 @@
  */
 import { type Command, Option } from "commander";
 import type { DropCount, Features, Policy } from "../api/schema.ts";
+import { plural } from "../wire/plural.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
 import { KINDS, type Kind, viaText } from "./kinds.ts";
@@ -91,7 +92,7 @@ function featureRows({ offloads, probes, fallbacks, workers }: Features): Featur
       .map(({ offload, outcome, text }) => ({ name: offload, state: `probe ${outcome}`, note: text })),
     ...fallbacks
       .filter(({ count: times }) => times > 0)
-      .map(({ cause, count: times }) => ({ name: cause, state: "fallback", note: `${times} times` })),
+      .map(({ cause, count: times }) => ({ name: cause, state: "fallback", note: plural(times, "time") })),
     ...workers.map(({ worker, receiveBuffer, receiveDrops }) => ({
       name: `worker ${worker}`,
       state: "runs",

@@ -1,6 +1,7 @@
 /** `vtepctl status`: is it well, and do the accounts balance? Of several gateways, a row each. */
 import type { Command } from "commander";
 import type { Status } from "../api/schema.ts";
+import { plural } from "../wire/plural.ts";
 import { ask } from "./client.ts";
 import { examples } from "./examples.ts";
 import { type Answer, answerForm, askAll, failFor, isFleet } from "./fleet.ts";
@@ -120,8 +121,4 @@ function configText(config: Status["config"]): string {
   const reload = config.lastReloadSuccessful ? "" : "; the last reload was refused";
   const restart = config.needsRestart.length > 0 ? `; needs a restart: ${config.needsRestart.join(", ")}` : "";
   return `${config.file}${reload}${restart}`;
-}
-
-function plural(count: number, one: string, many = `${one}s`): string {
-  return `${count} ${count === 1 ? one : many}`;
 }

@@ -58,7 +58,10 @@ export function readEthernet(f: Frame): void {
 /** AC or tunnel to VSI. */
 export function ingress(f: Frame): Fate {
   const fate = f.fromTunnel ? fromTunnel(f) : fromAc(f);
-  if (fate !== GO_ON) return fate;
+  if (fate !== GO_ON) {
+    f.counters.turnedAway[f.port]! += f.units;
+    return fate;
+  }
   f.countReceived();
   return GO_ON;
 }

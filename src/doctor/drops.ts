@@ -8,6 +8,7 @@
 import type { DropCount, Interface, Vsi } from "../api/schema.ts";
 import type { Check } from "../api/schema-doctor.ts";
 import type { DropName } from "../tables/counters.ts";
+import { plural } from "../wire/plural.ts";
 import { ok, warn } from "./check.ts";
 
 export type LastDrop = NonNullable<DropCount["last"]>;
@@ -39,7 +40,9 @@ const placeOf = ({ via, taps, outer, outerPort }: LastDrop) => {
 };
 /** "6 frames, the last from gw1" or "1 frame from gw1". */
 const frames = ({ count, last }: DropFact, what = "frame") =>
-  count === 1 ? `1 ${what} from ${placeOf(last)}` : `${count} ${what}s, the last from ${placeOf(last)},`;
+  count === 1
+    ? `${plural(count, what)} from ${placeOf(last)}`
+    : `${plural(count, what)}, the last from ${placeOf(last)},`;
 const addressesOf = ({ last }: DropFact, { interfaces }: DropContext) =>
   interfaces.find(({ vsis }) => last.vsi !== null && vsis.includes(last.vsi));
 
@@ -61,7 +64,7 @@ export const MISTAKES: Partial<Record<DropName, Mistake>> = {
       const { vni, via } = fact.last;
       const has = vsis.find((vsi) => vsi.vni === vni);
       const here = vsis.flatMap((vsi) => (vsi.vni === null ? [] : [vsi.vni])).sort((a, b) => a - b);
-      const carry = `${frames(fact)} carr${fact.count === 1 ? "ies" : "y"} VNI ${vni}`;
+      const carry = `${frames(fact)} ${fact.count === 1 ? "carries" : "carry"} VNI ${vni}`;
       return has === undefined
         ? `${carry}, which no VSI here has; VSIs here: ${here.join(", ") || "none"}`
         : `${carry}: ${has.name} has it, but not on tunnel ${via?.name ?? "?"}`;

@@ -10,6 +10,7 @@ import type { Ac, DropCount, Features, Interface, Status, Tunnel, Vsi } from "..
 import type { Check, Diagnosis } from "../api/schema-doctor.ts";
 import type { PingResult } from "../api/schema-probe.ts";
 import type { Shown } from "../api/shown.ts";
+import { plural } from "../wire/plural.ts";
 import { fail, ok, warn } from "./check.ts";
 import { checkDrops } from "./drops.ts";
 import { examineHost } from "./host.ts";
@@ -121,7 +122,7 @@ function checkNextHops(bypassed: GatewayFacts["bypassed"]): Check[] {
 /** A host without its /32 is reached through the control plane; a static route that is missing, not at all or elsewhere. */
 function checkRoutes(withoutRoom: number): Check[] {
   if (withoutRoom === 0) return [ok("routes", "all are in the forwarding table")];
-  const text = `the forwarding table is full: ${withoutRoom} prefixes are not in it, their packets go by shorter ones`;
+  const text = `the forwarding table is full and lacks ${plural(withoutRoom, "prefix", "prefixes")}, whose packets go by shorter ones`;
   return [warn("routes", text, "raise limits.routes or limits.neighbors and restart; or vtepctl arp flush")];
 }
 
@@ -178,18 +179,20 @@ function askPeer({ ping, status }: GatewayFacts, { name, remote, up, probe }: Tu
   return checkPeer(peer, (length) => ping(name, length));
 }
 
-/** We send and it does not: does it know us, and does it run? */
-function checkTraffic({ name, remote, receive, transmit, probe }: Tunnel): Check[] {
+/** We send and it does not: does it know us, and does it run? What comes and is dropped at the door is no silence. */
+function checkTraffic({ name, remote, receive, transmit, probe, turnedAway = 0 }: Tunnel): Check[] {
   const key = `traffic of ${name}`;
   const { silentSeconds, sentSince } = probe;
-  if (receive.packets > 0 && silentSeconds >= SILENT_SECONDS && sentSince >= SILENT_SENT) {
-    const text = `${sentSince} packets sent, none received for ${silentSeconds} s`;
+  if (receive.packets + turnedAway > 0 && silentSeconds >= SILENT_SECONDS && sentSince >= SILENT_SENT) {
+    const text = `${plural(sentSince, "packet")} sent, none received for ${silentSeconds} s`;
     return [warn(key, text, `on ${remote}: does vtepd run (vtepctl status), and is UDP 4789 open both ways?`)];
   }
-  if (receive.packets > 0) return [ok(key, `${receive.packets} packets received, ${transmit.packets} sent`)];
+  const counts = `${plural(receive.packets, "packet")} received, ${transmit.packets} sent`;
+  if (turnedAway > 0) return [ok(key, `${counts}; ${turnedAway} more came and were dropped: the drops below say why`)];
+  if (receive.packets > 0) return [ok(key, counts)];
   if (transmit.packets === 0) return [ok(key, "none yet, in either direction")];
-  const fix = `on ${remote}: is our address in its tunnel list, is UDP 4789 open on the way, is the VNI the same?`;
-  return [warn(key, `${transmit.packets} packets sent, none ever received`, fix)];
+  const fix = `on ${remote}: is our address in its tunnel list, and is UDP 4789 open on the way?`;
+  return [warn(key, `${plural(transmit.packets, "packet")} sent, none ever received`, fix)];
 }
 
 function checkPath({ underlay }: Status, { name, probe }: Tunnel): Check[] {

@@ -18,6 +18,7 @@ import { deviceMtuFor, pathMtu } from "../io/underlay.ts";
 import { openDatagramEcho } from "../liveness/datagram-echo.ts";
 import { EchoUnavailable } from "../liveness/echo-socket.ts";
 import { whyNoRawSocket } from "../liveness/raw-echo.ts";
+import { plural } from "../wire/plural.ts";
 import { fail, ok, warn } from "./check.ts";
 import { checkSockets } from "./sockets.ts";
 
@@ -79,8 +80,8 @@ function checkAddon(): Check {
 /** More forwarding threads than processors take turns, and every turn is a delay. */
 function checkWorkers(workers: number): Check {
   const processors = availableParallelism();
-  if (workers <= processors) return ok("workers", `${workers}, on ${processors} processors`);
-  const text = `${workers} workers share ${processors} processor${processors === 1 ? "" : "s"}`;
+  if (workers <= processors) return ok("workers", `${workers}, on ${plural(processors, "processor")}`);
+  const text = `${workers} workers share ${plural(processors, "processor")}`;
   return warn("workers", text, `no more than workers: ${processors} gain anything on this machine`);
 }
 

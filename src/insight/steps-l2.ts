@@ -28,6 +28,7 @@ import {
   TYPE_ARP,
   TYPE_VLAN,
 } from "../wire/ethernet.ts";
+import { plural } from "../wire/plural.ts";
 import { vniAt } from "../wire/vxlan.ts";
 import { type Names, resultOf, type Step, type WouldPunt, type WouldSend } from "./step.ts";
 import { routeSteps } from "./steps-l3.ts";
@@ -60,7 +61,7 @@ export class Story {
   end(fate: Fate, sends: readonly WouldSend[], lost: ReadonlyMap<number, number>): void {
     for (const send of sends) this.say("egress", this.wayOut(send), this.sizeOf(send));
     for (const [reason, copies] of lost)
-      this.say("egress", copies === 1 ? "a copy" : `${copies} copies`, `drop ${DROPS[reason - 1]![0]}`);
+      this.say("egress", plural(copies, "copy", "copies"), `drop ${DROPS[reason - 1]![0]}`);
     if (fate === SENT && sends.length === 0) throw new Error("a what-if packet was sent nowhere");
   }
 
@@ -128,8 +129,8 @@ export class Story {
     if (fate === DROP.reserved_mac || fate === DROP.storm_limited) return;
     const ports = f.vsis.flood[f.vsis.floodAt[f.vsi]! + FLOOD_ALL]!;
     const horizon = f.fromTunnel !== 0 ? ", to ACs alone (split horizon)" : "";
-    const list = `flood list of ${names.vsi(f.vsi)}: ${ports} ${ports === 1 ? "port" : "ports"}${horizon}`;
-    this.say("flood", list, fate === SENT ? `${f.sendCount} ${f.sendCount === 1 ? "copy" : "copies"}` : resultOf(fate));
+    const list = `flood list of ${names.vsi(f.vsi)}: ${plural(ports, "port")}${horizon}`;
+    this.say("flood", list, fate === SENT ? plural(f.sendCount, "copy", "copies") : resultOf(fate));
   }
 
   private wayOut({ port, vsi }: WouldSend): string {

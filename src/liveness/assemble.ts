@@ -31,7 +31,11 @@ export function createProber({ inventory, topology, tables, emit, deviceMtu, kic
     emit,
     kick,
     traffic: ({ row }) => ({
-      received: sumOf(tables?.counters ?? [], ({ ports }) => ports[row * 4 + RX_PACKETS]!),
+      // What is dropped at the door was sent by somebody who lives.
+      received: sumOf(
+        tables?.counters ?? [],
+        ({ ports, turnedAway }) => ports[row * 4 + RX_PACKETS]! + turnedAway[row]!,
+      ),
       sent: sumOf(tables?.counters ?? [], ({ ports }) => ports[row * 4 + TX_PACKETS]!),
     }),
     now: () => performance.now(),

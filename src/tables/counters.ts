@@ -157,7 +157,9 @@ export class CounterBlock {
   readonly misc: Float64Array;
   /** Four per bridge port: receive packets, bytes, transmit packets, bytes. */
   readonly ports: Float64Array;
-  /** The same per VSI. */
+  /** Per bridge port: packets that came in by it and were dropped before they were in a VSI, so never received. */
+  readonly turnedAway: Float64Array;
+  /** The same four as of ports, per VSI. */
   readonly vsis: Float64Array;
   /** Hits of each policy rule, by its number. */
   readonly rules: Float64Array;
@@ -175,6 +177,7 @@ export class CounterBlock {
     this.misc = carver.float64(SMALL);
     this.control = carver.float64(8);
     this.ports = carver.float64(MAX_PORTS * 4);
+    this.turnedAway = carver.float64(MAX_PORTS);
     this.vsis = carver.float64(MAX_VSIS * 4);
     this.rules = carver.float64(MAX_RULES);
   }

@@ -134,7 +134,7 @@ describe("a gateway", () => {
     expect(await examined({ routesWithoutRoom: 3 }, "routes")).toEqual({
       name: "routes",
       result: "warn",
-      text: "the forwarding table is full: 3 prefixes are not in it, their packets go by shorter ones",
+      text: "the forwarding table is full and lacks 3 prefixes, whose packets go by shorter ones",
       fix: "raise limits.routes or limits.neighbors and restart; or vtepctl arp flush",
     });
   });
@@ -199,6 +199,30 @@ describe("a gateway", () => {
       "7 packets from VTEPs that are no tunnel of ours, the last from 192.0.2.9, UDP port 50000, with VNI 10",
     );
     expect(check.fix).toContain("remote: 192.0.2.9");
+  });
+
+  it("with a VNI that differs: the peer whose frames are dropped is not called silent", async () => {
+    const drops = [
+      { reason: "unknown_vni", count: 4, text: "", last: { ...LAST, via: { kind: "tunnel", name: "gw2" } } },
+    ];
+    const tunnels = [{ ...TUNNEL, receive: traffic(0), turnedAway: 4 }];
+    expect(await examined({ tunnels, drops } as Partial<GatewayFacts>, "traffic of gw2")).toMatchObject({
+      result: "ok",
+      text: "0 packets received, 5 sent; 4 more came and were dropped: the drops below say why",
+    });
+    expect(await examined({ tunnels, drops } as Partial<GatewayFacts>, "drops unknown_vni")).toMatchObject({
+      result: "warn",
+    });
+  });
+
+  it("whose numbers are one says so in the singular", async () => {
+    const probe = { ...UNWATCHED, silentSeconds: 40, sentSince: 5 };
+    const once = { ...TUNNEL, receive: traffic(1), transmit: traffic(1) };
+    expect((await examined({ tunnels: [once] }, "traffic of gw2")).text).toBe("1 packet received, 1 sent");
+    const never = { ...once, receive: traffic(0) };
+    expect((await examined({ tunnels: [never] }, "traffic of gw2")).text).toBe("1 packet sent, none ever received");
+    expect((await examined({ tunnels: [{ ...once, probe }] }, "traffic of gw2")).text).toMatch(/^5 packets sent, /);
+    expect((await examined({ routesWithoutRoom: 1 }, "routes")).text).toContain("lacks 1 prefix, ");
   });
 
   it("whose peer has fallen silent: how many packets went out, and for how long none came back", async () => {

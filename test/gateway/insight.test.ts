@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { EventFeed } from "../../src/api/event-feed.ts";
 import type { Trace, TraceRequest } from "../../src/api/schema-trace.ts";
 import type { CaptureLine, EventRecord } from "../../src/api/schema-watch.ts";
+import { Shown } from "../../src/api/shown.ts";
 import { LastDrops } from "../../src/insight/last-drops.ts";
 import { RowNames } from "../../src/insight/row-names.ts";
 import { Tracer } from "../../src/insight/trace.ts";
@@ -284,6 +285,11 @@ describe("watching", () => {
       world.settle();
     };
     send();
+    const shown = new Shown(gw1().control.shown, { view: () => ({ state: "unwatched" }) as never });
+    expect(shown.tunnels().map(({ name, turnedAway }) => [name, turnedAway])).toEqual([
+      ["border", 0],
+      ["gw2", 1],
+    ]);
     expect(last.of("unknown_vni")).toEqual({
       secondsAgo: 4,
       via: { kind: "tunnel", name: "gw2" },

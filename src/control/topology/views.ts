@@ -26,7 +26,7 @@ import type { RouteEntry, RouteOrigin, Routes } from "../routes/routes.ts";
 import type { NextHopState, StaticRoutes } from "../routes/static.ts";
 import { STEP, type Stepwise, sorted } from "../sorted.ts";
 
-/** Receive packets, bytes, transmit packets, bytes. */
+/** Receive packets, bytes, transmit packets, bytes; of a bridge port also the packets that were turned away. */
 export type Counted = readonly number[];
 
 export interface VsiView {
@@ -120,7 +120,8 @@ export class CountedBefore {
   /** `owner` has got `row`. */
   note(owner: object, kind: "ports" | "vsis", row: number): void {
     const sum = (cell: number) => this.tables.counters.reduce((all, block) => all + block[kind][row * 4 + cell]!, 0);
-    this.kept.set(owner, [sum(0), sum(1), sum(2), sum(3)]);
+    const turnedAway = this.tables.counters.reduce((all, block) => all + block.turnedAway[row]!, 0);
+    this.kept.set(owner, [sum(0), sum(1), sum(2), sum(3), ...(kind === "ports" ? [turnedAway] : [])]);
   }
 
   forget(owner: object): void {
@@ -128,7 +129,7 @@ export class CountedBefore {
   }
 
   of(owner: object): Counted {
-    return this.kept.get(owner) ?? [0, 0, 0, 0];
+    return this.kept.get(owner) ?? [0, 0, 0, 0, 0];
   }
 }
 
