@@ -13,8 +13,8 @@
  */
 import { spawn } from "node:child_process";
 import { closeSync, existsSync, openSync, writeSync } from "node:fs";
-import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
+import { capIsBuilt, fixForCap } from "../io/how-to-build.ts";
 import { EXIT, Refusal } from "./client.ts";
 
 /** The built child, from wherever this file runs: dist, or src in a test. */
@@ -27,7 +27,6 @@ const PCAP_NANOSECONDS = 0xa1b23c4d;
 const LONGEST = 65_535;
 const LINK_ETHERNET = 1;
 const END_MS = 1000;
-const NO_CAP = "apt-get install libpcap-dev, then npm install where a C++ compiler is; or use tcpdump";
 
 export interface IfaceOptions {
   readonly device: string;
@@ -88,7 +87,8 @@ export function readRecords(bytes: Buffer, take: (monotonicNs: bigint, frame: Bu
 /** Capture until enough, a signal, or the end of the reader. @returns frames written. Throws a Refusal. */
 export function captureIface(options: IfaceOptions): Promise<number> {
   const { device, vni, port, count, seconds } = options;
-  if (!capIsBuilt()) throw new Refusal("cap_missing", "the npm package cap is not built here", NO_CAP, EXIT.permission);
+  if (!capIsBuilt())
+    throw new Refusal("cap_missing", "the npm package cap is not built here", fixForCap(), EXIT.permission);
   if (!existsSync(`/sys/class/net/${device}`)) {
     throw new Refusal("not_found", `there is no interface ${device}`, "ip link lists them", EXIT.notFound);
   }
@@ -157,15 +157,6 @@ function endOf(device: string, code: number | null, words: string): Refusal {
   }
   const why = last ?? (code === null ? "its process was aborted: did the interface go down?" : `code ${code}`);
   return new Refusal("capture", `the capture of ${device} ended: ${why}`, "", EXIT.failure);
-}
-
-function capIsBuilt(): boolean {
-  try {
-    const script = createRequire(import.meta.url).resolve("cap");
-    return existsSync(script.replace(/lib\/Cap\.js$/, "build/Release/cap.node"));
-  } catch {
-    return false;
-  }
 }
 
 function writeAll(fd: number, bytes: Buffer): void {

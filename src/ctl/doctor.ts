@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import type { Interface, Status, Tunnel, Vsi } from "../api/schema.ts";
 import type { Check, Diagnosis } from "../api/schema-doctor.ts";
+import { buildOf } from "../io/how-to-build.ts";
 import { printable } from "../wire/printable.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
@@ -112,7 +113,9 @@ function offlineChecks(config: string | undefined): Promise<Check[]> {
     child.on("close", (code) => {
       if (code === 0) return resolve((JSON.parse(out) as Diagnosis).checks);
       const last = words.trim().split("\n").at(-1) ?? "";
-      reject(new Refusal("failure", `the examination ended with code ${code}: ${last}`, "npm run build", EXIT.failure));
+      reject(
+        new Refusal("failure", `the examination ended with code ${code}: ${last}`, buildOf("programs"), EXIT.failure),
+      );
     });
   });
 }

@@ -2,17 +2,15 @@
  * The doctor, about this machine: can a gateway with this configuration run here, and as well as it could?
  *
  * Nothing is changed and nothing is kept: files are read, the addon and the libraries are looked for, the kernel is asked for
- * its routes. What only a running daemon knows is in gateway.ts. `cap` is looked for, never loaded: it may abort the
- * process it lives in.
+ * its routes. What only a running daemon knows is in gateway.ts.
  */
 import { accessSync, constants, existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { createRequire } from "node:module";
 import { availableParallelism, release } from "node:os";
 import type { Check } from "../api/schema-doctor.ts";
 import { peerAddress } from "../control/peer-address.ts";
 import type { Config } from "../control/plan.ts";
 import { addon, errnoText, IoError } from "../io/addon.ts";
-import { buildOf } from "../io/how-to-build.ts";
+import { buildOf, capIsBuilt, fixForCap } from "../io/how-to-build.ts";
 import { refusedByKernel } from "../io/offload.ts";
 import { deviceMtuFor, pathMtu } from "../io/underlay.ts";
 import { openDatagramEcho } from "../liveness/datagram-echo.ts";
@@ -156,18 +154,7 @@ function checkLibraries(facts: HostFacts): Check[] {
 }
 
 function capMissing(): Check {
-  const fix = `apt-get install g++ make python3 libpcap-dev, then ${buildOf("cap")}; or use tcpdump`;
-  return warn("cap", "not built: vtepctl capture --iface does not work", fix);
-}
-
-/** Is the native part of `cap` there? It is not loaded here. */
-export function capIsBuilt(): boolean {
-  try {
-    const script = createRequire(import.meta.url).resolve("cap");
-    return existsSync(script.replace(/lib\/Cap\.js$/, "build/Release/cap.node"));
-  } catch {
-    return false;
-  }
+  return warn("cap", "not built: vtepctl capture --iface does not work", fixForCap());
 }
 
 function checkUnderlay({ underlay }: Config): Check[] {

@@ -1,7 +1,8 @@
 /**
- * The command that compiles what is native, for how this program is installed: in its own source tree, or from a package
- * (`npm i -g`, Debian), where there is nothing to build but an npm package.
+ * What is built, and the command that builds what is not, for how this program is installed: in its own source tree, or from
+ * a package (`npm i -g`, Debian), where there is nothing to build but an npm package.
  */
+import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname } from "node:path";
 
@@ -22,9 +23,25 @@ function home(): string {
   return dirname(dirname(dirname(require.resolve("#worker"))));
 }
 
-/** Compiles the addon, and the optional npm packages where what they need is there. */
-export function buildOf(name: "addon" | "raw-socket" | "cap", isTree: boolean = isSourceTree()): string {
+/** Compiles the addon, the optional npm packages where what they need is there, and (in a tree) the programs. */
+export function buildOf(name: "addon" | "raw-socket" | "cap" | "programs", isTree: boolean = isSourceTree()): string {
   if (isTree) return "npm run build";
+  if (name === "programs") return "install the package of vtepd again";
   if (name === "addon") return `npx node-gyp rebuild -C ${home()}/native-bindings`;
   return `npm install --no-save --prefix ${home()} ${name}`;
+}
+
+/** Is the native part of `cap` there? It is not loaded: it may abort the process it lives in. */
+export function capIsBuilt(): boolean {
+  try {
+    const script = require.resolve("cap");
+    return existsSync(script.replace(/lib\/Cap\.js$/, "build/Release/cap.node"));
+  } catch {
+    return false;
+  }
+}
+
+/** How `vtepctl capture --iface` gets what it needs. */
+export function fixForCap(isTree: boolean = isSourceTree()): string {
+  return `apt-get install g++ make python3 libpcap-dev, then ${buildOf("cap", isTree)}; or use tcpdump`;
 }
