@@ -13,7 +13,7 @@ import { readFileSync } from "node:fs";
 import { CommanderError } from "commander";
 import type { Config } from "./control/plan.ts";
 import { guardOutput, say, write } from "./ctl/terminal.ts";
-import { commandTree, EXIT } from "./daemon/command-line.ts";
+import { commandTree, EXIT, fileOf } from "./daemon/command-line.ts";
 import { plural } from "./wire/plural.ts";
 
 const version = (JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string })
@@ -112,11 +112,11 @@ async function main(): Promise<number> {
   tree.program.on("option:version", () => {
     throw new VersionAsked();
   });
-  tree.run.action(async ({ config }: { config: string }) => {
-    code = await run(config);
+  tree.run.action(async () => {
+    code = await run(fileOf(tree.run));
   });
-  tree.check.action(async ({ config }: { config: string }) => {
-    code = await check(config);
+  tree.check.action(async () => {
+    code = await check(fileOf(tree.check));
   });
   tree.schema.action(async () => {
     const { jsonSchema } = await import("./config/json-schema.ts");

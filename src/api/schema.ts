@@ -59,6 +59,7 @@ export const Status = z
       acs: z.int(),
       acsUp: z.int(),
       tunnels: z.int(),
+      tunnelsUp: z.int().optional().describe("frames are sent into them"),
       interfaces: z.int(),
       macs: z.int(),
       neighbors: z.int(),

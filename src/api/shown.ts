@@ -272,6 +272,7 @@ export class Shown {
       acs: acs.length,
       acsUp: acs.filter((port) => port.up).length,
       tunnels: ports.length - acs.length,
+      tunnelsUp: ports.filter((port) => port.kind === "tunnel" && port.up).length,
       interfaces: inventory.interfaces.size,
       macs: agent.macs.size,
       neighbors: [...agent.neighborsByInterface().values()].reduce((sum, count) => sum + count, 0),

@@ -26,6 +26,7 @@ import { say, write } from "./terminal.ts";
 import { addTrace } from "./trace.ts";
 import { addWeb } from "./web.ts";
 import { addWhy } from "./why.ts";
+import { inOrder } from "./word-order.ts";
 
 interface Globals {
   readonly socket?: readonly string[];
@@ -71,7 +72,6 @@ export function build(session: Session, writeError: (text: string) => void = say
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ writeOut: (text) => void write(text), writeErr: writeError })
-    .showHelpAfterError("(vtepctl --help tells more)")
     .showSuggestionAfterError()
     .hook("preAction", (_, action) => {
       const { output, color, ...named } = globalsOf(action);
@@ -112,7 +112,7 @@ function allowEverywhere(program: Command): void {
   const shared = program.options.filter((option) => option.attributeName() !== "version");
   const visit = (command: Command): void => {
     for (const child of command.commands) {
-      child.exitOverride().showHelpAfterError("(--help tells more)");
+      child.exitOverride().showHelpAfterError(helpOf(child));
       for (const { flags, description, argChoices, parseArg } of shared) {
         const option = new Option(flags, description).hideHelp();
         if (argChoices !== undefined) option.choices(argChoices);
@@ -123,6 +123,13 @@ function allowEverywhere(program: Command): void {
     }
   };
   visit(program);
+  program.showHelpAfterError(helpOf(program));
+}
+
+/** Said after a mistake: which words there are, where a word is wanted. */
+function helpOf({ commands }: Command): string {
+  const words = commands.map((command) => command.name());
+  return words.length === 0 ? "(--help tells more)" : `(there are ${words.join(", ")}; --help tells more)`;
 }
 
 /** The shared options of a verb; what stands nearest to it wins. */
@@ -150,7 +157,7 @@ export async function runCommand(args: readonly string[]): Promise<number> {
   };
   const program = build(session, isJson ? () => undefined : say);
   try {
-    await program.parseAsync(args, { from: "user" });
+    await program.parseAsync(inOrder(program, args), { from: "user" });
     return EXIT.ok;
   } catch (error) {
     if (error instanceof CommanderError) {

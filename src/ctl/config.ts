@@ -33,7 +33,7 @@ export function addConfig(program: Command, session: Session): void {
     .action(async (file?: string) => {
       const report = await checked(session, file);
       if (session.output.form !== "table") await printValue(session.output, report);
-      else if (report.valid) await write(`${report.file}: valid; ${summary(report)}\n`);
+      else if (report.valid) await write(`${report.file}: valid; ${summary(report, TO_DO)}\n`);
       if (!report.valid) throw refusal(report);
     });
   config
@@ -44,7 +44,8 @@ export function addConfig(program: Command, session: Session): void {
     .action(async (file?: string) => {
       const report = await checked(session, file);
       if (session.output.form !== "table") await printValue(session.output, report);
-      else if (report.valid || report.changes.length > 0) await write(changesText(report));
+      else if (report.changes.length > 0) await write(changesText(report));
+      else if (report.valid) await write(`${summary(report, TO_DO)}\n`);
       if (!report.valid) throw refusal(report);
     });
   config
@@ -57,7 +58,7 @@ export function addConfig(program: Command, session: Session): void {
         also: [422],
       });
       if (session.output.form !== "table") await printValue(session.output, report);
-      else if (report.valid) await write(`${changesText(report)}applied: ${summary(report)}\n`);
+      else if (report.valid) await write(changesText(report), `${applied(report)}\n`);
       if (!report.valid) throw refusal(report);
     });
 }
@@ -78,7 +79,7 @@ function changesText({ changes, needsRestart }: CheckReport): string {
     const below = texts.length > 1 ? texts.map((text) => `    ${text}\n`).join("") : "";
     return `${SIGNS[action]} ${kind} ${printable(name)}${beside}${restart}\n${below}`;
   });
-  return lines.length === 0 ? "no difference\n" : lines.join("");
+  return lines.join("");
 }
 
 /** `vni 10 -> 11`, `tunnels - border`. */
@@ -89,10 +90,19 @@ function detailText({ path, from, to }: CheckReport["changes"][number]["details"
   return printable(to === null ? path : `${key}+ ${to}`);
 }
 
-function summary({ changes, needsRestart }: CheckReport): string {
-  const count = (action: string) => changes.filter((change) => change.action === action).length;
-  const counts = `${count("add")} to add, ${count("remove")} to remove, ${count("change")} to change`;
-  return needsRestart.length === 0 ? counts : `${counts}; needs a restart: ${needsRestart.join(", ")}`;
+const TO_DO = { add: "to add", remove: "to remove", change: "to change" } as const;
+const DONE = { add: "added", remove: "removed", change: "changed" } as const;
+
+/** How many of each kind, or that there is none. */
+function summary({ changes, needsRestart }: CheckReport, words: Readonly<Record<keyof typeof SIGNS, string>>): string {
+  const count = (wanted: string) => changes.filter(({ action }) => action === wanted).length;
+  const counts = Object.entries(words).map(([action, word]) => `${count(action)} ${word}`);
+  const text = changes.length === 0 ? "no difference to what runs" : counts.join(", ");
+  return needsRestart.length === 0 ? text : `${text}; needs a restart: ${needsRestart.join(", ")}`;
+}
+
+function applied(report: CheckReport): string {
+  return report.changes.length === 0 ? summary(report, DONE) : `applied: ${summary(report, DONE)}`;
 }
 
 /** The errors as `vtepd check` prints them: place, line, caret, fix. */

@@ -26,6 +26,8 @@ export interface Kind {
   readonly aliases: readonly string[];
   readonly path: string;
   readonly says: string;
+  /** Said where there are no rows. */
+  readonly none: string;
   /** A word of one of its rows. */
   readonly example: string;
   /** `before`: the rows some seconds ago, while they are watched. */
@@ -162,14 +164,39 @@ const ROUTE: readonly Column<Route>[] = [
 ];
 
 export const KINDS: readonly Kind[] = [
-  { name: "vsi", aliases: ["vsis"], path: "/v1/vsis", says: "VSIs: L2 domains", example: "vsi10", columns: vsi },
-  { name: "ac", aliases: ["acs"], path: "/v1/acs", says: "attachment circuits", example: "vm1", columns: ac },
-  { name: "tunnel", aliases: ["tunnels"], path: "/v1/tunnels", says: "VXLAN tunnels", example: "gw2", columns: tunnel },
+  {
+    name: "vsi",
+    aliases: ["vsis"],
+    path: "/v1/vsis",
+    says: "VSIs: L2 domains",
+    none: "there is no VSI",
+    example: "vsi10",
+    columns: vsi,
+  },
+  {
+    name: "ac",
+    aliases: ["acs"],
+    path: "/v1/acs",
+    says: "attachment circuits",
+    none: "there is no AC",
+    example: "vm1",
+    columns: ac,
+  },
+  {
+    name: "tunnel",
+    aliases: ["tunnels"],
+    path: "/v1/tunnels",
+    says: "VXLAN tunnels",
+    none: "there is no tunnel",
+    example: "gw2",
+    columns: tunnel,
+  },
   {
     name: "interface",
     aliases: ["interfaces", "vsi-interface"],
     path: "/v1/interfaces",
     says: "VSI-interfaces: gateways",
+    none: "there is no VSI-interface",
     example: "vsi-interface10",
     columns: () => INTERFACE,
   },
@@ -178,6 +205,7 @@ export const KINDS: readonly Kind[] = [
     aliases: ["macs", "mac-address"],
     path: "/v1/macs",
     says: "the MAC tables",
+    none: "no MAC is known",
     example: "vsi10",
     columns: () => MAC,
   },
@@ -186,6 +214,7 @@ export const KINDS: readonly Kind[] = [
     aliases: ["neighbor", "neighbors"],
     path: "/v1/neighbors",
     says: "the ARP tables",
+    none: "no neighbour is known",
     example: "10.1.1.12",
     columns: () => ARP,
   },
@@ -194,6 +223,7 @@ export const KINDS: readonly Kind[] = [
     aliases: ["routes"],
     path: "/v1/routes",
     says: "routes",
+    none: "there is no route",
     example: "static",
     columns: () => ROUTE,
   },

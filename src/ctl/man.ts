@@ -133,10 +133,11 @@ function renderDaemonPage({ commandTree, EXIT }: DaemonCommands): string {
 /** A line for each command with what it cannot do without, and one for the options that need no command. */
 function synopsis(program: Command): string[] {
   const commands = program.commands.map((command) => {
-    const needs = command.options.filter(({ mandatory }) => mandatory);
-    const words = needs.map(
-      ({ short, long, flags }) => ` ${b(short ?? long!)} ${/<(.+)>/.exec(flags)![1]!.toUpperCase()}`,
-    );
+    // Its one argument may be named by an option as well.
+    const words = command.options.flatMap(({ short, long, flags }) => {
+      const value = /<(.+)>/.exec(flags)?.[1];
+      return value === undefined ? [] : [` [${b(short ?? long!)}] ${value.toUpperCase()}`];
+    });
     return `${b(`${program.name()} ${command.name()}`)}${words.join("")}`;
   });
   return [...commands, [b(program.name()), ...program.options.map(({ long }) => `[${b(long!)}]`)].join(" ")];

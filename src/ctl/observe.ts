@@ -30,13 +30,17 @@ export function addObserve(program: Command, session: Session): void {
   filtered(program.command("observe"))
     .description("what happens: events with the article's steps, and drops with reason and place")
     .option("-f, --follow", "from now on, until interrupted; without it what show events shows")
-    .option("--drop", "drops alone, from now on")
+    .option("--drop", "drops alone")
     .addHelpText(
       "after",
-      examples("vtepctl observe -f", "vtepctl observe --drop --ac vm1", "vtepctl observe -f --event 'arp.*' -o json"),
+      examples(
+        "vtepctl observe -f",
+        "vtepctl observe -f --drop --ac vm1",
+        "vtepctl observe -f --event 'arp.*' -o json",
+      ),
     )
     .action((options: Options) => {
-      if (options.follow === true || options.drop === true) return live(session, options);
+      if (options.follow === true) return live(session, options);
       return past(session, options);
     });
   const show = program.commands.find((command) => command.name() === "show")!;
@@ -83,6 +87,8 @@ async function past(session: Session, options: Options): Promise<void> {
   const { output } = session;
   const records = await recent(session, options);
   await noteUnknown(session, options);
+  if (options.drop === true)
+    say("note: forwarding's drops are told while somebody looks (observe -f --drop), and counted (show drops)\n");
   if (output.form !== "table") return await printValue(output, records);
   await write(records.map((record) => `${text(record)}\n`).join(""));
 }

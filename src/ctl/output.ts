@@ -40,14 +40,18 @@ export function wantsColour(option: string | undefined, stream: { readonly isTTY
 /** What a table has to fit into where nothing says how wide the terminal is. */
 const WIDTH = 80;
 
-/** Print a list: as it is, or as a table that fits; a terminal is told what was left out. */
+/**
+ * Print a list: as it is, or as a table that fits; a terminal is told what was left out. A table without rows is the sentence
+ * `none`, on stderr: programs that read lines find none.
+ */
 export async function printList<T>(
   output: Output,
   rows: readonly T[],
   columns: readonly Column<T>[],
-  { isWide = false } = {},
+  { isWide = false, none = "there is nothing to show" } = {},
 ): Promise<void> {
   if (output.form !== "table") return await printValue(output, rows);
+  if (rows.length === 0) return say(`${none}\n`);
   const { text, left } = layOut(columns, rows, isWide ? Number.POSITIVE_INFINITY : Math.max(WIDTH, terminalWidth()));
   const end = text.indexOf("\n");
   const head = text.slice(0, end);

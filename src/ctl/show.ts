@@ -2,6 +2,7 @@
  * `vtepctl show …` (alias `display`): one table each of what the daemon knows (kinds.ts), also in the words of H3C's manuals
  * (vendor-words.ts). With -o json or yaml the answer of the API is printed as it came.
  */
+import { isIPv4 } from "node:net";
 import { type Command, Option } from "commander";
 import type { DropCount, Features, Policy } from "../api/schema.ts";
 import { plural } from "../wire/plural.ts";
@@ -107,24 +108,35 @@ function hasAll(words: readonly string[], row: never, columns: readonly Column<n
   return words.every((word) => cells.some((cell) => [cell, ...cell.split(/[ ,]/)].includes(word.toLowerCase())));
 }
 
-async function showKind(session: Session, kind: Kind, said: readonly string[], options: TableOptions): Promise<void> {
+/** Where a row is not found that many look for there: what is asked is another question. */
+function helpFor(kind: Kind, words: readonly string[]): string {
+  const all = `vtepctl show ${kind.name} lists all`;
+  const host = words.find((word) => isIPv4(word));
+  if (host !== undefined && kind.name === "route") return `vtepctl why ${host} tells which route it takes; ${all}`;
+  return host !== undefined && kind.name === "arp" ? `vtepctl why ${host} tells what is known of it; ${all}` : all;
+}
+
+async function showKind(session: Session, asked: Kind, said: readonly string[], options: TableOptions): Promise<void> {
   const watch = watchOf(options.watch);
-  const { words, verbose } = understood(watch?.word == null ? said : [watch.word, ...said]);
+  const { name, words, verbose } = understood(asked.name, watch?.word == null ? said : [watch.word, ...said]);
+  const kind = name === asked.name ? asked : kindOf(name);
+  const missing = `no row has ${words.join(" and ")}`;
   const read = async () => {
     const columns = kind.columns(null);
     const rows = (await ask<never[]>(session.socket, kind.path)).filter((row) => hasAll(words, row, columns));
     // While it is watched a row may come and go.
-    if (words.length > 0 && rows.length === 0 && watch === null) {
-      const hint = `vtepctl show ${kind.name} lists all`;
-      throw new Refusal("not_found", `no row has ${words.join(" and ")}`, hint, EXIT.notFound);
-    }
+    if (words.length > 0 && rows.length === 0 && watch === null)
+      throw new Refusal("not_found", missing, helpFor(kind, words), EXIT.notFound);
     return rows.slice(0, options.lines);
   };
+  const none = words.length > 0 ? missing : kind.none;
   await refresh(session, watch, read, async (output, rows, before) => {
-    if (verbose && output.form === "table") await printBlocks(kind.columns(before), rows);
-    else await printList(output, rows, kind.columns(before), { isWide: options.wide === true });
+    if (verbose && output.form === "table" && rows.length > 0) await printBlocks(kind.columns(before), rows);
+    else await printList(output, rows, kind.columns(before), { isWide: options.wide === true, none });
   });
 }
+
+const kindOf = (name: string): Kind => KINDS.find((kind) => kind.name === name)!;
 
 export function addShow(program: Command, session: Session): void {
   const show = program
@@ -132,26 +144,26 @@ export function addShow(program: Command, session: Session): void {
     .alias("display")
     .description("show what the daemon knows")
     .addHelpText("after", examples("vtepctl show arp", "vtepctl show mac -o json", "vtepctl display vxlan tunnel"));
-  const addKind = (parent: Command, kind: Kind) => {
-    const { name, aliases, says, example } = kind;
-    tabular(parent.command(name).aliases(aliases).description(says))
+  const addKind = (command: Command, kind: Kind, typed: string) => {
+    const { says, example } = kind;
+    tabular(command.description(says))
       .argument(
         "[words...]",
         "only rows with all these words: an address, a name; none: exit code 4; verbose: all of a row",
       )
       .addHelpText(
         "after",
-        examples(`vtepctl show ${name}`, `vtepctl show ${name} ${example}`, `vtepctl show ${name} --watch=1 -w`),
+        examples(`vtepctl ${typed}`, `vtepctl ${typed} ${example}`, `vtepctl ${typed} --watch=1 -w`),
       )
       .action((words: string[], options: TableOptions) => showKind(session, kind, words, options));
   };
-  for (const kind of KINDS) addKind(show, kind);
+  for (const kind of KINDS) addKind(show.command(kind.name).aliases(kind.aliases), kind, `show ${kind.name}`);
   const families = new Map<string, Command>();
   for (const [family, words] of Object.entries(ELSEWHERE)) {
     const parent = show.command(family).description(`the same in H3C's words: ${Object.keys(words).join(", ")}`);
     families.set(family, parent);
     for (const [word, name] of Object.entries(words))
-      addKind(parent, { ...KINDS.find((kind) => kind.name === name)!, name: word, aliases: [] });
+      addKind(parent.command(word), kindOf(name), `display ${family} ${word}`);
   }
   addPolicy(show.command("policy").aliases(["policies", "policy-based-route"]), session);
   addPolicy(families.get("ip")!.command("policy-based-route"), session);
@@ -186,7 +198,10 @@ function addPolicy(command: Command, session: Session): void {
       await refresh(session, watchOf(options.watch), read, async (output, policies) => {
         if (output.form !== "table") return await printValue(output, policies);
         const rows = policies.flatMap((policy) => policy.rules.map((_, index) => ({ policy, index })));
-        await printList(output, rows.slice(0, options.lines), POLICY, { isWide: options.wide === true });
+        await printList(output, rows.slice(0, options.lines), POLICY, {
+          none: "there is no policy",
+          isWide: options.wide === true,
+        });
       });
     });
 }
@@ -201,7 +216,11 @@ function addDrops(show: Command, session: Session): void {
       await refresh(session, watchOf(options.watch), read, async (output, drops, before) => {
         const shown = drops.filter((drop) => options.all === true || drop.count > 0).slice(0, options.lines);
         if (output.form !== "table") await printValue(output, options.lines === undefined ? drops : shown);
-        else await printList(output, shown, dropColumns(before), { isWide: options.wide === true });
+        else
+          await printList(output, shown, dropColumns(before), {
+            none: "no frame has been dropped",
+            isWide: options.wide === true,
+          });
       });
     });
 }

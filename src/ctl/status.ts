@@ -42,12 +42,12 @@ const FLEET: readonly Column<Answer<Status>>[] = [
   { title: "VTEP", of: ({ value }) => value?.underlay.address ?? null },
   { title: "UPTIME", of: ({ value }) => shortAge(value?.uptimeSeconds ?? null), right: true, rank: 1, measured: true },
   { title: "ACS-UP", of: ({ value }) => (value ? `${value.counts.acsUp}/${value.counts.acs}` : null), right: true },
-  { title: "TUNNELS", of: ({ value }) => value?.counts.tunnels ?? null, right: true, rank: 4, measured: true },
+  { title: "TUNNELS-UP", of: ({ value }) => tunnelsText(value), right: true, rank: 4, measured: true },
   { title: "MACS", of: ({ value }) => value?.counts.macs ?? null, right: true, rank: 3, measured: true },
   { title: "NEIGHBORS", of: ({ value }) => value?.counts.neighbors ?? null, right: true, rank: 3, measured: true },
   {
     title: "DROPPED",
-    of: ({ value }) => value?.ledger.dataplane.dropped ?? null,
+    of: ({ value }) => (value === null ? null : droppedBy(value)),
     right: true,
     rank: 2,
     measured: true,
@@ -69,6 +69,22 @@ async function printFleet(output: Output, answers: readonly Answer<Status>[], is
   }
 }
 
+/** As many as `show drops` adds up to: what forwarding dropped, and what control did after it was punted. */
+function droppedBy({ ledger }: Status): number {
+  return ledger.dataplane.dropped + ledger.control.dropped;
+}
+
+/** "2/3"; of a daemon that does not say how many are up, how many there are. */
+function tunnelsText(status: Status | null): string | null {
+  if (status === null) return null;
+  const { tunnels, tunnelsUp } = status.counts;
+  return tunnelsUp === undefined ? String(tunnels) : `${tunnelsUp}/${tunnels}`;
+}
+
+function tunnelsWords({ tunnels, tunnelsUp }: Status["counts"]): string {
+  return tunnelsUp === undefined ? plural(tunnels, "tunnel") : `${tunnelsUp} of ${plural(tunnels, "tunnel")} up`;
+}
+
 function facts(status: Status): [string, string][] {
   const { counts, ledger, underlay, config } = status;
   const { dataplane: data, control } = ledger;
@@ -80,7 +96,7 @@ function facts(status: Status): [string, string][] {
     ["underlay", `${underlay.address} port ${underlay.port}, MTU ${underlay.mtu}`],
     ["workers", String(status.workers)],
     ["VSIs", `${counts.vsis}, ${counts.interfaces} with a VSI-interface`],
-    ["ports", `${counts.acsUp} of ${counts.acs} ACs up, ${plural(counts.tunnels, "tunnel")}`],
+    ["ports", `${counts.acsUp} of ${counts.acs} ACs up, ${tunnelsWords(counts)}`],
     [
       "tables",
       [
@@ -97,6 +113,7 @@ function facts(status: Status): [string, string][] {
       `${control.drained} drained: ${control.consumed} consumed, ${control.reinjected} sent on, ` +
         `${control.dropped} dropped, ${control.held} held (balance ${control.imbalance})`,
     ],
+    ["dropped", droppedText(status)],
     ["probing", probingText(status.probing)],
     ["config", configText(config)],
     // A daemon that an upgrade has not restarted yet says nothing of them.
@@ -109,6 +126,12 @@ function facts(status: Status): [string, string][] {
 function socketText({ name, path, group, readOnly }: Status["sockets"][number]): string {
   const to = readOnly ? ` (read-only, group ${group ?? "of the daemon"})` : "";
   return `${name} ${path}${to}`;
+}
+
+function droppedText(status: Status): string {
+  const { dataplane, control } = status.ledger;
+  const sum = droppedBy(status);
+  return sum === 0 ? "none" : `${sum}: ${dataplane.dropped} by forwarding, ${control.dropped} by control (show drops)`;
 }
 
 function probingText({ state, watched, by, reason, fix }: Status["probing"]): string {

@@ -97,6 +97,11 @@ function requestOf(
   for (const [option, key] of Object.entries(KEYS)) if (options[option] !== undefined) body[key] = options[option];
   if (typeof body.hex === "string") body.hex = body.hex.replace(/[\s:]/g, "");
   if (rest.length > 0 && PROTOCOLS.has(rest[0]!)) body.protocol = rest.shift();
+  else if (rest.length === 3 && /^[a-z]/i.test(rest[0]!))
+    usage(
+      `${rest[0]} is no protocol that can be described`,
+      `${[...PROTOCOLS].join(", ")}; any other frame: --hex BYTES`,
+    );
   if (body.hex !== undefined && words.length > 0) usage("--hex is the whole packet", "leave the description out");
   if (body.hex === undefined && rest.length !== 2)
     usage("the packet is not described", "write: trace --ac vm1 icmp 10.1.1.11 '>' 20.1.1.12");

@@ -15,22 +15,32 @@ const NOTHING_MORE = new Set(["all", "brief"]);
 /** `name vsi10`, `vsi vsi10`, `interface vsi-interface 10`: what the next word is. */
 const INTRODUCES = new Set(["name", "vsi", "interface", "vsi-interface"]);
 
+/** `display arp suppression`: how a word is written in our tables. */
+const IN_OUR_TABLES: Readonly<Record<string, string>> = { suppression: "suppressed" };
+
 export interface Wanted {
+  /** The kind of `show` that has it. */
+  readonly name: string;
   /** Only rows with all of these. */
   readonly words: readonly string[];
   /** Each row with everything that is known of it. */
   readonly verbose: boolean;
 }
 
-export function understood(said: readonly string[]): Wanted {
+/** What `show NAME SAID…` asks for. An H3C switch has tunnels and VSI-interfaces under `interface`, and says which. */
+export function understood(name: string, said: readonly string[]): Wanted {
   const last = said.at(-1);
   const verbose = last === "verbose";
-  const rest = said.slice(0, verbose ? -1 : undefined).filter((word) => !NOTHING_MORE.has(word));
+  let rest = said.slice(0, verbose ? -1 : undefined).filter((word) => !NOTHING_MORE.has(word));
+  const type = name === "interface" ? rest[0]?.toLowerCase() : undefined;
+  if (type === "tunnel") return { ...understood("tunnel", rest.slice(1)), verbose };
+  if (type === "vsi-interface" && rest.length === 1) rest = [];
   const words: string[] = [];
   for (const [i, word] of rest.entries()) {
     const before = rest[i - 1]?.toLowerCase();
     if (before === "vsi-interface" && /^\d+$/.test(word)) words.push(`vsi-interface${word}`);
-    else if (!(i < rest.length - 1 && INTRODUCES.has(word.toLowerCase()))) words.push(word);
+    else if (!(i < rest.length - 1 && INTRODUCES.has(word.toLowerCase())))
+      words.push(IN_OUR_TABLES[word.toLowerCase()] ?? word);
   }
-  return { words, verbose };
+  return { name, words, verbose };
 }

@@ -9,6 +9,16 @@ import { Command, type OutputConfiguration } from "commander";
 export const EXIT = { ok: 0, failure: 1, usage: 2, configInvalid: 5, permission: 6 };
 const CONFIG = ["-c, --config <file>", "configuration file (YAML)"] as const;
 
+/** The one file that is named, with `-c` or without; ends the command where that is none or two. */
+export function fileOf(command: Command): string {
+  const { config } = command.opts<{ config?: string }>();
+  const [file] = command.args;
+  if (config !== undefined && file !== undefined) command.error("error: two configuration files are named");
+  if (config === undefined && file === undefined)
+    command.error(`error: which configuration file? vtepd ${command.name()} -c FILE`);
+  return (config ?? file)!;
+}
+
 export interface CommandTree {
   readonly program: Command;
   readonly run: Command;
@@ -28,10 +38,14 @@ export function commandTree(output: OutputConfiguration = {}): CommandTree {
     .option("--json", "with --version: as JSON");
   const command = (name: string, says: string) =>
     program.command(name).description(says).exitOverride().showHelpAfterError("(--help tells more)");
+  const withFile = (name: string, says: string) =>
+    command(name, says)
+      .argument("[file]", "the same without -c")
+      .option(...CONFIG);
   return {
     program,
-    run: command("run", "run the gateway in the foreground").requiredOption(...CONFIG),
-    check: command("check", "check a configuration file; changes nothing").requiredOption(...CONFIG),
+    run: withFile("run", "run the gateway in the foreground"),
+    check: withFile("check", "check a configuration file; changes nothing"),
     schema: command("schema", "print the JSON Schema of the configuration"),
   };
 }

@@ -236,7 +236,13 @@ function program(): Command {
     .addOption(brief())
     .addOption(record())
     .option("--keep", "leave the lab up afterwards")
-    .action((wishes: Wishes) => carryOut(() => onNewLab(wishes.name, schemeOf(wishes), wishes.keep === true, wishes)));
+    .usage("[options] [command]")
+    // Without it a word that is no verb would be "too many arguments".
+    .argument("[verb]")
+    .action((word: string | undefined, wishes: Wishes) => {
+      if (word !== undefined) root.error(unknownVerb(word, root));
+      return carryOut(() => onNewLab(wishes.name, schemeOf(wishes), wishes.keep === true, wishes));
+    });
   const verb = (
     text: string,
     description: string,
@@ -293,6 +299,10 @@ function program(): Command {
       carryOut(() => capture(node, options.write, options.count, command.optsWithGlobals<Wishes>().name)),
     );
   return root;
+}
+
+function unknownVerb(word: string, { commands }: Command): string {
+  return `error: unknown verb '${word}'; there are ${commands.map((command) => command.name()).join(", ")}; --help tells more`;
 }
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, (name) => void interrupted(name));

@@ -94,6 +94,9 @@ describe("local proxy ARP, from an AC", () => {
       bed.request(bed.vm1, bed.vsi10, M1, "10.1.1.11", "10.1.1.11");
       expect(bed.told()).toEqual(["all of vsi1 but vm1: ff/G10 req G10,10.1.1.11 / 0,10.1.1.11"]);
       expect(bed.neighbor(bed.if10, "10.1.1.11")).toBe("reachable M1 vm1");
+      const [event] = bed.eventsNamed("arp.announce");
+      expect(event, "it did not go to vm1").toMatchObject({ ip: "10.1.1.11", to: "acs,tunnels", except: "vm1" });
+      expect(event).not.toHaveProperty("ac");
     });
 
     it("goes on once a second unless the host has moved", () => {

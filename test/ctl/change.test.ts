@@ -45,9 +45,18 @@ it("prints what a reload changed, one line each", async () => {
     "    tunnels - border",
     "    tunnels + gw3",
     "~ setting metrics.port: 9475 -> 9476  (needs a restart)",
-    "applied: 1 to add, 1 to remove, 3 to change; needs a restart: metrics.port",
+    "applied: 1 added, 1 removed, 3 changed; needs a restart: metrics.port",
     "",
   ]);
+});
+
+it.each([
+  ["reload", "no difference to what runs\n"],
+  ["diff", "no difference to what runs\n"],
+  ["check", "/etc/vtepd.yaml: valid; no difference to what runs\n"],
+])("config %s where nothing differs says so once", async (verb, says) => {
+  expect(await ctl({ change: changeWith({}) }, "config", verb)).toBe(0);
+  expect(out).toBe(says);
 });
 
 it.each(["reload", "check", "diff"])(
@@ -74,7 +83,7 @@ it("asks the daemon about a file by its absolute path", async () => {
   const checkConfig = vi.fn(async () => REPORT);
   expect(await ctl({ change: changeWith({ checkConfig }) }, "config", "check", "new.yaml")).toBe(0);
   expect(checkConfig).toHaveBeenCalledWith(join(process.cwd(), "new.yaml"));
-  expect(out).toBe("/etc/vtepd.yaml: valid; 0 to add, 0 to remove, 0 to change\n");
+  expect(out).toBe("/etc/vtepd.yaml: valid; no difference to what runs\n");
 });
 
 it("adds and removes single entries", async () => {

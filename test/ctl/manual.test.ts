@@ -118,7 +118,9 @@ it("vtepd.8 has every command, option and exit code of vtepd itself", async () =
   const all = [program, ...program.commands];
   expect(all.length).toBeGreaterThan(3);
   for (const command of all) {
-    if (command !== program) expect(roff).toContain(`.SS vtepd ${command.name()} \n.PP\n${command.description()}\n`);
+    const words = [command.name(), ...command.registeredArguments.map((each) => each.name())].join(" ");
+    if (command !== program)
+      expect(roff).toMatch(new RegExp(`\\.SS vtepd ${words} ?\n\\.PP\n${command.description()}\n`));
     for (const { flags, description } of command.options)
       expect(roff).toContain(`.TP\n\\fB${flags.replaceAll("-", "\\-")}\\fR\n${description}\n`);
   }
@@ -127,8 +129,8 @@ it("vtepd.8 has every command, option and exit code of vtepd itself", async () =
   expect(codes).toEqual(Object.values(EXIT));
   const synopsis = section("SYNOPSIS").split("\n.br\n");
   expect(synopsis.map((line) => line.replace(/\\f.|\\/g, ""))).toEqual([
-    "vtepd run -c FILE",
-    "vtepd check -c FILE",
+    "vtepd run [-c] FILE",
+    "vtepd check [-c] FILE",
     "vtepd schema",
     "vtepd [--version] [--json]",
   ]);

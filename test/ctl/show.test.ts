@@ -265,8 +265,20 @@ describe("the words of H3C", () => {
     [["vsi", "vsi10"], ["vsi10"], false],
     [["10.1.1.1", "brief"], ["10.1.1.1"], false],
     [["vm1"], ["vm1"], false],
+    [["suppression", "vsi", "name", "vsi10"], ["suppressed", "vsi10"], false],
   ])("%j asks for rows with %j, verbose: %s", (said, words, verbose) => {
-    expect(understood(said)).toEqual({ words, verbose });
+    expect(understood("arp", said)).toEqual({ name: "arp", words, verbose });
+  });
+
+  it.each([
+    [["tunnel"], "tunnel", [], false],
+    [["Tunnel", "gw2", "verbose"], "tunnel", ["gw2"], true],
+    [["tunnel", "brief"], "tunnel", [], false],
+    [["vsi-interface"], "interface", [], false],
+    [["Vsi-interface", "brief"], "interface", [], false],
+    [["vsi-interface", "10"], "interface", ["vsi-interface10"], false],
+  ])("display interface %j is show %s with %j, verbose: %s", (said, name, words, verbose) => {
+    expect(understood("interface", said)).toEqual({ name, words, verbose });
   });
 
   it.each([
@@ -276,6 +288,14 @@ describe("the words of H3C", () => {
     ],
     [
       ["display", "ip", "interface", "brief"],
+      ["show", "interface"],
+    ],
+    [
+      ["display", "interface", "tunnel"],
+      ["show", "tunnel"],
+    ],
+    [
+      ["display", "interface", "vsi-interface"],
       ["show", "interface"],
     ],
     [
@@ -315,4 +335,17 @@ describe("the words of H3C", () => {
     await again("display", "vxlan", "tunnel", "verbose");
     expect(out.split("\n\n")).toHaveLength(2);
   });
+
+  it("what is not found is told with a command that exists", async () => {
+    expect(await ctl(SOURCE, "display", "l2vpn", "service-instance", "vm9")).toBe(4);
+    expect(err).toContain("vtepctl show ac lists all");
+    forget();
+    await again("display", "l2vpn", "service-instance", "--help");
+    expect(out).toContain("$ vtepctl display l2vpn service-instance vm1\n");
+  });
+});
+
+it("an address that no route row has: why tells its route", async () => {
+  expect(await ctl({ routes: () => [] }, "show", "route", "20.1.1.12")).toBe(4);
+  expect(err).toContain("fix: vtepctl why 20.1.1.12 tells which route it takes; vtepctl show route lists all");
 });

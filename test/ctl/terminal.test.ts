@@ -21,6 +21,18 @@ const VTEPCTL = program("ctl/main.js");
 const LAB = program("lab/main.js");
 const GOOD = fileURLToPath(new URL("../../docker/gw1.yaml", import.meta.url));
 
+const neighborWith = (name: string): Neighbor => ({
+  interface: name,
+  vsi: "vsi10",
+  ip: "10.1.1.11",
+  mac: name,
+  state: "reachable",
+  kind: "host",
+  via: { kind: "ac", name },
+  ageSeconds: 3,
+  from: "request",
+});
+
 /** A line of bash. */
 function bash(line: string): Promise<{ status: number | null; out: string; err: string }> {
   return new Promise((resolve) => {
@@ -35,6 +47,30 @@ function bash(line: string): Promise<{ status: number | null; out: string; err: 
     child.on("close", (status) => resolve({ status, ...text }));
   });
 }
+
+describe.skipIf(whyNoDaemon !== undefined)("the words of a line", () => {
+  it("vtepd takes its file with -c and without, one alone, and says how where there is none", async () => {
+    for (const file of [`-c ${GOOD}`, GOOD]) {
+      const { status, out: said } = await bash(`${VTEPD} check ${file}`);
+      expect([status, said.replace(/^.*: valid/, "valid")]).toEqual([0, expect.stringMatching(/^valid; node gw1: /)]);
+    }
+    for (const verb of ["check", "run"]) {
+      const none = await bash(`${VTEPD} ${verb}`);
+      expect(none).toMatchObject({ status: 2, out: "" });
+      expect(none.err).toContain(`error: which configuration file? vtepd ${verb} -c FILE\n`);
+      expect(await bash(`${VTEPD} ${verb} -c ${GOOD} ${GOOD}`)).toMatchObject({ status: 2 });
+    }
+  });
+
+  it("the lab names its verbs where one is unknown, and starts nothing", async () => {
+    const { status, err: said } = await bash(`${LAB} bogus`);
+    expect(status).toBe(2);
+    expect(said).toMatch(/^error: unknown verb 'bogus'; there are up, run, down, .*shell.*; --help tells more\n$/);
+    const help = await bash(`${LAB} --help`);
+    expect(help.out).toMatch(/^Usage: lab \[options\] \[command\]\n/);
+    expect(help.out).not.toContain("Arguments:");
+  });
+});
 
 describe.skipIf(whyNoDaemon !== undefined)("output that cannot be written", () => {
   const LINES = [
@@ -55,7 +91,7 @@ describe.skipIf(whyNoDaemon !== undefined)("output that cannot be written", () =
   ];
 
   it.each(LINES)("is one line and exit code 1: %s > /dev/full", async (line) => {
-    await serve({ status: () => STATUS });
+    await serve({ status: () => STATUS, neighbors: () => [neighborWith("eth0")] });
     const { status, err } = await bash(`${line} > /dev/full`);
     expect(err).toMatch(/^(error|lab): cannot write the (output|report): ENOSPC: [^\n]*\n$/);
     expect(status).toBe(1);
@@ -93,19 +129,8 @@ describe.skipIf(whyNoDaemon !== undefined)("output that cannot be written", () =
 const HOSTILE = "a\u001b]0;b\u0007\u009b2J\u202egnp.exe\nFATE sent\r\u007f";
 
 describe("what a daemon says that is not ours", () => {
-  const neighbor: Neighbor = {
-    interface: HOSTILE,
-    vsi: "vsi10",
-    ip: "10.1.1.11",
-    mac: HOSTILE,
-    state: "reachable",
-    kind: "host",
-    via: { kind: "ac", name: HOSTILE },
-    ageSeconds: 3,
-    from: "request",
-  };
   const source = {
-    neighbors: () => [neighbor],
+    neighbors: () => [neighborWith(HOSTILE)],
     status: () => ({ ...STATUS, node: HOSTILE, missing: [HOSTILE], ready: false }),
     why: () => ({ kind: "ip" as const, sentences: [HOSTILE] }) as never,
   };
@@ -131,7 +156,7 @@ describe("what a daemon says that is not ours", () => {
       forget();
       expect(await ctl(source, "show", "arp", "-o", form)).toBe(0);
       expect(isPrintable(out.replaceAll("\n", ""))).toBe(true);
-      expect(read(out)).toEqual([neighbor]);
+      expect(read(out)).toEqual([neighborWith(HOSTILE)]);
     }
   });
 

@@ -6,7 +6,7 @@ import type { ApiSource } from "../../src/api/api.ts";
 import type { Trace, TraceRequest } from "../../src/api/schema-trace.ts";
 import type { CaptureLine, CaptureQuery, EventRecord } from "../../src/api/schema-watch.ts";
 import type { CaptureSink } from "../../src/api/watch.ts";
-import { ctl, err, folder, forget, hangUp, out } from "./bed.ts";
+import { again, ctl, err, folder, forget, hangUp, out } from "./bed.ts";
 
 const TRACE: Trace = {
   packet: "icmp echo-request 10.1.1.11 > 20.1.1.12 ttl 64, 84 bytes",
@@ -75,6 +75,11 @@ it("trace refuses what makes no sense, each with its exit code", async () => {
   expect(await ctl({}, "trace", "icmp", "10.1.1.11", "20.1.1.12")).toBe(2);
   expect(err).toContain("say where the packet arrives");
   expect(await ctl({}, "trace", "--ac", "vm1", "icmp", "10.1.1.11")).toBe(2);
+  forget();
+  expect(await ctl({}, "trace", "--ac", "vm1", "sctp", "10.1.1.11", "20.1.1.12")).toBe(2);
+  expect(err).toBe(
+    "error: sctp is no protocol that can be described\n  fix: icmp, tcp, udp, arp; any other frame: --hex BYTES\n",
+  );
   expect(await ctl({}, "trace", "--ac", "vm1", "--hex", "00", "icmp", "1.1.1.1", "2.2.2.2")).toBe(2);
   expect(await ctl({}, "trace", "--ac", "vm9", "icmp", "10.1.1.11", ">", "20.1.1.12")).toBe(4);
   expect(await ctl({}, "trace", "--ac", "vm1", "icmp", "10.1.1.300", ">", "20.1.1.12")).toBe(2);
@@ -113,6 +118,11 @@ it("show events, and observe without -f, print the last ones", async () => {
   forget();
   expect(await ctl({ watch }, "observe", "-o", "json")).toBe(0);
   expect(JSON.parse(out)).toEqual(EVENTS);
+  forget();
+  expect(await again("observe", "--drop"), "it ends, as without --drop").toBe(0);
+  expect(recent).toHaveBeenLastCalledWith({ drop: "1" });
+  expect(out).toBe(LINES);
+  expect(err).toContain("observe -f --drop");
 });
 
 it("observe -f prints events as they come, until interrupted; a daemon that ends is exit code 3", async () => {
@@ -126,7 +136,7 @@ it("observe -f prints events as they come, until interrupted; a daemon that ends
     },
     capture: () => () => undefined,
   };
-  const running = ctl({ watch }, "observe", "--drop", "--vsi", "vsi10");
+  const running = ctl({ watch }, "observe", "-f", "--drop", "--vsi", "vsi10");
   await vi.waitFor(() => expect(out).toBe(LINES));
   process.emit("SIGINT");
   expect(await running).toBe(0);

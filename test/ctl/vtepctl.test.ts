@@ -5,8 +5,10 @@ import { join } from "node:path";
 import { expect, it, vi } from "vitest";
 import { parse } from "yaml";
 import type { Neighbor } from "../../src/api/schema.ts";
-import { runCommand } from "../../src/ctl/command-line.ts";
+import { build, runCommand } from "../../src/ctl/command-line.ts";
+import type { Session } from "../../src/ctl/output.ts";
 import { renderTable, shortAge } from "../../src/ctl/table.ts";
+import { inOrder } from "../../src/ctl/word-order.ts";
 import { changeWith, STATUS } from "../api/fake-source.ts";
 import { again, ctl, err, folder, forget, out, serve, socket } from "./bed.ts";
 
@@ -78,7 +80,9 @@ it.each([
 
 it("exits 4 when no row has the words, and prints no table without rows", async () => {
   expect(await ctl({ neighbors: () => NEIGHBORS }, "show", "arp", "10.1.1.12")).toBe(4);
-  expect(err).toBe("error: no row has 10.1.1.12\n  fix: vtepctl show arp lists all\n");
+  expect(err).toBe(
+    "error: no row has 10.1.1.12\n  fix: vtepctl why 10.1.1.12 tells what is known of it; vtepctl show arp lists all\n",
+  );
   forget();
   // Each word stands in a row, but not in the same one.
   expect(await again("show", "arp", "reachable", "10.1.1.112", "-o", "json")).toBe(4);
@@ -92,13 +96,20 @@ it("prints an empty list as a list", async () => {
   expect(out).toBe("[]\n");
 });
 
-it.each(["vsi", "ac", "tunnel", "interface", "mac", "arp", "route", "policy", "drops"])(
-  "show %s works empty",
-  async (what) => {
-    expect(await ctl({}, "show", what)).toBe(0);
-    expect(out).toMatch(/^[A-Z-]+( +[A-Z-]+)*\n$/);
-  },
-);
+it.each([
+  ["vsi", "there is no VSI"],
+  ["ac", "there is no AC"],
+  ["tunnel", "there is no tunnel"],
+  ["interface", "there is no VSI-interface"],
+  ["mac", "no MAC is known"],
+  ["arp", "no neighbour is known"],
+  ["route", "there is no route"],
+  ["policy", "there is no policy"],
+  ["drops", "no frame has been dropped"],
+])("show %s with nothing to show says so on stderr, and has no header without rows", async (what, says) => {
+  expect(await ctl({}, "show", what)).toBe(0);
+  expect({ out, err }).toEqual({ out: "", err: `${says}\n` });
+});
 
 const LAST = {
   secondsAgo: 3,
@@ -252,6 +263,53 @@ it.each([
   expect(error).toEqual({ code: "usage", message: expect.any(String), hint: "vtepctl --help tells more" });
   if (args.length > 0) expect(said).toContain(`error: ${error.message}\n`);
   else expect(error.message).toBe("a verb is missing");
+});
+
+it("lists the words there are where one is unknown", async () => {
+  expect(await runCommand(["show", "bogus"])).toBe(2);
+  expect(err).toMatch(
+    /^error: unknown command 'bogus'\n\(there are vsi, ac, tunnel, .*drops.*; --help tells more\)\n$/,
+  );
+  forget();
+  expect(await runCommand(["bogus"])).toBe(2);
+  expect(err).toMatch(/\(there are status, show, .*doctor.*; --help tells more\)\n$/);
+});
+
+it.each([
+  [
+    ["-n", "3", "show", "mac"],
+    ["show", "mac", "-n", "3"],
+  ],
+  [
+    ["-w", "display", "l2vpn", "mac-address", "vm1"],
+    ["display", "l2vpn", "mac-address", "-w", "vm1"],
+  ],
+  [
+    ["-s", "show", "-n=3", "-o", "json", "show", "mac", "vm1"],
+    ["-s", "show", "-o", "json", "show", "mac", "-n=3", "vm1"],
+  ],
+  [
+    ["--drop", "observe"],
+    ["observe", "--drop"],
+  ],
+])("%j is %j: an option of a verb may stand in front of it", (said, meant) => {
+  expect(inOrder(build({} as Session), said)).toEqual(meant);
+});
+
+it.each([
+  [["show", "mac", "-n", "3"]],
+  [["--frobnicate", "show", "mac"]],
+  [["-n", "3"]],
+  [["bogus", "show"]],
+  [["-n", "3", "health"]],
+])("%j stays as it is", (said) => {
+  expect(inOrder(build({} as Session), said)).toEqual(said);
+});
+
+it("shows so many rows where -n stands in front", async () => {
+  await serve({ neighbors: () => NEIGHBORS });
+  expect(await runCommand(["-n", "1", "-s", socket, "show", "arp", "-o", "json"])).toBe(0);
+  expect(JSON.parse(out)).toHaveLength(1);
 });
 
 it("knows that JSON is asked for however it is written", async () => {

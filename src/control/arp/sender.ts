@@ -100,8 +100,7 @@ export class ArpSender {
   announceWide(vsi: VsiObject, except: PortObject | null, scope: number, mac: Mac, ip: Ipv4): void {
     this.write(BROADCAST, mac, ARP_REQUEST, ip, 0, ip);
     this.injector.flood(vsi.row, except?.row ?? 0, scope, this.bytes);
-    const to = scope === ONLY_ACS ? "acs" : "tunnels";
-    this.emit("debug", "arp.announce", { vsi: vsi.name, ip: formatIpv4(ip), mac: formatMac(mac), to });
+    this.tellAnnounced(vsi, except, scope, mac, ip);
   }
 
   /**
@@ -125,8 +124,15 @@ export class ArpSender {
     this.announced.set(key, nowMs);
     this.write(BROADCAST, on.mac, ARP_REQUEST, ip, 0, ip);
     this.injector.flood(vsi.row, except.row, way, this.bytes);
-    this.emit("debug", "arp.announce", { vsi: vsi.name, ip: formatIpv4(ip), mac: formatMac(on.mac), ...named(except) });
+    this.tellAnnounced(vsi, except, way, on.mac, ip);
     return true;
+  }
+
+  /** `ac` and `tunnel` of an event are where it went; the port that was left out is where it came from. */
+  private tellAnnounced(vsi: VsiObject, except: PortObject | null, scope: number, mac: Mac, ip: Ipv4): void {
+    const to = scope === ALL_PORTS ? "acs,tunnels" : scope === ONLY_ACS ? "acs" : "tunnels";
+    const left = except === null ? {} : { except: except.name };
+    this.emit("debug", "arp.announce", { vsi: vsi.name, ip: formatIpv4(ip), mac: formatMac(mac), to, ...left });
   }
 
   /**
@@ -211,8 +217,4 @@ function usableScope(vsi: VsiObject, except: PortObject | null, scope: number): 
 
 function keyOf(vsi: VsiObject, target: Ipv4): number {
   return vsi.row * 0x100000000 + (target >>> 0);
-}
-
-function named(port: PortObject): Record<string, string> {
-  return { [port.kind]: port.name };
 }
