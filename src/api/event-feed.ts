@@ -1,8 +1,8 @@
 /**
  * Events for people who look on: the last ones of control and of the daemon, and everything as it happens.
  *
- * Control emits far more than the log keeps (levels do not matter here). The last RECENT records are kept for those who
- * come late; those who follow get them as they come. A follower is bounded three ways: at most PER_SECOND records a second
+ * Control emits far more than the log keeps (levels do not matter here). RECENT records are kept for those who come late;
+ * where there is no room, the oldest of the event that has most goes, so that a storm of one pushes no other out; those who follow get them as they come. A follower is bounded three ways: at most PER_SECOND records a second
  * of one kind (event and reason), a queue of bounded bytes (line-stream.ts), and nothing at all that its filter does not
  * want; what was left out for the first two reasons is told as an event `suppressed` with a count.
  *
@@ -43,6 +43,49 @@ function globOf(text: string): RegExp {
 function suppressedOf(of: EventRecord, time: string, count: number): EventRecord {
   const fields = { of: of.event, reason: of.fields.reason ?? null, count };
   return { time, level: "warn", event: "suppressed", step: null, fields };
+}
+
+interface Entry {
+  readonly atMs: number;
+  readonly level: Level;
+  readonly event: string;
+  readonly fields: EventFields;
+}
+
+interface Kept {
+  readonly order: number;
+  readonly entry: Entry;
+}
+
+/** The last events, and of each its share. */
+class RecentShelf {
+  /** By event, oldest first. */
+  private readonly ofEvent = new Map<string, Kept[]>();
+  private order = 0;
+  private size = 0;
+
+  keep(entry: Entry): void {
+    let own = this.ofEvent.get(entry.event);
+    if (own === undefined) {
+      own = [];
+      this.ofEvent.set(entry.event, own);
+    }
+    own.push({ order: this.order++, entry });
+    if (this.size < RECENT) this.size++;
+    else this.longest(own).shift();
+  }
+
+  /** Oldest first. */
+  list(): Entry[] {
+    const all = [...this.ofEvent.values()].flat().sort((a, b) => a.order - b.order);
+    return all.map(({ entry }) => entry);
+  }
+
+  private longest(own: Kept[]): Kept[] {
+    let most = own;
+    for (const each of this.ofEvent.values()) if (each.length > most.length) most = each;
+    return most;
+  }
 }
 
 /** The last dropped frames. */
@@ -132,8 +175,7 @@ class Follower {
 
 export class EventFeed {
   private readonly now: () => number;
-  private readonly kept: { atMs: number; level: Level; event: string; fields: EventFields }[] = [];
-  private next = 0;
+  private readonly kept = new RecentShelf();
   private readonly drops = new DropShelf();
   private readonly followers = new Set<Follower>();
   private timer: NodeJS.Timeout | null = null;
@@ -146,8 +188,7 @@ export class EventFeed {
   /** Something happened. */
   note(level: Level, event: string, fields: EventFields): void {
     const entry = { atMs: this.now(), level, event, fields };
-    this.kept[this.next] = entry;
-    this.next = (this.next + 1) % RECENT;
+    this.kept.keep(entry);
     if (this.followers.size > 0) this.tell(recordOf(entry));
   }
 
@@ -171,7 +212,7 @@ export class EventFeed {
 
   /** The last records that `query` wants, oldest first. */
   recent(query: EventQuery): EventRecord[] {
-    const order = [...this.kept.slice(this.next), ...this.kept.slice(0, this.next)].map(recordOf);
+    const order = this.kept.list().map(recordOf);
     order.push(...this.drops.list(this.now()).slice(-RECENT_DROPS));
     // Stable: records of one millisecond stay in their order.
     const inTime = order.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
@@ -197,7 +238,7 @@ export class EventFeed {
   }
 }
 
-function recordOf(entry: { atMs: number; level: Level; event: string; fields: EventFields }): EventRecord {
+function recordOf(entry: Entry): EventRecord {
   const { step = null, ...fields } = entry.fields;
   const time = new Date(entry.atMs).toISOString();
   return { time, level: entry.level, event: entry.event, step: step === null ? null : String(step), fields };

@@ -8,6 +8,7 @@ import type { ShownParts } from "../api/shown.ts";
 import { configDiff } from "../config/diff.ts";
 import { Agent } from "../control/agent.ts";
 import type { Emit } from "../control/event.ts";
+import { rationed } from "../control/event-ration.ts";
 import { Injector } from "../control/inject.ts";
 import { Inventory, type TunnelPort } from "../control/inventory.ts";
 import type { Config } from "../control/plan.ts";
@@ -51,9 +52,10 @@ export interface Control {
 const kernelChance = () => ({ seed: randomBytes(4).readInt32LE(), random: () => randomInt(2 ** 47) / 2 ** 47 });
 
 export function assemble(request: AssemblyRequest): Control {
-  const { tables, config, emit, opener, wake, underlayMtu, onResolved, nowMs } = request;
+  const { tables, config, opener, wake, underlayMtu, onResolved, nowMs } = request;
   const { seed, random } = request.chance ?? kernelChance();
   const timers = new Timers(nowMs);
+  const emit = rationed(request.emit, timers);
   const inventory = new Inventory();
   const injector = new Injector(tables.injects, wake);
   const routes = new Routes(tables, timers, emit, seed);

@@ -32,6 +32,21 @@ describe("the feed", () => {
     });
   });
 
+  it("a storm of some events pushes no other event out", () => {
+    const feed = new EventFeed(() => 1_000);
+    feed.note("warn", "tunnel.down", { tunnel: "gw2" });
+    for (let n = 0; n < 4 * RECENT; n++)
+      for (const event of ["mac.learned", "arp.solicit", "neighbor.learned"]) feed.note("debug", event, { n });
+    const recent = feed.recent({});
+    expect(recent).toHaveLength(RECENT);
+    expect(recent[0]).toMatchObject({ event: "tunnel.down", fields: { tunnel: "gw2" } });
+    expect(recent.slice(-3).map(({ event, fields }) => `${event} ${fields.n}`)).toEqual([
+      `mac.learned ${4 * RECENT - 1}`,
+      `arp.solicit ${4 * RECENT - 1}`,
+      `neighbor.learned ${4 * RECENT - 1}`,
+    ]);
+  });
+
   it("filters by AC, tunnel, VSI, name with *, and drops alone", () => {
     const wants = (query: Parameters<typeof filterOf>[0], one: EventRecord) => filterOf(query)(one);
     const one = record("mac.moved", { ac: "vm1", vsi: "vsi10" });
