@@ -45,11 +45,13 @@ import { ErrorWays, type RouteFinder } from "./icmp/way.ts";
 import type { HeldFrame, Injector } from "./inject.ts";
 import type { InterfaceObject, Inventory, PortObject, TunnelPort, VsiObject } from "./inventory.ts";
 import { Ledger } from "./ledger.ts";
+import { arrivalOf } from "./mac/change.ts";
 import { MacLearner } from "./mac/learn.ts";
 import { type NeighborView, viewOf, viewOfSuppressed } from "./neighbor/entry.ts";
 import type { HostRoutes } from "./neighbor/path.ts";
-import { countByInterface, countsOf } from "./neighbor/story.ts";
+import { countByInterface } from "./neighbor/story.ts";
 import { Neighbors } from "./neighbor/table.ts";
+import { PlaceCounts } from "./place-counts.ts";
 import type { LimitsConfig } from "./plan.ts";
 import type { Stepwise } from "./sorted.ts";
 import type { Timer, Timers } from "./timers.ts";
@@ -93,6 +95,8 @@ export class Agent {
   private readonly parts: AgentParts;
   private readonly sender: ArpSender;
   readonly suppression: SuppressionTable;
+  /** Known neighbours. */
+  private readonly known = new PlaceCounts();
   /** Ports that are down and may come back. */
   private readonly awaited = new Map<PortObject, Timer>();
   private nextRing = 0;
@@ -122,7 +126,11 @@ export class Agent {
       unreachable: (frame) => this.icmp.hostUnreachable(frame),
       onResolved: parts.onResolved ?? (() => undefined),
     });
-    this.macs.onNews((vsi, mac, port, from) => this.neighbors.hint(vsi, mac, port, from));
+    this.macs.changes.follow((change) => {
+      const arrival = arrivalOf(change);
+      if (arrival !== null) this.neighbors.hint(arrival.vsi, arrival.mac, arrival.port, arrival.from);
+    });
+    this.neighbors.changes.follow(({ was, is }) => this.known.follow(was, is));
     this.announcer = new Announcer(timers, this.sender, this.neighbors);
     const peerChange = new PeerChange(timers, this.sender, this.neighbors, this.announcer, emit);
     this.duplicates = new Duplicates(timers, this.sender, emit);
@@ -233,6 +241,7 @@ export class Agent {
     this.peers.flushVsi(vsi);
     this.duplicates.forget((_, place) => place.vsi === vsi);
     this.neighbors.flushVsi(vsi);
+    this.known.forget(vsi);
     this.suppression.flushVsi(vsi);
     this.sender.flushVsi(vsi);
   }
@@ -281,7 +290,7 @@ export class Agent {
   /** Entries by VSI name and where they come from, for the gauges. */
   neighborCounts(): Map<string, Readonly<Record<string, number>>> {
     const all = new Map<string, Readonly<Record<string, number>>>();
-    for (const [vsi, count] of countsOf(this.neighbors.all())) all.set(vsi, { ...count });
+    for (const [vsi, count] of this.known.list()) all.set(vsi, { ...count });
     for (const [vsi, suppressed] of this.suppression.counts())
       all.set(vsi, { ...(all.get(vsi) ?? { local: 0, remote: 0, static: 0 }), suppressed });
     return all;

@@ -1,6 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { SEARCHES_PER_PORT } from "../../src/control/neighbor/quota.ts";
-import { countsOf } from "../../src/control/neighbor/story.ts";
 import { INJECT, PUNT } from "../../src/tables/counters.ts";
 import { REWRITE_BYTES } from "../../src/tables/fib.ts";
 import { i32 } from "../../src/wire/bytes.ts";
@@ -231,7 +230,7 @@ describe("what topology and people do", () => {
       stateSeconds: 3,
       previous: null,
     });
-    expect(countsOf(bed.agent.neighbors.all())).toEqual(new Map([["vsi10", { local: 1, remote: 1, static: 1 }]]));
+    expect(bed.agent.neighborCounts()).toEqual(new Map([["vsi10", { local: 1, remote: 1, static: 1 }]]));
   });
 
   it("entries are keyed by VSI-interface: the same IP elsewhere is another neighbour", () => {

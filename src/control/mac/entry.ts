@@ -22,28 +22,26 @@ export interface MacView {
   readonly ageSeconds: number | null;
 }
 
-/** MACs of one VSI by where they are from; `evpn` where there are any. */
-export type MacCount = { local: number; remote: number; static: number; evpn?: number };
-
-/** A row as its one writer (learn.ts) keeps it. */
+/** A row as its one writer (rows.ts) keeps it. At another place it is another row. */
 export interface MacRow {
   readonly mac: Mac;
   readonly source: MacSource;
-  port: PortObject | null;
-  flags: number;
+  readonly origin: MacOrigin;
+  readonly port: PortObject | null;
+  readonly flags: number;
   heardMs: number;
   /** Since when it is at its port, and the EtherType of the frame that told so; 0: none did. */
-  sinceMs: number;
-  type: number;
+  readonly sinceMs: number;
+  readonly type: number;
   previous: { readonly port: PortObject; readonly atMs: number } | null;
   moves: MoveHistory | null;
 }
 
-function originOf(row: MacRow): MacOrigin {
-  if ((row.flags & MAC_GATEWAY) !== 0) return "gateway";
-  if ((row.flags & MAC_FLOOD) !== 0) return "flood";
-  if (row.source === "evpn") return "evpn";
-  return (row.flags & MAC_STATIC) !== 0 ? "static" : "learned";
+export function originOf(source: MacSource, flags: number): MacOrigin {
+  if ((flags & MAC_GATEWAY) !== 0) return "gateway";
+  if ((flags & MAC_FLOOD) !== 0) return "flood";
+  if (source === "evpn") return "evpn";
+  return (flags & MAC_STATIC) !== 0 ? "static" : "learned";
 }
 
 export function viewOfMac(vsi: string, row: Readonly<MacRow>, nowMs: number): MacView {
@@ -52,7 +50,7 @@ export function viewOfMac(vsi: string, row: Readonly<MacRow>, nowMs: number): Ma
     vsi,
     mac: formatMac(row.mac),
     via: port === null ? null : { kind: port.kind, name: port.name },
-    origin: originOf(row),
+    origin: row.origin,
     ageSeconds: row.source === "heard" ? Math.floor((nowMs - row.heardMs) / 1000) : null,
   };
 }
@@ -80,7 +78,7 @@ export function storyOfMac(vsi: string, row: Readonly<MacRow>, nowMs: number): M
   return {
     vsi,
     mac: formatMac(row.mac),
-    origin: originOf(row),
+    origin: row.origin,
     via: port === null ? null : { kind: port.kind, name: port.name },
     frame: type === 0 ? null : (FRAMES[type] ?? `EtherType 0x${type.toString(16).padStart(4, "0")}`),
     learnedSeconds: ago(row.sinceMs),

@@ -16,14 +16,17 @@ import { MAC_GATEWAY } from "../../tables/mac.ts";
 import type { Tables } from "../../tables/tables.ts";
 import { formatMac, isGroup, type Mac, macOf } from "../../wire/ethernet.ts";
 import type { Emit } from "../event.ts";
+import type { Feed } from "../feed.ts";
 import { gatewayMac } from "../gateway-mac.ts";
 import { type Inventory, isPortOf, type PortObject, type TunnelPort, type VsiObject } from "../inventory.ts";
 import { MoveHistory } from "../move-history.ts";
+import { type PlaceCount, PlaceCounts } from "../place-counts.ts";
 import type { LimitsConfig } from "../plan.ts";
 import { rowsOf, STEP, type Stepwise, sorted } from "../sorted.ts";
 import type { Timers } from "../timers.ts";
 import { type Candidates, MAC_SOURCES } from "./candidates.ts";
-import { type MacCount, type MacRow, type MacStory, type MacView, storyOfMac, viewOfMac } from "./entry.ts";
+import { MacArrivals, type MacChange } from "./change.ts";
+import { type MacRow, type MacStory, type MacView, storyOfMac, viewOfMac } from "./entry.ts";
 import { type MacLimit, MacLimits } from "./limits.ts";
 import { MacRows } from "./rows.ts";
 
@@ -43,9 +46,8 @@ export class MacLearner {
   private readonly sweepDue = new Map<VsiObject, number>();
   /** What a limit kept from being learned. */
   readonly limited: MacLimits;
-  private news: (vsi: VsiObject, mac: Mac, port: PortObject, from: PortObject | null) => void = () => undefined;
-  /** MAC moves by VSI name, ever. */
-  readonly moves = new Map<string, number>();
+  private readonly arrivals: MacArrivals;
+  private readonly placeCounts = new PlaceCounts();
 
   /** @param seed a random int32 for the table's hash. */
   constructor(tables: Tables, timers: Timers, inventory: Inventory, emit: Emit, limits: LimitsConfig, seed: number) {
@@ -56,6 +58,8 @@ export class MacLearner {
     this.limits = limits;
     this.limited = new MacLimits(timers, emit);
     this.rows = new MacRows(tables, timers, seed);
+    this.arrivals = new MacArrivals(this.changes, emit);
+    this.changes.follow(({ vsi, was, is }) => this.placeCounts.follow(was && { vsi, ...was }, is && { vsi, ...is }));
     timers.every(SWEEP_MS, () => this.sweep());
   }
 
@@ -68,9 +72,14 @@ export class MacLearner {
     return this.rows.size;
   }
 
-  /** Be told of each MAC that is learned, or moves (`from`: its port until now). */
-  onNews(callback: (vsi: VsiObject, mac: Mac, port: PortObject, from: PortObject | null) => void): void {
-    this.news = callback;
+  /** What becomes of the published rows, whatever made it. */
+  get changes(): Feed<MacChange> {
+    return this.rows.changes;
+  }
+
+  /** MAC moves by VSI name, ever. */
+  get moves(): ReadonlyMap<string, number> {
+    return this.arrivals.moves;
   }
 
   /** When `mac` last sent a frame by `port`; -Infinity: not that we remember; null: it is a gateway's, many hosts share it. */
@@ -117,18 +126,12 @@ export class MacLearner {
 
   /** It is said from outside that `mac` is behind `tunnel`. @returns false when the table has no room for it. */
   want(_origin: "evpn", vsi: VsiObject, mac: Mac, tunnel: TunnelPort): boolean {
-    const was = this.rows.published(vsi, mac);
-    if (!this.rows.put(vsi, mac, "evpn", tunnel, 0)) return false;
-    this.tell(vsi, mac, was);
-    return true;
+    return this.rows.put(vsi, mac, "evpn", tunnel, 0);
   }
 
   /** It is not said any more. @returns false if it was not. */
   unwant(_origin: "evpn", vsi: VsiObject, mac: Mac): boolean {
-    const was = this.rows.published(vsi, mac);
-    const wasSaid = this.rows.clear(vsi, this.rows.find(vsi, mac), "evpn");
-    if (wasSaid) this.tell(vsi, mac, was);
-    return wasSaid;
+    return this.rows.clear(vsi, this.rows.find(vsi, mac), "evpn");
   }
 
   /**
@@ -167,7 +170,7 @@ export class MacLearner {
       if (all.pin?.port === port && all.pin.flags === MAC_GATEWAY) this.rows.clear(vsi, all, "pin");
       if (all.evpn?.port !== port) return;
       if (isGone) this.rows.clear(vsi, all, "evpn");
-      else this.rows.publish(vsi, all);
+      else this.rows.publish(vsi, all, "port");
     });
   }
 
@@ -186,6 +189,7 @@ export class MacLearner {
     this.rows.forgetVsi(vsi);
     this.sweepDue.delete(vsi);
     this.limited.forget(vsi);
+    this.placeCounts.forget(vsi);
   }
 
   /** Forget learned rows: of one VSI, or of all. @returns how many. */
@@ -238,25 +242,13 @@ export class MacLearner {
   }
 
   /** Rows by VSI name and where they come from, for the gauges. */
-  counts(): Map<string, MacCount> {
-    const all = new Map<string, MacCount>();
-    for (const [vsi, rows] of this.rows.ofVsi) {
-      const count: MacCount = { local: 0, remote: 0, static: 0 };
-      for (const { published: row } of rows.values()) {
-        if (row === null) continue;
-        if (row.source === "pin") count.static++;
-        else if (row.source === "evpn") count.evpn = (count.evpn ?? 0) + 1;
-        else if (row.port?.kind === "ac") count.local++;
-        else count.remote++;
-      }
-      all.set(vsi.name, count);
-    }
-    return all;
+  counts(): Map<string, PlaceCount> {
+    return this.placeCounts.list();
   }
 
   private republish(port: PortObject): void {
     this.rows.each((vsi, all) => {
-      if (MAC_SOURCES.some((source) => all[source]?.port === port)) this.rows.publish(vsi, all);
+      if (MAC_SOURCES.some((source) => all[source]?.port === port)) this.rows.publish(vsi, all, "port");
     });
   }
 
@@ -269,18 +261,15 @@ export class MacLearner {
 
   private add(vsi: VsiObject, port: PortObject, mac: Mac, type: number): void {
     const limit = this.limitOn(vsi, port);
-    const was = this.rows.published(vsi, mac);
     if (limit !== null || !this.rows.put(vsi, mac, "heard", port, 0, type)) this.refuse(vsi, port, mac, limit);
-    else this.tell(vsi, mac, was);
   }
 
   private move(vsi: VsiObject, all: Candidates, heard: MacRow, port: PortObject, type: number): void {
     const nowMs = this.timers.nowMs;
-    const from = heard.port!;
     heard.moves ??= new MoveHistory();
     if (heard.moves.isDamped(nowMs)) {
       this.tables.controlCounters.refused[DROP.move_damped]!++;
-      const fields = { vsi: vsi.name, mac: formatMac(all.mac), from: from.name, to: port.name };
+      const fields = { vsi: vsi.name, mac: formatMac(all.mac), from: heard.port!.name, to: port.name };
       this.emit("warn", "mac.damped", fields);
       return;
     }
@@ -290,27 +279,7 @@ export class MacLearner {
       return;
     }
     heard.moves.add(nowMs);
-    const was = all.published === null ? null : { ...all.published };
-    heard.previous = { port: from, atMs: nowMs };
-    heard.heardMs = nowMs;
-    heard.sinceMs = nowMs;
-    heard.type = type;
-    this.rows.moveHeard(vsi, all, port);
-    this.tell(vsi, all.mac, was);
-  }
-
-  /** Tell what is published of `mac` now, if that is another place than it `was`. */
-  private tell(vsi: VsiObject, mac: Mac, was: Readonly<MacRow> | null): void {
-    const port = this.rows.published(vsi, mac)?.port ?? null;
-    const from = was?.port ?? null;
-    if (port === null || port === from) return;
-    const fields = { vsi: vsi.name, mac: formatMac(mac) };
-    if (from === null) this.emit("debug", "mac.learned", { ...fields, [port.kind]: port.name });
-    else {
-      this.moves.set(vsi.name, (this.moves.get(vsi.name) ?? 0) + 1);
-      this.emit("info", "mac.moved", { ...fields, from: from.name, to: port.name });
-    }
-    this.news(vsi, mac, port, from);
+    this.rows.moveHeard(vsi, all, port, type);
   }
 
   /** The limit that keeps one more MAC from being learned at `port`, or null. */

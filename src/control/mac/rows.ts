@@ -7,14 +7,18 @@
 import { macKey } from "../../tables/mac.ts";
 import type { Tables } from "../../tables/tables.ts";
 import { hiOf, loOf, type Mac } from "../../wire/ethernet.ts";
+import { Feed, kindOf } from "../feed.ts";
 import type { PortObject, VsiObject } from "../inventory.ts";
 import { PatientWriter } from "../patient-writer.ts";
 import type { Timers } from "../timers.ts";
 import { bestOf, type Candidates, isEmpty, MAC_SOURCES, noCandidates } from "./candidates.ts";
-import type { MacRow, MacSource } from "./entry.ts";
+import type { MacCause, MacChange } from "./change.ts";
+import { type MacRow, type MacSource, originOf } from "./entry.ts";
 
 export class MacRows {
   readonly ofVsi = new Map<VsiObject, Map<Mac, Candidates>>();
+  /** What becomes of the published rows. */
+  readonly changes = new Feed<MacChange>();
   private readonly timers: Timers;
   private readonly writer: PatientWriter;
   private readonly learned = new Map<PortObject, number>();
@@ -51,12 +55,15 @@ export class MacRows {
     return this.writer.takeHit(loOf(mac), macKey(vsi.row, hiOf(mac)));
   }
 
-  /** What was heard of the MAC is of `port` now. */
-  moveHeard(vsi: VsiObject, all: Candidates, port: PortObject): void {
-    this.tally(all.heard!, -1);
-    all.heard!.port = port;
-    this.tally(all.heard!, 1);
-    this.publish(vsi, all);
+  /** What was heard of the MAC is of `port` now; a frame of EtherType `type` told so. */
+  moveHeard(vsi: VsiObject, all: Candidates, port: PortObject, type: number): void {
+    const from = all.heard!;
+    const { nowMs } = this.timers;
+    const previous = { port: from.port!, atMs: nowMs };
+    all.heard = { ...from, port, type, heardMs: nowMs, sinceMs: nowMs, previous };
+    this.tally(from, -1);
+    this.tally(all.heard, 1);
+    this.publish(vsi, all, "heard");
   }
 
   forgetVsi(vsi: VsiObject): void {
@@ -80,9 +87,10 @@ export class MacRows {
     const all = rows.get(mac) ?? noCandidates(mac);
     const old = all[source];
     const { nowMs } = this.timers;
-    const row: MacRow = { mac, source, port, flags, heardMs: nowMs, sinceMs: nowMs, type, previous: null, moves: null };
+    const times = { heardMs: nowMs, sinceMs: nowMs, previous: null, moves: null };
+    const row: MacRow = { mac, source, origin: originOf(source, flags), port, flags, type, ...times };
     all[source] = row;
-    if (!this.publish(vsi, all)) {
+    if (!this.publish(vsi, all, source)) {
       all[source] = old;
       return false;
     }
@@ -95,7 +103,7 @@ export class MacRows {
   }
 
   /** Make the best candidate the one that workers see, with one store. @returns false when the table has no room for it. */
-  publish(vsi: VsiObject, all: Candidates): boolean {
+  publish(vsi: VsiObject, all: Candidates, cause: MacCause): boolean {
     const [lo, key] = [loOf(all.mac), macKey(vsi.row, hiOf(all.mac))];
     const row = bestOf(all);
     const was = all.published;
@@ -107,6 +115,9 @@ export class MacRows {
     if (row !== null && row !== was && from !== null && from !== row.port)
       row.previous = { port: from, atMs: this.timers.nowMs };
     all.published = row;
+    const isOther = was?.port !== row?.port || was?.origin !== row?.origin;
+    if (isOther && this.changes.isFollowed)
+      this.changes.tell({ kind: kindOf(was, row), vsi, mac: all.mac, was, is: row, cause });
     return true;
   }
 
@@ -116,7 +127,7 @@ export class MacRows {
     if (all === undefined || row === null) return false;
     all[source] = null;
     this.tally(row, -1);
-    this.publish(vsi, all);
+    this.publish(vsi, all, "gone");
     if (source === "evpn") {
       const left = this.said.get(vsi)! - 1;
       if (left === 0) this.said.delete(vsi);

@@ -6,6 +6,7 @@
  */
 import { formatMac, type Mac } from "../../wire/ethernet.ts";
 import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
+import type { ChangeKind } from "../feed.ts";
 import type { InterfaceObject, PortObject, VsiObject } from "../inventory.ts";
 import type { MoveHistory } from "../move-history.ts";
 import type { Timer } from "../timers.ts";
@@ -20,6 +21,21 @@ export interface Place {
   readonly vsi: VsiObject;
 }
 
+/** A place that packets are sent to, and what we know it from. */
+export interface KnownPlace extends Place {
+  readonly origin: NeighborOrigin;
+}
+
+/** A change of the neighbour table, as its feed tells it: where packets to `ip` went until now, and where they go. */
+export interface NeighborChange {
+  readonly kind: ChangeKind;
+  readonly iface: InterfaceObject;
+  readonly ip: Ipv4;
+  /** null: nowhere. */
+  readonly was: KnownPlace | null;
+  readonly is: KnownPlace | null;
+}
+
 export interface Neighbor {
   readonly on: InterfaceObject;
   readonly ip: Ipv4;
@@ -30,6 +46,8 @@ export interface Neighbor {
   origin: NeighborOrigin;
   /** Its adjacency, held while it is known; 0: none. */
   adjacency: number;
+  /** Where packets to it go; null while they are punted. */
+  published: KnownPlace | null;
   /** The port it is counted behind while it is known. */
   counted: PortObject | null;
   /** Since it is in its state. */
@@ -82,6 +100,7 @@ export function newNeighbor(on: InterfaceObject, ip: Ipv4, key: number, nowMs: n
     place: null,
     origin: "request",
     adjacency: 0,
+    published: null,
     counted: null,
     sinceMs: nowMs,
     heardMs: nowMs,

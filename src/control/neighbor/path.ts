@@ -8,10 +8,11 @@ import { DROP } from "../../tables/counters.ts";
 import type { Tables } from "../../tables/tables.ts";
 import type { Ipv4 } from "../../wire/ipv4.ts";
 import { type Fate, REINJECTED } from "../fate.ts";
+import { Feed, kindOf } from "../feed.ts";
 import type { HeldFrame, Injector } from "../inject.ts";
 import type { PortObject } from "../inventory.ts";
 import { Adjacencies } from "./adjacency.ts";
-import type { Neighbor } from "./entry.ts";
+import { type KnownPlace, type Neighbor, type NeighborChange, samePlace } from "./entry.ts";
 import type { NeighborCensus } from "./quota.ts";
 
 /** Where resolved neighbours become /32 routes: control/routes/routes.ts, or a test's own. */
@@ -22,6 +23,8 @@ export interface HostRoutes {
 
 export class NeighborPaths {
   readonly adjacencies: Adjacencies;
+  /** Where packets to neighbours go: what becomes of it. */
+  readonly changes = new Feed<NeighborChange>();
   private readonly injector: Injector;
   private readonly routes: HostRoutes;
   private readonly census: NeighborCensus;
@@ -41,6 +44,7 @@ export class NeighborPaths {
     if (entry.counted !== place!.port) this.count(entry, place!.port);
     if (id === 0 || !this.adjacencies.program(id, place!.mac, place!.vsi.row, place!.port.row)) return false;
     this.routes.setHost(on.vrf, ip, id);
+    this.tell(entry, { ...place!, origin: entry.origin });
     return true;
   }
 
@@ -54,6 +58,7 @@ export class NeighborPaths {
       entry.adjacency = 0;
     }
     this.count(entry, null);
+    this.tell(entry, null);
     entry.challenger = null;
     this.adjacencies.setAlive(id, false);
   }
@@ -76,6 +81,14 @@ export class NeighborPaths {
 
   setAlive(entry: Neighbor, alive: boolean): void {
     this.adjacencies.setAlive(this.adjacencies.find(entry.on, entry.ip), alive);
+  }
+
+  /** Packets to it go to `is` (null: nowhere) from now on. */
+  private tell(entry: Neighbor, is: KnownPlace | null): void {
+    const { on, ip, published: was } = entry;
+    if (was === is || (was !== null && is !== null && samePlace(was, is) && was.origin === is.origin)) return;
+    entry.published = is;
+    if (this.changes.isFollowed) this.changes.tell({ kind: kindOf(was, is), iface: on, ip, was, is });
   }
 
   /** Count it behind `port`, or (null) as not known. */

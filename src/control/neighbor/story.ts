@@ -2,7 +2,7 @@
 import { formatMac } from "../../wire/ethernet.ts";
 import { formatIpv4 } from "../../wire/ipv4.ts";
 import type { Neighbor, NeighborOrigin, Place } from "./entry.ts";
-import { isKnown, type NudState } from "./nud.ts";
+import type { NudState } from "./nud.ts";
 
 export interface PlaceStory {
   readonly mac: string;
@@ -62,25 +62,6 @@ export function storyOfNeighbor(entry: Neighbor, wanted: boolean, nowMs: number)
 
 function placeStory({ mac, port, vsi }: Place): PlaceStory {
   return { mac: formatMac(mac), via: `${port.kind} ${port.name}`, vsi: vsi.name };
-}
-
-/** Known neighbours of one VSI; `evpn` where there are any. */
-export type NeighborCount = { local: number; remote: number; static: number; evpn?: number };
-
-/** Known neighbours by VSI name and where they are. */
-export function countsOf(entries: Iterable<Neighbor>): Map<string, NeighborCount> {
-  const all = new Map<string, NeighborCount>();
-  for (const { state, place, origin } of entries) {
-    if (place === null || !isKnown(state)) continue;
-    let count = all.get(place.vsi.name);
-    if (count === undefined) {
-      count = { local: 0, remote: 0, static: 0 };
-      all.set(place.vsi.name, count);
-    }
-    if (origin === "evpn") count.evpn = (count.evpn ?? 0) + 1;
-    else count[origin === "static" ? "static" : place.port.kind === "ac" ? "local" : "remote"]++;
-  }
-  return all;
 }
 
 /** Entries by the name of their VSI-interface. */

@@ -19,10 +19,10 @@
  */
 import { DROP } from "../../tables/counters.ts";
 import type { Tables } from "../../tables/tables.ts";
-import { formatMac, type Mac } from "../../wire/ethernet.ts";
-import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
-import type { Emit } from "../event.ts";
+import type { Mac } from "../../wire/ethernet.ts";
+import type { Ipv4 } from "../../wire/ipv4.ts";
 import { type Fate, HELD } from "../fate.ts";
+import type { Feed } from "../feed.ts";
 import type { HeldFrame, Injector } from "../inject.ts";
 import type { InterfaceObject, PortObject, VsiObject } from "../inventory.ts";
 import type { Ledger } from "../ledger.ts";
@@ -30,20 +30,27 @@ import { MoveHistory } from "../move-history.ts";
 import type { NextHops } from "../routes/next-hops.ts";
 import { neighborKey } from "./adjacency.ts";
 import { NeighborCandidates } from "./candidates.ts";
-import { isGiven, type Neighbor, type NeighborOrigin, newNeighbor, type Place, samePlace } from "./entry.ts";
+import {
+  isGiven,
+  type Neighbor,
+  type NeighborChange,
+  type NeighborOrigin,
+  newNeighbor,
+  type Place,
+  samePlace,
+} from "./entry.ts";
 import { type LifeParts, NeighborLife, type NeighborOwner } from "./life.ts";
 import { isKnown } from "./nud.ts";
 import { type HostRoutes, NeighborPaths } from "./path.ts";
 import { NeighborPlaces } from "./places.ts";
 import { NeighborCensus } from "./quota.ts";
+import { NeighborRefusals } from "./refusals.ts";
 import { Searches } from "./search.ts";
 import { type NeighborStory, storyOfNeighbor } from "./story.ts";
 import { type MacTimes, NeighborWatch } from "./watch.ts";
 
 /** What `hear` made of it. */
 export type Heard = "new" | "same" | "moved" | "challenged" | "damped" | "full" | "static" | "ignored";
-
-const LIMIT_EVENT_MS = 10_000;
 
 /** What the table needs of the rest of control. */
 export interface NeighborContext
@@ -59,7 +66,6 @@ export class Neighbors implements NextHops, NeighborOwner {
   /** Neighbour moves by VSI name, ever. */
   readonly moves = new Map<string, number>();
   private readonly context: NeighborContext;
-  private readonly emit: Emit;
   private readonly entries = new Map<number, Neighbor>();
   private readonly census: NeighborCensus;
   private readonly paths: NeighborPaths;
@@ -69,12 +75,12 @@ export class Neighbors implements NextHops, NeighborOwner {
   private readonly watch: NeighborWatch;
   /** What is said from outside, and what is remembered below it. */
   readonly candidates: NeighborCandidates;
-  private readonly limitTold = new Map<InterfaceObject, number>();
+  private readonly refusals: NeighborRefusals;
 
   constructor(context: NeighborContext) {
     const { tables, injector, routes, ledger } = context;
     this.context = context;
-    this.emit = context.emit;
+    this.refusals = new NeighborRefusals(tables, context.timers, context.emit);
     this.census = new NeighborCensus(tables.sizes.neighbors);
     this.paths = new NeighborPaths(tables, injector, routes, this.census);
     this.searches = new Searches(ledger, this.census);
@@ -89,6 +95,11 @@ export class Neighbors implements NextHops, NeighborOwner {
     });
     this.places = new NeighborPlaces({ entries, life, paths, searches });
     this.watch = new NeighborWatch({ ...context, entries, life, paths });
+  }
+
+  /** Where packets to neighbours go: what becomes of it. */
+  get changes(): Feed<NeighborChange> {
+    return this.paths.changes;
   }
 
   /** Known neighbours. */
@@ -150,7 +161,7 @@ export class Neighbors implements NextHops, NeighborOwner {
     if (entry === null || !isKnown(entry.state)) {
       if (entry === null && how === "announcement" && place.port.kind === "tunnel") return "ignored";
       const found = census.hasRoom(on, place.port) ? (entry ?? this.create(on, ip)) : null;
-      if (found === null) return this.refuse(on, ip, place);
+      if (found === null) return this.refusals.refuse(on, ip, place);
       this.accept(found, place, how, step);
       return "new";
     }
@@ -161,13 +172,13 @@ export class Neighbors implements NextHops, NeighborOwner {
       life.fire(entry, "heard");
       return "same";
     }
-    if (entry.moves?.isDamped(this.context.timers.nowMs)) return this.damp(entry, place, how);
+    if (entry.moves?.isDamped(this.context.timers.nowMs)) return this.refusals.damp(entry, place, how);
     if (place.port.kind === "tunnel" && known.port.kind === "ac") {
       entry.challenger ??= place;
       life.fire(entry, "doubted");
       return "challenged";
     }
-    if (place.port !== known.port && !census.hasRoomBehind(place.port)) return this.refuse(on, ip, place);
+    if (place.port !== known.port && !census.hasRoomBehind(place.port)) return this.refusals.refuse(on, ip, place);
     this.move(entry, place, how);
     return "moved";
   }
@@ -274,7 +285,7 @@ export class Neighbors implements NextHops, NeighborOwner {
   flushInterface(on: InterfaceObject): void {
     this.candidates.forget(({ iface }) => iface === on);
     for (const entry of [...this.entries.values()]) if (entry.on === on) this.life.remove(entry);
-    this.limitTold.delete(on);
+    this.refusals.forget(on);
   }
 
   /** The gateway MAC of `on` changed: packets leave with the new one. */
@@ -359,34 +370,5 @@ export class Neighbors implements NextHops, NeighborOwner {
     entry.heardMs = nowMs;
     entry.learnedMs = nowMs;
     entry.challenger = null;
-  }
-
-  /**
-   * move_damped counts moves, not frames: the ARP itself is answered as ever, and the entry stays usable.
-   *
-   * One thing that looks like a restless host is none: the IP that all distributed gateways share, as a Border with an
-   * address of its own hears it in their questions, now from one tunnel, now from another. That is no news, and no alarm.
-   */
-  private damp(entry: Neighbor, place: Place, how: NeighborOrigin): Heard {
-    const isAnycast = how === "request" && place.port.kind === "tunnel" && entry.place!.port.kind === "tunnel";
-    if (isAnycast) return "damped";
-    this.context.tables.controlCounters.refused[DROP.move_damped]!++;
-    this.emit("warn", "neighbor.damped", {
-      interface: entry.on.name,
-      ip: formatIpv4(entry.ip),
-      mac: formatMac(place.mac),
-      [place.port.kind]: place.port.name,
-    });
-    return "damped";
-  }
-
-  private refuse(on: InterfaceObject, ip: Ipv4, place: Place): Heard {
-    const nowMs = this.context.timers.nowMs;
-    if (nowMs - (this.limitTold.get(on) ?? Number.NEGATIVE_INFINITY) >= LIMIT_EVENT_MS) {
-      this.limitTold.set(on, nowMs);
-      const fields = { interface: on.name, ip: formatIpv4(ip), [place.port.kind]: place.port.name };
-      this.emit("warn", "neighbor.limit", fields);
-    }
-    return "full";
   }
 }

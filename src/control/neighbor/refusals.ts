@@ -1,0 +1,58 @@
+/** What was heard of a neighbour and not believed: a host that moves too often, one too many. Counted, and told at a pace. */
+import { DROP } from "../../tables/counters.ts";
+import type { Tables } from "../../tables/tables.ts";
+import { formatMac } from "../../wire/ethernet.ts";
+import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
+import type { Emit } from "../event.ts";
+import type { InterfaceObject } from "../inventory.ts";
+import type { Timers } from "../timers.ts";
+import type { Neighbor, NeighborOrigin, Place } from "./entry.ts";
+
+const LIMIT_EVENT_MS = 10_000;
+
+export class NeighborRefusals {
+  private readonly tables: Tables;
+  private readonly timers: Timers;
+  private readonly emit: Emit;
+  private readonly limitTold = new Map<InterfaceObject, number>();
+
+  constructor(tables: Tables, timers: Timers, emit: Emit) {
+    this.tables = tables;
+    this.timers = timers;
+    this.emit = emit;
+  }
+
+  forget(iface: InterfaceObject): void {
+    this.limitTold.delete(iface);
+  }
+
+  /**
+   * move_damped counts moves, not frames: the ARP itself is answered as ever, and the entry stays usable.
+   *
+   * One thing that looks like a restless host is none: the IP that all distributed gateways share, as a Border with an
+   * address of its own hears it in their questions, now from one tunnel, now from another. That is no news, and no alarm.
+   */
+  damp(entry: Neighbor, place: Place, how: NeighborOrigin): "damped" {
+    const isAnycast = how === "request" && place.port.kind === "tunnel" && entry.place!.port.kind === "tunnel";
+    if (isAnycast) return "damped";
+    this.tables.controlCounters.refused[DROP.move_damped]!++;
+    this.emit("warn", "neighbor.damped", {
+      interface: entry.on.name,
+      ip: formatIpv4(entry.ip),
+      mac: formatMac(place.mac),
+      [place.port.kind]: place.port.name,
+    });
+    return "damped";
+  }
+
+  /** There is no room for one more neighbour on `iface`, or behind that port. */
+  refuse(iface: InterfaceObject, ip: Ipv4, place: Place): "full" {
+    const { nowMs } = this.timers;
+    if (nowMs - (this.limitTold.get(iface) ?? Number.NEGATIVE_INFINITY) >= LIMIT_EVENT_MS) {
+      this.limitTold.set(iface, nowMs);
+      const fields = { interface: iface.name, ip: formatIpv4(ip), [place.port.kind]: place.port.name };
+      this.emit("warn", "neighbor.limit", fields);
+    }
+    return "full";
+  }
+}
