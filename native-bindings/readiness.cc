@@ -67,7 +67,7 @@ napi_value stop(napi_env env, napi_callback_info info) {
 napi_value watchReadableCall(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
   int fd = args.integer(0);
-  // Urgent: an error queue (echo.cc). Not for a stream, whose other end could send urgent bytes that nobody reads.
+  // Urgent: an error queue (echo.cc). Not for a stream, whose other end could send urgent bytes that are never read.
   int events = args.boolean(2) ? UV_READABLE | UV_PRIORITIZED : UV_READABLE;
   napi_valuetype type = napi_undefined;
   napi_typeof(env, args.raw(1), &type);

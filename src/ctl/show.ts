@@ -12,6 +12,7 @@ import { KINDS, type Kind, viaText } from "./kinds.ts";
 import { printBlocks, printList, printValue, type Session } from "./output.ts";
 import { type Before, refresh, type Watch, watched, watchOf } from "./refresh.ts";
 import { type Column, shortAge, shortNumber } from "./table.ts";
+import { write } from "./terminal.ts";
 import { ELSEWHERE, understood } from "./vendor-words.ts";
 
 interface TableOptions {
@@ -206,6 +207,17 @@ function addPolicy(command: Command, session: Session): void {
     });
 }
 
+/** Datagrams that the kernel dropped before a worker saw them are in no account of the gateway, and lost all the same. */
+async function tellUnread({ socket }: Session): Promise<void> {
+  const { workers } = await ask<Features>(socket, "/v1/features");
+  const unread = workers.reduce((sum, { receiveDrops }) => sum + receiveDrops, 0);
+  if (unread === 0) return;
+  const what = unread === 1 ? "1 datagram was" : `${unread} datagrams were`;
+  await write(
+    `besides, ${what} lost in the underlay's receive buffer, before the gateway could read: vtepctl doctor\n`,
+  );
+}
+
 function addDrops(show: Command, session: Session): void {
   tabular(show.command("drops").alias("drop"))
     .description("why frames were dropped; JSON and YAML hold all reasons")
@@ -215,12 +227,12 @@ function addDrops(show: Command, session: Session): void {
       const read = () => ask<DropCount[]>(session.socket, "/v1/drops");
       await refresh(session, watchOf(options.watch), read, async (output, drops, before) => {
         const shown = drops.filter((drop) => options.all === true || drop.count > 0).slice(0, options.lines);
-        if (output.form !== "table") await printValue(output, options.lines === undefined ? drops : shown);
-        else
-          await printList(output, shown, dropColumns(before), {
-            none: "no frame has been dropped",
-            isWide: options.wide === true,
-          });
+        if (output.form !== "table") return await printValue(output, options.lines === undefined ? drops : shown);
+        await printList(output, shown, dropColumns(before), {
+          none: "no frame has been dropped",
+          isWide: options.wide === true,
+        });
+        await tellUnread(session);
       });
     });
 }

@@ -14,6 +14,7 @@ import { plural } from "../wire/plural.ts";
 import { fail, ok, warn } from "./check.ts";
 import { checkDrops } from "./drops.ts";
 import { examineHost } from "./host.ts";
+import { checkLoss } from "./loss.ts";
 import { checkMacLimit } from "./mac-limit.ts";
 import { checkPeer } from "./peer.ts";
 import { checkOpen } from "./sockets.ts";
@@ -86,6 +87,7 @@ const GATEWAY_CHECKS: readonly GatewayCheck[] = [
   ({ tunnels }) => tunnels.flatMap(checkTraffic),
   ({ status, tunnels }) => tunnels.flatMap((tunnel) => checkPath(status, tunnel)),
   ({ drops, vsis, interfaces }) => checkDrops(drops, { vsis, interfaces }),
+  ({ drops, features }) => [checkLoss(drops, features)],
   ({ features }) => checkFeatures(features),
   ({ duplicates }) => checkDuplicates(duplicates),
   ({ bypassed }) => checkNextHops(bypassed),

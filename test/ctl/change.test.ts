@@ -172,6 +172,23 @@ it("shows features as a table", async () => {
   );
 });
 
+it("show drops tells what was lost before the gateway could read, in the table alone", async () => {
+  const lost = (receiveDrops: number) => {
+    const workers = [0, 1].map((worker) => ({ worker, receiveBuffer: 4194304, receiveDrops: worker * receiveDrops }));
+    return { change: changeWith({ features: () => ({ offloads: [], probes: [], fallbacks: [], workers }) }) };
+  };
+  await ctl(lost(40), "show", "drops");
+  expect(out.split("\n").at(-2)).toBe(
+    "besides, 40 datagrams were lost in the underlay's receive buffer, before the gateway could read: vtepctl doctor",
+  );
+  forget();
+  await ctl(lost(40), "show", "drops", "-o", "json");
+  expect(JSON.parse(out)).toEqual([]);
+  forget();
+  await ctl(lost(0), "show", "drops");
+  expect(out).not.toContain("besides");
+});
+
 it.each([
   [
     ["display", "l2vpn", "vsi"],

@@ -112,6 +112,8 @@ const CHECKS: readonly [what: string, pattern: RegExp, times: number][] = [
   ["a VM cannot take its gateway's place", /^✓ vm1 can neither remove its gateway's socket nor put one/, 1],
   ["all nodes are shown, as a table and as JSON", /^✓ inspect /, 3],
   ["the underlay can be watched and asked", /^✓ (capture|ping reaches)/, 3],
+  ["gateways watch each other without a capability", /^✓ (a gateway without any right|and its doctor says by what)/, 2],
+  ["a gateway's death fires its alert", /^✓ (a gateway that stays away|and VtepTunnelDown fires|both end with)/, 3],
   ["an edited configuration shows, comes into force, and goes", /^✓ (an edited|reload takes|and it is in force)/, 4],
   ["a VM is added and removed, and nothing is left of it", /^✓ (add-vm|vm4 -> vm7|remove-vm|gw1.yaml is as it was)/, 5],
   ["an AC that would be refused changes nothing", /^✓ an AC that a gateway would refuse changes nothing/, 1],

@@ -101,6 +101,7 @@ describe("a gateway", () => {
       "traffic of gw2",
       "strangers",
       "drops",
+      "loss",
       "offloads",
       "receive buffer",
       "addresses",
@@ -256,6 +257,32 @@ describe("a gateway", () => {
     // What the path is known to carry is what we send.
     const narrow = { ...TUNNEL, probe: { ...UNWATCHED, pathMtu: 1400 } };
     expect(await examined({ ping, tunnels: [narrow] }, "peer gw2")).toMatchObject({ result: "ok" });
+  });
+
+  it("that lost packets for want of room: where, what would help, and who counts the rest", async () => {
+    const drop = (reason: string, count: number, secondsAgo = 3) => ({
+      reason,
+      count,
+      text: "",
+      last: { ...LAST, secondsAgo },
+    });
+    const { features } = facts({});
+    const overflown = { ...features, workers: [{ worker: 0, receiveBuffer: 8 << 20, receiveDrops: 40 }] };
+    expect(await examined({}, "loss")).toMatchObject({ result: "ok", text: expect.stringContaining("nstat") });
+    const full = { drops: [drop("tap_full", 12), drop("no_route", 5)], features: overflown };
+    expect(await examined(full, "loss")).toMatchObject({
+      result: "warn",
+      text: expect.stringMatching(
+        /^packets lost: 40 in the underlay's receive buffer; 12 at a TAP, whose VM takes slower than it is given; what VMs lose/,
+      ),
+      fix: "give that VM more processor time",
+    });
+    expect(await examined({ drops: [drop("tap_full", 12, 7200)] }, "loss")).toMatchObject({
+      result: "ok",
+      text: expect.stringMatching(/^packets lost: 12 at a TAP.* \(the last 2 h ago\); /),
+    });
+    expect(await examined({ features: overflown }, "loss")).toMatchObject({ result: "ok" });
+    expect(await examined({ features: overflown }, "receive buffer")).toMatchObject({ result: "warn" });
   });
 
   it("whose drops mean a mistake: the last culprit and the fix; after a quarter of an hour, the past", async () => {
