@@ -9,10 +9,16 @@
  * Dropped frames have a shelf of their own, so that an attack does not push everything else out: the last RECENT_DROPS, at
  * most DROPS_PER_SECOND a second of one reason, the rest as a number. Control's drops are always there; those of the data
  * plane, which tells nothing while it is not watched, only if a client followed.
+ *
+ * Records are numbered in the order in which they were told here, so that a client that was away can say what it has seen: it
+ * gets what is kept since then, hears how many are not, and misses nothing between that and what comes.
  */
 import type { Emit, EventFields } from "../control/event.ts";
 import type { Level, Log } from "../log/log.ts";
-import type { EventQuery, EventRecord } from "./schema-watch.ts";
+import { type EventQuery, type EventRecord, SINCE } from "./schema-watch.ts";
+
+/** A record that has no number yet. */
+export type Unnumbered = Omit<EventRecord, "seq">;
 
 export const RECENT = 256;
 export const PER_SECOND = 50;
@@ -22,17 +28,21 @@ export const DROPS_PER_SECOND = 4;
 /** @returns false: it could not be taken, and is lost. */
 export type EventSink = (record: EventRecord) => boolean;
 
-type Filter = (record: EventRecord) => boolean;
+type Filter = (record: Unnumbered) => boolean;
 
 /** What `query` wants. */
 export function filterOf(query: EventQuery): Filter {
-  const { ac, tunnel, vsi, event, drop } = query;
+  const { ac, tunnel, vsi, event, drop, host, protocol } = query;
   const glob = event === undefined ? null : globOf(event);
+  const naming = host === undefined ? null : new RegExp(`(^|[^0-9.])${host.replaceAll(".", "\\.")}($|[^0-9.])`);
+  const ofProtocol = protocol === undefined ? null : new RegExp(`(^| )${protocol} `);
   return ({ event: name, fields }) =>
     (ac === undefined || fields.ac === ac) &&
     (tunnel === undefined || fields.tunnel === tunnel) &&
     (vsi === undefined || fields.vsi === vsi) &&
     (glob === null || glob.test(name)) &&
+    (naming === null || Object.values(fields).some((value) => typeof value === "string" && naming.test(value))) &&
+    (ofProtocol === null || name.startsWith(`${protocol}.`) || ofProtocol.test(String(fields.frame ?? ""))) &&
     (drop !== "1" || name === "drop" || fields.of === "drop");
 }
 
@@ -40,28 +50,23 @@ function globOf(text: string): RegExp {
   return new RegExp(`^${text.replace(/[.+?^${}()|[\]\\]/g, "\\$&").replace(/\*+/g, ".*")}$`);
 }
 
-function suppressedOf(of: EventRecord, time: string, count: number): EventRecord {
+function suppressedOf(of: Unnumbered, time: string, count: number): Unnumbered {
   const fields = { of: of.event, reason: of.fields.reason ?? null, count };
   return { time, level: "warn", event: "suppressed", step: null, fields };
 }
 
 interface Entry {
+  readonly seq: number;
   readonly atMs: number;
   readonly level: Level;
   readonly event: string;
   readonly fields: EventFields;
 }
 
-interface Kept {
-  readonly order: number;
-  readonly entry: Entry;
-}
-
 /** The last events, and of each its share. */
 class RecentShelf {
   /** By event, oldest first. */
-  private readonly ofEvent = new Map<string, Kept[]>();
-  private order = 0;
+  private readonly ofEvent = new Map<string, Entry[]>();
   private size = 0;
 
   keep(entry: Entry): void {
@@ -70,18 +75,17 @@ class RecentShelf {
       own = [];
       this.ofEvent.set(entry.event, own);
     }
-    own.push({ order: this.order++, entry });
+    own.push(entry);
     if (this.size < RECENT) this.size++;
     else this.longest(own).shift();
   }
 
   /** Oldest first. */
   list(): Entry[] {
-    const all = [...this.ofEvent.values()].flat().sort((a, b) => a.order - b.order);
-    return all.map(({ entry }) => entry);
+    return [...this.ofEvent.values()].flat().sort((a, b) => a.seq - b.seq);
   }
 
-  private longest(own: Kept[]): Kept[] {
+  private longest(own: Entry[]): Entry[] {
     let most = own;
     for (const each of this.ofEvent.values()) if (each.length > most.length) most = each;
     return most;
@@ -93,6 +97,7 @@ class DropShelf {
   private records: EventRecord[] = [];
   private second = 0;
   private readonly told = new Map<unknown, { count: number; left: number; record: EventRecord }>();
+  private lastSeq = 0;
 
   /** Is there room for another one of `reason` in this second? Counts it if there is none. */
   wants(reason: string, nowMs: number): boolean {
@@ -108,12 +113,14 @@ class DropShelf {
     const told = this.told.get(reason) ?? { count: 0, left: 0, record };
     told.count++;
     this.told.set(reason, told);
+    this.lastSeq = record.seq;
     this.push(record);
   }
 
+  /** Oldest first. */
   list(nowMs: number): readonly EventRecord[] {
     this.settle(nowMs);
-    return this.records;
+    return this.records.slice(-RECENT_DROPS);
   }
 
   /** A new second: say what the last one left out. */
@@ -122,7 +129,8 @@ class DropShelf {
     if (second === this.second) return;
     this.second = second;
     const time = new Date(nowMs).toISOString();
-    for (const { left, record } of this.told.values()) if (left > 0) this.push(suppressedOf(record, time, left));
+    for (const { left, record } of this.told.values())
+      if (left > 0) this.push({ seq: this.lastSeq, ...suppressedOf(record, time, left) });
     this.told.clear();
   }
 
@@ -135,7 +143,7 @@ class DropShelf {
 class Follower {
   private readonly sink: EventSink;
   private readonly filter: Filter;
-  private readonly told = new Map<string, { count: number; left: number; record: EventRecord }>();
+  private readonly told = new Map<string, { count: number; left: number; record: Unnumbered }>();
 
   constructor(query: EventQuery, sink: EventSink) {
     this.filter = filterOf(query);
@@ -148,22 +156,27 @@ class Follower {
     if (kind.count++ >= PER_SECOND || !this.sink(record)) kind.left++;
   }
 
+  /** One that is kept, from before. */
+  retell(record: EventRecord): void {
+    if (this.filter(record) && !this.sink(record)) this.kindOf(record).left++;
+  }
+
   /** `count` records like this one were never made. */
-  left(record: EventRecord, count: number): void {
+  left(record: Unnumbered, count: number): void {
     if (this.filter(record)) this.kindOf(record).left += count;
   }
 
-  /** A second is over. */
-  settle(time: string): void {
+  /** A second is over; `seq`: number of the last record. */
+  settle(time: string, seq: number): void {
     const all = [...this.told.values()];
     this.told.clear();
     for (const { left, record } of all) {
       if (left === 0) continue;
-      if (!this.sink(suppressedOf(record, time, left))) this.left(record, left);
+      if (!this.sink({ seq, ...suppressedOf(record, time, left) })) this.left(record, left);
     }
   }
 
-  private kindOf(record: EventRecord) {
+  private kindOf(record: Unnumbered) {
     const key = `${record.event} ${record.fields.reason ?? ""}`;
     const known = this.told.get(key);
     if (known !== undefined) return known;
@@ -174,29 +187,33 @@ class Follower {
 }
 
 export class EventFeed {
+  readonly bootId: string;
   private readonly now: () => number;
   private readonly kept = new RecentShelf();
   private readonly drops = new DropShelf();
   private readonly followers = new Set<Follower>();
   private timer: NodeJS.Timeout | null = null;
+  /** Number of the last record. */
+  private seq = 0;
 
-  /** @param now milliseconds since 1970. */
-  constructor(now: () => number) {
+  /** @param now milliseconds since 1970. @param bootId of this run of the daemon: numbers begin anew with another one. */
+  constructor(now: () => number, bootId = "0") {
     this.now = now;
+    this.bootId = bootId;
   }
 
   /** Something happened. */
   note(level: Level, event: string, fields: EventFields): void {
-    const entry = { atMs: this.now(), level, event, fields };
+    const entry = { seq: ++this.seq, atMs: this.now(), level, event, fields };
     this.kept.keep(entry);
     if (this.followers.size > 0) this.tell(recordOf(entry));
   }
 
   /** A frame was dropped for `reason`; the record is made only if somebody wants it. */
-  dropped(reason: string, make: () => EventRecord): void {
+  dropped(reason: string, make: () => Unnumbered): void {
     const isKept = this.drops.wants(reason, this.now());
     if (!isKept && this.followers.size === 0) return;
-    const record = make();
+    const record = { seq: ++this.seq, ...make() };
     if (isKept) this.drops.keep(record);
     this.tell(record);
   }
@@ -206,22 +223,23 @@ export class EventFeed {
   }
 
   /** `count` records like this one could not be made. */
-  left(record: EventRecord, count: number): void {
+  left(record: Unnumbered, count: number): void {
     for (const follower of this.followers) follower.left(record, count);
   }
 
   /** The last records that `query` wants, oldest first. */
   recent(query: EventQuery): EventRecord[] {
-    const order = this.kept.list().map(recordOf);
-    order.push(...this.drops.list(this.now()).slice(-RECENT_DROPS));
+    const { after } = this.sinceOf(query);
+    const order = this.keptAfter(after);
     // Stable: records of one millisecond stay in their order.
     const inTime = order.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
     return inTime.filter(filterOf(query));
   }
 
-  /** @returns ends it. */
+  /** Records from now on; with `since`, those that are kept after that one first. @returns ends it. */
   follow(query: EventQuery, sink: EventSink): () => void {
     const follower = new Follower(query, sink);
+    if (query.since !== undefined) this.catchUp(follower, query, sink);
     this.followers.add(follower);
     this.timer ??= setInterval(() => this.settle(), 1000).unref();
     return () => {
@@ -234,14 +252,40 @@ export class EventFeed {
 
   private settle(): void {
     const time = new Date(this.now()).toISOString();
-    for (const follower of this.followers) follower.settle(time);
+    for (const follower of this.followers) follower.settle(time, this.seq);
+  }
+
+  /** Everything that is kept with a number above `after`, in the order of numbers. */
+  private keptAfter(after: number): EventRecord[] {
+    const events = this.kept.list().filter(({ seq }) => seq > after);
+    const drops = this.drops.list(this.now()).filter(({ seq }) => seq > after);
+    return [...events.map(recordOf), ...drops].sort((a, b) => a.seq - b.seq);
+  }
+
+  private catchUp(follower: Follower, query: EventQuery, sink: EventSink): void {
+    const { after, isOfAnotherBoot } = this.sinceOf(query);
+    const kept = this.keptAfter(after);
+    const missing = this.seq - after - new Set(kept.map(({ seq }) => seq)).size;
+    const time = new Date(this.now()).toISOString();
+    const told = (reason: string, count: number) =>
+      sink({ seq: after, time, level: "warn", event: "suppressed", step: null, fields: { of: "*", reason, count } });
+    if (isOfAnotherBoot) told("the gateway has been started again since", Math.max(0, missing));
+    else if (missing > 0) told("no longer kept", missing);
+    for (const record of kept) follower.retell(record);
+  }
+
+  private sinceOf({ since }: EventQuery): { readonly after: number; readonly isOfAnotherBoot: boolean } {
+    const [, boot = this.bootId, number = "0"] = SINCE.exec(since ?? "0") ?? [];
+    const isOfAnotherBoot = boot !== this.bootId || Number(number) > this.seq;
+    return { after: isOfAnotherBoot ? 0 : Number(number), isOfAnotherBoot };
   }
 }
 
 function recordOf(entry: Entry): EventRecord {
   const { step = null, ...fields } = entry.fields;
   const time = new Date(entry.atMs).toISOString();
-  return { time, level: entry.level, event: entry.event, step: step === null ? null : String(step), fields };
+  const { seq, level, event } = entry;
+  return { seq, time, level, event, step: step === null ? null : String(step), fields };
 }
 
 /** `log`, with everything it is told told to `feed` as well. */

@@ -22,16 +22,27 @@ const protocols = z
   .pipe(z.array(z.enum(["arp", "icmp", "tcp", "udp", "ipv6", "other"])))
   .optional();
 
+/** Boot and number, or the number alone: of this boot. */
+export const SINCE = /^(?:([0-9a-f]{1,32})-)?(\d{1,15})$/;
+
 export const EventQuery = z.object({
   ac: z.string().optional(),
   tunnel: z.string().optional(),
   vsi: z.string().optional(),
   event: z.string().max(64).optional().describe("a name; * stands for any text"),
   drop: z.enum(["0", "1"]).optional().describe("1: drops alone"),
+  host: z.ipv4().optional().describe("only what names this address"),
+  protocol: z.enum(["arp", "icmp", "tcp", "udp"]).optional().describe("only its events, and dropped frames of it"),
+  since: z
+    .string()
+    .regex(SINCE, "a number, or BOOT-NUMBER as the id of a server-sent event is")
+    .optional()
+    .describe("only what came after this one: first what is kept, and how much is not, then the rest"),
 });
 
 export const EventRecord = z
   .object({
+    seq: z.int().describe("counted from 1 at each start; of `suppressed`, that of the last one before"),
     time: z.string().describe("RFC 3339, UTC"),
     level: z.enum(["debug", "info", "warn", "error"]),
     event: z.string().describe("a stable name; drop: a frame; suppressed: lines left out, and how many"),

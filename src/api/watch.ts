@@ -8,15 +8,17 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { EventSink } from "./event-feed.ts";
 import { LineStream } from "./line-stream.ts";
 import { Fault } from "./schema.ts";
-import { CaptureLine, CaptureQuery, EventQuery, EventRecord } from "./schema-watch.ts";
+import { CaptureLine, CaptureQuery, EventQuery, EventRecord, SINCE } from "./schema-watch.ts";
 
 /** @returns false: the line could not be taken, and is lost. */
 export type CaptureSink = (line: CaptureLine) => boolean;
 
 export interface WatchSource {
+  /** Of this run of the daemon: events are numbered within it. */
+  readonly bootId: string;
   /** The last events, oldest first. */
   recent(query: EventQuery): EventRecord[];
-  /** Events and drops from now on. @returns ends it. */
+  /** Events and drops from now on, or all that are kept since one of them. @returns ends it. */
   follow(query: EventQuery, sink: EventSink): () => void;
   /** Frames from now on. @returns ends it; a text: there is no such object. */
   capture(query: CaptureQuery, sink: CaptureSink): (() => void) | string;
@@ -38,11 +40,11 @@ export function addWatch(app: OpenAPIHono, source: WatchSource): void {
   const events = createRoute({
     method: "get",
     path: "/v1/events",
-    summary: "Events and drops from now on",
+    summary: "Events and drops from now on, or from one of them on (`since`, or the header Last-Event-ID)",
     request: { query: EventQuery },
     responses: {
       200: {
-        description: "Server-sent events; the data of each is an Event",
+        description: "Server-sent events; the data of each is an Event, its id BOOT-NUMBER",
         content: { "text/event-stream": { schema: z.string() } },
       },
     },
@@ -50,7 +52,11 @@ export function addWatch(app: OpenAPIHono, source: WatchSource): void {
   app.openapi(events, (c) => {
     const { stream, begin } = streamOf(": \n\n");
     const query = c.req.valid("query");
-    begin(source.follow(query, (record) => stream.push(`event: ${record.event}\ndata: ${JSON.stringify(record)}\n\n`)));
+    const last = c.req.header("last-event-id") ?? "";
+    const since = query.since ?? (SINCE.test(last) ? last : undefined);
+    const textOf = (record: EventRecord) =>
+      `id: ${source.bootId}-${record.seq}\nevent: ${record.event}\ndata: ${JSON.stringify(record)}\n\n`;
+    begin(source.follow({ ...query, since }, (record) => stream.push(textOf(record))));
     return c.body(stream.body, 200, { "content-type": "text/event-stream", "cache-control": "no-store" }) as never;
   });
   const capture = createRoute({

@@ -23,6 +23,10 @@ interface Options {
   readonly tunnel?: string;
   readonly vsi?: string;
   readonly event?: string;
+  readonly host?: string;
+  readonly protocol?: string;
+  readonly since?: string;
+  readonly count?: number;
   readonly lines?: number;
 }
 
@@ -31,12 +35,14 @@ export function addObserve(program: Command, session: Session): void {
     .description("what happens: events with the article's steps, and drops with reason and place")
     .option("-f, --follow", "from now on, until interrupted; without it what show events shows")
     .option("--drop", "drops alone")
+    .addOption(new Option("--count <number>", "with -f: end after so many").argParser(count))
     .addHelpText(
       "after",
       examples(
         "vtepctl observe -f",
         "vtepctl observe -f --drop --ac vm1",
-        "vtepctl observe -f --event 'arp.*' -o json",
+        "vtepctl observe -f --host 10.1.1.11 --protocol arp --count 10",
+        "vtepctl observe -f --since 4711 -o json",
       ),
     )
     .action((options: Options) => {
@@ -60,11 +66,14 @@ function filtered(command: Command): Command {
     .option("--tunnel <name>", "only at this tunnel")
     .option("--vsi <name>", "only in this VSI")
     .option("--event <name>", "only these; * stands for any text")
+    .option("--host <address>", "only what names this address")
+    .option("--protocol <name>", "only events of arp, icmp, tcp or udp, and dropped frames of it")
+    .option("--since <number>", "only what came after the event of this number (seq in JSON)")
     .addOption(new Option("-n, --lines <number>", "only the last so many").argParser(count));
 }
 
-function queryOf({ ac, tunnel, vsi, event, drop }: Options): string {
-  const all = { ac, tunnel, vsi, event, drop: drop === true ? "1" : undefined };
+function queryOf({ ac, tunnel, vsi, event, host, protocol, since, drop }: Options): string {
+  const all = { ac, tunnel, vsi, event, host, protocol, since, drop: drop === true ? "1" : undefined };
   const given = Object.entries(all).filter((entry): entry is [string, string] => entry[1] !== undefined);
   return given.length === 0 ? "" : `?${new URLSearchParams(given)}`;
 }
@@ -73,14 +82,34 @@ function queryOf({ ac, tunnel, vsi, event, drop }: Options): string {
 type Told = EventRecord & { readonly node?: string };
 
 /** What was kept, oldest first; a gateway of several that does not answer is said, and the others are shown. */
-async function recent({ socket, sockets }: Session, options: Options): Promise<Told[]> {
+async function recent({ sockets }: Session, options: Options): Promise<Told[]> {
+  return (await keptOf(sockets, options)).told.slice(options.lines === undefined ? 0 : -options.lines);
+}
+
+interface KeptRecords {
+  /** Of all gateways, oldest first. */
+  readonly told: Told[];
+  /** By socket, the number of the last of all its records; none where nothing is known of it. */
+  readonly last: ReadonlyMap<string, number>;
+}
+
+async function keptOf(sockets: readonly string[], options: Options): Promise<KeptRecords> {
   const path = `/v1/events/recent${queryOf(options)}`;
-  const last = options.lines === undefined ? 0 : -options.lines;
-  if (sockets.length === 1) return (await ask<EventRecord[]>(socket, path)).slice(last);
-  const answers = await askAll<EventRecord[]>(sockets, path);
+  const [only] = sockets;
+  const answers =
+    sockets.length === 1
+      ? [{ socket: only!, node: undefined, value: await ask<EventRecord[]>(only!, path), refusal: null }]
+      : await askAll<EventRecord[]>(sockets, path);
   for (const { node, refusal } of answers) if (refusal !== null) say(`${node}: ${refusal.message}\n`);
-  const all = answers.flatMap(({ node, value }) => (value ?? []).map((record): Told => ({ node, ...record })));
-  return all.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0)).slice(last);
+  const told = answers.flatMap(({ node, value }) =>
+    (value ?? []).map((record): Told => (node === undefined ? record : { node, ...record })),
+  );
+  const last = answers.flatMap(({ socket, value }) => {
+    const seqs = (value ?? []).map(({ seq }) => seq).filter((seq) => seq !== undefined);
+    return seqs.length === 0 ? [] : [[socket, Math.max(...seqs)] as const];
+  });
+  if (sockets.length > 1) told.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
+  return { told, last: new Map(last) };
 }
 
 async function past(session: Session, options: Options): Promise<void> {
@@ -96,20 +125,32 @@ async function past(session: Session, options: Options): Promise<void> {
 async function live(session: Session, options: Options): Promise<void> {
   const { socket, sockets, output } = session;
   await noteUnknown(session, options);
+  let last: KeptRecords["last"] = new Map();
   // As with tail: the last ones first, and then what comes.
-  if (options.lines !== undefined)
-    for (const record of await recent(session, options)) await put(`${formed(output, record)}\n`);
-  const path = `/v1/events${queryOf(options)}`;
-  const printer = (node?: string) => (line: string) => {
-    if (!line.startsWith("data: ")) return;
-    const record = JSON.parse(line.slice("data: ".length)) as EventRecord;
-    void put(`${formed(output, node === undefined ? record : { node, ...record })}\n`);
+  if (options.lines !== undefined) {
+    const kept = await keptOf(sockets, options);
+    last = kept.last;
+    for (const record of kept.told.slice(-options.lines)) await put(`${formed(output, record)}\n`);
+  }
+  const pathOf = (of: string) => {
+    const since = last.get(of);
+    return `/v1/events${queryOf(since === undefined ? options : { ...options, since: String(since) })}`;
   };
-  const streams =
-    sockets.length === 1 ? [await follow(socket, path, printer())] : await followAll(sockets, path, printer);
+  let left = options.count ?? Number.POSITIVE_INFINITY;
+  const streams: Lines[] = [];
   const stop = () => {
     for (const lines of streams) lines.stop();
   };
+  const printer = (node?: string) => (line: string) => {
+    if (!line.startsWith("data: ") || left === 0) return;
+    const record = JSON.parse(line.slice("data: ".length)) as EventRecord;
+    void put(`${formed(output, node === undefined ? record : { node, ...record })}\n`);
+    if (--left === 0) stop();
+  };
+  if (sockets.length === 1) streams.push(await follow(socket, pathOf(socket), printer()));
+  else streams.push(...(await followAll(sockets, pathOf, printer)));
+  // What was asked for may have come before we knew the streams.
+  if (left === 0) stop();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stop);
   const ends = await Promise.all(streams.map(({ ended }) => ended));
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, stop);
@@ -120,7 +161,7 @@ async function live(session: Session, options: Options): Promise<void> {
 /** All that answer; one that ends later is said at once, and the others go on. */
 async function followAll(
   sockets: readonly string[],
-  path: string,
+  pathOf: (socket: string) => string,
   printer: (node: string) => (line: string) => void,
 ): Promise<Lines[]> {
   const statuses = await askAll<Status>(sockets, "/v1/status");
@@ -129,7 +170,7 @@ async function followAll(
   if (known.length === 0) throw statuses[0]!.refusal!;
   return await Promise.all(
     known.map(async ({ socket, node }) => {
-      const lines = await follow(socket, path, printer(node));
+      const lines = await follow(socket, pathOf(socket), printer(node));
       void lines.ended.then((isOurs) => isOurs || say(`${node}: the daemon ended the stream\n`));
       return lines;
     }),

@@ -70,7 +70,7 @@ export class Daemon {
   private readonly startedMs = performance.now();
   private readonly listeners: Listener[] = [];
   private readonly boot = { id: randomBytes(8).toString("hex"), startedAt: new Date().toISOString() };
-  private readonly feed = new EventFeed(() => Date.now());
+  private readonly feed = new EventFeed(() => Date.now(), this.boot.id);
   private readonly phase = new Set(["starting"]);
   private readonly resolutions = new Tally("result", ["resolved", "failed"], RESOLUTION_SECONDS);
   private stopping = false;

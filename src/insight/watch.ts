@@ -6,7 +6,7 @@
  * few milliseconds at most; what the rings could not hold, the workers have counted, and each watcher is told.
  */
 
-import type { EventFeed, EventSink } from "../api/event-feed.ts";
+import type { EventFeed, EventSink, Unnumbered } from "../api/event-feed.ts";
 import type { CaptureQuery, EventQuery, EventRecord } from "../api/schema-watch.ts";
 import type { ShownParts } from "../api/shown.ts";
 import type { CaptureSink, WatchSource } from "../api/watch.ts";
@@ -90,6 +90,10 @@ export class WatchHub implements WatchSource {
     };
   }
 
+  get bootId(): string {
+    return this.feed.bootId;
+  }
+
   recent(query: EventQuery): EventRecord[] {
     return this.feed.recent(query);
   }
@@ -141,7 +145,7 @@ export class WatchHub implements WatchSource {
     this.tellLost();
   }
 
-  private dropOf({ port, vsi, fate, length, bytes, vxlan, at }: Seen): EventRecord {
+  private dropOf({ port, vsi, fate, length, bytes, vxlan, at }: Seen): Unnumbered {
     const { names } = this.lines;
     const [reason, text] = DROPS[fate - 1]!;
     const via = names.via(port);

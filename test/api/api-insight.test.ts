@@ -16,7 +16,14 @@ const post = (body: unknown) =>
     body: typeof body === "string" ? body : JSON.stringify(body),
   });
 
-const EVENT: EventRecord = { time: "2026-01-02T03:04:05.678Z", level: "info", event: "ac.up", step: null, fields: {} };
+const EVENT: EventRecord = {
+  seq: 7,
+  time: "2026-01-02T03:04:05.678Z",
+  level: "info",
+  event: "ac.up",
+  step: null,
+  fields: {},
+};
 
 describe("POST /v1/trace", () => {
   it("fills in defaults, and refuses what it does not know with 400 or 404", async () => {
@@ -121,6 +128,7 @@ describe("streams", () => {
     const captures: CaptureSink[] = [];
     let ended = 0;
     const source: WatchSource = {
+      bootId: "b0",
       recent: () => [EVENT],
       follow: (_, sink) => {
         sinks.push(sink);
@@ -143,12 +151,33 @@ describe("streams", () => {
     const reader = answer.body!.getReader();
     expect(text(await reader.read())).toBe(": \n\n");
     expect(sinks[0]!(EVENT)).toBe(true);
-    const [name, data] = text(await reader.read()).split("\n");
+    const [id, name, data] = text(await reader.read()).split("\n");
+    expect(id).toBe("id: b0-7");
     expect(name).toBe("event: ac.up");
     expect(EventRecord.parse(JSON.parse(data!.slice("data: ".length)))).toEqual(EVENT);
     await reader.cancel();
     expect(ended()).toBe(1);
     expect(sinks[0]!(EVENT)).toBe(false);
+  });
+
+  it("a browser that comes back says the last id that it heard, and a wrong one is no reason to refuse it", async () => {
+    const asked: (string | undefined)[] = [];
+    const { source } = watching();
+    const follow: WatchSource["follow"] = ({ since }) => {
+      asked.push(since);
+      return () => undefined;
+    };
+    const api = createApi(sourceWith({ watch: { ...source, follow } }));
+    const open = async (path: string, id: string) =>
+      await api(new Request(URL_OF(path), { headers: { "last-event-id": id } }));
+    for (const [path, id] of [
+      ["/v1/events", "b0-7"],
+      ["/v1/events?since=b0-9", "b0-7"],
+      ["/v1/events", "whatever"],
+    ] as const)
+      await (await open(path, id)).body!.cancel();
+    expect(asked).toEqual(["b0-7", "b0-9", undefined]);
+    expect((await api(new Request(URL_OF("/v1/events?since=x")))).status).toBe(400);
   });
 
   it("a reader that never reads costs a bounded queue: 100,000 events, most of them refused", async () => {

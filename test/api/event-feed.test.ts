@@ -9,6 +9,7 @@ beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 const record = (event: string, fields: EventRecord["fields"] = {}): EventRecord => ({
+  seq: 1,
   time: "2026-01-01T00:00:00.000Z",
   level: "debug",
   event,
@@ -24,6 +25,7 @@ describe("the feed", () => {
     expect(recent.length).toBe(RECENT);
     expect([recent[0]!.fields.n, recent.at(-1)!.fields.n]).toEqual([44, 299]);
     expect(recent.at(-1)).toEqual({
+      seq: 300,
       time: "1970-01-01T00:00:01.000Z",
       level: "debug",
       event: "mac.learned",
@@ -56,6 +58,60 @@ describe("the feed", () => {
       expect(wants(query, one), JSON.stringify(query)).toBe(false);
     expect(wants({ drop: "1" }, one)).toBe(false);
     expect(wants({ drop: "1" }, record("drop"))).toBe(true);
+  });
+
+  it("filters by what names an address, and by protocol: its events and dropped frames of it", () => {
+    const wants = (query: Parameters<typeof filterOf>[0], one: EventRecord) => filterOf(query)(one);
+    const learned = record("neighbor.learned", { ip: "10.1.1.1" });
+    const dropped = record("drop", { frame: "udp 10.1.1.1:7 > 10.1.1.12:9 ttl 64, 84 bytes" });
+    const host = (ip: string) => [learned, dropped].map((one) => wants({ host: ip }, one));
+    expect(host("10.1.1.1")).toEqual([true, true]);
+    expect(host("10.1.1.12")).toEqual([false, true]);
+    for (const ip of ["0.1.1.1", "10.1.1.2", "1.1.1.1", "10.1.1"]) expect(host(ip), ip).toEqual([false, false]);
+    const of = (protocol: "arp" | "udp") =>
+      [learned, dropped, record("arp.solicit")].map((one) => wants({ protocol }, one));
+    expect(of("udp")).toEqual([false, true, false]);
+    expect(of("arp")).toEqual([false, false, true]);
+  });
+
+  it("leaves no hole between what was seen and what comes, and says how much is no longer kept", () => {
+    const feed = new EventFeed(() => 1_000, "b1");
+    for (let n = 1; n <= 10; n++) feed.note("info", n % 2 === 0 ? "even" : "odd", { n });
+    const { seq: _, ...rest } = record("drop", { reason: "runt" });
+    const drop = { ...rest, time: "1970-01-01T00:00:01.000Z" };
+    feed.dropped("runt", () => drop);
+    const follow = (since: string, event?: string) => {
+      const seen: EventRecord[] = [];
+      const end = feed.follow({ since, event }, (one) => seen.push(one) > 0);
+      return { seen, end, told: () => seen.map(({ seq, event: name }) => `${seq} ${name}`) };
+    };
+    const all = follow("b1-8");
+    const odd = follow("7", "odd");
+    feed.note("info", "odd", { n: 12 });
+    expect(all.told()).toEqual(["9 odd", "10 even", "11 drop", "12 odd"]);
+    expect(odd.told()).toEqual(["9 odd", "12 odd"]);
+    expect(feed.recent({ since: "b1-10" }).map(({ seq }) => seq)).toEqual([11, 12]);
+    all.end();
+    for (let n = 0; n < RECENT; n++) feed.note("debug", "mac.learned", {});
+    // Eleven of other events hold their place, so as many of these have gone.
+    const late = follow("b1-12");
+    const gone = { event: "suppressed", fields: { of: "*", reason: "no longer kept", count: 11 } };
+    expect(late.seen[0]).toMatchObject({ seq: 12, ...gone });
+    expect(late.seen.length).toBe(1 + RECENT - 11);
+    const later = follow("b1-9");
+    expect(later.seen[0]).toMatchObject({ seq: 9, ...gone });
+    expect(later.told().slice(1, 4)).toEqual(["10 even", "11 drop", "12 odd"]);
+  });
+
+  it("says that the gateway was started again, and tells what is kept of this run", () => {
+    const feed = new EventFeed(() => 1_000, "b2");
+    feed.note("info", "daemon.ready", {});
+    for (const since of ["b1-1", "99"]) {
+      const seen: EventRecord[] = [];
+      feed.follow({ since }, (one) => seen.push(one) > 0)();
+      expect(seen.map(({ event }) => event)).toEqual(["suppressed", "daemon.ready"]);
+      expect(seen[0]!.fields).toEqual({ of: "*", reason: expect.stringContaining("started again"), count: 0 });
+    }
   });
 
   it("bounds each kind to so many a second, and says how many it left out; other kinds go on", () => {

@@ -85,7 +85,7 @@ export function sourceWith(parts: Partial<ApiSource>): ApiSource {
     flushMacs: () => 0,
     flushNeighbors: () => 0,
     trace: () => ({ missing: true, message: "there is no AC vm9", hint: "vtepctl show ac lists them" }),
-    watch: { recent: () => [], follow: () => () => undefined, capture: () => () => undefined },
+    watch: { bootId: "b0", recent: () => [], follow: () => () => undefined, capture: () => () => undefined },
     change: changeWith({}),
     why: () => null,
     doctor: async () => ({ checks: [] }),

@@ -95,9 +95,17 @@ describe("status", () => {
 });
 
 describe("observe", () => {
-  const record = (time: string, event: string): EventRecord => ({ time, level: "info", event, step: null, fields: {} });
+  const record = (time: string, event: string): EventRecord => ({
+    seq: 1,
+    time,
+    level: "info",
+    event,
+    step: null,
+    fields: {},
+  });
   const watch = (...records: EventRecord[]): Partial<ApiSource> => ({
     watch: {
+      bootId: "b0",
       recent: () => records,
       follow: (_, sink) => {
         for (const each of records) sink(each);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, it, vi } from "vitest";
 import type { ApiSource } from "../../src/api/api.ts";
 import type { Trace, TraceRequest } from "../../src/api/schema-trace.ts";
-import type { CaptureLine, CaptureQuery, EventRecord } from "../../src/api/schema-watch.ts";
+import type { CaptureLine, CaptureQuery, EventQuery, EventRecord } from "../../src/api/schema-watch.ts";
 import type { CaptureSink } from "../../src/api/watch.ts";
 import { again, ctl, err, folder, forget, hangUp, out } from "./bed.ts";
 
@@ -89,6 +89,7 @@ it("trace refuses what makes no sense, each with its exit code", async () => {
 
 const EVENTS: EventRecord[] = [
   {
+    seq: 11,
     time: "2026-01-02T03:04:05.678Z",
     level: "debug",
     event: "arp.proxy-reply",
@@ -96,6 +97,7 @@ const EVENTS: EventRecord[] = [
     fields: { vsi: "vsi10", ac: "vm1", ip: "10.1.1.12" },
   },
   {
+    seq: 12,
     time: "2026-01-02T03:04:05.700Z",
     level: "info",
     event: "drop",
@@ -111,7 +113,7 @@ const LINES = [
 
 it("show events, and observe without -f, print the last ones", async () => {
   const recent = vi.fn(() => EVENTS);
-  const watch = { recent, follow: () => () => undefined, capture: () => () => undefined };
+  const watch = { bootId: "b0", recent, follow: () => () => undefined, capture: () => () => undefined };
   expect(await ctl({ watch }, "show", "events", "--ac", "vm1", "--event", "arp.*")).toBe(0);
   expect(out).toBe(LINES);
   expect(recent).toHaveBeenCalledWith({ ac: "vm1", event: "arp.*" });
@@ -128,6 +130,7 @@ it("show events, and observe without -f, print the last ones", async () => {
 it("observe -f prints events as they come, until interrupted; a daemon that ends is exit code 3", async () => {
   const ended = vi.fn();
   const watch: ApiSource["watch"] = {
+    bootId: "b0",
     recent: () => [],
     follow: (query, sink) => {
       expect(query).toEqual({ drop: "1", vsi: "vsi10" });
@@ -172,8 +175,35 @@ function captureWith(...lines: CaptureLine[]): Partial<ApiSource> {
     for (const line of lines) sink(line);
     return () => undefined;
   };
-  return { watch: { recent: () => [], follow: () => () => undefined, capture } };
+  return { watch: { bootId: "b0", recent: () => [], follow: () => () => undefined, capture } };
 }
+
+it("observe asks for a host, a protocol, what came since, and ends after --count; -n leaves no hole before -f", async () => {
+  const asked: EventQuery[] = [];
+  const watch: ApiSource["watch"] = {
+    bootId: "b0",
+    recent: (query) => {
+      asked.push(query);
+      return EVENTS;
+    },
+    follow: (query, sink) => {
+      asked.push(query);
+      for (const record of EVENTS) sink(record);
+      return () => undefined;
+    },
+    capture: () => () => undefined,
+  };
+  const filter = ["--host", "10.1.1.12", "--protocol", "arp"];
+  expect(await ctl({ watch }, "observe", "-f", ...filter, "--since", "b0-9", "--count", "1")).toBe(0);
+  expect(asked).toEqual([{ host: "10.1.1.12", protocol: "arp", since: "b0-9" }]);
+  expect(out).toBe(`${LINES.split("\n")[0]}\n`);
+  forget();
+  asked.length = 0;
+  expect(await ctl({ watch }, "observe", "-f", "-n", "1", "--count", "1")).toBe(0);
+  expect(asked).toEqual([{}, { since: "12" }]);
+  expect(await ctl({ watch }, "show", "events", "--since", "soon")).toBe(2);
+  expect(err).toContain("since");
+});
 
 it("capture without a file prints a line for each frame, and ends after --count", async () => {
   expect(await ctl(captureWith(FRAME, { kind: "lost", frames: 7 }, FRAME), "capture", "--count", "2")).toBe(0);
@@ -190,7 +220,7 @@ it("capture asks for hosts, protocols and bounds; one that the daemon ends is ov
     sink({ kind: "end", reason: "seconds", frames: 0, lost: 3 });
     return () => undefined;
   };
-  const watch = { recent: () => [], follow: () => () => undefined, capture };
+  const watch = { bootId: "b0", recent: () => [], follow: () => () => undefined, capture };
   const words = ["--host", "10.1.1.11", "20.1.1.12", "--protocol", "icmp", "arp", "--count", "5", "--seconds", "2"];
   expect(await ctl({ watch }, "capture", ...words)).toBe(0);
   const wanted = { host: ["10.1.1.11", "20.1.1.12"], protocol: ["icmp", "arp"], count: 5, seconds: 2 };
