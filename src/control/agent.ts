@@ -48,6 +48,7 @@ import { Ledger } from "./ledger.ts";
 import { arrivalOf } from "./mac/change.ts";
 import { MacLearner } from "./mac/learn.ts";
 import { type NeighborView, viewOf, viewOfSuppressed } from "./neighbor/entry.ts";
+import { hopOf } from "./neighbor/hop.ts";
 import type { HostRoutes } from "./neighbor/path.ts";
 import { countByInterface } from "./neighbor/story.ts";
 import { Neighbors } from "./neighbor/table.ts";
@@ -343,11 +344,11 @@ export class Agent {
       case PUNT.arp:
         return this.arp.handle(frame);
       case PUNT.unresolved: {
-        const on = this.parts.inventory.interfaces.get(arg);
+        const hop = hopOf(frame.bytes, arg, arg2, this.parts.inventory, this.neighbors);
         // The next hop's VSI-interface has gone: what is left is a packet without a route.
-        return on === undefined
+        return hop === null
           ? this.icmp.unreachable(frame, CODE_NET_UNREACHABLE)
-          : this.neighbors.need(on, arg2, frame);
+          : this.neighbors.need(hop.on, hop.ip, frame);
       }
       case PUNT.local:
         return this.icmp.local(frame);
@@ -375,8 +376,8 @@ export class Agent {
       emit("warn", "underlay.mtu", { tunnel: port.name, bytes: arg });
       onTooBig?.(port, arg);
     } else if (kind === RECORD_STALE) {
-      const on = inventory.interfaces.get(arg);
-      if (on !== undefined) this.neighbors.doubt(on, arg2, port);
+      const hop = this.neighbors.nextHop(arg);
+      if (hop !== null) this.neighbors.doubt(hop.on, hop.ip, port);
     }
   }
 }

@@ -106,9 +106,9 @@ export function tellLearn(f: Frame): void {
   tell(f, RECORD_LEARN, f.srcLo, f.srcHi, f.port);
 }
 
-/** Tell control that the neighbour (VSI-interface, IP) sent us a packet back that belongs to itself. */
-export function tellStale(f: Frame, on: number, ip: number): void {
-  tell(f, RECORD_STALE, on, ip, f.port);
+/** Tell control that the neighbour of `adjacency` sent us a packet back that belongs to itself. */
+export function tellStale(f: Frame, adjacency: number): void {
+  tell(f, RECORD_STALE, adjacency, 0, f.port);
 }
 
 /** Tell control that a record of `length` bytes was too big for the underlay on the way to tunnel `port`. */

@@ -17,6 +17,7 @@ import {
   ROUTE_DISCARD,
   ROUTE_GLEAN,
   ROUTE_GROUP,
+  ROUTE_HOST,
   ROUTE_KIND_SHIFT,
   ROUTE_LOCAL,
   ROUTE_PROHIBIT,
@@ -58,6 +59,8 @@ import { type Fate, type Frame, GO_ON } from "./frame.ts";
 import { NO_RULE, POLICY_DEFAULT, POLICY_DROP, POLICY_NEXT_HOP, policy } from "./policy.ts";
 import { punt, tellStale } from "./punt.ts";
 
+/** The adjacency of a packet whose next hop is its own destination, which has none yet. */
+const DESTINATION = 0;
 /** `rewriteWords` are words of this machine; a DataView has to be told which kind that is. */
 const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
@@ -143,10 +146,9 @@ function checkSource(f: Frame, l3: number, arrival: number, vrf: number): Fate {
   if (found === 0) found = lookup(f, source, vrf, 31, 0);
   const kind = found >> ROUTE_KIND_SHIFT;
   const arg = found & ROUTE_ARG_MASK;
-  const on = kind === ROUTE_GLEAN ? arg : kind === ROUTE_ADJACENCY ? f.fib.adjacencyInterface[arg]! : 0;
-  // A static route's adjacency is on that VSI-interface too, but its destinations are not: only the next hop itself is.
-  if (on !== arrival || (kind === ROUTE_ADJACENCY && f.fib.adjacencyIp[arg] !== source)) return DROP.anti_spoof;
-  return GO_ON;
+  // What a static route leads to is not on its next hop's VSI-interface: only the next hop itself is.
+  const home = kind === ROUTE_GLEAN ? arg : kind === ROUTE_HOST ? f.fib.adjacencyInterface[arg]! : 0;
+  return home === arrival ? GO_ON : DROP.anti_spoof;
 }
 
 /** Longest match among prefixes of length `from` down to `to`; 0 when there is none. */
@@ -167,10 +169,11 @@ export function lookup(f: Frame, destination: number, vrf: number, from: number,
 function follow(f: Frame, l3: number, found: number, destination: number, vrf: number, arrival: number): Fate {
   const arg = found & ROUTE_ARG_MASK;
   switch (found >> ROUTE_KIND_SHIFT) {
+    case ROUTE_HOST:
     case ROUTE_ADJACENCY:
       return viaAdjacency(f, l3, arg, arrival);
     case ROUTE_GLEAN:
-      return punt(f, PUNT.unresolved, arg, destination);
+      return punt(f, PUNT.unresolved, arg, DESTINATION);
     case ROUTE_GROUP:
       return f.fib.groups[arg * GROUP_WORDS] === 0
         ? punt(f, PUNT.unreachable, CODE_HOST_UNREACHABLE, arrival)
@@ -210,12 +213,12 @@ export function viaAdjacency(f: Frame, l3: number, adjacency: number, arrival: n
   const fib = f.fib;
   const row = fib.rewrite[adjacency]!;
   const out = fib.adjacencyInterface[adjacency]!;
-  if (row === 0) return punt(f, PUNT.unresolved, out, fib.adjacencyIp[adjacency]!);
+  if (row === 0) return punt(f, PUNT.unresolved, out, adjacency);
   fib.adjacencyHit[adjacency] = 1;
   const port = fib.rewritePort[row]!;
   const vsi = fib.rewriteVsi[row]!;
   if (f.fromTunnel !== 0 && port === f.port && isLoop(f, out, vsi)) {
-    tellStale(f, out, fib.adjacencyIp[adjacency]!);
+    tellStale(f, adjacency);
     return DROP.l3_loop;
   }
   const mtu = mtuOf(f, out, port);

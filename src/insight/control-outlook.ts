@@ -11,6 +11,7 @@ import { CONSUMED } from "../control/fate.ts";
 import { isErrorDue } from "../control/icmp/icmp.ts";
 import type { ErrorWay, ErrorWays } from "../control/icmp/way.ts";
 import { type Inventory, isOwnAddress } from "../control/inventory.ts";
+import { hopOf } from "../control/neighbor/hop.ts";
 import { isKnown } from "../control/neighbor/nud.ts";
 import type { Neighbors } from "../control/neighbor/table.ts";
 import { DROP, DROPS, PUNT } from "../tables/counters.ts";
@@ -68,11 +69,12 @@ export class Outlook {
     }
   }
 
-  private unresolved({ arg, arg2 }: PuntedFrame): string {
-    const on = this.inventory.interfaces.get(arg);
-    if (on === undefined) return "its VSI-interface is gone: ICMP network unreachable";
-    const ip = formatIpv4(arg2);
-    const state = this.neighbors.find(on, arg2)?.state;
+  private unresolved({ arg, arg2, bytes }: PuntedFrame): string {
+    const hop = hopOf(bytes, arg, arg2, this.inventory, this.neighbors);
+    if (hop === null) return "its VSI-interface is gone: ICMP network unreachable";
+    const { on } = hop;
+    const ip = formatIpv4(hop.ip);
+    const state = this.neighbors.find(on, hop.ip)?.state;
     const asks = `waits for ARP of ${ip} on ${on.name}`;
     if (state === undefined) return `${asks}, which is asked for in ${on.vsis.map((vsi) => vsi.name).join(", ")}`;
     if (isKnown(state)) return `${ip} has just been resolved: it is sent on at once`;

@@ -20,7 +20,7 @@ export class FrameLines {
   /** @param sourcePorts outer UDP source ports in the order in which flows choose them. */
   constructor(parts: ShownParts, sourcePorts: readonly (number | null)[]) {
     this.parts = parts;
-    this.names = new RowNames(parts.inventory, parts.topology);
+    this.names = new RowNames(parts);
     this.steps = new ArticleSteps(parts);
     this.sourcePorts = sourcePorts;
   }

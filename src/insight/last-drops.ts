@@ -82,6 +82,6 @@ function outerText(ipv4: number, ipv6: readonly number[] | null): string | null 
 }
 
 /** The last drops of this gateway. */
-export function lastDropsOf({ tables, inventory, topology }: ShownParts): LastDrops {
-  return new LastDrops(tables, inventory, new RowNames(inventory, topology));
+export function lastDropsOf(parts: ShownParts): LastDrops {
+  return new LastDrops(parts.tables, parts.inventory, new RowNames(parts));
 }

@@ -1,6 +1,8 @@
 /** Rows of the tables as the operator calls what is in them; for those who explain what the data plane did. */
 import type { Inventory } from "../control/inventory.ts";
+import type { Neighbors } from "../control/neighbor/table.ts";
 import type { Topology } from "../control/topology/topology.ts";
+import { formatIpv4 } from "../wire/ipv4.ts";
 import type { Names } from "./step.ts";
 
 export interface Via {
@@ -8,13 +10,21 @@ export interface Via {
   readonly name: string;
 }
 
+export interface RowParts {
+  readonly inventory: Inventory;
+  readonly topology: Topology;
+  readonly agent: { readonly neighbors: Pick<Neighbors, "nextHop"> };
+}
+
 export class RowNames implements Names {
   private readonly inventory: Inventory;
   private readonly topology: Topology;
+  private readonly neighbors: Pick<Neighbors, "nextHop">;
 
-  constructor(inventory: Inventory, topology: Topology) {
+  constructor({ inventory, topology, agent }: RowParts) {
     this.inventory = inventory;
     this.topology = topology;
+    this.neighbors = agent.neighbors;
   }
 
   /** The bridge port, or null: there is none. */
@@ -34,6 +44,11 @@ export class RowNames implements Names {
 
   interface(row: number): string {
     return this.inventory.interfaces.get(row)?.name ?? "-";
+  }
+
+  nextHop(adjacency: number): string {
+    const hop = this.neighbors.nextHop(adjacency);
+    return hop === null ? "-" : formatIpv4(hop.ip);
   }
 
   policy(row: number): string | null {

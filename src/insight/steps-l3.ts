@@ -18,6 +18,7 @@ import {
   ROUTE_DISCARD,
   ROUTE_GLEAN,
   ROUTE_GROUP,
+  ROUTE_HOST,
   ROUTE_KIND_SHIFT,
   ROUTE_LOCAL,
   ROUTE_PROHIBIT,
@@ -178,28 +179,29 @@ class RouteStory {
 
   private hopText(adjacency: number): string {
     const { fib } = this.f;
-    return `next hop ${formatIpv4(fib.adjacencyIp[adjacency]!)} on ${this.names.interface(fib.adjacencyInterface[adjacency]!)}`;
+    return `next hop ${this.names.nextHop(adjacency)} on ${this.names.interface(fib.adjacencyInterface[adjacency]!)}`;
   }
 
   private stateOf(fate: Fate, punt: WouldPunt | null, used: number): string {
     if (punt?.kind === PUNT.unresolved) return `${this.whom(punt.arg2)} is not resolved`;
     if (punt?.kind === PUNT.mtu) return `too long: ${punt.arg} bytes fit`;
     if (fate > 0) return resultOf(fate);
-    if (used >= 0) return `${this.whom(this.f.fib.adjacencyIp[used]!)} is resolved`;
+    if (used >= 0) return `${this.whom(used)} is resolved`;
     return fate === PUNTED ? "unreachable" : "";
   }
 
-  private whom(ip: number): string {
-    return ip === this.destination ? `host ${formatIpv4(ip)}` : `next hop ${formatIpv4(ip)}`;
+  /** `adjacency` 0: the destination's own, which it has not got yet. */
+  private whom(adjacency: number): string {
+    const destination = formatIpv4(this.destination);
+    const address = adjacency === 0 ? destination : this.names.nextHop(adjacency);
+    return address === destination ? `host ${address}` : `next hop ${address}`;
   }
 
   /** The route in words: its prefix and what it says. A resolved host has a route of its own. */
   private routeText(used: number): string {
     const { f, names, vrf, destination } = this;
     const host = f.fib.routes.get(destination, routeKey(vrf, 32));
-    const isHost =
-      host >> ROUTE_KIND_SHIFT === ROUTE_ADJACENCY && f.fib.adjacencyIp[host & ROUTE_ARG_MASK] === destination;
-    if (isHost)
+    if (host >> ROUTE_KIND_SHIFT === ROUTE_HOST)
       return `${formatIpv4(destination)}/32 host on ${names.interface(f.fib.adjacencyInterface[host & ROUTE_ARG_MASK]!)}`;
     for (let length = host !== 0 ? 32 : 31; length >= 0; length--) {
       const found = length === 32 ? host : lookup(f, destination, vrf, length, length);
@@ -218,7 +220,7 @@ class RouteStory {
   }
 
   private chosen(used: number): string {
-    return used < 0 ? "" : `: ${formatIpv4(this.f.fib.adjacencyIp[used]!)}`;
+    return used < 0 ? "" : `: ${this.names.nextHop(used)}`;
   }
 
   /** The MSS clamp changed the option of a SYN (RFC 9293 §3.7.1). */

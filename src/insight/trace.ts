@@ -43,7 +43,7 @@ export class Tracer {
   constructor(parts: ShownParts, injector: Injector) {
     this.parts = parts;
     this.injector = injector;
-    this.names = new RowNames(parts.inventory, parts.topology);
+    this.names = new RowNames(parts);
     this.explainer = new Explainer(parts.tables, this.names);
     this.outlook = new Outlook(parts.inventory, parts.agent.neighbors, parts.agent.ways);
   }

@@ -101,7 +101,7 @@ export const RECORD_LEARN = PUNTS.length + 1;
 /** A frame left through a port and the io said -EMSGSIZE: a path-MTU event, no frame. */
 export const RECORD_TOO_BIG = PUNTS.length + 2;
 
-/** A frame from a tunnel was routed back into a tunnel it must not take: that neighbour entry is stale. R_ARG VSI-interface, R_ARG2 IP. */
+/** A frame from a tunnel was routed back into a tunnel it must not take: that neighbour entry is stale. R_ARG: its adjacency. */
 export const RECORD_STALE = PUNTS.length + 3;
 
 /** What control can make a worker do; all of these carry a frame and count as injected. */

@@ -9,7 +9,8 @@
  *
  * **Adjacencies** are stable numbers for a next hop (VSI-interface, IP): routes and policies refer to them before,
  * while and after it is resolved. Each holds the number of a *rewrite row*: destination MAC, source MAC, VSI, bridge
- * port. A rewrite row never changes while published; a move is one store of the row number. 0: not resolved.
+ * port. A rewrite row never changes while published; a move is one store of the row number. 0: not resolved. Whose next hop a
+ * number is, control knows (control/neighbor/adjacency.ts); workers name the number.
  *
  * **Policies** are rows in two banks, republished as a whole.
  */
@@ -36,6 +37,8 @@ export const ROUTE_DISCARD = 7;
 export const ROUTE_BROADCAST = 8;
 /** A VTEP's own address: VXLAN to it is dropped, anything else goes on with the next shorter prefix. */
 export const ROUTE_UNDERLAY = 9;
+/** A neighbour's own address, and no prefix behind it. Argument: its adjacency. */
+export const ROUTE_HOST = 10;
 
 export const MAX_GROUPS = 1024;
 export const GROUP_WORDS = 16;
@@ -80,9 +83,8 @@ export class Fib {
   readonly lengths: Int32Array;
   /** By adjacency: its rewrite row, 0 while unresolved. */
   readonly rewrite: Int32Array;
-  /** By adjacency: its VSI-interface, next hop IP, and VRF. */
+  /** By adjacency: its VSI-interface. */
   readonly adjacencyInterface: Int32Array;
-  readonly adjacencyIp: Int32Array;
   /** By adjacency: set by workers when used. */
   readonly adjacencyHit: Uint8Array;
   /** By rewrite row: destination MAC, source MAC. */
@@ -107,7 +109,6 @@ export class Fib {
     this.lengths = carver.int32(MAX_VRFS);
     this.rewrite = carver.int32(adjacencyLimit);
     this.adjacencyInterface = carver.int32(adjacencyLimit);
-    this.adjacencyIp = carver.int32(adjacencyLimit);
     this.adjacencyHit = carver.bytes(adjacencyLimit);
     this.rewriteMacs = carver.bytes(adjacencyLimit * 2 * REWRITE_BYTES);
     this.rewriteWords = new Int32Array(

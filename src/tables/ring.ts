@@ -16,7 +16,7 @@ export const R_KIND = 1;
 /** Bridge port: where a punted frame came from; where an injected one goes to, or which one a flood leaves out. */
 export const R_PORT = 2;
 export const R_VSI = 3;
-/** What the frame is about: a next hop's IP, an adjacency, the MTU that was too small. */
+/** What the frame is about: a VSI-interface and an adjacency (0: the packet's own destination), the MTU that was too small. */
 export const R_ARG = 4;
 export const R_ARG2 = 5;
 /** Flags word of the frame (GSO type, unfinished checksum), GSO size, checksum start and offset, wire packets: see port-io.ts. */

@@ -1,31 +1,43 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { Adjacencies } from "../../src/control/neighbor/adjacency.ts";
+import { Timers } from "../../src/control/timers.ts";
 import { createTables, type Tables } from "../../src/tables/tables.ts";
 import { G10, interfaceOn, ip, M1, M3 } from "./agent-bed.ts";
 
 const HOP = ip("10.1.1.2");
 let tables: Tables;
 let adjacencies: Adjacencies;
+let timers: Timers;
 const on = interfaceOn(1, 10, G10);
 beforeEach(() => {
   tables = createTables({ workers: 1, macs: 16, neighbors: 8, routes: 8 }).tables;
-  adjacencies = new Adjacencies(tables);
+  timers = new Timers(0);
+  adjacencies = new Adjacencies(tables, timers);
 });
 
 describe("Adjacencies", () => {
   it("one number for a next hop, for as long as anybody holds it", () => {
     const id = adjacencies.hold(on, HOP);
     expect(adjacencies.hold(on, HOP)).toBe(id);
-    expect([tables.fib.adjacencyInterface[id], tables.fib.adjacencyIp[id], tables.fib.rewrite[id]]).toEqual([
-      1,
-      HOP,
-      0,
-    ]);
+    expect([tables.fib.adjacencyInterface[id], tables.fib.rewrite[id]]).toEqual([1, 0]);
+    expect(adjacencies.nextHop(id)).toMatchObject({ on, ip: HOP });
     adjacencies.release(id);
     expect(adjacencies.find(on, HOP)).toBe(id);
     adjacencies.release(id);
     expect(adjacencies.find(on, HOP)).toBe(0);
-    expect(adjacencies.hold(on, HOP + 1)).toBe(id);
+    // What workers have punted names it still.
+    expect(adjacencies.nextHop(id)).toMatchObject({ on, ip: HOP });
+    expect(adjacencies.hold(on, HOP + 1)).not.toBe(id);
+    timers.run(1000);
+    expect(adjacencies.hold(on, HOP + 2)).toBe(id);
+    expect(adjacencies.nextHop(id)).toMatchObject({ ip: HOP + 2 });
+  });
+
+  it("when no other is left, one that lingers is given out", () => {
+    const ids = Array.from({ length: tables.fib.rewrite.length - 1 }, (_, n) => adjacencies.hold(on, HOP + n));
+    adjacencies.release(ids[3]!);
+    expect(adjacencies.hold(on, HOP + 99)).toBe(ids[3]);
+    expect(adjacencies.hold(on, HOP + 98)).toBe(0);
   });
 
   it("a published rewrite row never changes: another place is another row, and the old one waits for the workers", () => {

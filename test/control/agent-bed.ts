@@ -274,7 +274,8 @@ export class AgentBed {
   }
 
   stale(port: PortObject, on: InterfaceObject, host: string): void {
-    this.record(RECORD_STALE, port, this.vsi10, on.row, ip(host));
+    const adjacency = this.agent.neighbors.find(on, ip(host))?.adjacency ?? 0;
+    this.record(RECORD_STALE, port, this.vsi10, adjacency, 0);
   }
 
   record(kind: number, port: PortObject, vsi: VsiObject, arg: number, arg2: number): void {

@@ -53,8 +53,7 @@ describe("Agent", () => {
     enqueue();
     bed.poll();
     const frame = udpFrame({ dst: G10, src: M1, from: ip("10.1.1.11"), to: ip("20.1.1.77") });
-    for (let i = 0; i < 20; i++)
-      bed.punt(PUNT.unresolved, bed.vm1, bed.vsi10, frame, { arg: 2, arg2: ip("20.1.1.77"), units: 3 });
+    for (let i = 0; i < 20; i++) bed.punt(PUNT.unresolved, bed.vm1, bed.vsi10, frame, { arg: 2, arg2: 0, units: 3 });
     expect(bed.agent.ledger.held).toBe(48);
     expect(bed.drops).toEqual({ unresolved_queue_full: 12 });
     bed.advance(4000);

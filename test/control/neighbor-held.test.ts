@@ -18,7 +18,7 @@ function want(
   { from = "10.1.1.11", port = bed.vm1, vsi = bed.vsi10, on = bed.if20, sport = 1 } = {},
 ): void {
   const frame = udpFrame({ dst: G10, src: M1, from: ip(from), to: ip(target), sport });
-  bed.punt(PUNT.unresolved, port, vsi, frame, { arg: on.row, arg2: ip(target) });
+  bed.punt(PUNT.unresolved, port, vsi, frame, { arg: on.row, arg2: 0 });
 }
 
 const requests = () => bed.told().filter((each) => each.includes(" req "));

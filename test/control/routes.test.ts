@@ -7,7 +7,14 @@ import { describe, expect, test } from "vitest";
 import type { Emit } from "../../src/control/event.ts";
 import { RANKS, type RouteOrigin, Routes, routeValue } from "../../src/control/routes/routes.ts";
 import { Timers } from "../../src/control/timers.ts";
-import { ROUTE_ADJACENCY, ROUTE_DISCARD, ROUTE_GLEAN, ROUTE_LOCAL, routeKey } from "../../src/tables/fib.ts";
+import {
+  ROUTE_ADJACENCY,
+  ROUTE_DISCARD,
+  ROUTE_GLEAN,
+  ROUTE_HOST,
+  ROUTE_LOCAL,
+  routeKey,
+} from "../../src/tables/fib.ts";
 import { createTables, type Tables } from "../../src/tables/tables.ts";
 import { maskOf, parseIpv4 } from "../../src/wire/ipv4.ts";
 
@@ -62,7 +69,7 @@ describe("who wins a prefix", () => {
       if (first === "static") routes.setHost(3, at, 7);
       expect(lookUp(tables, 3, at)).toBe(routeValue(ROUTE_DISCARD, 0));
       routes.clear("static", 3, at, 32);
-      expect(lookUp(tables, 3, at)).toBe(routeValue(ROUTE_ADJACENCY, 7));
+      expect(lookUp(tables, 3, at)).toBe(routeValue(ROUTE_HOST, 7));
       routes.removeHost(3, at);
       expect(lookUp(tables, 3, at)).toBe(0);
       expect(lookUp(tables, 2, at)).toBe(0);
@@ -108,8 +115,7 @@ describe("the table refuses", () => {
     for (let i = 0; i < 3; i++) routes.removeHost(0, ip("10.0.0.0") + i);
     timers.run(200);
     expect(routes.withoutRoom).toBe(0);
-    for (const i of [room, room + 1])
-      expect(lookUp(tables, 0, ip("10.0.0.0") + i)).toBe(routeValue(ROUTE_ADJACENCY, i + 1));
+    for (const i of [room, room + 1]) expect(lookUp(tables, 0, ip("10.0.0.0") + i)).toBe(routeValue(ROUTE_HOST, i + 1));
     expect(lookUp(tables, 0, ip("10.0.0.0") + room + 2)).toBe(0);
     expect(timers.nextDue()).toBeNull();
   });
@@ -126,8 +132,7 @@ describe("the table refuses", () => {
     tables.heartbeat.leave(0);
     timers.run(50);
     expect(routes.pending).toBe(0);
-    for (let i = 0; i < 200; i++)
-      expect(lookUp(tables, 0, i + 1)).toBe(i < 196 ? 0 : routeValue(ROUTE_ADJACENCY, i + 1));
+    for (let i = 0; i < 200; i++) expect(lookUp(tables, 0, i + 1)).toBe(i < 196 ? 0 : routeValue(ROUTE_HOST, i + 1));
   });
 });
 

@@ -16,9 +16,11 @@ import { FORMER_MAC_MS } from "../../src/control/topology/former-macs.ts";
 import { Topology } from "../../src/control/topology/topology.ts";
 import { interfaceViews, policyViews, routeViews, tunnelViews, vsiViews } from "../../src/control/topology/views.ts";
 import { PUNT } from "../../src/tables/counters.ts";
-import { R_ARG, R_ARG2, R_KIND, R_LENGTH, R_PORT, R_UNITS, R_VSI, RECORD_WORDS } from "../../src/tables/ring.ts";
+import { R_ARG, R_KIND, R_LENGTH, R_PORT, R_UNITS, R_VSI, RECORD_WORDS } from "../../src/tables/ring.ts";
 import { createTables, type Sizes } from "../../src/tables/tables.ts";
-import { parseIpv4 } from "../../src/wire/ipv4.ts";
+import { setI32 } from "../../src/wire/bytes.ts";
+import { ETH_BYTES } from "../../src/wire/ethernet.ts";
+import { IP_DST, parseIpv4 } from "../../src/wire/ipv4.ts";
 import { anyPlan } from "./random-plan.ts";
 import { NotingOpener, plan, SIZES } from "./topology-bed.ts";
 
@@ -82,7 +84,7 @@ class Gateway {
     words[at + R_PORT] = this.inventory.ac(port)!.row;
     words[at + R_VSI] = this.inventory.interface(on)!.vsis[0]!.row;
     words[at + R_ARG] = this.inventory.interface(on)!.row;
-    words[at + R_ARG2] = parseIpv4(ip)!;
+    setI32(ring.bytes, ring.frameAt(at) + ETH_BYTES + IP_DST, parseIpv4(ip)!);
     words[at + R_UNITS] = 1;
     words[at + R_LENGTH] = 60;
     ring.commit();

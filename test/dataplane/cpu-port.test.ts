@@ -75,7 +75,7 @@ describe("inject", () => {
     rig.run();
     expect(rig.punts()).toMatchObject([
       { kind: PUNT.mtu, arg: 1450, arg2: hop, port: 1, vsi: 1 },
-      { kind: PUNT.unresolved, arg: 2, arg2: ip("20.1.1.12"), port: 1, vsi: 1 },
+      { kind: PUNT.unresolved, arg: 2, arg2: hop, port: 1, vsi: 1 },
     ]);
     expect(rig.imbalance).toBe(0);
   });

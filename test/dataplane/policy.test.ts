@@ -216,6 +216,6 @@ describe("what a rule does", () => {
     rig.tables.fib.rewrite[border] = 0;
     rule(rig, 1, [{ action: RULE_NEXT_HOP, adjacency: border }]);
     run(rig, packet("99.1.1.1"));
-    expect(rig.punts()).toMatchObject([{ kind: PUNT.unresolved, arg: 1, arg2: ip("10.1.1.2"), port: 1, vsi: 1 }]);
+    expect(rig.punts()).toMatchObject([{ kind: PUNT.unresolved, arg: 1, arg2: border, port: 1, vsi: 1 }]);
   });
 });

@@ -13,8 +13,8 @@ import { DROPS, imbalance } from "../../src/tables/counters.ts";
 import { ExactMatchWriter } from "../../src/tables/exact-match.ts";
 import {
   REWRITE_BYTES,
-  ROUTE_ADJACENCY,
   ROUTE_GLEAN,
+  ROUTE_HOST,
   ROUTE_KIND_SHIFT,
   ROUTE_LOCAL,
   routeKey,
@@ -100,6 +100,8 @@ export class Rig {
   /** Called with each received descriptor (at word `d` of `frames`) before the plane sees it: to play super-frames. */
   describe: (frames: Int32Array, d: number) => void = () => {};
   private adjacencies = 1;
+  /** Whose number each adjacency is. */
+  readonly nextHops = new Map<number, string>();
 
   constructor(macs = 1024, arenaBytes = 1 << 20) {
     this.tables = createTables({ workers: 1, macs, neighbors: 1024, routes: 1024 }).tables;
@@ -174,9 +176,9 @@ export class Rig {
     fib.rewritePort[n] = port;
     fib.rewriteVsi[n] = on;
     fib.adjacencyInterface[n] = on;
-    fib.adjacencyIp[n] = ip(address);
+    this.nextHops.set(n, address);
     fib.rewrite[n] = n;
-    this.route(address, 32, ROUTE_ADJACENCY, n);
+    this.route(address, 32, ROUTE_HOST, n);
     return n;
   }
 

@@ -122,7 +122,7 @@ describe("what a route says", () => {
 
   it("glean, unreachable, prohibit, nothing, discard", () => {
     expect(ask(() => {}, "20.1.1.77").punts).toMatchObject([
-      { ...PUNT_FIELDS, kind: PUNT.unresolved, arg: 2, arg2: ip("20.1.1.77") },
+      { ...PUNT_FIELDS, kind: PUNT.unresolved, arg: 2, arg2: 0 },
     ]);
     const kinds = [
       [ROUTE_UNREACHABLE, 1],
@@ -153,7 +153,7 @@ describe("what a route says", () => {
     ])
       rig.vm1.send(frame);
     rig.run();
-    expect(rig.punts()).toMatchObject(new Array(3).fill({ kind: PUNT.unresolved, arg: 2, arg2: to }));
+    expect(rig.punts()).toMatchObject(new Array(3).fill({ kind: PUNT.unresolved, arg: 2, arg2: 0 }));
     rig.vm1.send(packet({ to, dport: 4789 }));
     rig.run();
     expect(rig.drops).toEqual({ overlay_to_underlay: 1 });
@@ -164,7 +164,7 @@ describe("what a route says", () => {
     rig.tables.fib.rewrite[1] = 0;
     rig.vm1.send(packet());
     rig.run();
-    expect(rig.punts()).toMatchObject([{ ...PUNT_FIELDS, kind: PUNT.unresolved, arg: 2, arg2: VM5 }]);
+    expect(rig.punts()).toMatchObject([{ ...PUNT_FIELDS, kind: PUNT.unresolved, arg: 2, arg2: 1 }]);
     expect(rig.tables.fib.adjacencyHit[1], "not used").toBe(0);
   });
 
@@ -320,7 +320,7 @@ describe("from tunnel to tunnel", () => {
     rig.run();
     expect(rig.drops).toEqual({ l3_loop: 1 });
     const stale = rig.punts().filter((p) => p.kind === RECORD_STALE);
-    expect(stale).toMatchObject([{ arg: 2, arg2: VM5, port: 3, units: 0 }]);
+    expect(stale).toMatchObject([{ arg: 1, arg2: 0, port: 3, units: 0 }]);
     expect(rig.imbalance).toBe(0);
   });
 

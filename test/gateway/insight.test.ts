@@ -150,7 +150,7 @@ describe("watching", () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
-  const namesOf = () => new RowNames(gw1().control.shown.inventory, gw1().control.shown.topology);
+  const namesOf = () => new RowNames(gw1().control.shown);
   const hubOf = (feed = new EventFeed(() => Date.now())) => {
     const { shown } = gw1().control;
     return new WatchHub(shown, feed, "gw1");

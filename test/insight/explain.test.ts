@@ -21,13 +21,14 @@ import { G10, ip, M1, P10, P20, Rig } from "../dataplane/rig.ts";
 import { xorshift } from "../tables/xorshift.ts";
 import { toHex } from "../wire/hex.ts";
 
-const NAMES: Names = {
+const namesOf = (rig: Rig): Names => ({
   port: (row) => ["-", "ac vm1", "ac vm2", "tunnel gw2", "tunnel border"][row] ?? `ac ${row}`,
   vsi: (row) => `vsi${row}0`,
   interface: (row) => `vsi-interface${row}0`,
   policy: () => "to-border",
   rule: (id) => `rule ${id}`,
-};
+  nextHop: (adjacency) => rig.nextHops.get(adjacency) ?? "-",
+});
 
 const ioOf = (seed: Seed) => (seed.tap !== 0 ? seed.tap : seed.last === 99 ? 0 : seed.last + 1);
 
@@ -131,7 +132,7 @@ describe("a packet that does not exist", () => {
     let sent = 0;
     for (let world = 0; world < 60; world++) {
       const rig = world === 0 ? crowdedRig() : shaken(random);
-      const explainer = new Explainer(rig.tables, NAMES);
+      const explainer = new Explainer(rig.tables, namesOf(rig));
       for (let n = 0; n < 200; n++) {
         const packet = mutated(SEEDS[random() % SEEDS.length]!, random);
         const explained = explainer.explain(ioOf(packet), packet.bytes, packet.tos);
@@ -154,7 +155,7 @@ describe("a packet that does not exist", () => {
 
   it("changes nothing: no counter, no hit byte, no ring, and no time passes for the policer", () => {
     const rig = crowdedRig();
-    const explainer = new Explainer(rig.tables, NAMES);
+    const explainer = new Explainer(rig.tables, namesOf(rig));
     const t = rig.tables;
     const state = () => [
       ...t.counters.flatMap((b) => [b.received, b.copies, b.sent, b.punted, b.drops, b.misc, b.ports, b.vsis, b.rules]),
@@ -179,7 +180,7 @@ describe("its story", () => {
     rig.mac(1, M1, 1);
     rig.neighbor("20.1.1.12", 2, P20, 3);
     const frame = udpFrame({ dst: G10, src: M1, from: ip("10.1.1.11"), to: ip("20.1.1.12") });
-    expect(story(new Explainer(rig.tables, NAMES).explain(1, frame))).toEqual([
+    expect(story(new Explainer(rig.tables, namesOf(rig)).explain(1, frame))).toEqual([
       "ingress|ac vm1, untagged|vsi vsi10",
       "bridge|destination is the gateway MAC|route",
       "fib|20.1.1.12/32 host on vsi-interface20|host 20.1.1.12 is resolved",
@@ -190,7 +191,7 @@ describe("its story", () => {
 
   it("of one that waits, one that a policy drops, one too long, one from a stranger, one flooded", () => {
     const rig = crowdedRig();
-    const explainer = new Explainer(rig.tables, NAMES);
+    const explainer = new Explainer(rig.tables, namesOf(rig));
     const from = { dst: G10, src: M1, from: ip("10.1.1.11") };
     const last = (source: number, bytes: Uint8Array) => story(explainer.explain(source, bytes)).slice(1);
     expect(last(1, udpFrame({ ...from, to: ip("20.1.1.77") }))).toEqual([
@@ -226,8 +227,8 @@ describe("its story", () => {
 
   it("of a policy's next hop that is not resolved, and of a default that a route beats", () => {
     const rig = crowdedRig();
-    const explainer = new Explainer(rig.tables, NAMES);
-    const border = rig.tables.fib.adjacencyIp.indexOf(ip("10.1.1.2"));
+    const explainer = new Explainer(rig.tables, namesOf(rig));
+    const border = [...rig.nextHops].find(([, address]) => address === "10.1.1.2")![0];
     rig.tables.fib.rewrite[border] = 0;
     const from = { dst: G10, src: M1, from: ip("10.1.1.11") };
     const rule = "policy|to-border, rule 2|by default next hop 10.1.1.2 on vsi-interface10";
@@ -242,7 +243,7 @@ describe("its story", () => {
 
   it("of ARP, of a host that moved, of a packet that ends here", () => {
     const rig = crowdedRig();
-    const explainer = new Explainer(rig.tables, NAMES);
+    const explainer = new Explainer(rig.tables, namesOf(rig));
     const question = { ethDst: BROADCAST, op: 1, targetMac: 0, targetIp: ip("10.1.1.12") };
     const arp = arpFrame({ ...question, ethSrc: FAR, senderMac: FAR, senderIp: ip("10.1.1.11") });
     const asked = explainer.explain(1, arp);

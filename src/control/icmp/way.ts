@@ -17,6 +17,7 @@ import {
   ROUTE_DISCARD,
   ROUTE_GLEAN,
   ROUTE_GROUP,
+  ROUTE_HOST,
   ROUTE_KIND_SHIFT,
   ROUTE_LOCAL,
 } from "../../tables/fib.ts";
@@ -58,6 +59,7 @@ export class ErrorWays {
     switch (found >> ROUTE_KIND_SHIFT) {
       case ROUTE_GLEAN:
         return argument === arrival.row ? way("back", arrival, asker) : this.by(argument, arrival, asker);
+      case ROUTE_HOST:
       case ROUTE_ADJACENCY:
         return this.by(fib.adjacencyInterface[argument]!, arrival, asker);
       case ROUTE_GROUP: {

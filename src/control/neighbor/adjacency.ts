@@ -4,6 +4,9 @@
  * Writer of `fib.rewrite`, `fib.adjacency*` and the rewrite rows. A number belongs to one (VSI-interface, IP) for as long
  * as somebody holds it: a neighbour entry, or routes and policies whose next hop it is. A rewrite row is filled while
  * no worker reads it and published by one store of its number; the old one comes back when every worker has left its batch.
+ *
+ * Workers name numbers in what they punt, so a number that nobody holds any more keeps its meaning for LINGER_MS: by then the
+ * records that name it have been read.
  */
 import { REWRITE_BYTES } from "../../tables/fib.ts";
 import { RowPool } from "../../tables/heartbeat.ts";
@@ -11,6 +14,7 @@ import type { Tables } from "../../tables/tables.ts";
 import { type Mac, writeMac } from "../../wire/ethernet.ts";
 import type { Ipv4 } from "../../wire/ipv4.ts";
 import type { InterfaceObject } from "../inventory.ts";
+import type { Timers } from "../timers.ts";
 
 interface Adjacency {
   readonly on: InterfaceObject;
@@ -31,16 +35,23 @@ export function neighborKey(on: InterfaceObject, ip: Ipv4): number {
   return on.row * 0x100000000 + (ip >>> 0);
 }
 
+/** A punt ring is drained many times in that time. */
+const LINGER_MS = 1000;
+
 export class Adjacencies {
   private readonly tables: Tables;
+  private readonly timers: Timers;
   private readonly ids: RowPool;
   private readonly rows: RowPool;
   private readonly byId = new Map<number, Adjacency>();
   private readonly byKey = new Map<number, number>();
+  /** Numbers that nobody holds any more, oldest first. */
+  private readonly lingering: { readonly id: number; readonly dueMs: number }[] = [];
   private readonly callbacks: ((adjacency: number, alive: boolean) => void)[] = [];
 
-  constructor(tables: Tables) {
+  constructor(tables: Tables, timers: Timers) {
     this.tables = tables;
+    this.timers = timers;
     this.ids = new RowPool(tables.heartbeat, tables.fib.rewrite.length);
     this.rows = new RowPool(tables.heartbeat, tables.fib.rewritePort.length);
   }
@@ -50,11 +61,10 @@ export class Adjacencies {
     const key = neighborKey(on, ip);
     let id = this.byKey.get(key) ?? 0;
     if (id === 0) {
-      id = this.ids.take();
+      id = this.take();
       if (id === 0) return 0;
       const fib = this.tables.fib;
       fib.adjacencyInterface[id] = on.row;
-      fib.adjacencyIp[id] = ip;
       fib.adjacencyHit[id] = 0;
       Atomics.store(fib.rewrite, id, 0);
       this.byId.set(id, { on, ip, key, holders: 0, row: 0, mac: 0, source: 0, vsi: 0, port: 0, alive: true });
@@ -69,12 +79,27 @@ export class Adjacencies {
     const adjacency = this.byId.get(id);
     if (adjacency === undefined || --adjacency.holders > 0) return;
     this.withdraw(id);
-    this.byId.delete(id);
     this.byKey.delete(adjacency.key);
+    this.lingering.push({ id, dueMs: this.timers.nowMs + LINGER_MS });
+  }
+
+  /** A free number, or 0. Where there is none, one that lingers is better than none. */
+  private take(): number {
+    const { nowMs } = this.timers;
+    while (this.lingering.length > 0 && this.lingering[0]!.dueMs <= nowMs) this.retireOldest();
+    const id = this.ids.take();
+    if (id !== 0 || this.lingering.length === 0) return id;
+    this.retireOldest();
+    return this.ids.take();
+  }
+
+  private retireOldest(): void {
+    const { id } = this.lingering.shift()!;
+    this.byId.delete(id);
     this.ids.retire(id);
   }
 
-  /** Who `id` is the next hop of, or null. */
+  /** Whose number `id` is, or was until a moment ago; null: nobody's. */
   nextHop(id: number): { readonly on: InterfaceObject; readonly ip: Ipv4 } | null {
     return this.byId.get(id) ?? null;
   }

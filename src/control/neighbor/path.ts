@@ -11,6 +11,7 @@ import { type Fate, REINJECTED } from "../fate.ts";
 import { Feed, kindOf } from "../feed.ts";
 import type { HeldFrame, Injector } from "../inject.ts";
 import type { PortObject } from "../inventory.ts";
+import type { Timers } from "../timers.ts";
 import { Adjacencies } from "./adjacency.ts";
 import { type KnownPlace, type Neighbor, type NeighborChange, samePlace } from "./entry.ts";
 import type { NeighborCensus } from "./quota.ts";
@@ -29,8 +30,8 @@ export class NeighborPaths {
   private readonly routes: HostRoutes;
   private readonly census: NeighborCensus;
 
-  constructor(tables: Tables, injector: Injector, routes: HostRoutes, census: NeighborCensus) {
-    this.adjacencies = new Adjacencies(tables);
+  constructor(tables: Tables, timers: Timers, injector: Injector, routes: HostRoutes, census: NeighborCensus) {
+    this.adjacencies = new Adjacencies(tables, timers);
     this.injector = injector;
     this.routes = routes;
     this.census = census;

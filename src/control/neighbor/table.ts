@@ -82,7 +82,7 @@ export class Neighbors implements NextHops, NeighborOwner {
     this.context = context;
     this.refusals = new NeighborRefusals(tables, context.timers, context.emit);
     this.census = new NeighborCensus(tables.sizes.neighbors);
-    this.paths = new NeighborPaths(tables, injector, routes, this.census);
+    this.paths = new NeighborPaths(tables, context.timers, injector, routes, this.census);
     this.searches = new Searches(ledger, this.census);
     this.life = new NeighborLife({ ...context, owner: this, paths: this.paths, searches: this.searches });
     const { entries, life, paths, searches } = this;
@@ -138,6 +138,11 @@ export class Neighbors implements NextHops, NeighborOwner {
 
   onChange(callback: (adjacency: number, alive: boolean) => void): void {
     this.paths.adjacencies.onChange(callback);
+  }
+
+  /** Whose number `adjacency` is, as workers name it in what they punt; null: nobody's. */
+  nextHop(adjacency: number): { readonly on: InterfaceObject; readonly ip: Ipv4 } | null {
+    return this.paths.adjacencies.nextHop(adjacency);
   }
 
   // ---- what control/arp/arp.ts and the data plane bring ----------------------------------------------------------------------

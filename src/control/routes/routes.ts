@@ -5,9 +5,9 @@
  * table has one slot for each (prefix, VRF), so each slot remembers what every party wants and publishes the most
  * important one; when that one goes, the next is published with one store. The order (RANKS) says:
  *
- *   own > broadcast > connected > static > host > underlay
+ *   own > broadcast > connected > static > host > evpn > underlay
  *
- * An address of ours is never anybody else's; what the operator wrote beats what ARP found; and the guard around VTEP
+ * An address of ours is never anybody else's; what the operator wrote beats what ARP found, and that what the fabric says; and the guard around VTEP
  * addresses (ROUTE_UNDERLAY) is needed only where a packet would otherwise be routed towards one by a shorter prefix.
  *
  * `fib.lengths` tells workers which lengths 0..31 a VRF has at all, so it is counted here: a bit is set before the first
@@ -16,7 +16,7 @@
  * The table may be full. What has no room is told (`routes.full`, doctor), remembered, and stored when a route has gone; until
  * then its packets take the next shorter prefix (for a host: the connected one, so they are punted and sent by control).
  */
-import { ROUTE_ADJACENCY, ROUTE_ARG_MASK, ROUTE_KIND_SHIFT, ROUTE_UNDERLAY, routeKey } from "../../tables/fib.ts";
+import { ROUTE_ARG_MASK, ROUTE_HOST, ROUTE_KIND_SHIFT, ROUTE_UNDERLAY, routeKey } from "../../tables/fib.ts";
 import type { Tables } from "../../tables/tables.ts";
 import { type Ipv4, maskOf } from "../../wire/ipv4.ts";
 import type { Emit } from "../event.ts";
@@ -24,7 +24,7 @@ import { PatientWriter } from "../patient-writer.ts";
 import type { Timers } from "../timers.ts";
 
 /** Who wants a prefix; the earlier wins. */
-export const RANKS = ["own", "broadcast", "connected", "static", "host", "underlay"] as const;
+export const RANKS = ["own", "broadcast", "connected", "static", "host", "evpn", "underlay"] as const;
 export type RouteOrigin = (typeof RANKS)[number];
 
 const HOST = RANKS.indexOf("host");
@@ -101,7 +101,7 @@ export class Routes {
 
   /** A neighbour is resolved: its /32 goes to `adjacency`. */
   setHost(vrf: number, ip: Ipv4, adjacency: number): void {
-    this.want(HOST, vrf, ip, 32, routeValue(ROUTE_ADJACENCY, adjacency));
+    this.want(HOST, vrf, ip, 32, routeValue(ROUTE_HOST, adjacency));
   }
 
   /** A neighbour is gone or unresolved again. */
@@ -148,7 +148,7 @@ export class Routes {
     let slot = this.slots.get(key);
     if (slot === undefined) {
       if (value === 0) return;
-      slot = { vrf, network, length, wants: [0, 0, 0, 0, 0, 0], published: 0 };
+      slot = { vrf, network, length, wants: RANKS.map(() => 0), published: 0 };
       this.slots.set(key, slot);
       this.count(vrf, length, 1);
     }

@@ -7,7 +7,14 @@
  * unchanged next hop stays resolved through a reload. The main thread stands still meanwhile, so what has not changed is
  * not even looked at, unless the VSI-interfaces have: then a next hop may have another home.
  */
-import { ROUTE_ADJACENCY, ROUTE_DISCARD, ROUTE_GROUP, ROUTE_PROHIBIT, ROUTE_UNREACHABLE } from "../../tables/fib.ts";
+import {
+  ROUTE_ADJACENCY,
+  ROUTE_DISCARD,
+  ROUTE_GROUP,
+  ROUTE_HOST,
+  ROUTE_PROHIBIT,
+  ROUTE_UNREACHABLE,
+} from "../../tables/fib.ts";
 import type { Tables } from "../../tables/tables.ts";
 import type { InterfaceObject, Inventory } from "../inventory.ts";
 import type { Address4, ListDiff, Prefix, RouteConfig } from "../plan.ts";
@@ -115,7 +122,8 @@ export class StaticRoutes {
       adjacency: mustHold(this.nextHops, homes[i]!, address.ip),
     }));
     if (hops.length === 1) {
-      set(ROUTE_ADJACENCY, hops[0]!.adjacency);
+      const isItself = prefix.length === 32 && prefix.network === hops[0]!.address.ip;
+      set(isItself ? ROUTE_HOST : ROUTE_ADJACENCY, hops[0]!.adjacency);
       return { ...common, hops, group: null };
     }
     const members = hops.map((hop) => hop.adjacency);

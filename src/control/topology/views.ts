@@ -11,6 +11,7 @@ import {
   ROUTE_DISCARD,
   ROUTE_GLEAN,
   ROUTE_GROUP,
+  ROUTE_HOST,
   ROUTE_LOCAL,
   ROUTE_PROHIBIT,
   ROUTE_UNDERLAY,
@@ -209,6 +210,7 @@ const ACTIONS: Readonly<Record<number, RouteView["action"]>> = {
   [ROUTE_LOCAL]: "local",
   [ROUTE_GLEAN]: "glean",
   [ROUTE_ADJACENCY]: "forward",
+  [ROUTE_HOST]: "forward",
   [ROUTE_GROUP]: "forward",
   [ROUTE_UNREACHABLE]: "unreachable",
   [ROUTE_PROHIBIT]: "prohibit",
@@ -237,7 +239,8 @@ export function routeView({ tables, inventory, statics, vrfNames }: RouteParts, 
   const prefix = `${formatIpv4(entry.network)}/${entry.length}`;
   let row = 0;
   if (entry.kind === ROUTE_LOCAL || entry.kind === ROUTE_GLEAN) row = entry.argument;
-  else if (entry.kind === ROUTE_ADJACENCY) row = tables.fib.adjacencyInterface[entry.argument]!;
+  else if (entry.kind === ROUTE_ADJACENCY || entry.kind === ROUTE_HOST)
+    row = tables.fib.adjacencyInterface[entry.argument]!;
   return {
     vrf,
     prefix,

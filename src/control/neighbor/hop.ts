@@ -1,0 +1,31 @@
+/** The next hop of a packet that workers could not send on: what they name is a number, or nothing but the packet itself. */
+import { i32 } from "../../wire/bytes.ts";
+import { ETH_BYTES } from "../../wire/ethernet.ts";
+import { IP_DST, type Ipv4 } from "../../wire/ipv4.ts";
+import type { InterfaceObject, Inventory } from "../inventory.ts";
+
+export interface Hop {
+  readonly on: InterfaceObject;
+  readonly ip: Ipv4;
+}
+
+/**
+ * @param frame an Ethernet frame with a packet that was routed.
+ * @param row the VSI-interface it would leave by.
+ * @param adjacency its next hop's; 0: that is its destination, which has none.
+ * @returns null: the VSI-interface has gone meanwhile.
+ */
+export function hopOf(
+  frame: Uint8Array,
+  row: number,
+  adjacency: number,
+  { interfaces }: Inventory,
+  numbers: { nextHop(adjacency: number): Hop | null },
+): Hop | null {
+  if (adjacency !== 0) {
+    const hop = numbers.nextHop(adjacency);
+    return hop !== null && interfaces.get(hop.on.row) === hop.on ? hop : null;
+  }
+  const on = interfaces.get(row);
+  return on === undefined ? null : { on, ip: i32(frame, ETH_BYTES + IP_DST) };
+}
