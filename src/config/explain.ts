@@ -29,6 +29,8 @@ export interface Repair {
   readonly key: string | number;
   readonly as?: string;
   readonly value?: string;
+  /** Only the quotes were missing, unless the text is wrong as well; then that alone is told. */
+  readonly isUnquoted?: true;
 }
 
 /** The faults behind one issue. */
@@ -57,6 +59,8 @@ export function explain(issue: Issue, prefix: Path): Found[] {
   }
 }
 
+/** Keys of a sample. */
+const MOST_FIELDS = 4;
 /** A word this short is near to many others: where it is at home says more than what it resembles. */
 const SHORT = 3;
 
@@ -65,12 +69,15 @@ export function unknownKey(path: Path, key: string, present: readonly string[]):
   const known = keysAt(path);
   const homes = homesOf(key);
   const isAtHome = homes.length > 0 && key.length <= SHORT;
-  const meant = isAtHome ? null : nearest(key, known);
+  // "vrfs": a key in the plural, for which there is no list.
+  const one = key.endsWith("s") && !known.includes(key.slice(0, -1)) ? homesOf(key.slice(0, -1)) : [];
+  const meant = isAtHome || one.length > 0 ? null : nearest(key, known);
   const message = `unknown key ${clip(key)}${meant === null ? "" : `; did you mean ${meant}?`}`;
   let fix = `remove it; known here: ${known.join(", ")}`;
   if (meant !== null && present.includes(meant))
     fix = `${meant} stands here already: put both together, or remove this one`;
   else if (meant !== null) fix = `write ${meant}, or remove it`;
+  else if (one.length > 0) fix = `there is no list of them: write ${one.slice(0, 3).join(" or ")}`;
   else if (homes.length > 0) fix = `${clip(key)} belongs in ${homes.slice(0, 3).join(" or ")}`;
   const repair = meant === null ? { at: path, key } : { at: path, key, as: meant };
   return { path: [...path, key], rule: "unknown-key", message, fix, at: "key", repair };
@@ -114,14 +121,29 @@ function wrongType(path: Path, expected: string, input: unknown): Found {
     };
   }
   const message = `expected ${KINDS[expected] ?? expected}, got ${show(input)}`;
+  if (expected === "string" && typeof input !== "object") {
+    const value = String(input);
+    const repair = { at: path.slice(0, -1), key: path.at(-1)!, value, isUnquoted: true } as const;
+    return { path, rule: "wrong-type", message, fix: `put it in quotes: "${value}"`, at: "value", repair };
+  }
   let fix = meaning(path);
-  if (expected === "string" && typeof input !== "object") fix = `put it in quotes: "${String(input)}"`;
+  if (expected === "object")
+    fix = `${input === false ? "leave it out, or " : ""}write ${key}: ${sample(path)} (${descriptionAt(path)})`;
   if (expected === "boolean") fix = "write true or false";
   if (expected === "array") fix = "write a list: [a, b], or one entry a line, each after a hyphen";
   if (typeof input === "string" && /^-?\d+$/.test(input) && (expected === "number" || expected === "int")) {
     fix = "write the number without quotes";
   }
   return { path, rule: "wrong-type", message, fix, at: "value" };
+}
+
+/** "{intervalMs: 1000, multiplier: 3}": what may stand in a mapping, with the defaults. */
+function sample(path: Path): string {
+  const fields = schemasAt(path).flatMap((node) => Object.entries(node.properties ?? {}));
+  const texts = fields.map(
+    ([name, { default: value }]) => `${name}: ${typeof value === "object" ? "…" : (value ?? "…")}`,
+  );
+  return `{${texts.slice(0, MOST_FIELDS).join(", ")}${texts.length > MOST_FIELDS ? ", …" : ""}}`;
 }
 
 const KINDS: Readonly<Record<string, string>> = {

@@ -15,6 +15,7 @@ import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import type { Config } from "../control/plan.ts";
 import { type ConfigError, errorOf, MAX_ERRORS } from "./error.ts";
 import type { Found } from "./explain.ts";
+import { checkLeftOut } from "./left-out.ts";
 import { resolve } from "./resolve.ts";
 import { checkL2, type Report } from "./rules-l2.ts";
 import { checkL3 } from "./rules-l3.ts";
@@ -44,6 +45,9 @@ export function parseConfig(text: string, file: string): ParseResult {
   };
   checkL2(sections, report);
   checkL3(sections, report);
+  checkLeftOut(values.leftOut, sections, (path, rule, message, fix) => {
+    values.addLeftOut({ path, rule, message, fix: typeof fix === "string" ? fix : fix(), at: "value" });
+  });
   const all = [...errors, ...values.found.slice(0, MAX_ERRORS).map((each) => place(source, each))];
   if (all.length > 0) return { errors: all.sort((a, b) => a.line - b.line || a.column - b.column) };
   return { config: resolve(sections as FileConfig) };

@@ -10,6 +10,7 @@ import type { z } from "zod";
 import { MAX_ERRORS, pathText } from "./error.ts";
 import { explain, type Found, type Repair, unknownKey } from "./explain.ts";
 import type { Path } from "./json-schema.ts";
+import type { LeftOut } from "./left-out.ts";
 import type { Sections } from "./rules-l2.ts";
 import { FILE } from "./schema.ts";
 
@@ -32,8 +33,10 @@ export class Values {
   private readonly written = new Map<string, string>();
   /** Of a list without its broken elements: which ones are left. */
   private readonly left = new Map<string, readonly number[]>();
-  /** Names of elements that were left out. */
+  /** Names of elements that were left out, and of VSIs that their VSI-interface would have bound. */
   private readonly lost = new Set<string>();
+  /** Those elements. */
+  readonly leftOut: LeftOut[] = [];
 
   /** @param spoilt paths that the text of the file has spoilt already. */
   constructor(file: Readonly<Mapping>, spoilt: readonly Path[]) {
@@ -52,7 +55,13 @@ export class Values {
 
   /** A fault of a rule, unless it speaks of what was left out. */
   add(fault: Found): void {
-    if (!this.isFull && !this.isEcho(fault)) this.found.push({ ...fault, path: this.asWritten(fault.path) });
+    if (!this.isEcho(fault)) this.tell([fault]);
+  }
+
+  /** A fault of an element that was left out: its index is the file's own. */
+  addLeftOut(fault: Found): void {
+    const names = new Set(this.leftOut.map(({ element }) => element.name));
+    if (!this.isFull && !wordsOf(fault).some((word) => names.has(word))) this.found.push(fault);
   }
 
   get isFull(): boolean {
@@ -61,15 +70,23 @@ export class Values {
 
   private section(key: string, schema: z.ZodType, file: Mapping): unknown {
     let isOurs = false;
+    /** Read as text in the meantime: told where nothing more is wrong with the text. */
+    const unquoted = new Map<string, Found>();
     for (let pass = 0; ; pass++) {
       const result = schema.safeParse(file[key], { reportInput: true });
-      if (result.success) return result.data;
+      if (result.success) {
+        this.tell([...unquoted.values()]);
+        return result.data;
+      }
       const faults = result.error.issues
         .slice(0, MAX_ERRORS)
         .flatMap((issue) => explain(issue, [key]))
         .filter(({ path }) => !this.silent.some((each) => within(path, each)));
+      for (const { path } of faults) unquoted.delete(pathText(path));
       const mendable = pass < MOST_PASSES ? faults.filter(({ repair }) => repair !== undefined) : [];
-      this.tell(mendable.length > 0 ? mendable : faults);
+      for (const fault of mendable) if (fault.repair!.isUnquoted) unquoted.set(pathText(fault.path), fault);
+      if (mendable.length > 0) this.tell(mendable.filter(({ repair }) => repair!.isUnquoted !== true));
+      else this.tell([...faults, ...unquoted.values()]);
       if (this.isFull) return null;
       if (mendable.length === 0)
         return faults.length > 0 ? this.part(key, schema, file[key], result.error.issues) : null;
@@ -108,7 +125,9 @@ export class Values {
     const result = schema.safeParse(left.map((index) => value[index]));
     if (!result.success) return null;
     for (const index of broken) {
-      const { name, vsi, vsis } = value[index as number] as Readonly<Record<string, unknown>>;
+      const element = value[index as number] as Readonly<Record<string, unknown>>;
+      this.leftOut.push({ section: key, index: index as number, element });
+      const { name, vsi, vsis } = element;
       // A VSI whose VSI-interface could not be read is not without one.
       const names = key === "interfaces" ? [name, vsi, ...(Array.isArray(vsis) ? vsis : [])] : [name];
       for (const each of names) if (typeof each === "string") this.lost.add(each);
@@ -118,9 +137,9 @@ export class Values {
   }
 
   /** Does a rule miss what was left out? */
-  private isEcho({ rule, message }: Found): boolean {
-    if (this.left.has("interfaces") && NEED_ALL_INTERFACES.has(rule)) return true;
-    return this.lost.size > 0 && message.split(/[^\w.-]+/).some((word) => this.lost.has(word));
+  private isEcho(fault: Found): boolean {
+    if (this.left.has("interfaces") && NEED_ALL_INTERFACES.has(fault.rule)) return true;
+    return this.lost.size > 0 && wordsOf(fault).some((word) => this.lost.has(word));
   }
 
   /** A path as the file has it. */
@@ -131,6 +150,11 @@ export class Values {
     if (this.written.size === 0) return real;
     return real.map((step, i) => this.written.get(pathText(real.slice(0, i + 1))) ?? step);
   }
+}
+
+/** What a message speaks of. */
+function wordsOf({ message }: Found): string[] {
+  return message.split(/[^\w.-]+/);
 }
 
 function within(path: Path, outer: Path): boolean {

@@ -59,6 +59,32 @@ describe("one reading", () => {
         "6 acs[0].tpa.mtuu out-of-range",
       ],
     ],
+    [
+      "a broken device name, and the VSI that is not there",
+      base({ acs: "acs: [{name: a1, vsi: v9, tap: {device: a/b}}, {name: a2, vsi: v1, tap: {device: t2}}]" }),
+      ["6 acs[0].vsi unknown-vsi", "6 acs[0].tap.device bad-value"],
+    ],
+    [
+      "what else a broken element names: a tunnel, a VSI, a VSI-interface",
+      `${base({
+        vsis: "vsis: [{name: v1, vni: 0, tunnels: [gw9]}, {name: v2, vni: 2}, {name: up}]",
+        interfaces: "interfaces: [{name: i1, vsis: [v2, v9], address: 10.1.1.1}]",
+        acs: "acs: []",
+      })}policies: [{name: p, interfaces: [i9], rules: [{match: {}, nextHop: nowhere}]}]\n`,
+      [
+        "4 vsis[0].vni out-of-range",
+        "4 vsis[0].tunnels[0] unknown-tunnel",
+        "5 interfaces[0].vsis[1] unknown-vsi",
+        "5 interfaces[0].address bad-value",
+        "7 policies[0].interfaces[0] unknown-vsi-interface",
+        "7 policies[0].rules[0].nextHop bad-value",
+      ],
+    ],
+    [
+      "a number where a text is wanted: what is wrong with the text",
+      `${base({ vsis: "vsis: [{name: v1, vni: 1}, {name: v2, vni: 2}, {name: 7}]" })}metrics: {listen: 9475}\n`,
+      ["4 vsis[2].name wrong-type", "7 metrics.listen bad-value"],
+    ],
   ])("has %s", (_, text, all) => expect(told(text)).toEqual(all));
 
   it("ends, whatever is repaired, and with no more than 200 errors", () => {
@@ -81,6 +107,21 @@ describe("a fix agrees with what was meant", () => {
   it("a short key that is at home elsewhere is no misspelt one", () => {
     const [only] = fixOf(base({ acs: "acs: [{name: a1, vsi: v1, vni: 1, tap: {device: t1}}]" }));
     expect(only).toBe("unknown key vni | vni belongs in vsis[].vni");
+  });
+
+  it("a key in the plural that has no list, and one that is a misspelt list", () => {
+    const [vrfs, routs, ...rest] = fixOf(`${BASE}vrfs: [red]\nrouts: []\n`);
+    expect(vrfs).toBe("unknown key vrfs | there is no list of them: write interfaces[].vrf or routes[].vrf");
+    expect(routs).toContain("did you mean routes?");
+    expect(rest).toEqual([]);
+  });
+
+  it("a word where a mapping is wanted: what to write, with the defaults", () => {
+    const tunnels = (value: string) =>
+      base({ tunnels: `tunnels: [{name: gw2, remote: 192.0.2.2, keepalive: ${value}}]` });
+    const what = "write keepalive: {intervalMs: 1000, multiplier: 3} (liveness probes)";
+    expect(fixOf(tunnels("true"))).toEqual([`expected a mapping (key: value), got true | ${what}`]);
+    expect(fixOf(tunnels("false"))).toEqual([`expected a mapping (key: value), got false | leave it out, or ${what}`]);
   });
 
   it("a key whose right form stands there already", () => {
