@@ -132,6 +132,12 @@ describe("rules and dashboard", () => {
     for (const { alert } of rules) expect(tested.split(`alertname: ${alert}`).length, alert).toBeGreaterThanOrEqual(3);
   });
 
+  it("has a documented trigger and limit for every alert, and for no other", () => {
+    const page = readFileSync(fileURLToPath(new URL("../../docs/metrics.md", import.meta.url)), "utf8");
+    const rows = [...page.matchAll(/^\| `(Vtep\w+)` \| .{10,} \| .{10,} \|$/gm)].map(([, alert]) => alert);
+    expect(rows).toEqual(rules.map(({ alert }) => alert));
+  });
+
   it("would notice a metric that is not there", async () => {
     expect(metricsOf("rate(vtep_nonsense_total[1m]) + nodejs_x")).toEqual(["vtep_nonsense_total", "nodejs_x"]);
     expect([...(await scraped()).keys()]).not.toContain("vtep_nonsense_total");
