@@ -198,6 +198,8 @@ int deviceMtuFor(const char* address, DeviceMtu& found) {
     found.mtu = ask.ifr_mtu;
     if (rc == 0) rc = ioctl(control, SIOCGIFINDEX, &ask) == 0 ? 0 : -errno;
     found.ifindex = ask.ifr_ifindex;
+    found.isUp = one->ifa_flags & IFF_UP;
+    found.hasCarrier = one->ifa_flags & IFF_RUNNING;
     close(control);
   }
   freeifaddrs(all);

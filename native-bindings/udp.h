@@ -44,8 +44,9 @@ bool openUnderlay(const UnderlayRequest& request, Underlay& underlay, Failure& f
 struct DeviceMtu {
   char device[16];
   int ifindex, mtu;
+  bool isUp, hasCarrier;  // IFF_UP, IFF_RUNNING (netdevice(7))
 };
-/** The interface that owns this local address, and its MTU. 0 or a negative errno. */
+/** The interface that owns this local address, its MTU and its state. 0 or a negative errno. */
 int deviceMtuFor(const char* address, DeviceMtu& found);
 
 /** The path MTU the kernel believes in, toward `remote` from `local`. Positive, or a negative errno. */

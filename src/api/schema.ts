@@ -49,7 +49,13 @@ export const Status = z
         }),
       )
       .describe("Unix sockets that are open"),
-    underlay: z.object({ address: z.string(), port: z.int(), mtu: z.int() }),
+    underlay: z.object({
+      address: z.string(),
+      port: z.int(),
+      mtu: z.int(),
+      device: z.string().describe("the interface that has the address"),
+      problem: z.string().nullable().describe("why nothing is sent or received by it; null: it is up"),
+    }),
     workers: z.int(),
     stuckWorkers: z
       .array(z.object({ worker: z.int(), seconds: z.number() }))

@@ -53,6 +53,8 @@ export type EventName =
   | "learning.refused"
   | "routes.full"
   | "underlay.mtu"
+  | "underlay.down"
+  | "underlay.up"
   | "worker.stuck"
   | "worker.moves";
 

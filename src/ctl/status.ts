@@ -93,7 +93,10 @@ function facts(status: Status): [string, string][] {
     ["ready", status.ready ? "yes" : `no: ${status.missing.join("; ")}`],
     ["version", `${status.version} (Node ${status.nodeVersion}), pid ${status.pid}`],
     ["uptime", shortAge(status.uptimeSeconds)],
-    ["underlay", `${underlay.address} port ${underlay.port}, MTU ${underlay.mtu}`],
+    [
+      "underlay",
+      `${underlay.address} port ${underlay.port}, MTU ${underlay.mtu}${underlay.problem == null ? "" : `: ${underlay.problem}`}`,
+    ],
     ["workers", String(status.workers)],
     ["VSIs", `${counts.vsis}, ${counts.interfaces} with a VSI-interface`],
     ["ports", `${counts.acsUp} of ${counts.acs} ACs up, ${tunnelsWords(counts)}`],

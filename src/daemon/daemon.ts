@@ -18,7 +18,7 @@ import { Shown } from "../api/shown.ts";
 import { AttachServer } from "../attach/server.ts";
 import type { Config } from "../control/plan.ts";
 import { IoError } from "../io/addon.ts";
-import { deviceMtuFor, pathMtu } from "../io/underlay.ts";
+import { pathMtu } from "../io/underlay.ts";
 import { createProber } from "../liveness/assemble.ts";
 import type { Prober } from "../liveness/prober.ts";
 import { DropWatch } from "../log/drop-bursts.ts";
@@ -27,13 +27,14 @@ import { Tally } from "../metrics/histogram.ts";
 import { createTables, type Tables } from "../tables/tables.ts";
 import { assemble, type Control } from "./assemble.ts";
 import { ControlLoop, type Rounds } from "./control-loop.ts";
-import { WorldWatch } from "./device-watch.ts";
 import { crash, endProcess } from "./process-end.ts";
 import { Reloader } from "./reload.ts";
 import { dumpState } from "./state-dump.ts";
 import { Standing } from "./status.ts";
 import { ServiceManager } from "./systemd.ts";
 import { TapOpener } from "./tap-opener.ts";
+import { TapWatch } from "./tap-watch.ts";
+import { UnderlayWatch } from "./underlay-watch.ts";
 import { LOOK_MS, LOST_MS, WorkerWatch } from "./worker-watch.ts";
 import { Workers } from "./workers.ts";
 
@@ -74,14 +75,13 @@ export class Daemon {
   private readonly phase = new Set(["starting"]);
   private readonly resolutions = new Tally("result", ["resolved", "failed"], RESOLUTION_SECONDS);
   private stopping = false;
-  /** The underlay device's, when we started; the workers' io was made for it. */
-  private deviceMtu = 0;
   private finish: (code: number) => void = () => undefined;
   /** The exit code, when all is over. */
   readonly ended: Promise<number>;
   // Set by `start`, in this order.
   private tables!: Tables;
   private workers!: Workers;
+  private underlay!: UnderlayWatch;
   private workerWatch!: WorkerWatch;
   private control!: Control;
   private loop!: ControlLoop;
@@ -124,8 +124,8 @@ export class Daemon {
     this.tables = tables;
     this.workers = new Workers(tables, this.thread);
     this.workers.open(config);
-    const device = deviceMtuFor(config.underlay.address);
-    this.deviceMtu = device.mtu;
+    this.underlay = new UnderlayWatch(config.underlay.address, this.log.emit, (mtu) => this.onUnderlayMtu(mtu));
+    const device = this.underlay.state;
     const opener = new TapOpener(config.workers, this.log.emit);
     this.control = assemble({
       tables,
@@ -156,7 +156,7 @@ export class Daemon {
       config,
     );
     const { shown } = this.control;
-    const deviceMtu = () => this.deviceMtu;
+    const deviceMtu = () => this.underlay.state.mtu;
     const kick = () => this.loop.kick();
     this.prober = createProber({ ...shown, emit: this.log.emit, deviceMtu, kick });
     this.loop = new ControlLoop(this.rounds(), tables.doorbell, () => performance.now());
@@ -201,26 +201,28 @@ export class Daemon {
     const { topology, shown } = this.control;
     const { emit } = this.log;
     const { inventory } = shown;
-    const onMtu = (mtu: number) => {
-      this.deviceMtu = mtu;
-      topology.setUnderlayMtu(mtu);
-      this.attach?.refresh();
-      this.workers.setInnerMtu(this.innerMtu(topology.config));
-    };
-    const world = new WorldWatch({ opener, topology, inventory, emit, onMtu }, this.deviceMtu);
+    const taps = new TapWatch({ opener, topology, inventory, emit });
     const drops = new DropWatch(this.tables.counters, emit);
     const timer = setInterval(() => {
       if (this.stopping) return clearInterval(timer);
-      world.look(topology.config);
+      taps.look();
+      this.underlay.look();
       this.prober.look();
       drops.look(performance.now());
       this.loop.kick();
     }, WATCH_MS);
   }
 
+  private onUnderlayMtu(mtu: number): void {
+    const { topology } = this.control;
+    topology.setUnderlayMtu(mtu);
+    this.attach?.refresh();
+    this.workers.setInnerMtu(this.innerMtu(topology.config));
+  }
+
   /** The largest inner IP packet the underlay carries. */
   private innerMtu({ underlay }: Config): number {
-    return (underlay.mtu === "auto" ? this.deviceMtu : underlay.mtu) - underlay.overhead;
+    return (underlay.mtu === "auto" ? this.underlay.state.mtu : underlay.mtu) - underlay.overhead;
   }
 
   /** A thread that forwards nothing is seen; one that stays away ends the process, and a supervisor starts a clean one. */
@@ -236,9 +238,9 @@ export class Daemon {
 
   private stand(): Standing {
     const { version, file, first, control, shown, prober, reloader, workerWatch, startedMs, boot } = this;
-    const deviceMtu = () => this.deviceMtu;
+    const underlay = () => this.underlay.state;
     const parts = { version, file, first, control, shown, prober, reloader, workerWatch, startedMs, boot };
-    return new Standing({ ...parts, phases: this.phase, deviceMtu });
+    return new Standing({ ...parts, phases: this.phase, underlay });
   }
 
   /** A burst is lost in a small receive buffer, without a word of why. */

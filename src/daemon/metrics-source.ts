@@ -7,6 +7,7 @@ import { watchLoop } from "../metrics/loop-lag.ts";
 import type { MetricsSource } from "../metrics/row.ts";
 import type { Control } from "./assemble.ts";
 import type { Reloader } from "./reload.ts";
+import type { Standing } from "./status.ts";
 import type { WorkerWatch } from "./worker-watch.ts";
 import type { Workers } from "./workers.ts";
 
@@ -18,6 +19,7 @@ export interface MetricsParts {
   readonly prober: Prober;
   readonly reloader: Reloader;
   readonly workerWatch: WorkerWatch;
+  readonly standing: Pick<Standing, "underlay">;
   readonly resolutions: Tally;
   readonly log: Log;
 }
@@ -51,6 +53,7 @@ export function metricsSource({
     receiveDrops: () => workers.receiveDrops(),
     workersStill: () => workerWatch.still(),
     loopLag: watchLoop(),
+    underlay: () => parts.standing.underlay(),
     logLost: () => log.lost,
     lastReload: () => reloader.last,
     probe: (tunnel) => prober.view(tunnel),

@@ -1,12 +1,14 @@
 /**
  * Is the gateway ready for frames, condition by condition?
  *
- * Ready: started, not stopping, every worker makes progress, and every AC attached whose TAP is ours to make. A VM that hands
+ * Ready: started, not stopping, every worker makes progress, the underlay device is up where there are tunnels, and every AC
+ * attached whose TAP is ours to make. A VM that hands
  * its TAP over comes and goes as it likes, a VM may set its interface down, and a tunnel that is down is the network's
  * business: all are shown, and none makes the gateway unready.
  */
 import type { Inventory } from "../control/inventory.ts";
 import type { Condition } from "../metrics/health.ts";
+import type { UnderlayState } from "./underlay-watch.ts";
 import type { StuckWorker } from "./worker-watch.ts";
 
 /** All conditions, the daemon's own phases first. */
@@ -15,6 +17,7 @@ export function conditionsOf(
   phases: ReadonlySet<string>,
   workers: number,
   stuck: readonly StuckWorker[],
+  underlay: UnderlayState,
 ): Condition[] {
   const conditions: Condition[] = [...phases].map((phase) => ({
     what: phase,
@@ -28,6 +31,10 @@ export function conditionsOf(
     conditions.push({ what: "workers", isMet: true, isRequired: true, text: `${workers} make progress` });
   for (const { worker, seconds } of stuck)
     conditions.push({ what: `worker ${worker}`, isMet: false, isRequired: true, text: `stuck for ${seconds} s` });
+  const { device, problem } = underlay;
+  const isNeeded = [...inventory.ports.values()].some(({ kind }) => kind === "tunnel");
+  const underlayText = problem === null ? `${device} is up` : `down: ${problem}`;
+  conditions.push({ what: "underlay", isMet: problem === null, isRequired: isNeeded, text: underlayText });
   for (const port of inventory.ports.values()) {
     const { name, up } = port;
     const state = up ? "up" : "down";

@@ -8,6 +8,7 @@ import type { Condition } from "../metrics/health.ts";
 import type { Control } from "./assemble.ts";
 import { conditionsOf, missingOf } from "./readiness.ts";
 import type { Reloader } from "./reload.ts";
+import type { UnderlayState } from "./underlay-watch.ts";
 import type { WorkerWatch } from "./worker-watch.ts";
 
 /** What tells this run of the daemon from another one. */
@@ -29,7 +30,7 @@ export interface StandingParts {
   readonly prober: Prober;
   readonly reloader: Reloader;
   readonly workerWatch: WorkerWatch;
-  readonly deviceMtu: () => number;
+  readonly underlay: () => UnderlayState;
   /** Of the start, of the same clock as `performance.now()`. */
   readonly startedMs: number;
   readonly boot: Boot;
@@ -46,9 +47,13 @@ export class Standing {
     return this.parts.first;
   }
 
+  underlay(): UnderlayState {
+    return this.parts.underlay();
+  }
+
   conditions(): Condition[] {
-    const { control, phases, first, workerWatch } = this.parts;
-    return conditionsOf(control.shown.inventory, phases, first.workers, workerWatch.stuck());
+    const { control, phases, first, workerWatch, underlay } = this.parts;
+    return conditionsOf(control.shown.inventory, phases, first.workers, workerWatch.stuck(), underlay());
   }
 
   /** What is missing until frames can be sent to us, in words. */
@@ -62,10 +67,11 @@ export class Standing {
   }
 
   status(): Status {
-    const { version, file, shown, prober, reloader, workerWatch, deviceMtu, startedMs, boot } = this.parts;
+    const { version, file, shown, prober, reloader, workerWatch, startedMs, boot } = this.parts;
     const missing = this.missing();
     const config = shown.config();
     const { address, port, mtu } = config.underlay;
+    const { device, problem, mtu: deviceMtu } = this.parts.underlay();
     return {
       ready: missing.length === 0,
       missing,
@@ -77,7 +83,7 @@ export class Standing {
       bootId: boot.id,
       startedAt: boot.startedAt,
       sockets: socketsOf(this.first),
-      underlay: { address, port, mtu: mtu === "auto" ? deviceMtu() : mtu },
+      underlay: { address, port, mtu: mtu === "auto" ? deviceMtu : mtu, device, problem },
       workers: config.workers,
       stuckWorkers: workerWatch.stuck().map((each) => ({ ...each })),
       counts: shown.counts(),

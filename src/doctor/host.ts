@@ -12,7 +12,7 @@ import type { Config } from "../control/plan.ts";
 import { addon, errnoText, IoError } from "../io/addon.ts";
 import { buildOf, capIsBuilt, fixForCap } from "../io/how-to-build.ts";
 import { refusedByKernel } from "../io/offload.ts";
-import { deviceMtuFor, pathMtu } from "../io/underlay.ts";
+import { deviceMtuFor, pathMtu, whyDead } from "../io/underlay.ts";
 import { openDatagramEcho } from "../liveness/datagram-echo.ts";
 import { EchoUnavailable } from "../liveness/echo-socket.ts";
 import { whyNoRawSocket } from "../liveness/raw-echo.ts";
@@ -163,7 +163,13 @@ function checkUnderlay({ underlay }: Config): Check[] {
     const device = deviceMtuFor(address);
     const used = mtu === "auto" ? device.mtu : mtu;
     const inner = `${used - overhead} bytes inside`;
-    const checks = [ok("underlay address", `${address} is on ${device.device}`)];
+    const dead = whyDead(device);
+    const where = `${address} is on ${device.device}`;
+    const checks = [
+      dead === null
+        ? ok("underlay address", where)
+        : fail("underlay address", `${where}; ${dead.problem}: no tunnel sends or receives`, dead.fix),
+    ];
     if (used > device.mtu) {
       const text = `underlay.mtu is ${used}, but ${device.device} carries ${device.mtu}: long packets are lost`;
       checks.push(fail("underlay MTU", text, `underlay.mtu: auto, or ip link set dev ${device.device} mtu ${used}`));
@@ -175,12 +181,24 @@ function checkUnderlay({ underlay }: Config): Check[] {
   }
 }
 
+/** Routes go with their device, and come back with it. */
+function whyUnderlayIsDead(address: string): { readonly fix: string } | null {
+  try {
+    return whyDead(deviceMtuFor(address));
+  } catch (error) {
+    if (!(error instanceof IoError)) throw error;
+    return { fix: `ip addr add ${address}/LENGTH dev DEVICE` };
+  }
+}
+
 /** Does the kernel know a way to each peer, and how wide does it think it is? */
 function checkRoutes({ underlay, tunnels }: Config): Check[] {
+  const dead = whyUnderlayIsDead(underlay.address);
   return tunnels.map(({ name, remote }) => {
     const mtu = pathMtu(underlay.address, remote);
     const key = `route to ${name}`;
-    if (mtu < 0) return fail(key, `none to ${remote}: ${errnoText(mtu)}`, `ip route add ${remote} via ROUTER`);
+    if (mtu < 0)
+      return fail(key, `none to ${remote}: ${errnoText(mtu)}`, dead?.fix ?? `ip route add ${remote} via ROUTER`);
     const most = underlay.mtu === "auto" ? mtu : underlay.mtu;
     if (mtu >= most) return ok(key, `there is one to ${remote}; our kernel believes in ${mtu} bytes`);
     const text = `our kernel believes in ${mtu} bytes to ${remote}, underlay.mtu is ${most}`;

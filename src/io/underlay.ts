@@ -45,11 +45,31 @@ export function openUnderlay(request: UnderlayRequest): Underlay {
   return { fd: fd!, receiveBuffer: granted!, sendBuffer: sending!, txFds };
 }
 
-/** The interface that owns a local address, and its MTU. Throws IoError. */
-export function deviceMtuFor(address: string): { device: string; ifindex: number; mtu: number } {
+/** The interface that owns the VTEP address. */
+export interface UnderlayDevice {
+  readonly device: string;
+  readonly ifindex: number;
+  readonly mtu: number;
+  /** It is set up (IFF_UP). */
+  readonly isUp: boolean;
+  /** Its other end is there (IFF_RUNNING). */
+  readonly hasCarrier: boolean;
+}
+
+/** The interface that owns a local address, its MTU and its state. Throws IoError. */
+export function deviceMtuFor(address: string): UnderlayDevice {
   const out = addon().deviceMtuFor(address);
   if (out[0] < 0) fail(`underlay ${address}`, out[0], "find its interface", UNDERLAY_FIXES);
-  return { ifindex: out[0], mtu: out[1] as number, device: out[2] as string };
+  const [ifindex, mtu, device, isUp, hasCarrier] = out as [number, number, string, number, number];
+  return { ifindex, mtu, device, isUp: isUp !== 0, hasCarrier: hasCarrier !== 0 };
+}
+
+/** Why nothing goes out by the device of the VTEP address, and the fix; null: nothing that it knows of. */
+export function whyDead({ device, isUp, hasCarrier }: UnderlayDevice): { problem: string; fix: string } | null {
+  if (!isUp) return { problem: `${device} is set down`, fix: `ip link set dev ${device} up` };
+  if (hasCarrier) return null;
+  const fix = `see its cable and the switch's port; where it is a veth or in a bridge, its other end (ip link show ${device})`;
+  return { problem: `${device} has no carrier`, fix };
 }
 
 /** The path MTU the kernel believes in (ask after an -EMSGSIZE). Positive, or a negative errno. */

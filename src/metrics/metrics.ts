@@ -209,6 +209,13 @@ const ROWS: readonly Row[] = [
   },
   {
     kind: "gauge",
+    name: "vtep_underlay_up",
+    help: "1: the interface of the VTEP address is up and has the address",
+    labels: [],
+    values: (source) => [[{}, source.underlay().problem === null ? 1 : 0]],
+  },
+  {
+    kind: "gauge",
     name: "vtep_tunnel_up",
     help: "1 while frames are sent into the tunnel, also where nothing watches it (vtep_tunnel_watched)",
     labels: ["tunnel"],

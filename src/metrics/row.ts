@@ -59,6 +59,8 @@ export interface MetricsSource {
   workersStill(): readonly number[];
   /** How late the event loop was, seconds. */
   readonly loopLag: { readonly latest: number | null; lag(): Lag | null };
+  /** The interface of the VTEP address; `problem` null: it is up. */
+  underlay(): { readonly device: string; readonly problem: string | null };
   /** Lines that the log lost. */
   logLost(): number;
   probe(tunnel: TunnelPort): {

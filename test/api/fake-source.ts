@@ -17,7 +17,7 @@ export const STATUS: Status = {
   bootId: "0123456789abcdef",
   startedAt: "2026-11-28T08:00:00.000Z",
   sockets: [{ name: "control", path: "/run/vtepd/vtepd.sock", group: null, readOnly: false }],
-  underlay: { address: "192.0.2.1", port: 4789, mtu: 1500 },
+  underlay: { address: "192.0.2.1", port: 4789, mtu: 1500, device: "eth0", problem: null },
   workers: 1,
   stuckWorkers: [],
   counts: { vsis: 0, acs: 0, acsUp: 0, tunnels: 0, interfaces: 0, macs: 0, neighbors: 0, routes: 0, policies: 0 },

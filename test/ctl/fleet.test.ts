@@ -30,7 +30,7 @@ afterEach(() => {
 const statusOf = (node: string): Status => ({
   ...STATUS,
   node,
-  underlay: { address: ADDRESSES[node] ?? "192.0.2.9", port: 4789, mtu: 1500 },
+  underlay: { address: ADDRESSES[node] ?? "192.0.2.9", port: 4789, mtu: 1500, device: "eth0", problem: null },
 });
 
 function tunnelsOf(node: string): Tunnel[] {

@@ -77,6 +77,7 @@ async function scraped(): Promise<Map<string, Set<string>>> {
     probe: () => ({ state: "unwatched", rttMs: 1.5, answered: 7, lost: 2 }),
     workersStill: () => [0.25, 3],
     loopLag: { latest: 0, lag: () => ({ min: 0, max: 0, mean: 0, stddev: 0, p50: 0, p90: 0, p99: 0 }) },
+    underlay: () => ({ device: "eth0", problem: null }),
     logLost: () => 12,
     lastReload: () => ({ successful: true, successUnixSeconds: 1_700_000_000 }),
   });

@@ -31,9 +31,11 @@ function bed() {
     nowMs += ms;
     return watch.look(nowMs);
   };
-  const missing = () => missingOf(conditionsOf(gateway.control.shown.inventory, new Set(), 2, watch.stuck()));
+  const missing = () => missingOf(conditionsOf(gateway.control.shown.inventory, new Set(), 2, watch.stuck(), UNDERLAY));
   return { watch, events, pass, jump, missing };
 }
+
+const UNDERLAY = { device: "eth0", mtu: 1500, problem: null };
 
 describe("a worker", () => {
   it("that idles is well for an hour", () => {

@@ -34,7 +34,10 @@ describe.skipIf(missing)("underlay", () => {
     const elsewhere = { address: "203.0.113.1", port: 4789, sourcePorts: { first: 1, count: 1 } };
     expect(() => underlays.openUnderlay(elsewhere)).toThrow(/EADDRNOTAVAIL.*no interface has this address/);
     expect(() => underlays.deviceMtuFor("203.0.113.1")).toThrow(/EADDRNOTAVAIL/);
-    expect(underlays.deviceMtuFor("127.0.0.21")).toEqual({ device: "lo", ifindex: 1, mtu: 65536 });
+    expect(underlays.deviceMtuFor("127.0.0.21")).toEqual({
+      ...{ device: "lo", ifindex: 1, mtu: 65536 },
+      ...{ isUp: true, hasCarrier: true },
+    });
     expect(underlays.pathMtu("127.0.0.21", "127.0.0.22")).toBeGreaterThan(1280);
   });
 

@@ -70,6 +70,7 @@ beforeEach(() => {
     probe: () => ({ state: "unwatched", rttMs: 1.5, answered: 7, lost: 2 }),
     workersStill: () => [0.25, 3],
     loopLag: watchLoop(),
+    underlay: () => ({ device: "eth0", problem: null }),
     logLost: () => 12,
     lastReload: () => ({ successful: true, successUnixSeconds: 1_700_000_000 }),
   };

@@ -1,54 +1,39 @@
 /**
- * What the world changes without telling us: a TAP that somebody deleted, the underlay device's MTU, its address.
+ * What the world does to TAPs without telling us.
  *
  * Once a second the kernel is asked. A VM that set its interface down takes its AC down; poll(2) on the TAP tells, whatever
- * namespace the interface is in (its carrier is ours to set, so it says nothing). A TAP that is gone takes its ACs down, so that nothing is flooded to them and
- * readiness says so; one that we had made is made again, one that was handed over is its owner's business. A changed MTU moves every
- * MTU that follows from it (`underlay.mtu: auto`). A missing VTEP address is told once; the sockets work again when it is
- * back.
+ * namespace the interface is in (its carrier is ours to set, so it says nothing). A TAP that is gone takes its ACs down, so that
+ * nothing is flooded to them and readiness says so; one that we had made is made again, one that was handed over is its owner's
+ * business.
  */
 import type { Emit } from "../control/event.ts";
 import type { AcPort, Inventory } from "../control/inventory.ts";
-import type { Config } from "../control/plan.ts";
 import { tapKey } from "../control/topology/taps.ts";
 import type { Topology } from "../control/topology/topology.ts";
-import { IoError } from "../io/addon.ts";
 import { tapOrNull } from "../io/handover.ts";
-import { deviceMtuFor } from "../io/underlay.ts";
 import type { TapOpener } from "./tap-opener.ts";
 
 /** Most looks between two tries to make a device. */
 const SELDOM_LOOKS = 30;
 
-export interface WorldWatchParts {
+export interface TapWatchParts {
   readonly opener: TapOpener;
   readonly topology: Topology;
   readonly inventory: Inventory;
   readonly emit: Emit;
-  /** The underlay device's MTU is another one. */
-  readonly onMtu: (mtu: number) => void;
 }
 
-export class WorldWatch {
-  private readonly parts: WorldWatchParts;
-  private mtu: number;
+export class TapWatch {
+  private readonly parts: TapWatchParts;
   /** ACs whose device cannot be made: looks until the next try, and between the tries after it. */
   private readonly patience = new Map<AcPort, { looks: number; again: number }>();
-  private isAddressGone = false;
 
-  /** @param mtu the underlay device's, as it was used so far. */
-  constructor(parts: WorldWatchParts, mtu: number) {
+  constructor(parts: TapWatchParts) {
     this.parts = parts;
-    this.mtu = mtu;
   }
 
   /** Ask the kernel. */
-  look(config: Config): void {
-    this.lookAtTaps();
-    this.lookAtUnderlay(config.underlay.address);
-  }
-
-  private lookAtTaps(): void {
+  look(): void {
     const { opener, inventory, topology } = this.parts;
     const gone = new Set(opener.gone().map(tapKey));
     for (const port of inventory.acs()) {
@@ -82,20 +67,5 @@ export class WorldWatch {
     if (patience.again === 1) emit("warn", "ac.down", { ac: ac.name, vsi: ac.vsi.name, problem });
     patience.looks = patience.again;
     patience.again = Math.min(2 * patience.again, SELDOM_LOOKS);
-  }
-
-  private lookAtUnderlay(address: string): void {
-    const { emit, onMtu } = this.parts;
-    try {
-      const { mtu } = deviceMtuFor(address);
-      this.isAddressGone = false;
-      if (mtu === this.mtu) return;
-      this.mtu = mtu;
-      onMtu(mtu);
-    } catch (error) {
-      if (!(error instanceof IoError)) throw error;
-      if (!this.isAddressGone) emit("warn", "underlay.mtu", { problem: error.message });
-      this.isAddressGone = true;
-    }
   }
 }

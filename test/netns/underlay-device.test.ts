@@ -1,0 +1,74 @@
+/**
+ * The underlay device goes down under a running gateway, or loses its carrier: nothing is watched by keepalives here, so the
+ * gateway itself says it, in status, health and doctor, with the fix that helps; and all is well when it is back.
+ */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Status } from "../../src/api/schema.ts";
+import type { Diagnosis } from "../../src/api/schema-doctor.ts";
+import { until } from "../../src/lab/deadline.ts";
+import { UNDERLAY_DEVICE } from "../../src/lab/topology.ts";
+import { type Article, addressOf, openArticle } from "./article-bed.ts";
+import { describeReal, whyNoGateways } from "./gateways.ts";
+import { ping } from "./traffic.ts";
+
+const DOWN = `${UNDERLAY_DEVICE} is set down`;
+const NO_CARRIER = `${UNDERLAY_DEVICE} has no carrier`;
+
+describeReal(whyNoGateways(), "an underlay device that dies", () => {
+  let article: Article;
+  beforeAll(async () => {
+    article = await openArticle("dead", { shape: (_, text) => text.replace(/^\s*keepalive:.*\n/gm, "") });
+    await ping(article.bed, "vm1", addressOf("vm4"));
+  });
+  afterAll(() => article?.gateways.remove());
+
+  const events = (event: string) =>
+    article.gw1
+      .log()
+      .split("\n")
+      .filter((line) => line.includes(`"event":"${event}"`)).length;
+  const status = () => article.gw1.look<Status>("/v1/status");
+  const problemIs = (problem: string | null) =>
+    until(`underlay: ${problem}`, 10_000, async () => (await status()).underlay.problem === problem);
+
+  async function seen(problem: string, fix: RegExp): Promise<void> {
+    await problemIs(problem);
+    const { ready, missing } = await status();
+    expect({ ready, missing }).toEqual({ ready: false, missing: [`underlay is down: ${problem}`] });
+    expect((await article.gw1.ctl("status")).stdout).toContain(problem);
+    const health = await article.gw1.ctl("health");
+    expect(health.status).not.toBe(0);
+    const { checks } = JSON.parse((await article.gw1.ctl("doctor", "-o", "json")).stdout) as Diagnosis;
+    const device = checks.find(({ name }) => name === "underlay address")!;
+    expect(device).toMatchObject({ result: "fail", fix: expect.stringMatching(fix) });
+    expect(device.text).toContain(problem);
+    // Routes go with their device: none is missing because nobody wrote it.
+    expect(checks.filter((check) => check.fix?.startsWith("ip route add"))).toEqual([]);
+  }
+
+  test("set down: status, health and doctor say so; set up, it is ready and forwards", {
+    timeout: 60_000,
+  }, async () => {
+    const { bed } = article;
+    for (let n = 1; n <= 2; n++) {
+      await bed.ip("gw1", `link set dev ${UNDERLAY_DEVICE} down`);
+      await seen(DOWN, new RegExp(`^ip link set dev ${UNDERLAY_DEVICE} up$`));
+      expect(events("underlay.down")).toBe(n);
+      await bed.ip("gw1", `link set dev ${UNDERLAY_DEVICE} up`);
+      await problemIs(null);
+      expect(events("underlay.up")).toBe(n);
+      expect((await status()).ready).toBe(true);
+      await ping(bed, "vm1", addressOf("vm4"));
+    }
+  });
+
+  test("without carrier: its other end is what is looked at", { timeout: 60_000 }, async () => {
+    const { bed } = article;
+    const port = (await bed.must("underlay", "ip", ["-o", "link", "show"])).match(/\d+: (\S*gw1\S*?)[@:]/)![1]!;
+    await bed.ip("underlay", `link set dev ${port} down`);
+    await seen(NO_CARRIER, /other end/);
+    await bed.ip("underlay", `link set dev ${port} up`);
+    await problemIs(null);
+    await ping(bed, "vm1", addressOf("vm4"));
+  });
+});
