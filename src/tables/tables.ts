@@ -14,7 +14,10 @@ import { Ring } from "./ring.ts";
 import { InterfaceTable, MAX_IO_PORTS, PortTable, VsiTable } from "./vsi.ts";
 import { Watch } from "./watch.ts";
 
-/** How much room to carve; fixed for the life of the process. */
+/**
+ * How much room to carve; fixed for the life of the process. Of MACs and neighbours it is what this site learns and is given;
+ * as many more may be said from outside (a fabric's control plane), so that neither crowds the other out.
+ */
 export type Sizes = {
   readonly workers: number;
   readonly macs: number;
@@ -74,8 +77,8 @@ export class Tables {
     this.ports = new PortTable(carver);
     this.vsis = new VsiTable(carver, MAX_VNI_PAIRS);
     this.interfaces = new InterfaceTable(carver);
-    this.macs = createMacTable(carver, sizes.macs);
-    this.fib = new Fib(carver, sizes.routes + sizes.neighbors, sizes.neighbors + sizes.routes);
+    this.macs = createMacTable(carver, 2 * sizes.macs);
+    this.fib = new Fib(carver, sizes.routes + 2 * sizes.neighbors, 2 * sizes.neighbors + sizes.routes);
     this.counters = Array.from({ length: sizes.workers + 1 }, () => new CounterBlock(carver));
     this.examples = this.counters.map(() => new DropExamples(carver));
     this.punts = Array.from({ length: sizes.workers }, () => new Ring(carver, PUNT_RING_BYTES));

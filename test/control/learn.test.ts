@@ -127,6 +127,15 @@ describe("MAC learning (behaviour.md §4)", () => {
       expect(bed.macValue(bed.vsi10, mac(99))).toBe(bed.gw2.row);
     });
 
+    it("its word has room of its own: it is bounded, and keeps no guest's MAC out of the table", () => {
+      let said = 0;
+      while (said < 5000 && bed.agent.macs.want("evpn", bed.vsi20, 0x020000400000 + said, bed.gw2)) said++;
+      expect(said).toBe(1000);
+      for (let n = 0; n < 8; n++) bed.learn(bed.vm2, bed.vsi20, mac(n));
+      expect(bed.drops).toEqual({});
+      expect(bed.macValue(bed.vsi20, mac(7))).toBe(bed.vm2.row);
+    });
+
     it("it counts while its tunnel is up, comes back with it, and goes with it", () => {
       begin.evpn();
       begin.learned();

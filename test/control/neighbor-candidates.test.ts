@@ -105,6 +105,22 @@ describe("candidates of a neighbour: static > heard at an AC > evpn > heard behi
     expect(state()).toBe("reachable M9 gw2");
   });
 
+  it("what is said fills no limit of what is heard, and has one of its own", () => {
+    const place = { mac: M9, port: bed.gw2, vsi: bed.vsi10 };
+    const want = (n: number) => bed.agent.neighbors.candidates.want("evpn", bed.if10, ip("10.1.2.0") + n, place);
+    let said = 0;
+    while (said < 2000 && want(said)) said++;
+    expect([said, want(7)]).toEqual([1000, true]);
+    // arp.limit is 100 on this VSI-interface.
+    for (let n = 0; n < 120; n++)
+      bed.arp(bed.vm1, bed.vsi10, { senderMac: M1 + n, senderIp: ip("10.1.1.100") + n, targetIp: ip("10.1.1.1") });
+    bed.poll();
+    expect(bed.agent.neighborCounts().get("vsi10")).toEqual({ local: 100, remote: 0, static: 0, evpn: 1000 });
+    expect(bed.neighbor(bed.if10, "10.1.1.199")).toBe("reachable 02:00:00:00:01:74 vm1");
+    bed.agent.neighbors.candidates.unwant("evpn", bed.if10, ip("10.1.2.3"));
+    expect(want(1500)).toBe(true);
+  });
+
   it("a flush of what was heard leaves what is said", () => {
     say();
     expect(bed.agent.neighbors.flushLearned(null)).toBe(0);

@@ -289,7 +289,7 @@ export class MacLearner {
     const [inVsi, ofVsi] = [this.rows.ownSize(vsi), vsi.config.mac.limit];
     if (inVsi >= ofVsi) return { key: "mac.limit", most: ofVsi };
     const most = this.tables.sizes.macs;
-    return this.rows.size >= most ? { key: "limits.macs", most } : null;
+    return this.rows.own >= most ? { key: "limits.macs", most } : null;
   }
 
   private acLimitOn(port: PortObject): MacLimit | null {

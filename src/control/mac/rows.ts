@@ -23,17 +23,25 @@ export class MacRows {
   private readonly writer: PatientWriter;
   private readonly learned = new Map<PortObject, number>();
   private readonly said = new Map<VsiObject, number>();
+  private saidCount = 0;
+  private readonly saidLimit: number;
   private count = 0;
 
   /** @param seed a random int32 for the table's hash. */
   constructor(tables: Tables, timers: Timers, seed: number) {
     this.timers = timers;
+    this.saidLimit = tables.sizes.macs;
     this.writer = new PatientWriter(tables.macs, tables.heartbeat, timers, seed);
   }
 
   /** MACs of all VSIs. */
   get size(): number {
     return this.count;
+  }
+
+  /** The same without those that are said from outside: they have room of their own. */
+  get own(): number {
+    return this.count - this.saidCount;
   }
 
   /** MACs of `vsi` that frames or the configuration brought; what is said from outside does not count. */
@@ -86,6 +94,7 @@ export class MacRows {
     this.ofVsi.set(vsi, rows);
     const all = rows.get(mac) ?? noCandidates(mac);
     const old = all[source];
+    if (source === "evpn" && old === null && this.saidCount >= this.saidLimit) return false;
     const { nowMs } = this.timers;
     const times = { heardMs: nowMs, sinceMs: nowMs, previous: null, moves: null };
     const row: MacRow = { mac, source, origin: originOf(source, flags), port, flags, type, ...times };
@@ -97,7 +106,7 @@ export class MacRows {
     if (!rows.has(mac)) this.count++;
     rows.set(mac, all);
     if (old !== null) this.tally(old, -1);
-    else if (source === "evpn") this.said.set(vsi, (this.said.get(vsi) ?? 0) + 1);
+    else if (source === "evpn") this.countSaid(vsi, 1);
     this.tally(row, 1);
     return true;
   }
@@ -128,16 +137,19 @@ export class MacRows {
     all[source] = null;
     this.tally(row, -1);
     this.publish(vsi, all, "gone");
-    if (source === "evpn") {
-      const left = this.said.get(vsi)! - 1;
-      if (left === 0) this.said.delete(vsi);
-      else this.said.set(vsi, left);
-    }
+    if (source === "evpn") this.countSaid(vsi, -1);
     if (isEmpty(all)) {
       this.ofVsi.get(vsi)!.delete(all.mac);
       this.count--;
     }
     return true;
+  }
+
+  private countSaid(vsi: VsiObject, step: 1 | -1): void {
+    const count = (this.said.get(vsi) ?? 0) + step;
+    if (count === 0) this.said.delete(vsi);
+    else this.said.set(vsi, count);
+    this.saidCount += step;
   }
 
   /** Learned MACs of an AC are limited; nothing else is counted per port. */

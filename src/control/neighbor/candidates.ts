@@ -37,14 +37,18 @@ export interface CandidateParts {
 export class NeighborCandidates {
   private readonly parts: CandidateParts;
   private readonly said = new Map<number, SaidNeighbor>();
+  private readonly limit: number;
 
-  constructor(parts: CandidateParts) {
+  /** @param limit most that is said; it counts for no other limit. */
+  constructor(parts: CandidateParts, limit: number) {
     this.parts = parts;
+    this.limit = limit;
   }
 
   /** It is said from outside that `ip` is at `place`, behind a tunnel. @returns false when there is no room for it. */
   want(_origin: "evpn", iface: InterfaceObject, ip: Ipv4, place: Place): boolean {
     const key = neighborKey(iface, ip);
+    if (this.said.size >= this.limit && !this.said.has(key)) return false;
     this.said.set(key, { iface, ip, place });
     if (this.follow(iface, ip)) return true;
     this.said.delete(key);

@@ -42,7 +42,9 @@ export class NeighborPaths {
     const { on, ip, place } = entry;
     if (entry.adjacency === 0) entry.adjacency = this.adjacencies.hold(on, ip);
     const id = entry.adjacency;
-    if (entry.counted !== place!.port) this.count(entry, place!.port);
+    // What is said from outside has a limit of its own (candidates.ts).
+    const counted = entry.origin === "evpn" ? null : place!.port;
+    if (entry.counted !== counted) this.count(entry, counted);
     if (id === 0 || !this.adjacencies.program(id, place!.mac, place!.vsi.row, place!.port.row)) return false;
     this.routes.setHost(on.vrf, ip, id);
     this.tell(entry, { ...place!, origin: entry.origin });

@@ -86,13 +86,12 @@ export class Neighbors implements NextHops, NeighborOwner {
     this.searches = new Searches(ledger, this.census);
     this.life = new NeighborLife({ ...context, owner: this, paths: this.paths, searches: this.searches });
     const { entries, life, paths, searches } = this;
-    this.candidates = new NeighborCandidates({
-      find: (on, ip) => this.find(on, ip) ?? null,
-      findOrCreate: (on, ip) => this.find(on, ip) ?? this.create(on, ip),
-      accept: (entry, place, how) => this.accept(entry, place, how),
-      life,
-      timers: context.timers,
-    });
+    const parts = {
+      find: (on: InterfaceObject, ip: Ipv4) => this.find(on, ip) ?? null,
+      findOrCreate: (on: InterfaceObject, ip: Ipv4) => this.find(on, ip) ?? this.create(on, ip),
+      accept: (entry: Neighbor, place: Place, how: NeighborOrigin) => this.accept(entry, place, how),
+    };
+    this.candidates = new NeighborCandidates({ ...parts, life, timers: context.timers }, tables.sizes.neighbors);
     this.places = new NeighborPlaces({ entries, life, paths, searches });
     this.watch = new NeighborWatch({ ...context, entries, life, paths });
   }
@@ -183,7 +182,8 @@ export class Neighbors implements NextHops, NeighborOwner {
       life.fire(entry, "doubted");
       return "challenged";
     }
-    if (place.port !== known.port && !census.hasRoomBehind(place.port)) return this.refusals.refuse(on, ip, place);
+    const hasRoom = entry.origin === "evpn" ? census.hasRoom(on, place.port) : census.hasRoomBehind(place.port);
+    if (place.port !== known.port && !hasRoom) return this.refusals.refuse(on, ip, place);
     this.move(entry, place, how);
     return "moved";
   }

@@ -50,7 +50,7 @@ function checkVsis(config: Config, { sizes }: Tables, holds: TunnelHolds): strin
 
 function checkRoutes(config: Config, tables: Tables, holds: TunnelHolds): string | null {
   // Half of the slots of an ExactMatch may be taken; the neighbours' share is theirs.
-  const room = (tables.fib.routes.capacity >> 1) - tables.sizes.neighbors;
+  const room = (tables.fib.routes.capacity >> 1) - 2 * tables.sizes.neighbors;
   const connected = countConnected(config, holds.unnamed);
   const count = connected + config.routes.length;
   if (count > room)
@@ -67,7 +67,7 @@ function checkRoutes(config: Config, tables: Tables, holds: TunnelHolds): string
   for (const policy of config.policies)
     for (const vrf of vrfsOf(config, policy))
       for (const { action } of policy.rules) if ("nextHop" in action) hops.add(`${vrf} ${action.nextHop.text}`);
-  const adjacencies = tables.fib.rewrite.length - 1 - tables.sizes.neighbors;
+  const adjacencies = tables.fib.rewrite.length - 1 - 2 * tables.sizes.neighbors;
   if (hops.size > adjacencies) return `${hops.size} next hops are more than ${adjacencies}`;
   return null;
 }
