@@ -238,6 +238,24 @@ export const DropCount = z
       })
       .nullable()
       .describe("the last frame; null: none was dropped, or what was refused was no frame"),
+    ports: z
+      .array(
+        z.object({
+          via: via.describe("null: of no port, of one that is gone, or of those that the list leaves out"),
+          count: z.number(),
+          last: z
+            .object({
+              at: z.string().describe("RFC 3339, UTC"),
+              vsi: z.string().nullable(),
+              vni: z.int().nullable().describe("that it came with, or of its VSI"),
+              outer: z.string().nullable().describe("the other VTEP's address, where it came or went by a tunnel"),
+              frame: z.string(),
+            })
+            .nullable()
+            .describe("the last frame; null: later ones of other ports took its place, or its port is not told"),
+        }),
+      )
+      .describe("where, most first; at most 64"),
   })
   .openapi("DropCount");
 

@@ -250,7 +250,7 @@ export class Shown {
     return this.parts.inventory.interface(interfaces[0]!)!.vrfName;
   }
 
-  drops(): Omit<schema.DropCount, "last">[] {
+  drops(): Omit<schema.DropCount, "last" | "ports">[] {
     const { counters } = this.parts.tables;
     return DROPS.map(([reason, text], i) => ({
       reason,

@@ -10,10 +10,11 @@ import {
   CONTROL_DRAINED,
   CONTROL_REINJECTED,
   type CounterBlock,
+  DROP_REASONS,
   type Drop,
   total,
 } from "../tables/counters.ts";
-import { type DropExamples, X_PORT, X_VNI, X_VSI } from "../tables/drop-example.ts";
+import { type DropExamples, X_PORT, X_REASON, X_VNI, X_VSI } from "../tables/drop-example.ts";
 
 /** A frame that control drops, as its story needs it; its bytes are the caller's again afterwards. */
 export interface Lost {
@@ -61,6 +62,7 @@ export class Ledger {
 
   dropped(reason: Drop, lost: Lost): void {
     this.block.drops[reason]! += lost.units;
+    this.block.portDrops[lost.port * DROP_REASONS + reason]! += lost.units;
     if (lost.units === 0) return;
     this.keep(reason, lost);
     this.onDrop?.(reason, lost);
@@ -69,11 +71,14 @@ export class Ledger {
   private keep(reason: Drop, { bytes, port, vsi }: Lost): void {
     if (this.story === null) return;
     const { examples, timers } = this.story;
-    const r = examples.begin(reason, Math.trunc(timers.nowMs) | 0);
-    examples.words[r + X_PORT] = port;
-    examples.words[r + X_VSI] = vsi;
-    examples.words[r + X_VNI] = -1;
-    examples.end(r, bytes, 0, bytes.length, bytes.length);
+    for (const row of [reason, ...(port === 0 ? [] : [examples.rowAt(reason, port)])]) {
+      const r = examples.begin(row, Math.trunc(timers.nowMs) | 0);
+      examples.words[r + X_PORT] = port;
+      examples.words[r + X_VSI] = vsi;
+      examples.words[r + X_REASON] = reason;
+      examples.words[r + X_VNI] = -1;
+      examples.end(r, bytes, 0, bytes.length, bytes.length);
+    }
   }
 
   /** drained - consumed - reinjected - dropped - held: 0 between punts. */

@@ -70,6 +70,18 @@ function lastText({ secondsAgo, via, outer, outerPort, vni }: NonNullable<DropCo
   return words.join(", ");
 }
 
+type PortDrop = DropCount["ports"][number] & { readonly reason: string };
+
+const PORT_DROP: readonly Column<PortDrop>[] = [
+  { title: "REASON", of: (row) => row.reason },
+  { title: "PORT", of: (row) => viaText(row.via) },
+  { title: "PACKETS", of: (row) => row.count, right: true },
+  { title: "LAST", of: ({ last }) => last?.at.slice(0, 19).replace("T", " ") ?? null },
+  { title: "VNI", of: ({ last }) => last?.vni ?? null, right: true },
+  { title: "OUTER", of: ({ last }) => last?.outer ?? null },
+  { title: "FRAME", of: ({ last }) => last?.frame ?? null, wraps: true },
+];
+
 interface FeatureRow {
   readonly name: string;
   readonly state: string;
@@ -222,12 +234,29 @@ function addDrops(show: Command, session: Session): void {
   tabular(show.command("drops").alias("drop"))
     .description("why frames were dropped; JSON and YAML hold all reasons")
     .addOption(new Option("--all", "in the table too, reasons that never happened"))
-    .addHelpText("after", examples("vtepctl show drops", "vtepctl show drops --all", "vtepctl show drops --watch"))
-    .action(async (options: TableOptions & { all?: true }) => {
+    .option("--ports", "a row for each reason at each port, with the last frame there")
+    .addHelpText(
+      "after",
+      examples(
+        "vtepctl show drops",
+        "vtepctl show drops --ports",
+        "vtepctl show drops --all",
+        "vtepctl show drops --watch",
+      ),
+    )
+    .action(async (options: TableOptions & { all?: true; ports?: true }) => {
       const read = () => ask<DropCount[]>(session.socket, "/v1/drops");
       await refresh(session, watchOf(options.watch), read, async (output, drops, before) => {
         const shown = drops.filter((drop) => options.all === true || drop.count > 0).slice(0, options.lines);
         if (output.form !== "table") return await printValue(output, options.lines === undefined ? drops : shown);
+        if (options.ports === true) {
+          const rows = shown.flatMap(({ reason, ports }) => ports.map((place) => ({ reason, ...place })));
+          await printList(output, rows, PORT_DROP, {
+            none: "no frame has been dropped",
+            isWide: options.wide === true,
+          });
+          return;
+        }
         await printList(output, shown, dropColumns(before), {
           none: "no frame has been dropped",
           isWide: options.wide === true,

@@ -12,6 +12,7 @@ import { faultsTo, type Listener, listenObserve, listenTcp, listenUnix } from ".
 import { forObservers } from "../api/observer.ts";
 import type { Shown } from "../api/shown.ts";
 import { lastDropsOf } from "../insight/last-drops.ts";
+import { PortDrops } from "../insight/port-drops.ts";
 import { Tracer } from "../insight/trace.ts";
 import { WatchHub } from "../insight/watch.ts";
 import { probeSource } from "../liveness/assemble.ts";
@@ -64,8 +65,8 @@ function apiOf(parts: ManagementParts): ReturnType<typeof createApi> {
   const { version, control, shown, standing, workers, prober, reloader, log, kick } = parts;
   const status = () => standing.status();
   const features = () => featuresOf(workers, standing.first);
-  const lastDrops = lastDropsOf(control.shown);
-  const drops = () => lastDrops.beside(shown.drops());
+  const portDrops = new PortDrops(control.shown, lastDropsOf(control.shown));
+  const drops = () => portDrops.beside(shown.drops());
   const probing = probeSource(prober, control.agent, control.shown.inventory, kick);
   return createApi(
     apiSource({

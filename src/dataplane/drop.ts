@@ -1,16 +1,18 @@
 /**
- * The end of a frame that goes nowhere: counted by its reason, and kept as the last example of that reason.
+ * The end of a frame that goes nowhere: counted by its reason and port, and kept as the last example of them.
  *
  * The counter is the contract; the example is for people (tables/drop-example.ts). What stands in it is what the frame looks
  * like now: forwarding rewrites in place, and most reasons speak before anything is rewritten.
  */
 import { F_OUTER_PORT, F_OUTER_REST, F_OUTER_SOURCE, VXLAN_BYTES } from "../io/port-io.ts";
+import { DROP_REASONS } from "../tables/counters.ts";
 import {
   X_IO,
   X_OUTER,
   X_OUTER_PORT,
   X_OUTER_REST,
   X_PORT,
+  X_REASON,
   X_VNI,
   X_VSI,
   X_VXLAN_FLAGS,
@@ -20,17 +22,21 @@ import type { Frame } from "./frame.ts";
 
 /** The frame in hand, `units` wire packets, is dropped for `reason`. */
 export function drop(f: Frame, reason: number, units: number): void {
-  f.counters.drops[reason]! += units;
-  if (!f.examples.isFresh(reason, f.nowMs)) keep(f, reason, f.port, f.vsi, f.length, f.head);
+  count(f, reason, units, f.port);
+  keepBoth(f, reason, f.port, f.vsi, f.length, f.head);
 }
 
 /** `units` wire packets of a send record, whose frame is gone, could not leave by `port`. */
 export function dropSent(f: Frame, reason: number, units: number, port: number, vsi: number, length: number): void {
-  f.counters.drops[reason]! += units;
-  if (f.examples.isFresh(reason, f.nowMs)) return;
+  count(f, reason, units, port);
   f.fromTunnel = 0;
   f.source = 0;
-  keep(f, reason, port, vsi, length, 0);
+  keepBoth(f, reason, port, vsi, length, 0);
+}
+
+function count(f: Frame, reason: number, units: number, port: number): void {
+  f.counters.drops[reason]! += units;
+  f.counters.portDrops[port * DROP_REASONS + reason]! += units;
 }
 
 /** Does the VXLAN header of the frame in hand still lie before it, and is nothing better known: no VSI? */
@@ -38,10 +44,20 @@ export function isInNoVsi(f: Frame): boolean {
   return f.fromTunnel !== 0 && f.vsi === 0;
 }
 
-function keep(f: Frame, reason: number, port: number, vsi: number, length: number, here: number): void {
+/** As the last one of its reason, and of its reason at this port. */
+function keepBoth(f: Frame, reason: number, port: number, vsi: number, length: number, here: number): void {
+  const x = f.examples;
+  if (!x.isFresh(reason, f.nowMs)) keep(f, reason, reason, port, vsi, length, here);
+  if (port === 0) return;
+  const row = x.rowAt(reason, port);
+  if (!x.isFresh(row, f.nowMs)) keep(f, row, reason, port, vsi, length, here);
+}
+
+function keep(f: Frame, row: number, reason: number, port: number, vsi: number, length: number, here: number): void {
   const x = f.examples;
   const w = x.words;
-  const r = x.begin(reason, f.nowMs);
+  const r = x.begin(row, f.nowMs);
+  w[r + X_REASON] = reason;
   w[r + X_PORT] = port;
   w[r + X_VSI] = vsi;
   w[r + X_IO] = f.source;

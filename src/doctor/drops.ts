@@ -151,7 +151,7 @@ export const MISTAKES: Partial<Record<DropName, Mistake>> = {
 };
 
 /** A line for each mistake that shows in the drops; one that says there is none. */
-export function checkDrops(drops: readonly Omit<DropCount, "text">[], context: DropContext): Check[] {
+export function checkDrops(drops: readonly Omit<DropCount, "text" | "ports">[], context: DropContext): Check[] {
   const facts = drops.filter((drop): drop is DropFact => drop.last !== null);
   const checks = facts.flatMap((fact) => {
     const mistake = MISTAKES[fact.reason as DropName];

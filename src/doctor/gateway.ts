@@ -31,7 +31,7 @@ export interface GatewayFacts {
   readonly features: Features;
   readonly vsis: readonly Vsi[];
   readonly interfaces: readonly Interface[];
-  readonly drops: readonly DropCount[];
+  readonly drops: readonly Omit<DropCount, "ports">[];
   /** Addresses that two hosts have. */
   readonly duplicates: ReturnType<Shown["duplicates"]>;
   /** What a worker could not attach. */
@@ -49,7 +49,7 @@ export interface GatewayFacts {
 export interface RunningGateway {
   readonly status: () => Status;
   readonly features: () => Features;
-  readonly drops: () => readonly DropCount[];
+  readonly drops: () => readonly Omit<DropCount, "ports">[];
   readonly shown: Shown;
   readonly probing: ProbeSource;
 }

@@ -21,7 +21,7 @@ const FULL: Partial<Record<DropName, readonly [what: string, fix: string]>> = {
 const ELSEWHERE = "what VMs lose in their own queues only their kernels count: ip -s link, nstat -az UdpRcvbufErrors";
 
 /** One line: recent losses are a warning, older ones the past. */
-export function checkLoss(drops: readonly DropCount[], { workers }: Features): Check {
+export function checkLoss(drops: readonly Omit<DropCount, "ports">[], { workers }: Features): Check {
   const unread = workers.reduce((sum, { receiveDrops }) => sum + receiveDrops, 0);
   const found = drops.flatMap(({ reason, count, last }) => {
     const full = FULL[reason as DropName];

@@ -4,7 +4,7 @@ import type { DropCount } from "../api/schema.ts";
 import type { ShownParts } from "../api/shown.ts";
 import type { Inventory } from "../control/inventory.ts";
 import { DROP, type DropName } from "../tables/counters.ts";
-import type { DropExample } from "../tables/drop-example.ts";
+import type { DropExample, DropExamples } from "../tables/drop-example.ts";
 import type { Tables } from "../tables/tables.ts";
 import { formatIpv4 } from "../wire/ipv4.ts";
 import { summaryOf } from "../wire/summary.ts";
@@ -37,15 +37,26 @@ export class LastDrops {
   }
 
   /** `counts` with the last frame of each. */
-  beside(counts: readonly Omit<DropCount, "last">[]): DropCount[] {
+  beside<T extends { readonly reason: string }>(counts: readonly T[]): (T & Pick<DropCount, "last">)[] {
     return counts.map((drop) => ({ ...drop, last: this.of(drop.reason as DropName) }));
   }
 
   /** Null: no frame was dropped for it. */
   of(reason: DropName): LastDrop | null {
+    const found = this.latest((examples) => examples.read(DROP[reason]));
+    return found === null ? null : this.named(found.example, Math.floor(found.agoMs / 1000));
+  }
+
+  /** The last one dropped for `reason` at bridge port `port`, a row. */
+  at(reason: number, port: number): { readonly example: DropExample; readonly agoMs: number } | null {
+    return this.latest((examples) => examples.readAt(reason, port));
+  }
+
+  /** Of all writers' examples the youngest. */
+  private latest(read: (examples: DropExamples) => DropExample | null) {
     let [last, leastMs]: [DropExample | null, number] = [null, Number.POSITIVE_INFINITY];
     for (const [block, examples] of this.tables.examples.entries()) {
-      const example = examples.read(DROP[reason]);
+      const example = read(examples);
       if (example === null) continue;
       const now = block === this.tables.sizes.workers ? this.clocks.controlMs() : this.clocks.workersMs();
       // The clocks wrap, and what is older than half their round is simply old.
@@ -53,7 +64,7 @@ export class LastDrops {
       const ago = ms < -1000 ? 0x7fffffff : Math.max(0, ms);
       if (ago < leastMs) [last, leastMs] = [example, ago];
     }
-    return last === null ? null : this.named(last, Math.floor(leastMs / 1000));
+    return last === null ? null : { example: last, agoMs: leastMs };
   }
 
   private named({ port, vsi, io, outer, stranger, vxlan, length, bytes }: DropExample, secondsAgo: number): LastDrop {

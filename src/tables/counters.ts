@@ -139,6 +139,8 @@ export const TOTALS = ["received", "injected", "copies", "sent", "punted", "drop
 export const BATCH_BUCKETS = [1, 4, 16, 64, 256] as const;
 
 const SMALL = 64;
+/** Drop reasons are numbers below this: reason `r` of bridge port `p` is cell `p * DROP_REASONS + r` of `portDrops`. */
+export const DROP_REASONS = SMALL;
 
 /** One writer's counters. Plain float64 increments; sums over blocks may lag, but never go back. */
 export class CounterBlock {
@@ -151,6 +153,8 @@ export class CounterBlock {
   readonly punted: Float64Array;
   /** By drop reason. */
   readonly drops: Float64Array;
+  /** The same by bridge port and reason: DROP_REASONS for each port; row 0 is of no port. */
+  readonly portDrops: Float64Array;
   /** Control's page only, by the reasons in NO_FRAMES: what was not believed. */
   readonly refused: Float64Array;
   /** MISC_*: what fits no other column. */
@@ -173,6 +177,7 @@ export class CounterBlock {
     this.sent = carver.float64(1);
     this.punted = carver.float64(16);
     this.drops = carver.float64(SMALL);
+    this.portDrops = carver.float64(MAX_PORTS * DROP_REASONS);
     this.refused = carver.float64(SMALL);
     this.misc = carver.float64(SMALL);
     this.control = carver.float64(8);

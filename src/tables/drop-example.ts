@@ -1,9 +1,10 @@
 /**
- * The last frame that was dropped for each reason, kept always and not only while somebody watches: what a person is told
- * who asks the next morning which VTEP, which VNI, which VM it was.
+ * The last frame that was dropped for each reason, and for each reason at each bridge port, kept always and not only while
+ * somebody watches: what a person is told who asks the next morning which VTEP, which VNI, which VM it was.
  *
- * Bounded and cheap: one row a reason in each writer's block, written at most once a millisecond, so a flood of drops costs
- * its writer a comparison for each frame and one short copy a millisecond.
+ * Bounded and cheap: one row a reason in each writer's block, and rows that reasons at ports share by a hash (the later one
+ * stays), each written at most once a millisecond, so a flood of drops costs its writer two comparisons for each frame and two
+ * short copies a millisecond.
  *
  * Writers: block k is worker k's, the last one is control's. A reader may meet a row in the making: X_STAMP is odd then, and
  * has changed afterwards; it reads again.
@@ -12,6 +13,8 @@ import type { Carver } from "./layout.ts";
 
 /** Rows: drop reasons are numbers below this. */
 const REASONS = 64;
+/** Rows behind those of the reasons, for reasons at ports: a power of two. */
+const SHARED = 1024;
 export const X_WORDS = 16;
 /** Bytes of the frame that are kept: enough for ARP, and for the headers of anything else. */
 export const X_SNAP = 64;
@@ -35,6 +38,8 @@ export const X_BYTES = 9;
 /** Of a stranger's datagram: the rest of an IPv6 source, and the UDP source port as F_OUTER_PORT of io/port-io.ts has it; 0: no stranger. */
 export const X_OUTER_REST = 10;
 export const X_OUTER_PORT = 13;
+/** The drop reason: whose a shared row is. */
+export const X_REASON = 14;
 
 /** A row, read. */
 export interface DropExample {
@@ -57,19 +62,24 @@ export class DropExamples {
   readonly bytes: Uint8Array;
 
   constructor(carver: Carver) {
-    this.words = carver.int32(REASONS * X_WORDS);
-    this.bytes = carver.bytes(REASONS * X_SNAP);
+    this.words = carver.int32((REASONS + SHARED) * X_WORDS);
+    this.bytes = carver.bytes((REASONS + SHARED) * X_SNAP);
   }
 
-  /** Writer: is the example of `reason` of this very millisecond already? */
-  isFresh(reason: number, nowMs: number): boolean {
-    const r = reason * X_WORDS;
+  /** The row of `reason` at bridge port `port`, for `isFresh` and `begin`; that of a reason anywhere is its number. */
+  rowAt(reason: number, port: number): number {
+    return REASONS + ((port * 51 + reason) & (SHARED - 1));
+  }
+
+  /** Writer: is the example in `row` of this very millisecond already? */
+  isFresh(row: number, nowMs: number): boolean {
+    const r = row * X_WORDS;
     return this.words[r + X_MS] === nowMs && this.words[r + X_STAMP] !== 0;
   }
 
-  /** Writer: begin the row of `reason`. @returns its word; to be given to `end`. */
-  begin(reason: number, nowMs: number): number {
-    const r = reason * X_WORDS;
+  /** Writer: begin `row`. @returns its word; to be given to `end`. */
+  begin(row: number, nowMs: number): number {
+    const r = row * X_WORDS;
     Atomics.add(this.words, r + X_STAMP, 1);
     this.words[r + X_MS] = nowMs;
     return r;
@@ -88,13 +98,24 @@ export class DropExamples {
 
   /** Reader: the last one dropped for `reason`; null: none ever, or its writer is at it again and again. */
   read(reason: number): DropExample | null {
+    return this.readRow(reason, () => true);
+  }
+
+  /** Reader: the last one dropped for `reason` at bridge port `port`; null also where another reason at another port came later. */
+  readAt(reason: number, port: number): DropExample | null {
     const w = this.words;
-    const r = reason * X_WORDS;
+    return this.readRow(this.rowAt(reason, port), (r) => w[r + X_REASON] === reason && w[r + X_PORT] === port);
+  }
+
+  private readRow(row: number, isMeant: (r: number) => boolean): DropExample | null {
+    const w = this.words;
+    const r = row * X_WORDS;
     for (let tries = 0; tries < 3; tries++) {
       const stamp = Atomics.load(w, r + X_STAMP);
       if (stamp === 0) return null;
       if ((stamp & 1) !== 0) continue;
-      const from = reason * X_SNAP;
+      if (!isMeant(r)) return null;
+      const from = row * X_SNAP;
       const example: DropExample = {
         nowMs: w[r + X_MS]!,
         port: w[r + X_PORT]!,

@@ -82,6 +82,7 @@ const SOURCE = {
   drops: () => [
     {
       last: null,
+      ports: [],
       reason: "pool_exhausted",
       count: 987_654_321,
       text: "no room left in the batch's send records or scratch bytes",

@@ -123,10 +123,19 @@ const LAST = {
   frame: "60 bytes",
 };
 
+const PORTS = [
+  {
+    via: { kind: "tunnel" as const, name: "gw2" },
+    count: 11,
+    last: { at: "2026-01-02T03:04:05.678Z", vsi: null, vni: 77, outer: "192.0.2.2", frame: "60 bytes" },
+  },
+  { via: null, count: 1, last: null },
+];
+
 it("shows only the drops that happened, all with --all, and always all in JSON", async () => {
   const drops = () => [
-    { reason: "runt", count: 0, text: "too short", last: null },
-    { reason: "unknown_vni", count: 12, text: "no way", last: LAST },
+    { reason: "runt", count: 0, text: "too short", last: null, ports: [] },
+    { reason: "unknown_vni", count: 12, text: "no way", last: LAST, ports: PORTS },
   ];
   await ctl({ drops }, "show", "drops");
   expect(out).toBe(
@@ -138,6 +147,14 @@ it("shows only the drops that happened, all with --all, and always all in JSON",
   forget();
   await again("show", "drops", "-o", "json");
   expect(JSON.parse(out)).toEqual(drops());
+  forget();
+  await again("show", "drops", "--ports", "-w");
+  expect(out.split("\n")).toEqual([
+    expect.stringMatching(/^REASON +PORT +PACKETS +LAST +VNI +OUTER +FRAME$/),
+    expect.stringMatching(/^unknown_vni +tunnel gw2 +11 +2026-01-02 03:04:05 +77 +192\.0\.2\.2 +60 bytes$/),
+    expect.stringMatching(/^unknown_vni +- +1 +- +- +- +-$/),
+    "",
+  ]);
 });
 
 it("shows each rule of a policy on a line of its own", async () => {

@@ -1,6 +1,6 @@
 /** The last frame dropped for each reason: kept though nobody watches, with what tells its sender, once a millisecond. */
 import { describe, expect, it } from "vitest";
-import { DROP, type DropName } from "../../src/tables/counters.ts";
+import { DROP, DROP_REASONS, type DropName } from "../../src/tables/counters.ts";
 import { X_SNAP } from "../../src/tables/drop-example.ts";
 import { BROADCAST, parseMac } from "../../src/wire/ethernet.ts";
 import { ethernet, tagged, vxlan } from "./packets.ts";
@@ -51,6 +51,31 @@ describe("the last dropped frame", () => {
     expect(exampleOf(rig, "ac_unbound")).toMatchObject({ port: 0, io: 1, vxlan: null, length: 218 });
     expect(exampleOf(rig, "ac_unbound")!.bytes.length).toBe(X_SNAP);
     expect(exampleOf(rig, "reserved_mac")).toMatchObject({ port: 1, vsi: 1, vxlan: null, outer: 0 });
+  });
+
+  it("by port, too: each has its count and its last frame, whatever the others drop", () => {
+    const rig = new Rig();
+    const [worker] = rig.tables.workerCounters;
+    const at = (port: number, reason: DropName) => worker!.portDrops[port * DROP_REASONS + DROP[reason]];
+    rig.vm1.send(ethernet(parseMac("01:80:c2:00:00:0e")!, M1, 0x88cc, 46));
+    rig.arrive(2, vxlan(10, ethernet(parseMac("01:80:c2:00:00:0e")!, REMOTE, 0x88cc, 50)));
+    rig.arrive(2, vxlan(30, plain()));
+    rig.arrive(99, vxlan(10, plain()));
+    rig.run();
+    expect([at(1, "reserved_mac"), at(3, "reserved_mac"), at(3, "unknown_vni"), at(0, "unknown_vtep")]).toEqual([
+      1, 1, 1, 1,
+    ]);
+    const lastAt = (reason: DropName, port: number) => rig.tables.examples[0]!.readAt(DROP[reason], port);
+    expect(lastAt("reserved_mac", 1)).toMatchObject({ port: 1, vsi: 1, length: 60 });
+    expect(lastAt("reserved_mac", 3)).toMatchObject({ port: 3, length: 64 });
+    expect(lastAt("unknown_vni", 3)!.vxlan!.vni).toBe(30);
+    expect(lastAt("unknown_vni", 1)).toBeNull();
+    // Rows are shared: what has lost its row says nothing rather than something else.
+    const { examples } = rig.tables;
+    const row = examples[0]!.rowAt(DROP.reserved_mac, 1);
+    let other = 2;
+    while (examples[0]!.rowAt(DROP.reserved_mac, other) !== row) other++;
+    expect(examples[0]!.readAt(DROP.reserved_mac, other)).toBeNull();
   });
 
   it("a flood of drops is one example a millisecond, and the last millisecond's", () => {

@@ -110,7 +110,7 @@ export function answersOf(
       policy: null,
       neighbors: 1,
     })),
-    "/v1/drops": [{ reason: "no_route", count: 3, text: "no route", last: null }],
+    "/v1/drops": [{ reason: "no_route", count: 3, text: "no route", last: null, ports: [] }],
     "/v1/doctor": { checks: [{ name: "host", result: "ok", text: "well", fix: null }] },
     "/v1/neighbors": [],
     "/v1/macs": [],

@@ -5,6 +5,8 @@
  * owner before, and counters never go back, so `countedBefore` says what the cells of all workers showed when this object
  * got its row: subtract it.
  */
+
+import { DROP_REASONS } from "../../tables/counters.ts";
 import {
   ROUTE_ADJACENCY,
   ROUTE_BROADCAST,
@@ -113,6 +115,7 @@ export interface PolicyView {
 export class CountedBefore {
   private readonly tables: Tables;
   private readonly kept = new Map<object, Counted>();
+  private readonly drops = new Map<object, Float64Array>();
 
   constructor(tables: Tables) {
     this.tables = tables;
@@ -123,10 +126,28 @@ export class CountedBefore {
     const sum = (cell: number) => this.tables.counters.reduce((all, block) => all + block[kind][row * 4 + cell]!, 0);
     const turnedAway = this.tables.counters.reduce((all, block) => all + block.turnedAway[row]!, 0);
     this.kept.set(owner, [sum(0), sum(1), sum(2), sum(3), ...(kind === "ports" ? [turnedAway] : [])]);
+    if (kind !== "ports") return;
+    const drops = this.dropsAt(row);
+    if (drops.some((count) => count > 0)) this.drops.set(owner, drops);
   }
 
   forget(owner: object): void {
     this.kept.delete(owner);
+    this.drops.delete(owner);
+  }
+
+  /** What bridge port `port` has dropped since it got its row, by reason. */
+  dropsOf(port: PortObject): Float64Array {
+    const drops = this.dropsAt(port.row);
+    const before = this.drops.get(port);
+    return before === undefined ? drops : drops.map((count, reason) => count - before[reason]!);
+  }
+
+  private dropsAt(row: number): Float64Array {
+    const sums = new Float64Array(DROP_REASONS);
+    for (const { portDrops } of this.tables.counters)
+      for (let reason = 0; reason < DROP_REASONS; reason++) sums[reason]! += portDrops[row * DROP_REASONS + reason]!;
+    return sums;
   }
 
   of(owner: object): Counted {
