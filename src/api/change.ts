@@ -13,17 +13,22 @@ export interface Refused {
   readonly hint: string;
 }
 
-export interface ChangeSource {
+export interface ConfigSource {
   /** What would a reload do? `file` null: the daemon's own. */
   checkConfig(file: string | null): Promise<schema.CheckReport>;
   /** Load the daemon's file and apply the difference, or change nothing. */
   reloadConfig(): Promise<schema.CheckReport>;
+}
+
+export interface EntrySource {
   addMac(entry: schema.NewMac): Refused | null;
   removeMac(vsi: string, mac: string): Refused | null;
   addNeighbor(entry: schema.NewNeighbor): Refused | null;
+}
+
+export interface LogSource {
   logLevel(): schema.LogLevel;
   setLogLevel(level: schema.LogLevel["level"]): void;
-  features(): schema.Features;
 }
 
 const json = <T extends z.ZodType>(description: string, body: T) => ({
@@ -40,13 +45,7 @@ const refusals = {
   409: json("Something else stands in the way", schema.Fault),
 };
 
-export function addChanges(app: OpenAPIHono, source: ChangeSource): void {
-  addConfig(app, source);
-  addEntries(app, source);
-  addManners(app, source);
-}
-
-function addConfig(app: OpenAPIHono, source: ChangeSource): void {
+export function addConfig(app: OpenAPIHono, source: ConfigSource): void {
   const check = createRoute({
     method: "post",
     path: "/v1/config/check",
@@ -70,7 +69,7 @@ function addConfig(app: OpenAPIHono, source: ChangeSource): void {
   });
 }
 
-function addEntries(app: OpenAPIHono, source: ChangeSource): void {
+export function addEntries(app: OpenAPIHono, source: EntrySource): void {
   const lives = "until it is removed or flushed, its port goes, or the daemon ends";
   const addMac = createRoute({
     method: "post",
@@ -110,7 +109,7 @@ function addEntries(app: OpenAPIHono, source: ChangeSource): void {
   });
 }
 
-function addManners(app: OpenAPIHono, source: ChangeSource): void {
+export function addLog(app: OpenAPIHono, source: LogSource): void {
   const level = createRoute({
     method: "get",
     path: "/v1/log",
@@ -129,11 +128,14 @@ function addManners(app: OpenAPIHono, source: ChangeSource): void {
     source.setLogLevel(c.req.valid("json").level);
     return c.json(source.logLevel(), 200);
   });
-  const features = createRoute({
+}
+
+export function addOffloads(app: OpenAPIHono, offloads: () => schema.Features): void {
+  const route = createRoute({
     method: "get",
     path: "/v1/features",
     summary: "What the kernel and the addon give: offloads in use, fallbacks, buffers",
     responses: { 200: json("Features", schema.Features) },
   });
-  app.openapi(features, (c) => c.json(source.features(), 200));
+  app.openapi(route, (c) => c.json(offloads(), 200));
 }

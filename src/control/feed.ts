@@ -1,8 +1,8 @@
 /**
- * A feed of typed changes: whoever keeps a table tells what became of a row, and followers are called with it at once.
+ * A feed of typed changes: the keeper of a table tells what became of a row, and followers are called with it at once.
  *
  * Nothing is queued, so nothing can overflow: a follower that has more to do than a few stores notes the key and does it
- * later. Where nobody follows, the teller asks `isFollowed` first and makes no change object. A follower must not change the
+ * later. Without followers, the teller asks `isFollowed` first and makes no change object. A follower must not change the
  * table it hears of.
  */
 

@@ -47,7 +47,7 @@ export type HeldFrame = {
   readonly vsi: number;
   /** The worker that punted it: it goes back the same way, so that its flow stays in order. */
   readonly worker: number;
-  /** Its number for those who watch; 0: nobody did. */
+  /** Its number for those who watch; 0: unwatched. */
   readonly watchId: number;
 };
 

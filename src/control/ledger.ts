@@ -23,7 +23,7 @@ export interface Lost {
   /** Bridge port and VSI it came in by, as rows; 0: not known. */
   readonly port: number;
   readonly vsi: number;
-  /** Its number for those who watch; 0: nobody did. */
+  /** Its number for those who watch; 0: unwatched. */
   readonly watchId: number;
 }
 

@@ -13,6 +13,7 @@
 import { randomBytes } from "node:crypto";
 import type { Worker } from "node:worker_threads";
 import { EventFeed, overheard } from "../api/event-feed.ts";
+import type { Feature } from "../api/feature.ts";
 import { ListenError, type Listener } from "../api/listener.ts";
 import { Shown } from "../api/shown.ts";
 import { AttachServer } from "../attach/server.ts";
@@ -90,6 +91,8 @@ export class Daemon {
   private standing!: Standing;
   private reloader!: Reloader;
   private manager!: ServiceManager;
+  /** None until frames are forwarded. */
+  private features: readonly Feature[] = [];
   /** Where VMs hand their TAPs over; null: nowhere. */
   private attach: AttachServer | null = null;
 
@@ -207,7 +210,7 @@ export class Daemon {
       if (this.stopping) return clearInterval(timer);
       taps.look();
       this.underlay.look();
-      this.prober.look();
+      for (const feature of this.features) feature.everySecond?.();
       drops.look(performance.now());
       this.loop.kick();
     }, WATCH_MS);
@@ -254,22 +257,11 @@ export class Daemon {
   /** What serves people is loaded here: frames are forwarded already. */
   private async serve(): Promise<void> {
     const { openManagement } = await import("./management.ts");
-    const {
-      version,
-      tables,
-      control,
-      shown,
-      standing,
-      workers,
-      workerWatch,
-      prober,
-      reloader,
-      resolutions,
-      feed,
-      log,
-    } = this;
-    const known = { version, tables, control, shown, standing, workers, workerWatch, prober, reloader };
-    this.listeners.push(...(await openManagement({ ...known, resolutions, feed, log, kick: () => this.loop.kick() })));
+    const { version, control, shown, standing, workers, workerWatch, prober, reloader, resolutions, feed, log } = this;
+    const known = { version, control, shown, standing, workers, workerWatch, prober, reloader, resolutions, feed, log };
+    const { listeners, features } = await openManagement({ ...known, kick: () => this.loop.kick() });
+    this.listeners.push(...listeners);
+    this.features = features;
   }
 
   private async listenAttach(path: string): Promise<void> {
@@ -306,7 +298,7 @@ export class Daemon {
     this.log.setLevel(config.log.level);
     this.control.agent.setLimits(config.limits);
     this.attach?.refresh();
-    this.prober.look();
+    for (const feature of this.features) feature.applied?.(config);
   }
 
   private async stop(signal: string): Promise<void> {
@@ -321,7 +313,7 @@ export class Daemon {
     this.manager.stopping();
     const late = setTimeout(() => crash(this.log, new Error("the workers did not stop in time")), STOP_WITHIN_MS);
     this.reloader.stop();
-    this.prober.close();
+    for (const feature of this.features) feature.close?.();
     this.loop.stop();
     await this.workers.stop();
     clearTimeout(late);

@@ -1,28 +1,145 @@
 /**
- * What the kernel and the addon give this gateway: wanted and used offloads, how often one was given up, buffers.
- *
- * An offload that is wanted and not in use is no fault: the same work is done in software, and its probe or its fallback
- * says why.
+ * The list of features: what the gateway is made of, for those who ask. Each brings its routes, its metrics and its examinations
+ * (api/feature.ts); adding one is a line in `featuresOf`.
  */
+import { addConfig, addEntries, addLog, addOffloads } from "../api/change.ts";
+import { addDoctor } from "../api/doctor.ts";
+import { Entries } from "../api/entries.ts";
+import type { EventFeed } from "../api/event-feed.ts";
+import type { Feature } from "../api/feature.ts";
+import type { DropCount, LogLevel } from "../api/schema.ts";
+import type { Shown } from "../api/shown.ts";
+import { addTables } from "../api/tables.ts";
+import { fileForm } from "../config/form.ts";
+import type { RunningGateway } from "../doctor/gateway.ts";
+import { insight } from "../insight/feature.ts";
+import { lastDropsOf } from "../insight/last-drops.ts";
+import { PortDrops } from "../insight/port-drops.ts";
+import { probing } from "../liveness/feature.ts";
+import type { Prober } from "../liveness/prober.ts";
+import type { Log } from "../log/log.ts";
+import type { Control } from "./assemble.ts";
+import type { Reloader } from "./reload.ts";
+import type { Standing } from "./status.ts";
+import { offloadsOf, type Workers } from "./workers.ts";
 
-import type { Features } from "../api/schema.ts";
-import type { Config } from "../control/plan.ts";
-import type { Workers } from "./workers.ts";
+export interface FeatureParts {
+  readonly control: Control;
+  readonly shown: Shown;
+  readonly standing: Standing;
+  readonly workers: Workers;
+  readonly prober: Prober;
+  readonly reloader: Reloader;
+  readonly feed: EventFeed;
+  readonly log: Log;
+  /** Begin a round of control soon: what changes control's tables ends with it. */
+  readonly kick: () => void;
+}
 
-export function featuresOf(workers: Workers, config: Config): Features {
-  const drops = workers.receiveDrops();
+export function featuresOf(parts: FeatureParts): readonly Feature[] {
+  const { control, shown, standing, workers, prober, feed, kick } = parts;
+  const { agent, injector } = control;
+  const { inventory } = control.shown;
+  const { node } = standing.first;
+  const underlayMtu = () => standing.underlayMtu();
+  const portDrops = new PortDrops(control.shown, lastDropsOf(control.shown));
+  const drops = () => portDrops.beside(shown.drops());
+  const offloads = () => offloadsOf(workers, standing.first);
+  const features: Feature[] = [
+    tables(parts, drops),
+    configuration(parts.reloader),
+    logging(parts.log),
+    { routes: (app) => addOffloads(app, offloads) },
+    probing({ prober, agent, inventory, shown, underlayMtu, kick }),
+    insight({ control: control.shown, shown, injector, feed, node, sourcePorts: workers.sourcePorts(), kick }),
+  ];
+  const status = () => standing.status();
+  const checks = features.flatMap((feature) => feature.checks ?? []);
+  return [...features, doctor({ status, features: offloads, drops, shown, checks })];
+}
+
+/** What the gateway believes and counts, and entries added and removed by hand. */
+function tables({ control, shown, standing, kick }: FeatureParts, drops: () => DropCount[]): Feature {
+  const entries = new Entries(control.shown);
+  const changed = <T>(result: T): T => {
+    kick();
+    return result;
+  };
   return {
-    offloads: Object.entries(config.underlay.offload).map(([name, wanted]) => ({
-      name,
-      wanted,
-      inUse: workers.features.every(({ offload }) => offload[name as keyof typeof offload]),
-    })),
-    probes: workers.probed.probes.map((probe) => ({ ...probe })),
-    fallbacks: Array.from(workers.fallbacks(), ([cause, count]) => ({ cause, count })),
-    workers: workers.receiveBuffers.map((receiveBuffer, worker) => ({
-      worker,
-      receiveBuffer,
-      receiveDrops: drops[worker] ?? 0,
-    })),
+    routes(app) {
+      addTables(app, {
+        status: () => standing.status(),
+        vsis: () => shown.vsis(),
+        acs: () => shown.acs(),
+        tunnels: () => shown.tunnels(),
+        interfaces: () => shown.interfaces(),
+        macs: () => shown.macs(),
+        neighbors: () => shown.neighbors(),
+        routes: () => shown.routes(),
+        policies: () => shown.policies(),
+        drops,
+        config: () => fileForm(shown.config()),
+        flushMacs: (vsi) => changed(both(shown.flushMacs(vsi), () => entries.flushMacs(vsi))),
+        flushNeighbors: (on, ip, vsi) =>
+          changed(both(shown.flushNeighbors(on, ip, vsi), () => (vsi === null ? entries.flushNeighbors(on, ip) : 0))),
+      });
+      addEntries(app, {
+        addMac: (entry) => changed(entries.addMac(entry)),
+        removeMac: (vsi, mac) => changed(entries.removeMac(vsi, mac)),
+        addNeighbor: (entry) => changed(entries.addNeighbor(entry)),
+      });
+    },
   };
 }
+
+/** Learned entries and added ones; null: there is no such object. */
+function both(learned: number | null, added: () => number): number | null {
+  return learned === null ? null : learned + added();
+}
+
+function configuration(reloader: Reloader): Feature {
+  return {
+    routes: (app) =>
+      addConfig(app, { checkConfig: (file) => reloader.check(file), reloadConfig: () => reloader.reload() }),
+    rows: [
+      {
+        kind: "gauge",
+        name: "vtep_config_last_reload_successful",
+        help: "1 if the last configuration that was offered is in force",
+        labels: [],
+        values: () => [[{}, reloader.last.successful ? 1 : 0]],
+      },
+      {
+        kind: "gauge",
+        name: "vtep_config_last_reload_success_timestamp_seconds",
+        help: "When the configuration in force was loaded",
+        labels: [],
+        values: () => [[{}, reloader.last.successUnixSeconds]],
+      },
+    ],
+  };
+}
+
+function logging(log: Log): Feature {
+  const source = {
+    logLevel: () => ({ level: log.level as LogLevel["level"] }),
+    setLogLevel: (level: LogLevel["level"]) => log.setLevel(level),
+  };
+  return {
+    routes: (app) => addLog(app, source),
+    rows: [
+      {
+        kind: "counter",
+        name: "vtep_log_lost_total",
+        help: "Log lines that stderr did not take: its reader is stopped or gone, or its disk is full",
+        labels: [],
+        values: () => [[{}, log.lost]],
+      },
+    ],
+  };
+}
+
+/** The examination of all of it; its code is loaded when one is asked for. */
+const doctor = (gateway: RunningGateway): Feature => ({
+  routes: (app) => addDoctor(app, { doctor: async () => (await import("../doctor/gateway.ts")).diagnose(gateway) }),
+});

@@ -1,12 +1,9 @@
 /** What the metrics registry reads, put together from the parts that count. */
 import type { Shown } from "../api/shown.ts";
-import type { Prober } from "../liveness/prober.ts";
-import type { Log } from "../log/log.ts";
 import type { Tally } from "../metrics/histogram.ts";
 import { watchLoop } from "../metrics/loop-lag.ts";
 import type { MetricsSource } from "../metrics/row.ts";
 import type { Control } from "./assemble.ts";
-import type { Reloader } from "./reload.ts";
 import type { Standing } from "./status.ts";
 import type { WorkerWatch } from "./worker-watch.ts";
 import type { Workers } from "./workers.ts";
@@ -16,24 +13,12 @@ export interface MetricsParts {
   readonly control: Control;
   readonly shown: Shown;
   readonly workers: Workers;
-  readonly prober: Prober;
-  readonly reloader: Reloader;
   readonly workerWatch: WorkerWatch;
   readonly standing: Pick<Standing, "underlay">;
   readonly resolutions: Tally;
-  readonly log: Log;
 }
 
-export function metricsSource({
-  control,
-  shown,
-  workers,
-  workerWatch,
-  prober,
-  reloader,
-  log,
-  ...parts
-}: MetricsParts): MetricsSource {
+export function metricsSource({ control, shown, workers, workerWatch, ...parts }: MetricsParts): MetricsSource {
   const { agent, topology } = control;
   return {
     version: parts.version,
@@ -54,8 +39,5 @@ export function metricsSource({
     workersStill: () => workerWatch.still(),
     loopLag: watchLoop(),
     underlay: () => parts.standing.underlay(),
-    logLost: () => log.lost,
-    lastReload: () => reloader.last,
-    probe: (tunnel) => prober.view(tunnel),
   };
 }

@@ -66,12 +66,17 @@ export class Standing {
     return this.parts.workerWatch.stuck().map(({ worker, seconds }) => `worker ${worker} is stuck for ${seconds} s`);
   }
 
+  underlayMtu(): number {
+    const { mtu } = this.parts.shown.config().underlay;
+    return mtu === "auto" ? this.parts.underlay().mtu : mtu;
+  }
+
   status(): Status {
     const { version, file, shown, prober, reloader, workerWatch, startedMs, boot } = this.parts;
     const missing = this.missing();
     const config = shown.config();
-    const { address, port, mtu } = config.underlay;
-    const { device, problem, mtu: deviceMtu } = this.parts.underlay();
+    const { address, port } = config.underlay;
+    const { device, problem } = this.parts.underlay();
     return {
       ready: missing.length === 0,
       missing,
@@ -83,7 +88,7 @@ export class Standing {
       bootId: boot.id,
       startedAt: boot.startedAt,
       sockets: socketsOf(this.first),
-      underlay: { address, port, mtu: mtu === "auto" ? deviceMtu : mtu, device, problem },
+      underlay: { address, port, mtu: this.underlayMtu(), device, problem },
       workers: config.workers,
       stuckWorkers: workerWatch.stuck().map((each) => ({ ...each })),
       counts: shown.counts(),

@@ -7,6 +7,7 @@
  */
 import { setFlagsFromString } from "node:v8";
 import type { Worker } from "node:worker_threads";
+import type { Features as Offloads } from "../api/schema.ts";
 import type { Config } from "../control/plan.ts";
 import { NOTE_FALLBACKS, NOTE_INNER_MTU, NOTE_WORDS, type WorkerData, type WorkerNote } from "../dataplane/worker.ts";
 import { closeFd, FALLBACK_CAUSES, type Features, openDoorbell, ring } from "../io/native.ts";
@@ -168,4 +169,28 @@ export class Workers {
     for (const { fd, txFds } of this.underlays.splice(0)) for (const each of [fd, ...txFds]) closeFd(each);
     for (const doorbell of this.doorbells.splice(0)) closeFd(doorbell);
   }
+}
+
+/**
+ * What the kernel and the addon give this gateway: wanted and used offloads, how often one was given up, buffers.
+ *
+ * An offload that is wanted and not in use is no fault: the same work is done in software, and its probe or its fallback
+ * says why.
+ */
+export function offloadsOf(workers: Workers, config: Config): Offloads {
+  const drops = workers.receiveDrops();
+  return {
+    offloads: Object.entries(config.underlay.offload).map(([name, wanted]) => ({
+      name,
+      wanted,
+      inUse: workers.features.every(({ offload }) => offload[name as keyof typeof offload]),
+    })),
+    probes: workers.probed.probes.map((probe) => ({ ...probe })),
+    fallbacks: Array.from(workers.fallbacks(), ([cause, count]) => ({ cause, count })),
+    workers: workers.receiveBuffers.map((receiveBuffer, worker) => ({
+      worker,
+      receiveBuffer,
+      receiveDrops: drops[worker] ?? 0,
+    })),
+  };
 }

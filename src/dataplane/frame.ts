@@ -121,7 +121,7 @@ export class Frame {
   nowMs = 0;
   /** What is watched in this batch: WATCH_*. */
   watch = 0;
-  /** The number under which those who watch see the frame in hand; 0: nobody does. */
+  /** The number under which those who watch see the frame in hand; 0: it is not watched. */
   watchId = 0;
   /** The class of the last frame punted. */
   lastPunt = 0;

@@ -6,10 +6,9 @@
  * one only while its last frame is recent; after that it is told as what it is, the past.
  */
 import type { DropCount, Interface, Vsi } from "../api/schema.ts";
-import type { Check } from "../api/schema-doctor.ts";
+import { type Check, ok, warn } from "../api/schema-doctor.ts";
 import type { DropName } from "../tables/counters.ts";
 import { plural } from "../wire/plural.ts";
-import { ok, warn } from "./check.ts";
 
 export type LastDrop = NonNullable<DropCount["last"]>;
 /** A reason that has its last frame. */

@@ -5,20 +5,15 @@
  * configured here shows up as `unknown_vtep`, a configured one that does not know us never sends anything.
  */
 
-import type { ProbeSource } from "../api/probe.ts";
+import type { Examination } from "../api/feature.ts";
 import type { Ac, DropCount, Features, Interface, Status, Tunnel, Vsi } from "../api/schema.ts";
-import type { Check, Diagnosis } from "../api/schema-doctor.ts";
-import type { PingResult } from "../api/schema-probe.ts";
+import { type Check, type Diagnosis, fail, ok, warn } from "../api/schema-doctor.ts";
 import type { Shown } from "../api/shown.ts";
 import { plural } from "../wire/plural.ts";
-import { fail, ok, warn } from "./check.ts";
-import { checkDrops } from "./drops.ts";
+import { checkDrops, longAgo, RECENT_SECONDS } from "./drops.ts";
 import { examineHost } from "./host.ts";
 import { checkLoss } from "./loss.ts";
-import { checkMacLimit } from "./mac-limit.ts";
-import { checkPeer } from "./peer.ts";
 import { checkOpen } from "./sockets.ts";
-import { checkWorkers } from "./workers.ts";
 
 /** From then on, and after so many packets, a peer that only listens is worth a word. */
 const SILENT_SECONDS = 20;
@@ -42,8 +37,6 @@ export interface GatewayFacts {
   readonly macLimits: ReturnType<Shown["macLimits"]>;
   /** Next hops that do not see their packets. */
   readonly bypassed: ReturnType<Shown["bypassed"]>;
-  /** One echo of `length` bytes with DF. */
-  readonly ping: (tunnel: string, length: number) => Promise<PingResult>;
 }
 
 export interface RunningGateway {
@@ -51,12 +44,19 @@ export interface RunningGateway {
   readonly features: () => Features;
   readonly drops: () => readonly Omit<DropCount, "ports">[];
   readonly shown: Shown;
-  readonly probing: ProbeSource;
+  /** The examinations of all features. */
+  readonly checks: readonly Examination[];
 }
 
 /** Examine the gateway that runs in this process, and its machine. */
-export async function diagnose({ status, features, drops, shown, probing }: RunningGateway): Promise<Diagnosis> {
-  const checks = await examineGateway({
+export async function diagnose({
+  status,
+  features,
+  drops,
+  shown,
+  checks: further,
+}: RunningGateway): Promise<Diagnosis> {
+  const facts: GatewayFacts = {
     status: status(),
     acs: shown.acs(),
     tunnels: shown.tunnels(),
@@ -69,23 +69,21 @@ export async function diagnose({ status, features, drops, shown, probing }: Runn
     routesWithoutRoom: shown.routesWithoutRoom(),
     macLimits: shown.macLimits(),
     bypassed: shown.bypassed(),
-    ping: (tunnel, length) => probing.ping(tunnel, length)!,
-  });
+  };
+  const checks = await examineGateway(facts, further);
   return { checks: [...checks, ...checkOpen(status().sockets), ...examineHost(shown.config(), true)] };
 }
 
 /** One examination of a gateway: a small function of what is known of it. */
 export type GatewayCheck = (facts: GatewayFacts) => readonly Check[] | Promise<readonly Check[]>;
 
-/** All of them, in the order in which they are told; they run side by side. A feature adds its own here. */
+/** Those of the gateway as a whole, in the order in which they are told; each feature brings its own (api/feature.ts). */
 const GATEWAY_CHECKS: readonly GatewayCheck[] = [
   ({ status }) => checkStatus(status),
   ({ status }) => [checkWorkers(status)],
   ({ refusedPorts }) => refusedPorts.map(checkAttached),
   ({ acs }) => acs.flatMap(checkLink),
-  (facts) => Promise.all(facts.tunnels.map((tunnel) => askPeer(facts, tunnel))),
   ({ tunnels }) => tunnels.flatMap(checkTraffic),
-  ({ status, tunnels }) => tunnels.flatMap((tunnel) => checkPath(status, tunnel)),
   ({ drops, vsis, interfaces }) => checkDrops(drops, { vsis, interfaces }),
   ({ drops, features }) => [checkLoss(drops, features)],
   ({ features }) => checkFeatures(features),
@@ -95,9 +93,10 @@ const GATEWAY_CHECKS: readonly GatewayCheck[] = [
   ({ routesWithoutRoom }) => checkRoutes(routesWithoutRoom),
 ];
 
-/** Examine what is known of a gateway; its peers are asked. */
-export async function examineGateway(facts: GatewayFacts): Promise<Check[]> {
-  const found = await Promise.all(GATEWAY_CHECKS.map((check) => check(facts)));
+/** Examine what is known of a gateway, and what its features know more; all of it side by side. */
+export async function examineGateway(facts: GatewayFacts, further: readonly Examination[]): Promise<Check[]> {
+  const own = GATEWAY_CHECKS.map((check) => check(facts));
+  const found = await Promise.all([...own, ...further.map((check) => check())]);
   return found.flat();
 }
 
@@ -126,6 +125,32 @@ function checkRoutes(withoutRoom: number): Check[] {
   if (withoutRoom === 0) return [ok("routes", "all are in the forwarding table")];
   const text = `the forwarding table is full and lacks ${plural(withoutRoom, "prefix", "prefixes")}, whose packets go by shorter ones`;
   return [warn("routes", text, "raise limits.routes or limits.neighbors and restart; or vtepctl arp flush")];
+}
+
+/** Does each forwarding thread make progress? */
+function checkWorkers({ workers, stuckWorkers }: Status): Check {
+  if (stuckWorkers.length === 0) return ok("workers", `${workers} of ${workers} make progress`);
+  const text = stuckWorkers
+    .map(({ worker, seconds }) => `worker ${worker} forwards nothing for ${seconds} s`)
+    .join("; ");
+  const fix = "after 10 s the process ends and its supervisor starts a new one; report it with `vtepctl bugreport`";
+  return fail("workers", text, fix);
+}
+
+/** What is sent to a MAC that was not learned is flooded for as long as that lasts. */
+function checkMacLimit(limit: ReturnType<Shown["macLimits"]>[number]): Check {
+  const { vsi, mac, via, key, most, times, secondsAgo } = limit;
+  const name = `MACs of ${vsi}`;
+  const place = via.kind === "ac" ? `AC ${via.name}` : `tunnel ${via.name}`;
+  const known = `${key} (${most}) is reached`;
+  const text = `${plural(times, "time")} a MAC was not learned, the last ${mac} at ${place}: ${known}`;
+  if (secondsAgo > RECENT_SECONDS) return ok(name, `${text}; the last ${longAgo(secondsAgo)} ago`);
+  const where = key === "mac.limit" ? `mac.limit of ${vsi}` : key;
+  return warn(
+    name,
+    `${text}; frames to it are flooded`,
+    `raise ${where}, or see what sends from so many MACs at ${place}`,
+  );
 }
 
 /** A thread that cannot read a TAP, or knows no peer, carries nothing of it, whatever the device says. */
@@ -175,12 +200,6 @@ function checkLink({ name, linkDown, device, netns }: Ac): Check[] {
   return [warn(`AC ${name}`, "its VM has set the interface down: packets to it end with host unreachable", where)];
 }
 
-function askPeer({ ping, status }: GatewayFacts, { name, remote, up, probe }: Tunnel): Promise<Check> {
-  const longest = probe.pathMtu ?? status.underlay.mtu;
-  const peer = { name, remote, isWatched: probe.keepalive !== null, isUp: up, longest };
-  return checkPeer(peer, (length) => ping(name, length));
-}
-
 /** We send and it does not: does it know us, and does it run? What comes and is dropped at the door is no silence. */
 function checkTraffic({ name, remote, receive, transmit, probe, turnedAway = 0 }: Tunnel): Check[] {
   const key = `traffic of ${name}`;
@@ -195,14 +214,6 @@ function checkTraffic({ name, remote, receive, transmit, probe, turnedAway = 0 }
   if (transmit.packets === 0) return [ok(key, "none yet, in either direction")];
   const fix = `on ${remote}: is our address in its tunnel list, and is UDP 4789 open on the way?`;
   return [warn(key, `${plural(transmit.packets, "packet")} sent, none ever received`, fix)];
-}
-
-function checkPath({ underlay }: Status, { name, probe }: Tunnel): Check[] {
-  if (probe.pathMtu === null) return [];
-  const key = `path MTU to ${name}`;
-  if (probe.pathMtu >= underlay.mtu) return [ok(key, `${probe.pathMtu} bytes, all of the underlay's`)];
-  const text = `${probe.pathMtu} bytes, where the underlay has ${underlay.mtu}`;
-  return [warn(key, text, "a link on the way is narrower; guests are told, but a wider link is faster")];
 }
 
 function checkFeatures({ offloads, fallbacks, workers }: Features): Check[] {

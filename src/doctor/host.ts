@@ -6,7 +6,7 @@
  */
 import { accessSync, constants, existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { availableParallelism, release } from "node:os";
-import type { Check } from "../api/schema-doctor.ts";
+import { type Check, fail, ok, warn } from "../api/schema-doctor.ts";
 import { peerAddress } from "../control/peer-address.ts";
 import type { Config } from "../control/plan.ts";
 import { addon, errnoText, IoError } from "../io/addon.ts";
@@ -17,7 +17,6 @@ import { openDatagramEcho } from "../liveness/datagram-echo.ts";
 import { EchoUnavailable } from "../liveness/echo-socket.ts";
 import { whyNoRawSocket } from "../liveness/raw-echo.ts";
 import { plural } from "../wire/plural.ts";
-import { fail, ok, warn } from "./check.ts";
 import { checkSockets } from "./sockets.ts";
 
 const CAPABILITIES = { CAP_NET_BIND_SERVICE: 10, CAP_NET_ADMIN: 12, CAP_NET_RAW: 13, CAP_SYS_ADMIN: 21 } as const;

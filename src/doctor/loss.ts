@@ -5,9 +5,8 @@
  * receiver's TAP, the receiver's socket. The first and the last are the VMs' own, and only their kernels count there.
  */
 import type { DropCount, Features } from "../api/schema.ts";
-import type { Check } from "../api/schema-doctor.ts";
+import { type Check, ok, warn } from "../api/schema-doctor.ts";
 import type { DropName } from "../tables/counters.ts";
-import { ok, warn } from "./check.ts";
 import { longAgo, RECENT_SECONDS } from "./drops.ts";
 
 /** By reason: what was full, and what would help. */

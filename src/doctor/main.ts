@@ -5,15 +5,14 @@
  * code is vtepctl's business.
  */
 
-import type { Check, Diagnosis } from "../api/schema-doctor.ts";
+import { type Check, type Diagnosis, fail, ok, warn } from "../api/schema-doctor.ts";
 import { loadConfig } from "../config/load.ts";
 import { Inventory, type TunnelPort } from "../control/inventory.ts";
 import type { Config } from "../control/plan.ts";
 import { deviceMtuFor } from "../io/underlay.ts";
 import { createProber } from "../liveness/assemble.ts";
-import { fail, ok, warn } from "./check.ts";
+import { checkPeer } from "../liveness/peer-check.ts";
 import { examineHost } from "./host.ts";
-import { checkPeer } from "./peer.ts";
 
 async function examine(file: string | undefined): Promise<Check[]> {
   if (file === undefined) {

@@ -6,9 +6,8 @@
 import { lstatSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Status } from "../api/schema.ts";
-import type { Check } from "../api/schema-doctor.ts";
+import { type Check, fail, ok, warn } from "../api/schema-doctor.ts";
 import type { Config } from "../control/plan.ts";
-import { fail, ok, warn } from "./check.ts";
 
 const STICKY = 0o1000;
 const OTHERS_WRITE = 0o022;

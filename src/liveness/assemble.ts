@@ -1,12 +1,9 @@
-/** Probing put together: the prober with the real socket, clock and kernel, and what the API asks of it. */
-import type { ProbeSource } from "../api/probe.ts";
-import type { Agent } from "../control/agent.ts";
+/** Probing put together: the prober with the real socket, clock and kernel. */
 import type { Emit } from "../control/event.ts";
 import type { Inventory } from "../control/inventory.ts";
 import { pathMtu } from "../io/underlay.ts";
 import { RX_PACKETS, sumOf, TX_PACKETS } from "../tables/counters.ts";
 import type { Tables } from "../tables/tables.ts";
-import { pingHost } from "./host-ping.ts";
 import { openEchoSocket } from "./open-echo.ts";
 import { type ProbedTopology, Prober } from "./prober.ts";
 
@@ -51,27 +48,4 @@ export function createProber({ inventory, topology, tables, emit, deviceMtu, kic
     },
   });
   return prober;
-}
-
-/** The API's questions, by the name of a tunnel or a VSI-interface. */
-export function probeSource(prober: Prober, agent: Agent, inventory: Inventory, kick: () => void): ProbeSource {
-  const hosts = { agent, inventory, now: () => performance.now(), kick };
-  const tunnel = (name: string) => inventory.tunnel(name);
-  return {
-    pingHost: (name, ip, length) => pingHost(hosts, name, ip, length),
-    ping(name, length) {
-      const port = tunnel(name);
-      return port === undefined ? null : prober.ping(port, length);
-    },
-    search(name) {
-      const port = tunnel(name);
-      if (port === undefined) return null;
-      const problem = prober.search(port);
-      return problem === null ? prober.searchOf(port) : { reason: problem.message, fix: problem.fix };
-    },
-    searchOf(name) {
-      const port = tunnel(name);
-      return port === undefined ? null : prober.searchOf(port);
-    },
-  };
 }

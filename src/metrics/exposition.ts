@@ -7,8 +7,8 @@
  * but each metric in one go.
  */
 import type { Registry } from "prom-client";
+import type { Labels, Row } from "../api/feature.ts";
 import { type Series, seriesSamples } from "./histogram.ts";
-import type { Labels, MetricsSource, Row } from "./row.ts";
 
 /** Then whatever else waits has a turn. */
 export const SLICE_MS = 10;
@@ -28,15 +28,13 @@ export interface HistogramRow {
 export class SlicedExposition implements Exposition {
   private readonly rows: readonly Row[];
   private readonly histograms: readonly HistogramRow[];
-  private readonly source: MetricsSource;
   /** Metrics that are not ours, few. */
   private readonly further: Registry;
   private running: Promise<string> | null = null;
 
-  constructor(rows: readonly Row[], histograms: readonly HistogramRow[], source: MetricsSource, further: Registry) {
+  constructor(rows: readonly Row[], histograms: readonly HistogramRow[], further: Registry) {
     this.rows = rows;
     this.histograms = histograms;
-    this.source = source;
     this.further = further;
   }
 
@@ -78,7 +76,7 @@ export class SlicedExposition implements Exposition {
   private *lines(): Generator<string> {
     for (const { kind, name, help, values } of this.rows) {
       yield* head(name, help, kind);
-      for (const [labels, value] of values(this.source)) yield sample(name, labels, value);
+      for (const [labels, value] of values()) yield sample(name, labels, value);
       yield "";
     }
     for (const { name, help, read } of this.histograms) {

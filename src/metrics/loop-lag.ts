@@ -9,7 +9,7 @@
  * A monitor measures the time between its timer's turns, so its resolution is subtracted: a loop that is never late shows 0.
  */
 import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
-import type { Lag, MetricsSource, Row } from "./row.ts";
+import type { Lag, MetricsSource, SourceRow } from "./row.ts";
 
 /** Half of it is the least that is shown: two scrapes of the usual 15 s see one spike both. */
 export const WINDOW_MS = 60_000;
@@ -86,7 +86,7 @@ const HELP: readonly (readonly [key: keyof Lag, help: string])[] = [
   ["p99", "99th percentile of the event loop's delay in the last half to whole minute"],
 ];
 
-function row(name: string, help: string, read: (source: MetricsSource) => number | null): Row {
+function row(name: string, help: string, read: (source: MetricsSource) => number | null): SourceRow {
   return {
     kind: "gauge",
     name,
@@ -99,7 +99,7 @@ function row(name: string, help: string, read: (source: MetricsSource) => number
   };
 }
 
-export const LOOP_LAG_ROWS: readonly Row[] = [
+export const LOOP_LAG_ROWS: readonly SourceRow[] = [
   row(
     "nodejs_eventloop_lag_seconds",
     "What the event loop was given a second ago at most waited so long",

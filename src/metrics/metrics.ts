@@ -8,6 +8,7 @@
  * Packets and bytes count wire units: a super-frame is the segments it stands for.
  */
 import { collectDefaultMetrics, Registry } from "prom-client";
+import type { Labels, Row } from "../api/feature.ts";
 import { ARP_RESULTS } from "../control/arp/counts.ts";
 import {
   type CounterBlock,
@@ -25,7 +26,7 @@ import {
 } from "../tables/counters.ts";
 import { type HistogramRow, SlicedExposition } from "./exposition.ts";
 import { LOOP_LAG_ROWS } from "./loop-lag.ts";
-import type { Labels, MetricsSource, Origins, Owner, Row } from "./row.ts";
+import type { MetricsSource, Origins, Owner, SourceRow } from "./row.ts";
 import { batchSeries, WORKER_ROWS } from "./workers.ts";
 
 /** Gauges of prom-client whose names end in _total, which promtool rejects. */
@@ -50,7 +51,7 @@ function trafficRows(
   title: string,
   labels: readonly string[],
   owners: (source: MetricsSource) => Iterable<readonly [Labels, Owner]>,
-): Row[] {
+): SourceRow[] {
   return DIRECTIONS.map(([direction, unit, word]) => ({
     kind: "counter",
     name: `vtep_${what}_${direction}_${unit}_total`,
@@ -94,7 +95,7 @@ function classRow(
   help: string,
   list: readonly (readonly [string, ...unknown[]])[],
   column: "injected" | "punted",
-): Row {
+): SourceRow {
   return {
     kind: "counter",
     name,
@@ -108,7 +109,7 @@ function classRow(
 
 // ---- the metrics -----------------------------------------------------------------------------------------------
 
-const ROWS: readonly Row[] = [
+const ROWS: readonly SourceRow[] = [
   {
     kind: "gauge",
     name: "vtep_build_info",
@@ -225,46 +226,11 @@ const ROWS: readonly Row[] = [
   },
   {
     kind: "gauge",
-    name: "vtep_tunnel_watched",
-    help: "1 while a keepalive asks the tunnel's peer, so that vtep_tunnel_up means that somebody answers",
-    labels: ["tunnel"],
-    *values(source) {
-      for (const port of source.inventory.tunnels())
-        yield [{ tunnel: port.name }, /^(up|down)$/.test(source.probe(port).state) ? 1 : 0];
-    },
-  },
-  {
-    kind: "gauge",
     name: "vtep_tunnel_path_mtu_bytes",
     help: "Longest inner IP packet the tunnel takes",
     labels: ["tunnel"],
     *values(source) {
       for (const port of source.inventory.tunnels()) yield [{ tunnel: port.name }, port.mtu];
-    },
-  },
-  {
-    kind: "gauge",
-    name: "vtep_tunnel_rtt_seconds",
-    help: "Smoothed round-trip time to the tunnel's peer; absent until it has answered",
-    labels: ["tunnel"],
-    *values(source) {
-      for (const port of source.inventory.tunnels()) {
-        const { rttMs } = source.probe(port);
-        if (rttMs !== null) yield [{ tunnel: port.name }, rttMs / 1000];
-      }
-    },
-  },
-  {
-    kind: "counter",
-    name: "vtep_tunnel_probes_total",
-    help: "Keepalive probes by what became of them",
-    labels: ["tunnel", "result"],
-    *values(source) {
-      for (const port of source.inventory.tunnels()) {
-        const { answered, lost } = source.probe(port);
-        yield [{ tunnel: port.name, result: "answered" }, answered];
-        yield [{ tunnel: port.name, result: "lost" }, lost];
-      }
     },
   },
   ...WORKER_ROWS,
@@ -274,27 +240,6 @@ const ROWS: readonly Row[] = [
     help: "Datagrams with reserved VXLAN bits set (accepted unless underlay.strictReserved)",
     labels: [],
     values: (source) => [[{}, workersSum(source, (block) => block.misc[MISC_RESERVED_BITS]!)]],
-  },
-  {
-    kind: "counter",
-    name: "vtep_log_lost_total",
-    help: "Log lines that stderr did not take: its reader is stopped or gone, or its disk is full",
-    labels: [],
-    values: (source) => [[{}, source.logLost()]],
-  },
-  {
-    kind: "gauge",
-    name: "vtep_config_last_reload_successful",
-    help: "1 if the last configuration that was offered is in force",
-    labels: [],
-    values: (source) => [[{}, source.lastReload().successful ? 1 : 0]],
-  },
-  {
-    kind: "gauge",
-    name: "vtep_config_last_reload_success_timestamp_seconds",
-    help: "When the configuration in force was loaded",
-    labels: [],
-    values: (source) => [[{}, source.lastReload().successUnixSeconds]],
   },
 ];
 
@@ -313,10 +258,11 @@ const histogramsOf = ({ tables, resolutions }: MetricsSource): HistogramRow[] =>
   },
 ];
 
-/** What is scraped. Reading it (`metrics()`) is the only thing that costs. */
-export function createMetrics(source: MetricsSource): SlicedExposition {
+/** What is scraped; `further`: the rows of features. Reading it (`metrics()`) is the only thing that costs. */
+export function createMetrics(source: MetricsSource, further: readonly Row[]): SlicedExposition {
   const node = new Registry();
   collectDefaultMetrics({ register: node, eventLoopMonitoringPrecision: NEVER_MS });
   for (const name of [...REJECTED, ...LOOP_LAG_ROWS.map((row) => row.name)]) node.removeSingleMetric(name);
-  return new SlicedExposition([...ROWS, ...LOOP_LAG_ROWS], histogramsOf(source), source, node);
+  const own = [...ROWS, ...LOOP_LAG_ROWS].map((row): Row => ({ ...row, values: () => row.values(source) }));
+  return new SlicedExposition([...own, ...further], histogramsOf(source), node);
 }

@@ -1,9 +1,7 @@
-/**
- * A metric as data, and what its values are read from: the contract between the registry (metrics.ts) and the features that
- * bring rows.
- */
+/** What the registry's own rows are read from. Features bring rows that know their source themselves (api/feature.ts). */
+import type { Labels, Row } from "../api/feature.ts";
 import type { ArpResult } from "../control/arp/counts.ts";
-import type { Inventory, TunnelPort } from "../control/inventory.ts";
+import type { Inventory } from "../control/inventory.ts";
 import type { Counted } from "../control/topology/views.ts";
 import type { Tables } from "../tables/tables.ts";
 import type { Tally } from "./histogram.ts";
@@ -31,7 +29,7 @@ export interface Lag {
   readonly p99: number;
 }
 
-/** What the registry reads; `main` hands it over. */
+/** The daemon hands it over. */
 export interface MetricsSource {
   readonly version: string;
   readonly tables: Tables;
@@ -61,28 +59,11 @@ export interface MetricsSource {
   readonly loopLag: { readonly latest: number | null; lag(): Lag | null };
   /** The interface of the VTEP address; `problem` null: it is up. */
   underlay(): { readonly device: string; readonly problem: string | null };
-  /** Lines that the log lost. */
-  logLost(): number;
-  probe(tunnel: TunnelPort): {
-    readonly state: string;
-    readonly rttMs: number | null;
-    readonly answered: number;
-    readonly lost: number;
-  };
-  lastReload(): { readonly successful: boolean; readonly successUnixSeconds: number };
 }
 
-export type Labels = Record<string, string>;
 /** Who has a row of counters. */
 export type Owner = { readonly row: number };
 /** Values of a metric at this moment. */
 export type Values = (source: MetricsSource) => Iterable<readonly [labels: Labels, value: number]>;
-
-/** A metric as data. */
-export interface Row {
-  readonly kind: "counter" | "gauge";
-  readonly name: string;
-  readonly help: string;
-  readonly labels: readonly string[];
-  readonly values: Values;
-}
+/** A row that reads the registry's source. */
+export type SourceRow = Omit<Row, "values"> & { readonly values: Values };

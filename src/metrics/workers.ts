@@ -23,7 +23,7 @@ import {
 } from "../tables/counters.ts";
 import type { Tables } from "../tables/tables.ts";
 import type { Series } from "./histogram.ts";
-import type { Row, Values } from "./row.ts";
+import type { SourceRow, Values } from "./row.ts";
 
 const DIRECTIONS = [
   ["receive", MISC_SUPER_RECEIVE],
@@ -60,7 +60,7 @@ const exhaustedInWorkers = workerPools([
   ["sends", MISC_SENDS_EXHAUSTED],
 ]);
 
-export const WORKER_ROWS: readonly Row[] = [
+export const WORKER_ROWS: readonly SourceRow[] = [
   {
     kind: "counter",
     name: "vtep_superframes_total",

@@ -6,12 +6,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Registry } from "prom-client";
 import { afterEach, describe, expect, it } from "vitest";
-import { type ApiSource, createApi } from "../../src/api/api.ts";
+import { createApi } from "../../src/api/api.ts";
 import { type Listener, listenObserve, listenTcp, listenUnix } from "../../src/api/listener.ts";
 import { forObservers } from "../../src/api/observer.ts";
 import { missingOf } from "../../src/daemon/readiness.ts";
 import { type Condition, createHealth } from "../../src/metrics/health.ts";
-import { sourceWith } from "./fake-source.ts";
+import { type ApiSource, sourceWith } from "./fake-source.ts";
 
 const cleanups: (() => void)[] = [];
 afterEach(() => {

@@ -1,8 +1,23 @@
-/** An ApiSource without a gateway: everything empty, unless a test says otherwise. */
-import type { ApiSource } from "../../src/api/api.ts";
-import type { ChangeSource } from "../../src/api/change.ts";
-import type { CheckReport, Status } from "../../src/api/schema.ts";
+/** What the API answers without a gateway: everything empty, unless a test says otherwise. */
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { ApiParts } from "../../src/api/api.ts";
+import {
+  addConfig,
+  addEntries,
+  addLog,
+  addOffloads,
+  type ConfigSource,
+  type EntrySource,
+  type LogSource,
+} from "../../src/api/change.ts";
+import { addDoctor, type DoctorSource } from "../../src/api/doctor.ts";
+import { addProbes, type ProbeSource } from "../../src/api/probe.ts";
+import type { CheckReport, Features, Status } from "../../src/api/schema.ts";
 import type { Probe } from "../../src/api/schema-probe.ts";
+import { addTables, type TablesSource } from "../../src/api/tables.ts";
+import { addTrace, type TraceSource } from "../../src/api/trace.ts";
+import { addWatch, type WatchSource } from "../../src/api/watch.ts";
+import { addWhy, type WhySource } from "../../src/api/why.ts";
 import { fileForm } from "../../src/config/form.ts";
 import { parseConfig } from "../../src/config/load.ts";
 
@@ -51,6 +66,18 @@ export const REPORT: CheckReport = {
   needsRestart: [],
 };
 
+export interface ChangeSource extends ConfigSource, EntrySource, LogSource {
+  features(): Features;
+}
+
+/** What all routes answer from. */
+export interface ApiSource extends TablesSource, DoctorSource, WhySource {
+  readonly probe: ProbeSource;
+  readonly trace: TraceSource;
+  readonly watch: WatchSource;
+  readonly change: ChangeSource;
+}
+
 export function changeWith(parts: Partial<ChangeSource>): ChangeSource {
   return {
     checkConfig: async () => REPORT,
@@ -65,12 +92,30 @@ export function changeWith(parts: Partial<ChangeSource>): ChangeSource {
   };
 }
 
-export function sourceWith(parts: Partial<ApiSource>): ApiSource {
+/** All features of the API over one source. */
+export function sourceWith(parts: Partial<ApiSource>): ApiParts {
+  const source = completed(parts);
+  return { version: "1.2.3", features: [{ routes: (app) => addAll(app, source) }] };
+}
+
+function addAll(app: OpenAPIHono, source: ApiSource): void {
+  addTables(app, source);
+  addConfig(app, source.change);
+  addEntries(app, source.change);
+  addLog(app, source.change);
+  addOffloads(app, () => source.change.features());
+  addTrace(app, source.trace);
+  addWatch(app, source.watch);
+  addProbes(app, source.probe);
+  addWhy(app, source);
+  addDoctor(app, source);
+}
+
+function completed(parts: Partial<ApiSource>): ApiSource {
   const parsed = parseConfig("node: gw1\nunderlay: {address: 192.0.2.1}\n", "test.yaml");
   if ("errors" in parsed) throw new Error("the test's configuration is wrong");
   const none = () => [];
   return {
-    version: "1.2.3",
     status: () => STATUS,
     vsis: none,
     acs: none,

@@ -6,10 +6,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach } from "vitest";
-import { type ApiSource, createApi } from "../../src/api/api.ts";
+import { createApi } from "../../src/api/api.ts";
 import { type Listener, listenUnix } from "../../src/api/listener.ts";
 import { runCommand } from "../../src/ctl/command-line.ts";
-import { sourceWith } from "../api/fake-source.ts";
+import { type ApiSource, sourceWith } from "../api/fake-source.ts";
 
 export { err, forget, out } from "./said.ts";
 

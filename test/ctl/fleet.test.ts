@@ -3,14 +3,14 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { type ApiSource, createApi } from "../../src/api/api.ts";
+import { createApi } from "../../src/api/api.ts";
 import { type Listener, listenUnix } from "../../src/api/listener.ts";
 import type { Ac, Interface, Status, Tunnel, Vsi } from "../../src/api/schema.ts";
 import type { Trace, TraceRequest } from "../../src/api/schema-trace.ts";
 import type { EventRecord } from "../../src/api/schema-watch.ts";
 import { runCommand } from "../../src/ctl/command-line.ts";
 import { fleetChecks, type Site } from "../../src/ctl/fleet-check.ts";
-import { STATUS, sourceWith, UNWATCHED } from "../api/fake-source.ts";
+import { type ApiSource, STATUS, sourceWith, UNWATCHED } from "../api/fake-source.ts";
 import { err, forget, out } from "./said.ts";
 
 const ADDRESSES: Readonly<Record<string, string>> = { gw1: "192.0.2.1", gw2: "192.0.2.2", border: "192.0.2.3" };

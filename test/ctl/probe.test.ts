@@ -1,11 +1,12 @@
 /** `ping`, `why`, `doctor` and `capture --iface` against the real API over a socket, with a fake gateway: output and exit codes. */
+
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import type { ApiSource } from "../../src/api/api.ts";
 import type { Tunnel } from "../../src/api/schema.ts";
 import type { HostPing, PathSearch, PingResult } from "../../src/api/schema-probe.ts";
 import type { Why } from "../../src/api/schema-why.ts";
 import { pcapHead, pcapRecord, readRecords, vniFilter } from "../../src/ctl/capture-iface.ts";
+import type { ApiSource } from "../api/fake-source.ts";
 import { UNWATCHED } from "../api/fake-source.ts";
 import { again, ctl, err, forget, out } from "./bed.ts";
 

@@ -1,11 +1,12 @@
 /** vtepctl trace, observe, show events and capture against the real API over a socket, with a fake gateway behind it. */
+
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it, vi } from "vitest";
-import type { ApiSource } from "../../src/api/api.ts";
 import type { Trace, TraceRequest } from "../../src/api/schema-trace.ts";
 import type { CaptureLine, CaptureQuery, EventQuery, EventRecord } from "../../src/api/schema-watch.ts";
 import type { CaptureSink } from "../../src/api/watch.ts";
+import type { ApiSource } from "../api/fake-source.ts";
 import { again, ctl, err, folder, forget, hangUp, out } from "./bed.ts";
 
 const TRACE: Trace = {

@@ -12,8 +12,10 @@ import type { AcConfig, TunnelConfig, VsiConfig } from "../../src/control/plan.t
 import { CountedBefore } from "../../src/control/topology/views.ts";
 import { Tally } from "../../src/metrics/histogram.ts";
 import { createMetrics } from "../../src/metrics/metrics.ts";
+import type { MetricsSource } from "../../src/metrics/row.ts";
 import { DROPS } from "../../src/tables/counters.ts";
 import { createTables } from "../../src/tables/tables.ts";
+import { metricRows } from "../contract/surface.ts";
 
 const folder = (path: string) => fileURLToPath(new URL(`../../deploy/${path}`, import.meta.url));
 const RULES = folder("prometheus/rules.yml");
@@ -58,7 +60,7 @@ async function scraped(): Promise<Map<string, Set<string>>> {
   inventory.addPort(port(4, "gw2", null));
   const resolutions = new Tally("result", ["resolved", "failed"], [0.01, 1]);
   resolutions.observe("resolved", 0.5);
-  const registry = createMetrics({
+  const source: MetricsSource = {
     version: "1.2.3",
     tables,
     inventory,
@@ -74,13 +76,11 @@ async function scraped(): Promise<Map<string, Set<string>>> {
     stores: () => [{ pool: "unresolved", inUse: 3, exhausted: 8 }],
     fallbacks: () => new Map([["udp_gso_eio", 2]]),
     receiveDrops: () => [0],
-    probe: () => ({ state: "unwatched", rttMs: 1.5, answered: 7, lost: 2 }),
     workersStill: () => [0.25, 3],
     loopLag: { latest: 0, lag: () => ({ min: 0, max: 0, mean: 0, stddev: 0, p50: 0, p90: 0, p99: 0 }) },
     underlay: () => ({ device: "eth0", problem: null }),
-    logLost: () => 12,
-    lastReload: () => ({ successful: true, successUnixSeconds: 1_700_000_000 }),
-  });
+  };
+  const registry = createMetrics(source, []);
   const samples = new Map<string, Set<string>>();
   for (const line of (await registry.metrics()).split("\n")) {
     const sample = /^([a-z0-9_]+)(?:\{(.*)\})? /.exec(line);
@@ -89,6 +89,8 @@ async function scraped(): Promise<Map<string, Set<string>>> {
     for (const [, label] of (sample[2] ?? "").matchAll(/(\w+)="/g)) labels.add(label!);
     samples.set(sample[1]!, labels);
   }
+  // Those of features are known by what they say of themselves.
+  for (const { name, labels } of metricRows()) if (!samples.has(name)) samples.set(name, new Set(labels));
   return samples;
 }
 

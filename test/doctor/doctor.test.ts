@@ -3,8 +3,7 @@ import { createSocket } from "node:dgram";
 import { availableParallelism } from "node:os";
 import { describe, expect, it } from "vitest";
 import type { Tunnel } from "../../src/api/schema.ts";
-import { Check } from "../../src/api/schema-doctor.ts";
-import type { PingResult } from "../../src/api/schema-probe.ts";
+import { Check, ok } from "../../src/api/schema-doctor.ts";
 import { parseConfig } from "../../src/config/load.ts";
 import type { PortObject } from "../../src/control/inventory.ts";
 import { type LastDrop, MISTAKES } from "../../src/doctor/drops.ts";
@@ -37,7 +36,6 @@ const LAST: LastDrop = {
   vni: 10,
   frame: "60 bytes",
 };
-const REPLY: PingResult = { kind: "reply", length: 64, rttMs: 0.25, mtu: null, reason: null, fix: null };
 
 function facts(parts: Partial<GatewayFacts>): GatewayFacts {
   return {
@@ -62,13 +60,12 @@ function facts(parts: Partial<GatewayFacts>): GatewayFacts {
     refusedPorts: [],
     routesWithoutRoom: 0,
     drops: [],
-    ping: async () => REPLY,
     ...parts,
   };
 }
 
 async function examined(parts: Partial<GatewayFacts>, name: string): Promise<Check> {
-  const checks = await examineGateway(facts(parts));
+  const checks = await examineGateway(facts(parts), []);
   for (const check of checks) {
     Check.parse(check);
     expect(check.fix === null, check.name).toBe(check.result === "ok");
@@ -90,14 +87,13 @@ it("an AC whose VM has set its interface down is told, with the command", async 
 
 describe("a gateway", () => {
   it("that is well has nothing but ok", async () => {
-    const checks = await examineGateway(facts({}));
+    const checks = await examineGateway(facts({}), [() => [ok("bgp", "what a feature says")]]);
     expect(checks.filter(({ result }) => result !== "ok")).toEqual([]);
     expect(checks.map(({ name }) => name)).toEqual([
       "ready",
       "config",
       "probing",
       "workers",
-      "peer gw2",
       "traffic of gw2",
       "strangers",
       "drops",
@@ -106,6 +102,7 @@ describe("a gateway", () => {
       "receive buffer",
       "addresses",
       "routes",
+      "bgp",
     ]);
   });
 
@@ -116,7 +113,7 @@ describe("a gateway", () => {
     ];
     const address = { interface: "if10", vsi: "vsi10", ip: "10.1.1.11", places, isProbe: false, seconds: 9 };
     const hop = { of: "policy p, rule 1", ip: "10.1.1.12", interface: "if10", tunnel: { name: "gw2" } as PortObject };
-    const checks = await examineGateway(facts({ duplicates: [address], bypassed: [hop] }));
+    const checks = await examineGateway(facts({ duplicates: [address], bypassed: [hop] }), []);
     expect(checks.filter(({ result }) => result === "warn").map(({ name, text }) => `${name}: ${text}`)).toEqual([
       "address 10.1.1.11 on if10: two hosts have it: 02:00:00:00:01:11 at AC vm1 and 02:00:00:00:02:22 at tunnel gw2",
       "next hop 10.1.1.12: policy p, rule 1: the gateway behind tunnel gw2 answers for 10.1.1.12 and routes by destination, past it",
@@ -153,33 +150,6 @@ describe("a gateway", () => {
     expect((await examined({ macLimits: [ofVsi] }, "MACs of vsi10")).fix).toContain("raise mac.limit of vsi10,");
     const past = await examined({ macLimits: [{ ...limit, secondsAgo: 1000 }] }, "MACs of vsi10");
     expect(past).toMatchObject({ result: "ok", text: expect.stringMatching(/ is reached; the last 16 min ago$/) });
-  });
-
-  it("whose peer is silent: a warning, and a failure where somebody asked to watch it", async () => {
-    const ping = async (): Promise<PingResult> => ({ ...REPLY, kind: "lost", rttMs: null });
-    expect(await examined({ ping }, "peer gw2")).toMatchObject({ result: "warn" });
-    const probe = { ...UNWATCHED, keepalive: { intervalMs: 1000, multiplier: 3 } };
-    const watched = { ping, tunnels: [{ ...TUNNEL, up: false, probe }] };
-    const check = await examined(watched, "peer gw2");
-    expect(check).toMatchObject({ result: "fail" });
-    expect(check.text).toBe("192.0.2.2 does not answer an echo, and the tunnel is down");
-  });
-
-  it("that cannot probe says why and what to do", async () => {
-    const ping = async (): Promise<PingResult> => ({
-      ...REPLY,
-      kind: "off",
-      rttMs: null,
-      reason: "no right",
-      fix: "give it",
-    });
-    expect(await examined({ ping }, "peer gw2")).toMatchObject({ result: "warn", fix: "give it" });
-  });
-
-  it("whose peer loses one echo and answers the next: nothing is wrong", async () => {
-    let asked = 0;
-    const ping = async (): Promise<PingResult> => (++asked === 1 ? { ...REPLY, kind: "lost" } : REPLY);
-    expect(await examined({ ping }, "peer gw2")).toMatchObject({ result: "ok" });
   });
 
   it("with tunnel lists that differ: a peer that never sends, and a stranger that does", async () => {
@@ -236,27 +206,6 @@ describe("a gateway", () => {
     expect(await examined({ tunnels: [{ ...TUNNEL, probe: quiet }] }, "traffic of gw2")).toMatchObject({
       result: "ok",
     });
-  });
-
-  it("one echo is as long as our longest datagram: a smaller MTU at one end alone is seen", async () => {
-    const lengths: number[] = [];
-    const ping = async (_: string, length: number): Promise<PingResult> => {
-      lengths.push(length);
-      return length <= 1400 ? REPLY : { ...REPLY, kind: "lost", rttMs: null };
-    };
-    const check = await examined({ ping }, "peer gw2");
-    expect(check).toMatchObject({
-      result: "warn",
-      text: "192.0.2.2 answers in 0.250 ms, but 1500 bytes with DF, as long as we may send, get no answer",
-    });
-    expect(check.fix).toContain("vtepctl ping gw2 --mtu");
-    expect(lengths).toEqual([64, 1500, 1500]);
-    const tooBig = async (_: string, length: number): Promise<PingResult> =>
-      length <= 1400 ? REPLY : { ...REPLY, kind: "tooBig", rttMs: null, mtu: 1400 };
-    expect((await examined({ ping: tooBig }, "peer gw2")).text).toContain("are too long: a router says 1400");
-    // What the path is known to carry is what we send.
-    const narrow = { ...TUNNEL, probe: { ...UNWATCHED, pathMtu: 1400 } };
-    expect(await examined({ ping, tunnels: [narrow] }, "peer gw2")).toMatchObject({ result: "ok" });
   });
 
   it("that lost packets for want of room: where, what would help, and who counts the rest", async () => {
@@ -324,11 +273,7 @@ describe("a gateway", () => {
     expect(check).toMatchObject({ result: "fail", text: "worker 1 forwards nothing for 4 s" });
   });
 
-  it("with a narrow path, small buffers, lost offloads, a refused reload", async () => {
-    const narrow = { tunnels: [{ ...TUNNEL, probe: { ...UNWATCHED, pathMtu: 1400 } }] };
-    expect(await examined(narrow, "path MTU to gw2")).toMatchObject({ result: "warn" });
-    const wide = { tunnels: [{ ...TUNNEL, probe: { ...UNWATCHED, pathMtu: 1500 } }] };
-    expect(await examined(wide, "path MTU to gw2")).toMatchObject({ result: "ok" });
+  it("with small buffers, lost offloads, a refused reload", async () => {
     const { features } = facts({});
     const small = { ...features, workers: [{ worker: 0, receiveBuffer: 212_992, receiveDrops: 0 }] };
     expect(await examined({ features: small }, "receive buffer")).toMatchObject({ result: "warn" });

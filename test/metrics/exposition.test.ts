@@ -1,8 +1,8 @@
 /** A scrape of a large gateway: the main thread has other things to do meanwhile, and scrapers that meet share one text. */
 import { Registry } from "prom-client";
 import { expect, it } from "vitest";
+import type { Row } from "../../src/api/feature.ts";
 import { SlicedExposition } from "../../src/metrics/exposition.ts";
-import type { MetricsSource, Row } from "../../src/metrics/row.ts";
 
 /** Prints the longest time that nothing else had a turn, while `work` ran. */
 async function longestBlock(work: () => Promise<unknown>): Promise<number> {
@@ -33,7 +33,7 @@ const row: Row = {
 };
 
 it("writes fifty thousand series, and nobody waits for all of them", async () => {
-  const all = new SlicedExposition([row], [], {} as MetricsSource, new Registry());
+  const all = new SlicedExposition([row], [], new Registry());
   let text = "";
   const block = await longestBlock(async () => {
     text = await all.metrics();
@@ -50,7 +50,7 @@ it("writes fifty thousand series, and nobody waits for all of them", async () =>
 });
 
 it("is one run for scrapers that come together, and another one for who comes later", async () => {
-  const all = new SlicedExposition([row], [], {} as MetricsSource, new Registry());
+  const all = new SlicedExposition([row], [], new Registry());
   runs = 0;
   const texts = await Promise.all([all.metrics(), all.metrics(), all.metrics()]);
   expect([runs, new Set(texts).size]).toEqual([1, 1]);

@@ -5,7 +5,7 @@
  * as somebody holds it: a neighbour entry, or routes and policies whose next hop it is. A rewrite row is filled while
  * no worker reads it and published by one store of its number; the old one comes back when every worker has left its batch.
  *
- * Workers name numbers in what they punt, so a number that nobody holds any more keeps its meaning for LINGER_MS: by then the
+ * Workers name numbers in what they punt, so a number that is no longer held keeps its meaning for LINGER_MS: by then the
  * records that name it have been read.
  */
 import { REWRITE_BYTES } from "../../tables/fib.ts";
@@ -45,7 +45,7 @@ export class Adjacencies {
   private readonly rows: RowPool;
   private readonly byId = new Map<number, Adjacency>();
   private readonly byKey = new Map<number, number>();
-  /** Numbers that nobody holds any more, oldest first. */
+  /** Numbers that are no longer held, oldest first. */
   private readonly lingering: { readonly id: number; readonly dueMs: number }[] = [];
   private readonly callbacks: ((adjacency: number, alive: boolean) => void)[] = [];
 
@@ -99,7 +99,7 @@ export class Adjacencies {
     this.ids.retire(id);
   }
 
-  /** Whose number `id` is, or was until a moment ago; null: nobody's. */
+  /** Whose number `id` is, or was until a moment ago; null: no neighbour's. */
   nextHop(id: number): { readonly on: InterfaceObject; readonly ip: Ipv4 } | null {
     return this.byId.get(id) ?? null;
   }

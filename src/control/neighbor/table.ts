@@ -139,7 +139,7 @@ export class Neighbors implements NextHops, NeighborOwner {
     this.paths.adjacencies.onChange(callback);
   }
 
-  /** Whose number `adjacency` is, as workers name it in what they punt; null: nobody's. */
+  /** Whose number `adjacency` is, as workers name it in what they punt; null: no neighbour's. */
   nextHop(adjacency: number): { readonly on: InterfaceObject; readonly ip: Ipv4 } | null {
     return this.paths.adjacencies.nextHop(adjacency);
   }

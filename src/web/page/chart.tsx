@@ -60,7 +60,7 @@ export function RateChart({ node, kind, of }: { readonly node: string; readonly 
       ({ seconds, receiveBits, transmitBits }) => {
         if (!isOver) plot.current?.setData([[...seconds], [...receiveBits], [...transmitBits]]);
       },
-      // The frame of the page says that nobody answers.
+      // The frame of the page says that no gateway answers.
       () => undefined,
     );
     return () => {

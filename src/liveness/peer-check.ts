@@ -4,9 +4,10 @@
  * A small echo says nothing about lengths: a peer (or a link before it) with a smaller MTU than ours answers it, and drops
  * every full packet. So one echo is as long as the longest datagram we would send, with Don't Fragment.
  */
-import type { Check } from "../api/schema-doctor.ts";
+import type { Examination } from "../api/feature.ts";
+import type { Tunnel } from "../api/schema.ts";
+import { type Check, fail, ok, warn } from "../api/schema-doctor.ts";
 import type { PingResult } from "../api/schema-probe.ts";
-import { fail, ok, warn } from "./check.ts";
 
 export interface AskedPeer {
   readonly name: string;
@@ -49,4 +50,30 @@ async function fullSized(ping: Ping, length: number): Promise<string | null> {
   if (kind === "reply" || kind === "off") return null;
   if (kind === "lost") return `${length} bytes with DF, as long as we may send, get no answer`;
   return `${length} bytes with DF, as long as we may send, are too long${mtu === null ? "" : `: a router says ${mtu}`}`;
+}
+
+/** Peers of tunnels: each is asked, and the way to it is told where something narrows it. */
+export function peerChecks(
+  tunnels: () => readonly Tunnel[],
+  underlayMtu: () => number,
+  ping: (tunnel: string, length: number) => Promise<PingResult>,
+): Examination[] {
+  const ask = ({ name, remote, up, probe }: Tunnel) => {
+    const longest = probe.pathMtu ?? underlayMtu();
+    const peer = { name, remote, isWatched: probe.keepalive !== null, isUp: up, longest };
+    return checkPeer(peer, (length) => ping(name, length));
+  };
+  const paths = () => {
+    const most = underlayMtu();
+    return tunnels().flatMap((tunnel) => checkPath(tunnel, most));
+  };
+  return [() => Promise.all(tunnels().map(ask)), paths];
+}
+
+function checkPath({ name, probe }: Tunnel, underlayMtu: number): Check[] {
+  if (probe.pathMtu === null) return [];
+  const key = `path MTU to ${name}`;
+  if (probe.pathMtu >= underlayMtu) return [ok(key, `${probe.pathMtu} bytes, all of the underlay's`)];
+  const text = `${probe.pathMtu} bytes, where the underlay has ${underlayMtu}`;
+  return [warn(key, text, "a link on the way is narrower; guests are told, but a wider link is faster")];
 }

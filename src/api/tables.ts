@@ -1,0 +1,108 @@
+/** The routes of what the gateway believes and counts: status, objects, tables, and forgetting what was learned. */
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { jsonSlices, type Steps } from "./json-slices.ts";
+import * as schema from "./schema.ts";
+
+/** What they answer; every list is sorted. */
+export interface TablesSource {
+  status(): schema.Status;
+  vsis(): schema.Vsi[];
+  acs(): schema.Ac[];
+  tunnels(): schema.Tunnel[];
+  interfaces(): schema.Interface[];
+  macs(): Steps<schema.MacEntry>;
+  neighbors(): Steps<schema.Neighbor>;
+  routes(): Steps<schema.Route>;
+  policies(): schema.Policy[];
+  drops(): schema.DropCount[];
+  /** As the keys of a file. */
+  config(): Readonly<Record<string, unknown>>;
+  /** Forget learned MACs of one VSI or of all. @returns how many; null: there is no such VSI. */
+  flushMacs(vsi: string | null): number | null;
+  /** Forget learned neighbours and suppressed hosts of one VSI-interface or VSI, one of them, or all. @returns how many; null: no such VSI-interface. */
+  flushNeighbors(on: string | null, ip: string | null, vsi: string | null): number | null;
+}
+
+/** An answer that is an error. */
+function fault(code: string, message: string, hint: string): schema.Fault {
+  return { error: { code, message, hint } };
+}
+
+const json = <T extends z.ZodType>(description: string, body: T) => ({
+  description,
+  content: { "application/json": { schema: body } },
+});
+
+const MAC_SCOPE = z.object({ vsi: z.string().optional() });
+const NEIGHBOR_SCOPE = z.object({
+  interface: z.string().optional(),
+  vsi: z.string().optional().describe("hosts that ARP suppression answers for in this VSI"),
+  ip: z.ipv4().optional().describe("needs interface or vsi"),
+});
+
+export function addTables(app: OpenAPIHono, source: TablesSource): void {
+  addReads(app, source);
+  addFlushes(app, source);
+}
+
+function addReads(app: OpenAPIHono, source: TablesSource): void {
+  const read = <T extends z.ZodType>(path: string, summary: string, body: T, answer: () => z.output<T>) => {
+    const route = createRoute({ method: "get", path, summary, responses: { 200: json(summary, body) } });
+    // The answer's type is checked against the schema here; hono's own check cannot see through a generic route.
+    app.openapi(route, (c) => c.json(answer() as never, 200));
+  };
+  /** May be long: made while it is sent. */
+  const list = <T extends z.ZodType>(path: string, summary: string, row: T, answer: () => Steps<z.output<T>>) => {
+    const route = createRoute({ method: "get", path, summary, responses: { 200: json(summary, z.array(row)) } });
+    const head = { "content-type": "application/json" };
+    app.openapi(route, () => new Response(jsonSlices(answer()), { headers: head }) as never);
+  };
+  read("/v1/status", "Readiness, sizes and the ledger", schema.Status, () => source.status());
+  read("/v1/vsis", "VSIs by name", z.array(schema.Vsi), () => source.vsis());
+  read("/v1/acs", "Attachment circuits by name", z.array(schema.Ac), () => source.acs());
+  read("/v1/tunnels", "Tunnels by name", z.array(schema.Tunnel), () => source.tunnels());
+  read("/v1/interfaces", "VSI-interfaces by name", z.array(schema.Interface), () => source.interfaces());
+  list("/v1/macs", "MAC tables by VSI and MAC", schema.MacEntry, () => source.macs());
+  list("/v1/neighbors", "ARP tables by VSI-interface and IP", schema.Neighbor, () => source.neighbors());
+  list("/v1/routes", "Routes by VRF and prefix", schema.Route, () => source.routes());
+  read("/v1/policies", "Policies by name, rules in their order", z.array(schema.Policy), () => source.policies());
+  read("/v1/drops", "All drop reasons with their counts", z.array(schema.DropCount), () => source.drops());
+  read(
+    "/v1/config",
+    "The configuration in force as the keys of a file, with every default filled in",
+    z.looseObject({}),
+    () => ({ ...source.config() }),
+  );
+}
+
+function addFlushes(app: OpenAPIHono, source: TablesSource): void {
+  const flush = (path: string, summary: string, query: z.ZodObject) =>
+    createRoute({
+      method: "delete",
+      path,
+      summary,
+      request: { query },
+      responses: {
+        200: json("How many were removed", schema.Flushed),
+        400: json("The question makes no sense", schema.Fault),
+        404: json("There is no such object", schema.Fault),
+      },
+    });
+  app.openapi(flush("/v1/macs", "Forget learned MACs", MAC_SCOPE), (c) => {
+    const { vsi } = MAC_SCOPE.parse(c.req.valid("query"));
+    const removed = source.flushMacs(vsi ?? null);
+    if (removed !== null) return c.json({ removed }, 200);
+    return c.json(fault("not_found", `there is no VSI ${vsi}`, "vtepctl show vsi lists them"), 404);
+  });
+  app.openapi(flush("/v1/neighbors", "Forget learned neighbours", NEIGHBOR_SCOPE), (c) => {
+    const { interface: on, vsi, ip } = NEIGHBOR_SCOPE.parse(c.req.valid("query"));
+    if (ip !== undefined && on === undefined && vsi === undefined) {
+      return c.json(fault("bad_request", "ip needs interface or vsi", "the same IP may be in several VRFs"), 400);
+    }
+    const removed = source.flushNeighbors(on ?? null, ip ?? null, vsi ?? null);
+    if (removed !== null) return c.json({ removed }, 200);
+    if (vsi !== undefined)
+      return c.json(fault("not_found", `there is no VSI ${vsi}`, "vtepctl show vsi lists them"), 404);
+    return c.json(fault("not_found", `there is no VSI-interface ${on}`, "vtepctl show interface lists them"), 404);
+  });
+}
