@@ -1,14 +1,14 @@
 /**
  * The prober: watches the peers of tunnels from the main thread, by ICMP echo on the underlay.
  *
- * It owns what control must not know: the socket, who is asked. What an answer means is decided in
+ * It owns what control must not know: who is asked, and by what (echoer.ts). What an answer means is decided in
  * liveness/tunnel-probe.ts, one for each tunnel. Tunnels with `keepalive` are watched all the time; any other is asked only when
  * a person does (`vtepctl ping`), so a gateway that is not told to probe sends nothing of its own and needs no right for it.
  *
  * The peer's kernel answers, so this watches the path and the machine, not the peer's daemon.
  *
- * Without any socket for it (open-echo.ts) probing is off: said once as a warning, shown in the status, tried again now and then;
- * tunnels stay up, for a gateway that cannot look must not conclude that the peer is dead.
+ * Without a socket probing is off: said once as a warning, and shown in the status. Tunnels stay up, for a gateway that
+ * cannot look must not conclude that the peer is dead.
  *
  * A path MTU comes from a search, or from our own kernel, which refuses datagrams after a router's "too big"
  * (`tooBig`). It is never taken below the floor, never above the underlay's own, and what no search has found is forgotten
@@ -21,16 +21,15 @@ import type { Inventory, TunnelPort } from "../control/inventory.ts";
 import { peerAddress } from "../control/peer-address.ts";
 import type { Config, TunnelConfig } from "../control/plan.ts";
 import { Timers } from "../control/timers.ts";
-import { type EchoNews, echoRequest, shortestEcho } from "../wire/echo.ts";
-import { EchoBook, sameBytes } from "./echo-ledger.ts";
-import { type EchoSocket, type EchoSocketRequest, EchoUnavailable } from "./echo-socket.ts";
+import { shortestEcho } from "../wire/echo.ts";
+import { sameBytes } from "./echo-ledger.ts";
+import type { EchoUnavailable } from "./echo-socket.ts";
+import { Echoer, type EchoerParts } from "./echoer.ts";
 import { Silences, type TunnelTraffic } from "./silence.ts";
 import { type EchoEnd, TunnelProbe } from "./tunnel-probe.ts";
 
 /** Least that a path is believed to carry: 576 bytes inside (RFC 791 §3.1), or IPv6's minimum (RFC 8200 §5). */
 export const FLOOR = { 4: 626, 6: 1280 } as const;
-const REOPEN_MS = 10_000;
-const IDLE_MS = 30_000;
 const AGE_MS = 600_000;
 const HINT_EVERY_MS = 5000;
 const PING_WAIT_MS = 1000;
@@ -50,8 +49,7 @@ export interface ProberParts {
   readonly emit: Emit;
   /** Milliseconds of a monotonic clock. */
   readonly now: () => number;
-  /** Throws EchoUnavailable. */
-  readonly openSocket: (request: EchoSocketRequest) => EchoSocket;
+  readonly openSocket: EchoerParts["openSocket"];
   /** The underlay's IP MTU. */
   readonly underlayMtu: () => number;
   /** The path MTU our kernel believes in; not positive: it has no opinion. */
@@ -79,11 +77,7 @@ export class Prober {
   private readonly timers: Timers;
   private readonly watched = new Map<TunnelPort, Watched>();
   private readonly silences: Silences;
-  private readonly book: EchoBook;
-  private socket: EchoSocket | null = null;
-  private problem: EchoUnavailable | null = null;
-  private triedMs = Number.NEGATIVE_INFINITY;
-  private usedMs = 0;
+  private readonly echoer: Echoer;
   private isClosed = false;
   private isInTurn = false;
 
@@ -91,19 +85,28 @@ export class Prober {
     this.parts = parts;
     this.timers = new Timers(parts.now());
     this.silences = new Silences(parts.traffic);
-    this.book = new EchoBook(this.timers, parts.now);
+    this.echoer = new Echoer({
+      timers: this.timers,
+      now: parts.now,
+      config: () => parts.topology.config,
+      openSocket: parts.openSocket,
+      emit: parts.emit,
+      turn: (what) => this.turn(what),
+      onNews: ({ port, target, mtu }) => this.hear(port, target, mtu),
+      onFailure: (problem, isNews) => this.off(problem, isNews),
+    });
   }
 
   /** Once a second and after every change: watch what is configured, and nothing else. */
   look(): void {
     this.turn(() => {
       this.followInventory();
-      this.followSocket();
+      this.echoer.follow(this.keptAlive().length > 0);
       this.silences.look(this.parts.inventory.tunnels(), this.timers.nowMs);
       const underlayMtu = this.parts.underlayMtu();
       for (const each of this.watched.values()) {
         each.probe.setCeiling(underlayMtu);
-        each.probe.setKeepalive(this.socket === null ? null : each.port.config.keepalive);
+        each.probe.setKeepalive(this.echoer.isOpen ? each.port.config.keepalive : null);
         const isOld = each.mtu !== null && this.timers.nowMs - each.mtuMs >= AGE_MS;
         // What a search has found, the next one corrects (tunnel-probe.ts).
         if (isOld && keepaliveOf(each.port) === null && each.probe.pathMtu === null) this.setMtu(each, null, "aged");
@@ -119,8 +122,7 @@ export class Prober {
   close(): void {
     this.isClosed = true;
     for (const { probe } of this.watched.values()) probe.stop();
-    this.socket?.close();
-    this.socket = null;
+    this.echoer.close();
     this.parts.wakeAt(null);
   }
 
@@ -137,10 +139,9 @@ export class Prober {
 
   /** Is probing possible, and if not, why? */
   get probing(): Probing {
-    const wanted = [...this.watched.keys()].filter((port) => keepaliveOf(port) !== null).length;
-    const by = this.socket?.kind ?? null;
-    if (this.problem !== null)
-      return { state: "off", watched: 0, by, reason: this.problem.message, fix: this.problem.fix };
+    const wanted = this.keptAlive().length;
+    const { kind: by, problem } = this.echoer;
+    if (problem !== null) return { state: "off", watched: 0, by, reason: problem.message, fix: problem.fix };
     return { state: wanted > 0 ? "on" : "unused", watched: wanted, by, reason: null, fix: null };
   }
 
@@ -149,7 +150,7 @@ export class Prober {
     const each = this.watched.get(port);
     const keepalive = keepaliveOf(port);
     const probe = each?.probe;
-    const isWatched = keepalive !== null && this.socket !== null;
+    const isWatched = keepalive !== null && this.echoer.isOpen;
     return {
       keepalive,
       state: keepalive === null ? "unwatched" : isWatched ? (probe?.isUp === false ? "down" : "up") : "impossible",
@@ -181,7 +182,7 @@ export class Prober {
     return new Promise((resolve) => {
       this.turn(() => {
         const each = this.watched.get(tunnel) ?? this.add(tunnel);
-        const unavailable = this.open();
+        const unavailable = this.echoer.open();
         if (unavailable !== null) {
           const { message: reason, fix } = unavailable;
           return resolve({ kind: "off", length, rttMs: null, mtu: null, reason, fix });
@@ -200,7 +201,7 @@ export class Prober {
     let problem: EchoUnavailable | null = null;
     this.turn(() => {
       const each = this.watched.get(tunnel) ?? this.add(tunnel);
-      problem = this.open();
+      problem = this.echoer.open();
       if (problem === null) each.probe.startSearch();
     });
     return problem;
@@ -229,7 +230,7 @@ export class Prober {
         timers,
         floor,
         echo: (length, waitMs, done) => this.echo(each, length, waitMs, done),
-        isReady: () => this.open() === null,
+        isReady: () => this.echoer.open() === null,
         onLiveness: (up) => {
           parts.topology.setTunnelUp(port, up);
           parts.kick();
@@ -277,93 +278,36 @@ export class Prober {
 
   /** Somebody says that the path is narrow: look, but not as often as somebody says so. */
   private hint(each: Watched, mtu: number): void {
-    if (keepaliveOf(each.port) === null || this.socket === null) return;
+    if (keepaliveOf(each.port) === null || !this.echoer.isOpen) return;
     if (this.timers.nowMs - each.hintMs < HINT_EVERY_MS) return;
     each.hintMs = this.timers.nowMs;
     each.probe.startSearch(mtu);
   }
 
-  // ---- the socket ------------------------------------------------------------------------------------------------
-
-  /** Open while somebody is watched, or a person has just asked. */
-  private followSocket(): void {
-    const { nowMs } = this.timers;
-    const isWanted = [...this.watched.keys()].some((port) => keepaliveOf(port) !== null);
-    if (!isWanted) {
-      if (this.socket !== null && this.book.isEmpty && nowMs - this.usedMs > IDLE_MS) {
-        this.socket.close();
-        this.socket = null;
-      }
-      if (this.problem !== null && nowMs - this.usedMs > IDLE_MS) this.problem = null;
-      return;
-    }
-    if (this.socket === null && nowMs - this.triedMs >= REOPEN_MS) this.open();
-  }
-
-  private open(): EchoUnavailable | null {
-    this.usedMs = this.timers.nowMs;
-    if (this.socket !== null) return null;
-    this.triedMs = this.timers.nowMs;
-    const { openSocket, topology } = this.parts;
-    const { family } = topology.config.underlay;
-    try {
-      this.socket = openSocket({
-        family,
-        source: topology.config.underlay.address,
-        onNews: (news, source) => this.turn(() => this.hear(news, source)),
-        onFailure: (message) => this.turn(() => this.fail(new EchoUnavailable(message, "it is opened again in 10 s"))),
-      });
-    } catch (error) {
-      if (!(error instanceof EchoUnavailable)) throw error;
-      this.fail(error);
-      return error;
-    }
-    if (this.problem !== null) this.parts.emit("info", "probing.on", { by: this.socket.kind });
-    this.problem = null;
-    return null;
-  }
-
-  private fail(problem: EchoUnavailable): void {
-    this.socket = null;
-    const isNews = this.problem?.message !== problem.message;
-    this.problem = problem;
-    for (const { probe } of this.watched.values()) probe.setKeepalive(null);
-    const tunnels = [...this.watched.keys()].filter((port) => keepaliveOf(port) !== null).map((port) => port.name);
-    if (!isNews || tunnels.length === 0) return;
-    const unwatched = tunnels.join(", ");
-    this.parts.emit("warn", "probing.off", { problem: problem.message, fix: problem.fix, unwatched });
-  }
-
   // ---- echoes ----------------------------------------------------------------------------------------------------
 
-  private echo(each: Watched, length: number, waitMs: number, done: (end: EchoEnd) => void): void {
-    const { socket, timers, book } = this;
-    if (socket === null) {
-      timers.after(waitMs, () => done({ kind: "lost" }));
-      return;
-    }
-    this.usedMs = timers.nowMs;
-    const asked = book.open(each.address, waitMs, done);
-    const source = peerAddress(this.parts.topology.config.underlay.address);
-    const packet = echoRequest(source, each.address, socket.identifier, asked.sequence, length);
-    socket.send(packet, each.port.config.remote, (end) => {
-      asked.sentMs = this.parts.now();
-      // Our own device's MTU. Any other refusal (no route, no buffer) is a loss, when its time is over.
-      if (end === "tooBig") this.turn(() => asked.settle({ kind: "tooBig", mtu: 0 }));
-    });
+  private echo({ port, address }: Watched, length: number, waitMs: number, done: (end: EchoEnd) => void): void {
+    this.echoer.echo({ remote: port.config.remote, address }, length, waitMs, done);
   }
 
-  /** Anybody's word. */
-  private hear(news: EchoNews, source: string): void {
+  private keptAlive(): TunnelPort[] {
+    return [...this.watched.keys()].filter((port) => keepaliveOf(port) !== null);
+  }
+
+  private off({ message, fix }: EchoUnavailable, isNews: boolean): void {
+    for (const { probe } of this.watched.values()) probe.setKeepalive(null);
+    const tunnels = this.keptAlive().map(({ name }) => name);
+    if (!isNews || tunnels.length === 0) return;
+    this.parts.emit("warn", "probing.off", { problem: message, fix, unwatched: tunnels.join(", ") });
+  }
+
+  /** Anybody's word: a datagram to UDP `port` of `target` was too long for a path of `mtu` bytes. */
+  private hear(port: number, target: Uint8Array, mtu: number): void {
     const { family, port: vxlanPort } = this.parts.topology.config.underlay;
-    if (news.kind === "datagramTooBig") {
-      if (news.port !== vxlanPort) return;
-      const each = [...this.watched.values()].find(({ address }) => sameBytes(address, news.target));
-      const isPlausible = news.mtu >= FLOOR[family] && news.mtu < this.parts.underlayMtu();
-      if (each !== undefined && isPlausible) this.hint(each, news.mtu);
-      return;
-    }
-    if (news.identifier === this.socket?.identifier) this.book.answered(news, source);
+    if (port !== vxlanPort) return;
+    const each = [...this.watched.values()].find(({ address }) => sameBytes(address, target));
+    const isPlausible = mtu >= FLOOR[family] && mtu < this.parts.underlayMtu();
+    if (each !== undefined && isPlausible) this.hint(each, mtu);
   }
 
   /** Do `what` at the present time, after all that was due before it; then say when to come again. */
