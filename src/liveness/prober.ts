@@ -18,6 +18,7 @@
 import type { PathSearch, PingResult, Probe, Probing } from "../api/schema-probe.ts";
 import type { Emit } from "../control/event.ts";
 import type { Inventory, TunnelPort } from "../control/inventory.ts";
+import { OncePer } from "../control/once-per.ts";
 import { peerAddress } from "../control/peer-address.ts";
 import type { Config, TunnelConfig } from "../control/plan.ts";
 import { Timers } from "../control/timers.ts";
@@ -69,13 +70,13 @@ interface Watched {
   /** The path MTU in force, where it is less than the underlay's; and since when. */
   mtu: number | null;
   mtuMs: number;
-  hintMs: number;
 }
 
 export class Prober {
   private readonly parts: ProberParts;
   private readonly timers: Timers;
   private readonly watched = new Map<TunnelPort, Watched>();
+  private readonly hints = new OncePer<TunnelPort>(HINT_EVERY_MS);
   private readonly silences: Silences;
   private readonly echoer: Echoer;
   private isClosed = false;
@@ -215,6 +216,7 @@ export class Prober {
       if (inventory.ports.get(port.row) === port) continue;
       probe.stop();
       this.watched.delete(port);
+      this.hints.forget(port);
     }
     for (const port of inventory.ports.values()) {
       if (port.kind === "tunnel" && !this.watched.has(port) && keepaliveOf(port) !== null) this.add(port);
@@ -243,7 +245,7 @@ export class Prober {
       parts.underlayMtu(),
     );
     const never = Number.NEGATIVE_INFINITY;
-    const each: Watched = { port, probe, address, mtu: null, mtuMs: never, hintMs: never };
+    const each: Watched = { port, probe, address, mtu: null, mtuMs: never };
     this.watched.set(port, each);
     return each;
   }
@@ -279,9 +281,7 @@ export class Prober {
   /** Somebody says that the path is narrow: look, but not as often as somebody says so. */
   private hint(each: Watched, mtu: number): void {
     if (keepaliveOf(each.port) === null || !this.echoer.isOpen) return;
-    if (this.timers.nowMs - each.hintMs < HINT_EVERY_MS) return;
-    each.hintMs = this.timers.nowMs;
-    each.probe.startSearch(mtu);
+    if (this.hints.admit(each.port, this.timers.nowMs)) each.probe.startSearch(mtu);
   }
 
   // ---- echoes ----------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
  * an hour of it is a few hundred lines and not a million; single drops are no news and stay in the counters.
  */
 import type { Emit } from "../control/event.ts";
+import { OncePer } from "../control/once-per.ts";
 import { type CounterBlock, DROPS, NO_FRAMES, sumOf } from "../tables/counters.ts";
 
 /** Packets of one reason in one second that are a burst. */
@@ -16,14 +17,13 @@ export class DropWatch {
   private readonly emit: Emit;
   private readonly seen: number[];
   private readonly untold: number[];
-  private readonly toldMs: number[];
+  private readonly told = new OncePer<number>(REPEAT_MS);
 
   constructor(counters: readonly CounterBlock[], emit: Emit) {
     this.counters = counters;
     this.emit = emit;
     this.seen = DROPS.map((_, i) => this.count(i));
     this.untold = DROPS.map(() => 0);
-    this.toldMs = DROPS.map(() => Number.NEGATIVE_INFINITY);
   }
 
   /** Compare with the last look. Called once a second. */
@@ -33,11 +33,10 @@ export class DropWatch {
       const fresh = count - this.seen[i]!;
       this.seen[i] = count;
       if (fresh >= BURST) this.untold[i]! += fresh;
-      if (this.untold[i] === 0 || nowMs - this.toldMs[i]! < REPEAT_MS) continue;
+      if (this.untold[i] === 0 || !this.told.admit(i, nowMs)) continue;
       if (NO_FRAMES.has(reason)) this.emit("warn", "learning.refused", { reason, times: this.untold[i]!, text });
       else this.emit("warn", "drop.burst", { reason, packets: this.untold[i]!, text });
       this.untold[i] = 0;
-      this.toldMs[i] = nowMs;
     }
   }
 

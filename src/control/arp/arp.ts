@@ -14,6 +14,7 @@
  * In mode `flood` a copy comes here: hosts are learned and our own address is answered for, nothing else. Mode `suppress`
  * is suppress.ts.
  */
+
 import { DROP } from "../../tables/counters.ts";
 import { ARP_REPLY, type Arp, parseArp } from "../../wire/arp.ts";
 import { formatMac, isGroup, type Mac } from "../../wire/ethernet.ts";
@@ -33,6 +34,7 @@ import {
 import { isGiven, type Neighbor, type Place, samePlace } from "../neighbor/entry.ts";
 import { isKnown } from "../neighbor/nud.ts";
 import type { Heard, Neighbors } from "../neighbor/table.ts";
+import { OncePer } from "../once-per.ts";
 import type { Timers } from "../timers.ts";
 import { checkArp, type IsRoutedBy, isHostAddress, isRoutedSender } from "./check.ts";
 import type { ArpCounts } from "./counts.ts";
@@ -66,7 +68,7 @@ export interface ArpContext {
 
 export class ArpHandler {
   private readonly c: ArpContext;
-  private readonly defended = new Map<string, number>();
+  private readonly defended = new OncePer<string>(DEFEND_EVERY_MS);
 
   constructor(context: ArpContext) {
     this.c = context;
@@ -102,9 +104,7 @@ export class ArpHandler {
     const isTaken = entry?.origin === "static" && (entry.place?.mac !== arp.senderMac || entry.place.port !== port);
     if (!isOwnAddress(on, arp.senderIp) && !isTaken) return false;
     const key = `${on.row} ${arp.senderIp}`;
-    const nowMs = this.c.timers.nowMs;
-    if (nowMs - (this.defended.get(key) ?? Number.NEGATIVE_INFINITY) >= DEFEND_EVERY_MS) {
-      this.defended.set(key, nowMs);
+    if (this.defended.admit(key, this.c.timers.nowMs)) {
       // Where we proxy, a static host is reached at our MAC; elsewhere at its own.
       const mac = isTaken && vsi.config.arp !== "localProxy" ? entry!.place!.mac : on.mac;
       this.c.sender.announce(vsi, port, mac, arp.senderIp);

@@ -9,6 +9,7 @@
  * Why by direction: a peer that asks us makes us ask our ACs alone; when a second later-born question of our own needs
  * the tunnels, that one must not wait.
  */
+
 import { ARP_FRAME_BYTES, ARP_REPLY, ARP_REQUEST, emitArp } from "../../wire/arp.ts";
 import { BROADCAST, formatMac, type Mac } from "../../wire/ethernet.ts";
 import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
@@ -17,6 +18,7 @@ import { ALL_PORTS, type Injector, ONLY_ACS, ONLY_TUNNELS } from "../inject.ts";
 import type { InterfaceObject, PortObject, VsiObject } from "../inventory.ts";
 import { subnetOf } from "../inventory.ts";
 import { SOLICIT_EVERY_MS } from "../neighbor/solicitor.ts";
+import { OncePer } from "../once-per.ts";
 import type { Timers } from "../timers.ts";
 import { FloodRation } from "./flood-ration.ts";
 
@@ -48,7 +50,7 @@ export class ArpSender {
   private readonly emit: Emit;
   private readonly bytes = new Uint8Array(ARP_FRAME_BYTES);
   private readonly asked = new Map<number, Asked>();
-  private readonly announced = new Map<number, number>();
+  private readonly announced = new OncePer<number>(SOLICIT_EVERY_MS);
   private readonly rations = new Map<VsiObject, FloodRation>();
 
   constructor(injector: Injector, timers: Timers, emit: Emit) {
@@ -117,11 +119,11 @@ export class ArpSender {
   ): boolean {
     const nowMs = this.timers.nowMs;
     const key = keyOf(vsi, ip);
-    if (!isNews && nowMs - (this.announced.get(key) ?? Number.NEGATIVE_INFINITY) < SOLICIT_EVERY_MS) return false;
+    if (!isNews && !this.announced.isDue(key, nowMs)) return false;
     const way = usableScope(vsi, except, scope);
     if (way === 0 || this.announced.size >= REMEMBERED_TARGETS || !this.ration(vsi).admit(except, false, nowMs))
       return false;
-    this.announced.set(key, nowMs);
+    this.announced.note(key, nowMs);
     this.write(BROADCAST, on.mac, ARP_REQUEST, ip, 0, ip);
     this.injector.flood(vsi.row, except.row, way, this.bytes);
     this.tellAnnounced(vsi, except, way, on.mac, ip);
@@ -197,7 +199,7 @@ export class ArpSender {
   private sweep(): void {
     const longAgo = this.timers.nowMs - SOLICIT_EVERY_MS;
     for (const [key, asked] of this.asked) if (Math.max(asked.acs, asked.tunnels) <= longAgo) this.asked.delete(key);
-    for (const [key, atMs] of this.announced) if (atMs <= longAgo) this.announced.delete(key);
+    this.announced.sweep(this.timers.nowMs);
     for (const ration of this.rations.values()) ration.sweep(this.timers.nowMs);
   }
 }

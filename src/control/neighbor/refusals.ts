@@ -5,6 +5,7 @@ import { formatMac } from "../../wire/ethernet.ts";
 import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
 import type { Emit } from "../event.ts";
 import type { InterfaceObject } from "../inventory.ts";
+import { OncePer } from "../once-per.ts";
 import type { Timers } from "../timers.ts";
 import type { Neighbor, NeighborOrigin, Place } from "./entry.ts";
 
@@ -14,7 +15,7 @@ export class NeighborRefusals {
   private readonly tables: Tables;
   private readonly timers: Timers;
   private readonly emit: Emit;
-  private readonly limitTold = new Map<InterfaceObject, number>();
+  private readonly limitTold = new OncePer<InterfaceObject>(LIMIT_EVENT_MS);
 
   constructor(tables: Tables, timers: Timers, emit: Emit) {
     this.tables = tables;
@@ -23,7 +24,7 @@ export class NeighborRefusals {
   }
 
   forget(iface: InterfaceObject): void {
-    this.limitTold.delete(iface);
+    this.limitTold.forget(iface);
   }
 
   /**
@@ -47,9 +48,7 @@ export class NeighborRefusals {
 
   /** There is no room for one more neighbour on `iface`, or behind that port. */
   refuse(iface: InterfaceObject, ip: Ipv4, place: Place): "full" {
-    const { nowMs } = this.timers;
-    if (nowMs - (this.limitTold.get(iface) ?? Number.NEGATIVE_INFINITY) >= LIMIT_EVENT_MS) {
-      this.limitTold.set(iface, nowMs);
+    if (this.limitTold.admit(iface, this.timers.nowMs)) {
       const fields = { interface: iface.name, ip: formatIpv4(ip), [place.port.kind]: place.port.name };
       this.emit("warn", "neighbor.limit", fields);
     }
