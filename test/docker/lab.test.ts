@@ -12,7 +12,7 @@
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -22,6 +22,8 @@ import { describeReal } from "../netns/gateways.ts";
 
 const LAB = fileURLToPath(new URL("../../docker/lab", import.meta.url));
 const ENGINE = fileURLToPath(new URL("../../docker/engine", import.meta.url));
+const TREE = fileURLToPath(new URL("../..", import.meta.url));
+const GUIDE = join(TREE, "docs/docker.md");
 const PROJECT = "vtepd-lab-test";
 const OWN_ENGINE = "/run/vtepd-docker";
 const EX_UNAVAILABLE = 69;
@@ -189,6 +191,21 @@ describeReal(whyNoDocker(), "docker/lab", () => {
     expect(lines.filter((line) => pattern.test(line))).toHaveLength(times);
   });
 
+  it("prints what docs/docker.md quotes of it, figures apart", () => {
+    const shape = (line: string) => line.replaceAll(/[\d.]+/g, "N");
+    const quoted = readFileSync(GUIDE, "utf8")
+      .split("\n")
+      .filter((line) => line.startsWith("✓ "));
+    const printed = new Set(lines.map(shape));
+    expect(quoted.length).toBeGreaterThan(0);
+    expect(quoted.filter((line) => !printed.has(shape(line)))).toEqual([]);
+    // The guide says "less than a second of its own".
+    for (const line of quoted) {
+      const [, lost, engine] = /\((\d+) ms; the engine took (\d+)\)/.exec(line) ?? [];
+      expect(Number(lost) - Number(engine), line).toBeLessThan(1000);
+    }
+  });
+
   it.skipIf(process.getuid?.() !== 0)("notices a firewall between the gateways, and says what to look at", () => {
     const told = lines.filter((line) =>
       /^✓ (gateways that do not reach|with the firewall|and when they do again)/.test(line),
@@ -231,12 +248,6 @@ describeReal(whyNoDocker(), "docker/lab", () => {
         process.kill(-child.pid!, "SIGINT");
     });
     const [code] = (await once(child, "close")) as [number];
-    // A second lab at the same time has another underlay.
-    expect(said).toMatch(/the underlay is not 192\.0\.2\.0\/24: /);
-    expect(said).toMatch(
-      /interrupted: stopping; what has started stays up; docker\/lab up goes on, docker\/lab down clears it\n$/,
-    );
-    expect(code).toBe(130);
     const left = readdirSync("/proc").filter((pid) => {
       try {
         return (
@@ -246,9 +257,56 @@ describeReal(whyNoDocker(), "docker/lab", () => {
         return false;
       }
     });
+    const down = spawnSync(LAB, ["down"], { env: second });
+    // A second lab at the same time has another underlay.
+    expect(said).toMatch(/the underlay is not 192\.0\.2\.0\/24: /);
+    expect(said).toMatch(
+      /interrupted: stopping; what has started stays up; docker\/lab up goes on, docker\/lab down clears it\n$/,
+    );
+    expect(code).toBe(130);
     expect(left).toEqual([]);
-    expect(spawnSync(LAB, ["down"], { env: second }).status).toBe(0);
+    expect(down.status).toBe(0);
   });
+
+  it.skipIf(process.getuid?.() !== 0)(
+    "goes up for a member of the engine's group, once the images are there",
+    {
+      timeout: 300_000,
+    },
+    async ({ skip }) => {
+      const socket = isOwnEngine ? `${OWN_ENGINE}/docker.sock` : "/run/docker.sock";
+      const group = existsSync(socket) ? statSync(socket).gid : 0;
+      skip(group === 0, `${socket} belongs to no group but root's`);
+      // A clone of this member's own: what git knows, as it stands here.
+      const clone = mkdtempSync(join(tmpdir(), "vtepd-member-"));
+      try {
+        const copy = 'git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$0"';
+        expect(spawnSync("sh", ["-c", copy, clone], { cwd: TREE, stdio: "inherit" }).status).toBe(0);
+        expect(spawnSync("chown", ["-R", "65534:65534", clone]).status).toBe(0);
+        const member = (...args: string[]) => {
+          const user = [
+            "--reuid=65534",
+            "--regid=65534",
+            `--groups=${group}`,
+            "--bounding-set=-all",
+            "--inh-caps=-all",
+          ];
+          return spawnSync("setpriv", [...user, join(clone, "docker/lab"), ...args], {
+            encoding: "utf8",
+            env: { ...env, HOME: clone, VTEPD_LAB: "vtepd-lab-member" },
+          });
+        };
+        const up = member("up");
+        const ping = member("exec", "vm1", "ping", "-n", "-c", "2", "-W", "3", "20.1.1.12");
+        const down = member("down");
+        expect(up.stderr).toMatch(/^lab: up\. Try: /m);
+        expect(ping.stdout).toMatch(/ ttl=62 /);
+        expect([up.status, ping.status, down.status]).toEqual([0, 0, 0]);
+      } finally {
+        rmSync(clone, { recursive: true });
+      }
+    },
+  );
 
   it("keeps compilers and sources out of its image", () => {
     const look =
@@ -275,4 +333,37 @@ describeReal(whyNoDocker(), "docker/lab", () => {
     if (isEngineGone) expect(spawnSync(ENGINE, ["stop"]).status).toBe(0);
     expect(existsSync(OWN_ENGINE)).toBe(isOwnEngine && !isEngineGone);
   });
+
+  it.skipIf(process.getuid?.() !== 0)(
+    "the article's first scheme, and the article's underlay where it is free",
+    {
+      timeout: 300_000,
+    },
+    async ({ skip }) => {
+      skip(
+        existsSync(OWN_ENGINE) || works("docker", "version"),
+        "an engine runs already, in a namespace of its own choice",
+      );
+      // In a network namespace of its own the engine meets no address of this machine; what it builds is built already.
+      const script = `
+      ip link set lo up
+      "$0" up --scenario central
+      "$0" inspect --json
+      "$0" exec vm1 ping -n -c 2 -W 3 20.1.1.11
+      "$0" exec vm1 ping -n -c 2 -W 3 10.1.1.12
+      "$0" exec vm1 ping -n -c 2 -W 3 50.1.1.1
+      "$0" ctl border show tunnel
+      "$0" down`;
+      const { stdout, stderr } = spawnSync("unshare", ["--net", "sh", "-c", script, LAB], { encoding: "utf8", env });
+      expect(stderr).not.toContain("the underlay is not 192.0.2.0/24");
+      expect(stderr).toMatch(/^lab: up\. Try: .*same site, and yet by the gateway at the Border/m);
+      expect(stdout).toContain('"underlay": "192.0.2.0/24"');
+      expect(stdout).toContain('"scenario": "central"');
+      // Same site and other site alike: routed once, by the one gateway; bridged within a VXLAN.
+      expect(stdout.match(/ ttl=\d+ /g)).toEqual([63, 63, 64, 64, 63, 63].map((ttl) => ` ttl=${ttl} `));
+      expect(stdout).toMatch(/^gw1 +192\.0\.2\.1 +up /m);
+      expect(existsSync(OWN_ENGINE)).toBe(false);
+      expect(traces()).toEqual(before);
+    },
+  );
 });
