@@ -1,18 +1,14 @@
-/** The routes of what the gateway believes and counts: status, objects, tables, and forgetting what was learned. */
+/** The routes of what the gateway believes and counts: status, objects, tables (pages.ts), and forgetting what was learned. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { jsonSlices, type Steps } from "./json-slices.ts";
+import { addPages, type PagesSource } from "./pages.ts";
 import * as schema from "./schema.ts";
 
 /** What they answer; every list is sorted. */
-export interface TablesSource {
+export interface TablesSource extends PagesSource {
   status(): schema.Status;
-  vsis(): schema.Vsi[];
   acs(): schema.Ac[];
   tunnels(): schema.Tunnel[];
   interfaces(): schema.Interface[];
-  macs(): Steps<schema.MacEntry>;
-  neighbors(): Steps<schema.Neighbor>;
-  routes(): Steps<schema.Route>;
   policies(): schema.Policy[];
   drops(): schema.DropCount[];
   /** As the keys of a file. */
@@ -42,6 +38,7 @@ const NEIGHBOR_SCOPE = z.object({
 
 export function addTables(app: OpenAPIHono, source: TablesSource): void {
   addReads(app, source);
+  addPages(app, source);
   addFlushes(app, source);
 }
 
@@ -51,20 +48,11 @@ function addReads(app: OpenAPIHono, source: TablesSource): void {
     // The answer's type is checked against the schema here; hono's own check cannot see through a generic route.
     app.openapi(route, (c) => c.json(answer() as never, 200));
   };
-  /** May be long: made while it is sent. */
-  const list = <T extends z.ZodType>(path: string, summary: string, row: T, answer: () => Steps<z.output<T>>) => {
-    const route = createRoute({ method: "get", path, summary, responses: { 200: json(summary, z.array(row)) } });
-    const head = { "content-type": "application/json" };
-    app.openapi(route, () => new Response(jsonSlices(answer()), { headers: head }) as never);
-  };
   read("/v1/status", "Readiness, sizes and the ledger", schema.Status, () => source.status());
   read("/v1/vsis", "VSIs by name", z.array(schema.Vsi), () => source.vsis());
   read("/v1/acs", "Attachment circuits by name", z.array(schema.Ac), () => source.acs());
   read("/v1/tunnels", "Tunnels by name", z.array(schema.Tunnel), () => source.tunnels());
   read("/v1/interfaces", "VSI-interfaces by name", z.array(schema.Interface), () => source.interfaces());
-  list("/v1/macs", "MAC tables by VSI and MAC", schema.MacEntry, () => source.macs());
-  list("/v1/neighbors", "ARP tables by VSI-interface and IP", schema.Neighbor, () => source.neighbors());
-  list("/v1/routes", "Routes by VRF and prefix", schema.Route, () => source.routes());
   read("/v1/policies", "Policies by name, rules in their order", z.array(schema.Policy), () => source.policies());
   read("/v1/drops", "All drop reasons with their counts", z.array(schema.DropCount), () => source.drops());
   read(

@@ -5,6 +5,7 @@
 import { isIPv4 } from "node:net";
 import { type Command, Option } from "commander";
 import type { DropCount, Features, Policy } from "../api/schema.ts";
+import type { Snapshot } from "../api/schema-snapshot.ts";
 import { plural } from "../wire/plural.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
@@ -20,6 +21,21 @@ interface TableOptions {
   readonly lines?: number;
   readonly watch?: Watch | true;
 }
+
+/** In the order in which they are told. */
+const PARTS: readonly (keyof Snapshot)[] = [
+  "status",
+  "vsis",
+  "acs",
+  "tunnels",
+  "interfaces",
+  "policies",
+  "drops",
+  "events",
+  "macs",
+  "neighbors",
+  "routes",
+];
 
 /** The options of every table. */
 export function tabular(command: Command): Command {
@@ -129,6 +145,16 @@ function helpFor(kind: Kind, words: readonly string[]): string {
   return host !== undefined && kind.name === "arp" ? `vtepctl why ${host} tells what is known of it; ${all}` : all;
 }
 
+/** Tables of which the daemon gives a page. */
+const PAGED = new Set(["/v1/macs", "/v1/neighbors", "/v1/routes"]);
+const LONGEST_PAGE = 10_000;
+
+/** No more rows than are wanted, where all that come are shown. */
+function pathOf({ path }: Kind, words: readonly string[], { lines }: TableOptions): string {
+  const isPage = PAGED.has(path) && words.length === 0 && lines !== undefined && lines <= LONGEST_PAGE;
+  return isPage ? `${path}?limit=${lines}` : path;
+}
+
 async function showKind(session: Session, asked: Kind, said: readonly string[], options: TableOptions): Promise<void> {
   const watch = watchOf(options.watch);
   const { name, words, verbose } = understood(asked.name, watch?.word == null ? said : [watch.word, ...said]);
@@ -136,7 +162,9 @@ async function showKind(session: Session, asked: Kind, said: readonly string[], 
   const missing = `no row has ${words.join(" and ")}`;
   const read = async () => {
     const columns = kind.columns(null);
-    const rows = (await ask<never[]>(session.socket, kind.path)).filter((row) => hasAll(words, row, columns));
+    const rows = (await ask<never[]>(session.socket, pathOf(kind, words, options))).filter((row) =>
+      hasAll(words, row, columns),
+    );
     // While it is watched a row may come and go.
     if (words.length > 0 && rows.length === 0 && watch === null)
       throw new Refusal("not_found", missing, helpFor(kind, words), EXIT.notFound);
@@ -191,6 +219,17 @@ export function addShow(program: Command, session: Session): void {
           isWide: options.wide === true,
         });
       });
+    });
+  show
+    .command("snapshot")
+    .description("several answers of one moment, with its time: for programs, or to be kept")
+    .argument("[parts...]", `of ${PARTS.join(", ")} (default: all)`)
+    .addOption(new Option("-n, --lines <number>", "at most so many rows of each table").argParser(count).default(1000))
+    .addHelpText("after", examples("vtepctl show snapshot -o json", "vtepctl show snapshot acs tunnels drops"))
+    .action(async (parts: string[], { lines }: { lines: number }) => {
+      const query = `parts=${encodeURIComponent((parts.length > 0 ? parts : PARTS).join(","))}&limit=${lines}`;
+      const snapshot = await ask<Snapshot>(session.socket, `/v1/snapshot?${query}`);
+      await printValue(session.output, snapshot);
     });
   show
     .command("config")

@@ -9,7 +9,8 @@ import type { EventFeed } from "../api/event-feed.ts";
 import type { Feature } from "../api/feature.ts";
 import type { DropCount, LogLevel } from "../api/schema.ts";
 import type { Shown } from "../api/shown.ts";
-import { addTables } from "../api/tables.ts";
+import { addSnapshot } from "../api/snapshot.ts";
+import { addTables, type TablesSource } from "../api/tables.ts";
 import { fileForm } from "../config/form.ts";
 import type { RunningGateway } from "../doctor/gateway.ts";
 import { insight } from "../insight/feature.ts";
@@ -59,30 +60,32 @@ export function featuresOf(parts: FeatureParts): readonly Feature[] {
 }
 
 /** What the gateway believes and counts, and entries added and removed by hand. */
-function tables({ control, shown, standing, kick }: FeatureParts, drops: () => DropCount[]): Feature {
+function tables({ control, shown, standing, feed, kick }: FeatureParts, drops: () => DropCount[]): Feature {
   const entries = new Entries(control.shown);
   const changed = <T>(result: T): T => {
     kick();
     return result;
   };
+  const source: TablesSource = {
+    status: () => standing.status(),
+    vsis: () => shown.vsis(),
+    acs: () => shown.acs(),
+    tunnels: () => shown.tunnels(),
+    interfaces: () => shown.interfaces(),
+    macs: () => shown.macs(),
+    neighbors: () => shown.neighbors(),
+    routes: () => shown.routes(),
+    policies: () => shown.policies(),
+    drops,
+    config: () => fileForm(shown.config()),
+    flushMacs: (vsi) => changed(both(shown.flushMacs(vsi), () => entries.flushMacs(vsi))),
+    flushNeighbors: (on, ip, vsi) =>
+      changed(both(shown.flushNeighbors(on, ip, vsi), () => (vsi === null ? entries.flushNeighbors(on, ip) : 0))),
+  };
   return {
     routes(app) {
-      addTables(app, {
-        status: () => standing.status(),
-        vsis: () => shown.vsis(),
-        acs: () => shown.acs(),
-        tunnels: () => shown.tunnels(),
-        interfaces: () => shown.interfaces(),
-        macs: () => shown.macs(),
-        neighbors: () => shown.neighbors(),
-        routes: () => shown.routes(),
-        policies: () => shown.policies(),
-        drops,
-        config: () => fileForm(shown.config()),
-        flushMacs: (vsi) => changed(both(shown.flushMacs(vsi), () => entries.flushMacs(vsi))),
-        flushNeighbors: (on, ip, vsi) =>
-          changed(both(shown.flushNeighbors(on, ip, vsi), () => (vsi === null ? entries.flushNeighbors(on, ip) : 0))),
-      });
+      addTables(app, source);
+      addSnapshot(app, source, feed);
       addEntries(app, {
         addMac: (entry) => changed(entries.addMac(entry)),
         removeMac: (vsi, mac) => changed(entries.removeMac(vsi, mac)),

@@ -14,6 +14,7 @@ import { addDoctor, type DoctorSource } from "../../src/api/doctor.ts";
 import { addProbes, type ProbeSource } from "../../src/api/probe.ts";
 import type { CheckReport, Features, Status } from "../../src/api/schema.ts";
 import type { Probe } from "../../src/api/schema-probe.ts";
+import { addSnapshot } from "../../src/api/snapshot.ts";
 import { addTables, type TablesSource } from "../../src/api/tables.ts";
 import { addTrace, type TraceSource } from "../../src/api/trace.ts";
 import { addWatch, type WatchSource } from "../../src/api/watch.ts";
@@ -100,6 +101,7 @@ export function sourceWith(parts: Partial<ApiSource>): ApiParts {
 
 function addAll(app: OpenAPIHono, source: ApiSource): void {
   addTables(app, source);
+  addSnapshot(app, source, source.watch);
   addConfig(app, source.change);
   addEntries(app, source.change);
   addLog(app, source.change);

@@ -1,6 +1,7 @@
 /** The tables of vtepctl show: what fits a terminal, what is watched, what H3C calls it. */
 import { describe, expect, it, vi } from "vitest";
 import type { Ac, Interface, Neighbor, Traffic, Tunnel, Vsi } from "../../src/api/schema.ts";
+import { PARTS } from "../../src/api/schema-snapshot.ts";
 import { runCommand } from "../../src/ctl/command-line.ts";
 import { layOut, renderTable, shortNumber } from "../../src/ctl/table.ts";
 import { understood } from "../../src/ctl/vendor-words.ts";
@@ -349,4 +350,34 @@ describe("the words of H3C", () => {
 it("an address that no route row has: why tells its route", async () => {
   expect(await ctl({ routes: () => [] }, "show", "route", "20.1.1.12")).toBe(4);
   expect(err).toContain("fix: vtepctl why 20.1.1.12 tells which route it takes; vtepctl show route lists all");
+});
+
+describe("what is asked of the daemon", () => {
+  it("-n asks for no more rows than are shown; where rows are looked for, for all of them", async () => {
+    const rows = ["10.1.1.11", "10.1.1.12", "10.1.1.13"].map(
+      (ip) => ({ ip, via: null, state: "reachable" }) as Neighbor,
+    );
+    let read = 0;
+    function* neighbors() {
+      for (const row of rows) {
+        read++;
+        yield row;
+      }
+    }
+    expect(await ctl({ neighbors }, "show", "arp", "-n", "1", "-o", "json")).toBe(0);
+    expect(JSON.parse(out)).toEqual(rows.slice(0, 1));
+    expect(read).toBe(2);
+    forget();
+    await ctl({ neighbors }, "show", "arp", "10.1.1.13", "-n", "1", "-o", "json");
+    expect(JSON.parse(out)).toEqual(rows.slice(2));
+  });
+
+  it("a snapshot has what was named, or everything", async () => {
+    expect(await ctl({}, "show", "snapshot", "acs", "events", "-o", "json")).toBe(0);
+    expect(Object.keys(JSON.parse(out))).toEqual(["at", "spreadMs", "bootId", "truncated", "acs", "events"]);
+    forget();
+    await ctl({}, "show", "snapshot", "-o", "json");
+    expect(Object.keys(JSON.parse(out)).slice(4)).toEqual(PARTS);
+    expect(await ctl({}, "show", "snapshot", "secrets")).toBe(2);
+  });
 });

@@ -1,0 +1,163 @@
+/**
+ * The tables that may be long (MACs, neighbours, routes), whole or a page at a time.
+ *
+ * Whole, a table is made while it is sent (json-slices.ts). A page is gathered first, so its head can say where the next one
+ * begins (`vtepd-next`, to be given as `after`) and whether anything but ages has changed (ETag). A cursor names the last row
+ * by its key, and a page goes on behind the place where that row is or was: rows that come and go meanwhile move no other.
+ */
+import { createHash } from "node:crypto";
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { STEP } from "../control/sorted.ts";
+import { type Ipv4, parseIpv4 } from "../wire/ipv4.ts";
+import { jsonSlices, type Steps } from "./json-slices.ts";
+import * as schema from "./schema.ts";
+import { gather } from "./turns.ts";
+
+export interface PagesSource {
+  vsis(): schema.Vsi[];
+  macs(): Steps<schema.MacEntry>;
+  neighbors(): Steps<schema.Neighbor>;
+  routes(): Steps<schema.Route>;
+}
+
+/** Rows of the longest page. */
+export const MOST_ROWS = 10_000;
+export const NEXT = "vtepd-next";
+
+const LIMIT = z.coerce.number().int().min(1).max(MOST_ROWS).optional();
+const PAGE = z.object({
+  limit: LIMIT.describe("at most so many rows; the header vtepd-next, if there are more, is the next `after`"),
+  after: z.string().max(256).optional().describe("only rows behind this one: what vtepd-next said"),
+});
+const PAGE_OF_VSI = PAGE.extend({ vsi: z.string().max(64).optional().describe("only of this VSI") });
+type Query = z.infer<typeof PAGE_OF_VSI>;
+
+/** A kind of rows: its key as text, and how a key is behind another one's. */
+interface Table<T> {
+  readonly path: string;
+  readonly summary: string;
+  readonly row: z.ZodType<T>;
+  readonly query: z.ZodObject;
+  readonly rows: (source: PagesSource) => Steps<T>;
+  readonly keyOf: (row: T) => readonly string[];
+  /** For a key: is a row behind it? Rows come in their order. Null: it is no key. */
+  readonly behind: (key: readonly string[]) => ((row: T) => boolean) | null;
+}
+
+const byText = new Intl.Collator("en", { numeric: true }).compare;
+const ipOrder = (ip: Ipv4) => ip >>> 0;
+
+const MACS: Table<schema.MacEntry> = {
+  path: "/v1/macs",
+  summary: "MAC tables by VSI and MAC",
+  row: schema.MacEntry,
+  query: PAGE_OF_VSI,
+  rows: (source) => source.macs(),
+  keyOf: ({ vsi, mac }) => [vsi, mac],
+  behind: ([vsi, mac]) => {
+    if (vsi === undefined || mac === undefined) return null;
+    return (row) => (byText(row.vsi, vsi) || (row.mac < mac ? -1 : row.mac > mac ? 1 : 0)) > 0;
+  },
+};
+
+const NEIGHBORS: Table<schema.Neighbor> = {
+  path: "/v1/neighbors",
+  summary: "ARP tables by VSI-interface, VSI and IP",
+  row: schema.Neighbor,
+  query: PAGE_OF_VSI,
+  rows: (source) => source.neighbors(),
+  keyOf: ({ interface: on, vsi, ip }) => [on ?? "", vsi ?? "", ip],
+  behind: ([on, vsi, text]) => {
+    const ip = parseIpv4(text ?? "");
+    if (on === undefined || vsi === undefined || ip === null) return null;
+    return (row) =>
+      (byText(row.interface ?? "", on) || byText(row.vsi ?? "", vsi) || ipOrder(parseIpv4(row.ip)!) - ipOrder(ip)) > 0;
+  },
+};
+
+const ROUTES: Table<schema.Route> = {
+  path: "/v1/routes",
+  summary: "Routes by VRF and prefix",
+  row: schema.Route,
+  query: PAGE,
+  rows: (source) => source.routes(),
+  keyOf: ({ vrf, prefix }) => [vrf, prefix],
+  behind: ([vrf, text]) => {
+    const key = prefixOrder(text ?? "");
+    if (vrf === undefined || key === null) return null;
+    // VRFs are in no order that their names tell: behind the last row of this one come the others.
+    let isFound = false;
+    return (row) => {
+      if (row.vrf !== vrf) return isFound;
+      isFound = true;
+      const [network, length] = prefixOrder(row.prefix)!;
+      return (network - key[0] || length - key[1]) > 0;
+    };
+  },
+};
+
+function prefixOrder(text: string): readonly [network: number, length: number] | null {
+  const [address, length] = text.split("/");
+  const network = parseIpv4(address ?? "");
+  return network === null || !/^\d{1,2}$/.test(length ?? "") ? null : [ipOrder(network), Number(length)];
+}
+
+export function addPages(app: OpenAPIHono, source: PagesSource): void {
+  addTable(app, source, MACS);
+  addTable(app, source, NEIGHBORS);
+  addTable(app, source, ROUTES);
+}
+
+const fault = (code: string, message: string, hint: string): schema.Fault => ({ error: { code, message, hint } });
+
+function addTable<T extends { readonly vsi?: string | null } | object>(
+  app: OpenAPIHono,
+  source: PagesSource,
+  table: Table<T>,
+): void {
+  const headers = z.object({
+    [NEXT]: z.string().optional().describe("there is more: the next `after`"),
+    etag: z.string().optional().describe("of a page: If-None-Match spares one in which only ages have changed"),
+  });
+  const json = { "application/json": { schema: z.array(table.row) } };
+  const route = createRoute({
+    method: "get",
+    path: table.path,
+    summary: table.summary,
+    request: { query: table.query },
+    responses: {
+      200: { description: table.summary, headers, content: json },
+      304: { description: "The page that If-None-Match names" },
+      400: { description: "`after` is no row's key", content: { "application/json": { schema: schema.Fault } } },
+      404: { description: "There is no such VSI", content: { "application/json": { schema: schema.Fault } } },
+    },
+  });
+  app.openapi(route, async (c) => {
+    const { limit, after, vsi } = c.req.valid("query") as Query;
+    if (vsi !== undefined && !source.vsis().some(({ name }) => name === vsi))
+      return c.json(fault("not_found", `there is no VSI ${vsi}`, "vtepctl show vsi lists them"), 404) as never;
+    const behind = after === undefined ? () => true : table.behind(after.split(","));
+    if (behind === null)
+      return c.json(fault("bad_request", `after: "${after}" is no row's key`, `give what ${NEXT} said`), 400) as never;
+    const isMeant = (row: T) => behind(row) && (vsi === undefined || ("vsi" in row && row.vsi === vsi));
+    const all = table.rows(source);
+    if (limit === undefined)
+      return new Response(jsonSlices(after === undefined && vsi === undefined ? all : filtered(all, isMeant)), {
+        headers: { "content-type": "application/json" },
+      }) as never;
+    const { rows, isCut } = await gather(all, limit, isMeant);
+    return pageOf(rows, isCut ? table.keyOf(rows.at(-1)!).join(",") : null, c.req.header("if-none-match")) as never;
+  });
+}
+
+function* filtered<T>(items: Steps<T>, isMeant: (row: T) => boolean): Generator<T | typeof STEP> {
+  for (const item of items) yield item === STEP || isMeant(item) ? item : STEP;
+}
+
+function pageOf(rows: readonly unknown[], next: string | null, known: string | undefined): Response {
+  const lasting = JSON.stringify([next, rows], (key, value) => (key === "ageSeconds" ? undefined : value));
+  const etag = `W/"${createHash("sha256").update(lasting).digest("base64url").slice(0, 22)}"`;
+  const head = { etag, ...(next === null ? {} : { [NEXT]: next }) };
+  if (known?.split(",").some((each) => each.trim() === etag)) return new Response(null, { status: 304, headers: head });
+  return new Response(JSON.stringify(rows), { headers: { ...head, "content-type": "application/json" } });
+}
