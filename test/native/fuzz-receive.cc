@@ -15,7 +15,11 @@ using namespace vtepd;
 namespace {
 
 constexpr int kPeer = 10;
-constexpr uint32_t kDense = 512 * 1024, kInnerMtu = 1450;
+constexpr uint32_t kInnerMtu = 1450;
+// The least that a worker may have (exchange.cc), so that a batch of copies meets its end; and what lies behind it, which is
+// not for receiving.
+constexpr uint32_t kDense = 2 * (kMaxFrameBytes + 2 * kHeadroom), kGuard = 128 * 1024;
+constexpr uint8_t kGuardByte = 0xa5;
 constexpr uint32_t kPeerAddress = 0xc0000202u, kStranger = 0xc0000209u;
 // VNIs from here on are written where only a fooled receiver would look.
 constexpr uint32_t kForbidden = 0x800000;
@@ -76,7 +80,7 @@ static void append(Bytes& to, const Bytes& from) { to.insert(to.end(), from.begi
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Decisions d{data, size};
   Random random{d.next()};
-  static Bytes arena(kSlots * kSlotStride + kDense);
+  static Bytes arena(kSlots * kSlotStride + kDense + kGuard, kGuardByte);
   static std::vector<int32_t> frames(kMaxFrames * kFrameWords), sends(kMaxSends * kSendWords), status(kStatusWords);
   Io& o = io();
   static bool prepared = false;
@@ -84,7 +88,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     prepared = true;
     coalesceInit(&o.rx.coalescer);
     o.arena = arena.data();
-    o.arenaBytes = o.rx.scratchAt = static_cast<uint32_t>(arena.size());
+    o.arenaBytes = static_cast<uint32_t>(arena.size());
+    o.rx.scratchAt = o.arenaBytes - kGuard;
     o.frames = frames.data();
     o.sends = sends.data();
     o.status = status.data();
@@ -115,7 +120,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     o.rx.headers[slot].msg_hdr.msg_controllen = kRxControlBytes;
   }
   o.features =
-      FEATURE_UDP_GRO | FEATURE_UDP_GSO | FEATURE_TAP_USO | (d.next() % 8 == 0 ? 0u : uint32_t{FEATURE_COALESCE});
+      FEATURE_UDP_GRO | FEATURE_UDP_GSO | FEATURE_TAP_USO | (d.next() % 2 == 0 ? 0u : uint32_t{FEATURE_COALESCE});
   o.rx.nextSlot = o.rx.filledSlots = o.rx.slotOffset = 0;
   o.rx.groPaused = o.rx.groLeftOver = false;
   o.nowMs += 1000;
@@ -159,7 +164,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         case 2:
         case 3: {  // joined: one flow or several of equal length; all of one VNI, or not
           const bool mixed = kind % 8 == 3 && (d.next() & 3) == 0;
-          const size_t pieces = 2 + d.next() % 40u, length = 110 + d.next() % 200u;
+          const size_t pieces = 2 + d.next() % 40u, length = 110 + d.next() % 200u * (kind & 32 ? 1 : 6);
           const uint8_t liar = d.next();
           size_t other = mixed ? 1 + d.next() % (pieces - 1) : pieces;
           out.gro = static_cast<int>(8 + length);
@@ -274,12 +279,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       o.rx.chainCount = 0;
       o.rx.bump = o.rx.bumpAt;
       o.rx.datagramBytes = 0;
-      receiveDatagrams(o, 1 + d.next() % kMaxFrames);
+      // Whole batches, as a worker asks for them, where the input says nothing else.
+      const uint8_t limit = d.next();
+      receiveDatagrams(o, limit == 0 ? kMaxFrames : 1 + limit % kMaxFrames);
+      CHECK(o.rx.bump <= o.rx.scratchAt);
       int made = 0;
       for (int i = 0; i < o.rx.frameCount; i++) {
         const int32_t* frame = o.frames + i * kFrameWords;
         seenUnits += static_cast<uint64_t>(frame[F_UNITS]);
         CHECK(frame[F_UNITS] >= 1 && frame[F_AT] >= kHeadroom && frame[F_HEAD] <= frame[F_LENGTH]);
+        CHECK(static_cast<uint32_t>(frame[F_AT] + frame[F_HEAD]) <= o.rx.scratchAt);
         if (frame[F_FLAGS] & (FLAG_TRUNCATED | FLAG_GSO_BAD)) {
           seenBad += static_cast<uint64_t>(frame[F_UNITS]);
           continue;
@@ -312,6 +321,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       CHECK(rounds < 3999);
     }
   }
+  static const Bytes guard(kGuard, kGuardByte);
+  CHECK(std::memcmp(o.arena + o.rx.scratchAt, guard.data(), kGuard) == 0);
   CHECK(seenUnits == units && seenStrangers == strangers && seenBad == bad);
   CHECK(world.gro == !doubted && o.rx.groPaused == doubted);
   for (const Bytes& packet : world.left) {
