@@ -242,6 +242,10 @@ export class Shown {
     return this.parts.agent.macs.limited.list();
   }
 
+  dampedMoves() {
+    return this.parts.agent.dampedMoves();
+  }
+
   private bypassedBy(vrf: string, ip: number): string | null {
     return this.parts.bypasses.tunnelOf(vrf, ip)?.name ?? null;
   }

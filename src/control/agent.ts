@@ -37,6 +37,7 @@ import { ArpSolicitor } from "./arp/solicitor.ts";
 import { ArpSuppressor } from "./arp/suppress.ts";
 import { SuppressionTable } from "./arp/suppression.ts";
 import { arpTable } from "./arp-table.ts";
+import type { DampedMoveView } from "./damped-moves.ts";
 import type { Emit } from "./event.ts";
 import { CONSUMED, type Fate, REINJECTED } from "./fate.ts";
 import { Icmp } from "./icmp/icmp.ts";
@@ -286,6 +287,11 @@ export class Agent {
   suppressedViews(): NeighborView[] {
     const { nowMs } = this.parts.timers;
     return Array.from(this.suppression.list(), (host) => viewOfSuppressed(host, nowMs));
+  }
+
+  /** Hosts that move too often to be believed: of each VSI the last MAC, and the last address. */
+  dampedMoves(): DampedMoveView[] {
+    return [...this.macs.damped.list(), ...this.neighbors.refusals.damped.list()];
   }
 
   /** Entries by VSI name and where they come from, for the gauges. */

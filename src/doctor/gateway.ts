@@ -10,7 +10,9 @@ import type { Ac, DropCount, Features, Interface, Status, Tunnel, Vsi } from "..
 import { type Check, type Diagnosis, fail, ok, warn } from "../api/schema-doctor.ts";
 import type { Shown } from "../api/shown.ts";
 import { plural } from "../wire/plural.ts";
+import { checkDampedMoves } from "./damped-moves.ts";
 import { checkDrops, longAgo, RECENT_SECONDS } from "./drops.ts";
+import { checkGroPause, isGroPaused } from "./gro-pause.ts";
 import { examineHost } from "./host.ts";
 import { checkLoss } from "./loss.ts";
 import { checkOpen } from "./sockets.ts";
@@ -35,6 +37,8 @@ export interface GatewayFacts {
   readonly routesWithoutRoom: number;
   /** MACs that a limit kept from being learned. */
   readonly macLimits: ReturnType<Shown["macLimits"]>;
+  /** Moves that were not believed. */
+  readonly dampedMoves: ReturnType<Shown["dampedMoves"]>;
   /** Next hops that do not see their packets. */
   readonly bypassed: ReturnType<Shown["bypassed"]>;
 }
@@ -68,6 +72,7 @@ export async function diagnose({
     refusedPorts: shown.refusedPorts(),
     routesWithoutRoom: shown.routesWithoutRoom(),
     macLimits: shown.macLimits(),
+    dampedMoves: shown.dampedMoves(),
     bypassed: shown.bypassed(),
   };
   const checks = await examineGateway(facts, further);
@@ -87,9 +92,11 @@ const GATEWAY_CHECKS: readonly GatewayCheck[] = [
   ({ drops, vsis, interfaces }) => checkDrops(drops, { vsis, interfaces }),
   ({ drops, features }) => [checkLoss(drops, features)],
   ({ features }) => checkFeatures(features),
+  ({ features }) => checkGroPause(features),
   ({ duplicates }) => checkDuplicates(duplicates),
   ({ bypassed }) => checkNextHops(bypassed),
   ({ macLimits }) => macLimits.map(checkMacLimit),
+  ({ dampedMoves }) => dampedMoves.map(checkDampedMoves),
   ({ routesWithoutRoom }) => checkRoutes(routesWithoutRoom),
 ];
 
@@ -217,7 +224,9 @@ function checkTraffic({ name, remote, receive, transmit, probe, turnedAway = 0 }
 }
 
 function checkFeatures({ offloads, fallbacks, workers }: Features): Check[] {
-  const given = offloads.filter(({ wanted, inUse }) => wanted && !inUse).map(({ name }) => name);
+  const isGivenUp = ({ name, wanted, inUse }: Features["offloads"][number]) =>
+    wanted && !inUse && !(name === "udpGro" && isGroPaused(fallbacks));
+  const given = offloads.filter(isGivenUp).map(({ name }) => name);
   const causes = fallbacks.filter(({ count }) => count > 0).map(({ cause, count }) => `${cause} ${count}`);
   const reasons = causes.length > 0 ? ` (${causes.join(", ")})` : "";
   const lost = workers.reduce((sum, { receiveDrops }) => sum + receiveDrops, 0);

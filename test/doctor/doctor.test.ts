@@ -57,6 +57,7 @@ function facts(parts: Partial<GatewayFacts>): GatewayFacts {
     duplicates: [],
     bypassed: [],
     macLimits: [],
+    dampedMoves: [],
     refusedPorts: [],
     routesWithoutRoom: 0,
     drops: [],

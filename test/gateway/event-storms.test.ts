@@ -92,6 +92,9 @@ describe(`a storm of ${SECONDS} seconds is few events`, () => {
         expect(all.get(event)?.count, event).toBeGreaterThan(5);
         expect(all.get(event)?.suppressed, event).toBeGreaterThan(0);
       }
+      const damped = gw(world, 1).control.agent.dampedMoves();
+      if (what === "one MAC is fought for")
+        expect(damped.map(({ host }) => host)).toEqual(["MAC 02:55:00:00:00:01", "10.1.1.1"]);
       // Two places at most: the ACs.
       for (const [event, { count }] of all) expect(count, event).toBeLessThanOrEqual(2 * MOST);
     });

@@ -15,6 +15,7 @@ import { DROP } from "../../tables/counters.ts";
 import { MAC_GATEWAY } from "../../tables/mac.ts";
 import type { Tables } from "../../tables/tables.ts";
 import { formatMac, isGroup, type Mac, macOf } from "../../wire/ethernet.ts";
+import { DampedMoves } from "../damped-moves.ts";
 import type { Emit } from "../event.ts";
 import type { Feed } from "../feed.ts";
 import { gatewayMac } from "../gateway-mac.ts";
@@ -46,6 +47,8 @@ export class MacLearner {
   private readonly sweepDue = new Map<VsiObject, number>();
   /** What a limit kept from being learned. */
   readonly limited: MacLimits;
+  /** MACs that move too often. */
+  readonly damped: DampedMoves;
   private readonly arrivals: MacArrivals;
   private readonly placeCounts = new PlaceCounts();
 
@@ -57,6 +60,7 @@ export class MacLearner {
     this.emit = emit;
     this.limits = limits;
     this.limited = new MacLimits(timers, emit);
+    this.damped = new DampedMoves(timers);
     this.rows = new MacRows(tables, timers, seed);
     this.arrivals = new MacArrivals(this.changes, emit);
     this.changes.follow(({ vsi, was, is }) => this.placeCounts.follow(was && { vsi, ...was }, is && { vsi, ...is }));
@@ -189,6 +193,7 @@ export class MacLearner {
     this.rows.forgetVsi(vsi);
     this.sweepDue.delete(vsi);
     this.limited.forget(vsi);
+    this.damped.forget(vsi);
     this.placeCounts.forget(vsi);
   }
 
@@ -271,6 +276,7 @@ export class MacLearner {
       this.tables.controlCounters.refused[DROP.move_damped]!++;
       const fields = { vsi: vsi.name, mac: formatMac(all.mac), from: heard.port!.name, to: port.name };
       this.emit("warn", "mac.damped", fields);
+      this.damped.note(vsi, `MAC ${fields.mac}`, heard.port!, port);
       return;
     }
     const limit = this.acLimitOn(port);

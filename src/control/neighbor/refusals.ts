@@ -3,6 +3,7 @@ import { DROP } from "../../tables/counters.ts";
 import type { Tables } from "../../tables/tables.ts";
 import { formatMac } from "../../wire/ethernet.ts";
 import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
+import { DampedMoves } from "../damped-moves.ts";
 import type { Emit } from "../event.ts";
 import type { InterfaceObject } from "../inventory.ts";
 import { OncePer } from "../once-per.ts";
@@ -16,11 +17,14 @@ export class NeighborRefusals {
   private readonly timers: Timers;
   private readonly emit: Emit;
   private readonly limitTold = new OncePer<InterfaceObject>(LIMIT_EVENT_MS);
+  /** Addresses that move too often. */
+  readonly damped: DampedMoves;
 
   constructor(tables: Tables, timers: Timers, emit: Emit) {
     this.tables = tables;
     this.timers = timers;
     this.emit = emit;
+    this.damped = new DampedMoves(timers);
   }
 
   forget(iface: InterfaceObject): void {
@@ -43,6 +47,7 @@ export class NeighborRefusals {
       mac: formatMac(place.mac),
       [place.port.kind]: place.port.name,
     });
+    this.damped.note(place.vsi, formatIpv4(entry.ip), entry.place!.port, place.port);
     return "damped";
   }
 

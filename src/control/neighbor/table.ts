@@ -75,7 +75,7 @@ export class Neighbors implements NextHops, NeighborOwner {
   private readonly watch: NeighborWatch;
   /** What is said from outside, and what is remembered below it. */
   readonly candidates: NeighborCandidates;
-  private readonly refusals: NeighborRefusals;
+  readonly refusals: NeighborRefusals;
 
   constructor(context: NeighborContext) {
     const { tables, injector, routes, ledger } = context;
@@ -282,6 +282,7 @@ export class Neighbors implements NextHops, NeighborOwner {
   }
 
   flushVsi(vsi: VsiObject): void {
+    this.refusals.damped.forget(vsi);
     this.candidates.forget(({ place }) => place.vsi === vsi);
     this.places.flushVsi(vsi);
   }
