@@ -172,7 +172,7 @@ function pcapReader(onFrame: (frame: Captured) => void): (chunk: Buffer) => void
 }
 
 /** Wall clock minus the monotonic clock of `process.hrtime`. */
-function wallOffsetMs(): number {
+export function wallOffsetMs(): number {
   return Date.now() - Number(process.hrtime.bigint()) / 1e6;
 }
 

@@ -1,15 +1,18 @@
 /**
- * The report for programs (`--json FILE`): of each walkthrough the rows with what was expected and what was observed,
- * every captured frame, and the ping; then what went wrong. The same facts as the printed report, from the same values.
+ * The report for programs (`--json FILE`): who is in the lab; of each walkthrough the rows with what was expected and what was
+ * observed, every captured frame with its time, all ARP tables before and after, and the ping; then what went wrong. The same
+ * facts as the printed report, from the same values.
  */
 import { writeFileSync } from "node:fs";
+import { wallOffsetMs } from "./capture.ts";
 import { type FrameRow, isFrameRow, type Row } from "./expect.ts";
 import type { Seen } from "./frame.ts";
 import { frameText } from "./frame.ts";
 import type { Extra, Verdict } from "./judge.ts";
 import { expectedText } from "./report.ts";
 import type { Scheme } from "./state.ts";
-import type { Walk } from "./walkthrough.ts";
+import { type Machine, machinesOf, VTEPS, type Vtep } from "./topology.ts";
+import type { ArpTables, Walk } from "./walkthrough.ts";
 
 /** What became of a frame in the judgement. */
 type Standing = "expected" | "differs" | "allowed" | "unexpected";
@@ -18,6 +21,9 @@ export interface LabRecord {
   readonly scheme: Scheme;
   readonly holds: boolean;
   readonly complaints: readonly string[];
+  /** Who is in the lab, and behind whom. */
+  readonly vteps: readonly Vtep[];
+  readonly machines: readonly Machine[];
   readonly scenarios: readonly object[];
 }
 
@@ -31,10 +37,11 @@ export function recordOf(
   complaints: readonly string[],
 ): LabRecord {
   const scheme = { mode, gatewayMac, handover, offload };
-  return { scheme, holds: complaints.length === 0, complaints, scenarios: walks.map(walkRecord) };
+  const cast = { vteps: VTEPS, machines: machinesOf(mode) };
+  return { scheme, holds: complaints.length === 0, complaints, ...cast, scenarios: walks.map(walkRecord) };
 }
 
-function walkRecord({ scenario, names, judgement, ping }: Walk): object {
+function walkRecord({ scenario, names, judgement, ping, before, after }: Walk): object {
   const { number, title, from, to, ttl, steps } = scenario;
   const { verdicts, unexpected, tolerated, rules } = judgement;
   const frames = framesOf(verdicts, unexpected, tolerated);
@@ -46,6 +53,7 @@ function walkRecord({ scenario, names, judgement, ping }: Walk): object {
     title,
     from,
     to,
+    startedAt: frames.length === 0 ? null : new Date(start + wallOffsetMs()).toISOString(),
     names: Object.fromEntries(names),
     steps: Object.entries(steps).map(([step, text]) => ({
       step: Number(step),
@@ -59,7 +67,16 @@ function walkRecord({ scenario, names, judgement, ping }: Walk): object {
       frames: rule.violations.map((frame) => index.get(frame) ?? null),
     })),
     ping: { expectedTtl: ttl, ttl: echo?.ttl ?? null, milliseconds: echo?.rttMs ?? null },
+    tables: { before: tablesRecord(before), after: tablesRecord(after) },
     frames: frames.map(({ frame, standing, note }) => frameRecord(frame, start, standing, note)),
+  };
+}
+
+/** Gateways' entries as `vtepctl show arp` gives them; of machines, IP to MAC. */
+function tablesRecord({ arpTables, neighbours }: ArpTables): object {
+  return {
+    vteps: Object.fromEntries(arpTables),
+    machines: Object.fromEntries(Array.from(neighbours, ([name, table]) => [name, Object.fromEntries(table)])),
   };
 }
 

@@ -22,11 +22,16 @@ const ROWS_MS = 3000;
 const QUIET_MS = 400;
 const QUIET_DEADLINE_MS = 3000;
 
+/** ARP tables of the VTEPs and of the machines, by name. */
+export type ArpTables = Pick<Observation, "arpTables" | "neighbours">;
+
 export interface Walk {
   readonly scenario: Scenario;
   readonly names: ReadonlyMap<string, string>;
   readonly judgement: Judgement;
   readonly ping: PingResult;
+  readonly before: ArpTables;
+  readonly after: ArpTables;
 }
 
 interface Eye {
@@ -71,19 +76,20 @@ export function seenBy(eyes: readonly Eye[]): Seen[] {
 
 export async function walk(state: LabState, scenario: Scenario, tool: Tool): Promise<Walk> {
   const names = macNames(await gatewayMacs(state.name));
+  const before = await readTables(state);
   const eyes = await openEyes(state, tool);
   try {
     const result = await ping(namespaceOf(state, scenario.from), machine(scenario.to).address, 1);
     await allRowsSeen(eyes, scenario, names);
     const captures = eyes.map((eye) => eye.capture);
     await untilQuiet(captures, QUIET_MS, QUIET_DEADLINE_MS);
-    const tables = await readTables(state);
+    const after = await readTables(state);
     for (const capture of captures) {
       const failure = capture.failure();
       if (failure !== undefined) throw new Error(failure);
     }
-    const judgement = judge(scenario, names, { frames: seenBy(eyes), ...tables });
-    return { scenario, names, judgement, ping: result };
+    const judgement = judge(scenario, names, { frames: seenBy(eyes), ...after });
+    return { scenario, names, judgement, ping: result, before, after };
   } finally {
     await closeEyes(eyes);
     for (const { node, capture } of eyes) {
@@ -110,7 +116,7 @@ async function allRowsSeen(
   }
 }
 
-async function readTables(state: LabState): Promise<Pick<Observation, "arpTables" | "neighbours">> {
+async function readTables(state: LabState): Promise<ArpTables> {
   const [arpTables, neighbours] = await Promise.all([
     Promise.all(VTEPS.map(async ({ name }) => [name, await arpTable(state.name, name)] as const)),
     Promise.all(

@@ -18,6 +18,8 @@ function walkOf(scenario = SAME!, spoil: (seen: ReturnType<typeof perfect>) => v
     names: NAMES,
     judgement: judge(scenario, NAMES, seen),
     ping: { tool: "ping", sent: 1, echoes, complaint: "" },
+    before: { arpTables: new Map([["gw1", []]]), neighbours: new Map([["vm1", new Map()]]) },
+    after: seen,
   };
 }
 
@@ -62,7 +64,17 @@ test("for programs: rows with expected and observed, and every frame once, with 
   const walk = walkOf(SAME, (seen) => seen.frames.push(stray));
   const record = JSON.parse(JSON.stringify(recordOf(emptyState("lab"), [walk], ["x"])));
   expect(record).toMatchObject({ holds: false, complaints: ["x"], scheme: { mode: "distributed", offload: true } });
-  const [{ rows, frames, steps, rules, ping }] = record.scenarios;
+  expect(record.vteps[0]).toEqual({ name: "gw1", underlay: "192.0.2.1" });
+  expect(record.machines.find(({ name }: { name: string }) => name === "vm5")).toMatchObject({
+    behind: "gw2",
+    vxlan: 20,
+  });
+  const [{ rows, frames, steps, rules, ping, tables, startedAt }] = record.scenarios;
+  expect(tables.before).toEqual({ vteps: { gw1: [] }, machines: { vm1: {} } });
+  const seen = perfect(SAME!);
+  expect(tables.after.vteps.gw1).toEqual(seen.arpTables.get("gw1"));
+  expect(tables.after.machines.vm1).toEqual(Object.fromEntries(seen.neighbours.get("vm1")!));
+  expect(Number.isNaN(Date.parse(startedAt))).toBe(false);
   expect(rows).toHaveLength(SAME!.rows.length);
   expect(rows[0]).toEqual({
     row: "1",
