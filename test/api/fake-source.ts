@@ -45,7 +45,7 @@ export const STATUS: Status = {
   },
 };
 
-/** A tunnel that nobody watches. */
+/** A tunnel that is not watched. */
 export const UNWATCHED: Probe = {
   silentSeconds: 0,
   sentSince: 0,

@@ -5,7 +5,7 @@
  *     node --trace-gc forward-child.js collect SCENARIO           10 M frames between two marks; collections in between
  *     node forward-child.js lookup ENTRIES                        {"hit": 9.1, "miss": 8.2}
  *
- * CPU time of the best run, not the clock's median: whoever else is on the machine can only make it longer.
+ * CPU time of the best run, not the clock's median: what else is on the machine can only make it longer.
  */
 import { writeSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
@@ -20,7 +20,7 @@ for (const flag of V8_FLAGS) setFlagsFromString(flag);
 
 export const COLLECT_FRAMES = 10_000_000;
 
-/** Many short runs: the shorter, the likelier is one that nobody disturbed. */
+/** Many short runs: the shorter, the likelier is one that was not disturbed. */
 const RUNS = 400;
 const LOOKUP_RUNS = 40;
 const ROUNDS_PER_RUN = 150;

@@ -58,7 +58,7 @@ interface Told {
   readonly counts: { readonly macs: number; readonly neighbors: number };
 }
 
-/** What the daemon says of itself; undefined while nobody listens. */
+/** What the daemon says of itself; undefined while it does not listen. */
 function statusOf(socketPath: string): Promise<Told | undefined> {
   return new Promise((resolve) => {
     const asked = request({ socketPath, path: "/v1/status", timeout: 5000 }, (answer) => {

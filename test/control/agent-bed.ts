@@ -350,7 +350,7 @@ export class AgentBed {
   }
 
   private tell({ kind, port, vsi, arg, frame }: Sent): string {
-    const name = this.inventory.ports.get(port)?.name ?? "nobody";
+    const name = this.inventory.ports.get(port)?.name ?? "none";
     const scope = ["", "ACs", "tunnels", "all"][arg & 3];
     const where =
       kind === INJECT.port

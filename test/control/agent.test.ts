@@ -79,7 +79,7 @@ describe("Agent", () => {
     expect(() => bed.punt(0, bed.vm1, bed.vsi10, new Uint8Array(20))).toThrow(/no record of kind 0/);
   });
 
-  it("F10: a stop of a minute expires nothing that answers, and sets off no storm", () => {
+  it("a stop of a minute expires nothing that answers, and sets off no storm (F10)", () => {
     for (let n = 0; n < 90; n++)
       bed.arp(n < 45 ? bed.vm1 : bed.vm3, bed.vsi10, {
         senderMac: 0x020000400000 + n,

@@ -68,7 +68,7 @@ describe("ARP suppression (D14)", () => {
     expect(bed.macValue(bed.vsi10, G10)).not.toBe(0);
   });
 
-  it("nobody to flood to: dropped flood_disabled", () => {
+  it("no port to flood to: dropped flood_disabled", () => {
     for (const port of [bed.vm3, bed.gw2, bed.border]) port.up = false;
     bed.request(bed.vm1, bed.vsi10, M1, "10.1.1.11", "10.1.1.12");
     expect(bed.drops).toEqual({ flood_disabled: 1 });

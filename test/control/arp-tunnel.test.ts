@@ -9,7 +9,7 @@ describe("ARP from a tunnel", () => {
     bed = new AgentBed().meet();
   });
 
-  it("§2.1 rows 4-7: learned at the tunnel, asked for on our ACs only, the reply relayed with both MACs rewritten", () => {
+  it("learned at the tunnel, asked for on our ACs only, the reply relayed with both MACs rewritten (§2.1 rows 4-7)", () => {
     bed.request(bed.gw2, bed.vsi10, P10, "10.1.1.12", "10.1.1.11");
     expect(bed.neighbor(bed.if10, "10.1.1.12")).toBe("reachable P10 gw2");
     expect(bed.told()).toEqual(["ACs of vsi1 but gw2: ff/G10 req G10,10.1.1.12 / 0,10.1.1.11"]);
@@ -18,7 +18,7 @@ describe("ARP from a tunnel", () => {
     expect(bed.agent.arpCounts.byVsi.get("vsi10")).toMatchObject({ relayed_request: 1, relayed_reply: 1 });
   });
 
-  it("§2.2 rows 5-8: the asker speaks with our own IP: no entry, no alarm; the reply is consumed and relayed", () => {
+  it("the asker speaks with our own IP: no entry, no alarm; the reply is consumed and relayed (§2.2 rows 5-8)", () => {
     bed.request(bed.gw2, bed.vsi20, P20, "20.1.1.1", "20.1.1.11");
     expect(bed.neighbor(bed.if20, "20.1.1.1")).toBeNull();
     expect(bed.told()).toEqual(["ACs of vsi2 but gw2: ff/G20 req G20,20.1.1.1 / 0,20.1.1.11"]);
@@ -28,7 +28,7 @@ describe("ARP from a tunnel", () => {
     expect(bed.drops).toEqual({});
   });
 
-  it("N8: two gateways that ask within the same second both get a reply; the ACs are asked once", () => {
+  it("two gateways that ask within the same second both get a reply; the ACs are asked once (N8)", () => {
     bed.request(bed.gw2, bed.vsi20, P20, "20.1.1.1", "20.1.1.11");
     bed.request(bed.border, bed.vsi20, B10, "20.1.1.2", "20.1.1.11");
     expect(bed.told().length).toBe(1);
@@ -39,7 +39,7 @@ describe("ARP from a tunnel", () => {
     ]);
   });
 
-  it("D7: a host that is fresh here is answered for; with relay: always it is asked again", () => {
+  it("a host that is fresh here is answered for; with relay: always it is asked again (D7)", () => {
     bed.request(bed.vm1, bed.vsi10, M1, "10.1.1.11", "10.1.1.1");
     bed.sent();
     bed.request(bed.gw2, bed.vsi10, P10, "10.1.1.1", "10.1.1.11");
@@ -51,7 +51,7 @@ describe("ARP from a tunnel", () => {
     expect(bed.told()).toEqual(["ACs of vsi1 but gw2: ff/G10 req G10,10.1.1.1 / 0,10.1.1.11"]);
   });
 
-  it("N7: never answered for an address behind another tunnel, nor flooded to one (N1)", () => {
+  it("never answered for an address behind another tunnel, nor flooded to one (N7, N1)", () => {
     bed.reply(bed.border, bed.vsi10, B10, "10.1.1.2", G10, "10.1.1.1");
     bed.sent();
     bed.request(bed.gw2, bed.vsi10, P10, "10.1.1.1", "10.1.1.2");
@@ -60,14 +60,14 @@ describe("ARP from a tunnel", () => {
     expect(bed.told()).toEqual([]);
   });
 
-  it("without ACs nothing is re-flooded, and nobody is remembered", () => {
+  it("without ACs nothing is re-flooded, and none is remembered", () => {
     bed.vm2.up = false;
     bed.request(bed.gw2, bed.vsi20, P20, "20.1.1.1", "20.1.1.11");
     expect(bed.told()).toEqual([]);
     expect(bed.agent.relays.size).toBe(0);
   });
 
-  it("D15: for our own address: silence when distributed, an answer on that tunnel when not", () => {
+  it("for our own address: silence when distributed, an answer on that tunnel when not (D15)", () => {
     bed.request(bed.gw2, bed.vsi10, P10, "10.1.1.12", "10.1.1.1");
     expect(bed.told()).toEqual([]);
     bed = new AgentBed({}, { distributed: false });
@@ -81,7 +81,7 @@ describe("ARP from a tunnel", () => {
     expect(bed.told()).toEqual(["gw2 vsi1: P10/G10 rep G10,10.1.1.201 / P10,10.1.1.12"]);
   });
 
-  it("D1, D9: a peer gateway is listed, never used for forwarding, and its MAC is routed", () => {
+  it("a peer gateway is listed, never used for forwarding, and its MAC is routed (D1, D9)", () => {
     bed = new AgentBed();
     bed.learn(bed.gw2, bed.vsi10, P10);
     bed.request(bed.gw2, bed.vsi10, P10, "10.1.1.1", "10.1.1.77");

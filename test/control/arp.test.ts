@@ -11,14 +11,14 @@ describe("local proxy ARP, from an AC", () => {
     bed = new AgentBed();
   });
 
-  it("§2.2 rows 1-2: for the gateway: learned, one unicast reply, nothing else (N3)", () => {
+  it("for the gateway: learned, one unicast reply, nothing else (§2.2 rows 1-2, N3)", () => {
     bed.request(bed.vm1, bed.vsi10, M1, "10.1.1.11", "10.1.1.1");
     expect(bed.told()).toEqual(["vm1 vsi1: M1/G10 rep G10,10.1.1.1 / M1,10.1.1.11"]);
     expect(bed.neighbor(bed.if10, "10.1.1.11")).toBe("reachable M1 vm1");
     expect(bed.agent.arpCounts.byVsi.get("vsi10")).toMatchObject({ gateway_reply: 1, learned: 1, proxy_reply: 0 });
   });
 
-  it("§2.1 rows 2-3: for an unknown host: answered at once, and asked on with our MAC, VM1's IP (N2)", () => {
+  it("for an unknown host: answered at once, and asked on with our MAC, VM1's IP (§2.1 rows 2-3, N2)", () => {
     bed.request(bed.vm1, bed.vsi10, M1, "10.1.1.11", "10.1.1.12");
     expect(bed.told()).toEqual([
       "vm1 vsi1: M1/G10 rep G10,10.1.1.12 / M1,10.1.1.11",
@@ -51,7 +51,7 @@ describe("local proxy ARP, from an AC", () => {
     expect(bed.told().length).toBe(2);
   });
 
-  it("D8: a host behind the same AC is left to answer for itself", () => {
+  it("a host behind the same AC is left to answer for itself (D8)", () => {
     bed.request(bed.vm1, bed.vsi10, M9, "10.1.1.99", "10.1.1.1");
     bed.sent();
     bed.request(bed.vm1, bed.vsi10, M1, "10.1.1.11", "10.1.1.99");
@@ -59,20 +59,20 @@ describe("local proxy ARP, from an AC", () => {
     expect(bed.agent.arpCounts.byVsi.get("vsi10")!.ignored).toBe(1);
   });
 
-  it("D8 carried on: where there is no other port, an unknown host can only be behind the same one", () => {
+  it("where there is no other port, an unknown host can only be behind the same one (D8)", () => {
     for (const port of [bed.vm3, bed.gw2, bed.border]) port.up = false;
     bed.request(bed.vm1, bed.vsi10, M1, "10.1.1.11", "10.1.1.12");
     expect(bed.told()).toEqual([]);
   });
 
-  it("§3.5: a guest that revalidates by unicast is answered from the table", () => {
+  it("a guest that revalidates by unicast is answered from the table (§3.5)", () => {
     bed.reply(bed.gw2, bed.vsi10, P10, "10.1.1.12", G10, "10.1.1.11");
     bed.sent();
     bed.request(bed.vm1, bed.vsi10, M1, "10.1.1.11", "10.1.1.12", G10);
     expect(bed.told()).toEqual(["vm1 vsi1: M1/G10 rep G10,10.1.1.12 / M1,10.1.1.11"]);
   });
 
-  it("network and broadcast addresses of the subnet are nobody's", () => {
+  it("network and broadcast addresses of the subnet have no host", () => {
     for (const target of ["10.1.1.0", "10.1.1.255"]) bed.request(bed.vm1, bed.vsi10, M1, "10.1.1.11", target);
     expect(bed.told()).toEqual([]);
   });
@@ -128,7 +128,7 @@ describe("local proxy ARP, from an AC", () => {
       expect(bed.agent.neighborViews()).toEqual([]);
     });
 
-    it("N4: for an unused address: asked on with sender 0.0.0.0, never answered", () => {
+    it("for an unused address: asked on with sender 0.0.0.0, never answered (N4)", () => {
       probe("10.1.1.50");
       expect(bed.told()).toEqual(["all of vsi1 but vm1: ff/G10 req G10,0.0.0.0 / 0,10.1.1.50"]);
       bed.advance(5000);

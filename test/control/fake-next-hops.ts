@@ -44,7 +44,7 @@ export class FakeNextHops implements NextHops {
   /** The adjacency of "interface ip". */
   of(name: string): number {
     for (const [adjacency, entry] of this.held) if (entry.name === name) return adjacency;
-    throw new Error(`nobody holds ${name}`);
+    throw new Error(`${name} is not held`);
   }
 
   names(): string[] {

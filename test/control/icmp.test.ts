@@ -151,7 +151,7 @@ describe("errors", () => {
     }
   });
 
-  it("R09: a VM is limited by itself, all of them by the total", () => {
+  it("a VM is limited by itself, all of them by the total (R09)", () => {
     for (let i = 0; i < 150; i++) {
       bed.punt(PUNT.ttl, bed.vm1, bed.vsi10, udp("20.1.1.12", { ttl: 1 }), { arg: 1 });
       bed.advance(1);
@@ -297,7 +297,7 @@ describe("other traffic to our addresses", () => {
 });
 
 describe("too big for the way out", () => {
-  it("N10: DF: 3/4 with the MTU that was too small, nothing else", () => {
+  it("DF: 3/4 with the MTU that was too small, nothing else (N10)", () => {
     bed.punt(PUNT.mtu, bed.vm1, bed.vsi10, udp("20.1.1.12", { payload: 1423 }), { arg: 1450, arg2: 5 });
     expect(answer()).toMatchObject({ type: 3, code: 4, rest: 1450 });
     expect(bed.drops).toEqual({});

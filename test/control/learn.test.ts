@@ -31,7 +31,7 @@ describe("MAC learning (behaviour.md §4)", () => {
     expect(bed.agent.macs.size).toBe(2);
   });
 
-  it("the MAC that all gateways share is nobody's: behind tunnels it is not learned", () => {
+  it("the MAC that all gateways share has no owner: behind tunnels it is not learned", () => {
     for (const tunnel of [bed.gw2, bed.border]) bed.learn(tunnel, bed.vsi10, 0x02005e00000a);
     expect(bed.macValue(bed.vsi10, 0x02005e00000a)).toBe(0);
     bed.learn(bed.gw2, bed.vsi20, 0x02005e00000a);
@@ -217,7 +217,7 @@ describe("MAC learning (behaviour.md §4)", () => {
       expect(bed.macValue(bed.vsi10, M9)).toBe(MAC_STATIC | bed.vm3.row);
     });
 
-    it("A10: age 10 s is exact to a second", () => {
+    it("age 10 s is exact to a second (A10)", () => {
       bed = new AgentBed({ mac: { ageSeconds: 10, limit: 32, static: [] } });
       bed.learn(bed.vm1, bed.vsi10, M1);
       bed.advance(9_900);

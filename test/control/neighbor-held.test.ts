@@ -26,7 +26,7 @@ const requests = () => bed.told().filter((each) => each.includes(" req "));
 describe("next hops that routes hold", () => {
   const HOP = "10.1.1.2";
 
-  it("nothing is asked before the first packet; then it is kept resolved although nobody uses it", () => {
+  it("nothing is asked before the first packet; then it is kept resolved although it is not used", () => {
     const id = bed.agent.neighbors.hold(bed.if10, ip(HOP));
     expect(id).toBeGreaterThan(0);
     expect(bed.agent.neighbors.hold(bed.if10, ip(HOP))).toBe(id);
@@ -59,7 +59,7 @@ describe("next hops that routes hold", () => {
     expect(bed.tables.fib.rewrite[id]).toBeGreaterThan(0);
   });
 
-  it("B03: a packet to a dead next hop makes us ask at once; it is back as soon as it answers", () => {
+  it("a packet to a dead next hop makes us ask at once; it is back as soon as it answers (B03)", () => {
     bed.agent.neighbors.hold(bed.if10, ip(HOP));
     want(HOP, { on: bed.if10 });
     bed.advance(30_500);
@@ -90,7 +90,7 @@ describe("next hops that routes hold", () => {
     expect(changes).toEqual([false, true]);
   });
 
-  it("released as often as held, the number comes back and nobody looks any more", () => {
+  it("released as often as held, the number comes back and is not looked after any more", () => {
     const id = bed.agent.neighbors.hold(bed.if10, ip(HOP));
     bed.agent.neighbors.hold(bed.if10, ip(HOP));
     want(HOP, { on: bed.if10 });

@@ -24,9 +24,9 @@ function want(
 const requests = () => bed.told().filter((each) => each.includes(" req "));
 
 describe("resolution (§3.10)", () => {
-  it("§2.2 row 4: asks our ACs and the tunnels at once, with the gateway's IP and MAC; the packet waits", () => {
+  it("asks our ACs and the tunnels at once, with the gateway's IP and MAC; the packet waits (§2.2 row 4)", () => {
     want("20.1.1.12");
-    expect(bed.told()).toEqual(["all of vsi2 but nobody: ff/G20 req G20,20.1.1.1 / 0,20.1.1.12"]);
+    expect(bed.told()).toEqual(["all of vsi2 but none: ff/G20 req G20,20.1.1.1 / 0,20.1.1.12"]);
     expect(bed.agent.neighbors.waiting).toBe(1);
     expect(bed.neighbor(bed.if20, "20.1.1.12")).toBe("incomplete");
   });
@@ -94,17 +94,17 @@ describe("resolution (§3.10)", () => {
     want("10.1.1.77", { on: bed.if10 });
     expect(bed.told()).toEqual([]);
     bed.advance(990);
-    expect(bed.told()).toEqual(["all of vsi1 but nobody: ff/G10 req G10,10.1.1.1 / 0,10.1.1.77"]);
+    expect(bed.told()).toEqual(["all of vsi1 but none: ff/G10 req G10,10.1.1.1 / 0,10.1.1.77"]);
     bed.advance(2000);
     expect(bed.drops).toEqual({ unresolved_timeout: 1 });
   });
 
-  it("§2.3 row 4: the whole site is asked, the AC whose packet waits included", () => {
+  it("the whole site is asked, the AC whose packet waits included (§2.3 row 4)", () => {
     want("10.1.1.2", { on: bed.if10 });
-    expect(bed.told()).toEqual(["all of vsi1 but nobody: ff/G10 req G10,10.1.1.1 / 0,10.1.1.2"]);
+    expect(bed.told()).toEqual(["all of vsi1 but none: ff/G10 req G10,10.1.1.1 / 0,10.1.1.2"]);
   });
 
-  it("§2.1: the AC that asked by itself is not asked again within the second, even where it is the only one", () => {
+  it("the AC that asked by itself is not asked again within the second, even where it is the only one (§2.1)", () => {
     bed.vm3.up = false;
     bed.request(bed.vm1, bed.vsi10, M1, "10.1.1.11", "10.1.1.77");
     expect(requests()).toEqual(["tunnels of vsi1 but vm1: ff/G10 req G10,10.1.1.11 / 0,10.1.1.77"]);
@@ -112,7 +112,7 @@ describe("resolution (§3.10)", () => {
     bed.advance(999);
     expect(bed.told()).toEqual([]);
     bed.advance(1);
-    expect(bed.told()).toEqual(["all of vsi1 but nobody: ff/G10 req G10,10.1.1.1 / 0,10.1.1.77"]);
+    expect(bed.told()).toEqual(["all of vsi1 but none: ff/G10 req G10,10.1.1.1 / 0,10.1.1.77"]);
   });
 
   it("17 packets for one target: the 17th is dropped; the others keep their order", () => {
@@ -123,7 +123,7 @@ describe("resolution (§3.10)", () => {
     expect(bed.sent().map(({ frame }) => frame[35])).toEqual([...Array(16).keys()].map((n) => n + 1));
   });
 
-  it("S07: one VM's address scan leaves room: others resolve at once, floods are rationed per VSI", () => {
+  it("one VM's address scan leaves room: others resolve at once, floods are rationed per VSI (S07)", () => {
     const floods: number[] = [];
     for (let n = 0; n < 1000; n++) {
       const target = ip("20.1.2.0") + n;
@@ -159,15 +159,15 @@ describe("resolution (§3.10)", () => {
     expect(bed.told()).toEqual(["vm1 vsi1: M1/G10 10.1.1.1>10.1.1.11"]);
   });
 
-  it("D5: a VSI-interface of two VSIs asks in both", () => {
+  it("a VSI-interface of two VSIs asks in both (D5)", () => {
     const vsi11 = vsiOf(3, 11, bed.if10);
     const vm9 = acOf(9, "vm9", vsi11);
     bed.inventory.addVsi(vsi11);
     bed.inventory.addPort(vm9);
     want("10.1.1.12", { on: bed.if10, port: bed.vm2, vsi: bed.vsi20 });
     expect(bed.told()).toEqual([
-      "all of vsi1 but nobody: ff/G10 req G10,10.1.1.1 / 0,10.1.1.12",
-      "ACs of vsi3 but nobody: ff/G10 req G10,10.1.1.1 / 0,10.1.1.12",
+      "all of vsi1 but none: ff/G10 req G10,10.1.1.1 / 0,10.1.1.12",
+      "ACs of vsi3 but none: ff/G10 req G10,10.1.1.1 / 0,10.1.1.12",
     ]);
   });
 });
@@ -208,7 +208,7 @@ describe("ageing (§3.9)", () => {
     }
   });
 
-  it("A10: age 10 s: an unused silent entry is asked before its age is over and gone with it", () => {
+  it("age 10 s: an unused silent entry is asked before its age is over and gone with it (A10)", () => {
     bed = new AgentBed({}, { arp: { ageSeconds: 10, limit: 100, static: [] } });
     bed.chance = 0.99;
     bed.request(bed.vm1, bed.vsi10, M1, "10.1.1.11", "10.1.1.1");

@@ -23,7 +23,7 @@ describe("PendingRelays", () => {
   });
   const asker = (n: number, port: PortObject = bed.gw2) => ({ port, mac: 0x020000000000 + n, ip: ip("20.1.1.1") });
 
-  it("N8: two gateways that ask with the same IP both wait, and each once", () => {
+  it("two gateways that ask with the same IP both wait, and each once (N8)", () => {
     relays.add(bed.vsi20, TARGET, asker(1, bed.gw2));
     relays.add(bed.vsi20, TARGET, asker(2, bed.border));
     relays.add(bed.vsi20, TARGET, asker(1, bed.gw2));

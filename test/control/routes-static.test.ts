@@ -78,7 +78,7 @@ describe("static routes", () => {
     expect(hops.names()).toEqual([]);
   });
 
-  test("a reload touches what differs, and lets go of every next hop that nobody wants", () => {
+  test("a reload touches what differs, and lets go of every next hop that is not wanted", () => {
     const { apply, value, hops, statics } = setUp();
     apply(route("1.0.0.0/8", "10.1.1.2"), route("2.0.0.0/8", "10.1.1.2"), route("3.0.0.0/8", "10.1.1.3"));
     const before = value("1.0.0.0/8");

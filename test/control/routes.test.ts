@@ -109,7 +109,7 @@ describe("the table refuses", () => {
     expect([routes.withoutRoom, routes.pending]).toEqual([3, 0]);
     expect(events).toEqual([["warn", "routes.full", { routes: room, withoutRoom: 1 }]]);
     expect(lookUp(tables, 0, ip("10.0.0.0") + room)).toBe(0);
-    expect(timers.nextDue(), "nobody turns in vain").toBeNull();
+    expect(timers.nextDue(), "no timer runs in vain").toBeNull();
     // One that was refused goes away before it was ever stored; three that were stored go.
     routes.removeHost(0, ip("10.0.0.0") + room + 2);
     for (let i = 0; i < 3; i++) routes.removeHost(0, ip("10.0.0.0") + i);

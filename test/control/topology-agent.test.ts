@@ -172,14 +172,14 @@ routes: [{prefix: 0.0.0.0/0, nextHops: [10.1.1.2, 10.1.1.3]}]
     fresh.apply(bare);
     expect(gateway.topology.staticRoutes.nextHopsOf("main", "0.0.0.0/0").map((hop) => hop.alive)).toEqual([true, true]);
     expect(gateway.meaning()).toEqual(fresh.meaning());
-    // With the routes too: nobody is left who asks.
+    // With the routes too: none is left that asks.
     const nothing = plan(BORDER.replace(/^routes:.*$/m, "").replace(/, arp: \{static: .*?\}\]\}/, ""));
     gateway.apply(plan(BORDER));
     gateway.apply(nothing);
     expect(gateway.agent.neighborViews()).toEqual([]);
   });
 
-  test("a next hop that nobody answers for leaves the set; the packet is accounted for", () => {
+  test("a next hop that no host answers for leaves the set; the packet is accounted for", () => {
     const gateway = new Gateway(plan(BORDER));
     gateway.apply(plan(BORDER));
     gateway.wantNextHop("i", "10.1.1.3", "vm1");

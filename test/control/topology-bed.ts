@@ -117,7 +117,7 @@ export class NotingLearners implements Learners {
   }
 }
 
-/** TAPs that exist as long as nobody closes them. */
+/** TAPs that exist until they are closed. */
 export class NotingOpener implements PortOpener {
   /** device -> MTU */
   readonly open = new Map<string, number>();

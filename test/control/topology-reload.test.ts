@@ -188,7 +188,7 @@ describe("what went is buried in time", () => {
     expect(bed.topology.isReady).toBe(true);
   });
 
-  test("rows and io ports are nobody's for a second more", () => {
+  test("rows and io ports stay unused for a second more", () => {
     const bed = started();
     const { row, io } = bed.port("vm2");
     bed.apply(without);

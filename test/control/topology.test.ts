@@ -245,7 +245,7 @@ describe("ports go up and down", () => {
     expect(bed.tables.ports.flags[gw2.row]! & PORT_UP).toBe(0);
     expect(bed.learners.take()).toEqual([`suspend port gw2 ${gw2.row}`]);
     expect(bed.events.at(-1)).toBe("tunnel.down");
-    // It stays down through a reload that does not concern it, and nobody is told twice.
+    // It stays down through a reload that does not concern it, and it is told once.
     bed.topology.setTunnelUp(gw2, false);
     bed.apply(plan(`${ARTICLE}log: {level: debug}\n`));
     expect(bed.events.filter((event) => event === "tunnel.down")).toHaveLength(1);
@@ -363,7 +363,7 @@ describe("a TAP that is handed over", () => {
     bed.topology.takeBack("vm1");
     bed.topology.takeBack("vm1");
     bed.topology.takeBack("vm2");
-    bed.topology.takeBack("nobody");
+    bed.topology.takeBack("vm99");
     bed.settle();
     const config = handedOver();
     bed.apply({ ...config, acs: config.acs.filter((ac) => ac.name !== "vm1") });
@@ -375,7 +375,7 @@ describe("a TAP that is handed over", () => {
     const bed = new Bed();
     bed.apply(handedOver());
     expect(bed.topology.handOver("vm2", { fds: [7], ifindex: 3 })).toMatch(/has a TAP of its own/);
-    expect(bed.topology.handOver("nobody", { fds: [7], ifindex: 3 })).toMatch(/no AC nobody/);
+    expect(bed.topology.handOver("vm99", { fds: [7], ifindex: 3 })).toMatch(/no AC vm99/);
   });
 
   test("a reload keeps it", () => {

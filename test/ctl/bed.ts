@@ -34,7 +34,7 @@ export async function ctl(source: Partial<ApiSource>, ...args: string[]): Promis
   return await again(...args);
 }
 
-/** `vtepctl ARGS` to whoever answers on `socket`. @returns the exit code. */
+/** `vtepctl ARGS` to what answers on `socket`. @returns the exit code. */
 export async function again(...args: string[]): Promise<number> {
   return await runCommand(["-s", socket, ...args]);
 }

@@ -1,4 +1,4 @@
-/** Who is given the TAP: the gateway, and nobody who has put a socket of their own in its place. */
+/** Who is given the TAP: the gateway, and no one who has put a socket of their own in its place. */
 import { type ChildProcess, spawn } from "node:child_process";
 import {
   chmodSync,
@@ -17,7 +17,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { userNumber } from "../../src/ctl/gateway-user.ts";
 import { Hold } from "../../src/ctl/hold.ts";
 
-const NOBODY = 65534;
+const OTHER_USER = 65534;
 const GATEWAY = 4789;
 const isBuilt = existsSync(new URL("../../native-bindings/build/Release/vtepd.node", import.meta.url));
 const whyNot =
@@ -101,7 +101,7 @@ describe.skipIf(whyNot !== undefined)("a VM gives its TAP", () => {
     ["the owner of the folder", GATEWAY, GATEWAY, 0o2750, null],
     ["root in a folder of root's", 0, 0, 0o755, null],
     ["root in a folder that is everybody's", 0, 0, 0o1777, null],
-    ["the user that was named", GATEWAY, NOBODY, 0o777, NOBODY],
+    ["the user that was named", GATEWAY, OTHER_USER, 0o777, OTHER_USER],
   ])("to %s", async (_, owner, server, mode, named) => {
     const here = await place(owner, server, mode);
     expect(await offer(here, named)).toBe("attached to gw1");
@@ -117,9 +117,9 @@ describe.skipIf(whyNot !== undefined)("a VM gives its TAP", () => {
       null,
       "its folder belongs to user 4789",
     ],
-    ["another user in a folder of root's", 0, NOBODY, 0o777, null, "its folder belongs to user 0"],
-    ["another user in a folder that is everybody's", 0, NOBODY, 0o1777, null, "in a folder that is everybody's"],
-    ["the owner of the folder, where another was named", NOBODY, NOBODY, 0o755, GATEWAY, "not as user 4789"],
+    ["another user in a folder of root's", 0, OTHER_USER, 0o777, null, "its folder belongs to user 0"],
+    ["another user in a folder that is everybody's", 0, OTHER_USER, 0o1777, null, "in a folder that is everybody's"],
+    ["the owner of the folder, where another was named", OTHER_USER, OTHER_USER, 0o755, GATEWAY, "not as user 4789"],
   ])("not to %s", async (_, owner, server, mode, named, why) => {
     const here = await place(owner, server, mode);
     const heard = await offer(here, named);

@@ -162,7 +162,7 @@ it("a bug report is a folder of the caller's own, with everything the API shows"
   expect(await again("bugreport", report)).toBe(1);
 });
 
-it("a bug report about nobody leaves no folder behind", async () => {
+it("a bug report about no gateway leaves no folder behind", async () => {
   expect(await again("bugreport", join(folder, "none"))).toBe(3);
   expect(existsSync(join(folder, "none"))).toBe(false);
 });

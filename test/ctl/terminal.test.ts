@@ -107,7 +107,7 @@ describe.skipIf(whyNoDaemon !== undefined)("output that cannot be written", () =
     expect(readFileSync(file)).toHaveLength(4096);
   });
 
-  it("and with nobody to hear it, an exit code alone", async () => {
+  it("and without a reader, an exit code alone", async () => {
     expect((await bash(`${VTEPD} schema > /dev/full 2>&1`)).status).toBe(1);
     await serve({ status: () => STATUS });
     expect((await bash(`${VTEPCTL} -s ${socket} status > /dev/full 2>&1`)).status).toBe(1);

@@ -231,7 +231,7 @@ it("names the sockets beside one that is not there: the gateway may have been le
   );
 });
 
-it("exits 3 with a fix when nobody answers", async () => {
+it("exits 3 with a fix when there is no answer", async () => {
   expect(await runCommand(["-s", join(folder, "none.sock"), "status"])).toBe(3);
   expect(err).toMatch(/cannot reach vtepd at .*none\.sock: there is no such socket\n {2}fix: .*vtepd run -c FILE/);
   const file = join(folder, "file");

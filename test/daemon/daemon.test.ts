@@ -209,7 +209,7 @@ describe.skipIf(missing !== undefined)("the daemon", () => {
     expect((await ask<Status>(socket, "/v1/status")).pid).toBe(first.child.pid);
   });
 
-  it("lives on when nobody reads its log any more", async () => {
+  it("lives on when its log is no longer read", async () => {
     write(config());
     const daemon = await startReady();
     daemon.child.stderr!.destroy();

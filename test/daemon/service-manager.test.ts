@@ -72,7 +72,7 @@ describe.skipIf(missing !== undefined)("the service manager", () => {
 
   it("is not needed, and one that is gone does not matter", async () => {
     bed.write(bed.config());
-    const child = await bed.start({ NOTIFY_SOCKET: join(bed.folder, "nobody"), WATCHDOG_USEC: "100000" });
+    const child = await bed.start({ NOTIFY_SOCKET: join(bed.folder, "absent"), WATCHDOG_USEC: "100000" });
     expect(child.exitCode).toBeNull();
     child.kill("SIGTERM");
   });

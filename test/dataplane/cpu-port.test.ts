@@ -35,7 +35,7 @@ describe("inject", () => {
     expect(rig.imbalance).toBe(0);
   });
 
-  it("through an adjacency: rewritten, and the TTL taken exactly once, whoever took it", () => {
+  it("through an adjacency: rewritten, and the TTL taken exactly once, whatever took it", () => {
     const rig = new Rig();
     const hop = rig.neighbor("20.1.1.12", 2, P20, 3);
     const waiting = (ttl: number): Uint8Array =>

@@ -1,4 +1,4 @@
-/** The last frame dropped for each reason: kept though nobody watches, with what tells its sender, once a millisecond. */
+/** The last frame dropped for each reason: kept without a watcher, with what tells its sender, once a millisecond. */
 import { describe, expect, it } from "vitest";
 import { DROP, DROP_REASONS, type DropName } from "../../src/tables/counters.ts";
 import { X_SNAP } from "../../src/tables/drop-example.ts";
@@ -16,7 +16,7 @@ describe("the last dropped frame", () => {
     expect(exampleOf(rig, "unknown_vni")).toBeNull();
   });
 
-  it("a VNI that nobody has: the tunnel, the VNI, the flags, the frame", () => {
+  it("a VNI that no VSI has: the tunnel, the VNI, the flags, the frame", () => {
     const rig = new Rig();
     rig.arrive(2, vxlan(30, plain()));
     rig.run();

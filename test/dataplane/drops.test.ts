@@ -72,7 +72,7 @@ const STIMULI: readonly (readonly [DropName, string, Stimulus])[] = [
   ["too_big", "EMSGSIZE from the underlay", also(failing(3, -90), fromVm(plain(REMOTE)))],
   ["inner_vlan", "802.1Q", fromTunnel(vxlan(10, tagged(plain(BROADCAST, REMOTE), 20)))],
   ["inner_vlan", "802.1ad", fromTunnel(withByte(withByte(encapsulated, 20, 0x88), 21, 0xa8))],
-  ["ac_unbound", "a tag nobody matches", fromVm(tagged(plain(BROADCAST), 99))],
+  ["ac_unbound", "a tag that no AC has", fromVm(tagged(plain(BROADCAST), 99))],
   ["ac_unbound", "untagged where only tags are bound", also(onlyTagged, fromVm(plain(BROADCAST)))],
   ["ac_unbound", "an AC without a VSI", also((r) => (r.tables.ports.vsi[1] = 0), fromVm(plain(BROADCAST)))],
   ["reserved_mac", "LLDP from an AC", fromVm(plain(parseMac("01:80:c2:00:00:0e")!))],

@@ -186,7 +186,7 @@ describe("flood", () => {
     }
   });
 
-  it("nowhere to go: split_horizon where only tunnels are left, flood_disabled where nobody is", () => {
+  it("nowhere to go: split_horizon where only tunnels are left, flood_disabled where there is none", () => {
     const lonely = new Rig();
     publishFlood(lonely.tables.vsis, 1, [], [3, 4]);
     lonely.arrive(2, vxlan(10, FRAME));

@@ -1,7 +1,7 @@
 /**
  * Hostile bytes: seeds truncated at every length, and hundreds of thousands of mutations. Nothing throws, every frame has
  * one fate, what leaves is well formed, a canary always gets through; and two gateways whose stale memory differs give
- * identical answers, so nobody ever read what was not received.
+ * identical answers, so none ever read what was not received.
  */
 import { describe, expect, it } from "vitest";
 import { F_FLAGS, FLAG_CSUM_BAD, FLAG_GSO_BAD, FLAG_NEEDS_CSUM, FLAG_TRUNCATED } from "../../src/io/port-io.ts";

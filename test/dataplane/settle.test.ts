@@ -45,7 +45,7 @@ describe("settling", () => {
     const rig = lab();
     rig.ac(11, 1, 5, 20);
     publishFlood(rig.tables.vsis, 1, [1, 11], [3, 4]);
-    rig.net.tapOf(105)!.send(tagged(frame(BROADCAST), 7)); // no AC: counted by nobody but the drop
+    rig.net.tapOf(105)!.send(tagged(frame(BROADCAST), 7)); // no AC: counted by the drop alone
     rig.net.tapOf(105)!.send(tagged(frame(BROADCAST), 20));
     rig.arrive(2, vxlan(10, frame(M1, 100)));
     rig.run();

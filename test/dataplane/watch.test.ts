@@ -128,7 +128,7 @@ describe("a capture", () => {
       [WATCH_IN, []],
       [WATCH_OUT, [expect.any(Number), 0]],
     ]);
-    // Nobody looks any more: what is punted has no number.
+    // Not watched any more: what is punted has no number.
     rig.tables.settings[SET_WATCH] = 0;
     punts.release(punts.peek());
     rig.vm1.send(udpFrame({ dst: G10, src: M1, from: ip("10.1.1.11"), to: ip("20.1.1.77") }));

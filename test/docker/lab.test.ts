@@ -110,7 +110,7 @@ const CHECKS: readonly [what: string, pattern: RegExp, times: number][] = [
   ["a sudden death costs at most a second, and no connection", /^✓ kill -9 of gw1: /, 5],
   ["the engine restarts a gateway that died", /^✓ gw1 was restarted by the engine$/, 1],
   ["a VM restarts", /^✓ vm1 -> vm4 \(after a restart of vm4\)/, 1],
-  ["wrong claims are refused, and nobody notices", /^✓ .* is refused: .*; vm1 loses nothing$/, 2],
+  ["wrong claims are refused, and no host notices", /^✓ .* is refused: .*; vm1 loses nothing$/, 2],
   ["a VM cannot take its gateway's place", /^✓ vm1 can neither remove its gateway's socket nor put one/, 1],
   ["all nodes are shown, as a table and as JSON", /^✓ inspect /, 3],
   ["the underlay can be watched and asked", /^✓ (capture|ping reaches)/, 3],

@@ -335,7 +335,7 @@ describe("this machine", () => {
     expect(hostChecks("127.0.0.1", port).get("port")).toMatchObject({ result: "ok" });
   });
 
-  it.skipIf(!hasAddon)("an address that is nobody's, and an MTU that the device cannot carry", () => {
+  it.skipIf(!hasAddon)("an address that no interface has, and an MTU that the device cannot carry", () => {
     expect(hostChecks("192.0.2.77", 4789).get("underlay address")).toMatchObject({ result: "fail" });
     expect(hostChecks("127.0.0.1", 4789).get("underlay MTU")).toMatchObject({ result: "ok" });
   });

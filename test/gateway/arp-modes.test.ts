@@ -38,7 +38,7 @@ acs: [${acs.map((ac) => `{name: ${ac}, vsi: vsi10, tap: {device: ${ac}}}`).join(
 }
 
 describe("the article's flows in the tables", () => {
-  it("A02 after flow 1 each gateway knows the other's host behind the other's MAC; VMs know gateway MACs alone", () => {
+  it("after flow 1 each gateway knows the other's host behind the other's MAC; VMs know gateway MACs alone (A02)", () => {
     const world = article();
     const [G1, G2] = ["gw1", "gw2"].map((name) => formatMac(gatewayMac(world, name, "vsi-interface10")));
     world.get("vm1").ping("10.1.1.12");
@@ -54,7 +54,7 @@ describe("the article's flows in the tables", () => {
     ]);
   });
 
-  it("A03 flow 2: asked in VXLAN 20 alone, no conflict over the shared gateway address, data goes by VNI 20", () => {
+  it("flow 2: asked in VXLAN 20 alone, no conflict over the shared gateway address, data goes by VNI 20 (A03)", () => {
     const world = article();
     world.get("vm1").ping("20.1.1.12");
     world.settle();
@@ -71,7 +71,7 @@ describe("the article's flows in the tables", () => {
     expect([...vnis].map((line) => line.split(":")[0])).toEqual(["gw1>gw2 vni 20"]);
   });
 
-  it("A07 a known host's announcement updates at once and is never answered; an unknown one's from an AC creates", () => {
+  it("a known host's announcement updates at once and is never answered; an unknown one's from an AC creates (A07)", () => {
     const world = lan(2);
     const a1 = world.get("a1");
     a1.sendArp({ op: ARP_REQUEST, targetIp: a1.ip });
@@ -139,7 +139,7 @@ acs: [{name: a${n}, vsi: vsi10, tap: {device: a${n}}}, {name: b${n}, vsi: vsi10,
     expect(world.get("b1").received.length).toBeLessThanOrEqual(1);
   });
 
-  it("verified: several askers, one question, each its own answer; nobody gets one for who does not live", () => {
+  it("verified: several askers, one question, each its own answer; none gets one for a host that is gone", () => {
     const world = lan(3, ", proxyArp: verified");
     for (const name of ["a1", "b1", "a3"]) {
       world.get(name).ask("10.1.1.12");
@@ -252,7 +252,7 @@ describe("gateway MACs, static entries, several VSIs", () => {
     expect(datagrams(world, 1, 2)).toEqual([]);
   });
 
-  it("D5 two VSIs share a VSI-interface: asked in both VXLANs, routed between them, each bridged apart", () => {
+  it("two VSIs share a VSI-interface: asked in both VXLANs, routed between them, each bridged apart (D5)", () => {
     const world = sites(
       2,
       (n) => `vsis: [{name: vsi10, vni: 10}, {name: vsi11, vni: 11}]

@@ -24,7 +24,7 @@ function refuse(gateway: Gateway): () => void {
 const told = ({ events }: Gateway) => events.filter(({ event }) => /^(port|ac|tunnel)\./.test(event));
 
 describe("a worker that cannot attach", () => {
-  it("the TAP of an AC: the AC is down with a reason, whoever says otherwise, until an attach succeeds", () => {
+  it("the TAP of an AC: the AC is down with a reason, whatever else says otherwise, until an attach succeeds", () => {
     const { world, gw1 } = bed();
     const { topology, shown } = gw1.control;
     const ac = shown.inventory.ac("vm1")!;
@@ -40,7 +40,7 @@ describe("a worker that cannot attach", () => {
     ]);
     expect(shown.attachWatch.list()).toEqual([[ac, { worker: 1, errno: ENOSPC }]]);
     topology.setAcUp(ac, true);
-    expect(ac.up, "the TAP has its carrier, and nobody reads it").toBe(false);
+    expect(ac.up, "the TAP has its carrier, and is not read").toBe(false);
 
     end();
     world.advance(2100);

@@ -243,7 +243,7 @@ control: {socket: /run/central.sock}
     return world;
   };
 
-  it("C01 the VM's own ARP crosses the tunnel and the central gateway answers", () => {
+  it("the VM's own ARP crosses the tunnel and the central gateway answers (C01)", () => {
     const world = central();
     world.get("vm1").ask("10.1.1.1");
     world.settle();
@@ -251,7 +251,7 @@ control: {socket: /run/central.sock}
     expect(world.seen.filter((s) => s.from === "192.0.2.1").length).toBeGreaterThan(0);
   });
 
-  it("C02 between VXLANs it hairpins, one TTL less, even for two VMs of one site", () => {
+  it("between VXLANs it hairpins, one TTL less, even for two VMs of one site (C02)", () => {
     const world = central();
     world.get("vm1").ping("20.1.1.12");
     world.get("vm1").ping("20.1.1.11");
@@ -259,7 +259,7 @@ control: {socket: /run/central.sock}
     expect(world.get("vm1").replies.toSorted()).toEqual(["20.1.1.11 ttl=63", "20.1.1.12 ttl=63"]);
   });
 
-  it("C03 within a VXLAN it stays layer 2 between the sites, TTL unchanged", () => {
+  it("within a VXLAN it stays layer 2 between the sites, TTL unchanged (C03)", () => {
     const world = central();
     world.get("vm1").ping("10.1.1.12");
     world.settle();

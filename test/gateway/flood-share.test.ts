@@ -1,4 +1,4 @@
-/** Flooded ARP is rationed per VSI, and nobody behind one port can use the ration up for the others. */
+/** Flooded ARP is rationed per VSI, and no host behind one port can use the ration up for the others. */
 import { describe, expect, it } from "vitest";
 import { ARP_REQUEST } from "../../src/wire/arp.ts";
 import { BROADCAST } from "../../src/wire/ethernet.ts";
@@ -55,7 +55,7 @@ const STORMS: [string, (vm: Vm, i: number, gateway: number) => Uint8Array][] = [
   ["packets to unknown hosts", (vm, i, dst) => udpFrame({ dst, src: vm.mac, from: vm.ip, to: ip("10.1.16.1") + i })],
 ];
 
-describe("a tenant's flooded ARP takes nobody else's share", () => {
+describe("a tenant's flooded ARP takes no other share", () => {
   for (const pps of [400, 700, 1500])
     for (const [what, frame] of STORMS)
       it(`${what}, ${pps} a second: another VM's first ping is answered at once, and the VSI's ration holds`, () => {

@@ -272,7 +272,7 @@ describe("watching", () => {
     expect(gw1().tables.settings[SET_WATCH]).toBe(0);
   });
 
-  it("a datagram in no VSI is told with outer address, VNI and flags; and kept for the doctor though nobody looks", () => {
+  it("a datagram in no VSI is told with outer address, VNI and flags; and kept for the doctor without any watcher", () => {
     const last = new LastDrops(gw1().tables, gw1().control.shown.inventory, namesOf(), {
       workersMs: () => world.net.nowMs + 4000,
       controlMs: () => 0,
@@ -330,7 +330,7 @@ describe("watching", () => {
     const vm1 = world.get("vm1");
     vm1.ping("20.1.1.77");
     world.advance(1000);
-    // Nobody looks: the workers tell nothing, control does.
+    // Without a watcher: the workers tell nothing, control does.
     expect(gw1().tables.settings[SET_WATCH]).toBe(0);
     for (let n = 0; n < 40; n++) vm1.ping("20.1.1.77");
     world.advance(5000);

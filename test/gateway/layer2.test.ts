@@ -17,7 +17,7 @@ const TYPE = 0x88b5;
 const l2 = (acs: string[], more = ""): string => `vsis: [{name: vsi10, vni: 10${more}}, {name: vsi20, vni: 20}]
 acs: [${[...acs.map((ac) => `{name: ${ac}, vsi: vsi10, tap: {device: ${ac}}}`), "{name: other, vsi: vsi20, tap: {device: other}}"].join(", ")}]`;
 
-/** Two ACs on gw1, one on gw2 and gw3; a tunnel to nobody. */
+/** Two ACs on gw1, one on gw2 and gw3; a tunnel without a peer. */
 function bridge(more = ""): World {
   const world = sites(3, (n) => (n === 1 ? l2(["a1", "b1"], more) : l2([`a${n}`])));
   for (const n of [1, 2, 3])
@@ -36,7 +36,7 @@ const heard = (world: World): Record<string, number> =>
   Object.fromEntries([...world.vms.values()].map((vm) => [vm.name, vm.received.length]));
 
 describe("bridging over whole gateways", () => {
-  it("L01 floods exactly: one copy for each member tunnel and each other AC, none back, a dead peer duplicates nothing", () => {
+  it("floods exactly: one copy for each member tunnel and each other AC, none back, a dead peer duplicates nothing (L01)", () => {
     const world = bridge();
     const vm = world.get("a1");
     for (const dst of [UNKNOWN, BROADCAST, GROUP])
@@ -49,7 +49,7 @@ describe("bridging over whole gateways", () => {
     expect(new Set(datagrams(world, 1, 2).map((d) => (d[4]! << 16) | u16(d, 5)))).toEqual(new Set([10]));
   });
 
-  it("L02 floods, learns from one frame, sends to one; forgets on request and with age, and by source alone", () => {
+  it("floods, learns from one frame, sends to one; forgets on request and with age, and by source alone (L02)", () => {
     const world = bridge(", mac: {ageSeconds: 10}");
     const [a1, a2] = [world.get("a1"), world.get("a2")];
     const ten = (): void => {
@@ -82,7 +82,7 @@ describe("bridging over whole gateways", () => {
     ).toEqual(["02:00:00:00:00:a1"]);
   });
 
-  it("L02 a static MAC is neither learned over nor aged", () => {
+  it("a static MAC is neither learned over nor aged (L02)", () => {
     const world = bridge(', mac: {ageSeconds: 10, static: [{mac: "02:00:00:00:00:77", tunnel: gw3}]}');
     const [a1, b1] = [world.get("a1"), world.get("b1")];
     const pinned = mac("02:00:00:00:00:77");
@@ -95,7 +95,7 @@ describe("bridging over whole gateways", () => {
     expect(heard(world)).toMatchObject({ b1: 0, a2: 0 });
   });
 
-  it("L03 split horizon: BUM from a listed VTEP reaches the ACs, and nothing leaves to any peer", () => {
+  it("split horizon: BUM from a listed VTEP reaches the ACs, and nothing leaves to any peer (L03)", () => {
     const world = bridge();
     for (const dst of [UNKNOWN, BROADCAST, GROUP]) {
       const bytes = vxlan(10, ethernet(dst, mac("02:00:00:00:00:a2"), TYPE, 50));
@@ -106,7 +106,7 @@ describe("bridging over whole gateways", () => {
     for (const to of [2, 3, DEAD]) expect(datagrams(world, 1, to)).toEqual([]);
   });
 
-  it("L04 the same subnets, addresses and MACs in two VXLANs and VRFs: 10,000 random frames in each, none crosses", () => {
+  it("the same subnets, addresses and MACs in two VXLANs and VRFs: 10,000 random frames in each, none crosses (L04)", () => {
     const sections = (n: number): string => `vsis: [{name: vsi10, vni: 10}, {name: vsi30, vni: 30}]
 interfaces:
   - {name: red, vsi: vsi10, address: 10.1.1.1/24, mac: shared}
@@ -195,7 +195,7 @@ routes: [{prefix: 60.0.0.0/8, nextHop: 10.1.1.${10 + n}}, {prefix: 60.0.0.0/8, n
     ).toEqual([]);
   });
 
-  it("L05 what no bridge forwards: 01:80:c2:00:00:0x; sources that are groups or zero are not learned", () => {
+  it("what no bridge forwards: 01:80:c2:00:00:0x; sources that are groups or zero are not learned (L05)", () => {
     const world = bridge();
     const vm = world.get("a1");
     for (let i = 0; i < 16; i++) vm.tap.send(ethernet(0x0180c2000000 + i, vm.mac, TYPE, 50));
@@ -224,7 +224,7 @@ routes: [{prefix: 60.0.0.0/8, nextHop: 10.1.1.${10 + n}}, {prefix: 60.0.0.0/8, n
     expect(vm4.received).toEqual(frames);
     expect(gw(world, 1).drops).toEqual({});
     expect(world.get("vm5").received).toEqual([]);
-    // IPv6 to the gateway MAC is nobody's.
+    // IPv6 to the gateway MAC has no taker.
     vm1.tap.send(ipv6Frame({ dst: gatewayMac(world, "gw1", "vsi-interface10"), src: vm1.mac, trafficClass: 0 }));
     world.settle();
     expect(gw(world, 1).drops).toEqual({ not_forwarded: 1 });

@@ -99,7 +99,7 @@ function hardened(world: World): World {
   return world;
 }
 
-/** One to four things done to a frame: bits, bytes, ends, splices, lies about length. */
+/** One to four things done to a frame: bits, bytes, ends, splices, wrong lengths. */
 function mangle(bytes: Uint8Array, other: Uint8Array, random: () => number): Uint8Array {
   let out = bytes.slice();
   for (let n = 1 + (random() & 3); n > 0; n--) {
@@ -170,7 +170,7 @@ describe("mangled in flight (Z7)", () => {
     const vm3 = world.get("vm3");
     vm3.ping("30.1.1.12");
     world.settle();
-    world.clear(); // the canary's own frames are no seeds: a listed VTEP that lies about it is believed
+    world.clear(); // the canary's own frames are no seeds: a listed VTEP that claims otherwise is believed
     const seeds = corpus(world);
     expect(seeds.length).toBeGreaterThan(30);
     const random = xorshift(SEED);

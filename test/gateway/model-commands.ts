@@ -197,7 +197,7 @@ const flood = step(2, false, (m, h, n) => {
   return { name: `${host.name} floods ${1 + (n! % 5)}`, act };
 });
 
-/** Bridged by MAC: after its owner has just been heard by all, a frame goes to it and to nobody else. */
+/** Bridged by MAC: after its owner has just been heard by all, a frame goes to it and to no other host. */
 const bridge = step(2, false, (m, h, p) => {
   const a = pick(served(m), h!);
   if (a === undefined || !m.isCalm()) return null;
@@ -308,7 +308,7 @@ const reload = step(3, true, (m, g, k, n) => {
   return { name: `reload ${gateway} ${["as it is", `without ${ac}`, "with its ACs", "with routes"][kind]}`, act };
 });
 
-/** Packets to many who may be nobody: searches begin and end. */
+/** Packets to many addresses that may be free: searches begin and end. */
 const scan = step(2, false, (m, h, n) => {
   const host = pick(served(m), h!);
   if (host === undefined) return null;

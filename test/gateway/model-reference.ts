@@ -4,7 +4,7 @@
  * It knows who is where, which gateways run and which paths are cut, and from that alone predicts who must reach whom, how
  * soon, and who may own an address. It knows nothing of ARP, MACs or tables. Three answers are possible:
  *
- *   never    another VRF, or nobody has the address: no packet may arrive
+ *   never    another VRF, or no host has the address: no packet may arrive
  *   soon     everything is up and everybody knew of the last change: within three seconds of traffic
  *   late     the last change was silent or happened behind a cut: within the life of an ARP entry
  *   maybe    a path is cut or a gateway is down: nothing is promised but isolation
@@ -142,7 +142,7 @@ export class Reference {
     if (this.missing.has(this.places.get(from)!) || this.missing.has(this.places.get(to)!)) return "never";
     if (this.down.has(at)) return "never";
     if (!this.isOpen(at, bt)) return "maybe";
-    // Whoever is silent about a move may be looked for where it was: there the path may be cut as well.
+    // A host that is silent about a move may be looked for where it was: there the path may be cut as well.
     if (!this.mayTrust(from) || !this.mayTrust(to)) return "maybe";
     const until = Math.max(this.rumours.get(from) ?? 0, this.rumours.get(to) ?? 0);
     if (until === Infinity) return "maybe";

@@ -15,7 +15,7 @@ export const VTEPS: Readonly<Record<string, string>> = {
   g3: "192.0.2.3",
   b: "192.0.2.9",
 };
-/** Configured on g1 and claimed by nobody honest. */
+/** Configured on g1 and claimed by no honest host. */
 export const STATIC_IP = "10.1.1.200";
 export const AGE_SECONDS = 20;
 export const OVERLAY_MTU = 1450;

@@ -187,7 +187,7 @@ describe("a gateway is replaced under another node name", () => {
     );
   });
 
-  it("N2, N7: what it says into tunnels has its own MACs, and no peer answers or passes it on into a tunnel", () => {
+  it("what it says into tunnels has its own MACs, and no peer answers or passes it on into a tunnel (N2, N7)", () => {
     const world = warm();
     world.replace("gw2", siteYaml("gw2", { node: "gw2b" }), ["vm4", "vm5", "vm6"]);
     world.advance(3000);

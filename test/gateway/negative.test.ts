@@ -10,7 +10,7 @@ import { icmpPacket } from "./vm.ts";
 const onUnderlay = (frames: string[]): string[] => frames.filter((f) => f.includes(" vni "));
 
 describe("what must not happen (behaviour.md §2.4)", () => {
-  it("N1 no frame from a tunnel leaves on a tunnel by bridging", () => {
+  it("no frame from a tunnel leaves on a tunnel by bridging (N1)", () => {
     const world = article();
     const vm4 = world.get("vm4");
     // A broadcast that is no ARP, and an unknown unicast: one copy per remote VTEP, and none of those comes out again.
@@ -25,7 +25,7 @@ describe("what must not happen (behaviour.md §2.4)", () => {
     }
   });
 
-  it("N2 vm1's own MAC never appears inside a VXLAN ARP", () => {
+  it("vm1's own MAC never appears inside a VXLAN ARP (N2)", () => {
     const world = article();
     world.get("vm1").ping("10.1.1.12");
     world.get("vm1").ping("20.1.1.12");
@@ -41,7 +41,7 @@ describe("what must not happen (behaviour.md §2.4)", () => {
     expect(macs).not.toContain(world.get("vm1").mac);
   });
 
-  it("N3 an ARP for the gateway from an AC makes exactly one frame", () => {
+  it("an ARP for the gateway from an AC makes exactly one frame (N3)", () => {
     const world = article();
     world.get("vm1").ask("10.1.1.1");
     world.advance(3000);
@@ -51,7 +51,7 @@ describe("what must not happen (behaviour.md §2.4)", () => {
     ]);
   });
 
-  it("N4 a probe for an unused address gets no answer from any gateway", () => {
+  it("a probe for an unused address gets no answer from any gateway (N4)", () => {
     const world = article();
     world.get("vm1").sendArp({ op: 1, senderIp: 0, targetIp: parseIpv4("10.1.1.99")! });
     world.advance(5000);
@@ -61,7 +61,7 @@ describe("what must not happen (behaviour.md §2.4)", () => {
     expect(tell(world)).toContain("gw2>vm4: ff/G2.10 req G2.10,0.0.0.0 / 0,10.1.1.99");
   });
 
-  it("N4 but a probe for an address that lives is answered, so that duplicates are found", () => {
+  it("but a probe for an address that lives is answered, so that duplicates are found (N4)", () => {
     const world = article();
     world.get("vm4").ask("10.1.1.1");
     world.get("vm1").ping("10.1.1.12");
@@ -72,7 +72,7 @@ describe("what must not happen (behaviour.md §2.4)", () => {
     expect(tell(world).filter((f) => f.includes("gw1>vm1") && f.includes(" rep "))).toHaveLength(1);
   });
 
-  it("N5 no ICMP redirect, whatever is sent", () => {
+  it("no ICMP redirect, whatever is sent (N5)", () => {
     const world = article();
     world.get("vm1").ping("10.1.1.12");
     world.get("vm1").ping("20.1.1.11");
@@ -81,7 +81,7 @@ describe("what must not happen (behaviour.md §2.4)", () => {
     expect(tell(world).filter((f) => f.includes("icmp 5/"))).toEqual([]);
   });
 
-  it("N6 a dead address: an ARP answer at once, ICMP host unreachable within 4 s", () => {
+  it("a dead address: an ARP answer at once, ICMP host unreachable within 4 s (N6)", () => {
     const world = article();
     world.get("vm1").ping("10.1.1.77");
     world.settle();
@@ -94,7 +94,7 @@ describe("what must not happen (behaviour.md §2.4)", () => {
     expect(asked.length).toBeLessThanOrEqual(5);
   });
 
-  it("N6 in verified mode: no ARP answer", () => {
+  it("in verified mode: no ARP answer (N6)", () => {
     const world = article({ proxyArp: "verified" });
     world.get("vm1").ping("10.1.1.77");
     world.advance(5000);
@@ -105,7 +105,7 @@ describe("what must not happen (behaviour.md §2.4)", () => {
     expect(world.get("vm1").replies).toEqual(["10.1.1.12 ttl=62"]);
   });
 
-  it("N7 no answer to a request from a tunnel for an address behind another tunnel", () => {
+  it("no answer to a request from a tunnel for an address behind another tunnel (N7)", () => {
     const world = article();
     world.get("vm4").ping("10.1.1.11"); // now gw2 knows 10.1.1.11 behind gw1
     world.settle();
@@ -118,7 +118,7 @@ describe("what must not happen (behaviour.md §2.4)", () => {
     expect(answers.every((f) => f.startsWith("gw1>border"))).toBe(true);
   });
 
-  it("N8 two gateways that ask for vm5 within the same second both get a reply", () => {
+  it("two gateways that ask for vm5 within the same second both get a reply (N8)", () => {
     const world = article();
     world.get("vm1").ping("20.1.1.12");
     world.get("ext").ping("20.1.1.12");
@@ -127,7 +127,7 @@ describe("what must not happen (behaviour.md §2.4)", () => {
     expect(world.get("ext").replies).toEqual(["20.1.1.12 ttl=62"]);
   });
 
-  it("N9 TTL 1 from vm1 to vm4: one time-exceeded, nothing on the tunnel", () => {
+  it("TTL 1 from vm1 to vm4: one time-exceeded, nothing on the tunnel (N9)", () => {
     const world = article();
     world.get("vm1").ping("10.1.1.12");
     world.settle();
@@ -140,7 +140,7 @@ describe("what must not happen (behaviour.md §2.4)", () => {
     expect(onUnderlay(tell(world))).toEqual([]);
   });
 
-  it("N10 a DF packet one byte too long: ICMP 3/4 with the overlay MTU, nothing on the wire", () => {
+  it("a DF packet one byte too long: ICMP 3/4 with the overlay MTU, nothing on the wire (N10)", () => {
     const world = article();
     world.get("vm1").ping("10.1.1.12");
     world.settle();

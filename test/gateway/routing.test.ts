@@ -37,7 +37,7 @@ function warm(): World {
 }
 
 describe("TTL, errors and silence (R02, R04)", () => {
-  it("R02 TTL 1 and 0 of UDP and echo are answered: from the gateway, with a quote, at most 576 bytes", () => {
+  it("TTL 1 and 0 of UDP and echo are answered: from the gateway, with a quote, at most 576 bytes (R02)", () => {
     const world = warm();
     const vm1 = world.get("vm1");
     for (const ttl of [1, 0]) vm1.tap.send(packet(world, vm1, "20.1.1.12", { ttl, payload: 900 }));
@@ -54,7 +54,7 @@ describe("TTL, errors and silence (R02, R04)", () => {
     expect(world.seen.filter((seen) => seen.where === "underlay")).toEqual([]);
   });
 
-  it("R02 silence about errors, groups, broadcast frames, later fragments and impossible sources", () => {
+  it("silence about errors, groups, broadcast frames, later fragments and impossible sources (R02)", () => {
     const world = warm();
     const vm1 = world.get("vm1");
     const gateway = gatewayMac(world, "gw1", "vsi-interface10");
@@ -82,7 +82,7 @@ describe("TTL, errors and silence (R02, R04)", () => {
     expect(vm1.replies).toEqual(["10.1.1.1 ttl=64"]);
   });
 
-  it("R04 no route, unreachable, prohibit, discard: 3/0, 3/1, 3/13, silence", () => {
+  it("no route, unreachable, prohibit, discard: 3/0, 3/1, 3/13, silence (R04)", () => {
     const world = warm();
     const routes = ["61", "62", "63"].map(
       (n, i) => `{prefix: ${n}.0.0.0/8, action: ${["unreachable", "prohibit", "discard"][i]}}`,
@@ -95,7 +95,7 @@ describe("TTL, errors and silence (R02, R04)", () => {
     expect(gw(world, 1).drops).toEqual({ no_route: 3, discard_route: 1 });
   });
 
-  it("R09 20,000 packets a second with TTL 1: a hundred errors a second, and traceroute elsewhere is complete", () => {
+  it("20,000 packets a second with TTL 1: a hundred errors a second, and traceroute elsewhere is complete (R09)", () => {
     const world = article();
     const [vm1, vm3] = [world.get("vm1"), world.get("vm3")];
     vm3.ping("10.1.1.12");
@@ -169,7 +169,7 @@ describe("policies and next hops (B02, B03, ECMP)", () => {
       - {match: {source: 10.1.1.16/28}, permit: true}
 `;
 
-  it("B02 the first match wins, before routes, TTL falls once, and each rule counts its own", () => {
+  it("the first match wins, before routes, TTL falls once, and each rule counts its own (B02)", () => {
     const world = article();
     const base = siteYaml("gw1").replace("0.0.0.0/0, nextHop: 10.1.1.2", "51.0.0.0/8, action: discard");
     const gw1 = gw(world, 1);
@@ -197,7 +197,7 @@ describe("policies and next hops (B02, B03, ECMP)", () => {
     expect(gw1.drops).toEqual({ policy_drop: 3, discard_route: 7 });
   });
 
-  it("B03 a Border that is not there: host unreachable within 4 s, at most once a second; there again: traffic in 2 s", () => {
+  it("a Border that is not there: host unreachable within 4 s, at most once a second; there again: traffic in 2 s (B03)", () => {
     const world = article();
     world.gateways.delete("border");
     const vm1 = world.get("vm1");

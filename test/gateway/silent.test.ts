@@ -216,7 +216,7 @@ describe("a VM that sets its interface down", () => {
     expect(secondsUntilAnswer(world, 10)).toBeLessThan(5);
   });
 
-  it("up again while it is being looked for: asked there, and nobody is told that it is unreachable", () => {
+  it("up again while it is being looked for: asked there, and no host is told that it is unreachable", () => {
     const world = article();
     const vm2 = world.get("vm2");
     link(world, "vm1", false);

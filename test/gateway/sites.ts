@@ -4,7 +4,7 @@ import { type Gateway, World } from "./world.ts";
 
 export const vtep = (n: number): string => `192.0.2.${n}`;
 
-/** The VTEP that every site has a tunnel to and nobody answers at. */
+/** The VTEP that every site has a tunnel to, and where no gateway is. */
 export const DEAD = 99;
 
 /** @param sections YAML of site n, from `vsis:` on. */

@@ -1,4 +1,4 @@
-/** An uplink, a VSI without a VNI: a LAN that is somebody else's. The gateway has an address there and proxies for nobody. */
+/** An uplink, a VSI without a VNI: a LAN that is somebody else's. The gateway has an address there and proxies for no host. */
 import { expect, it } from "vitest";
 import { formatMac } from "../../src/wire/ethernet.ts";
 import { parseIpv4 } from "../../src/wire/ipv4.ts";

@@ -114,7 +114,7 @@ describe("several workers", () => {
     vm1.ask("10.1.1.1");
     world.settle();
     world.clear();
-    // Nobody knows vm5 yet: the first packets of four flows wait, the next ones come while it is being found.
+    // No gateway knows vm5 yet: the first packets of four flows wait, the next ones come while it is being found.
     for (let number = 0; number < 12; number++) {
       for (let flow = 0; flow < 4; flow++) send(world, vm1, vm5, flow, number);
       for (const gateway of world.gateways.values()) if (number % 2 === 1) gateway.turn();

@@ -39,7 +39,7 @@ export class Gateway {
     this.planes = Array.from({ length: workers }, (_, k) => {
       const plane = new Plane(this.tables, new MemoryIo(world.net, config.underlay.address, 1 << 20, k), k);
       plane.frame.pool.poison = true;
-      // What was sent here while nobody listened is lost.
+      // What was sent here before there was a listener is lost.
       world.net.inbox(config.underlay.address, k).length = 0;
       return plane;
     });

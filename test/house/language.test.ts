@@ -21,10 +21,11 @@ const NOT_TO_SAY: readonly (readonly [RegExp, instead: string])[] = [
   [/\brolls? dice\b/i, "reads a random number"],
 ];
 
-/** What people read of ours, tests aside: they are read by those who change them. */
+/** What people read of ours; but for the list itself. */
 const READ = [
   ...files("src", /\.tsx?$/),
   ...files("native-bindings", /\.(cc|h)$/),
+  ...files("test", /\.(tsx?|mjs|cc|h|md)$/).filter((path) => path !== "test/house/language.test.ts"),
   ...files("docker", /^(?!\.)/),
   ...files("deploy", /\.(ya?ml|json|service)$/),
   ...files("docs", /\.(md|yaml)$/),
@@ -41,11 +42,19 @@ const found = (path: string, text: string) =>
     );
 
 it("no word that hides who does what", () => {
-  expect(READ.length).toBeGreaterThan(250);
+  expect(READ.length).toBeGreaterThan(550);
   expect(READ.flatMap((path) => found(path, read(path)))).toEqual([]);
 });
 
 it("the list sees what it should, and only that", () => {
   expect(found("a", "a watchdog that is fed\nWhoever may open it\nfor which he asks").length).toBe(3);
   expect(found("a", "the header, this, there, a histogram, fedora, in a manner of speaking")).toEqual([]);
+});
+
+it("the name of a test says what it holds; codes of a rule or a list come last", () => {
+  const first = /\b(?:it|test|describe)(?:\.\w+)?\(\s*"(?:§\d|[A-Z]\d{1,2}\b)[^"]*"/g;
+  expect('it("N1 no frame leaves"'.match(first)).toHaveLength(1);
+  expect('it("no frame leaves (N1)"'.match(first)).toBeNull();
+  const names = files("test", /\.ts$/).filter((path) => path !== "test/house/language.test.ts");
+  expect(names.flatMap((path) => (read(path).match(first) ?? []).map((name) => `${path}: ${name}`))).toEqual([]);
 });

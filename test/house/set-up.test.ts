@@ -116,17 +116,17 @@ describe("set-up", () => {
   it.skipIf(process.getuid?.() !== 0)(
     "under sudo in a user's tree works as that user, and hands back what root left there",
     async () => {
-      const NOBODY = 65_534;
+      const OTHER_USER = 65_534;
       mkdirSync(join(tree, "dist"));
       writeFileSync(join(tree, "dist/of-root"), "");
       const all = () => ["", ...(readdirSync(tree, { recursive: true }) as string[])].map((name) => join(tree, name));
-      for (const path of all().filter((name) => !name.includes("dist"))) chownSync(path, NOBODY, NOBODY);
-      const { child, ended } = await begin({ SUDO_UID: String(NOBODY) });
+      for (const path of all().filter((name) => !name.includes("dist"))) chownSync(path, OTHER_USER, OTHER_USER);
+      const { child, ended } = await begin({ SUDO_UID: String(OTHER_USER) });
       const worker = await untilAtWork();
       expect(readFileSync(`/proc/${worker}/status`, "utf8")).toMatch(/^Uid:\t65534\t65534\t65534\t65534$/m);
       child.kill("SIGINT");
       expect(await ended).toBe(130);
-      expect(all().filter((path) => lstatSync(path).uid !== NOBODY)).toEqual([]);
+      expect(all().filter((path) => lstatSync(path).uid !== OTHER_USER)).toEqual([]);
       expect(existsSync(join(tree, ".set-up/stamps.json"))).toBe(true);
     },
   );

@@ -147,7 +147,7 @@ it("what trace says control would do, control does", () => {
         const next = outcome?.trace.fate.next ?? null;
         if (outcome === null || next === null) continue;
         const promise = PROMISES.find(([text]) => text.test(next));
-        expect(promise, `nobody knows what this means: ${next}`).toBeDefined();
+        expect(promise, `not known what this means: ${next}`).toBeDefined();
         met.add(String(promise![0]));
         expect(
           promise![1](outcome.done, next),

@@ -91,7 +91,7 @@ function mutated(seed: Seed, random: () => number): Seed {
   return { ...seed, tos: random() & 255, last: random() % 40 === 0 ? 99 : seed.last, bytes };
 }
 
-/** Tables that nobody would configure: whatever is in them, both must say the same. */
+/** Tables that no file would give: whatever is in them, both must say the same. */
 function shaken(random: () => number): Rig {
   const rig = crowdedRig();
   const t = rig.tables;

@@ -139,7 +139,7 @@ describe("an address", () => {
     expect(story("10.1.1.13")).not.toContain("hosts have");
   });
 
-  it("that a route wants and nobody has answered for: who was asked, and that it goes on", () => {
+  it("that a route wants and no host has answered for: who was asked, and that it goes on", () => {
     const text = story("10.1.1.2");
     expect(text).toContain("10.1.1.2 is not known on vsi-interface10");
     const on = control.shown.inventory.interface("vsi-interface10")!;

@@ -192,7 +192,7 @@ describeReal(missing, "a hostile tenant behind the kernel's vxlan", () => {
 
   test("datagrams of one VNI that a kernel joined are told apart, whatever the first says it is", async () => {
     const act = () => joined(udp(2, 4000, 3 * SEGMENT - 22), udp(2, 4001), udp(2, 4002));
-    // The first is a datagram of 192 bytes that says it has 578: it goes as it is, and takes nobody's bytes with it.
+    // The first is a datagram of 192 bytes that says it has 578: it goes as it is, and takes no other frame's bytes with it.
     expect(await seen(2, "4000-4002", act)).toEqual([3, SEGMENT - 8]);
     expect(await gw1.drops()).not.toHaveProperty("gso_bad");
     expect(await doubts()).toBe(0);

@@ -40,7 +40,7 @@ describeReal(missing, "vtepd and Open vSwitch", () => {
     for (const name of ["gw1", "vm1", "peer", "vmo"]) await bed.namespace(name);
     await bed.veth("gw1", "ul0", "peer", "phy0");
     await bed.veth("vmo", "eth0", "peer", "to-vmo", 1450);
-    // A netdev port is a packet socket: it neither finishes checksums nor cuts super-frames, so nobody may leave it any.
+    // A netdev port is a packet socket: it neither finishes checksums nor cuts super-frames, so none may be left to it.
     for (const [name, device] of [
       ["gw1", "ul0"],
       ["peer", "phy0"],

@@ -99,7 +99,7 @@ describe("receive", () => {
       0xb8,
       0xc0000202 | 0,
     ]);
-    expect(frameOf(a, 6)[F_SOURCE], "nobody we know").toBe(0);
+    expect(frameOf(a, 6)[F_SOURCE], "not one we know").toBe(0);
     expect(a.status[STATUS_NOW_MS], "wrapping int32").toBe((2 ** 31 + 5) | 0);
   });
 
@@ -165,7 +165,7 @@ describe("send", () => {
     expect(a.status[STATUS_FAILED]).toBe(0);
   });
 
-  it("errors are scripted per port and heal; a detached port is nobody", () => {
+  it("errors are scripted per port and heal; a detached port is none", () => {
     const { a, b, tap } = pair();
     a.failPeer(3, -11);
     tap.error = -5;

@@ -171,7 +171,7 @@ describe.skipIf(missing)("TAPs", () => {
     expect(udpCounter("InCsumErrors")).toBe(0);
   });
 
-  it("a deleted or downed TAP hurts nobody else and does not spin", () => {
+  it("a deleted or downed TAP hurts no other port and does not spin", () => {
     const one = createIo();
     const good = openTap({ device: "nio8", netns: NETNS });
     const gone = openTap({ device: "nio9", netns: NETNS });

@@ -188,7 +188,7 @@ interface Child {
   done: Promise<void>;
 }
 
-/** A namespace without IPv6, whose chatter nobody ordered. */
+/** A namespace without IPv6, without chatter. */
 export function addNamespace(netns: string): void {
   ip("netns", "add", netns);
   const off = ["net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1"];

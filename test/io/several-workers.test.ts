@@ -104,7 +104,7 @@ describe.skipIf(missing)("one port, several workers", () => {
   });
 
   it.each([["127.0.0.55"], ["::1"]])(
-    "nobody else gets on the port of %s: neither a daemon with one worker nor the first worker of another",
+    "no other gets on the port of %s: neither a daemon with one worker nor the first worker of another",
     (address) => {
       const port = 4791;
       expect(openShared(address, 2, port).map(({ txFds }) => txFds.length)).toEqual([4, 4]);
@@ -114,7 +114,7 @@ describe.skipIf(missing)("one port, several workers", () => {
     },
   );
 
-  it("what is sent to a source port reaches nobody, and no socket keeps it", async () => {
+  it("what is sent to a source port reaches no reader, and no socket keeps it", async () => {
     const [first] = openShared("127.0.0.56", 2);
     const stranger = createSocket("udp4").bind(0, "127.0.0.57");
     await once(stranger, "listening");

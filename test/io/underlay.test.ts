@@ -169,7 +169,7 @@ describe.skipIf(missing)("underlay", () => {
     expect(receive(b, 160)).toBe(160);
   });
 
-  it("records that name nobody or lie outside the arena fail alone", () => {
+  it("records that name no port or lie outside the arena fail alone", () => {
     const a = createIo({ underlay: openUnderlay("127.0.0.37") });
     attachPeer(a, 1, "127.0.0.37");
     a.arena.set(vxlanPacket(64, 3), a.scratchAt);

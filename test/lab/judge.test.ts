@@ -103,27 +103,27 @@ describe("frames that no row explains", () => {
   const broken = (judgement: Judgement) =>
     judgement.rules.filter((rule) => rule.violations.length > 0).map((rule) => rule.name);
 
-  test("N1: a datagram that goes on as it came", () => {
+  test("a datagram that goes on as it came (N1)", () => {
     const row = SAME_VXLAN.rows.find((each): each is FrameRow => isFrameRow(each) && each.row === "3a")!;
     const judgement = more({ ...row, place: "gw2>border" });
     expect(broken(judgement)).toEqual(["N1"]);
     expect(judgement.unexpected).toHaveLength(1);
   });
 
-  test("N2: the VM's own request inside a tunnel", () => {
+  test("the VM's own request inside a tunnel (N2)", () => {
     const request = ["request", "M1", "10.1.1.11", "0", "10.1.1.12"] as const;
     const judgement = more({ row: "x", place: "gw1>gw2", vni: 10, eth: ["ff", "M1"], arp: request });
     expect(broken(judgement)).toEqual(["N2"]);
     expect(judgement.unexpected).toHaveLength(1);
   });
 
-  test("N3: a request for the gateway that is passed on", () => {
+  test("a request for the gateway that is passed on (N3)", () => {
     const request = ["request", "G1.10", "10.1.1.11", "0", "10.1.1.1"] as const;
     const judgement = more({ row: "x", place: "gw1>gw2", vni: 10, eth: ["ff", "G1.10"], arp: request });
     expect(broken(judgement)).toEqual(["N3"]);
   });
 
-  test("N5: a redirect", () => {
+  test("a redirect (N5)", () => {
     const seen = perfect(SAME_VXLAN);
     const row: FrameRow = {
       row: "x",

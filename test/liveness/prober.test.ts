@@ -50,7 +50,7 @@ describe("liveness", () => {
     expect(events).toEqual(["500 down"]);
   });
 
-  it("our own sleep kills nobody", () => {
+  it("our own sleep kills no peer", () => {
     const { events, pass, skip } = bed();
     pass(5000);
     skip(60_000);
@@ -135,14 +135,14 @@ describe("path MTU", () => {
     expect(prober.searchOf(port)).toMatchObject({ pathMtu: null, silent: true, searching: false });
   });
 
-  it("never below the floor, whoever says so", () => {
+  it("never below the floor, whatever says so", () => {
     const { network, events, pass } = bed();
     network.mtu = 300;
     pass(60_000);
     expect(events.map((line) => line.split(" ").slice(1).join(" "))).toEqual(["mtu 626"]);
   });
 
-  it("our kernel's word is taken at once, kept at the floor, and forgotten after ten minutes where nobody searches", () => {
+  it("our kernel's word is taken at once, kept at the floor, and forgotten after ten minutes without a search", () => {
     const { network, events, pass, prober, port } = bed(null);
     network.kernel = 1400;
     prober.tooBig(port);
@@ -205,7 +205,7 @@ describe("without a socket", () => {
 });
 
 describe("a person asks", () => {
-  it("an echo of any length, of a tunnel that nobody watches", async () => {
+  it("an echo of any length, of a tunnel that is not watched", async () => {
     const { network, pass, prober, port } = bed(null);
     network.mtu = 1400;
     const small = prober.ping(port, 64);
@@ -249,7 +249,7 @@ describe("a person asks", () => {
     expect(network.sent.length, "what is as wide as it can be is not asked again").toBe(before);
   });
 
-  it("a result that cannot be searched again, or that nobody answers for any more, is forgotten", () => {
+  it("a result that cannot be searched again, or that no peer answers for any more, is forgotten", () => {
     for (const how of ["off", "silent"] as const) {
       const { network, events, pass, prober, port } = bed(null);
       network.mtu = 1400;

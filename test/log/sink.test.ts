@@ -95,7 +95,7 @@ describe("an output that takes nothing", () => {
     expect(text()).toMatch(/^lost \d+\n$/);
   });
 
-  it("keeps nobody waiting longer than asked", async () => {
+  it("keeps no caller waiting longer than asked", async () => {
     const { sink } = fake();
     expect(await sink.drain(10)).toBe(true);
     sink.write(line(1));
@@ -104,7 +104,7 @@ describe("an output that takes nothing", () => {
 });
 
 describe("the kernel's outputs", () => {
-  it("a pipe that nobody reads does not block, and gives up all that waited once it is read", async () => {
+  it("a pipe that is not read does not block, and gives up all that waited once it is read", async () => {
     const folder = mkdtempSync(join(tmpdir(), "vtepd-log-"));
     cleanups.push(() => rmSync(folder, { recursive: true }));
     const path = join(folder, "pipe");

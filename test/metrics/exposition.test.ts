@@ -32,7 +32,7 @@ const row: Row = {
   },
 };
 
-it("writes fifty thousand series, and nobody waits for all of them", async () => {
+it("writes fifty thousand series, and nothing waits for all of them", async () => {
   const all = new SlicedExposition([row], [], new Registry());
   let text = "";
   const block = await longestBlock(async () => {

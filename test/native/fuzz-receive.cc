@@ -250,7 +250,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
           }
           break;
         }
-        case 6: {  // nobody we know: anything
+        case 6: {  // not one we know: anything
           out.from = kStranger;
           out.bytes = random.bytes(d.next() * 40u);
           out.gro = d.next() & 1 ? d.next() * 16 : -1;

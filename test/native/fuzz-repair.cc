@@ -28,8 +28,8 @@ constexpr uint32_t kArena = 256 * 1024;
 constexpr int kBatches = 2;
 constexpr uint32_t kSlices = 48;
 
-enum Manner { TAKES_ALL, NO_GSO, FEW_SEGMENTS, NARROW, FULL, FORBIDDEN, kManners };
-enum TapManner { TAP_TAKES_ALL, TAP_NO_GSO, TAP_FULL, TAP_BROKEN, kTapManners };
+enum Conduct { TAKES_ALL, NO_GSO, FEW_SEGMENTS, NARROW, FULL, FORBIDDEN, kConducts };
+enum TapConduct { TAP_TAKES_ALL, TAP_NO_GSO, TAP_FULL, TAP_BROKEN, kTapConducts };
 
 struct Decisions {
   const uint8_t* at;
@@ -44,9 +44,9 @@ struct Place {
 
 struct World {
   Decisions* d;
-  Manner manner[kPeers];
-  uint32_t most[kPeers];  // segments, bytes or refusals, as the manner wants
-  TapManner tap;
+  Conduct conduct[kPeers];
+  uint32_t most[kPeers];  // segments, bytes or refusals, as the conduct wants
+  TapConduct tap;
   int interruptions;
   uint64_t calls;
   bool hostile;  // a record's numbers are nonsense: only its accounts are checked
@@ -103,7 +103,7 @@ int take(int way, const msghdr& message) {
   const size_t segments = all.empty() ? 1 : (all.size() + length - 1) / length;
   CHECK(all.size() <= 65507 || world.hostile);
   CHECK(stride == 0 || (segments >= 2 && segments <= world.cap));
-  switch (world.manner[peer]) {
+  switch (world.conduct[peer]) {
     case NO_GSO:
       if (stride != 0) return EIO;
       break;
@@ -319,7 +319,7 @@ static void batch(Decisions& d, Random& random, Bytes& arena, std::vector<int32_
     // A TAP that takes a super-frame has taken all of it in one write.
     if (to == kPeers && world.done[k] == 1) CHECK(done == 1 || static_cast<size_t>(done) == units[k]);
     else CHECK(world.done[k] == done);
-    const bool mild = to == kPeers ? world.tap <= TAP_NO_GSO : world.manner[to] <= FEW_SEGMENTS;
+    const bool mild = to == kPeers ? world.tap <= TAP_NO_GSO : world.conduct[to] <= FEW_SEGMENTS;
     if (mild) CHECK(error == 0);
   }
   CHECK(failed == o.status[STATUS_FAILED]);
@@ -357,18 +357,18 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     v4.sin_port = htons(4789);
     v4.sin_addr.s_addr = htonl(0xc0000200u + static_cast<uint32_t>(kFirstPeer + i));
     peer.addressLength = sizeof(sockaddr_in);
-    world.manner[i] = static_cast<Manner>(d.next() % kManners);
+    world.conduct[i] = static_cast<Conduct>(d.next() % kConducts);
     const uint32_t most = d.next();
-    world.most[i] = world.manner[i] == FEW_SEGMENTS ? 1 + most % 40
-                    : world.manner[i] == NARROW     ? 100 + most
-                                                    : most % 50;
+    world.most[i] = world.conduct[i] == FEW_SEGMENTS ? 1 + most % 40
+                    : world.conduct[i] == NARROW     ? 100 + most
+                                                     : most % 50;
   }
   Port& tap = o.ports.at[kTapPort];
   tap = Port{};
   tap.kind = PortKind::tap;
   tap.vnetBytes = 10;
   tap.fd = kTapFd;
-  world.tap = static_cast<TapManner>(d.next() % kTapManners);
+  world.tap = static_cast<TapConduct>(d.next() % kTapConducts);
   for (int i = 0; i < kBatches && d.left > 0; i++) {
     batch(d, random, arena, sends);
     o.nowMs += d.next() & 1 ? 1 : 600001;

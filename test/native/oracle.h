@@ -39,7 +39,7 @@ struct Random {
   }
 };
 
-/** The seed of this run: $SEED, or the clock. Printed by whoever asks. */
+/** The seed of this run: $SEED, or the clock. Printed by its caller. */
 uint64_t seedOfRun();
 
 enum class Sum { finished, unfinished, absent, wrong };

@@ -1,5 +1,5 @@
 /**
- * A bed for tests on real devices: network namespaces with names that nobody else has, and no trace afterwards.
+ * A bed for tests on real devices: network namespaces with names that are ours alone, and no trace afterwards.
  *
  *     const bed = await makeBed("arp");
  *     const gw = await bed.namespace("gw1");            // "vb-<pid>-<start time>-arp-gw1"

@@ -31,7 +31,7 @@ describeReal(missing, "one gateway for all", () => {
     );
   });
 
-  test("C01: between VXLANs every packet hairpins, TTL less one, also between machines of one site", async () => {
+  test("between VXLANs every packet hairpins, TTL less one, also between machines of one site (C01)", async () => {
     const { bed } = article;
     const dump = await openDump(bed, "underlay", UNDERLAY_BRIDGE);
     expect((await ping(bed, "vm1", addressOf("vm5"))).ttls).toEqual([63, 63, 63]);
@@ -53,7 +53,7 @@ describeReal(missing, "one gateway for all", () => {
     ]);
   });
 
-  test("C02: in one VXLAN the way is straight, MACs and TTL untouched", async () => {
+  test("in one VXLAN the way is straight, MACs and TTL untouched (C02)", async () => {
     const { bed } = article;
     // A bridge floods what it has not learned yet, to the central gateway as well.
     await ping(bed, "vm1", addressOf("vm4"));

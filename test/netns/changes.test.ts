@@ -56,7 +56,7 @@ describeReal(missing, "while the world changes", () => {
     return stringify(config);
   }
 
-  test("F04: ten reloads under a thousand packets per second: none lost, none out of order", {
+  test("ten reloads under a thousand packets per second: none lost, none out of order (F04)", {
     timeout: 40_000,
   }, async () => {
     const { bed } = article;
@@ -85,7 +85,7 @@ describeReal(missing, "while the world changes", () => {
     expect([end.sum.lost_packets, end.streams[0]!.udp.out_of_order]).toEqual([0, 0]);
   });
 
-  test("F05: a broken file is refused whole, and what runs goes on as it was", async () => {
+  test("a broken file is refused whole, and what runs goes on as it was (F05)", async () => {
     const { gw1, bed } = article;
     const config = JSON.stringify(await gw1.look("/v1/config"));
     for (const broken of [
@@ -101,7 +101,7 @@ describeReal(missing, "while the world changes", () => {
     expect((await reload(gw1Text)).lastReloadSuccessful).toBe(true);
   });
 
-  test("B02: the first rule that matches decides, before the table, and is counted", async () => {
+  test("the first rule that matches decides, before the table, and is counted (B02)", async () => {
     const { gw1, bed } = article;
     const text = edited((config) => {
       config.policies[0]!.rules = [
@@ -136,7 +136,7 @@ describeReal(missing, "while the world changes", () => {
     }
   });
 
-  test("B03: a Border that is gone is told of, and used again within two seconds of its return", {
+  test("a Border that is gone is told of, and used again within two seconds of its return (B03)", {
     timeout: 60_000,
   }, async () => {
     const { bed } = article;
@@ -202,7 +202,7 @@ describeReal(missing, "while the world changes", () => {
     }
   });
 
-  test("A10: who is silent but alive stays known, who is gone is forgotten", { timeout: 60_000 }, async () => {
+  test("who is silent but alive stays known, who is gone is forgotten (A10)", { timeout: 60_000 }, async () => {
     const { bed, gw2 } = article;
     for (const from of ["vm2", "vm3"]) await ping(bed, from, addressOf("vm5"));
     await ping(bed, "vm3", addressOf("vm6"));

@@ -19,7 +19,7 @@ const seven = <T>(make: (i: number) => T) => Array.from({ length: COUNT }, (_, i
 const arp = (more: Partial<Arp>) => arpFrame({ ...REQUEST, ...more });
 const ZERO = 0;
 
-describeReal(missing, "frames that nobody may get", () => {
+describeReal(missing, "frames that no host may get", () => {
   let own: InjectBed;
   let bed: InjectBed["bed"];
   let gw1: InjectBed["gw1"];
@@ -64,7 +64,7 @@ describeReal(missing, "frames that nobody may get", () => {
     ["pause frames by a tunnel", "wire", () => wrap(marked(mac("01:80:c2:00:00:01"), REMOTE, 1), 30), "reserved_mac"],
     ["from a group", "p1", () => marked(P2, GROUP, 1), "bad_src_mac"],
     ["from broadcast, by a tunnel", "wire", () => wrap(marked(P1, BROADCAST, 1), 30), "bad_src_mac"],
-    ["from nobody", "p1", () => marked(P2, ZERO, 1), "bad_src_mac"],
+    ["from no MAC", "p1", () => marked(P2, ZERO, 1), "bad_src_mac"],
     ["from our own gateway MAC", "h1", () => marked(BROADCAST, gatewayMac, 1), "own_mac_local"],
     ["with a tag that no AC matches", "p1", () => tagged(marked(BROADCAST, P1, 1), 7), "ac_unbound"],
     ["with a tag inside VXLAN", "wire", () => wrap(tagged(marked(P1, REMOTE, 1), 7), 30), "inner_vlan"],
@@ -103,7 +103,7 @@ describeReal(missing, "frames that nobody may get", () => {
     ["ARP from loopback", "h1", () => from("127.0.0.1"), "arp_martian"],
     ["ARP from a group", "h1", () => from("224.0.0.1"), "arp_martian"],
     ["ARP from broadcast", "h1", () => from("255.255.255.255"), "arp_martian"],
-    ["an ARP reply from nobody", "h1", () => from("0.0.0.0", { op: ARP_REPLY }), "arp_martian"],
+    ["an ARP reply from no address", "h1", () => from("0.0.0.0", { op: ARP_REPLY }), "arp_martian"],
     [
       "a claim on the gateway's address",
       "h1",

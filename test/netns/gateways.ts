@@ -220,7 +220,7 @@ function withDefaults(node: string, config: ConfigObject, socket: string): strin
   return stringify({ node, control: { socket }, log: { level: "info", format: "json" }, ...config });
 }
 
-/** One GET on the control socket, without a process for it; undefined where nobody answers, or not with 200. */
+/** One GET on the control socket, without a process for it; undefined where there is no answer, or not with 200. */
 function ask<T>(socketPath: string, path: string): Promise<T | undefined> {
   return new Promise((resolve) => {
     const asked = request({ socketPath, path, timeout: 2000 }, (answer) => {

@@ -143,7 +143,7 @@ describe.skipIf(missing !== undefined)("TAP hand-over", () => {
         const lost = sent - ttls.length;
         console.log(`${lost} of ${sent} pings lost while gw1 was away for ${awayMs.toFixed(0)} ms by ${signal}`);
         // What the VM sent waited in its TAP; some of it had the gateway's absence as its round-trip time. The new
-        // gateway knows nobody and keeps 16 packets for each neighbour that it looks for. What had piled up beyond that
+        // gateway knows no neighbour and keeps 16 packets for each neighbour that it looks for. What had piled up beyond that
         // is lost; a busy machine starts a daemon slowly, and that is not the hand-over's loss.
         expect(sent).toBe(50);
         expect(Math.max(...rttsMs)).toBeGreaterThan(awayMs / 2);

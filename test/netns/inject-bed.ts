@@ -23,7 +23,7 @@ export const P2 = mac("02:00:00:00:03:02");
 export const REMOTE = mac("02:00:00:00:09:02");
 export const GROUP = mac("01:00:5e:01:02:03");
 
-/** h1 asks for 10.1.1.55, which nobody has. */
+/** h1 asks for 10.1.1.55, which no host has. */
 export const REQUEST: Arp = {
   ethDst: BROADCAST,
   ethSrc: HOST.mac,

@@ -1,6 +1,6 @@
 /**
  * What no well-behaved kernel sends, on real devices (L01-L03, W02, W04, A01): frames made byte for byte, from a guest's
- * packet socket and from the underlay, and who got them. dropped.test.ts has those that nobody may get.
+ * packet socket and from the underlay, and who got them. dropped.test.ts has those that no host may get.
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { MacEntry } from "../../src/api/schema.ts";
@@ -35,7 +35,7 @@ describeReal(missing, "frames that no kernel sends", () => {
 
   // ---- bridging ----------------------------------------------------------------------------------------------------
 
-  test("L01: a flood is one copy to each peer, a dead one too, and to each other AC; never back, never elsewhere", async () => {
+  test("a flood is one copy to each peer, a dead one too, and to each other AC; never back, never elsewhere (L01)", async () => {
     for (const dst of [mac("02:00:00:00:99:99"), BROADCAST, GROUP]) {
       const seen = await observe(async () => {
         const frames = seven((i) => marked(dst, P1, i));
@@ -45,7 +45,7 @@ describeReal(missing, "frames that no kernel sends", () => {
     }
   });
 
-  test("L02: one frame teaches where a MAC is; then only that peer gets what is for it", async () => {
+  test("one frame teaches where a MAC is; then only that peer gets what is for it (L02)", async () => {
     const learned = (via: string) => async () =>
       (await gw1.show<MacEntry>("mac")).some((entry) => mac(entry.mac) === REMOTE && entry.via?.name === via);
     await sendRaw(bed, "inj", "ul0", [wrap(marked(P1, REMOTE, 0), 30)]);
@@ -66,7 +66,7 @@ describeReal(missing, "frames that no kernel sends", () => {
     expect(moved).toMatchObject({ p2: 0, two: 0, three: COUNT });
   });
 
-  test("L03: split horizon: what comes by a tunnel never leaves by one", async () => {
+  test("split horizon: what comes by a tunnel never leaves by one (L03)", async () => {
     for (const dst of [BROADCAST, GROUP, mac("02:00:00:00:99:98")]) {
       const frames = seven((i) => wrap(marked(dst, REMOTE, i), 30, { from: ip("192.0.2.3") }));
       const seen = await observe(() => dropsOf(COUNT, () => sendRaw(bed, "inj", "ul0", frames)));
@@ -75,7 +75,7 @@ describeReal(missing, "frames that no kernel sends", () => {
     }
   });
 
-  test("W02: each VNI, the extreme ones too, both ways and to nobody else", async () => {
+  test("each VNI, the extreme ones too, both ways and to no other host (W02)", async () => {
     const host = (i: number) => mac(`02:00:00:00:0a:0${i}`);
     const outward = await observe(async () => {
       const frames = VNIS.map((_, i) => tagged(marked(BROADCAST, host(i), i), 101 + i));
@@ -95,7 +95,7 @@ describeReal(missing, "frames that no kernel sends", () => {
     expect(tags.map((row) => Number(row["vlan.id"]![0])).sort()).toEqual(VNIS.map((_, i) => 101 + i));
   });
 
-  test("W04: an absent and a right outer checksum pass, a wrong one never does", async () => {
+  test("an absent and a right outer checksum pass, a wrong one never does (W04)", async () => {
     const snmp = async () => {
       const [names, values] = (await bed.must("gw1", "cat", ["/proc/net/snmp"]))
         .match(/^Udp: .*/gm)!
@@ -131,7 +131,7 @@ describeReal(missing, "frames that no kernel sends", () => {
     expect(seen).toMatchObject({ p1: COUNT, two: 0, three: 0 });
   });
 
-  test("O03: a wrong inner checksum is never made right on the way", async () => {
+  test("a wrong inner checksum is never made right on the way (O03)", async () => {
     const segment = (i: number) => {
       const payload = 400;
       const frame = tcpFrame({ dst: P1, src: REMOTE, from: ip("1.1.1.1"), to: ip("2.2.2.2"), payload });
@@ -151,7 +151,7 @@ describeReal(missing, "frames that no kernel sends", () => {
 
   // ---- ARP -----------------------------------------------------------------------------------------------------------
 
-  test("A01, N3, N4: the gateway's address gets one reply each and nothing else; an unused address gets none to a probe", async () => {
+  test("the gateway's address gets one reply each and nothing else; an unused address gets none to a probe (A01, N3, N4)", async () => {
     const dump = await openDump(bed, "h1", "eth0", "arp", "in");
     const wire = await openDump(bed, "inj", "ul0", "src 192.0.2.1 and udp dst port 4789");
     await dropsOf(3, () =>
@@ -163,7 +163,7 @@ describeReal(missing, "frames that no kernel sends", () => {
       ),
     );
     await until("three replies", 2000, async () => (await countFrames(dump.file, "arp[6:2]=2").catch(() => 0)) === 3);
-    // Nothing of it on the underlay; a probe for a free address is asked on, and answered by nobody.
+    // Nothing of it on the underlay; a probe for a free address is asked on, and not answered.
     expect(await countFrames(wire.file, "")).toBe(0);
     await dropsOf(1, () => sendRaw(bed, "h1", "eth0", [arp({ senderIp: 0, targetIp: ip("10.1.1.200") })]));
     await until(
@@ -189,7 +189,7 @@ describeReal(missing, "frames that no kernel sends", () => {
         "arp.src.proto_ipv4": ["10.1.1.1"],
       })),
     );
-    // A probe stays a probe: its sender is nobody, and its MAC is ours.
+    // A probe stays a probe: it has no sender address, and its MAC is ours.
     const probes = await dissect(wire.file, "arp", ["arp.src.proto_ipv4", "arp.src.hw_mac", "arp.dst.proto_ipv4"]);
     for (const probe of probes) {
       expect(probe).toEqual({

@@ -101,7 +101,7 @@ describe.skipIf(whyNoBed() !== undefined)("the lab", () => {
     const onPath = visit("exec", "gw2", "sh", "-c", "vtepd --version; vtepctl status -o json");
     expect(JSON.parse(onPath.stdout.slice(onPath.stdout.indexOf("{")))).toMatchObject({ node: "gw2", ready: true });
     expect(visit("logs", "border", "-n", "20").stdout).toContain('"event":"daemon.ready"');
-    expect(lab("shell", "nobody").status).not.toBe(0);
+    expect(lab("shell", "vm99").status).not.toBe(0);
     reportOf(lab("down"));
     expect(namespacesWith(prefixOf(NAME))).toEqual([]);
   }, 330_000);

@@ -99,7 +99,7 @@ describeReal(missing, "metrics", () => {
     expect(sockets).toContain("192.0.2.1:4789");
   });
 
-  test("S08, S09: no debugger to whoever may signal it, and a control socket for its owner alone", async () => {
+  test("no debugger to those who may signal it, and a control socket for its owner alone (S08, S09)", async () => {
     const { gw1, bed } = article;
     process.kill(gw1.pid, "SIGUSR1");
     await expect.poll(() => gw1.log(), { timeout: 5000 }).toContain("SIGUSR1");

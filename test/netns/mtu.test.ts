@@ -48,7 +48,7 @@ describeReal(missing, "limits", () => {
     expect(errors.join()).toMatch(/message too long, mtu.1450/);
   });
 
-  test("M02: too long with DF from outside: ICMP 3/4 with the overlay's MTU, which the sender then uses", async () => {
+  test("too long with DF from outside: ICMP 3/4 with the overlay's MTU, which the sender then uses (M02)", async () => {
     const { bed } = article;
     const dump = await openDump(bed, "underlay", UNDERLAY_BRIDGE, "udp port 4789 and greater 1500");
     const first = await ping(bed, "ext", addressOf("vm1"), { length: 1500, df: "do", count: 1, waitSeconds: 0.5 });
@@ -61,7 +61,7 @@ describeReal(missing, "limits", () => {
     expect(got).toEqual(sent);
   });
 
-  test("N10: a VM with too large an MTU is told by its gateway, and nothing is on the underlay", async () => {
+  test("a VM with too large an MTU is told by its gateway, and nothing is on the underlay (N10)", async () => {
     const { bed } = article;
     await bed.ip("vm2", "link set dev eth0 mtu 1500");
     const dump = await openDump(bed, "underlay", UNDERLAY_BRIDGE);
@@ -77,7 +77,7 @@ describeReal(missing, "limits", () => {
     await bed.ip("vm2", "link set dev eth0 mtu 1450", "route flush cache");
   });
 
-  test("M03: too long without DF is cut, crosses as inner fragments, and is answered", async () => {
+  test("too long without DF is cut, crosses as inner fragments, and is answered (M03)", async () => {
     const { bed } = article;
     const dump = await openDump(bed, "underlay", UNDERLAY_BRIDGE);
     expect((await ping(bed, "ext", addressOf("vm5"), { length: 1500, df: "dont" })).ttls).toEqual([62, 62, 62]);
@@ -119,7 +119,7 @@ describeReal(missing, "limits", () => {
     expect(await hop("10.1.1.1", 1)).toBe(1); // to the gateway itself
   });
 
-  test("N9: a packet whose TTL ends at the first gateway leaves no trace on the underlay", async () => {
+  test("a packet whose TTL ends at the first gateway leaves no trace on the underlay (N9)", async () => {
     const { bed } = article;
     const dump = await openDump(bed, "underlay", UNDERLAY_BRIDGE);
     const { errors } = await ping(bed, "vm1", addressOf("vm4"), { ttl: 1, count: 2, isExact: true });
@@ -128,7 +128,7 @@ describeReal(missing, "limits", () => {
     expect(await countFrames(dump.file, INNER_ICMP)).toBe(0);
   });
 
-  test("N6, A09: a dead address is unreachable within 4 s, from its own VXLAN and from another", async () => {
+  test("a dead address is unreachable within 4 s, from its own VXLAN and from another (N6, A09)", async () => {
     const { bed } = article;
     const dump = await openDump(bed, "underlay", UNDERLAY_BRIDGE, "udp dst port 4789 and udp[28:2]=0x0806");
     const dead = async (from: string, target: string, gateway: string) => {
@@ -146,7 +146,7 @@ describeReal(missing, "limits", () => {
     expect(asked).toBeLessThanOrEqual(10);
   });
 
-  test("R04: no route at the Border is 'net unreachable', told to the VM", async () => {
+  test("no route at the Border is 'net unreachable', told to the VM (R04)", async () => {
     const { errors } = await ping(article.bed, "vm1", "99.9.9.9", { count: 1 });
     expect(errors).toEqual(["From 10.1.1.2 Destination Net Unreachable"]);
   });

@@ -1,5 +1,5 @@
 /**
- * Offloads on and off, on every wire: nobody behind the gateways may see a difference (O01, O02).
+ * Offloads on and off, on every wire: no host behind the gateways may see a difference (O01, O02).
  *
  * The article's network, its gateways restarted with each switch of `underlay.offload` off, with all on and with none; for
  * each of these three wires:

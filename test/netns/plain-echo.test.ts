@@ -1,5 +1,5 @@
 /**
- * A gateway that is nobody: an ordinary user without any capability watches its peers all the same, by the kernel's ICMP
+ * A gateway that is no root: an ordinary user without any capability watches its peers all the same, by the kernel's ICMP
  * datagram socket, over IPv4 and IPv6. A router with a narrow link behind it says "too big" by the socket's error queue.
  *
  *     gw1 --1500-- router --1400-- peer (a kernel that answers)
@@ -123,7 +123,7 @@ describeReal(whyNoGateways("setpriv"), "tunnels are watched without a capability
       expect(after.stdout, after.stderr).toMatch(/20 sent, 20 answered, 0 % lost/);
     });
 
-    test("what an earlier echo met is not the next one's fate, also where nobody has read it yet", async () => {
+    test("what an earlier echo met is not the next one's fate, also where it has not been read yet", async () => {
       const { bed } = gateways;
       await allow("0 0");
       const script = `

@@ -32,7 +32,7 @@ export async function sendRaw(
 /** The local experimental EtherType (IEEE 802): no kernel does anything about it. */
 export const EXPERIMENTAL = 0x88b5;
 
-/** A frame of 60 bytes that nobody understands, with `mark` behind its header. */
+/** A frame of 60 bytes of no known protocol, with `mark` behind its header. */
 export function marked(dst: Mac, src: Mac, mark: number): Uint8Array {
   const frame = ethernet(dst, src, EXPERIMENTAL, 46);
   setI32(frame, ETH_BYTES, mark);

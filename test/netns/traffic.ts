@@ -115,7 +115,7 @@ export async function openStream(
       abort();
     }
   })();
-  result.catch(() => {}); // whoever asks for it gets the error
+  result.catch(() => {}); // the caller that asks for it gets the error
   return {
     finish: () => client.stdin.end(),
     abort,

@@ -42,7 +42,7 @@ describeReal(whyNoGateways(), "an underlay device that dies", () => {
     const device = checks.find(({ name }) => name === "underlay address")!;
     expect(device).toMatchObject({ result: "fail", fix: expect.stringMatching(fix) });
     expect(device.text).toContain(problem);
-    // Routes go with their device: none is missing because nobody wrote it.
+    // Routes go with their device: none is missing because it was not written.
     expect(checks.filter((check) => check.fix?.startsWith("ip route add"))).toEqual([]);
   }
 

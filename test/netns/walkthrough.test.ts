@@ -1,6 +1,6 @@
 /**
  * The article's three walkthroughs on real TAPs and a real underlay, seen by strangers: the guests' kernels, tcpdump's
- * filters and tshark's dissectors. The lab judges the same frames row by row; here nobody of ours judges.
+ * filters and tshark's dissectors. The lab judges the same frames row by row; here none of our code judges.
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { neighboursOf } from "../../src/lab/namespace.ts";
@@ -64,7 +64,7 @@ for (const mac of ["auto", "shared"] as const) {
       // Cold from the outside in: the Border has to find them.
       expect(await ttls("ext", "vm4")).toEqual([62, 62, 62]);
       expect(await ttls("ext", "vm5")).toEqual([62, 62, 62]);
-      expect((await neighbours("vm6")).size).toBe(0); // nobody has asked it yet
+      expect((await neighbours("vm6")).size).toBe(0); // it has not been asked yet
       expect(await ttls("ext", "vm6")).toEqual([62, 62, 62]);
     });
 
@@ -99,7 +99,7 @@ for (const mac of ["auto", "shared"] as const) {
       const for5 = `${REQUEST} and src 192.0.2.1 and ${target("20.1.1.12")}`;
       expect(await count(for5)).toBe(2);
       expect(await count(`${for5} and ${vni(20)} and ${sender("20.1.1.1", own20)}`)).toBe(2);
-      // Nobody asks another site for an address that every site has; each gateway announces it when it starts.
+      // No gateway asks another site for an address that every site has; each gateway announces it when it starts.
       for (const ip of ["10.1.1.1", "20.1.1.1", "30.1.1.1"])
         expect(await count(`${REQUEST} and ${target(ip)} and not udp[44:4]=${ipWord(ip)}`)).toBe(0);
       // N2 and more: no VM's MAC ever crosses the underlay, neither as an address nor inside an ARP.
@@ -114,7 +114,7 @@ for (const mac of ["auto", "shared"] as const) {
       expect(await count("udp port 4789 and (ip[6:2] & 0x3fff != 0)")).toBe(0);
     });
 
-    test("W01: the header, byte for byte, as tshark reads it", async () => {
+    test("the header, byte for byte, as tshark reads it (W01)", async () => {
       const fields = [
         ...["ip.src", "ip.dst", "ip.ttl", "ip.flags.df", "ip.len", "udp.srcport", "udp.dstport"],
         ...["vxlan.flags", "vxlan.vni"],
@@ -157,7 +157,7 @@ for (const mac of ["auto", "shared"] as const) {
       }
     });
 
-    test("W03: one source port per inner flow", async () => {
+    test("one source port per inner flow (W03)", async () => {
       const fields = ["udp.srcport", "ip.src", "ip.dst", "tcp.srcport", "tcp.dstport"];
       const rows = await dissect(dump.file, "vxlan && tcp", fields);
       const ports = new Map<string, Set<string>>();

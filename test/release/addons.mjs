@@ -47,7 +47,7 @@ async function compile({ arch }, tools) {
   const gyp = [nodeGyp(), "configure", "build", "-j", "max", `--arch=${arch}`];
   if ((await run(`addon for ${arch}`, process.execPath, gyp, { cwd: folder, env })) !== 0)
     fail(`the addon could not be compiled for ${arch}`);
-  // Symbols nobody asks for, and the names of this machine's folders with them.
+  // Symbols without a use, and the names of this machine's folders with them.
   if ((await run(`strip for ${arch}`, `${tools}strip`, ["--strip-unneeded", file])) !== 0) fail("strip failed");
   stamp(key, hash);
   return file;

@@ -99,7 +99,7 @@ describe("ExactMatch", () => {
     expect(reader.get(7, 7)).toBe(77);
     expect(writer.set(7, 7, 78), "known keys can still change").toBe("stored");
     heartbeat.leave(0);
-    expect(churn(200, 300), "nobody is in a batch any more").toBe(300);
+    expect(churn(200, 300), "no worker is in a batch any more").toBe(300);
     expect(table.get(7, 7)).toBe(78);
     reader.refresh();
     expect(reader.get(7, 7)).toBe(78);

@@ -1,4 +1,4 @@
-/** Columns carved from one buffer: aligned, apart, and the same for whoever attaches. */
+/** Columns carved from one buffer: aligned, apart, and the same for every thread that attaches. */
 import { describe, expect, it } from "vitest";
 import { attach, type Carver, create } from "../../src/tables/layout.ts";
 import { attachTables, createTables } from "../../src/tables/tables.ts";

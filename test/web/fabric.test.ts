@@ -18,7 +18,7 @@ describe("rates", () => {
     expect(book.note("b", 2000, counted(7, 7)).receive).toBeNull();
   });
 
-  it("are not known across a restart, nor over a time in which nobody looked", () => {
+  it("are not known across a restart, nor over a time without a look", () => {
     const book = new RateBook();
     book.note("a", 0, counted(100, 1000));
     expect(book.note("a", 1000, counted(3, 30)).receive).toBeNull();

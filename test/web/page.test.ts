@@ -62,7 +62,7 @@ it("is small: 70 KB and no more, packed, with everything it loads", () => {
 });
 
 describe.skipIf(noBrowser !== null)("in a browser", () => {
-  it("takes the token out of the address, asks nobody else, and breaks no rule of its own", async () => {
+  it("takes the token out of the address, asks no other server, and breaks no rule of its own", async () => {
     const url = await two();
     const { page, requests, complaints } = await openPage(browser, url);
     await page.waitForSelector("[data-gateway=gw2]");

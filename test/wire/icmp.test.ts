@@ -68,7 +68,7 @@ describe("mayAnswerError", () => {
     expect(may({ to: "223.255.255.255" })).toBe(true);
   });
 
-  it("from nobody, loopback, a group, class E or broadcast it may not", () => {
+  it("from no address, loopback, a group, class E or broadcast it may not", () => {
     for (const from of ["0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255"])
       expect(may({ from }), from).toBe(false);
     expect(may({ from: "223.255.255.254" })).toBe(true);
