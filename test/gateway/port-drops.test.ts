@@ -41,3 +41,25 @@ it("tells the data plane's and control's by port, a stranger's by none, and adds
   expect(of("unknown_vtep").ports).toEqual([{ via: null, count: 1, last: null }]);
   for (const { count, ports } of drops()) expect(ports.reduce((sum, port) => sum + port.count, 0)).toBe(count);
 });
+
+it("an AC that comes back, or takes the place of another one, begins with nothing; what has gone is of no port", () => {
+  const world = article();
+  const { control } = world.gateways.get("gw1")!;
+  const { topology, inventory } = control.shown;
+  const shown = new Shown(control.shown, { view: () => null as never });
+  const portDrops = new PortDrops(control.shown, lastDropsOf(control.shown));
+  const reserved = () => portDrops.beside(shown.drops()).find(({ reason }) => reason === "reserved_mac")!;
+  const toBridge = Uint8Array.from({ length: 60 }, (_, i) => [0x01, 0x80, 0xc2, 0, 0, 0x0e, 2][i] ?? 0);
+  world.get("vm1").tap.send(toBridge);
+  world.settle();
+  expect(reserved().ports).toMatchObject([{ via: { name: "vm1" }, count: 1 }]);
+  const row = inventory.ac("vm1")!.row;
+  const { config } = topology;
+  expect(topology.apply({ ...config, acs: config.acs.filter(({ name }) => name !== "vm1") }).ok).toBe(true);
+  world.advance(2000);
+  expect(topology.apply(config).ok).toBe(true);
+  world.settle();
+  const again = inventory.ac("vm1")!;
+  expect(again.row).toBe(row);
+  expect(reserved()).toMatchObject({ count: 1, ports: [{ via: null, count: 1, last: null }] });
+});
