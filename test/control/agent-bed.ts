@@ -27,7 +27,7 @@ import { ARP_REPLY, ARP_REQUEST, type Arp, parseArp } from "../../src/wire/arp.t
 import { i32, u16 } from "../../src/wire/bytes.ts";
 import { BROADCAST, formatMac, hiOf, loOf, type Mac, readMac } from "../../src/wire/ethernet.ts";
 import { formatIpv4, IP_DST, IP_SRC, type Ipv4, parseIpv4 } from "../../src/wire/ipv4.ts";
-import { arpFrame } from "../dataplane/packets.ts";
+import { arpFrame, udpFrame } from "../dataplane/packets.ts";
 
 export const M1 = 0x020000000111;
 export const M2 = 0x020000000211;
@@ -312,6 +312,20 @@ export class AgentBed {
       ring.release(at);
     }
     return all;
+  }
+
+  /** vm1 sends a packet to `target` on if20 that has no rewrite yet. */
+  want(
+    target: string,
+    { from = "10.1.1.11", port = this.vm1, vsi = this.vsi10, on = this.if20, sport = 1 } = {},
+  ): void {
+    const frame = udpFrame({ dst: G10, src: M1, from: ip(from), to: ip(target), sport });
+    this.punt(PUNT.unresolved, port, vsi, frame, { arg: on.row, arg2: 0 });
+  }
+
+  /** What was asked for since the last time. */
+  requests(): string[] {
+    return this.told().filter((each) => each.includes(" req "));
   }
 
   /** The same, told as text. */

@@ -1,27 +1,15 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { SEARCHES_PER_PORT } from "../../src/control/neighbor/quota.ts";
-import { INJECT, PUNT } from "../../src/tables/counters.ts";
+import { INJECT } from "../../src/tables/counters.ts";
 import { REWRITE_BYTES } from "../../src/tables/fib.ts";
 import { i32 } from "../../src/wire/bytes.ts";
 import { readMac } from "../../src/wire/ethernet.ts";
-import { udpFrame } from "../dataplane/packets.ts";
 import { AgentBed, acOf, B10, G10, G20, interfaceOn, ip, M1, M2, M3, M9, P10, P20, vsiOf } from "./agent-bed.ts";
 
 let bed: AgentBed;
 beforeEach(() => {
   bed = new AgentBed();
 });
-
-/** vm1 sends a packet to `target` on if20 that has no rewrite yet. */
-function want(
-  target: string,
-  { from = "10.1.1.11", port = bed.vm1, vsi = bed.vsi10, on = bed.if20, sport = 1 } = {},
-): void {
-  const frame = udpFrame({ dst: G10, src: M1, from: ip(from), to: ip(target), sport });
-  bed.punt(PUNT.unresolved, port, vsi, frame, { arg: on.row, arg2: 0 });
-}
-
-const requests = () => bed.told().filter((each) => each.includes(" req "));
 
 describe("next hops that routes hold", () => {
   const HOP = "10.1.1.2";
@@ -33,25 +21,25 @@ describe("next hops that routes hold", () => {
     bed.advance(5000);
     expect(bed.told()).toEqual([]);
     expect(bed.agent.neighbors.isAlive(id)).toBe(true);
-    want(HOP, { on: bed.if10 });
+    bed.want(HOP, { on: bed.if10 });
     bed.reply(bed.border, bed.vsi10, B10, HOP, G10, "10.1.1.1");
     expect(bed.hosts.get(`0 ${HOP}`)).toBe(id);
     bed.sent();
     bed.advance(600_000);
-    expect(requests().length).toBe(1);
+    expect(bed.requests().length).toBe(1);
   });
 
   it("its death and its return are told; meanwhile it is looked for, ever more slowly", () => {
     const changes: string[] = [];
     bed.agent.neighbors.onChange((id, alive) => changes.push(`${id} ${alive}`));
     const id = bed.agent.neighbors.hold(bed.if10, ip(HOP));
-    want(HOP, { on: bed.if10 });
+    bed.want(HOP, { on: bed.if10 });
     bed.advance(3000);
     expect(changes).toEqual([`${id} false`]);
     expect(bed.agent.neighbors.isAlive(id)).toBe(false);
     expect(i32(bed.sent()[0]!.frame, 38)).toBe(ip(HOP));
     bed.advance(60_000);
-    const tries = requests().length;
+    const tries = bed.requests().length;
     expect(tries).toBeGreaterThan(6);
     expect(tries).toBeLessThan(30);
     bed.reply(bed.border, bed.vsi10, B10, HOP, G10, "10.1.1.1");
@@ -61,12 +49,12 @@ describe("next hops that routes hold", () => {
 
   it("a packet to a dead next hop makes us ask at once; it is back as soon as it answers (B03)", () => {
     bed.agent.neighbors.hold(bed.if10, ip(HOP));
-    want(HOP, { on: bed.if10 });
+    bed.want(HOP, { on: bed.if10 });
     bed.advance(30_500);
     bed.sent();
-    want(HOP, { on: bed.if10 });
+    bed.want(HOP, { on: bed.if10 });
     bed.advance(1000);
-    expect(requests().length).toBeGreaterThanOrEqual(1);
+    expect(bed.requests().length).toBeGreaterThanOrEqual(1);
   });
 
   it("its tunnel goes down: dead at once, looked for elsewhere at once; its tunnel returns: asked for at once", () => {
@@ -93,7 +81,7 @@ describe("next hops that routes hold", () => {
   it("released as often as held, the number comes back and is not looked after any more", () => {
     const id = bed.agent.neighbors.hold(bed.if10, ip(HOP));
     bed.agent.neighbors.hold(bed.if10, ip(HOP));
-    want(HOP, { on: bed.if10 });
+    bed.want(HOP, { on: bed.if10 });
     bed.advance(3000);
     bed.agent.neighbors.release(id);
     bed.agent.neighbors.release(id);
@@ -123,7 +111,7 @@ describe("what topology and people do", () => {
     bed.request(bed.vm1, bed.vsi10, M9, "10.1.1.9", "10.1.1.1");
     bed.agent.neighbors.addStatic(bed.if10, ip("10.1.1.9"), M3, bed.vm3, bed.vsi10);
     expect(bed.neighbor(bed.if10, "10.1.1.9")).toBe("reachable M3 vm3");
-    want("10.1.1.8", { on: bed.if10 });
+    bed.want("10.1.1.8", { on: bed.if10 });
     bed.sent();
     bed.agent.neighbors.addStatic(bed.if10, ip("10.1.1.8"), M3, bed.vm3, bed.vsi10);
     expect(bed.sent().map(({ kind }) => kind)).toEqual([INJECT.adjacency]);
@@ -145,7 +133,7 @@ describe("what topology and people do", () => {
 
   it("a port that goes takes its neighbours and the packets that came by it along", () => {
     bed.request(bed.vm1, bed.vsi10, M1, "10.1.1.11", "10.1.1.1");
-    want("20.1.1.77");
+    bed.want("20.1.1.77");
     bed.sent();
     bed.agent.flushPort(bed.vm1);
     bed.poll();
@@ -159,7 +147,7 @@ describe("what topology and people do", () => {
     bed.reply(bed.gw2, bed.vsi20, P20, "20.1.1.12", G20, "20.1.1.1");
     bed.stale(bed.gw2, bed.if20, "20.1.1.12");
     bed.advance(3000);
-    want("20.1.1.12");
+    bed.want("20.1.1.12");
     expect(bed.neighbor(bed.if20, "20.1.1.12")).toBe("incomplete P20 gw2");
     bed.agent.flushPort(bed.gw2);
     expect(bed.neighbor(bed.if20, "20.1.1.12")).toBe("incomplete");
@@ -170,7 +158,7 @@ describe("what topology and people do", () => {
 
   it("people may forget a target that is being looked for; its packets end, and so does its place in the count", () => {
     for (let n = 0; n < 3 * SEARCHES_PER_PORT; n++) {
-      want("20.1.1.77");
+      bed.want("20.1.1.77");
       bed.agent.neighbors.delete(bed.if20, ip("20.1.1.77"));
       bed.sent();
     }
@@ -181,7 +169,7 @@ describe("what topology and people do", () => {
   it("a VSI-interface that goes takes everything along", () => {
     bed.agent.neighbors.addStatic(bed.if20, ip("20.1.1.9"), M2, bed.vm2, bed.vsi20);
     bed.reply(bed.gw2, bed.vsi20, P20, "20.1.1.12", G20, "20.1.1.1");
-    want("20.1.1.77");
+    bed.want("20.1.1.77");
     bed.agent.flushInterface(bed.if20);
     bed.poll();
     expect(bed.agent.neighborViews()).toEqual([]);

@@ -12,27 +12,16 @@ beforeEach(() => {
   bed = new AgentBed();
 });
 
-/** vm1 sends a packet to `target` on if20 that has no rewrite yet. */
-function want(
-  target: string,
-  { from = "10.1.1.11", port = bed.vm1, vsi = bed.vsi10, on = bed.if20, sport = 1 } = {},
-): void {
-  const frame = udpFrame({ dst: G10, src: M1, from: ip(from), to: ip(target), sport });
-  bed.punt(PUNT.unresolved, port, vsi, frame, { arg: on.row, arg2: 0 });
-}
-
-const requests = () => bed.told().filter((each) => each.includes(" req "));
-
 describe("resolution (§3.10)", () => {
   it("asks our ACs and the tunnels at once, with the gateway's IP and MAC; the packet waits (§2.2 row 4)", () => {
-    want("20.1.1.12");
+    bed.want("20.1.1.12");
     expect(bed.told()).toEqual(["all of vsi2 but none: ff/G20 req G20,20.1.1.1 / 0,20.1.1.12"]);
     expect(bed.agent.neighbors.waiting).toBe(1);
     expect(bed.neighbor(bed.if20, "20.1.1.12")).toBe("incomplete");
   });
 
   it("the answer publishes the rewrite and sends what waited, in order", () => {
-    for (let sport = 1; sport <= 5; sport++) want("20.1.1.12", { sport });
+    for (let sport = 1; sport <= 5; sport++) bed.want("20.1.1.12", { sport });
     bed.sent();
     bed.advance(40);
     bed.reply(bed.gw2, bed.vsi20, P20, "20.1.1.12", G20, "20.1.1.1");
@@ -55,15 +44,15 @@ describe("resolution (§3.10)", () => {
 
   it("a packet that was punted before the rewrite was published is sent on", () => {
     bed.reply(bed.gw2, bed.vsi20, P20, "20.1.1.12", G20, "20.1.1.1");
-    want("20.1.1.12");
+    bed.want("20.1.1.12");
     expect(bed.sent().map(({ kind }) => kind)).toEqual([INJECT.adjacency]);
   });
 
   it("three tries a second apart, then one host unreachable for each sender (N6: within 4 s)", () => {
-    for (let i = 0; i < 3; i++) want("20.1.1.77");
-    want("20.1.1.77", { from: "10.1.1.99" });
+    for (let i = 0; i < 3; i++) bed.want("20.1.1.77");
+    bed.want("20.1.1.77", { from: "10.1.1.99" });
     bed.advance(2999);
-    expect(requests().length).toBe(3);
+    expect(bed.requests().length).toBe(3);
     expect(bed.drops).toEqual({});
     bed.advance(1);
     expect(bed.told()).toEqual(["vm1 vsi1: M1/G10 10.1.1.1>10.1.1.11", "vm1 vsi1: M1/G10 10.1.1.1>10.1.1.99"]);
@@ -78,7 +67,7 @@ describe("resolution (§3.10)", () => {
   it("a failed target is asked for again at once by the next packet, but never twice in a second", () => {
     const floods: number[] = [];
     for (let i = 0; i < 100; i++) {
-      want("20.1.1.77");
+      bed.want("20.1.1.77");
       for (const each of bed.told()) if (each.includes(" req ")) floods.push(bed.nowMs);
       bed.advance(100);
       for (const each of bed.told()) if (each.includes(" req ")) floods.push(bed.nowMs);
@@ -91,7 +80,7 @@ describe("resolution (§3.10)", () => {
     bed.request(bed.vm1, bed.vsi10, M1, "10.1.1.11", "10.1.1.77");
     bed.sent();
     bed.advance(10);
-    want("10.1.1.77", { on: bed.if10 });
+    bed.want("10.1.1.77", { on: bed.if10 });
     expect(bed.told()).toEqual([]);
     bed.advance(990);
     expect(bed.told()).toEqual(["all of vsi1 but none: ff/G10 req G10,10.1.1.1 / 0,10.1.1.77"]);
@@ -100,15 +89,15 @@ describe("resolution (§3.10)", () => {
   });
 
   it("the whole site is asked, the AC whose packet waits included (§2.3 row 4)", () => {
-    want("10.1.1.2", { on: bed.if10 });
+    bed.want("10.1.1.2", { on: bed.if10 });
     expect(bed.told()).toEqual(["all of vsi1 but none: ff/G10 req G10,10.1.1.1 / 0,10.1.1.2"]);
   });
 
   it("the AC that asked by itself is not asked again within the second, even where it is the only one (§2.1)", () => {
     bed.vm3.up = false;
     bed.request(bed.vm1, bed.vsi10, M1, "10.1.1.11", "10.1.1.77");
-    expect(requests()).toEqual(["tunnels of vsi1 but vm1: ff/G10 req G10,10.1.1.11 / 0,10.1.1.77"]);
-    want("10.1.1.77", { on: bed.if10 });
+    expect(bed.requests()).toEqual(["tunnels of vsi1 but vm1: ff/G10 req G10,10.1.1.11 / 0,10.1.1.77"]);
+    bed.want("10.1.1.77", { on: bed.if10 });
     bed.advance(999);
     expect(bed.told()).toEqual([]);
     bed.advance(1);
@@ -116,7 +105,7 @@ describe("resolution (§3.10)", () => {
   });
 
   it("17 packets for one target: the 17th is dropped; the others keep their order", () => {
-    for (let sport = 1; sport <= 17; sport++) want("20.1.1.12", { sport });
+    for (let sport = 1; sport <= 17; sport++) bed.want("20.1.1.12", { sport });
     expect(bed.drops).toEqual({ unresolved_queue_full: 1 });
     bed.sent();
     bed.reply(bed.gw2, bed.vsi20, P20, "20.1.1.12", G20, "20.1.1.1");
@@ -137,8 +126,8 @@ describe("resolution (§3.10)", () => {
     );
     for (const from of floods)
       expect(floods.filter((at) => at >= from && at < from + 1000).length).toBeLessThanOrEqual(200);
-    want("20.1.1.12", { port: bed.vm3, from: "10.1.1.13" });
-    expect(requests().length).toBe(1);
+    bed.want("20.1.1.12", { port: bed.vm3, from: "10.1.1.13" });
+    expect(bed.requests().length).toBe(1);
   });
 
   it(`at most ${SEARCHES_IN_ALL} targets are looked for or remembered as failed`, () => {
@@ -164,7 +153,7 @@ describe("resolution (§3.10)", () => {
     const vm9 = acOf(9, "vm9", vsi11);
     bed.inventory.addVsi(vsi11);
     bed.inventory.addPort(vm9);
-    want("10.1.1.12", { on: bed.if10, port: bed.vm2, vsi: bed.vsi20 });
+    bed.want("10.1.1.12", { on: bed.if10, port: bed.vm2, vsi: bed.vsi20 });
     expect(bed.told()).toEqual([
       "all of vsi1 but none: ff/G10 req G10,10.1.1.1 / 0,10.1.1.12",
       "ACs of vsi3 but none: ff/G10 req G10,10.1.1.1 / 0,10.1.1.12",
@@ -201,7 +190,7 @@ describe("ageing (§3.9)", () => {
     bed.sent();
     for (let i = 0; i < 10; i++) {
       bed.advance(1_196_500);
-      const asked = requests();
+      const asked = bed.requests();
       if (asked.length > 0) bed.reply(bed.vm1, bed.vsi10, M1, "10.1.1.11", G10, "10.1.1.1");
       expect(asked.length).toBe(1);
       expect(bed.neighbor(bed.if10, "10.1.1.11")).toBe("reachable M1 vm1");
@@ -214,9 +203,9 @@ describe("ageing (§3.9)", () => {
     bed.request(bed.vm1, bed.vsi10, M1, "10.1.1.11", "10.1.1.1");
     bed.sent();
     bed.advance(6_000);
-    expect(requests().length).toBe(0);
+    expect(bed.requests().length).toBe(0);
     bed.advance(4_000);
-    expect(requests().length).toBe(3);
+    expect(bed.requests().length).toBe(3);
     expect(bed.neighbor(bed.if10, "10.1.1.11")).toBe("failed M1 vm1");
   });
 
