@@ -4,10 +4,12 @@
  * Learning is not done here: an unknown or moved source becomes a LEARN record, control decides and writes the table
  * (VPP's split of l2_learn and l2_fwd). A known source only gets its hit byte set. Ageing is by source alone.
  */
+
 import { DROP, PUNT } from "../tables/counters.ts";
 import { MAC_FLOOD, MAC_GATEWAY, MAC_PORT_MASK, MAC_STATIC, macKey } from "../tables/mac.ts";
 import { KIND_TUNNEL, VSI_FLOOD_BROADCAST, VSI_FLOOD_MULTICAST, VSI_FLOOD_UNKNOWN } from "../tables/vsi.ts";
 import { isBroadcast, isGroupHi, isReserved, TYPE_IPV4 } from "../wire/ethernet.ts";
+import type { WorkerContext } from "./context.ts";
 import { egress, exceedsMtu } from "./egress.ts";
 import { flood } from "./flood.ts";
 import { type Fate, type Frame, GO_ON } from "./frame.ts";
@@ -16,9 +18,9 @@ import { punt, tellLearn } from "./punt.ts";
 import { route } from "./route.ts";
 
 /** The source MAC: refuse what cannot be one, mark what is known, tell control of the rest. */
-export function source(f: Frame): Fate {
+export function source(worker: WorkerContext, f: Frame): Fate {
   if (isGroupHi(f.srcHi) || (f.srcHi === 0 && f.srcLo === 0)) return DROP.bad_src_mac;
-  const macs = f.macs;
+  const macs = worker.macs;
   const row = macs.find(f.srcLo, macKey(f.vsi, f.srcHi));
   const value = row < 0 ? 0 : macs.valueAt(row);
   if ((value & MAC_PORT_MASK) === f.port) {
@@ -32,45 +34,45 @@ export function source(f: Frame): Fate {
     f.sourceKnown = 1;
     return GO_ON;
   }
-  if ((value & MAC_STATIC) === 0) tellLearn(f);
+  if ((value & MAC_STATIC) === 0) tellLearn(worker, f);
   return GO_ON;
 }
 
 /** The destination MAC decides: up to the VSI-interface, out of one port, or flooded. */
-export function destination(f: Frame): Fate {
+export function destination(worker: WorkerContext, f: Frame): Fate {
   if (isGroupHi(f.dstHi)) {
     if (isReserved(f.dstHi, f.dstLo)) return DROP.reserved_mac;
-    return bum(f, isBroadcast(f.dstHi, f.dstLo) ? VSI_FLOOD_BROADCAST : VSI_FLOOD_MULTICAST);
+    return bum(worker, f, isBroadcast(f.dstHi, f.dstLo) ? VSI_FLOOD_BROADCAST : VSI_FLOOD_MULTICAST);
   }
-  const value = f.macs.get(f.dstLo, macKey(f.vsi, f.dstHi));
-  if (value === 0) return bum(f, VSI_FLOOD_UNKNOWN);
-  remember(f, value);
-  return onward(f, value);
+  const value = worker.macs.get(f.dstLo, macKey(f.vsi, f.dstHi));
+  if (value === 0) return bum(worker, f, VSI_FLOOD_UNKNOWN);
+  remember(worker, f, value);
+  return onward(worker, f, value);
 }
 
 /** Do what the MAC table says of the destination. */
-export function onward(f: Frame, value: number): Fate {
+export function onward(worker: WorkerContext, f: Frame, value: number): Fate {
   const port = value & MAC_PORT_MASK;
   // Our own gateway MAC has no port. A peer's is ours too when an AC uses it: the VM brought it along (D1).
-  if ((value & MAC_GATEWAY) !== 0 && (port === 0 || f.fromTunnel === 0)) return route(f);
-  if ((value & MAC_FLOOD) !== 0) return bum(f, 0);
-  return bridgeTo(f, port);
+  if ((value & MAC_GATEWAY) !== 0 && (port === 0 || f.fromTunnel === 0)) return route(worker, f);
+  if ((value & MAC_FLOOD) !== 0) return bum(worker, f, 0);
+  return bridgeTo(worker, f, port);
 }
 
-function bridgeTo(f: Frame, port: number): Fate {
+function bridgeTo(worker: WorkerContext, f: Frame, port: number): Fate {
   if (port === f.port) return DROP.same_port;
-  if (f.fromTunnel && f.ports.kind[port] === KIND_TUNNEL) return DROP.split_horizon;
-  if (exceedsMtu(f, port)) return bridgedTooBig(f, port);
-  return egress(f, port, f.vsi);
+  if (f.fromTunnel && worker.ports.kind[port] === KIND_TUNNEL) return DROP.split_horizon;
+  if (exceedsMtu(worker, f, port)) return bridgedTooBig(worker, f, port);
+  return egress(worker, f, port, f.vsi);
 }
 
 /** RFC 1191 is for routers, but a bridge that encapsulates has made the MTU smaller: where there is a gateway, it tells. */
-function bridgedTooBig(f: Frame, port: number): Fate {
-  if (f.type !== TYPE_IPV4 || f.vsis.interface[f.vsi] === 0) return DROP.too_big;
-  return punt(f, PUNT.mtu, f.ports.mtu[port]!, 0);
+function bridgedTooBig(worker: WorkerContext, f: Frame, port: number): Fate {
+  if (f.type !== TYPE_IPV4 || worker.vsis.interface[f.vsi] === 0) return DROP.too_big;
+  return punt(worker, f, PUNT.mtu, worker.ports.mtu[port]!, 0);
 }
 
-function bum(f: Frame, policy: number): Fate {
-  if (f.fromTunnel === 0 && !f.policer.admitStorm(f.port, f.units)) return DROP.storm_limited;
-  return flood(f, policy);
+function bum(worker: WorkerContext, f: Frame, policy: number): Fate {
+  if (f.fromTunnel === 0 && !worker.policer.admitStorm(f.port, f.units)) return DROP.storm_limited;
+  return flood(worker, f, policy);
 }

@@ -4,6 +4,7 @@
  * The counter is the contract; the example is for people (tables/drop-example.ts). What stands in it is what the frame looks
  * like now: forwarding rewrites in place, and most reasons speak before anything is rewritten.
  */
+
 import { F_OUTER_PORT, F_OUTER_REST, F_OUTER_SOURCE, VXLAN_BYTES } from "../io/port-io.ts";
 import { DROP_REASONS } from "../tables/counters.ts";
 import {
@@ -18,25 +19,34 @@ import {
   X_VXLAN_FLAGS,
 } from "../tables/drop-example.ts";
 import { vniAt } from "../wire/vxlan.ts";
+import type { WorkerContext } from "./context.ts";
 import type { Frame } from "./frame.ts";
 
 /** The frame in hand, `units` wire packets, is dropped for `reason`. */
-export function drop(f: Frame, reason: number, units: number): void {
-  count(f, reason, units, f.port);
-  keepBoth(f, reason, f.port, f.vsi, f.length, f.head);
+export function drop(worker: WorkerContext, f: Frame, reason: number, units: number): void {
+  count(worker, reason, units, f.port);
+  keepBoth(worker, f, reason, f.port, f.vsi, f.length, f.head);
 }
 
 /** `units` wire packets of a send record, whose frame is gone, could not leave by `port`. */
-export function dropSent(f: Frame, reason: number, units: number, port: number, vsi: number, length: number): void {
-  count(f, reason, units, port);
+export function dropSent(
+  worker: WorkerContext,
+  f: Frame,
+  reason: number,
+  units: number,
+  port: number,
+  vsi: number,
+  length: number,
+): void {
+  count(worker, reason, units, port);
   f.fromTunnel = 0;
   f.source = 0;
-  keepBoth(f, reason, port, vsi, length, 0);
+  keepBoth(worker, f, reason, port, vsi, length, 0);
 }
 
-function count(f: Frame, reason: number, units: number, port: number): void {
-  f.counters.drops[reason]! += units;
-  f.counters.portDrops[port * DROP_REASONS + reason]! += units;
+function count(worker: WorkerContext, reason: number, units: number, port: number): void {
+  worker.counters.drops[reason]! += units;
+  worker.counters.portDrops[port * DROP_REASONS + reason]! += units;
 }
 
 /** Does the VXLAN header of the frame in hand still lie before it, and is nothing better known: no VSI? */
@@ -45,18 +55,35 @@ export function isInNoVsi(f: Frame): boolean {
 }
 
 /** As the last one of its reason, and of its reason at this port. */
-function keepBoth(f: Frame, reason: number, port: number, vsi: number, length: number, here: number): void {
-  const x = f.examples;
-  if (!x.isFresh(reason, f.nowMs)) keep(f, reason, reason, port, vsi, length, here);
+function keepBoth(
+  worker: WorkerContext,
+  f: Frame,
+  reason: number,
+  port: number,
+  vsi: number,
+  length: number,
+  here: number,
+): void {
+  const x = worker.examples;
+  if (!x.isFresh(reason, worker.nowMs)) keep(worker, f, reason, reason, port, vsi, length, here);
   if (port === 0) return;
   const row = x.rowAt(reason, port);
-  if (!x.isFresh(row, f.nowMs)) keep(f, row, reason, port, vsi, length, here);
+  if (!x.isFresh(row, worker.nowMs)) keep(worker, f, row, reason, port, vsi, length, here);
 }
 
-function keep(f: Frame, row: number, reason: number, port: number, vsi: number, length: number, here: number): void {
-  const x = f.examples;
+function keep(
+  worker: WorkerContext,
+  f: Frame,
+  row: number,
+  reason: number,
+  port: number,
+  vsi: number,
+  length: number,
+  here: number,
+): void {
+  const x = worker.examples;
   const w = x.words;
-  const r = x.begin(row, f.nowMs);
+  const r = x.begin(row, worker.nowMs);
   w[r + X_REASON] = reason;
   w[r + X_PORT] = port;
   w[r + X_VSI] = vsi;

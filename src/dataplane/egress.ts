@@ -5,6 +5,7 @@
  * number that chooses the outer source port; the kernel does UDP and IP. The caller has checked MTU and horizon.
  * After a record exists the bytes are the io's: writing a record is the last thing done with a frame.
  */
+
 import {
   GSO_MASK,
   MAX_SENDS,
@@ -40,31 +41,32 @@ import {
   PROTO_UDP,
 } from "../wire/ipv4.ts";
 import { emitVxlan } from "../wire/vxlan.ts";
+import type { WorkerContext } from "./context.ts";
 import { type Fate, type Frame, SENT } from "./frame.ts";
 import { OWN_BYTES, OWN_PORT, OWN_VSI } from "./send-words.ts";
 
 /** Send the frame in hand out of `port`, in `vsi`. The frame is given away. */
-export function egress(f: Frame, port: number, vsi: number): Fate {
-  if (f.ports.kind[port] === KIND_TUNNEL) return toTunnel(f, port, vsi);
-  const vlan = f.ports.vlan[port]!;
+export function egress(worker: WorkerContext, f: Frame, port: number, vsi: number): Fate {
+  if (worker.ports.kind[port] === KIND_TUNNEL) return toTunnel(worker, f, port, vsi);
+  const vlan = worker.ports.vlan[port]!;
   if (vlan !== 0) pushTag(f, vlan);
-  return record(f, port, vsi, f.at, f.length, 0, 0);
+  return record(worker, f, port, vsi, f.at, f.length, 0, 0);
 }
 
 /** Send a copy; the frame stays in hand. */
-export function egressCopy(f: Frame, port: number, vsi: number): Fate {
-  if (f.ports.kind[port] === KIND_TUNNEL) return toTunnel(f, port, vsi);
-  const vlan = f.ports.vlan[port]!;
-  if (vlan === 0) return record(f, port, vsi, f.at, f.length, 0, 0);
+export function egressCopy(worker: WorkerContext, f: Frame, port: number, vsi: number): Fate {
+  if (worker.ports.kind[port] === KIND_TUNNEL) return toTunnel(worker, f, port, vsi);
+  const vlan = worker.ports.vlan[port]!;
+  if (vlan === 0) return record(worker, f, port, vsi, f.at, f.length, 0, 0);
   // The tag would move the MACs under the other copies: this one gets a head of its own. Payload slices are shared.
   const at = f.at;
   const head = f.head;
-  const copy = f.pool.take(head);
+  const copy = worker.pool.take(head);
   if (copy < 0) return DROP.pool_exhausted;
   move(f.bytes, copy, at, head);
   f.at = copy;
   pushTag(f, vlan);
-  const fate = record(f, port, vsi, f.at, f.length, 0, 0);
+  const fate = record(worker, f, port, vsi, f.at, f.length, 0, 0);
   f.at = at;
   f.head = head;
   f.length -= VLAN_TAG_BYTES;
@@ -88,23 +90,32 @@ function pushTag(f: Frame, vlan: number): void {
   }
 }
 
-function toTunnel(f: Frame, port: number, vsi: number): Fate {
+function toTunnel(worker: WorkerContext, f: Frame, port: number, vsi: number): Fate {
   const at = f.at - VXLAN_BYTES;
-  emitVxlan(f.view, at, f.vsis.vni[vsi]!);
-  return record(f, port, vsi, at, f.length + VXLAN_BYTES, outerTos(f), entropy(f));
+  emitVxlan(f.view, at, worker.vsis.vni[vsi]!);
+  return record(worker, f, port, vsi, at, f.length + VXLAN_BYTES, outerTos(worker, f), entropy(f));
 }
 
-function record(f: Frame, port: number, vsi: number, at: number, length: number, tos: number, hash: number): Fate {
-  if (f.sendCount >= MAX_SENDS) {
-    f.counters.misc[MISC_SENDS_EXHAUSTED]!++;
+function record(
+  worker: WorkerContext,
+  f: Frame,
+  port: number,
+  vsi: number,
+  at: number,
+  length: number,
+  tos: number,
+  hash: number,
+): Fate {
+  if (worker.sendCount >= MAX_SENDS) {
+    worker.counters.misc[MISC_SENDS_EXHAUSTED]!++;
     return DROP.pool_exhausted;
   }
-  const s = f.sends;
-  const i = f.sendCount * SEND_WORDS;
-  f.sendCount++;
+  const s = worker.sends;
+  const i = worker.sendCount * SEND_WORDS;
+  worker.sendCount++;
   s[i + S_AT] = at;
   s[i + S_LENGTH] = length;
-  s[i + S_PORT] = f.ports.io[port]!;
+  s[i + S_PORT] = worker.ports.io[port]!;
   s[i + S_TOS] = tos;
   s[i + S_ENTROPY] = hash;
   s[i + OWN_PORT] = port;
@@ -119,25 +130,25 @@ function record(f: Frame, port: number, vsi: number, at: number, length: number,
     s[i + S_CSUM_START] = f.csumStart;
     s[i + S_CSUM_OFFSET] = f.csumOffset;
     s[i + OWN_BYTES] = f.wireBytes();
-    if ((f.flags & GSO_MASK) !== 0) f.countSuper(MISC_SUPER_TRANSMIT, f.fromTunnel);
+    if ((f.flags & GSO_MASK) !== 0) worker.countSuper(f, MISC_SUPER_TRANSMIT, f.fromTunnel);
   }
   return SENT;
 }
 
 /** Is a frame whose IP packet is `ipBytes` long (each segment of a super-frame) too long for `port`? */
-export function exceedsMtu(f: Frame, port: number): boolean {
-  const mtu = f.ports.mtu[port]!;
+export function exceedsMtu(worker: WorkerContext, f: Frame, port: number): boolean {
+  const mtu = worker.ports.mtu[port]!;
   if ((f.flags & GSO_MASK) !== 0) return f.superHeaderBytes() - ETH_BYTES + f.gsoSize > mtu;
   return f.length - ETH_BYTES > mtu;
 }
 
 /** Outer TOS: DSCP as configured, ECN always the inner one's (RFC 6040 §4.1, normal mode). */
-function outerTos(f: Frame): number {
+function outerTos(worker: WorkerContext, f: Frame): number {
   let inner = 0;
   const l3 = f.at + ETH_BYTES;
   if (f.type === TYPE_IPV4 && f.end >= l3 + IPV4_BYTES) inner = f.view.getUint8(l3 + IP_TOS);
   else if (f.type === TYPE_IPV6 && f.end >= l3 + 40) inner = (f.view.getUint16(l3) >> 4) & 0xff;
-  const dscp = f.settings[SET_DSCP]!;
+  const dscp = worker.settings[SET_DSCP]!;
   return dscp < 0 ? inner : (dscp << 2) | (inner & 3);
 }
 

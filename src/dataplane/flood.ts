@@ -5,23 +5,25 @@
  * that the horizon is just a shorter walk. Copies go first, the original last: the frame has one owner, and giving it
  * away is the last thing done with it.
  */
+
 import { DROP, SCOPE_ACS, SCOPE_TUNNELS } from "../tables/counters.ts";
 import { FLOOD_ACS, FLOOD_ALL, FLOOD_PORTS } from "../tables/vsi.ts";
+import type { WorkerContext } from "./context.ts";
 import { drop } from "./drop.ts";
 import { egress, egressCopy, exceedsMtu } from "./egress.ts";
 import { type Fate, type Frame, SENT } from "./frame.ts";
 
 /** Flood a received frame. `policy`: the VSI flag that must be set for copies into tunnels, 0 when it always may. */
-export function flood(f: Frame, policy: number): Fate {
+export function flood(worker: WorkerContext, f: Frame, policy: number): Fate {
   let scope = SCOPE_ACS | SCOPE_TUNNELS;
   if (f.fromTunnel !== 0) scope = SCOPE_ACS;
-  else if (policy !== 0 && (f.vsis.flags[f.vsi]! & policy) === 0) scope = SCOPE_ACS;
-  return walk(f, f.port, scope);
+  else if (policy !== 0 && (worker.vsis.flags[f.vsi]! & policy) === 0) scope = SCOPE_ACS;
+  return walk(worker, f, f.port, scope);
 }
 
 /** Send the frame to each port of its VSI's list that is in `scope`, leaving out `except`. */
-export function walk(f: Frame, except: number, scope: number): Fate {
-  const vsis = f.vsis;
+export function walk(worker: WorkerContext, f: Frame, except: number, scope: number): Fate {
+  const vsis = worker.vsis;
   const list = vsis.flood;
   const at = vsis.floodAt[f.vsi]!;
   const acs = list[at + FLOOD_ACS]!;
@@ -33,12 +35,12 @@ export function walk(f: Frame, except: number, scope: number): Fate {
   for (let i = first; i < last; i++) {
     const port = list[at + FLOOD_PORTS + i]!;
     if (port === except) continue;
-    if (exceedsMtu(f, port)) {
+    if (exceedsMtu(worker, f, port)) {
       tooBig++;
       continue;
     }
     if (pending !== 0) {
-      copyTo(f, pending);
+      copyTo(worker, f, pending);
       shared = 1;
     }
     pending = port;
@@ -46,35 +48,35 @@ export function walk(f: Frame, except: number, scope: number): Fate {
   if (pending === 0)
     return tooBig > 0
       ? DROP.too_big
-      : except !== 0 && isOnlyTunnels(f, except, scope)
+      : except !== 0 && isOnlyTunnels(worker, f, except, scope)
         ? DROP.split_horizon
         : DROP.flood_disabled;
-  if (tooBig > 0) lose(f, DROP.too_big, tooBig);
+  if (tooBig > 0) lose(worker, f, DROP.too_big, tooBig);
   // The records of the copies name these very bytes: a tag pushed here would move the MACs under them.
-  return shared === 0 ? egress(f, pending, f.vsi) : egressCopy(f, pending, f.vsi);
+  return shared === 0 ? egress(worker, f, pending, f.vsi) : egressCopy(worker, f, pending, f.vsi);
 }
 
 /** Was there a tunnel it could have taken, had it not come from one? */
-function isOnlyTunnels(f: Frame, except: number, scope: number): boolean {
+function isOnlyTunnels(worker: WorkerContext, f: Frame, except: number, scope: number): boolean {
   if (f.fromTunnel === 0 || scope !== SCOPE_ACS) return false;
-  const at = f.vsis.floodAt[f.vsi]!;
-  const list = f.vsis.flood;
+  const at = worker.vsis.floodAt[f.vsi]!;
+  const list = worker.vsis.flood;
   for (let i = list[at + FLOOD_ACS]!; i < list[at + FLOOD_ALL]!; i++)
     if (list[at + FLOOD_PORTS + i] !== except) return true;
   return false;
 }
 
-function copyTo(f: Frame, port: number): void {
-  const fate = egressCopy(f, port, f.vsi);
-  f.counters.copies[0]! += f.units;
+function copyTo(worker: WorkerContext, f: Frame, port: number): void {
+  const fate = egressCopy(worker, f, port, f.vsi);
+  worker.counters.copies[0]! += f.units;
   if (fate === SENT) return;
-  drop(f, fate, f.units);
-  if (f.watch !== 0) f.watcher.drop(f, fate);
+  drop(worker, f, fate, f.units);
+  if (worker.watch !== 0) worker.watcher.drop(worker, f, fate);
 }
 
 /** `copies` that were not even made, because they could not have left. */
-function lose(f: Frame, reason: number, copies: number): void {
-  f.counters.copies[0]! += f.units * copies;
-  drop(f, reason, f.units * copies);
-  if (f.watch !== 0) f.watcher.drop(f, reason);
+function lose(worker: WorkerContext, f: Frame, reason: number, copies: number): void {
+  worker.counters.copies[0]! += f.units * copies;
+  drop(worker, f, reason, f.units * copies);
+  if (worker.watch !== 0) worker.watcher.drop(worker, f, reason);
 }

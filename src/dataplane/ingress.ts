@@ -5,8 +5,9 @@
  * checks, RFC 6040 decapsulation; the VNI *and* the tunnel together choose the VSI. After this file nothing asks
  * where the bytes came from except through `port` and `fromTunnel`.
  */
-import { F_OUTER_TOS, FLAG_CSUM_BAD, FLAG_GSO_BAD, FLAG_TRUNCATED, VXLAN_BYTES } from "../io/port-io.ts";
-import { DROP, MISC_RESERVED_BITS } from "../tables/counters.ts";
+
+import { F_OUTER_TOS, FLAG_CSUM_BAD, FLAG_GSO_BAD, FLAG_TRUNCATED, GSO_MASK, VXLAN_BYTES } from "../io/port-io.ts";
+import { DROP, MISC_RESERVED_BITS, MISC_SUPER_RECEIVE } from "../tables/counters.ts";
 import { SET_STRICT_RESERVED } from "../tables/tables.ts";
 import { IO_TAP, PORT_UP, VSI_KEEP_INNER_VLAN } from "../tables/vsi.ts";
 import { move, setU16, u16 } from "../wire/bytes.ts";
@@ -23,11 +24,14 @@ import {
 } from "../wire/ethernet.ts";
 import { IP_CHECKSUM, IP_TOS, IPV4_BYTES } from "../wire/ipv4.ts";
 import { hasReservedBits, hasVni, vniAt } from "../wire/vxlan.ts";
+import type { WorkerContext } from "./context.ts";
 import { type Fate, type Frame, GO_ON } from "./frame.ts";
 
 /** Bytes to Ethernet fields. A datagram's VXLAN header stays before `at`; ingress() looks at it. */
-export function parse(f: Frame): Fate {
-  if (f.ports.ioKind[f.source] !== IO_TAP) {
+export function parse(worker: WorkerContext, f: Frame): Fate {
+  const isDatagram = worker.ports.ioKind[f.source] !== IO_TAP;
+  if ((f.flags & GSO_MASK) !== 0) worker.countSuper(f, MISC_SUPER_RECEIVE, isDatagram ? 1 : 0);
+  if (isDatagram) {
     if ((f.flags & FLAG_TRUNCATED) !== 0 || f.length < VXLAN_BYTES + ETH_BYTES) return DROP.vxlan_truncated;
     f.fromTunnel = 1;
     f.at += VXLAN_BYTES;
@@ -56,18 +60,18 @@ export function readEthernet(f: Frame): void {
 }
 
 /** AC or tunnel to VSI. */
-export function ingress(f: Frame): Fate {
-  const fate = f.fromTunnel ? fromTunnel(f) : fromAc(f);
+export function ingress(worker: WorkerContext, f: Frame): Fate {
+  const fate = f.fromTunnel ? fromTunnel(worker, f) : fromAc(worker, f);
   if (fate !== GO_ON) {
-    f.counters.turnedAway[f.port]! += f.units;
+    worker.counters.turnedAway[f.port]! += f.units;
     return fate;
   }
-  f.countReceived();
+  worker.countReceived(f);
   return GO_ON;
 }
 
-function fromAc(f: Frame): Fate {
-  const ports = f.ports;
+function fromAc(worker: WorkerContext, f: Frame): Fate {
+  const ports = worker.ports;
   if (f.type !== TYPE_VLAN) f.port = ports.ofIo[f.source]!;
   else {
     if (f.length < ETH_BYTES + VLAN_TAG_BYTES) return DROP.runt;
@@ -94,15 +98,15 @@ function stripTag(f: Frame): void {
   f.type = u16(f.bytes, f.at + ETH_TYPE);
 }
 
-function fromTunnel(f: Frame): Fate {
-  const t = f.t;
+function fromTunnel(worker: WorkerContext, f: Frame): Fate {
+  const t = worker.tables;
   const header = f.at - VXLAN_BYTES;
   f.port = t.ports.ofIo[f.source]!;
   if (f.port === 0) return DROP.unknown_vtep;
   if (!hasVni(f.bytes, header)) return DROP.bad_flags;
   if (hasReservedBits(f.bytes, header)) {
     if (t.settings[SET_STRICT_RESERVED] === 1) return DROP.reserved_bits;
-    f.counters.misc[MISC_RESERVED_BITS]! += f.units;
+    worker.counters.misc[MISC_RESERVED_BITS]! += f.units;
   }
   f.vsi = t.vsis.ofVni.get(vniAt(f.bytes, header), f.port);
   if (f.vsi === 0) return DROP.unknown_vni;

@@ -7,6 +7,7 @@
  * any frame starts (INJECT.arrival). Commands (attach a TAP, a peer) use
  * the same ring, so that they keep their order with the frames. The way to control is punt.ts.
  */
+
 import {
   COMMAND_ATTACH_PEER,
   COMMAND_ATTACH_TAP,
@@ -33,6 +34,7 @@ import { KIND_TUNNEL, MAX_IO_PORTS } from "../tables/vsi.ts";
 import { u16 } from "../wire/bytes.ts";
 import { ETH_BYTES } from "../wire/ethernet.ts";
 import { IP_TTL } from "../wire/ipv4.ts";
+import type { WorkerContext } from "./context.ts";
 import { drop } from "./drop.ts";
 import { egress } from "./egress.ts";
 import { walk } from "./flood.ts";
@@ -47,30 +49,30 @@ const ENOMEM = -12;
  * Carry out what control put in the inject ring: at most `budget` records, and of frames what half of the scratch takes, for
  * the other half is for copies of what this batch received. The rest waits for the next turn. @returns how many.
  */
-export function drainInject(f: Frame, budget: number): number {
-  const ring = f.t.injects[f.worker]!;
+export function drainInject(worker: WorkerContext, budget: number): number {
+  const ring = worker.tables.injects[worker.index]!;
   let n = 0;
   for (; n < budget; n++) {
     const r = ring.peek();
     if (r < 0) break;
     const kind = ring.words[r + R_KIND]!;
-    if (n > 0 && f.pool.used + ring.words[r + R_LENGTH]! > f.pool.size >> 1) break;
-    if (kind <= INJECT.arrival) injectFrame(f, kind, r);
-    else command(f, kind, r);
+    if (n > 0 && worker.pool.used + ring.words[r + R_LENGTH]! > worker.pool.size >> 1) break;
+    if (kind <= INJECT.arrival) injectFrame(worker, worker.frame, kind, r);
+    else command(worker, kind, r);
     ring.release(r);
   }
   return n;
 }
 
-function injectFrame(f: Frame, kind: number, r: number): void {
-  const ring = f.t.injects[f.worker]!;
+function injectFrame(worker: WorkerContext, f: Frame, kind: number, r: number): void {
+  const ring = worker.tables.injects[worker.index]!;
   const w = ring.words;
   const length = w[r + R_LENGTH]!;
   const units = w[r + R_UNITS]!;
-  f.counters.injected[kind]! += units;
-  const at = f.pool.take(length);
+  worker.counters.injected[kind]! += units;
+  const at = worker.pool.take(length);
   if (at < 0) {
-    f.counters.drops[DROP.pool_exhausted]! += units;
+    worker.counters.drops[DROP.pool_exhausted]! += units;
     return;
   }
   const from = ring.frameAt(r);
@@ -83,35 +85,35 @@ function injectFrame(f: Frame, kind: number, r: number): void {
   f.csumStart = w[r + R_CSUM_START]!;
   f.csumOffset = w[r + R_CSUM_OFFSET]!;
   readEthernet(f);
-  const first = f.sendCount;
-  const fate = inject(f, kind, r);
-  if (f.watch !== 0) f.watcher.injected(f, first, w[r + R_CAUSE]!);
+  const first = worker.sendCount;
+  const fate = inject(worker, f, kind, r);
+  if (worker.watch !== 0) worker.watcher.injected(worker, f, first, w[r + R_CAUSE]!);
   if (fate <= 0) return;
-  drop(f, fate, units);
-  if (f.watch !== 0) f.watcher.drop(f, fate);
+  drop(worker, f, fate, units);
+  if (worker.watch !== 0) worker.watcher.drop(worker, f, fate);
 }
 
-function inject(f: Frame, kind: number, r: number): Fate {
-  const w = f.t.injects[f.worker]!.words;
+function inject(worker: WorkerContext, f: Frame, kind: number, r: number): Fate {
+  const w = worker.tables.injects[worker.index]!.words;
   const port = w[r + R_PORT]!;
-  if (kind === INJECT.arrival) return arrive(f, port);
-  if (kind === INJECT.flood) return walk(f, port, w[r + R_ARG]!);
-  if (kind === INJECT.port) return f.ports.kind[port] === 0 ? DROP.tunnel_down : egress(f, port, f.vsi);
+  if (kind === INJECT.arrival) return arrive(worker, f, port);
+  if (kind === INJECT.flood) return walk(worker, f, port, w[r + R_ARG]!);
+  if (kind === INJECT.port) return worker.ports.kind[port] === 0 ? DROP.tunnel_down : egress(worker, f, port, f.vsi);
   f.port = port;
   // VSI 0: a packet of our own. It came by no tunnel, so it may leave by the one whose packet provoked it.
-  f.fromTunnel = f.vsi !== 0 && f.ports.kind[port] === KIND_TUNNEL ? 1 : 0;
+  f.fromTunnel = f.vsi !== 0 && worker.ports.kind[port] === KIND_TUNNEL ? 1 : 0;
   const l3 = f.at + ETH_BYTES;
   // The rewrite takes one from the TTL; a frame that has paid already (a fragment) gets it back first, checksum and all.
   if ((w[r + R_ARG2]! & TTL_TAKEN) !== 0) incrementTtl(f.bytes, l3);
-  if (kind === INJECT.route) return routeOwn(f, l3, w[r + R_ARG]!);
-  return viaAdjacency(f, l3, w[r + R_ARG]!, 0);
+  if (kind === INJECT.route) return routeOwn(worker, f, l3, w[r + R_ARG]!);
+  return viaAdjacency(worker, f, l3, w[r + R_ARG]!, 0);
 }
 
 /** A packet of `trace --inject`, at io port `io`: from here on nothing shows that no wire carried it. */
-function arrive(f: Frame, io: number): Fate {
+function arrive(worker: WorkerContext, f: Frame, io: number): Fate {
   f.source = io;
   f.vsi = 0;
-  return throughStages(f);
+  return throughStages(worker, f);
 }
 
 /** The reverse of `decrementTtl` (RFC 1624: HC' = ~(~HC + 0x0100)). */
@@ -124,24 +126,24 @@ function incrementTtl(bytes: Uint8Array, l3: number): void {
 }
 
 /** Control is told by a word how an attach ended. */
-function command(f: Frame, kind: number, r: number): void {
-  const ring = f.t.injects[f.worker]!;
+function command(worker: WorkerContext, kind: number, r: number): void {
+  const ring = worker.tables.injects[worker.index]!;
   const io = ring.words[r + R_PORT]!;
   const arg = ring.words[r + R_ARG]!;
   let result = 0;
-  if (kind === COMMAND_ATTACH_TAP) result = f.io.attachTap(io, arg);
-  else if (kind === COMMAND_WRITE_TAP) result = f.io.attachTapToWrite(io, arg);
-  else if (kind === COMMAND_ATTACH_PEER) result = attachPeer(f, io, arg, r);
-  else f.io.detach(io);
-  Atomics.store(f.t.ioErrors, f.worker * MAX_IO_PORTS + io, result);
+  if (kind === COMMAND_ATTACH_TAP) result = worker.io.attachTap(io, arg);
+  else if (kind === COMMAND_WRITE_TAP) result = worker.io.attachTapToWrite(io, arg);
+  else if (kind === COMMAND_ATTACH_PEER) result = attachPeer(worker, io, arg, r);
+  else worker.io.detach(io);
+  Atomics.store(worker.tables.ioErrors, worker.index * MAX_IO_PORTS + io, result);
 }
 
-function attachPeer(f: Frame, io: number, udpPort: number, r: number): number {
-  const ring = f.t.injects[f.worker]!;
+function attachPeer(worker: WorkerContext, io: number, udpPort: number, r: number): number {
+  const ring = worker.tables.injects[worker.index]!;
   const length = ring.words[r + R_LENGTH]!;
-  const at = f.pool.take(length);
+  const at = worker.pool.take(length);
   if (at < 0) return ENOMEM;
   const from = ring.frameAt(r);
-  for (let i = 0; i < length; i++) f.bytes[at + i] = ring.bytes[from + i]!;
-  return f.io.attachPeer(io, at, length, udpPort);
+  for (let i = 0; i < length; i++) worker.frame.bytes[at + i] = ring.bytes[from + i]!;
+  return worker.io.attachPeer(io, at, length, udpPort);
 }

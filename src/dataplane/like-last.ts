@@ -8,8 +8,10 @@
  *
  * It saves a third of a routed packet's time, and it cannot be stale: `begin` forgets.
  */
+
 import { F_OUTER_TOS, VXLAN_BYTES } from "../io/port-io.ts";
 import { ETH_BYTES, ETH_TYPE } from "../wire/ethernet.ts";
+import type { WorkerContext } from "./context.ts";
 import type { Frame } from "./frame.ts";
 import { NO_SOURCE } from "./l2-run.ts";
 
@@ -17,8 +19,8 @@ import { NO_SOURCE } from "./l2-run.ts";
 const PLAIN_FLAGS = 0x08000000;
 
 /** If the frame in hand is like the last one remembered: take its place in the VSI from there. @returns the MAC table's value, or 0. */
-export function likeLast(f: Frame): number {
-  const m = f.last;
+export function likeLast(worker: WorkerContext, f: Frame): number {
+  const m = worker.last;
   if (f.source !== m.source || f.flags !== 0) return 0;
   const view = f.view;
   const at = f.at + (m.fromTunnel !== 0 ? VXLAN_BYTES : 0);
@@ -36,13 +38,13 @@ export function likeLast(f: Frame): number {
   f.port = m.port;
   f.vsi = m.vsi;
   f.type = m.type;
-  f.countReceived();
+  worker.countReceived(f);
   return m.value;
 }
 
 /** Remember the frame in hand, whose destination's `value` has just been found. */
-export function remember(f: Frame, value: number): void {
-  const m = f.last;
+export function remember(worker: WorkerContext, f: Frame, value: number): void {
+  const m = worker.last;
   m.source = NO_SOURCE;
   if (f.flags !== 0 || f.sourceKnown === 0 || f.isRetagged()) return;
   const view = f.view;

@@ -13,7 +13,9 @@
  * exchange tells how they ended, and `settle` counts that), or PUNTED. Nothing is counted twice and nothing escapes:
  * received + injected + copies = sent + punted + dropped.
  */
+
 import { destination, onward, source } from "./bridge.ts";
+import type { WorkerContext } from "./context.ts";
 import { drop } from "./drop.ts";
 import type { Frame } from "./frame.ts";
 import { ingress, parse } from "./ingress.ts";
@@ -21,9 +23,12 @@ import { likeLast } from "./like-last.ts";
 import { toCpu } from "./punt.ts";
 
 /** Carry the frame in hand to its fate. */
-export function forward(f: Frame): void {
-  f.batchUnits += f.units;
-  const known = likeLast(f);
-  const fate = known !== 0 ? onward(f, known) : parse(f) || ingress(f) || source(f) || toCpu(f) || destination(f);
-  if (fate > 0) drop(f, fate, f.units);
+export function forward(worker: WorkerContext, f: Frame): void {
+  worker.batchUnits += f.units;
+  const known = likeLast(worker, f);
+  const fate =
+    known !== 0
+      ? onward(worker, f, known)
+      : parse(worker, f) || ingress(worker, f) || source(worker, f) || toCpu(worker, f) || destination(worker, f);
+  if (fate > 0) drop(worker, f, fate, f.units);
 }

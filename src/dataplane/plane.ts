@@ -7,7 +7,7 @@
 import type { PortIo } from "../io/port-io.ts";
 import { BATCH_BUCKETS, DROP, MISC_BATCHES, MISC_BUCKETS, MISC_FRAMES } from "../tables/counters.ts";
 import type { Tables } from "../tables/tables.ts";
-import { Frame } from "./frame.ts";
+import { WorkerContext } from "./context.ts";
 import { drainInject } from "./inject.ts";
 import { forward } from "./pipeline.ts";
 import { settle } from "./settle.ts";
@@ -20,17 +20,15 @@ const START_BUDGETS = 16;
 const INJECT_BUDGET = 256;
 
 export class Plane {
-  readonly frame: Frame;
+  readonly worker: WorkerContext;
   private readonly t: Tables;
   private readonly io: PortIo;
-  private readonly worker: number;
   private more = false;
 
-  constructor(tables: Tables, io: PortIo, worker: number) {
+  constructor(tables: Tables, io: PortIo, index: number) {
     this.t = tables;
     this.io = io;
-    this.worker = worker;
-    this.frame = new Frame(tables, io, worker, new Watcher(tables, worker));
+    this.worker = new WorkerContext(tables, io, index, new Watcher(tables, index));
   }
 
   /**
@@ -38,36 +36,37 @@ export class Plane {
    * socket already, and their senders must be known when they are read.
    */
   start(): void {
-    const f = this.frame;
-    this.t.heartbeat.enter(this.worker);
-    f.begin();
+    const { worker } = this;
+    this.t.heartbeat.enter(worker.index);
+    worker.begin();
     let budgets = START_BUDGETS;
-    while (drainInject(f, INJECT_BUDGET) === INJECT_BUDGET && --budgets > 0);
-    this.more = !this.t.injects[this.worker]!.isEmpty;
-    this.t.heartbeat.leave(this.worker);
+    while (drainInject(worker, INJECT_BUDGET) === INJECT_BUDGET && --budgets > 0);
+    this.more = !this.t.injects[worker.index]!.isEmpty;
+    this.t.heartbeat.leave(worker.index);
   }
 
   /** One turn; waits at most `timeoutMs` for input. @returns frames received and records injected. */
   turn(timeoutMs: number): number {
-    const f = this.frame;
-    const sends = f.sendCount;
+    const { worker } = this;
+    const f = worker.frame;
+    const sends = worker.sendCount;
     // What has just been sent is settled before anything is waited for, so that the ledger balances also while idle.
     const received = this.io.exchange(sends, this.more || sends > 0 ? 0 : timeoutMs);
-    this.t.heartbeat.enter(this.worker);
-    f.begin();
-    settle(f, sends);
-    const injected = drainInject(f, INJECT_BUDGET);
-    this.more = !this.t.injects[this.worker]!.isEmpty;
-    if (f.watch !== 0) watchBatch(f, received);
+    this.t.heartbeat.enter(worker.index);
+    worker.begin();
+    settle(worker, sends);
+    const injected = drainInject(worker, INJECT_BUDGET);
+    this.more = !this.t.injects[worker.index]!.isEmpty;
+    if (worker.watch !== 0) watchBatch(worker, received);
     else
       for (let i = 0; i < received; i++) {
         f.load(i);
-        forward(f);
+        forward(worker, f);
       }
-    f.finish();
-    this.t.heartbeat.leave(this.worker);
+    worker.finish();
+    this.t.heartbeat.leave(worker.index);
     if (received > 0) this.note(received);
-    if (f.puntCount > 0) {
+    if (worker.puntCount > 0) {
       Atomics.add(this.t.doorbell, 0, 1);
       Atomics.notify(this.t.doorbell, 0);
     }
@@ -76,25 +75,26 @@ export class Plane {
 
   /** The last turn: carry out what is decided, and name the fate of what still arrives. */
   stop(): void {
-    const f = this.frame;
-    const sends = f.sendCount;
+    const { worker } = this;
+    const f = worker.frame;
+    const sends = worker.sendCount;
     const received = this.io.exchange(sends, 0);
-    f.begin();
-    settle(f, sends);
+    worker.begin();
+    settle(worker, sends);
     for (let i = 0; i < received; i++) {
       f.load(i);
-      f.counters.received[0]! += f.units;
-      f.counters.drops[DROP.shutting_down]! += f.units;
+      worker.counters.received[0]! += f.units;
+      worker.counters.drops[DROP.shutting_down]! += f.units;
     }
   }
 
   /** Are there decisions that the next exchange has to carry out? */
   get pending(): boolean {
-    return this.frame.sendCount > 0 || this.more;
+    return this.worker.sendCount > 0 || this.more;
   }
 
   private note(received: number): void {
-    const misc = this.frame.counters.misc;
+    const { misc } = this.worker.counters;
     misc[MISC_FRAMES]! += received;
     misc[MISC_BATCHES]! += 1;
     for (let i = 0; i < BATCH_BUCKETS.length; i++) {

@@ -29,6 +29,7 @@ import {
 import { u16 } from "../wire/bytes.ts";
 import { FRAGMENT_OFFSET, headerBytes, IP_DST, IP_FRAGMENT, IP_PROTOCOL, IP_SRC } from "../wire/ipv4.ts";
 import { L4_DST_PORT, L4_SRC_PORT } from "../wire/udp-tcp.ts";
+import type { WorkerContext } from "./context.ts";
 import type { Frame } from "./frame.ts";
 
 /** No rule matched. */
@@ -39,9 +40,9 @@ export const POLICY_NEXT_HOP = RULE_NEXT_HOP;
 export const POLICY_DEFAULT = RULE_DEFAULT_NEXT_HOP;
 
 /** The action of the first matching rule: POLICY_* in the low byte, an adjacency above it; NO_RULE. Counts the rule's hit. */
-export function policy(f: Frame, l3: number, arrival: number): number {
-  const fib = f.fib;
-  const count = fib.policyCount[f.policyBank + arrival]!;
+export function policy(worker: WorkerContext, f: Frame, l3: number, arrival: number): number {
+  const fib = worker.fib;
+  const count = fib.policyCount[worker.policyBank + arrival]!;
   const bytes = f.bytes;
   const source = f.view.getInt32(l3 + IP_SRC);
   const destination = f.view.getInt32(l3 + IP_DST);
@@ -49,8 +50,8 @@ export function policy(f: Frame, l3: number, arrival: number): number {
   const l4 = l3 + headerBytes(bytes, l3);
   const hasPorts = (u16(bytes, l3 + IP_FRAGMENT) & FRAGMENT_OFFSET) === 0 && l4 + 4 <= f.end;
   const rules = fib.rules;
-  const bank = f.policyBank === 0 ? 0 : MAX_RULES;
-  let r = (bank + fib.policyFirst[f.policyBank + arrival]!) * RULE_WORDS;
+  const bank = worker.policyBank === 0 ? 0 : MAX_RULES;
+  let r = (bank + fib.policyFirst[worker.policyBank + arrival]!) * RULE_WORDS;
   for (let i = 0; i < count; i++, r += RULE_WORDS) {
     if (((source ^ rules[r + RULE_SRC]!) & rules[r + RULE_SRC_MASK]!) !== 0) continue;
     if (((destination ^ rules[r + RULE_DST]!) & rules[r + RULE_DST_MASK]!) !== 0) continue;
@@ -63,7 +64,7 @@ export function policy(f: Frame, l3: number, arrival: number): number {
       const to = u16(bytes, l4 + L4_DST_PORT);
       if (to < rules[r + RULE_DST_FIRST]! || to > rules[r + RULE_DST_LAST]!) continue;
     }
-    f.counters.rules[rules[r + RULE_ID]!]! += f.units;
+    worker.counters.rules[rules[r + RULE_ID]!]! += f.units;
     return rules[r + RULE_ACTION]!;
   }
   return NO_RULE;

@@ -5,6 +5,7 @@
  * never leave the arena. Records that are no frames (a MAC to learn, a stale neighbour) use the same ring; a small memory
  * of what was told lately keeps them from filling it. The way back is inject.ts.
  */
+
 import { F_OUTER_SOURCE, F_OUTER_TOS } from "../io/port-io.ts";
 import { DROP, PUNT, RECORD_LEARN, RECORD_STALE, RECORD_TOO_BIG } from "../tables/counters.ts";
 import { MAC_GATEWAY, macKey } from "../tables/mac.ts";
@@ -27,27 +28,28 @@ import { VSI_LOCAL_PROXY, VSI_SUPPRESS } from "../tables/vsi.ts";
 import { ARP_REQUEST } from "../wire/arp.ts";
 import { move, u16 } from "../wire/bytes.ts";
 import { ETH_BYTES, isGroupHi, TYPE_ARP } from "../wire/ethernet.ts";
+import type { WorkerContext } from "./context.ts";
 import { drop } from "./drop.ts";
 import { type Fate, type Frame, GO_ON, PUNTED } from "./frame.ts";
 
 /** ARP leaves by the CPU port, as the VSI's ARP mode says (D14). */
-export function toCpu(f: Frame): Fate {
+export function toCpu(worker: WorkerContext, f: Frame): Fate {
   if (f.type !== TYPE_ARP) return GO_ON;
-  const flags = f.vsis.flags[f.vsi]!;
-  const hasInterface = f.vsis.interface[f.vsi] !== 0;
+  const flags = worker.vsis.flags[f.vsi]!;
+  const hasInterface = worker.vsis.interface[f.vsi] !== 0;
   if (!hasInterface && (flags & VSI_SUPPRESS) === 0) return GO_ON;
   const group = isGroupHi(f.dstHi);
   if (!group) {
-    const value = f.macs.get(f.dstLo, macKey(f.vsi, f.dstHi));
+    const value = worker.macs.get(f.dstLo, macKey(f.vsi, f.dstHi));
     const ours = (value & MAC_GATEWAY) !== 0 && (f.fromTunnel === 0 || (value & 0xffff) === 0);
-    if (ours) return punt(f, PUNT.arp, 0, 0);
+    if (ours) return punt(worker, f, PUNT.arp, 0, 0);
     // To a third MAC: bridged. With suppression control may learn from it all the same.
-    if ((flags & VSI_SUPPRESS) !== 0) puntCopy(f, PUNT.arp);
+    if ((flags & VSI_SUPPRESS) !== 0) puntCopy(worker, f, PUNT.arp);
     return GO_ON;
   }
-  if ((flags & VSI_LOCAL_PROXY) !== 0) return punt(f, PUNT.arp, 0, 0);
-  if ((flags & VSI_SUPPRESS) !== 0 && isRequest(f)) return punt(f, PUNT.arp, 0, 0);
-  puntCopy(f, PUNT.arp);
+  if ((flags & VSI_LOCAL_PROXY) !== 0) return punt(worker, f, PUNT.arp, 0, 0);
+  if ((flags & VSI_SUPPRESS) !== 0 && isRequest(f)) return punt(worker, f, PUNT.arp, 0, 0);
+  puntCopy(worker, f, PUNT.arp);
   return GO_ON;
 }
 
@@ -56,17 +58,17 @@ function isRequest(f: Frame): boolean {
 }
 
 /** Send the frame to control. @returns PUNTED, or why it did not get there. `arg`s: see the R_ARG notes of each class. */
-export function punt(f: Frame, kind: number, arg: number, arg2: number): Fate {
-  if (!f.policer.admit(kind, f.port)) return DROP.punt_limited;
+export function punt(worker: WorkerContext, f: Frame, kind: number, arg: number, arg2: number): Fate {
+  if (!worker.policer.admit(kind, f.port)) return DROP.punt_limited;
   // The payload of a super-frame in slices is gathered behind a copy of its head first.
   let at = f.at;
   if (f.chain !== 0) {
-    at = f.pool.take(f.length);
+    at = worker.pool.take(f.length);
     if (at < 0) return DROP.pool_exhausted;
     move(f.bytes, at, f.at, f.head);
-    f.io.gather(f.chain, at + f.head);
+    worker.io.gather(f.chain, at + f.head);
   }
-  const ring = f.t.punts[f.worker]!;
+  const ring = worker.tables.punts[worker.index]!;
   const r = ring.reserve(f.length);
   if (r < 0) return DROP.punt_ring_full;
   const w = ring.words;
@@ -86,40 +88,40 @@ export function punt(f: Frame, kind: number, arg: number, arg2: number): Fate {
   const to = ring.frameAt(r);
   for (let i = 0; i < f.length; i++) ring.bytes[to + i] = f.bytes[at + i]!;
   ring.commit();
-  f.puntCount++;
-  f.lastPunt = kind;
-  f.counters.punted[kind]! += f.units;
+  worker.puntCount++;
+  worker.lastPunt = kind;
+  worker.counters.punted[kind]! += f.units;
   return PUNTED;
 }
 
 /** Punt a copy; the frame goes on. */
-function puntCopy(f: Frame, kind: number): void {
-  const fate = punt(f, kind, 0, 0);
-  f.counters.copies[0]! += f.units;
+function puntCopy(worker: WorkerContext, f: Frame, kind: number): void {
+  const fate = punt(worker, f, kind, 0, 0);
+  worker.counters.copies[0]! += f.units;
   if (fate <= 0) return;
-  drop(f, fate, f.units);
-  if (f.watch !== 0) f.watcher.drop(f, fate);
+  drop(worker, f, fate, f.units);
+  if (worker.watch !== 0) worker.watcher.drop(worker, f, fate);
 }
 
 /** Tell control of a source MAC that is unknown, or seen at another port than the table says. */
-export function tellLearn(f: Frame): void {
-  tell(f, RECORD_LEARN, f.srcLo, f.srcHi, f.port);
+export function tellLearn(worker: WorkerContext, f: Frame): void {
+  tell(worker, f, RECORD_LEARN, f.srcLo, f.srcHi, f.port);
 }
 
 /** Tell control that the neighbour of `adjacency` sent us a packet back that belongs to itself. */
-export function tellStale(f: Frame, adjacency: number): void {
-  tell(f, RECORD_STALE, adjacency, 0, f.port);
+export function tellStale(worker: WorkerContext, f: Frame, adjacency: number): void {
+  tell(worker, f, RECORD_STALE, adjacency, 0, f.port);
 }
 
 /** Tell control that a record of `length` bytes was too big for the underlay on the way to tunnel `port`. */
-export function tellTooBig(f: Frame, port: number, length: number): void {
+export function tellTooBig(worker: WorkerContext, f: Frame, port: number, length: number): void {
   f.vsi = 0;
-  tell(f, RECORD_TOO_BIG, length, 0, port);
+  tell(worker, f, RECORD_TOO_BIG, length, 0, port);
 }
 
-function tell(f: Frame, kind: number, arg: number, arg2: number, port: number): void {
-  if (!f.told.isNews(kind, arg, arg2, (f.vsi << 16) | port, f.nowMs) || !f.policer.admitRecord()) return;
-  const ring = f.t.punts[f.worker]!;
+function tell(worker: WorkerContext, f: Frame, kind: number, arg: number, arg2: number, port: number): void {
+  if (!worker.told.isNews(kind, arg, arg2, (f.vsi << 16) | port, worker.nowMs) || !worker.policer.admitRecord()) return;
+  const ring = worker.tables.punts[worker.index]!;
   const r = ring.reserve(0);
   if (r < 0) return; // no frame is lost: the next one with this MAC tells again
   const w = ring.words;
@@ -132,5 +134,5 @@ function tell(f: Frame, kind: number, arg: number, arg2: number, port: number): 
   w[r + R_FLAGS] = f.type;
   w[r + R_UNITS] = 0;
   ring.commit();
-  f.puntCount++;
+  worker.puntCount++;
 }

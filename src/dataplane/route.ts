@@ -7,6 +7,7 @@
  * policy can take the gateway's own addresses away. Everything that wants a conversation (ARP, ICMP, fragments) is
  * punted; what can be decided from the tables is decided here.
  */
+
 import { FLAG_NEEDS_CSUM, GSO_MASK } from "../io/port-io.ts";
 import { DROP, PUNT } from "../tables/counters.ts";
 import {
@@ -54,6 +55,7 @@ import {
   PROTO_UDP,
 } from "../wire/ipv4.ts";
 import { clampMss, L4_DST_PORT } from "../wire/udp-tcp.ts";
+import type { WorkerContext } from "./context.ts";
 import { egress, entropy } from "./egress.ts";
 import { type Fate, type Frame, GO_ON } from "./frame.ts";
 import { NO_RULE, POLICY_DEFAULT, POLICY_DROP, POLICY_NEXT_HOP, policy } from "./policy.ts";
@@ -65,49 +67,59 @@ const DESTINATION = 0;
 const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 /** Route the packet in hand: it was sent to the gateway MAC of its VSI. */
-export function route(f: Frame): Fate {
+export function route(worker: WorkerContext, f: Frame): Fate {
   if (f.type !== TYPE_IPV4) return DROP.not_forwarded;
-  const arrival = f.vsis.interface[f.vsi]!;
+  const arrival = worker.vsis.interface[f.vsi]!;
   if (arrival === 0) return DROP.not_forwarded;
   const l3 = f.at + ETH_BYTES;
   const fate = checkPacket(f, l3);
   if (fate !== GO_ON) return fate;
-  const vrf = f.interfaces.vrf[arrival]!;
-  const bad = checkSource(f, l3, arrival, vrf);
+  const vrf = worker.interfaces.vrf[arrival]!;
+  const bad = checkSource(worker, f, l3, arrival, vrf);
   if (bad !== GO_ON) return bad;
 
   const destination = f.view.getInt32(l3 + IP_DST);
-  const host = f.fib.routes.get(destination, routeKey(vrf, 32));
+  const host = worker.fib.routes.get(destination, routeKey(vrf, 32));
   const kind = host >> ROUTE_KIND_SHIFT;
-  if (kind === ROUTE_LOCAL) return punt(f, PUNT.local, host & ROUTE_ARG_MASK, 0);
+  if (kind === ROUTE_LOCAL) return punt(worker, f, PUNT.local, host & ROUTE_ARG_MASK, 0);
   // Before policy too: no rule may carry a tenant's VXLAN to a VTEP.
-  if (kind === ROUTE_UNDERLAY && isVxlan(f, l3)) return DROP.overlay_to_underlay;
-  if (f.bytes[l3 + IP_TTL]! <= 1) return punt(f, PUNT.ttl, arrival, 0);
+  if (kind === ROUTE_UNDERLAY && isVxlan(worker, f, l3)) return DROP.overlay_to_underlay;
+  if (f.bytes[l3 + IP_TTL]! <= 1) return punt(worker, f, PUNT.ttl, arrival, 0);
 
-  const rule = f.fib.policyCount[f.policyBank + arrival] === 0 ? NO_RULE : policy(f, l3, arrival);
+  const rule = worker.fib.policyCount[worker.policyBank + arrival] === 0 ? NO_RULE : policy(worker, f, l3, arrival);
   const adjacency = rule >> 8;
   switch (rule & 0xff) {
     case POLICY_DROP:
       return DROP.policy_drop;
     case POLICY_NEXT_HOP:
-      return viaAdjacency(f, l3, adjacency, arrival);
+      return viaAdjacency(worker, f, l3, adjacency, arrival);
     case POLICY_DEFAULT: {
       // D11: only where the table has nothing more specific than a default route.
       const found =
-        host !== 0 && host >> ROUTE_KIND_SHIFT !== ROUTE_UNDERLAY ? host : lookup(f, destination, vrf, 31, 1);
-      return found === 0 ? viaAdjacency(f, l3, adjacency, arrival) : follow(f, l3, found, destination, vrf, arrival);
+        host !== 0 && host >> ROUTE_KIND_SHIFT !== ROUTE_UNDERLAY ? host : lookup(worker, destination, vrf, 31, 1);
+      return found === 0
+        ? viaAdjacency(worker, f, l3, adjacency, arrival)
+        : follow(worker, f, l3, found, destination, vrf, arrival);
     }
     default: // no rule, or permit: the table decides
-      return follow(f, l3, host !== 0 ? host : lookup(f, destination, vrf, 31, 0), destination, vrf, arrival);
+      return follow(
+        worker,
+        f,
+        l3,
+        host !== 0 ? host : lookup(worker, destination, vrf, 31, 0),
+        destination,
+        vrf,
+        arrival,
+      );
   }
 }
 
 /** Route a packet of our own in `vrf`: by its destination alone, policies are for what arrives. */
-export function routeOwn(f: Frame, l3: number, vrf: number): Fate {
+export function routeOwn(worker: WorkerContext, f: Frame, l3: number, vrf: number): Fate {
   const destination = f.view.getInt32(l3 + IP_DST);
-  const host = f.fib.routes.get(destination, routeKey(vrf, 32));
+  const host = worker.fib.routes.get(destination, routeKey(vrf, 32));
   if (host >> ROUTE_KIND_SHIFT === ROUTE_LOCAL) return DROP.not_forwarded;
-  return follow(f, l3, host !== 0 ? host : lookup(f, destination, vrf, 31, 0), destination, vrf, 0);
+  return follow(worker, f, l3, host !== 0 ? host : lookup(worker, destination, vrf, 31, 0), destination, vrf, 0);
 }
 
 /** RFC 1812 §5.2.2, §5.3.7 and §4.2.2.11: a well-formed packet between addresses that may be routed. */
@@ -132,28 +144,28 @@ function checkPacket(f: Frame, l3: number): Fate {
 }
 
 /** What an AC may not claim: one of our addresses; with antiSpoof, any address of another VSI-interface. */
-function checkSource(f: Frame, l3: number, arrival: number, vrf: number): Fate {
+function checkSource(worker: WorkerContext, f: Frame, l3: number, arrival: number, vrf: number): Fate {
   if (f.fromTunnel !== 0) return GO_ON;
   const source = f.view.getInt32(l3 + IP_SRC);
-  if (source === f.knownFrom && f.port === f.knownFromPort) return GO_ON;
-  let found = f.fib.routes.get(source, routeKey(vrf, 32));
+  if (source === worker.knownFrom && f.port === worker.knownFromPort) return GO_ON;
+  let found = worker.fib.routes.get(source, routeKey(vrf, 32));
   if (found >> ROUTE_KIND_SHIFT === ROUTE_LOCAL) return DROP.ip_martian;
-  if ((f.ports.flags[f.port]! & PORT_ANTI_SPOOF) === 0) {
-    f.knownFrom = source;
-    f.knownFromPort = f.port;
+  if ((worker.ports.flags[f.port]! & PORT_ANTI_SPOOF) === 0) {
+    worker.knownFrom = source;
+    worker.knownFromPort = f.port;
     return GO_ON;
   }
-  if (found === 0) found = lookup(f, source, vrf, 31, 0);
+  if (found === 0) found = lookup(worker, source, vrf, 31, 0);
   const kind = found >> ROUTE_KIND_SHIFT;
   const arg = found & ROUTE_ARG_MASK;
   // What a static route leads to is not on its next hop's VSI-interface: only the next hop itself is.
-  const home = kind === ROUTE_GLEAN ? arg : kind === ROUTE_HOST ? f.fib.adjacencyInterface[arg]! : 0;
+  const home = kind === ROUTE_GLEAN ? arg : kind === ROUTE_HOST ? worker.fib.adjacencyInterface[arg]! : 0;
   return home === arrival ? GO_ON : DROP.anti_spoof;
 }
 
 /** Longest match among prefixes of length `from` down to `to`; 0 when there is none. */
-export function lookup(f: Frame, destination: number, vrf: number, from: number, to: number): number {
-  const fib = f.fib;
+export function lookup(worker: WorkerContext, destination: number, vrf: number, from: number, to: number): number {
+  const fib = worker.fib;
   let lengths = fib.lengths[vrf]! & (from === 31 ? -1 : (1 << (from + 1)) - 1);
   while (lengths !== 0) {
     const length = 31 - Math.clz32(lengths);
@@ -166,79 +178,87 @@ export function lookup(f: Frame, destination: number, vrf: number, from: number,
 }
 
 /** Do what a route says. */
-function follow(f: Frame, l3: number, found: number, destination: number, vrf: number, arrival: number): Fate {
+function follow(
+  worker: WorkerContext,
+  f: Frame,
+  l3: number,
+  found: number,
+  destination: number,
+  vrf: number,
+  arrival: number,
+): Fate {
   const arg = found & ROUTE_ARG_MASK;
   switch (found >> ROUTE_KIND_SHIFT) {
     case ROUTE_HOST:
     case ROUTE_ADJACENCY:
-      return viaAdjacency(f, l3, arg, arrival);
+      return viaAdjacency(worker, f, l3, arg, arrival);
     case ROUTE_GLEAN:
-      return punt(f, PUNT.unresolved, arg, DESTINATION);
+      return punt(worker, f, PUNT.unresolved, arg, DESTINATION);
     case ROUTE_GROUP:
-      return f.fib.groups[arg * GROUP_WORDS] === 0
-        ? punt(f, PUNT.unreachable, CODE_HOST_UNREACHABLE, arrival)
-        : viaAdjacency(f, l3, memberOf(f, arg), arrival);
+      return worker.fib.groups[arg * GROUP_WORDS] === 0
+        ? punt(worker, f, PUNT.unreachable, CODE_HOST_UNREACHABLE, arrival)
+        : viaAdjacency(worker, f, l3, memberOf(worker, f, arg), arrival);
     case ROUTE_DISCARD:
       return DROP.discard_route;
     case ROUTE_UNREACHABLE:
-      return punt(f, PUNT.unreachable, CODE_HOST_UNREACHABLE, arrival);
+      return punt(worker, f, PUNT.unreachable, CODE_HOST_UNREACHABLE, arrival);
     case ROUTE_PROHIBIT:
-      return punt(f, PUNT.unreachable, CODE_PROHIBITED, arrival);
+      return punt(worker, f, PUNT.unreachable, CODE_PROHIBITED, arrival);
     case ROUTE_BROADCAST:
       return DROP.not_forwarded;
     case ROUTE_UNDERLAY:
-      return follow(f, l3, lookup(f, destination, vrf, 31, 0), destination, vrf, arrival);
+      return follow(worker, f, l3, lookup(worker, destination, vrf, 31, 0), destination, vrf, arrival);
     default:
-      return punt(f, PUNT.unreachable, CODE_NET_UNREACHABLE, arrival);
+      return punt(worker, f, PUNT.unreachable, CODE_NET_UNREACHABLE, arrival);
   }
 }
 
-function isVxlan(f: Frame, l3: number): boolean {
+function isVxlan(worker: WorkerContext, f: Frame, l3: number): boolean {
   const l4 = l3 + headerBytes(f.bytes, l3);
   if (f.bytes[l3 + IP_PROTOCOL] !== PROTO_UDP) return false;
   // A non-first fragment has no port, but nothing useful either: the VTEP would have to reassemble it. It goes as well.
   if ((u16(f.bytes, l3 + IP_FRAGMENT) & FRAGMENT_OFFSET) !== 0) return true;
-  return l4 + 4 <= f.end && u16(f.bytes, l4 + L4_DST_PORT) === f.settings[SET_VXLAN_PORT];
+  return l4 + 4 <= f.end && u16(f.bytes, l4 + L4_DST_PORT) === worker.settings[SET_VXLAN_PORT];
 }
 
 /** ECMP: a flow (fragments included) always takes the same next hop while the set is the same (RFC 2992). */
-function memberOf(f: Frame, group: number): number {
+function memberOf(worker: WorkerContext, f: Frame, group: number): number {
   const at = group * GROUP_WORDS;
   // The high bits: the low ones choose the outer source port, and each next hop shall see all of those.
-  return f.fib.groups[at + 1 + ((entropy(f) >> 16) % f.fib.groups[at]!)]!;
+  return worker.fib.groups[at + 1 + ((entropy(f) >> 16) % worker.fib.groups[at]!)]!;
 }
 
 /** The last steps: resolved? may it go there? does it fit? Then rewrite and send. `arrival` 0: it was injected. */
-export function viaAdjacency(f: Frame, l3: number, adjacency: number, arrival: number): Fate {
-  const fib = f.fib;
+export function viaAdjacency(worker: WorkerContext, f: Frame, l3: number, adjacency: number, arrival: number): Fate {
+  const fib = worker.fib;
   const row = fib.rewrite[adjacency]!;
   const out = fib.adjacencyInterface[adjacency]!;
-  if (row === 0) return punt(f, PUNT.unresolved, out, adjacency);
+  if (row === 0) return punt(worker, f, PUNT.unresolved, out, adjacency);
   fib.adjacencyHit[adjacency] = 1;
   const port = fib.rewritePort[row]!;
   const vsi = fib.rewriteVsi[row]!;
-  if (f.fromTunnel !== 0 && port === f.port && isLoop(f, out, vsi)) {
-    tellStale(f, adjacency);
+  if (f.fromTunnel !== 0 && port === f.port && isLoop(worker, f, out, vsi)) {
+    tellStale(worker, f, adjacency);
     return DROP.l3_loop;
   }
-  const mtu = mtuOf(f, out, port);
-  if (packetBytes(f, l3) > mtu) return punt(f, PUNT.mtu, mtu, adjacency);
-  if (f.bytes[l3 + IP_PROTOCOL] === PROTO_TCP) clamp(f, l3, out, arrival, mtu);
-  rewrite(f, l3, row);
-  return egress(f, port, vsi);
+  const mtu = mtuOf(worker, out, port);
+  if (packetBytes(f, l3) > mtu) return punt(worker, f, PUNT.mtu, mtu, adjacency);
+  if (f.bytes[l3 + IP_PROTOCOL] === PROTO_TCP) clamp(worker, f, l3, out, arrival, mtu);
+  rewrite(worker, f, l3, row);
+  return egress(worker, f, port, vsi);
 }
 
 /**
  * Back into the tunnel it came by? A distributed gateway never does that: its peer believes we have the host, we believe
  * the peer has it. A central gateway does, between two VSIs: that is what it is for.
  */
-function isLoop(f: Frame, out: number, vsi: number): boolean {
-  return vsi === f.vsi || (f.interfaces.flags[out]! & IF_DISTRIBUTED) !== 0;
+function isLoop(worker: WorkerContext, f: Frame, out: number, vsi: number): boolean {
+  return vsi === f.vsi || (worker.interfaces.flags[out]! & IF_DISTRIBUTED) !== 0;
 }
 
-function mtuOf(f: Frame, out: number, port: number): number {
-  const a = f.interfaces.mtu[out]!;
-  const b = f.ports.mtu[port]!;
+function mtuOf(worker: WorkerContext, out: number, port: number): number {
+  const a = worker.interfaces.mtu[out]!;
+  const b = worker.ports.mtu[port]!;
   return Math.min(a, b);
 }
 
@@ -248,20 +268,20 @@ function packetBytes(f: Frame, l3: number): number {
   return f.view.getUint16(l3 + IP_LENGTH);
 }
 
-function clamp(f: Frame, l3: number, out: number, arrival: number, mtu: number): void {
-  const flags = f.interfaces.flags;
+function clamp(worker: WorkerContext, f: Frame, l3: number, out: number, arrival: number, mtu: number): void {
+  const flags = worker.interfaces.flags;
   if (((flags[out]! | flags[arrival]!) & IF_MSS_CLAMP) === 0) return;
   if ((u16(f.bytes, l3 + IP_FRAGMENT) & (FRAGMENT_OFFSET | FRAGMENT_MF)) !== 0) return;
-  const arrivalMtu = f.interfaces.mtu[arrival]!;
+  const arrivalMtu = worker.interfaces.mtu[arrival]!;
   const least = arrivalMtu !== 0 && arrivalMtu < mtu ? arrivalMtu : mtu;
   clampMss(f.bytes, l3 + headerBytes(f.bytes, l3), f.end, least - 40, (f.flags & FLAG_NEEDS_CSUM) !== 0);
 }
 
 /** TTL, and both MACs from the ready row. */
-function rewrite(f: Frame, l3: number, row: number): void {
+function rewrite(worker: WorkerContext, f: Frame, l3: number, row: number): void {
   const view = f.view;
   decrementTtl(view, l3);
-  const words = f.fib.rewriteWords;
+  const words = worker.fib.rewriteWords;
   const from = row << 2;
   const at = f.at;
   view.setInt32(at, words[from]!, LITTLE_ENDIAN);

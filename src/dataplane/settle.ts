@@ -4,11 +4,12 @@
  * A frame counts as sent only when the io says so; what the kernel refused is dropped by name. Done in one pass behind
  * the exchange, so that counters never go back.
  */
+
 import { S_DONE, S_ERROR, S_LENGTH, S_UNITS, SEND_WORDS, STATUS_FAILED } from "../io/port-io.ts";
 import { DROP, TX_BYTES, TX_PACKETS } from "../tables/counters.ts";
 import { KIND_TUNNEL } from "../tables/vsi.ts";
+import type { WorkerContext } from "./context.ts";
 import { dropSent } from "./drop.ts";
-import type { Frame } from "./frame.ts";
 import { tellTooBig } from "./punt.ts";
 import { OWN_BYTES, OWN_PORT, OWN_VSI } from "./send-words.ts";
 
@@ -17,9 +18,9 @@ const EMSGSIZE = -90;
 const ENOBUFS = -105;
 
 /** Count the outcome of the `count` send records of the exchange that has just returned. */
-export function settle(f: Frame, count: number): void {
-  const s = f.io.sends;
-  const { ports, vsis, sent } = f.counters;
+export function settle(worker: WorkerContext, count: number): void {
+  const s = worker.io.sends;
+  const { ports, vsis, sent } = worker.counters;
   let left = 0;
   for (let i = 0; i < count * SEND_WORDS; i += SEND_WORDS) {
     const done = s[i + S_DONE]!;
@@ -36,22 +37,23 @@ export function settle(f: Frame, count: number): void {
     left += done;
   }
   sent[0]! += left;
-  if (f.io.status[STATUS_FAILED] !== 0) blame(f, count);
+  if (worker.io.status[STATUS_FAILED] !== 0) blame(worker, count);
 }
 
 /** The records that failed, each with its reason. */
-function blame(f: Frame, count: number): void {
-  const s = f.io.sends;
+function blame(worker: WorkerContext, count: number): void {
+  const f = worker.frame;
+  const s = worker.io.sends;
   for (let i = 0; i < count * SEND_WORDS; i += SEND_WORDS) {
     const missing = s[i + S_UNITS]! - s[i + S_DONE]!;
     if (missing === 0) continue;
     const errno = s[i + S_ERROR]!;
     const port = s[i + OWN_PORT]!;
-    const tunnel = f.t.ports.kind[port] === KIND_TUNNEL;
+    const tunnel = worker.tables.ports.kind[port] === KIND_TUNNEL;
     const reason = reasonOf(errno, tunnel);
-    dropSent(f, reason, missing, port, s[i + OWN_VSI]!, s[i + S_LENGTH]!);
-    if (f.watch !== 0) f.watcher.refused(f, reason, port, s[i + OWN_VSI]!, s[i + S_LENGTH]!);
-    if (tunnel && errno === EMSGSIZE) tellTooBig(f, port, s[i + S_LENGTH]!);
+    dropSent(worker, f, reason, missing, port, s[i + OWN_VSI]!, s[i + S_LENGTH]!);
+    if (worker.watch !== 0) worker.watcher.refused(worker, f, reason, port, s[i + OWN_VSI]!, s[i + S_LENGTH]!);
+    if (tunnel && errno === EMSGSIZE) tellTooBig(worker, f, port, s[i + S_LENGTH]!);
   }
 }
 

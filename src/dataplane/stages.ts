@@ -4,23 +4,25 @@
  * All that wants to see the steps goes through here: `explain` (what would happen to this packet), a batch that is watched,
  * a packet that the operator injected as if it had arrived.
  */
+
 import { destination, source } from "./bridge.ts";
+import type { WorkerContext } from "./context.ts";
 import type { Fate, Frame } from "./frame.ts";
 import { ingress, parse } from "./ingress.ts";
 import { toCpu } from "./punt.ts";
 
-export type Stage = (f: Frame) => Fate;
+export type Stage = (worker: WorkerContext, f: Frame) => Fate;
 
 /** By name, in their order. A stage answers 0 ("go on") or the frame's fate. */
 export const STAGES: readonly (readonly [name: string, stage: Stage])[] = [
-  ["parse", (f) => parse(f)],
-  ["ingress", (f) => ingress(f)],
-  ["source", (f) => source(f)],
-  ["toCpu", (f) => toCpu(f)],
-  ["destination", (f) => destination(f)],
+  ["parse", (worker, f) => parse(worker, f)],
+  ["ingress", (worker, f) => ingress(worker, f)],
+  ["source", (worker, f) => source(worker, f)],
+  ["toCpu", (worker, f) => toCpu(worker, f)],
+  ["destination", (worker, f) => destination(worker, f)],
 ];
 
 /** Carry the frame in hand through all of them. Nothing is counted here. */
-export function throughStages(f: Frame): Fate {
-  return parse(f) || ingress(f) || source(f) || toCpu(f) || destination(f);
+export function throughStages(worker: WorkerContext, f: Frame): Fate {
+  return parse(worker, f) || ingress(worker, f) || source(worker, f) || toCpu(worker, f) || destination(worker, f);
 }

@@ -5,6 +5,7 @@
  * frame itself is not touched. Drops are told at most DROPS_PER_SECOND times a second, so that a flood of them costs
  * neither this thread nor main more than that; what is left out, and what a full ring refuses, is counted in `lost`.
  */
+
 import {
   F_OUTER_PORT,
   F_OUTER_SOURCE,
@@ -51,8 +52,9 @@ import {
 } from "../tables/watch.ts";
 import { isMeant } from "../tables/watch-filter.ts";
 import { vniAt } from "../wire/vxlan.ts";
+import type { Watching, WorkerContext } from "./context.ts";
 import { isInNoVsi } from "./drop.ts";
-import type { Fate, Frame, Watching } from "./frame.ts";
+import type { Fate, Frame } from "./frame.ts";
 import { OWN_PORT, OWN_VSI } from "./send-words.ts";
 
 const DROPS_PER_SECOND = 1000;
@@ -81,9 +83,9 @@ export class Watcher implements Watching {
   }
 
   /** Before the frame in hand is forwarded: it gets its number. A datagram is kept from its inner frame on. */
-  keep(f: Frame): void {
+  keep(worker: WorkerContext, f: Frame): void {
     f.watchId = this.nextId();
-    const skip = f.ports.ioKind[f.source] !== IO_TAP ? VXLAN_BYTES : 0;
+    const skip = worker.ports.ioKind[f.source] !== IO_TAP ? VXLAN_BYTES : 0;
     this.keptLength = Math.max(0, f.length - skip);
     this.keptBytes = Math.max(0, Math.min(f.head - skip, this.settings[SET_WATCH_SNAP]!, LONGEST));
     const from = f.at + skip;
@@ -91,40 +93,40 @@ export class Watcher implements Watching {
   }
 
   /** What was kept has met `fate`; the send records from `firstSend` on are its copies. `punt`: its class, where it was punted. */
-  received(f: Frame, fate: Fate, firstSend: number, punt: number): void {
-    if (fate > 0) this.dropped(f, fate, f.port, f.vsi, this.kept, 0, this.keptBytes);
-    if ((f.watch & WATCH_FRAMES) === 0 || !this.isWanted(f.port, f.vsi, this.kept, 0, this.keptBytes)) return;
-    const r = this.write(f, WATCH_IN, f.port, f.vsi, fate, punt, this.kept, 0, this.keptBytes, LOST_FRAMES);
+  received(worker: WorkerContext, f: Frame, fate: Fate, firstSend: number, punt: number): void {
+    if (fate > 0) this.dropped(worker, f, fate, f.port, f.vsi, this.kept, 0, this.keptBytes);
+    if ((worker.watch & WATCH_FRAMES) === 0 || !this.isWanted(f.port, f.vsi, this.kept, 0, this.keptBytes)) return;
+    const r = this.write(worker, f, WATCH_IN, f.port, f.vsi, fate, punt, this.kept, 0, this.keptBytes, LOST_FRAMES);
     if (r < 0) return;
     this.ring.words[r + W_ID] = f.watchId;
     if (fate > 0 && f.vsi === 0) this.tellSender(f, r);
-    if (f.sendCount > firstSend) {
+    if (worker.sendCount > firstSend) {
       const s = firstSend * SEND_WORDS;
       const w = this.ring.words;
-      w[r + W_OUT_PORT] = f.sends[s + OWN_PORT]!;
-      w[r + W_OUT_VSI] = f.sends[s + OWN_VSI]!;
-      w[r + W_COPIES] = f.sendCount - firstSend;
+      w[r + W_OUT_PORT] = worker.sends[s + OWN_PORT]!;
+      w[r + W_OUT_VSI] = worker.sends[s + OWN_VSI]!;
+      w[r + W_COPIES] = worker.sendCount - firstSend;
     }
     this.ring.commit();
   }
 
   /** Copies of the frame that was kept: the send records from `first` on. */
-  copied(f: Frame, first: number): void {
-    this.sent(f, first, f.watchId, 0);
+  copied(worker: WorkerContext, f: Frame, first: number): void {
+    this.sent(worker, f, first, f.watchId, 0);
   }
 
   /** What control sent, the send records from `first` on, because of the punted frame `cause`. */
-  injected(f: Frame, first: number, cause: number): void {
-    if ((f.watch & WATCH_FRAMES) !== 0) this.sent(f, first, 0, cause);
+  injected(worker: WorkerContext, f: Frame, first: number, cause: number): void {
+    if ((worker.watch & WATCH_FRAMES) !== 0) this.sent(worker, f, first, 0, cause);
   }
 
   /** Send records as they will be sent. Into a tunnel: the inner frame. */
-  private sent(f: Frame, first: number, parent: number, cause: number): void {
-    const s = f.sends;
-    for (let i = first * SEND_WORDS; i < f.sendCount * SEND_WORDS; i += SEND_WORDS) {
+  private sent(worker: WorkerContext, f: Frame, first: number, parent: number, cause: number): void {
+    const s = worker.sends;
+    for (let i = first * SEND_WORDS; i < worker.sendCount * SEND_WORDS; i += SEND_WORDS) {
       const port = s[i + OWN_PORT]!;
       const vsi = s[i + OWN_VSI]!;
-      const isTunnel = f.ports.kind[port] === KIND_TUNNEL;
+      const isTunnel = worker.ports.kind[port] === KIND_TUNNEL;
       const skip = isTunnel ? VXLAN_BYTES : 0;
       this.keptLength = s[i + S_LENGTH]! - skip;
       // Of a super-frame in slices only the head lies here; every other frame is as long as its record says.
@@ -132,7 +134,7 @@ export class Watcher implements Watching {
       const bytes = Math.min(here, this.settings[SET_WATCH_SNAP]!);
       const at = s[i + S_AT]! + skip;
       if (!this.isWanted(port, vsi, f.bytes, at, bytes)) continue;
-      const r = this.write(f, WATCH_OUT, port, vsi, FATE_SENT, 0, f.bytes, at, bytes, LOST_FRAMES);
+      const r = this.write(worker, f, WATCH_OUT, port, vsi, FATE_SENT, 0, f.bytes, at, bytes, LOST_FRAMES);
       if (r < 0) continue;
       const w = this.ring.words;
       w[r + R_UNITS] = s[i + S_UNITS]!;
@@ -145,18 +147,19 @@ export class Watcher implements Watching {
   }
 
   /** A copy, or an injected frame, was dropped: the frame in hand is what it looked like. */
-  drop(f: Frame, reason: number): void {
+  drop(worker: WorkerContext, f: Frame, reason: number): void {
     this.keptLength = f.length;
-    this.dropped(f, reason, f.port, f.vsi, f.bytes, f.at, f.head);
+    this.dropped(worker, f, reason, f.port, f.vsi, f.bytes, f.at, f.head);
   }
 
   /** The io could not send a record of the last batch; its bytes are gone. */
-  refused(f: Frame, reason: number, port: number, vsi: number, length: number): void {
+  refused(worker: WorkerContext, f: Frame, reason: number, port: number, vsi: number, length: number): void {
     this.keptLength = length;
-    this.dropped(f, reason, port, vsi, f.bytes, 0, 0);
+    this.dropped(worker, f, reason, port, vsi, f.bytes, 0, 0);
   }
 
   private dropped(
+    worker: WorkerContext,
     f: Frame,
     reason: number,
     port: number,
@@ -165,9 +168,9 @@ export class Watcher implements Watching {
     at: number,
     here: number,
   ): void {
-    if ((f.watch & WATCH_DROPS) === 0 || !this.admitDrop(f)) return;
+    if ((worker.watch & WATCH_DROPS) === 0 || !this.admitDrop(worker)) return;
     const bytes = Math.max(0, Math.min(here, DROP_SNAP));
-    const r = this.write(f, WATCH_DROP, port, vsi, reason, 0, from, at, bytes, LOST_DROPS);
+    const r = this.write(worker, f, WATCH_DROP, port, vsi, reason, 0, from, at, bytes, LOST_DROPS);
     if (r < 0) return;
     if (vsi === 0) this.tellSender(f, r);
     this.ring.commit();
@@ -197,10 +200,10 @@ export class Watcher implements Watching {
     return this.lastId | this.worker;
   }
 
-  private admitDrop(f: Frame): boolean {
-    const passed = (f.nowMs - this.windowMs) | 0;
+  private admitDrop(worker: WorkerContext): boolean {
+    const passed = (worker.nowMs - this.windowMs) | 0;
     if (passed < 0 || passed >= 1000) {
-      this.windowMs = f.nowMs;
+      this.windowMs = worker.nowMs;
       this.told = 0;
     }
     if (++this.told <= DROPS_PER_SECOND) return true;
@@ -215,6 +218,7 @@ export class Watcher implements Watching {
 
   /** Fill a record, for the caller to commit. @returns its word; -1: no room, and counted. */
   private write(
+    worker: WorkerContext,
     f: Frame,
     kind: number,
     port: number,
@@ -243,8 +247,8 @@ export class Watcher implements Watching {
     w[r + W_OUT_VSI] = 0;
     w[r + W_COPIES] = 0;
     w[r + W_OUTER_PORT] = 0;
-    w[r + W_NOW_MS] = f.nowMs;
-    w[r + W_NOW_NS] = f.io.status[STATUS_NOW_NS]!;
+    w[r + W_NOW_MS] = worker.nowMs;
+    w[r + W_NOW_NS] = worker.io.status[STATUS_NOW_NS]!;
     w[r + W_LENGTH] = this.keptLength;
     const to = this.ring.frameAt(r);
     for (let i = 0; i < bytes; i++) this.ring.bytes[to + i] = from[at + i]!;

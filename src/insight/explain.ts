@@ -9,7 +9,8 @@
  * Not in the path of frames: it may allocate. Rows are told as rows; `Names` makes them readable.
  */
 
-import { type Fate, type Frame, GO_ON } from "../dataplane/frame.ts";
+import type { WorkerContext } from "../dataplane/context.ts";
+import { type Fate, GO_ON } from "../dataplane/frame.ts";
 import { OWN_PORT, OWN_VSI } from "../dataplane/send-words.ts";
 import { STAGES } from "../dataplane/stages.ts";
 import {
@@ -57,20 +58,20 @@ export class Explainer {
 
   /** Follow `bytes` as if they had arrived at io port `source`: a frame at a TAP, a VXLAN header and a frame from a peer. */
   explain(source: number, bytes: Uint8Array, outerTos = 0): Explained {
-    const f = this.take(source, bytes, outerTos);
-    const story = new Story(f, this.names, bytes);
+    const worker = this.take(source, bytes, outerTos);
+    const story = new Story(worker, this.names, bytes);
     let fate: Fate = GO_ON;
     for (const [name, stage] of STAGES) {
-      fate = stage(f);
+      fate = stage(worker, worker.frame);
       story.after(name, fate, this.records());
       if (fate !== GO_ON) break;
     }
-    const sends = this.sends(f);
+    const sends = this.sends(worker);
     const records = this.records();
-    const lostCopies = this.lostCopies(f);
+    const lostCopies = this.lostCopies(worker);
     story.end(fate, sends, lostCopies);
     // `countReceived` has added up a frame that was not received.
-    f.finish();
+    worker.finish();
     const isNote = (record: WouldPunt) => record.kind >= RECORD_LEARN;
     return {
       steps: story.steps,
@@ -82,9 +83,9 @@ export class Explainer {
     };
   }
 
-  private take(source: number, bytes: Uint8Array, outerTos: number): Frame {
+  private take(source: number, bytes: Uint8Array, outerTos: number): WorkerContext {
     const { io } = this.sandbox;
-    const f = this.sandbox.begin();
+    const worker = this.sandbox.begin();
     io.arena.set(bytes, HEADROOM);
     io.frames.fill(0);
     io.frames[F_AT] = HEADROOM;
@@ -93,20 +94,20 @@ export class Explainer {
     io.frames[F_SOURCE] = source;
     io.frames[F_UNITS] = 1;
     io.frames[F_OUTER_TOS] = outerTos;
-    f.load(0);
-    return f;
+    worker.frame.load(0);
+    return worker;
   }
 
-  private sends(f: Frame): WouldSend[] {
-    return Array.from({ length: f.sendCount }, (_, n) => {
+  private sends(worker: WorkerContext): WouldSend[] {
+    return Array.from({ length: worker.sendCount }, (_, n) => {
       const s = n * SEND_WORDS;
-      const at = f.sends[s + S_AT]!;
+      const at = worker.sends[s + S_AT]!;
       return {
-        port: f.sends[s + OWN_PORT]!,
-        vsi: f.sends[s + OWN_VSI]!,
-        bytes: f.bytes.slice(at, at + f.sends[s + S_LENGTH]!),
-        tos: f.sends[s + S_TOS]!,
-        entropy: f.sends[s + S_ENTROPY]!,
+        port: worker.sends[s + OWN_PORT]!,
+        vsi: worker.sends[s + OWN_VSI]!,
+        bytes: worker.frame.bytes.slice(at, at + worker.sends[s + S_LENGTH]!),
+        tos: worker.sends[s + S_TOS]!,
+        entropy: worker.sends[s + S_ENTROPY]!,
       };
     });
   }
@@ -123,9 +124,9 @@ export class Explainer {
   }
 
   /** The frame's own fate is not counted here: what the counters show are its copies'. */
-  private lostCopies(f: Frame): Map<number, number> {
+  private lostCopies(worker: WorkerContext): Map<number, number> {
     const lost = new Map<number, number>();
-    f.counters.drops.forEach((count, reason) => {
+    worker.counters.drops.forEach((count, reason) => {
       if (count > 0) lost.set(reason, count);
     });
     return lost;

@@ -12,7 +12,7 @@
  * Not in the path of frames: it may allocate.
  */
 
-import { Frame, type Watching } from "../dataplane/frame.ts";
+import { type Watching, WorkerContext } from "../dataplane/context.ts";
 import { MAX_SENDS, type PortIo, SEND_WORDS, STATUS_NOW_MS, STATUS_WORDS } from "../io/port-io.ts";
 import { CounterBlock } from "../tables/counters.ts";
 import { DropExamples } from "../tables/drop-example.ts";
@@ -103,38 +103,38 @@ export interface TakenRecord {
 }
 
 export class Sandbox {
-  readonly frame: Frame;
+  readonly worker: WorkerContext;
   readonly io = new StillIo();
   private readonly tables: Tables;
   private taken: TakenRecord[] = [];
 
   constructor(tables: Tables) {
     this.tables = tables;
-    this.frame = new Frame(tablesLike(tables), this.io, 0, SILENT);
+    this.worker = new WorkerContext(tablesLike(tables), this.io, 0, SILENT);
   }
 
   /** Nothing has happened yet, and it is a good while later. */
-  begin(): Frame {
-    const f = this.frame;
-    const { counters } = f;
+  begin(): WorkerContext {
+    const { worker } = this;
+    const { counters } = worker;
     for (const column of [counters.drops, counters.copies, counters.punted, counters.rules, counters.misc])
       column.fill(0);
-    f.fib.adjacencyHit.fill(0);
-    f.macs.hits.fill(0);
-    f.settings.set(this.tables.settings);
-    f.settings[SET_WATCH] = 0;
+    worker.fib.adjacencyHit.fill(0);
+    worker.macs.hits.fill(0);
+    worker.settings.set(this.tables.settings);
+    worker.settings[SET_WATCH] = 0;
     this.records();
     this.taken = [];
     this.io.status[STATUS_NOW_MS] = (this.io.status[STATUS_NOW_MS]! + STEP_MS) | 0;
-    f.begin();
+    worker.begin();
     // What is never counted is never added up either.
-    f.finish();
-    return f;
+    worker.finish();
+    return worker;
   }
 
   /** What the punt ring got since `begin`, oldest first. */
   records(): readonly TakenRecord[] {
-    const ring = this.frame.t.punts[0]!;
+    const ring = this.worker.tables.punts[0]!;
     for (let r = ring.peek(); r >= 0; r = ring.peek()) {
       const at = ring.frameAt(r);
       const words = ring.words.slice(r, r + RECORD_WORDS);

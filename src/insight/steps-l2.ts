@@ -11,6 +11,7 @@
  * Not in the path of frames: it may allocate.
  */
 
+import type { WorkerContext } from "../dataplane/context.ts";
 import { type Fate, type Frame, GO_ON, SENT } from "../dataplane/frame.ts";
 import { VXLAN_BYTES } from "../io/port-io.ts";
 import { DROP, DROPS, PUNT, PUNTS, RECORD_LEARN } from "../tables/counters.ts";
@@ -35,16 +36,18 @@ import { routeSteps } from "./steps-l3.ts";
 
 export class Story {
   readonly steps: Step[] = [];
+  private readonly worker: WorkerContext;
   private readonly f: Frame;
   private readonly names: Names;
   /** The frame as it came, from the Ethernet header on: forwarding changes it in place. */
   private readonly original: Uint8Array;
   private readonly isDatagram: boolean;
 
-  constructor(f: Frame, names: Names, bytes: Uint8Array) {
-    this.f = f;
+  constructor(worker: WorkerContext, names: Names, bytes: Uint8Array) {
+    this.worker = worker;
+    this.f = worker.frame;
     this.names = names;
-    this.isDatagram = f.ports.ioKind[f.source] !== IO_TAP;
+    this.isDatagram = worker.ports.ioKind[worker.frame.source] !== IO_TAP;
     this.original = this.isDatagram ? bytes.slice(VXLAN_BYTES) : bytes.slice();
   }
 
@@ -84,10 +87,10 @@ export class Story {
   }
 
   private learned(fate: Fate, records: readonly WouldPunt[]): void {
-    const { f, names } = this;
+    const { worker, f, names } = this;
     const mac = formatMac(macOf(f.srcHi, f.srcLo));
     if (fate !== GO_ON) return void this.say("source", mac, resultOf(fate));
-    const value = f.macs.get(f.srcLo, macKey(f.vsi, f.srcHi));
+    const value = worker.macs.get(f.srcLo, macKey(f.vsi, f.srcHi));
     const known = value & MAC_PORT_MASK;
     const isTold = records.some((record) => record.kind === RECORD_LEARN);
     if (known === f.port) return;
@@ -105,17 +108,17 @@ export class Story {
   }
 
   private forwarded(fate: Fate, records: readonly WouldPunt[]): void {
-    const { f, names } = this;
+    const { worker, f, names } = this;
     if (isGroupHi(f.dstHi))
       return void this.flooded(fate, isBroadcast(f.dstHi, f.dstLo) ? "broadcast" : "a group address");
-    const value = f.macs.get(f.dstLo, macKey(f.vsi, f.dstHi));
+    const value = worker.macs.get(f.dstLo, macKey(f.vsi, f.dstHi));
     const mac = formatMac(macOf(f.dstHi, f.dstLo));
     const port = value & MAC_PORT_MASK;
     if (value === 0) return void this.flooded(fate, `destination ${mac} is unknown`);
     if ((value & MAC_GATEWAY) !== 0 && (port === 0 || f.fromTunnel === 0)) {
       const whose = port === 0 ? "the gateway MAC" : `the gateway MAC of ${names.port(port)}`;
       this.say("bridge", `destination is ${whose}`, "route");
-      this.steps.push(...routeSteps(f, names, this.original, fate, records));
+      this.steps.push(...routeSteps(worker, names, this.original, fate, records));
       return;
     }
     if ((value & MAC_FLOOD) !== 0) return void this.flooded(fate, `destination ${mac} is a flood exception`);
@@ -124,30 +127,30 @@ export class Story {
   }
 
   private flooded(fate: Fate, why: string): void {
-    const { f, names } = this;
+    const { worker, f, names } = this;
     this.say("bridge", why, fate === DROP.reserved_mac || fate === DROP.storm_limited ? resultOf(fate) : "flood");
     if (fate === DROP.reserved_mac || fate === DROP.storm_limited) return;
-    const ports = f.vsis.flood[f.vsis.floodAt[f.vsi]! + FLOOD_ALL]!;
+    const ports = worker.vsis.flood[worker.vsis.floodAt[f.vsi]! + FLOOD_ALL]!;
     const horizon = f.fromTunnel !== 0 ? ", to ACs alone (split horizon)" : "";
     const list = `flood list of ${names.vsi(f.vsi)}: ${plural(ports, "port")}${horizon}`;
-    this.say("flood", list, fate === SENT ? plural(f.sendCount, "copy", "copies") : resultOf(fate));
+    this.say("flood", list, fate === SENT ? plural(worker.sendCount, "copy", "copies") : resultOf(fate));
   }
 
   private wayOut({ port, vsi }: WouldSend): string {
-    const { f, names } = this;
-    if (f.ports.kind[port] === KIND_TUNNEL) return `${names.port(port)}, vni ${f.vsis.vni[vsi]}`;
-    const vlan = f.ports.vlan[port]!;
+    const { worker, names } = this;
+    if (worker.ports.kind[port] === KIND_TUNNEL) return `${names.port(port)}, vni ${worker.vsis.vni[vsi]}`;
+    const vlan = worker.ports.vlan[port]!;
     return `${names.port(port)}, ${vlan === 0 ? "untagged" : `tag ${vlan}`}`;
   }
 
   /** Bytes of the IP packet that the way out has to carry, and how many it takes. */
   private sizeOf({ port, bytes }: WouldSend): string {
-    const { f } = this;
-    const isTunnel = f.ports.kind[port] === KIND_TUNNEL;
-    const overhead = isTunnel ? f.settings[SET_OVERHEAD]! : 0;
-    const tag = !isTunnel && f.ports.vlan[port] !== 0 ? 4 : 0;
+    const { worker } = this;
+    const isTunnel = worker.ports.kind[port] === KIND_TUNNEL;
+    const overhead = isTunnel ? worker.settings[SET_OVERHEAD]! : 0;
+    const tag = !isTunnel && worker.ports.vlan[port] !== 0 ? 4 : 0;
     const inner = bytes.length - (isTunnel ? VXLAN_BYTES : 0) - ETH_BYTES - tag;
-    return `${inner + overhead} of ${f.ports.mtu[port]! + overhead} bytes`;
+    return `${inner + overhead} of ${worker.ports.mtu[port]! + overhead} bytes`;
   }
 }
 

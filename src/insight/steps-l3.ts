@@ -4,6 +4,7 @@
  * Not in the path of frames: it may allocate.
  */
 
+import type { WorkerContext } from "../dataplane/context.ts";
 import { type Fate, type Frame, PUNTED, SENT } from "../dataplane/frame.ts";
 import { POLICY_DEFAULT, POLICY_DROP, POLICY_NEXT_HOP } from "../dataplane/policy.ts";
 import { lookup } from "../dataplane/route.ts";
@@ -56,27 +57,28 @@ const ACTIONS: Readonly<Record<number, string>> = {
 
 /** The steps of a packet that came to a gateway MAC and met `fate`. `original`: the frame as it came. */
 export function routeSteps(
-  f: Frame,
+  worker: WorkerContext,
   names: Names,
   original: Uint8Array,
   fate: Fate,
   records: readonly WouldPunt[],
 ): Step[] {
-  const arrival = f.vsis.interface[f.vsi]!;
+  const f = worker.frame;
+  const arrival = worker.vsis.interface[f.vsi]!;
   if (f.type !== TYPE_IPV4) return [{ stage: "route", text: "not IPv4", result: resultOf(fate) }];
   if (arrival === 0)
     return [{ stage: "route", text: `${names.vsi(f.vsi)} has no VSI-interface`, result: resultOf(fate) }];
   // The frame as it came: what is in hand may have been given a tag, and been rewritten.
   const l3 = u16(original, ETH_TYPE) === TYPE_VLAN ? ETH_BYTES + VLAN_TAG_BYTES : ETH_BYTES;
-  const vrf = f.interfaces.vrf[arrival]!;
+  const vrf = worker.interfaces.vrf[arrival]!;
   if (AT_THE_DOOR.has(fate) || original.length < l3 + IPV4_BYTES)
     return [{ stage: "route", text: `header checks on ${names.interface(arrival)}`, result: resultOf(fate) }];
   const destination = i32(original, l3 + IP_DST);
-  const host = f.fib.routes.get(destination, routeKey(vrf, 32));
+  const host = worker.fib.routes.get(destination, routeKey(vrf, 32));
   if (fate === DROP.not_forwarded && host >> ROUTE_KIND_SHIFT !== ROUTE_BROADCAST)
     return [{ stage: "route", text: `${formatIpv4(destination)} is not routed`, result: resultOf(fate) }];
   const punt = fate === PUNTED ? records.at(-1)! : null;
-  const story = new RouteStory(f, names, vrf, destination);
+  const story = new RouteStory(worker, names, vrf, destination);
   if (punt?.kind === PUNT.local) {
     const text = `${formatIpv4(destination)} is an address of ${names.interface(host & ROUTE_ARG_MASK)}`;
     return [{ stage: "fib", text, result: "to control" }];
@@ -91,6 +93,7 @@ export function routeSteps(
 
 class RouteStory {
   readonly steps: Step[] = [];
+  private readonly worker: WorkerContext;
   private readonly f: Frame;
   private readonly names: Names;
   private readonly vrf: number;
@@ -98,8 +101,9 @@ class RouteStory {
   /** The action that a policy rule chose, 0: none. */
   private action = 0;
 
-  constructor(f: Frame, names: Names, vrf: number, destination: number) {
-    this.f = f;
+  constructor(worker: WorkerContext, names: Names, vrf: number, destination: number) {
+    this.worker = worker;
+    this.f = worker.frame;
     this.names = names;
     this.vrf = vrf;
     this.destination = destination;
@@ -111,11 +115,11 @@ class RouteStory {
 
   /** The counters tell which rule matched; the rule row itself what it says. Told only where it decides: the table may beat a default. */
   policy(arrival: number): void {
-    const { f, names } = this;
+    const { worker, names } = this;
     const name = names.policy(arrival);
-    const count = f.fib.policyCount[f.policyBank + arrival]!;
+    const count = worker.fib.policyCount[worker.policyBank + arrival]!;
     if (count === 0) return;
-    const id = f.counters.rules.findIndex((hits) => hits > 0);
+    const id = worker.counters.rules.findIndex((hits) => hits > 0);
     if (id < 0) return;
     this.action = this.actionOf(arrival, count, id);
     if ((this.action & 0xff) === POLICY_DEFAULT && this.isRouted()) return;
@@ -124,10 +128,10 @@ class RouteStory {
 
   /** What the table said, or the policy in its place. */
   table(fate: Fate, punt: WouldPunt | null): void {
-    const { f } = this;
+    const { worker } = this;
     const kind = this.action & 0xff;
     if (kind === POLICY_DROP) return;
-    const used = f.fib.adjacencyHit.indexOf(1);
+    const used = worker.fib.adjacencyHit.indexOf(1);
     const state = this.stateOf(fate, punt, used);
     if (kind === POLICY_NEXT_HOP) return void this.say("fib", this.hopText(this.action >> 8), state);
     if (kind === POLICY_DEFAULT && !this.isRouted()) return void this.say("fib", this.hopText(this.action >> 8), state);
@@ -136,27 +140,27 @@ class RouteStory {
 
   /** From the bytes that would be sent. */
   rewritten(original: Uint8Array, before: number): void {
-    const { f, names } = this;
-    const s = (f.sendCount - 1) * SEND_WORDS;
-    const port = f.sends[s + OWN_PORT]!;
-    const at = f.sends[s + S_AT]! + (f.ports.kind[port] === KIND_TUNNEL ? VXLAN_BYTES : 0);
-    const tag = f.ports.kind[port] !== KIND_TUNNEL && f.ports.vlan[port] !== 0 ? VLAN_TAG_BYTES : 0;
+    const { worker, f, names } = this;
+    const s = (worker.sendCount - 1) * SEND_WORDS;
+    const port = worker.sends[s + OWN_PORT]!;
+    const at = worker.sends[s + S_AT]! + (worker.ports.kind[port] === KIND_TUNNEL ? VXLAN_BYTES : 0);
+    const tag = worker.ports.kind[port] !== KIND_TUNNEL && worker.ports.vlan[port] !== 0 ? VLAN_TAG_BYTES : 0;
     const l3 = at + ETH_BYTES + tag;
     const ttl = `ttl ${original[before + IP_TTL]}->${f.bytes[l3 + IP_TTL]}`;
     const macs = `${formatMac(readMac(f.bytes, at + ETH_SRC))} > ${formatMac(readMac(f.bytes, at))}`;
     const mss = this.mssText(original, before, l3);
-    this.say("rewrite", `${ttl}, ${macs}${mss}`, `vsi ${names.vsi(f.sends[s + OWN_VSI]!)}`);
+    this.say("rewrite", `${ttl}, ${macs}${mss}`, `vsi ${names.vsi(worker.sends[s + OWN_VSI]!)}`);
   }
 
   /** D11: has the table anything more specific than a default route? */
   private isRouted(): boolean {
-    const host = this.f.fib.routes.get(this.destination, routeKey(this.vrf, 32));
+    const host = this.worker.fib.routes.get(this.destination, routeKey(this.vrf, 32));
     if (host !== 0 && host >> ROUTE_KIND_SHIFT !== ROUTE_UNDERLAY) return true;
-    return lookup(this.f, this.destination, this.vrf, 31, 1) !== 0;
+    return lookup(this.worker, this.destination, this.vrf, 31, 1) !== 0;
   }
 
   private actionOf(arrival: number, count: number, id: number): number {
-    const { fib, policyBank } = this.f;
+    const { fib, policyBank } = this.worker;
     const first = (policyBank === 0 ? 0 : MAX_RULES) + fib.policyFirst[policyBank + arrival]!;
     for (let r = first * RULE_WORDS; r < (first + count) * RULE_WORDS; r += RULE_WORDS)
       if (fib.rules[r + RULE_ID] === id) return fib.rules[r + RULE_ACTION]!;
@@ -178,7 +182,7 @@ class RouteStory {
   }
 
   private hopText(adjacency: number): string {
-    const { fib } = this.f;
+    const { fib } = this.worker;
     return `next hop ${this.names.nextHop(adjacency)} on ${this.names.interface(fib.adjacencyInterface[adjacency]!)}`;
   }
 
@@ -199,12 +203,12 @@ class RouteStory {
 
   /** The route in words: its prefix and what it says. A resolved host has a route of its own. */
   private routeText(used: number): string {
-    const { f, names, vrf, destination } = this;
-    const host = f.fib.routes.get(destination, routeKey(vrf, 32));
+    const { worker, names, vrf, destination } = this;
+    const host = worker.fib.routes.get(destination, routeKey(vrf, 32));
     if (host >> ROUTE_KIND_SHIFT === ROUTE_HOST)
-      return `${formatIpv4(destination)}/32 host on ${names.interface(f.fib.adjacencyInterface[host & ROUTE_ARG_MASK]!)}`;
+      return `${formatIpv4(destination)}/32 host on ${names.interface(worker.fib.adjacencyInterface[host & ROUTE_ARG_MASK]!)}`;
     for (let length = host !== 0 ? 32 : 31; length >= 0; length--) {
-      const found = length === 32 ? host : lookup(f, destination, vrf, length, length);
+      const found = length === 32 ? host : lookup(worker, destination, vrf, length, length);
       if (found === 0) continue;
       const prefix = `${formatIpv4(destination & maskOf(length))}/${length}`;
       const arg = found & ROUTE_ARG_MASK;
@@ -212,7 +216,7 @@ class RouteStory {
       if (kind === ROUTE_GLEAN) return `${prefix} connected ${names.interface(arg)}`;
       if (kind === ROUTE_ADJACENCY) return `${prefix} ${this.hopText(arg)}`;
       if (kind === ROUTE_GROUP)
-        return `${prefix} one of ${f.fib.groups[arg * GROUP_WORDS]} next hops${this.chosen(used)}`;
+        return `${prefix} one of ${worker.fib.groups[arg * GROUP_WORDS]} next hops${this.chosen(used)}`;
       if (kind === ROUTE_LOCAL) return `${prefix} local`;
       return `${prefix} ${ACTIONS[kind] ?? "unknown"}`;
     }

@@ -3,6 +3,7 @@
  * one left them rewritten.
  */
 import { destination, source } from "../../src/dataplane/bridge.ts";
+import type { WorkerContext } from "../../src/dataplane/context.ts";
 import type { Frame } from "../../src/dataplane/frame.ts";
 import { ingress, parse } from "../../src/dataplane/ingress.ts";
 import { forward } from "../../src/dataplane/pipeline.ts";
@@ -76,22 +77,23 @@ export function flooded(tunnels: number): Scenario {
 }
 
 /** The pipeline up to and with a stage; the difference of two is the cost of one. */
-export const UP_TO: Readonly<Record<string, (f: Frame) => void>> = {
+export const UP_TO: Readonly<Record<string, (worker: WorkerContext, f: Frame) => void>> = {
   load: () => undefined,
-  parse: (f) => {
-    parse(f);
+  parse: (worker, f) => {
+    parse(worker, f);
   },
-  ingress: (f) => {
-    if (parse(f) === 0) ingress(f);
+  ingress: (worker, f) => {
+    if (parse(worker, f) === 0) ingress(worker, f);
   },
-  source: (f) => {
-    if (parse(f) === 0 && ingress(f) === 0) source(f);
+  source: (worker, f) => {
+    if (parse(worker, f) === 0 && ingress(worker, f) === 0) source(worker, f);
   },
-  toCpu: (f) => {
-    if (parse(f) === 0 && ingress(f) === 0 && source(f) === 0) toCpu(f);
+  toCpu: (worker, f) => {
+    if (parse(worker, f) === 0 && ingress(worker, f) === 0 && source(worker, f) === 0) toCpu(worker, f);
   },
-  destination: (f) => {
-    if (parse(f) === 0 && ingress(f) === 0 && source(f) === 0 && toCpu(f) === 0) destination(f);
+  destination: (worker, f) => {
+    if (parse(worker, f) === 0 && ingress(worker, f) === 0 && source(worker, f) === 0 && toCpu(worker, f) === 0)
+      destination(worker, f);
   },
   forward,
 };
@@ -103,7 +105,7 @@ export interface Rounds {
 }
 
 /** One batch of FRAMES frames through `step`. */
-export function rounds({ rig, frame }: Scenario, step: (f: Frame) => void): Rounds {
+export function rounds({ rig, frame }: Scenario, step: (worker: WorkerContext, f: Frame) => void): Rounds {
   const { io } = rig;
   const first = 64;
   const spare = io.scratchAt >> 1;
@@ -120,20 +122,21 @@ export function rounds({ rig, frame }: Scenario, step: (f: Frame) => void): Roun
     io.frames[d + F_SOURCE] = port;
     io.frames[d + F_UNITS] = 1;
   }
-  rig.plane.frame.pool.poison = false;
+  rig.plane.worker.pool.poison = false;
   io.arena.copyWithin(spare, first, first + FRAMES * STRIDE);
-  const f = rig.plane.frame;
+  const { worker } = rig.plane;
+  const f = worker.frame;
   const putBack = () => {
     io.arena.copyWithin(first, spare, spare + FRAMES * STRIDE);
   };
   const round = () => {
     putBack();
-    f.begin();
+    worker.begin();
     for (let i = 0; i < FRAMES; i++) {
       f.load(i);
-      step(f);
+      step(worker, f);
     }
-    f.finish();
+    worker.finish();
   };
   return { round, putBack };
 }

@@ -286,7 +286,7 @@ function fillPuntRing(rig: Rig): void {
 /** As many injected frames as the scratch holds, and seven more: those are one too many each. */
 /** Frames that the whole scratch cannot take; those that it can wait for their turn. */
 function injectMany(rig: Rig): void {
-  const frame = ethernet(M1, G10, 0x88b5, rig.plane.frame.pool.size);
+  const frame = ethernet(M1, G10, 0x88b5, rig.plane.worker.pool.size);
   rig.tables.ports.mtu[1] = 65_535;
   for (let i = 0; i < SEVEN; i++) expect(rig.inject(INJECT.port, 1, 1, 0, 0, frame)).toBe(true);
 }

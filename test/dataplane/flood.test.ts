@@ -149,7 +149,7 @@ describe("flood", () => {
     expect(Object.keys(rig.drops)).toEqual(["pool_exhausted"]);
     const { misc } = rig.tables.counters[0]!;
     expect([misc[MISC_SCRATCH_EXHAUSTED], misc[MISC_SENDS_EXHAUSTED]]).toEqual([rig.drops.pool_exhausted, 0]);
-    expect(misc[MISC_ARENA_SCRATCH]).toBeGreaterThan(rig.plane.frame.pool.size - 2000);
+    expect(misc[MISC_ARENA_SCRATCH]).toBeGreaterThan(rig.plane.worker.pool.size - 2000);
     expect(rig.wire).toHaveLength(500);
     expect(rig.heard[5]!.length + rig.heard[6]!.length).toBe(500 - rig.drops.pool_exhausted!);
     for (const got of [...rig.heard[5]!]) expect(toHex(got)).toBe(toHex(tagged(frame, 20)));

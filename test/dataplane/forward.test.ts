@@ -63,17 +63,17 @@ function hotLoop(): { rig: Rig; step: () => void } {
     io.frames[i * FRAME_WORDS + F_SOURCE] = 1;
     io.frames[i * FRAME_WORDS + F_UNITS] = 1;
   }
-  const f = rig.plane.frame;
+  const { worker } = rig.plane;
   const step = (): void => {
-    f.begin();
+    worker.begin();
     for (let i = 0; i < 64; i++) {
       // The last round left the rewritten packet: put back MACs, TTL and checksum.
       const at = 64 + i * 192;
       for (let k = 0; k < 26; k++) io.arena[at + k] = frame[k]!;
-      f.load(i);
-      forward(f);
+      worker.frame.load(i);
+      forward(worker, worker.frame);
     }
-    f.finish();
+    worker.finish();
   };
   return { rig, step };
 }

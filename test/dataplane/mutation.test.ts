@@ -21,7 +21,7 @@ const CANARY_OUT = toHex(vxlan(20, udpFrame({ ...CANARY, dst: P20, src: G20, ttl
 function gateway(stale: number, arenaBytes = 1 << 20): Rig {
   const rig = crowdedRig(arenaBytes);
   rig.net.stale = stale;
-  rig.plane.frame.pool.poison = stale === 0xa5;
+  rig.plane.worker.pool.poison = stale === 0xa5;
   rig.io.arena.fill(stale);
   return rig;
 }

@@ -53,5 +53,5 @@ export function rule(rig: Rig, on: number, rules: readonly Rule[], first = 0): v
   fib.policyFirst[bank * MAX_INTERFACES + on] = first;
   fib.policyCount[bank * MAX_INTERFACES + on] = rules.length;
   fib.policyHead[0] = bank;
-  rig.plane.frame.begin(); // a batch sees the bank that was published when it began
+  rig.plane.worker.begin(); // a batch sees the bank that was published when it began
 }

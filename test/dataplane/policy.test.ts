@@ -98,8 +98,8 @@ function take(rig: Rig, p: Packet): void {
   io.frames[F_HEAD] = frame.length;
   io.frames[F_SOURCE] = 1;
   io.frames[F_UNITS] = 1;
-  rig.plane.frame.load(0);
-  rig.plane.frame.trim(14 + 20 + p.payload);
+  rig.plane.worker.frame.load(0);
+  rig.plane.worker.frame.trim(14 + 20 + p.payload);
 }
 
 describe("policy", () => {
@@ -113,13 +113,15 @@ describe("policy", () => {
         for (const p of some) {
           take(rig, p);
           hits.fill(0);
-          const got = policy(rig.plane.frame, 64 + 14, 1);
+          const got = policy(rig.plane.worker, rig.plane.worker.frame, 64 + 14, 1);
           const i = naive(list, p);
           if (i >= 0) matched++;
           expect(got).toBe(i < 0 ? 0 : (list[i]!.adjacency! << 8) | list[i]!.action);
           expect([...hits.slice(0, 10)]).toEqual(Array.from({ length: 10 }, (_, k) => (i >= 0 && k === i + 1 ? 1 : 0)));
         }
-        expect(policy(rig.plane.frame, 64 + 14, 2), "another VSI-interface has no rules").toBe(0);
+        expect(policy(rig.plane.worker, rig.plane.worker.frame, 64 + 14, 2), "another VSI-interface has no rules").toBe(
+          0,
+        );
       }),
       { numRuns: 400 },
     );

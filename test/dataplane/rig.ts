@@ -119,7 +119,7 @@ export class Rig {
     t.settings[SET_PUNT_AC] = 500;
     t.settings[SET_VXLAN_PORT] = 4789;
     t.settings[SET_OVERHEAD] = 50;
-    this.plane.frame.pool.poison = true;
+    this.plane.worker.pool.poison = true;
     this.net.observe = (d) => this.wire.push({ ...d, bytes: d.bytes.slice() });
     this.wrapExchange();
     this.vm1 = this.ac(1, 1, 1);

@@ -14,7 +14,7 @@ function bed(): { world: World; gw1: Gateway } {
 
 /** Worker 1 of `gateway` attaches nothing. @returns what ends that. */
 function refuse(gateway: Gateway): () => void {
-  const { io } = gateway.planes[1]!.frame;
+  const { io } = gateway.planes[1]!.worker;
   const no = () => -ENOSPC;
   const { attachTap, attachTapToWrite, attachPeer } = io;
   Object.assign(io, { attachTap: no, attachTapToWrite: no, attachPeer: no });

@@ -38,7 +38,7 @@ export class Gateway {
     this.tables = createTables({ workers, macs, neighbors, routes }).tables;
     this.planes = Array.from({ length: workers }, (_, k) => {
       const plane = new Plane(this.tables, new MemoryIo(world.net, config.underlay.address, 1 << 20, k), k);
-      plane.frame.pool.poison = true;
+      plane.worker.pool.poison = true;
       // What was sent here before there was a listener is lost.
       world.net.inbox(config.underlay.address, k).length = 0;
       return plane;

@@ -24,7 +24,7 @@ describe("lookup", () => {
   it("finds the longest prefix, whatever the order of insertion and removal", () => {
     const random = xorshift(2024);
     const rig = new Rig();
-    const f = rig.plane.frame;
+    const { worker } = rig.plane;
     const fib = rig.tables.fib;
     const routes = new Map<string, Route>();
     let found = 0;
@@ -46,11 +46,11 @@ describe("lookup", () => {
       fib.lengths[vrf] = 0;
       for (const route of routes.values()) if (route.vrf === vrf) fib.lengths[vrf]! |= 1 << route.length;
       const wanted = address();
-      const got = lookup(f, wanted, vrf, 31, 0);
+      const got = lookup(worker, wanted, vrf, 31, 0);
       if (got !== naive(routes.values(), vrf, wanted, 31, 0)) throw new Error(`step ${step}: ${wanted} in ${vrf}`);
       if (got !== 0) found++;
       const [from, to] = [random() % 32, random() % 8];
-      if (lookup(f, wanted, vrf, from, to) !== naive(routes.values(), vrf, wanted, from, to))
+      if (lookup(worker, wanted, vrf, from, to) !== naive(routes.values(), vrf, wanted, from, to))
         throw new Error(`step ${step}: ${wanted} in ${vrf}, lengths ${from} to ${to}`);
     }
     expect(routes.size).toBeGreaterThan(300);
@@ -59,15 +59,17 @@ describe("lookup", () => {
 
   it("a default route is length 0, and lengths 0 and 31 have their bits", () => {
     const rig = new Rig();
-    const f = rig.plane.frame;
+    const { worker } = rig.plane;
     rig.tables.fib.lengths[5] = 1 | (1 << 31);
     rig.routes.set(0, routeKey(5, 0), 77);
     rig.routes.set(0x0a000002, routeKey(5, 31), 78);
-    expect([lookup(f, -1, 5, 31, 0), lookup(f, 0x0a000003, 5, 31, 0), lookup(f, 0x0a000004, 5, 31, 0)]).toEqual([
-      77, 78, 77,
-    ]);
-    expect(lookup(f, 0x0a000003, 5, 30, 0)).toBe(77);
-    expect(lookup(f, -1, 5, 31, 1)).toBe(0);
-    expect(lookup(f, -1, 6, 31, 0), "another VRF").toBe(0);
+    expect([
+      lookup(worker, -1, 5, 31, 0),
+      lookup(worker, 0x0a000003, 5, 31, 0),
+      lookup(worker, 0x0a000004, 5, 31, 0),
+    ]).toEqual([77, 78, 77]);
+    expect(lookup(worker, 0x0a000003, 5, 30, 0)).toBe(77);
+    expect(lookup(worker, -1, 5, 31, 1)).toBe(0);
+    expect(lookup(worker, -1, 6, 31, 0), "another VRF").toBe(0);
   });
 });
