@@ -60,3 +60,8 @@ export type EventName =
 
 export type EventFields = Readonly<Record<string, string | number | boolean | null>>;
 export type Emit = (level: "debug" | "info" | "warn" | "error", event: EventName, fields: EventFields) => void;
+
+/** A bridge port as a field of an event: `ac: vm1`, `tunnel: gw2`. */
+export function portField({ kind, name }: { readonly kind: "ac" | "tunnel"; readonly name: string }): EventFields {
+  return { [kind]: name };
+}

@@ -18,11 +18,11 @@ export function flood(worker: WorkerContext, f: Frame, policy: number): Fate {
   let scope = SCOPE_ACS | SCOPE_TUNNELS;
   if (f.fromTunnel !== 0) scope = SCOPE_ACS;
   else if (policy !== 0 && (worker.vsis.flags[f.vsi]! & policy) === 0) scope = SCOPE_ACS;
-  return walk(worker, f, f.port, scope);
+  return replicate(worker, f, f.port, scope);
 }
 
 /** Send the frame to each port of its VSI's list that is in `scope`, leaving out `except`. */
-export function walk(worker: WorkerContext, f: Frame, except: number, scope: number): Fate {
+export function replicate(worker: WorkerContext, f: Frame, except: number, scope: number): Fate {
   const vsis = worker.vsis;
   const list = vsis.flood;
   const at = vsis.floodAt[f.vsi]!;
@@ -45,15 +45,16 @@ export function walk(worker: WorkerContext, f: Frame, except: number, scope: num
     }
     pending = port;
   }
-  if (pending === 0)
-    return tooBig > 0
-      ? DROP.too_big
-      : except !== 0 && isOnlyTunnels(worker, f, except, scope)
-        ? DROP.split_horizon
-        : DROP.flood_disabled;
+  if (pending === 0) return whyNowhere(worker, f, except, scope, tooBig);
   if (tooBig > 0) lose(worker, f, DROP.too_big, tooBig);
   // The records of the copies name these very bytes: a tag pushed here would move the MACs under them.
   return shared === 0 ? egress(worker, f, pending, f.vsi) : egressCopy(worker, f, pending, f.vsi);
+}
+
+/** The fate of a frame that no port of the list takes; it is too long for `tooBig` of them. */
+function whyNowhere(worker: WorkerContext, f: Frame, except: number, scope: number, tooBig: number): Fate {
+  if (tooBig > 0) return DROP.too_big;
+  return except !== 0 && isOnlyTunnels(worker, f, except, scope) ? DROP.split_horizon : DROP.flood_disabled;
 }
 
 /** Was there a tunnel it could have taken, had it not come from one? */

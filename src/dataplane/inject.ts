@@ -31,13 +31,13 @@ import {
   R_VSI,
 } from "../tables/ring.ts";
 import { KIND_TUNNEL, MAX_IO_PORTS } from "../tables/vsi.ts";
-import { u16 } from "../wire/bytes.ts";
+import { copy, u16 } from "../wire/bytes.ts";
 import { ETH_BYTES } from "../wire/ethernet.ts";
 import { IP_TTL } from "../wire/ipv4.ts";
 import type { WorkerContext } from "./context.ts";
 import { drop } from "./drop.ts";
 import { egress } from "./egress.ts";
-import { walk } from "./flood.ts";
+import { replicate } from "./flood.ts";
 import type { Fate, Frame } from "./frame.ts";
 import { readEthernet } from "./ingress.ts";
 import { routeOwn, viaAdjacency } from "./route.ts";
@@ -76,7 +76,7 @@ function injectFrame(worker: WorkerContext, f: Frame, kind: number, r: number): 
     return;
   }
   const from = ring.frameAt(r);
-  for (let i = 0; i < length; i++) f.bytes[at + i] = ring.bytes[from + i]!;
+  copy(f.bytes, at, ring.bytes, from, length);
   f.borrow(at, length);
   f.units = units;
   f.vsi = w[r + R_VSI]!;
@@ -97,7 +97,7 @@ function inject(worker: WorkerContext, f: Frame, kind: number, r: number): Fate 
   const w = worker.tables.injects[worker.index]!.words;
   const port = w[r + R_PORT]!;
   if (kind === INJECT.arrival) return arrive(worker, f, port);
-  if (kind === INJECT.flood) return walk(worker, f, port, w[r + R_ARG]!);
+  if (kind === INJECT.flood) return replicate(worker, f, port, w[r + R_ARG]!);
   if (kind === INJECT.port) return worker.ports.kind[port] === 0 ? DROP.tunnel_down : egress(worker, f, port, f.vsi);
   f.port = port;
   // VSI 0: a packet of our own. It came by no tunnel, so it may leave by the one whose packet provoked it.
@@ -144,6 +144,6 @@ function attachPeer(worker: WorkerContext, io: number, udpPort: number, r: numbe
   const at = worker.pool.take(length);
   if (at < 0) return ENOMEM;
   const from = ring.frameAt(r);
-  for (let i = 0; i < length; i++) worker.frame.bytes[at + i] = ring.bytes[from + i]!;
+  copy(worker.frame.bytes, at, ring.bytes, from, length);
   return worker.io.attachPeer(io, at, length, udpPort);
 }

@@ -26,7 +26,7 @@ import {
 } from "../tables/ring.ts";
 import { VSI_LOCAL_PROXY, VSI_SUPPRESS } from "../tables/vsi.ts";
 import { ARP_REQUEST } from "../wire/arp.ts";
-import { move, u16 } from "../wire/bytes.ts";
+import { copy, move, u16 } from "../wire/bytes.ts";
 import { ETH_BYTES, isGroupHi, TYPE_ARP } from "../wire/ethernet.ts";
 import type { WorkerContext } from "./context.ts";
 import { drop } from "./drop.ts";
@@ -86,7 +86,7 @@ export function punt(worker: WorkerContext, f: Frame, kind: number, arg: number,
   w[r + R_OUTER_TOS] = f.received(F_OUTER_TOS);
   w[r + R_WATCH_ID] = f.watchId;
   const to = ring.frameAt(r);
-  for (let i = 0; i < f.length; i++) ring.bytes[to + i] = f.bytes[at + i]!;
+  copy(ring.bytes, to, f.bytes, at, f.length);
   ring.commit();
   worker.puntCount++;
   worker.lastPunt = kind;

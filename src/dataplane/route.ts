@@ -11,7 +11,11 @@
 import { FLAG_NEEDS_CSUM, GSO_MASK } from "../io/port-io.ts";
 import { DROP, PUNT } from "../tables/counters.ts";
 import {
+  ANY_PREFIX,
   GROUP_WORDS,
+  HOST_LENGTH,
+  LONGEST_PREFIX,
+  NO_DEFAULT,
   ROUTE_ADJACENCY,
   ROUTE_ARG_MASK,
   ROUTE_BROADCAST,
@@ -79,13 +83,14 @@ export function route(worker: WorkerContext, f: Frame): Fate {
   if (bad !== GO_ON) return bad;
 
   const destination = f.view.getInt32(l3 + IP_DST);
-  const host = worker.fib.routes.get(destination, routeKey(vrf, 32));
-  const kind = host >> ROUTE_KIND_SHIFT;
-  if (kind === ROUTE_LOCAL) return punt(worker, f, PUNT.local, host & ROUTE_ARG_MASK, 0);
+  const own = worker.fib.routes.get(destination, routeKey(vrf, HOST_LENGTH));
+  const kind = own >> ROUTE_KIND_SHIFT;
+  if (kind === ROUTE_LOCAL) return punt(worker, f, PUNT.local, own & ROUTE_ARG_MASK, 0);
   // Before policy too: no rule may carry a tenant's VXLAN to a VTEP.
   if (kind === ROUTE_UNDERLAY && isVxlan(worker, f, l3)) return DROP.overlay_to_underlay;
   if (f.bytes[l3 + IP_TTL]! <= 1) return punt(worker, f, PUNT.ttl, arrival, 0);
 
+  const host = beyondGuard(own);
   const rule = worker.fib.policyCount[worker.policyBank + arrival] === 0 ? NO_RULE : policy(worker, f, l3, arrival);
   const adjacency = rule >> 8;
   switch (rule & 0xff) {
@@ -95,31 +100,31 @@ export function route(worker: WorkerContext, f: Frame): Fate {
       return viaAdjacency(worker, f, l3, adjacency, arrival);
     case POLICY_DEFAULT: {
       // D11: only where the table has nothing more specific than a default route.
-      const found =
-        host !== 0 && host >> ROUTE_KIND_SHIFT !== ROUTE_UNDERLAY ? host : lookup(worker, destination, vrf, 31, 1);
-      return found === 0
-        ? viaAdjacency(worker, f, l3, adjacency, arrival)
-        : follow(worker, f, l3, found, destination, vrf, arrival);
+      const found = host !== 0 ? host : lookup(worker, destination, vrf, LONGEST_PREFIX, NO_DEFAULT);
+      return found === 0 ? viaAdjacency(worker, f, l3, adjacency, arrival) : follow(worker, f, l3, found, arrival);
     }
     default: // no rule, or permit: the table decides
-      return follow(
-        worker,
-        f,
-        l3,
-        host !== 0 ? host : lookup(worker, destination, vrf, 31, 0),
-        destination,
-        vrf,
-        arrival,
-      );
+      return byTable(worker, f, l3, host, vrf, arrival);
   }
 }
 
 /** Route a packet of our own in `vrf`: by its destination alone, policies are for what arrives. */
 export function routeOwn(worker: WorkerContext, f: Frame, l3: number, vrf: number): Fate {
+  const own = worker.fib.routes.get(f.view.getInt32(l3 + IP_DST), routeKey(vrf, HOST_LENGTH));
+  if (own >> ROUTE_KIND_SHIFT === ROUTE_LOCAL) return DROP.not_forwarded;
+  return byTable(worker, f, l3, beyondGuard(own), vrf, 0);
+}
+
+/** The route of an address itself, 0 for one that only guards a VTEP's: there the next shorter prefix holds. */
+function beyondGuard(own: number): number {
+  return own >> ROUTE_KIND_SHIFT === ROUTE_UNDERLAY ? 0 : own;
+}
+
+/** `host`: what the table says of the destination itself, 0: nothing. */
+function byTable(worker: WorkerContext, f: Frame, l3: number, host: number, vrf: number, arrival: number): Fate {
+  if (host !== 0) return follow(worker, f, l3, host, arrival);
   const destination = f.view.getInt32(l3 + IP_DST);
-  const host = worker.fib.routes.get(destination, routeKey(vrf, 32));
-  if (host >> ROUTE_KIND_SHIFT === ROUTE_LOCAL) return DROP.not_forwarded;
-  return follow(worker, f, l3, host !== 0 ? host : lookup(worker, destination, vrf, 31, 0), destination, vrf, 0);
+  return follow(worker, f, l3, lookup(worker, destination, vrf, LONGEST_PREFIX, ANY_PREFIX), arrival);
 }
 
 /** RFC 1812 §5.2.2, §5.3.7 and §4.2.2.11: a well-formed packet between addresses that may be routed. */
@@ -148,14 +153,14 @@ function checkSource(worker: WorkerContext, f: Frame, l3: number, arrival: numbe
   if (f.fromTunnel !== 0) return GO_ON;
   const source = f.view.getInt32(l3 + IP_SRC);
   if (source === worker.knownFrom && f.port === worker.knownFromPort) return GO_ON;
-  let found = worker.fib.routes.get(source, routeKey(vrf, 32));
+  let found = worker.fib.routes.get(source, routeKey(vrf, HOST_LENGTH));
   if (found >> ROUTE_KIND_SHIFT === ROUTE_LOCAL) return DROP.ip_martian;
   if ((worker.ports.flags[f.port]! & PORT_ANTI_SPOOF) === 0) {
     worker.knownFrom = source;
     worker.knownFromPort = f.port;
     return GO_ON;
   }
-  if (found === 0) found = lookup(worker, source, vrf, 31, 0);
+  if (found === 0) found = lookup(worker, source, vrf, LONGEST_PREFIX, ANY_PREFIX);
   const kind = found >> ROUTE_KIND_SHIFT;
   const arg = found & ROUTE_ARG_MASK;
   // What a static route leads to is not on its next hop's VSI-interface: only the next hop itself is.
@@ -166,7 +171,8 @@ function checkSource(worker: WorkerContext, f: Frame, l3: number, arrival: numbe
 /** Longest match among prefixes of length `from` down to `to`; 0 when there is none. */
 export function lookup(worker: WorkerContext, destination: number, vrf: number, from: number, to: number): number {
   const fib = worker.fib;
-  let lengths = fib.lengths[vrf]! & (from === 31 ? -1 : (1 << (from + 1)) - 1);
+  // A shift by 32 is none: all 32 bits are for the longest.
+  let lengths = fib.lengths[vrf]! & (from === LONGEST_PREFIX ? -1 : (1 << (from + 1)) - 1);
   while (lengths !== 0) {
     const length = 31 - Math.clz32(lengths);
     if (length < to) return 0;
@@ -177,16 +183,8 @@ export function lookup(worker: WorkerContext, destination: number, vrf: number, 
   return 0;
 }
 
-/** Do what a route says. */
-function follow(
-  worker: WorkerContext,
-  f: Frame,
-  l3: number,
-  found: number,
-  destination: number,
-  vrf: number,
-  arrival: number,
-): Fate {
+/** Do what a route says; 0: there is none. */
+function follow(worker: WorkerContext, f: Frame, l3: number, found: number, arrival: number): Fate {
   const arg = found & ROUTE_ARG_MASK;
   switch (found >> ROUTE_KIND_SHIFT) {
     case ROUTE_HOST:
@@ -206,8 +204,6 @@ function follow(
       return punt(worker, f, PUNT.unreachable, CODE_PROHIBITED, arrival);
     case ROUTE_BROADCAST:
       return DROP.not_forwarded;
-    case ROUTE_UNDERLAY:
-      return follow(worker, f, l3, lookup(worker, destination, vrf, 31, 0), destination, vrf, arrival);
     default:
       return punt(worker, f, PUNT.unreachable, CODE_NET_UNREACHABLE, arrival);
   }

@@ -51,6 +51,7 @@ import {
   type Watch,
 } from "../tables/watch.ts";
 import { isMeant } from "../tables/watch-filter.ts";
+import { copy } from "../wire/bytes.ts";
 import { vniAt } from "../wire/vxlan.ts";
 import type { Watching, WorkerContext } from "./context.ts";
 import { isInNoVsi } from "./drop.ts";
@@ -89,7 +90,7 @@ export class Watcher implements Watching {
     this.keptLength = Math.max(0, f.length - skip);
     this.keptBytes = Math.max(0, Math.min(f.head - skip, this.settings[SET_WATCH_SNAP]!, LONGEST));
     const from = f.at + skip;
-    for (let i = 0; i < this.keptBytes; i++) this.kept[i] = f.bytes[from + i]!;
+    copy(this.kept, 0, f.bytes, from, this.keptBytes);
   }
 
   /** What was kept has met `fate`; the send records from `firstSend` on are its copies. `punt`: its class, where it was punted. */
@@ -251,7 +252,7 @@ export class Watcher implements Watching {
     w[r + W_NOW_NS] = worker.io.status[STATUS_NOW_NS]!;
     w[r + W_LENGTH] = this.keptLength;
     const to = this.ring.frameAt(r);
-    for (let i = 0; i < bytes; i++) this.ring.bytes[to + i] = from[at + i]!;
+    copy(this.ring.bytes, to, from, at, bytes);
     return r;
   }
 }

@@ -13,6 +13,9 @@ import { S_AT, SEND_WORDS, VXLAN_BYTES } from "../io/port-io.ts";
 import { DROP, MAX_RULES, PUNT } from "../tables/counters.ts";
 import {
   GROUP_WORDS,
+  HOST_LENGTH,
+  LONGEST_PREFIX,
+  NO_DEFAULT,
   ROUTE_ADJACENCY,
   ROUTE_ARG_MASK,
   ROUTE_BROADCAST,
@@ -74,7 +77,7 @@ export function routeSteps(
   if (AT_THE_DOOR.has(fate) || original.length < l3 + IPV4_BYTES)
     return [{ stage: "route", text: `header checks on ${names.interface(arrival)}`, result: resultOf(fate) }];
   const destination = i32(original, l3 + IP_DST);
-  const host = worker.fib.routes.get(destination, routeKey(vrf, 32));
+  const host = worker.fib.routes.get(destination, routeKey(vrf, HOST_LENGTH));
   if (fate === DROP.not_forwarded && host >> ROUTE_KIND_SHIFT !== ROUTE_BROADCAST)
     return [{ stage: "route", text: `${formatIpv4(destination)} is not routed`, result: resultOf(fate) }];
   const punt = fate === PUNTED ? records.at(-1)! : null;
@@ -154,9 +157,9 @@ class RouteStory {
 
   /** D11: has the table anything more specific than a default route? */
   private isRouted(): boolean {
-    const host = this.worker.fib.routes.get(this.destination, routeKey(this.vrf, 32));
+    const host = this.worker.fib.routes.get(this.destination, routeKey(this.vrf, HOST_LENGTH));
     if (host !== 0 && host >> ROUTE_KIND_SHIFT !== ROUTE_UNDERLAY) return true;
-    return lookup(this.worker, this.destination, this.vrf, 31, 1) !== 0;
+    return lookup(this.worker, this.destination, this.vrf, LONGEST_PREFIX, NO_DEFAULT) !== 0;
   }
 
   private actionOf(arrival: number, count: number, id: number): number {
@@ -204,11 +207,11 @@ class RouteStory {
   /** The route in words: its prefix and what it says. A resolved host has a route of its own. */
   private routeText(used: number): string {
     const { worker, names, vrf, destination } = this;
-    const host = worker.fib.routes.get(destination, routeKey(vrf, 32));
+    const host = worker.fib.routes.get(destination, routeKey(vrf, HOST_LENGTH));
     if (host >> ROUTE_KIND_SHIFT === ROUTE_HOST)
       return `${formatIpv4(destination)}/32 host on ${names.interface(worker.fib.adjacencyInterface[host & ROUTE_ARG_MASK]!)}`;
-    for (let length = host !== 0 ? 32 : 31; length >= 0; length--) {
-      const found = length === 32 ? host : lookup(worker, destination, vrf, length, length);
+    for (let length = host !== 0 ? HOST_LENGTH : LONGEST_PREFIX; length >= 0; length--) {
+      const found = length === HOST_LENGTH ? host : lookup(worker, destination, vrf, length, length);
       if (found === 0) continue;
       const prefix = `${formatIpv4(destination & maskOf(length))}/${length}`;
       const arg = found & ROUTE_ARG_MASK;

@@ -9,6 +9,7 @@
  * Writers: block k is worker k's, the last one is control's. A reader may meet a row in the making: X_STAMP is odd then, and
  * has changed afterwards; it reads again.
  */
+import { copy } from "../wire/bytes.ts";
 import type { Carver } from "./layout.ts";
 
 /** Rows: drop reasons are numbers below this. */
@@ -89,7 +90,7 @@ export class DropExamples {
   end(r: number, from: Uint8Array, at: number, length: number, here: number): void {
     const count = Math.min(here, X_SNAP);
     const to = (r / X_WORDS) * X_SNAP;
-    for (let i = 0; i < count; i++) this.bytes[to + i] = from[at + i]!;
+    copy(this.bytes, to, from, at, count);
     this.words[r + X_LENGTH] = length;
     this.words[r + X_BYTES] = count;
     // Past 2^31 rows it would be negative, and -2 to 0 "never": one drop is then not told.

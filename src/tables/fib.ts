@@ -45,6 +45,13 @@ export const GROUP_WORDS = 16;
 /** Most next hops of one route. */
 export const MAX_NEXT_HOPS = 8;
 
+/** The length of a host's own route, and the longest of a prefix. */
+export const HOST_LENGTH = 32;
+export const LONGEST_PREFIX = 31;
+/** The shortest prefix that a look-up takes: any, or none that is a default route. */
+export const ANY_PREFIX = 0;
+export const NO_DEFAULT = 1;
+
 /** The table key's second word. */
 export function routeKey(vrf: number, length: number): number {
   return ((vrf << 6) | length) + 1;

@@ -39,6 +39,13 @@ export function setI32(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 3] = value;
 }
 
+/**
+ * Copy `length` bytes from one memory to another. A loop: frames are short, and `set` would make a view for each.
+ */
+export function copy(to: Uint8Array, toAt: number, from: Uint8Array, fromAt: number, length: number): void {
+  for (let i = 0; i < length; i++) to[toAt + i] = from[fromAt + i]!;
+}
+
 /** Copy `length` bytes inside `bytes`; the ranges may overlap. */
 export function move(bytes: Uint8Array, to: number, from: number, length: number): void {
   bytes.copyWithin(to, from, from + length);

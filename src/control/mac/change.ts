@@ -1,6 +1,6 @@
 /** A change of the MAC table, as its feed tells it: what workers saw of a MAC until now, and what they see. */
 import { formatMac, type Mac } from "../../wire/ethernet.ts";
-import type { Emit } from "../event.ts";
+import { type Emit, portField } from "../event.ts";
 import type { ChangeKind, Feed } from "../feed.ts";
 import type { PortObject, VsiObject } from "../inventory.ts";
 import type { MacRow, MacSource } from "./entry.ts";
@@ -57,7 +57,7 @@ export class MacArrivals {
 
   private note({ vsi, mac, port, from }: MacArrival): void {
     const fields = { vsi: vsi.name, mac: formatMac(mac) };
-    if (from === null) this.emit("debug", "mac.learned", { ...fields, [port.kind]: port.name });
+    if (from === null) this.emit("debug", "mac.learned", { ...fields, ...portField(port) });
     else {
       this.moves.set(vsi.name, (this.moves.get(vsi.name) ?? 0) + 1);
       this.emit("info", "mac.moved", { ...fields, from: from.name, to: port.name });

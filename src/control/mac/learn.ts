@@ -16,7 +16,7 @@ import { MAC_GATEWAY } from "../../tables/mac.ts";
 import type { Tables } from "../../tables/tables.ts";
 import { formatMac, isGroup, type Mac, macOf } from "../../wire/ethernet.ts";
 import { DampedMoves } from "../damped-moves.ts";
-import type { Emit } from "../event.ts";
+import { type Emit, portField } from "../event.ts";
 import type { Feed } from "../feed.ts";
 import { gatewayMac } from "../gateway-mac.ts";
 import { type Inventory, isPortOf, type PortObject, type TunnelPort, type VsiObject } from "../inventory.ts";
@@ -324,7 +324,7 @@ export class MacLearner {
           if (isHit && row.port === published.port) row.heardMs = nowMs;
           else if (nowMs - row.heardMs >= (row.source === "heard" ? ageMs : PEER_GATEWAY_AGE_MS)) {
             this.rows.clear(vsi, all, row.source);
-            this.emit("debug", "mac.aged", { vsi: vsi.name, mac: formatMac(mac), [row.port.kind]: row.port.name });
+            this.emit("debug", "mac.aged", { vsi: vsi.name, mac: formatMac(mac), ...portField(row.port) });
           }
         }
       }

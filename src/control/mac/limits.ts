@@ -5,7 +5,7 @@
  * Most often the limit is the mistake, sometimes the host that sends from so many MACs; the example shows which.
  */
 import { formatMac, type Mac } from "../../wire/ethernet.ts";
-import type { Emit } from "../event.ts";
+import { type Emit, portField } from "../event.ts";
 import type { PortObject, VsiObject } from "../inventory.ts";
 import type { Timers } from "../timers.ts";
 
@@ -53,7 +53,7 @@ export class MacLimits {
     this.refusals.set(vsi, refusal);
     if (nowMs - refusal.toldMs < EVENT_EVERY_MS) return;
     refusal.toldMs = nowMs;
-    const fields = { vsi: vsi.name, [port.kind]: port.name, mac: formatMac(mac), limit: limit.key, most: limit.most };
+    const fields = { vsi: vsi.name, ...portField(port), mac: formatMac(mac), limit: limit.key, most: limit.most };
     this.emit("warn", "mac.limit", fields);
   }
 

@@ -9,7 +9,7 @@ import { DROP } from "../../tables/counters.ts";
 import { i32 } from "../../wire/bytes.ts";
 import { ETH_BYTES, formatMac } from "../../wire/ethernet.ts";
 import { formatIpv4, IP_SRC, type Ipv4 } from "../../wire/ipv4.ts";
-import type { Emit, EventFields, EventName } from "../event.ts";
+import { type Emit, type EventFields, type EventName, portField } from "../event.ts";
 import type { Fate } from "../fate.ts";
 import type { HeldFrame } from "../inject.ts";
 import type { Timers } from "../timers.ts";
@@ -113,8 +113,7 @@ export class NeighborLife {
 
   tell(level: "debug" | "info" | "warn", event: EventName, entry: Neighbor, more: EventFields): void {
     const { place } = entry;
-    const where =
-      place === null ? {} : { vsi: place.vsi.name, mac: formatMac(place.mac), [place.port.kind]: place.port.name };
+    const where = place === null ? {} : { vsi: place.vsi.name, mac: formatMac(place.mac), ...portField(place.port) };
     this.parts.emit(level, event, { interface: entry.on.name, ip: formatIpv4(entry.ip), ...where, ...more });
   }
 

@@ -4,7 +4,7 @@ import type { Tables } from "../../tables/tables.ts";
 import { formatMac } from "../../wire/ethernet.ts";
 import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
 import { DampedMoves } from "../damped-moves.ts";
-import type { Emit } from "../event.ts";
+import { type Emit, portField } from "../event.ts";
 import type { InterfaceObject } from "../inventory.ts";
 import { OncePer } from "../once-per.ts";
 import type { Timers } from "../timers.ts";
@@ -45,7 +45,7 @@ export class NeighborRefusals {
       interface: entry.on.name,
       ip: formatIpv4(entry.ip),
       mac: formatMac(place.mac),
-      [place.port.kind]: place.port.name,
+      ...portField(place.port),
     });
     this.damped.note(place.vsi, formatIpv4(entry.ip), entry.place!.port, place.port);
     return "damped";
@@ -54,7 +54,7 @@ export class NeighborRefusals {
   /** There is no room for one more neighbour on `iface`, or behind that port. */
   refuse(iface: InterfaceObject, ip: Ipv4, place: Place): "full" {
     if (this.limitTold.admit(iface, this.timers.nowMs)) {
-      const fields = { interface: iface.name, ip: formatIpv4(ip), [place.port.kind]: place.port.name };
+      const fields = { interface: iface.name, ip: formatIpv4(ip), ...portField(place.port) };
       this.emit("warn", "neighbor.limit", fields);
     }
     return "full";

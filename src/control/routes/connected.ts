@@ -67,7 +67,13 @@ export class ConnectedRoutes {
   guardVtep(inventory: Inventory, remote: string): void {
     const value = routeValue(ROUTE_UNDERLAY, 0);
     for (const { vrf, ip } of guardsOf(inventory, remote)) {
-      this.installed.set(keyOf("underlay", vrf, ip, 32), { origin: "underlay", vrf, network: ip, length: 32, value });
+      this.installed.set(wantedKey("underlay", vrf, ip, 32), {
+        origin: "underlay",
+        vrf,
+        network: ip,
+        length: 32,
+        value,
+      });
       this.routes.set("underlay", vrf, ip, 32, value);
     }
   }
@@ -75,17 +81,17 @@ export class ConnectedRoutes {
   /** It has gone. */
   unguardVtep(inventory: Inventory, remote: string): void {
     for (const { vrf, ip } of guardsOf(inventory, remote)) {
-      this.installed.delete(keyOf("underlay", vrf, ip, 32));
+      this.installed.delete(wantedKey("underlay", vrf, ip, 32));
       this.routes.clear("underlay", vrf, ip, 32);
     }
   }
 
   private want(origin: RouteOrigin, vrf: number, network: Ipv4, length: number, value: number): void {
-    this.wanted.set(keyOf(origin, vrf, network, length), { origin, vrf, network, length, value });
+    this.wanted.set(wantedKey(origin, vrf, network, length), { origin, vrf, network, length, value });
   }
 }
 
-function keyOf(origin: RouteOrigin, vrf: number, network: Ipv4, length: number): string {
+function wantedKey(origin: RouteOrigin, vrf: number, network: Ipv4, length: number): string {
   return `${origin} ${vrf} ${network} ${length}`;
 }
 

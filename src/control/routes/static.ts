@@ -73,7 +73,7 @@ export class StaticRoutes {
   ): void {
     const old: StaticRoute[] = [];
     for (const gone of diff.removed) {
-      const key = keyOf(gone);
+      const key = prefixName(gone);
       const route = this.installed.get(key)!;
       this.installed.delete(key);
       this.routes.clear("static", route.vrf, route.prefix.network, route.prefix.length);
@@ -81,7 +81,7 @@ export class StaticRoutes {
     }
     const everyHome = new Homes(inventory);
     for (const config of isRehomed ? wanted : [...diff.changed.map(({ to }) => to), ...diff.added]) {
-      const key = keyOf(config);
+      const key = prefixName(config);
       const homes = homesOf(config, everyHome);
       const before = this.installed.get(key);
       if (before !== undefined && isSame(before, config, homes)) continue;
@@ -136,7 +136,7 @@ export class StaticRoutes {
   }
 }
 
-function keyOf({ vrf, prefix }: RouteConfig): string {
+function prefixName({ vrf, prefix }: RouteConfig): string {
   return `${vrf} ${prefix.text}`;
 }
 

@@ -8,7 +8,7 @@
  * While a word says no, nothing else can set the port up either (Ports.setUp).
  */
 import type { Tables } from "../../tables/tables.ts";
-import type { Emit } from "../event.ts";
+import { type Emit, portField } from "../event.ts";
 import type { Inventory, PortObject } from "../inventory.ts";
 import { peerAddress } from "../peer-address.ts";
 import type { Timers } from "../timers.ts";
@@ -64,7 +64,7 @@ export class AttachWatch {
   private refuse(port: PortObject, refusal: Refusal): void {
     const isNews = !this.refused.has(port);
     this.refused.set(port, refusal);
-    if (isNews) this.parts.emit("warn", "port.refused", { [port.kind]: port.name, ...refusal });
+    if (isNews) this.parts.emit("warn", "port.refused", { ...portField(port), ...refusal });
     this.setUp(port, false);
   }
 

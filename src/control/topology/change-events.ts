@@ -1,6 +1,6 @@
 /** What a change of the configuration tells: events for people, and ARP for the hosts and peers that must hear of it. */
 import { formatMac } from "../../wire/ethernet.ts";
-import type { Emit } from "../event.ts";
+import { type Emit, portField } from "../event.ts";
 import type { AcPort, Inventory } from "../inventory.ts";
 import type { ConfigDiff } from "../plan.ts";
 import type { Draft } from "./draft.ts";
@@ -14,10 +14,8 @@ export function tellChange(draft: Draft, emit: Emit): void {
   for (const { name, vni } of draft.diff.vsis.added) emit("info", "vsi.added", { vsi: name, vni });
   for (const { name } of draft.diff.interfaces.removed) emit("info", "interface.removed", { interface: name });
   for (const { name } of draft.diff.interfaces.added) emit("info", "interface.added", { interface: name });
-  for (const { kind, name } of draft.ports.removed)
-    emit("info", kind === "ac" ? "ac.down" : "tunnel.down", { [kind]: name, removed: true });
-  for (const { kind, name, up } of draft.ports.added)
-    if (up) emit("info", kind === "ac" ? "ac.up" : "tunnel.up", { [kind]: name });
+  for (const port of draft.ports.removed) emit("info", `${port.kind}.down`, { ...portField(port), removed: true });
+  for (const port of draft.ports.added) if (port.up) emit("info", `${port.kind}.up`, portField(port));
 }
 
 /** New ACs, and those of VSI-interfaces that are new or have another MAC, address or VSI: their hosts must hear of it. */
