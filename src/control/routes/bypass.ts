@@ -22,7 +22,7 @@ export interface BypassParts {
   readonly neighbors: {
     /** Where packets to `ip` go; null while that is not known. */
     placeOf(
-      on: InterfaceObject,
+      iface: InterfaceObject,
       ip: Ipv4,
     ): { readonly mac: Mac; readonly port: PortObject; readonly vsi: VsiObject } | null;
   };
@@ -56,12 +56,12 @@ export class Bypasses {
 
   /** The tunnel whose gateway answers for next hop `ip` with its own MAC; null: it is reached, or not known. */
   tunnelOf(vrf: string, ip: Ipv4): PortObject | null {
-    const on = this.homeOf(vrf, ip);
-    return on === undefined ? null : this.tunnelOn(on, ip);
+    const iface = this.homeOf(vrf, ip);
+    return iface === undefined ? null : this.tunnelOn(iface, ip);
   }
 
-  private tunnelOn(on: InterfaceObject, ip: Ipv4): PortObject | null {
-    const place = this.parts.neighbors.placeOf(on, ip);
+  private tunnelOn(iface: InterfaceObject, ip: Ipv4): PortObject | null {
+    const place = this.parts.neighbors.placeOf(iface, ip);
     if (place === null) return null;
     const { port, vsi, mac } = place;
     return port.kind === "tunnel" && this.parts.peers.isGateway(vsi, port, mac) ? port : null;
@@ -70,9 +70,9 @@ export class Bypasses {
   list(): BypassedHop[] {
     const { policies, staticRoutes, inventory } = this.parts;
     const all: BypassedHop[] = [];
-    const add = (of: string, on: InterfaceObject | undefined, ip: Ipv4) => {
-      const tunnel = on === undefined ? null : this.tunnelOn(on, ip);
-      if (tunnel !== null) all.push({ of, ip: formatIpv4(ip), interface: on!.name, tunnel });
+    const add = (of: string, iface: InterfaceObject | undefined, ip: Ipv4) => {
+      const tunnel = iface === undefined ? null : this.tunnelOn(iface, ip);
+      if (tunnel !== null) all.push({ of, ip: formatIpv4(ip), interface: iface!.name, tunnel });
     };
     for (const { name, interfaces, rules } of policies.list()) {
       const vrfs = new Set(interfaces.map((each) => inventory.interface(each)!.vrfName));
@@ -84,24 +84,24 @@ export class Bypasses {
           }
     }
     for (const { prefix, hops } of staticRoutes.hops())
-      for (const { on, address } of hops) add(`route ${prefix.text}`, on, address.ip);
+      for (const { iface, address } of hops) add(`route ${prefix.text}`, iface, address.ip);
     return all;
   }
 
   private homeOf(vrf: string, ip: Ipv4): InterfaceObject | undefined {
-    for (const on of this.parts.inventory.interfaces.values())
-      if (on.vrfName === vrf && subnetOf(on, ip) !== null) return on;
+    for (const iface of this.parts.inventory.interfaces.values())
+      if (iface.vrfName === vrf && subnetOf(iface, ip) !== null) return iface;
     return undefined;
   }
 
   private look(): void {
     const now = new Set<string>();
-    for (const { of, ip, interface: on, tunnel } of this.list()) {
+    for (const { of, ip, interface: iface, tunnel } of this.list()) {
       const key = `${of} ${ip} ${tunnel.name}`;
       now.add(key);
       if (this.told.has(key)) continue;
       const why = "the gateway there answers for it, and routes by destination";
-      this.parts.emit("warn", "next-hop.bypassed", { of, nextHop: ip, interface: on, tunnel: tunnel.name, why });
+      this.parts.emit("warn", "next-hop.bypassed", { of, nextHop: ip, interface: iface, tunnel: tunnel.name, why });
     }
     this.told = now;
   }

@@ -35,16 +35,16 @@ export class ConnectedRoutes {
   withdraw(inventory: Inventory, config: Config): void {
     this.wanted = new Map();
     const vrfs = new Set<number>();
-    for (const on of inventory.interfaces.values()) {
-      vrfs.add(on.vrf);
-      const own = on.subnets.map((subnet) => subnet.address);
-      if (on.config.icmpSource !== null) own.push(on.config.icmpSource.ip);
-      for (const ip of own) this.want("own", on.vrf, ip, 32, routeValue(ROUTE_LOCAL, on.row));
-      for (const { network, length } of on.subnets) {
-        if (length < 32) this.want("connected", on.vrf, network, length, routeValue(ROUTE_GLEAN, on.row));
+    for (const iface of inventory.interfaces.values()) {
+      vrfs.add(iface.vrf);
+      const own = iface.subnets.map((subnet) => subnet.address);
+      if (iface.config.icmpSource !== null) own.push(iface.config.icmpSource.ip);
+      for (const ip of own) this.want("own", iface.vrf, ip, 32, routeValue(ROUTE_LOCAL, iface.row));
+      for (const { network, length } of iface.subnets) {
+        if (length < 32) this.want("connected", iface.vrf, network, length, routeValue(ROUTE_GLEAN, iface.row));
         if (length > 30) continue;
-        this.want("broadcast", on.vrf, network, 32, routeValue(ROUTE_BROADCAST, 0));
-        this.want("broadcast", on.vrf, network | ~maskOf(length), 32, routeValue(ROUTE_BROADCAST, 0));
+        this.want("broadcast", iface.vrf, network, 32, routeValue(ROUTE_BROADCAST, 0));
+        this.want("broadcast", iface.vrf, network | ~maskOf(length), 32, routeValue(ROUTE_BROADCAST, 0));
       }
     }
     for (const text of [config.underlay.address, ...inventory.tunnels().map((tunnel) => tunnel.config.remote)]) {
@@ -104,9 +104,9 @@ function guardsOf({ interfaces }: Inventory, remote: string): { readonly vrf: nu
 
 /** Most routes that `ConnectedRoutes` can want for `config`, and `otherTunnels` that it does not name. */
 export function countConnected(config: Config, otherTunnels = 0): number {
-  const vrfs = new Set(config.interfaces.map((on) => on.vrf)).size;
+  const vrfs = new Set(config.interfaces.map((iface) => iface.vrf)).size;
   const vteps = config.underlay.family === 4 ? config.tunnels.length + otherTunnels + 1 : 0;
   let count = vteps * vrfs;
-  for (const on of config.interfaces) count += on.addresses.length * 4 + (on.icmpSource === null ? 0 : 1);
+  for (const iface of config.interfaces) count += iface.addresses.length * 4 + (iface.icmpSource === null ? 0 : 1);
   return count;
 }

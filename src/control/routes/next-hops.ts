@@ -9,7 +9,7 @@ import type { Address4 } from "../plan.ts";
 
 export interface NextHops {
   /** The adjacency of (VSI-interface, IP), kept resolved until it is released as often as it was held. 0: no room. */
-  hold(on: InterfaceObject, ip: Ipv4): number;
+  hold(iface: InterfaceObject, ip: Ipv4): number;
   release(adjacency: number): void;
   isAlive(adjacency: number): boolean;
   /** Be told when a held next hop is resolved or lost. */
@@ -22,17 +22,17 @@ export class Homes {
   private readonly found = new Map<string, InterfaceObject>();
 
   constructor(inventory: Inventory) {
-    for (const on of inventory.interfaces.values()) {
-      const others = this.ofVrf.get(on.vrfName);
-      if (others === undefined) this.ofVrf.set(on.vrfName, [on]);
-      else others.push(on);
+    for (const iface of inventory.interfaces.values()) {
+      const others = this.ofVrf.get(iface.vrfName);
+      if (others === undefined) this.ofVrf.set(iface.vrfName, [iface]);
+      else others.push(iface);
     }
   }
 
   /** The VSI-interface of `vrf` whose subnet contains `hop`: subnets of a VRF never overlap, and the plan promises one. */
   of(vrf: string, hop: Address4): InterfaceObject {
     const key = `${vrf} ${hop.text}`;
-    const home = this.found.get(key) ?? this.ofVrf.get(vrf)?.find((on) => subnetOf(on, hop.ip) !== null);
+    const home = this.found.get(key) ?? this.ofVrf.get(vrf)?.find((iface) => subnetOf(iface, hop.ip) !== null);
     if (home === undefined)
       throw new Error(`next hop ${hop.text}: in no subnet of VRF ${vrf}, although the plan was checked`);
     this.found.set(key, home);
@@ -41,8 +41,9 @@ export class Homes {
 }
 
 /** Hold a next hop. Room was checked before anything was changed, so a refusal is a mistake of ours. */
-export function mustHold(nextHops: NextHops, on: InterfaceObject, ip: Ipv4): number {
-  const adjacency = nextHops.hold(on, ip);
-  if (adjacency === 0) throw new Error(`no adjacency left for a next hop on ${on.name}, although the plan was checked`);
+export function mustHold(nextHops: NextHops, iface: InterfaceObject, ip: Ipv4): number {
+  const adjacency = nextHops.hold(iface, ip);
+  if (adjacency === 0)
+    throw new Error(`no adjacency left for a next hop on ${iface.name}, although the plan was checked`);
   return adjacency;
 }

@@ -126,18 +126,18 @@ export class Policies {
     const spans = new Map<string, { first: number; count: number }>();
     const ids = policy.rules.map((_, index) => this.idOf(`${policy.name}\0${index}`));
     for (const name of policy.interfaces) {
-      const on = inventory.interface(name)!;
-      let span = spans.get(on.vrfName);
+      const iface = inventory.interface(name)!;
+      let span = spans.get(iface.vrfName);
       if (span === undefined) {
         const first = bank.rows.length / RULE_WORDS;
         for (const [index, rule] of policy.rules.entries()) {
-          const action = this.actionOf(bank, rule, ids[index]!, on.vrfName);
+          const action = this.actionOf(bank, rule, ids[index]!, iface.vrfName);
           expand(bank.rows, rule.match, action, ids[index]!);
         }
         span = { first, count: bank.rows.length / RULE_WORDS - first };
-        spans.set(on.vrfName, span);
+        spans.set(iface.vrfName, span);
       }
-      bank.spans.set(on.row, span);
+      bank.spans.set(iface.row, span);
     }
     const rules = policy.rules.map((rule, index) => ({
       id: ids[index]!,
@@ -162,10 +162,10 @@ export class Policies {
     const bank = fib.policyHead[0]!;
     const at = bank * MAX_RULES * RULE_WORDS;
     for (let i = 0; i < rows.length; i++) if (fib.rules[at + i] !== rows[i]) return true;
-    for (let on = 0; on < MAX_INTERFACES; on++) {
-      const span = spans.get(on);
-      if ((span?.count ?? 0) !== fib.policyCount[bank * MAX_INTERFACES + on]) return true;
-      if (span !== undefined && span.count > 0 && span.first !== fib.policyFirst[bank * MAX_INTERFACES + on])
+    for (let iface = 0; iface < MAX_INTERFACES; iface++) {
+      const span = spans.get(iface);
+      if ((span?.count ?? 0) !== fib.policyCount[bank * MAX_INTERFACES + iface]) return true;
+      if (span !== undefined && span.count > 0 && span.first !== fib.policyFirst[bank * MAX_INTERFACES + iface])
         return true;
     }
     return false;
@@ -177,9 +177,9 @@ export class Policies {
     fib.rules.set(rows, bank * MAX_RULES * RULE_WORDS);
     const at = bank * MAX_INTERFACES;
     fib.policyCount.fill(0, at, at + MAX_INTERFACES);
-    for (const [on, { first, count }] of spans) {
-      fib.policyFirst[at + on] = first;
-      fib.policyCount[at + on] = count;
+    for (const [iface, { first, count }] of spans) {
+      fib.policyFirst[at + iface] = first;
+      fib.policyCount[at + iface] = count;
     }
     Atomics.store(fib.policyHead, 0, bank);
     this.note = heartbeat.note();

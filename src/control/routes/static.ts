@@ -26,7 +26,7 @@ import { type Routes, routeValue } from "./routes.ts";
 const KINDS = { unreachable: ROUTE_UNREACHABLE, prohibit: ROUTE_PROHIBIT, discard: ROUTE_DISCARD } as const;
 
 interface Hop {
-  readonly on: InterfaceObject;
+  readonly iface: InterfaceObject;
   readonly address: Address4;
   readonly adjacency: number;
 }
@@ -99,9 +99,9 @@ export class StaticRoutes {
   /** None where it has none, or is not the operator's. */
   nextHopsOf(vrf: string, prefix: string): NextHopState[] {
     const hops = this.installed.get(`${vrf} ${prefix}`)?.hops ?? [];
-    return hops.map(({ on, address, adjacency }) => ({
+    return hops.map(({ iface, address, adjacency }) => ({
       ip: address.text,
-      interface: on.name,
+      interface: iface.name,
       alive: this.nextHops.isAlive(adjacency),
     }));
   }
@@ -117,7 +117,7 @@ export class StaticRoutes {
       return { ...common, hops: [], group: null };
     }
     const hops = target.nextHops.map((address, i) => ({
-      on: homes[i]!,
+      iface: homes[i]!,
       address,
       adjacency: mustHold(this.nextHops, homes[i]!, address.ip),
     }));
@@ -149,5 +149,5 @@ function isSame(route: StaticRoute, { target }: RouteConfig, homes: readonly Int
   if (route.kind !== target.kind) return false;
   if (target.kind !== "nextHops") return true;
   if (target.nextHops.length !== route.hops.length) return false;
-  return route.hops.every((hop, i) => hop.on === homes[i] && hop.address.ip === target.nextHops[i]!.ip);
+  return route.hops.every((hop, i) => hop.iface === homes[i] && hop.address.ip === target.nextHops[i]!.ip);
 }

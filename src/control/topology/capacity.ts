@@ -35,13 +35,13 @@ function checkVsis(config: Config, { sizes }: Tables, holds: TunnelHolds): strin
   for (const ac of config.acs) acs.set(ac.vsi, (acs.get(ac.vsi) ?? 0) + 1);
   let pairs = 0;
   let pins = 0;
-  for (const { name, vni, tunnels, mac, flood, interface: on } of config.vsis) {
+  for (const { name, vni, tunnels, mac, flood, interface: iface } of config.vsis) {
     const carriers = vni === null ? 0 : tunnels.length + holds.othersOf(vni);
     const ports = (acs.get(name) ?? 0) + carriers;
     if (ports > MAX_FLOOD)
       return `VSI ${name}: ${ports} ACs and tunnels are more than a flood list holds (${MAX_FLOOD})`;
     pairs += carriers;
-    pins += mac.static.length + flood.selective.length + (on === null ? 0 : 1);
+    pins += mac.static.length + flood.selective.length + (iface === null ? 0 : 1);
   }
   if (pairs > MAX_VNI_PAIRS) return `${pairs} pairs of VNI and tunnel are more than ${MAX_VNI_PAIRS}`;
   if (pins > sizes.macs) return `${pins} static, flooded and gateway MACs are more than limits.macs (${sizes.macs})`;
@@ -86,5 +86,5 @@ function checkRules(config: Config): string | null {
 /** The VRFs of the VSI-interfaces that have the policy: its rows exist once for each. */
 function vrfsOf(config: Config, policy: PolicyConfig): Set<string> {
   const names = new Set(policy.interfaces);
-  return new Set(config.interfaces.filter((on) => names.has(on.name)).map((on) => on.vrf));
+  return new Set(config.interfaces.filter((iface) => names.has(iface.name)).map((iface) => iface.vrf));
 }

@@ -21,7 +21,7 @@ export function tellChange(draft: Draft, emit: Emit): void {
 /** New ACs, and those of VSI-interfaces that are new or have another MAC, address or VSI: their hosts must hear of it. */
 export function acsToAnnounce(draft: Draft, changes: readonly InterfaceChange[]): Set<AcPort> {
   const announced = new Set(draft.ports.added.filter((port) => port.kind === "ac"));
-  for (const iface of [...draft.interfaces.added, ...changes.map(({ on }) => on)])
+  for (const iface of [...draft.interfaces.added, ...changes.map(({ iface }) => iface)])
     for (const vsi of iface.vsis) for (const ac of vsi.acs) announced.add(ac);
   return announced;
 }

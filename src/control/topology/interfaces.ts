@@ -21,7 +21,7 @@ import type { Reaper } from "./reaper.ts";
 
 /** What became of a kept VSI-interface, for those who have learned something on it. */
 export interface InterfaceChange {
-  readonly on: InterfaceObject;
+  readonly iface: InterfaceObject;
   readonly macChanged: boolean;
   readonly subnetsChanged: boolean;
   readonly vsisChanged: boolean;
@@ -99,18 +99,18 @@ export class Interfaces {
 
   /** The draft is carried out: rows and inventory. @returns what changed on the kept ones. */
   fill(draft: Draft): InterfaceChange[] {
-    for (const on of draft.interfaces.removed) this.inventory.removeInterface(on);
-    for (const on of draft.interfaces.added) {
-      this.tables.interfaces.vrf[on.row] = on.vrf;
-      this.store(on);
-      this.inventory.addInterface(on);
+    for (const iface of draft.interfaces.removed) this.inventory.removeInterface(iface);
+    for (const iface of draft.interfaces.added) {
+      this.tables.interfaces.vrf[iface.row] = iface.vrf;
+      this.store(iface);
+      this.inventory.addInterface(iface);
     }
     const changes: InterfaceChange[] = [];
     const fresh = new Set(draft.interfaces.added);
     for (const config of draft.config.interfaces) {
-      const on = this.inventory.interface(config.name)!;
-      if (fresh.has(on)) continue;
-      changes.push(this.change(on, config, draft));
+      const iface = this.inventory.interface(config.name)!;
+      if (fresh.has(iface)) continue;
+      changes.push(this.change(iface, config, draft));
     }
     return changes.filter((each) => each.macChanged || each.subnetsChanged || each.vsisChanged);
   }
@@ -135,47 +135,48 @@ export class Interfaces {
 
   /** The underlay MTU changed. */
   setMtus(mtus: Mtus): void {
-    for (const on of this.inventory.interfaces.values()) {
-      on.mtu = mtus.ofInterface(on.config);
-      this.store(on);
+    for (const iface of this.inventory.interfaces.values()) {
+      iface.mtu = mtus.ofInterface(iface.config);
+      this.store(iface);
     }
   }
 
-  private change(on: InterfaceObject, config: InterfaceConfig, draft: Draft): InterfaceChange {
-    const mac = this.macOf(on, config, draft);
+  private change(iface: InterfaceObject, config: InterfaceConfig, draft: Draft): InterfaceChange {
+    const mac = this.macOf(iface, config, draft);
     const change = {
-      on,
-      macChanged: mac !== on.mac,
-      subnetsChanged: addressesText(config) !== addressesText(on.config),
-      vsisChanged: config.vsis.join("\n") !== on.config.vsis.join("\n"),
+      iface,
+      macChanged: mac !== iface.mac,
+      subnetsChanged: addressesText(config) !== addressesText(iface.config),
+      vsisChanged: config.vsis.join("\n") !== iface.config.vsis.join("\n"),
     };
-    on.config = config;
-    on.mac = mac;
-    on.mtu = draft.mtus.ofInterface(config);
-    on.subnets = subnetsOf(config);
-    this.store(on);
+    iface.config = config;
+    iface.mac = mac;
+    iface.mtu = draft.mtus.ofInterface(config);
+    iface.subnets = subnetsOf(config);
+    this.store(iface);
     return change;
   }
 
-  /** The MAC of `on` as `config` has it. Thousands of hashes are not free, so one is made only where what it hashes changed. */
-  private macOf(on: InterfaceObject, config: InterfaceConfig, draft: Draft): Mac {
+  /** The MAC of `iface` as `config` has it. Thousands of hashes are not free, so one is made only where what it hashes changed. */
+  private macOf(iface: InterfaceObject, config: InterfaceConfig, draft: Draft): Mac {
     const vni = draft.mtus.firstVni(config);
-    if (config.mac === on.config.mac && this.vniOf.get(on) === vni) return on.mac;
-    this.vniOf.set(on, vni);
+    if (config.mac === iface.config.mac && this.vniOf.get(iface) === vni) return iface.mac;
+    this.vniOf.set(iface, vni);
     return gatewayMac(config.mac, draft.config.node, vni, config.name);
   }
 
-  private store(on: InterfaceObject): void {
+  private store(iface: InterfaceObject): void {
     const { interfaces } = this.tables;
-    interfaces.macHi[on.row] = hiOf(on.mac);
-    interfaces.macLo[on.row] = loOf(on.mac);
-    interfaces.mtu[on.row] = on.mtu;
-    interfaces.flags[on.row] = (on.config.distributed ? IF_DISTRIBUTED : 0) | (on.config.mssClamp ? IF_MSS_CLAMP : 0);
+    interfaces.macHi[iface.row] = hiOf(iface.mac);
+    interfaces.macLo[iface.row] = loOf(iface.mac);
+    interfaces.mtu[iface.row] = iface.mtu;
+    interfaces.flags[iface.row] =
+      (iface.config.distributed ? IF_DISTRIBUTED : 0) | (iface.config.mssClamp ? IF_MSS_CLAMP : 0);
   }
 }
 
-function subnetsOf(on: InterfaceConfig): Subnet[] {
-  return on.addresses.map(({ ip, prefix }) => ({ address: ip, network: prefix.network, length: prefix.length }));
+function subnetsOf(iface: InterfaceConfig): Subnet[] {
+  return iface.addresses.map(({ ip, prefix }) => ({ address: ip, network: prefix.network, length: prefix.length }));
 }
 
 /** Everything about a VSI-interface's addresses in one word; what was learned holds only as long as it stays. */

@@ -11,11 +11,11 @@ export interface Learners {
   readonly macs: MacPins;
   readonly neighbors: NextHops &
     NeighborPins & {
-      /** The MAC or the VSIs of `on` changed: its rewrite rows are written anew. */
-      refreshRewrites(on: InterfaceObject): void;
+      /** The MAC or the VSIs of `iface` changed: its rewrite rows are written anew. */
+      refreshRewrites(iface: InterfaceObject): void;
     };
   /** The gateway announces its own IP on an AC (behaviour.md §3.12). */
-  readonly arp: { announce(on: InterfaceObject, port: PortObject, vsi: VsiObject): void };
+  readonly arp: { announce(iface: InterfaceObject, port: PortObject, vsi: VsiObject): void };
   /** What else it announces (announcer.ts). */
   readonly announcer: {
     /** The inventory is another one now: what tunnels do not know yet is announced into them. */
@@ -33,5 +33,5 @@ export interface Learners {
   /** Forget everything about a VSI, pinned entries included. */
   flushVsi(vsi: VsiObject): void;
   /** Forget everything about a VSI-interface, pinned entries included. */
-  flushInterface(on: InterfaceObject): void;
+  flushInterface(iface: InterfaceObject): void;
 }

@@ -26,14 +26,14 @@ export class Mtus {
     this.interfaces = new Map(config.interfaces.map((each) => [each.name, each]));
   }
 
-  ofInterface(on: InterfaceConfig): number {
-    if (on.mtu !== "auto") return on.mtu;
-    return this.firstVni(on) === null ? LOCAL_MTU : this.overlay;
+  ofInterface(iface: InterfaceConfig): number {
+    if (iface.mtu !== "auto") return iface.mtu;
+    return this.firstVni(iface) === null ? LOCAL_MTU : this.overlay;
   }
 
-  /** VNI of the first VSI of `on` that has one, or null: all of them are local. */
-  firstVni(on: InterfaceConfig): number | null {
-    for (const name of on.vsis) {
+  /** VNI of the first VSI of `iface` that has one, or null: all of them are local. */
+  firstVni(iface: InterfaceConfig): number | null {
+    for (const name of iface.vsis) {
       const { vni } = this.vsis.get(name)!;
       if (vni !== null) return vni;
     }

@@ -38,8 +38,8 @@ export interface MacPins {
 /** What pinning needs of control/neighbor/table.ts. */
 export interface NeighborPins {
   /** @returns false when there is no room for it. */
-  addStatic(on: InterfaceObject, ip: Ipv4, mac: Mac, port: PortObject, vsi: VsiObject): boolean;
-  removeStatic(on: InterfaceObject, ip: Ipv4): void;
+  addStatic(iface: InterfaceObject, ip: Ipv4, mac: Mac, port: PortObject, vsi: VsiObject): boolean;
+  removeStatic(iface: InterfaceObject, ip: Ipv4): void;
 }
 
 /** `configured`: it is the file's, or our gateway's, and stays. `full`: there is no room. */
@@ -53,7 +53,7 @@ interface MacPin {
 }
 
 interface NeighborPin {
-  readonly on: InterfaceObject;
+  readonly iface: InterfaceObject;
   readonly ip: Ipv4;
   readonly mac: Mac;
   readonly port: PortObject;
@@ -95,10 +95,10 @@ export class Pins {
     const wanted = this.wantedHosts();
     for (const [key, pin] of this.hosts) {
       const next = wanted.get(key);
-      const isEmptied = interfaces.has(pin.on) || vsis.has(pin.vsi);
+      const isEmptied = interfaces.has(pin.iface) || vsis.has(pin.vsi);
       if (next !== undefined && isSameHost(pin, next) && !isEmptied) continue;
       this.hosts.delete(key);
-      this.neighbors.removeStatic(pin.on, pin.ip);
+      this.neighbors.removeStatic(pin.iface, pin.ip);
     }
   }
 
@@ -127,8 +127,8 @@ export class Pins {
     for (const [key, pin] of this.wantedHosts()) {
       if (this.hosts.has(key)) continue;
       this.hosts.set(key, pin);
-      if (!this.neighbors.addStatic(pin.on, pin.ip, pin.mac, pin.port, pin.vsi))
-        this.emit("warn", "neighbor.limit", { interface: pin.on.name, ip: formatIpv4(pin.ip), pinned: false });
+      if (!this.neighbors.addStatic(pin.iface, pin.ip, pin.mac, pin.port, pin.vsi))
+        this.emit("warn", "neighbor.limit", { interface: pin.iface.name, ip: formatIpv4(pin.ip), pinned: false });
     }
   }
 
@@ -156,13 +156,13 @@ export class Pins {
     return this.macs.has(key) && !this.addedMacs.has(key);
   }
 
-  addNeighbor(on: InterfaceObject, ip: Ipv4, mac: Mac, port: PortObject, vsi: VsiObject): Added {
-    const pin = { on, ip, mac, port, vsi };
+  addNeighbor(iface: InterfaceObject, ip: Ipv4, mac: Mac, port: PortObject, vsi: VsiObject): Added {
+    const pin = { iface, ip, mac, port, vsi };
     const key = hostKeyOf(pin);
     if (this.hosts.has(key) && !this.addedHosts.has(key)) return "configured";
-    if (this.addedHosts.has(key)) this.removeNeighbor(on, ip);
-    if (!this.neighbors.addStatic(on, ip, mac, port, vsi)) {
-      this.neighbors.removeStatic(on, ip);
+    if (this.addedHosts.has(key)) this.removeNeighbor(iface, ip);
+    if (!this.neighbors.addStatic(iface, ip, mac, port, vsi)) {
+      this.neighbors.removeStatic(iface, ip);
       return "full";
     }
     this.addedHosts.set(key, pin);
@@ -170,8 +170,8 @@ export class Pins {
     return "added";
   }
 
-  removeNeighbor(on: InterfaceObject, ip: Ipv4): boolean {
-    if (!this.addedHosts.delete(hostKeyOf({ on, ip }))) return false;
+  removeNeighbor(iface: InterfaceObject, ip: Ipv4): boolean {
+    if (!this.addedHosts.delete(hostKeyOf({ iface, ip }))) return false;
     this.withdrawNeighbors(new Set(), new Set());
     return true;
   }
@@ -192,9 +192,9 @@ export class Pins {
   }
 
   /** Those added by hand go: of one VSI-interface, or one of them, or all. @returns how many. */
-  flushNeighbors(on: InterfaceObject | null, ip: Ipv4 | null): number {
+  flushNeighbors(iface: InterfaceObject | null, ip: Ipv4 | null): number {
     const gone = [...this.addedHosts.values()].filter(
-      (pin) => (on === null || pin.on === on) && (ip === null || pin.ip === ip),
+      (pin) => (iface === null || pin.iface === iface) && (ip === null || pin.ip === ip),
     );
     for (const pin of gone) this.addedHosts.delete(hostKeyOf(pin));
     this.withdrawNeighbors(new Set(), new Set());
@@ -202,10 +202,10 @@ export class Pins {
   }
 
   /** Is that VSI-interface, VSI and bridge port still what it was when the entry was added? */
-  private isThere({ vsi, port, on }: { vsi: VsiObject; port: PortObject | null; on?: InterfaceObject }): boolean {
+  private isThere({ vsi, port, iface }: { vsi: VsiObject; port: PortObject | null; iface?: InterfaceObject }): boolean {
     const { vsis, ports, interfaces } = this.inventory;
     if (vsis.get(vsi.row) !== vsi || port === null || ports.get(port.row) !== port) return false;
-    if (on !== undefined && (interfaces.get(on.row) !== on || !on.vsis.includes(vsi))) return false;
+    if (iface !== undefined && (interfaces.get(iface.row) !== iface || !iface.vsis.includes(vsi))) return false;
     return isPortOf(port, vsi);
   }
 
@@ -244,14 +244,14 @@ export class Pins {
   private wantedHosts(): Map<string, NeighborPin> {
     const pins = new Map<string, NeighborPin>();
     for (const [key, added] of this.addedHosts) {
-      if (this.isThere(added) && subnetOf(added.on, added.ip) !== null) pins.set(key, added);
+      if (this.isThere(added) && subnetOf(added.iface, added.ip) !== null) pins.set(key, added);
       else this.addedHosts.delete(key);
     }
-    for (const on of this.inventory.interfaces.values())
-      for (const { ip, mac, port, vsi } of on.config.arp.static) {
-        const key = hostKeyOf({ on, ip });
+    for (const iface of this.inventory.interfaces.values())
+      for (const { ip, mac, port, vsi } of iface.config.arp.static) {
+        const key = hostKeyOf({ iface, ip });
         this.addedHosts.delete(key);
-        pins.set(key, { on, ip, mac: macOf(mac), port: this.port(port), vsi: this.inventory.vsi(vsi)! });
+        pins.set(key, { iface, ip, mac: macOf(mac), port: this.port(port), vsi: this.inventory.vsi(vsi)! });
       }
     return pins;
   }
@@ -262,7 +262,7 @@ export class Pins {
 }
 
 const macKeyOf = ({ vsi, mac }: { vsi: VsiObject; mac: Mac }) => `${vsi.row} ${mac}`;
-const hostKeyOf = ({ on, ip }: { on: InterfaceObject; ip: Ipv4 }) => `${on.row} ${ip}`;
+const hostKeyOf = ({ iface, ip }: { iface: InterfaceObject; ip: Ipv4 }) => `${iface.row} ${ip}`;
 
 function macOf(text: string): Mac {
   const mac = parseMac(text);
@@ -275,5 +275,5 @@ function isSameMac(a: MacPin | undefined, b: MacPin): boolean {
 }
 
 function isSameHost(a: NeighborPin, b: NeighborPin): boolean {
-  return a.on === b.on && a.mac === b.mac && a.port === b.port && a.vsi === b.vsi;
+  return a.iface === b.iface && a.mac === b.mac && a.port === b.port && a.vsi === b.vsi;
 }

@@ -294,8 +294,8 @@ export class Topology {
       learners.flushVsi(vsi);
       this.pins.forgetVsi(vsi);
     }
-    for (const on of emptied.interfaces) learners.flushInterface(on);
-    for (const each of changes) if (each.macChanged || each.vsisChanged) learners.neighbors.refreshRewrites(each.on);
+    for (const iface of emptied.interfaces) learners.flushInterface(iface);
+    for (const each of changes) if (each.macChanged || each.vsisChanged) learners.neighbors.refreshRewrites(each.iface);
     // publish
     const macChanges = this.formerMacs.update(inventory);
     this.pins.applyMacs();
@@ -351,14 +351,14 @@ export class Topology {
     const emptied = { vsis: new Set(vsis.removed), interfaces: new Set(interfaces.removed) };
     for (const { from, to } of diff.vsis.changed)
       if (isOtherNetwork(from, to, inventory)) emptied.vsis.add(inventory.vsi(to.name)!);
-    for (const each of changes) if (each.subnetsChanged) emptied.interfaces.add(each.on);
+    for (const each of changes) if (each.subnetsChanged) emptied.interfaces.add(each.iface);
     return emptied;
   }
 
   /** Hosts behind `ac` learn who their gateway is. */
   private announce(ac: AcPort): void {
-    const on = ac.vsi?.interface;
-    if (ac.up && on != null) this.parts.learners.arp.announce(on, ac, ac.vsi);
+    const iface = ac.vsi?.interface;
+    if (ac.up && iface != null) this.parts.learners.arp.announce(iface, ac, ac.vsi);
   }
 }
 

@@ -212,18 +212,18 @@ export function tunnelViews(inventory: Inventory, counted: CountedBefore): Tunne
 }
 
 export function interfaceViews(inventory: Inventory): InterfaceView[] {
-  return [...inventory.interfaces.values()].map((on) => ({
-    name: on.name,
-    row: on.row,
-    vrf: on.vrfName,
-    vsis: on.vsis.map((vsi) => vsi.name),
-    addresses: on.subnets.map(({ address, length }) => `${formatIpv4(address)}/${length}`),
-    mac: formatMac(on.mac),
-    macSetting: on.config.mac,
-    mtu: on.mtu,
-    distributed: on.config.distributed,
-    icmpSource: on.config.icmpSource?.text ?? null,
-    mssClamp: on.config.mssClamp,
+  return [...inventory.interfaces.values()].map((iface) => ({
+    name: iface.name,
+    row: iface.row,
+    vrf: iface.vrfName,
+    vsis: iface.vsis.map((vsi) => vsi.name),
+    addresses: iface.subnets.map(({ address, length }) => `${formatIpv4(address)}/${length}`),
+    mac: formatMac(iface.mac),
+    macSetting: iface.config.mac,
+    mtu: iface.mtu,
+    distributed: iface.config.distributed,
+    icmpSource: iface.config.icmpSource?.text ?? null,
+    mssClamp: iface.config.mssClamp,
   }));
 }
 

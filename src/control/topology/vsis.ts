@@ -85,9 +85,9 @@ export class Vsis {
       vsi.tunnels.splice(0, vsi.tunnels.length, ...this.tunnelsOf(config));
     }
     this.ofVni = new Map([...this.inventory.vsis.values()].map((vsi) => [vsi.config.vni ?? 0, vsi]));
-    for (const on of draft.config.interfaces) {
-      const { vsis } = this.inventory.interface(on.name)!;
-      vsis.splice(0, vsis.length, ...on.vsis.map((name) => this.inventory.vsi(name)!));
+    for (const iface of draft.config.interfaces) {
+      const { vsis } = this.inventory.interface(iface.name)!;
+      vsis.splice(0, vsis.length, ...iface.vsis.map((name) => this.inventory.vsi(name)!));
     }
     for (const vsi of draft.vsis.added) this.store(vsi);
   }
