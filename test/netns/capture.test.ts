@@ -107,7 +107,7 @@ describeReal(whyNoGateways("tshark"), "capture and trace", () => {
 
   test("observe tells a drop with its reason, its place and the frame", async () => {
     const { gw1 } = article;
-    const observing = openCtl("observe", "--drop", "--ac", "vm1", "-o", "json");
+    const observing = openCtl("observe", "-f", "--drop", "--ac", "vm1", "-o", "json");
     const hex = "0180c2000000020000000111000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20212223";
     const tell = setInterval(() => void gw1.ctl("trace", "--ac", "vm1", "--hex", hex, "--inject"), 500);
     await expect.poll(observing.out, { timeout: SOON_MS }).toContain("\n");
