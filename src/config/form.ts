@@ -8,6 +8,7 @@ import type {
   AcConfig,
   BridgePortName,
   Config,
+  EvpnConfig,
   InterfaceConfig,
   PolicyConfig,
   PortRange,
@@ -34,6 +35,7 @@ export function fileForm(config: Config): Form {
     routes: config.routes.map(routeForm),
     policies: config.policies.map(policyForm),
     limits: config.limits,
+    evpn: config.evpn === null ? null : evpnForm(config.evpn),
     workers: config.workers,
     control: controlForm(config.control),
     attach: config.attach,
@@ -44,6 +46,12 @@ export function fileForm(config: Config): Form {
 
 function controlForm({ socket, observe }: Config["control"]): Form {
   return present({ socket, observe: observe === null ? null : present(observe) });
+}
+
+function evpnForm({ peers, ...rest }: EvpnConfig): Form {
+  const peerForm = ({ address, as, passwordFile }: NonNullable<EvpnConfig["peers"]>[number]) =>
+    present({ address, as, password: passwordFile === null ? null : { file: passwordFile } });
+  return present({ ...rest, peers: peers?.map(peerForm) ?? null });
 }
 
 /** Without what is null. */

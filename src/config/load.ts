@@ -17,6 +17,7 @@ import { type ConfigError, errorOf, MAX_ERRORS } from "./error.ts";
 import type { Found } from "./explain.ts";
 import { checkLeftOut } from "./left-out.ts";
 import { resolve } from "./resolve.ts";
+import { checkEvpn } from "./rules-evpn.ts";
 import { checkL2, type Report } from "./rules-l2.ts";
 import { checkL3 } from "./rules-l3.ts";
 import type { FileConfig } from "./schema.ts";
@@ -45,6 +46,7 @@ export function parseConfig(text: string, file: string): ParseResult {
   };
   checkL2(sections, report);
   checkL3(sections, report);
+  checkEvpn(sections, report);
   checkLeftOut(values.leftOut, sections, (path, rule, message, fix) => {
     values.addLeftOut({ path, rule, message, fix: typeof fix === "string" ? fix : fix(), at: "value" });
   });

@@ -7,6 +7,7 @@
 import type {
   AcConfig,
   Config,
+  EvpnConfig,
   InterfaceConfig,
   PolicyConfig,
   Prefix,
@@ -25,6 +26,7 @@ export function resolve(file: FileConfig): Config {
   const allTunnels = file.tunnels.map((tunnel) => tunnel.name);
   const gateways = new Map<string, string>();
   for (const each of file.interfaces) for (const vsi of vsisOf(each)) gateways.set(vsi, each.name);
+  const inEvpn = new Set(file.vsis.filter((vsi) => vsi.evpn !== undefined).map(({ name }) => name));
   const homes = new Map(file.acs.map((ac) => [ac.name, ac.vsi]));
   return {
     node: file.node,
@@ -41,11 +43,19 @@ export function resolve(file: FileConfig): Config {
       keepalive: keepalive ?? null,
     })),
     vsis: file.vsis.map((vsi) => resolveVsi(vsi, allTunnels, gateways.get(vsi.name) ?? null, file.limits.macs)),
-    interfaces: file.interfaces.map((each) => resolveInterface(each, homes, file.limits.neighbors)),
+    interfaces: file.interfaces.map((each) =>
+      resolveInterface(
+        each,
+        homes,
+        file.limits.neighbors,
+        vsisOf(each).some((vsi) => inEvpn.has(vsi)),
+      ),
+    ),
     acs: file.acs.map(resolveAc),
     routes: file.routes.map(resolveRoute),
     policies: file.policies.map(resolvePolicy),
     limits: { ...file.limits, acMacs: file.limits.acMacs ?? Math.min(1024, file.limits.macs) },
+    evpn: resolveEvpn(file),
     workers: file.workers,
     control: { socket: file.control.socket, observe: resolveObserve(file.control.observe) },
     attach: file.attach ?? null,
@@ -57,6 +67,16 @@ export function resolve(file: FileConfig): Config {
 function resolveObserve(observe: FileConfig["control"]["observe"]): Config["control"]["observe"] {
   if (observe === undefined) return null;
   return typeof observe === "string" ? { socket: observe, group: null } : { ...observe, group: observe.group ?? null };
+}
+
+function resolveEvpn({ evpn, underlay }: FileConfig): EvpnConfig | null {
+  if (evpn === undefined) return null;
+  const peers = evpn.peers?.map(({ address, as, password }) => ({
+    address: address.text,
+    as,
+    passwordFile: password?.file ?? null,
+  }));
+  return { ...evpn, routerId: evpn.routerId?.text ?? underlay.address.text, peers: peers ?? null };
 }
 
 type Entry = { readonly ac?: string | undefined; readonly tunnel?: string | undefined };
@@ -71,26 +91,38 @@ function resolveVsi(
   gateway: string | null,
   macs: number,
 ): VsiConfig {
+  const { evpn } = vsi;
+  // A tunnel of the configuration beside those that routes bring is a peer that speaks no EVPN: only a migration has such.
+  const hasNoTunnels = vsi.vni === undefined || evpn?.learning === "evpn";
+  // An uplink (no VNI) is somebody else's LAN: a proxy there would answer for all its hosts.
+  const arp = evpn !== undefined ? "suppress" : gateway === null || vsi.vni === undefined ? "flood" : "localProxy";
+  // Everything that speaks has a route, and what is silent is found by ARP.
+  const isFlooded = evpn === undefined || evpn.unknown === "flood";
   return {
     name: vsi.name,
     vni: vsi.vni ?? null,
-    tunnels: vsi.tunnels ?? (vsi.vni === undefined ? [] : allTunnels),
+    tunnels: vsi.tunnels ?? (hasNoTunnels ? [] : allTunnels),
     interface: gateway,
-    // An uplink (no VNI) is somebody else's LAN: a proxy there would answer for all its hosts.
-    arp: vsi.arp ?? (gateway === null || vsi.vni === undefined ? "flood" : "localProxy"),
+    arp: vsi.arp ?? arp,
     proxyArp: vsi.proxyArp,
     relay: vsi.relay,
-    flood: vsi.flood,
+    flood: { ...vsi.flood, unknownUnicast: vsi.flood.unknownUnicast && isFlooded },
     innerVlan: vsi.innerVlan,
     mac: {
       ageSeconds: vsi.mac.ageSeconds,
       limit: vsi.mac.limit ?? Math.min(8192, macs),
       static: vsi.mac.static.map((entry) => ({ mac: entry.mac, port: portOf(entry) })),
     },
+    evpn: evpn ?? null,
   };
 }
 
-function resolveInterface(each: FileInterface, homes: ReadonlyMap<string, string>, neighbors: number): InterfaceConfig {
+function resolveInterface(
+  each: FileInterface,
+  homes: ReadonlyMap<string, string>,
+  neighbors: number,
+  isInEvpn: boolean,
+): InterfaceConfig {
   const vsis = vsisOf(each);
   const neighbor = (entry: FileInterface["arp"]["static"][number]): StaticNeighbor => ({
     ...entry.ip,
@@ -102,7 +134,8 @@ function resolveInterface(each: FileInterface, homes: ReadonlyMap<string, string
     name: each.name,
     vsis,
     addresses: addressesOf(each),
-    mac: each.mac,
+    // One gateway IP with many MACs would look like a host that moves all the time.
+    mac: each.mac ?? (isInEvpn ? "shared" : "auto"),
     distributed: each.distributed,
     vrf: each.vrf,
     mtu: each.mtu,

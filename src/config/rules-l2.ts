@@ -161,7 +161,8 @@ function checkVsis(s: Sections, report: Report): void {
 
 function checkStaticMacs(s: Sections, report: Report): void {
   const gatewayMacs = new Map<string, string>();
-  for (const each of s.interfaces ?? []) for (const vsi of vsisOf(each)) gatewayMacs.set(vsi, each.mac);
+  for (const each of s.interfaces ?? [])
+    if (each.mac !== undefined) for (const vsi of vsisOf(each)) gatewayMacs.set(vsi, each.mac);
   const ports = portsOf(s);
   for (const [index, vsi] of (s.vsis ?? []).entries()) {
     const seen = new Set<string>();

@@ -11,66 +11,14 @@
  * Text that means an address, a MAC or a range leaves the schema parsed, in the form of `control/plan.ts`.
  */
 import { z } from "zod";
-import {
-  type Read,
-  readGateway,
-  readHost,
-  readListen,
-  readMacText,
-  readPortRange,
-  readPrefix,
-  readVtep,
-} from "./address.ts";
+import { readGateway, readListen, readMacText, readPortRange, readVtep } from "./address.ts";
+import { bytesOf, flag, host, hostMac, hostName, int, matching, mtu, name, prefix, read, socketPath } from "./field.ts";
+import { evpn, vsiEvpn } from "./schema-evpn.ts";
 
 /** Ports of the I/O contract (io/port-io.ts MAX_IO_PORTS), less the number 0, which is no port. */
 export const MAX_BRIDGE_PORTS = 4095;
 /** Most next hops of one route. */
 export const MAX_NEXT_HOPS = 8;
-
-function read<T>(reader: (text: string) => Read<T>) {
-  return z.string().transform((text, context): T => {
-    const result = reader(text);
-    if ("value" in result) return result.value;
-    context.issues.push({ code: "custom", message: result.wrong, params: { fix: result.fix }, input: text });
-    return z.NEVER;
-  });
-}
-
-function matching(pattern: RegExp, wrong: string, fix: string) {
-  return read((text) => (pattern.test(text) ? { value: text } : { wrong: `"${text}" ${wrong}`, fix })).meta({
-    pattern: pattern.source,
-  });
-}
-
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
-const name = () =>
-  matching(
-    NAME,
-    "is no good name",
-    "use 1 to 63 letters, digits, dots, hyphens or underscores, a letter or digit first",
-  );
-const HOST_NAME =
-  /^(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}[A-Za-z0-9_])?)*$/;
-const hostName = () => matching(HOST_NAME, "is no host name", "write a name without a port, such as gw1.example.net");
-const host = () => read(readHost);
-const prefix = () => read(readPrefix);
-const hostMac = () => read((text) => readMacText(text, false));
-const flag = (value: boolean) => z.boolean().default(value);
-const int = (min: number, max: number) => z.int().min(min).max(max);
-const mtu = (min: number, max: number) => z.union([z.literal("auto"), int(min, max)]);
-
-function bytesOf(text: string): number {
-  return Buffer.byteLength(text);
-}
-
-const socketPath = () =>
-  read<string>((text) => {
-    if (!/^\/[^\0]*[^/\0]$/.test(text))
-      return { wrong: `"${text}" is no absolute path of a file`, fix: "begin it with /" };
-    // sockaddr_un.sun_path holds 108 bytes, the last one zero (unix(7)).
-    if (bytesOf(text) > 107) return { wrong: "the path is too long for a Unix socket", fix: "at most 107 bytes" };
-    return { value: text };
-  });
 
 /** A name as groupadd(8) makes it, or a number. */
 const groupName = () =>
@@ -156,11 +104,13 @@ const vsi = z
       .array(name())
       .max(MAX_BRIDGE_PORTS)
       .optional()
-      .describe("names of tunnels; default: all (none where vni is absent)"),
+      .describe("names of tunnels; default: all (none where vni is absent, or evpn finds them)"),
     arp: z
       .enum(["localProxy", "suppress", "flood"])
       .optional()
-      .describe("what ARP requests from ACs get; default: localProxy for a VNI with a VSI-interface, else flood"),
+      .describe(
+        "what ARP requests from ACs get; default: suppress with evpn, localProxy for a VNI with a VSI-interface, else flood",
+      ),
     proxyArp: z
       .enum(["immediate", "verified"])
       .default("immediate")
@@ -201,6 +151,7 @@ const vsi = z
       })
       .prefault({})
       .describe("the MAC table"),
+    evpn: vsiEvpn.optional(),
   })
   .describe("a virtual switch instance: one L2 domain");
 
@@ -214,8 +165,10 @@ const vsiInterface = z
       .describe("gateway address with prefix length, or a list; the first is the primary one"),
     mac: z
       .union([z.enum(["auto", "shared"]), hostMac()])
-      .default("auto")
-      .describe("gateway MAC: auto (from node and VNI), shared (from the VNI alone, same on every gateway), or a MAC"),
+      .optional()
+      .describe(
+        "gateway MAC: auto (from node and VNI), shared (from the VNI alone, same on every gateway), or a MAC; default: auto, shared where a VSI has evpn",
+      ),
     distributed: flag(true).describe("false: a central gateway or Border, which answers ARP over tunnels too"),
     vrf: name().default("main").describe("routing instance; nothing crosses from one to another"),
     mtu: mtu(576, 65535).default("auto").describe("overlay IP MTU in bytes; auto: what the underlay leaves"),
@@ -354,6 +307,7 @@ export const FILE = z.strictObject({
   routes: list(route, 1048576).describe("static routes"),
   policies: list(policy, 4096).describe("policy routes"),
   limits: limits.prefault({}),
+  evpn: evpn.optional(),
   workers: int(1, 16)
     .default(1)
     .describe("forwarding threads, each with a queue of every TAP and its part of the rate limits. Needs a restart."),

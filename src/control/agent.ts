@@ -25,6 +25,7 @@ import {
 } from "../tables/ring.ts";
 import type { Tables } from "../tables/tables.ts";
 import { CODE_NET_UNREACHABLE } from "../wire/icmp.ts";
+import type { Ipv4 } from "../wire/ipv4.ts";
 import { Announcer } from "./arp/announcer.ts";
 import { ArpHandler } from "./arp/arp.ts";
 import { ArpCounts } from "./arp/counts.ts";
@@ -48,7 +49,7 @@ import type { InterfaceObject, Inventory, PortObject, TunnelPort, VsiObject } fr
 import { Ledger } from "./ledger.ts";
 import { arrivalOf } from "./mac/change.ts";
 import { MacLearner } from "./mac/learn.ts";
-import { type NeighborView, viewOf, viewOfSuppressed } from "./neighbor/entry.ts";
+import { type NeighborView, type Place, viewOf, viewOfSuppressed } from "./neighbor/entry.ts";
 import { hopOf } from "./neighbor/hop.ts";
 import type { HostRoutes } from "./neighbor/path.ts";
 import { countByInterface } from "./neighbor/story.ts";
@@ -253,6 +254,11 @@ export class Agent {
     this.neighbors.flushInterface(on);
     this.peers.flushInterface(on);
     this.duplicates.forget((each) => each === on);
+  }
+
+  /** Ask the host at `place` once whether it still has `ip`; its answer is heard like any other. */
+  askHost(on: InterfaceObject, ip: Ipv4, { mac, port, vsi }: Place): void {
+    this.sender.ask(on, vsi, port, mac, ip);
   }
 
   /** Neighbours and peer gateways (D4). */

@@ -45,6 +45,7 @@ export interface Config {
   readonly routes: readonly RouteConfig[];
   readonly policies: readonly PolicyConfig[];
   readonly limits: LimitsConfig;
+  readonly evpn: EvpnConfig | null;
   /** Forwarding threads, ≥ 1. */
   readonly workers: number;
   /** `observe`: a socket that only reads; null: none. Its `group` null: the daemon's own. */
@@ -118,6 +119,52 @@ export interface VsiConfig {
   /** An 802.1Q tag inside VXLAN: drop the frame `inner_vlan`, or forward it as it is (RFC 7348 §6.1). */
   readonly innerVlan: "drop" | "keep";
   readonly mac: MacTableConfig;
+  /** null: it takes no part in EVPN. */
+  readonly evpn: VsiEvpnConfig | null;
+}
+
+/** Part of the fabric that BGP EVPN describes; null: a gateway without it. */
+export interface EvpnConfig {
+  /** gobgpd's gRPC socket, and which version of its API it speaks. */
+  readonly engine: { readonly socket: string; readonly api: "auto" | "v3" | "v4" };
+  readonly as: number;
+  readonly routerId: string;
+  /** null: the engine's own file has its sessions. */
+  readonly peers: readonly EvpnPeerConfig[] | null;
+  readonly timers: { readonly hold: number; readonly connectRetry: number };
+  /** How route targets are made of a VNI: AS:VNI, or as in RFC 8365 §5.1.2.1. */
+  readonly targets: "vni" | "rfc8365";
+  /** Entries are used so long without an engine, or without any session. */
+  readonly staleSeconds: number;
+  /** Tunnels come from routes; false: only configured ones are used. */
+  readonly discover: boolean;
+  readonly duplicates: {
+    readonly moves: number;
+    readonly seconds: number;
+    readonly action: "freeze" | "warn";
+    readonly recoverSeconds: number;
+  };
+  readonly limits: { readonly vteps: number; readonly routes: number; readonly announcePerSecond: number };
+}
+
+export interface EvpnPeerConfig {
+  readonly address: string;
+  readonly as: number;
+  /** A file whose first line is the TCP MD5 password; null: none. */
+  readonly passwordFile: string | null;
+}
+
+/** How a VSI takes part in EVPN. */
+export interface VsiEvpnConfig {
+  /** Route distinguisher, "192.0.2.1:10". */
+  readonly rd: string;
+  /** Route targets, "auto" among them: any AS with our VNI in import, ours in export. */
+  readonly import: readonly string[];
+  readonly export: readonly string[];
+  /** What tunnels teach: nothing, or MACs too (migration). */
+  readonly learning: "evpn" | "both";
+  /** Frames to a MAC that nothing is known of: found by ARP, flooded, or dropped. */
+  readonly unknown: "glean" | "flood" | "drop";
 }
 
 /** Which classes of BUM frames are flooded; frames to a MAC in `selective` always are. */

@@ -14,6 +14,7 @@ import { addCompletion } from "./completion.ts";
 import { addConfig } from "./config.ts";
 import { addDoctor } from "./doctor.ts";
 import { addEntries } from "./entries.ts";
+import { addEvpn } from "./evpn.ts";
 import { socketsIn } from "./fleet.ts";
 import { addHealth, addLog } from "./health.ts";
 import { addMan } from "./man.ts";
@@ -89,6 +90,7 @@ export function build(session: Session, writeError: (text: string) => void = say
   addObserve(program, session);
   addCapture(program, session);
   addEntries(program, session);
+  addEvpn(program, session);
   addConfig(program, session);
   addHealth(program, session);
   addLog(program, session);

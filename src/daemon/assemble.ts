@@ -46,6 +46,7 @@ export interface Control {
   readonly agent: Agent;
   readonly topology: Topology;
   readonly shown: ShownParts;
+  readonly timers: Timers;
 }
 
 /** The kernel's randomness (0 ≤ x < 1): who sees our jitter learns nothing, and no host can choose a hash chain. */
@@ -85,5 +86,11 @@ export function assemble(request: AssemblyRequest): Control {
   const { neighbors, peers } = agent;
   const bypasses = new Bypasses({ inventory, neighbors, peers, policies, staticRoutes, timers, emit });
   const attachWatch = new AttachWatch({ tables, timers, inventory, topology, commands: injector, emit });
-  return { agent, topology, injector, shown: { tables, inventory, topology, routes, agent, bypasses, attachWatch } };
+  return {
+    agent,
+    topology,
+    injector,
+    timers,
+    shown: { tables, inventory, topology, routes, agent, bypasses, attachWatch },
+  };
 }

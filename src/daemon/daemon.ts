@@ -28,6 +28,7 @@ import { Tally } from "../metrics/histogram.ts";
 import { createTables, type Tables } from "../tables/tables.ts";
 import { assemble, type Control } from "./assemble.ts";
 import { ControlLoop, type Rounds } from "./control-loop.ts";
+import type { EvpnMember } from "./evpn.ts";
 import { crash, endProcess } from "./process-end.ts";
 import { Reloader } from "./reload.ts";
 import { dumpState } from "./state-dump.ts";
@@ -95,6 +96,8 @@ export class Daemon {
   private features: readonly Feature[] = [];
   /** Where VMs hand their TAPs over; null: nowhere. */
   private attach: AttachServer | null = null;
+  /** Null while the configuration has had no `evpn` yet. */
+  private evpn: EvpnMember | null = null;
 
   constructor({ file, config, log, version, thread }: DaemonRequest) {
     this.file = file;
@@ -170,6 +173,7 @@ export class Daemon {
     this.watchWorkers();
     // VMs whose gateway was away wait for this one; who asks with HTTP can wait for its packages to be loaded.
     if (config.attach !== null) await this.listenAttach(config.attach.socket);
+    await this.joinFabric();
     await this.serve();
     this.phase.delete("starting");
     const { address, port } = config.underlay;
@@ -192,11 +196,12 @@ export class Daemon {
     const { manager } = this;
     const poll = (nowMs: number) => {
       manager.turn(nowMs);
+      this.evpn?.turn();
       const due = agent.poll(nowMs);
       const ping = manager.dueMs;
       return due === null || ping === null ? (due ?? ping) : Math.min(due, ping);
     };
-    return { poll, more: () => agent.more() };
+    return { poll, more: () => agent.more() || this.evpn?.more() === true };
   }
 
   /** Once a second: what changed around us, and what is dropped in bursts. */
@@ -259,7 +264,11 @@ export class Daemon {
     const { openManagement } = await import("./management.ts");
     const { version, control, shown, standing, workers, workerWatch, prober, reloader, resolutions, feed, log } = this;
     const known = { version, control, shown, standing, workers, workerWatch, prober, reloader, resolutions, feed, log };
-    const { listeners, features } = await openManagement({ ...known, kick: () => this.loop.kick() });
+    const { listeners, features } = await openManagement({
+      ...known,
+      evpn: () => this.evpn,
+      kick: () => this.loop.kick(),
+    });
     this.listeners.push(...listeners);
     this.features = features;
   }
@@ -292,6 +301,15 @@ export class Daemon {
     });
   }
 
+  /** Nothing of EVPN is loaded where the configuration has none. */
+  private async joinFabric(): Promise<void> {
+    if (this.control.topology.config.evpn !== null && this.evpn === null) {
+      const { EvpnMember } = await import("./evpn.ts");
+      this.evpn ??= new EvpnMember({ control: this.control, emit: this.log.emit, kick: () => this.loop.kick() });
+    }
+    if (!this.stopping) this.evpn?.apply(this.control.topology.config);
+  }
+
   /** A reload is in force. */
   private onApplied(config: Config): void {
     this.loop.kick();
@@ -299,6 +317,7 @@ export class Daemon {
     this.control.agent.setLimits(config.limits);
     this.attach?.refresh();
     for (const feature of this.features) feature.applied?.(config);
+    this.joinFabric().catch((error) => crash(this.log, error));
   }
 
   private async stop(signal: string): Promise<void> {

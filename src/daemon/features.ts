@@ -6,20 +6,25 @@ import { addConfig, addEntries, addLog, addOffloads } from "../api/change.ts";
 import { addDoctor } from "../api/doctor.ts";
 import { Entries } from "../api/entries.ts";
 import type { EventFeed } from "../api/event-feed.ts";
+import { addEvpn } from "../api/evpn.ts";
 import type { Feature } from "../api/feature.ts";
 import type { DropCount, LogLevel } from "../api/schema.ts";
 import type { Shown } from "../api/shown.ts";
 import { addSnapshot } from "../api/snapshot.ts";
 import { addTables, type TablesSource } from "../api/tables.ts";
 import { fileForm } from "../config/form.ts";
+import { checkEvpn } from "../doctor/evpn.ts";
 import type { RunningGateway } from "../doctor/gateway.ts";
 import { insight } from "../insight/feature.ts";
 import { lastDropsOf } from "../insight/last-drops.ts";
 import { PortDrops } from "../insight/port-drops.ts";
+import type { FabricSentences } from "../insight/why.ts";
 import { probing } from "../liveness/feature.ts";
 import type { Prober } from "../liveness/prober.ts";
 import type { Log } from "../log/log.ts";
+import { evpnRows } from "../metrics/evpn.ts";
 import type { Control } from "./assemble.ts";
+import type { EvpnMember } from "./evpn.ts";
 import type { Reloader } from "./reload.ts";
 import type { Standing } from "./status.ts";
 import { offloadsOf, type Workers } from "./workers.ts";
@@ -33,6 +38,8 @@ export interface FeatureParts {
   readonly reloader: Reloader;
   readonly feed: EventFeed;
   readonly log: Log;
+  /** null: EVPN was never configured. */
+  readonly evpn: () => EvpnMember | null;
   /** Begin a round of control soon: what changes control's tables ends with it. */
   readonly kick: () => void;
 }
@@ -46,13 +53,15 @@ export function featuresOf(parts: FeatureParts): readonly Feature[] {
   const portDrops = new PortDrops(control.shown, lastDropsOf(control.shown));
   const drops = () => portDrops.beside(shown.drops());
   const offloads = () => offloadsOf(workers, standing.first);
+  const fabric: FabricSentences = (subject) => parts.evpn()?.sentences(subject) ?? [];
   const features: Feature[] = [
     tables(parts, drops),
     configuration(parts.reloader),
     logging(parts.log),
     { routes: (app) => addOffloads(app, offloads) },
     probing({ prober, agent, inventory, shown, underlayMtu, kick }),
-    insight({ control: control.shown, shown, injector, feed, node, sourcePorts: workers.sourcePorts(), kick }),
+    insight({ control: control.shown, shown, injector, feed, node, sourcePorts: workers.sourcePorts(), fabric, kick }),
+    evpn(parts),
   ];
   const status = () => standing.status();
   const checks = features.flatMap((feature) => feature.checks ?? []);
@@ -98,6 +107,16 @@ function tables({ control, shown, standing, feed, kick }: FeatureParts, drops: (
 /** Learned entries and added ones; null: there is no such object. */
 function both(learned: number | null, added: () => number): number | null {
   return learned === null ? null : learned + added();
+}
+
+/** The fabric: its routes, and how they stand. */
+function evpn({ evpn: member, shown }: FeatureParts): Feature {
+  return {
+    routes: (app) => addEvpn(app, () => member()?.source() ?? null),
+    rows: evpnRows(() => member()?.metrics() ?? null),
+    checks: [() => checkEvpn(member()?.source()?.view() ?? null, shown.config())],
+    close: () => member()?.close(),
+  };
 }
 
 function configuration(reloader: Reloader): Feature {

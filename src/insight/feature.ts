@@ -8,7 +8,7 @@ import { addWhy } from "../api/why.ts";
 import type { Injector } from "../control/inject.ts";
 import { Tracer } from "./trace.ts";
 import { WatchHub } from "./watch.ts";
-import { Explainer } from "./why.ts";
+import { Explainer, type FabricSentences } from "./why.ts";
 
 export interface InsightParts {
   readonly control: ShownParts;
@@ -19,11 +19,13 @@ export interface InsightParts {
   readonly node: string;
   /** Outer UDP source ports in the order in which flows choose them. */
   readonly sourcePorts: readonly (number | null)[];
+  /** What routes say (EVPN). */
+  readonly fabric: FabricSentences;
   /** Begin a round of control soon. */
   readonly kick: () => void;
 }
 
-export function insight({ control, shown, injector, feed, node, sourcePorts, kick }: InsightParts): Feature {
+export function insight({ control, shown, injector, feed, node, sourcePorts, fabric, kick }: InsightParts): Feature {
   const tracer = new Tracer(control, injector);
   const watch = new WatchHub(control, feed, node, sourcePorts);
   control.agent.ledger.onDrop = (reason, lost) => watch.droppedByControl(reason, lost);
@@ -31,7 +33,7 @@ export function insight({ control, shown, injector, feed, node, sourcePorts, kic
     routes(app) {
       addTrace(app, (request) => tracer.trace(request, kick));
       addWatch(app, watch);
-      addWhy(app, new Explainer(control, shown));
+      addWhy(app, new Explainer(control, shown, fabric));
     },
   };
 }

@@ -29,13 +29,18 @@ const MESSAGES = {
   restored: "the snapshot of the last run",
 } as const;
 
+/** What routes say of a MAC or an address (EVPN). */
+export type FabricSentences = (subject: { readonly mac: string } | { readonly ip: string }) => string[];
+
 export class Explainer {
   private readonly parts: ShownParts;
   private readonly shown: Shown;
+  private readonly fabric: FabricSentences;
 
-  constructor(parts: ShownParts, shown: Shown) {
+  constructor(parts: ShownParts, shown: Shown, fabric: FabricSentences = () => []) {
     this.parts = parts;
     this.shown = shown;
+    this.fabric = fabric;
   }
 
   /** Null: there is no VSI-interface or VSI of that name. The question holds an IPv4 address or a MAC. */
@@ -57,6 +62,7 @@ export class Explainer {
     for (const on of inventory.interfaces.values())
       if (on.mac === mac) said.push(`${name} is our own: the gateway MAC of ${on.name}.`);
     for (const story of macs) said.push(...macSentences(story, this.isByHand(story)));
+    said.push(...this.fabric({ mac: name }));
     const neighbors = this.neighborsWith(name, vsi);
     for (const { ip, interface: on, state } of neighbors)
       said.push(`The ARP table has ${ip} on ${on} at this MAC (${state}).`);
@@ -105,6 +111,8 @@ export class Explainer {
     const neighbors = agent.neighbors.stories(ip).filter((story) => names.has(story.interface));
     const said = [...this.ownSentences(ip, scope), ...underlaySentences(text, topology.config)];
     for (const story of neighbors) said.push(...neighborSentences(story, this.isNeighborByHand(story)));
+    const routed = this.fabric({ ip: text });
+    said.push(...routed);
     for (const each of agent.duplicates.list())
       if (each.ip === text && names.has(each.interface)) said.push(duplicateSentence(each));
     for (const { of, ip: hop, tunnel } of this.parts.bypasses.list())
@@ -116,7 +124,7 @@ export class Explainer {
       return agent.macs.stories(parseMac(place.mac)!).filter((story) => story.vsi === place.vsi);
     });
     for (const story of macs) said.push(...macSentences(story, this.isByHand(story)));
-    const isOwn = said.length > suppressed.length && neighbors.length === 0;
+    const isOwn = said.length > suppressed.length + routed.length && neighbors.length === 0;
     if (neighbors.length === 0 && suppressed.length === 0 && !isOwn) said.push(...unknownSentences(ip, scope));
     const vrfs = new Set(scope.map((on) => on.vrfName));
     const routes = [...vrfs].flatMap((vrf) => this.shown.routeTo(vrf, ip) ?? []);

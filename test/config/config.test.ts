@@ -59,6 +59,7 @@ describe("a good file", () => {
         icmpPerSecond: 1000,
         icmpPerAcPerSecond: 100,
       },
+      evpn: null,
       workers: 1,
       control: { socket: "/run/vtepd/vtepd.sock", observe: null },
       attach: null,

@@ -24,6 +24,7 @@ vsis:
   - {name: vsi10, vni: 10, tunnels: [], arp: suppress}
   - {name: vsi20, vni: 20, mac: {static: [{mac: "02:00:00:00:00:01", tunnel: gw2}]}}
   - {name: uplink}
+  - {name: vsi30, vni: 30, evpn: {rd: "192.0.2.1:7", import: [auto, "65009:30"], export: ["65000:30"], learning: both, unknown: flood}}
 interfaces:
   - {name: i10, vsis: [vsi10, vsi20], address: [10.1.1.1/24, 200.1.1.1/30], distributed: false, vrf: red, mtu: 1400,
      arp: {static: [{ip: 10.1.1.9, mac: "02:00:00:00:00:09", tunnel: gw2, vsi: vsi20}]}}
@@ -41,6 +42,17 @@ policies:
       - {match: {destination: 12.0.0.0/8, protocol: 47}, drop: true}
       - {nextHop: 10.1.1.7}
 control: {socket: /run/c.sock, observe: {socket: /run/o.sock, group: look}}
+evpn:
+  engine: {socket: /run/bgp.sock, api: v4}
+  as: 4200000000
+  routerId: 192.0.2.77
+  peers: [{address: 192.0.2.251, as: 65000, password: {file: /run/secret}}, {address: 192.0.2.252, as: 65000}]
+  timers: {hold: 30, connectRetry: 5}
+  targets: rfc8365
+  staleSeconds: 60
+  discover: false
+  duplicates: {moves: 3, seconds: 60, action: warn, recoverSeconds: 30}
+  limits: {vteps: 10, routes: 100, announcePerSecond: 7}
 attach: {socket: /run/a.sock}
 metrics: {listen: "[::1]:9475", hosts: [gw1.example.net]}
 log: {level: warn, format: pretty}

@@ -119,6 +119,7 @@ export function vsiOf(
     flood: { broadcast: true, unknownUnicast: true, multicast: true, selective: [] },
     innerVlan: "drop",
     mac: { ageSeconds: 300, limit: 32, static: [] },
+    evpn: null,
     ...more,
   };
   const vsi: VsiObject = { row, name: config.name, config, interface: on, acs: [], tunnels: [] };

@@ -35,6 +35,8 @@ const NETNS = [
   ["ethtool", "ethtool", "switches offloads in tests"],
   ["iptables", "iptables", "deterministic loss in tests"],
   ["openvswitch-switch", "ovs-vswitchd", "an independent VXLAN peer"],
+  ["gobgpd", "gobgpd", "the BGP engine of EVPN"],
+  ["frr", "/usr/lib/frr/bgpd", "a BGP EVPN leaf and route reflector of another make"],
 ];
 const DOCKER = [
   ["docker.io", "dockerd", "the Docker lab's engine"],

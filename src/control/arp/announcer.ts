@@ -70,7 +70,8 @@ export class Announcer {
     for (const vsi of [...this.told.keys()]) if (vsis.get(vsi.row) !== vsi) this.told.delete(vsi);
     for (const vsi of vsis.values()) {
       const on = vsi.interface;
-      if (on === null) {
+      // In EVPN a gateway address of its own has a route, and a shared one is known to all.
+      if (on === null || vsi.config.evpn !== null) {
         this.told.delete(vsi);
         continue;
       }

@@ -39,6 +39,7 @@ import type { Timers } from "../timers.ts";
 import { checkArp, type IsRoutedBy, isHostAddress, isRoutedSender } from "./check.ts";
 import type { ArpCounts } from "./counts.ts";
 import type { Duplicates } from "./duplicates.ts";
+import { askForFabric, relayScope, searchScope } from "./fabric.ts";
 import type { PeerGateways } from "./peer-gateway.ts";
 import type { Asker, PendingRelays } from "./relay.ts";
 import { type ArpSender, addressFor } from "./sender.ts";
@@ -243,10 +244,10 @@ export class ArpHandler {
   private relayToSites(arp: Arp, on: InterfaceObject, asked: VsiObject, port: PortObject): void {
     // The other sites know no address outside the subnet: they are asked with our own.
     const isGuest = arp.senderIp !== 0 && subnetOf(on, arp.senderIp) === null;
-    const sender = isGuest ? addressFor(on, arp.targetIp) : arp.senderIp;
-    const question = { target: arp.targetIp, sender, except: port, by: port, scope: ALL_PORTS, isRetry: false };
+    const question = { target: arp.targetIp, except: port, by: port, isRetry: false };
     for (const vsi of on.vsis) {
-      if (!this.c.sender.solicit(on, vsi, question).sent) continue;
+      const sender = isGuest || vsi.config.evpn !== null ? addressFor(on, arp.targetIp) : arp.senderIp;
+      if (!this.c.sender.solicit(on, vsi, { ...question, sender, scope: searchScope(vsi) }).sent) continue;
       this.c.counts.count(asked.name, "relayed_request");
       this.tell("debug", "arp.relay-request", vsi, port, arp.targetIp, arp.senderMac, "S1.4");
     }
@@ -275,6 +276,7 @@ export class ArpHandler {
   private relayFromTunnel(arp: Arp, on: InterfaceObject, vsi: VsiObject, port: PortObject): Fate {
     const target = arp.targetIp;
     if (!isHostAddress(on, target)) return this.ignore(vsi, arp, "not a host address");
+    if (vsi.config.evpn !== null) return askForFabric(this.c, on, vsi, port, target);
     const asker = { port, mac: arp.senderMac, ip: arp.senderIp };
     const entry = this.c.neighbors.find(on, target);
     const isHere = entry?.place?.port.kind === "ac" && entry.state === "reachable";
@@ -340,7 +342,7 @@ export class ArpHandler {
     only: VsiObject | null = null,
   ): void {
     for (const vsi of only === null ? on.vsis : [only])
-      this.c.sender.relayAnnouncement(on, vsi, arp.senderIp, port, scope, isNews);
+      this.c.sender.relayAnnouncement(on, vsi, arp.senderIp, port, relayScope(vsi, scope), isNews);
   }
 
   /** The article's step in which this is heard; null: it leaves that out (the way back from the outside). */

@@ -1,10 +1,10 @@
 /** The neighbour table's questions (neighbor/solicitor.ts) as ARP requests: flooded ones rationed, the others to one port. */
 import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
 import type { Emit } from "../event.ts";
-import { ALL_PORTS } from "../inject.ts";
 import type { InterfaceObject, Inventory, PortObject, VsiObject } from "../inventory.ts";
 import type { Place } from "../neighbor/entry.ts";
 import type { Solicitor } from "../neighbor/solicitor.ts";
+import { searchScope } from "./fabric.ts";
 import { type ArpSender, addressFor } from "./sender.ts";
 
 export class ArpSolicitor implements Solicitor {
@@ -26,12 +26,11 @@ export class ArpSolicitor implements Solicitor {
       sender,
       except: null,
       by: this.inventory.ports.get(by) ?? null,
-      scope: ALL_PORTS,
       isRetry: tries > 1,
     };
     let againMs = 0;
     for (const vsi of iface.vsis) {
-      const { sent, againMs: ms } = this.sender.solicit(iface, vsi, question);
+      const { sent, againMs: ms } = this.sender.solicit(iface, vsi, { ...question, scope: searchScope(vsi) });
       againMs = Math.max(againMs, ms);
       const fields = { vsi: vsi.name, interface: iface.name, target: formatIpv4(ip), try: tries, step };
       if (sent) this.emit("debug", "arp.solicit", fields);

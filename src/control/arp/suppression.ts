@@ -39,6 +39,8 @@ export class SuppressionTable {
   private readonly macs: MacTimes;
   private readonly hosts = new Map<VsiObject, Map<Ipv4, Host>>();
   private readonly ofPort = new Map<PortObject, number>();
+  /** What is said from outside (EVPN): it does not age, and is used where no host at an AC is known with the address. */
+  private readonly said = new Map<VsiObject, Map<Ipv4, { readonly mac: Mac; readonly port: PortObject }>>();
 
   constructor(timers: Timers, macs: MacTimes) {
     this.timers = timers;
@@ -67,7 +69,32 @@ export class SuppressionTable {
   /** The owner of `ip`, if it is certainly alive. */
   find(vsi: VsiObject, ip: Ipv4): { readonly mac: Mac; readonly port: PortObject } | undefined {
     const host = this.hosts.get(vsi)?.get(ip);
-    return host !== undefined && this.isLive(vsi, host) ? host : undefined;
+    const heard = host !== undefined && this.isLive(vsi, host) ? host : undefined;
+    if (heard?.port.kind === "ac") return heard;
+    const said = this.said.get(vsi)?.get(ip);
+    return said?.port.up ? said : heard;
+  }
+
+  /** It is said from outside that `ip` is the host with `mac` behind the tunnel `port`. */
+  want(vsi: VsiObject, ip: Ipv4, mac: Mac, port: PortObject): void {
+    const said = this.said.get(vsi) ?? new Map<Ipv4, { readonly mac: Mac; readonly port: PortObject }>();
+    this.said.set(vsi, said);
+    said.set(ip, { mac, port });
+  }
+
+  /** It is not said any more. */
+  unwant(vsi: VsiObject, ip: Ipv4): void {
+    const said = this.said.get(vsi);
+    if (said?.delete(ip) && said.size === 0) this.said.delete(vsi);
+  }
+
+  /** What was heard of `ip` at an AC is forgotten: others have it. */
+  forgetHere(vsi: VsiObject, ip: Ipv4): void {
+    const hosts = this.hosts.get(vsi);
+    const host = hosts?.get(ip);
+    if (host?.port.kind !== "ac") return;
+    hosts!.delete(ip);
+    this.tally(host.port, -1);
   }
 
   /** What is known of `ip`, in every VSI that knows it; `isUsed`: is it answered for? */
@@ -108,6 +135,7 @@ export class SuppressionTable {
   }
 
   flushVsi(vsi: VsiObject): void {
+    this.said.delete(vsi);
     for (const host of this.hosts.get(vsi)?.values() ?? []) this.tally(host.port, -1);
     this.hosts.delete(vsi);
   }

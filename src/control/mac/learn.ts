@@ -104,7 +104,7 @@ export class MacLearner {
     if (vsi === undefined || port === undefined || !isPortOf(port, vsi)) return;
     const mac = macOf(hi, lo);
     if (mac === 0 || isGroup(mac)) return;
-    if (port.kind === "tunnel" && mac === sharedGatewayMac(vsi)) return;
+    if (port.kind === "tunnel" && (vsi.config.evpn?.learning === "evpn" || mac === sharedGatewayMac(vsi))) return;
     const all = this.rows.find(vsi, mac);
     if (all !== undefined) this.giveUpSuspended(vsi, all, port);
     if (all?.pin != null) return;

@@ -1,0 +1,76 @@
+/** /v1/evpn: how the gateway stands in its BGP EVPN fabric, route by route; without `evpn` in the configuration there is none of it. */
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { Fault, Flushed } from "./schema.ts";
+import { Evpn, EvpnDuplicate, EvpnRefused, EvpnRoute, EvpnVtep } from "./schema-evpn.ts";
+
+export interface EvpnSource {
+  view(): Evpn;
+  routes(): EvpnRoute[];
+  vteps(): EvpnVtep[];
+  duplicates(): EvpnDuplicate[];
+  refused(): EvpnRefused[];
+  /** Ask the engine for everything once more. */
+  resync(): void;
+  /** @returns how many were duplicates. */
+  clearDuplicates(vsi: string | null, mac: string | null): number;
+}
+
+const json = <T extends z.ZodType>(description: string, body: T) => ({
+  description,
+  content: { "application/json": { schema: body } },
+});
+const NONE = {
+  error: {
+    code: "not_found",
+    message: "this gateway takes no part in EVPN",
+    hint: "its configuration has no evpn section (docs/evpn.md)",
+  },
+};
+const absent = { 404: json("The configuration has no evpn section", Fault) };
+
+/** @param source null while the configuration has no `evpn`. */
+export function addEvpn(app: OpenAPIHono, source: () => EvpnSource | null): void {
+  const read = <T extends z.ZodType>(
+    path: string,
+    summary: string,
+    body: T,
+    answer: (evpn: EvpnSource) => z.output<T>,
+  ) => {
+    const route = createRoute({ method: "get", path, summary, responses: { 200: json(summary, body), ...absent } });
+    app.openapi(route, (c) => {
+      const evpn = source();
+      return (evpn === null ? c.json(NONE, 404) : c.json(answer(evpn) as never, 200)) as never;
+    });
+  };
+  read("/v1/evpn", "Engine, sessions and VSIs of BGP EVPN", Evpn, (evpn) => evpn.view());
+  read("/v1/evpn/routes", "EVPN routes, and what became of each", z.array(EvpnRoute), (evpn) => evpn.routes());
+  read("/v1/evpn/vteps", "VTEPs that routes name", z.array(EvpnVtep), (evpn) => evpn.vteps());
+  read("/v1/evpn/duplicates", "MACs that move too often", z.array(EvpnDuplicate), (evpn) => evpn.duplicates());
+  read("/v1/evpn/refused", "Routes not used, by reason", z.array(EvpnRefused), (evpn) => evpn.refused());
+  const resync = createRoute({
+    method: "post",
+    path: "/v1/evpn/resync",
+    summary: "Ask the engine for all routes once more",
+    responses: { 204: { description: "It is under way" }, ...absent },
+  });
+  app.openapi(resync, (c) => {
+    const evpn = source();
+    if (evpn === null) return c.json(NONE, 404);
+    evpn.resync();
+    return c.body(null, 204);
+  });
+  const scope = z.object({ vsi: z.string().optional(), mac: z.string().optional() });
+  const clear = createRoute({
+    method: "delete",
+    path: "/v1/evpn/duplicates",
+    summary: "Believe MACs again that moved too often",
+    request: { query: scope },
+    responses: { 200: json("How many there were", Flushed), ...absent },
+  });
+  app.openapi(clear, (c) => {
+    const evpn = source();
+    if (evpn === null) return c.json(NONE, 404);
+    const { vsi = null, mac = null } = c.req.valid("query");
+    return c.json({ removed: evpn.clearDuplicates(vsi, mac) }, 200);
+  });
+}

@@ -1,0 +1,93 @@
+/**
+ * gobgpd's methods by name, over a Unix socket: which version it speaks, one call, one stream.
+ *
+ * The socket is for the gateway alone (docs/evpn.md), so there is neither encryption nor a password on it.
+ */
+import { Client, type ClientReadableStream, credentials, type ServiceError, status } from "@grpc/grpc-js";
+import type { Dialect, Fields } from "./dialect.ts";
+import { gobgp3 } from "./gobgp3.ts";
+import { gobgp4 } from "./gobgp4.ts";
+
+/** 3.10 sends all routes of a table in one message. */
+const LONGEST_MESSAGE = 256 * 1024 * 1024;
+/** A question that takes longer is not answered any more. */
+const PATIENCE_MS = 10_000;
+
+const REQUESTS: Readonly<Record<string, readonly [request: string, response: string]>> = {
+  GetBgp: ["Nothing", "GetBgpResponse"],
+  StartBgp: ["StartBgpRequest", "Nothing"],
+  AddPeer: ["AddPeerRequest", "Nothing"],
+  DeletePeer: ["DeletePeerRequest", "Nothing"],
+  AddPath: ["AddPathRequest", "Nothing"],
+  DeletePath: ["DeletePathRequest", "Nothing"],
+  ListPath: ["ListPathRequest", "ListPathResponse"],
+  ListPeer: ["ListPeerRequest", "ListPeerResponse"],
+  WatchEvent: ["WatchEventRequest", "WatchEventResponse"],
+};
+
+export class Calls {
+  readonly dialect: Dialect;
+  private readonly client: Client;
+
+  private constructor(client: Client, dialect: Dialect) {
+    this.client = client;
+    this.dialect = dialect;
+  }
+
+  /** Who answers at `socket`, in version `api`. Rejects with a ServiceError. */
+  static async open(socket: string, api: "auto" | "v3" | "v4"): Promise<Calls> {
+    const options = { "grpc.max_receive_message_length": LONGEST_MESSAGE, "grpc.max_send_message_length": -1 };
+    const client = new Client(`unix:${socket}`, credentials.createInsecure(), options);
+    const wanted = api === "auto" ? [gobgp4, gobgp3] : [api === "v4" ? gobgp4 : gobgp3];
+    try {
+      for (const [index, dialect] of wanted.entries()) {
+        const calls = new Calls(client, dialect());
+        try {
+          await calls.ask("GetBgp", {});
+          return calls;
+        } catch (error) {
+          if ((error as ServiceError).code === status.UNIMPLEMENTED && index + 1 < wanted.length) continue;
+          // It speaks this version, and has no BGP yet: StartBgp is next.
+          if (/not started|hasn't started/i.test(String(error))) return calls;
+          throw error;
+        }
+      }
+      throw new Error("it speaks neither version of gobgpd's API");
+    } catch (error) {
+      client.close();
+      throw error;
+    }
+  }
+
+  ask(method: string, request: Fields): Promise<Fields> {
+    const { path, encode, decode } = this.codecOf(method);
+    const deadline = Date.now() + PATIENCE_MS;
+    return new Promise((resolve, reject) => {
+      this.client.makeUnaryRequest(path, encode, decode, request, { deadline }, (error, response) => {
+        if (error !== null) reject(error);
+        else resolve(response!);
+      });
+    });
+  }
+
+  /** A stream of answers. The caller listens for `data`, `error` and `end`. */
+  listen(method: string, request: Fields): ClientReadableStream<Fields> {
+    const { path, encode, decode } = this.codecOf(method);
+    return this.client.makeServerStreamRequest(path, encode, decode, request);
+  }
+
+  close(): void {
+    this.client.close();
+  }
+
+  private codecOf(method: string) {
+    const [requestName, responseName] = REQUESTS[method]!;
+    const request = this.dialect.type(requestName);
+    const response = this.dialect.type(responseName);
+    return {
+      path: this.dialect.service + method,
+      encode: (fields: Fields) => Buffer.from(request.encode(request.fromObject(fields)).finish()),
+      decode: (bytes: Buffer) => response.decode(bytes) as unknown as Fields,
+    };
+  }
+}

@@ -1,0 +1,392 @@
+/**
+ * gobgpd as the engine: connect, set it up, watch it, bring its routes; and when it is gone, try again until it is back.
+ *
+ * A connection begins with the watch, and only when that stands (gobgpd tells the state of all sessions, and that this was all)
+ * the table is listed: what changes meanwhile waits behind the list, so nothing is missed between the two. A list and a watch
+ * together are a `snapshot`; `resync` asks for another list. gobgpd before 3.2x does not tell when a peer has sent everything:
+ * then it has when no route came from it for QUIET_MS, or LONGEST_MS after the session came up.
+ *
+ * Routes of ours go out one call each, WIDTH at a time, so that the answer belongs to one route. gobgpd keeps them when we go.
+ */
+import type { ClientReadableStream } from "@grpc/grpc-js";
+import { type EvpnRoute, keyOf } from "../evpn/route.ts";
+import { parseIpv4 } from "../wire/ipv4.ts";
+import { Calls } from "./calls.ts";
+import { FAMILY_EVPN, pathOf, routeOf } from "./codec.ts";
+import type { Fields } from "./dialect.ts";
+import {
+  type Engine,
+  type EngineEvent,
+  type EngineRequest,
+  type PeerView,
+  ROWS_PER_BATCH,
+  type RouteRow,
+} from "./engine.ts";
+
+const RETRY_FIRST_MS = 100;
+const RETRY_MOST_MS = 2000;
+const INIT_MS = 1000;
+const QUIET_MS = 2000;
+const LONGEST_MS = 15_000;
+const WIDTH = 32;
+const BATCH = 1000;
+const STATES = ["unknown", "idle", "connect", "active", "opensent", "openconfirm", "established"];
+const PEER_END_OF_INIT = 2;
+/** The engine's port for sessions that others begin: none, we begin them all. */
+const NO_PORT = -1;
+
+/** Filters of the watch, counted from the dialect's first value. */
+const FILTER_BEST = 0;
+const FILTER_END_OF_RIB = 3;
+const TABLE_GLOBAL = 0;
+
+interface Task {
+  readonly method: "AddPath" | "DeletePath";
+  readonly route: EvpnRoute;
+}
+
+export class Gobgp implements Engine {
+  private request: EngineRequest;
+  private readonly emit: (event: EngineEvent) => void;
+  private calls: Calls | null = null;
+  private watch: ClientReadableStream<Fields> | null = null;
+  private list: ClientReadableStream<Fields> | null = null;
+  private isClosed = false;
+  private isListing = false;
+  private retryMs = RETRY_FIRST_MS;
+  /** What the watch told while a list was under way. */
+  private held: RouteRow[] = [];
+  private rows: RouteRow[] = [];
+  private readonly peers = new Map<string, PeerView>();
+  private readonly quiet = new Map<string, { readonly untilMs: number; timer: NodeJS.Timeout }>();
+  /** What has to be asked, by key: of two wishes about one route the later one counts. */
+  private readonly tasks = new Map<string, Task>();
+  private readonly underWay = new Set<string>();
+
+  constructor(request: EngineRequest, emit: (event: EngineEvent) => void) {
+    this.request = request;
+    this.emit = emit;
+    void this.connect();
+  }
+
+  announce(routes: readonly EvpnRoute[]): void {
+    this.enqueue("AddPath", routes);
+  }
+
+  withdraw(routes: readonly EvpnRoute[]): void {
+    this.enqueue("DeletePath", routes);
+  }
+
+  resync(): void {
+    if (this.calls !== null && !this.isListing) this.snapshot(this.calls);
+  }
+
+  setPeers(request: EngineRequest): void {
+    this.request = request;
+    if (this.calls !== null) this.settlePeers(this.calls).catch((error) => this.lose(error));
+  }
+
+  close(): void {
+    this.isClosed = true;
+    this.drop();
+  }
+
+  // ---- the connection --------------------------------------------------------------------------------------------------
+
+  private async connect(): Promise<void> {
+    try {
+      const { socket, api } = this.request;
+      const calls = await Calls.open(socket, api);
+      if (this.isClosed) return calls.close();
+      this.calls = calls;
+      const global = await this.start(calls);
+      await this.settlePeers(calls);
+      await this.openWatch(calls);
+      if (this.calls !== calls) return;
+      this.retryMs = RETRY_FIRST_MS;
+      this.emit({ kind: "ready", api: calls.dialect.name, ...global });
+      this.tellPeers();
+      this.snapshot(calls);
+    } catch (error) {
+      this.lose(error);
+    }
+  }
+
+  /** BGP with our AS and router id: begun if it was not, refused if it is another. */
+  private async start(calls: Calls): Promise<{ as: number; routerId: string }> {
+    const { as, routerId } = this.request;
+    const answer = await calls.ask("GetBgp", {}).catch(() => ({}) as Fields);
+    const global = (answer.global ?? {}) as Fields;
+    const found = Number(global.asn ?? 0);
+    if (found === 0) {
+      await calls.ask("StartBgp", { global: { asn: as, routerId, listenPort: NO_PORT } });
+      return { as, routerId };
+    }
+    if (found !== as) throw new Error(`the engine is of AS ${found}, evpn.as is ${as}`);
+    if (global.routerId !== routerId)
+      throw new Error(`the engine has router id ${global.routerId}, evpn.routerId is ${routerId}`);
+    return { as: found, routerId };
+  }
+
+  /** The sessions that the configuration names, and no others; without `peers` the engine's own file has them. */
+  private async settlePeers(calls: Calls): Promise<void> {
+    const { peers, localAddress, as, holdSeconds, connectRetrySeconds } = this.request;
+    if (peers === null) return;
+    const known = await this.listPeers(calls);
+    const wanted = new Set(peers.map(({ address }) => address));
+    for (const [address, peer] of known) {
+      const same = peers.find((each) => each.address === address)?.as === peer.as;
+      if (wanted.has(address) && same) continue;
+      await calls.ask("DeletePeer", { address });
+      known.delete(address);
+      this.peers.delete(address);
+    }
+    for (const peer of peers) {
+      if (known.has(peer.address)) continue;
+      const config = { neighborAddress: peer.address, peerAsn: peer.as, authPassword: peer.password ?? "" };
+      const timers = {
+        connectRetry: connectRetrySeconds,
+        holdTime: holdSeconds,
+        keepaliveInterval: keepalive(holdSeconds),
+      };
+      await calls.ask("AddPeer", {
+        peer: {
+          conf: config,
+          ebgpMultihop: { enabled: peer.as !== as, multihopTtl: 255 },
+          timers: { config: { ...timers, idleHoldTimeAfterReset: 1 } },
+          transport: { localAddress },
+          afiSafis: [{ config: { family: FAMILY_EVPN, enabled: true } }],
+        },
+      });
+    }
+  }
+
+  private listPeers(calls: Calls): Promise<Map<string, PeerView>> {
+    return new Promise((resolve, reject) => {
+      const found = new Map<string, PeerView>();
+      const stream = calls.listen("ListPeer", {});
+      stream.on("data", (answer: Fields) => {
+        const peer = viewOf(answer.peer as Fields);
+        if (peer !== null) found.set(peer.address, peer);
+      });
+      stream.on("error", reject);
+      stream.on("end", () => resolve(found));
+    });
+  }
+
+  /** Resolves when the engine has told of all sessions: from then on no route is missed. */
+  private openWatch(calls: Calls): Promise<void> {
+    const { enumBase } = calls.dialect;
+    const filters = [FILTER_BEST, FILTER_END_OF_RIB].map((type) => ({ type: type + enumBase, init: false }));
+    const watch = calls.listen("WatchEvent", { peer: {}, table: { filters }, batchSize: BATCH });
+    this.watch = watch;
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, INIT_MS);
+      watch.on("data", (answer: Fields) => {
+        if (this.watch !== watch) return;
+        const peer = answer.peer as Fields | null;
+        if (peer?.type === PEER_END_OF_INIT) {
+          clearTimeout(timer);
+          resolve();
+        } else if (peer != null) this.notePeer(peer.peer as Fields | null);
+        else this.notePaths(calls, ((answer.table as Fields | null)?.paths ?? []) as Fields[]);
+      });
+      watch.on("error", (error) => this.watch === watch && this.lose(error));
+      watch.on("end", () => this.watch === watch && this.lose(new Error("the engine closed the connection")));
+    });
+  }
+
+  private lose(error: unknown): void {
+    if (this.isClosed) return;
+    this.drop();
+    this.emit({ kind: "lost", reason: reasonOf(error) });
+    setTimeout(() => !this.isClosed && void this.connect(), this.retryMs).unref();
+    this.retryMs = Math.min(RETRY_MOST_MS, this.retryMs * 2);
+  }
+
+  private drop(): void {
+    const { calls, watch, list } = this;
+    this.calls = null;
+    this.watch = null;
+    this.list = null;
+    for (const stream of [watch, list]) {
+      stream?.on("error", () => undefined);
+      stream?.cancel();
+    }
+    calls?.close();
+    this.isListing = false;
+    this.held = [];
+    this.rows = [];
+    this.tasks.clear();
+    this.underWay.clear();
+    this.peers.clear();
+    for (const { timer } of this.quiet.values()) clearTimeout(timer);
+    this.quiet.clear();
+  }
+
+  // ---- routes in -------------------------------------------------------------------------------------------------------
+
+  private snapshot(calls: Calls): void {
+    this.isListing = true;
+    this.emit({ kind: "snapshot" });
+    const list = calls.listen("ListPath", {
+      tableType: TABLE_GLOBAL + calls.dialect.enumBase,
+      family: FAMILY_EVPN,
+      batchSize: BATCH,
+    });
+    this.list = list;
+    list.on("data", (answer: Fields) => {
+      if (this.list !== list) return;
+      const destination = answer.destination as Fields | null;
+      // The first path is the best one of its key, and the only one that stands.
+      const first = ((destination?.paths ?? []) as Fields[])[0];
+      const row = first === undefined ? null : rowOf(first, calls);
+      if (row !== null) this.add(row);
+    });
+    list.on("error", (error) => this.list === list && this.lose(error));
+    list.on("end", () => {
+      if (this.list !== list) return;
+      this.isListing = false;
+      this.flush();
+      const { held } = this;
+      this.held = [];
+      for (const row of held) this.add(row);
+      this.flush();
+      this.emit({ kind: "complete" });
+    });
+  }
+
+  private notePaths(calls: Calls, paths: readonly Fields[]): void {
+    for (const path of paths) {
+      const row = rowOf(path, calls);
+      if (row === null) {
+        if (path.nlri == null || calls.dialect.unwrap(path.nlri as Fields).name === "") this.endOfRib(path.neighborIp);
+        continue;
+      }
+      if (row.peer !== null) this.busy(row.peer);
+      if (this.isListing) this.held.push(row);
+      else this.add(row);
+    }
+    if (!this.isListing) this.flush();
+  }
+
+  private add(row: RouteRow): void {
+    this.rows.push(row);
+    if (this.rows.length >= ROWS_PER_BATCH) this.flush();
+  }
+
+  private flush(): void {
+    if (this.rows.length === 0) return;
+    this.emit({ kind: "rows", rows: this.rows });
+    this.rows = [];
+  }
+
+  // ---- sessions --------------------------------------------------------------------------------------------------------
+
+  private notePeer(fields: Fields | null): void {
+    const peer = fields === null ? null : viewOf(fields);
+    if (peer === null) return;
+    const was = this.peers.get(peer.address)?.state;
+    this.peers.set(peer.address, peer);
+    if (peer.state === "established" && was !== "established") this.startQuiet(peer.address);
+    if (peer.state !== "established") this.endQuiet(peer.address);
+    this.tellPeers();
+  }
+
+  private tellPeers(): void {
+    this.emit({ kind: "peers", peers: [...this.peers.values()] });
+  }
+
+  private startQuiet(peer: string): void {
+    this.endQuiet(peer);
+    const timer = setTimeout(() => this.endOfRib(peer), QUIET_MS);
+    this.quiet.set(peer, { untilMs: performance.now() + LONGEST_MS, timer });
+  }
+
+  private busy(peer: string): void {
+    const quiet = this.quiet.get(peer);
+    if (quiet === undefined) return;
+    clearTimeout(quiet.timer);
+    const wait = Math.max(0, Math.min(QUIET_MS, quiet.untilMs - performance.now()));
+    quiet.timer = setTimeout(() => this.endOfRib(peer), wait);
+  }
+
+  private endQuiet(peer: string): void {
+    clearTimeout(this.quiet.get(peer)?.timer);
+    this.quiet.delete(peer);
+  }
+
+  private endOfRib(peer: unknown): void {
+    if (typeof peer !== "string" || !this.peers.has(peer)) return;
+    this.endQuiet(peer);
+    this.flush();
+    this.emit({ kind: "endOfRib", peer });
+  }
+
+  // ---- routes out ------------------------------------------------------------------------------------------------------
+
+  private enqueue(method: Task["method"], routes: readonly EvpnRoute[]): void {
+    if (this.calls === null) return;
+    for (const route of routes) this.tasks.set(keyOf(route), { method, route });
+    this.work();
+  }
+
+  /** As many calls as may be under way; two of one key would overtake each other. */
+  private work(): void {
+    const { calls } = this;
+    if (calls === null) return;
+    for (const [key, task] of this.tasks) {
+      if (this.underWay.size >= WIDTH) return;
+      if (this.underWay.has(key)) continue;
+      this.tasks.delete(key);
+      this.underWay.add(key);
+      this.ask(calls, key, task);
+    }
+  }
+
+  private ask(calls: Calls, key: string, { method, route }: Task): void {
+    const tableType = TABLE_GLOBAL + calls.dialect.enumBase;
+    const path = pathOf(route, calls.dialect);
+    calls
+      .ask(method, method === "AddPath" ? { tableType, path } : { tableType, family: FAMILY_EVPN, path })
+      .catch((error) => {
+        // Without a connection there is no answer; what shall stand is told again when there is one.
+        if (this.calls === calls) this.emit({ kind: "refused", key, reason: reasonOf(error) });
+      })
+      .finally(() => {
+        if (this.calls !== calls) return;
+        this.underWay.delete(key);
+        this.work();
+      });
+  }
+}
+
+function rowOf(path: Fields, { dialect }: Calls): RouteRow | null {
+  const route = routeOf(path, dialect);
+  if (route === null) return null;
+  const from = String(path.neighborIp ?? "");
+  const isPeer = parseIpv4(from) !== null ? from !== "0.0.0.0" : /^[0-9a-f:]*:[0-9a-f:]+$/i.test(from) && from !== "::";
+  return { route, isWithdrawn: path.isWithdraw === true, peer: isPeer ? from : null };
+}
+
+function viewOf(peer: Fields): PeerView | null {
+  const state = peer.state as Fields | null;
+  const conf = peer.conf as Fields | null;
+  const address = String(state?.neighborAddress || conf?.neighborAddress || "");
+  if (address === "") return null;
+  const timers = (peer.timers as Fields | null)?.state as Fields | null;
+  const uptime = Number((timers?.uptime as Fields | null)?.seconds ?? 0);
+  const name = STATES[Number(state?.sessionState ?? 0)] ?? "unknown";
+  const as = Number(state?.peerAsn || conf?.peerAsn || 0);
+  return { address, as, state: name, upSince: name === "established" && uptime > 0 ? uptime : null };
+}
+
+/** A third of the hold time (RFC 4271 §4.4). */
+function keepalive(holdSeconds: number): number {
+  return Math.max(1, Math.floor(holdSeconds / 3));
+}
+
+/** gRPC puts its code before the words: "14 UNAVAILABLE: …". */
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

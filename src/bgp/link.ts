@@ -1,0 +1,109 @@
+/**
+ * Main's end of the engine's thread: orders go over at once, what the engine tells is taken one batch a round.
+ *
+ * The thread is not the process: when it ends by a fault of its own the engine is lost, and a new thread is started. Routes
+ * that were announced stay in the engine.
+ */
+import { createRequire } from "node:module";
+import { Worker } from "node:worker_threads";
+import type { EvpnRoute } from "../evpn/route.ts";
+import type { Engine, EngineEvent, EngineRequest } from "./engine.ts";
+import type { Order, Report } from "./thread.ts";
+
+const RESTART_MS = 2000;
+
+export interface EngineLink extends Engine {
+  /** Apply the oldest batch. */
+  take(): void;
+  /** Is there one? */
+  readonly hasMore: boolean;
+  /** Rows that wait in the thread, as of its last word. */
+  readonly backlog: number;
+}
+
+export interface LinkParts {
+  readonly request: EngineRequest;
+  /** @param waitedMs since it came to the thread. */
+  readonly apply: (event: EngineEvent, waitedMs: number) => void;
+  /** There is something to take. */
+  readonly kick: () => void;
+  /** Default: the real thread. */
+  readonly start?: (request: EngineRequest) => Worker;
+}
+
+const startThread = (request: EngineRequest): Worker =>
+  new Worker(createRequire(import.meta.url).resolve("#bgp-thread"), { name: "bgp", workerData: request });
+
+export class ThreadLink implements EngineLink {
+  private readonly parts: LinkParts;
+  private request: EngineRequest;
+  private thread: Worker | null = null;
+  private reports: Report[] = [];
+  private isClosed = false;
+  backlog = 0;
+
+  constructor(parts: LinkParts) {
+    this.parts = parts;
+    this.request = parts.request;
+    this.begin();
+  }
+
+  get hasMore(): boolean {
+    return this.reports.length > 0;
+  }
+
+  announce(routes: readonly EvpnRoute[]): void {
+    this.order({ kind: "announce", routes });
+  }
+
+  withdraw(routes: readonly EvpnRoute[]): void {
+    this.order({ kind: "withdraw", routes });
+  }
+
+  resync(): void {
+    this.order({ kind: "resync" });
+  }
+
+  setPeers(request: EngineRequest): void {
+    this.request = request;
+    this.order({ kind: "peers", request });
+  }
+
+  close(): void {
+    this.isClosed = true;
+    this.order({ kind: "close" });
+    this.thread?.unref();
+    this.reports = [];
+  }
+
+  take(): void {
+    const report = this.reports.shift();
+    if (report === undefined) return;
+    this.backlog = report.backlog;
+    this.parts.apply(report.event, Math.max(0, Date.now() - report.atMs));
+    this.order({ kind: "applied" });
+  }
+
+  private order(order: Order): void {
+    this.thread?.postMessage(order);
+  }
+
+  private begin(): void {
+    const thread = (this.parts.start ?? startThread)(this.request);
+    this.thread = thread;
+    thread.on("message", (report: Report) => {
+      if (this.thread !== thread || this.isClosed) return;
+      this.reports.push(report);
+      this.parts.kick();
+    });
+    const end = (reason: string) => {
+      if (this.thread !== thread || this.isClosed) return;
+      this.thread = null;
+      this.reports = [{ event: { kind: "lost", reason }, atMs: Date.now(), backlog: 0 }];
+      this.parts.kick();
+      setTimeout(() => !this.isClosed && this.begin(), RESTART_MS).unref();
+    };
+    thread.on("error", (error) => end(`the engine's thread: ${error.message}`));
+    thread.on("exit", (code) => end(`the engine's thread ended with code ${code}`));
+  }
+}

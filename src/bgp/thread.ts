@@ -1,0 +1,75 @@
+/**
+ * The thread of the engine's client: gRPC and protobuf are decoded here, since a hundred thousand routes cost seconds of
+ * processor time, and on the main thread ARP would wait for them.
+ *
+ * Routes go to main in batches, of which WINDOW may be on their way: main acknowledges each when it has applied it. What comes
+ * faster waits here, as rows; more than MOST_ROWS of them are dropped, and everything is asked for again, since a table can always
+ * be listed and a backlog only grows.
+ */
+import { parentPort, workerData } from "node:worker_threads";
+import type { EvpnRoute } from "../evpn/route.ts";
+import type { EngineEvent, EngineRequest } from "./engine.ts";
+import { Gobgp } from "./gobgp.ts";
+
+const WINDOW = 4;
+const MOST_ROWS = 200_000;
+
+/** From main. */
+export type Order =
+  | { readonly kind: "announce" | "withdraw"; readonly routes: readonly EvpnRoute[] }
+  | { readonly kind: "peers"; readonly request: EngineRequest }
+  | { readonly kind: "resync" | "applied" | "close" };
+
+/** To main: an event, with the milliseconds since the epoch at which it came, and how many rows wait behind it. */
+export interface Report {
+  readonly event: EngineEvent;
+  readonly atMs: number;
+  readonly backlog: number;
+}
+
+const port = parentPort!;
+const waiting: { readonly event: EngineEvent; readonly atMs: number }[] = [];
+let backlog = 0;
+let onTheirWay = 0;
+
+const engine = new Gobgp(workerData as EngineRequest, (event) => {
+  waiting.push({ event, atMs: Date.now() });
+  if (event.kind === "rows") backlog += event.rows.length;
+  if (backlog > MOST_ROWS) {
+    for (let i = waiting.length - 1; i >= 0; i--) if (waiting[i]!.event.kind === "rows") waiting.splice(i, 1);
+    backlog = 0;
+    engine.resync();
+  }
+  send();
+});
+
+function send(): void {
+  while (onTheirWay < WINDOW && waiting.length > 0) {
+    const { event, atMs } = waiting.shift()!;
+    if (event.kind === "rows") backlog -= event.rows.length;
+    onTheirWay++;
+    port.postMessage({ event, atMs, backlog } satisfies Report);
+  }
+}
+
+port.on("message", (order: Order) => {
+  switch (order.kind) {
+    case "announce":
+    case "withdraw":
+      engine[order.kind](order.routes);
+      break;
+    case "peers":
+      engine.setPeers(order.request);
+      break;
+    case "resync":
+      engine.resync();
+      break;
+    case "applied":
+      onTheirWay--;
+      send();
+      break;
+    case "close":
+      engine.close();
+      port.close();
+  }
+});

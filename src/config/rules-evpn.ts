@@ -1,0 +1,65 @@
+/**
+ * Rules between values, EVPN part: a VSI that takes part needs a VNI and an engine, distinguishers are unique, peers are others.
+ */
+import type { Report, Sections } from "./rules-l2.ts";
+
+/** All EVPN rules. */
+export function checkEvpn(s: Sections, report: Report): void {
+  checkParticipants(s, report);
+  checkDistinguishers(s, report);
+  checkUnderlay(s, report);
+  checkPeers(s, report);
+}
+
+function checkParticipants({ vsis, evpn }: Sections, report: Report): void {
+  for (const [index, vsi] of (vsis ?? []).entries()) {
+    if (vsi.evpn === undefined) continue;
+    const path = ["vsis", index, "evpn"];
+    if (vsi.vni === undefined)
+      report(path, "evpn-vni", `${vsi.name} has no vni, and a route is of a VNI`, "add its vni, or remove evpn", "key");
+    if (evpn === undefined) {
+      const fix = "add evpn: {engine: {socket: /run/vtepd/bgp.sock}, as: 65000}";
+      report(path, "no-evpn", "there is no evpn section that says where the engine is", fix, "key");
+    }
+  }
+}
+
+/** RFC 7432 §7.9: the number behind an address has 16 bits, so two VNIs that differ above them collide. */
+function checkDistinguishers({ vsis }: Sections, report: Report): void {
+  const seen = new Map<string, string>();
+  for (const [index, { name, vni, evpn }] of (vsis ?? []).entries()) {
+    if (evpn === undefined || vni === undefined) continue;
+    const isAuto = evpn.rd === "auto";
+    const rd = isAuto ? `auto:${vni & 0xffff}` : evpn.rd;
+    const other = seen.get(rd);
+    if (other === undefined) {
+      seen.set(rd, name);
+      continue;
+    }
+    const what = isAuto ? `routerId:${vni & 0xffff}, made of the low 16 bits of the VNI,` : evpn.rd;
+    const fix = "give one of them an rd of its own, such as 192.0.2.1:60010";
+    report(["vsis", index, "evpn", "rd"], "duplicate-rd", `${what} is the route distinguisher of ${other} too`, fix);
+  }
+}
+
+function checkUnderlay({ evpn, underlay }: Sections, report: Report): void {
+  if (evpn == null || underlay === null || underlay.address.family === 4) return;
+  const message = `EVPN needs an IPv4 underlay, and underlay.address is ${underlay.address.text}`;
+  report(["evpn"], "evpn-underlay", message, "use an IPv4 VTEP address, or static tunnels", "key");
+}
+
+function checkPeers({ evpn, underlay }: Sections, report: Report): void {
+  const seen = new Set<string>();
+  for (const [index, { address }] of (evpn?.peers ?? []).entries()) {
+    const path = ["evpn", "peers", index, "address"];
+    if (seen.has(address.text)) report(path, "duplicate-peer", `${address.text} stands twice`, "keep one");
+    seen.add(address.text);
+    if (address.text === underlay?.address.text)
+      report(
+        path,
+        "peer-is-self",
+        `${address.text} is our own underlay.address`,
+        "write the address of a route reflector",
+      );
+  }
+}

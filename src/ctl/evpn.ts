@@ -1,0 +1,146 @@
+/** `vtepctl show evpn` and its tables, and what can be done about EVPN by hand. */
+import type { Command } from "commander";
+import type { Flushed } from "../api/schema.ts";
+import type { Evpn, EvpnDuplicate, EvpnRefused, EvpnRoute, EvpnVtep } from "../api/schema-evpn.ts";
+import { ask } from "./client.ts";
+import { examples } from "./examples.ts";
+import { printList, printValue, type Session } from "./output.ts";
+import { refresh, type Watch, watchOf } from "./refresh.ts";
+import { tabular } from "./show.ts";
+import { type Column, shortAge } from "./table.ts";
+import { write } from "./terminal.ts";
+
+interface Options {
+  readonly wide?: true;
+  readonly lines?: number;
+  readonly watch?: Watch | true;
+}
+
+const ROUTE: readonly Column<EvpnRoute>[] = [
+  { title: "DIR", of: (row) => row.direction },
+  { title: "ROUTE", of: (row) => row.route },
+  { title: "RD", of: (row) => row.rd, rank: 1 },
+  { title: "NEXT-HOP", of: (row) => row.nextHop },
+  { title: "SEQ", of: (row) => (row.sticky ? "sticky" : row.sequence), right: true },
+  { title: "LABELS", of: (row) => row.labels.join(","), rank: 4 },
+  { title: "TARGETS", of: (row) => row.targets.join(","), rank: 3 },
+  { title: "PEER", of: (row) => row.peer, rank: 5 },
+  { title: "VSI", of: (row) => row.vsi, rank: 2 },
+  { title: "STATE", of: (row) => row.state },
+  { title: "AGE", of: (row) => shortAge(row.ageSeconds), right: true, rank: 6 },
+];
+const VTEP: readonly Column<EvpnVtep>[] = [
+  { title: "VTEP", of: (row) => row.vtep },
+  { title: "TUNNEL", of: (row) => row.tunnel },
+  { title: "VNIS", of: (row) => row.vnis.join(",") },
+  { title: "ROUTES", of: (row) => row.routes, right: true },
+  { title: "PROBLEM", of: (row) => row.refused, wraps: true },
+];
+const DUPLICATE: readonly Column<EvpnDuplicate>[] = [
+  { title: "VSI", of: (row) => row.vsi },
+  { title: "MAC", of: (row) => row.mac },
+  { title: "MOVES", of: (row) => row.moves, right: true },
+  { title: "SINCE", of: (row) => shortAge(row.sinceSeconds), right: true },
+  { title: "RECOVERS-IN", of: (row) => shortAge(row.recoversInSeconds), right: true },
+];
+const REFUSED: readonly Column<EvpnRefused>[] = [
+  { title: "REASON", of: (row) => row.reason },
+  { title: "ROUTES", of: (row) => row.count, right: true },
+  { title: "TEXT", of: (row) => row.text, wraps: true },
+];
+const PEER: readonly Column<Evpn["peers"][number]>[] = [
+  { title: "PEER", of: (row) => row.address },
+  { title: "AS", of: (row) => row.as, right: true },
+  { title: "STATE", of: (row) => row.state },
+  { title: "ROUTES", of: (row) => row.routes, right: true },
+  { title: "COMPLETE", of: (row) => (row.complete ? "yes" : "no") },
+  { title: "UP", of: (row) => (row.upSince === null ? null : shortAge(Date.now() / 1000 - row.upSince)), right: true },
+];
+const pair = ({ used, out }: { readonly used: number; readonly out: number }) => `${used}/${out}`;
+const VSI: readonly Column<Evpn["vsis"][number]>[] = [
+  { title: "VSI", of: (row) => row.vsi },
+  { title: "VNI", of: (row) => row.vni, right: true },
+  { title: "RD", of: (row) => row.rd },
+  { title: "IMPORT", of: (row) => row.import.join(",") },
+  { title: "EXPORT", of: (row) => row.export.join(","), rank: 2 },
+  { title: "VTEPS", of: (row) => row.vteps, right: true },
+  { title: "MACS-IN/OUT", of: (row) => pair(row.macs), right: true },
+  { title: "IPS-IN/OUT", of: (row) => pair(row.ips), right: true },
+  { title: "DUPLICATES", of: (row) => row.duplicates, right: true, rank: 1 },
+];
+
+const STATES: Readonly<Record<Evpn["state"], string>> = {
+  away: "not seen yet",
+  listing: "being listed",
+  settling: "listed; peers have not sent everything yet",
+  synced: "in sync",
+  deaf: "no session is up; entries are kept",
+  stale: "gone; entries are kept",
+};
+
+function engineText({ engine, state, stateSeconds, as, routerId }: Evpn): string {
+  const api = engine.api === null ? "" : `, API ${engine.api}`;
+  const problem = engine.problem === null ? "" : `: ${engine.problem}`;
+  return `engine   ${engine.socket}${api}, AS ${as}, router id ${routerId}: ${STATES[state]} since ${shortAge(stateSeconds)}${problem}\n`;
+}
+
+function addShowEvpn(show: Command, session: Session): void {
+  const evpn = tabular(show.command("evpn").description("BGP EVPN: engine, sessions, VSIs; or one of its tables"));
+  evpn
+    .addHelpText(
+      "after",
+      examples("vtepctl show evpn", "vtepctl show evpn routes 10.1.1.21", "vtepctl show evpn vteps"),
+    )
+    .action(async (options: Options) => {
+      const read = () => ask<Evpn>(session.socket, "/v1/evpn");
+      await refresh(session, watchOf(options.watch), read, async (output, view) => {
+        if (output.form !== "table") return await printValue(output, view);
+        const { in: heard, out, stale, pending } = view.routes;
+        const rest = `${stale > 0 ? `, ${stale} of them stale` : ""}${pending > 0 ? `; ${pending} changes wait` : ""}`;
+        await write(`${engineText(view)}routes   ${heard} in, ${out} out${rest}\n\n`);
+        await printList(output, view.peers, PEER, { isWide: options.wide === true });
+        await write("\n");
+        await printList(output, view.vsis, VSI, { isWide: options.wide === true });
+      });
+    });
+  const table = <T>(name: string, says: string, path: string, columns: readonly Column<T>[]) => {
+    tabular(evpn.command(name).description(says))
+      .argument("[words...]", "only rows in which all these words stand")
+      .addHelpText("after", examples(`vtepctl show evpn ${name}`))
+      .action(async (words: string[], options: Options) => {
+        const has = (row: T) => words.every((word) => columns.some(({ of }) => String(of(row)).includes(word)));
+        const read = async () => (await ask<T[]>(session.socket, path)).filter(has).slice(0, options.lines);
+        await refresh(session, watchOf(options.watch), read, (output, rows) =>
+          printList(output, rows, columns, { isWide: options.wide === true }),
+        );
+      });
+  };
+  table("routes", "routes as they came, and what became of each", "/v1/evpn/routes", ROUTE);
+  table("vteps", "VTEPs that routes name", "/v1/evpn/vteps", VTEP);
+  table("duplicates", "MACs that move too often", "/v1/evpn/duplicates", DUPLICATE);
+  table("refused", "routes not used, by reason", "/v1/evpn/refused", REFUSED);
+}
+
+export function addEvpn(program: Command, session: Session): void {
+  addShowEvpn(program.commands.find((command) => command.name() === "show")!, session);
+  const evpn = program.command("evpn").description("do something about BGP EVPN");
+  evpn
+    .command("resync")
+    .description("ask the engine for all routes once more")
+    .addHelpText("after", examples("vtepctl evpn resync"))
+    .action(async () => {
+      await ask(session.socket, "/v1/evpn/resync", "POST");
+      if (session.output.form === "table") await write("all routes are being listed once more\n");
+    });
+  evpn
+    .command("clear-duplicate")
+    .description("believe a MAC again that moved too often")
+    .argument("[mac]", "the MAC; absent: all of them")
+    .addHelpText("after", examples("vtepctl evpn clear-duplicate 02:00:00:00:01:11"))
+    .action(async (mac: string | undefined) => {
+      const query = mac === undefined ? "" : `?mac=${encodeURIComponent(mac)}`;
+      const answer = await ask<Flushed>(session.socket, `/v1/evpn/duplicates${query}`, "DELETE");
+      if (session.output.form !== "table") return await printValue(session.output, answer);
+      await write(`${answer.removed} cleared\n`);
+    });
+}

@@ -1,0 +1,267 @@
+/**
+ * EVPN in this process: the engine's thread, the theory, and control's tables, connected while the configuration has `evpn`.
+ *
+ * Loaded only then. A round of control takes one batch of the engine's routes, and tells of the hosts that changed since the round
+ * before. Another engine, AS or router id makes everything anew; whatever else changes is taken over in place. When the process
+ * ends its routes stay in the engine: peers notice nothing of a restart (docs/evpn.md has what takes them back for good).
+ */
+import { readFileSync } from "node:fs";
+import type { EvpnSource } from "../api/evpn.ts";
+import type { EvpnRoute } from "../api/schema-evpn.ts";
+import type { EngineEvent, EngineRequest } from "../bgp/engine.ts";
+import { ThreadLink } from "../bgp/link.ts";
+import type { Emit } from "../control/event.ts";
+import type { Config, EvpnConfig } from "../control/plan.ts";
+import { Entries } from "../evpn/entries.ts";
+import { Evpn } from "../evpn/evpn.ts";
+import { REFUSAL_TEXTS } from "../evpn/import.ts";
+import { settingsOf } from "../evpn/settings.ts";
+import { duplicateViews, routeViews, sentencesOf, viewOf } from "../evpn/story.ts";
+import type { EvpnMetrics } from "../metrics/evpn.ts";
+import { parseMac } from "../wire/ethernet.ts";
+import type { Control } from "./assemble.ts";
+
+export interface EvpnMemberParts {
+  readonly control: Control;
+  readonly emit: Emit;
+  /** Begin a round of control soon. */
+  readonly kick: () => void;
+}
+
+interface Running {
+  readonly config: EvpnConfig;
+  readonly evpn: Evpn;
+  readonly entries: Entries;
+  readonly link: ThreadLink;
+}
+
+/** The part of this process that takes part in EVPN. */
+export class EvpnMember {
+  private readonly parts: EvpnMemberParts;
+  private running: Running | null = null;
+  private resyncSeconds: number | null = null;
+  private batches = { count: 0, seconds: 0 };
+
+  constructor(parts: EvpnMemberParts) {
+    this.parts = parts;
+  }
+
+  /** The configuration in force is another one. */
+  apply(config: Config): void {
+    const { inventory } = this.parts.control.shown;
+    const settings = settingsOf(config, (name) => inventory.interface(name)?.mac ?? null);
+    const { evpn } = config;
+    if (this.running !== null && (evpn === null || isOther(this.running.config, evpn))) this.end();
+    if (settings === null || evpn === null) return;
+    const request = this.requestOf(config, evpn);
+    if (this.running === null) this.begin(config, evpn, request);
+    else {
+      this.running = { ...this.running, config: evpn };
+      this.running.evpn.configure(settings);
+      this.running.link.setPeers(request);
+    }
+    this.parts.kick();
+  }
+
+  /** Its part of a round of control. */
+  turn(): void {
+    if (this.running === null) return;
+    const { entries, evpn, link } = this.running;
+    entries.tell(evpn);
+    link.take();
+  }
+
+  more(): boolean {
+    return this.running?.link.hasMore ?? false;
+  }
+
+  /** The process ends; what was announced stays. */
+  close(): void {
+    this.running?.link.close();
+    this.running = null;
+  }
+
+  /** Sentences of `why`. */
+  sentences(subject: { readonly mac: string } | { readonly ip: string }): string[] {
+    return this.running === null ? [] : sentencesOf(this.running.evpn, subject, this.nowMs);
+  }
+
+  metrics(): EvpnMetrics | null {
+    if (this.running === null) return null;
+    const { evpn, link } = this.running;
+    const { refused, fabric } = evpn;
+    const { resyncSeconds, batches } = this;
+    const view = { ...viewOf(evpn), backlog: link.backlog };
+    return { view, types: typesOf(evpn), refused, vteps: fabric.size, resyncSeconds, batches };
+  }
+
+  source(): EvpnSource | null {
+    if (this.running === null) return null;
+    const { evpn, link, config } = this.running;
+    const { topology, inventory } = this.parts.control.shown;
+    return {
+      view: () => {
+        const view = viewOf(evpn);
+        const { engine, as, routerId } = config;
+        return {
+          ...view,
+          engine: { socket: engine.socket, ...view.engine },
+          ...{ as, routerId, vtep: topology.config.underlay.address, backlog: link.backlog },
+          state: evpn.rib.state,
+          peers: view.peers.map((peer) => ({ ...peer })),
+          vsis: view.vsis.map((vsi) => ({ ...vsi, import: [...vsi.import], export: [...vsi.export] })),
+        };
+      },
+      routes: () =>
+        Array.from(
+          routeViews(evpn, this.nowMs),
+          (route): EvpnRoute => ({
+            ...route,
+            targets: [...route.targets],
+            labels: [...route.labels],
+          }),
+        ).sort(byRoute),
+      vteps: () =>
+        evpn.fabric.views().map(({ vtep, vnis, routes, refused }) => ({
+          ...{ vtep, routes, refused, vnis: [...vnis] },
+          tunnel: inventory.tunnelTo(vtep)?.name ?? null,
+        })),
+      duplicates: () => duplicateViews(evpn, this.nowMs).map((each) => ({ ...each })),
+      refused: () =>
+        Array.from(evpn.refused, ([reason, count]) => ({ reason, count, text: REFUSAL_TEXTS[reason] })).filter(
+          ({ count }) => count > 0,
+        ),
+      resync: () => link.resync(),
+      clearDuplicates: (vsi, mac) => this.clearDuplicates(evpn, vsi, mac === null ? null : parseMac(mac.toLowerCase())),
+    };
+  }
+
+  private get nowMs(): number {
+    return this.parts.control.timers.nowMs;
+  }
+
+  private begin(config: Config, evpnConfig: EvpnConfig, request: EngineRequest): void {
+    const { control, emit, kick } = this.parts;
+    const { agent, inventory, topology } = control.shown;
+    const isDiscovering = () => topology.config.evpn?.discover ?? true;
+    const entries = new Entries({ agent, inventory, topology, isDiscovering }, kick);
+    const settings = settingsOf(config, (name) => inventory.interface(name)?.mac ?? null)!;
+    const evpn = new Evpn({ beliefs: entries, timers: control.timers, emit }, settings);
+    evpn.onResync = (seconds) => {
+      this.resyncSeconds = seconds;
+    };
+    const link = new ThreadLink({ request, kick, apply: (event, waitedMs) => this.hear(evpn, event, waitedMs) });
+    evpn.connect(link);
+    this.running = { config: evpnConfig, evpn, entries, link };
+  }
+
+  private end(): void {
+    const { evpn, entries, link } = this.running!;
+    this.running = null;
+    entries.close();
+    evpn.close();
+    link.close();
+  }
+
+  private hear(evpn: Evpn, event: EngineEvent, waitedMs: number): void {
+    deliver(evpn, event);
+    if (event.kind !== "rows") return;
+    this.batches.count++;
+    this.batches.seconds += waitedMs / 1000;
+  }
+
+  private clearDuplicates(evpn: Evpn, vsi: string | null, mac: number | null): number {
+    let cleared = 0;
+    for (const instance of evpn.instances) {
+      if (vsi !== null && instance.vsi !== vsi) continue;
+      const vrf = evpn.vrf(instance.vsi)!;
+      for (const each of vrf.duplicates.list())
+        if ((mac === null || each.mac === mac) && vrf.clearDuplicate(each.mac)) cleared++;
+    }
+    return cleared;
+  }
+
+  private requestOf({ underlay }: Config, { engine, as, routerId, peers, timers }: EvpnConfig): EngineRequest {
+    return {
+      ...{ socket: engine.socket, api: engine.api, as, routerId, localAddress: underlay.address },
+      holdSeconds: timers.hold,
+      connectRetrySeconds: timers.connectRetry,
+      peers:
+        peers?.map(({ address, as: peerAs, passwordFile }) => ({
+          address,
+          as: peerAs,
+          password: passwordFile === null ? null : this.passwordIn(passwordFile, address),
+        })) ?? null,
+    };
+  }
+
+  private passwordIn(file: string, peer: string): string | null {
+    try {
+      return readFileSync(file, "utf8").split("\n")[0]!.trim();
+    } catch (error) {
+      this.parts.emit("error", "evpn.session", {
+        peer,
+        state: "idle",
+        problem: `its password: ${(error as Error).message}`,
+      });
+      return null;
+    }
+  }
+}
+
+/** What the engine tells, to whom it concerns. */
+export function deliver(evpn: Evpn, event: EngineEvent): void {
+  switch (event.kind) {
+    case "ready":
+      evpn.ready(event.api);
+      break;
+    case "lost":
+      evpn.lost(event.reason);
+      break;
+    case "peers":
+      evpn.peers(event.peers);
+      break;
+    case "snapshot":
+      evpn.snapshot();
+      break;
+    case "rows":
+      evpn.rows(event.rows);
+      break;
+    case "complete":
+      evpn.complete();
+      break;
+    case "endOfRib":
+      evpn.endOfRib(event.peer);
+      break;
+    case "refused":
+      evpn.notTaken(event.key, event.reason);
+  }
+}
+
+/** Another engine, or another speaker. */
+function isOther(from: EvpnConfig, to: EvpnConfig): boolean {
+  return (
+    from.engine.socket !== to.engine.socket ||
+    from.engine.api !== to.engine.api ||
+    from.as !== to.as ||
+    from.routerId !== to.routerId
+  );
+}
+
+function typesOf(evpn: Evpn): EvpnMetrics["types"] {
+  const types = new Map<string, { in: number; out: number }>(
+    ["1", "2", "3", "4", "5"].map((type) => [type, { in: 0, out: 0 }]),
+  );
+  for (const { route } of evpn.rib.routes()) {
+    const count = types.get(String(route.type));
+    if (count !== undefined) count.in++;
+  }
+  for (const route of evpn.exporter.routes()) types.get(String(route.type))!.out++;
+  return types;
+}
+
+function byRoute(a: EvpnRoute, b: EvpnRoute): number {
+  return (
+    a.direction.localeCompare(b.direction) || a.type - b.type || (a.route < b.route ? -1 : a.route > b.route ? 1 : 0)
+  );
+}

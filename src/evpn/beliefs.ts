@@ -1,0 +1,45 @@
+/**
+ * What EVPN asks of the tables, and what it is told of them: the seam between routes and entries.
+ *
+ * Control's tables rank what is said of a MAC or an IP (behaviour.md §4), so a host that is heard at an AC is used whatever
+ * routes say; EVPN hands over the best of what others announce, and takes it back. What it decides on its own is which side of a
+ * move is believed: then it asks that what was heard here is forgotten (`yieldHost`).
+ *
+ * VSIs are named, VTEPs are addresses: rows and ports are control's.
+ */
+import type { Mac } from "../wire/ethernet.ts";
+import type { Ipv4 } from "../wire/ipv4.ts";
+
+/** A host at an AC of ours. */
+export interface LocalHost {
+  readonly mac: Mac;
+  readonly ip: Ipv4 | null;
+  /** It was configured or added by hand: it does not move (RFC 7432 §15.2). */
+  readonly isSticky: boolean;
+}
+
+export interface Beliefs {
+  /** The tunnel to `vtep` is needed for `vni`. @returns null, or why it is not available. */
+  acquire(vtep: string, vni: number): string | null;
+  /** The reverse of one successful `acquire`. */
+  release(vtep: string, vni: number): void;
+  /** @returns false when the table has no room. */
+  wantMac(vsi: string, mac: Mac, vtep: string): boolean;
+  unwantMac(vsi: string, mac: Mac): void;
+  /** @returns false when the table has no room. */
+  wantIp(vsi: string, ip: Ipv4, mac: Mac, vtep: string): boolean;
+  unwantIp(vsi: string, ip: Ipv4): void;
+  /** The MAC of another gateway behind `vtep`: frames to it are routed here. */
+  noteGateway(vsi: string, mac: Mac, vtep: string): void;
+  /**
+   * Others have the host: what was heard of the MAC (null: of the addresses alone) at an AC is forgotten. `ask`: the AC is asked
+   * once for its addresses, so a host that is here after all says so.
+   */
+  yieldHost(vsi: string, mac: Mac | null, ips: readonly Ipv4[], ask: boolean): void;
+  /** What an address is to the VSI: "unknown" where it has no VSI-interface. */
+  kindOf(vsi: string, ip: Ipv4): "host" | "gateway" | "foreign" | "unknown";
+  /** Is it our own gateway MAC there? */
+  isGatewayMac(vsi: string, mac: Mac): boolean;
+  /** All hosts at ACs of the VSI that are known now. */
+  locals(vsi: string): Iterable<LocalHost>;
+}

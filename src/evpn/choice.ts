@@ -1,0 +1,41 @@
+/**
+ * Which of several routes about one MAC, or one IP, is used (RFC 7432 §15): a sticky one before others, then the highest
+ * sequence, then the lowest VTEP address. What was configured first or heard first never matters, so all gateways choose alike.
+ */
+import { parseIpv4 } from "../wire/ipv4.ts";
+import { type MacRoute, sequenceOf } from "./route.ts";
+
+/** Who says that it has a host, and how firmly. */
+export interface Claim {
+  readonly sequence: number;
+  readonly isSticky: boolean;
+  readonly vtep: string;
+}
+
+export function claimOf(route: MacRoute): Claim {
+  return { sequence: sequenceOf(route), isSticky: route.isSticky, vtep: route.nextHop };
+}
+
+/** Does `a` win against `b`? */
+export function beats(a: Claim, b: Claim): boolean {
+  if (a.isSticky !== b.isSticky) return a.isSticky;
+  if (a.sequence !== b.sequence) return a.sequence > b.sequence;
+  return compareVteps(a.vtep, b.vtep) < 0;
+}
+
+/** The route that is used; of several from one VTEP with the same claim, the first. */
+export function bestOf(routes: Iterable<MacRoute>): MacRoute | null {
+  let best: MacRoute | null = null;
+  for (const route of routes) if (best === null || beats(claimOf(route), claimOf(best))) best = route;
+  return best;
+}
+
+/** By address, as numbers; IPv6 behind IPv4. */
+export function compareVteps(a: string, b: string): number {
+  if (a === b) return 0;
+  const [left, right] = [parseIpv4(a), parseIpv4(b)];
+  if (left !== null && right !== null) return (left >>> 0) - (right >>> 0);
+  if (left !== null) return -1;
+  if (right !== null) return 1;
+  return a < b ? -1 : 1;
+}

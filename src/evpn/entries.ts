@@ -1,0 +1,192 @@
+/**
+ * EVPN's beliefs as entries of control: its tunnels, MACs, neighbours and suppressed hosts; and control's changes as EVPN hears them.
+ *
+ * A change feed must not be answered by a change of the same table, so changes are noted by key, and told at the next turn: of a
+ * host that came and went within it, only what holds then. What control restored from a former life, what is behind a tunnel, and
+ * what a gateway answers for others is not announced.
+ */
+import type { Agent } from "../control/agent.ts";
+import { type Inventory, isOwnAddress, type PortObject, subnetOf, type VsiObject } from "../control/inventory.ts";
+import type { Topology } from "../control/topology/topology.ts";
+import { type Mac, parseMac } from "../wire/ethernet.ts";
+import type { Ipv4 } from "../wire/ipv4.ts";
+import type { Beliefs, LocalHost } from "./beliefs.ts";
+
+/** What hears of hosts: evpn.ts. */
+export interface HostListener {
+  macHere(vsi: string, mac: Mac, isSticky: boolean): void;
+  macGone(vsi: string, mac: Mac): void;
+  ipHere(vsi: string, ip: Ipv4, mac: Mac, isSticky: boolean): void;
+  ipGone(vsi: string, ip: Ipv4): void;
+}
+
+export interface EntriesParts {
+  readonly agent: Agent;
+  readonly inventory: Inventory;
+  readonly topology: Topology;
+  /** Tunnels come from routes. */
+  readonly isDiscovering: () => boolean;
+}
+
+const RESTORED = "restored";
+
+/** What is published of a MAC, or known of a neighbour, at an AC; null: nothing. */
+interface Noted {
+  readonly vsi: string;
+  readonly mac: Mac;
+  readonly ip: Ipv4 | null;
+  readonly at: { readonly mac: Mac; readonly isSticky: boolean } | null;
+}
+
+export class Entries implements Beliefs {
+  private readonly parts: EntriesParts;
+  private readonly noted = new Map<string, Noted>();
+  private readonly stops: (() => void)[];
+
+  /** @param kick there is something to `tell`. */
+  constructor(parts: EntriesParts, kick: () => void) {
+    this.parts = parts;
+    const { macs, neighbors } = parts.agent;
+    const note = (each: Noted) => {
+      const isFirst = this.noted.size === 0;
+      const key = `${each.vsi} ${each.ip ?? ""} ${each.ip === null ? each.mac : ""}`;
+      // The last word about a key stands behind those that it follows from: a MAC before its addresses.
+      this.noted.delete(key);
+      this.noted.set(key, each);
+      if (isFirst) kick();
+    };
+    this.stops = [
+      macs.changes.follow(({ vsi, mac, was, is }) => {
+        if (!isHere(was?.port) && !isHere(is?.port)) return;
+        const at = is !== null && isHere(is.port) ? { mac, isSticky: is.origin === "static" } : null;
+        note({ vsi: vsi.name, mac, ip: null, at });
+      }),
+      neighbors.changes.follow(({ ip, was, is }) => {
+        const place = is !== null && isHere(is.port) && (is.origin as string) !== RESTORED ? is : null;
+        const before = was !== null && isHere(was.port) ? was : null;
+        if (before !== null && before.vsi !== place?.vsi) note({ vsi: before.vsi.name, mac: before.mac, ip, at: null });
+        if (place === null) return;
+        note({ vsi: place.vsi.name, mac: place.mac, ip, at: { mac: place.mac, isSticky: place.origin === "static" } });
+      }),
+    ];
+  }
+
+  /** Tell what was noted. */
+  tell(listener: HostListener): void {
+    if (this.noted.size === 0) return;
+    const all = [...this.noted.values()];
+    this.noted.clear();
+    for (const { vsi, mac, ip, at } of all) {
+      if (ip === null) {
+        if (at === null) listener.macGone(vsi, mac);
+        else listener.macHere(vsi, mac, at.isSticky);
+      } else if (at === null) listener.ipGone(vsi, ip);
+      else listener.ipHere(vsi, ip, at.mac, at.isSticky);
+    }
+  }
+
+  close(): void {
+    for (const stop of this.stops) stop();
+    this.noted.clear();
+  }
+
+  // ---- Beliefs ---------------------------------------------------------------------------------------------------------
+
+  acquire(vtep: string, vni: number): string | null {
+    const { topology, isDiscovering } = this.parts;
+    if (!isDiscovering() && !topology.config.tunnels.some(({ remote }) => remote === vtep))
+      return "evpn.discover is false, and no configured tunnel leads there";
+    const acquired = topology.tunnels.acquire(vtep, [vni], "evpn");
+    return acquired.ok ? null : acquired.reason;
+  }
+
+  release(vtep: string, vni: number): void {
+    this.parts.topology.tunnels.release(vtep, [vni], "evpn");
+  }
+
+  wantMac(name: string, mac: Mac, vtep: string): boolean {
+    const vsi = this.vsi(name);
+    const tunnel = this.parts.inventory.tunnelTo(vtep);
+    return vsi !== undefined && tunnel !== undefined && this.parts.agent.macs.want("evpn", vsi, mac, tunnel);
+  }
+
+  unwantMac(name: string, mac: Mac): void {
+    const vsi = this.vsi(name);
+    if (vsi !== undefined) this.parts.agent.macs.unwant("evpn", vsi, mac);
+  }
+
+  wantIp(name: string, ip: Ipv4, mac: Mac, vtep: string): boolean {
+    const vsi = this.vsi(name);
+    const port = this.parts.inventory.tunnelTo(vtep);
+    if (vsi === undefined || port === undefined) return false;
+    const { suppression, neighbors } = this.parts.agent;
+    suppression.want(vsi, ip, mac, port);
+    return vsi.interface === null || neighbors.candidates.want("evpn", vsi.interface, ip, { mac, port, vsi });
+  }
+
+  unwantIp(name: string, ip: Ipv4): void {
+    const vsi = this.vsi(name);
+    if (vsi === undefined) return;
+    this.parts.agent.suppression.unwant(vsi, ip);
+    if (vsi.interface !== null) this.parts.agent.neighbors.candidates.unwant("evpn", vsi.interface, ip);
+  }
+
+  noteGateway(name: string, mac: Mac, vtep: string): void {
+    const vsi = this.vsi(name);
+    const tunnel = this.parts.inventory.tunnelTo(vtep);
+    if (vsi !== undefined && tunnel !== undefined) this.parts.agent.macs.addPeerGateway(vsi, mac, tunnel);
+  }
+
+  yieldHost(name: string, mac: Mac | null, ips: readonly Ipv4[], ask: boolean): void {
+    const vsi = this.vsi(name);
+    if (vsi === undefined) return;
+    const { agent } = this.parts;
+    const on = vsi.interface;
+    const places = on === null ? [] : ips.flatMap((ip) => agent.neighbors.find(on, ip) ?? []);
+    const asked = places.flatMap(({ ip, place }) => (place !== null && isHere(place.port) ? [{ ip, place }] : []));
+    if (mac !== null) agent.macs.delete(vsi, mac);
+    for (const ip of ips) {
+      agent.suppression.forgetHere(vsi, ip);
+      if (on !== null) agent.neighbors.delete(on, ip);
+    }
+    if (ask && on !== null) for (const { ip, place } of asked) agent.askHost(on, ip, place);
+  }
+
+  kindOf(name: string, ip: Ipv4): "host" | "gateway" | "foreign" | "unknown" {
+    const on = this.vsi(name)?.interface ?? null;
+    if (on === null) return "unknown";
+    if (isOwnAddress(on, ip)) return "gateway";
+    return subnetOf(on, ip) === null ? "foreign" : "host";
+  }
+
+  isGatewayMac(name: string, mac: Mac): boolean {
+    return this.vsi(name)?.interface?.mac === mac;
+  }
+
+  *locals(name: string): Generator<LocalHost> {
+    const vsi = this.vsi(name);
+    if (vsi === undefined) return;
+    const { macs, neighbors } = this.parts.agent;
+    for (const { vsi: of, mac, via, origin } of macs.list())
+      if (of === name && via?.kind === "ac") yield { mac: parseMac(mac)!, ip: null, isSticky: origin === "static" };
+    for (const { place, ip, state, origin } of neighbors.all())
+      if (
+        place !== null &&
+        place.vsi === vsi &&
+        isHere(place.port) &&
+        KNOWN.has(state) &&
+        (origin as string) !== RESTORED
+      )
+        yield { mac: place.mac, ip, isSticky: origin === "static" };
+  }
+
+  private vsi(name: string): VsiObject | undefined {
+    return this.parts.inventory.vsi(name);
+  }
+}
+
+const KNOWN: ReadonlySet<string> = new Set(["reachable", "stale", "delay", "probe"]);
+
+function isHere(port: PortObject | null | undefined): boolean {
+  return port?.kind === "ac";
+}

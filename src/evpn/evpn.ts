@@ -1,0 +1,392 @@
+/**
+ * EVPN put together: routes that come become entries, hosts that are heard become routes, and both sides of the seam are told.
+ *
+ *     engine -> Rib (what stands, and for how long) -> Importer (whose it is) -> Fabric (the tunnel) + MacVrf (the choice) -> Beliefs
+ *     tables -> macHere, ipHere … -> MacVrf (the sequence) -> Exporter (the difference, the rate) -> engine
+ *
+ * The engine's rows come on the main thread, bounded per round by who takes them; nothing here looks at a clock but the timers'.
+ */
+import type { Emit } from "../control/event.ts";
+import type { Timers } from "../control/timers.ts";
+import type { Mac } from "../wire/ethernet.ts";
+import { type Ipv4, parseIpv4 } from "../wire/ipv4.ts";
+import type { Beliefs } from "./beliefs.ts";
+import { tellHost, tellState } from "./events.ts";
+import { Exporter, type Outlet } from "./export.ts";
+import { Fabric } from "./fabric.ts";
+import { floodVtepOf, Importer, type Instance, REFUSALS, type Refusal, refusalOf } from "./import.ts";
+import { MacVrf } from "./mac-vrf.ts";
+import { gatewayRouteOf, multicastRouteOf } from "./own-routes.ts";
+import { type EvpnRoute, keyOf, type MacRoute, nlriText } from "./route.ts";
+import type { EvpnSettings } from "./settings.ts";
+import { type PeerState, Rib } from "./sync.ts";
+
+/** The beat of what waits: the rate of announcements, withdrawals that are held, stale entries. */
+export const TICK_MS = 50;
+const SECOND_MS = 1000;
+/** Hosts have so long to speak again after a restart, before routes of the former life go. */
+export const GRACE_MS = 30_000;
+/** Of one route that the engine does not take, so seldom is heard. */
+const TOLD_MS = 10_000;
+const TOLD_KEYS = 1024;
+
+/** What a route has become. */
+export interface Use {
+  readonly route: EvpnRoute;
+  readonly entered: readonly { readonly instance: Instance; readonly vtep: string; readonly asIs: EvpnRoute }[];
+  readonly refused: Refusal | null;
+}
+
+export interface EvpnParts {
+  readonly beliefs: Beliefs;
+  readonly timers: Timers;
+  readonly emit: Emit;
+}
+
+export class Evpn {
+  readonly rib: Rib;
+  readonly fabric: Fabric;
+  readonly exporter: Exporter;
+  readonly refused = new Map<Refusal, number>(REFUSALS.map((reason) => [reason, 0]));
+  engine: { readonly api: string; readonly sinceMs: number } | null = null;
+  lastLoss: string | null = null;
+  /** Seconds that lists took, and how often. */
+  onResync: (seconds: number) => void = () => undefined;
+  private readonly parts: EvpnParts;
+  private settings: EvpnSettings;
+  private importer: Importer;
+  private readonly vrfs = new Map<string, MacVrf>();
+  private readonly uses = new Map<string, Use>();
+  /** Routes of ours that are no host's, by VSI. */
+  private readonly fixed = new Map<string, string[]>();
+  private readonly told = new Map<string, number>();
+  private listingSinceMs: number | null = null;
+  private isFirst = true;
+  private readonly startedMs: number;
+  private readonly stopTimers: (() => void)[];
+
+  constructor(parts: EvpnParts, settings: EvpnSettings) {
+    const { beliefs, timers } = parts;
+    this.parts = parts;
+    this.settings = settings;
+    this.startedMs = timers.nowMs;
+    this.importer = new Importer([]);
+    this.fabric = new Fabric(beliefs, settings.limits.vteps);
+    this.exporter = new Exporter(settings.limits.announcePerSecond, timers.nowMs);
+    this.rib = new Rib({
+      nowMs: () => timers.nowMs,
+      staleMs: () => this.settings.staleSeconds * 1000,
+      mostRoutes: () => this.settings.limits.routes,
+      add: (route, was) => this.add(route, was),
+      remove: (route) => this.withdraw(keyOf(route)),
+      refuse: (route) => this.refuse("routes_limit", route),
+      tell: (state, from) => tellState(parts.emit, state, from, this.rib.size, this.settings.staleSeconds),
+      swept: (routes) => parts.emit("info", "evpn.swept", { routes }),
+    });
+    this.stopTimers = [timers.every(TICK_MS, () => this.tick()), timers.every(SECOND_MS, () => this.second())];
+    this.apply(settings);
+  }
+
+  connect(outlet: Outlet): void {
+    this.exporter.connect(outlet);
+  }
+
+  /** The configuration changed. VSIs that stay as they are keep everything. */
+  configure(settings: EvpnSettings): void {
+    this.settings = settings;
+    this.fabric.setLimit(settings.limits.vteps);
+    this.exporter.setRate(settings.limits.announcePerSecond);
+    this.apply(settings);
+  }
+
+  /** No more EVPN: tunnels and entries go; what was announced is taken back while the engine is there. */
+  close(): void {
+    for (const stop of this.stopTimers) stop();
+    for (const key of [...this.uses.keys()]) this.withdraw(key);
+    for (const name of [...this.vrfs.keys()]) this.removeVrf(name);
+    this.exporter.setRate(Number.MAX_SAFE_INTEGER);
+    this.exporter.pump(this.parts.timers.nowMs + SECOND_MS);
+  }
+
+  get instances(): readonly Instance[] {
+    return this.settings.instances;
+  }
+
+  vrf(vsi: string): MacVrf | undefined {
+    return this.vrfs.get(vsi);
+  }
+
+  use(key: string): Use | undefined {
+    return this.uses.get(key);
+  }
+
+  everyUse(): IterableIterator<Use> {
+    return this.uses.values();
+  }
+
+  // ---- what the engine tells (bgp/engine.ts has the shapes) -----------------------------------------------------------
+
+  ready(api: string): void {
+    this.engine = { api, sinceMs: this.parts.timers.nowMs };
+    this.lastLoss = null;
+    this.parts.emit("info", "evpn.engine-up", { api });
+  }
+
+  lost(reason: string): void {
+    const isNews = this.engine !== null || this.lastLoss !== reason;
+    this.engine = null;
+    this.lastLoss = reason;
+    this.listingSinceMs = null;
+    this.exporter.lost();
+    this.rib.lost();
+    if (isNews) this.parts.emit("warn", "evpn.engine-lost", { reason });
+  }
+
+  snapshot(): void {
+    this.listingSinceMs = this.parts.timers.nowMs;
+    this.exporter.lost();
+    this.rib.snapshot();
+  }
+
+  rows(rows: readonly { route: EvpnRoute; isWithdrawn: boolean; peer: string | null }[]): void {
+    for (const { route, isWithdrawn, peer } of rows) {
+      if (peer === null && this.isOwn(route)) {
+        if (isWithdrawn) this.exporter.missing(keyOf(route));
+        else if (this.rib.state === "listing") this.exporter.found(route);
+      } else if (isWithdrawn) this.rib.withdrawal(route);
+      else this.rib.route(route, peer);
+    }
+    this.pump();
+  }
+
+  complete(): void {
+    const { nowMs } = this.parts.timers;
+    if (this.listingSinceMs !== null) this.onResync((nowMs - this.listingSinceMs) / 1000);
+    this.listingSinceMs = null;
+    this.exporter.open(nowMs, this.isFirst ? Math.max(0, this.startedMs + GRACE_MS - nowMs) : 0);
+    this.isFirst = false;
+    this.rib.listed();
+    this.pump();
+  }
+
+  peers(peers: readonly PeerState[]): void {
+    const before = new Map(this.rib.sessions.map(({ address, state }) => [address, state]));
+    this.rib.setPeers(peers);
+    for (const { address, as, state } of peers) {
+      const was = before.get(address);
+      const isUp = state === "established";
+      if (isUp !== (was === "established"))
+        this.parts.emit(isUp ? "info" : "warn", "evpn.session", { peer: address, as, state });
+    }
+  }
+
+  endOfRib(peer: string): void {
+    this.rib.endOfRib(peer);
+  }
+
+  /** A route of ours was not taken. */
+  notTaken(key: string, reason: string): void {
+    const { timers, emit } = this.parts;
+    const route = this.exporter.find(key);
+    this.exporter.missing(key);
+    const lastMs = this.told.get(key) ?? Number.NEGATIVE_INFINITY;
+    if (timers.nowMs - lastMs < TOLD_MS || this.told.size >= TOLD_KEYS) return;
+    this.told.set(key, timers.nowMs);
+    // The engine knows a claim that has not come to us yet (RFC 7432 §15): one step more, once.
+    if (/mobility sequence/i.test(reason) && route?.type === 2 && this.vrfOf(route)?.bump(route.mac)) this.pump();
+    else emit("warn", "evpn.refused", { route: key, reason });
+  }
+
+  // ---- what the tables tell --------------------------------------------------------------------------------------------
+
+  macHere(vsi: string, mac: Mac, isSticky: boolean): void {
+    this.vrfs.get(vsi)?.macHere(mac, isSticky);
+    this.pump();
+  }
+
+  macGone(vsi: string, mac: Mac): void {
+    this.vrfs.get(vsi)?.macGone(mac);
+    this.pump();
+  }
+
+  ipHere(vsi: string, ip: Ipv4, mac: Mac, isSticky: boolean): void {
+    this.vrfs.get(vsi)?.ipHere(ip, mac, isSticky);
+    this.pump();
+  }
+
+  ipGone(vsi: string, ip: Ipv4): void {
+    this.vrfs.get(vsi)?.ipGone(ip);
+    this.pump();
+  }
+
+  // ---- inside ----------------------------------------------------------------------------------------------------------
+
+  private isOwn(route: EvpnRoute): boolean {
+    return route.nextHop === this.settings.vtep || this.exporter.find(keyOf(route)) !== undefined;
+  }
+
+  private vrfOf(route: MacRoute): MacVrf | undefined {
+    for (const vrf of this.vrfs.values()) if (vrf.instance.rd === route.rd) return vrf;
+    return undefined;
+  }
+
+  private apply({ instances, vtep, gateways, duplicates }: EvpnSettings): void {
+    const wanted = new Map(instances.map((each) => [each.vsi, each]));
+    for (const [name, vrf] of [...this.vrfs]) {
+      vrf.duplicates.rules = duplicates;
+      if (JSON.stringify(wanted.get(name)) !== JSON.stringify(vrf.instance)) this.removeVrf(name);
+    }
+    const fresh = instances.filter(({ vsi }) => !this.vrfs.has(vsi));
+    this.importer = new Importer(instances);
+    for (const instance of fresh) this.addVrf(instance, vtep);
+    for (const instance of instances) {
+      const routes: EvpnRoute[] = [multicastRouteOf(instance, vtep)];
+      for (const { vsi, mac, ip } of gateways)
+        if (vsi === instance.vsi) routes.push(gatewayRouteOf(instance, vtep, mac, ip));
+      this.fix(instance.vsi, routes);
+    }
+    // Routes that came before their VSI, or under other rules.
+    for (const { route } of [...this.rib.routes()]) this.add(route, null);
+    this.pump();
+  }
+
+  private addVrf(instance: Instance, vtep: string): void {
+    const { beliefs, timers } = this.parts;
+    const vrf = new MacVrf({
+      ...{ instance, vtep, beliefs, exporter: this.exporter, rules: this.settings.duplicates },
+      nowMs: () => timers.nowMs,
+      tell: (event, vsi, mac, claim) => {
+        if (event === "full") this.refused.set("table_full", this.refused.get("table_full")! + 1);
+        else tellHost(this.parts.emit, event, { vsi, mac, claim, action: this.settings.duplicates.action });
+      },
+    });
+    this.vrfs.set(instance.vsi, vrf);
+    for (const { mac, ip, isSticky } of beliefs.locals(instance.vsi)) {
+      if (ip === null) vrf.macHere(mac, isSticky);
+      else vrf.ipHere(ip, mac, isSticky);
+    }
+  }
+
+  private removeVrf(name: string): void {
+    const vrf = this.vrfs.get(name)!;
+    for (const [key, use] of this.uses)
+      if (use.entered.some(({ instance }) => instance === vrf.instance)) this.withdraw(key);
+    vrf.close();
+    this.fix(name, []);
+    this.fixed.delete(name);
+    this.vrfs.delete(name);
+  }
+
+  private fix(vsi: string, routes: readonly EvpnRoute[]): void {
+    const keys = routes.map(keyOf);
+    for (const key of this.fixed.get(vsi) ?? []) if (!keys.includes(key)) this.exporter.unset(key);
+    for (const route of routes) this.exporter.set(route);
+    this.fixed.set(vsi, keys);
+  }
+
+  private add(route: EvpnRoute, was: EvpnRoute | null): void {
+    const key = keyOf(route);
+    const use = this.decide(route);
+    const before = this.uses.get(key);
+    // The new one is entered before the old one goes: a route that only changed leaves no gap, and its tunnel stays.
+    for (const { instance, vtep, asIs } of use.entered) this.enter(instance, vtep, asIs);
+    if (use.entered.length + (use.refused === null ? 0 : 1) > 0) this.uses.set(key, use);
+    else this.uses.delete(key);
+    if (before !== undefined) this.leave(before, use);
+    if (use.refused !== null && (was === null || before?.refused !== use.refused)) this.refuse(use.refused, route);
+  }
+
+  private withdraw(key: string): void {
+    const use = this.uses.get(key);
+    if (use === undefined) return;
+    this.uses.delete(key);
+    this.leave(use, null);
+  }
+
+  private decide(route: EvpnRoute): Use {
+    const entered: { instance: Instance; vtep: string; asIs: EvpnRoute }[] = [];
+    let refused: Refusal | null = null;
+    for (const instance of this.importer.instancesOf(route.targets)) {
+      const vtep = route.type === 3 ? floodVtepOf(route) : route.nextHop;
+      const wrong = vtep === this.settings.vtep ? "next_hop" : refusalOf(route, instance.vni);
+      if (wrong !== null) refused = wrong;
+      else if (route.type !== 2) entered.push({ instance, vtep, asIs: route });
+      else {
+        const { vsi } = instance;
+        const { beliefs } = this.parts;
+        if (beliefs.isGatewayMac(vsi, route.mac)) refused = "gateway_mac";
+        else {
+          const bad = route.isGateway ? null : this.badAddress(vsi, route);
+          if (bad !== null) refused = bad;
+          entered.push({ instance, vtep, asIs: bad === null ? route : { ...route, ip: null } });
+        }
+      }
+    }
+    return { route, entered, refused };
+  }
+
+  /** What is wrong with the address of a host's route; its MAC is used all the same. */
+  private badAddress(vsi: string, { ip: text }: MacRoute): Refusal | null {
+    const ip = text === null ? null : parseIpv4(text);
+    if (ip === null) return null;
+    const kind = this.parts.beliefs.kindOf(vsi, ip);
+    return kind === "gateway" ? "address" : kind === "foreign" ? "foreign_subnet" : null;
+  }
+
+  private enter(instance: Instance, vtep: string, route: EvpnRoute): void {
+    if (!this.fabric.hold(vtep, instance.vni)) {
+      this.refuse("vtep", route);
+      if (route.type === 2) this.vrfs.get(instance.vsi)!.removeRoute(route);
+      return;
+    }
+    this.enterHost(instance, vtep, route);
+  }
+
+  private enterHost({ vsi }: Instance, vtep: string, route: EvpnRoute): void {
+    if (route.type !== 2) return;
+    if (route.isGateway) this.parts.beliefs.noteGateway(vsi, route.mac, vtep);
+    else this.vrfs.get(vsi)!.addRoute(route);
+  }
+
+  /** Undo what `before` was, as far as `now` does not say the same. */
+  private leave(before: Use, now: Use | null): void {
+    for (const { instance, vtep, asIs } of before.entered) {
+      const after = now?.entered.find((each) => each.instance === instance);
+      const isReplaced = after !== undefined && keyOf(after.asIs) === keyOf(asIs) && !isGateway(after.asIs);
+      if (asIs.type === 2 && !asIs.isGateway && !isReplaced) this.vrfs.get(instance.vsi)?.removeRoute(asIs);
+      this.fabric.release(vtep, instance.vni);
+    }
+  }
+
+  private tick(): void {
+    this.rib.tick();
+    this.pump();
+  }
+
+  private second(): void {
+    for (const vrf of this.vrfs.values()) vrf.tick();
+    const { nowMs } = this.parts.timers;
+    for (const [key, ms] of this.told) if (nowMs - ms >= TOLD_MS) this.told.delete(key);
+    for (const { vtep, vni } of this.fabric.retry())
+      for (const use of this.uses.values())
+        for (const each of use.entered)
+          if (each.vtep === vtep && each.instance.vni === vni) this.enterHost(each.instance, vtep, each.asIs);
+    this.pump();
+  }
+
+  private pump(): void {
+    this.exporter.pump(this.parts.timers.nowMs);
+  }
+
+  private refuse(reason: Refusal, route: EvpnRoute): void {
+    const count = this.refused.get(reason)! + 1;
+    this.refused.set(reason, count);
+    // The first of its kind is told; the others are counted, and listed by `show evpn refused`.
+    if (count === 1)
+      this.parts.emit("warn", "evpn.refused", { route: nlriText(route), rd: route.rd, vtep: route.nextHop, reason });
+  }
+}
+
+function isGateway(route: EvpnRoute): boolean {
+  return route.type === 2 && route.isGateway;
+}

@@ -1,0 +1,146 @@
+/**
+ * Our routes in the engine: what shall stand, what stands, and the difference between them, sent at a bounded rate.
+ *
+ * Nothing is queued but names: however often a host comes and goes while the engine is away or the rate is used up, what is sent
+ * in the end is what shall stand then. Withdrawals go first, since a wrong route misleads and a missing one only delays.
+ *
+ * An engine outlives us: routes of a former life that are found in it are kept for a while (`openMs`), so that hosts have time to
+ * speak again and peers notice nothing, and go then.
+ */
+import { type EvpnRoute, isSameRoute, keyOf } from "./route.ts";
+
+export interface Outlet {
+  announce(routes: readonly EvpnRoute[]): void;
+  withdraw(routes: readonly EvpnRoute[]): void;
+}
+
+export class Exporter {
+  private outlet: Outlet | null = null;
+  private readonly wanted = new Map<string, EvpnRoute>();
+  private readonly standing = new Map<string, EvpnRoute>();
+  private readonly pending = new Set<string>();
+  /** Routes of a former life. */
+  private readonly strangers = new Set<string>();
+  private strangersUntilMs = 0;
+  private isOpen = false;
+  private perSecond: number;
+  private tokens: number;
+  private filledMs: number;
+
+  constructor(perSecond: number, nowMs: number) {
+    this.perSecond = perSecond;
+    this.tokens = perSecond;
+    this.filledMs = nowMs;
+  }
+
+  connect(outlet: Outlet): void {
+    this.outlet = outlet;
+  }
+
+  setRate(perSecond: number): void {
+    this.perSecond = perSecond;
+    this.tokens = Math.min(this.tokens, perSecond);
+  }
+
+  get size(): number {
+    return this.wanted.size;
+  }
+
+  get backlog(): number {
+    return this.pending.size;
+  }
+
+  routes(): Iterable<EvpnRoute> {
+    return this.wanted.values();
+  }
+
+  find(key: string): EvpnRoute | undefined {
+    return this.wanted.get(key);
+  }
+
+  set(route: EvpnRoute): void {
+    const key = keyOf(route);
+    this.strangers.delete(key);
+    const old = this.wanted.get(key);
+    if (old !== undefined && isSameRoute(old, route)) return;
+    this.wanted.set(key, route);
+    this.pending.add(key);
+  }
+
+  unset(key: string): void {
+    if (this.wanted.delete(key)) this.pending.add(key);
+  }
+
+  // ---- the engine --------------------------------------------------------------------------------------------------
+
+  /** It is gone, with all that stood in it. */
+  lost(): void {
+    this.isOpen = false;
+    this.standing.clear();
+    this.strangers.clear();
+  }
+
+  /** One of ours stands in the engine, as its list says. */
+  found(route: EvpnRoute): void {
+    this.standing.set(keyOf(route), route);
+  }
+
+  /** One of ours was taken out of the engine by another hand; it is announced again. */
+  missing(key: string): void {
+    this.standing.delete(key);
+    if (this.wanted.has(key)) this.pending.add(key);
+  }
+
+  /** The engine's list is complete: from now on differences are sent. `graceMs`: so long strangers are kept. */
+  open(nowMs: number, graceMs: number): void {
+    this.isOpen = true;
+    this.strangersUntilMs = nowMs + graceMs;
+    for (const [key, route] of this.standing) {
+      const wanted = this.wanted.get(key);
+      if (wanted === undefined) this.strangers.add(key);
+      else if (!isSameRoute(wanted, route)) this.pending.add(key);
+    }
+    for (const key of this.wanted.keys()) if (!this.standing.has(key)) this.pending.add(key);
+  }
+
+  /** Send what the rate allows. @returns when there is more to do, or null. */
+  pump(nowMs: number): number | null {
+    if (!this.isOpen || this.outlet === null) return null;
+    if (this.strangers.size > 0 && nowMs >= this.strangersUntilMs) {
+      for (const key of this.strangers) this.pending.add(key);
+      this.strangers.clear();
+    }
+    this.tokens = Math.min(this.perSecond, this.tokens + ((nowMs - this.filledMs) * this.perSecond) / 1000);
+    this.filledMs = nowMs;
+    if (this.pending.size > 0) {
+      const gone = this.take((key) => !this.wanted.has(key));
+      if (gone.length > 0) this.outlet.withdraw(gone);
+      const come = this.take((key) => this.wanted.has(key));
+      if (come.length > 0) this.outlet.announce(come);
+    }
+    if (this.pending.size > 0) return nowMs + Math.max(1, (1 - this.tokens) * (1000 / this.perSecond));
+    return this.strangers.size > 0 ? this.strangersUntilMs : null;
+  }
+
+  private take(isMeant: (key: string) => boolean): EvpnRoute[] {
+    const taken: EvpnRoute[] = [];
+    for (const key of this.pending) {
+      if (!isMeant(key)) continue;
+      const wanted = this.wanted.get(key);
+      const route = wanted ?? this.standing.get(key);
+      const isNews = route !== undefined && (wanted === undefined || !isStanding(this.standing.get(key), wanted));
+      if (isNews && this.tokens < 1) break;
+      this.pending.delete(key);
+      if (!isNews) continue;
+      this.tokens--;
+      if (wanted === undefined) this.standing.delete(key);
+      else this.standing.set(key, wanted);
+      taken.push(route);
+    }
+    return taken;
+  }
+}
+
+function isStanding(standing: EvpnRoute | undefined, wanted: EvpnRoute): boolean {
+  return standing !== undefined && isSameRoute(standing, wanted);
+}

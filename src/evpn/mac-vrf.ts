@@ -1,0 +1,340 @@
+/**
+ * One VSI's hosts between here and the fabric: what others announce, what is heard at our ACs, and which of the two holds.
+ *
+ * Of what others announce the best (choice.ts) is handed to the tables, always: there a host at an AC outranks it, and when that
+ * one leaves or falls silent the other is in use without a gap. What is at our ACs is announced, each MAC alone and with each of
+ * its addresses (RFC 7432 §10), with a sequence:
+ *
+ *   heard here while others announce it   it moved here: one more than theirs (RFC 7432 §15)
+ *   announced by others, higher, or       it moved away: believed at once. Our routes go (no engine takes them back for us), what
+ *   equal and from a lower VTEP           was heard is forgotten, the AC is asked once; an answer is a move back
+ *   announced by others, lower            they have not heard of ours yet: nothing
+ *   one of the two is sticky              that one stays, whatever the other says; told
+ *
+ * Sequences are remembered for a while after the last route has gone: some speakers ignore a lower one than they knew.
+ */
+import type { Mac } from "../wire/ethernet.ts";
+import type { Ipv4 } from "../wire/ipv4.ts";
+import { parseIpv4 } from "../wire/ipv4.ts";
+import type { Beliefs } from "./beliefs.ts";
+import { beats, bestOf, type Claim, claimOf } from "./choice.ts";
+import { type DuplicateRules, Duplicates } from "./duplicates.ts";
+import type { Exporter } from "./export.ts";
+import { FormerSequences } from "./former-sequences.ts";
+import { type Address, addressesOf, type Counts, type Host, HostTable, type Local } from "./host-table.ts";
+import type { Instance } from "./import.ts";
+import { macRouteOf } from "./own-routes.ts";
+import { keyOf, type MacRoute, sequenceOf } from "./route.ts";
+
+export type HostEvent = "moved-in" | "moved-out" | "duplicate" | "duplicate-over" | "sticky-conflict" | "full";
+
+export interface MacVrfParts {
+  readonly instance: Instance;
+  readonly vtep: string;
+  readonly beliefs: Beliefs;
+  readonly exporter: Exporter;
+  readonly rules: DuplicateRules;
+  readonly nowMs: () => number;
+  readonly tell: (event: HostEvent, vsi: string, mac: Mac, claim: Claim | null) => void;
+}
+
+export class MacVrf {
+  readonly instance: Instance;
+  readonly duplicates: Duplicates;
+  readonly moves = { in: 0, out: 0 };
+  private readonly parts: MacVrfParts;
+  private readonly table = new HostTable();
+  private readonly former = new FormerSequences();
+
+  constructor(parts: MacVrfParts) {
+    this.parts = parts;
+    this.instance = parts.instance;
+    this.duplicates = new Duplicates(parts.rules);
+  }
+
+  // ---- what others announce ------------------------------------------------------------------------------------------
+
+  /** A route that this VSI imports; one with the same key takes its place. */
+  addRoute(route: MacRoute): void {
+    const key = keyOf(route);
+    this.table.host(route.mac).routes.set(key, route);
+    const ip = route.ip === null ? null : parseIpv4(route.ip);
+    if (ip !== null) this.table.address(ip).routes.set(key, route);
+    this.settle(route.mac);
+    if (ip !== null) this.settleAddress(ip);
+  }
+
+  removeRoute(route: MacRoute): void {
+    const key = keyOf(route);
+    const host = this.table.hosts.get(route.mac);
+    if (host?.routes.delete(key)) {
+      if (host.routes.size === 0) this.former.note(route.mac, sequenceOf(route), this.parts.nowMs());
+      this.settle(route.mac);
+    }
+    const ip = route.ip === null ? null : parseIpv4(route.ip);
+    if (ip !== null && this.table.addresses.get(ip)?.routes.delete(key)) this.settleAddress(ip);
+  }
+
+  /** The best claim of others to a MAC. */
+  claimTo(mac: Mac): MacRoute | null {
+    const host = this.table.hosts.get(mac);
+    return host === undefined ? null : bestOf(host.routes.values());
+  }
+
+  /** The best route of others to an address. */
+  routeTo(ip: Ipv4): MacRoute | null {
+    const address = this.table.addresses.get(ip);
+    return address === undefined ? null : bestOf(address.routes.values());
+  }
+
+  // ---- what is heard here ----------------------------------------------------------------------------------------------
+
+  /** A host speaks at an AC (or is configured there). */
+  macHere(mac: Mac, isSticky: boolean): void {
+    const host = this.table.host(mac);
+    if (host.local !== null) {
+      host.local.isSticky = isSticky;
+      this.export(host);
+      return;
+    }
+    const claim = bestOf(host.routes.values());
+    if (claim?.isSticky && !isSticky) {
+      this.conflict(host, claimOf(claim));
+      this.parts.beliefs.yieldHost(this.instance.vsi, mac, [], false);
+      return;
+    }
+    const sequence = claim === null ? this.former.of(mac) : sequenceOf(claim) + 1;
+    host.local = { isSticky, sequence: isSticky ? 0 : sequence, ips: new Set() };
+    if (claim !== null && !isSticky) this.count(host, "in", claimOf(claim));
+    this.settle(mac);
+  }
+
+  /** It is at no AC any more: its routes go, those of its addresses at once. */
+  macGone(mac: Mac): void {
+    const host = this.table.hosts.get(mac);
+    if (host === undefined || host.local === null) return;
+    this.leave(host);
+    this.settle(mac);
+  }
+
+  /** An address at an AC, with its host's own MAC. */
+  ipHere(ip: Ipv4, mac: Mac, isSticky: boolean): void {
+    const address = this.table.address(ip);
+    const was = address.local;
+    if (was !== null && was !== mac) this.dropLocalIp(address);
+    this.macHere(mac, isSticky || (this.table.hosts.get(mac)?.local?.isSticky ?? false));
+    const host = this.table.host(mac);
+    if (host.local === null) {
+      this.table.forgetIfIdle(host, address);
+      return;
+    }
+    // The same address with another MAC: the host was replaced, and its sequence goes on.
+    const claim = bestOf(address.routes.values());
+    if (claim !== null && claim.mac !== mac && !host.local.isSticky)
+      host.local.sequence = Math.max(host.local.sequence, sequenceOf(claim) + 1);
+    address.local = mac;
+    host.local.ips.add(ip);
+    this.export(host);
+    this.settleAddress(ip);
+  }
+
+  ipGone(ip: Ipv4): void {
+    const address = this.table.addresses.get(ip);
+    if (address === undefined || address.local === null) return;
+    const host = this.table.hosts.get(address.local);
+    this.dropLocalIp(address);
+    if (host !== undefined) this.export(host);
+    this.settleAddress(ip);
+  }
+
+  /** The engine knows a higher sequence than we have seen. @returns false: ours is the highest known, there is nothing to mend. */
+  bump(mac: Mac): boolean {
+    const host = this.table.hosts.get(mac);
+    if (host?.local == null) return false;
+    const claim = bestOf(host.routes.values());
+    host.local.sequence = Math.max(host.local.sequence, claim === null ? 0 : sequenceOf(claim)) + 1;
+    this.export(host);
+    return true;
+  }
+
+  // ---- duplicates, time ------------------------------------------------------------------------------------------------
+
+  /** Once a second. */
+  tick(): void {
+    const nowMs = this.parts.nowMs();
+    for (const mac of this.duplicates.expire(nowMs)) this.recover(mac);
+    this.former.expire(nowMs);
+  }
+
+  /** By hand. @returns false: it is no duplicate. */
+  clearDuplicate(mac: Mac): boolean {
+    if (!this.duplicates.clear(mac)) return false;
+    this.recover(mac);
+    return true;
+  }
+
+  /** All of it goes: our routes, and what the tables were told. */
+  close(): void {
+    const { beliefs, exporter } = this.parts;
+    const { vsi } = this.instance;
+    for (const { ip, used } of this.table.addresses.values()) if (used !== null) beliefs.unwantIp(vsi, ip);
+    for (const { mac, used, exported } of this.table.hosts.values()) {
+      if (used !== null) beliefs.unwantMac(vsi, mac);
+      for (const key of exported) exporter.unset(key);
+    }
+    this.table.hosts.clear();
+    this.table.addresses.clear();
+  }
+
+  counts(): { readonly macs: Counts; readonly ips: Counts } {
+    return this.table.counts();
+  }
+
+  /** What is held of a MAC and whether the route is the one in use, for people. */
+  useOf(route: MacRoute): "used" | "shadowed" | "local" {
+    const ip = route.ip === null ? null : parseIpv4(route.ip);
+    const host = this.table.hosts.get(route.mac);
+    if (host?.local != null) return "local";
+    const best = ip === null ? this.claimTo(route.mac) : this.routeTo(ip);
+    return best !== null && keyOf(best) === keyOf(route)
+      ? "used"
+      : best?.nextHop === route.nextHop
+        ? "used"
+        : "shadowed";
+  }
+
+  // ---- inside ----------------------------------------------------------------------------------------------------------
+
+  /** Decide about one MAC: who holds it, what the tables are told, what is announced. */
+  private settle(mac: Mac): void {
+    const host = this.table.host(mac);
+    const route = bestOf(host.routes.values());
+    const claim = route === null ? null : claimOf(route);
+    if (claim !== null && host.local !== null) this.contest(host, host.local, claim);
+    if (claim === null || !claim.isSticky) host.conflict = null;
+    this.tellMac(host, claim?.vtep ?? null);
+    this.export(host);
+    for (const each of addressesOf(host)) this.settleAddress(each);
+    if (host.routes.size === 0 && host.local === null) this.table.hosts.delete(mac);
+  }
+
+  /** Others claim a host of ours. */
+  private contest(host: Host, local: Local, claim: Claim): void {
+    if (local.isSticky || this.duplicates.isFrozen(host.mac)) {
+      if (local.isSticky && claim.vtep !== host.conflict) this.conflict(host, claim);
+      return;
+    }
+    const ours: Claim = { sequence: local.sequence, isSticky: false, vtep: this.parts.vtep };
+    if (!beats(claim, ours)) return;
+    if (claim.isSticky) this.conflict(host, claim);
+    const ips = [...local.ips];
+    this.leave(host);
+    if (!claim.isSticky) this.count(host, "out", claim);
+    this.parts.beliefs.yieldHost(this.instance.vsi, host.mac, ips, !claim.isSticky);
+  }
+
+  private leave(host: Host): void {
+    const local = host.local!;
+    this.former.note(host.mac, local.sequence, this.parts.nowMs());
+    host.local = null;
+    for (const ip of local.ips) {
+      const address = this.table.addresses.get(ip);
+      if (address !== undefined) address.local = null;
+    }
+    this.export(host);
+    for (const ip of local.ips) this.settleAddress(ip);
+  }
+
+  private dropLocalIp(address: Address): void {
+    this.table.hosts.get(address.local!)?.local?.ips.delete(address.ip);
+    const host = this.table.hosts.get(address.local!);
+    address.local = null;
+    if (host !== undefined) this.export(host);
+  }
+
+  private tellMac(host: Host, vtep: string | null): void {
+    const { beliefs, tell } = this.parts;
+    const { vsi } = this.instance;
+    if (host.used === vtep) return;
+    if (vtep === null) beliefs.unwantMac(vsi, host.mac);
+    else if (!beliefs.wantMac(vsi, host.mac, vtep)) {
+      tell("full", vsi, host.mac, null);
+      vtep = null;
+    }
+    host.used = vtep;
+  }
+
+  /** Decide about one address: its MAC is the best route's, its place is where that MAC is. */
+  private settleAddress(ip: Ipv4): void {
+    const address = this.table.addresses.get(ip);
+    if (address === undefined) return;
+    const route = bestOf(address.routes.values());
+    if (route !== null && address.local !== null && address.local !== route.mac) this.contestAddress(address, route);
+    const host = route === null ? undefined : this.table.hosts.get(route.mac);
+    // A host that is here with that MAC is found by asking: the route is about to go.
+    const vtep = host === undefined || host.local !== null ? null : host.used;
+    this.tellIp(address, vtep === null ? null : { mac: route!.mac, vtep });
+    if (address.routes.size === 0 && address.local === null) this.table.addresses.delete(ip);
+  }
+
+  /** Others announce an address of ours with another MAC. */
+  private contestAddress(address: Address, route: MacRoute): void {
+    const host = this.table.hosts.get(address.local!);
+    const local = host?.local;
+    if (host === undefined || local == null || local.isSticky || this.duplicates.isFrozen(host.mac)) return;
+    if (!beats(claimOf(route), { sequence: local.sequence, isSticky: false, vtep: this.parts.vtep })) return;
+    this.dropLocalIp(address);
+    this.count(host, "out", claimOf(route));
+    this.parts.beliefs.yieldHost(this.instance.vsi, null, [address.ip], true);
+  }
+
+  private tellIp(address: Address, to: Address["used"]): void {
+    const { beliefs } = this.parts;
+    const { vsi } = this.instance;
+    if (address.used?.mac === to?.mac && address.used?.vtep === to?.vtep) return;
+    if (to === null) beliefs.unwantIp(vsi, address.ip);
+    else if (!beliefs.wantIp(vsi, address.ip, to.mac, to.vtep)) {
+      this.parts.tell("full", vsi, to.mac, null);
+      to = null;
+    }
+    address.used = to;
+  }
+
+  private count(host: Host, direction: "in" | "out", claim: Claim): void {
+    const { tell, nowMs } = this.parts;
+    this.moves[direction]++;
+    tell(direction === "in" ? "moved-in" : "moved-out", this.instance.vsi, host.mac, claim);
+    if (this.duplicates.moved(host.mac, nowMs())) tell("duplicate", this.instance.vsi, host.mac, claim);
+  }
+
+  private conflict(host: Host, claim: Claim): void {
+    host.conflict = claim.vtep;
+    this.parts.tell("sticky-conflict", this.instance.vsi, host.mac, claim);
+  }
+
+  private recover(mac: Mac): void {
+    this.parts.tell("duplicate-over", this.instance.vsi, mac, null);
+    const host = this.table.hosts.get(mac);
+    if (host === undefined) return;
+    // It is where it is heard: that is one more move.
+    const claim = bestOf(host.routes.values());
+    if (host.local !== null && claim !== null)
+      host.local.sequence = Math.max(host.local.sequence, sequenceOf(claim) + 1);
+    this.settle(mac);
+  }
+
+  private export(host: Host): void {
+    const { exporter, vtep } = this.parts;
+    const { mac, local } = host;
+    const keys = new Set<string>();
+    if (local !== null && !this.duplicates.isFrozen(mac)) {
+      for (const ip of [null, ...local.ips]) {
+        const route = macRouteOf(this.instance, vtep, { mac, ip, isSticky: local.isSticky, sequence: local.sequence });
+        keys.add(keyOf(route));
+        exporter.set(route);
+      }
+    }
+    for (const key of host.exported) if (!keys.has(key)) exporter.unset(key);
+    host.exported = keys;
+  }
+}

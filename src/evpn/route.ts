@@ -1,0 +1,144 @@
+/**
+ * EVPN routes as plain data: what BGP carries of one MAC, one VTEP or one prefix (RFC 7432 §7, RFC 9136 §3).
+ *
+ * A route is named by its key (type, route distinguisher, and what it is about), so the same MAC announced by two VTEPs is two
+ * routes: choosing between them is mac-vrf.ts's work, not BGP's. Everything is a number, a text or a list of them: routes cross
+ * threads as copies.
+ *
+ * Texts: a distinguisher "192.0.2.1:10" or "65000:10", a route target "65000:10" or "192.0.2.1:10", a VTEP "192.0.2.2". A label
+ * is a VNI, 24 bits, not shifted (RFC 8365 §5.1.3).
+ */
+import { formatMac, type Mac } from "../wire/ethernet.ts";
+import { formatIpv4, type Ipv4 } from "../wire/ipv4.ts";
+
+/** Tunnel type of the encapsulation community (RFC 8365 §5.1.2): VXLAN. */
+export const ENCAP_VXLAN = 8;
+/** PMSI tunnel type: ingress replication (RFC 6514 §5). */
+export const PMSI_INGRESS_REPLICATION = 6;
+
+interface AnyRoute {
+  readonly rd: string;
+  /** Ethernet tag. */
+  readonly tag: number;
+  /** The VTEP behind which it is. */
+  readonly nextHop: string;
+  readonly targets: readonly string[];
+  /** Tunnel type of the encapsulation community; null: there is none. */
+  readonly encap: number | null;
+}
+
+/** Type 2: a MAC, or a MAC and its IP. */
+export interface MacRoute extends AnyRoute {
+  readonly type: 2;
+  readonly mac: Mac;
+  /** Canonical text of either family; null: the MAC alone. */
+  readonly ip: string | null;
+  /** VNI of the L2 domain, and of the L3 one where there is a second. */
+  readonly labels: readonly number[];
+  /** Ethernet segment of a host on several VTEPs, in hex; null: none. */
+  readonly segment: string | null;
+  /** MAC mobility (RFC 7432 §7.7); null: no community, which means 0. */
+  readonly sequence: number | null;
+  readonly isSticky: boolean;
+  /** Default-gateway community (RFC 7432 §7.8): a gateway's own address. */
+  readonly isGateway: boolean;
+  /** RFC 9135 §8.1. */
+  readonly routerMac: Mac | null;
+}
+
+/** Type 3: a VTEP takes part in the flooding of an L2 domain. */
+export interface MulticastRoute extends AnyRoute {
+  readonly type: 3;
+  readonly originator: string;
+  /** null: the attribute is missing. */
+  readonly pmsi: { readonly type: number; readonly label: number; readonly address: string | null } | null;
+}
+
+/** Type 5: a prefix of a VRF. */
+export interface PrefixRoute extends AnyRoute {
+  readonly type: 5;
+  readonly network: Ipv4;
+  readonly length: number;
+  readonly label: number;
+  /** Overlay index; null: none. */
+  readonly gateway: string | null;
+  readonly segment: string | null;
+  readonly routerMac: Mac | null;
+}
+
+/** A route that nothing is made of here; it is counted. `name` tells it from others of its type. */
+export interface OtherRoute extends AnyRoute {
+  readonly type: 0 | 1 | 4;
+  readonly name: string;
+}
+
+export type EvpnRoute = MacRoute | MulticastRoute | PrefixRoute | OtherRoute;
+
+/** What a route is: one more with the same key takes its place. */
+export function keyOf(route: EvpnRoute): string {
+  return `${route.rd} ${nlriText(route)}`;
+}
+
+/** As routers print it: "[2]:[0]:[48]:[02:00:00:00:01:11]:[32]:[10.1.1.11]". */
+export function nlriText(route: EvpnRoute): string {
+  const { type, tag } = route;
+  switch (route.type) {
+    case 2:
+      return `[2]:[${tag}]:[48]:[${formatMac(route.mac)}]${route.ip === null ? "" : addressText(route.ip)}`;
+    case 3:
+      return `[3]:[${tag}]${addressText(route.originator)}`;
+    case 5:
+      return `[5]:[${tag}]:[${route.length}]:[${formatIpv4(route.network)}]`;
+    default:
+      return `[${type}]:[${route.name}]`;
+  }
+}
+
+function addressText(ip: string): string {
+  return `:[${ip.includes(":") ? 128 : 32}]:[${ip}]`;
+}
+
+/** The mobility sequence that counts (RFC 7432 §7.7: none is 0). */
+export function sequenceOf({ sequence }: MacRoute): number {
+  return sequence ?? 0;
+}
+
+/** Do two routes say the same? Then the second one is no news. The order of targets means nothing. */
+export function isSameRoute(a: EvpnRoute, b: EvpnRoute): boolean {
+  return canonical(a) === canonical(b);
+}
+
+function canonical(route: EvpnRoute): string {
+  const fields = { ...route, targets: [...route.targets].sort() };
+  return JSON.stringify(Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** The distinguisher that is made of our router id and a VNI (RFC 7432 §7.9); the number of this kind has 16 bits. */
+export function autoDistinguisher(routerId: string, vni: number): string {
+  return `${routerId}:${vni & 0xffff}`;
+}
+
+/** How a route target is made of a VNI: `vni` as AS:VNI, or as RFC 8365 §5.1.2.1 has it, with a domain and a type before it. */
+export type TargetForm = "vni" | "rfc8365";
+
+const RFC8365_VXLAN = 0x10000000;
+
+/** The route target that is made of our AS and a VNI. Of a long AS number the low 16 bits are left, as FRR does it. */
+export function autoTarget(as: number, vni: number, form: TargetForm): string {
+  return `${as & 0xffff}:${form === "vni" ? vni : RFC8365_VXLAN + vni}`;
+}
+
+/** The VNI that a target in either automatic form speaks of, whatever its AS; null: it is in none of them. */
+export function vniOfTarget(target: string): number | null {
+  const [admin, text] = split(target);
+  if (admin.includes(".")) return null;
+  const number = Number(text);
+  const vni = number >= RFC8365_VXLAN && number < RFC8365_VXLAN + (1 << 24) ? number - RFC8365_VXLAN : number;
+  return vni > 0 && vni < 1 << 24 ? vni : null;
+}
+
+/** "ADMIN:NUMBER" in its two halves. */
+export function split(text: string): readonly [string, string] {
+  const at = text.lastIndexOf(":");
+  return [text.slice(0, at), text.slice(at + 1)];
+}

@@ -1,0 +1,102 @@
+/**
+ * A fabric in namespaces: FRR as route reflector and as leaf with kernel VXLAN, a gateway of ours with gobgpd beside it.
+ *
+ *     rr     192.0.2.251, bridge of the underlay, FRR bgpd
+ *     leaf   192.0.2.2, FRR + kernel: h10 (10.1.1.21) in VNI 10, h20 (10.1.2.21) in VNI 20; gateways 10.1.1.1, 10.1.2.1
+ *     gw1    192.0.2.1, vtepd + gobgpd: vm1 (10.1.1.11) in VNI 10
+ *     gw2    192.0.2.3, vtepd + gobgpd: vm2 (10.1.1.12) in VNI 10
+ */
+import { join } from "node:path";
+import { until } from "../../src/lab/deadline.ts";
+import { gobgpds } from "../bgp/gobgpd.ts";
+import type { Bed } from "../netns/bed.ts";
+import { type Gateway, type Gateways, openGateways } from "../netns/gateways.ts";
+import { type Frr, leafConfig, leafVni, reflectorConfig, startFrr } from "./frr.ts";
+
+export const AS = 65000;
+export const VTEPS: Readonly<Record<string, string>> = { gw1: "192.0.2.1", leaf: "192.0.2.2", gw2: "192.0.2.3" };
+const REFLECTOR = "192.0.2.251";
+/** What `mac: shared` makes of VNI 10 and 20. */
+export const GATEWAY_MACS = { 10: "02:00:5e:00:00:0a", 20: "02:00:5e:00:00:14" };
+
+export interface Fabric {
+  readonly gateways: Gateways;
+  readonly bed: Bed;
+  readonly rr: Frr;
+  readonly leaf: Frr;
+  /** Start gobgpd in namespace `node`; its socket. @returns ends it, at once. */
+  engine(node: string): Promise<() => void>;
+  gateway(node: string, change?: object): Promise<Gateway>;
+  remove(): Promise<void>;
+}
+
+export async function makeFabric(label: string): Promise<Fabric> {
+  const gateways = await openGateways(label);
+  const { bed } = gateways;
+  for (const name of ["rr", "leaf", "gw1", "gw2", "vm1", "vm2", "h10", "h20"]) await bed.namespace(name);
+  await bed.bridge("rr", "underlay");
+  await bed.ip("rr", `addr add ${REFLECTOR}/24 dev underlay`, "link set underlay up");
+  for (const [name, address] of Object.entries(VTEPS)) {
+    await bed.veth(name, "ul0", "rr", `to-${name}`);
+    await bed.ip("rr", `link set to-${name} master underlay`, `link set to-${name} up`);
+    await bed.ip(name, `addr add ${address}/24 dev ul0`, "link set ul0 up", "link set lo up");
+  }
+  await bed.must("leaf", "sysctl", ["-qw", "net.ipv4.ip_forward=1"]);
+  for (const [vni, subnet, host] of [
+    [10, "10.1.1", "h10"],
+    [20, "10.1.2", "h20"],
+  ] as const) {
+    await leafVni(bed, "leaf", { vni, local: VTEPS.leaf!, gateway: `${subnet}.1/24`, mac: GATEWAY_MACS[vni] });
+    await bed.veth(host, "eth0", "leaf", `to-${host}`, 1450);
+    await bed.ip("leaf", `link set to-${host} master br${vni}`, `link set to-${host} up`);
+    await bed.ip(host, "link set eth0 up", `addr add ${subnet}.21/24 dev eth0`, `route add default via ${subnet}.1`);
+  }
+  const rr = await startFrr(bed, "rr", reflectorConfig(AS, REFLECTOR, Object.values(VTEPS)));
+  const leaf = await startFrr(bed, "leaf", leafConfig(AS, VTEPS.leaf!, REFLECTOR));
+  const socketOf = (node: string) => join(bed.folder, `${node}.bgp.sock`);
+  return {
+    ...{ gateways, bed, rr, leaf },
+    async engine(node) {
+      const bin = gobgpds()[0]!.bin!;
+      const api = ["--api-hosts", `unix://${socketOf(node)}`, "--pprof-disable", "--log-level=warn"];
+      await bed.run("rr", "rm", ["-f", socketOf(node)]);
+      const child = bed.follow(node, bin, api);
+      await until(
+        "gobgpd's socket",
+        5000,
+        async () => (await bed.run("rr", "test", ["-S", socketOf(node)])).status === 0,
+      );
+      return () => child.kill("SIGKILL");
+    },
+    gateway: (node, change = {}) =>
+      gateways.start(node, {
+        underlay: { address: VTEPS[node] },
+        evpn: {
+          engine: { socket: socketOf(node) },
+          as: AS,
+          peers: [{ address: REFLECTOR, as: AS }],
+        },
+        vsis: [
+          { name: "vsi10", vni: 10, evpn: {} },
+          { name: "vsi20", vni: 20, evpn: {} },
+        ],
+        interfaces: [
+          { name: "if10", vsi: "vsi10", address: "10.1.1.1/24" },
+          { name: "if20", vsi: "vsi20", address: "10.1.2.1/24" },
+        ],
+        acs: [
+          {
+            name: node === "gw1" ? "vm1" : "vm2",
+            vsi: "vsi10",
+            tap: { device: "eth0", netns: bed.name(node === "gw1" ? "vm1" : "vm2") },
+          },
+        ],
+        ...change,
+      }),
+    async remove() {
+      await gateways.remove();
+      rr.remove();
+      leaf.remove();
+    },
+  };
+}

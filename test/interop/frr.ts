@@ -1,0 +1,99 @@
+/**
+ * FRR in a namespace of a bed: zebra and bgpd with their files in the bed's folder, and vtysh to ask them. A leaf has kernel
+ * bridges and VXLAN devices, as FRR's own users build them; a route reflector has BGP alone.
+ */
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { until } from "../../src/lab/deadline.ts";
+import type { Bed } from "../netns/bed.ts";
+
+export const FRR_PROGRAMS = ["/usr/lib/frr/zebra", "/usr/lib/frr/bgpd", "vtysh"];
+
+export interface Frr {
+  /** `vtysh -c COMMAND`. */
+  ask(command: string): Promise<string>;
+  json<T>(command: string): Promise<T>;
+  /** Its files go; its processes end with the bed. */
+  remove(): void;
+}
+
+/** Start zebra and bgpd with `config` in namespace `node`. */
+export async function startFrr(bed: Bed, node: string, config: string): Promise<Frr> {
+  // Its daemons give up root, and root is in none of their groups: a folder of their own, which the bed's is not.
+  const folder = mkdtempSync(join(tmpdir(), "frr-"));
+  chmodSync(folder, 0o755);
+  const file = join(folder, "frr.conf");
+  writeFileSync(file, `hostname ${node}\nlog file ${join(folder, "frr.log")}\n${config}`);
+  spawnSync("chown", ["-R", "frr:frr", folder]);
+  const socket = join(folder, "zserv.api");
+  const common = ["-f", file, "-z", socket, "--vty_socket", folder, "-u", "frr", "-g", "frr"];
+  for (const daemon of ["zebra", "bgpd"]) {
+    const args = [...common, "-i", join(folder, `${daemon}.pid`)];
+    // bgpd would listen for itself on every address, which is what is wanted here.
+    bed.launch(node, daemon, `/usr/lib/frr/${daemon}`, args);
+    await until(`${daemon} of ${node}`, 10_000, async () => {
+      const { status } = await bed.run(node, "vtysh", ["--vty_socket", folder, "-d", daemon, "-c", "show version"]);
+      return status === 0;
+    });
+  }
+  const ask = (command: string) => bed.must(node, "vtysh", ["--vty_socket", folder, "-c", command], 10_000);
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  return { ask, remove, json: async <T>(command: string) => JSON.parse(await ask(`${command} json`)) as T };
+}
+
+/** A reflector for `clients`, which dial it. */
+export function reflectorConfig(as: number, routerId: string, clients: readonly string[]): string {
+  return [
+    `router bgp ${as}`,
+    ` bgp router-id ${routerId}`,
+    " no bgp default ipv4-unicast",
+    ...clients.flatMap((each) => [
+      ` neighbor ${each} remote-as ${as}`,
+      ` neighbor ${each} timers 3 9`,
+      ` neighbor ${each} passive`,
+    ]),
+    " address-family l2vpn evpn",
+    ...clients.flatMap((each) => [`  neighbor ${each} activate`, `  neighbor ${each} route-reflector-client`]),
+    " exit-address-family",
+    "",
+  ].join("\n");
+}
+
+/** A leaf that announces all its VNIs. */
+export function leafConfig(as: number, routerId: string, reflector: string): string {
+  return [
+    `router bgp ${as}`,
+    ` bgp router-id ${routerId}`,
+    " no bgp default ipv4-unicast",
+    ` neighbor ${reflector} remote-as ${as}`,
+    ` neighbor ${reflector} timers 3 9`,
+    ` neighbor ${reflector} timers connect 1`,
+    " address-family l2vpn evpn",
+    `  neighbor ${reflector} activate`,
+    "  advertise-all-vni",
+    " exit-address-family",
+    "",
+  ].join("\n");
+}
+
+/** One L2 domain of a leaf: a bridge with the gateway's address and MAC, a VXLAN device that learns nothing by itself. */
+export async function leafVni(
+  bed: Bed,
+  node: string,
+  { vni, local, gateway, mac }: { vni: number; local: string; gateway: string; mac: string },
+): Promise<void> {
+  await bed.ip(
+    node,
+    `link add br${vni} address ${mac} type bridge`,
+    `link add vxlan${vni} type vxlan id ${vni} local ${local} dstport 4789 nolearning`,
+    `link set vxlan${vni} master br${vni} addrgenmode none`,
+    `link set vxlan${vni} type bridge_slave neigh_suppress on learning off`,
+    `addr add ${gateway} dev br${vni}`,
+    `link set br${vni} up`,
+    `link set vxlan${vni} up`,
+  );
+  // A silent host's answer is learned, and so announced (FRR's manual, EVPN).
+  await bed.must(node, "sysctl", ["-qw", `net.ipv4.conf.br${vni}.arp_accept=1`]);
+}
