@@ -360,7 +360,7 @@ export class Agent {
         // The next hop's VSI-interface has gone: what is left is a packet without a route.
         return hop === null
           ? this.icmp.unreachable(frame, CODE_NET_UNREACHABLE)
-          : this.neighbors.need(hop.on, hop.ip, frame);
+          : this.neighbors.need(hop.iface, hop.ip, frame);
       }
       case PUNT.local:
         return this.icmp.local(frame);
@@ -389,7 +389,7 @@ export class Agent {
       onTooBig?.(port, arg);
     } else if (kind === RECORD_STALE) {
       const hop = this.neighbors.nextHop(arg);
-      if (hop !== null) this.neighbors.doubt(hop.on, hop.ip, port);
+      if (hop !== null) this.neighbors.doubt(hop.iface, hop.ip, port);
     }
   }
 }

@@ -47,7 +47,7 @@ export function* arpTable(
 
 /** Of its VSI-interface and VSI, "" where it has none. */
 function namesOf(row: Row): [string, string] {
-  if ("state" in row) return [row.on.name, row.place?.vsi.name ?? ""];
+  if ("state" in row) return [row.iface.name, row.place?.vsi.name ?? ""];
   return ["on" in row ? row.on.name : (row.vsi.interface?.name ?? ""), row.vsi.name];
 }
 

@@ -72,11 +72,11 @@ export class Outlook {
   private unresolved({ arg, arg2, bytes }: PuntedFrame): string {
     const hop = hopOf(bytes, arg, arg2, this.inventory, this.neighbors);
     if (hop === null) return "its VSI-interface is gone: ICMP network unreachable";
-    const { on } = hop;
+    const { iface } = hop;
     const ip = formatIpv4(hop.ip);
-    const state = this.neighbors.find(on, hop.ip)?.state;
-    const asks = `waits for ARP of ${ip} on ${on.name}`;
-    if (state === undefined) return `${asks}, which is asked for in ${on.vsis.map((vsi) => vsi.name).join(", ")}`;
+    const state = this.neighbors.find(iface, hop.ip)?.state;
+    const asks = `waits for ARP of ${ip} on ${iface.name}`;
+    if (state === undefined) return `${asks}, which is asked for in ${iface.vsis.map((vsi) => vsi.name).join(", ")}`;
     if (isKnown(state)) return `${ip} has just been resolved: it is sent on at once`;
     if (state === "failed") return `${asks}, which did not answer lately and is asked again`;
     return `${asks}, which is being asked for`;

@@ -20,13 +20,13 @@ describe("Adjacencies", () => {
     const id = adjacencies.hold(on, HOP);
     expect(adjacencies.hold(on, HOP)).toBe(id);
     expect([tables.fib.adjacencyInterface[id], tables.fib.rewrite[id]]).toEqual([1, 0]);
-    expect(adjacencies.nextHop(id)).toMatchObject({ on, ip: HOP });
+    expect(adjacencies.nextHop(id)).toMatchObject({ iface: on, ip: HOP });
     adjacencies.release(id);
     expect(adjacencies.find(on, HOP)).toBe(id);
     adjacencies.release(id);
     expect(adjacencies.find(on, HOP)).toBe(0);
     // What workers have punted names it still.
-    expect(adjacencies.nextHop(id)).toMatchObject({ on, ip: HOP });
+    expect(adjacencies.nextHop(id)).toMatchObject({ iface: on, ip: HOP });
     expect(adjacencies.hold(on, HOP + 1)).not.toBe(id);
     timers.run(1000);
     expect(adjacencies.hold(on, HOP + 2)).toBe(id);

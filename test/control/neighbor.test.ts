@@ -37,7 +37,7 @@ describe("resolution (§3.10)", () => {
     expect(readMac(fib.rewriteMacs, row * REWRITE_BYTES + 6)).toBe(G20);
     expect([fib.rewritePort[row], fib.rewriteVsi[row]]).toEqual([bed.gw2.row, bed.vsi20.row]);
     expect(fib.adjacencyInterface[adjacency]).toBe(2);
-    expect(bed.agent.neighbors.nextHop(adjacency)).toMatchObject({ on: bed.if20, ip: ip("20.1.1.12") });
+    expect(bed.agent.neighbors.nextHop(adjacency)).toMatchObject({ iface: bed.if20, ip: ip("20.1.1.12") });
     expect(bed.resolved).toEqual(["resolved 40"]);
     expect(bed.agent.neighbors.waiting).toBe(0);
   });

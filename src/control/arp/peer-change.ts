@@ -83,7 +83,7 @@ export class PeerChange {
   }
 
   private ask(entry: Neighbor, mac: Mac): void {
-    const { on, ip, place } = entry;
+    const { iface: on, ip, place } = entry;
     if (this.neighbors.find(on, ip) !== entry || !isKnown(entry.state) || place === null || place.mac === mac) return;
     this.asked.set(entry, { mac, atMs: this.timers.nowMs });
     this.sender.ask(on, place.vsi, place.port, mac, ip);

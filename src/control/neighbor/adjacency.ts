@@ -17,7 +17,7 @@ import type { InterfaceObject } from "../inventory.ts";
 import type { Timers } from "../timers.ts";
 
 interface Adjacency {
-  readonly on: InterfaceObject;
+  readonly iface: InterfaceObject;
   readonly ip: Ipv4;
   readonly key: number;
   holders: number;
@@ -31,8 +31,8 @@ interface Adjacency {
 }
 
 /** One number for (VSI-interface, IP); a double holds it exactly. */
-export function neighborKey(on: InterfaceObject, ip: Ipv4): number {
-  return on.row * 0x100000000 + (ip >>> 0);
+export function neighborKey(iface: InterfaceObject, ip: Ipv4): number {
+  return iface.row * 0x100000000 + (ip >>> 0);
 }
 
 /** A punt ring is drained many times in that time. */
@@ -57,17 +57,17 @@ export class Adjacencies {
   }
 
   /** Hold the adjacency of (on, ip), made if need be. @returns its number, or 0 when none is left. */
-  hold(on: InterfaceObject, ip: Ipv4): number {
-    const key = neighborKey(on, ip);
+  hold(iface: InterfaceObject, ip: Ipv4): number {
+    const key = neighborKey(iface, ip);
     let id = this.byKey.get(key) ?? 0;
     if (id === 0) {
       id = this.take();
       if (id === 0) return 0;
       const fib = this.tables.fib;
-      fib.adjacencyInterface[id] = on.row;
+      fib.adjacencyInterface[id] = iface.row;
       fib.adjacencyHit[id] = 0;
       Atomics.store(fib.rewrite, id, 0);
-      this.byId.set(id, { on, ip, key, holders: 0, row: 0, mac: 0, source: 0, vsi: 0, port: 0, alive: true });
+      this.byId.set(id, { iface, ip, key, holders: 0, row: 0, mac: 0, source: 0, vsi: 0, port: 0, alive: true });
       this.byKey.set(key, id);
     }
     this.byId.get(id)!.holders++;
@@ -100,13 +100,13 @@ export class Adjacencies {
   }
 
   /** Whose number `id` is, or was until a moment ago; null: no neighbour's. */
-  nextHop(id: number): { readonly on: InterfaceObject; readonly ip: Ipv4 } | null {
+  nextHop(id: number): { readonly iface: InterfaceObject; readonly ip: Ipv4 } | null {
     return this.byId.get(id) ?? null;
   }
 
   /** The number of (on, ip), or 0. */
-  find(on: InterfaceObject, ip: Ipv4): number {
-    return this.byKey.get(neighborKey(on, ip)) ?? 0;
+  find(iface: InterfaceObject, ip: Ipv4): number {
+    return this.byKey.get(neighborKey(iface, ip)) ?? 0;
   }
 
   holders(id: number): number {
@@ -133,7 +133,7 @@ export class Adjacencies {
   /** Publish where packets to it go. @returns false when no rewrite row is left: it stays as it was. */
   program(id: number, mac: Mac, vsi: number, port: number): boolean {
     const a = this.byId.get(id)!;
-    const source = a.on.mac;
+    const source = a.iface.mac;
     if (a.row !== 0 && a.mac === mac && a.source === source && a.vsi === vsi && a.port === port) return true;
     const row = this.rows.take();
     if (row === 0) return false;

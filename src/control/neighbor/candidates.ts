@@ -90,14 +90,14 @@ export class NeighborCandidates {
   /** The place of `entry` holds no more; the next best one is used. @returns false: there is none. */
   fallBack(entry: Neighbor): boolean {
     const { accept, life, timers } = this.parts;
-    const said = this.saidOf(entry.on, entry.ip);
+    const said = this.saidOf(entry.iface, entry.ip);
     if (said !== null) {
       accept(entry, said, "evpn");
       return isKnown(entry.state);
     }
     const { loser } = entry;
     entry.loser = null;
-    const ageMs = entry.on.config.arp.ageSeconds * 1000;
+    const ageMs = entry.iface.config.arp.ageSeconds * 1000;
     if (loser === null || !loser.place.port.up || timers.nowMs - loser.heardMs >= ageMs) return false;
     accept(entry, loser.place, loser.origin);
     entry.heardMs = loser.heardMs;

@@ -37,7 +37,7 @@ export interface NeighborChange {
 }
 
 export interface Neighbor {
-  readonly on: InterfaceObject;
+  readonly iface: InterfaceObject;
   readonly ip: Ipv4;
   readonly key: number;
   state: NudState;
@@ -91,9 +91,9 @@ export interface NeighborView {
 }
 
 /** An entry of which nothing is known, as if it had failed long ago. */
-export function newNeighbor(on: InterfaceObject, ip: Ipv4, key: number, nowMs: number): Neighbor {
+export function newNeighbor(iface: InterfaceObject, ip: Ipv4, key: number, nowMs: number): Neighbor {
   return {
-    on,
+    iface,
     ip,
     key,
     state: "failed",
@@ -129,7 +129,7 @@ export function samePlace(a: Place, b: Place): boolean {
 export function viewOf(entry: Neighbor, nowMs: number): NeighborView {
   const { place, previous } = entry;
   return {
-    interface: entry.on.name,
+    interface: entry.iface.name,
     ip: formatIpv4(entry.ip),
     mac: place === null ? null : formatMac(place.mac),
     state: entry.state,

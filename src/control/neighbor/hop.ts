@@ -5,7 +5,7 @@ import { IP_DST, type Ipv4 } from "../../wire/ipv4.ts";
 import type { InterfaceObject, Inventory } from "../inventory.ts";
 
 export interface Hop {
-  readonly on: InterfaceObject;
+  readonly iface: InterfaceObject;
   readonly ip: Ipv4;
 }
 
@@ -24,8 +24,8 @@ export function hopOf(
 ): Hop | null {
   if (adjacency !== 0) {
     const hop = numbers.nextHop(adjacency);
-    return hop !== null && interfaces.get(hop.on.row) === hop.on ? hop : null;
+    return hop !== null && interfaces.get(hop.iface.row) === hop.iface ? hop : null;
   }
-  const on = interfaces.get(row);
-  return on === undefined ? null : { on, ip: i32(frame, ETH_BYTES + IP_DST) };
+  const iface = interfaces.get(row);
+  return iface === undefined ? null : { iface, ip: i32(frame, ETH_BYTES + IP_DST) };
 }

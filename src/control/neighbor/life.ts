@@ -114,13 +114,13 @@ export class NeighborLife {
   tell(level: "debug" | "info" | "warn", event: EventName, entry: Neighbor, more: EventFields): void {
     const { place } = entry;
     const where = place === null ? {} : { vsi: place.vsi.name, mac: formatMac(place.mac), ...portField(place.port) };
-    this.parts.emit(level, event, { interface: entry.on.name, ip: formatIpv4(entry.ip), ...where, ...more });
+    this.parts.emit(level, event, { interface: entry.iface.name, ip: formatIpv4(entry.ip), ...where, ...more });
   }
 
   private solicit(entry: Neighbor): void {
     entry.tries++;
     const step = this.parts.paths.isHeld(entry) ? "S3.4" : "S2.4";
-    const againMs = this.parts.solicitor.everywhere(entry.on, entry.ip, entry.searcher, entry.tries, step);
+    const againMs = this.parts.solicitor.everywhere(entry.iface, entry.ip, entry.searcher, entry.tries, step);
     // Somebody may have asked for it a moment ago (a VM's own question, relayed): that was the first try.
     const waitMs = againMs > 0 ? againMs : SOLICIT_EVERY_MS;
     this.arm(entry, waitMs, () => this.fire(entry, entry.tries < NEIGHBOR_TRIES ? "silent" : "gaveUp"));
@@ -177,7 +177,7 @@ export class NeighborLife {
 
   /** Reachable for half its age after it was last heard. */
   private armFresh(entry: Neighbor): void {
-    const freshMs = (entry.on.config.arp.ageSeconds * 1000) / 2;
+    const freshMs = (entry.iface.config.arp.ageSeconds * 1000) / 2;
     const leftMs = entry.heardMs + freshMs - this.parts.timers.nowMs;
     if (leftMs <= 0) this.fire(entry, "aged");
     else this.arm(entry, leftMs, () => this.armFresh(entry));
@@ -185,7 +185,7 @@ export class NeighborLife {
 
   private watch(entry: Neighbor): void {
     const { paths, timers } = this.parts;
-    const ageMs = entry.on.config.arp.ageSeconds * 1000;
+    const ageMs = entry.iface.config.arp.ageSeconds * 1000;
     const leftMs = entry.heardMs + ageMs - PROBING_MS - timers.nowMs;
     if (paths.takeUse(entry) || paths.isHeld(entry)) this.fire(entry, "used");
     else if (leftMs <= 0) this.fire(entry, "expiring");
@@ -195,7 +195,7 @@ export class NeighborLife {
   private askHost(entry: Neighbor, from: NudState): void {
     if (from !== "probe") entry.tries = 0;
     entry.tries++;
-    this.parts.solicitor.at(entry.on, entry.ip, entry.place!);
+    this.parts.solicitor.at(entry.iface, entry.ip, entry.place!);
     this.arm(entry, entry.challenger === null ? SOLICIT_EVERY_MS : CHALLENGE_MS, () => {
       const { challenger } = entry;
       if (challenger !== null) this.parts.owner.move(entry, challenger, "announcement");

@@ -39,23 +39,23 @@ export class NeighborPaths {
 
   /** Packets to `entry` go to its place from now on. @returns false when there is no room for that. */
   publish(entry: Neighbor): boolean {
-    const { on, ip, place } = entry;
-    if (entry.adjacency === 0) entry.adjacency = this.adjacencies.hold(on, ip);
+    const { iface, ip, place } = entry;
+    if (entry.adjacency === 0) entry.adjacency = this.adjacencies.hold(iface, ip);
     const id = entry.adjacency;
     // What is said from outside has a limit of its own (candidates.ts).
     const counted = entry.origin === "evpn" ? null : place!.port;
     if (entry.counted !== counted) this.count(entry, counted);
     if (id === 0 || !this.adjacencies.program(id, place!.mac, place!.vsi.row, place!.port.row)) return false;
-    this.routes.setHost(on.vrf, ip, id);
+    this.routes.setHost(iface.vrf, ip, id);
     this.tell(entry, { ...place!, origin: entry.origin });
     return true;
   }
 
   /** Packets to `entry` are punted from now on, and routes through it are dead. */
   withdraw(entry: Neighbor): void {
-    const id = this.adjacencies.find(entry.on, entry.ip);
+    const id = this.adjacencies.find(entry.iface, entry.ip);
     if (entry.adjacency !== 0) {
-      this.routes.removeHost(entry.on.vrf, entry.ip);
+      this.routes.removeHost(entry.iface.vrf, entry.ip);
       this.adjacencies.withdraw(entry.adjacency);
       this.adjacencies.release(entry.adjacency);
       entry.adjacency = 0;
@@ -78,26 +78,26 @@ export class NeighborPaths {
 
   /** Does a route or a policy want it, or does only something else? */
   isHeld(entry: Neighbor): boolean {
-    const id = this.adjacencies.find(entry.on, entry.ip);
+    const id = this.adjacencies.find(entry.iface, entry.ip);
     return id !== 0 && this.adjacencies.holders(id) > (entry.adjacency === 0 ? 0 : 1);
   }
 
   setAlive(entry: Neighbor, alive: boolean): void {
-    this.adjacencies.setAlive(this.adjacencies.find(entry.on, entry.ip), alive);
+    this.adjacencies.setAlive(this.adjacencies.find(entry.iface, entry.ip), alive);
   }
 
   /** Packets to it go to `is` (null: nowhere) from now on. */
   private tell(entry: Neighbor, is: KnownPlace | null): void {
-    const { on, ip, published: was } = entry;
+    const { iface, ip, published: was } = entry;
     if (was === is || (was !== null && is !== null && samePlace(was, is) && was.origin === is.origin)) return;
     entry.published = is;
-    if (this.changes.isFollowed) this.changes.tell({ kind: kindOf(was, is), iface: on, ip, was, is });
+    if (this.changes.isFollowed) this.changes.tell({ kind: kindOf(was, is), iface: iface, ip, was, is });
   }
 
   /** Count it behind `port`, or (null) as not known. */
   private count(entry: Neighbor, port: PortObject | null): void {
-    if (entry.counted !== null) this.census.count(entry.on, entry.counted, -1);
-    if (port !== null) this.census.count(entry.on, port, 1);
+    if (entry.counted !== null) this.census.count(entry.iface, entry.counted, -1);
+    if (port !== null) this.census.count(entry.iface, port, 1);
     entry.counted = port;
   }
 }

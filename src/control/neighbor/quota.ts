@@ -27,9 +27,11 @@ export class NeighborCensus {
     return this.known;
   }
 
-  /** May one more neighbour be known on `on`, behind `port`? */
-  hasRoom(on: InterfaceObject, port: PortObject): boolean {
-    return this.known < this.limit && (this.onInterface.get(on) ?? 0) < on.config.arp.limit && this.hasRoomBehind(port);
+  /** May one more neighbour be known on `iface`, behind `port`? */
+  hasRoom(iface: InterfaceObject, port: PortObject): boolean {
+    return (
+      this.known < this.limit && (this.onInterface.get(iface) ?? 0) < iface.config.arp.limit && this.hasRoomBehind(port)
+    );
   }
 
   /** May one more neighbour be behind `port`? A tunnel has as many hosts as there are. */
@@ -37,10 +39,10 @@ export class NeighborCensus {
     return port.kind === "tunnel" || (this.onPort.get(port) ?? 0) < NEIGHBORS_PER_AC;
   }
 
-  /** A neighbour became known (1) or is no longer (-1) on `on`, behind `port`. */
-  count(on: InterfaceObject, port: PortObject, step: 1 | -1): void {
+  /** A neighbour became known (1) or is no longer (-1) on `iface`, behind `port`. */
+  count(iface: InterfaceObject, port: PortObject, step: 1 | -1): void {
     this.known += step;
-    bump(this.onInterface, on, step);
+    bump(this.onInterface, iface, step);
     bump(this.onPort, port, step);
   }
 

@@ -42,7 +42,7 @@ export class NeighborRefusals {
     if (isAnycast) return "damped";
     this.tables.controlCounters.refused[DROP.move_damped]!++;
     this.emit("warn", "neighbor.damped", {
-      interface: entry.on.name,
+      interface: entry.iface.name,
       ip: formatIpv4(entry.ip),
       mac: formatMac(place.mac),
       ...portField(place.port),

@@ -38,12 +38,12 @@ export interface NeighborStory {
 }
 
 export function storyOfNeighbor(entry: Neighbor, wanted: boolean, nowMs: number): NeighborStory {
-  const { on, place, previous, state, challenger } = entry;
+  const { iface, place, previous, state, challenger } = entry;
   const ago = (ms: number) => Math.floor((nowMs - ms) / 1000);
   const isSought = state === "incomplete" || state === "failed";
-  const ports = on.vsis.flatMap((vsi) => [...vsi.acs, ...vsi.tunnels]).filter((port) => port.up);
+  const ports = iface.vsis.flatMap((vsi) => [...vsi.acs, ...vsi.tunnels]).filter((port) => port.up);
   return {
-    interface: on.name,
+    interface: iface.name,
     ip: formatIpv4(entry.ip),
     state,
     place: place === null ? null : placeStory(place),
@@ -67,6 +67,6 @@ function placeStory({ mac, port, vsi }: Place): PlaceStory {
 /** Entries by the name of their VSI-interface. */
 export function countByInterface(entries: Iterable<Neighbor>): Map<string, number> {
   const all = new Map<string, number>();
-  for (const { on } of entries) all.set(on.name, (all.get(on.name) ?? 0) + 1);
+  for (const { iface } of entries) all.set(iface.name, (all.get(iface.name) ?? 0) + 1);
   return all;
 }

@@ -87,8 +87,8 @@ export class Neighbors implements NextHops, NeighborOwner {
     this.life = new NeighborLife({ ...context, owner: this, paths: this.paths, searches: this.searches });
     const { entries, life, paths, searches } = this;
     const parts = {
-      find: (on: InterfaceObject, ip: Ipv4) => this.find(on, ip) ?? null,
-      findOrCreate: (on: InterfaceObject, ip: Ipv4) => this.find(on, ip) ?? this.create(on, ip),
+      find: (iface: InterfaceObject, ip: Ipv4) => this.find(iface, ip) ?? null,
+      findOrCreate: (iface: InterfaceObject, ip: Ipv4) => this.find(iface, ip) ?? this.create(iface, ip),
       accept: (entry: Neighbor, place: Place, how: NeighborOrigin) => this.accept(entry, place, how),
     };
     this.candidates = new NeighborCandidates({ ...parts, life, timers: context.timers }, tables.sizes.neighbors);
@@ -117,8 +117,8 @@ export class Neighbors implements NextHops, NeighborOwner {
   }
 
   // ---- what routes and policies need (control/routes/next-hops.ts) ------------------------------------------------------------
-  hold(on: InterfaceObject, ip: Ipv4): number {
-    return this.paths.adjacencies.hold(on, ip);
+  hold(iface: InterfaceObject, ip: Ipv4): number {
+    return this.paths.adjacencies.hold(iface, ip);
   }
 
   /** A search that only this route wanted ends with it: a host that nothing wants is not asked for. */
@@ -126,7 +126,7 @@ export class Neighbors implements NextHops, NeighborOwner {
     const { adjacencies } = this.paths;
     const hop = adjacencies.nextHop(adjacency);
     adjacencies.release(adjacency);
-    const entry = hop === null ? undefined : this.find(hop.on, hop.ip);
+    const entry = hop === null ? undefined : this.find(hop.iface, hop.ip);
     if (entry === undefined || isKnown(entry.state) || entry.searcher !== 0) return;
     if (!this.paths.isHeld(entry) && !this.searches.queues.has(entry.key)) this.life.remove(entry);
   }
@@ -140,32 +140,32 @@ export class Neighbors implements NextHops, NeighborOwner {
   }
 
   /** Whose number `adjacency` is, as workers name it in what they punt; null: no neighbour's. */
-  nextHop(adjacency: number): { readonly on: InterfaceObject; readonly ip: Ipv4 } | null {
+  nextHop(adjacency: number): { readonly iface: InterfaceObject; readonly ip: Ipv4 } | null {
     return this.paths.adjacencies.nextHop(adjacency);
   }
 
   // ---- what control/arp/arp.ts and the data plane bring ----------------------------------------------------------------------
 
-  find(on: InterfaceObject, ip: Ipv4): Neighbor | undefined {
-    return this.entries.get(neighborKey(on, ip));
+  find(iface: InterfaceObject, ip: Ipv4): Neighbor | undefined {
+    return this.entries.get(neighborKey(iface, ip));
   }
 
   /** Where packets to `ip` go; null while that is not known. */
-  placeOf(on: InterfaceObject, ip: Ipv4): Place | null {
-    const entry = this.find(on, ip);
+  placeOf(iface: InterfaceObject, ip: Ipv4): Place | null {
+    const entry = this.find(iface, ip);
     return entry !== undefined && isKnown(entry.state) ? entry.place : null;
   }
 
   /** ARP from `ip`: it is at `place`, says a request, reply or announcement. `step`: the article's, for those who look on. */
-  hear(on: InterfaceObject, ip: Ipv4, place: Place, how: NeighborOrigin, step: string | null = null): Heard {
+  hear(iface: InterfaceObject, ip: Ipv4, place: Place, how: NeighborOrigin, step: string | null = null): Heard {
     const { life, census } = this;
-    const entry = this.find(on, ip) ?? null;
+    const entry = this.find(iface, ip) ?? null;
     if (entry?.origin === "static") return "static";
     if (entry?.origin === "evpn" && place.port.kind === "tunnel") return this.candidates.outrank(entry, place, how);
     if (entry === null || !isKnown(entry.state)) {
       if (entry === null && how === "announcement" && place.port.kind === "tunnel") return "ignored";
-      const found = census.hasRoom(on, place.port) ? (entry ?? this.create(on, ip)) : null;
-      if (found === null) return this.refusals.refuse(on, ip, place);
+      const found = census.hasRoom(iface, place.port) ? (entry ?? this.create(iface, ip)) : null;
+      if (found === null) return this.refusals.refuse(iface, ip, place);
       this.accept(found, place, how, step);
       return "new";
     }
@@ -182,33 +182,33 @@ export class Neighbors implements NextHops, NeighborOwner {
       life.fire(entry, "doubted");
       return "challenged";
     }
-    const hasRoom = entry.origin === "evpn" ? census.hasRoom(on, place.port) : census.hasRoomBehind(place.port);
-    if (place.port !== known.port && !hasRoom) return this.refusals.refuse(on, ip, place);
+    const hasRoom = entry.origin === "evpn" ? census.hasRoom(iface, place.port) : census.hasRoomBehind(place.port);
+    if (place.port !== known.port && !hasRoom) return this.refusals.refuse(iface, ip, place);
     this.move(entry, place, how);
     return "moved";
   }
 
-  /** A packet wants next hop `ip` on `on`, and the data plane has no rewrite for it. */
-  need(on: InterfaceObject, ip: Ipv4, frame: HeldFrame): Fate {
+  /** A packet wants next hop `ip` on `iface`, and the data plane has no rewrite for it. */
+  need(iface: InterfaceObject, ip: Ipv4, frame: HeldFrame): Fate {
     const { queues } = this.searches;
-    let entry = this.find(on, ip) ?? null;
+    let entry = this.find(iface, ip) ?? null;
     // Resolved while the packet was on its way here.
     if (entry !== null && isKnown(entry.state)) return this.paths.send(entry, frame);
     if (entry?.state !== "incomplete" && !this.census.maySearch(frame.port)) return DROP.unresolved_queue_full;
-    if (!queues.push(neighborKey(on, ip), frame)) return DROP.unresolved_queue_full;
-    entry ??= this.create(on, ip);
+    if (!queues.push(neighborKey(iface, ip), frame)) return DROP.unresolved_queue_full;
+    entry ??= this.create(iface, ip);
     if (entry === null) {
-      queues.take(neighborKey(on, ip));
+      queues.take(neighborKey(iface, ip));
       return DROP.unresolved_queue_full;
     }
     this.life.search(entry, frame.port);
     return HELD;
   }
 
-  /** Those whose place on `on` is known; those too whose port is down and may come back. */
-  placedOn(on: InterfaceObject): Neighbor[] {
+  /** Those whose place on `iface` is known; those too whose port is down and may come back. */
+  placedOn(iface: InterfaceObject): Neighbor[] {
     return [...this.entries.values()].filter(
-      (entry) => entry.on === on && (isKnown(entry.state) || entry.state === "suspended"),
+      (entry) => entry.iface === iface && (isKnown(entry.state) || entry.state === "suspended"),
     );
   }
 
@@ -224,8 +224,8 @@ export class Neighbors implements NextHops, NeighborOwner {
   }
 
   /** The neighbour sent us its own packets back through `port`: what we believe of it is out of date. */
-  doubt(on: InterfaceObject, ip: Ipv4, port: PortObject): void {
-    const entry = this.find(on, ip);
+  doubt(iface: InterfaceObject, ip: Ipv4, port: PortObject): void {
+    const entry = this.find(iface, ip);
     if (entry !== undefined && !isGiven(entry) && entry.place?.port === port) this.life.fire(entry, "doubted");
   }
 
@@ -236,8 +236,8 @@ export class Neighbors implements NextHops, NeighborOwner {
 
   // ---- what control/topology/topology.ts and people do ----------------------------------------------------------------------------
   /** A configured neighbour; it takes the place of what was learned. @returns false when there is no room for it. */
-  addStatic(on: InterfaceObject, ip: Ipv4, mac: Mac, port: PortObject, vsi: VsiObject): boolean {
-    const entry = this.find(on, ip) ?? this.create(on, ip);
+  addStatic(iface: InterfaceObject, ip: Ipv4, mac: Mac, port: PortObject, vsi: VsiObject): boolean {
+    const entry = this.find(iface, ip) ?? this.create(iface, ip);
     if (entry === null) return false;
     this.candidates.lose(entry);
     this.accept(entry, { mac, port, vsi }, "static");
@@ -249,21 +249,21 @@ export class Neighbors implements NextHops, NeighborOwner {
    * What was configured is as if it had never been: what else is known of it holds; else a next hop is not known to be dead,
    * and the next packet asks for it.
    */
-  removeStatic(on: InterfaceObject, ip: Ipv4): void {
-    const entry = this.find(on, ip);
+  removeStatic(iface: InterfaceObject, ip: Ipv4): void {
+    const entry = this.find(iface, ip);
     if (entry?.origin !== "static" || this.candidates.fallBack(entry)) return;
     this.life.remove(entry);
-    this.paths.adjacencies.setAlive(this.paths.adjacencies.find(on, ip), true);
+    this.paths.adjacencies.setAlive(this.paths.adjacencies.find(iface, ip), true);
   }
 
   /** Forget one entry that was heard. @returns false if there is none. */
-  delete(on: InterfaceObject, ip: Ipv4): boolean {
-    return this.places.dropWhere((entry) => !isGiven(entry) && entry.on === on && entry.ip === ip) > 0;
+  delete(iface: InterfaceObject, ip: Ipv4): boolean {
+    return this.places.dropWhere((entry) => !isGiven(entry) && entry.iface === iface && entry.ip === ip) > 0;
   }
 
   /** Forget all entries that were heard: of one VSI-interface, or of all. @returns how many. */
   flushLearned(only: InterfaceObject | null): number {
-    return this.places.dropWhere((entry) => !isGiven(entry) && (only === null || entry.on === only));
+    return this.places.dropWhere((entry) => !isGiven(entry) && (only === null || entry.iface === only));
   }
 
   /** See places.ts; `isGone`: it will not come back. `only`: in that VSI. */
@@ -287,16 +287,17 @@ export class Neighbors implements NextHops, NeighborOwner {
     this.places.flushVsi(vsi);
   }
 
-  /** `on` goes away: every entry, configured or not, and all that waits for one. */
-  flushInterface(on: InterfaceObject): void {
-    this.candidates.forget(({ iface }) => iface === on);
-    for (const entry of [...this.entries.values()]) if (entry.on === on) this.life.remove(entry);
-    this.refusals.forget(on);
+  /** `iface` goes away: every entry, configured or not, and all that waits for one. */
+  flushInterface(iface: InterfaceObject): void {
+    this.candidates.forget((each) => each.iface === iface);
+    for (const entry of [...this.entries.values()]) if (entry.iface === iface) this.life.remove(entry);
+    this.refusals.forget(iface);
   }
 
-  /** The gateway MAC of `on` changed: packets leave with the new one. */
-  refreshRewrites(on: InterfaceObject): void {
-    for (const entry of this.entries.values()) if (entry.on === on && isKnown(entry.state)) this.paths.publish(entry);
+  /** The gateway MAC of `iface` changed: packets leave with the new one. */
+  refreshRewrites(iface: InterfaceObject): void {
+    for (const entry of this.entries.values())
+      if (entry.iface === iface && isKnown(entry.state)) this.paths.publish(entry);
   }
 
   /** Unsorted, as they are. */
@@ -310,8 +311,8 @@ export class Neighbors implements NextHops, NeighborOwner {
   }
 
   /** Does a route or a policy use it as next hop? */
-  isNextHop(on: InterfaceObject, ip: Ipv4): boolean {
-    const entry = this.find(on, ip);
+  isNextHop(iface: InterfaceObject, ip: Ipv4): boolean {
+    const entry = this.find(iface, ip);
     return entry !== undefined && this.paths.isHeld(entry);
   }
 
@@ -325,7 +326,7 @@ export class Neighbors implements NextHops, NeighborOwner {
 
   /** NeighborOwner: it was known elsewhere, and is now at `place`; what is said from outside outranks other tunnels. */
   move(entry: Neighbor, to: Place, origin: NeighborOrigin): void {
-    const said = to.port.kind === "tunnel" ? this.candidates.saidOf(entry.on, entry.ip) : null;
+    const said = to.port.kind === "tunnel" ? this.candidates.saidOf(entry.iface, entry.ip) : null;
     const [place, how] = said === null ? [to, origin] : [said, "evpn" as const];
     const from = entry.place!;
     entry.moves ??= new MoveHistory();
@@ -337,13 +338,13 @@ export class Neighbors implements NextHops, NeighborOwner {
   }
 
   /** A new entry of which nothing is known, as if it had failed long ago; null when too many are searched. */
-  private create(on: InterfaceObject, ip: Ipv4): Neighbor | null {
+  private create(iface: InterfaceObject, ip: Ipv4): Neighbor | null {
     if (this.searches.isFull) {
       const idle = this.searches.oldestIdle((entry) => this.paths.isHeld(entry));
       if (idle === undefined) return null;
       this.life.remove(idle);
     }
-    const entry = newNeighbor(on, ip, neighborKey(on, ip), this.context.timers.nowMs);
+    const entry = newNeighbor(iface, ip, neighborKey(iface, ip), this.context.timers.nowMs);
     this.entries.set(entry.key, entry);
     this.searches.add(entry);
     return entry;

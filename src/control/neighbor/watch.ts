@@ -69,12 +69,12 @@ export class NeighborWatch {
     const { entries, solicitor } = this.parts;
     let isEarly = false;
     for (const entry of entries.values()) {
-      const { place, on, ip } = entry;
+      const { place, iface, ip } = entry;
       if (place === null || place.vsi !== vsi || entry.origin === "static" || !isKnown(entry.state)) continue;
       if (place.mac === mac) {
-        if (place.port !== port) solicitor.at(on, ip, { mac, port, vsi });
+        if (place.port !== port) solicitor.at(iface, ip, { mac, port, vsi });
       } else if (from === null && place.port === port) {
-        if (this.isQuiet(entry, HINT_AFTER_MS)) solicitor.behind(on, ip, port, vsi);
+        if (this.isQuiet(entry, HINT_AFTER_MS)) solicitor.behind(iface, ip, port, vsi);
         else isEarly = true;
       }
     }
@@ -99,7 +99,7 @@ export class NeighborWatch {
     const sinceMs = this.parts.timers.nowMs - ms;
     const { vsi, mac, port } = entry.place!;
     // Read at each look, ARP or not: a mark that is read seldom tells of a frame as old as the last reading.
-    const heardMs = mac === entry.on.mac ? null : this.parts.macs.heardAt(vsi, mac, port);
+    const heardMs = mac === entry.iface.mac ? null : this.parts.macs.heardAt(vsi, mac, port);
     return entry.heardMs <= sinceMs && heardMs !== null && heardMs <= sinceMs;
   }
 }
