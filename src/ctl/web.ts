@@ -19,7 +19,7 @@ interface Options {
   readonly port: number;
   readonly listen: string;
   readonly public?: string;
-  readonly pingLine?: string;
+  readonly lesson?: string;
   readonly yesOnTheNetwork?: boolean;
 }
 
@@ -38,7 +38,7 @@ export function addWeb(program: Command, session: Session): void {
     .option("--listen <address>", "address to listen on", LOOPBACK)
     .option("--yes-on-the-network", "listen on another address than loopback: all who reach it see the page's files")
     .option("--public <host:port>", "name under which browsers reach it, where a container or a proxy is between")
-    .option("--ping-line <text>", "how a ping is made here, shown on the page; {from} and {to} stand for hosts")
+    .option("--lesson <file>", "lines to copy, as JSON: how a ping is made here, and what can be broken and mended")
     .addHelpText(
       "after",
       examples(
@@ -51,7 +51,7 @@ export function addWeb(program: Command, session: Session): void {
 }
 
 async function serve({ sockets }: Session, options: Options): Promise<void> {
-  const { dir, port, listen, yesOnTheNetwork, pingLine } = options;
+  const { dir, port, listen, yesOnTheNetwork, lesson } = options;
   if (!/^(127\.\d+\.\d+\.\d+|::1)$/.test(listen) && yesOnTheNetwork !== true) {
     const message = `${listen} is no loopback address`;
     const hint =
@@ -63,7 +63,7 @@ async function serve({ sockets }: Session, options: Options): Promise<void> {
   if (folder !== null) socketsIn(folder);
   const named = folder !== null && isDefault(sockets) ? [] : sockets;
   const asked = { sockets: named, folder, host: listen, port, publicHost: options.public ?? null };
-  const child = spawn(process.execPath, [SERVER, JSON.stringify({ ...asked, pingLine: pingLine ?? null })], {
+  const child = spawn(process.execPath, [SERVER, JSON.stringify({ ...asked, lesson: lesson ?? null })], {
     // The last one tells the server when we are gone, however we went.
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });

@@ -8,7 +8,7 @@
  * Cold means that no host or gateway knows another, the article's starting point: the gateways are restarted, and since vtepd leaves
  * its TAPs in place for its successor, the machines' devices are deleted in between, with all they had learned.
  */
-import { attachMachine, startGateways, stopGateways } from "./gateway.ts";
+import { attachMachine, type Files, startGateways, stopGateways } from "./gateway.ts";
 import { createBridge, createNamespace, createVeth, ipIn, untilDevice } from "./namespace.ts";
 import { run } from "./process.ts";
 import { claim, clear, type LabState, prefixOf, type Scheme, writeState } from "./state.ts";
@@ -71,8 +71,8 @@ async function makeUnderlay(state: LabState): Promise<void> {
   }
 }
 
-async function startCold(state: LabState): Promise<void> {
-  await startGateways(state);
+async function startCold(state: LabState, files?: Files): Promise<void> {
+  await startGateways(state, files);
   const machines = machinesOf(state.mode);
   await Promise.all(machines.map((each) => (state.handover ? attachMachine(state, each) : configure(state, each))));
 }
@@ -100,9 +100,9 @@ async function stopAll(state: LabState): Promise<void> {
 }
 
 /** Restart the gateways and reconfigure the machines: all tables are empty. */
-export async function makeCold(state: LabState): Promise<void> {
+export async function makeCold(state: LabState, files?: Files): Promise<void> {
   await stopAll(state);
-  await startCold(state);
+  await startCold(state, files);
 }
 
 /** The same machines under the other scheme. */

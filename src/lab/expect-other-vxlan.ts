@@ -8,7 +8,9 @@
  * The article ends with the forward path. The way back is routed by GW2 from VXLAN 20 into VXLAN 10, so the ping goes
  * out with VNI 20 and returns with VNI 10 (rows 12-18).
  */
+import { sentencesOf } from "../web/article.ts";
 import type { Scenario } from "./expect.ts";
+import { CAST } from "./topology.ts";
 
 const VM1 = "10.1.1.11";
 const VM5 = "20.1.1.12";
@@ -22,17 +24,7 @@ export const OTHER_VXLAN: Scenario = {
   from: "vm1",
   to: "vm5",
   ttl: 62,
-  steps: {
-    1: "VM1 broadcasts an ARP request for its gateway 10.1.1.1",
-    2: "GW1 learns VM1 and answers with the MAC of VSI-interface10",
-    3: "VM1 sends the packet for VM5 to GW1",
-    4: "GW1 looks for VM5 in its site and in all others, as 20.1.1.1 with the MAC of VSI-interface20",
-    5: "GW2 learns GW1, puts its own MAC in and broadcasts the request in its site",
-    6: "VM5 learns GW2 as 20.1.1.1 and answers GW2",
-    7: "GW2 learns VM5, puts its own MAC in and sends the reply to GW1",
-    8: "GW1 learns VM5 (at GW2's MAC, behind the tunnel)",
-    9: "VM1's packets go to GW1, through the tunnel (VNI 20) to GW2, and to VM5",
-  },
+  steps: sentencesOf(2, { ...CAST, to: "VM5" }),
   rows: [
     { row: "1", step: 1, place: "ac vm1", eth: ["ff", "M1"], arp: ["request", "M1", VM1, "0", GATEWAY10] },
     { row: "1", step: 2, table: "gw1", ip: VM1, mac: "M1", via: "ac vm1", kind: "host" },

@@ -7,7 +7,9 @@
  *
  * The article ends when the Border routes the packet. Rows 8a, 8b and 10-17 are the uplink and the way back.
  */
+import { sentencesOf } from "../web/article.ts";
 import type { Scenario } from "./expect.ts";
+import { CAST } from "./topology.ts";
 
 const VM1 = "10.1.1.11";
 const EXT = "50.1.1.1";
@@ -22,16 +24,7 @@ export const OUTSIDE: Scenario = {
   from: "vm1",
   to: "ext",
   ttl: 62,
-  steps: {
-    1: "VM1 broadcasts an ARP request for its gateway 10.1.1.1",
-    2: "GW1 learns VM1 and answers with the MAC of VSI-interface10",
-    3: "VM1 sends the packet for 50.1.1.1 to GW1",
-    4: "GW1's policy says next hop 10.1.1.2; it looks for it in VXLAN 10, in its site and in all others",
-    5: "Border learns GW1 and answers through the tunnel",
-    6: "GW1 learns 10.1.1.2",
-    7: "GW1 sends the packet through the tunnel to Border",
-    8: "Border routes it to the external network",
-  },
+  steps: sentencesOf(3, { ...CAST, to: EXT }),
   rows: [
     { row: "1", step: 1, place: "ac vm1", eth: ["ff", "M1"], arp: ["request", "M1", VM1, "0", GATEWAY] },
     { row: "1", step: 2, table: "gw1", ip: VM1, mac: "M1", via: "ac vm1", kind: "host" },

@@ -5,7 +5,9 @@
  * (`proxyArp: immediate`), and looks for VM4 under its own MAC. So VM1's MAC never enters the tunnel, and either side
  * only ever sees its own gateway. The packets of the ping are *routed* twice: ttl 64, 63 in the tunnel, 62 at VM4.
  */
+import { sentencesOf } from "../web/article.ts";
 import type { Scenario } from "./expect.ts";
+import { CAST } from "./topology.ts";
 
 const VM1 = "10.1.1.11";
 const VM4 = "10.1.1.12";
@@ -16,17 +18,7 @@ export const SAME_VXLAN: Scenario = {
   from: "vm1",
   to: "vm4",
   ttl: 62,
-  steps: {
-    1: "VM1 broadcasts an ARP request for VM4",
-    2: "GW1 learns VM1 and answers in VM4's place, with the MAC of VSI-interface10",
-    3: "VM1 learns: VM4 is at GW1's MAC",
-    4: "GW1 puts its own MAC in as the source and sends the request to every remote VTEP of the VXLAN",
-    5: "GW2 learns VM1 (at GW1's MAC, behind the tunnel), puts its own MAC in and broadcasts in its site",
-    6: "VM4 learns VM1 (at GW2's MAC) and answers GW2",
-    7: "GW2 learns VM4, puts its own MAC in and sends the reply to GW1",
-    8: "GW1 learns VM4 (at GW2's MAC, behind the tunnel)",
-    9: "VM1's packets go to GW1, through the tunnel to GW2, and to VM4",
-  },
+  steps: sentencesOf(1, { ...CAST, to: "VM4" }),
   rows: [
     { row: "1", step: 1, place: "ac vm1", eth: ["ff", "M1"], arp: ["request", "M1", VM1, "0", VM4] },
     { row: "1", step: 2, table: "gw1", ip: VM1, mac: "M1", via: "ac vm1", kind: "host" },

@@ -4,7 +4,7 @@
  * Ready means: the control socket accepts, and `vtepctl status -o json` says `ready: true` (configuration applied,
  * socket bound, ACs attached). A daemon that ends before that is an error with the last lines of its log.
  */
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createConnection } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -41,14 +41,19 @@ function tailOf(file: string): string {
   }
 }
 
+/** Are configuration files made anew, or kept with what somebody has changed in them? */
+export type Files = "made" | "kept";
+
 /** Write the configuration files and start a daemon for each VTEP; resolves when all are ready. */
-export async function startGateways(state: LabState): Promise<void> {
+export async function startGateways(state: LabState, files: Files = "made"): Promise<void> {
   const own = { ...placesOf(state.name), offload: state.offload };
   const places = state.handover ? { ...own, attach: (node: string) => attachSocket(state.name, node) } : own;
   for (const { name } of VTEPS) {
     const file = join(folderOf(state.name), `${name}.yaml`);
-    writeFileSync(file, configFile(name, state.mode, places, state.gatewayMac), { mode: 0o600 });
-    chmodSync(file, 0o600);
+    if (files === "made" || !existsSync(file)) {
+      writeFileSync(file, configFile(name, state.mode, places, state.gatewayMac), { mode: 0o600 });
+      chmodSync(file, 0o600);
+    }
     const [program, args] = inside(places.namespace(name), process.execPath, [VTEPD, "run", "-c", file]);
     const identity = launch(program, args, logOf(state.name, name));
     state.processes.push({ label: name, ...identity });

@@ -35,6 +35,7 @@ import {
 } from "./state.ts";
 import { capture, ctl, exec, logs, shell, status } from "./visit.ts";
 import { type Walk, walk } from "./walkthrough.ts";
+import { serveLab } from "./web.ts";
 
 const FAILED = 1;
 const USAGE = 2;
@@ -48,6 +49,8 @@ const SCENARIOS = [SAME_VXLAN, OTHER_VXLAN, OUTSIDE];
 
 /** The lab that an interrupt has to take down; none while a lab is only being looked at. */
 let mine: LabState | undefined;
+/** The lab that an interrupt leaves to the next command. */
+let left: LabState | undefined;
 let isInterrupted = false;
 let interruptedMs = 0;
 
@@ -61,6 +64,7 @@ async function interrupted(reason: string, status = INTERRUPTED): Promise<void> 
   abandonChildren();
   try {
     if (mine !== undefined) await clear(mine);
+    if (left !== undefined) release(left);
   } finally {
     process.exit(status);
   }
@@ -72,6 +76,8 @@ interface Telling {
   readonly brief?: true;
   /** A file for programs. */
   readonly json?: string;
+  /** Where the page is served. */
+  readonly port?: number;
 }
 
 /** Walk through the scenarios, each from cold tables, and examine the rest. Returns what went wrong. */
@@ -118,16 +124,20 @@ function verdict(complaints: readonly string[], state: LabState): number {
   return FAILED;
 }
 
+/** What becomes of a new lab when its walks are done. */
+type Afterwards = "down" | "kept" | "served";
+
 /** `work` on a new lab, which is taken down afterwards unless it is to be kept; its folder stays when something failed. */
-async function onNewLab(name: string | undefined, scheme: Scheme, isKept: boolean, telling: Telling): Promise<number> {
+async function onNewLab(name: string | undefined, scheme: Scheme, then: Afterwards, telling: Telling): Promise<number> {
   const state = await bringUp(name, scheme, say, (claimed) => {
     mine = claimed;
   });
   let status = FAILED;
   try {
     status = verdict(await runAll(state, true, telling), state);
+    if (then === "served") await served(state, telling);
   } finally {
-    if (isKept) {
+    if (then === "kept") {
       release(state);
       print(
         dim(
@@ -154,6 +164,20 @@ async function up(name: string | undefined, scheme: Scheme): Promise<number> {
   print(`lab "${state.name}" is up; its files are in ${folderOf(state.name)}`);
   print(dim("next: npm run lab -- run | shell vm1 | ctl gw1 show arp | logs gw1 | capture gw1 | status | down"));
   return 0;
+}
+
+/** The page, until Ctrl-C, which takes the lab down where it is ours. */
+async function served(state: LabState, { port }: Telling): Promise<never> {
+  const url = await serveLab(state, port);
+  print(`\n${bold("look:")} ${url}\n${dim("Ctrl-C ends it")}`);
+  return await new Promise<never>(() => {});
+}
+
+async function web(name: string | undefined, telling: Telling): Promise<number> {
+  const state = adopt(name);
+  if (!state.isUp) throw new Error(`lab "${state.name}" is not completely up; take it down first`);
+  left = state;
+  return await served(state, telling);
 }
 
 async function rerun(name: string | undefined, telling: Telling): Promise<number> {
@@ -197,6 +221,7 @@ async function centralized(name: string | undefined): Promise<number> {
 interface Wishes extends Telling {
   readonly name?: string;
   readonly keep?: true;
+  readonly web?: true;
   readonly all?: true;
   readonly sharedMac?: true;
   readonly handover?: true;
@@ -218,6 +243,7 @@ function program(): Command {
       "off: the gateways work frame by frame, as on a kernel without any offload",
     ).choices(["on", "off"]);
   const brief = () => new Option("--brief", "one line for each step, and no frames");
+  const port = () => new Option("--port <number>", "of the page (default: 8080); 0: any free one").argParser(Number);
   const record = () => new Option("--json <file>", "write rows, expected, observed and all frames to a file, too");
   const schemeOf = (wishes: Wishes): Scheme => ({
     mode: "distributed",
@@ -236,12 +262,15 @@ function program(): Command {
     .addOption(brief())
     .addOption(record())
     .option("--keep", "leave the lab up afterwards")
+    .option("--web", "then serve the page of vtepctl web, with walks, until Ctrl-C")
+    .addOption(port())
     .usage("[options] [command]")
     // Without it a word that is no verb would be "too many arguments".
     .argument("[verb]")
     .action((word: string | undefined, wishes: Wishes) => {
       if (word !== undefined) root.error(unknownVerb(word, root));
-      return carryOut(() => onNewLab(wishes.name, schemeOf(wishes), wishes.keep === true, wishes));
+      const then = wishes.web === true ? "served" : wishes.keep === true ? "kept" : "down";
+      return carryOut(() => onNewLab(wishes.name, schemeOf(wishes), then, wishes));
     });
   const verb = (
     text: string,
@@ -263,6 +292,7 @@ function program(): Command {
   verb("run", "run the walkthroughs in a lab that is up", rerun).addOption(brief()).addOption(record());
   verb("down", "take the lab down", down).option("--all", "every lab that is up");
   verb("status", "what is up, and is it well", status);
+  verb("web", "serve the page of vtepctl web for a lab that is up, with walks", web).addOption(port());
   verb("centralized", "the article's first scheme and the distributed one, compared", centralized);
   const passing = (
     text: string,

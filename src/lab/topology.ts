@@ -13,6 +13,8 @@
  * here `border`, is the one gateway for all ("central").
  */
 
+import type { Cast } from "../web/article.ts";
+
 export const VXLANS = [10, 20, 30] as const;
 export type Vxlan = (typeof VXLANS)[number];
 export type Mode = "distributed" | "centralized";
@@ -89,3 +91,10 @@ export function vtep(name: string): Vtep {
 export function machinesOf(mode: Mode): readonly Machine[] {
   return mode === "distributed" ? MACHINES : MACHINES.filter((machine) => machine.vxlan !== undefined);
 }
+
+/** Who takes part in the article's walkthroughs; VM1 pings, and whom it pings is each one's own. */
+export const CAST: Omit<Cast, "to"> = {
+  ...{ from: "VM1", near: "GW1", far: "GW2", border: "Border" },
+  ...{ on: "VSI-interface10", gateway: "10.1.1.1", vni: 10 },
+  ...{ onFar: "VSI-interface20", farGateway: "20.1.1.1", farVni: 20, nextHop: "10.1.1.2" },
+};

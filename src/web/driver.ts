@@ -2,7 +2,7 @@
  * Who makes the walks: the namespace lab has a driver that empties all tables, pings and judges; elsewhere there is none, and a
  * walk is the user's own ping, watched.
  */
-import type { ScenarioSaid } from "./said.ts";
+import type { Lesson, ScenarioSaid } from "./said.ts";
 
 /** What was asked of the article, and what was seen: by the driver's own eyes, not the gateways'. */
 export interface JudgedRow {
@@ -35,8 +35,7 @@ export type SchemeName = "distributed" | "centralized";
 
 export interface Driver {
   readonly scenarios: readonly (ScenarioSaid & { readonly steps: Readonly<Record<number, string>> })[];
-  readonly pingLine: string | null;
-  readonly configFolder: string | null;
+  readonly lesson: Lesson;
   /** Have the gateways run in this scheme, with cold tables. */
   prepare(scheme: SchemeName, tell: (text: string) => void): Promise<void>;
   /** Ping; what was seen is judged where the article says what there should be. */

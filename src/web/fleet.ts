@@ -4,11 +4,12 @@
  * There is no timer here. A page that asks gets an answer that is younger than a second, and the first question after that
  * asks the gateways again. A gateway that does not answer keeps its place and its name, with the reason.
  */
-import type { Ac, DropCount, Interface, MacEntry, Neighbor, Route, Status, Tunnel, Vsi } from "../api/schema.ts";
+import type { Ac, DropCount, Status, Tunnel } from "../api/schema.ts";
 import type { Check, Diagnosis } from "../api/schema-doctor.ts";
+import type { Snapshot } from "../api/schema-snapshot.ts";
 import { ask, Refusal } from "../ctl/client.ts";
 import { askAll } from "../ctl/fleet.ts";
-import { fleetChecks } from "../ctl/fleet-check.ts";
+import { fleetChecks, type Site } from "../ctl/fleet-check.ts";
 import { linksOf } from "./links.ts";
 import { RateBook } from "./rates.ts";
 import type { Examined, Fabric, GatewaySaid, History, TablesSaid } from "./said.ts";
@@ -19,6 +20,9 @@ const DOCTOR_MS = 15_000;
 /** More are counted, and not drawn. */
 const MOST_ACS = 512;
 const MOST_ROWS = 2000;
+/** What one look at a gateway reads, at one moment. */
+const SEEN = ["status", "vsis", "acs", "tunnels", "interfaces", "drops"] as const;
+const LISTED = ["status", "neighbors", "macs", "routes"] as const;
 
 interface Silent {
   readonly node: string;
@@ -48,7 +52,6 @@ class Shared<T> {
 export class Fleet {
   /** What is asked: sockets may come and go while the page is open. */
   readonly sockets: () => readonly string[];
-  private readonly now: () => number;
   private readonly book = new RateBook();
   private readonly drops = new Map<string, { readonly atMs: number; readonly counts: ReadonlyMap<string, number> }>();
   private readonly known = new Map<string, Silent>();
@@ -59,7 +62,6 @@ export class Fleet {
   /** @param now milliseconds, of a clock that does not jump. */
   constructor(sockets: () => readonly string[], now: () => number) {
     this.sockets = sockets;
-    this.now = now;
     this.seen = new Shared(() => this.look(), FRESH_MS, now);
     this.examined = new Shared(() => this.examine(), FRESH_CHECKS_MS, now);
     this.listed = new Shared(() => this.list(), FRESH_MS, now);
@@ -78,7 +80,7 @@ export class Fleet {
   }
 
   history(node: string, kind: string, name: string): History {
-    return this.book.history(keyOf(node, kind, name), this.now());
+    return this.book.history(keyOf(node, kind, name));
   }
 
   /** Sockets of the gateways that answered last, by node. */
@@ -94,18 +96,13 @@ export class Fleet {
 
   private async gateway(socket: string): Promise<GatewaySaid> {
     try {
-      const [status, vsis, acs, tunnels, interfaces, drops] = await Promise.all([
-        ask<Status>(socket, "/v1/status"),
-        ask<Vsi[]>(socket, "/v1/vsis"),
-        ask<Ac[]>(socket, "/v1/acs"),
-        ask<Tunnel[]>(socket, "/v1/tunnels"),
-        ask<Interface[]>(socket, "/v1/interfaces"),
-        ask<DropCount[]>(socket, "/v1/drops"),
-      ]);
+      const snapshot = await snapshotOf(socket, SEEN);
+      const { status, vsis, acs, tunnels, interfaces, drops } = snapshot;
       const { node } = status;
       const { address } = status.underlay;
       this.known.set(socket, { node, address });
-      const atMs = this.now();
+      // The gateway's own clock: what lies between two looks is what the counters lie apart.
+      const atMs = Number(BigInt(snapshot.at.mono) / 1000n) / 1000;
       const rated = <T extends Ac | Tunnel>(kind: string, list: readonly T[]) =>
         list.map((each) => ({ ...each, rates: this.book.note(keyOf(node, kind, each.name), atMs, each) }));
       this.book.note(keyOf(node, "gateway", node), atMs, sumOf([...acs, ...tunnels]));
@@ -148,33 +145,36 @@ export class Fleet {
   private async examine(): Promise<Examined> {
     const answers = await askAll<Diagnosis>(this.sockets(), "/v1/doctor", "GET", { timeoutMs: DOCTOR_MS });
     const { gateways } = await this.fabric();
-    const sites = gateways.flatMap(({ node, status, vsis, interfaces, tunnels }) =>
-      status === null ? [] : [{ node, status, vsis, interfaces, tunnels }],
-    );
     const own = answers.map(({ node, value, refusal }): { node: string; checks: readonly Check[] } => {
       if (value !== null) return { node, checks: value.checks };
       return { node, checks: [{ name: "daemon", result: "fail", text: refusal!.message, fix: refusal!.hint }] };
     });
-    return { gateways: own, between: fleetChecks(sites) };
+    return { gateways: own, between: fleetChecks(sitesOf(gateways)) };
+  }
+
+  /** What the gateways' configurations say against each other, now. */
+  async disagreements(): Promise<string[]> {
+    const { gateways } = await this.look();
+    return fleetChecks(sitesOf(gateways)).flatMap(({ result, text }) => (result === "ok" ? [] : [text]));
   }
 
   private async list(): Promise<TablesSaid> {
     const all = this.sockets().map(async (socket) => {
       try {
-        const [status, neighbors, macs, routes] = await Promise.all([
-          ask<Status>(socket, "/v1/status"),
-          ask<Neighbor[]>(socket, "/v1/neighbors"),
-          ask<MacEntry[]>(socket, "/v1/macs"),
-          ask<Route[]>(socket, "/v1/routes"),
-        ]);
-        const left = (list: readonly unknown[]) => Math.max(0, list.length - MOST_ROWS);
+        const { status, neighbors, macs, routes } = await snapshotOf(socket, LISTED);
+        const { counts } = status;
+        const left = (all: number, list: readonly unknown[]) => Math.max(0, all - list.length);
         return {
           node: status.node,
           error: null,
-          neighbors: neighbors.slice(0, MOST_ROWS),
-          macs: macs.slice(0, MOST_ROWS),
-          routes: routes.slice(0, MOST_ROWS),
-          left: { neighbors: left(neighbors), macs: left(macs), routes: left(routes) },
+          neighbors,
+          macs,
+          routes,
+          left: {
+            neighbors: left(counts.neighbors, neighbors),
+            macs: left(counts.macs, macs),
+            routes: left(counts.routes, routes),
+          },
         };
       } catch (error) {
         if (!(error instanceof Refusal)) throw error;
@@ -185,6 +185,19 @@ export class Fleet {
     });
     return { gateways: await Promise.all(all) };
   }
+}
+
+/** The parts that were asked for are there. */
+type With<P extends keyof Snapshot> = Snapshot & { readonly [K in P]: NonNullable<Snapshot[K]> };
+
+async function snapshotOf<P extends keyof Snapshot>(socket: string, parts: readonly P[]): Promise<With<P>> {
+  return await ask<With<P>>(socket, `/v1/snapshot?parts=${parts.join(",")}&limit=${MOST_ROWS}`);
+}
+
+function sitesOf(gateways: readonly GatewaySaid[]): Site[] {
+  return gateways.flatMap(({ node, status, vsis, interfaces, tunnels }) =>
+    status === null ? [] : [{ node, status, vsis, interfaces, tunnels }],
+  );
 }
 
 const keyOf = (node: string, kind: string, name: string): string => JSON.stringify([node, kind, name]);

@@ -13,10 +13,18 @@ const Options = z.strictObject({
   host: z.string(),
   port: z.int(),
   publicHost: z.string().nullable(),
-  pingLine: z.string().nullable(),
+  lesson: z.string().nullable(),
 });
 
-const { sockets, folder, host, port, publicHost, pingLine } = Options.parse(JSON.parse(process.argv[2] ?? "null"));
+const text = z.string().max(400);
+const Lesson = z.strictObject({
+  ping: text,
+  faults: z
+    .array(z.strictObject({ title: text, break: text, mend: text, ping: text.nullable().default(null) }))
+    .max(12),
+});
+
+const { sockets, folder, host, port, publicHost, lesson } = Options.parse(JSON.parse(process.argv[2] ?? "null"));
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
   version: string;
 };
@@ -39,7 +47,7 @@ try {
     sockets: found,
     listen: { host, port },
     ...(publicHost !== null && { publicHost }),
-    ...(pingLine !== null && { pingLine }),
+    ...(lesson !== null && { lesson: Lesson.parse(JSON.parse(readFileSync(lesson, "utf8"))) }),
     ...(token !== undefined && token !== "" && { token }),
     version,
   });

@@ -44,10 +44,12 @@ export class RateBook {
     return rates;
   }
 
-  history(key: string, nowMs: number): History {
+  /** Up to the last look. */
+  history(key: string): History {
     const looks = this.looks.get(key) ?? [];
+    const last = looks.at(-1)?.atMs ?? 0;
     return {
-      seconds: looks.map(({ atMs }) => (atMs - nowMs) / 1000),
+      seconds: looks.map(({ atMs }) => (atMs - last) / 1000),
       receiveBits: looks.map(({ rates }) => rates.receive?.bitsPerSecond ?? null),
       transmitBits: looks.map(({ rates }) => rates.transmit?.bitsPerSecond ?? null),
     };

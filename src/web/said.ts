@@ -66,10 +66,21 @@ export interface Session {
   readonly version: string;
   /** Walks that a driver makes; none where a walk is the user's own ping. */
   readonly scenarios: readonly ScenarioSaid[];
-  /** How a ping is made here: `docker/lab exec {from} ping -c 1 {to}`. */
-  readonly pingLine: string | null;
-  /** Where the gateways' configurations are, for lines that break something; null: not known here. */
-  readonly configFolder: string | null;
+  readonly lesson: Lesson | null;
+}
+
+/** What a reader can do here with a shell: lines to copy. */
+export interface Lesson {
+  /** How a ping is made: `docker/lab exec vm1 ping -c 1 20.1.1.12`. */
+  readonly ping: string;
+  /** Ways to break something, and back. */
+  readonly faults: readonly {
+    readonly title: string;
+    readonly break: string;
+    readonly mend: string;
+    /** The ping that shows it, watched as one of the reader's own; null: any walk does. */
+    readonly ping: string | null;
+  }[];
 }
 
 export interface ScenarioSaid {
@@ -98,7 +109,7 @@ export interface TablesSaid {
 
 /** Rates of one object over time; a null is a gap. */
 export interface History {
-  /** From now: the past is negative. */
+  /** From the last look: the past is negative. */
   readonly seconds: readonly number[];
   readonly receiveBits: readonly (number | null)[];
   readonly transmitBits: readonly (number | null)[];

@@ -14,12 +14,14 @@ import { type Context, Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { z } from "zod";
 import { EXIT, Refusal } from "../ctl/client.ts";
+import { WalkDesk } from "./desk.ts";
 import type { Driver } from "./driver.ts";
+import { exportHtml } from "./export.ts";
 import { Fleet } from "./fleet.ts";
 import { HEADERS, LONGEST_BODY, refusalOf } from "./gate.ts";
 import { journeyOf, Asked as PacketAsked } from "./journey.ts";
 import { mergedEvents } from "./merge.ts";
-import type { FaultSaid, Session } from "./said.ts";
+import type { FaultSaid, Lesson, Session } from "./said.ts";
 
 /** Pages that read a stream at the same time. */
 const MOST_STREAMS = 8;
@@ -38,7 +40,8 @@ export interface WebOptions {
   /** Made at random when it is not given. */
   readonly token?: string;
   readonly driver?: Driver;
-  readonly pingLine?: string;
+  /** Where there is no driver: what a reader can do here. */
+  readonly lesson?: Lesson;
   readonly version: string;
 }
 
@@ -125,6 +128,12 @@ function fault(code: string, message: string, hint: string): FaultSaid {
 const NAME = z.string().min(1).max(64);
 const HistoryAsked = z.strictObject({ node: NAME, kind: z.enum(["ac", "tunnel", "gateway"]), name: NAME });
 
+const ExportAsked = z.strictObject({ id: z.string().regex(/^\d{1,9}$/) });
+const WalkAsked = z.strictObject({
+  scenario: z.int().min(1).max(3),
+  scheme: z.enum(["distributed", "centralized"]).default("distributed"),
+});
+
 /** The question, read by its schema; another one is answered 400. */
 function read<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {
   const result = schema.safeParse(value);
@@ -143,21 +152,20 @@ async function bodyOf(c: Context): Promise<unknown> {
   }
 }
 
-function routesOf({ sockets, driver, pingLine, version }: WebOptions): Hono {
+function routesOf({ sockets, driver, lesson, version }: WebOptions): Hono {
   const app = new Hono();
   const fleet = new Fleet(sockets, () => performance.now());
+  const desk = new WalkDesk(fleet, driver ?? null);
   let streams = 0;
-  for (const [path, [name, type]] of Object.entries(FILES)) {
-    const bytes = readFileSync(`${ASSETS}${name}`);
-    app.get(path, (c) => c.body(bytes, 200, { "content-type": type }));
-  }
+  const files = new Map(Object.values(FILES).map(([name]) => [name as string, readFileSync(`${ASSETS}${name}`)]));
+  for (const [path, [name, type]] of Object.entries(FILES))
+    app.get(path, (c) => c.body(new Uint8Array(files.get(name)!), 200, { "content-type": type }));
   app.get("/api/session", (c) => {
     const scenarios = (driver?.scenarios ?? []).map(({ number, title, from, to }) => ({ number, title, from, to }));
     const session: Session = {
       version,
       scenarios,
-      pingLine: driver?.pingLine ?? pingLine ?? null,
-      configFolder: driver?.configFolder ?? null,
+      lesson: driver?.lesson ?? lesson ?? null,
     };
     return c.json(session);
   });
@@ -176,6 +184,20 @@ function routesOf({ sockets, driver, pingLine, version }: WebOptions): Hono {
     return c.body(body, 200, { "content-type": "application/x-ndjson" });
   });
   app.post("/api/trace", async (c) => c.json(await journeyOf(sockets(), read(PacketAsked, await bodyOf(c)))));
+  const asLines = { "content-type": "application/x-ndjson" };
+  app.get("/api/walks", (c) => c.json(desk.kept));
+  app.post("/api/watch", (c) => c.body(desk.watched(), 200, asLines));
+  app.post("/api/walk", async (c) => {
+    const { scenario, scheme } = read(WalkAsked, await bodyOf(c));
+    return c.body(desk.driven(scenario, scheme), 200, asLines);
+  });
+  app.get("/api/export", (c) => {
+    const { id } = read(ExportAsked, c.req.query());
+    const walk = desk.kept.find((each) => each.id === id);
+    if (walk === undefined) throw new Refusal("not_found", "that walk is not kept any more", "", EXIT.notFound);
+    const assets = { script: files.get("page.js")!.toString(), style: files.get("style.css")!.toString() };
+    return c.body(exportHtml(walk, assets), 200, { "content-type": "application/octet-stream" });
+  });
   app.notFound((c) => c.json(fault("not_found", "there is no such page", ""), 404));
   app.onError((error, c) => {
     if (error instanceof Refusal) {

@@ -29,13 +29,21 @@ export class FakeGateway {
       incoming.on("end", () => {
         const path = incoming.url!;
         this.asked.push({ method: incoming.method!, path, headers: incoming.headers, body });
-        const known = this.answers[`${incoming.method} ${path}`] ?? this.answers[path.split("?")[0]!];
+        const known = path.startsWith("/v1/snapshot")
+          ? this.snapshot(path)
+          : (this.answers[`${incoming.method} ${path}`] ?? this.answers[path.split("?")[0]!]);
         outgoing.writeHead(known === undefined ? 404 : 200, { "content-type": "application/json" });
         // A string is a stream's text: it stays open.
         if (typeof known === "string") outgoing.write(known);
         else outgoing.end(JSON.stringify(known ?? { error: { code: "not_found", message: "nothing", hint: "" } }));
       });
     });
+  }
+
+  private snapshot(path: string): object {
+    const parts = new URL(path, "http://x").searchParams.get("parts")!.split(",");
+    const at = { mono: String(process.hrtime.bigint()), wall: new Date().toISOString() };
+    return { at, truncated: [], ...Object.fromEntries(parts.map((part) => [part, this.answers[`/v1/${part}`]])) };
   }
 
   start(): Promise<this> {

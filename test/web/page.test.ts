@@ -10,7 +10,7 @@ import { serveWeb, type Web } from "../../src/web/serve.ts";
 import { noBrowser, openBrowser, openPage } from "./browser.ts";
 import { answersOf, FakeGateway } from "./fake-gateway.ts";
 
-const VIEWS = ["fabric", "trace", "tables", "events"];
+const VIEWS = ["fabric", "walk", "trace", "tables", "events"];
 const require = createRequire(import.meta.url);
 const AXE = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 
@@ -118,7 +118,7 @@ describe.skipIf(noBrowser !== null)("in a browser", () => {
     for (const gateway of gateways) gateway.asked.length = 0;
     await page.waitForTimeout(2500);
     expect(
-      gateways.flatMap(({ asked }) => asked.map(({ path }) => path)).filter((path) => path === "/v1/status"),
+      gateways.flatMap(({ asked }) => asked.map(({ path }) => path)).filter((path) => path.startsWith("/v1/snapshot")),
     ).toEqual([]);
   });
 

@@ -6,9 +6,11 @@ import { Sign } from "./sign.tsx";
 import { fabric, spoken, trouble, VIEWS, type View, view } from "./state.ts";
 import { TablesView } from "./tables.tsx";
 import { TraceView } from "./trace.tsx";
+import { WalkView } from "./walk.tsx";
 
 const TITLES: Readonly<Record<View, string>> = {
   fabric: "Fabric",
+  walk: "Walk",
   trace: "Trace",
   tables: "Tables",
   events: "Events",
@@ -16,6 +18,7 @@ const TITLES: Readonly<Record<View, string>> = {
 
 const CONTENT: Readonly<Record<View, () => preact.JSX.Element>> = {
   fabric: FabricView,
+  walk: WalkView,
   trace: TraceView,
   tables: TablesView,
   events: EventsView,

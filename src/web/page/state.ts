@@ -8,7 +8,7 @@ import { effect, signal } from "@preact/signals";
 import type { Fabric, Session } from "../said.ts";
 import { get, Unanswered } from "./api.ts";
 
-export const VIEWS = ["fabric", "trace", "tables", "events"] as const;
+export const VIEWS = ["fabric", "walk", "trace", "tables", "events"] as const;
 export type View = (typeof VIEWS)[number];
 
 const LOOK_MS = 1000;

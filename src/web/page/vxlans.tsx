@@ -5,10 +5,12 @@ import { fabric } from "./state.ts";
 /** Classes of style.css. */
 const COLOURS = 6;
 
+/** Of a walk that was kept as a file: there is no fabric to ask. */
+export const vnisHere = signal<readonly number[]>([]);
+
 export const vnis = computed<readonly number[]>(() => {
-  const all = (fabric.value?.gateways ?? []).flatMap(({ vsis }) =>
-    vsis.flatMap(({ vni }) => (vni === null ? [] : [vni])),
-  );
+  if (fabric.value === null) return vnisHere.value;
+  const all = fabric.value.gateways.flatMap(({ vsis }) => vsis.flatMap(({ vni }) => (vni === null ? [] : [vni])));
   return [...new Set(all)].sort((a, b) => a - b);
 });
 
