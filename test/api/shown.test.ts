@@ -73,7 +73,7 @@ it("fits its own schemas, whole and in every list", () => {
   schema.Neighbor.array().parse([...rowsOf(shown.neighbors())]);
   schema.Route.array().parse([...rowsOf(shown.routes())]);
   schema.Policy.array().parse(shown.policies());
-  schema.DropCount.omit({ last: true }).array().parse(shown.drops());
+  schema.DropCount.omit({ last: true, ports: true }).array().parse(shown.drops());
   schema.Status.shape.counts.parse(shown.counts());
   schema.Status.shape.ledger.parse(shown.ledger());
 });
