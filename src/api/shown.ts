@@ -12,7 +12,7 @@ import type { MacLimitView } from "../control/mac/limits.ts";
 import type { NeighborView } from "../control/neighbor/entry.ts";
 import type { Config, PortRange, RuleAction, RuleMatch } from "../control/plan.ts";
 import type { BypassedHop, Bypasses } from "../control/routes/bypass.ts";
-import { RANKS, type Routes } from "../control/routes/routes.ts";
+import type { Routes } from "../control/routes/routes.ts";
 import { STEP, type Stepwise } from "../control/sorted.ts";
 import type { AttachWatch } from "../control/topology/attach-watch.ts";
 import type { Topology } from "../control/topology/topology.ts";
@@ -126,10 +126,10 @@ export class Shown {
   }
 
   interfaces(): schema.Interface[] {
-    const { inventory, topology } = this.parts;
-    const neighbors = this.parts.agent.neighborsByInterface();
-    const policyOf = (name: string) =>
-      topology.policies.list().find((policy) => policy.interfaces.includes(name))?.name ?? null;
+    const { inventory, topology, agent } = this.parts;
+    const policies = new Map(
+      topology.policies.list().flatMap(({ name, interfaces }) => interfaces.map((on) => [on, name])),
+    );
     return interfaceViews(inventory)
       .map(({ name, vsis, addresses, mac, vrf, distributed, mtu }) => ({
         name,
@@ -139,8 +139,8 @@ export class Shown {
         vrf,
         distributed,
         mtu,
-        policy: policyOf(name),
-        neighbors: neighbors.get(name) ?? 0,
+        policy: policies.get(name) ?? null,
+        neighbors: agent.neighborsOn(inventory.interface(name)!),
       }))
       .sort(byName);
   }
@@ -188,12 +188,7 @@ export class Shown {
     const { routes, topology } = this.parts;
     const names = topology.interfaces.vrfNames();
     const all = new Map<string, Record<string, number>>();
-    for (const { vrf, origin } of routes.list()) {
-      const name = names.get(vrf) ?? String(vrf);
-      const counts = all.get(name) ?? Object.fromEntries(RANKS.map((rank) => [rank, 0]));
-      counts[origin] = counts[origin]! + 1;
-      all.set(name, counts);
-    }
+    for (const [vrf, counts] of routes.countsByOrigin()) all.set(names.get(vrf) ?? String(vrf), counts);
     return all;
   }
 
@@ -279,7 +274,7 @@ export class Shown {
       tunnelsUp: ports.filter((port) => port.kind === "tunnel" && port.up).length,
       interfaces: inventory.interfaces.size,
       macs: agent.macs.size,
-      neighbors: [...agent.neighborsByInterface().values()].reduce((sum, count) => sum + count, 0),
+      neighbors: [...inventory.interfaces.values()].reduce((sum, on) => sum + agent.neighborsOn(on), 0),
       routes: routes.size,
       policies: topology.policies.list().length,
     };

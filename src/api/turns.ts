@@ -10,24 +10,28 @@ export interface Gathered<T> {
   readonly turns: number;
 }
 
-/** The first `limit` rows that `isMeant`. */
+/**
+ * The first `limit` rows that `isMeant`.
+ * @param now milliseconds.
+ */
 export async function gather<T>(
   items: Steps<T>,
   limit: number,
   isMeant: (row: T) => boolean = () => true,
+  now: () => number = () => performance.now(),
 ): Promise<Gathered<T>> {
   const rows: T[] = [];
   let turns = 0;
-  let until = performance.now() + SLICE_MS;
+  let until = now() + SLICE_MS;
   for (const item of items) {
     if (item !== STEP && isMeant(item)) {
       if (rows.length === limit) return { rows, isCut: true, turns };
       rows.push(item);
     }
-    if (performance.now() < until) continue;
+    if (now() < until) continue;
     turns++;
     await new Promise((resolve) => setImmediate(resolve));
-    until = performance.now() + SLICE_MS;
+    until = now() + SLICE_MS;
   }
   return { rows, isCut: false, turns };
 }

@@ -52,7 +52,6 @@ import { MacLearner } from "./mac/learn.ts";
 import { type NeighborView, type Place, viewOf, viewOfSuppressed } from "./neighbor/entry.ts";
 import { hopOf } from "./neighbor/hop.ts";
 import type { HostRoutes } from "./neighbor/path.ts";
-import { countByInterface } from "./neighbor/story.ts";
 import { Neighbors } from "./neighbor/table.ts";
 import { PlaceCounts } from "./place-counts.ts";
 import type { LimitsConfig } from "./plan.ts";
@@ -282,11 +281,9 @@ export class Agent {
     );
   }
 
-  /** Neighbours and peer gateways by the name of their VSI-interface, counted without being looked at. */
-  neighborsByInterface(): Map<string, number> {
-    const all = countByInterface(this.neighbors.all());
-    for (const { on } of this.peers.list()) all.set(on.name, (all.get(on.name) ?? 0) + 1);
-    return all;
+  /** Neighbours and peer gateways on `iface`, counted without being looked at. */
+  neighborsOn(iface: InterfaceObject): number {
+    return this.neighbors.countOn(iface) + this.peers.countOn(iface);
   }
 
   /** Hosts that ARP suppression answers for. */

@@ -31,7 +31,7 @@ import { ControlLoop, type Rounds } from "./control-loop.ts";
 import type { EvpnMember } from "./evpn.ts";
 import { crash, endProcess } from "./process-end.ts";
 import { Reloader } from "./reload.ts";
-import { dumpState } from "./state-dump.ts";
+import { StateDump } from "./state-dump.ts";
 import { Standing } from "./status.ts";
 import { ServiceManager } from "./systemd.ts";
 import { TapOpener } from "./tap-opener.ts";
@@ -90,6 +90,7 @@ export class Daemon {
   private prober!: Prober;
   private shown!: Shown;
   private standing!: Standing;
+  private dump!: StateDump;
   private reloader!: Reloader;
   private manager!: ServiceManager;
   /** None until frames are forwarded. */
@@ -169,6 +170,7 @@ export class Daemon {
     this.loop.run().catch((error) => crash(this.log, error));
     this.shown = new Shown(shown, this.prober);
     this.standing = this.stand();
+    this.dump = new StateDump({ log: this.log, shown: this.shown, status: () => this.standing.status() });
     this.watch(opener);
     this.watchWorkers();
     // VMs whose gateway was away wait for this one; who asks with HTTP can wait for its packages to be loaded.
@@ -297,7 +299,7 @@ export class Daemon {
       if (!this.phase.has("starting")) this.reloader.reload().catch((error) => crash(this.log, error));
     });
     process.on("SIGUSR2", () => {
-      if (!this.phase.has("starting")) dumpState(this.log, this.shown, this.standing.status());
+      if (!this.phase.has("starting")) void this.dump.write();
     });
   }
 

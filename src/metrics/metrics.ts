@@ -194,9 +194,9 @@ const ROWS: readonly SourceRow[] = [
     help: "IP addresses that two living hosts have",
     labels: ["vsi"],
     *values(source) {
-      const all = source.duplicates();
-      for (const { name } of source.inventory.vsis.values())
-        yield [{ vsi: name }, all.filter(({ vsi }) => vsi === name).length];
+      const counts = new Map<string, number>();
+      for (const { vsi } of source.duplicates()) counts.set(vsi, (counts.get(vsi) ?? 0) + 1);
+      for (const { name } of source.inventory.vsis.values()) yield [{ vsi: name }, counts.get(name) ?? 0];
     },
   },
   {

@@ -1,5 +1,6 @@
 /**
- * Full tables: 150,000 MACs, 65,536 neighbours, their host routes and 8,000 static ones, read through the API.
+ * Full tables: 150,000 MACs, 65,536 neighbours, their host routes and 8,000 static ones, read through the API, scraped, and
+ * written to the log.
  *
  * How long the event loop is held is measured in work, not in time: entries read from a table and numbers sorted between
  * two looks at the clock, for a machine's speed is not the code's.
@@ -9,14 +10,22 @@ import { jsonSlices, SLICE_MS } from "../../src/api/json-slices.ts";
 import { Shown } from "../../src/api/shown.ts";
 import { parseConfig } from "../../src/config/load.ts";
 import { assemble, type Control } from "../../src/daemon/assemble.ts";
+import { metricsSource } from "../../src/daemon/metrics-source.ts";
+import { StateDump } from "../../src/daemon/state-dump.ts";
+import type { WorkerWatch } from "../../src/daemon/worker-watch.ts";
+import type { Workers } from "../../src/daemon/workers.ts";
+import { Tally } from "../../src/metrics/histogram.ts";
+import { createMetrics } from "../../src/metrics/metrics.ts";
 import { createTables } from "../../src/tables/tables.ts";
-import { UNWATCHED } from "./fake-source.ts";
+import { STATUS, UNWATCHED } from "./fake-source.ts";
 
 const MACS = 150_000;
 const NEIGHBORS = 65_536;
 const STATICS = 8000;
 /** Entries read, or numbers sorted, between two looks at the clock. */
 const MOST_WORK = 4096;
+/** Entries read where nothing but counts is asked for: there are a handful of objects. */
+const COUNT_WORK = 200;
 
 const HOPS = Array.from({ length: STATICS }, (_, i) => {
   // Backwards, so that the order is not that of the file.
@@ -105,6 +114,23 @@ async function counted<T>(run: () => Promise<T>): Promise<T> {
   }
 }
 
+/** A clock that finds each slice over; it notes the most work, and CPU time, between two looks. */
+function watchedClock() {
+  const seen = { most: 0, longestMs: 0 };
+  let [last, now, cpu] = [0, 0, process.cpuUsage()];
+  work = 0;
+  const clock = () => {
+    seen.most = Math.max(seen.most, work - last);
+    last = work;
+    const { user, system } = process.cpuUsage(cpu);
+    seen.longestMs = Math.max(seen.longestMs, (user + system) / 1000);
+    cpu = process.cpuUsage();
+    now += SLICE_MS;
+    return now;
+  };
+  return { seen, clock };
+}
+
 async function textOf(answer: string | ReadableStream<Uint8Array>): Promise<string> {
   return typeof answer === "string" ? answer : await new Response(answer).text();
 }
@@ -117,23 +143,11 @@ const LISTS = {
 
 for (const name of ["macs", "neighbors", "routes"] as const) {
   it(`${name}: every row once and in order, and others have their turn after ${MOST_WORK} units of work`, async () => {
-    let [most, last, now, longestMs] = [0, 0, 0, 0];
-    let cpu = process.cpuUsage();
-    // Each look at the clock finds that the slice is over.
-    const clock = () => {
-      most = Math.max(most, work - last);
-      last = work;
-      const { user, system } = process.cpuUsage(cpu);
-      longestMs = Math.max(longestMs, (user + system) / 1000);
-      cpu = process.cpuUsage();
-      now += SLICE_MS;
-      return now;
-    };
-    work = 0;
+    const { seen, clock } = watchedClock();
     const text = await counted(() => textOf(jsonSlices(LISTS[name](), clock)));
-    console.log(`${name}: at most ${most} units of work in one go, ${longestMs.toFixed(1)} ms of CPU time`);
-    expect(most).toBeGreaterThan(0);
-    expect(most).toBeLessThanOrEqual(MOST_WORK);
+    console.log(`${name}: at most ${seen.most} units of work in one go, ${seen.longestMs.toFixed(1)} ms of CPU time`);
+    expect(seen.most).toBeGreaterThan(0);
+    expect(seen.most).toBeLessThanOrEqual(MOST_WORK);
     const rows = JSON.parse(text) as { mac: string; ip: string; prefix: string }[];
     const keys = rows.map(({ mac, ip, prefix }) => {
       if (name === "macs") return Number.parseInt(mac.replaceAll(":", ""), 16);
@@ -146,3 +160,65 @@ for (const name of ["macs", "neighbors", "routes"] as const) {
     expect(rows.length).toBeGreaterThanOrEqual({ macs: MACS, neighbors: NEIGHBORS, routes: NEIGHBORS + STATICS }[name]);
   });
 }
+
+const nobody = { fallbacks: () => new Map(), receiveDrops: () => [] };
+const scraped = () =>
+  metricsSource({
+    version: "1",
+    control,
+    shown,
+    workers: nobody as unknown as Workers,
+    workerWatch: { still: () => [] } as unknown as WorkerWatch,
+    standing: { underlay: () => ({ device: "lo", mtu: 1500, problem: null }) },
+    resolutions: new Tally("result", ["resolved"], [1]),
+  });
+
+const COUNTED = {
+  "/v1/vsis": () => shown.vsis(),
+  "/v1/interfaces": () => shown.interfaces(),
+  "/v1/status": () => shown.counts(),
+  "a scrape": async () => await createMetrics(scraped(), []).metrics(),
+};
+
+it.each(Object.entries(COUNTED))("%s counts every row and looks at none", async (_, read) => {
+  work = 0;
+  const told = JSON.stringify(await counted(async () => await read()));
+  expect(work).toBeLessThanOrEqual(COUNT_WORK);
+  for (const count of told.matchAll(/"(macs|neighbors)":(\d+)/g))
+    expect(Number(count[2])).toBe({ macs: MACS + 1, neighbors: NEIGHBORS }[count[1]!]);
+});
+
+it("a scrape counts what is there", async () => {
+  const text = await createMetrics(scraped(), []).metrics();
+  const values = new Map(text.split("\n").map((line) => line.split(" ") as [string, string]));
+  expect(values.get('vtep_mac_entries{vsi="vsi10",origin="remote"}')).toBe(String(MACS));
+  expect(values.get('vtep_neighbor_entries{vsi="vsi10",origin="static"}')).toBe(String(NEIGHBORS));
+  // One neighbour has the subnet's broadcast address, which outranks it.
+  expect(values.get('vtep_route_entries{vrf="main",origin="host"}')).toBe(String(NEIGHBORS - 1));
+  expect(values.get('vtep_route_entries{vrf="main",origin="static"}')).toBe(String(STATICS));
+});
+
+it(`SIGUSR2's dump: others have their turn after ${MOST_WORK} units of work, and two that meet are one`, async () => {
+  const lines: { reason?: unknown; value?: unknown }[] = [];
+  const { seen, clock } = watchedClock();
+  const log = { line: (_level: string, _event: string, fields = {}) => void lines.push(fields) };
+  const dump = new StateDump({ log, shown, status: () => STATUS, now: clock });
+  await counted(() => Promise.all([dump.write(), dump.write()]));
+  console.log(`dump: at most ${seen.most} units of work in one go, ${seen.longestMs.toFixed(1)} ms of CPU time`);
+  expect(seen.most).toBeGreaterThan(0);
+  expect(seen.most).toBeLessThanOrEqual(MOST_WORK);
+  const kinds = "status vsis acs tunnels interfaces macs neighbors routes drops";
+  expect(lines.map(({ reason }) => reason).join(" ")).toBe(kinds);
+  expect(JSON.parse(String(lines[5]!.value))).toHaveLength(1000);
+  await dump.write();
+  expect(lines).toHaveLength(18);
+});
+
+it("a dump that cannot be told is told as an error", async () => {
+  const lines: unknown[] = [];
+  const status = () => {
+    throw new Error("no status");
+  };
+  await new StateDump({ log: { line: (...line) => void lines.push(line) }, shown, status }).write();
+  expect(lines).toEqual([["error", "state.dump", { reason: "Error: no status" }]]);
+});

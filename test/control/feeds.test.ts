@@ -93,6 +93,9 @@ describe("the feeds", () => {
         expect(counted.reduce((sum, each) => sum + each, 0)).toBe(rows.length);
         const neighbors = [...bed.agent.neighborCounts().values()].flatMap((count) => Object.values(count));
         expect(neighbors.reduce((sum, each) => sum + each, 0)).toBe(known.length);
+        const { if10 } = bed;
+        const there = bed.agent.neighborViews().filter((each) => each.interface === if10.name);
+        expect(bed.agent.neighborsOn(if10)).toBe(there.length);
       }),
       { numRuns: 300 },
     );

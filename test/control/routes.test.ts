@@ -147,7 +147,7 @@ describe("twin", () => {
     value: fc.integer({ min: 0, max: 50 }),
   });
 
-  test("after any inserts and removals a look-up is the naive longest match", () => {
+  test("after any inserts and removals a look-up is the naive longest match, and the counts are those of a walk", () => {
     fc.assert(
       fc.property(fc.array(step, { minLength: 1, maxLength: 120 }), fc.array(fc.tuple(bits, bits)), (steps, probes) => {
         const { tables, routes } = setUp();
@@ -175,6 +175,12 @@ describe("twin", () => {
           }
           return best.value;
         };
+        const walked = new Map<number, Record<string, number>>();
+        for (const { vrf, origin } of routes.list()) {
+          const counts = walked.get(vrf) ?? Object.fromEntries(RANKS.map((rank) => [rank, 0]));
+          walked.set(vrf, { ...counts, [origin]: counts[origin]! + 1 });
+        }
+        expect(routes.countsByOrigin()).toEqual(walked);
         const addresses = [...steps.map((each) => each.network), ...probes.map(([a, b]) => (a << 28) | b)];
         for (const address of addresses)
           for (const vrf of [0, 1, 2]) expect(lookUp(tables, vrf, address)).toBe(expected(vrf, address));

@@ -15,6 +15,7 @@
  */
 import { formatMac, type Mac } from "../../wire/ethernet.ts";
 import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
+import { bump } from "../bump.ts";
 import type { InterfaceObject, PortObject, VsiObject } from "../inventory.ts";
 import type { MacLearner } from "../mac/learn.ts";
 import type { NeighborView } from "../neighbor/entry.ts";
@@ -60,6 +61,7 @@ export class PeerGateways {
   private readonly onNews: (news: PeerNews) => void;
   /** By VSI, tunnel and address. Peers: as many as there are tunnels, which are configured. */
   private readonly peers = new Map<string, Speaker>();
+  private readonly peersOn = new Map<InterfaceObject, number>();
   private readonly claims = new Map<PortObject, Map<string, Speaker>>();
   private readonly untold = new Set<Speaker>();
   private toldMs = Number.NEGATIVE_INFINITY;
@@ -127,6 +129,11 @@ export class PeerGateways {
     this.keep((each) => each.on !== on);
   }
 
+  /** Peer gateways on `on`. */
+  countOn(on: InterfaceObject): number {
+    return this.peersOn.get(on) ?? 0;
+  }
+
   /** Unsorted. */
   list(): Iterable<PeerGateway> {
     return this.peers.values();
@@ -143,7 +150,9 @@ export class PeerGateways {
     const heardMs = this.timers.nowMs;
     let speaker = speakers.get(key);
     if (speaker === undefined || speaker.on !== who.on) {
+      if (speaker?.isPeer) bump(this.peersOn, speaker.on, -1);
       speaker = { ...who, mac, told, former: null, heardMs };
+      if (speaker.isPeer) bump(this.peersOn, speaker.on, 1);
       speakers.set(key, speaker);
     }
     speaker.mac = mac;
@@ -179,6 +188,7 @@ export class PeerGateways {
       for (const [key, each] of speakers) {
         if (isKept(each)) continue;
         speakers.delete(key);
+        if (each.isPeer) bump(this.peersOn, each.on, -1);
         this.untold.delete(each);
       }
   }

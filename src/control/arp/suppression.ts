@@ -8,6 +8,7 @@
  */
 import type { Mac } from "../../wire/ethernet.ts";
 import type { Ipv4 } from "../../wire/ipv4.ts";
+import { bump } from "../bump.ts";
 import type { PortObject, VsiObject } from "../inventory.ts";
 import type { NeighborOrigin } from "../neighbor/entry.ts";
 import type { MacTimes } from "../neighbor/watch.ts";
@@ -156,8 +157,6 @@ export class SuppressionTable {
   }
 
   private tally(port: PortObject, step: 1 | -1): void {
-    const count = (this.ofPort.get(port) ?? 0) + step;
-    if (count === 0) this.ofPort.delete(port);
-    else this.ofPort.set(port, count);
+    bump(this.ofPort, port, step);
   }
 }

@@ -7,6 +7,7 @@
 import { macKey } from "../../tables/mac.ts";
 import type { Tables } from "../../tables/tables.ts";
 import { hiOf, loOf, type Mac } from "../../wire/ethernet.ts";
+import { bump } from "../bump.ts";
 import { Feed, kindOf } from "../feed.ts";
 import type { PortObject, VsiObject } from "../inventory.ts";
 import { PatientWriter } from "../patient-writer.ts";
@@ -146,17 +147,12 @@ export class MacRows {
   }
 
   private countSaid(vsi: VsiObject, step: 1 | -1): void {
-    const count = (this.said.get(vsi) ?? 0) + step;
-    if (count === 0) this.said.delete(vsi);
-    else this.said.set(vsi, count);
+    bump(this.said, vsi, step);
     this.saidCount += step;
   }
 
   /** Learned MACs of an AC are limited; nothing else is counted per port. */
   private tally(row: MacRow, step: 1 | -1): void {
-    if (row.source !== "heard" || row.port === null) return;
-    const count = (this.learned.get(row.port) ?? 0) + step;
-    if (count === 0) this.learned.delete(row.port);
-    else this.learned.set(row.port, count);
+    if (row.source === "heard" && row.port !== null) bump(this.learned, row.port, step);
   }
 }

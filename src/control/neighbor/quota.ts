@@ -5,6 +5,7 @@
  * in all, and by the bridge port whose packet asked, so that one VM's address scan leaves the others room (behaviour.md
  * §3.10). Configured and looked-for-by-route entries are never refused.
  */
+import { bump } from "../bump.ts";
 import type { InterfaceObject, PortObject } from "../inventory.ts";
 
 export const NEIGHBORS_PER_AC = 256;
@@ -13,6 +14,8 @@ export const SEARCHES_PER_PORT = 128;
 
 export class NeighborCensus {
   private readonly limit: number;
+  /** Entries in any state. */
+  private readonly entries = new Map<InterfaceObject, number>();
   private readonly onInterface = new Map<InterfaceObject, number>();
   private readonly onPort = new Map<PortObject, number>();
   private readonly searchesOf = new Map<number, number>();
@@ -25,6 +28,16 @@ export class NeighborCensus {
 
   get size(): number {
     return this.known;
+  }
+
+  /** Entries on `iface`, known or not. */
+  entriesOn(iface: InterfaceObject): number {
+    return this.entries.get(iface) ?? 0;
+  }
+
+  /** An entry was made (1) or is gone (-1). */
+  countEntry(iface: InterfaceObject, step: 1 | -1): void {
+    bump(this.entries, iface, step);
   }
 
   /** May one more neighbour be known on `iface`, behind `port`? */
@@ -54,10 +67,4 @@ export class NeighborCensus {
   countSearch(port: number, step: 1 | -1): void {
     bump(this.searchesOf, port, step);
   }
-}
-
-function bump<K>(counts: Map<K, number>, key: K, step: 1 | -1): void {
-  const count = (counts.get(key) ?? 0) + step;
-  if (count === 0) counts.delete(key);
-  else counts.set(key, count);
 }

@@ -63,10 +63,3 @@ export function storyOfNeighbor(entry: Neighbor, wanted: boolean, nowMs: number)
 function placeStory({ mac, port, vsi }: Place): PlaceStory {
   return { mac: formatMac(mac), via: `${port.kind} ${port.name}`, vsi: vsi.name };
 }
-
-/** Entries by the name of their VSI-interface. */
-export function countByInterface(entries: Iterable<Neighbor>): Map<string, number> {
-  const all = new Map<string, number>();
-  for (const { iface } of entries) all.set(iface.name, (all.get(iface.name) ?? 0) + 1);
-  return all;
-}

@@ -106,6 +106,11 @@ export class Neighbors implements NextHops, NeighborOwner {
     return this.census.size;
   }
 
+  /** Entries on `iface` in any state, counted without being looked at. */
+  countOn(iface: InterfaceObject): number {
+    return this.census.entriesOn(iface);
+  }
+
   /** Frames that wait for a next hop. */
   get waiting(): number {
     return this.searches.queues.size;
@@ -346,13 +351,14 @@ export class Neighbors implements NextHops, NeighborOwner {
     }
     const entry = newNeighbor(iface, ip, neighborKey(iface, ip), this.context.timers.nowMs);
     this.entries.set(entry.key, entry);
+    this.census.countEntry(iface, 1);
     this.searches.add(entry);
     return entry;
   }
 
   /** NeighborOwner. */
   forget(entry: Neighbor): void {
-    this.entries.delete(entry.key);
+    if (this.entries.delete(entry.key)) this.census.countEntry(entry.iface, -1);
   }
 
   fallBack(entry: Neighbor): boolean {

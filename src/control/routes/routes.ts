@@ -71,6 +71,8 @@ export class Routes {
   private readonly slots = new Map<number, Slot>();
   /** By VRF and length: how many prefixes of it are published or about to be. */
   private readonly counts = new Map<number, number>();
+  /** By VRF: prefixes by the rank of their owner. */
+  private readonly owners = new Map<number, number[]>();
   /** What has no room. */
   private readonly refused = new Set<Slot>();
   private isRetryDue = false;
@@ -129,6 +131,13 @@ export class Routes {
     return 0;
   }
 
+  /** Prefixes of each VRF that has any, by origin; counted without being looked at. */
+  countsByOrigin(): Map<number, Record<RouteOrigin, number>> {
+    const named = (counts: readonly number[]) =>
+      Object.fromEntries(RANKS.map((rank, i) => [rank, counts[i]!])) as Record<RouteOrigin, number>;
+    return new Map(Array.from(this.owners, ([vrf, counts]) => [vrf, named(counts)]));
+  }
+
   /** All published routes, unsorted. */
   *list(): Generator<RouteEntry> {
     for (const slot of this.slots.values()) yield entryOf(slot);
@@ -152,7 +161,9 @@ export class Routes {
       this.slots.set(key, slot);
       this.count(vrf, length, 1);
     }
+    const owner = ownerOf(slot);
     slot.wants[rank] = value;
+    this.countOwner(vrf, owner, ownerOf(slot));
     const best = bestOf(slot);
     if (best !== slot.published) this.publish(slot, best);
     if (best !== 0) return;
@@ -200,6 +211,16 @@ export class Routes {
     }
   }
 
+  /** A prefix is no longer of rank `was` (-1: of none) but of rank `is`. */
+  private countOwner(vrf: number, was: number, is: number): void {
+    if (was === is) return;
+    const counts = this.owners.get(vrf) ?? RANKS.map(() => 0);
+    if (was >= 0) counts[was]!--;
+    if (is >= 0) counts[is]!++;
+    if (counts.some((count) => count > 0)) this.owners.set(vrf, counts);
+    else this.owners.delete(vrf);
+  }
+
   private count(vrf: number, length: number, step: 1 | -1): void {
     if (length > 31) return;
     const key = vrf * 32 + length;
@@ -211,11 +232,17 @@ export class Routes {
   }
 }
 
-function entryOf({ vrf, network, length, wants }: Slot): RouteEntry {
-  const rank = wants.findIndex((value) => value !== 0);
-  const value = wants[rank]!;
+function entryOf(slot: Slot): RouteEntry {
+  const { vrf, network, length } = slot;
+  const rank = ownerOf(slot);
+  const value = slot.wants[rank]!;
   const kind = value >> ROUTE_KIND_SHIFT;
   return { vrf, network, length, origin: RANKS[rank]!, kind, argument: value & ROUTE_ARG_MASK };
+}
+
+/** The rank that wins, -1: nobody wants it. */
+function ownerOf({ wants }: Slot): number {
+  return wants.findIndex((value) => value !== 0);
 }
 
 function bestOf(slot: Slot): number {
