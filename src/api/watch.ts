@@ -13,6 +13,9 @@ import { CaptureLine, CaptureQuery, EventQuery, EventRecord, SINCE } from "./sch
 /** @returns false: the line could not be taken, and is lost. */
 export type CaptureSink = (line: CaptureLine) => boolean;
 
+/** Ends what has begun; a text: there is no such object; `busy`: too many run. */
+export type Begun = (() => void) | string | { readonly busy: string };
+
 export interface WatchSource {
   /** Of this run of the daemon: events are numbered within it. */
   readonly bootId: string;
@@ -20,8 +23,8 @@ export interface WatchSource {
   recent(query: EventQuery): EventRecord[];
   /** Events and drops from now on, or all that are kept since one of them. @returns ends it. */
   follow(query: EventQuery, sink: EventSink): () => void;
-  /** Frames from now on. @returns ends it; a text: there is no such object. */
-  capture(query: CaptureQuery, sink: CaptureSink): (() => void) | string;
+  /** Frames from now on. */
+  capture(query: CaptureQuery, sink: CaptureSink): Begun;
 }
 
 const HEARTBEAT_MS = 10_000;
@@ -67,6 +70,7 @@ export function addWatch(app: OpenAPIHono, source: WatchSource): void {
     responses: {
       200: { description: "One object a line", content: { "application/x-ndjson": { schema: CaptureLine } } },
       404: { description: "There is no such object", content: { "application/json": { schema: Fault } } },
+      503: { description: "Too many captures run", content: { "application/json": { schema: Fault } } },
     },
   });
   app.openapi(capture, (c) => {
@@ -79,25 +83,26 @@ export function addWatch(app: OpenAPIHono, source: WatchSource): void {
       const hint = "vtepctl show ac, show tunnel and show vsi list them";
       return c.json({ error: { code: "not_found", message: end, hint } }, 404);
     }
+    if ("busy" in end) return c.json({ error: { code: "busy", message: end.busy, hint: "end one of them" } }, 503);
     begin(end);
     return c.body(stream.body, 200, { "content-type": "application/x-ndjson", "cache-control": "no-store" }) as never;
   });
 }
 
-/** A stream that beats now and then, so that a connection that is no longer read is noticed. */
+/** A stream that beats now and then from `begin` on, so that a connection that is no longer read is noticed. */
 function streamOf(beat: string): { stream: LineStream; begin: (end: () => void) => void } {
   let end = (): void => undefined;
-  const stream = new LineStream(() => {
-    clearInterval(timer);
-    end();
-  });
-  const timer = setInterval(() => stream.push(beat), HEARTBEAT_MS).unref();
+  const stream = new LineStream(() => end());
   // The head of the response goes out with the first bytes: a client that waits for it is told at once that we listen.
   stream.push(beat);
   return {
     stream,
     begin: (ender) => {
-      end = ender;
+      const timer = setInterval(() => stream.push(beat), HEARTBEAT_MS).unref();
+      end = () => {
+        clearInterval(timer);
+        ender();
+      };
     },
   };
 }

@@ -5,7 +5,7 @@
  * after so many frames or seconds, if it was asked to, with a line that says so.
  */
 import type { CaptureLine, CaptureQuery } from "../api/schema-watch.ts";
-import type { CaptureSink } from "../api/watch.ts";
+import type { Begun, CaptureSink } from "../api/watch.ts";
 import type { Inventory } from "../control/inventory.ts";
 import { SET_WATCH_SNAP, type Tables } from "../tables/tables.ts";
 import { DROP_SNAP } from "../tables/watch.ts";
@@ -13,6 +13,9 @@ import { FILTER_WORDS, isMeant, type Protocol, setFilter } from "../tables/watch
 import { type Ipv4, parseIpv4 } from "../wire/ipv4.ts";
 import { base64, type FrameLine } from "./frame-line.ts";
 import type { Seen } from "./seen.ts";
+
+/** Most that run at once: each makes every frame that is seen dearer. */
+export const CAPTURES = 16;
 
 interface Capture {
   readonly sink: CaptureSink;
@@ -50,8 +53,8 @@ export class Captures {
     return this.all.size;
   }
 
-  /** @returns ends it; a text: there is no such object. */
-  begin(query: CaptureQuery, node: string, sink: CaptureSink): (() => void) | string {
+  begin(query: CaptureQuery, node: string, sink: CaptureSink): Begun {
+    if (this.all.size >= CAPTURES) return { busy: `${CAPTURES} captures run already` };
     const ports = this.portsOf(query);
     if (typeof ports === "string") return ports;
     const vsis = new Set<number>();

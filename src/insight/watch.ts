@@ -2,14 +2,15 @@
  * Where the workers' watch rings end: drops for observers, frames for captures.
  *
  * Nothing here runs, and the workers do nothing, while there is no watcher. While there is one, the rings are emptied every
- * DRAIN_MS, all of them together in the order of their stamps, at most BUDGET records a turn, so control's own work waits a
- * few milliseconds at most; what the rings could not hold, the workers have counted, and each watcher is told.
+ * DRAIN_MS, all of them together in the order of their stamps, for SLICE_MS a turn at most, so control's own work waits no
+ * longer however many watch; what the rings could not hold, the workers have counted, and each watcher is told.
  */
 
 import type { EventFeed, EventSink, Unnumbered } from "../api/event-feed.ts";
+import { SLICE_MS } from "../api/json-slices.ts";
 import type { CaptureQuery, EventQuery, EventRecord } from "../api/schema-watch.ts";
 import type { ShownParts } from "../api/shown.ts";
-import type { CaptureSink, WatchSource } from "../api/watch.ts";
+import type { Begun, CaptureSink, WatchSource } from "../api/watch.ts";
 import type { Lost } from "../control/ledger.ts";
 import { DROPS, type Drop } from "../tables/counters.ts";
 import { SET_WATCH, type Tables } from "../tables/tables.ts";
@@ -30,7 +31,6 @@ import { FrameLines } from "./frame-line.ts";
 import { clockNow, MS, oldest, readSeen, type Seen } from "./seen.ts";
 
 const DRAIN_MS = 20;
-const BUDGET = 2000;
 
 export class WatchHub implements WatchSource {
   private readonly tables: Tables;
@@ -109,7 +109,7 @@ export class WatchHub implements WatchSource {
     };
   }
 
-  capture(query: CaptureQuery, sink: CaptureSink): (() => void) | string {
+  capture(query: CaptureQuery, sink: CaptureSink): Begun {
     return this.captures.begin(query, this.node, sink);
   }
 
@@ -133,7 +133,7 @@ export class WatchHub implements WatchSource {
   private drain(): void {
     const { rings } = this.tables.watch;
     const clock = clockNow();
-    for (let n = 0; n < BUDGET; n++) {
+    for (const until = performance.now() + SLICE_MS; performance.now() < until; ) {
       const ring = oldest(rings);
       if (ring === null) break;
       const r = ring.peek();

@@ -1,5 +1,5 @@
 /** The API's contract for trace, events and capture: schemas, statuses, streams, and readers that misbehave. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { createApi } from "../../src/api/api.ts";
 import type { EventSink } from "../../src/api/event-feed.ts";
 import { forObservers } from "../../src/api/observer.ts";
@@ -136,6 +136,7 @@ describe("streams", () => {
       },
       capture: ({ ac = [] }, sink) => {
         if (ac.includes("vm9")) return "there is no AC vm9";
+        if (ac.includes("vm8")) return { busy: "16 captures run already" };
         captures.push(sink);
         return () => void ended++;
       },
@@ -202,6 +203,22 @@ describe("streams", () => {
     const lines = (await answer.text()).trim().split("\n");
     expect(CaptureLine.parse(JSON.parse(lines.at(-1)!))).toEqual({ kind: "end", reason: "count", frames: 1, lost: 2 });
     expect(ended()).toBe(1);
+  });
+
+  it("a question that gets no stream leaves nothing behind: HEAD, and a capture of what is not there", async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const { source, sinks, captures, ended } = watching();
+    const api = createApi(sourceWith({ watch: source }));
+    for (const path of ["/v1/events", "/v1/capture"]) {
+      const answer = await api(new Request(URL_OF(path), { method: "HEAD" }));
+      expect([answer.status, answer.body]).toEqual([200, null]);
+    }
+    expect([sinks.length, captures.length]).toEqual([1, 1]);
+    expect(ended()).toBe(2);
+    expect((await api(new Request(URL_OF("/v1/capture?ac=vm9")))).status).toBe(404);
+    expect((await api(new Request(URL_OF("/v1/capture?ac=vm8")))).status).toBe(503);
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it("frames come as lines of the schema; unknown names are 404, and nonsense is 400", async () => {

@@ -1,7 +1,8 @@
 /** Captures on a whole gateway in memory: what became of what, only what was asked for, and only for as long. */
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { EventFeed } from "../../src/api/event-feed.ts";
 import type { CaptureLine, CaptureQuery } from "../../src/api/schema-watch.ts";
+import { CAPTURES } from "../../src/insight/captures.ts";
 import { WatchHub } from "../../src/insight/watch.ts";
 import { SET_WATCH } from "../../src/tables/tables.ts";
 import { ARP_REQUEST } from "../../src/wire/arp.ts";
@@ -115,6 +116,36 @@ describe("a capture", () => {
     expect(late.map(({ kind }) => kind)).toEqual(["start"]);
     vi.advanceTimersByTime(5000);
     expect(late.at(-1)).toEqual({ kind: "end", reason: "seconds", frames: 0, lost: 0 });
+  });
+
+  it("has a slice of each turn, however long its lines take: what waits comes in the next ones", () => {
+    const lines: CaptureLine[] = [];
+    let spentMs = 0;
+    vi.spyOn(performance, "now").mockImplementation(() => spentMs);
+    onTestFinished(() => void vi.restoreAllMocks());
+    const slow = (line: CaptureLine) => {
+      spentMs += 3;
+      return lines.push(line) > 0;
+    };
+    hubOf().capture({ snaplen: 100 }, slow);
+    for (let n = 0; n < 30; n++) world.get("vm1").ping("10.1.1.1");
+    world.settle();
+    const perTurn: number[] = [];
+    for (let before = -1; before !== lines.length; ) {
+      before = lines.length;
+      vi.advanceTimersByTime(20);
+      perTurn.push(lines.length - before);
+    }
+    expect(lines.length).toBeGreaterThan(60);
+    expect(Math.max(...perTurn)).toBeLessThanOrEqual(4);
+  });
+
+  it("is one of a few: one more is told so, and gets its place when another one ends", () => {
+    const hub = hubOf();
+    const ends = Array.from({ length: CAPTURES }, () => hub.capture({ snaplen: 100 }, () => true));
+    expect(hub.capture({ snaplen: 100 }, () => true)).toEqual({ busy: expect.stringContaining(`${CAPTURES}`) });
+    (ends[0] as () => void)();
+    expect(hub.capture({ snaplen: 100 }, () => true)).toBeTypeOf("function");
   });
 
   it("that was the last and has ended by itself leaves nothing watched", () => {

@@ -160,7 +160,7 @@ describe("watching", () => {
   it("scenario 2 in a capture of gw1: each frame once in and once out, with step and fate", () => {
     const lines: CaptureLine[] = [];
     const end = hubOf().capture({ snaplen: 1000 }, (line) => lines.push(line) > 0);
-    if (typeof end === "string") throw new Error(end);
+    if (typeof end !== "function") throw new Error(JSON.stringify(end));
     world.get("vm1").ping("20.1.1.12");
     world.settle();
     vi.advanceTimersByTime(50);
