@@ -8,7 +8,7 @@ import { LineStream } from "../api/line-stream.ts";
 import { EXIT, Refusal } from "../ctl/client.ts";
 import type { Driver, Judged, SchemeName } from "./driver.ts";
 import type { Fleet } from "./fleet.ts";
-import { isHome, pingIn, sightsOf } from "./join.ts";
+import { isEnd, pingIn, sightsOf } from "./join.ts";
 import { Recorder } from "./recording.ts";
 import type { Walk, WalkLine } from "./said-walk.ts";
 import { walkOf } from "./walk.ts";
@@ -68,7 +68,7 @@ export class WalkDesk {
   /** The next ping that somebody makes. Throws a Refusal when another walk is being made. */
   watched(): ReadableStream<Uint8Array> {
     return this.stream(async (tell) => {
-      const recorder = await Recorder.arm(this.fleet.sockets(), PING_SECONDS + PATIENCE_MS / 1000 + 1);
+      const recorder = await Recorder.arm(this.fleet.sockets(), Math.ceil(PING_SECONDS + PATIENCE_MS / 1000));
       tell({ kind: "armed", seconds: PING_SECONDS });
       try {
         await pinged(recorder);
@@ -125,7 +125,7 @@ async function pinged(recorder: Recorder): Promise<void> {
     const all = sightsOf(recorder.seen());
     const ping = pingIn(all, null);
     if (ping !== null) seenMs ??= now;
-    const isOver = ping !== null && all.some((sight) => sight.line.direction === "out" && isHome(sight, ping));
+    const isOver = ping !== null && all.some((sight) => isEnd(sight, ping));
     if (isOver && recorder.quietMs > QUIET_MS) return;
     if (seenMs !== null && now - seenMs > PATIENCE_MS) return;
     if (seenMs === null && now - begin > PING_SECONDS * 1000) {

@@ -115,9 +115,12 @@ export function pingIn(all: readonly Sight[], from: string | null): Ping | null 
 export const isEcho = ({ packet }: Sight, ping: Ping, what: "echo request" | "echo reply"): boolean =>
   packet.icmp?.what === what && packet.icmp.echo === ping.echo;
 
-/** The answer to the ping at an AC: where it comes in, and where it goes home. */
-export const isHome = (sight: Sight, ping: Ping): boolean =>
-  sight.line.via?.kind === "ac" && isEcho(sight, ping, "echo reply") && sight.packet.ip!.destination === ping.source;
+/** The last of a ping: its answer, or an error in place of one, on the way out to who sent it. */
+export function isEnd(sight: Sight, ping: Ping): boolean {
+  const { line, packet } = sight;
+  if (line.direction !== "out" || line.via?.kind !== "ac" || packet.ip?.destination !== ping.source) return false;
+  return isEcho(sight, ping, "echo reply") || (packet.icmp !== null && !packet.icmp.what.startsWith("echo"));
+}
 
 /** Of all frames those that have to do with `ping`; without one, all ARP that asks for another's address. */
 export function storyOf(all: readonly Sight[], ping: Ping | null): Sight[] {
@@ -136,7 +139,7 @@ export function storyOf(all: readonly Sight[], ping: Ping | null): Sight[] {
         story.add(sight);
     }
   }
-  const home = all.find((sight) => sight.line.direction === "out" && isHome(sight, ping));
+  const home = all.find((sight) => isEnd(sight, ping));
   // What the machines' kernels ask each other seconds later is another story.
   return all.filter((sight) => story.has(sight) && (home === undefined || sight.at - home.at < AFTER_NS));
 }
