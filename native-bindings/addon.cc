@@ -15,6 +15,7 @@
 #include "probe.h"
 #include "records.h"
 #include "tap.h"
+#include "thread.h"
 #include "udp.h"
 
 namespace vtepd {
@@ -226,6 +227,19 @@ napi_value peerOfCall(napi_env env, napi_callback_info info) {
   return list(env, {number(env, peer.pid), number(env, peer.uid), number(env, peer.gid)});
 }
 
+/** [tid, errno of the priority, errno of the processors] */
+napi_value scheduleThreadCall(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  ThreadRequest request{args.integer(0), args.integer(1), nullptr, 0};
+  request.cpus = args.view<int32_t>(2, request.cpuCount);
+  if (args.bad()) return nullptr;
+  ThreadOutcome outcome;
+  scheduleThread(request, outcome);
+  return list(env, {number(env, outcome.tid), number(env, outcome.priorityError), number(env, outcome.cpusError)});
+}
+
+napi_value threadWaitsCall(napi_env env, napi_callback_info) { return number(env, threadWaits()); }
+
 /** End the process without waiting for a thread: one that is stuck would never be joined. */
 napi_value exitNowCall(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
@@ -329,6 +343,8 @@ napi_value start(napi_env env, napi_value exports) {
                         {"notify", notifyCall},
                         {"probeSegments", probeSegmentsCall},
                         {"probeTap", probeTapCall},
+                        {"scheduleThread", scheduleThreadCall},
+                        {"threadWaits", threadWaitsCall},
                         {"pageSkew", pageSkewCall},
                         {"createIo", createIoCall},
                         {"exitNow", exitNowCall}};

@@ -23,6 +23,7 @@ const FLOORS: Record<string, readonly string[]> = {
   api: ["config", "control", "log", "tables", "wire"],
   metrics: ["api", "control", "tables"],
   attach: ["api", "control", "io", "log"],
+  scheduling: ["api", "control", "io"],
   liveness: ["api", "control", "io", "tables", "wire"],
   insight: ["api", "control", "dataplane", "io", "tables", "wire"],
   doctor: ["api", "config", "control", "io", "liveness", "tables", "wire"],
@@ -32,7 +33,7 @@ const FLOORS: Record<string, readonly string[]> = {
   lab: ["ctl", "web", "wire"],
   daemon: [
     ...["wire", "tables", "io", "dataplane", "control", "config", "log", "api", "metrics", "attach", "liveness"],
-    ...["insight", "doctor", "evpn", "bgp"],
+    ...["insight", "doctor", "evpn", "bgp", "scheduling"],
   ],
 };
 
@@ -116,11 +117,11 @@ describe("floors", () => {
     expect(circlesOf(roomsOf(imports, wingOf))).toEqual([]);
   });
 
-  it("of the io, the data plane knows the contract and the pool; only worker.ts makes a real one", () => {
+  it("of the io, the data plane knows the contract and the pool; only worker.ts makes a real one and asks for a thread's priority", () => {
     const wrong = SOURCES.filter((path) => floorOf(path) === "dataplane").flatMap((path) =>
       inner(path)
         .filter((i) => floorOf(i.to) === "io" && !/\/(port-io|pool)\.ts$/.test(i.to))
-        .filter((i) => !(path.endsWith("/worker.ts") && i.to.endsWith("/native.ts")))
+        .filter((i) => !(path.endsWith("/worker.ts") && /\/(native|thread)\.ts$/.test(i.to)))
         .map((i) => `${path} imports ${i.to}`),
     );
     expect(wrong).toEqual([]);

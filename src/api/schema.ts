@@ -323,6 +323,28 @@ export const LogLevel = z
   .object({ level: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]) })
   .openapi("LogLevel");
 
+export const Scheduling = z
+  .object({
+    priority: z.string().describe("asked for: auto, normal, nice N or fifo N"),
+    group: z.object({
+      kind: z.enum(["cgroup", "session", "none"]).describe("what the kernel weighs against other groups"),
+      text: z.string().describe("which, and its weight"),
+    }),
+    threads: z.array(
+      z.object({
+        worker: z.int(),
+        priority: z.string().describe("in force: nice N or fifo N"),
+        cpus: z.string().describe("processors it may run on, as the kernel lists them"),
+        refused: z.array(z.string()).describe("what was asked for and is not in force, and why"),
+        runDelay: z
+          .number()
+          .nullable()
+          .describe("part of the last ten seconds in which it waited for a processor, 0..1; null: not counted"),
+      }),
+    ),
+  })
+  .openapi("Scheduling");
+
 export const Features = z
   .object({
     offloads: z.array(
@@ -347,6 +369,7 @@ export const Features = z
         receiveDrops: z.number().describe("datagrams lost in it"),
       }),
     ),
+    scheduling: Scheduling,
   })
   .openapi("Features");
 
@@ -369,5 +392,6 @@ export type CheckReport = z.infer<typeof CheckReport>;
 export type NewMac = z.infer<typeof NewMac>;
 export type NewNeighbor = z.infer<typeof NewNeighbor>;
 export type LogLevel = z.infer<typeof LogLevel>;
+export type Scheduling = z.infer<typeof Scheduling>;
 export type Features = z.infer<typeof Features>;
 export type Flushed = z.infer<typeof Flushed>;

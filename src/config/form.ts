@@ -36,7 +36,7 @@ export function fileForm(config: Config): Form {
     policies: config.policies.map(policyForm),
     limits: config.limits,
     evpn: config.evpn === null ? null : evpnForm(config.evpn),
-    workers: config.workers,
+    workers: workersForm(config.workers),
     control: controlForm(config.control),
     attach: config.attach,
     metrics: config.metrics === null ? null : { listen: listenText(config.metrics), hosts: config.metrics.hosts },
@@ -52,6 +52,11 @@ function evpnForm({ peers, ...rest }: EvpnConfig): Form {
   const peerForm = ({ address, as, passwordFile }: NonNullable<EvpnConfig["peers"]>[number]) =>
     present({ address, as, password: passwordFile === null ? null : { file: passwordFile } });
   return present({ ...rest, peers: peers?.map(peerForm) ?? null });
+}
+
+/** The short way where it says all. */
+function workersForm({ count, priority, cpus }: Config["workers"]): number | Form {
+  return priority === "auto" && cpus === null ? count : present({ count, priority, cpus });
 }
 
 /** Without what is null. */

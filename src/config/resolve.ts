@@ -56,7 +56,7 @@ export function resolve(file: FileConfig): Config {
     policies: file.policies.map(resolvePolicy),
     limits: { ...file.limits, acMacs: file.limits.acMacs ?? Math.min(1024, file.limits.macs) },
     evpn: resolveEvpn(file),
-    workers: file.workers,
+    workers: resolveWorkers(file.workers),
     control: { socket: file.control.socket, observe: resolveObserve(file.control.observe) },
     attach: file.attach ?? null,
     metrics: file.metrics === undefined ? null : { ...file.metrics.listen, hosts: file.metrics.hosts },
@@ -77,6 +77,11 @@ function resolveEvpn({ evpn, underlay }: FileConfig): EvpnConfig | null {
     passwordFile: password?.file ?? null,
   }));
   return { ...evpn, routerId: evpn.routerId?.text ?? underlay.address.text, peers: peers ?? null };
+}
+
+function resolveWorkers(workers: FileConfig["workers"]): Config["workers"] {
+  if (typeof workers === "number") return { count: workers, priority: "auto", cpus: null };
+  return { ...workers, cpus: workers.cpus ?? null };
 }
 
 type Entry = { readonly ac?: string | undefined; readonly tunnel?: string | undefined };

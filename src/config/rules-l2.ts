@@ -7,6 +7,8 @@
  *
  * Rules only report. What a good file becomes is in `resolve.ts`.
  */
+
+import { plural } from "../wire/plural.ts";
 import { clip, nearest } from "./error.ts";
 import type { Path } from "./json-schema.ts";
 import { type FileConfig, MAX_BRIDGE_PORTS } from "./schema.ts";
@@ -36,6 +38,16 @@ export function checkL2(s: Sections, report: Report): void {
   checkTaps(s, report);
   checkTapMtu(s, report);
   checkSockets(s, report);
+  checkWorkers(s, report);
+}
+
+/** Threads that share a processor by mistake take turns. */
+function checkWorkers({ workers }: Sections, report: Report): void {
+  if (workers === null || typeof workers === "number" || workers.cpus === undefined) return;
+  const { count, cpus } = workers;
+  if (cpus.length === count) return;
+  const text = `${plural(cpus.length, "processor")} for ${plural(count, "worker")}`;
+  report(["workers", "cpus"], "cpus-of-workers", text, `name one for each: ${plural(count, "number")}`);
 }
 
 /** A second listener would take the first one's place, or be refused when the gateway starts. */

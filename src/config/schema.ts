@@ -14,6 +14,7 @@ import { z } from "zod";
 import { readGateway, readListen, readMacText, readPortRange, readVtep } from "./address.ts";
 import { bytesOf, flag, host, hostMac, hostName, int, matching, mtu, name, prefix, read, socketPath } from "./field.ts";
 import { evpn, vsiEvpn } from "./schema-evpn.ts";
+import { workers } from "./schema-workers.ts";
 
 /** Ports of the I/O contract (io/port-io.ts MAX_IO_PORTS), less the number 0, which is no port. */
 export const MAX_BRIDGE_PORTS = 4095;
@@ -308,9 +309,7 @@ export const FILE = z.strictObject({
   policies: list(policy, 4096).describe("policy routes"),
   limits: limits.prefault({}),
   evpn: evpn.optional(),
-  workers: int(1, 16)
-    .default(1)
-    .describe("forwarding threads, each with a queue of every TAP and its part of the rate limits. Needs a restart."),
+  workers,
   control: z
     .strictObject({
       socket: socketPath().default("/run/vtepd/vtepd.sock").describe("Unix socket of the HTTP API"),

@@ -67,7 +67,8 @@ export type EventName =
   | "underlay.down"
   | "underlay.up"
   | "worker.stuck"
-  | "worker.moves";
+  | "worker.moves"
+  | "worker.priority";
 
 export type EventFields = Readonly<Record<string, string | number | boolean | null>>;
 export type Emit = (level: "debug" | "info" | "warn" | "error", event: EventName, fields: EventFields) => void;

@@ -33,6 +33,16 @@ export interface Prefix {
   readonly length: number;
 }
 
+/** The forwarding threads. */
+export interface WorkersConfig {
+  /** ≥ 1 */
+  readonly count: number;
+  /** `auto`: the nice value that helps, where it is granted. */
+  readonly priority: "auto" | "normal" | { readonly nice: number } | { readonly fifo: number };
+  /** The processor of each; null: wherever the kernel puts them. */
+  readonly cpus: readonly number[] | null;
+}
+
 /** The whole configuration of one gateway. */
 export interface Config {
   /** Seeds the derived gateway MACs (D1). */
@@ -46,8 +56,7 @@ export interface Config {
   readonly policies: readonly PolicyConfig[];
   readonly limits: LimitsConfig;
   readonly evpn: EvpnConfig | null;
-  /** Forwarding threads, ≥ 1. */
-  readonly workers: number;
+  readonly workers: WorkersConfig;
   /** `observe`: a socket that only reads; null: none. Its `group` null: the daemon's own. */
   readonly control: {
     readonly socket: string;
@@ -326,7 +335,7 @@ export interface ConfigDiff {
   readonly policies: ListDiff<PolicyConfig>;
   /** Dotted paths of changed single values: "underlay.dscp", "limits.macs", "log.level". */
   readonly settings: readonly string[];
-  /** Those of them that a running daemon cannot take over: node, underlay.address, underlay.port, workers. */
+  /** Those of them that a running daemon cannot take over: node, underlay.address, underlay.port, workers.count. */
   readonly needsRestart: readonly string[];
   /** Nothing changed at all. */
   readonly empty: boolean;

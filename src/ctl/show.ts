@@ -110,7 +110,25 @@ const FEATURE: readonly Column<FeatureRow>[] = [
   { title: "NOTE", of: (row) => row.note, wraps: true },
 ];
 
-function featureRows({ offloads, probes, fallbacks, workers }: Features): FeatureRow[] {
+/** A thread as the kernel schedules it; from a daemon of before, nothing. */
+function threadRows({ scheduling }: Partial<Features>): FeatureRow[] {
+  if (scheduling === undefined) return [];
+  const { priority, group, threads } = scheduling;
+  return [
+    { name: "scheduling", state: priority, note: group.text },
+    ...threads.map(({ worker, priority: given, cpus, refused, runDelay }) => ({
+      name: `worker ${worker}`,
+      state: given,
+      note: [
+        `on processors ${cpus}`,
+        ...(runDelay === null ? [] : [`waits for one ${Math.round(runDelay * 100)} % of the time`]),
+        ...refused.map((each) => `refused ${each}`),
+      ].join("; "),
+    })),
+  ];
+}
+
+function featureRows({ offloads, probes, fallbacks, workers, ...more }: Features): FeatureRow[] {
   return [
     ...offloads.map(({ name, wanted, inUse }) => ({
       name,
@@ -128,6 +146,7 @@ function featureRows({ offloads, probes, fallbacks, workers }: Features): Featur
       state: "runs",
       note: `receive buffer ${receiveBuffer} bytes, ${receiveDrops} datagrams lost in it`,
     })),
+    ...threadRows(more),
   ];
 }
 
@@ -209,7 +228,11 @@ export function addShow(program: Command, session: Session): void {
   addPolicy(show.command("policy").aliases(["policies", "policy-based-route"]), session);
   addPolicy(families.get("ip")!.command("policy-based-route"), session);
   addDrops(show, session);
-  tabular(show.command("features").description("offloads in use and given up, and the workers' buffers"))
+  tabular(
+    show
+      .command("features")
+      .description("offloads in use and given up, the workers' buffers, and how they are scheduled"),
+  )
     .addHelpText("after", examples("vtepctl show features"))
     .action(async (options: TableOptions) => {
       const read = () => ask<Features>(session.socket, "/v1/features");

@@ -25,6 +25,7 @@ import type { Prober } from "../liveness/prober.ts";
 import { DropWatch } from "../log/drop-bursts.ts";
 import type { Log } from "../log/log.ts";
 import { Tally } from "../metrics/histogram.ts";
+import { Scheduling } from "../scheduling/scheduling.ts";
 import { createTables, type Tables } from "../tables/tables.ts";
 import { assemble, type Control } from "./assemble.ts";
 import { ControlLoop, type Rounds } from "./control-loop.ts";
@@ -83,6 +84,7 @@ export class Daemon {
   // Set by `start`, in this order.
   private tables!: Tables;
   private workers!: Workers;
+  private scheduling!: Scheduling;
   private underlay!: UnderlayWatch;
   private workerWatch!: WorkerWatch;
   private control!: Control;
@@ -126,14 +128,25 @@ export class Daemon {
   private async startAll(): Promise<void> {
     const config = this.first;
     const { limits } = config;
-    const sizes = { workers: config.workers, macs: limits.macs, neighbors: limits.neighbors, routes: limits.routes };
+    const sizes = {
+      workers: config.workers.count,
+      macs: limits.macs,
+      neighbors: limits.neighbors,
+      routes: limits.routes,
+    };
     const { buffer, tables } = createTables(sizes);
     this.tables = tables;
     this.workers = new Workers(tables, this.thread);
     this.workers.open(config);
+    this.scheduling = new Scheduling({
+      config: config.workers,
+      threads: () => this.workers.threadsGiven,
+      emit: this.log.emit,
+      nowMs: () => performance.now(),
+    });
     this.underlay = new UnderlayWatch(config.underlay.address, this.log.emit, (mtu) => this.onUnderlayMtu(mtu));
     const device = this.underlay.state;
-    const opener = new TapOpener(config.workers, this.log.emit);
+    const opener = new TapOpener(config.workers.count, this.log.emit);
     this.control = assemble({
       tables,
       config,
@@ -148,7 +161,7 @@ export class Daemon {
     });
     const applied = this.control.topology.apply(config);
     if (!applied.ok) throw new StartError(applied.reason, opener.lacksPermission);
-    await this.workers.start(config, buffer, this.innerMtu(config), (error) => crash(this.log, error));
+    await this.startWorkers(buffer);
     this.workerWatch = new WorkerWatch(tables.heartbeat, this.log.emit, performance.now());
     this.manager = new ServiceManager(process.env, () => this.workerWatch.stuck().length === 0);
     this.reloader = new Reloader(
@@ -190,6 +203,13 @@ export class Daemon {
     });
     this.manager.ready(`node ${config.node} forwards`);
     this.tellBuffers();
+  }
+
+  private async startWorkers(buffer: SharedArrayBuffer): Promise<void> {
+    const { first, log, workers, scheduling } = this;
+    scheduling.begin();
+    const scheduleOf = (worker: number) => scheduling.requestOf(worker);
+    await workers.start(first, buffer, this.innerMtu(first), scheduleOf, (error) => crash(log, error));
   }
 
   /** The agent's rounds, and in each of them the service manager's watchdog. */
@@ -264,8 +284,9 @@ export class Daemon {
   /** What serves people is loaded here: frames are forwarded already. */
   private async serve(): Promise<void> {
     const { openManagement } = await import("./management.ts");
-    const { version, control, shown, standing, workers, workerWatch, prober, reloader, resolutions, feed, log } = this;
-    const known = { version, control, shown, standing, workers, workerWatch, prober, reloader, resolutions, feed, log };
+    const { version, control, shown, standing, workers, workerWatch, scheduling, prober, reloader, resolutions } = this;
+    const counting = { version, control, shown, standing, workers, workerWatch, scheduling, prober, resolutions };
+    const known = { ...counting, reloader, feed: this.feed, log: this.log };
     const { listeners, features } = await openManagement({
       ...known,
       evpn: () => this.evpn,

@@ -23,6 +23,8 @@ import { probing } from "../liveness/feature.ts";
 import type { Prober } from "../liveness/prober.ts";
 import type { Log } from "../log/log.ts";
 import { evpnRows } from "../metrics/evpn.ts";
+import { scheduled } from "../scheduling/feature.ts";
+import type { Scheduling } from "../scheduling/scheduling.ts";
 import type { Control } from "./assemble.ts";
 import type { EvpnMember } from "./evpn.ts";
 import type { Reloader } from "./reload.ts";
@@ -34,6 +36,7 @@ export interface FeatureParts {
   readonly shown: Shown;
   readonly standing: Standing;
   readonly workers: Workers;
+  readonly scheduling: Scheduling;
   readonly prober: Prober;
   readonly reloader: Reloader;
   readonly feed: EventFeed;
@@ -45,20 +48,21 @@ export interface FeatureParts {
 }
 
 export function featuresOf(parts: FeatureParts): readonly Feature[] {
-  const { control, shown, standing, workers, prober, feed, kick } = parts;
+  const { control, shown, standing, workers, scheduling, prober, feed, kick } = parts;
   const { agent, injector } = control;
   const { inventory } = control.shown;
   const { node } = standing.first;
   const underlayMtu = () => standing.underlayMtu();
   const portDrops = new PortDrops(control.shown, lastDropsOf(control.shown));
   const drops = () => portDrops.beside(shown.drops());
-  const offloads = () => offloadsOf(workers, standing.first);
+  const offloads = () => ({ ...offloadsOf(workers, standing.first), scheduling: scheduling.view() });
   const fabric: FabricSentences = (subject) => parts.evpn()?.sentences(subject) ?? [];
   const features: Feature[] = [
     tables(parts, drops),
     configuration(parts.reloader),
     logging(parts.log),
     { routes: (app) => addOffloads(app, offloads) },
+    scheduled(scheduling),
     probing({ prober, agent, inventory, shown, underlayMtu, kick }),
     insight({ control: control.shown, shown, injector, feed, node, sourcePorts: workers.sourcePorts(), fabric, kick }),
     evpn(parts),

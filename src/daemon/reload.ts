@@ -6,9 +6,9 @@
  * shared by all who ask: each gets the outcome of a reload that began after the question. A file that cannot be tried (no
  * thread for it) is refused like one that is wrong, and what runs goes on.
  *
- * Two kinds of settings cannot change in a running process. `node`, `underlay.address`, `underlay.port` and `workers` make
- * another gateway: a file that changes them is refused as a whole. The others (FIXED) only say how sockets and
- * offloads were opened: the file is taken over, the old ones stay in use, and `needsRestart` says so until they agree.
+ * Two kinds of settings cannot change in a running process. `node`, `underlay.address`, `underlay.port` and `workers.count`
+ * make another gateway: a file that changes them is refused as a whole. The others (FIXED) only say how sockets, offloads
+ * and threads were made: the file is taken over, the old ones stay in use, and `needsRestart` says so until they agree.
  */
 import type { CheckReport } from "../api/schema.ts";
 import { changesOf } from "../config/change-list.ts";
@@ -20,7 +20,12 @@ import type { Config, ConfigDiff } from "../control/plan.ts";
 import type { Topology } from "../control/topology/topology.ts";
 import type { Log } from "../log/log.ts";
 
-const FIXED = [/^underlay\.(sourcePorts|checksum|offload)/, /^(control|attach)/, /^metrics(?!\.hosts)/];
+const FIXED = [
+  /^underlay\.(sourcePorts|checksum|offload)/,
+  /^workers\.(priority|cpus)/,
+  /^(control|attach)/,
+  /^metrics(?!\.hosts)/,
+];
 const SETTLE_TRIES = 40;
 const SETTLE_MS = 50;
 /** Errors of one file that go into the log. */

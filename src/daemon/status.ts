@@ -53,7 +53,7 @@ export class Standing {
 
   conditions(): Condition[] {
     const { control, phases, first, workerWatch, underlay } = this.parts;
-    return conditionsOf(control.shown.inventory, phases, first.workers, workerWatch.stuck(), underlay());
+    return conditionsOf(control.shown.inventory, phases, first.workers.count, workerWatch.stuck(), underlay());
   }
 
   /** What is missing until frames can be sent to us, in words. */
@@ -89,7 +89,7 @@ export class Standing {
       startedAt: boot.startedAt,
       sockets: socketsOf(this.first),
       underlay: { address, port, mtu: this.underlayMtu(), device, problem },
-      workers: config.workers,
+      workers: config.workers.count,
       stuckWorkers: workerWatch.stuck().map((each) => ({ ...each })),
       counts: shown.counts(),
       config: {

@@ -13,6 +13,7 @@ import { NOTE_FALLBACKS, NOTE_INNER_MTU, NOTE_WORDS, type WorkerData, type Worke
 import { closeFd, FALLBACK_CAUSES, type Features, openDoorbell, ring } from "../io/native.ts";
 import { type Probed, probeKernel } from "../io/probe.ts";
 import { localPorts } from "../io/socket-port.ts";
+import type { ThreadOutcome, ThreadRequest } from "../io/thread.ts";
 import { openUnderlay, socketDrops, type Underlay } from "../io/underlay.ts";
 import { SET_STOP, type Tables } from "../tables/tables.ts";
 import { forwardingThread } from "./forwarding-thread.ts";
@@ -20,8 +21,10 @@ import { forwardingThread } from "./forwarding-thread.ts";
 interface Thread {
   readonly thread: Worker;
   readonly ended: Promise<void>;
-  readonly running: Promise<Features>;
+  readonly running: Promise<Running>;
 }
+
+type Running = Extract<WorkerNote, { kind: "running" }>;
 
 /**
  * What V8 is told before the forwarding threads get their work; not earlier, because it holds for the whole process, and
@@ -55,6 +58,8 @@ export class Workers {
   private stopping = false;
   /** What each worker's io can do, once it runs. */
   features: readonly Features[] = [];
+  /** How the kernel schedules each, once it runs. */
+  threadsGiven: readonly ThreadOutcome[] = [];
   /** What the kernel said before they were made. */
   probed!: Probed;
 
@@ -68,8 +73,14 @@ export class Workers {
   open(config: Config): void {
     this.probed = probeKernel(config.underlay.offload);
     const { address, port, sourcePorts, checksum } = config.underlay;
-    const request = { address, port, sourcePorts, zeroChecksum: checksum === "zero", isShared: config.workers > 1 };
-    for (let k = 0; k < config.workers; k++) {
+    const request = {
+      address,
+      port,
+      sourcePorts,
+      zeroChecksum: checksum === "zero",
+      isShared: config.workers.count > 1,
+    };
+    for (let k = 0; k < config.workers.count; k++) {
       this.doorbells.push(openDoorbell());
       const [first] = this.underlays;
       this.underlays.push(openUnderlay(first === undefined ? request : { ...request, beside: first }));
@@ -107,11 +118,12 @@ export class Workers {
     config: Config,
     buffer: SharedArrayBuffer,
     innerMtu: number,
+    scheduleOf: (worker: number) => ThreadRequest,
     onFailure: (error: Error) => void,
   ): Promise<void> {
     for (const flag of V8_FLAGS) setFlagsFromString(flag);
     const { segmentCap, tapRefuses } = this.probed;
-    for (let worker = 0; worker < config.workers; worker++) {
+    for (let worker = 0; worker < config.workers.count; worker++) {
       const { fd, txFds } = this.underlays[worker]!;
       const io = { underlay: { fd, txFds }, doorbell: this.doorbells[worker]!, innerMtu };
       const notes = new SharedArrayBuffer(NOTE_WORDS * 4);
@@ -121,17 +133,20 @@ export class Workers {
         sizes: this.tables.sizes,
         worker,
         io: { ...io, offload: config.underlay.offload, segmentCap, tapRefuses },
+        schedule: scheduleOf(worker),
         notes,
       };
       this.threads.push(this.launch(worker === 0 ? this.first : forwardingThread(worker), data, onFailure));
     }
-    this.features = await Promise.all(this.threads.map((each) => each.running));
+    const running = await Promise.all(this.threads.map((each) => each.running));
+    this.features = running.map(({ features }) => features);
+    this.threadsGiven = running.map(({ thread }) => thread);
   }
 
   private launch(thread: Worker, data: WorkerData, onFailure: (error: Error) => void): Thread {
-    const running = new Promise<Features>((resolve, reject) => {
+    const running = new Promise<Running>((resolve, reject) => {
       thread.on("message", (note: WorkerNote) => {
-        if (note.kind === "running") resolve(note.features);
+        if (note.kind === "running") resolve(note);
       });
       thread.on("error", (error) => {
         reject(error);
@@ -177,7 +192,7 @@ export class Workers {
  * An offload that is wanted and not in use is no fault: the same work is done in software, and its probe or its fallback
  * says why.
  */
-export function offloadsOf(workers: Workers, config: Config): Offloads {
+export function offloadsOf(workers: Workers, config: Config): Omit<Offloads, "scheduling"> {
   const drops = workers.receiveDrops();
   return {
     offloads: Object.entries(config.underlay.offload).map(([name, wanted]) => ({

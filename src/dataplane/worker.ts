@@ -15,6 +15,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { createPortIo, FALLBACK_CAUSES, type NativePortIo, type PortIoRequest } from "../io/native.ts";
 import { STATUS_NOW_MS } from "../io/port-io.ts";
+import { scheduleThread, type ThreadOutcome, type ThreadRequest, threadWaits } from "../io/thread.ts";
 import { attachTables, SET_STOP, type Sizes, type Tables } from "../tables/tables.ts";
 import { Plane } from "./plane.ts";
 
@@ -29,6 +30,7 @@ export interface WorkerData {
   readonly sizes: Sizes;
   readonly worker: number;
   readonly io: PortIoRequest;
+  readonly schedule: ThreadRequest;
   /** NOTE_WORDS int32. */
   readonly notes: SharedArrayBuffer;
 }
@@ -37,15 +39,24 @@ export interface WorkerData {
 export const NOTE_INNER_MTU = 0;
 /** The worker writes: fallback counters, in the order of FALLBACK_CAUSES. */
 export const NOTE_FALLBACKS = 1;
-export const NOTE_WORDS = NOTE_FALLBACKS + FALLBACK_CAUSES.length;
+/** Nobody writes: a worker waits here when it gives way. */
+const NOTE_PAUSE = NOTE_FALLBACKS + FALLBACK_CAUSES.length;
+export const NOTE_WORDS = NOTE_PAUSE + 1;
 
 /** What a worker tells main, by message: once, before its loop begins, and once more after it. */
 export type WorkerNote =
-  | { readonly kind: "running"; readonly features: ReturnType<NativePortIo["features"]> }
+  | {
+      readonly kind: "running";
+      readonly features: ReturnType<NativePortIo["features"]>;
+      readonly thread: ThreadOutcome;
+    }
   | { readonly kind: "stopped" };
 
 const TURN_MS = 100;
 const NOTES_EVERY_MS = 1000;
+/** A real-time worker that has not waited for so long gives way for PAUSE_MS. */
+const GIVE_WAY_EVERY_MS = 50;
+const PAUSE_MS = 2;
 
 /** Exchange what is in the note block. */
 function exchangeNotes(notes: Int32Array, io: NativePortIo): void {
@@ -55,14 +66,39 @@ function exchangeNotes(notes: Int32Array, io: NativePortIo): void {
   for (let i = 0; i < FALLBACK_CAUSES.length; i++) notes[NOTE_FALLBACKS + i] = fallbacks[FALLBACK_CAUSES[i]!];
 }
 
+/**
+ * A real-time worker under full load never waits by itself: without a pause nothing else would run on its processor, main's
+ * ARP and API neither, and the kernel would take it for stuck (io/thread.ts).
+ */
+class GivingWay {
+  private readonly notes: Int32Array;
+  private lookedMs: number;
+  private waits = threadWaits();
+
+  constructor(notes: Int32Array, nowMs: number) {
+    this.notes = notes;
+    this.lookedMs = nowMs;
+  }
+
+  /** Between two turns. */
+  look(nowMs: number): void {
+    if (((nowMs - this.lookedMs) | 0) < GIVE_WAY_EVERY_MS) return;
+    this.lookedMs = nowMs;
+    if (threadWaits() === this.waits) Atomics.wait(this.notes, NOTE_PAUSE, 0, PAUSE_MS);
+    this.waits = threadWaits();
+  }
+}
+
 /** Turn until SET_STOP, then once more to settle what is left. */
-function live(tables: Tables, io: NativePortIo, notes: Int32Array, worker: number): void {
+function live(tables: Tables, io: NativePortIo, notes: Int32Array, worker: number, isRealTime: boolean): void {
   const plane = new Plane(tables, io, worker);
   plane.start();
   let notedMs = io.status[STATUS_NOW_MS]!;
+  const givingWay = isRealTime ? new GivingWay(notes, notedMs) : null;
   while (Atomics.load(tables.settings, SET_STOP) === 0) {
     plane.turn(TURN_MS);
     const nowMs = io.status[STATUS_NOW_MS]!;
+    givingWay?.look(nowMs);
     // The clock wraps: compared by subtraction.
     if (((nowMs - notedMs) | 0) < NOTES_EVERY_MS) continue;
     notedMs = nowMs;
@@ -75,8 +111,11 @@ function live(tables: Tables, io: NativePortIo, notes: Int32Array, worker: numbe
 function main(data: WorkerData, tell: (note: WorkerNote) => void): void {
   const tables = attachTables(data.buffer, data.sizes);
   const io = createPortIo(data.io);
-  tell({ kind: "running", features: io.features() });
-  live(tables, io, new Int32Array(data.notes), data.worker);
+  const thread = scheduleThread(data.schedule);
+  tell({ kind: "running", features: io.features(), thread });
+  const { priority } = data.schedule;
+  const isRealTime = typeof priority === "object" && "fifo" in priority && thread.priorityError === 0;
+  live(tables, io, new Int32Array(data.notes), data.worker, isRealTime);
   io.destroy();
   tell({ kind: "stopped" });
 }

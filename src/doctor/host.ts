@@ -44,7 +44,7 @@ const HOST_CHECKS: readonly HostCheck[] = [
   checkCapabilities,
   ({ config }) => [checkTun(config)],
   checkLibraries,
-  ({ config }) => (config !== null && config.workers > 1 ? [checkWorkers(config.workers)] : []),
+  ({ config }) => (config !== null && config.workers.count > 1 ? [checkWorkers(config.workers.count)] : []),
   ({ config, hasAddon }) => (config !== null && hasAddon ? checkUnderlay(config) : []),
   ({ config, hasAddon }) => (config !== null && hasAddon ? checkRoutes(config) : []),
   ({ config, hasAddon, isRunning }) => (config !== null && hasAddon && !isRunning ? [checkPort(config)] : []),

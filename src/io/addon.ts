@@ -94,6 +94,9 @@ export interface Addon {
   /** Sequence, MTU or -1, source; sequence, …. */
   receiveEchoes(fd: number): (number | string)[];
   notify(socketPath: string, text: string): number;
+  /** [tid, errno of the priority, errno of the processors]; policy 0: leave it, 1: nice, 2: FIFO. */
+  scheduleThread(policy: number, value: number, cpus: Int32Array): [number, number, number];
+  threadWaits(): number;
   pageSkew(view: Uint8Array): number;
   exitNow(code: number): never;
   createIo(

@@ -12,7 +12,7 @@ import {
 } from "../../src/api/change.ts";
 import { addDoctor, type DoctorSource } from "../../src/api/doctor.ts";
 import { addProbes, type ProbeSource } from "../../src/api/probe.ts";
-import type { CheckReport, Features, Status } from "../../src/api/schema.ts";
+import type { CheckReport, Features, Scheduling, Status } from "../../src/api/schema.ts";
 import type { Probe } from "../../src/api/schema-probe.ts";
 import { addSnapshot } from "../../src/api/snapshot.ts";
 import { addTables, type TablesSource } from "../../src/api/tables.ts";
@@ -21,6 +21,13 @@ import { addWatch, type WatchSource } from "../../src/api/watch.ts";
 import { addWhy, type WhySource } from "../../src/api/why.ts";
 import { fileForm } from "../../src/config/form.ts";
 import { parseConfig } from "../../src/config/load.ts";
+
+/** One thread in a session of its own, as it was started. */
+export const SCHEDULING: Scheduling = {
+  priority: "auto",
+  group: { kind: "session", text: "session (autogroup), nice 0" },
+  threads: [{ worker: 0, priority: "nice 0", cpus: "0-1", refused: [], runDelay: 0.02 }],
+};
 
 export const STATUS: Status = {
   ready: true,
@@ -88,7 +95,7 @@ export function changeWith(parts: Partial<ChangeSource>): ChangeSource {
     addNeighbor: () => null,
     logLevel: () => ({ level: "info" }),
     setLogLevel: () => undefined,
-    features: () => ({ offloads: [], probes: [], fallbacks: [], workers: [] }),
+    features: () => ({ offloads: [], probes: [], fallbacks: [], workers: [], scheduling: SCHEDULING }),
     ...parts,
   };
 }

@@ -138,7 +138,16 @@ const VALUES: readonly Row[] = [
   ["listen without port", `${BASE}metrics: {listen: 127.0.0.1}\n`, 7, "metrics.listen", "no address with a port"],
   ["no workers", `${BASE}workers: 0\n`, 7, "workers", "expected 1..16"],
   ["too many workers", `${BASE}workers: 17\n`, 7, "workers", "expected 1..16"],
-  ["half a worker", `${BASE}workers: 1.5\n`, 7, "workers", "expected a whole number"],
+  [
+    "workers without a processor each",
+    `${BASE}workers: {count: 2, cpus: [0]}\n`,
+    7,
+    "workers.cpus",
+    "1 processor for 2",
+  ],
+  ["an unknown priority", `${BASE}workers: {priority: high}\n`, 7, "workers.priority", "auto | normal"],
+  ["nice beyond the range", `${BASE}workers: {priority: {nice: -21}}\n`, 7, "workers.priority.nice", "out of range"],
+  ["half a worker", `${BASE}workers: 1.5\n`, 7, "workers", "expected 1..16"],
   ["limit too small", `${BASE}limits:\n  macs: 1\n`, 8, "limits.macs", "expected 16..1048576"],
 ];
 

@@ -60,7 +60,7 @@ describe("a good file", () => {
         icmpPerAcPerSecond: 100,
       },
       evpn: null,
-      workers: 1,
+      workers: { count: 1, priority: "auto", cpus: null },
       control: { socket: "/run/vtepd/vtepd.sock", observe: null },
       attach: null,
       metrics: null,
@@ -224,7 +224,9 @@ describe("the difference of two configurations", () => {
       "log.level",
     ]);
     expect(diff.needsRestart).toEqual(["node", "underlay.port", "underlay.address"]);
-    expect(configDiff(good(MINIMAL), { ...good(MINIMAL), workers: 2 }).needsRestart).toEqual(["workers"]);
+    expect(
+      configDiff(good(MINIMAL), { ...good(MINIMAL), workers: { count: 2, priority: "auto", cpus: null } }).needsRestart,
+    ).toEqual(["workers.count"]);
   });
 });
 

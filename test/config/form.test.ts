@@ -56,6 +56,7 @@ evpn:
 attach: {socket: /run/a.sock}
 metrics: {listen: "[::1]:9475", hosts: [gw1.example.net]}
 log: {level: warn, format: pretty}
+workers: {count: 2, priority: {fifo: 10}, cpus: [2, 3]}
 `;
 
 describe("the plan as a file", () => {

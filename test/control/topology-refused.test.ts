@@ -76,8 +76,11 @@ describe("a refused change", () => {
   };
 
   test("what needs a restart", () => {
-    const other = { ...plan(BASE, "{address: 192.0.2.9, mtu: 1600}"), workers: 2 };
-    expect(reasonOf(started(), other)).toBe("needs a restart: underlay.address, workers");
+    const other = {
+      ...plan(BASE, "{address: 192.0.2.9, mtu: 1600}"),
+      workers: { count: 2, priority: "auto" as const, cpus: null },
+    };
+    expect(reasonOf(started(), other)).toBe("needs a restart: underlay.address, workers.count");
   });
 
   test("what the tables were not carved for", () => {

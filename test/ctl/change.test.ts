@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, it, vi } from "vitest";
 import type { Change, LogLevel } from "../../src/api/schema.ts";
 import { runCommand } from "../../src/ctl/command-line.ts";
-import { changeWith, REPORT, STATUS } from "../api/fake-source.ts";
+import { changeWith, REPORT, SCHEDULING, STATUS } from "../api/fake-source.ts";
 import { again, ctl, err, folder, forget, out } from "./bed.ts";
 
 const BAD = {
@@ -156,6 +156,18 @@ it("shows features as a table", async () => {
       { cause: "send_retry", count: 0 },
     ],
     workers: [{ worker: 0, receiveBuffer: 4194304, receiveDrops: 0 }],
+    scheduling: {
+      ...SCHEDULING,
+      threads: [
+        {
+          worker: 0,
+          priority: "nice 0",
+          cpus: "0-1",
+          refused: ["nice -15: EACCES (permission denied)"],
+          runDelay: 0.334,
+        },
+      ],
+    },
   });
   expect(await ctl({ change: changeWith({ features }) }, "show", "features")).toBe(0);
   expect(out).toBe(
@@ -167,6 +179,9 @@ it("shows features as a table", async () => {
       "udpGso       probe refused  datagrams of one send do not arrive whole",
       "udp_gso_eio  fallback       2 times",
       "worker 0     runs           receive buffer 4194304 bytes, 0 datagrams lost in it",
+      "scheduling   auto           session (autogroup), nice 0",
+      "worker 0     nice 0         on processors 0-1; waits for one 33 % of the time;",
+      "                            refused nice -15: EACCES (permission denied)",
       "",
     ].join("\n"),
   );
@@ -175,7 +190,11 @@ it("shows features as a table", async () => {
 it("show drops tells what was lost before the gateway could read, in the table alone", async () => {
   const lost = (receiveDrops: number) => {
     const workers = [0, 1].map((worker) => ({ worker, receiveBuffer: 4194304, receiveDrops: worker * receiveDrops }));
-    return { change: changeWith({ features: () => ({ offloads: [], probes: [], fallbacks: [], workers }) }) };
+    return {
+      change: changeWith({
+        features: () => ({ offloads: [], probes: [], fallbacks: [], workers, scheduling: SCHEDULING }),
+      }),
+    };
   };
   await ctl(lost(40), "show", "drops");
   expect(out.split("\n").at(-2)).toBe(

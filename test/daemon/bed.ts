@@ -21,8 +21,8 @@ export interface DaemonBed {
   /** A good file; `more` is added to it. */
   config(more?: string): string;
   write(text: string): void;
-  /** Resolves when it is ready. */
-  start(env?: NodeJS.ProcessEnv): Promise<ChildProcess>;
+  /** Resolves when it is ready. `behind`: a command that becomes it (taskset, setpriv). */
+  start(env?: NodeJS.ProcessEnv, behind?: readonly string[]): Promise<ChildProcess>;
   log(): Record<string, unknown>[];
   remove(): void;
 }
@@ -52,9 +52,10 @@ control: {socket: ${socket}}
 log: {level: info, format: json}
 ${more}`,
     write: (content) => writeFileSync(file, content, { mode: 0o600 }),
-    async start(env = {}) {
+    async start(env = {}, behind = []) {
       text = "";
-      const child = spawn(process.execPath, [VTEPD, "run", "-c", file], {
+      const [command, ...args] = [...behind, process.execPath, VTEPD, "run", "-c", file];
+      const child = spawn(command!, args, {
         stdio: ["ignore", "ignore", "pipe"],
         env: { ...process.env, ...env },
       });

@@ -10,7 +10,7 @@ import { type LastDrop, MISTAKES } from "../../src/doctor/drops.ts";
 import { examineGateway, type GatewayFacts } from "../../src/doctor/gateway.ts";
 import { examineHost } from "../../src/doctor/host.ts";
 import { addon } from "../../src/io/addon.ts";
-import { STATUS, UNWATCHED } from "../api/fake-source.ts";
+import { SCHEDULING, STATUS, UNWATCHED } from "../api/fake-source.ts";
 
 const traffic = (packets: number) => ({ packets, bytes: packets * 100 });
 const TUNNEL: Tunnel = {
@@ -47,6 +47,7 @@ function facts(parts: Partial<GatewayFacts>): GatewayFacts {
       probes: [],
       fallbacks: [],
       workers: [{ worker: 0, receiveBuffer: 8 << 20, receiveDrops: 0 }],
+      scheduling: SCHEDULING,
     },
     vsis: [
       { ...VSI, name: "vsi11", vni: 11, tunnels: ["gw2"] },

@@ -33,7 +33,7 @@ export class Gateway {
     this.world = world;
     const config = configOf(yaml);
     this.name = config.node;
-    const { workers } = config;
+    const workers = config.workers.count;
     const { macs, neighbors, routes } = config.limits;
     this.tables = createTables({ workers, macs, neighbors, routes }).tables;
     this.planes = Array.from({ length: workers }, (_, k) => {
