@@ -139,7 +139,9 @@ export const Tunnel = z
     turnedAway: z
       .number()
       .optional()
-      .describe("packets that came by it and were dropped before they were in a VSI: an unknown VNI, bad flags"),
+      .describe(
+        "packets that came by it and were dropped before they were in a VSI: an unknown VNI, bad flags, a wrong checksum",
+      ),
     ...both,
   })
   .openapi("Tunnel");

@@ -25,6 +25,7 @@ import {
   type RouteView,
   routeView,
   routeViews,
+  TURNED_AWAY,
   tunnelViews,
   vsiViews,
 } from "../control/topology/views.ts";
@@ -118,7 +119,8 @@ export class Shown {
           mtu,
           vsis: [...vsis].sort(byText),
           probe,
-          turnedAway: sumOf(this.parts.tables.counters, (block) => block.turnedAway[row]!) - countedBefore[4]!,
+          turnedAway:
+            sumOf(this.parts.tables.counters, (block) => block.turnedAway[row]!) - countedBefore[TURNED_AWAY]!,
           ...this.traffic("ports", row, countedBefore),
         };
       })

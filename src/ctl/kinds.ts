@@ -114,7 +114,25 @@ const tunnel = (before: Before<readonly Tunnel[]> | null): readonly Column<Tunne
   { title: "PATH-MTU", of: (row) => row.probe.pathMtu, right: true, rank: 5 },
   { title: "VSIS", of: (row) => listText(row.vsis), brief: (row) => briefList(row.vsis), rank: 7 },
   ...traffic(before, [2, 6]),
+  turnedAway(before),
 ];
+
+/** Packets that came and were dropped at the door: none is the usual, and then no column of a table that must fit. */
+function turnedAway(before: Before<readonly Tunnel[]> | null): Column<Tunnel> {
+  const earlier = new Map(before?.value.map((row) => [row.name, row.turnedAway ?? 0]));
+  const value = (row: Tunnel) => {
+    const ever = row.turnedAway ?? 0;
+    if (before === null) return ever;
+    const old = earlier.get(row.name);
+    return old === undefined || old > ever ? null : Math.round((ever - old) / before.seconds);
+  };
+  const brief = (row: Tunnel) => {
+    const count = value(row);
+    return count === null || count === 0 ? null : shortNumber(count);
+  };
+  const title = before === null ? "TURNED-AWAY" : "TURNED-AWAY-PPS";
+  return { title, of: value, brief, right: true, rank: 4, measured: true };
+}
 
 const INTERFACE: readonly Column<Interface>[] = [
   { title: "VSI-INTERFACE", of: (row) => row.name },

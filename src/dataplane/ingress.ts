@@ -32,20 +32,32 @@ export function parse(worker: WorkerContext, f: Frame): Fate {
   const isDatagram = worker.ports.ioKind[f.source] !== IO_TAP;
   if ((f.flags & GSO_MASK) !== 0) worker.countSuper(f, MISC_SUPER_RECEIVE, isDatagram ? 1 : 0);
   if (isDatagram) {
-    if ((f.flags & FLAG_TRUNCATED) !== 0 || f.length < VXLAN_BYTES + ETH_BYTES) return DROP.vxlan_truncated;
+    if ((f.flags & FLAG_TRUNCATED) !== 0 || f.length < VXLAN_BYTES + ETH_BYTES)
+      return turnAway(worker, f, worker.ports.ofIo[f.source]!, DROP.vxlan_truncated);
     f.fromTunnel = 1;
     f.at += VXLAN_BYTES;
     f.length -= VXLAN_BYTES;
     f.head -= VXLAN_BYTES;
-  } else if (f.length < ETH_BYTES) return DROP.runt;
+  } else if (f.length < ETH_BYTES) return turnAway(worker, f, 0, DROP.runt);
   readEthernet(f);
-  return f.flags === 0 ? GO_ON : distrust(f);
+  return f.flags === 0 ? GO_ON : distrust(worker, f);
 }
 
 /** What the io found wrong with a frame that is not a plain one. */
-function distrust(f: Frame): Fate {
-  if ((f.flags & FLAG_GSO_BAD) !== 0) return DROP.gso_bad;
-  return (f.flags & FLAG_CSUM_BAD) !== 0 ? DROP.csum_bad : GO_ON;
+function distrust(worker: WorkerContext, f: Frame): Fate {
+  const flags = f.flags & (FLAG_GSO_BAD | FLAG_CSUM_BAD);
+  if (flags === 0) return GO_ON;
+  const reason = (flags & FLAG_GSO_BAD) !== 0 ? DROP.gso_bad : DROP.csum_bad;
+  // Whose a tagged frame of a TAP is, only ingress() could say.
+  const isTagged = f.fromTunnel === 0 && f.type === TYPE_VLAN;
+  return turnAway(worker, f, isTagged ? 0 : worker.ports.ofIo[f.source]!, reason);
+}
+
+/** The frame is dropped before it is in a VSI: by which port it came is counted all the same. 0: that is not known. */
+function turnAway(worker: WorkerContext, f: Frame, port: number, reason: Fate): Fate {
+  f.port = port;
+  worker.counters.turnedAway[port]! += f.units;
+  return reason;
 }
 
 /** The Ethernet header at `at` into the cursor's fields. */
@@ -62,10 +74,7 @@ export function readEthernet(f: Frame): void {
 /** AC or tunnel to VSI. */
 export function ingress(worker: WorkerContext, f: Frame): Fate {
   const fate = f.fromTunnel ? fromTunnel(worker, f) : fromAc(worker, f);
-  if (fate !== GO_ON) {
-    worker.counters.turnedAway[f.port]! += f.units;
-    return fate;
-  }
+  if (fate !== GO_ON) return turnAway(worker, f, f.port, fate);
   worker.countReceived(f);
   return GO_ON;
 }

@@ -216,7 +216,8 @@ function checkTraffic({ name, remote, receive, transmit, probe, turnedAway = 0 }
     return [warn(key, text, `on ${remote}: does vtepd run (vtepctl status), and is UDP 4789 open both ways?`)];
   }
   const counts = `${plural(receive.packets, "packet")} received, ${transmit.packets} sent`;
-  if (turnedAway > 0) return [ok(key, `${counts}; ${turnedAway} more came and were dropped: the drops below say why`)];
+  if (turnedAway > 0)
+    return [ok(key, `${counts}; ${turnedAway} more came and were dropped at the door: the drops below say why`)];
   if (receive.packets > 0) return [ok(key, counts)];
   if (transmit.packets === 0) return [ok(key, "none yet, in either direction")];
   const fix = `on ${remote}: is our address in its tunnel list, and is UDP 4789 open on the way?`;

@@ -10,6 +10,7 @@
 import { collectDefaultMetrics, Registry } from "prom-client";
 import type { Labels, Row } from "../api/feature.ts";
 import { ARP_RESULTS } from "../control/arp/counts.ts";
+import { TURNED_AWAY } from "../control/topology/views.ts";
 import {
   type CounterBlock,
   DROP,
@@ -119,6 +120,18 @@ const ROWS: readonly SourceRow[] = [
   },
   ...trafficRows("ac", "an attachment circuit", ["vsi", "ac"], acsOf),
   ...trafficRows("tunnel", "a tunnel, without outer headers", ["tunnel"], tunnelsOf),
+  {
+    kind: "counter",
+    name: "vtep_tunnel_turned_away_packets_total",
+    help: "Wire packets that came by a tunnel and were dropped before they were in a VSI, so not received",
+    labels: ["tunnel"],
+    *values(source) {
+      for (const [of, owner] of tunnelsOf(source)) {
+        const ever = sumOf(source.tables.counters, (block) => block.turnedAway[owner.row]!);
+        yield [of, ever - source.counted.of(owner)[TURNED_AWAY]!];
+      }
+    },
+  },
   ...trafficRows("vsi", "all ports of a VSI", ["vsi"], vsisOf),
   {
     kind: "counter",

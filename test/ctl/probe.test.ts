@@ -114,6 +114,18 @@ describe("ping", () => {
     await ctl(prober([]), "show", "tunnel", "-w");
     expect(out.split("\n")[1]).toMatch(/^gw2 +192\.0\.2\.2 +up +1350 +0\.250 +2% +1400 +vsi10/);
   });
+
+  it("show tunnel counts what was turned away at the door, where there is any", async () => {
+    const source: Partial<ApiSource> = { tunnels: () => [{ ...TUNNEL, turnedAway: 1234 }] };
+    await ctl(source, "show", "tunnel");
+    expect(out).toMatch(/ TURNED-AWAY$/m);
+    expect(out).toMatch(/ 1\.23k$/m);
+    await ctl(source, "show", "tunnel", "-w");
+    expect(out).toMatch(/ 1234$/m);
+    forget();
+    await ctl({ tunnels: () => [{ ...TUNNEL, turnedAway: 0 }] }, "show", "tunnel");
+    expect(out).not.toContain("TURNED-AWAY");
+  });
 });
 
 describe("ping of a host", () => {

@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { F_FLAGS, F_HEAD, FLAG_CSUM_BAD, FLAG_GSO_BAD, FLAG_TRUNCATED, GSO_TCPV4 } from "../../src/io/port-io.ts";
-import { DROP, DROPS, type DropName, INJECT } from "../../src/tables/counters.ts";
+import { DROP, DROP_REASONS, DROPS, type DropName, INJECT, RX_PACKETS } from "../../src/tables/counters.ts";
 import { ROUTE_BROADCAST, ROUTE_DISCARD, ROUTE_UNDERLAY, RULE_DROP } from "../../src/tables/fib.ts";
 import { SET_PUNT_AC, SET_PUNT_TOTAL, SET_STRICT_RESERVED } from "../../src/tables/tables.ts";
 import { PORT_ANTI_SPOOF, publishFlood } from "../../src/tables/vsi.ts";
@@ -231,6 +231,11 @@ describe("drop reasons", () => {
       else turn();
       expect(rig.drops).toEqual({ [reason]: SEVEN });
       expect(rig.imbalance).toBe(0);
+      // Each is counted at the port that it came by, as received or as turned away at the door.
+      const { ports, turnedAway, received } = rig.tables.counters[0]!;
+      const taken = ports.filter((_, cell) => cell % 4 === RX_PACKETS).reduce((a, b) => a + b);
+      const isOver = reason === "shutting_down";
+      expect(taken + turnedAway.reduce((a, b) => a + b)).toBe(isOver ? 0 : received[0]);
       const after = note();
       expect(after.received - before.received).toBeGreaterThanOrEqual(SEVEN);
       // All that did not end for the reason was sent (pool_exhausted: what still fitted), none of it punted.
@@ -242,6 +247,18 @@ describe("drop reasons", () => {
         expect(rig.tables.examples[0]!.read(DROP[reason])).not.toBeNull();
     });
   }
+
+  it.each([
+    ["gso_bad", FLAG_GSO_BAD | GSO_TCPV4],
+    ["csum_bad", FLAG_CSUM_BAD],
+    ["vxlan_truncated", FLAG_TRUNCATED],
+  ] as const)("%s is told of the tunnel that it came by", (reason, flag) => {
+    const rig = new Rig();
+    also(flagged(flag), fromTunnel(encapsulated))(rig);
+    rig.run();
+    const { ports, turnedAway, portDrops } = rig.tables.counters[0]!;
+    expect([ports[3 * 4 + RX_PACKETS], turnedAway[3], portDrops[3 * DROP_REASONS + DROP[reason]]]).toEqual([0, 7, 7]);
+  });
 
   it("the list above and control's are all there is", () => {
     const hit = STIMULI.map(([reason]) => reason as string);

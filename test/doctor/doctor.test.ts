@@ -181,7 +181,7 @@ describe("a gateway", () => {
     const tunnels = [{ ...TUNNEL, receive: traffic(0), turnedAway: 4 }];
     expect(await examined({ tunnels, drops } as Partial<GatewayFacts>, "traffic of gw2")).toMatchObject({
       result: "ok",
-      text: "0 packets received, 5 sent; 4 more came and were dropped: the drops below say why",
+      text: "0 packets received, 5 sent; 4 more came and were dropped at the door: the drops below say why",
     });
     expect(await examined({ tunnels, drops } as Partial<GatewayFacts>, "drops unknown_vni")).toMatchObject({
       result: "warn",

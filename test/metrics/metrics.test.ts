@@ -99,11 +99,13 @@ describe("values", () => {
     tables.counters[1]!.ports[3 * 4 + 0] = 7;
     tables.counters[1]!.ports[4 * 4 + 3] = 999;
     tables.counters[0]!.vsis[1 * 4 + 1] = 77;
+    tables.counters[0]!.turnedAway[4] = 6;
     const all = await scrape();
     expect(all.get('vtep_ac_receive_packets_total{vsi="vsi10",ac="vm1"}')).toBe(12);
     expect(all.get('vtep_ac_transmit_packets_total{vsi="vsi10",ac="vm1"}')).toBe(0);
     expect(all.get('vtep_tunnel_transmit_bytes_total{tunnel="gw2"}')).toBe(999);
     expect(all.get('vtep_vsi_receive_bytes_total{vsi="vsi10"}')).toBe(77);
+    expect(all.get('vtep_tunnel_turned_away_packets_total{tunnel="gw2"}')).toBe(6);
   });
 
   it("do not begin with what a former owner of the row counted", async () => {

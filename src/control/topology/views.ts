@@ -31,6 +31,8 @@ import { STEP, type Stepwise, sorted } from "../sorted.ts";
 
 /** Receive packets, bytes, transmit packets, bytes; of a bridge port also the packets that were turned away. */
 export type Counted = readonly number[];
+/** The index of those that were turned away. */
+export const TURNED_AWAY = 4;
 
 export interface VsiView {
   readonly name: string;
