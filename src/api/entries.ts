@@ -68,21 +68,21 @@ export class Entries {
   }
 
   addNeighbor({ interface: name, ip, mac, ac, tunnel, vsi: vsiName, origin }: NewNeighbor): Refused | null {
-    const on = this.inventory.interface(name);
-    if (on === undefined) return absent(`VSI-interface ${name}`, "interface").refused;
-    const host = hostOf(on, ip);
+    const iface = this.inventory.interface(name);
+    if (iface === undefined) return absent(`VSI-interface ${name}`, "interface").refused;
+    const host = hostOf(iface, ip);
     if ("refused" in host) return host.refused;
     const address = macOf(mac);
     if ("refused" in address) return address.refused;
-    const vsi = this.vsiOf(on, vsiName, ac);
+    const vsi = this.vsiOf(iface, vsiName, ac);
     if ("refused" in vsi) return vsi.refused;
     const port = this.port(ac, tunnel, vsi.value);
     if ("refused" in port) return port.refused;
     if (origin !== "evpn")
-      return whyNot(this.pins.addNeighbor(on, host.value, address.value, port.value, vsi.value), ip);
+      return whyNot(this.pins.addNeighbor(iface, host.value, address.value, port.value, vsi.value), ip);
     if (port.value.kind === "ac") return BEHIND_TUNNELS;
     const place = { mac: address.value, port: port.value, vsi: vsi.value };
-    return whyNot(this.agent.neighbors.candidates.want("evpn", on, host.value, place) ? "added" : "full", ip);
+    return whyNot(this.agent.neighbors.candidates.want("evpn", iface, host.value, place) ? "added" : "full", ip);
   }
 
   /** Added MACs go: of one VSI, or all. @returns how many. */
@@ -93,9 +93,9 @@ export class Entries {
 
   /** Added neighbours go: of one VSI-interface, one of them, or all. @returns how many. */
   flushNeighbors(name: string | null, ip: string | null): number {
-    const on = name === null ? null : (this.inventory.interface(name) ?? null);
+    const iface = name === null ? null : (this.inventory.interface(name) ?? null);
     const only = ip === null ? null : parseIpv4(ip);
-    return this.pins.flushNeighbors(on, only) + this.agent.neighbors.candidates.flush(on, only);
+    return this.pins.flushNeighbors(iface, only) + this.agent.neighbors.candidates.flush(iface, only);
   }
 
   private vsi(name: string): Found<VsiObject> {
@@ -103,13 +103,13 @@ export class Entries {
     return vsi === undefined ? absent(`VSI ${name}`, "vsi") : { value: vsi };
   }
 
-  private vsiOf(on: InterfaceObject, name: string | undefined, ac: string | undefined): Found<VsiObject> {
-    const wanted = name ?? (ac === undefined ? undefined : this.inventory.ac(ac)?.vsi.name) ?? on.vsis[0]?.name;
-    const vsi = on.vsis.find((each) => each.name === wanted);
+  private vsiOf(iface: InterfaceObject, name: string | undefined, ac: string | undefined): Found<VsiObject> {
+    const wanted = name ?? (ac === undefined ? undefined : this.inventory.ac(ac)?.vsi.name) ?? iface.vsis[0]?.name;
+    const vsi = iface.vsis.find((each) => each.name === wanted);
     if (vsi !== undefined) return { value: vsi };
     return bad(
-      `VSI ${wanted} is not one of ${on.name}'s`,
-      `name one of ${on.vsis.map((each) => each.name).join(", ")}`,
+      `VSI ${wanted} is not one of ${iface.name}'s`,
+      `name one of ${iface.vsis.map((each) => each.name).join(", ")}`,
     );
   }
 
@@ -134,16 +134,16 @@ function macOf(text: string): Found<Mac> {
   return { value: mac };
 }
 
-function hostOf(on: InterfaceObject, text: string): Found<Ipv4> {
+function hostOf(iface: InterfaceObject, text: string): Found<Ipv4> {
   const ip = parseIpv4(text);
   if (ip === null) return bad(`"${text}" is no IPv4 address`, "write 10.1.1.11");
-  if (isOwnAddress(on, ip)) return bad(`${text} is the gateway itself`, "name a host");
-  const subnet = subnetOf(on, ip);
+  if (isOwnAddress(iface, ip)) return bad(`${text} is the gateway itself`, "name a host");
+  const subnet = subnetOf(iface, ip);
   const hosts = subnet === null ? 0 : subnet.length < 31 ? ~(-1 << (32 - subnet.length)) : 0;
   if (hosts !== 0 && ((ip & hosts) === 0 || (ip & hosts) === hosts))
     return bad(`${text} is no host's address`, "name a host");
   if (subnet !== null) return { value: ip };
-  return bad(`${text} is in no subnet of ${on.name}`, "vtepctl show interface tells its addresses");
+  return bad(`${text} is in no subnet of ${iface.name}`, "vtepctl show interface tells its addresses");
 }
 
 function whyNot(outcome: "added" | "configured" | "full", what: string): Refused | null {

@@ -66,12 +66,13 @@ const NEIGHBORS: Table<schema.Neighbor> = {
   row: schema.Neighbor,
   query: PAGE_OF_VSI,
   rows: (source) => source.neighbors(),
-  keyOf: ({ interface: on, vsi, ip }) => [on ?? "", vsi ?? "", ip],
-  behind: ([on, vsi, text]) => {
+  keyOf: ({ interface: iface, vsi, ip }) => [iface ?? "", vsi ?? "", ip],
+  behind: ([iface, vsi, text]) => {
     const ip = parseIpv4(text ?? "");
-    if (on === undefined || vsi === undefined || ip === null) return null;
+    if (iface === undefined || vsi === undefined || ip === null) return null;
     return (row) =>
-      (byText(row.interface ?? "", on) || byText(row.vsi ?? "", vsi) || ipOrder(parseIpv4(row.ip)!) - ipOrder(ip)) > 0;
+      (byText(row.interface ?? "", iface) || byText(row.vsi ?? "", vsi) || ipOrder(parseIpv4(row.ip)!) - ipOrder(ip)) >
+      0;
   },
 };
 

@@ -73,12 +73,12 @@ export class Shown {
     const { inventory, topology, agent } = this.parts;
     const counts = agent.macs.counts();
     return vsiViews(inventory, topology.counted)
-      .map(({ name, row, countedBefore, vni, interface: on, arp, acs, tunnels }) => {
+      .map(({ name, row, countedBefore, vni, interface: iface, arp, acs, tunnels }) => {
         const count = counts.get(name);
         return {
           name,
           vni,
-          interface: on,
+          interface: iface,
           arp: arp as schema.Vsi["arp"],
           acs: [...acs].sort(byText),
           tunnels: [...tunnels].sort(byText),
@@ -130,7 +130,7 @@ export class Shown {
   interfaces(): schema.Interface[] {
     const { inventory, topology, agent } = this.parts;
     const policies = new Map(
-      topology.policies.list().flatMap(({ name, interfaces }) => interfaces.map((on) => [on, name])),
+      topology.policies.list().flatMap(({ name, interfaces }) => interfaces.map((iface) => [iface, name])),
     );
     return interfaceViews(inventory)
       .map(({ name, vsis, addresses, mac, vrf, distributed, mtu }) => ({
@@ -175,7 +175,8 @@ export class Shown {
     const parts = this.routeParts();
     for (const [row, vrf] of parts.vrfNames) {
       const entry = vrf === name ? parts.routes.match(row, ip) : null;
-      if (entry !== null) return routeOf(routeView(parts, entry), (on, hop) => this.bypassedBy(on, parseIpv4(hop)!));
+      if (entry !== null)
+        return routeOf(routeView(parts, entry), (iface, hop) => this.bypassedBy(iface, parseIpv4(hop)!));
     }
     return null;
   }
@@ -276,7 +277,7 @@ export class Shown {
       tunnelsUp: ports.filter((port) => port.kind === "tunnel" && port.up).length,
       interfaces: inventory.interfaces.size,
       macs: agent.macs.size,
-      neighbors: [...inventory.interfaces.values()].reduce((sum, on) => sum + agent.neighborsOn(on), 0),
+      neighbors: [...inventory.interfaces.values()].reduce((sum, iface) => sum + agent.neighborsOn(iface), 0),
       routes: routes.size,
       policies: topology.policies.list().length,
     };
@@ -325,11 +326,11 @@ export class Shown {
       return only === undefined ? null : suppression.flush((vsi) => vsi === only, address);
     }
     if (name === null) return neighbors.flushLearned(null) + suppression.flush(() => true, null);
-    const on = inventory.interface(name);
-    if (on === undefined) return null;
-    const suppressed = suppression.flush((vsi) => vsi.interface === on, address);
-    if (address === null) return suppressed + neighbors.flushLearned(on);
-    return suppressed + (neighbors.delete(on, address) ? 1 : 0);
+    const iface = inventory.interface(name);
+    if (iface === undefined) return null;
+    const suppressed = suppression.flush((vsi) => vsi.interface === iface, address);
+    if (address === null) return suppressed + neighbors.flushLearned(iface);
+    return suppressed + (neighbors.delete(iface, address) ? 1 : 0);
   }
 
   private traffic(column: "ports" | "vsis", row: number, before: Counted) {
@@ -342,9 +343,9 @@ export class Shown {
   }
 }
 
-function neighborOf({ interface: on, vsi, ip, mac, state, via, ageSeconds, origin }: NeighborView): schema.Neighbor {
+function neighborOf({ interface: iface, vsi, ip, mac, state, via, ageSeconds, origin }: NeighborView): schema.Neighbor {
   const kind = kindOf(state, origin);
-  return { interface: on, vsi, ip, mac, state, kind, via, ageSeconds, from: mac === null ? null : origin };
+  return { interface: iface, vsi, ip, mac, state, kind, via, ageSeconds, from: mac === null ? null : origin };
 }
 
 function kindOf(state: NeighborView["state"], origin: NeighborView["origin"]): schema.Neighbor["kind"] {
@@ -353,14 +354,14 @@ function kindOf(state: NeighborView["state"], origin: NeighborView["origin"]): s
 }
 
 function routeOf(
-  { vrf, prefix, origin, action, interface: on, nextHops }: RouteView,
+  { vrf, prefix, origin, action, interface: iface, nextHops }: RouteView,
   bypassedBy: (vrf: string, ip: string) => string | null,
 ): schema.Route {
   const hops = nextHops.map(({ ip, interface: through, alive }) => ({
     ...{ ip, interface: through, alive },
     bypassedBy: bypassedBy(vrf, ip),
   }));
-  return { vrf, prefix, origin, action, interface: on, nextHops: hops };
+  return { vrf, prefix, origin, action, interface: iface, nextHops: hops };
 }
 
 // ---- rules in words --------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ export interface TablesSource extends PagesSource {
   /** Forget learned MACs of one VSI or of all. @returns how many; null: there is no such VSI. */
   flushMacs(vsi: string | null): number | null;
   /** Forget learned neighbours and suppressed hosts of one VSI-interface or VSI, one of them, or all. @returns how many; null: no such VSI-interface. */
-  flushNeighbors(on: string | null, ip: string | null, vsi: string | null): number | null;
+  flushNeighbors(iface: string | null, ip: string | null, vsi: string | null): number | null;
 }
 
 /** An answer that is an error. */
@@ -83,14 +83,14 @@ function addFlushes(app: OpenAPIHono, source: TablesSource): void {
     return c.json(fault("not_found", `there is no VSI ${vsi}`, "vtepctl show vsi lists them"), 404);
   });
   app.openapi(flush("/v1/neighbors", "Forget learned neighbours", NEIGHBOR_SCOPE), (c) => {
-    const { interface: on, vsi, ip } = NEIGHBOR_SCOPE.parse(c.req.valid("query"));
-    if (ip !== undefined && on === undefined && vsi === undefined) {
+    const { interface: iface, vsi, ip } = NEIGHBOR_SCOPE.parse(c.req.valid("query"));
+    if (ip !== undefined && iface === undefined && vsi === undefined) {
       return c.json(fault("bad_request", "ip needs interface or vsi", "the same IP may be in several VRFs"), 400);
     }
-    const removed = source.flushNeighbors(on ?? null, ip ?? null, vsi ?? null);
+    const removed = source.flushNeighbors(iface ?? null, ip ?? null, vsi ?? null);
     if (removed !== null) return c.json({ removed }, 200);
     if (vsi !== undefined)
       return c.json(fault("not_found", `there is no VSI ${vsi}`, "vtepctl show vsi lists them"), 404);
-    return c.json(fault("not_found", `there is no VSI-interface ${on}`, "vtepctl show interface lists them"), 404);
+    return c.json(fault("not_found", `there is no VSI-interface ${iface}`, "vtepctl show interface lists them"), 404);
   });
 }

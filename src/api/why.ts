@@ -33,15 +33,15 @@ export function addWhy(app: OpenAPIHono, source: WhySource): void {
     },
   });
   app.openapi(route, (c) => {
-    const { ip = null, mac = null, interface: on = null, vsi = null } = c.req.valid("query");
+    const { ip = null, mac = null, interface: iface = null, vsi = null } = c.req.valid("query");
     if ((ip === null) === (mac === null)) {
       const error = { code: "bad_request", message: "name an ip or a mac", hint: "GET /v1/why?ip=10.1.1.12" };
       return c.json({ error }, 400);
     }
-    const why = source.why({ ip, mac: mac?.toLowerCase() ?? null, interface: on, vsi });
+    const why = source.why({ ip, mac: mac?.toLowerCase() ?? null, interface: iface, vsi });
     // Shared with control, and read-only; the shape is checked against the schema by its type.
     if (why !== null) return c.json(why as z.infer<typeof Why>, 200);
-    const what = on === null ? `VSI ${vsi}` : `VSI-interface ${on}, or no VSI ${vsi}`;
+    const what = iface === null ? `VSI ${vsi}` : `VSI-interface ${iface}, or no VSI ${vsi}`;
     const hint = "vtepctl show interface and vtepctl show vsi list them";
     return c.json({ error: { code: "not_found", message: `there is no ${what}`, hint } }, 404);
   });

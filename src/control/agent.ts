@@ -148,7 +148,7 @@ export class Agent {
       peers,
       counts,
       duplicates,
-      isRoutedBy: (on, ip) => this.ways.isRoutedBy(on, ip),
+      isRoutedBy: (iface, ip) => this.ways.isRoutedBy(iface, ip),
       suppress: (arp, vsi, port, frame) => suppressor.handle(arp, vsi, port, frame, this.arp),
     });
   }
@@ -249,15 +249,15 @@ export class Agent {
   }
 
   /** Forget everything about a VSI-interface: pinned neighbours too. */
-  flushInterface(on: InterfaceObject): void {
-    this.neighbors.flushInterface(on);
-    this.peers.flushInterface(on);
-    this.duplicates.forget((each) => each === on);
+  flushInterface(iface: InterfaceObject): void {
+    this.neighbors.flushInterface(iface);
+    this.peers.flushInterface(iface);
+    this.duplicates.forget((each) => each === iface);
   }
 
   /** Ask the host at `place` once whether it still has `ip`; its answer is heard like any other. */
-  askHost(on: InterfaceObject, ip: Ipv4, { mac, port, vsi }: Place): void {
-    this.sender.ask(on, vsi, port, mac, ip);
+  askHost(iface: InterfaceObject, ip: Ipv4, { mac, port, vsi }: Place): void {
+    this.sender.ask(iface, vsi, port, mac, ip);
   }
 
   /** Neighbours and peer gateways (D4). */

@@ -12,7 +12,7 @@ import { RUN, STEP, type Stepwise, sorted } from "./sorted.ts";
 type Row = Neighbor | PeerGateway | SuppressedHost;
 
 interface Group {
-  readonly on: string;
+  readonly iface: string;
   readonly vsi: string;
   readonly rows: Row[];
 }
@@ -28,14 +28,14 @@ export function* arpTable(
   let looked = 0;
   for (const table of tables)
     for (const row of table) {
-      const [on, vsi] = namesOf(row);
-      const key = `${on} ${vsi}`;
+      const [iface, vsi] = namesOf(row);
+      const key = `${iface} ${vsi}`;
       const group = groups.get(key);
-      if (group === undefined) groups.set(key, { on, vsi, rows: [row] });
+      if (group === undefined) groups.set(key, { iface, vsi, rows: [row] });
       else group.rows.push(row);
       if (++looked % RUN === 0) yield STEP;
     }
-  for (const group of sorted(groups.values(), (a, b) => compare(a.on, b.on) || compare(a.vsi, b.vsi))) {
+  for (const group of sorted(groups.values(), (a, b) => compare(a.iface, b.iface) || compare(a.vsi, b.vsi))) {
     yield STEP;
     if (group === STEP) continue;
     for (const row of sorted(group.rows, (a, b) => (a.ip >>> 0) - (b.ip >>> 0))) {
@@ -48,7 +48,7 @@ export function* arpTable(
 /** Of its VSI-interface and VSI, "" where it has none. */
 function namesOf(row: Row): [string, string] {
   if ("state" in row) return [row.iface.name, row.place?.vsi.name ?? ""];
-  return ["on" in row ? row.on.name : (row.vsi.interface?.name ?? ""), row.vsi.name];
+  return ["iface" in row ? row.iface.name : (row.vsi.interface?.name ?? ""), row.vsi.name];
 }
 
 function viewOfRow(row: Row, nowMs: number): NeighborView {

@@ -77,6 +77,6 @@ export function rationed(emit: Emit, timers: Timers): Emit {
   };
 }
 
-function placeOf({ vsi = "", interface: on = "", ac = "", tunnel = "" }: EventFields): string {
-  return `${vsi} ${on} ${ac} ${tunnel}`;
+function placeOf({ vsi = "", interface: iface = "", ac = "", tunnel = "" }: EventFields): string {
+  return `${vsi} ${iface} ${ac} ${tunnel}`;
 }

@@ -74,8 +74,8 @@ export interface InterfaceObject {
 }
 
 /** The subnet of `on` that contains `ip`, or null. */
-export function subnetOf(on: InterfaceObject, ip: Ipv4): Subnet | null {
-  for (const subnet of on.subnets) if (((ip ^ subnet.network) & maskOf(subnet.length)) === 0) return subnet;
+export function subnetOf(iface: InterfaceObject, ip: Ipv4): Subnet | null {
+  for (const subnet of iface.subnets) if (((ip ^ subnet.network) & maskOf(subnet.length)) === 0) return subnet;
   return null;
 }
 
@@ -85,9 +85,9 @@ export function isPortOf(port: PortObject, vsi: VsiObject): boolean {
 }
 
 /** Is `ip` an address of `on` itself? */
-export function isOwnAddress(on: InterfaceObject, ip: Ipv4): boolean {
-  for (const subnet of on.subnets) if (subnet.address === ip) return true;
-  return on.config.icmpSource?.ip === ip;
+export function isOwnAddress(iface: InterfaceObject, ip: Ipv4): boolean {
+  for (const subnet of iface.subnets) if (subnet.address === ip) return true;
+  return iface.config.icmpSource?.ip === ip;
 }
 
 /** Maps by row and by name. */

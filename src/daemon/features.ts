@@ -92,8 +92,8 @@ function tables({ control, shown, standing, feed, kick }: FeatureParts, drops: (
     drops,
     config: () => fileForm(shown.config()),
     flushMacs: (vsi) => changed(both(shown.flushMacs(vsi), () => entries.flushMacs(vsi))),
-    flushNeighbors: (on, ip, vsi) =>
-      changed(both(shown.flushNeighbors(on, ip, vsi), () => (vsi === null ? entries.flushNeighbors(on, ip) : 0))),
+    flushNeighbors: (iface, ip, vsi) =>
+      changed(both(shown.flushNeighbors(iface, ip, vsi), () => (vsi === null ? entries.flushNeighbors(iface, ip) : 0))),
   };
   return {
     routes(app) {

@@ -113,8 +113,8 @@ export const MISTAKES: Partial<Record<DropName, Mistake>> = {
   arp_not_local: {
     name: "drops arp_not_local",
     text: (fact, context) => {
-      const on = addressesOf(fact, context);
-      const where = on === undefined ? "" : `; ${on.name} has ${on.addresses.join(", ")}`;
+      const iface = addressesOf(fact, context);
+      const where = iface === undefined ? "" : `; ${iface.name} has ${iface.addresses.join(", ")}`;
       return `${frames(fact)} with ARP outside the subnets of its VSI-interface: ${fact.last.frame}${where}`;
     },
     fix: ({ last }) =>

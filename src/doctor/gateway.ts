@@ -110,12 +110,12 @@ export async function examineGateway(facts: GatewayFacts, further: readonly Exam
 /** Two hosts that both answer: their traffic goes now to the one, now to the other. */
 function checkDuplicates(duplicates: GatewayFacts["duplicates"]): Check[] {
   if (duplicates.length === 0) return [ok("addresses", "none is known that two hosts have")];
-  return duplicates.map(({ ip, interface: on, places, isProbe }) => {
+  return duplicates.map(({ ip, interface: iface, places, isProbe }) => {
     const where = places.map(({ mac, via }) => `${mac} at ${via}`).join(" and ");
     const text = isProbe
       ? `is in use, and another host would like to have it: ${where}`
       : `two hosts have it: ${where}`;
-    return warn(`address ${ip} on ${on}`, text, "give one of the two hosts another address");
+    return warn(`address ${ip} on ${iface}`, text, "give one of the two hosts another address");
   });
 }
 

@@ -38,50 +38,54 @@ export class ArticleSteps {
   /** "S1.2", "S2.1/S3.1" where it may be either, or null: it is none of the article's. */
   of(passing: Passing): string | null {
     const { bytes, vsi, direction } = passing;
-    const on = vsi.interface;
-    if (on === null || bytes.length < ETH_BYTES) return null;
+    const iface = vsi.interface;
+    if (iface === null || bytes.length < ETH_BYTES) return null;
     const type = u16(bytes, ETH_TYPE);
     if (type === TYPE_ARP) {
       const arp = parseArp(bytes, 0, bytes.length);
-      return arp === null || arp.senderIp === 0 || arp.senderIp === arp.targetIp ? null : this.arp(arp, on, passing);
+      return arp === null || arp.senderIp === 0 || arp.senderIp === arp.targetIp ? null : this.arp(arp, iface, passing);
     }
     if (type !== TYPE_IPV4 || bytes.length < ETH_BYTES + IPV4_BYTES) return null;
     // What is routed comes to the gateway MAC and leaves with it.
-    return readMac(bytes, direction === "in" ? ETH_DST : ETH_SRC) === on.mac ? this.ip(on, passing) : null;
+    return readMac(bytes, direction === "in" ? ETH_DST : ETH_SRC) === iface.mac ? this.ip(iface, passing) : null;
   }
 
-  private arp(arp: Arp, on: InterfaceObject, passing: Passing): string | null {
-    if (passing.vsi.config.vni === null) return uplinkStep(arp, on, passing);
-    return arp.op === ARP_REQUEST ? this.request(arp, on, passing) : this.reply(arp, on, passing);
+  private arp(arp: Arp, iface: InterfaceObject, passing: Passing): string | null {
+    if (passing.vsi.config.vni === null) return uplinkStep(arp, iface, passing);
+    return arp.op === ARP_REQUEST ? this.request(arp, iface, passing) : this.reply(arp, iface, passing);
   }
 
-  private request({ senderIp, targetIp }: Arp, on: InterfaceObject, { kind, direction, vsi }: Passing): string | null {
-    if (direction === "in" && kind === "ac") return isOwnAddress(on, targetIp) ? "S2.1/S3.1" : "S1.1";
+  private request(
+    { senderIp, targetIp }: Arp,
+    iface: InterfaceObject,
+    { kind, direction, vsi }: Passing,
+  ): string | null {
+    if (direction === "in" && kind === "ac") return isOwnAddress(iface, targetIp) ? "S2.1/S3.1" : "S1.1";
     // The Border looks for a host: the way back.
-    if (this.isBorders(on, senderIp)) return null;
-    const isGateways = isOwnAddress(on, senderIp);
-    const isBorderAsked = !on.config.distributed && isOwnAddress(on, targetIp);
-    if (isBorderAsked || (isGateways && this.isBorders(on, targetIp))) return "S3.4";
-    if (direction === "out" && kind === "ac" && this.isPassedOn(senderIp, targetIp, on, vsi))
+    if (this.isBorders(iface, senderIp)) return null;
+    const isGateways = isOwnAddress(iface, senderIp);
+    const isBorderAsked = !iface.config.distributed && isOwnAddress(iface, targetIp);
+    if (isBorderAsked || (isGateways && this.isBorders(iface, targetIp))) return "S3.4";
+    if (direction === "out" && kind === "ac" && this.isPassedOn(senderIp, targetIp, iface, vsi))
       return isGateways ? "S2.5" : "S1.5";
     if (isGateways) return "S2.4";
     // A gateway that does not share the others' addresses cannot tell them from hosts'.
-    return on.config.distributed ? "S1.4" : "S1.4/S2.4";
+    return iface.config.distributed ? "S1.4" : "S1.4/S2.4";
   }
 
-  private reply({ senderIp, targetIp }: Arp, on: InterfaceObject, { kind, direction }: Passing): string | null {
-    const isForUs = isOwnAddress(on, targetIp);
-    if (direction === "out" && kind === "ac") return isOwnAddress(on, senderIp) ? "S2.2/S3.2" : "S1.2";
-    if (this.isBorders(on, targetIp)) return null;
+  private reply({ senderIp, targetIp }: Arp, iface: InterfaceObject, { kind, direction }: Passing): string | null {
+    const isForUs = isOwnAddress(iface, targetIp);
+    if (direction === "out" && kind === "ac") return isOwnAddress(iface, senderIp) ? "S2.2/S3.2" : "S1.2";
+    if (this.isBorders(iface, targetIp)) return null;
     if (direction === "in" && kind === "ac") return isForUs ? "S2.6" : "S1.6";
-    if (this.isBorders(on, senderIp)) return "S3.5";
+    if (this.isBorders(iface, senderIp)) return "S3.5";
     return isForUs ? "S2.7" : "S1.7";
   }
 
-  private ip(on: InterfaceObject, { bytes, kind, direction, isWaiting }: Passing): string | null {
+  private ip(iface: InterfaceObject, { bytes, kind, direction, isWaiting }: Passing): string | null {
     const source = i32(bytes, ETH_BYTES + IP_SRC);
     const destination = i32(bytes, ETH_BYTES + IP_DST);
-    const interfaces = [...this.parts.inventory.interfaces.values()].filter(({ vrf }) => vrf === on.vrf);
+    const interfaces = [...this.parts.inventory.interfaces.values()].filter(({ vrf }) => vrf === iface.vrf);
     if (interfaces.some((each) => isOwnAddress(each, source) || isOwnAddress(each, destination))) return null;
     const inside = interfaces.filter(({ vsis }) => vsis.some(({ config }) => config.vni !== null));
     const from = inside.find((each) => subnetOf(each, source) !== null);
@@ -96,27 +100,27 @@ export class ArticleSteps {
   }
 
   /** Is it the Border's: a next hop of ours, or, where we are the one that others route to, our own? */
-  private isBorders(on: InterfaceObject, ip: Ipv4): boolean {
+  private isBorders(iface: InterfaceObject, ip: Ipv4): boolean {
     const { config } = this.parts.topology;
     if (config !== this.hopsOf) {
       this.hopsOf = config;
       this.hops = config === null ? new Set() : nextHopsOf(config);
     }
-    return this.hops.has(ip) || (!on.config.distributed && isOwnAddress(on, ip));
+    return this.hops.has(ip) || (!iface.config.distributed && isOwnAddress(iface, ip));
   }
 
   /** A question on its way into our site: does it come from another one, or is it ours, or our own host's? */
-  private isPassedOn(sender: Ipv4, target: Ipv4, on: InterfaceObject, vsi: VsiObject): boolean {
+  private isPassedOn(sender: Ipv4, target: Ipv4, iface: InterfaceObject, vsi: VsiObject): boolean {
     const { agent } = this.parts;
-    const port = isOwnAddress(on, sender) ? undefined : agent.neighbors.find(on, sender)?.place?.port;
+    const port = isOwnAddress(iface, sender) ? undefined : agent.neighbors.find(iface, sender)?.place?.port;
     return port === undefined ? agent.relays.hasRelayed(vsi, target) : port.kind === "tunnel";
   }
 }
 
 /** On the uplink the Border looks for the outside's hosts. */
-function uplinkStep({ op, senderIp, targetIp }: Arp, on: InterfaceObject, { direction }: Passing): string | null {
+function uplinkStep({ op, senderIp, targetIp }: Arp, iface: InterfaceObject, { direction }: Passing): string | null {
   const isOurs = op === ARP_REQUEST ? direction === "out" : direction === "in";
-  return isOurs && isOwnAddress(on, op === ARP_REQUEST ? senderIp : targetIp) ? "S3.8" : null;
+  return isOurs && isOwnAddress(iface, op === ARP_REQUEST ? senderIp : targetIp) ? "S3.8" : null;
 }
 
 function nextHopsOf({ routes, policies }: Config): ReadonlySet<Ipv4> {

@@ -90,34 +90,36 @@ export class Outlook {
     if (arp === null) return "dropped: not an IPv4-over-Ethernet ARP request or reply";
     if (vsi.config.arp === "suppress")
       return "ARP suppression: answered with the host's own MAC where it is known, flooded where it is not";
-    const on = vsi.interface;
-    if (on === null) return "ignored: no VSI-interface";
-    const bad = checkArp(arp, on);
+    const iface = vsi.interface;
+    if (iface === null) return "ignored: no VSI-interface";
+    const bad = checkArp(arp, iface);
     const isNotLocal = bad === DROP.arp_not_local && port.kind === "ac";
-    const isRouted = isNotLocal && isRoutedSender(arp, on, (iface, ip) => this.ways.isRoutedBy(iface, ip));
+    const isRouted = isNotLocal && isRoutedSender(arp, iface, (by, ip) => this.ways.isRoutedBy(by, ip));
     if (bad !== CONSUMED && !isRouted) return `dropped: ${DROPS[bad - 1]![1]}`;
     const [sender, target] = [formatIpv4(arp.senderIp), formatIpv4(arp.targetIp)];
-    if (port.kind === "ac" && arp.senderIp !== 0 && isOwnAddress(on, arp.senderIp))
-      return `refused: ${sender} is an address of ${on.name}, which defends it`;
+    if (port.kind === "ac" && arp.senderIp !== 0 && isOwnAddress(iface, arp.senderIp))
+      return `refused: ${sender} is an address of ${iface.name}, which defends it`;
     if (arp.op !== ARP_REQUEST || arp.senderIp === arp.targetIp) return `${sender} is noted; no answer is due`;
-    if (isOwnAddress(on, arp.targetIp)) {
-      const isSilent = port.kind === "tunnel" && this.isShared(on, arp.targetIp);
+    if (isOwnAddress(iface, arp.targetIp)) {
+      const isSilent = port.kind === "tunnel" && this.isShared(iface, arp.targetIp);
       return isSilent
         ? "silence: each site has its own gateway"
-        : `${on.name} answers with its gateway MAC (${port.kind === "ac" ? "S2.2/S3.2" : "S3.5"})`;
+        : `${iface.name} answers with its gateway MAC (${port.kind === "ac" ? "S2.2/S3.2" : "S3.5"})`;
     }
-    if (!isHostAddress(on, arp.targetIp)) return `ignored: ${target} is no host address`;
+    if (!isHostAddress(iface, arp.targetIp)) return `ignored: ${target} is no host address`;
     if (vsi.config.arp !== "localProxy") return `${sender} is noted; the request itself is bridged`;
-    return port.kind === "ac" ? this.proxied(arp.targetIp, on, port, vsi) : this.relayed(target, arp.senderIp, on);
+    return port.kind === "ac"
+      ? this.proxied(arp.targetIp, iface, port, vsi)
+      : this.relayed(target, arp.senderIp, iface);
   }
 
   private proxied(
     target: number,
-    on: Parameters<Neighbors["find"]>[0],
+    iface: Parameters<Neighbors["find"]>[0],
     port: object,
     vsi: { readonly config: { readonly proxyArp: string } },
   ): string {
-    const entry = this.neighbors.find(on, target);
+    const entry = this.neighbors.find(iface, target);
     const known = entry !== undefined && isKnown(entry.state) ? entry : undefined;
     const ip = formatIpv4(target);
     if (known?.place?.port === port) return `ignored: ${ip} is behind the same port, and hears it itself`;
@@ -128,8 +130,8 @@ export class Outlook {
     return `${relay}; answered when ${ip} is heard`;
   }
 
-  private relayed(target: string, sender: number, on: Parameters<Neighbors["find"]>[0]): string {
-    const step = isOwnAddress(on, sender) ? "S2.5, S3.4 for a next hop" : "S1.5";
+  private relayed(target: string, sender: number, iface: Parameters<Neighbors["find"]>[0]): string {
+    const step = isOwnAddress(iface, sender) ? "S2.5, S3.4 for a next hop" : "S1.5";
     return `answered when ${target} is known here, else asked for on the ACs (${step})`;
   }
 
@@ -161,18 +163,18 @@ export class Outlook {
   }
 
   private isErrorDue(frame: PuntedFrame): boolean {
-    const on = this.inventory.vsis.get(frame.vsi)?.interface;
-    return on != null && isErrorDue(frame.bytes, on) && this.wayOf(frame)?.kind !== "silent";
+    const iface = this.inventory.vsis.get(frame.vsi)?.interface;
+    return iface != null && isErrorDue(frame.bytes, iface) && this.wayOf(frame)?.kind !== "silent";
   }
 
   private wayOf({ bytes, vsi }: PuntedFrame): ErrorWay | null {
-    const on = this.inventory.vsis.get(vsi)?.interface;
-    return on == null ? null : this.ways.of(on, i32(bytes, ETH_BYTES + IP_SRC));
+    const iface = this.inventory.vsis.get(vsi)?.interface;
+    return iface == null ? null : this.ways.of(iface, i32(bytes, ETH_BYTES + IP_SRC));
   }
 
   /** A distributed VSI-interface has this address on every gateway (D15). */
-  private isShared(on: Parameters<Neighbors["find"]>[0], ip: number): boolean {
-    return on.config.distributed && on.subnets.some((subnet) => subnet.address === ip);
+  private isShared(iface: Parameters<Neighbors["find"]>[0], ip: number): boolean {
+    return iface.config.distributed && iface.subnets.some((subnet) => subnet.address === ip);
   }
 }
 

@@ -59,13 +59,13 @@ export class Explainer {
     const name = formatMac(mac);
     const macs = agent.macs.stories(mac).filter((story) => vsi === null || story.vsi === vsi);
     const said: string[] = [];
-    for (const on of inventory.interfaces.values())
-      if (on.mac === mac) said.push(`${name} is our own: the gateway MAC of ${on.name}.`);
+    for (const iface of inventory.interfaces.values())
+      if (iface.mac === mac) said.push(`${name} is our own: the gateway MAC of ${iface.name}.`);
     for (const story of macs) said.push(...macSentences(story, this.isByHand(story)));
     said.push(...this.fabric({ mac: name }));
     const neighbors = this.neighborsWith(name, vsi);
-    for (const { ip, interface: on, state } of neighbors)
-      said.push(`The ARP table has ${ip} on ${on} at this MAC (${state}).`);
+    for (const { ip, interface: iface, state } of neighbors)
+      said.push(`The ARP table has ${ip} on ${iface} at this MAC (${state}).`);
     if (macs.length === 0) {
       const where = vsi === null ? "No VSI" : `VSI ${vsi}`;
       const unknown = vsi === null ? "knows it" : "does not know it";
@@ -85,9 +85,9 @@ export class Explainer {
     return origin === "static" && !isInFile;
   }
 
-  private isNeighborByHand({ origin, interface: on, ip }: NeighborStory): boolean {
+  private isNeighborByHand({ origin, interface: iface, ip }: NeighborStory): boolean {
     const { interfaces } = this.parts.topology.config;
-    const isInFile = interfaces.some(({ name, arp }) => name === on && arp.static.some(({ text }) => text === ip));
+    const isInFile = interfaces.some(({ name, arp }) => name === iface && arp.static.some(({ text }) => text === ip));
     return origin === "static" && !isInFile;
   }
 
@@ -106,8 +106,8 @@ export class Explainer {
   private whyIp(text: string, question: Question): Why {
     const { agent, inventory, topology } = this.parts;
     const ip = parseIpv4(text)!;
-    const scope = [...inventory.interfaces.values()].filter((on) => isAsked(on, question));
-    const names = new Set(scope.map((on) => on.name));
+    const scope = [...inventory.interfaces.values()].filter((iface) => isAsked(iface, question));
+    const names = new Set(scope.map((iface) => iface.name));
     const neighbors = agent.neighbors.stories(ip).filter((story) => names.has(story.interface));
     const said = [...this.ownSentences(ip, scope), ...underlaySentences(text, topology.config)];
     for (const story of neighbors) said.push(...neighborSentences(story, this.isNeighborByHand(story)));
@@ -126,7 +126,7 @@ export class Explainer {
     for (const story of macs) said.push(...macSentences(story, this.isByHand(story)));
     const isOwn = said.length > suppressed.length + routed.length && neighbors.length === 0;
     if (neighbors.length === 0 && suppressed.length === 0 && !isOwn) said.push(...unknownSentences(ip, scope));
-    const vrfs = new Set(scope.map((on) => on.vrfName));
+    const vrfs = new Set(scope.map((iface) => iface.vrfName));
     const routes = [...vrfs].flatMap((vrf) => this.shown.routeTo(vrf, ip) ?? []);
     for (const vrf of vrfs)
       said.push(
@@ -146,13 +146,14 @@ export class Explainer {
 
   private ownSentences(ip: number, scope: readonly InterfaceObject[]): string[] {
     const said: string[] = [];
-    for (const on of scope) {
+    for (const iface of scope) {
       const text = formatIpv4(ip);
-      if (on.config.icmpSource?.ip === ip) said.push(`${text} is our own: ICMP errors of ${on.name} come from it.`);
-      if (!on.subnets.some(({ address }) => address === ip)) continue;
-      said.push(`${text} is our own: the gateway address of ${on.name}, with gateway MAC ${formatMac(on.mac)}.`);
+      if (iface.config.icmpSource?.ip === ip)
+        said.push(`${text} is our own: ICMP errors of ${iface.name} come from it.`);
+      if (!iface.subnets.some(({ address }) => address === ip)) continue;
+      said.push(`${text} is our own: the gateway address of ${iface.name}, with gateway MAC ${formatMac(iface.mac)}.`);
       for (const peer of this.parts.agent.peers.list()) {
-        if (peer.on !== on || peer.ip !== ip) continue;
+        if (peer.iface !== iface || peer.ip !== ip) continue;
         const { tunnel, vsi, mac, heardMs } = peer;
         const seconds = Math.floor((this.parts.agent.nowMs - heardMs) / 1000);
         const heard = `${ago(seconds)} by an ARP in VSI ${vsi.name}`;
@@ -165,8 +166,8 @@ export class Explainer {
   }
 }
 
-function isAsked(on: InterfaceObject, { interface: name, vsi }: Question): boolean {
-  return (name === null || on.name === name) && (vsi === null || on.vsis.some((each) => each.name === vsi));
+function isAsked(iface: InterfaceObject, { interface: name, vsi }: Question): boolean {
+  return (name === null || iface.name === name) && (vsi === null || iface.vsis.some((each) => each.name === vsi));
 }
 
 function isVsiAsked(vsi: VsiObject, { interface: name, vsi: only }: Question): boolean {
@@ -213,20 +214,20 @@ export function bypassSentence(of: string, ip: string, tunnel: string): string {
 }
 
 function neighborSentences(story: NeighborStory, isByHand: boolean): string[] {
-  const { ip, interface: on, state, place, origin, previous, challenger, wanted } = story;
+  const { ip, interface: iface, state, place, origin, previous, challenger, wanted } = story;
   if (state === "suspended" && place !== null)
     return [
-      `${ip} on ${on} is suspended since ${ago(story.stateSeconds)}: it was known with MAC ${place.mac} at ${placeText(place)}, which is down. Packets to it make us look for it elsewhere, and end with ICMP host unreachable where it does not answer.`,
+      `${ip} on ${iface} is suspended since ${ago(story.stateSeconds)}: it was known with MAC ${place.mac} at ${placeText(place)}, which is down. Packets to it make us look for it elsewhere, and end with ICMP host unreachable where it does not answer.`,
     ];
   if (story.searchSeconds !== null || place === null) return soughtSentences(story);
   const where = `${placeText(place)}, in VSI ${place.vsi}`;
   const said =
     origin === "static"
       ? [
-          `${ip} on ${on} has MAC ${place.mac} at ${where}, ${isByHand ? "added by hand (vtepctl arp add)" : "as the configuration says"}; it never ages.`,
+          `${ip} on ${iface} has MAC ${place.mac} at ${where}, ${isByHand ? "added by hand (vtepctl arp add)" : "as the configuration says"}; it never ages.`,
         ]
       : [
-          `${ip} on ${on} has MAC ${place.mac} at ${where}: learned ${ago(story.learnedSeconds)} from ${MESSAGES[origin]}.`,
+          `${ip} on ${iface} has MAC ${place.mac} at ${where}: learned ${ago(story.learnedSeconds)} from ${MESSAGES[origin]}.`,
         ];
   if (origin !== "static") {
     said.push(
@@ -253,15 +254,15 @@ function suppressedSentence(ip: string, host: SuppressedHost, nowMs: number): st
 }
 
 function soughtSentences(story: NeighborStory): string[] {
-  const { ip, interface: on, state, place, tries, asked, searchSeconds, stateSeconds, wanted } = story;
+  const { ip, interface: iface, state, place, tries, asked, searchSeconds, stateSeconds, wanted } = story;
   const whom = asked.length === 0 ? "no port, for none is up" : asked.join(", ");
   const said =
     state === "incomplete"
       ? [
-          `${ip} on ${on} is being looked for since ${ago(searchSeconds ?? 0)}: ARP request ${tries} of 3 went to ${whom}.`,
+          `${ip} on ${iface} is being looked for since ${ago(searchSeconds ?? 0)}: ARP request ${tries} of 3 went to ${whom}.`,
         ]
       : [
-          `${ip} on ${on} did not answer: the search began ${ago(searchSeconds ?? 0)}, ${tries} ARP requests went to ${whom}, and it has counted as failed since ${ago(stateSeconds)}.`,
+          `${ip} on ${iface} did not answer: the search began ${ago(searchSeconds ?? 0)}, ${tries} ARP requests went to ${whom}, and it has counted as failed since ${ago(stateSeconds)}.`,
         ];
   if (place !== null) said.push(`It was known once, with MAC ${place.mac} at ${placeText(place)}.`);
   said.push(
@@ -274,12 +275,12 @@ function soughtSentences(story: NeighborStory): string[] {
 
 function unknownSentences(ip: number, scope: readonly InterfaceObject[]): string[] {
   const said: string[] = [];
-  for (const on of scope) {
-    const subnet = on.subnets.find(({ network, length }) => ((ip ^ network) & maskOf(length)) === 0);
+  for (const iface of scope) {
+    const subnet = iface.subnets.find(({ network, length }) => ((ip ^ network) & maskOf(length)) === 0);
     if (subnet === undefined) continue;
-    const vsis = on.vsis.map((vsi) => vsi.name).join(", ");
+    const vsis = iface.vsis.map((vsi) => vsi.name).join(", ");
     said.push(
-      `${formatIpv4(ip)} is not known on ${on.name}: no ARP came from it, and no packet has asked for it lately.`,
+      `${formatIpv4(ip)} is not known on ${iface.name}: no ARP came from it, and no packet has asked for it lately.`,
     );
     said.push(
       `It belongs there (${formatIpv4(subnet.network)}/${subnet.length}): the first packet to it makes us ask in VSI ${vsis}.`,
@@ -299,13 +300,13 @@ function underlaySentences(text: string, { underlay, tunnels }: Config): string[
 function routeSentence(vrf: string, route: Route | undefined): string {
   if (route === undefined)
     return `VRF ${vrf} has no route to it: packets about which no policy decides are answered with ICMP unreachable.`;
-  const { prefix, origin, action, interface: on, nextHops } = route;
+  const { prefix, origin, action, interface: iface, nextHops } = route;
   const match = `VRF ${vrf} has ${prefix} as its longest match`;
-  if (origin === "host") return `${match}: the host itself, resolved on ${on}.`;
+  if (origin === "host") return `${match}: the host itself, resolved on ${iface}.`;
   if (origin === "connected" && action === "glean")
-    return `${match}: connected to ${on}, where each host is asked for by ARP.`;
+    return `${match}: connected to ${iface}, where each host is asked for by ARP.`;
   const hops = nextHops.map(({ ip, alive }) => (alive ? ip : `${ip} (dead)`)).join(", ");
-  const way = hops !== "" ? `to next hop ${hops}` : on !== null ? `on ${on}` : "";
+  const way = hops !== "" ? `to next hop ${hops}` : iface !== null ? `on ${iface}` : "";
   return `${match}: a route of origin ${origin}, action ${action} ${way}`.trimEnd().concat(".");
 }
 
@@ -340,9 +341,9 @@ function policySentences(
   routes: readonly Route[],
 ): string[] {
   return policies.flatMap(({ name, interfaces, rules }) => {
-    const on = scope.filter((each) => interfaces.includes(each.name));
+    const arrivals = scope.filter((each) => interfaces.includes(each.name));
     // Of several VRFs the one without such a route is where the default decides.
-    const isRouted = on.every(({ vrfName }) =>
+    const isRouted = arrivals.every(({ vrfName }) =>
       routes.some(({ vrf, prefix }) => vrf === vrfName && !prefix.endsWith("/0")),
     );
     const told: string[] = [];
@@ -354,8 +355,8 @@ function policySentences(
         told.push(`rule ${i + 1}: ${rules[i].match} -> ${rules[i].action}`);
       if (sources.length + sourcePorts.length + destinationPorts.length === 0 && protocol === null) break;
     }
-    if (on.length === 0 || told.length === 0) return [];
-    const from = on.map((each) => each.name).join(", ");
+    if (arrivals.length === 0 || told.length === 0) return [];
+    const from = arrivals.map((each) => each.name).join(", ");
     return [`Policy ${name} is asked before the routes for packets from ${from} (${told.join("; ")}).`];
   });
 }

@@ -26,17 +26,18 @@ export function pingHost(
   ip: string,
   length: number,
 ): Promise<HostPing> | null | string {
-  const on = inventory.interface(name);
-  if (on === undefined) return null;
+  const iface = inventory.interface(name);
+  if (iface === undefined) return null;
   const to = parseIpv4(ip);
   if (to === null) return `${ip} is no IPv4 address`;
-  if (isOwnAddress(on, to)) return `${ip} is an address of ${name} itself`;
+  if (isOwnAddress(iface, to)) return `${ip} is an address of ${name} itself`;
   return new Promise((resolve) => {
-    const isSent = agent.pinger.ask(on, to, length, now(), (answer) => {
-      const { kind, note, via } = answer === null ? lossOf(agent, on, to) : { ...known(agent, on, to), note: null };
+    const isSent = agent.pinger.ask(iface, to, length, now(), (answer) => {
+      const { kind, note, via } =
+        answer === null ? lossOf(agent, iface, to) : { ...known(agent, iface, to), note: null };
       resolve({
         kind: answer === null ? kind : "reply",
-        source: formatIpv4(sourceOf(on, to)),
+        source: formatIpv4(sourceOf(iface, to)),
         length,
         rttMs: answer?.rttMs ?? null,
         ttl: answer?.ttl ?? null,
@@ -48,7 +49,7 @@ export function pingHost(
     else
       resolve({
         kind: "busy",
-        source: formatIpv4(sourceOf(on, to)),
+        source: formatIpv4(sourceOf(iface, to)),
         length,
         rttMs: null,
         ttl: null,
@@ -61,22 +62,22 @@ export function pingHost(
 type Known = Pick<HostPing, "kind" | "via" | "note">;
 
 /** Of a neighbour of this VSI-interface: where it is. */
-function known(agent: Agent, on: InterfaceObject, to: Ipv4): Known {
-  const place = agent.neighbors.find(on, to)?.place ?? null;
+function known(agent: Agent, iface: InterfaceObject, to: Ipv4): Known {
+  const place = agent.neighbors.find(iface, to)?.place ?? null;
   const via = place === null ? null : { kind: place.port.kind, name: place.port.name };
   return { kind: "lost", via, note: null };
 }
 
-function lossOf(agent: Agent, on: InterfaceObject, to: Ipv4): Known {
-  const found = known(agent, on, to);
+function lossOf(agent: Agent, iface: InterfaceObject, to: Ipv4): Known {
+  const found = known(agent, iface, to);
   const ip = formatIpv4(to);
-  const isNeighbor = subnetOf(on, to) !== null;
+  const isNeighbor = subnetOf(iface, to) !== null;
   if (isNeighbor && found.via === null) return { ...found, kind: "unresolved", note: `${ip} answers no ARP request` };
-  const source = formatIpv4(sourceOf(on, to));
-  const isShared = on.config.distributed && on.config.icmpSource === null;
+  const source = formatIpv4(sourceOf(iface, to));
+  const isShared = iface.config.distributed && iface.config.icmpSource === null;
   if (isShared && found.via?.kind !== "ac") {
     const nearest = found.via === null ? "the gateway nearest to it" : `the gateway behind tunnel ${found.via.name}`;
-    const fix = `give ${on.name} an icmpSource of its own, or ask there`;
+    const fix = `give ${iface.name} an icmpSource of its own, or ask there`;
     const note = `${source} is an address of every distributed gateway: the answer may have gone to ${nearest}; ${fix}`;
     return { ...found, note };
   }

@@ -69,13 +69,13 @@ export class Announcer {
   update({ vsis }: Inventory): void {
     for (const vsi of [...this.told.keys()]) if (vsis.get(vsi.row) !== vsi) this.told.delete(vsi);
     for (const vsi of vsis.values()) {
-      const on = vsi.interface;
+      const iface = vsi.interface;
       // In EVPN a gateway address of its own has a route, and a shared one is known to all.
-      if (on === null || vsi.config.evpn !== null) {
+      if (iface === null || vsi.config.evpn !== null) {
         this.told.delete(vsi);
         continue;
       }
-      const text = `${on.mac} ${on.subnets.map(({ address }) => address).join(" ")}`;
+      const text = `${iface.mac} ${iface.subnets.map(({ address }) => address).join(" ")}`;
       const told = this.told.get(vsi);
       const isSame = told?.text === text;
       const fresh = vsi.tunnels.filter((tunnel) => !isSame || !told.tunnels.has(tunnel));
@@ -97,15 +97,15 @@ export class Announcer {
 
   /** Our MAC in `vsi` changed: tell its hosts that each host elsewhere is to be reached at the new one. */
   tellHosts(vsi: VsiObject): void {
-    const on = vsi.interface;
-    if (on !== null && vsi.config.arp === "localProxy") this.oweHosts(vsi, "acs", this.neighbors.placedOn(on));
+    const iface = vsi.interface;
+    if (iface !== null && vsi.config.arp === "localProxy") this.oweHosts(vsi, "acs", this.neighbors.placedOn(iface));
   }
 
   /** Tell the gateway behind `tunnel` which hosts of `vsi` are behind us. */
   tellPeer(vsi: VsiObject, tunnel: PortObject): void {
-    const on = vsi.interface;
-    if (on === null || vsi.config.arp !== "localProxy") return;
-    const here = this.neighbors.placedOn(on).filter(({ place }) => place!.port.kind === "ac" && place!.vsi === vsi);
+    const iface = vsi.interface;
+    if (iface === null || vsi.config.arp !== "localProxy") return;
+    const here = this.neighbors.placedOn(iface).filter(({ place }) => place!.port.kind === "ac" && place!.vsi === vsi);
     this.oweHosts(vsi, tunnel, here);
   }
 
@@ -169,36 +169,36 @@ export class Announcer {
 
   /** @returns frames that leave. */
   private sayAddress({ vsi, ip, to, again }: Owed): number {
-    const on = vsi.interface;
-    if (on === null || !on.subnets.some(({ address }) => address === ip)) return 0;
+    const iface = vsi.interface;
+    if (iface === null || !iface.subnets.some(({ address }) => address === ip)) return 0;
     if (again) {
       this.timers.after(ANNOUNCE_AGAIN_MS, () => {
         this.oweAddress({ vsi, ip, to, again: false });
         this.run();
       });
     }
-    return this.say(on, vsi, ip, to, null);
+    return this.say(iface, vsi, ip, to, null);
   }
 
   /** A host that went away meanwhile is not announced, and none is announced to those behind its own port (D8). */
   private sayHost({ vsi, ip, to }: Owed): number {
-    const on = vsi.interface;
-    const entry = on === null ? undefined : this.neighbors.find(on, ip);
-    if (on === null || entry === undefined || !isKnown(entry.state)) return 0;
+    const iface = vsi.interface;
+    const entry = iface === null ? undefined : this.neighbors.find(iface, ip);
+    if (iface === null || entry === undefined || !isKnown(entry.state)) return 0;
     const { port } = entry.place!;
     if (typeof to !== "string" && port.kind === "tunnel") return 0;
-    return this.say(on, vsi, ip, to, port);
+    return this.say(iface, vsi, ip, to, port);
   }
 
-  private say(on: InterfaceObject, vsi: VsiObject, ip: Ipv4, to: Audience, except: PortObject | null): number {
+  private say(iface: InterfaceObject, vsi: VsiObject, ip: Ipv4, to: Audience, except: PortObject | null): number {
     if (typeof to !== "string") {
       const isThere = to.up && isPortOf(to, vsi);
-      if (isThere) this.sender.announce(vsi, to, on.mac, ip);
+      if (isThere) this.sender.announce(vsi, to, iface.mac, ip);
       return isThere ? 1 : 0;
     }
     const ports = to === "acs" ? vsi.acs : vsi.tunnels;
     const hearers = ports.filter((port) => port.up && port !== except).length;
-    if (hearers > 0) this.sender.announceWide(vsi, except, to === "acs" ? ONLY_ACS : ONLY_TUNNELS, on.mac, ip);
+    if (hearers > 0) this.sender.announceWide(vsi, except, to === "acs" ? ONLY_ACS : ONLY_TUNNELS, iface.mac, ip);
     return hearers;
   }
 }

@@ -84,30 +84,30 @@ export class ArpHandler {
     const arp = parseArp(frame.bytes, 0, frame.bytes.length);
     if (arp === null) return DROP.arp_malformed;
     if (vsi.config.arp === "suppress") return this.c.suppress(arp, vsi, port, frame);
-    const on = vsi.interface;
-    if (on === null) return this.ignore(vsi, arp, "no VSI-interface");
-    const bad = checkArp(arp, on);
-    if (bad === DROP.arp_not_local && port.kind === "ac" && isRoutedSender(arp, on, this.c.isRoutedBy))
-      return this.fromRoutedSender(arp, on, vsi, port);
+    const iface = vsi.interface;
+    if (iface === null) return this.ignore(vsi, arp, "no VSI-interface");
+    const bad = checkArp(arp, iface);
+    if (bad === DROP.arp_not_local && port.kind === "ac" && isRoutedSender(arp, iface, this.c.isRoutedBy))
+      return this.fromRoutedSender(arp, iface, vsi, port);
     if (bad !== CONSUMED) return bad;
-    return port.kind === "ac" ? this.fromAc(arp, on, vsi, port) : this.fromTunnel(arp, on, vsi, port);
+    return port.kind === "ac" ? this.fromAc(arp, iface, vsi, port) : this.fromTunnel(arp, iface, vsi, port);
   }
 
   /** The gateway tells the hosts behind `port` its addresses (§3.12). */
-  announce(on: InterfaceObject, port: PortObject, vsi: VsiObject): void {
-    for (const { address } of on.subnets) this.c.sender.announce(vsi, port, on.mac, address);
+  announce(iface: InterfaceObject, port: PortObject, vsi: VsiObject): void {
+    for (const { address } of iface.subnets) this.c.sender.announce(vsi, port, iface.mac, address);
   }
 
   /** Does a host behind `port` claim what is ours, or what is configured to be elsewhere? Then it is told off, seldom. */
-  isSpoof(arp: Arp, on: InterfaceObject, vsi: VsiObject, port: PortObject): boolean {
+  isSpoof(arp: Arp, iface: InterfaceObject, vsi: VsiObject, port: PortObject): boolean {
     if (arp.senderIp === 0) return false;
-    const entry = this.c.neighbors.find(on, arp.senderIp);
+    const entry = this.c.neighbors.find(iface, arp.senderIp);
     const isTaken = entry?.origin === "static" && (entry.place?.mac !== arp.senderMac || entry.place.port !== port);
-    if (!isOwnAddress(on, arp.senderIp) && !isTaken) return false;
-    const key = `${on.row} ${arp.senderIp}`;
+    if (!isOwnAddress(iface, arp.senderIp) && !isTaken) return false;
+    const key = `${iface.row} ${arp.senderIp}`;
     if (this.defended.admit(key, this.c.timers.nowMs)) {
       // Where we proxy, a static host is reached at our MAC; elsewhere at its own.
-      const mac = isTaken && vsi.config.arp !== "localProxy" ? entry!.place!.mac : on.mac;
+      const mac = isTaken && vsi.config.arp !== "localProxy" ? entry!.place!.mac : iface.mac;
       this.c.sender.announce(vsi, port, mac, arp.senderIp);
       this.tell("warn", "arp.defend", vsi, port, arp.senderIp, arp.senderMac);
     }
@@ -115,26 +115,26 @@ export class ArpHandler {
   }
 
   /** ARP from `ip` at `place`: believe it, and answer those who waited for it. */
-  hear(on: InterfaceObject, arp: Arp, place: Place): Heard {
+  hear(iface: InterfaceObject, arp: Arp, place: Place): Heard {
     const isAnnouncement =
       arp.senderIp === arp.targetIp || (arp.op === ARP_REPLY && isGroup(arp.ethDst) && place.port.kind === "tunnel");
-    if (place.port.kind === "tunnel") this.noteClaim(on, arp.senderIp, place, isAnnouncement);
+    if (place.port.kind === "tunnel") this.noteClaim(iface, arp.senderIp, place, isAnnouncement);
     const how = isAnnouncement ? "announcement" : arp.op === ARP_REPLY ? "reply" : "request";
-    const before = this.c.neighbors.find(on, arp.senderIp)?.place ?? null;
+    const before = this.c.neighbors.find(iface, arp.senderIp)?.place ?? null;
     const isElsewhere = before !== null && !samePlace(before, place);
     // What is not believed is not believed for answering a question of ours.
-    if (how === "reply" && this.c.duplicates.answered(on, arp.senderIp, place) && isElsewhere) return "ignored";
+    if (how === "reply" && this.c.duplicates.answered(iface, arp.senderIp, place) && isElsewhere) return "ignored";
     const heard = this.c.neighbors.hear(
-      on,
+      iface,
       arp.senderIp,
       place,
       how,
-      isAnnouncement ? null : this.heardStep(arp, on, place),
+      isAnnouncement ? null : this.heardStep(arp, iface, place),
     );
     if (isElsewhere && CONTRADICTION.has(heard) && !this.isReplaced(before, place))
-      this.c.duplicates.suspect(on, arp.senderIp, before, place);
+      this.c.duplicates.suspect(iface, arp.senderIp, before, place);
     if (heard === "new" || heard === "moved") this.c.counts.count(place.vsi.name, "learned");
-    if (heard === "new" || heard === "moved" || heard === "same") this.answerAskers(on, arp.senderIp);
+    if (heard === "new" || heard === "moved" || heard === "same") this.answerAskers(iface, arp.senderIp);
     return heard;
   }
 
@@ -145,18 +145,18 @@ export class ArpHandler {
   }
 
   /** Is it a gateway's address, as one sees it who is none of them? Then its MAC is remembered by tunnel (peer-gateway.ts). */
-  private noteClaim(on: InterfaceObject, ip: Ipv4, { port, vsi, mac }: Place, isAnnouncement: boolean): void {
-    const before = knownOf(this.c.neighbors.find(on, ip))?.place;
+  private noteClaim(iface: InterfaceObject, ip: Ipv4, { port, vsi, mac }: Place, isAnnouncement: boolean): void {
+    const before = knownOf(this.c.neighbors.find(iface, ip))?.place;
     const isElsewhere = before != null && before.port.kind === "tunnel" && before.port !== port;
-    if (isElsewhere) this.c.peers.claimed(on, before.vsi, before.port, ip, before.mac, null);
+    if (isElsewhere) this.c.peers.claimed(iface, before.vsi, before.port, ip, before.mac, null);
     const was = before?.port === port && before.vsi === vsi ? before.mac : null;
     if (isAnnouncement || isElsewhere || (was !== null && was !== mac))
-      this.c.peers.claimed(on, vsi, port, ip, mac, was);
+      this.c.peers.claimed(iface, vsi, port, ip, mac, was);
   }
 
   /** Our own address was asked for: one reply, to the asker alone. */
-  answerForGateway(arp: Arp, on: InterfaceObject, vsi: VsiObject, port: PortObject): Fate {
-    this.c.sender.reply(vsi, port, on.mac, arp.targetIp, { mac: arp.senderMac, ip: arp.senderIp });
+  answerForGateway(arp: Arp, iface: InterfaceObject, vsi: VsiObject, port: PortObject): Fate {
+    this.c.sender.reply(vsi, port, iface.mac, arp.targetIp, { mac: arp.senderMac, ip: arp.senderIp });
     this.c.counts.count(vsi.name, "gateway_reply");
     this.tell(
       "debug",
@@ -171,83 +171,83 @@ export class ArpHandler {
   }
 
   /** A request from a tunnel for an address of ours (D15): a distributed gateway leaves it to the asker's own site. */
-  answersTunnel(on: InterfaceObject, ip: Ipv4): boolean {
-    const isShared = on.subnets.some((subnet) => subnet.address === ip);
-    return !on.config.distributed || !isShared;
+  answersTunnel(iface: InterfaceObject, ip: Ipv4): boolean {
+    const isShared = iface.subnets.some((subnet) => subnet.address === ip);
+    return !iface.config.distributed || !isShared;
   }
 
   // ---- from an AC --------------------------------------------------------------------------------------------------
 
-  private fromAc(arp: Arp, on: InterfaceObject, vsi: VsiObject, port: PortObject): Fate {
-    if (arp.senderMac === on.mac) return DROP.own_mac_local;
-    if (this.isSpoof(arp, on, vsi, port)) return DROP.arp_gw_spoof;
+  private fromAc(arp: Arp, iface: InterfaceObject, vsi: VsiObject, port: PortObject): Fate {
+    if (arp.senderMac === iface.mac) return DROP.own_mac_local;
+    if (this.isSpoof(arp, iface, vsi, port)) return DROP.arp_gw_spoof;
     const isProxy = vsi.config.arp === "localProxy";
-    if (arp.senderIp === 0) return this.probeFromAc(arp, on, vsi, port, isProxy);
-    const heard = this.hear(on, arp, { mac: arp.senderMac, port, vsi });
+    if (arp.senderIp === 0) return this.probeFromAc(arp, iface, vsi, port, isProxy);
+    const heard = this.hear(iface, arp, { mac: arp.senderMac, port, vsi });
     if (heard === "full") return DROP.arp_limit;
     if (arp.senderIp === arp.targetIp) {
       // New here is news as well: another site may have announced it this very second, before it moved.
       const isNews = heard === "moved" || heard === "new";
-      if (isProxy) this.relayAnnouncement(on, arp, port, ALL_PORTS, isNews);
+      if (isProxy) this.relayAnnouncement(iface, arp, port, ALL_PORTS, isNews);
       return CONSUMED;
     }
     if (arp.op === ARP_REPLY) return CONSUMED;
-    if (isOwnAddress(on, arp.targetIp)) return this.answerForGateway(arp, on, vsi, port);
-    return isProxy ? this.proxy(arp, on, vsi, port) : CONSUMED;
+    if (isOwnAddress(iface, arp.targetIp)) return this.answerForGateway(arp, iface, vsi, port);
+    return isProxy ? this.proxy(arp, iface, vsi, port) : CONSUMED;
   }
 
-  private fromRoutedSender(arp: Arp, on: InterfaceObject, vsi: VsiObject, port: PortObject): Fate {
-    if (arp.senderMac === on.mac) return DROP.own_mac_local;
-    if (isOwnAddress(on, arp.targetIp)) return this.answerForGateway(arp, on, vsi, port);
-    return vsi.config.arp === "localProxy" ? this.proxy(arp, on, vsi, port) : CONSUMED;
+  private fromRoutedSender(arp: Arp, iface: InterfaceObject, vsi: VsiObject, port: PortObject): Fate {
+    if (arp.senderMac === iface.mac) return DROP.own_mac_local;
+    if (isOwnAddress(iface, arp.targetIp)) return this.answerForGateway(arp, iface, vsi, port);
+    return vsi.config.arp === "localProxy" ? this.proxy(arp, iface, vsi, port) : CONSUMED;
   }
 
   /** Local proxy ARP: answer for a host elsewhere, and let all sites know who asks while we do not know it ourselves. */
-  private proxy(arp: Arp, on: InterfaceObject, vsi: VsiObject, port: PortObject): Fate {
+  private proxy(arp: Arp, iface: InterfaceObject, vsi: VsiObject, port: PortObject): Fate {
     const target = arp.targetIp;
-    if (!isHostAddress(on, target)) return this.ignore(vsi, arp, "not a host address");
-    const entry = knownOf(this.c.neighbors.find(on, target));
+    if (!isHostAddress(iface, target)) return this.ignore(vsi, arp, "not a host address");
+    const entry = knownOf(this.c.neighbors.find(iface, target));
     // D8: they hear each other. The same holds where there is no other port the target could be behind.
     if (entry?.place?.port === port) {
       // Unless it has left without a word: a host that is asked for and was not heard for a while is asked whether it lives.
-      if (!this.isLive(entry)) this.c.neighbors.doubt(on, target, port);
+      if (!this.isLive(entry)) this.c.neighbors.doubt(iface, target, port);
       return this.ignore(vsi, arp, "same port");
     }
-    if (entry === undefined && isAlone(on, port)) return this.ignore(vsi, arp, "no other port");
+    if (entry === undefined && isAlone(iface, port)) return this.ignore(vsi, arp, "no other port");
     const asker = { port, mac: arp.senderMac, ip: arp.senderIp };
-    if (entry !== undefined || vsi.config.proxyArp === "immediate") this.proxyReply(on, vsi, target, asker);
+    if (entry !== undefined || vsi.config.proxyArp === "immediate") this.proxyReply(iface, vsi, target, asker);
     else this.c.relays.add(vsi, target, asker);
-    if (entry?.state !== "reachable") this.relayToSites(arp, on, vsi, port);
+    if (entry?.state !== "reachable") this.relayToSites(arp, iface, vsi, port);
     return CONSUMED;
   }
 
   /** RFC 5227: is the address taken? Answered for ours, and for a different host that is certainly alive; else asked on. */
-  private probeFromAc(arp: Arp, on: InterfaceObject, vsi: VsiObject, port: PortObject, isProxy: boolean): Fate {
+  private probeFromAc(arp: Arp, iface: InterfaceObject, vsi: VsiObject, port: PortObject, isProxy: boolean): Fate {
     const target = arp.targetIp;
-    if (isOwnAddress(on, target)) return this.answerForGateway(arp, on, vsi, port);
+    if (isOwnAddress(iface, target)) return this.answerForGateway(arp, iface, vsi, port);
     if (!isProxy) return CONSUMED;
-    const entry = knownOf(this.c.neighbors.find(on, target));
+    const entry = knownOf(this.c.neighbors.find(iface, target));
     const asker = { port, mac: arp.senderMac, ip: 0 };
     if (entry !== undefined && entry.place!.port !== port && this.isLive(entry)) {
       if (entry.place!.mac === arp.senderMac) return CONSUMED;
-      this.proxyReply(on, vsi, target, asker);
+      this.proxyReply(iface, vsi, target, asker);
       if (isGroup(arp.ethDst))
-        this.c.duplicates.suspect(on, target, entry.place!, { mac: arp.senderMac, port, vsi }, true);
+        this.c.duplicates.suspect(iface, target, entry.place!, { mac: arp.senderMac, port, vsi }, true);
       return CONSUMED;
     }
     this.c.relays.add(vsi, target, asker);
-    this.relayToSites(arp, on, vsi, port);
+    this.relayToSites(arp, iface, vsi, port);
     return CONSUMED;
   }
 
   /** Article step 4, in every VXLAN of the VSI-interface (D5), with our MAC and the asker's IP. */
-  private relayToSites(arp: Arp, on: InterfaceObject, asked: VsiObject, port: PortObject): void {
+  private relayToSites(arp: Arp, iface: InterfaceObject, asked: VsiObject, port: PortObject): void {
     // The other sites know no address outside the subnet: they are asked with our own.
-    const isGuest = arp.senderIp !== 0 && subnetOf(on, arp.senderIp) === null;
+    const isGuest = arp.senderIp !== 0 && subnetOf(iface, arp.senderIp) === null;
     const question = { target: arp.targetIp, except: port, by: port, isRetry: false };
-    for (const vsi of on.vsis) {
-      const sender = isGuest || vsi.config.evpn !== null ? addressFor(on, arp.targetIp) : arp.senderIp;
-      if (!this.c.sender.solicit(on, vsi, { ...question, sender, scope: searchScope(vsi) }).sent) continue;
+    for (const vsi of iface.vsis) {
+      const sender = isGuest || vsi.config.evpn !== null ? addressFor(iface, arp.targetIp) : arp.senderIp;
+      if (!this.c.sender.solicit(iface, vsi, { ...question, sender, scope: searchScope(vsi) }).sent) continue;
       this.c.counts.count(asked.name, "relayed_request");
       this.tell("debug", "arp.relay-request", vsi, port, arp.targetIp, arp.senderMac, "S1.4");
     }
@@ -255,114 +255,114 @@ export class ArpHandler {
 
   // ---- from a tunnel -----------------------------------------------------------------------------------------------
 
-  private fromTunnel(arp: Arp, on: InterfaceObject, vsi: VsiObject, port: PortObject): Fate {
+  private fromTunnel(arp: Arp, iface: InterfaceObject, vsi: VsiObject, port: PortObject): Fate {
     const isProxy = vsi.config.arp === "localProxy";
-    const isPeer = arp.senderIp !== 0 && isOwnAddress(on, arp.senderIp);
-    if (isPeer) this.c.peers.heard(on, vsi, port, arp.senderIp, arp.senderMac);
+    const isPeer = arp.senderIp !== 0 && isOwnAddress(iface, arp.senderIp);
+    if (isPeer) this.c.peers.heard(iface, vsi, port, arp.senderIp, arp.senderMac);
     else if (arp.senderIp !== 0) {
-      const heard = this.hear(on, arp, { mac: arp.senderMac, port, vsi });
+      const heard = this.hear(iface, arp, { mac: arp.senderMac, port, vsi });
       if (heard === "full") return DROP.arp_limit;
       if (arp.senderIp === arp.targetIp && isProxy)
-        this.relayAnnouncement(on, arp, port, ONLY_ACS, heard === "moved", vsi);
+        this.relayAnnouncement(iface, arp, port, ONLY_ACS, heard === "moved", vsi);
     }
     if (arp.op === ARP_REPLY || arp.senderIp === arp.targetIp) return CONSUMED;
-    if (isOwnAddress(on, arp.targetIp)) {
-      if (this.answersTunnel(on, arp.targetIp)) return this.answerForGateway(arp, on, vsi, port);
+    if (isOwnAddress(iface, arp.targetIp)) {
+      if (this.answersTunnel(iface, arp.targetIp)) return this.answerForGateway(arp, iface, vsi, port);
       return this.ignore(vsi, arp, "each site has its own gateway");
     }
-    return isProxy ? this.relayFromTunnel(arp, on, vsi, port) : CONSUMED;
+    return isProxy ? this.relayFromTunnel(arp, iface, vsi, port) : CONSUMED;
   }
 
-  private relayFromTunnel(arp: Arp, on: InterfaceObject, vsi: VsiObject, port: PortObject): Fate {
+  private relayFromTunnel(arp: Arp, iface: InterfaceObject, vsi: VsiObject, port: PortObject): Fate {
     const target = arp.targetIp;
-    if (!isHostAddress(on, target)) return this.ignore(vsi, arp, "not a host address");
-    if (vsi.config.evpn !== null) return askForFabric(this.c, on, vsi, port, target);
+    if (!isHostAddress(iface, target)) return this.ignore(vsi, arp, "not a host address");
+    if (vsi.config.evpn !== null) return askForFabric(this.c, iface, vsi, port, target);
     const asker = { port, mac: arp.senderMac, ip: arp.senderIp };
-    const entry = this.c.neighbors.find(on, target);
+    const entry = this.c.neighbors.find(iface, target);
     const isHere = entry?.place?.port.kind === "ac" && entry.state === "reachable";
     const isCertain = arp.senderIp !== 0 || (entry !== undefined && this.isLive(entry));
     if (isHere && arp.senderIp === 0 && isGroup(arp.ethDst))
-      this.c.duplicates.suspect(on, target, entry.place!, { mac: arp.senderMac, port, vsi }, true);
+      this.c.duplicates.suspect(iface, target, entry.place!, { mac: arp.senderMac, port, vsi }, true);
     if (isHere && isCertain && vsi.config.relay === "auto") {
-      this.relayReply(on, vsi, target, asker);
+      this.relayReply(iface, vsi, target, asker);
       return CONSUMED;
     }
     if (!vsi.acs.some((ac) => ac.up)) return this.ignore(vsi, arp, "no AC");
     const question = { target, sender: arp.senderIp, except: port, by: port, scope: ONLY_ACS, isRetry: false };
-    const { sent } = this.c.sender.solicit(on, vsi, question);
+    const { sent } = this.c.sender.solicit(iface, vsi, question);
     if (!sent && isHere && isCertain) {
       // With relay: always, and asked within this second: its answer may be behind us, and no other one will come.
-      this.relayReply(on, vsi, target, asker);
+      this.relayReply(iface, vsi, target, asker);
       return CONSUMED;
     }
     this.c.relays.add(vsi, target, asker);
     if (!sent) return CONSUMED;
     this.c.counts.count(vsi.name, "relayed_request");
-    this.tell("debug", "arp.relay-request", vsi, port, target, arp.senderMac, this.relayedStep(arp, on));
+    this.tell("debug", "arp.relay-request", vsi, port, target, arp.senderMac, this.relayedStep(arp, iface));
     return CONSUMED;
   }
 
   // ---- answers -----------------------------------------------------------------------------------------------------
 
   /** `ip` was just heard: those who wait for it are answered, with our MAC. */
-  private answerAskers(on: InterfaceObject, ip: Ipv4): void {
-    const entry = knownOf(this.c.neighbors.find(on, ip));
+  private answerAskers(iface: InterfaceObject, ip: Ipv4): void {
+    const entry = knownOf(this.c.neighbors.find(iface, ip));
     if (entry === undefined) return;
     const { place } = entry;
     const isHere = place!.port.kind === "ac";
-    for (const vsi of on.vsis) {
+    for (const vsi of iface.vsis) {
       for (const asker of this.c.relays.take(vsi, ip, "ac"))
-        if (asker.port !== place!.port && asker.mac !== place!.mac) this.proxyReply(on, vsi, ip, asker);
+        if (asker.port !== place!.port && asker.mac !== place!.mac) this.proxyReply(iface, vsi, ip, asker);
       // N7: what is behind a tunnel is answered for by the gateway there.
       if (isHere && vsi === place!.vsi)
-        for (const asker of this.c.relays.take(vsi, ip, "tunnel")) this.relayReply(on, vsi, ip, asker);
+        for (const asker of this.c.relays.take(vsi, ip, "tunnel")) this.relayReply(iface, vsi, ip, asker);
     }
   }
 
-  private proxyReply(on: InterfaceObject, vsi: VsiObject, ip: Ipv4, asker: Asker): void {
-    this.c.sender.reply(vsi, asker.port, on.mac, ip, asker);
+  private proxyReply(iface: InterfaceObject, vsi: VsiObject, ip: Ipv4, asker: Asker): void {
+    this.c.sender.reply(vsi, asker.port, iface.mac, ip, asker);
     this.c.counts.count(vsi.name, "proxy_reply");
     this.tell("debug", "arp.proxy-reply", vsi, asker.port, ip, asker.mac, "S1.2");
   }
 
-  private relayReply(on: InterfaceObject, vsi: VsiObject, ip: Ipv4, asker: Asker): void {
-    this.c.sender.reply(vsi, asker.port, on.mac, ip, asker);
+  private relayReply(iface: InterfaceObject, vsi: VsiObject, ip: Ipv4, asker: Asker): void {
+    this.c.sender.reply(vsi, asker.port, iface.mac, ip, asker);
     this.c.counts.count(vsi.name, "relayed_reply");
-    const step = isOwnAddress(on, asker.ip) ? "S2.7" : this.c.neighbors.isNextHop(on, asker.ip) ? null : "S1.7";
+    const step = isOwnAddress(iface, asker.ip) ? "S2.7" : this.c.neighbors.isNextHop(iface, asker.ip) ? null : "S1.7";
     this.tell("debug", "arp.relay-reply", vsi, asker.port, ip, asker.mac, step);
   }
 
   /** §3.4: to all sites with our MAC. From a tunnel: to our ACs, in the VSI it came in. */
   private relayAnnouncement(
-    on: InterfaceObject,
+    iface: InterfaceObject,
     arp: Arp,
     port: PortObject,
     scope: number,
     isNews: boolean,
     only: VsiObject | null = null,
   ): void {
-    for (const vsi of only === null ? on.vsis : [only])
-      this.c.sender.relayAnnouncement(on, vsi, arp.senderIp, port, relayScope(vsi, scope), isNews);
+    for (const vsi of only === null ? iface.vsis : [only])
+      this.c.sender.relayAnnouncement(iface, vsi, arp.senderIp, port, relayScope(vsi, scope), isNews);
   }
 
   /** The article's step in which this is heard; null: it leaves that out (the way back from the outside). */
-  private heardStep({ op, senderIp, targetIp }: Arp, on: InterfaceObject, { port }: Place): string | null {
-    const isForUs = isOwnAddress(on, targetIp);
-    const isNextHop = this.c.neighbors.isNextHop(on, senderIp);
+  private heardStep({ op, senderIp, targetIp }: Arp, iface: InterfaceObject, { port }: Place): string | null {
+    const isForUs = isOwnAddress(iface, targetIp);
+    const isNextHop = this.c.neighbors.isNextHop(iface, senderIp);
     if (op === ARP_REPLY) {
       if (port.kind === "ac") return isForUs ? "S2.7" : "S1.7";
       if (isNextHop) return "S3.6";
-      return isForUs && !on.config.distributed ? null : isForUs ? "S2.8" : "S1.8";
+      return isForUs && !iface.config.distributed ? null : isForUs ? "S2.8" : "S1.8";
     }
     if (port.kind === "ac") return isForUs ? "S2.2/S3.2" : "S1.2";
     if (isNextHop) return null;
-    return isForUs && !on.config.distributed ? "S3.5" : "S1.5";
+    return isForUs && !iface.config.distributed ? "S3.5" : "S1.5";
   }
 
   /** Of a request from a tunnel that goes on into our site: for a host, or for somebody's next hop. */
-  private relayedStep({ senderIp, targetIp }: Arp, on: InterfaceObject): string | null {
-    if (!isOwnAddress(on, senderIp)) return this.c.neighbors.isNextHop(on, senderIp) ? null : "S1.5";
-    return this.c.neighbors.isNextHop(on, targetIp) ? "S3.4" : "S2.5";
+  private relayedStep({ senderIp, targetIp }: Arp, iface: InterfaceObject): string | null {
+    if (!isOwnAddress(iface, senderIp)) return this.c.neighbors.isNextHop(iface, senderIp) ? null : "S1.5";
+    return this.c.neighbors.isNextHop(iface, targetIp) ? "S3.4" : "S2.5";
   }
 
   private isLive(entry: Neighbor): boolean {
@@ -394,7 +394,7 @@ function knownOf(entry: Neighbor | undefined): Neighbor | undefined {
   return entry !== undefined && isKnown(entry.state) ? entry : undefined;
 }
 
-/** Is `port` the only one behind which a host of `on` can be? */
-function isAlone(on: InterfaceObject, port: PortObject): boolean {
-  return on.vsis.every((vsi) => [...vsi.acs, ...vsi.tunnels].every((each) => each === port || !each.up));
+/** Is `port` the only one behind which a host of `iface` can be? */
+function isAlone(iface: InterfaceObject, port: PortObject): boolean {
+  return iface.vsis.every((vsi) => [...vsi.acs, ...vsi.tunnels].every((each) => each === port || !each.up));
 }

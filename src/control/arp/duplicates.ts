@@ -34,7 +34,7 @@ export const SUSPECTS_OF = { ac: 16, tunnel: 64 } as const;
 
 interface Suspect {
   readonly key: number;
-  readonly on: InterfaceObject;
+  readonly iface: InterfaceObject;
   readonly ip: Ipv4;
   /** Where it was known, and where else it is claimed to be. */
   places: readonly [Place, Place];
@@ -74,14 +74,14 @@ export class Duplicates {
   }
 
   /** `ip`, known at `known`, is claimed to be at `claim`, or (`isProbe`) asked for by a host there that would like to have it. */
-  suspect(on: InterfaceObject, ip: Ipv4, known: Place, claim: Place, isProbe = false): void {
-    const key = neighborKey(on, ip);
+  suspect(iface: InterfaceObject, ip: Ipv4, known: Place, claim: Place, isProbe = false): void {
+    const key = neighborKey(iface, ip);
     const nowMs = this.timers.nowMs;
     let suspect = this.suspects.get(key);
     if (suspect === undefined) {
       if (!this.makeRoom(claim.port)) return;
       suspect = {
-        ...{ key, on, ip, places: [known, claim], isProbe, answers: null, isPending: false },
+        ...{ key, iface, ip, places: [known, claim], isProbe, answers: null, isPending: false },
         ...{ confirmedMs: null, misses: 0, quietMs: QUIET_MS, quietUntilMs: nowMs },
       };
       this.suspects.set(key, suspect);
@@ -93,8 +93,8 @@ export class Duplicates {
   }
 
   /** A reply from `ip` came from `place`. @returns true if that answers our question, and `place` is one of the two. */
-  answered(on: InterfaceObject, ip: Ipv4, place: Place): boolean {
-    const suspect = this.suspects.get(neighborKey(on, ip));
+  answered(iface: InterfaceObject, ip: Ipv4, place: Place): boolean {
+    const suspect = this.suspects.get(neighborKey(iface, ip));
     if (suspect === undefined || suspect.answers === null) return false;
     const i = suspect.places.findIndex((each) => samePlace(each, place));
     if (i < 0) return false;
@@ -107,8 +107,8 @@ export class Duplicates {
     const nowMs = this.timers.nowMs;
     return [...this.suspects.values()]
       .filter(({ confirmedMs }) => confirmedMs !== null)
-      .map(({ on, ip, places, isProbe, confirmedMs }) => ({
-        interface: on.name,
+      .map(({ iface, ip, places, isProbe, confirmedMs }) => ({
+        interface: iface.name,
         vsi: places[1].vsi.name,
         ip: formatIpv4(ip),
         places: places.map(({ mac, port }) => ({ mac: formatMac(mac), via: viaOf(port) })),
@@ -118,9 +118,9 @@ export class Duplicates {
   }
 
   /** A port, a VSI or a VSI-interface is no more, or not what it was. */
-  forget(isMeant: (on: InterfaceObject, place: Place) => boolean): void {
-    for (const { key, on, places } of this.suspects.values())
-      if (places.some((place) => isMeant(on, place))) this.suspects.delete(key);
+  forget(isMeant: (iface: InterfaceObject, place: Place) => boolean): void {
+    for (const { key, iface, places } of this.suspects.values())
+      if (places.some((place) => isMeant(iface, place))) this.suspects.delete(key);
   }
 
   private askIn(suspect: Suspect, delayMs: number): void {
@@ -134,10 +134,10 @@ export class Duplicates {
     });
   }
 
-  private ask({ on, ip }: Suspect, { vsi, port, mac }: Place): void {
+  private ask({ iface, ip }: Suspect, { vsi, port, mac }: Place): void {
     // A gateway vouches for its hosts for minutes; asked like this, it asks the host first.
-    if (port.kind === "tunnel") this.sender.probe(on, vsi, port, mac, ip);
-    else this.sender.ask(on, vsi, port, mac, ip);
+    if (port.kind === "tunnel") this.sender.probe(iface, vsi, port, mac, ip);
+    else this.sender.ask(iface, vsi, port, mac, ip);
   }
 
   private judge(suspect: Suspect): void {
@@ -202,10 +202,10 @@ export class Duplicates {
     event: "neighbor.duplicate" | "neighbor.duplicate-over",
     suspect: Suspect,
   ): void {
-    const { on, ip, places, isProbe } = suspect;
+    const { iface, ip, places, isProbe } = suspect;
     const [known, claim] = places;
     this.emit(level, event, {
-      ...{ interface: on.name, vsi: claim.vsi.name, ip: formatIpv4(ip) },
+      ...{ interface: iface.name, vsi: claim.vsi.name, ip: formatIpv4(ip) },
       ...{ mac: formatMac(known.mac), at: viaOf(known.port), other: formatMac(claim.mac), otherAt: viaOf(claim.port) },
       ...(isProbe && { why: "address probe" }),
     });

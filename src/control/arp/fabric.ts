@@ -25,14 +25,21 @@ export function relayScope({ config }: VsiObject, scope: number): number {
 /** Asked by a fabric for `target`: a host of ours that we know has a route; one that answers us now will have. */
 export function askForFabric(
   { sender, neighbors }: { readonly sender: ArpSender; readonly neighbors: Neighbors },
-  on: InterfaceObject,
+  iface: InterfaceObject,
   vsi: VsiObject,
   port: PortObject,
   target: Ipv4,
 ): Fate {
-  const entry = neighbors.find(on, target);
+  const entry = neighbors.find(iface, target);
   if (entry?.place?.port.kind === "ac" && entry.state === "reachable") return CONSUMED;
-  const question = { target, sender: addressFor(on, target), except: port, by: port, scope: ONLY_ACS, isRetry: false };
-  sender.solicit(on, vsi, question);
+  const question = {
+    target,
+    sender: addressFor(iface, target),
+    except: port,
+    by: port,
+    scope: ONLY_ACS,
+    isRetry: false,
+  };
+  sender.solicit(iface, vsi, question);
   return CONSUMED;
 }

@@ -45,11 +45,11 @@ export class PeerChange {
     this.emit = emit;
   }
 
-  follow({ on, vsi, tunnel, mac, was, isPeer }: PeerNews): void {
+  follow({ iface, vsi, tunnel, mac, was, isPeer }: PeerNews): void {
     if (isPeer || was !== null) this.announcer.answerPeer(vsi, tunnel);
     if (was === null) return;
     const entries = this.neighbors
-      .placedOn(on)
+      .placedOn(iface)
       .filter((entry) => !isGiven(entry) && isAt(entry.place, { mac: was, port: tunnel, vsi }));
     for (const entry of entries) {
       if (isPeer || !isKnown(entry.state)) this.neighbors.repoint(entry, mac);
@@ -83,10 +83,11 @@ export class PeerChange {
   }
 
   private ask(entry: Neighbor, mac: Mac): void {
-    const { iface: on, ip, place } = entry;
-    if (this.neighbors.find(on, ip) !== entry || !isKnown(entry.state) || place === null || place.mac === mac) return;
+    const { iface, ip, place } = entry;
+    if (this.neighbors.find(iface, ip) !== entry || !isKnown(entry.state) || place === null || place.mac === mac)
+      return;
     this.asked.set(entry, { mac, atMs: this.timers.nowMs });
-    this.sender.ask(on, place.vsi, place.port, mac, ip);
+    this.sender.ask(iface, place.vsi, place.port, mac, ip);
   }
 }
 

@@ -26,7 +26,7 @@ export const NEWS_EVERY_MS = 100;
 export const CLAIMS_PER_TUNNEL = 256;
 
 interface Speaker {
-  readonly on: InterfaceObject;
+  readonly iface: InterfaceObject;
   readonly vsi: VsiObject;
   readonly tunnel: PortObject;
   readonly ip: Ipv4;
@@ -42,7 +42,7 @@ interface Speaker {
 
 /** The gateway behind `tunnel` has another MAC than it had. */
 export interface PeerNews {
-  readonly on: InterfaceObject;
+  readonly iface: InterfaceObject;
   readonly vsi: VsiObject;
   readonly tunnel: PortObject;
   readonly mac: Mac;
@@ -53,7 +53,7 @@ export interface PeerNews {
 }
 
 /** A gateway behind a tunnel that has an address of ours. */
-export type PeerGateway = Readonly<Pick<Speaker, "on" | "vsi" | "tunnel" | "ip" | "mac" | "heardMs">>;
+export type PeerGateway = Readonly<Pick<Speaker, "iface" | "vsi" | "tunnel" | "ip" | "mac" | "heardMs">>;
 
 export class PeerGateways {
   private readonly learner: MacLearner;
@@ -74,8 +74,8 @@ export class PeerGateways {
   }
 
   /** `mac` behind `tunnel` speaks with our address `ip` in `vsi`. */
-  heard(on: InterfaceObject, vsi: VsiObject, tunnel: PortObject, ip: Ipv4, mac: Mac): void {
-    this.note(this.peers, { on, vsi, tunnel, ip, isPeer: true }, mac, null);
+  heard(iface: InterfaceObject, vsi: VsiObject, tunnel: PortObject, ip: Ipv4, mac: Mac): void {
+    this.note(this.peers, { iface, vsi, tunnel, ip, isPeer: true }, mac, null);
     this.learner.addPeerGateway(vsi, mac, tunnel);
   }
 
@@ -83,13 +83,13 @@ export class PeerGateways {
    * `mac` behind `tunnel` speaks with `ip`, which is not ours, and announces itself or was heard by another tunnel too.
    * @param was the MAC that it had behind this tunnel, null: not known.
    */
-  claimed(on: InterfaceObject, vsi: VsiObject, tunnel: PortObject, ip: Ipv4, mac: Mac, was: Mac | null): void {
+  claimed(iface: InterfaceObject, vsi: VsiObject, tunnel: PortObject, ip: Ipv4, mac: Mac, was: Mac | null): void {
     let claims = this.claims.get(tunnel);
     if (claims === undefined) {
       claims = new Map();
       this.claims.set(tunnel, claims);
     }
-    this.note(claims, { on, vsi, tunnel, ip, isPeer: false }, mac, was ?? mac);
+    this.note(claims, { iface, vsi, tunnel, ip, isPeer: false }, mac, was ?? mac);
     if (claims.size <= CLAIMS_PER_TUNNEL) return;
     const [oldest, speaker] = claims.entries().next().value!;
     claims.delete(oldest);
@@ -99,7 +99,7 @@ export class PeerGateways {
   /** Is `mac` that of a gateway behind `tunnel` that has the same address as others, and stands for its hosts? */
   isGateway(vsi: VsiObject, tunnel: PortObject, mac: Mac): boolean {
     const isIt = (each: Speaker) => each.vsi === vsi && each.tunnel === tunnel && each.mac === mac;
-    for (const each of this.peers.values()) if (isIt(each) && each.on.config.distributed) return true;
+    for (const each of this.peers.values()) if (isIt(each) && each.iface.config.distributed) return true;
     for (const each of this.claims.get(tunnel)?.values() ?? []) if (isIt(each) && this.hasOtherClaim(each)) return true;
     return false;
   }
@@ -125,13 +125,13 @@ export class PeerGateways {
     this.keep((each) => each.vsi !== vsi);
   }
 
-  flushInterface(on: InterfaceObject): void {
-    this.keep((each) => each.on !== on);
+  flushInterface(iface: InterfaceObject): void {
+    this.keep((each) => each.iface !== iface);
   }
 
-  /** Peer gateways on `on`. */
-  countOn(on: InterfaceObject): number {
-    return this.peersOn.get(on) ?? 0;
+  /** Peer gateways on `iface`. */
+  countOn(iface: InterfaceObject): number {
+    return this.peersOn.get(iface) ?? 0;
   }
 
   /** Unsorted. */
@@ -149,10 +149,10 @@ export class PeerGateways {
     const key = keyOf(who.vsi, who.tunnel, who.ip);
     const heardMs = this.timers.nowMs;
     let speaker = speakers.get(key);
-    if (speaker === undefined || speaker.on !== who.on) {
-      if (speaker?.isPeer) bump(this.peersOn, speaker.on, -1);
+    if (speaker === undefined || speaker.iface !== who.iface) {
+      if (speaker?.isPeer) bump(this.peersOn, speaker.iface, -1);
       speaker = { ...who, mac, told, former: null, heardMs };
-      if (speaker.isPeer) bump(this.peersOn, speaker.on, 1);
+      if (speaker.isPeer) bump(this.peersOn, speaker.iface, 1);
       speakers.set(key, speaker);
     }
     speaker.mac = mac;
@@ -176,11 +176,11 @@ export class PeerGateways {
   }
 
   private tell(speaker: Speaker): void {
-    const { on, vsi, tunnel, mac, told: was, isPeer } = speaker;
+    const { iface, vsi, tunnel, mac, told: was, isPeer } = speaker;
     if (was === mac) return;
     speaker.told = mac;
     speaker.former = was;
-    this.onNews({ on, vsi, tunnel, mac, was, isPeer });
+    this.onNews({ iface, vsi, tunnel, mac, was, isPeer });
   }
 
   private keep(isKept: (each: Speaker) => boolean): void {
@@ -188,7 +188,7 @@ export class PeerGateways {
       for (const [key, each] of speakers) {
         if (isKept(each)) continue;
         speakers.delete(key);
-        if (each.isPeer) bump(this.peersOn, each.on, -1);
+        if (each.isPeer) bump(this.peersOn, each.iface, -1);
         this.untold.delete(each);
       }
   }
@@ -199,10 +199,10 @@ function keyOf(vsi: VsiObject, tunnel: PortObject, ip: Ipv4): string {
 }
 
 /** D4: a peer gateway stands in the same list, and is used for nothing. */
-export function viewOfPeer({ on, vsi, tunnel, ip, mac, heardMs }: PeerGateway, nowMs: number): NeighborView {
+export function viewOfPeer({ iface, vsi, tunnel, ip, mac, heardMs }: PeerGateway, nowMs: number): NeighborView {
   const seconds = Math.floor((nowMs - heardMs) / 1000);
   return {
-    interface: on.name,
+    interface: iface.name,
     ip: formatIpv4(ip),
     mac: formatMac(mac),
     state: "gateway",

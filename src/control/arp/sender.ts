@@ -67,8 +67,8 @@ export class ArpSender {
   }
 
   /** Ask the host at `mac` (null: all hosts) behind `port` whether it has `ip`; the answer comes to our gateway MAC. */
-  ask(on: InterfaceObject, vsi: VsiObject, port: PortObject, mac: Mac | null, ip: Ipv4): void {
-    this.write(mac ?? BROADCAST, on.mac, ARP_REQUEST, addressFor(on, ip), 0, ip);
+  ask(iface: InterfaceObject, vsi: VsiObject, port: PortObject, mac: Mac | null, ip: Ipv4): void {
+    this.write(mac ?? BROADCAST, iface.mac, ARP_REQUEST, addressFor(iface, ip), 0, ip);
     this.injector.toPort(vsi.row, port.row, this.bytes);
     this.emit("debug", "arp.solicit", {
       vsi: vsi.name,
@@ -79,8 +79,8 @@ export class ArpSender {
   }
 
   /** The same question without a sender (RFC 5227 §2.1.1): a peer gateway answers it only for a host that it has heard just now. */
-  probe(on: InterfaceObject, vsi: VsiObject, port: PortObject, mac: Mac, ip: Ipv4): void {
-    this.write(mac, on.mac, ARP_REQUEST, 0, 0, ip);
+  probe(iface: InterfaceObject, vsi: VsiObject, port: PortObject, mac: Mac, ip: Ipv4): void {
+    this.write(mac, iface.mac, ARP_REQUEST, 0, 0, ip);
     this.injector.toPort(vsi.row, port.row, this.bytes);
     const how = { target: formatIpv4(ip), how: "probe", [port.kind]: port.name };
     this.emit("debug", "arp.solicit", { vsi: vsi.name, ...how });
@@ -110,7 +110,7 @@ export class ArpSender {
    * are rationed by damping). @returns whether a frame went out.
    */
   relayAnnouncement(
-    on: InterfaceObject,
+    iface: InterfaceObject,
     vsi: VsiObject,
     ip: Ipv4,
     except: PortObject,
@@ -124,9 +124,9 @@ export class ArpSender {
     if (way === 0 || this.announced.size >= REMEMBERED_TARGETS || !this.ration(vsi).admit(except, false, nowMs))
       return false;
     this.announced.note(key, nowMs);
-    this.write(BROADCAST, on.mac, ARP_REQUEST, ip, 0, ip);
+    this.write(BROADCAST, iface.mac, ARP_REQUEST, ip, 0, ip);
     this.injector.flood(vsi.row, except.row, way, this.bytes);
-    this.tellAnnounced(vsi, except, way, on.mac, ip);
+    this.tellAnnounced(vsi, except, way, iface.mac, ip);
     return true;
   }
 
@@ -143,7 +143,7 @@ export class ArpSender {
    * to ask; less than a second when somebody asked it already.
    */
   solicit(
-    on: InterfaceObject,
+    iface: InterfaceObject,
     vsi: VsiObject,
     question: Solicitation,
   ): { readonly sent: boolean; readonly againMs: number } {
@@ -165,7 +165,7 @@ export class ArpSender {
     if ((way & ONLY_ACS) !== 0 || ((question.scope & ONLY_ACS) !== 0 && except?.kind === "ac")) asked.acs = nowMs;
     if ((way & ONLY_TUNNELS) !== 0) asked.tunnels = nowMs;
     this.asked.set(key, asked);
-    this.write(BROADCAST, on.mac, ARP_REQUEST, sender, 0, target);
+    this.write(BROADCAST, iface.mac, ARP_REQUEST, sender, 0, target);
     this.injector.flood(vsi.row, except?.row ?? 0, way, this.bytes);
     return { sent: true, againMs: this.againIn(key, needed) };
   }
@@ -205,8 +205,8 @@ export class ArpSender {
 }
 
 /** Our address in the subnet of `ip`: who we are when we ask for it. */
-export function addressFor(on: InterfaceObject, ip: Ipv4): Ipv4 {
-  return (subnetOf(on, ip) ?? on.subnets[0]!).address;
+export function addressFor(iface: InterfaceObject, ip: Ipv4): Ipv4 {
+  return (subnetOf(iface, ip) ?? iface.subnets[0]!).address;
 }
 
 /** What of `scope` leads anywhere: a flood without receivers would only be counted as a drop. */

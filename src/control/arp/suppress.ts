@@ -47,21 +47,22 @@ export class ArpSuppressor {
 
   /** An ARP message in `vsi`. `gateway`: who answers for the VSI-interface. */
   handle(arp: Arp, vsi: VsiObject, port: PortObject, frame: HeldFrame, gateway: ArpHandler): Fate {
-    const on = vsi.interface;
+    const iface = vsi.interface;
     // Only broadcast requests wait for our decision; the others have been bridged already.
     const end = (): Fate => (arp.op === ARP_REQUEST && isGroup(arp.ethDst) ? this.flood(vsi, port, frame) : CONSUMED);
     if (checkArp(arp, null) !== CONSUMED) return end();
-    if (on !== null && arp.senderMac === on.mac && port.kind === "ac") return DROP.own_mac_local;
-    if (on !== null && port.kind === "ac" && gateway.isSpoof(arp, on, vsi, port)) return DROP.arp_gw_spoof;
-    const isPeer = on !== null && arp.senderIp !== 0 && isOwnAddress(on, arp.senderIp);
-    if (isPeer) this.peers.heard(on, vsi, port, arp.senderIp, arp.senderMac);
+    if (iface !== null && arp.senderMac === iface.mac && port.kind === "ac") return DROP.own_mac_local;
+    if (iface !== null && port.kind === "ac" && gateway.isSpoof(arp, iface, vsi, port)) return DROP.arp_gw_spoof;
+    const isPeer = iface !== null && arp.senderIp !== 0 && isOwnAddress(iface, arp.senderIp);
+    if (isPeer) this.peers.heard(iface, vsi, port, arp.senderIp, arp.senderMac);
     else if (arp.senderIp !== 0) {
       const origin = arp.senderIp === arp.targetIp ? "announcement" : arp.op === ARP_REQUEST ? "request" : "reply";
       this.table.heard(vsi, arp.senderIp, arp.senderMac, port, origin);
-      if (on !== null && checkArp(arp, on) === CONSUMED) gateway.hear(on, arp, { mac: arp.senderMac, port, vsi });
+      if (iface !== null && checkArp(arp, iface) === CONSUMED)
+        gateway.hear(iface, arp, { mac: arp.senderMac, port, vsi });
     }
     if (arp.op !== ARP_REQUEST || arp.senderIp === arp.targetIp) return end();
-    if (on !== null && isOwnAddress(on, arp.targetIp)) return this.forGateway(arp, on, vsi, port, gateway);
+    if (iface !== null && isOwnAddress(iface, arp.targetIp)) return this.forGateway(arp, iface, vsi, port, gateway);
     if (port.kind === "tunnel") return end();
     const host = this.table.find(vsi, arp.targetIp);
     // Behind the same port they hear each other, and a host that probes for its own address must not be told it is taken.
@@ -73,9 +74,9 @@ export class ArpSuppressor {
     return CONSUMED;
   }
 
-  private forGateway(arp: Arp, on: InterfaceObject, vsi: VsiObject, port: PortObject, gateway: ArpHandler): Fate {
-    if (port.kind === "ac" || gateway.answersTunnel(on, arp.targetIp))
-      return gateway.answerForGateway(arp, on, vsi, port);
+  private forGateway(arp: Arp, iface: InterfaceObject, vsi: VsiObject, port: PortObject, gateway: ArpHandler): Fate {
+    if (port.kind === "ac" || gateway.answersTunnel(iface, arp.targetIp))
+      return gateway.answerForGateway(arp, iface, vsi, port);
     this.counts.count(vsi.name, "ignored");
     return CONSUMED;
   }

@@ -195,10 +195,10 @@ export class Icmp {
     if (message.length < 8) return DROP.ip_malformed;
     if (!isTrusted && !isIcmpIntact(message, 0, message.length)) return DROP.csum_bad;
     const vsi = this.inventory.vsis.get(frame.vsi);
-    const on = vsi?.interface;
-    if (message[0] === ICMP_ECHO_REPLY && on != null) this.heard(frame, on, message);
+    const iface = vsi?.interface;
+    if (message[0] === ICMP_ECHO_REPLY && iface != null) this.heard(frame, iface, message);
     if (message[0] !== ICMP_ECHO_REQUEST) return CONSUMED;
-    if (vsi === undefined || on == null) return DROP.not_forwarded;
+    if (vsi === undefined || iface == null) return DROP.not_forwarded;
     if (isGroup(readMac(frame.bytes, ETH_DST))) return DROP.not_forwarded;
     if (!this.rate.admit(port, this.timers.nowMs)) return DROP.icmp_limited;
     const { bytes } = frame;
@@ -211,13 +211,13 @@ export class Icmp {
     this.identification = (this.identification + 1) & 0xffff;
     const total = IPV4_BYTES + message.length;
     emitIpv4(reply, L3, total, from, to, PROTO_ICMP, bytes[L3 + IP_TOS]!, 64, this.identification);
-    this.sendBack(frame, vsi, port, on, reply);
+    this.sendBack(frame, vsi, port, iface, reply);
     this.emit("debug", "icmp.echo", { vsi: vsi.name, from: formatIpv4(to), to: formatIpv4(from) });
     return CONSUMED;
   }
 
-  private heard({ bytes }: HeldFrame, on: InterfaceObject, message: Uint8Array): void {
-    this.pinger.heard(on.vrf, i32(bytes, L3 + IP_SRC), message, bytes[L3 + IP_TTL]!, this.timers.nowMs);
+  private heard({ bytes }: HeldFrame, iface: InterfaceObject, message: Uint8Array): void {
+    this.pinger.heard(iface.vrf, i32(bytes, L3 + IP_SRC), message, bytes[L3 + IP_TTL]!, this.timers.nowMs);
   }
 
   /**
@@ -239,11 +239,11 @@ export class Icmp {
     const { bytes } = frame;
     const port = this.inventory.ports.get(frame.port);
     const vsi = this.inventory.vsis.get(frame.vsi);
-    const on = vsi?.interface;
-    if (port === undefined || vsi === undefined || on == null) return silent;
+    const iface = vsi?.interface;
+    if (port === undefined || vsi === undefined || iface == null) return silent;
     const source = i32(bytes, L3 + IP_SRC);
-    if (!isErrorDue(bytes, on)) return silent;
-    const way = this.ways.of(on, source);
+    if (!isErrorDue(bytes, iface)) return silent;
+    const way = this.ways.of(iface, source);
     if (way.kind === "silent") return silent;
     if (!this.rate.admit(port, this.timers.nowMs)) return DROP.icmp_limited;
     const length = emitIcmpError(this.out, L3, bytes, L3, from ?? way.from, type, code, rest);
@@ -262,20 +262,26 @@ export class Icmp {
   }
 
   /** Send an IPv4 packet (Ethernet header still empty) back to where `frame` came from, cut if it must be. */
-  private sendBack(frame: HeldFrame, vsi: VsiObject, port: PortObject, on: InterfaceObject, packet: Uint8Array): void {
+  private sendBack(
+    frame: HeldFrame,
+    vsi: VsiObject,
+    port: PortObject,
+    iface: InterfaceObject,
+    packet: Uint8Array,
+  ): void {
     writeMac(packet, ETH_DST, readMac(frame.bytes, ETH_SRC));
-    writeMac(packet, ETH_SRC, on.mac);
+    writeMac(packet, ETH_SRC, iface.mac);
     setU16(packet, ETH_TYPE, TYPE_IPV4);
-    const mtu = Math.min(on.mtu, port.mtu);
+    const mtu = Math.min(iface.mtu, port.mtu);
     const pieces = packet.length - ETH_BYTES <= mtu ? [packet] : (fragmentIpv4(packet, mtu) ?? []);
     for (const piece of pieces) this.injector.toPort(vsi.row, port.row, piece, frame.worker);
   }
 }
 
-/** May the packet in this frame, which came in by `on`, be answered with an error at all (RFC 1812 §4.3.2.7)? */
-export function isErrorDue(bytes: Uint8Array, on: InterfaceObject): boolean {
+/** May the packet in this frame, which came in by `iface`, be answered with an error at all (RFC 1812 §4.3.2.7)? */
+export function isErrorDue(bytes: Uint8Array, iface: InterfaceObject): boolean {
   if (isGroup(readMac(bytes, ETH_DST)) || !mayAnswerError(bytes, L3)) return false;
-  return !isOwnAddress(on, i32(bytes, L3 + IP_SRC)) && !isBroadcastOf(on, i32(bytes, L3 + IP_DST));
+  return !isOwnAddress(iface, i32(bytes, L3 + IP_SRC)) && !isBroadcastOf(iface, i32(bytes, L3 + IP_DST));
 }
 
 /** RFC 1812 §5.2.2 again: what waited in a ring is not trusted to be what the worker saw. CONSUMED: it is well-formed. */
@@ -287,8 +293,8 @@ function check(frame: HeldFrame): Fate {
   return status === IPV4_BAD_CHECKSUM ? DROP.ip_checksum : DROP.ip_malformed;
 }
 
-function isBroadcastOf(on: InterfaceObject, ip: Ipv4): boolean {
-  const subnet = subnetOf(on, ip);
+function isBroadcastOf(iface: InterfaceObject, ip: Ipv4): boolean {
+  const subnet = subnetOf(iface, ip);
   if (subnet === null || subnet.length >= 31) return false;
   const hostBits = ~maskOf(subnet.length);
   return (ip & hostBits) === hostBits || (ip & hostBits) === 0;

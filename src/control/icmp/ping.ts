@@ -53,13 +53,13 @@ export class Pinger {
    * One request of `length` bytes (the IP packet) to `to`. `done` is called once: null after a second without an answer.
    * @param nowMs the exact time; the round's may be old. @returns false when it could not be sent.
    */
-  ask(on: InterfaceObject, to: Ipv4, length: number, nowMs: number, done: Pending["done"]): boolean {
+  ask(iface: InterfaceObject, to: Ipv4, length: number, nowMs: number, done: Pending["done"]): boolean {
     if (this.pending.size >= ECHOES_AT_ONCE) return false;
     this.sequence = (this.sequence + 1) & 0xffff;
     const { sequence, timers } = this;
-    if (!this.injector.route(on.vrf, NO_PORT, this.request(sourceOf(on, to), to, length), 0)) return false;
+    if (!this.injector.route(iface.vrf, NO_PORT, this.request(sourceOf(iface, to), to, length), 0)) return false;
     const timer = timers.after(nowMs - timers.nowMs + ECHO_WAIT_MS, () => this.end(sequence, null));
-    this.pending.set(sequence, { vrf: on.vrf, to, sentMs: nowMs, timer, done });
+    this.pending.set(sequence, { vrf: iface.vrf, to, sentMs: nowMs, timer, done });
     this.injector.flush();
     return true;
   }
@@ -94,7 +94,7 @@ export class Pinger {
   }
 }
 
-/** The address an echo of `on` speaks with: its own, where it has one, else the one in the host's subnet, else the first. */
-export function sourceOf(on: InterfaceObject, to: Ipv4): Ipv4 {
-  return on.config.icmpSource?.ip ?? (subnetOf(on, to) ?? on.subnets[0]!).address;
+/** The address an echo of `iface` speaks with: its own, where it has one, else the one in the host's subnet, else the first. */
+export function sourceOf(iface: InterfaceObject, to: Ipv4): Ipv4 {
+  return iface.config.icmpSource?.ip ?? (subnetOf(iface, to) ?? iface.subnets[0]!).address;
 }
