@@ -8,7 +8,7 @@
 import type { Agent } from "../control/agent.ts";
 import { type Inventory, isOwnAddress, type PortObject, subnetOf, type VsiObject } from "../control/inventory.ts";
 import type { Topology } from "../control/topology/topology.ts";
-import { type Mac, parseMac } from "../wire/ethernet.ts";
+import { hiOf, loOf, type Mac, parseMac, TYPE_ARP } from "../wire/ethernet.ts";
 import type { Ipv4 } from "../wire/ipv4.ts";
 import type { Beliefs, LocalHost } from "./beliefs.ts";
 
@@ -35,7 +35,7 @@ interface Noted {
   readonly vsi: string;
   readonly mac: Mac;
   readonly ip: Ipv4 | null;
-  readonly at: { readonly mac: Mac; readonly isSticky: boolean } | null;
+  readonly at: { readonly mac: Mac; readonly port: PortObject; readonly isSticky: boolean } | null;
 }
 
 export class Entries implements Beliefs {
@@ -58,7 +58,7 @@ export class Entries implements Beliefs {
     this.stops = [
       macs.changes.follow(({ vsi, mac, was, is }) => {
         if (!isHere(was?.port) && !isHere(is?.port)) return;
-        const at = is !== null && isHere(is.port) ? { mac, isSticky: is.origin === "static" } : null;
+        const at = is !== null && isHere(is.port) ? { mac, port: is.port!, isSticky: is.origin === "static" } : null;
         note({ vsi: vsi.name, mac, ip: null, at });
       }),
       neighbors.changes.follow(({ ip, was, is }) => {
@@ -66,7 +66,8 @@ export class Entries implements Beliefs {
         const before = was !== null && isHere(was.port) ? was : null;
         if (before !== null && before.vsi !== place?.vsi) note({ vsi: before.vsi.name, mac: before.mac, ip, at: null });
         if (place === null) return;
-        note({ vsi: place.vsi.name, mac: place.mac, ip, at: { mac: place.mac, isSticky: place.origin === "static" } });
+        const { mac, port, origin } = place;
+        note({ vsi: place.vsi.name, mac, ip, at: { mac, port, isSticky: origin === "static" } });
       }),
     ];
   }
@@ -81,8 +82,22 @@ export class Entries implements Beliefs {
         if (at === null) listener.macGone(vsi, mac);
         else listener.macHere(vsi, mac, at.isSticky);
       } else if (at === null) listener.ipGone(vsi, ip);
-      else listener.ipHere(vsi, ip, at.mac, at.isSticky);
+      else {
+        if (!at.isSticky) this.learn(vsi, at.mac, at.port);
+        listener.ipHere(vsi, ip, at.mac, at.isSticky);
+      }
     }
+  }
+
+  /**
+   * ARP by a host is a frame of its MAC. A worker that told of the MAC half a second ago, before it moved away, is silent of
+   * its coming back; bridged frames would follow the route meanwhile.
+   */
+  private learn(name: string, mac: Mac, port: PortObject): void {
+    const vsi = this.vsi(name);
+    const { macs } = this.parts.agent;
+    if (vsi === undefined || macs.heardAt(vsi, mac, port) !== Number.NEGATIVE_INFINITY) return;
+    macs.learn(vsi.row, port.row, loOf(mac), hiOf(mac), TYPE_ARP);
   }
 
   close(): void {

@@ -12,8 +12,8 @@ import type { Bed } from "../netns/bed.ts";
 export const FRR_PROGRAMS = ["/usr/lib/frr/zebra", "/usr/lib/frr/bgpd", "vtysh"];
 
 export interface Frr {
-  /** `vtysh -c COMMAND`. */
-  ask(command: string): Promise<string>;
+  /** `vtysh -c COMMAND …`. */
+  ask(...commands: readonly string[]): Promise<string>;
   json<T>(command: string): Promise<T>;
   /** Its files go; its processes end with the bed. */
   remove(): void;
@@ -38,7 +38,8 @@ export async function startFrr(bed: Bed, node: string, config: string): Promise<
       return status === 0;
     });
   }
-  const ask = (command: string) => bed.must(node, "vtysh", ["--vty_socket", folder, "-c", command], 10_000);
+  const ask = (...commands: readonly string[]) =>
+    bed.must(node, "vtysh", ["--vty_socket", folder, ...commands.flatMap((command) => ["-c", command])], 10_000);
   const remove = () => rmSync(folder, { recursive: true, force: true });
   return { ask, remove, json: async <T>(command: string) => JSON.parse(await ask(`${command} json`)) as T };
 }
