@@ -40,3 +40,30 @@ it("a pair of gateways talks while each has acquired the tunnel to the other, an
   expect(answers("20.1.1.12")).toBe(0);
   expect(world.seen.filter(({ where }) => where === "underlay")).toEqual([]);
 });
+
+it("late news of a tunnel that has gone changes nothing at the port that has its row now", () => {
+  const world = new World();
+  world.net.inbox("192.0.2.1");
+  const one = world.gateway(yaml(1));
+  const { topology } = one.control;
+  const acquired = (remote: string) => {
+    const answer = topology.tunnels.acquire(remote, [10], "evpn");
+    if (!answer.ok) throw new Error(answer.reason);
+    world.advance(100);
+    return answer.tunnel;
+  };
+  const gone = acquired("192.0.2.2");
+  topology.tunnels.release("192.0.2.2", [10], "evpn");
+  world.advance(2000);
+  const next = [3, 4, 5].map((n) => acquired(`192.0.2.${n}`)).find(({ row }) => row === gone.row)!;
+  const { ports } = one.tables;
+  const rowOf = () => [ports.flags[next.row], ports.mtu[next.row]];
+  const before = rowOf();
+  const lines = one.events.length;
+  topology.setPathMtu(gone, 1400);
+  expect(rowOf()).toEqual(before);
+  topology.setTunnelUp(gone, true);
+  topology.setTunnelUp(gone, false);
+  expect(rowOf()).toEqual(before);
+  expect(one.events.length).toBe(lines);
+});

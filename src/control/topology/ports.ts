@@ -166,7 +166,7 @@ export class Ports {
   /** Store whether a port may be used; what a worker could not attach cannot be. @returns false when it was so already. */
   setUp(port: PortObject, wanted: boolean): boolean {
     const up = wanted && refusalOf(this.tables, port.io) === null;
-    if (port.up === up) return false;
+    if (port.up === up || !this.isThere(port)) return false;
     port.up = up;
     this.tables.ports.flags[port.row] = flagsOf(port);
     return true;
@@ -174,6 +174,7 @@ export class Ports {
 
   /** The underlay MTU towards one tunnel; null: as everywhere. */
   setPathMtu(port: TunnelPort, underlayMtu: number | null, mtus: Mtus): void {
+    if (!this.isThere(port)) return;
     if (underlayMtu === null) this.pathMtus.delete(port);
     else this.pathMtus.set(port, underlayMtu);
     this.refresh(port, this.mtuOf(port, mtus));
@@ -222,6 +223,11 @@ export class Ports {
     ports.mtu[port.row] = mtu;
     ports.flags[port.row] = flagsOf(port);
     ports.storm[port.row] = port.kind === "ac" ? port.config.stormPerSecond : 0;
+  }
+
+  /** Late news of a port that has gone must not be stored in a row that is another one's by now. */
+  private isThere(port: PortObject): boolean {
+    return this.inventory.ports.get(port.row) === port;
   }
 
   private mtuOf(tunnel: TunnelPort, mtus: Mtus): number {
