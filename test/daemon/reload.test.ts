@@ -14,6 +14,11 @@ import { makeDaemonBed, whyNoDaemon } from "./bed.ts";
 if (whyNoDaemon) console.log(`daemon-reload.test.ts skipped: ${whyNoDaemon}`);
 
 const bed = makeDaemonBed(1);
+beforeAll(async () => {
+  if (whyNoDaemon !== undefined) return;
+  bed.write(good());
+  await bed.start();
+}, 60_000);
 afterAll(() => bed.remove());
 
 const LISTS = `vsis: [{name: v1, vni: 1}, {name: v2, vni: 2}, {name: up}]
@@ -85,10 +90,8 @@ const REFUSED: readonly (readonly [string, () => string])[] = [
 describe.skipIf(whyNoDaemon !== undefined)("a reload that is refused", () => {
   let before = "";
   beforeAll(async () => {
-    bed.write(good());
-    await bed.start();
     before = JSON.stringify(await ask(bed.socket, "/v1/config"));
-  }, 60_000);
+  });
 
   it("there are at least thirty kinds", () => {
     expect(new Set(REFUSED.map(([what]) => what)).size).toBeGreaterThanOrEqual(30);
@@ -180,19 +183,16 @@ describe.skipIf(whyNoDaemon !== undefined)("a reload over the API", () => {
       isDone = true;
     };
     done.then(note, note);
-    const waits: number[] = [];
-    const startedMs = performance.now();
+    // Counted, not timed: on a machine with other work one answer may take as long as it likes.
+    let answered = 0;
     while (!isDone) {
-      const askedMs = performance.now();
-      await ask(bed.socket, "/v1/log");
-      waits.push(performance.now() - askedMs);
+      await ask(bed.socket, "/v1/log", "GET", { timeoutMs: 30_000 });
+      if (!isDone) answered++;
     }
-    const tookMs = performance.now() - startedMs;
     expect((await done).changes).toHaveLength(5250);
-    expect(Math.max(...waits)).toBeLessThan(0.8 * tookMs);
     // Parsing is the larger part; it is done aside, so many questions are answered meanwhile.
-    expect(waits.length).toBeGreaterThan(3);
-    console.log(`reload took ${tookMs.toFixed(0)} ms; longest answer meanwhile ${Math.max(...waits).toFixed(0)} ms`);
+    expect(answered).toBeGreaterThan(3);
+    console.log(`${answered} questions were answered while the file was loaded`);
     bed.write(good());
     expect((await ctl("config", "reload")).code).toBe(0);
   });
