@@ -24,6 +24,11 @@ const RATIONED: ReadonlySet<EventName> = new Set<EventName>([
   "neighbor.duplicate-over",
   "arp.defend",
   "underlay.mtu",
+  "evpn.refused",
+  "evpn.moved",
+  "evpn.duplicate",
+  "evpn.duplicate-over",
+  "evpn.sticky-conflict",
 ]);
 
 interface Place {

@@ -47,6 +47,8 @@ export interface Control {
   readonly topology: Topology;
   readonly shown: ShownParts;
   readonly timers: Timers;
+  /** For all that tenants and peers can cause (event-ration.ts). */
+  readonly emit: Emit;
 }
 
 /** The kernel's randomness (0 ≤ x < 1): who sees our jitter learns nothing, and no host can choose a hash chain. */
@@ -91,6 +93,7 @@ export function assemble(request: AssemblyRequest): Control {
     topology,
     injector,
     timers,
+    emit,
     shown: { tables, inventory, topology, routes, agent, bypasses, attachWatch },
   };
 }

@@ -328,7 +328,7 @@ export class Daemon {
   private async joinFabric(): Promise<void> {
     if (this.control.topology.config.evpn !== null && this.evpn === null) {
       const { EvpnMember } = await import("./evpn.ts");
-      this.evpn ??= new EvpnMember({ control: this.control, emit: this.log.emit, kick: () => this.loop.kick() });
+      this.evpn ??= new EvpnMember({ control: this.control, kick: () => this.loop.kick() });
     }
     if (!this.stopping) this.evpn?.apply(this.control.topology.config);
   }

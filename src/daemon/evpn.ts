@@ -10,7 +10,6 @@ import type { EvpnSource } from "../api/evpn.ts";
 import type { EvpnRoute } from "../api/schema-evpn.ts";
 import type { EngineEvent, EngineRequest } from "../bgp/engine.ts";
 import { ThreadLink } from "../bgp/link.ts";
-import type { Emit } from "../control/event.ts";
 import type { Config, EvpnConfig } from "../control/plan.ts";
 import { Entries } from "../evpn/entries.ts";
 import { Evpn } from "../evpn/evpn.ts";
@@ -23,7 +22,6 @@ import type { Control } from "./assemble.ts";
 
 export interface EvpnMemberParts {
   readonly control: Control;
-  readonly emit: Emit;
   /** Begin a round of control soon. */
   readonly kick: () => void;
 }
@@ -141,7 +139,8 @@ export class EvpnMember {
   }
 
   private begin(config: Config, evpnConfig: EvpnConfig, request: EngineRequest): void {
-    const { control, emit, kick } = this.parts;
+    const { control, kick } = this.parts;
+    const { emit } = control;
     const { agent, inventory, topology } = control.shown;
     const isDiscovering = () => topology.config.evpn?.discover ?? true;
     const entries = new Entries({ agent, inventory, topology, isDiscovering }, kick);
@@ -199,7 +198,7 @@ export class EvpnMember {
     try {
       return readFileSync(file, "utf8").split("\n")[0]!.trim();
     } catch (error) {
-      this.parts.emit("error", "evpn.session", {
+      this.parts.control.emit("error", "evpn.session", {
         peer,
         state: "idle",
         problem: `its password: ${(error as Error).message}`,

@@ -1,5 +1,6 @@
 /** Events that a tenant or a peer can cause at will: each is told a few times, then seldom, with the number of those left out. */
 import { describe, expect, it } from "vitest";
+import { tellHost } from "../../src/evpn/events.ts";
 import { ARP_REQUEST } from "../../src/wire/arp.ts";
 import { BROADCAST } from "../../src/wire/ethernet.ts";
 import { parseIpv4 } from "../../src/wire/ipv4.ts";
@@ -82,6 +83,14 @@ describe(`a storm of ${SECONDS} seconds is few events`, () => {
       "one MAC is fought for",
       ["mac.damped", "neighbor.damped"],
       (world, i) => world.get(i % 2 === 0 ? "a" : "b").tap.send(announcement(0x02_55_00_00_00_01, ip("10.1.1.1"))),
+    ],
+    [
+      "MACs wander between an AC and a site that EVPN tells of",
+      ["evpn.moved"],
+      (world, i) => {
+        const news = { vsi: "vsi10", mac: 0x02_55_00_00_00_00 + (i >> 1), claim: null, action: "warn" } as const;
+        tellHost(gw(world, 1).control.emit, i % 2 === 0 ? "moved-in" : "moved-out", news);
+      },
     ],
   ];
   for (const [what, expected, frames] of STORMS)
