@@ -77,7 +77,7 @@ export class Evpn {
       nowMs: () => timers.nowMs,
       staleMs: () => this.settings.staleSeconds * 1000,
       mostRoutes: () => this.settings.limits.routes,
-      add: (route, was) => this.add(route, was),
+      add: (route) => this.add(route),
       remove: (route) => this.withdraw(keyOf(route)),
       refuse: (route) => this.refuse("routes_limit", route),
       tell: (state, from) => tellState(parts.emit, state, from, this.rib.size, this.settings.staleSeconds),
@@ -246,7 +246,7 @@ export class Evpn {
       this.fix(instance.vsi, routes);
     }
     // Routes that came before their VSI, or under other rules.
-    for (const { route } of [...this.rib.routes()]) this.add(route, null);
+    for (const { route } of [...this.rib.routes()]) this.add(route);
     this.pump();
   }
 
@@ -270,7 +270,7 @@ export class Evpn {
   private removeVrf(name: string): void {
     const vrf = this.vrfs.get(name)!;
     for (const [key, use] of this.uses)
-      if (use.entered.some(({ instance }) => instance === vrf.instance)) this.withdraw(key);
+      if (use.entered.some(({ instance }) => instance.vsi === name)) this.withdraw(key);
     vrf.close();
     this.fix(name, []);
     this.fixed.delete(name);
@@ -284,7 +284,7 @@ export class Evpn {
     this.fixed.set(vsi, keys);
   }
 
-  private add(route: EvpnRoute, was: EvpnRoute | null): void {
+  private add(route: EvpnRoute): void {
     const key = keyOf(route);
     const use = this.decide(route);
     const before = this.uses.get(key);
@@ -293,7 +293,7 @@ export class Evpn {
     if (use.entered.length + (use.refused === null ? 0 : 1) > 0) this.uses.set(key, use);
     else this.uses.delete(key);
     if (before !== undefined) this.leave(before, use);
-    if (use.refused !== null && (was === null || before?.refused !== use.refused)) this.refuse(use.refused, route);
+    if (use.refused !== null && before?.refused !== use.refused) this.refuse(use.refused, route);
   }
 
   private withdraw(key: string): void {
@@ -351,7 +351,7 @@ export class Evpn {
   /** Undo what `before` was, as far as `now` does not say the same. */
   private leave(before: Use, now: Use | null): void {
     for (const { instance, vtep, asIs } of before.entered) {
-      const after = now?.entered.find((each) => each.instance === instance);
+      const after = now?.entered.find((each) => each.instance.vsi === instance.vsi);
       const isReplaced = after !== undefined && keyOf(after.asIs) === keyOf(asIs) && !isGateway(after.asIs);
       if (asIs.type === 2 && !asIs.isGateway && !isReplaced) this.vrfs.get(instance.vsi)?.removeRoute(asIs);
       this.fabric.release(vtep, instance.vni);

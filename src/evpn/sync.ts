@@ -52,8 +52,8 @@ export interface RibParts {
   readonly nowMs: () => number;
   readonly staleMs: () => number;
   readonly mostRoutes: () => number;
-  /** A route is new, or says something else (`was`). */
-  readonly add: (route: EvpnRoute, was: EvpnRoute | null, peer: string | null) => void;
+  /** A route is new, or came again. */
+  readonly add: (route: EvpnRoute) => void;
   readonly remove: (route: EvpnRoute) => void;
   /** There is no room for one more. */
   readonly refuse: (route: EvpnRoute) => void;
@@ -158,7 +158,7 @@ export class Rib {
     }
     const sinceMs = was?.sinceMs ?? this.parts.nowMs();
     this.held.set(key, { route, peer, generation: this.generation, sinceMs });
-    this.parts.add(route, was?.route ?? null, peer);
+    this.parts.add(route);
   }
 
   withdrawal(route: EvpnRoute): void {

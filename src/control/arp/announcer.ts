@@ -70,8 +70,7 @@ export class Announcer {
     for (const vsi of [...this.told.keys()]) if (vsis.get(vsi.row) !== vsi) this.told.delete(vsi);
     for (const vsi of vsis.values()) {
       const iface = vsi.interface;
-      // In EVPN a gateway address of its own has a route, and a shared one is known to all.
-      if (iface === null || vsi.config.evpn !== null) {
+      if (iface === null) {
         this.told.delete(vsi);
         continue;
       }
@@ -109,7 +108,9 @@ export class Announcer {
     this.oweHosts(vsi, tunnel, here);
   }
 
+  /** In EVPN a gateway address of its own has a route, and a shared one is known to all. */
   private tellAddresses(vsi: VsiObject, to: Audience, again: boolean): void {
+    if (vsi.config.evpn !== null) return;
     for (const { address } of vsi.interface?.subnets ?? []) this.oweAddress({ vsi, ip: address, to, again });
     this.run();
   }
