@@ -15,7 +15,7 @@ import { walkOf } from "./walk.ts";
 
 const KEPT = 8;
 /** How long a user has to ping. */
-const PING_SECONDS = 15;
+const PING_SECONDS = 30;
 const DRIVEN_SECONDS = 30;
 const QUIET_MS = 400;
 /** A packet that waits for its neighbour is given up after three seconds. */

@@ -98,14 +98,24 @@ export function vniOf({ gateway, line }: Sight): number | null {
   return line.outer?.vni ?? gateway.vsis.find(({ name }) => name === line.vsi)?.vni ?? null;
 }
 
-/** The first ping that came in by an AC, of `from` where it is named; null: there is none. */
+/**
+ * The first ping that came in by an AC, of `from` where it is named; null: there is none. Pings to a gateway's own address do not
+ * count: health checks make them all the time, and they go nowhere.
+ */
 export function pingIn(all: readonly Sight[], from: string | null): Ping | null {
+  const gateways = new Set(all.map(({ gateway }) => gateway));
+  const own = new Set(
+    [...gateways].flatMap(({ interfaces }) =>
+      interfaces.flatMap(({ addresses }) => addresses.map((text) => text.split("/")[0]!)),
+    ),
+  );
   const first = all.find(
     ({ line, packet }) =>
       line.direction === "in" &&
       line.via?.kind === "ac" &&
       (from === null || line.via.name === from) &&
-      packet.icmp?.what === "echo request",
+      packet.icmp?.what === "echo request" &&
+      !own.has(packet.ip!.destination),
   );
   if (first === undefined) return null;
   const { source, destination } = first.packet.ip!;

@@ -1,9 +1,10 @@
 /**
- * The pictures of docs/web/: a screenshot of each view, from a lab that is up.
+ * The pictures of docs/web/: a screenshot of each view, from a lab that is up, in namespaces or in Docker.
  *
  *     npm run lab -- up && npm run lab -- web --port 8099     # in another terminal; it prints the address
  *     node test/web/screenshots.mjs 'http://127.0.0.1:8099/#t=…'
  */
+import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
@@ -24,7 +25,12 @@ const go = async (view) => {
 await page.goto(url);
 await page.waitForSelector("[data-gateway]");
 await go("walk");
-await page.click("text=S2");
+if ((await page.locator("button", { hasText: "S2" }).count()) > 0) await page.click("text=S2");
+else {
+  await page.click("text=my own ping");
+  await page.waitForSelector("text=ping now");
+  execFileSync(join(import.meta.dirname, "../../docker/lab"), ["walk", "2"], { stdio: "ignore" });
+}
 await page.waitForSelector("svg.stage", { timeout: 60_000 });
 for (let at = 1; at < 10; at++) await page.keyboard.press("ArrowRight");
 await page.evaluate("scrollTo(0, 0)");

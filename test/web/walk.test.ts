@@ -213,6 +213,22 @@ describe("what goes wrong", () => {
     expect(packet(wrong)).toEqual(packet(right));
   });
 
+  it("a ping to a gateway's own address, as health checks make them, is not the one", () => {
+    const { recording } = recorded(2);
+    const first = recording.gateways
+      .find(({ node }) => node === "gw1")!
+      .frames.find(({ summary }) => summary.includes("echo-request"))!;
+    const bytes = Buffer.from(first.data, "base64");
+    Buffer.from([10, 1, 1, 1]).copy(bytes, 14 + 16);
+    const check = { ...first, at: String(BigInt(first.at) - 100_000_000n), data: bytes.toString("base64") };
+    const walk = walkOf(
+      changed(recording, "gw1", (frames) => [check, ...frames]),
+      HEAD,
+    );
+    expect(walk.pair).toEqual(["10.1.1.11", "20.1.1.12"]);
+    expect(walk.hops[0]!.kind).toBe("request");
+  });
+
   it("no frame at all is a walk without hops, and no ping is said", () => {
     const { recording } = recorded(1);
     const empty = { gateways: recording.gateways.map((each) => ({ ...each, frames: [] })) };
