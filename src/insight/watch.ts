@@ -11,6 +11,7 @@ import { SLICE_MS } from "../api/json-slices.ts";
 import type { CaptureQuery, EventQuery, EventRecord } from "../api/schema-watch.ts";
 import type { ShownParts } from "../api/shown.ts";
 import type { Begun, CaptureSink, WatchSource } from "../api/watch.ts";
+import { portField } from "../control/event.ts";
 import type { Lost } from "../control/ledger.ts";
 import { DROPS, type Drop } from "../tables/counters.ts";
 import { SET_WATCH, type Tables } from "../tables/tables.ts";
@@ -149,7 +150,7 @@ export class WatchHub implements WatchSource {
     const { names } = this.lines;
     const [reason, text] = DROPS[fate - 1]!;
     const via = names.via(port);
-    const place = via === null ? {} : { [via.kind]: via.name };
+    const place = via === null ? {} : portField(via);
     const where = vsi === 0 ? place : { ...place, vsi: names.vsi(vsi) };
     const frame = bytes.length === 0 ? `${length} bytes` : summaryOf(bytes, length);
     return {

@@ -116,7 +116,7 @@ export class Announcer {
   }
 
   private oweAddress(owed: Owed): void {
-    const key = keyOf(owed);
+    const key = owedKey(owed);
     if (this.addresses.has(key) || this.owed >= OWED) return;
     this.addresses.set(key, owed);
     this.owed++;
@@ -128,11 +128,11 @@ export class Announcer {
     entries: readonly { readonly ip: Ipv4; readonly heardMs: number }[],
   ): void {
     const list = this.hosts.get(vsi) ?? [];
-    const before = new Set(list.map(keyOf));
+    const before = new Set(list.map(owedKey));
     for (const { ip } of [...entries].sort((a, b) => b.heardMs - a.heardMs)) {
       const owed = { vsi, ip, to, again: false };
       if (this.owed >= OWED) break;
-      if (before.has(keyOf(owed))) continue;
+      if (before.has(owedKey(owed))) continue;
       list.push(owed);
       this.owed++;
     }
@@ -204,6 +204,6 @@ export class Announcer {
   }
 }
 
-function keyOf({ vsi, ip, to }: Owed): string {
+function owedKey({ vsi, ip, to }: Owed): string {
   return `${vsi.row} ${ip} ${typeof to === "string" ? to : to.row}`;
 }

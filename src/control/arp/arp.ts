@@ -19,7 +19,7 @@ import { DROP } from "../../tables/counters.ts";
 import { ARP_REPLY, type Arp, parseArp } from "../../wire/arp.ts";
 import { formatMac, isGroup, type Mac } from "../../wire/ethernet.ts";
 import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
-import type { Emit } from "../event.ts";
+import { type Emit, portField } from "../event.ts";
 import { CONSUMED, type Fate } from "../fate.ts";
 import { ALL_PORTS, type HeldFrame, ONLY_ACS } from "../inject.ts";
 import {
@@ -34,18 +34,16 @@ import {
 import { isGiven, type Neighbor, type Place, samePlace } from "../neighbor/entry.ts";
 import { isKnown } from "../neighbor/nud.ts";
 import type { Heard, Neighbors } from "../neighbor/table.ts";
-import { OncePer } from "../once-per.ts";
 import type { Timers } from "../timers.ts";
 import { checkArp, type IsRoutedBy, isHostAddress, isRoutedSender } from "./check.ts";
 import type { ArpCounts } from "./counts.ts";
+import { Defence } from "./defence.ts";
 import type { Duplicates } from "./duplicates.ts";
 import { askForFabric, relayScope, searchScope } from "./fabric.ts";
 import type { PeerGateways } from "./peer-gateway.ts";
 import type { Asker, PendingRelays } from "./relay.ts";
 import { type ArpSender, addressFor } from "./sender.ts";
 
-/** One defending announcement for an address in this time (§3.7; RFC 5227 §2.4 has the same figure). */
-export const DEFEND_EVERY_MS = 10_000;
 /** Heard from this lately, a host is certainly alive: an address probe is answered without asking it first. */
 export const LIVE_MS = 10_000;
 
@@ -69,10 +67,11 @@ export interface ArpContext {
 
 export class ArpHandler {
   private readonly c: ArpContext;
-  private readonly defended = new OncePer<string>(DEFEND_EVERY_MS);
+  readonly defence: Defence;
 
   constructor(context: ArpContext) {
     this.c = context;
+    this.defence = new Defence(context);
   }
 
   /** PUNT.arp: an ARP frame, or a copy of one that was bridged as well. */
@@ -96,22 +95,6 @@ export class ArpHandler {
   /** The gateway tells the hosts behind `port` its addresses (§3.12). */
   announce(iface: InterfaceObject, port: PortObject, vsi: VsiObject): void {
     for (const { address } of iface.subnets) this.c.sender.announce(vsi, port, iface.mac, address);
-  }
-
-  /** Does a host behind `port` claim what is ours, or what is configured to be elsewhere? Then it is told off, seldom. */
-  isSpoof(arp: Arp, iface: InterfaceObject, vsi: VsiObject, port: PortObject): boolean {
-    if (arp.senderIp === 0) return false;
-    const entry = this.c.neighbors.find(iface, arp.senderIp);
-    const isTaken = entry?.origin === "static" && (entry.place?.mac !== arp.senderMac || entry.place.port !== port);
-    if (!isOwnAddress(iface, arp.senderIp) && !isTaken) return false;
-    const key = `${iface.row} ${arp.senderIp}`;
-    if (this.defended.admit(key, this.c.timers.nowMs)) {
-      // Where we proxy, a static host is reached at our MAC; elsewhere at its own.
-      const mac = isTaken && vsi.config.arp !== "localProxy" ? entry!.place!.mac : iface.mac;
-      this.c.sender.announce(vsi, port, mac, arp.senderIp);
-      this.tell("warn", "arp.defend", vsi, port, arp.senderIp, arp.senderMac);
-    }
-    return true;
   }
 
   /** ARP from `ip` at `place`: believe it, and answer those who waited for it. */
@@ -158,15 +141,7 @@ export class ArpHandler {
   answerForGateway(arp: Arp, iface: InterfaceObject, vsi: VsiObject, port: PortObject): Fate {
     this.c.sender.reply(vsi, port, iface.mac, arp.targetIp, { mac: arp.senderMac, ip: arp.senderIp });
     this.c.counts.count(vsi.name, "gateway_reply");
-    this.tell(
-      "debug",
-      "arp.gateway-reply",
-      vsi,
-      port,
-      arp.targetIp,
-      arp.senderMac,
-      port.kind === "ac" ? "S2.2/S3.2" : "S3.5",
-    );
+    this.tell("arp.gateway-reply", vsi, port, arp.targetIp, arp.senderMac, port.kind === "ac" ? "S2.2/S3.2" : "S3.5");
     return CONSUMED;
   }
 
@@ -180,7 +155,10 @@ export class ArpHandler {
 
   private fromAc(arp: Arp, iface: InterfaceObject, vsi: VsiObject, port: PortObject): Fate {
     if (arp.senderMac === iface.mac) return DROP.own_mac_local;
-    if (this.isSpoof(arp, iface, vsi, port)) return DROP.arp_gw_spoof;
+    if (this.defence.isSpoof(arp, iface, port)) {
+      this.defence.defend(arp, iface, vsi, port);
+      return DROP.arp_gw_spoof;
+    }
     const isProxy = vsi.config.arp === "localProxy";
     if (arp.senderIp === 0) return this.probeFromAc(arp, iface, vsi, port, isProxy);
     const heard = this.hear(iface, arp, { mac: arp.senderMac, port, vsi });
@@ -249,7 +227,7 @@ export class ArpHandler {
       const sender = isGuest || vsi.config.evpn !== null ? addressFor(iface, arp.targetIp) : arp.senderIp;
       if (!this.c.sender.solicit(iface, vsi, { ...question, sender, scope: searchScope(vsi) }).sent) continue;
       this.c.counts.count(asked.name, "relayed_request");
-      this.tell("debug", "arp.relay-request", vsi, port, arp.targetIp, arp.senderMac, "S1.4");
+      this.tell("arp.relay-request", vsi, port, arp.targetIp, arp.senderMac, "S1.4");
     }
   }
 
@@ -298,7 +276,7 @@ export class ArpHandler {
     this.c.relays.add(vsi, target, asker);
     if (!sent) return CONSUMED;
     this.c.counts.count(vsi.name, "relayed_request");
-    this.tell("debug", "arp.relay-request", vsi, port, target, arp.senderMac, this.relayedStep(arp, iface));
+    this.tell("arp.relay-request", vsi, port, target, arp.senderMac, this.relayedStep(arp, iface));
     return CONSUMED;
   }
 
@@ -322,14 +300,14 @@ export class ArpHandler {
   private proxyReply(iface: InterfaceObject, vsi: VsiObject, ip: Ipv4, asker: Asker): void {
     this.c.sender.reply(vsi, asker.port, iface.mac, ip, asker);
     this.c.counts.count(vsi.name, "proxy_reply");
-    this.tell("debug", "arp.proxy-reply", vsi, asker.port, ip, asker.mac, "S1.2");
+    this.tell("arp.proxy-reply", vsi, asker.port, ip, asker.mac, "S1.2");
   }
 
   private relayReply(iface: InterfaceObject, vsi: VsiObject, ip: Ipv4, asker: Asker): void {
     this.c.sender.reply(vsi, asker.port, iface.mac, ip, asker);
     this.c.counts.count(vsi.name, "relayed_reply");
     const step = isOwnAddress(iface, asker.ip) ? "S2.7" : this.c.neighbors.isNextHop(iface, asker.ip) ? null : "S1.7";
-    this.tell("debug", "arp.relay-reply", vsi, asker.port, ip, asker.mac, step);
+    this.tell("arp.relay-reply", vsi, asker.port, ip, asker.mac, step);
   }
 
   /** §3.4: to all sites with our MAC. From a tunnel: to our ACs, in the VSI it came in. */
@@ -377,16 +355,15 @@ export class ArpHandler {
   }
 
   private tell(
-    level: "debug" | "warn",
-    event: "arp.gateway-reply" | "arp.proxy-reply" | "arp.relay-request" | "arp.relay-reply" | "arp.defend",
+    event: "arp.gateway-reply" | "arp.proxy-reply" | "arp.relay-request" | "arp.relay-reply",
     vsi: VsiObject,
     port: PortObject,
     ip: Ipv4,
     mac: Mac,
     step: string | null = null,
   ): void {
-    const fields = { vsi: vsi.name, [port.kind]: port.name, ip: formatIpv4(ip), host: formatMac(mac) };
-    this.c.emit(level, event, step === null ? fields : { ...fields, step });
+    const fields = { vsi: vsi.name, ...portField(port), ip: formatIpv4(ip), host: formatMac(mac) };
+    this.c.emit("debug", event, step === null ? fields : { ...fields, step });
   }
 }
 

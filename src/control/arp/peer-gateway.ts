@@ -111,7 +111,8 @@ export class PeerGateways {
   }
 
   private hasOtherClaim({ vsi, tunnel, ip }: Speaker): boolean {
-    for (const [other, claims] of this.claims) if (other !== tunnel && claims.has(keyOf(vsi, other, ip))) return true;
+    for (const [other, claims] of this.claims)
+      if (other !== tunnel && claims.has(speakerKey(vsi, other, ip))) return true;
     return false;
   }
 
@@ -146,7 +147,7 @@ export class PeerGateways {
     mac: Mac,
     told: Mac | null,
   ): void {
-    const key = keyOf(who.vsi, who.tunnel, who.ip);
+    const key = speakerKey(who.vsi, who.tunnel, who.ip);
     const heardMs = this.timers.nowMs;
     let speaker = speakers.get(key);
     if (speaker === undefined || speaker.iface !== who.iface) {
@@ -194,7 +195,7 @@ export class PeerGateways {
   }
 }
 
-function keyOf(vsi: VsiObject, tunnel: PortObject, ip: Ipv4): string {
+function speakerKey(vsi: VsiObject, tunnel: PortObject, ip: Ipv4): string {
   return `${vsi.row} ${tunnel.row} ${ip}`;
 }
 

@@ -55,7 +55,7 @@ export class PendingRelays {
 
   /** Remember that `asker` wants to hear of `target`; asking again waits anew. @returns false when there is no room. */
   add(vsi: VsiObject, target: Ipv4, asker: Asker): boolean {
-    const key = keyOf(vsi, target);
+    const key = targetKey(vsi, target);
     const until = this.timers.nowMs + RELAY_MS;
     if (asker.port.kind === "tunnel" && (this.asked.has(key) || this.asked.size < RELAY_TARGETS))
       this.asked.set(key, until);
@@ -82,12 +82,12 @@ export class PendingRelays {
 
   /** Did somebody behind a tunnel ask for `target` lately, so that we asked our site? */
   hasRelayed(vsi: VsiObject, target: Ipv4): boolean {
-    return (this.asked.get(keyOf(vsi, target)) ?? Number.NEGATIVE_INFINITY) > this.timers.nowMs;
+    return (this.asked.get(targetKey(vsi, target)) ?? Number.NEGATIVE_INFINITY) > this.timers.nowMs;
   }
 
   /** Those who wait for `target` behind a port of `kind`; they wait no longer. */
   take(vsi: VsiObject, target: Ipv4, kind: "ac" | "tunnel"): readonly Asker[] {
-    const key = keyOf(vsi, target);
+    const key = targetKey(vsi, target);
     const waiting = this.targets.get(key);
     if (waiting === undefined) return [];
     this.keepOf(key, waiting, (each) => each.port.kind !== kind);
@@ -124,6 +124,7 @@ export class PendingRelays {
   }
 }
 
-function keyOf(vsi: VsiObject, target: Ipv4): number {
+/** One number for (VSI, IP); a double holds it exactly. */
+export function targetKey(vsi: VsiObject, target: Ipv4): number {
   return vsi.row * 0x100000000 + (target >>> 0);
 }

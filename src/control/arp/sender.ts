@@ -13,7 +13,7 @@
 import { ARP_FRAME_BYTES, ARP_REPLY, ARP_REQUEST, emitArp } from "../../wire/arp.ts";
 import { BROADCAST, formatMac, type Mac } from "../../wire/ethernet.ts";
 import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
-import type { Emit } from "../event.ts";
+import { type Emit, portField } from "../event.ts";
 import { ALL_PORTS, type Injector, ONLY_ACS, ONLY_TUNNELS } from "../inject.ts";
 import type { InterfaceObject, PortObject, VsiObject } from "../inventory.ts";
 import { subnetOf } from "../inventory.ts";
@@ -21,6 +21,7 @@ import { SOLICIT_EVERY_MS } from "../neighbor/solicitor.ts";
 import { OncePer } from "../once-per.ts";
 import type { Timers } from "../timers.ts";
 import { FloodRation } from "./flood-ration.ts";
+import { targetKey } from "./relay.ts";
 
 const REMEMBERED_TARGETS = 8192;
 
@@ -74,7 +75,7 @@ export class ArpSender {
       vsi: vsi.name,
       target: formatIpv4(ip),
       how: mac === null ? "one port" : "unicast",
-      [port.kind]: port.name,
+      ...portField(port),
     });
   }
 
@@ -82,7 +83,7 @@ export class ArpSender {
   probe(iface: InterfaceObject, vsi: VsiObject, port: PortObject, mac: Mac, ip: Ipv4): void {
     this.write(mac, iface.mac, ARP_REQUEST, 0, 0, ip);
     this.injector.toPort(vsi.row, port.row, this.bytes);
-    const how = { target: formatIpv4(ip), how: "probe", [port.kind]: port.name };
+    const how = { target: formatIpv4(ip), how: "probe", ...portField(port) };
     this.emit("debug", "arp.solicit", { vsi: vsi.name, ...how });
   }
 
@@ -94,7 +95,7 @@ export class ArpSender {
       vsi: vsi.name,
       ip: formatIpv4(ip),
       mac: formatMac(mac),
-      [port.kind]: port.name,
+      ...portField(port),
     });
   }
 
@@ -118,7 +119,7 @@ export class ArpSender {
     isNews: boolean,
   ): boolean {
     const nowMs = this.timers.nowMs;
-    const key = keyOf(vsi, ip);
+    const key = targetKey(vsi, ip);
     if (!isNews && !this.announced.isDue(key, nowMs)) return false;
     const way = usableScope(vsi, except, scope);
     if (way === 0 || this.announced.size >= REMEMBERED_TARGETS || !this.ration(vsi).admit(except, false, nowMs))
@@ -151,7 +152,7 @@ export class ArpSender {
     const { target, sender, except } = question;
     const needed = usableScope(vsi, except, question.scope);
     if (needed === 0) return { sent: false, againMs: 0 };
-    const key = keyOf(vsi, target);
+    const key = targetKey(vsi, target);
     const last = this.asked.get(key);
     let way = needed;
     if (last !== undefined && nowMs - last.acs < SOLICIT_EVERY_MS) way &= ~ONLY_ACS;
@@ -215,8 +216,4 @@ function usableScope(vsi: VsiObject, except: PortObject | null, scope: number): 
   if ((scope & ONLY_ACS) !== 0 && vsi.acs.some((port) => port !== except && port.up)) usable |= ONLY_ACS;
   if ((scope & ONLY_TUNNELS) !== 0 && vsi.tunnels.some((port) => port !== except && port.up)) usable |= ONLY_TUNNELS;
   return usable & ALL_PORTS;
-}
-
-function keyOf(vsi: VsiObject, target: Ipv4): number {
-  return vsi.row * 0x100000000 + (target >>> 0);
 }

@@ -52,7 +52,10 @@ export class ArpSuppressor {
     const end = (): Fate => (arp.op === ARP_REQUEST && isGroup(arp.ethDst) ? this.flood(vsi, port, frame) : CONSUMED);
     if (checkArp(arp, null) !== CONSUMED) return end();
     if (iface !== null && arp.senderMac === iface.mac && port.kind === "ac") return DROP.own_mac_local;
-    if (iface !== null && port.kind === "ac" && gateway.isSpoof(arp, iface, vsi, port)) return DROP.arp_gw_spoof;
+    if (iface !== null && port.kind === "ac" && gateway.defence.isSpoof(arp, iface, port)) {
+      gateway.defence.defend(arp, iface, vsi, port);
+      return DROP.arp_gw_spoof;
+    }
     const isPeer = iface !== null && arp.senderIp !== 0 && isOwnAddress(iface, arp.senderIp);
     if (isPeer) this.peers.heard(iface, vsi, port, arp.senderIp, arp.senderMac);
     else if (arp.senderIp !== 0) {

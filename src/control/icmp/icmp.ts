@@ -51,7 +51,7 @@ import {
   PROTO_TCP,
   PROTO_UDP,
 } from "../../wire/ipv4.ts";
-import type { Emit } from "../event.ts";
+import { type Emit, portField } from "../event.ts";
 import { CONSUMED, type Fate, HELD, REINJECTED } from "../fate.ts";
 import type { HeldFrame, Injector } from "../inject.ts";
 import {
@@ -248,7 +248,7 @@ export class Icmp {
     if (!this.rate.admit(port, this.timers.nowMs)) return DROP.icmp_limited;
     const length = emitIcmpError(this.out, L3, bytes, L3, from ?? way.from, type, code, rest);
     this.sendError(frame, vsi, port, way, this.out.subarray(0, ETH_BYTES + length));
-    const fields = { vsi: vsi.name, [port.kind]: port.name, to: formatIpv4(source), type, code };
+    const fields = { vsi: vsi.name, ...portField(port), to: formatIpv4(source), type, code };
     this.emit("debug", "icmp.error", { ...fields, interface: way.iface.name, way: way.kind });
     return answered;
   }
