@@ -232,6 +232,15 @@ describe("files", () => {
     expect(byHand.test(read("src/wire/plural.ts"))).toBe(true);
   });
 
+  it("no two classes of src have one name", () => {
+    const homes = new Map<string, string[]>();
+    for (const path of SOURCES)
+      for (const [, name] of codeOf(read(path)).matchAll(/\bclass (\w+)/g))
+        homes.set(name!, [...(homes.get(name!) ?? []), path]);
+    expect(homes.size).toBeGreaterThan(100);
+    expect([...homes].filter(([, paths]) => paths.length > 1)).toEqual([]);
+  });
+
   it("names are kebab-case", () => {
     expect(ours.filter((path) => !/^[a-z0-9/.-]+$/.test(path))).toEqual([]);
   });

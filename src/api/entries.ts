@@ -31,7 +31,7 @@ const conflict = (message: string, hint: string): Refused => ({ status: 409, mes
 
 const BEHIND_TUNNELS = bad("an entry of origin evpn is behind a tunnel", "name the tunnel").refused;
 
-export class Entries {
+export class ManualEntries {
   private readonly inventory: Inventory;
   private readonly pins: Pins;
   private readonly agent: ShownParts["agent"];

@@ -29,7 +29,7 @@ import type { Ipv4 } from "../wire/ipv4.ts";
 import { Announcer } from "./arp/announcer.ts";
 import { ArpHandler } from "./arp/arp.ts";
 import { ArpCounts } from "./arp/counts.ts";
-import { Duplicates } from "./arp/duplicates.ts";
+import { DuplicateAddresses } from "./arp/duplicates.ts";
 import { PeerChange } from "./arp/peer-change.ts";
 import { PeerGateways, viewOfPeer } from "./arp/peer-gateway.ts";
 import { PendingRelays } from "./arp/relay.ts";
@@ -90,7 +90,7 @@ export class Agent {
   readonly relays: PendingRelays;
   readonly peers: PeerGateways;
   readonly announcer: Announcer;
-  readonly duplicates: Duplicates;
+  readonly duplicates: DuplicateAddresses;
   readonly ledger: Ledger;
   /** By VSI and result: `vtep_arp_total`. */
   readonly arpCounts = new ArpCounts();
@@ -135,7 +135,7 @@ export class Agent {
     this.neighbors.changes.follow(({ was, is }) => this.known.follow(was, is));
     this.announcer = new Announcer(timers, this.sender, this.neighbors);
     const peerChange = new PeerChange(timers, this.sender, this.neighbors, this.announcer, emit);
-    this.duplicates = new Duplicates(timers, this.sender, emit);
+    this.duplicates = new DuplicateAddresses(timers, this.sender, emit);
     const { sender, peers, arpCounts: counts, relays, neighbors, duplicates } = this;
     const suppressor = new ArpSuppressor(injector, emit, sender, peers, counts, this.suppression);
     this.arp = new ArpHandler({

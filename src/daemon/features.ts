@@ -4,7 +4,7 @@
  */
 import { addConfig, addEntries, addLog, addOffloads } from "../api/change.ts";
 import { addDoctor } from "../api/doctor.ts";
-import { Entries } from "../api/entries.ts";
+import { ManualEntries } from "../api/entries.ts";
 import type { EventFeed } from "../api/event-feed.ts";
 import { addEvpn } from "../api/evpn.ts";
 import type { Feature } from "../api/feature.ts";
@@ -74,7 +74,7 @@ export function featuresOf(parts: FeatureParts): readonly Feature[] {
 
 /** What the gateway believes and counts, and entries added and removed by hand. */
 function tables({ control, shown, standing, feed, kick }: FeatureParts, drops: () => DropCount[]): Feature {
-  const entries = new Entries(control.shown);
+  const entries = new ManualEntries(control.shown);
   const changed = <T>(result: T): T => {
     kick();
     return result;

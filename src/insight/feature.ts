@@ -8,7 +8,7 @@ import { addWhy } from "../api/why.ts";
 import type { Injector } from "../control/inject.ts";
 import { Tracer } from "./trace.ts";
 import { WatchHub } from "./watch.ts";
-import { Explainer, type FabricSentences } from "./why.ts";
+import { type FabricSentences, WhyAnswers } from "./why.ts";
 
 export interface InsightParts {
   readonly control: ShownParts;
@@ -33,7 +33,7 @@ export function insight({ control, shown, injector, feed, node, sourcePorts, fab
     routes(app) {
       addTrace(app, (request) => tracer.trace(request, kick));
       addWatch(app, watch);
-      addWhy(app, new Explainer(control, shown, fabric));
+      addWhy(app, new WhyAnswers(control, shown, fabric));
     },
   };
 }

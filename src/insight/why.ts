@@ -32,7 +32,7 @@ const MESSAGES = {
 /** What routes say of a MAC or an address (EVPN). */
 export type FabricSentences = (subject: { readonly mac: string } | { readonly ip: string }) => string[];
 
-export class Explainer {
+export class WhyAnswers {
   private readonly parts: ShownParts;
   private readonly shown: Shown;
   private readonly fabric: FabricSentences;

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { Shown } from "../../src/api/shown.ts";
 import { rowsOf } from "../../src/control/sorted.ts";
 import { Tracer } from "../../src/insight/trace.ts";
-import { Explainer } from "../../src/insight/why.ts";
+import { WhyAnswers } from "../../src/insight/why.ts";
 import { article, borderYaml, siteYaml } from "./article.ts";
 import type { Gateway, World } from "./world.ts";
 
@@ -39,7 +39,7 @@ describe("a next hop behind another distributed gateway", () => {
       const shown = shownOf(gw1);
       expect(shown.policies()[0]!.rules[0]).toMatchObject({ action: "nextHop 10.1.1.12", bypassedBy: "gw2" });
       const question = { ip: "10.1.1.12", mac: null, interface: null, vsi: null };
-      expect(new Explainer(gw1.control.shown, shown).why(question)!.sentences.join(" ")).toContain(
+      expect(new WhyAnswers(gw1.control.shown, shown).why(question)!.sentences.join(" ")).toContain(
         "is the next hop of policy firewall, rule 1, but sees none of its packets",
       );
       const packet = { protocol: "icmp", ac: "vm1", source: "10.1.1.11", destination: "20.1.1.12", ttl: 64, dscp: 0 };

@@ -2,7 +2,7 @@
 import { expect, it } from "vitest";
 import { Shown } from "../../src/api/shown.ts";
 import { Tracer } from "../../src/insight/trace.ts";
-import { Explainer } from "../../src/insight/why.ts";
+import { WhyAnswers } from "../../src/insight/why.ts";
 import { UNWATCHED } from "../api/fake-source.ts";
 import { article } from "../gateway/article.ts";
 
@@ -13,13 +13,13 @@ it.each(["static", "policy"] as const)("the outside by %s: trace and why tell on
   for (const ip of ["20.1.1.12", "50.1.1.1", "10.1.1.12"]) world.get("vm1").ping(ip);
   world.settle();
   const { control } = world.gateways.get("gw1")!;
-  const explainer = new Explainer(control.shown, new Shown(control.shown, { view: () => UNWATCHED }));
+  const answers = new WhyAnswers(control.shown, new Shown(control.shown, { view: () => UNWATCHED }));
   const tracer = new Tracer(control.shown, control.injector);
   const told = (destination: string) => {
     const request = { ...REQUEST, protocol: "icmp", ac: "vm1", source: "10.1.1.11", destination } as const;
     const trace = tracer.trace(request, () => undefined);
     if ("message" in trace) throw new Error(trace.message);
-    const why = explainer.why({ ip: destination, mac: null, interface: null, vsi: null })!.sentences.join(" ");
+    const why = answers.why({ ip: destination, mac: null, interface: null, vsi: null })!.sentences.join(" ");
     const policies = trace.steps.filter(({ stage }) => stage === "policy").length;
     return { policies, fib: trace.steps.find(({ stage }) => stage === "fib")!.text, why };
   };

@@ -5,7 +5,7 @@ import { Why } from "../../src/api/schema-why.ts";
 import { Shown } from "../../src/api/shown.ts";
 import { parseConfig } from "../../src/config/load.ts";
 import { assemble, type Control } from "../../src/daemon/assemble.ts";
-import { Explainer } from "../../src/insight/why.ts";
+import { WhyAnswers } from "../../src/insight/why.ts";
 import { createTables } from "../../src/tables/tables.ts";
 import { hiOf, loOf, parseMac } from "../../src/wire/ethernet.ts";
 import { parseIpv4 } from "../../src/wire/ipv4.ts";
@@ -32,7 +32,7 @@ policies: [{name: to-border, interfaces: [vsi-interface10], rules: [{match: {des
 const SIZES = { macs: 4096, neighbors: 4096, routes: 4096 };
 const MAC = "02:00:00:00:01:11";
 let control: Control;
-let explainer: Explainer;
+let answers: WhyAnswers;
 let nowMs = 1000;
 
 beforeEach(() => {
@@ -52,7 +52,7 @@ beforeEach(() => {
     nowMs,
   });
   expect(control.topology.apply(parsed.config)).toMatchObject({ ok: true });
-  explainer = new Explainer(control.shown, new Shown(control.shown, { view: () => UNWATCHED }));
+  answers = new WhyAnswers(control.shown, new Shown(control.shown, { view: () => UNWATCHED }));
 });
 
 const pass = (ms: number) => {
@@ -75,7 +75,7 @@ const hear = (ip: string, kind: "ac" | "tunnel", name: string, how: "request" | 
 const story = (subject: string): string => {
   const scope = { interface: null, vsi: null };
   const question = subject.includes(":") ? { ip: null, mac: subject, ...scope } : { ip: subject, mac: null, ...scope };
-  const why = explainer.why(question)!;
+  const why = answers.why(question)!;
   Why.parse(why);
   return why.sentences.join("\n");
 };
@@ -214,7 +214,7 @@ describe("a MAC", () => {
 
 describe("the question", () => {
   const ask = async (query: string) => {
-    const fetch = createApi(sourceWith({ why: (question) => explainer.why(question) }));
+    const fetch = createApi(sourceWith({ why: (question) => answers.why(question) }));
     const response = await fetch(new Request(`http://localhost/v1/why?${query}`));
     return { status: response.status, body: (await response.json()) as { error?: { code: string } } };
   };

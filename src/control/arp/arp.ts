@@ -38,7 +38,7 @@ import type { Timers } from "../timers.ts";
 import { checkArp, type IsRoutedBy, isHostAddress, isRoutedSender } from "./check.ts";
 import type { ArpCounts } from "./counts.ts";
 import { Defence } from "./defence.ts";
-import type { Duplicates } from "./duplicates.ts";
+import type { DuplicateAddresses } from "./duplicates.ts";
 import { askForFabric, relayScope, searchScope } from "./fabric.ts";
 import type { PeerGateways } from "./peer-gateway.ts";
 import type { Asker, PendingRelays } from "./relay.ts";
@@ -59,7 +59,7 @@ export interface ArpContext {
   readonly relays: PendingRelays;
   readonly peers: PeerGateways;
   readonly counts: ArpCounts;
-  readonly duplicates: Duplicates;
+  readonly duplicates: DuplicateAddresses;
   readonly isRoutedBy: IsRoutedBy;
   /** What to do with ARP in a VSI whose mode is `suppress`. */
   readonly suppress: (arp: Arp, vsi: VsiObject, port: PortObject, frame: HeldFrame) => Fate;

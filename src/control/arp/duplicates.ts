@@ -61,7 +61,7 @@ export interface DuplicateView {
   readonly seconds: number;
 }
 
-export class Duplicates {
+export class DuplicateAddresses {
   private readonly timers: Timers;
   private readonly sender: ArpSender;
   private readonly emit: Emit;

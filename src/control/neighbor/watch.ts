@@ -52,7 +52,7 @@ export class NeighborWatch {
 
   constructor(parts: WatchParts) {
     this.parts = parts;
-    parts.timers.every(LOOK_EVERY_MS, () => this.look());
+    parts.timers.every(LOOK_EVERY_MS, () => this.askUnheard());
   }
 
   /** A source MAC is new in `vsi`, behind `port`; `from`: where it was until now, or null. */
@@ -81,7 +81,7 @@ export class NeighborWatch {
     return isEarly;
   }
 
-  private look(): void {
+  private askUnheard(): void {
     const { entries, life, paths } = this.parts;
     let asked = 0;
     for (const entry of entries.values()) {

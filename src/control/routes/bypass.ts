@@ -51,7 +51,7 @@ export class Bypasses {
 
   constructor(parts: BypassParts) {
     this.parts = parts;
-    parts.timers.every(LOOK_MS, () => this.look());
+    parts.timers.every(LOOK_MS, () => this.tellNew());
   }
 
   /** The tunnel whose gateway answers for next hop `ip` with its own MAC; null: it is reached, or not known. */
@@ -94,7 +94,7 @@ export class Bypasses {
     return undefined;
   }
 
-  private look(): void {
+  private tellNew(): void {
     const now = new Set<string>();
     for (const { of, ip, interface: iface, tunnel } of this.list()) {
       const key = `${of} ${ip} ${tunnel.name}`;

@@ -37,7 +37,7 @@ export class AttachWatch {
 
   constructor(parts: AttachWatchParts) {
     this.parts = parts;
-    parts.timers.every(LOOK_MS, () => this.look());
+    parts.timers.every(LOOK_MS, () => this.checkWords());
   }
 
   /** Ports that are down because a worker could not attach them, as it was seen last. */
@@ -45,7 +45,7 @@ export class AttachWatch {
     return [...this.refused];
   }
 
-  private look(): void {
+  private checkWords(): void {
     const { tables, inventory } = this.parts;
     for (const port of this.refused.keys()) if (inventory.ports.get(port.row) !== port) this.refused.delete(port);
     const renewed = new Set<number>();
