@@ -128,13 +128,10 @@ export class WhyAnswers {
     if (neighbors.length === 0 && suppressed.length === 0 && !isOwn) said.push(...unknownSentences(ip, scope));
     const vrfs = new Set(scope.map((iface) => iface.vrfName));
     const routes = [...vrfs].flatMap((vrf) => this.shown.routeTo(vrf, ip) ?? []);
-    for (const vrf of vrfs)
-      said.push(
-        routeSentence(
-          vrf,
-          routes.find((route) => route.vrf === vrf),
-        ),
-      );
+    for (const vrf of vrfs) {
+      const match = routes.find((route) => route.vrf === vrf);
+      said.push(routeSentence(vrf, match));
+    }
     if (!isOwn) said.push(...errorSentences(text, ip, scope, agent.ways));
     for (const name of new Set(neighbors.flatMap(({ place }) => (place === null ? [] : [place.via]))))
       said.push(...tunnelSentences(name, this.shown));
@@ -178,27 +175,28 @@ function isVsiAsked(vsi: VsiObject, { interface: name, vsi: only }: Question): b
 
 function macSentences(story: MacStory, isByHand: boolean): string[] {
   const { mac, vsi, via, origin, frame, learnedSeconds, heardSeconds, previous } = story;
-  const at = via === null ? "" : `${placeName(via)}`;
+  const at = via === null ? "" : placeName(via);
+  const known = `VSI ${vsi} has ${mac} at ${at}`;
   if (origin === "flood") return [`VSI ${vsi} floods frames to ${mac}, as its configuration says.`];
-  if (origin === "static" && isByHand)
-    return [`VSI ${vsi} has ${mac} at ${at}: it was added by hand (vtepctl mac add).`];
-  if (origin === "static") return [`VSI ${vsi} has ${mac} at ${at}, as its configuration says.`];
+  if (origin === "static" && isByHand) return [`${known}: it was added by hand (vtepctl mac add).`];
+  if (origin === "static") return [`${known}, as its configuration says.`];
   if (origin === "gateway" && via === null) return [`VSI ${vsi} routes frames to ${mac}: it is our gateway MAC there.`];
   if (origin === "gateway")
     return [`VSI ${vsi} knows ${mac} as the gateway MAC of the peer behind ${at}, heard ${ago(learnedSeconds)}.`];
   if (origin === "evpn")
-    return [
-      `VSI ${vsi} has ${mac} at ${at}: EVPN says so (since ${ago(learnedSeconds)}); a frame from it at an AC would outrank that.`,
-    ];
-  const told =
-    frame === null
-      ? "a frame"
-      : `${frame === "IPv4" || frame === "IPv6" || frame === "ARP" ? "an " : "a frame of "}${frame}${frame === "ARP" ? " frame" : frame.startsWith("IP") ? " packet" : ""}`;
-  const said = [`VSI ${vsi} has ${mac} at ${at}: ${told} with it as source came in there ${ago(learnedSeconds)}.`];
+    return [`${known}: EVPN says so (since ${ago(learnedSeconds)}); a frame from it at an AC would outrank that.`];
+  const said = [`${known}: ${frameText(frame)} with it as source came in there ${ago(learnedSeconds)}.`];
   if (heardSeconds !== null && heardSeconds < learnedSeconds)
     said.push(`It has sent since: last noted ${ago(heardSeconds)}.`);
   if (previous !== null) said.push(`Before that, until ${ago(previous.secondsAgo)}, it was at ${previous.via}.`);
   return said;
+}
+
+/** "an ARP frame", "an IPv4 packet", "a frame of EtherType 0x88cc"; null: of no type that was noted. */
+function frameText(type: string | null): string {
+  if (type === null) return "a frame";
+  if (type === "ARP") return "an ARP frame";
+  return type === "IPv4" || type === "IPv6" ? `an ${type} packet` : `a frame of ${type}`;
 }
 
 function duplicateSentence({ ip, places, isProbe, seconds }: DuplicateView): string {
@@ -215,24 +213,21 @@ export function bypassSentence(of: string, ip: string, tunnel: string): string {
 
 function neighborSentences(story: NeighborStory, isByHand: boolean): string[] {
   const { ip, interface: iface, state, place, origin, previous, challenger, wanted } = story;
-  if (state === "suspended" && place !== null)
-    return [
-      `${ip} on ${iface} is suspended since ${ago(story.stateSeconds)}: it was known with MAC ${place.mac} at ${placeText(place)}, which is down. Packets to it make us look for it elsewhere, and end with ICMP host unreachable where it does not answer.`,
-    ];
+  if (state === "suspended" && place !== null) {
+    const where = `it was known with MAC ${place.mac} at ${placeText(place)}, which is down`;
+    const then = "make us look for it elsewhere, and end with ICMP host unreachable where it does not answer";
+    return [`${ip} on ${iface} is suspended since ${ago(story.stateSeconds)}: ${where}. Packets to it ${then}.`];
+  }
   if (story.searchSeconds !== null || place === null) return soughtSentences(story);
-  const where = `${placeText(place)}, in VSI ${place.vsi}`;
-  const said =
-    origin === "static"
-      ? [
-          `${ip} on ${iface} has MAC ${place.mac} at ${where}, ${isByHand ? "added by hand (vtepctl arp add)" : "as the configuration says"}; it never ages.`,
-        ]
-      : [
-          `${ip} on ${iface} has MAC ${place.mac} at ${where}: learned ${ago(story.learnedSeconds)} from ${MESSAGES[origin]}.`,
-        ];
-  if (origin !== "static") {
-    said.push(
-      `It was last heard ${ago(story.heardSeconds)}; it is ${stateText(state)}, since ${ago(story.stateSeconds)}.`,
-    );
+  const known = `${ip} on ${iface} has MAC ${place.mac} at ${placeText(place)}, in VSI ${place.vsi}`;
+  const said: string[] = [];
+  if (origin === "static") {
+    const source = isByHand ? "added by hand (vtepctl arp add)" : "as the configuration says";
+    said.push(`${known}, ${source}; it never ages.`);
+  } else {
+    said.push(`${known}: learned ${ago(story.learnedSeconds)} from ${MESSAGES[origin]}.`);
+    const since = `it is ${stateText(state)}, since ${ago(story.stateSeconds)}`;
+    said.push(`It was last heard ${ago(story.heardSeconds)}; ${since}.`);
   }
   if (previous !== null) {
     const was = `MAC ${previous.mac} at ${placeText(previous)}`;
@@ -256,14 +251,12 @@ function suppressedSentence(ip: string, host: SuppressedHost, nowMs: number): st
 function soughtSentences(story: NeighborStory): string[] {
   const { ip, interface: iface, state, place, tries, asked, searchSeconds, stateSeconds, wanted } = story;
   const whom = asked.length === 0 ? "no port, for none is up" : asked.join(", ");
+  const begun = ago(searchSeconds ?? 0);
+  const failed = `${tries} ARP requests went to ${whom}, and it has counted as failed since ${ago(stateSeconds)}`;
   const said =
     state === "incomplete"
-      ? [
-          `${ip} on ${iface} is being looked for since ${ago(searchSeconds ?? 0)}: ARP request ${tries} of 3 went to ${whom}.`,
-        ]
-      : [
-          `${ip} on ${iface} did not answer: the search began ${ago(searchSeconds ?? 0)}, ${tries} ARP requests went to ${whom}, and it has counted as failed since ${ago(stateSeconds)}.`,
-        ];
+      ? [`${ip} on ${iface} is being looked for since ${begun}: ARP request ${tries} of 3 went to ${whom}.`]
+      : [`${ip} on ${iface} did not answer: the search began ${begun}, ${failed}.`];
   if (place !== null) said.push(`It was known once, with MAC ${place.mac} at ${placeText(place)}.`);
   said.push(
     wanted
@@ -279,12 +272,10 @@ function unknownSentences(ip: number, scope: readonly InterfaceObject[]): string
     const subnet = iface.subnets.find(({ network, length }) => ((ip ^ network) & maskOf(length)) === 0);
     if (subnet === undefined) continue;
     const vsis = iface.vsis.map((vsi) => vsi.name).join(", ");
-    said.push(
-      `${formatIpv4(ip)} is not known on ${iface.name}: no ARP came from it, and no packet has asked for it lately.`,
-    );
-    said.push(
-      `It belongs there (${formatIpv4(subnet.network)}/${subnet.length}): the first packet to it makes us ask in VSI ${vsis}.`,
-    );
+    const silence = "no ARP came from it, and no packet has asked for it lately";
+    const prefix = `${formatIpv4(subnet.network)}/${subnet.length}`;
+    said.push(`${formatIpv4(ip)} is not known on ${iface.name}: ${silence}.`);
+    said.push(`It belongs there (${prefix}): the first packet to it makes us ask in VSI ${vsis}.`);
   }
   return said.length > 0
     ? said

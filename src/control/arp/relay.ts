@@ -12,6 +12,7 @@
  */
 import type { Mac } from "../../wire/ethernet.ts";
 import type { Ipv4 } from "../../wire/ipv4.ts";
+import { bump } from "../bump.ts";
 import type { PortObject, VsiObject } from "../inventory.ts";
 import type { Timers } from "../timers.ts";
 
@@ -76,7 +77,7 @@ export class PendingRelays {
     const ofPort = waiting.filter((each) => each.port === asker.port).length;
     if (waiting.length >= RELAY_ASKERS || ofPort >= RELAY_ASKERS_OF_PORT) return false;
     waiting.push({ port: asker.port, mac: asker.mac, ip: asker.ip, until });
-    this.tally(asker.port, 1);
+    bump(this.behind, asker.port, 1);
     return true;
   }
 
@@ -112,15 +113,9 @@ export class PendingRelays {
   private keepOf(key: number, waiting: readonly Waiting[], isKept: (each: Waiting) => boolean): void {
     const rest = waiting.filter(isKept);
     if (rest.length === waiting.length) return;
-    for (const each of waiting) if (!isKept(each)) this.tally(each.port, -1);
+    for (const each of waiting) if (!isKept(each)) bump(this.behind, each.port, -1);
     if (rest.length === 0) this.targets.delete(key);
     else this.targets.set(key, rest);
-  }
-
-  private tally(port: PortObject, step: 1 | -1): void {
-    const count = (this.behind.get(port) ?? 0) + step;
-    if (count === 0) this.behind.delete(port);
-    else this.behind.set(port, count);
   }
 }
 
