@@ -8,21 +8,8 @@
  * Here, and nowhere else, a handler's answer becomes the fate of a punted frame in the ledger.
  */
 import { PUNT, RECORD_LEARN, RECORD_STALE, RECORD_TOO_BIG } from "../tables/counters.ts";
-import {
-  R_ARG,
-  R_ARG2,
-  R_CSUM_OFFSET,
-  R_CSUM_START,
-  R_FLAGS,
-  R_GSO_SIZE,
-  R_KIND,
-  R_LENGTH,
-  R_PORT,
-  R_UNITS,
-  R_VSI,
-  R_WATCH_ID,
-  type Ring,
-} from "../tables/ring.ts";
+import type { Ring } from "../tables/ring.ts";
+import * as records from "../tables/ring.ts";
 import type { Tables } from "../tables/tables.ts";
 import { CODE_NET_UNREACHABLE } from "../wire/icmp.ts";
 import type { Ipv4 } from "../wire/ipv4.ts";
@@ -316,24 +303,25 @@ export class Agent {
     const at = ring.peek();
     if (at < 0) return false;
     const w = ring.words;
-    const kind = w[at + R_KIND]!;
-    const arg = w[at + R_ARG]!;
-    const arg2 = w[at + R_ARG2]!;
-    if (kind >= RECORD_LEARN) this.note(kind, w[at + R_VSI]!, w[at + R_PORT]!, arg, arg2, w[at + R_FLAGS]!);
+    const kind = w[at + records.R_KIND]!;
+    const arg = w[at + records.R_ARG]!;
+    const arg2 = w[at + records.R_ARG2]!;
+    if (kind >= RECORD_LEARN)
+      this.note(kind, w[at + records.R_VSI]!, w[at + records.R_PORT]!, arg, arg2, w[at + records.R_FLAGS]!);
     else {
       const from = ring.frameAt(at);
       // The bytes are the ring's until `release`: a handler that keeps them copies them.
       const frame: HeldFrame = {
-        bytes: ring.bytes.subarray(from, from + w[at + R_LENGTH]!),
-        flags: w[at + R_FLAGS]!,
-        gsoSize: w[at + R_GSO_SIZE]!,
-        csumStart: w[at + R_CSUM_START]!,
-        csumOffset: w[at + R_CSUM_OFFSET]!,
-        units: w[at + R_UNITS]!,
-        port: w[at + R_PORT]!,
-        vsi: w[at + R_VSI]!,
+        bytes: ring.bytes.subarray(from, from + w[at + records.R_LENGTH]!),
+        flags: w[at + records.R_FLAGS]!,
+        gsoSize: w[at + records.R_GSO_SIZE]!,
+        csumStart: w[at + records.R_CSUM_START]!,
+        csumOffset: w[at + records.R_CSUM_OFFSET]!,
+        units: w[at + records.R_UNITS]!,
+        port: w[at + records.R_PORT]!,
+        vsi: w[at + records.R_VSI]!,
         worker,
-        watchId: w[at + R_WATCH_ID]!,
+        watchId: w[at + records.R_WATCH_ID]!,
       };
       this.ledger.drained(frame.units);
       const { injector } = this.parts;

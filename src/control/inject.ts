@@ -17,21 +17,8 @@ import {
   SCOPE_TUNNELS,
   TTL_TAKEN,
 } from "../tables/counters.ts";
-import {
-  R_ARG,
-  R_ARG2,
-  R_CAUSE,
-  R_CSUM_OFFSET,
-  R_CSUM_START,
-  R_FLAGS,
-  R_GSO_SIZE,
-  R_KIND,
-  R_PORT,
-  R_UNITS,
-  R_VSI,
-  RECORD_WORDS,
-  type Ring,
-} from "../tables/ring.ts";
+import type { Ring } from "../tables/ring.ts";
+import * as records from "../tables/ring.ts";
 
 /** A frame with what the io needs to know of it, when it is not a plain one. Offsets as in port-io.ts. */
 export type HeldFrame = {
@@ -212,19 +199,19 @@ export class Injector {
     const at = ring.reserve(bytes.length);
     if (at < 0) return false;
     const words = ring.words;
-    words[at + R_KIND] = kind;
-    words[at + R_PORT] = port;
-    words[at + R_VSI] = vsi;
-    words[at + R_ARG] = arg;
-    words[at + R_ARG2] = arg2;
-    words[at + R_FLAGS] = held?.flags ?? 0;
-    words[at + R_GSO_SIZE] = held?.gsoSize ?? 0;
-    words[at + R_CSUM_START] = held?.csumStart ?? 0;
-    words[at + R_CSUM_OFFSET] = held?.csumOffset ?? 0;
-    words[at + R_UNITS] = held?.units ?? 1;
+    words[at + records.R_KIND] = kind;
+    words[at + records.R_PORT] = port;
+    words[at + records.R_VSI] = vsi;
+    words[at + records.R_ARG] = arg;
+    words[at + records.R_ARG2] = arg2;
+    words[at + records.R_FLAGS] = held?.flags ?? 0;
+    words[at + records.R_GSO_SIZE] = held?.gsoSize ?? 0;
+    words[at + records.R_CSUM_START] = held?.csumStart ?? 0;
+    words[at + records.R_CSUM_OFFSET] = held?.csumOffset ?? 0;
+    words[at + records.R_UNITS] = held?.units ?? 1;
     // What waited goes on because of itself, whatever has let it go.
-    words[at + R_CAUSE] = held?.watchId ?? this.cause;
-    ring.bytes.set(bytes, (at + RECORD_WORDS) << 2);
+    words[at + records.R_CAUSE] = held?.watchId ?? this.cause;
+    ring.bytes.set(bytes, (at + records.RECORD_WORDS) << 2);
     ring.commit();
     this.dirty[worker] = true;
     return true;

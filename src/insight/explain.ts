@@ -13,20 +13,7 @@ import type { WorkerContext } from "../dataplane/context.ts";
 import { type Fate, GO_ON } from "../dataplane/frame.ts";
 import { OWN_PORT, OWN_VSI } from "../dataplane/send-words.ts";
 import { STAGES } from "../dataplane/stages.ts";
-import {
-  F_AT,
-  F_HEAD,
-  F_LENGTH,
-  F_OUTER_TOS,
-  F_SOURCE,
-  F_UNITS,
-  HEADROOM,
-  S_AT,
-  S_ENTROPY,
-  S_LENGTH,
-  S_TOS,
-  SEND_WORDS,
-} from "../io/port-io.ts";
+import * as contract from "../io/port-io.ts";
 import { RECORD_LEARN } from "../tables/counters.ts";
 import { R_ARG, R_ARG2, R_KIND, R_PORT, R_VSI } from "../tables/ring.ts";
 import type { Tables } from "../tables/tables.ts";
@@ -86,28 +73,28 @@ export class Explainer {
   private take(source: number, bytes: Uint8Array, outerTos: number): WorkerContext {
     const { io } = this.sandbox;
     const worker = this.sandbox.begin();
-    io.arena.set(bytes, HEADROOM);
+    io.arena.set(bytes, contract.HEADROOM);
     io.frames.fill(0);
-    io.frames[F_AT] = HEADROOM;
-    io.frames[F_LENGTH] = bytes.length;
-    io.frames[F_HEAD] = bytes.length;
-    io.frames[F_SOURCE] = source;
-    io.frames[F_UNITS] = 1;
-    io.frames[F_OUTER_TOS] = outerTos;
+    io.frames[contract.F_AT] = contract.HEADROOM;
+    io.frames[contract.F_LENGTH] = bytes.length;
+    io.frames[contract.F_HEAD] = bytes.length;
+    io.frames[contract.F_SOURCE] = source;
+    io.frames[contract.F_UNITS] = 1;
+    io.frames[contract.F_OUTER_TOS] = outerTos;
     worker.frame.load(0);
     return worker;
   }
 
   private sends(worker: WorkerContext): WouldSend[] {
     return Array.from({ length: worker.sendCount }, (_, n) => {
-      const s = n * SEND_WORDS;
-      const at = worker.sends[s + S_AT]!;
+      const s = n * contract.SEND_WORDS;
+      const at = worker.sends[s + contract.S_AT]!;
       return {
         port: worker.sends[s + OWN_PORT]!,
         vsi: worker.sends[s + OWN_VSI]!,
-        bytes: worker.frame.bytes.slice(at, at + worker.sends[s + S_LENGTH]!),
-        tos: worker.sends[s + S_TOS]!,
-        entropy: worker.sends[s + S_ENTROPY]!,
+        bytes: worker.frame.bytes.slice(at, at + worker.sends[s + contract.S_LENGTH]!),
+        tos: worker.sends[s + contract.S_TOS]!,
+        entropy: worker.sends[s + contract.S_ENTROPY]!,
       };
     });
   }

@@ -1,21 +1,6 @@
 /** A record of a watch ring, read: what a worker saw of a frame, with the time of day. */
 import { R_ARG, R_ARG2, R_KIND, R_LENGTH, R_PORT, R_VSI, type Ring } from "../tables/ring.ts";
-import {
-  W_CAUSE,
-  W_COPIES,
-  W_ENTROPY,
-  W_ID,
-  W_LENGTH,
-  W_NOW_MS,
-  W_NOW_NS,
-  W_OUT_PORT,
-  W_OUTER,
-  W_OUTER_PORT,
-  W_PARENT,
-  W_VNI,
-  W_VXLAN_FLAGS,
-  WATCH_OUT,
-} from "../tables/watch.ts";
+import * as watched from "../tables/watch.ts";
 
 /** Nanoseconds. */
 export const MS = 1_000_000n;
@@ -69,7 +54,7 @@ export function oldest(rings: readonly Ring[]): Ring | null {
   for (const ring of rings) {
     const r = ring.peek();
     if (r < 0) continue;
-    const [ms, ns] = [ring.words[r + W_NOW_MS]!, ring.words[r + W_NOW_NS]!];
+    const [ms, ns] = [ring.words[r + watched.W_NOW_MS]!, ring.words[r + watched.W_NOW_NS]!];
     // The milliseconds wrap: compared by subtraction.
     const later = (ms - foundMs) | 0;
     if (found !== null && (later > 0 || (later === 0 && ns >= foundNs))) continue;
@@ -85,29 +70,29 @@ export function readSeen(ring: Ring, r: number, { now, offset }: Clock): Seen {
   const at = ring.frameAt(r);
   // The stamp is the low word of the milliseconds: its distance from now is small.
   const ms = now / MS;
-  const behind = (w[r + W_NOW_MS]! - Number(BigInt.asIntN(32, ms))) | 0;
-  const isOut = w[r + R_KIND] === WATCH_OUT;
-  const isInNoVsi = !isOut && w[r + R_ARG]! > 0 && w[r + R_VSI] === 0 && w[r + W_VNI] !== 0;
+  const behind = (w[r + watched.W_NOW_MS]! - Number(BigInt.asIntN(32, ms))) | 0;
+  const isOut = w[r + R_KIND] === watched.WATCH_OUT;
+  const isInNoVsi = !isOut && w[r + R_ARG]! > 0 && w[r + R_VSI] === 0 && w[r + watched.W_VNI] !== 0;
   return {
     kind: w[r + R_KIND]!,
     port: w[r + R_PORT]!,
     vsi: w[r + R_VSI]!,
     fate: w[r + R_ARG]!,
     punt: w[r + R_ARG2]!,
-    id: w[r + W_ID]! >>> 0,
-    parent: isOut ? w[r + W_PARENT]! >>> 0 : 0,
-    cause: isOut ? w[r + W_CAUSE]! >>> 0 : 0,
-    entropy: isOut ? w[r + W_ENTROPY]! : 0,
-    out: isOut ? { port: 0, copies: 0 } : { port: w[r + W_OUT_PORT]!, copies: w[r + W_COPIES]! },
-    at: (ms + BigInt(behind)) * MS + BigInt(w[r + W_NOW_NS]!) + offset,
-    length: w[r + W_LENGTH]!,
+    id: w[r + watched.W_ID]! >>> 0,
+    parent: isOut ? w[r + watched.W_PARENT]! >>> 0 : 0,
+    cause: isOut ? w[r + watched.W_CAUSE]! >>> 0 : 0,
+    entropy: isOut ? w[r + watched.W_ENTROPY]! : 0,
+    out: isOut ? { port: 0, copies: 0 } : { port: w[r + watched.W_OUT_PORT]!, copies: w[r + watched.W_COPIES]! },
+    at: (ms + BigInt(behind)) * MS + BigInt(w[r + watched.W_NOW_NS]!) + offset,
+    length: w[r + watched.W_LENGTH]!,
     bytes: ring.bytes.slice(at, at + w[r + R_LENGTH]!),
     vxlan: isInNoVsi
       ? {
-          outer: w[r + W_OUTER]!,
-          outerPort: w[r + W_OUTER_PORT]!,
-          flags: w[r + W_VXLAN_FLAGS]!,
-          vni: w[r + W_VNI]! - 1,
+          outer: w[r + watched.W_OUTER]!,
+          outerPort: w[r + watched.W_OUTER_PORT]!,
+          flags: w[r + watched.W_VXLAN_FLAGS]!,
+          vni: w[r + watched.W_VNI]! - 1,
         }
       : null,
   };

@@ -11,28 +11,8 @@ import { lookup } from "../dataplane/route.ts";
 import { OWN_PORT, OWN_VSI } from "../dataplane/send-words.ts";
 import { S_AT, SEND_WORDS, VXLAN_BYTES } from "../io/port-io.ts";
 import { DROP, MAX_RULES, PUNT } from "../tables/counters.ts";
-import {
-  GROUP_WORDS,
-  HOST_LENGTH,
-  LONGEST_PREFIX,
-  NO_DEFAULT,
-  ROUTE_ADJACENCY,
-  ROUTE_ARG_MASK,
-  ROUTE_BROADCAST,
-  ROUTE_DISCARD,
-  ROUTE_GLEAN,
-  ROUTE_GROUP,
-  ROUTE_HOST,
-  ROUTE_KIND_SHIFT,
-  ROUTE_LOCAL,
-  ROUTE_PROHIBIT,
-  ROUTE_UNDERLAY,
-  ROUTE_UNREACHABLE,
-  RULE_ACTION,
-  RULE_ID,
-  RULE_WORDS,
-  routeKey,
-} from "../tables/fib.ts";
+import * as FIB from "../tables/fib.ts";
+import { routeKey } from "../tables/fib.ts";
 import { KIND_TUNNEL } from "../tables/vsi.ts";
 import { i32, u16 } from "../wire/bytes.ts";
 import {
@@ -51,11 +31,11 @@ import { type Names, resultOf, type Step, type WouldPunt } from "./step.ts";
 /** Reasons that end a packet before policy and table are asked. */
 const AT_THE_DOOR = new Set([DROP.ip_malformed, DROP.ip_checksum, DROP.ip_martian, DROP.ip_options, DROP.anti_spoof]);
 const ACTIONS: Readonly<Record<number, string>> = {
-  [ROUTE_DISCARD]: "discard",
-  [ROUTE_UNREACHABLE]: "unreachable",
-  [ROUTE_PROHIBIT]: "prohibit",
-  [ROUTE_BROADCAST]: "broadcast or network address",
-  [ROUTE_UNDERLAY]: "a VTEP's own address",
+  [FIB.ROUTE_DISCARD]: "discard",
+  [FIB.ROUTE_UNREACHABLE]: "unreachable",
+  [FIB.ROUTE_PROHIBIT]: "prohibit",
+  [FIB.ROUTE_BROADCAST]: "broadcast or network address",
+  [FIB.ROUTE_UNDERLAY]: "a VTEP's own address",
 };
 
 /** The steps of a packet that came to a gateway MAC and met `fate`. `original`: the frame as it came. */
@@ -77,13 +57,13 @@ export function routeSteps(
   if (AT_THE_DOOR.has(fate) || original.length < l3 + IPV4_BYTES)
     return [{ stage: "route", text: `header checks on ${names.interface(arrival)}`, result: resultOf(fate) }];
   const destination = i32(original, l3 + IP_DST);
-  const host = worker.fib.routes.get(destination, routeKey(vrf, HOST_LENGTH));
-  if (fate === DROP.not_forwarded && host >> ROUTE_KIND_SHIFT !== ROUTE_BROADCAST)
+  const host = worker.fib.routes.get(destination, routeKey(vrf, FIB.HOST_LENGTH));
+  if (fate === DROP.not_forwarded && host >> FIB.ROUTE_KIND_SHIFT !== FIB.ROUTE_BROADCAST)
     return [{ stage: "route", text: `${formatIpv4(destination)} is not routed`, result: resultOf(fate) }];
   const punt = fate === PUNTED ? records.at(-1)! : null;
   const story = new RouteStory(worker, names, vrf, destination);
   if (punt?.kind === PUNT.local) {
-    const text = `${formatIpv4(destination)} is an address of ${names.interface(host & ROUTE_ARG_MASK)}`;
+    const text = `${formatIpv4(destination)} is an address of ${names.interface(host & FIB.ROUTE_ARG_MASK)}`;
     return [{ stage: "fib", text, result: "to control" }];
   }
   if (punt?.kind === PUNT.ttl)
@@ -157,16 +137,16 @@ class RouteStory {
 
   /** D11: has the table anything more specific than a default route? */
   private isRouted(): boolean {
-    const host = this.worker.fib.routes.get(this.destination, routeKey(this.vrf, HOST_LENGTH));
-    if (host !== 0 && host >> ROUTE_KIND_SHIFT !== ROUTE_UNDERLAY) return true;
-    return lookup(this.worker, this.destination, this.vrf, LONGEST_PREFIX, NO_DEFAULT) !== 0;
+    const host = this.worker.fib.routes.get(this.destination, routeKey(this.vrf, FIB.HOST_LENGTH));
+    if (host !== 0 && host >> FIB.ROUTE_KIND_SHIFT !== FIB.ROUTE_UNDERLAY) return true;
+    return lookup(this.worker, this.destination, this.vrf, FIB.LONGEST_PREFIX, FIB.NO_DEFAULT) !== 0;
   }
 
   private actionOf(arrival: number, count: number, id: number): number {
     const { fib, policyBank } = this.worker;
     const first = (policyBank === 0 ? 0 : MAX_RULES) + fib.policyFirst[policyBank + arrival]!;
-    for (let r = first * RULE_WORDS; r < (first + count) * RULE_WORDS; r += RULE_WORDS)
-      if (fib.rules[r + RULE_ID] === id) return fib.rules[r + RULE_ACTION]!;
+    for (let r = first * FIB.RULE_WORDS; r < (first + count) * FIB.RULE_WORDS; r += FIB.RULE_WORDS)
+      if (fib.rules[r + FIB.RULE_ID] === id) return fib.rules[r + FIB.RULE_ACTION]!;
     return 0;
   }
 
@@ -207,20 +187,20 @@ class RouteStory {
   /** The route in words: its prefix and what it says. A resolved host has a route of its own. */
   private routeText(used: number): string {
     const { worker, names, vrf, destination } = this;
-    const host = worker.fib.routes.get(destination, routeKey(vrf, HOST_LENGTH));
-    if (host >> ROUTE_KIND_SHIFT === ROUTE_HOST)
-      return `${formatIpv4(destination)}/32 host on ${names.interface(worker.fib.adjacencyInterface[host & ROUTE_ARG_MASK]!)}`;
-    for (let length = host !== 0 ? HOST_LENGTH : LONGEST_PREFIX; length >= 0; length--) {
-      const found = length === HOST_LENGTH ? host : lookup(worker, destination, vrf, length, length);
+    const host = worker.fib.routes.get(destination, routeKey(vrf, FIB.HOST_LENGTH));
+    if (host >> FIB.ROUTE_KIND_SHIFT === FIB.ROUTE_HOST)
+      return `${formatIpv4(destination)}/32 host on ${names.interface(worker.fib.adjacencyInterface[host & FIB.ROUTE_ARG_MASK]!)}`;
+    for (let length = host !== 0 ? FIB.HOST_LENGTH : FIB.LONGEST_PREFIX; length >= 0; length--) {
+      const found = length === FIB.HOST_LENGTH ? host : lookup(worker, destination, vrf, length, length);
       if (found === 0) continue;
       const prefix = `${formatIpv4(destination & maskOf(length))}/${length}`;
-      const arg = found & ROUTE_ARG_MASK;
-      const kind = found >> ROUTE_KIND_SHIFT;
-      if (kind === ROUTE_GLEAN) return `${prefix} connected ${names.interface(arg)}`;
-      if (kind === ROUTE_ADJACENCY) return `${prefix} ${this.hopText(arg)}`;
-      if (kind === ROUTE_GROUP)
-        return `${prefix} one of ${worker.fib.groups[arg * GROUP_WORDS]} next hops${this.chosen(used)}`;
-      if (kind === ROUTE_LOCAL) return `${prefix} local`;
+      const arg = found & FIB.ROUTE_ARG_MASK;
+      const kind = found >> FIB.ROUTE_KIND_SHIFT;
+      if (kind === FIB.ROUTE_GLEAN) return `${prefix} connected ${names.interface(arg)}`;
+      if (kind === FIB.ROUTE_ADJACENCY) return `${prefix} ${this.hopText(arg)}`;
+      if (kind === FIB.ROUTE_GROUP)
+        return `${prefix} one of ${worker.fib.groups[arg * FIB.GROUP_WORDS]} next hops${this.chosen(used)}`;
+      if (kind === FIB.ROUTE_LOCAL) return `${prefix} local`;
       return `${prefix} ${ACTIONS[kind] ?? "unknown"}`;
     }
     return "no route";

@@ -13,39 +13,8 @@
  * arena is refilled at every exchange, unknown senders have source 0, and errors can be scripted per port.
  */
 import { SocketAddress } from "node:net";
-import {
-  F_AT,
-  F_FLAGS,
-  F_HEAD,
-  F_LENGTH,
-  F_OUTER_PORT,
-  F_OUTER_REST,
-  F_OUTER_SOURCE,
-  F_OUTER_TOS,
-  F_SOURCE,
-  F_UNITS,
-  FRAME_WORDS,
-  HEADROOM,
-  MAX_FRAME_BYTES,
-  MAX_FRAMES,
-  MAX_SENDS,
-  OUTER_IPV6,
-  type PortIo,
-  S_AT,
-  S_DONE,
-  S_ENTROPY,
-  S_ERROR,
-  S_LENGTH,
-  S_PORT,
-  S_TOS,
-  S_UNITS,
-  SEND_WORDS,
-  STATUS_ARENA_BYTES,
-  STATUS_FAILED,
-  STATUS_NOW_MS,
-  STATUS_WORDS,
-  VXLAN_BYTES,
-} from "./port-io.ts";
+import type { PortIo } from "./port-io.ts";
+import * as contract from "./port-io.ts";
 
 const EBADF = -9;
 const ENODEV = -19;
@@ -184,9 +153,9 @@ type Held = { readonly tap: MemoryTap; readonly queue: number; readonly reads: b
 export class MemoryIo implements PortIo {
   readonly arena: Uint8Array;
   readonly scratchAt: number;
-  readonly frames = new Int32Array(MAX_FRAMES * FRAME_WORDS);
-  readonly sends = new Int32Array(MAX_SENDS * SEND_WORDS);
-  readonly status = new Int32Array(STATUS_WORDS);
+  readonly frames = new Int32Array(contract.MAX_FRAMES * contract.FRAME_WORDS);
+  readonly sends = new Int32Array(contract.MAX_SENDS * contract.SEND_WORDS);
+  readonly status = new Int32Array(contract.STATUS_WORDS);
   private readonly net: MemoryNet;
   private readonly address: string;
   private readonly inbox: Datagram[];
@@ -206,14 +175,14 @@ export class MemoryIo implements PortIo {
   exchange(sendCount: number, _timeoutMs: number): number {
     let failed = 0;
     for (let i = 0; i < sendCount; i++) {
-      const s = i * SEND_WORDS;
+      const s = i * contract.SEND_WORDS;
       const error = this.send(s);
-      this.sends[s + S_ERROR] = error;
-      this.sends[s + S_DONE] = error === 0 ? this.sends[s + S_UNITS]! : 0;
+      this.sends[s + contract.S_ERROR] = error;
+      this.sends[s + contract.S_DONE] = error === 0 ? this.sends[s + contract.S_UNITS]! : 0;
       if (error !== 0) failed++;
     }
-    this.status[STATUS_FAILED] = failed;
-    this.status[STATUS_NOW_MS] = this.net.nowMs | 0;
+    this.status[contract.STATUS_FAILED] = failed;
+    this.status[contract.STATUS_NOW_MS] = this.net.nowMs | 0;
     return this.receive();
   }
 
@@ -257,9 +226,9 @@ export class MemoryIo implements PortIo {
   }
 
   private send(s: number): number {
-    const port = this.sends[s + S_PORT]!;
-    const at = this.sends[s + S_AT]!;
-    const bytes = this.arena.slice(at, at + this.sends[s + S_LENGTH]!);
+    const port = this.sends[s + contract.S_PORT]!;
+    const at = this.sends[s + contract.S_AT]!;
+    const bytes = this.arena.slice(at, at + this.sends[s + contract.S_LENGTH]!);
     const held = this.taps.get(port);
     if (held !== undefined) {
       if (held.tap.error !== 0) return held.tap.error;
@@ -269,7 +238,7 @@ export class MemoryIo implements PortIo {
     const peer = this.peers.get(port);
     if (peer === undefined) return ENODEV;
     if (peer.error !== 0) return peer.error;
-    const [tos, entropy] = [this.sends[s + S_TOS]!, this.sends[s + S_ENTROPY]!];
+    const [tos, entropy] = [this.sends[s + contract.S_TOS]!, this.sends[s + contract.S_ENTROPY]!];
     return this.net.carry({ from: this.address, to: peer.address, tos, entropy, bytes });
   }
 
@@ -278,32 +247,32 @@ export class MemoryIo implements PortIo {
     let n = 0;
     let cursor = 0;
     const place = (bytes: Uint8Array, source: number, offset: number, datagram: Datagram | null): void => {
-      const at = ((cursor + HEADROOM + 63) & ~63) - offset;
+      const at = ((cursor + contract.HEADROOM + 63) & ~63) - offset;
       this.arena.set(bytes, at);
       cursor = at + bytes.length;
-      const f = n++ * FRAME_WORDS;
-      this.frames.fill(0, f, f + FRAME_WORDS);
-      this.frames[f + F_AT] = at;
-      this.frames[f + F_LENGTH] = bytes.length;
-      this.frames[f + F_HEAD] = bytes.length;
-      this.frames[f + F_SOURCE] = source;
-      this.frames[f + F_FLAGS] = 0;
-      this.frames[f + F_UNITS] = 1;
-      this.frames[f + F_OUTER_SOURCE] = datagram === null ? 0 : addressWord(datagram.from);
+      const f = n++ * contract.FRAME_WORDS;
+      this.frames.fill(0, f, f + contract.FRAME_WORDS);
+      this.frames[f + contract.F_AT] = at;
+      this.frames[f + contract.F_LENGTH] = bytes.length;
+      this.frames[f + contract.F_HEAD] = bytes.length;
+      this.frames[f + contract.F_SOURCE] = source;
+      this.frames[f + contract.F_FLAGS] = 0;
+      this.frames[f + contract.F_UNITS] = 1;
+      this.frames[f + contract.F_OUTER_SOURCE] = datagram === null ? 0 : addressWord(datagram.from);
       if (datagram !== null && source === 0) describeStranger(this.frames, f, datagram);
-      this.frames[f + F_OUTER_TOS] = datagram === null ? 0 : datagram.tos;
+      this.frames[f + contract.F_OUTER_TOS] = datagram === null ? 0 : datagram.tos;
     };
     const hasRoom = (bytes: Uint8Array): boolean =>
-      n < MAX_FRAMES && cursor + bytes.length + 2 * HEADROOM + 64 < this.scratchAt;
+      n < contract.MAX_FRAMES && cursor + bytes.length + 2 * contract.HEADROOM + 64 < this.scratchAt;
     for (const [port, { tap, queue, reads }] of this.taps) {
       const waiting = reads ? tap.queues[queue]! : [];
       while (waiting.length > 0 && hasRoom(waiting[0]!)) place(waiting.shift()!, port, 0, null);
     }
     while (this.inbox.length > 0 && hasRoom(this.inbox[0]!.bytes)) {
       const datagram = this.inbox.shift()!;
-      place(datagram.bytes, this.portOf.get(datagram.from) ?? 0, VXLAN_BYTES, datagram);
+      place(datagram.bytes, this.portOf.get(datagram.from) ?? 0, contract.VXLAN_BYTES, datagram);
     }
-    this.status[STATUS_ARENA_BYTES] = cursor;
+    this.status[contract.STATUS_ARENA_BYTES] = cursor;
     return n;
   }
 
@@ -326,9 +295,9 @@ export function addressText(bytes: Uint8Array): string {
 
 /** As the kernel's io does for a sender that is no peer. */
 function describeStranger(frames: Int32Array, f: number, { from, entropy }: Datagram): void {
-  frames[f + F_OUTER_PORT] = 49152 | (entropy & 0x3fff);
+  frames[f + contract.F_OUTER_PORT] = 49152 | (entropy & 0x3fff);
   if (!from.includes(":")) return;
-  frames[f + F_OUTER_PORT]! |= OUTER_IPV6;
+  frames[f + contract.F_OUTER_PORT]! |= contract.OUTER_IPV6;
   const [head = "", tail = ""] = from.split("::").map((half) =>
     half
       .split(":")
@@ -336,7 +305,8 @@ function describeStranger(frames: Int32Array, f: number, { from, entropy }: Data
       .join(""),
   );
   const bytes = Buffer.from(head + "0".repeat(32 - head.length - tail.length) + tail, "hex");
-  for (let i = 0; i < 4; i++) frames[f + (i === 0 ? F_OUTER_SOURCE : F_OUTER_REST + i - 1)] = bytes.readInt32BE(4 * i);
+  for (let i = 0; i < 4; i++)
+    frames[f + (i === 0 ? contract.F_OUTER_SOURCE : contract.F_OUTER_REST + i - 1)] = bytes.readInt32BE(4 * i);
 }
 
 function addressWord(address: string): number {
@@ -361,4 +331,4 @@ function hashOf(text: string): number {
 }
 
 /** The longest frame a test may send. */
-export const LONGEST = MAX_FRAME_BYTES;
+export const LONGEST = contract.MAX_FRAME_BYTES;

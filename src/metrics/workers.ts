@@ -5,34 +5,20 @@
  * A pool of a worker (`scratch` and `sends`) is empty again after each batch; a store of control keeps a frame until what
  * it waits for has come. The former have the label `worker`, the latter do not.
  */
-import {
-  BATCH_BUCKETS,
-  MISC_ARENA_RECEIVED,
-  MISC_ARENA_SCRATCH,
-  MISC_BATCHES,
-  MISC_BUCKETS,
-  MISC_FRAMES,
-  MISC_SCRATCH_EXHAUSTED,
-  MISC_SENDS_EXHAUSTED,
-  MISC_SUPER_RECEIVE,
-  MISC_SUPER_TRANSMIT,
-  SUPER_GRO,
-  SUPER_TSO,
-  SUPER_USO,
-  sumOf,
-} from "../tables/counters.ts";
+import * as counters from "../tables/counters.ts";
+import { sumOf } from "../tables/counters.ts";
 import type { Tables } from "../tables/tables.ts";
 import type { Series } from "./histogram.ts";
 import type { SourceRow, Values } from "./row.ts";
 
 const DIRECTIONS = [
-  ["receive", MISC_SUPER_RECEIVE],
-  ["transmit", MISC_SUPER_TRANSMIT],
+  ["receive", counters.MISC_SUPER_RECEIVE],
+  ["transmit", counters.MISC_SUPER_TRANSMIT],
 ] as const;
 const KINDS = [
-  ["tso", SUPER_TSO],
-  ["uso", SUPER_USO],
-  ["gro", SUPER_GRO],
+  ["tso", counters.SUPER_TSO],
+  ["uso", counters.SUPER_USO],
+  ["gro", counters.SUPER_GRO],
 ] as const;
 
 /** The words of all super-frames (`behind`: 0) or of their segments (1). */
@@ -56,8 +42,8 @@ function workerPools(words: readonly (readonly [pool: string, word: number])[]):
 }
 
 const exhaustedInWorkers = workerPools([
-  ["scratch", MISC_SCRATCH_EXHAUSTED],
-  ["sends", MISC_SENDS_EXHAUSTED],
+  ["scratch", counters.MISC_SCRATCH_EXHAUSTED],
+  ["sends", counters.MISC_SENDS_EXHAUSTED],
 ]);
 
 export const WORKER_ROWS: readonly SourceRow[] = [
@@ -81,8 +67,8 @@ export const WORKER_ROWS: readonly SourceRow[] = [
     help: "Bytes of the arena that the largest of a worker's last batches took: of frames received, and of scratch",
     labels: ["worker", "pool"],
     values: workerPools([
-      ["received", MISC_ARENA_RECEIVED],
-      ["scratch", MISC_ARENA_SCRATCH],
+      ["received", counters.MISC_ARENA_RECEIVED],
+      ["scratch", counters.MISC_ARENA_SCRATCH],
     ]),
   },
   {
@@ -137,8 +123,8 @@ export const WORKER_ROWS: readonly SourceRow[] = [
 export function batchSeries(tables: Tables): Series[] {
   return tables.workerCounters.map(({ misc }, worker) => ({
     labels: { worker: String(worker) },
-    buckets: BATCH_BUCKETS.map((upTo, i) => ({ upTo, count: misc[MISC_BUCKETS + i]! })),
-    count: misc[MISC_BATCHES]!,
-    sum: misc[MISC_FRAMES]!,
+    buckets: counters.BATCH_BUCKETS.map((upTo, i) => ({ upTo, count: misc[counters.MISC_BUCKETS + i]! })),
+    count: misc[counters.MISC_BATCHES]!,
+    sum: misc[counters.MISC_FRAMES]!,
   }));
 }

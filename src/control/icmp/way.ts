@@ -9,18 +9,7 @@
  * subnet, else the primary one), also where it leaves by another: §4.3.2.4 would take the latter, but both gateways of a
  * traceroute through two VXLANs would then have one name.
  */
-import {
-  GROUP_WORDS,
-  ROUTE_ADJACENCY,
-  ROUTE_ARG_MASK,
-  ROUTE_BROADCAST,
-  ROUTE_DISCARD,
-  ROUTE_GLEAN,
-  ROUTE_GROUP,
-  ROUTE_HOST,
-  ROUTE_KIND_SHIFT,
-  ROUTE_LOCAL,
-} from "../../tables/fib.ts";
+import * as FIB from "../../tables/fib.ts";
 import type { Tables } from "../../tables/tables.ts";
 import type { Ipv4 } from "../../wire/ipv4.ts";
 import { type InterfaceObject, type Inventory, subnetOf } from "../inventory.ts";
@@ -55,21 +44,21 @@ export class ErrorWays {
   of(arrival: InterfaceObject, asker: Ipv4, shortest = 0): ErrorWay {
     const { fib } = this.tables;
     const found = this.routes.find(arrival.vrf, asker, shortest);
-    const argument = found & ROUTE_ARG_MASK;
-    switch (found >> ROUTE_KIND_SHIFT) {
-      case ROUTE_GLEAN:
+    const argument = found & FIB.ROUTE_ARG_MASK;
+    switch (found >> FIB.ROUTE_KIND_SHIFT) {
+      case FIB.ROUTE_GLEAN:
         return argument === arrival.row ? way("back", arrival, asker) : this.by(argument, arrival, asker);
-      case ROUTE_HOST:
-      case ROUTE_ADJACENCY:
+      case FIB.ROUTE_HOST:
+      case FIB.ROUTE_ADJACENCY:
         return this.by(fib.adjacencyInterface[argument]!, arrival, asker);
-      case ROUTE_GROUP: {
-        const at = argument * GROUP_WORDS;
+      case FIB.ROUTE_GROUP: {
+        const at = argument * FIB.GROUP_WORDS;
         const isEmpty = fib.groups[at] === 0;
         return this.by(isEmpty ? 0 : fib.adjacencyInterface[fib.groups[at + 1]!]!, arrival, asker);
       }
-      case ROUTE_LOCAL:
-      case ROUTE_BROADCAST:
-      case ROUTE_DISCARD:
+      case FIB.ROUTE_LOCAL:
+      case FIB.ROUTE_BROADCAST:
+      case FIB.ROUTE_DISCARD:
         return way("silent", arrival, asker);
       default:
         return way("back", arrival, asker);

@@ -12,25 +12,7 @@
  * Hit counters belong to (policy, number of the rule): they survive a reload that changes other rules.
  */
 import { MAX_RULES } from "../../tables/counters.ts";
-import {
-  RULE_ACTION,
-  RULE_DEFAULT_NEXT_HOP,
-  RULE_DROP,
-  RULE_DST,
-  RULE_DST_FIRST,
-  RULE_DST_LAST,
-  RULE_DST_MASK,
-  RULE_HAS_PORTS,
-  RULE_ID,
-  RULE_NEXT_HOP,
-  RULE_PERMIT,
-  RULE_PROTOCOL,
-  RULE_SRC,
-  RULE_SRC_FIRST,
-  RULE_SRC_LAST,
-  RULE_SRC_MASK,
-  RULE_WORDS,
-} from "../../tables/fib.ts";
+import * as FIB from "../../tables/fib.ts";
 import type { Tables } from "../../tables/tables.ts";
 import { MAX_INTERFACES } from "../../tables/vsi.ts";
 import { maskOf } from "../../wire/ipv4.ts";
@@ -39,10 +21,10 @@ import type { PolicyConfig, PortRange, Prefix, RuleConfig, RuleMatch } from "../
 import { Homes, mustHold, type NextHops } from "./next-hops.ts";
 
 const ACTIONS = {
-  permit: RULE_PERMIT,
-  drop: RULE_DROP,
-  nextHop: RULE_NEXT_HOP,
-  defaultNextHop: RULE_DEFAULT_NEXT_HOP,
+  permit: FIB.RULE_PERMIT,
+  drop: FIB.RULE_DROP,
+  nextHop: FIB.RULE_NEXT_HOP,
+  defaultNextHop: FIB.RULE_DEFAULT_NEXT_HOP,
 } as const;
 const ANY: readonly Prefix[] = [{ text: "0.0.0.0/0", network: 0, length: 0 }];
 const ALL_PORTS: readonly PortRange[] = [{ first: 0, last: 65535 }];
@@ -129,12 +111,12 @@ export class Policies {
       const iface = inventory.interface(name)!;
       let span = spans.get(iface.vrfName);
       if (span === undefined) {
-        const first = bank.rows.length / RULE_WORDS;
+        const first = bank.rows.length / FIB.RULE_WORDS;
         for (const [index, rule] of policy.rules.entries()) {
           const action = this.actionOf(bank, rule, ids[index]!, iface.vrfName);
           expand(bank.rows, rule.match, action, ids[index]!);
         }
-        span = { first, count: bank.rows.length / RULE_WORDS - first };
+        span = { first, count: bank.rows.length / FIB.RULE_WORDS - first };
         spans.set(iface.vrfName, span);
       }
       bank.spans.set(iface.row, span);
@@ -160,7 +142,7 @@ export class Policies {
   private differs({ rows, spans }: Bank): boolean {
     const { fib } = this.tables;
     const bank = fib.policyHead[0]!;
-    const at = bank * MAX_RULES * RULE_WORDS;
+    const at = bank * MAX_RULES * FIB.RULE_WORDS;
     for (let i = 0; i < rows.length; i++) if (fib.rules[at + i] !== rows[i]) return true;
     for (let iface = 0; iface < MAX_INTERFACES; iface++) {
       const span = spans.get(iface);
@@ -174,7 +156,7 @@ export class Policies {
   private publish({ rows, spans }: Bank): void {
     const { fib, heartbeat } = this.tables;
     const bank = 1 - fib.policyHead[0]!;
-    fib.rules.set(rows, bank * MAX_RULES * RULE_WORDS);
+    fib.rules.set(rows, bank * MAX_RULES * FIB.RULE_WORDS);
     const at = bank * MAX_INTERFACES;
     fib.policyCount.fill(0, at, at + MAX_INTERFACES);
     for (const [iface, { first, count }] of spans) {
@@ -220,18 +202,18 @@ function expand(rows: number[], match: RuleMatch, action: number, id: number): v
       for (const from of orAny(match.sourcePorts, ALL_PORTS))
         for (const to of orAny(match.destinationPorts, ALL_PORTS)) {
           const at = rows.length;
-          for (let i = 0; i < RULE_WORDS; i++) rows.push(0);
-          rows[at + RULE_SRC] = source.network;
-          rows[at + RULE_SRC_MASK] = maskOf(source.length);
-          rows[at + RULE_DST] = destination.network;
-          rows[at + RULE_DST_MASK] = maskOf(destination.length);
-          rows[at + RULE_PROTOCOL] = match.protocol ?? -1;
-          rows[at + RULE_SRC_FIRST] = from.first;
-          rows[at + RULE_SRC_LAST] = from.last;
-          rows[at + RULE_DST_FIRST] = to.first;
-          rows[at + RULE_DST_LAST] = to.last;
-          rows[at + RULE_HAS_PORTS] = hasPorts;
-          rows[at + RULE_ACTION] = action;
-          rows[at + RULE_ID] = id;
+          for (let i = 0; i < FIB.RULE_WORDS; i++) rows.push(0);
+          rows[at + FIB.RULE_SRC] = source.network;
+          rows[at + FIB.RULE_SRC_MASK] = maskOf(source.length);
+          rows[at + FIB.RULE_DST] = destination.network;
+          rows[at + FIB.RULE_DST_MASK] = maskOf(destination.length);
+          rows[at + FIB.RULE_PROTOCOL] = match.protocol ?? -1;
+          rows[at + FIB.RULE_SRC_FIRST] = from.first;
+          rows[at + FIB.RULE_SRC_LAST] = from.last;
+          rows[at + FIB.RULE_DST_FIRST] = to.first;
+          rows[at + FIB.RULE_DST_LAST] = to.last;
+          rows[at + FIB.RULE_HAS_PORTS] = hasPorts;
+          rows[at + FIB.RULE_ACTION] = action;
+          rows[at + FIB.RULE_ID] = id;
         }
 }

@@ -7,18 +7,7 @@
  */
 
 import { DROP_REASONS } from "../../tables/counters.ts";
-import {
-  ROUTE_ADJACENCY,
-  ROUTE_BROADCAST,
-  ROUTE_DISCARD,
-  ROUTE_GLEAN,
-  ROUTE_GROUP,
-  ROUTE_HOST,
-  ROUTE_LOCAL,
-  ROUTE_PROHIBIT,
-  ROUTE_UNDERLAY,
-  ROUTE_UNREACHABLE,
-} from "../../tables/fib.ts";
+import * as FIB from "../../tables/fib.ts";
 import type { Tables } from "../../tables/tables.ts";
 import { formatMac } from "../../wire/ethernet.ts";
 import { formatIpv4 } from "../../wire/ipv4.ts";
@@ -230,16 +219,16 @@ export function interfaceViews(inventory: Inventory): InterfaceView[] {
 }
 
 const ACTIONS: Readonly<Record<number, RouteView["action"]>> = {
-  [ROUTE_LOCAL]: "local",
-  [ROUTE_GLEAN]: "glean",
-  [ROUTE_ADJACENCY]: "forward",
-  [ROUTE_HOST]: "forward",
-  [ROUTE_GROUP]: "forward",
-  [ROUTE_UNREACHABLE]: "unreachable",
-  [ROUTE_PROHIBIT]: "prohibit",
-  [ROUTE_DISCARD]: "discard",
-  [ROUTE_BROADCAST]: "broadcast",
-  [ROUTE_UNDERLAY]: "underlay",
+  [FIB.ROUTE_LOCAL]: "local",
+  [FIB.ROUTE_GLEAN]: "glean",
+  [FIB.ROUTE_ADJACENCY]: "forward",
+  [FIB.ROUTE_HOST]: "forward",
+  [FIB.ROUTE_GROUP]: "forward",
+  [FIB.ROUTE_UNREACHABLE]: "unreachable",
+  [FIB.ROUTE_PROHIBIT]: "prohibit",
+  [FIB.ROUTE_DISCARD]: "discard",
+  [FIB.ROUTE_BROADCAST]: "broadcast",
+  [FIB.ROUTE_UNDERLAY]: "underlay",
 };
 
 export interface RouteParts {
@@ -261,8 +250,8 @@ export function routeView({ tables, inventory, statics, vrfNames }: RouteParts, 
   const vrf = vrfNames.get(entry.vrf) ?? String(entry.vrf);
   const prefix = `${formatIpv4(entry.network)}/${entry.length}`;
   let row = 0;
-  if (entry.kind === ROUTE_LOCAL || entry.kind === ROUTE_GLEAN) row = entry.argument;
-  else if (entry.kind === ROUTE_ADJACENCY || entry.kind === ROUTE_HOST)
+  if (entry.kind === FIB.ROUTE_LOCAL || entry.kind === FIB.ROUTE_GLEAN) row = entry.argument;
+  else if (entry.kind === FIB.ROUTE_ADJACENCY || entry.kind === FIB.ROUTE_HOST)
     row = tables.fib.adjacencyInterface[entry.argument]!;
   return {
     vrf,
