@@ -9,6 +9,7 @@ import { createHash } from "node:crypto";
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { STEP } from "../control/sorted.ts";
 import { type Ipv4, parseIpv4 } from "../wire/ipv4.ts";
+import { byText } from "./by-text.ts";
 import { jsonSlices, type Steps } from "./json-slices.ts";
 import * as schema from "./schema.ts";
 import { gather } from "./turns.ts";
@@ -44,7 +45,6 @@ interface Table<T> {
   readonly behind: (key: readonly string[]) => ((row: T) => boolean) | null;
 }
 
-const byText = new Intl.Collator("en", { numeric: true }).compare;
 const ipOrder = (ip: Ipv4) => ip >>> 0;
 
 const MACS: Table<schema.MacEntry> = {
@@ -86,13 +86,9 @@ const ROUTES: Table<schema.Route> = {
   behind: ([vrf, text]) => {
     const key = prefixOrder(text ?? "");
     if (vrf === undefined || key === null) return null;
-    // VRFs are in no order that their names tell: behind the last row of this one come the others.
-    let isFound = false;
     return (row) => {
-      if (row.vrf !== vrf) return isFound;
-      isFound = true;
       const [network, length] = prefixOrder(row.prefix)!;
-      return (network - key[0] || length - key[1]) > 0;
+      return (byText(row.vrf, vrf) || network - key[0] || length - key[1]) > 0;
     };
   },
 };

@@ -44,6 +44,7 @@ import {
 } from "../tables/counters.ts";
 import type { Tables } from "../tables/tables.ts";
 import { type Ipv4, parseIpv4 } from "../wire/ipv4.ts";
+import { byText } from "./by-text.ts";
 import type * as schema from "./schema.ts";
 
 /** The parts of control that can be looked at. */
@@ -57,7 +58,6 @@ export interface ShownParts {
   readonly attachWatch: AttachWatch;
 }
 
-const byText = new Intl.Collator("en", { numeric: true }).compare;
 const byName = (a: { readonly name: string }, b: { readonly name: string }) => byText(a.name, b.name);
 
 export class Shown {
@@ -167,7 +167,7 @@ export class Shown {
       known.set(key, tunnel);
       return tunnel;
     };
-    for (const route of routeViews(this.routeParts())) yield route === STEP ? STEP : routeOf(route, bypassedBy);
+    for (const route of routeViews(this.routeParts(), byText)) yield route === STEP ? STEP : routeOf(route, bypassedBy);
   }
 
   /** The route that a packet to `ip` takes in VRF `name`; null: none. */

@@ -18,15 +18,15 @@ const route = (vrf: string, prefix: string): Route => ({
 });
 
 /** By name as people count: vsi2 before vsi10. */
-const MACS = [...[1, 2, 3].map((n) => mac("vsi2", n)), ...[1, 2, 200].map((n) => mac("vsi10", n))];
+const MACS = [mac("vsi02", 3), ...[1, 2].map((n) => mac("vsi2", n)), ...[1, 2, 200].map((n) => mac("vsi10", n))];
 const NEIGHBORS = [
   neighbor(null, "vsi10", "10.1.1.9"),
   ...["9.0.0.1", "10.1.1.2", "10.1.1.11", "200.0.0.1"].map((ip) => neighbor("i2", "vsi2", ip)),
   neighbor("i10", "vsi10", "1.1.1.1"),
 ];
 const ROUTES = [
-  ...["0.0.0.0/0", "10.0.0.0/8", "10.0.0.0/16", "10.1.1.2/32", "192.0.2.0/24"].map((prefix) => route("red", prefix)),
   ...["0.0.0.0/0", "9.0.0.0/8"].map((prefix) => route("main", prefix)),
+  ...["0.0.0.0/0", "10.0.0.0/8", "10.0.0.0/16", "10.1.1.2/32", "192.0.2.0/24"].map((prefix) => route("red", prefix)),
 ];
 const VSIS = ["vsi2", "vsi10"].map((name) => ({ name }));
 
@@ -48,6 +48,12 @@ const ask = (api: ReturnType<typeof apiOf>, path: string, headers = {}) =>
   Promise.resolve(api(new Request(`http://vtepd${path}`, { headers })));
 
 describe("a page", () => {
+  it("of routes goes on behind a VRF of which nothing is left", async () => {
+    const left = ROUTES.filter(({ vrf }) => vrf === "red");
+    const answer = await ask(apiOf({ routes: steps(left) }), "/v1/routes?limit=9&after=main,9.0.0.0/8");
+    expect(await answer.json()).toEqual(left);
+  });
+
   it.each([
     ["/v1/macs", MACS],
     ["/v1/neighbors", NEIGHBORS],

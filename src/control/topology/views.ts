@@ -239,10 +239,16 @@ export interface RouteParts {
   readonly vrfNames: ReadonlyMap<number, string>;
 }
 
-/** All routes, by VRF, then by address and length; made as they are read. */
-export function* routeViews(parts: RouteParts): Stepwise<RouteView> {
+/** All routes: by VRF in the order of `compare`, then by address and length; made as they are read. */
+export function* routeViews(
+  parts: RouteParts,
+  compare: (a: string, b: string) => number = (a, b) => (a < b ? -1 : 1),
+): Stepwise<RouteView> {
+  const named = [...parts.vrfNames].sort(([, a], [, b]) => compare(a, b));
+  const ranks = new Map(named.map(([vrf], rank) => [vrf, rank]));
+  const rankOf = (vrf: number) => ranks.get(vrf) ?? ranks.size + vrf;
   const order = (a: RouteEntry, b: RouteEntry) =>
-    a.vrf - b.vrf || (a.network >>> 0) - (b.network >>> 0) || a.length - b.length;
+    rankOf(a.vrf) - rankOf(b.vrf) || (a.network >>> 0) - (b.network >>> 0) || a.length - b.length;
   for (const entry of sorted(parts.routes.list(), order)) yield entry === STEP ? STEP : routeView(parts, entry);
 }
 
