@@ -8,8 +8,7 @@
 import { accessSync, constants } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { until } from "./deadline.ts";
-import { inside, runIn } from "./namespace.ts";
-import { follow } from "./process.ts";
+import { followIn, runIn } from "./namespace.ts";
 
 export interface Echo {
   readonly sequence: number;
@@ -98,10 +97,9 @@ export async function throughput(
   tool: ThroughputResult["tool"] = has("iperf3") ? "iperf3" : "built-in",
 ): Promise<ThroughputResult> {
   const isBuiltIn = tool === "built-in";
-  const serve = isBuiltIn
-    ? inside(server, process.execPath, [childScript("tcp-meter"), "serve", address, String(PORT)])
-    : inside(server, "iperf3", ["-s", "-1", "--forceflush", "-B", address, "-p", String(PORT)]);
-  const child = follow(...serve);
+  const child = isBuiltIn
+    ? followIn(server, process.execPath, [childScript("tcp-meter"), "serve", address, String(PORT)])
+    : followIn(server, "iperf3", ["-s", "-1", "--forceflush", "-B", address, "-p", String(PORT)]);
   let words = "";
   const listen = (chunk: Buffer) => {
     words += chunk.toString();

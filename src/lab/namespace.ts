@@ -8,7 +8,7 @@
  */
 import { existsSync, readdirSync } from "node:fs";
 import { until } from "./deadline.ts";
-import { end, identityOf, must, type Outcome, run } from "./process.ts";
+import { end, follow, identityOf, must, type Outcome, run } from "./process.ts";
 
 const FOLDER = "/run/netns";
 
@@ -17,13 +17,27 @@ export function inside(namespace: string, program: string, args: readonly string
   return ["ip", ["netns", "exec", namespace, program, ...args]];
 }
 
+/**
+ * As `inside`, in a session of its own: a scheduling group beside the gateways', as a VM's or a container's is (autogroup,
+ * sched(7)). In one group with them, what the lab shows would be what nobody gets.
+ */
+function apart(namespace: string, program: string, args: readonly string[]): [string, string[]] {
+  const [outer, all] = inside(namespace, program, args);
+  return ["setsid", [outer, ...all]];
+}
+
+/** A child inside a namespace with pipes to it, apart; it ends with us at the latest. */
+export function followIn(namespace: string, program: string, args: readonly string[]): ReturnType<typeof follow> {
+  return follow(...apart(namespace, program, args));
+}
+
 export function runIn(
   namespace: string,
   program: string,
   args: readonly string[],
   timeoutMs?: number,
 ): Promise<Outcome> {
-  const [outer, all] = inside(namespace, program, args);
+  const [outer, all] = apart(namespace, program, args);
   return run(outer, all, timeoutMs);
 }
 
@@ -33,7 +47,7 @@ export function mustIn(
   args: readonly string[],
   timeoutMs?: number,
 ): Promise<string> {
-  const [outer, all] = inside(namespace, program, args);
+  const [outer, all] = apart(namespace, program, args);
   return must(outer, all, timeoutMs);
 }
 

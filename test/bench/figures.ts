@@ -46,11 +46,26 @@ export function digits(value: number | undefined): string {
   return value.toFixed(Math.min(places, 3));
 }
 
-/** "9.41 (8.80–9.72)": median, lowest and highest. */
+/** "9.41 (8.80–9.72)": median, lowest and highest; with a "!" where they are too far apart. */
 export function spread(values: readonly number[]): string {
   if (values.length === 0) return "—";
   if (values.length === 1) return digits(values[0]);
-  return `${digits(median(values))} (${digits(Math.min(...values))}–${digits(Math.max(...values))})`;
+  return `${digits(median(values))} (${digits(Math.min(...values))}–${digits(Math.max(...values))})${isUnsteady(values) ? " !" : ""}`;
+}
+
+/** Beyond it a peer's own rounds differ too much for its figure to be believed. */
+const MOST_SPREAD = 0.3;
+
+/** Does this peer's spread, lowest to highest of its rounds, exceed 30 % of its median? */
+export function isUnsteady(values: readonly number[]): boolean {
+  const middle = median(values);
+  if (middle === undefined || middle === 0) return false;
+  return (Math.max(...values) - Math.min(...values)) / Math.abs(middle) > MOST_SPREAD;
+}
+
+/** Metrics in which that is so of some peer. */
+export function unsteadyRows(figures: Figures): string[] {
+  return [...figures].filter(([, byPeer]) => [...byPeer.values()].some(isUnsteady)).map(([metric]) => metric);
 }
 
 export function asJson(

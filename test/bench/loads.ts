@@ -1,9 +1,10 @@
 /**
  * The loads, each one measurement of one peer: bulk TCP (iperf3), small UDP (packets.c), round trips (ping).
  */
+import { readFileSync } from "node:fs";
 import { until, within } from "../../src/lab/deadline.ts";
 import { quantile } from "./figures.ts";
-import { B, IPERF_PORT, PACKETS, type Peer, SINK_PORT } from "./peer.ts";
+import { ANSWER_PORT, B, IPERF_PORT, PACKETS, type Peer, SINK_PORT } from "./peer.ts";
 
 // ---- TCP ---------------------------------------------------------------------------------------------------------
 
@@ -21,9 +22,16 @@ interface Answer {
   };
 }
 
-/** From a to b, or back. What the receiver got counts. */
-export async function tcp(peer: Peer, streams: number, isReverse: boolean, seconds: number): Promise<TcpResult> {
-  const args = ["-c", B, "-p", String(IPERF_PORT), "-J", "-t", String(seconds), "-P", String(streams)];
+/** From a to b, or back. What the receiver got counts. `control`: the congestion control, by default the machine's. */
+export async function tcp(
+  peer: Peer,
+  streams: number,
+  isReverse: boolean,
+  seconds: number,
+  control?: string,
+): Promise<TcpResult> {
+  const how = control === undefined ? [] : ["-C", control];
+  const args = ["-c", B, "-p", String(IPERF_PORT), "-J", "-t", String(seconds), "-P", String(streams), ...how];
   // The server may still be putting away the last transfer: "busy".
   const { error, end } = await until("iperf3", 5000, async () => {
     const outcome = await peer.bed.run("a", "iperf3", isReverse ? [...args, "-R"] : args, 20_000 + seconds * 1000);
@@ -158,6 +166,22 @@ export async function ping(peer: Peer, target: string, seconds: number): Promise
     p999: quantile(times, 0.999)!,
     lost: count - times.length,
   };
+}
+
+/** Requests a second of one TCP connection, a byte each way: the next is sent when the answer is there. */
+export async function requests(peer: Peer, seconds: number): Promise<number> {
+  const args = ["-c", "0", PACKETS, "ask", B, String(ANSWER_PORT), String(seconds)];
+  const told = JSON.parse(await peer.bed.must("a", "taskset", args, 20_000)) as {
+    transactions: number;
+    seconds: number;
+  };
+  return told.transactions / told.seconds;
+}
+
+/** Of those that the measurement names, what this kernel has. */
+export function congestionControls(): string[] {
+  const there = readFileSync("/proc/sys/net/ipv4/tcp_available_congestion_control", "utf8").trim().split(" ");
+  return ["cubic", "bbr"].filter((name) => there.includes(name));
 }
 
 export const OTHER_MACHINE = B;

@@ -5,36 +5,46 @@
  * measuring itself, and that is said; the exit status is 1 when something that should have been measured was not.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
-import { loadavg } from "node:os";
 import { dirname, join } from "node:path";
 import { abandonChildren } from "../../src/lab/process.ts";
 import { whyNoBed } from "../netns/bed.ts";
-import { asJson, type Figures } from "./figures.ts";
+import { asJson, type Figures, unsteadyRows } from "./figures.ts";
 import { forwardRounds, tableRounds } from "./in-process.ts";
+import { requestRounds, roundTrips } from "./latency-rounds.ts";
 import { type Options, parseOptions } from "./options.ts";
 import { ROOT } from "./peer.ts";
-import { machine, tables, writePage } from "./report.ts";
-import { closePeers, type Ground, memoryRounds, openPeers, pingRounds, tcpRounds, udpRounds } from "./rounds.ts";
+import { machine, noiseText, tables, writePage } from "./report.ts";
+import { closePeers, type Ground, memoryRounds, openPeers, tcpRounds, udpRounds } from "./rounds.ts";
 import { print, say } from "./screen.ts";
+import { noiseNow } from "./usage.ts";
 
 async function main(options: Options): Promise<number> {
   const figures: Figures = new Map();
   const missing: string[] = [];
   const { only } = options;
-  const startLoad = loadavg()[0]!;
+  const before = noiseNow();
+  const startLoad = before.load;
   say(`${machine()}; load ${startLoad.toFixed(1)}; ${options.rounds} rounds`);
   if (startLoad > 1) say("the machine is busy with other things: believe ratios, not figures");
   if (only.has("forward")) await forwardRounds(options, figures);
   if (only.has("tables")) await tableRounds(options, figures);
-  const needRoot = (["tcp", "udp", "ping", "memory"] as const).filter((part) => only.has(part));
+  const needRoot = (["tcp", "udp", "ping", "requests", "memory"] as const).filter((part) => only.has(part));
   const reason = whyNoBed();
   if (needRoot.length > 0 && reason !== undefined) missing.push(`${needRoot.join(", ")}: ${reason}`);
   else if (needRoot.length > 0) await onNetwork(options, figures, missing);
+  const after = noiseNow();
+  const noise = {
+    startLoad,
+    endLoad: after.load,
+    stealSeconds: after.stealSeconds - before.stealSeconds,
+    unsteady: unsteadyRows(figures),
+  };
   print(`\n${tables(figures)}\n`);
+  print(noiseText(noise));
   for (const what of missing) print(`missing: ${what}`);
   const file = options.json ?? join(ROOT, ".set-up/bench.json");
   mkdirSync(dirname(file), { recursive: true });
-  const head = { machine: machine(), startLoad, endLoad: loadavg()[0], at: new Date().toISOString() };
+  const head = { machine: machine(), against: options.against ?? null, ...noise, at: new Date().toISOString() };
   const { rounds, seconds, isQuick } = options;
   writeFileSync(
     file,
@@ -55,10 +65,11 @@ let ground: Ground | undefined;
 async function onNetwork(options: Options, figures: Figures, missing: string[]): Promise<void> {
   ground = { peers: [], missing: [] };
   try {
-    await openPeers(ground);
+    await openPeers(ground, options.against);
     if (options.only.has("tcp")) await tcpRounds(options, ground, figures);
     if (options.only.has("udp")) await udpRounds(options, ground, figures);
-    if (options.only.has("ping")) await pingRounds(options, ground, figures);
+    if (options.only.has("ping")) await roundTrips(options, ground, figures);
+    if (options.only.has("requests")) await requestRounds(options, ground, figures);
     if (options.only.has("memory")) await memoryRounds(options, ground, figures);
   } finally {
     await closePeers(ground);

@@ -1,5 +1,8 @@
 /** What `npm run bench -- …` is asked for. */
-export const PARTS = ["forward", "tables", "tcp", "udp", "ping", "memory"] as const;
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+
+export const PARTS = ["forward", "tables", "tcp", "udp", "ping", "requests", "memory"] as const;
 export type Part = (typeof PARTS)[number];
 
 export interface Options {
@@ -11,6 +14,8 @@ export interface Options {
   /** Where the JSON goes; undefined: .set-up/bench.json. */
   readonly json: string | undefined;
   readonly readme: boolean;
+  /** Another built tree of vtepd, measured as a peer of its own; undefined: none. */
+  readonly against: string | undefined;
 }
 
 export const USAGE = `usage: npm run bench -- [options]
@@ -19,6 +24,7 @@ export const USAGE = `usage: npm run bench -- [options]
   --seconds S          length of one transfer (default 3; --quick 1)
   --only a,b           of: ${PARTS.join(", ")}
   --json FILE          where the figures go (default .set-up/bench.json)
+  --against DIR        compare with the vtepd built in that tree, interleaved; without Open vSwitch
   --readme             write the table between the bench markers of docs/performance.md
 Without root only forward and tables run.`;
 
@@ -28,7 +34,7 @@ export function parseOptions(words: readonly string[]): Options {
   for (let i = 0; i < words.length; i++) {
     const word = words[i]!;
     if (word === "--quick" || word === "--readme") flags.add(word);
-    else if (["--rounds", "--seconds", "--only", "--json"].includes(word) && words[i + 1] !== undefined) {
+    else if (["--rounds", "--seconds", "--only", "--json", "--against"].includes(word) && words[i + 1] !== undefined) {
       value.set(word, words[++i]!);
     } else throw new Error(word === "--help" ? USAGE : `"${word}" is not understood\n${USAGE}`);
   }
@@ -45,7 +51,15 @@ export function parseOptions(words: readonly string[]): Options {
     only: new Set((value.get("--only") ?? PARTS.join(",")).split(",").map(partOf)),
     json: value.get("--json"),
     readme: flags.has("--readme"),
+    against: treeOf(value.get("--against")),
   };
+}
+
+function treeOf(folder: string | undefined): string | undefined {
+  if (folder === undefined) return undefined;
+  const tree = resolve(folder);
+  if (existsSync(join(tree, "dist/main.js"))) return tree;
+  throw new Error(`--against ${folder}: nothing is built there; run in it: npm run build`);
 }
 
 function partOf(name: string): Part {

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { until } from "../../src/lab/deadline.ts";
 import { isAlive } from "../../src/lab/process.ts";
 import type { Bed } from "../netns/bed.ts";
-import { A, B, groundwork, PACKETS, type Peer, ROOT, ready } from "./peer.ts";
+import { A, B, FULL, groundwork, OTHER, OURS, PACKETS, type Peer, ROOT, ready } from "./peer.ts";
 
 export const FULL_MACS = 100_000;
 export const FULL_NEIGHBORS = 50_000;
@@ -106,15 +106,17 @@ async function fill(bed: Bed): Promise<void> {
   );
 }
 
-export async function ownPeer(isFull = false): Promise<Peer> {
-  const bed = await groundwork(isFull ? "bf" : "bv");
-  const name = isFull ? "vtepd, full tables" : "vtepd";
+/** @param tree where its program was built: this tree, or the one that is compared with it. */
+export async function ownPeer(isFull = false, tree = ROOT): Promise<Peer> {
+  const isOther = tree !== ROOT;
+  const bed = await groundwork(isFull ? "bf" : isOther ? "bo" : "bv");
+  const name = isFull ? FULL : isOther ? OTHER : OURS;
   const daemons: number[] = [];
   try {
     for (const node of [1, 2]) {
       const file = join(bed.folder, `gw${node}.yaml`);
       writeFileSync(file, configuration(bed, node, isFull), { mode: 0o600 });
-      const args = [join(ROOT, "dist/main.js"), "run", "-c", file];
+      const args = [join(tree, "dist/main.js"), "run", "-c", file];
       const daemon = bed.launch(`gw${node}`, `gw${node}`, process.execPath, args);
       daemons.push(daemon.pid);
       const isDead = () => !isAlive(daemon);

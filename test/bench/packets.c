@@ -4,6 +4,8 @@
  *     packets sink ADDRESS PORT              reads "begin RUN" and "report" on stdin, answers one line of JSON each
  *     packets send ADDRESS PORT RUN PAYLOAD FLOWS RATE SECONDS      RATE 0: as fast as it can
  *     packets hosts DEVICE SITE COUNT GATEWAY FIRST RATE            COUNT hosts make themselves known once
+ *     packets answer ADDRESS PORT            TCP: gives each byte back, to one client after the other
+ *     packets ask ADDRESS PORT SECONDS       TCP: one byte, its answer, the next: how many in SECONDS (TCP_RR)
  *
  * `hosts` plays the machines of site 1 or 2 behind one device, 250 in each VLAN, since a gateway takes only so many
  * neighbours from one AC: each sends an ARP request for the gateway (so the gateway has a neighbour) and a frame of an
@@ -20,6 +22,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_packet.h>
+#include <netinet/tcp.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <poll.h>
@@ -257,6 +260,46 @@ static int announce(char **words) {
   return 0;
 }
 
+/* ---- requests and responses ------------------------------------------------------------------------------------ */
+
+static void at_once(int fd) {
+  int yes = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+}
+
+static int answer(const char *address, int port) {
+  struct sockaddr_in at = place(address, port);
+  int door = socket(AF_INET, SOCK_STREAM, 0), yes = 1;
+  setsockopt(door, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  if (bind(door, (struct sockaddr *)&at, sizeof at) != 0 || listen(door, 4) != 0) die("listen");
+  for (;;) {
+    int client = accept(door, NULL, NULL);
+    if (client < 0) die("accept");
+    at_once(client);
+    char byte;
+    while (read(client, &byte, 1) == 1 && write(client, &byte, 1) == 1) continue;
+    close(client);
+  }
+}
+
+static int ask(const char *address, int port, double seconds) {
+  struct sockaddr_in to = place(address, port);
+  int fd = socket(AF_INET, SOCK_STREAM, 0);
+  /* A lost segment costs 200 ms and not the run: only a peer that is gone ends it. */
+  struct timeval patience = {5, 0};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  if (connect(fd, (struct sockaddr *)&to, sizeof to) != 0) die("connect");
+  at_once(fd);
+  uint64_t start = now(), end = start + (uint64_t)(seconds * 1e9), done = 0, at;
+  char byte = 0;
+  while ((at = now()) < end) {
+    if (write(fd, &byte, 1) != 1 || read(fd, &byte, 1) != 1) die("round trip");
+    done++;
+  }
+  printf("{\"transactions\":%lu,\"seconds\":%.6f}\n", done, (double)(at - start) / 1e9);
+  return 0;
+}
+
 int main(int argc, char **argv) {
   for (int i = 0; i < BATCH; i++) {
     vectors[i] = (struct iovec){bytes[i], SLOT};
@@ -264,8 +307,10 @@ int main(int argc, char **argv) {
     messages[i].msg_hdr.msg_iovlen = 1;
   }
   if (argc == 4 && strcmp(argv[1], "sink") == 0) return sink(argv[2], atoi(argv[3]));
+  if (argc == 4 && strcmp(argv[1], "answer") == 0) return answer(argv[2], atoi(argv[3]));
+  if (argc == 5 && strcmp(argv[1], "ask") == 0) return ask(argv[2], atoi(argv[3]), atof(argv[4]));
   if (argc == 9 && strcmp(argv[1], "send") == 0) return generate(argv + 2);
   if (argc == 8 && strcmp(argv[1], "hosts") == 0) return announce(argv + 2);
-  fprintf(stderr, "usage: packets hosts DEVICE SITE COUNT GATEWAY FIRST RATE | packets sink ADDRESS PORT | packets send ADDRESS PORT RUN PAYLOAD FLOWS RATE SECONDS\n");
+  fprintf(stderr, "usage: packets hosts DEVICE SITE COUNT GATEWAY FIRST RATE | packets sink ADDRESS PORT | packets send ADDRESS PORT RUN PAYLOAD FLOWS RATE SECONDS | packets answer ADDRESS PORT | packets ask ADDRESS PORT SECONDS\n");
   return 2;
 }

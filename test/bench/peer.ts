@@ -6,6 +6,7 @@
  * The underlay's MTU is 1550, so that the machines have 1500. All peers are up at once, each in namespaces of its own:
  * rounds go from one to the next without a restart, and one that is not asked costs nothing.
  */
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { until } from "../../src/lab/deadline.ts";
@@ -20,6 +21,15 @@ export const A = "10.1.1.11";
 export const B = "10.1.1.12";
 export const IPERF_PORT = 5201;
 export const SINK_PORT = 7000;
+export const ANSWER_PORT = 7100;
+
+/** Where the answering machine is pinned; the asking one is on 0. */
+const LAST_CPU = String(availableParallelism() - 1);
+
+/** Names of the peers that are vtepd: this tree's, with full tables, and that of --against. */
+export const OURS = "vtepd";
+export const FULL = "vtepd, full tables";
+export const OTHER = "vtepd of the other tree";
 
 export interface Peer {
   readonly name: string;
@@ -59,4 +69,6 @@ export async function ready(bed: Bed, name: string): Promise<void> {
     return outcome.status === 0;
   });
   bed.launch("b", "iperf3", "iperf3", ["-s", "-p", String(IPERF_PORT)]);
+  // Pinned, as its client is: wherever the scheduler puts the two, the kernel's own rate is four times another one.
+  bed.launch("b", "answer", "taskset", ["-c", LAST_CPU, PACKETS, "answer", B, String(ANSWER_PORT)]);
 }

@@ -10,12 +10,11 @@ import { join } from "node:path";
 import { columns } from "../../src/lab/paint.ts";
 import { digits, type Figures, median, ratio, spread, valuesOf } from "./figures.ts";
 import { COLLECTIONS, forwardMetric } from "./in-process.ts";
-import { ROOT } from "./peer.ts";
+import { loadedMetric, REQUESTS } from "./latency-rounds.ts";
+import { FULL, OTHER, OURS, ROOT } from "./peer.ts";
 import { OVERLOADED, tcpMetric, udpMetric, WITHOUT_LOSS } from "./rounds.ts";
 
-const OURS = "vtepd";
-const FULL = "vtepd, full tables";
-export const PEERS = ["kernel", "ovs", OURS, FULL];
+export const PEERS = ["kernel", "ovs", OURS, OTHER, FULL];
 
 interface Goal {
   readonly what: string;
@@ -69,6 +68,9 @@ const GOALS: readonly Goal[] = [
   more("UDP 18 B, 1 flow, overload, × kernel", against(udpMetric("passthrough", 18, 1, OVERLOADED), "kernel"), 2.5, 4),
   less("RTT idle p50, × kernel", against("RTT idle, p50, µs", "kernel"), 2.5, 2),
   less("RTT idle p99.9, µs", own("RTT idle, p99.9, µs"), 1000, 500),
+  less("RTT under TCP load, cubic, 1 stream, p50, × kernel", against(loadedMetric("cubic", 1, "p50"), "kernel"), 6, 4),
+  less("RTT under TCP load, cubic, 4 streams, p50, × kernel", against(loadedMetric("cubic", 4, "p50"), "kernel"), 6, 4),
+  more("requests a second (TCP_RR), × kernel", against(REQUESTS, "kernel"), 0.35, 0.6),
   less("forward(), route and encapsulate, ns", own(forwardMetric("route and encapsulate")), 60, 35),
   less("collections in 10 M frames", own(COLLECTIONS), 0, 0),
   more("TCP with full tables, × empty", fullAgainst("full tables: TCP passthrough, 1 stream, Gbit/s"), 0.9, 0.97),
@@ -96,17 +98,44 @@ function goalRows(figures: Figures): string[][] {
 /** Every metric with its peers: median (lowest–highest), and ratios to the peers. */
 function metricRows(figures: Figures): string[][] {
   return [...figures].map(([metric, byPeer]) => {
-    const cells = PEERS.map((peer) => spread(byPeer.get(peer) ?? []));
-    const ratios = ["kernel", "ovs"].map((peer) => digits(ratio(figures, metric, OURS, peer)));
+    const cells = present(figures, PEERS).map((peer) => spread(byPeer.get(peer) ?? []));
+    const ratios = present(figures, COMPARED).map((peer) => digits(ratio(figures, metric, OURS, peer)));
     return [metric, ...cells, ...ratios];
   });
 }
 
-const METRIC_HEAD = ["", "kernel", "OVS userspace", "vtepd", "vtepd, full tables", "× kernel", "× OVS"];
+/** Whom our own figures are divided by. */
+const COMPARED = ["kernel", "ovs", OTHER];
+
+/** Those of `peers` that have taken part. */
+const present = (figures: Figures, peers: readonly string[]) =>
+  peers.filter((peer) => [...figures.values()].some((byPeer) => byPeer.has(peer)));
+
+const metricHead = (figures: Figures) => [
+  "",
+  ...present(figures, PEERS),
+  ...present(figures, COMPARED).map((peer) => `× ${peer}`),
+];
+
+export interface MachineNoise {
+  readonly startLoad: number;
+  readonly endLoad: number;
+  readonly stealSeconds: number;
+  /** Rows in which some peer's rounds are more than 30 % apart. */
+  readonly unsteady: readonly string[];
+}
+
+/** What else the machine did, and which rows are not to be believed. */
+export function noiseText({ startLoad, endLoad, stealSeconds, unsteady }: MachineNoise): string {
+  const rows = unsteady.length === 0 ? "no row" : `${unsteady.length} rows, each marked with a "!"`;
+  const load = `load ${startLoad.toFixed(1)} at the start, ${endLoad.toFixed(1)} at the end`;
+  return `noise: ${load}; ${stealSeconds.toFixed(1)} s stolen by the host; a peer's rounds are more than 30 % apart in ${rows}`;
+}
+
 const GOAL_HEAD = ["", "now", "at least", "aim", ""];
 
 export function tables(figures: Figures): string {
-  const parts = [columns([METRIC_HEAD, ...metricRows(figures)]), columns([GOAL_HEAD, ...goalRows(figures)])];
+  const parts = [columns([metricHead(figures), ...metricRows(figures)]), columns([GOAL_HEAD, ...goalRows(figures)])];
   return parts.join("\n\n");
 }
 
@@ -127,7 +156,9 @@ const markdown = (rows: readonly (readonly string[])[]) => {
 };
 
 function pageTable(figures: Figures, circumstances: string, missing: readonly string[]): string {
-  const shown = [...figures].filter(([metric]) => /^(TCP|UDP).*(Gbit\/s|loss, kpps)$|^RTT/.test(metric));
+  const shown = [...figures].filter(([metric]) =>
+    /^(TCP|UDP).*(Gbit\/s|loss, kpps)$|^RTT|^requests|a gateway core/.test(metric),
+  );
   const rows = shown.map(([metric]) => {
     const cells = ["kernel", "ovs", OURS].map((peer) => digits(median(valuesOf(figures, metric, peer))));
     return [metric, ...cells, digits(ratio(figures, metric, OURS, "kernel"))];

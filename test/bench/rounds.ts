@@ -4,13 +4,13 @@
  */
 import { type Figures, note, valuesOf } from "./figures.ts";
 import { kernelPeer } from "./kernel-peer.ts";
-import { bestUdp, OTHER_MACHINE, OWN_GATEWAY, openSink, ping, type Sink, tcp, udp } from "./loads.ts";
+import { bestUdp, openSink, type Sink, tcp, udp } from "./loads.ts";
 import type { Options } from "./options.ts";
 import { ovsPeer, whyNoOvs } from "./ovs-peer.ts";
 import { ownPeer } from "./own-peer.ts";
 import type { Peer } from "./peer.ts";
 import { print, say } from "./screen.ts";
-import { processUsage, usageOf } from "./usage.ts";
+import { processUsage, threadTimes, usageOf } from "./usage.ts";
 import { assertWire, crossing, setWire, WIRES, type Wire } from "./wire.ts";
 
 const PAYLOADS = [18, 64, 256, 1400];
@@ -24,11 +24,14 @@ export interface Ground {
 }
 
 /** Start all peers into `ground`, which an interrupt may close at any moment. */
-export async function openPeers({ peers, missing }: Ground): Promise<void> {
+export async function openPeers({ peers, missing }: Ground, against?: string): Promise<void> {
   say("starting the kernel's vxlan");
   peers.push(await kernelPeer());
-  const reason = await whyNoOvs();
-  if (reason !== undefined) missing.push(`OVS userspace: ${reason}`);
+  const reason = against === undefined ? await whyNoOvs() : null;
+  if (reason === null) {
+    say(`starting vtepd of ${against}`);
+    peers.push(await ownPeer(false, against));
+  } else if (reason !== undefined) missing.push(`OVS userspace: ${reason}`);
   else {
     say("starting OVS userspace");
     // A peer that does not come up is one column less, not the end of the measurement.
@@ -46,7 +49,11 @@ export async function closePeers({ peers }: Ground): Promise<void> {
 }
 
 /** Each peer once, another one first in each round. */
-async function eachPeer(peers: readonly Peer[], round: number, visit: (peer: Peer) => Promise<void>): Promise<void> {
+export async function eachPeer(
+  peers: readonly Peer[],
+  round: number,
+  visit: (peer: Peer) => Promise<void>,
+): Promise<void> {
   for (let i = 0; i < peers.length; i++) await visit(peers[(i + round) % peers.length]!);
 }
 
@@ -88,6 +95,8 @@ async function tcpOnce(
 ): Promise<string> {
   let result = { gigabitsPerSecond: 0, gigabits: 0, retransmits: 0 };
   let crossed = { packets: 0, bytesPerPacket: 0 };
+  const gateways = () => peer.daemons.map((pid) => threadTimes([pid]));
+  const before = gateways();
   const usage = await usageOf(async () => {
     crossed = await crossing(peer, isReverse, async () => {
       result = await tcp(peer, streams, isReverse, seconds);
@@ -101,6 +110,14 @@ async function tcpOnce(
   note(figures, `${of}CPU seconds of the machine per Gbit`, peer.name, usage.cpuSeconds / result.gigabits);
   note(figures, `${of}context switches per Gbit`, peer.name, usage.contextSwitches / result.gigabits);
   note(figures, `${of}retransmits`, peer.name, result.retransmits);
+  const [sends = 0, receives = 1] = isReverse ? [1, 0] : [];
+  for (const [role, gateway] of [["send", sends] as const, ["receive", receives] as const]) {
+    const [from, to] = [before[gateway], gateways()[gateway]];
+    if (from === undefined || to === undefined) continue;
+    // By the daemon's own time on a processor: what one core could do, whatever else had it meanwhile.
+    note(figures, `${of}Gbit/s a gateway core, ${role}`, peer.name, result.gigabits / (to.run - from.run));
+    note(figures, `${of}run delay of the gateway, ${role}, s per s`, peer.name, (to.delay - from.delay) / seconds);
+  }
   return result.gigabitsPerSecond.toFixed(2);
 }
 
@@ -150,7 +167,14 @@ async function udpOnce(
   flows: number,
   figures: Figures,
 ): Promise<string> {
+  const gateways = () => peer.daemons.map((pid) => threadTimes([pid]).run);
+  const before = gateways();
   const overload = await udp(peer, sink, payload, flows, 0, PROBE_SECONDS);
+  for (const [gateway, run] of gateways().entries()) {
+    const [role, packets] = gateway === 0 ? ["send", overload.offered] : ["receive", overload.delivered];
+    const kilo = (packets * PROBE_SECONDS) / 1000 / (run - before[gateway]!);
+    note(figures, udpMetric(wire, payload, flows, `a gateway core, ${role}`), peer.name, kilo);
+  }
   const best = await bestUdp(peer, sink, payload, flows, overload, options.isQuick ? 5 : 7, PROBE_SECONDS);
   note(figures, udpMetric(wire, payload, flows, OVERLOADED), peer.name, overload.delivered / 1000);
   note(figures, udpMetric(wire, payload, flows, "offered at overload"), peer.name, overload.offered / 1000);
@@ -158,32 +182,6 @@ async function udpOnce(
   const kilo = (value: number | undefined) => (value === undefined ? "none" : (value / 1000).toFixed(0));
   const reordered = overload.reordered + (best?.reordered ?? 0);
   return `${peer.name} ${kilo(best?.delivered)} (overload ${kilo(overload.delivered)} of ${kilo(overload.offered)}${reordered > 0 ? `, ${reordered} reordered` : ""})`;
-}
-
-// ---- round trips -------------------------------------------------------------------------------------------------
-
-export async function pingRounds(options: Options, { peers }: Ground, figures: Figures): Promise<void> {
-  const once = async (peer: Peer, when: string, target: string) => {
-    const result = await ping(peer, target, options.seconds * 2);
-    for (const [what, value] of Object.entries({ p50: result.p50, p99: result.p99, "p99.9": result.p999 })) {
-      note(figures, `RTT ${when}, ${what}, µs`, peer.name, value);
-    }
-    note(figures, `RTT ${when}, answers lost`, peer.name, result.lost);
-    return `${peer.name} ${result.p50.toFixed(0)}/${result.p99.toFixed(0)}/${result.p999.toFixed(0)}`;
-  };
-  for (let round = 0; round < options.rounds; round++) {
-    const idle: string[] = [];
-    const loaded: string[] = [];
-    await eachPeer(peers, round, async (peer) => {
-      idle.push(await once(peer, "idle", OTHER_MACHINE));
-      const load = tcp(peer, 1, false, options.seconds * 2 + 1);
-      loaded.push(await once(peer, "under TCP load", OTHER_MACHINE));
-      await load;
-      // The gateway's own address is a punt, an answer of control, and an inject.
-      if (peer.name === "vtepd") await once(peer, "to the own gateway (punt and inject)", OWN_GATEWAY);
-    });
-    say(`round ${round + 1}: RTT p50/p99/p99.9 µs, idle: ${idle.join(", ")}; under load: ${loaded.join(", ")}`);
-  }
 }
 
 // ---- memory, idle CPU, full tables ---------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 /** What a load costs the whole machine: CPU and context switches from /proc/stat (proc_stat(5)). */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
+import { loadavg } from "node:os";
 
 export interface Usage {
   /** Of all CPUs, in seconds; not idle, not waiting, not stolen. */
@@ -30,6 +31,29 @@ export async function usageOf(load: () => Promise<void>): Promise<Usage> {
     cpuSeconds: after.cpuSeconds - before.cpuSeconds,
     contextSwitches: after.contextSwitches - before.contextSwitches,
   };
+}
+
+/** What the machine did besides: stolen by its host, and what our daemons waited for a processor (0 where nobody counts it). */
+export interface Noise {
+  readonly load: number;
+  readonly stealSeconds: number;
+}
+
+export function noiseNow(): Noise {
+  const steal = Number(readFileSync("/proc/stat", "utf8").split("\n")[0]!.trim().split(/\s+/)[8] ?? 0);
+  return { load: loadavg()[0]!, stealSeconds: steal / TICKS_PER_SECOND };
+}
+
+/** Seconds that threads of these processes have run, and been ready and waited for a processor (schedstat). */
+export function threadTimes(pids: readonly number[]): { readonly run: number; readonly delay: number } {
+  let [run, delay] = [0, 0];
+  for (const pid of pids)
+    for (const tid of readdirSync(`/proc/${pid}/task`)) {
+      const [ran = 0, waited = 0] = readFileSync(`/proc/${pid}/task/${tid}/schedstat`, "utf8").split(" ").map(Number);
+      run += ran / 1e9;
+      delay += waited / 1e9;
+    }
+  return { run, delay };
 }
 
 /** CPU seconds a process has used, and its resident memory in MB. */

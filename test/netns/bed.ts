@@ -23,13 +23,14 @@ import {
   createNamespace,
   createVeth,
   deleteNamespace,
+  followIn,
   inside,
   ipIn,
   mustIn,
   namespacesWith,
   runIn,
 } from "../../src/lab/namespace.ts";
-import { end, follow, type Identity, identityOf, isAlive, launch, type Outcome } from "../../src/lab/process.ts";
+import { end, type follow, type Identity, identityOf, isAlive, launch, type Outcome } from "../../src/lab/process.ts";
 
 const PREFIX = "vb-";
 
@@ -107,7 +108,7 @@ export async function makeBed(label: string): Promise<Bed> {
     ip: (short, ...commands) => ipIn(name(short), ...commands),
     run: (short, program, args, timeoutMs) => runIn(name(short), program, args, timeoutMs),
     must: (short, program, args, timeoutMs) => mustIn(name(short), program, args, timeoutMs),
-    follow: (short, program, args) => follow(...inside(name(short), program, args)),
+    follow: (short, program, args) => followIn(name(short), program, args),
     launch(short, daemon, program, args) {
       const [outer, all] = inside(name(short), program, args);
       const identity = launch(outer, all, join(folder, `${daemon}.log`));
