@@ -7,7 +7,7 @@
  */
 import type { Emit } from "../control/event.ts";
 import { IoError } from "../io/addon.ts";
-import { deviceMtuFor, whyDead } from "../io/underlay.ts";
+import { addressGone, deviceMtuFor, whyDead } from "../io/underlay.ts";
 
 /** How the underlay stands. */
 export interface UnderlayState {
@@ -64,8 +64,7 @@ export class UnderlayWatch {
     } catch (error) {
       if (!(error instanceof IoError)) throw error;
       const { device, mtu } = this.now;
-      const fix = `ip addr add ${this.address}/LENGTH dev ${device}`;
-      return { device, mtu, problem: `no interface has ${this.address}`, fix };
+      return { device, mtu, ...addressGone(this.address, device) };
     }
   }
 }

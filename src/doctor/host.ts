@@ -12,7 +12,7 @@ import type { Config } from "../control/plan.ts";
 import { addon, errnoText, IoError } from "../io/addon.ts";
 import { buildOf, capIsBuilt, fixForCap } from "../io/how-to-build.ts";
 import { refusedByKernel } from "../io/offload.ts";
-import { deviceMtuFor, pathMtu, whyDead } from "../io/underlay.ts";
+import { addressGone, deviceMtuFor, pathMtu, whyDead } from "../io/underlay.ts";
 import { openDatagramEcho } from "../liveness/datagram-echo.ts";
 import { EchoUnavailable } from "../liveness/echo-socket.ts";
 import { whyNoRawSocket } from "../liveness/raw-echo.ts";
@@ -176,7 +176,8 @@ function checkUnderlay({ underlay }: Config): Check[] {
     return checks;
   } catch (error) {
     if (!(error instanceof IoError)) throw error;
-    return [fail("underlay address", error.message, `ip addr add ${address}/LENGTH dev DEVICE`)];
+    const { problem, fix } = addressGone(address, "DEVICE");
+    return [fail("underlay address", `${problem}: no tunnel sends or receives`, `${fix}, or change underlay.address`)];
   }
 }
 
@@ -186,7 +187,7 @@ function whyUnderlayIsDead(address: string): { readonly fix: string } | null {
     return whyDead(deviceMtuFor(address));
   } catch (error) {
     if (!(error instanceof IoError)) throw error;
-    return { fix: `ip addr add ${address}/LENGTH dev DEVICE` };
+    return addressGone(address, "DEVICE");
   }
 }
 

@@ -72,6 +72,11 @@ export function whyDead({ device, isUp, hasCarrier }: UnderlayDevice): { problem
   return { problem: `${device} has no carrier`, fix };
 }
 
+/** The kernel knows no interface with the VTEP address. `device`: where it was, or a word for one. */
+export function addressGone(address: string, device: string): { problem: string; fix: string } {
+  return { problem: `no interface has ${address}`, fix: `ip addr add ${address}/LENGTH dev ${device}` };
+}
+
 /** The path MTU the kernel believes in (ask after an -EMSGSIZE). Positive, or a negative errno. */
 export function pathMtu(local: string, remote: string): number {
   return addon().pathMtu(local, remote);

@@ -1,6 +1,7 @@
 /**
- * The underlay device goes down under a running gateway, or loses its carrier: nothing is watched by keepalives here, so the
- * gateway itself says it, in status, health and doctor, with the fix that helps; and all is well when it is back.
+ * The underlay device goes down under a running gateway, loses its carrier, or the VTEP's address: nothing is watched by
+ * keepalives here, so the gateway itself says it, in status, health and doctor, with the fix that helps; and all is well when
+ * it is back.
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Status } from "../../src/api/schema.ts";
@@ -60,6 +61,22 @@ describeReal(whyNoGateways(), "an underlay device that dies", () => {
       expect((await status()).ready).toBe(true);
       await ping(bed, "vm1", addressOf("vm4"));
     }
+  });
+
+  test("without the VTEP's address: the command that gives it back", { timeout: 60_000 }, async () => {
+    const { bed } = article;
+    const { address } = (await status()).underlay;
+    const lines = await bed.must("gw1", "ip", ["-o", "-4", "addr", "show", "dev", UNDERLAY_DEVICE]);
+    const prefix = lines.match(/inet (\S+)/)![1]!;
+    expect(prefix.split("/")[0]).toBe(address);
+    const before = events("underlay.down");
+    await bed.ip("gw1", `addr del ${prefix} dev ${UNDERLAY_DEVICE}`);
+    await seen(`no interface has ${address}`, new RegExp(`^ip addr add ${address}/`));
+    expect(events("underlay.down")).toBe(before + 1);
+    await bed.ip("gw1", `addr add ${prefix} dev ${UNDERLAY_DEVICE}`);
+    await problemIs(null);
+    expect((await status()).ready).toBe(true);
+    await ping(bed, "vm1", addressOf("vm4"));
   });
 
   test("without carrier: its other end is what is looked at", { timeout: 60_000 }, async () => {
