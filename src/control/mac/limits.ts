@@ -7,6 +7,7 @@
 import { formatMac, type Mac } from "../../wire/ethernet.ts";
 import { type Emit, portField } from "../event.ts";
 import type { PortObject, VsiObject } from "../inventory.ts";
+import { OncePer } from "../once-per.ts";
 import type { Timers } from "../timers.ts";
 
 const EVENT_EVERY_MS = 10_000;
@@ -30,13 +31,13 @@ export interface MacLimitView extends MacLimit {
 interface Refusal {
   last: { readonly port: PortObject; readonly mac: Mac; readonly limit: MacLimit; readonly atMs: number };
   times: number;
-  toldMs: number;
 }
 
 export class MacLimits {
   private readonly timers: Timers;
   private readonly emit: Emit;
   private readonly refusals = new Map<VsiObject, Refusal>();
+  private readonly told = new OncePer<VsiObject>(EVENT_EVERY_MS);
 
   constructor(timers: Timers, emit: Emit) {
     this.timers = timers;
@@ -47,18 +48,18 @@ export class MacLimits {
   note(vsi: VsiObject, port: PortObject, mac: Mac, limit: MacLimit): void {
     const { nowMs } = this.timers;
     const last = { port, mac, limit, atMs: nowMs };
-    const refusal = this.refusals.get(vsi) ?? { last, times: 0, toldMs: Number.NEGATIVE_INFINITY };
+    const refusal = this.refusals.get(vsi) ?? { last, times: 0 };
     refusal.last = last;
     refusal.times++;
     this.refusals.set(vsi, refusal);
-    if (nowMs - refusal.toldMs < EVENT_EVERY_MS) return;
-    refusal.toldMs = nowMs;
+    if (!this.told.admit(vsi, nowMs)) return;
     const fields = { vsi: vsi.name, ...portField(port), mac: formatMac(mac), limit: limit.key, most: limit.most };
     this.emit("warn", "mac.limit", fields);
   }
 
   forget(vsi: VsiObject): void {
     this.refusals.delete(vsi);
+    this.told.forget(vsi);
   }
 
   list(): MacLimitView[] {
