@@ -1,23 +1,8 @@
 /** What `GET /v1/snapshot` is asked and says: see schema.ts for the rules. */
 import { z } from "@hono/zod-openapi";
 import * as schema from "./schema.ts";
+import { PARTS } from "./schema-parts.ts";
 import { EventRecord } from "./schema-watch.ts";
-
-/** In the order in which they are told. */
-export const PARTS = [
-  "status",
-  "vsis",
-  "acs",
-  "tunnels",
-  "interfaces",
-  "policies",
-  "drops",
-  "events",
-  "macs",
-  "neighbors",
-  "routes",
-] as const;
-export type Part = (typeof PARTS)[number];
 
 export const SnapshotQuery = z.object({
   parts: z

@@ -5,7 +5,8 @@
  * turns: on a gateway that is not full all of it is one go as well, and `spreadMs` is 0.
  */
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
-import { PARTS, type Part, Snapshot, SnapshotQuery } from "./schema-snapshot.ts";
+import { PARTS, type Part } from "./schema-parts.ts";
+import { Snapshot, SnapshotQuery } from "./schema-snapshot.ts";
 import type { TablesSource } from "./tables.ts";
 import { gather } from "./turns.ts";
 import type { WatchSource } from "./watch.ts";

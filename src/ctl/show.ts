@@ -5,6 +5,7 @@
 import { isIPv4 } from "node:net";
 import { type Command, Option } from "commander";
 import type { DropCount, Features, Policy } from "../api/schema.ts";
+import { PARTS } from "../api/schema-parts.ts";
 import type { Snapshot } from "../api/schema-snapshot.ts";
 import { plural } from "../wire/plural.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
@@ -21,21 +22,6 @@ interface TableOptions {
   readonly lines?: number;
   readonly watch?: Watch | true;
 }
-
-/** In the order in which they are told. */
-const PARTS: readonly (keyof Snapshot)[] = [
-  "status",
-  "vsis",
-  "acs",
-  "tunnels",
-  "interfaces",
-  "policies",
-  "drops",
-  "events",
-  "macs",
-  "neighbors",
-  "routes",
-];
 
 /** The options of every table. */
 export function tabular(command: Command): Command {

@@ -1,7 +1,7 @@
 /** The tables of vtepctl show: what fits a terminal, what is watched, what H3C calls it. */
 import { describe, expect, it, vi } from "vitest";
 import type { Ac, Interface, Neighbor, Traffic, Tunnel, Vsi } from "../../src/api/schema.ts";
-import { PARTS } from "../../src/api/schema-snapshot.ts";
+import { PARTS } from "../../src/api/schema-parts.ts";
 import { runCommand } from "../../src/ctl/command-line.ts";
 import { layOut, renderTable, shortNumber } from "../../src/ctl/table.ts";
 import { understood } from "../../src/ctl/vendor-words.ts";
