@@ -4,6 +4,7 @@
  * 409 for a thing that is somebody else's (a gateway MAC, an entry of the file).
  */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { asked, json } from "./json-body.ts";
 import * as schema from "./schema.ts";
 
 /** Why a change is not made; `status` of the answer. */
@@ -30,12 +31,6 @@ export interface LogSource {
   logLevel(): schema.LogLevel;
   setLogLevel(level: schema.LogLevel["level"]): void;
 }
-
-const json = <T extends z.ZodType>(description: string, body: T) => ({
-  description,
-  content: { "application/json": { schema: body } },
-});
-const asked = <T extends z.ZodType>(body: T) => ({ content: { "application/json": { schema: body } }, required: true });
 
 const CODES = { 400: "bad_request", 404: "not_found", 409: "conflict" } as const;
 const fault = ({ status, message, hint }: Refused): schema.Fault => ({ error: { code: CODES[status], message, hint } });

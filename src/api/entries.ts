@@ -5,6 +5,7 @@
  * are on or behind goes away, or until the daemon ends. The configuration's own entries, and gateway MACs, win: they
  * can be changed in the file only. Whatever makes no sense is refused with the words that mend it.
  */
+import { portText } from "../control/event.ts";
 import {
   type InterfaceObject,
   type Inventory,
@@ -118,12 +119,9 @@ export class ManualEntries {
       return bad("it needs one of ac and tunnel", "say behind what it is");
     const kind = ac === undefined ? "tunnel" : "ac";
     const port = this.inventory.port(kind, (ac ?? tunnel)!);
-    if (port === undefined) return absent(`${kind === "ac" ? "AC" : "tunnel"} ${ac ?? tunnel}`, kind);
+    if (port === undefined) return absent(portText({ kind, name: (ac ?? tunnel)! }), kind);
     if (isPortOf(port, vsi)) return { value: port };
-    return bad(
-      `${kind === "ac" ? "AC" : "tunnel"} ${port.name} is not in VSI ${vsi.name}`,
-      "vtepctl show vsi tells what is",
-    );
+    return bad(`${portText(port)} is not in VSI ${vsi.name}`, "vtepctl show vsi tells what is");
   }
 }
 

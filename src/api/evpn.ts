@@ -1,5 +1,6 @@
 /** /v1/evpn: how the gateway stands in its BGP EVPN fabric, route by route; without `evpn` in the configuration there is none of it. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { json } from "./json-body.ts";
 import { Fault, Flushed } from "./schema.ts";
 import { Evpn, EvpnDuplicate, EvpnRefused, EvpnRoute, EvpnVtep } from "./schema-evpn.ts";
 
@@ -15,10 +16,6 @@ export interface EvpnSource {
   clearDuplicates(vsi: string | null, mac: string | null): number;
 }
 
-const json = <T extends z.ZodType>(description: string, body: T) => ({
-  description,
-  content: { "application/json": { schema: body } },
-});
 const NONE = {
   error: {
     code: "not_found",

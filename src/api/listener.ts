@@ -9,7 +9,7 @@
  * The TCP listener is reachable by strangers: a client that sends slowly, much, or on many connections is cut off (admission.ts),
  * a body is not even read, and a name that is not ours is not answered (host-names.ts).
  */
-import { chmodSync, chownSync, lstatSync, mkdirSync, unlinkSync } from "node:fs";
+import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync, unlinkSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerOptions } from "node:http";
 import { type AddressInfo, createConnection, type Server as NetServer, type Socket } from "node:net";
 import { dirname } from "node:path";
@@ -17,7 +17,6 @@ import type { Log } from "../log/log.ts";
 import { printable } from "../wire/printable.ts";
 import { admit, type Room } from "./admission.ts";
 import { authorityOf, isOurName } from "./host-names.ts";
-import { groupNumber } from "./socket-group.ts";
 
 /**
  * A connection could not be taken, mostly for want of file descriptors: the client waits in the queue of the kernel, and the
@@ -238,6 +237,16 @@ function openToGroup(path: string, group: string | null): void {
       `${subject}: ${message}; ${code === "EPERM" ? fix : (FIXES[code] ?? "is its folder still there?")}`,
     );
   }
+}
+
+/** "vtepd-observe" or "990" as a number, by /etc/group; null: there is no such group. */
+function groupNumber(text: string): number | null {
+  if (/^\d{1,10}$/.test(text)) return Number(text);
+  for (const line of readFileSync("/etc/group", "utf8").split("\n")) {
+    const [name, , gid] = line.split(":");
+    if (name === text) return Number(gid);
+  }
+  return null;
 }
 
 /** Make the directory of a socket, and remove a socket file on which no process answers. Throws ListenError. */

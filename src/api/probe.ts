@@ -5,6 +5,7 @@
  * is open for long. A program that wants ten echoes asks ten times.
  */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { json } from "./json-body.ts";
 import { Fault } from "./schema.ts";
 import { HostPing, PathSearch, PingResult } from "./schema-probe.ts";
 
@@ -21,10 +22,6 @@ export interface ProbeSource {
 const LENGTH = z.coerce.number().int().min(28).max(65_535).default(64);
 /** A reply of a longer one would not be put together again. */
 const HOST_LENGTH = z.coerce.number().int().min(28).max(8028).default(84);
-const json = <T extends z.ZodType>(description: string, body: T) => ({
-  description,
-  content: { "application/json": { schema: body } },
-});
 const PARAMS = z.object({ name: z.string() });
 const noTunnel = (name: string): Fault => ({
   error: { code: "not_found", message: `there is no tunnel ${name}`, hint: "vtepctl show tunnel lists them" },

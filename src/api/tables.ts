@@ -1,5 +1,6 @@
 /** The routes of what the gateway believes and counts: status, objects, tables (pages.ts), and forgetting what was learned. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { json } from "./json-body.ts";
 import { addPages, type PagesSource } from "./pages.ts";
 import * as schema from "./schema.ts";
 
@@ -23,11 +24,6 @@ export interface TablesSource extends PagesSource {
 function fault(code: string, message: string, hint: string): schema.Fault {
   return { error: { code, message, hint } };
 }
-
-const json = <T extends z.ZodType>(description: string, body: T) => ({
-  description,
-  content: { "application/json": { schema: body } },
-});
 
 const MAC_SCOPE = z.object({ vsi: z.string().optional() });
 const NEIGHBOR_SCOPE = z.object({

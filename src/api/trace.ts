@@ -1,5 +1,6 @@
 /** `POST /v1/trace`: what would happen to this packet; nothing is sent. `POST /v1/inject`: it happens, too. */
 import { createRoute, type OpenAPIHono, type z } from "@hono/zod-openapi";
+import { json } from "./json-body.ts";
 import { Fault } from "./schema.ts";
 import { InjectRequest, Trace, TraceRequest } from "./schema-trace.ts";
 
@@ -12,11 +13,6 @@ export interface TraceRefusal {
 
 /** With `inject` the packet is sent, too. */
 export type TraceSource = (request: TraceRequest) => Trace | TraceRefusal;
-
-const json = <T extends z.ZodType>(description: string, schema: T) => ({
-  description,
-  content: { "application/json": { schema } },
-});
 
 export function addTrace(app: OpenAPIHono, trace: TraceSource): void {
   const routeOf = <T extends z.ZodType>(path: string, summary: string, schema: T) =>

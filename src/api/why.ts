@@ -1,5 +1,6 @@
 /** The question "why": GET /v1/why?ip=… or ?mac=…, and where. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { json } from "./json-body.ts";
 import { Fault } from "./schema.ts";
 import { type Question, Why } from "./schema-why.ts";
 
@@ -14,10 +15,6 @@ const QUERY = z.object({
   mac: z.string().regex(MAC, "write it as 02:00:00:00:01:11").optional(),
   interface: z.string().optional().describe("only on this VSI-interface"),
   vsi: z.string().optional().describe("only in this VSI"),
-});
-const json = <T extends z.ZodType>(description: string, body: T) => ({
-  description,
-  content: { "application/json": { schema: body } },
 });
 
 export function addWhy(app: OpenAPIHono, source: WhySource): void {

@@ -77,3 +77,8 @@ export type Emit = (level: "debug" | "info" | "warn" | "error", event: EventName
 export function portField({ kind, name }: { readonly kind: "ac" | "tunnel"; readonly name: string }): EventFields {
   return { [kind]: name };
 }
+
+/** The same for people: `AC vm1`, `tunnel gw2`. */
+export function portText({ kind, name }: { readonly kind: "ac" | "tunnel"; readonly name: string }): string {
+  return kind === "ac" ? `AC ${name}` : `tunnel ${name}`;
+}

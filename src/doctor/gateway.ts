@@ -9,6 +9,7 @@ import type { Examination } from "../api/feature.ts";
 import type { Ac, DropCount, Features, Interface, Status, Tunnel, Vsi } from "../api/schema.ts";
 import { type Check, type Diagnosis, fail, ok, warn } from "../api/schema-doctor.ts";
 import type { Shown } from "../api/shown.ts";
+import { portText } from "../control/event.ts";
 import { plural } from "../wire/plural.ts";
 import { checkDampedMoves } from "./damped-moves.ts";
 import { checkDrops, longAgo, RECENT_SECONDS } from "./drops.ts";
@@ -148,7 +149,7 @@ function checkWorkers({ workers, stuckWorkers }: Status): Check {
 function checkMacLimit(limit: ReturnType<Shown["macLimits"]>[number]): Check {
   const { vsi, mac, via, key, most, times, secondsAgo } = limit;
   const name = `MACs of ${vsi}`;
-  const place = via.kind === "ac" ? `AC ${via.name}` : `tunnel ${via.name}`;
+  const place = portText(via);
   const known = `${key} (${most}) is reached`;
   const text = `${plural(times, "time")} a MAC was not learned, the last ${mac} at ${place}: ${known}`;
   if (secondsAgo > RECENT_SECONDS) return ok(name, `${text}; the last ${longAgo(secondsAgo)} ago`);
@@ -162,7 +163,7 @@ function checkMacLimit(limit: ReturnType<Shown["macLimits"]>[number]): Check {
 
 /** A thread that cannot read a TAP, or knows no peer, carries nothing of it, whatever the device says. */
 function checkAttached({ kind, name, worker, error }: GatewayFacts["refusedPorts"][number]): Check {
-  const subject = kind === "ac" ? `AC ${name}` : `tunnel ${name}`;
+  const subject = portText({ kind, name });
   const text = `down: worker ${worker} cannot attach it: ${error}; it tries again every second`;
   return fail(
     subject,

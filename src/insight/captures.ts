@@ -6,6 +6,7 @@
  */
 import type { CaptureLine, CaptureQuery } from "../api/schema-watch.ts";
 import type { Begun, CaptureSink } from "../api/watch.ts";
+import { portText } from "../control/event.ts";
 import type { Inventory } from "../control/inventory.ts";
 import { SET_WATCH_SNAP, type Tables } from "../tables/tables.ts";
 import { DROP_SNAP } from "../tables/watch.ts";
@@ -147,7 +148,7 @@ export class Captures {
     for (const [kind, list] of [["ac", ac] as const, ["tunnel", tunnel] as const])
       for (const name of list) {
         const port = this.inventory.port(kind, name);
-        if (port === undefined) return `there is no ${kind === "ac" ? "AC" : "tunnel"} ${name}`;
+        if (port === undefined) return `there is no ${portText({ kind, name })}`;
         ports.add(port.row);
       }
     return ports;

@@ -11,6 +11,7 @@ import type { Question, Why } from "../api/schema-why.ts";
 import type { Shown, ShownParts } from "../api/shown.ts";
 import type { DuplicateView } from "../control/arp/duplicates.ts";
 import type { SuppressedHost } from "../control/arp/suppression.ts";
+import { portText } from "../control/event.ts";
 import type { ErrorWays } from "../control/icmp/way.ts";
 import type { InterfaceObject, VsiObject } from "../control/inventory.ts";
 import type { MacStory } from "../control/mac/entry.ts";
@@ -175,7 +176,7 @@ function isVsiAsked(vsi: VsiObject, { interface: name, vsi: only }: Question): b
 
 function macSentences(story: MacStory, isByHand: boolean): string[] {
   const { mac, vsi, via, origin, frame, learnedSeconds, heardSeconds, previous } = story;
-  const at = via === null ? "" : placeName(via);
+  const at = via === null ? "" : portText(via);
   const known = `VSI ${vsi} has ${mac} at ${at}`;
   if (origin === "flood") return [`VSI ${vsi} floods frames to ${mac}, as its configuration says.`];
   if (origin === "static" && isByHand) return [`${known}: it was added by hand (vtepctl mac add).`];
@@ -350,10 +351,6 @@ function policySentences(
     const from = arrivals.map((each) => each.name).join(", ");
     return [`Policy ${name} is asked before the routes for packets from ${from} (${told.join("; ")}).`];
   });
-}
-
-function placeName({ kind, name }: { readonly kind: string; readonly name: string }): string {
-  return kind === "ac" ? `AC ${name}` : `tunnel ${name}`;
 }
 
 function placeText({ via }: PlaceStory): string {

@@ -14,7 +14,7 @@
  */
 import { formatMac } from "../../wire/ethernet.ts";
 import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
-import type { Emit } from "../event.ts";
+import { type Emit, portText } from "../event.ts";
 import type { InterfaceObject, PortObject } from "../inventory.ts";
 import { neighborKey } from "../neighbor/adjacency.ts";
 import { type Place, samePlace } from "../neighbor/entry.ts";
@@ -111,7 +111,7 @@ export class DuplicateAddresses {
         interface: iface.name,
         vsi: places[1].vsi.name,
         ip: formatIpv4(ip),
-        places: places.map(({ mac, port }) => ({ mac: formatMac(mac), via: viaOf(port) })),
+        places: places.map(({ mac, port }) => ({ mac: formatMac(mac), via: portText(port) })),
         isProbe,
         seconds: Math.floor((nowMs - confirmedMs!) / 1000),
       }));
@@ -206,12 +206,13 @@ export class DuplicateAddresses {
     const [known, claim] = places;
     this.emit(level, event, {
       ...{ interface: iface.name, vsi: claim.vsi.name, ip: formatIpv4(ip) },
-      ...{ mac: formatMac(known.mac), at: viaOf(known.port), other: formatMac(claim.mac), otherAt: viaOf(claim.port) },
+      ...{
+        mac: formatMac(known.mac),
+        at: portText(known.port),
+        other: formatMac(claim.mac),
+        otherAt: portText(claim.port),
+      },
       ...(isProbe && { why: "address probe" }),
     });
   }
-}
-
-function viaOf({ kind, name }: PortObject): string {
-  return `${kind === "ac" ? "AC" : "tunnel"} ${name}`;
 }

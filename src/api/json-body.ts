@@ -1,0 +1,14 @@
+/** JSON bodies in a route's description: what it answers, and what it is asked. */
+import type { z } from "@hono/zod-openapi";
+
+/** An answer. `description` is its sentence in openapi.json. */
+export const json = <T extends z.ZodType>(description: string, body: T) => ({
+  description,
+  content: { "application/json": { schema: body } },
+});
+
+/** A body that a request must have. */
+export const asked = <T extends z.ZodType>(body: T) => ({
+  content: { "application/json": { schema: body } },
+  required: true,
+});
