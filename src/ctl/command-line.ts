@@ -10,7 +10,7 @@ import { addAttach } from "./attach.ts";
 import { addBugreport } from "./bugreport.ts";
 import { addCapture } from "./capture.ts";
 import { DEFAULT_SOCKET, EXIT, Refusal } from "./client.ts";
-import { addCompletion } from "./completion.ts";
+import { addCompletion, COMPLETE } from "./completion.ts";
 import { addConfig } from "./config.ts";
 import { addDoctor } from "./doctor.ts";
 import { addEntries } from "./entries.ts";
@@ -130,7 +130,7 @@ function allowEverywhere(program: Command): void {
 
 /** Said after a mistake: which words there are, where a word is wanted. */
 function helpOf({ commands }: Command): string {
-  const words = commands.map((command) => command.name());
+  const words = commands.map((command) => command.name()).filter((name) => name !== COMPLETE);
   return words.length === 0 ? "(--help tells more)" : `(there are ${words.join(", ")}; --help tells more)`;
 }
 

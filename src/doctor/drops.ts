@@ -28,6 +28,8 @@ interface Mistake {
   readonly name: string;
   readonly text: (fact: DropFact, context: DropContext) => string;
   readonly fix: (fact: DropFact, context: DropContext) => string;
+  /** The configuration in force would take the last such frame: somebody has mended it since. */
+  readonly isMended?: (fact: DropFact, context: DropContext) => boolean;
 }
 
 const hex = (byte: number | null) => `0x${(byte ?? 0).toString(16).padStart(2, "0")}`;
@@ -64,16 +66,19 @@ export const MISTAKES: Partial<Record<DropName, Mistake>> = {
       const has = vsis.find((vsi) => vsi.vni === vni);
       const here = vsis.flatMap((vsi) => (vsi.vni === null ? [] : [vsi.vni])).sort((a, b) => a - b);
       const carry = `${frames(fact)} ${fact.count === 1 ? "carries" : "carry"} VNI ${vni}`;
-      return has === undefined
-        ? `${carry}, which no VSI here has; VSIs here: ${here.join(", ") || "none"}`
-        : `${carry}: ${has.name} has it, but not on tunnel ${via?.name ?? "?"}`;
+      if (has === undefined) return `${carry}, which no VSI here has; VSIs here: ${here.join(", ") || "none"}`;
+      if (via === null) return `${carry}: ${has.name} has it; the tunnel they came by is gone`;
+      return `${carry}: ${has.name} has it, but not on tunnel ${via.name}`;
     },
     fix: ({ last }, { vsis }) => {
       const has = vsis.find((vsi) => vsi.vni === last.vni);
-      return has === undefined
-        ? `give a VSI here vni: ${last.vni} and this tunnel, or correct the vni on ${placeOf(last)}`
-        : `add ${last.via?.name ?? "the tunnel"} to tunnels of ${has.name}, or take us out of that VSI's tunnels there`;
+      if (has === undefined)
+        return `give a VSI here vni: ${last.vni} and this tunnel, or correct the vni on ${placeOf(last)}`;
+      if (last.via === null) return `is it a peer? then add {name: …, remote: ${last.outer ?? "ADDRESS"}} to tunnels`;
+      return `add ${last.via.name} to tunnels of ${has.name}, or take us out of that VSI's tunnels there`;
     },
+    isMended: ({ last }, { vsis }) =>
+      last.via !== null && vsis.some(({ vni, tunnels }) => vni === last.vni && tunnels.includes(last.via!.name)),
   },
   bad_flags: {
     name: "drops bad_flags",
@@ -155,8 +160,10 @@ export function checkDrops(drops: readonly Omit<DropCount, "text" | "ports">[], 
   const checks = facts.flatMap((fact) => {
     const mistake = MISTAKES[fact.reason as DropName];
     if (mistake === undefined) return [];
+    const { secondsAgo, vni } = fact.last;
+    if (mistake.isMended?.(fact, context) === true)
+      return [ok(mistake.name, `${frames(fact)} came with VNI ${vni} before this configuration, which takes it`)];
     const text = mistake.text(fact, context);
-    const { secondsAgo } = fact.last;
     if (secondsAgo > RECENT_SECONDS) return [ok(mistake.name, `${text}; the last ${longAgo(secondsAgo)} ago`)];
     return [warn(mistake.name, text, mistake.fix(fact, context))];
   });

@@ -12,6 +12,7 @@ import type { Config } from "../control/plan.ts";
 import { addon, errnoText, IoError } from "../io/addon.ts";
 import { buildOf, capIsBuilt, fixForCap } from "../io/how-to-build.ts";
 import { refusedByKernel } from "../io/offload.ts";
+import { netnsPath } from "../io/tap.ts";
 import { addressGone, deviceMtuFor, pathMtu, whyDead } from "../io/underlay.ts";
 import { openDatagramEcho } from "../liveness/datagram-echo.ts";
 import { EchoUnavailable } from "../liveness/echo-socket.ts";
@@ -43,6 +44,7 @@ const HOST_CHECKS: readonly HostCheck[] = [
   () => [checkAddon()],
   checkCapabilities,
   ({ config }) => [checkTun(config)],
+  ({ config, isRunning }) => (config !== null && !isRunning ? checkNamespaces(config) : []),
   checkLibraries,
   ({ config }) => (config !== null && config.workers.count > 1 ? [checkWorkers(config.workers.count)] : []),
   ({ config, hasAddon }) => (config !== null && hasAddon ? checkUnderlay(config) : []),
@@ -140,6 +142,19 @@ function checkTun(config: Config | null): Check {
     if (!isNeeded) return ok("/dev/net/tun", `${text}; not needed: all TAPs are handed over`);
     return fail("/dev/net/tun", text, "modprobe tun; docker: --device /dev/net/tun");
   }
+}
+
+/** The namespaces that TAPs are to be made in: the daemon does not start while one is missing. */
+function checkNamespaces({ acs }: Config): Check[] {
+  const names = new Set(acs.flatMap(({ tap }) => tap?.netns ?? []));
+  return [...names].map((netns) => {
+    const key = `namespace ${netns}`;
+    const users = acs.filter(({ tap }) => tap?.netns === netns).map(({ name }) => name);
+    const taps = `TAP of AC ${users.slice(0, 3).join(", ")}${users.length > 3 ? ", …" : ""}`;
+    if (existsSync(netnsPath(netns))) return ok(key, `there, for the ${taps}`);
+    const fix = netns.includes("/") ? "start what it belongs to, or correct tap.netns" : `ip netns add ${netns}`;
+    return fail(key, `there is none, for the ${taps}`, fix);
+  });
 }
 
 function checkLibraries(facts: HostFacts): Check[] {

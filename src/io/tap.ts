@@ -38,7 +38,8 @@ function tapFixes(request: TapRequest, step: string): Record<string, string> {
   return TAP_FIXES;
 }
 
-function netnsPath(netns: string | undefined): string {
+/** The file that stands for a namespace; empty: the daemon's own. */
+export function netnsPath(netns: string | undefined): string {
   if (netns === undefined || netns === "") return "";
   return netns.includes("/") ? netns : `/run/netns/${netns}`;
 }

@@ -290,6 +290,7 @@ it("lists the words there are where one is unknown", async () => {
   forget();
   expect(await runCommand(["bogus"])).toBe(2);
   expect(err).toMatch(/\(there are status, show, .*doctor.*; --help tells more\)\n$/);
+  expect(err).not.toContain("__complete");
 });
 
 it.each([

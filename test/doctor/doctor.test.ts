@@ -250,6 +250,14 @@ describe("a gateway", () => {
       text: "1 frame from gw1 carries VNI 30: vsi30 has it, but not on tunnel gw1",
       fix: "add gw1 to tunnels of vsi30, or take us out of that VSI's tunnels there",
     });
+    expect(await examined(vni(9, { vni: 20, via: { kind: "tunnel", name: "gw2" } }), name)).toMatchObject({
+      result: "ok",
+      text: "9 frames, the last from gw2, came with VNI 20 before this configuration, which takes it",
+    });
+    expect(await examined(vni(2, { vni: 20, via: null, outer: "192.0.2.9" }), name)).toMatchObject({
+      text: "2 frames, the last from 192.0.2.9, carry VNI 20: vsi20 has it; the tunnel they came by is gone",
+      fix: "is it a peer? then add {name: …, remote: 192.0.2.9} to tunnels",
+    });
     expect(await examined(vni(6, { secondsAgo: 3 * 3600 }), name)).toMatchObject({
       result: "ok",
       text: expect.stringMatching(/; the last 3 h ago$/),
@@ -305,6 +313,23 @@ describe("this machine", () => {
     for (const check of checks) Check.parse(check);
     return new Map(checks.map((check) => [check.name, check]));
   };
+
+  it("lacks a namespace that a TAP is to be made in: which, for whom, and the command that makes it", () => {
+    const acs = ["/proc/self/ns/net", "vm-nowhere", "/nowhere/net"].map(
+      (netns, at) => `\n  - {name: vm${at}, vsi: vsi10, tap: {device: eth0, netns: ${netns}}}`,
+    );
+    const checks = hostChecks("192.0.2.1", 4789, `}\nvsis: [{name: vsi10, vni: 10}]\nacs:${acs.join("")}\nmetrics: {`);
+    expect(checks.get("namespace /proc/self/ns/net")).toMatchObject({ result: "ok" });
+    expect(checks.get("namespace vm-nowhere")).toMatchObject({
+      result: "fail",
+      text: "there is none, for the TAP of AC vm1",
+      fix: "ip netns add vm-nowhere",
+    });
+    expect(checks.get("namespace /nowhere/net")).toMatchObject({
+      result: "fail",
+      fix: expect.stringMatching(/tap\.netns$/),
+    });
+  });
 
   it("without a configuration is examined for what every gateway needs", () => {
     const names = examineHost(null, false).map(({ name }) => name);
