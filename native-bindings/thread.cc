@@ -30,7 +30,7 @@ void demote(int) {
 }
 
 int becomeRealTime(int priority) {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = demote;
   action.sa_flags = SA_RESTART | SA_ONSTACK;
   sigset_t overrun;

@@ -53,7 +53,7 @@ export function createApi({ version, features }: ApiParts): Fetch {
   });
   return async (request) => {
     if (request.method !== "HEAD") return app.fetch(request);
-    // As GET, without the body; one that would be a stream hears that nobody reads it (hono alone drops it unheard).
+    // As GET, without the body; one that would be a stream hears that no client reads it (hono alone drops it unheard).
     const { url, headers } = request;
     const answer = await app.fetch(new Request(url, { headers }));
     await answer.body?.cancel();

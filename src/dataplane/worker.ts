@@ -39,7 +39,7 @@ export interface WorkerData {
 export const NOTE_INNER_MTU = 0;
 /** The worker writes: fallback counters, in the order of FALLBACK_CAUSES. */
 export const NOTE_FALLBACKS = 1;
-/** Nobody writes: a worker waits here when it gives way. */
+/** It is never written: a worker waits here when it gives way. */
 const NOTE_PAUSE = NOTE_FALLBACKS + FALLBACK_CAUSES.length;
 export const NOTE_WORDS = NOTE_PAUSE + 1;
 

@@ -19,7 +19,7 @@ export function inside(namespace: string, program: string, args: readonly string
 
 /**
  * As `inside`, in a session of its own: a scheduling group beside the gateways', as a VM's or a container's is (autogroup,
- * sched(7)). In one group with them, what the lab shows would be what nobody gets.
+ * sched(7)). In one group with them, what the lab shows would be what no user gets.
  */
 function apart(namespace: string, program: string, args: readonly string[]): [string, string[]] {
   const [outer, all] = inside(namespace, program, args);

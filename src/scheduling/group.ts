@@ -25,7 +25,7 @@ export interface CpuGroup {
 }
 
 const NONE: CpuGroup = { kind: "none", text: "no group of its own: one with all processes" };
-/** What a group weighs that nobody has given a weight (cpu.shares of cgroup v1). */
+/** What a group weighs that was not given a weight (cpu.shares of cgroup v1). */
 const USUAL_SHARES = 1024;
 
 /** The group of this process. */
@@ -87,7 +87,7 @@ export function statFields(text: string): string[] {
 }
 
 /**
- * Give the session of this process a nice value, if it is the process's own group and nobody has given it one.
+ * Give the session of this process a nice value, if it is the process's own group and has none yet.
  *
  * @returns why it was refused; null: it was not, or there is nothing to give.
  */

@@ -44,7 +44,7 @@ export class Scheduling {
 
   requestOf(worker: number): ThreadRequest {
     const { priority, cpus } = this.parts.config;
-    // Whoever started us with a nice value has chosen.
+    // The process that started us with a nice value has chosen.
     const auto = getPriority() === 0 ? { nice: AUTO_NICE } : "normal";
     return { priority: priority === "auto" ? auto : priority, cpus: cpus === null ? [] : [cpus[worker]!] };
   }

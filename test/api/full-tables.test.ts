@@ -161,13 +161,13 @@ for (const name of ["macs", "neighbors", "routes"] as const) {
   });
 }
 
-const nobody = { fallbacks: () => new Map(), receiveDrops: () => [] };
+const noWorkers = { fallbacks: () => new Map(), receiveDrops: () => [] };
 const scraped = () =>
   metricsSource({
     version: "1",
     control,
     shown,
-    workers: nobody as unknown as Workers,
+    workers: noWorkers as unknown as Workers,
     workerWatch: { still: () => [] } as unknown as WorkerWatch,
     standing: { underlay: () => ({ device: "lo", mtu: 1500, problem: null }) },
     resolutions: new Tally("result", ["resolved"], [1]),

@@ -53,7 +53,7 @@ async function loaded(peer: Peer, control: string, streams: number, seconds: num
   const when = loadedMetric(control, streams, "").slice(0, -", , µs".length);
   const before = threadTimes(peer.daemons);
   const load = tcp(peer, streams, false, seconds + 1, control);
-  // Whoever waits for it later must not be too late to hear of a failure.
+  // The one that awaits it later must not be too late to hear of a failure.
   load.catch(() => undefined);
   const said = await echo(peer, when, OTHER_MACHINE, seconds, figures);
   note(figures, `${when}, Gbit/s beside it`, peer.name, (await load).gigabitsPerSecond);

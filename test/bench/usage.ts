@@ -33,7 +33,7 @@ export async function usageOf(load: () => Promise<void>): Promise<Usage> {
   };
 }
 
-/** What the machine did besides: stolen by its host, and what our daemons waited for a processor (0 where nobody counts it). */
+/** What the machine did besides: stolen by its host, and what our daemons waited for a processor (0 where it is not counted). */
 export interface Noise {
   readonly load: number;
   readonly stealSeconds: number;

@@ -65,7 +65,7 @@ describe("the group of a process", () => {
     return { lines, error };
   };
 
-  it("is weighed when it is a session that this process began, and nobody has weighed it", () => {
+  it("is weighed when it is a session that this process began, and has no weight yet", () => {
     expect(written(AUTOGROUP)).toEqual({ lines: ["/proc/self/autogroup -15"], error: null });
     const another = `7 (node (x) y) S 1 7 ${process.pid + 1} 0 -1`;
     expect(written({ ...AUTOGROUP, "/proc/self/stat": another }).lines).toEqual([]);
@@ -151,7 +151,7 @@ function bed(config: WorkersConfig, outcomes: readonly Partial<ThreadOutcome>[],
 }
 
 describe("what is not granted", () => {
-  it("is said once, and is no fault where nobody asked", async () => {
+  it("is said once, and is no fault where it was not asked for", async () => {
     const auto = bed(
       { count: 1, priority: "auto", cpus: null },
       [{ priorityError: -13 }],

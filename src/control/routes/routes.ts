@@ -240,7 +240,7 @@ function entryOf(slot: Slot): RouteEntry {
   return { vrf, network, length, origin: RANKS[rank]!, kind, argument: value & ROUTE_ARG_MASK };
 }
 
-/** The rank that wins, -1: nobody wants it. */
+/** The rank that wins, -1: no origin wants it. */
 function ownerOf({ wants }: Slot): number {
   return wants.findIndex((value) => value !== 0);
 }
