@@ -1,7 +1,10 @@
 #include "udp.h"
 
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
 #include <arpa/inet.h>
 #include <ifaddrs.h>
+#include <linux/ethtool.h>
 #include <linux/filter.h>
 #include <linux/if.h>
 #include <linux/sock_diag.h>
@@ -166,6 +169,13 @@ bool openUnderlay(const UnderlayRequest& request, Underlay& underlay, Failure& f
   return false;
 }
 
+/** One switch of `ethtool -k`: 1, 0, or -1 where it cannot be asked. */
+static int featureOf(int control, ifreq ask, uint32_t command) {
+  ethtool_value value{command, 0};
+  ask.ifr_data = reinterpret_cast<char*>(&value);
+  return ioctl(control, SIOCETHTOOL, &ask) == 0 ? value.data != 0 : -1;
+}
+
 int deviceMtuFor(const char* address, DeviceMtu& found) {
   sockaddr_storage want;
   if (parseAddress(address, 0, want) == 0) return -EINVAL;
@@ -198,6 +208,8 @@ int deviceMtuFor(const char* address, DeviceMtu& found) {
     found.mtu = ask.ifr_mtu;
     if (rc == 0) rc = ioctl(control, SIOCGIFINDEX, &ask) == 0 ? 0 : -errno;
     found.ifindex = ask.ifr_ifindex;
+    found.gro = featureOf(control, ask, ETHTOOL_GGRO);
+    found.tso = featureOf(control, ask, ETHTOOL_GTSO);
     found.isUp = one->ifa_flags & IFF_UP;
     found.hasCarrier = one->ifa_flags & IFF_RUNNING;
     close(control);

@@ -45,6 +45,7 @@ struct DeviceMtu {
   char device[16];
   int ifindex, mtu;
   bool isUp, hasCarrier;  // IFF_UP, IFF_RUNNING (netdevice(7))
+  int gro, tso;           // 1: on, 0: off, -1: the device does not say
 };
 /** The interface that owns this local address, its MTU and its state. 0 or a negative errno. */
 int deviceMtuFor(const char* address, DeviceMtu& found);

@@ -23,6 +23,7 @@ import { probing } from "../liveness/feature.ts";
 import type { Prober } from "../liveness/prober.ts";
 import type { Log } from "../log/log.ts";
 import { evpnRows } from "../metrics/evpn.ts";
+import { MEMORY_ROW } from "../metrics/memory.ts";
 import { scheduled } from "../scheduling/feature.ts";
 import type { Scheduling } from "../scheduling/scheduling.ts";
 import type { Control } from "./assemble.ts";
@@ -63,6 +64,7 @@ export function featuresOf(parts: FeatureParts): readonly Feature[] {
     logging(parts.log),
     { routes: (app) => addOffloads(app, offloads) },
     scheduled(scheduling),
+    { rows: [MEMORY_ROW] },
     probing({ prober, agent, inventory, shown, underlayMtu, kick }),
     insight({ control: control.shown, shown, injector, feed, node, sourcePorts: workers.sourcePorts(), fabric, kick }),
     evpn(parts),

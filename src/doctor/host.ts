@@ -13,7 +13,7 @@ import { addon, errnoText, IoError } from "../io/addon.ts";
 import { buildOf, capIsBuilt, fixForCap } from "../io/how-to-build.ts";
 import { refusedByKernel } from "../io/offload.ts";
 import { netnsPath } from "../io/tap.ts";
-import { addressGone, deviceMtuFor, pathMtu, whyDead } from "../io/underlay.ts";
+import { addressGone, deviceMtuFor, pathMtu, type UnderlayDevice, whyDead } from "../io/underlay.ts";
 import { openDatagramEcho } from "../liveness/datagram-echo.ts";
 import { EchoUnavailable } from "../liveness/echo-socket.ts";
 import { whyNoRawSocket } from "../liveness/raw-echo.ts";
@@ -188,12 +188,28 @@ function checkUnderlay({ underlay }: Config): Check[] {
       const text = `underlay.mtu is ${used}, but ${device.device} carries ${device.mtu}: long packets are lost`;
       checks.push(fail("underlay MTU", text, `underlay.mtu: auto, or ip link set dev ${device.device} mtu ${used}`));
     } else checks.push(ok("underlay MTU", `${used} of ${device.mtu} bytes on ${device.device}: ${inner}`));
+    checks.push(...checkGro(device, existsSync(`/sys/class/net/${device.device}/device`)));
     return checks;
   } catch (error) {
     if (!(error instanceof IoError)) throw error;
     const { problem, fix } = addressGone(address, "DEVICE");
     return [fail("underlay address", `${problem}: no tunnel sends or receives`, `${fix}, or change underlay.address`)];
   }
+}
+
+/**
+ * A wire brings packets of the MTU one by one, unless its device joins them. A veth hands whole super-frames over and needs no
+ * GRO, unless it is told to cut them too. @param isHardware a device has a driver of its own bus
+ */
+export function checkGro(
+  { device, gro, tso }: Pick<UnderlayDevice, "device" | "gro" | "tso">,
+  isHardware: boolean,
+): Check[] {
+  const isWire = isHardware || tso === false;
+  if (!isWire || gro === null) return [];
+  if (gro) return [ok("underlay GRO", `${device} joins received packets`)];
+  const text = `${device} hands received packets over one by one: bulk TCP carries little more than half`;
+  return [warn("underlay GRO", text, `ethtool -K ${device} gro on`)];
 }
 
 /** Routes go with their device, and come back with it. */

@@ -54,18 +54,26 @@ export interface UnderlayDevice {
   readonly isUp: boolean;
   /** Its other end is there (IFF_RUNNING). */
   readonly hasCarrier: boolean;
+  /** It joins received packets (GRO), and cuts those to be sent (TSO); null: it does not say. */
+  readonly gro: boolean | null;
+  readonly tso: boolean | null;
 }
 
 /** The interface that owns a local address, its MTU and its state. Throws IoError. */
 export function deviceMtuFor(address: string): UnderlayDevice {
   const out = addon().deviceMtuFor(address);
   if (out[0] < 0) fail(`underlay ${address}`, out[0], "find its interface", UNDERLAY_FIXES);
-  const [ifindex, mtu, device, isUp, hasCarrier] = out as [number, number, string, number, number];
-  return { ifindex, mtu, device, isUp: isUp !== 0, hasCarrier: hasCarrier !== 0 };
+  const [ifindex, mtu, device, isUp, hasCarrier, gro, tso] = out as [number, number, string, ...number[]];
+  const known = (word: number | undefined) => (word === undefined || word < 0 ? null : word !== 0);
+  return { ifindex, mtu, device, isUp: isUp !== 0, hasCarrier: hasCarrier !== 0, gro: known(gro), tso: known(tso) };
 }
 
 /** Why nothing goes out by the device of the VTEP address, and the fix; null: nothing that it knows of. */
-export function whyDead({ device, isUp, hasCarrier }: UnderlayDevice): { problem: string; fix: string } | null {
+export function whyDead({
+  device,
+  isUp,
+  hasCarrier,
+}: Pick<UnderlayDevice, "device" | "isUp" | "hasCarrier">): { problem: string; fix: string } | null {
   if (!isUp) return { problem: `${device} is set down`, fix: `ip link set dev ${device} up` };
   if (hasCarrier) return null;
   const fix = `see its cable and the switch's port; where it is a veth or in a bridge, its other end (ip link show ${device})`;

@@ -8,7 +8,7 @@ import { parseConfig } from "../../src/config/load.ts";
 import type { PortObject } from "../../src/control/inventory.ts";
 import { type LastDrop, MISTAKES } from "../../src/doctor/drops.ts";
 import { examineGateway, type GatewayFacts } from "../../src/doctor/gateway.ts";
-import { examineHost } from "../../src/doctor/host.ts";
+import { checkGro, examineHost } from "../../src/doctor/host.ts";
 import { addon } from "../../src/io/addon.ts";
 import { SCHEDULING, STATUS, UNWATCHED } from "../api/fake-source.ts";
 
@@ -335,6 +335,16 @@ describe("this machine", () => {
     const names = examineHost(null, false).map(({ name }) => name);
     for (const name of ["kernel", "addon", "/dev/net/tun", "raw-socket", "cap", "capability CAP_NET_ADMIN"])
       expect(names).toContain(name);
+  });
+
+  it("warns of a wire whose device does not join packets, with the line that turns it on", () => {
+    const off = { device: "eth0", gro: false, tso: true };
+    expect(checkGro(off, true)).toMatchObject([{ result: "warn", fix: "ethtool -K eth0 gro on" }]);
+    expect(checkGro({ ...off, gro: true }, true)).toMatchObject([{ result: "ok" }]);
+    // A veth that cuts is a wire, one that does not brings super-frames.
+    expect(checkGro({ ...off, tso: false }, false)).toMatchObject([{ result: "warn" }]);
+    expect(checkGro(off, false)).toEqual([]);
+    expect(checkGro({ ...off, gro: null }, true)).toEqual([]);
   });
 
   it("warns of more workers than processors", () => {

@@ -36,7 +36,7 @@ describe.skipIf(missing)("underlay", () => {
     expect(() => underlays.deviceMtuFor("203.0.113.1")).toThrow(/EADDRNOTAVAIL/);
     expect(underlays.deviceMtuFor("127.0.0.21")).toEqual({
       ...{ device: "lo", ifindex: 1, mtu: 65536 },
-      ...{ isUp: true, hasCarrier: true },
+      ...{ isUp: true, hasCarrier: true, gro: true, tso: true },
     });
     expect(underlays.pathMtu("127.0.0.21", "127.0.0.22")).toBeGreaterThan(1280);
   });
