@@ -78,6 +78,7 @@ export function unknownKey(path: Path, key: string, present: readonly string[]):
     fix = `${meant} stands here already: put both together, or remove this one`;
   else if (meant !== null) fix = `write ${meant}, or remove it`;
   else if (one.length > 0) fix = `there is no list of them: write ${one.slice(0, 3).join(" or ")}`;
+  else if (homes.includes(key)) fix = `${key} is a section of its own: write it without indentation`;
   else if (homes.length > 0) fix = `${clip(key)} belongs in ${homes.slice(0, 3).join(" or ")}`;
   const repair = meant === null ? { at: path, key } : { at: path, key, as: meant };
   return { path: [...path, key], rule: "unknown-key", message, fix, at: "key", repair };

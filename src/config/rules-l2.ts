@@ -259,7 +259,8 @@ function checkAcs(s: Sections, report: Report): void {
     const path = ["acs", index];
     checkReference([...path, "vsi"], "VSI", ac.vsi, vsis, report);
     if (ac.tap === undefined && ac.handover !== true) {
-      report([...path, "tap"], "no-tap", "the AC has no tap", "add tap: {device: NAME}", "key");
+      const fix = "add tap: {device: NAME}; or handover: true, where the VM makes its TAP and hands it over";
+      report([...path, "tap"], "no-tap", "the AC has no tap", fix, "key");
     } else if (ac.tap !== undefined && ac.handover === true) {
       report(
         [...path, "handover"],

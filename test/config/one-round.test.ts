@@ -109,6 +109,14 @@ describe("a fix agrees with what was meant", () => {
     expect(only).toBe("unknown key vni | vni belongs in vsis[].vni");
   });
 
+  it("a section inside another one, and the two ways to a TAP", () => {
+    const fixes = fixOf(base({ acs: "acs: [{name: a1, vsi: v1, attach: true}]" }));
+    expect(fixes.sort()).toEqual([
+      "the AC has no tap | add tap: {device: NAME}; or handover: true, where the VM makes its TAP and hands it over",
+      "unknown key attach | attach is a section of its own: write it without indentation",
+    ]);
+  });
+
   it("a key in the plural that has no list, and one that is a misspelt list", () => {
     const [vrfs, routs, ...rest] = fixOf(`${BASE}vrfs: [red]\nrouts: []\n`);
     expect(vrfs).toBe("unknown key vrfs | there is no list of them: write interfaces[].vrf or routes[].vrf");
