@@ -58,3 +58,11 @@ function first<T>(set: ReadonlySet<T>): T | undefined {
   for (const item of set) return item;
   return undefined;
 }
+
+/** 503 and the end. @param text JSON in ASCII; may be empty */
+export function turnAway(socket: Socket, text: string): void {
+  const type = text === "" ? "" : "content-type: application/json\r\n";
+  socket.end(
+    `HTTP/1.1 503 Service Unavailable\r\n${type}content-length: ${text.length}\r\nconnection: close\r\n\r\n${text}`,
+  );
+}

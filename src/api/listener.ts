@@ -11,11 +11,11 @@
  */
 import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync, unlinkSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerOptions } from "node:http";
-import { type AddressInfo, createConnection, type Server as NetServer, type Socket } from "node:net";
+import { type AddressInfo, createConnection, type Server as NetServer } from "node:net";
 import { dirname } from "node:path";
 import type { Log } from "../log/log.ts";
 import { printable } from "../wire/printable.ts";
-import { admit, type Room } from "./admission.ts";
+import { admit, type Room, turnAway } from "./admission.ts";
 import { authorityOf, isOurName } from "./host-names.ts";
 
 /**
@@ -196,13 +196,6 @@ function refusal(request: IncomingMessage, readsOnly: boolean, isKnown: IsKnown)
   if (name === undefined || isKnown(name)) return null;
   const host = printable(name.slice(0, 100));
   return [421, `"${host}" is no name of this gateway: ask by address, or add the name to metrics.hosts\n`];
-}
-
-function turnAway(socket: Socket, text: string): void {
-  const type = text === "" ? "" : "content-type: application/json\r\n";
-  socket.end(
-    `HTTP/1.1 503 Service Unavailable\r\n${type}content-length: ${text.length}\r\nconnection: close\r\n\r\n${text}`,
-  );
 }
 
 function end(server: Server): void {

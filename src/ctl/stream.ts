@@ -13,7 +13,7 @@ const LONGEST_LINE = 1 << 20;
 export interface Lines {
   /** Ends it; `ended` then resolves. */
   stop(): void;
-  /** Resolves when it is over: true, because `stop` was called; false, because the daemon ended it. */
+  /** Resolves when it is over: true, because `stop` was called; false, because the daemon ended it. Rejects with what `onLine` threw. */
   readonly ended: Promise<boolean>;
 }
 
@@ -24,17 +24,24 @@ export async function follow(socket: string, path: string, onLine: (line: string
   let rest = "";
   let stopped = false;
   answer.setEncoding("utf8");
-  const ended = new Promise<boolean>((resolve) => {
+  const ended = new Promise<boolean>((resolve, reject) => {
     answer.on("close", () => resolve(stopped));
     // A daemon that ends cuts the connection: that is an end like any other.
     answer.on("error", () => resolve(stopped));
+    answer.on("data", (text: string) => {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop()!;
+      try {
+        for (const line of lines) if (line !== "" && !stopped) onLine(line);
+      } catch (error) {
+        reject(error as Error);
+        answer.destroy();
+      }
+      if (rest.length > LONGEST_LINE) answer.destroy();
+    });
   });
-  answer.on("data", (text: string) => {
-    const lines = (rest + text).split("\n");
-    rest = lines.pop()!;
-    for (const line of lines) if (line !== "" && !stopped) onLine(line);
-    if (rest.length > LONGEST_LINE) answer.destroy();
-  });
+  // Not everybody waits for the end.
+  ended.catch(() => undefined);
   const stop = () => {
     stopped = true;
     answer.destroy();
@@ -61,10 +68,13 @@ function headOf(socket: string, path: string): Promise<IncomingMessage> {
 }
 
 async function refusalOf(answer: IncomingMessage): Promise<Refusal> {
-  let text = "";
-  for await (const part of answer) text += part;
   let fault: Partial<Fault["error"]> = {};
   try {
+    let text = "";
+    for await (const part of answer) {
+      text += part;
+      if (text.length > LONGEST_LINE) answer.destroy();
+    }
     fault = (JSON.parse(text) as Partial<Fault>).error ?? {};
   } catch {
     // the status says enough

@@ -4,13 +4,13 @@
  * arm: captures open on all gateways. trigger: the driver's ping, or the user's own. settle: nothing was seen for a while.
  * Then the captures end, and what they saw becomes a walk.
  */
-import { LineStream } from "../api/line-stream.ts";
 import { EXIT, Refusal } from "../ctl/client.ts";
 import type { Driver, Judged, SchemeName } from "./driver.ts";
 import type { Fleet } from "./fleet.ts";
 import { isEnd, pingIn, sightsOf } from "./join.ts";
 import { Recorder } from "./recording.ts";
 import type { Walk, WalkLine } from "./said-walk.ts";
+import { beatingStream } from "./streams.ts";
 import { walkOf } from "./walk.ts";
 
 const KEPT = 8;
@@ -39,7 +39,10 @@ export class WalkDesk {
     this.driver = driver;
   }
 
-  /** The driver's scenario, from cold tables. Throws a Refusal when another walk is being made. */
+  /**
+   * The driver's scenario, from cold tables. It ends though its reader goes: gateways that are starting again must come up.
+   * Throws a Refusal when another walk is being made.
+   */
   driven(scenario: number, scheme: SchemeName): ReadableStream<Uint8Array> {
     const driver = this.driver;
     const known = driver?.scenarios.find(({ number }) => number === scenario);
@@ -67,11 +70,11 @@ export class WalkDesk {
 
   /** The next ping that somebody makes. Throws a Refusal when another walk is being made. */
   watched(): ReadableStream<Uint8Array> {
-    return this.stream(async (tell) => {
+    return this.stream(async (tell, hasReader) => {
       const recorder = await Recorder.arm(this.fleet.sockets(), Math.ceil(PING_SECONDS + PATIENCE_MS / 1000));
       tell({ kind: "armed", seconds: PING_SECONDS });
       try {
-        await pinged(recorder);
+        await pinged(recorder, hasReader);
       } catch (error) {
         recorder.disarm();
         throw error;
@@ -87,13 +90,16 @@ export class WalkDesk {
   }
 
   /** What `work` tells, line by line, and its walk or why there is none. */
-  private stream(work: (tell: Tell) => Promise<Walk>): ReadableStream<Uint8Array> {
+  private stream(work: (tell: Tell, hasReader: () => boolean) => Promise<Walk>): ReadableStream<Uint8Array> {
     if (this.isBusy) throw new Refusal("busy", "another walk is being made", "wait until it is there", EXIT.failure);
     this.isBusy = true;
-    // A reader that goes away changes nothing: gateways that are starting again must come to an end.
-    const out = new LineStream(() => undefined);
+    let isRead = true;
+    const out = beatingStream(() => {
+      isRead = false;
+    });
     const text = (line: WalkLine) => `${JSON.stringify(line)}\n`;
-    work((line) => void out.push(text(line)))
+    const tell = (line: WalkLine) => void out.push(text(line));
+    work(tell, () => isRead)
       .then((walk) => {
         this.kept.push(walk);
         if (this.kept.length > KEPT) this.kept.shift();
@@ -115,12 +121,13 @@ async function settled(recorder: Recorder): Promise<void> {
   while (recorder.quietMs < QUIET_MS && performance.now() < end) await pause(LOOK_MS);
 }
 
-/** Resolves when a ping was answered, or given up; throws a Refusal when none was made. */
-async function pinged(recorder: Recorder): Promise<void> {
+/** Resolves when a ping was answered, or given up; throws a Refusal when none was made, or nobody waits for it any more. */
+async function pinged(recorder: Recorder, hasReader: () => boolean): Promise<void> {
   const begin = performance.now();
   let seenMs: number | null = null;
   for (;;) {
     await pause(LOOK_MS);
+    if (!hasReader()) throw new Refusal("left", "the page has gone", "", EXIT.failure);
     const now = performance.now();
     const all = sightsOf(recorder.seen());
     const ping = pingIn(all, null);

@@ -24,7 +24,7 @@ export interface Terms {
 }
 
 export interface Refused {
-  readonly status: 400 | 401 | 403 | 404 | 405 | 411 | 413 | 414 | 415 | 421;
+  readonly status: 400 | 401 | 403 | 404 | 405 | 411 | 413 | 414 | 415 | 421 | 503;
   readonly message: string;
 }
 

@@ -2,57 +2,72 @@
  * Events of all gateways in one stream, for as long as one page reads it: a line of JSON for each.
  *
  * First what the gateways remember, in the order of time, then what happens. A page that is slow loses lines (the queue of
- * api/line-stream.ts is bounded); a gateway that ends is said, and followed again only when the page asks again.
+ * api/line-stream.ts is bounded); a gateway that ends, or answers with something else than events, is said, and followed again
+ * only when the page asks again.
  */
-import { LineStream } from "../api/line-stream.ts";
+import { z } from "zod";
 import type { EventRecord } from "../api/schema-watch.ts";
-import { Refusal } from "../ctl/client.ts";
-import { askAll } from "../ctl/fleet.ts";
+import { type Answer, askAll } from "../ctl/fleet.ts";
 import { follow, type Lines } from "../ctl/stream.ts";
 import type { EventSaid } from "./said.ts";
+import { beatingStream } from "./streams.ts";
 
-const BEAT_MS = 10_000;
 const DATA = "data: ";
+/** What the page counts on; a later gateway may tell more. */
+const Shown = z.looseObject({ time: z.string(), event: z.string(), fields: z.record(z.string(), z.unknown()) });
+const isEvent = (value: unknown): value is EventRecord => Shown.safeParse(value).success;
+const NO_EVENT = "the gateway answered with something that is no event";
 
-/** @param onEnd called once, when the page reads no more. */
-export async function mergedEvents(sockets: readonly string[], onEnd: () => void): Promise<ReadableStream<Uint8Array>> {
+function eventIn(text: string): EventRecord {
+  try {
+    const record: unknown = JSON.parse(text);
+    if (isEvent(record)) return record;
+  } catch {
+    // said below
+  }
+  throw new Error(NO_EVENT);
+}
+
+export function mergedEvents(sockets: readonly string[]): ReadableStream<Uint8Array> {
   const streams = new Set<Lines>();
   let isOver = false;
-  const out = new LineStream(() => {
+  const out = beatingStream(() => {
     isOver = true;
-    clearInterval(beat);
     for (const each of streams) each.stop();
-    onEnd();
   });
-  const beat = setInterval(() => out.push("\n"), BEAT_MS).unref();
-  const say = (line: EventSaid) => void out.push(`${JSON.stringify(line)}\n`);
-  const live = (node: string, line: string) => {
-    if (line.startsWith(DATA)) say({ kind: "event", node, record: JSON.parse(line.slice(DATA.length)) as EventRecord });
-  };
-  const answers = await askAll<EventRecord[]>(sockets, "/v1/events/recent");
-  const past = answers.flatMap(({ node, value }) => (value ?? []).map((record) => ({ node, record })));
-  past.sort((a, b) => (a.record.time < b.record.time ? -1 : a.record.time > b.record.time ? 1 : 0));
-  for (const each of past) say({ kind: "event", ...each });
-  for (const { node, socket, refusal } of answers) {
-    const ended = (message: string) => say({ kind: "end", node, message });
-    if (refusal !== null) {
-      ended(refusal.message);
-      continue;
+  const text = (line: EventSaid) => `${JSON.stringify(line)}\n`;
+  const say = (line: EventSaid) => void out.push(text(line));
+  const ended = (node: string, message: string) => say({ kind: "end", node, message });
+
+  async function live({ node, socket }: Answer<unknown>): Promise<void> {
+    const lines = await follow(socket, "/v1/events", (line) => {
+      if (line.startsWith(DATA)) say({ kind: "event", node, record: eventIn(line.slice(DATA.length)) });
+    });
+    if (isOver) return lines.stop();
+    streams.add(lines);
+    try {
+      if (!(await lines.ended)) ended(node, `${node} has ended the stream`);
+    } finally {
+      streams.delete(lines);
     }
-    follow(socket, "/v1/events", (line) => live(node, line)).then(
-      (lines) => {
-        if (isOver) return lines.stop();
-        streams.add(lines);
-        void lines.ended.then((stopped) => {
-          streams.delete(lines);
-          if (!stopped) ended(`${node} has ended the stream`);
-        });
-      },
-      (error: unknown) => {
-        if (!(error instanceof Refusal)) throw error;
-        ended(error.message);
-      },
-    );
   }
+
+  async function tell(): Promise<void> {
+    const answers = await askAll<unknown>(sockets, "/v1/events/recent");
+    const past: { node: string; record: EventRecord }[] = [];
+    for (const answer of answers) {
+      const { node, value, refusal } = answer;
+      if (refusal !== null) ended(node, refusal.message);
+      else if (!Array.isArray(value) || !value.every(isEvent)) ended(node, NO_EVENT);
+      else {
+        past.push(...value.map((record) => ({ node, record })));
+        live(answer).catch((error: Error) => ended(node, error.message));
+      }
+    }
+    past.sort((a, b) => (a.record.time < b.record.time ? -1 : a.record.time > b.record.time ? 1 : 0));
+    for (const each of past) say({ kind: "event", ...each });
+  }
+
+  tell().catch((error: Error) => out.end(text({ kind: "end", node: "", message: error.message })));
   return out.body;
 }

@@ -51,11 +51,14 @@ export class Recorder {
   static async arm(sockets: readonly string[], seconds: number): Promise<Recorder> {
     const armed: Armed[] = [];
     const recorder = new Recorder(armed);
-    try {
-      await Promise.all(sockets.map(async (socket) => armed.push(await recorder.open(socket, seconds))));
-    } catch (error) {
+    // All have said yes or no before one no ends the others.
+    const opened = await Promise.allSettled(
+      sockets.map(async (socket) => armed.push(await recorder.open(socket, seconds))),
+    );
+    const refused = opened.find(({ status }) => status === "rejected") as PromiseRejectedResult | undefined;
+    if (refused !== undefined) {
       recorder.disarm();
-      throw error;
+      throw refused.reason;
     }
     const places = new Map(sockets.map((socket, i) => [socket, i]));
     armed.sort((a, b) => places.get(a.socket)! - places.get(b.socket)!);

@@ -13,6 +13,7 @@ import { getRequestListener } from "@hono/node-server";
 import { type Context, Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { z } from "zod";
+import { admit, type Room, turnAway } from "../api/admission.ts";
 import { EXIT, Refusal } from "../ctl/client.ts";
 import { WalkDesk } from "./desk.ts";
 import type { Driver } from "./driver.ts";
@@ -22,9 +23,10 @@ import { HEADERS, LONGEST_BODY, refusalOf } from "./gate.ts";
 import { journeyOf, Asked as PacketAsked } from "./journey.ts";
 import { mergedEvents } from "./merge.ts";
 import type { FaultSaid, Lesson, Session } from "./said.ts";
+import { SILENCE_MS, Streams } from "./streams.ts";
 
-/** Pages that read a stream at the same time. */
-const MOST_STREAMS = 8;
+/** A browser opens six for a page. Streams last: only what waits is put out, and what moves nothing any more (SILENCE_MS). */
+const ROOM: Room = { connections: 128, answers: null };
 const STATUS: Readonly<Record<number, 400 | 403 | 404 | 502>> = {
   [EXIT.usage]: 400,
   [EXIT.permission]: 403,
@@ -69,11 +71,13 @@ export async function serveWeb(options: WebOptions): Promise<Web> {
   const app = routesOf(options);
   const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
   const terms = { hosts, token, walks: driver !== undefined };
+  const streams = new Streams();
   const server = createServer(
     { headersTimeout: 2000, requestTimeout: 10_000, keepAliveTimeout: 5000, maxHeaderSize: 8192 },
     (incoming, outgoing) => {
+      if (incoming.socket.destroyed) return; // put out by admission.ts; what was read behind it is not answered
       for (const [name, value] of Object.entries(HEADERS)) outgoing.setHeader(name, value);
-      const refused = refusalOf(askedBy(incoming), terms);
+      const refused = refusalOf(askedBy(incoming), terms) ?? streams.admit(incoming.url!, outgoing);
       if (refused === null) return void listener(incoming, outgoing);
       // What was sent after the headers is not read.
       outgoing.shouldKeepAlive = false;
@@ -81,6 +85,8 @@ export async function serveWeb(options: WebOptions): Promise<Web> {
       outgoing.end(JSON.stringify(fault("refused", refused.message, "")));
     },
   );
+  server.setTimeout(SILENCE_MS);
+  admit(server, ROOM, (socket) => turnAway(socket, JSON.stringify(BUSY)));
   await listening(server, listen);
   const { port } = server.address() as AddressInfo;
   const own = listen.host === "0.0.0.0" || listen.host === "::" ? [] : [bracketed(listen.host)];
@@ -124,6 +130,7 @@ function listening(server: Server, { host, port }: WebOptions["listen"]): Promis
 function fault(code: string, message: string, hint: string): FaultSaid {
   return { error: { code, message, hint } };
 }
+const BUSY = fault("busy", "too many connections are open", "close a page");
 
 const NAME = z.string().min(1).max(64);
 const HistoryAsked = z.strictObject({ node: NAME, kind: z.enum(["ac", "tunnel", "gateway"]), name: NAME });
@@ -156,7 +163,6 @@ function routesOf({ sockets, driver, lesson, version }: WebOptions): Hono {
   const app = new Hono();
   const fleet = new Fleet(sockets, () => performance.now());
   const desk = new WalkDesk(fleet, driver ?? null);
-  let streams = 0;
   const files = new Map(Object.values(FILES).map(([name]) => [name as string, readFileSync(`${ASSETS}${name}`)]));
   for (const [path, [name, type]] of Object.entries(FILES))
     app.get(path, (c) => c.body(new Uint8Array(files.get(name)!), 200, { "content-type": type }));
@@ -176,15 +182,9 @@ function routesOf({ sockets, driver, lesson, version }: WebOptions): Hono {
     const { node, kind, name } = read(HistoryAsked, c.req.query());
     return c.json(fleet.history(node, kind, name));
   });
-  app.get("/api/events", async (c) => {
-    if (streams >= MOST_STREAMS)
-      return c.json(fault("busy", `${MOST_STREAMS} pages read events already`, "close one"), 503);
-    streams++;
-    const body = await mergedEvents(sockets(), () => streams--);
-    return c.body(body, 200, { "content-type": "application/x-ndjson" });
-  });
   app.post("/api/trace", async (c) => c.json(await journeyOf(sockets(), read(PacketAsked, await bodyOf(c)))));
   const asLines = { "content-type": "application/x-ndjson" };
+  app.get("/api/events", (c) => c.body(mergedEvents(sockets()), 200, asLines));
   app.get("/api/walks", (c) => c.json(desk.kept));
   app.post("/api/watch", (c) => c.body(desk.watched(), 200, asLines));
   app.post("/api/walk", async (c) => {

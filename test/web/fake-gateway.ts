@@ -50,6 +50,11 @@ export class FakeGateway {
     return new Promise((resolve) => this.server.listen(this.socket, () => resolve(this)));
   }
 
+  /** Connections that are open now. */
+  open(): Promise<number> {
+    return new Promise((resolve) => this.server.getConnections((_, count) => resolve(count)));
+  }
+
   stop(): void {
     this.server.close();
     this.server.closeAllConnections();
