@@ -35,7 +35,7 @@ import {
 } from "./state.ts";
 import { capture, ctl, exec, logs, shell, status } from "./visit.ts";
 import { type Walk, walk } from "./walkthrough.ts";
-import { serveLab } from "./web.ts";
+import { boundOutside, PAGE_PORT, serveLab } from "./web.ts";
 
 const FAILED = 1;
 const USAGE = 2;
@@ -251,8 +251,8 @@ function program(): Command {
     handover: wishes.handover === true,
     offload: wishes.offload !== "off",
   });
-  const carryOut = async (work: () => Promise<number> | number) => {
-    process.exitCode = (await runInRoom()) ?? (await work());
+  const carryOut = async (work: () => Promise<number> | number, page: number | null = null) => {
+    process.exitCode = (await runInRoom(page === null ? null : () => boundOutside(page))) ?? (await work());
   };
   root
     .addOption(name())
@@ -270,7 +270,10 @@ function program(): Command {
     .action((word: string | undefined, wishes: Wishes) => {
       if (word !== undefined) root.error(unknownVerb(word, root));
       const then = wishes.web === true ? "served" : wishes.keep === true ? "kept" : "down";
-      return carryOut(() => onNewLab(wishes.name, schemeOf(wishes), then, wishes));
+      return carryOut(
+        () => onNewLab(wishes.name, schemeOf(wishes), then, wishes),
+        wishes.web === true ? (wishes.port ?? PAGE_PORT) : null,
+      );
     });
   const verb = (
     text: string,
@@ -283,7 +286,7 @@ function program(): Command {
       .addOption(name())
       .action((_: unknown, command: Command) => {
         const wishes = command.optsWithGlobals<Wishes>();
-        return carryOut(() => work(wishes.name, wishes));
+        return carryOut(() => work(wishes.name, wishes), text === "web" ? (wishes.port ?? PAGE_PORT) : null);
       });
   verb("up", "bring the lab up and leave it up", (lab, wishes) => up(lab, schemeOf(wishes)))
     .addOption(shared())

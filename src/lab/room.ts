@@ -11,6 +11,7 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { lstatSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import type { Server } from "node:net";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { say } from "./paint.ts";
@@ -29,16 +30,19 @@ const refusal = (text: string) => Object.assign(new Error(text), { status: NOT_P
 
 /**
  * Run this very command in the room, for an ordinary user.
+ * @param bind binds what the command listens on for the user's other programs, outside; it is handed to the command (web.ts)
  * @returns its exit status; null: labs can be made right here
  */
-export async function runInRoom(): Promise<number | null> {
+export async function runInRoom(bind: (() => Promise<Server>) | null): Promise<number | null> {
   if (process.getuid?.() === 0 || isInRoom) return null;
+  const page = (await bind?.()) ?? null;
   makeFolder();
   const lock = openSync(LOCK, "a", 0o600);
   const keeper = await openRoom(lock);
   try {
-    return await follow(keeper);
+    return await follow(keeper, page);
   } finally {
+    page?.close();
     if (flock(lock, "-n", "-x") && labs().length === 0) {
       await end([keeper], 0);
       rmSync(KEEPER, { force: true });
@@ -104,12 +108,13 @@ async function startKeeper(): Promise<void> {
   say(`not root: labs live in a user namespace of their own; their files are in ${LABS}`);
 }
 
-function follow(keeper: Identity): Promise<number> {
+function follow(keeper: Identity, page: Server | null): Promise<number> {
   const into = ["--preserve-credentials", "-U", "-m", "-n", "-t", String(keeper.pid)];
   const child = spawn("nsenter", [...into, process.execPath, ...process.execArgv, ...process.argv.slice(1)], {
-    stdio: "inherit",
+    stdio: ["inherit", "inherit", "inherit", ...(page === null ? [] : (["ipc"] as const))],
     env: { ...process.env, VTEPD_LABS: LABS },
   });
+  if (page !== null) child.send("page", page, () => page.close());
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.removeAllListeners(signal);
     process.on(signal, () => child.kill(signal));

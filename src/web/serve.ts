@@ -7,7 +7,7 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Server as NetServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { getRequestListener } from "@hono/node-server";
 import { type Context, Hono } from "hono";
@@ -36,7 +36,8 @@ const STATUS: Readonly<Record<number, 400 | 403 | 404 | 502>> = {
 export interface WebOptions {
   /** Asked again and again: gateways come and go. */
   readonly sockets: () => readonly string[];
-  readonly listen: { readonly host: string; readonly port: number };
+  /** `from`: it is bound already, by somebody of another network. */
+  readonly listen: { readonly host: string; readonly port: number; readonly from?: NetServer };
   /** Another name under which a browser reaches the server: "127.0.0.1:8080" in front of a container. */
   readonly publicHost?: string;
   /** Made at random when it is not given. */
@@ -117,13 +118,15 @@ function askedBy(incoming: IncomingMessage) {
   return { method: incoming.method ?? "", target: incoming.url ?? "", header: (name: string) => given.get(name) };
 }
 
-function listening(server: Server, { host, port }: WebOptions["listen"]): Promise<void> {
+function listening(server: Server, { host, port, from }: WebOptions["listen"]): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen(port, host, () => {
+    server.once("listening", () => {
       server.off("error", reject);
       resolve();
     });
+    if (from === undefined) server.listen(port, host);
+    else server.listen(from);
   });
 }
 

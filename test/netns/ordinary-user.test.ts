@@ -13,6 +13,7 @@ import { whyNoBed } from "./bed.ts";
 const ROOT = new URL("../..", import.meta.url).pathname;
 const LAB = join(ROOT, "dist/lab/main.js");
 const RIGHTS = join(ROOT, "test/set-up/lab-rights.mjs");
+const VISIT = join(ROOT, "test/netns/web-visit.mjs");
 const UID = "47890";
 const FOLDER = `/tmp/vtepd-lab-${UID}`;
 const DEVICES = mkdtempSync(join(tmpdir(), "vtepd-devices-"));
@@ -80,6 +81,20 @@ describe.skipIf(!canEnter)("an ordinary user", () => {
     // The dead wait to be reaped for a moment.
     await until("nothing of the user's to run", 10_000, () => spawnSync("pgrep", ["-u", UID]).status === 1);
   });
+
+  it("sees the lab in a browser, with walks, and by vtepctl web beside it", () => {
+    const visit = (command: string) =>
+      asUser("0666", `'${process.execPath}' '${VISIT}' '${command.replaceAll("'", "'\\''")}'`).stdout;
+    const walked = "border gw1 gw2\narrived: true; all hold: true\n";
+    expect(asUser("0666", lab("up")).status).toBe(0);
+    expect(visit(lab("web --port 0"))).toBe(walked);
+    const vtepctl = `'${process.execPath}' '${join(ROOT, "dist/ctl/main.js")}'`;
+    expect(visit(`${vtepctl} web --dir ${FOLDER}/lab --port 0`)).toBe("border gw1 gw2\n");
+    expect(asUser("0666", lab("down")).status).toBe(0);
+    // Up, walked, shown: the page outlasts the walks, and Ctrl-C takes it all down.
+    expect(visit(lab("--web --brief --port 0"))).toBe(walked);
+    expect(existsSync(join(FOLDER, "room"))).toBe(false);
+  }, 240_000);
 
   it("does not use a folder that another user put in its place", () => {
     rmSync(FOLDER, { recursive: true, force: true });
