@@ -109,6 +109,34 @@ describe.skipIf(noBrowser !== null)("in a browser", () => {
     expect(await page.locator("[data-gateway=gw1]").textContent()).toContain("ready");
   });
 
+  it("leads from an address in an event to what all gateways know of it", async () => {
+    const url = await two();
+    const mac = "02:00:00:00:00:11";
+    const known = { interface: "if10", vsi: "vsi10", mac, state: "reachable", kind: "host", via: null, ageSeconds: 0 };
+    const tables = [
+      { ...known, ip: "10.1.1.11" },
+      { ...known, ip: "10.1.1.12" },
+    ];
+    for (const gateway of gateways) gateway.answers["/v1/neighbors"] = tables;
+    const fields = { vsi: "vsi10", ip: "10.1.1.11", mac };
+    const record = {
+      seq: 1,
+      time: "2026-01-01T00:00:00Z",
+      level: "info",
+      event: "neighbor.learned",
+      step: null,
+      fields,
+    };
+    gateways[0]!.answers["/v1/events/recent"] = [record];
+    const { page, complaints } = await openPage(browser, url);
+    await page.waitForSelector("[data-gateway=gw2]");
+    await page.goto(`http://127.0.0.1:${web!.port}/#/events`);
+    await page.click(".events td button >> text=10.1.1.11");
+    await page.waitForSelector("text=1 of 2 rows");
+    expect(await page.inputValue("input[type=search]")).toBe("10.1.1.11");
+    expect(complaints).toEqual([]);
+  });
+
   it("asks nothing while it is hidden", async () => {
     const { page } = await openPage(browser, await two());
     await page.waitForSelector("[data-gateway=gw2]");

@@ -6,6 +6,7 @@ import { lines } from "./api.ts";
 import { Scroll } from "./scroll.tsx";
 import { clock, count, name, sentence } from "./shown.ts";
 import { fabric, isSeen, unanswered } from "./state.ts";
+import { lookUp } from "./tables.tsx";
 
 const KEPT = 2000;
 const DRAWN = 300;
@@ -157,10 +158,24 @@ function EventRow({ said }: { readonly said: EventSaid }) {
       <td>
         {Object.entries(fields).map(([key, value]) => (
           <span key={key} class="field">
-            <span class="quiet">{name(key)}</span> {sentence(String(value))}
+            <span class="quiet">{name(key)}</span> <Value field={key} value={String(value)} />
           </span>
         ))}
       </td>
     </tr>
+  );
+}
+
+/** Fields that the tables know more of. */
+const TABLE_OF = { ip: "neighbors", mac: "macs", prefix: "routes" } as const;
+
+function Value({ field, value }: { readonly field: string; readonly value: string }) {
+  const table = Object.hasOwn(TABLE_OF, field) ? TABLE_OF[field as keyof typeof TABLE_OF] : null;
+  // Of a VM's name for it, only what is an address can be looked up.
+  if (table === null || !/^[0-9a-f:./]{1,64}$/i.test(value)) return <>{sentence(value)}</>;
+  return (
+    <button type="button" class="link" title="what all gateways know of it" onClick={() => lookUp(table, value)}>
+      {value}
+    </button>
   );
 }

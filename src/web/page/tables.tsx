@@ -22,6 +22,14 @@ const differing = signal(false);
 const tables = signal<TablesSaid | null>(null);
 const failure = signal<Unanswered | null>(null);
 
+/** What the gateways know of an address, in each of their tables: the view, narrowed to it. */
+export function lookUp(table: Kind, words: string): void {
+  kind.value = table;
+  filter.value = words;
+  differing.value = false;
+  location.hash = "#/tables";
+}
+
 interface Cell {
   /** What is compared: the same on all gateways that have it, or not. */
   readonly value: string;
