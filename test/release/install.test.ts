@@ -25,7 +25,7 @@ interfaces: [{name: vsi-interface10, vsi: vsi10, address: 10.1.1.1/24}]
 acs: [{name: vm1, vsi: vsi10, tap: {device: tap-vm1}}]
 control: {socket: /run/vtepd-gw1/vtepd.sock}
 `;
-/** Starts a daemon, waits for it, asks it, ends it. */
+/** Starts a daemon, waits for it, asks it, looks at its page, ends it. */
 const LIFE = `
 mkdir -p /run/vtepd-gw1
 vtepd run -c /etc/vtepd/gw1.yaml 2>/tmp/log & daemon=$!
@@ -38,6 +38,10 @@ done
 cat /tmp/status
 vtepctl -s /run/vtepd-gw1/vtepd.sock show ac
 cat /proc/net/dev
+vtepctl -s /run/vtepd-gw1/vtepd.sock web --port 0 >/tmp/page 2>&1 & web=$!
+node /root/page.mjs /tmp/page
+kill -TERM $web
+wait $web || true
 kill -TERM $daemon
 wait $daemon
 echo "ended with $?"
@@ -52,6 +56,7 @@ describe.skipIf(missing !== undefined)("a release", () => {
     const made = new CleanDebian();
     trees.push(made);
     made.write("etc/vtepd/gw1.yaml", GATEWAY);
+    made.copy(join(ROOT, "test/release/page.mjs"), "root/page.mjs");
     return made;
   };
   const good = ({ status, text }: { status: number | null; text: string }) => {
@@ -79,6 +84,8 @@ describe.skipIf(missing !== undefined)("a release", () => {
     const life = good(debian.shell(LIFE, true));
     expect(life).toMatch(/vm1\s.*\bup\b/);
     expect(life).toContain("tap-vm1:");
+    for (const file of ["page.js", "style.css", "icon.svg"]) expect(life).toContain(`page file ${file} 200 true`);
+    expect(life).toContain("page shows gw1\n");
     expect(life).toContain("ended with 0");
   }
 
