@@ -105,9 +105,9 @@ napi_value deviceMtuForCall(napi_env env, napi_callback_info info) {
   DeviceMtu found;
   int rc = deviceMtuFor(address.c_str(), found);
   if (rc < 0) return list(env, {number(env, rc)});
-  return list(env, {number(env, found.ifindex), number(env, found.mtu), text(env, found.device),
-                    number(env, found.isUp), number(env, found.hasCarrier), number(env, found.gro),
-                    number(env, found.tso)});
+  return list(env,
+              {number(env, found.ifindex), number(env, found.mtu), text(env, found.device), number(env, found.isUp),
+               number(env, found.hasCarrier), number(env, found.gro), number(env, found.tso)});
 }
 
 napi_value pathMtuCall(napi_env env, napi_callback_info info) {

@@ -1,7 +1,5 @@
 #include "udp.h"
 
-#include <linux/ethtool.h>
-#include <linux/sockios.h>
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <linux/ethtool.h>

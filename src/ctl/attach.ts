@@ -199,6 +199,8 @@ function attach(socket: string, options: Options, command: readonly string[]): P
         mtu: (mtu) => attempt(() => setTap(tap, { mtu })),
         lost: (why) => {
           if (isHeld) tell(`lost the gateway: ${why}; offering ${device} again`);
+          else if (!isSetUp && why !== lastWhy)
+            tell(`no gateway at ${socket} yet: ${why}; trying for ${options.wait} s`);
           isHeld = false;
           lastWhy = why;
         },

@@ -221,7 +221,7 @@ function checkTraffic({ name, remote, receive, transmit, probe, turnedAway = 0 }
     return [ok(key, `${counts}; ${turnedAway} more came and were dropped at the door: the drops below say why`)];
   if (receive.packets > 0) return [ok(key, counts)];
   if (transmit.packets === 0) return [ok(key, "none yet, in either direction")];
-  const fix = `on ${remote}: is our address in its tunnel list, and is UDP 4789 open on the way?`;
+  const fix = `on ${remote}: does vtepd run, is our address in its tunnel list, and is UDP 4789 open both ways?`;
   return [warn(key, `${plural(transmit.packets, "packet")} sent, none ever received`, fix)];
 }
 

@@ -229,7 +229,14 @@ describe.skipIf(missing !== undefined)("TAP hand-over", () => {
   test("attach ends with 3 where no gateway is", async () => {
     const one = vtepctlAttach("other", "--ac", "vm1", "--wait", "1", "-s", "/nowhere/at.all");
     expect(await ended(one)).toBe(3);
+    expect(one.words()).toContain("no gateway at /nowhere/at.all yet: connect ENOENT");
     expect(one.words()).toContain("no gateway took eth0");
+  });
+
+  test("attach says at once that it speaks to another socket of the gateway", async () => {
+    const one = vtepctlAttach("other", "--ac", "vm1", "--wait", "1", "-s", daemons.get("gw1")!.socket);
+    expect(await ended(one)).toBe(3);
+    expect(one.words()).toContain("yet: what answers there is no attach socket");
   });
 
   test("a workload runs once the network is there, and its end is the VM's", async () => {
