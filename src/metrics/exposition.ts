@@ -13,7 +13,7 @@ import { type Series, seriesSamples } from "./histogram.ts";
 /** Then whatever else waits has a turn. */
 export const SLICE_MS = 10;
 /** Lines between two looks at the clock. */
-const LINES = 64;
+export const LINES = 64;
 
 /** Who is asked for a scrape: a Registry is one too. */
 export type Exposition = Pick<Registry, "metrics" | "contentType">;
@@ -30,9 +30,17 @@ export class SlicedExposition implements Exposition {
   private readonly histograms: readonly HistogramRow[];
   /** Metrics that are not ours, few. */
   private readonly further: Registry;
+  private readonly now: () => number;
   private running: Promise<string> | null = null;
 
-  constructor(rows: readonly Row[], histograms: readonly HistogramRow[], further: Registry) {
+  /** @param now milliseconds of a clock that only goes forward */
+  constructor(
+    rows: readonly Row[],
+    histograms: readonly HistogramRow[],
+    further: Registry,
+    now: () => number = () => performance.now(),
+  ) {
+    this.now = now;
     this.rows = rows;
     this.histograms = histograms;
     this.further = further;
@@ -58,16 +66,16 @@ export class SlicedExposition implements Exposition {
 
   private async write(): Promise<string> {
     const parts: string[] = [];
-    let until = performance.now() + SLICE_MS;
+    let until = this.now() + SLICE_MS;
     let lines: string[] = [];
     for (const line of this.lines()) {
       lines.push(line);
       if (lines.length < LINES) continue;
       parts.push(lines.join("\n"));
       lines = [];
-      if (performance.now() < until) continue;
+      if (this.now() < until) continue;
       await new Promise((resolve) => setImmediate(resolve));
-      until = performance.now() + SLICE_MS;
+      until = this.now() + SLICE_MS;
     }
     parts.push(lines.join("\n"), await this.further.metrics());
     return parts.join("\n");

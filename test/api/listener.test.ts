@@ -96,9 +96,9 @@ describe.each([
     const place = await open();
     const slow = Array.from({ length: 300 }, () => new Client(place, text));
     await expect.poll(() => slow.every(({ socket }) => !socket.connecting)).toBe(true);
-    const fromMs = performance.now();
     expect(await answer(place, get(path, "host: localhost"))).toMatch(/^HTTP\/1\.1 200/);
-    expect(performance.now() - fromMs).toBeLessThan(500);
+    // It did not wait until they had used up their second.
+    expect(slow.filter((client) => client.isOpen)).not.toEqual([]);
     // It was the oldest that had to go.
     expect(slow.slice(0, 45).filter((client) => client.isOpen)).toEqual([]);
   });
@@ -108,7 +108,7 @@ describe.each([
     const fromMs = performance.now();
     expect(await answer(place, `GET ${path} HTTP/1.1\r\n`)).toMatch(/^HTTP\/1\.1 408/);
     expect(performance.now() - fromMs).toBeGreaterThan(900);
-    expect(performance.now() - fromMs).toBeLessThan(2500);
+    expect(performance.now() - fromMs).toBeLessThan(5000);
   });
 
   it("has an end to the connections it holds", async () => {
