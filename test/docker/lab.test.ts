@@ -29,6 +29,15 @@ const OWN_ENGINE = "/run/vtepd-docker";
 const EX_UNAVAILABLE = 69;
 const env = { ...process.env, VTEPD_LAB: PROJECT, PROMETHEUS_PORT: "0" };
 
+/** For the page of a second lab: the first one has the usual port. */
+async function freePort(): Promise<string> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  return String(port);
+}
+
 const works = (program: string, ...args: string[]) => spawnSync(program, args, { stdio: "ignore" }).status === 0;
 
 function whyNoDocker(): string | undefined {
@@ -239,7 +248,7 @@ describeReal(whyNoDocker(), "docker/lab", () => {
   it("ends with all its children at Ctrl-C, and says what there is and what clears it", {
     timeout: 120_000,
   }, async () => {
-    const second = { ...env, VTEPD_LAB: "vtepd-lab-second" };
+    const second = { ...env, VTEPD_LAB: "vtepd-lab-second", WEB_PORT: await freePort() };
     const child = spawn(LAB, ["up"], { env: second, detached: true, stdio: ["ignore", "ignore", "pipe"] });
     let said = "";
     child.stderr.on("data", (chunk: Buffer) => {
@@ -283,6 +292,7 @@ describeReal(whyNoDocker(), "docker/lab", () => {
         const copy = 'git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$0"';
         expect(spawnSync("sh", ["-c", copy, clone], { cwd: TREE, stdio: "inherit" }).status).toBe(0);
         expect(spawnSync("chown", ["-R", "65534:65534", clone]).status).toBe(0);
+        const webPort = await freePort();
         const member = (...args: string[]) => {
           const user = [
             "--reuid=65534",
@@ -293,7 +303,7 @@ describeReal(whyNoDocker(), "docker/lab", () => {
           ];
           return spawnSync("setpriv", [...user, join(clone, "docker/lab"), ...args], {
             encoding: "utf8",
-            env: { ...env, HOME: clone, VTEPD_LAB: "vtepd-lab-member" },
+            env: { ...env, HOME: clone, VTEPD_LAB: "vtepd-lab-member", WEB_PORT: webPort },
           });
         };
         const up = member("up");
