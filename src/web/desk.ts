@@ -121,7 +121,7 @@ async function settled(recorder: Recorder): Promise<void> {
   while (recorder.quietMs < QUIET_MS && performance.now() < end) await pause(LOOK_MS);
 }
 
-/** Resolves when a ping was answered, or given up; throws a Refusal when none was made, or nobody waits for it any more. */
+/** Resolves when a ping was answered, or given up; throws a Refusal when none was made, or no page waits for it any more. */
 async function pinged(recorder: Recorder, hasReader: () => boolean): Promise<void> {
   const begin = performance.now();
   let seenMs: number | null = null;
