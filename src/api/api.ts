@@ -8,17 +8,12 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { HTTPException } from "hono/http-exception";
 import type { Feature } from "./feature.ts";
+import { fault } from "./json-body.ts";
 import type { Fetch } from "./listener.ts";
-import type { Fault } from "./schema.ts";
 
 export interface ApiParts {
   readonly version: string;
   readonly features: readonly Pick<Feature, "routes">[];
-}
-
-/** An answer that is an error. */
-function fault(code: string, message: string, hint: string): Fault {
-  return { error: { code, message, hint } };
 }
 
 /** The application; `main` gives its `fetch` to the control socket. */

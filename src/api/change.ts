@@ -4,7 +4,7 @@
  * 409 for a thing that is somebody else's (a gateway MAC, an entry of the file).
  */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { asked, json } from "./json-body.ts";
+import { asked, fault, json } from "./json-body.ts";
 import * as schema from "./schema.ts";
 
 /** Why a change is not made; `status` of the answer. */
@@ -33,7 +33,7 @@ export interface LogSource {
 }
 
 const CODES = { 400: "bad_request", 404: "not_found", 409: "conflict" } as const;
-const fault = ({ status, message, hint }: Refused): schema.Fault => ({ error: { code: CODES[status], message, hint } });
+const faultOf = ({ status, message, hint }: Refused) => fault(CODES[status], message, hint);
 const refusals = {
   400: json("The question makes no sense", schema.Fault),
   404: json("There is no such object", schema.Fault),
@@ -76,7 +76,7 @@ export function addEntries(app: OpenAPIHono, source: EntrySource): void {
   app.openapi(addMac, (c) => {
     const entry = c.req.valid("json");
     const refused = source.addMac(entry);
-    return refused === null ? c.json(entry, 200) : c.json(fault(refused), refused.status);
+    return refused === null ? c.json(entry, 200) : c.json(faultOf(refused), refused.status);
   });
   const removeMac = createRoute({
     method: "delete",
@@ -88,7 +88,7 @@ export function addEntries(app: OpenAPIHono, source: EntrySource): void {
   app.openapi(removeMac, (c) => {
     const { vsi, mac } = c.req.valid("param");
     const refused = source.removeMac(vsi, mac);
-    return refused === null ? c.json({ removed: 1 }, 200) : c.json(fault(refused), refused.status);
+    return refused === null ? c.json({ removed: 1 }, 200) : c.json(faultOf(refused), refused.status);
   });
   const addNeighbor = createRoute({
     method: "post",
@@ -100,7 +100,7 @@ export function addEntries(app: OpenAPIHono, source: EntrySource): void {
   app.openapi(addNeighbor, (c) => {
     const entry = c.req.valid("json");
     const refused = source.addNeighbor(entry);
-    return refused === null ? c.json(entry, 200) : c.json(fault(refused), refused.status);
+    return refused === null ? c.json(entry, 200) : c.json(faultOf(refused), refused.status);
   });
 }
 

@@ -1,6 +1,6 @@
 /** /v1/evpn: how the gateway stands in its BGP EVPN fabric, route by route; without `evpn` in the configuration there is none of it. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { json } from "./json-body.ts";
+import { fault, json } from "./json-body.ts";
 import { Fault, Flushed } from "./schema.ts";
 import { Evpn, EvpnDuplicate, EvpnRefused, EvpnRoute, EvpnVtep } from "./schema-evpn.ts";
 
@@ -16,13 +16,11 @@ export interface EvpnSource {
   clearDuplicates(vsi: string | null, mac: string | null): number;
 }
 
-const NONE = {
-  error: {
-    code: "not_found",
-    message: "this gateway takes no part in EVPN",
-    hint: "its configuration has no evpn section (docs/evpn.md)",
-  },
-};
+const NONE = fault(
+  "not_found",
+  "this gateway takes no part in EVPN",
+  "its configuration has no evpn section (docs/evpn.md)",
+);
 const absent = { 404: json("The configuration has no evpn section", Fault) };
 
 /** @param source null while the configuration has no `evpn`. */

@@ -17,6 +17,7 @@ import type { Log } from "../log/log.ts";
 import { printable } from "../wire/printable.ts";
 import { admit, type Room, turnAway } from "./admission.ts";
 import { authorityOf, isOurName } from "./host-names.ts";
+import { fault } from "./json-body.ts";
 
 /**
  * A connection could not be taken, mostly for want of file descriptors: the client waits in the queue of the kernel, and the
@@ -60,15 +61,11 @@ const UNIX: Terms = {
   limits: LIMITS,
   room: { connections: 256, answers: null },
   readsOnly: false,
-  busy: JSON.stringify({
-    error: { code: "busy", message: "the control socket has no room", hint: "end an observe or a capture" },
-  }),
+  busy: JSON.stringify(fault("busy", "the control socket has no room", "end an observe or a capture")),
 };
 const OBSERVE: Terms = {
   ...UNIX,
-  busy: JSON.stringify({
-    error: { code: "busy", message: "the observe socket has no room", hint: "end an observe or a capture" },
-  }),
+  busy: JSON.stringify(fault("busy", "the observe socket has no room", "end an observe or a capture")),
 };
 /** An answer that is not read holds its text: few of them. */
 const TCP: Terms = {

@@ -10,6 +10,7 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { STEP } from "../control/sorted.ts";
 import { type Ipv4, parseIpv4 } from "../wire/ipv4.ts";
 import { byText } from "./by-text.ts";
+import { fault, json } from "./json-body.ts";
 import { jsonSlices, type Steps } from "./json-slices.ts";
 import * as schema from "./schema.ts";
 import { gather } from "./turns.ts";
@@ -105,8 +106,6 @@ export function addPages(app: OpenAPIHono, source: PagesSource): void {
   addTable(app, source, ROUTES);
 }
 
-const fault = (code: string, message: string, hint: string): schema.Fault => ({ error: { code, message, hint } });
-
 function addTable<T extends { readonly vsi?: string | null } | object>(
   app: OpenAPIHono,
   source: PagesSource,
@@ -116,17 +115,16 @@ function addTable<T extends { readonly vsi?: string | null } | object>(
     [NEXT]: z.string().optional().describe("there is more: the next `after`"),
     etag: z.string().optional().describe("of a page: If-None-Match spares one in which only ages have changed"),
   });
-  const json = { "application/json": { schema: z.array(table.row) } };
   const route = createRoute({
     method: "get",
     path: table.path,
     summary: table.summary,
     request: { query: table.query },
     responses: {
-      200: { description: table.summary, headers, content: json },
+      200: { ...json(table.summary, z.array(table.row)), headers },
       304: { description: "The page that If-None-Match names" },
-      400: { description: "`after` is no row's key", content: { "application/json": { schema: schema.Fault } } },
-      404: { description: "There is no such VSI", content: { "application/json": { schema: schema.Fault } } },
+      400: json("`after` is no row's key", schema.Fault),
+      404: json("There is no such VSI", schema.Fault),
     },
   });
   app.openapi(route, async (c) => {

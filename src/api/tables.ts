@@ -1,6 +1,6 @@
 /** The routes of what the gateway believes and counts: status, objects, tables (pages.ts), and forgetting what was learned. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { json } from "./json-body.ts";
+import { fault, json } from "./json-body.ts";
 import { addPages, type PagesSource } from "./pages.ts";
 import * as schema from "./schema.ts";
 
@@ -18,11 +18,6 @@ export interface TablesSource extends PagesSource {
   flushMacs(vsi: string | null): number | null;
   /** Forget learned neighbours and suppressed hosts of one VSI-interface or VSI, one of them, or all. @returns how many; null: no such VSI-interface. */
   flushNeighbors(iface: string | null, ip: string | null, vsi: string | null): number | null;
-}
-
-/** An answer that is an error. */
-function fault(code: string, message: string, hint: string): schema.Fault {
-  return { error: { code, message, hint } };
 }
 
 const MAC_SCOPE = z.object({ vsi: z.string().optional() });

@@ -6,6 +6,7 @@
  */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { EventSink } from "./event-feed.ts";
+import { fault } from "./json-body.ts";
 import { LineStream } from "./line-stream.ts";
 import { Fault } from "./schema.ts";
 import { CaptureLine, CaptureQuery, EventQuery, EventRecord, SINCE } from "./schema-watch.ts";
@@ -81,9 +82,9 @@ export function addWatch(app: OpenAPIHono, source: WatchSource): void {
     });
     if (typeof end === "string") {
       const hint = "vtepctl show ac, show tunnel and show vsi list them";
-      return c.json({ error: { code: "not_found", message: end, hint } }, 404);
+      return c.json(fault("not_found", end, hint), 404);
     }
-    if ("busy" in end) return c.json({ error: { code: "busy", message: end.busy, hint: "end one of them" } }, 503);
+    if ("busy" in end) return c.json(fault("busy", end.busy, "end one of them"), 503);
     begin(end);
     return c.body(stream.body, 200, { "content-type": "application/x-ndjson", "cache-control": "no-store" }) as never;
   });

@@ -1,6 +1,6 @@
 /** The question "why": GET /v1/why?ip=… or ?mac=…, and where. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { json } from "./json-body.ts";
+import { fault, json } from "./json-body.ts";
 import { Fault } from "./schema.ts";
 import { type Question, Why } from "./schema-why.ts";
 
@@ -40,6 +40,6 @@ export function addWhy(app: OpenAPIHono, source: WhySource): void {
     if (why !== null) return c.json(why as z.infer<typeof Why>, 200);
     const what = iface === null ? `VSI ${vsi}` : `VSI-interface ${iface}, or no VSI ${vsi}`;
     const hint = "vtepctl show interface and vtepctl show vsi list them";
-    return c.json({ error: { code: "not_found", message: `there is no ${what}`, hint } }, 404);
+    return c.json(fault("not_found", `there is no ${what}`, hint), 404);
   });
 }
