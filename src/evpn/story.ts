@@ -159,7 +159,7 @@ export function sentencesOf(
     const route =
       "mac" in subject ? vrf.claimTo(parseMac(subject.mac) as Mac) : vrf.routeTo(parseIpv4(subject.ip) as Ipv4);
     if (route === null) return [];
-    const held = [...evpn.rib.routes()].find((each) => keyOf(each.route) === keyOf(route));
+    const held = evpn.rib.find(route);
     const by = held?.peer == null ? "" : `, by ${held.peer}`;
     const age = held === undefined ? "" : `, for ${seconds(nowMs - held.sinceMs)} s`;
     const sticky = route.isSticky ? ", sticky" : "";

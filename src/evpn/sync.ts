@@ -111,6 +111,11 @@ export class Rib {
     return this.held.values();
   }
 
+  /** The route as it is held, with its peer and age; undefined: it is not here. */
+  find(route: EvpnRoute): Held | undefined {
+    return this.held.get(keyOf(route));
+  }
+
   isStale({ generation }: Held): boolean {
     return this.staleSinceMs !== null && (this.current === "stale" || generation < this.generation);
   }
