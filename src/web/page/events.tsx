@@ -3,6 +3,7 @@ import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { EventSaid } from "../said.ts";
 import { lines } from "./api.ts";
+import { Filter, matcher } from "./filter.tsx";
 import { Scroll } from "./scroll.tsx";
 import { clock, count, name, sentence } from "./shown.ts";
 import { fabric, isSeen, unanswered } from "./state.ts";
@@ -52,7 +53,7 @@ export function EventsView() {
       clearInterval(draw);
     };
   }, [seen]);
-  const rows = shown.value.filter(isWanted).slice(-DRAWN).reverse();
+  const rows = shown.value.filter(wanted()).slice(-DRAWN).reverse();
   const nodes = (fabric.value?.gateways ?? []).map(({ node }) => node);
   return (
     <section class="card" aria-labelledby="events-title">
@@ -79,13 +80,7 @@ export function EventsView() {
             </label>
           ))}
         </fieldset>
-        <input
-          type="search"
-          aria-label="Filter the events"
-          placeholder="filter: neighbor. vm5"
-          value={filter.value}
-          onInput={({ currentTarget }) => (filter.value = currentTarget.value.slice(0, 64))}
-        />
+        <Filter of={filter} label="Filter the events" example="neighbor. vm5" />
         <label class="pick">
           <input
             type="checkbox"
@@ -123,15 +118,14 @@ const textOf = (said: EventSaid): string =>
     ? said.message
     : `${said.record.event} ${said.record.step ?? ""} ${JSON.stringify(said.record.fields)}`;
 
-function isWanted({ said }: Told): boolean {
-  if (only.value.has(said.node)) return false;
-  if (said.kind === "end") return true;
-  if (dropsOnly.value && said.record.event !== "drop") return false;
-  const text = `${said.node} ${textOf(said)}`.toLowerCase();
-  return filter.value
-    .toLowerCase()
-    .split(/\s+/)
-    .every((word) => text.includes(word));
+function wanted(): (told: Told) => boolean {
+  const matches = matcher(filter.value);
+  return ({ said }) => {
+    if (only.value.has(said.node)) return false;
+    if (said.kind === "end") return true;
+    if (dropsOnly.value && said.record.event !== "drop") return false;
+    return matches(`${said.node} ${textOf(said)}`);
+  };
 }
 
 function EventRow({ said }: { readonly said: EventSaid }) {

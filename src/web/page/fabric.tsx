@@ -19,7 +19,12 @@ const COLOURINGS: readonly (readonly [Colouring, string])[] = [
   ["drops", "drops"],
 ];
 
-const NUMBERS = new Set([
+/** Columns of the gateways; those of numbers are all but TEXTS. */
+const TEXTS = ["gateway", "state", "VTEP", "version"];
+const COLUMNS = [
+  "gateway",
+  "state",
+  "VTEP",
   "received",
   "sent",
   "drops/s",
@@ -29,8 +34,9 @@ const NUMBERS = new Set([
   "MACs",
   "ARP",
   "routes",
+  "version",
   "up for",
-]);
+];
 
 export function FabricView() {
   const { value } = fabric;
@@ -81,23 +87,8 @@ function Gateways({ value }: { readonly value: Fabric }) {
         <table>
           <thead>
             <tr>
-              {[
-                "gateway",
-                "state",
-                "VTEP",
-                "received",
-                "sent",
-                "drops/s",
-                "ACs up",
-                "tunnels",
-                "VSIs",
-                "MACs",
-                "ARP",
-                "routes",
-                "version",
-                "up for",
-              ].map((title) => (
-                <th key={title} scope="col" class={NUMBERS.has(title) ? "number" : ""}>
+              {COLUMNS.map((title) => (
+                <th key={title} scope="col" class={TEXTS.includes(title) ? "" : "number"}>
                   {title}
                 </th>
               ))}

@@ -3,6 +3,7 @@ import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { TablesSaid } from "../said.ts";
 import { get, type Unanswered } from "./api.ts";
+import { Filter, matcher } from "./filter.tsx";
 import { gatewayMacs } from "./owners.ts";
 import { Scroll } from "./scroll.tsx";
 import { count, name, sentence } from "./shown.ts";
@@ -95,13 +96,11 @@ export function TablesView() {
     return () => clearInterval(timer);
   }, [seen]);
   const said = tables.value;
-  const words = filter.value.toLowerCase().split(/\s+/);
+  const matches = matcher(filter.value);
   const all = said === null ? [] : rowsOf(said, kind.value);
   const textOf = ({ scope, key, cells }: Row) =>
-    `${scope} ${key} ${[...cells].map(([node, list]) => `${node} ${list.map((cell) => `${cell.value} ${cell.aside}`).join(" ")}`).join(" ")}`.toLowerCase();
-  const rows = all.filter(
-    (row) => (!differing.value || row.differs) && words.every((word) => textOf(row).includes(word)),
-  );
+    `${scope} ${key} ${[...cells].map(([node, list]) => `${node} ${list.map((cell) => `${cell.value} ${cell.aside}`).join(" ")}`).join(" ")}`;
+  const rows = all.filter((row) => (!differing.value || row.differs) && matches(textOf(row)));
   return (
     <section class="card" aria-labelledby="tables-title">
       <div class="bar">
@@ -115,13 +114,7 @@ export function TablesView() {
             </label>
           ))}
         </fieldset>
-        <input
-          type="search"
-          aria-label="Filter the rows"
-          placeholder="filter: 20.1.1 vm5"
-          value={filter.value}
-          onInput={({ currentTarget }) => (filter.value = currentTarget.value.slice(0, 64))}
-        />
+        <Filter of={filter} label="Filter the rows" example="20.1.1 vm5" />
         <label class="pick">
           <input
             type="checkbox"
