@@ -21,12 +21,23 @@ export interface Row {
 /** One examination of the running gateway; they run side by side, and each may take a second. */
 export type Examination = () => readonly Check[] | Promise<readonly Check[]>;
 
+/** One thing that readiness looks at. */
+export interface Condition {
+  readonly what: string;
+  readonly isMet: boolean;
+  /** Otherwise it is only told. */
+  readonly isRequired: boolean;
+  readonly text: string;
+}
+
 export interface Feature {
   /** Declares its routes of the API, each with its schemas. */
   readonly routes?: (app: OpenAPIHono) => void;
   readonly rows?: readonly Row[];
   /** What the doctor tells of it, in this order. */
   readonly checks?: readonly Examination[];
+  /** What must hold, besides what the daemon looks at itself, until frames may be sent to us; asked with each look at `/readyz`. */
+  readonly conditions?: () => readonly Condition[];
   /** Once a second, from when the gateway is ready on. */
   readonly everySecond?: () => void;
   /** A reload is in force. */

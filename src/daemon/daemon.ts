@@ -270,7 +270,8 @@ export class Daemon {
     const { version, file, first, control, shown, prober, reloader, workerWatch, startedMs, boot } = this;
     const underlay = () => this.underlay.state;
     const parts = { version, file, first, control, shown, prober, reloader, workerWatch, startedMs, boot };
-    return new Standing({ ...parts, phases: this.phase, underlay });
+    const further = () => this.features.flatMap((feature) => feature.conditions?.() ?? []);
+    return new Standing({ ...parts, phases: this.phase, underlay, further });
   }
 
   /** A burst is lost in a small receive buffer, without a word of why. */
@@ -328,7 +329,9 @@ export class Daemon {
   private async joinFabric(): Promise<void> {
     if (this.control.topology.config.evpn !== null && this.evpn === null) {
       const { EvpnMember } = await import("./evpn.ts");
-      this.evpn ??= new EvpnMember({ control: this.control, kick: () => this.loop.kick() });
+      // One that joins later forwards already: its readiness is not awaited again.
+      const isStart = this.phase.has("starting");
+      this.evpn ??= new EvpnMember({ control: this.control, kick: () => this.loop.kick(), isStart });
     }
     if (!this.stopping) this.evpn?.apply(this.control.topology.config);
   }

@@ -7,12 +7,14 @@
  */
 import { readFileSync } from "node:fs";
 import type { EvpnSource } from "../api/evpn.ts";
+import type { Condition } from "../api/feature.ts";
 import type { EvpnRoute } from "../api/schema-evpn.ts";
 import type { EngineEvent, EngineRequest } from "../bgp/engine.ts";
 import { ThreadLink } from "../bgp/link.ts";
 import type { Config, EvpnConfig } from "../control/plan.ts";
 import { Entries } from "../evpn/entries.ts";
 import { Evpn } from "../evpn/evpn.ts";
+import { FirstSync, stateText } from "../evpn/first-sync.ts";
 import { REFUSAL_TEXTS } from "../evpn/import.ts";
 import { settingsOf } from "../evpn/settings.ts";
 import { duplicateViews, routeViews, sentencesOf, viewOf } from "../evpn/story.ts";
@@ -24,6 +26,8 @@ export interface EvpnMemberParts {
   readonly control: Control;
   /** Begin a round of control soon. */
   readonly kick: () => void;
+  /** The process is starting: it is ready when routes are there. */
+  readonly isStart: boolean;
 }
 
 interface Running {
@@ -39,9 +43,11 @@ export class EvpnMember {
   private running: Running | null = null;
   private resyncSeconds: number | null = null;
   private batches = { count: 0, seconds: 0 };
+  private readonly firstSync: FirstSync | null;
 
   constructor(parts: EvpnMemberParts) {
     this.parts = parts;
+    this.firstSync = parts.isStart ? new FirstSync(this.nowMs) : null;
   }
 
   /** The configuration in force is another one. */
@@ -71,6 +77,14 @@ export class EvpnMember {
 
   more(): boolean {
     return this.running?.link.hasMore ?? false;
+  }
+
+  /** What readiness looks at. */
+  conditions(): Condition[] {
+    if (this.running === null) return [];
+    const { rib, lastLoss } = this.running.evpn;
+    const isRequired = this.firstSync?.isAwaited(rib, this.nowMs) ?? false;
+    return [{ what: "evpn", isMet: rib.state === "synced", isRequired, text: stateText(rib, lastLoss) }];
   }
 
   /** The process ends; what was announced stays. */
@@ -164,6 +178,7 @@ export class EvpnMember {
 
   private hear(evpn: Evpn, event: EngineEvent, waitedMs: number): void {
     deliver(evpn, event);
+    this.firstSync?.look(evpn.rib);
     if (event.kind !== "rows") return;
     this.batches.count++;
     this.batches.seconds += waitedMs / 1000;

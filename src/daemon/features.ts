@@ -120,6 +120,7 @@ function evpn({ evpn: member, shown }: FeatureParts): Feature {
   return {
     routes: (app) => addEvpn(app, () => member()?.source() ?? null),
     rows: evpnRows(() => member()?.metrics() ?? null),
+    conditions: () => member()?.conditions() ?? [],
     checks: [() => checkEvpn(member()?.source()?.view() ?? null, shown.config())],
     close: () => member()?.close(),
   };

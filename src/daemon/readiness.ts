@@ -2,12 +2,12 @@
  * Is the gateway ready for frames, condition by condition?
  *
  * Ready: started, not stopping, every worker makes progress, the underlay device is up where there are tunnels, and every AC
- * attached whose TAP is ours to make. A VM that hands
+ * attached whose TAP is ours to make; and what features ask for besides (api/feature.ts). A VM that hands
  * its TAP over comes and goes as it likes, a VM may set its interface down, and a tunnel that is down is the network's
  * business: all are shown, and none makes the gateway unready.
  */
+import type { Condition } from "../api/feature.ts";
 import type { Inventory } from "../control/inventory.ts";
-import type { Condition } from "../metrics/health.ts";
 import type { UnderlayState } from "./underlay-watch.ts";
 import type { StuckWorker } from "./worker-watch.ts";
 

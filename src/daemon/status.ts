@@ -1,10 +1,10 @@
 /** How the gateway stands at this moment: ready or what is missing, its sizes, its ledger. */
 
+import type { Condition } from "../api/feature.ts";
 import type { Status } from "../api/schema.ts";
 import type { Shown } from "../api/shown.ts";
 import type { Config } from "../control/plan.ts";
 import type { Prober } from "../liveness/prober.ts";
-import type { Condition } from "../metrics/health.ts";
 import type { Control } from "./assemble.ts";
 import { conditionsOf, missingOf } from "./readiness.ts";
 import type { Reloader } from "./reload.ts";
@@ -34,6 +34,8 @@ export interface StandingParts {
   /** Of the start, of the same clock as `performance.now()`. */
   readonly startedMs: number;
   readonly boot: Boot;
+  /** What features look at. */
+  readonly further: () => readonly Condition[];
 }
 
 export class Standing {
@@ -52,8 +54,9 @@ export class Standing {
   }
 
   conditions(): Condition[] {
-    const { control, phases, first, workerWatch, underlay } = this.parts;
-    return conditionsOf(control.shown.inventory, phases, first.workers.count, workerWatch.stuck(), underlay());
+    const { control, phases, first, workerWatch, underlay, further } = this.parts;
+    const { inventory } = control.shown;
+    return [...conditionsOf(inventory, phases, first.workers.count, workerWatch.stuck(), underlay()), ...further()];
   }
 
   /** What is missing until frames can be sent to us, in words. */

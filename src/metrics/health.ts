@@ -5,6 +5,7 @@
  * to stop; an orchestrator sends traffic only then. The answers say in a word what is missing, so that `curl` is enough.
  */
 import { Hono } from "hono";
+import type { Condition } from "../api/feature.ts";
 import type { Fetch } from "../api/listener.ts";
 import type { Exposition } from "./exposition.ts";
 
@@ -16,15 +17,6 @@ export interface HealthSource {
   unready(): readonly string[];
   /** Everything that is looked at. */
   conditions(): readonly Condition[];
-}
-
-/** One thing that readiness looks at. */
-export interface Condition {
-  readonly what: string;
-  readonly isMet: boolean;
-  /** Otherwise it is only told. */
-  readonly isRequired: boolean;
-  readonly text: string;
 }
 
 /** As Kubernetes writes it: [+] is well, [-] is not; what is not required is in brackets. */

@@ -7,10 +7,11 @@ import { join } from "node:path";
 import { Registry } from "prom-client";
 import { afterEach, describe, expect, it } from "vitest";
 import { createApi } from "../../src/api/api.ts";
+import type { Condition } from "../../src/api/feature.ts";
 import { type Listener, listenObserve, listenTcp, listenUnix } from "../../src/api/listener.ts";
 import { forObservers } from "../../src/api/observer.ts";
 import { missingOf } from "../../src/daemon/readiness.ts";
-import { type Condition, createHealth } from "../../src/metrics/health.ts";
+import { createHealth } from "../../src/metrics/health.ts";
 import { type ApiSource, sourceWith } from "./fake-source.ts";
 
 const cleanups: (() => void)[] = [];
