@@ -1,5 +1,6 @@
 /**
- * The prober: watches the peers of tunnels from the main thread, by ICMP echo on the underlay.
+ * The prober: watches the peers of tunnels from the main thread, by ICMP echo on the underlay; its clock is the main thread's
+ * attention (attended-clock.ts), so that our own lateness is no peer's death.
  *
  * It owns what control must not know: who is asked, and by what (echoer.ts). What an answer means is decided in
  * liveness/tunnel-probe.ts, one for each tunnel. Tunnels with `keepalive` are watched all the time; any other is asked only when
@@ -23,6 +24,7 @@ import { peerAddress } from "../control/peer-address.ts";
 import type { Config, TunnelConfig } from "../control/plan.ts";
 import { Timers } from "../control/timers.ts";
 import { shortestEcho } from "../wire/echo.ts";
+import { AttendedClock } from "./attended-clock.ts";
 import { sameBytes } from "./echo-ledger.ts";
 import type { EchoUnavailable } from "./echo-socket.ts";
 import { Echoer, type EchoerParts } from "./echoer.ts";
@@ -34,8 +36,6 @@ export const FLOOR = { 4: 626, 6: 1280 } as const;
 const AGE_MS = 600_000;
 const HINT_EVERY_MS = 5000;
 const PING_WAIT_MS = 1000;
-/** A round that is this late was not the network's fault. */
-const LATE_MS = 500;
 
 /** What the prober needs of the topology. */
 export interface ProbedTopology {
@@ -74,6 +74,7 @@ interface Watched {
 
 export class Prober {
   private readonly parts: ProberParts;
+  private readonly clock: AttendedClock;
   private readonly timers: Timers;
   private readonly watched = new Map<TunnelPort, Watched>();
   private readonly hints = new OncePer<TunnelPort>(HINT_EVERY_MS);
@@ -84,11 +85,12 @@ export class Prober {
 
   constructor(parts: ProberParts) {
     this.parts = parts;
-    this.timers = new Timers(parts.now());
+    this.clock = new AttendedClock(parts.now);
+    this.timers = new Timers(this.clock.nowMs);
     this.silences = new Silences(parts.traffic);
     this.echoer = new Echoer({
       timers: this.timers,
-      now: parts.now,
+      now: () => this.clock.nowMs,
       config: () => parts.topology.config,
       openSocket: parts.openSocket,
       emit: parts.emit,
@@ -103,7 +105,7 @@ export class Prober {
     this.turn(() => {
       this.followInventory();
       this.echoer.follow(this.keptAlive().length > 0);
-      this.silences.look(this.parts.inventory.tunnels(), this.timers.nowMs);
+      this.silences.look(this.parts.inventory.tunnels(), this.parts.now());
       const underlayMtu = this.parts.underlayMtu();
       for (const each of this.watched.values()) {
         each.probe.setCeiling(underlayMtu);
@@ -318,17 +320,15 @@ export class Prober {
       return;
     }
     this.isInTurn = true;
-    const nowMs = this.parts.now();
-    const due = this.timers.nextDue();
-    // We were stopped, or busy: answers may lie in the socket, unread. No peer is declared dead for that.
-    if (due !== null && nowMs - due > LATE_MS) for (const { probe } of this.watched.values()) probe.excuse(nowMs - due);
+    const nowMs = this.clock.turn(this.timers.nextDue(), this.timers.nowMs);
     try {
       this.timers.run(nowMs);
       what();
     } finally {
       this.isInTurn = false;
     }
-    this.parts.wakeAt(this.timers.nextDue());
+    const dueMs = this.timers.nextDue();
+    this.parts.wakeAt(dueMs === null ? null : this.clock.wallOf(dueMs));
   }
 }
 

@@ -138,11 +138,6 @@ export class TunnelProbe {
     else if (this.path !== null && (this.path >= before || this.path >= ceiling)) this.forget();
   }
 
-  /** We ourselves slept for so long: a peer's silence in that time means nothing. */
-  excuse(ms: number): void {
-    this.heardMs += ms;
-  }
-
   /** Nothing more is asked or told. */
   stop(): void {
     this.isStopped = true;

@@ -108,6 +108,11 @@ export function bed(
   const skip = (ms: number): void => {
     nowMs += ms;
   };
+  /** The main thread is busy for `ms`; then its timers run before its sockets are read, as in libuv. */
+  const stall = (ms: number): void => {
+    skip(ms);
+    if (due !== null && due <= nowMs) prober.run();
+  };
   return {
     prober,
     network,
@@ -115,6 +120,7 @@ export function bed(
     told,
     pass,
     skip,
+    stall,
     port,
     inventory,
     at,

@@ -58,6 +58,39 @@ describe("liveness", () => {
     expect(events).toEqual([]);
   });
 
+  it("a main thread that is late again and again kills no peer at 100 ms, and counts no answer as lost", () => {
+    const { prober, network, events, pass, stall, port } = bed({ intervalMs: 100, multiplier: 3 });
+    pass(2000);
+    for (let round = 0; round < 400; round++) {
+      // By turns within, about and above the detection time, and at every phase of the interval.
+      stall([60, 120, 290, 310, 450, 499, 501, 1200][round % 8]!);
+      pass((round * 37) % 230);
+    }
+    expect(events).toEqual([]);
+    expect(prober.view(port)).toMatchObject({ lost: 0, loss: 0 });
+    network.isDead = true;
+    const deadMs = bedAt();
+    pass(400);
+    expect(events.map((line) => line.split(" ")[1])).toEqual(["down"]);
+    expect(Number(events[0]!.split(" ")[0]) - deadMs).toBeLessThanOrEqual(310);
+
+    function bedAt(): number {
+      pass(1);
+      return Math.round(network.sent.at(-1)!.atMs);
+    }
+  });
+
+  it("a main thread that is always late still notices a death, later", () => {
+    const { network, events, pass, stall } = bed({ intervalMs: 100, multiplier: 3 });
+    pass(2000);
+    network.isDead = true;
+    for (let round = 0; round < 200 && events.length === 0; round++) {
+      stall(80);
+      pass(1);
+    }
+    expect(events.map((line) => line.split(" ")[1])).toEqual(["down"]);
+  });
+
   it("answers of strangers, to other questions, or of another identifier count for nothing", () => {
     const { network, events, pass, send } = bed();
     network.isDead = true;

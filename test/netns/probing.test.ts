@@ -4,6 +4,7 @@
  *
  *     vm1 - gw1 --1500-- router --1400-- gw2 - vm2        192.0.2.0/24, 198.51.100.0/24
  */
+import { readFileSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Status, Tunnel } from "../../src/api/schema.ts";
 import type { Diagnosis } from "../../src/api/schema-doctor.ts";
@@ -122,6 +123,33 @@ describe.skipIf(missing !== undefined)("probing", () => {
     expect(performance.now() - backMs).toBeLessThan(2500);
     expect(gw1.log()).toMatch(/"event":"tunnel.down"[\s\S]*"event":"tunnel.up"/);
     expect((await ping(bed, "vm1", "10.1.1.12")).ttls).toHaveLength(3);
+  });
+
+  test("a daemon that is stopped again and again takes no tunnel down at 100 ms; a cut path does, soon", async () => {
+    const { bed } = gateways;
+    writeFileSync(gw1.file, readFileSync(gw1.file, "utf8").replace("intervalMs: 1000", "intervalMs: 100"));
+    expect((await gw1.ctl("config", "reload")).status).toBe(0);
+    await until("the new interval", 5000, async () => (await tunnelOf(gw1)).probe.keepalive?.intervalMs === 100);
+    const downs = () => gw1.log().split('"event":"tunnel.down"').length;
+    const before = downs();
+    // What a busy machine does to the main thread, made certain: away for longer than the detection time, at any phase.
+    for (let round = 0; round < 15; round++) {
+      process.kill(gw1.pid, "SIGSTOP");
+      await pause([320, 350, 410, 480, 520][round % 5]!);
+      process.kill(gw1.pid, "SIGCONT");
+      await pause(90 + round * 17);
+    }
+    await until("an answer", 2000, async () => (await tunnelOf(gw1)).probe.state === "up");
+    expect(downs()).toBe(before);
+    await bed.ip("router", "link set dev to-gw2 down");
+    const cutMs = performance.now();
+    await until("tunnel down", 3000, async () => !(await gw1.look<Tunnel[]>("/v1/tunnels"))[0]!.up, 5);
+    // By the design 0.3 s; the rest is for a machine that does something else meanwhile.
+    expect(performance.now() - cutMs).toBeLessThan(1500);
+    await bed.ip("router", "link set dev to-gw2 up");
+    await until("tunnel up", 6000, async () => (await tunnelOf(gw1)).up, 20);
+    writeFileSync(gw1.file, readFileSync(gw1.file, "utf8").replace("intervalMs: 100", "intervalMs: 1000"));
+    expect((await gw1.ctl("config", "reload")).status).toBe(0);
   });
 
   test("a path that grows is found again when somebody asks", async () => {
