@@ -27,6 +27,13 @@ export interface DaemonBed {
   remove(): void;
 }
 
+/** Its exit code, once it is gone and all that it wrote has been read: at "exit", the last lines may still be in the pipe. */
+export async function ended(child: ChildProcess): Promise<number | null> {
+  const isDrained = () => child.stderr === null || child.stderr.readableEnded;
+  await until(`the end of ${child.pid}`, 60_000, () => (child.exitCode ?? child.signalCode) !== null && isDrained());
+  return child.exitCode;
+}
+
 /** @param shift tells the ports of beds apart that live at the same time. */
 export function makeDaemonBed(shift: number): DaemonBed {
   const folder = mkdtempSync(join(tmpdir(), "vtepd-bed-"));

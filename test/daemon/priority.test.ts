@@ -7,7 +7,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import type { Features, Status } from "../../src/api/schema.ts";
 import { ask } from "../../src/ctl/client.ts";
 import { until } from "../../src/lab/deadline.ts";
-import { makeDaemonBed, whyNoDaemon } from "./bed.ts";
+import { ended, makeDaemonBed, whyNoDaemon } from "./bed.ts";
 
 const mayRaise =
   spawnSync("chrt", ["-f", "10", "true"]).status === 0 && spawnSync("nice", ["-n", "-15", "true"]).status === 0;
@@ -26,12 +26,6 @@ afterAll(() => {
 });
 
 const features = async () => (await ask(bed.socket, "/v1/features", "GET", { timeoutMs: 5000 })) as Features;
-const ended = (child: ChildProcess) =>
-  new Promise<number | null>((resolve) => {
-    if (child.exitCode !== null) resolve(child.exitCode);
-    else child.once("exit", resolve);
-  });
-
 /** Ends it, and gives what it said of its threads. */
 async function threadsOf(workers: string, behind: readonly string[] = []) {
   bed.write(bed.config(`workers: ${workers}`));
@@ -39,9 +33,9 @@ async function threadsOf(workers: string, behind: readonly string[] = []) {
   await until("the first second", 5000, async () => (await features()).scheduling.threads.length > 0);
   const { scheduling } = await features();
   await until("a look", 5000, async () => (await features()).scheduling.threads[0]!.runDelay !== null);
-  const told = bed.log().filter(({ event }) => event === "worker.priority");
   child.kill("SIGTERM");
   expect(await ended(child)).toBe(0);
+  const told = bed.log().filter(({ event }) => event === "worker.priority");
   return { scheduling, told };
 }
 

@@ -12,7 +12,7 @@ import type { CheckReport, Status } from "../../src/api/schema.ts";
 import type { Diagnosis } from "../../src/api/schema-doctor.ts";
 import { ask } from "../../src/ctl/client.ts";
 import { until } from "../../src/lab/deadline.ts";
-import { makeDaemonBed, whyNoDaemon } from "./bed.ts";
+import { ended, makeDaemonBed, whyNoDaemon } from "./bed.ts";
 
 const hasTools = ["python3", "prlimit", "mkfifo"].every((name) => spawnSync(name, ["--version"]).status === 0);
 const missing = whyNoDaemon ?? (hasTools ? undefined : "python3, prlimit or mkfifo is not installed");
@@ -62,12 +62,6 @@ function httpStatus(path: string): Promise<number> {
   });
 }
 
-const ended = (child: ChildProcess) =>
-  new Promise<number | null>((resolve) => {
-    if (child.exitCode !== null) resolve(child.exitCode);
-    else child.once("exit", resolve);
-  });
-
 describe.skipIf(missing !== undefined)("a stopped worker", () => {
   it("is seen within seconds by readiness, liveness, doctor and the log, and ends the process after ten", async () => {
     bed.write(bed.config(`metrics: {listen: "127.0.0.1:${metricsPort}"}`));
@@ -89,8 +83,8 @@ describe.skipIf(missing !== undefined)("a stopped worker", () => {
     expect(status.missing[0]).toMatch(/^worker 0 is stuck for \d s$/);
     const { checks } = (await ask(bed.socket, "/v1/doctor", "GET", { timeoutMs: 10_000 })) as Diagnosis;
     expect(checks.find(({ name }) => name === "workers")).toMatchObject({ result: "fail" });
-    expect(bed.log().filter(({ event }) => event === "worker.stuck")).toHaveLength(1);
     expect(await ended(child)).toBe(1);
+    expect(bed.log().filter(({ event }) => event === "worker.stuck")).toHaveLength(1);
     const seconds = (performance.now() - fromMs) / 1000;
     expect(seconds).toBeGreaterThan(9);
     expect(seconds).toBeLessThan(20);
@@ -186,9 +180,9 @@ describe.skipIf(missing !== undefined)("reloads", () => {
     );
     expect(reports.every((report) => (report as CheckReport).valid)).toBe(true);
     expect(performance.now() - fromMs).toBeLessThan(10_000);
-    const applied = bed.log().filter(({ event }) => event === "config.applied").length;
-    expect(applied).toBeLessThan(10);
     child.kill("SIGTERM");
     await ended(child);
+    const applied = bed.log().filter(({ event }) => event === "config.applied").length;
+    expect(applied).toBeLessThan(10);
   }, 60_000);
 });

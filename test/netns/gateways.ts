@@ -29,6 +29,8 @@ const VTEPCTL = fileURLToPath(new URL("../../dist/ctl/main.js", import.meta.url)
 const ADDON = fileURLToPath(new URL("../../native-bindings/build/Release/vtepd.node", import.meta.url));
 const READY_MS = 20_000;
 const GONE_MS = 10_000;
+/** From an event to its line here. */
+const LOGGED_MS = 5000;
 const LOG_BYTES = 1 << 20;
 
 /** Why real gateways cannot run here; undefined when they can. `programs`: what the test wants besides. */
@@ -74,6 +76,8 @@ export interface Gateway {
   /** Drops so far, by reason; only those that happened. */
   drops(): Promise<Record<string, number>>;
   log(): string;
+  /** Wait until the log has it `times` times at least: what the API shows already may still be on its way through the pipe. */
+  logged(pattern: RegExp, times?: number): Promise<void>;
   /** Signal it and wait for its end. */
   stop(signal?: NodeJS.Signals): Promise<End>;
   /** The same file again, in a new process. */
@@ -181,6 +185,11 @@ export async function openGateways(label: string): Promise<Gateways> {
         return Object.fromEntries(all.filter(({ count }) => count > 0).map(({ reason, count }) => [reason, count]));
       },
       log: () => words,
+      async logged(pattern, times = 1) {
+        const all = new RegExp(pattern, "g");
+        const isThere = () => (words.match(all)?.length ?? 0) >= times;
+        await until(`${times} × ${pattern} in the log of ${node}`, LOGGED_MS, isThere);
+      },
       async stop(signal = "SIGTERM") {
         const startedMs = performance.now();
         if (end === undefined) child.kill(signal);

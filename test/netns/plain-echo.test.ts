@@ -93,7 +93,7 @@ describeReal(whyNoGateways("setpriv"), "tunnels are watched without a capability
       await allow(`${UID} ${UID}`);
       await until("probing to be on", 15_000, async () => (await probing()).state === "on", 200);
       expect(await probing()).toMatchObject({ watched: 1, by: "datagram", reason: null });
-      expect(gw1.log()).toMatch(/"event":"probing.on".*"by":"datagram"/);
+      await gw1.logged(/"event":"probing.on".*"by":"datagram"/);
       await until("path MTU", 10_000, async () => (await tunnelOf()).probe.pathMtu === 1400, 100);
       expect(await tunnelOf()).toMatchObject({ up: true, mtu: 1400 - OVERHEAD[family], probe: { state: "up" } });
       const search = await gw1.ctl("ping", "gw2", "--mtu");
@@ -167,7 +167,7 @@ describeReal(whyNoGateways("setpriv"), "tunnels are watched without a capability
       await bed.ip("router", "link set dev to-peer up");
       if (family === 6) await bed.ip("router", `addr replace ${far}/${prefix} dev to-peer nodad`);
       await until("tunnel up", 8000, async () => (await tunnelOf()).up, 20);
-      expect(gw1.log()).toMatch(/"event":"tunnel.down"[\s\S]*"event":"tunnel.up"/);
+      await gw1.logged(/"event":"tunnel.down"[\s\S]*"event":"tunnel.up"/);
       expect((await probing()).state).toBe("on");
     });
   });

@@ -54,7 +54,7 @@ describe.skipIf(missing !== undefined)("probing", () => {
     const tunnel = await tunnelOf(gw1);
     expect(tunnel).toMatchObject({ up: true, mtu: 1350, probe: { state: "up", pathMtu: 1400 } });
     expect(tunnel.probe.rttMs).toBeGreaterThan(0);
-    expect(gw1.log()).toMatch(/"event":"tunnel.path-mtu".*"mtu":1400.*"inner":1350.*"from":"search"/);
+    await gw1.logged(/"event":"tunnel.path-mtu".*"mtu":1400.*"inner":1350.*"from":"search"/);
     const { probing } = JSON.parse((await gw1.ctl("status", "-o", "json")).stdout) as Status;
     expect(probing).toMatchObject({ state: "on", watched: 1 });
   });
@@ -121,7 +121,7 @@ describe.skipIf(missing !== undefined)("probing", () => {
     await until("tunnel up", 6000, async () => (await tunnelOf(gw1)).up, 20);
     // The kernels resolve each other first: a second for a failed ARP entry at most.
     expect(performance.now() - backMs).toBeLessThan(2500);
-    expect(gw1.log()).toMatch(/"event":"tunnel.down"[\s\S]*"event":"tunnel.up"/);
+    await gw1.logged(/"event":"tunnel.down"[\s\S]*"event":"tunnel.up"/);
     expect((await ping(bed, "vm1", "10.1.1.12")).ttls).toHaveLength(3);
   });
 
