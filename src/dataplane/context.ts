@@ -26,6 +26,8 @@ import { Told } from "./told.ts";
 
 /** What tells people of frames and drops: watcher.ts in a worker, a silent one (insight/sandbox.ts) where a packet is only explained. */
 export interface Watching {
+  /** The batch is over: main is woken, if it sleeps and there is something for it. */
+  wake(): void;
   /** Before the frame in hand is forwarded. */
   keep(worker: WorkerContext, f: Frame): void;
   /** What was kept has met `fate`; the send records from `firstSend` on are its copies. */

@@ -64,6 +64,7 @@ export class Plane {
         forward(worker, f);
       }
     worker.finish();
+    if (worker.watch !== 0) worker.watcher.wake();
     this.t.heartbeat.leave(worker.index);
     if (received > 0) this.note(received);
     if (worker.puntCount > 0) {

@@ -23,6 +23,7 @@ import { R_ARG, R_ARG2, R_KIND, R_PORT, R_UNITS, R_VSI, type Ring } from "../tab
 import { SET_WATCH_SNAP, type Tables } from "../tables/tables.ts";
 import { IO_TAP, KIND_TUNNEL } from "../tables/vsi.ts";
 import {
+  BELL_WANTED,
   DROP_SNAP,
   FATE_SENT,
   ID_SHIFT,
@@ -74,6 +75,8 @@ export class Watcher implements Watching {
   private keptLength = 0;
   private windowMs = 0;
   private told = 0;
+  /** Is there something that main was not woken for? */
+  private isNew = false;
 
   constructor(tables: Tables, worker: number) {
     this.settings = tables.settings;
@@ -81,6 +84,13 @@ export class Watcher implements Watching {
     this.ring = tables.watch.rings[worker]!;
     this.lostAt = worker * LOST_WORDS;
     this.worker = worker;
+  }
+
+  wake(): void {
+    if (!this.isNew) return;
+    this.isNew = false;
+    const { bell } = this.watch;
+    if (Atomics.load(bell, 0) === BELL_WANTED && Atomics.exchange(bell, 0, 0) === BELL_WANTED) Atomics.notify(bell, 0);
   }
 
   /** Before the frame in hand is forwarded: it gets its number. A datagram is kept from its inner frame on. */
@@ -215,6 +225,7 @@ export class Watcher implements Watching {
   private lose(what: number): void {
     const at = this.lostAt + what;
     this.watch.lost[at] = this.watch.lost[at]! + 1;
+    this.isNew = true;
   }
 
   /** Fill a record, for the caller to commit. @returns its word; -1: no room, and counted. */
@@ -236,6 +247,7 @@ export class Watcher implements Watching {
       this.lose(lost);
       return -1;
     }
+    this.isNew = true;
     const w = this.ring.words;
     w[r + R_KIND] = kind;
     w[r + R_PORT] = port;

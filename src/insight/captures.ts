@@ -124,12 +124,15 @@ export class Captures {
     }
   }
 
-  /** `frames` that the workers had no room for; and to each capture what it has lost so far. */
-  tellLost(frames: number): void {
+  /** `frames` that the workers had no room for; and to each capture what it has lost so far. @returns was there anything to tell? */
+  tellLost(frames: number): boolean {
+    let isAny = frames > 0;
     for (const capture of this.all) {
       this.lose(capture, frames);
+      isAny ||= capture.lost > 0;
       if (capture.lost > 0 && capture.sink({ kind: "lost", frames: capture.lost })) capture.lost = 0;
     }
+    return isAny;
   }
 
   private lose(capture: Capture, frames: number): void {

@@ -30,7 +30,7 @@ const RING_BYTES = 1 << 18;
 const STEP_MS = 20_000;
 
 /** A what-if packet is told to no watcher. */
-const SILENT: Watching = { keep() {}, received() {}, copied() {}, injected() {}, drop() {}, refused() {} };
+const SILENT: Watching = { wake() {}, keep() {}, received() {}, copied() {}, injected() {}, drop() {}, refused() {} };
 
 /** Columns of one's own. */
 const PRIVATE: Carver = {

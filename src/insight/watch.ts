@@ -1,9 +1,10 @@
 /**
  * Where the workers' watch rings end: drops for observers, frames for captures.
  *
- * Nothing here runs, and the workers do nothing, while there is no watcher. While there is one, the rings are emptied every
- * DRAIN_MS, all of them together in the order of their stamps, for SLICE_MS a turn at most, so control's own work waits no
- * longer however many watch; what the rings could not hold, the workers have counted, and each watcher is told.
+ * Nothing here runs, and the workers do nothing, while there is no watcher. While there is one and something comes, the rings are
+ * emptied every DRAIN_MS, all of them together in the order of their stamps, for SLICE_MS a turn at most, so control's own work waits no
+ * longer however many watch; what the rings could not hold, the workers have counted, and each watcher is told. When nothing
+ * has come for a few looks, main sleeps until a worker rings: a page that shows events costs a gateway without drops nothing.
  */
 
 import type { EventFeed, EventSink, Unnumbered } from "../api/event-feed.ts";
@@ -16,6 +17,7 @@ import type { Lost } from "../control/ledger.ts";
 import { DROPS, type Drop } from "../tables/counters.ts";
 import { SET_WATCH, type Tables } from "../tables/tables.ts";
 import {
+  BELL_WANTED,
   ID_SHIFT,
   LOST_DROPS,
   LOST_FRAMES,
@@ -32,6 +34,8 @@ import { FrameLines } from "./frame-line.ts";
 import { clockNow, MS, oldest, readSeen, type Seen } from "./seen.ts";
 
 const DRAIN_MS = 20;
+/** Looks that find nothing before main sleeps. */
+const QUIET_LOOKS = 3;
 
 export class WatchHub implements WatchSource {
   private readonly tables: Tables;
@@ -40,7 +44,9 @@ export class WatchHub implements WatchSource {
   private readonly feed: EventFeed;
   private readonly node: string;
   private followers = 0;
+  /** Null: nothing is watched, or main sleeps. */
   private timer: NodeJS.Timeout | null = null;
+  private quietLooks = 0;
   private readonly lostBefore: Int32Array;
   private lastId = 0;
 
@@ -120,30 +126,65 @@ export class WatchHub implements WatchSource {
     this.captures.arrange();
     const bits = (this.captures.size > 0 ? WATCH_FRAMES : 0) | (this.followers > 0 ? WATCH_DROPS : 0);
     const before = Atomics.exchange(settings, SET_WATCH, bits);
-    if (bits === 0 && this.timer !== null) {
-      clearInterval(this.timer);
-      this.timer = null;
+    if (bits === 0) {
+      this.rest();
+      Atomics.store(watch.bell, 0, 0);
+      Atomics.notify(watch.bell, 0);
     }
     if (bits === 0 || before !== 0) return;
     // What was left from the last time belongs to no watcher.
     for (const ring of watch.rings) for (let r = ring.peek(); r >= 0; r = ring.peek()) ring.release(r);
     this.lostBefore.set(watch.lost);
-    this.timer = setInterval(() => this.drain(), DRAIN_MS).unref();
+    this.lookOften();
   }
 
-  private drain(): void {
+  private lookOften(): void {
+    this.quietLooks = 0;
+    this.timer = setInterval(() => {
+      this.quietLooks = this.drain() ? 0 : this.quietLooks + 1;
+      if (this.quietLooks >= QUIET_LOOKS) this.sleep();
+    }, DRAIN_MS).unref();
+  }
+
+  private rest(): void {
+    if (this.timer !== null) clearInterval(this.timer);
+    this.timer = null;
+  }
+
+  private sleep(): void {
+    const { bell } = this.tables.watch;
+    this.rest();
+    Atomics.store(bell, 0, BELL_WANTED);
+    // Who came before the bell was hung out has not rung it.
+    const rung = this.drain() ? null : Atomics.waitAsync(bell, 0, BELL_WANTED);
+    if (rung === null || !rung.async) this.wake();
+    else void rung.value.then(() => this.wake());
+  }
+
+  private wake(): void {
+    const { settings, watch } = this.tables;
+    if (this.timer !== null || Atomics.load(settings, SET_WATCH) === 0) return;
+    Atomics.store(watch.bell, 0, 0);
+    this.drain();
+    this.lookOften();
+  }
+
+  /** @returns was there anything? */
+  private drain(): boolean {
     const { rings } = this.tables.watch;
     const clock = clockNow();
+    let isAny = false;
     for (const until = performance.now() + SLICE_MS; performance.now() < until; ) {
       const ring = oldest(rings);
       if (ring === null) break;
+      isAny = true;
       const r = ring.peek();
       const seen = readSeen(ring, r, clock);
       ring.release(r);
       if (seen.kind === WATCH_DROP) this.feed.dropped(DROPS[seen.fate - 1]![0], () => this.dropOf(seen));
       else this.captures.give(seen, () => this.lines.of(seen));
     }
-    this.tellLost();
+    return this.tellLost() || isAny;
   }
 
   private dropOf({ port, vsi, fate, length, bytes, vxlan, at }: Seen): Unnumbered {
@@ -162,8 +203,8 @@ export class WatchHub implements WatchSource {
     };
   }
 
-  /** What the workers could not write since the last look. */
-  private tellLost(): void {
+  /** What the workers could not write since the last look. @returns was there anything? */
+  private tellLost(): boolean {
     const { rings, lost } = this.tables.watch;
     const fresh = (worker: number, what: number) => {
       const at = worker * LOST_WORDS + what;
@@ -181,7 +222,7 @@ export class WatchHub implements WatchSource {
       const time = new Date().toISOString();
       this.feed.left({ time, level: "info", event: "drop", step: null, fields: { reason: null } }, drops);
     }
-    this.captures.tellLost(frames);
+    return this.captures.tellLost(frames) || drops > 0;
   }
 }
 

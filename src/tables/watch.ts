@@ -6,7 +6,7 @@
  * records and counts them: each watcher is told how many it did not see.
  *
  * Writers: SET_WATCH and its two companions, and what is wanted (by bridge port, VSI, host and protocol), are main's. Ring k and lost
- * counts k are worker k's.
+ * counts k are worker k's. The bell is main's to hang out, and any worker's to ring.
  */
 import { MAX_PORTS, MAX_VSIS } from "./counters.ts";
 import type { Carver } from "./layout.ts";
@@ -57,6 +57,9 @@ export const LOST_FRAMES = 0;
 export const LOST_DROPS = 1;
 export const LOST_WORDS = 2;
 
+/** The bell: main sleeps until there is something; otherwise (0) it looks by itself, and needs none. */
+export const BELL_WANTED = 1;
+
 export class Watch {
   /** By bridge port (0: none yet) and by VSI: is it wanted by a capture? */
   readonly ports: Uint8Array;
@@ -65,12 +68,14 @@ export class Watch {
   readonly filter: Int32Array;
   readonly rings: readonly Ring[];
   readonly lost: Int32Array;
+  readonly bell: Int32Array;
 
   constructor(carver: Carver, workers: number, ringBytes = WATCH_RING_BYTES) {
     this.ports = carver.bytes(MAX_PORTS);
     this.vsis = carver.bytes(MAX_VSIS);
     this.filter = carver.int32(FILTER_WORDS);
     this.lost = carver.int32(workers * LOST_WORDS);
+    this.bell = carver.int32(1);
     this.rings = Array.from({ length: workers }, () => new Ring(carver, ringBytes));
   }
 }
