@@ -15,6 +15,8 @@ export const ROWS_PER_BATCH = 256;
 
 /** A route that stands or (`isWithdrawn`) does no more. */
 export interface RouteRow {
+  /** `keyOf(route)`, made where there is time for it. */
+  readonly key: string;
   readonly route: EvpnRoute;
   readonly isWithdrawn: boolean;
   /** The session it came by; null: announced by ourselves. */

@@ -366,7 +366,7 @@ function rowOf(path: Fields, { dialect }: Calls): RouteRow | null {
   if (route === null) return null;
   const from = String(path.neighborIp ?? "");
   const isPeer = parseIpv4(from) !== null ? from !== "0.0.0.0" : /^[0-9a-f:]*:[0-9a-f:]+$/i.test(from) && from !== "::";
-  return { route, isWithdrawn: path.isWithdraw === true, peer: isPeer ? from : null };
+  return { key: keyOf(route), route, isWithdrawn: path.isWithdraw === true, peer: isPeer ? from : null };
 }
 
 function viewOf(peer: Fields): PeerView | null {

@@ -96,7 +96,7 @@ export class MemoryEngine implements Engine {
   /** It dies: its client hears so, and the reflector drops its routes at once. */
   kill(): void {
     if (!this.isUp) return;
-    for (const route of this.own.values()) this.around.reflect({ route, isWithdrawn: true, peer: null });
+    for (const route of this.own.values()) this.around.reflect(rowOf(route, true, null));
     this.isUp = false;
     this.life++;
     this.own.clear();
@@ -105,18 +105,18 @@ export class MemoryEngine implements Engine {
   }
 
   announce(routes: readonly EvpnRoute[]): void {
-    if (this.isUp) for (const route of routes) this.put(this.own, { route, isWithdrawn: false, peer: null });
+    if (this.isUp) for (const route of routes) this.put(this.own, rowOf(route, false, null));
   }
 
   withdraw(routes: readonly EvpnRoute[]): void {
-    if (this.isUp) for (const route of routes) this.put(this.own, { route, isWithdrawn: true, peer: null });
+    if (this.isUp) for (const route of routes) this.put(this.own, rowOf(route, true, null));
   }
 
   resync(): void {
     this.tell({ kind: "snapshot" });
     const rows = [
-      ...Array.from(this.own.values(), (route): RouteRow => ({ route, isWithdrawn: false, peer: null })),
-      ...Array.from(this.heard.values(), (route): RouteRow => ({ route, isWithdrawn: false, peer: REFLECTOR })),
+      ...Array.from(this.own.values(), (route) => rowOf(route, false, null)),
+      ...Array.from(this.heard.values(), (route) => rowOf(route, false, REFLECTOR)),
     ];
     for (let at = 0; at < rows.length; at += ROWS_PER_BATCH)
       this.tell({ kind: "rows", rows: rows.slice(at, at + ROWS_PER_BATCH) });
@@ -140,8 +140,7 @@ export class MemoryEngine implements Engine {
   sessionChanged(isUp: boolean): void {
     if (!this.isUp) return;
     if (isUp) this.hearAll();
-    else
-      for (const route of [...this.heard.values()]) this.put(this.heard, { route, isWithdrawn: true, peer: REFLECTOR });
+    else for (const route of [...this.heard.values()]) this.put(this.heard, rowOf(route, true, REFLECTOR));
     this.tellPeers();
     if (isUp) this.tell({ kind: "endOfRib", peer: REFLECTOR });
   }
@@ -149,11 +148,11 @@ export class MemoryEngine implements Engine {
   /** The session is new: all that others announce, and ours to them. */
   private hearAll(): void {
     for (const other of this.around.others())
-      for (const route of other.announced()) this.put(this.heard, { route, isWithdrawn: false, peer: REFLECTOR });
+      for (const route of other.announced()) this.put(this.heard, rowOf(route, false, REFLECTOR));
   }
 
   private put(table: Map<string, EvpnRoute>, row: RouteRow): void {
-    const key = keyOf(row.route);
+    const { key } = row;
     if (row.isWithdrawn && !table.has(key)) return;
     if (row.isWithdrawn) table.delete(key);
     else table.set(key, row.route);
@@ -170,4 +169,8 @@ export class MemoryEngine implements Engine {
     const { life } = this;
     this.around.later(() => this.life === life && this.emit(event));
   }
+}
+
+function rowOf(route: EvpnRoute, isWithdrawn: boolean, peer: string | null): RouteRow {
+  return { key: keyOf(route), route, isWithdrawn, peer };
 }

@@ -73,10 +73,13 @@ export class EvpnMember {
     const { entries, evpn, link } = this.running;
     entries.tell(evpn);
     link.take();
+    evpn.work();
   }
 
   more(): boolean {
-    return this.running?.link.hasMore ?? false;
+    if (this.running === null) return false;
+    const { link, evpn } = this.running;
+    return link.hasMore || evpn.hasWork;
   }
 
   /** What readiness looks at. */
@@ -266,10 +269,7 @@ function typesOf(evpn: Evpn): EvpnMetrics["types"] {
   const types = new Map<string, { in: number; out: number }>(
     ["1", "2", "3", "4", "5"].map((type) => [type, { in: 0, out: 0 }]),
   );
-  for (const { route } of evpn.rib.routes()) {
-    const count = types.get(String(route.type));
-    if (count !== undefined) count.in++;
-  }
+  for (const [type, count] of types) count.in = evpn.rib.countOf(Number(type));
   for (const route of evpn.exporter.routes()) types.get(String(route.type))!.out++;
   return types;
 }

@@ -23,11 +23,16 @@ export function beats(a: Claim, b: Claim): boolean {
   return compareVteps(a.vtep, b.vtep) < 0;
 }
 
-/** The route that is used; of several from one VTEP with the same claim, the first. */
-export function bestOf(routes: Iterable<MacRoute>): MacRoute | null {
-  let best: MacRoute | null = null;
-  for (const route of routes) if (best === null || beats(claimOf(route), claimOf(best))) best = route;
+/** The route that is used; of several from one VTEP with the same claim, that of the lowest MAC. */
+export function bestOf(routes: readonly MacRoute[]): MacRoute | null {
+  let best = routes[0] ?? null;
+  for (let n = 1; n < routes.length; n++) if (isBetter(routes[n]!, best!)) best = routes[n]!;
   return best;
+}
+
+function isBetter(a: MacRoute, b: MacRoute): boolean {
+  const [of, than] = [claimOf(a), claimOf(b)];
+  return beats(of, than) || (a.mac < b.mac && !beats(than, of));
 }
 
 /** By address, as numbers; IPv6 behind IPv4. */

@@ -19,23 +19,19 @@ import { MacVrf } from "./mac-vrf.ts";
 import { gatewayRouteOf, multicastRouteOf } from "./own-routes.ts";
 import { type EvpnRoute, keyOf, type MacRoute, nlriText } from "./route.ts";
 import type { EvpnSettings } from "./settings.ts";
-import { type PeerState, Rib } from "./sync.ts";
+import { type Held, type PeerState, Rib } from "./sync.ts";
+import { type Entered, isSameUse, type Use } from "./use.ts";
 
 /** The beat of what waits: the rate of announcements, withdrawals that are held, stale entries. */
 export const TICK_MS = 50;
 const SECOND_MS = 1000;
 /** Hosts have so long to speak again after a restart, before routes of the former life go. */
 export const GRACE_MS = 30_000;
+/** Routes that are looked at again in one step. */
+const SLICE = 256;
 /** Of one route that the engine does not take, so seldom is heard. */
 const TOLD_MS = 10_000;
 const TOLD_KEYS = 1024;
-
-/** What a route has become. */
-export interface Use {
-  readonly route: EvpnRoute;
-  readonly entered: readonly { readonly instance: Instance; readonly vtep: string; readonly asIs: EvpnRoute }[];
-  readonly refused: Refusal | null;
-}
 
 export interface EvpnParts {
   readonly beliefs: Beliefs;
@@ -56,7 +52,8 @@ export class Evpn {
   private settings: EvpnSettings;
   private importer: Importer;
   private readonly vrfs = new Map<string, MacVrf>();
-  private readonly uses = new Map<string, Use>();
+  /** Routes that are not looked at yet under the rules that were changed last. */
+  private reviewing: Iterator<Held> | null = null;
   /** Routes of ours that are no host's, by VSI. */
   private readonly fixed = new Map<string, string[]>();
   private readonly told = new Map<string, number>();
@@ -77,8 +74,8 @@ export class Evpn {
       nowMs: () => timers.nowMs,
       staleMs: () => this.settings.staleSeconds * 1000,
       mostRoutes: () => this.settings.limits.routes,
-      add: (route) => this.add(route),
-      remove: (route) => this.withdraw(keyOf(route)),
+      add: (held) => this.add(held),
+      remove: (held) => this.withdraw(held),
       refuse: (route) => this.refuse("routes_limit", route),
       tell: (state, from) => tellState(parts.emit, state, from, this.rib.size, this.settings.staleSeconds),
       swept: (routes) => parts.emit("info", "evpn.swept", { routes }),
@@ -102,7 +99,8 @@ export class Evpn {
   /** No more EVPN: tunnels and entries go; what was announced is taken back while the engine is there. */
   close(): void {
     for (const stop of this.stopTimers) stop();
-    for (const key of [...this.uses.keys()]) this.withdraw(key);
+    this.reviewing = null;
+    for (const held of this.rib.routes()) this.withdraw(held);
     for (const name of [...this.vrfs.keys()]) this.removeVrf(name);
     this.exporter.setRate(Number.MAX_SAFE_INTEGER);
     this.exporter.pump(this.parts.timers.nowMs + SECOND_MS);
@@ -116,12 +114,15 @@ export class Evpn {
     return this.vrfs.get(vsi);
   }
 
-  use(key: string): Use | undefined {
-    return this.uses.get(key);
+  /** Is there something to go on with? */
+  get hasWork(): boolean {
+    return this.rib.hasWork || this.reviewing !== null;
   }
 
-  everyUse(): IterableIterator<Use> {
-    return this.uses.values();
+  /** A step of what would hold the thread for too long at once. */
+  work(): void {
+    this.rib.work();
+    this.review();
   }
 
   // ---- what the engine tells (bgp/engine.ts has the shapes) -----------------------------------------------------------
@@ -148,13 +149,13 @@ export class Evpn {
     this.rib.snapshot();
   }
 
-  rows(rows: readonly { route: EvpnRoute; isWithdrawn: boolean; peer: string | null }[]): void {
-    for (const { route, isWithdrawn, peer } of rows) {
-      if (peer === null && this.isOwn(route)) {
-        if (isWithdrawn) this.exporter.missing(keyOf(route));
+  rows(rows: readonly { key: string; route: EvpnRoute; isWithdrawn: boolean; peer: string | null }[]): void {
+    for (const { key, route, isWithdrawn, peer } of rows) {
+      if (peer === null && this.isOwn(key, route)) {
+        if (isWithdrawn) this.exporter.missing(key);
         else if (this.rib.state === "listing") this.exporter.found(route);
-      } else if (isWithdrawn) this.rib.withdrawal(route);
-      else this.rib.route(route, peer);
+      } else if (isWithdrawn) this.rib.withdrawal(key);
+      else this.rib.route(key, route, peer);
     }
     this.pump();
   }
@@ -221,8 +222,8 @@ export class Evpn {
 
   // ---- inside ----------------------------------------------------------------------------------------------------------
 
-  private isOwn(route: EvpnRoute): boolean {
-    return route.nextHop === this.settings.vtep || this.exporter.find(keyOf(route)) !== undefined;
+  private isOwn(key: string, { nextHop }: EvpnRoute): boolean {
+    return nextHop === this.settings.vtep || this.exporter.find(key) !== undefined;
   }
 
   private vrfOf(route: MacRoute): MacVrf | undefined {
@@ -246,8 +247,21 @@ export class Evpn {
       this.fix(instance.vsi, routes);
     }
     // Routes that came before their VSI, or under other rules.
-    for (const { route } of [...this.rib.routes()]) this.add(route);
+    this.reviewing = this.rib.routes();
+    this.review();
     this.pump();
+  }
+
+  private review(): void {
+    if (this.reviewing === null) return;
+    for (let left = SLICE; left > 0; left--) {
+      const { done, value: held } = this.reviewing.next();
+      if (done) {
+        this.reviewing = null;
+        return;
+      }
+      this.add(held);
+    }
   }
 
   private addVrf(instance: Instance, vtep: string): void {
@@ -269,8 +283,8 @@ export class Evpn {
 
   private removeVrf(name: string): void {
     const vrf = this.vrfs.get(name)!;
-    for (const [key, use] of this.uses)
-      if (use.entered.some(({ instance }) => instance.vsi === name)) this.withdraw(key);
+    for (const held of this.rib.routes())
+      if (held.use?.entered.some(({ instance }) => instance.vsi === name)) this.withdraw(held);
     vrf.close();
     this.fix(name, []);
     this.fixed.delete(name);
@@ -284,27 +298,25 @@ export class Evpn {
     this.fixed.set(vsi, keys);
   }
 
-  private add(route: EvpnRoute): void {
-    const key = keyOf(route);
+  private add(held: Held): void {
+    const { route, use: before } = held;
     const use = this.decide(route);
-    const before = this.uses.get(key);
+    if (before !== null && isSameUse(before, use)) return;
     // The new one is entered before the old one goes: a route that only changed leaves no gap, and its tunnel stays.
     for (const { instance, vtep, asIs } of use.entered) this.enter(instance, vtep, asIs);
-    if (use.entered.length + (use.refused === null ? 0 : 1) > 0) this.uses.set(key, use);
-    else this.uses.delete(key);
-    if (before !== undefined) this.leave(before, use);
+    held.use = use.entered.length + (use.refused === null ? 0 : 1) > 0 ? use : null;
+    if (before !== null) this.leave(before);
     if (use.refused !== null && before?.refused !== use.refused) this.refuse(use.refused, route);
   }
 
-  private withdraw(key: string): void {
-    const use = this.uses.get(key);
-    if (use === undefined) return;
-    this.uses.delete(key);
-    this.leave(use, null);
+  private withdraw(held: Held): void {
+    const { use } = held;
+    held.use = null;
+    if (use !== null) this.leave(use);
   }
 
   private decide(route: EvpnRoute): Use {
-    const entered: { instance: Instance; vtep: string; asIs: EvpnRoute }[] = [];
+    const entered: Entered[] = [];
     let refused: Refusal | null = null;
     for (const instance of this.importer.instancesOf(route.targets)) {
       const vtep = route.type === 3 ? floodVtepOf(route) : route.nextHop;
@@ -322,7 +334,7 @@ export class Evpn {
         }
       }
     }
-    return { route, entered, refused };
+    return { entered, refused };
   }
 
   /** What is wrong with the address of a host's route; its MAC is used all the same. */
@@ -336,7 +348,6 @@ export class Evpn {
   private enter(instance: Instance, vtep: string, route: EvpnRoute): void {
     if (!this.fabric.hold(vtep, instance.vni)) {
       this.refuse("vtep", route);
-      if (route.type === 2) this.vrfs.get(instance.vsi)!.removeRoute(route);
       return;
     }
     this.enterHost(instance, vtep, route);
@@ -345,21 +356,20 @@ export class Evpn {
   private enterHost({ vsi }: Instance, vtep: string, route: EvpnRoute): void {
     if (route.type !== 2) return;
     if (route.isGateway) this.parts.beliefs.noteGateway(vsi, route.mac, vtep);
-    else this.vrfs.get(vsi)!.addRoute(route);
+    else if (!this.vrfs.get(vsi)!.addRoute(route)) this.refuse("host_routes", route);
   }
 
-  /** Undo what `before` was, as far as `now` does not say the same. */
-  private leave(before: Use, now: Use | null): void {
-    for (const { instance, vtep, asIs } of before.entered) {
-      const after = now?.entered.find((each) => each.instance.vsi === instance.vsi);
-      const isReplaced = after !== undefined && keyOf(after.asIs) === keyOf(asIs) && !isGateway(after.asIs);
-      if (asIs.type === 2 && !asIs.isGateway && !isReplaced) this.vrfs.get(instance.vsi)?.removeRoute(asIs);
+  /** Undo what it was. */
+  private leave({ entered }: Use): void {
+    for (const { instance, vtep, asIs } of entered) {
+      if (asIs.type === 2 && !asIs.isGateway) this.vrfs.get(instance.vsi)?.removeRoute(asIs);
       this.fabric.release(vtep, instance.vni);
     }
   }
 
   private tick(): void {
     this.rib.tick();
+    this.work();
     this.pump();
   }
 
@@ -368,8 +378,8 @@ export class Evpn {
     const { nowMs } = this.parts.timers;
     for (const [key, ms] of this.told) if (nowMs - ms >= TOLD_MS) this.told.delete(key);
     for (const { vtep, vni } of this.fabric.retry())
-      for (const use of this.uses.values())
-        for (const each of use.entered)
+      for (const { use } of this.rib.routes())
+        for (const each of use?.entered ?? [])
           if (each.vtep === vtep && each.instance.vni === vni) this.enterHost(each.instance, vtep, each.asIs);
     this.pump();
   }
@@ -385,8 +395,4 @@ export class Evpn {
     if (count === 1)
       this.parts.emit("warn", "evpn.refused", { route: nlriText(route), rd: route.rd, vtep: route.nextHop, reason });
   }
-}
-
-function isGateway(route: EvpnRoute): boolean {
-  return route.type === 2 && route.isGateway;
 }

@@ -18,7 +18,9 @@ export class Exporter {
   private outlet: Outlet | null = null;
   private readonly wanted = new Map<string, EvpnRoute>();
   private readonly standing = new Map<string, EvpnRoute>();
-  private readonly pending = new Set<string>();
+  /** What is to be told: keys that shall stand, and keys that shall stand no more. */
+  private readonly coming = new Set<string>();
+  private readonly going = new Set<string>();
   /** Routes of a former life. */
   private readonly strangers = new Set<string>();
   private strangersUntilMs = 0;
@@ -47,7 +49,7 @@ export class Exporter {
   }
 
   get backlog(): number {
-    return this.pending.size;
+    return this.coming.size + this.going.size;
   }
 
   routes(): Iterable<EvpnRoute> {
@@ -64,11 +66,11 @@ export class Exporter {
     const old = this.wanted.get(key);
     if (old !== undefined && isSameRoute(old, route)) return;
     this.wanted.set(key, route);
-    this.pending.add(key);
+    this.note(key);
   }
 
   unset(key: string): void {
-    if (this.wanted.delete(key)) this.pending.add(key);
+    if (this.wanted.delete(key)) this.note(key);
   }
 
   // ---- the engine --------------------------------------------------------------------------------------------------
@@ -88,7 +90,7 @@ export class Exporter {
   /** One of ours was taken out of the engine by another hand; it is announced again. */
   missing(key: string): void {
     this.standing.delete(key);
-    if (this.wanted.has(key)) this.pending.add(key);
+    if (this.wanted.has(key)) this.note(key);
   }
 
   /** The engine's list is complete: from now on differences are sent. `graceMs`: so long strangers are kept. */
@@ -98,39 +100,42 @@ export class Exporter {
     for (const [key, route] of this.standing) {
       const wanted = this.wanted.get(key);
       if (wanted === undefined) this.strangers.add(key);
-      else if (!isSameRoute(wanted, route)) this.pending.add(key);
+      else if (!isSameRoute(wanted, route)) this.note(key);
     }
-    for (const key of this.wanted.keys()) if (!this.standing.has(key)) this.pending.add(key);
+    for (const key of this.wanted.keys()) if (!this.standing.has(key)) this.note(key);
   }
 
   /** Send what the rate allows. @returns when there is more to do, or null. */
   pump(nowMs: number): number | null {
     if (!this.isOpen || this.outlet === null) return null;
     if (this.strangers.size > 0 && nowMs >= this.strangersUntilMs) {
-      for (const key of this.strangers) this.pending.add(key);
+      for (const key of this.strangers) this.note(key);
       this.strangers.clear();
     }
     this.tokens = Math.min(this.perSecond, this.tokens + ((nowMs - this.filledMs) * this.perSecond) / 1000);
     this.filledMs = nowMs;
-    if (this.pending.size > 0) {
-      const gone = this.take((key) => !this.wanted.has(key));
-      if (gone.length > 0) this.outlet.withdraw(gone);
-      const come = this.take((key) => this.wanted.has(key));
-      if (come.length > 0) this.outlet.announce(come);
-    }
-    if (this.pending.size > 0) return nowMs + Math.max(1, (1 - this.tokens) * (1000 / this.perSecond));
+    const gone = this.take(this.going);
+    if (gone.length > 0) this.outlet.withdraw(gone);
+    const come = this.take(this.coming);
+    if (come.length > 0) this.outlet.announce(come);
+    if (this.backlog > 0) return nowMs + Math.max(1, (1 - this.tokens) * (1000 / this.perSecond));
     return this.strangers.size > 0 ? this.strangersUntilMs : null;
   }
 
-  private take(isMeant: (key: string) => boolean): EvpnRoute[] {
+  private note(key: string): void {
+    const isComing = this.wanted.has(key);
+    (isComing ? this.going : this.coming).delete(key);
+    (isComing ? this.coming : this.going).add(key);
+  }
+
+  private take(pending: Set<string>): EvpnRoute[] {
     const taken: EvpnRoute[] = [];
-    for (const key of this.pending) {
-      if (!isMeant(key)) continue;
+    for (const key of pending) {
       const wanted = this.wanted.get(key);
       const route = wanted ?? this.standing.get(key);
       const isNews = route !== undefined && (wanted === undefined || !isStanding(this.standing.get(key), wanted));
       if (isNews && this.tokens < 1) break;
-      this.pending.delete(key);
+      pending.delete(key);
       if (!isNews) continue;
       this.tokens--;
       if (wanted === undefined) this.standing.delete(key);

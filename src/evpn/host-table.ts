@@ -13,19 +13,19 @@ export interface Local {
 export interface Host {
   readonly mac: Mac;
   /** What others announce of it, with and without addresses. */
-  readonly routes: Map<string, MacRoute>;
+  routes: readonly MacRoute[];
   local: Local | null;
   /** The VTEP that the tables were told. */
   used: string | null;
   /** Keys of our routes of it. */
-  exported: Set<string>;
+  exported: ReadonlySet<string>;
   /** The sticky claim that was told about. */
   conflict: string | null;
 }
 
 export interface Address {
   readonly ip: Ipv4;
-  readonly routes: Map<string, MacRoute>;
+  routes: readonly MacRoute[];
   /** The MAC with which it is at an AC of ours. */
   local: Mac | null;
   used: { readonly mac: Mac; readonly vtep: string } | null;
@@ -38,19 +38,26 @@ export interface Counts {
   readonly out: number;
 }
 
+/** Most hosts have one route or two, and few of them ever have their own: a list is replaced, and these are shared. */
+export const NO_ROUTES: readonly MacRoute[] = [];
+export const NO_KEYS: ReadonlySet<string> = new Set();
+
+/** Most routes of one MAC, or of one address: what is looked through when one of them changes stays short. */
+export const ROUTES_PER_HOST = 1024;
+
 export class HostTable {
   readonly hosts = new Map<Mac, Host>();
   readonly addresses = new Map<Ipv4, Address>();
 
   forgetIfIdle(host: Host, address: Address): void {
-    if (host.routes.size === 0 && host.local === null) this.hosts.delete(host.mac);
-    if (address.routes.size === 0 && address.local === null) this.addresses.delete(address.ip);
+    if (host.routes.length === 0 && host.local === null) this.hosts.delete(host.mac);
+    if (address.routes.length === 0 && address.local === null) this.addresses.delete(address.ip);
   }
 
   host(mac: Mac): Host {
     let host = this.hosts.get(mac);
     if (host === undefined) {
-      host = { mac, routes: new Map(), local: null, used: null, exported: new Set(), conflict: null };
+      host = { mac, routes: NO_ROUTES, local: null, used: null, exported: NO_KEYS, conflict: null };
       this.hosts.set(mac, host);
     }
     return host;
@@ -59,7 +66,7 @@ export class HostTable {
   address(ip: Ipv4): Address {
     let address = this.addresses.get(ip);
     if (address === undefined) {
-      address = { ip, routes: new Map(), local: null, used: null };
+      address = { ip, routes: NO_ROUTES, local: null, used: null };
       this.addresses.set(ip, address);
     }
     return address;
@@ -84,9 +91,20 @@ export class HostTable {
 /** Addresses that are said of a host, or heard of it here. */
 export function addressesOf(host: Host): Set<Ipv4> {
   const ips = new Set<Ipv4>(host.local?.ips ?? []);
-  for (const { ip } of host.routes.values()) {
+  for (const { ip } of host.routes) {
     const address = ip === null ? null : parseIpv4(ip);
     if (address !== null) ips.add(address);
   }
   return ips;
+}
+
+export function added(routes: readonly MacRoute[], route: MacRoute): readonly MacRoute[] {
+  return routes.length === 0 ? [route] : [...routes, route];
+}
+
+/** Without `route` itself. The same list: it was not in it. */
+export function without(routes: readonly MacRoute[], route: MacRoute): readonly MacRoute[] {
+  const at = routes.indexOf(route);
+  if (at < 0) return routes;
+  return routes.length === 1 ? NO_ROUTES : routes.toSpliced(at, 1);
 }

@@ -23,6 +23,7 @@ export const REFUSAL_TEXTS = {
   vni_mismatch: "its VNI is not the VSI's (downstream-assigned VNIs are not supported)",
   vtep: "there is no tunnel to its VTEP (show evpn vteps)",
   routes_limit: "evpn.limits.routes is reached",
+  host_routes: "its MAC, or its address, has 1024 routes already",
   table_full: "the MAC or ARP table has no room (limits)",
 } as const;
 export type Refusal = keyof typeof REFUSAL_TEXTS;
@@ -44,6 +45,8 @@ export interface Instance {
 export class Importer {
   private readonly ofVni = new Map<number, Instance>();
   private readonly ofTarget = new Map<string, Instance[]>();
+  /** Many routes have one list of targets (interned.ts). */
+  private readonly known = new WeakMap<readonly string[], readonly Instance[]>();
 
   constructor(instances: Iterable<Instance>) {
     for (const instance of instances) {
@@ -57,7 +60,16 @@ export class Importer {
   }
 
   /** The VSIs that import a route with these targets. */
-  instancesOf(targets: readonly string[]): Set<Instance> {
+  instancesOf(targets: readonly string[]): readonly Instance[] {
+    let instances = this.known.get(targets);
+    if (instances === undefined) {
+      instances = [...this.find(targets)];
+      this.known.set(targets, instances);
+    }
+    return instances;
+  }
+
+  private find(targets: readonly string[]): Set<Instance> {
     const found = new Set<Instance>();
     for (const target of targets) {
       const vni = vniOfTarget(target);

@@ -21,10 +21,22 @@ import { beats, bestOf, type Claim, claimOf } from "./choice.ts";
 import { type DuplicateRules, Duplicates } from "./duplicates.ts";
 import type { Exporter } from "./export.ts";
 import { FormerSequences } from "./former-sequences.ts";
-import { type Address, addressesOf, type Counts, type Host, HostTable, type Local } from "./host-table.ts";
+import {
+  type Address,
+  added,
+  addressesOf,
+  type Counts,
+  type Host,
+  HostTable,
+  type Local,
+  NO_KEYS,
+  ROUTES_PER_HOST,
+  without,
+} from "./host-table.ts";
 import type { Instance } from "./import.ts";
 import { macRouteOf } from "./own-routes.ts";
 import { keyOf, type MacRoute, sequenceOf } from "./route.ts";
+import { Starved } from "./starved.ts";
 
 export type HostEvent = "moved-in" | "moved-out" | "duplicate" | "duplicate-over" | "sticky-conflict" | "full";
 
@@ -45,6 +57,9 @@ export class MacVrf {
   private readonly parts: MacVrfParts;
   private readonly table = new HostTable();
   private readonly former = new FormerSequences();
+  /** For which the tables had no room. */
+  private readonly starvedMacs = new Starved<Mac>();
+  private readonly starvedIps = new Starved<Ipv4>();
 
   constructor(parts: MacVrfParts) {
     this.parts = parts;
@@ -54,37 +69,50 @@ export class MacVrf {
 
   // ---- what others announce ------------------------------------------------------------------------------------------
 
-  /** A route that this VSI imports; one with the same key takes its place. */
-  addRoute(route: MacRoute): void {
-    const key = keyOf(route);
-    this.table.host(route.mac).routes.set(key, route);
+  /**
+   * A route that this VSI imports. It is known by identity: one that takes the place of another is added before that one is
+   * removed. @returns false: its MAC, or its address, has too many routes already.
+   */
+  addRoute(route: MacRoute): boolean {
     const ip = route.ip === null ? null : parseIpv4(route.ip);
-    if (ip !== null) this.table.address(ip).routes.set(key, route);
-    this.settle(route.mac);
+    const known = ip === null ? 0 : (this.table.addresses.get(ip)?.routes.length ?? 0);
+    if (known >= ROUTES_PER_HOST || (this.table.hosts.get(route.mac)?.routes.length ?? 0) >= ROUTES_PER_HOST)
+      return false;
+    const host = this.table.host(route.mac);
+    host.routes = added(host.routes, route);
+    if (ip !== null) {
+      const address = this.table.address(ip);
+      address.routes = added(address.routes, route);
+    }
+    this.settle(host);
     if (ip !== null) this.settleAddress(ip);
+    return true;
   }
 
   removeRoute(route: MacRoute): void {
-    const key = keyOf(route);
     const host = this.table.hosts.get(route.mac);
-    if (host?.routes.delete(key)) {
-      if (host.routes.size === 0) this.former.note(route.mac, sequenceOf(route), this.parts.nowMs());
-      this.settle(route.mac);
-    }
     const ip = route.ip === null ? null : parseIpv4(route.ip);
-    if (ip !== null && this.table.addresses.get(ip)?.routes.delete(key)) this.settleAddress(ip);
+    const address = ip === null ? undefined : this.table.addresses.get(ip);
+    if (host === undefined) return;
+    const left = without(host.routes, route);
+    if (left === host.routes) return;
+    host.routes = left;
+    if (address !== undefined) address.routes = without(address.routes, route);
+    if (left.length === 0) this.former.note(route.mac, sequenceOf(route), this.parts.nowMs());
+    this.settle(host);
+    if (ip !== null) this.settleAddress(ip);
   }
 
   /** The best claim of others to a MAC. */
   claimTo(mac: Mac): MacRoute | null {
     const host = this.table.hosts.get(mac);
-    return host === undefined ? null : bestOf(host.routes.values());
+    return host === undefined ? null : bestOf(host.routes);
   }
 
   /** The best route of others to an address. */
   routeTo(ip: Ipv4): MacRoute | null {
     const address = this.table.addresses.get(ip);
-    return address === undefined ? null : bestOf(address.routes.values());
+    return address === undefined ? null : bestOf(address.routes);
   }
 
   // ---- what is heard here ----------------------------------------------------------------------------------------------
@@ -97,7 +125,7 @@ export class MacVrf {
       this.export(host);
       return;
     }
-    const claim = bestOf(host.routes.values());
+    const claim = bestOf(host.routes);
     if (claim?.isSticky && !isSticky) {
       this.conflict(host, claimOf(claim));
       this.parts.beliefs.yieldHost(this.instance.vsi, mac, [], false);
@@ -106,7 +134,7 @@ export class MacVrf {
     const sequence = claim === null ? this.former.of(mac) : sequenceOf(claim) + 1;
     host.local = { isSticky, sequence: isSticky ? 0 : sequence, ips: new Set() };
     if (claim !== null && !isSticky) this.count(host, "in", claimOf(claim));
-    this.settle(mac);
+    this.settle(host, true);
   }
 
   /** It is at no AC any more: its routes go, those of its addresses at once. */
@@ -114,7 +142,7 @@ export class MacVrf {
     const host = this.table.hosts.get(mac);
     if (host === undefined || host.local === null) return;
     this.leave(host);
-    this.settle(mac);
+    this.settle(host, true);
   }
 
   /** An address at an AC, with its host's own MAC. */
@@ -129,7 +157,7 @@ export class MacVrf {
       return;
     }
     // The same address with another MAC: the host was replaced, and its sequence goes on.
-    const claim = bestOf(address.routes.values());
+    const claim = bestOf(address.routes);
     if (claim !== null && claim.mac !== mac && !host.local.isSticky)
       host.local.sequence = Math.max(host.local.sequence, sequenceOf(claim) + 1);
     address.local = mac;
@@ -151,7 +179,7 @@ export class MacVrf {
   bump(mac: Mac): boolean {
     const host = this.table.hosts.get(mac);
     if (host?.local == null) return false;
-    const claim = bestOf(host.routes.values());
+    const claim = bestOf(host.routes);
     host.local.sequence = Math.max(host.local.sequence, claim === null ? 0 : sequenceOf(claim)) + 1;
     this.export(host);
     return true;
@@ -164,6 +192,7 @@ export class MacVrf {
     const nowMs = this.parts.nowMs();
     for (const mac of this.duplicates.expire(nowMs)) this.recover(mac);
     this.former.expire(nowMs);
+    this.tryAgain();
   }
 
   /** By hand. @returns false: it is no duplicate. */
@@ -205,17 +234,36 @@ export class MacVrf {
 
   // ---- inside ----------------------------------------------------------------------------------------------------------
 
-  /** Decide about one MAC: who holds it, what the tables are told, what is announced. */
-  private settle(mac: Mac): void {
-    const host = this.table.host(mac);
-    const route = bestOf(host.routes.values());
+  /**
+   * Decide about one MAC: who holds it, what the tables are told, what is announced. Its addresses follow where that is news, or
+   * (`isNews`) something else about it is.
+   */
+  private settle(host: Host, isNews = false): void {
+    const { used, local } = host;
+    const route = bestOf(host.routes);
     const claim = route === null ? null : claimOf(route);
-    if (claim !== null && host.local !== null) this.contest(host, host.local, claim);
+    if (claim !== null && local !== null) this.contest(host, local, claim);
     if (claim === null || !claim.isSticky) host.conflict = null;
     this.tellMac(host, claim?.vtep ?? null);
     this.export(host);
-    for (const each of addressesOf(host)) this.settleAddress(each);
-    if (host.routes.size === 0 && host.local === null) this.table.hosts.delete(mac);
+    if (isNews || host.used !== used || host.local !== local)
+      for (const each of addressesOf(host)) this.settleAddress(each);
+    if (host.routes.length === 0 && host.local === null) this.table.hosts.delete(host.mac);
+  }
+
+  /** What found no room in the tables may find it now. */
+  private tryAgain(): void {
+    const { hosts, addresses } = this.table;
+    this.starvedMacs.tryAgain((mac) => {
+      const host = hosts.get(mac);
+      if (host !== undefined) this.settle(host);
+      return host !== undefined && host.used === null && host.routes.length > 0;
+    });
+    this.starvedIps.tryAgain((ip) => {
+      this.settleAddress(ip);
+      const address = addresses.get(ip);
+      return address !== undefined && address.used === null && address.routes.length > 0;
+    });
   }
 
   /** Others claim a host of ours. */
@@ -258,7 +306,8 @@ export class MacVrf {
     if (host.used === vtep) return;
     if (vtep === null) beliefs.unwantMac(vsi, host.mac);
     else if (!beliefs.wantMac(vsi, host.mac, vtep)) {
-      tell("full", vsi, host.mac, null);
+      if (this.starvedMacs.add(host.mac)) tell("full", vsi, host.mac, null);
+      if (host.used !== null) beliefs.unwantMac(vsi, host.mac);
       vtep = null;
     }
     host.used = vtep;
@@ -268,13 +317,13 @@ export class MacVrf {
   private settleAddress(ip: Ipv4): void {
     const address = this.table.addresses.get(ip);
     if (address === undefined) return;
-    const route = bestOf(address.routes.values());
+    const route = bestOf(address.routes);
     if (route !== null && address.local !== null && address.local !== route.mac) this.contestAddress(address, route);
     const host = route === null ? undefined : this.table.hosts.get(route.mac);
     // A host that is here with that MAC is found by asking: the route is about to go.
     const vtep = host === undefined || host.local !== null ? null : host.used;
     this.tellIp(address, vtep === null ? null : { mac: route!.mac, vtep });
-    if (address.routes.size === 0 && address.local === null) this.table.addresses.delete(ip);
+    if (address.routes.length === 0 && address.local === null) this.table.addresses.delete(ip);
   }
 
   /** Others announce an address of ours with another MAC. */
@@ -294,7 +343,8 @@ export class MacVrf {
     if (address.used?.mac === to?.mac && address.used?.vtep === to?.vtep) return;
     if (to === null) beliefs.unwantIp(vsi, address.ip);
     else if (!beliefs.wantIp(vsi, address.ip, to.mac, to.vtep)) {
-      this.parts.tell("full", vsi, to.mac, null);
+      if (this.starvedIps.add(address.ip)) this.parts.tell("full", vsi, to.mac, null);
+      beliefs.unwantIp(vsi, address.ip);
       to = null;
     }
     address.used = to;
@@ -317,15 +367,16 @@ export class MacVrf {
     const host = this.table.hosts.get(mac);
     if (host === undefined) return;
     // It is where it is heard: that is one more move.
-    const claim = bestOf(host.routes.values());
+    const claim = bestOf(host.routes);
     if (host.local !== null && claim !== null)
       host.local.sequence = Math.max(host.local.sequence, sequenceOf(claim) + 1);
-    this.settle(mac);
+    this.settle(host, true);
   }
 
   private export(host: Host): void {
     const { exporter, vtep } = this.parts;
     const { mac, local } = host;
+    if (local === null && host.exported.size === 0) return;
     const keys = new Set<string>();
     if (local !== null && !this.duplicates.isFrozen(mac)) {
       for (const ip of [null, ...local.ips]) {
@@ -335,6 +386,6 @@ export class MacVrf {
       }
     }
     for (const key of host.exported) if (!keys.has(key)) exporter.unset(key);
-    host.exported = keys;
+    host.exported = keys.size === 0 ? NO_KEYS : keys;
   }
 }

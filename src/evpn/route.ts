@@ -105,12 +105,21 @@ export function sequenceOf({ sequence }: MacRoute): number {
 
 /** Do two routes say the same? Then the second one is no news. The order of targets means nothing. */
 export function isSameRoute(a: EvpnRoute, b: EvpnRoute): boolean {
-  return canonical(a) === canonical(b);
+  if (a === b) return true;
+  if (a.type !== b.type) return false;
+  const [left, right] = [a as unknown as Record<string, unknown>, b as unknown as Record<string, unknown>];
+  for (const name in left)
+    if (left[name] !== right[name] && name !== "targets" && !isSameValue(left[name], right[name])) return false;
+  return isSameValue(a.targets, b.targets) || isSameValue([...a.targets].sort(), [...b.targets].sort());
 }
 
-function canonical(route: EvpnRoute): string {
-  const fields = { ...route, targets: [...route.targets].sort() };
-  return JSON.stringify(Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1)));
+/** Of fields: plain values, lists of them, and records of them. */
+function isSameValue(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  const [left, right] = [a as Record<string, unknown>, b as Record<string, unknown>];
+  const names = Object.keys(left);
+  return names.length === Object.keys(right).length && names.every((name) => left[name] === right[name]);
 }
 
 /** The distinguisher that is made of our router id and a VNI (RFC 7432 §7.9); the number of this kind has 16 bits. */

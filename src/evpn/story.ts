@@ -4,9 +4,10 @@
  */
 import { formatMac, type Mac, parseMac } from "../wire/ethernet.ts";
 import { type Ipv4, parseIpv4 } from "../wire/ipv4.ts";
-import type { Evpn, Use } from "./evpn.ts";
-import { type EvpnRoute, keyOf, type MacRoute, nlriText, sequenceOf } from "./route.ts";
+import type { Evpn } from "./evpn.ts";
+import { type EvpnRoute, type MacRoute, nlriText, sequenceOf } from "./route.ts";
 import type { Held } from "./sync.ts";
+import type { Use } from "./use.ts";
 
 const seconds = (ms: number) => Math.floor(ms / 1000);
 
@@ -39,8 +40,6 @@ export interface EvpnView {
 
 export function viewOf(evpn: Evpn): EvpnView {
   const { rib, engine, exporter, fabric } = evpn;
-  const byPeer = new Map<string, number>();
-  for (const { peer } of rib.routes()) if (peer !== null) byPeer.set(peer, (byPeer.get(peer) ?? 0) + 1);
   return {
     engine: { up: engine !== null, api: engine?.api ?? null, problem: engine === null ? evpn.lastLoss : null },
     state: rib.state,
@@ -48,7 +47,7 @@ export function viewOf(evpn: Evpn): EvpnView {
     routes: { in: rib.size, out: exporter.size, stale: rib.stale, pending: exporter.backlog },
     peers: rib.sessions.map(({ address, as, state, upSince, isComplete }) => ({
       ...{ address, as, state, upSince, complete: isComplete },
-      routes: byPeer.get(address) ?? 0,
+      routes: rib.countBy(address),
     })),
     vsis: evpn.instances.map((instance) => {
       const { vsi, vni, rd, importsAuto, imports, exports } = instance;
@@ -95,8 +94,7 @@ export function* routeViews(evpn: Evpn, nowMs: number): Generator<RouteView> {
 }
 
 function viewOfRoute(evpn: Evpn, held: Held, nowMs: number): RouteView {
-  const { route, peer, sinceMs } = held;
-  const use = evpn.use(keyOf(route));
+  const { route, peer, sinceMs, use } = held;
   const isStale = evpn.rib.isStale(held);
   const state = stateOf(evpn, use, route);
   return {
@@ -107,8 +105,8 @@ function viewOfRoute(evpn: Evpn, held: Held, nowMs: number): RouteView {
   };
 }
 
-function stateOf(evpn: Evpn, use: Use | undefined, route: EvpnRoute): string {
-  if (use === undefined) return "not imported";
+function stateOf(evpn: Evpn, use: Use | null, route: EvpnRoute): string {
+  if (use === null) return "not imported";
   const [first] = use.entered;
   if (first === undefined) return `refused: ${use.refused}`;
   if (!evpn.fabric.has(first.vtep, first.instance.vni)) return "refused: vtep";

@@ -12,13 +12,17 @@
  * the engine or the last session was lost and did not come back.
  *
  * Withdrawals wait HOLD_MS: an engine takes back what a peer had announced *before* it tells that the session is lost, and then
- * they mean nothing. A route that comes again meanwhile was never gone.
+ * they mean nothing. A route that comes again meanwhile was never gone. What goes at once, goes SLICE at a time (`work`): a peer with
+ * a hundred thousand routes that ends shall not keep ARP waiting.
  */
-import type { EvpnRoute } from "./route.ts";
-import { keyOf } from "./route.ts";
+import { Interned } from "./interned.ts";
+import { type EvpnRoute, isSameRoute, keyOf } from "./route.ts";
+import type { Use } from "./use.ts";
 
 const HOLD_MS = 200;
 const LONGEST_HOLD_MS = 2000;
+/** Routes that are looked at, or go, in one step. */
+const SLICE = 256;
 
 export type SyncState = "away" | "listing" | "settling" | "synced" | "deaf" | "stale";
 export type SyncEvent = "listed" | "snapshot" | "settled" | "muted" | "heard" | "lost";
@@ -34,11 +38,14 @@ export const SYNC: Readonly<Record<SyncState, Partial<Record<SyncEvent, SyncStat
 };
 
 export interface Held {
-  readonly route: EvpnRoute;
-  readonly peer: string | null;
+  readonly key: string;
+  route: EvpnRoute;
+  peer: string | null;
   /** The list that it was seen in last. */
   generation: number;
   readonly sinceMs: number;
+  /** What has become of it; null: nothing, no VSI imports it. */
+  use: Use | null;
 }
 
 export interface PeerState {
@@ -52,9 +59,9 @@ export interface RibParts {
   readonly nowMs: () => number;
   readonly staleMs: () => number;
   readonly mostRoutes: () => number;
-  /** A route is new, or came again. */
-  readonly add: (route: EvpnRoute) => void;
-  readonly remove: (route: EvpnRoute) => void;
+  /** A route is new, or says something else. */
+  readonly add: (held: Held) => void;
+  readonly remove: (held: Held) => void;
   /** There is no room for one more. */
   readonly refuse: (route: EvpnRoute) => void;
   readonly tell: (state: SyncState, from: SyncState) => void;
@@ -65,7 +72,17 @@ export interface RibParts {
 export class Rib {
   private readonly parts: RibParts;
   private readonly held = new Map<string, Held>();
-  private readonly leaving = new Map<string, number>();
+  private readonly common = new Interned();
+  /** Withdrawn, and held for a while. */
+  private leaving = new Set<string>();
+  /** Withdrawn, and about to go. */
+  private readonly gone = new Set<string>();
+  /** Routes that are not looked at yet by the sweep that is under way. */
+  private sweeping: { readonly rest: Iterator<Held>; readonly before: number; count: number } | null = null;
+  /** Routes of the list that is, or was, under way. */
+  private fresh = 0;
+  private readonly peerCounts = new Map<string, number>();
+  private readonly typeCounts = new Map<number, number>();
   private leavingSinceMs = 0;
   private lastLeftMs = 0;
   private generation = 0;
@@ -101,10 +118,22 @@ export class Rib {
   /** Routes that are kept without being vouched for. */
   get stale(): number {
     if (this.staleSinceMs === null) return 0;
-    let count = 0;
-    const isAway = this.current === "stale";
-    for (const { generation } of this.held.values()) if (isAway || generation < this.generation) count++;
-    return count;
+    return this.current === "stale" ? this.held.size : this.held.size - this.fresh;
+  }
+
+  /** Routes that came by `peer`. */
+  countBy(peer: string): number {
+    return this.peerCounts.get(peer) ?? 0;
+  }
+
+  /** Routes of a type. */
+  countOf(type: number): number {
+    return this.typeCounts.get(type) ?? 0;
+  }
+
+  /** Is there a sweep to go on with, or are there routes to let go? */
+  get hasWork(): boolean {
+    return this.sweeping !== null || this.gone.size > 0;
   }
 
   routes(): IterableIterator<Held> {
@@ -116,6 +145,10 @@ export class Rib {
     return this.held.get(keyOf(route));
   }
 
+  get(key: string): Held | undefined {
+    return this.held.get(key);
+  }
+
   isStale({ generation }: Held): boolean {
     return this.staleSinceMs !== null && (this.current === "stale" || generation < this.generation);
   }
@@ -124,6 +157,7 @@ export class Rib {
 
   snapshot(): void {
     this.generation++;
+    this.fresh = 0;
     this.go("snapshot");
   }
 
@@ -134,6 +168,7 @@ export class Rib {
 
   lost(): void {
     this.leaving.clear();
+    this.gone.clear();
     this.complete.clear();
     this.peers = new Map();
     this.staleSinceMs ??= this.parts.nowMs();
@@ -153,26 +188,48 @@ export class Rib {
     this.judge();
   }
 
-  route(route: EvpnRoute, peer: string | null): void {
-    const key = keyOf(route);
+  /** A route stands; most of those that a further list brings are known, and nothing follows. */
+  route(key: string, route: EvpnRoute, by: string | null): void {
     this.leaving.delete(key);
-    const was = this.held.get(key) ?? null;
-    if (was === null && this.held.size >= this.parts.mostRoutes()) {
-      this.parts.refuse(route);
+    this.gone.delete(key);
+    const held = this.held.get(key);
+    const peer = by === null ? null : this.common.text(by);
+    if (held === undefined) {
+      if (this.held.size >= this.parts.mostRoutes()) {
+        this.parts.refuse(route);
+        return;
+      }
+      const { generation } = this;
+      const fresh: Held = {
+        key,
+        route: this.common.route(route),
+        peer,
+        generation,
+        sinceMs: this.parts.nowMs(),
+        use: null,
+      };
+      this.held.set(key, fresh);
+      this.fresh++;
+      this.count(fresh, 1);
+      this.parts.add(fresh);
       return;
     }
-    const sinceMs = was?.sinceMs ?? this.parts.nowMs();
-    this.held.set(key, { route, peer, generation: this.generation, sinceMs });
-    this.parts.add(route);
+    if (held.generation !== this.generation) this.fresh++;
+    held.generation = this.generation;
+    this.count(held, -1);
+    held.peer = peer;
+    const isNews = !isSameRoute(held.route, route);
+    if (isNews) held.route = this.common.route(route);
+    this.count(held, 1);
+    if (isNews) this.parts.add(held);
   }
 
-  withdrawal(route: EvpnRoute): void {
-    const key = keyOf(route);
+  withdrawal(key: string): void {
     if (!this.held.has(key)) return;
     const nowMs = this.parts.nowMs();
     if (this.leaving.size === 0) this.leavingSinceMs = nowMs;
     this.lastLeftMs = nowMs;
-    this.leaving.set(key, nowMs);
+    this.leaving.add(key);
   }
 
   // ---- time ------------------------------------------------------------------------------------------------------------
@@ -186,25 +243,58 @@ export class Rib {
     }
     if (this.staleSinceMs === null || nowMs - this.staleSinceMs < this.parts.staleMs()) return;
     // No session vouched for them in time; what came since is kept.
-    if (this.current === "stale" || this.current === "deaf") this.generation++;
+    if (this.current === "stale" || this.current === "deaf") {
+      this.generation++;
+      this.fresh = 0;
+    }
     this.sweep();
     this.staleSinceMs = this.current === "stale" || this.current === "deaf" ? nowMs : null;
   }
 
-  private letGo(): void {
-    const isHeard = this.hasSession();
-    for (const key of this.leaving.keys()) {
-      const held = this.held.get(key);
-      if (held === undefined) continue;
-      if (!isHeard && held.peer !== null) held.generation = -1;
-      else this.drop(key, held);
-    }
-    this.leaving.clear();
+  /** A step of what is under way. @returns whether there is more. */
+  work(): boolean {
+    this.finish();
+    this.goOnSweeping();
+    return this.hasWork;
   }
 
-  private drop(key: string, { route }: Held): void {
-    this.held.delete(key);
-    this.parts.remove(route);
+  private letGo(): void {
+    for (const key of this.leaving) this.gone.add(key);
+    this.leaving = new Set();
+    this.finish();
+  }
+
+  /** The first of those that are gone. */
+  private finish(): void {
+    if (this.gone.size === 0) return;
+    const isHeard = this.hasSession();
+    let left = SLICE;
+    for (const key of this.gone) {
+      if (left-- === 0) return;
+      this.gone.delete(key);
+      const held = this.held.get(key);
+      if (held === undefined) continue;
+      if (isHeard || held.peer === null) this.drop(held);
+      else {
+        if (held.generation === this.generation) this.fresh--;
+        held.generation = -1;
+      }
+    }
+  }
+
+  private drop(held: Held): void {
+    this.held.delete(held.key);
+    if (held.generation === this.generation) this.fresh--;
+    this.count(held, -1);
+    this.parts.remove(held);
+  }
+
+  private count({ peer, route }: Held, step: 1 | -1): void {
+    this.typeCounts.set(route.type, (this.typeCounts.get(route.type) ?? 0) + step);
+    if (peer === null) return;
+    const count = (this.peerCounts.get(peer) ?? 0) + step;
+    if (count > 0) this.peerCounts.set(peer, count);
+    else this.peerCounts.delete(peer);
   }
 
   private hasSession(): boolean {
@@ -228,14 +318,26 @@ export class Rib {
     this.staleSinceMs = null;
   }
 
+  /** What the list that is complete did not bring goes. */
   private sweep(): void {
-    let count = 0;
-    for (const [key, held] of this.held) {
-      if (held.generation >= this.generation) continue;
-      this.drop(key, held);
-      count++;
+    this.sweeping = { rest: this.held.values(), before: this.generation, count: this.sweeping?.count ?? 0 };
+    this.goOnSweeping();
+  }
+
+  private goOnSweeping(): void {
+    const { sweeping } = this;
+    if (sweeping === null) return;
+    for (let left = SLICE; left > 0; left--) {
+      const { done, value: held } = sweeping.rest.next();
+      if (done) {
+        this.sweeping = null;
+        if (sweeping.count > 0) this.parts.swept(sweeping.count);
+        return;
+      }
+      if (held.generation >= sweeping.before) continue;
+      this.drop(held);
+      sweeping.count++;
     }
-    if (count > 0) this.parts.swept(count);
   }
 
   private go(event: SyncEvent): void {

@@ -37,6 +37,9 @@ export class Site {
   evpn!: Evpn;
   /** Room in the tunnel table. */
   most = Number.POSITIVE_INFINITY;
+  /** Room in the MAC table, and in that of neighbours. */
+  mostMacs = Number.POSITIVE_INFINITY;
+  mostIps = Number.POSITIVE_INFINITY;
   private readonly world: World;
   private life = 0;
 
@@ -116,11 +119,13 @@ export class Site {
       },
       wantMac: (_vsi, mac, vtep) => {
         if (!this.tunnels.has(`${vtep} ${VNI}`)) throw new Error(`a MAC behind ${vtep}, which has no tunnel`);
+        if (!this.said.has(mac) && this.said.size >= this.mostMacs) return false;
         this.said.set(mac, vtep);
         return true;
       },
       unwantMac: (_vsi, mac) => void (isMine() && this.said.delete(mac)),
       wantIp: (_vsi, ip, mac, vtep) => {
+        if (!this.saidIps.has(ip) && this.saidIps.size >= this.mostIps) return false;
         this.saidIps.set(ip, { mac, vtep });
         return true;
       },

@@ -1,0 +1,40 @@
+/**
+ * One copy of what many routes have in common: distinguishers, next hops, peers, targets, labels. Routes cross threads as copies, so
+ * a hundred thousand of them would bring as many texts of the same few VTEPs.
+ *
+ * What is kept is bounded: a peer that invents texts only makes it begin anew.
+ */
+import type { EvpnRoute } from "./route.ts";
+
+const MOST = 65_536;
+
+export class Interned {
+  private readonly texts = new Map<string, string>();
+  private readonly lists = new Map<string, readonly (string | number)[]>();
+
+  /** `route` with what is common in one copy. */
+  route(route: EvpnRoute): EvpnRoute {
+    const { rd, nextHop, targets } = route;
+    const common = { rd: this.text(rd), nextHop: this.text(nextHop), targets: this.list(targets) };
+    if (route.type === 2) return { ...route, ...common, labels: this.list(route.labels) };
+    return { ...route, ...common };
+  }
+
+  text(text: string): string {
+    const known = this.texts.get(text);
+    if (known !== undefined) return known;
+    if (this.texts.size >= MOST) this.texts.clear();
+    this.texts.set(text, text);
+    return text;
+  }
+
+  private list<T extends string | number>(list: readonly T[]): readonly T[] {
+    const name = list.length === 1 ? String(list[0]) : list.join(" ");
+    const kind = typeof list[0] === "number" ? `#${name}` : name;
+    const known = this.lists.get(kind);
+    if (known !== undefined) return known as readonly T[];
+    if (this.lists.size >= MOST) this.lists.clear();
+    this.lists.set(kind, list);
+    return list;
+  }
+}

@@ -1,0 +1,167 @@
+/** Many routes: what goes at once goes in steps, a list that says nothing new costs nothing, full tables are tried again, and no host has endless routes. */
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import { isSameRoute, keyOf, type MacRoute } from "../../src/evpn/route.ts";
+import { formatIpv4 } from "../../src/wire/ipv4.ts";
+import { type Site, World } from "./site.ts";
+
+const REFLECTOR = "192.0.2.251";
+const SLICE = 256;
+let world: World;
+let site: Site;
+
+const routeOf = (n: number, fields: Partial<MacRoute> = {}): MacRoute => ({
+  ...{ type: 2, rd: "192.0.2.9:10", tag: 0, nextHop: "192.0.2.9", targets: ["65000:10"], encap: 8 },
+  ...{ mac: 0x020000010000 + n, ip: null, labels: [10], segment: null, sequence: null },
+  ...{ isSticky: false, isGateway: false, routerMac: null, ...fields },
+});
+
+function say(routes: readonly MacRoute[], isWithdrawn = false): void {
+  site.evpn.rows(routes.map((route) => ({ key: keyOf(route), route, isWithdrawn, peer: REFLECTOR })));
+}
+
+const many = (count: number) => Array.from({ length: count }, (_, n) => routeOf(n));
+
+beforeEach(() => {
+  world = new World();
+  site = world.site();
+  site.engine.start();
+  world.pass(1000);
+  expect(site.evpn.rib.state).toBe("synced");
+});
+
+describe("in steps", () => {
+  it("what is withdrawn at once goes a slice at a time, and what comes again meanwhile stays", () => {
+    const routes = many(3 * SLICE);
+    say(routes);
+    say(routes, true);
+    world.timers.run(world.timers.nowMs + 220);
+    expect(site.evpn.rib.size).toBe(SLICE);
+    expect(site.evpn.hasWork).toBe(true);
+    const last = routes.at(-1)!;
+    say([last]);
+    site.evpn.work();
+    expect(site.evpn.hasWork).toBe(false);
+    expect([...site.said.keys()]).toEqual([last.mac]);
+    expect([site.evpn.rib.countBy(REFLECTOR), site.evpn.rib.countOf(2)]).toEqual([1, 1]);
+  });
+
+  it("a sweep goes a slice at a time, is told when it is over, and counts are right all along", () => {
+    say(many(3 * SLICE));
+    const { evpn } = site;
+    evpn.snapshot();
+    expect(evpn.rib.stale).toBe(0);
+    say([routeOf(5)]);
+    evpn.complete();
+    evpn.peers([{ address: REFLECTOR, as: 65000, state: "established", upSince: null }]);
+    evpn.endOfRib(REFLECTOR);
+    expect(evpn.rib.size).toBeGreaterThan(SLICE);
+    expect(site.countOf("evpn.swept")).toBe(0);
+    while (evpn.hasWork) evpn.work();
+    expect([...site.said.keys()]).toEqual([routeOf(5).mac]);
+    expect(site.events.find(({ event }) => event === "evpn.swept")?.fields).toEqual({ routes: 3 * SLICE - 1 });
+  });
+
+  it("stale routes are counted without being looked at", () => {
+    say(many(10));
+    site.engine.kill();
+    world.pass(100);
+    expect(site.evpn.rib.stale).toBe(10);
+    site.evpn.snapshot();
+    say(many(4));
+    expect(site.evpn.rib.stale).toBe(6);
+    site.evpn.rib.lost();
+    expect(site.evpn.rib.stale).toBe(10);
+  });
+
+  it("another configuration is applied to routes a slice at a time", () => {
+    say(many(2 * SLICE));
+    const [instance] = site.settings.instances;
+    const other = { ...instance!, importsAuto: false, imports: ["65000:77"] };
+    site.evpn.configure({ ...site.settings, instances: [other] });
+    expect(site.said.size).toBe(0);
+    site.evpn.configure(site.settings);
+    expect(site.said.size).toBe(SLICE);
+    while (site.evpn.hasWork) site.evpn.work();
+    expect(site.said.size).toBe(2 * SLICE);
+  });
+});
+
+it("a further list that says the same reaches no table", () => {
+  const routes = many(100);
+  say(routes);
+  const { said } = site;
+  const set = vi.spyOn(said, "set");
+  site.evpn.snapshot();
+  say(structuredClone(routes));
+  expect(set).not.toHaveBeenCalled();
+  say([routeOf(3, { nextHop: "192.0.2.8" })]);
+  expect(said.get(routeOf(3).mac)).toBe("192.0.2.8");
+});
+
+it("tells two routes apart by every field, and not by the order of targets", () => {
+  const route = routeOf(1, { targets: ["65000:10", "65000:20"] });
+  expect(isSameRoute(route, { ...structuredClone(route), targets: ["65000:20", "65000:10"] })).toBe(true);
+  const changes: Partial<MacRoute>[] = [
+    { rd: "192.0.2.8:10" },
+    { tag: 1 },
+    { nextHop: "192.0.2.8" },
+    { targets: ["65000:10"] },
+    { targets: ["65000:10", "65000:30"] },
+    { encap: null },
+    { mac: 2 },
+    { ip: "10.1.1.9" },
+    { labels: [11] },
+    { labels: [10, 4001] },
+    { segment: "01" },
+    { sequence: 0 },
+    { isSticky: true },
+    { isGateway: true },
+    { routerMac: 2 },
+  ];
+  expect(changes.flatMap(Object.keys).filter((name, at, all) => all.indexOf(name) === at).length).toBe(13);
+  for (const change of changes) expect(isSameRoute(route, { ...route, ...change }), JSON.stringify(change)).toBe(false);
+});
+
+describe("without room", () => {
+  it("what a full table refused is entered when there is room, and counted once", () => {
+    site.mostMacs = 2;
+    say(many(4));
+    expect(site.evpn.refused.get("table_full")).toBe(2);
+    world.pass(3000);
+    expect(site.evpn.refused.get("table_full")).toBe(2);
+    say([routeOf(0)], true);
+    world.pass(2000);
+    expect([...site.said.keys()].sort()).toEqual([routeOf(1).mac, routeOf(2).mac].sort());
+    site.mostMacs = 3;
+    world.pass(2000);
+    expect(site.said.size).toBe(3);
+  });
+
+  it("addresses too, and one that goes meanwhile is not tried again", () => {
+    site.mostIps = 0;
+    const host = routeOf(1, { ip: "10.1.1.21" });
+    say([host]);
+    expect(site.evpn.refused.get("table_full")).toBe(1);
+    say([host], true);
+    world.pass(1000);
+    site.mostIps = 10;
+    world.pass(2000);
+    expect(site.saidIps.size).toBe(0);
+    say([host]);
+    expect(site.saidIps.size).toBe(1);
+  });
+
+  it("no MAC has more than 1024 routes, whatever a peer says of it", () => {
+    const mac = routeOf(0).mac;
+    const routes = Array.from({ length: 2000 }, (_, n) =>
+      routeOf(0, { mac, rd: `192.0.2.9:${n}`, ip: formatIpv4(0x0a010100 + 2 + (n % 200)) }),
+    );
+    say(routes);
+    expect(site.evpn.refused.get("host_routes")).toBe(2000 - 1024);
+    expect(site.said.get(mac)).toBe("192.0.2.9");
+    say(routes, true);
+    world.pass(3000);
+    expect([site.said.size, site.saidIps.size, site.evpn.rib.size]).toEqual([0, 0, 0]);
+    expect([...site.tunnels]).toEqual([]);
+  });
+});
