@@ -5,7 +5,7 @@
 // reported again next time. What epoll cannot see is what we hold ourselves: datagrams that were received and did not
 // fit the batch; then the wait does not sleep.
 //
-// Fairness: each source is visited once per exchange, for at most 192 frames or 512 KB, starting with another one each
+// Fairness: each source is visited once per exchange, for at most 768 frames or 512 KB, starting with another one each
 // time. While both sides have input, either leaves the other a quarter of the batch.
 #include "exchange.h"
 

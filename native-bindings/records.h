@@ -6,7 +6,7 @@
 
 namespace vtepd {
 
-constexpr int32_t kMaxPorts = 4096, kMaxFrames = 256, kMaxSends = 4096;
+constexpr int32_t kMaxPorts = 4096, kMaxFrames = 1024, kMaxSends = 16384;
 constexpr int32_t kHeadroom = 64, kVxlanBytes = 8, kMaxFrameBytes = 66 * 1024;
 
 constexpr int kFrameWords = 16;

@@ -135,8 +135,8 @@ export const MAX_RULES = 4096;
 
 /** Totals of the ledger. */
 export const TOTALS = ["received", "injected", "copies", "sent", "punted", "dropped"] as const;
-/** Batches by size: 1, ≤4, ≤16, ≤64, ≤256 frames. */
-export const BATCH_BUCKETS = [1, 4, 16, 64, 256] as const;
+/** Batches by size: at most so many frames. */
+export const BATCH_BUCKETS = [1, 4, 16, 64, 256, 1024] as const;
 
 const SMALL = 64;
 /** Drop reasons are numbers below this: reason `r` of bridge port `p` is cell `p * DROP_REASONS + r` of `portDrops`. */

@@ -161,11 +161,11 @@ describe("flood", () => {
     const many = Array.from({ length: 20 }, (_, i) => 20 + i);
     for (const port of many) rig.ac(port, 1, 7);
     publishFlood(rig.tables.vsis, 1, [1, ...many], [3, 4]);
-    for (let i = 0; i < 250; i++) rig.vm1.send(FRAME);
+    for (let i = 0; i < 1000; i++) rig.vm1.send(FRAME);
     rig.run();
     const { misc } = rig.tables.counters[0]!;
-    expect(rig.drops).toEqual({ pool_exhausted: 250 * 22 - MAX_SENDS });
-    expect([misc[MISC_SCRATCH_EXHAUSTED], misc[MISC_SENDS_EXHAUSTED]]).toEqual([0, 250 * 22 - MAX_SENDS]);
+    expect(rig.drops).toEqual({ pool_exhausted: 1000 * 22 - MAX_SENDS });
+    expect([misc[MISC_SCRATCH_EXHAUSTED], misc[MISC_SENDS_EXHAUSTED]]).toEqual([0, 1000 * 22 - MAX_SENDS]);
     expect(rig.imbalance).toBe(0);
   });
 

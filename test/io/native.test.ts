@@ -114,13 +114,7 @@ describe.skipIf(missing)("TAPs", () => {
     const mac = inside("cat", "/sys/class/net/nio6/address").trim();
     expect(one.attachTap(7, tap.fds[0]!)).toBe(0);
     expect(one.attachTap(7, tap.fds[0]!)).toBe(-17);
-    // ICMP echo request (RFC 792) from .2 to the kernel's .1, in the data plane's scratch.
-    const request = Buffer.from(
-      `${mac.replaceAll(":", "")}020000000002080045000020000040004001${"0000"}c6336402c6336401${"0800"}${"0000"}12340001cafe0001`,
-      "hex",
-    );
-    request.writeUInt16BE(checksum(request.subarray(14, 34)), 24);
-    request.writeUInt16BE(checksum(request.subarray(34)), 36);
+    const request = echoRequest(mac, 1);
     one.arena.set(request, one.scratchAt + 64);
     putSend(one, 0, { at: one.scratchAt + 64, length: request.length, port: 7 });
     let got = one.exchange(1, 500);
@@ -134,6 +128,31 @@ describe.skipIf(missing)("TAPs", () => {
     expect(reply.subarray(0, 6).toString("hex")).toBe("020000000002");
     expect(reply[34]).toBe(0); // echo reply
     expect(reply.subarray(38).toString("hex")).toBe("12340001cafe0001");
+  });
+
+  it("takes a long queue in few batches, in order", () => {
+    const one = createIo();
+    const tap = openTap({ device: "nio11", netns: NETNS });
+    taps.setTap(tap.fds[0]!, { mtu: 1450, txQueueLength: 1000, up: true });
+    inside("ip", "addr", "add", "198.51.100.1/24", "dev", "nio11");
+    inside("ip", "neigh", "add", "198.51.100.2", "lladdr", "02:00:00:00:00:02", "dev", "nio11");
+    const mac = inside("cat", "/sys/class/net/nio11/address").trim();
+    expect(one.attachTap(7, tap.fds[0]!)).toBe(0);
+    const asked = 900;
+    for (let i = 0; i < asked; i++) {
+      const at = one.scratchAt + 64 + i * 128;
+      const request = echoRequest(mac, i);
+      one.arena.set(request, at);
+      putSend(one, i, { at, length: request.length, port: 7 });
+    }
+    const batches: number[] = [];
+    const sequence: number[] = [];
+    for (let got = one.exchange(asked, 0); got > 0; got = one.exchange(0, 0)) {
+      batches.push(got);
+      for (let i = 0; i < got; i++) sequence.push(bytesOf(one, i).readUInt16BE(40));
+    }
+    expect(batches).toEqual([768, 132]);
+    expect(sequence).toEqual(Array.from({ length: asked }, (_, i) => i));
   });
 
   it("finishes a checksum by the virtio header", () => {
@@ -255,4 +274,16 @@ function udpFrame(mac: string, from: string, to: string, payload: Buffer): Buffe
   frame.writeUInt16BE(sum(Buffer.concat([frame.subarray(26, 34), Buffer.from([0, 17, 0, 8 + payload.length])])), 40);
   frame.set(payload, 42);
   return frame;
+}
+
+/** An ICMP echo request (RFC 792) from 198.51.100.2 to the kernel's .1. */
+function echoRequest(mac: string, sequence: number): Buffer {
+  const bytes = Buffer.from(
+    `${mac.replaceAll(":", "")}020000000002080045000020000040004001${"0000"}c6336402c6336401${"0800"}${"0000"}12340000cafe0001`,
+    "hex",
+  );
+  bytes.writeUInt16BE(sequence, 40);
+  bytes.writeUInt16BE(checksum(bytes.subarray(14, 34)), 24);
+  bytes.writeUInt16BE(checksum(bytes.subarray(34)), 36);
+  return bytes;
 }

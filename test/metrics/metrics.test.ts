@@ -159,7 +159,7 @@ describe("values", () => {
 
   it("of the batch histogram are cumulative and end in the count", async () => {
     const { misc } = tables.counters[0]!;
-    misc.set([3, 2, 0, 1, 0], MISC_BUCKETS);
+    misc.set([3, 2, 0, 1, 0, 0], MISC_BUCKETS);
     misc[MISC_BATCHES] = 6;
     misc[MISC_FRAMES] = 60;
     const all = await scrape();
