@@ -19,10 +19,12 @@ import type {
 } from "../control/plan.ts";
 import { overheadOf } from "./rules-l2.ts";
 import type { FileConfig } from "./schema.ts";
+import { sourcePortsOf } from "./schema-workers.ts";
 import { addressesOf, type FileInterface, vsisOf } from "./subnets.ts";
 
 export function resolve(file: FileConfig): Config {
   const { address, offload, ...underlay } = file.underlay;
+  const { first, count = sourcePortsOf(file.workers) } = underlay.sourcePorts;
   const allTunnels = file.tunnels.map((tunnel) => tunnel.name);
   const gateways = new Map<string, string>();
   for (const each of file.interfaces) for (const vsi of vsisOf(each)) gateways.set(vsi, each.name);
@@ -35,6 +37,7 @@ export function resolve(file: FileConfig): Config {
       address: address.text,
       family: address.family,
       overhead: overheadOf(address.family),
+      sourcePorts: { first, count },
       offload: { ...offload, udpGso: offload.udpGso ?? underlay.checksum !== "zero" },
     },
     tunnels: file.tunnels.map(({ name, remote, keepalive }) => ({

@@ -12,6 +12,7 @@ import { plural } from "../wire/plural.ts";
 import { clip, nearest } from "./error.ts";
 import type { Path } from "./json-schema.ts";
 import { type FileConfig, MAX_BRIDGE_PORTS } from "./schema.ts";
+import { sourcePortsOf } from "./schema-workers.ts";
 import { vsisOf } from "./subnets.ts";
 
 /** The sections of the file; null where the schema refused one. */
@@ -83,9 +84,10 @@ function checkPortCount(s: Sections, report: Report): void {
   report(["acs"], "too-many-ports", message, "use several gateways", "key");
 }
 
-function checkUnderlay({ underlay }: Sections, report: Report): void {
+function checkUnderlay({ underlay, workers }: Sections, report: Report): void {
   if (underlay === null) return;
-  const { first, count } = underlay.sourcePorts;
+  const { first } = underlay.sourcePorts;
+  const count = underlay.sourcePorts.count ?? sourcePortsOf(workers);
   const last = first + count - 1;
   if (last > 65535) {
     const message = `${count} ports from ${first} on end at ${last}, above 65535`;

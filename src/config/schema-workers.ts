@@ -27,3 +27,12 @@ export const workers = z
   .describe(
     "forwarding threads, each with a queue of every TAP and its part of the rate limits: how many, or more of them. Needs a restart.",
   );
+
+/**
+ * Outer source ports where the file names no number. A batch makes one send for each of them, so few carry many small packets in
+ * each; and the kernel spreads them over the receiver's workers, which wants some for each.
+ */
+export function sourcePortsOf(given: z.infer<typeof workers> | null): number {
+  const count = typeof given === "number" ? given : (given?.count ?? 1);
+  return 4 * count;
+}

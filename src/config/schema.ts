@@ -60,7 +60,9 @@ const underlay = z
     sourcePorts: z
       .strictObject({
         first: int(49152, 65535).default(49152).describe("first outer source port"),
-        count: int(1, 256).default(16).describe("how many, one socket each; first + count - 1 is at most 65535"),
+        count: int(1, 256)
+          .optional()
+          .describe("how many, one socket each; default: 4 for each worker; first + count - 1 is at most 65535"),
       })
       .prefault({})
       .describe("pool of outer UDP source ports; the inner flow chooses one"),

@@ -20,7 +20,7 @@ const EBADF = -9;
 const ENODEV = -19;
 const EMSGSIZE = -90;
 const EHOSTUNREACH = -113;
-/** Sending sockets of a worker, as `underlay.sourcePorts` has by default. */
+/** Sending sockets of a worker: so many that a few flows of a test come to every worker of the receiver. */
 const SOURCE_PORTS = 16;
 
 /** A datagram on the underlay, as a test sees it. */

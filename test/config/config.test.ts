@@ -37,7 +37,7 @@ describe("a good file", () => {
         port: 4789,
         mtu: "auto",
         overhead: 50,
-        sourcePorts: { first: 49152, count: 16 },
+        sourcePorts: { first: 49152, count: 4 },
         checksum: "auto",
         dscp: "copy",
         strictReserved: false,
@@ -66,6 +66,15 @@ describe("a good file", () => {
       metrics: null,
       log: { level: "info", format: "auto" },
     } satisfies Config);
+  });
+
+  test.each([
+    ["workers: 3", "", 12],
+    ["workers: {count: 2}", "", 8],
+    ["workers: 3", ", sourcePorts: {count: 5}", 5],
+  ])("source ports are four for each worker, or as many as the file says: %s%s", (workers, ports, count) => {
+    const file = `node: gw1\nunderlay: {address: 192.0.2.1${ports}}\n${workers}\n`;
+    expect(good(file).underlay.sourcePorts).toEqual({ first: 49152, count });
   });
 
   test("the manual's example, object by object", () => {
