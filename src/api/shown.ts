@@ -6,11 +6,11 @@
  */
 import { getSystemErrorMap } from "node:util";
 import type { Agent } from "../control/agent.ts";
-import type { DuplicateView } from "../control/arp/duplicates.ts";
 import type { Inventory, PortObject } from "../control/inventory.ts";
 import type { MacLimitView } from "../control/mac/limits.ts";
 import type { NeighborView } from "../control/neighbor/entry.ts";
 import type { Config, PortRange, RuleAction, RuleMatch } from "../control/plan.ts";
+import type { DuplicateView } from "../control/resolution/duplicates.ts";
 import type { BypassedHop, Bypasses } from "../control/routes/bypass.ts";
 import type { Routes } from "../control/routes/routes.ts";
 import { STEP, type Stepwise } from "../control/sorted.ts";
@@ -232,7 +232,7 @@ export class Shown {
 
   /** Addresses that two hosts have. */
   duplicates(): readonly DuplicateView[] {
-    return this.parts.agent.duplicates.list();
+    return this.parts.agent.arp.duplicates.list();
   }
 
   /** MACs that a limit kept from being learned: the last one of each VSI. */
@@ -319,7 +319,8 @@ export class Shown {
   /** Learned neighbours and suppressed hosts: of one VSI-interface, of one VSI (suppressed ones alone), or all. */
   flushNeighbors(name: string | null, ip: string | null, vsiName: string | null = null): number | null {
     const { inventory, agent } = this.parts;
-    const { neighbors, suppression } = agent;
+    const { neighbors, arp } = agent;
+    const { suppression } = arp;
     const address = ip === null ? null : parseIpv4(ip);
     if (vsiName !== null) {
       const only = inventory.vsi(vsiName);

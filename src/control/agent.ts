@@ -12,18 +12,7 @@ import type { Ring } from "../tables/ring.ts";
 import * as records from "../tables/ring.ts";
 import type { Tables } from "../tables/tables.ts";
 import { CODE_NET_UNREACHABLE } from "../wire/icmp.ts";
-import type { Ipv4 } from "../wire/ipv4.ts";
-import { Announcer } from "./arp/announcer.ts";
-import { ArpHandler } from "./arp/arp.ts";
-import { ArpCounts } from "./arp/counts.ts";
-import { DuplicateAddresses } from "./arp/duplicates.ts";
-import { PeerChange } from "./arp/peer-change.ts";
-import { PeerGateways, viewOfPeer } from "./arp/peer-gateway.ts";
-import { PendingRelays } from "./arp/relay.ts";
-import { ArpSender } from "./arp/sender.ts";
-import { ArpSolicitor } from "./arp/solicitor.ts";
-import { ArpSuppressor } from "./arp/suppress.ts";
-import { SuppressionTable } from "./arp/suppression.ts";
+import { ArpSpeaker } from "./arp/speaker.ts";
 import { arpTable } from "./arp-table.ts";
 import type { DampedMoveView } from "./damped-moves.ts";
 import type { Emit } from "./event.ts";
@@ -33,6 +22,7 @@ import { Pinger } from "./icmp/ping.ts";
 import { ErrorWays, type RouteFinder } from "./icmp/way.ts";
 import type { HeldFrame, Injector } from "./inject.ts";
 import type { InterfaceObject, Inventory, PortObject, TunnelPort, VsiObject } from "./inventory.ts";
+import type { Ip } from "./ip.ts";
 import { Ledger } from "./ledger.ts";
 import { arrivalOf } from "./mac/change.ts";
 import { MacLearner } from "./mac/learn.ts";
@@ -42,6 +32,10 @@ import type { HostRoutes } from "./neighbor/path.ts";
 import { Neighbors } from "./neighbor/table.ts";
 import { PlaceCounts } from "./place-counts.ts";
 import type { LimitsConfig } from "./plan.ts";
+import { viewOfPeer } from "./resolution/peer-gateway.ts";
+import { Resolution } from "./resolution/resolution.ts";
+import { MessageSender } from "./resolution/sender.ts";
+import { MessageSolicitor } from "./resolution/solicitor.ts";
 import type { Stepwise } from "./sorted.ts";
 import type { Timer, Timers } from "./timers.ts";
 
@@ -70,20 +64,13 @@ export interface AgentParts {
 export class Agent {
   readonly macs: MacLearner;
   readonly neighbors: Neighbors;
-  readonly arp: ArpHandler;
+  readonly arp: Resolution;
   readonly icmp: Icmp;
   readonly pinger: Pinger;
   readonly ways: ErrorWays;
-  readonly relays: PendingRelays;
-  readonly peers: PeerGateways;
-  readonly announcer: Announcer;
-  readonly duplicates: DuplicateAddresses;
   readonly ledger: Ledger;
-  /** By VSI and result: `vtep_arp_total`. */
-  readonly arpCounts = new ArpCounts();
   private readonly parts: AgentParts;
-  private readonly sender: ArpSender;
-  readonly suppression: SuppressionTable;
+  private readonly solicitor: MessageSolicitor;
   /** Known neighbours. */
   private readonly known = new PlaceCounts();
   /** Ports that are down and may come back. */
@@ -98,10 +85,8 @@ export class Agent {
     this.ways = new ErrorWays(tables, inventory, routes);
     this.pinger = new Pinger(injector, timers, random);
     this.icmp = new Icmp(injector, inventory, timers, this.ledger, emit, limits, this.ways, this.pinger);
-    this.sender = new ArpSender(injector, timers, emit);
-    this.relays = new PendingRelays(timers);
-    this.peers = new PeerGateways(this.macs, timers, (news) => peerChange.follow(news));
-    this.suppression = new SuppressionTable(timers, this.macs);
+    const sender = new MessageSender(new ArpSpeaker(), injector, timers, emit);
+    this.solicitor = new MessageSolicitor(sender, inventory, emit);
     this.neighbors = new Neighbors({
       tables,
       timers,
@@ -109,7 +94,7 @@ export class Agent {
       emit,
       random,
       ledger: this.ledger,
-      solicitor: new ArpSolicitor(this.sender, inventory, emit),
+      solicitor: this.solicitor,
       macs: this.macs,
       routes,
       unreachable: (frame) => this.icmp.hostUnreachable(frame),
@@ -120,24 +105,10 @@ export class Agent {
       if (arrival !== null) this.neighbors.hint(arrival.vsi, arrival.mac, arrival.port, arrival.from);
     });
     this.neighbors.changes.follow(({ was, is }) => this.known.follow(was, is));
-    this.announcer = new Announcer(timers, this.sender, this.neighbors);
-    const peerChange = new PeerChange(timers, this.sender, this.neighbors, this.announcer, emit);
-    this.duplicates = new DuplicateAddresses(timers, this.sender, emit);
-    const { sender, peers, arpCounts: counts, relays, neighbors, duplicates } = this;
-    const suppressor = new ArpSuppressor(injector, emit, sender, peers, counts, this.suppression);
-    this.arp = new ArpHandler({
-      inventory,
-      timers,
-      emit,
-      sender,
-      neighbors,
-      relays,
-      peers,
-      counts,
-      duplicates,
-      isRoutedBy: (iface, ip) => this.ways.isRoutedBy(iface, ip),
-      suppress: (arp, vsi, port, frame) => suppressor.handle(arp, vsi, port, frame, this.arp),
-    });
+    const { macs, neighbors, ways } = this;
+    // Routes are IPv4's alone.
+    const isRoutedBy = (iface: InterfaceObject, ip: Ip) => typeof ip === "number" && ways.isRoutedBy(iface, ip);
+    this.arp = new Resolution({ sender, inventory, timers, injector, emit, macs, neighbors, isRoutedBy });
   }
 
   get nowMs(): number {
@@ -189,13 +160,26 @@ export class Agent {
     const isGone = only !== null || this.parts.inventory.ports.get(port.row) !== port;
     if (only === null) this.awaitPort(port, null);
     this.macs.flushPort(port, only);
-    // A tunnel that is merely down: whether the same gateway comes back behind it, its MAC will tell.
-    if (isGone) this.peers.flushPort(port, only);
+    this.arp.flushPort(port, isGone, only);
     this.neighbors.flushPort(port, isGone, only);
-    this.relays.flushPort(port);
-    this.duplicates.forget((_, place) => place.port === port && (only === null || place.vsi === only));
-    this.suppression.flushPort(port, only);
     this.icmp.flushPort(port);
+  }
+
+  // ---- what the gateway announces (topology/learners.ts) -----------------------------------------------------------
+  announceAt(iface: InterfaceObject, port: PortObject, vsi: VsiObject): void {
+    this.arp.announceAt(iface, port, vsi);
+  }
+
+  announceNews(inventory: Inventory): void {
+    this.arp.announcer.update(inventory);
+  }
+
+  announceInto(tunnel: PortObject): void {
+    this.arp.announcer.tunnelUp(tunnel);
+  }
+
+  announceHosts(vsi: VsiObject): void {
+    this.arp.announcer.tellHosts(vsi);
   }
 
   /** `port` is up (again). */
@@ -210,8 +194,7 @@ export class Agent {
     this.neighbors.suspendPort(port);
     this.macs.suspendPort(port);
     this.awaitPort(port, () => this.flushPort(port));
-    this.relays.flushPort(port);
-    this.suppression.flushPort(port);
+    this.arp.suspendPort(port);
     this.icmp.flushPort(port);
   }
 
@@ -227,24 +210,20 @@ export class Agent {
   /** Forget everything about a VSI: pinned MACs too. */
   flushVsi(vsi: VsiObject): void {
     this.macs.flushVsi(vsi);
-    this.peers.flushVsi(vsi);
-    this.duplicates.forget((_, place) => place.vsi === vsi);
+    this.arp.flushVsi(vsi);
     this.neighbors.flushVsi(vsi);
     this.known.forget(vsi);
-    this.suppression.flushVsi(vsi);
-    this.sender.flushVsi(vsi);
   }
 
   /** Forget everything about a VSI-interface: pinned neighbours too. */
   flushInterface(iface: InterfaceObject): void {
     this.neighbors.flushInterface(iface);
-    this.peers.flushInterface(iface);
-    this.duplicates.forget((each) => each === iface);
+    this.arp.flushInterface(iface);
   }
 
   /** Ask the host at `place` once whether it still has `ip`; its answer is heard like any other. */
-  askHost(iface: InterfaceObject, ip: Ipv4, { mac, port, vsi }: Place): void {
-    this.sender.ask(iface, vsi, port, mac, ip);
+  askHost(iface: InterfaceObject, ip: Ip, place: Place): void {
+    this.solicitor.at(iface, ip, place);
   }
 
   /** Neighbours and peer gateways (D4). */
@@ -252,13 +231,14 @@ export class Agent {
     const { nowMs } = this.parts.timers;
     return [
       ...Array.from(this.neighbors.all(), (entry) => viewOf(entry, nowMs)),
-      ...Array.from(this.peers.list(), (peer) => viewOfPeer(peer, nowMs)),
+      ...Array.from(this.arp.peers.list(), (peer) => viewOfPeer(peer, nowMs)),
     ];
   }
 
   /** All ARP tables: by VSI-interface and VSI in the order of `compare`, and by IP. */
   arpTable(compare: (a: string, b: string) => number): Stepwise<NeighborView> {
-    const { neighbors, peers, suppression } = this;
+    const { neighbors, arp } = this;
+    const { peers, suppression } = arp;
     const tables = [neighbors.all(), peers.list(), suppression.list()];
     return arpTable(
       tables,
@@ -270,13 +250,13 @@ export class Agent {
 
   /** Neighbours and peer gateways on `iface`, counted without being looked at. */
   neighborsOn(iface: InterfaceObject): number {
-    return this.neighbors.countOn(iface) + this.peers.countOn(iface);
+    return this.neighbors.countOn(iface) + this.arp.peers.countOn(iface);
   }
 
   /** Hosts that ARP suppression answers for. */
   suppressedViews(): NeighborView[] {
     const { nowMs } = this.parts.timers;
-    return Array.from(this.suppression.list(), (host) => viewOfSuppressed(host, nowMs));
+    return Array.from(this.arp.suppression.list(), (host) => viewOfSuppressed(host, nowMs));
   }
 
   /** Hosts that move too often to be believed: of each VSI the last MAC, and the last address. */
@@ -288,7 +268,7 @@ export class Agent {
   neighborCounts(): Map<string, Readonly<Record<string, number>>> {
     const all = new Map<string, Readonly<Record<string, number>>>();
     for (const [vsi, count] of this.known.list()) all.set(vsi, { ...count });
-    for (const [vsi, suppressed] of this.suppression.counts())
+    for (const [vsi, suppressed] of this.arp.suppression.counts())
       all.set(vsi, { ...(all.get(vsi) ?? { local: 0, remote: 0, static: 0 }), suppressed });
     return all;
   }

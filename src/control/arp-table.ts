@@ -4,9 +4,11 @@
  *
  * Grouped by names first, each a step at a time: names are compared once a group and not once a row.
  */
-import { type PeerGateway, viewOfPeer } from "./arp/peer-gateway.ts";
-import type { SuppressedHost } from "./arp/suppression.ts";
+
+import { compareIp } from "./ip.ts";
 import { type Neighbor, type NeighborView, viewOf, viewOfSuppressed } from "./neighbor/entry.ts";
+import { type PeerGateway, viewOfPeer } from "./resolution/peer-gateway.ts";
+import type { SuppressedHost } from "./resolution/suppression.ts";
 import { RUN, STEP, type Stepwise, sorted } from "./sorted.ts";
 
 type Row = Neighbor | PeerGateway | SuppressedHost;
@@ -38,7 +40,7 @@ export function* arpTable(
   for (const group of sorted(groups.values(), (a, b) => compare(a.iface, b.iface) || compare(a.vsi, b.vsi))) {
     yield STEP;
     if (group === STEP) continue;
-    for (const row of sorted(group.rows, (a, b) => (a.ip >>> 0) - (b.ip >>> 0))) {
+    for (const row of sorted(group.rows, (a, b) => compareIp(a.ip, b.ip))) {
       if (row === STEP) yield STEP;
       else if (!("state" in row && isGone(row))) yield viewOfRow(row, now());
     }

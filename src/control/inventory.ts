@@ -5,7 +5,8 @@
  * people do). The shared tables hold what workers need of the same objects; the two are changed together, in control/topology/topology.ts.
  */
 import type { Mac } from "../wire/ethernet.ts";
-import { type Ipv4, maskOf } from "../wire/ipv4.ts";
+import type { Ipv4 } from "../wire/ipv4.ts";
+import { type Ip, isHostIn, isSameFamily, isWithin } from "./ip.ts";
 import type { AcConfig, InterfaceConfig, TunnelConfig, VsiConfig } from "./plan.ts";
 
 /** What every bridge port has. */
@@ -51,10 +52,10 @@ export interface VsiObject {
   readonly tunnels: TunnelPort[];
 }
 
-export interface Subnet {
+export interface Subnet<A extends Ip = Ip> {
   /** Our address in it. */
-  readonly address: Ipv4;
-  readonly network: Ipv4;
+  readonly address: A;
+  readonly network: A;
   readonly length: number;
 }
 
@@ -68,15 +69,35 @@ export interface InterfaceObject {
   /** Its gateway MAC. */
   mac: Mac;
   mtu: number;
-  /** At least one; the first is the primary. */
+  /** At least one; the first of a family is its primary. */
   subnets: readonly Subnet[];
   readonly vsis: VsiObject[];
 }
 
-/** The subnet of `on` that contains `ip`, or null. */
-export function subnetOf(iface: InterfaceObject, ip: Ipv4): Subnet | null {
-  for (const subnet of iface.subnets) if (((ip ^ subnet.network) & maskOf(subnet.length)) === 0) return subnet;
+/** The subnet of `iface` that contains `ip`, or null. */
+export function subnetOf(iface: InterfaceObject, ip: Ipv4): Subnet<Ipv4> | null;
+export function subnetOf(iface: InterfaceObject, ip: Ip): Subnet | null;
+export function subnetOf(iface: InterfaceObject, ip: Ip): Subnet | null {
+  for (const subnet of iface.subnets) if (isWithin(ip, subnet.network, subnet.length)) return subnet;
   return null;
+}
+
+/** Who we are to `ip`: our address in its subnet, else the primary one of its family. */
+export function addressFor(iface: InterfaceObject, ip: Ipv4): Ipv4;
+export function addressFor(iface: InterfaceObject, ip: Ip): Ip;
+export function addressFor(iface: InterfaceObject, ip: Ip): Ip {
+  return (subnetOf(iface, ip) ?? iface.subnets.find(({ address }) => isSameFamily(address, ip))!).address;
+}
+
+/** Can `ip` be a host's on `iface`? */
+export function isHostAddress(iface: InterfaceObject, ip: Ip): boolean {
+  const subnet = subnetOf(iface, ip);
+  return subnet !== null && isHostIn(ip, subnet.length);
+}
+
+/** The subnets of `iface` that workers route by. */
+export function ipv4SubnetsOf(iface: InterfaceObject): Subnet<Ipv4>[] {
+  return iface.subnets.filter((subnet): subnet is Subnet<Ipv4> => typeof subnet.address === "number");
 }
 
 /** Is `port` one of the ports of `vsi`? */
@@ -84,8 +105,8 @@ export function isPortOf(port: PortObject, vsi: VsiObject): boolean {
   return port.kind === "ac" ? port.vsi === vsi : vsi.tunnels.includes(port);
 }
 
-/** Is `ip` an address of `on` itself? */
-export function isOwnAddress(iface: InterfaceObject, ip: Ipv4): boolean {
+/** Is `ip` an address of `iface` itself? */
+export function isOwnAddress(iface: InterfaceObject, ip: Ip): boolean {
   for (const subnet of iface.subnets) if (subnet.address === ip) return true;
   return iface.config.icmpSource?.ip === ip;
 }

@@ -85,8 +85,8 @@ export function assemble(request: AssemblyRequest): Control {
     seed,
   });
   const { policies, staticRoutes } = topology;
-  const { neighbors, peers } = agent;
-  const bypasses = new Bypasses({ inventory, neighbors, peers, policies, staticRoutes, timers, emit });
+  const { neighbors, arp } = agent;
+  const bypasses = new Bypasses({ inventory, neighbors, peers: arp.peers, policies, staticRoutes, timers, emit });
   const attachWatch = new AttachWatch({ tables, timers, inventory, topology, commands: injector, emit });
   return {
     agent,

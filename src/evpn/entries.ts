@@ -62,6 +62,7 @@ export class Entries implements Beliefs {
         note({ vsi: vsi.name, mac, ip: null, at });
       }),
       neighbors.changes.follow(({ ip, was, is }) => {
+        if (typeof ip !== "number") return;
         const place = is !== null && isHere(is.port) && (is.origin as string) !== RESTORED ? is : null;
         const before = was !== null && isHere(was.port) ? was : null;
         if (before !== null && before.vsi !== place?.vsi) note({ vsi: before.vsi.name, mac: before.mac, ip, at: null });
@@ -134,15 +135,15 @@ export class Entries implements Beliefs {
     const vsi = this.vsi(name);
     const port = this.parts.inventory.tunnelTo(vtep);
     if (vsi === undefined || port === undefined) return false;
-    const { suppression, neighbors } = this.parts.agent;
-    suppression.want(vsi, ip, mac, port);
+    const { arp, neighbors } = this.parts.agent;
+    arp.suppression.want(vsi, ip, mac, port);
     return vsi.interface === null || neighbors.candidates.want("evpn", vsi.interface, ip, { mac, port, vsi });
   }
 
   unwantIp(name: string, ip: Ipv4): void {
     const vsi = this.vsi(name);
     if (vsi === undefined) return;
-    this.parts.agent.suppression.unwant(vsi, ip);
+    this.parts.agent.arp.suppression.unwant(vsi, ip);
     if (vsi.interface !== null) this.parts.agent.neighbors.candidates.unwant("evpn", vsi.interface, ip);
   }
 
@@ -161,7 +162,7 @@ export class Entries implements Beliefs {
     const asked = places.flatMap(({ ip, place }) => (place !== null && isHere(place.port) ? [{ ip, place }] : []));
     if (mac !== null) agent.macs.delete(vsi, mac);
     for (const ip of ips) {
-      agent.suppression.forgetHere(vsi, ip);
+      agent.arp.suppression.forgetHere(vsi, ip);
       if (on !== null) agent.neighbors.delete(on, ip);
     }
     if (ask && on !== null) for (const { ip, place } of asked) agent.askHost(on, ip, place);
@@ -188,6 +189,7 @@ export class Entries implements Beliefs {
       if (
         place !== null &&
         place.vsi === vsi &&
+        typeof ip === "number" &&
         isHere(place.port) &&
         KNOWN.has(state) &&
         (origin as string) !== RESTORED

@@ -113,7 +113,7 @@ export class ArticleSteps {
   private isPassedOn(sender: Ipv4, target: Ipv4, iface: InterfaceObject, vsi: VsiObject): boolean {
     const { agent } = this.parts;
     const port = isOwnAddress(iface, sender) ? undefined : agent.neighbors.find(iface, sender)?.place?.port;
-    return port === undefined ? agent.relays.hasRelayed(vsi, target) : port.kind === "tunnel";
+    return port === undefined ? agent.arp.relays.hasRelayed(vsi, target) : port.kind === "tunnel";
   }
 }
 

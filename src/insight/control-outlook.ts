@@ -2,20 +2,21 @@
  * What control would do with a punted frame, in words: the end of a what-if story.
  *
  * The data plane's part of `trace` is decided by the code that forwards; this part is only told. It looks at the same
- * entries that the handlers look at (control/arp/arp.ts, control/neighbor/table.ts, control/icmp/icmp.ts), asks the same functions where they decide without
+ * entries that the handlers look at (control/resolution/local-proxy.ts, control/neighbor/table.ts, control/icmp/icmp.ts), asks the same functions where they decide without
  * acting, and changes nothing. That it says what the handlers do is test/insight/control-outlook.test.ts's to prove.
  */
 
-import { checkArp, isHostAddress, isRoutedSender } from "../control/arp/check.ts";
+import { ArpSpeaker } from "../control/arp/speaker.ts";
 import { CONSUMED } from "../control/fate.ts";
 import { isErrorDue } from "../control/icmp/icmp.ts";
 import type { ErrorWay, ErrorWays } from "../control/icmp/way.ts";
-import { type Inventory, isOwnAddress } from "../control/inventory.ts";
+import { type InterfaceObject, type Inventory, isHostAddress, isOwnAddress } from "../control/inventory.ts";
+import { formatIp, type Ip } from "../control/ip.ts";
 import { hopOf } from "../control/neighbor/hop.ts";
 import { isKnown } from "../control/neighbor/nud.ts";
 import type { Neighbors } from "../control/neighbor/table.ts";
-import { DROP, DROPS, PUNT } from "../tables/counters.ts";
-import { ARP_REQUEST, parseArp } from "../wire/arp.ts";
+import { isFromRoute } from "../control/resolution/local-proxy.ts";
+import { DROPS, PUNT } from "../tables/counters.ts";
 import { i32, u16 } from "../wire/bytes.ts";
 import { ETH_BYTES } from "../wire/ethernet.ts";
 import { CODE_NET_UNREACHABLE, CODE_PROHIBITED, ICMP_ECHO_REQUEST } from "../wire/icmp.ts";
@@ -44,6 +45,7 @@ export class Outlook {
   private readonly inventory: Inventory;
   private readonly neighbors: Neighbors;
   private readonly ways: ErrorWays;
+  private readonly speaker = new ArpSpeaker();
 
   constructor(inventory: Inventory, neighbors: Neighbors, ways: ErrorWays) {
     this.inventory = inventory;
@@ -73,7 +75,7 @@ export class Outlook {
     const hop = hopOf(bytes, arg, arg2, this.inventory, this.neighbors);
     if (hop === null) return "its VSI-interface is gone: ICMP network unreachable";
     const { iface } = hop;
-    const ip = formatIpv4(hop.ip);
+    const ip = formatIp(hop.ip);
     const state = this.neighbors.find(iface, hop.ip)?.state;
     const asks = `waits for ARP of ${ip} on ${iface.name}`;
     if (state === undefined) return `${asks}, which is asked for in ${iface.vsis.map((vsi) => vsi.name).join(", ")}`;
@@ -85,43 +87,44 @@ export class Outlook {
   private arp({ bytes, vsi: vsiRow, port: portRow }: PuntedFrame): string {
     const vsi = this.inventory.vsis.get(vsiRow);
     const port = this.inventory.ports.get(portRow);
-    const arp = parseArp(bytes, 0, bytes.length);
+    const { speaker } = this;
+    const message = speaker.parse(bytes);
     if (vsi === undefined || port === undefined) return "its port or VSI is gone: dropped";
-    if (arp === null) return "dropped: not an IPv4-over-Ethernet ARP request or reply";
+    if (message === null) return "dropped: not an IPv4-over-Ethernet ARP request or reply";
     if (vsi.config.arp === "suppress")
       return "ARP suppression: answered with the host's own MAC where it is known, flooded where it is not";
     const iface = vsi.interface;
     if (iface === null) return "ignored: no VSI-interface";
-    const bad = checkArp(arp, iface);
-    const isNotLocal = bad === DROP.arp_not_local && port.kind === "ac";
-    const isRouted = isNotLocal && isRoutedSender(arp, iface, (by, ip) => this.ways.isRoutedBy(by, ip));
-    if (bad !== CONSUMED && !isRouted) return `dropped: ${DROPS[bad - 1]![1]}`;
-    const [sender, target] = [formatIpv4(arp.senderIp), formatIpv4(arp.targetIp)];
-    if (port.kind === "ac" && arp.senderIp !== 0 && isOwnAddress(iface, arp.senderIp))
+    const bad = speaker.check(message, iface);
+    const isNotLocal = bad === speaker.drops.notLocal && port.kind === "ac";
+    const isRoutedBy = (by: InterfaceObject, ip: Ip) => typeof ip === "number" && this.ways.isRoutedBy(by, ip);
+    if (bad !== CONSUMED && !(isNotLocal && isFromRoute(message, iface, isRoutedBy)))
+      return `dropped: ${DROPS[bad - 1]![1]}`;
+    const sender = message.sender === null ? "the asker" : formatIp(message.sender);
+    if (port.kind === "ac" && message.sender !== null && isOwnAddress(iface, message.sender))
       return `refused: ${sender} is an address of ${iface.name}, which defends it`;
-    if (arp.op !== ARP_REQUEST || arp.senderIp === arp.targetIp) return `${sender} is noted; no answer is due`;
-    if (isOwnAddress(iface, arp.targetIp)) {
-      const isSilent = port.kind === "tunnel" && this.isShared(iface, arp.targetIp);
+    if (message.kind === "answer" || message.kind === "announcement") return `${sender} is noted; no answer is due`;
+    const { target } = message;
+    if (isOwnAddress(iface, target)) {
+      const isSilent = port.kind === "tunnel" && this.isShared(iface, target);
       return isSilent
         ? "silence: each site has its own gateway"
         : `${iface.name} answers with its gateway MAC (${port.kind === "ac" ? "S2.2/S3.2" : "S3.5"})`;
     }
-    if (!isHostAddress(iface, arp.targetIp)) return `ignored: ${target} is no host address`;
+    if (!isHostAddress(iface, target)) return `ignored: ${formatIp(target)} is no host address`;
     if (vsi.config.arp !== "localProxy") return `${sender} is noted; the request itself is bridged`;
-    return port.kind === "ac"
-      ? this.proxied(arp.targetIp, iface, port, vsi)
-      : this.relayed(target, arp.senderIp, iface);
+    return port.kind === "ac" ? this.proxied(target, iface, port, vsi) : this.relayed(target, message.sender, iface);
   }
 
   private proxied(
-    target: number,
-    iface: Parameters<Neighbors["find"]>[0],
+    target: Ip,
+    iface: InterfaceObject,
     port: object,
     vsi: { readonly config: { readonly proxyArp: string } },
   ): string {
     const entry = this.neighbors.find(iface, target);
     const known = entry !== undefined && isKnown(entry.state) ? entry : undefined;
-    const ip = formatIpv4(target);
+    const ip = formatIp(target);
     if (known?.place?.port === port) return `ignored: ${ip} is behind the same port, and hears it itself`;
     const reply = "local proxy ARP answers with the gateway MAC (S1.2)";
     if (known?.state === "reachable") return `${reply}: ${ip} is known`;
@@ -130,9 +133,9 @@ export class Outlook {
     return `${relay}; answered when ${ip} is heard`;
   }
 
-  private relayed(target: string, sender: number, iface: Parameters<Neighbors["find"]>[0]): string {
-    const step = isOwnAddress(iface, sender) ? "S2.5, S3.4 for a next hop" : "S1.5";
-    return `answered when ${target} is known here, else asked for on the ACs (${step})`;
+  private relayed(target: Ip, sender: Ip | null, iface: InterfaceObject): string {
+    const step = sender !== null && isOwnAddress(iface, sender) ? "S2.5, S3.4 for a next hop" : "S1.5";
+    return `answered when ${formatIp(target)} is known here, else asked for on the ACs (${step})`;
   }
 
   private local(frame: PuntedFrame): string {
@@ -173,7 +176,7 @@ export class Outlook {
   }
 
   /** A distributed VSI-interface has this address on every gateway (D15). */
-  private isShared(iface: Parameters<Neighbors["find"]>[0], ip: number): boolean {
+  private isShared(iface: InterfaceObject, ip: Ip): boolean {
     return iface.config.distributed && iface.subnets.some((subnet) => subnet.address === ip);
   }
 }

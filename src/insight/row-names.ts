@@ -1,8 +1,9 @@
 /** Rows of the tables as the operator calls what is in them; for those who explain what the data plane did. */
+
 import type { Inventory } from "../control/inventory.ts";
+import { formatIp } from "../control/ip.ts";
 import type { Neighbors } from "../control/neighbor/table.ts";
 import type { Topology } from "../control/topology/topology.ts";
-import { formatIpv4 } from "../wire/ipv4.ts";
 import type { Names } from "./step.ts";
 
 export interface Via {
@@ -48,7 +49,7 @@ export class RowNames implements Names {
 
   nextHop(adjacency: number): string {
     const hop = this.neighbors.nextHop(adjacency);
-    return hop === null ? "-" : formatIpv4(hop.ip);
+    return hop === null ? "-" : formatIp(hop.ip);
   }
 
   policy(row: number): string | null {

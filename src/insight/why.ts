@@ -9,16 +9,17 @@
 import type { Policy, Route } from "../api/schema.ts";
 import type { Question, Why } from "../api/schema-why.ts";
 import type { Shown, ShownParts } from "../api/shown.ts";
-import type { DuplicateView } from "../control/arp/duplicates.ts";
-import type { SuppressedHost } from "../control/arp/suppression.ts";
 import { portText } from "../control/event.ts";
 import type { ErrorWays } from "../control/icmp/way.ts";
-import type { InterfaceObject, VsiObject } from "../control/inventory.ts";
+import { type InterfaceObject, subnetOf, type VsiObject } from "../control/inventory.ts";
+import type { Ip } from "../control/ip.ts";
 import type { MacStory } from "../control/mac/entry.ts";
 import type { NeighborStory, PlaceStory } from "../control/neighbor/story.ts";
 import type { Config, Prefix, TunnelConfig } from "../control/plan.ts";
+import type { DuplicateView } from "../control/resolution/duplicates.ts";
+import type { SuppressedHost } from "../control/resolution/suppression.ts";
 import { formatMac, parseMac } from "../wire/ethernet.ts";
-import { formatIpv4, type Ipv4, maskOf, parseIpv4 } from "../wire/ipv4.ts";
+import { formatIpv4, maskOf, parseIpv4 } from "../wire/ipv4.ts";
 
 const MESSAGES = {
   request: "an ARP request it sent",
@@ -95,7 +96,7 @@ export class WhyAnswers {
   private neighborsWith(mac: string, vsi: string | null): NeighborStory[] {
     const { neighbors } = this.parts.agent;
     const wanted = parseMac(mac)!;
-    const ips = new Set<Ipv4>();
+    const ips = new Set<Ip>();
     for (const { place, ip } of neighbors.all()) if (place?.mac === wanted) ips.add(ip);
     return [...ips]
       .flatMap((ip) => neighbors.stories(ip))
@@ -114,11 +115,11 @@ export class WhyAnswers {
     for (const story of neighbors) said.push(...neighborSentences(story, this.isNeighborByHand(story)));
     const routed = this.fabric({ ip: text });
     said.push(...routed);
-    for (const each of agent.duplicates.list())
+    for (const each of agent.arp.duplicates.list())
       if (each.ip === text && names.has(each.interface)) said.push(duplicateSentence(each));
     for (const { of, ip: hop, tunnel } of this.parts.bypasses.list())
       if (hop === text) said.push(bypassSentence(of, hop, tunnel.name));
-    const suppressed = [...agent.suppression.of(ip)].filter(({ vsi }) => isVsiAsked(vsi, question));
+    const suppressed = [...agent.arp.suppression.of(ip)].filter(({ vsi }) => isVsiAsked(vsi, question));
     for (const host of suppressed) said.push(suppressedSentence(text, host, agent.nowMs));
     const macs = neighbors.flatMap(({ place }) => {
       if (place === null) return [];
@@ -150,7 +151,7 @@ export class WhyAnswers {
         said.push(`${text} is our own: ICMP errors of ${iface.name} come from it.`);
       if (!iface.subnets.some(({ address }) => address === ip)) continue;
       said.push(`${text} is our own: the gateway address of ${iface.name}, with gateway MAC ${formatMac(iface.mac)}.`);
-      for (const peer of this.parts.agent.peers.list()) {
+      for (const peer of this.parts.agent.arp.peers.list()) {
         if (peer.iface !== iface || peer.ip !== ip) continue;
         const { tunnel, vsi, mac, heardMs } = peer;
         const seconds = Math.floor((this.parts.agent.nowMs - heardMs) / 1000);
@@ -270,8 +271,8 @@ function soughtSentences(story: NeighborStory): string[] {
 function unknownSentences(ip: number, scope: readonly InterfaceObject[]): string[] {
   const said: string[] = [];
   for (const iface of scope) {
-    const subnet = iface.subnets.find(({ network, length }) => ((ip ^ network) & maskOf(length)) === 0);
-    if (subnet === undefined) continue;
+    const subnet = subnetOf(iface, ip);
+    if (subnet === null) continue;
     const vsis = iface.vsis.map((vsi) => vsi.name).join(", ");
     const silence = "no ARP came from it, and no packet has asked for it lately";
     const prefix = `${formatIpv4(subnet.network)}/${subnet.length}`;

@@ -9,7 +9,7 @@
  */
 import { collectDefaultMetrics, Registry } from "prom-client";
 import type { Labels, Row } from "../api/feature.ts";
-import { ARP_RESULTS } from "../control/arp/counts.ts";
+import { RESOLUTION_RESULTS } from "../control/resolution/counts.ts";
 import { TURNED_AWAY } from "../control/topology/views.ts";
 import {
   type CounterBlock,
@@ -162,7 +162,7 @@ const ROWS: readonly SourceRow[] = [
     *values(source) {
       const counts = source.arpResults();
       for (const { name } of source.inventory.vsis.values()) {
-        for (const result of ARP_RESULTS) yield [{ vsi: name, result }, counts.get(name)?.[result] ?? 0];
+        for (const result of RESOLUTION_RESULTS) yield [{ vsi: name, result }, counts.get(name)?.[result] ?? 0];
       }
     },
   },

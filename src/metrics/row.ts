@@ -1,7 +1,7 @@
 /** What the registry's own rows are read from. Features bring rows that know their source themselves (api/feature.ts). */
 import type { Labels, Row } from "../api/feature.ts";
-import type { ArpResult } from "../control/arp/counts.ts";
 import type { Inventory } from "../control/inventory.ts";
+import type { ResolutionResult } from "../control/resolution/counts.ts";
 import type { Counted } from "../control/topology/views.ts";
 import type { Tables } from "../tables/tables.ts";
 import type { Tally } from "./histogram.ts";
@@ -40,7 +40,7 @@ export interface MetricsSource {
   macEntries(): Origins;
   neighborEntries(): Origins;
   routeEntries(): Origins;
-  arpResults(): ReadonlyMap<string, Readonly<Record<ArpResult, number>>>;
+  arpResults(): ReadonlyMap<string, Readonly<Record<ResolutionResult, number>>>;
   macMoves(): ReadonlyMap<string, number>;
   neighborMoves(): ReadonlyMap<string, number>;
   /** Addresses that two hosts have, each with the VSI in which that was seen. */

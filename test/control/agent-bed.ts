@@ -6,7 +6,6 @@
  *   vsi20  if20 20.1.1.1/24 G20   AC  vm2        tunnels gw2, border
  */
 import { Agent } from "../../src/control/agent.ts";
-import { NEWS_EVERY_MS } from "../../src/control/arp/peer-gateway.ts";
 import type { EventFields, EventName } from "../../src/control/event.ts";
 import { Injector } from "../../src/control/inject.ts";
 import {
@@ -18,6 +17,7 @@ import {
   type VsiObject,
 } from "../../src/control/inventory.ts";
 import type { InterfaceConfig, LimitsConfig, VsiConfig } from "../../src/control/plan.ts";
+import { NEWS_EVERY_MS } from "../../src/control/resolution/peer-gateway.ts";
 import { Timers } from "../../src/control/timers.ts";
 import { DROPS, type DropName, INJECT, PUNT, RECORD_LEARN, RECORD_STALE } from "../../src/tables/counters.ts";
 import { macKey } from "../../src/tables/mac.ts";

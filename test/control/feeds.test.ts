@@ -2,10 +2,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Feed } from "../../src/control/feed.ts";
+import { formatIp } from "../../src/control/ip.ts";
 import type { MacChange } from "../../src/control/mac/change.ts";
 import type { NeighborChange } from "../../src/control/neighbor/entry.ts";
 import { formatMac } from "../../src/wire/ethernet.ts";
-import { formatIpv4, parseIpv4 } from "../../src/wire/ipv4.ts";
+import { parseIpv4 } from "../../src/wire/ipv4.ts";
 import { AgentBed, G10, M1, M3, M9, P10 } from "./agent-bed.ts";
 
 const MACS = [M1, M3, M9];
@@ -29,7 +30,7 @@ function replay(bed: AgentBed) {
     step(macs, `${vsi.name} ${formatMac(mac)}`, kind, placeOf(was), placeOf(is)),
   );
   bed.agent.neighbors.changes.follow(({ kind, iface, ip, was, is }) =>
-    step(hosts, `${iface.name} ${formatIpv4(ip)}`, kind, hostAt(was), hostAt(is)),
+    step(hosts, `${iface.name} ${formatIp(ip)}`, kind, hostAt(was), hostAt(is)),
   );
   return { macs, hosts };
 }

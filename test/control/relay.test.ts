@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import type { PortObject } from "../../src/control/inventory.ts";
 import {
   PendingRelays,
   RELAY_ASKERS,
@@ -6,8 +7,7 @@ import {
   RELAY_MS,
   RELAY_TARGETS,
   RELAYS_OF_QUIET_PORT,
-} from "../../src/control/arp/relay.ts";
-import type { PortObject } from "../../src/control/inventory.ts";
+} from "../../src/control/resolution/relay.ts";
 import { Timers } from "../../src/control/timers.ts";
 import { AgentBed, ip } from "./agent-bed.ts";
 

@@ -77,16 +77,19 @@ export class NotingLearners implements Learners {
     refreshRewrites: (on: InterfaceObject) => this.notes.push(`refresh ${on.name}`),
   };
 
-  readonly arp = {
-    announce: (on: InterfaceObject, port: PortObject, vsi: VsiObject) =>
-      this.notes.push(`announce ${on.name} on ${port.name} in ${vsi.name}`),
-  };
+  announceAt(on: InterfaceObject, port: PortObject, vsi: VsiObject): void {
+    this.notes.push(`announce ${on.name} on ${port.name} in ${vsi.name}`);
+  }
 
-  readonly announcer = {
-    update: () => {},
-    tunnelUp: (port: PortObject) => this.notes.push(`tell ${port.name}`),
-    tellHosts: (vsi: VsiObject) => this.notes.push(`tell hosts of ${vsi.name}`),
-  };
+  announceNews(): void {}
+
+  announceInto(tunnel: PortObject): void {
+    this.notes.push(`tell ${tunnel.name}`);
+  }
+
+  announceHosts(vsi: VsiObject): void {
+    this.notes.push(`tell hosts of ${vsi.name}`);
+  }
 
   portUp(port: PortObject): void {
     this.notes.push(`up ${port.name}`);

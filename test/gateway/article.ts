@@ -1,5 +1,5 @@
 /** The article's network (behaviour.md §2.0) over memory io, and its frames told as text. */
-import { ANNOUNCE_AGAIN_MS } from "../../src/control/arp/announcer.ts";
+import { ANNOUNCE_AGAIN_MS } from "../../src/control/resolution/announcer.ts";
 import { ARP_REQUEST, parseArp } from "../../src/wire/arp.ts";
 import { i32, u16 } from "../../src/wire/bytes.ts";
 import { BROADCAST, ETH_BYTES, formatMac, type Mac, readMac, TYPE_IPV4 } from "../../src/wire/ethernet.ts";

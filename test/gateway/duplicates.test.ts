@@ -1,6 +1,6 @@
 /** One address that two hosts have is told apart from a host that moved. */
 import { describe, expect, it } from "vitest";
-import { SUSPECTS_OF } from "../../src/control/arp/duplicates.ts";
+import { SUSPECTS_OF } from "../../src/control/resolution/duplicates.ts";
 import { ARP_REQUEST } from "../../src/wire/arp.ts";
 import { article } from "./article.ts";
 import { Vm } from "./vm.ts";
@@ -8,7 +8,8 @@ import type { World } from "./world.ts";
 
 const TAKEN = { ip: "10.1.1.11", gateway: "10.1.1.1" };
 
-const duplicatesOf = (world: World, gateway: string) => world.gateways.get(gateway)!.control.agent.duplicates.list();
+const duplicatesOf = (world: World, gateway: string) =>
+  world.gateways.get(gateway)!.control.agent.arp.duplicates.list();
 const told = (world: World, gateway: string) =>
   world.gateways
     .get(gateway)!

@@ -200,7 +200,7 @@ describe("mangled in flight (Z7)", () => {
         expect(vm3.replies.toSorted()).toEqual(["30.1.1.1 ttl=64", "30.1.1.12 ttl=62"]);
         for (const gateway of world.gateways.values()) {
           const { agent } = gateway.control;
-          expect(agent.relays.size).toBeLessThanOrEqual(1024);
+          expect(agent.arp.relays.size).toBeLessThanOrEqual(1024);
           expect(agent.neighbors.waiting).toBeLessThanOrEqual(1024);
           expect(agent.neighborViews().filter((row) => row.origin !== "gateway").length).toBeLessThanOrEqual(4096);
           expect(agent.macs.size).toBeLessThanOrEqual(8192);
@@ -213,7 +213,7 @@ describe("mangled in flight (Z7)", () => {
     world.advance(40_000, 1000);
     for (const gateway of world.gateways.values()) {
       expect(gateway.control.agent.ledger.held).toBe(0);
-      expect(gateway.control.agent.relays.size).toBe(0);
+      expect(gateway.control.agent.arp.relays.size).toBe(0);
     }
     // The gateway's own identity is what it was, and a reload of its file changes nothing.
     gw(world, 1).reload(siteYaml("gw1"));

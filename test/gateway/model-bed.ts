@@ -262,8 +262,8 @@ export class Bed {
       if (row.ip === STATIC_IP && name === "g1" && row.interface === "if10" && row.origin !== "static")
         throw new Error(`${name}: the static entry became ${row.origin}`);
     }
-    const { neighbors, relays } = agent;
-    if (neighbors.size > 512 || neighbors.waiting > CAP_PENDING || relays.size > 1024 || agent.macs.size > 2048)
+    const { neighbors, arp } = agent;
+    if (neighbors.size > 512 || neighbors.waiting > CAP_PENDING || arp.relays.size > 1024 || agent.macs.size > 2048)
       throw new Error(`${name}: a table over its cap`);
   }
 

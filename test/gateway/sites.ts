@@ -1,5 +1,5 @@
 /** Sites gw1, gw2, … with tunnels between all of them; what is in each is the test's. */
-import { ANNOUNCE_AGAIN_MS } from "../../src/control/arp/announcer.ts";
+import { ANNOUNCE_AGAIN_MS } from "../../src/control/resolution/announcer.ts";
 import { type Gateway, World } from "./world.ts";
 
 export const vtep = (n: number): string => `192.0.2.${n}`;

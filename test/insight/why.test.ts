@@ -122,7 +122,7 @@ describe("an address", () => {
     const on = control.shown.inventory.interface("vsi-interface10")!;
     const here = { mac: parseMac(MAC)!, port: port("ac", "vm1"), vsi: vsi() };
     const there = { ...here, mac: parseMac("02:00:00:00:02:22")!, port: port("tunnel", "gw2") };
-    const { duplicates } = control.agent;
+    const { duplicates } = control.agent.arp;
     const [both, asked] = [parseIpv4("10.1.1.11")!, parseIpv4("10.1.1.12")!];
     duplicates.suspect(on, both, here, there);
     duplicates.suspect(on, asked, here, there, true);

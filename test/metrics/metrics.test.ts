@@ -1,9 +1,9 @@
 /** The metrics over real tables: every value from its cell, every label bounded, the text well-formed. */
 import { spawnSync } from "node:child_process";
 import { beforeEach, describe, expect, it } from "vitest";
-import { ARP_RESULTS } from "../../src/control/arp/counts.ts";
 import { Inventory, type PortObject, type VsiObject } from "../../src/control/inventory.ts";
 import type { AcConfig, TunnelConfig, VsiConfig } from "../../src/control/plan.ts";
+import { RESOLUTION_RESULTS } from "../../src/control/resolution/counts.ts";
 import { CountedBefore } from "../../src/control/topology/views.ts";
 import { probingRows } from "../../src/liveness/feature.ts";
 import type { SlicedExposition } from "../../src/metrics/exposition.ts";
@@ -154,7 +154,7 @@ describe("values", () => {
 
   it("of ARP are there for every result of every VSI", async () => {
     const all = await scrape();
-    for (const result of ARP_RESULTS) expect(all.get(`vtep_arp_total{vsi="vsi10",result="${result}"}`)).toBe(0);
+    for (const result of RESOLUTION_RESULTS) expect(all.get(`vtep_arp_total{vsi="vsi10",result="${result}"}`)).toBe(0);
   });
 
   it("of the batch histogram are cumulative and end in the count", async () => {

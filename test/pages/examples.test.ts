@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { formatErrors } from "../../src/config/error.ts";
 import { parseConfig } from "../../src/config/load.ts";
-import { ANNOUNCE_AGAIN_MS } from "../../src/control/arp/announcer.ts";
+import { ANNOUNCE_AGAIN_MS } from "../../src/control/resolution/announcer.ts";
 import { parseMac, readMac } from "../../src/wire/ethernet.ts";
 import { ICMP_ECHO_REQUEST } from "../../src/wire/icmp.ts";
 import { parseIpv4 } from "../../src/wire/ipv4.ts";

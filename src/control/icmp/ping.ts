@@ -13,7 +13,7 @@ import { ETH_BYTES, ETH_TYPE, TYPE_IPV4 } from "../../wire/ethernet.ts";
 import { emitIpv4, ICMP_BYTES, ICMP_ECHO_REQUEST } from "../../wire/icmp.ts";
 import { IPV4_BYTES, type Ipv4, PROTO_ICMP, sum16 } from "../../wire/ipv4.ts";
 import type { Injector } from "../inject.ts";
-import { type InterfaceObject, subnetOf } from "../inventory.ts";
+import { addressFor, type InterfaceObject } from "../inventory.ts";
 import type { Timer, Timers } from "../timers.ts";
 
 export const ECHO_WAIT_MS = 1000;
@@ -96,5 +96,5 @@ export class Pinger {
 
 /** The address an echo of `iface` speaks with: its own, where it has one, else the one in the host's subnet, else the first. */
 export function sourceOf(iface: InterfaceObject, to: Ipv4): Ipv4 {
-  return iface.config.icmpSource?.ip ?? (subnetOf(iface, to) ?? iface.subnets[0]!).address;
+  return iface.config.icmpSource?.ip ?? addressFor(iface, to);
 }

@@ -12,7 +12,7 @@
 import * as FIB from "../../tables/fib.ts";
 import type { Tables } from "../../tables/tables.ts";
 import type { Ipv4 } from "../../wire/ipv4.ts";
-import { type InterfaceObject, type Inventory, subnetOf } from "../inventory.ts";
+import { addressFor, type InterfaceObject, type Inventory } from "../inventory.ts";
 
 /** Where the longest match leads: control/routes/routes.ts, or a test's own. */
 export interface RouteFinder {
@@ -79,6 +79,6 @@ export class ErrorWays {
 
 /** `arrival` is on which it speaks. */
 function way(kind: ErrorWay["kind"], arrival: InterfaceObject, asker: Ipv4, iface = arrival): ErrorWay {
-  const from = arrival.config.icmpSource?.ip ?? (subnetOf(arrival, asker) ?? arrival.subnets[0]!).address;
+  const from = arrival.config.icmpSource?.ip ?? addressFor(arrival, asker);
   return { kind, iface, from };
 }

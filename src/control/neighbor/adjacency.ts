@@ -12,14 +12,14 @@ import { REWRITE_BYTES } from "../../tables/fib.ts";
 import { RowPool } from "../../tables/heartbeat.ts";
 import type { Tables } from "../../tables/tables.ts";
 import { type Mac, writeMac } from "../../wire/ethernet.ts";
-import type { Ipv4 } from "../../wire/ipv4.ts";
 import type { InterfaceObject } from "../inventory.ts";
+import { type Ip, ipKey } from "../ip.ts";
 import type { Timers } from "../timers.ts";
 
 interface Adjacency {
   readonly iface: InterfaceObject;
-  readonly ip: Ipv4;
-  readonly key: number;
+  readonly ip: Ip;
+  readonly key: Ip;
   holders: number;
   /** Its rewrite row, 0 while unresolved, and what is in it. */
   row: number;
@@ -30,9 +30,8 @@ interface Adjacency {
   alive: boolean;
 }
 
-/** One number for (VSI-interface, IP); a double holds it exactly. */
-export function neighborKey(iface: InterfaceObject, ip: Ipv4): number {
-  return iface.row * 0x100000000 + (ip >>> 0);
+export function neighborKey(iface: InterfaceObject, ip: Ip): Ip {
+  return ipKey(iface.row, ip);
 }
 
 /** A punt ring is drained many times in that time. */
@@ -44,7 +43,7 @@ export class Adjacencies {
   private readonly ids: RowPool;
   private readonly rows: RowPool;
   private readonly byId = new Map<number, Adjacency>();
-  private readonly byKey = new Map<number, number>();
+  private readonly byKey = new Map<Ip, number>();
   /** Numbers that are no longer held, oldest first. */
   private readonly lingering: { readonly id: number; readonly dueMs: number }[] = [];
   private readonly callbacks: ((adjacency: number, alive: boolean) => void)[] = [];
@@ -57,7 +56,7 @@ export class Adjacencies {
   }
 
   /** Hold the adjacency of (on, ip), made if need be. @returns its number, or 0 when none is left. */
-  hold(iface: InterfaceObject, ip: Ipv4): number {
+  hold(iface: InterfaceObject, ip: Ip): number {
     const key = neighborKey(iface, ip);
     let id = this.byKey.get(key) ?? 0;
     if (id === 0) {
@@ -100,12 +99,12 @@ export class Adjacencies {
   }
 
   /** Whose number `id` is, or was until a moment ago; null: no neighbour's. */
-  nextHop(id: number): { readonly iface: InterfaceObject; readonly ip: Ipv4 } | null {
+  nextHop(id: number): { readonly iface: InterfaceObject; readonly ip: Ip } | null {
     return this.byId.get(id) ?? null;
   }
 
   /** The number of (on, ip), or 0. */
-  find(iface: InterfaceObject, ip: Ipv4): number {
+  find(iface: InterfaceObject, ip: Ip): number {
     return this.byKey.get(neighborKey(iface, ip)) ?? 0;
   }
 

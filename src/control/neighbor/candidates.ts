@@ -10,8 +10,8 @@
  * and holds again, asked at once, when that goes; what is said from outside holds when the host at the AC falls silent. The
  * change is one store of the rewrite, so there is no gap. What is said makes no local host a spoofer.
  */
-import type { Ipv4 } from "../../wire/ipv4.ts";
 import type { InterfaceObject, PortObject } from "../inventory.ts";
+import type { Ip } from "../ip.ts";
 import type { Timers } from "../timers.ts";
 import { neighborKey } from "./adjacency.ts";
 import { isGiven, type Neighbor, type NeighborOrigin, type Place, samePlace } from "./entry.ts";
@@ -20,15 +20,15 @@ import { isKnown } from "./nud.ts";
 
 export interface SaidNeighbor {
   readonly iface: InterfaceObject;
-  readonly ip: Ipv4;
+  readonly ip: Ip;
   readonly place: Place;
 }
 
 /** What is needed of the table. */
 export interface CandidateParts {
-  readonly find: (iface: InterfaceObject, ip: Ipv4) => Neighbor | null;
+  readonly find: (iface: InterfaceObject, ip: Ip) => Neighbor | null;
   /** null: too many are searched. */
-  readonly findOrCreate: (iface: InterfaceObject, ip: Ipv4) => Neighbor | null;
+  readonly findOrCreate: (iface: InterfaceObject, ip: Ip) => Neighbor | null;
   readonly accept: (entry: Neighbor, place: Place, how: NeighborOrigin) => void;
   readonly life: NeighborLife;
   readonly timers: Timers;
@@ -36,7 +36,7 @@ export interface CandidateParts {
 
 export class NeighborCandidates {
   private readonly parts: CandidateParts;
-  private readonly said = new Map<number, SaidNeighbor>();
+  private readonly said = new Map<Ip, SaidNeighbor>();
   private readonly limit: number;
 
   /** @param limit most that is said; it counts for no other limit. */
@@ -46,7 +46,7 @@ export class NeighborCandidates {
   }
 
   /** It is said from outside that `ip` is at `place`, behind a tunnel. @returns false when there is no room for it. */
-  want(_origin: "evpn", iface: InterfaceObject, ip: Ipv4, place: Place): boolean {
+  want(_origin: "evpn", iface: InterfaceObject, ip: Ip, place: Place): boolean {
     const key = neighborKey(iface, ip);
     if (this.said.size >= this.limit && !this.said.has(key)) return false;
     this.said.set(key, { iface, ip, place });
@@ -56,7 +56,7 @@ export class NeighborCandidates {
   }
 
   /** It is not said any more. @returns false if it was not. */
-  unwant(_origin: "evpn", iface: InterfaceObject, ip: Ipv4): boolean {
+  unwant(_origin: "evpn", iface: InterfaceObject, ip: Ip): boolean {
     if (!this.said.delete(neighborKey(iface, ip))) return false;
     const entry = this.parts.find(iface, ip);
     if (entry?.origin === "evpn") this.parts.life.drop(entry);
@@ -64,7 +64,7 @@ export class NeighborCandidates {
   }
 
   /** Nothing is said any more: of one VSI-interface, of one address of it, or at all. @returns how many were. */
-  flush(only: InterfaceObject | null, ip: Ipv4 | null): number {
+  flush(only: InterfaceObject | null, ip: Ip | null): number {
     const isMeant = (each: SaidNeighbor) => (only === null || each.iface === only) && (ip === null || each.ip === ip);
     const meant = [...this.said.values()].filter(isMeant);
     for (const each of meant) this.unwant("evpn", each.iface, each.ip);
@@ -77,7 +77,7 @@ export class NeighborCandidates {
   }
 
   /** The place that is said of `ip` and counts now, or null. */
-  saidOf(iface: InterfaceObject, ip: Ipv4): Place | null {
+  saidOf(iface: InterfaceObject, ip: Ip): Place | null {
     const place = this.said.get(neighborKey(iface, ip))?.place ?? null;
     return place?.port.up ? place : null;
   }
@@ -123,7 +123,7 @@ export class NeighborCandidates {
   }
 
   /** What is said of `ip` is used, unless something better is known. @returns false when there is no room for it. */
-  private follow(iface: InterfaceObject, ip: Ipv4): boolean {
+  private follow(iface: InterfaceObject, ip: Ip): boolean {
     const said = this.saidOf(iface, ip);
     if (said === null) return true;
     const entry = this.parts.findOrCreate(iface, ip);

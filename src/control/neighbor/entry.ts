@@ -5,9 +5,9 @@
  * keyed by MAC.
  */
 import { formatMac, type Mac } from "../../wire/ethernet.ts";
-import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
 import type { ChangeKind } from "../feed.ts";
 import type { InterfaceObject, PortObject, VsiObject } from "../inventory.ts";
+import { formatIp, type Ip } from "../ip.ts";
 import type { MoveHistory } from "../move-history.ts";
 import type { Timer } from "../timers.ts";
 import type { NudState } from "./nud.ts";
@@ -30,7 +30,7 @@ export interface KnownPlace extends Place {
 export interface NeighborChange {
   readonly kind: ChangeKind;
   readonly iface: InterfaceObject;
-  readonly ip: Ipv4;
+  readonly ip: Ip;
   /** null: nowhere. */
   readonly was: KnownPlace | null;
   readonly is: KnownPlace | null;
@@ -38,8 +38,8 @@ export interface NeighborChange {
 
 export interface Neighbor {
   readonly iface: InterfaceObject;
-  readonly ip: Ipv4;
-  readonly key: number;
+  readonly ip: Ip;
+  readonly key: Ip;
   state: NudState;
   /** null while it was never known. */
   place: Place | null;
@@ -91,7 +91,7 @@ export interface NeighborView {
 }
 
 /** An entry of which nothing is known, as if it had failed long ago. */
-export function newNeighbor(iface: InterfaceObject, ip: Ipv4, key: number, nowMs: number): Neighbor {
+export function newNeighbor(iface: InterfaceObject, ip: Ip, key: Ip, nowMs: number): Neighbor {
   return {
     iface,
     ip,
@@ -130,7 +130,7 @@ export function viewOf(entry: Neighbor, nowMs: number): NeighborView {
   const { place, previous } = entry;
   return {
     interface: entry.iface.name,
-    ip: formatIpv4(entry.ip),
+    ip: formatIp(entry.ip),
     mac: place === null ? null : formatMac(place.mac),
     state: entry.state,
     via: place === null ? null : { kind: place.port.kind, name: place.port.name },
@@ -158,12 +158,12 @@ export function viewOfSuppressed(
     port,
     heardMs,
     origin,
-  }: Omit<Place, "vsi"> & { vsi: VsiObject; ip: Ipv4; heardMs: number; origin: NeighborOrigin },
+  }: Omit<Place, "vsi"> & { vsi: VsiObject; ip: Ip; heardMs: number; origin: NeighborOrigin },
   nowMs: number,
 ): NeighborView {
   return {
     interface: vsi.interface?.name ?? null,
-    ip: formatIpv4(ip),
+    ip: formatIp(ip),
     mac: formatMac(mac),
     state: "suppressed",
     via: { kind: port.kind, name: port.name },

@@ -1,12 +1,13 @@
 /** The next hop of a packet that workers could not send on: what they name is a number, or nothing but the packet itself. */
 import { i32 } from "../../wire/bytes.ts";
 import { ETH_BYTES } from "../../wire/ethernet.ts";
-import { IP_DST, type Ipv4 } from "../../wire/ipv4.ts";
+import { IP_DST } from "../../wire/ipv4.ts";
 import type { InterfaceObject, Inventory } from "../inventory.ts";
+import type { Ip } from "../ip.ts";
 
 export interface Hop {
   readonly iface: InterfaceObject;
-  readonly ip: Ipv4;
+  readonly ip: Ip;
 }
 
 /**

@@ -8,10 +8,11 @@
 import { DROP } from "../../tables/counters.ts";
 import { i32 } from "../../wire/bytes.ts";
 import { ETH_BYTES, formatMac } from "../../wire/ethernet.ts";
-import { formatIpv4, IP_SRC, type Ipv4 } from "../../wire/ipv4.ts";
+import { IP_SRC, type Ipv4 } from "../../wire/ipv4.ts";
 import { type Emit, type EventFields, type EventName, portField } from "../event.ts";
 import type { Fate } from "../fate.ts";
 import type { HeldFrame } from "../inject.ts";
+import { formatIp } from "../ip.ts";
 import type { Timers } from "../timers.ts";
 import { isGiven, type Neighbor, type NeighborOrigin, type Place } from "./entry.ts";
 import { isKnown, type NudAction, type NudEvent, type NudState, transition } from "./nud.ts";
@@ -114,7 +115,7 @@ export class NeighborLife {
   tell(level: "debug" | "info" | "warn", event: EventName, entry: Neighbor, more: EventFields): void {
     const { place } = entry;
     const where = place === null ? {} : { vsi: place.vsi.name, mac: formatMac(place.mac), ...portField(place.port) };
-    this.parts.emit(level, event, { interface: entry.iface.name, ip: formatIpv4(entry.ip), ...where, ...more });
+    this.parts.emit(level, event, { interface: entry.iface.name, ip: formatIp(entry.ip), ...where, ...more });
   }
 
   private solicit(entry: Neighbor): void {

@@ -46,7 +46,8 @@ export class NeighborPaths {
     const counted = entry.origin === "evpn" ? null : place!.port;
     if (entry.counted !== counted) this.count(entry, counted);
     if (id === 0 || !this.adjacencies.program(id, place!.mac, place!.vsi.row, place!.port.row)) return false;
-    this.routes.setHost(iface.vrf, ip, id);
+    // Workers route IPv4 alone.
+    if (typeof ip === "number") this.routes.setHost(iface.vrf, ip, id);
     this.tell(entry, { ...place!, origin: entry.origin });
     return true;
   }
@@ -55,7 +56,7 @@ export class NeighborPaths {
   withdraw(entry: Neighbor): void {
     const id = this.adjacencies.find(entry.iface, entry.ip);
     if (entry.adjacency !== 0) {
-      this.routes.removeHost(entry.iface.vrf, entry.ip);
+      if (typeof entry.ip === "number") this.routes.removeHost(entry.iface.vrf, entry.ip);
       this.adjacencies.withdraw(entry.adjacency);
       this.adjacencies.release(entry.adjacency);
       entry.adjacency = 0;

@@ -8,6 +8,7 @@
  * A held frame is `held` in the ledger from `push` until `take`, `takePort` or `takeAll` hands it back.
  */
 import type { HeldFrame } from "../inject.ts";
+import type { Ip } from "../ip.ts";
 import type { Ledger } from "../ledger.ts";
 
 export const PENDING_PER_TARGET = 16;
@@ -17,7 +18,7 @@ export const PENDING_BYTES = 3 << 20;
 
 export class PendingQueues {
   private readonly ledger: Ledger;
-  private readonly queues = new Map<number, HeldFrame[]>();
+  private readonly queues = new Map<Ip, HeldFrame[]>();
   private readonly ofPort = new Map<number, number>();
   private count = 0;
   private bytes = 0;
@@ -34,7 +35,7 @@ export class PendingQueues {
   }
 
   /** Keep a copy of `frame` for `target` (a neighbour key). @returns false when a bound is reached. */
-  push(target: number, frame: HeldFrame): boolean {
+  push(target: Ip, frame: HeldFrame): boolean {
     const queue = this.queues.get(target);
     const fromPort = this.ofPort.get(frame.port) ?? 0;
     const isFull =
@@ -57,12 +58,12 @@ export class PendingQueues {
   }
 
   /** Does anything wait for `target`? */
-  has(target: number): boolean {
+  has(target: Ip): boolean {
     return this.queues.has(target);
   }
 
   /** All that waits for `target`, oldest first; it waits no longer. */
-  take(target: number): readonly HeldFrame[] {
+  take(target: Ip): readonly HeldFrame[] {
     const queue = this.queues.get(target);
     if (queue === undefined) return [];
     this.queues.delete(target);

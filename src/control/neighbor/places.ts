@@ -4,6 +4,7 @@
  * Configured entries stay (`removeStatic`); where their port is merely down they are dead until it is up.
  */
 import type { PortObject, VsiObject } from "../inventory.ts";
+import type { Ip } from "../ip.ts";
 import type { Neighbor, Place } from "./entry.ts";
 import type { NeighborLife } from "./life.ts";
 import { isKnown } from "./nud.ts";
@@ -11,7 +12,7 @@ import type { NeighborPaths } from "./path.ts";
 import type { Searches } from "./search.ts";
 
 export interface PlacesParts {
-  readonly entries: ReadonlyMap<number, Neighbor>;
+  readonly entries: ReadonlyMap<Ip, Neighbor>;
   readonly life: NeighborLife;
   readonly paths: NeighborPaths;
   readonly searches: Searches;

@@ -2,10 +2,10 @@
 import { DROP } from "../../tables/counters.ts";
 import type { Tables } from "../../tables/tables.ts";
 import { formatMac } from "../../wire/ethernet.ts";
-import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
 import { DampedMoves } from "../damped-moves.ts";
 import { type Emit, portField } from "../event.ts";
 import type { InterfaceObject } from "../inventory.ts";
+import { formatIp, type Ip } from "../ip.ts";
 import { OncePer } from "../once-per.ts";
 import type { Timers } from "../timers.ts";
 import type { Neighbor, NeighborOrigin, Place } from "./entry.ts";
@@ -43,18 +43,18 @@ export class NeighborRefusals {
     this.tables.controlCounters.refused[DROP.move_damped]!++;
     this.emit("warn", "neighbor.damped", {
       interface: entry.iface.name,
-      ip: formatIpv4(entry.ip),
+      ip: formatIp(entry.ip),
       mac: formatMac(place.mac),
       ...portField(place.port),
     });
-    this.damped.note(place.vsi, formatIpv4(entry.ip), entry.place!.port, place.port);
+    this.damped.note(place.vsi, formatIp(entry.ip), entry.place!.port, place.port);
     return "damped";
   }
 
   /** There is no room for one more neighbour on `iface`, or behind that port. */
-  refuse(iface: InterfaceObject, ip: Ipv4, place: Place): "full" {
+  refuse(iface: InterfaceObject, ip: Ip, place: Place): "full" {
     if (this.limitTold.admit(iface, this.timers.nowMs)) {
-      const fields = { interface: iface.name, ip: formatIpv4(ip), ...portField(place.port) };
+      const fields = { interface: iface.name, ip: formatIp(ip), ...portField(place.port) };
       this.emit("warn", "neighbor.limit", fields);
     }
     return "full";

@@ -3,10 +3,10 @@
  * know (is it still there), and behind one port (something new speaks there: is it the host we look for).
  *
  * A contract, because what is asked is the same for each address family and the bytes are not: the speaker that puts the
- * questions into frames (control/arp/solicitor.ts) is handed in, and rations what is flooded.
+ * questions into frames (control/resolution/) is handed in, and rations what is flooded.
  */
-import type { Ipv4 } from "../../wire/ipv4.ts";
 import type { InterfaceObject, PortObject, VsiObject } from "../inventory.ts";
+import type { Ip } from "../ip.ts";
 import type { Place } from "./entry.ts";
 
 /** The same question is asked again after this time at the earliest (RFC 1122 §2.3.2.1: at most one a second). */
@@ -17,9 +17,9 @@ export interface Solicitor {
    * Ask in every VSI of the VSI-interface. `by`: the row of the bridge port whose packet wants it, 0: a route. `tries`: the number of this try. `step`: the article's.
    * @returns in how long that may be done again; 0: there is no port to ask at.
    */
-  everywhere(iface: InterfaceObject, ip: Ipv4, by: number, tries: number, step: string): number;
+  everywhere(iface: InterfaceObject, ip: Ip, by: number, tries: number, step: string): number;
   /** Ask the host alone, where it is believed to be. */
-  at(iface: InterfaceObject, ip: Ipv4, place: Place): void;
+  at(iface: InterfaceObject, ip: Ip, place: Place): void;
   /** Ask all that is behind one port: the host may be there with a MAC that we do not know. */
-  behind(iface: InterfaceObject, ip: Ipv4, port: PortObject, vsi: VsiObject): void;
+  behind(iface: InterfaceObject, ip: Ip, port: PortObject, vsi: VsiObject): void;
 }

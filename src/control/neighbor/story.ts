@@ -1,6 +1,6 @@
 /** Why a neighbour is where we say it is, or why it is not known: who told, who was asked, since when. For `vtepctl why`. */
 import { formatMac } from "../../wire/ethernet.ts";
-import { formatIpv4 } from "../../wire/ipv4.ts";
+import { formatIp } from "../ip.ts";
 import type { Neighbor, NeighborOrigin, Place } from "./entry.ts";
 import type { NudState } from "./nud.ts";
 
@@ -44,7 +44,7 @@ export function storyOfNeighbor(entry: Neighbor, wanted: boolean, nowMs: number)
   const ports = iface.vsis.flatMap((vsi) => [...vsi.acs, ...vsi.tunnels]).filter((port) => port.up);
   return {
     interface: iface.name,
-    ip: formatIpv4(entry.ip),
+    ip: formatIp(entry.ip),
     state,
     place: place === null ? null : placeStory(place),
     origin: entry.origin,

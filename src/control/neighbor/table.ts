@@ -1,7 +1,7 @@
 /**
  * The neighbour table: (VSI-interface, IP) -> where packets to it go, and whether it is still there.
  *
- * The table owns the entries. control/arp/arp.ts brings what was heard, here it is judged, nud.ts says what follows and life.ts
+ * The table owns the entries. control/resolution/local-proxy.ts brings what was heard, here it is judged, nud.ts says what follows and life.ts
  * carries it out: in the data plane (path.ts, the only writer of host routes and rewrite rows), among what is looked
  * for (search.ts), and by asking (solicitor.ts). How evidence is judged:
  *
@@ -20,11 +20,11 @@
 import { DROP } from "../../tables/counters.ts";
 import type { Tables } from "../../tables/tables.ts";
 import type { Mac } from "../../wire/ethernet.ts";
-import type { Ipv4 } from "../../wire/ipv4.ts";
 import { type Fate, HELD } from "../fate.ts";
 import type { Feed } from "../feed.ts";
 import type { HeldFrame, Injector } from "../inject.ts";
 import type { InterfaceObject, PortObject, VsiObject } from "../inventory.ts";
+import type { Ip } from "../ip.ts";
 import type { Ledger } from "../ledger.ts";
 import { MoveHistory } from "../move-history.ts";
 import type { NextHops } from "../routes/next-hops.ts";
@@ -66,7 +66,7 @@ export class Neighbors implements NextHops, NeighborOwner {
   /** Neighbour moves by VSI name, ever. */
   readonly moves = new Map<string, number>();
   private readonly context: NeighborContext;
-  private readonly entries = new Map<number, Neighbor>();
+  private readonly entries = new Map<Ip, Neighbor>();
   private readonly census: NeighborCensus;
   private readonly paths: NeighborPaths;
   private readonly searches: Searches;
@@ -87,8 +87,8 @@ export class Neighbors implements NextHops, NeighborOwner {
     this.life = new NeighborLife({ ...context, owner: this, paths: this.paths, searches: this.searches });
     const { entries, life, paths, searches } = this;
     const parts = {
-      find: (iface: InterfaceObject, ip: Ipv4) => this.find(iface, ip) ?? null,
-      findOrCreate: (iface: InterfaceObject, ip: Ipv4) => this.find(iface, ip) ?? this.create(iface, ip),
+      find: (iface: InterfaceObject, ip: Ip) => this.find(iface, ip) ?? null,
+      findOrCreate: (iface: InterfaceObject, ip: Ip) => this.find(iface, ip) ?? this.create(iface, ip),
       accept: (entry: Neighbor, place: Place, how: NeighborOrigin) => this.accept(entry, place, how),
     };
     this.candidates = new NeighborCandidates({ ...parts, life, timers: context.timers }, tables.sizes.neighbors);
@@ -122,7 +122,7 @@ export class Neighbors implements NextHops, NeighborOwner {
   }
 
   // ---- what routes and policies need (control/routes/next-hops.ts) ------------------------------------------------------------
-  hold(iface: InterfaceObject, ip: Ipv4): number {
+  hold(iface: InterfaceObject, ip: Ip): number {
     return this.paths.adjacencies.hold(iface, ip);
   }
 
@@ -145,24 +145,24 @@ export class Neighbors implements NextHops, NeighborOwner {
   }
 
   /** Whose number `adjacency` is, as workers name it in what they punt; null: no neighbour's. */
-  nextHop(adjacency: number): { readonly iface: InterfaceObject; readonly ip: Ipv4 } | null {
+  nextHop(adjacency: number): { readonly iface: InterfaceObject; readonly ip: Ip } | null {
     return this.paths.adjacencies.nextHop(adjacency);
   }
 
-  // ---- what control/arp/arp.ts and the data plane bring ----------------------------------------------------------------------
+  // ---- what resolution and the data plane bring ----------------------------------------------------------------------
 
-  find(iface: InterfaceObject, ip: Ipv4): Neighbor | undefined {
+  find(iface: InterfaceObject, ip: Ip): Neighbor | undefined {
     return this.entries.get(neighborKey(iface, ip));
   }
 
   /** Where packets to `ip` go; null while that is not known. */
-  placeOf(iface: InterfaceObject, ip: Ipv4): Place | null {
+  placeOf(iface: InterfaceObject, ip: Ip): Place | null {
     const entry = this.find(iface, ip);
     return entry !== undefined && isKnown(entry.state) ? entry.place : null;
   }
 
   /** ARP from `ip`: it is at `place`, says a request, reply or announcement. `step`: the article's, for those who look on. */
-  hear(iface: InterfaceObject, ip: Ipv4, place: Place, how: NeighborOrigin, step: string | null = null): Heard {
+  hear(iface: InterfaceObject, ip: Ip, place: Place, how: NeighborOrigin, step: string | null = null): Heard {
     const { life, census } = this;
     const entry = this.find(iface, ip) ?? null;
     if (entry?.origin === "static") return "static";
@@ -194,7 +194,7 @@ export class Neighbors implements NextHops, NeighborOwner {
   }
 
   /** A packet wants next hop `ip` on `iface`, and the data plane has no rewrite for it. */
-  need(iface: InterfaceObject, ip: Ipv4, frame: HeldFrame): Fate {
+  need(iface: InterfaceObject, ip: Ip, frame: HeldFrame): Fate {
     const { queues } = this.searches;
     let entry = this.find(iface, ip) ?? null;
     // Resolved while the packet was on its way here.
@@ -229,7 +229,7 @@ export class Neighbors implements NextHops, NeighborOwner {
   }
 
   /** The neighbour sent us its own packets back through `port`: what we believe of it is out of date. */
-  doubt(iface: InterfaceObject, ip: Ipv4, port: PortObject): void {
+  doubt(iface: InterfaceObject, ip: Ip, port: PortObject): void {
     const entry = this.find(iface, ip);
     if (entry !== undefined && !isGiven(entry) && entry.place?.port === port) this.life.fire(entry, "doubted");
   }
@@ -241,7 +241,7 @@ export class Neighbors implements NextHops, NeighborOwner {
 
   // ---- what control/topology/topology.ts and people do ----------------------------------------------------------------------------
   /** A configured neighbour; it takes the place of what was learned. @returns false when there is no room for it. */
-  addStatic(iface: InterfaceObject, ip: Ipv4, mac: Mac, port: PortObject, vsi: VsiObject): boolean {
+  addStatic(iface: InterfaceObject, ip: Ip, mac: Mac, port: PortObject, vsi: VsiObject): boolean {
     const entry = this.find(iface, ip) ?? this.create(iface, ip);
     if (entry === null) return false;
     this.candidates.lose(entry);
@@ -254,7 +254,7 @@ export class Neighbors implements NextHops, NeighborOwner {
    * What was configured is as if it had never been: what else is known of it holds; else a next hop is not known to be dead,
    * and the next packet asks for it.
    */
-  removeStatic(iface: InterfaceObject, ip: Ipv4): void {
+  removeStatic(iface: InterfaceObject, ip: Ip): void {
     const entry = this.find(iface, ip);
     if (entry?.origin !== "static" || this.candidates.fallBack(entry)) return;
     this.life.remove(entry);
@@ -262,7 +262,7 @@ export class Neighbors implements NextHops, NeighborOwner {
   }
 
   /** Forget one entry that was heard. @returns false if there is none. */
-  delete(iface: InterfaceObject, ip: Ipv4): boolean {
+  delete(iface: InterfaceObject, ip: Ip): boolean {
     return this.places.dropWhere((entry) => !isGiven(entry) && entry.iface === iface && entry.ip === ip) > 0;
   }
 
@@ -316,13 +316,13 @@ export class Neighbors implements NextHops, NeighborOwner {
   }
 
   /** Does a route or a policy use it as next hop? */
-  isNextHop(iface: InterfaceObject, ip: Ipv4): boolean {
+  isNextHop(iface: InterfaceObject, ip: Ip): boolean {
     const entry = this.find(iface, ip);
     return entry !== undefined && this.paths.isHeld(entry);
   }
 
   /** All that is known of `ip`, on every VSI-interface that knows or looks for it. */
-  stories(ip: Ipv4): NeighborStory[] {
+  stories(ip: Ip): NeighborStory[] {
     const nowMs = this.context.timers.nowMs;
     return [...this.entries.values()]
       .filter((entry) => entry.ip === ip)
@@ -343,7 +343,7 @@ export class Neighbors implements NextHops, NeighborOwner {
   }
 
   /** A new entry of which nothing is known, as if it had failed long ago; null when too many are searched. */
-  private create(iface: InterfaceObject, ip: Ipv4): Neighbor | null {
+  private create(iface: InterfaceObject, ip: Ip): Neighbor | null {
     if (this.searches.isFull) {
       const idle = this.searches.oldestIdle((entry) => this.paths.isHeld(entry));
       if (idle === undefined) return null;

@@ -13,6 +13,7 @@
  */
 import type { Mac } from "../../wire/ethernet.ts";
 import type { PortObject, VsiObject } from "../inventory.ts";
+import type { Ip } from "../ip.ts";
 import { RateWindow } from "../rate-window.ts";
 import type { Timers } from "../timers.ts";
 import { isGiven, type Neighbor } from "./entry.ts";
@@ -38,7 +39,7 @@ export interface MacTimes {
 }
 
 export interface WatchParts {
-  readonly entries: ReadonlyMap<number, Neighbor>;
+  readonly entries: ReadonlyMap<Ip, Neighbor>;
   readonly life: NeighborLife;
   readonly paths: NeighborPaths;
   readonly solicitor: Solicitor;

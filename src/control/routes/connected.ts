@@ -10,7 +10,7 @@
  */
 import { ROUTE_BROADCAST, ROUTE_GLEAN, ROUTE_LOCAL, ROUTE_UNDERLAY } from "../../tables/fib.ts";
 import { type Ipv4, maskOf, parseIpv4 } from "../../wire/ipv4.ts";
-import type { Inventory } from "../inventory.ts";
+import { type Inventory, ipv4SubnetsOf } from "../inventory.ts";
 import type { Config } from "../plan.ts";
 import { type RouteOrigin, type Routes, routeValue } from "./routes.ts";
 
@@ -37,10 +37,11 @@ export class ConnectedRoutes {
     const vrfs = new Set<number>();
     for (const iface of inventory.interfaces.values()) {
       vrfs.add(iface.vrf);
-      const own = iface.subnets.map((subnet) => subnet.address);
+      const subnets = ipv4SubnetsOf(iface);
+      const own = subnets.map(({ address }) => address);
       if (iface.config.icmpSource !== null) own.push(iface.config.icmpSource.ip);
       for (const ip of own) this.want("own", iface.vrf, ip, 32, routeValue(ROUTE_LOCAL, iface.row));
-      for (const { network, length } of iface.subnets) {
+      for (const { network, length } of subnets) {
         if (length < 32) this.want("connected", iface.vrf, network, length, routeValue(ROUTE_GLEAN, iface.row));
         if (length > 30) continue;
         this.want("broadcast", iface.vrf, network, 32, routeValue(ROUTE_BROADCAST, 0));

@@ -31,12 +31,12 @@ export function announceFurther(
   macChanges: readonly MacChange[],
   { learners, inventory, emit }: { readonly learners: Learners; readonly inventory: Inventory; readonly emit: Emit },
 ): void {
-  learners.announcer.update(inventory);
+  learners.announceNews(inventory);
   for (const { vsi, was } of macChanges) {
     const { name, mac } = vsi.interface!;
     const macs = { mac: formatMac(mac), was: formatMac(was) };
     emit("info", "interface.mac", { interface: name, vsi: vsi.name, ...macs, routedSeconds: FORMER_MAC_MS / 1000 });
-    learners.announcer.tellHosts(vsi);
+    learners.announceHosts(vsi);
   }
 }
 

@@ -1,5 +1,6 @@
 /**
- * What the topology needs of the parts that learn: control/neighbor/table.ts, control/mac/learn.ts, control/arp/arp.ts, announcer.ts, and the agent that has them.
+ * What the topology needs of the parts that learn: control/neighbor/table.ts, control/mac/learn.ts, control/resolution/,
+ * and the agent that has them.
  *
  * Two classes implement it: agent.ts, and the tests' own.
  */
@@ -14,16 +15,14 @@ export interface Learners {
       /** The MAC or the VSIs of `iface` changed: its rewrite rows are written anew. */
       refreshRewrites(iface: InterfaceObject): void;
     };
-  /** The gateway announces its own IP on an AC (behaviour.md §3.12). */
-  readonly arp: { announce(iface: InterfaceObject, port: PortObject, vsi: VsiObject): void };
-  /** What else it announces (announcer.ts). */
-  readonly announcer: {
-    /** The inventory is another one now: what tunnels do not know yet is announced into them. */
-    update(inventory: Inventory): void;
-    tunnelUp(tunnel: PortObject): void;
-    /** The gateway MAC of `vsi` changed: its hosts hear for whom else it stands. */
-    tellHosts(vsi: VsiObject): void;
-  };
+  /** The gateway announces its own addresses at an AC (behaviour.md §3.12). */
+  announceAt(iface: InterfaceObject, port: PortObject, vsi: VsiObject): void;
+  /** The inventory is another one now: what tunnels do not know yet is announced into them. */
+  announceNews(inventory: Inventory): void;
+  /** `tunnel` is up (again): it hears what is announced into tunnels. */
+  announceInto(tunnel: PortObject): void;
+  /** The gateway MAC of `vsi` changed: its hosts hear for whom else it stands. */
+  announceHosts(vsi: VsiObject): void;
   /** `port` is up (again): what is remembered there counts, and what waits for something may be found. */
   portUp(port: PortObject): void;
   /** Forget everything learned behind a port, and what came by it and waits; `only`: in that VSI, which loses the tunnel. */

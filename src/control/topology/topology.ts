@@ -177,7 +177,7 @@ export class Topology {
   setTunnelUp(tunnel: TunnelPort, up: boolean): void {
     if (!this.setUp(tunnel, up)) return;
     this.parts.emit(up ? "info" : "warn", up ? "tunnel.up" : "tunnel.down", { tunnel: tunnel.name });
-    if (up) this.parts.learners.announcer.tunnelUp(tunnel);
+    if (up) this.parts.learners.announceInto(tunnel);
   }
 
   /** An AC can be used, or cannot: what is behind it is suspended meanwhile. */
@@ -358,7 +358,7 @@ export class Topology {
   /** Hosts behind `ac` learn who their gateway is. */
   private announce(ac: AcPort): void {
     const iface = ac.vsi?.interface;
-    if (ac.up && iface != null) this.parts.learners.arp.announce(iface, ac, ac.vsi);
+    if (ac.up && iface != null) this.parts.learners.announceAt(iface, ac, ac.vsi);
   }
 }
 

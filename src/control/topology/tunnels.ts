@@ -171,7 +171,7 @@ export class Tunnels {
     const { timers, learners, inventory } = this.parts;
     timers.after(0, () => {
       this.isAnnouncing = false;
-      learners.announcer.update(inventory);
+      learners.announceNews(inventory);
     });
   }
 }

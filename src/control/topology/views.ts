@@ -12,6 +12,7 @@ import type { Tables } from "../../tables/tables.ts";
 import { formatMac } from "../../wire/ethernet.ts";
 import { formatIpv4 } from "../../wire/ipv4.ts";
 import type { Inventory, PortObject } from "../inventory.ts";
+import { formatIp } from "../ip.ts";
 import type { RuleAction, RuleMatch, TapConfig, TunnelConfig } from "../plan.ts";
 import type { Policies } from "../routes/policies.ts";
 import type { RouteEntry, RouteOrigin, Routes } from "../routes/routes.ts";
@@ -208,7 +209,7 @@ export function interfaceViews(inventory: Inventory): InterfaceView[] {
     row: iface.row,
     vrf: iface.vrfName,
     vsis: iface.vsis.map((vsi) => vsi.name),
-    addresses: iface.subnets.map(({ address, length }) => `${formatIpv4(address)}/${length}`),
+    addresses: iface.subnets.map(({ address, length }) => `${formatIp(address)}/${length}`),
     mac: formatMac(iface.mac),
     macSetting: iface.config.mac,
     mtu: iface.mtu,

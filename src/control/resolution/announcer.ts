@@ -1,12 +1,12 @@
 /**
  * Announcements of the gateway's own (behaviour.md §3.12): who its addresses belong to, and which hosts it stands for.
  *
- * ARP entries for a gateway MAC that is no more are black holes until their owners doubt them, which takes a gateway ten
+ * Entries for a gateway MAC that is no more are black holes until their owners doubt them, which takes a gateway ten
  * minutes. So it is said at once, and to everybody who may hold one:
  *
  *   into tunnels   our addresses: when a VSI gets a tunnel, when a tunnel comes up, when MAC or addresses change. Twice, one
  *                  second apart (RFC 5227 §2.3), because the first datagram to a peer is the likeliest to be lost. A peer
- *                  gateway with the same address notes our MAC (control/arp/peer-gateway.ts), everybody else has heard an announcement
+ *                  gateway with the same address notes our MAC (peer-gateway.ts), everybody else has heard an announcement
  *   to hosts       our MAC changed: that we are the place for each host we stand for, besides our addresses
  *   to one peer    its MAC changed, so it was replaced and knows nothing: the hosts that are behind us. It passes them on to
  *                  its hosts with its own MAC, as it does with any announcement (§3.4)
@@ -15,13 +15,13 @@
  * fifty tunnels take a few seconds, and no peer's policer notices; a list that is full takes no more, since former MACs stay
  * valid (former-macs.ts) and entries in use are probed.
  */
-import type { Ipv4 } from "../../wire/ipv4.ts";
 import { ONLY_ACS, ONLY_TUNNELS } from "../inject.ts";
 import { type InterfaceObject, type Inventory, isPortOf, type PortObject, type VsiObject } from "../inventory.ts";
+import type { Ip } from "../ip.ts";
 import { isKnown } from "../neighbor/nud.ts";
 import type { Neighbors } from "../neighbor/table.ts";
 import type { Timers } from "../timers.ts";
-import type { ArpSender } from "./sender.ts";
+import type { MessageSender } from "./sender.ts";
 
 export const ANNOUNCE_AGAIN_MS = 1000;
 const TURN_MS = 50;
@@ -37,7 +37,7 @@ type Audience = "acs" | "tunnels" | PortObject;
 
 interface Owed {
   readonly vsi: VsiObject;
-  readonly ip: Ipv4;
+  readonly ip: Ip;
   readonly to: Audience;
   /** Said once more after a second. */
   readonly again: boolean;
@@ -51,7 +51,7 @@ interface Told {
 
 export class Announcer {
   private readonly timers: Timers;
-  private readonly sender: ArpSender;
+  private readonly sender: MessageSender;
   private readonly neighbors: Neighbors;
   private readonly told = new Map<VsiObject, Told>();
   private readonly addresses = new Map<string, Owed>();
@@ -59,7 +59,7 @@ export class Announcer {
   private owed = 0;
   private isRunning = false;
 
-  constructor(timers: Timers, sender: ArpSender, neighbors: Neighbors) {
+  constructor(timers: Timers, sender: MessageSender, neighbors: Neighbors) {
     this.timers = timers;
     this.sender = sender;
     this.neighbors = neighbors;
@@ -125,7 +125,7 @@ export class Announcer {
   private oweHosts(
     vsi: VsiObject,
     to: Audience,
-    entries: readonly { readonly ip: Ipv4; readonly heardMs: number }[],
+    entries: readonly { readonly ip: Ip; readonly heardMs: number }[],
   ): void {
     const list = this.hosts.get(vsi) ?? [];
     const before = new Set(list.map(owedKey));
@@ -191,7 +191,7 @@ export class Announcer {
     return this.say(iface, vsi, ip, to, port);
   }
 
-  private say(iface: InterfaceObject, vsi: VsiObject, ip: Ipv4, to: Audience, except: PortObject | null): number {
+  private say(iface: InterfaceObject, vsi: VsiObject, ip: Ip, to: Audience, except: PortObject | null): number {
     if (typeof to !== "string") {
       const isThere = to.up && isPortOf(to, vsi);
       if (isThere) this.sender.announce(vsi, to, iface.mac, ip);

@@ -1,7 +1,7 @@
 /**
  * Peer gateways: which MAC the gateway behind a tunnel has, and what follows when it has another one.
  *
- * An ARP from a tunnel whose sender IP is one of our own addresses comes from a peer gateway (D9: the same IP on every
+ * A message from a tunnel whose sender is one of our own addresses comes from a peer gateway (D9: the same IP on every
  * gateway is the design, not a conflict). It is shown to people (`gateway via <tunnel>`), never used to forward IP, and
  * never fought. Its MAC goes into the MAC table, so that a VM that moved here and still uses the old gateway's MAC is routed
  * (D1).
@@ -14,9 +14,9 @@
  * second however often a MAC changes, and once for all that changed meanwhile.
  */
 import { formatMac, type Mac } from "../../wire/ethernet.ts";
-import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
 import { bump } from "../bump.ts";
 import type { InterfaceObject, PortObject, VsiObject } from "../inventory.ts";
+import { formatIp, type Ip } from "../ip.ts";
 import type { MacLearner } from "../mac/learn.ts";
 import type { NeighborView } from "../neighbor/entry.ts";
 import type { Timers } from "../timers.ts";
@@ -29,7 +29,7 @@ interface Speaker {
   readonly iface: InterfaceObject;
   readonly vsi: VsiObject;
   readonly tunnel: PortObject;
-  readonly ip: Ipv4;
+  readonly ip: Ip;
   /** The address is one of ours: it is a peer gateway. */
   readonly isPeer: boolean;
   mac: Mac;
@@ -74,7 +74,7 @@ export class PeerGateways {
   }
 
   /** `mac` behind `tunnel` speaks with our address `ip` in `vsi`. */
-  heard(iface: InterfaceObject, vsi: VsiObject, tunnel: PortObject, ip: Ipv4, mac: Mac): void {
+  heard(iface: InterfaceObject, vsi: VsiObject, tunnel: PortObject, ip: Ip, mac: Mac): void {
     this.note(this.peers, { iface, vsi, tunnel, ip, isPeer: true }, mac, null);
     this.learner.addPeerGateway(vsi, mac, tunnel);
   }
@@ -83,7 +83,7 @@ export class PeerGateways {
    * `mac` behind `tunnel` speaks with `ip`, which is not ours, and announces itself or was heard by another tunnel too.
    * @param was the MAC that it had behind this tunnel, null: not known.
    */
-  claimed(iface: InterfaceObject, vsi: VsiObject, tunnel: PortObject, ip: Ipv4, mac: Mac, was: Mac | null): void {
+  claimed(iface: InterfaceObject, vsi: VsiObject, tunnel: PortObject, ip: Ip, mac: Mac, was: Mac | null): void {
     let claims = this.claims.get(tunnel);
     if (claims === undefined) {
       claims = new Map();
@@ -195,7 +195,7 @@ export class PeerGateways {
   }
 }
 
-function speakerKey(vsi: VsiObject, tunnel: PortObject, ip: Ipv4): string {
+function speakerKey(vsi: VsiObject, tunnel: PortObject, ip: Ip): string {
   return `${vsi.row} ${tunnel.row} ${ip}`;
 }
 
@@ -204,7 +204,7 @@ export function viewOfPeer({ iface, vsi, tunnel, ip, mac, heardMs }: PeerGateway
   const seconds = Math.floor((nowMs - heardMs) / 1000);
   return {
     interface: iface.name,
-    ip: formatIpv4(ip),
+    ip: formatIp(ip),
     mac: formatMac(mac),
     state: "gateway",
     via: { kind: "tunnel", name: tunnel.name },

@@ -13,13 +13,13 @@
  * until there is no room for a real one; the same address ever more seldom while it turns out to be a move.
  */
 import { formatMac } from "../../wire/ethernet.ts";
-import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
 import { type Emit, portText } from "../event.ts";
 import type { InterfaceObject, PortObject } from "../inventory.ts";
+import { formatIp, type Ip } from "../ip.ts";
 import { neighborKey } from "../neighbor/adjacency.ts";
 import { type Place, samePlace } from "../neighbor/entry.ts";
 import type { Timers } from "../timers.ts";
-import type { ArpSender } from "./sender.ts";
+import type { MessageSender } from "./sender.ts";
 
 /** A move is believed within this time, by the gateway at the old place too (§3.11). */
 export const ASK_AFTER_MS = 1000;
@@ -33,9 +33,9 @@ export const SUSPECTS = 256;
 export const SUSPECTS_OF = { ac: 16, tunnel: 64 } as const;
 
 interface Suspect {
-  readonly key: number;
+  readonly key: Ip;
   readonly iface: InterfaceObject;
-  readonly ip: Ipv4;
+  readonly ip: Ip;
   /** Where it was known, and where else it is claimed to be. */
   places: readonly [Place, Place];
   /** The second one only asked whether the address is free: it has none to answer for. */
@@ -63,18 +63,18 @@ export interface DuplicateView {
 
 export class DuplicateAddresses {
   private readonly timers: Timers;
-  private readonly sender: ArpSender;
+  private readonly sender: MessageSender;
   private readonly emit: Emit;
-  private readonly suspects = new Map<number, Suspect>();
+  private readonly suspects = new Map<Ip, Suspect>();
 
-  constructor(timers: Timers, sender: ArpSender, emit: Emit) {
+  constructor(timers: Timers, sender: MessageSender, emit: Emit) {
     this.timers = timers;
     this.sender = sender;
     this.emit = emit;
   }
 
   /** `ip`, known at `known`, is claimed to be at `claim`, or (`isProbe`) asked for by a host there that would like to have it. */
-  suspect(iface: InterfaceObject, ip: Ipv4, known: Place, claim: Place, isProbe = false): void {
+  suspect(iface: InterfaceObject, ip: Ip, known: Place, claim: Place, isProbe = false): void {
     const key = neighborKey(iface, ip);
     const nowMs = this.timers.nowMs;
     let suspect = this.suspects.get(key);
@@ -93,7 +93,7 @@ export class DuplicateAddresses {
   }
 
   /** A reply from `ip` came from `place`. @returns true if that answers our question, and `place` is one of the two. */
-  answered(iface: InterfaceObject, ip: Ipv4, place: Place): boolean {
+  answered(iface: InterfaceObject, ip: Ip, place: Place): boolean {
     const suspect = this.suspects.get(neighborKey(iface, ip));
     if (suspect === undefined || suspect.answers === null) return false;
     const i = suspect.places.findIndex((each) => samePlace(each, place));
@@ -110,7 +110,7 @@ export class DuplicateAddresses {
       .map(({ iface, ip, places, isProbe, confirmedMs }) => ({
         interface: iface.name,
         vsi: places[1].vsi.name,
-        ip: formatIpv4(ip),
+        ip: formatIp(ip),
         places: places.map(({ mac, port }) => ({ mac: formatMac(mac), via: portText(port) })),
         isProbe,
         seconds: Math.floor((nowMs - confirmedMs!) / 1000),
@@ -205,7 +205,7 @@ export class DuplicateAddresses {
     const { iface, ip, places, isProbe } = suspect;
     const [known, claim] = places;
     this.emit(level, event, {
-      ...{ interface: iface.name, vsi: claim.vsi.name, ip: formatIpv4(ip) },
+      ...{ interface: iface.name, vsi: claim.vsi.name, ip: formatIp(ip) },
       ...{
         mac: formatMac(known.mac),
         at: portText(known.port),

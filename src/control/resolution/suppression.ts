@@ -1,5 +1,5 @@
 /**
- * ARP suppression: (VSI, IP) -> the host's own MAC, learned by listening (D14, mode `suppress`).
+ * Suppression: (VSI, IP) -> the host's own MAC, learned by listening (D14, mode `suppress`).
  *
  * A request that we can answer for its owner is not flooded to every site. Nothing is routed by this table and no host is
  * probed. An entry is used while its MAC sends, ARP or anything else, at the place we know; after 30 s of silence the
@@ -7,9 +7,9 @@
  * it is forgotten.
  */
 import type { Mac } from "../../wire/ethernet.ts";
-import type { Ipv4 } from "../../wire/ipv4.ts";
 import { bump } from "../bump.ts";
 import type { PortObject, VsiObject } from "../inventory.ts";
+import type { Ip } from "../ip.ts";
 import type { NeighborOrigin } from "../neighbor/entry.ts";
 import type { MacTimes } from "../neighbor/watch.ts";
 import type { Timers } from "../timers.ts";
@@ -31,17 +31,17 @@ interface Host {
 /** A host that is answered for, for people. */
 export interface SuppressedHost extends Readonly<Host> {
   readonly vsi: VsiObject;
-  readonly ip: Ipv4;
+  readonly ip: Ip;
   readonly isUsed: boolean;
 }
 
 export class SuppressionTable {
   private readonly timers: Timers;
   private readonly macs: MacTimes;
-  private readonly hosts = new Map<VsiObject, Map<Ipv4, Host>>();
+  private readonly hosts = new Map<VsiObject, Map<Ip, Host>>();
   private readonly ofPort = new Map<PortObject, number>();
   /** What is said from outside (EVPN): it does not age, and is used where no host at an AC is known with the address. */
-  private readonly said = new Map<VsiObject, Map<Ipv4, { readonly mac: Mac; readonly port: PortObject }>>();
+  private readonly said = new Map<VsiObject, Map<Ip, { readonly mac: Mac; readonly port: PortObject }>>();
 
   constructor(timers: Timers, macs: MacTimes) {
     this.timers = timers;
@@ -49,8 +49,8 @@ export class SuppressionTable {
     timers.every(SWEEP_MS, () => this.keep((host) => timers.nowMs - host.heardMs < SUPPRESSION_MS));
   }
 
-  /** ARP from `ip`. Over a limit nothing is learned, what was known is void, and requests for it are flooded. */
-  heard(vsi: VsiObject, ip: Ipv4, mac: Mac, port: PortObject, origin: NeighborOrigin): void {
+  /** `ip` was heard. Over a limit nothing is learned, what was known is void, and requests for it are flooded. */
+  heard(vsi: VsiObject, ip: Ip, mac: Mac, port: PortObject, origin: NeighborOrigin): void {
     let hosts = this.hosts.get(vsi);
     if (hosts === undefined) {
       hosts = new Map();
@@ -68,7 +68,7 @@ export class SuppressionTable {
   }
 
   /** The owner of `ip`, if it is certainly alive. */
-  find(vsi: VsiObject, ip: Ipv4): { readonly mac: Mac; readonly port: PortObject } | undefined {
+  find(vsi: VsiObject, ip: Ip): { readonly mac: Mac; readonly port: PortObject } | undefined {
     const host = this.hosts.get(vsi)?.get(ip);
     const heard = host !== undefined && this.isLive(vsi, host) ? host : undefined;
     if (heard?.port.kind === "ac") return heard;
@@ -77,20 +77,20 @@ export class SuppressionTable {
   }
 
   /** It is said from outside that `ip` is the host with `mac` behind the tunnel `port`. */
-  want(vsi: VsiObject, ip: Ipv4, mac: Mac, port: PortObject): void {
-    const said = this.said.get(vsi) ?? new Map<Ipv4, { readonly mac: Mac; readonly port: PortObject }>();
+  want(vsi: VsiObject, ip: Ip, mac: Mac, port: PortObject): void {
+    const said = this.said.get(vsi) ?? new Map<Ip, { readonly mac: Mac; readonly port: PortObject }>();
     this.said.set(vsi, said);
     said.set(ip, { mac, port });
   }
 
   /** It is not said any more. */
-  unwant(vsi: VsiObject, ip: Ipv4): void {
+  unwant(vsi: VsiObject, ip: Ip): void {
     const said = this.said.get(vsi);
     if (said?.delete(ip) && said.size === 0) this.said.delete(vsi);
   }
 
   /** What was heard of `ip` at an AC is forgotten: others have it. */
-  forgetHere(vsi: VsiObject, ip: Ipv4): void {
+  forgetHere(vsi: VsiObject, ip: Ip): void {
     const hosts = this.hosts.get(vsi);
     const host = hosts?.get(ip);
     if (host?.port.kind !== "ac") return;
@@ -99,7 +99,7 @@ export class SuppressionTable {
   }
 
   /** What is known of `ip`, in every VSI that knows it; `isUsed`: is it answered for? */
-  *of(ip: Ipv4): Generator<SuppressedHost> {
+  *of(ip: Ip): Generator<SuppressedHost> {
     for (const [vsi, hosts] of this.hosts) {
       const host = hosts.get(ip);
       if (host !== undefined) yield { ...host, vsi, ip, isUsed: this.isLive(vsi, host) };
@@ -117,7 +117,7 @@ export class SuppressionTable {
   }
 
   /** Forget hosts: of the VSIs meant, one address of them or (null) all. @returns how many. */
-  flush(isMeant: (vsi: VsiObject) => boolean, only: Ipv4 | null): number {
+  flush(isMeant: (vsi: VsiObject) => boolean, only: Ip | null): number {
     let flushed = 0;
     for (const [vsi, hosts] of this.hosts) {
       if (!isMeant(vsi)) continue;

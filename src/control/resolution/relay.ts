@@ -11,9 +11,9 @@
  * Who asks for thousands of targets leaves the others room: half of it, and of each target's askers, is not for one port.
  */
 import type { Mac } from "../../wire/ethernet.ts";
-import type { Ipv4 } from "../../wire/ipv4.ts";
 import { bump } from "../bump.ts";
 import type { PortObject, VsiObject } from "../inventory.ts";
+import { type Ip, ipKey } from "../ip.ts";
 import type { Timers } from "../timers.ts";
 
 export const RELAY_MS = 3000;
@@ -28,8 +28,8 @@ const SWEEP_MS = 1000;
 export interface Asker {
   readonly port: PortObject;
   readonly mac: Mac;
-  /** 0: it probes, it has no address yet. */
-  readonly ip: Ipv4;
+  /** null: it probes, it has no address yet. */
+  readonly ip: Ip | null;
 }
 
 interface Waiting extends Asker {
@@ -38,11 +38,11 @@ interface Waiting extends Asker {
 
 export class PendingRelays {
   private readonly timers: Timers;
-  private readonly targets = new Map<number, Waiting[]>();
+  private readonly targets = new Map<Ip, Waiting[]>();
   /** How many wait behind each port. */
   private readonly behind = new Map<PortObject, number>();
   /** Until when it is remembered that somebody behind a tunnel asked, answered or not; for people. */
-  private readonly asked = new Map<number, number>();
+  private readonly asked = new Map<Ip, number>();
 
   constructor(timers: Timers) {
     this.timers = timers;
@@ -55,7 +55,7 @@ export class PendingRelays {
   }
 
   /** Remember that `asker` wants to hear of `target`; asking again waits anew. @returns false when there is no room. */
-  add(vsi: VsiObject, target: Ipv4, asker: Asker): boolean {
+  add(vsi: VsiObject, target: Ip, asker: Asker): boolean {
     const key = targetKey(vsi, target);
     const until = this.timers.nowMs + RELAY_MS;
     if (asker.port.kind === "tunnel" && (this.asked.has(key) || this.asked.size < RELAY_TARGETS))
@@ -82,12 +82,12 @@ export class PendingRelays {
   }
 
   /** Did somebody behind a tunnel ask for `target` lately, so that we asked our site? */
-  hasRelayed(vsi: VsiObject, target: Ipv4): boolean {
+  hasRelayed(vsi: VsiObject, target: Ip): boolean {
     return (this.asked.get(targetKey(vsi, target)) ?? Number.NEGATIVE_INFINITY) > this.timers.nowMs;
   }
 
   /** Those who wait for `target` behind a port of `kind`; they wait no longer. */
-  take(vsi: VsiObject, target: Ipv4, kind: "ac" | "tunnel"): readonly Asker[] {
+  take(vsi: VsiObject, target: Ip, kind: "ac" | "tunnel"): readonly Asker[] {
     const key = targetKey(vsi, target);
     const waiting = this.targets.get(key);
     if (waiting === undefined) return [];
@@ -110,7 +110,7 @@ export class PendingRelays {
     for (const [key, waiting] of this.targets) this.keepOf(key, waiting, isKept);
   }
 
-  private keepOf(key: number, waiting: readonly Waiting[], isKept: (each: Waiting) => boolean): void {
+  private keepOf(key: Ip, waiting: readonly Waiting[], isKept: (each: Waiting) => boolean): void {
     const rest = waiting.filter(isKept);
     if (rest.length === waiting.length) return;
     for (const each of waiting) if (!isKept(each)) bump(this.behind, each.port, -1);
@@ -119,7 +119,6 @@ export class PendingRelays {
   }
 }
 
-/** One number for (VSI, IP); a double holds it exactly. */
-export function targetKey(vsi: VsiObject, target: Ipv4): number {
-  return vsi.row * 0x100000000 + (target >>> 0);
+export function targetKey(vsi: VsiObject, target: Ip): Ip {
+  return ipKey(vsi.row, target);
 }

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { SUPPRESSION_MS, SUPPRESSION_PER_AC, SuppressionTable } from "../../src/control/arp/suppression.ts";
+import { SUPPRESSION_MS, SUPPRESSION_PER_AC, SuppressionTable } from "../../src/control/resolution/suppression.ts";
 import { Timers } from "../../src/control/timers.ts";
 import { BROADCAST } from "../../src/wire/ethernet.ts";
 import { AgentBed, G10, ip, M1, M3, M9 } from "./agent-bed.ts";
@@ -21,7 +21,7 @@ describe("ARP suppression (D14)", () => {
     bed.reply(bed.gw2, bed.vsi10, M9, "10.1.1.12", M3, "10.1.1.13");
     bed.request(bed.vm1, bed.vsi10, M1, "10.1.1.11", "10.1.1.12");
     expect(bed.told()).toEqual(["vm1 vsi1: M1/M9 rep M9,10.1.1.12 / M1,10.1.1.11"]);
-    expect(bed.agent.arpCounts.byVsi.get("vsi10")).toMatchObject({ suppress_reply: 1 });
+    expect(bed.agent.arp.counts.byVsi.get("vsi10")).toMatchObject({ suppress_reply: 1 });
   });
 
   it("what was not heard for five minutes is asked for again", () => {
@@ -30,7 +30,7 @@ describe("ARP suppression (D14)", () => {
     bed.sent();
     bed.request(bed.vm1, bed.vsi10, M1, "10.1.1.11", "10.1.1.12");
     expect(bed.told().length).toBe(1);
-    expect(bed.agent.arpCounts.byVsi.get("vsi10")?.suppress_reply ?? 0).toBe(0);
+    expect(bed.agent.arp.counts.byVsi.get("vsi10")?.suppress_reply ?? 0).toBe(0);
   });
 
   it("our own address: answered, not flooded; from a tunnel the asker's site answers", () => {
@@ -143,10 +143,10 @@ describe("suppressed hosts that changed", () => {
     expect(bed.agent.suppressedViews()).toMatchObject([
       { ip: "10.1.1.12", mac: "02:00:00:00:09:99", state: "suppressed", vsi: "vsi10", via: { name: "vm3" } },
     ]);
-    expect(bed.agent.suppression.counts()).toEqual(new Map([["vsi10", 1]]));
-    expect(bed.agent.suppression.flush((vsi) => vsi === bed.vsi20, null)).toBe(0);
-    expect(bed.agent.suppression.flush((vsi) => vsi === bed.vsi10, ip("10.1.1.13"))).toBe(0);
-    expect(bed.agent.suppression.flush((vsi) => vsi === bed.vsi10, ip("10.1.1.12"))).toBe(1);
+    expect(bed.agent.arp.suppression.counts()).toEqual(new Map([["vsi10", 1]]));
+    expect(bed.agent.arp.suppression.flush((vsi) => vsi === bed.vsi20, null)).toBe(0);
+    expect(bed.agent.arp.suppression.flush((vsi) => vsi === bed.vsi10, ip("10.1.1.13"))).toBe(0);
+    expect(bed.agent.arp.suppression.flush((vsi) => vsi === bed.vsi10, ip("10.1.1.12"))).toBe(1);
     expect(asked(bed)[0]).toContain("all of vsi1 but vm1: ff/M1 req");
   });
 });

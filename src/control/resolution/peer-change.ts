@@ -17,7 +17,7 @@ import type { Neighbors } from "../neighbor/table.ts";
 import type { Timers } from "../timers.ts";
 import type { Announcer } from "./announcer.ts";
 import type { PeerNews } from "./peer-gateway.ts";
-import type { ArpSender } from "./sender.ts";
+import type { MessageSender } from "./sender.ts";
 
 const TURN_MS = 50;
 /** 500 questions a second: a peer's policer admits ten times as many. */
@@ -28,7 +28,7 @@ const WAITING = 16_384;
 
 export class PeerChange {
   private readonly timers: Timers;
-  private readonly sender: ArpSender;
+  private readonly sender: MessageSender;
   private readonly neighbors: Neighbors;
   private readonly announcer: Announcer;
   private readonly emit: Emit;
@@ -37,7 +37,7 @@ export class PeerChange {
   private readonly asked = new WeakMap<Neighbor, { readonly mac: Mac; readonly atMs: number }>();
   private isRunning = false;
 
-  constructor(timers: Timers, sender: ArpSender, neighbors: Neighbors, announcer: Announcer, emit: Emit) {
+  constructor(timers: Timers, sender: MessageSender, neighbors: Neighbors, announcer: Announcer, emit: Emit) {
     this.timers = timers;
     this.sender = sender;
     this.neighbors = neighbors;

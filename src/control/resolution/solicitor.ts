@@ -1,24 +1,24 @@
-/** The neighbour table's questions (neighbor/solicitor.ts) as ARP requests: flooded ones rationed, the others to one port. */
-import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
+/** The neighbour table's questions (neighbor/solicitor.ts) as messages: flooded ones rationed, the others to one port. */
 import type { Emit } from "../event.ts";
-import type { InterfaceObject, Inventory, PortObject, VsiObject } from "../inventory.ts";
+import { addressFor, type InterfaceObject, type Inventory, type PortObject, type VsiObject } from "../inventory.ts";
+import { formatIp, type Ip } from "../ip.ts";
 import type { Place } from "../neighbor/entry.ts";
 import type { Solicitor } from "../neighbor/solicitor.ts";
 import { searchScope } from "./fabric.ts";
-import { type ArpSender, addressFor } from "./sender.ts";
+import type { MessageSender } from "./sender.ts";
 
-export class ArpSolicitor implements Solicitor {
-  private readonly sender: ArpSender;
+export class MessageSolicitor implements Solicitor {
+  private readonly sender: MessageSender;
   private readonly inventory: Inventory;
   private readonly emit: Emit;
 
-  constructor(sender: ArpSender, inventory: Inventory, emit: Emit) {
+  constructor(sender: MessageSender, inventory: Inventory, emit: Emit) {
     this.sender = sender;
     this.inventory = inventory;
     this.emit = emit;
   }
 
-  everywhere(iface: InterfaceObject, ip: Ipv4, by: number, tries: number, step: string): number {
+  everywhere(iface: InterfaceObject, ip: Ip, by: number, tries: number, step: string): number {
     // The whole site, the AC whose packet waits included (behaviour.md §2.3, row 4): it has asked for its gateway, not for this.
     const sender = addressFor(iface, ip);
     const question = {
@@ -32,17 +32,17 @@ export class ArpSolicitor implements Solicitor {
     for (const vsi of iface.vsis) {
       const { sent, againMs: ms } = this.sender.solicit(iface, vsi, { ...question, scope: searchScope(vsi) });
       againMs = Math.max(againMs, ms);
-      const fields = { vsi: vsi.name, interface: iface.name, target: formatIpv4(ip), try: tries, step };
-      if (sent) this.emit("debug", "arp.solicit", fields);
+      const fields = { vsi: vsi.name, interface: iface.name, target: formatIp(ip), try: tries, step };
+      if (sent) this.emit("debug", this.sender.speaker.events.solicit, fields);
     }
     return againMs;
   }
 
-  at(iface: InterfaceObject, ip: Ipv4, { mac, port, vsi }: Place): void {
+  at(iface: InterfaceObject, ip: Ip, { mac, port, vsi }: Place): void {
     this.sender.ask(iface, vsi, port, mac, ip);
   }
 
-  behind(iface: InterfaceObject, ip: Ipv4, port: PortObject, vsi: VsiObject): void {
+  behind(iface: InterfaceObject, ip: Ip, port: PortObject, vsi: VsiObject): void {
     this.sender.ask(iface, vsi, port, null, ip);
   }
 }

@@ -1,40 +1,39 @@
 /**
- * ARP out: replies, unicast questions, announcements, and solicitations that are flooded.
+ * Messages out: answers, unicast questions, announcements, and questions that are flooded.
  *
- * Everything here speaks with the gateway MAC of the VSI-interface, as Ethernet source and as ARP sender (D3); only a
- * suppress reply speaks with the host's own. A flood is rationed twice, whatever arrives: one solicitation per second for
+ * Everything here speaks with the gateway MAC of the VSI-interface, as Ethernet source and as the message's own (D3); only a
+ * suppress reply speaks with the host's own. A flood is rationed twice, whatever arrives: one question per second for
  * each (VSI, target) and direction (our ACs, the tunnels), and so many per VSI, of which every port has a share
  * (flood-ration.ts).
  *
  * Why by direction: a peer that asks us makes us ask our ACs alone; when a second later-born question of our own needs
  * the tunnels, that one must not wait.
  */
-
-import { ARP_FRAME_BYTES, ARP_REPLY, ARP_REQUEST, emitArp } from "../../wire/arp.ts";
-import { BROADCAST, formatMac, type Mac } from "../../wire/ethernet.ts";
-import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
+import { formatMac, type Mac } from "../../wire/ethernet.ts";
 import { type Emit, portField } from "../event.ts";
 import { ALL_PORTS, type Injector, ONLY_ACS, ONLY_TUNNELS } from "../inject.ts";
-import type { InterfaceObject, PortObject, VsiObject } from "../inventory.ts";
-import { subnetOf } from "../inventory.ts";
+import { addressFor, type InterfaceObject, type PortObject, type VsiObject } from "../inventory.ts";
+import { formatIp, type Ip } from "../ip.ts";
 import { SOLICIT_EVERY_MS } from "../neighbor/solicitor.ts";
 import { OncePer } from "../once-per.ts";
 import type { Timers } from "../timers.ts";
 import { FloodRation } from "./flood-ration.ts";
+import { announcement, answer, question } from "./message.ts";
 import { targetKey } from "./relay.ts";
+import type { Speaker } from "./speaker.ts";
 
 const REMEMBERED_TARGETS = 8192;
 
-/** When the flooded ARP for one (VSI, target) last went out, by direction. */
+/** When the flooded question for one (VSI, target) last went out, by direction. */
 interface Asked {
   acs: number;
   tunnels: number;
 }
 
 export interface Solicitation {
-  readonly target: Ipv4;
-  /** Who asks: one of our addresses, the VM on whose behalf we ask, or 0 for a probe. */
-  readonly sender: Ipv4;
+  readonly target: Ip;
+  /** Who asks: one of our addresses, the VM on whose behalf we ask, or null for a probe. */
+  readonly sender: Ip | null;
   /** The bridge port that has heard the question already, or null. */
   readonly except: PortObject | null;
   /** The bridge port on whose behalf we ask, null: a route's. */
@@ -45,16 +44,17 @@ export interface Solicitation {
   readonly isRetry: boolean;
 }
 
-export class ArpSender {
+export class MessageSender {
+  readonly speaker: Speaker;
   private readonly injector: Injector;
   private readonly timers: Timers;
   private readonly emit: Emit;
-  private readonly bytes = new Uint8Array(ARP_FRAME_BYTES);
-  private readonly asked = new Map<number, Asked>();
-  private readonly announced = new OncePer<number>(SOLICIT_EVERY_MS);
+  private readonly asked = new Map<Ip, Asked>();
+  private readonly announced = new OncePer<Ip>(SOLICIT_EVERY_MS);
   private readonly rations = new Map<VsiObject, FloodRation>();
 
-  constructor(injector: Injector, timers: Timers, emit: Emit) {
+  constructor(speaker: Speaker, injector: Injector, timers: Timers, emit: Emit) {
+    this.speaker = speaker;
     this.injector = injector;
     this.timers = timers;
     this.emit = emit;
@@ -62,47 +62,49 @@ export class ArpSender {
   }
 
   /** Tell `asker`, behind `port`, that `ip` is at `mac`. One frame, to it alone. */
-  reply(vsi: VsiObject, port: PortObject, mac: Mac, ip: Ipv4, asker: { readonly mac: Mac; readonly ip: Ipv4 }): void {
-    this.write(asker.mac, mac, ARP_REPLY, ip, asker.mac, asker.ip);
-    this.injector.toPort(vsi.row, port.row, this.bytes);
+  reply(
+    vsi: VsiObject,
+    port: PortObject,
+    mac: Mac,
+    ip: Ip,
+    asker: { readonly mac: Mac; readonly ip: Ip | null },
+  ): void {
+    this.injector.toPort(vsi.row, port.row, this.speaker.emit(answer(mac, asker.mac, ip, asker.ip)));
   }
 
   /** Ask the host at `mac` (null: all hosts) behind `port` whether it has `ip`; the answer comes to our gateway MAC. */
-  ask(iface: InterfaceObject, vsi: VsiObject, port: PortObject, mac: Mac | null, ip: Ipv4): void {
-    this.write(mac ?? BROADCAST, iface.mac, ARP_REQUEST, addressFor(iface, ip), 0, ip);
-    this.injector.toPort(vsi.row, port.row, this.bytes);
-    this.emit("debug", "arp.solicit", {
+  ask(iface: InterfaceObject, vsi: VsiObject, port: PortObject, mac: Mac | null, ip: Ip): void {
+    const message = question(iface.mac, mac, addressFor(iface, ip), ip);
+    this.injector.toPort(vsi.row, port.row, this.speaker.emit(message));
+    this.emit("debug", this.speaker.events.solicit, {
       vsi: vsi.name,
-      target: formatIpv4(ip),
+      target: formatIp(ip),
       how: mac === null ? "one port" : "unicast",
       ...portField(port),
     });
   }
 
   /** The same question without a sender (RFC 5227 §2.1.1): a peer gateway answers it only for a host that it has heard just now. */
-  probe(iface: InterfaceObject, vsi: VsiObject, port: PortObject, mac: Mac, ip: Ipv4): void {
-    this.write(mac, iface.mac, ARP_REQUEST, 0, 0, ip);
-    this.injector.toPort(vsi.row, port.row, this.bytes);
-    const how = { target: formatIpv4(ip), how: "probe", ...portField(port) };
-    this.emit("debug", "arp.solicit", { vsi: vsi.name, ...how });
+  probe(iface: InterfaceObject, vsi: VsiObject, port: PortObject, mac: Mac, ip: Ip): void {
+    this.injector.toPort(vsi.row, port.row, this.speaker.emit(question(iface.mac, mac, null, ip)));
+    const how = { target: formatIp(ip), how: "probe", ...portField(port) };
+    this.emit("debug", this.speaker.events.solicit, { vsi: vsi.name, ...how });
   }
 
   /** Announce on one port that `ip` is at `mac` (RFC 5227 §2.3). */
-  announce(vsi: VsiObject, port: PortObject, mac: Mac, ip: Ipv4): void {
-    this.write(BROADCAST, mac, ARP_REQUEST, ip, 0, ip);
-    this.injector.toPort(vsi.row, port.row, this.bytes);
-    this.emit("debug", "arp.announce", {
+  announce(vsi: VsiObject, port: PortObject, mac: Mac, ip: Ip): void {
+    this.injector.toPort(vsi.row, port.row, this.speaker.emit(announcement(mac, ip)));
+    this.emit("debug", this.speaker.events.announce, {
       vsi: vsi.name,
-      ip: formatIpv4(ip),
+      ip: formatIp(ip),
       mac: formatMac(mac),
       ...portField(port),
     });
   }
 
   /** Announce on every port of `scope` but `except` that `ip` is at `mac`. Not rationed here: announcer.ts keeps a pace. */
-  announceWide(vsi: VsiObject, except: PortObject | null, scope: number, mac: Mac, ip: Ipv4): void {
-    this.write(BROADCAST, mac, ARP_REQUEST, ip, 0, ip);
-    this.injector.flood(vsi.row, except?.row ?? 0, scope, this.bytes);
+  announceWide(vsi: VsiObject, except: PortObject | null, scope: number, mac: Mac, ip: Ip): void {
+    this.injector.flood(vsi.row, except?.row ?? 0, scope, this.speaker.emit(announcement(mac, ip)));
     this.tellAnnounced(vsi, except, scope, mac, ip);
   }
 
@@ -113,7 +115,7 @@ export class ArpSender {
   relayAnnouncement(
     iface: InterfaceObject,
     vsi: VsiObject,
-    ip: Ipv4,
+    ip: Ip,
     except: PortObject,
     scope: number,
     isNews: boolean,
@@ -125,17 +127,22 @@ export class ArpSender {
     if (way === 0 || this.announced.size >= REMEMBERED_TARGETS || !this.ration(vsi).admit(except, false, nowMs))
       return false;
     this.announced.note(key, nowMs);
-    this.write(BROADCAST, iface.mac, ARP_REQUEST, ip, 0, ip);
-    this.injector.flood(vsi.row, except.row, way, this.bytes);
+    this.injector.flood(vsi.row, except.row, way, this.speaker.emit(announcement(iface.mac, ip)));
     this.tellAnnounced(vsi, except, way, iface.mac, ip);
     return true;
   }
 
   /** `ac` and `tunnel` of an event are where it went; the port that was left out is where it came from. */
-  private tellAnnounced(vsi: VsiObject, except: PortObject | null, scope: number, mac: Mac, ip: Ipv4): void {
+  private tellAnnounced(vsi: VsiObject, except: PortObject | null, scope: number, mac: Mac, ip: Ip): void {
     const to = scope === ALL_PORTS ? "acs,tunnels" : scope === ONLY_ACS ? "acs" : "tunnels";
     const left = except === null ? {} : { except: except.name };
-    this.emit("debug", "arp.announce", { vsi: vsi.name, ip: formatIpv4(ip), mac: formatMac(mac), to, ...left });
+    this.emit("debug", this.speaker.events.announce, {
+      vsi: vsi.name,
+      ip: formatIp(ip),
+      mac: formatMac(mac),
+      to,
+      ...left,
+    });
   }
 
   /**
@@ -146,11 +153,11 @@ export class ArpSender {
   solicit(
     iface: InterfaceObject,
     vsi: VsiObject,
-    question: Solicitation,
+    asks: Solicitation,
   ): { readonly sent: boolean; readonly againMs: number } {
     const nowMs = this.timers.nowMs;
-    const { target, sender, except } = question;
-    const needed = usableScope(vsi, except, question.scope);
+    const { target, sender, except } = asks;
+    const needed = usableScope(vsi, except, asks.scope);
     if (needed === 0) return { sent: false, againMs: 0 };
     const key = targetKey(vsi, target);
     const last = this.asked.get(key);
@@ -159,15 +166,15 @@ export class ArpSender {
     if (last !== undefined && nowMs - last.tunnels < SOLICIT_EVERY_MS) way &= ~ONLY_TUNNELS;
     if (way === 0) return { sent: false, againMs: this.againIn(key, needed) };
     const isRemembered = last !== undefined || this.asked.size < REMEMBERED_TARGETS;
-    if (!isRemembered || !this.ration(vsi).admit(question.by, question.isRetry, nowMs))
+    if (!isRemembered || !this.ration(vsi).admit(asks.by, asks.isRetry, nowMs))
       return { sent: false, againMs: SOLICIT_EVERY_MS };
     const asked = last ?? { acs: Number.NEGATIVE_INFINITY, tunnels: Number.NEGATIVE_INFINITY };
     // The AC that is left out has heard the question from its own host: with it, all ACs have.
-    if ((way & ONLY_ACS) !== 0 || ((question.scope & ONLY_ACS) !== 0 && except?.kind === "ac")) asked.acs = nowMs;
+    if ((way & ONLY_ACS) !== 0 || ((asks.scope & ONLY_ACS) !== 0 && except?.kind === "ac")) asked.acs = nowMs;
     if ((way & ONLY_TUNNELS) !== 0) asked.tunnels = nowMs;
     this.asked.set(key, asked);
-    this.write(BROADCAST, iface.mac, ARP_REQUEST, sender, 0, target);
-    this.injector.flood(vsi.row, except?.row ?? 0, way, this.bytes);
+    const message = question(iface.mac, null, sender, target);
+    this.injector.flood(vsi.row, except?.row ?? 0, way, this.speaker.emit(message));
     return { sent: true, againMs: this.againIn(key, needed) };
   }
 
@@ -175,7 +182,7 @@ export class ArpSender {
     this.rations.delete(vsi);
   }
 
-  private againIn(key: number, needed: number): number {
+  private againIn(key: Ip, needed: number): number {
     const asked = this.asked.get(key)!;
     let last = Number.NEGATIVE_INFINITY;
     if ((needed & ONLY_ACS) !== 0) last = asked.acs;
@@ -192,22 +199,12 @@ export class ArpSender {
     return ration;
   }
 
-  private write(to: Mac, from: Mac, op: number, senderIp: Ipv4, targetMac: Mac, targetIp: Ipv4): void {
-    const arp = { ethDst: to, ethSrc: from, op, senderMac: from, senderIp, targetMac, targetIp };
-    emitArp(this.bytes, 0, arp);
-  }
-
   private sweep(): void {
     const longAgo = this.timers.nowMs - SOLICIT_EVERY_MS;
     for (const [key, asked] of this.asked) if (Math.max(asked.acs, asked.tunnels) <= longAgo) this.asked.delete(key);
     this.announced.sweep(this.timers.nowMs);
     for (const ration of this.rations.values()) ration.sweep(this.timers.nowMs);
   }
-}
-
-/** Our address in the subnet of `ip`: who we are when we ask for it. */
-export function addressFor(iface: InterfaceObject, ip: Ipv4): Ipv4 {
-  return (subnetOf(iface, ip) ?? iface.subnets[0]!).address;
 }
 
 /** What of `scope` leads anywhere: a flood without receivers would only be counted as a drop. */

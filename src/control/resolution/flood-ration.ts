@@ -1,5 +1,5 @@
 /**
- * The ration of flooded ARP in one VSI, and the share in it of each port on whose behalf is flooded.
+ * The ration of flooded questions and announcements in one VSI, and the share in it of each port on whose behalf is flooded.
  *
  * FLOODS_PER_SECOND in any second, whatever arrives. Of these some are kept for first questions, so that retries for dead
  * hosts cannot starve them, and some for ports that had few in this second: what one VM or one site makes us flood leaves the

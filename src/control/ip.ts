@@ -1,0 +1,56 @@
+/**
+ * An address of either family, as control holds it: IPv4 as its int32, IPv6 as a bigint.
+ *
+ * `typeof` is the family. Both are values: `===` compares them, a Map finds them, nothing is interned. Workers never see a
+ * bigint (they have no allocation to spare); what they share with control of a neighbour is the number of its adjacency.
+ */
+import { formatIpv4, type Ipv4, maskOf } from "../wire/ipv4.ts";
+import { formatIpv6 } from "../wire/ipv6.ts";
+
+export type Ip = number | bigint;
+
+const IPV6_BITS = 128;
+
+/** One key of a Map for (row, IP): no two pairs have the same, of whichever families. A double holds that of IPv4 exactly. */
+export function ipKey(row: number, ip: Ip): Ip {
+  return typeof ip === "number" ? row * 0x100000000 + (ip >>> 0) : (BigInt(row) << BigInt(IPV6_BITS)) | ip;
+}
+
+export function formatIp(ip: Ip): string {
+  return typeof ip === "number" ? formatIpv4(ip) : formatIpv6(ip);
+}
+
+/** The address as code that knows IPv4 alone holds it. Another one there is our own mistake. */
+export function asIpv4(ip: Ip): Ipv4 {
+  if (typeof ip === "bigint") throw new Error(`${formatIp(ip)}: an IPv4 address was promised`);
+  return ip;
+}
+
+export function isSameFamily(a: Ip, b: Ip): boolean {
+  return typeof a === typeof b;
+}
+
+/** IPv4 before IPv6, each in the order of its numbers. */
+export function compareIp(a: Ip, b: Ip): number {
+  if (typeof a === "number" && typeof b === "number") return (a >>> 0) - (b >>> 0);
+  if (typeof a === "bigint" && typeof b === "bigint") return a < b ? -1 : a > b ? 1 : 0;
+  return typeof a === "number" ? -1 : 1;
+}
+
+/** Does `ip` lie in network/length? */
+export function isWithin(ip: Ip, network: Ip, length: number): boolean {
+  if (typeof ip === "number" && typeof network === "number") return ((ip ^ network) & maskOf(length)) === 0;
+  if (typeof ip === "bigint" && typeof network === "bigint") return (ip ^ network) >> BigInt(IPV6_BITS - length) === 0n;
+  return false;
+}
+
+/**
+ * Can `ip`, of a subnet of `length`, be a host's? IPv4: neither its network nor its broadcast address (RFC 3021: /31 has
+ * none). IPv6: not the anycast address of the subnet's routers (RFC 4291 §2.6.1; RFC 6164 §5: /127 has none).
+ */
+export function isHostIn(ip: Ip, length: number): boolean {
+  if (typeof ip === "bigint") return length >= IPV6_BITS - 1 || BigInt.asUintN(IPV6_BITS - length, ip) !== 0n;
+  if (length >= 31) return true;
+  const hostBits = ~maskOf(length);
+  return (ip & hostBits) !== 0 && (ip & hostBits) !== hostBits;
+}
