@@ -45,6 +45,14 @@ interface Task {
   readonly route: EvpnRoute;
 }
 
+/**
+ * A route as its withdrawal names it. gobgpd compares the sequence of whatever it is given with the highest it knows of that MAC, and
+ * refuses a lower one: a host that has moved away could never be withdrawn.
+ */
+function withoutMobility(route: EvpnRoute): EvpnRoute {
+  return route.type === 2 ? { ...route, sequence: null, isSticky: false } : route;
+}
+
 export class Gobgp implements Engine {
   private request: EngineRequest;
   private readonly emit: (event: EngineEvent) => void;
@@ -74,7 +82,7 @@ export class Gobgp implements Engine {
   }
 
   withdraw(routes: readonly EvpnRoute[]): void {
-    this.enqueue("DeletePath", routes);
+    this.enqueue("DeletePath", routes.map(withoutMobility));
   }
 
   resync(): void {

@@ -108,6 +108,22 @@ for (const { name, bin, missing } of gobgpds()) {
       expect(one.events.filter(({ kind }) => kind === "refused")).toEqual([]);
     });
 
+    it("withdraws a MAC that another has announced with a higher sequence", async () => {
+      running = startGobgpd(bin!);
+      const one = listen(running.socket);
+      open.push(one.engine);
+      await one.complete();
+      const ours = { ...mac, ip: "10.1.1.11", sequence: 1 };
+      one.engine.announce([ours]);
+      await until("ours", 5000, () => one.rows().length === 1);
+      one.engine.announce([{ ...ours, rd: "192.0.2.2:10", nextHop: "192.0.2.2", sequence: 2 }]);
+      await until("the other's", 5000, () => one.rows().length === 2);
+      one.engine.withdraw([ours]);
+      await until("the answer", 5000, () => one.rows().length === 3 || one.has("refused"));
+      expect(one.events.filter(({ kind }) => kind === "refused")).toEqual([]);
+      expect(one.rows().at(-1)).toMatchObject({ route: { rd: ours.rd, ip: ours.ip }, isWithdrawn: true });
+    });
+
     it("is told when the engine dies, and found again when it is back", async () => {
       running = startGobgpd(bin!);
       const { socket } = running;
