@@ -1,7 +1,7 @@
 /**
  * Set-up: everything a newcomer's `npm run lab` or `npm test` needs, in plain Node without dependencies.
  *
- *     node test/set-up.mjs build|lab|test|bench|docker|release      (addon: all of build but the TypeScript, for images)
+ *     node test/set-up.mjs build|lab|evpn|test|bench|docker|release      (addon: all of build but the TypeScript, for images)
  *
  * A list of steps; each knows whether it is done and how to do it: Debian packages, npm packages, the two that are
  * compiled, the addon, the TypeScript. When every step is done the script ends in a fraction of a second. Otherwise it
@@ -18,7 +18,7 @@ import { cap, modules, rawSocket } from "./set-up/node-modules.mjs";
 import { benchmark, typescript } from "./set-up/programs.mjs";
 import { fail, MISSING, mindSignals, OWNER, openNotes, ROOT, say, takeLock } from "./set-up/workshop.mjs";
 
-const MODES = ["build", "addon", "lab", "test", "bench", "docker", "release"];
+const MODES = ["build", "addon", "lab", "evpn", "test", "bench", "docker", "release"];
 const USAGE = 2;
 
 /** `engines` of package.json is the one place that says which Node is the lowest. */
@@ -63,6 +63,8 @@ async function main() {
     }
   }
   refuse();
+  // It may have been tried lately, in vain.
+  if (mode === "evpn") demanded(mode);
   tellMissing(mode);
 }
 

@@ -49,17 +49,25 @@ export async function startGateways(state: LabState, files: Files = "made"): Pro
   const own = { ...placesOf(state.name), offload: state.offload };
   const places = state.handover ? { ...own, attach: (node: string) => attachSocket(state.name, node) } : own;
   for (const { name } of VTEPS) {
-    const file = join(folderOf(state.name), `${name}.yaml`);
-    if (files === "made" || !existsSync(file)) {
-      writeFileSync(file, configFile(name, state.mode, places, state.gatewayMac), { mode: 0o600 });
-      chmodSync(file, 0o600);
-    }
-    const [program, args] = inside(places.namespace(name), process.execPath, [VTEPD, "run", "-c", file]);
-    const identity = launch(program, args, logOf(state.name, name));
-    state.processes.push({ label: name, ...identity });
-    writeState(state);
+    const isMade = files === "made" || !existsSync(configOf(state.name, name));
+    launchGateway(state, name, isMade ? configFile(name, state.mode, places, state.gatewayMac) : null);
   }
   await Promise.all(VTEPS.map(({ name }) => untilReady(state, name)));
+}
+
+const configOf = (lab: string, node: string) => join(folderOf(lab), `${node}.yaml`);
+
+/** Start the daemon of `node`, by `config` or, null, by the file that is there. */
+export function launchGateway(state: LabState, node: string, config: string | null): void {
+  const file = configOf(state.name, node);
+  if (config !== null) {
+    writeFileSync(file, config, { mode: 0o600 });
+    chmodSync(file, 0o600);
+  }
+  const [program, args] = inside(placesOf(state.name).namespace(node), process.execPath, [VTEPD, "run", "-c", file]);
+  const identity = launch(program, args, logOf(state.name, node));
+  state.processes.push({ label: node, ...identity });
+  writeState(state);
 }
 
 /** In hand-over: the machine makes its own eth0 and hands it to its gateway; resolves when it has its address. */
@@ -79,7 +87,7 @@ export async function attachMachine(state: LabState, { name, behind, mac, addres
   });
 }
 
-async function untilReady(state: LabState, node: string): Promise<void> {
+export async function untilReady(state: LabState, node: string): Promise<void> {
   const socket = placesOf(state.name).socket(node);
   const daemon = state.processes.find((process) => process.label === node)!;
   const isDead = () => !isAlive(daemon);
@@ -89,7 +97,7 @@ async function untilReady(state: LabState, node: string): Promise<void> {
   if (isDead()) throw new Error(`${node} ended; its last words:\n${tailOf(logOf(state.name, node))}`);
 }
 
-function accepts(socket: string): Promise<boolean> {
+export function accepts(socket: string): Promise<boolean> {
   return new Promise((resolve) => {
     const connection = createConnection(socket);
     connection.on("connect", () => {
@@ -119,7 +127,7 @@ export function vtepctl(lab: string, node: string, args: readonly string[]): Pro
 }
 
 /** What `vtepctl show … -o json` says. */
-async function show<T>(lab: string, node: string, what: string): Promise<T[]> {
+export async function show<T>(lab: string, node: string, what: string): Promise<T[]> {
   const text = await must(
     process.execPath,
     [VTEPCTL, "-s", placesOf(lab).socket(node), "show", what, "-o", "json"],

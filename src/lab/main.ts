@@ -12,10 +12,14 @@ import { guardOutput, put } from "../ctl/terminal.ts";
 import { bringUp, makeCold, takeDown } from "./bed.ts";
 import { captureTool } from "./capture.ts";
 import { compare } from "./comparison.ts";
+import { bringUpFabric } from "./evpn/bed.ts";
+import { demandFabric } from "./evpn/requirements.ts";
+import { runFabric } from "./evpn/run.ts";
 import { arpSection, pingSection, type Section, tcpSection } from "./examination.ts";
 import { OTHER_VXLAN } from "./expect-other-vxlan.ts";
 import { OUTSIDE } from "./expect-outside.ts";
 import { SAME_VXLAN } from "./expect-same-vxlan.ts";
+import { takenByNpm, takenText } from "./npm-options.ts";
 import { bold, dim, green, heading, mark, print, red, say } from "./paint.ts";
 import { abandonChildren, end, isAlive } from "./process.ts";
 import { writeRecord } from "./record.ts";
@@ -46,6 +50,7 @@ const OWNER_MS = 15_000;
 /** The list at the end is a summary. */
 const MOST_COMPLAINTS = 30;
 const SCENARIOS = [SAME_VXLAN, OTHER_VXLAN, OUTSIDE];
+const FABRIC: Scheme = { mode: "evpn", gatewayMac: "shared", handover: false, offload: true };
 
 /** The lab that an interrupt has to take down; none while a lab is only being looked at. */
 let mine: LabState | undefined;
@@ -127,21 +132,24 @@ function verdict(complaints: readonly string[], state: LabState): number {
 /** What becomes of a new lab when its walks are done. */
 type Afterwards = "down" | "kept" | "served";
 
-/** `work` on a new lab, which is taken down afterwards unless it is to be kept; its folder stays when something failed. */
+/** All that there is to see on a new lab, which is taken down afterwards unless it is to be kept; its folder stays when something failed. */
 async function onNewLab(name: string | undefined, scheme: Scheme, then: Afterwards, telling: Telling): Promise<number> {
-  const state = await bringUp(name, scheme, say, (claimed) => {
-    mine = claimed;
-  });
+  const claimed = (state: LabState) => {
+    mine = state;
+  };
+  const isFabric = scheme.mode === "evpn";
+  if (isFabric) demandFabric();
+  const state = isFabric ? await bringUpFabric(name, say, claimed) : await bringUp(name, scheme, say, claimed);
   let status = FAILED;
   try {
-    status = verdict(await runAll(state, true, telling), state);
+    status = verdict(isFabric ? await runFabric(state, telling) : await runAll(state, true, telling), state);
     if (then === "served") await served(state, telling);
   } finally {
     if (then === "kept") {
       release(state);
       print(
         dim(
-          `   lab "${state.name}" is still up: npm run lab -- shell vm1 | ctl gw1 show arp | logs gw1 | capture gw1 | status | down`,
+          `   lab "${state.name}" is still up: npm run lab -- shell vm1 | ctl gw1 ${isFabric ? "show evpn" : "show arp"} | logs gw1 | capture gw1 | status | down`,
         ),
       );
     } else await takeDown(state, status !== 0);
@@ -184,6 +192,7 @@ async function rerun(name: string | undefined, telling: Telling): Promise<number
   const state = adopt(name);
   try {
     if (!state.isUp) throw new Error(`lab "${state.name}" is not completely up; take it down first`);
+    if (state.mode === "evpn") return verdict(await runFabric(state, telling), state);
     return verdict(await runAll(state, false, telling), state);
   } finally {
     release(state);
@@ -275,6 +284,17 @@ function program(): Command {
         wishes.web === true ? (wishes.port ?? PAGE_PORT) : null,
       );
     });
+  root
+    .command("evpn")
+    .description("a BGP EVPN fabric instead: FRR as route reflectors and as a leaf, gobgpd beside each gateway; root")
+    .addOption(name())
+    .addOption(brief())
+    .addOption(record())
+    .option("--keep", "leave the lab up afterwards")
+    .action((_: unknown, command: Command) => {
+      const wishes = command.optsWithGlobals<Wishes>();
+      return carryOut(() => onNewLab(wishes.name, FABRIC, wishes.keep === true ? "kept" : "down", wishes));
+    });
   const verb = (
     text: string,
     description: string,
@@ -345,8 +365,20 @@ guardOutput(({ code, message }) => {
   else if (mine === undefined) process.exit(0);
   else void interrupted("the report is no longer read");
 });
+
+/** Options that npm kept for itself: it is said, and nothing is begun that was not meant. */
+function mindNpm(root: Command): void {
+  const names = [root, ...root.commands].flatMap(({ options }) => options.map(({ long }) => long!.slice(2)));
+  const taken = takenByNpm([...new Set(names)], process.env);
+  if (taken.length === 0) return;
+  say(takenText(taken));
+  if (taken.some(({ isCertain }) => isCertain)) process.exit(USAGE);
+}
+
 try {
-  await program().parseAsync();
+  const root = program();
+  mindNpm(root);
+  await root.parseAsync();
 } catch (error) {
   // Whatever broke off because of an interrupt is `interrupted`'s business.
   if (isInterrupted) await new Promise(() => {});

@@ -51,6 +51,9 @@ export interface LabState {
 
 const fileOf = (name: string) => join(LABS, `${name}.json`);
 export const folderOf = (name: string) => join(LABS, name);
+/** Of programs that give up root: LABS is closed to them. */
+const foreignFolders = `${LABS}-frr`;
+export const foreignFolderOf = (name: string) => join(foreignFolders, name);
 export const prefixOf = (name: string) => `vl-${name}-`;
 
 export function checkName(name: string): string {
@@ -132,6 +135,7 @@ export async function claim(name: string | undefined, scheme: Scheme, say: (text
       // Namespaces without a record: somebody removed the file, or /run/vtepd-lab was wiped.
       for (const namespace of namespacesWith(prefixOf(candidate))) await deleteNamespace(namespace);
       rmSync(folderOf(candidate), { recursive: true, force: true });
+      clearForeign(candidate);
       mkdirSync(folderOf(candidate), { mode: 0o700 });
       return state;
     }
@@ -178,6 +182,15 @@ export function release(state: LabState): void {
 export async function clear(state: LabState, keepFolder = false): Promise<void> {
   await end(state.processes);
   await Promise.all(namespacesWith(prefixOf(state.name)).map(deleteNamespace));
-  if (!keepFolder) rmSync(folderOf(state.name), { recursive: true, force: true });
+  if (!keepFolder) {
+    rmSync(folderOf(state.name), { recursive: true, force: true });
+    clearForeign(state.name);
+  }
   rmSync(fileOf(state.name), { force: true });
+}
+
+function clearForeign(name: string): void {
+  rmSync(foreignFolderOf(name), { recursive: true, force: true });
+  if (existsSync(foreignFolders) && readdirSync(foreignFolders).length === 0)
+    rmSync(foreignFolders, { recursive: true });
 }

@@ -17,7 +17,8 @@ import type { Cast } from "../web/article.ts";
 
 export const VXLANS = [10, 20, 30] as const;
 export type Vxlan = (typeof VXLANS)[number];
-export type Mode = "distributed" | "centralized";
+/** The article's two schemes; and a BGP EVPN fabric, whose nodes are others (evpn/fabric.ts). */
+export type Mode = "distributed" | "centralized" | "evpn";
 /** Where the distributed gateways' MACs come from: each its own ("the MAC on GW1"), or one for all, as other manuals demand. */
 export type GatewayMac = "auto" | "shared";
 
@@ -89,7 +90,7 @@ export function vtep(name: string): Vtep {
 
 /** The machines of a mode: the external host is behind a Border, which the centralised scheme does not have. */
 export function machinesOf(mode: Mode): readonly Machine[] {
-  return mode === "distributed" ? MACHINES : MACHINES.filter((machine) => machine.vxlan !== undefined);
+  return mode === "centralized" ? MACHINES.filter((machine) => machine.vxlan !== undefined) : MACHINES;
 }
 
 /** Who takes part in the article's walkthroughs; VM1 pings, and whom it pings is each one's own. */

@@ -9,11 +9,12 @@ import { namespaceOf } from "./bed.ts";
 import { captureTool, openCapture, pcapBytes } from "./capture.ts";
 import { type Captured, decodeEthernet, decodeVxlan, frameText } from "./frame.ts";
 import { logOf, placesOf, VTEPCTL, VTEPD, vtepctl } from "./gateway.ts";
+import { membersOf } from "./members.ts";
 import { inside } from "./namespace.ts";
 import { columns, dim, heading, mark, print, say } from "./paint.ts";
 import { isAlive } from "./process.ts";
-import { find, folderOf, type LabState, labs } from "./state.ts";
-import { MACHINE_DEVICE, MACHINES, NODES, UNDERLAY_DEVICE, VTEPS } from "./topology.ts";
+import { find, folderOf, foreignFolderOf, type LabState, labs } from "./state.ts";
+import { MACHINE_DEVICE, UNDERLAY_DEVICE, type Vtep } from "./topology.ts";
 
 const FAILED = 1;
 const USAGE = 2;
@@ -26,20 +27,23 @@ function refusal(message: string, status: number): Error {
   return Object.assign(new Error(message), { status });
 }
 
-function knownNode(node: string): string {
-  if (!NODES.includes(node)) throw refusal(`no node ${node}; there are ${NODES.join(", ")}`, NOT_FOUND);
+function knownNode({ mode }: LabState, node: string): string {
+  const { gateways, others, machines } = membersOf(mode);
+  const names = [...gateways, ...others, ...machines].map(({ name }) => name);
+  if (!names.includes(node)) throw refusal(`no node ${node}; there are ${names.join(", ")}`, NOT_FOUND);
   return node;
 }
 
-function knownGateway(node: string): string {
-  const names = VTEPS.map(({ name }) => name);
+function knownGateway(state: LabState, node: string): string {
+  const names = membersOf(state.mode).gateways.map(({ name }) => name);
   if (!names.includes(node)) throw refusal(`no gateway ${node}; there are ${names.join(", ")}`, NOT_FOUND);
   return node;
 }
 
-const isGateway = (node: string) => VTEPS.some((vtep) => vtep.name === node);
+const hasNode = (nodes: readonly Vtep[], node: string) => nodes.some(({ name }) => name === node);
+const isGateway = ({ mode }: LabState, node: string) => hasNode(membersOf(mode).gateways, node);
 
-/** A folder with `vtepd` and `vtepctl`, run by the Node that runs the lab. */
+/** A folder with `vtepd` and `vtepctl`, run by the Node that runs the lab; and vtysh and gobgp, which then ask those of the node. */
 function programsOf(state: LabState): string {
   const folder = join(folderOf(state.name), "bin");
   mkdirSync(folder, { recursive: true, mode: 0o755 });
@@ -48,6 +52,12 @@ function programsOf(state: LabState): string {
     ["vtepctl", VTEPCTL],
   ] as const)
     writeFileSync(join(folder, name), `#!/bin/sh\nexec "${process.execPath}" "${program}" "$@"\n`, { mode: 0o755 });
+  if (state.mode === "evpn")
+    for (const [name, option] of [
+      ["vtysh", `--vty_socket "${foreignFolderOf(state.name)}/$VTEPD_NODE"`],
+      ["gobgp", `--target "unix://${folderOf(state.name)}/bgp-$VTEPD_NODE/api.sock"`],
+    ] as const)
+      writeFileSync(join(folder, name), `#!/bin/sh\nexec /usr/bin/${name} ${option} "$@"\n`, { mode: 0o755 });
   return folder;
 }
 
@@ -56,8 +66,8 @@ export function shell(node: string, command: readonly string[], name: string | u
   const state = find(name);
   const [program = "bash", ...args] = command.length > 0 ? command : [process.env.SHELL ?? "bash"];
   const PATH = [programsOf(state), process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin"].join(delimiter);
-  const env = { ...process.env, PATH, PS1: `${knownNode(node)}# `, VTEPD_NODE: node };
-  if (isGateway(node)) Object.assign(env, { VTEPD_SOCKET: placesOf(state.name).socket(node) });
+  const env = { ...process.env, PATH, PS1: `${knownNode(state, node)}# `, VTEPD_NODE: node };
+  if (isGateway(state, node)) Object.assign(env, { VTEPD_SOCKET: placesOf(state.name).socket(node) });
   const [outer, all] = inside(namespaceOf(state, node), program, args);
   return spawnSync(outer, all, { stdio: "inherit", env }).status ?? FAILED;
 }
@@ -72,13 +82,14 @@ export function exec(node: string, command: readonly string[], name: string | un
 export function ctl(node: string, args: readonly string[], name: string | undefined): number {
   const state = find(name);
   const asked =
-    node === ALL ? ["--fleet", folderOf(state.name)] : ["-s", placesOf(state.name).socket(knownGateway(node))];
+    node === ALL ? ["--fleet", folderOf(state.name)] : ["-s", placesOf(state.name).socket(knownGateway(state, node))];
   return spawnSync(process.execPath, [VTEPCTL, ...asked, ...args], { stdio: "inherit" }).status ?? FAILED;
 }
 
 /** The end of a gateway's log, and what is added to it. */
 export function logs(node: string, lines: number, isFollowed: boolean, name: string | undefined): number {
-  const file = logOf(find(name).name, knownGateway(node));
+  const state = find(name);
+  const file = logOf(state.name, knownGateway(state, node));
   const args = ["-n", String(lines), ...(isFollowed ? ["-F"] : []), file];
   return spawnSync("tail", args, { stdio: "inherit" }).status ?? FAILED;
 }
@@ -91,7 +102,7 @@ export async function capture(
   name: string | undefined,
 ): Promise<number> {
   const state = find(name);
-  const isVtep = isGateway(knownNode(node));
+  const isVtep = isGateway(state, knownNode(state, node)) || hasNode(membersOf(state.mode).others, node);
   const device = isVtep ? UNDERLAY_DEVICE : MACHINE_DEVICE;
   let start: number | undefined;
   let shown = 0;
@@ -138,14 +149,27 @@ export async function status(name: string | undefined): Promise<number> {
     const owner = state.owner !== null && isAlive(state.owner) ? `, in use by process ${state.owner.pid}` : "";
     print(heading(`Lab "${each}", ${state.mode}${state.isUp ? "" : ", incomplete"}${owner}`));
     const rows: string[][] = [];
-    for (const { name: node, underlay } of VTEPS) {
+    const { gateways, others, machines } = membersOf(state.mode);
+    for (const { name: node, underlay } of gateways) {
       const daemon = state.processes.find((process) => process.label === node);
       const asked = await vtepctl(each, node, ["status", "-o", "json"]);
       const isReady = asked.status === 0 && (JSON.parse(asked.stdout) as { ready?: boolean }).ready === true;
       if (!isReady) isHealthy = false;
       rows.push([mark(isReady), node, underlay, isReady ? "ready" : "not ready", daemon ? `pid ${daemon.pid}` : "-"]);
     }
-    for (const machine of MACHINES)
+    for (const { name: node, underlay } of others) {
+      const daemons = state.processes.filter(({ label }) => label.startsWith(`${node} `));
+      const isWell = daemons.length > 0 && daemons.every(isAlive);
+      if (!isWell) isHealthy = false;
+      rows.push([
+        mark(isWell),
+        node,
+        underlay,
+        isWell ? "runs" : "does not run",
+        daemons.map(({ label }) => label).join(", "),
+      ]);
+    }
+    for (const machine of machines)
       rows.push(["", machine.name, machine.address, machine.mac, `behind ${machine.behind}`]);
     print(columns(rows, " "));
     print(dim(`   files: ${folderOf(each)}   namespaces: ${namespaceOf(state, "…")}`));

@@ -54,7 +54,9 @@ export async function serveLab(state: LabState, port = PAGE_PORT): Promise<strin
   };
   try {
     const listen = { host: LOOPBACK, port, ...(from !== undefined && { from }) };
-    return (await serveWeb({ sockets, listen, driver: labDriver(state), version })).url;
+    // Walks are those of the article's network.
+    const driver = state.mode === "evpn" ? undefined : labDriver(state);
+    return (await serveWeb({ sockets, listen, ...(driver !== undefined && { driver }), version })).url;
   } catch (error) {
     throw fixed(error as NodeJS.ErrnoException, port);
   }

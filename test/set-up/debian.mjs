@@ -5,7 +5,7 @@
  * line that says which of three things is wrong: no right to install, no mirror that answers, no apt-get at all. Without
  * the rest set-up goes on: most of it is needed by few tests.
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { addon } from "./addon.mjs";
 import { cap, modules, rawSocket } from "./node-modules.mjs";
 import { CAPTURE, COMPILE, isThere, WANTED, which } from "./system-packages.mjs";
@@ -91,9 +91,19 @@ export const packages = (mode) => ({
       isOffline ||= wasOffline;
     }
     const still = missing.filter(([, sign]) => !isThere(sign));
+    for (const [name] of missing)
+      if (SERVICES.has(name) && !still.some(([other]) => other === name)) await stopService(name);
     stamp("aptFailed", still.length === 0 ? null : { names: namesOf(still), atMs: Date.now(), isOffline });
   },
 });
+
+/** Debian starts these as services of this machine; a lab wants their programs alone, and gobgpd's service listens on every address. */
+const SERVICES = new Set(["gobgpd", "frr"]);
+async function stopService(name) {
+  if (!existsSync("/run/systemd/system")) return;
+  say(`${name}: its service stays off, only its programs are needed`);
+  await run(`systemctl disable ${name}`, "systemctl", ["disable", "--now", name], { isRoots: true });
+}
 
 const isUnreachable = (log) =>
   /Temporary failure resolving|Could not resolve|Could not connect|Unable to connect|Connection failed|Failed to fetch/.test(
@@ -104,4 +114,6 @@ const isUnreachable = (log) =>
 export function demanded(mode) {
   demand(mustCompile() ? COMPILE.filter(([, sign]) => !isThere(sign)) : []);
   if (mode === "lab") demand(demandedByLab().filter(([, sign]) => !isThere(sign)));
+  // Everything: without an engine, a leaf, or ping there is nothing to see.
+  if (mode === "evpn") demand(missingPackages(mode));
 }

@@ -22,6 +22,10 @@ const LAB = [
   ["iperf3", "iperf3", "TCP throughput between VMs"],
   ["tcpdump", "tcpdump", "captures where `cap` is missing"],
 ];
+const EVPN = [
+  ["gobgpd", "gobgpd", "the BGP engine of EVPN"],
+  ["frr", "/usr/lib/frr/bgpd", "a BGP EVPN leaf and route reflector of another make"],
+];
 /** libFuzzer: 107 MB where LLVM's libraries are there already, 300 where not. Then the plain driver of test/native does. */
 const FUZZ = existsSync("/usr/lib/llvm-14/lib/libLLVM-14.so.1")
   ? [
@@ -35,8 +39,7 @@ const NETNS = [
   ["ethtool", "ethtool", "switches offloads in tests"],
   ["iptables", "iptables", "deterministic loss in tests"],
   ["openvswitch-switch", "ovs-vswitchd", "an independent VXLAN peer"],
-  ["gobgpd", "gobgpd", "the BGP engine of EVPN"],
-  ["frr", "/usr/lib/frr/bgpd", "a BGP EVPN leaf and route reflector of another make"],
+  ...EVPN,
 ];
 const DOCKER = [
   ["docker.io", "dockerd", "the Docker lab's engine"],
@@ -56,6 +59,7 @@ export const WANTED = {
   build: [],
   addon: [],
   lab: LAB,
+  evpn: [...LAB, ...EVPN],
   test: TEST,
   bench: BENCH,
   docker: [...LAB, ...DOCKER],

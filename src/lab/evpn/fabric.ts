@@ -1,0 +1,61 @@
+/**
+ * The fabric of `lab -- evpn` as data: two gateways of ours, a leaf of another make, two route reflectors.
+ *
+ *     vm1 vm2 ── gw1 ─┐                    ┌─ leaf ── h10 h20        VXLAN 10: vm1 vm4 h10   (10.1.1.0/24)
+ *                     ├── 192.0.2.0/24 ────┤                         VXLAN 20: vm2 vm5 h20   (20.1.1.0/24)
+ *     vm4 vm5 ── gw2 ─┘      │      │      └─ border ── ext 50.1.1.1
+ *                           rr1    rr2
+ *
+ * No tunnel is configured anywhere. Beside each gateway runs gobgpd, which it speaks to over a Unix socket; the leaf is FRR with the
+ * kernel's vxlan, as its users build it; the reflectors are FRR. vm7 is a machine with a port at gw1, at gw2 and at the leaf, and is
+ * behind one of them at a time: what a live migration looks like to the network at the moment of the switch.
+ */
+import type { Machine, Vtep, Vxlan } from "../topology.ts";
+
+export const AS = 65000;
+/** VXLANs of the fabric. */
+export const VXLANS = [10, 20] as const satisfies readonly Vxlan[];
+
+export const GATEWAYS: readonly Vtep[] = [
+  { name: "gw1", underlay: "192.0.2.1" },
+  { name: "gw2", underlay: "192.0.2.2" },
+];
+export const LEAF: Vtep = { name: "leaf", underlay: "192.0.2.4" };
+export const REFLECTORS: readonly Vtep[] = [
+  { name: "rr1", underlay: "192.0.2.251" },
+  { name: "rr2", underlay: "192.0.2.252" },
+];
+/** Those who announce and carry. */
+export const SPEAKERS: readonly Vtep[] = [...GATEWAYS, LEAF];
+
+function host(name: string, vxlan: Vxlan, last: number, behind: string): Machine {
+  return {
+    ...{ name, vxlan, behind, gateway: `${vxlan}.1.1.1`, address: `${vxlan}.1.1.${last}` },
+    // 02:00 and the address, so that a route or a capture can be read.
+    mac: ["02:00", ...[vxlan, 1, 1, last].map((byte) => byte.toString(16).padStart(2, "0"))].join(":"),
+  };
+}
+
+export const HOSTS: readonly Machine[] = [
+  host("vm1", 10, 11, "gw1"),
+  host("vm2", 20, 11, "gw1"),
+  host("vm4", 10, 12, "gw2"),
+  host("vm5", 20, 12, "gw2"),
+  host("h10", 10, 21, LEAF.name),
+  host("h20", 20, 21, LEAF.name),
+];
+/** The machine that moves; at the start it is behind gw1. */
+export const ROAMER = host("vm7", 10, 77, "gw1");
+/** Its port at each place. */
+export const ROAMER_PORTS: Readonly<Record<string, string>> = { gw1: "at-gw1", gw2: "at-gw2", [LEAF.name]: "at-leaf" };
+
+/** What `mac: shared` makes of a VNI: the gateway MAC that the leaf's bridges have, too. */
+export function gatewayMac(vni: number): string {
+  return `02:00:5e:${[16, 8, 0].map((shift) => ((vni >> shift) & 0xff).toString(16).padStart(2, "0")).join(":")}`;
+}
+
+export function hostOf(name: string): Machine {
+  const found = [...HOSTS, ROAMER].find((each) => each.name === name);
+  if (found === undefined) throw new Error(`no host ${name} in the fabric`);
+  return found;
+}

@@ -1,0 +1,34 @@
+/** What `lab -- evpn` does on a fabric that is up. */
+import { writeFileSync } from "node:fs";
+import { print, say } from "../paint.ts";
+import type { LabState } from "../state.ts";
+import { changeThings } from "./changes.ts";
+import { findEachOther, findHosts } from "./finding.ts";
+import { briefPartText, fabricComplaints, fabricRecord, keyText, lossText, partText, resultText } from "./report.ts";
+import type { FabricPart } from "./rows.ts";
+
+/** @returns what went wrong. */
+export async function runFabric(
+  state: LabState,
+  { brief, json }: { readonly brief?: true; readonly json?: string },
+): Promise<string[]> {
+  // A file that cannot be written is found out now, and not after the run.
+  if (json !== undefined) writeFileSync(json, "");
+  if (brief !== true) print(keyText());
+  const parts: FabricPart[] = [];
+  const tell = (part: FabricPart) => {
+    parts.push(part);
+    print(brief === true ? briefPartText(part) : partText(part));
+  };
+  say("waiting for sessions, and for what they tell");
+  tell(await findEachOther(state));
+  say("hosts ping each other");
+  tell(await findHosts(state));
+  const steps = parts.reduce((sum, part) => sum + part.steps.length, 0);
+  const { part, losses } = await changeThings(state, steps + 1, say);
+  tell(part);
+  if (brief !== true) print(lossText(losses));
+  if (json !== undefined) writeFileSync(json, `${JSON.stringify(fabricRecord(parts, losses), null, 2)}\n`);
+  print(resultText(parts));
+  return fabricComplaints(parts);
+}

@@ -1,0 +1,16 @@
+/** Who is in a lab of a mode: the article's network, or the EVPN fabric. */
+import { GATEWAYS, HOSTS, LEAF, REFLECTORS, ROAMER } from "./evpn/fabric.ts";
+import { MACHINES, type Machine, type Mode, VTEPS, type Vtep } from "./topology.ts";
+
+export interface Members {
+  /** Gateways of ours. */
+  readonly gateways: readonly Vtep[];
+  /** Nodes in the underlay that are none. */
+  readonly others: readonly Vtep[];
+  readonly machines: readonly Machine[];
+}
+
+export function membersOf(mode: Mode): Members {
+  if (mode !== "evpn") return { gateways: VTEPS, others: [], machines: MACHINES };
+  return { gateways: GATEWAYS, others: [LEAF, ...REFLECTORS], machines: [...HOSTS, ROAMER] };
+}
