@@ -18,6 +18,22 @@ export interface Row {
   readonly values: () => Iterable<readonly [labels: Labels, value: number]>;
 }
 
+/** One labelled series: counts of values up to and including each bound (not cumulative), count and sum of all. */
+export interface Series {
+  readonly labels: Readonly<Labels>;
+  readonly buckets: readonly { readonly upTo: number; readonly count: number }[];
+  readonly count: number;
+  readonly sum: number;
+}
+
+/** A metric of how values are spread; what counts them is its owner's business. */
+export interface HistogramRow {
+  readonly name: string;
+  readonly help: string;
+  readonly labels: readonly string[];
+  readonly read: () => readonly Series[];
+}
+
 /** One examination of the running gateway; they run side by side, and each may take a second. */
 export type Examination = () => readonly Check[] | Promise<readonly Check[]>;
 
@@ -34,6 +50,7 @@ export interface Feature {
   /** Declares its routes of the API, each with its schemas. */
   readonly routes?: (app: OpenAPIHono) => void;
   readonly rows?: readonly Row[];
+  readonly histograms?: readonly HistogramRow[];
   /** What the doctor tells of it, in this order. */
   readonly checks?: readonly Examination[];
   /** What must hold, besides what the daemon looks at itself, until frames may be sent to us; asked with each look at `/readyz`. */

@@ -13,6 +13,9 @@ import type { EvpnRoute } from "../evpn/route.ts";
 /** Most rows of one message: as many as a round of control takes punted records. */
 export const ROWS_PER_BATCH = 256;
 
+/** Most rows that wait anywhere; with more, all are dropped and asked for once more. */
+export const MOST_WAITING = 200_000;
+
 /** A route that stands or (`isWithdrawn`) does no more. */
 export interface RouteRow {
   /** `keyOf(route)`, made where there is time for it. */

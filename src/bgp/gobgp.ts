@@ -18,10 +18,12 @@ import {
   type Engine,
   type EngineEvent,
   type EngineRequest,
+  MOST_WAITING,
   type PeerView,
   ROWS_PER_BATCH,
   type RouteRow,
 } from "./engine.ts";
+import { viewOf } from "./peer-view.ts";
 
 const RETRY_FIRST_MS = 100;
 const RETRY_MOST_MS = 2000;
@@ -30,7 +32,6 @@ const QUIET_MS = 2000;
 const LONGEST_MS = 15_000;
 const WIDTH = 32;
 const BATCH = 1000;
-const STATES = ["unknown", "idle", "connect", "active", "opensent", "openconfirm", "established"];
 const PEER_END_OF_INIT = 2;
 /** The engine's port for sessions that others begin: none, we begin them all. */
 const NO_PORT = -1;
@@ -62,8 +63,10 @@ export class Gobgp implements Engine {
   private isClosed = false;
   private isListing = false;
   private retryMs = RETRY_FIRST_MS;
-  /** What the watch told while a list was under way. */
-  private held: RouteRow[] = [];
+  /** Nothing more of a list is read for now. */
+  private isPaused = false;
+  /** What the watch told while a list was under way; null: too much. */
+  private held: RouteRow[] | null = [];
   private rows: RouteRow[] = [];
   private readonly peers = new Map<string, PeerView>();
   private readonly quiet = new Map<string, { readonly untilMs: number; timer: NodeJS.Timeout }>();
@@ -87,6 +90,18 @@ export class Gobgp implements Engine {
 
   resync(): void {
     if (this.calls !== null && !this.isListing) this.snapshot(this.calls);
+  }
+
+  /** Read no further in the list until `readOn`. */
+  pause(): void {
+    this.isPaused = true;
+    this.list?.pause();
+  }
+
+  readOn(): void {
+    if (!this.isPaused) return;
+    this.isPaused = false;
+    this.list?.resume();
   }
 
   setPeers(request: EngineRequest): void {
@@ -223,6 +238,7 @@ export class Gobgp implements Engine {
     }
     calls?.close();
     this.isListing = false;
+    this.isPaused = false;
     this.held = [];
     this.rows = [];
     this.tasks.clear();
@@ -258,10 +274,13 @@ export class Gobgp implements Engine {
       this.flush();
       const { held } = this;
       this.held = [];
+      // What is not known any more is in another list.
+      if (held === null) return this.snapshot(calls);
       for (const row of held) this.add(row);
       this.flush();
       this.emit({ kind: "complete" });
     });
+    if (this.isPaused) list.pause();
   }
 
   private notePaths(calls: Calls, paths: readonly Fields[]): void {
@@ -272,8 +291,8 @@ export class Gobgp implements Engine {
         continue;
       }
       if (row.peer !== null) this.busy(row.peer);
-      if (this.isListing) this.held.push(row);
-      else this.add(row);
+      if (!this.isListing) this.add(row);
+      else if (this.held !== null && this.held.push(row) > MOST_WAITING) this.held = null;
     }
     if (!this.isListing) this.flush();
   }
@@ -375,18 +394,6 @@ function rowOf(path: Fields, { dialect }: Calls): RouteRow | null {
   const from = String(path.neighborIp ?? "");
   const isPeer = parseIpv4(from) !== null ? from !== "0.0.0.0" : /^[0-9a-f:]*:[0-9a-f:]+$/i.test(from) && from !== "::";
   return { key: keyOf(route), route, isWithdrawn: path.isWithdraw === true, peer: isPeer ? from : null };
-}
-
-function viewOf(peer: Fields): PeerView | null {
-  const state = peer.state as Fields | null;
-  const conf = peer.conf as Fields | null;
-  const address = String(state?.neighborAddress || conf?.neighborAddress || "");
-  if (address === "") return null;
-  const timers = (peer.timers as Fields | null)?.state as Fields | null;
-  const uptime = Number((timers?.uptime as Fields | null)?.seconds ?? 0);
-  const name = STATES[Number(state?.sessionState ?? 0)] ?? "unknown";
-  const as = Number(state?.peerAsn || conf?.peerAsn || 0);
-  return { address, as, state: name, upSince: name === "established" && uptime > 0 ? uptime : null };
 }
 
 /** A third of the hold time (RFC 4271 §4.4). */

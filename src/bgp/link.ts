@@ -11,9 +11,11 @@ import type { Engine, EngineEvent, EngineRequest } from "./engine.ts";
 import type { Order, Report } from "./thread.ts";
 
 const RESTART_MS = 2000;
+/** Rows that are applied in one step: a fraction of a millisecond, then a round of control looks at the clock. */
+const SLICE = 32;
 
 export interface EngineLink extends Engine {
-  /** Apply the oldest batch. */
+  /** Apply the oldest event, or a slice of its rows. */
   take(): void;
   /** Is there one? */
   readonly hasMore: boolean;
@@ -40,6 +42,8 @@ export class ThreadLink implements EngineLink {
   private thread: Worker | null = null;
   private reports: Report[] = [];
   private isClosed = false;
+  /** Rows of the oldest report that are applied already. */
+  private applied = 0;
   backlog = 0;
 
   constructor(parts: LinkParts) {
@@ -77,10 +81,17 @@ export class ThreadLink implements EngineLink {
   }
 
   take(): void {
-    const report = this.reports.shift();
+    const report = this.reports[0];
     if (report === undefined) return;
-    this.backlog = report.backlog;
-    this.parts.apply(report.event, Math.max(0, Date.now() - report.atMs));
+    const { event, atMs, backlog } = report;
+    this.backlog = backlog;
+    const slice = event.kind === "rows" ? event.rows.slice(this.applied, this.applied + SLICE) : null;
+    this.applied += slice?.length ?? 0;
+    this.parts.apply(slice === null ? event : { kind: "rows", rows: slice }, Math.max(0, Date.now() - atMs));
+    // What it did may have closed us, or the thread may have ended.
+    if (this.reports[0] !== report || (event.kind === "rows" && this.applied < event.rows.length)) return;
+    this.reports.shift();
+    this.applied = 0;
     this.order({ kind: "applied" });
   }
 
@@ -99,6 +110,7 @@ export class ThreadLink implements EngineLink {
     const end = (reason: string) => {
       if (this.thread !== thread || this.isClosed) return;
       this.thread = null;
+      this.applied = 0;
       this.reports = [{ event: { kind: "lost", reason }, atMs: Date.now(), backlog: 0 }];
       this.parts.kick();
       setTimeout(() => !this.isClosed && this.begin(), RESTART_MS).unref();

@@ -3,16 +3,19 @@
  * processor time, and on the main thread ARP would wait for them.
  *
  * Routes go to main in batches, of which WINDOW may be on their way: main acknowledges each when it has applied it. What comes
- * faster waits here, as rows; more than MOST_ROWS of them are dropped, and everything is asked for again, since a table can always
- * be listed and a backlog only grows.
+ * faster waits here, as rows: a list is read no further than MANY of them, so it costs no memory that it is long. What the engine
+ * tells by itself cannot be put off; more than MOST_WAITING rows are dropped, and everything is asked for again, since a table can
+ * always be listed and a backlog only grows.
  */
 import { parentPort, workerData } from "node:worker_threads";
 import type { EvpnRoute } from "../evpn/route.ts";
-import type { EngineEvent, EngineRequest } from "./engine.ts";
+import { type EngineEvent, type EngineRequest, MOST_WAITING } from "./engine.ts";
 import { Gobgp } from "./gobgp.ts";
 
 const WINDOW = 4;
-const MOST_ROWS = 200_000;
+/** So many rows wait while a list is read; and with so few it is read on. */
+const MANY = 4096;
+const FEW = 1024;
 
 /** From main. */
 export type Order =
@@ -35,7 +38,8 @@ let onTheirWay = 0;
 const engine = new Gobgp(workerData as EngineRequest, (event) => {
   waiting.push({ event, atMs: Date.now() });
   if (event.kind === "rows") backlog += event.rows.length;
-  if (backlog > MOST_ROWS) {
+  if (backlog > MANY) engine.pause();
+  if (backlog > MOST_WAITING) {
     for (let i = waiting.length - 1; i >= 0; i--) if (waiting[i]!.event.kind === "rows") waiting.splice(i, 1);
     backlog = 0;
     engine.resync();
@@ -67,6 +71,7 @@ port.on("message", (order: Order) => {
     case "applied":
       onTheirWay--;
       send();
+      if (backlog < FEW) engine.readOn();
       break;
     case "close":
       engine.close();

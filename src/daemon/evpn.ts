@@ -6,8 +6,9 @@
  * ends its routes stay in the engine: peers notice nothing of a restart (docs/evpn.md has what takes them back for good).
  */
 import { readFileSync } from "node:fs";
+import { setFlagsFromString } from "node:v8";
 import type { EvpnSource } from "../api/evpn.ts";
-import type { Condition } from "../api/feature.ts";
+import type { Condition, Series } from "../api/feature.ts";
 import type { EvpnRoute } from "../api/schema-evpn.ts";
 import type { EngineEvent, EngineRequest } from "../bgp/engine.ts";
 import { ThreadLink } from "../bgp/link.ts";
@@ -18,9 +19,15 @@ import { FirstSync, stateText } from "../evpn/first-sync.ts";
 import { REFUSAL_TEXTS } from "../evpn/import.ts";
 import { settingsOf } from "../evpn/settings.ts";
 import { duplicateViews, routeViews, sentencesOf, viewOf } from "../evpn/story.ts";
-import type { EvpnMetrics } from "../metrics/evpn.ts";
+import { ApplyTimes, type EvpnMetrics } from "../metrics/evpn.ts";
 import { parseMac } from "../wire/ethernet.ts";
 import type { Control } from "./assemble.ts";
+
+/**
+ * Routes live long, so nearly all of what a list brings is copied when V8 clears up after it: with the usual 16 MB that holds the main
+ * thread for 10 to 30 ms each time, with 1 MB for 1 or 2. It holds for the whole process, whose other threads make no garbage.
+ */
+const SMALL_YOUNG_GENERATION = "--semi-space-growth-factor=1";
 
 export interface EvpnMemberParts {
   readonly control: Control;
@@ -42,10 +49,11 @@ export class EvpnMember {
   private readonly parts: EvpnMemberParts;
   private running: Running | null = null;
   private resyncSeconds: number | null = null;
-  private batches = { count: 0, seconds: 0 };
+  private readonly applyTimes = new ApplyTimes();
   private readonly firstSync: FirstSync | null;
 
   constructor(parts: EvpnMemberParts) {
+    setFlagsFromString(SMALL_YOUNG_GENERATION);
     this.parts = parts;
     this.firstSync = parts.isStart ? new FirstSync(this.nowMs) : null;
   }
@@ -105,9 +113,13 @@ export class EvpnMember {
     if (this.running === null) return null;
     const { evpn, link } = this.running;
     const { refused, fabric } = evpn;
-    const { resyncSeconds, batches } = this;
+    const { resyncSeconds } = this;
     const view = { ...viewOf(evpn), backlog: link.backlog };
-    return { view, types: typesOf(evpn), refused, vteps: fabric.size, resyncSeconds, batches };
+    return { view, types: typesOf(evpn), refused, vteps: fabric.size, resyncSeconds };
+  }
+
+  applied(): Series[] {
+    return this.running === null ? [] : this.applyTimes.series();
   }
 
   source(): EvpnSource | null {
@@ -182,9 +194,7 @@ export class EvpnMember {
   private hear(evpn: Evpn, event: EngineEvent, waitedMs: number): void {
     deliver(evpn, event);
     this.firstSync?.look(evpn.rib);
-    if (event.kind !== "rows") return;
-    this.batches.count++;
-    this.batches.seconds += waitedMs / 1000;
+    if (event.kind === "rows") this.applyTimes.observe(waitedMs / 1000, event.rows.length);
   }
 
   private clearDuplicates(evpn: Evpn, vsi: string | null, mac: number | null): number {

@@ -22,7 +22,7 @@ import type { FabricSentences } from "../insight/why.ts";
 import { probing } from "../liveness/feature.ts";
 import type { Prober } from "../liveness/prober.ts";
 import type { Log } from "../log/log.ts";
-import { evpnRows } from "../metrics/evpn.ts";
+import { evpnHistograms, evpnRows } from "../metrics/evpn.ts";
 import { MEMORY_ROW } from "../metrics/memory.ts";
 import { scheduled } from "../scheduling/feature.ts";
 import type { Scheduling } from "../scheduling/scheduling.ts";
@@ -120,6 +120,7 @@ function evpn({ evpn: member, shown }: FeatureParts): Feature {
   return {
     routes: (app) => addEvpn(app, () => member()?.source() ?? null),
     rows: evpnRows(() => member()?.metrics() ?? null),
+    histograms: evpnHistograms(() => member()?.applied() ?? []),
     conditions: () => member()?.conditions() ?? [],
     checks: [() => checkEvpn(member()?.source()?.view() ?? null, shown.config())],
     close: () => member()?.close(),

@@ -46,8 +46,9 @@ export async function openManagement(parts: ManagementParts): Promise<Management
 function healthOf(parts: ManagementParts, features: readonly Feature[]): ReturnType<typeof createHealth> {
   const { standing } = parts;
   const rows = features.flatMap((feature) => feature.rows ?? []);
+  const histograms = features.flatMap((feature) => feature.histograms ?? []);
   return createHealth({
-    registry: createMetrics(metricsSource(parts), rows),
+    registry: createMetrics(metricsSource(parts), rows, histograms),
     stuck: () => standing.stuckWorkers(),
     unready: () => standing.missing(),
     conditions: () => standing.conditions(),

@@ -14,10 +14,27 @@ export class Interned {
 
   /** `route` with what is common in one copy. */
   route(route: EvpnRoute): EvpnRoute {
-    const { rd, nextHop, targets } = route;
-    const common = { rd: this.text(rd), nextHop: this.text(nextHop), targets: this.list(targets) };
-    if (route.type === 2) return { ...route, ...common, labels: this.list(route.labels) };
-    return { ...route, ...common };
+    const rd = this.text(route.rd);
+    const nextHop = this.text(route.nextHop);
+    const targets = this.list(route.targets);
+    if (route.type !== 2) return { ...route, rd, nextHop, targets };
+    // Field by field: a copy that is spread takes half as much again.
+    return {
+      type: 2,
+      rd,
+      tag: route.tag,
+      nextHop,
+      targets,
+      encap: route.encap,
+      mac: route.mac,
+      ip: route.ip,
+      labels: this.list(route.labels),
+      segment: route.segment,
+      sequence: route.sequence,
+      isSticky: route.isSticky,
+      isGateway: route.isGateway,
+      routerMac: route.routerMac,
+    };
   }
 
   text(text: string): string {

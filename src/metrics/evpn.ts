@@ -1,6 +1,7 @@
 /** Metrics of BGP EVPN; none of them has values while the configuration has no `evpn`. */
-import type { Labels, Row } from "../api/feature.ts";
+import type { HistogramRow, Labels, Row, Series } from "../api/feature.ts";
 import type { Evpn } from "../api/schema-evpn.ts";
+import { Tally } from "./histogram.ts";
 
 /** What they are read from. */
 export interface EvpnMetrics {
@@ -15,9 +16,10 @@ export interface EvpnMetrics {
   readonly vteps: number;
   /** How long the last list of all routes took; null: there was none. */
   readonly resyncSeconds: number | null;
-  /** Batches of routes that were applied, and how long they waited together. */
-  readonly batches: { readonly count: number; readonly seconds: number };
 }
+
+const APPLIED = "applied";
+const APPLY_SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5];
 
 type Values = Iterable<readonly [Labels, number]>;
 type EvpnRow = Omit<Row, "values"> & { readonly values: (evpn: EvpnMetrics) => Values };
@@ -86,13 +88,27 @@ const ROWS: readonly EvpnRow[] = [
   row("gauge", "vtep_evpn_resync_seconds", "How long the last list of all routes took", [], ({ resyncSeconds }) =>
     resyncSeconds === null ? [] : [[{}, resyncSeconds]],
   ),
-  row("counter", "vtep_evpn_batches_total", "Batches of routes that were applied", [], ({ batches }) => [
-    [{}, batches.count],
-  ]),
-  row("counter", "vtep_evpn_wait_seconds_total", "How long they waited together until they were", [], ({ batches }) => [
-    [{}, batches.seconds],
-  ]),
 ];
+
+/** How long routes wait between their arrival from the engine and the tables. */
+export class ApplyTimes {
+  private readonly tally = new Tally(APPLIED, [APPLIED], APPLY_SECONDS);
+
+  observe(seconds: number, routes: number): void {
+    this.tally.observe(APPLIED, seconds, routes);
+  }
+
+  /** One, without a label. */
+  series(): Series[] {
+    return this.tally.series().map((series) => ({ ...series, labels: {} }));
+  }
+}
+
+/** @param read nothing where the configuration has no EVPN. */
+export function evpnHistograms(read: () => readonly Series[]): HistogramRow[] {
+  const help = "How long routes of others took from the engine's socket to the tables";
+  return [{ name: "vtep_evpn_apply_seconds", help, labels: [], read }];
+}
 
 /** @param read null: the configuration has no EVPN. */
 export function evpnRows(read: () => EvpnMetrics | null): Row[] {

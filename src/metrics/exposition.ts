@@ -7,8 +7,8 @@
  * but each metric in one go.
  */
 import type { Registry } from "prom-client";
-import type { Labels, Row } from "../api/feature.ts";
-import { type Series, seriesSamples } from "./histogram.ts";
+import type { HistogramRow, Labels, Row } from "../api/feature.ts";
+import { seriesSamples } from "./histogram.ts";
 
 /** Then whatever else waits has a turn. */
 export const SLICE_MS = 10;
@@ -17,13 +17,6 @@ export const LINES = 64;
 
 /** Who is asked for a scrape: a Registry is one too. */
 export type Exposition = Pick<Registry, "metrics" | "contentType">;
-
-export interface HistogramRow {
-  readonly name: string;
-  readonly help: string;
-  readonly labels: readonly string[];
-  readonly read: () => readonly Series[];
-}
 
 export class SlicedExposition implements Exposition {
   private readonly rows: readonly Row[];

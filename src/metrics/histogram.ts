@@ -2,13 +2,7 @@
  * A histogram whose buckets somebody else counts: the workers in shared cells, or control in its own records.
  */
 
-/** One labelled series: counts of values up to and including each bound (not cumulative), count and sum of all. */
-export interface Series {
-  readonly labels: Readonly<Record<string, string>>;
-  readonly buckets: readonly { readonly upTo: number; readonly count: number }[];
-  readonly count: number;
-  readonly sum: number;
-}
+import type { Series } from "../api/feature.ts";
 
 /** Values observed by the main thread, under one label whose values are known beforehand. */
 export class Tally {
@@ -23,12 +17,13 @@ export class Tally {
     this.cells = new Map(values.map((value) => [value, { counts: bounds.map(() => 0), count: 0, sum: 0 }]));
   }
 
-  observe(labelValue: string, value: number): void {
+  /** @param times so often at once */
+  observe(labelValue: string, value: number, times = 1): void {
     const cell = this.cells.get(labelValue)!;
     const bucket = this.bounds.findIndex((bound) => value <= bound);
-    if (bucket >= 0) cell.counts[bucket]! += 1;
-    cell.count++;
-    cell.sum += value;
+    if (bucket >= 0) cell.counts[bucket]! += times;
+    cell.count += times;
+    cell.sum += value * times;
   }
 
   series(): Series[] {

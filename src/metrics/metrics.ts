@@ -8,7 +8,7 @@
  * Packets and bytes count wire units: a super-frame is the segments it stands for.
  */
 import { collectDefaultMetrics, Registry } from "prom-client";
-import type { Labels, Row } from "../api/feature.ts";
+import type { HistogramRow, Labels, Row } from "../api/feature.ts";
 import { RESOLUTION_RESULTS } from "../control/resolution/counts.ts";
 import { TURNED_AWAY } from "../control/topology/views.ts";
 import {
@@ -25,7 +25,7 @@ import {
   TX_BYTES,
   TX_PACKETS,
 } from "../tables/counters.ts";
-import { type HistogramRow, SlicedExposition } from "./exposition.ts";
+import { SlicedExposition } from "./exposition.ts";
 import { LOOP_LAG_ROWS } from "./loop-lag.ts";
 import type { MetricsSource, Origins, Owner, SourceRow } from "./row.ts";
 import { batchSeries, WORKER_ROWS } from "./workers.ts";
@@ -271,11 +271,15 @@ const histogramsOf = ({ tables, resolutions }: MetricsSource): HistogramRow[] =>
   },
 ];
 
-/** What is scraped; `further`: the rows of features. Reading it (`metrics()`) is the only thing that costs. */
-export function createMetrics(source: MetricsSource, further: readonly Row[]): SlicedExposition {
+/** What is scraped; `further`, `histograms`: what features bring. Reading it (`metrics()`) is the only thing that costs. */
+export function createMetrics(
+  source: MetricsSource,
+  further: readonly Row[],
+  histograms: readonly HistogramRow[] = [],
+): SlicedExposition {
   const node = new Registry();
   collectDefaultMetrics({ register: node, eventLoopMonitoringPrecision: NEVER_MS });
   for (const name of [...REJECTED, ...LOOP_LAG_ROWS.map((row) => row.name)]) node.removeSingleMetric(name);
   const own = [...ROWS, ...LOOP_LAG_ROWS].map((row): Row => ({ ...row, values: () => row.values(source) }));
-  return new SlicedExposition([...own, ...further], histogramsOf(source), node);
+  return new SlicedExposition([...own, ...further], [...histogramsOf(source), ...histograms], node);
 }

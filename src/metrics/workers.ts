@@ -5,10 +5,11 @@
  * A pool of a worker (`scratch` and `sends`) is empty again after each batch; a store of control keeps a frame until what
  * it waits for has come. The former have the label `worker`, the latter do not.
  */
+
+import type { Series } from "../api/feature.ts";
 import * as counters from "../tables/counters.ts";
 import { sumOf } from "../tables/counters.ts";
 import type { Tables } from "../tables/tables.ts";
-import type { Series } from "./histogram.ts";
 import type { SourceRow, Values } from "./row.ts";
 
 const DIRECTIONS = [

@@ -48,7 +48,8 @@ export class NeighborPaths {
     if (id === 0 || !this.adjacencies.program(id, place!.mac, place!.vsi.row, place!.port.row)) return false;
     // Workers route IPv4 alone.
     if (typeof ip === "number") this.routes.setHost(iface.vrf, ip, id);
-    this.tell(entry, { ...place!, origin: entry.origin });
+    const { mac, port, vsi } = place!;
+    this.tell(entry, { mac, port, vsi, origin: entry.origin });
     return true;
   }
 

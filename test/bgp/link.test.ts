@@ -1,0 +1,73 @@
+/** Main's end of the engine's thread: a batch is applied in slices, acknowledged once, and what a thread told before it ended is void. */
+import { EventEmitter } from "node:events";
+import type { Worker } from "node:worker_threads";
+import { expect, it } from "vitest";
+import type { EngineEvent, EngineRequest, RouteRow } from "../../src/bgp/engine.ts";
+import { ThreadLink } from "../../src/bgp/link.ts";
+
+class Thread extends EventEmitter {
+  readonly orders: string[] = [];
+  postMessage({ kind }: { readonly kind: string }): void {
+    this.orders.push(kind);
+  }
+  unref(): void {}
+}
+
+function link() {
+  const thread = new Thread();
+  const applied: EngineEvent[] = [];
+  let kicks = 0;
+  const made = new ThreadLink({
+    request: {} as EngineRequest,
+    apply: (event) => void applied.push(event),
+    kick: () => void kicks++,
+    start: () => thread as unknown as Worker,
+  });
+  const tell = (event: EngineEvent) => thread.emit("message", { event, atMs: Date.now(), backlog: 7 });
+  return { thread, applied, made, tell, kicks: () => kicks };
+}
+
+const rows = (count: number): EngineEvent => ({
+  kind: "rows",
+  rows: Array.from({ length: count }, (_, n) => ({ key: String(n) }) as RouteRow),
+});
+const keysOf = (event: EngineEvent) => (event.kind === "rows" ? event.rows.map(({ key }) => Number(key)) : []);
+
+it("a batch is applied 32 rows at a time, in order, and acknowledged when all of them are", () => {
+  const { thread, applied, made, tell, kicks } = link();
+  tell(rows(100));
+  tell({ kind: "complete" });
+  expect(kicks()).toBe(2);
+  for (let n = 0; n < 3; n++) made.take();
+  expect(thread.orders).toEqual([]);
+  expect(made.hasMore).toBe(true);
+  made.take();
+  expect(thread.orders).toEqual(["applied"]);
+  made.take();
+  expect(made.hasMore).toBe(false);
+  expect(applied.map(keysOf).map(({ length }) => length)).toEqual([32, 32, 32, 4, 0]);
+  expect(applied.flatMap(keysOf)).toEqual(Array.from({ length: 100 }, (_, n) => n));
+  expect(thread.orders).toEqual(["applied", "applied"]);
+  expect(made.backlog).toBe(7);
+});
+
+it("a batch without rows, and one of exactly a slice, are one step each", () => {
+  const { applied, made, tell } = link();
+  tell(rows(0));
+  tell(rows(32));
+  made.take();
+  made.take();
+  expect(made.hasMore).toBe(false);
+  expect(applied.map(keysOf).map(({ length }) => length)).toEqual([0, 32]);
+});
+
+it("when the thread ends, what is left of a batch is void, and the loss is what comes next", () => {
+  const { thread, applied, made, tell } = link();
+  tell(rows(64));
+  made.take();
+  thread.emit("error", new Error("of its own"));
+  made.take();
+  expect(applied.at(-1)).toEqual({ kind: "lost", reason: "the engine's thread: of its own" });
+  expect(made.hasMore).toBe(false);
+  made.close();
+});
