@@ -155,7 +155,8 @@ function outerTos(worker: WorkerContext, f: Frame): number {
 /**
  * A number ≥ 0 from the inner flow alone: addresses, protocol, and ports where the packet certainly has them (padding
  * behind the packet is not one of those places). All fragments of a packet, the first included, give the same number:
- * ports are left out for every fragment.
+ * ports are left out for every fragment. IPv6 without ports behind its fixed header has a flow label instead (RFC 6438 §3),
+ * which the fragments of a packet share.
  */
 export function entropy(f: Frame): number {
   const view = f.view;
@@ -174,10 +175,15 @@ export function entropy(f: Frame): number {
       h = (h + Math.imul(view.getInt32(l3 + header), 0x27d4eb2f)) | 0;
     h = fold(h);
   } else if (f.type === TYPE_IPV6 && f.end >= l3 + 40) {
-    const next = view.getUint8(l3 + 6);
-    for (let i = 8; i < 40; i += 4) h = mix(h, view.getInt32(l3 + i));
-    const hasPorts = (next === PROTO_TCP || next === PROTO_UDP) && view.getUint16(l3 + 4) >= 4;
-    if (hasPorts && l3 + 44 <= f.end) h = mix(h, view.getInt32(l3 + 40));
+    const lengthAndNext = view.getInt32(l3 + 4);
+    const next = (lengthAndNext >> 8) & 0xff;
+    h = Math.imul(view.getInt32(l3 + 8), 0x9e3779b1) + Math.imul(view.getInt32(l3 + 12), 0xc2b2ae35);
+    h = (h + Math.imul(view.getInt32(l3 + 16), 0x85ebca77) + Math.imul(view.getInt32(l3 + 20), 0x165667b1)) | 0;
+    h = (h + Math.imul(view.getInt32(l3 + 24), 0x2545f491) + Math.imul(view.getInt32(l3 + 28), 0x7feb352d)) | 0;
+    h = (h + Math.imul(view.getInt32(l3 + 32), 0x846ca68b) + Math.imul(view.getInt32(l3 + 36) ^ next, 0x68bc21eb)) | 0;
+    const hasPorts = (next === PROTO_TCP || next === PROTO_UDP) && lengthAndNext >>> 16 >= 4 && l3 + 44 <= f.end;
+    h = (h + Math.imul(hasPorts ? view.getInt32(l3 + 40) : view.getInt32(l3) & 0xfffff, 0x27d4eb2f)) | 0;
+    h = fold(h);
   } else h = mix(f.srcLo ^ f.dstHi, f.dstLo ^ f.srcHi);
   return h & 0x7fffffff;
 }

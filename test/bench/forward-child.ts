@@ -13,7 +13,18 @@ import { V8_FLAGS } from "../../src/daemon/workers.ts";
 import { forward } from "../../src/dataplane/pipeline.ts";
 import { ExactMatchWriter } from "../../src/tables/exact-match.ts";
 import { createTables } from "../../src/tables/tables.ts";
-import { bridged, decapsulated, FRAMES, flooded, type Rounds, rounds, routed, type Scenario, UP_TO } from "./stages.ts";
+import {
+  bridged,
+  bridged6,
+  decapsulated,
+  FRAMES,
+  flooded,
+  type Rounds,
+  rounds,
+  routed,
+  type Scenario,
+  UP_TO,
+} from "./stages.ts";
 
 // As the daemon's workers run (daemon/workers.ts).
 for (const flag of V8_FLAGS) setFlagsFromString(flag);
@@ -28,6 +39,7 @@ const ROUNDS_PER_RUN = 150;
 function scenario(name: string): Scenario {
   const [kind, size = "0"] = name.split(":");
   if (kind === "bridged") return bridged(Number(size));
+  if (kind === "bridged6") return bridged6();
   if (kind === "routed") return routed();
   if (kind === "decapsulated") return decapsulated(Number(size));
   if (kind === "flooded") return flooded(Number(size));

@@ -10,6 +10,7 @@ const DEADLINE_MS = 120_000;
 
 const SCENARIOS: readonly (readonly [string, string])[] = [
   ["bridged", "bridge and encapsulate"],
+  ["bridged6", "bridge and encapsulate IPv6"],
   ["routed", "route and encapsulate"],
   ["decapsulated", "decapsulate and route"],
   ["flooded:8", "flood to 8 tunnels"],

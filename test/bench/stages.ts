@@ -11,7 +11,7 @@ import { toCpu } from "../../src/dataplane/punt.ts";
 import { F_AT, F_HEAD, F_LENGTH, F_SOURCE, F_UNITS, FRAME_WORDS } from "../../src/io/port-io.ts";
 import { IO_PEER, KIND_TUNNEL, PORT_UP, publishFlood } from "../../src/tables/vsi.ts";
 import { type Mac, parseMac } from "../../src/wire/ethernet.ts";
-import { udpFrame, vxlan } from "../dataplane/packets.ts";
+import { ipv6Frame, udpFrame, vxlan } from "../dataplane/packets.ts";
 import { G10, G20, ip, M1, P20, Rig } from "../dataplane/rig.ts";
 
 const STRIDE = 192;
@@ -33,6 +33,18 @@ export function bridged(others = 0): Scenario {
   for (let i = 0; i < FRAMES; i++) rig.mac(1, macOf(1, i), 3);
   for (let i = 0; i < others; i++) rig.mac(1, macOf(9, i), 4);
   const frame = (i: number) => udpFrame({ dst: macOf(1, i), src: M1, from: ip("10.1.1.11"), to: ip("10.1.1.12") });
+  return { rig, frame: (i) => [frame(i), 1] };
+}
+
+/** The same with IPv6 packets. */
+export function bridged6(): Scenario {
+  const { rig } = bridged();
+  const frame = (i: number) => {
+    const bytes = ipv6Frame({ dst: macOf(1, i), src: M1, trafficClass: 0 });
+    // Another host each, as the MACs say.
+    bytes[53] = i;
+    return bytes;
+  };
   return { rig, frame: (i) => [frame(i), 1] };
 }
 

@@ -230,6 +230,53 @@ describe("entropy", () => {
     expect(Math.max(...buckets)).toBeLessThan(65);
   });
 
+  const SIX = ipv6Frame({ dst: REMOTE, src: M1, trafficClass: 0 });
+  /** The frame SIX with `value` in the 16 bits at `at`. */
+  const six = (at: number, value: number): Uint8Array => {
+    const frame = SIX.slice();
+    setU16(frame, at, value);
+    return frame;
+  };
+
+  it.each([
+    ["the source port", 54],
+    ["the destination port", 56],
+    ["the end of the source address", 36],
+    ["its interface identifier", 30],
+    ["its prefix", 26],
+    ["the end of the destination address", 52],
+    ["its prefix", 42],
+  ])("spreads IPv6: 512 flows that differ in %s alone (at %i)", (_, at) => {
+    const all = numbers(Array.from({ length: 512 }, (_, i) => six(at, 40_000 + i)));
+    expect(new Set(all).size).toBeGreaterThanOrEqual(510);
+    const buckets = new Array<number>(16).fill(0);
+    for (const n of all) buckets[n % 16]!++;
+    expect(Math.min(...buckets)).toBeGreaterThan(5);
+    expect(Math.max(...buckets)).toBeLessThan(65);
+  });
+
+  it("tells the two ways of an IPv6 flow apart, and its hosts, when words change places", () => {
+    const back = SIX.slice();
+    back.set(SIX.slice(22, 38), 38);
+    back.set(SIX.slice(38, 54), 22);
+    expect(new Set(numbers([SIX, back])).size).toBe(2);
+  });
+
+  it("IPv6 whose ports are behind other headers, or encrypted, goes by its flow label (RFC 6438)", () => {
+    const labelled = (next: number, label: number, ports: number): Uint8Array => {
+      const frame = six(16, label);
+      frame[20] = next;
+      setU16(frame, 54, ports);
+      return frame;
+    };
+    for (const next of [0, 43, 44, 50, 60]) {
+      expect(new Set(numbers([1, 2, 3].map((ports) => labelled(next, 7, ports)))).size).toBe(1);
+      expect(new Set(numbers([1, 2, 3].map((label) => labelled(next, label, 1)))).size).toBe(3);
+    }
+    // A sender that has no label for it changes it as it likes: where there are ports, it does not count.
+    expect(new Set(numbers([1, 2, 3].map((label) => labelled(17, label, 1)))).size).toBe(1);
+  });
+
   it("what is no IP is told apart by its MACs", () => {
     const others = [1, 2, 3].map((n) => ethernet(REMOTE, M1 + n, 0x88b5, 46));
     expect(new Set(numbers(others)).size).toBe(3);

@@ -75,13 +75,15 @@ export function l4IsRight(frame: Uint8Array): boolean {
   return sum16(frame, ETH_BYTES + IPV4_BYTES, bytes, pseudoSum(frame, ETH_BYTES, bytes)) === 0xffff;
 }
 
-/** An Ethernet frame with a UDP packet over IPv6, ports 1000 and 2000. */
-export function ipv6Frame(f: { dst: Mac; src: Mac; trafficClass: number }): Uint8Array {
-  const frame = ethernet(f.dst, f.src, 0x86dd, 40 + 8 + 10);
-  frame.set([0x60 | (f.trafficClass >> 4), (f.trafficClass & 15) << 4, 0, 0, 0, 18, 17, 64], ETH_BYTES);
+/** An Ethernet frame with a UDP packet over IPv6 from fd00::1 to fd00::2, ports 1000 and 2000. */
+export function ipv6Frame(f: { dst: Mac; src: Mac; trafficClass: number; payload?: number }): Uint8Array {
+  const length = 8 + (f.payload ?? 10);
+  const frame = ethernet(f.dst, f.src, 0x86dd, 40 + length);
+  frame.set([0x60 | (f.trafficClass >> 4), (f.trafficClass & 15) << 4, 0, 0], ETH_BYTES);
+  frame.set([length >> 8, length & 255, 17, 64], ETH_BYTES + 4);
   frame.set([0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1], ETH_BYTES + 8);
   frame.set([0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2], ETH_BYTES + 24);
-  frame.set([3, 232, 7, 208, 0, 18, 0x12, 0x34], ETH_BYTES + 40);
+  frame.set([3, 232, 7, 208, length >> 8, length & 255, 0x12, 0x34], ETH_BYTES + 40);
   return frame;
 }
 
