@@ -11,6 +11,8 @@ import { PUNT, RECORD_LEARN, RECORD_STALE, RECORD_TOO_BIG } from "../tables/coun
 import type { Ring } from "../tables/ring.ts";
 import * as records from "../tables/ring.ts";
 import type { Tables } from "../tables/tables.ts";
+import { u16 } from "../wire/bytes.ts";
+import { ETH_TYPE, TYPE_IPV6 } from "../wire/ethernet.ts";
 import { CODE_NET_UNREACHABLE } from "../wire/icmp.ts";
 import { ArpSpeaker } from "./arp/speaker.ts";
 import { arpTable } from "./arp-table.ts";
@@ -18,6 +20,7 @@ import type { DampedMoveView } from "./damped-moves.ts";
 import type { Emit } from "./event.ts";
 import { CONSUMED, type Fate, REINJECTED } from "./fate.ts";
 import { Icmp } from "./icmp/icmp.ts";
+import { Icmp6 } from "./icmp/icmp6.ts";
 import { Pinger } from "./icmp/ping.ts";
 import { ErrorWays, type RouteFinder } from "./icmp/way.ts";
 import type { HeldFrame, Injector } from "./inject.ts";
@@ -66,6 +69,7 @@ export class Agent {
   readonly neighbors: Neighbors;
   readonly arp: Resolution;
   readonly icmp: Icmp;
+  readonly icmp6: Icmp6;
   readonly pinger: Pinger;
   readonly ways: ErrorWays;
   readonly ledger: Ledger;
@@ -85,6 +89,7 @@ export class Agent {
     this.ways = new ErrorWays(tables, inventory, routes);
     this.pinger = new Pinger(injector, timers, random);
     this.icmp = new Icmp(injector, inventory, timers, this.ledger, emit, limits, this.ways, this.pinger);
+    this.icmp6 = new Icmp6(injector, inventory, timers, emit, this.icmp.rate);
     const sender = new MessageSender(new ArpSpeaker(), injector, timers, emit);
     this.solicitor = new MessageSolicitor(sender, inventory, emit);
     this.neighbors = new Neighbors({
@@ -334,7 +339,9 @@ export class Agent {
       case PUNT.unreachable:
         return this.icmp.unreachable(frame, arg);
       case PUNT.mtu:
-        return this.icmp.tooBig(frame, arg, arg2);
+        return u16(frame.bytes, ETH_TYPE) === TYPE_IPV6
+          ? this.icmp6.tooBig(frame, arg)
+          : this.icmp.tooBig(frame, arg, arg2);
       default:
         throw new Error(`punt ring of worker ${frame.worker}: no record of kind ${kind}`);
     }

@@ -8,7 +8,7 @@
 import { DROP, PUNT } from "../tables/counters.ts";
 import { MAC_FLOOD, MAC_GATEWAY, MAC_PORT_MASK, MAC_STATIC, macKey } from "../tables/mac.ts";
 import { KIND_TUNNEL, VSI_FLOOD_BROADCAST, VSI_FLOOD_MULTICAST, VSI_FLOOD_UNKNOWN } from "../tables/vsi.ts";
-import { isBroadcast, isGroupHi, isReserved, TYPE_IPV4 } from "../wire/ethernet.ts";
+import { isBroadcast, isGroupHi, isReserved, TYPE_IPV4, TYPE_IPV6 } from "../wire/ethernet.ts";
 import type { WorkerContext } from "./context.ts";
 import { egress, exceedsMtu } from "./egress.ts";
 import { flood } from "./flood.ts";
@@ -66,9 +66,10 @@ function bridgeTo(worker: WorkerContext, f: Frame, port: number): Fate {
   return egress(worker, f, port, f.vsi);
 }
 
-/** RFC 1191 is for routers, but a bridge that encapsulates has made the MTU smaller: where there is a gateway, it tells. */
+/** RFC 1191 and 8201 are for routers, but a bridge that encapsulates has made the MTU smaller: where there is a gateway, it tells. */
 function bridgedTooBig(worker: WorkerContext, f: Frame, port: number): Fate {
-  if (f.type !== TYPE_IPV4 || worker.vsis.interface[f.vsi] === 0) return DROP.too_big;
+  const isIp = f.type === TYPE_IPV4 || f.type === TYPE_IPV6;
+  if (!isIp || worker.vsis.interface[f.vsi] === 0) return DROP.too_big;
   return punt(worker, f, PUNT.mtu, worker.ports.mtu[port]!, 0);
 }
 

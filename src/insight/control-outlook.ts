@@ -9,6 +9,7 @@
 import { ArpSpeaker } from "../control/arp/speaker.ts";
 import { CONSUMED } from "../control/fate.ts";
 import { isErrorDue } from "../control/icmp/icmp.ts";
+import { isTooBigDue } from "../control/icmp/icmp6.ts";
 import type { ErrorWay, ErrorWays } from "../control/icmp/way.ts";
 import { type InterfaceObject, type Inventory, isHostAddress, isOwnAddress } from "../control/inventory.ts";
 import { formatIp, type Ip } from "../control/ip.ts";
@@ -18,7 +19,7 @@ import type { Neighbors } from "../control/neighbor/table.ts";
 import { isFromRoute } from "../control/resolution/local-proxy.ts";
 import { DROPS, PUNT } from "../tables/counters.ts";
 import { i32, u16 } from "../wire/bytes.ts";
-import { ETH_BYTES } from "../wire/ethernet.ts";
+import { ETH_BYTES, ETH_TYPE, TYPE_IPV6 } from "../wire/ethernet.ts";
 import { CODE_NET_UNREACHABLE, CODE_PROHIBITED, ICMP_ECHO_REQUEST } from "../wire/icmp.ts";
 import {
   FRAGMENT_DF,
@@ -30,6 +31,7 @@ import {
   PROTO_ICMP,
   PROTO_TCP,
 } from "../wire/ipv4.ts";
+import { IPV6_LEAST_MTU } from "../wire/ipv6.ts";
 
 /** A frame as it would be in the punt ring. */
 export interface PuntedFrame {
@@ -160,6 +162,7 @@ export class Outlook {
 
   private tooBig(frame: PuntedFrame): string {
     const { bytes, arg, arg2 } = frame;
+    if (u16(bytes, ETH_TYPE) === TYPE_IPV6) return tooBig6(bytes, arg);
     if ((u16(bytes, ETH_BYTES + IP_FRAGMENT) & FRAGMENT_DF) !== 0)
       return this.error(frame, `fragmentation needed, MTU ${arg},`);
     return arg2 === 0 ? "dropped: a bridge does not fragment" : `fragmented to ${arg} bytes and sent on`;
@@ -179,6 +182,11 @@ export class Outlook {
   private isShared(iface: InterfaceObject, ip: Ip): boolean {
     return iface.config.distributed && iface.subnets.some((subnet) => subnet.address === ip);
   }
+}
+
+function tooBig6(bytes: Uint8Array, mtu: number): string {
+  if (!isTooBigDue(bytes)) return silence("packet too big");
+  return `ICMPv6 packet too big, MTU ${Math.max(mtu, IPV6_LEAST_MTU)}, back where the packet came from`;
 }
 
 function silence(what: string): string {

@@ -85,7 +85,8 @@ export class Icmp {
   private readonly emit: Emit;
   private readonly ways: ErrorWays;
   private readonly pinger: Pinger;
-  private readonly rate: IcmpRate;
+  /** Of errors and echo replies, whichever family they are of. */
+  readonly rate: IcmpRate;
   /** Echo requests to us that wait for the rest of their fragments. */
   readonly reassembly: Reassembly;
   private readonly out = new Uint8Array(ETH_BYTES + ICMP_ERROR_MAX_BYTES);
