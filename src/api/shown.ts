@@ -12,6 +12,7 @@ import type { NeighborView } from "../control/neighbor/entry.ts";
 import type { Config, PortRange, RuleAction, RuleMatch } from "../control/plan.ts";
 import type { DuplicateView } from "../control/resolution/duplicates.ts";
 import type { BypassedHop, Bypasses } from "../control/routes/bypass.ts";
+import type { NextHopStates } from "../control/routes/hop-states.ts";
 import type { Routes } from "../control/routes/routes.ts";
 import { STEP, type Stepwise } from "../control/sorted.ts";
 import type { AttachWatch } from "../control/topology/attach-watch.ts";
@@ -55,6 +56,7 @@ export interface ShownParts {
   readonly routes: Routes;
   readonly agent: Agent;
   readonly bypasses: Bypasses;
+  readonly hopStates: NextHopStates;
   readonly attachWatch: AttachWatch;
 }
 

@@ -34,6 +34,7 @@ export function fileForm(config: Config): Form {
     acs: config.acs.map(acForm),
     routes: config.routes.map(routeForm),
     policies: config.policies.map(policyForm),
+    nextHopProbe: config.nextHopProbe,
     limits: config.limits,
     evpn: config.evpn === null ? null : evpnForm(config.evpn),
     workers: workersForm(config.workers),

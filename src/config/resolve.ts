@@ -57,6 +57,7 @@ export function resolve(file: FileConfig): Config {
     acs: file.acs.map(resolveAc),
     routes: file.routes.map(resolveRoute),
     policies: file.policies.map(resolvePolicy),
+    nextHopProbe: file.nextHopProbe,
     limits: { ...file.limits, acMacs: file.limits.acMacs ?? Math.min(1024, file.limits.macs) },
     evpn: resolveEvpn(file),
     workers: resolveWorkers(file.workers),

@@ -284,6 +284,16 @@ const policy = z
   })
   .describe("policy routing");
 
+const nextHopProbe = z
+  .strictObject({
+    intervalMs: z
+      .union([z.literal(0), int(100, 60000)])
+      .default(1000)
+      .describe("milliseconds in which each next hop is asked once or more; 0: it is not asked"),
+    multiplier: int(2, 20).default(3).describe("so many intervals of silence, and it is dead"),
+  })
+  .describe("are next hops of routes and policies alive: asked by ARP where they are, once they are known");
+
 const limits = z
   .strictObject({
     macs: int(16, 1048576).default(65536).describe("MAC entries in all"),
@@ -309,6 +319,7 @@ export const FILE = z.strictObject({
   acs: list(ac, MAX_BRIDGE_PORTS).describe("attachment circuits"),
   routes: list(route, 1048576).describe("static routes"),
   policies: list(policy, 4096).describe("policy routes"),
+  nextHopProbe: nextHopProbe.prefault({}),
   limits: limits.prefault({}),
   evpn: evpn.optional(),
   workers,

@@ -34,7 +34,7 @@ import { hopOf } from "./neighbor/hop.ts";
 import type { HostRoutes } from "./neighbor/path.ts";
 import { Neighbors } from "./neighbor/table.ts";
 import { PlaceCounts } from "./place-counts.ts";
-import type { LimitsConfig } from "./plan.ts";
+import type { LimitsConfig, NextHopProbeConfig } from "./plan.ts";
 import { viewOfPeer } from "./resolution/peer-gateway.ts";
 import { Resolution } from "./resolution/resolution.ts";
 import { MessageSender } from "./resolution/sender.ts";
@@ -58,6 +58,8 @@ export interface AgentParts {
   /** 0 ≤ random() < 1. */
   readonly random: () => number;
   readonly limits: LimitsConfig;
+  /** Absent: next hops are not asked. */
+  readonly nextHopProbe?: NextHopProbeConfig;
   /** Told of each ARP search that ended, for the histogram. */
   readonly onResolved?: (ms: number, result: "resolved" | "failed") => void;
   /** A datagram of `length` bytes was too big for the underlay on the way to `tunnel`. */
@@ -101,6 +103,7 @@ export class Agent {
       ledger: this.ledger,
       solicitor: this.solicitor,
       macs: this.macs,
+      nextHopProbe: parts.nextHopProbe ?? { intervalMs: 0, multiplier: 3 },
       routes,
       unreachable: (frame) => this.icmp.hostUnreachable(frame),
       onResolved: parts.onResolved ?? (() => undefined),

@@ -22,6 +22,8 @@ const RATIONED: ReadonlySet<EventName> = new Set<EventName>([
   "neighbor.damped",
   "neighbor.duplicate",
   "neighbor.duplicate-over",
+  "next-hop.dead",
+  "next-hop.alive",
   "arp.defend",
   "underlay.mtu",
   "evpn.refused",

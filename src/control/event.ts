@@ -20,6 +20,8 @@ export type EventName =
   | "neighbor.duplicate"
   | "neighbor.duplicate-over"
   | "next-hop.bypassed"
+  | "next-hop.dead"
+  | "next-hop.alive"
   | "interface.mac"
   | "gateway.mac"
   | "config.applied"

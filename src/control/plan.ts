@@ -54,6 +54,7 @@ export interface Config {
   readonly acs: readonly AcConfig[];
   readonly routes: readonly RouteConfig[];
   readonly policies: readonly PolicyConfig[];
+  readonly nextHopProbe: NextHopProbeConfig;
   readonly limits: LimitsConfig;
   readonly evpn: EvpnConfig | null;
   readonly workers: WorkersConfig;
@@ -97,6 +98,12 @@ export interface OffloadConfig {
   /** Always false where `checksum` is "zero". */
   readonly udpGso: boolean;
   readonly udpGro: boolean;
+}
+
+/** How next hops of routes and policies are asked whether they live; intervalMs 0: they are not. */
+export interface NextHopProbeConfig {
+  readonly intervalMs: number;
+  readonly multiplier: number;
 }
 
 /** A VXLAN path to one remote VTEP. */

@@ -10,14 +10,21 @@ export class Timers {
   private readonly heap: Timer[] = [];
   private orders = 0;
   private time: number;
+  private target: number;
 
   constructor(nowMs: number) {
     this.time = nowMs;
+    this.target = nowMs;
   }
 
   /** The time of the current round, milliseconds of a monotonic clock. */
   get nowMs(): number {
     return this.time;
+  }
+
+  /** The time that `run` was told: while timers catch up, `nowMs` is behind it. */
+  get targetMs(): number {
+    return this.target;
   }
 
   /** Run `run` once, `delayMs` from now. */
@@ -52,6 +59,7 @@ export class Timers {
   /** Set the clock to `nowMs` (it never goes back) and run what is due, each timer at its own due time. */
   run(nowMs: number): void {
     const target = Math.max(this.time, nowMs);
+    this.target = target;
     for (;;) {
       this.dropCancelled();
       const first = this.heap[0];

@@ -35,7 +35,8 @@ export function count(text: string): number {
   throw new Refusal("usage", `-n ${text}: a number of rows is needed`, "write -n 20", EXIT.usage);
 }
 
-function ruleText({ action, bypassedBy }: Policy["rules"][number]): string {
+function ruleText({ action, bypassedBy, alive }: Policy["rules"][number]): string {
+  if (alive === false) return `${action} (dead)`;
   return bypassedBy === null ? action : `${action} (bypassed: tunnel ${bypassedBy})`;
 }
 

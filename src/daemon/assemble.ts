@@ -13,6 +13,7 @@ import { Injector } from "../control/inject.ts";
 import { Inventory, type TunnelPort } from "../control/inventory.ts";
 import type { Config } from "../control/plan.ts";
 import { Bypasses } from "../control/routes/bypass.ts";
+import { NextHopStates } from "../control/routes/hop-states.ts";
 import { Routes } from "../control/routes/routes.ts";
 import { Timers } from "../control/timers.ts";
 import { AttachWatch } from "../control/topology/attach-watch.ts";
@@ -67,8 +68,10 @@ export function assemble(request: AssemblyRequest): Control {
     if (mtu > 0) topology.setPathMtu(tunnel, mtu);
   };
   const onTooBig = request.onTooBig ?? askKernel;
-  const { limits } = config;
-  const agent = new Agent({ tables, timers, injector, inventory, routes, emit, random, limits, onResolved, onTooBig });
+  const { limits, nextHopProbe } = config;
+  const agent = new Agent({
+    ...{ tables, timers, injector, inventory, routes, emit, random, limits, nextHopProbe, onResolved, onTooBig },
+  });
   const topology: Topology = new Topology({
     tables,
     timers,
@@ -87,6 +90,8 @@ export function assemble(request: AssemblyRequest): Control {
   const { policies, staticRoutes } = topology;
   const { neighbors, arp } = agent;
   const bypasses = new Bypasses({ inventory, neighbors, peers: arp.peers, policies, staticRoutes, timers, emit });
+  const held = () => neighbors.probes.held();
+  const hopStates = new NextHopStates({ nextHops: neighbors, held, policies, staticRoutes, timers, emit });
   const attachWatch = new AttachWatch({ tables, timers, inventory, topology, commands: injector, emit });
   return {
     agent,
@@ -94,6 +99,6 @@ export function assemble(request: AssemblyRequest): Control {
     injector,
     timers,
     emit,
-    shown: { tables, inventory, topology, routes, agent, bypasses, attachWatch },
+    shown: { tables, inventory, topology, routes, agent, bypasses, hopStates, attachWatch },
   };
 }

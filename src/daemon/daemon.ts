@@ -341,6 +341,7 @@ export class Daemon {
     this.loop.kick();
     this.log.setLevel(config.log.level);
     this.control.agent.setLimits(config.limits);
+    this.control.agent.neighbors.probes.setConfig(config.nextHopProbe);
     this.attach?.refresh();
     for (const feature of this.features) feature.applied?.(config);
     this.joinFabric().catch((error) => crash(this.log, error));

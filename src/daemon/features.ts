@@ -20,6 +20,7 @@ import { lastDropsOf } from "../insight/last-drops.ts";
 import { PortDrops } from "../insight/port-drops.ts";
 import type { FabricSentences } from "../insight/why.ts";
 import { probing } from "../liveness/feature.ts";
+import { nextHops } from "../liveness/next-hops.ts";
 import type { Prober } from "../liveness/prober.ts";
 import type { Log } from "../log/log.ts";
 import { evpnHistograms, evpnRows } from "../metrics/evpn.ts";
@@ -66,6 +67,7 @@ export function featuresOf(parts: FeatureParts): readonly Feature[] {
     scheduled(scheduling),
     { rows: [MEMORY_ROW] },
     probing({ prober, agent, inventory, shown, underlayMtu, kick }),
+    nextHops(control.shown.hopStates, agent),
     insight({ control: control.shown, shown, injector, feed, node, sourcePorts: workers.sourcePorts(), fabric, kick }),
     evpn(parts),
   ];

@@ -190,8 +190,11 @@ function verdictOf(row: TableRow, fits: boolean, entry: string): Verdict {
 function excuses(gatewayMacs: ReadonlySet<string>): (frame: Seen) => string | undefined {
   const asked: Seen[] = [];
   return (frame) => {
-    if (frame.outer !== undefined) return undefined;
     const { arp } = frame;
+    if (frame.outer !== undefined) {
+      const isOfGateways = gatewayMacs.has(frame.source) && gatewayMacs.has(frame.destination);
+      return isOfGateways && isProbe(arp) ? "a gateway asks its next hop whether it lives" : undefined;
+    }
     // A malformed ARP or IPv4 packet has no fields either, and no excuse.
     if (frame.type !== TYPE_ARP && frame.type !== TYPE_IPV4) return "neither IPv4 nor ARP: the VM's kernel";
     if (arp === undefined) return undefined;
@@ -215,6 +218,13 @@ function excuses(gatewayMacs: ReadonlySet<string>): (frame: Seen) => string | un
     asked.splice(request, 1);
     return REVALIDATION;
   };
+}
+
+/** ARP without a sender (RFC 5227 §2.1.1), or the answer to it. */
+function isProbe(arp: Seen["arp"]): boolean {
+  if (arp === undefined) return false;
+  const { op, senderIp, targetIp } = arp;
+  return (op === "request" ? senderIp : targetIp) === "0.0.0.0";
 }
 
 function whyNot(frame: Seen, scenario: Scenario, names: ReadonlyMap<MacName, string>): string {

@@ -49,6 +49,7 @@ describe("a good file", () => {
       acs: [],
       routes: [],
       policies: [],
+      nextHopProbe: { intervalMs: 1000, multiplier: 3 },
       limits: {
         macs: 65536,
         neighbors: 65536,

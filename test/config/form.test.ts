@@ -56,6 +56,7 @@ evpn:
 attach: {socket: /run/a.sock}
 metrics: {listen: "[::1]:9475", hosts: [gw1.example.net]}
 log: {level: warn, format: pretty}
+nextHopProbe: {intervalMs: 200, multiplier: 5}
 workers: {count: 2, priority: {fifo: 10}, cpus: [2, 3]}
 `;
 

@@ -295,6 +295,11 @@ export class AgentBed {
     }
   }
 
+  /** Control is away for `ms`: all that was due meanwhile is done late, in one round. */
+  stall(ms: number): void {
+    this.agent.poll(this.nowMs + ms);
+  }
+
   /** What was injected since the last call. */
   sent(): Sent[] {
     const ring = this.tables.injects[0]!;

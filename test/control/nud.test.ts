@@ -14,6 +14,7 @@ const EXPECTED: Record<string, Record<string, string>> = {
     aged: "stale watch",
     unheard: "delay wait",
     doubted: "probe askHost",
+    gone: "failed withdraw",
     cut: "suspended suspend",
   },
   stale: {
@@ -21,18 +22,21 @@ const EXPECTED: Record<string, Record<string, string>> = {
     used: "delay wait",
     expiring: "delay wait",
     doubted: "probe askHost",
+    gone: "failed withdraw",
     cut: "suspended suspend",
   },
   delay: {
     heard: "reachable program",
     waited: "probe askHost",
     doubted: "probe askHost",
+    gone: "failed withdraw",
     cut: "suspended suspend",
   },
   probe: {
     heard: "reachable program",
     silent: "probe askHost",
     gaveUp: "failed withdraw",
+    gone: "failed withdraw",
     cut: "suspended suspend",
   },
   suspended: {

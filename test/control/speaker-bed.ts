@@ -65,6 +65,7 @@ export class SpeakerBed {
     this.neighbors = new Neighbors({
       ...{ tables, timers, injector, emit, macs },
       random: () => 0,
+      nextHopProbe: { intervalMs: 0, multiplier: 3 },
       ledger: new Ledger(tables.controlCounters, { examples: tables.examples.at(-1)!, timers }),
       solicitor: new MessageSolicitor(sender, inventory, emit),
       routes: { setHost: () => undefined, removeHost: () => undefined },

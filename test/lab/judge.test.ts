@@ -156,6 +156,20 @@ describe("frames that no row explains", () => {
     expect([judgement.unexpected.length, judgement.tolerated.length]).toEqual([0, 2]);
   });
 
+  test("a gateway that asks its next hop whether it lives, and is answered; not one that asks by its name", () => {
+    const ask = ["request", "G1.10", "0.0.0.0", "0", "10.1.1.2"] as const;
+    const reply = ["reply", "B.10", "10.1.1.2", "G1.10", "0.0.0.0"] as const;
+    const seen = perfect(SAME_VXLAN);
+    const question = seenOf({ row: "x", place: "gw1>border", vni: 10, eth: ["B.10", "G1.10"], arp: ask }, 2000);
+    const answer = seenOf({ row: "x", place: "border>gw1", vni: 10, eth: ["G1.10", "B.10"], arp: reply }, 2001);
+    seen.frames.push(question, answer);
+    const judgement = judge(SAME_VXLAN, NAMES, seen);
+    expect([judgement.unexpected.length, judgement.tolerated.length]).toEqual([0, 2]);
+    const named = ["request", "G1.10", "10.1.1.1", "0", "10.1.1.2"] as const;
+    seen.frames.push(seenOf({ row: "x", place: "gw1>border", vni: 10, eth: ["B.10", "G1.10"], arp: named }, 2002));
+    expect(judge(SAME_VXLAN, NAMES, seen).unexpected).toHaveLength(1);
+  });
+
   test("a host that claims the gateway's address by announcement is not", () => {
     const claim = ["request", "M1", "10.1.1.1", "0", "10.1.1.1"] as const;
     expect(more({ row: "x", place: "ac vm1", eth: ["ff", "M1"], arp: claim }).unexpected).toHaveLength(1);

@@ -61,7 +61,9 @@ function walk(world: World, to: string): string {
   const [reply] = world.get("vm1").replies;
   if (reply === undefined) throw new Error(`no answer from ${to}`);
   const name = macNames(world);
-  const lines = world.seen.map((seen, n) => `${String(n + 1).padStart(2)}  ${lineOf(seen, name)}`);
+  // Gateways ask their next hops each second whether they live (behaviour.md §3.14): what comes behind the answer is not shown.
+  const end = world.seen.findLastIndex(({ where, to: at }) => where === "vm1" && at === "vm1");
+  const lines = world.seen.slice(0, end + 1).map((seen, n) => `${String(n + 1).padStart(2)}  ${lineOf(seen, name)}`);
   return ["```", ...lines, `vm1: 64 bytes from ${reply}`, "```", ""].join("\n");
 }
 

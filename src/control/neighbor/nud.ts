@@ -11,7 +11,8 @@
  *   failed      silent: packets are answered with host unreachable, and a new one makes us ask again
  *
  * A stale entry that carries traffic is probed at once, one that does not a few seconds before its age is over. So is a
- * reachable one that carries traffic while nothing was heard from its MAC for a while (watch.ts). A silent living
+ * reachable one that carries traffic while nothing was heard from its MAC for a while (watch.ts); a next hop of routes and
+ * policies is asked without end (hop-probe.ts). A silent living
  * host survives all of that. A pair that is not in the table changes nothing.
  */
 export const NUD_STATES = ["incomplete", "reachable", "stale", "delay", "probe", "suspended", "failed"] as const;
@@ -38,6 +39,8 @@ export const NUD_EVENTS = [
   "silent",
   /** A second without an answer; that was the last try. */
   "gaveUp",
+  /** A next hop that left several questions of hop-probe.ts unanswered. */
+  "gone",
   /** Its port went down. */
   "cut",
   /** Its port is up again. */
@@ -80,6 +83,7 @@ export const NUD: Readonly<
     aged: ["stale", "watch"],
     unheard: ["delay", "wait"],
     doubted: ["probe", "askHost"],
+    gone: ["failed", "withdraw"],
     cut: ["suspended", "suspend"],
   },
   stale: {
@@ -87,18 +91,21 @@ export const NUD: Readonly<
     used: ["delay", "wait"],
     expiring: ["delay", "wait"],
     doubted: ["probe", "askHost"],
+    gone: ["failed", "withdraw"],
     cut: ["suspended", "suspend"],
   },
   delay: {
     heard: ["reachable", "program"],
     waited: ["probe", "askHost"],
     doubted: ["probe", "askHost"],
+    gone: ["failed", "withdraw"],
     cut: ["suspended", "suspend"],
   },
   probe: {
     heard: ["reachable", "program"],
     silent: ["probe", "askHost"],
     gaveUp: ["failed", "withdraw"],
+    gone: ["failed", "withdraw"],
     cut: ["suspended", "suspend"],
   },
   suspended: {

@@ -1,6 +1,7 @@
 /**
- * The solicitor: how the neighbour table asks where a host is. Three questions: everywhere (it is not known), at the place we
- * know (is it still there), and behind one port (something new speaks there: is it the host we look for).
+ * The solicitor: how the neighbour table asks where a host is. Four questions: everywhere (it is not known), at the place we
+ * know (is it still there), there each second (does a next hop live), and behind one port (something new speaks there: is it
+ * the host we look for).
  *
  * A contract, because what is asked is the same for each address family and the bytes are not: the speaker that puts the
  * questions into frames (control/resolution/) is handed in, and rations what is flooded.
@@ -20,6 +21,8 @@ export interface Solicitor {
   everywhere(iface: InterfaceObject, ip: Ip, by: number, tries: number, step: string): number;
   /** Ask the host alone, where it is believed to be. */
   at(iface: InterfaceObject, ip: Ip, place: Place): void;
+  /** Ask a next hop alone whether it lives. Asked each second, by every gateway: nothing may be learned from it. */
+  alive(iface: InterfaceObject, ip: Ip, place: Place): void;
   /** Ask all that is behind one port: the host may be there with a MAC that we do not know. */
   behind(iface: InterfaceObject, ip: Ip, port: PortObject, vsi: VsiObject): void;
 }

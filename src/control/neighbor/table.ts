@@ -27,6 +27,7 @@ import type { InterfaceObject, PortObject, VsiObject } from "../inventory.ts";
 import type { Ip } from "../ip.ts";
 import type { Ledger } from "../ledger.ts";
 import { MoveHistory } from "../move-history.ts";
+import type { NextHopProbeConfig } from "../plan.ts";
 import type { NextHops } from "../routes/next-hops.ts";
 import { neighborKey } from "./adjacency.ts";
 import { NeighborCandidates } from "./candidates.ts";
@@ -39,6 +40,7 @@ import {
   type Place,
   samePlace,
 } from "./entry.ts";
+import { NextHopProbes } from "./hop-probe.ts";
 import { type LifeParts, NeighborLife, type NeighborOwner } from "./life.ts";
 import { isKnown } from "./nud.ts";
 import { type HostRoutes, NeighborPaths } from "./path.ts";
@@ -60,6 +62,7 @@ export interface NeighborContext
   readonly ledger: Ledger;
   readonly routes: HostRoutes;
   readonly macs: MacTimes;
+  readonly nextHopProbe: NextHopProbeConfig;
 }
 
 export class Neighbors implements NextHops, NeighborOwner {
@@ -73,6 +76,8 @@ export class Neighbors implements NextHops, NeighborOwner {
   private readonly life: NeighborLife;
   private readonly places: NeighborPlaces;
   private readonly watch: NeighborWatch;
+  /** Are next hops of routes and policies alive? */
+  readonly probes: NextHopProbes;
   /** What is said from outside, and what is remembered below it. */
   readonly candidates: NeighborCandidates;
   readonly refusals: NeighborRefusals;
@@ -94,6 +99,7 @@ export class Neighbors implements NextHops, NeighborOwner {
     this.candidates = new NeighborCandidates({ ...parts, life, timers: context.timers }, tables.sizes.neighbors);
     this.places = new NeighborPlaces({ entries, life, paths, searches });
     this.watch = new NeighborWatch({ ...context, entries, life, paths });
+    this.probes = new NextHopProbes({ ...context, ...parts, life }, context.nextHopProbe);
   }
 
   /** Where packets to neighbours go: what becomes of it. */
@@ -123,13 +129,16 @@ export class Neighbors implements NextHops, NeighborOwner {
 
   // ---- what routes and policies need (control/routes/next-hops.ts) ------------------------------------------------------------
   hold(iface: InterfaceObject, ip: Ip): number {
-    return this.paths.adjacencies.hold(iface, ip);
+    const id = this.paths.adjacencies.hold(iface, ip);
+    if (id !== 0) this.probes.hold(id, iface, ip);
+    return id;
   }
 
   /** A search that only this route wanted ends with it: a host that nothing wants is not asked for. */
   release(adjacency: number): void {
     const { adjacencies } = this.paths;
     const hop = adjacencies.nextHop(adjacency);
+    this.probes.release(adjacency);
     adjacencies.release(adjacency);
     const entry = hop === null ? undefined : this.find(hop.iface, hop.ip);
     if (entry === undefined || isKnown(entry.state) || entry.searcher !== 0) return;

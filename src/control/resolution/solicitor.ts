@@ -42,6 +42,14 @@ export class MessageSolicitor implements Solicitor {
     this.sender.ask(iface, vsi, port, mac, ip);
   }
 
+  alive(iface: InterfaceObject, ip: Ip, place: Place): void {
+    const { mac, port, vsi } = place;
+    // All gateways have this address: a Border that heard it from each of them would see one host that moves without end.
+    const isShared = iface.config.distributed && port.kind === "tunnel";
+    if (isShared) this.sender.probe(iface, vsi, port, mac, ip);
+    else this.sender.ask(iface, vsi, port, mac, ip);
+  }
+
   behind(iface: InterfaceObject, ip: Ip, port: PortObject, vsi: VsiObject): void {
     this.sender.ask(iface, vsi, port, null, ip);
   }

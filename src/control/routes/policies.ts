@@ -68,7 +68,7 @@ export class Policies {
   private readonly freeIds: number[] = [];
   private freshId = 0;
   /** By rule counter: the adjacency of its next hop (of one VRF, if there are several). */
-  private readonly hops = new Map<number, number>();
+  private readonly hopOf = new Map<number, number>();
   private held: readonly number[] = [];
   private states: PolicyState[] = [];
   private note: Int32Array;
@@ -99,8 +99,17 @@ export class Policies {
     return this.states.map((policy) => ({ ...policy, rules: policy.rules.map((rule) => this.refreshed(rule)) }));
   }
 
+  /** Next hops of rules. */
+  *hops(): Generator<{ readonly of: string; readonly adjacency: number }> {
+    for (const { name, rules } of this.states)
+      for (const [index, { id }] of rules.entries()) {
+        const adjacency = this.hopOf.get(id);
+        if (adjacency !== undefined) yield { of: `policy ${name}, rule ${index + 1}`, adjacency };
+      }
+  }
+
   private refreshed(state: RuleState): RuleState {
-    const adjacency = this.hops.get(state.id);
+    const adjacency = this.hopOf.get(state.id);
     return { ...state, alive: adjacency === undefined ? null : this.nextHops.isAlive(adjacency) };
   }
 
@@ -131,11 +140,11 @@ export class Policies {
   }
 
   private actionOf(bank: Bank, { action }: RuleConfig, id: number, vrf: string): number {
-    this.hops.delete(id);
+    this.hopOf.delete(id);
     if (!("nextHop" in action)) return ACTIONS[action.kind];
     const adjacency = mustHold(this.nextHops, bank.homes.of(vrf, action.nextHop), action.nextHop.ip);
     bank.held.push(adjacency);
-    this.hops.set(id, adjacency);
+    this.hopOf.set(id, adjacency);
     return ACTIONS[action.kind] | (adjacency << 8);
   }
 
@@ -187,7 +196,7 @@ export class Policies {
     for (const [key, id] of this.ids) {
       if (keys.has(key)) continue;
       this.ids.delete(key);
-      this.hops.delete(id);
+      this.hopOf.delete(id);
       this.freeIds.push(id);
     }
   }

@@ -1,0 +1,115 @@
+/**
+ * Next hops of routes and policies as people ask for them: which are dead, since when, and what goes by them.
+ *
+ * A tunnel that goes down may take thousands with it, so what happened is told at the end of the round, with one walk through
+ * routes and rules for all.
+ */
+import type { Emit } from "../event.ts";
+import type { InterfaceObject } from "../inventory.ts";
+import { formatIp, type Ip } from "../ip.ts";
+import type { Timers } from "../timers.ts";
+import type { NextHops } from "./next-hops.ts";
+import type { Policies } from "./policies.ts";
+import type { StaticRoutes } from "./static.ts";
+
+/** Uses that an event names; of more it tells how many. */
+const NAMED = 3;
+
+export interface HopStateParts {
+  readonly nextHops: Pick<NextHops, "isAlive" | "onChange">;
+  /** Next hops that routes and policies hold, by the number of their adjacency. */
+  readonly held: () => Iterable<readonly [number, { readonly iface: InterfaceObject; readonly ip: Ip }]>;
+  readonly policies: Pick<Policies, "hops">;
+  readonly staticRoutes: Pick<StaticRoutes, "hops">;
+  readonly timers: Timers;
+  readonly emit: Emit;
+}
+
+/** A next hop that is dead. */
+export interface DeadHop {
+  readonly ip: string;
+  readonly interface: string;
+  /** "policy p, rule 1", "route 0.0.0.0/0", … */
+  readonly of: readonly string[];
+  readonly seconds: number;
+}
+
+export class NextHopStates {
+  private readonly parts: HopStateParts;
+  /** Since when each dead one is. */
+  private readonly deadMs = new Map<number, number>();
+  private readonly changed = new Map<number, boolean>();
+
+  constructor(parts: HopStateParts) {
+    this.parts = parts;
+    parts.nextHops.onChange((id, alive) => this.note(id, alive));
+  }
+
+  dead(): DeadHop[] {
+    const { nextHops, held, timers } = this.parts;
+    const found = [...held()].filter(([id]) => !nextHops.isAlive(id));
+    const uses = this.usesOf(new Set(found.map(([id]) => id)));
+    return found.map(([id, { iface, ip }]) => ({
+      ip: formatIp(ip),
+      interface: iface.name,
+      of: uses.get(id) ?? [],
+      seconds: Math.floor((timers.nowMs - (this.deadMs.get(id) ?? timers.nowMs)) / 1000),
+    }));
+  }
+
+  /** Held next hops by VSI-interface. */
+  counts(): Map<string, { alive: number; dead: number }> {
+    const { nextHops, held } = this.parts;
+    const all = new Map<string, { alive: number; dead: number }>();
+    for (const [id, { iface }] of held()) {
+      let count = all.get(iface.name);
+      if (count === undefined) all.set(iface.name, (count = { alive: 0, dead: 0 }));
+      count[nextHops.isAlive(id) ? "alive" : "dead"]++;
+    }
+    return all;
+  }
+
+  private note(id: number, alive: boolean): void {
+    const { timers } = this.parts;
+    if (alive) this.deadMs.delete(id);
+    else this.deadMs.set(id, timers.nowMs);
+    if (this.changed.size === 0) timers.after(0, () => this.tell());
+    // Both ways within the round: nothing has changed.
+    if (!this.changed.delete(id)) this.changed.set(id, alive);
+  }
+
+  private tell(): void {
+    const { emit } = this.parts;
+    const changed = new Map(this.changed);
+    this.changed.clear();
+    const uses = this.usesOf(new Set(changed.keys()));
+    const hops = new Map(this.parts.held());
+    for (const id of this.deadMs.keys()) if (!hops.has(id)) this.deadMs.delete(id);
+    for (const [id, alive] of changed) {
+      const hop = hops.get(id);
+      if (hop === undefined) continue;
+      const of = uses.get(id) ?? [];
+      const more = of.length > NAMED ? `; and ${of.length - NAMED} more` : "";
+      const fields = { interface: hop.iface.name, nextHop: formatIp(hop.ip) };
+      emit(alive ? "info" : "warn", alive ? "next-hop.alive" : "next-hop.dead", {
+        ...fields,
+        of: of.slice(0, NAMED).join("; ") + more,
+      });
+    }
+  }
+
+  private usesOf(wanted: ReadonlySet<number>): Map<number, string[]> {
+    const uses = new Map<number, string[]>();
+    const add = (id: number, of: string) => {
+      if (!wanted.has(id)) return;
+      const known = uses.get(id);
+      if (known === undefined) uses.set(id, [of]);
+      else known.push(of);
+    };
+    if (wanted.size === 0) return uses;
+    for (const { of, adjacency } of this.parts.policies.hops()) add(adjacency, of);
+    for (const { prefix, hops } of this.parts.staticRoutes.hops())
+      for (const { adjacency } of hops) add(adjacency, `route ${prefix.text}`);
+    return uses;
+  }
+}

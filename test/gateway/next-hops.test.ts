@@ -1,0 +1,91 @@
+/** Next hops of routes and policies that die: noticed by asking, told wherever they are shown, and no noise on those asked. */
+import { describe, expect, it } from "vitest";
+import { Shown } from "../../src/api/shown.ts";
+import { rowsOf } from "../../src/control/sorted.ts";
+import { checkNextHops, nextHopRows } from "../../src/liveness/next-hops.ts";
+import { article } from "./article.ts";
+import type { Gateway, World } from "./world.ts";
+
+const shownOf = ({ control }: Gateway): Shown =>
+  new Shown(control.shown, { view: () => ({ state: "unwatched" }) as never });
+const told = ({ events }: Gateway, name: RegExp): string[] =>
+  events.filter(({ event }) => name.test(event)).map(({ event, fields }) => `${event} ${JSON.stringify(fields)}`);
+const gatewayOf = (world: World, name: string): Gateway => world.gateways.get(name)!;
+
+/** Everybody on gw1 and gw2 has been outside, so the Border's addresses are known. */
+function warm(outside: "static" | "policy"): World {
+  const world = article({ outside });
+  for (const vm of ["vm1", "vm2", "vm4", "vm5"]) world.get(vm).ping("50.1.1.1");
+  world.settle();
+  for (const vm of ["vm1", "vm2", "vm4", "vm5"]) expect(world.get(vm).replies).toHaveLength(1);
+  world.clear();
+  for (const { events } of world.gateways.values()) events.length = 0;
+  return world;
+}
+
+/** Its daemon is killed: the machine, and so the tunnel, stays up. */
+function kill(world: World, name: string): Gateway {
+  const gateway = gatewayOf(world, name);
+  world.gateways.delete(name);
+  return gateway;
+}
+
+describe("a Border whose daemon dies", () => {
+  it("is out of the route within three seconds, and told; its return is noticed within one", () => {
+    const world = warm("static");
+    const gw1 = gatewayOf(world, "gw1");
+    const border = kill(world, "border");
+    world.advance(3000);
+    const dead = told(gw1, /^next-hop\./);
+    expect(dead).toEqual(['next-hop.dead {"interface":"vsi-interface10","nextHop":"10.1.1.2","of":"route 0.0.0.0/0"}']);
+    const route = [...rowsOf(shownOf(gw1).routes())].find(({ prefix }) => prefix === "0.0.0.0/0")!;
+    expect(route.nextHops).toMatchObject([{ ip: "10.1.1.2", alive: false }]);
+    const { hopStates, agent } = gw1.control.shown;
+    world.advance(2000);
+    expect(checkNextHops(hopStates)).toMatchObject([
+      {
+        result: "warn",
+        name: "next hop 10.1.1.2",
+        text: expect.stringMatching(/^of route 0\.0\.0\.0\/0: .* for [2-4] s$/),
+      },
+    ]);
+    const rows = nextHopRows(hopStates, agent.neighbors.probes.counts).map(({ values }) => [...values()]);
+    expect(rows[0]).toEqual([
+      [{ interface: "vsi-interface10", state: "alive" }, 0],
+      [{ interface: "vsi-interface10", state: "dead" }, 1],
+    ]);
+    expect(rows[1]!.find(([labels]) => labels.result === "missed")![1]).toBeGreaterThanOrEqual(3);
+    world.gateways.set("border", border);
+    world.advance(1000);
+    expect(told(gw1, /^next-hop\./).at(-1)).toMatch(/^next-hop\.alive /);
+    expect(checkNextHops(hopStates)).toMatchObject([{ result: "ok" }]);
+    world.get("vm1").ping("50.1.1.1", { sequence: 2 });
+    world.settle();
+    expect(world.get("vm1").replies).toHaveLength(1);
+  });
+
+  it("is dead in the rules of policies too", () => {
+    const world = warm("policy");
+    const gw1 = gatewayOf(world, "gw1");
+    kill(world, "border");
+    world.advance(3000);
+    expect(
+      shownOf(gw1)
+        .policies()
+        .map(({ rules }) => rules[0]!.alive),
+    ).toEqual([false, false, true]);
+    expect(told(gw1, /^next-hop\./)).toHaveLength(2);
+  });
+});
+
+describe("being asked each second", () => {
+  it("is no news on a Border that all gateways ask by the address they share: no host moves, nothing is damped", () => {
+    const world = warm("policy");
+    world.advance(300_000, 250);
+    const border = gatewayOf(world, "border");
+    expect(told(border, /moved|damped|duplicate|learned/)).toEqual([]);
+    expect(shownOf(border).duplicates()).toEqual([]);
+    for (const name of ["gw1", "gw2"]) expect(told(gatewayOf(world, name), /next-hop|failed|duplicate/)).toEqual([]);
+    expect(border.drops).toEqual({});
+  });
+});
