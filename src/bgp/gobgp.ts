@@ -23,7 +23,7 @@ import {
   ROWS_PER_BATCH,
   type RouteRow,
 } from "./engine.ts";
-import { viewOf } from "./peer-view.ts";
+import { sessionTo, viewOf } from "./sessions.ts";
 
 const RETRY_FIRST_MS = 100;
 const RETRY_MOST_MS = 2000;
@@ -153,7 +153,7 @@ export class Gobgp implements Engine {
 
   /** The sessions that the configuration names, and no others; without `peers` the engine's own file has them. */
   private async settlePeers(calls: Calls): Promise<void> {
-    const { peers, localAddress, as, holdSeconds, connectRetrySeconds } = this.request;
+    const { peers } = this.request;
     if (peers === null) return;
     const known = await this.listPeers(calls);
     const wanted = new Set(peers.map(({ address }) => address));
@@ -166,21 +166,7 @@ export class Gobgp implements Engine {
     }
     for (const peer of peers) {
       if (known.has(peer.address)) continue;
-      const config = { neighborAddress: peer.address, peerAsn: peer.as, authPassword: peer.password ?? "" };
-      const timers = {
-        connectRetry: connectRetrySeconds,
-        holdTime: holdSeconds,
-        keepaliveInterval: keepalive(holdSeconds),
-      };
-      await calls.ask("AddPeer", {
-        peer: {
-          conf: config,
-          ebgpMultihop: { enabled: peer.as !== as, multihopTtl: 255 },
-          timers: { config: { ...timers, idleHoldTimeAfterReset: 1 } },
-          transport: { localAddress },
-          afiSafis: [{ config: { family: FAMILY_EVPN, enabled: true } }],
-        },
-      });
+      await calls.ask("AddPeer", { peer: sessionTo(peer, this.request) });
     }
   }
 
@@ -394,11 +380,6 @@ function rowOf(path: Fields, { dialect }: Calls): RouteRow | null {
   const from = String(path.neighborIp ?? "");
   const isPeer = parseIpv4(from) !== null ? from !== "0.0.0.0" : /^[0-9a-f:]*:[0-9a-f:]+$/i.test(from) && from !== "::";
   return { key: keyOf(route), route, isWithdrawn: path.isWithdraw === true, peer: isPeer ? from : null };
-}
-
-/** A third of the hold time (RFC 4271 §4.4). */
-function keepalive(holdSeconds: number): number {
-  return Math.max(1, Math.floor(holdSeconds / 3));
 }
 
 /** gRPC puts its code before the words: "14 UNAVAILABLE: …". */
