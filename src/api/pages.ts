@@ -17,6 +17,7 @@ import { gather } from "./turns.ts";
 
 export interface PagesSource {
   vsis(): schema.Vsi[];
+  hasVsi(name: string): boolean;
   macs(): Steps<schema.MacEntry>;
   neighbors(): Steps<schema.Neighbor>;
   routes(): Steps<schema.Route>;
@@ -129,7 +130,7 @@ function addTable<T extends { readonly vsi?: string | null } | object>(
   });
   app.openapi(route, async (c) => {
     const { limit, after, vsi } = c.req.valid("query") as Query;
-    if (vsi !== undefined && !source.vsis().some(({ name }) => name === vsi))
+    if (vsi !== undefined && !source.hasVsi(vsi))
       return c.json(fault("not_found", `there is no VSI ${vsi}`, "vtepctl show vsi lists them"), 404) as never;
     const behind = after === undefined ? () => true : table.behind(after.split(","));
     if (behind === null)

@@ -12,7 +12,7 @@ import type { Fault } from "../api/schema.ts";
 export const DEFAULT_SOCKET = "/run/vtepd/vtepd.sock";
 const TIMEOUT_MS = 5000;
 /** A daemon with 65,536 neighbours answers with some 15 MB. */
-const MAX_ANSWER_BYTES = 256 << 20;
+const MOST_BYTES = 256 << 20;
 
 export const EXIT = {
   ok: 0,
@@ -45,11 +45,16 @@ export interface Question {
   readonly timeoutMs?: number;
   /** Statuses that are answers too, besides 2xx. */
   readonly also?: readonly number[];
+  /** A longer answer is none. */
+  readonly mostBytes?: number;
 }
+
+/** How a gateway is asked; throws a Refusal. */
+export type Ask = <T>(socket: string, path: string, method?: Method, question?: Question) => Promise<T>;
 
 /** Ask the daemon behind `socket`. @returns what it answered, parsed; throws a Refusal. */
 export function ask<T>(socket: string, path: string, method: Method = "GET", question: Question = {}): Promise<T> {
-  const { body, timeoutMs: timeout = TIMEOUT_MS, also = [] } = question;
+  const { body, timeoutMs: timeout = TIMEOUT_MS, also = [], mostBytes = MOST_BYTES } = question;
   const bytes = body === undefined ? null : Buffer.from(JSON.stringify(body));
   const headers = bytes === null ? {} : { "content-type": "application/json", "content-length": bytes.length };
   return new Promise((resolve, reject) => {
@@ -58,7 +63,7 @@ export function ask<T>(socket: string, path: string, method: Method = "GET", que
       let length = 0;
       answer.on("data", (part: Buffer) => {
         length += part.length;
-        if (length > MAX_ANSWER_BYTES) outgoing.destroy(new Error("the answer is too long"));
+        if (length > mostBytes) outgoing.destroy(new Error("the answer is too long"));
         else parts.push(part);
       });
       answer.on("error", (error) => reject(unreachable(socket, error)));

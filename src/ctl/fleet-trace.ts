@@ -6,7 +6,7 @@
  */
 import type { Ac, Status, Tunnel } from "../api/schema.ts";
 import type { Trace } from "../api/schema-trace.ts";
-import { ask, EXIT, Refusal } from "./client.ts";
+import { type Ask, ask, EXIT, Refusal } from "./client.ts";
 
 /** More gateways in a row are a loop: no packet crosses more than two tunnels. */
 const MOST_LEGS = 32;
@@ -21,11 +21,9 @@ interface Gateway {
 }
 
 /** A trace, or with `inject` in its description the packet itself. */
-export function askTrace(socket: string, body: Readonly<Record<string, unknown>>): Promise<Trace> {
+export function askTrace(socket: string, body: Readonly<Record<string, unknown>>, asking: Ask = ask): Promise<Trace> {
   const { inject, ...request } = body;
-  return inject === true
-    ? ask<Trace>(socket, "/v1/inject", "POST", { body: request })
-    : ask<Trace>(socket, "/v1/trace", "POST", { body: request });
+  return asking<Trace>(socket, inject === true ? "/v1/inject" : "/v1/trace", "POST", { body: request });
 }
 
 /** What one gateway does with the packet. */
@@ -42,14 +40,15 @@ export async function followAll(
   sockets: readonly string[],
   body: Readonly<Record<string, unknown>>,
   start: string | undefined,
+  asking: Ask = ask,
 ): Promise<Leg[]> {
-  const gateways = await Promise.all(sockets.map(gatewayAt));
+  const gateways = await Promise.all(sockets.map((socket) => gatewayAt(socket, asking)));
   const first = startOf(gateways, body, start);
   const legs: Leg[] = [];
   const todo = [{ gateway: first, body, from: null as number | null }];
   for (let next = todo.shift(); next !== undefined; next = todo.shift()) {
     const { gateway, from } = next;
-    const trace = await askTrace(gateway.socket, next.body);
+    const trace = await askTrace(gateway.socket, next.body, asking);
     const beyond: string[] = [];
     for (const { tunnel, remote, local, vni, hex } of trace.next ?? []) {
       const peer = gateways.find(({ address }) => address === remote);
@@ -64,11 +63,11 @@ export async function followAll(
   return legs;
 }
 
-async function gatewayAt(socket: string): Promise<Gateway> {
+async function gatewayAt(socket: string, asking: Ask): Promise<Gateway> {
   const [{ node, underlay }, acs, tunnels] = await Promise.all([
-    ask<Status>(socket, "/v1/status"),
-    ask<Ac[]>(socket, "/v1/acs"),
-    ask<Tunnel[]>(socket, "/v1/tunnels"),
+    asking<Status>(socket, "/v1/status"),
+    asking<Ac[]>(socket, "/v1/acs"),
+    asking<Tunnel[]>(socket, "/v1/tunnels"),
   ]);
   const [names, remotes] = [acs.map(({ name }) => name), tunnels.map(({ remote }) => remote)];
   return { socket, node, address: underlay.address, acs: names, remotes };

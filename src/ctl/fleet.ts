@@ -7,7 +7,7 @@
 import { readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Status } from "../api/schema.ts";
-import { ask, EXIT, type Method, type Question, Refusal } from "./client.ts";
+import { type Ask, ask, EXIT, type Method, type Question, Refusal } from "./client.ts";
 import type { Session } from "./output.ts";
 
 /** One gateway's answer, or why there is none. */
@@ -42,20 +42,21 @@ export function isFleet({ sockets }: Session): boolean {
 
 const callName = (socket: string) => basename(socket).replace(/\.sock$/, "");
 
-/** The same question to all; the answers come in the order of the sockets. */
+/** The same question to all, by `asking`; the answers come in the order of the sockets. */
 export function askAll<T>(
   sockets: readonly string[],
   path: string,
   method?: Method,
   question?: Question,
+  asking: Ask = ask,
 ): Promise<Answer<T>[]> {
   return Promise.all(
     sockets.map(async (socket): Promise<Answer<T>> => {
       let node = callName(socket);
       try {
-        const status = await ask<Status>(socket, "/v1/status");
+        const status = await asking<Status>(socket, "/v1/status");
         node = status.node;
-        const value = path === "/v1/status" ? (status as T) : await ask<T>(socket, path, method, question);
+        const value = path === "/v1/status" ? (status as T) : await asking<T>(socket, path, method, question);
         return { socket, node, value, refusal: null };
       } catch (error) {
         if (!(error instanceof Refusal)) throw error;

@@ -86,6 +86,7 @@ function tables({ control, shown, standing, feed, kick }: FeatureParts, drops: (
   const source: TablesSource = {
     status: () => standing.status(),
     vsis: () => shown.vsis(),
+    hasVsi: (name) => control.shown.inventory.vsi(name) !== undefined,
     acs: () => shown.acs(),
     tunnels: () => shown.tunnels(),
     interfaces: () => shown.interfaces(),

@@ -163,8 +163,8 @@ export function checkDrops(drops: readonly Omit<DropCount, "text" | "ports">[], 
     const { secondsAgo, vni } = fact.last;
     if (mistake.isMended?.(fact, context) === true)
       return [ok(mistake.name, `${frames(fact)} came with VNI ${vni} before this configuration, which takes it`)];
-    const text = mistake.text(fact, context);
-    if (secondsAgo > RECENT_SECONDS) return [ok(mistake.name, `${text}; the last ${longAgo(secondsAgo)} ago`)];
+    const text = `${mistake.text(fact, context)}; ${fact.count === 1 ? "" : "the last "}${longAgo(secondsAgo)} ago`;
+    if (secondsAgo > RECENT_SECONDS) return [ok(mistake.name, text)];
     return [warn(mistake.name, text, mistake.fix(fact, context))];
   });
   if (!facts.some(({ reason }) => reason === "unknown_vtep"))
@@ -173,8 +173,9 @@ export function checkDrops(drops: readonly Omit<DropCount, "text" | "ports">[], 
   return checks;
 }
 
-/** A time of more than a few minutes. */
+/** A time that passed, as exact as it matters. */
 export function longAgo(seconds: number): string {
+  if (seconds < 120) return `${seconds} s`;
   if (seconds < 7200) return `${Math.floor(seconds / 60)} min`;
   return seconds < 172_800 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} days`;
 }

@@ -128,6 +128,7 @@ async function pinged(recorder: Recorder, hasReader: () => boolean): Promise<voi
   for (;;) {
     await pause(LOOK_MS);
     if (!hasReader()) throw new Refusal("left", "the page has gone", "", EXIT.failure);
+    recorder.check();
     const now = performance.now();
     const all = sightsOf(recorder.seen());
     const ping = pingIn(all, null);

@@ -4,12 +4,13 @@
  * There is no timer here. A page that asks gets an answer that is younger than a second, and the first question after that
  * asks the gateways again. A gateway that does not answer keeps its place and its name, with the reason.
  */
-import type { Ac, DropCount, Status, Tunnel } from "../api/schema.ts";
+import type { Ac, DropCount, Tunnel } from "../api/schema.ts";
 import type { Check, Diagnosis } from "../api/schema-doctor.ts";
 import type { Snapshot } from "../api/schema-snapshot.ts";
-import { ask, Refusal } from "../ctl/client.ts";
+import { Refusal } from "../ctl/client.ts";
 import { askAll } from "../ctl/fleet.ts";
 import { fleetChecks, type Site } from "../ctl/fleet-check.ts";
+import { askGateway, MOST_ROWS, nonsense } from "./answers.ts";
 import { linksOf } from "./links.ts";
 import { RateBook } from "./rates.ts";
 import type { Examined, Fabric, GatewaySaid, History, TablesSaid } from "./said.ts";
@@ -19,7 +20,6 @@ const FRESH_CHECKS_MS = 5000;
 const DOCTOR_MS = 15_000;
 /** More are counted, and not drawn. */
 const MOST_ACS = 512;
-const MOST_ROWS = 2000;
 /** What one look at a gateway reads, at one moment. */
 const SEEN = ["status", "vsis", "acs", "tunnels", "interfaces", "drops"] as const;
 const LISTED = ["status", "neighbors", "macs", "routes"] as const;
@@ -83,12 +83,6 @@ export class Fleet {
     return this.book.history(keyOf(node, kind, name));
   }
 
-  /** Sockets of the gateways that answered last, by node. */
-  async socketsByNode(): Promise<ReadonlyMap<string, string>> {
-    const answers = await askAll<Status>(this.sockets(), "/v1/status");
-    return new Map(answers.flatMap(({ node, socket, value }) => (value === null ? [] : [[node, socket] as const])));
-  }
-
   private async look(): Promise<Fabric> {
     const gateways = await Promise.all(this.sockets().map((socket) => this.gateway(socket)));
     return { at: new Date().toISOString(), gateways, links: linksOf(gateways) };
@@ -143,7 +137,8 @@ export class Fleet {
   }
 
   private async examine(): Promise<Examined> {
-    const answers = await askAll<Diagnosis>(this.sockets(), "/v1/doctor", "GET", { timeoutMs: DOCTOR_MS });
+    const question = { timeoutMs: DOCTOR_MS };
+    const answers = await askAll<Diagnosis>(this.sockets(), "/v1/doctor", "GET", question, askGateway);
     const { gateways } = await this.fabric();
     const own = answers.map(({ node, value, refusal }): { node: string; checks: readonly Check[] } => {
       if (value !== null) return { node, checks: value.checks };
@@ -191,7 +186,11 @@ export class Fleet {
 type With<P extends keyof Snapshot> = Snapshot & { readonly [K in P]: NonNullable<Snapshot[K]> };
 
 async function snapshotOf<P extends keyof Snapshot>(socket: string, parts: readonly P[]): Promise<With<P>> {
-  return await ask<With<P>>(socket, `/v1/snapshot?parts=${parts.join(",")}&limit=${MOST_ROWS}`);
+  const path = `/v1/snapshot?parts=${parts.join(",")}&limit=${MOST_ROWS}`;
+  const snapshot = await askGateway<With<P>>(socket, path);
+  const missing = parts.find((part) => snapshot[part] === undefined);
+  if (missing !== undefined) throw nonsense(`what it answered to GET /v1/snapshot lacks ${missing}`);
+  return snapshot;
 }
 
 function sitesOf(gateways: readonly GatewaySaid[]): Site[] {

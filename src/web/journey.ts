@@ -6,6 +6,7 @@
  */
 import { z } from "zod";
 import { endText, followAll } from "../ctl/fleet-trace.ts";
+import { askGateway } from "./answers.ts";
 import type { Journey, JourneyAsked } from "./said.ts";
 
 const port = z.int().min(0).max(65_535);
@@ -26,6 +27,6 @@ export async function journeyOf(sockets: readonly string[], asked: JourneyAsked)
   const { gateway, ac, protocol, source, destination, ttl, size, df, sourcePort, destinationPort } = asked;
   const described = { ac, protocol, source, destination, ttl, size, df, sourcePort, destinationPort };
   const given = Object.entries(described).filter(([, value]) => value !== undefined);
-  const legs = await followAll(sockets, Object.fromEntries(given), gateway);
+  const legs = await followAll(sockets, Object.fromEntries(given), gateway, askGateway);
   return { legs, end: endText(legs) };
 }

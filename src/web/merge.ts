@@ -5,28 +5,14 @@
  * api/line-stream.ts is bounded); a gateway that ends, or answers with something else than events, is said, and followed again
  * only when the page asks again.
  */
-import { z } from "zod";
 import type { EventRecord } from "../api/schema-watch.ts";
 import { type Answer, askAll } from "../ctl/fleet.ts";
 import { follow, type Lines } from "../ctl/stream.ts";
+import { askGateway, believedLine, Event } from "./answers.ts";
 import type { EventSaid } from "./said.ts";
 import { beatingStream } from "./streams.ts";
 
 const DATA = "data: ";
-/** What the page counts on; a later gateway may tell more. */
-const Shown = z.looseObject({ time: z.string(), event: z.string(), fields: z.record(z.string(), z.unknown()) });
-const isEvent = (value: unknown): value is EventRecord => Shown.safeParse(value).success;
-const NO_EVENT = "the gateway answered with something that is no event";
-
-function eventIn(text: string): EventRecord {
-  try {
-    const record: unknown = JSON.parse(text);
-    if (isEvent(record)) return record;
-  } catch {
-    // said below
-  }
-  throw new Error(NO_EVENT);
-}
 
 export function mergedEvents(sockets: readonly string[]): ReadableStream<Uint8Array> {
   const streams = new Set<Lines>();
@@ -41,7 +27,12 @@ export function mergedEvents(sockets: readonly string[]): ReadableStream<Uint8Ar
 
   async function live({ node, socket }: Answer<unknown>): Promise<void> {
     const lines = await follow(socket, "/v1/events", (line) => {
-      if (line.startsWith(DATA)) say({ kind: "event", node, record: eventIn(line.slice(DATA.length)) });
+      if (line.startsWith(DATA))
+        say({
+          kind: "event",
+          node,
+          record: believedLine<EventRecord>(Event, line.slice(DATA.length), "GET /v1/events"),
+        });
     });
     if (isOver) return lines.stop();
     streams.add(lines);
@@ -53,14 +44,13 @@ export function mergedEvents(sockets: readonly string[]): ReadableStream<Uint8Ar
   }
 
   async function tell(): Promise<void> {
-    const answers = await askAll<unknown>(sockets, "/v1/events/recent");
+    const answers = await askAll<EventRecord[]>(sockets, "/v1/events/recent", "GET", {}, askGateway);
     const past: { node: string; record: EventRecord }[] = [];
     for (const answer of answers) {
       const { node, value, refusal } = answer;
       if (refusal !== null) ended(node, refusal.message);
-      else if (!Array.isArray(value) || !value.every(isEvent)) ended(node, NO_EVENT);
       else {
-        past.push(...value.map((record) => ({ node, record })));
+        past.push(...value!.map((record) => ({ node, record })));
         live(answer).catch((error: Error) => ended(node, error.message));
       }
     }

@@ -5,11 +5,11 @@
  * so one that is forgotten here ends all the same.
  */
 import type { Ac, Interface, Neighbor, Status, Tunnel, Vsi } from "../api/schema.ts";
-import type { CaptureLine } from "../api/schema-watch.ts";
-import { ask } from "../ctl/client.ts";
+import { EXIT, Refusal } from "../ctl/client.ts";
 import { follow, type Lines } from "../ctl/stream.ts";
+import { askGateway, believedLine, CaptureLine, type FrameLine } from "./answers.ts";
 
-export type FrameLine = Extract<CaptureLine, { kind: "frame" }>;
+export type { FrameLine } from "./answers.ts";
 
 export interface RecordedGateway {
   readonly node: string;
@@ -36,7 +36,8 @@ interface Armed {
   readonly socket: string;
   readonly frames: FrameLine[];
   readonly lines: Lines;
-  readonly tally: { lost: number };
+  /** `isOver`: the gateway has ended the capture as it should. */
+  readonly tally: { lost: number; isOver: boolean; fault: Error | null };
 }
 
 export class Recorder {
@@ -67,12 +68,12 @@ export class Recorder {
 
   private async open(socket: string, seconds: number): Promise<Armed> {
     const [status, acs, tunnels, vsis, interfaces, before] = await Promise.all([
-      ask<Status>(socket, "/v1/status"),
-      ask<Ac[]>(socket, "/v1/acs"),
-      ask<Tunnel[]>(socket, "/v1/tunnels"),
-      ask<Vsi[]>(socket, "/v1/vsis"),
-      ask<Interface[]>(socket, "/v1/interfaces"),
-      ask<Neighbor[]>(socket, "/v1/neighbors"),
+      askGateway<Status>(socket, "/v1/status"),
+      askGateway<Ac[]>(socket, "/v1/acs"),
+      askGateway<Tunnel[]>(socket, "/v1/tunnels"),
+      askGateway<Vsi[]>(socket, "/v1/vsis"),
+      askGateway<Interface[]>(socket, "/v1/interfaces"),
+      askGateway<Neighbor[]>(socket, "/v1/neighbors"),
     ]);
     const gateway = {
       node: status.node,
@@ -92,19 +93,30 @@ export class Recorder {
       count: String(MOST_FRAMES),
       seconds: String(seconds),
     });
-    const tally = { lost: 0 };
+    const tally: Armed["tally"] = { lost: 0, isOver: false, fault: null };
     let started = (): void => undefined;
     const isOpen = new Promise<void>((resolve) => {
       started = resolve;
     });
     const lines = await follow(socket, `/v1/capture?${query}`, (text) => {
-      const line = JSON.parse(text) as CaptureLine;
+      const line = believedLine<CaptureLine>(CaptureLine, text, "GET /v1/capture");
       if (line.kind === "start") started();
+      if (line.kind === "end") tally.isOver = true;
       if (line.kind === "lost") tally.lost += line.frames;
       if (line.kind !== "frame") return;
       frames.push(line);
       this.lastMs = performance.now();
     });
+    lines.ended.then(
+      (byUs) => {
+        if (byUs || tally.isOver) return;
+        const message = `${gateway.node} has ended while it was watched`;
+        tally.fault = new Refusal("gone", message, "has it started again? walk once more", EXIT.unreachable);
+      },
+      (error: Error) => {
+        tally.fault = error;
+      },
+    );
     await Promise.race([isOpen, lines.ended]);
     return { gateway, socket, frames, lines, tally };
   }
@@ -123,6 +135,12 @@ export class Recorder {
     };
   }
 
+  /** Throws a Refusal when a gateway sees no frames any more, or tells nonsense. */
+  check(): void {
+    const fault = this.armed.find(({ tally }) => tally.fault !== null)?.tally.fault;
+    if (fault !== undefined && fault !== null) throw fault;
+  }
+
   /** The captures end. */
   disarm(): void {
     for (const { lines } of this.armed) lines.stop();
@@ -131,8 +149,9 @@ export class Recorder {
   /** Captures end; what they saw, with the tables as they are now. Throws a Refusal. */
   async finish(): Promise<Recording> {
     this.disarm();
+    this.check();
     const gateways = this.armed.map(async ({ gateway, socket, frames, tally }): Promise<RecordedGateway> => {
-      return { ...gateway, after: await ask<Neighbor[]>(socket, "/v1/neighbors"), frames, lost: tally.lost };
+      return { ...gateway, after: await askGateway<Neighbor[]>(socket, "/v1/neighbors"), frames, lost: tally.lost };
     });
     return { gateways: await Promise.all(gateways) };
   }

@@ -127,6 +127,7 @@ function completed(parts: Partial<ApiSource>): ApiSource {
   return {
     status: () => STATUS,
     vsis: none,
+    hasVsi: () => false,
     acs: none,
     tunnels: none,
     interfaces: none,

@@ -243,11 +243,11 @@ describe("a gateway", () => {
     const name = "drops unknown_vni";
     expect(await examined(vni(6), name)).toMatchObject({
       result: "warn",
-      text: "6 frames, the last from gw1, carry VNI 10, which no VSI here has; VSIs here: 11, 20, 30",
+      text: "6 frames, the last from gw1, carry VNI 10, which no VSI here has; VSIs here: 11, 20, 30; the last 3 s ago",
       fix: "give a VSI here vni: 10 and this tunnel, or correct the vni on gw1",
     });
     expect(await examined(vni(1, { vni: 30 }), name)).toMatchObject({
-      text: "1 frame from gw1 carries VNI 30: vsi30 has it, but not on tunnel gw1",
+      text: "1 frame from gw1 carries VNI 30: vsi30 has it, but not on tunnel gw1; 3 s ago",
       fix: "add gw1 to tunnels of vsi30, or take us out of that VSI's tunnels there",
     });
     expect(await examined(vni(9, { vni: 20, via: { kind: "tunnel", name: "gw2" } }), name)).toMatchObject({
@@ -255,7 +255,7 @@ describe("a gateway", () => {
       text: "9 frames, the last from gw2, came with VNI 20 before this configuration, which takes it",
     });
     expect(await examined(vni(2, { vni: 20, via: null, outer: "192.0.2.9" }), name)).toMatchObject({
-      text: "2 frames, the last from 192.0.2.9, carry VNI 20: vsi20 has it; the tunnel they came by is gone",
+      text: "2 frames, the last from 192.0.2.9, carry VNI 20: vsi20 has it; the tunnel they came by is gone; the last 3 s ago",
       fix: "is it a peer? then add {name: …, remote: 192.0.2.9} to tunnels",
     });
     expect(await examined(vni(6, { secondsAgo: 3 * 3600 }), name)).toMatchObject({

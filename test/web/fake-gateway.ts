@@ -29,9 +29,10 @@ export class FakeGateway {
       incoming.on("end", () => {
         const path = incoming.url!;
         this.asked.push({ method: incoming.method!, path, headers: incoming.headers, body });
-        const known = path.startsWith("/v1/snapshot")
-          ? this.snapshot(path)
-          : (this.answers[`${incoming.method} ${path}`] ?? this.answers[path.split("?")[0]!]);
+        const known =
+          path.startsWith("/v1/snapshot") && this.answers["/v1/snapshot"] === undefined
+            ? this.snapshot(path)
+            : (this.answers[`${incoming.method} ${path}`] ?? this.answers[path.split("?")[0]!]);
         outgoing.writeHead(known === undefined ? 404 : 200, { "content-type": "application/json" });
         // A string is a stream's text: it stays open.
         if (typeof known === "string") outgoing.write(known);

@@ -167,7 +167,8 @@ describe("requests that are answered", () => {
 
   it("a trace, rebuilt: no field of the page's passes as it is", async () => {
     gateway.asked.length = 0;
-    gateway.answers["POST /v1/trace"] = { packet: "p", steps: [], fate: { text: "" }, sends: [], injected: false };
+    const fate = { kind: "sent", reason: null, class: null, text: "", next: null };
+    gateway.answers["POST /v1/trace"] = { packet: "p", steps: [], fate, sends: [], injected: false };
     expect((await send(posted(PACKET), PACKET)).status).toBe(200);
     const [asked] = gateway.asked.filter(({ method }) => method === "POST");
     expect(JSON.parse(asked!.body)).toEqual(JSON.parse(PACKET));

@@ -1,13 +1,12 @@
 /** The view of the whole: picture, what is chosen in it, what the doctor says, and everything as a table. */
 import { signal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
 import type { Examined, Fabric } from "../said.ts";
-import { get } from "./api.ts";
 import { Detail } from "./detail.tsx";
+import { polled } from "./poll.ts";
 import { Scroll } from "./scroll.tsx";
 import { bits, count, duration, name, sentence } from "./shown.ts";
 import { Sign } from "./sign.tsx";
-import { fabric, isSeen, unanswered } from "./state.ts";
+import { fabric } from "./state.ts";
 import { type Chosen, type Colouring, healthOf, healthText, Topology } from "./topology.tsx";
 import { VniChoice } from "./vxlans.tsx";
 
@@ -150,28 +149,12 @@ function Gateways({ value }: { readonly value: Fabric }) {
 }
 
 const CHECKED_MS = 15_000;
-const examined = signal<Examined | null>(null);
-const complaint = signal<string | null>(null);
-
-async function examine(): Promise<void> {
-  try {
-    examined.value = await get<Examined>("/api/doctor");
-    complaint.value = null;
-  } catch (error) {
-    complaint.value = unanswered(error).message;
-  }
-}
+const examined = polled<Examined>("/api/doctor", CHECKED_MS);
 
 /** What is wrong, first between the gateways, then of each. */
 function Doctor() {
-  const seen = isSeen.value;
-  useEffect(() => {
-    if (!seen) return;
-    void examine();
-    const timer = setInterval(() => void examine(), CHECKED_MS);
-    return () => clearInterval(timer);
-  }, [seen]);
-  const { value } = examined;
+  examined.use();
+  const { value } = examined.said;
   const all =
     value === null
       ? []
@@ -186,11 +169,11 @@ function Doctor() {
     <section class="card doctor" aria-labelledby="doctor-title">
       <div class="bar">
         <h2 id="doctor-title">Doctor, whole fabric</h2>
-        <button type="button" onClick={() => void examine()}>
+        <button type="button" onClick={() => void examined.ask()}>
           examine again
         </button>
       </div>
-      {complaint.value !== null && <p class="bad">{sentence(complaint.value)}</p>}
+      {examined.failure.value !== null && <p class="bad">{sentence(examined.failure.value.message)}</p>}
       {value !== null && (
         <p class="quiet">{`${count(all.length - wrong.length)} of ${count(all.length)} checks are well.`}</p>
       )}

@@ -33,13 +33,20 @@ export function bits(perSecond: number | null | undefined): string {
     value /= 1000;
     unit++;
   }
-  return `${value < 10 && unit > 0 ? value.toFixed(1) : Math.round(value)} ${UNITS[unit]}`;
+  return `${value < 10 && unit > 0 ? value.toFixed(1) : count(value)} ${UNITS[unit]}`;
 }
 
-export const count = (value: number): string => Math.round(value).toLocaleString("en").replaceAll(",", "\u202f");
+/** Beyond this no gateway counts: powers of ten in place of three hundred digits. */
+const MOST_COUNTED = 1e15;
+
+export function count(value: number): string {
+  if (!(Math.abs(value) < MOST_COUNTED)) return value.toExponential(1);
+  return Math.round(value).toLocaleString("en").replaceAll(",", "\u202f");
+}
 
 /** "2 h 05 min". */
 export function duration(seconds: number): string {
+  if (!(seconds < MOST_COUNTED)) return count(seconds);
   if (seconds < 60) return `${Math.floor(seconds)} s`;
   const minutes = Math.floor(seconds / 60);
   if (minutes < 60) return `${minutes} min`;

@@ -1,7 +1,7 @@
 /**
  * What all views share: which view it is, what the fabric looks like now, and whether anybody looks at the page.
  *
- * The page asks once a second while it is seen. Hidden, it stops at once, and streams end after a minute; nothing is asked of any
+ * The page asks once a second while the fabric is seen, and now and then in the other views. Hidden, it stops at once, and streams end after a minute; nothing is asked of any
  * gateway then.
  */
 import { effect, signal } from "@preact/signals";
@@ -11,7 +11,8 @@ import { get, Unanswered } from "./api.ts";
 export const VIEWS = ["fabric", "walk", "trace", "tables", "events"] as const;
 export type View = (typeof VIEWS)[number];
 
-const LOOK_MS = 1000;
+/** The view of the whole shows rates; the others need to know who is there. */
+const LOOK_MS: Readonly<Record<View, number>> = { fabric: 1000, walk: 3000, trace: 3000, tables: 3000, events: 3000 };
 const HIDDEN_MS = 60_000;
 
 export const view = signal<View>(viewOf(location.hash));
@@ -47,6 +48,7 @@ async function look(): Promise<void> {
 export function begin(): void {
   addEventListener("hashchange", () => {
     view.value = viewOf(location.hash);
+    if (view.value === "fabric") void turn();
   });
   let hiding: number | undefined;
   document.addEventListener("visibilitychange", () => {
@@ -57,10 +59,16 @@ export function begin(): void {
   effect(() => {
     document.title = `${view.value} · vtepctl web`;
   });
+  let waiting: ReturnType<typeof setTimeout> | undefined;
+  let isLooking = false;
   const turn = async () => {
+    clearTimeout(waiting);
+    if (isLooking) return;
+    isLooking = true;
     const began = performance.now();
     await look();
-    setTimeout(turn, Math.max(100, LOOK_MS - (performance.now() - began)));
+    isLooking = false;
+    waiting = setTimeout(turn, Math.max(100, LOOK_MS[view.value] - (performance.now() - began)));
   };
   void turn();
 }

@@ -1,14 +1,12 @@
 /** ARP, MAC and routing tables of all gateways: one row for each address, one column for each gateway, differences marked. */
 import { signal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
 import type { TablesSaid } from "../said.ts";
-import { get, type Unanswered } from "./api.ts";
 import { Filter, matcher } from "./filter.tsx";
 import { gatewayMacs } from "./owners.ts";
+import { polled } from "./poll.ts";
 import { Scroll } from "./scroll.tsx";
 import { count, name, sentence } from "./shown.ts";
 import { Sign } from "./sign.tsx";
-import { isSeen, unanswered } from "./state.ts";
 
 const KINDS = ["neighbors", "macs", "routes"] as const;
 type Kind = (typeof KINDS)[number];
@@ -20,8 +18,7 @@ const MOST_SHOWN = 300;
 const kind = signal<Kind>("neighbors");
 const filter = signal("");
 const differing = signal(false);
-const tables = signal<TablesSaid | null>(null);
-const failure = signal<Unanswered | null>(null);
+const tables = polled<TablesSaid>("/api/tables", AGAIN_MS);
 
 /** What the gateways know of an address, in each of their tables: the view, narrowed to it. */
 export function lookUp(table: Kind, words: string): void {
@@ -78,24 +75,10 @@ function rowsOf({ gateways }: TablesSaid, of: Kind): Row[] {
   });
 }
 
-async function read(): Promise<void> {
-  try {
-    tables.value = await get<TablesSaid>("/api/tables");
-    failure.value = null;
-  } catch (error) {
-    failure.value = unanswered(error);
-  }
-}
-
 export function TablesView() {
-  const seen = isSeen.value;
-  useEffect(() => {
-    if (!seen) return;
-    void read();
-    const timer = setInterval(() => void read(), AGAIN_MS);
-    return () => clearInterval(timer);
-  }, [seen]);
-  const said = tables.value;
+  tables.use();
+  const said = tables.said.value;
+  const failure = tables.failure;
   const matches = matcher(filter.value);
   const all = said === null ? [] : rowsOf(said, kind.value);
   const textOf = ({ scope, key, cells }: Row) =>
