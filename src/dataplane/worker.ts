@@ -16,6 +16,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { createPortIo, FALLBACK_CAUSES, type NativePortIo, type PortIoRequest } from "../io/native.ts";
 import { STATUS_NOW_MS } from "../io/port-io.ts";
 import { scheduleThread, type ThreadOutcome, type ThreadRequest, threadWaits } from "../io/thread.ts";
+import { keepYoungGenerationSmall } from "../io/young-generation.ts";
 import { attachTables, SET_STOP, type Sizes, type Tables } from "../tables/tables.ts";
 import { Plane } from "./plane.ts";
 
@@ -123,5 +124,6 @@ function main(data: WorkerData, tell: (note: WorkerNote) => void): void {
 // Threads start here, and only threads of this kind.
 if (parentPort !== null && (workerData as Partial<ThreadKind> | null)?.forwards === true) {
   const port = parentPort;
+  keepYoungGenerationSmall();
   port.once("message", (data: WorkerData) => main(data, (note) => port.postMessage(note)));
 }
