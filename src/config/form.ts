@@ -71,13 +71,13 @@ export function tunnelForm(tunnel: TunnelConfig): Form {
 
 const portForm = ({ kind, name }: BridgePortName): Form => ({ [kind]: name });
 
-export function vsiForm({ interface: _, tunnels, mac, ...rest }: VsiConfig): Form {
+export function vsiForm({ interface: _, isRelayed: _relayed, tunnels, mac, ...rest }: VsiConfig): Form {
   const pins = mac.static.map((entry) => ({ mac: entry.mac, ...portForm(entry.port) }));
   // A local VSI has no tunnels; an empty list there would be refused.
   return present({ ...rest, tunnels: rest.vni === null ? null : tunnels, mac: { ...mac, static: pins } });
 }
 
-export function interfaceForm({ addresses, icmpSource, arp, ...rest }: InterfaceConfig): Form {
+export function interfaceForm({ addresses, icmpSource, dhcpRelay, arp, ...rest }: InterfaceConfig): Form {
   const neighbor = ({ text, mac, port, vsi }: StaticNeighbor): Form => ({
     ip: text,
     mac,
@@ -89,6 +89,7 @@ export function interfaceForm({ addresses, icmpSource, arp, ...rest }: Interface
     address: addresses.map(({ text, prefix }) => `${text}/${prefix.length}`),
     arp: { ...arp, static: arp.static.map(neighbor) },
     icmpSource: icmpSource?.text ?? null,
+    dhcpRelay: dhcpRelay && { ...dhcpRelay, servers: dhcpRelay.servers.map(({ text }) => text) },
   });
 }
 

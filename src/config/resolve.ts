@@ -26,8 +26,8 @@ export function resolve(file: FileConfig): Config {
   const { address, offload, ...underlay } = file.underlay;
   const { first, count = sourcePortsOf(file.workers) } = underlay.sourcePorts;
   const allTunnels = file.tunnels.map((tunnel) => tunnel.name);
-  const gateways = new Map<string, string>();
-  for (const each of file.interfaces) for (const vsi of vsisOf(each)) gateways.set(vsi, each.name);
+  const gateways = new Map<string, FileInterface>();
+  for (const each of file.interfaces) for (const vsi of vsisOf(each)) gateways.set(vsi, each);
   const inEvpn = new Set(file.vsis.filter((vsi) => vsi.evpn !== undefined).map(({ name }) => name));
   const homes = new Map(file.acs.map((ac) => [ac.name, ac.vsi]));
   return {
@@ -97,7 +97,7 @@ function portOf({ ac, tunnel }: Entry) {
 function resolveVsi(
   vsi: FileConfig["vsis"][number],
   allTunnels: readonly string[],
-  gateway: string | null,
+  gateway: FileInterface | null,
   macs: number,
 ): VsiConfig {
   const { evpn } = vsi;
@@ -111,7 +111,7 @@ function resolveVsi(
     name: vsi.name,
     vni: vsi.vni ?? null,
     tunnels: vsi.tunnels ?? (hasNoTunnels ? [] : allTunnels),
-    interface: gateway,
+    interface: gateway?.name ?? null,
     arp: vsi.arp ?? arp,
     proxyArp: vsi.proxyArp,
     relay: vsi.relay,
@@ -122,6 +122,7 @@ function resolveVsi(
       limit: vsi.mac.limit ?? Math.min(8192, macs),
       static: vsi.mac.static.map((entry) => ({ mac: entry.mac, port: portOf(entry) })),
     },
+    isRelayed: gateway?.dhcpRelay !== undefined,
     evpn: evpn ?? null,
   };
 }
@@ -154,6 +155,7 @@ function resolveInterface(
       static: each.arp.static.map(neighbor),
     },
     icmpSource: each.icmpSource ?? null,
+    dhcpRelay: each.dhcpRelay ?? null,
     mssClamp: each.mssClamp,
   };
 }

@@ -27,6 +27,7 @@ export function checkL3(s: Sections, report: Report): void {
   const subnets = new Subnets(s.interfaces);
   checkBindings(s.interfaces, s, report);
   checkAddresses(s.interfaces, subnets, report);
+  checkDhcpRelays(s.interfaces, report);
   checkInterfaceSizes(s.interfaces, s, report);
   checkNeighbors(s.interfaces, s, subnets, report);
   checkRoutes(s, subnets, report);
@@ -97,6 +98,25 @@ function checkAddresses(interfaces: readonly FileInterface[], subnets: Subnets, 
         "choose an address of this gateway alone, or remove icmpSource",
       );
     } else reportEdge(path, unique, home.prefix, report);
+  }
+}
+
+function checkDhcpRelays(interfaces: readonly FileInterface[], report: Report): void {
+  for (const [index, each] of interfaces.entries()) {
+    const { name, dhcpRelay, distributed, icmpSource } = each;
+    if (dhcpRelay === undefined) continue;
+    const path = ["interfaces", index, "dhcpRelay"];
+    if (distributed && icmpSource === undefined) {
+      const message = `the answers to ${name} would end at another gateway: its address is on all of them`;
+      report(path, "no-unique-source", message, "add icmpSource, an address of this gateway alone", "key");
+    }
+    const own = new Set([...addressesOf(each), ...(icmpSource === undefined ? [] : [icmpSource])].map(({ ip }) => ip));
+    const seen = new Set(own);
+    for (const [at, { ip, text }] of dhcpRelay.servers.entries()) {
+      const wrong = own.has(ip) ? `${text} is an address of ${name} itself` : `${text} stands twice in the list`;
+      if (seen.has(ip)) report([...path, "servers", at], "dhcp-server", wrong, "name the DHCP server's address, once");
+      seen.add(ip);
+    }
   }
 }
 

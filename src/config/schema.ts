@@ -198,6 +198,13 @@ const vsiInterface = z
       .prefault({})
       .describe("the ARP table"),
     icmpSource: host().optional().describe("a unique address of the subnet for ICMP errors and traffic of our own"),
+    dhcpRelay: z
+      .strictObject({
+        servers: z.array(host()).min(1).max(8).describe("DHCP servers, each of which is sent every request"),
+        option82: flag(true).describe("tell them where the client is, its subnet, and to renew here (RFC 3046)"),
+      })
+      .optional()
+      .describe("relay the clients' DHCP to servers; a distributed VSI-interface needs icmpSource for it"),
     mssClamp: flag(true).describe("lower the MSS of TCP SYNs to what the MTU allows"),
   })
   .describe("a VSI-interface: the IP gateway of a VSI, with the same IP on every gateway");

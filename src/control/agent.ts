@@ -17,6 +17,7 @@ import { CODE_NET_UNREACHABLE } from "../wire/icmp.ts";
 import { ArpSpeaker } from "./arp/speaker.ts";
 import { arpTable } from "./arp-table.ts";
 import type { DampedMoveView } from "./damped-moves.ts";
+import { DhcpRelay } from "./dhcp/relay.ts";
 import type { Emit } from "./event.ts";
 import { CONSUMED, type Fate, REINJECTED } from "./fate.ts";
 import { Icmp } from "./icmp/icmp.ts";
@@ -55,6 +56,8 @@ export interface AgentParts {
   /** control/routes/routes.ts. */
   readonly routes: HostRoutes & RouteFinder;
   readonly emit: Emit;
+  /** This gateway's name. */
+  readonly node: string;
   /** 0 ≤ random() < 1. */
   readonly random: () => number;
   readonly limits: LimitsConfig;
@@ -73,6 +76,7 @@ export class Agent {
   readonly icmp: Icmp;
   readonly icmp6: Icmp6;
   readonly pinger: Pinger;
+  readonly dhcp: DhcpRelay;
   readonly ways: ErrorWays;
   readonly ledger: Ledger;
   private readonly parts: AgentParts;
@@ -94,6 +98,8 @@ export class Agent {
     this.icmp6 = new Icmp6(injector, inventory, timers, emit, this.icmp.rate);
     const sender = new MessageSender(new ArpSpeaker(), injector, timers, emit);
     this.solicitor = new MessageSolicitor(sender, inventory, emit);
+    const common = { injector, inventory, timers, emit };
+    this.dhcp = new DhcpRelay({ ...common, ways: this.ways, macs: this.macs, node: parts.node });
     this.neighbors = new Neighbors({
       tables,
       timers,
@@ -171,6 +177,7 @@ export class Agent {
     this.arp.flushPort(port, isGone, only);
     this.neighbors.flushPort(port, isGone, only);
     this.icmp.flushPort(port);
+    this.dhcp.flushPort(port);
   }
 
   // ---- what the gateway announces (topology/learners.ts) -----------------------------------------------------------
@@ -227,6 +234,7 @@ export class Agent {
   flushInterface(iface: InterfaceObject): void {
     this.neighbors.flushInterface(iface);
     this.arp.flushInterface(iface);
+    this.dhcp.flushInterface(iface);
   }
 
   /** Ask the host at `place` once whether it still has `ip`; its answer is heard like any other. */
@@ -336,7 +344,7 @@ export class Agent {
           : this.neighbors.need(hop.iface, hop.ip, frame);
       }
       case PUNT.local:
-        return this.icmp.local(frame);
+        return this.dhcp.local(frame) ?? this.icmp.local(frame);
       case PUNT.ttl:
         return this.icmp.ttl(frame);
       case PUNT.unreachable:
@@ -345,6 +353,8 @@ export class Agent {
         return u16(frame.bytes, ETH_TYPE) === TYPE_IPV6
           ? this.icmp6.tooBig(frame, arg)
           : this.icmp.tooBig(frame, arg, arg2);
+      case PUNT.dhcp:
+        return this.dhcp.broadcast(frame);
       default:
         throw new Error(`punt ring of worker ${frame.worker}: no record of kind ${kind}`);
     }

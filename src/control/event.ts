@@ -61,6 +61,8 @@ export type EventName =
   | "evpn.sticky-conflict"
   | "icmp.error"
   | "icmp.echo"
+  | "dhcp.request"
+  | "dhcp.reply"
   | "drop"
   | "drop.burst"
   | "learning.refused"

@@ -135,6 +135,8 @@ export interface VsiConfig {
   /** An 802.1Q tag inside VXLAN: drop the frame `inner_vlan`, or forward it as it is (RFC 7348 §6.1). */
   readonly innerVlan: "drop" | "keep";
   readonly mac: MacTableConfig;
+  /** Its VSI-interface relays DHCP. */
+  readonly isRelayed: boolean;
   /** null: it takes no part in EVPN. */
   readonly evpn: VsiEvpnConfig | null;
 }
@@ -224,10 +226,20 @@ export interface InterfaceConfig {
     readonly limit: number;
     readonly static: readonly StaticNeighbor[];
   };
+  /** null: DHCP is flooded like any broadcast. */
+  readonly dhcpRelay: DhcpRelayConfig | null;
   /** Source of ICMP errors and of traffic of our own; null: the primary address. Lies in one of the subnets. */
   readonly icmpSource: Address4 | null;
   /** Lower the MSS of TCP SYNs that cross this VSI-interface to what the MTU allows. */
   readonly mssClamp: boolean;
+}
+
+/** Where clients' DHCP goes (control/dhcp/relay.ts). */
+export interface DhcpRelayConfig {
+  /** At least one. */
+  readonly servers: readonly Address4[];
+  /** Tell them by option 82 where the client is. */
+  readonly option82: boolean;
 }
 
 /** A gateway address with its subnet: `text` 10.1.1.1, `prefix.text` 10.1.1.0/24. */

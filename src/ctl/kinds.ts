@@ -4,6 +4,7 @@
  * A column without a rank is always shown; the others leave a table that would be too wide, the highest rank first
  * (table.ts). Where counters are watched, their columns are rates.
  */
+import type { DhcpServer } from "../api/dhcp.ts";
 import type { Ac, Interface, MacEntry, Neighbor, Route, Traffic, Tunnel, Vsi } from "../api/schema.ts";
 import type { Before } from "./refresh.ts";
 import { type Column, shortAge, shortNumber } from "./table.ts";
@@ -181,6 +182,19 @@ const ROUTE: readonly Column<Route>[] = [
   { title: "VSI-INTERFACE", of: (row) => row.interface },
 ];
 
+const DHCP: readonly Column<DhcpServer>[] = [
+  { title: "INTERFACE", of: (row) => row.interface },
+  { title: "SERVER", of: (row) => row.server },
+  { title: "REQUESTS", of: (row) => row.requests, right: true },
+  { title: "REPLIES", of: (row) => row.replies, right: true },
+  {
+    title: "ANSWERED",
+    of: (row) => (row.answeredSeconds === null ? null : shortAge(row.answeredSeconds)),
+    right: true,
+  },
+  { title: "SILENT", of: (row) => (row.silentSeconds === null ? null : shortAge(row.silentSeconds)), right: true },
+];
+
 export const KINDS: readonly Kind[] = [
   {
     name: "vsi",
@@ -217,6 +231,15 @@ export const KINDS: readonly Kind[] = [
     none: "there is no VSI-interface",
     example: "vsi-interface10",
     columns: () => INTERFACE,
+  },
+  {
+    name: "dhcp",
+    aliases: ["dhcp-relay"],
+    path: "/v1/dhcp",
+    says: "DHCP servers that VSI-interfaces relay to, and whether they answer",
+    none: "no VSI-interface relays DHCP",
+    example: "vsi-interface10",
+    columns: () => DHCP,
   },
   {
     name: "mac",

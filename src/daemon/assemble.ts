@@ -68,10 +68,9 @@ export function assemble(request: AssemblyRequest): Control {
     if (mtu > 0) topology.setPathMtu(tunnel, mtu);
   };
   const onTooBig = request.onTooBig ?? askKernel;
-  const { limits, nextHopProbe } = config;
-  const agent = new Agent({
-    ...{ tables, timers, injector, inventory, routes, emit, random, limits, nextHopProbe, onResolved, onTooBig },
-  });
+  const { limits, nextHopProbe, node } = config;
+  const common = { tables, timers, injector, inventory, routes, emit };
+  const agent = new Agent({ ...common, node, random, limits, nextHopProbe, onResolved, onTooBig });
   const topology: Topology = new Topology({
     tables,
     timers,

@@ -3,6 +3,7 @@
  * (api/feature.ts); adding one is a line in `featuresOf`.
  */
 import { addConfig, addEntries, addLog, addOffloads } from "../api/change.ts";
+import { addDhcp } from "../api/dhcp.ts";
 import { addDoctor } from "../api/doctor.ts";
 import { ManualEntries } from "../api/entries.ts";
 import type { EventFeed } from "../api/event-feed.ts";
@@ -13,6 +14,7 @@ import type { Shown } from "../api/shown.ts";
 import { addSnapshot } from "../api/snapshot.ts";
 import { addTables, type TablesSource } from "../api/tables.ts";
 import { fileForm } from "../config/form.ts";
+import { checkDhcp } from "../doctor/dhcp.ts";
 import { checkEvpn } from "../doctor/evpn.ts";
 import type { RunningGateway } from "../doctor/gateway.ts";
 import { insight } from "../insight/feature.ts";
@@ -23,6 +25,7 @@ import { probing } from "../liveness/feature.ts";
 import { nextHops } from "../liveness/next-hops.ts";
 import type { Prober } from "../liveness/prober.ts";
 import type { Log } from "../log/log.ts";
+import { dhcpRows } from "../metrics/dhcp.ts";
 import { evpnHistograms, evpnRows } from "../metrics/evpn.ts";
 import { MEMORY_ROW } from "../metrics/memory.ts";
 import { scheduled } from "../scheduling/feature.ts";
@@ -70,6 +73,7 @@ export function featuresOf(parts: FeatureParts): readonly Feature[] {
     nextHops(control.shown.hopStates, agent),
     insight({ control: control.shown, shown, injector, feed, node, sourcePorts: workers.sourcePorts(), fabric, kick }),
     evpn(parts),
+    dhcp(parts),
   ];
   const status = () => standing.status();
   const checks = features.flatMap((feature) => feature.checks ?? []);
@@ -127,6 +131,25 @@ function evpn({ evpn: member, shown }: FeatureParts): Feature {
     conditions: () => member()?.conditions() ?? [],
     checks: [() => checkEvpn(member()?.source()?.view() ?? null, shown.config())],
     close: () => member()?.close(),
+  };
+}
+
+/** The relay of clients' DHCP: its servers, and whether they answer. */
+function dhcp({ control }: FeatureParts): Feature {
+  const { agent } = control;
+  const { interfaces } = control.shown.inventory;
+  const servers = () => agent.dhcp.servers.list(interfaces.values(), agent.nowMs);
+  const sources = () =>
+    new Map(
+      Array.from(
+        interfaces.values(),
+        ({ name, config }) => [name, (config.icmpSource ?? config.addresses[0]!).text] as const,
+      ),
+    );
+  return {
+    routes: (app) => addDhcp(app, servers),
+    rows: dhcpRows(() => agent.dhcp.counts, servers),
+    checks: [() => checkDhcp(servers(), sources())],
   };
 }
 

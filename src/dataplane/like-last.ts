@@ -10,6 +10,8 @@
  */
 
 import { F_OUTER_TOS, VXLAN_BYTES } from "../io/port-io.ts";
+import { MAC_GATEWAY } from "../tables/mac.ts";
+import { VSI_DHCP_RELAY } from "../tables/vsi.ts";
 import { ETH_BYTES, ETH_TYPE } from "../wire/ethernet.ts";
 import type { WorkerContext } from "./context.ts";
 import type { Frame } from "./frame.ts";
@@ -47,6 +49,8 @@ export function remember(worker: WorkerContext, f: Frame, value: number): void {
   const m = worker.last;
   m.source = NO_SOURCE;
   if (f.flags !== 0 || f.sourceKnown === 0 || f.isRetagged()) return;
+  // Each is looked at for a server's reply (punt.ts); what is routed carries none to a client.
+  if ((worker.vsis.flags[f.vsi]! & VSI_DHCP_RELAY) !== 0 && f.fromTunnel === 0 && (value & MAC_GATEWAY) === 0) return;
   const view = f.view;
   if (f.fromTunnel !== 0) {
     if (view.getInt32(f.at - VXLAN_BYTES) !== PLAIN_FLAGS || (f.received(F_OUTER_TOS) & 3) !== 0) return;

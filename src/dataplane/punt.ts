@@ -24,18 +24,21 @@ import {
   R_VSI,
   R_WATCH_ID,
 } from "../tables/ring.ts";
-import { VSI_LOCAL_PROXY, VSI_SUPPRESS } from "../tables/vsi.ts";
+import { VSI_DHCP_RELAY, VSI_LOCAL_PROXY, VSI_SUPPRESS } from "../tables/vsi.ts";
 import { ARP_REQUEST } from "../wire/arp.ts";
 import { copy, move, u16 } from "../wire/bytes.ts";
-import { ETH_BYTES, isGroupHi, TYPE_ARP } from "../wire/ethernet.ts";
+import { DHCP_CLIENT_PORT, DHCP_SERVER_PORT } from "../wire/dhcp.ts";
+import { ETH_BYTES, isGroupHi, TYPE_ARP, TYPE_IPV4 } from "../wire/ethernet.ts";
+import { FRAGMENT_OFFSET, headerBytes, IP_FRAGMENT, IP_PROTOCOL, IPV4_BYTES, PROTO_UDP } from "../wire/ipv4.ts";
+import { L4_DST_PORT, L4_SRC_PORT } from "../wire/udp-tcp.ts";
 import type { WorkerContext } from "./context.ts";
 import { drop } from "./drop.ts";
 import { type Fate, type Frame, GO_ON, PUNTED } from "./frame.ts";
 
-/** ARP leaves by the CPU port, as the VSI's ARP mode says (D14). */
+/** ARP leaves by the CPU port, as the VSI's ARP mode says (D14), and clients' DHCP where it is relayed. */
 export function toCpu(worker: WorkerContext, f: Frame): Fate {
-  if (f.type !== TYPE_ARP) return GO_ON;
   const flags = worker.vsis.flags[f.vsi]!;
+  if (f.type !== TYPE_ARP) return (flags & VSI_DHCP_RELAY) !== 0 && f.type === TYPE_IPV4 ? dhcp(worker, f) : GO_ON;
   const hasInterface = worker.vsis.interface[f.vsi] !== 0;
   if (!hasInterface && (flags & VSI_SUPPRESS) === 0) return GO_ON;
   const group = isGroupHi(f.dstHi);
@@ -51,6 +54,24 @@ export function toCpu(worker: WorkerContext, f: Frame): Fate {
   if ((flags & VSI_SUPPRESS) !== 0 && isRequest(f)) return punt(worker, f, PUNT.arp, 0, 0);
   puntCopy(worker, f, PUNT.arp);
   return GO_ON;
+}
+
+/** A client's broadcast goes to the relay, and no AC speaks as a server (control/dhcp/relay.ts). */
+function dhcp(worker: WorkerContext, f: Frame): Fate {
+  const ip = f.at + ETH_BYTES;
+  if (f.head < ETH_BYTES + IPV4_BYTES || f.bytes[ip + IP_PROTOCOL] !== PROTO_UDP) return GO_ON;
+  const header = headerBytes(f.bytes, ip);
+  // Ports are in a first fragment alone.
+  if (
+    header < IPV4_BYTES ||
+    f.head < ETH_BYTES + header + 4 ||
+    (u16(f.bytes, ip + IP_FRAGMENT) & FRAGMENT_OFFSET) !== 0
+  )
+    return GO_ON;
+  const to = u16(f.bytes, ip + header + L4_DST_PORT);
+  if (to === DHCP_SERVER_PORT && isGroupHi(f.dstHi)) return punt(worker, f, PUNT.dhcp, 0, 0);
+  const isServers = to === DHCP_CLIENT_PORT && u16(f.bytes, ip + header + L4_SRC_PORT) === DHCP_SERVER_PORT;
+  return isServers && f.fromTunnel === 0 ? DROP.dhcp_guard : GO_ON;
 }
 
 function isRequest(f: Frame): boolean {

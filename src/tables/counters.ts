@@ -65,6 +65,9 @@ export const DROPS = [
     "a protocol or address that is not routed: directed broadcast, link-local, class E, non-IPv4 to the gateway",
   ],
   ["shutting_down", "the gateway was stopping"],
+  ["dhcp_malformed", "to the DHCP server port of a VSI-interface with dhcpRelay, and no DHCP message"],
+  ["dhcp_untrusted", "a DHCP request with a relay's address, hops or option 82, from an AC (RFC 3046 §2.1)"],
+  ["dhcp_guard", "a DHCP reply from an AC, or from an address that is none of dhcpRelay.servers"],
 ] as const;
 
 export type DropName = (typeof DROPS)[number][0];
@@ -90,6 +93,7 @@ export const PUNTS = [
   ["ttl", "its TTL ended: time exceeded is due"],
   ["unreachable", "no route, or a route that is answered: unreachable is due"],
   ["mtu", "too long for the way out: fragmentation, or 'too big', is due"],
+  ["dhcp", "a client's DHCP broadcast, in a VSI whose VSI-interface relays"],
 ] as const;
 
 export type PuntName = (typeof PUNTS)[number][0];

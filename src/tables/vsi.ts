@@ -41,6 +41,7 @@ export const VSI_FLOOD_BROADCAST = 4;
 export const VSI_FLOOD_UNKNOWN = 8;
 export const VSI_FLOOD_MULTICAST = 16;
 export const VSI_KEEP_INNER_VLAN = 32;
+export const VSI_DHCP_RELAY = 64;
 
 /** VSI-interface flags. */
 export const IF_DISTRIBUTED = 1;

@@ -27,6 +27,7 @@ vsis:
   - {name: vsi30, vni: 30, evpn: {rd: "192.0.2.1:7", import: [auto, "65009:30"], export: ["65000:30"], learning: both, unknown: flood}}
 interfaces:
   - {name: i10, vsis: [vsi10, vsi20], address: [10.1.1.1/24, 200.1.1.1/30], distributed: false, vrf: red, mtu: 1400,
+     icmpSource: 10.1.1.3, dhcpRelay: {servers: [10.9.0.67, 10.9.0.68], option82: false},
      arp: {static: [{ip: 10.1.1.9, mac: "02:00:00:00:00:09", tunnel: gw2, vsi: vsi20}]}}
 acs:
   - {name: a, vsi: vsi10, handover: true, vlan: 7}

@@ -174,6 +174,27 @@ const RULES: readonly Row[] = [
     "interfaces[1].address",
     "overlaps 10.1.1.0/24",
   ],
+  [
+    "a relay whose answers would end elsewhere",
+    i1("dhcpRelay: {servers: [10.9.0.67]}"),
+    5,
+    "interfaces[0].dhcpRelay",
+    "its address is on all of them",
+  ],
+  [
+    "a relay to itself",
+    i1("icmpSource: 10.1.1.3, dhcpRelay: {servers: [10.9.0.67, 10.1.1.3]}"),
+    5,
+    "interfaces[0].dhcpRelay.servers[1]",
+    "10.1.1.3 is an address of i1 itself",
+  ],
+  [
+    "a DHCP server twice",
+    i1("icmpSource: 10.1.1.3, dhcpRelay: {servers: [10.9.0.67, 10.9.0.67]}"),
+    5,
+    "interfaces[0].dhcpRelay.servers[1]",
+    "stands twice",
+  ],
   ["icmpSource outside", i1("icmpSource: 10.1.2.1"), 5, "interfaces[0].icmpSource", "no subnet of i1"],
   [
     "static neighbour outside",

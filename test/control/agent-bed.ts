@@ -95,6 +95,7 @@ export function interfaceOn(
     mtu: "auto",
     arp: { ageSeconds: 1200, limit: 100, static: [] },
     icmpSource: null,
+    dhcpRelay: null,
     mssClamp: true,
     ...more,
   };
@@ -119,6 +120,7 @@ export function vsiOf(
     flood: { broadcast: true, unknownUnicast: true, multicast: true, selective: [] },
     innerVlan: "drop",
     mac: { ageSeconds: 300, limit: 32, static: [] },
+    isRelayed: false,
     evpn: null,
     ...more,
   };
@@ -190,6 +192,7 @@ export class AgentBed {
         removeHost: (vrf, host) => this.hosts.delete(`${vrf} ${formatIpv4(host)}`),
       },
       emit: (level, event, fields) => this.events.push({ level, event, fields }),
+      node: "gw1",
       random: () => this.chance,
       limits: LIMITS,
       onResolved: (ms, result) => this.resolved.push(`${result} ${ms}`),

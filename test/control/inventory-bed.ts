@@ -26,6 +26,7 @@ export function interfaceObject(name: string, row: number, text: string, vrf = 0
     mtu: "auto",
     arp: { ageSeconds: 1200, limit: 4096, static: [] },
     icmpSource: null,
+    dhcpRelay: null,
     mssClamp: true,
   };
   const { network, length } = prefix(text);

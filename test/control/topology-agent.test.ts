@@ -40,7 +40,7 @@ class Gateway {
     const injector = new Injector(tables.injects, () => {});
     this.routes = new Routes(tables, timers, () => undefined, 7);
     const common = { tables, timers, inventory, routes: this.routes, emit: () => {} };
-    this.agent = new Agent({ ...common, injector, random: () => 0.5, limits: config.limits });
+    this.agent = new Agent({ ...common, injector, node: "gw1", random: () => 0.5, limits: config.limits });
     this.topology = new Topology({
       ...common,
       learners: this.agent,

@@ -14,7 +14,7 @@ import {
 } from "../../src/tables/fib.ts";
 import { MAC_FLOOD, MAC_GATEWAY, MAC_STATIC } from "../../src/tables/mac.ts";
 import { SET_PUNT_AC, SET_PUNT_TOTAL } from "../../src/tables/tables.ts";
-import { PORT_ANTI_SPOOF, publishFlood, VSI_SUPPRESS } from "../../src/tables/vsi.ts";
+import { PORT_ANTI_SPOOF, publishFlood, VSI_DHCP_RELAY, VSI_SUPPRESS } from "../../src/tables/vsi.ts";
 import { setU16 } from "../../src/wire/bytes.ts";
 import { BROADCAST, type Mac, parseMac } from "../../src/wire/ethernet.ts";
 import { arpFrame, changed, ethernet, ipv6Frame, tagged, tcpFrame, udpFrame, vxlan, withOptions } from "./packets.ts";
@@ -39,6 +39,7 @@ export function crowdedRig(arenaBytes = 1 << 20): Rig {
   rig.ac(14, 3, 7);
   publishFlood(t.vsis, 1, [12, 1, 11], [3, 4]);
   t.vsis.vni[3] = 30;
+  t.vsis.flags[1]! |= VSI_DHCP_RELAY;
   t.vsis.flags[3] = VSI_SUPPRESS | 28;
   publishFlood(t.vsis, 3, [14, 13], [3]);
   rig.vnis.set(30, 3, 3);
@@ -99,6 +100,8 @@ function frames(dst: Mac, src: Mac): Uint8Array[] {
     udpFrame({ ...base, ttl: 1 }),
     udpFrame({ ...base, from: ip("127.0.0.1") }),
     udpFrame({ ...base, dport: 9 }),
+    udpFrame({ ...base, dst: BROADCAST, sport: 68, dport: 67 }),
+    udpFrame({ ...base, dst: FAR, sport: 67, dport: 68 }),
     udpFrame({ ...base, to: ip("192.0.2.2"), dport: 4789 }),
     udpFrame({ ...base, payload: 1430 }),
     tcpFrame({ ...base, flags: 2, mss: 1460, payload: 0 }),

@@ -7,7 +7,7 @@ import { F_FLAGS, F_HEAD, FLAG_CSUM_BAD, FLAG_GSO_BAD, FLAG_TRUNCATED, GSO_TCPV4
 import { DROP, DROP_REASONS, DROPS, type DropName, INJECT, RX_PACKETS } from "../../src/tables/counters.ts";
 import { ROUTE_BROADCAST, ROUTE_DISCARD, ROUTE_UNDERLAY, RULE_DROP } from "../../src/tables/fib.ts";
 import { SET_PUNT_AC, SET_PUNT_TOTAL, SET_STRICT_RESERVED } from "../../src/tables/tables.ts";
-import { PORT_ANTI_SPOOF, publishFlood } from "../../src/tables/vsi.ts";
+import { PORT_ANTI_SPOOF, publishFlood, VSI_DHCP_RELAY } from "../../src/tables/vsi.ts";
 import { setU16 } from "../../src/wire/bytes.ts";
 import { BROADCAST, type Mac, parseMac } from "../../src/wire/ethernet.ts";
 import { changed, ethernet, tagged, udpFrame, vxlan, withOptions } from "./packets.ts";
@@ -185,6 +185,8 @@ const STIMULI: readonly (readonly [DropName, string, Stimulus])[] = [
     also((r) => r.route("20.1.1.255", 32, ROUTE_BROADCAST, 2), from("10.1.1.11", "20.1.1.255")),
   ],
   ["not_forwarded", "no VSI-interface", also((r) => (r.tables.vsis.interface[1] = 0), fromVm(routed()))],
+  ["dhcp_guard", "a server's reply from an AC", also(relayed, fromVm(dhcpReply(REMOTE)))],
+  ["dhcp_guard", "the same as broadcast", also(relayed, fromVm(dhcpReply(BROADCAST)))],
   ["shutting_down", "what arrives while stopping", fromVm(plain(BROADCAST))],
 ];
 
@@ -203,6 +205,8 @@ const OF_CONTROL: readonly DropName[] = [
   "mac_limit",
   "arp_limit",
   "move_damped",
+  "dhcp_malformed",
+  "dhcp_untrusted",
 ];
 
 describe("drop reasons", () => {
@@ -266,6 +270,14 @@ describe("drop reasons", () => {
     expect(hit.filter((name) => (OF_CONTROL as readonly string[]).includes(name))).toEqual([]);
   });
 });
+
+function relayed(rig: Rig): void {
+  rig.tables.vsis.flags[1]! |= VSI_DHCP_RELAY;
+}
+
+function dhcpReply(dst: Mac): Uint8Array {
+  return udpFrame({ dst, src: M1, from: ip("10.1.1.11"), to: ip("10.1.1.12"), sport: 67, dport: 68 });
+}
 
 function failing(port: number, errno: number): (rig: Rig) => void {
   return (rig) => {

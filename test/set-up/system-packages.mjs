@@ -40,6 +40,9 @@ const NETNS = [
   ["iptables", "iptables", "deterministic loss in tests"],
   ["openvswitch-switch", "ovs-vswitchd", "an independent VXLAN peer"],
   ...EVPN,
+  ["udhcpc", "udhcpc", "a DHCP client"],
+  ["dnsmasq-base", "dnsmasq", "a DHCP server behind the relay"],
+  ["kea-dhcp4-server", "kea-dhcp4", "another one"],
 ];
 const DOCKER = [
   ["docker.io", "dockerd", "the Docker lab's engine"],

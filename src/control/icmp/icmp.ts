@@ -124,7 +124,7 @@ export class Icmp {
 
   /** PUNT.local: IPv4 to an address of ours. */
   local(frame: HeldFrame): Fate {
-    const bad = check(frame);
+    const bad = checkPacket(frame);
     if (bad !== CONSUMED) return bad;
     const { bytes } = frame;
     const protocol = bytes[L3 + IP_PROTOCOL]!;
@@ -153,7 +153,7 @@ export class Icmp {
 
   /** PUNT.mtu: `mtu` is too small for it. Routed by `adjacency`, or bridged (0). */
   tooBig(frame: HeldFrame, mtu: number, adjacency: number): Fate {
-    const bad = check(frame);
+    const bad = checkPacket(frame);
     if (bad !== CONSUMED) return bad;
     const { bytes } = frame;
     if ((u16(bytes, L3 + IP_FRAGMENT) & FRAGMENT_DF) !== 0)
@@ -235,7 +235,7 @@ export class Icmp {
     answered: Fate,
     silent: Fate,
   ): Fate {
-    const bad = check(frame);
+    const bad = checkPacket(frame);
     if (bad !== CONSUMED) return bad;
     const { bytes } = frame;
     const port = this.inventory.ports.get(frame.port);
@@ -286,7 +286,7 @@ export function isErrorDue(bytes: Uint8Array, iface: InterfaceObject): boolean {
 }
 
 /** RFC 1812 §5.2.2 again: what waited in a ring is not trusted to be what the worker saw. CONSUMED: it is well-formed. */
-function check(frame: HeldFrame): Fate {
+export function checkPacket(frame: HeldFrame): Fate {
   const { bytes } = frame;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const status = checkIpv4(view, L3, bytes.length);

@@ -86,6 +86,11 @@ export class MacLearner {
     return this.arrivals.moves;
   }
 
+  /** Where frames to `mac` leave; null: not known, or it is a gateway's. */
+  portOf(vsi: VsiObject, mac: Mac): PortObject | null {
+    return this.rows.published(vsi, mac)?.port ?? null;
+  }
+
   /** When `mac` last sent a frame by `port`; -Infinity: not that we remember; null: it is a gateway's, many hosts share it. */
   heardAt(vsi: VsiObject, mac: Mac, port: PortObject): number | null {
     const row = this.rows.published(vsi, mac);

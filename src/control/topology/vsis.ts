@@ -9,6 +9,7 @@ import { MAX_PORTS, MAX_VSIS } from "../../tables/counters.ts";
 import { RowPool } from "../../tables/heartbeat.ts";
 import type { Tables } from "../../tables/tables.ts";
 import {
+  VSI_DHCP_RELAY,
   VSI_FLOOD_BROADCAST,
   VSI_FLOOD_MULTICAST,
   VSI_FLOOD_UNKNOWN,
@@ -185,13 +186,14 @@ function pairKey(vni: number, tunnel: number): number {
   return vni * MAX_PORTS + tunnel;
 }
 
-function flagsOf({ arp, flood, innerVlan }: VsiConfig): number {
+function flagsOf({ arp, flood, innerVlan, isRelayed }: VsiConfig): number {
   return (
     (arp === "localProxy" ? VSI_LOCAL_PROXY : 0) |
     (arp === "suppress" ? VSI_SUPPRESS : 0) |
     (flood.broadcast ? VSI_FLOOD_BROADCAST : 0) |
     (flood.unknownUnicast ? VSI_FLOOD_UNKNOWN : 0) |
     (flood.multicast ? VSI_FLOOD_MULTICAST : 0) |
-    (innerVlan === "keep" ? VSI_KEEP_INNER_VLAN : 0)
+    (innerVlan === "keep" ? VSI_KEEP_INNER_VLAN : 0) |
+    (isRelayed ? VSI_DHCP_RELAY : 0)
   );
 }

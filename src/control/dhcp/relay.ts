@@ -1,0 +1,265 @@
+/**
+ * The DHCP relay of a VSI-interface (RFC 2131 §4.1, RFC 3046).
+ *
+ *   request   a client's broadcast, punted by its AC: sent on to each server by unicast, and flooded nowhere. One by a tunnel is
+ *             its own site's to relay, or a client would be relayed by every gateway.
+ *   renewal   a unicast to our own address, which the client takes for its server (RFC 5107): relayed in the same way.
+ *   reply     a server's, to our giaddr: option 82 is taken out, and it goes to the client's AC alone.
+ *
+ * All gateways have the same address, and a server's answer to that would end at the gateway nearest to the server. So giaddr
+ * and source are the VSI-interface's unique `icmpSource`; the subnet is told apart from it (RFC 3527), and so is the address
+ * to renew at. Where the client is stands in option 82 as VSI and AC and comes back with the answer, so nothing is kept for
+ * a request, and a restart between question and answer loses none. A server that drops the option is helped by the MAC table.
+ *
+ * Clients are not trusted (RFC 3046 §2.1): none speaks as a relay or as a server. An AC has its rate.
+ */
+import { DROP } from "../../tables/counters.ts";
+import { i32, setI32, u16 } from "../../wire/bytes.ts";
+import {
+  BOOT_REPLY,
+  BOOT_REQUEST,
+  circuitOf,
+  DHCP_CLIENT_PORT,
+  DHCP_GIADDR,
+  DHCP_HOPS,
+  DHCP_NAK,
+  DHCP_SERVER_PORT,
+  type Dhcp,
+  readDhcp,
+  withAgent,
+  withoutAgent,
+} from "../../wire/dhcp.ts";
+import { BROADCAST, ETH_BYTES, ETH_DST, ETH_SRC, formatMac, isGroup, type Mac, writeMac } from "../../wire/ethernet.ts";
+import {
+  FRAGMENT_MF,
+  FRAGMENT_OFFSET,
+  formatIpv4,
+  headerBytes,
+  IP_DST,
+  IP_FRAGMENT,
+  IP_PROTOCOL,
+  IP_SRC,
+  IPV4_BYTES,
+  type Ipv4,
+  PROTO_UDP,
+} from "../../wire/ipv4.ts";
+import { udpFrame, udpPayload } from "../../wire/udp.ts";
+import { L4_DST_PORT, UDP_BYTES } from "../../wire/udp-tcp.ts";
+import { type Emit, portField } from "../event.ts";
+import { CONSUMED, type Fate } from "../fate.ts";
+import { checkPacket, FLAG_UNFINISHED_CHECKSUM } from "../icmp/icmp.ts";
+import type { ErrorWays } from "../icmp/way.ts";
+import { type HeldFrame, type Injector, ONLY_ACS } from "../inject.ts";
+import {
+  type AcPort,
+  type InterfaceObject,
+  type Inventory,
+  isOwnAddress,
+  type PortObject,
+  type VsiObject,
+} from "../inventory.ts";
+import type { MacLearner } from "../mac/learn.ts";
+import type { DhcpRelayConfig } from "../plan.ts";
+import { RateWindow } from "../rate-window.ts";
+import type { Timers } from "../timers.ts";
+import { DhcpServers } from "./servers.ts";
+
+/** Requests of one AC in any second; a client sends one in four. */
+export const REQUESTS_PER_SECOND = 5;
+const TTL = 64;
+const LIMITED_BROADCAST: Ipv4 = 0xffffffff | 0;
+
+export const DHCP_RESULTS = ["request", "reply", "elsewhere"] as const;
+export type DhcpResult = (typeof DHCP_RESULTS)[number];
+
+export interface DhcpRelayParts {
+  readonly injector: Injector;
+  readonly inventory: Inventory;
+  readonly timers: Timers;
+  readonly ways: ErrorWays;
+  readonly macs: MacLearner;
+  readonly emit: Emit;
+  /** This gateway's name: the remote-id of its clients. */
+  readonly node: string;
+}
+
+/** Where a frame came in, of a VSI-interface that relays. */
+interface Arrival {
+  readonly port: PortObject;
+  readonly vsi: VsiObject;
+  readonly iface: InterfaceObject;
+  readonly relay: DhcpRelayConfig;
+}
+
+export class DhcpRelay {
+  readonly servers = new DhcpServers();
+  /** By VSI-interface: `vtep_dhcp_total`. */
+  readonly counts = new Map<string, Record<DhcpResult, number>>();
+  private readonly parts: DhcpRelayParts;
+  private readonly rates = new Map<PortObject, RateWindow>();
+
+  constructor(parts: DhcpRelayParts) {
+    this.parts = parts;
+  }
+
+  /** PUNT.dhcp: a broadcast to the server port, in a VSI whose VSI-interface relays. */
+  broadcast(frame: HeldFrame): Fate {
+    const arrival = this.arrivalOf(frame);
+    if (arrival === null) return DROP.not_forwarded;
+    if (arrival.port.kind === "tunnel") {
+      this.count(arrival.iface, "elsewhere");
+      return CONSUMED;
+    }
+    return this.handle(frame, arrival);
+  }
+
+  /** PUNT.local: IPv4 to an address of ours. @returns null: it is no relay's. */
+  local(frame: HeldFrame): Fate | null {
+    const { bytes } = frame;
+    const arrival = this.arrivalOf(frame);
+    if (arrival === null || bytes[ETH_BYTES + IP_PROTOCOL] !== PROTO_UDP) return null;
+    const l4 = ETH_BYTES + headerBytes(bytes, ETH_BYTES);
+    if (bytes.length < l4 + UDP_BYTES || u16(bytes, l4 + L4_DST_PORT) !== DHCP_SERVER_PORT) return null;
+    return this.handle(frame, arrival);
+  }
+
+  flushPort(port: PortObject): void {
+    this.rates.delete(port);
+  }
+
+  flushInterface(iface: InterfaceObject): void {
+    this.servers.forget(iface);
+    this.counts.delete(iface.name);
+  }
+
+  private handle(frame: HeldFrame, arrival: Arrival): Fate {
+    const bad = checkPacket(frame);
+    if (bad !== CONSUMED) return bad;
+    const { bytes, flags } = frame;
+    if ((u16(bytes, ETH_BYTES + IP_FRAGMENT) & (FRAGMENT_MF | FRAGMENT_OFFSET)) !== 0) return DROP.not_forwarded;
+    const message = udpPayload(bytes, ETH_BYTES, (flags & FLAG_UNFINISHED_CHECKSUM) !== 0);
+    const dhcp = message === null ? null : readDhcp(message);
+    if (message === null || dhcp === null || isGroup(dhcp.chaddr) || dhcp.chaddr === 0) return DROP.dhcp_malformed;
+    if (dhcp.op === BOOT_REQUEST) return this.request(frame, arrival, message, dhcp);
+    return dhcp.op === BOOT_REPLY ? this.reply(frame, arrival, message, dhcp) : DROP.dhcp_malformed;
+  }
+
+  private request(frame: HeldFrame, { port, vsi, iface, relay }: Arrival, message: Uint8Array, dhcp: Dhcp): Fate {
+    // A client is behind an AC; and it has passed no relay before us.
+    if (port.kind === "tunnel" || dhcp.giaddr !== 0 || dhcp.hops !== 0 || dhcp.agent !== null)
+      return DROP.dhcp_untrusted;
+    if (!this.admit(port)) return DROP.punt_limited;
+    const { ip: server, prefix } = iface.config.addresses[0]!;
+    const giaddr = iface.config.icmpSource?.ip ?? server;
+    const information = { circuit: circuit(vsi, port), remote: this.parts.node, link: prefix.network, server };
+    const most = iface.mtu - IPV4_BYTES - UDP_BYTES;
+    // Without room for it, it goes without (RFC 3046 §2.1.1).
+    const out = (relay.option82 ? withAgent(message, dhcp, information, most) : null) ?? message.slice();
+    out[DHCP_HOPS] = 1;
+    setI32(out, DHCP_GIADDR, giaddr);
+    let isSent = false;
+    for (const { ip: to } of relay.servers) {
+      const ends = { from: giaddr, fromPort: DHCP_SERVER_PORT, to, toPort: DHCP_SERVER_PORT };
+      if (!this.parts.injector.route(iface.vrf, port.row, udpFrame(ends, out, TTL), frame.worker)) continue;
+      this.servers.asked(iface, to, this.parts.timers.nowMs);
+      isSent = true;
+    }
+    if (!isSent) return DROP.pool_exhausted;
+    this.count(iface, "request");
+    this.tell("dhcp.request", {
+      vsi: vsi.name,
+      ...portField(port),
+      mac: formatMac(dhcp.chaddr),
+      from: formatIpv4(giaddr),
+    });
+    return CONSUMED;
+  }
+
+  private reply(frame: HeldFrame, arrival: Arrival, message: Uint8Array, dhcp: Dhcp): Fate {
+    const { iface, relay } = arrival;
+    const from = i32(frame.bytes, ETH_BYTES + IP_SRC);
+    if (!relay.servers.some(({ ip }) => ip === from) || !this.isWayOf(arrival, from)) return DROP.dhcp_guard;
+    const giaddr = i32(frame.bytes, ETH_BYTES + IP_DST);
+    if (dhcp.giaddr !== giaddr || !isOwnAddress(iface, giaddr)) return DROP.dhcp_guard;
+    this.servers.answered(iface, from, this.parts.timers.nowMs);
+    const client = dhcp.yiaddr === 0 ? dhcp.ciaddr : dhcp.yiaddr;
+    const isBroadcast = dhcp.isBroadcast || dhcp.type === DHCP_NAK || client === 0;
+    const to = isBroadcast ? LIMITED_BROADCAST : client;
+    const ends = { from: iface.config.addresses[0]!.ip, fromPort: DHCP_SERVER_PORT, to, toPort: DHCP_CLIENT_PORT };
+    const out = udpFrame(ends, withoutAgent(message, dhcp), TTL);
+    writeMac(out, ETH_DST, isBroadcast ? BROADCAST : dhcp.chaddr);
+    writeMac(out, ETH_SRC, iface.mac);
+    const where = this.send(iface, dhcp, out, frame.worker);
+    if (where === null) return DROP.pool_exhausted;
+    this.count(iface, "reply");
+    this.tell("dhcp.reply", {
+      ...where,
+      mac: formatMac(dhcp.chaddr),
+      ip: formatIpv4(client),
+      server: formatIpv4(from),
+    });
+    return CONSUMED;
+  }
+
+  /** To the AC of the client; where that is unknown, to all of the VSI-interface. @returns where, or null: there was no room. */
+  private send(iface: InterfaceObject, dhcp: Dhcp, frame: Uint8Array, worker: number) {
+    const { injector } = this.parts;
+    const port = this.byCircuit(iface, dhcp) ?? this.byMac(iface, dhcp.chaddr);
+    if (port !== null) {
+      const isSent = injector.toPort(port.vsi.row, port.row, frame, worker);
+      return isSent ? { vsi: port.vsi.name, ...portField(port) } : null;
+    }
+    const sent = iface.vsis.filter((vsi) => injector.flood(vsi.row, 0, ONLY_ACS, frame, worker));
+    return sent.length > 0 ? { vsi: sent.map(({ name }) => name).join(",") } : null;
+  }
+
+  private byCircuit(iface: InterfaceObject, { agent }: Dhcp): AcPort | null {
+    const text = agent === null ? null : circuitOf(agent);
+    const ac = text === null ? undefined : this.parts.inventory.ac(text.slice(text.indexOf("/") + 1));
+    return ac !== undefined && ac.vsi.interface === iface && circuit(ac.vsi, ac) === text ? ac : null;
+  }
+
+  private byMac(iface: InterfaceObject, mac: Mac): AcPort | null {
+    for (const vsi of iface.vsis) {
+      const port = this.parts.macs.portOf(vsi, mac);
+      if (port?.kind === "ac") return port;
+    }
+    return null;
+  }
+
+  /** Can a server's packet come in there? By a tunnel from anywhere: the way back to a giaddr need not be the way there. */
+  private isWayOf({ port, iface }: Arrival, server: Ipv4): boolean {
+    return port.kind === "tunnel" || this.parts.ways.of(iface, server).iface === iface;
+  }
+
+  private arrivalOf({ port: row, vsi: vsiRow }: HeldFrame): Arrival | null {
+    const port = this.parts.inventory.ports.get(row);
+    const vsi = this.parts.inventory.vsis.get(vsiRow);
+    const iface = vsi?.interface;
+    const relay = iface?.config.dhcpRelay;
+    return port === undefined || vsi === undefined || iface == null || relay == null
+      ? null
+      : { port, vsi, iface, relay };
+  }
+
+  private admit(port: PortObject): boolean {
+    const rate = this.rates.get(port) ?? new RateWindow(REQUESTS_PER_SECOND);
+    this.rates.set(port, rate);
+    return rate.admit(this.parts.timers.nowMs);
+  }
+
+  private count(iface: InterfaceObject, result: DhcpResult): void {
+    const cells = this.counts.get(iface.name) ?? { request: 0, reply: 0, elsewhere: 0 };
+    this.counts.set(iface.name, cells);
+    cells[result]++;
+  }
+
+  private tell(event: "dhcp.request" | "dhcp.reply", fields: Parameters<Emit>[2]): void {
+    this.parts.emit("debug", event, fields);
+  }
+}
+
+/** Names have no slash. */
+function circuit(vsi: VsiObject, port: PortObject): string {
+  return `${vsi.name}/${port.name}`;
+}
