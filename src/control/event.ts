@@ -54,6 +54,7 @@ export type EventName =
   | "evpn.in-sync"
   | "evpn.stale"
   | "evpn.swept"
+  | "evpn.orphaned"
   | "evpn.refused"
   | "evpn.moved"
   | "evpn.duplicate"

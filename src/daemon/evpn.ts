@@ -15,6 +15,7 @@ import { ThreadLink } from "../bgp/link.ts";
 import type { Config, EvpnConfig } from "../control/plan.ts";
 import { Entries } from "../evpn/entries.ts";
 import { Evpn } from "../evpn/evpn.ts";
+import { CLOSE_MS } from "../evpn/export.ts";
 import { FirstSync, stateText } from "../evpn/first-sync.ts";
 import { REFUSAL_TEXTS } from "../evpn/import.ts";
 import { settingsOf } from "../evpn/settings.ts";
@@ -188,7 +189,7 @@ export class EvpnMember {
     this.running = null;
     entries.close();
     evpn.close();
-    link.close();
+    setTimeout(() => link.close(), CLOSE_MS).unref();
   }
 
   private hear(evpn: Evpn, event: EngineEvent, waitedMs: number): void {

@@ -1,5 +1,5 @@
 /**
- * Which of several routes about one MAC, or one IP, is used (RFC 7432 §15): a sticky one before others, then the highest
+ * Which of several routes about one MAC, or one IP, is used (RFC 7432 §15): one that stands before an orphan, a sticky one before others, then the highest
  * sequence, then the lowest VTEP address. What was configured first or heard first never matters, so all gateways choose alike.
  */
 import { parseIpv4 } from "../wire/ipv4.ts";
@@ -10,14 +10,21 @@ export interface Claim {
   readonly sequence: number;
   readonly isSticky: boolean;
   readonly vtep: string;
+  readonly isOrphan?: boolean;
 }
 
 export function claimOf(route: MacRoute): Claim {
-  return { sequence: sequenceOf(route), isSticky: route.isSticky, vtep: route.nextHop };
+  return {
+    sequence: sequenceOf(route),
+    isSticky: route.isSticky,
+    vtep: route.nextHop,
+    isOrphan: route.isOrphan ?? false,
+  };
 }
 
 /** Does `a` win against `b`? */
 export function beats(a: Claim, b: Claim): boolean {
+  if ((a.isOrphan ?? false) !== (b.isOrphan ?? false)) return b.isOrphan ?? false;
   if (a.isSticky !== b.isSticky) return a.isSticky;
   if (a.sequence !== b.sequence) return a.sequence > b.sequence;
   return compareVteps(a.vtep, b.vtep) < 0;

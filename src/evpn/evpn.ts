@@ -12,7 +12,7 @@ import type { Mac } from "../wire/ethernet.ts";
 import { type Ipv4, parseIpv4 } from "../wire/ipv4.ts";
 import type { Beliefs } from "./beliefs.ts";
 import { tellHost, tellState } from "./events.ts";
-import { Exporter, type Outlet } from "./export.ts";
+import { CLOSE_MS, Exporter, type Outlet } from "./export.ts";
 import { Fabric } from "./fabric.ts";
 import { floodVtepOf, Importer, type Instance, REFUSALS, type Refusal, refusalOf } from "./import.ts";
 import { MacVrf } from "./mac-vrf.ts";
@@ -79,6 +79,7 @@ export class Evpn {
       refuse: (route) => this.refuse("routes_limit", route),
       tell: (state, from) => tellState(parts.emit, state, from, this.rib.size, this.settings.staleSeconds),
       swept: (routes) => parts.emit("info", "evpn.swept", { routes }),
+      orphaned: (vtep) => parts.emit("warn", "evpn.orphaned", { vtep, seconds: this.settings.staleSeconds }),
     });
     this.stopTimers = [timers.every(TICK_MS, () => this.tick()), timers.every(SECOND_MS, () => this.second())];
     this.apply(settings);
@@ -103,7 +104,8 @@ export class Evpn {
     for (const held of this.rib.routes()) this.withdraw(held);
     for (const name of [...this.vrfs.keys()]) this.removeVrf(name);
     this.exporter.setRate(Number.MAX_SAFE_INTEGER);
-    this.exporter.pump(this.parts.timers.nowMs + SECOND_MS);
+    this.pump();
+    this.parts.timers.after(CLOSE_MS / 2, () => this.pump());
   }
 
   get instances(): readonly Instance[] {

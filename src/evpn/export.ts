@@ -2,12 +2,19 @@
  * Our routes in the engine: what shall stand, what stands, and the difference between them, sent at a bounded rate.
  *
  * Nothing is queued but names: however often a host comes and goes while the engine is away or the rate is used up, what is sent
- * in the end is what shall stand then. Withdrawals go first, since a wrong route misleads and a missing one only delays.
+ * in the end is what shall stand then. Withdrawals go first, since a wrong route misleads and a missing one only delays; our part in
+ * flooding goes a second after the hosts, so that a gateway that leaves does not look like one whose engine died (orphans.ts).
  *
  * An engine outlives us: routes of a former life that are found in it are kept for a while (`openMs`), so that hosts have time to
  * speak again and peers notice nothing, and go then.
  */
 import { type EvpnRoute, isSameRoute, keyOf } from "./route.ts";
+
+/** So long after hosts the part in flooding is taken back: others hold withdrawals back for a moment. */
+export const FLOODING_LAST_MS = 1000;
+
+/** Then nothing of ours stands that was to go. */
+export const CLOSE_MS = 4000;
 
 export interface Outlet {
   announce(routes: readonly EvpnRoute[]): void;
@@ -25,6 +32,7 @@ export class Exporter {
   private readonly strangers = new Set<string>();
   private strangersUntilMs = 0;
   private isOpen = false;
+  private hostsGoneMs = Number.NEGATIVE_INFINITY;
   private perSecond: number;
   private tokens: number;
   private filledMs: number;
@@ -40,8 +48,8 @@ export class Exporter {
   }
 
   setRate(perSecond: number): void {
+    this.tokens = perSecond > this.perSecond ? perSecond : Math.min(this.tokens, perSecond);
     this.perSecond = perSecond;
-    this.tokens = Math.min(this.tokens, perSecond);
   }
 
   get size(): number {
@@ -114,7 +122,9 @@ export class Exporter {
     }
     this.tokens = Math.min(this.perSecond, this.tokens + ((nowMs - this.filledMs) * this.perSecond) / 1000);
     this.filledMs = nowMs;
-    const gone = this.take(this.going);
+    const isEarly = nowMs - this.hostsGoneMs < FLOODING_LAST_MS;
+    const gone = this.take(this.going, isEarly || this.hasHostGoing());
+    if (gone.some(({ type }) => type === 2)) this.hostsGoneMs = nowMs;
     if (gone.length > 0) this.outlet.withdraw(gone);
     const come = this.take(this.coming);
     if (come.length > 0) this.outlet.announce(come);
@@ -128,11 +138,18 @@ export class Exporter {
     (isComing ? this.coming : this.going).add(key);
   }
 
-  private take(pending: Set<string>): EvpnRoute[] {
+  private hasHostGoing(): boolean {
+    for (const key of this.going) if (this.standing.get(key)?.type === 2) return true;
+    return false;
+  }
+
+  /** @param withoutFlooding type 3 stays for now. */
+  private take(pending: Set<string>, withoutFlooding = false): EvpnRoute[] {
     const taken: EvpnRoute[] = [];
     for (const key of pending) {
       const wanted = this.wanted.get(key);
       const route = wanted ?? this.standing.get(key);
+      if (withoutFlooding && route?.type === 3) continue;
       const isNews = route !== undefined && (wanted === undefined || !isStanding(this.standing.get(key), wanted));
       if (isNews && this.tokens < 1) break;
       pending.delete(key);

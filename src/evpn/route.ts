@@ -25,6 +25,8 @@ interface AnyRoute {
   readonly targets: readonly string[];
   /** Tunnel type of the encapsulation community; null: there is none. */
   readonly encap: number | null;
+  /** Withdrawn, and kept for a while: orphans.ts. Never of a route that comes, or is ours. */
+  readonly isOrphan?: true;
 }
 
 /** Type 2: a MAC, or a MAC and its IP. */

@@ -12,10 +12,11 @@
  * the engine or the last session was lost and did not come back.
  *
  * Withdrawals wait HOLD_MS: an engine takes back what a peer had announced *before* it tells that the session is lost, and then
- * they mean nothing. A route that comes again meanwhile was never gone. What goes at once, goes SLICE at a time (`work`): a peer with
+ * they mean nothing. A route that comes again meanwhile was never gone. Those of a VTEP that has lost its speaker stay (orphans.ts). What goes at once, goes SLICE at a time (`work`): a peer with
  * a hundred thousand routes that ends shall not keep ARP waiting.
  */
 import { Interned } from "./interned.ts";
+import { Orphans } from "./orphans.ts";
 import { type EvpnRoute, isSameRoute, keyOf } from "./route.ts";
 import type { Use } from "./use.ts";
 
@@ -67,16 +68,21 @@ export interface RibParts {
   readonly tell: (state: SyncState, from: SyncState) => void;
   /** So many were gone. */
   readonly swept: (routes: number) => void;
+  /** The speaker of a VTEP is away. */
+  readonly orphaned: (vtep: string) => void;
 }
 
 export class Rib {
   private readonly parts: RibParts;
   private readonly held = new Map<string, Held>();
   private readonly common = new Interned();
+  private readonly orphans = new Orphans();
   /** Withdrawn, and held for a while. */
   private leaving = new Set<string>();
   /** Withdrawn, and about to go. */
-  private readonly gone = new Set<string>();
+  private gone = new Set<string>();
+  /** VTEPs that lost their speaker with that. */
+  private readonly orphaning = new Set<string>();
   /** Routes that are not looked at yet by the sweep that is under way. */
   private sweeping: { readonly rest: Iterator<Held>; readonly before: number; count: number } | null = null;
   /** Routes of the list that is, or was, under way. */
@@ -117,7 +123,8 @@ export class Rib {
 
   /** Routes that are kept without being vouched for. */
   get stale(): number {
-    if (this.staleSinceMs === null) return 0;
+    if (this.staleSinceMs === null) return this.orphans.count;
+    // Of an orphan no list tells: it counts as one that did not come.
     return this.current === "stale" ? this.held.size : this.held.size - this.fresh;
   }
 
@@ -149,7 +156,8 @@ export class Rib {
     return this.held.get(key);
   }
 
-  isStale({ generation }: Held): boolean {
+  isStale({ generation, route }: Held): boolean {
+    if (route.isOrphan) return true;
     return this.staleSinceMs !== null && (this.current === "stale" || generation < this.generation);
   }
 
@@ -169,6 +177,7 @@ export class Rib {
   lost(): void {
     this.leaving.clear();
     this.gone.clear();
+    this.orphans.forget();
     this.complete.clear();
     this.peers = new Map();
     this.staleSinceMs ??= this.parts.nowMs();
@@ -190,9 +199,10 @@ export class Rib {
 
   /** A route stands; most of those that a further list brings are known, and nothing follows. */
   route(key: string, route: EvpnRoute, by: string | null): void {
-    this.leaving.delete(key);
-    this.gone.delete(key);
     const held = this.held.get(key);
+    if (this.leaving.delete(key)) this.orphans.leave(held!.route, -1);
+    this.gone.delete(key);
+    if (route.type === 3) this.orphans.returned(route.nextHop, this.parts.nowMs());
     const peer = by === null ? null : this.common.text(by);
     if (held === undefined) {
       if (this.held.size >= this.parts.mostRoutes()) {
@@ -225,7 +235,9 @@ export class Rib {
   }
 
   withdrawal(key: string): void {
-    if (!this.held.has(key)) return;
+    const held = this.held.get(key);
+    if (held === undefined || held.route.isOrphan || this.leaving.has(key)) return;
+    this.orphans.leave(held.route, 1);
     const nowMs = this.parts.nowMs();
     if (this.leaving.size === 0) this.leavingSinceMs = nowMs;
     this.lastLeftMs = nowMs;
@@ -241,6 +253,7 @@ export class Rib {
       const isQuiet = nowMs - this.lastLeftMs >= HOLD_MS;
       if (isQuiet || nowMs - this.leavingSinceMs >= LONGEST_HOLD_MS) this.letGo();
     }
+    if (this.orphans.expire(nowMs)) this.sweep(this.sweeping?.before ?? Number.NEGATIVE_INFINITY);
     if (this.staleSinceMs === null || nowMs - this.staleSinceMs < this.parts.staleMs()) return;
     // No session vouched for them in time; what came since is kept.
     if (this.current === "stale" || this.current === "deaf") {
@@ -259,8 +272,17 @@ export class Rib {
   }
 
   private letGo(): void {
-    for (const key of this.leaving) this.gone.add(key);
-    this.leaving = new Set();
+    if (this.hasSession())
+      for (const vtep of this.orphans.judge(this.parts.nowMs() + this.parts.staleMs())) {
+        this.orphaning.add(vtep);
+        this.parts.orphaned(vtep);
+      }
+    else this.orphans.forget();
+    if (this.gone.size === 0) [this.gone, this.leaving] = [this.leaving, this.gone];
+    else {
+      for (const key of this.leaving) this.gone.add(key);
+      this.leaving.clear();
+    }
     this.finish();
   }
 
@@ -274,12 +296,23 @@ export class Rib {
       this.gone.delete(key);
       const held = this.held.get(key);
       if (held === undefined) continue;
-      if (isHeard || held.peer === null) this.drop(held);
+      if (isHeard && this.orphaning.has(held.route.nextHop) && this.orphans.isKept(held.route)) this.orphan(held);
+      else if (isHeard || held.peer === null) this.drop(held);
       else {
         if (held.generation === this.generation) this.fresh--;
         held.generation = -1;
       }
     }
+    this.orphaning.clear();
+  }
+
+  private orphan(held: Held): void {
+    this.count(held, -1);
+    held.route = { ...held.route, isOrphan: true };
+    if (held.generation === this.generation) this.fresh--;
+    held.generation = -1;
+    this.count(held, 1);
+    this.parts.add(held);
   }
 
   private drop(held: Held): void {
@@ -290,6 +323,7 @@ export class Rib {
   }
 
   private count({ peer, route }: Held, step: 1 | -1): void {
+    this.orphans.hold(route, step);
     this.typeCounts.set(route.type, (this.typeCounts.get(route.type) ?? 0) + step);
     if (peer === null) return;
     const count = (this.peerCounts.get(peer) ?? 0) + step;
@@ -318,9 +352,9 @@ export class Rib {
     this.staleSinceMs = null;
   }
 
-  /** What the list that is complete did not bring goes. */
-  private sweep(): void {
-    this.sweeping = { rest: this.held.values(), before: this.generation, count: this.sweeping?.count ?? 0 };
+  /** What the list that is complete did not bring goes, and orphans that are kept no more. */
+  private sweep(before = this.generation): void {
+    this.sweeping = { rest: this.held.values(), before, count: this.sweeping?.count ?? 0 };
     this.goOnSweeping();
   }
 
@@ -334,7 +368,8 @@ export class Rib {
         if (sweeping.count > 0) this.parts.swept(sweeping.count);
         return;
       }
-      if (held.generation >= sweeping.before) continue;
+      const { route, generation } = held;
+      if (route.isOrphan ? this.orphans.isKept(route) : generation >= sweeping.before) continue;
       this.drop(held);
       sweeping.count++;
     }

@@ -137,7 +137,7 @@ describe("two gateways", () => {
     const { inventory, agent } = members[0]!.gateway.control.shown;
     expect(inventory.tunnels().map(({ name }) => name)).toEqual(["evpn:192.0.2.2"]);
     members[1]!.evpn.close();
-    pass(1000);
+    pass(3000);
     expect(inventory.tunnels()).toEqual([]);
     expect(agent.macs.list().filter(({ origin }) => origin === "evpn")).toEqual([]);
   });
