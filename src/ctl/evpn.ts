@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import type { Flushed } from "../api/schema.ts";
 import type { Evpn, EvpnDuplicate, EvpnRefused, EvpnRoute, EvpnVtep } from "../api/schema-evpn.ts";
 import { ask } from "./client.ts";
+import { ENGINE_STATES } from "./evpn-words.ts";
 import { examples } from "./examples.ts";
 import { printList, printValue, type Session } from "./output.ts";
 import { refresh, type Watch, watchOf } from "./refresh.ts";
@@ -69,19 +70,10 @@ const VSI: readonly Column<Evpn["vsis"][number]>[] = [
   { title: "DUPLICATES", of: (row) => row.duplicates, right: true, rank: 1 },
 ];
 
-const STATES: Readonly<Record<Evpn["state"], string>> = {
-  away: "not seen yet",
-  listing: "being listed",
-  settling: "listed; peers have not sent everything yet",
-  synced: "in sync",
-  deaf: "no session is up; entries are kept",
-  stale: "gone; entries are kept",
-};
-
 function engineText({ engine, state, stateSeconds, as, routerId }: Evpn): string {
   const api = engine.api === null ? "" : `, API ${engine.api}`;
   const problem = engine.problem === null ? "" : `: ${engine.problem}`;
-  return `engine   ${engine.socket}${api}, AS ${as}, router id ${routerId}: ${STATES[state]} since ${shortAge(stateSeconds)}${problem}\n`;
+  return `engine   ${engine.socket}${api}, AS ${as}, router id ${routerId}: ${ENGINE_STATES[state]} since ${shortAge(stateSeconds)}${problem}\n`;
 }
 
 function addShowEvpn(show: Command, session: Session): void {

@@ -123,6 +123,35 @@ const Frame = z.object({
   ),
 });
 
+const entries = z.object({ used: number, shadowed: number, out: number });
+const Evpn = z.object({
+  engine: z.object({ socket: text, up: z.boolean(), api: orNull(text), problem: orNull(text) }),
+  ...{ as: number, routerId: text, vtep: text, state: text, stateSeconds: number, backlog: number },
+  routes: z.object({ in: number, out: number, stale: number, pending: number }),
+  peers: ports(
+    z.object({
+      ...{ address: text, as: number, state: text, upSince: orNull(number), complete: z.boolean(), routes: number },
+    }),
+  ),
+  vsis: ports(
+    z.object({
+      ...{ vsi: text, vni: number, rd: text, import: texts, export: texts, vteps: number, macs: entries, ips: entries },
+      ...{ duplicates: number, moves: z.object({ in: number, out: number }) },
+    }),
+  ),
+});
+const EvpnRoute = z.object({
+  ...{ type: number, route: text, rd: text, nextHop: text, direction: z.enum(["in", "out"]), vsi: orNull(text) },
+  ...{ state: text, sequence: orNull(number), sticky: z.boolean() },
+});
+const EvpnVtep = z.object({
+  ...{ vtep: text, tunnel: orNull(text), vnis: z.array(number).max(MOST_PORTS), routes: number, refused: orNull(text) },
+});
+const EvpnDuplicate = z.object({
+  ...{ vsi: text, mac: text, moves: number, sinceSeconds: number, recoversInSeconds: number },
+});
+const EvpnRefused = z.object({ reason: text, count: number, text });
+
 /** A line of a capture. */
 export const CaptureLine = z.union([
   Frame,
@@ -143,6 +172,11 @@ const ANSWERS: Readonly<Record<string, z.ZodType>> = {
   "GET /v1/neighbors": z.array(Neighbor),
   "GET /v1/doctor": Diagnosis,
   "GET /v1/events/recent": z.array(Event),
+  "GET /v1/evpn": Evpn,
+  "GET /v1/evpn/routes": z.array(EvpnRoute),
+  "GET /v1/evpn/vteps": z.array(EvpnVtep),
+  "GET /v1/evpn/duplicates": z.array(EvpnDuplicate),
+  "GET /v1/evpn/refused": ports(EvpnRefused),
   "POST /v1/trace": Trace,
 };
 

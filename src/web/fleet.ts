@@ -11,9 +11,11 @@ import { Refusal } from "../ctl/client.ts";
 import { askAll } from "../ctl/fleet.ts";
 import { fleetChecks, type Site } from "../ctl/fleet-check.ts";
 import { askGateway, MOST_ROWS, nonsense } from "./answers.ts";
+import { evpnOf, evpnRoutesOf } from "./evpn.ts";
 import { linksOf } from "./links.ts";
 import { RateBook } from "./rates.ts";
 import type { Examined, Fabric, GatewaySaid, History, TablesSaid } from "./said.ts";
+import type { EvpnRoutesSaid, EvpnSaid } from "./said-evpn.ts";
 
 const FRESH_MS = 900;
 const FRESH_CHECKS_MS = 5000;
@@ -58,6 +60,8 @@ export class Fleet {
   private readonly seen: Shared<Fabric>;
   private readonly examined: Shared<Examined>;
   private readonly listed: Shared<TablesSaid>;
+  private readonly evpnSaid: Shared<EvpnSaid>;
+  private readonly evpnListed: Shared<EvpnRoutesSaid>;
 
   /** @param now milliseconds, of a clock that does not jump. */
   constructor(sockets: () => readonly string[], now: () => number) {
@@ -65,6 +69,9 @@ export class Fleet {
     this.seen = new Shared(() => this.look(), FRESH_MS, now);
     this.examined = new Shared(() => this.examine(), FRESH_CHECKS_MS, now);
     this.listed = new Shared(() => this.list(), FRESH_MS, now);
+    const nodeOf = (socket: string) => this.known.get(socket)?.node ?? nameOf(socket);
+    this.evpnSaid = new Shared(() => evpnOf(this.sockets(), nodeOf), FRESH_MS, now);
+    this.evpnListed = new Shared(() => evpnRoutesOf(this.sockets(), nodeOf), FRESH_MS, now);
   }
 
   fabric(): Promise<Fabric> {
@@ -77,6 +84,14 @@ export class Fleet {
 
   tables(): Promise<TablesSaid> {
     return this.listed.get();
+  }
+
+  evpn(): Promise<EvpnSaid> {
+    return this.evpnSaid.get();
+  }
+
+  evpnRoutes(): Promise<EvpnRoutesSaid> {
+    return this.evpnListed.get();
   }
 
   history(node: string, kind: string, name: string): History {

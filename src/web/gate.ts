@@ -39,6 +39,8 @@ const ROUTES: Readonly<Record<string, "open" | "GET" | "POST" | "walk">> = {
   "/api/history": "GET",
   "/api/doctor": "GET",
   "/api/tables": "GET",
+  "/api/evpn": "GET",
+  "/api/evpn-routes": "GET",
   "/api/events": "GET",
   "/api/export": "GET",
   "/api/walks": "GET",

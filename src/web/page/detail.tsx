@@ -2,6 +2,7 @@
 import type { ComponentChildren } from "preact";
 import type { Fabric, GatewaySaid, Link } from "../said.ts";
 import { RateChart } from "./chart.tsx";
+import { isDiscovered } from "./evpn.tsx";
 import { isBorder } from "./layout.ts";
 import { bits, count, duration, name, sentence } from "./shown.ts";
 import { type Chosen, healthText, loadOf, stateOf } from "./topology.tsx";
@@ -149,7 +150,8 @@ function LinkDetail({ fabric, link }: { readonly fabric: Fabric; readonly link: 
               </span>
             ) : (
               <span class="quiet">
-                {name(tunnel.name)}: {tunnel.state}, packets up to {tunnel.mtu} bytes
+                {name(tunnel.name)}: {tunnel.state}
+                {isDiscovered(tunnel.name) && ", discovered (EVPN)"}, packets up to {tunnel.mtu} bytes
                 {tunnel.probe.rttMs !== null && `, ${tunnel.probe.rttMs.toFixed(2)} ms`}
               </span>
             )}

@@ -2,6 +2,7 @@
 import { signal } from "@preact/signals";
 import type { Examined, Fabric } from "../said.ts";
 import { Detail } from "./detail.tsx";
+import { EvpnCard } from "./evpn.tsx";
 import { polled } from "./poll.ts";
 import { Scroll } from "./scroll.tsx";
 import { bits, count, duration, name, sentence } from "./shown.ts";
@@ -74,6 +75,7 @@ export function FabricView() {
       <Detail fabric={value} chosen={chosen.value} choose={(next) => (chosen.value = next)} />
       <Doctor />
       <Gateways value={value} />
+      <EvpnCard />
     </div>
   );
 }

@@ -1,6 +1,8 @@
 /** ARP, MAC and routing tables of all gateways: one row for each address, one column for each gateway, differences marked. */
 import { signal } from "@preact/signals";
 import type { TablesSaid } from "../said.ts";
+import type { EvpnRoutesSaid } from "../said-evpn.ts";
+import { evpn, takesPart } from "./evpn.tsx";
 import { Filter, matcher } from "./filter.tsx";
 import { gatewayMacs } from "./owners.ts";
 import { polled } from "./poll.ts";
@@ -8,10 +10,12 @@ import { Scroll } from "./scroll.tsx";
 import { count, name, sentence } from "./shown.ts";
 import { Sign } from "./sign.tsx";
 
-const KINDS = ["neighbors", "macs", "routes"] as const;
-type Kind = (typeof KINDS)[number];
-const TITLES: Readonly<Record<Kind, string>> = { neighbors: "ARP", macs: "MAC", routes: "Routes" };
+const LISTED = ["neighbors", "macs", "routes"] as const;
+type Listed = (typeof LISTED)[number];
+type Kind = Listed | "evpn";
+const TITLES: Readonly<Record<Kind, string>> = { neighbors: "ARP", macs: "MAC", routes: "Routes", evpn: "EVPN" };
 const AGAIN_MS = 2000;
+const ROUTES_AGAIN_MS = 5000;
 /** More are found by the filter. */
 const MOST_SHOWN = 300;
 
@@ -19,9 +23,10 @@ const kind = signal<Kind>("neighbors");
 const filter = signal("");
 const differing = signal(false);
 const tables = polled<TablesSaid>("/api/tables", AGAIN_MS);
+const routes = polled<EvpnRoutesSaid>("/api/evpn-routes", ROUTES_AGAIN_MS);
 
 /** What the gateways know of an address, in each of their tables: the view, narrowed to it. */
-export function lookUp(table: Kind, words: string): void {
+export function lookUp(table: Listed, words: string): void {
   kind.value = table;
   filter.value = words;
   differing.value = false;
@@ -45,7 +50,7 @@ type Via = { readonly kind: string; readonly name: string } | null;
 const viaText = (via: Via): string => (via === null ? "" : `${via.kind} ${via.name}`);
 
 /** By scope and key; in the order of the first gateway that has it. */
-function rowsOf({ gateways }: TablesSaid, of: Kind): Row[] {
+function rowsOf({ gateways }: TablesSaid, of: Listed): Row[] {
   const rows = new Map<string, { scope: string; key: string; cells: Map<string, Cell[]> }>();
   const add = (node: string, scope: string, key: string, cell: Cell) => {
     const id = `${scope} ${key}`;
@@ -55,10 +60,10 @@ function rowsOf({ gateways }: TablesSaid, of: Kind): Row[] {
   };
   for (const { node, neighbors, macs, routes } of gateways) {
     if (of === "neighbors")
-      for (const { vsi, interface: on, ip, mac, via, kind, state } of neighbors)
+      for (const { vsi, interface: on, ip, mac, via, kind, state, from } of neighbors)
         add(node, vsi ?? on ?? "", ip, {
           value: mac ?? "…",
-          aside: `${viaText(via)} ${kind === "host" ? state : kind}`,
+          aside: `${viaText(via)} ${kind === "host" ? state : kind}${from === null ? "" : `, from ${from}`}`,
         });
     if (of === "macs")
       for (const { vsi, mac, via, origin } of macs)
@@ -75,22 +80,66 @@ function rowsOf({ gateways }: TablesSaid, of: Kind): Row[] {
   });
 }
 
+/** Routes by VNI, the same route beside itself: announced by one gateway, used by others. */
+function evpnRows({ gateways }: EvpnRoutesSaid): Row[] {
+  const rows = new Map<string, { scope: string; key: string; cells: Map<string, Cell[]> }>();
+  for (const { node, routes: all } of gateways)
+    for (const { route, rd, direction, nextHop, vsi, vni, state, sequence, sticky, entries } of all) {
+      const key = `${rd} ${route}`;
+      const row = rows.get(key) ?? { scope: "", key, cells: new Map<string, Cell[]>() };
+      if (vsi !== null && row.scope === "") row.scope = vni === null ? vsi : `VNI ${vni} ${vsi}`;
+      const mark = sticky ? ", sticky" : sequence === null ? "" : `, sequence ${sequence}`;
+      const aside = [direction === "in" ? `by ${nextHop}${mark}` : `ours${mark}`, ...entries].join("; ");
+      row.cells.set(node, [...(row.cells.get(node) ?? []), { value: state, aside }]);
+      rows.set(key, row);
+    }
+  const all = [...rows.values()].map((row) => ({ ...row, differs: false }));
+  return all.sort((a, b) => (a.scope < b.scope ? -1 : a.scope > b.scope ? 1 : a.key < b.key ? -1 : 1));
+}
+
+interface Head {
+  readonly node: string;
+  readonly error: string | null;
+  readonly left: number;
+}
+
+interface Table {
+  readonly heads: readonly Head[];
+  readonly rows: readonly Row[];
+}
+
+/** Null: not told yet. */
+function tableOf(of: Kind): Table | null {
+  if (of === "evpn") {
+    const { value } = routes.said;
+    return value === null ? null : { heads: value.gateways, rows: evpnRows(value) };
+  }
+  const { value } = tables.said;
+  if (value === null) return null;
+  const heads = value.gateways.map(({ node, error, left }) => ({ node, error, left: left[of] }));
+  return { heads, rows: rowsOf(value, of) };
+}
+
 export function TablesView() {
-  tables.use();
-  const said = tables.said.value;
-  const failure = tables.failure;
+  const isEvpn = kind.value === "evpn";
+  tables.use(!isEvpn);
+  routes.use(isEvpn);
+  evpn.use();
+  const table = tableOf(kind.value);
+  const { failure } = isEvpn ? routes : tables;
   const matches = matcher(filter.value);
-  const all = said === null ? [] : rowsOf(said, kind.value);
+  const all = table?.rows ?? [];
+  const kinds: readonly Kind[] = isEvpn || takesPart.value ? [...LISTED, "evpn"] : LISTED;
   const textOf = ({ scope, key, cells }: Row) =>
     `${scope} ${key} ${[...cells].map(([node, list]) => `${node} ${list.map((cell) => `${cell.value} ${cell.aside}`).join(" ")}`).join(" ")}`;
-  const rows = all.filter((row) => (!differing.value || row.differs) && matches(textOf(row)));
+  const rows = all.filter((row) => (isEvpn || !differing.value || row.differs) && matches(textOf(row)));
   return (
     <section class="card" aria-labelledby="tables-title">
       <div class="bar">
         <h2 id="tables-title">Tables</h2>
         <fieldset class="choice">
           <legend>table</legend>
-          {KINDS.map((each) => (
+          {kinds.map((each) => (
             <label key={each} class="pick">
               <input type="radio" name="table" checked={kind.value === each} onChange={() => (kind.value = each)} />
               {TITLES[each]}
@@ -101,7 +150,8 @@ export function TablesView() {
         <label class="pick">
           <input
             type="checkbox"
-            checked={differing.value}
+            disabled={isEvpn}
+            checked={differing.value && !isEvpn}
             onChange={({ currentTarget }) => (differing.value = currentTarget.checked)}
           />
           only what differs
@@ -109,7 +159,7 @@ export function TablesView() {
         <span class="quiet" role="status">{`${count(rows.length)} of ${count(all.length)} rows`}</span>
       </div>
       {failure.value !== null && <p class="bad">{sentence(failure.value.message)}</p>}
-      {said !== null && <Grid said={said} rows={rows.slice(0, MOST_SHOWN)} of={kind.value} />}
+      {table !== null && <Grid heads={table.heads} rows={rows.slice(0, MOST_SHOWN)} of={kind.value} />}
       {rows.length > MOST_SHOWN && <p class="quiet">{`${count(rows.length - MOST_SHOWN)} more: narrow the filter.`}</p>}
     </section>
   );
@@ -119,9 +169,10 @@ const KEYS: Readonly<Record<Kind, readonly [scope: string, key: string]>> = {
   neighbors: ["VSI", "IP"],
   macs: ["VSI", "MAC"],
   routes: ["VRF", "prefix"],
+  evpn: ["VNI", "RD and route"],
 };
 
-function Grid({ said, rows, of }: { readonly said: TablesSaid; readonly rows: readonly Row[]; readonly of: Kind }) {
+function Grid({ heads, rows, of }: Table & { readonly of: Kind }) {
   const [scope, key] = KEYS[of];
   return (
     <Scroll label="Rows of the tables" tall>
@@ -130,11 +181,11 @@ function Grid({ said, rows, of }: { readonly said: TablesSaid; readonly rows: re
           <tr>
             <th scope="col">{scope}</th>
             <th scope="col">{key}</th>
-            {said.gateways.map(({ node, error, left }) => (
+            {heads.map(({ node, error, left }) => (
               <th key={node} scope="col">
                 {name(node)}
                 {error !== null && <span class="bad"> ✖ silent</span>}
-                {left[of] > 0 && <span class="quiet">{` ${count(left[of])} more`}</span>}
+                {left > 0 && <span class="quiet">{` ${count(left)} more`}</span>}
               </th>
             ))}
             <th scope="col">
@@ -147,9 +198,9 @@ function Grid({ said, rows, of }: { readonly said: TablesSaid; readonly rows: re
             <tr key={`${row.scope} ${row.key}`} class={row.differs ? "differs" : ""}>
               <td>{name(row.scope)}</td>
               <th scope="row" class="mono">
-                {name(row.key)}
+                {sentence(row.key)}
               </th>
-              {said.gateways.map(({ node }) => (
+              {heads.map(({ node }) => (
                 <td key={node} data-node={node}>
                   {(row.cells.get(node) ?? []).map((cell) => (
                     <div key={cell.value + cell.aside}>
@@ -157,7 +208,7 @@ function Grid({ said, rows, of }: { readonly said: TablesSaid; readonly rows: re
                       {gatewayMacs.value.has(cell.value) && (
                         <span class="owner">{name(gatewayMacs.value.get(cell.value))}</span>
                       )}{" "}
-                      <span class="quiet">{name(cell.aside)}</span>
+                      <span class="quiet">{sentence(cell.aside)}</span>
                     </div>
                   ))}
                 </td>

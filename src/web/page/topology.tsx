@@ -1,6 +1,7 @@
 /** The picture of the fabric: gateways, what hangs on them, and the tunnels between them as cables with a strand for each VXLAN. */
 import type { SVGAttributes, TargetedKeyboardEvent } from "preact";
 import type { Fabric, GatewaySaid, Link, LinkEnd } from "../said.ts";
+import { isDiscovered } from "./evpn.tsx";
 import { type Cable, type Leaf, type Node, pictureOf } from "./layout.ts";
 import { Scroll } from "./scroll.tsx";
 import { bits, count, name } from "./shown.ts";
@@ -82,6 +83,10 @@ export function loadOf(fabric: Fabric, { a, b }: Link): readonly [there: number 
   return [there?.bitsPerSecond ?? null, back?.bitsPerSecond ?? null];
 }
 
+/** No configuration names it at either end. */
+const isFound = ({ a, b }: Link): boolean =>
+  [a.tunnel, b.tunnel].every((tunnel) => tunnel === null || isDiscovered(tunnel));
+
 export type LinkState = "up" | "down" | "unwatched" | "one-sided";
 
 export function stateOf(fabric: Fabric, link: Link): LinkState {
@@ -101,7 +106,8 @@ function tagText(fabric: Fabric, link: Link): string {
 export function linkText(fabric: Fabric, link: Link): string {
   const [there, back] = loadOf(fabric, link);
   const names = `${name(link.a.node)} – ${name(link.b.node ?? link.b.address)}`;
-  return `${tagText(fabric, link)}, tunnel ${names}: ${stateOf(fabric, link)}, VNI ${link.vnis.join(", ") || "none"}, ${bits(there)} there, ${bits(back)} back`;
+  const found = isFound(link) ? ", discovered by EVPN" : "";
+  return `${tagText(fabric, link)}, tunnel ${names}${found}: ${stateOf(fabric, link)}, VNI ${link.vnis.join(", ") || "none"}, ${bits(there)} there, ${bits(back)} back`;
 }
 
 function CableDrawn({ cable, fabric, colouring }: { cable: Cable; fabric: Fabric; colouring: Colouring }) {
@@ -140,6 +146,11 @@ function CableDrawn({ cable, fabric, colouring }: { cable: Cable; fabric: Fabric
       <g class={`tag ${state}`} transform={`translate(${x} ${y})`}>
         <rect x="-66" y="-13" width="132" height="26" rx="13" />
         <text y="4.5">{tagText(fabric, link)}</text>
+        {isFound(link) && (
+          <text y="26" class="small">
+            EVPN
+          </text>
+        )}
       </g>
     </>
   );
