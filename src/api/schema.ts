@@ -6,6 +6,7 @@
  * text. Keys are only ever added.
  */
 import { z } from "@hono/zod-openapi";
+import { bypassedBy, nextHop } from "./schema-next-hop.ts";
 import { Probe, Probing } from "./schema-probe.ts";
 
 const names = z.array(z.string());
@@ -15,11 +16,6 @@ const via = z
   .object({ kind: z.enum(["ac", "tunnel"]), name: z.string() })
   .nullable()
   .describe("the bridge port behind which it is; null: nowhere, or here");
-
-const bypassedBy = z
-  .string()
-  .nullable()
-  .describe("the tunnel whose gateway answers for the next hop and routes by destination, so that it sees no packet");
 
 export const Fault = z
   .object({ error: z.object({ code: z.string(), message: z.string(), hint: z.string() }) })
@@ -191,14 +187,7 @@ export const Route = z
     origin: z.string(),
     action: z.string(),
     interface: z.string().nullable(),
-    nextHops: z.array(
-      z.object({
-        ip: z.string(),
-        interface: z.string(),
-        alive: z.boolean().describe("not known to be dead"),
-        bypassedBy,
-      }),
-    ),
+    nextHops: z.array(nextHop),
   })
   .openapi("Route");
 

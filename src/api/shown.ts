@@ -360,8 +360,8 @@ function routeOf(
   { vrf, prefix, origin, action, interface: iface, nextHops }: RouteView,
   bypassedBy: (vrf: string, ip: string) => string | null,
 ): schema.Route {
-  const hops = nextHops.map(({ ip, interface: through, alive }) => ({
-    ...{ ip, interface: through, alive },
+  const hops = nextHops.map(({ ip, interface: through, alive, weight, priority }) => ({
+    ...{ ip, interface: through, alive, weight, priority },
     bypassedBy: bypassedBy(vrf, ip),
   }));
   return { vrf, prefix, origin, action, interface: iface, nextHops: hops };

@@ -10,6 +10,7 @@ import type {
   Config,
   EvpnConfig,
   InterfaceConfig,
+  NextHopConfig,
   PolicyConfig,
   PortRange,
   Prefix,
@@ -103,9 +104,12 @@ export function acForm({ tap, handover, vlan, ...rest }: AcConfig): Form {
 }
 
 export function routeForm({ vrf, prefix, target }: RouteConfig): Form {
-  const way =
-    target.kind === "nextHops" ? { nextHops: target.nextHops.map(({ text }) => text) } : { action: target.kind };
+  const way = target.kind === "nextHops" ? { nextHops: target.nextHops.map(hopForm) } : { action: target.kind };
   return { prefix: prefix.text, ...way, vrf };
+}
+
+function hopForm({ text, weight, priority }: NextHopConfig): unknown {
+  return weight === 1 && priority === 1 ? text : { ip: text, weight, priority };
 }
 
 export function policyForm({ name, interfaces, rules }: PolicyConfig): Form {

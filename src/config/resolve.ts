@@ -6,9 +6,11 @@
  */
 import type {
   AcConfig,
+  Address4,
   Config,
   EvpnConfig,
   InterfaceConfig,
+  NextHopConfig,
   PolicyConfig,
   Prefix,
   RouteConfig,
@@ -174,7 +176,11 @@ function resolveAc(ac: FileConfig["acs"][number]): AcConfig {
 
 function resolveRoute({ vrf, prefix, nextHop, nextHops, action }: FileConfig["routes"][number]): RouteConfig {
   if (action !== undefined) return { vrf, prefix, target: { kind: action } };
-  return { vrf, prefix, target: { kind: "nextHops", nextHops: nextHops ?? [nextHop!] } };
+  return { vrf, prefix, target: { kind: "nextHops", nextHops: nextHops ?? [alone(nextHop!)] } };
+}
+
+function alone(address: Address4): NextHopConfig {
+  return { ...address, weight: 1, priority: 1 };
 }
 
 function resolvePolicy({ name, interfaces, rules }: FileConfig["policies"][number]): PolicyConfig {

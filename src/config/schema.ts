@@ -237,16 +237,27 @@ const ac = z
   })
   .describe("an attachment circuit: a TAP, or one VLAN of it, bound to a VSI");
 
+/** A next hop of several, in the form of `control/plan.ts`. */
+const nextHopOf = () =>
+  z.union([
+    host().transform((address) => ({ ...address, weight: 1, priority: 1 })),
+    z
+      .strictObject({
+        ip: host().describe("its address"),
+        weight: int(1, 16).default(1).describe("its share of the flows, beside the weights of the others"),
+        priority: int(1, 255).default(1).describe("those of the least priority that has a living one are used"),
+      })
+      .transform(({ ip, ...rest }) => ({ ...ip, ...rest })),
+  ]);
+const nextHopsOf = () => z.array(nextHopOf()).min(1).max(MAX_NEXT_HOPS);
+
 const route = z
   .strictObject({
     prefix: prefix().describe("destination; a bare address is a /32"),
     nextHop: host().optional().describe("address of the next hop"),
-    nextHops: z
-      .array(host())
-      .min(1)
-      .max(MAX_NEXT_HOPS)
+    nextHops: nextHopsOf()
       .optional()
-      .describe("several next hops: flows are spread (ECMP)"),
+      .describe("several next hops, addresses or objects: flows are spread (ECMP), or one stands by for another"),
     action: z
       .enum(["unreachable", "prohibit", "discard"])
       .optional()

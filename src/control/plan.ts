@@ -280,12 +280,20 @@ export interface TapConfig {
   readonly persist: boolean;
 }
 
+/** A next hop of several: those of the least priority that has a living one are used, in proportion to their weights. */
+export interface NextHopConfig extends Address4 {
+  /** 1..16 */
+  readonly weight: number;
+  /** 1..255 */
+  readonly priority: number;
+}
+
 /** A static route. (vrf, prefix) is unique and is no connected prefix. */
 export interface RouteConfig {
   readonly vrf: string;
   readonly prefix: Prefix;
   readonly target: /** 1..8 addresses in connected subnets of the VRF, none of them ours; several are ECMP. */
-    | { readonly kind: "nextHops"; readonly nextHops: readonly Address4[] }
+    | { readonly kind: "nextHops"; readonly nextHops: readonly NextHopConfig[] }
     /** ICMP 3/1, ICMP 3/13, silence (behaviour.md §5). */
     | { readonly kind: "unreachable" | "prohibit" | "discard" };
 }

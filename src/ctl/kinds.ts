@@ -165,9 +165,12 @@ const ARP: readonly Column<Neighbor>[] = [
   { title: "FROM", of: (row) => row.from, rank: 2 },
 ];
 
-function hopText({ ip, alive, bypassedBy }: Route["nextHops"][number]): string {
-  if (!alive) return `${ip}(dead)`;
-  return bypassedBy === null ? ip : `${ip}(bypassed)`;
+/** 10.1.1.2, 10.1.1.2*3 (weight), 10.1.1.3(priority 2), 10.1.1.2(dead). */
+export function hopText({ ip, alive, weight = 1, priority = 1, bypassedBy }: Route["nextHops"][number]): string {
+  const name = weight === 1 ? ip : `${ip}*${weight}`;
+  if (!alive) return `${name}(dead)`;
+  if (bypassedBy !== null) return `${name}(bypassed)`;
+  return priority === 1 ? name : `${name}(priority ${priority})`;
 }
 
 const ROUTE: readonly Column<Route>[] = [

@@ -219,9 +219,8 @@ function isVxlan(worker: WorkerContext, f: Frame, l3: number): boolean {
 
 /** ECMP: a flow (fragments included) always takes the same next hop while the set is the same (RFC 2992). */
 function memberOf(worker: WorkerContext, f: Frame, group: number): number {
-  const at = group * GROUP_WORDS;
   // The high bits: the low ones choose the outer source port, and each next hop shall see all of those.
-  return worker.fib.groups[at + 1 + ((entropy(f) >> 16) % worker.fib.groups[at]!)]!;
+  return worker.fib.groups[group * GROUP_WORDS + ((entropy(f) >> 16) & (GROUP_WORDS - 1))]!;
 }
 
 /** The last steps: resolved? may it go there? does it fit? Then rewrite and send. `arrival` 0: it was injected. */

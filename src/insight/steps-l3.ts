@@ -199,7 +199,7 @@ class RouteStory {
       if (kind === FIB.ROUTE_GLEAN) return `${prefix} connected ${names.interface(arg)}`;
       if (kind === FIB.ROUTE_ADJACENCY) return `${prefix} ${this.hopText(arg)}`;
       if (kind === FIB.ROUTE_GROUP)
-        return `${prefix} one of ${worker.fib.groups[arg * FIB.GROUP_WORDS]} next hops${this.chosen(used)}`;
+        return `${prefix} one of ${membersOf(worker.fib.groups, arg)} next hops${this.chosen(used)}`;
       if (kind === FIB.ROUTE_LOCAL) return `${prefix} local`;
       return `${prefix} ${ACTIONS[kind] ?? "unknown"}`;
     }
@@ -222,4 +222,9 @@ class RouteStory {
       }
     return "";
   }
+}
+
+/** Different next hops of a group that have places. */
+function membersOf(groups: Int32Array, group: number): number {
+  return new Set(groups.subarray(group * FIB.GROUP_WORDS, (group + 1) * FIB.GROUP_WORDS)).size;
 }

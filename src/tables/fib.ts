@@ -41,7 +41,8 @@ export const ROUTE_UNDERLAY = 9;
 export const ROUTE_HOST = 10;
 
 export const MAX_GROUPS = 1024;
-export const GROUP_WORDS = 16;
+/** Places of a group, each with an adjacency; a power of two. 0 in the first one: the group is empty. */
+export const GROUP_WORDS = 64;
 /** Most next hops of one route. */
 export const MAX_NEXT_HOPS = 8;
 
@@ -101,7 +102,7 @@ export class Fib {
   /** By rewrite row: bridge port and VSI the frame leaves by. */
   readonly rewritePort: Int32Array;
   readonly rewriteVsi: Int32Array;
-  /** By group: [count, adjacency…]. */
+  /** By group: the adjacency of each place. */
   readonly groups: Int32Array;
   /** [0] the published bank of the policy rows. */
   readonly policyHead: Int32Array;

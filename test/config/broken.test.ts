@@ -148,6 +148,13 @@ const VALUES: readonly Row[] = [
   ["an unknown priority", `${BASE}workers: {priority: high}\n`, 7, "workers.priority", "auto | normal"],
   ["nice beyond the range", `${BASE}workers: {priority: {nice: -21}}\n`, 7, "workers.priority.nice", "out of range"],
   ["half a worker", `${BASE}workers: 1.5\n`, 7, "workers", "expected 1..16"],
+  [
+    "a weight of nothing",
+    routes("{prefix: 0.0.0.0/0, nextHops: [{ip: 10.1.1.2, weight: 0}]}"),
+    7,
+    "routes[0].nextHops[0].weight",
+    "1..16",
+  ],
   ["a next hop asked too often", `${BASE}nextHopProbe: {intervalMs: 50}\n`, 7, "nextHopProbe.intervalMs", "100"],
   ["limit too small", `${BASE}limits:\n  macs: 1\n`, 8, "limits.macs", "expected 16..1048576"],
 ];

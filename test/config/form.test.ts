@@ -33,7 +33,7 @@ acs:
   - {name: a, vsi: vsi10, handover: true, vlan: 7}
   - {name: b, vsi: uplink, tap: {device: tapb, netns: blue, mtu: 1300, persist: false}}
 routes:
-  - {prefix: 200.2.0.0/16, vrf: red, nextHops: [10.1.1.7, 10.1.1.8]}
+  - {prefix: 200.2.0.0/16, vrf: red, nextHops: [10.1.1.7, {ip: 10.1.1.8, weight: 3, priority: 2}]}
   - {prefix: 200.3.0.0/16, vrf: red, action: discard}
 policies:
   - name: p

@@ -85,9 +85,9 @@ export function lostKeys(before: readonly string[], now: readonly string[]): str
     const less = words.filter((word) => !found.words.includes(word)).map((word) => `${path}: ${word} is gone`);
     return found.required && !required ? [...less, `${path}: is required`] : less;
   });
-  // A new key may be required in an object that is new with it, and nowhere else.
+  // A new key may be required in an object that is new with it, and nowhere else: also where a list held but texts so far.
   const isNew = (path: string) =>
-    path.includes(".") && !had.has(path.slice(0, path.lastIndexOf(".")).replace(/\[\]$/, ""));
+    path.includes(".") && !before.some((line) => line.startsWith(path.slice(0, path.lastIndexOf(".") + 1)));
   const asked = [...known.values()].filter(({ path, required }) => required && !had.has(path) && !isNew(path));
   return [...gone, ...asked.map(({ path }) => `${path}: is required`)];
 }

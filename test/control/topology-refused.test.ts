@@ -119,7 +119,7 @@ describe("a refused change", () => {
   test("too many next hops and routes for the tables", () => {
     const bed = new Bed({ workers: 1, macs: 4096, neighbors: 256, routes: 1024 });
     const base = plan("vsis: [{name: a}]\ninterfaces: [{name: i, vsi: a, address: 10.0.0.1/16}]\n");
-    const hop = (i: number) => ({ text: `10.0.${i >> 8}.${i & 255}`, ip: 0x0a000000 + i });
+    const hop = (i: number) => ({ text: `10.0.${i >> 8}.${i & 255}`, ip: 0x0a000000 + i, weight: 1, priority: 1 });
     const route = (i: number, ...hops: number[]) => ({
       vrf: "main",
       prefix: { text: `20.${i >> 8}.${i & 255}.0/24`, network: (0x14000000 + (i << 8)) | 0, length: 24 },

@@ -59,7 +59,10 @@ export function crowdedRig(arenaBytes = 1 << 20): Rig {
   const border = rig.neighbor("10.1.1.2", 1, parseMac("02:cc:00:00:00:01")!, 4);
   const unresolved = rig.neighbor("10.1.1.3", 1, P10, 4);
   t.fib.rewrite[unresolved] = 0;
-  t.fib.groups.set([3, border, 1, 2], GROUP_WORDS);
+  t.fib.groups.set(
+    Array.from({ length: GROUP_WORDS }, (_, place) => [border, 1, 2][place % 3]!),
+    GROUP_WORDS,
+  );
   rig.route("50.0.0.0", 8, ROUTE_GROUP, 1);
   rig.route("60.0.0.0", 8, 3, unresolved);
   rig.route("70.0.0.0", 9, ROUTE_UNREACHABLE, 0);

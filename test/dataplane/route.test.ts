@@ -184,7 +184,8 @@ describe("equal-cost next hops", () => {
       rig.tables.ports.mtu[10 + i] = 1450;
       hops.push(rig.neighbor(`10.1.1.${100 + i}`, 1, parseMac(`02:cc:00:00:00:0${i}`)!, 3 + (i & 1)));
     }
-    rig.tables.fib.groups.set([members, ...hops], 5 * GROUP_WORDS);
+    const places = Array.from({ length: GROUP_WORDS }, (_, place) => hops[place % members]!);
+    rig.tables.fib.groups.set(places, 5 * GROUP_WORDS);
     rig.route("50.0.0.0", 8, ROUTE_GROUP, 5);
     return rig;
   }

@@ -54,7 +54,7 @@ export class ErrorWays {
       case FIB.ROUTE_GROUP: {
         const at = argument * FIB.GROUP_WORDS;
         const isEmpty = fib.groups[at] === 0;
-        return this.by(isEmpty ? 0 : fib.adjacencyInterface[fib.groups[at + 1]!]!, arrival, asker);
+        return this.by(isEmpty ? 0 : fib.adjacencyInterface[fib.groups[at]!]!, arrival, asker);
       }
       case FIB.ROUTE_LOCAL:
       case FIB.ROUTE_BROADCAST:

@@ -1,10 +1,9 @@
 /**
  * Next-hop groups: routes with several next hops (ECMP).
  *
- * A worker takes member (hash of the flow) mod count, so the row is filled with more places than there are next hops:
- * each next hop has the same number of places, and those of a dead one are dealt out to the living. A flow whose next
- * hop lives keeps it, whichever other one dies or comes back (RFC 2992 §2.2 calls that disruption; here it is the least
- * possible). When all are dead all stay: the packets then make control ask again, and answer with ICMP.
+ * A worker takes the place that the flow's hash names, and the next hop that has it; places.ts deals them out, so that a flow
+ * whose next hop lives keeps it, whichever other one dies or comes back (RFC 2992 §2.2 calls that disruption; here it is none).
+ * When all are dead all stay: the packets then make control ask again, and answer with ICMP.
  *
  * A published row never changes. A change fills a new row, the routes are stored with its number, and the old row comes
  * back when the workers have passed. Some rows are kept free for that, hence MAX_SHARED_GROUPS.
@@ -14,16 +13,16 @@ import { RowPool } from "../../tables/heartbeat.ts";
 import type { Tables } from "../../tables/tables.ts";
 import type { Timers } from "../timers.ts";
 import type { NextHops } from "./next-hops.ts";
+import { type GroupMember, placesOf } from "./places.ts";
 
 /** Most different sets of next hops. */
 export const MAX_SHARED_GROUPS = MAX_GROUPS - 64;
-const PLACES = GROUP_WORDS - 1;
 const RETRY_MS = 1;
 
 /** One set of next hops, shared by all routes that have it. */
 export interface NextHopGroup {
   readonly key: string;
-  readonly members: readonly number[];
+  readonly members: readonly GroupMember[];
   /** The published row. */
   row: number;
   /** Called with the new row. */
@@ -45,7 +44,8 @@ export class NextHopGroups {
     this.timers = timers;
     this.nextHops = nextHops;
     nextHops.onChange((adjacency) => {
-      for (const group of this.groups.values()) if (group.members.includes(adjacency)) this.republish(group);
+      for (const group of this.groups.values())
+        if (group.members.some((each) => each.adjacency === adjacency)) this.republish(group);
     });
   }
 
@@ -53,14 +53,14 @@ export class NextHopGroups {
     return this.groups.size;
   }
 
-  /** Use the group of `adjacencies`. `user` is told of each row, the first one included. */
-  join(adjacencies: readonly number[], user: (row: number) => void): NextHopGroup {
-    const key = adjacencies.join(" ");
+  /** Use the group of `members`. `user` is told of each row, the first one included. */
+  join(members: readonly GroupMember[], user: (row: number) => void): NextHopGroup {
+    const key = members.map(({ adjacency, weight, priority }) => `${adjacency}*${weight}@${priority}`).join(" ");
     let group = this.groups.get(key);
     if (group === undefined) {
       const row = this.pool.take();
       if (row === 0) throw new Error("no next-hop group left, although the plan was checked");
-      group = { key, members: adjacencies, row, users: new Set() };
+      group = { key, members, row, users: new Set() };
       this.groups.set(key, group);
       this.fill(group);
     }
@@ -105,21 +105,6 @@ export class NextHopGroups {
 
   private fill({ members, row }: NextHopGroup): void {
     const places = placesOf(members, (adjacency) => this.nextHops.isAlive(adjacency));
-    this.groupsColumn.set(places, row * GROUP_WORDS + 1);
-    this.groupsColumn[row * GROUP_WORDS] = places.length;
+    this.groupsColumn.set(places, row * GROUP_WORDS);
   }
-}
-
-/** Who gets which place: all next hops equally, and the places of dead ones in turn to the living. */
-export function placesOf(members: readonly number[], isAlive: (adjacency: number) => boolean): number[] {
-  const living = members.filter(isAlive);
-  const count = members.length * Math.floor(PLACES / members.length);
-  const places: number[] = [];
-  let next = 0;
-  for (let i = 0; i < count; i++) {
-    const member = members[i % members.length]!;
-    if (living.length === 0 || isAlive(member)) places.push(member);
-    else places.push(living[next++ % living.length]!);
-  }
-  return places;
 }

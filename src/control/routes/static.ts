@@ -17,7 +17,7 @@ import {
 } from "../../tables/fib.ts";
 import type { Tables } from "../../tables/tables.ts";
 import type { InterfaceObject, Inventory } from "../inventory.ts";
-import type { Address4, ListDiff, Prefix, RouteConfig } from "../plan.ts";
+import type { ListDiff, NextHopConfig, Prefix, RouteConfig } from "../plan.ts";
 import type { Timers } from "../timers.ts";
 import { type NextHopGroup, NextHopGroups } from "./next-hop-group.ts";
 import { Homes, mustHold, type NextHops } from "./next-hops.ts";
@@ -27,7 +27,7 @@ const KINDS = { unreachable: ROUTE_UNREACHABLE, prohibit: ROUTE_PROHIBIT, discar
 
 interface Hop {
   readonly iface: InterfaceObject;
-  readonly address: Address4;
+  readonly address: NextHopConfig;
   readonly adjacency: number;
 }
 
@@ -46,6 +46,8 @@ export interface NextHopState {
   readonly ip: string;
   readonly interface: string;
   readonly alive: boolean;
+  readonly weight: number;
+  readonly priority: number;
 }
 
 export class StaticRoutes {
@@ -103,6 +105,8 @@ export class StaticRoutes {
       ip: address.text,
       interface: iface.name,
       alive: this.nextHops.isAlive(adjacency),
+      weight: address.weight,
+      priority: address.priority,
     }));
   }
 
@@ -126,7 +130,9 @@ export class StaticRoutes {
       set(isItself ? ROUTE_HOST : ROUTE_ADJACENCY, hops[0]!.adjacency);
       return { ...common, hops, group: null };
     }
-    const members = hops.map((hop) => hop.adjacency);
+    const members = hops.map(({ adjacency, address: { text, weight, priority } }) => ({
+      ...{ adjacency, name: text, weight, priority },
+    }));
     return { ...common, hops, group: this.groups.join(members, user) };
   }
 
@@ -149,5 +155,8 @@ function isSame(route: StaticRoute, { target }: RouteConfig, homes: readonly Int
   if (route.kind !== target.kind) return false;
   if (target.kind !== "nextHops") return true;
   if (target.nextHops.length !== route.hops.length) return false;
-  return route.hops.every((hop, i) => hop.iface === homes[i] && hop.address.ip === target.nextHops[i]!.ip);
+  return route.hops.every(({ iface, address: { ip, weight, priority } }, i) => {
+    const to = target.nextHops[i]!;
+    return iface === homes[i] && ip === to.ip && weight === to.weight && priority === to.priority;
+  });
 }

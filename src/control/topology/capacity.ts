@@ -60,7 +60,7 @@ function checkRoutes(config: Config, tables: Tables, holds: TunnelHolds): string
   for (const { vrf, target } of config.routes) {
     if (target.kind !== "nextHops") continue;
     for (const hop of target.nextHops) hops.add(`${vrf} ${hop.text}`);
-    if (target.nextHops.length > 1) groups.add(`${vrf} ${target.nextHops.map((hop) => hop.text).join(" ")}`);
+    if (target.nextHops.length > 1) groups.add(`${vrf} ${JSON.stringify(target.nextHops)}`);
   }
   if (groups.size > MAX_SHARED_GROUPS)
     return `${groups.size} different sets of next hops are more than ${MAX_SHARED_GROUPS}`;
