@@ -3,7 +3,7 @@
     {
       "target_name": "vtepd",
       "sources": [
-        "addon.cc", "worker-io.cc", "netns.cc", "tap.cc", "udp.cc", "echo.cc", "probe.cc", "handover.cc", "readiness.cc", "notify.cc",
+        "addon.cc", "worker-io.cc", "netns.cc", "tap.cc", "udp.cc", "echo.cc", "hop-udp.cc", "probe.cc", "handover.cc", "readiness.cc", "notify.cc",
         "thread.cc",
         "exchange.cc", "ports.cc", "transmit.cc", "messages.cc", "batch.cc", "receive.cc",
         "checksum.cc", "layers.cc", "gso.cc", "segment.cc", "coalesce.cc"

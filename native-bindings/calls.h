@@ -97,6 +97,11 @@ void endInstance(napi_env env, void* data, void* hint);
 // readiness.cc
 napi_value watchReadableCall(napi_env env, napi_callback_info info);
 
+// hop-udp.cc
+napi_value openHopUdpCall(napi_env env, napi_callback_info info);
+napi_value sendHopUdpCall(napi_env env, napi_callback_info info);
+napi_value receiveHopUdpCall(napi_env env, napi_callback_info info);
+
 // notify.cc
 napi_value notifyCall(napi_env env, napi_callback_info info);
 

@@ -93,6 +93,11 @@ export interface Addon {
   sendEcho(fd: number, target: string, icmp: Uint8Array): number;
   /** Sequence, MTU or -1, source; sequence, …. */
   receiveEchoes(fd: number): (number | string)[];
+  /** [fd] or [errno, step]. */
+  openHopUdp(address: string, port: number): Outcome;
+  sendHopUdp(fd: number, target: string, port: number, bytes: Uint8Array): number;
+  /** @returns how many records were filled. */
+  receiveHopUdp(fd: number, records: Uint8Array): number;
   notify(socketPath: string, text: string): number;
   /** [tid, errno of the priority, errno of the processors]; policy 0: leave it, 1: nice, 2: FIFO. */
   scheduleThread(policy: number, value: number, cpus: Int32Array): [number, number, number];

@@ -21,6 +21,11 @@ export function i32(bytes: Uint8Array, at: number): number {
   return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
 }
 
+/** Four bytes as 0..4294967295; where a frame is in hand, `i32`. */
+export function u32(bytes: Uint8Array, at: number): number {
+  return i32(bytes, at) >>> 0;
+}
+
 export function setU16(bytes: Uint8Array, at: number, value: number): void {
   bytes[at] = value >> 8;
   bytes[at + 1] = value;
