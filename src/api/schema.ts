@@ -7,6 +7,7 @@
  */
 import { z } from "@hono/zod-openapi";
 import { bypassedBy, nextHop } from "./schema-next-hop.ts";
+import { watched } from "./schema-bfd.ts";
 import { Probe, Probing } from "./schema-probe.ts";
 
 const names = z.array(z.string());
@@ -131,13 +132,12 @@ export const Tunnel = z
       .describe("unwatched: frames are sent, and nothing asks whether anybody is there"),
     mtu: z.int().describe("longest inner IP packet, bytes"),
     vsis: names,
+    ...watched,
     probe: Probe,
     turnedAway: z
       .number()
       .optional()
-      .describe(
-        "packets that came by it and were dropped before they were in a VSI: an unknown VNI, bad flags, a wrong checksum",
-      ),
+      .describe("packets from it dropped before they were in a VSI: an unknown VNI, bad flags, a wrong checksum"),
     ...both,
   })
   .openapi("Tunnel");

@@ -6,10 +6,10 @@
  */
 import { getSystemErrorMap } from "node:util";
 import type { Agent } from "../control/agent.ts";
-import type { Inventory, PortObject } from "../control/inventory.ts";
+import type { Inventory, PortObject, TunnelPort } from "../control/inventory.ts";
 import type { MacLimitView } from "../control/mac/limits.ts";
 import type { NeighborView } from "../control/neighbor/entry.ts";
-import type { Config, PortRange, RuleAction, RuleMatch } from "../control/plan.ts";
+import type { Config } from "../control/plan.ts";
 import type { DuplicateView } from "../control/resolution/duplicates.ts";
 import type { BypassedHop, Bypasses } from "../control/routes/bypass.ts";
 import type { NextHopStates } from "../control/routes/hop-states.ts";
@@ -46,7 +46,9 @@ import {
 import type { Tables } from "../tables/tables.ts";
 import { type Ipv4, parseIpv4 } from "../wire/ipv4.ts";
 import { byText } from "./by-text.ts";
+import { actionText, matchText } from "./rule-text.ts";
 import type * as schema from "./schema.ts";
+import type { BfdSession } from "./schema-bfd.ts";
 
 /** The parts of control that can be looked at. */
 export interface ShownParts {
@@ -65,10 +67,16 @@ const byName = (a: { readonly name: string }, b: { readonly name: string }) => b
 export class Shown {
   private readonly parts: ShownParts;
   private readonly prober: { view(tunnel: PortObject): schema.Tunnel["probe"] };
+  private readonly bfd: { view(tunnel: TunnelPort): BfdSession | null };
 
-  constructor(parts: ShownParts, prober: { view(tunnel: PortObject): schema.Tunnel["probe"] }) {
+  constructor(
+    parts: ShownParts,
+    prober: { view(tunnel: PortObject): schema.Tunnel["probe"] },
+    bfd: { view(tunnel: TunnelPort): BfdSession | null } = { view: () => null },
+  ) {
     this.parts = parts;
     this.prober = prober;
+    this.bfd = bfd;
   }
 
   vsis(): schema.Vsi[] {
@@ -111,16 +119,22 @@ export class Shown {
   tunnels(): schema.Tunnel[] {
     const { inventory, topology } = this.parts;
     return tunnelViews(inventory, topology.counted)
-      .map(({ name, row, countedBefore, remote, up, mtu, vsis }) => {
-        const probe = this.prober.view(inventory.tunnel(name)!);
+      .map(({ name, row, countedBefore, remote, up, draining, mtu, vsis }) => {
+        const port = inventory.tunnel(name)!;
+        const probe = this.prober.view(port);
+        const bfd = this.bfd.view(port);
+        const watchedBy = watcherOf(probe, bfd);
         return {
           name,
           remote,
           up,
-          state: !up ? ("down" as const) : probe.state === "up" ? ("up" as const) : ("unwatched" as const),
+          state: !up ? ("down" as const) : watchedBy === null ? ("unwatched" as const) : ("up" as const),
+          draining,
+          watchedBy,
           mtu,
           vsis: [...vsis].sort(byText),
           probe,
+          bfd,
           turnedAway:
             sumOf(this.parts.tables.counters, (block) => block.turnedAway[row]!) - countedBefore[TURNED_AWAY]!,
           ...this.traffic("ports", row, countedBefore),
@@ -346,6 +360,12 @@ export class Shown {
   }
 }
 
+/** Who says whether a tunnel's peer is there: BFD once it has met it, else the keepalive. */
+function watcherOf({ state }: schema.Tunnel["probe"], bfd: BfdSession | null): schema.Tunnel["watchedBy"] {
+  if (bfd !== null && bfd.verdict !== "unknown") return "bfd";
+  return state === "up" || state === "down" ? "keepalive" : null;
+}
+
 function neighborOf({ interface: iface, vsi, ip, mac, state, via, ageSeconds, origin }: NeighborView): schema.Neighbor {
   const kind = kindOf(state, origin);
   return { interface: iface, vsi, ip, mac, state, kind, via, ageSeconds, from: mac === null ? null : origin };
@@ -365,36 +385,4 @@ function routeOf(
     bypassedBy: bypassedBy(vrf, ip),
   }));
   return { vrf, prefix, origin, action, interface: iface, nextHops: hops };
-}
-
-// ---- rules in words --------------------------------------------------------------------------------------------
-
-const PROTOCOLS: Readonly<Record<number, string>> = { 1: "icmp", 6: "tcp", 17: "udp" };
-
-function matchText({ sources, destinations, protocol, sourcePorts, destinationPorts }: RuleMatch): string {
-  const words: string[] = [];
-  const add = (name: string, values: readonly string[]) => {
-    if (values.length > 0) words.push(`${name} ${values.join(",")}`);
-  };
-  add(
-    "source",
-    sources.map((prefix) => prefix.text),
-  );
-  add(
-    "destination",
-    destinations.map((prefix) => prefix.text),
-  );
-  add("protocol", protocol === null ? [] : [PROTOCOLS[protocol] ?? String(protocol)]);
-  add("source port", sourcePorts.map(rangeText));
-  add("destination port", destinationPorts.map(rangeText));
-  return words.length === 0 ? "any" : words.join(" ");
-}
-
-function rangeText({ first, last }: PortRange): string {
-  return first === last ? String(first) : `${first}-${last}`;
-}
-
-function actionText(action: RuleAction): string {
-  if ("nextHop" in action) return `${action.kind} ${action.nextHop.text}`;
-  return action.kind;
 }

@@ -29,13 +29,14 @@ export function fileForm(config: Config): Form {
   return present({
     node: config.node,
     underlay: { address, ...underlay },
-    tunnels: config.tunnels.map(tunnelForm),
+    tunnels: config.tunnels.map((tunnel) => ({ ...tunnelForm(tunnel), ...unwatched(tunnel, config) })),
     vsis: config.vsis.map(vsiForm),
     interfaces: config.interfaces.map(interfaceForm),
     acs: config.acs.map(acForm),
     routes: config.routes.map(routeForm),
     policies: config.policies.map(policyForm),
     nextHopProbe: config.nextHopProbe,
+    bfd: config.bfd,
     limits: config.limits,
     evpn: config.evpn === null ? null : evpnForm(config.evpn),
     workers: workersForm(config.workers),
@@ -64,6 +65,11 @@ function workersForm({ count, priority, cpus }: Config["workers"]): number | For
 /** Without what is null. */
 function present(form: object): Form {
   return Object.fromEntries(Object.entries(form).filter(([, value]) => value !== null));
+}
+
+/** Said where all others have it. */
+function unwatched({ bfd }: TunnelConfig, all: Config): Form {
+  return bfd === null && all.bfd !== null ? { bfd: false } : {};
 }
 
 export function tunnelForm(tunnel: TunnelConfig): Form {

@@ -21,6 +21,7 @@ import type {
 } from "../control/plan.ts";
 import { overheadOf } from "./rules-l2.ts";
 import type { FileConfig } from "./schema.ts";
+import { bfdOf } from "./schema-bfd.ts";
 import { sourcePortsOf } from "./schema-workers.ts";
 import { addressesOf, type FileInterface, vsisOf } from "./subnets.ts";
 
@@ -42,10 +43,11 @@ export function resolve(file: FileConfig): Config {
       sourcePorts: { first, count },
       offload: { ...offload, udpGso: offload.udpGso ?? underlay.checksum !== "zero" },
     },
-    tunnels: file.tunnels.map(({ name, remote, keepalive }) => ({
+    tunnels: file.tunnels.map(({ name, remote, keepalive, bfd }) => ({
       name,
       remote: remote.text,
       keepalive: keepalive ?? null,
+      bfd: bfdOf(bfd, file.bfd),
     })),
     vsis: file.vsis.map((vsi) => resolveVsi(vsi, allTunnels, gateways.get(vsi.name) ?? null, file.limits.macs)),
     interfaces: file.interfaces.map((each) =>
@@ -60,6 +62,7 @@ export function resolve(file: FileConfig): Config {
     routes: file.routes.map(resolveRoute),
     policies: file.policies.map(resolvePolicy),
     nextHopProbe: file.nextHopProbe,
+    bfd: file.bfd ?? null,
     limits: { ...file.limits, acMacs: file.limits.acMacs ?? Math.min(1024, file.limits.macs) },
     evpn: resolveEvpn(file),
     workers: resolveWorkers(file.workers),

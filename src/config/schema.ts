@@ -13,6 +13,7 @@
 import { z } from "zod";
 import { readGateway, readListen, readMacText, readPortRange, readVtep } from "./address.ts";
 import { bytesOf, flag, host, hostMac, hostName, int, matching, mtu, name, prefix, read, socketPath } from "./field.ts";
+import { bfd, tunnelBfd } from "./schema-bfd.ts";
 import { evpn, vsiEvpn } from "./schema-evpn.ts";
 import { workers } from "./schema-workers.ts";
 
@@ -96,6 +97,7 @@ const tunnel = z
       })
       .optional()
       .describe("liveness probes"),
+    bfd: tunnelBfd.optional(),
   })
   .describe("a VXLAN path to one remote VTEP");
 
@@ -338,6 +340,7 @@ export const FILE = z.strictObject({
   routes: list(route, 1048576).describe("static routes"),
   policies: list(policy, 4096).describe("policy routes"),
   nextHopProbe: nextHopProbe.prefault({}),
+  bfd: bfd.optional(),
   limits: limits.prefault({}),
   evpn: evpn.optional(),
   workers,

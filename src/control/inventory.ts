@@ -34,6 +34,8 @@ export interface TunnelPort extends AnyPort {
   readonly kind: "tunnel";
   /** The configuration's name while it has one; "evpn:192.0.2.7" before and after. */
   name: string;
+  /** Its peer has said that it leaves: not up, but what still comes from there is taken. */
+  draining: boolean;
   /** It carries many. */
   readonly vsi: null;
   config: TunnelConfig;

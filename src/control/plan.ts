@@ -55,6 +55,8 @@ export interface Config {
   readonly routes: readonly RouteConfig[];
   readonly policies: readonly PolicyConfig[];
   readonly nextHopProbe: NextHopProbeConfig;
+  /** For tunnels that the configuration does not name, and what a tunnel's own `bfd` leaves out; null: none. */
+  readonly bfd: BfdConfig | null;
   readonly limits: LimitsConfig;
   readonly evpn: EvpnConfig | null;
   readonly workers: WorkersConfig;
@@ -112,6 +114,18 @@ export interface TunnelConfig {
   /** Canonical text, of the family of `underlay.address`, never that address itself, unique among the tunnels. */
   readonly remote: string;
   readonly keepalive: { readonly intervalMs: number; readonly multiplier: number } | null;
+  /** null: no BFD session with its peer. */
+  readonly bfd: BfdConfig | null;
+}
+
+/** Over one hop (RFC 5881), or over any number of them (RFC 5883). */
+export type BfdMode = "oneHop" | "multihop";
+
+/** How a tunnel's peer is watched by BFD. */
+export interface BfdConfig {
+  readonly intervalMs: number;
+  readonly multiplier: number;
+  readonly mode: BfdMode;
 }
 
 /** How ARP requests that arrive on an AC are treated (D14). */

@@ -7,6 +7,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";
 import { addAttach } from "./attach.ts";
+import { addBfd } from "./bfd.ts";
 import { addBugreport } from "./bugreport.ts";
 import { addCapture } from "./capture.ts";
 import { DEFAULT_SOCKET, EXIT, Refusal } from "./client.ts";
@@ -90,6 +91,7 @@ export function build(session: Session, writeError: (text: string) => void = say
   addObserve(program, session);
   addCapture(program, session);
   addEntries(program, session);
+  addBfd(program, session);
   addEvpn(program, session);
   addConfig(program, session);
   addHealth(program, session);

@@ -108,7 +108,8 @@ const ac = (before: Before<readonly Ac[]> | null): readonly Column<Ac>[] => [
 const tunnel = (before: Before<readonly Tunnel[]> | null): readonly Column<Tunnel>[] => [
   { title: "TUNNEL", of: (row) => row.name },
   { title: "REMOTE", of: (row) => row.remote },
-  { title: "STATE", of: (row) => row.state, measured: true },
+  { title: "STATE", of: (row) => (row.draining === true ? "draining" : row.state), measured: true },
+  { title: "BY", of: (row) => row.watchedBy ?? null, rank: 5 },
   { title: "MTU", of: (row) => row.mtu, right: true, rank: 3 },
   { title: "RTT-MS", of: (row) => row.probe.rttMs?.toFixed(3) ?? null, right: true, rank: 1, measured: true },
   { title: "LOSS", of: (row) => lossText(row.probe.loss), right: true, rank: 1, measured: true },

@@ -21,6 +21,10 @@ import type { Config } from "../control/plan.ts";
 import { IoError } from "../io/addon.ts";
 import { pathMtu } from "../io/underlay.ts";
 import { createProber } from "../liveness/assemble.ts";
+import { createBfd } from "../liveness/bfd/assemble.ts";
+import { sessionOf } from "../liveness/bfd/view.ts";
+import type { BfdWatch } from "../liveness/bfd/watch.ts";
+import { TunnelJudge } from "../liveness/judge.ts";
 import type { Prober } from "../liveness/prober.ts";
 import { DropWatch } from "../log/drop-bursts.ts";
 import type { Log } from "../log/log.ts";
@@ -90,6 +94,7 @@ export class Daemon {
   private control!: Control;
   private loop!: ControlLoop;
   private prober!: Prober;
+  private bfd!: BfdWatch;
   private shown!: Shown;
   private standing!: Standing;
   private dump!: StateDump;
@@ -178,10 +183,13 @@ export class Daemon {
     const { shown } = this.control;
     const deviceMtu = () => this.underlay.state.mtu;
     const kick = () => this.loop.kick();
-    this.prober = createProber({ ...shown, emit: this.log.emit, deviceMtu, kick });
+    const { emit } = this.log;
+    const judge = new TunnelJudge(shown.topology);
+    this.prober = createProber({ ...shown, topology: judge.probed(shown.topology), emit, deviceMtu, kick });
+    this.bfd = createBfd({ ...shown, judge, emit, kick });
     this.loop = new ControlLoop(this.rounds(), tables.doorbell, () => performance.now());
     this.loop.run().catch((error) => crash(this.log, error));
-    this.shown = new Shown(shown, this.prober);
+    this.shown = new Shown(shown, this.prober, { view: (tunnel) => sessionOf(this.bfd, tunnel) });
     this.standing = this.stand();
     this.dump = new StateDump({ log: this.log, shown: this.shown, status: () => this.standing.status() });
     this.watch(opener);
@@ -285,8 +293,9 @@ export class Daemon {
   /** What serves people is loaded here: frames are forwarded already. */
   private async serve(): Promise<void> {
     const { openManagement } = await import("./management.ts");
-    const { version, control, shown, standing, workers, workerWatch, scheduling, prober, reloader, resolutions } = this;
-    const counting = { version, control, shown, standing, workers, workerWatch, scheduling, prober, resolutions };
+    const { version, control, shown, standing, workers, workerWatch, scheduling, prober, bfd, reloader, resolutions } =
+      this;
+    const counting = { version, control, shown, standing, workers, workerWatch, scheduling, prober, bfd, resolutions };
     const known = { ...counting, reloader, feed: this.feed, log: this.log };
     const { listeners, features } = await openManagement({
       ...known,

@@ -21,6 +21,8 @@ import { insight } from "../insight/feature.ts";
 import { lastDropsOf } from "../insight/last-drops.ts";
 import { PortDrops } from "../insight/port-drops.ts";
 import type { FabricSentences } from "../insight/why.ts";
+import { bfd } from "../liveness/bfd/feature.ts";
+import type { BfdWatch } from "../liveness/bfd/watch.ts";
 import { probing } from "../liveness/feature.ts";
 import { nextHops } from "../liveness/next-hops.ts";
 import type { Prober } from "../liveness/prober.ts";
@@ -43,6 +45,7 @@ export interface FeatureParts {
   readonly workers: Workers;
   readonly scheduling: Scheduling;
   readonly prober: Prober;
+  readonly bfd: BfdWatch;
   readonly reloader: Reloader;
   readonly feed: EventFeed;
   readonly log: Log;
@@ -69,7 +72,8 @@ export function featuresOf(parts: FeatureParts): readonly Feature[] {
     { routes: (app) => addOffloads(app, offloads) },
     scheduled(scheduling),
     { rows: [MEMORY_ROW] },
-    probing({ prober, agent, inventory, shown, underlayMtu, kick }),
+    bfd(parts.bfd),
+    probing({ prober, bfd: parts.bfd, agent, inventory, shown, underlayMtu, kick }),
     nextHops(control.shown.hopStates, agent),
     insight({ control: control.shown, shown, injector, feed, node, sourcePorts: workers.sourcePorts(), fabric, kick }),
     evpn(parts),

@@ -7,6 +7,7 @@
  */
 
 import type { Policy, Route } from "../api/schema.ts";
+import type { BfdSession } from "../api/schema-bfd.ts";
 import type { Question, Why } from "../api/schema-why.ts";
 import type { Shown, ShownParts } from "../api/shown.ts";
 import { portText } from "../control/event.ts";
@@ -318,8 +319,18 @@ function errorSentences(text: string, ip: number, scope: readonly InterfaceObjec
 function tunnelSentences(via: string, shown: Shown): string[] {
   const tunnel = shown.tunnels().find(({ name }) => via === `tunnel ${name}`);
   if (tunnel === undefined) return [];
-  const { name, remote, state, mtu } = tunnel;
-  return [`Tunnel ${name} leads to VTEP ${remote}; it is ${state}, and carries packets of up to ${mtu} bytes.`];
+  const { name, remote, state, mtu, bfd } = tunnel;
+  const watched = bfd == null ? "" : ` BFD watches it: ${bfdText(bfd)}.`;
+  return [
+    `Tunnel ${name} leads to VTEP ${remote}; it is ${state}, and carries packets of up to ${mtu} bytes.${watched}`,
+  ];
+}
+
+function bfdText({ verdict, state, detectionMs, diagnosis, peer }: BfdSession): string {
+  if (verdict === "unknown") return "its peer has not been up, so the tunnel is used as if there were no BFD";
+  if (verdict === "up") return `up, ${detectionMs} ms of silence would be a death`;
+  if (verdict === "draining") return "its peer has said that it leaves";
+  return `${state} (${diagnosis}; the peer says ${peer.state}, ${peer.diagnosis})`;
 }
 
 /**

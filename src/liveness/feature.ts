@@ -3,13 +3,15 @@ import type { Feature, Row } from "../api/feature.ts";
 import { addProbes, type ProbeSource } from "../api/probe.ts";
 import type { Shown } from "../api/shown.ts";
 import type { Agent } from "../control/agent.ts";
-import type { Inventory } from "../control/inventory.ts";
+import type { Inventory, TunnelPort } from "../control/inventory.ts";
+import type { BfdWatch } from "./bfd/watch.ts";
 import { pingHost } from "./host-ping.ts";
 import { peerChecks } from "./peer-check.ts";
 import type { Prober } from "./prober.ts";
 
 export interface ProbingParts {
   readonly prober: Prober;
+  readonly bfd: BfdWatch;
   readonly agent: Agent;
   readonly inventory: Inventory;
   readonly shown: Shown;
@@ -19,11 +21,11 @@ export interface ProbingParts {
   readonly kick: () => void;
 }
 
-export function probing({ prober, agent, inventory, shown, underlayMtu, kick }: ProbingParts): Feature {
+export function probing({ prober, bfd, agent, inventory, shown, underlayMtu, kick }: ProbingParts): Feature {
   const source = probeSource(prober, agent, inventory, kick);
   return {
     routes: (app) => addProbes(app, source),
-    rows: probingRows(inventory, prober),
+    rows: probingRows(inventory, prober, (port) => bfd.decides(port)),
     checks: peerChecks(
       () => shown.tunnels(),
       underlayMtu,
@@ -35,16 +37,21 @@ export function probing({ prober, agent, inventory, shown, underlayMtu, kick }: 
   };
 }
 
-export function probingRows(inventory: Inventory, prober: Pick<Prober, "view">): Row[] {
+/** @param isByBfd does a BFD session say whether the peer is there? */
+export function probingRows(
+  inventory: Inventory,
+  prober: Pick<Prober, "view">,
+  isByBfd: (port: TunnelPort) => boolean,
+): Row[] {
   return [
     {
       kind: "gauge",
       name: "vtep_tunnel_watched",
-      help: "1 while a keepalive asks the tunnel's peer, so that vtep_tunnel_up means that somebody answers",
+      help: "1 while BFD or a keepalive watches the tunnel's peer, so that vtep_tunnel_up means that it is there",
       labels: ["tunnel"],
       *values() {
         for (const port of inventory.tunnels())
-          yield [{ tunnel: port.name }, /^(up|down)$/.test(prober.view(port).state) ? 1 : 0];
+          yield [{ tunnel: port.name }, isByBfd(port) || /^(up|down)$/.test(prober.view(port).state) ? 1 : 0];
       },
     },
     {

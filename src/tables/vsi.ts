@@ -25,6 +25,16 @@ export const MAX_VRFS = 256;
 /** Most io ports: TAPs and remote VTEPs together. */
 export const MAX_IO_PORTS = 4096;
 
+/** Most BFD sessions: slots 1..MAX_BFD_SESSIONS. */
+export const MAX_BFD_SESSIONS = 1023;
+
+/** What a BFD session says of its peer. */
+export const BFD_UNKNOWN = 0;
+export const BFD_UP = 1;
+export const BFD_DOWN = 2;
+/** It has said that it leaves. */
+export const BFD_DRAINING = 3;
+
 /** Bridge port kinds. */
 export const KIND_NONE = 0;
 export const KIND_AC = 1;
@@ -69,6 +79,8 @@ export class PortTable {
   readonly flags: Int32Array;
   /** BUM frames per second accepted from the AC, 0: no limit. */
   readonly storm: Int32Array;
+  /** By slot of a BFD session: what it says of its peer, BFD_*; the BFD thread writes. */
+  readonly verdicts: Int32Array;
   /** By io port: IO_TAP or IO_PEER. */
   readonly ioKind: Int32Array;
   /** By io port: the untagged AC of a TAP, or the tunnel of a peer. */
@@ -84,6 +96,7 @@ export class PortTable {
     this.mtu = carver.int32(MAX_PORTS);
     this.flags = carver.int32(MAX_PORTS);
     this.storm = carver.int32(MAX_PORTS);
+    this.verdicts = carver.int32(MAX_BFD_SESSIONS + 1);
     this.ioKind = carver.int32(MAX_IO_PORTS);
     this.ofIo = carver.int32(MAX_IO_PORTS);
     this.ofVlan = new ExactMatch(carver, MAX_PORTS);

@@ -50,6 +50,7 @@ describe("a good file", () => {
       routes: [],
       policies: [],
       nextHopProbe: { intervalMs: 1000, multiplier: 3 },
+      bfd: null,
       limits: {
         macs: 65536,
         neighbors: 65536,
@@ -80,7 +81,7 @@ describe("a good file", () => {
 
   test("the manual's example, object by object", () => {
     const config = load("gw1.yaml");
-    expect(config.tunnels[1]).toEqual({ name: "border", remote: "192.0.2.3", keepalive: null });
+    expect(config.tunnels[1]).toEqual({ name: "border", remote: "192.0.2.3", keepalive: null, bfd: null });
     expect(config.vsis[0]).toMatchObject({
       vni: 10,
       tunnels: ["gw2", "border"],

@@ -137,8 +137,8 @@ export function acOf(row: number, name: string, vsi: VsiObject): AcPort {
 }
 
 export function tunnelOf(row: number, name: string): TunnelPort {
-  const config = { name, remote: "192.0.2.2", keepalive: null };
-  return { row, kind: "tunnel", name, io: row, vsi: null, config, mtu: 1450, up: true };
+  const config = { name, remote: "192.0.2.2", keepalive: null, bfd: null };
+  return { row, kind: "tunnel", name, io: row, vsi: null, config, mtu: 1450, up: true, draining: false };
 }
 
 export class AgentBed {

@@ -11,6 +11,7 @@ import { UNWATCHED } from "../api/fake-source.ts";
 import { again, ctl, err, forget, out } from "./bed.ts";
 
 const TUNNEL: Tunnel = {
+  watchedBy: "keepalive",
   name: "gw2",
   remote: "192.0.2.2",
   up: true,
@@ -112,7 +113,7 @@ describe("ping", () => {
 
   it("show tunnel has what the prober knows", async () => {
     await ctl(prober([]), "show", "tunnel", "-w");
-    expect(out.split("\n")[1]).toMatch(/^gw2 +192\.0\.2\.2 +up +1350 +0\.250 +2% +1400 +vsi10/);
+    expect(out.split("\n")[1]).toMatch(/^gw2 +192\.0\.2\.2 +up +keepalive +1350 +0\.250 +2% +1400 +vsi10/);
   });
 
   it("show tunnel counts what was turned away at the door, where there is any", async () => {

@@ -40,7 +40,7 @@ function vsi(row: number, name: string): VsiObject {
 
 function port(row: number, name: string, of: VsiObject | null): PortObject {
   const common = { row, name, io: row, mtu: 1450, up: true };
-  if (of === null) return { ...common, kind: "tunnel", vsi: null, config: {} as TunnelConfig };
+  if (of === null) return { ...common, kind: "tunnel", vsi: null, config: {} as TunnelConfig, draining: false };
   return { ...common, kind: "ac", vsi: of, config: {} as AcConfig, linkDown: false };
 }
 
@@ -79,7 +79,10 @@ beforeEach(() => {
 /** With the rows of a feature. */
 function registryOf(source: MetricsSource): SlicedExposition {
   const view = () => ({ ...UNWATCHED, rttMs: 1.5, answered: 7, lost: 2 });
-  return createMetrics(source, probingRows(inventory, { view }));
+  return createMetrics(
+    source,
+    probingRows(inventory, { view }, () => false),
+  );
 }
 
 /** The exposition as (name with labels) -> value. */

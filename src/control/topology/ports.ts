@@ -163,11 +163,16 @@ export class Ports {
     this.bury(port);
   }
 
-  /** Store whether a port may be used; what a worker could not attach cannot be. @returns false when it was so already. */
-  setUp(port: PortObject, wanted: boolean): boolean {
+  /**
+   * Store whether a port may be used; what a worker could not attach cannot be. `draining`: a tunnel that is not used any more, and
+   * whose frames are still taken. @returns false when it was so already.
+   */
+  setUp(port: PortObject, wanted: boolean, draining = false): boolean {
     const up = wanted && refusalOf(this.tables, port.io) === null;
-    if (port.up === up || !this.isThere(port)) return false;
+    const wasDraining = port.kind === "tunnel" && port.draining;
+    if ((port.up === up && wasDraining === draining) || !this.isThere(port)) return false;
     port.up = up;
+    if (port.kind === "tunnel") port.draining = draining;
     this.tables.ports.flags[port.row] = flagsOf(port);
     return true;
   }
@@ -265,12 +270,12 @@ export class Ports {
 }
 
 function tunnelPort(config: TunnelConfig, row: number, io: number): TunnelPort {
-  return { kind: "tunnel", row, name: config.name, io, vsi: null, config, mtu: 0, up: true };
+  return { kind: "tunnel", row, name: config.name, io, vsi: null, config, mtu: 0, up: true, draining: false };
 }
 
 /** What stands for a configuration of the tunnel to `remote` while there is none. A configured name has no colon. */
 export function unnamedTunnel(remote: string, owner: TunnelOwner): TunnelConfig {
-  return { name: `${owner}:${remote}`, remote, keepalive: null };
+  return { name: `${owner}:${remote}`, remote, keepalive: null, bfd: null };
 }
 
 /** What a worker could not attach. */
@@ -305,5 +310,6 @@ function circuitOf(port: PortObject): string {
 
 function flagsOf(port: PortObject): number {
   const antiSpoof = port.kind === "ac" && port.config.antiSpoof;
-  return (port.up ? PORT_UP : 0) | (antiSpoof ? PORT_ANTI_SPOOF : 0);
+  const accepts = port.up || (port.kind === "tunnel" && port.draining);
+  return (accepts ? PORT_UP : 0) | (antiSpoof ? PORT_ANTI_SPOOF : 0);
 }

@@ -175,9 +175,16 @@ export class Topology {
 
   /** A tunnel's liveness changed: a dead one leaves flood lists, and what is behind it is suspended. */
   setTunnelUp(tunnel: TunnelPort, up: boolean): void {
+    // Of a peer that had said so nothing else was to be expected.
+    const level = up || tunnel.draining ? "info" : "warn";
     if (!this.setUp(tunnel, up)) return;
-    this.parts.emit(up ? "info" : "warn", up ? "tunnel.up" : "tunnel.down", { tunnel: tunnel.name });
+    this.parts.emit(level, up ? "tunnel.up" : "tunnel.down", { tunnel: tunnel.name });
     if (up) this.parts.learners.announceInto(tunnel);
+  }
+
+  /** A tunnel's peer leaves in good order: it is used no more, and what it still sends is taken. */
+  drainTunnel(tunnel: TunnelPort): void {
+    if (this.setUp(tunnel, false, true)) this.parts.emit("info", "tunnel.draining", { tunnel: tunnel.name });
   }
 
   /** An AC can be used, or cannot: what is behind it is suspended meanwhile. */
@@ -334,8 +341,8 @@ export class Topology {
     this.parts.learners.flushPort(ac);
   }
 
-  private setUp(port: PortObject, up: boolean): boolean {
-    if (!this.ports.setUp(port, up)) return false;
+  private setUp(port: PortObject, up: boolean, draining = false): boolean {
+    if (!this.ports.setUp(port, up, draining)) return false;
     if (port.vsi !== null) this.vsis.floods.update(port.vsi);
     else
       for (const vsi of this.parts.inventory.vsis.values())

@@ -60,6 +60,7 @@ export interface TunnelView {
   readonly countedBefore: Counted;
   readonly remote: string;
   readonly up: boolean;
+  readonly draining: boolean;
   readonly mtu: number;
   readonly vsis: readonly string[];
   readonly keepalive: TunnelConfig["keepalive"];
@@ -198,8 +199,18 @@ export function tunnelViews(inventory: Inventory, counted: CountedBefore): Tunne
     }
   return inventory.tunnels().map((port) => {
     const { remote, keepalive } = port.config;
-    const { name, row, up, mtu } = port;
-    return { name, row, countedBefore: counted.of(port), remote, up, mtu, vsis: vsis.get(port) ?? [], keepalive };
+    const { name, row, up, draining, mtu } = port;
+    return {
+      name,
+      row,
+      countedBefore: counted.of(port),
+      remote,
+      up,
+      draining,
+      mtu,
+      vsis: vsis.get(port) ?? [],
+      keepalive,
+    };
   });
 }
 

@@ -1,0 +1,107 @@
+/**
+ * The sockets of BFD: one to receive for each mode in use, and one to send for each session, whose source port is its own
+ * (RFC 5881 §4: 49152 to 65535, and one for all packets of a session).
+ *
+ * What cannot be opened is a problem that is told and tried again; meanwhile nothing is sent either, so that no peer counts on a
+ * session that cannot hear it.
+ */
+import type { BfdMode } from "../../control/plan.ts";
+import { IoError } from "../../io/addon.ts";
+import { type HopDatagram, type HopSocket, openHopUdp } from "../../io/hop-udp.ts";
+import { BFD_BYTES, BFD_MULTIHOP_PORT, BFD_PORT, type BfdPacket, writeBfd } from "../../wire/bfd.ts";
+import type { SessionRequest } from "./speaker.ts";
+
+const PORTS: Readonly<Record<BfdMode, number>> = { oneHop: BFD_PORT, multihop: BFD_MULTIHOP_PORT };
+const FIRST_SOURCE = 49152;
+const LAST_SOURCE = 65535;
+const TRIES = 200;
+/** Of one read: a flood must not keep what is due waiting. */
+const MOST_READ = 512;
+
+export interface SocketsRequest {
+  readonly address: string;
+  /** Source ports of VXLAN, which are not taken. */
+  readonly reserved: { readonly first: number; readonly count: number };
+}
+
+export class BfdSockets {
+  private readonly request: SocketsRequest;
+  private readonly onReadable: () => void;
+  private readonly random: () => number;
+  private readonly receivers = new Map<BfdMode, HopSocket>();
+  private readonly senders = new Map<number, HopSocket>();
+  private readonly packet = new Uint8Array(BFD_BYTES);
+  /** Why something is not open. */
+  problem: string | null = null;
+  sendErrors = 0;
+
+  constructor(request: SocketsRequest, onReadable: () => void, random: () => number) {
+    this.request = request;
+    this.onReadable = onReadable;
+    this.random = random;
+  }
+
+  /** Receive for these modes, and no others. */
+  follow(modes: ReadonlySet<BfdMode>): void {
+    this.problem = null;
+    for (const [mode, socket] of this.receivers)
+      if (!modes.has(mode)) {
+        socket.close();
+        this.receivers.delete(mode);
+      }
+    for (const mode of modes) if (!this.receivers.has(mode)) this.openReceiver(mode);
+  }
+
+  send({ slot, remote, mode }: SessionRequest, packet: BfdPacket): void {
+    if (!this.receivers.has(mode)) return;
+    const socket = this.senders.get(slot) ?? this.openSender(slot);
+    if (socket === null) return;
+    writeBfd(packet, this.packet, 0);
+    if (socket.send(remote, PORTS[mode], this.packet) !== 0) this.sendErrors++;
+  }
+
+  /** The session of `slot` has ended, or another one begins there. */
+  release(slot: number): void {
+    this.senders.get(slot)?.close();
+    this.senders.delete(slot);
+  }
+
+  receive(take: (mode: BfdMode, datagram: HopDatagram) => void): void {
+    for (const [mode, socket] of this.receivers) socket.receive(MOST_READ, (datagram) => take(mode, datagram));
+  }
+
+  close(): void {
+    for (const socket of [...this.receivers.values(), ...this.senders.values()]) socket.close();
+    this.receivers.clear();
+    this.senders.clear();
+  }
+
+  private openReceiver(mode: BfdMode): void {
+    try {
+      this.receivers.set(mode, openHopUdp(this.request.address, PORTS[mode], this.onReadable));
+    } catch (error) {
+      if (!(error instanceof IoError)) throw error;
+      this.problem = error.message;
+    }
+  }
+
+  private openSender(slot: number): HopSocket | null {
+    const { address, reserved } = this.request;
+    for (let tries = 0; tries < TRIES; tries++) {
+      const port = FIRST_SOURCE + Math.floor(this.random() * (LAST_SOURCE - FIRST_SOURCE + 1));
+      if (port >= reserved.first && port < reserved.first + reserved.count) continue;
+      try {
+        const socket = openHopUdp(address, port, null);
+        this.senders.set(slot, socket);
+        return socket;
+      } catch (error) {
+        if (!(error instanceof IoError)) throw error;
+        if (error.code === "EADDRINUSE") continue;
+        this.problem = error.message;
+        return null;
+      }
+    }
+    this.problem = `no source port from ${FIRST_SOURCE} on is free`;
+    return null;
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * The thread of BFD: its own event loop and sockets, since a session of 50 ms cannot wait for a main thread that reloads a
+ * configuration, collects garbage or serves an API.
+ *
+ * When it wakes it reads what has come before it looks at what is due: a thread that was late itself (a stopped process, a busy machine)
+ * must not take a packet that lies in the socket for silence. Each change goes to main as a message, and its verdict at once
+ * into a word that the forwarding threads may read.
+ */
+import { randomInt } from "node:crypto";
+import { parentPort, workerData } from "node:worker_threads";
+import { scheduleThread } from "../../io/thread.ts";
+import { type Board, clearFigures, writeFigures, writeRefusals } from "./board.ts";
+import { type Change, VERDICTS } from "./session.ts";
+import { BfdSockets, type SocketsRequest } from "./sockets.ts";
+import { type BfdRefusal, BfdSpeaker, type SessionRequest } from "./speaker.ts";
+
+export interface ThreadRequest extends SocketsRequest {
+  readonly board: Board;
+  /** By slot: VERDICTS' number. */
+  readonly verdicts: Int32Array;
+}
+
+/** From main. */
+export type Order =
+  | { readonly kind: "sessions"; readonly requests: readonly SessionRequest[] }
+  | { readonly kind: "drain"; readonly isDraining: boolean }
+  | { readonly kind: "close" };
+
+/** To main. */
+export type Report =
+  | { readonly kind: "change"; readonly slot: number; readonly change: Change }
+  | { readonly kind: "gone"; readonly slot: number }
+  /** Sockets; null: all is open. */
+  | { readonly kind: "problem"; readonly text: string | null }
+  | { readonly kind: "refused"; readonly reason: BfdRefusal; readonly source: string; readonly hops: number };
+
+const RETRY_MS = 5000;
+/** A sample of what is refused, for people. */
+const REFUSED_EVERY_MS = 1000;
+/** Short turns that must be in time; without the right for it the thread is like any other. */
+const NICE = -10;
+
+const port = parentPort!;
+const { board, verdicts, ...request } = workerData as ThreadRequest;
+const random = () => randomInt(2 ** 47) / 2 ** 47;
+const report = (what: Report) => port.postMessage(what);
+let alarm: NodeJS.Timeout | undefined;
+let retryMs = 0;
+let toldRefusedMs = Number.NEGATIVE_INFINITY;
+let toldProblem: string | null | undefined;
+
+scheduleThread({ priority: { nice: NICE }, cpus: [] });
+const sockets = new BfdSockets(request, wake, random);
+const speaker = new BfdSpeaker({
+  send: (session, packet) => sockets.send(session, packet),
+  told(slot, change) {
+    Atomics.store(verdicts, slot, VERDICTS.indexOf(change.verdict));
+    report({ kind: "change", slot, change });
+  },
+  noted: (slot, session) => writeFigures(board, slot, session),
+  gone(slot) {
+    Atomics.store(verdicts, slot, 0);
+    sockets.release(slot);
+    clearFigures(board, slot);
+    report({ kind: "gone", slot });
+  },
+  random,
+});
+
+function wake(): void {
+  sockets.receive((mode, { source, hops, bytes, at, end }) =>
+    speaker.receive({ mode, source, hops }, bytes, at, end, performance.now()),
+  );
+  const nowMs = performance.now();
+  const dueMs = speaker.run(nowMs);
+  writeRefusals(board, speaker.refused);
+  tellRefused(nowMs);
+  if (sockets.problem !== null && nowMs >= retryMs) open(nowMs);
+  const nextMs = Math.min(dueMs ?? nowMs + RETRY_MS, nowMs + RETRY_MS);
+  clearTimeout(alarm);
+  alarm = setTimeout(wake, Math.max(0, nextMs - performance.now()));
+}
+
+function open(nowMs: number): void {
+  sockets.follow(speaker.modes);
+  retryMs = nowMs + RETRY_MS;
+  if (sockets.problem === toldProblem) return;
+  toldProblem = sockets.problem;
+  report({ kind: "problem", text: toldProblem });
+}
+
+function tellRefused(nowMs: number): void {
+  const last = speaker.lastRefused;
+  if (last === null || nowMs - toldRefusedMs < REFUSED_EVERY_MS) return;
+  toldRefusedMs = nowMs;
+  speaker.lastRefused = null;
+  report({ kind: "refused", reason: last.reason, source: textOf(last.source), hops: last.hops });
+}
+
+function textOf(address: Uint8Array): string {
+  if (address.length === 4) return address.join(".");
+  const groups = Array.from({ length: 8 }, (_, n) => ((address[n * 2]! << 8) | address[n * 2 + 1]!).toString(16));
+  return new URL(`http://[${groups.join(":")}]`).hostname.slice(1, -1);
+}
+
+port.on("message", (order: Order) => {
+  const nowMs = performance.now();
+  switch (order.kind) {
+    case "sessions":
+      speaker.configure(order.requests, nowMs);
+      open(nowMs);
+      break;
+    case "drain":
+      speaker.drain(order.isDraining, nowMs);
+      break;
+    case "close":
+      speaker.drain(true, nowMs);
+      clearTimeout(alarm);
+      sockets.close();
+      port.close();
+      return;
+  }
+  wake();
+});

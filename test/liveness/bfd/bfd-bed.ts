@@ -1,0 +1,104 @@
+/** BFD speakers in virtual time, over a network that a test delays, cuts or forges. */
+
+import { peerAddress } from "../../../src/control/peer-address.ts";
+import type { BfdMode } from "../../../src/control/plan.ts";
+import type { BfdSession, Change } from "../../../src/liveness/bfd/session.ts";
+import { BfdSpeaker, type SessionRequest } from "../../../src/liveness/bfd/speaker.ts";
+import { BFD_BYTES, type BfdPacket, readBfd, writeBfd } from "../../../src/wire/bfd.ts";
+
+export interface SentPacket {
+  readonly atMs: number;
+  readonly from: string;
+  readonly packet: BfdPacket;
+}
+
+interface Station {
+  readonly speaker: BfdSpeaker;
+  /** Does nothing and hears nothing for now, as a stopped process: what comes waits. */
+  isStopped: boolean;
+  dueMs: number;
+}
+
+export class BfdNet {
+  nowMs = 0;
+  delayMs = 2;
+  readonly sent: SentPacket[] = [];
+  readonly changes: { readonly atMs: number; readonly at: string; readonly slot: number; readonly change: Change }[] =
+    [];
+  readonly gone: string[] = [];
+  /** `a>b` is cut. */
+  readonly cut = new Set<string>();
+  private readonly stations = new Map<string, Station>();
+  private inFlight: { dueMs: number; from: string; to: string; hops: number; mode: BfdMode; bytes: Uint8Array }[] = [];
+  private seed = 1;
+
+  add(address: string): BfdSpeaker {
+    const speaker = new BfdSpeaker({
+      send: ({ remote, mode }, packet) => {
+        this.sent.push({ atMs: this.nowMs, from: address, packet });
+        const bytes = new Uint8Array(BFD_BYTES);
+        writeBfd(packet, bytes, 0);
+        this.carry(address, remote, bytes, mode, 255);
+      },
+      told: (slot, change) => this.changes.push({ atMs: this.nowMs, at: address, slot, change }),
+      noted: () => undefined,
+      gone: (slot) => this.gone.push(`${address} ${slot}`),
+      random: () => this.random(),
+    });
+    this.stations.set(address, { speaker, isStopped: false, dueMs: 0 });
+    return speaker;
+  }
+
+  /** A session each way, in slot 1. */
+  pair(a: Partial<SessionRequest> = {}, b: Partial<SessionRequest> = a): { a: BfdSpeaker; b: BfdSpeaker } {
+    const common = { slot: 1, mode: "oneHop", intervalMs: 50, multiplier: 3 } as const;
+    const [first, second] = [this.add("192.0.2.1"), this.add("192.0.2.2")];
+    first.configure([{ ...common, remote: "192.0.2.2", ...a }], 0);
+    second.configure([{ ...common, remote: "192.0.2.1", ...b }], 0);
+    return { a: first, b: second };
+  }
+
+  stop(address: string, isStopped: boolean): void {
+    this.stations.get(address)!.isStopped = isStopped;
+  }
+
+  /** Put a datagram on the way. */
+  carry(from: string, to: string, bytes: Uint8Array, mode: BfdMode = "oneHop", hops = 255): void {
+    if (this.cut.has(`${from}>${to}`)) return;
+    this.inFlight.push({ dueMs: this.nowMs + this.delayMs, from, to, hops, mode, bytes });
+  }
+
+  pass(ms: number): void {
+    for (const end = this.nowMs + ms; this.nowMs < end; this.nowMs++) {
+      for (const [address, station] of this.stations) if (!station.isStopped) this.turn(address, station);
+    }
+  }
+
+  /** As the thread: what has come first, then what is due. */
+  private turn(address: string, { speaker }: Station): void {
+    const mine = this.inFlight.filter(({ to, dueMs }) => to === address && dueMs <= this.nowMs);
+    if (mine.length > 0) this.inFlight = this.inFlight.filter((each) => !mine.includes(each));
+    for (const { from, mode, hops, bytes } of mine)
+      speaker.receive({ mode, source: peerAddress(from), hops }, bytes, 0, bytes.length, this.nowMs);
+    speaker.run(this.nowMs);
+  }
+
+  /** The same numbers in each run. */
+  private random(): number {
+    this.seed = (this.seed * 48271) % 2147483647;
+    return this.seed / 2147483647;
+  }
+}
+
+export const stateOf = (speaker: BfdSpeaker, slot = 1): BfdSession["state"] | undefined => speaker.session(slot)?.state;
+export const verdictOf = (speaker: BfdSpeaker, slot = 1) => speaker.session(slot)?.verdict;
+
+/** A packet as a test wants it. */
+export function bytesOf(packet: Partial<BfdPacket>): Uint8Array {
+  const bytes = new Uint8Array(BFD_BYTES);
+  const common = { diagnosis: "none", state: "down", poll: false, final: false, demand: false, multiplier: 3 } as const;
+  const times = { mine: 77, yours: 0, desiredMinTx: 1_000_000, requiredMinRx: 50_000, requiredMinEchoRx: 0 };
+  writeBfd({ ...common, ...times, ...packet }, bytes, 0);
+  if (typeof readBfd(bytes, 0, bytes.length) === "string") throw new Error("a packet that nothing would take");
+  return bytes;
+}
