@@ -6,8 +6,8 @@
  * text. Keys are only ever added.
  */
 import { z } from "@hono/zod-openapi";
-import { bypassedBy, nextHop } from "./schema-next-hop.ts";
 import { watched } from "./schema-bfd.ts";
+import { bypassedBy, nextHop } from "./schema-next-hop.ts";
 import { Probe, Probing } from "./schema-probe.ts";
 
 const names = z.array(z.string());

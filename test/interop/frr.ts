@@ -3,7 +3,7 @@
  * bridges and VXLAN devices, as FRR's own users build them; a route reflector has BGP alone.
  */
 import { spawnSync } from "node:child_process";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "../../src/lab/deadline.ts";
@@ -15,12 +15,19 @@ export interface Frr {
   /** `vtysh -c COMMAND …`. */
   ask(...commands: readonly string[]): Promise<string>;
   json<T>(command: string): Promise<T>;
+  /** Process of one of its daemons. */
+  pid(daemon: string): number;
   /** Its files go; its processes end with the bed. */
   remove(): void;
 }
 
-/** Start zebra and bgpd with `config` in namespace `node`. */
-export async function startFrr(bed: Bed, node: string, config: string): Promise<Frr> {
+/** Start zebra and bgpd, or other daemons, with `config` in namespace `node`. */
+export async function startFrr(
+  bed: Bed,
+  node: string,
+  config: string,
+  daemons: readonly string[] = ["zebra", "bgpd"],
+): Promise<Frr> {
   // Its daemons give up root, and root is in none of their groups: a folder of their own, which the bed's is not.
   const folder = mkdtempSync(join(tmpdir(), "frr-"));
   chmodSync(folder, 0o755);
@@ -29,8 +36,9 @@ export async function startFrr(bed: Bed, node: string, config: string): Promise<
   spawnSync("chown", ["-R", "frr:frr", folder]);
   const socket = join(folder, "zserv.api");
   const common = ["-f", file, "-z", socket, "--vty_socket", folder, "-u", "frr", "-g", "frr"];
-  for (const daemon of ["zebra", "bgpd"]) {
-    const args = [...common, "-i", join(folder, `${daemon}.pid`)];
+  for (const daemon of daemons) {
+    const control = daemon === "bfdd" ? ["--bfdctl", join(folder, "bfdd.sock")] : [];
+    const args = [...common, ...control, "-i", join(folder, `${daemon}.pid`)];
     // bgpd would listen for itself on every address, which is what is wanted here.
     bed.launch(node, daemon, `/usr/lib/frr/${daemon}`, args);
     await until(`${daemon} of ${node}`, 10_000, async () => {
@@ -40,8 +48,9 @@ export async function startFrr(bed: Bed, node: string, config: string): Promise<
   }
   const ask = (...commands: readonly string[]) =>
     bed.must(node, "vtysh", ["--vty_socket", folder, ...commands.flatMap((command) => ["-c", command])], 10_000);
+  const pid = (daemon: string) => Number(readFileSync(join(folder, `${daemon}.pid`), "utf8"));
   const remove = () => rmSync(folder, { recursive: true, force: true });
-  return { ask, remove, json: async <T>(command: string) => JSON.parse(await ask(`${command} json`)) as T };
+  return { ask, remove, pid, json: async <T>(command: string) => JSON.parse(await ask(`${command} json`)) as T };
 }
 
 /** A reflector for `clients`, which dial it. */
