@@ -284,17 +284,6 @@ function program(): Command {
         wishes.web === true ? (wishes.port ?? PAGE_PORT) : null,
       );
     });
-  root
-    .command("evpn")
-    .description("a BGP EVPN fabric instead: FRR as route reflectors and as a leaf, gobgpd beside each gateway; root")
-    .addOption(name())
-    .addOption(brief())
-    .addOption(record())
-    .option("--keep", "leave the lab up afterwards")
-    .action((_: unknown, command: Command) => {
-      const wishes = command.optsWithGlobals<Wishes>();
-      return carryOut(() => onNewLab(wishes.name, FABRIC, wishes.keep === true ? "kept" : "down", wishes));
-    });
   const verb = (
     text: string,
     description: string,
@@ -317,6 +306,17 @@ function program(): Command {
   verb("status", "what is up, and is it well", status);
   verb("web", "serve the page of vtepctl web for a lab that is up, with walks", web).addOption(port());
   verb("centralized", "the article's first scheme and the distributed one, compared", centralized);
+  root
+    .command("evpn")
+    .description("a BGP EVPN fabric instead: FRR as route reflectors and as a leaf, gobgpd beside each gateway; root")
+    .addOption(name())
+    .addOption(brief())
+    .addOption(record())
+    .option("--keep", "leave the lab up afterwards")
+    .action((_: unknown, command: Command) => {
+      const wishes = command.optsWithGlobals<Wishes>();
+      return carryOut(() => onNewLab(wishes.name, FABRIC, wishes.keep === true ? "kept" : "down", wishes));
+    });
   const passing = (
     text: string,
     description: string,
