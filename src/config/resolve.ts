@@ -32,6 +32,10 @@ export function resolve(file: FileConfig): Config {
   const gateways = new Map<string, FileInterface>();
   for (const each of file.interfaces) for (const vsi of vsisOf(each)) gateways.set(vsi, each);
   const inEvpn = new Set(file.vsis.filter((vsi) => vsi.evpn !== undefined).map(({ name }) => name));
+  // An uplink (no VNI) is another network's LAN, with its own routers.
+  const guarded = new Set(
+    file.vsis.flatMap(({ name, vni }) => (vni !== undefined && gateways.has(name) ? [name] : [])),
+  );
   const homes = new Map(file.acs.map((ac) => [ac.name, ac.vsi]));
   return {
     node: file.node,
@@ -58,7 +62,7 @@ export function resolve(file: FileConfig): Config {
         vsisOf(each).some((vsi) => inEvpn.has(vsi)),
       ),
     ),
-    acs: file.acs.map(resolveAc),
+    acs: file.acs.map((ac) => resolveAc(ac, guarded)),
     routes: file.routes.map(resolveRoute),
     policies: file.policies.map(resolvePolicy),
     nextHopProbe: file.nextHopProbe,
@@ -165,7 +169,8 @@ function resolveInterface(
   };
 }
 
-function resolveAc(ac: FileConfig["acs"][number]): AcConfig {
+/** @param guarded the VSIs that have a gateway of ours, and where no host is a router unless its AC says so. */
+function resolveAc(ac: FileConfig["acs"][number], guarded: ReadonlySet<string>): AcConfig {
   return {
     name: ac.name,
     vsi: ac.vsi,
@@ -173,6 +178,7 @@ function resolveAc(ac: FileConfig["acs"][number]): AcConfig {
     handover: ac.handover ?? false,
     vlan: ac.vlan === "untagged" ? null : ac.vlan,
     antiSpoof: ac.antiSpoof,
+    routerAdvertisements: ac.routerAdvertisements ?? (guarded.has(ac.vsi) ? "deny" : "allow"),
     stormPerSecond: ac.stormPerSecond,
   };
 }

@@ -233,6 +233,12 @@ const ac = z
       .default("untagged")
       .describe("802.1Q tag to match and strip, or untagged"),
     antiSpoof: flag(false).describe("drop IPv4 from this AC whose source is outside the VSI-interface's subnets"),
+    routerAdvertisements: z
+      .enum(["allow", "deny"])
+      .optional()
+      .describe(
+        "IPv6 router advertisements and redirects from this AC; default: deny where the VSI has a VNI and a VSI-interface, else allow",
+      ),
     stormPerSecond: int(0, 10000000)
       .default(0)
       .describe("broadcast, multicast and unknown unicast frames per second; 0: no limit"),

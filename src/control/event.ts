@@ -53,6 +53,7 @@ export type EventName =
   | "arp.announce"
   | "arp.defend"
   | "arp.ignored"
+  | "nd.ra-guard"
   | "evpn.engine-up"
   | "evpn.engine-lost"
   | "evpn.session"

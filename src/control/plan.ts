@@ -279,6 +279,8 @@ export interface AcConfig {
   readonly vlan: number | null;
   /** Drop IPv4 whose source lies outside the VSI-interface's subnets; true only where there is a VSI-interface. */
   readonly antiSpoof: boolean;
+  /** IPv6 router advertisements and redirects from it. */
+  readonly routerAdvertisements: "allow" | "deny";
   /** BUM frames per second accepted from this AC; 0: no limit. */
   readonly stormPerSecond: number;
 }

@@ -18,6 +18,7 @@ import { ListenError, type Listener } from "../api/listener.ts";
 import { Shown } from "../api/shown.ts";
 import { AttachServer } from "../attach/server.ts";
 import type { Config } from "../control/plan.ts";
+import { lastDropsOf } from "../insight/last-drops.ts";
 import { IoError } from "../io/addon.ts";
 import { pathMtu } from "../io/underlay.ts";
 import { createProber } from "../liveness/assemble.ts";
@@ -240,7 +241,8 @@ export class Daemon {
     const { emit } = this.log;
     const { inventory } = shown;
     const taps = new TapWatch({ opener, topology, inventory, emit });
-    const drops = new DropWatch(this.tables.counters, emit);
+    const lastDrops = lastDropsOf(shown);
+    const drops = new DropWatch(this.tables.counters, emit, (reason) => lastDrops.placeOf(reason));
     const timer = setInterval(() => {
       if (this.stopping) return clearInterval(timer);
       taps.look();

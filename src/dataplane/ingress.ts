@@ -26,6 +26,7 @@ import { IP_CHECKSUM, IP_TOS, IPV4_BYTES } from "../wire/ipv4.ts";
 import { hasReservedBits, hasVni, vniAt } from "../wire/vxlan.ts";
 import type { WorkerContext } from "./context.ts";
 import { type Fate, type Frame, GO_ON } from "./frame.ts";
+import { raGuard } from "./ra-guard.ts";
 
 /** Bytes to Ethernet fields. A datagram's VXLAN header stays before `at`; ingress() looks at it. */
 export function parse(worker: WorkerContext, f: Frame): Fate {
@@ -76,7 +77,7 @@ export function ingress(worker: WorkerContext, f: Frame): Fate {
   const fate = f.fromTunnel ? fromTunnel(worker, f) : fromAc(worker, f);
   if (fate !== GO_ON) return turnAway(worker, f, f.port, fate);
   worker.countReceived(f);
-  return GO_ON;
+  return raGuard(worker, f);
 }
 
 function fromAc(worker: WorkerContext, f: Frame): Fate {

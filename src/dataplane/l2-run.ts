@@ -14,6 +14,8 @@ export class LikeLast {
   b = 0;
   c = 0;
   type = 0;
+  /** IPv6's next header, which must be the same; -1: it does not matter. */
+  next = -1;
   port = 0;
   vsi = 0;
   /** What the MAC table says of the destination. */

@@ -147,6 +147,17 @@ export const MISTAKES: Partial<Record<DropName, Mistake>> = {
     text: (fact) => `${frames(fact)} with a source that is not the host's there: ${fact.last.frame}`,
     fix: () => "correct the address in the VM, or antiSpoof: false on that AC",
   },
+  nd_ra_guard: {
+    name: "drops nd_ra_guard",
+    text: (fact) => `${frames(fact)} that would make it every VM's IPv6 router: ${fact.last.frame}`,
+    fix: () =>
+      "is it a router of yours? then routerAdvertisements: allow on that AC; else stop what advertises in that VM (radvd, a hotspot, dnsmasq)",
+  },
+  nd_undetermined: {
+    name: "drops nd_undetermined",
+    text: (fact) => `${frames(fact)} with IPv6 headers that hide whether it speaks as a router: ${fact.last.frame}`,
+    fix: () => "no honest host sends that: see what runs in that VM, or routerAdvertisements: allow on that AC",
+  },
   storm_limited: {
     name: "drops storm_limited",
     text: (fact) => `${frames(fact)} over the AC's stormPerSecond: ${fact.last.frame}`,

@@ -2,6 +2,7 @@
 import { Address6 } from "ip-address";
 import type { DropCount } from "../api/schema.ts";
 import type { ShownParts } from "../api/shown.ts";
+import { type EventFields, portField } from "../control/event.ts";
 import type { Inventory } from "../control/inventory.ts";
 import { DROP, type DropName } from "../tables/counters.ts";
 import type { DropExample, DropExamples } from "../tables/drop-example.ts";
@@ -45,6 +46,13 @@ export class LastDrops {
   of(reason: DropName): LastDrop | null {
     const found = this.latest((examples) => examples.read(DROP[reason]));
     return found === null ? null : this.named(found.example, Math.floor(found.agoMs / 1000));
+  }
+
+  /** Where it came from and what it was, as fields of an event. */
+  placeOf(reason: DropName): EventFields {
+    const last = this.of(reason);
+    if (last === null) return {};
+    return { ...(last.via !== null && portField(last.via)), vsi: last.vsi, frame: last.frame };
   }
 
   /** The last one dropped for `reason` at bridge port `port`, a row. */

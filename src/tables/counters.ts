@@ -60,6 +60,8 @@ export const DROPS = [
   ["tunnel_down", "the tunnel is down"],
   ["overlay_to_underlay", "a tenant's packet to a VTEP's own VXLAN port"],
   ["anti_spoof", "IPv4 source outside the subnets of the AC's VSI-interface, with antiSpoof"],
+  ["nd_ra_guard", "a router advertisement or redirect from an AC with routerAdvertisements: deny"],
+  ["nd_undetermined", "IPv6 from such an AC whose headers hide whether it is one"],
   [
     "not_forwarded",
     "a protocol or address that is not routed: directed broadcast, link-local, class E, non-IPv4 to the gateway",

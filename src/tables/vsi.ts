@@ -43,6 +43,8 @@ export const KIND_TUNNEL = 2;
 /** Port flags. */
 export const PORT_UP = 1;
 export const PORT_ANTI_SPOOF = 2;
+/** An AC behind which no IPv6 router may be. */
+export const PORT_RA_GUARD = 4;
 
 /** VSI flags. */
 export const VSI_LOCAL_PROXY = 1;

@@ -7,6 +7,7 @@ import { ARP_REQUEST, parseArp } from "./arp.ts";
 import { i32, u16 } from "./bytes.ts";
 import { ETH_BYTES, ETH_TYPE, formatMac, readMac, TYPE_ARP, TYPE_IPV4, TYPE_IPV6, TYPE_VLAN } from "./ethernet.ts";
 import { ICMP_ECHO_REPLY, ICMP_ECHO_REQUEST, ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE } from "./icmp.ts";
+import { ICMP6_PACKET_TOO_BIG, ICMP6_REDIRECT, ICMP6_ROUTER_ADVERTISEMENT } from "./icmp6.ts";
 import {
   FRAGMENT_DF,
   FRAGMENT_OFFSET,
@@ -23,12 +24,38 @@ import {
   PROTO_TCP,
   PROTO_UDP,
 } from "./ipv4.ts";
+import {
+  formatIpv6,
+  IP6_DST,
+  IP6_HOPS,
+  IP6_LENGTH,
+  IP6_NEXT,
+  IP6_SRC,
+  IPV6_BYTES,
+  LATER_FRAGMENT,
+  PROTO_ICMP6,
+  readIpv6,
+  upperLayer,
+} from "./ipv6.ts";
 
 const ICMP_TYPES: Readonly<Record<number, string>> = {
   [ICMP_ECHO_REPLY]: "echo-reply",
   [ICMP_UNREACHABLE]: "unreachable",
   [ICMP_ECHO_REQUEST]: "echo-request",
   [ICMP_TIME_EXCEEDED]: "time-exceeded",
+};
+
+const ICMP6_TYPES: Readonly<Record<number, string>> = {
+  1: "unreachable",
+  [ICMP6_PACKET_TOO_BIG]: "too-big",
+  3: "time-exceeded",
+  128: "echo-request",
+  129: "echo-reply",
+  133: "router-solicitation",
+  [ICMP6_ROUTER_ADVERTISEMENT]: "router-advertisement",
+  135: "neighbor-solicitation",
+  136: "neighbor-advertisement",
+  [ICMP6_REDIRECT]: "redirect",
 };
 
 /** What is in the Ethernet frame `bytes`, of which `length` bytes were on the wire. */
@@ -43,6 +70,7 @@ export function summaryOf(bytes: Uint8Array, length = bytes.length): string {
     at += 4;
   }
   if (type === TYPE_IPV4 && bytes.length >= at + IPV4_BYTES && bytes[at]! >> 4 === 4) return tag + ipv4(bytes, at);
+  if (type === TYPE_IPV6 && bytes.length >= at + IPV6_BYTES && bytes[at]! >> 4 === 6) return tag + ipv6(bytes, at);
   // An ARP message without its tag is where the parser expects it.
   const arp = type === TYPE_ARP && at === ETH_BYTES ? parseArp(bytes, 0, bytes.length) : null;
   if (arp !== null) {
@@ -54,6 +82,24 @@ export function summaryOf(bytes: Uint8Array, length = bytes.length): string {
   const macs = `${formatMac(readMac(bytes, 6))} > ${formatMac(readMac(bytes, 0))}`;
   const what = type === TYPE_IPV6 ? "ipv6" : type === TYPE_ARP ? "arp" : `type 0x${type.toString(16).padStart(4, "0")}`;
   return `${tag}${what} ${macs}, ${length} bytes`;
+}
+
+function ipv6(bytes: Uint8Array, l3: number): string {
+  const upper = upperLayer(bytes, l3, bytes.length);
+  const [l4, protocol] = upper < 0 ? [bytes.length, bytes[l3 + IP6_NEXT]!] : [upper >> 8, upper & 0xff];
+  const hasPorts = (protocol === PROTO_TCP || protocol === PROTO_UDP) && l4 + 4 <= bytes.length;
+  const address = (at: number, offset: number) => {
+    const text = formatIpv6(readIpv6(bytes, l3 + at));
+    return hasPorts ? `[${text}]:${u16(bytes, l4 + offset)}` : text;
+  };
+  let name = protocol === PROTO_TCP ? "tcp" : protocol === PROTO_UDP ? "udp" : `protocol ${protocol}`;
+  if (protocol === PROTO_ICMP6) {
+    const type = l4 < bytes.length ? bytes[l4]! : -1;
+    name = type < 0 ? "icmp6" : `icmp6 ${ICMP6_TYPES[type] ?? `type ${type}`}`;
+  }
+  const rest = upper === LATER_FRAGMENT ? ", fragment" : "";
+  const length = IPV6_BYTES + u16(bytes, l3 + IP6_LENGTH);
+  return `${name} ${address(IP6_SRC, 0)} > ${address(IP6_DST, 2)} hops ${bytes[l3 + IP6_HOPS]}, ${length} bytes${rest}`;
 }
 
 function ipv4(bytes: Uint8Array, l3: number): string {

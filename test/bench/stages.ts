@@ -9,7 +9,7 @@ import { ingress, parse } from "../../src/dataplane/ingress.ts";
 import { forward } from "../../src/dataplane/pipeline.ts";
 import { toCpu } from "../../src/dataplane/punt.ts";
 import { F_AT, F_HEAD, F_LENGTH, F_SOURCE, F_UNITS, FRAME_WORDS } from "../../src/io/port-io.ts";
-import { IO_PEER, KIND_TUNNEL, PORT_UP, publishFlood } from "../../src/tables/vsi.ts";
+import { IO_PEER, KIND_TUNNEL, PORT_RA_GUARD, PORT_UP, publishFlood } from "../../src/tables/vsi.ts";
 import { type Mac, parseMac } from "../../src/wire/ethernet.ts";
 import { ipv6Frame, udpFrame, vxlan } from "../dataplane/packets.ts";
 import { G10, G20, ip, M1, P20, Rig } from "../dataplane/rig.ts";
@@ -39,6 +39,7 @@ export function bridged(others = 0): Scenario {
 /** The same with IPv6 packets. */
 export function bridged6(): Scenario {
   const { rig } = bridged();
+  rig.tables.ports.flags[1]! |= PORT_RA_GUARD;
   const frame = (i: number) => {
     const bytes = ipv6Frame({ dst: macOf(1, i), src: M1, trafficClass: 0 });
     // Another host each, as the MACs say.

@@ -117,6 +117,7 @@ describe("a good file", () => {
       handover: false,
       vlan: 20,
       antiSpoof: true,
+      routerAdvertisements: "deny",
       stormPerSecond: 1000,
     });
     expect(config.routes.map((route) => route.target.kind)).toEqual(["nextHops", "nextHops", "prohibit"]);

@@ -16,7 +16,7 @@ import {
   type TunnelPort,
   type VsiObject,
 } from "../../src/control/inventory.ts";
-import type { InterfaceConfig, LimitsConfig, VsiConfig } from "../../src/control/plan.ts";
+import type { AcConfig, InterfaceConfig, LimitsConfig, VsiConfig } from "../../src/control/plan.ts";
 import { NEWS_EVERY_MS } from "../../src/control/resolution/peer-gateway.ts";
 import { Timers } from "../../src/control/timers.ts";
 import { DROPS, type DropName, INJECT, PUNT, RECORD_LEARN, RECORD_STALE } from "../../src/tables/counters.ts";
@@ -130,7 +130,8 @@ export function vsiOf(
 }
 
 export function acOf(row: number, name: string, vsi: VsiObject): AcPort {
-  const config = { name, vsi: vsi.name, tap: null, handover: true, vlan: null, antiSpoof: false, stormPerSecond: 0 };
+  const off = { tap: null, handover: true, vlan: null, antiSpoof: false, stormPerSecond: 0 };
+  const config: AcConfig = { ...off, name, vsi: vsi.name, routerAdvertisements: "allow" };
   const port: AcPort = { row, kind: "ac", name, io: row, vsi, config, mtu: 1450, up: true, linkDown: false };
   vsi.acs.push(port);
   return port;

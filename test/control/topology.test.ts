@@ -20,6 +20,7 @@ import {
   KIND_AC,
   KIND_TUNNEL,
   PORT_ANTI_SPOOF,
+  PORT_RA_GUARD,
   PORT_UP,
   VSI_FLOOD_BROADCAST,
   VSI_FLOOD_MULTICAST,
@@ -58,7 +59,7 @@ describe("the article's gateway", () => {
     const { row, io, mtu } = bed.ac("vm1");
     expect([ports.kind[row], ports.io[row], ports.vlan[row]]).toEqual([KIND_AC, io, 0]);
     expect(ports.vsi[row]).toBe(bed.vsi("vsi10").row);
-    expect(ports.flags[row]).toBe(PORT_UP);
+    expect(ports.flags[row]).toBe(PORT_UP | PORT_RA_GUARD);
     expect([ports.mtu[row], mtu]).toEqual([1550, 1550]);
     expect([ports.ioKind[io], ports.ofIo[io]]).toEqual([IO_TAP, row]);
     expect(bed.opener.open.get("tap1")).toBe(1550);
@@ -150,7 +151,7 @@ acs:
     expect(ports.ofVlan.get(one!.io, 100)).toBe(one!.row);
     expect(ports.ofVlan.get(one!.io, 4094)).toBe(two!.row);
     expect(ports.ofIo[one!.io]).toBe(three!.row);
-    expect(ports.flags[one!.row]).toBe(PORT_UP | PORT_ANTI_SPOOF);
+    expect(ports.flags[one!.row]).toBe(PORT_UP | PORT_ANTI_SPOOF | PORT_RA_GUARD);
     expect(ports.storm[one!.row]).toBe(50);
     // VSI b has no VNI: what the underlay leaves does not matter there. The device takes the longest of all.
     expect([one!.mtu, two!.mtu, three!.mtu]).toEqual([1550, 1500, 1500]);

@@ -7,10 +7,10 @@ import { F_FLAGS, F_HEAD, FLAG_CSUM_BAD, FLAG_GSO_BAD, FLAG_TRUNCATED, GSO_TCPV4
 import { DROP, DROP_REASONS, DROPS, type DropName, INJECT, RX_PACKETS } from "../../src/tables/counters.ts";
 import { ROUTE_BROADCAST, ROUTE_DISCARD, ROUTE_UNDERLAY, RULE_DROP } from "../../src/tables/fib.ts";
 import { SET_PUNT_AC, SET_PUNT_TOTAL, SET_STRICT_RESERVED } from "../../src/tables/tables.ts";
-import { PORT_ANTI_SPOOF, publishFlood, VSI_DHCP_RELAY } from "../../src/tables/vsi.ts";
+import { PORT_ANTI_SPOOF, PORT_RA_GUARD, publishFlood, VSI_DHCP_RELAY } from "../../src/tables/vsi.ts";
 import { setU16 } from "../../src/wire/bytes.ts";
 import { BROADCAST, type Mac, parseMac } from "../../src/wire/ethernet.ts";
-import { changed, ethernet, tagged, udpFrame, vxlan, withOptions } from "./packets.ts";
+import { changed, ethernet, ipv6Frame, tagged, udpFrame, vxlan, withOptions } from "./packets.ts";
 import { rule } from "./policies.ts";
 import { G10, ip, M1, P10, P20, Rig } from "./rig.ts";
 
@@ -170,6 +170,8 @@ const STIMULI: readonly (readonly [DropName, string, Stimulus])[] = [
     "a later fragment of such",
     also(underlay, fromVm(changed(toVtep(), (b) => setU16(b, 20, 1)))),
   ],
+  ["nd_ra_guard", "a router advertisement", also(raGuard, fromVm(toAllNodes(134)))],
+  ["nd_undetermined", "ICMPv6 without a type", also(raGuard, fromVm(toAllNodes(134).slice(0, 54)))],
   ["anti_spoof", "another subnet's source", also(antiSpoof, from("20.1.1.99"))],
   ["anti_spoof", "a source behind a static route", also(antiSpoof, from("30.1.1.1"))],
   ["anti_spoof", "a source without any route", also(antiSpoof, from("99.1.1.1"))],
@@ -336,6 +338,18 @@ function underlay(rig: Rig): void {
 
 function toVtep(): Uint8Array {
   return udpFrame({ dst: G10, src: M1, from: ip("10.1.1.11"), to: ip("192.0.2.2"), dport: 4789 });
+}
+
+function raGuard(rig: Rig): void {
+  rig.tables.ports.flags[1]! |= PORT_RA_GUARD;
+}
+
+/** A message of the link (RFC 4861). */
+function toAllNodes(type: number): Uint8Array {
+  const frame = ipv6Frame({ dst: parseMac("33:33:00:00:00:01")!, src: M1, trafficClass: 0 });
+  frame.set([58, 255, 0xfe, 0x80], 20);
+  frame[54] = type;
+  return frame;
 }
 
 function antiSpoof(rig: Rig): void {

@@ -3,10 +3,11 @@ import { describe, expect, it } from "vitest";
 import { Outlook } from "../../src/insight/control-outlook.ts";
 import { PUNT } from "../../src/tables/counters.ts";
 import { i32 } from "../../src/wire/bytes.ts";
-import { ETH_BYTES } from "../../src/wire/ethernet.ts";
+import { ETH_BYTES, parseMac } from "../../src/wire/ethernet.ts";
 import { ipv6Frame } from "../dataplane/packets.ts";
-import { article } from "./article.ts";
-import { gw } from "./sites.ts";
+import { article, siteYaml } from "./article.ts";
+import { gw, sites } from "./sites.ts";
+import type { Vm } from "./vm.ts";
 
 describe("a packet that is too long for the overlay", () => {
   it("is answered with packet too big, and the shorter one that the VM then sends arrives (no black hole)", () => {
@@ -35,5 +36,47 @@ describe("a packet that is too long for the overlay", () => {
     expect(said(frame)).toBe("ICMPv6 packet too big, MTU 1450, back where the packet came from");
     frame.fill(0, ETH_BYTES + 8, ETH_BYTES + 24);
     expect(said(frame)).toMatch(/^dropped in silence/);
+  });
+});
+
+describe("a router advertisement from a VM", () => {
+  const advertise = (vm: Vm): Uint8Array => {
+    const frame = ipv6Frame({ dst: parseMac("33:33:00:00:00:01")!, src: vm.mac, trafficClass: 0, payload: 24 });
+    frame.set([58, 255, 0xfe, 0x80], 20);
+    frame[54] = 134;
+    vm.tap.send(frame);
+    return frame;
+  };
+
+  it("goes nowhere from a VXLAN that has its gateway, unless its AC may, and then reaches all sites", () => {
+    const world = article();
+    const [vm1, vm3, vm4] = [world.get("vm1"), world.get("vm3"), world.get("vm4")];
+    advertise(vm1);
+    world.settle();
+    expect([vm3.received, vm4.received]).toEqual([[], []]);
+    expect(gw(world, 1).drops).toEqual({ nd_ra_guard: 1 });
+    gw(world, 1).reload(siteYaml("gw1").replace("{name: vm1,", "{name: vm1, routerAdvertisements: allow,"));
+    world.clear();
+    const frame = advertise(vm1);
+    world.settle();
+    expect(vm4.received).toEqual([frame]);
+    advertise(vm3);
+    world.settle();
+    expect(gw(world, 1).drops).toEqual({ nd_ra_guard: 2 });
+  });
+
+  it("passes where the VSI has no gateway of ours, unless its AC says no", () => {
+    const acs = [1, 2, 3].map(
+      (n) => `{name: a${n}, vsi: v, tap: {device: a${n}}${n === 2 ? ", routerAdvertisements: deny" : ""}}`,
+    );
+    const world = sites(1, () => `vsis: [{name: v, vni: 10}]\nacs: [${acs.join(", ")}]`);
+    for (const n of [1, 2, 3])
+      world.vm(gw(world, 1), { name: `a${n}`, ip: `10.1.1.${n}`, mac: `02:00:00:00:00:a${n}` });
+    world.clear();
+    const frame = advertise(world.get("a1"));
+    advertise(world.get("a2"));
+    world.settle();
+    expect(world.get("a3").received).toEqual([frame]);
+    expect(gw(world, 1).drops).toEqual({ nd_ra_guard: 1 });
   });
 });

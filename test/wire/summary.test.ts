@@ -22,9 +22,15 @@ it("names protocol, addresses, ports, TTL and length", () => {
   const who = { ethDst: BROADCAST, ethSrc: B, senderMac: B, senderIp: packet.from, targetMac: 0, targetIp: packet.to };
   expect(summaryOf(arpFrame({ ...who, op: 1 }))).toBe("arp who has 20.1.1.12 tell 10.1.1.11 (02:00:00:00:00:0b)");
   expect(summaryOf(arpFrame({ ...who, op: 2 }))).toBe("arp 10.1.1.11 is at 02:00:00:00:00:0b, to 20.1.1.12");
-  expect(summaryOf(ipv6Frame({ dst: A, src: B, trafficClass: 0 }))).toMatch(
-    /^ipv6 02:00:00:00:00:0b > 02:00:00:00:00:0a, /,
-  );
+  const udp6 = ipv6Frame({ dst: A, src: B, trafficClass: 0 });
+  expect(summaryOf(udp6)).toBe("udp [fd00::1]:1000 > [fd00::2]:2000 hops 64, 58 bytes");
+  const advertisement = udp6.slice();
+  advertisement[20] = 58;
+  advertisement[54] = 134;
+  expect(summaryOf(advertisement)).toBe("icmp6 router-advertisement fd00::1 > fd00::2 hops 64, 58 bytes");
+  udp6.set([17, 0, 0, 9, 0, 0, 0, 1], 54);
+  udp6[20] = 44;
+  expect(summaryOf(udp6)).toBe("protocol 44 fd00::1 > fd00::2 hops 64, 58 bytes, fragment");
 });
 
 it("tells of what is cut off only what is there, and of a lie the type", () => {

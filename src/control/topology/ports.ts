@@ -21,6 +21,7 @@ import {
   KIND_TUNNEL,
   MAX_IO_PORTS,
   PORT_ANTI_SPOOF,
+  PORT_RA_GUARD,
   PORT_UP,
 } from "../../tables/vsi.ts";
 import type { Inventory, PortObject, TunnelPort, VsiObject } from "../inventory.ts";
@@ -309,7 +310,8 @@ function circuitOf(port: PortObject): string {
 }
 
 function flagsOf(port: PortObject): number {
-  const antiSpoof = port.kind === "ac" && port.config.antiSpoof;
-  const accepts = port.up || (port.kind === "tunnel" && port.draining);
-  return (accepts ? PORT_UP : 0) | (antiSpoof ? PORT_ANTI_SPOOF : 0);
+  if (port.kind === "tunnel") return port.up || port.draining ? PORT_UP : 0;
+  const { antiSpoof, routerAdvertisements } = port.config;
+  const isGuarded = routerAdvertisements === "deny";
+  return (port.up ? PORT_UP : 0) | (antiSpoof ? PORT_ANTI_SPOOF : 0) | (isGuarded ? PORT_RA_GUARD : 0);
 }
