@@ -111,7 +111,8 @@ function record(
     return DROP.pool_exhausted;
   }
   const s = worker.sends;
-  const i = worker.sendCount * SEND_WORDS;
+  // Below the limit already; with its bounds in sight, V8 checks no addition below for overflow.
+  const i = (worker.sendCount & (MAX_SENDS - 1)) * SEND_WORDS;
   worker.sendCount++;
   s[i + S_AT] = at;
   s[i + S_LENGTH] = length;

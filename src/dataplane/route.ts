@@ -139,13 +139,23 @@ function checkPacket(f: Frame, l3: number): Fate {
   if (l3 + ((first & 15) << 2) > f.end) return DROP.ip_malformed;
   const source = view.getInt32(l3 + IP_SRC);
   const destination = view.getInt32(l3 + IP_DST);
-  if (isMartianSource(source) || isThisNetwork(destination) || isLoopback(destination) || source === destination)
-    return DROP.ip_martian;
+  const isSpecial = (SPECIAL[source >>> 24]! | SPECIAL[destination >>> 24]!) !== 0;
+  if ((isSpecial && isMartian(source, destination)) || source === destination) return DROP.ip_martian;
   if (first !== 0x45 && hasForbiddenOptions(f.bytes, l3)) return DROP.ip_options;
-  // 224/3: groups, class E and the limited broadcast are not routed here, whatever MAC they came to.
-  if ((destination & 0xe0000000) === (0xe0000000 | 0) || isLinkLocal(destination) || isLinkLocal(source))
-    return DROP.not_forwarded;
-  return GO_ON;
+  return isSpecial && isUnroutable(source, destination) ? DROP.not_forwarded : GO_ON;
+}
+
+/** 1 for a first octet of which some or all addresses are not routed: most packets have none, and are asked no more. */
+const SPECIAL = new Uint8Array(256).fill(1, 224);
+for (const octet of [0, 127, 169]) SPECIAL[octet] = 1;
+
+function isMartian(source: number, destination: number): boolean {
+  return isMartianSource(source) || isThisNetwork(destination) || isLoopback(destination);
+}
+
+/** 224/3: groups, class E and the limited broadcast are not routed here, whatever MAC they came to. */
+function isUnroutable(source: number, destination: number): boolean {
+  return (destination & 0xe0000000) === (0xe0000000 | 0) || isLinkLocal(destination) || isLinkLocal(source);
 }
 
 /** What an AC may not claim: one of our addresses; with antiSpoof, any address of another VSI-interface. */

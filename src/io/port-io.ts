@@ -49,7 +49,7 @@ export { MAX_IO_PORTS } from "../tables/vsi.ts";
 
 /** Most frames in one batch. */
 export const MAX_FRAMES = 1024;
-/** Most send records in one exchange: a batch of frames, flooded, must fit; what does not is dropped `pool_exhausted`. */
+/** Most send records in one exchange, a power of two: a batch of frames, flooded, must fit; what does not is dropped `pool_exhausted`. */
 export const MAX_SENDS = 16384;
 /** Free bytes before each received frame: VXLAN (8) and an 802.1Q tag (4), rounded up to keep frames 64-byte aligned. */
 export const HEADROOM = 64;
