@@ -12,7 +12,7 @@ import { digits, type Figures, median, ratio, spread, valuesOf } from "./figures
 import { COLLECTIONS, forwardMetric } from "./in-process.ts";
 import { loadedMetric, REQUESTS } from "./latency-rounds.ts";
 import { FULL, OTHER, OURS, ROOT } from "./peer.ts";
-import { OVERLOADED, tcpMetric, udpMetric, WITHOUT_LOSS } from "./rounds.ts";
+import { OVERLOADED, RESIDENT, tcpMetric, udpMetric, WITHOUT_LOSS } from "./rounds.ts";
 
 export const PEERS = ["kernel", "ovs", OURS, OTHER, FULL];
 
@@ -76,8 +76,8 @@ const GOALS: readonly Goal[] = [
   more("TCP with full tables, × empty", fullAgainst("full tables: TCP passthrough, 1 stream, Gbit/s"), 0.9, 0.97),
   more("UDP with full tables, × empty", fullAgainst("full tables: UDP 18 B, 64 flows, overload, kpps"), 0.9, 0.97),
   less("CPU of an idle VTEP, %", own("CPU of an idle VTEP, %"), 1, 1),
-  less("resident memory, empty tables, MB", own("resident memory of a VTEP, MB"), 80, 80),
-  less("resident memory, full tables, MB", own("resident memory of a VTEP, MB", FULL), 256, 256),
+  less("resident memory, empty tables, MB", own(RESIDENT), 80, 80),
+  less("resident memory, full tables, MB", own(RESIDENT, FULL), 256, 256),
 ];
 
 /** The verdict on a goal, in a word. */

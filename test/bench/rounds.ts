@@ -186,6 +186,10 @@ async function udpOnce(
 
 // ---- memory, idle CPU, full tables ---------------------------------------------------------------------------------
 
+export const RESIDENT = "resident memory of a VTEP, MB";
+/** With several peers up there are eight gateways to share Node's text. */
+const PROPORTIONAL = "proportional memory of a VTEP (PSS), MB";
+
 export async function memoryRounds(options: Options, ground: Ground, figures: Figures): Promise<void> {
   const idleSeconds = options.isQuick ? 2 : 10;
   const resting = ground.peers.filter(({ daemons }) => daemons.length > 0);
@@ -193,14 +197,15 @@ export async function memoryRounds(options: Options, ground: Ground, figures: Fi
   const before = resting.map(uses);
   await new Promise((resolve) => setTimeout(resolve, idleSeconds * 1000));
   for (const [i, peer] of resting.entries()) {
-    for (const [k, { cpuSeconds, residentMb }] of uses(peer).entries()) {
+    for (const [k, { cpuSeconds, residentMb, proportionalMb }] of uses(peer).entries()) {
       note(
         figures,
         "CPU of an idle VTEP, %",
         peer.name,
         ((cpuSeconds - before[i]![k]!.cpuSeconds) / idleSeconds) * 100,
       );
-      note(figures, "resident memory of a VTEP, MB", peer.name, residentMb);
+      note(figures, RESIDENT, peer.name, residentMb);
+      note(figures, PROPORTIONAL, peer.name, proportionalMb);
     }
   }
   const empty = ground.peers.find(({ name }) => name === "vtepd")!;
@@ -210,7 +215,10 @@ export async function memoryRounds(options: Options, ground: Ground, figures: Fi
   });
   if (full === undefined) return;
   try {
-    for (const { residentMb } of uses(full)) note(figures, "resident memory of a VTEP, MB", full.name, residentMb);
+    for (const { residentMb, proportionalMb } of uses(full)) {
+      note(figures, RESIDENT, full.name, residentMb);
+      note(figures, PROPORTIONAL, full.name, proportionalMb);
+    }
     const sinks = [await openSink(empty), await openSink(full)] as const;
     for (let round = 0; round < options.rounds; round++) {
       await eachPeer([empty, full], round, async (peer) => {

@@ -1,6 +1,7 @@
 /** What a load costs the whole machine: CPU and context switches from /proc/stat (proc_stat(5)). */
 import { readdirSync, readFileSync } from "node:fs";
 import { loadavg } from "node:os";
+import { proportionalBytes } from "../../src/metrics/memory.ts";
 
 export interface Usage {
   /** Of all CPUs, in seconds; not idle, not waiting, not stolen. */
@@ -56,13 +57,21 @@ export function threadTimes(pids: readonly number[]): { readonly run: number; re
   return { run, delay };
 }
 
-/** CPU seconds a process has used, and its resident memory in MB. */
-export function processUsage(pid: number): { cpuSeconds: number; residentMb: number } {
+interface ProcessUsage {
+  readonly cpuSeconds: number;
+  readonly residentMb: number;
+  /** Node's text, which all gateways of a machine share, divided by those who share it (PSS). */
+  readonly proportionalMb: number;
+}
+
+/** CPU seconds a process has used, and its memory in MB. */
+export function processUsage(pid: number): ProcessUsage {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const resident = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
   return {
     cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND,
     residentMb: Number(resident ?? Number.NaN) / 1024,
+    proportionalMb: (proportionalBytes(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8")) ?? Number.NaN) / 2 ** 20,
   };
 }
