@@ -29,7 +29,8 @@ export interface Recording {
 }
 
 const MOST_FRAMES = 2000;
-const SNAPLEN = 256;
+/** Bytes of each frame that are kept. */
+export const SNAPLEN = 256;
 
 interface Armed {
   readonly gateway: Omit<RecordedGateway, "after" | "frames" | "lost">;

@@ -88,6 +88,8 @@ export interface Trouble {
 export interface Walk {
   readonly id: string;
   readonly at: string;
+  /** When the first frame was seen: nanoseconds since 1970. */
+  readonly beganNs: string;
   readonly title: string;
   /** Of the article; null: another ping. */
   readonly scenario: number | null;

@@ -24,6 +24,7 @@ import { journeyOf, Asked as PacketAsked } from "./journey.ts";
 import { mergedEvents } from "./merge.ts";
 import type { FaultSaid, Lesson, Session } from "./said.ts";
 import { SILENCE_MS, Streams } from "./streams.ts";
+import { walkPcapng } from "./walk-pcapng.ts";
 
 /** A browser opens six for a page. Streams last: only what waits is put out, and what moves nothing any more (SILENCE_MS). */
 const ROOM: Room = { connections: 128, answers: null };
@@ -138,7 +139,10 @@ const BUSY = fault("busy", "too many connections are open", "close a page");
 const NAME = z.string().min(1).max(64);
 const HistoryAsked = z.strictObject({ node: NAME, kind: z.enum(["ac", "tunnel", "gateway"]), name: NAME });
 
-const ExportAsked = z.strictObject({ id: z.string().regex(/^\d{1,9}$/) });
+const ExportAsked = z.strictObject({
+  id: z.string().regex(/^\d{1,9}$/),
+  as: z.enum(["html", "pcapng"]).default("html"),
+});
 const WalkAsked = z.strictObject({
   scenario: z.int().min(1).max(3),
   scheme: z.enum(["distributed", "centralized"]).default("distributed"),
@@ -197,11 +201,13 @@ function routesOf({ sockets, driver, lesson, version }: WebOptions): Hono {
     return c.body(desk.driven(scenario, scheme), 200, asLines);
   });
   app.get("/api/export", (c) => {
-    const { id } = read(ExportAsked, c.req.query());
+    const { id, as } = read(ExportAsked, c.req.query());
     const walk = desk.kept.find((each) => each.id === id);
     if (walk === undefined) throw new Refusal("not_found", "that walk is not kept any more", "", EXIT.notFound);
+    const head = { "content-type": "application/octet-stream" };
+    if (as === "pcapng") return c.body(new Uint8Array(walkPcapng(walk, version)), 200, head);
     const assets = { script: files.get("page.js")!.toString(), style: files.get("style.css")!.toString() };
-    return c.body(exportHtml(walk, assets), 200, { "content-type": "application/octet-stream" });
+    return c.body(exportHtml(walk, assets), 200, head);
   });
   app.notFound((c) => c.json(fault("not_found", "there is no such page", ""), 404));
   app.onError((error, c) => {

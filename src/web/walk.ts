@@ -59,6 +59,7 @@ export function walkOf(recording: Recording, telling: Telling): Walk {
   return {
     id,
     at,
+    beganNs: String(start),
     title: scenario?.title ?? (ping === null ? "no ping was seen" : `${ping.source} → ${ping.destination}`),
     scenario: number,
     scheme,

@@ -224,7 +224,7 @@ describe.skipIf(noBrowser !== null)("the page", () => {
     await page.locator(".choices button").first().click();
     await page.click("text=see the frame");
     expect(await page.locator("[data-hop]").count()).toBe(2);
-    const [file] = await Promise.all([page.waitForEvent("download"), page.click("text=keep as a file")]);
+    const [file] = await Promise.all([page.waitForEvent("download"), page.click("button >> text=as a file")]);
     const path = join(folderOf(state.name), "walk.html");
     await file.saveAs(path);
     expect(file.suggestedFilename()).toBe("walk-s2.html");

@@ -3,7 +3,8 @@
  *
  * Every request is noted with where it went, and whatever the page complains of, its own errors and what its policy blocked.
  */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 
 const PROGRAM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((file) =>
@@ -18,6 +19,18 @@ if (noBrowser !== null) console.warn(`skipped: ${noBrowser}`);
 export async function openBrowser(): Promise<Browser> {
   // Root's chromium has no sandbox; the pages are ours.
   return await chromium.launch({ executablePath: PROGRAM!, args: ["--no-sandbox"] });
+}
+
+const require = createRequire(import.meta.url);
+
+/** What axe finds on the page as it is now, serious and worse. The page must have been opened with bypassCSP. */
+export async function seriousIn(page: Page): Promise<string[]> {
+  await page.evaluate(readFileSync(require.resolve("axe-core/axe.min.js"), "utf8"));
+  const { violations } = (await page.evaluate("axe.run()")) as {
+    violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[];
+  };
+  const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+  return serious.map(({ id, nodes }) => `${id}: ${nodes[0]!.html.slice(0, 200)} ${nodes[0]!.failureSummary}`);
 }
 
 export interface Watched {

@@ -5,7 +5,7 @@ import type { Evpn, EvpnDuplicate, EvpnRoute } from "../../src/api/schema-evpn.t
 import { runCommand } from "../../src/ctl/command-line.ts";
 import { serveWeb, type Web } from "../../src/web/serve.ts";
 import { forget, out } from "../ctl/said.ts";
-import { noBrowser, openBrowser, openPage } from "./browser.ts";
+import { noBrowser, openBrowser, openPage, seriousIn } from "./browser.ts";
 import { EvpnGateways } from "./evpn-gateways.ts";
 
 let browser: Browser;
@@ -69,6 +69,16 @@ describe.skipIf(noBrowser !== null)("in a browser", () => {
       }
     }
     expect(complaints).toEqual([]);
+  });
+
+  it.each(["light", "dark"] as const)("has nothing serious that axe finds, in %s", async (colorScheme) => {
+    const { page } = await openPage(browser, web.url, { colorScheme, bypassCSP: true });
+    await page.waitForSelector("[data-evpn=gw2]");
+    expect(await seriousIn(page)).toEqual([]);
+    await page.goto(`http://127.0.0.1:${web.port}/#/tables`);
+    await page.click("text=EVPN");
+    await page.waitForSelector("[data-table=evpn] tbody tr");
+    expect(await seriousIn(page)).toEqual([]);
   });
 
   it("a tunnel that routes brought is marked as discovered, in the picture and in its words", async () => {

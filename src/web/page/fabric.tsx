@@ -3,6 +3,7 @@ import { signal } from "@preact/signals";
 import type { Examined, Fabric } from "../said.ts";
 import { Detail } from "./detail.tsx";
 import { EvpnCard } from "./evpn.tsx";
+import { savePicture } from "./keep.ts";
 import { polled } from "./poll.ts";
 import { Scroll } from "./scroll.tsx";
 import { bits, count, duration, name, sentence } from "./shown.ts";
@@ -71,6 +72,16 @@ export function FabricView() {
           chosen={chosen.value}
           choose={(next) => (chosen.value = next)}
         />
+        {value.gateways.length > 0 && (
+          <button
+            type="button"
+            class="corner"
+            title="keep the picture as SVG"
+            onClick={() => savePicture("svg.topology", "fabric.svg")}
+          >
+            picture
+          </button>
+        )}
       </section>
       <Detail fabric={value} chosen={chosen.value} choose={(next) => (chosen.value = next)} />
       <Doctor />

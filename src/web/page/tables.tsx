@@ -205,10 +205,11 @@ function Grid({ heads, rows, of }: Table & { readonly of: Kind }) {
                   {(row.cells.get(node) ?? []).map((cell) => (
                     <div key={cell.value + cell.aside}>
                       <span class="mono">{name(cell.value)}</span>
+                      {gatewayMacs.value.has(cell.value) && " "}
                       {gatewayMacs.value.has(cell.value) && (
                         <span class="owner">{name(gatewayMacs.value.get(cell.value))}</span>
                       )}{" "}
-                      <span class="quiet">{sentence(cell.aside)}</span>
+                      <span class="quiet beneath">{sentence(cell.aside)}</span>
                     </div>
                   ))}
                 </td>

@@ -106,8 +106,9 @@ function tagText(fabric: Fabric, link: Link): string {
 export function linkText(fabric: Fabric, link: Link): string {
   const [there, back] = loadOf(fabric, link);
   const names = `${name(link.a.node)} – ${name(link.b.node ?? link.b.address)}`;
-  const found = isFound(link) ? ", discovered by EVPN" : "";
-  return `${tagText(fabric, link)}, tunnel ${names}${found}: ${stateOf(fabric, link)}, VNI ${link.vnis.join(", ") || "none"}, ${bits(there)} there, ${bits(back)} back`;
+  const [seen, found] = isFound(link) ? [" EVPN", ", discovered by EVPN"] : ["", ""];
+  // What is read begins with what is seen.
+  return `${tagText(fabric, link)}${seen}, tunnel ${names}${found}: ${stateOf(fabric, link)}, VNI ${link.vnis.join(", ") || "none"}, ${bits(there)} there, ${bits(back)} back`;
 }
 
 function CableDrawn({ cable, fabric, colouring }: { cable: Cable; fabric: Fabric; colouring: Colouring }) {
@@ -145,7 +146,7 @@ function CableDrawn({ cable, fabric, colouring }: { cable: Cable; fabric: Fabric
         ))}
       <g class={`tag ${state}`} transform={`translate(${x} ${y})`}>
         <rect x="-66" y="-13" width="132" height="26" rx="13" />
-        <text y="4.5">{tagText(fabric, link)}</text>
+        <text y="4.5">{tagText(fabric, link)}</text>{" "}
         {isFound(link) && (
           <text y="26" class="small">
             EVPN

@@ -5,6 +5,7 @@ import type { Hop, Walk } from "../said-walk.ts";
 import { download } from "./api.ts";
 import { Compare } from "./compare.tsx";
 import { FrameCard } from "./frame.tsx";
+import { save, savePicture } from "./keep.ts";
 import { LearnedTables } from "./learned.tsx";
 import { LessonLines } from "./lesson.tsx";
 import { Quiz, score } from "./quiz.tsx";
@@ -39,14 +40,13 @@ async function compare(scenario: number): Promise<void> {
   if (distributed !== null) compared.value = { distributed, centralized };
 }
 
-async function keep({ id, scenario }: Walk): Promise<void> {
+type Form = "html" | "pcapng";
+
+const fileName = ({ id, scenario }: Walk): string => `walk-${scenario === null ? id : `s${scenario}`}`;
+
+async function keep(made: Walk, form: Form): Promise<void> {
   try {
-    const blob = await download(`/api/export?id=${encodeURIComponent(id)}`);
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(blob);
-    link.download = `walk-${scenario === null ? id : `s${scenario}`}.html`;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    save(await download(`/api/export?id=${encodeURIComponent(made.id)}&as=${form}`), `${fileName(made)}.${form}`);
   } catch (error) {
     complaint.value = unanswered(error).message;
   }
@@ -114,7 +114,7 @@ export function WalkView() {
         {walks.value.length > 1 && <Earlier />}
       </section>
       {compared.value !== null && <Compare {...compared.value} />}
-      {current !== null && <Walked walk={current} keep={() => void keep(current)} />}
+      {current !== null && <Walked walk={current} keep={(form) => void keep(current, form)} />}
     </div>
   );
 }
@@ -142,7 +142,7 @@ function Earlier() {
 }
 
 /** One walk, and where the reader is in it; it needs nothing but the walk. */
-export function Walked({ walk: made, keep }: { readonly walk: Walk; readonly keep?: () => void }) {
+export function Walked({ walk: made, keep }: { readonly walk: Walk; readonly keep?: (form: Form) => void }) {
   useEffect(() => {
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
@@ -156,11 +156,30 @@ export function Walked({ walk: made, keep }: { readonly walk: Walk; readonly kee
         <section class="card picture" aria-label="The picture">
           <div class="bar">
             <h2>{sentence(made.title)}</h2>
-            {keep !== undefined && (
-              <button type="button" class="last" onClick={keep}>
-                keep as a file
+            <fieldset class="choice last">
+              <legend>keep</legend>
+              {keep !== undefined && (
+                <>
+                  <button
+                    type="button"
+                    title="one page with the walk in it; it opens without a server"
+                    onClick={() => keep("html")}
+                  >
+                    as a file
+                  </button>
+                  <button type="button" title="its frames, for Wireshark" onClick={() => keep("pcapng")}>
+                    pcapng
+                  </button>
+                </>
+              )}
+              <button
+                type="button"
+                title="the picture as it is now, as SVG"
+                onClick={() => savePicture("svg.stage", `${fileName(made)}.svg`)}
+              >
+                picture
               </button>
-            )}
+            </fieldset>
           </div>
           <Controls made={made} />
           {!isVeiled && <Outcome walk={made} goTo={goTo} />}
