@@ -27,6 +27,6 @@ function rangeText({ first, last }: PortRange): string {
 }
 
 export function actionText(action: RuleAction): string {
-  if ("nextHop" in action) return `${action.kind} ${action.nextHop.text}`;
+  if ("nextHops" in action) return `${action.kind} ${action.nextHops.map(({ text }) => text).join(",")}`;
   return action.kind;
 }

@@ -199,7 +199,8 @@ export const Policy = z
       z.object({
         match: z.string(),
         action: z.string(),
-        alive: z.boolean().nullable(),
+        alive: z.boolean().nullable().describe("does any next hop live? null: it has none"),
+        nextHops: z.array(nextHop).optional().describe("in one VRF, if there are several"),
         bypassedBy,
         hits: z.number(),
       }),

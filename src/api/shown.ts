@@ -14,6 +14,7 @@ import type { DuplicateView } from "../control/resolution/duplicates.ts";
 import type { BypassedHop, Bypasses } from "../control/routes/bypass.ts";
 import type { NextHopStates } from "../control/routes/hop-states.ts";
 import type { Routes } from "../control/routes/routes.ts";
+import type { NextHopState } from "../control/routes/static.ts";
 import { STEP, type Stepwise } from "../control/sorted.ts";
 import type { AttachWatch } from "../control/topology/attach-watch.ts";
 import type { Topology } from "../control/topology/topology.ts";
@@ -217,11 +218,11 @@ export class Shown {
       .map(({ name, interfaces, rules }) => ({
         name,
         interfaces: [...interfaces],
-        rules: rules.map(({ row, match, action, alive }) => ({
+        rules: rules.map(({ row, match, action, alive, nextHops }) => ({
           match: matchText(match),
           action: actionText(action),
           alive,
-          bypassedBy: "nextHop" in action ? this.bypassedBy(this.vrfOf(interfaces), action.nextHop.ip) : null,
+          ...this.hopsOf(this.vrfOf(interfaces), nextHops),
           hits: sumOf(tables.workerCounters, (block) => block.rules[row]!),
         })),
       }))
@@ -258,6 +259,12 @@ export class Shown {
 
   dampedMoves() {
     return this.parts.agent.dampedMoves();
+  }
+
+  /** A rule's next hops, and of them the first that sees none of its packets. */
+  private hopsOf(vrf: string, hops: readonly NextHopState[]) {
+    const nextHops = hops.map((hop) => ({ ...hop, bypassedBy: this.bypassedBy(vrf, parseIpv4(hop.ip)!) }));
+    return { nextHops, bypassedBy: nextHops.find(({ bypassedBy }) => bypassedBy !== null)?.bypassedBy ?? null };
   }
 
   private bypassedBy(vrf: string, ip: number): string | null {

@@ -122,10 +122,16 @@ export function policyForm({ name, interfaces, rules }: PolicyConfig): Form {
   return { name, interfaces, rules: rules.map(ruleForm) };
 }
 
+function wayForm({ kind, nextHops, onDead }: Extract<RuleConfig["action"], { nextHops: unknown }>): Form {
+  const forms = nextHops.map(hopForm);
+  const way = forms.length === 1 && typeof forms[0] === "string" ? { [kind]: forms[0] } : { [`${kind}s`]: forms };
+  return onDead === "drop" ? { ...way, onDead } : way;
+}
+
 function ruleForm({ match, action }: RuleConfig): Form {
   const prefixes = (list: readonly Prefix[]) => (list.length === 0 ? null : list.map(({ text }) => text));
   const ports = (list: readonly PortRange[]) => (list.length === 0 ? null : list.map(rangeForm));
-  const way = "nextHop" in action ? { [action.kind]: action.nextHop.text } : { action: action.kind };
+  const way = "nextHops" in action ? wayForm(action) : { action: action.kind };
   return {
     match: present({
       source: prefixes(match.sources),

@@ -213,8 +213,11 @@ function resolveRule(rule: FileConfig["policies"][number]["rules"][number]): Rul
 }
 
 function actionOf(rule: FileConfig["policies"][number]["rules"][number]): RuleAction {
-  if (rule.nextHop !== undefined) return { kind: "nextHop", nextHop: rule.nextHop };
-  if (rule.defaultNextHop !== undefined) return { kind: "defaultNextHop", nextHop: rule.defaultNextHop };
+  const onDead = rule.onDead ?? "fallThrough";
+  const first = rule.nextHops ?? (rule.nextHop === undefined ? undefined : [alone(rule.nextHop)]);
+  if (first !== undefined) return { kind: "nextHop", nextHops: first, onDead };
+  const second = rule.defaultNextHops ?? (rule.defaultNextHop === undefined ? undefined : [alone(rule.defaultNextHop)]);
+  if (second !== undefined) return { kind: "defaultNextHop", nextHops: second, onDead };
   return { kind: rule.drop === true || rule.action === "drop" ? "drop" : "permit" };
 }
 

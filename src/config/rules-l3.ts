@@ -233,13 +233,17 @@ function checkRoutes(s: Sections, subnets: Subnets, report: Report): void {
       report([...path, "prefix"], "connected-prefix", message, "remove the route, or route a longer prefix");
     }
     if (route.nextHop !== undefined) checkNextHop([...path, "nextHop"], vrf, route.nextHop, subnets, report);
-    const hops = new Set<number>();
-    for (const [at, hop] of (route.nextHops ?? []).entries()) {
-      if (hops.has(hop.ip))
-        report([...path, "nextHops", at], "repeated-address", `${hop.text} stands twice in the list`, "remove one");
-      hops.add(hop.ip);
+    checkTwice([...path, "nextHops"], route.nextHops ?? [], report);
+    for (const [at, hop] of (route.nextHops ?? []).entries())
       checkNextHop([...path, "nextHops", at], vrf, hop, subnets, report);
-    }
+  }
+}
+
+function checkTwice(path: Path, hops: readonly Address4[], report: Report): void {
+  const seen = new Set<number>();
+  for (const [at, { ip, text }] of hops.entries()) {
+    if (seen.has(ip)) report([...path, at], "repeated-address", `${text} stands twice in the list`, "remove one");
+    seen.add(ip);
   }
 }
 
@@ -287,13 +291,14 @@ function checkPolicies(interfaces: readonly FileInterface[], s: Sections, subnet
 type FileRule = NonNullable<Sections["policies"]>[number]["rules"][number];
 
 function checkRule(path: Path, rule: FileRule, vrfs: ReadonlySet<string>, subnets: Subnets, report: Report): void {
-  const actions = [rule.nextHop, rule.defaultNextHop, rule.drop, rule.permit, rule.action].filter(
-    (each) => each !== undefined,
-  );
+  const ways = [rule.nextHop, rule.nextHops, rule.defaultNextHop, rule.defaultNextHops];
+  const actions = [...ways, rule.drop, rule.permit, rule.action].filter((each) => each !== undefined);
   if (actions.length !== 1) {
     const message = actions.length === 0 ? "the rule does nothing" : "the rule has more than one action";
     report(path, "rule-action", message, "give exactly one of nextHop, defaultNextHop, drop, permit");
   }
+  if (rule.onDead !== undefined && ways.every((each) => each === undefined))
+    report([...path, "onDead"], "on-dead", "the rule has no next hop that could die", "remove onDead", "key");
   const { protocol } = rule.match;
   for (const key of ["sourcePorts", "destinationPorts"] as const) {
     if (rule.match[key] === undefined || ["tcp", "udp", 6, 17].includes(protocol ?? "")) continue;
@@ -305,10 +310,12 @@ function checkRule(path: Path, rule: FileRule, vrfs: ReadonlySet<string>, subnet
       "key",
     );
   }
-  for (const key of ["nextHop", "defaultNextHop"] as const) {
-    const hop = rule[key];
-    if (hop === undefined) continue;
-    // One complaint is enough: a policy for several VRFs needs the next hop in each of them.
-    for (const vrf of vrfs) if (!checkNextHop([...path, key], vrf, hop, subnets, report)) break;
+  // One complaint is enough: a policy for several VRFs needs the next hop in each of them.
+  const check = (at: Path, hop: Address4) => [...vrfs].every((vrf) => checkNextHop(at, vrf, hop, subnets, report));
+  for (const key of ["nextHop", "defaultNextHop"] as const)
+    if (rule[key] !== undefined) check([...path, key], rule[key]);
+  for (const key of ["nextHops", "defaultNextHops"] as const) {
+    checkTwice([...path, key], rule[key] ?? [], report);
+    for (const [at, hop] of (rule[key] ?? []).entries()) check([...path, key, at], hop);
   }
 }

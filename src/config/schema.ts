@@ -295,7 +295,13 @@ const rule = z
       .prefault({})
       .describe("conditions that must all hold; {} matches everything"),
     nextHop: host().optional().describe("send there, whatever the table says"),
+    nextHops: nextHopsOf().optional().describe("or to several, as of a route"),
     defaultNextHop: host().optional().describe("send there where the table has nothing but a default route"),
+    defaultNextHops: nextHopsOf().optional().describe("or to several, as of a route"),
+    onDead: z
+      .enum(["fallThrough", "drop"])
+      .optional()
+      .describe("all its next hops are dead: the next rule and then the table decide (default), or drop"),
     drop: z.literal(true).optional().describe("drop"),
     permit: z.literal(true).optional().describe("route by the table, no further rules"),
     action: z.enum(["drop", "permit"]).optional().describe("another way to write drop and permit"),

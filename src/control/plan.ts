@@ -346,7 +346,13 @@ export interface PortRange {
 
 export type RuleAction =
   /** nextHop: before the table. defaultNextHop: where the table has nothing but a default route (D11). */
-  | { readonly kind: "nextHop" | "defaultNextHop"; readonly nextHop: Address4 }
+  | {
+      readonly kind: "nextHop" | "defaultNextHop";
+      /** 1..8; several are a group, as of a route. */
+      readonly nextHops: readonly NextHopConfig[];
+      /** All of them are dead: the next rule and then the table decide, or the packet is dropped. */
+      readonly onDead: "fallThrough" | "drop";
+    }
   /** permit: route by the table, no further rules. */
   | { readonly kind: "drop" | "permit" };
 

@@ -10,7 +10,7 @@ import type { Snapshot } from "../api/schema-snapshot.ts";
 import { plural } from "../wire/plural.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
-import { KINDS, type Kind, viaText } from "./kinds.ts";
+import { hopText, KINDS, type Kind, viaText } from "./kinds.ts";
 import { printBlocks, printList, printValue, type Session } from "./output.ts";
 import { type Before, refresh, type Watch, watched, watchOf } from "./refresh.ts";
 import { type Column, shortAge, shortNumber } from "./table.ts";
@@ -35,8 +35,9 @@ export function count(text: string): number {
   throw new Refusal("usage", `-n ${text}: a number of rows is needed`, "write -n 20", EXIT.usage);
 }
 
-function ruleText({ action, bypassedBy, alive }: Policy["rules"][number]): string {
+function ruleText({ action, bypassedBy, alive, nextHops = [] }: Policy["rules"][number]): string {
   if (alive === false) return `${action} (dead)`;
+  if (nextHops.length > 1) return `${action.split(" ")[0]} ${nextHops.map(hopText).join(",")}`;
   return bypassedBy === null ? action : `${action} (bypassed: tunnel ${bypassedBy})`;
 }
 

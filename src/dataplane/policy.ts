@@ -1,5 +1,5 @@
 /**
- * Policy routing: the first rule of the arrival VSI-interface that matches decides (D11).
+ * Policy routing: the first rule of the arrival VSI-interface that matches decides (D11), unless its next hops are dead.
  *
  * A rule that names ports never matches a non-first fragment: it has none, and guessing would route the pieces of one
  * packet differently. Rules without ports match fragments like any packet. So does a rule with ports match the *first*
@@ -9,7 +9,9 @@
 import { MAX_RULES } from "../tables/counters.ts";
 import {
   RULE_ACTION,
+  RULE_DEAD,
   RULE_DEFAULT_NEXT_HOP,
+  RULE_DEFAULT_NEXT_HOPS,
   RULE_DROP,
   RULE_DST,
   RULE_DST_FIRST,
@@ -18,6 +20,8 @@ import {
   RULE_HAS_PORTS,
   RULE_ID,
   RULE_NEXT_HOP,
+  RULE_NEXT_HOPS,
+  RULE_PASSED,
   RULE_PERMIT,
   RULE_PROTOCOL,
   RULE_SRC,
@@ -38,8 +42,12 @@ export const POLICY_PERMIT = RULE_PERMIT;
 export const POLICY_DROP = RULE_DROP;
 export const POLICY_NEXT_HOP = RULE_NEXT_HOP;
 export const POLICY_DEFAULT = RULE_DEFAULT_NEXT_HOP;
+/** The same with a group of next hops. */
+export const POLICY_NEXT_HOPS = RULE_NEXT_HOPS;
+export const POLICY_DEFAULTS = RULE_DEFAULT_NEXT_HOPS;
+export const POLICY_DEAD = RULE_DEAD;
 
-/** The action of the first matching rule: POLICY_* in the low byte, an adjacency above it; NO_RULE. Counts the rule's hit. */
+/** The action of the first matching rule: POLICY_* in the low byte, an adjacency or a group above it; NO_RULE. Counts the rule's hit. */
 export function policy(worker: WorkerContext, f: Frame, l3: number, arrival: number): number {
   const fib = worker.fib;
   const count = fib.policyCount[worker.policyBank + arrival]!;
@@ -64,8 +72,10 @@ export function policy(worker: WorkerContext, f: Frame, l3: number, arrival: num
       const to = u16(bytes, l4 + L4_DST_PORT);
       if (to < rules[r + RULE_DST_FIRST]! || to > rules[r + RULE_DST_LAST]!) continue;
     }
+    const action = rules[r + RULE_ACTION]!;
+    if (action === RULE_PASSED) continue;
     worker.counters.rules[rules[r + RULE_ID]!]! += f.units;
-    return rules[r + RULE_ACTION]!;
+    return action;
   }
   return NO_RULE;
 }

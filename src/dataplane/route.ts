@@ -62,7 +62,16 @@ import { clampMss, L4_DST_PORT } from "../wire/udp-tcp.ts";
 import type { WorkerContext } from "./context.ts";
 import { egress, entropy } from "./egress.ts";
 import { type Fate, type Frame, GO_ON } from "./frame.ts";
-import { NO_RULE, POLICY_DEFAULT, POLICY_DROP, POLICY_NEXT_HOP, policy } from "./policy.ts";
+import {
+  NO_RULE,
+  POLICY_DEAD,
+  POLICY_DEFAULT,
+  POLICY_DEFAULTS,
+  POLICY_DROP,
+  POLICY_NEXT_HOP,
+  POLICY_NEXT_HOPS,
+  policy,
+} from "./policy.ts";
 import { punt, tellStale } from "./punt.ts";
 
 /** The adjacency of a packet whose next hop is its own destination, which has none yet. */
@@ -92,16 +101,23 @@ export function route(worker: WorkerContext, f: Frame): Fate {
 
   const host = beyondGuard(own);
   const rule = worker.fib.policyCount[worker.policyBank + arrival] === 0 ? NO_RULE : policy(worker, f, l3, arrival);
-  const adjacency = rule >> 8;
+  const way = rule >> 8;
   switch (rule & 0xff) {
     case POLICY_DROP:
       return DROP.policy_drop;
+    case POLICY_DEAD:
+      return DROP.policy_next_hop_dead;
     case POLICY_NEXT_HOP:
-      return viaAdjacency(worker, f, l3, adjacency, arrival);
-    case POLICY_DEFAULT: {
+      return viaAdjacency(worker, f, l3, way, arrival);
+    case POLICY_NEXT_HOPS:
+      return viaAdjacency(worker, f, l3, memberOf(worker, f, way), arrival);
+    case POLICY_DEFAULT:
+    case POLICY_DEFAULTS: {
       // D11: only where the table has nothing more specific than a default route.
       const found = host !== 0 ? host : lookup(worker, destination, vrf, LONGEST_PREFIX, NO_DEFAULT);
-      return found === 0 ? viaAdjacency(worker, f, l3, adjacency, arrival) : follow(worker, f, l3, found, arrival);
+      if (found !== 0) return follow(worker, f, l3, found, arrival);
+      const hop = (rule & 0xff) === POLICY_DEFAULTS ? memberOf(worker, f, way) : way;
+      return viaAdjacency(worker, f, l3, hop, arrival);
     }
     default: // no rule, or permit: the table decides
       return byTable(worker, f, l3, host, vrf, arrival);

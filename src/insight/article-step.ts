@@ -126,7 +126,7 @@ function uplinkStep({ op, senderIp, targetIp }: Arp, iface: InterfaceObject, { d
 function nextHopsOf({ routes, policies }: Config): ReadonlySet<Ipv4> {
   const ofRoutes = routes.flatMap(({ target }) => (target.kind === "nextHops" ? target.nextHops : []));
   const ofPolicies = policies.flatMap(({ rules }) =>
-    rules.flatMap(({ action }) => ("nextHop" in action ? [action.nextHop] : [])),
+    rules.flatMap(({ action }) => ("nextHops" in action ? action.nextHops : [])),
   );
   return new Set([...ofRoutes, ...ofPolicies].map(({ ip }) => ip));
 }

@@ -6,7 +6,14 @@
 
 import type { WorkerContext } from "../dataplane/context.ts";
 import { type Fate, type Frame, PUNTED, SENT } from "../dataplane/frame.ts";
-import { POLICY_DEFAULT, POLICY_DROP, POLICY_NEXT_HOP } from "../dataplane/policy.ts";
+import {
+  POLICY_DEAD,
+  POLICY_DEFAULT,
+  POLICY_DEFAULTS,
+  POLICY_DROP,
+  POLICY_NEXT_HOP,
+  POLICY_NEXT_HOPS,
+} from "../dataplane/policy.ts";
 import { lookup } from "../dataplane/route.ts";
 import { OWN_PORT, OWN_VSI } from "../dataplane/send-words.ts";
 import { S_AT, SEND_WORDS, VXLAN_BYTES } from "../io/port-io.ts";
@@ -105,7 +112,7 @@ class RouteStory {
     const id = worker.counters.rules.findIndex((hits) => hits > 0);
     if (id < 0) return;
     this.action = this.actionOf(arrival, count, id);
-    if ((this.action & 0xff) === POLICY_DEFAULT && this.isRouted()) return;
+    if (this.isByDefault && this.isRouted()) return;
     this.say("policy", `${name ?? "policy"}, ${names.rule(id)}`, this.actionText());
   }
 
@@ -113,11 +120,11 @@ class RouteStory {
   table(fate: Fate, punt: WouldPunt | null): void {
     const { worker } = this;
     const kind = this.action & 0xff;
-    if (kind === POLICY_DROP) return;
+    if (kind === POLICY_DROP || kind === POLICY_DEAD) return;
     const used = worker.fib.adjacencyHit.indexOf(1);
     const state = this.stateOf(fate, punt, used);
-    if (kind === POLICY_NEXT_HOP) return void this.say("fib", this.hopText(this.action >> 8), state);
-    if (kind === POLICY_DEFAULT && !this.isRouted()) return void this.say("fib", this.hopText(this.action >> 8), state);
+    const isPolicy = kind === POLICY_NEXT_HOP || kind === POLICY_NEXT_HOPS || (this.isByDefault && !this.isRouted());
+    if (isPolicy) return void this.say("fib", this.wayText(used), state);
     this.say("fib", this.routeText(used), state);
   }
 
@@ -150,15 +157,30 @@ class RouteStory {
     return 0;
   }
 
+  private get isByDefault(): boolean {
+    const kind = this.action & 0xff;
+    return kind === POLICY_DEFAULT || kind === POLICY_DEFAULTS;
+  }
+
+  /** The next hop of the rule, or how many there are, and which of them was `used` (below 0: none). */
+  private wayText(used: number): string {
+    const kind = this.action & 0xff;
+    if (kind !== POLICY_NEXT_HOPS && kind !== POLICY_DEFAULTS) return this.hopText(this.action >> 8);
+    return `one of ${membersOf(this.worker.fib.groups, this.action >> 8)} next hops${this.chosen(used)}`;
+  }
+
   private actionText(): string {
-    const hop = () => this.hopText(this.action >> 8);
     switch (this.action & 0xff) {
       case POLICY_DROP:
         return "drop policy_drop";
+      case POLICY_DEAD:
+        return "drop policy_next_hop_dead";
       case POLICY_NEXT_HOP:
-        return hop();
+      case POLICY_NEXT_HOPS:
+        return this.wayText(-1);
       case POLICY_DEFAULT:
-        return `by default ${hop()}`;
+      case POLICY_DEFAULTS:
+        return `by default ${this.wayText(-1)}`;
       default:
         return "permit: the table decides";
     }

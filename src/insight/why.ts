@@ -356,7 +356,9 @@ function policySentences(
       const isMeant = ({ network, length }: Prefix) => ((ip ^ network) & maskOf(length)) === 0;
       if (destinations.length > 0 && !destinations.some(isMeant)) continue;
       if (!(action.kind === "defaultNextHop" && isRouted) && rules[i] !== undefined)
-        told.push(`rule ${i + 1}: ${rules[i].match} -> ${rules[i].action}`);
+        told.push(
+          `rule ${i + 1}: ${rules[i].match} -> ${rules[i].action}${rules[i].alive === false ? " (dead, so it is passed over)" : ""}`,
+        );
       if (sources.length + sourcePorts.length + destinationPorts.length === 0 && protocol === null) break;
     }
     if (arrivals.length === 0 || told.length === 0) return [];

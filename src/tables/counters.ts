@@ -40,6 +40,7 @@ export const DROPS = [
   ["no_route", "no route to the destination, or a route that says unreachable or prohibit"],
   ["discard_route", "a discard route"],
   ["policy_drop", "a policy rule says drop"],
+  ["policy_next_hop_dead", "all next hops of a policy rule are dead, and it says onDead: drop"],
   ["unresolved_queue_full", "too many packets already wait for this neighbour"],
   ["unresolved_timeout", "the neighbour did not answer ARP"],
   ["l3_loop", "came by a tunnel and would leave by the same one, or cross a second one it may not"],

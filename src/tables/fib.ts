@@ -66,6 +66,13 @@ export const RULE_PERMIT = 1;
 export const RULE_DROP = 2;
 export const RULE_NEXT_HOP = 3;
 export const RULE_DEFAULT_NEXT_HOP = 4;
+/** Its next hops are dead: as if it did not match. */
+export const RULE_PASSED = 5;
+/** Several next hops: a group above the low byte. */
+export const RULE_NEXT_HOPS = 6;
+export const RULE_DEFAULT_NEXT_HOPS = 7;
+/** Its next hops are dead, and it drops. */
+export const RULE_DEAD = 8;
 export const RULE_WORDS = 12;
 export const RULE_SRC = 0;
 export const RULE_SRC_MASK = 1;
@@ -80,7 +87,7 @@ export const RULE_DST_FIRST = 7;
 export const RULE_DST_LAST = 8;
 /** 1: a port is matched, so a non-first fragment, which has none, never matches this rule. */
 export const RULE_HAS_PORTS = 9;
-/** RULE_PERMIT… in the low byte, the adjacency above it. */
+/** RULE_PERMIT… in the low byte, the adjacency or the group above it. Stored anew in a published row when next hops die or revive. */
 export const RULE_ACTION = 10;
 /** The rule's number for its hit counter: rows expanded from one rule share it. */
 export const RULE_ID = 11;

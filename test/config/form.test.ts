@@ -42,6 +42,7 @@ policies:
       - {match: {source: [10.0.0.0/8, 11.0.0.0/8], protocol: udp, sourcePorts: [1, 5-9], destinationPorts: 53}, permit: true}
       - {match: {destination: 12.0.0.0/8, protocol: 47}, drop: true}
       - {nextHop: 10.1.1.7}
+      - {defaultNextHops: [10.1.1.7, {ip: 10.1.1.8, weight: 2, priority: 1}], onDead: drop}
 control: {socket: /run/c.sock, observe: {socket: /run/o.sock, group: look}}
 evpn:
   engine: {socket: /run/bgp.sock, api: v4}

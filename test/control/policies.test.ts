@@ -2,10 +2,14 @@
 import { describe, expect, test } from "vitest";
 import type { InterfaceObject } from "../../src/control/inventory.ts";
 import type { PolicyConfig, RuleAction, RuleConfig, RuleMatch } from "../../src/control/plan.ts";
+import { NextHopGroups } from "../../src/control/routes/next-hop-group.ts";
 import { Policies } from "../../src/control/routes/policies.ts";
+import { Timers } from "../../src/control/timers.ts";
 import { MAX_RULES } from "../../src/tables/counters.ts";
 import {
+  GROUP_WORDS,
   RULE_ACTION,
+  RULE_DEAD,
   RULE_DEFAULT_NEXT_HOP,
   RULE_DROP,
   RULE_DST,
@@ -15,6 +19,8 @@ import {
   RULE_HAS_PORTS,
   RULE_ID,
   RULE_NEXT_HOP,
+  RULE_NEXT_HOPS,
+  RULE_PASSED,
   RULE_PERMIT,
   RULE_PROTOCOL,
   RULE_SRC,
@@ -38,7 +44,15 @@ const rule = (action: RuleAction, match: Partial<RuleMatch> = {}): RuleConfig =>
   match: { ...NO_MATCH, ...match },
   action,
 });
-const via = (kind: "nextHop" | "defaultNextHop", text: string): RuleAction => ({ kind, nextHop: address(text) });
+const via = (
+  kind: "nextHop" | "defaultNextHop",
+  hops: string | readonly string[],
+  onDead: "fallThrough" | "drop" = "fallThrough",
+): RuleAction => ({
+  kind,
+  nextHops: [hops].flat().map((text) => ({ ...address(text), weight: 1, priority: 1 })),
+  onDead,
+});
 const policy = (name: string, interfaces: string[], ...rules: RuleConfig[]): PolicyConfig => ({
   name,
   interfaces,
@@ -48,7 +62,7 @@ const policy = (name: string, interfaces: string[], ...rules: RuleConfig[]): Pol
 function setUp(...interfaces: InterfaceObject[]) {
   const { tables } = createTables({ workers: 1, macs: 16, neighbors: 64, routes: 64 });
   const hops = new FakeNextHops();
-  const policies = new Policies(tables, hops);
+  const policies = new Policies(tables, hops, new NextHopGroups(tables, new Timers(0), hops));
   const inventory = inventoryOf(...(interfaces.length === 0 ? [if10, if20, red10] : interfaces));
   /** The rows a worker walks for packets that arrive on `on`. */
   const rows = (on: InterfaceObject): number[][] => {
@@ -181,6 +195,62 @@ describe("publication", () => {
     apply(policy("p", ["if10"], rule(via("nextHop", "10.1.1.2")), rule({ kind: "drop" })));
     expect(hops.held.get(hops.of("if10 10.1.1.2"))!.count).toBe(1);
     expect(policies.list()[0]!.rules.map((state) => state.alive)).toEqual([true, null]);
+    apply();
+    expect(hops.names()).toEqual([]);
+  });
+});
+
+describe("a rule whose next hop dies", () => {
+  const match = { sources: [prefix("10.1.1.0/25"), prefix("10.1.1.128/25")] };
+  const actions = (found: number[][]) => found.map((row) => row[RULE_ACTION]);
+
+  test("is passed over in every row and VRF, by a store in the published rows; its life restores it", () => {
+    const { apply, rows, hops, tables } = setUp();
+    apply(policy("p", ["if10", "red10"], rule({ kind: "permit" }, match), rule(via("nextHop", "10.1.1.2"), match)));
+    const bank = tables.fib.policyHead[0];
+    const [here, red] = [hops.of("if10 10.1.1.2"), hops.of("red10 10.1.1.2")];
+    hops.set(here, false);
+    expect(actions(rows(if10))).toEqual([RULE_PERMIT, RULE_PERMIT, RULE_PASSED, RULE_PASSED]);
+    expect(actions(rows(red10)).slice(2)).toEqual([RULE_NEXT_HOP | (red << 8), RULE_NEXT_HOP | (red << 8)]);
+    // A reload meanwhile leaves it as it is, and what the other bank gets is right too.
+    apply(policy("p", ["if10", "red10"], rule({ kind: "permit" }, match), rule(via("nextHop", "10.1.1.2"), match)));
+    expect(tables.fib.policyHead[0]).toBe(bank);
+    apply(policy("p", ["if10"], rule({ kind: "drop" }), rule(via("nextHop", "10.1.1.2"))));
+    expect(actions(rows(if10))).toEqual([RULE_DROP, RULE_PASSED]);
+    hops.set(here, true);
+    expect(actions(rows(if10))).toEqual([RULE_DROP, RULE_NEXT_HOP | (here << 8)]);
+    apply();
+    expect(hops.names()).toEqual([]);
+  });
+
+  test("drops where it says so, by a next hop of either kind", () => {
+    const { apply, rows, hops } = setUp();
+    apply(
+      policy("p", ["if10"], rule(via("nextHop", "10.1.1.2", "drop")), rule(via("defaultNextHop", "10.1.1.3", "drop"))),
+    );
+    hops.set(hops.of("if10 10.1.1.2"), false);
+    expect(actions(rows(if10))[0]).toBe(RULE_DEAD);
+    hops.set(hops.of("if10 10.1.1.3"), false);
+    expect(actions(rows(if10))).toEqual([RULE_DEAD, RULE_DEAD]);
+  });
+
+  test("with several: the group goes on without the dead one, and the rule falls through with the last", () => {
+    const { apply, rows, hops, tables, policies } = setUp();
+    apply(policy("p", ["if10"], rule(via("nextHop", ["10.1.1.2", "10.1.1.3"])), rule({ kind: "drop" })));
+    const [a, b] = [hops.of("if10 10.1.1.2"), hops.of("if10 10.1.1.3")];
+    const members = () => {
+      const word = rows(if10)[0]![RULE_ACTION]!;
+      expect(word & 0xff).toBe(RULE_NEXT_HOPS);
+      return new Set(tables.fib.groups.subarray((word >> 8) * GROUP_WORDS, ((word >> 8) + 1) * GROUP_WORDS));
+    };
+    expect(members()).toEqual(new Set([a, b]));
+    hops.set(a, false);
+    expect(members()).toEqual(new Set([b]));
+    expect(policies.list()[0]!.rules[0]).toMatchObject({ alive: true, nextHops: [{ alive: false }, { alive: true }] });
+    hops.set(b, false);
+    expect(actions(rows(if10))).toEqual([RULE_PASSED, RULE_DROP]);
+    hops.set(a, true);
+    expect(members()).toEqual(new Set([a]));
     apply();
     expect(hops.names()).toEqual([]);
   });

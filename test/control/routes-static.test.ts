@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { routesDiff } from "../../src/config/diff.ts";
 import type { Inventory } from "../../src/control/inventory.ts";
 import type { RouteConfig } from "../../src/control/plan.ts";
+import { NextHopGroups } from "../../src/control/routes/next-hop-group.ts";
 import { Routes, routeValue } from "../../src/control/routes/routes.ts";
 import { StaticRoutes } from "../../src/control/routes/static.ts";
 import { Timers } from "../../src/control/timers.ts";
@@ -30,7 +31,7 @@ function setUp() {
   const timers = new Timers(0);
   const routes = new Routes(tables, timers, () => undefined, 1);
   const hops = new FakeNextHops();
-  const statics = new StaticRoutes(tables, timers, routes, hops);
+  const statics = new StaticRoutes(routes, hops, new NextHopGroups(tables, timers, hops));
   const inventory = inventoryOf(if10, if20);
   let before: readonly RouteConfig[] = [];
   const applyIn = (known: Inventory, isRehomed: boolean, ...wanted: RouteConfig[]) => {

@@ -5,7 +5,7 @@
 import { describe, expect, it } from "vitest";
 import { F_FLAGS, F_HEAD, FLAG_CSUM_BAD, FLAG_GSO_BAD, FLAG_TRUNCATED, GSO_TCPV4 } from "../../src/io/port-io.ts";
 import { DROP, DROP_REASONS, DROPS, type DropName, INJECT, RX_PACKETS } from "../../src/tables/counters.ts";
-import { ROUTE_BROADCAST, ROUTE_DISCARD, ROUTE_UNDERLAY, RULE_DROP } from "../../src/tables/fib.ts";
+import { ROUTE_BROADCAST, ROUTE_DISCARD, ROUTE_UNDERLAY, RULE_DEAD, RULE_DROP } from "../../src/tables/fib.ts";
 import { SET_PUNT_AC, SET_PUNT_TOTAL, SET_STRICT_RESERVED } from "../../src/tables/tables.ts";
 import { PORT_ANTI_SPOOF, PORT_RA_GUARD, publishFlood, VSI_DHCP_RELAY } from "../../src/tables/vsi.ts";
 import { setU16 } from "../../src/wire/bytes.ts";
@@ -127,6 +127,11 @@ const STIMULI: readonly (readonly [DropName, string, Stimulus])[] = [
     "discard_route",
     "a discard route",
     also((r) => r.route("30.0.0.0", 8, ROUTE_DISCARD, 0), from("10.1.1.11", "30.1.2.3")),
+  ],
+  [
+    "policy_next_hop_dead",
+    "a rule whose next hops are dead says drop",
+    also((r) => rule(r, 1, [{ action: RULE_DEAD }]), from("10.1.1.11")),
   ],
   ["policy_drop", "a rule says so", also((r) => rule(r, 1, [{ action: RULE_DROP }]), from("10.1.1.11"))],
   [

@@ -5,11 +5,15 @@ import { policy } from "../../src/dataplane/policy.ts";
 import { F_AT, F_HEAD, F_LENGTH, F_SOURCE, F_UNITS } from "../../src/io/port-io.ts";
 import { PUNT } from "../../src/tables/counters.ts";
 import {
+  GROUP_WORDS,
   ROUTE_DISCARD,
   ROUTE_UNDERLAY,
   RULE_DEFAULT_NEXT_HOP,
+  RULE_DEFAULT_NEXT_HOPS,
   RULE_DROP,
   RULE_NEXT_HOP,
+  RULE_NEXT_HOPS,
+  RULE_PASSED,
   RULE_PERMIT,
 } from "../../src/tables/fib.ts";
 import { setU16 } from "../../src/wire/bytes.ts";
@@ -158,6 +162,26 @@ describe("what a rule does", () => {
     rig.neighbor("20.1.1.12", 2, P20, 3);
     return { rig, border: rig.neighbor("10.1.1.2", 1, P10, 4) };
   }
+
+  it("a rule that is passed over counts nothing, and the next one decides; several next hops are a group", () => {
+    const { rig, border } = lab();
+    const other = rig.neighbor("10.1.1.3", 1, P10, 3);
+    const places = Array.from({ length: GROUP_WORDS }, (_, place) => (place % 2 === 0 ? border : other));
+    rig.tables.fib.groups.set(places, 7 * GROUP_WORDS);
+    rule(rig, 1, [{ action: RULE_PASSED }, { action: RULE_NEXT_HOPS, adjacency: 7 }]);
+    const ways = new Set<string>();
+    for (let sport = 1; sport < 40; sport++) {
+      const frame = udpFrame({ dst: G10, src: M1, from: ip("10.1.1.11"), to: ip("20.1.1.12"), sport });
+      for (const to of run(rig, frame)) ways.add(to);
+    }
+    expect(ways).toEqual(new Set(["192.0.2.3", "192.0.2.2"]));
+    expect([...rig.plane.worker.counters.rules.slice(1, 3)]).toEqual([0, 39]);
+    // By default: the table knows 20.1.1.12, and nothing of 99.1.1.1.
+    rule(rig, 1, [{ action: RULE_DEFAULT_NEXT_HOPS, adjacency: 7 }]);
+    rig.tables.fib.groups.fill(border, 7 * GROUP_WORDS, 8 * GROUP_WORDS);
+    expect(run(rig, packet("20.1.1.12"))).toEqual(["192.0.2.2"]);
+    expect(run(rig, packet("99.1.1.1"))).toEqual(["192.0.2.3"]);
+  });
 
   it("nextHop stands before the table, also for connected hosts; permit leaves it to the table", () => {
     const { rig, border } = lab();

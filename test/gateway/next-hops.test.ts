@@ -3,7 +3,11 @@ import { describe, expect, it } from "vitest";
 import { Shown } from "../../src/api/shown.ts";
 import { rowsOf } from "../../src/control/sorted.ts";
 import { checkNextHops, nextHopRows } from "../../src/liveness/next-hops.ts";
-import { article } from "./article.ts";
+import { ARP_REQUEST } from "../../src/wire/arp.ts";
+import { BROADCAST } from "../../src/wire/ethernet.ts";
+import { parseIpv4 } from "../../src/wire/ipv4.ts";
+import { arpFrame } from "../dataplane/packets.ts";
+import { article, borderYaml } from "./article.ts";
 import type { Gateway, World } from "./world.ts";
 
 const shownOf = ({ control }: Gateway): Shown =>
@@ -75,6 +79,47 @@ describe("a Border whose daemon dies", () => {
         .map(({ rules }) => rules[0]!.alive),
     ).toEqual([false, false, true]);
     expect(told(gw1, /^next-hop\./)).toHaveLength(2);
+  });
+});
+
+describe("a policy whose next hop dies", () => {
+  /** On the Border: 50.1.1.1 is connected, and a rule sends vm1's packets to it through a firewall, 50.1.1.7. */
+  function throughFirewall(onDead: string) {
+    const world = article();
+    const border = gatewayOf(world, "border");
+    const rules = `rules: [{match: {source: 10.1.1.0/24}, nextHop: 50.1.1.7${onDead}}]`;
+    border.reload(
+      borderYaml().replace(/workers:/, `policies:\n  - {name: fw, interfaces: [vsi-interface10], ${rules}}\nworkers:`),
+    );
+    return { world, border, vm1: world.get("vm1") };
+  }
+
+  it("falls through to the table, and takes up its way again with the next hop's life", () => {
+    const { world, border, vm1 } = throughFirewall("");
+    vm1.ping("50.1.1.1");
+    world.advance(3500);
+    // The first packet began the search, which ended in vain.
+    expect(vm1.replies).toHaveLength(0);
+    expect(shownOf(border).policies()[0]!.rules[0]).toMatchObject({ alive: false, nextHops: [{ ip: "50.1.1.7" }] });
+    vm1.ping("50.1.1.1", { sequence: 2 });
+    world.advance(100);
+    expect(vm1.replies).toHaveLength(1);
+    const { tap, mac } = world.get("ext");
+    const firewall = parseIpv4("50.1.1.7")!;
+    const said = { ethDst: BROADCAST, ethSrc: mac, op: ARP_REQUEST, senderMac: mac, targetMac: 0 };
+    tap.send(arpFrame({ ...said, senderIp: firewall, targetIp: firewall }));
+    world.advance(100);
+    expect(shownOf(border).policies()[0]!.rules[0]).toMatchObject({ alive: true });
+  });
+
+  it("drops where the rule says so, and counts it", () => {
+    const { world, border, vm1 } = throughFirewall(", onDead: drop");
+    vm1.ping("50.1.1.1");
+    world.advance(3500);
+    vm1.ping("50.1.1.1", { sequence: 2 });
+    world.advance(100);
+    expect(vm1.replies).toHaveLength(0);
+    expect(border.drops).toMatchObject({ policy_next_hop_dead: 1 });
   });
 });
 

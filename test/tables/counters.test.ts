@@ -25,7 +25,7 @@ import { create } from "../../src/tables/layout.ts";
 const CONTRACT = `runt, too_big, inner_vlan, ac_unbound, reserved_mac, bad_src_mac, own_mac_local, unknown_vtep,
   unknown_vni, bad_flags, reserved_bits, ecn, vxlan_truncated, same_port, split_horizon, flood_disabled, arp_malformed,
   arp_not_local, arp_src_mismatch, arp_martian, arp_gw_spoof, ip_malformed, ip_checksum, ip_martian, ip_options,
-  ttl_exceeded, no_route, discard_route, policy_drop, unresolved_queue_full, unresolved_timeout, l3_loop, storm_limited,
+  ttl_exceeded, no_route, discard_route, policy_drop, policy_next_hop_dead, unresolved_queue_full, unresolved_timeout, l3_loop, storm_limited,
   punt_limited, punt_ring_full, icmp_limited, mac_limit, arp_limit, move_damped, gso_bad, csum_bad, pool_exhausted,
   tap_full, tap_error, tx_again, tx_error, tunnel_down, overlay_to_underlay, anti_spoof, not_forwarded, shutting_down,
   dhcp_malformed, dhcp_untrusted, dhcp_guard,

@@ -77,11 +77,9 @@ export class Bypasses {
     for (const { name, interfaces, rules } of policies.list()) {
       const vrfs = new Set(interfaces.map((each) => inventory.interface(each)!.vrfName));
       for (const [i, { rule }] of rules.entries())
-        if ("nextHop" in rule.action)
-          for (const vrf of vrfs) {
-            const { ip } = rule.action.nextHop;
-            add(`policy ${name}, rule ${i + 1}`, this.homeOf(vrf, ip), ip);
-          }
+        if ("nextHops" in rule.action)
+          for (const vrf of vrfs)
+            for (const { ip } of rule.action.nextHops) add(`policy ${name}, rule ${i + 1}`, this.homeOf(vrf, ip), ip);
     }
     for (const { prefix, hops } of staticRoutes.hops())
       for (const { iface, address } of hops) add(`route ${prefix.text}`, iface, address.ip);

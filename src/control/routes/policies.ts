@@ -8,6 +8,7 @@
  *
  * The other bank may be written when every worker has left the batch in which the last publication happened; `isSettled`
  * says so, and control/topology/topology.ts asks before it starts. Nothing is published when the rows are the same as before.
+ * Between publications one word of a row changes, when its next hops die or revive (rule-way.ts).
  *
  * Hit counters belong to (policy, number of the rule): they survive a reload that changes other rules.
  */
@@ -18,14 +19,12 @@ import { MAX_INTERFACES } from "../../tables/vsi.ts";
 import { maskOf } from "../../wire/ipv4.ts";
 import type { Inventory } from "../inventory.ts";
 import type { PolicyConfig, PortRange, Prefix, RuleConfig, RuleMatch } from "../plan.ts";
-import { Homes, mustHold, type NextHops } from "./next-hops.ts";
+import type { NextHopGroups } from "./next-hop-group.ts";
+import { Homes, type NextHops } from "./next-hops.ts";
+import { RuleWay } from "./rule-way.ts";
+import type { NextHopState } from "./static.ts";
 
-const ACTIONS = {
-  permit: FIB.RULE_PERMIT,
-  drop: FIB.RULE_DROP,
-  nextHop: FIB.RULE_NEXT_HOP,
-  defaultNextHop: FIB.RULE_DEFAULT_NEXT_HOP,
-} as const;
+const ACTIONS = { permit: FIB.RULE_PERMIT, drop: FIB.RULE_DROP } as const;
 const ANY: readonly Prefix[] = [{ text: "0.0.0.0/0", network: 0, length: 0 }];
 const ALL_PORTS: readonly PortRange[] = [{ first: 0, last: 65535 }];
 
@@ -35,8 +34,9 @@ export interface RuleState {
   readonly rule: RuleConfig;
   /** What the counter showed when this rule got it: an earlier rule's hits. */
   readonly countedBefore: number;
-  /** null: the rule has no next hop. */
+  /** Does any of its next hops live? null: it has none. */
   readonly alive: boolean | null;
+  readonly nextHops: readonly NextHopState[];
 }
 
 export interface PolicyState {
@@ -56,7 +56,7 @@ interface Bank {
   readonly rows: number[];
   /** By VSI-interface: first row, count. */
   readonly spans: Map<number, { first: number; count: number }>;
-  readonly held: number[];
+  readonly ways: RuleWay[];
   readonly homes: Homes;
 }
 
@@ -67,16 +67,20 @@ export class Policies {
   private readonly countedBefore = new Map<number, number>();
   private readonly freeIds: number[] = [];
   private freshId = 0;
-  /** By rule counter: the adjacency of its next hop (of one VRF, if there are several). */
-  private readonly hopOf = new Map<number, number>();
-  private held: readonly number[] = [];
+  private readonly groups: NextHopGroups;
+  /** Of all rules with next hops, in each VRF. */
+  private ways: readonly RuleWay[] = [];
   private states: PolicyState[] = [];
   private note: Int32Array;
 
-  constructor(tables: Tables, nextHops: NextHops) {
+  constructor(tables: Tables, nextHops: NextHops, groups: NextHopGroups) {
     this.tables = tables;
     this.nextHops = nextHops;
+    this.groups = groups;
     this.note = tables.heartbeat.note();
+    nextHops.onChange((adjacency) => {
+      for (const way of this.ways) if (way.hops.some((hop) => hop.adjacency === adjacency)) this.restate(way);
+    });
   }
 
   /** May the other bank be written? */
@@ -87,12 +91,13 @@ export class Policies {
   /** Make `wanted` the policies. Rows have been counted before, and `isSettled` is true. */
   apply(wanted: readonly PolicyConfig[], inventory: Inventory): void {
     this.freeIdsOf(wanted);
-    const bank: Bank = { rows: [], spans: new Map(), held: [], homes: new Homes(inventory) };
+    const bank: Bank = { rows: [], spans: new Map(), ways: [], homes: new Homes(inventory) };
     this.states = wanted.map((policy) => this.add(bank, policy, inventory));
     if (this.differs(bank)) this.publish(bank);
-    const old = this.held;
-    this.held = bank.held;
-    for (const adjacency of old) this.nextHops.release(adjacency);
+    const old = this.ways;
+    this.ways = bank.ways;
+    for (const way of bank.ways) way.onChange = () => this.restate(way);
+    for (const way of old) way.release();
   }
 
   list(): readonly PolicyState[] {
@@ -101,16 +106,28 @@ export class Policies {
 
   /** Next hops of rules. */
   *hops(): Generator<{ readonly of: string; readonly adjacency: number }> {
+    const names = new Map<number, string>();
     for (const { name, rules } of this.states)
-      for (const [index, { id }] of rules.entries()) {
-        const adjacency = this.hopOf.get(id);
-        if (adjacency !== undefined) yield { of: `policy ${name}, rule ${index + 1}`, adjacency };
-      }
+      for (const [index, { id }] of rules.entries()) names.set(id, `policy ${name}, rule ${index + 1}`);
+    for (const { id, hops } of this.ways) for (const { adjacency } of hops) yield { of: names.get(id)!, adjacency };
   }
 
+  /** Its next hops are those of one VRF, if there are several. */
   private refreshed(state: RuleState): RuleState {
-    const adjacency = this.hopOf.get(state.id);
-    return { ...state, alive: adjacency === undefined ? null : this.nextHops.isAlive(adjacency) };
+    const way = this.ways.findLast(({ id }) => id === state.id);
+    if (way === undefined) return state;
+    const nextHops = way.hops.map(({ iface, address: { text: ip, weight, priority }, adjacency }) => ({
+      ...{ ip, interface: iface.name, alive: this.nextHops.isAlive(adjacency), weight, priority },
+    }));
+    return { ...state, alive: way.isAlive, nextHops };
+  }
+
+  /** Next hops of a published rule died or revived, or their group has another row: one store for each row of the rule. */
+  private restate(way: RuleWay): void {
+    const { fib } = this.tables;
+    const at = (fib.policyHead[0]! * MAX_RULES + way.first) * FIB.RULE_WORDS + FIB.RULE_ACTION;
+    const { word } = way;
+    for (let i = 0; i < way.count; i++) Atomics.store(fib.rules, at + i * FIB.RULE_WORDS, word);
   }
 
   private add(bank: Bank, policy: PolicyConfig, inventory: Inventory): PolicyState {
@@ -122,8 +139,7 @@ export class Policies {
       if (span === undefined) {
         const first = bank.rows.length / FIB.RULE_WORDS;
         for (const [index, rule] of policy.rules.entries()) {
-          const action = this.actionOf(bank, rule, ids[index]!, iface.vrfName);
-          expand(bank.rows, rule.match, action, ids[index]!);
+          this.addRule(bank, rule, ids[index]!, iface.vrfName);
         }
         span = { first, count: bank.rows.length / FIB.RULE_WORDS - first };
         spans.set(iface.vrfName, span);
@@ -135,17 +151,21 @@ export class Policies {
       rule,
       countedBefore: this.countedBefore.get(ids[index]!) ?? 0,
       alive: null,
+      nextHops: [],
     }));
     return { name: policy.name, interfaces: policy.interfaces, rules };
   }
 
-  private actionOf(bank: Bank, { action }: RuleConfig, id: number, vrf: string): number {
-    this.hopOf.delete(id);
-    if (!("nextHop" in action)) return ACTIONS[action.kind];
-    const adjacency = mustHold(this.nextHops, bank.homes.of(vrf, action.nextHop), action.nextHop.ip);
-    bank.held.push(adjacency);
-    this.hopOf.set(id, adjacency);
-    return ACTIONS[action.kind] | (adjacency << 8);
+  private addRule({ rows, ways, homes }: Bank, { action, match }: RuleConfig, id: number, vrf: string): void {
+    if (!("nextHops" in action)) {
+      expand(rows, match, ACTIONS[action.kind], id);
+      return;
+    }
+    const way = new RuleWay(id, action, vrf, homes, this.nextHops, this.groups);
+    way.first = rows.length / FIB.RULE_WORDS;
+    expand(rows, match, way.word, id);
+    way.count = rows.length / FIB.RULE_WORDS - way.first;
+    ways.push(way);
   }
 
   private differs({ rows, spans }: Bank): boolean {
@@ -196,7 +216,6 @@ export class Policies {
     for (const [key, id] of this.ids) {
       if (keys.has(key)) continue;
       this.ids.delete(key);
-      this.hopOf.delete(id);
       this.freeIds.push(id);
     }
   }

@@ -15,11 +15,9 @@ import {
   ROUTE_PROHIBIT,
   ROUTE_UNREACHABLE,
 } from "../../tables/fib.ts";
-import type { Tables } from "../../tables/tables.ts";
 import type { InterfaceObject, Inventory } from "../inventory.ts";
 import type { ListDiff, NextHopConfig, Prefix, RouteConfig } from "../plan.ts";
-import type { Timers } from "../timers.ts";
-import { type NextHopGroup, NextHopGroups } from "./next-hop-group.ts";
+import type { NextHopGroup, NextHopGroups } from "./next-hop-group.ts";
 import { Homes, mustHold, type NextHops } from "./next-hops.ts";
 import { type Routes, routeValue } from "./routes.ts";
 
@@ -56,10 +54,10 @@ export class StaticRoutes {
   private readonly groups: NextHopGroups;
   private readonly installed = new Map<string, StaticRoute>();
 
-  constructor(tables: Tables, timers: Timers, routes: Routes, nextHops: NextHops) {
+  constructor(routes: Routes, nextHops: NextHops, groups: NextHopGroups) {
     this.routes = routes;
     this.nextHops = nextHops;
-    this.groups = new NextHopGroups(tables, timers, nextHops);
+    this.groups = groups;
   }
 
   /**

@@ -62,11 +62,15 @@ function checkRoutes(config: Config, tables: Tables, holds: TunnelHolds): string
     for (const hop of target.nextHops) hops.add(`${vrf} ${hop.text}`);
     if (target.nextHops.length > 1) groups.add(`${vrf} ${JSON.stringify(target.nextHops)}`);
   }
-  if (groups.size > MAX_SHARED_GROUPS)
-    return `${groups.size} different sets of next hops are more than ${MAX_SHARED_GROUPS}`;
   for (const policy of config.policies)
     for (const vrf of vrfsOf(config, policy))
-      for (const { action } of policy.rules) if ("nextHop" in action) hops.add(`${vrf} ${action.nextHop.text}`);
+      for (const { action } of policy.rules) {
+        if (!("nextHops" in action)) continue;
+        for (const hop of action.nextHops) hops.add(`${vrf} ${hop.text}`);
+        if (action.nextHops.length > 1) groups.add(`${vrf} ${JSON.stringify(action.nextHops)}`);
+      }
+  if (groups.size > MAX_SHARED_GROUPS)
+    return `${groups.size} different sets of next hops are more than ${MAX_SHARED_GROUPS}`;
   const adjacencies = tables.fib.rewrite.length - 1 - 2 * tables.sizes.neighbors;
   if (hops.size > adjacencies) return `${hops.size} next hops are more than ${adjacencies}`;
   return null;

@@ -101,6 +101,7 @@ export interface PolicyView {
     readonly action: RuleAction;
     /** Is its next hop resolved? null: it has none. */
     readonly alive: boolean | null;
+    readonly nextHops: readonly NextHopState[];
   }[];
 }
 
@@ -285,12 +286,13 @@ export function policyViews(policies: Policies): PolicyView[] {
   return policies.list().map(({ name, interfaces, rules }) => ({
     name,
     interfaces,
-    rules: rules.map(({ id, rule, countedBefore, alive }) => ({
+    rules: rules.map(({ id, rule, countedBefore, alive, nextHops }) => ({
       row: id,
       countedBefore,
       match: rule.match,
       action: rule.action,
       alive,
+      nextHops,
     })),
   }));
 }
