@@ -49,12 +49,9 @@ const DOORS: readonly (readonly [RegExp, RegExp, string])[] = [
     /^src\/io\/how-to-build\.ts$/,
     "what is not built is told as the doctor tells it",
   ],
+  [/^src\/ctl\/evpn\.ts$/, /^src\/bgp\/retire\.ts$/, "routes are taken back without a daemon"],
   [/^src\/ctl\/attach\.ts$/, /^src\/config\/address\.ts$/, "a MAC on the command line is read like one in the file"],
-  [
-    /^src\/ctl\/(command-line|man-config)\.ts$/,
-    /^src\/config\/json-schema\.ts$/,
-    "vtepd.yaml(5) is made from the schema",
-  ],
+  [/^src\/ctl\/(command-line|man-config)\.ts$/, /^src\/config\/json-schema\.ts$/, "vtepd.yaml(5) is the schema"],
   [
     /^src\/ctl\/command-line\.ts$/,
     /^src\/daemon\/command-line\.ts$/,

@@ -10,9 +10,8 @@
  */
 import type { ClientReadableStream } from "@grpc/grpc-js";
 import { type EvpnRoute, keyOf } from "../evpn/route.ts";
-import { parseIpv4 } from "../wire/ipv4.ts";
 import { Calls } from "./calls.ts";
-import { FAMILY_EVPN, pathOf, routeOf } from "./codec.ts";
+import { FAMILY_EVPN, pathOf } from "./codec.ts";
 import type { Fields } from "./dialect.ts";
 import {
   type Engine,
@@ -23,6 +22,7 @@ import {
   ROWS_PER_BATCH,
   type RouteRow,
 } from "./engine.ts";
+import { rowOf, withoutMobility } from "./rows.ts";
 import { sessionTo, viewOf } from "./sessions.ts";
 
 const RETRY_FIRST_MS = 100;
@@ -44,14 +44,6 @@ const TABLE_GLOBAL = 0;
 interface Task {
   readonly method: "AddPath" | "DeletePath";
   readonly route: EvpnRoute;
-}
-
-/**
- * A route as its withdrawal names it. gobgpd compares the sequence of whatever it is given with the highest it knows of that MAC, and
- * refuses a lower one: a host that has moved away could never be withdrawn.
- */
-function withoutMobility(route: EvpnRoute): EvpnRoute {
-  return route.type === 2 ? { ...route, sequence: null, isSticky: false } : route;
 }
 
 export class Gobgp implements Engine {
@@ -372,14 +364,6 @@ export class Gobgp implements Engine {
         this.work();
       });
   }
-}
-
-function rowOf(path: Fields, { dialect }: Calls): RouteRow | null {
-  const route = routeOf(path, dialect);
-  if (route === null) return null;
-  const from = String(path.neighborIp ?? "");
-  const isPeer = parseIpv4(from) !== null ? from !== "0.0.0.0" : /^[0-9a-f:]*:[0-9a-f:]+$/i.test(from) && from !== "::";
-  return { key: keyOf(route), route, isWithdrawn: path.isWithdraw === true, peer: isPeer ? from : null };
 }
 
 /** gRPC puts its code before the words: "14 UNAVAILABLE: …". */

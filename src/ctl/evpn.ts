@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import type { Flushed } from "../api/schema.ts";
 import type { Evpn, EvpnDuplicate, EvpnRefused, EvpnRoute, EvpnVtep } from "../api/schema-evpn.ts";
-import { ask } from "./client.ts";
+import { ask, EXIT, Refusal } from "./client.ts";
 import { ENGINE_STATES } from "./evpn-words.ts";
 import { examples } from "./examples.ts";
 import { printList, printValue, type Session } from "./output.ts";
@@ -10,6 +10,7 @@ import { refresh, type Watch, watchOf } from "./refresh.ts";
 import { tabular } from "./show.ts";
 import { type Column, shortAge } from "./table.ts";
 import { write } from "./terminal.ts";
+import { evpnRoutes } from "./vendor-words.ts";
 
 interface Options {
   readonly wide?: true;
@@ -107,10 +108,30 @@ function addShowEvpn(show: Command, session: Session): void {
         );
       });
   };
-  table("routes", "routes as they came, and what became of each", "/v1/evpn/routes", ROUTE);
+  addRoutes(evpn.command("routes").alias("route"), "show evpn routes", session);
+  const bgp = show.command("bgp").description("the same in H3C's words: l2vpn evpn");
+  addRoutes(bgp.command("l2vpn").command("evpn"), "display bgp l2vpn evpn", session);
   table("vteps", "VTEPs that routes name", "/v1/evpn/vteps", VTEP);
   table("duplicates", "MACs that move too often", "/v1/evpn/duplicates", DUPLICATE);
   table("refused", "routes not used, by reason", "/v1/evpn/refused", REFUSED);
+}
+
+/** `show evpn routes`, and in H3C's words `display evpn route mac`, `display bgp l2vpn evpn`. */
+function addRoutes(command: Command, typed: string, session: Session): void {
+  tabular(command.description("routes as they came, and what became of each"))
+    .argument("[words...]", "mac, arp, nd, imet or prefix: one kind; and only rows in which all these words stand")
+    .addHelpText("after", examples(`vtepctl ${typed}`, `vtepctl ${typed} mac`, `vtepctl ${typed} 10.1.1.21`))
+    .action(async (said: string[], options: Options) => {
+      const { isMeant, words } = evpnRoutes(said);
+      const has = (row: EvpnRoute) => words.every((word) => ROUTE.some(({ of }) => String(of(row)).includes(word)));
+      const read = async () => {
+        const rows = await ask<EvpnRoute[]>(session.socket, "/v1/evpn/routes");
+        return rows.filter((row) => isMeant(row.route) && has(row)).slice(0, options.lines);
+      };
+      await refresh(session, watchOf(options.watch), read, (output, rows) =>
+        printList(output, rows, ROUTE, { isWide: options.wide === true }),
+      );
+    });
 }
 
 export function addEvpn(program: Command, session: Session): void {
@@ -123,6 +144,26 @@ export function addEvpn(program: Command, session: Session): void {
     .action(async () => {
       await ask(session.socket, "/v1/evpn/resync", "POST");
       if (session.output.form === "table") await write("all routes are being listed once more\n");
+    });
+  evpn
+    .command("withdraw")
+    .description("take everything back that a gateway announced which is gone for good; no daemon is needed")
+    .requiredOption("--engine <socket>", "gobgpd's Unix socket")
+    .option("--vtep <address>", "only routes of that VTEP; absent: all that came by no session")
+    .addHelpText("after", examples("vtepctl evpn withdraw --engine /run/vtepd/bgp.sock"))
+    .action(async ({ engine, vtep }: { engine: string; vtep?: string }) => {
+      const { retire } = await import("../bgp/retire.ts");
+      const said = await retire(engine, "auto", vtep ?? null).catch((error: Error) => {
+        throw new Refusal(
+          "unreachable",
+          `no engine answers at ${engine}: ${error.message}`,
+          "is gobgpd running, and may you use its socket?",
+          EXIT.unreachable,
+        );
+      });
+      if (session.output.form !== "table") return await printValue(session.output, said);
+      const { hosts, prefixes, flooding } = said;
+      await write(`withdrawn: ${hosts} of hosts, ${prefixes} of prefixes, ${flooding} of flooding\n`);
     });
   evpn
     .command("clear-duplicate")

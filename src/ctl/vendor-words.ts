@@ -1,6 +1,6 @@
 /**
  * The words of H3C's manuals for the same tables: `display l2vpn vsi verbose`, `display interface vsi-interface 10`,
- * `display arp all`. A keyword that only says what is said already is left out; a name that is written with a blank is one word.
+ * `display arp all`, `display bgp l2vpn evpn`, `display evpn route mac`. A keyword that only says what is said already is left out; a name that is written with a blank is one word.
  */
 
 /** `display FAMILY WORD`: which kind of `show` it is. */
@@ -8,6 +8,15 @@ export const ELSEWHERE: Readonly<Record<string, Readonly<Record<string, string>>
   l2vpn: { vsi: "vsi", "mac-address": "mac", "service-instance": "ac" },
   vxlan: { tunnel: "tunnel" },
   ip: { "routing-table": "route", interface: "interface" },
+};
+
+/** `display evpn route mac`, `display bgp l2vpn evpn`: how H3C tells routes apart, by what stands in a route's text. */
+const EVPN_ROUTES: Readonly<Record<string, RegExp>> = {
+  mac: /^\[2\](?!.*\]:\[(32|128)\]:)/,
+  arp: /^\[2\].*\]:\[32\]:/,
+  nd: /^\[2\].*\]:\[128\]:/,
+  imet: /^\[3\]/,
+  prefix: /^\[5\]/,
 };
 
 /** The whole table, or its short form: what a table is without a word. */
@@ -43,4 +52,14 @@ export function understood(name: string, said: readonly string[]): Wanted {
       words.push(IN_OUR_TABLES[word.toLowerCase()] ?? word);
   }
   return { name, words, verbose };
+}
+
+/** Which routes `evpn route SAID…` asks for, and what else must stand in a row. */
+export function evpnRoutes(said: readonly string[]): {
+  readonly isMeant: (route: string) => boolean;
+  readonly words: readonly string[];
+} {
+  const kind = EVPN_ROUTES[said[0]?.toLowerCase() ?? ""];
+  const words = kind === undefined ? said : said.slice(1);
+  return { isMeant: (route) => kind?.test(route) ?? true, words: words.filter((word) => !NOTHING_MORE.has(word)) };
 }

@@ -6,7 +6,6 @@
  * ends its routes stay in the engine: peers notice nothing of a restart (docs/evpn.md has what takes them back for good).
  */
 import { readFileSync } from "node:fs";
-import { setFlagsFromString } from "node:v8";
 import type { EvpnSource } from "../api/evpn.ts";
 import type { Condition, Series } from "../api/feature.ts";
 import type { EvpnRoute } from "../api/schema-evpn.ts";
@@ -23,12 +22,6 @@ import { duplicateViews, routeViews, sentencesOf, viewOf } from "../evpn/story.t
 import { ApplyTimes, type EvpnMetrics } from "../metrics/evpn.ts";
 import { parseMac } from "../wire/ethernet.ts";
 import type { Control } from "./assemble.ts";
-
-/**
- * Routes live long, so nearly all of what a list brings is copied when V8 clears up after it: with the usual 16 MB that holds the main
- * thread for 10 to 30 ms each time, with 1 MB for 1 or 2. It holds for the whole process, whose other threads make no garbage.
- */
-const SMALL_YOUNG_GENERATION = "--semi-space-growth-factor=1";
 
 export interface EvpnMemberParts {
   readonly control: Control;
@@ -54,7 +47,6 @@ export class EvpnMember {
   private readonly firstSync: FirstSync | null;
 
   constructor(parts: EvpnMemberParts) {
-    setFlagsFromString(SMALL_YOUNG_GENERATION);
     this.parts = parts;
     this.firstSync = parts.isStart ? new FirstSync(this.nowMs) : null;
   }

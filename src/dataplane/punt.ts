@@ -24,7 +24,7 @@ import {
   R_VSI,
   R_WATCH_ID,
 } from "../tables/ring.ts";
-import { VSI_DHCP_RELAY, VSI_LOCAL_PROXY, VSI_SUPPRESS } from "../tables/vsi.ts";
+import { VSI_DHCP_RELAY, VSI_LOCAL_PROXY, VSI_NO_TUNNEL_LEARN, VSI_SUPPRESS } from "../tables/vsi.ts";
 import { ARP_REQUEST } from "../wire/arp.ts";
 import { copy, move, u16 } from "../wire/bytes.ts";
 import { DHCP_CLIENT_PORT, DHCP_SERVER_PORT } from "../wire/dhcp.ts";
@@ -126,6 +126,7 @@ function puntCopy(worker: WorkerContext, f: Frame, kind: number): void {
 
 /** Tell control of a source MAC that is unknown, or seen at another port than the table says. */
 export function tellLearn(worker: WorkerContext, f: Frame): void {
+  if (f.fromTunnel !== 0 && (worker.vsis.flags[f.vsi]! & VSI_NO_TUNNEL_LEARN) !== 0) return;
   tell(worker, f, RECORD_LEARN, f.srcLo, f.srcHi, f.port);
 }
 

@@ -8,10 +8,7 @@
  * An engine outlives us: routes of a former life that are found in it are kept for a while (`openMs`), so that hosts have time to
  * speak again and peers notice nothing, and go then.
  */
-import { type EvpnRoute, isSameRoute, keyOf } from "./route.ts";
-
-/** So long after hosts the part in flooding is taken back: others hold withdrawals back for a moment. */
-export const FLOODING_LAST_MS = 1000;
+import { type EvpnRoute, FLOODING_LAST_MS, isSameRoute, keyOf } from "./route.ts";
 
 /** Then nothing of ours stands that was to go. */
 export const CLOSE_MS = 4000;

@@ -16,6 +16,9 @@ export const ENCAP_VXLAN = 8;
 /** PMSI tunnel type: ingress replication (RFC 6514 §5). */
 export const PMSI_INGRESS_REPLICATION = 6;
 
+/** So long after hosts the part in flooding is taken back: others hold withdrawals back for a moment (orphans.ts). */
+export const FLOODING_LAST_MS = 1000;
+
 interface AnyRoute {
   readonly rd: string;
   /** Ethernet tag. */

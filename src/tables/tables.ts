@@ -28,7 +28,7 @@ export type Sizes = {
 export const PUNT_RING_BYTES = 4 << 20;
 export const INJECT_RING_BYTES = 4 << 20;
 /** Most (VNI, tunnel) pairs. */
-export const MAX_VNI_PAIRS = 65536;
+export const MAX_VNI_PAIRS = 262_144;
 
 /** Words of `settings`: process-wide switches the workers read once per batch. */
 export const SET_STRICT_RESERVED = 0;

@@ -30,6 +30,8 @@ export const COLLECTIONS = "collections in 10 M frames, route and encapsulate";
 const child = (args: readonly string[], flags: readonly string[] = []) =>
   must(process.execPath, [...flags, CHILD, ...args], DEADLINE_MS);
 const jsonOf = (text: string) => JSON.parse(text.trim().split("\n").at(-1)!) as Record<string, number>;
+/** Of one scenario, alone in a process. */
+export const forwardNs = (scenario: string) => nsOf(scenario, "forward");
 const nsOf = async (scenario: string, stage: string) => jsonOf(await child(["time", scenario, stage])).ns!;
 
 export async function forwardRounds(options: Options, figures: Figures): Promise<void> {

@@ -8,6 +8,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { abandonChildren } from "../../src/lab/process.ts";
 import { whyNoBed } from "../netns/bed.ts";
+import { evpnRounds } from "./evpn-rounds.ts";
 import { asJson, type Figures, unsteadyRows } from "./figures.ts";
 import { forwardRounds, tableRounds } from "./in-process.ts";
 import { requestRounds, roundTrips } from "./latency-rounds.ts";
@@ -28,6 +29,7 @@ async function main(options: Options): Promise<number> {
   if (startLoad > 1) say("the machine is busy with other things: believe ratios, not figures");
   if (only.has("forward")) await forwardRounds(options, figures);
   if (only.has("tables")) await tableRounds(options, figures);
+  if (only.has("evpn")) await evpnRounds(options, figures, missing);
   const needRoot = (["tcp", "udp", "ping", "requests", "memory"] as const).filter((part) => only.has(part));
   const reason = whyNoBed();
   if (needRoot.length > 0 && reason !== undefined) missing.push(`${needRoot.join(", ")}: ${reason}`);

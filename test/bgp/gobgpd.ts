@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { ROOT } from "../house/source.ts";
 
-const PLACE = join(ROOT, "node_modules/.cache/vtepd-gobgp");
+const placeIn = (root: string) => join(root, "node_modules/.cache/vtepd-gobgp");
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 const APT_MS = 120_000;
 
@@ -22,25 +22,25 @@ export interface Found {
 }
 
 /** The gobgpd of this machine, and those of Debian 13 and sid. */
-export function gobgpds(): Found[] {
+export function gobgpds(root = ROOT): Found[] {
   const own = spawnSync("sh", ["-c", "command -v gobgpd"], { encoding: "utf8" }).stdout.trim();
   return [
     { name: "this machine's", bin: own || null, missing: "no gobgpd here: apt-get install gobgpd" },
-    ...["trixie", "sid"].map(debians),
+    ...["trixie", "sid"].map((suite) => debians(suite, placeIn(root))),
   ];
 }
 
-function debians(suite: string): Found {
+function debians(suite: string, place: string): Found {
   const name = `Debian ${suite}'s`;
-  const bin = join(PLACE, suite, "usr/bin/gobgpd");
+  const bin = join(place, suite, "usr/bin/gobgpd");
   if (existsSync(bin)) return { name, bin, missing: "" };
-  const problem = fetchFrom(suite);
+  const problem = fetchFrom(suite, place);
   return problem === null ? { name, bin, missing: "" } : { name, bin: null, missing: problem };
 }
 
-function fetchFrom(suite: string): string | null {
+function fetchFrom(suite: string, place: string): string | null {
   if (process.getuid?.() !== 0 || !existsSync(KEYRING)) return "fetching it needs root and Debian's apt";
-  const apt = join(PLACE, `apt-${suite}`);
+  const apt = join(place, `apt-${suite}`);
   for (const folder of ["lists/partial", "cache/archives/partial"]) mkdirSync(join(apt, folder), { recursive: true });
   writeFileSync(join(apt, "list"), `deb [signed-by=${KEYRING}] http://deb.debian.org/debian ${suite} main\n`);
   const options = [
@@ -55,7 +55,7 @@ function fetchFrom(suite: string): string | null {
     if (status !== 0) return `apt-get ${words[0]} of ${suite}: ${stderr.trim().split("\n").at(-1)}`;
   }
   const deb = readdirSync(apt).find((file) => file.endsWith(".deb"));
-  if (deb === undefined || run("dpkg-deb", "-x", deb, join(PLACE, suite)).status !== 0) return "it cannot be unpacked";
+  if (deb === undefined || run("dpkg-deb", "-x", deb, join(place, suite)).status !== 0) return "it cannot be unpacked";
   rmSync(apt, { recursive: true, force: true });
   return null;
 }

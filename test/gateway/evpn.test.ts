@@ -2,7 +2,7 @@
  * Whole gateways in a fabric: real planes and real tables over memory io, EVPN over engines in memory. What frames do when routes
  * say who is where, and what a reload changes.
  */
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { MemoryFabric } from "../../src/bgp/memory.ts";
 import type { Emit } from "../../src/control/event.ts";
 import { deliver } from "../../src/daemon/evpn.ts";
@@ -115,6 +115,7 @@ describe("two gateways", () => {
     const a2 = world.get("a2");
     // A frame with a source that no route speaks of: the gateway behind the tunnel is told to keep it to itself.
     members[1]!.entries.close();
+    const told = vi.spyOn(one!.macs, "learn");
     a2.sendArp({
       op: 1,
       ethSrc: 0x020000000999,
@@ -125,6 +126,8 @@ describe("two gateways", () => {
     pass(100);
     const has = (agent: typeof one) => agent!.macs.list().some(({ mac }) => mac === "02:00:00:00:09:99");
     expect([has(one), has(two)]).toEqual([false, true]);
+    // Not even told of: a peer with a million source MACs costs control nothing.
+    expect(told).not.toHaveBeenCalled();
   });
 
   it("ask for an unknown host in their own name, at the ACs and at every VTEP", () => {

@@ -15,6 +15,7 @@ import {
   VSI_FLOOD_UNKNOWN,
   VSI_KEEP_INNER_VLAN,
   VSI_LOCAL_PROXY,
+  VSI_NO_TUNNEL_LEARN,
   VSI_SUPPRESS,
 } from "../../tables/vsi.ts";
 import type { Inventory, TunnelPort, VsiObject } from "../inventory.ts";
@@ -186,7 +187,7 @@ function pairKey(vni: number, tunnel: number): number {
   return vni * MAX_PORTS + tunnel;
 }
 
-function flagsOf({ arp, flood, innerVlan, isRelayed }: VsiConfig): number {
+function flagsOf({ arp, evpn, flood, innerVlan, isRelayed }: VsiConfig): number {
   return (
     (arp === "localProxy" ? VSI_LOCAL_PROXY : 0) |
     (arp === "suppress" ? VSI_SUPPRESS : 0) |
@@ -194,6 +195,7 @@ function flagsOf({ arp, flood, innerVlan, isRelayed }: VsiConfig): number {
     (flood.unknownUnicast ? VSI_FLOOD_UNKNOWN : 0) |
     (flood.multicast ? VSI_FLOOD_MULTICAST : 0) |
     (innerVlan === "keep" ? VSI_KEEP_INNER_VLAN : 0) |
-    (isRelayed ? VSI_DHCP_RELAY : 0)
+    (isRelayed ? VSI_DHCP_RELAY : 0) |
+    (evpn?.learning === "evpn" ? VSI_NO_TUNNEL_LEARN : 0)
   );
 }
