@@ -31,7 +31,7 @@ import {
   routeKey,
 } from "../tables/fib.ts";
 import { SET_VXLAN_PORT } from "../tables/tables.ts";
-import { IF_DISTRIBUTED, IF_MSS_CLAMP, PORT_ANTI_SPOOF } from "../tables/vsi.ts";
+import { BFD_DOWN, IF_DISTRIBUTED, IF_MSS_CLAMP, PORT_ANTI_SPOOF } from "../tables/vsi.ts";
 import { u16 } from "../wire/bytes.ts";
 import { ETH_BYTES, TYPE_IPV4 } from "../wire/ethernet.ts";
 import { CODE_HOST_UNREACHABLE, CODE_NET_UNREACHABLE, CODE_PROHIBITED } from "../wire/icmp.ts";
@@ -243,10 +243,31 @@ function isVxlan(worker: WorkerContext, f: Frame, l3: number): boolean {
   return l4 + 4 <= f.end && u16(f.bytes, l4 + L4_DST_PORT) === worker.settings[SET_VXLAN_PORT];
 }
 
-/** ECMP: a flow (fragments included) always takes the same next hop while the set is the same (RFC 2992). */
+/**
+ * ECMP: a flow (fragments included) always takes the same next hop while the set is the same (RFC 2992).
+ *
+ * One behind a tunnel whose BFD session has ended is passed over at once: control, which may be busy, deals its places out anew
+ * when it comes to it. Where all are behind such tunnels the flow's own is taken, and control answers for it.
+ */
 function memberOf(worker: WorkerContext, f: Frame, group: number): number {
+  const groups = worker.fib.groups;
+  const at = group * GROUP_WORDS;
   // The high bits: the low ones choose the outer source port, and each next hop shall see all of those.
-  return worker.fib.groups[group * GROUP_WORDS + ((entropy(f) >> 16) & (GROUP_WORDS - 1))]!;
+  const place = (entropy(f) >> 16) & (GROUP_WORDS - 1);
+  const own = groups[at + place]!;
+  if (!isCutOff(worker, own)) return own;
+  for (let n = 1; n < GROUP_WORDS; n++) {
+    const other = groups[at + ((place + n) & (GROUP_WORDS - 1))]!;
+    if (!isCutOff(worker, other)) return other;
+  }
+  return own;
+}
+
+/** Is the next hop behind a tunnel whose peer is gone, or leaves, by the word of its BFD session? */
+function isCutOff(worker: WorkerContext, adjacency: number): boolean {
+  const fib = worker.fib;
+  const ports = worker.ports;
+  return ports.verdicts[ports.session[fib.rewritePort[fib.rewrite[adjacency]!]!]!]! >= BFD_DOWN;
 }
 
 /** The last steps: resolved? may it go there? does it fit? Then rewrite and send. `arrival` 0: it was injected. */

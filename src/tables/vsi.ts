@@ -83,6 +83,8 @@ export class PortTable {
   readonly flags: Int32Array;
   /** BUM frames per second accepted from the AC, 0: no limit. */
   readonly storm: Int32Array;
+  /** Of a tunnel: the slot of its BFD session; 0: none. */
+  readonly session: Int32Array;
   /** By slot of a BFD session: what it says of its peer, BFD_*; the BFD thread writes. */
   readonly verdicts: Int32Array;
   /** By io port: IO_TAP or IO_PEER. */
@@ -100,6 +102,7 @@ export class PortTable {
     this.mtu = carver.int32(MAX_PORTS);
     this.flags = carver.int32(MAX_PORTS);
     this.storm = carver.int32(MAX_PORTS);
+    this.session = carver.int32(MAX_PORTS);
     this.verdicts = carver.int32(MAX_BFD_SESSIONS + 1);
     this.ioKind = carver.int32(MAX_IO_PORTS);
     this.ofIo = carver.int32(MAX_IO_PORTS);

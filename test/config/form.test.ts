@@ -19,7 +19,7 @@ const fixture = (name: string) => readFileSync(new URL(`fixtures/${name}`, impor
 const EVERY_WORD = `
 node: gw1
 underlay: {address: 192.0.2.1, port: 4790, mtu: 1600, checksum: zero, dscp: 46, strictReserved: true}
-tunnels: [{name: gw2, remote: 192.0.2.2, keepalive: {intervalMs: 500, multiplier: 4}}]
+tunnels: [{name: gw2, remote: 192.0.2.2, keepalive: {intervalMs: 500, multiplier: 4}, bfd: {intervalMs: 60, multiplier: 4, mode: multihop}}]
 vsis:
   - {name: vsi10, vni: 10, tunnels: [], arp: suppress}
   - {name: vsi20, vni: 20, mac: {static: [{mac: "02:00:00:00:00:01", tunnel: gw2}]}}
@@ -59,6 +59,7 @@ attach: {socket: /run/a.sock}
 metrics: {listen: "[::1]:9475", hosts: [gw1.example.net]}
 log: {level: warn, format: pretty}
 nextHopProbe: {intervalMs: 200, multiplier: 5}
+bfd: {intervalMs: 70, multiplier: 6, mode: multihop}
 workers: {count: 2, priority: {fifo: 10}, cpus: [2, 3]}
 `;
 

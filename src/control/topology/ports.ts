@@ -178,6 +178,11 @@ export class Ports {
     return true;
   }
 
+  /** The forwarding threads see by `slot` what the tunnel's BFD session says; 0: it has none. */
+  setSession(port: TunnelPort, slot: number): void {
+    if (this.isThere(port)) this.tables.ports.session[port.row] = slot;
+  }
+
   /** The underlay MTU towards one tunnel; null: as everywhere. */
   setPathMtu(port: TunnelPort, underlayMtu: number | null, mtus: Mtus): void {
     if (!this.isThere(port)) return;
@@ -219,6 +224,7 @@ export class Ports {
     ports.io[row] = io;
     ports.vsi[row] = port.vsi?.row ?? 0;
     ports.vlan[row] = vlanOf(port);
+    ports.session[row] = 0;
     ports.kind[row] = port.kind === "ac" ? KIND_AC : KIND_TUNNEL;
     if (port.kind === "tunnel") ports.ioKind[io] = IO_PEER;
   }

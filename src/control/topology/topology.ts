@@ -184,6 +184,11 @@ export class Topology {
     if (up) this.parts.learners.announceInto(tunnel);
   }
 
+  /** What a tunnel's BFD session says stands in `slot`, for the forwarding threads; 0: it has no session. */
+  setSession(tunnel: TunnelPort, slot: number): void {
+    this.ports.setSession(tunnel, slot);
+  }
+
   /** A tunnel's peer leaves in good order: it is used no more, and what it still sends is taken. */
   drainTunnel(tunnel: TunnelPort): void {
     if (this.setUp(tunnel, false, true)) this.parts.emit("info", "tunnel.draining", { tunnel: tunnel.name });

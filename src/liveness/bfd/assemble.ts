@@ -1,6 +1,6 @@
 /** BFD put together: what watches over tunnels, with the real thread and clock. */
 import type { Emit } from "../../control/event.ts";
-import type { Inventory } from "../../control/inventory.ts";
+import type { Inventory, TunnelPort } from "../../control/inventory.ts";
 import type { Config } from "../../control/plan.ts";
 import type { Tables } from "../../tables/tables.ts";
 import type { TunnelJudge } from "../judge.ts";
@@ -9,7 +9,7 @@ import { BfdWatch } from "./watch.ts";
 
 export interface BfdRequest {
   readonly inventory: Inventory;
-  readonly topology: { readonly config: Config };
+  readonly topology: { readonly config: Config; setSession(tunnel: TunnelPort, slot: number): void };
   readonly tables: Tables;
   readonly judge: TunnelJudge;
   readonly emit: Emit;
@@ -23,6 +23,7 @@ export function createBfd({ inventory, topology, tables, judge, emit, kick }: Bf
     inventory,
     config: () => topology.config,
     judge,
+    setSession: (tunnel, slot) => topology.setSession(tunnel, slot),
     emit,
     openLink: ({ underlay: { address, sourcePorts } }, onReport) =>
       new BfdThreadLink({ sockets: { address, reserved: sourcePorts }, verdicts: tables.ports.verdicts, onReport }),

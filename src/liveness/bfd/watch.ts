@@ -18,6 +18,8 @@ export interface BfdWatchParts {
   readonly inventory: Inventory;
   readonly config: () => Config;
   readonly judge: TunnelJudge;
+  /** The forwarding threads look there. */
+  readonly setSession: (tunnel: TunnelPort, slot: number) => void;
   readonly emit: Emit;
   readonly openLink: (config: Config, onReport: (report: LinkReport) => void) => BfdLink;
   /** Control has something to do. */
@@ -96,6 +98,7 @@ export class BfdWatch {
       const each: Watched = { port, slot, config: wanted, lastChange: null };
       this.watched.set(port, each);
       this.bySlot.set(slot, each);
+      this.parts.setSession(port, slot);
       isChanged = true;
     }
     if (!isChanged) return;
@@ -165,6 +168,7 @@ export class BfdWatch {
     this.bySlot.delete(each.slot);
     this.leaving.add(each.slot);
     this.transitions.delete(each.port);
+    this.parts.setSession(each.port, 0);
     if (isThere) this.parts.judge.bfd(each.port, "unknown");
   }
 

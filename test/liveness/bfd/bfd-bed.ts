@@ -2,8 +2,10 @@
 
 import { peerAddress } from "../../../src/control/peer-address.ts";
 import type { BfdMode } from "../../../src/control/plan.ts";
-import type { BfdSession, Change } from "../../../src/liveness/bfd/session.ts";
-import { BfdSpeaker, type SessionRequest } from "../../../src/liveness/bfd/speaker.ts";
+import { clearFigures, createBoard, writeFigures } from "../../../src/liveness/bfd/board.ts";
+import type { BfdLink, LinkReport } from "../../../src/liveness/bfd/link.ts";
+import { type BfdSession, type Change, VERDICTS } from "../../../src/liveness/bfd/session.ts";
+import { BfdSpeaker, type SessionRequest, type SpeakerHandlers } from "../../../src/liveness/bfd/speaker.ts";
 import { BFD_BYTES, type BfdPacket, readBfd, writeBfd } from "../../../src/wire/bfd.ts";
 
 export interface SentPacket {
@@ -32,21 +34,51 @@ export class BfdNet {
   private inFlight: { dueMs: number; from: string; to: string; hops: number; mode: BfdMode; bytes: Uint8Array }[] = [];
   private seed = 1;
 
-  add(address: string): BfdSpeaker {
+  add(address: string, more: Partial<SpeakerHandlers> = {}): BfdSpeaker {
     const speaker = new BfdSpeaker({
+      noted: () => undefined,
+      ...more,
       send: ({ remote, mode }, packet) => {
         this.sent.push({ atMs: this.nowMs, from: address, packet });
         const bytes = new Uint8Array(BFD_BYTES);
         writeBfd(packet, bytes, 0);
         this.carry(address, remote, bytes, mode, 255);
       },
-      told: (slot, change) => this.changes.push({ atMs: this.nowMs, at: address, slot, change }),
-      noted: () => undefined,
-      gone: (slot) => this.gone.push(`${address} ${slot}`),
+      told: (slot, change) => {
+        this.changes.push({ atMs: this.nowMs, at: address, slot, change });
+        more.told?.(slot, change);
+      },
+      gone: (slot) => {
+        this.gone.push(`${address} ${slot}`);
+        more.gone?.(slot);
+      },
       random: () => this.random(),
     });
     this.stations.set(address, { speaker, isStopped: false, dueMs: 0 });
     return speaker;
+  }
+
+  /** What stands in place of the thread of the gateway at `address`; `verdicts` is read by its forwarding threads. */
+  link(address: string, verdicts: Int32Array, onReport: (report: LinkReport) => void): BfdLink {
+    const board = createBoard();
+    const speaker = this.add(address, {
+      told: (slot, change) => {
+        verdicts[slot] = VERDICTS.indexOf(change.verdict);
+        onReport({ kind: "change", slot, change });
+      },
+      noted: (slot, session) => writeFigures(board, slot, session),
+      gone: (slot) => {
+        verdicts[slot] = 0;
+        clearFigures(board, slot);
+        onReport({ kind: "gone", slot });
+      },
+    });
+    return {
+      board,
+      setSessions: (requests) => speaker.configure(requests, this.nowMs),
+      drain: (isDraining) => speaker.drain(isDraining, this.nowMs),
+      close: () => speaker.drain(true, this.nowMs),
+    };
   }
 
   /** A session each way, in slot 1. */
