@@ -362,6 +362,13 @@ export const Features = z
       }),
     ),
     scheduling: Scheduling,
+    memory: z.object({
+      resident: z.int().describe("bytes, Node's own text and all else that other processes have too among them"),
+      proportional: z
+        .int()
+        .nullable()
+        .describe("with that divided by those who share it (PSS); null: not told by this kernel"),
+    }),
   })
   .openapi("Features");
 

@@ -116,6 +116,16 @@ function threadRows({ scheduling }: Partial<Features>): FeatureRow[] {
   ];
 }
 
+const megabytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MB`;
+
+/** From a daemon of before, nothing. */
+function memoryRows({ memory }: Partial<Features>): FeatureRow[] {
+  if (memory === undefined) return [];
+  const { resident, proportional } = memory;
+  const note = proportional === null ? "" : `${megabytes(proportional)} with Node's text and the like shared out`;
+  return [{ name: "memory", state: megabytes(resident), note }];
+}
+
 function featureRows({ offloads, probes, fallbacks, workers, ...more }: Features): FeatureRow[] {
   return [
     ...offloads.map(({ name, wanted, inUse }) => ({
@@ -135,6 +145,7 @@ function featureRows({ offloads, probes, fallbacks, workers, ...more }: Features
       note: `receive buffer ${receiveBuffer} bytes, ${receiveDrops} datagrams lost in it`,
     })),
     ...threadRows(more),
+    ...memoryRows(more),
   ];
 }
 

@@ -29,7 +29,7 @@ import type { Prober } from "../liveness/prober.ts";
 import type { Log } from "../log/log.ts";
 import { dhcpRows } from "../metrics/dhcp.ts";
 import { evpnHistograms, evpnRows } from "../metrics/evpn.ts";
-import { MEMORY_ROW } from "../metrics/memory.ts";
+import { MEMORY_ROW, ownMemory } from "../metrics/memory.ts";
 import { scheduled } from "../scheduling/feature.ts";
 import type { Scheduling } from "../scheduling/scheduling.ts";
 import type { Control } from "./assemble.ts";
@@ -63,7 +63,11 @@ export function featuresOf(parts: FeatureParts): readonly Feature[] {
   const underlayMtu = () => standing.underlayMtu();
   const portDrops = new PortDrops(control.shown, lastDropsOf(control.shown));
   const drops = () => portDrops.beside(shown.drops());
-  const offloads = () => ({ ...offloadsOf(workers, standing.first), scheduling: scheduling.view() });
+  const offloads = () => ({
+    ...offloadsOf(workers, standing.first),
+    scheduling: scheduling.view(),
+    memory: ownMemory(),
+  });
   const fabric: FabricSentences = (subject) => parts.evpn()?.sentences(subject) ?? [];
   const features: Feature[] = [
     tables(parts, drops),

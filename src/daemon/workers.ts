@@ -197,7 +197,7 @@ export class Workers {
  * An offload that is wanted and not in use is no fault: the same work is done in software, and its probe or its fallback
  * says why.
  */
-export function offloadsOf(workers: Workers, config: Config): Omit<Offloads, "scheduling"> {
+export function offloadsOf(workers: Workers, config: Config): Omit<Offloads, "scheduling" | "memory"> {
   const drops = workers.receiveDrops();
   return {
     offloads: Object.entries(config.underlay.offload).map(([name, wanted]) => ({

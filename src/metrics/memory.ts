@@ -6,6 +6,7 @@
  */
 import { readFileSync } from "node:fs";
 import type { Row } from "../api/feature.ts";
+import type { Features } from "../api/schema.ts";
 
 /** Kilobytes of one line of /proc/PID/smaps_rollup in bytes; undefined: it is not there. */
 export function proportionalBytes(rollup: string): number | undefined {
@@ -13,17 +14,27 @@ export function proportionalBytes(rollup: string): number | undefined {
   return found === undefined ? undefined : Number(found) * 1024;
 }
 
+/** That of this process; null before Linux 4.14, which has no such file. */
+function ownProportional(): number | null {
+  try {
+    return proportionalBytes(readFileSync("/proc/self/smaps_rollup", "utf8")) ?? null;
+  } catch {
+    return null;
+  }
+}
+
+export const ownMemory = (): Features["memory"] => ({
+  resident: process.memoryUsage.rss(),
+  proportional: ownProportional(),
+});
+
 export const MEMORY_ROW: Row = {
   kind: "gauge",
   name: "vtep_memory_proportional_bytes",
   help: "Resident memory with what is shared divided by those who share it (PSS): of several gateways it adds up",
   labels: [],
   *values() {
-    try {
-      const bytes = proportionalBytes(readFileSync("/proc/self/smaps_rollup", "utf8"));
-      if (bytes !== undefined) yield [{}, bytes];
-    } catch {
-      // Before Linux 4.14 there is no such file.
-    }
+    const bytes = ownProportional();
+    if (bytes !== null) yield [{}, bytes];
   },
 };

@@ -95,7 +95,14 @@ export function changeWith(parts: Partial<ChangeSource>): ChangeSource {
     addNeighbor: () => null,
     logLevel: () => ({ level: "info" }),
     setLogLevel: () => undefined,
-    features: () => ({ offloads: [], probes: [], fallbacks: [], workers: [], scheduling: SCHEDULING }),
+    features: () => ({
+      offloads: [],
+      probes: [],
+      fallbacks: [],
+      workers: [],
+      scheduling: SCHEDULING,
+      memory: { resident: 96e6, proportional: null },
+    }),
     ...parts,
   };
 }

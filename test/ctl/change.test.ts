@@ -140,6 +140,8 @@ it("tells health by exit code, and nothing more when it shall be quiet", async (
   expect(out + err).toBe("");
 });
 
+const MEMORY = { resident: 92 << 20, proportional: null };
+
 it("shows features as a table", async () => {
   const features = () => ({
     offloads: [
@@ -168,6 +170,7 @@ it("shows features as a table", async () => {
         },
       ],
     },
+    memory: { resident: 92 << 20, proportional: 46 << 20 },
   });
   expect(await ctl({ change: changeWith({ features }) }, "show", "features")).toBe(0);
   expect(out).toBe(
@@ -182,6 +185,7 @@ it("shows features as a table", async () => {
       "scheduling   auto           session (autogroup), nice 0",
       "worker 0     nice 0         on processors 0-1; waits for one 33 % of the time;",
       "                            refused nice -15: EACCES (permission denied)",
+      "memory       92 MB          46 MB with Node's text and the like shared out",
       "",
     ].join("\n"),
   );
@@ -192,7 +196,7 @@ it("show drops tells what was lost before the gateway could read, in the table a
     const workers = [0, 1].map((worker) => ({ worker, receiveBuffer: 4194304, receiveDrops: worker * receiveDrops }));
     return {
       change: changeWith({
-        features: () => ({ offloads: [], probes: [], fallbacks: [], workers, scheduling: SCHEDULING }),
+        features: () => ({ offloads: [], probes: [], fallbacks: [], workers, scheduling: SCHEDULING, memory: MEMORY }),
       }),
     };
   };

@@ -48,6 +48,7 @@ function facts(parts: Partial<GatewayFacts>): GatewayFacts {
       fallbacks: [],
       workers: [{ worker: 0, receiveBuffer: 8 << 20, receiveDrops: 0 }],
       scheduling: SCHEDULING,
+      memory: { resident: 96e6, proportional: null },
     },
     vsis: [
       { ...VSI, name: "vsi11", vni: 11, tunnels: ["gw2"] },

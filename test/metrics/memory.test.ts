@@ -1,6 +1,6 @@
 /** The proportional size of this very process, and of one that the kernel tells about. */
 import { expect, it } from "vitest";
-import { MEMORY_ROW, proportionalBytes } from "../../src/metrics/memory.ts";
+import { MEMORY_ROW, ownMemory, proportionalBytes } from "../../src/metrics/memory.ts";
 
 it("is the Pss of smaps_rollup, and no other of its lines", () => {
   const rollup =
@@ -13,4 +13,10 @@ it("is no more than what is resident", () => {
   const [[, bytes] = [{}, 0]] = [...MEMORY_ROW.values()];
   expect(bytes).toBeGreaterThan(1 << 20);
   expect(bytes).toBeLessThan(process.memoryUsage.rss() * 1.1);
+});
+
+it("stands beside the resident size for those who ask for features", () => {
+  const { resident, proportional } = ownMemory();
+  expect(resident).toBeGreaterThan(1 << 20);
+  expect(proportional).toBeGreaterThan(1 << 20);
 });
