@@ -77,7 +77,7 @@ napi_value openUnderlayCall(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
   std::string address = args.text(0);
   size_t likeCount;
-  const int32_t* like = args.view<int32_t>(8, likeCount);
+  const int32_t* like = args.view<int32_t>(9, likeCount);
   UnderlayRequest request{address.c_str(),
                           args.integer(1),
                           args.integer(2),
@@ -86,6 +86,7 @@ napi_value openUnderlayCall(napi_env env, napi_callback_info info) {
                           args.integer(5),
                           args.boolean(6),
                           args.boolean(7),
+                          args.boolean(8),
                           like,
                           static_cast<int>(likeCount)};
   if (args.bad()) return nullptr;

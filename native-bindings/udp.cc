@@ -87,8 +87,9 @@ bool openReceiver(const UnderlayRequest& request, const sockaddr_storage& addres
   if (fd < 0) return false;
   bool tos = family == AF_INET ? setInt(fd, IPPROTO_IP, IP_RECVTOS, 1) : setInt(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
   if (!tos) return failure.at("ask for the outer TOS");
-  // RFC 6935: an IPv6 tunnel sender may use checksum zero, and hardware VTEPs do.
-  if (family == AF_INET6 && !setInt(fd, IPPROTO_UDP, UDP_NO_CHECK6_RX, 1)) return failure.at("accept zero checksums");
+  // RFC 6935 §5: an IPv6 tunnel may be without checksums, where its receiver says so for this port. The kernel drops them else.
+  if (family == AF_INET6 && request.acceptsZero && !setInt(fd, IPPROTO_UDP, UDP_NO_CHECK6_RX, 1))
+    return failure.at("accept zero checksums");
   underlay.receiveBuffer = setBuffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, request.receiveBuffer);
   return bindTo(fd, address, length, sharingOf(request)) || failure.at("bind the VTEP address");
 }

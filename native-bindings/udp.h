@@ -27,6 +27,7 @@ struct UnderlayRequest {
   int firstSourcePort, sourcePortCount;
   int receiveBuffer, sendBuffer;
   bool zeroChecksum;    // send outer UDP checksum 0; excludes UDP_SEGMENT
+  bool acceptsZero;     // over IPv6: take it from others
   bool shared;          // there will be other sets on these ports, or this is one of them
   const int32_t* like;  // the sending sockets of the first set, whose ports these take too; none: this is the first
   int likeCount;

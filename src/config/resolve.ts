@@ -45,6 +45,7 @@ export function resolve(file: FileConfig): Config {
       family: address.family,
       overhead: overheadOf(address.family),
       sourcePorts: { first, count },
+      acceptZeroChecksum: underlay.acceptZeroChecksum ?? underlay.checksum === "zero",
       offload: { ...offload, udpGso: offload.udpGso ?? underlay.checksum !== "zero" },
     },
     tunnels: file.tunnels.map(({ name, remote, keepalive, bfd }) => ({

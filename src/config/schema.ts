@@ -15,6 +15,7 @@ import { readGateway, readListen, readMacText, readPortRange, readVtep } from ".
 import { bytesOf, flag, host, hostMac, hostName, int, matching, mtu, name, prefix, read, socketPath } from "./field.ts";
 import { bfd, tunnelBfd } from "./schema-bfd.ts";
 import { evpn, vsiEvpn } from "./schema-evpn.ts";
+import { underlay } from "./schema-underlay.ts";
 import { workers } from "./schema-workers.ts";
 
 /** Ports of the I/O contract (io/port-io.ts MAX_IO_PORTS), less the number 0, which is no port. */
@@ -52,39 +53,6 @@ const netnsName = () =>
       ? { value: text }
       : { wrong: `"${text}" names no network namespace`, fix: "write its name under /run/netns, or an absolute path" },
   );
-
-const underlay = z
-  .strictObject({
-    address: read(readVtep).describe("VTEP address, IPv4 or IPv6; the sockets are bound to it. Needs a restart."),
-    port: int(1, 65535).default(4789).describe("UDP port of VXLAN (RFC 7348). Needs a restart."),
-    mtu: mtu(626, 65535).default("auto").describe("IP MTU of the underlay in bytes; auto reads the egress device"),
-    sourcePorts: z
-      .strictObject({
-        first: int(49152, 65535).default(49152).describe("first outer source port"),
-        count: int(1, 256)
-          .optional()
-          .describe("how many, one socket each; default: 4 for each worker; first + count - 1 is at most 65535"),
-      })
-      .prefault({})
-      .describe("pool of outer UDP source ports; the inner flow chooses one"),
-    checksum: z.enum(["auto", "on", "zero"]).default("auto").describe("outer UDP checksum; zero excludes udpGso"),
-    dscp: z
-      .union([z.literal("copy"), int(0, 63)])
-      .default("copy")
-      .describe("outer DSCP: copy of the inner one, or a number 0..63"),
-    strictReserved: flag(false).describe("drop datagrams with reserved VXLAN bits set, as Linux does; else count them"),
-    offload: z
-      .strictObject({
-        tapTso: flag(true).describe("take TCP super-frames from TAPs"),
-        tapUso: flag(true).describe("take UDP super-frames from TAPs"),
-        coalesce: flag(true).describe("join received segments of a flow before they enter a TAP"),
-        udpGso: z.boolean().optional().describe("send batches with UDP_SEGMENT; default: true unless checksum is zero"),
-        udpGro: flag(true).describe("receive batches with UDP_GRO"),
-      })
-      .prefault({})
-      .describe("switches for the kernel's segmentation offloads"),
-  })
-  .describe("the outside of every tunnel");
 
 const tunnel = z
   .strictObject({

@@ -86,6 +86,8 @@ export interface UnderlayConfig {
   /** Outer UDP source ports first .. first+count-1, one socket each, all in 49152..65535. */
   readonly sourcePorts: { readonly first: number; readonly count: number };
   readonly checksum: "auto" | "on" | "zero";
+  /** Over IPv6: take datagrams whose outer UDP checksum is zero. */
+  readonly acceptZeroChecksum: boolean;
   /** Outer DSCP: the inner one, or a fixed 0..63. */
   readonly dscp: "copy" | number;
   /** true: a datagram with reserved bits set is dropped `reserved_bits`; false: counted and accepted (RFC 7348 §5). */

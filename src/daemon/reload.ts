@@ -21,7 +21,7 @@ import type { Topology } from "../control/topology/topology.ts";
 import type { Log } from "../log/log.ts";
 
 const FIXED = [
-  /^underlay\.(sourcePorts|checksum|offload)/,
+  /^underlay\.(sourcePorts|checksum|acceptZeroChecksum|offload)/,
   /^workers\.(priority|cpus)/,
   /^(control|attach)/,
   /^metrics(?!\.hosts)/,

@@ -77,12 +77,13 @@ export class Workers {
   /** Open doorbells and sockets, and ask what they can do. Throws IoError. */
   open(config: Config): void {
     this.probed = probeKernel(config.underlay.offload);
-    const { address, port, sourcePorts, checksum } = config.underlay;
+    const { address, port, sourcePorts, checksum, acceptZeroChecksum } = config.underlay;
     const request = {
       address,
       port,
       sourcePorts,
       zeroChecksum: checksum === "zero",
+      acceptsZeroChecksum: acceptZeroChecksum,
       isShared: config.workers.count > 1,
     };
     for (let k = 0; k < config.workers.count; k++) {

@@ -50,6 +50,7 @@ const HOST_CHECKS: readonly HostCheck[] = [
   ({ config, hasAddon }) => (config !== null && hasAddon ? checkUnderlay(config) : []),
   ({ config, hasAddon }) => (config !== null && hasAddon ? checkRoutes(config) : []),
   ({ config, hasAddon, isRunning }) => (config !== null && hasAddon && !isRunning ? [checkPort(config)] : []),
+  ({ config }) => (config === null ? [] : checkZeroChecksum(config)),
   () => checkBuffers(),
   ({ config }) => (config === null ? [] : checkSockets(config)),
 ];
@@ -74,6 +75,17 @@ function checkAddon(): Check {
   } catch (error) {
     return fail("addon", (error as Error).message, buildOf("addon"));
   }
+}
+
+/** Receivers refuse UDP over IPv6 without a checksum unless they are told (RFC 6935 §5), and count it where only they look. */
+export function checkZeroChecksum({ underlay, tunnels }: Pick<Config, "underlay" | "tunnels">): Check[] {
+  if (underlay.family === 4 || underlay.checksum !== "zero" || tunnels.length === 0) return [];
+  const text =
+    "outer checksums are zero over IPv6: a peer that does not expect that drops all we send, and we hear nothing of it";
+  const peers = "udp6zerocsumrx on a kernel's vxlan device, underlay.acceptZeroChecksum on a vtepd";
+  return [
+    warn("outer checksum", text, `checksum: auto; or on each peer: ${peers} (its nstat counts Udp6InCsumErrors)`),
+  ];
 }
 
 /** More forwarding threads than processors take turns, and every turn is a delay. */

@@ -70,6 +70,7 @@ export interface Addon {
     receiveBuffer: number,
     sendBuffer: number,
     zeroChecksum: boolean,
+    acceptsZero: boolean,
     shared: boolean,
     like: Int32Array,
   ): Outcome;

@@ -9,6 +9,8 @@ export interface UnderlayRequest {
   sendBuffer?: number;
   /** Send outer UDP checksum zero (excludes UDP GSO). */
   zeroChecksum?: boolean;
+  /** Over IPv6: take outer UDP checksum zero from others (RFC 6935). Over IPv4 it may always come (RFC 768). */
+  acceptsZeroChecksum?: boolean;
   /** Others will be opened `beside` this one. */
   isShared?: boolean;
   /** Another worker's, opened with `isShared`: receive on its port too, send from the same source ports. */
@@ -34,12 +36,13 @@ const UNDERLAY_FIXES: Record<string, string> = {
 /** Open the receive socket and the pool of sending sockets. Throws IoError. */
 export function openUnderlay(request: UnderlayRequest): Underlay {
   const { address, port, sourcePorts, receiveBuffer = 8 << 20, sendBuffer = 4 << 20 } = request;
-  const { zeroChecksum = false, beside } = request;
+  const { zeroChecksum = false, acceptsZeroChecksum = false, beside } = request;
   const isShared = beside !== undefined || request.isShared === true;
   const { first, count } = sourcePorts;
   const like = Int32Array.from(beside?.txFds ?? []);
   const buffers = [receiveBuffer, sendBuffer] as const;
-  const out = addon().openUnderlay(address, port, first, count, ...buffers, zeroChecksum, isShared, like);
+  const sums = [zeroChecksum, acceptsZeroChecksum] as const;
+  const out = addon().openUnderlay(address, port, first, count, ...buffers, ...sums, isShared, like);
   if (out[0] < 0) fail(`underlay ${address} port ${port}`, out[0], String(out[1]), UNDERLAY_FIXES);
   const [fd, granted, sending, ...txFds] = out as number[];
   return { fd: fd!, receiveBuffer: granted!, sendBuffer: sending!, txFds };

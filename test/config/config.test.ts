@@ -39,6 +39,7 @@ describe("a good file", () => {
         overhead: 50,
         sourcePorts: { first: 49152, count: 4 },
         checksum: "auto",
+        acceptZeroChecksum: false,
         dscp: "copy",
         strictReserved: false,
         offload: { tapTso: true, tapUso: true, coalesce: true, udpGso: true, udpGro: true },
@@ -169,6 +170,9 @@ describe("a good file", () => {
     expect(config.interfaces[0]!.arp.limit).toBe(50);
     expect(config.limits.acMacs).toBe(100);
     expect(good("node: a\nunderlay: {address: 192.0.2.1, checksum: zero}").underlay.offload.udpGso).toBe(false);
+    const accepts = (more: string) =>
+      good(`node: a\nunderlay: {address: "2001:db8::1"${more}}`).underlay.acceptZeroChecksum;
+    expect(["", ", checksum: zero", ", acceptZeroChecksum: true"].map(accepts)).toEqual([false, true, true]);
     expect(good(`${MINIMAL}metrics: {}\n`).metrics).toEqual({ host: "127.0.0.1", port: 9475, hosts: [] });
   });
 

@@ -18,7 +18,7 @@ const fixture = (name: string) => readFileSync(new URL(`fixtures/${name}`, impor
 
 const EVERY_WORD = `
 node: gw1
-underlay: {address: 192.0.2.1, port: 4790, mtu: 1600, checksum: zero, dscp: 46, strictReserved: true}
+underlay: {address: 192.0.2.1, port: 4790, mtu: 1600, checksum: zero, acceptZeroChecksum: false, dscp: 46, strictReserved: true}
 tunnels: [{name: gw2, remote: 192.0.2.2, keepalive: {intervalMs: 500, multiplier: 4}, bfd: {intervalMs: 60, multiplier: 4, mode: multihop}}]
 vsis:
   - {name: vsi10, vni: 10, tunnels: [], arp: suppress}

@@ -8,7 +8,7 @@ import { parseConfig } from "../../src/config/load.ts";
 import type { PortObject } from "../../src/control/inventory.ts";
 import { type LastDrop, MISTAKES } from "../../src/doctor/drops.ts";
 import { examineGateway, type GatewayFacts } from "../../src/doctor/gateway.ts";
-import { checkGro, examineHost } from "../../src/doctor/host.ts";
+import { checkGro, checkZeroChecksum, examineHost } from "../../src/doctor/host.ts";
 import { addon } from "../../src/io/addon.ts";
 import { SCHEDULING, STATUS, UNWATCHED } from "../api/fake-source.ts";
 
@@ -376,4 +376,20 @@ describe("this machine", () => {
     expect(hostChecks("192.0.2.77", 4789).get("underlay address")).toMatchObject({ result: "fail" });
     expect(hostChecks("127.0.0.1", 4789).get("underlay MTU")).toMatchObject({ result: "ok" });
   });
+});
+
+it("zero checksums over IPv6, which a peer may refuse without our hearing of it, have a line; over IPv4 they are everyone's", () => {
+  const linesOf = (address: string, more: string, remote: string) => {
+    const tunnels = remote === "" ? "" : `\ntunnels: [{name: gw2, remote: "${remote}"}]`;
+    const parsed = parseConfig(`node: a\nunderlay: {address: "${address}"${more}}${tunnels}`, "a.yaml");
+    if ("errors" in parsed) throw new Error(JSON.stringify(parsed.errors));
+    return checkZeroChecksum(parsed.config);
+  };
+  const [line, ...rest] = linesOf("2001:db8::1", ", checksum: zero", "2001:db8::2");
+  expect(rest).toEqual([]);
+  expect(line).toMatchObject({ name: "outer checksum", result: "warn" });
+  expect(line!.fix).toMatch(/checksum: auto; .*udp6zerocsumrx.*acceptZeroChecksum/);
+  expect(linesOf("2001:db8::1", "", "2001:db8::2")).toEqual([]);
+  expect(linesOf("2001:db8::1", ", checksum: zero", "")).toEqual([]);
+  expect(linesOf("192.0.2.1", ", checksum: zero", "192.0.2.2")).toEqual([]);
 });

@@ -30,8 +30,13 @@ export function openTap(request: taps.TapRequest): taps.Tap {
   return tap;
 }
 
-export function openUnderlay(address: string, port = 4789, count = 2): underlays.Underlay {
-  const underlay = underlays.openUnderlay({ address, port, sourcePorts: { first: 50000, count } });
+export function openUnderlay(
+  address: string,
+  port = 4789,
+  count = 2,
+  sums: Pick<underlays.UnderlayRequest, "zeroChecksum" | "acceptsZeroChecksum"> = {},
+): underlays.Underlay {
+  const underlay = underlays.openUnderlay({ address, port, sourcePorts: { first: 50000, count }, ...sums });
   cleanups.push(() => [underlay.fd, ...underlay.txFds].map(native.closeFd));
   return underlay;
 }

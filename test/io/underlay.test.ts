@@ -125,6 +125,37 @@ describe.skipIf(missing)("underlay", () => {
     expect(receive(a, 1, check, 1)).toBe(1);
   });
 
+  it.each([
+    ["::1", false, ["with"]],
+    ["::1", true, ["without", "with"]],
+    ["127.0.0.39", false, ["without", "with"]],
+  ])(
+    "to %s, where zero checksums are accepted: %s, come those %o a checksum (RFC 6935, RFC 768)",
+    (address, accepts, come) => {
+      const a = createIo({ underlay: openUnderlay(address, 4790, 2, { acceptsZeroChecksum: accepts }) });
+      expect(attachPeer(a, 5, address, 4790)).toBe(0);
+      const names = new Map<string, string>();
+      // One after the other, the one with a checksum last: when it is there, the other one would be.
+      for (const [seed, name] of [
+        [1, "without"],
+        [2, "with"],
+      ] as const) {
+        names.set(vxlanPacket(100, seed).join(), name);
+        const sender = createIo({
+          underlay: openUnderlay(address, 4790 + seed, 2, { zeroChecksum: name === "without" }),
+        });
+        expect(attachPeer(sender, 5, address, 4790)).toBe(0);
+        sender.arena.set(vxlanPacket(100, seed), sender.scratchAt);
+        putSend(sender, 0, { at: sender.scratchAt, length: 100, port: 5, entropy: 1 });
+        sender.exchange(1, 0);
+        expect(sender.status[io.STATUS_FAILED]).toBe(0);
+      }
+      const heard: string[] = [];
+      receive(a, come.length, (i) => heard.push(names.get(bytesOf(a, i).join())!));
+      expect(heard).toEqual(come);
+    },
+  );
+
   it("the source port follows the entropy", async () => {
     const far = createSocket("udp4").bind(4789, "127.0.0.34");
     await once(far, "listening");
