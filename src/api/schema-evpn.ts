@@ -53,6 +53,23 @@ export const Evpn = z
         moves: z.object({ in: z.int(), out: z.int() }),
       }),
     ),
+    vrfs: z
+      .array(
+        z.object({
+          vrf: z.string(),
+          l3vni: z.int(),
+          rd: z.string(),
+          import: z.array(z.string()),
+          export: z.array(z.string()),
+          routerMac: z.string().describe("the MAC to which others send packets of the VRF"),
+          vteps: z.int(),
+          prefixes: z.object({
+            in: z.int().describe("prefixes and hosts that routes of others give"),
+            out: z.int().describe("prefixes of ours that we announce; hosts are their VSI's"),
+          }),
+        }),
+      )
+      .describe("VRFs with an L3VNI"),
   })
   .openapi("Evpn");
 
@@ -69,6 +86,7 @@ export const EvpnRoute = z
     sequence: z.int().nullable(),
     sticky: z.boolean(),
     vsi: z.string().nullable().describe("null: no VSI imports it"),
+    vrf: z.string().nullable().describe("null: no VRF imports it by its L3VNI"),
     state: z.string().describe("what has become of it, and why not more"),
     ageSeconds: z.number().nullable(),
   })

@@ -200,7 +200,7 @@ export class Shown {
 
   private routeParts(): RouteParts {
     const { tables, inventory, routes, topology } = this.parts;
-    return { tables, inventory, routes, statics: topology.staticRoutes, vrfNames: topology.interfaces.vrfNames() };
+    return { tables, inventory, routes, hops: topology, vrfNames: topology.interfaces.vrfNames() };
   }
 
   /** Routes by VRF and origin. */

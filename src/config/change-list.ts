@@ -6,7 +6,7 @@
  * matters. Rules of a policy have an order that means something, so they are compared by place.
  */
 import type { Config, ConfigDiff, ListDiff } from "../control/plan.ts";
-import { acForm, interfaceForm, policyForm, routeForm, tunnelForm, vsiForm } from "./form.ts";
+import { acForm, interfaceForm, isL3, policyForm, routeForm, tunnelForm, vrfForm, vsiForm } from "./form.ts";
 
 export interface Detail {
   /** Key inside the object, "mac.limit"; "" for a setting, whose name is its path. */
@@ -31,8 +31,9 @@ export function changesOf(diff: ConfigDiff, from: Config, to: Config): Change[] 
   const byName = (object: { readonly name: string }) => object.name;
   return [
     ...listChanges("tunnel", diff.tunnels, byName, tunnelForm),
-    ...listChanges("vsi", diff.vsis, byName, (vsi) => ({ ...vsiForm(vsi), interface: vsi.interface })),
-    ...listChanges("interface", diff.interfaces, byName, interfaceForm),
+    ...listChanges("vsi", written(diff.vsis), byName, (vsi) => ({ ...vsiForm(vsi), interface: vsi.interface })),
+    ...listChanges("interface", written(diff.interfaces), byName, interfaceForm),
+    ...listChanges("vrf", diff.vrfs, byName, vrfForm),
     ...listChanges("ac", diff.acs, byName, acForm),
     ...listChanges("route", diff.routes, (route) => `${route.prefix.text} in VRF ${route.vrf}`, routeForm),
     ...listChanges("policy", diff.policies, byName, policyForm),
@@ -41,6 +42,15 @@ export function changesOf(diff: ConfigDiff, from: Config, to: Config): Change[] 
       return { action: "change", kind: "setting", name: path, details: [detail] };
     }),
   ];
+}
+
+/** Without what follows from a VRF's L3VNI: no file has it. */
+function written<T extends Config["vsis"][number] | Config["interfaces"][number]>(diff: ListDiff<T>): ListDiff<T> {
+  return {
+    added: diff.added.filter((each) => !isL3(each)),
+    removed: diff.removed.filter((each) => !isL3(each)),
+    changed: diff.changed.filter(({ to }) => !isL3(to)),
+  };
 }
 
 function listChanges<T>(

@@ -16,6 +16,7 @@ export function configDiff(from: Config, to: Config): ConfigDiff {
     tunnels: listDiff(from.tunnels, to.tunnels, byName),
     vsis: listDiff(from.vsis, to.vsis, byName),
     interfaces: listDiff(from.interfaces, to.interfaces, byName),
+    vrfs: listDiff(from.vrfs, to.vrfs, byName),
     acs: listDiff(from.acs, to.acs, byName),
     routes: routesDiff(from.routes, to.routes),
     policies: listDiff(from.policies, to.policies, byName),
@@ -53,7 +54,7 @@ function listDiff<T>(from: readonly T[], to: readonly T[], key: (object: T) => s
 
 /** Everything that is not a list of objects. */
 function settingsOf(config: Config): object {
-  const { tunnels: _t, vsis: _v, interfaces: _i, acs: _a, routes: _r, policies: _p, ...settings } = config;
+  const { tunnels: _t, vsis: _v, interfaces: _i, vrfs: _l, acs: _a, routes: _r, policies: _p, ...settings } = config;
   return settings;
 }
 

@@ -8,7 +8,6 @@ import type {
   AcConfig,
   BridgePortName,
   Config,
-  EvpnConfig,
   InterfaceConfig,
   NextHopConfig,
   PolicyConfig,
@@ -20,6 +19,7 @@ import type {
   TunnelConfig,
   VsiConfig,
 } from "../control/plan.ts";
+import type { EvpnConfig, VrfConfig } from "../control/plan-evpn.ts";
 
 type Form = Readonly<Record<string, unknown>>;
 
@@ -30,8 +30,9 @@ export function fileForm(config: Config): Form {
     node: config.node,
     underlay: { address, ...underlay },
     tunnels: config.tunnels.map((tunnel) => ({ ...tunnelForm(tunnel), ...unwatched(tunnel, config) })),
-    vsis: config.vsis.map(vsiForm),
-    interfaces: config.interfaces.map(interfaceForm),
+    vsis: config.vsis.filter((each) => !isL3(each)).map(vsiForm),
+    interfaces: config.interfaces.filter((each) => !isL3(each)).map(interfaceForm),
+    vrfs: config.vrfs.map(vrfForm),
     acs: config.acs.map(acForm),
     routes: config.routes.map(routeForm),
     policies: config.policies.map(policyForm),
@@ -78,7 +79,16 @@ export function tunnelForm(tunnel: TunnelConfig): Form {
 
 const portForm = ({ kind, name }: BridgePortName): Form => ({ [kind]: name });
 
-export function vsiForm({ interface: _, isRelayed: _relayed, tunnels, mac, ...rest }: VsiConfig): Form {
+/** Was it made of a VRF's L3VNI? */
+export function isL3(object: VsiConfig | InterfaceConfig): boolean {
+  return "addresses" in object ? object.addresses.length === 0 : object.l3vrf !== null;
+}
+
+export function vrfForm(vrf: VrfConfig): Form {
+  return { ...vrf };
+}
+
+export function vsiForm({ interface: _, l3vrf: _vrf, isRelayed: _relayed, tunnels, mac, ...rest }: VsiConfig): Form {
   const pins = mac.static.map((entry) => ({ mac: entry.mac, ...portForm(entry.port) }));
   // A local VSI has no tunnels; an empty list there would be refused.
   return present({ ...rest, tunnels: rest.vni === null ? null : tunnels, mac: { ...mac, static: pins } });

@@ -8,7 +8,6 @@ import type {
   AcConfig,
   Address4,
   Config,
-  EvpnConfig,
   InterfaceConfig,
   NextHopConfig,
   PolicyConfig,
@@ -19,6 +18,7 @@ import type {
   StaticNeighbor,
   VsiConfig,
 } from "../control/plan.ts";
+import type { EvpnConfig, VrfConfig } from "../control/plan-evpn.ts";
 import { overheadOf } from "./rules-l2.ts";
 import type { FileConfig } from "./schema.ts";
 import { bfdOf } from "./schema-bfd.ts";
@@ -54,15 +54,22 @@ export function resolve(file: FileConfig): Config {
       keepalive: keepalive ?? null,
       bfd: bfdOf(bfd, file.bfd),
     })),
-    vsis: file.vsis.map((vsi) => resolveVsi(vsi, allTunnels, gateways.get(vsi.name) ?? null, file.limits.macs)),
-    interfaces: file.interfaces.map((each) =>
-      resolveInterface(
-        each,
-        homes,
-        file.limits.neighbors,
-        vsisOf(each).some((vsi) => inEvpn.has(vsi)),
+    vsis: [
+      ...file.vsis.map((vsi) => resolveVsi(vsi, allTunnels, gateways.get(vsi.name) ?? null, file.limits.macs)),
+      ...file.vrfs.map(l3VsiOf),
+    ],
+    interfaces: [
+      ...file.interfaces.map((each) =>
+        resolveInterface(
+          each,
+          homes,
+          file.limits.neighbors,
+          vsisOf(each).some((vsi) => inEvpn.has(vsi)),
+        ),
       ),
-    ),
+      ...file.vrfs.map((vrf) => l3InterfaceOf(vrf, file.limits.neighbors)),
+    ],
+    vrfs: file.vrfs,
     acs: file.acs.map((ac) => resolveAc(ac, guarded)),
     routes: file.routes.map(resolveRoute),
     policies: file.policies.map(resolvePolicy),
@@ -134,6 +141,49 @@ function resolveVsi(
     },
     isRelayed: gateway?.dhcpRelay !== undefined,
     evpn: evpn ?? null,
+    l3vrf: null,
+  };
+}
+
+/** What a VRF's VSI and VSI-interface are called; no name of a file has a colon. */
+function l3Name({ l3vni }: VrfConfig): string {
+  return `l3vni:${l3vni}`;
+}
+
+/** The VSI of an L3VNI: no ACs, nothing is flooded or learned in it, its tunnels come from routes. */
+function l3VsiOf(vrf: VrfConfig): VsiConfig {
+  const { rd, import: imports, export: exports } = vrf.evpn;
+  return {
+    name: l3Name(vrf),
+    vni: vrf.l3vni,
+    tunnels: [],
+    interface: l3Name(vrf),
+    arp: "flood",
+    proxyArp: "immediate",
+    relay: "auto",
+    flood: { broadcast: false, unknownUnicast: false, multicast: false, selective: [] },
+    innerVlan: "drop",
+    mac: { ageSeconds: 300, limit: 1, static: [] },
+    evpn: { rd, import: imports, export: exports, learning: "evpn", unknown: "drop" },
+    isRelayed: false,
+    l3vrf: vrf.name,
+  };
+}
+
+/** The VSI-interface of an L3VNI: unnumbered, its MAC is the router's MAC. */
+function l3InterfaceOf(vrf: VrfConfig, neighbors: number): InterfaceConfig {
+  return {
+    name: l3Name(vrf),
+    vsis: [l3Name(vrf)],
+    addresses: [],
+    mac: vrf.evpn.routerMac,
+    distributed: true,
+    vrf: vrf.name,
+    mtu: "auto",
+    arp: { ageSeconds: 1200, limit: Math.min(4096, neighbors), static: [] },
+    icmpSource: null,
+    dhcpRelay: null,
+    mssClamp: true,
   };
 }
 

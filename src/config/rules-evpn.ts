@@ -1,11 +1,14 @@
 /**
- * Rules between values, EVPN part: a VSI that takes part needs a VNI and an engine, distinguishers are unique, peers are others.
+ * Rules between values, EVPN part: a VSI or VRF that takes part needs a VNI and an engine, VNIs and distinguishers are unique,
+ * peers are others.
  */
+import type { Path } from "./json-schema.ts";
 import type { Report, Sections } from "./rules-l2.ts";
 
 /** All EVPN rules. */
 export function checkEvpn(s: Sections, report: Report): void {
   checkParticipants(s, report);
+  checkVrfs(s, report);
   checkDistinguishers(s, report);
   checkUnderlay(s, report);
   checkPeers(s, report);
@@ -24,22 +27,43 @@ function checkParticipants({ vsis, evpn }: Sections, report: Report): void {
   }
 }
 
+/** An L3VNI is one VRF's alone, and no VSI's. */
+function checkVrfs({ vrfs, vsis, evpn }: Sections, report: Report): void {
+  const taken = new Map((vsis ?? []).flatMap(({ name, vni }) => (vni === undefined ? [] : [[vni, `VSI ${name}`]])));
+  for (const [index, { name, l3vni }] of (vrfs ?? []).entries()) {
+    const other = taken.get(l3vni);
+    const path = ["vrfs", index];
+    if (other === undefined) taken.set(l3vni, `VRF ${name}`);
+    else report([...path, "l3vni"], "duplicate-vni", `${other} has VNI ${l3vni} too`, "give the VRF one of its own");
+    if (evpn !== undefined) continue;
+    const fix = "add evpn: {engine: {socket: /run/vtepd/bgp.sock}, as: 65000}";
+    report(path, "no-evpn", "an L3VNI needs routes, and there is no evpn section", fix, "key");
+  }
+}
+
 /** RFC 7432 §7.9: the number behind an address has 16 bits, so two VNIs that differ above them collide. */
-function checkDistinguishers({ vsis }: Sections, report: Report): void {
+function checkDistinguishers({ vsis, vrfs }: Sections, report: Report): void {
   const seen = new Map<string, string>();
-  for (const [index, { name, vni, evpn }] of (vsis ?? []).entries()) {
-    if (evpn === undefined || vni === undefined) continue;
-    const isAuto = evpn.rd === "auto";
-    const rd = isAuto ? `auto:${vni & 0xffff}` : evpn.rd;
+  const vnis = new Set<number>();
+  const check = (path: Path, name: string, vni: number, given: string) => {
+    const isAuto = given === "auto";
+    // A VNI that stands twice is told as that.
+    if (isAuto && vnis.has(vni)) return;
+    vnis.add(vni);
+    const rd = isAuto ? `auto:${vni & 0xffff}` : given;
     const other = seen.get(rd);
     if (other === undefined) {
       seen.set(rd, name);
-      continue;
+      return;
     }
-    const what = isAuto ? `routerId:${vni & 0xffff}, made of the low 16 bits of the VNI,` : evpn.rd;
+    const what = isAuto ? `routerId:${vni & 0xffff}, made of the low 16 bits of the VNI,` : given;
     const fix = "give one of them an rd of its own, such as 192.0.2.1:60010";
-    report(["vsis", index, "evpn", "rd"], "duplicate-rd", `${what} is the route distinguisher of ${other} too`, fix);
-  }
+    report([...path, "evpn", "rd"], "duplicate-rd", `${what} is the route distinguisher of ${other} too`, fix);
+  };
+  for (const [index, { name, vni, evpn }] of (vsis ?? []).entries())
+    if (evpn !== undefined && vni !== undefined) check(["vsis", index], name, vni, evpn.rd);
+  for (const [index, { name, l3vni, evpn }] of (vrfs ?? []).entries())
+    check(["vrfs", index], `VRF ${name}`, l3vni, evpn.rd);
 }
 
 function checkUnderlay({ evpn, underlay }: Sections, report: Report): void {

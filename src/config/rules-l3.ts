@@ -222,7 +222,8 @@ function checkRoutes(s: Sections, subnets: Subnets, report: Report): void {
         given === 0 ? "the route leads nowhere" : "the route has more than one of nextHop, nextHops, action";
       report(path, "route-target", message, "give exactly one of nextHop, nextHops, action");
     }
-    if (!subnets.hasVrf(vrf)) {
+    const hasL3vni = s.vrfs?.some(({ name }) => name === vrf) ?? true;
+    if (!subnets.hasVrf(vrf) && !hasL3vni) {
       const message = `no VSI-interface belongs to VRF ${vrf}`;
       report([...path, "vrf"], "unknown-vrf", message, suggest(vrf, subnets.vrfNames(), "the VRFs of the interfaces"));
       continue;

@@ -1,7 +1,7 @@
-/** Keys of BGP EVPN: the engine and its sessions, and how each VSI takes part. */
+/** Keys of BGP EVPN: the engine and its sessions, and how each VSI and each VRF takes part. */
 import { z } from "zod";
 import { readHost } from "./address.ts";
-import { flag, int, matching, read, socketPath } from "./field.ts";
+import { flag, hostMac, int, MAX_NEXT_HOPS, matching, name, read, socketPath } from "./field.ts";
 
 /** RFC 6793; 0 and the last one are reserved. */
 const asNumber = () => int(1, 4294967294);
@@ -106,3 +106,39 @@ export const vsiEvpn = z
       .describe("unknown hosts: found by ARP everywhere, flooded too, or looked for at ACs alone"),
   })
   .describe("this VSI takes part in EVPN; {} for defaults");
+
+export const vrf = z
+  .strictObject({
+    name: name().describe("name of the VRF, as VSI-interfaces and routes write it"),
+    l3vni: int(1, 16777215).describe("VNI that carries routed packets of the VRF between gateways; no VSI has it"),
+    evpn: z
+      .strictObject({
+        rd: distinguisher().default("auto").describe("route distinguisher; auto: routerId:(L3VNI & 65535)"),
+        import: z
+          .array(target())
+          .min(1)
+          .max(64)
+          .default(["auto"])
+          .describe("route targets to take; auto: the L3VNI with any AS, in both forms"),
+        export: z.array(target()).min(1).max(64).default(["auto"]).describe("route targets to give; auto: AS:L3VNI"),
+        routerMac: z
+          .union([z.literal("auto"), hostMac()])
+          .default("auto")
+          .describe(
+            "MAC to which other gateways send packets of the VRF, of this gateway alone; auto: from node and L3VNI",
+          ),
+        advertise: z
+          .strictObject({
+            hosts: flag(true).describe("hosts of its VSI-interfaces, by the L3VNI too (symmetric IRB)"),
+            connected: flag(true).describe("its subnets"),
+            static: flag(true).describe("its static routes but the default one"),
+            default: flag(false).describe("the default route, whether there is one here or not"),
+          })
+          .prefault({})
+          .describe("what others hear of the VRF"),
+        ecmp: int(1, MAX_NEXT_HOPS).default(MAX_NEXT_HOPS).describe("most gateways among which one prefix is spread"),
+      })
+      .prefault({})
+      .describe("how it takes part in EVPN"),
+  })
+  .describe("a VRF that other gateways reach through an L3VNI; one that only separates needs no entry");

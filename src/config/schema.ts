@@ -11,17 +11,16 @@
  * Text that means an address, a MAC or a range leaves the schema parsed, in the form of `control/plan.ts`.
  */
 import { z } from "zod";
-import { readGateway, readListen, readMacText, readPortRange, readVtep } from "./address.ts";
-import { bytesOf, flag, host, hostMac, hostName, int, matching, mtu, name, prefix, read, socketPath } from "./field.ts";
+import { readGateway, readListen, readMacText, readVtep } from "./address.ts";
+import { bytesOf, flag, host, hostMac, hostName, int, matching, mtu, name, read, socketPath } from "./field.ts";
 import { bfd, tunnelBfd } from "./schema-bfd.ts";
-import { evpn, vsiEvpn } from "./schema-evpn.ts";
+import { evpn, vrf, vsiEvpn } from "./schema-evpn.ts";
+import { nextHopProbe, policy, route } from "./schema-routes.ts";
 import { underlay } from "./schema-underlay.ts";
 import { workers } from "./schema-workers.ts";
 
 /** Ports of the I/O contract (io/port-io.ts MAX_IO_PORTS), less the number 0, which is no port. */
 export const MAX_BRIDGE_PORTS = 4095;
-/** Most next hops of one route. */
-export const MAX_NEXT_HOPS = 8;
 
 /** A name as groupadd(8) makes it, or a number. */
 const groupName = () =>
@@ -213,87 +212,6 @@ const ac = z
   })
   .describe("an attachment circuit: a TAP, or one VLAN of it, bound to a VSI");
 
-/** A next hop of several, in the form of `control/plan.ts`. */
-const nextHopOf = () =>
-  z.union([
-    host().transform((address) => ({ ...address, weight: 1, priority: 1 })),
-    z
-      .strictObject({
-        ip: host().describe("its address"),
-        weight: int(1, 16).default(1).describe("its share of the flows, beside the weights of the others"),
-        priority: int(1, 255).default(1).describe("those of the least priority that has a living one are used"),
-      })
-      .transform(({ ip, ...rest }) => ({ ...ip, ...rest })),
-  ]);
-const nextHopsOf = () => z.array(nextHopOf()).min(1).max(MAX_NEXT_HOPS);
-
-const route = z
-  .strictObject({
-    prefix: prefix().describe("destination; a bare address is a /32"),
-    nextHop: host().optional().describe("address of the next hop"),
-    nextHops: nextHopsOf()
-      .optional()
-      .describe("several next hops, addresses or objects: flows are spread (ECMP), or one stands by for another"),
-    action: z
-      .enum(["unreachable", "prohibit", "discard"])
-      .optional()
-      .describe("instead of a next hop: ICMP host unreachable, ICMP prohibited, or silence"),
-    vrf: name().default("main").describe("routing instance"),
-  })
-  .describe("a static route");
-
-const prefixes = () => z.union([prefix(), z.array(prefix()).min(1).max(256)]);
-const port = () =>
-  z.union([int(0, 65535).transform((number) => ({ first: number, last: number })), read(readPortRange)]);
-const ports = () => z.union([port(), z.array(port()).min(1).max(256)]);
-
-const rule = z
-  .strictObject({
-    match: z
-      .strictObject({
-        source: prefixes().optional().describe("source prefix, or a list"),
-        destination: prefixes().optional().describe("destination prefix, or a list"),
-        protocol: z
-          .union([z.enum(["tcp", "udp", "icmp"]), int(0, 255)])
-          .optional()
-          .describe("IP protocol: tcp, udp, icmp or a number"),
-        sourcePorts: ports().optional().describe('port, range such as "1000-2000", or a list; needs tcp or udp'),
-        destinationPorts: ports().optional().describe('port, range such as "1000-2000", or a list; needs tcp or udp'),
-      })
-      .prefault({})
-      .describe("conditions that must all hold; {} matches everything"),
-    nextHop: host().optional().describe("send there, whatever the table says"),
-    nextHops: nextHopsOf().optional().describe("or to several, as of a route"),
-    defaultNextHop: host().optional().describe("send there where the table has nothing but a default route"),
-    defaultNextHops: nextHopsOf().optional().describe("or to several, as of a route"),
-    onDead: z
-      .enum(["fallThrough", "drop"])
-      .optional()
-      .describe("all its next hops are dead: the next rule and then the table decide (default), or drop"),
-    drop: z.literal(true).optional().describe("drop"),
-    permit: z.literal(true).optional().describe("route by the table, no further rules"),
-    action: z.enum(["drop", "permit"]).optional().describe("another way to write drop and permit"),
-  })
-  .describe("one rule; exactly one action");
-
-const policy = z
-  .strictObject({
-    name: name().describe("name of the policy"),
-    interfaces: z.array(name()).min(1).max(4096).describe("VSI-interfaces whose arriving packets it sees"),
-    rules: z.array(rule).min(1).max(4096).describe("the first rule that matches decides"),
-  })
-  .describe("policy routing");
-
-const nextHopProbe = z
-  .strictObject({
-    intervalMs: z
-      .union([z.literal(0), int(100, 60000)])
-      .default(1000)
-      .describe("milliseconds in which each next hop is asked once or more; 0: it is not asked"),
-    multiplier: int(2, 20).default(3).describe("so many intervals of silence, and it is dead"),
-  })
-  .describe("are next hops of routes and policies alive: asked by ARP where they are, once they are known");
-
 const limits = z
   .strictObject({
     macs: int(16, 1048576).default(65536).describe("MAC entries in all"),
@@ -316,6 +234,7 @@ export const FILE = z.strictObject({
   tunnels: list(tunnel, MAX_BRIDGE_PORTS).describe("remote VTEPs"),
   vsis: list(vsi, 4096).describe("VSIs"),
   interfaces: list(vsiInterface, 4096).describe("VSI-interfaces"),
+  vrfs: list(vrf, 256).describe("VRFs with an L3VNI (docs/evpn.md)"),
   acs: list(ac, MAX_BRIDGE_PORTS).describe("attachment circuits"),
   routes: list(route, 1048576).describe("static routes"),
   policies: list(policy, 4096).describe("policy routes"),

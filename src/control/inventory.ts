@@ -71,8 +71,10 @@ export interface InterfaceObject {
   /** Its gateway MAC. */
   mac: Mac;
   mtu: number;
-  /** At least one; the first of a family is its primary. */
+  /** The first of a family is its primary; none at an L3VNI. */
   subnets: readonly Subnet[];
+  /** Unnumbered (an L3VNI's): the address of its VRF that it speaks with; 0: the VRF has none. */
+  borrowed: Ipv4;
   readonly vsis: VsiObject[];
 }
 
@@ -84,11 +86,12 @@ export function subnetOf(iface: InterfaceObject, ip: Ip): Subnet | null {
   return null;
 }
 
-/** Who we are to `ip`: our address in its subnet, else the primary one of its family. */
+/** Who we are to `ip`: our address in its subnet, else the primary one of its family, else one that is borrowed; 0: there is none. */
 export function addressFor(iface: InterfaceObject, ip: Ipv4): Ipv4;
 export function addressFor(iface: InterfaceObject, ip: Ip): Ip;
 export function addressFor(iface: InterfaceObject, ip: Ip): Ip {
-  return (subnetOf(iface, ip) ?? iface.subnets.find(({ address }) => isSameFamily(address, ip))!).address;
+  const subnet = subnetOf(iface, ip) ?? iface.subnets.find(({ address }) => isSameFamily(address, ip));
+  return subnet?.address ?? (typeof ip === "number" ? iface.borrowed : 0n);
 }
 
 /** Can `ip` be a host's on `iface`? */

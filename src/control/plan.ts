@@ -16,6 +16,8 @@
  * - Units are in the names: `...Seconds`, `...Ms`, `...PerSecond`; an `mtu` is the longest IP packet in bytes.
  */
 
+import type { EvpnConfig, VrfConfig, VsiEvpnConfig } from "./plan-evpn.ts";
+
 /** An IPv4 address as int32. */
 export type Ip4 = number;
 
@@ -51,6 +53,7 @@ export interface Config {
   readonly tunnels: readonly TunnelConfig[];
   readonly vsis: readonly VsiConfig[];
   readonly interfaces: readonly InterfaceConfig[];
+  readonly vrfs: readonly VrfConfig[];
   readonly acs: readonly AcConfig[];
   readonly routes: readonly RouteConfig[];
   readonly policies: readonly PolicyConfig[];
@@ -155,50 +158,8 @@ export interface VsiConfig {
   readonly isRelayed: boolean;
   /** null: it takes no part in EVPN. */
   readonly evpn: VsiEvpnConfig | null;
-}
-
-/** Part of the fabric that BGP EVPN describes; null: a gateway without it. */
-export interface EvpnConfig {
-  /** gobgpd's gRPC socket, and which version of its API it speaks. */
-  readonly engine: { readonly socket: string; readonly api: "auto" | "v3" | "v4" };
-  readonly as: number;
-  readonly routerId: string;
-  /** null: the engine's own file has its sessions. */
-  readonly peers: readonly EvpnPeerConfig[] | null;
-  readonly timers: { readonly hold: number; readonly connectRetry: number };
-  /** How route targets are made of a VNI: AS:VNI, or as in RFC 8365 §5.1.2.1. */
-  readonly targets: "vni" | "rfc8365";
-  /** Entries are used so long without an engine, or without any session. */
-  readonly staleSeconds: number;
-  /** Tunnels come from routes; false: only configured ones are used. */
-  readonly discover: boolean;
-  readonly duplicates: {
-    readonly moves: number;
-    readonly seconds: number;
-    readonly action: "freeze" | "warn";
-    readonly recoverSeconds: number;
-  };
-  readonly limits: { readonly vteps: number; readonly routes: number; readonly announcePerSecond: number };
-}
-
-export interface EvpnPeerConfig {
-  readonly address: string;
-  readonly as: number;
-  /** A file whose first line is the TCP MD5 password; null: none. */
-  readonly passwordFile: string | null;
-}
-
-/** How a VSI takes part in EVPN. */
-export interface VsiEvpnConfig {
-  /** Route distinguisher, "192.0.2.1:10". */
-  readonly rd: string;
-  /** Route targets, "auto" among them: any AS with our VNI in import, ours in export. */
-  readonly import: readonly string[];
-  readonly export: readonly string[];
-  /** What tunnels teach: nothing, or MACs too (migration). */
-  readonly learning: "evpn" | "both";
-  /** Frames to a MAC that nothing is known of: found by ARP, flooded, or dropped. */
-  readonly unknown: "glean" | "flood" | "drop";
+  /** The VRF whose L3VNI it is: it has no ACs, and was made of `vrfs`. null: an L2 domain. */
+  readonly l3vrf: string | null;
 }
 
 /** Which classes of BUM frames are flooded; frames to a MAC in `selective` always are. */
@@ -227,7 +188,7 @@ export interface InterfaceConfig {
   readonly name: string;
   /** One or more; a VSI is bound to one VSI-interface at most. */
   readonly vsis: readonly string[];
-  /** One or more; the first is the primary one. Subnets of different VSI-interfaces of a VRF never overlap. */
+  /** The first is the primary one; none at an L3VNI. Subnets of different VSI-interfaces of a VRF never overlap. */
   readonly addresses: readonly InterfaceAddress[];
   /** "auto": derived from node and VNI; "shared": from the VNI alone; else the MAC itself (D1). */
   readonly mac: string;
@@ -381,6 +342,7 @@ export interface ConfigDiff {
   readonly tunnels: ListDiff<TunnelConfig>;
   readonly vsis: ListDiff<VsiConfig>;
   readonly interfaces: ListDiff<InterfaceConfig>;
+  readonly vrfs: ListDiff<VrfConfig>;
   readonly acs: ListDiff<AcConfig>;
   readonly routes: ListDiff<RouteConfig>;
   readonly policies: ListDiff<PolicyConfig>;

@@ -28,6 +28,7 @@ const ROUTE: readonly Column<EvpnRoute>[] = [
   { title: "TARGETS", of: (row) => row.targets.join(","), rank: 3 },
   { title: "PEER", of: (row) => row.peer, rank: 5 },
   { title: "VSI", of: (row) => row.vsi, rank: 2 },
+  { title: "VRF", of: (row) => row.vrf, rank: 2 },
   { title: "STATE", of: (row) => row.state },
   { title: "AGE", of: (row) => shortAge(row.ageSeconds), right: true, rank: 6 },
 ];
@@ -71,6 +72,17 @@ const VSI: readonly Column<Evpn["vsis"][number]>[] = [
   { title: "DUPLICATES", of: (row) => row.duplicates, right: true, rank: 1 },
 ];
 
+const VRF: readonly Column<Evpn["vrfs"][number]>[] = [
+  { title: "VRF", of: (row) => row.vrf },
+  { title: "L3VNI", of: (row) => row.l3vni, right: true },
+  { title: "RD", of: (row) => row.rd },
+  { title: "IMPORT", of: (row) => row.import.join(",") },
+  { title: "EXPORT", of: (row) => row.export.join(","), rank: 2 },
+  { title: "ROUTER-MAC", of: (row) => row.routerMac },
+  { title: "VTEPS", of: (row) => row.vteps, right: true },
+  { title: "PREFIXES-IN/OUT", of: ({ prefixes }) => `${prefixes.in}/${prefixes.out}`, right: true },
+];
+
 function engineText({ engine, state, stateSeconds, as, routerId }: Evpn): string {
   const api = engine.api === null ? "" : `, API ${engine.api}`;
   const problem = engine.problem === null ? "" : `: ${engine.problem}`;
@@ -94,6 +106,9 @@ function addShowEvpn(show: Command, session: Session): void {
         await printList(output, view.peers, PEER, { isWide: options.wide === true });
         await write("\n");
         await printList(output, view.vsis, VSI, { isWide: options.wide === true });
+        if (view.vrfs.length === 0) return;
+        await write("\n");
+        await printList(output, view.vrfs, VRF, { isWide: options.wide === true });
       });
     });
   const table = <T>(name: string, says: string, path: string, columns: readonly Column<T>[]) => {

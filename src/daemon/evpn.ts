@@ -11,7 +11,8 @@ import type { Condition, Series } from "../api/feature.ts";
 import type { EvpnRoute } from "../api/schema-evpn.ts";
 import type { EngineEvent, EngineRequest } from "../bgp/engine.ts";
 import { ThreadLink } from "../bgp/link.ts";
-import type { Config, EvpnConfig } from "../control/plan.ts";
+import type { Config } from "../control/plan.ts";
+import type { EvpnConfig } from "../control/plan-evpn.ts";
 import { Entries } from "../evpn/entries.ts";
 import { Evpn } from "../evpn/evpn.ts";
 import { CLOSE_MS } from "../evpn/export.ts";
@@ -130,6 +131,7 @@ export class EvpnMember {
           state: evpn.rib.state,
           peers: view.peers.map((peer) => ({ ...peer })),
           vsis: view.vsis.map((vsi) => ({ ...vsi, import: [...vsi.import], export: [...vsi.export] })),
+          vrfs: view.vrfs.map((vrf) => ({ ...vrf, import: [...vrf.import], export: [...vrf.export] })),
         };
       },
       routes: () =>
@@ -192,9 +194,8 @@ export class EvpnMember {
 
   private clearDuplicates(evpn: Evpn, vsi: string | null, mac: number | null): number {
     let cleared = 0;
-    for (const instance of evpn.instances) {
-      if (vsi !== null && instance.vsi !== vsi) continue;
-      const vrf = evpn.vrf(instance.vsi)!;
+    for (const vrf of evpn.vrfs.vsis) {
+      if (vsi !== null && vrf.instance.vsi !== vsi) continue;
       for (const each of vrf.duplicates.list())
         if ((mac === null || each.mac === mac) && vrf.clearDuplicate(each.mac)) cleared++;
     }

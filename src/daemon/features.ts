@@ -149,10 +149,10 @@ function dhcp({ control }: FeatureParts): Feature {
   const servers = () => agent.dhcp.servers.list(interfaces.values(), agent.nowMs);
   const sources = () =>
     new Map(
-      Array.from(
-        interfaces.values(),
-        ({ name, config }) => [name, (config.icmpSource ?? config.addresses[0]!).text] as const,
-      ),
+      [...interfaces.values()].flatMap(({ name, config }) => {
+        const source = config.icmpSource ?? config.addresses[0];
+        return source === undefined ? [] : [[name, source.text] as const];
+      }),
     );
   return {
     routes: (app) => addDhcp(app, servers),

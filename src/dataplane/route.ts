@@ -31,7 +31,7 @@ import {
   routeKey,
 } from "../tables/fib.ts";
 import { SET_VXLAN_PORT } from "../tables/tables.ts";
-import { BFD_DOWN, IF_DISTRIBUTED, IF_MSS_CLAMP, PORT_ANTI_SPOOF } from "../tables/vsi.ts";
+import { BFD_DOWN, IF_DISTRIBUTED, IF_L3VNI, IF_MSS_CLAMP, PORT_ANTI_SPOOF } from "../tables/vsi.ts";
 import { u16 } from "../wire/bytes.ts";
 import { ETH_BYTES, TYPE_IPV4 } from "../wire/ethernet.ts";
 import { CODE_HOST_UNREACHABLE, CODE_NET_UNREACHABLE, CODE_PROHIBITED } from "../wire/icmp.ts";
@@ -279,7 +279,7 @@ export function viaAdjacency(worker: WorkerContext, f: Frame, l3: number, adjace
   fib.adjacencyHit[adjacency] = 1;
   const port = fib.rewritePort[row]!;
   const vsi = fib.rewriteVsi[row]!;
-  if (f.fromTunnel !== 0 && port === f.port && isLoop(worker, f, out, vsi)) {
+  if (f.fromTunnel !== 0 && isLoop(worker, f, out, port, vsi)) {
     tellStale(worker, f, adjacency);
     return DROP.l3_loop;
   }
@@ -292,10 +292,13 @@ export function viaAdjacency(worker: WorkerContext, f: Frame, l3: number, adjace
 
 /**
  * Back into the tunnel it came by? A distributed gateway never does that: its peer believes we have the host, we believe
- * the peer has it. A central gateway does, between two VSIs: that is what it is for.
+ * the peer has it. A central gateway does, between two VSIs: that is what it is for. What came by an L3VNI never leaves
+ * by it: each gateway knows all others itself, and two that each believe the other one nearer would pass it on for ever.
  */
-function isLoop(worker: WorkerContext, f: Frame, out: number, vsi: number): boolean {
-  return vsi === f.vsi || (worker.interfaces.flags[out]! & IF_DISTRIBUTED) !== 0;
+function isLoop(worker: WorkerContext, f: Frame, out: number, port: number, vsi: number): boolean {
+  const flags = worker.interfaces.flags[out]!;
+  if (port !== f.port) return vsi === f.vsi && (flags & IF_L3VNI) !== 0;
+  return vsi === f.vsi || (flags & IF_DISTRIBUTED) !== 0;
 }
 
 function mtuOf(worker: WorkerContext, out: number, port: number): number {

@@ -40,6 +40,15 @@ export interface Beliefs {
   kindOf(vsi: string, ip: Ipv4): "host" | "gateway" | "foreign" | "unknown";
   /** Is it our own gateway MAC there? */
   isGatewayMac(vsi: string, mac: Mac): boolean;
+  /**
+   * Packets to `vtep` by the L3VNI of `vsi` go to this router's MAC; `was`: the one they went to so far.
+   * @returns false when there is no room.
+   */
+  wantHop(vsi: string, vtep: string, routerMac: Mac, was: Mac | null): boolean;
+  unwantHop(vsi: string, vtep: string, routerMac: Mac): void;
+  /** Packets of the VRF to the prefix go by the L3VNI of `vsi` to one of `vteps`. @returns false when there is no room. */
+  wantPrefix(vsi: string, network: Ipv4, length: number, vteps: readonly string[]): boolean;
+  unwantPrefix(vsi: string, network: Ipv4, length: number): void;
   /** All hosts at ACs of the VSI that are known now. */
   locals(vsi: string): Iterable<LocalHost>;
 }

@@ -9,7 +9,7 @@ import type { Agent } from "../control/agent.ts";
 import { type Inventory, isOwnAddress, type PortObject, subnetOf, type VsiObject } from "../control/inventory.ts";
 import type { Topology } from "../control/topology/topology.ts";
 import { hiOf, loOf, type Mac, parseMac, TYPE_ARP } from "../wire/ethernet.ts";
-import type { Ipv4 } from "../wire/ipv4.ts";
+import { type Ipv4, parseIpv4 } from "../wire/ipv4.ts";
 import type { Beliefs, LocalHost } from "./beliefs.ts";
 
 /** What hears of hosts: evpn.ts. */
@@ -177,6 +177,37 @@ export class Entries implements Beliefs {
 
   isGatewayMac(name: string, mac: Mac): boolean {
     return this.vsi(name)?.interface?.mac === mac;
+  }
+
+  wantHop(name: string, vtep: string, routerMac: Mac, was: Mac | null): boolean {
+    const vsi = this.vsi(name);
+    const port = this.parts.inventory.tunnelTo(vtep);
+    if (vsi?.interface == null || port === undefined) return false;
+    const { macs, neighbors } = this.parts.agent;
+    const ip = parseIpv4(vtep)!;
+    if (!neighbors.candidates.want("evpn", vsi.interface, ip, { mac: routerMac, port, vsi })) return false;
+    // Its frames come with that MAC: known, they take the short way through the data plane.
+    if (was !== null && was !== routerMac) macs.unwant("evpn", vsi, was);
+    macs.want("evpn", vsi, routerMac, port);
+    return true;
+  }
+
+  unwantHop(name: string, vtep: string, routerMac: Mac): void {
+    const vsi = this.vsi(name);
+    if (vsi?.interface == null) return;
+    this.parts.agent.macs.unwant("evpn", vsi, routerMac);
+    this.parts.agent.neighbors.candidates.unwant("evpn", vsi.interface, parseIpv4(vtep)!);
+  }
+
+  wantPrefix(name: string, network: Ipv4, length: number, vteps: readonly string[]): boolean {
+    const iface = this.vsi(name)?.interface ?? null;
+    const hops = vteps.map((vtep) => parseIpv4(vtep)!);
+    return iface !== null && this.parts.topology.fabricRoutes.set(iface, network, length, hops);
+  }
+
+  unwantPrefix(name: string, network: Ipv4, length: number): void {
+    const iface = this.vsi(name)?.interface ?? null;
+    if (iface !== null) this.parts.topology.fabricRoutes.clear(iface, network, length);
   }
 
   *locals(name: string): Generator<LocalHost> {

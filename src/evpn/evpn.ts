@@ -1,7 +1,7 @@
 /**
  * EVPN put together: routes that come become entries, hosts that are heard become routes, and both sides of the seam are told.
  *
- *     engine -> Rib (what stands, and for how long) -> Importer (whose it is) -> Fabric (the tunnel) + MacVrf (the choice) -> Beliefs
+ *     engine -> Rib (what stands, and for how long) -> useOf (whose it is) -> Fabric (the tunnel) + MacVrf, IpVrf (the choice) -> Beliefs
  *     tables -> macHere, ipHere … -> MacVrf (the sequence) -> Exporter (the difference, the rate) -> engine
  *
  * The engine's rows come on the main thread, bounded per round by who takes them; nothing here looks at a clock but the timers'.
@@ -9,18 +9,18 @@
 import type { Emit } from "../control/event.ts";
 import type { Timers } from "../control/timers.ts";
 import type { Mac } from "../wire/ethernet.ts";
-import { type Ipv4, parseIpv4 } from "../wire/ipv4.ts";
+import type { Ipv4 } from "../wire/ipv4.ts";
 import type { Beliefs } from "./beliefs.ts";
 import { tellHost, tellState } from "./events.ts";
 import { CLOSE_MS, Exporter, type Outlet } from "./export.ts";
 import { Fabric } from "./fabric.ts";
-import { floodVtepOf, Importer, type Instance, REFUSALS, type Refusal, refusalOf } from "./import.ts";
-import { MacVrf } from "./mac-vrf.ts";
-import { gatewayRouteOf, multicastRouteOf } from "./own-routes.ts";
-import { type EvpnRoute, keyOf, type MacRoute, nlriText } from "./route.ts";
+import { Importer, type Instance, REFUSALS, type Refusal } from "./import.ts";
+import type { MacVrf } from "./mac-vrf.ts";
+import { type EvpnRoute, type MacRoute, nlriText } from "./route.ts";
 import type { EvpnSettings } from "./settings.ts";
 import { type Held, type PeerState, Rib } from "./sync.ts";
-import { type Entered, isSameUse, type Use } from "./use.ts";
+import { isSameUse, type Use, useOf } from "./use.ts";
+import { Vrfs } from "./vrfs.ts";
 
 /** The beat of what waits: the rate of announcements, withdrawals that are held, stale entries. */
 export const TICK_MS = 50;
@@ -51,11 +51,9 @@ export class Evpn {
   private readonly parts: EvpnParts;
   private settings: EvpnSettings;
   private importer: Importer;
-  private readonly vrfs = new Map<string, MacVrf>();
+  readonly vrfs: Vrfs;
   /** Routes that are not looked at yet under the rules that were changed last. */
   private reviewing: Iterator<Held> | null = null;
-  /** Routes of ours that are no host's, by VSI. */
-  private readonly fixed = new Map<string, string[]>();
   private readonly told = new Map<string, number>();
   private listingSinceMs: number | null = null;
   private isFirst = true;
@@ -70,6 +68,14 @@ export class Evpn {
     this.importer = new Importer([]);
     this.fabric = new Fabric(beliefs, settings.limits.vteps);
     this.exporter = new Exporter(settings.limits.announcePerSecond, timers.nowMs);
+    this.vrfs = new Vrfs({
+      ...{ beliefs, timers, exporter: this.exporter },
+      full: () => void this.count("table_full"),
+      tell: (event, vsi, mac, claim) => {
+        if (event === "full") this.count("table_full");
+        else tellHost(parts.emit, event, { vsi, mac, claim, action: this.settings.duplicates.action });
+      },
+    });
     this.rib = new Rib({
       nowMs: () => timers.nowMs,
       staleMs: () => this.settings.staleSeconds * 1000,
@@ -102,18 +108,10 @@ export class Evpn {
     for (const stop of this.stopTimers) stop();
     this.reviewing = null;
     for (const held of this.rib.routes()) this.withdraw(held);
-    for (const name of [...this.vrfs.keys()]) this.removeVrf(name);
+    for (const name of this.vrfs.names()) this.removeVrf(name);
     this.exporter.setRate(Number.MAX_SAFE_INTEGER);
     this.pump();
     this.parts.timers.after(CLOSE_MS / 2, () => this.pump());
-  }
-
-  get instances(): readonly Instance[] {
-    return this.settings.instances;
-  }
-
-  vrf(vsi: string): MacVrf | undefined {
-    return this.vrfs.get(vsi);
   }
 
   /** Is there something to go on with? */
@@ -196,29 +194,29 @@ export class Evpn {
     if (timers.nowMs - lastMs < TOLD_MS || this.told.size >= TOLD_KEYS) return;
     this.told.set(key, timers.nowMs);
     // The engine knows a claim that has not come to us yet (RFC 7432 §15): one step more, once.
-    if (/mobility sequence/i.test(reason) && route?.type === 2 && this.vrfOf(route)?.bump(route.mac)) this.pump();
+    if (/mobility sequence/i.test(reason) && route?.type === 2 && this.macVrfOf(route)?.bump(route.mac)) this.pump();
     else emit("warn", "evpn.refused", { route: key, reason });
   }
 
   // ---- what the tables tell --------------------------------------------------------------------------------------------
 
   macHere(vsi: string, mac: Mac, isSticky: boolean): void {
-    this.vrfs.get(vsi)?.macHere(mac, isSticky);
+    this.vrfs.vsi(vsi)?.macHere(mac, isSticky);
     this.pump();
   }
 
   macGone(vsi: string, mac: Mac): void {
-    this.vrfs.get(vsi)?.macGone(mac);
+    this.vrfs.vsi(vsi)?.macGone(mac);
     this.pump();
   }
 
   ipHere(vsi: string, ip: Ipv4, mac: Mac, isSticky: boolean): void {
-    this.vrfs.get(vsi)?.ipHere(ip, mac, isSticky);
+    this.vrfs.vsi(vsi)?.ipHere(ip, mac, isSticky);
     this.pump();
   }
 
   ipGone(vsi: string, ip: Ipv4): void {
-    this.vrfs.get(vsi)?.ipGone(ip);
+    this.vrfs.vsi(vsi)?.ipGone(ip);
     this.pump();
   }
 
@@ -228,27 +226,22 @@ export class Evpn {
     return nextHop === this.settings.vtep || this.exporter.find(key) !== undefined;
   }
 
-  private vrfOf(route: MacRoute): MacVrf | undefined {
-    for (const vrf of this.vrfs.values()) if (vrf.instance.rd === route.rd) return vrf;
-    return undefined;
+  private macVrfOf(route: MacRoute): MacVrf | undefined {
+    return this.vrfs.vsis.find(({ instance }) => instance.rd === route.rd);
   }
 
-  private apply({ instances, vtep, gateways, duplicates }: EvpnSettings): void {
+  private apply(settings: EvpnSettings): void {
+    const { instances, vtep, duplicates } = settings;
+    const { vrfs } = this;
     const wanted = new Map(instances.map((each) => [each.vsi, each]));
-    for (const [name, vrf] of [...this.vrfs]) {
-      vrf.duplicates.rules = duplicates;
-      if (JSON.stringify(wanted.get(name)) !== JSON.stringify(vrf.instance)) this.removeVrf(name);
-    }
-    const fresh = instances.filter(({ vsi }) => !this.vrfs.has(vsi));
+    vrfs.setDuplicateRules(duplicates);
+    for (const name of vrfs.names())
+      if (JSON.stringify(wanted.get(name)) !== JSON.stringify(vrfs.find(name)!.instance)) this.removeVrf(name);
+    const fresh = instances.filter(({ vsi }) => vrfs.find(vsi) === undefined);
     this.importer = new Importer(instances);
-    for (const instance of fresh) this.addVrf(instance, vtep);
-    for (const instance of instances) {
-      const routes: EvpnRoute[] = [multicastRouteOf(instance, vtep)];
-      for (const { vsi, mac, ip } of gateways)
-        if (vsi === instance.vsi) routes.push(gatewayRouteOf(instance, vtep, mac, ip));
-      this.fix(instance.vsi, routes);
-    }
-    // Routes that came before their VSI, or under other rules.
+    for (const instance of fresh) vrfs.add(instance, vtep, duplicates);
+    vrfs.announce(settings);
+    // Routes that came before their VSI or VRF, or under other rules.
     this.reviewing = this.rib.routes();
     this.review();
     this.pump();
@@ -266,43 +259,16 @@ export class Evpn {
     }
   }
 
-  private addVrf(instance: Instance, vtep: string): void {
-    const { beliefs, timers } = this.parts;
-    const vrf = new MacVrf({
-      ...{ instance, vtep, beliefs, exporter: this.exporter, rules: this.settings.duplicates },
-      nowMs: () => timers.nowMs,
-      tell: (event, vsi, mac, claim) => {
-        if (event === "full") this.refused.set("table_full", this.refused.get("table_full")! + 1);
-        else tellHost(this.parts.emit, event, { vsi, mac, claim, action: this.settings.duplicates.action });
-      },
-    });
-    this.vrfs.set(instance.vsi, vrf);
-    for (const { mac, ip, isSticky } of beliefs.locals(instance.vsi)) {
-      if (ip === null) vrf.macHere(mac, isSticky);
-      else vrf.ipHere(ip, mac, isSticky);
-    }
-  }
-
   private removeVrf(name: string): void {
-    const vrf = this.vrfs.get(name)!;
     for (const held of this.rib.routes())
       if (held.use?.entered.some(({ instance }) => instance.vsi === name)) this.withdraw(held);
-    vrf.close();
-    this.fix(name, []);
-    this.fixed.delete(name);
-    this.vrfs.delete(name);
-  }
-
-  private fix(vsi: string, routes: readonly EvpnRoute[]): void {
-    const keys = routes.map(keyOf);
-    for (const key of this.fixed.get(vsi) ?? []) if (!keys.includes(key)) this.exporter.unset(key);
-    for (const route of routes) this.exporter.set(route);
-    this.fixed.set(vsi, keys);
+    this.vrfs.remove(name);
   }
 
   private add(held: Held): void {
     const { route, use: before } = held;
-    const use = this.decide(route);
+    const { importer, settings, parts } = this;
+    const use = useOf(route, { importer, vtep: settings.vtep, beliefs: parts.beliefs });
     if (before !== null && isSameUse(before, use)) return;
     // The new one is entered before the old one goes: a route that only changed leaves no gap, and its tunnel stays.
     for (const { instance, vtep, asIs } of use.entered) this.enter(instance, vtep, asIs);
@@ -317,54 +283,18 @@ export class Evpn {
     if (use !== null) this.leave(use);
   }
 
-  private decide(route: EvpnRoute): Use {
-    const entered: Entered[] = [];
-    let refused: Refusal | null = null;
-    for (const instance of this.importer.instancesOf(route.targets)) {
-      const vtep = route.type === 3 ? floodVtepOf(route) : route.nextHop;
-      const wrong = vtep === this.settings.vtep ? "next_hop" : refusalOf(route, instance.vni);
-      if (wrong !== null) refused = wrong;
-      else if (route.type !== 2) entered.push({ instance, vtep, asIs: route });
-      else {
-        const { vsi } = instance;
-        const { beliefs } = this.parts;
-        if (beliefs.isGatewayMac(vsi, route.mac)) refused = "gateway_mac";
-        else {
-          const bad = route.isGateway ? null : this.badAddress(vsi, route);
-          if (bad !== null) refused = bad;
-          entered.push({ instance, vtep, asIs: bad === null ? route : { ...route, ip: null } });
-        }
-      }
-    }
-    return { entered, refused };
-  }
-
-  /** What is wrong with the address of a host's route; its MAC is used all the same. */
-  private badAddress(vsi: string, { ip: text }: MacRoute): Refusal | null {
-    const ip = text === null ? null : parseIpv4(text);
-    if (ip === null) return null;
-    const kind = this.parts.beliefs.kindOf(vsi, ip);
-    return kind === "gateway" ? "address" : kind === "foreign" ? "foreign_subnet" : null;
-  }
-
   private enter(instance: Instance, vtep: string, route: EvpnRoute): void {
     if (!this.fabric.hold(vtep, instance.vni)) {
       this.refuse("vtep", route);
       return;
     }
-    this.enterHost(instance, vtep, route);
-  }
-
-  private enterHost({ vsi }: Instance, vtep: string, route: EvpnRoute): void {
-    if (route.type !== 2) return;
-    if (route.isGateway) this.parts.beliefs.noteGateway(vsi, route.mac, vtep);
-    else if (!this.vrfs.get(vsi)!.addRoute(route)) this.refuse("host_routes", route);
+    if (!this.vrfs.addRoute(instance, vtep, route)) this.refuse("host_routes", route);
   }
 
   /** Undo what it was. */
   private leave({ entered }: Use): void {
     for (const { instance, vtep, asIs } of entered) {
-      if (asIs.type === 2 && !asIs.isGateway) this.vrfs.get(instance.vsi)?.removeRoute(asIs);
+      this.vrfs.removeRoute(instance, asIs);
       this.fabric.release(vtep, instance.vni);
     }
   }
@@ -376,13 +306,13 @@ export class Evpn {
   }
 
   private second(): void {
-    for (const vrf of this.vrfs.values()) vrf.tick();
+    this.vrfs.tick();
     const { nowMs } = this.parts.timers;
     for (const [key, ms] of this.told) if (nowMs - ms >= TOLD_MS) this.told.delete(key);
     for (const { vtep, vni } of this.fabric.retry())
       for (const { use } of this.rib.routes())
         for (const each of use?.entered ?? [])
-          if (each.vtep === vtep && each.instance.vni === vni) this.enterHost(each.instance, vtep, each.asIs);
+          if (each.vtep === vtep && each.instance.vni === vni) this.vrfs.addRoute(each.instance, vtep, each.asIs);
     this.pump();
   }
 
@@ -390,9 +320,14 @@ export class Evpn {
     this.exporter.pump(this.parts.timers.nowMs);
   }
 
-  private refuse(reason: Refusal, route: EvpnRoute): void {
+  private count(reason: Refusal): number {
     const count = this.refused.get(reason)! + 1;
     this.refused.set(reason, count);
+    return count;
+  }
+
+  private refuse(reason: Refusal, route: EvpnRoute): void {
+    const count = this.count(reason);
     // The first of its kind is told; the others are counted, and listed by `show evpn refused`.
     if (count === 1)
       this.parts.emit("warn", "evpn.refused", { route: nlriText(route), rd: route.rd, vtep: route.nextHop, reason });

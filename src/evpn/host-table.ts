@@ -39,7 +39,7 @@ export interface Counts {
 }
 
 /** Most hosts have one route or two, and few of them ever have their own: a list is replaced, and these are shared. */
-export const NO_ROUTES: readonly MacRoute[] = [];
+export const NO_ROUTES: readonly never[] = [];
 export const NO_KEYS: ReadonlySet<string> = new Set();
 
 /** Most routes of one MAC, or of one address: what is looked through when one of them changes stays short. */
@@ -98,12 +98,12 @@ export function addressesOf(host: Host): Set<Ipv4> {
   return ips;
 }
 
-export function added(routes: readonly MacRoute[], route: MacRoute): readonly MacRoute[] {
+export function added<R>(routes: readonly R[], route: R): readonly R[] {
   return routes.length === 0 ? [route] : [...routes, route];
 }
 
 /** Without `route` itself. The same list: it was not in it. */
-export function without(routes: readonly MacRoute[], route: MacRoute): readonly MacRoute[] {
+export function without<R>(routes: readonly R[], route: R): readonly R[] {
   const at = routes.indexOf(route);
   if (at < 0) return routes;
   return routes.length === 1 ? NO_ROUTES : routes.toSpliced(at, 1);

@@ -1,12 +1,12 @@
 /**
- * Which VSIs a route belongs to, by its targets, and what is refused whatever they say.
+ * Which VSIs and VRFs a route belongs to, by its targets, and what is refused whatever they say.
  *
  * `auto` takes our VNI with any AS, in both automatic forms, as others do: with eBGP each leaf has an AS of its own, and makes its
  * targets of it. A route that no target of ours matches is somebody else's, and no refusal. Everything here comes from peers:
  * each check is against nonsense that would reach the tables.
  */
-import { isGroup } from "../wire/ethernet.ts";
-import { isLinkLocal, isLoopback, isMartianSource, parseIpv4 } from "../wire/ipv4.ts";
+import { isGroup, type Mac } from "../wire/ethernet.ts";
+import { type Ipv4, isLinkLocal, isLoopback, isMartianSource, parseIpv4 } from "../wire/ipv4.ts";
 import { ENCAP_VXLAN, type EvpnRoute, PMSI_INGRESS_REPLICATION, vniOfTarget } from "./route.ts";
 
 /** Why a route is not used; label of `vtep_evpn_refused_total`. */
@@ -20,18 +20,23 @@ export const REFUSAL_TEXTS = {
   foreign_subnet: "its address is in no subnet of the VSI-interface; the MAC is used",
   tunnel_type: "its flooding is by another kind of tunnel than ingress replication",
   unsupported: "routes of its type are not used here",
-  vni_mismatch: "its VNI is not the VSI's (downstream-assigned VNIs are not supported)",
+  vni_mismatch: "its VNI is not the VSI's or VRF's (downstream-assigned VNIs are not supported)",
+  router_mac: "it has no router's MAC, or a wrong one: the VRF cannot use it, the VSI can",
+  overlay_index: "its prefix is behind a gateway address or a segment, which are not resolved here",
+  prefix: "its prefix is none that is routed",
   vtep: "there is no tunnel to its VTEP (show evpn vteps)",
   routes_limit: "evpn.limits.routes is reached",
-  host_routes: "its MAC, or its address, has 1024 routes already",
-  table_full: "the MAC or ARP table has no room (limits)",
+  table_full: "the MAC, ARP or route table has no room (limits)",
+  host_routes: "its MAC, its address or its prefix has 1024 routes already",
 } as const;
 export type Refusal = keyof typeof REFUSAL_TEXTS;
 export const REFUSALS = Object.keys(REFUSAL_TEXTS) as Refusal[];
 
-/** A VSI as routes name it. */
+/** A VSI as routes name it, or a VRF by its L3VNI. */
 export interface Instance {
   readonly vsi: string;
+  /** The VRF whose L3VNI it is, our router's MAC in it, and the most next hops of one prefix; null: an L2 domain. */
+  readonly vrf: { readonly name: string; readonly routerMac: Mac; readonly ecmp: number } | null;
   /** What its addresses are compared with: with another VSI-interface or other subnets it is another instance. */
   readonly subnets: string;
   readonly vni: number;
@@ -40,6 +45,8 @@ export interface Instance {
   readonly importsAuto: boolean;
   readonly imports: readonly string[];
   readonly exports: readonly string[];
+  /** A VSI's: how its hosts are announced to those who have only its VRF (RFC 9135 §5.1); null: they are not. */
+  readonly irb: { readonly vni: number; readonly exports: readonly string[]; readonly routerMac: Mac } | null;
 }
 
 export class Importer {
@@ -81,10 +88,43 @@ export class Importer {
   }
 }
 
-/** What is wrong with a route that a VSI of `vni` would import, as far as the route alone tells; null: nothing. */
-export function refusalOf(route: EvpnRoute, vni: number): Refusal | null {
+/** Does the route speak of what `instance` is made of? Of a VRF that is prefixes, and hosts with addresses but no gateways. */
+export function concerns(route: EvpnRoute, { vrf }: Instance): boolean {
+  if (vrf === null || route.type !== 2) return true;
+  return route.ip !== null && !route.ip.includes(":") && !route.isGateway;
+}
+
+/** What is wrong with a route that `instance` would import, as far as the route alone tells; null: nothing. */
+export function refusalOf(route: EvpnRoute, instance: Instance): Refusal | null {
   if (!isHostAddress(route.nextHop)) return "next_hop";
   if (route.encap !== null && route.encap !== ENCAP_VXLAN) return "encapsulation";
+  return instance.vrf === null
+    ? refusalInVsi(route, instance.vni)
+    : refusalInVrf(route, instance.vni, instance.vrf.routerMac);
+}
+
+function refusalInVrf(route: EvpnRoute, vni: number, routerMac: Mac): Refusal | null {
+  if (route.type !== 2 && route.type !== 5) return "unsupported";
+  const label = route.type === 2 ? (route.labels[1] ?? 0) : route.label;
+  if (label === 0) return "label";
+  if (label !== vni) return "vni_mismatch";
+  if (route.type === 5) {
+    // RFC 9136 §3.2: one of several things that the prefix is behind, and that are resolved by other routes.
+    if (route.gateway !== null || route.segment !== null) return "overlay_index";
+    if (!isRoutable(route.network, route.length)) return "prefix";
+  } else if (!isHostAddress(route.ip!)) return "address";
+  const { routerMac: theirs } = route;
+  if (theirs === null || theirs === 0 || isGroup(theirs)) return "router_mac";
+  return theirs === routerMac ? "gateway_mac" : null;
+}
+
+/** A default route, or unicast addresses alone (RFC 1122 §3.2.1.3, RFC 3927). */
+function isRoutable(network: Ipv4, length: number): boolean {
+  if (network === 0 && length === 0) return true;
+  return length > 0 && !isMartianSource(network) && !isLoopback(network) && !isLinkLocal(network);
+}
+
+function refusalInVsi(route: EvpnRoute, vni: number): Refusal | null {
   switch (route.type) {
     case 2: {
       const label = route.labels[0] ?? 0;

@@ -1,5 +1,6 @@
-/** What the configuration says of EVPN, in the words of routes: VSIs as instances, with distinguisher and targets made. */
-import type { Config } from "../control/plan.ts";
+/** What the configuration says of EVPN, in the words of routes: VSIs and VRFs as instances, with distinguisher and targets made. */
+import type { Config, Prefix, VsiConfig } from "../control/plan.ts";
+import type { VrfConfig } from "../control/plan-evpn.ts";
 import { type Mac, parseMac } from "../wire/ethernet.ts";
 import type { Ipv4 } from "../wire/ipv4.ts";
 import type { DuplicateRules } from "./duplicates.ts";
@@ -13,6 +14,13 @@ export interface OwnGateway {
   readonly ip: Ipv4;
 }
 
+/** A prefix of a VRF that is announced. */
+export interface OwnPrefix {
+  readonly vrf: string;
+  readonly network: Ipv4;
+  readonly length: number;
+}
+
 export interface EvpnSettings {
   readonly vtep: string;
   readonly staleSeconds: number;
@@ -20,31 +28,61 @@ export interface EvpnSettings {
   readonly limits: { readonly vteps: number; readonly routes: number; readonly announcePerSecond: number };
   readonly instances: readonly Instance[];
   readonly gateways: readonly OwnGateway[];
+  readonly prefixes: readonly OwnPrefix[];
 }
 
 /** @param macOf the gateway MAC of a VSI-interface, by name. Null where the configuration has no `evpn`. */
 export function settingsOf(config: Config, macOf: (iface: string) => Mac | null): EvpnSettings | null {
   const { evpn, vsis } = config;
   if (evpn === null) return null;
+  const named = new Map(config.vrfs.map((vrf) => [vrf.name, vrf]));
+  const routerMacOf = (vrf: string) => macOf(vsis.find(({ l3vrf }) => l3vrf === vrf)!.interface!)!;
+  const targetsOf = (vni: number, targets: readonly string[]) => {
+    const own = autoTarget(evpn.as, vni, evpn.targets);
+    return targets.map((target) => (target === "auto" ? own : target));
+  };
+  const vrfOf = ({ name, evpn: { ecmp } }: VrfConfig): Instance["vrf"] => ({
+    ...{ name, ecmp },
+    routerMac: routerMacOf(name),
+  });
+  const irbOf = (vsi: VsiConfig): Instance["irb"] => {
+    const iface = config.interfaces.find(({ name }) => name === vsi.interface);
+    const vrf = iface === undefined ? undefined : named.get(iface.vrf);
+    if (vrf === undefined || !vrf.evpn.advertise.hosts) return null;
+    return { vni: vrf.l3vni, exports: targetsOf(vrf.l3vni, vrf.evpn.export), routerMac: routerMacOf(vrf.name) };
+  };
   const instances = vsis.flatMap((vsi): Instance[] => {
     if (vsi.evpn === null || vsi.vni === null) return [];
     const { rd, import: imports, export: exports } = vsi.evpn;
-    const own = autoTarget(evpn.as, vsi.vni, evpn.targets);
     return [
       {
         vsi: vsi.name,
+        vrf: vsi.l3vrf === null ? null : vrfOf(named.get(vsi.l3vrf)!),
         subnets: subnetsOf(config, vsi.interface),
         vni: vsi.vni,
         rd: rd === "auto" ? autoDistinguisher(evpn.routerId, vsi.vni) : rd,
         importsAuto: imports.includes("auto"),
         imports: imports.filter((target) => target !== "auto"),
-        exports: exports.map((target) => (target === "auto" ? own : target)),
+        exports: targetsOf(vsi.vni, exports),
+        irb: vsi.l3vrf === null ? irbOf(vsi) : null,
       },
     ];
   });
   const { staleSeconds, duplicates, limits } = evpn;
   const gateways = gatewaysOf(config, new Set(instances.map(({ vsi }) => vsi)), macOf);
-  return { vtep: config.underlay.address, staleSeconds, duplicates, limits, instances, gateways };
+  const prefixes = config.vrfs.flatMap((vrf) => prefixesOf(config, vrf));
+  return { vtep: config.underlay.address, staleSeconds, duplicates, limits, instances, gateways, prefixes };
+}
+
+/** What is announced of `vrf`; of two origins of one prefix, once. */
+function prefixesOf({ interfaces, routes }: Config, { name, evpn: { advertise } }: VrfConfig): OwnPrefix[] {
+  const all = new Map<string, OwnPrefix>();
+  const add = ({ text, network, length }: Prefix) => void all.set(text, { vrf: name, network, length });
+  if (advertise.connected)
+    for (const { vrf, addresses } of interfaces) if (vrf === name) for (const { prefix } of addresses) add(prefix);
+  if (advertise.static) for (const { vrf, prefix } of routes) if (vrf === name && prefix.length > 0) add(prefix);
+  if (advertise.default) add({ text: "0.0.0.0/0", network: 0, length: 0 });
+  return [...all.values()];
 }
 
 function subnetsOf({ interfaces }: Config, name: string | null): string {

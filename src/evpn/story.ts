@@ -3,8 +3,10 @@
  * `vtepctl why`. Plain objects; api/schema-evpn.ts describes them.
  */
 import { formatMac, type Mac, parseMac } from "../wire/ethernet.ts";
-import { type Ipv4, parseIpv4 } from "../wire/ipv4.ts";
+import { formatIpv4, type Ipv4, parseIpv4 } from "../wire/ipv4.ts";
 import type { Evpn } from "./evpn.ts";
+import type { Instance } from "./import.ts";
+import type { VrfRoute } from "./ip-vrf.ts";
 import { type EvpnRoute, type MacRoute, nlriText, sequenceOf } from "./route.ts";
 import type { Held } from "./sync.ts";
 import type { Use } from "./use.ts";
@@ -36,6 +38,16 @@ export interface EvpnView {
     readonly duplicates: number;
     readonly moves: { readonly in: number; readonly out: number };
   }[];
+  readonly vrfs: readonly {
+    readonly vrf: string;
+    readonly l3vni: number;
+    readonly rd: string;
+    readonly import: readonly string[];
+    readonly export: readonly string[];
+    readonly routerMac: string;
+    readonly vteps: number;
+    readonly prefixes: { readonly in: number; readonly out: number };
+  }[];
 }
 
 export function viewOf(evpn: Evpn): EvpnView {
@@ -49,12 +61,11 @@ export function viewOf(evpn: Evpn): EvpnView {
       ...{ address, as, state, upSince, complete: isComplete },
       routes: rib.countBy(address),
     })),
-    vsis: evpn.instances.map((instance) => {
-      const { vsi, vni, rd, importsAuto, imports, exports } = instance;
-      const vrf = evpn.vrf(vsi)!;
+    vsis: evpn.vrfs.vsis.map((vrf) => {
+      const { vsi, vni } = vrf.instance;
       const { macs, ips } = vrf.counts();
       return {
-        ...{ vsi, vni, rd, import: [...(importsAuto ? [`*:${vni}`] : []), ...imports], export: [...exports] },
+        ...{ vsi, vni, ...targetsOf(vrf.instance) },
         vteps: fabric.countOf(vni),
         macs: { ...macs },
         ips: { ...ips },
@@ -62,7 +73,20 @@ export function viewOf(evpn: Evpn): EvpnView {
         moves: { ...vrf.moves },
       };
     }),
+    vrfs: evpn.vrfs.vrfs.map((vrf) => {
+      const { vni: l3vni, vsi } = vrf.instance;
+      const { name, routerMac } = vrf.instance.vrf!;
+      return {
+        ...{ vrf: name, l3vni, ...targetsOf(vrf.instance), routerMac: formatMac(routerMac) },
+        vteps: fabric.countOf(l3vni),
+        prefixes: { in: vrf.size, out: evpn.vrfs.fixedOf(vsi) },
+      };
+    }),
   };
+}
+
+function targetsOf({ vni, rd, importsAuto, imports, exports }: Instance) {
+  return { rd, import: [...(importsAuto ? [`*:${vni}`] : []), ...imports], export: [...exports] };
 }
 
 export interface RouteView {
@@ -77,6 +101,8 @@ export interface RouteView {
   readonly sequence: number | null;
   readonly sticky: boolean;
   readonly vsi: string | null;
+  /** The VRF that imports it by its L3VNI, or announces it. */
+  readonly vrf: string | null;
   /** "used", "shadowed", "local", "stale", "refused: REASON", "not imported", "announced". */
   readonly state: string;
   readonly ageSeconds: number | null;
@@ -89,7 +115,8 @@ export function* routeViews(evpn: Evpn, nowMs: number): Generator<RouteView> {
     yield {
       ...common(route),
       ...{ peer: null, direction: "out", state: "announced", ageSeconds: null },
-      vsi: evpn.instances.find(({ rd }) => rd === route.rd)?.vsi ?? null,
+      vsi: evpn.vrfs.vsis.find(({ instance }) => instance.rd === route.rd)?.instance.vsi ?? null,
+      vrf: evpn.vrfs.vrfs.find(({ instance }) => instance.rd === route.rd)?.instance.vrf?.name ?? null,
     };
 }
 
@@ -100,29 +127,39 @@ function viewOfRoute(evpn: Evpn, held: Held, nowMs: number): RouteView {
   return {
     ...common(route),
     ...{ peer, direction: "in", ageSeconds: seconds(nowMs - sinceMs) },
-    vsi: use?.entered[0]?.instance.vsi ?? null,
+    vsi: use?.entered.find(({ instance }) => instance.vrf === null)?.instance.vsi ?? null,
+    vrf: use?.entered.find(({ instance }) => instance.vrf !== null)?.instance.vrf?.name ?? null,
     state: isStale ? `${state}, stale` : state,
   };
 }
 
+/** Where both a VSI and a VRF import it, the VSI's is told. */
 function stateOf(evpn: Evpn, use: Use | null, route: EvpnRoute): string {
   if (use === null) return "not imported";
-  const [first] = use.entered;
+  const first = use.entered.find(({ instance }) => instance.vrf === null) ?? use.entered[0];
   if (first === undefined) return `refused: ${use.refused}`;
-  if (!evpn.fabric.has(first.vtep, first.instance.vni)) return "refused: vtep";
-  const note = use.refused === null ? "" : `, address refused: ${use.refused}`;
+  const { instance, vtep, asIs } = first;
+  if (!evpn.fabric.has(vtep, instance.vni)) return "refused: vtep";
+  const note = use.refused === null ? "" : `, refused in part: ${use.refused}`;
+  if (instance.vrf !== null) return `${evpn.vrfs.vrf(instance.vsi)!.useOf(asIs as VrfRoute)}${note}`;
   if (route.type !== 2 || route.isGateway) return `used${note}`;
-  return `${evpn.vrf(first.instance.vsi)!.useOf(first.asIs as MacRoute)}${note}`;
+  return `${evpn.vrfs.vsi(instance.vsi)!.useOf(asIs as MacRoute)}${note}`;
 }
 
 function common(route: EvpnRoute) {
   const { type, rd, nextHop, targets } = route;
   return {
     ...{ type, route: nlriText(route), rd, nextHop, targets: [...targets] },
-    labels: route.type === 2 ? [...route.labels] : route.type === 3 ? [route.pmsi?.label ?? 0] : [],
+    labels: labelsOf(route),
     sequence: route.type === 2 ? route.sequence : null,
     sticky: route.type === 2 && route.isSticky,
   };
+}
+
+function labelsOf(route: EvpnRoute): number[] {
+  if (route.type === 2) return [...route.labels];
+  if (route.type === 3) return [route.pmsi?.label ?? 0];
+  return route.type === 5 ? [route.label] : [];
 }
 
 export interface DuplicateView {
@@ -134,39 +171,54 @@ export interface DuplicateView {
 }
 
 export function duplicateViews(evpn: Evpn, nowMs: number): DuplicateView[] {
-  return evpn.instances.flatMap(({ vsi }) =>
-    evpn
-      .vrf(vsi)!
-      .duplicates.list()
-      .map(({ mac, moves, sinceMs, untilMs }) => ({
-        ...{ vsi, mac: formatMac(mac), moves },
-        sinceSeconds: seconds(nowMs - sinceMs),
-        recoversInSeconds: seconds(Math.max(0, untilMs - nowMs)),
-      })),
+  return evpn.vrfs.vsis.flatMap(({ instance: { vsi }, duplicates }) =>
+    duplicates.list().map(({ mac, moves, sinceMs, untilMs }) => ({
+      ...{ vsi, mac: formatMac(mac), moves },
+      sinceSeconds: seconds(nowMs - sinceMs),
+      recoversInSeconds: seconds(Math.max(0, untilMs - nowMs)),
+    })),
   );
 }
 
-/** Why a MAC, or an address, is where EVPN says: one sentence for each VSI that has a route of it. */
+/** Why a MAC, or an address, is where EVPN says: one sentence for each VSI that has a route of it, and for each VRF. */
 export function sentencesOf(
   evpn: Evpn,
   subject: { readonly mac: string } | { readonly ip: string },
   nowMs: number,
 ): string[] {
-  return evpn.instances.flatMap(({ vsi }) => {
-    const vrf = evpn.vrf(vsi)!;
+  const inVsis = evpn.vrfs.vsis.flatMap((vrf) => {
     const route =
       "mac" in subject ? vrf.claimTo(parseMac(subject.mac) as Mac) : vrf.routeTo(parseIpv4(subject.ip) as Ipv4);
     if (route === null) return [];
-    const held = evpn.rib.find(route);
-    const by = held?.peer == null ? "" : `, by ${held.peer}`;
-    const age = held === undefined ? "" : `, for ${seconds(nowMs - held.sinceMs)} s`;
     const sticky = route.isSticky ? ", sticky" : "";
-    const stale = held !== undefined && evpn.rib.isStale(held) ? "; it is stale: no session vouches for it now" : "";
     const said = [
-      `${"mac" in subject ? subject.mac : `${subject.ip} with MAC ${formatMac(route.mac)}`} is behind VTEP ${route.nextHop} in VSI ${vsi}: EVPN type 2 of RD ${route.rd} says so, sequence ${sequenceOf(route)}${sticky}${age}${by}${stale}.`,
+      `${"mac" in subject ? subject.mac : `${subject.ip} with MAC ${formatMac(route.mac)}`} is behind VTEP ${route.nextHop} in VSI ${vrf.instance.vsi}: EVPN type 2 of RD ${route.rd} says so, sequence ${sequenceOf(route)}${sticky}${whence(evpn, route, nowMs)}.`,
     ];
     if (vrf.useOf(route) === "local")
       said.push(`A host at an AC here has that MAC, and is used instead; that one is announced.`);
     return said;
   });
+  return "mac" in subject ? inVsis : [...inVsis, ...sentencesOfVrfs(evpn, subject.ip, nowMs)];
+}
+
+function sentencesOfVrfs(evpn: Evpn, ip: string, nowMs: number): string[] {
+  return evpn.vrfs.vrfs.flatMap((vrf) => {
+    const { instance } = vrf;
+    const found = vrf.match(parseIpv4(ip)!);
+    if (found === null) return [];
+    const prefix = `${formatIpv4(found.network)}/${found.length}`;
+    return found.routes.map(
+      (route) =>
+        `VRF ${instance.vrf!.name} reaches ${prefix} by L3VNI ${instance.vni} at VTEP ${route.nextHop}, router's MAC ${formatMac(route.routerMac!)}: EVPN type ${route.type} of RD ${route.rd} says so${whence(evpn, route, nowMs)}; what is connected, configured or heard here comes before it.`,
+    );
+  });
+}
+
+/** For how long, by whom, and whether it is vouched for. */
+function whence(evpn: Evpn, route: EvpnRoute, nowMs: number): string {
+  const held = evpn.rib.find(route);
+  const by = held?.peer == null ? "" : `, by ${held.peer}`;
+  const age = held === undefined ? "" : `, for ${seconds(nowMs - held.sinceMs)} s`;
+  const stale = held !== undefined && evpn.rib.isStale(held) ? "; it is stale: no session vouches for it now" : "";
+  return `${age}${by}${stale}`;
 }

@@ -9,6 +9,7 @@ export interface EvpnMetrics {
     readonly engine: { readonly up: boolean };
     readonly peers: readonly Pick<Evpn["peers"][number], "address" | "state">[];
     readonly vsis: readonly Pick<Evpn["vsis"][number], "vsi" | "macs" | "ips" | "duplicates" | "moves">[];
+    readonly vrfs: readonly Pick<Evpn["vrfs"][number], "vrf" | "prefixes">[];
   };
   /** By route type. */
   readonly types: ReadonlyMap<string, { readonly in: number; readonly out: number }>;
@@ -61,6 +62,18 @@ const ROWS: readonly EvpnRow[] = [
           yield [{ vsi, kind, state: "used" }, counts.used];
           yield [{ vsi, kind, state: "shadowed" }, counts.shadowed];
         }
+    },
+  ),
+  row(
+    "gauge",
+    "vtep_evpn_prefixes",
+    "Prefixes and hosts that a VRF reaches by its L3VNI (in), and prefixes of it that we announce (out)",
+    ["vrf", "direction"],
+    function* ({ view }) {
+      for (const { vrf, prefixes } of view.vrfs) {
+        yield [{ vrf, direction: "in" }, prefixes.in];
+        yield [{ vrf, direction: "out" }, prefixes.out];
+      }
     },
   ),
   row(

@@ -62,6 +62,12 @@ export class RowPool {
     return this.live;
   }
 
+  /** Rows that can be taken now. */
+  get room(): number {
+    this.reclaim();
+    return this.free.length + this.size - this.fresh;
+  }
+
   /** A row that no worker reads, or 0 when all are taken. */
   take(): number {
     this.reclaim();

@@ -60,6 +60,8 @@ export const VSI_NO_TUNNEL_LEARN = 128;
 /** VSI-interface flags. */
 export const IF_DISTRIBUTED = 1;
 export const IF_MSS_CLAMP = 2;
+/** It is a VRF's way to other gateways: what came by it does not leave by it. */
+export const IF_L3VNI = 4;
 
 /** Io port kinds. */
 export const IO_NONE = 0;

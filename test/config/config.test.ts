@@ -63,6 +63,7 @@ describe("a good file", () => {
         icmpPerAcPerSecond: 100,
       },
       evpn: null,
+      vrfs: [],
       workers: { count: 1, priority: "auto", cpus: null },
       control: { socket: "/run/vtepd/vtepd.sock", observe: null },
       attach: null,

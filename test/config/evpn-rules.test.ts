@@ -1,11 +1,18 @@
 /** EVPN in the file: defaults that follow from it, and what does not go together. */
 import { describe, expect, it } from "vitest";
+import { stringify } from "yaml";
+import { changesOf } from "../../src/config/change-list.ts";
+import { configDiff } from "../../src/config/diff.ts";
+import { fileForm } from "../../src/config/form.ts";
 import { parseConfig } from "../../src/config/load.ts";
 import { settingsOf } from "../../src/evpn/settings.ts";
+import { formatIpv4 } from "../../src/wire/ipv4.ts";
 import { BASE, base, type Row, testRows, vsis } from "./broken-files.ts";
 
 const EVPN = "evpn: {engine: {socket: /run/bgp.sock}, as: 65000}\n";
 const peers = (list: string) => `${BASE}evpn: {engine: {socket: /run/bgp.sock}, as: 65000, peers: [${list}]}\n`;
+
+const vrfs = (list: string) => `${BASE}vrfs: [${list}]\n${EVPN}`;
 
 const RULES: readonly Row[] = [
   ["a VSI in EVPN without an engine", vsis("evpn: {}"), 4, "vsis[0].evpn", "no evpn section"],
@@ -47,6 +54,31 @@ const RULES: readonly Row[] = [
     7,
     "evpn.peers[1].address",
     "192.0.2.9 stands twice",
+  ],
+  ["an L3VNI without EVPN", `${BASE}vrfs: [{name: main, l3vni: 4001}]\n`, 7, "vrfs[0]", "there is no evpn section"],
+  ["a VRF twice", vrfs("{name: main, l3vni: 4001}, {name: main, l3vni: 4002}"), 7, "vrfs[1].name", "vrfs[0]"],
+  ["an L3VNI that a VSI has", vrfs("{name: main, l3vni: 2}"), 7, "vrfs[0].l3vni", "VSI v2 has VNI 2 too"],
+  ["an L3VNI twice", vrfs("{name: a, l3vni: 9}, {name: b, l3vni: 9}"), 7, "vrfs[1].l3vni", "VRF a has VNI 9 too"],
+  [
+    "two L3VNIs, one distinguisher",
+    vrfs("{name: a, l3vni: 9}, {name: b, l3vni: 65545}"),
+    7,
+    "vrfs[1].evpn.rd",
+    "routerId:9, made of the low 16 bits of the VNI, is the route distinguisher of VRF a too",
+  ],
+  [
+    "a group as router's MAC",
+    vrfs('{name: a, l3vni: 9, evpn: {routerMac: "01:00:5e:00:00:01"}}'),
+    7,
+    "vrfs[0].evpn.routerMac",
+    "group",
+  ],
+  [
+    "a route in a VRF that is none",
+    `${BASE}routes: [{prefix: 10.0.0.0/8, action: discard, vrf: a}]\n`,
+    7,
+    "routes[0].vrf",
+    "VRF a",
   ],
   [
     "an IPv6 underlay",
@@ -90,6 +122,7 @@ describe("a VSI with evpn", () => {
         importsAuto: true,
         imports: [],
         exports: ["65000:1"],
+        ...{ vrf: null, irb: null },
       },
     ]);
     const text = vsis('evpn: {rd: "192.0.2.1:9", import: ["7:7"], export: [auto, "7:8"]}');
@@ -106,6 +139,7 @@ describe("a VSI with evpn", () => {
           importsAuto: false,
           imports: ["7:7"],
           exports: ["65000:268435457", "7:8"],
+          ...{ vrf: null, irb: null },
         },
       ],
     ]);
@@ -117,5 +151,42 @@ describe("a VSI with evpn", () => {
     const mac = 0x02aabbccddee;
     expect(settingsOf(plan(text), () => mac)!.gateways).toEqual([]);
     expect(settingsOf(plan(own), () => mac)!.gateways).toEqual([{ vsi: "v1", mac, ip: 0x0a010101 }]);
+  });
+});
+
+describe("a VRF with an L3VNI", () => {
+  const text = `${BASE}vrfs: [{name: main, l3vni: 4001}]
+routes: [{prefix: 0.0.0.0/0, nextHop: 10.1.1.9}, {prefix: 10.8.0.0/16, action: discard}, {prefix: 10.9.0.0/16, action: discard, vrf: red}]
+${EVPN}`;
+  const config = plan(text.replace("4001}", "4001}, {name: red, l3vni: 4002}"));
+  const mac = 0x02aabbccddee;
+  const prefixes = (more: string) =>
+    settingsOf(plan(text.replace("4001}", `4001, evpn: {advertise: {${more}}}}, {name: red, l3vni: 4002}`)), () => mac)!
+      .prefixes.filter(({ vrf }) => vrf === "main")
+      .map(({ network, length }) => `${formatIpv4(network)}/${length}`);
+
+  it("has a VSI and an unnumbered VSI-interface that no file names, and stands in a file as it was written", () => {
+    const [vsi, iface] = [config.vsis.at(-1)!, config.interfaces.at(-1)!];
+    expect(vsi).toMatchObject({ name: "l3vni:4002", vni: 4002, l3vrf: "red", tunnels: [], interface: "l3vni:4002" });
+    expect(iface).toMatchObject({ name: "l3vni:4002", vrf: "red", addresses: [], mac: "auto", vsis: ["l3vni:4002"] });
+    const form = fileForm(config) as { vsis: { name: string }[]; interfaces: { name: string }[]; vrfs: object[] };
+    expect([...form.vsis, ...form.interfaces].filter(({ name }) => name.includes(":"))).toEqual([]);
+    expect(plan(stringify(form))).toEqual(config);
+  });
+
+  it("appears in a difference as itself alone", () => {
+    const to = plan(text.replace("4001}", "4001}, {name: red, l3vni: 4003, evpn: {ecmp: 2}}"));
+    const changes = changesOf(configDiff(config, to), config, to);
+    expect(changes.map(({ action, kind, name }) => `${action} ${kind} ${name}`)).toEqual(["change vrf red"]);
+    expect(changes[0]!.details).toEqual([
+      { path: "l3vni", from: "4002", to: "4003" },
+      { path: "evpn.ecmp", from: "8", to: "2" },
+    ]);
+  });
+
+  it("announces its subnets and static routes, and the default route where it says so", () => {
+    expect(prefixes("")).toEqual(["10.1.1.0/24", "10.8.0.0/16"]);
+    expect(prefixes("default: true")).toEqual(["10.1.1.0/24", "10.8.0.0/16", "0.0.0.0/0"]);
+    expect(prefixes("connected: false, static: false")).toEqual([]);
   });
 });

@@ -118,8 +118,8 @@ describe("a fix agrees with what was meant", () => {
   });
 
   it("a key in the plural that has no list, and one that is a misspelt list", () => {
-    const [vrfs, routs, ...rest] = fixOf(`${BASE}vrfs: [red]\nrouts: []\n`);
-    expect(vrfs).toBe("unknown key vrfs | there is no list of them: write interfaces[].vrf or routes[].vrf");
+    const [vlans, routs, ...rest] = fixOf(`${BASE}vlans: [9]\nrouts: []\n`);
+    expect(vlans).toBe("unknown key vlans | there is no list of them: write acs[].vlan");
     expect(routs).toContain("did you mean routes?");
     expect(rest).toEqual([]);
   });

@@ -100,7 +100,7 @@ export function interfaceOn(
     ...more,
   };
   const subnets = [{ address: ip(`${network}.1.1.1`), network: ip(`${network}.1.1.0`), length: 24 }];
-  return { row, name: config.name, config, vrf: 0, vrfName: "main", mac, mtu: 1450, subnets, vsis: [] };
+  return { row, name: config.name, config, vrf: 0, vrfName: "main", mac, mtu: 1450, subnets, borrowed: 0, vsis: [] };
 }
 
 export function vsiOf(
@@ -122,6 +122,7 @@ export function vsiOf(
     mac: { ageSeconds: 300, limit: 32, static: [] },
     isRelayed: false,
     evpn: null,
+    l3vrf: null,
     ...more,
   };
   const vsi: VsiObject = { row, name: config.name, config, interface: on, acs: [], tunnels: [] };

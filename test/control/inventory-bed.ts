@@ -31,7 +31,7 @@ export function interfaceObject(name: string, row: number, text: string, vrf = 0
   };
   const { network, length } = prefix(text);
   const subnets = [{ address: parseIpv4(own)!, network, length }];
-  return { row, name, config, vrf, vrfName, mac: 0x020000000001, mtu: 1450, subnets, vsis: [] };
+  return { row, name, config, vrf, vrfName, mac: 0x020000000001, mtu: 1450, subnets, borrowed: 0, vsis: [] };
 }
 
 export function inventoryOf(...interfaces: readonly InterfaceObject[]): Inventory {

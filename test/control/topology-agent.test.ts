@@ -92,8 +92,8 @@ class Gateway {
 
   routeViews() {
     const { tables, inventory, routes, topology } = this;
-    const [statics, vrfNames] = [topology.staticRoutes, topology.interfaces.vrfNames()];
-    return [...rowsOf(routeViews({ tables, inventory, routes, statics, vrfNames }))];
+    const vrfNames = topology.interfaces.vrfNames();
+    return [...rowsOf(routeViews({ tables, inventory, routes, hops: topology, vrfNames }))];
   }
 
   meaning(): Record<string, string[]> {

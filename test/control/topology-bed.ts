@@ -309,7 +309,7 @@ export class Bed {
           tables: this.tables,
           inventory: this.inventory,
           routes: this.routes,
-          statics: this.topology.staticRoutes,
+          hops: this.topology,
           vrfNames: this.topology.interfaces.vrfNames(),
         }),
       ],

@@ -2,16 +2,19 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { bestOf, compareVteps } from "../../src/evpn/choice.ts";
-import { Importer, refusalOf } from "../../src/evpn/import.ts";
+import { concerns, Importer, type Instance, refusalOf } from "../../src/evpn/import.ts";
 import {
   autoDistinguisher,
   autoTarget,
+  type EvpnRoute,
   isSameRoute,
   keyOf,
   type MacRoute,
   nlriText,
+  type PrefixRoute,
   vniOfTarget,
 } from "../../src/evpn/route.ts";
+import { parseIpv4 } from "../../src/wire/ipv4.ts";
 
 const route = (change: Partial<MacRoute>): MacRoute => ({
   ...{ type: 2, rd: "192.0.2.2:10", tag: 0, nextHop: "192.0.2.2", targets: ["65000:10"], encap: 8 },
@@ -78,17 +81,14 @@ it("makes distinguishers and targets as others do", () => {
   ]);
 });
 
+const VSI: Instance = {
+  ...{ vsi: "a", vrf: null, subnets: "", vni: 10, rd: "1:1", importsAuto: false, imports: [], exports: [], irb: null },
+};
+const VRF: Instance = { ...VSI, vsi: "l3", vni: 4001, vrf: { name: "red", routerMac: 0x02000000aaaa, ecmp: 8 } };
+
 it("imports our VNI with any AS, and what is named, into each VSI that wants it", () => {
-  const auto = { vsi: "a", subnets: "", vni: 10, rd: "1:1", importsAuto: true, imports: [], exports: [] };
-  const named = {
-    vsi: "b",
-    subnets: "",
-    vni: 20,
-    rd: "1:2",
-    importsAuto: false,
-    imports: ["65000:10", "7:7"],
-    exports: [],
-  };
+  const auto = { ...VSI, importsAuto: true };
+  const named = { ...VSI, vsi: "b", vni: 20, rd: "1:2", imports: ["65000:10", "7:7"] };
   const importer = new Importer([auto, named]);
   const vsis = (...targets: string[]) => [...importer.instancesOf(targets)].map(({ vsi }) => vsi).sort();
   expect(vsis("65000:10")).toEqual(["a", "b"]);
@@ -112,5 +112,59 @@ it.each([
   [null, { encap: null }],
   [null, { ip: "2001:db8::11" }],
 ] as const)("finds %s in a route with %o", (reason, change) => {
-  expect(refusalOf(route(change), 10)).toBe(reason);
+  expect(refusalOf(route(change), VSI)).toBe(reason);
+});
+
+const PREFIX: PrefixRoute = {
+  ...{ type: 5, rd: "192.0.2.2:4001", tag: 0, nextHop: "192.0.2.2", targets: ["65000:4001"], encap: 8 },
+  ...{
+    network: parseIpv4("10.9.0.0")!,
+    length: 16,
+    label: 4001,
+    gateway: null,
+    segment: null,
+    routerMac: 0x02000000bbbb,
+  },
+};
+
+it.each([
+  [null, {}],
+  [null, { network: 0, length: 0 }],
+  ["next_hop", { nextHop: "0.0.0.0" }],
+  ["encapsulation", { encap: 10 }],
+  ["label", { label: 0 }],
+  ["vni_mismatch", { label: 4002 }],
+  ["overlay_index", { gateway: "10.1.1.9" }],
+  ["overlay_index", { segment: "00112233445566778899" }],
+  ["router_mac", { routerMac: null }],
+  ["router_mac", { routerMac: 0 }],
+  ["router_mac", { routerMac: 0x01005e000001 }],
+  ["gateway_mac", { routerMac: 0x02000000aaaa }],
+  ["prefix", { network: parseIpv4("127.0.0.0")!, length: 8 }],
+  ["prefix", { network: parseIpv4("224.0.0.0")!, length: 4 }],
+  ["prefix", { network: parseIpv4("169.254.0.0")!, length: 16 }],
+  ["prefix", { network: parseIpv4("0.0.0.0")!, length: 8 }],
+] as const)("finds %s in a prefix with %o", (reason, change) => {
+  expect(refusalOf({ ...PREFIX, ...change }, VRF)).toBe(reason);
+});
+
+it.each([
+  [null, {}],
+  ["label", { labels: [10] }],
+  ["vni_mismatch", { labels: [10, 4002] }],
+  ["router_mac", { routerMac: null }],
+  ["gateway_mac", { routerMac: 0x02000000aaaa }],
+  ["address", { ip: "255.255.255.255" }],
+] as const)("finds %s in a host's route to a VRF with %o", (reason, change) => {
+  const host = route({ ip: "10.1.1.11", labels: [10, 4001], routerMac: 0x02000000bbbb, ...change });
+  expect(refusalOf(host, VRF)).toBe(reason);
+});
+
+it("takes prefixes into no VSI, flooding into no VRF, and asks a VRF for hosts with addresses alone", () => {
+  expect(refusalOf(PREFIX, VSI)).toBe("unsupported");
+  const flooding: EvpnRoute = { ...PREFIX, type: 3, originator: "192.0.2.2", pmsi: null };
+  expect(refusalOf(flooding, VRF)).toBe("unsupported");
+  const asks = [{}, { ip: "10.1.1.11" }, { ip: "2001:db8::1" }, { ip: "10.1.1.1", isGateway: true }];
+  expect(asks.map((change) => concerns(route(change), VRF))).toEqual([false, true, false, false]);
+  expect(asks.map((change) => concerns(route(change), VSI))).toEqual([true, true, true, true]);
 });

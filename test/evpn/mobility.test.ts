@@ -53,7 +53,7 @@ describe("a host", () => {
     expect(macRoutes(one).map(({ sequence }) => sequence)).toEqual([2, 2]);
     expect(macRoutes(two)).toEqual([]);
     expect([one.placeOf(host.mac), two.placeOf(host.mac)]).toEqual(["here", "192.0.2.1"]);
-    expect(one.evpn.vrf(VSI)!.moves).toEqual({ in: 1, out: 1 });
+    expect(one.evpn.vrfs.vsi(VSI)!.moves).toEqual({ in: 1, out: 1 });
   });
 
   it("that is asked after it yielded, and answers, is back with the next sequence", () => {
@@ -125,7 +125,7 @@ describe("a MAC that two sites fight for", () => {
 
   it("is frozen after five moves: no route of ours, its place stays, and it recovers", () => {
     fight(9);
-    const frozen = [one, two].filter((site) => site.evpn.vrf(VSI)!.duplicates.size > 0);
+    const frozen = [one, two].filter((site) => site.evpn.vrfs.vsi(VSI)!.duplicates.size > 0);
     expect(frozen).not.toEqual([]);
     for (const site of frozen) {
       expect(macRoutes(site)).toEqual([]);
@@ -145,9 +145,9 @@ describe("a MAC that two sites fight for", () => {
     fight(9);
     // The second host with this MAC has been found, and switched off.
     two.age(host.mac);
-    const cleared = [one, two].filter((site) => site.evpn.vrf(VSI)!.clearDuplicate(host.mac));
+    const cleared = [one, two].filter((site) => site.evpn.vrfs.vsi(VSI)!.clearDuplicate(host.mac));
     expect(cleared.length).toBeGreaterThan(0);
-    expect(one.evpn.vrf(VSI)!.clearDuplicate(host.mac)).toBe(false);
+    expect(one.evpn.vrfs.vsi(VSI)!.clearDuplicate(host.mac)).toBe(false);
     speaksAt(one);
     expect(macRoutes(one).length).toBe(2);
   });

@@ -10,10 +10,11 @@ import type { Beliefs, LocalHost } from "../../src/evpn/beliefs.ts";
 import { Evpn } from "../../src/evpn/evpn.ts";
 import type { EvpnSettings } from "../../src/evpn/settings.ts";
 import type { Mac } from "../../src/wire/ethernet.ts";
-import { type Ipv4, parseIpv4 } from "../../src/wire/ipv4.ts";
+import { formatIpv4, type Ipv4, parseIpv4 } from "../../src/wire/ipv4.ts";
 
 export const VSI = "vsi10";
 export const VNI = 10;
+export const L3VNI = 4001;
 export const AS = 65000;
 const GATEWAY_MAC = 0x02005e00000a;
 const ANSWER_MS = 3;
@@ -30,6 +31,10 @@ export class Site {
   readonly heard = new Map<Mac, { ips: Set<Ipv4>; isSticky: boolean }>();
   readonly said = new Map<Mac, string>();
   readonly saidIps = new Map<Ipv4, { mac: Mac; vtep: string }>();
+  /** Of the VRF. */
+  readonly saidHops = new Map<string, Mac>();
+  readonly saidPrefixes = new Map<string, readonly string[]>();
+  mostPrefixes = Number.POSITIVE_INFINITY;
   readonly tunnels = new Map<string, number>();
   readonly gateways: [Mac, string][] = [];
   readonly events: { event: string; fields: Readonly<Record<string, unknown>> }[] = [];
@@ -58,6 +63,8 @@ export class Site {
     this.heard.clear();
     this.said.clear();
     this.saidIps.clear();
+    this.saidHops.clear();
+    this.saidPrefixes.clear();
     this.tunnels.clear();
     const { timers } = this.world;
     const emit = (_level: string, event: string, fields: Readonly<Record<string, unknown>>) =>
@@ -143,6 +150,24 @@ export class Site {
       kindOf: (_vsi, ip) =>
         ip === parseIpv4("10.1.1.1") ? "gateway" : (ip & 0xffffff00) === parseIpv4("10.1.1.0") ? "host" : "foreign",
       isGatewayMac: (_vsi, mac) => mac === GATEWAY_MAC,
+      wantHop: (_vsi, vtep, mac) => {
+        if (!this.tunnels.has(`${vtep} ${L3VNI}`)) throw new Error(`a next hop behind ${vtep}, which has no tunnel`);
+        this.saidHops.set(vtep, mac);
+        return true;
+      },
+      unwantHop: (_vsi, vtep, mac) => {
+        if (!isMine()) return;
+        if (this.saidHops.get(vtep) !== mac) throw new Error(`${vtep} has not that router's MAC`);
+        this.saidHops.delete(vtep);
+      },
+      wantPrefix: (_vsi, network, length, vteps) => {
+        for (const vtep of vteps) if (!this.saidHops.has(vtep)) throw new Error(`a prefix behind ${vtep}, no next hop`);
+        if (this.saidPrefixes.size >= this.mostPrefixes) return false;
+        this.saidPrefixes.set(`${formatIpv4(network)}/${length}`, vteps);
+        return true;
+      },
+      unwantPrefix: (_vsi, network, length) =>
+        void (isMine() && this.saidPrefixes.delete(`${formatIpv4(network)}/${length}`)),
       locals: function* (): Generator<LocalHost> {},
     };
   }
@@ -157,15 +182,18 @@ export function settingsFor(vtep: string): EvpnSettings {
     instances: [
       {
         vsi: VSI,
+        vrf: null,
         subnets: "",
         vni: VNI,
         rd: `${vtep}:${VNI}`,
         importsAuto: true,
         imports: [],
         exports: [`${AS}:${VNI}`],
+        irb: null,
       },
     ],
     gateways: [],
+    prefixes: [],
   };
 }
 

@@ -3,16 +3,11 @@
  * say who is where, and what a reload changes.
  */
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { MemoryFabric } from "../../src/bgp/memory.ts";
-import type { Emit } from "../../src/control/event.ts";
-import { deliver } from "../../src/daemon/evpn.ts";
-import { Entries } from "../../src/evpn/entries.ts";
-import { Evpn } from "../../src/evpn/evpn.ts";
-import { settingsOf } from "../../src/evpn/settings.ts";
 import { parseArp } from "../../src/wire/arp.ts";
 import { formatMac } from "../../src/wire/ethernet.ts";
 import { formatIpv4, parseIpv4 } from "../../src/wire/ipv4.ts";
-import { type Gateway, World } from "./world.ts";
+import { EvpnWorld, type Member } from "./evpn-world.ts";
+import type { World } from "./world.ts";
 
 const SHARED = { 10: "02:00:5e:00:00:0a", 20: "02:00:5e:00:00:14" };
 
@@ -26,40 +21,12 @@ acs: [{name: a${n}, vsi: vsi10, tap: {device: a${n}}}, {name: b${n}, vsi: vsi20,
 control: {socket: /run/gw${n}.sock}
 `;
 
-interface Member {
-  readonly gateway: Gateway;
-  readonly entries: Entries;
-  readonly evpn: Evpn;
-}
-
+let site: EvpnWorld;
 let world: World;
-let fabric: MemoryFabric;
 let members: Member[];
 
-function join(n: number, more?: string): Member {
-  const gateway = world.gateway(yaml(n, more));
-  const { control, events } = gateway;
-  const { agent, inventory, topology } = control.shown;
-  const entries = new Entries({ agent, inventory, topology, isDiscovering: () => true }, () => undefined);
-  const emit: Emit = (level, event, fields) => void events.push({ level, event, fields });
-  const macOf = (name: string) => inventory.interface(name)?.mac ?? null;
-  const evpn = new Evpn({ beliefs: entries, timers: control.timers, emit }, settingsOf(topology.config, macOf)!);
-  const engine = fabric.join(`192.0.2.${n}`, 65000, (event) => deliver(evpn, event));
-  evpn.connect(engine);
-  engine.start();
-  const member = { gateway, entries, evpn };
-  members.push(member);
-  return member;
-}
-
-function pass(ms: number): void {
-  for (let t = 0; t <= ms; t += 10) {
-    world.advance(10);
-    for (const { entries, evpn } of members) entries.tell(evpn);
-    fabric.run();
-    world.settle();
-  }
-}
+const join = (n: number, more?: string): Member => site.join(yaml(n, more));
+const pass = (ms: number): void => site.pass(ms);
 
 const guest = (n: number, subnet: 1 | 2) =>
   world.vm(members[n - 1]!.gateway, {
@@ -77,9 +44,8 @@ const arpTo = (to: number) =>
     .map((arp) => `${formatMac(arp.senderMac)} ${formatIpv4(arp.senderIp)} ${formatIpv4(arp.targetIp)}`);
 
 beforeEach(() => {
-  world = new World(1);
-  fabric = new MemoryFabric();
-  members = [];
+  site = new EvpnWorld();
+  ({ world, members } = site);
   for (const n of [1, 2]) world.net.inbox(`192.0.2.${n}`);
 });
 
@@ -146,11 +112,9 @@ describe("two gateways", () => {
   });
 
   it("keep routes and entries through a reload that does not touch them", () => {
-    const { gateway, evpn } = members[0]!;
+    const { gateway, evpn, reload } = members[0]!;
     const before = [evpn.rib.size, evpn.exporter.size, gateway.control.agent.macs.size];
-    gateway.reload(yaml(1).replace("mtu: 1500", "mtu: 1500, dscp: 46"));
-    const { inventory, topology } = gateway.control.shown;
-    evpn.configure(settingsOf(topology.config, (name) => inventory.interface(name)?.mac ?? null)!);
+    reload(yaml(1).replace("mtu: 1500", "mtu: 1500, dscp: 46"));
     pass(200);
     expect([evpn.rib.size, evpn.exporter.size, gateway.control.agent.macs.size]).toEqual(before);
     world.get("a1").ping("10.1.1.12");
@@ -159,11 +123,8 @@ describe("two gateways", () => {
   });
 
   it("leave a VSI by a reload, and come back to it", () => {
-    const { gateway, evpn } = members[0]!;
-    const { inventory, topology } = gateway.control.shown;
     const apply = (text: string) => {
-      gateway.reload(text);
-      evpn.configure(settingsOf(topology.config, (name) => inventory.interface(name)?.mac ?? null)!);
+      members[0]!.reload(text);
       pass(1000);
     };
     apply(yaml(1, "arp: suppress"));

@@ -116,6 +116,7 @@ function sourceOf({ gateway, evpn }: Member, vtep: string): EvpnSource {
         ...{ as: AS, routerId: vtep, vtep, backlog: 0, state: evpn.rib.state },
         peers: view.peers.map((peer) => ({ ...peer })),
         vsis: view.vsis.map((vsi) => ({ ...vsi, import: [...vsi.import], export: [...vsi.export] })),
+        vrfs: view.vrfs.map((vrf) => ({ ...vrf, import: [...vrf.import], export: [...vrf.export] })),
       };
     },
     routes: () =>

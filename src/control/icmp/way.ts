@@ -7,7 +7,8 @@
  *
  * It speaks with an address of the VSI-interface that the packet arrived on (its `icmpSource`, else the one in the asker's
  * subnet, else the primary one), also where it leaves by another: §4.3.2.4 would take the latter, but both gateways of a
- * traceroute through two VXLANs would then have one name.
+ * traceroute through two VXLANs would then have one name. An L3VNI has none, and speaks with one of its VRF (§2.2.7: an
+ * unnumbered line); where the VRF has none at all, nothing is said.
  */
 import * as FIB from "../../tables/fib.ts";
 import type { Tables } from "../../tables/tables.ts";
@@ -80,5 +81,5 @@ export class ErrorWays {
 /** `arrival` is on which it speaks. */
 function way(kind: ErrorWay["kind"], arrival: InterfaceObject, asker: Ipv4, iface = arrival): ErrorWay {
   const from = arrival.config.icmpSource?.ip ?? addressFor(arrival, asker);
-  return { kind, iface, from };
+  return { kind: from === 0 ? "silent" : kind, iface, from };
 }

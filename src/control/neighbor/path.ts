@@ -46,8 +46,8 @@ export class NeighborPaths {
     const counted = entry.origin === "evpn" ? null : place!.port;
     if (entry.counted !== counted) this.count(entry, counted);
     if (id === 0 || !this.adjacencies.program(id, place!.mac, place!.vsi.row, place!.port.row)) return false;
-    // Workers route IPv4 alone.
-    if (typeof ip === "number") this.routes.setHost(iface.vrf, ip, id);
+    // Workers route IPv4 alone. At an L3VNI it is a VTEP, whose address is the underlay's: a next hop, and no host of the VRF.
+    if (typeof ip === "number" && iface.subnets.length > 0) this.routes.setHost(iface.vrf, ip, id);
     const { mac, port, vsi } = place!;
     this.tell(entry, { mac, port, vsi, origin: entry.origin });
     return true;

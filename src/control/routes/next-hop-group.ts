@@ -53,9 +53,19 @@ export class NextHopGroups {
     return this.groups.size;
   }
 
+  /** How many more there could be this moment; a row that went comes back when the workers have passed. */
+  get room(): number {
+    return this.pool.room;
+  }
+
+  /** Is there one of `members`, which one more user costs nothing? */
+  has(members: readonly GroupMember[]): boolean {
+    return this.groups.has(keyOf(members));
+  }
+
   /** Use the group of `members`. `user` is told of each row, the first one included. */
   join(members: readonly GroupMember[], user: (row: number) => void): NextHopGroup {
-    const key = members.map(({ adjacency, weight, priority }) => `${adjacency}*${weight}@${priority}`).join(" ");
+    const key = keyOf(members);
     let group = this.groups.get(key);
     if (group === undefined) {
       const row = this.pool.take();
@@ -107,4 +117,8 @@ export class NextHopGroups {
     const places = placesOf(members, (adjacency) => this.nextHops.isAlive(adjacency));
     this.groupsColumn.set(places, row * GROUP_WORDS);
   }
+}
+
+function keyOf(members: readonly GroupMember[]): string {
+  return members.map(({ adjacency, weight, priority }) => `${adjacency}*${weight}@${priority}`).join(" ");
 }

@@ -5,10 +5,11 @@
  * table has one slot for each (prefix, VRF), so each slot remembers what every party wants and publishes the most
  * important one; when that one goes, the next is published with one store. The order (RANKS) says:
  *
- *   own > broadcast > connected > static > host > evpn > underlay
+ *   own > broadcast > connected > static > host > underlay > evpn
  *
- * An address of ours is never anybody else's; what the operator wrote beats what ARP found, and that what the fabric says; and the guard around VTEP
- * addresses (ROUTE_UNDERLAY) is needed only where a packet would otherwise be routed towards one by a shorter prefix.
+ * An address of ours is never anybody else's; what the operator wrote beats what ARP found, and that what the fabric says. The
+ * guard around VTEP addresses (ROUTE_UNDERLAY) is needed where a packet would otherwise be routed towards one by a shorter
+ * prefix, and stands above what peers announce: none of them takes it away by a route to a VTEP.
  *
  * `fib.lengths` tells workers which lengths 0..31 a VRF has at all, so it is counted here: a bit is set before the first
  * route of a length is published and cleared after the last one has gone. 32 is always tried.
@@ -24,7 +25,7 @@ import { PatientWriter } from "../patient-writer.ts";
 import type { Timers } from "../timers.ts";
 
 /** Who wants a prefix; the earlier wins. */
-export const RANKS = ["own", "broadcast", "connected", "static", "host", "evpn", "underlay"] as const;
+export const RANKS = ["own", "broadcast", "connected", "static", "host", "underlay", "evpn"] as const;
 export type RouteOrigin = (typeof RANKS)[number];
 
 const HOST = RANKS.indexOf("host");

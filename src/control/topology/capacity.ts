@@ -12,12 +12,12 @@ import { MAX_SHARED_GROUPS } from "../routes/next-hop-group.ts";
 import { rowsOf } from "../routes/policies.ts";
 import type { TunnelHolds } from "./tunnel-holds.ts";
 
-/** Why `config` does not fit beside the tunnels that others hold, or null. */
-export function whyNotFitting(config: Config, tables: Tables, holds: TunnelHolds): string | null {
+/** Why `config` does not fit beside the tunnels that others hold and a fabric's sets of next hops, or null. */
+export function whyNotFitting(config: Config, tables: Tables, holds: TunnelHolds, fabricGroups: number): string | null {
   return (
     checkLimits(config, tables) ??
     checkVsis(config, tables, holds) ??
-    checkRoutes(config, tables, holds) ??
+    checkRoutes(config, tables, holds, fabricGroups) ??
     checkRules(config)
   );
 }
@@ -48,7 +48,7 @@ function checkVsis(config: Config, { sizes }: Tables, holds: TunnelHolds): strin
   return null;
 }
 
-function checkRoutes(config: Config, tables: Tables, holds: TunnelHolds): string | null {
+function checkRoutes(config: Config, tables: Tables, holds: TunnelHolds, fabricGroups: number): string | null {
   // Half of the slots of an ExactMatch may be taken; the neighbours' share is theirs.
   const room = (tables.fib.routes.capacity >> 1) - 2 * tables.sizes.neighbors;
   const connected = countConnected(config, holds.unnamed);
@@ -69,8 +69,8 @@ function checkRoutes(config: Config, tables: Tables, holds: TunnelHolds): string
         for (const hop of action.nextHops) hops.add(`${vrf} ${hop.text}`);
         if (action.nextHops.length > 1) groups.add(`${vrf} ${JSON.stringify(action.nextHops)}`);
       }
-  if (groups.size > MAX_SHARED_GROUPS)
-    return `${groups.size} different sets of next hops are more than ${MAX_SHARED_GROUPS}`;
+  const mostGroups = MAX_SHARED_GROUPS - fabricGroups;
+  if (groups.size > mostGroups) return `${groups.size} different sets of next hops are more than ${mostGroups}`;
   const adjacencies = tables.fib.rewrite.length - 1 - 2 * tables.sizes.neighbors;
   if (hops.size > adjacencies) return `${hops.size} next hops are more than ${adjacencies}`;
   return null;

@@ -10,10 +10,10 @@
  */
 import { RowPool } from "../../tables/heartbeat.ts";
 import type { Tables } from "../../tables/tables.ts";
-import { IF_DISTRIBUTED, IF_MSS_CLAMP, MAX_INTERFACES, MAX_VRFS } from "../../tables/vsi.ts";
+import { IF_DISTRIBUTED, IF_L3VNI, IF_MSS_CLAMP, MAX_INTERFACES, MAX_VRFS } from "../../tables/vsi.ts";
 import { hiOf, loOf, type Mac } from "../../wire/ethernet.ts";
 import { gatewayMac } from "../gateway-mac.ts";
-import type { InterfaceObject, Inventory, Subnet } from "../inventory.ts";
+import { type InterfaceObject, type Inventory, ipv4SubnetsOf, type Subnet } from "../inventory.ts";
 import type { InterfaceConfig } from "../plan.ts";
 import type { Draft } from "./draft.ts";
 import type { Mtus } from "./mtu.ts";
@@ -91,6 +91,7 @@ export class Interfaces {
         mac: gatewayMac(config.mac, draft.config.node, draft.mtus.firstVni(config), config.name),
         mtu: draft.mtus.ofInterface(config),
         subnets: subnetsOf(config),
+        borrowed: 0,
         vsis: [],
       });
     }
@@ -112,6 +113,7 @@ export class Interfaces {
       if (fresh.has(iface)) continue;
       changes.push(this.change(iface, config, draft));
     }
+    this.lend();
     return changes.filter((each) => each.macChanged || each.subnetsChanged || each.vsisChanged);
   }
 
@@ -138,6 +140,21 @@ export class Interfaces {
     for (const iface of this.inventory.interfaces.values()) {
       iface.mtu = mtus.ofInterface(iface.config);
       this.store(iface);
+    }
+  }
+
+  /** Unnumbered ones get an address to speak with: one that is this gateway's alone, else the first of the VRF. */
+  private lend(): void {
+    const all = [...this.inventory.interfaces.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+    for (const iface of all) {
+      if (iface.subnets.length > 0) continue;
+      const others = all.filter(({ vrf }) => vrf === iface.vrf);
+      const unique = others.find(
+        ({ config }) => config.icmpSource !== null || (!config.distributed && config.addresses.length > 0),
+      );
+      const first = unique ?? others.find((each) => ipv4SubnetsOf(each).length > 0);
+      iface.borrowed =
+        first?.config.icmpSource?.ip ?? (first === undefined ? 0 : (ipv4SubnetsOf(first)[0]?.address ?? 0));
     }
   }
 
@@ -171,7 +188,9 @@ export class Interfaces {
     interfaces.macLo[iface.row] = loOf(iface.mac);
     interfaces.mtu[iface.row] = iface.mtu;
     interfaces.flags[iface.row] =
-      (iface.config.distributed ? IF_DISTRIBUTED : 0) | (iface.config.mssClamp ? IF_MSS_CLAMP : 0);
+      (iface.config.distributed ? IF_DISTRIBUTED : 0) |
+      (iface.config.mssClamp ? IF_MSS_CLAMP : 0) |
+      (iface.subnets.length === 0 ? IF_L3VNI : 0);
   }
 }
 

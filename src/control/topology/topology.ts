@@ -30,6 +30,7 @@ import type { Emit } from "../event.ts";
 import type { AcPort, Inventory, PortObject, TunnelPort, VsiObject } from "../inventory.ts";
 import type { Config, ConfigDiff } from "../plan.ts";
 import { ConnectedRoutes } from "../routes/connected.ts";
+import { FabricRoutes } from "../routes/fabric.ts";
 import { NextHopGroups } from "../routes/next-hop-group.ts";
 import { Policies } from "../routes/policies.ts";
 import type { Routes } from "../routes/routes.ts";
@@ -79,6 +80,7 @@ export type ApplyResult =
 export class Topology {
   readonly interfaces: Interfaces;
   readonly staticRoutes: StaticRoutes;
+  readonly fabricRoutes: FabricRoutes;
   readonly policies: Policies;
   private readonly parts: TopologyParts;
   private readonly reaper: Reaper;
@@ -105,9 +107,12 @@ export class Topology {
     this.interfaces = new Interfaces(tables, inventory, this.reaper);
     this.counted = new CountedBefore(tables);
     this.connected = new ConnectedRoutes(routes);
-    const groups = new NextHopGroups(tables, timers, learners.neighbors);
-    this.staticRoutes = new StaticRoutes(routes, learners.neighbors, groups);
-    this.policies = new Policies(tables, learners.neighbors, groups);
+    const { neighbors } = learners;
+    const groups = new NextHopGroups(tables, timers, neighbors);
+    this.staticRoutes = new StaticRoutes(routes, neighbors, groups);
+    const limit = tables.sizes.neighbors;
+    this.fabricRoutes = new FabricRoutes({ routes, nextHops: neighbors, groups, timers, limit });
+    this.policies = new Policies(tables, neighbors, groups);
     this.formerMacs = new FormerMacs(timers, () => this.pins.applyMacs());
     const formerMacs = (vsi: VsiObject) => this.formerMacs.of(vsi);
     this.pins = new Pins(inventory, learners.macs, learners.neighbors, timers, emit, formerMacs);
@@ -139,7 +144,7 @@ export class Topology {
 
   private whyRefused(config: Config, { needsRestart }: ConfigDiff): string | null {
     if (needsRestart.length > 0) return `needs a restart: ${needsRestart.join(", ")}`;
-    return whyNotFitting(config, this.parts.tables, this.holds);
+    return whyNotFitting(config, this.parts.tables, this.holds, this.fabricRoutes.groupCount);
   }
 
   /** Apply `config`, or change nothing and say why. */
@@ -289,6 +294,7 @@ export class Topology {
     this.ports.withdraw(draft);
     this.vsis.withdraw(draft);
     this.connected.withdraw(inventory, config);
+    this.fabricRoutes.forget(emptied.interfaces);
     this.pins.withdrawNeighbors(emptied.interfaces, emptied.vsis);
     // change
     this.storeSettings(config);
@@ -386,5 +392,5 @@ function isOtherNetwork(from: Config["vsis"][number], to: Config["vsis"][number]
 
 /** `config` without any object. */
 function nothingOf(config: Config): Config {
-  return { ...config, tunnels: [], vsis: [], interfaces: [], acs: [], routes: [], policies: [] };
+  return { ...config, tunnels: [], vsis: [], interfaces: [], vrfs: [], acs: [], routes: [], policies: [] };
 }

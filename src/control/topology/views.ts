@@ -14,6 +14,7 @@ import { formatIpv4 } from "../../wire/ipv4.ts";
 import type { Inventory, PortObject } from "../inventory.ts";
 import { formatIp } from "../ip.ts";
 import type { RuleAction, RuleMatch, TapConfig, TunnelConfig } from "../plan.ts";
+import type { FabricRoutes } from "../routes/fabric.ts";
 import type { Policies } from "../routes/policies.ts";
 import type { RouteEntry, RouteOrigin, Routes } from "../routes/routes.ts";
 import type { NextHopState, StaticRoutes } from "../routes/static.ts";
@@ -248,7 +249,11 @@ export interface RouteParts {
   readonly tables: Tables;
   readonly inventory: Inventory;
   readonly routes: Routes;
-  readonly statics: Pick<StaticRoutes, "nextHopsOf">;
+  /** The topology. */
+  readonly hops: {
+    readonly staticRoutes: Pick<StaticRoutes, "nextHopsOf">;
+    readonly fabricRoutes: Pick<FabricRoutes, "nextHopsOf">;
+  };
   readonly vrfNames: ReadonlyMap<number, string>;
 }
 
@@ -265,7 +270,8 @@ export function* routeViews(
   for (const entry of sorted(parts.routes.list(), order)) yield entry === STEP ? STEP : routeView(parts, entry);
 }
 
-export function routeView({ tables, inventory, statics, vrfNames }: RouteParts, entry: RouteEntry): RouteView {
+export function routeView(parts: RouteParts, entry: RouteEntry): RouteView {
+  const { tables, inventory, vrfNames } = parts;
   const vrf = vrfNames.get(entry.vrf) ?? String(entry.vrf);
   const prefix = `${formatIpv4(entry.network)}/${entry.length}`;
   let row = 0;
@@ -278,8 +284,13 @@ export function routeView({ tables, inventory, statics, vrfNames }: RouteParts, 
     origin: entry.origin,
     action: ACTIONS[entry.kind]!,
     interface: inventory.interfaces.get(row)?.name ?? null,
-    nextHops: entry.origin === "static" ? statics.nextHopsOf(vrf, prefix) : [],
+    nextHops: nextHopsOf(parts, entry, vrf, prefix),
   };
+}
+
+function nextHopsOf({ hops }: RouteParts, { origin, network, length }: RouteEntry, vrf: string, prefix: string) {
+  if (origin === "static") return hops.staticRoutes.nextHopsOf(vrf, prefix);
+  return origin === "evpn" ? hops.fabricRoutes.nextHopsOf(vrf, network, length) : [];
 }
 
 export function policyViews(policies: Policies): PolicyView[] {

@@ -1,0 +1,85 @@
+/** Keys of routing: static routes, policies, and whether their next hops are asked for. */
+import { z } from "zod";
+import { readPortRange } from "./address.ts";
+import { host, int, MAX_NEXT_HOPS, name, prefix, read } from "./field.ts";
+
+/** A next hop of several, in the form of `control/plan.ts`. */
+const nextHopOf = () =>
+  z.union([
+    host().transform((address) => ({ ...address, weight: 1, priority: 1 })),
+    z
+      .strictObject({
+        ip: host().describe("its address"),
+        weight: int(1, 16).default(1).describe("its share of the flows, beside the weights of the others"),
+        priority: int(1, 255).default(1).describe("those of the least priority that has a living one are used"),
+      })
+      .transform(({ ip, ...rest }) => ({ ...ip, ...rest })),
+  ]);
+const nextHopsOf = () => z.array(nextHopOf()).min(1).max(MAX_NEXT_HOPS);
+
+export const route = z
+  .strictObject({
+    prefix: prefix().describe("destination; a bare address is a /32"),
+    nextHop: host().optional().describe("address of the next hop"),
+    nextHops: nextHopsOf()
+      .optional()
+      .describe("several next hops, addresses or objects: flows are spread (ECMP), or one stands by for another"),
+    action: z
+      .enum(["unreachable", "prohibit", "discard"])
+      .optional()
+      .describe("instead of a next hop: ICMP host unreachable, ICMP prohibited, or silence"),
+    vrf: name().default("main").describe("routing instance"),
+  })
+  .describe("a static route");
+
+const prefixes = () => z.union([prefix(), z.array(prefix()).min(1).max(256)]);
+const port = () =>
+  z.union([int(0, 65535).transform((number) => ({ first: number, last: number })), read(readPortRange)]);
+const ports = () => z.union([port(), z.array(port()).min(1).max(256)]);
+
+const rule = z
+  .strictObject({
+    match: z
+      .strictObject({
+        source: prefixes().optional().describe("source prefix, or a list"),
+        destination: prefixes().optional().describe("destination prefix, or a list"),
+        protocol: z
+          .union([z.enum(["tcp", "udp", "icmp"]), int(0, 255)])
+          .optional()
+          .describe("IP protocol: tcp, udp, icmp or a number"),
+        sourcePorts: ports().optional().describe('port, range such as "1000-2000", or a list; needs tcp or udp'),
+        destinationPorts: ports().optional().describe('port, range such as "1000-2000", or a list; needs tcp or udp'),
+      })
+      .prefault({})
+      .describe("conditions that must all hold; {} matches everything"),
+    nextHop: host().optional().describe("send there, whatever the table says"),
+    nextHops: nextHopsOf().optional().describe("or to several, as of a route"),
+    defaultNextHop: host().optional().describe("send there where the table has nothing but a default route"),
+    defaultNextHops: nextHopsOf().optional().describe("or to several, as of a route"),
+    onDead: z
+      .enum(["fallThrough", "drop"])
+      .optional()
+      .describe("all its next hops are dead: the next rule and then the table decide (default), or drop"),
+    drop: z.literal(true).optional().describe("drop"),
+    permit: z.literal(true).optional().describe("route by the table, no further rules"),
+    action: z.enum(["drop", "permit"]).optional().describe("another way to write drop and permit"),
+  })
+  .describe("one rule; exactly one action");
+
+export const policy = z
+  .strictObject({
+    name: name().describe("name of the policy"),
+    interfaces: z.array(name()).min(1).max(4096).describe("VSI-interfaces whose arriving packets it sees"),
+    rules: z.array(rule).min(1).max(4096).describe("the first rule that matches decides"),
+  })
+  .describe("policy routing");
+
+export const nextHopProbe = z
+  .strictObject({
+    intervalMs: z
+      .union([z.literal(0), int(100, 60000)])
+      .default(1000)
+      .describe("milliseconds in which each next hop is asked once or more; 0: it is not asked"),
+    multiplier: int(2, 20).default(3).describe("so many intervals of silence, and it is dead"),
+  })
+  .describe("are next hops of routes and policies alive: asked by ARP where they are, once they are known");

@@ -1,0 +1,213 @@
+/**
+ * One VRF between here and the fabric: prefixes that others announce (type 5, RFC 9136 §4.4.1), and hosts of theirs with a label
+ * for the VRF (type 2 with two labels, RFC 9135 §9): which gateways lead there, by the L3VNI and each one's router's MAC.
+ *
+ *   a host        the best claim alone, by mobility (choice.ts): it is in one place, and the others are places it was in
+ *   a prefix      every gateway that announces it, lowest VTEP addresses first, as many as `ecmp` allows
+ *   both          the host's: a prefix of that length says no more than a host, and says it of a site
+ *
+ * A next hop is a VTEP, whatever is behind it, so its router's MAC is kept once for all prefixes: the one that was announced last.
+ * Control's tables rank all of this below what is configured or heard here (control/routes/routes.ts).
+ */
+import type { Mac } from "../wire/ethernet.ts";
+import { type Ipv4, parseIpv4 } from "../wire/ipv4.ts";
+import type { Beliefs } from "./beliefs.ts";
+import { bestOf, compareVteps } from "./choice.ts";
+import { added, NO_ROUTES, ROUTES_PER_HOST, without } from "./host-table.ts";
+import type { Instance } from "./import.ts";
+import type { MacRoute, PrefixRoute } from "./route.ts";
+import { Starved } from "./starved.ts";
+
+/** A route that leads somewhere in a VRF. */
+export type VrfRoute = MacRoute | PrefixRoute;
+
+interface Prefix {
+  readonly network: Ipv4;
+  readonly length: number;
+  hosts: readonly MacRoute[];
+  prefixes: readonly PrefixRoute[];
+  /** VTEPs that the tables were told; none: nothing. */
+  used: readonly string[];
+}
+
+/** A gateway on the L3VNI. */
+interface Hop {
+  /** How many routes name it with which MAC; the one that was said last stands last. */
+  readonly macs: Map<Mac, number>;
+  used: Mac | null;
+}
+
+export interface IpVrfParts {
+  readonly instance: Instance;
+  readonly beliefs: Pick<Beliefs, "wantHop" | "unwantHop" | "wantPrefix" | "unwantPrefix">;
+  /** There was no room for one. */
+  readonly full: () => void;
+}
+
+export class IpVrf {
+  readonly instance: Instance;
+  private readonly parts: IpVrfParts;
+  private readonly prefixes = new Map<string, Prefix>();
+  private readonly hops = new Map<string, Hop>();
+  /** For which the tables had no room. */
+  private readonly starved = new Starved<string>();
+
+  constructor(parts: IpVrfParts) {
+    this.parts = parts;
+    this.instance = parts.instance;
+  }
+
+  /**
+   * A route that this VRF imports. It is known by identity: one that takes the place of another is added before that one is
+   * removed. @returns false: its prefix has too many routes already.
+   */
+  addRoute(route: VrfRoute): boolean {
+    const prefix = this.prefix(route);
+    if (prefix.hosts.length + prefix.prefixes.length >= ROUTES_PER_HOST) return false;
+    this.holdHop(route);
+    if (route.type === 2) prefix.hosts = added(prefix.hosts, route);
+    else prefix.prefixes = added(prefix.prefixes, route);
+    this.settle(prefix);
+    return true;
+  }
+
+  removeRoute(route: VrfRoute): void {
+    const { network, length } = placeOf(route);
+    const prefix = this.prefixes.get(keyOf({ network, length }));
+    if (prefix === undefined) return;
+    const { hosts, prefixes } = prefix;
+    if (route.type === 2) prefix.hosts = without(hosts, route);
+    else prefix.prefixes = without(prefixes, route);
+    if (prefix.hosts === hosts && prefix.prefixes === prefixes) return;
+    this.settle(prefix);
+    this.releaseHop(route);
+  }
+
+  /** Once a second. */
+  tick(): void {
+    this.starved.tryAgain((key) => {
+      const prefix = this.prefixes.get(key);
+      if (prefix === undefined || prefix.used.length > 0) return false;
+      this.settle(prefix);
+      return prefix.used.length === 0;
+    });
+  }
+
+  /** All of it goes. */
+  close(): void {
+    const { beliefs } = this.parts;
+    const { vsi } = this.instance;
+    for (const { network, length, used } of this.prefixes.values())
+      if (used.length > 0) beliefs.unwantPrefix(vsi, network, length);
+    for (const [vtep, { used }] of this.hops) if (used !== null) beliefs.unwantHop(vsi, vtep, used);
+    this.prefixes.clear();
+    this.hops.clear();
+  }
+
+  /** Prefixes and hosts that are in the tables. */
+  get size(): number {
+    let count = 0;
+    for (const { used } of this.prefixes.values()) if (used.length > 0) count++;
+    return count;
+  }
+
+  /** Is the route one of those in use? */
+  useOf(route: VrfRoute): "used" | "shadowed" {
+    const { network, length } = placeOf(route);
+    const prefix = this.prefixes.get(keyOf({ network, length }));
+    if (prefix === undefined || !prefix.used.includes(route.nextHop)) return "shadowed";
+    return prefix.hosts.length > 0 === (route.type === 2) ? "used" : "shadowed";
+  }
+
+  /** The longest prefix that leads to `ip`, with the routes that say so. */
+  match(ip: Ipv4): { readonly network: Ipv4; readonly length: number; readonly routes: readonly VrfRoute[] } | null {
+    for (let length = 32; length >= 0; length--) {
+      const network = length === 0 ? 0 : ip & (-1 << (32 - length));
+      const prefix = this.prefixes.get(keyOf({ network, length }));
+      if (prefix === undefined || prefix.used.length === 0) continue;
+      const all: VrfRoute[] = prefix.hosts.length > 0 ? [...prefix.hosts] : [...prefix.prefixes];
+      return { network, length, routes: all.filter(({ nextHop }) => prefix.used.includes(nextHop)) };
+    }
+    return null;
+  }
+
+  // ---- inside ----------------------------------------------------------------------------------------------------------
+
+  private prefix(route: VrfRoute): Prefix {
+    const { network, length } = placeOf(route);
+    const key = keyOf({ network, length });
+    let prefix = this.prefixes.get(key);
+    if (prefix === undefined) {
+      prefix = { network, length, hosts: NO_ROUTES, prefixes: NO_ROUTES, used: [] };
+      this.prefixes.set(key, prefix);
+    }
+    return prefix;
+  }
+
+  /** Decide about one prefix, and tell the tables. */
+  private settle(prefix: Prefix): void {
+    const { beliefs, full } = this.parts;
+    const { vsi } = this.instance;
+    const { network, length, used } = prefix;
+    const vteps = this.vtepsOf(prefix);
+    if (vteps.join(" ") !== used.join(" ")) {
+      if (vteps.length === 0) {
+        beliefs.unwantPrefix(vsi, network, length);
+        prefix.used = [];
+      } else if (beliefs.wantPrefix(vsi, network, length, vteps)) prefix.used = vteps;
+      else {
+        // What it was before leads where no route says any more.
+        if (used.length > 0) beliefs.unwantPrefix(vsi, network, length);
+        prefix.used = [];
+        if (this.starved.add(keyOf(prefix))) full();
+      }
+    }
+    if (prefix.hosts.length + prefix.prefixes.length === 0) this.prefixes.delete(keyOf({ network, length }));
+  }
+
+  private vtepsOf({ hosts, prefixes }: Prefix): string[] {
+    const host = bestOf(hosts);
+    if (host !== null) return [host.nextHop];
+    const vteps = new Set(Array.from(prefixes, ({ nextHop }) => nextHop));
+    return [...vteps].sort(compareVteps).slice(0, this.instance.vrf!.ecmp);
+  }
+
+  private holdHop({ nextHop: vtep, routerMac }: VrfRoute): void {
+    const mac = routerMac!;
+    const hop = this.hops.get(vtep) ?? { macs: new Map<Mac, number>(), used: null };
+    this.hops.set(vtep, hop);
+    const count = hop.macs.get(mac) ?? 0;
+    hop.macs.delete(mac);
+    hop.macs.set(mac, count + 1);
+    this.useMac(vtep, hop, mac);
+  }
+
+  private releaseHop({ nextHop: vtep, routerMac }: VrfRoute): void {
+    const hop = this.hops.get(vtep);
+    const count = hop?.macs.get(routerMac!) ?? 0;
+    if (hop === undefined || count === 0) return;
+    if (count > 1) hop.macs.set(routerMac!, count - 1);
+    else hop.macs.delete(routerMac!);
+    if (hop.macs.size === 0) {
+      this.hops.delete(vtep);
+      if (hop.used !== null) this.parts.beliefs.unwantHop(this.instance.vsi, vtep, hop.used);
+    } else if (hop.used !== null && !hop.macs.has(hop.used)) this.useMac(vtep, hop, [...hop.macs.keys()].at(-1)!);
+  }
+
+  private useMac(vtep: string, hop: Hop, mac: Mac): void {
+    if (hop.used === mac) return;
+    const { beliefs, full } = this.parts;
+    hop.used = beliefs.wantHop(this.instance.vsi, vtep, mac, hop.used) ? mac : null;
+    if (hop.used === null) full();
+  }
+}
+
+function keyOf({ network, length }: { readonly network: Ipv4; readonly length: number }): string {
+  return `${network} ${length}`;
+}
+
+/** The prefix that a route is about; a host is all 32 bits of one. */
+function placeOf(route: VrfRoute): { readonly network: Ipv4; readonly length: number } {
+  if (route.type === 5) return { network: route.network, length: route.length };
+  return { network: parseIpv4(route.ip!)!, length: 32 };
+}

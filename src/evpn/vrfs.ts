@@ -1,0 +1,139 @@
+/** The VSIs and VRFs that take part, each by the name of its VSI: the hosts or prefixes of each, and what of ours is no host's. */
+import type { Timers } from "../control/timers.ts";
+import type { Beliefs } from "./beliefs.ts";
+import type { DuplicateRules } from "./duplicates.ts";
+import type { Exporter } from "./export.ts";
+import type { Instance } from "./import.ts";
+import { IpVrf } from "./ip-vrf.ts";
+import { MacVrf, type MacVrfParts } from "./mac-vrf.ts";
+import { gatewayRouteOf, multicastRouteOf, prefixRouteOf } from "./own-routes.ts";
+import { type EvpnRoute, keyOf } from "./route.ts";
+import type { EvpnSettings } from "./settings.ts";
+import { isEntry, isGateway } from "./use.ts";
+
+export interface VrfsParts {
+  readonly beliefs: Beliefs;
+  readonly exporter: Exporter;
+  readonly timers: Timers;
+  readonly tell: MacVrfParts["tell"];
+  /** A route of a VRF found no room. */
+  readonly full: () => void;
+}
+
+export class Vrfs {
+  private readonly parts: VrfsParts;
+  private readonly macVrfs = new Map<string, MacVrf>();
+  private readonly ipVrfs = new Map<string, IpVrf>();
+  /** Keys of routes of ours that are no host's, by VSI. */
+  private readonly fixed = new Map<string, string[]>();
+
+  constructor(parts: VrfsParts) {
+    this.parts = parts;
+  }
+
+  /** The L2 domains. */
+  get vsis(): readonly MacVrf[] {
+    return [...this.macVrfs.values()];
+  }
+
+  get vrfs(): readonly IpVrf[] {
+    return [...this.ipVrfs.values()];
+  }
+
+  vsi(name: string): MacVrf | undefined {
+    return this.macVrfs.get(name);
+  }
+
+  /** @param vsi the VSI of its L3VNI. */
+  vrf(vsi: string): IpVrf | undefined {
+    return this.ipVrfs.get(vsi);
+  }
+
+  /** How many routes of ours a VSI or an L3VNI has that are no host's. */
+  fixedOf(vsi: string): number {
+    return this.fixed.get(vsi)?.length ?? 0;
+  }
+
+  names(): string[] {
+    return [...this.macVrfs.keys(), ...this.ipVrfs.keys()];
+  }
+
+  find(vsi: string): MacVrf | IpVrf | undefined {
+    return this.macVrfs.get(vsi) ?? this.ipVrfs.get(vsi);
+  }
+
+  setDuplicateRules(rules: DuplicateRules): void {
+    for (const vrf of this.macVrfs.values()) vrf.duplicates.rules = rules;
+  }
+
+  add(instance: Instance, vtep: string, rules: DuplicateRules): void {
+    const { beliefs, exporter, timers, tell, full } = this.parts;
+    if (instance.vrf !== null) {
+      this.ipVrfs.set(instance.vsi, new IpVrf({ instance, beliefs, full }));
+      return;
+    }
+    const vrf = new MacVrf({ instance, vtep, beliefs, exporter, rules, tell, nowMs: () => timers.nowMs });
+    this.macVrfs.set(instance.vsi, vrf);
+    for (const { mac, ip, isSticky } of beliefs.locals(instance.vsi)) {
+      if (ip === null) vrf.macHere(mac, isSticky);
+      else vrf.ipHere(ip, mac, isSticky);
+    }
+  }
+
+  /** Routes that it imports are gone already. */
+  remove(vsi: string): void {
+    this.find(vsi)?.close();
+    this.fix(vsi, []);
+    this.fixed.delete(vsi);
+    this.macVrfs.delete(vsi);
+    this.ipVrfs.delete(vsi);
+  }
+
+  /** A route that `instance` imports, behind `vtep`. @returns false: there are too many like it. */
+  addRoute({ vsi, vrf }: Instance, vtep: string, route: EvpnRoute): boolean {
+    if (!isEntry(route)) return true;
+    if (vrf !== null) return this.ipVrfs.get(vsi)!.addRoute(route);
+    if (isGateway(route)) this.parts.beliefs.noteGateway(vsi, route.mac, vtep);
+    else if (route.type === 2) return this.macVrfs.get(vsi)!.addRoute(route);
+    return true;
+  }
+
+  removeRoute({ vsi, vrf }: Instance, route: EvpnRoute): void {
+    if (!isEntry(route) || isGateway(route)) return;
+    if (vrf !== null) this.ipVrfs.get(vsi)?.removeRoute(route);
+    else if (route.type === 2) this.macVrfs.get(vsi)?.removeRoute(route);
+  }
+
+  /** Announce what is no host's: our part in flooding, gateway addresses, prefixes. */
+  announce({ instances, gateways, prefixes, vtep }: EvpnSettings): void {
+    for (const instance of instances) {
+      const { vsi, vrf } = instance;
+      if (vrf !== null) {
+        const own = prefixes.filter((prefix) => prefix.vrf === vrf.name);
+        this.fix(
+          vsi,
+          own.map(({ network, length }) => prefixRouteOf(instance, vtep, network, length)),
+        );
+      } else {
+        const own = gateways.filter((gateway) => gateway.vsi === vsi);
+        const routes = own.map(({ mac, ip }) => gatewayRouteOf(instance, vtep, mac, ip));
+        this.fix(vsi, [multicastRouteOf(instance, vtep), ...routes]);
+      }
+    }
+  }
+
+  /** Once a second. */
+  tick(): void {
+    for (const vrf of this.macVrfs.values()) vrf.tick();
+    for (const vrf of this.ipVrfs.values()) vrf.tick();
+  }
+
+  private fix(vsi: string, routes: readonly EvpnRoute[]): void {
+    const { exporter } = this.parts;
+    const keys = routes.map(keyOf);
+    const kept = new Set(keys);
+    for (const key of this.fixed.get(vsi) ?? []) if (!kept.has(key)) exporter.unset(key);
+    for (const route of routes) exporter.set(route);
+    this.fixed.set(vsi, keys);
+  }
+}
