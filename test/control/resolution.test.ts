@@ -31,6 +31,10 @@ class TextSpeaker implements Speaker {
     return JSON.parse(new TextDecoder().decode(frame.subarray(14)), read);
   }
 
+  speaksOf(ip: Ip): boolean {
+    return typeof ip === "bigint";
+  }
+
   check(message: Message, iface: Parameters<Speaker["check"]>[1]): number {
     if (iface === null || message.sender === null || isHostAddress(iface, message.sender)) return CONSUMED;
     return this.drops.notLocal;
@@ -131,6 +135,26 @@ describe.each(FAMILIES)("decisions on what is said in %s", (_, speaker, at, leng
       sent: ["vm1: announcement G->all 1 to 1"],
     });
     expect(bed.say(bed.vm1, question(M1, null, at(1), at(12)))).toEqual({ fate: "arp_gw_spoof", sent: [] });
+  });
+
+  it("of a dual-stack VSI-interface, each speaker announces its own addresses and hosts, and leaves the other's alone", () => {
+    const bed = bedOf();
+    const isFour = typeof at(1) === "number";
+    const other = isFour
+      ? { address: NET6 | 1n, network: NET6, length: 64 }
+      : { address: ip("10.1.1.1"), network: ip("10.1.1.0"), length: 24 };
+    bed.iface.subnets = [other, ...bed.iface.subnets];
+    const vsi = bed.inventory.vsi("vsi10")!;
+    bed.neighbors.addStatic(bed.iface, at(13), M3, bed.vm3, vsi);
+    bed.neighbors.addStatic(bed.iface, isFour ? NET6 | 0x13n : ip("10.1.1.13"), M3, bed.vm3, vsi);
+    bed.resolution.announceAt(bed.iface, bed.vm1, vsi);
+    expect(bed.sent()).toEqual(["vm1: announcement G->all 1 to 1"]);
+    bed.resolution.announcer.update(bed.inventory);
+    bed.resolution.announcer.tellHosts(vsi);
+    expect(bed.advance(100)).toEqual([
+      "tunnels but none: announcement G->all 1 to 1",
+      "acs but vm3: announcement G->all 13 to 13",
+    ]);
   });
 
   it("a peer gateway is noted, and never a neighbour", () => {

@@ -7,7 +7,7 @@
 import { DROP } from "../../tables/counters.ts";
 import { ARP_FRAME_BYTES, ARP_REPLY, ARP_REQUEST, type Arp, emitArp, parseArp } from "../../wire/arp.ts";
 import { BROADCAST, isGroup } from "../../wire/ethernet.ts";
-import { asIpv4 } from "../ip.ts";
+import { asIpv4, type Ip } from "../ip.ts";
 import type { Message } from "../resolution/message.ts";
 import type { Speaker } from "../resolution/speaker.ts";
 import { checkArp } from "./check.ts";
@@ -35,6 +35,10 @@ export class ArpSpeaker implements Speaker {
   };
   readonly check = checkArp;
   private readonly bytes = new Uint8Array(ARP_FRAME_BYTES);
+
+  speaksOf(ip: Ip): boolean {
+    return typeof ip === "number";
+  }
 
   parse(frame: Uint8Array): Message | null {
     const arp = parseArp(frame, 0, frame.length);

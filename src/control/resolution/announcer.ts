@@ -65,6 +65,11 @@ export class Announcer {
     this.neighbors = neighbors;
   }
 
+  /** Our addresses on `iface` that our speaker can announce. */
+  addressesOf(iface: InterfaceObject): Ip[] {
+    return iface.subnets.map(({ address }) => address).filter((ip) => this.sender.speaker.speaksOf(ip));
+  }
+
   /** The inventory is another one now: tell every tunnel that does not know the addresses of its VSIs. */
   update({ vsis }: Inventory): void {
     for (const vsi of [...this.told.keys()]) if (vsis.get(vsi.row) !== vsi) this.told.delete(vsi);
@@ -74,7 +79,7 @@ export class Announcer {
         this.told.delete(vsi);
         continue;
       }
-      const text = `${iface.mac} ${iface.subnets.map(({ address }) => address).join(" ")}`;
+      const text = `${iface.mac} ${this.addressesOf(iface).join(" ")}`;
       const told = this.told.get(vsi);
       const isSame = told?.text === text;
       const fresh = vsi.tunnels.filter((tunnel) => !isSame || !told.tunnels.has(tunnel));
@@ -111,7 +116,8 @@ export class Announcer {
   /** In EVPN a gateway address of its own has a route, and a shared one is known to all. */
   private tellAddresses(vsi: VsiObject, to: Audience, again: boolean): void {
     if (vsi.config.evpn !== null) return;
-    for (const { address } of vsi.interface?.subnets ?? []) this.oweAddress({ vsi, ip: address, to, again });
+    const { interface: iface } = vsi;
+    if (iface !== null) for (const ip of this.addressesOf(iface)) this.oweAddress({ vsi, ip, to, again });
     this.run();
   }
 
@@ -129,7 +135,8 @@ export class Announcer {
   ): void {
     const list = this.hosts.get(vsi) ?? [];
     const before = new Set(list.map(owedKey));
-    for (const { ip } of [...entries].sort((a, b) => b.heardMs - a.heardMs)) {
+    const said = entries.filter(({ ip }) => this.sender.speaker.speaksOf(ip));
+    for (const { ip } of said.sort((a, b) => b.heardMs - a.heardMs)) {
       const owed = { vsi, ip, to, again: false };
       if (this.owed >= OWED) break;
       if (before.has(owedKey(owed))) continue;
@@ -171,7 +178,7 @@ export class Announcer {
   /** @returns frames that leave. */
   private sayAddress({ vsi, ip, to, again }: Owed): number {
     const iface = vsi.interface;
-    if (iface === null || !iface.subnets.some(({ address }) => address === ip)) return 0;
+    if (iface === null || !this.addressesOf(iface).includes(ip)) return 0;
     if (again) {
       this.timers.after(ANNOUNCE_AGAIN_MS, () => {
         this.oweAddress({ vsi, ip, to, again: false });

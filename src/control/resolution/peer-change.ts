@@ -50,6 +50,7 @@ export class PeerChange {
     if (was === null) return;
     const entries = this.neighbors
       .placedOn(iface)
+      .filter((entry) => this.sender.speaker.speaksOf(entry.ip))
       .filter((entry) => !isGiven(entry) && isAt(entry.place, { mac: was, port: tunnel, vsi }));
     for (const entry of entries) {
       if (isPeer || !isKnown(entry.state)) this.neighbors.repoint(entry, mac);

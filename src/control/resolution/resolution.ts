@@ -79,7 +79,7 @@ export class Resolution {
 
   /** The gateway tells the hosts behind `port` its addresses (§3.12). */
   announceAt(iface: InterfaceObject, port: PortObject, vsi: VsiObject): void {
-    for (const { address } of iface.subnets) this.sender.announce(vsi, port, iface.mac, address);
+    for (const address of this.announcer.addressesOf(iface)) this.sender.announce(vsi, port, iface.mac, address);
   }
 
   /** `port` is down, or (`isGone`) not there any more: in VSI `only`, or at all. */

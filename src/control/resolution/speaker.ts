@@ -7,6 +7,7 @@
 import type { EventName } from "../event.ts";
 import type { Fate } from "../fate.ts";
 import type { InterfaceObject } from "../inventory.ts";
+import type { Ip } from "../ip.ts";
 import type { Message } from "./message.ts";
 
 /** What is told of resolution. */
@@ -32,6 +33,8 @@ export interface ResolutionDrops {
 export interface Speaker {
   readonly events: Readonly<Record<ResolutionEvent, EventName>>;
   readonly drops: ResolutionDrops;
+  /** Is `ip` of the family that it resolves? A VSI-interface may have addresses, and neighbours, of both. */
+  speaksOf(ip: Ip): boolean;
   /** The message in an Ethernet frame, or null if it is none of this protocol. */
   parse(frame: Uint8Array): Message | null;
   /** A drop reason, or CONSUMED when nothing is wrong with `message`. `iface` null: a VSI without subnets. */
