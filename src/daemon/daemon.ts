@@ -245,10 +245,10 @@ export class Daemon {
     const drops = new DropWatch(this.tables.counters, emit, (reason) => lastDrops.placeOf(reason));
     const timer = setInterval(() => {
       if (this.stopping) return clearInterval(timer);
-      taps.look();
-      this.underlay.look();
+      taps.checkTaps();
+      this.underlay.checkDevice();
       for (const feature of this.features) feature.everySecond?.();
-      drops.look(performance.now());
+      drops.compare(performance.now());
       this.loop.kick();
     }, WATCH_MS);
   }
@@ -269,7 +269,7 @@ export class Daemon {
   private watchWorkers(): void {
     const timer = setInterval(() => {
       if (this.stopping) return clearInterval(timer);
-      const lost = this.workerWatch.look(performance.now());
+      const lost = this.workerWatch.checkHeartbeats(performance.now());
       if (lost < 0) return;
       clearInterval(timer);
       crash(this.log, new Error(`worker ${lost} made no progress for ${LOST_MS / 1000} s`));

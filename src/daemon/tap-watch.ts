@@ -33,7 +33,7 @@ export class TapWatch {
   }
 
   /** Ask the kernel. */
-  look(): void {
+  checkTaps(): void {
     const { opener, inventory, topology } = this.parts;
     const gone = new Set(opener.gone().map(tapKey));
     for (const port of inventory.acs()) {

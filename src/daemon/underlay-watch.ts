@@ -41,7 +41,7 @@ export class UnderlayWatch {
   }
 
   /** Ask the kernel. */
-  look(): void {
+  checkDevice(): void {
     const before = this.now.mtu;
     this.note();
     if (this.now.mtu !== before) this.onMtu(this.now.mtu);

@@ -41,7 +41,7 @@ export class WorkerWatch {
   }
 
   /** Compare with the last look. Called every LOOK_MS. @returns the worker that is lost, or -1. */
-  look(nowMs: number): number {
+  checkHeartbeats(nowMs: number): number {
     const passedMs = Math.min(nowMs - this.lookedMs, LONGEST_LOOK_MS);
     this.lookedMs = nowMs;
     const words = this.heartbeat.note();

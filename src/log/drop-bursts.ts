@@ -32,8 +32,8 @@ export class DropWatch {
     this.untold = DROPS.map(() => 0);
   }
 
-  /** Compare with the last look. Called once a second. */
-  look(nowMs: number): void {
+  /** Compare with the last time. Called once a second. */
+  compare(nowMs: number): void {
     for (const [i, [reason, text]] of DROPS.entries()) {
       const count = this.count(i);
       const fresh = count - this.seen[i]!;

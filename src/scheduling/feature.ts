@@ -16,7 +16,7 @@ const WEIGH: Record<View["group"]["kind"], string> = {
 export const scheduled = (scheduling: Scheduling): Feature => ({
   rows: schedulingRows(scheduling),
   checks: [() => [checkPriority(scheduling.view(), scheduling.fix()), checkRunDelay(scheduling.view())]],
-  everySecond: () => scheduling.look(),
+  everySecond: () => scheduling.readDelays(),
 });
 
 function schedulingRows(scheduling: Scheduling): Row[] {

@@ -14,7 +14,7 @@ export class RunDelays {
   private looks: Look[] = [];
 
   /** Seconds each has waited, ever. Called once a second. */
-  look(delays: readonly (number | null)[], nowMs: number): void {
+  add(delays: readonly (number | null)[], nowMs: number): void {
     this.looks.push({ atMs: nowMs, delays });
     // The last look that is older than the window is its beginning.
     while (this.looks.length > 2 && nowMs - this.looks[1]!.atMs >= WINDOW_SECONDS * 1000) this.looks.shift();

@@ -87,10 +87,10 @@ export class Scheduling {
   }
 
   /** Once a second. */
-  look(): void {
+  readDelays(): void {
     const { threads, nowMs, emit, config } = this.parts;
     const states = threads().map(({ tid }) => this.stateOf(tid));
-    this.delays.look(
+    this.delays.add(
       states.map((state) => state?.times?.delaySeconds ?? null),
       nowMs(),
     );

@@ -23,13 +23,13 @@ function bed() {
     for (const until = nowMs + ms; nowMs < until; ) {
       nowMs += 50;
       if (nowMs % 100 === 0) for (const k of turning) gateway.planes[k]!.turn(0);
-      if (nowMs % LOOK_MS === 0) lost = Math.max(lost, watch.look(nowMs));
+      if (nowMs % LOOK_MS === 0) lost = Math.max(lost, watch.checkHeartbeats(nowMs));
     }
     return lost;
   };
   const jump = (ms: number): number => {
     nowMs += ms;
-    return watch.look(nowMs);
+    return watch.checkHeartbeats(nowMs);
   };
   const missing = () => missingOf(conditionsOf(gateway.control.shown.inventory, new Set(), 2, watch.stuck(), UNDERLAY));
   return { watch, events, pass, jump, missing };

@@ -17,7 +17,7 @@ it("tells a burst when it begins, then every ten seconds with what came since", 
   let nowMs = 0;
   const second = (packets: number) => {
     drops[DROP.no_route]! += packets;
-    watch.look((nowMs += 1000));
+    watch.compare((nowMs += 1000));
   };
   second(BURST - 1);
   expect(told).toEqual([]);
@@ -44,7 +44,7 @@ it("tells the first router advertisement of an AC that must send none, with its 
   let nowMs = 0;
   const second = (packets: number) => {
     drops[DROP.nd_ra_guard]! += packets;
-    watch.look((nowMs += 1000));
+    watch.compare((nowMs += 1000));
   };
   second(1);
   expect(told).toEqual([["warn", "nd.ra-guard", { ...place, packets: 1 }]]);

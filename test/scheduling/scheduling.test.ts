@@ -114,12 +114,12 @@ describe("a thread", () => {
 it("run delay is a part of the last ten seconds", () => {
   const delays = new RunDelays();
   expect(delays.share(0)).toBeNull();
-  delays.look([5, null], 0);
+  delays.add([5, null], 0);
   expect(delays.share(0)).toBeNull();
-  for (let second = 1; second <= 10; second++) delays.look([5 + second / 2, null], second * 1000);
+  for (let second = 1; second <= 10; second++) delays.add([5 + second / 2, null], second * 1000);
   expect(delays.share(0)).toBeCloseTo(0.5);
   expect(delays.share(1)).toBeNull();
-  for (let second = 11; second <= 20; second++) delays.look([10, null], second * 1000);
+  for (let second = 11; second <= 20; second++) delays.add([10, null], second * 1000);
   expect(delays.share(0)).toBeCloseTo(0);
 });
 
@@ -145,7 +145,7 @@ function bed(config: WorkersConfig, outcomes: readonly Partial<ThreadOutcome>[],
     second(next: readonly ThreadState[] = now) {
       now = next;
       nowMs += 1000;
-      scheduling.look();
+      scheduling.readDelays();
     },
   };
 }
