@@ -211,6 +211,10 @@ function attach(socket: string, options: Options, command: readonly string[]): P
         away: () => {
           if (isTapThere(tap)) setTap(tap, { carrier: false });
         },
+        // On a busy machine the gateway may have given the carrier before we took it.
+        back: () => {
+          if (isTapThere(tap)) setTap(tap, { carrier: true });
+        },
         refused: ({ code, message, hint }) => finish(new Refusal(code, message, hint, EXIT.failure)),
       },
       options.gatewayUser === undefined ? null : userNumber(options.gatewayUser),

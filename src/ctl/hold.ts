@@ -35,6 +35,8 @@ export interface HoldEvents {
   lost(why: string): void;
   /** The gateway has been away for long. */
   away(): void;
+  /** After that: it is here; `attached` follows. Its own signs of it may be older than ours of its absence. */
+  back(): void;
   /** What answers is not the gateway, `why` in words; told again for each offer. Offers go on. */
   distrusted(why: string): void;
   /** Nothing more will come. */
@@ -50,6 +52,8 @@ export class Hold {
   private socket: Socket | null = null;
   private retry: NodeJS.Timeout | null = null;
   private away: NodeJS.Timeout | null = null;
+  /** It has been told so. */
+  private isAway = false;
   private pauseMs = FIRST_PAUSE_MS;
   private ended = false;
 
@@ -121,6 +125,8 @@ export class Hold {
     if ("attached" in answer) {
       if (this.away !== null) clearTimeout(this.away);
       this.away = null;
+      if (this.isAway) this.events.back();
+      this.isAway = false;
       this.pauseMs = FIRST_PAUSE_MS;
       this.events.attached(answer.attached);
       return true;
@@ -143,6 +149,7 @@ export class Hold {
     this.events.lost(why);
     this.away ??= setTimeout(() => {
       this.pauseMs = PATIENT_PAUSE_MS;
+      this.isAway = true;
       this.events.away();
     }, CARRIER_AFTER_MS);
     this.retry = setTimeout(() => this.offer(), this.pauseMs);

@@ -11,6 +11,7 @@ import {
   openSync,
   rmSync,
 } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
@@ -85,6 +86,7 @@ async function offer({ path }: Place, gatewayUser: number | null = null): Promis
       lost: hear,
       distrusted: (why) => hear(`distrusted: ${why}`),
       away: () => undefined,
+      back: () => undefined,
       refused: ({ message }) => hear(`refused: ${message}`),
     },
     gatewayUser,
@@ -129,6 +131,43 @@ describe.skipIf(whyNot !== undefined)("a VM gives its TAP", () => {
     expect(here.said()).toBe("listening\n");
   });
 });
+
+it.skipIf(whyNot !== undefined)(
+  "is told that the gateway is back, where it was told that it is away meanwhile",
+  async () => {
+    const home = mkdtempSync(join(tmpdir(), "vtepctl-hold-"));
+    const path = join(home, "gw1.sock");
+    const file = openSync("/dev/null", "r+");
+    const heard: string[] = [];
+    const tell = (word: string) => () => void heard.push(word);
+    const hold = new Hold(
+      path,
+      file,
+      { version: 1, ac: "vm1", device: "eth0" },
+      {
+        ...{ attached: tell("attached"), mtu: tell("mtu"), away: tell("away"), back: tell("back") },
+        ...{ lost: () => undefined, distrusted: tell("distrusted"), refused: tell("refused") },
+      },
+    );
+    cleanups.push(() => rmSync(home, { recursive: true }));
+    cleanups.push(() => closeSync(file));
+    cleanups.push(() => hold.end());
+    hold.offer();
+    // Nothing listens yet; then what does takes 4.6 s to answer. Absence is told after 5 s.
+    await new Promise((resolve) => setTimeout(resolve, 800));
+    const server = createServer((socket) => {
+      socket
+        .on("error", () => {})
+        .once("data", () => {
+          const answer = { attached: { gateway: "gw1", vsi: "vsi10", mtu: 1450 } };
+          setTimeout(() => socket.write(`${JSON.stringify(answer)}\n`), 4600);
+        });
+    }).listen(path);
+    cleanups.push(() => server.close());
+    await expect.poll(() => heard.at(-1), { timeout: 30_000 }).toBe("attached");
+    expect(heard).toEqual(["away", "back", "attached"]);
+  },
+);
 
 it("knows users by number and by name", () => {
   expect([userNumber("4789"), userNumber("root"), userNumber("no-such-user")]).toEqual([4789, 0, null]);
