@@ -97,7 +97,9 @@ function resolveEvpn({ evpn, underlay }: FileConfig): EvpnConfig | null {
     as,
     passwordFile: password?.file ?? null,
   }));
-  return { ...evpn, routerId: evpn.routerId?.text ?? underlay.address.text, peers: peers ?? null };
+  const own = underlay.address.text;
+  const engine = { ...evpn.engine, address: evpn.engine.address?.text ?? own };
+  return { ...evpn, engine, routerId: evpn.routerId?.text ?? own, peers: peers ?? null };
 }
 
 function resolveWorkers(workers: FileConfig["workers"]): Config["workers"] {

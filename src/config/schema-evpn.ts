@@ -36,6 +36,11 @@ export const evpn = z
       .strictObject({
         socket: socketPath().describe("Unix socket of gobgpd's gRPC API (gobgpd --api-hosts unix://PATH)"),
         api: z.enum(["auto", "v3", "v4"]).default("auto").describe("version of its API; auto asks"),
+        address: read(readHost)
+          .optional()
+          .describe(
+            "address that it speaks BGP from; default: underlay.address. Another one: gobgpd in a container of its own",
+          ),
       })
       .describe("the BGP speaker beside this gateway"),
     as: asNumber().describe("our AS"),

@@ -3,7 +3,12 @@
 /** Part of the fabric that BGP EVPN describes; null: a gateway without it. */
 export interface EvpnConfig {
   /** gobgpd's gRPC socket, and which version of its API it speaks. */
-  readonly engine: { readonly socket: string; readonly api: "auto" | "v3" | "v4" };
+  readonly engine: {
+    readonly socket: string;
+    readonly api: "auto" | "v3" | "v4";
+    /** Where its sessions come from. */
+    readonly address: string;
+  };
   readonly as: number;
   readonly routerId: string;
   /** null: the engine's own file has its sessions. */

@@ -59,7 +59,7 @@ export class EvpnMember {
     const { evpn } = config;
     if (this.running !== null && (evpn === null || isOther(this.running.config, evpn))) this.end();
     if (settings === null || evpn === null) return;
-    const request = this.requestOf(config, evpn);
+    const request = this.requestOf(evpn);
     if (this.running === null) this.begin(config, evpn, request);
     else {
       this.running = { ...this.running, config: evpn };
@@ -202,9 +202,9 @@ export class EvpnMember {
     return cleared;
   }
 
-  private requestOf({ underlay }: Config, { engine, as, routerId, peers, timers }: EvpnConfig): EngineRequest {
+  private requestOf({ engine, as, routerId, peers, timers }: EvpnConfig): EngineRequest {
     return {
-      ...{ socket: engine.socket, api: engine.api, as, routerId, localAddress: underlay.address },
+      ...{ socket: engine.socket, api: engine.api, as, routerId, localAddress: engine.address },
       holdSeconds: timers.hold,
       connectRetrySeconds: timers.connectRetry,
       peers:
@@ -264,6 +264,7 @@ function isOther(from: EvpnConfig, to: EvpnConfig): boolean {
   return (
     from.engine.socket !== to.engine.socket ||
     from.engine.api !== to.engine.api ||
+    from.engine.address !== to.engine.address ||
     from.as !== to.as ||
     from.routerId !== to.routerId
   );

@@ -45,7 +45,7 @@ policies:
       - {defaultNextHops: [10.1.1.7, {ip: 10.1.1.8, weight: 2, priority: 1}], onDead: drop}
 control: {socket: /run/c.sock, observe: {socket: /run/o.sock, group: look}}
 evpn:
-  engine: {socket: /run/bgp.sock, api: v4}
+  engine: {socket: /run/bgp.sock, api: v4, address: 192.0.2.78}
   as: 4200000000
   routerId: 192.0.2.77
   peers: [{address: 192.0.2.251, as: 65000, password: {file: /run/secret}}, {address: 192.0.2.252, as: 65000}]
