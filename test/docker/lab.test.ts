@@ -10,98 +10,32 @@
  * Where the engine does not start, or nothing can be built for want of a network, the tests are skipped and say so; what
  * the lab does once its images are there is no matter of luck any more.
  */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { describeReal } from "../netns/gateways.ts";
+import {
+  caretaker,
+  dismiss,
+  ENGINE,
+  EX_UNAVAILABLE,
+  env,
+  freePort,
+  LAB,
+  lab,
+  OWN_ENGINE,
+  PROJECT,
+  TREE,
+  traces,
+  whyNoDocker,
+  works,
+} from "./docker-lab.ts";
 
-const LAB = fileURLToPath(new URL("../../docker/lab", import.meta.url));
-const ENGINE = fileURLToPath(new URL("../../docker/engine", import.meta.url));
-const TREE = fileURLToPath(new URL("../..", import.meta.url));
 const GUIDE = join(TREE, "docs/docker.md");
-const PROJECT = "vtepd-lab-test";
-const OWN_ENGINE = "/run/vtepd-docker";
-const EX_UNAVAILABLE = 69;
-const env = { ...process.env, VTEPD_LAB: PROJECT, PROMETHEUS_PORT: "0" };
-
-/** For the page of a second lab: the first one has the usual port. */
-async function freePort(): Promise<string> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return String(port);
-}
-
-const works = (program: string, ...args: string[]) => spawnSync(program, args, { stdio: "ignore" }).status === 0;
-
-function whyNoDocker(): string | undefined {
-  if (!works("docker", "--version")) return "docker is missing (apt-get install docker.io docker-compose)";
-  if (!works("docker", "compose", "version") && !works("docker-compose", "version")) return "compose is missing";
-  if (!existsSync("/dev/net/tun")) return "/dev/net/tun is missing";
-  if (works("docker", "version")) return undefined;
-  if (process.getuid?.() !== 0) return "no Docker engine answers, and starting one needs root";
-  return works("dockerd", "--version") ? undefined : "no Docker engine answers, and dockerd is missing";
-}
-
-interface Ended {
-  readonly code: number | null;
-  readonly lines: string[];
-  /** The last line on stderr. */
-  readonly said: string;
-}
-
-let keeper: ChildProcess | undefined;
-
-/** Run docker/lab; its words go on to the terminal as they come. */
-function lab(...args: string[]): Promise<Ended> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(LAB, args, { env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
-    keeper?.stdin?.write(`${child.pid}\n`);
-    let text = "";
-    let said = "";
-    child.stdout.on("data", (chunk: Buffer) => {
-      text += chunk;
-      process.stdout.write(chunk);
-    });
-    child.stderr.on("data", (chunk: Buffer) => {
-      said += chunk;
-      process.stderr.write(chunk);
-    });
-    child.on("error", reject);
-    child.on("close", (code) => {
-      keeper?.stdin?.write("none\n");
-      resolve({ code, lines: text.trim().split("\n"), said: said.trim().split("\n").at(-1) ?? "" });
-    });
-  });
-}
-
-/** One run at a time on this machine; and `down`, when this process ends without a word. Resolves when it is our turn. */
-function caretaker(): Promise<ChildProcess> {
-  const lock = join(tmpdir(), `vtepd-docker-test.${process.getuid?.()}.lock`);
-  // It is told the process group of each docker/lab, which would go on without us and start anew what `down` stopped.
-  const script =
-    'echo ours; while read word; do [ $word = done ] && exit; group=$word; done; kill -- -$group; "$0" down';
-  const child = spawn("flock", [lock, "sh", "-c", script, LAB], {
-    env,
-    detached: true,
-    stdio: ["pipe", "pipe", "ignore"],
-  });
-  const wait = setTimeout(() => console.log("another run has the Docker lab; waiting for it"), 3000);
-  return new Promise((resolve, reject) => {
-    child.on("error", reject);
-    child.stdout!.once("data", () => {
-      clearTimeout(wait);
-      child.stdout!.destroy();
-      resolve(child);
-    });
-  });
-}
 
 /** What must have been looked at; each pattern fits the checks' lines so often. */
 const CHECKS: readonly [what: string, pattern: RegExp, times: number][] = [
@@ -132,29 +66,6 @@ const CHECKS: readonly [what: string, pattern: RegExp, times: number][] = [
   ["a plain up keeps what the first one was told", /^✓ a plain up keeps/, 1],
 ];
 
-/** What a lab could leave on this machine. */
-function traces() {
-  const processes = readdirSync("/proc").filter((pid) => {
-    try {
-      const words = /^\d+$/.test(pid) ? readFileSync(`/proc/${pid}/cmdline`, "utf8") : "";
-      return /^\S*(dockerd|containerd[\w-]*)\0/.test(words) && words.includes(OWN_ENGINE);
-    } catch {
-      return false; // it ended meanwhile
-    }
-  });
-  return {
-    devices: readdirSync("/sys/class/net")
-      .filter((name) => /^(br-|docker|veth[0-9a-f]{7}$)/.test(name))
-      .sort(),
-    mounts: readFileSync("/proc/mounts", "utf8")
-      .split("\n")
-      .filter((line) => /vtepd-docker|\/vtepd-base/.test(line)),
-    processes,
-    rules: spawnSync("iptables-save", { encoding: "utf8" }).stdout?.replaceAll(/^#.*\n|\[\d+:\d+\]/gm, ""),
-    forwarding: readFileSync("/proc/sys/net/ipv4/ip_forward", "utf8"),
-  };
-}
-
 describeReal(whyNoDocker(), "docker/lab", () => {
   let unable: string | undefined;
   let before: ReturnType<typeof traces>;
@@ -168,7 +79,7 @@ describeReal(whyNoDocker(), "docker/lab", () => {
   };
 
   beforeAll(async () => {
-    keeper = await caretaker();
+    await caretaker();
     // What a run left that was killed together with its caretaker.
     if (existsSync(OWN_ENGINE) || works("docker", "version")) await lab("down");
     before = traces();
@@ -186,7 +97,7 @@ describeReal(whyNoDocker(), "docker/lab", () => {
     // Also when it never came up: an engine may have been started for it.
     const isUp = existsSync(new URL(`../../docker/.lab/${PROJECT}`, import.meta.url));
     if (isUp || existsSync(`${OWN_ENGINE}/by-lab`)) await lab("down");
-    keeper?.stdin?.end("done\n");
+    dismiss();
   });
 
   it("comes up", () => expect(up).toBe(0));
@@ -224,8 +135,8 @@ describeReal(whyNoDocker(), "docker/lab", () => {
 
   it.each([
     [["up", "--profil", "outside"], 2, "up knows no --profil"],
-    [["up", "--profile"], 2, "--profile needs a name: outside"],
-    [["up", "--profile", "inside"], 2, "there is no profile inside; there is: outside"],
+    [["up", "--profile"], 2, "--profile needs a name: evpn outside"],
+    [["up", "--profile", "inside"], 2, "there is no profile inside; there is: evpn outside"],
     [["up", "--scenario", "none"], 2, "there is no scenario none; there is: central"],
     [["add-vm", "vm9", "--gateway", "gw1"], 2, "add-vm needs --gateway, --vsi and --address"],
   ])("refuses words that make no sense, before it makes anything: %s", async (args, code, said) => {

@@ -1,0 +1,73 @@
+/**
+ * The profile "evpn" of the Docker lab from end to end: FRR as reflectors and leaf, gobgpd beside each gateway, all in containers.
+ * docker/profiles/evpn/checks says what holds, in one line for each check; here those lines become tests.
+ */
+import { existsSync } from "node:fs";
+import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
+import { describeReal } from "../netns/gateways.ts";
+import { caretaker, dismiss, EX_UNAVAILABLE, lab, OWN_ENGINE, traces, whyNoDocker, works } from "./docker-lab.ts";
+
+/** What must have been looked at; each pattern fits the checks' lines so often. */
+const CHECKS: readonly [what: string, pattern: RegExp, times: number][] = [
+  ["gateways have neither root nor a capability", /^✓ (gw1|gw2|border): user [1-9]\d*, no capability/, 3],
+  ["nor have their engines", /^✓ bgp-(gw1|gw2|border): no capability, and its socket's folder/, 3],
+  ["all are in sync with both reflectors", /^✓ (gw1|gw2|border) is in sync with both reflectors$/, 3],
+  ["the leaf floods to what type 3 names", /^✓ type 3 of gw\d: the leaf floods to/, 2],
+  ["hosts reach each other across makes, with the right TTL", /^✓ \w+ -> \w+ \((the same|another) subnet/, 5],
+  ["and the outside", /^✓ \w+ -> ext \(outside/, 2],
+  ["the leaf's kernel has what type 2 says, and so has gw1", /^✓ type 2 of (vm1|vm4|h10): /, 3],
+  [
+    "an engine's death concerns its own gateway's hosts alone",
+    /^✓ gw1's engine dies \(kill -9\), ping .*: lost \d+/,
+    3,
+  ],
+  ["one reflector is enough", /^✓ one reflector is stopped, ping .*: lost 0 /, 2],
+  ["gateways go on without any", /^✓ both reflectors are away, ping vm1 -> vm4: lost 0 /, 1],
+  ["routes outlive their gateway's restart", /^✓ gw1 restarts, and the leaf never misses its routes/, 1],
+  ["a host that moves is followed", /^✓ it moves to gw2: the leaf has it at/, 1],
+  ["a plain up keeps the profile", /^✓ a plain up keeps the profile$/, 1],
+];
+
+describeReal(whyNoDocker(), "docker/lab up --profile evpn", () => {
+  let unable: string | undefined;
+  let before: ReturnType<typeof traces>;
+  let up: number | null = null;
+  let lines: string[] = [];
+
+  beforeAll(async () => {
+    await caretaker();
+    if (existsSync(OWN_ENGINE) || works("docker", "version")) await lab("down");
+    before = traces();
+    const ended = await lab("up", "--profile", "evpn");
+    up = ended.code;
+    if (up === EX_UNAVAILABLE) unable = ended.said;
+    else if (up === 0) lines = (await lab("test")).lines;
+  });
+  beforeEach(({ skip }) => skip(unable !== undefined, unable));
+  afterAll(async () => {
+    if (existsSync(OWN_ENGINE) || works("docker", "version")) await lab("down");
+    dismiss();
+  });
+
+  it("comes up", () => expect(up).toBe(0));
+
+  it("has nothing that does not hold", () => {
+    expect(lines.filter((line) => line.startsWith("✗"))).toEqual([]);
+    expect(lines.at(-1)).toBe("all checks passed");
+  });
+
+  it.each(CHECKS)("%s", (_, pattern, times) => {
+    expect(lines.filter((line) => pattern.test(line))).toHaveLength(times);
+  });
+
+  it("is refused together with a scenario, which has other configurations", async () => {
+    const ended = await lab("up", "--scenario", "central");
+    expect(ended.code).toBe(2);
+    expect(ended.said).toContain("profile evpn has configurations of its own: not together with scenario central");
+  });
+
+  it("leaves nothing behind", async () => {
+    expect((await lab("down")).code).toBe(0);
+    expect(traces()).toEqual(before);
+  });
+});
