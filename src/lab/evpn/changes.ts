@@ -104,12 +104,7 @@ export async function changeThings(state: LabState, firstStep: number, say: (tex
       await untilSynced(state);
     });
     const [gateway, leaf, witness] = lost as [Lost, Lost, Lost];
-    const rows = [
-      lossRow(gateway, RETURN_MS),
-      sentRow(leaf, RETURN_MS),
-      lossRow(witness, 0),
-      await syncRow(state, "gw1"),
-    ];
+    const rows = [lossRow(gateway, 0), sentRow(leaf, RETURN_MS), lossRow(witness, 0), await syncRow(state, "gw1")];
     add("the engine of gw1 dies (kill -9), and is started again at once", "engine of gw1 killed", lost, rows);
   }
   const pairs = [
