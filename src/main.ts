@@ -14,6 +14,7 @@ import { CommanderError } from "commander";
 import type { Config } from "./control/plan.ts";
 import { guardOutput, say, write } from "./ctl/terminal.ts";
 import { commandTree, EXIT, fileOf } from "./daemon/command-line.ts";
+import { keepYoungGenerationSmall } from "./io/young-generation.ts";
 import { plural } from "./wire/plural.ts";
 
 const version = (JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string })
@@ -50,9 +51,11 @@ async function check(file: string): Promise<number> {
 async function run(file: string): Promise<number> {
   const { forwardingThread } = await import("./daemon/forwarding-thread.ts");
   const thread = forwardingThread();
+  const { createLog } = await import("./log/log.ts");
+  // The thread exists by now, and will do so too, but the schema, which is next, is loaded before it comes to its first line.
+  keepYoungGenerationSmall();
   const config = await load(file);
   if (config === null) return EXIT.configInvalid;
-  const { createLog } = await import("./log/log.ts");
   const { Daemon, StartError } = await import("./daemon/daemon.ts");
   const log = createLog({ ...config.log, base: { node: config.node, pid: process.pid } });
   const { crash, endProcess } = await import("./daemon/process-end.ts");
