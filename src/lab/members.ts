@@ -1,5 +1,5 @@
 /** Who is in a lab of a mode: the article's network, or the EVPN fabric. */
-import { GATEWAYS, HOSTS, LEAF, REFLECTORS, ROAMER } from "./evpn/fabric.ts";
+import { HOSTS, LEAF, OURS, OUTSIDE, REFLECTORS, ROAMER, ROUTED } from "./evpn/fabric.ts";
 import { MACHINES, type Machine, type Mode, VTEPS, type Vtep } from "./topology.ts";
 
 export interface Members {
@@ -12,5 +12,5 @@ export interface Members {
 
 export function membersOf(mode: Mode): Members {
   if (mode !== "evpn") return { gateways: VTEPS, others: [], machines: MACHINES };
-  return { gateways: GATEWAYS, others: [LEAF, ...REFLECTORS], machines: [...HOSTS, ROAMER] };
+  return { gateways: OURS, others: [LEAF, ...REFLECTORS], machines: [...HOSTS, ROUTED, OUTSIDE, ROAMER] };
 }

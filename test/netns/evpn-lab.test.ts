@@ -79,7 +79,8 @@ describeReal(whyNoGateways(...FRR_PROGRAMS, "gobgpd", "bridge", "sysctl"), "the 
     expect(places(/^route of .* seen at gw/)).toBeGreaterThanOrEqual(6);
     expect(places(/^(FDB|neighbours) of leaf/)).toBeGreaterThanOrEqual(8);
     expect(places(/^(MAC|ARP) table of gw|^tunnels of gw/)).toBeGreaterThanOrEqual(12);
-    expect(places(/^ping /)).toBeGreaterThanOrEqual(5);
+    expect(places(/^routes of (gw1|leaf)/)).toBeGreaterThanOrEqual(3);
+    expect(places(/^ping /)).toBeGreaterThanOrEqual(11);
     for (const event of [
       "move gw1 → gw2",
       "move gw2 → leaf",

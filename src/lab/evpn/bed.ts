@@ -20,8 +20,22 @@ import {
   UNDERLAY_DEVICE,
   UNDERLAY_MTU,
 } from "../topology.ts";
-import { gatewayFile, leafFile, reflectorFile } from "./config-file.ts";
-import { GATEWAYS, gatewayMac, HOSTS, LEAF, REFLECTORS, ROAMER, ROAMER_PORTS, SPEAKERS, VXLANS } from "./fabric.ts";
+import { borderFile, gatewayFile, leafFile, reflectorFile } from "./config-file.ts";
+import {
+  BORDER,
+  gatewayMac,
+  HOSTS,
+  L3VNI,
+  LEAF,
+  OURS,
+  OUTSIDE,
+  REFLECTORS,
+  ROAMER,
+  ROAMER_PORTS,
+  ROUTED,
+  SPEAKERS,
+  VXLANS,
+} from "./fabric.ts";
 import { startFrr } from "./frr.ts";
 
 const DEVICE_MS = 10_000;
@@ -47,7 +61,7 @@ export async function bringUpFabric(
 
 async function build(state: LabState, say: (text: string) => void): Promise<void> {
   const nodes = [...REFLECTORS, ...SPEAKERS];
-  const hosts = [...HOSTS, ROAMER];
+  const hosts = [...HOSTS, ROUTED, OUTSIDE, ROAMER];
   say(`lab "${state.name}": making ${nodes.length + hosts.length + 1} namespaces`);
   await makeUnderlay(state);
   await Promise.all(hosts.map((each) => createNamespace(namespaceOf(state, each.name))));
@@ -55,12 +69,15 @@ async function build(state: LabState, say: (text: string) => void): Promise<void
   say(`lab "${state.name}": starting FRR on ${[...REFLECTORS, LEAF].map((each) => each.name).join(", ")}`);
   for (const each of REFLECTORS) await startFrr(state, each.name, reflectorFile(each));
   await startFrr(state, LEAF.name, leafFile());
-  say(`lab "${state.name}": starting ${GATEWAYS.map((each) => `${each.name} and its gobgpd`).join(", ")}`);
-  await Promise.all(GATEWAYS.map(({ name }) => startEngine(state, name)));
-  for (const { name } of GATEWAYS)
-    launchGateway(state, name, gatewayFile(name, placesOf(state.name), engineSocket(state, name)));
-  await Promise.all(GATEWAYS.map(({ name }) => untilReady(state, name)));
-  await Promise.all(HOSTS.map((each) => configure(state, each, MACHINE_DEVICE)));
+  say(`lab "${state.name}": starting ${OURS.map((each) => each.name).join(", ")}, and a gobgpd beside each`);
+  await Promise.all(OURS.map(({ name }) => startEngine(state, name)));
+  const places = placesOf(state.name);
+  for (const { name } of OURS) {
+    const engine = engineSocket(state, name);
+    launchGateway(state, name, name === BORDER.name ? borderFile(places, engine) : gatewayFile(name, places, engine));
+  }
+  await Promise.all(OURS.map(({ name }) => untilReady(state, name)));
+  await Promise.all([...HOSTS, ROUTED, OUTSIDE].map((each) => configure(state, each, MACHINE_DEVICE)));
   await makeRoamer(state);
 }
 
@@ -82,17 +99,18 @@ async function makeLeaf(state: LabState): Promise<void> {
   const leaf = namespaceOf(state, LEAF.name);
   const sysctl = (...settings: readonly string[]) => mustIn(leaf, "sysctl", ["-qw", ...settings]);
   await sysctl("net.ipv4.ip_forward=1");
-  for (const vni of VXLANS) {
+  for (const vni of [...VXLANS, L3VNI]) {
     await createBridge(leaf, `br${vni}`);
     await ipIn(
       leaf,
-      `link set br${vni} address ${gatewayMac(vni)}`,
       `link add vxlan${vni} type vxlan id ${vni} local ${LEAF.underlay} dstport 4789 nolearning`,
       `link set vxlan${vni} master br${vni} addrgenmode none`,
-      `link set vxlan${vni} type bridge_slave neigh_suppress on learning off`,
-      `addr add ${vni}.1.1.1/24 dev br${vni}`,
+      `link set vxlan${vni} type bridge_slave ${vni === L3VNI ? "" : "neigh_suppress on "}learning off`,
       `link set vxlan${vni} up`,
     );
+  }
+  for (const vni of VXLANS) {
+    await ipIn(leaf, `link set br${vni} address ${gatewayMac(vni)}`, `addr add ${vni}.1.1.1/24 dev br${vni}`);
     // A silent host's answer to a question of ours is learned, and so announced.
     await sysctl(`net.ipv4.conf.br${vni}.arp_accept=1`);
   }
@@ -102,6 +120,9 @@ async function makeLeaf(state: LabState): Promise<void> {
   };
   for (const each of HOSTS.filter(({ behind }) => behind === LEAF.name)) await port(each, MACHINE_DEVICE);
   await port(ROAMER, ROAMER_PORTS[LEAF.name]!);
+  // A routed port: no VXLAN of its own.
+  await createVeth(namespaceOf(state, ROUTED.name), MACHINE_DEVICE, leaf, `to-${ROUTED.name}`, OVERLAY_MTU);
+  await ipIn(leaf, `addr add ${ROUTED.gateway}/24 dev to-${ROUTED.name}`);
 }
 
 /** What a host's own configuration would do to its eth0. */

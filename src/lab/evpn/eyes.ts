@@ -113,6 +113,28 @@ export async function neighborAt(
   return rows.find((each) => each.ip === ip);
 }
 
+interface ShownPrefix {
+  readonly prefix: string;
+  readonly origin: string;
+  readonly nextHops: readonly { readonly ip?: string | null; readonly vtep?: string | null }[];
+}
+
+/** Next hops and origin of a prefix in our gateway's table. */
+export async function prefixAt(state: LabState, node: string, prefix: string): Promise<string | null> {
+  const found = (await show<ShownPrefix>(state.name, node, "route")).filter((each) => each.prefix === prefix);
+  const best = found.find((each) => each.origin === "evpn") ?? found[0];
+  return best === undefined
+    ? null
+    : `${best.nextHops.map((hop) => hop.vtep ?? hop.ip).join(", ")}, from ${best.origin}`;
+}
+
+/** Next hop of a prefix in the leaf's kernel. */
+export async function prefixOfLeaf(state: LabState, prefix: string): Promise<string | null> {
+  const word = prefix === "0.0.0.0/0" ? "default" : prefix;
+  const text = await mustIn(namespaceOf(state, LEAF.name), "ip", ["route", "show", word]);
+  return / via (\S+)/.exec(text)?.[1] ?? null;
+}
+
 /** Where the leaf's kernel sends a MAC of a VNI: the VTEPs. */
 export async function fdbOfLeaf(state: LabState, vni: number, mac: string): Promise<readonly string[]> {
   const text = await mustIn(namespaceOf(state, LEAF.name), "bridge", ["fdb", "show", "dev", `vxlan${vni}`]);

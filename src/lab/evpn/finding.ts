@@ -13,12 +13,14 @@ import {
   macAt,
   neighborAt,
   neighborOfLeaf,
+  prefixAt,
+  prefixOfLeaf,
   routeAtFrr,
   routeAtGateway,
   routeText,
   tunnelAt,
 } from "./eyes.ts";
-import { GATEWAYS, hostOf, LEAF, REFLECTORS, SPEAKERS, VXLANS } from "./fabric.ts";
+import { BORDER, GATEWAYS, hostOf, L3VNI, LEAF, OURS, REFLECTORS, SPEAKERS, VXLANS } from "./fabric.ts";
 import { askFrr } from "./frr.ts";
 import { type FabricPart, type FabricRow, type FabricStep, type Observed, see } from "./rows.ts";
 
@@ -41,7 +43,7 @@ export async function findEachOther(state: LabState): Promise<FabricPart> {
       {
         number: 1,
         text: "every gateway, by its gobgpd, and the leaf have a session with both reflectors",
-        rows: [...(await Promise.all(GATEWAYS.map((each) => sessionsOf(state, each)))), await sessionsOfLeaf(state)],
+        rows: [...(await Promise.all(OURS.map((each) => sessionsOf(state, each)))), await sessionsOfLeaf(state)],
       },
       {
         number: 2,
@@ -107,7 +109,7 @@ async function floodRows(state: LabState): Promise<FabricRow[]> {
     ["gw2", LEAF.name],
   ] as const) {
     const vtep = vtepOf(to);
-    const expected = `tunnel ${tunnelName(vtep)}, VNIs ${VXLANS.join(", ")}`;
+    const expected = `tunnel ${tunnelName(vtep)}, VNIs ${[...VXLANS, L3VNI].join(", ")}`;
     rows.push(
       await see(`tunnels of ${at}`, expected, async () => {
         const found = await tunnelAt(state, at, vtep);
@@ -211,6 +213,63 @@ async function pinged(state: LabState, from: string, to: string, ttl: number): P
   };
 }
 
+const prefixRoute = (network: string, length: number) => `[5]:[0]:[${length}]:[${network}]`;
+
+/** A prefix of one, as others have it: the route, and the entry in the table that packets go by. */
+async function prefixRows(
+  state: LabState,
+  network: string,
+  length: number,
+  by: Vtep,
+  seenAt: string,
+): Promise<FabricRow[]> {
+  const text = prefixRoute(network, length);
+  const prefix = `${network}/${length}`;
+  const whose = `of ${prefix} by ${by.name}`;
+  if (seenAt === LEAF.name)
+    return [
+      await routeOnFrr(state, text, by.underlay, whose),
+      await see(`routes of ${LEAF.name}`, `${prefix} by ${by.underlay}`, async () => {
+        const via = await prefixOfLeaf(state, prefix);
+        return is(via && `${prefix} by ${via}`, `${prefix} by ${by.underlay}`);
+      }),
+    ];
+  return [
+    await routeOnGateway(state, seenAt, text, by.underlay, whose),
+    await see(`routes of ${seenAt}`, `${prefix} by ${by.underlay}, from evpn`, async () => {
+      const found = await prefixAt(state, seenAt, prefix);
+      return is(found && `${prefix} by ${found}`, `${prefix} by ${by.underlay}, from evpn`);
+    }),
+  ];
+}
+
+export async function findPrefixes(state: LabState, firstStep: number): Promise<FabricPart> {
+  const outside = [
+    ...(await prefixRows(state, "0.0.0.0", 0, BORDER, "gw1")),
+    ...(await prefixRows(state, "0.0.0.0", 0, BORDER, LEAF.name)),
+    await pingRow(state, "vm1", "ext", 62),
+    await pingRow(state, "h10", "ext", 62),
+    await pingRow(state, "ext", "vm4", 62),
+  ];
+  const routed = [
+    ...(await prefixRows(state, "60.1.1.0", 24, LEAF, "gw1")),
+    await pingRow(state, "vm1", "h60", 62),
+    await pingRow(state, "h60", "vm5", 62),
+    await pingRow(state, "ext", "h60", 62),
+  ];
+  return {
+    title: "Prefixes, by type 5 and the L3VNI",
+    steps: [
+      {
+        number: firstStep,
+        text: "the outside: the Border, which has no VNI of a subnet, announces the default route",
+        rows: outside,
+      },
+      { number: firstStep + 1, text: "a subnet that the leaf alone has", rows: routed },
+    ],
+  };
+}
+
 export async function findHosts(state: LabState): Promise<FabricPart> {
   const steps: FabricStep[] = [];
   const step = async (text: string, ...rows: (() => Promise<FabricRow | FabricRow[]>)[]) => {
@@ -233,8 +292,8 @@ export async function findHosts(state: LabState): Promise<FabricPart> {
     () => hostRows(state, "vm4", "gw1"),
   );
   await step(
-    "another subnet: each gateway routes into the VXLAN of the destination (asymmetric IRB)",
-    () => pingRow(state, "vm1", "h20", 63),
+    "another subnet: our gateways route into the VXLAN of the destination (asymmetric IRB); FRR prefers the L3VNI, its packets are routed twice",
+    () => pingRow(state, "vm1", "h20", 62),
     () => pingRow(state, "h10", "vm2", 63),
     () => pingRow(state, "vm1", "vm5", 63),
     () => hostRows(state, "h20", "gw1"),

@@ -1,7 +1,7 @@
 /** The report of the fabric: every step, its rows, and under each row what was expected and observed; and the same for programs. */
 import { bold, columns, dim, heading, mark, red } from "../paint.ts";
 import type { Loss } from "./changes.ts";
-import { GATEWAYS, HOSTS, LEAF, REFLECTORS, ROAMER } from "./fabric.ts";
+import { HOSTS, LEAF, OURS, OUTSIDE, REFLECTORS, ROAMER, ROUTED } from "./fabric.ts";
 import type { FabricPart, FabricRow, FabricStep } from "./rows.ts";
 
 const PAD = "      ";
@@ -12,11 +12,12 @@ const rowsOf = (parts: readonly FabricPart[]) => parts.flatMap(({ steps }) => st
 /** How the report is read, and who is in the fabric. */
 export function keyText(): string {
   const behind = (name: string) =>
-    HOSTS.filter((host) => host.behind === name)
+    [...HOSTS, ROUTED, OUTSIDE]
+      .filter((host) => host.behind === name)
       .map((host) => `${host.name} ${host.address}`)
       .join(", ");
   const nodes = [
-    ...GATEWAYS.map((each) => [each.name, each.underlay, "vtepd, gobgpd beside it", behind(each.name)]),
+    ...OURS.map((each) => [each.name, each.underlay, "vtepd, gobgpd beside it", behind(each.name)]),
     [LEAF.name, LEAF.underlay, "FRR, the kernel's vxlan", behind(LEAF.name)],
     ...REFLECTORS.map((each) => [each.name, each.underlay, "FRR, route reflector", ""]),
     [ROAMER.name, ROAMER.address, "moves", "a port at gw1, gw2 and leaf; it is behind one of them at a time"],
@@ -30,7 +31,11 @@ export function keyText(): string {
       "the entries that it made in the leaf's kernel: a MAC behind a VTEP, the MAC of an address",
     ],
     ["MAC, ARP table of gw1", "the same at a gateway of ours"],
-    ["[2]:[0]:[48]:[MAC]:[32]:[IP]", "a route of type 2 (MAC and address), as FRR writes it; [3]:…:[VTEP] is type 3"],
+    ["routes of gw1", "prefixes in the table that packets go by"],
+    [
+      "[2]:[0]:[48]:[MAC]:[32]:[IP]",
+      "a route of type 2 (MAC and address), as FRR writes it; [3]:…:[VTEP] is type 3, [5]:…:[prefix] type 5",
+    ],
     ["frames vm1 → vm4", "pings, a hundred a second; a frame is lost on the way there, or its answer on the way back"],
   ];
   return `${heading("How to read this")}\n${columns(rows, " ")}\n\n${columns(nodes, " ")}`;
@@ -104,9 +109,9 @@ export function fabricRecord(parts: readonly FabricPart[], losses: readonly Loss
     scheme: { mode: "evpn" },
     holds: complaints.length === 0,
     complaints,
-    vteps: [...GATEWAYS, LEAF],
+    vteps: [...OURS, LEAF],
     reflectors: REFLECTORS,
-    machines: [...HOSTS, ROAMER],
+    machines: [...HOSTS, ROUTED, OUTSIDE, ROAMER],
     parts: parts.map(({ title, steps }) => ({
       title,
       steps: steps.map((step) => ({ step: step.number, text: step.text, holds: holds(step), rows: step.rows })),

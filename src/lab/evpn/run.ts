@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { print, say } from "../paint.ts";
 import type { LabState } from "../state.ts";
 import { changeThings } from "./changes.ts";
-import { findEachOther, findHosts } from "./finding.ts";
+import { findEachOther, findHosts, findPrefixes } from "./finding.ts";
 import { briefPartText, fabricComplaints, fabricRecord, keyText, lossText, partText, resultText } from "./report.ts";
 import type { FabricPart } from "./rows.ts";
 
@@ -24,8 +24,9 @@ export async function runFabric(
   tell(await findEachOther(state));
   say("hosts ping each other");
   tell(await findHosts(state));
-  const steps = parts.reduce((sum, part) => sum + part.steps.length, 0);
-  const { part, losses } = await changeThings(state, steps + 1, say);
+  const nextStep = () => parts.reduce((sum, part) => sum + part.steps.length, 1);
+  tell(await findPrefixes(state, nextStep()));
+  const { part, losses } = await changeThings(state, nextStep(), say);
   tell(part);
   if (brief !== true) print(lossText(losses));
   if (json !== undefined) writeFileSync(json, `${JSON.stringify(fabricRecord(parts, losses), null, 2)}\n`);
