@@ -1,5 +1,5 @@
 /**
- * BFD between two real gateways, 50 ms x 3: a cut path, a dead process, a stop in good order, a main thread that is away for two
+ * BFD between two real gateways, 50 ms apart: a cut path, a dead process, a stop in good order, a main thread that is away for two
  * seconds, a stranger's packets.
  *
  *     vm1 - gw1 --- router --- gw2 - vm2        one hop for BFD: the router is a bridge
@@ -16,6 +16,9 @@ import { ping } from "./traffic.ts";
 
 const missing = whyNoGateways("python3");
 const UP_MS = 15_000;
+/** `VTEPD_LONG=1`: as the design promises it. Otherwise with room for a machine that does something else meanwhile. */
+const MULTIPLIER = process.env.VTEPD_LONG === undefined ? 5 : 3;
+const DETECT_MS = 50 * MULTIPLIER;
 
 /** Stop one thread, as a debugger does, for so many seconds. */
 const STOP = `
@@ -38,7 +41,7 @@ describeReal(missing, "BFD between gateways", () => {
 
   const configOf = (own: string, remote: string, peer: string, vm: string) => ({
     underlay: { address: own },
-    bfd: { intervalMs: 50, multiplier: 3 },
+    bfd: { intervalMs: 50, multiplier: MULTIPLIER },
     tunnels: [{ name: peer, remote, keepalive: { intervalMs: 1000, multiplier: 3 } }],
     vsis: [{ name: "vsi10", vni: 10 }],
     interfaces: [{ name: "vsi-interface10", vsi: "vsi10", address: "10.1.1.1/24" }],
@@ -50,7 +53,7 @@ describeReal(missing, "BFD between gateways", () => {
     for (const gateway of [gw1, gw2])
       await until(`${gateway.node} up`, UP_MS, async () => {
         const { state, bfd } = await tunnelOf(gateway);
-        return state === "up" && bfd?.state === "up" && bfd.detectionMs === 150;
+        return state === "up" && bfd?.state === "up" && bfd.detectionMs === DETECT_MS;
       });
   };
   /** Milliseconds from `sinceMs` to the last change of the session. */
@@ -82,7 +85,7 @@ describeReal(missing, "BFD between gateways", () => {
     expect(shown.stdout).toMatch(/gw2 +192\.0\.2\.2 +oneHop +up +up +up/);
     expect((await gw1.ctl("show", "tunnel", "-w")).stdout).toMatch(/gw2 +192\.0\.2\.2 +up +bfd/);
     const { checks } = JSON.parse((await gw1.ctl("doctor", "-o", "json")).stdout) as Diagnosis;
-    expect(checks.find(({ name }) => name === "bfd gw2")?.text).toMatch(/^192\.0\.2\.2: up, 150 ms of silence/);
+    expect(checks.find(({ name }) => name === "bfd gw2")?.text).toContain(`192.0.2.2: up, ${DETECT_MS} ms of silence`);
     expect((await gw1.ctl("why", "10.1.1.12")).stdout).toMatch(/Tunnel gw2 .*BFD watches it: up/);
     await gw1.logged(/"event":"bfd.up"[^\n]*"tunnel":"gw2"/);
   });
@@ -94,7 +97,7 @@ describeReal(missing, "BFD between gateways", () => {
       await until("down", 3000, async () => !(await tunnelOf(gateway)).up, 20);
       const afterMs = await changedAfter(gateway, cutMs);
       console.log(`${gateway.node}: cut path seen after ${afterMs} ms`);
-      // 150 ms by the design; the rest is for a machine that does something else meanwhile.
+      // DETECT_MS by the design; the rest is for a machine that does something else meanwhile.
       expect(afterMs).toBeLessThan(1000);
     }
     await gw1.logged(/"level":"warn"[^\n]*"event":"tunnel.down"/);
@@ -160,7 +163,7 @@ describeReal(missing, "BFD between gateways", () => {
       expect(done.status, done.stderr).toBe(0);
     };
     await reload(text.replace("intervalMs: 50", "intervalMs: 200"));
-    await until("the new interval", 5000, async () => (await sessionOf(gw1)).detectionMs === 600);
+    await until("the new interval", 5000, async () => (await sessionOf(gw1)).detectionMs === 200 * MULTIPLIER);
     expect((await sessionOf(gw1)).changes).toBe(before);
     await reload(text.replace("intervalMs: 50", "mode: multihop"));
     await until("another session", 5000, async () => (await sessionOf(gw1)).mode === "multihop");
@@ -201,5 +204,28 @@ describeReal(missing, "BFD between gateways", () => {
     holder.kill("SIGKILL");
     await untilUp();
     expect((await gw2.look<Bfd>("/v1/bfd")).problem).toBeNull();
+  });
+
+  test("without any right: a session as anybody's", async () => {
+    const { bed } = gateways;
+    for (const name of ["u1", "u2"]) await bed.namespace(name);
+    await bed.veth("u1", "ul0", "u2", "ul0");
+    const started: Gateway[] = [];
+    for (const [n, name] of ["u1", "u2"].entries()) {
+      const [own, remote] = n === 0 ? ["192.0.2.1", "192.0.2.2"] : ["192.0.2.2", "192.0.2.1"];
+      await bed.ip(name, `addr add ${own}/24 dev ul0`);
+      const config = {
+        underlay: { address: own },
+        tunnels: [{ name: "peer", remote, bfd: { intervalMs: 50, multiplier: MULTIPLIER } }],
+        vsis: [{ name: "vsi10", vni: 10 }],
+      };
+      started.push(await gateways.start(name, config, 65534));
+    }
+    for (const gateway of started)
+      await until(`${gateway.node} up`, UP_MS, async () => (await sessionOf(gateway)).detectionMs === DETECT_MS);
+    for (const gateway of started) {
+      expect(readFileSync(`/proc/${gateway.pid}/status`, "utf8")).toMatch(/^CapEff:\t0+$/m);
+      await gateway.stop();
+    }
   });
 });

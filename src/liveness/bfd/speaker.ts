@@ -55,6 +55,8 @@ export class BfdSpeaker {
   private readonly byDiscriminator = new Map<number, Entry>();
   private readonly byPeer = new Map<string, Entry>();
   private isDraining = false;
+  /** Nothing is due before: a packet that comes in time costs no look at all the other sessions. */
+  private nextMs = 0;
   readonly refused: Record<BfdRefusal, number>;
   /** The last refusal of a packet that looked like one of BFD. */
   lastRefused: { readonly reason: BfdRefusal; readonly source: Uint8Array; readonly hops: number } | null = null;
@@ -75,6 +77,7 @@ export class BfdSpeaker {
 
   /** These sessions, and no others. */
   configure(requests: readonly SessionRequest[], nowMs: number): void {
+    this.nextMs = nowMs;
     const wanted = new Map(requests.map((request) => [request.slot, request]));
     for (const [slot, { session, request }] of this.slots) {
       const next = wanted.get(slot);
@@ -94,6 +97,7 @@ export class BfdSpeaker {
   drain(isDraining: boolean, nowMs: number): void {
     if (this.isDraining === isDraining) return;
     this.isDraining = isDraining;
+    this.nextMs = nowMs;
     for (const { session } of this.slots.values()) {
       if (isDraining) session.disable(false, nowMs);
       else session.enable(nowMs);
@@ -119,12 +123,14 @@ export class BfdSpeaker {
     if (entry === undefined) return "unknown_session";
     if (entry.peer !== peer) return "stranger";
     entry.session.hear(packet, nowMs);
+    this.nextMs = Math.min(this.nextMs, entry.session.dueMs);
     this.handlers.noted(entry.request.slot, entry.session);
     return null;
   }
 
   /** Do what is due. @returns when something is due again, or null. */
   run(nowMs: number): number | null {
+    if (nowMs < this.nextMs) return Number.isFinite(this.nextMs) ? this.nextMs : null;
     let next = Number.POSITIVE_INFINITY;
     for (const [slot, entry] of this.slots) {
       const { session } = entry;
@@ -138,6 +144,7 @@ export class BfdSpeaker {
       }
       next = Math.min(next, session.dueMs);
     }
+    this.nextMs = next;
     return Number.isFinite(next) ? next : null;
   }
 
