@@ -19,6 +19,9 @@ const REFLECTOR = "192.0.2.251";
 /** What `mac: shared` makes of VNI 10 and 20. */
 export const GATEWAY_MACS = { 10: "02:00:5e:00:00:0a", 20: "02:00:5e:00:00:14" };
 
+/** The leaf's router's MAC: that of the bridge of its L3VNI. */
+export const LEAF_ROUTER_MAC = "02:00:00:00:fe:02";
+
 export interface Fabric {
   readonly gateways: Gateways;
   readonly bed: Bed;
@@ -30,7 +33,8 @@ export interface Fabric {
   remove(): Promise<void>;
 }
 
-export async function makeFabric(label: string): Promise<Fabric> {
+/** @param l3vni of the leaf's default VRF, which is the tenant's then; null: it has none. */
+export async function makeFabric(label: string, l3vni: number | null = null): Promise<Fabric> {
   const gateways = await openGateways(label);
   const { bed } = gateways;
   for (const name of ["rr", "leaf", "gw1", "gw2", "vm1", "vm2", "h10", "h20"]) await bed.namespace(name);
@@ -52,7 +56,9 @@ export async function makeFabric(label: string): Promise<Fabric> {
     await bed.ip(host, "link set eth0 up", `addr add ${subnet}.21/24 dev eth0`, `route add default via ${subnet}.1`);
   }
   const rr = await startFrr(bed, "rr", reflectorConfig(AS, REFLECTOR, Object.values(VTEPS)));
-  const leaf = await startFrr(bed, "leaf", leafConfig(AS, VTEPS.leaf!, REFLECTOR));
+  if (l3vni !== null)
+    await leafVni(bed, "leaf", { vni: l3vni, local: VTEPS.leaf!, gateway: null, mac: LEAF_ROUTER_MAC });
+  const leaf = await startFrr(bed, "leaf", leafConfig(AS, VTEPS.leaf!, REFLECTOR, l3vni));
   const socketOf = (node: string) => join(bed.folder, `${node}.bgp.sock`);
   return {
     ...{ gateways, bed, rr, leaf },

@@ -71,28 +71,31 @@ export function reflectorConfig(as: number, routerId: string, clients: readonly 
   ].join("\n");
 }
 
-/** A leaf that announces all its VNIs. */
-export function leafConfig(as: number, routerId: string, reflector: string): string {
+/** A leaf that announces all its VNIs; with an L3VNI the default VRF's subnets and hosts too: a kernel without VRF devices has that one. */
+export function leafConfig(as: number, routerId: string, reflector: string, l3vni: number | null = null): string {
   return [
+    ...(l3vni === null ? [] : [`vni ${l3vni}`]),
     `router bgp ${as}`,
     ` bgp router-id ${routerId}`,
     " no bgp default ipv4-unicast",
     ` neighbor ${reflector} remote-as ${as}`,
     ` neighbor ${reflector} timers 3 9`,
     ` neighbor ${reflector} timers connect 1`,
+    ...(l3vni === null ? [] : [" address-family ipv4 unicast", "  redistribute connected", " exit-address-family"]),
     " address-family l2vpn evpn",
     `  neighbor ${reflector} activate`,
     "  advertise-all-vni",
+    ...(l3vni === null ? [] : ["  advertise ipv4 unicast"]),
     " exit-address-family",
     "",
   ].join("\n");
 }
 
-/** One L2 domain of a leaf: a bridge with the gateway's address and MAC, a VXLAN device that learns nothing by itself. */
+/** One VNI of a leaf: a bridge with the gateway's address (an L3VNI: none) and MAC, a VXLAN device that learns nothing by itself. */
 export async function leafVni(
   bed: Bed,
   node: string,
-  { vni, local, gateway, mac }: { vni: number; local: string; gateway: string; mac: string },
+  { vni, local, gateway, mac }: { vni: number; local: string; gateway: string | null; mac: string },
 ): Promise<void> {
   await bed.ip(
     node,
@@ -100,7 +103,7 @@ export async function leafVni(
     `link add vxlan${vni} type vxlan id ${vni} local ${local} dstport 4789 nolearning`,
     `link set vxlan${vni} master br${vni} addrgenmode none`,
     `link set vxlan${vni} type bridge_slave neigh_suppress on learning off`,
-    `addr add ${gateway} dev br${vni}`,
+    ...(gateway === null ? [] : [`addr add ${gateway} dev br${vni}`]),
     `link set br${vni} up`,
     `link set vxlan${vni} up`,
   );
