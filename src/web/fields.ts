@@ -30,6 +30,8 @@ const ICMP_TYPES: Readonly<Record<number, string>> = {
   [ICMP_ECHO_REQUEST]: "echo request",
   [ICMP_TIME_EXCEEDED]: "time exceeded",
 };
+/** Of an unreachable (RFC 1191 §4). */
+const CODE_FRAGMENTATION_NEEDED = 4;
 const PROTOCOLS: Readonly<Record<number, string>> = { [PROTO_ICMP]: "ICMP", [PROTO_TCP]: "TCP", [PROTO_UDP]: "UDP" };
 
 /** What a walk needs to know of a frame. */
@@ -133,9 +135,14 @@ export function fieldsOf(bytes: Uint8Array): Field[] {
   add("IPv4", "checksum", m + IP_CHECKSUM, 2, hex(u16(bytes, m + IP_CHECKSUM), 4));
   const l4 = m + header;
   if (icmpAt(bytes) > 0) {
-    add("ICMP", "message", l4, 2, ICMP_TYPES[bytes[l4]!] ?? `type ${bytes[l4]}, code ${bytes[l4 + 1]}`);
+    const [type, code] = [bytes[l4]!, bytes[l4 + 1]!];
+    const isTooBig = type === ICMP_UNREACHABLE && code === CODE_FRAGMENTATION_NEEDED;
+    const what = ICMP_TYPES[type] ?? `type ${type}, code ${code}`;
+    add("ICMP", "message", l4, 2, isTooBig ? `${what}: fragmentation needed` : what);
     add("ICMP", "checksum", l4 + 2, 2, hex(u16(bytes, l4 + 2), 4));
-    add("ICMP", "id and sequence", l4 + 4, 4, `${u16(bytes, l4 + 4)}, ${u16(bytes, l4 + 6)}`);
+    if (isTooBig) add("ICMP", "next-hop MTU", l4 + 6, 2, String(u16(bytes, l4 + 6)));
+    else if (type === ICMP_ECHO_REQUEST || type === ICMP_ECHO_REPLY)
+      add("ICMP", "id and sequence", l4 + 4, 4, `${u16(bytes, l4 + 4)}, ${u16(bytes, l4 + 6)}`);
   } else if ((protocol === PROTO_TCP || protocol === PROTO_UDP) && bytes.length >= l4 + 4) {
     add("ports", "source", l4 + L4_SRC_PORT, 2, String(u16(bytes, l4 + L4_SRC_PORT)));
     add("ports", "destination", l4 + L4_DST_PORT, 2, String(u16(bytes, l4 + L4_DST_PORT)));

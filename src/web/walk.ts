@@ -330,12 +330,26 @@ function troubleIn(
     const whom = [...new Set(same.map(({ to }) => label(to)))].join(", ");
     return { hop: asked, text: `no answer for ${ip}: ${label(hops[asked]!.from)} asked ${whom}`, causes };
   }
+  const refused = hops.findIndex((hop) => isError(hop, ping));
+  if (refused >= 0) {
+    const mtu = fieldOf(hops[refused]!, "next-hop MTU");
+    const most = mtu === undefined ? "" : `, at most ${mtu} bytes`;
+    const text = `${label(hops[refused]!.from)} gave it up and says so: ICMP ${fieldOf(hops[refused]!, "message")}${most}`;
+    return { hop: refused, text, causes };
+  }
   const late = hops.findIndex(({ isLate }) => isLate);
   if (late >= 0) return { hop: late, text: textOf(hops[late]!, label), causes };
   return { hop: hops.length - 1, text: "this is the last frame that was seen; no answer came back", causes };
 }
 
 const fieldOf = (hop: Hop, name: string) => hop.fields.find((field) => field.name === name)?.text;
+
+/** An error in place of the answer. */
+function isError(hop: Hop, { source }: Ping): boolean {
+  const message = fieldOf(hop, "message");
+  if (message === undefined || message.startsWith("echo")) return false;
+  return hop.fields.some(({ layer, name, text }) => layer === "IPv4" && name === "destination" && text === source);
+}
 
 function isUnanswered(hop: Hop, later: readonly Hop[]): boolean {
   const ip = fieldOf(hop, "target IP");

@@ -134,6 +134,28 @@ describe.skipIf(noBrowser !== null)("in a browser", () => {
     expect(complaints).toEqual([]);
   });
 
+  it("leaves connections for other pages: of one browser four show events, and the fifth says why it does not", async () => {
+    const url = await two();
+    const { page, complaints } = await openPage(browser, url);
+    await page.waitForSelector("[data-gateway=gw2]");
+    const pages = [page];
+    while (pages.length < 7) {
+      const next = await page.context().newPage();
+      await next.goto(url);
+      await next.waitForSelector("[data-gateway=gw2]");
+      pages.push(next);
+    }
+    for (const [i, each] of pages.entries()) {
+      await each.goto(`http://127.0.0.1:${web!.port}/#/events`);
+      await each.waitForSelector("main h2");
+      if (i >= 4) await each.waitForSelector("text=4 pages of this browser show events");
+    }
+    await pages[6]!.reload();
+    await pages[6]!.goto(`http://127.0.0.1:${web!.port}/#/fabric`);
+    await pages[6]!.waitForSelector("[data-gateway=gw2]");
+    expect(complaints).toEqual([]);
+  });
+
   it("asks nothing while it is hidden", async () => {
     const { page } = await openPage(browser, await two());
     await page.waitForSelector("[data-gateway=gw2]");

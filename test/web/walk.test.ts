@@ -175,6 +175,34 @@ describe("what goes wrong", () => {
     expect(walk.trouble!.text).toBe("it left gw1 and was never seen at gw2");
   });
 
+  it("a packet that waited and was then too long is told by the error that came back", () => {
+    const { recording } = recorded(2);
+    const isPing = ({ summary }: { summary: string }) => /echo-(request|reply)/.test(summary);
+    const quiet = changed(
+      changed(recording, "gw2", (frames) => frames.filter((line) => !isPing(line))),
+      "gw1",
+      (frames) => {
+        const [first] = frames.filter((line) => line.via?.kind === "ac" && isPing(line));
+        const packet = Buffer.from(first!.data, "base64");
+        const error = Buffer.alloc(14 + 20 + 8 + 28);
+        // To whom it came from, from the gateway: 10.1.1.1 > 10.1.1.11, ICMP 3/4, MTU 1000, and the packet's beginning.
+        error.set([...packet.subarray(6, 12), ...packet.subarray(0, 6), 8, 0, 0x45, 0, 0, 56, 0, 0, 0, 0, 64, 1, 0, 0]);
+        error.set([10, 1, 1, 1, 10, 1, 1, 11, 3, 4, 0, 0, 0, 0, 0x03, 0xe8, ...packet.subarray(14, 42)], 26);
+        const { at, id } = frames.filter((line) => inByTunnel(line) && line.summary.includes("20.1.1.12"))[0]!;
+        const out = { id: 999, parent: null, cause: id, direction: "out" as const, at: String(BigInt(at) + 50_000n) };
+        const line = { ...first!, ...out, summary: "ICMP unreachable", fate: "sent to ac vm1", length: error.length };
+        const kept = frames.filter((each) => !isPing(each) || each === first);
+        return [...kept, { ...line, data: error.toString("base64") }];
+      },
+    );
+    const walk = walkOf(quiet, HEAD);
+    expect(walk.arrived).toBe(false);
+    expect(walk.trouble!.text).toBe(
+      "gw1 gave it up and says so: ICMP unreachable: fragmentation needed, at most 1000 bytes",
+    );
+    expect(walk.hops[walk.trouble!.hop]!).toMatchObject({ from: "gateway gw1", to: "ac gw1 vm1" });
+  });
+
   it("a frame that the far end drops is red with the reason", () => {
     const { recording } = recorded(2);
     const walk = walkOf(

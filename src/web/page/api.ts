@@ -67,13 +67,30 @@ export async function download(path: string): Promise<Blob> {
   return await (await send(path)).blob();
 }
 
+/** Most that all pages of a browser read at once: it has six connections to a server, and questions need some. */
+const STREAMS = 4;
+
+/** Do `work` while one of the browser's places for streams is held. */
+async function inPlace(work: () => Promise<void>): Promise<void> {
+  // Browsers have none for a page that came over a network in the clear.
+  if (navigator.locks === undefined) return await work();
+  for (let place = 0; place < STREAMS; place++) {
+    const isDone = await navigator.locks.request(`vtepd-stream-${place}`, { ifAvailable: true }, async (lock) => {
+      if (lock === null) return false;
+      await work();
+      return true;
+    });
+    if (isDone) return;
+  }
+  throw new Unanswered(503, `${STREAMS} pages of this browser show events or make a walk already`, "close one of them");
+}
+
 /** Lines of JSON, one after the other, until the server ends them or `signal` does. */
-export async function lines<T>(
-  path: string,
-  body: unknown,
-  signal: AbortSignal,
-  take: (line: T) => void,
-): Promise<void> {
+export function lines<T>(path: string, body: unknown, signal: AbortSignal, take: (line: T) => void): Promise<void> {
+  return inPlace(() => read(path, body, signal, take));
+}
+
+async function read<T>(path: string, body: unknown, signal: AbortSignal, take: (line: T) => void): Promise<void> {
   const answer = await send(path, { ...(body === undefined ? {} : asJson(body)), signal });
   const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";

@@ -41,6 +41,10 @@ export function Sentence({ walk, hop }: { readonly walk: Walk; readonly hop: Hop
 
 function backText(walk: Walk, hop: Hop): string {
   if (walk.scenario === null) return hop.state === "passed" ? "A hop of this ping." : "Here it goes wrong.";
+  const isError = hop.fields.some(({ layer, name: title, text }) => {
+    return layer === "ICMP" && title === "message" && !text.startsWith("echo");
+  });
+  if (isError) return "An error comes back in place of the answer.";
   return "The answer finds its way back; the article stops before this.";
 }
 
