@@ -11,7 +11,7 @@ import { gobgp4 } from "./gobgp4.ts";
 /** 3.10 sends all routes of a table in one message. */
 const LONGEST_MESSAGE = 256 * 1024 * 1024;
 /** A question that takes longer is not answered any more. */
-const PATIENCE_MS = 10_000;
+export const ANSWER_MS = 10_000;
 
 const REQUESTS: Readonly<Record<string, readonly [request: string, response: string]>> = {
   GetBgp: ["Nothing", "GetBgpResponse"],
@@ -28,20 +28,22 @@ const REQUESTS: Readonly<Record<string, readonly [request: string, response: str
 export class Calls {
   readonly dialect: Dialect;
   private readonly client: Client;
+  private readonly answerMs: number;
 
-  private constructor(client: Client, dialect: Dialect) {
+  private constructor(client: Client, dialect: Dialect, answerMs: number) {
     this.client = client;
     this.dialect = dialect;
+    this.answerMs = answerMs;
   }
 
   /** Who answers at `socket`, in version `api`. Rejects with a ServiceError. */
-  static async open(socket: string, api: "auto" | "v3" | "v4"): Promise<Calls> {
+  static async open(socket: string, api: "auto" | "v3" | "v4", answerMs = ANSWER_MS): Promise<Calls> {
     const options = { "grpc.max_receive_message_length": LONGEST_MESSAGE, "grpc.max_send_message_length": -1 };
     const client = new Client(`unix:${socket}`, credentials.createInsecure(), options);
     const wanted = api === "auto" ? [gobgp4, gobgp3] : [api === "v4" ? gobgp4 : gobgp3];
     try {
       for (const [index, dialect] of wanted.entries()) {
-        const calls = new Calls(client, dialect());
+        const calls = new Calls(client, dialect(), answerMs);
         try {
           await calls.ask("GetBgp", {});
           return calls;
@@ -61,7 +63,7 @@ export class Calls {
 
   ask(method: string, request: Fields): Promise<Fields> {
     const { path, encode, decode } = this.codecOf(method);
-    const deadline = Date.now() + PATIENCE_MS;
+    const deadline = Date.now() + this.answerMs;
     return new Promise((resolve, reject) => {
       this.client.makeUnaryRequest(path, encode, decode, request, { deadline }, (error, response) => {
         if (error !== null) reject(error);

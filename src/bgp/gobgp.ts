@@ -10,7 +10,7 @@
  */
 import type { ClientReadableStream } from "@grpc/grpc-js";
 import { type EvpnRoute, keyOf } from "../evpn/route.ts";
-import { Calls } from "./calls.ts";
+import { ANSWER_MS, Calls } from "./calls.ts";
 import { FAMILY_EVPN, pathOf } from "./codec.ts";
 import type { Fields } from "./dialect.ts";
 import {
@@ -22,7 +22,7 @@ import {
   ROWS_PER_BATCH,
   type RouteRow,
 } from "./engine.ts";
-import { rowOf, withoutMobility } from "./rows.ts";
+import { isMark, rowOf, withoutMobility } from "./rows.ts";
 import { sessionTo, viewOf } from "./sessions.ts";
 
 const RETRY_FIRST_MS = 100;
@@ -41,6 +41,14 @@ const FILTER_BEST = 0;
 const FILTER_END_OF_RIB = 3;
 const TABLE_GLOBAL = 0;
 
+/** How long it is waited for one answer, and for the next message of a list, before the engine is given up. */
+export interface Patience {
+  readonly answerMs: number;
+  readonly listMs: number;
+}
+
+const PATIENCE: Patience = { answerMs: ANSWER_MS, listMs: 30_000 };
+
 interface Task {
   readonly method: "AddPath" | "DeletePath";
   readonly route: EvpnRoute;
@@ -49,6 +57,7 @@ interface Task {
 export class Gobgp implements Engine {
   private request: EngineRequest;
   private readonly emit: (event: EngineEvent) => void;
+  private readonly patience: Patience;
   private calls: Calls | null = null;
   private watch: ClientReadableStream<Fields> | null = null;
   private list: ClientReadableStream<Fields> | null = null;
@@ -66,9 +75,10 @@ export class Gobgp implements Engine {
   private readonly tasks = new Map<string, Task>();
   private readonly underWay = new Set<string>();
 
-  constructor(request: EngineRequest, emit: (event: EngineEvent) => void) {
+  constructor(request: EngineRequest, emit: (event: EngineEvent) => void, patience = PATIENCE) {
     this.request = request;
     this.emit = emit;
+    this.patience = patience;
     void this.connect();
   }
 
@@ -111,7 +121,7 @@ export class Gobgp implements Engine {
   private async connect(): Promise<void> {
     try {
       const { socket, api } = this.request;
-      const calls = await Calls.open(socket, api);
+      const calls = await Calls.open(socket, api, this.patience.answerMs);
       if (this.isClosed) return calls.close();
       this.calls = calls;
       const global = await this.start(calls);
@@ -166,12 +176,14 @@ export class Gobgp implements Engine {
     return new Promise((resolve, reject) => {
       const found = new Map<string, PeerView>();
       const stream = calls.listen("ListPeer", {});
+      const timer = setTimeout(() => stream.cancel(), this.patience.answerMs);
       stream.on("data", (answer: Fields) => {
         const peer = viewOf(answer.peer as Fields);
         if (peer !== null) found.set(peer.address, peer);
       });
       stream.on("error", reject);
       stream.on("end", () => resolve(found));
+      stream.on("close", () => clearTimeout(timer));
     });
   }
 
@@ -237,8 +249,16 @@ export class Gobgp implements Engine {
       batchSize: BATCH,
     });
     this.list = list;
+    // A list that stands still would hold back what the watch tells, for ever.
+    const timer = setTimeout(() => {
+      if (this.list !== list) return;
+      if (this.isPaused) timer.refresh();
+      else this.lose(new Error(`the engine's list of routes stands still for ${this.patience.listMs / 1000} s`));
+    }, this.patience.listMs);
+    list.on("close", () => clearTimeout(timer));
     list.on("data", (answer: Fields) => {
       if (this.list !== list) return;
+      timer.refresh();
       const destination = answer.destination as Fields | null;
       // The first path is the best one of its key, and the only one that stands.
       const first = ((destination?.paths ?? []) as Fields[])[0];
@@ -265,7 +285,7 @@ export class Gobgp implements Engine {
     for (const path of paths) {
       const row = rowOf(path, calls);
       if (row === null) {
-        if (path.nlri == null || calls.dialect.unwrap(path.nlri as Fields).name === "") this.endOfRib(path.neighborIp);
+        if (isMark(path, calls)) this.endOfRib(path.neighborIp);
         continue;
       }
       if (row.peer !== null) this.busy(row.peer);

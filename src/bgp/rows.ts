@@ -14,11 +14,29 @@ export function withoutMobility(route: EvpnRoute): EvpnRoute {
   return route.type === 2 ? { ...route, sequence: null, isSticky: false } : route;
 }
 
-/** null: it is none. */
+/** null: it is none, or cannot be read: what a peer sends and the engine passes on is nothing to end for. */
 export function rowOf(path: Fields, { dialect }: Calls): RouteRow | null {
-  const route = routeOf(path, dialect);
-  if (route === null) return null;
-  const from = String(path.neighborIp ?? "");
+  try {
+    const route = routeOf(path, dialect);
+    return route === null
+      ? null
+      : { key: keyOf(route), route, isWithdrawn: path.isWithdraw === true, peer: peerOf(path) };
+  } catch {
+    return null;
+  }
+}
+
+/** Is it the mark of an end (RFC 4724 §2), which is a path of nothing? */
+export function isMark({ nlri }: Fields, { dialect }: Calls): boolean {
+  try {
+    return nlri == null || dialect.unwrap(nlri as Fields).name === "";
+  } catch {
+    return false;
+  }
+}
+
+function peerOf({ neighborIp }: Fields): string | null {
+  const from = String(neighborIp ?? "");
   const isPeer = parseIpv4(from) !== null ? from !== "0.0.0.0" : /^[0-9a-f:]*:[0-9a-f:]+$/i.test(from) && from !== "::";
-  return { key: keyOf(route), route, isWithdrawn: path.isWithdraw === true, peer: isPeer ? from : null };
+  return isPeer ? from : null;
 }
