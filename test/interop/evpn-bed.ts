@@ -1,11 +1,12 @@
 /**
  * A fabric in namespaces: FRR as route reflector and as leaf with kernel VXLAN, a gateway of ours with gobgpd beside it.
  *
- *     rr     192.0.2.251, bridge of the underlay, FRR bgpd
+ *     rr     192.0.2.251, bridge of the underlay, FRR bgpd (or gobgpd)
  *     leaf   192.0.2.2, FRR + kernel: h10 (10.1.1.21) in VNI 10, h20 (10.1.2.21) in VNI 20; gateways 10.1.1.1, 10.1.2.1
  *     gw1    192.0.2.1, vtepd + gobgpd: vm1 (10.1.1.11) in VNI 10
  *     gw2    192.0.2.3, vtepd + gobgpd: vm2 (10.1.1.12) in VNI 10
  */
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { until } from "../../src/lab/deadline.ts";
 import { gobgpds } from "../bgp/gobgpd.ts";
@@ -25,7 +26,8 @@ export const LEAF_ROUTER_MAC = "02:00:00:00:fe:02";
 export interface Fabric {
   readonly gateways: Gateways;
   readonly bed: Bed;
-  readonly rr: Frr;
+  /** null: gobgpd reflects. */
+  readonly rr: Frr | null;
   readonly leaf: Frr;
   /** Start gobgpd in namespace `node`; its socket. @returns ends it, at once. */
   engine(node: string): Promise<() => void>;
@@ -33,8 +35,16 @@ export interface Fabric {
   remove(): Promise<void>;
 }
 
-/** @param l3vni of the leaf's default VRF, which is the tenant's then; null: it has none. */
-export async function makeFabric(label: string, l3vni: number | null = null): Promise<Fabric> {
+export interface FabricShape {
+  /** Of the leaf's default VRF, which is the tenant's then; null: it has none. */
+  readonly l3vni?: number | null;
+  readonly reflector?: "frr" | "gobgpd";
+}
+
+export async function makeFabric(
+  label: string,
+  { l3vni = null, reflector = "frr" }: FabricShape = {},
+): Promise<Fabric> {
   const gateways = await openGateways(label);
   const { bed } = gateways;
   for (const name of ["rr", "leaf", "gw1", "gw2", "vm1", "vm2", "h10", "h20"]) await bed.namespace(name);
@@ -55,7 +65,9 @@ export async function makeFabric(label: string, l3vni: number | null = null): Pr
     await bed.ip("leaf", `link set to-${host} master br${vni}`, `link set to-${host} up`);
     await bed.ip(host, "link set eth0 up", `addr add ${subnet}.21/24 dev eth0`, `route add default via ${subnet}.1`);
   }
-  const rr = await startFrr(bed, "rr", reflectorConfig(AS, REFLECTOR, Object.values(VTEPS)));
+  const clients = Object.values(VTEPS);
+  if (reflector === "gobgpd") startReflector(bed, clients);
+  const rr = reflector === "frr" ? await startFrr(bed, "rr", reflectorConfig(AS, REFLECTOR, clients)) : null;
   if (l3vni !== null)
     await leafVni(bed, "leaf", { vni: l3vni, local: VTEPS.leaf!, gateway: null, mac: LEAF_ROUTER_MAC });
   const leaf = await startFrr(bed, "leaf", leafConfig(AS, VTEPS.leaf!, REFLECTOR, l3vni));
@@ -101,8 +113,30 @@ export async function makeFabric(label: string, l3vni: number | null = null): Pr
       }),
     async remove() {
       await gateways.remove();
-      rr.remove();
+      rr?.remove();
       leaf.remove();
     },
   };
+}
+
+/** gobgpd as the route reflector of `clients`, which dial it. */
+function startReflector(bed: Bed, clients: readonly string[]): void {
+  const file = join(bed.folder, "rr.toml");
+  const neighbor = (address: string) => `[[neighbors]]
+  [neighbors.config]
+    neighbor-address = "${address}"
+    peer-as = ${AS}
+  [neighbors.transport.config]
+    passive-mode = true
+  [neighbors.route-reflector.config]
+    route-reflector-client = true
+    route-reflector-cluster-id = "${REFLECTOR}"
+  [[neighbors.afi-safis]]
+    [neighbors.afi-safis.config]
+      afi-safi-name = "l2vpn-evpn"
+`;
+  const head = `[global.config]\n  as = ${AS}\n  router-id = "${REFLECTOR}"\n`;
+  writeFileSync(file, head + clients.map(neighbor).join(""));
+  const api = ["--api-hosts", `unix://${join(bed.folder, "rr.bgp.sock")}`, "--pprof-disable", "--log-level=warn"];
+  bed.follow("rr", gobgpds()[0]!.bin!, ["-f", file, ...api]);
 }

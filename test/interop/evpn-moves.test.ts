@@ -119,7 +119,7 @@ describeReal(missing, "a BGP EVPN fabric that changes", () => {
       return ttls.length === 3;
     });
     const all = (word: string) =>
-      rr.ask(
+      rr!.ask(
         "configure terminal",
         `router bgp ${AS}`,
         ...Object.values(VTEPS).map((each) => `${word}neighbor ${each} shutdown`),

@@ -28,7 +28,7 @@ describeReal(missing, "a VRF of vtepd and of FRR, by an L3VNI", () => {
     (await gw1.look<Route[]>("/v1/routes")).find((route) => route.origin === "evpn" && route.prefix === prefix);
 
   beforeAll(async () => {
-    fabric = await makeFabric("evpnvrf", 4001);
+    fabric = await makeFabric("evpnvrf", { l3vni: 4001 });
     const { bed } = fabric;
     await fabric.engine("gw1");
     gw1 = await fabric.gateway("gw1", {
