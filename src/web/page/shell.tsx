@@ -68,7 +68,7 @@ function Health() {
   const waiting = gateways.filter(({ status }) => status !== null && !status.ready);
   const kind = silent.length > 0 ? "bad" : waiting.length > 0 ? "warn" : "ok";
   const texts = [
-    `${gateways.length} gateways`,
+    `${gateways.length} ${gateways.length === 1 ? "gateway" : "gateways"}`,
     ...(silent.length > 0 ? [`${silent.map(({ node }) => name(node)).join(", ")} silent`] : []),
     ...(waiting.length > 0 ? [`${waiting.map(({ node }) => name(node)).join(", ")} not ready`] : []),
     ...(kind === "ok" ? ["all ready"] : []),
