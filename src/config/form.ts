@@ -37,6 +37,7 @@ export function fileForm(config: Config): Form {
     routes: config.routes.map(routeForm),
     policies: config.policies.map(policyForm),
     nextHopProbe: config.nextHopProbe,
+    drain: config.drain,
     bfd: config.bfd,
     limits: config.limits,
     evpn: config.evpn === null ? null : evpnForm(config.evpn),

@@ -74,6 +74,7 @@ export function resolve(file: FileConfig): Config {
     routes: file.routes.map(resolveRoute),
     policies: file.policies.map(resolvePolicy),
     nextHopProbe: file.nextHopProbe,
+    drain: file.drain,
     bfd: file.bfd ?? null,
     limits: { ...file.limits, acMacs: file.limits.acMacs ?? Math.min(1024, file.limits.macs) },
     evpn: resolveEvpn(file),

@@ -83,3 +83,12 @@ export const nextHopProbe = z
     multiplier: int(2, 20).default(3).describe("so many intervals of silence, and it is dead"),
   })
   .describe("are next hops of routes and policies alive: asked by ARP where they are, once they are known");
+
+export const drain = z
+  .strictObject({
+    seconds: int(0, 60)
+      .default(4)
+      .describe("most that a stop waits until peers have left this gateway as their next hop; 0: it stops at once"),
+  })
+  .prefault({})
+  .describe("leaving: of gateways with addresses that no other one has (`distributed: false`)");

@@ -15,7 +15,7 @@ import { readGateway, readListen, readMacText, readVtep } from "./address.ts";
 import { bytesOf, flag, host, hostMac, hostName, int, matching, mtu, name, read, socketPath } from "./field.ts";
 import { bfd, tunnelBfd } from "./schema-bfd.ts";
 import { evpn, vrf, vsiEvpn } from "./schema-evpn.ts";
-import { nextHopProbe, policy, route } from "./schema-routes.ts";
+import { drain, nextHopProbe, policy, route } from "./schema-routes.ts";
 import { underlay } from "./schema-underlay.ts";
 import { workers } from "./schema-workers.ts";
 
@@ -239,6 +239,7 @@ export const FILE = z.strictObject({
   routes: list(route, 1048576).describe("static routes"),
   policies: list(policy, 4096).describe("policy routes"),
   nextHopProbe: nextHopProbe.prefault({}),
+  drain,
   bfd: bfd.optional(),
   limits: limits.prefault({}),
   evpn: evpn.optional(),

@@ -163,6 +163,11 @@ export class Agent {
     ];
   }
 
+  /** Peers shall leave us as their next hop, or may come back. */
+  setDraining(isDraining: boolean): void {
+    this.arp.setDraining(isDraining);
+  }
+
   /** Limits changed. */
   setLimits(limits: LimitsConfig): void {
     this.macs.setLimits(limits);

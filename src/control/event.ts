@@ -29,6 +29,8 @@ export type EventName =
   | "next-hop.alive"
   | "interface.mac"
   | "gateway.mac"
+  | "gateway.draining"
+  | "gateway.undrained"
   | "config.applied"
   | "config.rejected"
   | "mac.learned"

@@ -58,6 +58,8 @@ export interface Config {
   readonly routes: readonly RouteConfig[];
   readonly policies: readonly PolicyConfig[];
   readonly nextHopProbe: NextHopProbeConfig;
+  /** Most seconds that a stop waits for peers to leave us; 0: it does not. */
+  readonly drain: { readonly seconds: number };
   /** For tunnels that the configuration does not name, and what a tunnel's own `bfd` leaves out; null: none. */
   readonly bfd: BfdConfig | null;
   readonly limits: LimitsConfig;

@@ -14,6 +14,7 @@ import { DEFAULT_SOCKET, EXIT, Refusal } from "./client.ts";
 import { addCompletion, COMPLETE } from "./completion.ts";
 import { addConfig } from "./config.ts";
 import { addDoctor } from "./doctor.ts";
+import { addDrainVerbs } from "./drain.ts";
 import { addEntries } from "./entries.ts";
 import { addEvpn } from "./evpn.ts";
 import { socketsIn } from "./fleet.ts";
@@ -94,6 +95,7 @@ export function build(session: Session, writeError: (text: string) => void = say
   addBfd(program, session);
   addEvpn(program, session);
   addConfig(program, session);
+  addDrainVerbs(program, session);
   addHealth(program, session);
   addLog(program, session);
   addPing(program, session);

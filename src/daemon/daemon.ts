@@ -21,10 +21,11 @@ import type { Config } from "../control/plan.ts";
 import { lastDropsOf } from "../insight/last-drops.ts";
 import { IoError } from "../io/addon.ts";
 import { pathMtu } from "../io/underlay.ts";
-import { createProber } from "../liveness/assemble.ts";
+import { createDrain, createProber } from "../liveness/assemble.ts";
 import { createBfd } from "../liveness/bfd/assemble.ts";
 import { sessionOf } from "../liveness/bfd/view.ts";
 import type { BfdWatch } from "../liveness/bfd/watch.ts";
+import type { Drain } from "../liveness/drain.ts";
 import { TunnelJudge } from "../liveness/judge.ts";
 import type { Prober } from "../liveness/prober.ts";
 import { DropWatch } from "../log/drop-bursts.ts";
@@ -96,6 +97,7 @@ export class Daemon {
   private loop!: ControlLoop;
   private prober!: Prober;
   private bfd!: BfdWatch;
+  private drain: Drain | null = null;
   private shown!: Shown;
   private standing!: Standing;
   private dump!: StateDump;
@@ -188,6 +190,7 @@ export class Daemon {
     const judge = new TunnelJudge(shown.topology);
     this.prober = createProber({ ...shown, topology: judge.probed(shown.topology), emit, deviceMtu, kick });
     this.bfd = createBfd({ ...shown, judge, emit, kick });
+    this.drain = createDrain({ ...shown, emit, tellPeers: (isDraining) => this.bfd.drain(isDraining) });
     this.loop = new ControlLoop(this.rounds(), tables.doorbell, () => performance.now());
     this.loop.run().catch((error) => crash(this.log, error));
     this.shown = new Shown(shown, this.prober, { view: (tunnel) => sessionOf(this.bfd, tunnel) });
@@ -298,7 +301,7 @@ export class Daemon {
     const { version, control, shown, standing, workers, workerWatch, scheduling, prober, bfd, reloader, resolutions } =
       this;
     const counting = { version, control, shown, standing, workers, workerWatch, scheduling, prober, bfd, resolutions };
-    const known = { ...counting, reloader, feed: this.feed, log: this.log };
+    const known = { ...counting, reloader, drain: this.drain!, feed: this.feed, log: this.log };
     const { listeners, features } = await openManagement({
       ...known,
       evpn: () => this.evpn,
@@ -359,10 +362,12 @@ export class Daemon {
   }
 
   private async stop(signal: string): Promise<void> {
-    if (this.stopping) return;
+    // A second signal ends the wait for peers.
+    if (this.stopping) return this.drain?.hurry();
     this.stopping = true;
     this.phase.add("stopping");
     this.log.line("info", "daemon.stopping", { signal });
+    if (!this.phase.has("starting")) await this.drain?.leave();
     for (const listener of this.listeners) listener.close();
     this.attach?.close();
     // The start may be anywhere: nothing it has made outlives the process.

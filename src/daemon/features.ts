@@ -23,7 +23,8 @@ import { PortDrops } from "../insight/port-drops.ts";
 import type { FabricSentences } from "../insight/why.ts";
 import { bfd } from "../liveness/bfd/feature.ts";
 import type { BfdWatch } from "../liveness/bfd/watch.ts";
-import { probing } from "../liveness/feature.ts";
+import type { Drain } from "../liveness/drain.ts";
+import { draining, probing } from "../liveness/feature.ts";
 import { nextHops } from "../liveness/next-hops.ts";
 import type { Prober } from "../liveness/prober.ts";
 import type { Log } from "../log/log.ts";
@@ -45,6 +46,7 @@ export interface FeatureParts {
   readonly workers: Workers;
   readonly scheduling: Scheduling;
   readonly prober: Prober;
+  readonly drain: Drain;
   readonly bfd: BfdWatch;
   readonly reloader: Reloader;
   readonly feed: EventFeed;
@@ -79,6 +81,7 @@ export function featuresOf(parts: FeatureParts): readonly Feature[] {
     bfd(parts.bfd),
     probing({ prober, bfd: parts.bfd, agent, inventory, shown, underlayMtu, kick }),
     nextHops(control.shown.hopStates, agent),
+    draining(parts.drain),
     insight({ control: control.shown, shown, injector, feed, node, sourcePorts: workers.sourcePorts(), fabric, kick }),
     evpn(parts),
     dhcp(parts),

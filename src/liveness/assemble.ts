@@ -4,6 +4,7 @@ import type { Inventory } from "../control/inventory.ts";
 import { pathMtu } from "../io/underlay.ts";
 import { RX_PACKETS, sumOf, TX_PACKETS } from "../tables/counters.ts";
 import type { Tables } from "../tables/tables.ts";
+import { Drain, type DrainParts } from "./drain.ts";
 import { openEchoSocket } from "./open-echo.ts";
 import { type ProbedTopology, Prober } from "./prober.ts";
 
@@ -48,4 +49,26 @@ export function createProber({ inventory, topology, tables, emit, deviceMtu, kic
     },
   });
   return prober;
+}
+
+/** Leaving, with the real clock. */
+export function createDrain({
+  agent,
+  inventory,
+  topology,
+  tables,
+  emit,
+  tellPeers,
+}: Pick<ProbingRequest, "inventory" | "topology" | "emit"> &
+  Pick<DrainParts, "agent" | "tellPeers"> & { readonly tables: Tables }): Drain {
+  return new Drain({
+    ...{ agent, inventory, emit, tellPeers },
+    limitMs: () => topology.config.drain.seconds * 1000,
+    received: () =>
+      inventory
+        .tunnels()
+        .reduce((sum, { row }) => sum + sumOf(tables.counters, ({ ports }) => ports[row * 4 + RX_PACKETS]!), 0),
+    now: () => performance.now(),
+    pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  });
 }

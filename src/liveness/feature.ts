@@ -1,10 +1,13 @@
 /** What probing brings to those who ask: echoes and path MTU on demand, how each tunnel answers, and whether it does. */
+
+import { addDrain } from "../api/drain.ts";
 import type { Feature, Row } from "../api/feature.ts";
 import { addProbes, type ProbeSource } from "../api/probe.ts";
 import type { Shown } from "../api/shown.ts";
 import type { Agent } from "../control/agent.ts";
 import type { Inventory, TunnelPort } from "../control/inventory.ts";
 import type { BfdWatch } from "./bfd/watch.ts";
+import type { Drain } from "./drain.ts";
 import { pingHost } from "./host-ping.ts";
 import { peerChecks } from "./peer-check.ts";
 import type { Prober } from "./prober.ts";
@@ -34,6 +37,24 @@ export function probing({ prober, bfd, agent, inventory, shown, underlayMtu, kic
     everySecond: () => prober.look(),
     applied: () => prober.look(),
     close: () => prober.close(),
+  };
+}
+
+/** Peers leave us, or may come back. */
+export function draining(drain: Drain): Feature {
+  const condition = { what: "draining", isMet: false, isRequired: true, text: "draining" };
+  return {
+    routes: (app) => addDrain(app, drain),
+    rows: [
+      {
+        kind: "gauge",
+        name: "vtep_draining",
+        help: "1 while the gateway asks its peers to leave it as their next hop",
+        labels: [],
+        values: () => [[{}, drain.isOn ? 1 : 0]],
+      },
+    ],
+    conditions: () => (drain.isOn ? [condition] : []),
   };
 }
 

@@ -51,6 +51,7 @@ describe("a good file", () => {
       routes: [],
       policies: [],
       nextHopProbe: { intervalMs: 1000, multiplier: 3 },
+      drain: { seconds: 4 },
       bfd: null,
       limits: {
         macs: 65536,

@@ -60,6 +60,7 @@ metrics: {listen: "[::1]:9475", hosts: [gw1.example.net]}
 log: {level: warn, format: pretty}
 nextHopProbe: {intervalMs: 200, multiplier: 5}
 bfd: {intervalMs: 70, multiplier: 6, mode: multihop}
+drain: {seconds: 9}
 workers: {count: 2, priority: {fifo: 10}, cpus: [2, 3]}
 `;
 

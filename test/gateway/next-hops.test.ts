@@ -82,6 +82,24 @@ describe("a Border whose daemon dies", () => {
   });
 });
 
+describe("a Border that drains", () => {
+  it("is left within three seconds without a loss, and taken again when it does not any more", () => {
+    const world = warm("static");
+    const [gw1, border, vm1] = [gatewayOf(world, "gw1"), gatewayOf(world, "border"), world.get("vm1")];
+    border.control.agent.setDraining(true);
+    for (let sequence = 1; sequence <= 40; sequence++) {
+      if (told(gw1, /^next-hop\.dead/).length > 0) break;
+      vm1.ping("50.1.1.1", { sequence });
+      world.advance(100);
+      expect(vm1.replies).toHaveLength(sequence);
+    }
+    expect(told(gw1, /^next-hop\./)).toHaveLength(1);
+    border.control.agent.setDraining(false);
+    world.advance(1000);
+    expect(told(gw1, /^next-hop\./).at(-1)).toMatch(/^next-hop\.alive /);
+  });
+});
+
 describe("a policy whose next hop dies", () => {
   /** On the Border: 50.1.1.1 is connected, and a rule sends vm1's packets to it through a firewall, 50.1.1.7. */
   function throughFirewall(onDead: string) {

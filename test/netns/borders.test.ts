@@ -37,6 +37,30 @@ describe.skipIf(missing !== undefined)("two Borders", () => {
     expect(doctor.stdout).toMatch(/next hop 10\.1\.1\.2: of route 0\.0\.0\.0\/0: it has answered no ARP/);
   });
 
+  test("SIGTERM of one: it drains first, and its flows are elsewhere when it stops", async () => {
+    const { b1 } = borders;
+    let again = await b1.restart();
+    await until("both to be alive", 10_000, async () => (await aliveOf()).every(Boolean));
+    let end: Awaited<ReturnType<typeof again.stop>> | undefined;
+    const { ms, lost, sent } = await borders.gap(8, async () => void (end = await again.stop()));
+    console.log(
+      `SIGTERM of a Border: longest gap ${ms} ms, ${lost} of ${sent} packets lost, stopped after ${Math.round(end!.ms)} ms`,
+    );
+    expect(end).toMatchObject({ code: 0 });
+    expect(again.log()).toMatch(/"event":"gateway.draining"/);
+    // By the design one in a thousand; the rest is for a machine that does something else meanwhile.
+    expect(lost / sent).toBeLessThan(0.01);
+    again = await again.restart();
+    await until("both to be alive", 10_000, async () => (await aliveOf()).every(Boolean));
+    const asked = await again.ctl("drain");
+    expect([asked.status, asked.stdout]).toEqual([0, expect.stringContaining("peers leave")]);
+    await until("the peer to have left", 10_000, async () => !(await aliveOf())[0]);
+    expect((await again.status()).missing).toContain("draining");
+    expect((await again.ctl("undrain")).status).toBe(0);
+    await until("the peer's return", 10_000, async () => (await aliveOf()).every(Boolean));
+    await again.stop("SIGKILL");
+  });
+
   test("its return is noticed, and flows go by it again", async () => {
     const { b1, gw1 } = borders;
     await b1.restart();

@@ -138,10 +138,13 @@ export class LocalProxy {
     return CONSUMED;
   }
 
+  /** While it drains (D17) it answers none of them, and its peers' next-hop probes fail. */
+  isDraining = false;
+
   /** A question from a tunnel for an address of ours (D15): a distributed gateway leaves it to the asker's own site. */
   answersTunnel(iface: InterfaceObject, ip: Ip): boolean {
     const isShared = iface.subnets.some((subnet) => subnet.address === ip);
-    return !iface.config.distributed || !isShared;
+    return !this.isDraining && (!iface.config.distributed || !isShared);
   }
 
   // ---- from an AC --------------------------------------------------------------------------------------------------
@@ -244,7 +247,7 @@ export class LocalProxy {
     if (message.kind === "answer" || message.kind === "announcement") return CONSUMED;
     if (isOwnAddress(iface, message.target)) {
       if (this.answersTunnel(iface, message.target)) return this.answerForGateway(message, iface, vsi, port);
-      return this.ignore(vsi, message, "each site has its own gateway");
+      return this.ignore(vsi, message, this.isDraining ? "draining" : "each site has its own gateway");
     }
     return isProxied(vsi) ? this.relayFromTunnel(message, iface, vsi, port) : CONSUMED;
   }

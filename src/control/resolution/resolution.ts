@@ -77,6 +77,11 @@ export class Resolution {
       : this.proxy.handle(message, vsi, port);
   }
 
+  /** Peers shall leave us as their next hop, or may come back. */
+  setDraining(isDraining: boolean): void {
+    this.proxy.isDraining = isDraining;
+  }
+
   /** The gateway tells the hosts behind `port` its addresses (§3.12). */
   announceAt(iface: InterfaceObject, port: PortObject, vsi: VsiObject): void {
     for (const address of this.announcer.addressesOf(iface)) this.sender.announce(vsi, port, iface.mac, address);
