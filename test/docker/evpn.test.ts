@@ -14,7 +14,8 @@ const CHECKS: readonly [what: string, pattern: RegExp, times: number][] = [
   ["all are in sync with both reflectors", /^✓ (gw1|gw2|border) is in sync with both reflectors$/, 3],
   ["the leaf floods to what type 3 names", /^✓ type 3 of gw\d: the leaf floods to/, 2],
   ["hosts reach each other across makes, with the right TTL", /^✓ \w+ -> \w+ \((the same|another) subnet/, 5],
-  ["and the outside", /^✓ \w+ -> ext \(outside/, 2],
+  ["the Border's type 5 is in the tables of both makes", /^✓ (type 5 of the Border|and so has the leaf's kernel)/, 2],
+  ["and the outside is reached", /^✓ \w+ -> ext \(outside/, 2],
   ["the leaf's kernel has what type 2 says, and so has gw1", /^✓ type 2 of (vm1|vm4|h10): /, 3],
   [
     "an engine's death concerns its own gateway's hosts alone",
