@@ -51,9 +51,12 @@ const Ac = z.object({
   ...both,
 });
 
+const Bfd = z.object({ verdict: text, transmitMs: number, detectionMs: number });
+
 const Tunnel = z.object({
   ...{ name: text, remote: text, up: z.boolean(), state: text, mtu: number, vsis: texts },
   probe: z.object({ rttMs: orNull(number) }),
+  ...{ draining: z.boolean().optional(), watchedBy: orNull(text).optional(), bfd: orNull(Bfd).optional() },
   ...both,
 });
 

@@ -111,6 +111,7 @@ export function answersOf(
       mtu: 1450,
       vsis: vsis.map((vsi) => vsi.name),
       probe: { rttMs: 0.1 },
+      ...{ watchedBy: "bfd", bfd: { verdict: "up", transmitMs: 50, detectionMs: 150 } },
       ...idle,
     })),
     "/v1/interfaces": vnis.map((vni) => ({

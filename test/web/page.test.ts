@@ -97,6 +97,14 @@ describe.skipIf(noBrowser !== null)("in a browser", () => {
     await page.waitForSelector("text=20, 21");
   });
 
+  it("says what watches a tunnel, and how soon it would notice", async () => {
+    const { page } = await openPage(browser, await two());
+    await page.waitForSelector("[data-gateway=gw2]");
+    await page.locator("svg .cable").click();
+    const words = "BFD up, asked every 50 ms, down after 150 ms of silence";
+    await page.waitForSelector(`.detail >> text=one: up, packets up to 1450 bytes, 0.10 ms; ${words}`);
+  });
+
   it("says that a gateway is silent, in its place, and goes on with the others", async () => {
     const { page } = await openPage(browser, await two());
     await page.waitForSelector("[data-gateway=gw2]");

@@ -8,6 +8,8 @@ import { bits, count, duration, name, sentence } from "./shown.ts";
 import { type Chosen, healthText, loadOf, stateOf } from "./topology.tsx";
 import { Vni } from "./vxlans.tsx";
 
+type Watched = Pick<GatewaySaid["tunnels"][number], "draining" | "watchedBy" | "bfd">;
+
 interface Props {
   readonly fabric: Fabric;
   readonly chosen: Chosen | null;
@@ -153,6 +155,7 @@ function LinkDetail({ fabric, link }: { readonly fabric: Fabric; readonly link: 
                 {name(tunnel.name)}: {tunnel.state}
                 {isDiscovered(tunnel.name) && ", discovered (EVPN)"}, packets up to {tunnel.mtu} bytes
                 {tunnel.probe.rttMs !== null && `, ${tunnel.probe.rttMs.toFixed(2)} ms`}
+                {watchText(tunnel)}
               </span>
             )}
           </li>
@@ -160,6 +163,14 @@ function LinkDetail({ fabric, link }: { readonly fabric: Fabric; readonly link: 
       </ul>
     </>
   );
+}
+
+/** Who says whether the peer is there; BFD (RFC 5880) says how soon it would notice. */
+function watchText({ draining, watchedBy, bfd }: Watched): string {
+  const leaves = draining === true ? "; the peer leaves" : "";
+  if (bfd != null && watchedBy === "bfd")
+    return `${leaves}; BFD ${bfd.verdict}, asked every ${bfd.transmitMs} ms, down after ${bfd.detectionMs} ms of silence`;
+  return watchedBy == null ? leaves : `${leaves}; watched by ${watchedBy}`;
 }
 
 function AcDetail({ gateway, of }: { readonly gateway: GatewaySaid; readonly of: string }) {
