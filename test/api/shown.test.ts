@@ -153,10 +153,11 @@ it("says rules in words, with their hits", () => {
           match: "source 10.1.1.0/24 destination 50.1.1.0/24,60.1.1.0/24 protocol tcp destination port 80,90-99",
           action: "nextHop 10.1.1.2",
           alive: expect.any(Boolean),
+          nextHops: [expect.objectContaining({ ip: "10.1.1.2", interface: "if10", bypassedBy: null })],
           bypassedBy: null,
           hits: 5,
         },
-        { match: "any", action: "drop", alive: null, bypassedBy: null, hits: 0 },
+        { match: "any", action: "drop", alive: null, nextHops: [], bypassedBy: null, hits: 0 },
       ],
     },
   ]);
