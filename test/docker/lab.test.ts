@@ -111,6 +111,19 @@ describeReal(whyNoDocker(), "docker/lab", () => {
     expect(lines.filter((line) => pattern.test(line))).toHaveLength(times);
   });
 
+  it("shows all gateways in the page of vtepctl web, and walks", async () => {
+    const status = (await lab("status")).lines.join("\n");
+    const { origin, hash } = new URL(/^look +(http:\S+)$/m.exec(status)![1]!);
+    const headers = { authorization: `Bearer ${hash.slice("#t=".length)}` };
+    const answer = await fetch(`${origin}/api/fabric`, { headers });
+    const { gateways } = (await answer.json()) as { gateways: { node: string; acs: unknown[] }[] };
+    expect(gateways.map(({ node, acs }) => `${node} ${acs.length}`).sort()).toEqual(["border 1", "gw1 3", "gw2 3"]);
+    expect((await fetch(`${origin}/api/fabric`)).status).toBe(401);
+    expect(await lab("walk", "2")).toMatchObject({
+      ...{ code: 0, lines: expect.arrayContaining([expect.stringContaining(" 1 received")]) },
+    });
+  });
+
   it("prints what docs/docker.md quotes of it, figures apart", () => {
     const shape = (line: string) => line.replaceAll(/[\d.]+/g, "N");
     const quoted = readFileSync(GUIDE, "utf8")
