@@ -6,7 +6,7 @@ import { namespaceOf } from "../bed.ts";
 import { show, vtepctl } from "../gateway.ts";
 import { mustIn } from "../namespace.ts";
 import type { LabState } from "../state.ts";
-import { LEAF } from "./fabric.ts";
+import { L3VNI, LEAF } from "./fabric.ts";
 import { askFrr } from "./frr.ts";
 import type { Observed } from "./rows.ts";
 
@@ -148,6 +148,17 @@ export async function fdbOfLeaf(state: LabState, vni: number, mac: string): Prom
 export async function neighborOfLeaf(state: LabState, vni: number, ip: string): Promise<string | null> {
   const text = await mustIn(namespaceOf(state, LEAF.name), "ip", ["neigh", "show", ip, "dev", `br${vni}`]);
   return / ?lladdr (\S+)/.exec(text)?.[1] ?? null;
+}
+
+/**
+ * Next hops of the leaf's routes by the L3VNI without a router's MAC. FRR 8.4.4 forgets one at times where a route has two equal paths,
+ * one by each reflector, and the better one comes later: its routes stay, and what goes by them is lost.
+ */
+export async function lostRouterMacs(state: LabState): Promise<string[]> {
+  const text = await mustIn(namespaceOf(state, LEAF.name), "ip", ["route", "show", "dev", `br${L3VNI}`]);
+  const hops = new Set(Array.from(text.matchAll(/ via (\S+)/g), ([, hop]) => hop!));
+  const known = await Promise.all(Array.from(hops, (hop) => neighborOfLeaf(state, L3VNI, hop)));
+  return [...hops].filter((_, i) => known[i] === null);
 }
 
 /** A comparison as a look. */

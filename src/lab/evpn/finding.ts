@@ -3,13 +3,16 @@
  * there, and the ping that goes by it.
  */
 import { namespaceOf } from "../bed.ts";
+import { until } from "../deadline.ts";
 import { ping } from "../measure.ts";
+import { say } from "../paint.ts";
 import type { LabState } from "../state.ts";
 import type { Vtep } from "../topology.ts";
 import {
   evpnOf,
   fdbOfLeaf,
   is,
+  lostRouterMacs,
   macAt,
   neighborAt,
   neighborOfLeaf,
@@ -21,12 +24,14 @@ import {
   tunnelAt,
 } from "./eyes.ts";
 import { BORDER, GATEWAYS, hostOf, L3VNI, LEAF, OURS, REFLECTORS, SPEAKERS, VXLANS } from "./fabric.ts";
-import { askFrr } from "./frr.ts";
+import { askFrr, resetSessions } from "./frr.ts";
 import { type FabricPart, type FabricRow, type FabricStep, type Observed, see } from "./rows.ts";
 
 /** A session begins some seconds after an engine, and is worth nothing before it has sent all. */
 const SESSION_MS = 60_000;
 const PINGS = 5;
+const PING_MS = 45_000;
+const MEND_MS = 25_000;
 const FLOOD = "00:00:00:00:00:00";
 
 export const vtepOf = (name: string) => SPEAKERS.find((each) => each.name === name)!.underlay;
@@ -193,12 +198,29 @@ export function macRow(state: LabState, at: string, mac: string, port: string): 
 
 export async function pingRow(state: LabState, from: string, to: string, ttl: number): Promise<FabricRow> {
   let first: string | null = null;
-  const row = await see(`ping ${from} → ${to}`, `ttl ${ttl}, ${PINGS} of ${PINGS}`, async () => {
-    const seen = await pinged(state, from, to, ttl);
-    first ??= seen.text;
-    return seen;
-  });
+  const row = await see(
+    `ping ${from} → ${to}`,
+    `ttl ${ttl}, ${PINGS} of ${PINGS}`,
+    async () => {
+      const seen = await pinged(state, from, to, ttl);
+      first ??= seen.text;
+      if (!seen.holds) await mendLeaf(state);
+      return seen;
+    },
+    PING_MS,
+  );
   return row.observed === first || first === null ? row : { ...row, note: `at the first try: ${first}` };
+}
+
+/** FRR's fault is none of the fabric: it is told of, and mended as an operator would (docs/evpn.md). */
+async function mendLeaf(state: LabState): Promise<void> {
+  const lost = await lostRouterMacs(state);
+  if (lost.length === 0) return;
+  say(`FRR at ${LEAF.name} has routes by ${lost.join(", ")} without the router's MAC: its sessions are reset`);
+  await resetSessions(state, LEAF.name);
+  const isWhole = async () =>
+    (await prefixOfLeaf(state, "0.0.0.0/0")) !== null && (await lostRouterMacs(state)).length === 0;
+  await until("router's MACs at the leaf", MEND_MS, isWhole, 200).catch(() => undefined);
 }
 
 async function pinged(state: LabState, from: string, to: string, ttl: number): Promise<Observed> {

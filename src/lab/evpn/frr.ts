@@ -73,6 +73,11 @@ function vtysh(state: LabState, node: string, words: readonly string[]): [string
   return inside(namespaceOf(state, node), "vtysh", ["--vty_socket", frrFolder(state, node), ...words]);
 }
 
+/** End the EVPN sessions of a node; they begin anew, with all routes. */
+export async function resetSessions(state: LabState, node: string): Promise<void> {
+  await must(...vtysh(state, node, ["-c", "clear bgp l2vpn evpn *"]));
+}
+
 /** What `vtysh -c COMMAND` says as JSON. */
 export async function askFrr<T>(state: LabState, node: string, command: string): Promise<T> {
   return JSON.parse(await must(...vtysh(state, node, ["-c", `${command} json`]))) as T;
