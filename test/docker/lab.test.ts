@@ -112,12 +112,12 @@ describeReal(whyNoDocker(), "docker/lab", () => {
   });
 
   it("shows all gateways in the page of vtepctl web, and walks", async () => {
-    const status = (await lab("status")).lines.join("\n");
-    const { origin, hash } = new URL(/^look +(http:\S+)$/m.exec(status)![1]!);
+    const { urls } = JSON.parse((await lab("inspect", "--json")).lines.join("\n")) as { urls: { look: string } };
+    const { origin, hash } = new URL(urls.look);
     const headers = { authorization: `Bearer ${hash.slice("#t=".length)}` };
     const answer = await fetch(`${origin}/api/fabric`, { headers });
     const { gateways } = (await answer.json()) as { gateways: { node: string; acs: unknown[] }[] };
-    expect(gateways.map(({ node, acs }) => `${node} ${acs.length}`).sort()).toEqual(["border 1", "gw1 3", "gw2 3"]);
+    expect(gateways.map(({ node, acs }) => `${node} ${acs.length}`).sort()).toEqual(["border 2", "gw1 3", "gw2 3"]);
     expect((await fetch(`${origin}/api/fabric`)).status).toBe(401);
     expect(await lab("walk", "2")).toMatchObject({
       ...{ code: 0, lines: expect.arrayContaining([expect.stringContaining(" 1 received")]) },
