@@ -2,7 +2,7 @@
 import { computed } from "@preact/signals";
 import type { EvpnGateway, EvpnSaid } from "../said-evpn.ts";
 import { polled } from "./poll.ts";
-import { Scroll } from "./scroll.tsx";
+import { Heads, Scroll } from "./scroll.tsx";
 import { count, duration, name, sentence } from "./shown.ts";
 import { Sign } from "./sign.tsx";
 import { Vni } from "./vxlans.tsx";
@@ -40,15 +40,7 @@ export function EvpnCard() {
       {value !== null && <p class="bad">{sentence(value.message)}</p>}
       <Scroll label="EVPN by gateway and VSI">
         <table>
-          <thead>
-            <tr>
-              {HEADS.map((title) => (
-                <th key={title} scope="col" class={TEXTS.includes(title) ? "" : "number"}>
-                  {title}
-                </th>
-              ))}
-            </tr>
-          </thead>
+          <Heads titles={HEADS} texts={TEXTS} />
           <tbody>
             {taking.value.map((gateway) => (
               <GatewayRows key={gateway.node} gateway={gateway} />

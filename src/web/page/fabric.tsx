@@ -5,7 +5,7 @@ import { Detail } from "./detail.tsx";
 import { EvpnCard } from "./evpn.tsx";
 import { savePicture } from "./keep.ts";
 import { polled } from "./poll.ts";
-import { Scroll } from "./scroll.tsx";
+import { Heads, Scroll } from "./scroll.tsx";
 import { bits, count, duration, name, sentence } from "./shown.ts";
 import { Sign } from "./sign.tsx";
 import { fabric } from "./state.ts";
@@ -97,15 +97,7 @@ function Gateways({ value }: { readonly value: Fabric }) {
       <h2 id="gateways-title">Gateways</h2>
       <Scroll label="Gateways">
         <table>
-          <thead>
-            <tr>
-              {COLUMNS.map((title) => (
-                <th key={title} scope="col" class={TEXTS.includes(title) ? "" : "number"}>
-                  {title}
-                </th>
-              ))}
-            </tr>
-          </thead>
+          <Heads titles={COLUMNS} texts={TEXTS} />
           <tbody>
             {value.gateways.map((gateway) => {
               const { node, address, status, error, tunnels, acs, dropsPerSecond } = gateway;
