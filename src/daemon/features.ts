@@ -159,7 +159,7 @@ function dhcp({ control }: FeatureParts): Feature {
     );
   return {
     routes: (app) => addDhcp(app, servers),
-    rows: dhcpRows(() => agent.dhcp.counts, servers),
+    rows: dhcpRows(() => agent.dhcp.counts.byName, servers),
     checks: [() => checkDhcp(servers(), sources())],
   };
 }

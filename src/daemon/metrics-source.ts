@@ -28,7 +28,7 @@ export function metricsSource({ control, shown, workers, workerWatch, ...parts }
     macEntries: () => agent.macs.counts(),
     neighborEntries: () => agent.neighborCounts(),
     routeEntries: () => shown.routeEntries(),
-    arpResults: () => agent.arp.counts.byVsi,
+    arpResults: () => agent.arp.counts.byName,
     macMoves: () => agent.macs.moves,
     neighborMoves: () => agent.neighbors.moves,
     duplicates: () => agent.arp.duplicates.list(),

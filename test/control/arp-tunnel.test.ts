@@ -15,7 +15,7 @@ describe("ARP from a tunnel", () => {
     expect(bed.told()).toEqual(["ACs of vsi1 but gw2: ff/G10 req G10,10.1.1.12 / 0,10.1.1.11"]);
     bed.reply(bed.vm1, bed.vsi10, M1, "10.1.1.11", G10, "10.1.1.12");
     expect(bed.told()).toEqual(["gw2 vsi1: P10/G10 rep G10,10.1.1.11 / P10,10.1.1.12"]);
-    expect(bed.agent.arp.counts.byVsi.get("vsi10")).toMatchObject({ relayed_request: 1, relayed_reply: 1 });
+    expect(bed.agent.arp.counts.byName.get("vsi10")).toMatchObject({ relayed_request: 1, relayed_reply: 1 });
   });
 
   it("the asker speaks with our own IP: no entry, no alarm; the reply is consumed and relayed (§2.2 rows 5-8)", () => {

@@ -15,7 +15,7 @@ describe("local proxy ARP, from an AC", () => {
     bed.request(bed.vm1, bed.vsi10, M1, "10.1.1.11", "10.1.1.1");
     expect(bed.told()).toEqual(["vm1 vsi1: M1/G10 rep G10,10.1.1.1 / M1,10.1.1.11"]);
     expect(bed.neighbor(bed.if10, "10.1.1.11")).toBe("reachable M1 vm1");
-    expect(bed.agent.arp.counts.byVsi.get("vsi10")).toMatchObject({ gateway_reply: 1, learned: 1, proxy_reply: 0 });
+    expect(bed.agent.arp.counts.byName.get("vsi10")).toMatchObject({ gateway_reply: 1, learned: 1, proxy_reply: 0 });
   });
 
   it("for an unknown host: answered at once, and asked on with our MAC, VM1's IP (§2.1 rows 2-3, N2)", () => {
@@ -24,7 +24,7 @@ describe("local proxy ARP, from an AC", () => {
       "vm1 vsi1: M1/G10 rep G10,10.1.1.12 / M1,10.1.1.11",
       "all of vsi1 but vm1: ff/G10 req G10,10.1.1.11 / 0,10.1.1.12",
     ]);
-    expect(bed.agent.arp.counts.byVsi.get("vsi10")).toMatchObject({ proxy_reply: 1, relayed_request: 1 });
+    expect(bed.agent.arp.counts.byName.get("vsi10")).toMatchObject({ proxy_reply: 1, relayed_request: 1 });
   });
 
   it("asks on at most once a second for a target, however often it is asked", () => {
@@ -56,7 +56,7 @@ describe("local proxy ARP, from an AC", () => {
     bed.sent();
     bed.request(bed.vm1, bed.vsi10, M1, "10.1.1.11", "10.1.1.99");
     expect(bed.told()).toEqual([]);
-    expect(bed.agent.arp.counts.byVsi.get("vsi10")!.ignored).toBe(1);
+    expect(bed.agent.arp.counts.byName.get("vsi10")!.ignored).toBe(1);
   });
 
   it("where there is no other port, an unknown host can only be behind the same one (D8)", () => {

@@ -71,7 +71,7 @@ describe.each(FAMILIES)("decisions on what is said in %s", (_, speaker, at, leng
       sent: ["vm1: answer G->M1 12 to 11", "all but vm1: question G->all 11 to 12"],
     });
     expect(bed.neighbors.find(bed.iface, at(11))!.place).toMatchObject({ mac: M1, port: bed.vm1 });
-    expect(bed.resolution.counts.byVsi.get("vsi10")).toMatchObject({ proxy_reply: 1, relayed_request: 1, learned: 1 });
+    expect(bed.resolution.counts.byName.get("vsi10")).toMatchObject({ proxy_reply: 1, relayed_request: 1, learned: 1 });
   });
 
   it("proxy: asked again within the second it is answered, and nothing is flooded", () => {

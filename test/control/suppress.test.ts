@@ -21,7 +21,7 @@ describe("ARP suppression (D14)", () => {
     bed.reply(bed.gw2, bed.vsi10, M9, "10.1.1.12", M3, "10.1.1.13");
     bed.request(bed.vm1, bed.vsi10, M1, "10.1.1.11", "10.1.1.12");
     expect(bed.told()).toEqual(["vm1 vsi1: M1/M9 rep M9,10.1.1.12 / M1,10.1.1.11"]);
-    expect(bed.agent.arp.counts.byVsi.get("vsi10")).toMatchObject({ suppress_reply: 1 });
+    expect(bed.agent.arp.counts.byName.get("vsi10")).toMatchObject({ suppress_reply: 1 });
   });
 
   it("what was not heard for five minutes is asked for again", () => {
@@ -30,7 +30,7 @@ describe("ARP suppression (D14)", () => {
     bed.sent();
     bed.request(bed.vm1, bed.vsi10, M1, "10.1.1.11", "10.1.1.12");
     expect(bed.told().length).toBe(1);
-    expect(bed.agent.arp.counts.byVsi.get("vsi10")?.suppress_reply ?? 0).toBe(0);
+    expect(bed.agent.arp.counts.byName.get("vsi10")?.suppress_reply ?? 0).toBe(0);
   });
 
   it("our own address: answered, not flooded; from a tunnel the asker's site answers", () => {

@@ -105,7 +105,7 @@ describe("a request", () => {
       "010876736931302f6131" + "0203677731" + "05040a010100" + "0b040a010101",
     );
     for (const other of ["b1", "a2"]) expect(heard(world.get(other))).toEqual([]);
-    expect(gw(world, 1).control.agent.dhcp.counts.get("if10")).toMatchObject({ request: 1, elsewhere: 0 });
+    expect(gw(world, 1).control.agent.dhcp.counts.byName.get("if10")).toMatchObject({ request: 1, elsewhere: 0 });
   });
 
   it("by a tunnel is left to its own site", () => {
@@ -114,7 +114,7 @@ describe("a request", () => {
     world.get("a1").tap.send(request());
     world.settle();
     expect(heard(world.get("s2"))).toEqual([]);
-    expect(gw(world, 2).control.agent.dhcp.counts.get("if10")).toMatchObject({ elsewhere: 1 });
+    expect(gw(world, 2).control.agent.dhcp.counts.byName.get("if10")).toMatchObject({ elsewhere: 1 });
     expect(heard(world.get("b1"))).toHaveLength(1);
     expect(heard(world.get("a2"))).toEqual([]);
   });

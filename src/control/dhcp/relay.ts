@@ -61,6 +61,7 @@ import {
 import type { MacLearner } from "../mac/learn.ts";
 import type { DhcpRelayConfig } from "../plan.ts";
 import { RateWindow } from "../rate-window.ts";
+import { ResultCounts } from "../result-counts.ts";
 import type { Timers } from "../timers.ts";
 import { DhcpServers } from "./servers.ts";
 
@@ -94,7 +95,7 @@ interface Arrival {
 export class DhcpRelay {
   readonly servers = new DhcpServers();
   /** By VSI-interface: `vtep_dhcp_total`. */
-  readonly counts = new Map<string, Record<DhcpResult, number>>();
+  readonly counts = new ResultCounts<DhcpResult>(DHCP_RESULTS);
   private readonly parts: DhcpRelayParts;
   private readonly rates = new Map<PortObject, RateWindow>();
 
@@ -107,7 +108,7 @@ export class DhcpRelay {
     const arrival = this.arrivalOf(frame);
     if (arrival === null) return DROP.not_forwarded;
     if (arrival.port.kind === "tunnel") {
-      this.count(arrival.iface, "elsewhere");
+      this.counts.count(arrival.iface.name, "elsewhere");
       return CONSUMED;
     }
     return this.handle(frame, arrival);
@@ -129,7 +130,7 @@ export class DhcpRelay {
 
   flushInterface(iface: InterfaceObject): void {
     this.servers.forget(iface);
-    this.counts.delete(iface.name);
+    this.counts.forget(iface.name);
   }
 
   private handle(frame: HeldFrame, arrival: Arrival): Fate {
@@ -165,7 +166,7 @@ export class DhcpRelay {
       isSent = true;
     }
     if (!isSent) return DROP.pool_exhausted;
-    this.count(iface, "request");
+    this.counts.count(iface.name, "request");
     this.tell("dhcp.request", {
       vsi: vsi.name,
       ...portField(port),
@@ -191,7 +192,7 @@ export class DhcpRelay {
     writeMac(out, ETH_SRC, iface.mac);
     const where = this.send(iface, dhcp, out, frame.worker);
     if (where === null) return DROP.pool_exhausted;
-    this.count(iface, "reply");
+    this.counts.count(iface.name, "reply");
     this.tell("dhcp.reply", {
       ...where,
       mac: formatMac(dhcp.chaddr),
@@ -246,12 +247,6 @@ export class DhcpRelay {
     const rate = this.rates.get(port) ?? new RateWindow(REQUESTS_PER_SECOND);
     this.rates.set(port, rate);
     return rate.admit(this.parts.timers.nowMs);
-  }
-
-  private count(iface: InterfaceObject, result: DhcpResult): void {
-    const cells = this.counts.get(iface.name) ?? { request: 0, reply: 0, elsewhere: 0 };
-    this.counts.set(iface.name, cells);
-    cells[result]++;
   }
 
   private tell(event: "dhcp.request" | "dhcp.reply", fields: Parameters<Emit>[2]): void {

@@ -11,9 +11,10 @@ import type { HeldFrame, Injector } from "../inject.ts";
 import { type InterfaceObject, type Inventory, isPortOf, type PortObject, type VsiObject } from "../inventory.ts";
 import type { MacLearner } from "../mac/learn.ts";
 import type { Neighbors } from "../neighbor/table.ts";
+import { ResultCounts } from "../result-counts.ts";
 import type { Timers } from "../timers.ts";
 import { Announcer } from "./announcer.ts";
-import { ResolutionCounts } from "./counts.ts";
+import { RESOLUTION_RESULTS, type ResolutionCounts } from "./counts.ts";
 import { DuplicateAddresses } from "./duplicates.ts";
 import { LocalProxy, type RoutesBy } from "./local-proxy.ts";
 import { PeerChange } from "./peer-change.ts";
@@ -36,7 +37,7 @@ export interface ResolutionParts {
 }
 
 export class Resolution {
-  readonly counts = new ResolutionCounts();
+  readonly counts: ResolutionCounts = new ResultCounts(RESOLUTION_RESULTS);
   readonly relays: PendingRelays;
   readonly peers: PeerGateways;
   readonly announcer: Announcer;
