@@ -23,7 +23,10 @@ export const ICMP6_BYTES = 8;
 export const ICMP6_PACKET_TOO_BIG = 2;
 /** The first that is no error (RFC 4443 §2.1). */
 const ICMP6_INFORMATIONAL = 128;
+export const ICMP6_ROUTER_SOLICITATION = 133;
 export const ICMP6_ROUTER_ADVERTISEMENT = 134;
+export const ICMP6_NEIGHBOR_SOLICITATION = 135;
+export const ICMP6_NEIGHBOR_ADVERTISEMENT = 136;
 export const ICMP6_REDIRECT = 137;
 
 /** RFC 4443 §2.4 (c): an error quotes as much as fits into the least MTU of IPv6. */

@@ -7,7 +7,7 @@
  * Addresses are 128-bit integers (RFC 4291) in control: equal ones are `===`, and a Map finds them by value. Never at frame
  * time, where an address is four int32.
  */
-import { i32, setU16, u16 } from "./bytes.ts";
+import { i32, setI32, setU16, u16 } from "./bytes.ts";
 import { type Mac, writeMac } from "./ethernet.ts";
 
 export const IPV6_BYTES = 40;
@@ -99,12 +99,28 @@ export function writeLinkLocal(bytes: Uint8Array, at: number, mac: Mac): void {
 
 export type Ipv6 = bigint;
 
+/** ff00::/8. */
+export function isMulticast6(address: Ipv6): boolean {
+  return address >> 120n === 0xffn;
+}
+
+/** fe80::/10. */
+export function isLinkLocal6(address: Ipv6): boolean {
+  return address >> 118n === 0x3fan;
+}
+
 /** The address at `at`. */
 export function readIpv6(bytes: Uint8Array, at: number): Ipv6 {
   let address = 0n;
   for (let i = 0; i < IPV6_ADDRESS_BYTES; i += 4)
     address = (address << 32n) | BigInt.asUintN(32, BigInt(i32(bytes, at + i)));
   return address;
+}
+
+/** Write `address` at `at`. */
+export function writeIpv6(bytes: Uint8Array, at: number, address: Ipv6): void {
+  for (let i = 0; i < IPV6_ADDRESS_BYTES; i += 4)
+    setI32(bytes, at + i, Number(BigInt.asIntN(32, address >> BigInt(96 - 8 * i))));
 }
 
 /** "2001:db8::1" (RFC 5952 §4: no leading zeros, the longest run of two or more zero groups, the first of equals, is "::"). */
