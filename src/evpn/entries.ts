@@ -2,8 +2,11 @@
  * EVPN's beliefs as entries of control: its tunnels, MACs, neighbours and suppressed hosts; and control's changes as EVPN hears them.
  *
  * A change feed must not be answered by a change of the same table, so changes are noted by key, and told at the next turn: of a
- * host that came and went within it, only what holds then. What control restored from a former life, what is behind a tunnel, and
- * what a gateway answers for others is not announced.
+ * host that came and went within it, only what holds then. Of a VSI with more of them than are noted, all is told that it has then
+ * (`relist`). What control restored from a former life, what is behind a tunnel, and what a gateway answers for others is not
+ * announced.
+ *
+ * Addresses of hosts are the neighbours' of the VSI-interface; in a VSI without one they are what ARP suppression has heard.
  */
 import type { Agent } from "../control/agent.ts";
 import { type Inventory, isOwnAddress, type PortObject, subnetOf, type VsiObject } from "../control/inventory.ts";
@@ -18,7 +21,12 @@ export interface HostListener {
   macGone(vsi: string, mac: Mac): void;
   ipHere(vsi: string, ip: Ipv4, mac: Mac, isSticky: boolean): void;
   ipGone(vsi: string, ip: Ipv4): void;
+  /** Changes of the VSI were lost: what it has now is asked for. */
+  relist(vsi: string): void;
 }
+
+/** Most changes that wait for a turn; one round of control brings a small part of them. */
+export const MOST_NOTED = 16_384;
 
 export interface EntriesParts {
   readonly agent: Agent;
@@ -41,18 +49,21 @@ interface Noted {
 export class Entries implements Beliefs {
   private readonly parts: EntriesParts;
   private readonly noted = new Map<string, Noted>();
+  /** VSIs that had more changes than are noted. */
+  private readonly lost = new Set<string>();
   private readonly stops: (() => void)[];
 
   /** @param kick there is something to `tell`. */
   constructor(parts: EntriesParts, kick: () => void) {
     this.parts = parts;
-    const { macs, neighbors } = parts.agent;
+    const { macs, neighbors, arp } = parts.agent;
     const note = (each: Noted) => {
-      const isFirst = this.noted.size === 0;
+      const isFirst = this.noted.size + this.lost.size === 0;
       const key = `${each.vsi} ${each.ip ?? ""} ${each.ip === null ? each.mac : ""}`;
       // The last word about a key stands behind those that it follows from: a MAC before its addresses.
       this.noted.delete(key);
-      this.noted.set(key, each);
+      if (this.noted.size < MOST_NOTED) this.noted.set(key, each);
+      else this.lost.add(each.vsi);
       if (isFirst) kick();
     };
     this.stops = [
@@ -70,6 +81,11 @@ export class Entries implements Beliefs {
         const { mac, port, origin } = place;
         note({ vsi: place.vsi.name, mac, ip, at: { mac, port, isSticky: origin === "static" } });
       }),
+      arp.suppression.changes.follow(({ vsi, ip, was, is }) => {
+        if (typeof ip !== "number" || vsi.interface !== null) return;
+        if (is !== null && isHere(is.port)) note({ vsi: vsi.name, mac: is.mac, ip, at: { ...is, isSticky: false } });
+        else if (was !== null && isHere(was.port)) note({ vsi: vsi.name, mac: was.mac, ip, at: null });
+      }),
     ];
   }
 
@@ -77,7 +93,9 @@ export class Entries implements Beliefs {
   tell(listener: HostListener): void {
     if (this.noted.size === 0) return;
     const all = [...this.noted.values()];
+    const lost = [...this.lost];
     this.noted.clear();
+    this.lost.clear();
     for (const { vsi, mac, ip, at } of all) {
       if (ip === null) {
         if (at === null) listener.macGone(vsi, mac);
@@ -88,6 +106,7 @@ export class Entries implements Beliefs {
         listener.ipHere(vsi, ip, at.mac, at.isSticky);
       }
     }
+    for (const vsi of lost) listener.relist(vsi);
   }
 
   /**
@@ -104,6 +123,7 @@ export class Entries implements Beliefs {
   close(): void {
     for (const stop of this.stops) stop();
     this.noted.clear();
+    this.lost.clear();
   }
 
   // ---- Beliefs ---------------------------------------------------------------------------------------------------------
@@ -213,7 +233,7 @@ export class Entries implements Beliefs {
   *locals(name: string): Generator<LocalHost> {
     const vsi = this.vsi(name);
     if (vsi === undefined) return;
-    const { macs, neighbors } = this.parts.agent;
+    const { macs, neighbors, arp } = this.parts.agent;
     for (const { vsi: of, mac, via, origin } of macs.list())
       if (of === name && via?.kind === "ac") yield { mac: parseMac(mac)!, ip: null, isSticky: origin === "static" };
     for (const { place, ip, state, origin } of neighbors.all())
@@ -226,6 +246,9 @@ export class Entries implements Beliefs {
         (origin as string) !== RESTORED
       )
         yield { mac: place.mac, ip, isSticky: origin === "static" };
+    if (vsi.interface !== null) return;
+    for (const { vsi: of, ip, mac, port } of arp.suppression.list())
+      if (of === vsi && typeof ip === "number" && isHere(port)) yield { mac, ip, isSticky: false };
   }
 
   private vsi(name: string): VsiObject | undefined {

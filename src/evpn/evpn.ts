@@ -220,6 +220,12 @@ export class Evpn {
     this.pump();
   }
 
+  /** All that is at the VSI's ACs now. */
+  relist(vsi: string): void {
+    this.vrfs.relist(vsi);
+    this.pump();
+  }
+
   // ---- inside ----------------------------------------------------------------------------------------------------------
 
   private isOwn(key: string, { nextHop }: EvpnRoute): boolean {

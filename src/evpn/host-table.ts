@@ -1,13 +1,13 @@
 /** The hosts and addresses of one VSI, as mac-vrf.ts decides about them: what others announce, what is here, what the tables were told. */
 import type { Mac } from "../wire/ethernet.ts";
 import { type Ipv4, parseIpv4 } from "../wire/ipv4.ts";
+import type { LocalHost } from "./beliefs.ts";
 import type { MacRoute } from "./route.ts";
 
 /** A host at our ACs. */
 export interface Local {
   isSticky: boolean;
   sequence: number;
-  readonly ips: Set<Ipv4>;
 }
 
 export interface Host {
@@ -15,6 +15,8 @@ export interface Host {
   /** What others announce of it, with and without addresses. */
   routes: readonly MacRoute[];
   local: Local | null;
+  /** Addresses that it was heard with at an AC. They stay while its MAC is not known there for a while, and are announced with it. */
+  ips: ReadonlySet<Ipv4>;
   /** The VTEP that the tables were told. */
   used: string | null;
   /** Keys of our routes of it. */
@@ -41,6 +43,7 @@ export interface Counts {
 /** Most hosts have one route or two, and few of them ever have their own: a list is replaced, and these are shared. */
 export const NO_ROUTES: readonly never[] = [];
 export const NO_KEYS: ReadonlySet<string> = new Set();
+export const NO_IPS: ReadonlySet<Ipv4> = new Set();
 
 /** Most routes of one MAC, or of one address: what is looked through when one of them changes stays short. */
 export const ROUTES_PER_HOST = 1024;
@@ -50,14 +53,19 @@ export class HostTable {
   readonly addresses = new Map<Ipv4, Address>();
 
   forgetIfIdle(host: Host, address: Address): void {
-    if (host.routes.length === 0 && host.local === null) this.hosts.delete(host.mac);
+    this.forgetIfUnknown(host);
     if (address.routes.length === 0 && address.local === null) this.addresses.delete(address.ip);
+  }
+
+  /** Nothing is said of it, and nothing was heard. */
+  forgetIfUnknown({ mac, routes, local, ips }: Host): void {
+    if (routes.length === 0 && local === null && ips.size === 0) this.hosts.delete(mac);
   }
 
   host(mac: Mac): Host {
     let host = this.hosts.get(mac);
     if (host === undefined) {
-      host = { mac, routes: NO_ROUTES, local: null, used: null, exported: NO_KEYS, conflict: null };
+      host = { mac, routes: NO_ROUTES, local: null, ips: NO_IPS, used: null, exported: NO_KEYS, conflict: null };
       this.hosts.set(mac, host);
     }
     return host;
@@ -72,6 +80,15 @@ export class HostTable {
     return address;
   }
 
+  /** What is believed to be at an AC, and is not among `locals`. */
+  notAmong(locals: readonly LocalHost[]): { readonly macs: Mac[]; readonly ips: Ipv4[] } {
+    const known = new Set(locals.map(({ mac }) => mac));
+    const addresses = new Set(locals.map(({ ip }) => ip));
+    const macs = [...this.hosts.values()].filter(({ mac, local }) => local !== null && !known.has(mac));
+    const ips = [...this.addresses.values()].filter(({ ip, local }) => local !== null && !addresses.has(ip));
+    return { macs: macs.map(({ mac }) => mac), ips: ips.map(({ ip }) => ip) };
+  }
+
   /** Entries by what became of them; `shadowed`: a host at an AC is used instead. */
   counts(): { readonly macs: Counts; readonly ips: Counts } {
     const macs = { used: 0, shadowed: 0, out: 0 };
@@ -81,8 +98,9 @@ export class HostTable {
     }
     const ips = { used: 0, shadowed: 0, out: 0 };
     for (const { used, local } of this.addresses.values()) {
-      if (used !== null) ips[local === null ? "used" : "shadowed"]++;
-      if (local !== null) ips.out++;
+      const isHere = local !== null && this.hosts.get(local)?.local != null;
+      if (used !== null) ips[isHere ? "shadowed" : "used"]++;
+      if (isHere) ips.out++;
     }
     return { macs, ips };
   }
@@ -90,12 +108,21 @@ export class HostTable {
 
 /** Addresses that are said of a host, or heard of it here. */
 export function addressesOf(host: Host): Set<Ipv4> {
-  const ips = new Set<Ipv4>(host.local?.ips ?? []);
+  const ips = new Set<Ipv4>(host.ips);
   for (const { ip } of host.routes) {
     const address = ip === null ? null : parseIpv4(ip);
     if (address !== null) ips.add(address);
   }
   return ips;
+}
+
+export function withIp(ips: ReadonlySet<Ipv4>, ip: Ipv4): ReadonlySet<Ipv4> {
+  return ips.has(ip) ? ips : new Set([...ips, ip]);
+}
+
+export function withoutIp(ips: ReadonlySet<Ipv4>, ip: Ipv4): ReadonlySet<Ipv4> {
+  if (!ips.has(ip)) return ips;
+  return ips.size === 1 ? NO_IPS : new Set([...ips].filter((each) => each !== ip));
 }
 
 export function added<R>(routes: readonly R[], route: R): readonly R[] {

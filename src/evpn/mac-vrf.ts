@@ -16,7 +16,7 @@
 import type { Mac } from "../wire/ethernet.ts";
 import type { Ipv4 } from "../wire/ipv4.ts";
 import { parseIpv4 } from "../wire/ipv4.ts";
-import type { Beliefs } from "./beliefs.ts";
+import type { Beliefs, LocalHost } from "./beliefs.ts";
 import { beats, bestOf, type Claim, claimOf } from "./choice.ts";
 import { type DuplicateRules, Duplicates } from "./duplicates.ts";
 import type { Exporter } from "./export.ts";
@@ -29,9 +29,12 @@ import {
   type Host,
   HostTable,
   type Local,
+  NO_IPS,
   NO_KEYS,
   ROUTES_PER_HOST,
+  withIp,
   without,
+  withoutIp,
 } from "./host-table.ts";
 import type { Instance } from "./import.ts";
 import { macRouteOf } from "./own-routes.ts";
@@ -105,14 +108,12 @@ export class MacVrf {
 
   /** The best claim of others to a MAC. */
   claimTo(mac: Mac): MacRoute | null {
-    const host = this.table.hosts.get(mac);
-    return host === undefined ? null : bestOf(host.routes);
+    return bestOf(this.table.hosts.get(mac)?.routes ?? []);
   }
 
   /** The best route of others to an address. */
   routeTo(ip: Ipv4): MacRoute | null {
-    const address = this.table.addresses.get(ip);
-    return address === undefined ? null : bestOf(address.routes);
+    return bestOf(this.table.addresses.get(ip)?.routes ?? []);
   }
 
   // ---- what is heard here ----------------------------------------------------------------------------------------------
@@ -132,16 +133,17 @@ export class MacVrf {
       return;
     }
     const sequence = claim === null ? this.former.of(mac) : sequenceOf(claim) + 1;
-    host.local = { isSticky, sequence: isSticky ? 0 : sequence, ips: new Set() };
+    host.local = { isSticky, sequence: isSticky ? 0 : sequence };
     if (claim !== null && !isSticky) this.count(host, "in", claimOf(claim));
     this.settle(host, true);
   }
 
-  /** It is at no AC any more: its routes go, those of its addresses at once. */
+  /** It is at no AC any more: all its routes go. Its addresses wait for it there until they are said to be gone. */
   macGone(mac: Mac): void {
     const host = this.table.hosts.get(mac);
-    if (host === undefined || host.local === null) return;
-    this.leave(host);
+    if (host?.local == null) return;
+    this.former.note(mac, host.local.sequence, this.parts.nowMs());
+    host.local = null;
     this.settle(host, true);
   }
 
@@ -161,7 +163,7 @@ export class MacVrf {
     if (claim !== null && claim.mac !== mac && !host.local.isSticky)
       host.local.sequence = Math.max(host.local.sequence, sequenceOf(claim) + 1);
     address.local = mac;
-    host.local.ips.add(ip);
+    host.ips = withIp(host.ips, ip);
     this.export(host);
     this.settleAddress(ip);
   }
@@ -169,10 +171,15 @@ export class MacVrf {
   ipGone(ip: Ipv4): void {
     const address = this.table.addresses.get(ip);
     if (address === undefined || address.local === null) return;
-    const host = this.table.hosts.get(address.local);
     this.dropLocalIp(address);
-    if (host !== undefined) this.export(host);
     this.settleAddress(ip);
+  }
+
+  /** Changes were lost: what is not among `locals` is at no AC any more. */
+  keepOnly(locals: readonly LocalHost[]): void {
+    const { macs, ips } = this.table.notAmong(locals);
+    for (const ip of ips) this.ipGone(ip);
+    for (const mac of macs) this.macGone(mac);
   }
 
   /** The engine knows a higher sequence than we have seen. @returns false: ours is the highest known, there is nothing to mend. */
@@ -225,11 +232,7 @@ export class MacVrf {
     const host = this.table.hosts.get(route.mac);
     if (host?.local != null) return "local";
     const best = ip === null ? this.claimTo(route.mac) : this.routeTo(ip);
-    return best !== null && keyOf(best) === keyOf(route)
-      ? "used"
-      : best?.nextHop === route.nextHop
-        ? "used"
-        : "shadowed";
+    return best?.nextHop === route.nextHop ? "used" : "shadowed";
   }
 
   // ---- inside ----------------------------------------------------------------------------------------------------------
@@ -248,7 +251,7 @@ export class MacVrf {
     this.export(host);
     if (isNews || host.used !== used || host.local !== local)
       for (const each of addressesOf(host)) this.settleAddress(each);
-    if (host.routes.length === 0 && host.local === null) this.table.hosts.delete(host.mac);
+    this.table.forgetIfUnknown(host);
   }
 
   /** What found no room in the tables may find it now. */
@@ -275,29 +278,33 @@ export class MacVrf {
     const ours: Claim = { sequence: local.sequence, isSticky: false, vtep: this.parts.vtep };
     if (!beats(claim, ours)) return;
     if (claim.isSticky) this.conflict(host, claim);
-    const ips = [...local.ips];
-    this.leave(host);
+    const ips = [...host.ips];
+    this.leave(host, local);
     if (!claim.isSticky) this.count(host, "out", claim);
     this.parts.beliefs.yieldHost(this.instance.vsi, host.mac, ips, !claim.isSticky);
   }
 
-  private leave(host: Host): void {
-    const local = host.local!;
-    this.former.note(host.mac, local.sequence, this.parts.nowMs());
+  /** Others have it, with all its addresses. */
+  private leave(host: Host, { sequence }: Local): void {
+    const { ips } = host;
+    this.former.note(host.mac, sequence, this.parts.nowMs());
     host.local = null;
-    for (const ip of local.ips) {
+    host.ips = NO_IPS;
+    for (const ip of ips) {
       const address = this.table.addresses.get(ip);
       if (address !== undefined) address.local = null;
     }
     this.export(host);
-    for (const ip of local.ips) this.settleAddress(ip);
+    for (const ip of ips) this.settleAddress(ip);
   }
 
   private dropLocalIp(address: Address): void {
-    this.table.hosts.get(address.local!)?.local?.ips.delete(address.ip);
     const host = this.table.hosts.get(address.local!);
     address.local = null;
-    if (host !== undefined) this.export(host);
+    if (host === undefined) return;
+    host.ips = withoutIp(host.ips, address.ip);
+    this.export(host);
+    this.table.forgetIfUnknown(host);
   }
 
   private tellMac(host: Host, vtep: string | null): void {
@@ -379,7 +386,7 @@ export class MacVrf {
     if (local === null && host.exported.size === 0) return;
     const keys = new Set<string>();
     if (local !== null && !this.duplicates.isFrozen(mac)) {
-      for (const ip of [null, ...local.ips]) {
+      for (const ip of [null, ...host.ips]) {
         const route = macRouteOf(this.instance, vtep, { mac, ip, isSticky: local.isSticky, sequence: local.sequence });
         keys.add(keyOf(route));
         exporter.set(route);

@@ -74,7 +74,16 @@ export class Vrfs {
     }
     const vrf = new MacVrf({ instance, vtep, beliefs, exporter, rules, tell, nowMs: () => timers.nowMs });
     this.macVrfs.set(instance.vsi, vrf);
-    for (const { mac, ip, isSticky } of beliefs.locals(instance.vsi)) {
+    this.relist(instance.vsi);
+  }
+
+  /** All that is at the VSI's ACs now is looked at. */
+  relist(vsi: string): void {
+    const vrf = this.macVrfs.get(vsi);
+    if (vrf === undefined) return;
+    const locals = [...this.parts.beliefs.locals(vsi)];
+    vrf.keepOnly(locals);
+    for (const { mac, ip, isSticky } of locals) {
       if (ip === null) vrf.macHere(mac, isSticky);
       else vrf.ipHere(ip, mac, isSticky);
     }

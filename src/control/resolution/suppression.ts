@@ -5,9 +5,12 @@
  * probed. An entry is used while its MAC sends, ARP or anything else, at the place we know; after 30 s of silence the
  * question is flooded instead, so a host that was made again with another MAC answers for itself. Not heard for five minutes
  * it is forgotten.
+ *
+ * Where routes say what is behind tunnels (EVPN), what is heard from one does not take a host away from its AC.
  */
 import type { Mac } from "../../wire/ethernet.ts";
 import { bump } from "../bump.ts";
+import { Feed } from "../feed.ts";
 import type { PortObject, VsiObject } from "../inventory.ts";
 import type { Ip } from "../ip.ts";
 import type { NeighborOrigin } from "../neighbor/entry.ts";
@@ -28,6 +31,19 @@ interface Host {
   origin: NeighborOrigin;
 }
 
+/** What became of an address that is heard of. */
+export interface SuppressionChange {
+  readonly vsi: VsiObject;
+  readonly ip: Ip;
+  readonly was: HostPlace | null;
+  readonly is: HostPlace | null;
+}
+
+interface HostPlace {
+  readonly mac: Mac;
+  readonly port: PortObject;
+}
+
 /** A host that is answered for, for people. */
 export interface SuppressedHost extends Readonly<Host> {
   readonly vsi: VsiObject;
@@ -36,12 +52,13 @@ export interface SuppressedHost extends Readonly<Host> {
 }
 
 export class SuppressionTable {
+  readonly changes = new Feed<SuppressionChange>();
   private readonly timers: Timers;
   private readonly macs: MacTimes;
   private readonly hosts = new Map<VsiObject, Map<Ip, Host>>();
   private readonly ofPort = new Map<PortObject, number>();
   /** What is said from outside (EVPN): it does not age, and is used where no host at an AC is known with the address. */
-  private readonly said = new Map<VsiObject, Map<Ip, { readonly mac: Mac; readonly port: PortObject }>>();
+  private readonly said = new Map<VsiObject, Map<Ip, HostPlace>>();
 
   constructor(timers: Timers, macs: MacTimes) {
     this.timers = timers;
@@ -57,18 +74,24 @@ export class SuppressionTable {
       this.hosts.set(vsi, hosts);
     }
     const host = hosts.get(ip);
+    const isByRoutes = port.kind === "tunnel" && vsi.config.evpn?.learning === "evpn";
+    if (isByRoutes && host?.port.kind === "ac") return;
     const isFull = host?.port !== port && port.kind === "ac" && (this.ofPort.get(port) ?? 0) >= SUPPRESSION_PER_AC;
     if (host !== undefined) {
       this.tally(host.port, -1);
       hosts.delete(ip);
     }
-    if (isFull || hosts.size >= SUPPRESSION_PER_VSI) return;
-    hosts.set(ip, { mac, port, heardMs: this.timers.nowMs, origin });
-    this.tally(port, 1);
+    const fresh: Host = { mac, port, heardMs: this.timers.nowMs, origin };
+    const is = isFull || hosts.size >= SUPPRESSION_PER_VSI ? null : fresh;
+    if (is !== null) {
+      hosts.set(ip, is);
+      this.tally(port, 1);
+    }
+    if (host?.mac !== is?.mac || host?.port !== is?.port) this.tell(vsi, ip, host ?? null, is);
   }
 
   /** The owner of `ip`, if it is certainly alive. */
-  find(vsi: VsiObject, ip: Ip): { readonly mac: Mac; readonly port: PortObject } | undefined {
+  find(vsi: VsiObject, ip: Ip): HostPlace | undefined {
     const host = this.hosts.get(vsi)?.get(ip);
     const heard = host !== undefined && this.isLive(vsi, host) ? host : undefined;
     if (heard?.port.kind === "ac") return heard;
@@ -78,7 +101,7 @@ export class SuppressionTable {
 
   /** It is said from outside that `ip` is the host with `mac` behind the tunnel `port`. */
   want(vsi: VsiObject, ip: Ip, mac: Mac, port: PortObject): void {
-    const said = this.said.get(vsi) ?? new Map<Ip, { readonly mac: Mac; readonly port: PortObject }>();
+    const said = this.said.get(vsi) ?? new Map<Ip, HostPlace>();
     this.said.set(vsi, said);
     said.set(ip, { mac, port });
   }
@@ -93,9 +116,7 @@ export class SuppressionTable {
   forgetHere(vsi: VsiObject, ip: Ip): void {
     const hosts = this.hosts.get(vsi);
     const host = hosts?.get(ip);
-    if (host?.port.kind !== "ac") return;
-    hosts!.delete(ip);
-    this.tally(host.port, -1);
+    if (host?.port.kind === "ac") this.forget(vsi, hosts!, ip, host);
   }
 
   /** What is known of `ip`, in every VSI that knows it; `isUsed`: is it answered for? */
@@ -123,8 +144,7 @@ export class SuppressionTable {
       if (!isMeant(vsi)) continue;
       for (const [ip, host] of hosts) {
         if (only !== null && ip !== only) continue;
-        hosts.delete(ip);
-        this.tally(host.port, -1);
+        this.forget(vsi, hosts, ip, host);
         flushed++;
       }
     }
@@ -137,7 +157,8 @@ export class SuppressionTable {
 
   flushVsi(vsi: VsiObject): void {
     this.said.delete(vsi);
-    for (const host of this.hosts.get(vsi)?.values() ?? []) this.tally(host.port, -1);
+    const hosts = this.hosts.get(vsi);
+    if (hosts !== undefined) for (const [ip, host] of hosts) this.forget(vsi, hosts, ip, host);
     this.hosts.delete(vsi);
   }
 
@@ -149,11 +170,19 @@ export class SuppressionTable {
   private keep(isKept: (host: Host, vsi: VsiObject) => boolean): void {
     for (const [vsi, hosts] of this.hosts) {
       for (const [ip, host] of hosts) {
-        if (isKept(host, vsi)) continue;
-        hosts.delete(ip);
-        this.tally(host.port, -1);
+        if (!isKept(host, vsi)) this.forget(vsi, hosts, ip, host);
       }
     }
+  }
+
+  private forget(vsi: VsiObject, hosts: Map<Ip, Host>, ip: Ip, host: Host): void {
+    hosts.delete(ip);
+    this.tally(host.port, -1);
+    this.tell(vsi, ip, host, null);
+  }
+
+  private tell(vsi: VsiObject, ip: Ip, was: HostPlace | null, is: HostPlace | null): void {
+    if (this.changes.isFollowed) this.changes.tell({ vsi, ip, was, is });
   }
 
   private tally(port: PortObject, step: 1 | -1): void {
