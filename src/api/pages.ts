@@ -1,5 +1,5 @@
 /**
- * The tables that may be long (MACs, neighbours, routes), whole or a page at a time.
+ * The tables that may be long (MACs, neighbours, routes, VRFs), whole or a page at a time.
  *
  * Whole, a table is made while it is sent (json-slices.ts). A page is gathered first, so its head can say where the next one
  * begins (`vtepd-next`, to be given as `after`) and whether anything but ages has changed (ETag). A cursor names the last row
@@ -13,14 +13,17 @@ import { byText } from "./by-text.ts";
 import { fault, json } from "./json-body.ts";
 import { jsonSlices, type Steps } from "./json-slices.ts";
 import * as schema from "./schema.ts";
+import { Vrf } from "./schema-vrf.ts";
 import { gather } from "./turns.ts";
 
 export interface PagesSource {
   vsis(): schema.Vsi[];
   hasVsi(name: string): boolean;
+  hasVrf(name: string): boolean;
   macs(): Steps<schema.MacEntry>;
   neighbors(): Steps<schema.Neighbor>;
   routes(): Steps<schema.Route>;
+  vrfs(): Steps<Vrf>;
 }
 
 /** Rows of the longest page. */
@@ -32,8 +35,10 @@ const PAGE = z.object({
   limit: LIMIT.describe("at most so many rows; the header vtepd-next, if there are more, is the next `after`"),
   after: z.string().max(256).optional().describe("only rows behind this one: what vtepd-next said"),
 });
-const PAGE_OF_VSI = PAGE.extend({ vsi: z.string().max(64).optional().describe("only of this VSI") });
-type Query = z.infer<typeof PAGE_OF_VSI>;
+const OF_VSI = { vsi: z.string().max(64).optional().describe("only of this VSI") };
+const OF_VRF = { vrf: z.string().max(64).optional().describe("only of this VRF") };
+const SCOPED = PAGE.extend({ ...OF_VSI, ...OF_VRF });
+type Query = z.infer<typeof SCOPED>;
 
 /** A kind of rows: its key as text, and how a key is behind another one's. */
 interface Table<T> {
@@ -53,7 +58,7 @@ const MACS: Table<schema.MacEntry> = {
   path: "/v1/macs",
   summary: "MAC tables by VSI and MAC",
   row: schema.MacEntry,
-  query: PAGE_OF_VSI,
+  query: PAGE.extend(OF_VSI),
   rows: (source) => source.macs(),
   keyOf: ({ vsi, mac }) => [vsi, mac],
   behind: ([vsi, mac]) => {
@@ -66,7 +71,7 @@ const NEIGHBORS: Table<schema.Neighbor> = {
   path: "/v1/neighbors",
   summary: "ARP tables by VSI-interface, VSI and IP",
   row: schema.Neighbor,
-  query: PAGE_OF_VSI,
+  query: SCOPED,
   rows: (source) => source.neighbors(),
   keyOf: ({ interface: iface, vsi, ip }) => [iface ?? "", vsi ?? "", ip],
   behind: ([iface, vsi, text]) => {
@@ -82,7 +87,7 @@ const ROUTES: Table<schema.Route> = {
   path: "/v1/routes",
   summary: "Routes by VRF and prefix",
   row: schema.Route,
-  query: PAGE,
+  query: PAGE.extend(OF_VRF),
   rows: (source) => source.routes(),
   keyOf: ({ vrf, prefix }) => [vrf, prefix],
   behind: ([vrf, text]) => {
@@ -95,6 +100,19 @@ const ROUTES: Table<schema.Route> = {
   },
 };
 
+const VRFS: Table<Vrf> = {
+  path: "/v1/vrfs",
+  summary: "VRFs by name; the default one is always there",
+  row: Vrf,
+  query: PAGE,
+  rows: (source) => source.vrfs(),
+  keyOf: ({ name }) => [name],
+  behind:
+    ([name]) =>
+    (row) =>
+      byText(row.name, name!) > 0,
+};
+
 function prefixOrder(text: string): readonly [network: number, length: number] | null {
   const [address, length] = text.split("/");
   const network = parseIpv4(address ?? "");
@@ -105,13 +123,10 @@ export function addPages(app: OpenAPIHono, source: PagesSource): void {
   addTable(app, source, MACS);
   addTable(app, source, NEIGHBORS);
   addTable(app, source, ROUTES);
+  addTable(app, source, VRFS);
 }
 
-function addTable<T extends { readonly vsi?: string | null } | object>(
-  app: OpenAPIHono,
-  source: PagesSource,
-  table: Table<T>,
-): void {
+function addTable<T extends object>(app: OpenAPIHono, source: PagesSource, table: Table<T>): void {
   const headers = z.object({
     [NEXT]: z.string().optional().describe("there is more: the next `after`"),
     etag: z.string().optional().describe("of a page: If-None-Match spares one in which only ages have changed"),
@@ -125,20 +140,24 @@ function addTable<T extends { readonly vsi?: string | null } | object>(
       200: { ...json(table.summary, z.array(table.row)), headers },
       304: { description: "The page that If-None-Match names" },
       400: json("`after` is no row's key", schema.Fault),
-      404: json("There is no such VSI", schema.Fault),
+      404: json("There is no such VSI or VRF", schema.Fault),
     },
   });
   app.openapi(route, async (c) => {
-    const { limit, after, vsi } = c.req.valid("query") as Query;
+    const { limit, after, vsi, vrf } = c.req.valid("query") as Query;
     if (vsi !== undefined && !source.hasVsi(vsi))
       return c.json(fault("not_found", `there is no VSI ${vsi}`, "vtepctl show vsi lists them"), 404) as never;
+    if (vrf !== undefined && !source.hasVrf(vrf))
+      return c.json(fault("not_found", `there is no VRF ${vrf}`, "vtepctl show vrf lists them"), 404) as never;
     const behind = after === undefined ? () => true : table.behind(after.split(","));
     if (behind === null)
       return c.json(fault("bad_request", `after: "${after}" is no row's key`, `give what ${NEXT} said`), 400) as never;
-    const isMeant = (row: T) => behind(row) && (vsi === undefined || ("vsi" in row && row.vsi === vsi));
+    const isIn = (row: T & { readonly vsi?: unknown; readonly vrf?: unknown }) =>
+      (vsi === undefined || row.vsi === vsi) && (vrf === undefined || row.vrf === vrf);
+    const isMeant = (row: T) => behind(row) && isIn(row);
     const all = table.rows(source);
     if (limit === undefined)
-      return new Response(jsonSlices(after === undefined && vsi === undefined ? all : filtered(all, isMeant)), {
+      return new Response(jsonSlices((after ?? vsi ?? vrf) === undefined ? all : filtered(all, isMeant)), {
         headers: { "content-type": "application/json" },
       }) as never;
     const { rows, isCut } = await gather(all, limit, isMeant);

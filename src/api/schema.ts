@@ -170,6 +170,7 @@ export const Neighbor = z
   .object({
     interface: z.string().nullable().describe("null: a suppressed host in a VSI without VSI-interface"),
     vsi: z.string().nullable().describe("null while unresolved"),
+    vrf: z.string().nullable().optional().describe("of its VSI-interface; null: it has none"),
     ip: z.string(),
     mac: z.string().nullable().describe("null while unresolved"),
     state: z.string(),

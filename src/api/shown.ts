@@ -171,7 +171,8 @@ export class Shown {
 
   /** By VSI-interface, VSI and IP; made as they are read. */
   *neighbors(): Stepwise<schema.Neighbor> {
-    for (const row of this.parts.agent.arpTable(byText)) yield row === STEP ? STEP : neighborOf(row);
+    for (const row of this.parts.agent.arpTable(byText))
+      yield row === STEP ? STEP : neighborOf(row, this.parts.inventory);
   }
 
   /** By VRF and prefix; made as they are read. */
@@ -373,9 +374,11 @@ function watcherOf({ state }: schema.Tunnel["probe"], bfd: BfdSession | null): s
   return state === "up" || state === "down" ? "keepalive" : null;
 }
 
-function neighborOf({ interface: iface, vsi, ip, mac, state, via, ageSeconds, origin }: NeighborView): schema.Neighbor {
+function neighborOf(view: NeighborView, inventory: Inventory): schema.Neighbor {
+  const { interface: iface, vsi, ip, mac, state, via, ageSeconds, origin } = view;
+  const vrf = iface === null ? null : inventory.interface(iface)!.vrfName;
   const kind = kindOf(state, origin);
-  return { interface: iface, vsi, ip, mac, state, kind, via, ageSeconds, from: mac === null ? null : origin };
+  return { interface: iface, vsi, vrf, ip, mac, state, kind, via, ageSeconds, from: mac === null ? null : origin };
 }
 
 function kindOf(state: NeighborView["state"], origin: NeighborView["origin"]): schema.Neighbor["kind"] {

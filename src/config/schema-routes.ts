@@ -1,7 +1,7 @@
 /** Keys of routing: static routes, policies, and whether their next hops are asked for. */
 import { z } from "zod";
 import { readPortRange } from "./address.ts";
-import { host, int, MAX_NEXT_HOPS, name, prefix, read } from "./field.ts";
+import { DEFAULT_VRF, host, int, MAX_NEXT_HOPS, name, prefix, read } from "./field.ts";
 
 /** A next hop of several, in the form of `control/plan.ts`. */
 const nextHopOf = () =>
@@ -28,7 +28,7 @@ export const route = z
       .enum(["unreachable", "prohibit", "discard"])
       .optional()
       .describe("instead of a next hop: ICMP host unreachable, ICMP prohibited, or silence"),
-    vrf: name().default("main").describe("routing instance"),
+    vrf: name().default(DEFAULT_VRF).describe("routing instance"),
   })
   .describe("a static route");
 

@@ -12,7 +12,20 @@
  */
 import { z } from "zod";
 import { readGateway, readListen, readMacText, readVtep } from "./address.ts";
-import { bytesOf, flag, host, hostMac, hostName, int, matching, mtu, name, read, socketPath } from "./field.ts";
+import {
+  bytesOf,
+  DEFAULT_VRF,
+  flag,
+  host,
+  hostMac,
+  hostName,
+  int,
+  matching,
+  mtu,
+  name,
+  read,
+  socketPath,
+} from "./field.ts";
 import { bfd, tunnelBfd } from "./schema-bfd.ts";
 import { evpn, vrf, vsiEvpn } from "./schema-evpn.ts";
 import { drain, nextHopProbe, policy, route } from "./schema-routes.ts";
@@ -142,7 +155,7 @@ const vsiInterface = z
         "gateway MAC: auto (from node and VNI), shared (from the VNI alone, same on every gateway), or a MAC; default: auto, shared where a VSI has evpn",
       ),
     distributed: flag(true).describe("false: a central gateway or Border, which answers ARP over tunnels too"),
-    vrf: name().default("main").describe("routing instance; nothing crosses from one to another"),
+    vrf: name().default(DEFAULT_VRF).describe("routing instance; nothing crosses from one to another"),
     mtu: mtu(576, 65535).default("auto").describe("overlay IP MTU in bytes; auto: what the underlay leaves"),
     arp: z
       .strictObject({

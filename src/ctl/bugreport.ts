@@ -23,6 +23,7 @@ const PARTS = [
   "acs",
   "tunnels",
   "interfaces",
+  "vrfs",
   "macs",
   "neighbors",
   "routes",

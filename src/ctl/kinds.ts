@@ -6,6 +6,7 @@
  */
 import type { DhcpServer } from "../api/dhcp.ts";
 import type { Ac, Interface, MacEntry, Neighbor, Route, Traffic, Tunnel, Vsi } from "../api/schema.ts";
+import type { Vrf } from "../api/schema-vrf.ts";
 import type { Before } from "./refresh.ts";
 import { type Column, shortAge, shortNumber } from "./table.ts";
 
@@ -31,6 +32,8 @@ export interface Kind {
   readonly none: string;
   /** A word of one of its rows. */
   readonly example: string;
+  /** Its rows can be those of one VRF. */
+  readonly ofVrf?: true;
   /** `before`: the rows some seconds ago, while they are watched. */
   readonly columns: (before: Before<readonly never[]> | null) => readonly Column<never>[];
 }
@@ -157,6 +160,7 @@ const MAC: readonly Column<MacEntry>[] = [
 ];
 
 const ARP: readonly Column<Neighbor>[] = [
+  { title: "VRF", of: (row) => row.vrf ?? null, rank: 0 },
   { title: "VSI-INTERFACE", of: (row) => row.interface ?? `(${row.vsi})` },
   { title: "IP", of: (row) => row.ip },
   { title: "MAC", of: (row) => row.mac },
@@ -175,7 +179,7 @@ export function hopText({ ip, alive, weight = 1, priority = 1, bypassedBy }: Rou
 }
 
 const ROUTE: readonly Column<Route>[] = [
-  { title: "VRF", of: (row) => row.vrf, rank: 2 },
+  { title: "VRF", of: (row) => row.vrf, rank: 0 },
   { title: "PREFIX", of: (row) => row.prefix },
   { title: "ORIGIN", of: (row) => row.origin },
   { title: "ACTION", of: (row) => row.action, rank: 1 },
@@ -184,6 +188,26 @@ const ROUTE: readonly Column<Route>[] = [
     of: (row) => listText(row.nextHops.map(hopText)),
   },
   { title: "VSI-INTERFACE", of: (row) => row.interface },
+];
+
+/** "static 2, connected 1": those that there are. */
+const routesText = ({ routes }: Vrf) =>
+  listText(Object.entries(routes).flatMap(([origin, count]) => (count > 0 ? [`${origin} ${count}`] : [])));
+const sum = ({ routes }: Vrf) => Object.values(routes).reduce((all, count) => all + count, 0);
+
+const VRF: readonly Column<Vrf>[] = [
+  { title: "VRF", of: (row) => row.name },
+  { title: "STATE", of: (row) => row.state },
+  { title: "L3VNI", of: (row) => row.l3vni, right: true, rank: 2 },
+  { title: "RD", of: (row) => row.rd, rank: 6 },
+  { title: "IMPORT", of: (row) => listText(row.import), rank: 7 },
+  { title: "EXPORT", of: (row) => listText(row.export), rank: 7 },
+  { title: "ROUTER-MAC", of: (row) => row.routerMac, rank: 5 },
+  { title: "VTEPS", of: (row) => row.vteps, right: true, rank: 4 },
+  { title: "INTERFACES", of: (row) => listText(row.interfaces), brief: (row) => briefList(row.interfaces), rank: 3 },
+  { title: "ROUTES", of: routesText, brief: sum, right: true, measured: true },
+  { title: "NEIGHBORS", of: (row) => row.neighbors, right: true, rank: 1, measured: true },
+  { title: "REASON", of: (row) => row.reason, rank: 0, wraps: true },
 ];
 
 const DHCP: readonly Column<DhcpServer>[] = [
@@ -261,6 +285,7 @@ export const KINDS: readonly Kind[] = [
     says: "the ARP tables",
     none: "no neighbour is known",
     example: "10.1.1.12",
+    ofVrf: true,
     columns: () => ARP,
   },
   {
@@ -270,6 +295,16 @@ export const KINDS: readonly Kind[] = [
     says: "routes",
     none: "there is no route",
     example: "static",
+    ofVrf: true,
     columns: () => ROUTE,
+  },
+  {
+    name: "vrf",
+    aliases: ["vrfs", "vpn-instance"],
+    path: "/v1/vrfs",
+    says: "VRFs: separate routing tables",
+    none: "there is no VRF",
+    example: "main",
+    columns: () => VRF,
   },
 ];

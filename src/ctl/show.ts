@@ -21,6 +21,7 @@ interface TableOptions {
   readonly wide?: true;
   readonly lines?: number;
   readonly watch?: Watch | true;
+  readonly vrf?: string;
 }
 
 /** The options of every table. */
@@ -164,20 +165,22 @@ function helpFor(kind: Kind, words: readonly string[]): string {
 }
 
 /** Tables of which the daemon gives a page. */
-const PAGED = new Set(["/v1/macs", "/v1/neighbors", "/v1/routes"]);
+const PAGED = new Set(["/v1/macs", "/v1/neighbors", "/v1/routes", "/v1/vrfs"]);
 const LONGEST_PAGE = 10_000;
 
 /** No more rows than are wanted, where all that come are shown. */
-function pathOf({ path }: Kind, words: readonly string[], { lines }: TableOptions): string {
+function pathOf({ path }: Kind, words: readonly string[], { lines, vrf }: TableOptions): string {
   const isPage = PAGED.has(path) && words.length === 0 && lines !== undefined && lines <= LONGEST_PAGE;
-  return isPage ? `${path}?limit=${lines}` : path;
+  const query = new URLSearchParams({ ...(isPage && { limit: String(lines) }), ...(vrf !== undefined && { vrf }) });
+  return query.size > 0 ? `${path}?${query}` : path;
 }
 
-async function showKind(session: Session, asked: Kind, said: readonly string[], options: TableOptions): Promise<void> {
-  const watch = watchOf(options.watch);
-  const { name, words, verbose } = understood(asked.name, watch?.word == null ? said : [watch.word, ...said]);
+async function showKind(session: Session, asked: Kind, said: readonly string[], given: TableOptions): Promise<void> {
+  const watch = watchOf(given.watch);
+  const { name, words, verbose, ...scope } = understood(asked.name, watch?.word == null ? said : [watch.word, ...said]);
+  const options = { ...scope, ...given };
   const kind = name === asked.name ? asked : kindOf(name);
-  const missing = `no row has ${words.join(" and ")}`;
+  const missing = `no row${options.vrf === undefined ? "" : ` of VRF ${options.vrf}`} has ${words.join(" and ")}`;
   const read = async () => {
     const columns = kind.columns(null);
     const rows = (await ask<never[]>(session.socket, pathOf(kind, words, options))).filter((row) =>
@@ -205,6 +208,7 @@ export function addShow(program: Command, session: Session): void {
     .addHelpText("after", examples("vtepctl show arp", "vtepctl show mac -o json", "vtepctl display vxlan tunnel"));
   const addKind = (command: Command, kind: Kind, typed: string) => {
     const { says, example } = kind;
+    if (kind.ofVrf === true) command.option("--vrf <name>", "only of this VRF");
     tabular(command.description(says))
       .argument(
         "[words...]",

@@ -13,6 +13,7 @@ import type { DropCount, LogLevel } from "../api/schema.ts";
 import type { Shown } from "../api/shown.ts";
 import { addSnapshot } from "../api/snapshot.ts";
 import { addTables, type TablesSource } from "../api/tables.ts";
+import { VrfViews } from "../api/vrfs.ts";
 import { fileForm } from "../config/form.ts";
 import { checkDhcp } from "../doctor/dhcp.ts";
 import { checkEvpn } from "../doctor/evpn.ts";
@@ -70,9 +71,10 @@ export function featuresOf(parts: FeatureParts): readonly Feature[] {
     scheduling: scheduling.view(),
     memory: ownMemory(),
   });
+  const vrfs = new VrfViews(control.shown, () => parts.evpn()?.source()?.view() ?? null);
   const fabric: FabricSentences = (subject) => parts.evpn()?.sentences(subject) ?? [];
   const features: Feature[] = [
-    tables(parts, drops),
+    tables(parts, drops, vrfs),
     configuration(parts.reloader),
     logging(parts.log),
     { routes: (app) => addOffloads(app, offloads) },
@@ -92,7 +94,11 @@ export function featuresOf(parts: FeatureParts): readonly Feature[] {
 }
 
 /** What the gateway believes and counts, and entries added and removed by hand. */
-function tables({ control, shown, standing, feed, kick }: FeatureParts, drops: () => DropCount[]): Feature {
+function tables(
+  { control, shown, standing, feed, kick }: FeatureParts,
+  drops: () => DropCount[],
+  vrfs: VrfViews,
+): Feature {
   const entries = new ManualEntries(control.shown);
   const changed = <T>(result: T): T => {
     kick();
@@ -102,6 +108,8 @@ function tables({ control, shown, standing, feed, kick }: FeatureParts, drops: (
     status: () => standing.status(),
     vsis: () => shown.vsis(),
     hasVsi: (name) => control.shown.inventory.vsi(name) !== undefined,
+    hasVrf: (name) => vrfs.has(name),
+    vrfs: () => vrfs.list(),
     acs: () => shown.acs(),
     tunnels: () => shown.tunnels(),
     interfaces: () => shown.interfaces(),

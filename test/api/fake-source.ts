@@ -135,6 +135,8 @@ function completed(parts: Partial<ApiSource>): ApiSource {
     status: () => STATUS,
     vsis: none,
     hasVsi: () => false,
+    hasVrf: () => false,
+    vrfs: none,
     acs: none,
     tunnels: none,
     interfaces: none,

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { createApi } from "../../src/api/api.ts";
 import type { MacEntry, Neighbor, Route } from "../../src/api/schema.ts";
 import { Snapshot } from "../../src/api/schema-snapshot.ts";
+import type { Vrf } from "../../src/api/schema-vrf.ts";
 import { STEP } from "../../src/control/sorted.ts";
 import { type ApiSource, STATUS, sourceWith } from "./fake-source.ts";
 
@@ -10,8 +11,8 @@ const macOf = (n: number) => `02:00:00:00:00:${n.toString(16).padStart(2, "0")}`
 const mac = (vsi: string, n: number, ageSeconds = 0): MacEntry => ({
   ...{ vsi, mac: macOf(n), via: null, origin: "learned", ageSeconds },
 });
-const neighbor = (on: string | null, vsi: string, ip: string): Neighbor => ({
-  ...{ interface: on, vsi, ip, mac: null, state: "reachable", kind: "host", via: null, ageSeconds: 1, from: null },
+const neighbor = (on: string | null, vsi: string, ip: string, vrf = on && "main"): Neighbor => ({
+  ...{ interface: on, vsi, vrf, ip, mac: null, state: "reachable", kind: "host", via: null, ageSeconds: 1, from: null },
 });
 const route = (vrf: string, prefix: string): Route => ({
   ...{ vrf, prefix, origin: "static", action: "discard", interface: null, nextHops: [] },
@@ -28,6 +29,12 @@ const ROUTES = [
   ...["0.0.0.0/0", "9.0.0.0/8"].map((prefix) => route("main", prefix)),
   ...["0.0.0.0/0", "10.0.0.0/8", "10.0.0.0/16", "10.1.1.2/32", "192.0.2.0/24"].map((prefix) => route("red", prefix)),
 ];
+const VRFS = ["blue", "main", "red2", "red10"].map(
+  (name): Vrf => ({
+    ...{ name, state: "up", reason: null, interfaces: [], l3vni: null, rd: null, import: [], export: [] },
+    ...{ routerMac: null, vteps: 0, routes: {}, neighbors: 0 },
+  }),
+);
 const VSIS = ["vsi2", "vsi10"].map((name) => ({ name }));
 
 const steps =
@@ -42,6 +49,8 @@ const apiOf = (parts: Partial<ApiSource> = {}) =>
       macs: steps(MACS),
       neighbors: steps(NEIGHBORS),
       routes: steps(ROUTES),
+      vrfs: steps(VRFS),
+      hasVrf: (name) => ["main", "red"].includes(name),
       ...parts,
     }),
   );
@@ -59,6 +68,7 @@ describe("a page", () => {
     ["/v1/macs", MACS],
     ["/v1/neighbors", NEIGHBORS],
     ["/v1/routes", ROUTES],
+    ["/v1/vrfs", VRFS],
   ] as const)("of %s: pages of any length are the whole table, each row once", async (path, all) => {
     const api = apiOf();
     expect(await (await ask(api, path)).json()).toEqual(all);
@@ -102,10 +112,20 @@ describe("a page", () => {
     expect(await (await ask(api, "/v1/neighbors?vsi=vsi10&limit=9")).json()).toEqual([NEIGHBORS[0], NEIGHBORS[5]]);
     const status = async (path: string) => (await ask(api, path)).status;
     expect(await status("/v1/macs?vsi=vsi9")).toBe(404);
+    expect(await status("/v1/routes?vrf=blue")).toBe(404);
     for (const query of ["limit=0", "limit=10001", "limit=x", "after=vsi10", `after=${"x".repeat(257)}`])
       expect(await status(`/v1/macs?${query}`), query).toBe(400);
     expect(await status("/v1/neighbors?after=i2,vsi2,300.1.1.1")).toBe(400);
     expect(await status("/v1/routes?after=main,10.0.0.0")).toBe(400);
+  });
+
+  it("of one VRF has no other's rows, whole and in pages", async () => {
+    const api = apiOf({ neighbors: steps([...NEIGHBORS, neighbor("r", "vsi30", "10.1.1.2", "red")]) });
+    const read = async (path: string) => (await (await ask(api, path)).json()) as Record<string, unknown>[];
+    expect(await read("/v1/routes?vrf=red")).toEqual(ROUTES.slice(2));
+    expect(await read("/v1/routes?vrf=red&limit=2&after=red,0.0.0.0%2F0")).toEqual(ROUTES.slice(3, 5));
+    expect(await read("/v1/neighbors?vrf=red")).toMatchObject([{ interface: "r", vrf: "red" }]);
+    expect(await read("/v1/neighbors?vrf=main&vsi=vsi10")).toEqual([NEIGHBORS[5]]);
   });
 
   it("is not sent again while only ages change, and is once a row does", async () => {

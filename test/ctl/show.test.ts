@@ -1,108 +1,27 @@
-/** The tables of vtepctl show: what fits a terminal, what is watched, what H3C calls it. */
+/** The tables of vtepctl show: what fits a terminal, what is watched. */
 import { describe, expect, it, vi } from "vitest";
-import type { Ac, Interface, Neighbor, Traffic, Tunnel, Vsi } from "../../src/api/schema.ts";
+import type { Neighbor } from "../../src/api/schema.ts";
 import { PARTS } from "../../src/api/schema-parts.ts";
 import { runCommand } from "../../src/ctl/command-line.ts";
 import { layOut, renderTable, shortNumber } from "../../src/ctl/table.ts";
-import { understood } from "../../src/ctl/vendor-words.ts";
-import { UNWATCHED } from "../api/fake-source.ts";
 import { again, ctl, err, forget, out, serve } from "./bed.ts";
-
-const some = (packets: number, bytes: number): Traffic => ({ packets, bytes });
-const busy = { receive: some(123_456_789, 98_765_432_109), transmit: some(987_654_321, 12_345_678_901) };
-
-function acs(receive = busy.receive): Ac[] {
-  return [1, 2].map((n) => ({
-    name: `vm${n}`,
-    vsi: `vsi${n}0`,
-    device: "eth0",
-    netns: `vm${n}`,
-    vlan: null,
-    mtu: 1450,
-    up: true,
-    receive,
-    transmit: busy.transmit,
-  }));
-}
-
-function tunnels(): Tunnel[] {
-  const vsis = ["vsi10", "vsi20", "vsi30", "vsi40"];
-  return ["gw2", "border"].map((name, i) => ({
-    name,
-    remote: `198.51.100.${i + 102}`,
-    up: true,
-    state: "unwatched",
-    mtu: 1450,
-    vsis,
-    probe: UNWATCHED,
-    ...busy,
-  }));
-}
-
-const VSIS: Vsi[] = [10, 20].map((vni) => ({
-  name: `vsi${vni}`,
-  vni,
-  interface: `vsi-interface${vni}`,
-  arp: "localProxy",
-  acs: ["vm1", "vm2", "vm3", "vm4"],
-  tunnels: ["gw2", "border"],
-  macs: 8192,
-  ...busy,
-}));
-
-const INTERFACES: Interface[] = [10, 20].map((vni) => ({
-  name: `vsi-interface${vni}`,
-  vsis: [`vsi${vni}`],
-  addresses: [`${vni}.1.1.1/24`],
-  mac: "02:f2:be:99:05:13",
-  vrf: "main",
-  distributed: true,
-  mtu: 1450,
-  policy: vni === 10 ? "to-border" : null,
-  neighbors: 3,
-}));
-
-const NEIGHBORS: Neighbor[] = [11, 12].map((host) => ({
-  interface: "vsi-interface10",
-  vsi: "vsi10",
-  ip: `10.101.101.1${host}`,
-  mac: "02:00:00:00:01:11",
-  state: "reachable",
-  kind: "host",
-  via: { kind: "tunnel", name: "border" },
-  ageSeconds: 3,
-  from: "request",
-}));
-
-const SOURCE = {
-  acs: () => acs(),
-  tunnels,
-  vsis: () => VSIS,
-  interfaces: () => INTERFACES,
-  neighbors: () => NEIGHBORS,
-  drops: () => [
-    {
-      last: null,
-      ports: [],
-      reason: "pool_exhausted",
-      count: 987_654_321,
-      text: "no room left in the batch's send records or scratch bytes",
-    },
-  ],
-};
+import { acs, NEIGHBORS, SOURCE, some } from "./shown-source.ts";
 
 describe("a table", () => {
-  it.each(["vsi", "ac", "tunnel", "interface", "arp", "drops"])("show %s fits 80 columns; -w has all", async (what) => {
-    expect(await ctl(SOURCE, "show", what)).toBe(0);
-    const narrow = out.split("\n");
-    for (const line of narrow) expect(line.length, line).toBeLessThanOrEqual(80);
-    forget();
-    expect(await again("show", what, "-w")).toBe(0);
-    expect(out.split("\n").every((line) => line.length <= 80)).toBe(false);
-    forget();
-    await again("show", what, "-o", "json");
-    expect(JSON.parse(out)[0]).toBeDefined();
-  });
+  it.each(["vsi", "ac", "tunnel", "interface", "arp", "vrf", "drops"])(
+    "show %s fits 80 columns; -w has all",
+    async (what) => {
+      expect(await ctl(SOURCE, "show", what)).toBe(0);
+      const narrow = out.split("\n");
+      for (const line of narrow) expect(line.length, line).toBeLessThanOrEqual(80);
+      forget();
+      expect(await again("show", what, "-w")).toBe(0);
+      expect(out.split("\n").every((line) => line.length <= 80)).toBe(false);
+      forget();
+      await again("show", what, "-o", "json");
+      expect(JSON.parse(out)[0]).toBeDefined();
+    },
+  );
 
   it("leaves out what is empty and what all rows share, and has sizes in short", async () => {
     await ctl(SOURCE, "show", "ac");
@@ -256,94 +175,35 @@ describe("--watch", () => {
   });
 });
 
-describe("the words of H3C", () => {
-  it.each([
-    [["all"], [], false],
-    [["verbose"], [], true],
-    [["vsi-interface", "10"], ["vsi-interface10"], false],
-    [["Vsi-interface", "10", "verbose"], ["vsi-interface10"], true],
-    [["interface", "vsi-interface", "10"], ["vsi-interface10"], false],
-    [["name", "vsi10", "verbose"], ["vsi10"], true],
-    [["vsi", "vsi10"], ["vsi10"], false],
-    [["10.1.1.1", "brief"], ["10.1.1.1"], false],
-    [["vm1"], ["vm1"], false],
-    [["suppression", "vsi", "name", "vsi10"], ["suppressed", "vsi10"], false],
-  ])("%j asks for rows with %j, verbose: %s", (said, words, verbose) => {
-    expect(understood("arp", said)).toEqual({ name: "arp", words, verbose });
-  });
-
-  it.each([
-    [["tunnel"], "tunnel", [], false],
-    [["Tunnel", "gw2", "verbose"], "tunnel", ["gw2"], true],
-    [["tunnel", "brief"], "tunnel", [], false],
-    [["vsi-interface"], "interface", [], false],
-    [["Vsi-interface", "brief"], "interface", [], false],
-    [["vsi-interface", "10"], "interface", ["vsi-interface10"], false],
-  ])("display interface %j is show %s with %j, verbose: %s", (said, name, words, verbose) => {
-    expect(understood("interface", said)).toEqual({ name, words, verbose });
-  });
-
-  it.each([
-    [
-      ["display", "interface", "vsi-interface", "10"],
-      ["show", "interface", "vsi-interface10"],
-    ],
-    [
-      ["display", "ip", "interface", "brief"],
-      ["show", "interface"],
-    ],
-    [
-      ["display", "interface", "tunnel"],
-      ["show", "tunnel"],
-    ],
-    [
-      ["display", "interface", "vsi-interface"],
-      ["show", "interface"],
-    ],
-    [
-      ["display", "arp", "all"],
-      ["show", "arp"],
-    ],
-    [
-      ["display", "mac-address"],
-      ["show", "mac"],
-    ],
-    [
-      ["display", "l2vpn", "service-instance"],
-      ["show", "ac"],
-    ],
-    [
-      ["display", "ip", "policy-based-route"],
-      ["show", "policy"],
-    ],
-  ])("%j is %j", async (theirs, ours) => {
-    expect(await ctl(SOURCE, ...theirs)).toBe(0);
-    const said = out;
-    forget();
-    await again(...ours);
-    expect(said).toBe(out);
-  });
-
-  it("verbose: each row with everything, one fact a line", async () => {
-    expect(await ctl(SOURCE, "display", "l2vpn", "vsi", "name", "vsi10", "verbose")).toBe(0);
-    expect(out.split("\n").slice(0, 5)).toEqual([
-      "VSI            vsi10",
-      "VNI            10",
-      "VSI-INTERFACE  vsi-interface10",
-      "ARP            localProxy",
-      "ACS            vm1,vm2,vm3,vm4",
+describe("VRFs", () => {
+  it("have a table with the state of each, and verbose all that is known of one", async () => {
+    await ctl(SOURCE, "show", "vrf");
+    expect(out.split("\n").slice(0, 3)).toEqual([
+      "VRF   STATE     L3VNI  ROUTES  NEIGHBORS  REASON",
+      "main  up            -       4          6  -",
+      "red   degraded   4001       5          0  L3VNI 4001: no BGP session is up",
     ]);
     forget();
-    await again("display", "vxlan", "tunnel", "verbose");
-    expect(out.split("\n\n")).toHaveLength(2);
+    await again("show", "vrf", "red", "verbose");
+    expect(out).toContain("EXPORT      65000:4001\n");
+    expect(out).toContain("ROUTES      own 1,evpn 4\n");
+    expect(await again("show", "vrf", "blue")).toBe(4);
+    expect(err).toContain("vtepctl show vrf lists all");
   });
 
-  it("what is not found is told with a command that exists", async () => {
-    expect(await ctl(SOURCE, "display", "l2vpn", "service-instance", "vm9")).toBe(4);
-    expect(err).toContain("vtepctl show ac lists all");
+  it("--vrf: the rows of one, which the daemon chooses; one that there is not is told", async () => {
+    const route = { prefix: "10.1.1.0/24", origin: "connected", action: "glean", interface: null, nextHops: [] };
+    const of = {
+      routes: () => ["main", "red"].map((vrf) => ({ vrf, ...route })),
+      hasVrf: (name: string) => name === "red",
+    };
+    expect(await ctl({ ...SOURCE, ...of }, "show", "route", "--vrf", "red", "-o", "json")).toBe(0);
+    expect(JSON.parse(out)).toEqual([{ vrf: "red", ...route }]);
     forget();
-    await again("display", "l2vpn", "service-instance", "--help");
-    expect(out).toContain("$ vtepctl display l2vpn service-instance vm1\n");
+    await again("show", "route");
+    expect(out).toMatch(/^VRF +PREFIX/);
+    expect(await again("show", "neighbor", "--vrf", "blue")).toBe(4);
+    expect(err).toContain("there is no VRF blue");
   });
 });
 
