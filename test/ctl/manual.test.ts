@@ -151,7 +151,7 @@ it("a bug report is a folder of the caller's own, with everything the API shows"
   await serve({});
   const report = join(folder, "report");
   expect(await again("bugreport", report)).toBe(0);
-  expect(out).toBe(`${report}: 15 files\n`);
+  expect(out).toBe(`${report}: 16 files\n`);
   expect(statSync(report).mode & 0o777).toBe(0o700);
   for (const file of readdirSync(report)) {
     expect(statSync(join(report, file)).mode & 0o777).toBe(0o600);
