@@ -196,8 +196,8 @@ export class EvpnMember {
     let cleared = 0;
     for (const vrf of evpn.vrfs.vsis) {
       if (vsi !== null && vrf.instance.vsi !== vsi) continue;
-      for (const each of vrf.duplicates.list())
-        if ((mac === null || each.mac === mac) && vrf.clearDuplicate(each.mac)) cleared++;
+      const macs = mac === null ? vrf.duplicates.suspects() : [mac];
+      for (const each of macs) if (vrf.clearDuplicate(each)) cleared++;
     }
     return cleared;
   }

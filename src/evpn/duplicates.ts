@@ -75,9 +75,16 @@ export class Duplicates {
     return over;
   }
 
-  /** @returns false: it is none. */
+  /** Its moves are forgotten too where it is none yet: else its next one could freeze it again. @returns false: it is none. */
   clear(mac: Mac): boolean {
-    return this.histories.get(mac)?.duplicate != null && this.histories.delete(mac);
+    const isDuplicate = this.histories.get(mac)?.duplicate != null;
+    this.histories.delete(mac);
+    return isDuplicate;
+  }
+
+  /** MACs that moved of late, duplicates or not yet. */
+  suspects(): Mac[] {
+    return [...this.histories.keys()];
   }
 
   list(): DuplicateView[] {

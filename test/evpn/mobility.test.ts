@@ -152,6 +152,16 @@ describe("a MAC that two sites fight for", () => {
     expect(macRoutes(one).length).toBe(2);
   });
 
+  it("has a clean record when it is cleared before it is one: the next moves do not freeze it", () => {
+    // One short of five at either site.
+    const sitesOf = () => [one, two].map((site) => site.evpn.vrfs.vsi(VSI)!);
+    for (let i = 0; i < 8 && sitesOf().every(({ duplicates }) => duplicates.size === 0); i++) {
+      speaksAt(i % 2 === 0 ? one : two);
+      for (const vrf of sitesOf()) expect(vrf.clearDuplicate(host.mac)).toBe(false);
+    }
+    expect(sitesOf().map(({ duplicates }) => duplicates.size)).toEqual([0, 0]);
+  });
+
   it("is only told about with action warn", () => {
     world = new World();
     const duplicates = { moves: 5, seconds: 180, action: "warn" as const, recoverSeconds: 600 };
