@@ -315,7 +315,8 @@ function troubleIn(
 ): Trouble | null {
   const labels = new Map(cast.inOrder(null).map(({ id, label }) => [id, label]));
   const label = (id: string) => labels.get(id) ?? id;
-  const isRed = (hop: Hop) => (hop.state !== "passed" && !hop.isLate) || hop.rows.some(({ holds }) => !holds);
+  const isRed = (hop: Hop) =>
+    (hop.state !== "passed" && !hop.isLate && !isSpare(hop, hops)) || hop.rows.some(({ holds }) => !holds);
   const at = hops.findIndex(isRed);
   if (at >= 0) return { hop: at, text: textOf(hops[at]!, label), causes };
   if (arrived || ping === null) return null;
@@ -341,6 +342,14 @@ function troubleIn(
   if (late >= 0) return { hop: late, text: textOf(hops[late]!, label), causes };
   return { hop: hops.length - 1, text: "this is the last frame that was seen; no answer came back", causes };
 }
+
+/**
+ * A flooded copy that reached a gateway behind which the frame's destination is not, while another copy went on: what flooding
+ * is. A unicast frame is flooded too, until its MAC is learned, which is a moment after its owner's answer.
+ */
+const isSpare = ({ reason, from, hex }: Hop, hops: readonly Hop[]): boolean =>
+  reason?.name === "split_horizon" &&
+  hops.some((other) => other.from === from && other.hex === hex && other.state === "passed");
 
 const fieldOf = (hop: Hop, name: string) => hop.fields.find((field) => field.name === name)?.text;
 

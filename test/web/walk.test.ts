@@ -217,6 +217,20 @@ describe("what goes wrong", () => {
     expect(walk.trouble!.text).toBe("gw2 ended it: unknown_vni, the VNI has no VSI here");
   });
 
+  it("a flooded copy that a gateway has no use for is no trouble; the only copy is", () => {
+    const { recording } = recorded(2);
+    const useless = (text: string) => (frames: readonly FrameLine[]) => {
+      const at = frames.findIndex((line) => inByTunnel(line) && line.summary.includes(text));
+      const fate = "dropped: split_horizon, from a tunnel, and could only leave by a tunnel";
+      return [...frames.slice(0, at), { ...frames[at]!, reason: "split_horizon", fate }, ...frames.slice(at + 1)];
+    };
+    const copy = walkOf(changed(recording, "border", useless("20.1.1.12")), HEAD);
+    expect(copy.hops.map(({ state }) => state)).toContain("dropped");
+    expect(copy).toMatchObject({ arrived: true, trouble: null });
+    const only = walkOf(changed(recording, "gw2", useless("echo-request")), HEAD);
+    expect(only.hops[only.trouble!.hop]!.reason).toMatchObject({ name: "split_horizon" });
+  });
+
   it("the same bytes in another VNI are not the same frame", () => {
     const { recording } = recorded(2);
     const walk = walkOf(
