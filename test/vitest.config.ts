@@ -29,6 +29,8 @@ export default defineConfig({
           include: REAL,
           pool: "forks",
           maxWorkers: 1,
+          // Told of at the end, and bounded: plain-reporter.ts.
+          retry: 1,
           testTimeout: 120_000,
           hookTimeout: 120_000,
           sequence: { groupOrder: 1 },
