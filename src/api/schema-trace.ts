@@ -14,6 +14,9 @@ export const TraceRequest = z
       .optional()
       .describe("or by the tunnel to the VTEP with this address: `local` of another gateway's `next`"),
     vni: z.int().min(0).max(0xffffff).optional().describe("needs tunnel or peer"),
+    vrf: name
+      .optional()
+      .describe("its VRF: of ac, tunnel or peer it must be; without them it arrives where this VRF knows its source"),
     protocol: z.enum(["icmp", "tcp", "udp", "arp"]).default("icmp"),
     source: z.ipv4().optional(),
     destination: z.ipv4().optional(),

@@ -59,4 +59,5 @@ export interface Question {
   readonly mac: string | null;
   readonly interface: string | null;
   readonly vsi: string | null;
+  readonly vrf: string | null;
 }

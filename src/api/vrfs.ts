@@ -4,6 +4,8 @@
  * The default VRF is always there, also where nothing names it; the others are those of VSI-interfaces and of `vrfs`.
  */
 import { DEFAULT_VRF } from "../config/field.ts";
+import { type Inventory, subnetOf } from "../control/inventory.ts";
+import type { Ip } from "../control/ip.ts";
 import type { VrfConfig } from "../control/plan-evpn.ts";
 import { RANKS } from "../control/routes/routes.ts";
 import { formatMac } from "../wire/ethernet.ts";
@@ -25,6 +27,18 @@ const TROUBLES: Readonly<Partial<Record<Evpn["state"], string>>> = {
   stale: "the BGP engine is gone; what was heard is kept for a while",
 };
 
+/** All VRFs: the default one, and those that anything names. */
+export function vrfNames({ topology, inventory }: Pick<ShownParts, "topology" | "inventory">): Set<string> {
+  const named = topology.config.vrfs.map(({ name }) => name);
+  return new Set([DEFAULT_VRF, ...named, ...Array.from(inventory.interfaces.values(), ({ vrfName }) => vrfName)]);
+}
+
+/** VRFs with a subnet that has `ip` in it, sorted: another host in each. */
+export function vrfsWith({ interfaces }: Inventory, ip: Ip): string[] {
+  const homes = [...interfaces.values()].filter((iface) => subnetOf(iface, ip) !== null);
+  return [...new Set(homes.map(({ vrfName }) => vrfName))].sort(byText);
+}
+
 export class VrfViews {
   private readonly parts: ShownParts;
   private readonly fabric: () => FabricStanding;
@@ -35,7 +49,7 @@ export class VrfViews {
   }
 
   has(name: string): boolean {
-    return this.names().has(name);
+    return vrfNames(this.parts).has(name);
   }
 
   list(): Vrf[] {
@@ -43,16 +57,10 @@ export class VrfViews {
     const fabric = this.fabric();
     const rows = new Map([...topology.interfaces.vrfNames()].map(([row, name]) => [name, row]));
     const counts = routes.countsByOrigin();
-    return [...this.names()].sort(byText).map((name) => {
+    return [...vrfNames(this.parts)].sort(byText).map((name) => {
       const row = rows.get(name);
       return this.vrf(name, row === undefined ? undefined : counts.get(row), fabric);
     });
-  }
-
-  private names(): Set<string> {
-    const { topology, inventory } = this.parts;
-    const named = topology.config.vrfs.map(({ name }) => name);
-    return new Set([DEFAULT_VRF, ...named, ...Array.from(inventory.interfaces.values(), ({ vrfName }) => vrfName)]);
   }
 
   private vrf(name: string, counts: Readonly<Record<string, number>> | undefined, fabric: FabricStanding): Vrf {

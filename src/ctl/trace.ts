@@ -32,6 +32,7 @@ export function addTrace(program: Command, session: Session): void {
     .option("--tunnel <name>", "or by this tunnel; needs --vni")
     .option("--peer <address>", "or by the tunnel to this VTEP; needs --vni")
     .option("--vni <number>", "inside this VXLAN", integer)
+    .option("--vrf <name>", "of this VRF; without AC, tunnel and peer it arrives where the VRF knows its source")
     .option("--ttl <number>", "TTL (default: 64)", integer)
     .option("--dscp <number>", "DSCP (default: 0)", integer)
     .option("--size <bytes>", "length of the IP packet (default: 84)", integer)
@@ -52,6 +53,7 @@ export function addTrace(program: Command, session: Session): void {
         "vtepctl trace --ac vm1 tcp 10.1.1.11:40000 '>' 50.1.1.1:443",
         "vtepctl trace --tunnel gw2 --vni 10 udp 10.1.1.12 '>' 10.1.1.11",
         "vtepctl trace --ac vm1 arp 10.1.1.11 '>' 10.1.1.12 -o json",
+        "vtepctl trace --vrf red icmp 10.1.1.11 '>' 50.1.1.1",
         "vtepctl trace --fleet /run/vtepd --ac vm1 icmp 10.1.1.11 '>' 20.1.1.12",
       ),
     )
@@ -75,6 +77,7 @@ const KEYS: Readonly<Record<string, keyof TraceRequest>> = {
   tunnel: "tunnel",
   peer: "peer",
   vni: "vni",
+  vrf: "vrf",
   ttl: "ttl",
   dscp: "dscp",
   size: "size",
@@ -112,7 +115,8 @@ function requestOf(
       if (port !== undefined) body[`${side}Port`] ??= Number(port);
     }
   }
-  if ([body.ac, body.tunnel, body.peer].filter((place) => place !== undefined).length !== 1)
+  const places = [body.ac, body.tunnel, body.peer].filter((place) => place !== undefined).length;
+  if (places > 1 || (places === 0 && body.hex !== undefined))
     usage("say where the packet arrives", "--ac NAME, or --tunnel NAME --vni NUMBER, or --peer ADDRESS --vni NUMBER");
   return body;
 }

@@ -15,8 +15,12 @@ export function addWhy(program: Command, session: Session): void {
     .argument("<ip-or-mac>", "10.1.1.12, or 02:00:00:00:01:12")
     .option("--interface <name>", "only on this VSI-interface")
     .option("--vsi <name>", "only in this VSI")
-    .addHelpText("after", examples("vtepctl why 10.1.1.12", "vtepctl why 02:00:00:00:01:12 --vsi vsi10"))
-    .action(async (subject: string, scope: { interface?: string; vsi?: string }) => {
+    .option("--vrf <name>", "only in this VRF: needed where several have the address")
+    .addHelpText(
+      "after",
+      examples("vtepctl why 10.1.1.12", "vtepctl why 02:00:00:00:01:12 --vsi vsi10", "vtepctl why 10.1.1.12 --vrf red"),
+    )
+    .action(async (subject: string, scope: { interface?: string; vsi?: string; vrf?: string }) => {
       const kind = isIPv4(subject) ? "ip" : /^[0-9a-f]{1,2}(:[0-9a-f]{1,2}){5}$/i.test(subject) ? "mac" : null;
       if (kind === null) {
         const hint = "write 10.1.1.12, or 02:00:00:00:01:12; vtepctl show arp and show mac list those that are known";

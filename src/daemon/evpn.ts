@@ -19,7 +19,7 @@ import { CLOSE_MS } from "../evpn/export.ts";
 import { FirstSync, stateText } from "../evpn/first-sync.ts";
 import { REFUSAL_TEXTS } from "../evpn/import.ts";
 import { settingsOf } from "../evpn/settings.ts";
-import { duplicateViews, routeViews, sentencesOf, viewOf } from "../evpn/story.ts";
+import { duplicateViews, routeViews, sentencesOf, viewOf, type Within } from "../evpn/story.ts";
 import { ApplyTimes, type EvpnMetrics } from "../metrics/evpn.ts";
 import { parseMac } from "../wire/ethernet.ts";
 import type { Control } from "./assemble.ts";
@@ -99,8 +99,8 @@ export class EvpnMember {
   }
 
   /** Sentences of `why`. */
-  sentences(subject: { readonly mac: string } | { readonly ip: string }): string[] {
-    return this.running === null ? [] : sentencesOf(this.running.evpn, subject, this.nowMs);
+  sentences(subject: { readonly mac: string } | { readonly ip: string }, within: Within | null): string[] {
+    return this.running === null ? [] : sentencesOf(this.running.evpn, subject, this.nowMs, within);
   }
 
   metrics(): EvpnMetrics | null {

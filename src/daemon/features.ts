@@ -72,7 +72,7 @@ export function featuresOf(parts: FeatureParts): readonly Feature[] {
     memory: ownMemory(),
   });
   const vrfs = new VrfViews(control.shown, () => parts.evpn()?.source()?.view() ?? null);
-  const fabric: FabricSentences = (subject) => parts.evpn()?.sentences(subject) ?? [];
+  const fabric: FabricSentences = (subject, within) => parts.evpn()?.sentences(subject, within) ?? [];
   const features: Feature[] = [
     tables(parts, drops, vrfs),
     configuration(parts.reloader),

@@ -180,13 +180,21 @@ export function duplicateViews(evpn: Evpn, nowMs: number): DuplicateView[] {
   );
 }
 
+/** A VRF, and the VSIs in it. */
+export interface Within {
+  readonly vrf: string;
+  readonly vsis: ReadonlySet<string>;
+}
+
 /** Why a MAC, or an address, is where EVPN says: one sentence for each VSI that has a route of it, and for each VRF. */
 export function sentencesOf(
   evpn: Evpn,
   subject: { readonly mac: string } | { readonly ip: string },
   nowMs: number,
+  within: Within | null = null,
 ): string[] {
   const inVsis = evpn.vrfs.vsis.flatMap((vrf) => {
+    if (within !== null && !within.vsis.has(vrf.instance.vsi)) return [];
     const route =
       "mac" in subject ? vrf.claimTo(parseMac(subject.mac) as Mac) : vrf.routeTo(parseIpv4(subject.ip) as Ipv4);
     if (route === null) return [];
@@ -198,12 +206,13 @@ export function sentencesOf(
       said.push(`A host at an AC here has that MAC, and is used instead; that one is announced.`);
     return said;
   });
-  return "mac" in subject ? inVsis : [...inVsis, ...sentencesOfVrfs(evpn, subject.ip, nowMs)];
+  return "mac" in subject ? inVsis : [...inVsis, ...sentencesOfVrfs(evpn, subject.ip, nowMs, within)];
 }
 
-function sentencesOfVrfs(evpn: Evpn, ip: string, nowMs: number): string[] {
+function sentencesOfVrfs(evpn: Evpn, ip: string, nowMs: number, within: Within | null): string[] {
   return evpn.vrfs.vrfs.flatMap((vrf) => {
     const { instance } = vrf;
+    if (within !== null && instance.vrf!.name !== within.vrf) return [];
     const found = vrf.match(parseIpv4(ip)!);
     if (found === null) return [];
     const prefix = `${formatIpv4(found.network)}/${found.length}`;

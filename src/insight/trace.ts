@@ -10,7 +10,6 @@ import type { Trace, TraceRequest } from "../api/schema-trace.ts";
 import type { ShownParts } from "../api/shown.ts";
 import type { TraceRefusal } from "../api/trace.ts";
 import type { Injector } from "../control/inject.ts";
-import type { PortObject, TunnelPort, VsiObject } from "../control/inventory.ts";
 import { DROPS, PUNTS } from "../tables/counters.ts";
 import { formatMac, type Mac, macOf, parseMac } from "../wire/ethernet.ts";
 import { parseIpv4 } from "../wire/ipv4.ts";
@@ -21,17 +20,11 @@ import { type Explained, Explainer } from "./explain.ts";
 import { frameOf, withTag } from "./packet.ts";
 import { RowNames } from "./row-names.ts";
 import type { WouldPunt } from "./step.ts";
+import { type Place, placeOf, refusal } from "./trace-place.ts";
 import { bypassSentence } from "./why.ts";
 
 /** The source MAC where nothing better is known: locally administered, and no host's. */
 const MADE_UP: Mac = parseMac("02:00:5e:00:53:01")!;
-
-/** Where a packet enters. `vsi` null: of no VSI. */
-interface Place {
-  readonly port: PortObject;
-  readonly vni: number | null;
-  readonly vsi: VsiObject | null;
-}
 
 export class Tracer {
   private readonly parts: ShownParts;
@@ -50,7 +43,7 @@ export class Tracer {
 
   /** @param kick begins a round of control, so that what was injected goes out. */
   trace(request: TraceRequest, kick: () => void): Trace | TraceRefusal {
-    const place = this.placeOf(request);
+    const place = placeOf(request, this.parts);
     if ("message" in place) return place;
     const frame = this.frameOf(request, place);
     if ("message" in frame) return frame;
@@ -63,30 +56,6 @@ export class Tracer {
       kick();
     }
     return this.told(explained, frame, request.inject);
-  }
-
-  private placeOf({ ac, tunnel, peer, vni }: TraceRequest): Place | TraceRefusal {
-    const { inventory } = this.parts;
-    if ([ac, tunnel, peer].filter((each) => each !== undefined).length !== 1)
-      return refusal("say where it arrives", "name an AC, a tunnel or a peer, one of them");
-    if (ac !== undefined) {
-      if (vni !== undefined) return refusal("a VNI needs a tunnel", "an AC's frames are in the VSI of the AC");
-      const port = inventory.ac(ac);
-      if (port === undefined) return missing(`there is no AC ${ac}`, "vtepctl show ac lists them");
-      return { port, vni: null, vsi: port.vsi };
-    }
-    const port = tunnel === undefined ? this.tunnelTo(peer!) : inventory.tunnel(tunnel);
-    const what = tunnel === undefined ? `tunnel to ${peer}` : `tunnel ${tunnel}`;
-    if (port === undefined) return missing(`there is no ${what}`, "vtepctl show tunnel lists them");
-    if (vni === undefined) return refusal("a tunnel needs a VNI", "vtepctl show vsi lists them");
-    const vsi = [...inventory.vsis.values()].find((each) => each.config.vni === vni) ?? null;
-    return { port, vni, vsi };
-  }
-
-  private tunnelTo(address: string): TunnelPort | undefined {
-    for (const port of this.parts.inventory.ports.values())
-      if (port.kind === "tunnel" && port.config.remote === address) return port;
-    return undefined;
   }
 
   private frameOf(request: TraceRequest, place: Place): Uint8Array | TraceRefusal {
@@ -204,6 +173,3 @@ function encapsulated(vni: number, frame: Uint8Array): Uint8Array {
   bytes.set(frame, VXLAN_HEADER_BYTES);
   return bytes;
 }
-
-const refusal = (message: string, hint: string): TraceRefusal => ({ missing: false, message, hint });
-const missing = (message: string, hint: string): TraceRefusal => ({ missing: true, message, hint });

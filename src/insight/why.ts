@@ -6,21 +6,24 @@
  * not, who was asked; and what the tables say about it in any case.
  */
 
-import type { Policy, Route } from "../api/schema.ts";
+import type { Route } from "../api/schema.ts";
 import type { BfdSession } from "../api/schema-bfd.ts";
 import type { Question, Why } from "../api/schema-why.ts";
 import type { Shown, ShownParts } from "../api/shown.ts";
+import { vrfNames, vrfsWith } from "../api/vrfs.ts";
+import type { Ambiguous } from "../api/why.ts";
 import { portText } from "../control/event.ts";
 import type { ErrorWays } from "../control/icmp/way.ts";
 import { type InterfaceObject, subnetOf, type VsiObject } from "../control/inventory.ts";
 import type { Ip } from "../control/ip.ts";
 import type { MacStory } from "../control/mac/entry.ts";
 import type { NeighborStory, PlaceStory } from "../control/neighbor/story.ts";
-import type { Config, Prefix, TunnelConfig } from "../control/plan.ts";
+import type { Config, TunnelConfig } from "../control/plan.ts";
 import type { DuplicateView } from "../control/resolution/duplicates.ts";
 import type { SuppressedHost } from "../control/resolution/suppression.ts";
 import { formatMac, parseMac } from "../wire/ethernet.ts";
-import { formatIpv4, maskOf, parseIpv4 } from "../wire/ipv4.ts";
+import { formatIpv4, parseIpv4 } from "../wire/ipv4.ts";
+import { policySentences } from "./policy-sentences.ts";
 
 const MESSAGES = {
   request: "an ARP request it sent",
@@ -32,8 +35,11 @@ const MESSAGES = {
   restored: "the snapshot of the last run",
 } as const;
 
-/** What routes say of a MAC or an address (EVPN). */
-export type FabricSentences = (subject: { readonly mac: string } | { readonly ip: string }) => string[];
+/** What routes say of a MAC or an address (EVPN), in all VSIs and VRFs, or in those of one VRF. */
+export type FabricSentences = (
+  subject: { readonly mac: string } | { readonly ip: string },
+  within: { readonly vrf: string; readonly vsis: ReadonlySet<string> } | null,
+) => string[];
 
 export class WhyAnswers {
   private readonly parts: ShownParts;
@@ -46,31 +52,46 @@ export class WhyAnswers {
     this.fabric = fabric;
   }
 
-  /** Null: there is no VSI-interface or VSI of that name. The question holds an IPv4 address or a MAC. */
-  why(question: Question): Why | null {
+  /** Null: there is no VSI-interface, VSI or VRF of that name. The question holds an IPv4 address or a MAC. */
+  why(question: Question): Why | Ambiguous | null {
     const { inventory } = this.parts;
+    if (question.vrf !== null && !vrfNames(this.parts).has(question.vrf)) return null;
     if (question.interface !== null && inventory.interface(question.interface) === undefined) return null;
     if (question.vsi !== null && inventory.vsi(question.vsi) === undefined) return null;
-    return question.ip !== null ? this.whyIp(question.ip, question) : this.whyMac(question.mac!, question);
+    if (question.ip === null) return this.whyMac(question.mac!, question);
+    const isScoped = question.vrf !== null || question.interface !== null || question.vsi !== null;
+    const vrfs = isScoped ? [] : vrfsWith(inventory, parseIpv4(question.ip)!);
+    return vrfs.length > 1 ? { vrfs } : this.whyIp(question.ip, question);
+  }
+
+  /** VSIs of the VRF that is asked about; null: of all of them. */
+  private within({ vrf }: Question): Parameters<FabricSentences>[1] {
+    if (vrf === null) return null;
+    const inVrf = [...this.parts.inventory.vsis.values()].filter((vsi) => vsi.interface?.vrfName === vrf);
+    return { vrf, vsis: new Set(inVrf.map(({ name }) => name)) };
   }
 
   // ---- a MAC -----------------------------------------------------------------------------------------------------
 
-  private whyMac(text: string, { vsi }: Question): Why {
+  private whyMac(text: string, question: Question): Why {
     const { agent, inventory } = this.parts;
+    const { vsi, vrf } = question;
     const mac = parseMac(text)!;
     const name = formatMac(mac);
-    const macs = agent.macs.stories(mac).filter((story) => vsi === null || story.vsi === vsi);
+    const within = this.within(question);
+    const isMeant = (of: string) => (vsi === null || of === vsi) && (within === null || within.vsis.has(of));
+    const macs = agent.macs.stories(mac).filter((story) => isMeant(story.vsi));
     const said: string[] = [];
     for (const iface of inventory.interfaces.values())
-      if (iface.mac === mac) said.push(`${name} is our own: the gateway MAC of ${iface.name}.`);
+      if (iface.mac === mac && (vrf === null || iface.vrfName === vrf))
+        said.push(`${name} is our own: the gateway MAC of ${iface.name}.`);
     for (const story of macs) said.push(...macSentences(story, this.isByHand(story)));
-    said.push(...this.fabric({ mac: name }));
-    const neighbors = this.neighborsWith(name, vsi);
+    said.push(...this.fabric({ mac: name }, within));
+    const neighbors = this.neighborsWith(name, isMeant);
     for (const { ip, interface: iface, state } of neighbors)
       said.push(`The ARP table has ${ip} on ${iface} at this MAC (${state}).`);
     if (macs.length === 0) {
-      const where = vsi === null ? "No VSI" : `VSI ${vsi}`;
+      const where = vsi !== null ? `VSI ${vsi}` : vrf === null ? "No VSI" : `No VSI of VRF ${vrf}`;
       const unknown = vsi === null ? "knows it" : "does not know it";
       said.push(
         `${where} ${unknown}: no frame with it as source has come, or it has aged out. Frames to it are flooded.`,
@@ -94,14 +115,14 @@ export class WhyAnswers {
     return origin === "static" && !isInFile;
   }
 
-  private neighborsWith(mac: string, vsi: string | null): NeighborStory[] {
+  private neighborsWith(mac: string, isMeant: (vsi: string) => boolean): NeighborStory[] {
     const { neighbors } = this.parts.agent;
     const wanted = parseMac(mac)!;
     const ips = new Set<Ip>();
     for (const { place, ip } of neighbors.all()) if (place?.mac === wanted) ips.add(ip);
     return [...ips]
       .flatMap((ip) => neighbors.stories(ip))
-      .filter(({ place }) => place?.mac === mac && (vsi === null || place.vsi === vsi));
+      .filter(({ place }) => place?.mac === mac && isMeant(place.vsi));
   }
 
   // ---- an address ------------------------------------------------------------------------------------------------
@@ -114,12 +135,12 @@ export class WhyAnswers {
     const neighbors = agent.neighbors.stories(ip).filter((story) => names.has(story.interface));
     const said = [...this.ownSentences(ip, scope), ...underlaySentences(text, topology.config)];
     for (const story of neighbors) said.push(...neighborSentences(story, this.isNeighborByHand(story)));
-    const routed = this.fabric({ ip: text });
+    const routed = this.fabric({ ip: text }, this.within(question));
     said.push(...routed);
     for (const each of agent.arp.duplicates.list())
       if (each.ip === text && names.has(each.interface)) said.push(duplicateSentence(each));
-    for (const { of, ip: hop, tunnel } of this.parts.bypasses.list())
-      if (hop === text) said.push(bypassSentence(of, hop, tunnel.name));
+    for (const { of, ip: hop, tunnel, interface: on } of this.parts.bypasses.list())
+      if (hop === text && names.has(on)) said.push(bypassSentence(of, hop, tunnel.name));
     const suppressed = [...agent.arp.suppression.of(ip)].filter(({ vsi }) => isVsiAsked(vsi, question));
     for (const host of suppressed) said.push(suppressedSentence(text, host, agent.nowMs));
     const macs = neighbors.flatMap(({ place }) => {
@@ -166,11 +187,13 @@ export class WhyAnswers {
   }
 }
 
-function isAsked(iface: InterfaceObject, { interface: name, vsi }: Question): boolean {
+function isAsked(iface: InterfaceObject, { interface: name, vsi, vrf }: Question): boolean {
+  if (vrf !== null && iface.vrfName !== vrf) return false;
   return (name === null || iface.name === name) && (vsi === null || iface.vsis.some((each) => each.name === vsi));
 }
 
-function isVsiAsked(vsi: VsiObject, { interface: name, vsi: only }: Question): boolean {
+function isVsiAsked(vsi: VsiObject, { interface: name, vsi: only, vrf }: Question): boolean {
+  if (vrf !== null && vsi.interface?.vrfName !== vrf) return false;
   return (only === null || vsi.name === only) && (name === null || vsi.interface?.name === name);
 }
 
@@ -331,40 +354,6 @@ function bfdText({ verdict, state, detectionMs, diagnosis, peer }: BfdSession): 
   if (verdict === "up") return `up, ${detectionMs} ms of silence would be a death`;
   if (verdict === "draining") return "its peer has said that it leaves";
   return `${state} (${diagnosis}; the peer says ${peer.state}, ${peer.diagnosis})`;
-}
-
-/**
- * What policies decide about packets to `ip`: of each, the rules that such a packet may meet before another one that it meets
- * for certain. A default next hop that the table beats (D11) decides nothing, and is not told.
- */
-function policySentences(
-  policies: readonly Policy[],
-  config: Config,
-  scope: readonly InterfaceObject[],
-  ip: number,
-  routes: readonly Route[],
-): string[] {
-  return policies.flatMap(({ name, interfaces, rules }) => {
-    const arrivals = scope.filter((each) => interfaces.includes(each.name));
-    // Of several VRFs the one without such a route is where the default decides.
-    const isRouted = arrivals.every(({ vrfName }) =>
-      routes.some(({ vrf, prefix }) => vrf === vrfName && !prefix.endsWith("/0")),
-    );
-    const told: string[] = [];
-    for (const [i, { match, action }] of (config.policies.find((each) => each.name === name)?.rules ?? []).entries()) {
-      const { sources, destinations, protocol, sourcePorts, destinationPorts } = match;
-      const isMeant = ({ network, length }: Prefix) => ((ip ^ network) & maskOf(length)) === 0;
-      if (destinations.length > 0 && !destinations.some(isMeant)) continue;
-      if (!(action.kind === "defaultNextHop" && isRouted) && rules[i] !== undefined)
-        told.push(
-          `rule ${i + 1}: ${rules[i].match} -> ${rules[i].action}${rules[i].alive === false ? " (dead, so it is passed over)" : ""}`,
-        );
-      if (sources.length + sourcePorts.length + destinationPorts.length === 0 && protocol === null) break;
-    }
-    if (arrivals.length === 0 || told.length === 0) return [];
-    const from = arrivals.map((each) => each.name).join(", ");
-    return [`Policy ${name} is asked before the routes for packets from ${from} (${told.join("; ")}).`];
-  });
 }
 
 function placeText({ via }: PlaceStory): string {

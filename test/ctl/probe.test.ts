@@ -202,11 +202,11 @@ describe("why", () => {
     };
     expect(await ctl(source, "why", "10.1.1.11", "--interface", "vsi-interface10")).toBe(0);
     expect(out).toBe("It is here.\nIt was there.\n");
-    expect(asked).toEqual([{ ip: "10.1.1.11", mac: null, interface: "vsi-interface10", vsi: null }]);
+    expect(asked).toEqual([{ ip: "10.1.1.11", mac: null, interface: "vsi-interface10", vsi: null, vrf: null }]);
     forget();
     expect(await ctl(source, "why", "02:00:00:00:01:AA", "-o", "json")).toBe(0);
     expect(JSON.parse(out)).toEqual(WHY);
-    expect(asked[1]).toEqual({ ip: null, mac: "02:00:00:00:01:aa", interface: null, vsi: null });
+    expect(asked[1]).toEqual({ ip: null, mac: "02:00:00:00:01:aa", interface: null, vsi: null, vrf: null });
   });
 
   it("refuses what is neither, and says what is not there", async () => {

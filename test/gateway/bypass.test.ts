@@ -1,5 +1,6 @@
 /** A VM behind another distributed gateway as next hop: its packets go past it, so that is told wherever it is shown. */
 import { describe, expect, it } from "vitest";
+import { Why } from "../../src/api/schema-why.ts";
 import { Shown } from "../../src/api/shown.ts";
 import { rowsOf } from "../../src/control/sorted.ts";
 import { Tracer } from "../../src/insight/trace.ts";
@@ -38,8 +39,8 @@ describe("a next hop behind another distributed gateway", () => {
       expect(told(gw1)).toEqual(["policy firewall, rule 1: 10.1.1.12"]);
       const shown = shownOf(gw1);
       expect(shown.policies()[0]!.rules[0]).toMatchObject({ action: "nextHop 10.1.1.12", bypassedBy: "gw2" });
-      const question = { ip: "10.1.1.12", mac: null, interface: null, vsi: null };
-      expect(new WhyAnswers(gw1.control.shown, shown).why(question)!.sentences.join(" ")).toContain(
+      const question = { ip: "10.1.1.12", mac: null, interface: null, vsi: null, vrf: null };
+      expect(Why.parse(new WhyAnswers(gw1.control.shown, shown).why(question)).sentences.join(" ")).toContain(
         "is the next hop of policy firewall, rule 1, but sees none of its packets",
       );
       const packet = { protocol: "icmp", ac: "vm1", source: "10.1.1.11", destination: "20.1.1.12", ttl: 64, dscp: 0 };

@@ -141,7 +141,7 @@ describe("trace", () => {
     ).toBe("unknown_vni");
     expect(ask({ ...toVm5, ac: "vm9" })).toMatchObject({ missing: true, message: "there is no AC vm9" });
     expect(ask({ ac: "vm1" })).toMatchObject({ missing: false, message: "source and destination are missing" });
-    expect(ask({ source: "1.1.1.1", destination: "2.2.2.2" })).toMatchObject({ message: "say where it arrives" });
+    expect(ask({ hex: "00" })).toMatchObject({ message: "say where it arrives" });
     expect(ask({ tunnel: "gw2", hex: "00" })).toMatchObject({ message: "a tunnel needs a VNI" });
   });
 });

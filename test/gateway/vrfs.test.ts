@@ -1,7 +1,14 @@
-/** VRFs of whole gateways as they are shown: the default one always, the others as they are named, with what each routes. */
-import { describe, expect, it } from "vitest";
+/** VRFs of whole gateways as they are shown and asked for: the default one always, the others as they are named. */
+import { beforeEach, describe, expect, it } from "vitest";
+import { createApi } from "../../src/api/api.ts";
+import type { Trace, TraceRequest } from "../../src/api/schema-trace.ts";
 import { Vrf } from "../../src/api/schema-vrf.ts";
+import { Why } from "../../src/api/schema-why.ts";
+import { Shown } from "../../src/api/shown.ts";
 import { type FabricStanding, VrfViews } from "../../src/api/vrfs.ts";
+import { Tracer } from "../../src/insight/trace.ts";
+import { WhyAnswers } from "../../src/insight/why.ts";
+import { sourceWith, UNWATCHED } from "../api/fake-source.ts";
 import { type Gateway, World } from "./world.ts";
 
 const HEAD = "node: gw1\nunderlay: {address: 192.0.2.1, mtu: 1500}\n";
@@ -81,6 +88,87 @@ describe("a gateway's VRFs", () => {
     expect(listed(gateway, standing("stale"))[1]).toMatchObject({
       state: "degraded",
       reason: "L3VNI 4001: the BGP engine is gone; what was heard is kept for a while (killed)",
+    });
+  });
+});
+
+describe("an address that two VRFs have", () => {
+  let gateway: Gateway;
+  let answers: WhyAnswers;
+
+  beforeEach(() => {
+    const world = new World();
+    gateway = world.gateway(TWO);
+    const vms = [
+      { name: "vm1", ip: "10.1.1.11", mac: "02:00:00:00:10:11", gateway: "10.1.1.1" },
+      { name: "vmr", ip: "10.1.1.11", mac: "02:00:00:00:30:11", gateway: "10.1.1.1" },
+    ].map((options) => world.vm(gateway, options));
+    for (const vm of vms) vm.ask("10.1.1.1");
+    world.advance(100);
+    answers = new WhyAnswers(gateway.control.shown, new Shown(gateway.control.shown, { view: () => UNWATCHED }));
+  });
+
+  const why = (question: object) =>
+    answers.why({ ip: null, mac: null, interface: null, vsi: null, vrf: null, ...question });
+  const trace = (request: Partial<TraceRequest>) => {
+    const packet = { protocol: "icmp", source: "10.1.1.11", ttl: 64, dscp: 0, size: 84, df: false } as const;
+    const ports = { sourcePort: 1, destinationPort: 2, inject: false };
+    const tracer = new Tracer(gateway.control.shown, gateway.control.injector);
+    return tracer.trace({ ...packet, ...ports, destination: "10.1.1.1", ...request }, () => undefined);
+  };
+
+  it("is asked about by VRF: without one the answer names them, and the API says 400", async () => {
+    expect(why({ ip: "10.1.1.11" })).toEqual({ vrfs: ["main", "red"] });
+    const red = Why.parse(why({ ip: "10.1.1.11", vrf: "red" }));
+    expect(red.neighbors.map(({ interface: on, place }) => [on, place?.mac])).toEqual([["if30", "02:00:00:00:30:11"]]);
+    expect(red.routes.map(({ vrf }) => vrf)).toEqual(["red"]);
+    expect(red.sentences.join(" ")).not.toContain("main");
+    expect(Why.parse(why({ ip: "10.1.1.11", interface: "if10" })).neighbors).toHaveLength(1);
+    // What is in no subnet is the same question everywhere.
+    expect(Why.parse(why({ ip: "50.1.1.1" })).routes.map(({ vrf }) => vrf)).toEqual(["red"]);
+    expect(why({ ip: "10.1.1.11", vrf: "blue" })).toBe(null);
+    const api = createApi(sourceWith({ why: (question) => answers.why(question) }));
+    const ask = async (query: string) => {
+      const answer = await api(new Request(`http://vtepd/v1/why?${query}`));
+      return [answer.status, ((await answer.json()) as { error?: object }).error];
+    };
+    expect(await ask("ip=10.1.1.11")).toEqual([
+      400,
+      {
+        code: "ambiguous",
+        message: "10.1.1.11 is an address in VRFs main and red",
+        hint: "say which: --vrf main or --vrf red",
+      },
+    ]);
+    expect((await ask("ip=10.1.1.11&vrf=red"))[0]).toBe(200);
+    expect(await ask("ip=10.1.1.11&vrf=blue")).toMatchObject([404, { message: "there is no VRF blue" }]);
+  });
+
+  it("and a MAC, which may be in both", () => {
+    expect(Why.parse(why({ mac: "02:00:00:00:30:11", vrf: "red" })).macs).toHaveLength(1);
+    const main = Why.parse(why({ mac: "02:00:00:00:30:11", vrf: "main" }));
+    expect([main.macs, main.neighbors]).toEqual([[], []]);
+    expect(main.sentences.join(" ")).toContain("No VSI of VRF main knows it");
+  });
+
+  it("is traced from where its VRF knows it", () => {
+    expect(trace({})).toEqual({
+      missing: false,
+      message: "10.1.1.11 is an address in VRFs main and red",
+      hint: "say which: --vrf main or --vrf red, or name the AC",
+    });
+    const red = trace({ vrf: "red", destination: "50.1.1.1" }) as Trace;
+    expect(red.steps[0]!.text).toContain("ac vmr");
+    expect(red.fate.next).toContain("10.1.1.2 on if30");
+    expect((trace({ vrf: "main" }) as Trace).steps[0]!.text).toContain("ac vm1");
+    expect(trace({ vrf: "red", ac: "vm1" })).toMatchObject({ message: "what arrives by AC vm1 is in VRF main" });
+    expect(trace({ vrf: "red", ac: "vmr" })).toMatchObject({ fate: { class: "local" } });
+    expect(trace({ vrf: "blue" })).toMatchObject({ missing: true, message: "there is no VRF blue" });
+    expect(trace({ vrf: "red", source: "10.1.1.77" })).toMatchObject({
+      message: "10.1.1.77 is not known on if30: say where it arrives",
+    });
+    expect(trace({ source: "1.1.1.1" })).toMatchObject({
+      message: "1.1.1.1 is in no subnet here: say where it arrives",
     });
   });
 });

@@ -1,5 +1,6 @@
 /** `trace` and `why` about the same packet: a policy is told by both or by neither, and a host's route is the same to both. */
 import { expect, it } from "vitest";
+import { Why } from "../../src/api/schema-why.ts";
 import { Shown } from "../../src/api/shown.ts";
 import { Tracer } from "../../src/insight/trace.ts";
 import { WhyAnswers } from "../../src/insight/why.ts";
@@ -19,7 +20,8 @@ it.each(["static", "policy"] as const)("the outside by %s: trace and why tell on
     const request = { ...REQUEST, protocol: "icmp", ac: "vm1", source: "10.1.1.11", destination } as const;
     const trace = tracer.trace(request, () => undefined);
     if ("message" in trace) throw new Error(trace.message);
-    const why = answers.why({ ip: destination, mac: null, interface: null, vsi: null })!.sentences.join(" ");
+    const question = { ip: destination, mac: null, interface: null, vsi: null, vrf: null };
+    const why = Why.parse(answers.why(question)).sentences.join(" ");
     const policies = trace.steps.filter(({ stage }) => stage === "policy").length;
     return { policies, fib: trace.steps.find(({ stage }) => stage === "fib")!.text, why };
   };

@@ -73,10 +73,9 @@ const hear = (ip: string, kind: "ac" | "tunnel", name: string, how: "request" | 
   return control.agent.neighbors.hear(on, parseIpv4(ip)!, place, how);
 };
 const story = (subject: string): string => {
-  const scope = { interface: null, vsi: null };
+  const scope = { interface: null, vsi: null, vrf: null };
   const question = subject.includes(":") ? { ip: null, mac: subject, ...scope } : { ip: subject, mac: null, ...scope };
-  const why = answers.why(question)!;
-  Why.parse(why);
+  const why = Why.parse(answers.why(question));
   return why.sentences.join("\n");
 };
 
