@@ -8,6 +8,7 @@ import type { Features, Status } from "../../src/api/schema.ts";
 import { ask } from "../../src/ctl/client.ts";
 import { until } from "../../src/lab/deadline.ts";
 import { ended, makeDaemonBed, whyNoDaemon } from "./bed.ts";
+import { PTRACE } from "./ptrace.ts";
 
 const mayRaise =
   spawnSync("chrt", ["-f", "10", "true"]).status === 0 && spawnSync("nice", ["-n", "-15", "true"]).status === 0;
@@ -40,12 +41,10 @@ async function threadsOf(workers: string, behind: readonly string[] = []) {
 }
 
 /** Start spinning in the one instruction "jump to myself", which lies somewhere in the text of any large program. */
-const SPIN = `
-import ctypes, os, re, sys
-libc = ctypes.CDLL(None, use_errno=True)
-libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+const SPIN = `${PTRACE}
+import re
 pid, tid = int(sys.argv[1]), int(sys.argv[2])
-SEIZE, INTERRUPT, POKEUSER, DETACH, WALL, RIP = 0x4206, 0x4207, 6, 17, 0x40000000, 128
+POKEUSER, DETACH, RIP = 6, 17, 128
 at = 0
 for line in open(f"/proc/{pid}/maps"):
     found = re.match(r"([0-9a-f]+)-([0-9a-f]+) r-xp \\S+ \\S+ [1-9]", line)
@@ -58,11 +57,9 @@ for line in open(f"/proc/{pid}/maps"):
         at = start + place
         break
 if at == 0: sys.exit("no such instruction")
-if libc.ptrace(SEIZE, tid, None, None) != 0: sys.exit("seize: " + os.strerror(ctypes.get_errno()))
-if libc.ptrace(INTERRUPT, tid, None, None) != 0: sys.exit("interrupt: " + os.strerror(ctypes.get_errno()))
-os.waitpid(tid, WALL)
-if libc.ptrace(POKEUSER, tid, RIP, at) != 0: sys.exit("poke: " + os.strerror(ctypes.get_errno()))
-if libc.ptrace(DETACH, tid, None, None) != 0: sys.exit("detach: " + os.strerror(ctypes.get_errno()))
+seize(tid)
+ask("poke", POKEUSER, tid, RIP, at)
+ask("detach", DETACH, tid)
 `;
 
 /** The thread of one process that has this policy (SCHED_FIFO: 1). */

@@ -13,6 +13,7 @@ import type { Diagnosis } from "../../src/api/schema-doctor.ts";
 import { ask } from "../../src/ctl/client.ts";
 import { until } from "../../src/lab/deadline.ts";
 import { ended, makeDaemonBed, whyNoDaemon } from "./bed.ts";
+import { STOP } from "./ptrace.ts";
 
 const hasTools = ["python3", "prlimit", "mkfifo"].every((name) => spawnSync(name, ["--version"]).status === 0);
 const missing = whyNoDaemon ?? (hasTools ? undefined : "python3, prlimit or mkfifo is not installed");
@@ -25,20 +26,6 @@ afterEach(() => {
   for (const child of children.splice(0)) child.kill("SIGKILL");
 });
 afterAll(() => bed.remove());
-
-/** Stop one thread for good; its process may end meanwhile. */
-const STOP = `
-import ctypes, os, sys
-libc = ctypes.CDLL(None, use_errno=True)
-libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-tid = int(sys.argv[1])
-SEIZE, INTERRUPT, WALL = 0x4206, 0x4207, 0x40000000
-if libc.ptrace(SEIZE, tid, None, None) != 0: sys.exit("seize: " + os.strerror(ctypes.get_errno()))
-if libc.ptrace(INTERRUPT, tid, None, None) != 0: sys.exit("interrupt: " + os.strerror(ctypes.get_errno()))
-os.waitpid(tid, WALL)
-print("stopped", flush=True)
-os.waitpid(tid, WALL)
-`;
 
 /** The thread that wakes ten times a second with nothing to do: the idle worker. */
 async function workerThread(pid: number): Promise<number> {

@@ -11,6 +11,7 @@ import type { Tunnel } from "../../src/api/schema.ts";
 import type { Bfd, BfdSession } from "../../src/api/schema-bfd.ts";
 import type { Diagnosis } from "../../src/api/schema-doctor.ts";
 import { pause, until } from "../../src/lab/deadline.ts";
+import { STOP } from "../daemon/ptrace.ts";
 import { describeReal, type Gateway, type Gateways, openGateways, whyNoGateways } from "./gateways.ts";
 import { ping } from "./traffic.ts";
 
@@ -19,20 +20,6 @@ const UP_MS = 15_000;
 /** `VTEPD_LONG=1`: as the design promises it. Otherwise with room for a machine that does something else meanwhile. */
 const MULTIPLIER = process.env.VTEPD_LONG === undefined ? 5 : 3;
 const DETECT_MS = 50 * MULTIPLIER;
-
-/** Stop one thread, as a debugger does, for so many seconds. */
-const STOP = `
-import ctypes, os, sys, time
-libc = ctypes.CDLL(None, use_errno=True)
-libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-tid = int(sys.argv[1])
-SEIZE, INTERRUPT, WALL = 0x4206, 0x4207, 0x40000000
-if libc.ptrace(SEIZE, tid, None, None) != 0: sys.exit("seize: " + os.strerror(ctypes.get_errno()))
-if libc.ptrace(INTERRUPT, tid, None, None) != 0: sys.exit("interrupt: " + os.strerror(ctypes.get_errno()))
-os.waitpid(tid, WALL)
-print("stopped", flush=True)
-time.sleep(float(sys.argv[2]))
-`;
 
 describeReal(missing, "BFD between gateways", () => {
   let gateways: Gateways;
