@@ -95,7 +95,8 @@ export function vsiForm({ interface: _, l3vrf: _vrf, isRelayed: _relayed, tunnel
   return present({ ...rest, tunnels: rest.vni === null ? null : tunnels, mac: { ...mac, static: pins } });
 }
 
-export function interfaceForm({ addresses, icmpSource, dhcpRelay, arp, ...rest }: InterfaceConfig): Form {
+export function interfaceForm(object: InterfaceConfig): Form {
+  const { addresses, linkLocal, icmpSource, icmpSource6, dhcpRelay, arp, ...rest } = object;
   const neighbor = ({ text, mac, port, vsi }: StaticNeighbor): Form => ({
     ip: text,
     mac,
@@ -105,10 +106,15 @@ export function interfaceForm({ addresses, icmpSource, dhcpRelay, arp, ...rest }
   return present({
     ...rest,
     address: addresses.map(({ text, prefix }) => `${text}/${prefix.length}`),
-    arp: { ...arp, static: arp.static.map(neighbor) },
-    icmpSource: icmpSource?.text ?? null,
+    linkLocal: typeof linkLocal === "string" ? linkLocal : (linkLocal?.text ?? null),
+    neighbors: { ...arp, static: arp.static.map(neighbor) },
+    icmpSource: oneOrList([icmpSource, icmpSource6].flatMap((own) => (own === null ? [] : [own.text]))),
     dhcpRelay: dhcpRelay && { ...dhcpRelay, servers: dhcpRelay.servers.map(({ text }) => text) },
   });
+}
+
+function oneOrList(texts: readonly string[]): unknown {
+  return texts.length < 2 ? (texts[0] ?? null) : texts;
 }
 
 export function acForm({ tap, handover, vlan, ...rest }: AcConfig): Form {

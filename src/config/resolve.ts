@@ -6,9 +6,12 @@
  */
 import type {
   AcConfig,
+  Address,
   Address4,
+  Address6,
   Config,
   InterfaceConfig,
+  LimitsConfig,
   NextHopConfig,
   PolicyConfig,
   Prefix,
@@ -23,7 +26,7 @@ import { overheadOf } from "./rules-l2.ts";
 import type { FileConfig } from "./schema.ts";
 import { bfdOf } from "./schema-bfd.ts";
 import { sourcePortsOf } from "./schema-workers.ts";
-import { addressesOf, type FileInterface, vsisOf } from "./subnets.ts";
+import { addressesOf, type FileInterface, hasIpv6, icmpSourcesOf, neighborsOf, vsisOf } from "./subnets.ts";
 
 export function resolve(file: FileConfig): Config {
   const { address, offload, ...underlay } = file.underlay;
@@ -76,13 +79,23 @@ export function resolve(file: FileConfig): Config {
     nextHopProbe: file.nextHopProbe,
     drain: file.drain,
     bfd: file.bfd ?? null,
-    limits: { ...file.limits, acMacs: file.limits.acMacs ?? Math.min(1024, file.limits.macs) },
+    limits: resolveLimits(file.limits),
     evpn: resolveEvpn(file),
     workers: resolveWorkers(file.workers),
     control: { socket: file.control.socket, observe: resolveObserve(file.control.observe) },
     attach: file.attach ?? null,
     metrics: file.metrics === undefined ? null : { ...file.metrics.listen, hosts: file.metrics.hosts },
     log: file.log,
+  };
+}
+
+function resolveLimits(limits: FileConfig["limits"]): LimitsConfig {
+  const { macs, neighbors, routes, acMacs, neighbors6, routes6 } = limits;
+  return {
+    ...limits,
+    acMacs: acMacs ?? Math.min(1024, macs),
+    neighbors6: neighbors6 ?? neighbors,
+    routes6: routes6 ?? routes,
   };
 }
 
@@ -179,12 +192,14 @@ function l3InterfaceOf(vrf: VrfConfig, neighbors: number): InterfaceConfig {
     name: l3Name(vrf),
     vsis: [l3Name(vrf)],
     addresses: [],
+    linkLocal: null,
     mac: vrf.evpn.routerMac,
     distributed: true,
     vrf: vrf.name,
     mtu: "auto",
     arp: { ageSeconds: 1200, limit: Math.min(4096, neighbors), static: [] },
     icmpSource: null,
+    icmpSource6: null,
     dhcpRelay: null,
     mssClamp: true,
   };
@@ -197,7 +212,8 @@ function resolveInterface(
   isInEvpn: boolean,
 ): InterfaceConfig {
   const vsis = vsisOf(each);
-  const neighbor = (entry: FileInterface["arp"]["static"][number]): StaticNeighbor => ({
+  const table = neighborsOf(each);
+  const neighbor = (entry: (typeof table)["static"][number]): StaticNeighbor => ({
     ...entry.ip,
     mac: entry.mac,
     vsi: entry.vsi ?? (entry.ac === undefined ? vsis[0]! : homes.get(entry.ac)!),
@@ -207,20 +223,31 @@ function resolveInterface(
     name: each.name,
     vsis,
     addresses: addressesOf(each),
+    linkLocal: linkLocalOf(each),
     // One gateway IP with many MACs would look like a host that moves all the time.
     mac: each.mac ?? (isInEvpn ? "shared" : "auto"),
     distributed: each.distributed,
     vrf: each.vrf,
     mtu: each.mtu,
     arp: {
-      ageSeconds: each.arp.ageSeconds,
-      limit: each.arp.limit ?? Math.min(4096, neighbors),
-      static: each.arp.static.map(neighbor),
+      ageSeconds: table.ageSeconds,
+      limit: table.limit ?? Math.min(4096, neighbors),
+      static: table.static.map(neighbor),
     },
-    icmpSource: each.icmpSource ?? null,
+    icmpSource: icmpSourcesOf(each).find((own): own is Address4 => typeof own.ip === "number") ?? null,
+    icmpSource6: icmpSourcesOf(each).find((own): own is Address6 => typeof own.ip === "bigint") ?? null,
     dhcpRelay: each.dhcpRelay ?? null,
     mssClamp: each.mssClamp,
   };
+}
+
+/** What all gateways of a subnet have in common. */
+const SHARED_LINK_LOCAL: Address6 = { text: "fe80::1", ip: (0xfe80n << 112n) | 1n };
+
+/** A gateway that is not distributed is one of several in its subnet, and needs one of its own. */
+function linkLocalOf(each: FileInterface): InterfaceConfig["linkLocal"] {
+  if (!hasIpv6(each)) return null;
+  return each.linkLocal ?? (each.distributed ? SHARED_LINK_LOCAL : "eui64");
 }
 
 /** @param guarded the VSIs that have a gateway of ours, and where no host is a router unless its AC says so. */
@@ -242,7 +269,7 @@ function resolveRoute({ vrf, prefix, nextHop, nextHops, action }: FileConfig["ro
   return { vrf, prefix, target: { kind: "nextHops", nextHops: nextHops ?? [alone(nextHop!)] } };
 }
 
-function alone(address: Address4): NextHopConfig {
+function alone(address: Address): NextHopConfig {
   return { ...address, weight: 1, priority: 1 };
 }
 
@@ -250,7 +277,7 @@ function resolvePolicy({ name, interfaces, rules }: FileConfig["policies"][numbe
   return { name, interfaces, rules: rules.map(resolveRule) };
 }
 
-const PROTOCOLS = { icmp: 1, tcp: 6, udp: 17 } as const;
+const PROTOCOLS = { icmp: 1, tcp: 6, udp: 17, icmp6: 58 } as const;
 
 function resolveRule(rule: FileConfig["policies"][number]["rules"][number]): RuleConfig {
   const { source, destination, protocol, sourcePorts, destinationPorts } = rule.match;

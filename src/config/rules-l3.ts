@@ -5,9 +5,11 @@
  * of the same VRF (it is resolved by ARP there, never by another route), must not be an address of our own, and must
  * not be an end of the subnet. As in `rules-l2.ts`, a rule is silent where a section it needs is broken.
  */
-import type { Address4 } from "../control/plan.ts";
-import { contains, edgeOf } from "./address.ts";
+import type { Ip } from "../control/ip.ts";
+import type { Address } from "../control/plan.ts";
+import { contains, edgeOf, zoneOf } from "./address.ts";
 import type { Path } from "./json-schema.ts";
+import { checkFamilies, checkInterfaces6, checkRuleFamily } from "./rules-ipv6.ts";
 import {
   checkReference,
   checkReferences,
@@ -19,7 +21,7 @@ import {
   suggest,
   tooLong,
 } from "./rules-l2.ts";
-import { addressesOf, type FileInterface, Subnets, vsisOf } from "./subnets.ts";
+import { addressesOf, type FileInterface, icmpSourcesOf, neighborsOf, Subnets, vsisOf } from "./subnets.ts";
 
 /** All L3 rules. */
 export function checkL3(s: Sections, report: Report): void {
@@ -27,6 +29,7 @@ export function checkL3(s: Sections, report: Report): void {
   const subnets = new Subnets(s.interfaces);
   checkBindings(s.interfaces, s, report);
   checkAddresses(s.interfaces, subnets, report);
+  checkInterfaces6(s.interfaces, s, report);
   checkDhcpRelays(s.interfaces, report);
   checkInterfaceSizes(s.interfaces, s, report);
   checkNeighbors(s.interfaces, s, subnets, report);
@@ -66,7 +69,7 @@ function checkBindings(interfaces: readonly FileInterface[], s: Sections, report
 
 function checkAddresses(interfaces: readonly FileInterface[], subnets: Subnets, report: Report): void {
   for (const [index, each] of interfaces.entries()) {
-    const seen = new Set<number>();
+    const seen = new Set<Ip>();
     for (const [at, { text, ip, prefix }] of addressesOf(each).entries()) {
       const path = Array.isArray(each.address)
         ? ["interfaces", index, "address", at]
@@ -79,38 +82,46 @@ function checkAddresses(interfaces: readonly FileInterface[], subnets: Subnets, 
       const message = `${prefix.text} overlaps ${other.prefix.text}, ${same}, in VRF ${each.vrf}`;
       report(path, "overlapping-subnets", message, "use another subnet, or another vrf");
     }
-    const unique = each.icmpSource;
-    if (unique === undefined) continue;
-    const path = ["interfaces", index, "icmpSource"];
-    const home = addressesOf(each).find(({ prefix }) => contains(prefix, unique.ip));
-    if (home === undefined) {
-      report(
-        path,
-        "outside-subnet",
-        `${unique.text} lies in no subnet of ${each.name}`,
-        "choose an address of its subnet",
-      );
-    } else if (seen.has(unique.ip)) {
-      report(
-        path,
-        "not-unique",
-        `${unique.text} is the gateway address itself`,
-        "choose an address of this gateway alone, or remove icmpSource",
-      );
-    } else reportEdge(path, unique, home.prefix, report);
+    for (const [at, unique] of icmpSourcesOf(each).entries()) {
+      const path = ["interfaces", index, "icmpSource", ...(Array.isArray(each.icmpSource) ? [at] : [])];
+      const home = addressesOf(each).find(({ prefix }) => contains(prefix, unique.ip));
+      if (home === undefined) {
+        report(
+          path,
+          "outside-subnet",
+          `${unique.text} lies in no subnet of ${each.name}`,
+          "choose an address of its subnet",
+        );
+      } else if (seen.has(unique.ip)) {
+        report(
+          path,
+          "not-unique",
+          `${unique.text} is the gateway address itself`,
+          "choose an address of this gateway alone, or remove icmpSource",
+        );
+      } else reportEdge(path, unique, home.prefix, report);
+    }
   }
 }
 
 function checkDhcpRelays(interfaces: readonly FileInterface[], report: Report): void {
   for (const [index, each] of interfaces.entries()) {
-    const { name, dhcpRelay, distributed, icmpSource } = each;
+    const { name, dhcpRelay, distributed } = each;
     if (dhcpRelay === undefined) continue;
     const path = ["interfaces", index, "dhcpRelay"];
-    if (distributed && icmpSource === undefined) {
+    if (distributed && !icmpSourcesOf(each).some(({ ip }) => typeof ip === "number")) {
       const message = `the answers to ${name} would end at another gateway: its address is on all of them`;
       report(path, "no-unique-source", message, "add icmpSource, an address of this gateway alone", "key");
     }
-    const own = new Set([...addressesOf(each), ...(icmpSource === undefined ? [] : [icmpSource])].map(({ ip }) => ip));
+    if (!addressesOf(each).some(({ ip }) => typeof ip === "number"))
+      report(
+        path,
+        "dhcp-family",
+        `${name} has no IPv4 address to relay DHCP with`,
+        "add one, or remove dhcpRelay",
+        "key",
+      );
+    const own = new Set<Ip>([...addressesOf(each), ...icmpSourcesOf(each)].map(({ ip }) => ip));
     const seen = new Set(own);
     for (const [at, { ip, text }] of dhcpRelay.servers.entries()) {
       const wrong = own.has(ip) ? `${text} is an address of ${name} itself` : `${text} stands twice in the list`;
@@ -120,7 +131,7 @@ function checkDhcpRelays(interfaces: readonly FileInterface[], report: Report): 
   }
 }
 
-function reportEdge(path: Path, address: Address4, prefix: Parameters<typeof edgeOf>[1], report: Report): boolean {
+function reportEdge(path: Path, address: Address, prefix: Parameters<typeof edgeOf>[1], report: Report): boolean {
   const end = edgeOf(address.ip, prefix);
   if (end === null) return false;
   report(
@@ -142,14 +153,15 @@ function checkInterfaceSizes(interfaces: readonly FileInterface[], s: Sections, 
       report([...path, "mtu"], "mtu", tooLong(each.mtu, most, s), `use auto or at most ${most}`);
     }
     if (s.limits === null) continue;
-    const limit = each.arp.limit ?? Math.min(4096, s.limits.neighbors);
+    const table = neighborsOf(each);
+    const limit = table.limit ?? Math.min(4096, s.limits.neighbors);
     if (limit > s.limits.neighbors) {
       const message = `${limit} is more than limits.neighbors (${s.limits.neighbors})`;
-      report([...path, "arp", "limit"], "limit", message, "raise limits.neighbors, or lower this limit");
+      report([...path, table.key, "limit"], "limit", message, "raise limits.neighbors, or lower this limit");
     }
-    if (each.arp.static.length > limit) {
-      const message = `${each.arp.static.length} static neighbours are more than the limit of ${limit}`;
-      report([...path, "arp", "static"], "limit", message, "raise arp.limit", "key");
+    if (table.static.length > limit) {
+      const message = `${table.static.length} static neighbours are more than the limit of ${limit}`;
+      report([...path, table.key, "static"], "limit", message, `raise ${table.key}.limit`, "key");
     }
   }
 }
@@ -157,9 +169,10 @@ function checkInterfaceSizes(interfaces: readonly FileInterface[], s: Sections, 
 function checkNeighbors(interfaces: readonly FileInterface[], s: Sections, subnets: Subnets, report: Report): void {
   const ports = portsOf(s);
   for (const [index, each] of interfaces.entries()) {
-    const seen = new Set<number>();
-    for (const [at, entry] of each.arp.static.entries()) {
-      const path = ["interfaces", index, "arp", "static", at];
+    const seen = new Set<Ip>();
+    const table = neighborsOf(each);
+    for (const [at, entry] of table.static.entries()) {
+      const path = ["interfaces", index, table.key, "static", at];
       const { ip } = entry;
       const home = addressesOf(each).find(({ prefix }) => contains(prefix, ip.ip));
       if (seen.has(ip.ip))
@@ -204,9 +217,15 @@ function checkNeighbors(interfaces: readonly FileInterface[], s: Sections, subne
 
 function checkRoutes(s: Sections, subnets: Subnets, report: Report): void {
   const seen = new Map<string, number>();
-  if (s.routes !== null && s.limits !== null && s.routes.length > s.limits.routes) {
-    const message = `${s.routes.length} routes are more than limits.routes (${s.limits.routes})`;
-    report(["routes"], "limit", message, "raise limits.routes", "key");
+  for (const [family, key] of [
+    ["number", "routes"],
+    ["bigint", "routes6"],
+  ] as const) {
+    const count = (s.routes ?? []).filter(({ prefix }) => typeof prefix.network === family).length;
+    const most = s.limits?.[key] ?? s.limits?.routes;
+    if (most === undefined || count <= most) continue;
+    const message = `${count} routes are more than limits.${key} (${most})`;
+    report(["routes"], "limit", message, `raise limits.${key}`, "key");
   }
   for (const [index, route] of (s.routes ?? []).entries()) {
     const path = ["routes", index];
@@ -233,6 +252,7 @@ function checkRoutes(s: Sections, subnets: Subnets, report: Report): void {
       const message = `${prefix.text} is the subnet of ${connected.ownerName}, and connected subnets win`;
       report([...path, "prefix"], "connected-prefix", message, "remove the route, or route a longer prefix");
     }
+    checkFamilies(path, prefix, route, report);
     if (route.nextHop !== undefined) checkNextHop([...path, "nextHop"], vrf, route.nextHop, subnets, report);
     checkTwice([...path, "nextHops"], route.nextHops ?? [], report);
     for (const [at, hop] of (route.nextHops ?? []).entries())
@@ -240,15 +260,22 @@ function checkRoutes(s: Sections, subnets: Subnets, report: Report): void {
   }
 }
 
-function checkTwice(path: Path, hops: readonly Address4[], report: Report): void {
-  const seen = new Set<number>();
-  for (const [at, { ip, text }] of hops.entries()) {
-    if (seen.has(ip)) report([...path, at], "repeated-address", `${text} stands twice in the list`, "remove one");
-    seen.add(ip);
+function checkTwice(path: Path, hops: readonly Address[], report: Report): void {
+  const seen = new Set<string>();
+  for (const [at, { text }] of hops.entries()) {
+    if (seen.has(text)) report([...path, at], "repeated-address", `${text} stands twice in the list`, "remove one");
+    seen.add(text);
   }
 }
 
-function checkNextHop(path: Path, vrf: string, hop: Address4, subnets: Subnets, report: Report): boolean {
+function checkNextHop(path: Path, vrf: string, hop: Address, subnets: Subnets, report: Report): boolean {
+  const zone = zoneOf(hop);
+  if (zone !== null) {
+    if (subnets.hasZone(vrf, zone)) return true;
+    const message = `${zone} is no VSI-interface of VRF ${vrf} with an IPv6 address`;
+    report(path, "next-hop", message, "name the VSI-interface on which the next hop is");
+    return false;
+  }
   const owner = subnets.ownerOf(vrf, hop.ip);
   const subnet = subnets.find(vrf, hop.ip);
   if (owner !== null) {
@@ -289,7 +316,7 @@ function checkPolicies(interfaces: readonly FileInterface[], s: Sections, subnet
   }
 }
 
-type FileRule = NonNullable<Sections["policies"]>[number]["rules"][number];
+export type FileRule = NonNullable<Sections["policies"]>[number]["rules"][number];
 
 function checkRule(path: Path, rule: FileRule, vrfs: ReadonlySet<string>, subnets: Subnets, report: Report): void {
   const ways = [rule.nextHop, rule.nextHops, rule.defaultNextHop, rule.defaultNextHops];
@@ -300,6 +327,7 @@ function checkRule(path: Path, rule: FileRule, vrfs: ReadonlySet<string>, subnet
   }
   if (rule.onDead !== undefined && ways.every((each) => each === undefined))
     report([...path, "onDead"], "on-dead", "the rule has no next hop that could die", "remove onDead", "key");
+  checkRuleFamily(path, rule, report);
   const { protocol } = rule.match;
   for (const key of ["sourcePorts", "destinationPorts"] as const) {
     if (rule.match[key] === undefined || ["tcp", "udp", 6, 17].includes(protocol ?? "")) continue;
@@ -312,7 +340,7 @@ function checkRule(path: Path, rule: FileRule, vrfs: ReadonlySet<string>, subnet
     );
   }
   // One complaint is enough: a policy for several VRFs needs the next hop in each of them.
-  const check = (at: Path, hop: Address4) => [...vrfs].every((vrf) => checkNextHop(at, vrf, hop, subnets, report));
+  const check = (at: Path, hop: Address) => [...vrfs].every((vrf) => checkNextHop(at, vrf, hop, subnets, report));
   for (const key of ["nextHop", "defaultNextHop"] as const)
     if (rule[key] !== undefined) check([...path, key], rule[key]);
   for (const key of ["nextHops", "defaultNextHops"] as const) {

@@ -1,15 +1,15 @@
 /** Keys of routing: static routes, policies, and whether their next hops are asked for. */
 import { z } from "zod";
 import { readPortRange } from "./address.ts";
-import { DEFAULT_VRF, host, int, MAX_NEXT_HOPS, name, prefix, read } from "./field.ts";
+import { DEFAULT_VRF, hop, int, MAX_NEXT_HOPS, name, prefix, read } from "./field.ts";
 
 /** A next hop of several, in the form of `control/plan.ts`. */
 const nextHopOf = () =>
   z.union([
-    host().transform((address) => ({ ...address, weight: 1, priority: 1 })),
+    hop().transform((address) => ({ ...address, weight: 1, priority: 1 })),
     z
       .strictObject({
-        ip: host().describe("its address"),
+        ip: hop().describe("its address"),
         weight: int(1, 16).default(1).describe("its share of the flows, beside the weights of the others"),
         priority: int(1, 255).default(1).describe("those of the least priority that has a living one are used"),
       })
@@ -19,8 +19,10 @@ const nextHopsOf = () => z.array(nextHopOf()).min(1).max(MAX_NEXT_HOPS);
 
 export const route = z
   .strictObject({
-    prefix: prefix().describe("destination; a bare address is a /32"),
-    nextHop: host().optional().describe("address of the next hop"),
+    prefix: prefix().describe("destination; a bare address is a /32 or /128"),
+    nextHop: hop()
+      .optional()
+      .describe("address of the next hop; a link-local one with its VSI-interface: fe80::2%vsi-interface10"),
     nextHops: nextHopsOf()
       .optional()
       .describe("several next hops, addresses or objects: flows are spread (ECMP), or one stands by for another"),
@@ -44,17 +46,17 @@ const rule = z
         source: prefixes().optional().describe("source prefix, or a list"),
         destination: prefixes().optional().describe("destination prefix, or a list"),
         protocol: z
-          .union([z.enum(["tcp", "udp", "icmp"]), int(0, 255)])
+          .union([z.enum(["tcp", "udp", "icmp", "icmp6"]), int(0, 255)])
           .optional()
-          .describe("IP protocol: tcp, udp, icmp or a number"),
+          .describe("IP protocol: tcp, udp, icmp, icmp6 or a number"),
         sourcePorts: ports().optional().describe('port, range such as "1000-2000", or a list; needs tcp or udp'),
         destinationPorts: ports().optional().describe('port, range such as "1000-2000", or a list; needs tcp or udp'),
       })
       .prefault({})
       .describe("conditions that must all hold; {} matches everything"),
-    nextHop: host().optional().describe("send there, whatever the table says"),
+    nextHop: hop().optional().describe("send there, whatever the table says"),
     nextHops: nextHopsOf().optional().describe("or to several, as of a route"),
-    defaultNextHop: host().optional().describe("send there where the table has nothing but a default route"),
+    defaultNextHop: hop().optional().describe("send there where the table has nothing but a default route"),
     defaultNextHops: nextHopsOf().optional().describe("or to several, as of a route"),
     onDead: z
       .enum(["fallThrough", "drop"])

@@ -11,12 +11,13 @@
  * Text that means an address, a MAC or a range leaves the schema parsed, in the form of `control/plan.ts`.
  */
 import { z } from "zod";
-import { readGateway, readListen, readMacText, readVtep } from "./address.ts";
+import { readGateway, readLinkLocal, readListen, readMacText, readVtep } from "./address.ts";
 import {
   bytesOf,
   DEFAULT_VRF,
   flag,
   host,
+  host4,
   hostMac,
   hostName,
   int,
@@ -140,6 +141,30 @@ const vsi = z
   })
   .describe("a virtual switch instance: one L2 domain");
 
+/** How a VSI-interface keeps its neighbours. */
+const neighborTable = z.strictObject({
+  ageSeconds: int(5, 1000000).default(1200).describe("seconds until a neighbour is probed and, if silent, goes"),
+  limit: int(1, 1048576)
+    .optional()
+    .describe("most neighbours of a family; default: 4096, or limits.neighbors where that is less"),
+  static: z
+    .array(
+      z.strictObject({
+        ip: host().describe("address of the neighbour"),
+        mac: hostMac().describe("its MAC"),
+        ac: name().optional().describe("the AC behind which it is"),
+        tunnel: name().optional().describe("or the tunnel"),
+        vsi: name().optional().describe("its VSI; needed only with tunnel and several VSIs"),
+      }),
+    )
+    .max(65536)
+    .default([])
+    .describe("neighbours that are never learned, probed or aged"),
+});
+
+/** What holds where a file says nothing of them. */
+export const NEIGHBOR_TABLE = neighborTable.parse({});
+
 const vsiInterface = z
   .strictObject({
     name: name().describe("name of the VSI-interface"),
@@ -147,7 +172,15 @@ const vsiInterface = z
     vsis: z.array(name()).min(1).max(256).optional().describe("or several VSIs"),
     address: z
       .union([read(readGateway), z.array(read(readGateway)).min(1).max(64)])
-      .describe("gateway address with prefix length, or a list; the first is the primary one"),
+      .describe(
+        "gateway address with prefix length, IPv4 or IPv6, or a list; the first of a family is its primary one",
+      ),
+    linkLocal: z
+      .union([z.literal("eui64"), read(readLinkLocal)])
+      .optional()
+      .describe(
+        "link-local address, where it has IPv6: an address, or eui64 (of its MAC); default: fe80::1, the same on every gateway, and eui64 with distributed: false",
+      ),
     mac: z
       .union([z.enum(["auto", "shared"]), hostMac()])
       .optional()
@@ -156,33 +189,18 @@ const vsiInterface = z
       ),
     distributed: flag(true).describe("false: a central gateway or Border, which answers ARP over tunnels too"),
     vrf: name().default(DEFAULT_VRF).describe("routing instance; nothing crosses from one to another"),
-    mtu: mtu(576, 65535).default("auto").describe("overlay IP MTU in bytes; auto: what the underlay leaves"),
-    arp: z
-      .strictObject({
-        ageSeconds: int(5, 1000000).default(1200).describe("seconds until a neighbour is probed and, if silent, goes"),
-        limit: int(1, 1048576)
-          .optional()
-          .describe("most neighbours; default: 4096, or limits.neighbors where that is less"),
-        static: z
-          .array(
-            z.strictObject({
-              ip: host().describe("address of the neighbour"),
-              mac: hostMac().describe("its MAC"),
-              ac: name().optional().describe("the AC behind which it is"),
-              tunnel: name().optional().describe("or the tunnel"),
-              vsi: name().optional().describe("its VSI; needed only with tunnel and several VSIs"),
-            }),
-          )
-          .max(65536)
-          .default([])
-          .describe("neighbours that are never learned, probed or aged"),
-      })
-      .prefault({})
-      .describe("the ARP table"),
-    icmpSource: host().optional().describe("a unique address of the subnet for ICMP errors and traffic of our own"),
+    mtu: mtu(576, 65535)
+      .default("auto")
+      .describe("overlay IP MTU in bytes, with IPv6 at least 1280; auto: what the underlay leaves"),
+    neighbors: neighborTable.optional().describe("the neighbour table, of ARP and ND"),
+    arp: neighborTable.optional().describe("the same by its former name"),
+    icmpSource: z
+      .union([host(), z.array(host()).min(1).max(2)])
+      .optional()
+      .describe("a unique address of the subnet for ICMP errors and traffic of our own, or a list: one of each family"),
     dhcpRelay: z
       .strictObject({
-        servers: z.array(host()).min(1).max(8).describe("DHCP servers, each of which is sent every request"),
+        servers: z.array(host4()).min(1).max(8).describe("DHCP servers, each of which is sent every request"),
         option82: flag(true).describe("tell them where the client is, its subnet, and to renew here (RFC 3046)"),
       })
       .optional()
@@ -212,7 +230,7 @@ const ac = z
       .union([z.literal("untagged"), int(1, 4094)])
       .default("untagged")
       .describe("802.1Q tag to match and strip, or untagged"),
-    antiSpoof: flag(false).describe("drop IPv4 from this AC whose source is outside the VSI-interface's subnets"),
+    antiSpoof: flag(false).describe("drop packets from this AC whose source is outside the VSI-interface's subnets"),
     routerAdvertisements: z
       .enum(["allow", "deny"])
       .optional()
@@ -228,8 +246,10 @@ const ac = z
 const limits = z
   .strictObject({
     macs: int(16, 1048576).default(65536).describe("MAC entries in all"),
-    neighbors: int(16, 1048576).default(65536).describe("neighbours in all"),
-    routes: int(1, 1048576).default(16384).describe("static routes in all"),
+    neighbors: int(16, 1048576).default(65536).describe("IPv4 neighbours in all"),
+    routes: int(1, 1048576).default(16384).describe("static IPv4 routes in all"),
+    neighbors6: int(16, 1048576).optional().describe("IPv6 neighbours in all; default: as neighbors"),
+    routes6: int(1, 1048576).optional().describe("static IPv6 routes in all; default: as routes"),
     acMacs: int(1, 1048576).optional().describe("learned MACs of one AC; default: 1024, or macs where that is less"),
     puntPerSecond: int(10, 1000000).default(2000).describe("frames per second to the control plane"),
     puntPerAcPerSecond: int(1, 1000000).default(500).describe("of these, from one AC"),

@@ -5,9 +5,10 @@
  * answer to "where is this host" depend on the order of the file. The rules ask this table once per next hop, and a
  * file may hold thousands, so a look-up costs at most one hash probe for each prefix length in use (≤ 32).
  */
-import type { Ip4, Prefix } from "../control/plan.ts";
-import { contains, prefixOf } from "./address.ts";
-import type { FileConfig } from "./schema.ts";
+import { bitsOf, type Ip, networkOf } from "../control/ip.ts";
+import type { Address, InterfaceAddress, Prefix } from "../control/plan.ts";
+import { contains } from "./address.ts";
+import { type FileConfig, NEIGHBOR_TABLE } from "./schema.ts";
 
 export type FileInterface = FileConfig["interfaces"][number];
 
@@ -20,19 +21,22 @@ export interface Subnet {
 
 export class Subnets {
   /** VRF → prefix length → network → the subnets there: more than one only where the file is wrong. */
-  private readonly vrfs = new Map<string, Map<number, Map<Ip4, Subnet[]>>>();
-  private readonly own = new Map<string, Map<Ip4, string>>();
+  private readonly vrfs = new Map<string, Map<number, Map<Ip, Subnet[]>>>();
+  private readonly own = new Map<string, Map<Ip, string>>();
+  /** VRF → VSI-interfaces with IPv6: each has a link-local subnet. */
+  private readonly zones = new Map<string, Set<string>>();
 
   constructor(interfaces: readonly FileInterface[]) {
     for (const [owner, each] of interfaces.entries()) {
-      const lengths = entry(this.vrfs, each.vrf, () => new Map<number, Map<Ip4, Subnet[]>>());
-      const own = entry(this.own, each.vrf, () => new Map<Ip4, string>());
+      const lengths = entry(this.vrfs, each.vrf, () => new Map<number, Map<Ip, Subnet[]>>());
+      const own = entry(this.own, each.vrf, () => new Map<Ip, string>());
       for (const { ip, prefix } of addressesOf(each)) {
         own.set(ip, each.name);
-        const networks = entry(lengths, prefix.length, () => new Map<Ip4, Subnet[]>());
+        const networks = entry(lengths, prefix.length, () => new Map<Ip, Subnet[]>());
         entry(networks, prefix.network, () => []).push({ prefix, owner, ownerName: each.name });
       }
-      if (each.icmpSource !== undefined) own.set(each.icmpSource.ip, each.name);
+      for (const { ip } of icmpSourcesOf(each)) own.set(ip, each.name);
+      if (hasIpv6(each)) entry(this.zones, each.vrf, () => new Set<string>()).add(each.name);
     }
   }
 
@@ -40,22 +44,28 @@ export class Subnets {
     return this.vrfs.has(vrf);
   }
 
+  /** Is `name` a VSI-interface of `vrf` with IPv6? */
+  hasZone(vrf: string, name: string): boolean {
+    return this.zones.get(vrf)?.has(name) ?? false;
+  }
+
   vrfNames(): Iterable<string> {
     return this.vrfs.keys();
   }
 
   /** The longest connected subnet that holds an address, or null. */
-  find(vrf: string, ip: Ip4): Subnet | null {
+  find(vrf: string, ip: Ip): Subnet | null {
     let best: Subnet | null = null;
     for (const [length, networks] of this.vrfs.get(vrf) ?? []) {
-      const hit = networks.get(prefixOf(ip, length).network)?.[0];
+      if (length > bitsOf(ip)) continue;
+      const hit = networks.get(networkOf(ip, length))?.[0];
       if (hit !== undefined && (best === null || length > best.prefix.length)) best = hit;
     }
     return best;
   }
 
   /** The VSI-interface whose own address this is, or null. */
-  ownerOf(vrf: string, ip: Ip4): string | null {
+  ownerOf(vrf: string, ip: Ip): string | null {
     return this.own.get(vrf)?.get(ip) ?? null;
   }
 
@@ -68,7 +78,7 @@ export class Subnets {
   clash(vrf: string, owner: number, prefix: Prefix): Subnet | null {
     for (const [length, networks] of this.vrfs.get(vrf) ?? []) {
       if (length > prefix.length) continue;
-      for (const other of networks.get(prefixOf(prefix.network, length).network) ?? []) {
+      for (const other of networks.get(networkOf(prefix.network, length)) ?? []) {
         if (other.owner === owner && length === prefix.length) continue;
         // Two equal subnets are seen from both sides: the later one is the mistake.
         if (length === prefix.length && other.owner > owner) continue;
@@ -80,8 +90,24 @@ export class Subnets {
 }
 
 /** The addresses of a VSI-interface as a list. */
-export function addressesOf(each: FileInterface) {
-  return Array.isArray(each.address) ? each.address : [each.address];
+export function addressesOf({ address }: FileInterface): readonly InterfaceAddress[] {
+  return Array.isArray(address) ? address : [address];
+}
+
+/** Its own addresses for ICMP as a list. */
+export function icmpSourcesOf({ icmpSource }: FileInterface): readonly Address[] {
+  return icmpSource === undefined ? [] : Array.isArray(icmpSource) ? icmpSource : [icmpSource];
+}
+
+/** Has it IPv6? */
+export function hasIpv6(each: FileInterface): boolean {
+  return addressesOf(each).some(({ ip }) => typeof ip === "bigint");
+}
+
+/** How it keeps its neighbours, and under which name the file says so. */
+export function neighborsOf(each: FileInterface): typeof NEIGHBOR_TABLE & { readonly key: "neighbors" | "arp" } {
+  if (each.arp !== undefined && each.neighbors === undefined) return { ...each.arp, key: "arp" };
+  return { ...(each.neighbors ?? NEIGHBOR_TABLE), key: "neighbors" };
 }
 
 /** The VSIs of a VSI-interface as a list. */

@@ -360,6 +360,9 @@ export class Agent {
           : this.icmp.tooBig(frame, arg, arg2);
       case PUNT.dhcp:
         return this.dhcp.broadcast(frame);
+      case PUNT.nd:
+        // The worker has bridged it.
+        return CONSUMED;
       default:
         throw new Error(`punt ring of worker ${frame.worker}: no record of kind ${kind}`);
     }

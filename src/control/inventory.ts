@@ -7,7 +7,7 @@
 import type { Mac } from "../wire/ethernet.ts";
 import type { Ipv4 } from "../wire/ipv4.ts";
 import { type Ip, isHostIn, isSameFamily, isWithin } from "./ip.ts";
-import type { AcConfig, InterfaceConfig, TunnelConfig, VsiConfig } from "./plan.ts";
+import type { AcConfig, InterfaceAddress, InterfaceConfig, TunnelConfig, VsiConfig } from "./plan.ts";
 
 /** What every bridge port has. */
 interface AnyPort {
@@ -71,8 +71,10 @@ export interface InterfaceObject {
   /** Its gateway MAC. */
   mac: Mac;
   mtu: number;
-  /** The first of a family is its primary; none at an L3VNI. */
+  /** The first of a family is its primary; none at an L3VNI. With IPv6, the last is that of the link-local addresses. */
   subnets: readonly Subnet[];
+  /** 0n: it has no IPv6. */
+  linkLocal: bigint;
   /** Unnumbered (an L3VNI's): the address of its VRF that it speaks with; 0: the VRF has none. */
   borrowed: Ipv4;
   readonly vsis: VsiObject[];
@@ -100,9 +102,19 @@ export function isHostAddress(iface: InterfaceObject, ip: Ip): boolean {
   return subnet !== null && isHostIn(ip, subnet.length);
 }
 
-/** The subnets of `iface` that workers route by. */
+/** The IPv4 subnets of `iface`. */
 export function ipv4SubnetsOf(iface: InterfaceObject): Subnet<Ipv4>[] {
   return iface.subnets.filter((subnet): subnet is Subnet<Ipv4> => typeof subnet.address === "number");
+}
+
+/** Has `iface` IPv6? */
+export function hasIpv6({ linkLocal }: InterfaceObject): boolean {
+  return linkLocal !== 0n;
+}
+
+/** The first IPv4 address of a VSI-interface. */
+export function primary4({ addresses }: InterfaceConfig): InterfaceAddress<Ipv4> | undefined {
+  return addresses.find((each): each is InterfaceAddress<Ipv4> => typeof each.ip === "number");
 }
 
 /** Is `port` one of the ports of `vsi`? */
@@ -113,7 +125,7 @@ export function isPortOf(port: PortObject, vsi: VsiObject): boolean {
 /** Is `ip` an address of `iface` itself? */
 export function isOwnAddress(iface: InterfaceObject, ip: Ip): boolean {
   for (const subnet of iface.subnets) if (subnet.address === ip) return true;
-  return iface.config.icmpSource?.ip === ip;
+  return iface.config.icmpSource?.ip === ip || iface.config.icmpSource6?.ip === ip;
 }
 
 /** Maps by row and by name. */

@@ -37,6 +37,19 @@ export function compareIp(a: Ip, b: Ip): number {
   return typeof a === "number" ? -1 : 1;
 }
 
+/** The network of length `length` that `ip` lies in. */
+export function networkOf<A extends Ip>(ip: A, length: number): A;
+export function networkOf(ip: Ip, length: number): Ip {
+  if (typeof ip === "number") return ip & maskOf(length);
+  const hostBits = BigInt(IPV6_BITS - length);
+  return (ip >> hostBits) << hostBits;
+}
+
+/** Bits of an address of the family of `ip`: the length of a host's own prefix. */
+export function bitsOf(ip: Ip): number {
+  return typeof ip === "number" ? 32 : IPV6_BITS;
+}
+
 /** Does `ip` lie in network/length? */
 export function isWithin(ip: Ip, network: Ip, length: number): boolean {
   if (typeof ip === "number" && typeof network === "number") return ((ip ^ network) & maskOf(length)) === 0;

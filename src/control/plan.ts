@@ -2,7 +2,7 @@
  * The plan: what the operator wants, resolved, as plain data.
  *
  * `config/load.ts` turns YAML into a `Config`; control applies it. Everything here is JSON (no Map, no undefined: an
- * absent thing is `null`, a list is never null), read-only and complete: every default is filled in, every name that
+ * absent thing is `null`, a list is never null; an IPv6 address is a bigint), read-only and complete: every default is filled in, every name that
  * refers to another object exists, every number is in range, so control asks nothing twice. Control itself must not
  * know YAML, zod or files, hence these declarations live here and contain no code.
  *
@@ -16,24 +16,28 @@
  * - Units are in the names: `...Seconds`, `...Ms`, `...PerSecond`; an `mtu` is the longest IP packet in bytes.
  */
 
+import type { Ip } from "./ip.ts";
 import type { EvpnConfig, VrfConfig, VsiEvpnConfig } from "./plan-evpn.ts";
 
 /** An IPv4 address as int32. */
 export type Ip4 = number;
 
-/** An IPv4 address, for people and for tables. */
-export interface Address4 {
+/** An address, for people and for tables. */
+export interface Address<A extends Ip = Ip> {
   readonly text: string;
-  readonly ip: Ip4;
+  readonly ip: A;
 }
+export type Address4 = Address<Ip4>;
+export type Address6 = Address<bigint>;
 
-/** A CIDR prefix; no host bits are set. `text` is canonical: "10.1.1.0/24". */
-export interface Prefix {
+/** A CIDR prefix; no host bits are set. `text` is canonical: "10.1.1.0/24", "2001:db8:10::/64". */
+export interface Prefix<A extends Ip = Ip> {
   readonly text: string;
-  readonly network: Ip4;
-  /** 0..32 */
+  readonly network: A;
+  /** 0..32, or 0..128 */
   readonly length: number;
 }
+export type Prefix4 = Prefix<Ip4>;
 
 /** The forwarding threads. */
 export interface WorkersConfig {
@@ -190,8 +194,10 @@ export interface InterfaceConfig {
   readonly name: string;
   /** One or more; a VSI is bound to one VSI-interface at most. */
   readonly vsis: readonly string[];
-  /** The first is the primary one; none at an L3VNI. Subnets of different VSI-interfaces of a VRF never overlap. */
+  /** The first of a family is its primary one; none at an L3VNI. Subnets of different VSI-interfaces of a VRF never overlap. */
   readonly addresses: readonly InterfaceAddress[];
+  /** "eui64": made of its MAC; null: it has no IPv6 address. */
+  readonly linkLocal: Address6 | "eui64" | null;
   /** "auto": derived from node and VNI; "shared": from the VNI alone; else the MAC itself (D1). */
   readonly mac: string;
   /** false: a central gateway or Border, which also answers ARP for its address over tunnels (D15). */
@@ -209,6 +215,8 @@ export interface InterfaceConfig {
   readonly dhcpRelay: DhcpRelayConfig | null;
   /** Source of ICMP errors and of traffic of our own; null: the primary address. Lies in one of the subnets. */
   readonly icmpSource: Address4 | null;
+  /** The same of IPv6. */
+  readonly icmpSource6: Address6 | null;
   /** Lower the MSS of TCP SYNs that cross this VSI-interface to what the MTU allows. */
   readonly mssClamp: boolean;
 }
@@ -222,11 +230,11 @@ export interface DhcpRelayConfig {
 }
 
 /** A gateway address with its subnet: `text` 10.1.1.1, `prefix.text` 10.1.1.0/24. */
-export interface InterfaceAddress extends Address4 {
-  readonly prefix: Prefix;
+export interface InterfaceAddress<A extends Ip = Ip> extends Address<A> {
+  readonly prefix: Prefix<A>;
 }
 
-export interface StaticNeighbor extends Address4 {
+export interface StaticNeighbor extends Address {
   readonly mac: string;
   /** The VSI (one of the VSI-interface's) in which the neighbour lives, and the port behind which it does. */
   readonly vsi: string;
@@ -261,8 +269,11 @@ export interface TapConfig {
   readonly persist: boolean;
 }
 
-/** A next hop of several: those of the least priority that has a living one are used, in proportion to their weights. */
-export interface NextHopConfig extends Address4 {
+/**
+ * A next hop of several: those of the least priority that has a living one are used, in proportion to their weights. The text
+ * of a link-local one names its VSI-interface: "fe80::2%vsi-interface10".
+ */
+export interface NextHopConfig extends Address {
   /** 1..16 */
   readonly weight: number;
   /** 1..255 */
@@ -325,6 +336,9 @@ export interface LimitsConfig {
   readonly macs: number;
   readonly neighbors: number;
   readonly routes: number;
+  /** The same of IPv6. */
+  readonly neighbors6: number;
+  readonly routes6: number;
   /** Learned MACs per AC. */
   readonly acMacs: number;
   readonly puntPerSecond: number;

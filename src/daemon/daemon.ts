@@ -141,6 +141,8 @@ export class Daemon {
       macs: limits.macs,
       neighbors: limits.neighbors,
       routes: limits.routes,
+      neighbors6: limits.neighbors6,
+      routes6: limits.routes6,
     };
     const { buffer, tables } = createTables(sizes);
     this.tables = tables;

@@ -15,6 +15,7 @@ import { addSnapshot } from "../api/snapshot.ts";
 import { addTables, type TablesSource } from "../api/tables.ts";
 import { VrfViews } from "../api/vrfs.ts";
 import { fileForm } from "../config/form.ts";
+import { primary4 } from "../control/inventory.ts";
 import { checkDhcp } from "../doctor/dhcp.ts";
 import { checkEvpn } from "../doctor/evpn.ts";
 import type { RunningGateway } from "../doctor/gateway.ts";
@@ -161,7 +162,7 @@ function dhcp({ control }: FeatureParts): Feature {
   const sources = () =>
     new Map(
       [...interfaces.values()].flatMap(({ name, config }) => {
-        const source = config.icmpSource ?? config.addresses[0];
+        const source = config.icmpSource ?? primary4(config);
         return source === undefined ? [] : [[name, source.text] as const];
       }),
     );

@@ -5,14 +5,14 @@
  * tables are those of the batch. So the first frame of a run goes through all stages, and those behind it with the very same
  * bytes there skip to `onward`. Only what is plain is remembered: no flags, no VLAN tag, no reserved bits, no outer ECN,
  * a source that is known, a destination that is; everything else is looked at each time. So is IPv6 from an AC that ra-guard.ts
- * watches, unless it is TCP or UDP: neighbour discovery has the type of data.
+ * watches, and in a VSI whose neighbour discovery is control's, unless it is TCP or UDP: discovery has the type of data.
  *
  * It saves a third of a routed packet's time, and it cannot be stale: `begin` forgets.
  */
 
 import { F_OUTER_TOS, VXLAN_BYTES } from "../io/port-io.ts";
 import { MAC_GATEWAY } from "../tables/mac.ts";
-import { PORT_RA_GUARD, VSI_DHCP_RELAY } from "../tables/vsi.ts";
+import { PORT_RA_GUARD, VSI_DHCP_RELAY, VSI_ND } from "../tables/vsi.ts";
 import { ETH_BYTES, ETH_TYPE, TYPE_IPV4, TYPE_IPV6 } from "../wire/ethernet.ts";
 import { PROTO_TCP, PROTO_UDP } from "../wire/ipv4.ts";
 import { IP6_NEXT, IPV6_BYTES } from "../wire/ipv6.ts";
@@ -62,7 +62,8 @@ export function remember(worker: WorkerContext, f: Frame, value: number): void {
     m.vni = view.getInt32(f.at - VXLAN_BYTES + 4);
   }
   m.next = -1;
-  if (f.type !== TYPE_IPV4 && f.fromTunnel === 0 && (worker.ports.flags[f.port]! & PORT_RA_GUARD) !== 0) {
+  const isGuarded = f.fromTunnel === 0 && (worker.ports.flags[f.port]! & PORT_RA_GUARD) !== 0;
+  if (f.type !== TYPE_IPV4 && (isGuarded || (worker.vsis.flags[f.vsi]! & VSI_ND) !== 0)) {
     if (f.type !== TYPE_IPV6 || f.end < f.at + ETH_BYTES + IPV6_BYTES) return;
     m.next = view.getUint8(f.at + ETH_BYTES + IP6_NEXT);
     if (m.next !== PROTO_TCP && m.next !== PROTO_UDP) return;

@@ -24,21 +24,26 @@ import {
   R_VSI,
   R_WATCH_ID,
 } from "../tables/ring.ts";
-import { VSI_DHCP_RELAY, VSI_LOCAL_PROXY, VSI_NO_TUNNEL_LEARN, VSI_SUPPRESS } from "../tables/vsi.ts";
+import { VSI_DHCP_RELAY, VSI_LOCAL_PROXY, VSI_ND, VSI_NO_TUNNEL_LEARN, VSI_SUPPRESS } from "../tables/vsi.ts";
 import { ARP_REQUEST } from "../wire/arp.ts";
 import { copy, move, u16 } from "../wire/bytes.ts";
 import { DHCP_CLIENT_PORT, DHCP_SERVER_PORT } from "../wire/dhcp.ts";
-import { ETH_BYTES, isGroupHi, TYPE_ARP, TYPE_IPV4 } from "../wire/ethernet.ts";
+import { ETH_BYTES, isGroupHi, TYPE_ARP, TYPE_IPV4, TYPE_IPV6 } from "../wire/ethernet.ts";
 import { FRAGMENT_OFFSET, headerBytes, IP_FRAGMENT, IP_PROTOCOL, IPV4_BYTES, PROTO_UDP } from "../wire/ipv4.ts";
 import { L4_DST_PORT, L4_SRC_PORT } from "../wire/udp-tcp.ts";
 import type { WorkerContext } from "./context.ts";
+import { isDiscovery } from "./discovery.ts";
 import { drop } from "./drop.ts";
 import { type Fate, type Frame, GO_ON, PUNTED } from "./frame.ts";
 
-/** ARP leaves by the CPU port, as the VSI's ARP mode says (D14), and clients' DHCP where it is relayed. */
+/** ARP leaves by the CPU port, as the VSI's ARP mode says (D14), and clients' DHCP where it is relayed. Control sees ND. */
 export function toCpu(worker: WorkerContext, f: Frame): Fate {
   const flags = worker.vsis.flags[f.vsi]!;
-  if (f.type !== TYPE_ARP) return (flags & VSI_DHCP_RELAY) !== 0 && f.type === TYPE_IPV4 ? dhcp(worker, f) : GO_ON;
+  if (f.type !== TYPE_ARP) {
+    if ((flags & (VSI_DHCP_RELAY | VSI_ND)) === 0) return GO_ON;
+    if (f.type === TYPE_IPV4) return (flags & VSI_DHCP_RELAY) !== 0 ? dhcp(worker, f) : GO_ON;
+    return f.type === TYPE_IPV6 && (flags & VSI_ND) !== 0 ? discovery(worker, f) : GO_ON;
+  }
   const hasInterface = worker.vsis.interface[f.vsi] !== 0;
   if (!hasInterface && (flags & VSI_SUPPRESS) === 0) return GO_ON;
   const group = isGroupHi(f.dstHi);
@@ -53,6 +58,12 @@ export function toCpu(worker: WorkerContext, f: Frame): Fate {
   if ((flags & VSI_LOCAL_PROXY) !== 0) return punt(worker, f, PUNT.arp, 0, 0);
   if ((flags & VSI_SUPPRESS) !== 0 && isRequest(f)) return punt(worker, f, PUNT.arp, 0, 0);
   puntCopy(worker, f, PUNT.arp);
+  return GO_ON;
+}
+
+/** Bridged, and control is told. */
+function discovery(worker: WorkerContext, f: Frame): Fate {
+  if (isDiscovery(f)) puntCopy(worker, f, PUNT.nd);
   return GO_ON;
 }
 

@@ -77,7 +77,10 @@ export function settingsOf(config: Config, macOf: (iface: string) => Mac | null)
 /** What is announced of `vrf`; of two origins of one prefix, once. */
 function prefixesOf({ interfaces, routes }: Config, { name, evpn: { advertise } }: VrfConfig): OwnPrefix[] {
   const all = new Map<string, OwnPrefix>();
-  const add = ({ text, network, length }: Prefix) => void all.set(text, { vrf: name, network, length });
+  // IPv6 prefixes are not announced.
+  const add = ({ text, network, length }: Prefix) => {
+    if (typeof network === "number") all.set(text, { vrf: name, network, length });
+  };
   if (advertise.connected)
     for (const { vrf, addresses } of interfaces) if (vrf === name) for (const { prefix } of addresses) add(prefix);
   if (advertise.static) for (const { vrf, prefix } of routes) if (vrf === name && prefix.length > 0) add(prefix);
@@ -100,7 +103,7 @@ function gatewaysOf(
     const isShared = each.mac === "shared" || parseMac(each.mac) !== null;
     const mac = macOf(each.name);
     if (isShared || mac === null) return [];
-    const own = each.distributed ? [] : each.addresses.map(({ ip }) => ip);
+    const own = each.distributed ? [] : each.addresses.flatMap(({ ip }) => (typeof ip === "number" ? [ip] : []));
     if (each.icmpSource !== null) own.push(each.icmpSource.ip);
     return each.vsis.filter((vsi) => vsis.has(vsi)).flatMap((vsi) => own.map((ip) => ({ vsi, mac, ip })));
   });

@@ -11,6 +11,7 @@
  */
 import type { ShownParts } from "../api/shown.ts";
 import { type InterfaceObject, isOwnAddress, subnetOf, type VsiObject } from "../control/inventory.ts";
+import type { Ip } from "../control/ip.ts";
 import type { Config } from "../control/plan.ts";
 import { ARP_REQUEST, type Arp, parseArp } from "../wire/arp.ts";
 import { i32, u16 } from "../wire/bytes.ts";
@@ -29,7 +30,7 @@ export interface Passing {
 export class ArticleSteps {
   private readonly parts: ShownParts;
   private hopsOf: Config | null = null;
-  private hops: ReadonlySet<Ipv4> = new Set();
+  private hops: ReadonlySet<Ip> = new Set();
 
   constructor(parts: ShownParts) {
     this.parts = parts;
@@ -123,7 +124,7 @@ function uplinkStep({ op, senderIp, targetIp }: Arp, iface: InterfaceObject, { d
   return isOurs && isOwnAddress(iface, op === ARP_REQUEST ? senderIp : targetIp) ? "S3.8" : null;
 }
 
-function nextHopsOf({ routes, policies }: Config): ReadonlySet<Ipv4> {
+function nextHopsOf({ routes, policies }: Config): ReadonlySet<Ip> {
   const ofRoutes = routes.flatMap(({ target }) => (target.kind === "nextHops" ? target.nextHops : []));
   const ofPolicies = policies.flatMap(({ rules }) =>
     rules.flatMap(({ action }) => ("nextHops" in action ? action.nextHops : [])),

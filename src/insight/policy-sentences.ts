@@ -1,8 +1,8 @@
 /** What `why` tells of policies. */
 import type { Policy, Route } from "../api/schema.ts";
 import type { InterfaceObject } from "../control/inventory.ts";
+import { isWithin } from "../control/ip.ts";
 import type { Config, Prefix } from "../control/plan.ts";
-import { maskOf } from "../wire/ipv4.ts";
 
 /**
  * What policies decide about packets to `ip`: of each, the rules that such a packet may meet before another one that it meets
@@ -24,7 +24,7 @@ export function policySentences(
     const told: string[] = [];
     for (const [i, { match, action }] of (config.policies.find((each) => each.name === name)?.rules ?? []).entries()) {
       const { sources, destinations, protocol, sourcePorts, destinationPorts } = match;
-      const isMeant = ({ network, length }: Prefix) => ((ip ^ network) & maskOf(length)) === 0;
+      const isMeant = ({ network, length }: Prefix) => isWithin(ip, network, length);
       if (destinations.length > 0 && !destinations.some(isMeant)) continue;
       if (!(action.kind === "defaultNextHop" && isRouted) && rules[i] !== undefined)
         told.push(

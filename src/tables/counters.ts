@@ -97,6 +97,7 @@ export const PUNTS = [
   ["unreachable", "no route, or a route that is answered: unreachable is due"],
   ["mtu", "too long for the way out: fragmentation, or 'too big', is due"],
   ["dhcp", "a client's DHCP broadcast, in a VSI whose VSI-interface relays"],
+  ["nd", "IPv6 neighbour discovery, in a VSI whose VSI-interface has IPv6"],
 ] as const;
 
 export type PuntName = (typeof PUNTS)[number][0];

@@ -23,6 +23,9 @@ export type Sizes = {
   readonly macs: number;
   readonly neighbors: number;
   readonly routes: number;
+  /** The same of IPv6; absent: as many. */
+  readonly neighbors6?: number;
+  readonly routes6?: number;
 };
 
 export const PUNT_RING_BYTES = 4 << 20;
@@ -48,7 +51,7 @@ export const SET_WATCH = 7;
 export const SET_WATCH_SNAP = 8;
 
 export class Tables {
-  readonly sizes: Sizes;
+  readonly sizes: Required<Sizes>;
   readonly heartbeat: Heartbeat;
   readonly settings: Int32Array;
   /** By worker: added to when its punt ring has something new; control waits on it. */
@@ -69,7 +72,8 @@ export class Tables {
   readonly watch: Watch;
 
   constructor(carver: Carver, sizes: Sizes) {
-    this.sizes = sizes;
+    const { neighbors6 = sizes.neighbors, routes6 = sizes.routes } = sizes;
+    this.sizes = { ...sizes, neighbors6, routes6 };
     this.heartbeat = new Heartbeat(carver.int32(sizes.workers));
     this.settings = carver.int32(16);
     this.doorbell = carver.int32(1);
@@ -78,7 +82,9 @@ export class Tables {
     this.vsis = new VsiTable(carver, MAX_VNI_PAIRS);
     this.interfaces = new InterfaceTable(carver);
     this.macs = createMacTable(carver, 2 * sizes.macs);
-    this.fib = new Fib(carver, sizes.routes + 2 * sizes.neighbors, 2 * sizes.neighbors + sizes.routes);
+    const rows = sizes.routes + 2 * sizes.neighbors;
+    const rows6 = routes6 + 2 * neighbors6;
+    this.fib = new Fib(carver, rows, rows + rows6);
     this.counters = Array.from({ length: sizes.workers + 1 }, () => new CounterBlock(carver));
     this.examples = this.counters.map(() => new DropExamples(carver));
     this.punts = Array.from({ length: sizes.workers }, () => new Ring(carver, PUNT_RING_BYTES));

@@ -57,11 +57,16 @@ export const VSI_DHCP_RELAY = 64;
 /** Routes say what is behind tunnels (EVPN): their frames teach nothing. */
 export const VSI_NO_TUNNEL_LEARN = 128;
 
+/** Its VSI-interface has IPv6: neighbour discovery is control's. */
+export const VSI_ND = 256;
+
 /** VSI-interface flags. */
 export const IF_DISTRIBUTED = 1;
 export const IF_MSS_CLAMP = 2;
 /** It is a VRF's way to other gateways: what came by it does not leave by it. */
 export const IF_L3VNI = 4;
+/** It routes IPv6. */
+export const IF_IPV6 = 8;
 
 /** Io port kinds. */
 export const IO_NONE = 0;

@@ -77,8 +77,11 @@ export function emitTooBig(
   return IPV6_BYTES + length;
 }
 
-/** Sum over the message of `length` bytes behind the fixed header at `at`, pseudo-header included: 0xffff of an intact one. */
-export function checksum6(bytes: Uint8Array, at: number, length: number): number {
-  const pseudo = sum16(bytes, at + IP6_SRC, 2 * IPV6_ADDRESS_BYTES, length + PROTO_ICMP6);
+/**
+ * Sum over the message of `length` bytes behind the fixed header at `at`, pseudo-header included: 0xffff of an intact one.
+ * TCP and UDP have the same one with their own `protocol`.
+ */
+export function checksum6(bytes: Uint8Array, at: number, length: number, protocol = PROTO_ICMP6): number {
+  const pseudo = sum16(bytes, at + IP6_SRC, 2 * IPV6_ADDRESS_BYTES, length + protocol);
   return sum16(bytes, at + IPV6_BYTES, length, pseudo);
 }

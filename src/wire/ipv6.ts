@@ -9,6 +9,7 @@
  */
 import { i32, setI32, setU16, u16 } from "./bytes.ts";
 import { type Mac, writeMac } from "./ethernet.ts";
+import { parseIpv4 } from "./ipv4.ts";
 
 export const IPV6_BYTES = 40;
 export const IP6_LENGTH = 4;
@@ -121,6 +122,25 @@ export function readIpv6(bytes: Uint8Array, at: number): Ipv6 {
 export function writeIpv6(bytes: Uint8Array, at: number, address: Ipv6): void {
   for (let i = 0; i < IPV6_ADDRESS_BYTES; i += 4)
     setI32(bytes, at + i, Number(BigInt.asIntN(32, address >> BigInt(96 - 8 * i))));
+}
+
+/** The address that `text` is (RFC 4291 §2.2), without zone or length; null: none. */
+export function parseIpv6(text: string): Ipv6 | null {
+  const halves = text.split("::");
+  if (halves.length > 2 || text.length > 45) return null;
+  const [head, tail] = halves.map((half) => (half === "" ? [] : half.split(":").flatMap(groupsOf)));
+  const groups = head!.length + (tail?.length ?? 0);
+  if (tail === undefined ? groups !== 8 : groups > 7) return null;
+  const all = [...head!, ...new Array<number>(8 - groups).fill(0), ...(tail ?? [])];
+  if (all.some(Number.isNaN)) return null;
+  return all.reduce((address, group) => (address << 16n) | BigInt(group), 0n);
+}
+
+/** One group, or the two that an IPv4 address at the end is. */
+function groupsOf(text: string): number[] {
+  if (/^[0-9a-f]{1,4}$/i.test(text)) return [Number.parseInt(text, 16)];
+  const ipv4 = text.includes(".") ? parseIpv4(text) : null;
+  return ipv4 === null ? [Number.NaN] : [ipv4 >>> 16, ipv4 & 0xffff];
 }
 
 /** "2001:db8::1" (RFC 5952 §4: no leading zeros, the longest run of two or more zero groups, the first of equals, is "::"). */

@@ -10,8 +10,8 @@ import { configDiff } from "../../src/config/diff.ts";
 import { formatErrors } from "../../src/config/error.ts";
 import { jsonSchema, type SchemaNode } from "../../src/config/json-schema.ts";
 import { loadConfig, parseConfig } from "../../src/config/load.ts";
+import { formatIp } from "../../src/control/ip.ts";
 import type { Config } from "../../src/control/plan.ts";
-import { formatIpv4 } from "../../src/wire/ipv4.ts";
 
 const fixture = (name: string) => join(import.meta.dirname, "fixtures", name);
 
@@ -57,6 +57,8 @@ describe("a good file", () => {
         macs: 65536,
         neighbors: 65536,
         routes: 16384,
+        neighbors6: 65536,
+        routes6: 16384,
         acMacs: 1024,
         puntPerSecond: 2000,
         puntPerAcPerSecond: 500,
@@ -161,7 +163,7 @@ describe("a good file", () => {
     );
     const address = config.interfaces[0]!.addresses[0]!;
     expect(address.ip).toBe(0xc0a80101 | 0);
-    expect(formatIpv4(address.prefix.network)).toBe("192.168.1.0");
+    expect(formatIp(address.prefix.network)).toBe("192.168.1.0");
   });
 
   test("defaults that depend on other keys", () => {

@@ -26,8 +26,8 @@ vsis:
   - {name: uplink}
   - {name: vsi30, vni: 30, evpn: {rd: "192.0.2.1:7", import: [auto, "65009:30"], export: ["65000:30"], learning: both, unknown: flood}}
 interfaces:
-  - {name: i10, vsis: [vsi10, vsi20], address: [10.1.1.1/24, 200.1.1.1/30], distributed: false, vrf: red, mtu: 1400,
-     icmpSource: 10.1.1.3, dhcpRelay: {servers: [10.9.0.67, 10.9.0.68], option82: false},
+  - {name: i10, vsis: [vsi10, vsi20], address: [10.1.1.1/24, 200.1.1.1/30, "2001:db8:10::1/64"], distributed: false, vrf: red, mtu: 1400,
+     icmpSource: [10.1.1.3, "2001:db8:10::fb"], linkLocal: fe80::7, dhcpRelay: {servers: [10.9.0.67, 10.9.0.68], option82: false},
      arp: {static: [{ip: 10.1.1.9, mac: "02:00:00:00:00:09", tunnel: gw2, vsi: vsi20}]}}
 acs:
   - {name: a, vsi: vsi10, handover: true, vlan: 7}
@@ -35,12 +35,14 @@ acs:
 routes:
   - {prefix: 200.2.0.0/16, vrf: red, nextHops: [10.1.1.7, {ip: 10.1.1.8, weight: 3, priority: 2}]}
   - {prefix: 200.3.0.0/16, vrf: red, action: discard}
+  - {prefix: "::/0", vrf: red, nextHops: ["2001:db8:10::2", {ip: "fe80::2%i10", weight: 2}]}
 policies:
   - name: p
     interfaces: [i10]
     rules:
       - {match: {source: [10.0.0.0/8, 11.0.0.0/8], protocol: udp, sourcePorts: [1, 5-9], destinationPorts: 53}, permit: true}
       - {match: {destination: 12.0.0.0/8, protocol: 47}, drop: true}
+      - {match: {source: "2001:db8:10::/64", protocol: icmp6}, nextHop: "2001:db8:10::2"}
       - {nextHop: 10.1.1.7}
       - {defaultNextHops: [10.1.1.7, {ip: 10.1.1.8, weight: 2, priority: 1}], onDead: drop}
 control: {socket: /run/c.sock, observe: {socket: /run/o.sock, group: look}}

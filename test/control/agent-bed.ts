@@ -55,9 +55,7 @@ const NAMES = new Map<Mac, string>([
 ]);
 
 export const LIMITS: LimitsConfig = {
-  macs: 1000,
-  neighbors: 1000,
-  routes: 100,
+  ...{ macs: 1000, neighbors: 1000, routes: 100, neighbors6: 1000, routes6: 100 },
   acMacs: 8,
   puntPerSecond: 2000,
   puntPerAcPerSecond: 500,
@@ -89,18 +87,19 @@ export function interfaceOn(
     name: `if${network}`,
     vsis: [`vsi${network}`],
     addresses: [],
+    linkLocal: null,
     mac: "auto",
     distributed: true,
     vrf: "main",
     mtu: "auto",
     arp: { ageSeconds: 1200, limit: 100, static: [] },
-    icmpSource: null,
-    dhcpRelay: null,
+    ...{ icmpSource: null, icmpSource6: null, dhcpRelay: null },
     mssClamp: true,
     ...more,
   };
   const subnets = [{ address: ip(`${network}.1.1.1`), network: ip(`${network}.1.1.0`), length: 24 }];
-  return { row, name: config.name, config, vrf: 0, vrfName: "main", mac, mtu: 1450, subnets, borrowed: 0, vsis: [] };
+  const own = { subnets, linkLocal: 0n, borrowed: 0 };
+  return { row, name: config.name, config, vrf: 0, vrfName: "main", mac, mtu: 1450, ...own, vsis: [] };
 }
 
 export function vsiOf(

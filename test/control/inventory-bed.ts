@@ -1,10 +1,10 @@
 /** VSI-interfaces without a topology: for tests of what only reads the inventory. */
 import { type InterfaceObject, Inventory } from "../../src/control/inventory.ts";
-import type { InterfaceConfig, Prefix } from "../../src/control/plan.ts";
+import type { InterfaceConfig, Prefix4 } from "../../src/control/plan.ts";
 import { maskOf, parseIpv4 } from "../../src/wire/ipv4.ts";
 
 /** "10.1.1.0/24" */
-export function prefix(text: string): Prefix {
+export function prefix(text: string): Prefix4 {
   const [address = "", length = ""] = text.split("/");
   return { text, network: parseIpv4(address)! & maskOf(Number(length)), length: Number(length) };
 }
@@ -20,18 +20,21 @@ export function interfaceObject(name: string, row: number, text: string, vrf = 0
     name,
     vsis: [],
     addresses: [{ ...address(own), prefix: prefix(text) }],
+    linkLocal: null,
     mac: "auto",
     distributed: true,
     vrf: vrfName,
     mtu: "auto",
     arp: { ageSeconds: 1200, limit: 4096, static: [] },
     icmpSource: null,
+    icmpSource6: null,
     dhcpRelay: null,
     mssClamp: true,
   };
   const { network, length } = prefix(text);
   const subnets = [{ address: parseIpv4(own)!, network, length }];
-  return { row, name, config, vrf, vrfName, mac: 0x020000000001, mtu: 1450, subnets, borrowed: 0, vsis: [] };
+  const addresses = { subnets, linkLocal: 0n, borrowed: 0 };
+  return { row, name, config, vrf, vrfName, mac: 0x020000000001, mtu: 1450, ...addresses, vsis: [] };
 }
 
 export function inventoryOf(...interfaces: readonly InterfaceObject[]): Inventory {

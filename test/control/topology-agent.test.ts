@@ -195,7 +195,7 @@ routes: [{prefix: 0.0.0.0/0, nextHops: [10.1.1.2, 10.1.1.3]}]
     const sizes: Sizes = { workers: 1, macs: 4096, neighbors: 32, routes: 64 };
     const limits = (config: Config): Config => ({
       ...config,
-      limits: { ...config.limits, neighbors: 32, routes: 64 },
+      limits: { ...config.limits, neighbors: 32, routes: 64, neighbors6: 32, routes6: 64 },
     });
     const other = limits(plan(BORDER.replaceAll("10.1.1.", "10.2.2.").replace("vni: 10", "vni: 11")));
     const base = limits(plan(BORDER));

@@ -14,14 +14,19 @@ import {
 } from "../../src/tables/fib.ts";
 import { MAC_FLOOD, MAC_GATEWAY, MAC_STATIC } from "../../src/tables/mac.ts";
 import { SET_PUNT_AC, SET_PUNT_TOTAL } from "../../src/tables/tables.ts";
-import { PORT_ANTI_SPOOF, publishFlood, VSI_DHCP_RELAY, VSI_SUPPRESS } from "../../src/tables/vsi.ts";
+import { PORT_ANTI_SPOOF, publishFlood, VSI_DHCP_RELAY, VSI_ND, VSI_SUPPRESS } from "../../src/tables/vsi.ts";
 import { setU16 } from "../../src/wire/bytes.ts";
 import { BROADCAST, type Mac, parseMac } from "../../src/wire/ethernet.ts";
 import { arpFrame, changed, ethernet, ipv6Frame, tagged, tcpFrame, udpFrame, vxlan, withOptions } from "./packets.ts";
+import { packet6 } from "./packets6.ts";
 import { rule } from "./policies.ts";
 import { G10, G20, ip, M1, M2, P10, P20, Rig } from "./rig.ts";
 
 export const FAR = parseMac("02:00:00:00:01:12")!;
+const ALL_NODES = parseMac("33:33:00:00:00:01")!;
+const NS = `8700 0000 0000 0000 20010db8001000000000000000000012 0101 ${"02".repeat(6)}`;
+/** Options that pad, and ICMPv6 behind them. */
+const HOP_BY_HOP = "3a00 0104 0000 0000";
 const STATIC = parseMac("02:00:00:00:01:99")!;
 const SELECTIVE = parseMac("01:00:5e:00:00:fb")!;
 const GROUP = parseMac("01:00:5e:01:02:03")!;
@@ -39,7 +44,7 @@ export function crowdedRig(arenaBytes = 1 << 20): Rig {
   rig.ac(14, 3, 7);
   publishFlood(t.vsis, 1, [12, 1, 11], [3, 4]);
   t.vsis.vni[3] = 30;
-  t.vsis.flags[1]! |= VSI_DHCP_RELAY;
+  t.vsis.flags[1]! |= VSI_DHCP_RELAY | VSI_ND;
   t.vsis.flags[3] = VSI_SUPPRESS | 28;
   publishFlood(t.vsis, 3, [14, 13], [3]);
   rig.vnis.set(30, 3, 3);
@@ -120,6 +125,16 @@ function frames(dst: Mac, src: Mac): Uint8Array[] {
     arp(2, FAR),
     ipv6Frame({ dst: FAR, src, trafficClass: 1 }),
     ipv6Frame({ dst: G10, src, trafficClass: 0 }),
+    packet6({ dst: ALL_NODES, src, from: "fe80::11", to: "ff02::1:ff00:12", next: 58, hops: 255, rest: NS }),
+    packet6({
+      dst: G10,
+      src,
+      from: "2001:db8:10::11",
+      to: "2001:db8:10::12",
+      next: 0,
+      hops: 255,
+      rest: `${HOP_BY_HOP}${NS}`,
+    }),
     ethernet(BROADCAST, src, 0x88b5, 46),
     ethernet(GROUP, src, 0x88b5, 46),
     ethernet(SELECTIVE, src, 0x88b5, 46),

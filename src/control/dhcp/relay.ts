@@ -56,6 +56,7 @@ import {
   type Inventory,
   isOwnAddress,
   type PortObject,
+  primary4,
   type VsiObject,
 } from "../inventory.ts";
 import type { MacLearner } from "../mac/learn.ts";
@@ -150,7 +151,7 @@ export class DhcpRelay {
     if (port.kind === "tunnel" || dhcp.giaddr !== 0 || dhcp.hops !== 0 || dhcp.agent !== null)
       return DROP.dhcp_untrusted;
     if (!this.admit(port)) return DROP.punt_limited;
-    const { ip: server, prefix } = iface.config.addresses[0]!;
+    const { ip: server, prefix } = primary4(iface.config)!;
     const giaddr = iface.config.icmpSource?.ip ?? server;
     const information = { circuit: circuit(vsi, port), remote: this.parts.node, link: prefix.network, server };
     const most = iface.mtu - IPV4_BYTES - UDP_BYTES;
@@ -186,7 +187,7 @@ export class DhcpRelay {
     const client = dhcp.yiaddr === 0 ? dhcp.ciaddr : dhcp.yiaddr;
     const isBroadcast = dhcp.isBroadcast || dhcp.type === DHCP_NAK || client === 0;
     const to = isBroadcast ? LIMITED_BROADCAST : client;
-    const ends = { from: iface.config.addresses[0]!.ip, fromPort: DHCP_SERVER_PORT, to, toPort: DHCP_CLIENT_PORT };
+    const ends = { from: primary4(iface.config)!.ip, fromPort: DHCP_SERVER_PORT, to, toPort: DHCP_CLIENT_PORT };
     const out = udpFrame(ends, withoutAgent(message, dhcp), TTL);
     writeMac(out, ETH_DST, isBroadcast ? BROADCAST : dhcp.chaddr);
     writeMac(out, ETH_SRC, iface.mac);

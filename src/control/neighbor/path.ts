@@ -14,7 +14,7 @@ import type { PortObject } from "../inventory.ts";
 import type { Timers } from "../timers.ts";
 import { Adjacencies } from "./adjacency.ts";
 import { type KnownPlace, type Neighbor, type NeighborChange, samePlace } from "./entry.ts";
-import type { NeighborCensus } from "./quota.ts";
+import type { FamilyCensus } from "./quota.ts";
 
 /** Where resolved neighbours become /32 routes: control/routes/routes.ts, or a test's own. */
 export interface HostRoutes {
@@ -28,9 +28,9 @@ export class NeighborPaths {
   readonly changes = new Feed<NeighborChange>();
   private readonly injector: Injector;
   private readonly routes: HostRoutes;
-  private readonly census: NeighborCensus;
+  private readonly census: FamilyCensus;
 
-  constructor(tables: Tables, timers: Timers, injector: Injector, routes: HostRoutes, census: NeighborCensus) {
+  constructor(tables: Tables, timers: Timers, injector: Injector, routes: HostRoutes, census: FamilyCensus) {
     this.adjacencies = new Adjacencies(tables, timers);
     this.injector = injector;
     this.routes = routes;
@@ -98,8 +98,8 @@ export class NeighborPaths {
 
   /** Count it behind `port`, or (null) as not known. */
   private count(entry: Neighbor, port: PortObject | null): void {
-    if (entry.counted !== null) this.census.count(entry.iface, entry.counted, -1);
-    if (port !== null) this.census.count(entry.iface, port, 1);
+    if (entry.counted !== null) this.census.of(entry.ip).count(entry.iface, entry.counted, -1);
+    if (port !== null) this.census.of(entry.ip).count(entry.iface, port, 1);
     entry.counted = port;
   }
 }

@@ -1,18 +1,46 @@
 /**
  * How many neighbours may there be? Who is counted, and where.
  *
- * Known neighbours: per VSI-interface (`arp.limit`), per AC, in all. Targets that are being resolved, or failed lately:
+ * Known neighbours of a family: per VSI-interface (`neighbors.limit`), per AC, in all; each family has a census of its own, so
+ * that what hosts do with IPv6 takes nothing from ARP. Targets that are being resolved, or failed lately:
  * in all, and by the bridge port whose packet asked, so that one VM's address scan leaves the others room (behaviour.md
  * §3.10). Configured and looked-for-by-route entries are never refused.
  */
 import { bump } from "../bump.ts";
 import type { InterfaceObject, PortObject } from "../inventory.ts";
+import type { Ip } from "../ip.ts";
 
 export const NEIGHBORS_PER_AC = 256;
 export const SEARCHES_IN_ALL = 1024;
 export const SEARCHES_PER_PORT = 128;
 
-export class NeighborCensus {
+/** One of each family. */
+export class FamilyCensus {
+  private readonly ipv4: NeighborCensus;
+  private readonly ipv6: NeighborCensus;
+
+  /** Limits: most known neighbours in all. */
+  constructor(limit: number, limit6: number) {
+    this.ipv4 = new NeighborCensus(limit);
+    this.ipv6 = new NeighborCensus(limit6);
+  }
+
+  of(ip: Ip): NeighborCensus {
+    return typeof ip === "number" ? this.ipv4 : this.ipv6;
+  }
+
+  /** Known neighbours. */
+  get size(): number {
+    return this.ipv4.size + this.ipv6.size;
+  }
+
+  /** Entries on `iface`, known or not. */
+  entriesOn(iface: InterfaceObject): number {
+    return this.ipv4.entriesOn(iface) + this.ipv6.entriesOn(iface);
+  }
+}
+
+class NeighborCensus {
   private readonly limit: number;
   /** Entries in any state. */
   private readonly entries = new Map<InterfaceObject, number>();
@@ -20,6 +48,8 @@ export class NeighborCensus {
   private readonly onPort = new Map<PortObject, number>();
   private readonly searchesOf = new Map<number, number>();
   private known = 0;
+  /** Entries that are not known. */
+  searches = 0;
 
   /** @param limit most known neighbours in all. */
   constructor(limit: number) {

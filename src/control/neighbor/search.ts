@@ -1,31 +1,33 @@
 /**
  * Searches: neighbours that are looked for, failed lately or are suspended, and the packets that wait for them.
  *
- * They are bounded in all by SEARCHES_IN_ALL: the one that failed first, and that no route wants, makes room for a new one.
+ * Those of a family are bounded in all by SEARCHES_IN_ALL: the one that failed first, and that no route wants, makes room for a new one.
  */
 import { DROP } from "../../tables/counters.ts";
 import { type Fate, REINJECTED } from "../fate.ts";
 import type { HeldFrame } from "../inject.ts";
+import { type Ip, isSameFamily } from "../ip.ts";
 import type { Ledger } from "../ledger.ts";
 import type { Neighbor } from "./entry.ts";
 import { PendingQueues } from "./pending-queue.ts";
-import { type NeighborCensus, SEARCHES_IN_ALL } from "./quota.ts";
+import { type FamilyCensus, SEARCHES_IN_ALL } from "./quota.ts";
 
 export class Searches {
   readonly queues: PendingQueues;
   private readonly ledger: Ledger;
-  private readonly census: NeighborCensus;
+  private readonly census: FamilyCensus;
   /** Those that are not known, oldest first. */
   private readonly entries = new Set<Neighbor>();
 
-  constructor(ledger: Ledger, census: NeighborCensus) {
+  constructor(ledger: Ledger, census: FamilyCensus) {
     this.queues = new PendingQueues(ledger);
     this.ledger = ledger;
     this.census = census;
   }
 
-  get isFull(): boolean {
-    return this.entries.size >= SEARCHES_IN_ALL;
+  /** May no more be looked for of the family of `ip`? */
+  isFull(ip: Ip): boolean {
+    return this.census.of(ip).searches >= SEARCHES_IN_ALL;
   }
 
   list(): readonly Neighbor[] {
@@ -34,7 +36,7 @@ export class Searches {
 
   /** `entry` is not known, from now on. */
   add(entry: Neighbor): void {
-    this.entries.delete(entry);
+    if (!this.entries.delete(entry)) this.census.of(entry.ip).searches++;
     this.entries.add(entry);
   }
 
@@ -43,24 +45,25 @@ export class Searches {
     entry.tries = 0;
     entry.searchMs = nowMs;
     entry.searcher = port;
-    if (port !== 0) this.census.countSearch(port, 1);
+    if (port !== 0) this.census.of(entry.ip).countSearch(port, 1);
   }
 
   /** The search is over, whatever came of it. */
   end(entry: Neighbor): void {
-    if (entry.searcher !== 0) this.census.countSearch(entry.searcher, -1);
+    if (entry.searcher !== 0) this.census.of(entry.ip).countSearch(entry.searcher, -1);
     entry.searcher = 0;
   }
 
   /** `entry` is known, or no more. */
   remove(entry: Neighbor): void {
     this.end(entry);
-    this.entries.delete(entry);
+    if (this.entries.delete(entry)) this.census.of(entry.ip).searches--;
   }
 
-  /** The one that may be forgotten first, or undefined. */
-  oldestIdle(isHeld: (entry: Neighbor) => boolean): Neighbor | undefined {
-    for (const entry of this.entries) if (entry.state !== "incomplete" && !isHeld(entry)) return entry;
+  /** The one of the family of `ip` that may be forgotten first, or undefined. */
+  oldestIdle(ip: Ip, isHeld: (entry: Neighbor) => boolean): Neighbor | undefined {
+    for (const entry of this.entries)
+      if (entry.state !== "incomplete" && isSameFamily(entry.ip, ip) && !isHeld(entry)) return entry;
     return undefined;
   }
 

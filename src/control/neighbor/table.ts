@@ -45,7 +45,7 @@ import { type LifeParts, NeighborLife, type NeighborOwner } from "./life.ts";
 import { isKnown } from "./nud.ts";
 import { type HostRoutes, NeighborPaths } from "./path.ts";
 import { NeighborPlaces } from "./places.ts";
-import { NeighborCensus } from "./quota.ts";
+import { FamilyCensus } from "./quota.ts";
 import { NeighborRefusals } from "./refusals.ts";
 import { Searches } from "./search.ts";
 import { type NeighborStory, storyOfNeighbor } from "./story.ts";
@@ -70,7 +70,7 @@ export class Neighbors implements NextHops, NeighborOwner {
   readonly moves = new Map<string, number>();
   private readonly context: NeighborContext;
   private readonly entries = new Map<Ip, Neighbor>();
-  private readonly census: NeighborCensus;
+  private readonly census: FamilyCensus;
   private readonly paths: NeighborPaths;
   private readonly searches: Searches;
   private readonly life: NeighborLife;
@@ -86,7 +86,7 @@ export class Neighbors implements NextHops, NeighborOwner {
     const { tables, injector, routes, ledger } = context;
     this.context = context;
     this.refusals = new NeighborRefusals(tables, context.timers, context.emit);
-    this.census = new NeighborCensus(tables.sizes.neighbors);
+    this.census = new FamilyCensus(tables.sizes.neighbors, tables.sizes.neighbors6);
     this.paths = new NeighborPaths(tables, context.timers, injector, routes, this.census);
     this.searches = new Searches(ledger, this.census);
     this.life = new NeighborLife({ ...context, owner: this, paths: this.paths, searches: this.searches });
@@ -172,7 +172,8 @@ export class Neighbors implements NextHops, NeighborOwner {
 
   /** ARP from `ip`: it is at `place`, says a request, reply or announcement. `step`: the article's, for those who look on. */
   hear(iface: InterfaceObject, ip: Ip, place: Place, how: NeighborOrigin, step: string | null = null): Heard {
-    const { life, census } = this;
+    const { life } = this;
+    const census = this.census.of(ip);
     const entry = this.find(iface, ip) ?? null;
     if (entry?.origin === "static") return "static";
     if (entry?.origin === "evpn" && place.port.kind === "tunnel") return this.candidates.outrank(entry, place, how);
@@ -208,7 +209,7 @@ export class Neighbors implements NextHops, NeighborOwner {
     let entry = this.find(iface, ip) ?? null;
     // Resolved while the packet was on its way here.
     if (entry !== null && isKnown(entry.state)) return this.paths.send(entry, frame);
-    if (entry?.state !== "incomplete" && !this.census.maySearch(frame.port)) return DROP.unresolved_queue_full;
+    if (entry?.state !== "incomplete" && !this.census.of(ip).maySearch(frame.port)) return DROP.unresolved_queue_full;
     if (!queues.push(neighborKey(iface, ip), frame)) return DROP.unresolved_queue_full;
     entry ??= this.create(iface, ip);
     if (entry === null) {
@@ -353,21 +354,21 @@ export class Neighbors implements NextHops, NeighborOwner {
 
   /** A new entry of which nothing is known, as if it had failed long ago; null when too many are searched. */
   private create(iface: InterfaceObject, ip: Ip): Neighbor | null {
-    if (this.searches.isFull) {
-      const idle = this.searches.oldestIdle((entry) => this.paths.isHeld(entry));
+    if (this.searches.isFull(ip)) {
+      const idle = this.searches.oldestIdle(ip, (entry) => this.paths.isHeld(entry));
       if (idle === undefined) return null;
       this.life.remove(idle);
     }
     const entry = newNeighbor(iface, ip, neighborKey(iface, ip), this.context.timers.nowMs);
     this.entries.set(entry.key, entry);
-    this.census.countEntry(iface, 1);
+    this.census.of(ip).countEntry(iface, 1);
     this.searches.add(entry);
     return entry;
   }
 
   /** NeighborOwner. */
   forget(entry: Neighbor): void {
-    if (this.entries.delete(entry.key)) this.census.countEntry(entry.iface, -1);
+    if (this.entries.delete(entry.key)) this.census.of(entry.ip).countEntry(entry.iface, -1);
   }
 
   fallBack(entry: Neighbor): boolean {

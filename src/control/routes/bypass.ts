@@ -8,9 +8,9 @@
  * It is no mistake where the next hop is an address of that gateway itself, which looks the same from here.
  */
 import type { Mac } from "../../wire/ethernet.ts";
-import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
 import type { Emit } from "../event.ts";
 import { type InterfaceObject, type Inventory, type PortObject, subnetOf, type VsiObject } from "../inventory.ts";
+import { formatIp, type Ip } from "../ip.ts";
 import type { Timers } from "../timers.ts";
 import type { Policies } from "./policies.ts";
 import type { StaticRoutes } from "./static.ts";
@@ -23,7 +23,7 @@ export interface BypassParts {
     /** Where packets to `ip` go; null while that is not known. */
     placeOf(
       iface: InterfaceObject,
-      ip: Ipv4,
+      ip: Ip,
     ): { readonly mac: Mac; readonly port: PortObject; readonly vsi: VsiObject } | null;
   };
   readonly peers: {
@@ -55,12 +55,12 @@ export class Bypasses {
   }
 
   /** The tunnel whose gateway answers for next hop `ip` with its own MAC; null: it is reached, or not known. */
-  tunnelOf(vrf: string, ip: Ipv4): PortObject | null {
+  tunnelOf(vrf: string, ip: Ip): PortObject | null {
     const iface = this.homeOf(vrf, ip);
     return iface === undefined ? null : this.tunnelOn(iface, ip);
   }
 
-  private tunnelOn(iface: InterfaceObject, ip: Ipv4): PortObject | null {
+  private tunnelOn(iface: InterfaceObject, ip: Ip): PortObject | null {
     const place = this.parts.neighbors.placeOf(iface, ip);
     if (place === null) return null;
     const { port, vsi, mac } = place;
@@ -70,9 +70,9 @@ export class Bypasses {
   list(): BypassedHop[] {
     const { policies, staticRoutes, inventory } = this.parts;
     const all: BypassedHop[] = [];
-    const add = (of: string, iface: InterfaceObject | undefined, ip: Ipv4) => {
+    const add = (of: string, iface: InterfaceObject | undefined, ip: Ip) => {
       const tunnel = iface === undefined ? null : this.tunnelOn(iface, ip);
-      if (tunnel !== null) all.push({ of, ip: formatIpv4(ip), interface: iface!.name, tunnel });
+      if (tunnel !== null) all.push({ of, ip: formatIp(ip), interface: iface!.name, tunnel });
     };
     for (const { name, interfaces, rules } of policies.list()) {
       const vrfs = new Set(interfaces.map((each) => inventory.interface(each)!.vrfName));
@@ -86,7 +86,7 @@ export class Bypasses {
     return all;
   }
 
-  private homeOf(vrf: string, ip: Ipv4): InterfaceObject | undefined {
+  private homeOf(vrf: string, ip: Ip): InterfaceObject | undefined {
     for (const iface of this.parts.inventory.interfaces.values())
       if (iface.vrfName === vrf && subnetOf(iface, ip) !== null) return iface;
     return undefined;

@@ -3,13 +3,13 @@
  *
  * Two classes implement it: control/neighbor/table.ts, and the tests' own.
  */
-import type { Ipv4 } from "../../wire/ipv4.ts";
 import { type InterfaceObject, type Inventory, subnetOf } from "../inventory.ts";
-import type { Address4 } from "../plan.ts";
+import type { Ip } from "../ip.ts";
+import type { Address } from "../plan.ts";
 
 export interface NextHops {
   /** The adjacency of (VSI-interface, IP), kept resolved until it is released as often as it was held. 0: no room. */
-  hold(iface: InterfaceObject, ip: Ipv4): number;
+  hold(iface: InterfaceObject, ip: Ip): number;
   release(adjacency: number): void;
   isAlive(adjacency: number): boolean;
   /** Be told when a held next hop is resolved or lost. */
@@ -29,10 +29,10 @@ export class Homes {
     }
   }
 
-  /** The VSI-interface of `vrf` whose subnet contains `hop`: subnets of a VRF never overlap, and the plan promises one. */
-  of(vrf: string, hop: Address4): InterfaceObject {
+  /** The VSI-interface of `vrf` whose subnet contains `hop`, or that it names: subnets of a VRF never overlap, and the plan promises one. */
+  of(vrf: string, hop: Address): InterfaceObject {
     const key = `${vrf} ${hop.text}`;
-    const home = this.found.get(key) ?? this.ofVrf.get(vrf)?.find((iface) => subnetOf(iface, hop.ip) !== null);
+    const home = this.found.get(key) ?? this.ofVrf.get(vrf)?.find((iface) => isHome(iface, hop));
     if (home === undefined)
       throw new Error(`next hop ${hop.text}: in no subnet of VRF ${vrf}, although the plan was checked`);
     this.found.set(key, home);
@@ -40,8 +40,14 @@ export class Homes {
   }
 }
 
+/** A link-local address is in the subnet of every VSI-interface, so it says which one is meant. */
+function isHome(iface: InterfaceObject, { text, ip }: Address): boolean {
+  const zone = text.indexOf("%");
+  return zone < 0 ? subnetOf(iface, ip) !== null : text.slice(zone + 1) === iface.name;
+}
+
 /** Hold a next hop. Room was checked before anything was changed, so a refusal is a mistake of ours. */
-export function mustHold(nextHops: NextHops, iface: InterfaceObject, ip: Ipv4): number {
+export function mustHold(nextHops: NextHops, iface: InterfaceObject, ip: Ip): number {
   const adjacency = nextHops.hold(iface, ip);
   if (adjacency === 0)
     throw new Error(`no adjacency left for a next hop on ${iface.name}, although the plan was checked`);

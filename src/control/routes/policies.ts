@@ -18,14 +18,14 @@ import type { Tables } from "../../tables/tables.ts";
 import { MAX_INTERFACES } from "../../tables/vsi.ts";
 import { maskOf } from "../../wire/ipv4.ts";
 import type { Inventory } from "../inventory.ts";
-import type { PolicyConfig, PortRange, Prefix, RuleConfig, RuleMatch } from "../plan.ts";
+import type { PolicyConfig, PortRange, Prefix, Prefix4, RuleConfig, RuleMatch } from "../plan.ts";
 import type { NextHopGroups } from "./next-hop-group.ts";
 import { Homes, type NextHops } from "./next-hops.ts";
 import { RuleWay } from "./rule-way.ts";
 import type { NextHopState } from "./static.ts";
 
 const ACTIONS = { permit: FIB.RULE_PERMIT, drop: FIB.RULE_DROP } as const;
-const ANY: readonly Prefix[] = [{ text: "0.0.0.0/0", network: 0, length: 0 }];
+const ANY: readonly Prefix4[] = [{ text: "0.0.0.0/0", network: 0, length: 0 }];
 const ALL_PORTS: readonly PortRange[] = [{ first: 0, last: 65535 }];
 
 /** A rule as the views show it; `id` is the index of its hit counter. */
@@ -225,8 +225,10 @@ export class Policies {
 function expand(rows: number[], match: RuleMatch, action: number, id: number): void {
   const orAny = <T>(list: readonly T[], any: readonly T[]) => (list.length === 0 ? any : list);
   const hasPorts = match.sourcePorts.length + match.destinationPorts.length > 0 ? 1 : 0;
-  for (const source of orAny(match.sources, ANY))
-    for (const destination of orAny(match.destinations, ANY))
+  const isIpv4 = (prefix: Prefix): prefix is Prefix4 => typeof prefix.network === "number";
+  if (![...match.sources, ...match.destinations].every(isIpv4)) return;
+  for (const source of orAny(match.sources.filter(isIpv4), ANY))
+    for (const destination of orAny(match.destinations.filter(isIpv4), ANY))
       for (const from of orAny(match.sourcePorts, ALL_PORTS))
         for (const to of orAny(match.destinationPorts, ALL_PORTS)) {
           const at = rows.length;

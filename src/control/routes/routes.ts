@@ -21,6 +21,7 @@ import { ROUTE_ARG_MASK, ROUTE_HOST, ROUTE_KIND_SHIFT, ROUTE_UNDERLAY, routeKey 
 import type { Tables } from "../../tables/tables.ts";
 import { type Ipv4, maskOf } from "../../wire/ipv4.ts";
 import type { Emit } from "../event.ts";
+import type { Ip } from "../ip.ts";
 import { PatientWriter } from "../patient-writer.ts";
 import type { Timers } from "../timers.ts";
 
@@ -113,12 +114,14 @@ export class Routes {
   }
 
   /** `origin` wants `value` for the prefix. */
-  set(origin: RouteOrigin, vrf: number, network: Ipv4, length: number, value: number): void {
+  set(origin: RouteOrigin, vrf: number, network: Ip, length: number, value: number): void {
+    if (typeof network === "bigint") return;
     this.want(RANKS.indexOf(origin), vrf, network, length, value);
   }
 
   /** `origin` wants nothing there any more. */
-  clear(origin: RouteOrigin, vrf: number, network: Ipv4, length: number): void {
+  clear(origin: RouteOrigin, vrf: number, network: Ip, length: number): void {
+    if (typeof network === "bigint") return;
     this.want(RANKS.indexOf(origin), vrf, network, length, 0);
   }
 

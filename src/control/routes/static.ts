@@ -16,6 +16,7 @@ import {
   ROUTE_UNREACHABLE,
 } from "../../tables/fib.ts";
 import type { InterfaceObject, Inventory } from "../inventory.ts";
+import { bitsOf } from "../ip.ts";
 import type { ListDiff, NextHopConfig, Prefix, RouteConfig } from "../plan.ts";
 import type { NextHopGroup, NextHopGroups } from "./next-hop-group.ts";
 import { Homes, mustHold, type NextHops } from "./next-hops.ts";
@@ -124,7 +125,7 @@ export class StaticRoutes {
       adjacency: mustHold(this.nextHops, homes[i]!, address.ip),
     }));
     if (hops.length === 1) {
-      const isItself = prefix.length === 32 && prefix.network === hops[0]!.address.ip;
+      const isItself = prefix.length === bitsOf(prefix.network) && prefix.network === hops[0]!.address.ip;
       set(isItself ? ROUTE_HOST : ROUTE_ADJACENCY, hops[0]!.adjacency);
       return { ...common, hops, group: null };
     }

@@ -6,7 +6,7 @@
 import { MAX_RULES } from "../../tables/counters.ts";
 import { MAX_VNI_PAIRS, type Tables } from "../../tables/tables.ts";
 import { MAX_FLOOD } from "../../tables/vsi.ts";
-import type { Config, PolicyConfig } from "../plan.ts";
+import type { Config, NextHopConfig, PolicyConfig } from "../plan.ts";
 import { countConnected } from "../routes/connected.ts";
 import { MAX_SHARED_GROUPS } from "../routes/next-hop-group.ts";
 import { rowsOf } from "../routes/policies.ts";
@@ -24,7 +24,7 @@ export function whyNotFitting(config: Config, tables: Tables, holds: TunnelHolds
 
 /** The tables were carved when the process started. */
 function checkLimits({ limits }: Config, { sizes }: Tables): string | null {
-  for (const name of ["macs", "neighbors", "routes"] as const)
+  for (const name of ["macs", "neighbors", "routes", "neighbors6", "routes6"] as const)
     if (limits[name] > sizes[name])
       return `limits.${name}: ${limits[name]} is more than the ${sizes[name]} this process was started with; restart it`;
   return null;
@@ -60,20 +60,26 @@ function checkRoutes(config: Config, tables: Tables, holds: TunnelHolds, fabricG
   for (const { vrf, target } of config.routes) {
     if (target.kind !== "nextHops") continue;
     for (const hop of target.nextHops) hops.add(`${vrf} ${hop.text}`);
-    if (target.nextHops.length > 1) groups.add(`${vrf} ${JSON.stringify(target.nextHops)}`);
+    if (target.nextHops.length > 1) groups.add(`${vrf} ${setOf(target.nextHops)}`);
   }
   for (const policy of config.policies)
     for (const vrf of vrfsOf(config, policy))
       for (const { action } of policy.rules) {
         if (!("nextHops" in action)) continue;
         for (const hop of action.nextHops) hops.add(`${vrf} ${hop.text}`);
-        if (action.nextHops.length > 1) groups.add(`${vrf} ${JSON.stringify(action.nextHops)}`);
+        if (action.nextHops.length > 1) groups.add(`${vrf} ${setOf(action.nextHops)}`);
       }
   const mostGroups = MAX_SHARED_GROUPS - fabricGroups;
   if (groups.size > mostGroups) return `${groups.size} different sets of next hops are more than ${mostGroups}`;
-  const adjacencies = tables.fib.rewrite.length - 1 - 2 * tables.sizes.neighbors;
+  const { neighbors, neighbors6 } = tables.sizes;
+  const adjacencies = tables.fib.rewrite.length - 1 - 2 * neighbors - 2 * neighbors6;
   if (hops.size > adjacencies) return `${hops.size} next hops are more than ${adjacencies}`;
   return null;
+}
+
+/** The same text for the same next hops. */
+function setOf(hops: readonly NextHopConfig[]): string {
+  return hops.map(({ text, weight, priority }) => `${text} ${weight} ${priority}`).join(",");
 }
 
 function checkRules(config: Config): string | null {

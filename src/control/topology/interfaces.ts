@@ -10,10 +10,11 @@
  */
 import { RowPool } from "../../tables/heartbeat.ts";
 import type { Tables } from "../../tables/tables.ts";
-import { IF_DISTRIBUTED, IF_L3VNI, IF_MSS_CLAMP, MAX_INTERFACES, MAX_VRFS } from "../../tables/vsi.ts";
+import { IF_DISTRIBUTED, IF_IPV6, IF_L3VNI, IF_MSS_CLAMP, MAX_INTERFACES, MAX_VRFS } from "../../tables/vsi.ts";
 import { hiOf, loOf, type Mac } from "../../wire/ethernet.ts";
+import { IPV6_ADDRESS_BYTES, readIpv6, writeLinkLocal } from "../../wire/ipv6.ts";
 import { gatewayMac } from "../gateway-mac.ts";
-import { type InterfaceObject, type Inventory, ipv4SubnetsOf, type Subnet } from "../inventory.ts";
+import { hasIpv6, type InterfaceObject, type Inventory, ipv4SubnetsOf, type Subnet } from "../inventory.ts";
 import type { InterfaceConfig } from "../plan.ts";
 import type { Draft } from "./draft.ts";
 import type { Mtus } from "./mtu.ts";
@@ -82,15 +83,16 @@ export class Interfaces {
       const row = this.rows.take();
       if (row === 0) return `VSI-interface ${config.name}: no row is free`;
       draft.undo.push(() => this.rows.retire(row));
+      const mac = gatewayMac(config.mac, draft.config.node, draft.mtus.firstVni(config), config.name);
       draft.interfaces.added.push({
         row,
         name: config.name,
         config,
         vrf: this.vrf(config.vrf),
         vrfName: config.vrf,
-        mac: gatewayMac(config.mac, draft.config.node, draft.mtus.firstVni(config), config.name),
+        mac,
         mtu: draft.mtus.ofInterface(config),
-        subnets: subnetsOf(config),
+        ...addressesOf(config, mac),
         borrowed: 0,
         vsis: [],
       });
@@ -169,7 +171,7 @@ export class Interfaces {
     iface.config = config;
     iface.mac = mac;
     iface.mtu = draft.mtus.ofInterface(config);
-    iface.subnets = subnetsOf(config);
+    Object.assign(iface, addressesOf(config, mac));
     this.store(iface);
     return change;
   }
@@ -190,15 +192,33 @@ export class Interfaces {
     interfaces.flags[iface.row] =
       (iface.config.distributed ? IF_DISTRIBUTED : 0) |
       (iface.config.mssClamp ? IF_MSS_CLAMP : 0) |
+      (hasIpv6(iface) ? IF_IPV6 : 0) |
       (iface.subnets.length === 0 ? IF_L3VNI : 0);
   }
 }
 
-function subnetsOf(iface: InterfaceConfig): Subnet[] {
-  return iface.addresses.map(({ ip, prefix }) => ({ address: ip, network: prefix.network, length: prefix.length }));
+/** With IPv6 it has a link-local subnet too, behind those of the configuration. */
+function addressesOf(config: InterfaceConfig, mac: Mac): Pick<InterfaceObject, "subnets" | "linkLocal"> {
+  const subnets: Subnet[] = config.addresses.map(({ ip, prefix }) => ({
+    ...{ address: ip, network: prefix.network, length: prefix.length },
+  }));
+  if (config.linkLocal === null) return { subnets, linkLocal: 0n };
+  const address = config.linkLocal === "eui64" ? linkLocalOf(mac) : config.linkLocal.ip;
+  return { subnets: [...subnets, { address, network: LINK_LOCAL, length: 64 }], linkLocal: address };
+}
+
+const LINK_LOCAL = 0xfe80n << 112n;
+
+/** RFC 4291 appendix A. */
+function linkLocalOf(mac: Mac): bigint {
+  const bytes = new Uint8Array(IPV6_ADDRESS_BYTES);
+  writeLinkLocal(bytes, 0, mac);
+  return readIpv6(bytes, 0);
 }
 
 /** Everything about a VSI-interface's addresses in one word; what was learned holds only as long as it stays. */
-function addressesText({ addresses, icmpSource }: InterfaceConfig): string {
-  return [...addresses.map(({ text, prefix }) => `${text} ${prefix.text}`), icmpSource?.text ?? "-"].join("\n");
+function addressesText({ addresses, linkLocal, icmpSource, icmpSource6 }: InterfaceConfig): string {
+  const own = typeof linkLocal === "string" ? linkLocal : (linkLocal?.text ?? "-");
+  const texts = addresses.map(({ text, prefix }) => `${text} ${prefix.text}`);
+  return [...texts, own, icmpSource?.text ?? "-", icmpSource6?.text ?? "-"].join("\n");
 }

@@ -12,7 +12,6 @@
  */
 import { MAC_FLOOD, MAC_GATEWAY, MAC_STATIC } from "../../tables/mac.ts";
 import { formatMac, type Mac, parseMac } from "../../wire/ethernet.ts";
-import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
 import type { Emit } from "../event.ts";
 import {
   type InterfaceObject,
@@ -22,6 +21,7 @@ import {
   subnetOf,
   type VsiObject,
 } from "../inventory.ts";
+import { formatIp, type Ip } from "../ip.ts";
 import type { BridgePortName } from "../plan.ts";
 import type { Timers } from "../timers.ts";
 import type { FormerMac } from "./former-macs.ts";
@@ -38,8 +38,8 @@ export interface MacPins {
 /** What pinning needs of control/neighbor/table.ts. */
 export interface NeighborPins {
   /** @returns false when there is no room for it. */
-  addStatic(iface: InterfaceObject, ip: Ipv4, mac: Mac, port: PortObject, vsi: VsiObject): boolean;
-  removeStatic(iface: InterfaceObject, ip: Ipv4): void;
+  addStatic(iface: InterfaceObject, ip: Ip, mac: Mac, port: PortObject, vsi: VsiObject): boolean;
+  removeStatic(iface: InterfaceObject, ip: Ip): void;
 }
 
 /** `configured`: it is the file's, or our gateway's, and stays. `full`: there is no room. */
@@ -54,7 +54,7 @@ interface MacPin {
 
 interface NeighborPin {
   readonly iface: InterfaceObject;
-  readonly ip: Ipv4;
+  readonly ip: Ip;
   readonly mac: Mac;
   readonly port: PortObject;
   readonly vsi: VsiObject;
@@ -128,7 +128,7 @@ export class Pins {
       if (this.hosts.has(key)) continue;
       this.hosts.set(key, pin);
       if (!this.neighbors.addStatic(pin.iface, pin.ip, pin.mac, pin.port, pin.vsi))
-        this.emit("warn", "neighbor.limit", { interface: pin.iface.name, ip: formatIpv4(pin.ip), pinned: false });
+        this.emit("warn", "neighbor.limit", { interface: pin.iface.name, ip: formatIp(pin.ip), pinned: false });
     }
   }
 
@@ -156,7 +156,7 @@ export class Pins {
     return this.macs.has(key) && !this.addedMacs.has(key);
   }
 
-  addNeighbor(iface: InterfaceObject, ip: Ipv4, mac: Mac, port: PortObject, vsi: VsiObject): Added {
+  addNeighbor(iface: InterfaceObject, ip: Ip, mac: Mac, port: PortObject, vsi: VsiObject): Added {
     const pin = { iface, ip, mac, port, vsi };
     const key = hostKeyOf(pin);
     if (this.hosts.has(key) && !this.addedHosts.has(key)) return "configured";
@@ -170,7 +170,7 @@ export class Pins {
     return "added";
   }
 
-  removeNeighbor(iface: InterfaceObject, ip: Ipv4): boolean {
+  removeNeighbor(iface: InterfaceObject, ip: Ip): boolean {
     if (!this.addedHosts.delete(hostKeyOf({ iface, ip }))) return false;
     this.withdrawNeighbors(new Set(), new Set());
     return true;
@@ -192,7 +192,7 @@ export class Pins {
   }
 
   /** Those added by hand go: of one VSI-interface, or one of them, or all. @returns how many. */
-  flushNeighbors(iface: InterfaceObject | null, ip: Ipv4 | null): number {
+  flushNeighbors(iface: InterfaceObject | null, ip: Ip | null): number {
     const gone = [...this.addedHosts.values()].filter(
       (pin) => (iface === null || pin.iface === iface) && (ip === null || pin.ip === ip),
     );
@@ -262,7 +262,7 @@ export class Pins {
 }
 
 const macKeyOf = ({ vsi, mac }: { vsi: VsiObject; mac: Mac }) => `${vsi.row} ${mac}`;
-const hostKeyOf = ({ iface, ip }: { iface: InterfaceObject; ip: Ipv4 }) => `${iface.row} ${ip}`;
+const hostKeyOf = ({ iface, ip }: { iface: InterfaceObject; ip: Ip }) => `${iface.row} ${ip}`;
 
 function macOf(text: string): Mac {
   const mac = parseMac(text);

@@ -15,10 +15,11 @@ import {
   VSI_FLOOD_UNKNOWN,
   VSI_KEEP_INNER_VLAN,
   VSI_LOCAL_PROXY,
+  VSI_ND,
   VSI_NO_TUNNEL_LEARN,
   VSI_SUPPRESS,
 } from "../../tables/vsi.ts";
-import type { Inventory, TunnelPort, VsiObject } from "../inventory.ts";
+import { hasIpv6, type Inventory, type TunnelPort, type VsiObject } from "../inventory.ts";
 import { PatientWriter } from "../patient-writer.ts";
 import type { VsiConfig } from "../plan.ts";
 import type { Timers } from "../timers.ts";
@@ -165,7 +166,7 @@ export class Vsis {
   private store(vsi: VsiObject): void {
     const { vsis } = this.tables;
     vsis.vni[vsi.row] = vsi.config.vni ?? 0;
-    vsis.flags[vsi.row] = flagsOf(vsi.config);
+    vsis.flags[vsi.row] = flagsOf(vsi.config) | (vsi.interface !== null && hasIpv6(vsi.interface) ? VSI_ND : 0);
     Atomics.store(vsis.interface, vsi.row, vsi.interface?.row ?? 0);
   }
 
