@@ -23,7 +23,7 @@ import {
   type RouteRow,
 } from "./engine.ts";
 import { isMark, rowOf, withoutMobility } from "./rows.ts";
-import { sessionTo, viewOf } from "./sessions.ts";
+import { listSessions, settleSessions, viewOf } from "./sessions.ts";
 
 const RETRY_FIRST_MS = 100;
 const RETRY_MOST_MS = 2000;
@@ -74,6 +74,7 @@ export class Gobgp implements Engine {
   /** What has to be asked, by key: of two wishes about one route the later one counts. */
   private readonly tasks = new Map<string, Task>();
   private readonly underWay = new Set<string>();
+  private settling: Promise<void> = Promise.resolve();
 
   constructor(request: EngineRequest, emit: (event: EngineEvent) => void, patience = PATIENCE) {
     this.request = request;
@@ -132,6 +133,7 @@ export class Gobgp implements Engine {
       this.emit({ kind: "ready", api: calls.dialect.name, ...global });
       this.tellPeers();
       this.snapshot(calls);
+      this.askUptimes(calls);
     } catch (error) {
       this.lose(error);
     }
@@ -153,38 +155,17 @@ export class Gobgp implements Engine {
     return { as: found, routerId };
   }
 
-  /** The sessions that the configuration names, and no others; without `peers` the engine's own file has them. */
-  private async settlePeers(calls: Calls): Promise<void> {
-    const { peers } = this.request;
-    if (peers === null) return;
-    const known = await this.listPeers(calls);
-    const wanted = new Set(peers.map(({ address }) => address));
-    for (const [address, peer] of known) {
-      const same = peers.find((each) => each.address === address)?.as === peer.as;
-      if (wanted.has(address) && same) continue;
-      await calls.ask("DeletePeer", { address });
-      known.delete(address);
-      this.peers.delete(address);
-    }
-    for (const peer of peers) {
-      if (known.has(peer.address)) continue;
-      await calls.ask("AddPeer", { peer: sessionTo(peer, this.request) });
-    }
-  }
-
-  private listPeers(calls: Calls): Promise<Map<string, PeerView>> {
-    return new Promise((resolve, reject) => {
-      const found = new Map<string, PeerView>();
-      const stream = calls.listen("ListPeer", {});
-      const timer = setTimeout(() => stream.cancel(), this.patience.answerMs);
-      stream.on("data", (answer: Fields) => {
-        const peer = viewOf(answer.peer as Fields);
-        if (peer !== null) found.set(peer.address, peer);
+  /** One after the other: a change that comes while another is under way is settled behind it. */
+  private settlePeers(calls: Calls): Promise<void> {
+    this.settling = this.settling
+      .catch(() => undefined)
+      .then(async () => {
+        if (this.calls !== calls) return;
+        const ended = await settleSessions(calls, this.request, this.patience.answerMs);
+        for (const address of ended) if (this.peers.delete(address)) this.endQuiet(address);
+        if (ended.length > 0 && this.watch !== null) this.tellPeers();
       });
-      stream.on("error", reject);
-      stream.on("end", () => resolve(found));
-      stream.on("close", () => clearTimeout(timer));
-    });
+    return this.settling;
   }
 
   /** Resolves when the engine has told of all sessions: from then on no route is missed. */
@@ -311,11 +292,30 @@ export class Gobgp implements Engine {
   private notePeer(fields: Fields | null): void {
     const peer = fields === null ? null : viewOf(fields);
     if (peer === null) return;
-    const was = this.peers.get(peer.address)?.state;
-    this.peers.set(peer.address, peer);
-    if (peer.state === "established" && was !== "established") this.startQuiet(peer.address);
+    const was = this.peers.get(peer.address);
+    const isUp = peer.state === "established";
+    const hasBegun = isUp && was !== undefined && was.state !== "established";
+    const upSince = peer.upSince ?? (hasBegun ? Math.floor(Date.now() / 1000) : (was?.upSince ?? null));
+    this.peers.set(peer.address, { ...peer, upSince: isUp ? upSince : null });
+    if (isUp && was?.state !== "established") this.startQuiet(peer.address);
     if (peer.state !== "established") this.endQuiet(peer.address);
     this.tellPeers();
+  }
+
+  /** The watch of 3.10 does not tell since when a session is up; of those that were up before us its list does. */
+  private askUptimes(calls: Calls): void {
+    const isTold = [...this.peers.values()].every(({ state, upSince }) => state !== "established" || upSince !== null);
+    if (isTold) return;
+    const note = (sessions: ReadonlyMap<string, Fields>) => {
+      if (this.calls !== calls) return;
+      for (const session of sessions.values()) {
+        const { address, upSince } = viewOf(session)!;
+        const peer = this.peers.get(address);
+        if (peer?.state === "established" && peer.upSince === null) this.peers.set(address, { ...peer, upSince });
+      }
+      this.tellPeers();
+    };
+    listSessions(calls, this.patience.answerMs).then(note, () => undefined);
   }
 
   private tellPeers(): void {

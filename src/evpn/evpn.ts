@@ -107,8 +107,7 @@ export class Evpn {
   close(): void {
     for (const stop of this.stopTimers) stop();
     this.reviewing = null;
-    for (const held of this.rib.routes()) this.withdraw(held);
-    for (const name of this.vrfs.names()) this.removeVrf(name);
+    this.remove(this.vrfs.names());
     this.exporter.setRate(Number.MAX_SAFE_INTEGER);
     this.pump();
     this.parts.timers.after(CLOSE_MS / 2, () => this.pump());
@@ -237,12 +236,16 @@ export class Evpn {
   }
 
   private apply(settings: EvpnSettings): void {
-    const { instances, vtep, duplicates } = settings;
+    const { vtep, duplicates } = settings;
     const { vrfs } = this;
-    const wanted = new Map(instances.map((each) => [each.vsi, each]));
+    // One that stays as it is stays itself: of its routes there is nothing to decide again.
+    const instances = settings.instances.map((each) => {
+      const known = vrfs.find(each.vsi)?.instance;
+      return known !== undefined && JSON.stringify(known) === JSON.stringify(each) ? known : each;
+    });
+    const wanted = new Set(instances);
     vrfs.setDuplicateRules(duplicates);
-    for (const name of vrfs.names())
-      if (JSON.stringify(wanted.get(name)) !== JSON.stringify(vrfs.find(name)!.instance)) this.removeVrf(name);
+    this.remove(vrfs.names().filter((name) => !wanted.has(vrfs.find(name)!.instance)));
     const fresh = instances.filter(({ vsi }) => vrfs.find(vsi) === undefined);
     this.importer = new Importer(instances);
     for (const instance of fresh) vrfs.add(instance, vtep, duplicates);
@@ -265,10 +268,19 @@ export class Evpn {
     }
   }
 
-  private removeVrf(name: string): void {
-    for (const held of this.rib.routes())
-      if (held.use?.entered.some(({ instance }) => instance.vsi === name)) this.withdraw(held);
-    this.vrfs.remove(name);
+  /** VSIs and VRFs leave, in one go; routes stay where else they are used. */
+  private remove(names: readonly string[]): void {
+    if (names.length === 0) return;
+    const gone = new Set(names);
+    for (const held of this.rib.routes()) {
+      const { use } = held;
+      const left = use?.entered.filter(({ instance }) => gone.has(instance.vsi)) ?? [];
+      if (use === null || left.length === 0) continue;
+      const entered = use.entered.filter((each) => !left.includes(each));
+      held.use = entered.length === 0 && use.refused === null ? null : { entered, refused: use.refused };
+      this.leave(left);
+    }
+    for (const name of names) this.vrfs.remove(name);
   }
 
   private add(held: Held): void {
@@ -279,14 +291,14 @@ export class Evpn {
     // The new one is entered before the old one goes: a route that only changed leaves no gap, and its tunnel stays.
     for (const { instance, vtep, asIs } of use.entered) this.enter(instance, vtep, asIs);
     held.use = use.entered.length + (use.refused === null ? 0 : 1) > 0 ? use : null;
-    if (before !== null) this.leave(before);
+    if (before !== null) this.leave(before.entered);
     if (use.refused !== null && before?.refused !== use.refused) this.refuse(use.refused, route);
   }
 
   private withdraw(held: Held): void {
     const { use } = held;
     held.use = null;
-    if (use !== null) this.leave(use);
+    if (use !== null) this.leave(use.entered);
   }
 
   private enter(instance: Instance, vtep: string, route: EvpnRoute): void {
@@ -298,7 +310,7 @@ export class Evpn {
   }
 
   /** Undo what it was. */
-  private leave({ entered }: Use): void {
+  private leave(entered: Use["entered"]): void {
     for (const { instance, vtep, asIs } of entered) {
       this.vrfs.removeRoute(instance, asIs);
       this.fabric.release(vtep, instance.vni);

@@ -2,7 +2,8 @@
  * Routes through the real gobgpd: what is announced comes back as it was, in each version of its API, with every kind of route
  * and community that is used. No bytes are compared here: the engine is the stranger that reads them.
  */
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { Calls } from "../../src/bgp/calls.ts";
 import type { EngineEvent, EngineRequest, RouteRow } from "../../src/bgp/engine.ts";
 import { Gobgp } from "../../src/bgp/gobgp.ts";
 import { type EvpnRoute, keyOf } from "../../src/evpn/route.ts";
@@ -62,14 +63,15 @@ const ROUTES: readonly (readonly [string, EvpnRoute])[] = [
   ],
 ];
 
+const REQUEST: Omit<EngineRequest, "socket"> = {
+  ...{ api: "auto", as: 65000, routerId: "192.0.2.1", localAddress: "192.0.2.1", peers: null },
+  ...{ holdSeconds: 9, connectRetrySeconds: 1 },
+};
+
 /** An engine over `socket`, and all it told. */
 function listen(socket: string, request: Partial<EngineRequest> = {}) {
   const events: EngineEvent[] = [];
-  const all: EngineRequest = {
-    ...{ socket, api: "auto", as: 65000, routerId: "192.0.2.1", localAddress: "192.0.2.1", peers: null },
-    ...{ holdSeconds: 9, connectRetrySeconds: 1, ...request },
-  };
-  const engine = new Gobgp(all, (event) => events.push(event));
+  const engine = new Gobgp({ ...REQUEST, socket, ...request }, (event) => events.push(event));
   const rows = () => events.flatMap((event): readonly RouteRow[] => (event.kind === "rows" ? event.rows : []));
   const has = (kind: EngineEvent["kind"]) => events.some((event) => event.kind === kind);
   return { engine, events, rows, has, complete: () => until("a complete snapshot", 15_000, () => has("complete")) };
@@ -140,6 +142,49 @@ for (const { name, bin, missing } of gobgpds()) {
       const fresh = () => one.events.slice(from).map(({ kind }) => kind);
       await until("the new engine", 10_000, () => fresh().includes("complete"));
       expect(fresh().filter((kind) => kind !== "lost")).toEqual(["ready", "peers", "snapshot", "complete"]);
+    });
+
+    it("has each session as the last configuration wants it, and leaves alone what stays", async () => {
+      running = startGobgpd(bin!);
+      const { socket } = running;
+      const password = (text: string | null) => [
+        { address: "127.0.0.9", as: 65000, password: text },
+        { address: "127.0.0.8", as: 65001, password: null },
+      ];
+      const first = { localAddress: "127.0.0.1", peers: password(null) };
+      const one = listen(socket, first);
+      open.push(one.engine);
+      await one.complete();
+      const asked = vi.spyOn(Calls.prototype, "ask");
+      const changes = () => asked.mock.calls.flatMap(([method]) => (/Peer$/.test(method) ? [method] : []));
+      try {
+        const ask = async (request: Partial<EngineRequest>) => {
+          asked.mockClear();
+          const next = listen(socket, request);
+          open.push(next.engine);
+          await next.complete();
+          return changes();
+        };
+        expect(await ask(first)).toEqual([]);
+        const both = ["DeletePeer", "DeletePeer", "AddPeer", "AddPeer"];
+        expect(await ask({ ...first, localAddress: "127.0.0.2" })).toEqual(both);
+        expect(await ask({ ...first, holdSeconds: 30 })).toEqual(both);
+        expect(await ask({ ...first, holdSeconds: 30, connectRetrySeconds: 5 })).toEqual(both);
+        const last = { ...first, holdSeconds: 30, connectRetrySeconds: 5, peers: password("secret") };
+        expect(await ask(last)).toEqual(["DeletePeer", "AddPeer"]);
+        expect(await ask(last)).toEqual([]);
+        // Two changes at once: both are done, one after the other.
+        asked.mockClear();
+        const { engine } = one;
+        for (const holdSeconds of [12, 15]) engine.setPeers({ ...REQUEST, socket, ...last, holdSeconds });
+        await until("the sessions", 5000, () => changes().filter((method) => method === "AddPeer").length >= 2);
+        expect(await ask({ ...last, holdSeconds: 15 })).toEqual([]);
+        // The first attempts may have been before it listened.
+        const ready = one.events.findIndex(({ kind }) => kind === "ready");
+        expect(one.events.slice(ready).filter(({ kind }) => kind === "lost")).toEqual([]);
+      } finally {
+        asked.mockRestore();
+      }
     });
 
     it("refuses an engine of another AS, with both numbers", async () => {

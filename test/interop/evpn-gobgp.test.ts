@@ -1,7 +1,9 @@
 /**
- * GoBGP as the route reflector, with FRR as a leaf and two gateways as clients: what one announces reaches the others, a MAC that is
+ * GoBGP as the route reflector, with FRR as a leaf and two gateways as clients: what one announces reaches the others, sessions outlive a gateway's
+ * restart and follow its configuration, a MAC that is
  * configured is sticky in FRR's kernel and not taken by another, and one that two sites fight for is frozen and let go.
  */
+import { readFileSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Evpn, EvpnDuplicate, EvpnRoute } from "../../src/api/schema-evpn.ts";
 import { until } from "../../src/lab/deadline.ts";
@@ -58,6 +60,26 @@ describeReal(missing, "a fabric whose route reflector is GoBGP", () => {
     await reaches("vm2", "10.1.2.21");
     expect((await ping(fabric.bed, "vm1", "10.1.1.21", { count: 3 })).ttls).toEqual([64, 64, 64]);
     expect((await ping(fabric.bed, "vm2", "10.1.2.21", { count: 3 })).ttls).toEqual([63, 63, 63]);
+  });
+
+  test("a restart leaves the session up, and a changed hold time begins it anew", async () => {
+    const peer = async () => (await gw1.look<Evpn>("/v1/evpn")).peers[0]!;
+    const { upSince } = await peer();
+    expect(upSince).not.toBeNull();
+    await gw1.stop("SIGKILL");
+    gw1 = await gw1.restart();
+    await synced(gw1);
+    // The engine is asked for it, and has told it a moment after the rest.
+    await until("the session's age", 10_000, async () => (await peer()).upSince !== null);
+    expect((await peer()).upSince).toBe(upSince);
+    const text = readFileSync(gw1.file, "utf8");
+    writeFileSync(gw1.file, text.replace(/^evpn:$/m, "evpn:\n  timers: {hold: 12}"));
+    process.kill(gw1.pid, "SIGHUP");
+    await until("a session that is younger", 60_000, async () => {
+      const now = await peer();
+      return now.state === "established" && now.upSince !== null && now.upSince > upSince!;
+    });
+    await synced(gw1);
   });
 
   test("a MAC that is configured is sticky in FRR's kernel; where it speaks elsewhere it is told of, and stays", async () => {
