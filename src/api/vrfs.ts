@@ -9,6 +9,7 @@ import type { Ip } from "../control/ip.ts";
 import type { VrfConfig } from "../control/plan-evpn.ts";
 import { RANKS } from "../control/routes/routes.ts";
 import { formatMac } from "../wire/ethernet.ts";
+import { formatIpv4 } from "../wire/ipv4.ts";
 import { byText } from "./by-text.ts";
 import type { Evpn } from "./schema-evpn.ts";
 import type { Vrf } from "./schema-vrf.ts";
@@ -19,6 +20,7 @@ export type FabricStanding = Pick<Evpn, "engine" | "state" | "vrfs"> | null;
 
 type Standing = Pick<Vrf, "state" | "reason">;
 
+const HOST_BITS = 32;
 const UP: Standing = { state: "up", reason: null };
 /** What is wrong with an L3VNI in these states of the engine; in the others nothing is. */
 const TROUBLES: Readonly<Partial<Record<Evpn["state"], string>>> = {
@@ -61,6 +63,21 @@ export class VrfViews {
       const row = rows.get(name);
       return this.vrf(name, row === undefined ? undefined : counts.get(row), fabric);
     });
+  }
+
+  /** Prefixes of the fabric that are inside a subnet of ours, each VRF by itself; a host's own route is none. */
+  *overlaps() {
+    const { inventory, routes } = this.parts;
+    const homes = [...inventory.interfaces.values()];
+    for (const { vrf, network, length, origin } of routes.list()) {
+      if (origin !== "evpn" || length === HOST_BITS) continue;
+      const home = homes.find((iface) => iface.vrf === vrf && subnetOf(iface, network) !== null);
+      const subnet = home === undefined ? null : subnetOf(home, network)!;
+      if (subnet === null || subnet.length >= length) continue;
+      const prefix = `${formatIpv4(network)}/${length}`;
+      const text = `${formatIpv4(subnet.network)}/${subnet.length}`;
+      yield { vrf: home!.vrfName, prefix, subnet: text, interface: home!.name };
+    }
   }
 
   private vrf(name: string, counts: Readonly<Record<string, number>> | undefined, fabric: FabricStanding): Vrf {

@@ -19,6 +19,7 @@ import { primary4 } from "../control/inventory.ts";
 import { checkDhcp } from "../doctor/dhcp.ts";
 import { checkEvpn } from "../doctor/evpn.ts";
 import type { RunningGateway } from "../doctor/gateway.ts";
+import { checkVrfs } from "../doctor/vrfs.ts";
 import { insight } from "../insight/feature.ts";
 import { lastDropsOf } from "../insight/last-drops.ts";
 import { PortDrops } from "../insight/port-drops.ts";
@@ -33,6 +34,7 @@ import type { Log } from "../log/log.ts";
 import { dhcpRows } from "../metrics/dhcp.ts";
 import { evpnHistograms, evpnRows } from "../metrics/evpn.ts";
 import { MEMORY_ROW, ownMemory } from "../metrics/memory.ts";
+import { vrfRows } from "../metrics/vrf.ts";
 import { scheduled } from "../scheduling/feature.ts";
 import type { Scheduling } from "../scheduling/scheduling.ts";
 import type { Control } from "./assemble.ts";
@@ -76,6 +78,7 @@ export function featuresOf(parts: FeatureParts): readonly Feature[] {
   const fabric: FabricSentences = (subject, within) => parts.evpn()?.sentences(subject, within) ?? [];
   const features: Feature[] = [
     tables(parts, drops, vrfs),
+    vrfFeature(parts, vrfs),
     configuration(parts.reloader),
     logging(parts.log),
     { routes: (app) => addOffloads(app, offloads) },
@@ -140,6 +143,28 @@ function tables(
 /** Learned entries and added ones; null: there is no such object. */
 function both(learned: number | null, added: () => number): number | null {
   return learned === null ? null : learned + added();
+}
+
+/** VRFs, as they stand. */
+function vrfFeature({ control, shown, evpn: member }: FeatureParts, vrfs: VrfViews): Feature {
+  const { agent } = control;
+  const fabric = () => {
+    const source = member()?.source() ?? null;
+    if (source === null) return null;
+    const { state, routes } = source.view();
+    const mismatches = source.refused().find(({ reason }) => reason === "vni_mismatch")?.count ?? 0;
+    return { isSynced: state === "synced", routes: routes.in, mismatches };
+  };
+  return {
+    rows: vrfRows({
+      list: () => vrfs.list(),
+      neighbors: () => agent.neighborCounts(),
+      vrfOf: (vsi) => control.shown.inventory.vsi(vsi)?.interface?.vrfName ?? null,
+    }),
+    checks: [
+      () => checkVrfs({ vrfs: vrfs.list(), fabric: fabric(), overlaps: [...vrfs.overlaps()], config: shown.config() }),
+    ],
+  };
 }
 
 /** The fabric: its routes, and how they stand. */

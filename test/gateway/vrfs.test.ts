@@ -8,6 +8,7 @@ import { Shown } from "../../src/api/shown.ts";
 import { type FabricStanding, VrfViews } from "../../src/api/vrfs.ts";
 import { Tracer } from "../../src/insight/trace.ts";
 import { WhyAnswers } from "../../src/insight/why.ts";
+import { vrfRows } from "../../src/metrics/vrf.ts";
 import { sourceWith, UNWATCHED } from "../api/fake-source.ts";
 import { type Gateway, World } from "./world.ts";
 
@@ -27,6 +28,7 @@ vrfs: [{name: red, l3vni: 4001, evpn: {routerMac: "02:aa:00:00:00:01"}}]
 acs: [{name: vm1, vsi: vsi10, tap: {device: t1}}]
 ${TAIL}`;
 
+const rowsOfNothing = { neighbors: () => new Map(), vrfOf: () => null };
 const gatewayOf = (yaml: string) => new World().gateway(yaml);
 const listed = (gateway: Gateway, fabric: FabricStanding = null) => {
   const all = new VrfViews(gateway.control.shown, () => fabric).list();
@@ -65,6 +67,43 @@ describe("a gateway's VRFs", () => {
     // The host, and the next hop that is asked for.
     expect(red!.neighbors).toBeGreaterThan(0);
     expect(new VrfViews(gateway.control.shown, () => null).has("blue")).toBe(false);
+  });
+
+  it("have metrics: up or not, neighbours by origin; a default one without anything in it has none", () => {
+    const world = new World();
+    const gateway = world.gateway(TWO);
+    const { shown } = gateway.control;
+    const rows = vrfRows({
+      list: () => listed(gateway),
+      neighbors: () => shown.agent.neighborCounts(),
+      vrfOf: (vsi) => shown.inventory.vsi(vsi)?.interface?.vrfName ?? null,
+    });
+    const read = (name: string) => [...rows.find((row) => row.name === name)!.values()];
+    world.vm(gateway, { name: "vmr", ip: "10.1.1.11", mac: "02:00:00:00:30:11", gateway: "10.1.1.1" }).ask("10.1.1.1");
+    world.advance(100);
+    shown.topology.setAcUp(shown.inventory.ac("vm1")!, false);
+    expect(read("vtep_vrf_up")).toEqual([
+      [{ vrf: "main" }, 0],
+      [{ vrf: "red" }, 1],
+    ]);
+    expect(read("vtep_vrf_neighbor_entries")).toContainEqual([{ vrf: "red", origin: "local" }, 1]);
+    expect(vrfRows({ ...rowsOfNothing, list: () => listed(gatewayOf(HEAD + TAIL)) })[0]!.values()).toEqual([]);
+  });
+
+  it("tell prefixes of the fabric inside their own subnets", () => {
+    const gateway = gatewayOf(L3);
+    const { topology, inventory } = gateway.control.shown;
+    const l3 = inventory.interface("l3vni:4001")!;
+    for (const [network, length] of [
+      [0x0a010100, 25],
+      [0x0a010100, 24],
+      [0x0a01010b, 32],
+      [0x0a020000, 16],
+    ] as const)
+      expect(topology.fabricRoutes.set(l3, network, length, [0xc0000202 | 0])).toBe(true);
+    expect([...new VrfViews(gateway.control.shown, () => null).overlaps()]).toEqual([
+      { vrf: "red", prefix: "10.1.1.0/25", subnet: "10.1.1.0/24", interface: "if10" },
+    ]);
   });
 
   it("are down while no port of theirs is up", () => {
