@@ -226,6 +226,16 @@ export function readVtep(text: string): Read<VtepAddress> {
   return { value: { text: canonical, family: 6 } };
 }
 
+/** An address that a host may send from: as a VTEP's, and a link-local one too, which means its own link here. */
+export function readBound(text: string): Read<string> {
+  const fix = "write an IPv4 or IPv6 address, such as 10.1.1.11 or 2001:db8:10::11";
+  const linkLocal = text.includes(":") && !text.includes("/") && !text.includes("%") ? parse6(text) : null;
+  if (linkLocal?.isLinkLocal() === true) return { value: linkLocal.correctForm() };
+  const read = readVtep(text);
+  if ("wrong" in read) return { wrong: `"${text}" is no address of a host`, fix };
+  return /^127\.|^::1$/.test(read.value.text) ? { wrong: `${text} is loopback`, fix } : { value: read.value.text };
+}
+
 function parse6(text: string): Ip6Text | null {
   if (text.length > 64 || !/^[0-9a-fA-F:.%a-z0-9_-]+$/.test(text)) return null;
   try {

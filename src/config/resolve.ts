@@ -259,6 +259,7 @@ function resolveAc(ac: FileConfig["acs"][number], guarded: ReadonlySet<string>):
     handover: ac.handover ?? false,
     vlan: ac.vlan === "untagged" ? null : ac.vlan,
     antiSpoof: ac.antiSpoof,
+    bindings: ac.bindings,
     routerAdvertisements: ac.routerAdvertisements ?? (guarded.has(ac.vsi) ? "deny" : "allow"),
     stormPerSecond: ac.stormPerSecond,
   };

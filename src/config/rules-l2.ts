@@ -283,7 +283,7 @@ function checkAcs(s: Sections, report: Report): void {
         "add attach: {socket: /run/vtepd/NAME.attach.sock}",
       );
     }
-    if (ac.antiSpoof && bound !== null && vsis?.has(ac.vsi) && !bound.has(ac.vsi)) {
+    if (ac.antiSpoof === true && bound !== null && vsis?.has(ac.vsi) && !bound.has(ac.vsi)) {
       const message = `antiSpoof compares with the subnets of a VSI-interface, and ${ac.vsi} has none`;
       report([...path, "antiSpoof"], "anti-spoof", message, "bind a VSI-interface, or remove antiSpoof");
     }

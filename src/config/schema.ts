@@ -11,7 +11,7 @@
  * Text that means an address, a MAC or a range leaves the schema parsed, in the form of `control/plan.ts`.
  */
 import { z } from "zod";
-import { readGateway, readLinkLocal, readListen, readMacText, readVtep } from "./address.ts";
+import { readBound, readGateway, readLinkLocal, readListen, readMacText, readVtep } from "./address.ts";
 import {
   bytesOf,
   DEFAULT_VRF,
@@ -230,7 +230,22 @@ const ac = z
       .union([z.literal("untagged"), int(1, 4094)])
       .default("untagged")
       .describe("802.1Q tag to match and strip, or untagged"),
-    antiSpoof: flag(false).describe("drop packets from this AC whose source is outside the VSI-interface's subnets"),
+    antiSpoof: z
+      .union([z.boolean(), z.literal("strict")])
+      .default(false)
+      .describe(
+        "true: drop packets from this AC whose source is outside the VSI-interface's subnets; strict: drop all that is not sent from its bindings",
+      ),
+    bindings: z
+      .array(
+        z.strictObject({
+          mac: hostMac().describe("MAC of the host"),
+          ip: read(readBound).describe("an address that it may send from, IPv4 or IPv6"),
+        }),
+      )
+      .max(256)
+      .default([])
+      .describe("who lives behind this AC, besides those with a DHCP lease by our relay; for antiSpoof: strict"),
     routerAdvertisements: z
       .enum(["allow", "deny"])
       .optional()

@@ -7,7 +7,7 @@
  *
  * Here, and nowhere else, a handler's answer becomes the fate of a punted frame in the ledger.
  */
-import { PUNT, RECORD_LEARN, RECORD_STALE, RECORD_TOO_BIG } from "../tables/counters.ts";
+import { PUNT, RECORD_LEARN, RECORD_STALE, RECORD_TOO_BIG, RECORD_UNBOUND } from "../tables/counters.ts";
 import type { Ring } from "../tables/ring.ts";
 import * as records from "../tables/ring.ts";
 import type { Tables } from "../tables/tables.ts";
@@ -40,6 +40,7 @@ import { viewOfPeer } from "./resolution/peer-gateway.ts";
 import { Resolution } from "./resolution/resolution.ts";
 import { MessageSender } from "./resolution/sender.ts";
 import { MessageSolicitor } from "./resolution/solicitor.ts";
+import { PortSecurity } from "./security/port-security.ts";
 import type { Stepwise } from "./sorted.ts";
 import type { Timer, Timers } from "./timers.ts";
 
@@ -77,6 +78,7 @@ export class Agent {
   readonly icmp6: Icmp6;
   readonly pinger: Pinger;
   readonly dhcp: DhcpRelay;
+  readonly security: PortSecurity;
   readonly ways: ErrorWays;
   readonly ledger: Ledger;
   private readonly parts: AgentParts;
@@ -91,7 +93,9 @@ export class Agent {
     const { tables, timers, injector, inventory, routes, emit, random, limits } = parts;
     this.parts = parts;
     this.ledger = new Ledger(tables.controlCounters, { examples: tables.examples.at(-1)!, timers });
-    this.macs = new MacLearner(tables, timers, inventory, emit, limits, Math.floor(random() * 0x100000000) | 0);
+    const seed = () => Math.floor(random() * 0x100000000) | 0;
+    this.macs = new MacLearner(tables, timers, inventory, emit, limits, seed());
+    this.security = new PortSecurity(tables, timers, inventory, emit, seed());
     this.ways = new ErrorWays(tables, inventory, routes);
     this.pinger = new Pinger(injector, timers, random);
     this.icmp = new Icmp(injector, inventory, timers, this.ledger, emit, limits, this.ways, this.pinger);
@@ -99,7 +103,8 @@ export class Agent {
     const sender = new MessageSender(new ArpSpeaker(), injector, timers, emit);
     this.solicitor = new MessageSolicitor(sender, inventory, emit);
     const common = { injector, inventory, timers, emit };
-    this.dhcp = new DhcpRelay({ ...common, ways: this.ways, macs: this.macs, node: parts.node });
+    const { bindings } = this.security;
+    this.dhcp = new DhcpRelay({ ...common, ways: this.ways, macs: this.macs, bindings, node: parts.node });
     this.neighbors = new Neighbors({
       tables,
       timers,
@@ -307,7 +312,13 @@ export class Agent {
     const kind = w[at + records.R_KIND]!;
     const arg = w[at + records.R_ARG]!;
     const arg2 = w[at + records.R_ARG2]!;
-    if (kind >= RECORD_LEARN)
+    if (kind === RECORD_UNBOUND) {
+      const from = ring.frameAt(at);
+      this.security.offenders.note(
+        w[at + records.R_PORT]!,
+        ring.bytes.subarray(from, from + w[at + records.R_LENGTH]!),
+      );
+    } else if (kind >= RECORD_LEARN)
       this.note(kind, w[at + records.R_VSI]!, w[at + records.R_PORT]!, arg, arg2, w[at + records.R_FLAGS]!);
     else {
       const from = ring.frameAt(at);
@@ -349,7 +360,7 @@ export class Agent {
           : this.neighbors.need(hop.iface, hop.ip, frame);
       }
       case PUNT.local:
-        return this.dhcp.local(frame) ?? this.icmp.local(frame);
+        return this.dhcp.local(frame, arg) ?? this.icmp.local(frame);
       case PUNT.ttl:
         return this.icmp.ttl(frame);
       case PUNT.unreachable:

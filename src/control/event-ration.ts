@@ -25,6 +25,8 @@ const RATIONED: ReadonlySet<EventName> = new Set<EventName>([
   "next-hop.dead",
   "next-hop.alive",
   "arp.defend",
+  "port.security",
+  "binding.refused",
   "underlay.mtu",
   "evpn.refused",
   "evpn.moved",

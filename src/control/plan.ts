@@ -250,8 +250,13 @@ export interface AcConfig {
   readonly handover: boolean;
   /** The 802.1Q tag to match and strip, 1..4094; null: untagged frames. */
   readonly vlan: number | null;
-  /** Drop IPv4 whose source lies outside the VSI-interface's subnets; true only where there is a VSI-interface. */
-  readonly antiSpoof: boolean;
+  /**
+   * true: drop IPv4 whose source lies outside the VSI-interface's subnets; only where there is a VSI-interface. "strict": drop
+   * what is not sent from a binding.
+   */
+  readonly antiSpoof: boolean | "strict";
+  /** Who lives behind it; what DHCP gives comes to that. `ip` is canonical text of either family. */
+  readonly bindings: readonly { readonly mac: string; readonly ip: string }[];
   /** IPv6 router advertisements and redirects from it. */
   readonly routerAdvertisements: "allow" | "deny";
   /** BUM frames per second accepted from this AC; 0: no limit. */

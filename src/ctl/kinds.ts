@@ -4,6 +4,7 @@
  * A column without a rank is always shown; the others leave a table that would be too wide, the highest rank first
  * (table.ts). Where counters are watched, their columns are rates.
  */
+import type { Binding } from "../api/bindings.ts";
 import type { DhcpServer } from "../api/dhcp.ts";
 import type { Ac, Interface, MacEntry, Neighbor, Route, Traffic, Tunnel, Vsi } from "../api/schema.ts";
 import type { Vrf } from "../api/schema-vrf.ts";
@@ -223,6 +224,21 @@ const DHCP: readonly Column<DhcpServer>[] = [
   { title: "SILENT", of: (row) => (row.silentSeconds === null ? null : shortAge(row.silentSeconds)), right: true },
 ];
 
+const BINDING: readonly Column<Binding>[] = [
+  { title: "AC", of: (row) => row.ac },
+  { title: "VSI", of: (row) => row.vsi, rank: 2 },
+  { title: "MAC", of: (row) => row.mac },
+  { title: "IP", of: (row) => row.ip },
+  { title: "SOURCE", of: (row) => row.source },
+  {
+    title: "EXPIRES",
+    of: (row) => (row.expiresSeconds === null ? null : shortAge(row.expiresSeconds)),
+    right: true,
+    measured: true,
+  },
+  { title: "ENFORCED", of: (row) => row.enforced, rank: 1 },
+];
+
 export const KINDS: readonly Kind[] = [
   {
     name: "vsi",
@@ -268,6 +284,15 @@ export const KINDS: readonly Kind[] = [
     none: "no VSI-interface relays DHCP",
     example: "vsi-interface10",
     columns: () => DHCP,
+  },
+  {
+    name: "binding",
+    aliases: ["bindings", "ip-source-binding"],
+    path: "/v1/bindings",
+    says: "who may send from behind each AC (antiSpoof: strict)",
+    none: "nothing is bound to an AC",
+    example: "vm1",
+    columns: () => BINDING,
   },
   {
     name: "mac",

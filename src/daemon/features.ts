@@ -2,6 +2,7 @@
  * The list of features: what the gateway is made of, for those who ask. Each brings its routes, its metrics and its examinations
  * (api/feature.ts); adding one is a line in `featuresOf`.
  */
+import { addBindings } from "../api/bindings.ts";
 import { addConfig, addEntries, addLog, addOffloads } from "../api/change.ts";
 import { addDhcp } from "../api/dhcp.ts";
 import { addDoctor } from "../api/doctor.ts";
@@ -16,14 +17,17 @@ import { addTables, type TablesSource } from "../api/tables.ts";
 import { VrfViews } from "../api/vrfs.ts";
 import { fileForm } from "../config/form.ts";
 import { primary4 } from "../control/inventory.ts";
+import { isStrict } from "../control/security/bindings.ts";
 import { checkDhcp } from "../doctor/dhcp.ts";
 import { checkEvpn } from "../doctor/evpn.ts";
 import type { RunningGateway } from "../doctor/gateway.ts";
+import { checkSecurity } from "../doctor/security.ts";
 import { checkVrfs } from "../doctor/vrfs.ts";
 import { insight } from "../insight/feature.ts";
 import { lastDropsOf } from "../insight/last-drops.ts";
 import { PortDrops } from "../insight/port-drops.ts";
 import type { FabricSentences } from "../insight/why.ts";
+import { securitySentences } from "../insight/why-security.ts";
 import { bfd } from "../liveness/bfd/feature.ts";
 import type { BfdWatch } from "../liveness/bfd/watch.ts";
 import type { Drain } from "../liveness/drain.ts";
@@ -31,6 +35,7 @@ import { draining, probing } from "../liveness/feature.ts";
 import { nextHops } from "../liveness/next-hops.ts";
 import type { Prober } from "../liveness/prober.ts";
 import type { Log } from "../log/log.ts";
+import { bindingRows } from "../metrics/bindings.ts";
 import { dhcpRows } from "../metrics/dhcp.ts";
 import { evpnHistograms, evpnRows } from "../metrics/evpn.ts";
 import { MEMORY_ROW, ownMemory } from "../metrics/memory.ts";
@@ -75,7 +80,10 @@ export function featuresOf(parts: FeatureParts): readonly Feature[] {
     memory: ownMemory(),
   });
   const vrfs = new VrfViews(control.shown, () => parts.evpn()?.source()?.view() ?? null);
-  const fabric: FabricSentences = (subject, within) => parts.evpn()?.sentences(subject, within) ?? [];
+  const fabric: FabricSentences = (subject, within) => [
+    ...(parts.evpn()?.sentences(subject, within) ?? []),
+    ...securitySentences(agent.security, subject, within),
+  ];
   const features: Feature[] = [
     tables(parts, drops, vrfs),
     vrfFeature(parts, vrfs),
@@ -91,6 +99,7 @@ export function featuresOf(parts: FeatureParts): readonly Feature[] {
     insight({ control: control.shown, shown, injector, feed, node, sourcePorts: workers.sourcePorts(), fabric, kick }),
     evpn(parts),
     dhcp(parts),
+    security(parts),
   ];
   const status = () => standing.status();
   const checks = features.flatMap((feature) => feature.checks ?? []);
@@ -195,6 +204,19 @@ function dhcp({ control }: FeatureParts): Feature {
     routes: (app) => addDhcp(app, servers),
     rows: dhcpRows(() => agent.dhcp.counts.byName, servers),
     checks: [() => checkDhcp(servers(), sources())],
+  };
+}
+
+/** Port security: bindings, and who sends from something else. */
+function security({ control }: FeatureParts): Feature {
+  const { inventory } = control.shown;
+  const { bindings, offenders } = control.agent.security;
+  const list = () => bindings.list();
+  const strict = () => [...inventory.acs()].filter(isStrict).map(({ name }) => name);
+  return {
+    routes: (app) => addBindings(app, list),
+    rows: bindingRows(list),
+    checks: [() => checkSecurity(strict(), list(), offenders.list())],
   };
 }
 

@@ -57,6 +57,7 @@ export class WorkerContext {
   readonly interfaces: Tables["interfaces"];
   readonly macs: Tables["macs"];
   readonly fib: Tables["fib"];
+  readonly bindings: Tables["bindings"];
   readonly settings: Int32Array;
   readonly sends: Int32Array;
   readonly pool: Pool;
@@ -101,6 +102,7 @@ export class WorkerContext {
     this.interfaces = tables.interfaces;
     this.macs = tables.macs;
     this.fib = tables.fib;
+    this.bindings = tables.bindings;
     this.settings = tables.settings;
     this.sends = io.sends;
     this.pool = new Pool(io);
@@ -121,6 +123,7 @@ export class WorkerContext {
     this.tables.vsis.ofVni.refresh();
     this.tables.macs.refresh();
     this.tables.fib.routes.refresh();
+    this.bindings.refresh();
     this.policer.begin(this.nowMs);
     this.watch = this.settings[SET_WATCH]!;
     this.frame.watchId = 0;

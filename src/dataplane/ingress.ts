@@ -9,7 +9,7 @@
 import { F_OUTER_TOS, FLAG_CSUM_BAD, FLAG_GSO_BAD, FLAG_TRUNCATED, GSO_MASK, VXLAN_BYTES } from "../io/port-io.ts";
 import { DROP, MISC_RESERVED_BITS, MISC_SUPER_RECEIVE } from "../tables/counters.ts";
 import { SET_STRICT_RESERVED } from "../tables/tables.ts";
-import { IO_TAP, PORT_UP, VSI_KEEP_INNER_VLAN } from "../tables/vsi.ts";
+import { IO_TAP, PORT_STRICT, PORT_UP, VSI_KEEP_INNER_VLAN } from "../tables/vsi.ts";
 import { move, setU16, u16 } from "../wire/bytes.ts";
 import {
   ETH_BYTES,
@@ -27,6 +27,7 @@ import { hasReservedBits, hasVni, vniAt } from "../wire/vxlan.ts";
 import type { WorkerContext } from "./context.ts";
 import { type Fate, type Frame, GO_ON } from "./frame.ts";
 import { raGuard } from "./ra-guard.ts";
+import { sourceGuard } from "./source-guard.ts";
 
 /** Bytes to Ethernet fields. A datagram's VXLAN header stays before `at`; ingress() looks at it. */
 export function parse(worker: WorkerContext, f: Frame): Fate {
@@ -77,6 +78,10 @@ export function ingress(worker: WorkerContext, f: Frame): Fate {
   const fate = f.fromTunnel ? fromTunnel(worker, f) : fromAc(worker, f);
   if (fate !== GO_ON) return turnAway(worker, f, f.port, fate);
   worker.countReceived(f);
+  if ((worker.ports.flags[f.port]! & PORT_STRICT) !== 0) {
+    const unbound = sourceGuard(worker, f);
+    if (unbound !== GO_ON) return unbound;
+  }
   return raGuard(worker, f);
 }
 

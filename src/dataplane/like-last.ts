@@ -6,13 +6,14 @@
  * bytes there skip to `onward`. Only what is plain is remembered: no flags, no VLAN tag, no reserved bits, no outer ECN,
  * a source that is known, a destination that is; everything else is looked at each time. So is IPv6 from an AC that ra-guard.ts
  * watches, and in a VSI whose neighbour discovery is control's, unless it is TCP or UDP: discovery has the type of data.
+ * And so is all that an AC with `antiSpoof: strict` sends.
  *
  * It saves a third of a routed packet's time, and it cannot be stale: `begin` forgets.
  */
 
 import { F_OUTER_TOS, VXLAN_BYTES } from "../io/port-io.ts";
 import { MAC_GATEWAY } from "../tables/mac.ts";
-import { PORT_RA_GUARD, VSI_DHCP_RELAY, VSI_ND } from "../tables/vsi.ts";
+import { PORT_RA_GUARD, PORT_STRICT, VSI_DHCP_RELAY, VSI_ND } from "../tables/vsi.ts";
 import { ETH_BYTES, ETH_TYPE, TYPE_IPV4, TYPE_IPV6 } from "../wire/ethernet.ts";
 import { PROTO_TCP, PROTO_UDP } from "../wire/ipv4.ts";
 import { IP6_NEXT, IPV6_BYTES } from "../wire/ipv6.ts";
@@ -56,6 +57,8 @@ export function remember(worker: WorkerContext, f: Frame, value: number): void {
   if (f.flags !== 0 || f.sourceKnown === 0 || f.isRetagged()) return;
   // Each is looked at for a server's reply (punt.ts); what is routed carries none to a client.
   if ((worker.vsis.flags[f.vsi]! & VSI_DHCP_RELAY) !== 0 && f.fromTunnel === 0 && (value & MAC_GATEWAY) === 0) return;
+  // Each may have another source address (source-guard.ts).
+  if ((worker.ports.flags[f.port]! & PORT_STRICT) !== 0) return;
   const view = f.view;
   if (f.fromTunnel !== 0) {
     if (view.getInt32(f.at - VXLAN_BYTES) !== PLAIN_FLAGS || (f.received(F_OUTER_TOS) & 3) !== 0) return;

@@ -2,7 +2,8 @@
  * The life of a frame. READ THIS FIRST.
  *
  *   parse        Ethernet from the bytes; from a tunnel, VXLAN first           ingress.ts
- *   ingress      AC (+ VLAN) or tunnel (+ VNI) -> VSI; no router where none is  ingress.ts -> ra-guard.ts
+ *   ingress      AC (+ VLAN) or tunnel (+ VNI) -> VSI; foreign sources and      ingress.ts -> source-guard.ts,
+ *                routers that must not be end here                              ra-guard.ts
  *   source       hit byte of a known MAC, or a LEARN record for control         bridge.ts
  *   toCpu        ARP leaves by the CPU port                                     punt.ts
  *   destination  gateway MAC: route. Known unicast: send. BUM: flood            bridge.ts -> route.ts, flood.ts, egress.ts

@@ -7,7 +7,7 @@
  */
 
 import { F_OUTER_SOURCE, F_OUTER_TOS } from "../io/port-io.ts";
-import { DROP, PUNT, RECORD_LEARN, RECORD_STALE, RECORD_TOO_BIG } from "../tables/counters.ts";
+import { DROP, PUNT, RECORD_LEARN, RECORD_STALE, RECORD_TOO_BIG, RECORD_UNBOUND } from "../tables/counters.ts";
 import { MAC_GATEWAY, macKey } from "../tables/mac.ts";
 import {
   R_ARG,
@@ -144,6 +144,27 @@ export function tellLearn(worker: WorkerContext, f: Frame): void {
 /** Tell control that the neighbour of `adjacency` sent us a packet back that belongs to itself. */
 export function tellStale(worker: WorkerContext, f: Frame, adjacency: number): void {
   tell(worker, f, RECORD_STALE, adjacency, 0, f.port);
+}
+
+/** Bytes of a frame that say who sent it: Ethernet and an IPv6 header. */
+const SENDER_BYTES = 54;
+
+/** Tell control of a frame whose source is no binding of its AC. */
+export function tellUnbound(worker: WorkerContext, f: Frame): void {
+  if (!worker.told.isNews(RECORD_UNBOUND, f.srcLo, f.srcHi, (f.vsi << 16) | f.port, worker.nowMs)) return;
+  if (!worker.policer.admitRecord()) return;
+  const ring = worker.tables.punts[worker.index]!;
+  const bytes = Math.min(f.head, SENDER_BYTES);
+  const r = ring.reserve(bytes);
+  if (r < 0) return;
+  const w = ring.words;
+  w[r + R_KIND] = RECORD_UNBOUND;
+  w[r + R_PORT] = f.port;
+  w[r + R_VSI] = f.vsi;
+  w[r + R_UNITS] = 0;
+  copy(ring.bytes, ring.frameAt(r), f.bytes, f.at, bytes);
+  ring.commit();
+  worker.puntCount++;
 }
 
 /** Tell control that a record of `length` bytes was too big for the underlay on the way to tunnel `port`. */

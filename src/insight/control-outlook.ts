@@ -64,6 +64,8 @@ export class Outlook {
         return this.unresolved(frame);
       case PUNT.local:
         return this.local(frame);
+      case PUNT.dhcp:
+        return this.dhcp(frame);
       case PUNT.ttl:
         return this.error(frame, "time exceeded");
       case PUNT.unreachable:
@@ -84,6 +86,12 @@ export class Outlook {
     if (isKnown(state)) return `${ip} has just been resolved: it is sent on at once`;
     if (state === "failed") return `${asks}, which did not answer lately and is asked again`;
     return `${asks}, which is being asked for`;
+  }
+
+  private dhcp({ port, vsi }: PuntedFrame): string {
+    if (this.inventory.ports.get(port)?.kind === "tunnel") return "ignored: its own site relays it";
+    const servers = this.inventory.vsis.get(vsi)?.interface?.config.dhcpRelay?.servers ?? [];
+    return `relayed to ${servers.map(({ text }) => text).join(", ")}, and flooded nowhere`;
   }
 
   private arp({ bytes, vsi: vsiRow, port: portRow }: PuntedFrame): string {

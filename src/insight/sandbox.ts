@@ -47,7 +47,7 @@ function viewOf(table: ExactMatch): ExactMatch {
 
 /** `tables` with private side effects, for worker 0 alone. What-if packets are not watched: their settings are a copy. */
 function tablesLike(tables: Tables): Tables {
-  const { sizes, heartbeat, ports, vsis, interfaces, fib } = tables;
+  const { sizes, heartbeat, ports, vsis, interfaces, fib, bindings } = tables;
   const settings = new Int32Array(tables.settings.length);
   const counters = [new CounterBlock(PRIVATE)];
   return {
@@ -60,6 +60,7 @@ function tablesLike(tables: Tables): Tables {
     vsis: { ...vsis, ofVni: viewOf(vsis.ofVni) },
     interfaces,
     macs: viewOf(tables.macs),
+    bindings,
     fib: { ...fib, routes: viewOf(fib.routes), adjacencyHit: new Uint8Array(fib.adjacencyHit.length) },
     counters,
     examples: [new DropExamples(PRIVATE)],

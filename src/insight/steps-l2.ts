@@ -11,8 +11,9 @@
  * Not in the path of frames: it may allocate.
  */
 
+import { senderText } from "../control/security/offenders.ts";
 import type { WorkerContext } from "../dataplane/context.ts";
-import { type Fate, type Frame, GO_ON, SENT } from "../dataplane/frame.ts";
+import { type Fate, type Frame, GO_ON, PUNTED, SENT } from "../dataplane/frame.ts";
 import { VXLAN_BYTES } from "../io/port-io.ts";
 import { DROP, DROPS, PUNT, PUNTS, RECORD_LEARN } from "../tables/counters.ts";
 import { MAC_FLOOD, MAC_GATEWAY, MAC_PORT_MASK, MAC_STATIC, macKey } from "../tables/mac.ts";
@@ -83,7 +84,12 @@ export class Story {
     if (this.isDatagram) how = `vni ${vniAt(f.bytes, f.at - VXLAN_BYTES)}`;
     else if (u16(this.original, ETH_TYPE) === TYPE_VLAN) how = `tag ${u16(this.original, ETH_BYTES) & 0xfff}`;
     else how = "untagged";
-    this.say("ingress", `${place}, ${how}`, fate === GO_ON ? `vsi ${names.vsi(f.vsi)}` : resultOf(fate));
+    const isUnbound = fate === DROP.port_security;
+    const isInVsi = fate === GO_ON || fate === PUNTED || isUnbound;
+    this.say("ingress", `${place}, ${how}`, isInVsi ? `vsi ${names.vsi(f.vsi)}` : resultOf(fate));
+    if (isUnbound)
+      this.say("security", `no binding of ${place} has ${senderText(f.bytes.subarray(f.at, f.end))}`, resultOf(fate));
+    else if (fate === PUNTED) this.say("security", "a DHCP request without a binding", resultOf(fate));
   }
 
   private learned(fate: Fate, records: readonly WouldPunt[]): void {

@@ -35,7 +35,7 @@ const MESSAGES = {
   restored: "the snapshot of the last run",
 } as const;
 
-/** What routes say of a MAC or an address (EVPN), in all VSIs and VRFs, or in those of one VRF. */
+/** What else is said of a MAC or an address, by routes (EVPN) and bindings (port security), in all VSIs and VRFs, or in those of one VRF. */
 export type FabricSentences = (
   subject: { readonly mac: string } | { readonly ip: string },
   within: { readonly vrf: string; readonly vsis: ReadonlySet<string> } | null,

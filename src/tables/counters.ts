@@ -60,6 +60,7 @@ export const DROPS = [
   ["tx_error", "sending to the underlay failed"],
   ["tunnel_down", "the tunnel is down"],
   ["overlay_to_underlay", "a tenant's packet to a VTEP's own VXLAN port"],
+  ["port_security", "a source MAC or address that is no binding of its AC, with antiSpoof: strict"],
   ["anti_spoof", "IPv4 source outside the subnets of the AC's VSI-interface, with antiSpoof"],
   ["nd_ra_guard", "a router advertisement or redirect from an AC with routerAdvertisements: deny"],
   ["nd_undetermined", "IPv6 from such an AC whose headers hide whether it is one"],
@@ -111,6 +112,8 @@ export const RECORD_TOO_BIG = PUNTS.length + 2;
 
 /** A frame from a tunnel was routed back into a tunnel it must not take: that neighbour entry is stale. R_ARG: its adjacency. */
 export const RECORD_STALE = PUNTS.length + 3;
+/** A frame was dropped as `port_security`: its first bytes are with the record, so that it can be said who sent what. */
+export const RECORD_UNBOUND = PUNTS.length + 4;
 
 /** What control can make a worker do; all of these carry a frame and count as injected. */
 export const INJECTS = [
@@ -146,7 +149,7 @@ export const TOTALS = ["received", "injected", "copies", "sent", "punted", "drop
 /** Batches by size: at most so many frames. */
 export const BATCH_BUCKETS = [1, 4, 16, 64, 256, 1024] as const;
 
-const SMALL = 64;
+const SMALL = 128;
 /** Drop reasons are numbers below this: reason `r` of bridge port `p` is cell `p * DROP_REASONS + r` of `portDrops`. */
 export const DROP_REASONS = SMALL;
 

@@ -4,6 +4,7 @@
  * Single writers: see the head of each table. `settings` is control's; `heartbeat` word k, part k of `ioErrors`, counter block k, punt ring k
  * and policer state are worker k's; inject ring k is control's.
  */
+import { BindingTable } from "./bindings.ts";
 import { CounterBlock } from "./counters.ts";
 import { DropExamples } from "./drop-example.ts";
 import { Fib } from "./fib.ts";
@@ -63,6 +64,7 @@ export class Tables {
   readonly interfaces: InterfaceTable;
   readonly macs: MacTable;
   readonly fib: Fib;
+  readonly bindings: BindingTable;
   /** One per worker, and control's at the end. */
   readonly counters: readonly CounterBlock[];
   /** By counter block. */
@@ -85,6 +87,7 @@ export class Tables {
     const rows = sizes.routes + 2 * sizes.neighbors;
     const rows6 = routes6 + 2 * neighbors6;
     this.fib = new Fib(carver, rows, rows + rows6);
+    this.bindings = new BindingTable(carver);
     this.counters = Array.from({ length: sizes.workers + 1 }, () => new CounterBlock(carver));
     this.examples = this.counters.map(() => new DropExamples(carver));
     this.punts = Array.from({ length: sizes.workers }, () => new Ring(carver, PUNT_RING_BYTES));

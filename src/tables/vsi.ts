@@ -45,6 +45,8 @@ export const PORT_UP = 1;
 export const PORT_ANTI_SPOOF = 2;
 /** An AC behind which no IPv6 router may be. */
 export const PORT_RA_GUARD = 4;
+/** An AC that sends from its bindings alone. */
+export const PORT_STRICT = 8;
 
 /** VSI flags. */
 export const VSI_LOCAL_PROXY = 1;

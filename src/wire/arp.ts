@@ -14,6 +14,9 @@ export const ARP_BYTES = 28;
 export const ARP_FRAME_BYTES = ETH_BYTES + ARP_BYTES;
 export const ARP_REQUEST = 1;
 export const ARP_REPLY = 2;
+/** From the message on. */
+export const ARP_SENDER_MAC = 8;
+export const ARP_SENDER_IP = 14;
 
 /** One ARP frame, Ethernet header included. */
 export type Arp = {
@@ -26,19 +29,24 @@ export type Arp = {
   readonly targetIp: Ipv4;
 };
 
+/** Is the message at `at` about IPv4 over Ethernet, with addresses of these lengths? */
+export function isIpv4Arp(bytes: Uint8Array, at: number): boolean {
+  return u16(bytes, at) === 1 && u16(bytes, at + 2) === 0x0800 && bytes[at + 4] === 6 && bytes[at + 5] === 4;
+}
+
 /** The ARP frame in `bytes[at, end)`, or null if it is not exactly IPv4 over Ethernet, request or reply. Trailing bytes do not matter. */
 export function parseArp(bytes: Uint8Array, at: number, end: number): Arp | null {
   if (end - at < ARP_FRAME_BYTES) return null;
   const m = at + ETH_BYTES;
-  if (u16(bytes, m) !== 1 || u16(bytes, m + 2) !== 0x0800 || bytes[m + 4] !== 6 || bytes[m + 5] !== 4) return null;
+  if (!isIpv4Arp(bytes, m)) return null;
   const op = u16(bytes, m + 6);
   if (op !== ARP_REQUEST && op !== ARP_REPLY) return null;
   return {
     ethDst: readMac(bytes, at + ETH_DST),
     ethSrc: readMac(bytes, at + ETH_SRC),
     op,
-    senderMac: readMac(bytes, m + 8),
-    senderIp: i32(bytes, m + 14),
+    senderMac: readMac(bytes, m + ARP_SENDER_MAC),
+    senderIp: i32(bytes, m + ARP_SENDER_IP),
     targetMac: readMac(bytes, m + 18),
     targetIp: i32(bytes, m + 24),
   };

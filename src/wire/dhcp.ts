@@ -14,7 +14,10 @@ export const DHCP_CLIENT_PORT = 68;
 
 export const BOOT_REQUEST = 1;
 export const BOOT_REPLY = 2;
+export const DHCP_DECLINE = 4;
+export const DHCP_ACK = 5;
 export const DHCP_NAK = 6;
+export const DHCP_RELEASE = 7;
 
 export const DHCP_HOPS = 3;
 const XID = 4;
@@ -32,6 +35,7 @@ const MAC_BYTES = 6;
 const LEAST_BYTES = 300;
 
 const PAD = 0;
+const OPTION_LEASE = 51;
 const OPTION_TYPE = 53;
 const OPTION_AGENT = 82;
 const END = 255;
@@ -56,6 +60,8 @@ export interface Dhcp {
   readonly chaddr: Mac;
   /** Option 53; 0: plain BOOTP. */
   readonly type: number;
+  /** Option 51; null: none. */
+  readonly leaseSeconds: number | null;
   /** Where its options end: at END, or at its last byte. */
   readonly end: number;
   /** Value of option 82; null: there is none. */
@@ -79,6 +85,7 @@ export function readDhcp(message: Uint8Array): Dhcp | null {
   if (message.length < OPTIONS || i32(message, MAGIC) !== MAGIC_COOKIE) return null;
   if (message[1] !== ETHERNET || message[2] !== MAC_BYTES) return null;
   let type = 0;
+  let leaseSeconds: number | null = null;
   let agent: Uint8Array | null = null;
   let at = OPTIONS;
   while (at < message.length && message[at] !== END) {
@@ -93,6 +100,9 @@ export function readDhcp(message: Uint8Array): Dhcp | null {
     if (message[at] === OPTION_TYPE) {
       if (bytes.length !== 1) return null;
       type = bytes[0]!;
+    } else if (message[at] === OPTION_LEASE) {
+      if (bytes.length !== 4) return null;
+      leaseSeconds = i32(bytes, 0) >>> 0;
     } else if (message[at] === OPTION_AGENT) {
       if (agent !== null) return null;
       agent = bytes;
@@ -109,6 +119,7 @@ export function readDhcp(message: Uint8Array): Dhcp | null {
     giaddr: i32(message, DHCP_GIADDR),
     chaddr: readMac(message, CHADDR),
     type,
+    leaseSeconds,
     end: at,
     agent,
   };

@@ -122,6 +122,7 @@ describe("a good file", () => {
       handover: false,
       vlan: 20,
       antiSpoof: true,
+      bindings: [],
       routerAdvertisements: "deny",
       stormPerSecond: 1000,
     });

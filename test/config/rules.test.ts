@@ -130,6 +130,36 @@ const RULES: readonly Row[] = [
     "another mtu or persist",
   ],
   [
+    "strict, and nothing bound",
+    acs("{name: a1, vsi: v1, tap: {device: t}, antiSpoof: strict}"),
+    6,
+    "acs[0].antiSpoof",
+    "a1 has no bindings, and its DHCP is not relayed",
+  ],
+  [
+    "one address bound to two ACs",
+    acs(
+      '{name: a1, vsi: v1, tap: {device: t}, bindings: [{mac: "02:00:00:00:00:01", ip: 10.1.1.7}]}, {name: a2, vsi: v1, tap: {device: u}, bindings: [{mac: "02:00:00:00:00:02", ip: 10.1.1.7}]}',
+    ),
+    6,
+    "acs[1].bindings[0].ip",
+    "10.1.1.7 is bound to AC a1 too",
+  ],
+  [
+    "our own address bound to a host",
+    acs('{name: a1, vsi: v1, tap: {device: t}, bindings: [{mac: "02:00:00:00:00:01", ip: 10.1.1.1}]}'),
+    6,
+    "acs[0].bindings[0].ip",
+    "10.1.1.1 is the address of",
+  ],
+  [
+    "a group bound to a host",
+    acs('{name: a1, vsi: v1, tap: {device: t}, bindings: [{mac: "02:00:00:00:00:01", ip: "ff02::1"}]}'),
+    6,
+    "acs[0].bindings[0].ip",
+    "no address of a host",
+  ],
+  [
     "antiSpoof without gateway",
     acs("{name: a1, vsi: up, tap: {device: t}, antiSpoof: true}"),
     6,

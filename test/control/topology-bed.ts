@@ -77,6 +77,8 @@ export class NotingLearners implements Learners {
     refreshRewrites: (on: InterfaceObject) => this.notes.push(`refresh ${on.name}`),
   };
 
+  readonly security = { configure: () => undefined };
+
   announceAt(on: InterfaceObject, port: PortObject, vsi: VsiObject): void {
     this.notes.push(`announce ${on.name} on ${port.name} in ${vsi.name}`);
   }

@@ -14,7 +14,14 @@ import {
 } from "../../src/tables/fib.ts";
 import { MAC_FLOOD, MAC_GATEWAY, MAC_STATIC } from "../../src/tables/mac.ts";
 import { SET_PUNT_AC, SET_PUNT_TOTAL } from "../../src/tables/tables.ts";
-import { PORT_ANTI_SPOOF, publishFlood, VSI_DHCP_RELAY, VSI_ND, VSI_SUPPRESS } from "../../src/tables/vsi.ts";
+import {
+  PORT_ANTI_SPOOF,
+  PORT_STRICT,
+  publishFlood,
+  VSI_DHCP_RELAY,
+  VSI_ND,
+  VSI_SUPPRESS,
+} from "../../src/tables/vsi.ts";
 import { setU16 } from "../../src/wire/bytes.ts";
 import { BROADCAST, type Mac, parseMac } from "../../src/wire/ethernet.ts";
 import { arpFrame, changed, ethernet, ipv6Frame, tagged, tcpFrame, udpFrame, vxlan, withOptions } from "./packets.ts";
@@ -52,6 +59,9 @@ export function crowdedRig(arenaBytes = 1 << 20): Rig {
   t.ports.flags[2]! |= PORT_ANTI_SPOOF;
   t.settings[SET_PUNT_TOTAL] = 100_000;
   t.settings[SET_PUNT_AC] = 20_000;
+  rig.ac(15, 1, 8);
+  t.ports.flags[15]! |= PORT_STRICT;
+  rig.bind(15, FAR + 3, ip("10.1.1.11"));
   rig.mac(1, M1, 1);
   rig.mac(2, M2, 2);
   rig.mac(1, FAR, 3);
@@ -151,6 +161,7 @@ export const SEEDS: readonly Seed[] = [
   ...frames(G20, M2).map((bytes) => ({ tap: 2, last: 0, tos: 0, bytes })),
   ...frames(G10, FAR + 1).map((bytes) => ({ tap: 5, last: 0, tos: 0, bytes: tagged(bytes, 20) })),
   ...frames(BROADCAST, FAR + 2).map((bytes) => ({ tap: 6, last: 0, tos: 0, bytes: tagged(bytes, 7) })),
+  ...frames(G10, FAR + 3).map((bytes) => ({ tap: 8, last: 0, tos: 0, bytes })),
   ...frames(G10, P10).map((bytes, i) => ({ tap: 0, last: 2 + (i & 1), tos: i & 3, bytes: vxlan(10, bytes) })),
   ...frames(FAR, M2).map((bytes, i) => ({ tap: 0, last: 2, tos: i & 3, bytes: vxlan(i & 4 ? 30 : 20, bytes) })),
   { tap: 1, last: 0, tos: 0, bytes: ethernet(BROADCAST, G10, 0x88b5, 46) },

@@ -7,7 +7,7 @@ import { F_FLAGS, F_HEAD, FLAG_CSUM_BAD, FLAG_GSO_BAD, FLAG_TRUNCATED, GSO_TCPV4
 import { DROP, DROP_REASONS, DROPS, type DropName, INJECT, RX_PACKETS } from "../../src/tables/counters.ts";
 import { ROUTE_BROADCAST, ROUTE_DISCARD, ROUTE_UNDERLAY, RULE_DEAD, RULE_DROP } from "../../src/tables/fib.ts";
 import { SET_PUNT_AC, SET_PUNT_TOTAL, SET_STRICT_RESERVED } from "../../src/tables/tables.ts";
-import { PORT_ANTI_SPOOF, PORT_RA_GUARD, publishFlood, VSI_DHCP_RELAY } from "../../src/tables/vsi.ts";
+import { PORT_ANTI_SPOOF, PORT_RA_GUARD, PORT_STRICT, publishFlood, VSI_DHCP_RELAY } from "../../src/tables/vsi.ts";
 import { setU16 } from "../../src/wire/bytes.ts";
 import { BROADCAST, type Mac, parseMac } from "../../src/wire/ethernet.ts";
 import { changed, ethernet, ipv6Frame, tagged, udpFrame, vxlan, withOptions } from "./packets.ts";
@@ -177,6 +177,8 @@ const STIMULI: readonly (readonly [DropName, string, Stimulus])[] = [
   ],
   ["nd_ra_guard", "a router advertisement", also(raGuard, fromVm(toAllNodes(134)))],
   ["nd_undetermined", "ICMPv6 without a type", also(raGuard, fromVm(toAllNodes(134).slice(0, 54)))],
+  ["port_security", "an address that is not bound", also(strict, from("10.1.1.99"))],
+  ["port_security", "a MAC that is not bound", also(strict, fromVm(plain(BROADCAST, REMOTE)))],
   ["anti_spoof", "another subnet's source", also(antiSpoof, from("20.1.1.99"))],
   ["anti_spoof", "a source behind a static route", also(antiSpoof, from("30.1.1.1"))],
   ["anti_spoof", "a source without any route", also(antiSpoof, from("99.1.1.1"))],
@@ -355,6 +357,11 @@ function toAllNodes(type: number): Uint8Array {
   frame.set([58, 255, 0xfe, 0x80], 20);
   frame[54] = type;
   return frame;
+}
+
+function strict(rig: Rig): void {
+  rig.tables.ports.flags[1]! |= PORT_STRICT;
+  rig.bind(1, M1, ip("10.1.1.11"));
 }
 
 function antiSpoof(rig: Rig): void {

@@ -9,6 +9,7 @@
 import { Plane } from "../../src/dataplane/plane.ts";
 import { type Datagram, MemoryIo, MemoryNet, type MemoryTap } from "../../src/io/memory.ts";
 import { FRAME_WORDS, SEND_WORDS } from "../../src/io/port-io.ts";
+import { BindingWriter, bindingKey, MAPPED_IPV4 } from "../../src/tables/bindings.ts";
 import { DROPS, imbalance } from "../../src/tables/counters.ts";
 import { ExactMatchWriter } from "../../src/tables/exact-match.ts";
 import {
@@ -90,6 +91,7 @@ export class Rig {
   readonly routes: ExactMatchWriter;
   readonly vnis: ExactMatchWriter;
   readonly vlans: ExactMatchWriter;
+  readonly bindings: BindingWriter;
   readonly vm1: MemoryTap;
   readonly vm2: MemoryTap;
   /** What each TAP got, by io port, and what went onto the underlay, in order. */
@@ -114,6 +116,7 @@ export class Rig {
     this.routes = new ExactMatchWriter(t.fib.routes, t.heartbeat, 6789);
     this.vnis = new ExactMatchWriter(t.vsis.ofVni, t.heartbeat, 99);
     this.vlans = new ExactMatchWriter(t.ports.ofVlan, t.heartbeat, 77);
+    this.bindings = new BindingWriter(t.bindings, t.heartbeat, 55);
     t.settings[SET_DSCP] = -1;
     t.settings[SET_PUNT_TOTAL] = 2000;
     t.settings[SET_PUNT_AC] = 500;
@@ -165,6 +168,15 @@ export class Rig {
   route(prefix: string, length: number, kind: number, arg: number): void {
     this.routes.set(ip(prefix) & maskOf(length), routeKey(1, length), (kind << ROUTE_KIND_SHIFT) | arg);
     if (length < 32) this.tables.fib.lengths[1]! |= 1 << length;
+  }
+
+  /** An AC may send from `address`: IPv4, or the eight groups of IPv6; and from none. */
+  bind(port: number, mac: Mac, address: number | readonly number[]): void {
+    const key = bindingKey(port, hiOf(mac));
+    const pair = (groups: readonly number[], at: number) => (groups[at]! << 16) | groups[at + 1]!;
+    this.bindings.add([key, loOf(mac), 0, 0, 0, 0]);
+    if (typeof address === "number") this.bindings.add([key, loOf(mac), 0, 0, MAPPED_IPV4, address]);
+    else this.bindings.add([key, loOf(mac), pair(address, 0), pair(address, 2), pair(address, 4), pair(address, 6)]);
   }
 
   /** A resolved neighbour: adjacency, rewrite row and host route. @returns the adjacency. */

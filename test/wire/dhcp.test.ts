@@ -24,6 +24,7 @@ describe("a DHCP message", () => {
       giaddr: 0,
       chaddr: 0x020000000011,
       type: 1,
+      leaseSeconds: null,
       end: 247,
       agent: null,
     } satisfies Dhcp);

@@ -11,7 +11,9 @@
  * to renew at. Where the client is stands in option 82 as VSI and AC and comes back with the answer, so nothing is kept for
  * a request, and a restart between question and answer loses none. A server that drops the option is helped by the MAC table.
  *
- * Clients are not trusted (RFC 3046 §2.1): none speaks as a relay or as a server. An AC has its rate.
+ * Clients are not trusted (RFC 3046 §2.1): none speaks as a relay or as a server. An AC has its rate. What a server gives binds
+ * the client to its AC (control/security/bindings.ts); behind one with antiSpoof: strict it asks for its own MAC alone, and for none that
+ * is bound elsewhere.
  */
 import { DROP } from "../../tables/counters.ts";
 import { i32, setI32, u16 } from "../../wire/bytes.ts";
@@ -19,17 +21,30 @@ import {
   BOOT_REPLY,
   BOOT_REQUEST,
   circuitOf,
+  DHCP_ACK,
   DHCP_CLIENT_PORT,
+  DHCP_DECLINE,
   DHCP_GIADDR,
   DHCP_HOPS,
   DHCP_NAK,
+  DHCP_RELEASE,
   DHCP_SERVER_PORT,
   type Dhcp,
   readDhcp,
   withAgent,
   withoutAgent,
 } from "../../wire/dhcp.ts";
-import { BROADCAST, ETH_BYTES, ETH_DST, ETH_SRC, formatMac, isGroup, type Mac, writeMac } from "../../wire/ethernet.ts";
+import {
+  BROADCAST,
+  ETH_BYTES,
+  ETH_DST,
+  ETH_SRC,
+  formatMac,
+  isGroup,
+  type Mac,
+  readMac,
+  writeMac,
+} from "../../wire/ethernet.ts";
 import {
   FRAGMENT_MF,
   FRAGMENT_OFFSET,
@@ -63,7 +78,9 @@ import type { MacLearner } from "../mac/learn.ts";
 import type { DhcpRelayConfig } from "../plan.ts";
 import { RateWindow } from "../rate-window.ts";
 import { ResultCounts } from "../result-counts.ts";
+import { type Bindings, isStrict } from "../security/bindings.ts";
 import type { Timers } from "../timers.ts";
+import { Askers } from "./askers.ts";
 import { DhcpServers } from "./servers.ts";
 
 /** Requests of one AC in any second; a client sends one in four. */
@@ -80,17 +97,17 @@ export interface DhcpRelayParts {
   readonly timers: Timers;
   readonly ways: ErrorWays;
   readonly macs: MacLearner;
+  readonly bindings: Pick<Bindings, "lease" | "release" | "holder">;
   readonly emit: Emit;
   /** This gateway's name: the remote-id of its clients. */
   readonly node: string;
 }
 
-/** Where a frame came in, of a VSI-interface that relays. */
+/** Where a frame came in. */
 interface Arrival {
   readonly port: PortObject;
   readonly vsi: VsiObject;
   readonly iface: InterfaceObject;
-  readonly relay: DhcpRelayConfig;
 }
 
 export class DhcpRelay {
@@ -98,6 +115,7 @@ export class DhcpRelay {
   /** By VSI-interface: `vtep_dhcp_total`. */
   readonly counts = new ResultCounts<DhcpResult>(DHCP_RESULTS);
   private readonly parts: DhcpRelayParts;
+  private readonly askers = new Askers();
   private readonly rates = new Map<PortObject, RateWindow>();
 
   constructor(parts: DhcpRelayParts) {
@@ -107,26 +125,30 @@ export class DhcpRelay {
   /** PUNT.dhcp: a broadcast to the server port, in a VSI whose VSI-interface relays. */
   broadcast(frame: HeldFrame): Fate {
     const arrival = this.arrivalOf(frame);
-    if (arrival === null) return DROP.not_forwarded;
+    if (arrival === null || relayOf(arrival.iface) === null) return DROP.not_forwarded;
     if (arrival.port.kind === "tunnel") {
       this.counts.count(arrival.iface.name, "elsewhere");
       return CONSUMED;
     }
-    return this.handle(frame, arrival);
+    return this.handle(frame, arrival, arrival.iface);
   }
 
-  /** PUNT.local: IPv4 to an address of ours. @returns null: it is no relay's. */
-  local(frame: HeldFrame): Fate | null {
+  /** PUNT.local: IPv4 to an address of ours, of the VSI-interface in `row`. @returns null: it is no relay's. */
+  local(frame: HeldFrame, row: number): Fate | null {
     const { bytes } = frame;
     const arrival = this.arrivalOf(frame);
-    if (arrival === null || bytes[ETH_BYTES + IP_PROTOCOL] !== PROTO_UDP) return null;
+    const owner = this.parts.inventory.interfaces.get(row);
+    if (arrival === null || owner === undefined) return null;
+    if ((relayOf(owner) ?? relayOf(arrival.iface)) === null || bytes[ETH_BYTES + IP_PROTOCOL] !== PROTO_UDP)
+      return null;
     const l4 = ETH_BYTES + headerBytes(bytes, ETH_BYTES);
     if (bytes.length < l4 + UDP_BYTES || u16(bytes, l4 + L4_DST_PORT) !== DHCP_SERVER_PORT) return null;
-    return this.handle(frame, arrival);
+    return this.handle(frame, arrival, owner);
   }
 
   flushPort(port: PortObject): void {
     this.rates.delete(port);
+    this.askers.forget(port);
   }
 
   flushInterface(iface: InterfaceObject): void {
@@ -134,7 +156,8 @@ export class DhcpRelay {
     this.counts.forget(iface.name);
   }
 
-  private handle(frame: HeldFrame, arrival: Arrival): Fate {
+  /** `owner`: whose address it was sent to; a server's way to it may lead through any VSI-interface. */
+  private handle(frame: HeldFrame, arrival: Arrival, owner: InterfaceObject): Fate {
     const bad = checkPacket(frame);
     if (bad !== CONSUMED) return bad;
     const { bytes, flags } = frame;
@@ -143,14 +166,22 @@ export class DhcpRelay {
     const dhcp = message === null ? null : readDhcp(message);
     if (message === null || dhcp === null || isGroup(dhcp.chaddr) || dhcp.chaddr === 0) return DROP.dhcp_malformed;
     if (dhcp.op === BOOT_REQUEST) return this.request(frame, arrival, message, dhcp);
-    return dhcp.op === BOOT_REPLY ? this.reply(frame, arrival, message, dhcp) : DROP.dhcp_malformed;
+    return dhcp.op === BOOT_REPLY ? this.reply(frame, arrival, owner, message, dhcp) : DROP.dhcp_malformed;
   }
 
-  private request(frame: HeldFrame, { port, vsi, iface, relay }: Arrival, message: Uint8Array, dhcp: Dhcp): Fate {
-    // A client is behind an AC; and it has passed no relay before us.
-    if (port.kind === "tunnel" || dhcp.giaddr !== 0 || dhcp.hops !== 0 || dhcp.agent !== null)
+  private request(frame: HeldFrame, { port, vsi, iface }: Arrival, message: Uint8Array, dhcp: Dhcp): Fate {
+    const relay = relayOf(iface);
+    // A client is behind an AC of the network that is relayed; and it has passed no relay before us.
+    if (relay === null || port.kind === "tunnel" || dhcp.giaddr !== 0 || dhcp.hops !== 0 || dhcp.agent !== null)
       return DROP.dhcp_untrusted;
     if (!this.admit(port)) return DROP.punt_limited;
+    const { bindings, timers } = this.parts;
+    const { chaddr } = dhcp;
+    if (isStrict(port) && (readMac(frame.bytes, ETH_SRC) !== chaddr || bindings.holder(port, chaddr) !== null))
+      return DROP.port_security;
+    this.askers.asked(iface, chaddr, port, timers.nowMs);
+    if (dhcp.type === DHCP_RELEASE) bindings.release(port, chaddr, dhcp.ciaddr);
+    else if (dhcp.type === DHCP_DECLINE) bindings.release(port, chaddr, null);
     const { ip: server, prefix } = primary4(iface.config)!;
     const giaddr = iface.config.icmpSource?.ip ?? server;
     const information = { circuit: circuit(vsi, port), remote: this.parts.node, link: prefix.network, server };
@@ -163,7 +194,7 @@ export class DhcpRelay {
     for (const { ip: to } of relay.servers) {
       const ends = { from: giaddr, fromPort: DHCP_SERVER_PORT, to, toPort: DHCP_SERVER_PORT };
       if (!this.parts.injector.route(iface.vrf, port.row, udpFrame(ends, out, TTL), frame.worker)) continue;
-      this.servers.asked(iface, to, this.parts.timers.nowMs);
+      this.servers.asked(iface, to, timers.nowMs);
       isSent = true;
     }
     if (!isSent) return DROP.pool_exhausted;
@@ -177,10 +208,10 @@ export class DhcpRelay {
     return CONSUMED;
   }
 
-  private reply(frame: HeldFrame, arrival: Arrival, message: Uint8Array, dhcp: Dhcp): Fate {
-    const { iface, relay } = arrival;
+  private reply(frame: HeldFrame, arrival: Arrival, iface: InterfaceObject, message: Uint8Array, dhcp: Dhcp): Fate {
     const from = i32(frame.bytes, ETH_BYTES + IP_SRC);
-    if (!relay.servers.some(({ ip }) => ip === from) || !this.isWayOf(arrival, from)) return DROP.dhcp_guard;
+    const servers = relayOf(iface)?.servers ?? [];
+    if (!servers.some(({ ip }) => ip === from) || !this.isWayOf(arrival, from)) return DROP.dhcp_guard;
     const giaddr = i32(frame.bytes, ETH_BYTES + IP_DST);
     if (dhcp.giaddr !== giaddr || !isOwnAddress(iface, giaddr)) return DROP.dhcp_guard;
     this.servers.answered(iface, from, this.parts.timers.nowMs);
@@ -205,9 +236,13 @@ export class DhcpRelay {
 
   /** To the AC of the client; where that is unknown, to all of the VSI-interface. @returns where, or null: there was no room. */
   private send(iface: InterfaceObject, dhcp: Dhcp, frame: Uint8Array, worker: number) {
-    const { injector } = this.parts;
-    const port = this.byCircuit(iface, dhcp) ?? this.byMac(iface, dhcp.chaddr);
+    const { injector, bindings, timers } = this.parts;
+    const { chaddr, yiaddr, leaseSeconds } = dhcp;
+    const asker = () => this.askers.find(iface, chaddr, timers.nowMs);
+    const port = this.byCircuit(iface, dhcp) ?? asker() ?? this.byMac(iface, chaddr);
     if (port !== null) {
+      if (dhcp.type === DHCP_ACK && yiaddr !== 0 && leaseSeconds !== null)
+        bindings.lease(port, chaddr, yiaddr, leaseSeconds);
       const isSent = injector.toPort(port.vsi.row, port.row, frame, worker);
       return isSent ? { vsi: port.vsi.name, ...portField(port) } : null;
     }
@@ -238,10 +273,7 @@ export class DhcpRelay {
     const port = this.parts.inventory.ports.get(row);
     const vsi = this.parts.inventory.vsis.get(vsiRow);
     const iface = vsi?.interface;
-    const relay = iface?.config.dhcpRelay;
-    return port === undefined || vsi === undefined || iface == null || relay == null
-      ? null
-      : { port, vsi, iface, relay };
+    return port === undefined || vsi === undefined || iface == null ? null : { port, vsi, iface };
   }
 
   private admit(port: PortObject): boolean {
@@ -253,6 +285,10 @@ export class DhcpRelay {
   private tell(event: "dhcp.request" | "dhcp.reply", fields: Parameters<Emit>[2]): void {
     this.parts.emit("debug", event, fields);
   }
+}
+
+function relayOf({ config }: InterfaceObject): DhcpRelayConfig | null {
+  return config.dhcpRelay;
 }
 
 /** Names have no slash. */

@@ -15,6 +15,10 @@ export interface Learners {
       /** The MAC or the VSIs of `iface` changed: its rewrite rows are written anew. */
       refreshRewrites(iface: InterfaceObject): void;
     };
+  readonly security: {
+    /** The inventory and the configuration of its ACs are others now. */
+    configure(): void;
+  };
   /** The gateway announces its own addresses at an AC (behaviour.md §3.12). */
   announceAt(iface: InterfaceObject, port: PortObject, vsi: VsiObject): void;
   /** The inventory is another one now: what tunnels do not know yet is announced into them. */

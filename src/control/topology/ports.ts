@@ -22,6 +22,7 @@ import {
   MAX_IO_PORTS,
   PORT_ANTI_SPOOF,
   PORT_RA_GUARD,
+  PORT_STRICT,
   PORT_UP,
 } from "../../tables/vsi.ts";
 import type { Inventory, PortObject, TunnelPort, VsiObject } from "../inventory.ts";
@@ -319,5 +320,6 @@ function flagsOf(port: PortObject): number {
   if (port.kind === "tunnel") return port.up || port.draining ? PORT_UP : 0;
   const { antiSpoof, routerAdvertisements } = port.config;
   const isGuarded = routerAdvertisements === "deny";
-  return (port.up ? PORT_UP : 0) | (antiSpoof ? PORT_ANTI_SPOOF : 0) | (isGuarded ? PORT_RA_GUARD : 0);
+  const spoofing = antiSpoof === "strict" ? PORT_STRICT : antiSpoof ? PORT_ANTI_SPOOF : 0;
+  return (port.up ? PORT_UP : 0) | spoofing | (isGuarded ? PORT_RA_GUARD : 0);
 }

@@ -288,6 +288,7 @@ export class Topology {
     this.ports.fill(draft);
     this.holds.replaceConfig(holdsOf(config));
     this.vsis.fill(draft);
+    learners.security.configure();
     this.count(draft);
     const emptied = this.whatIsEmptied(draft, changes);
     // withdraw

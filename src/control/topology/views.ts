@@ -51,7 +51,7 @@ export interface AcView {
   readonly tap: TapConfig | null;
   readonly handover: boolean;
   readonly vlan: number | null;
-  readonly antiSpoof: boolean;
+  readonly antiSpoof: boolean | "strict";
   readonly stormPerSecond: number;
 }
 
