@@ -21,7 +21,7 @@ import type {
   StaticNeighbor,
   VsiConfig,
 } from "../control/plan.ts";
-import type { EvpnConfig, VrfConfig } from "../control/plan-evpn.ts";
+import type { EvpnConfig, VrfConfig, VsiEvpnConfig } from "../control/plan-evpn.ts";
 import { overheadOf } from "./rules-l2.ts";
 import type { FileConfig } from "./schema.ts";
 import { bfdOf } from "./schema-bfd.ts";
@@ -127,13 +127,20 @@ function portOf({ ac, tunnel }: Entry) {
   return ac !== undefined ? ({ kind: "ac", name: ac } as const) : ({ kind: "tunnel", name: tunnel! } as const);
 }
 
+type FileVsiEvpn = NonNullable<FileConfig["vsis"][number]["evpn"]>;
+
+/** A peer without EVPN has hosts that no route tells of: one that a table has forgotten is reached by flooding alone. */
+function resolveVsiEvpn({ unknown, ...rest }: FileVsiEvpn): VsiEvpnConfig {
+  return { ...rest, unknown: unknown ?? (rest.learning === "both" ? "flood" : "glean") };
+}
+
 function resolveVsi(
   vsi: FileConfig["vsis"][number],
   allTunnels: readonly string[],
   gateway: FileInterface | null,
   macs: number,
 ): VsiConfig {
-  const { evpn } = vsi;
+  const evpn = vsi.evpn === undefined ? undefined : resolveVsiEvpn(vsi.evpn);
   // A tunnel of the configuration beside those that routes bring is a peer that speaks no EVPN: only a migration has such.
   const hasNoTunnels = vsi.vni === undefined || evpn?.learning === "evpn";
   // An uplink (no VNI) is somebody else's LAN: a proxy there would answer for all its hosts.

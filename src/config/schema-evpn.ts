@@ -107,8 +107,10 @@ export const vsiEvpn = z
       .describe("both: tunnels teach MACs as well, for a migration from static tunnels"),
     unknown: z
       .enum(["glean", "flood", "drop"])
-      .default("glean")
-      .describe("unknown hosts: found by ARP everywhere, flooded too, or looked for at ACs alone"),
+      .optional()
+      .describe(
+        "unknown hosts: found by ARP everywhere, flooded too, or looked for at ACs alone; default glean, flood with learning: both",
+      ),
   })
   .describe("this VSI takes part in EVPN; {} for defaults");
 

@@ -110,6 +110,15 @@ describe("a VSI with evpn", () => {
   it("keeps static tunnels and flooding where it says so, for a migration", () => {
     const both = plan(`${vsis("evpn: {learning: both, unknown: flood}, arp: localProxy")}${EVPN}`);
     expect(both.vsis[0]).toMatchObject({ arp: "localProxy", tunnels: ["gw2"], flood: { unknownUnicast: true } });
+    // Hosts of a peer without EVPN are found by flooding, unless somebody wants it otherwise.
+    const found = ["", ", unknown: glean", ", unknown: drop"].map(
+      (more) => plan(`${vsis(`evpn: {learning: both${more}}`)}${EVPN}`).vsis[0]!,
+    );
+    expect(found.map(({ evpn, flood }) => [evpn!.unknown, flood.unknownUnicast])).toEqual([
+      ["flood", true],
+      ["glean", false],
+      ["drop", false],
+    ]);
   });
 
   it("has a distinguisher and targets as others make them", () => {
