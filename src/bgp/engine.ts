@@ -18,8 +18,6 @@ export const MOST_WAITING = 200_000;
 
 /** A route that stands or (`isWithdrawn`) does no more. */
 export interface RouteRow {
-  /** `keyOf(route)`, made where there is time for it. */
-  readonly key: string;
   readonly route: EvpnRoute;
   readonly isWithdrawn: boolean;
   /** The session it came by; null: announced by ourselves. */

@@ -152,7 +152,7 @@ export class MemoryEngine implements Engine {
   }
 
   private put(table: Map<string, EvpnRoute>, row: RouteRow): void {
-    const { key } = row;
+    const key = keyOf(row.route);
     if (row.isWithdrawn && !table.has(key)) return;
     if (row.isWithdrawn) table.delete(key);
     else table.set(key, row.route);
@@ -172,5 +172,5 @@ export class MemoryEngine implements Engine {
 }
 
 function rowOf(route: EvpnRoute, isWithdrawn: boolean, peer: string | null): RouteRow {
-  return { key: keyOf(route), route, isWithdrawn, peer };
+  return { route, isWithdrawn, peer };
 }

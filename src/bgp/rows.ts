@@ -1,5 +1,5 @@
 /** Paths of gobgpd as rows, and rows as it wants them back. */
-import { type EvpnRoute, keyOf } from "../evpn/route.ts";
+import type { EvpnRoute } from "../evpn/route.ts";
 import { parseIpv4 } from "../wire/ipv4.ts";
 import type { Calls } from "./calls.ts";
 import { routeOf } from "./codec.ts";
@@ -18,9 +18,7 @@ export function withoutMobility(route: EvpnRoute): EvpnRoute {
 export function rowOf(path: Fields, { dialect }: Calls): RouteRow | null {
   try {
     const route = routeOf(path, dialect);
-    return route === null
-      ? null
-      : { key: keyOf(route), route, isWithdrawn: path.isWithdraw === true, peer: peerOf(path) };
+    return route === null ? null : { route, isWithdrawn: path.isWithdraw === true, peer: peerOf(path) };
   } catch {
     return null;
   }

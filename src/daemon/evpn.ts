@@ -5,6 +5,7 @@
  * before. Another engine, AS or router id makes everything anew; whatever else changes is taken over in place. When the process
  * ends its routes stay in the engine: peers notice nothing of a restart (docs/evpn.md has what takes them back for good).
  */
+import { randomInt } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { EvpnSource } from "../api/evpn.ts";
 import type { Condition, Series } from "../api/feature.ts";
@@ -169,7 +170,7 @@ export class EvpnMember {
     const isDiscovering = () => topology.config.evpn?.discover ?? true;
     const entries = new Entries({ agent, inventory, topology, isDiscovering }, kick);
     const settings = settingsOf(config, (name) => inventory.interface(name)?.mac ?? null)!;
-    const evpn = new Evpn({ beliefs: entries, timers: control.timers, emit }, settings);
+    const evpn = new Evpn({ beliefs: entries, timers: control.timers, emit, seed: randomInt(2 ** 31) }, settings);
     evpn.onResync = (seconds) => {
       this.resyncSeconds = seconds;
     };

@@ -14,12 +14,12 @@ import type { Beliefs } from "./beliefs.ts";
 import { tellHost, tellState } from "./events.ts";
 import { CLOSE_MS, Exporter, type Outlet } from "./export.ts";
 import { Fabric } from "./fabric.ts";
-import { Importer, type Instance, REFUSALS, type Refusal } from "./import.ts";
+import { type Instance, REFUSALS, type Refusal } from "./import.ts";
 import type { MacVrf } from "./mac-vrf.ts";
-import { type EvpnRoute, type MacRoute, nlriText } from "./route.ts";
+import { type EvpnRoute, keyOf, type MacRoute, nlriText, plainOf } from "./route.ts";
 import type { EvpnSettings } from "./settings.ts";
 import { type Held, type PeerState, Rib } from "./sync.ts";
-import { isSameUse, type Use, useOf } from "./use.ts";
+import { type Use, Uses } from "./use.ts";
 import { Vrfs } from "./vrfs.ts";
 
 /** The beat of what waits: the rate of announcements, withdrawals that are held, stale entries. */
@@ -37,6 +37,8 @@ export interface EvpnParts {
   readonly beliefs: Beliefs;
   readonly timers: Timers;
   readonly emit: Emit;
+  /** A random int32. */
+  readonly seed: number;
 }
 
 export class Evpn {
@@ -50,7 +52,7 @@ export class Evpn {
   onResync: (seconds: number) => void = () => undefined;
   private readonly parts: EvpnParts;
   private settings: EvpnSettings;
-  private importer: Importer;
+  private readonly uses: Uses;
   readonly vrfs: Vrfs;
   /** Routes that are not looked at yet under the rules that were changed last. */
   private reviewing: Iterator<Held> | null = null;
@@ -65,7 +67,7 @@ export class Evpn {
     this.parts = parts;
     this.settings = settings;
     this.startedMs = timers.nowMs;
-    this.importer = new Importer([]);
+    this.uses = new Uses(beliefs);
     this.fabric = new Fabric(beliefs, settings.limits.vteps);
     this.exporter = new Exporter(settings.limits.announcePerSecond, timers.nowMs);
     this.vrfs = new Vrfs({
@@ -79,8 +81,9 @@ export class Evpn {
     this.rib = new Rib({
       nowMs: () => timers.nowMs,
       staleMs: () => this.settings.staleSeconds * 1000,
+      seed: parts.seed,
       mostRoutes: () => this.settings.limits.routes,
-      add: (held) => this.add(held),
+      add: (held, was) => this.add(held, was),
       remove: (held) => this.withdraw(held),
       refuse: (route) => this.refuse("routes_limit", route),
       tell: (state, from) => tellState(parts.emit, state, from, this.rib.size, this.settings.staleSeconds),
@@ -148,13 +151,13 @@ export class Evpn {
     this.rib.snapshot();
   }
 
-  rows(rows: readonly { key: string; route: EvpnRoute; isWithdrawn: boolean; peer: string | null }[]): void {
-    for (const { key, route, isWithdrawn, peer } of rows) {
-      if (peer === null && this.isOwn(key, route)) {
-        if (isWithdrawn) this.exporter.missing(key);
-        else if (this.rib.state === "listing") this.exporter.found(route);
-      } else if (isWithdrawn) this.rib.withdrawal(key);
-      else this.rib.route(key, route, peer);
+  rows(rows: readonly { route: EvpnRoute; isWithdrawn: boolean; peer: string | null }[]): void {
+    for (const { route, isWithdrawn, peer } of rows) {
+      if (peer === null && this.isOwn(route)) {
+        if (isWithdrawn) this.exporter.missing(keyOf(route));
+        else if (this.rib.state === "listing") this.exporter.found(plainOf(route));
+      } else if (isWithdrawn) this.rib.withdrawal(route);
+      else this.rib.route(route, peer);
     }
     this.pump();
   }
@@ -227,8 +230,8 @@ export class Evpn {
 
   // ---- inside ----------------------------------------------------------------------------------------------------------
 
-  private isOwn(key: string, { nextHop }: EvpnRoute): boolean {
-    return nextHop === this.settings.vtep || this.exporter.find(key) !== undefined;
+  private isOwn(route: EvpnRoute): boolean {
+    return route.nextHop === this.settings.vtep || this.exporter.find(keyOf(route)) !== undefined;
   }
 
   private macVrfOf(route: MacRoute): MacVrf | undefined {
@@ -247,7 +250,7 @@ export class Evpn {
     vrfs.setDuplicateRules(duplicates);
     this.remove(vrfs.names().filter((name) => !wanted.has(vrfs.find(name)!.instance)));
     const fresh = instances.filter(({ vsi }) => vrfs.find(vsi) === undefined);
-    this.importer = new Importer(instances);
+    this.uses.follow(instances, vtep);
     for (const instance of fresh) vrfs.add(instance, vtep, duplicates);
     vrfs.announce(settings);
     // Routes that came before their VSI or VRF, or under other rules.
@@ -264,7 +267,7 @@ export class Evpn {
         this.reviewing = null;
         return;
       }
-      this.add(held);
+      this.add(held, held.route);
     }
   }
 
@@ -277,28 +280,28 @@ export class Evpn {
       const left = use?.entered.filter(({ instance }) => gone.has(instance.vsi)) ?? [];
       if (use === null || left.length === 0) continue;
       const entered = use.entered.filter((each) => !left.includes(each));
-      held.use = entered.length === 0 && use.refused === null ? null : { entered, refused: use.refused };
-      this.leave(left);
+      held.use = entered.length === 0 && use.refused === null ? null : this.uses.one({ entered, refused: use.refused });
+      this.leave(left, held.route);
     }
     for (const name of names) this.vrfs.remove(name);
   }
 
-  private add(held: Held): void {
+  /** @param was what the route was when it was looked at last. */
+  private add(held: Held, was: EvpnRoute | null): void {
     const { route, use: before } = held;
-    const { importer, settings, parts } = this;
-    const use = useOf(route, { importer, vtep: settings.vtep, beliefs: parts.beliefs });
-    if (before !== null && isSameUse(before, use)) return;
+    const use = this.uses.of(route);
+    if (before === use && was === route) return;
     // The new one is entered before the old one goes: a route that only changed leaves no gap, and its tunnel stays.
-    for (const { instance, vtep, asIs } of use.entered) this.enter(instance, vtep, asIs);
+    for (const { instance, vtep, asIs } of use.entered) this.enter(instance, vtep, asIs ?? route);
     held.use = use.entered.length + (use.refused === null ? 0 : 1) > 0 ? use : null;
-    if (before !== null) this.leave(before.entered);
+    if (before !== null) this.leave(before.entered, was!);
     if (use.refused !== null && before?.refused !== use.refused) this.refuse(use.refused, route);
   }
 
   private withdraw(held: Held): void {
-    const { use } = held;
+    const { use, route } = held;
     held.use = null;
-    if (use !== null) this.leave(use.entered);
+    if (use !== null) this.leave(use.entered, route);
   }
 
   private enter(instance: Instance, vtep: string, route: EvpnRoute): void {
@@ -310,9 +313,9 @@ export class Evpn {
   }
 
   /** Undo what it was. */
-  private leave(entered: Use["entered"]): void {
+  private leave(entered: Use["entered"], route: EvpnRoute): void {
     for (const { instance, vtep, asIs } of entered) {
-      this.vrfs.removeRoute(instance, asIs);
+      this.vrfs.removeRoute(instance, asIs ?? route);
       this.fabric.release(vtep, instance.vni);
     }
   }
@@ -328,9 +331,9 @@ export class Evpn {
     const { nowMs } = this.parts.timers;
     for (const [key, ms] of this.told) if (nowMs - ms >= TOLD_MS) this.told.delete(key);
     for (const { vtep, vni } of this.fabric.retry())
-      for (const { use } of this.rib.routes())
-        for (const each of use?.entered ?? [])
-          if (each.vtep === vtep && each.instance.vni === vni) this.vrfs.addRoute(each.instance, vtep, each.asIs);
+      for (const { use, route } of this.rib.routes())
+        for (const { instance, vtep: at, asIs } of use?.entered ?? [])
+          if (at === vtep && instance.vni === vni) this.vrfs.addRoute(instance, vtep, asIs ?? route);
     this.pump();
   }
 

@@ -1,57 +1,63 @@
 /**
- * One copy of what many routes have in common: distinguishers, next hops, peers, targets, labels. Routes cross threads as copies, so
- * a hundred thousand of them would bring as many texts of the same few VTEPs.
+ * One copy of what many routes have in common: the attributes of hosts, distinguishers, next hops, peers, targets, labels. Routes
+ * cross threads as copies, so a hundred thousand of them would bring as many of the same few VTEPs.
  *
  * What is kept is bounded: a peer that invents texts only makes it begin anew.
  */
-import type { EvpnRoute } from "./route.ts";
+import { type EvpnRoute, type HostAttributes, HostRoute, ipv4Of, type MacRoute } from "./route.ts";
 
 const MOST = 65_536;
 
 export class Interned {
   private readonly texts = new Map<string, string>();
   private readonly lists = new Map<string, readonly (string | number)[]>();
+  private readonly sets = new Map<string, HostAttributes>();
+  /** Sets by their copies: one copy serves all of a message. */
+  private readonly ofCopy = new WeakMap<HostAttributes, HostAttributes>();
 
   /** `route` with what is common in one copy. */
   route(route: EvpnRoute): EvpnRoute {
-    const rd = this.text(route.rd);
-    const nextHop = this.text(route.nextHop);
-    const targets = this.list(route.targets);
-    if (route.type !== 2) return { ...route, rd, nextHop, targets };
-    // Field by field: a copy that is spread takes half as much again.
-    return {
-      type: 2,
-      rd,
-      tag: route.tag,
-      nextHop,
-      targets,
-      encap: route.encap,
-      mac: route.mac,
-      ip: route.ip,
-      labels: this.list(route.labels),
-      segment: route.segment,
-      sequence: route.sequence,
-      isSticky: route.isSticky,
-      isGateway: route.isGateway,
-      routerMac: route.routerMac,
-    };
+    if (route instanceof HostRoute) return new HostRoute(this.known(route.attributes), route.mac, route.ipv4);
+    if (route.type === 2 && !route.isOrphan && (route.ip === null || ipv4Of(route) !== null))
+      return new HostRoute(this.attributes(route), route.mac, ipv4Of(route));
+    const { rd, nextHop, targets } = route;
+    return { ...route, rd: this.text(rd), nextHop: this.text(nextHop), targets: this.list(targets) };
   }
 
   text(text: string): string {
-    const known = this.texts.get(text);
-    if (known !== undefined) return known;
-    if (this.texts.size >= MOST) this.texts.clear();
-    this.texts.set(text, text);
-    return text;
+    return this.one(this.texts, text, () => text);
+  }
+
+  private known(copy: HostAttributes): HostAttributes {
+    let known = this.ofCopy.get(copy);
+    if (known === undefined) {
+      known = this.attributes(copy);
+      this.ofCopy.set(copy, known);
+    }
+    return known;
+  }
+
+  private attributes(of: HostAttributes | MacRoute): HostAttributes {
+    const { rd, nextHop, targets, labels, tag, encap, segment, sequence, isSticky, isGateway, routerMac } = of;
+    const texts = `${rd} ${nextHop} ${targets.join(",")} ${labels.join(",")}`;
+    const name = `${texts} ${tag} ${encap} ${segment} ${sequence} ${isSticky} ${isGateway} ${routerMac}`;
+    return this.one(this.sets, name, () => ({
+      ...{ rd: this.text(rd), nextHop: this.text(nextHop), targets: this.list(targets), labels: this.list(labels) },
+      ...{ tag, encap, segment, sequence, isSticky, isGateway, routerMac },
+    }));
   }
 
   private list<T extends string | number>(list: readonly T[]): readonly T[] {
-    const name = list.length === 1 ? String(list[0]) : list.join(" ");
-    const kind = typeof list[0] === "number" ? `#${name}` : name;
-    const known = this.lists.get(kind);
-    if (known !== undefined) return known as readonly T[];
-    if (this.lists.size >= MOST) this.lists.clear();
-    this.lists.set(kind, list);
-    return list;
+    const kind = `${typeof list[0] === "number" ? "#" : ""}${list.join(" ")}`;
+    return this.one(this.lists as Map<string, readonly T[]>, kind, () => [...list]);
+  }
+
+  private one<T>(all: Map<string, T>, name: string, make: () => T): T {
+    const known = all.get(name);
+    if (known !== undefined) return known;
+    if (all.size >= MOST) all.clear();
+    const made = make();
+    all.set(name, made);
+    return made;
   }
 }

@@ -10,12 +10,12 @@
  * Control's tables rank all of this below what is configured or heard here (control/routes/routes.ts).
  */
 import type { Mac } from "../wire/ethernet.ts";
-import { type Ipv4, parseIpv4 } from "../wire/ipv4.ts";
+import type { Ipv4 } from "../wire/ipv4.ts";
 import type { Beliefs } from "./beliefs.ts";
 import { bestOf, compareVteps } from "./choice.ts";
 import { added, NO_ROUTES, ROUTES_PER_HOST, without } from "./host-table.ts";
 import type { Instance } from "./import.ts";
-import type { MacRoute, PrefixRoute } from "./route.ts";
+import { ipv4Of, type MacRoute, type PrefixRoute } from "./route.ts";
 import { Starved } from "./starved.ts";
 
 /** A route that leads somewhere in a VRF. */
@@ -209,5 +209,5 @@ function keyOf({ network, length }: { readonly network: Ipv4; readonly length: n
 /** The prefix that a route is about; a host is all 32 bits of one. */
 function placeOf(route: VrfRoute): { readonly network: Ipv4; readonly length: number } {
   if (route.type === 5) return { network: route.network, length: route.length };
-  return { network: parseIpv4(route.ip!)!, length: 32 };
+  return { network: ipv4Of(route)!, length: 32 };
 }

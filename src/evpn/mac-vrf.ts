@@ -15,7 +15,6 @@
  */
 import type { Mac } from "../wire/ethernet.ts";
 import type { Ipv4 } from "../wire/ipv4.ts";
-import { parseIpv4 } from "../wire/ipv4.ts";
 import type { Beliefs, LocalHost } from "./beliefs.ts";
 import { beats, bestOf, type Claim, claimOf } from "./choice.ts";
 import { type DuplicateRules, Duplicates } from "./duplicates.ts";
@@ -38,7 +37,7 @@ import {
 } from "./host-table.ts";
 import type { Instance } from "./import.ts";
 import { macRouteOf } from "./own-routes.ts";
-import { keyOf, type MacRoute, sequenceOf } from "./route.ts";
+import { ipv4Of, keyOf, type MacRoute, sequenceOf } from "./route.ts";
 import { Starved } from "./starved.ts";
 
 export type HostEvent = "moved-in" | "moved-out" | "duplicate" | "duplicate-over" | "sticky-conflict" | "full";
@@ -77,7 +76,7 @@ export class MacVrf {
    * removed. @returns false: its MAC, or its address, has too many routes already.
    */
   addRoute(route: MacRoute): boolean {
-    const ip = route.ip === null ? null : parseIpv4(route.ip);
+    const ip = ipv4Of(route);
     const known = ip === null ? 0 : (this.table.addresses.get(ip)?.routes.length ?? 0);
     if (known >= ROUTES_PER_HOST || (this.table.hosts.get(route.mac)?.routes.length ?? 0) >= ROUTES_PER_HOST)
       return false;
@@ -94,7 +93,7 @@ export class MacVrf {
 
   removeRoute(route: MacRoute): void {
     const host = this.table.hosts.get(route.mac);
-    const ip = route.ip === null ? null : parseIpv4(route.ip);
+    const ip = ipv4Of(route);
     const address = ip === null ? undefined : this.table.addresses.get(ip);
     if (host === undefined) return;
     const left = without(host.routes, route);
@@ -228,7 +227,7 @@ export class MacVrf {
 
   /** What is held of a MAC and whether the route is the one in use, for people. */
   useOf(route: MacRoute): "used" | "shadowed" | "local" {
-    const ip = route.ip === null ? null : parseIpv4(route.ip);
+    const ip = ipv4Of(route);
     const host = this.table.hosts.get(route.mac);
     if (host?.local != null) return "local";
     const best = ip === null ? this.claimTo(route.mac) : this.routeTo(ip);

@@ -9,7 +9,7 @@
  * is a VNI, 24 bits, not shifted (RFC 8365 §5.1.3).
  */
 import { formatMac, type Mac } from "../wire/ethernet.ts";
-import { formatIpv4, type Ipv4 } from "../wire/ipv4.ts";
+import { formatIpv4, type Ipv4, parseIpv4 } from "../wire/ipv4.ts";
 
 /** Tunnel type of the encapsulation community (RFC 8365 §5.1.2): VXLAN. */
 export const ENCAP_VXLAN = 8;
@@ -79,6 +79,89 @@ export interface OtherRoute extends AnyRoute {
 
 export type EvpnRoute = MacRoute | MulticastRoute | PrefixRoute | OtherRoute;
 
+/** What a type 2 says besides the MAC and the address: all hosts of a VTEP have the same, so that one copy serves them. */
+export type HostAttributes = Omit<MacRoute, "type" | "mac" | "ip" | "isOrphan">;
+
+/**
+ * A type 2 as it is kept by the hundred thousand: its own are the MAC and the address, its attributes are shared. It is read like
+ * any other; what is to cross threads, or to be another route, is a copy (`plainOf`).
+ */
+export class HostRoute implements MacRoute {
+  readonly attributes: HostAttributes;
+  readonly mac: Mac;
+  readonly ipv4: Ipv4 | null;
+
+  constructor(attributes: HostAttributes, mac: Mac, ipv4: Ipv4 | null) {
+    this.attributes = attributes;
+    this.mac = mac;
+    this.ipv4 = ipv4;
+  }
+
+  get type(): 2 {
+    return 2;
+  }
+
+  get ip(): string | null {
+    return this.ipv4 === null ? null : formatIpv4(this.ipv4);
+  }
+
+  get rd(): string {
+    return this.attributes.rd;
+  }
+
+  get tag(): number {
+    return this.attributes.tag;
+  }
+
+  get nextHop(): string {
+    return this.attributes.nextHop;
+  }
+
+  get targets(): readonly string[] {
+    return this.attributes.targets;
+  }
+
+  get encap(): number | null {
+    return this.attributes.encap;
+  }
+
+  get labels(): readonly number[] {
+    return this.attributes.labels;
+  }
+
+  get segment(): string | null {
+    return this.attributes.segment;
+  }
+
+  get sequence(): number | null {
+    return this.attributes.sequence;
+  }
+
+  get isSticky(): boolean {
+    return this.attributes.isSticky;
+  }
+
+  get isGateway(): boolean {
+    return this.attributes.isGateway;
+  }
+
+  get routerMac(): Mac | null {
+    return this.attributes.routerMac;
+  }
+}
+
+/** The route with all that it says as fields of its own. */
+export function plainOf(route: EvpnRoute): EvpnRoute {
+  if (!(route instanceof HostRoute)) return route;
+  return { type: 2, ...route.attributes, mac: route.mac, ip: route.ip };
+}
+
+/** The IPv4 address of a host; null: it has none, or one of the other family. */
+export function ipv4Of(route: MacRoute): Ipv4 | null {
+  if (route instanceof HostRoute) return route.ipv4;
+  return route.ip === null ? null : parseIpv4(route.ip);
+}
+
 /** What a route is: one more with the same key takes its place. */
 export function keyOf(route: EvpnRoute): string {
   return `${route.rd} ${nlriText(route)}`;
@@ -112,6 +195,12 @@ export function sequenceOf({ sequence }: MacRoute): number {
 export function isSameRoute(a: EvpnRoute, b: EvpnRoute): boolean {
   if (a === b) return true;
   if (a.type !== b.type) return false;
+  if (a instanceof HostRoute && b instanceof HostRoute && a.attributes === b.attributes)
+    return a.mac === b.mac && a.ipv4 === b.ipv4;
+  return isSamePlain(plainOf(a), plainOf(b));
+}
+
+function isSamePlain(a: EvpnRoute, b: EvpnRoute): boolean {
   const [left, right] = [a as unknown as Record<string, unknown>, b as unknown as Record<string, unknown>];
   for (const name in left)
     if (left[name] !== right[name] && name !== "targets" && !isSameValue(left[name], right[name])) return false;

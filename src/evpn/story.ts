@@ -121,12 +121,12 @@ export function* routeViews(evpn: Evpn, nowMs: number): Generator<RouteView> {
 }
 
 function viewOfRoute(evpn: Evpn, held: Held, nowMs: number): RouteView {
-  const { route, peer, sinceMs, use } = held;
+  const { route, peer, sinceSeconds, use } = held;
   const isStale = evpn.rib.isStale(held);
   const state = stateOf(evpn, use, route);
   return {
     ...common(route),
-    ...{ peer, direction: "in", ageSeconds: seconds(nowMs - sinceMs) },
+    ...{ peer, direction: "in", ageSeconds: seconds(nowMs) - sinceSeconds },
     vsi: use?.entered.find(({ instance }) => instance.vrf === null)?.instance.vsi ?? null,
     vrf: use?.entered.find(({ instance }) => instance.vrf !== null)?.instance.vrf?.name ?? null,
     state: isStale ? `${state}, stale` : state,
@@ -138,7 +138,8 @@ function stateOf(evpn: Evpn, use: Use | null, route: EvpnRoute): string {
   if (use === null) return "not imported";
   const first = use.entered.find(({ instance }) => instance.vrf === null) ?? use.entered[0];
   if (first === undefined) return `refused: ${use.refused}`;
-  const { instance, vtep, asIs } = first;
+  const { instance, vtep } = first;
+  const asIs = first.asIs ?? route;
   if (!evpn.fabric.has(vtep, instance.vni)) return "refused: vtep";
   const note = use.refused === null ? "" : `, refused in part: ${use.refused}`;
   if (instance.vrf !== null) return `${evpn.vrfs.vrf(instance.vsi)!.useOf(asIs as VrfRoute)}${note}`;
@@ -227,7 +228,7 @@ function sentencesOfVrfs(evpn: Evpn, ip: string, nowMs: number, within: Within |
 function whence(evpn: Evpn, route: EvpnRoute, nowMs: number): string {
   const held = evpn.rib.find(route);
   const by = held?.peer == null ? "" : `, by ${held.peer}`;
-  const age = held === undefined ? "" : `, for ${seconds(nowMs - held.sinceMs)} s`;
+  const age = held === undefined ? "" : `, for ${seconds(nowMs) - held.sinceSeconds} s`;
   const stale = held !== undefined && evpn.rib.isStale(held) ? "; it is stale: no session vouches for it now" : "";
   return `${age}${by}${stale}`;
 }

@@ -17,7 +17,8 @@
  */
 import { Interned } from "./interned.ts";
 import { Orphans } from "./orphans.ts";
-import { type EvpnRoute, isSameRoute, keyOf } from "./route.ts";
+import { type EvpnRoute, isSameRoute, plainOf } from "./route.ts";
+import { type Kept, RouteTable } from "./route-table.ts";
 import type { Use } from "./use.ts";
 
 const HOLD_MS = 200;
@@ -38,13 +39,12 @@ export const SYNC: Readonly<Record<SyncState, Partial<Record<SyncEvent, SyncStat
   stale: { snapshot: "listing" },
 };
 
-export interface Held {
-  readonly key: string;
-  route: EvpnRoute;
+export interface Held extends Kept {
   peer: string | null;
   /** The list that it was seen in last. */
   generation: number;
-  readonly sinceMs: number;
+  /** Of the clock of `nowMs`: whole seconds take no box. */
+  readonly sinceSeconds: number;
   /** What has become of it; null: nothing, no VSI imports it. */
   use: Use | null;
 }
@@ -60,9 +60,11 @@ export interface RibParts {
   readonly nowMs: () => number;
   readonly staleMs: () => number;
   readonly mostRoutes: () => number;
-  /** A route is new, or says something else. */
-  readonly add: (held: Held) => void;
+  /** A route is new, or says something else; `was`: what it was until now. */
+  readonly add: (held: Held, was: EvpnRoute | null) => void;
   readonly remove: (held: Held) => void;
+  /** A random int32. */
+  readonly seed: number;
   /** There is no room for one more. */
   readonly refuse: (route: EvpnRoute) => void;
   readonly tell: (state: SyncState, from: SyncState) => void;
@@ -74,13 +76,13 @@ export interface RibParts {
 
 export class Rib {
   private readonly parts: RibParts;
-  private readonly held = new Map<string, Held>();
+  private readonly held: RouteTable<Held>;
   private readonly common = new Interned();
   private readonly orphans = new Orphans();
   /** Withdrawn, and held for a while. */
-  private leaving = new Set<string>();
+  private leaving = new Set<Held>();
   /** Withdrawn, and about to go. */
-  private gone = new Set<string>();
+  private gone = new Set<Held>();
   /** VTEPs that lost their speaker with that. */
   private readonly orphaning = new Set<string>();
   /** Routes that are not looked at yet by the sweep that is under way. */
@@ -101,6 +103,7 @@ export class Rib {
 
   constructor(parts: RibParts) {
     this.parts = parts;
+    this.held = new RouteTable(parts.seed);
     this.sinceMs = parts.nowMs();
   }
 
@@ -149,11 +152,7 @@ export class Rib {
 
   /** The route as it is held, with its peer and age; undefined: it is not here. */
   find(route: EvpnRoute): Held | undefined {
-    return this.held.get(keyOf(route));
-  }
-
-  get(key: string): Held | undefined {
-    return this.held.get(key);
+    return this.held.find(route);
   }
 
   isStale({ generation, route }: Held): boolean {
@@ -198,10 +197,10 @@ export class Rib {
   }
 
   /** A route stands; most of those that a further list brings are known, and nothing follows. */
-  route(key: string, route: EvpnRoute, by: string | null): void {
-    const held = this.held.get(key);
-    if (this.leaving.delete(key)) this.orphans.leave(held!.route, -1);
-    this.gone.delete(key);
+  route(route: EvpnRoute, by: string | null): void {
+    const held = this.held.find(route);
+    if (held !== undefined && this.leaving.delete(held)) this.orphans.leave(held.route, -1);
+    if (held !== undefined) this.gone.delete(held);
     if (route.type === 3) this.orphans.returned(route.nextHop, this.parts.nowMs());
     const peer = by === null ? null : this.common.text(by);
     if (held === undefined) {
@@ -211,37 +210,39 @@ export class Rib {
       }
       const { generation } = this;
       const fresh: Held = {
-        key,
         route: this.common.route(route),
+        next: null,
         peer,
         generation,
-        sinceMs: this.parts.nowMs(),
+        sinceSeconds: Math.floor(this.parts.nowMs() / 1000),
         use: null,
       };
-      this.held.set(key, fresh);
+      this.held.add(fresh);
       this.fresh++;
       this.count(fresh, 1);
-      this.parts.add(fresh);
+      this.parts.add(fresh, null);
       return;
     }
     if (held.generation !== this.generation) this.fresh++;
     held.generation = this.generation;
     this.count(held, -1);
     held.peer = peer;
-    const isNews = !isSameRoute(held.route, route);
-    if (isNews) held.route = this.common.route(route);
+    const was = held.route;
+    const said = this.common.route(route);
+    const isNews = !isSameRoute(was, said);
+    if (isNews) held.route = said;
     this.count(held, 1);
-    if (isNews) this.parts.add(held);
+    if (isNews) this.parts.add(held, was);
   }
 
-  withdrawal(key: string): void {
-    const held = this.held.get(key);
-    if (held === undefined || held.route.isOrphan || this.leaving.has(key)) return;
+  withdrawal(route: EvpnRoute): void {
+    const held = this.held.find(route);
+    if (held === undefined || held.route.isOrphan || this.leaving.has(held)) return;
     this.orphans.leave(held.route, 1);
     const nowMs = this.parts.nowMs();
     if (this.leaving.size === 0) this.leavingSinceMs = nowMs;
     this.lastLeftMs = nowMs;
-    this.leaving.add(key);
+    this.leaving.add(held);
   }
 
   // ---- time ------------------------------------------------------------------------------------------------------------
@@ -280,7 +281,7 @@ export class Rib {
     else this.orphans.forget();
     if (this.gone.size === 0) [this.gone, this.leaving] = [this.leaving, this.gone];
     else {
-      for (const key of this.leaving) this.gone.add(key);
+      for (const held of this.leaving) this.gone.add(held);
       this.leaving.clear();
     }
     this.finish();
@@ -291,11 +292,9 @@ export class Rib {
     if (this.gone.size === 0) return;
     const isHeard = this.hasSession();
     let left = SLICE;
-    for (const key of this.gone) {
+    for (const held of this.gone) {
       if (left-- === 0) return;
-      this.gone.delete(key);
-      const held = this.held.get(key);
-      if (held === undefined) continue;
+      this.gone.delete(held);
       if (isHeard && this.orphaning.has(held.route.nextHop) && this.orphans.isKept(held.route)) this.orphan(held);
       else if (isHeard || held.peer === null) this.drop(held);
       else {
@@ -308,15 +307,18 @@ export class Rib {
 
   private orphan(held: Held): void {
     this.count(held, -1);
-    held.route = { ...held.route, isOrphan: true };
+    const was = held.route;
+    held.route = { ...plainOf(was), isOrphan: true };
     if (held.generation === this.generation) this.fresh--;
     held.generation = -1;
     this.count(held, 1);
-    this.parts.add(held);
+    this.parts.add(held, was);
   }
 
   private drop(held: Held): void {
-    this.held.delete(held.key);
+    this.held.delete(held);
+    this.leaving.delete(held);
+    this.gone.delete(held);
     if (held.generation === this.generation) this.fresh--;
     this.count(held, -1);
     this.parts.remove(held);

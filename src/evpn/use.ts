@@ -1,16 +1,15 @@
 /** What a route becomes: whose it is, behind which VTEP, and what of it is refused. */
-import { parseIpv4 } from "../wire/ipv4.ts";
 import type { Beliefs } from "./beliefs.ts";
-import { concerns, floodVtepOf, type Importer, type Instance, type Refusal, refusalOf } from "./import.ts";
+import { concerns, floodVtepOf, Importer, type Instance, type Refusal, refusalOf } from "./import.ts";
 import type { VrfRoute } from "./ip-vrf.ts";
-import type { EvpnRoute, MacRoute } from "./route.ts";
+import { type EvpnRoute, ipv4Of, type MacRoute, plainOf } from "./route.ts";
 
 /** One place where a route is entered, as far as it is used there. */
 export interface Entered {
   readonly instance: Instance;
   readonly vtep: string;
-  /** The route as it is used: without its address where that was refused. */
-  readonly asIs: EvpnRoute;
+  /** The route as it is used, where that is without its address; null: as it is. */
+  readonly asIs: EvpnRoute | null;
 }
 
 export interface Use {
@@ -24,8 +23,59 @@ export interface Judge {
   readonly beliefs: Pick<Beliefs, "isGatewayMac" | "kindOf">;
 }
 
+/** Most uses that are kept in one copy. */
+const MOST = 65_536;
+
+/**
+ * Uses by routes. Hosts of one VTEP have the same, and one copy of it: a route that is looked at again and has the same use
+ * is entered already.
+ */
+export class Uses {
+  private judge: Judge;
+  private readonly known = new Map<string, Use>();
+  private readonly numbers = new WeakMap<Instance, number>();
+  private count = 0;
+
+  constructor(beliefs: Judge["beliefs"]) {
+    this.judge = { importer: new Importer([]), vtep: "", beliefs };
+  }
+
+  /** These import from now on. Uses by those that stay are the same ones. */
+  follow(instances: readonly Instance[], vtep: string): void {
+    this.judge = { ...this.judge, importer: new Importer(instances), vtep };
+  }
+
+  of(route: EvpnRoute): Use {
+    return this.one(useOf(route, this.judge));
+  }
+
+  /** The copy that serves all that are alike. */
+  one(use: Use): Use {
+    const { entered, refused } = use;
+    let name: string = refused ?? "";
+    for (const { instance, vtep, asIs } of entered) {
+      if (asIs !== null) return use;
+      name += ` ${this.numberOf(instance)} ${vtep}`;
+    }
+    const known = this.known.get(name);
+    if (known !== undefined) return known;
+    if (this.known.size >= MOST) this.known.clear();
+    this.known.set(name, use);
+    return use;
+  }
+
+  private numberOf(instance: Instance): number {
+    let number = this.numbers.get(instance);
+    if (number === undefined) {
+      number = this.count++;
+      this.numbers.set(instance, number);
+    }
+    return number;
+  }
+}
+
 /** Decide about one route. A VSI may use of it what a VRF refuses, and the other way round: the last refusal is told. */
-export function useOf(route: EvpnRoute, judge: Judge): Use {
+function useOf(route: EvpnRoute, judge: Judge): Use {
   const entered: Entered[] = [];
   let refused: Refusal | null = null;
   for (const instance of judge.importer.instancesOf(route.targets)) {
@@ -33,32 +83,23 @@ export function useOf(route: EvpnRoute, judge: Judge): Use {
     const vtep = route.type === 3 ? floodVtepOf(route) : route.nextHop;
     const wrong = vtep === judge.vtep ? "next_hop" : refusalOf(route, instance);
     if (wrong !== null) refused = wrong;
-    else if (route.type !== 2 || instance.vrf !== null) entered.push({ instance, vtep, asIs: route });
+    else if (route.type !== 2 || instance.vrf !== null) entered.push({ instance, vtep, asIs: null });
     else if (judge.beliefs.isGatewayMac(instance.vsi, route.mac)) refused = "gateway_mac";
     else {
       const bad = route.isGateway ? null : badAddress(judge, instance.vsi, route);
       if (bad !== null) refused = bad;
-      entered.push({ instance, vtep, asIs: bad === null ? route : { ...route, ip: null } });
+      entered.push({ instance, vtep, asIs: bad === null ? null : { ...(plainOf(route) as MacRoute), ip: null } });
     }
   }
   return { entered, refused };
 }
 
 /** What is wrong with the address of a host's route; its MAC is used all the same. */
-function badAddress({ beliefs }: Judge, vsi: string, { ip: text }: MacRoute): Refusal | null {
-  const ip = text === null ? null : parseIpv4(text);
+function badAddress({ beliefs }: Judge, vsi: string, route: MacRoute): Refusal | null {
+  const ip = ipv4Of(route);
   if (ip === null) return null;
   const kind = beliefs.kindOf(vsi, ip);
   return kind === "gateway" ? "address" : kind === "foreign" ? "foreign_subnet" : null;
-}
-
-/** Nothing follows from looking at it again: the VSIs, the VTEPs and the route itself are the same. */
-export function isSameUse(a: Use, b: Use): boolean {
-  if (a.refused !== b.refused || a.entered.length !== b.entered.length) return false;
-  return a.entered.every(({ instance, vtep, asIs }, n) => {
-    const other = b.entered[n]!;
-    return instance === other.instance && vtep === other.vtep && asIs === other.asIs;
-  });
 }
 
 /** Is it one that becomes an entry, beside the tunnel that it needs? */

@@ -103,7 +103,7 @@ for (const { name, bin, missing } of gobgpds()) {
       for (const rows of [one.rows(), two.rows()]) {
         const got = new Map(rows.map((row) => [keyOf(row.route), row]));
         for (const [what, route] of ROUTES)
-          expect(got.get(keyOf(route)), what).toEqual({ key: keyOf(route), route, isWithdrawn: false, peer: null });
+          expect(got.get(keyOf(route)), what).toEqual({ route, isWithdrawn: false, peer: null });
       }
       one.engine.withdraw(ROUTES.map(([, route]) => route));
       await until("all withdrawn", 15_000, () => two.rows().filter((row) => row.isWithdrawn).length >= ROUTES.length);

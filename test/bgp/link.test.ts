@@ -29,9 +29,9 @@ function link() {
 
 const rows = (count: number): EngineEvent => ({
   kind: "rows",
-  rows: Array.from({ length: count }, (_, n) => ({ key: String(n) }) as RouteRow),
+  rows: Array.from({ length: count }, (_, n) => ({ peer: String(n) }) as RouteRow),
 });
-const keysOf = (event: EngineEvent) => (event.kind === "rows" ? event.rows.map(({ key }) => Number(key)) : []);
+const keysOf = (event: EngineEvent) => (event.kind === "rows" ? event.rows.map(({ peer }) => Number(peer)) : []);
 
 it("a batch is applied 32 rows at a time, in order, and acknowledged when all of them are", () => {
   const { thread, applied, made, tell, kicks } = link();

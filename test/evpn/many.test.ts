@@ -1,6 +1,6 @@
 /** Many routes: what goes at once goes in steps, a list that says nothing new costs nothing, full tables are tried again, and no host has endless routes. */
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { isSameRoute, keyOf, type MacRoute } from "../../src/evpn/route.ts";
+import { isSameRoute, type MacRoute } from "../../src/evpn/route.ts";
 import { formatIpv4 } from "../../src/wire/ipv4.ts";
 import { type Site, World } from "./site.ts";
 
@@ -16,7 +16,7 @@ const routeOf = (n: number, fields: Partial<MacRoute> = {}): MacRoute => ({
 });
 
 function say(routes: readonly MacRoute[], isWithdrawn = false): void {
-  site.evpn.rows(routes.map((route) => ({ key: keyOf(route), route, isWithdrawn, peer: REFLECTOR })));
+  site.evpn.rows(routes.map((route) => ({ route, isWithdrawn, peer: REFLECTOR })));
 }
 
 const many = (count: number) => Array.from({ length: count }, (_, n) => routeOf(n));

@@ -1,6 +1,6 @@
 /** Hosts that move between gateways: sequences, who yields, sticky ones, duplicates; and what each side announces. */
 import { beforeEach, describe, expect, it } from "vitest";
-import { keyOf, type MacRoute } from "../../src/evpn/route.ts";
+import type { MacRoute } from "../../src/evpn/route.ts";
 import { formatIpv4, parseIpv4 } from "../../src/wire/ipv4.ts";
 import { type Host, type Site, VSI, World } from "./site.ts";
 
@@ -182,7 +182,7 @@ describe("what a broken peer announces", () => {
       ...{ mac: 0x020000000777, ip: "10.1.1.77", labels: [10], segment: null, sequence: null },
       ...{ isSticky: false, isGateway: false, routerMac: null, ...change },
     };
-    one.evpn.rows([{ key: keyOf(route), route, isWithdrawn: false, peer: "192.0.2.251" }]);
+    one.evpn.rows([{ route, isWithdrawn: false, peer: "192.0.2.251" }]);
     world.pass(100);
   };
   const refused = () => Object.fromEntries([...one.evpn.refused].filter(([, count]) => count > 0));

@@ -1,6 +1,5 @@
 /** A gateway whose engine dies goes on forwarding: the others keep its hosts, believe any other claim, and are not deceived by a retirement. */
 import { beforeEach, expect, it } from "vitest";
-import { keyOf } from "../../src/evpn/route.ts";
 import { type Host, type Site, World } from "./site.ts";
 
 let world: World;
@@ -66,7 +65,7 @@ it("any claim that stands wins against an orphan: a lower sequence, a higher add
   expect(orphan!.route).toMatchObject({ isOrphan: true, sequence: 1, nextHop: two.vtep });
   const { isOrphan: _, ...fresh } = orphan!.route;
   const route = { ...fresh, rd: "192.0.2.9:10", nextHop: "192.0.2.9", sequence: null } as typeof orphan.route;
-  one.evpn.rows([{ key: keyOf(route), route, isWithdrawn: false, peer: "192.0.2.251" }]);
+  one.evpn.rows([{ route, isWithdrawn: false, peer: "192.0.2.251" }]);
   expect(one.said.get(mac)).toBe("192.0.2.9");
 });
 
@@ -112,7 +111,7 @@ it("an orphan that is withdrawn once more, or swept by a list without it, stays;
   world.pass(1000);
   const held = [...two.evpn.rib.routes()].filter(({ route }) => route.isOrphan);
   expect(held.length).toBe(7);
-  two.evpn.rows(held.map(({ route }) => ({ key: keyOf(route), route, isWithdrawn: true, peer: "192.0.2.251" })));
+  two.evpn.rows(held.map(({ route }) => ({ route, isWithdrawn: true, peer: "192.0.2.251" })));
   two.engine.resync();
   world.pass(1000);
   expect(two.evpn.rib.state).toBe("synced");

@@ -70,7 +70,7 @@ export class Site {
     const emit = (_level: string, event: string, fields: Readonly<Record<string, unknown>>) =>
       void (this.life === life && this.events.push({ event, fields }));
     this.evpn?.rib.lost();
-    this.evpn = new Evpn({ beliefs: this.beliefs(life), timers, emit }, this.settings);
+    this.evpn = new Evpn({ beliefs: this.beliefs(life), timers, emit, seed: 12345 }, this.settings);
     const { engine } = this;
     const mine = () => this.life === life;
     this.evpn.connect({

@@ -33,7 +33,7 @@ export class EvpnWorld {
     const entries = new Entries({ agent, inventory, topology, isDiscovering: () => true }, () => undefined);
     const emit: Emit = (level, event, fields) => void events.push({ level, event, fields });
     const settings = () => settingsOf(topology.config, (name) => inventory.interface(name)?.mac ?? null)!;
-    const evpn = new Evpn({ beliefs: entries, timers: control.timers, emit }, settings());
+    const evpn = new Evpn({ beliefs: entries, timers: control.timers, emit, seed: 12345 }, settings());
     const engine = this.fabric.join(vtep, 65000, (event) => deliver(evpn, event));
     evpn.connect(engine);
     engine.start();

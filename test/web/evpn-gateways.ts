@@ -51,7 +51,7 @@ export class EvpnGateways {
     const entries = new Entries({ agent, inventory, topology, isDiscovering: () => true }, () => undefined);
     const settings = settingsOf(topology.config, (name) => inventory.interface(name)?.mac ?? null)!;
     const emit: Emit = (level, event, fields) => void events.push({ level, event, fields });
-    const evpn = new Evpn({ beliefs: entries, timers: control.timers, emit }, settings);
+    const evpn = new Evpn({ beliefs: entries, timers: control.timers, emit, seed: 12345 }, settings);
     const engine = this.fabric.join(`192.0.2.${n}`, AS, (event) => deliver(evpn, event));
     evpn.connect(engine);
     engine.start();

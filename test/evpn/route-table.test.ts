@@ -1,0 +1,99 @@
+/** Routes as they are kept by the hundred thousand: the table beside the plainest one, a Map of texts, and routes whose attributes are shared. */
+import { describe, expect, it } from "vitest";
+import { Interned } from "../../src/evpn/interned.ts";
+import { type EvpnRoute, HostRoute, ipv4Of, isSameRoute, keyOf, type MacRoute, plainOf } from "../../src/evpn/route.ts";
+import { type Kept, RouteTable } from "../../src/evpn/route-table.ts";
+
+const host = (fields: Partial<MacRoute> = {}): MacRoute => ({
+  ...{ type: 2, rd: "192.0.2.9:10", tag: 0, nextHop: "192.0.2.9", targets: ["65000:10"], encap: 8 },
+  ...{ mac: 0x020000010000, ip: null, labels: [10], segment: null, sequence: null },
+  ...{ isSticky: false, isGateway: false, routerMac: null, ...fields },
+});
+
+/** Few of each, so that most of what is tried is there already. */
+function routeOf(n: number): EvpnRoute {
+  const rd = `192.0.2.${n % 3}:10`;
+  const common = { rd, tag: (n >> 2) % 2, nextHop: "192.0.2.9", targets: ["65000:10"], encap: 8 };
+  const kind = (n >> 3) % 8;
+  if (kind === 0) return { ...common, type: 3, originator: `192.0.2.${(n >> 6) % 5}`, pmsi: null };
+  if (kind === 1) return { ...common, type: 4, name: String((n >> 6) % 5) };
+  const ip = kind < 4 ? null : kind < 7 ? `10.0.0.${(n >> 9) % 4}` : `2001:db8::${(n >> 9) % 4}`;
+  return host({ ...common, mac: 0x020000010000 + ((n >> 6) % 5), ip });
+}
+
+const HASHES: Record<string, ((route: EvpnRoute, seed: number) => number) | undefined> = {
+  "its own": undefined,
+  "one that almost always meets": (route) => route.rd.charCodeAt(8) & 1,
+};
+
+describe.each(Object.keys(HASHES))("a table of routes with a hash: %s", (name) => {
+  it("holds what a Map of keys holds, whatever comes and goes", () => {
+    const interned = new Interned();
+    const table = new RouteTable<Kept>(12345, HASHES[name]);
+    const twin = new Map<string, Kept>();
+    let random = 1;
+    for (let step = 0; step < 20_000; step++) {
+      random = (Math.imul(random, 1103515245) + 12345) >>> 0;
+      const plain = routeOf(random >>> 8);
+      const route = step % 2 === 0 ? plain : interned.route(plain);
+      const known = table.find(route);
+      expect(known).toBe(twin.get(keyOf(plain)));
+      if (known === undefined) {
+        const entry = { route, next: null };
+        table.add(entry);
+        twin.set(keyOf(plain), entry);
+      } else if (random % 3 > 0) {
+        table.delete(known);
+        twin.delete(keyOf(plain));
+      }
+      expect(table.size).toBe(twin.size);
+    }
+    expect(new Set(table.values())).toEqual(new Set(twin.values()));
+  });
+
+  it("is walked to its end while what was met goes, and other things come", () => {
+    const table = new RouteTable<Kept>(1, HASHES[name]);
+    const all = Array.from({ length: 50 }, (_, n) => ({ route: host({ mac: 0x020000000000 + n }), next: null }));
+    for (const entry of all) table.add(entry);
+    const met = new Set<Kept>();
+    for (const entry of table.values()) {
+      met.add(entry);
+      table.delete(entry);
+      if (met.size === 10) table.add({ route: host({ rd: "192.0.2.8:10" }), next: null });
+    }
+    expect(all.every((entry) => met.has(entry))).toBe(true);
+    expect(table.size).toBe(0);
+  });
+});
+
+describe("a host's route as it is kept", () => {
+  const route = host({ ip: "10.1.1.9", sequence: 3, labels: [10, 4001], routerMac: 0x020000000001 });
+
+  it("says what it said, and is the same route", () => {
+    const kept = new Interned().route(route) as HostRoute;
+    expect(kept).toBeInstanceOf(HostRoute);
+    expect(plainOf(kept)).toEqual(route);
+    for (const name of Object.keys(route) as (keyof MacRoute)[])
+      expect((kept as MacRoute)[name], name).toEqual(route[name]);
+    expect([keyOf(kept), ipv4Of(kept)]).toEqual([keyOf(route), 0x0a010109]);
+    expect([isSameRoute(kept, route), isSameRoute(route, kept)]).toEqual([true, true]);
+    expect(isSameRoute(kept, { ...route, sequence: 4 })).toBe(false);
+  });
+
+  it("shares its attributes with all that say the same, also when they came as copies", () => {
+    const interned = new Interned();
+    const first = interned.route(route) as HostRoute;
+    const other = host({ ...route, mac: 0x020000000777, ip: null });
+    const copy = new HostRoute(structuredClone(first.attributes), 0x020000000778, 5);
+    for (const each of [other, copy]) expect((interned.route(each) as HostRoute).attributes).toBe(first.attributes);
+    expect((interned.route(host({ ...route, isSticky: true })) as HostRoute).attributes).not.toBe(first.attributes);
+  });
+
+  it("is left as it is with an address of the other family, or as an orphan", () => {
+    for (const each of [host({ ip: "2001:db8::1" }), host({ isOrphan: true })]) {
+      const kept = new Interned().route(each);
+      expect(kept).not.toBeInstanceOf(HostRoute);
+      expect(kept).toEqual(each);
+    }
+  });
+});
