@@ -19,12 +19,12 @@ export function addDrain(app: OpenAPIHono, source: DrainSource): void {
     summary: "Ask peers to leave this gateway as their next hop; it goes on forwarding",
     responses,
   });
-  app.openapi(drain, (c) => c.json({ changed: source.begin(), draining: true }, 200));
+  app.openapi(drain, (c) => c.json({ changed: source.begin(), draining: source.isOn }, 200));
   const undrain = createRoute({
     method: "post",
     path: "/v1/undrain",
     summary: "Be a next hop again",
     responses,
   });
-  app.openapi(undrain, (c) => c.json({ changed: source.end(), draining: false }, 200));
+  app.openapi(undrain, (c) => c.json({ changed: source.end(), draining: source.isOn }, 200));
 }

@@ -12,5 +12,6 @@ export const nextHop = z.object({
   alive: z.boolean().describe("not known to be dead"),
   weight: z.int().optional().describe("its share of the flows"),
   priority: z.int().optional().describe("those of the least priority that has a living one are used"),
+  track: z.string().nullable().optional().describe("out of use while this track is down"),
   bypassedBy,
 });

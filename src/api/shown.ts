@@ -390,8 +390,8 @@ function routeOf(
   { vrf, prefix, origin, action, interface: iface, nextHops }: RouteView,
   bypassedBy: (vrf: string, ip: string) => string | null,
 ): schema.Route {
-  const hops = nextHops.map(({ ip, interface: through, alive, weight, priority }) => ({
-    ...{ ip, interface: through, alive, weight, priority },
+  const hops = nextHops.map(({ ip, interface: through, alive, weight, priority, track }) => ({
+    ...{ ip, interface: through, alive, weight, priority, track },
     bypassedBy: bypassedBy(vrf, ip),
   }));
   return { vrf, prefix, origin, action, interface: iface, nextHops: hops };

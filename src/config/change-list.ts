@@ -6,7 +6,7 @@
  * matters. Rules of a policy have an order that means something, so they are compared by place.
  */
 import type { Config, ConfigDiff, ListDiff } from "../control/plan.ts";
-import { acForm, interfaceForm, isL3, policyForm, routeForm, tunnelForm, vrfForm, vsiForm } from "./form.ts";
+import { acForm, interfaceForm, isL3, policyForm, routeForm, trackForm, tunnelForm, vrfForm, vsiForm } from "./form.ts";
 
 export interface Detail {
   /** Key inside the object, "mac.limit"; "" for a setting, whose name is its path. */
@@ -37,6 +37,7 @@ export function changesOf(diff: ConfigDiff, from: Config, to: Config): Change[] 
     ...listChanges("ac", diff.acs, byName, acForm),
     ...listChanges("route", diff.routes, (route) => `${route.prefix.text} in VRF ${route.vrf}`, routeForm),
     ...listChanges("policy", diff.policies, byName, policyForm),
+    ...listChanges("track", diff.tracks, byName, trackForm),
     ...diff.settings.map((path): Change => {
       const detail = { path: "", from: valueText(valueAt(from, path)), to: valueText(valueAt(to, path)) };
       return { action: "change", kind: "setting", name: path, details: [detail] };

@@ -20,6 +20,7 @@ export function configDiff(from: Config, to: Config): ConfigDiff {
     acs: listDiff(from.acs, to.acs, byName),
     routes: routesDiff(from.routes, to.routes),
     policies: listDiff(from.policies, to.policies, byName),
+    tracks: listDiff(from.tracks, to.tracks, byName),
   };
   const settings = settingsDiff(from, to);
   const empty =
@@ -54,7 +55,8 @@ function listDiff<T>(from: readonly T[], to: readonly T[], key: (object: T) => s
 
 /** Everything that is not a list of objects. */
 function settingsOf(config: Config): object {
-  const { tunnels: _t, vsis: _v, interfaces: _i, vrfs: _l, acs: _a, routes: _r, policies: _p, ...settings } = config;
+  const { tunnels: _t, vsis: _v, interfaces: _i, vrfs: _l, acs: _a, routes: _r, policies: _p, ...rest } = config;
+  const { tracks: _k, ...settings } = rest;
   return settings;
 }
 

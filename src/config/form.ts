@@ -20,6 +20,7 @@ import type {
   VsiConfig,
 } from "../control/plan.ts";
 import type { EvpnConfig, VrfConfig } from "../control/plan-evpn.ts";
+import type { TrackConfig } from "../control/plan-tracks.ts";
 
 type Form = Readonly<Record<string, unknown>>;
 
@@ -37,7 +38,8 @@ export function fileForm(config: Config): Form {
     routes: config.routes.map(routeForm),
     policies: config.policies.map(policyForm),
     nextHopProbe: config.nextHopProbe,
-    drain: config.drain,
+    tracks: config.tracks.map(trackForm),
+    drain: present(config.drain),
     bfd: config.bfd,
     limits: config.limits,
     evpn: config.evpn === null ? null : evpnForm(config.evpn),
@@ -131,8 +133,15 @@ export function routeForm({ vrf, prefix, target }: RouteConfig): Form {
   return { prefix: prefix.text, ...way, vrf };
 }
 
-function hopForm({ text, weight, priority }: NextHopConfig): unknown {
-  return weight === 1 && priority === 1 ? text : { ip: text, weight, priority };
+function hopForm({ text, weight, priority, track }: NextHopConfig): unknown {
+  return weight === 1 && priority === 1 && track === null ? text : present({ ip: text, weight, priority, track });
+}
+
+export function trackForm({ name, target }: TrackConfig): Form {
+  if (target.kind === "ac") return { name, ac: target.ac };
+  if (target.kind === "underlay") return { name, icmp: target.address, ...target.pace };
+  const { address, interface: iface, via, pace } = target;
+  return present({ name, icmp: address.text, interface: iface, via: via?.text ?? null, ...pace });
 }
 
 export function policyForm({ name, interfaces, rules }: PolicyConfig): Form {

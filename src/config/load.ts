@@ -22,6 +22,7 @@ import { checkEvpn } from "./rules-evpn.ts";
 import { checkL2, type Report } from "./rules-l2.ts";
 import { checkL3 } from "./rules-l3.ts";
 import { checkSecurity } from "./rules-security.ts";
+import { checkTracks } from "./rules-tracks.ts";
 import type { FileConfig } from "./schema.ts";
 import { MAX_BYTES, readSource, type Source } from "./source.ts";
 import { Values } from "./values.ts";
@@ -51,6 +52,7 @@ export function parseConfig(text: string, file: string): ParseResult {
   checkEvpn(sections, report);
   checkBfd(sections, report);
   checkSecurity(sections, report);
+  checkTracks(sections, report);
   checkLeftOut(values.leftOut, sections, (path, rule, message, fix) => {
     values.addLeftOut({ path, rule, message, fix: typeof fix === "string" ? fix : fix(), at: "value" });
   });

@@ -22,6 +22,8 @@ import type {
   VsiConfig,
 } from "../control/plan.ts";
 import type { EvpnConfig, VrfConfig, VsiEvpnConfig } from "../control/plan-evpn.ts";
+import type { TrackConfig } from "../control/plan-tracks.ts";
+import { parseIpv4 } from "../wire/ipv4.ts";
 import { overheadOf } from "./rules-l2.ts";
 import type { FileConfig } from "./schema.ts";
 import { bfdOf } from "./schema-bfd.ts";
@@ -77,7 +79,8 @@ export function resolve(file: FileConfig): Config {
     routes: file.routes.map(resolveRoute),
     policies: file.policies.map(resolvePolicy),
     nextHopProbe: file.nextHopProbe,
-    drain: file.drain,
+    tracks: file.tracks.map(resolveTrack),
+    drain: { ...file.drain, track: file.drain.track ?? null },
     bfd: file.bfd ?? null,
     limits: resolveLimits(file.limits),
     evpn: resolveEvpn(file),
@@ -272,13 +275,28 @@ function resolveAc(ac: FileConfig["acs"][number], guarded: ReadonlySet<string>):
   };
 }
 
-function resolveRoute({ vrf, prefix, nextHop, nextHops, action }: FileConfig["routes"][number]): RouteConfig {
+function resolveRoute(route: FileConfig["routes"][number]): RouteConfig {
+  const { vrf, prefix, nextHop, nextHops, action, track } = route;
   if (action !== undefined) return { vrf, prefix, target: { kind: action } };
-  return { vrf, prefix, target: { kind: "nextHops", nextHops: nextHops ?? [alone(nextHop!)] } };
+  return { vrf, prefix, target: { kind: "nextHops", nextHops: tracked(nextHops ?? [alone(nextHop!)], track) } };
 }
 
 function alone(address: Address): NextHopConfig {
-  return { ...address, weight: 1, priority: 1 };
+  return { ...address, weight: 1, priority: 1, track: null };
+}
+
+/** Those that name no track of their own have the one of the route or rule. */
+function tracked(hops: readonly NextHopConfig[], track: string | undefined): NextHopConfig[] {
+  return hops.map((hop) => ({ ...hop, track: hop.track ?? track ?? null }));
+}
+
+function resolveTrack(track: FileConfig["tracks"][number]): TrackConfig {
+  const { name, icmp, ac, interface: iface, via, intervalMs = 500, multiplier = 3 } = track;
+  if (icmp === undefined) return { name, target: { kind: "ac", ac: ac! } };
+  const pace = { intervalMs, multiplier };
+  if (iface === undefined) return { name, target: { kind: "underlay", address: icmp.text, pace } };
+  const address = { text: icmp.text, ip: parseIpv4(icmp.text)! };
+  return { name, target: { kind: "overlay", address, interface: iface, via: via ?? null, pace } };
 }
 
 function resolvePolicy({ name, interfaces, rules }: FileConfig["policies"][number]): PolicyConfig {
@@ -304,9 +322,9 @@ function resolveRule(rule: FileConfig["policies"][number]["rules"][number]): Rul
 function actionOf(rule: FileConfig["policies"][number]["rules"][number]): RuleAction {
   const onDead = rule.onDead ?? "fallThrough";
   const first = rule.nextHops ?? (rule.nextHop === undefined ? undefined : [alone(rule.nextHop)]);
-  if (first !== undefined) return { kind: "nextHop", nextHops: first, onDead };
+  if (first !== undefined) return { kind: "nextHop", nextHops: tracked(first, rule.track), onDead };
   const second = rule.defaultNextHops ?? (rule.defaultNextHop === undefined ? undefined : [alone(rule.defaultNextHop)]);
-  if (second !== undefined) return { kind: "defaultNextHop", nextHops: second, onDead };
+  if (second !== undefined) return { kind: "defaultNextHop", nextHops: tracked(second, rule.track), onDead };
   return { kind: rule.drop === true || rule.action === "drop" ? "drop" : "permit" };
 }
 

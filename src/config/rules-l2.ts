@@ -27,9 +27,11 @@ export type Report = (
   at?: "key" | "value",
 ) => void;
 
+const NAMED = ["tunnels", "vsis", "interfaces", "vrfs", "acs", "policies", "tracks"] as const;
+
 /** All L2 rules. */
 export function checkL2(s: Sections, report: Report): void {
-  for (const kind of ["tunnels", "vsis", "interfaces", "vrfs", "acs", "policies"] as const) checkNames(s, kind, report);
+  for (const kind of NAMED) checkNames(s, kind, report);
   checkPortCount(s, report);
   checkUnderlay(s, report);
   checkTunnels(s, report);
@@ -62,11 +64,7 @@ function checkSockets({ control, attach }: Sections, report: Report): void {
       report(path, "same-socket", `${owner} is ${other} too`, "give each socket a path of its own");
 }
 
-function checkNames(
-  s: Sections,
-  kind: "tunnels" | "vsis" | "interfaces" | "vrfs" | "acs" | "policies",
-  report: Report,
-): void {
+function checkNames(s: Sections, kind: (typeof NAMED)[number], report: Report): void {
   const seen = new Map<string, number>();
   for (const [index, { name }] of (s[kind] ?? []).entries()) {
     const first = seen.get(name);

@@ -6,14 +6,15 @@ import { DEFAULT_VRF, hop, int, MAX_NEXT_HOPS, name, prefix, read } from "./fiel
 /** A next hop of several, in the form of `control/plan.ts`. */
 const nextHopOf = () =>
   z.union([
-    hop().transform((address) => ({ ...address, weight: 1, priority: 1 })),
+    hop().transform((address) => ({ ...address, weight: 1, priority: 1, track: null })),
     z
       .strictObject({
         ip: hop().describe("its address"),
         weight: int(1, 16).default(1).describe("its share of the flows, beside the weights of the others"),
         priority: int(1, 255).default(1).describe("those of the least priority that has a living one are used"),
+        track: name().optional().describe("out of use while this track is down"),
       })
-      .transform(({ ip, ...rest }) => ({ ...ip, ...rest })),
+      .transform(({ ip, track = null, ...rest }) => ({ ...ip, ...rest, track })),
   ]);
 const nextHopsOf = () => z.array(nextHopOf()).min(1).max(MAX_NEXT_HOPS);
 
@@ -31,6 +32,9 @@ export const route = z
       .optional()
       .describe("instead of a next hop: ICMP host unreachable, ICMP prohibited, or silence"),
     vrf: name().default(DEFAULT_VRF).describe("routing instance"),
+    track: name()
+      .optional()
+      .describe("track of its next hops that name none; with those of all of them down the route is withdrawn"),
   })
   .describe("a static route");
 
@@ -62,6 +66,7 @@ const rule = z
       .enum(["fallThrough", "drop"])
       .optional()
       .describe("all its next hops are dead: the next rule and then the table decide (default), or drop"),
+    track: name().optional().describe("track of its next hops that name none; one whose track is down is out of use"),
     drop: z.literal(true).optional().describe("drop"),
     permit: z.literal(true).optional().describe("route by the table, no further rules"),
     action: z.enum(["drop", "permit"]).optional().describe("another way to write drop and permit"),
@@ -91,6 +96,9 @@ export const drain = z
     seconds: int(0, 60)
       .default(4)
       .describe("most that a stop waits until peers have left this gateway as their next hop; 0: it stops at once"),
+    track: name()
+      .optional()
+      .describe("while this track is down peers are asked to leave it as well: a Border's uplink"),
   })
   .prefault({})
   .describe("leaving: of gateways with addresses that no other one has (`distributed: false`)");

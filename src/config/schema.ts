@@ -30,6 +30,7 @@ import {
 import { bfd, tunnelBfd } from "./schema-bfd.ts";
 import { evpn, vrf, vsiEvpn } from "./schema-evpn.ts";
 import { drain, nextHopProbe, policy, route } from "./schema-routes.ts";
+import { MOST_TRACKS, track } from "./schema-tracks.ts";
 import { underlay } from "./schema-underlay.ts";
 import { workers } from "./schema-workers.ts";
 
@@ -287,6 +288,7 @@ export const FILE = z.strictObject({
   routes: list(route, 1048576).describe("static routes"),
   policies: list(policy, 4096).describe("policy routes"),
   nextHopProbe: nextHopProbe.prefault({}),
+  tracks: list(track, MOST_TRACKS).describe("tracks: on what routes, policies and the drain depend"),
   drain,
   bfd: bfd.optional(),
   limits: limits.prefault({}),

@@ -17,7 +17,7 @@ import { FILE } from "./schema.ts";
 /** A repair may uncover what was hidden behind it, one level deeper. */
 const MOST_PASSES = 6;
 /** Lists of which a part is enough for the rules. */
-const DIVISIBLE = new Set(["tunnels", "vsis", "interfaces", "vrfs", "acs", "routes", "policies"]);
+const DIVISIBLE = new Set(["tunnels", "vsis", "interfaces", "vrfs", "acs", "routes", "policies", "tracks"]);
 /** Rules that ask what all VSI-interfaces together cover: silent where one of them could not be read. */
 const NEED_ALL_INTERFACES = new Set(["next-hop", "unknown-vrf"]);
 

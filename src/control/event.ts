@@ -12,6 +12,8 @@ export type EventName =
   | "tunnel.down"
   | "tunnel.draining"
   | "tunnel.path-mtu"
+  | "track.up"
+  | "track.down"
   | "bfd.up"
   | "bfd.down"
   | "bfd.refused"

@@ -18,6 +18,7 @@
 
 import type { Ip } from "./ip.ts";
 import type { EvpnConfig, VrfConfig, VsiEvpnConfig } from "./plan-evpn.ts";
+import type { TrackConfig } from "./plan-tracks.ts";
 
 /** An IPv4 address as int32. */
 export type Ip4 = number;
@@ -62,8 +63,9 @@ export interface Config {
   readonly routes: readonly RouteConfig[];
   readonly policies: readonly PolicyConfig[];
   readonly nextHopProbe: NextHopProbeConfig;
-  /** Most seconds that a stop waits for peers to leave us; 0: it does not. */
-  readonly drain: { readonly seconds: number };
+  readonly tracks: readonly TrackConfig[];
+  /** `seconds`: most that a stop waits for peers to leave us; 0: it does not. While `track` is down they shall leave us as well. */
+  readonly drain: { readonly seconds: number; readonly track: string | null };
   /** For tunnels that the configuration does not name, and what a tunnel's own `bfd` leaves out; null: none. */
   readonly bfd: BfdConfig | null;
   readonly limits: LimitsConfig;
@@ -283,6 +285,8 @@ export interface NextHopConfig extends Address {
   readonly weight: number;
   /** 1..255 */
   readonly priority: number;
+  /** While this one is down it is out of use. */
+  readonly track: string | null;
 }
 
 /** A static route. (vrf, prefix) is unique and is no connected prefix. */
@@ -367,6 +371,7 @@ export interface ConfigDiff {
   readonly acs: ListDiff<AcConfig>;
   readonly routes: ListDiff<RouteConfig>;
   readonly policies: ListDiff<PolicyConfig>;
+  readonly tracks: ListDiff<TrackConfig>;
   /** Dotted paths of changed single values: "underlay.dscp", "limits.macs", "log.level". */
   readonly settings: readonly string[];
   /** Those of them that a running daemon cannot take over: node, underlay.address, underlay.port, workers.count. */

@@ -28,6 +28,7 @@ const PARTS = [
   "neighbors",
   "routes",
   "policies",
+  "tracks",
   "events/recent",
   "doctor",
 ] as const;

@@ -27,6 +27,7 @@ import { addShow } from "./show.ts";
 import { addStatus } from "./status.ts";
 import { say, write } from "./terminal.ts";
 import { addTrace } from "./trace.ts";
+import { addTrack } from "./track.ts";
 import { addWeb } from "./web.ts";
 import { addWhy } from "./why.ts";
 import { inOrder } from "./word-order.ts";
@@ -93,6 +94,7 @@ export function build(session: Session, writeError: (text: string) => void = say
   addCapture(program, session);
   addEntries(program, session);
   addBfd(program, session);
+  addTrack(program, session);
   addEvpn(program, session);
   addConfig(program, session);
   addDrainVerbs(program, session);

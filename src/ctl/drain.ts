@@ -22,8 +22,10 @@ export function addDrainVerbs(program: Command, session: Session): void {
 async function change(session: Session, verb: "drain" | "undrain", said: string): Promise<void> {
   const answer = await ask<Draining>(session.socket, `/v1/${verb}`, "POST", {});
   if (session.output.form !== "table") await printValue(session.output, answer);
-  else
-    await write(
-      `${answer.changed ? said : `nothing changed: ${verb === "drain" ? "it drains already" : "it did not drain"}`}\n`,
-    );
+  else await write(`${answer.changed ? said : `nothing changed: ${unchangedText(verb, answer)}`}\n`);
+}
+
+function unchangedText(verb: "drain" | "undrain", { draining }: Draining): string {
+  if (verb === "drain") return "it drains already";
+  return draining ? "its track is down (vtepctl show track)" : "it did not drain";
 }

@@ -19,6 +19,7 @@ import { Timers } from "../control/timers.ts";
 import { AttachWatch } from "../control/topology/attach-watch.ts";
 import type { PortOpener } from "../control/topology/taps.ts";
 import { Topology } from "../control/topology/topology.ts";
+import { Tracks } from "../control/tracks/tracks.ts";
 import type { Tables } from "../tables/tables.ts";
 
 export interface AssemblyRequest {
@@ -48,6 +49,7 @@ export interface Control {
   readonly topology: Topology;
   readonly shown: ShownParts;
   readonly timers: Timers;
+  readonly tracks: Tracks;
   /** For all that tenants and peers can cause (event-ration.ts). */
   readonly emit: Emit;
 }
@@ -71,6 +73,7 @@ export function assemble(request: AssemblyRequest): Control {
   const { limits, nextHopProbe, node } = config;
   const common = { tables, timers, injector, inventory, routes, emit };
   const agent = new Agent({ ...common, node, random, limits, nextHopProbe, onResolved, onTooBig });
+  const tracks = new Tracks({ timers, nextHops: agent.neighbors, pinger: agent.pinger, emit, random });
   const topology: Topology = new Topology({
     tables,
     timers,
@@ -80,6 +83,7 @@ export function assemble(request: AssemblyRequest): Control {
     opener,
     commands: injector,
     emit,
+    tracks,
     difference: configDiff,
     isDrained: (worker) => injector.isDrained(worker),
     settings: config,
@@ -97,6 +101,7 @@ export function assemble(request: AssemblyRequest): Control {
     topology,
     injector,
     timers,
+    tracks,
     emit,
     shown: { tables, inventory, topology, routes, agent, bypasses, hopStates, attachWatch },
   };

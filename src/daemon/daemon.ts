@@ -192,7 +192,12 @@ export class Daemon {
     const judge = new TunnelJudge(shown.topology);
     this.prober = createProber({ ...shown, topology: judge.probed(shown.topology), emit, deviceMtu, kick });
     this.bfd = createBfd({ ...shown, judge, emit, kick });
-    this.drain = createDrain({ ...shown, emit, tellPeers: (isDraining) => this.bfd.drain(isDraining) });
+    const { tracks } = this.control;
+    tracks.askUnderlay = (address, waitMs, done) => this.prober.ask(address, waitMs, done);
+    const fabric = () => this.evpn?.refresh();
+    tracks.onChange(fabric);
+    const tellPeers = (isDraining: boolean) => void [this.bfd.drain(isDraining), fabric()];
+    this.drain = createDrain({ ...shown, tracks, emit, tellPeers });
     this.loop = new ControlLoop(this.rounds(), tables.doorbell, () => performance.now());
     this.loop.run().catch((error) => crash(this.log, error));
     this.shown = new Shown(shown, this.prober, { view: (tunnel) => sessionOf(this.bfd, tunnel) });

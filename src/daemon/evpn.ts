@@ -19,7 +19,7 @@ import { Evpn } from "../evpn/evpn.ts";
 import { CLOSE_MS } from "../evpn/export.ts";
 import { FirstSync, stateText } from "../evpn/first-sync.ts";
 import { REFUSAL_TEXTS } from "../evpn/import.ts";
-import { settingsOf } from "../evpn/settings.ts";
+import { settingsOf, type WayOut } from "../evpn/settings.ts";
 import { duplicateViews, routeViews, sentencesOf, viewOf, type Within } from "../evpn/story.ts";
 import { ApplyTimes, type EvpnMetrics } from "../metrics/evpn.ts";
 import { parseMac } from "../wire/ethernet.ts";
@@ -44,6 +44,7 @@ interface Running {
 export class EvpnMember {
   private readonly parts: EvpnMemberParts;
   private running: Running | null = null;
+  private isStale = false;
   private resyncSeconds: number | null = null;
   private readonly applyTimes = new ApplyTimes();
   private readonly firstSync: FirstSync | null;
@@ -56,7 +57,7 @@ export class EvpnMember {
   /** The configuration in force is another one. */
   apply(config: Config): void {
     const { inventory } = this.parts.control.shown;
-    const settings = settingsOf(config, (name) => inventory.interface(name)?.mac ?? null);
+    const settings = settingsOf(config, (name) => inventory.interface(name)?.mac ?? null, this.wayOut);
     const { evpn } = config;
     if (this.running !== null && (evpn === null || isOther(this.running.config, evpn))) this.end();
     if (settings === null || evpn === null) return;
@@ -70,8 +71,23 @@ export class EvpnMember {
     this.parts.kick();
   }
 
+  /** A track went up or down, or we begin to drain or end it: the next round announces what is left. */
+  refresh(): void {
+    this.isStale = true;
+    this.parts.kick();
+  }
+
+  private get wayOut(): WayOut {
+    const { agent, tracks } = this.parts.control;
+    return { isDraining: agent.arp.isDraining, isUp: (track) => tracks.isUp(track) };
+  }
+
   /** Its part of a round of control. */
   turn(): void {
+    if (this.isStale) {
+      this.isStale = false;
+      this.apply(this.parts.control.topology.config);
+    }
     if (this.running === null) return;
     const { entries, evpn, link } = this.running;
     entries.tell(evpn);
@@ -169,7 +185,7 @@ export class EvpnMember {
     const { agent, inventory, topology } = control.shown;
     const isDiscovering = () => topology.config.evpn?.discover ?? true;
     const entries = new Entries({ agent, inventory, topology, isDiscovering }, kick);
-    const settings = settingsOf(config, (name) => inventory.interface(name)?.mac ?? null)!;
+    const settings = settingsOf(config, (name) => inventory.interface(name)?.mac ?? null, this.wayOut)!;
     const evpn = new Evpn({ beliefs: entries, timers: control.timers, emit, seed: randomInt(2 ** 31) }, settings);
     evpn.onResync = (seconds) => {
       this.resyncSeconds = seconds;

@@ -34,6 +34,7 @@ import type { Drain } from "../liveness/drain.ts";
 import { draining, probing } from "../liveness/feature.ts";
 import { nextHops } from "../liveness/next-hops.ts";
 import type { Prober } from "../liveness/prober.ts";
+import { tracked } from "../liveness/tracks.ts";
 import type { Log } from "../log/log.ts";
 import { bindingRows } from "../metrics/bindings.ts";
 import { dhcpRows } from "../metrics/dhcp.ts";
@@ -95,6 +96,10 @@ export function featuresOf(parts: FeatureParts): readonly Feature[] {
     bfd(parts.bfd),
     probing({ prober, bfd: parts.bfd, agent, inventory, shown, underlayMtu, kick }),
     nextHops(control.shown.hopStates, agent),
+    tracked(
+      () => control.tracks.views(),
+      () => shown.config(),
+    ),
     draining(parts.drain),
     insight({ control: control.shown, shown, injector, feed, node, sourcePorts: workers.sourcePorts(), fabric, kick }),
     evpn(parts),

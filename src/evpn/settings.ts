@@ -1,5 +1,5 @@
 /** What the configuration says of EVPN, in the words of routes: VSIs and VRFs as instances, with distinguisher and targets made. */
-import type { Config, Prefix, VsiConfig } from "../control/plan.ts";
+import type { Config, Prefix, RouteConfig, VsiConfig } from "../control/plan.ts";
 import type { VrfConfig } from "../control/plan-evpn.ts";
 import { type Mac, parseMac } from "../wire/ethernet.ts";
 import type { Ipv4 } from "../wire/ipv4.ts";
@@ -31,8 +31,21 @@ export interface EvpnSettings {
   readonly prefixes: readonly OwnPrefix[];
 }
 
+/** What is announced of the way outside depends on whether we have one. */
+export interface WayOut {
+  readonly isDraining: boolean;
+  /** control/track-states.ts */
+  readonly isUp: (track: string | null) => boolean;
+}
+
+const ALWAYS: WayOut = { isDraining: false, isUp: () => true };
+
 /** @param macOf the gateway MAC of a VSI-interface, by name. Null where the configuration has no `evpn`. */
-export function settingsOf(config: Config, macOf: (iface: string) => Mac | null): EvpnSettings | null {
+export function settingsOf(
+  config: Config,
+  macOf: (iface: string) => Mac | null,
+  wayOut: WayOut = ALWAYS,
+): EvpnSettings | null {
   const { evpn, vsis } = config;
   if (evpn === null) return null;
   const named = new Map(config.vrfs.map((vrf) => [vrf.name, vrf]));
@@ -70,12 +83,16 @@ export function settingsOf(config: Config, macOf: (iface: string) => Mac | null)
   });
   const { staleSeconds, duplicates, limits } = evpn;
   const gateways = gatewaysOf(config, new Set(instances.map(({ vsi }) => vsi)), macOf);
-  const prefixes = config.vrfs.flatMap((vrf) => prefixesOf(config, vrf));
+  const prefixes = config.vrfs.flatMap((vrf) => prefixesOf(config, vrf, wayOut));
   return { vtep: config.underlay.address, staleSeconds, duplicates, limits, instances, gateways, prefixes };
 }
 
-/** What is announced of `vrf`; of two origins of one prefix, once. */
-function prefixesOf({ interfaces, routes }: Config, { name, evpn: { advertise } }: VrfConfig): OwnPrefix[] {
+/** What is announced of `vrf`; of two origins of one prefix, once. Not what is withdrawn by tracks, and while we drain no way outside. */
+function prefixesOf(
+  { interfaces, routes }: Config,
+  { name, evpn: { advertise } }: VrfConfig,
+  { isDraining, isUp }: WayOut,
+): OwnPrefix[] {
   const all = new Map<string, OwnPrefix>();
   // IPv6 prefixes are not announced.
   const add = ({ text, network, length }: Prefix) => {
@@ -83,8 +100,14 @@ function prefixesOf({ interfaces, routes }: Config, { name, evpn: { advertise } 
   };
   if (advertise.connected)
     for (const { vrf, addresses } of interfaces) if (vrf === name) for (const { prefix } of addresses) add(prefix);
-  if (advertise.static) for (const { vrf, prefix } of routes) if (vrf === name && prefix.length > 0) add(prefix);
-  if (advertise.default) add({ text: "0.0.0.0/0", network: 0, length: 0 });
+  if (isDraining) return [...all.values()];
+  const isUsed = ({ target }: RouteConfig) =>
+    target.kind !== "nextHops" || target.nextHops.some(({ track }) => isUp(track));
+  const own = routes.filter(({ vrf }) => vrf === name);
+  if (advertise.static) for (const route of own) if (route.prefix.length > 0 && isUsed(route)) add(route.prefix);
+  const isDefault = ({ prefix }: RouteConfig) => prefix.length === 0 && prefix.network === 0;
+  if (advertise.default && own.every((route) => !isDefault(route) || isUsed(route)))
+    add({ text: "0.0.0.0/0", network: 0, length: 0 });
   return [...all.values()];
 }
 

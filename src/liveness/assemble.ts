@@ -1,6 +1,7 @@
 /** Probing put together: the prober with the real socket, clock and kernel. */
 import type { Emit } from "../control/event.ts";
 import type { Inventory } from "../control/inventory.ts";
+import type { TrackStates } from "../control/track-states.ts";
 import { pathMtu } from "../io/underlay.ts";
 import { RX_PACKETS, sumOf, TX_PACKETS } from "../tables/counters.ts";
 import type { Tables } from "../tables/tables.ts";
@@ -57,12 +58,17 @@ export function createDrain({
   inventory,
   topology,
   tables,
+  tracks,
   emit,
   tellPeers,
 }: Pick<ProbingRequest, "inventory" | "topology" | "emit"> &
-  Pick<DrainParts, "agent" | "tellPeers"> & { readonly tables: Tables }): Drain {
-  return new Drain({
+  Pick<DrainParts, "agent" | "tellPeers"> & { readonly tables: Tables; readonly tracks: TrackStates }): Drain {
+  const drain = new Drain({
     ...{ agent, inventory, emit, tellPeers },
+    downTrack() {
+      const { track } = topology.config.drain;
+      return tracks.isUp(track) ? null : track;
+    },
     limitMs: () => topology.config.drain.seconds * 1000,
     received: () =>
       inventory
@@ -71,4 +77,7 @@ export function createDrain({
     now: () => performance.now(),
     pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   });
+  tracks.onChange(() => drain.follow());
+  drain.follow();
+  return drain;
 }

@@ -5,6 +5,9 @@
  * peers' next-hop probes fail within three of their intervals, and their flows go by another next hop; we go on forwarding what
  * still comes. It works with every peer that probes, and BFD says it at once where there is a session.
  *
+ * A person asks for it (`vtepctl drain`), or the track that the configuration names (`drain.track`): a Border whose uplink is dead
+ * withdraws itself, and takes part again when the track is up. What EVPN announces of the way outside is taken back meanwhile.
+ *
  * A distributed gateway has nothing of the kind: no other one can take its hosts, and it stops without waiting.
  */
 import type { Agent } from "../control/agent.ts";
@@ -22,7 +25,9 @@ export interface DrainParts {
   readonly limitMs: () => number;
   /** Packets received by tunnels, ever. */
   readonly received: () => number;
-  /** Tell BFD's peers; they leave at once. */
+  /** The track on which it depends, where it is down; null: none is. */
+  readonly downTrack: () => string | null;
+  /** Tell BFD's peers, who leave at once, and the fabric. */
   readonly tellPeers: (isDraining: boolean) => void;
   readonly emit: Emit;
   /** Milliseconds of a monotonic clock. */
@@ -33,6 +38,8 @@ export interface DrainParts {
 export class Drain {
   private readonly parts: DrainParts;
   private sinceMs: number | null = null;
+  private isAsked = false;
+  private track: string | null = null;
   private isHurried = false;
 
   constructor(parts: DrainParts) {
@@ -43,19 +50,38 @@ export class Drain {
     return this.sinceMs !== null;
   }
 
-  /** Peers may leave. @returns false: they were asked to already. */
-  begin(): boolean {
-    if (this.sinceMs !== null) return false;
-    this.set(this.parts.now());
-    this.parts.emit("info", "gateway.draining", { seconds: this.parts.limitMs() / 1000 });
-    return true;
+  /** Why, for people. */
+  get reason(): string {
+    return this.track === null ? "draining" : `draining: track ${this.track} is down`;
   }
 
-  /** Peers may come back. @returns false: we did not drain. */
+  /** Peers may leave. @returns false: they were asked to already. */
+  begin(): boolean {
+    this.isAsked = true;
+    return this.update();
+  }
+
+  /** Peers may come back, unless a track says otherwise. @returns false: we did not drain, or still do. */
   end(): boolean {
-    if (this.sinceMs === null) return false;
-    this.set(null);
-    this.parts.emit("info", "gateway.undrained", {});
+    this.isAsked = false;
+    return this.update();
+  }
+
+  /** The track went up or down, or is another one by the configuration. */
+  follow(): void {
+    this.track = this.parts.downTrack();
+    this.update();
+  }
+
+  /** @returns whether anything has changed. */
+  private update(): boolean {
+    const { now, limitMs, emit } = this.parts;
+    const isWanted = this.isAsked || this.track !== null;
+    if (isWanted === this.isOn) return false;
+    this.set(isWanted ? now() : null);
+    if (!isWanted) emit("info", "gateway.undrained", {});
+    else if (this.track === null) emit("info", "gateway.draining", { seconds: limitMs() / 1000 });
+    else emit("warn", "gateway.draining", { track: this.track });
     return true;
   }
 

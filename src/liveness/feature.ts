@@ -42,7 +42,6 @@ export function probing({ prober, bfd, agent, inventory, shown, underlayMtu, kic
 
 /** Peers leave us, or may come back. */
 export function draining(drain: Drain): Feature {
-  const condition = { what: "draining", isMet: false, isRequired: true, text: "draining" };
   return {
     routes: (app) => addDrain(app, drain),
     rows: [
@@ -54,7 +53,8 @@ export function draining(drain: Drain): Feature {
         values: () => [[{}, drain.isOn ? 1 : 0]],
       },
     ],
-    conditions: () => (drain.isOn ? [condition] : []),
+    conditions: () => (drain.isOn ? [{ what: "draining", isMet: false, isRequired: true, text: drain.reason }] : []),
+    applied: () => drain.follow(),
   };
 }
 

@@ -29,7 +29,7 @@ import { sameBytes } from "./echo-ledger.ts";
 import type { EchoUnavailable } from "./echo-socket.ts";
 import { Echoer, type EchoerParts } from "./echoer.ts";
 import { Silences, type TunnelTraffic } from "./silence.ts";
-import { type EchoEnd, TunnelProbe } from "./tunnel-probe.ts";
+import { type EchoEnd, SMALL_BYTES, TunnelProbe } from "./tunnel-probe.ts";
 
 /** Least that a path is believed to carry: 576 bytes inside (RFC 791 §3.1), or IPv6's minimum (RFC 8200 §5). */
 export const FLOOR = { 4: 626, 6: 1280 } as const;
@@ -197,6 +197,20 @@ export class Prober {
         });
       });
     });
+  }
+
+  /** One small echo to an address of the underlay, for a track; `done` is called once. @returns why it cannot be sent, or null. */
+  ask(remote: string, waitMs: number, done: (rttMs: number | null) => void): string | null {
+    let problem: EchoUnavailable | null = null;
+    this.turn(() => {
+      problem = this.echoer.open();
+      if (problem !== null) return;
+      this.echoer.echo({ remote, address: peerAddress(remote) }, SMALL_BYTES, waitMs, (end) => {
+        done(end.kind === "reply" ? end.rttMs : null);
+        this.parts.kick();
+      });
+    });
+    return (problem as EchoUnavailable | null)?.message ?? null;
   }
 
   /** Begin a search for the path MTU of a tunnel; `view` tells how it goes. @returns why not, or null. */

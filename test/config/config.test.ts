@@ -51,7 +51,8 @@ describe("a good file", () => {
       routes: [],
       policies: [],
       nextHopProbe: { intervalMs: 1000, multiplier: 3 },
-      drain: { seconds: 4 },
+      drain: { seconds: 4, track: null },
+      tracks: [],
       bfd: null,
       limits: {
         macs: 65536,

@@ -193,6 +193,23 @@ ${EVPN}`;
     ]);
   });
 
+  it("announces no way outside while it drains, nor what is withdrawn by its tracks", () => {
+    const tracked = text
+      .replace("4001}", "4001, evpn: {advertise: {default: true}}}, {name: red, l3vni: 4002}")
+      .replace(
+        "nextHop: 10.1.1.9}",
+        "nextHop: 10.1.1.9, track: up}, {prefix: 10.7.0.0/16, nextHop: 10.1.1.9, track: up}",
+      )
+      .replace("routes:", "tracks: [{name: up, ac: a1}]\nroutes:");
+    const announced = (isDraining: boolean, isUp: boolean) =>
+      settingsOf(plan(tracked), () => mac, { isDraining, isUp: (track) => track === null || isUp })!
+        .prefixes.filter(({ vrf }) => vrf === "main")
+        .map(({ network, length }) => `${formatIpv4(network)}/${length}`);
+    expect(announced(false, true)).toEqual(["10.1.1.0/24", "10.7.0.0/16", "10.8.0.0/16", "0.0.0.0/0"]);
+    expect(announced(false, false)).toEqual(["10.1.1.0/24", "10.8.0.0/16"]);
+    expect(announced(true, true)).toEqual(["10.1.1.0/24"]);
+  });
+
   it("announces its subnets and static routes, and the default route where it says so", () => {
     expect(prefixes("")).toEqual(["10.1.1.0/24", "10.8.0.0/16"]);
     expect(prefixes("default: true")).toEqual(["10.1.1.0/24", "10.8.0.0/16", "0.0.0.0/0"]);

@@ -36,6 +36,12 @@ routes:
   - {prefix: 200.2.0.0/16, vrf: red, nextHops: [10.1.1.7, {ip: 10.1.1.8, weight: 3, priority: 2}]}
   - {prefix: 200.3.0.0/16, vrf: red, action: discard}
   - {prefix: "::/0", vrf: red, nextHops: ["2001:db8:10::2", {ip: "fe80::2%i10", weight: 2}]}
+  - {prefix: 200.4.0.0/16, vrf: red, nextHop: 10.1.1.7, track: far}
+  - {prefix: 200.5.0.0/16, vrf: red, nextHops: [10.1.1.7, {ip: 10.1.1.8, track: cable}]}
+tracks:
+  - {name: far, icmp: 200.9.0.1, interface: i10, via: 10.1.1.7, intervalMs: 300, multiplier: 4}
+  - {name: spine, icmp: 192.0.2.200}
+  - {name: cable, ac: a}
 policies:
   - name: p
     interfaces: [i10]
@@ -44,6 +50,7 @@ policies:
       - {match: {destination: 12.0.0.0/8, protocol: 47}, drop: true}
       - {match: {source: "2001:db8:10::/64", protocol: icmp6}, nextHop: "2001:db8:10::2"}
       - {nextHop: 10.1.1.7}
+      - {nextHop: 10.1.1.8, track: spine}
       - {defaultNextHops: [10.1.1.7, {ip: 10.1.1.8, weight: 2, priority: 1}], onDead: drop}
 control: {socket: /run/c.sock, observe: {socket: /run/o.sock, group: look}}
 evpn:
@@ -62,7 +69,7 @@ metrics: {listen: "[::1]:9475", hosts: [gw1.example.net]}
 log: {level: warn, format: pretty}
 nextHopProbe: {intervalMs: 200, multiplier: 5}
 bfd: {intervalMs: 70, multiplier: 6, mode: multihop}
-drain: {seconds: 9}
+drain: {seconds: 9, track: spine}
 workers: {count: 2, priority: {fifo: 10}, cpus: [2, 3]}
 `;
 

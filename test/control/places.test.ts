@@ -114,3 +114,22 @@ describe("priorities", () => {
     expect(placesOf(set, () => false)).toEqual(placesOf(set, all));
   });
 });
+
+describe("a member whose track is down", () => {
+  const tracked = [member(2, { track: "a" }), member(3, { track: "b" }), member(4, { priority: 2 })];
+  const down =
+    (...tracks: string[]) =>
+    (track: string | null) =>
+      track === null || !tracks.includes(track);
+
+  test("is taken for dead: no place of another one moves", () => {
+    expect(placesOf(tracked, all, down())).toEqual(placesOf(tracked, all));
+    expect(placesOf(tracked, all, down("a"))).toEqual(placesOf(tracked, without(2)));
+    expect(new Set(placesOf(tracked, all, down("a", "b")))).toEqual(new Set([4]));
+  });
+
+  test("is not kept where the others are dead, as those are", () => {
+    expect(new Set(placesOf(tracked, without(3, 4), down("a")))).toEqual(new Set([3]));
+    expect(new Set(placesOf(tracked, without(2, 3, 4), down()))).toEqual(new Set([2, 3]));
+  });
+});

@@ -120,7 +120,13 @@ describe("a refused change", () => {
     const bed = new Bed({ workers: 1, macs: 4096, neighbors: 256, routes: 1024, routes6: 0 });
     const sized = (config: Config) => ({ ...config, limits: { ...config.limits, routes6: 0 } });
     const base = sized(plan("vsis: [{name: a}]\ninterfaces: [{name: i, vsi: a, address: 10.0.0.1/16}]\n"));
-    const hop = (i: number) => ({ text: `10.0.${i >> 8}.${i & 255}`, ip: 0x0a000000 + i, weight: 1, priority: 1 });
+    const hop = (i: number) => ({
+      text: `10.0.${i >> 8}.${i & 255}`,
+      ip: 0x0a000000 + i,
+      weight: 1,
+      priority: 1,
+      track: null,
+    });
     const route = (i: number, ...hops: number[]) => ({
       vrf: "main",
       prefix: { text: `20.${i >> 8}.${i & 255}.0/24`, network: (0x14000000 + (i << 8)) | 0, length: 24 },

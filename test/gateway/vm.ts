@@ -26,7 +26,15 @@ import {
 } from "../../src/wire/ipv4.ts";
 import { arpFrame } from "../dataplane/packets.ts";
 
-export type VmOptions = { name: string; ip: string; mac: string; gateway?: string; length?: number };
+/** `also`: addresses behind it, for which it answers echoes. */
+export type VmOptions = {
+  name: string;
+  ip: string;
+  mac: string;
+  gateway?: string;
+  length?: number;
+  also?: readonly string[];
+};
 
 /** An ICMP message that reached the VM. */
 export type IcmpSeen = { type: number; code: number; rest: number; from: string; ttl: number; frame: Uint8Array };
@@ -45,6 +53,7 @@ export class Vm {
   alive = true;
   private readonly gateway: Ipv4 | null;
   private readonly mask: number;
+  private also: readonly Ipv4[] = [];
   private readonly waiting = new Map<Ipv4, Uint8Array[]>();
 
   constructor(tap: MemoryTap, options: VmOptions) {
@@ -55,7 +64,13 @@ export class Vm {
     this.mac = parseMac(options.mac)!;
     this.gateway = options.gateway === undefined ? null : parseIpv4(options.gateway)!;
     this.mask = maskOf(options.length ?? 24);
+    this.setAlso(options.also ?? []);
     tap.receive = (frame) => this.onFrame(frame);
+  }
+
+  /** What is behind it: it answers echoes for these addresses. */
+  setAlso(addresses: readonly string[]): void {
+    this.also = addresses.map((text) => parseIpv4(text)!);
   }
 
   /** Ask who has `target`, as broadcast. */
@@ -135,7 +150,8 @@ export class Vm {
 
   private onPacket(frame: Uint8Array): void {
     const l3 = ETH_BYTES;
-    if (i32(frame, l3 + IP_DST) !== this.ip || frame[l3 + IP_PROTOCOL] !== PROTO_ICMP) return;
+    const asked = i32(frame, l3 + IP_DST);
+    if ((asked !== this.ip && !this.also.includes(asked)) || frame[l3 + IP_PROTOCOL] !== PROTO_ICMP) return;
     if ((u16(frame, l3 + 6) & 0x3fff) !== 0) return; // a fragment: written down, not reassembled
     const l4 = l3 + headerBytes(frame, l3);
     const length = u16(frame, l3 + IP_LENGTH) - headerBytes(frame, l3);
@@ -151,7 +167,7 @@ export class Vm {
     if (frame[l4] !== ICMP_ECHO_REQUEST || !this.alive) return;
     const reply = frame.slice(l3, l4 + length);
     echoReply(reply, l4 - l3, length);
-    emitIpv4(reply, 0, reply.length, this.ip, i32(frame, l3 + IP_SRC), PROTO_ICMP, 0, 64, 1, 0x4000);
+    emitIpv4(reply, 0, reply.length, asked, i32(frame, l3 + IP_SRC), PROTO_ICMP, 0, 64, 1, 0x4000);
     this.sendPacket(reply);
   }
 }

@@ -8,6 +8,7 @@ let received: number;
 let busyUntilMs: number;
 let isDistributed: boolean;
 let limitMs: number;
+let downTrack: string | null;
 const said: string[] = [];
 let drain: Drain;
 
@@ -17,6 +18,7 @@ beforeEach(() => {
   busyUntilMs = 0;
   isDistributed = false;
   limitMs = 4000;
+  downTrack = null;
   said.length = 0;
   drain = new Drain({
     agent: { setDraining: (isDraining) => said.push(`agent ${isDraining}`) },
@@ -27,6 +29,7 @@ beforeEach(() => {
     } as never,
     limitMs: () => limitMs,
     received: () => received,
+    downTrack: () => downTrack,
     tellPeers: (isDraining) => said.push(`bfd ${isDraining}`),
     emit: (_, event) => said.push(event),
     now: () => nowMs,
@@ -75,4 +78,35 @@ it("a drain that a person begins ends when that person ends it; twice is once", 
   expect([drain.begin(), drain.begin(), drain.isOn]).toEqual([true, false, true]);
   expect([drain.end(), drain.end(), drain.isOn]).toEqual([true, false, false]);
   expect(said).toEqual(["agent true", "bfd true", "gateway.draining", "agent false", "bfd false", "gateway.undrained"]);
+});
+
+describe("a track that is down", () => {
+  it("drains, and its return ends that, whatever a person says meanwhile", () => {
+    downTrack = "isp";
+    drain.follow();
+    expect([drain.isOn, drain.reason]).toEqual([true, "draining: track isp is down"]);
+    expect([drain.begin(), drain.end(), drain.isOn]).toEqual([false, false, true]);
+    downTrack = null;
+    drain.follow();
+    drain.follow();
+    expect(drain.isOn).toBe(false);
+    expect(said).toEqual([
+      "agent true",
+      "bfd true",
+      "gateway.draining",
+      "agent false",
+      "bfd false",
+      "gateway.undrained",
+    ]);
+  });
+
+  it("does not end what a person asked for", () => {
+    drain.begin();
+    downTrack = "isp";
+    drain.follow();
+    downTrack = null;
+    drain.follow();
+    expect([drain.isOn, drain.reason]).toEqual([true, "draining"]);
+    expect(drain.end()).toBe(true);
+  });
 });

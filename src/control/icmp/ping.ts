@@ -6,21 +6,31 @@
  * number, VRF and sender. On a distributed gateway that address exists on every other one as well, and a host answers to
  * the gateway that is nearest to it: with a host of another site only an `icmpSource` brings the answer here.
  *
- * Bounded: so many requests wait at once, each for a second.
+ * Bounded: so many requests of people wait at once, each for a second. Tracks (control/tracks/) ask by it too, each one several times
+ * at most.
  */
+
+import { TTL_TAKEN } from "../../tables/counters.ts";
 import { setU16, u16 } from "../../wire/bytes.ts";
 import { ETH_BYTES, ETH_TYPE, TYPE_IPV4 } from "../../wire/ethernet.ts";
 import { emitIpv4, ICMP_BYTES, ICMP_ECHO_REQUEST } from "../../wire/icmp.ts";
 import { IPV4_BYTES, type Ipv4, PROTO_ICMP, sum16 } from "../../wire/ipv4.ts";
-import type { Injector } from "../inject.ts";
+import type { HeldFrame, Injector } from "../inject.ts";
 import { addressFor, type InterfaceObject } from "../inventory.ts";
 import type { Timer, Timers } from "../timers.ts";
 
 export const ECHO_WAIT_MS = 1000;
 export const ECHOES_AT_ONCE = 64;
 const TTL = 64;
+/** Of a track's packet: headers and 28 bytes. */
+const WATCH_BYTES = 56;
 /** One that is charged with no search of anybody's. */
 const NO_PORT = 0;
+/** A packet of our own, that nothing has provoked. */
+const OURS: Omit<HeldFrame, "bytes"> = {
+  ...{ flags: 0, gsoSize: 0, csumStart: 0, csumOffset: 0, units: 1 },
+  ...{ port: NO_PORT, vsi: 0, worker: 0, watchId: 0 },
+};
 
 export interface EchoAnswer {
   readonly rttMs: number;
@@ -33,6 +43,7 @@ interface Pending {
   readonly to: Ipv4;
   readonly sentMs: number;
   readonly timer: Timer;
+  readonly isPersons: boolean;
   readonly done: (answer: EchoAnswer | null) => void;
 }
 
@@ -54,13 +65,24 @@ export class Pinger {
    * @param nowMs the exact time; the round's may be old. @returns false when it could not be sent.
    */
   ask(iface: InterfaceObject, to: Ipv4, length: number, nowMs: number, done: Pending["done"]): boolean {
-    if (this.pending.size >= ECHOES_AT_ONCE) return false;
-    this.sequence = (this.sequence + 1) & 0xffff;
-    const { sequence, timers } = this;
-    if (!this.injector.route(iface.vrf, NO_PORT, this.request(sourceOf(iface, to), to, length), 0)) return false;
-    const timer = timers.after(nowMs - timers.nowMs + ECHO_WAIT_MS, () => this.end(sequence, null));
-    this.pending.set(sequence, { vrf: iface.vrf, to, sentMs: nowMs, timer, done });
-    this.injector.flush();
+    let persons = 0;
+    for (const { isPersons } of this.pending.values()) if (isPersons) persons++;
+    if (persons >= ECHOES_AT_ONCE) return false;
+    const packet = this.request(sourceOf(iface, to), to, length);
+    if (!this.injector.route(iface.vrf, NO_PORT, packet, 0)) return false;
+    this.await({ vrf: iface.vrf, to, sentMs: nowMs, isPersons: true, done }, ECHO_WAIT_MS);
+    return true;
+  }
+
+  /** A small request for a track, through the next hop `adjacency`, or by the table (0). @returns false when it could not be sent. */
+  watch(iface: InterfaceObject, to: Ipv4, adjacency: number, waitMs: number, done: Pending["done"]): boolean {
+    const packet = this.request(sourceOf(iface, to), to, WATCH_BYTES);
+    const isSent =
+      adjacency === 0
+        ? this.injector.route(iface.vrf, NO_PORT, packet, 0)
+        : this.injector.viaAdjacency(adjacency, { ...OURS, bytes: packet }, TTL_TAKEN);
+    if (!isSent) return false;
+    this.await({ vrf: iface.vrf, to, sentMs: this.timers.nowMs, isPersons: false, done }, waitMs);
     return true;
   }
 
@@ -70,17 +92,29 @@ export class Pinger {
     const sequence = u16(message, 6);
     const waiting = this.pending.get(sequence);
     if (waiting === undefined || waiting.vrf !== vrf || waiting.to !== from) return;
-    this.timers.cancel(waiting.timer);
     this.end(sequence, { rttMs: Math.max(0, nowMs - waiting.sentMs), ttl });
   }
 
   private end(sequence: number, answer: EchoAnswer | null): void {
     const waiting = this.pending.get(sequence);
+    if (waiting === undefined) return;
+    this.timers.cancel(waiting.timer);
     this.pending.delete(sequence);
-    waiting?.done(answer);
+    waiting.done(answer);
+  }
+
+  /** The request with the last sequence number has left. */
+  private await(pending: Omit<Pending, "timer">, waitMs: number): void {
+    const { sequence, timers } = this;
+    // So old that its number has come again.
+    if (this.pending.has(sequence)) this.end(sequence, null);
+    const timer = timers.after(pending.sentMs - timers.nowMs + waitMs, () => this.end(sequence, null));
+    this.pending.set(sequence, { ...pending, timer });
+    this.injector.flush();
   }
 
   private request(from: Ipv4, to: Ipv4, length: number): Uint8Array {
+    this.sequence = (this.sequence + 1) & 0xffff;
     const frame = new Uint8Array(ETH_BYTES + length);
     setU16(frame, ETH_TYPE, TYPE_IPV4);
     emitIpv4(frame, ETH_BYTES, length, from, to, PROTO_ICMP, 0, TTL, this.sequence);

@@ -79,6 +79,10 @@ export class Resolution {
   }
 
   /** Peers shall leave us as their next hop, or may come back. */
+  get isDraining(): boolean {
+    return this.proxy.isDraining;
+  }
+
   setDraining(isDraining: boolean): void {
     this.proxy.isDraining = isDraining;
   }

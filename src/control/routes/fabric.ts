@@ -106,7 +106,7 @@ export class FabricRoutes {
       ip: formatIpv4(ip),
       interface: route!.iface.name,
       alive: this.parts.nextHops.isAlive(adjacency),
-      ...{ weight: 1, priority: 1 },
+      ...{ weight: 1, priority: 1, track: null },
     }));
   }
 

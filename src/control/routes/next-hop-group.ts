@@ -3,7 +3,8 @@
  *
  * A worker takes the place that the flow's hash names, and the next hop that has it; places.ts deals them out, so that a flow
  * whose next hop lives keeps it, whichever other one dies or comes back (RFC 2992 §2.2 calls that disruption; here it is none).
- * When all are dead all stay: the packets then make control ask again, and answer with ICMP.
+ * When all are dead all stay: the packets then make control ask again, and answer with ICMP. When the tracks of all are down the
+ * set is of no use, and its users are told so.
  *
  * A published row never changes. A change fills a new row, the routes are stored with its number, and the old row comes
  * back when the workers have passed. Some rows are kept free for that, hence MAX_SHARED_GROUPS.
@@ -12,6 +13,7 @@ import { GROUP_WORDS, MAX_GROUPS } from "../../tables/fib.ts";
 import { RowPool } from "../../tables/heartbeat.ts";
 import type { Tables } from "../../tables/tables.ts";
 import type { Timers } from "../timers.ts";
+import { NO_TRACKS, type TrackStates } from "../track-states.ts";
 import type { NextHops } from "./next-hops.ts";
 import { type GroupMember, placesOf } from "./places.ts";
 
@@ -25,7 +27,7 @@ export interface NextHopGroup {
   readonly members: readonly GroupMember[];
   /** The published row. */
   row: number;
-  /** Called with the new row. */
+  /** Called with the new row; with 0 while the tracks of all its members are down. */
   readonly users: Set<(row: number) => void>;
 }
 
@@ -34,19 +36,19 @@ export class NextHopGroups {
   private readonly pool: RowPool;
   private readonly timers: Timers;
   private readonly nextHops: NextHops;
+  readonly tracks: TrackStates;
   private readonly groups = new Map<string, NextHopGroup>();
   private readonly late = new Set<NextHopGroup>();
   private retrying = false;
 
-  constructor(tables: Tables, timers: Timers, nextHops: NextHops) {
+  constructor(tables: Tables, timers: Timers, nextHops: NextHops, tracks: TrackStates = NO_TRACKS) {
     this.groupsColumn = tables.fib.groups;
     this.pool = new RowPool(tables.heartbeat, MAX_GROUPS);
     this.timers = timers;
     this.nextHops = nextHops;
-    nextHops.onChange((adjacency) => {
-      for (const group of this.groups.values())
-        if (group.members.some((each) => each.adjacency === adjacency)) this.republish(group);
-    });
+    this.tracks = tracks;
+    nextHops.onChange((adjacency) => this.republishThose((member) => member.adjacency === adjacency));
+    tracks.onChange((track) => this.republishThose((member) => member.track === track));
   }
 
   get size(): number {
@@ -75,7 +77,7 @@ export class NextHopGroups {
       this.fill(group);
     }
     group.users.add(user);
-    user(group.row);
+    user(this.rowOf(group));
     return group;
   }
 
@@ -86,6 +88,14 @@ export class NextHopGroups {
     this.groups.delete(group.key);
     this.late.delete(group);
     this.pool.retire(group.row);
+  }
+
+  private republishThose(isChanged: (member: GroupMember) => boolean): void {
+    for (const group of this.groups.values()) if (group.members.some(isChanged)) this.republish(group);
+  }
+
+  private rowOf({ members, row }: NextHopGroup): number {
+    return members.some(({ track }) => this.tracks.isUp(track ?? null)) ? row : 0;
   }
 
   private republish(group: NextHopGroup): void {
@@ -99,7 +109,7 @@ export class NextHopGroups {
     const old = group.row;
     group.row = row;
     this.fill(group);
-    for (const user of group.users) user(row);
+    for (const user of group.users) user(this.rowOf(group));
     this.pool.retire(old);
   }
 
@@ -114,11 +124,18 @@ export class NextHopGroups {
   }
 
   private fill({ members, row }: NextHopGroup): void {
-    const places = placesOf(members, (adjacency) => this.nextHops.isAlive(adjacency));
+    const { nextHops, tracks } = this;
+    const places = placesOf(
+      members,
+      (adjacency) => nextHops.isAlive(adjacency),
+      (track) => tracks.isUp(track),
+    );
     this.groupsColumn.set(places, row * GROUP_WORDS);
   }
 }
 
 function keyOf(members: readonly GroupMember[]): string {
-  return members.map(({ adjacency, weight, priority }) => `${adjacency}*${weight}@${priority}`).join(" ");
+  return members
+    .map(({ adjacency, weight, priority, track }) => `${adjacency}*${weight}@${priority} ${track ?? ""}`)
+    .join(", ");
 }

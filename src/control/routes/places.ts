@@ -4,6 +4,7 @@
  *   - members of the least priority that has a living one form the set (active/standby);
  *   - its places are shared by weight, to a place: each member in the order of the configuration takes its share from those
  *     before it. So a further next hop at the end takes what it gets and moves nothing else;
+ *   - one whose track is down is no member meanwhile: it is taken for dead, and not even kept where all others are dead;
  *   - a dead one's places go to the living, each by highest random weight (Thaler and Ravishankar, 1998) of the place and the
  *     next hop's text: whatever dies next, no place of a living one moves, and what comes back finds its own places.
  *
@@ -24,17 +25,24 @@ export interface GroupMember {
   readonly weight: number;
   /** ≥ 1; the least goes first. */
   readonly priority: number;
+  /** While this track is down it is out of use. */
+  readonly track?: string | null;
 }
 
 /** The adjacency of each place. When all are dead all of the first set stay: their packets make control ask again. */
-export function placesOf(members: readonly GroupMember[], isAlive: (adjacency: number) => boolean): number[] {
-  const alive = members.filter(({ adjacency }) => isAlive(adjacency));
-  const candidates = alive.length === 0 ? members : alive;
+export function placesOf(
+  members: readonly GroupMember[],
+  isAlive: (adjacency: number) => boolean,
+  isUp: (track: string | null) => boolean = () => true,
+): number[] {
+  const usable = members.filter(({ track }) => isUp(track ?? null));
+  const alive = usable.filter(({ adjacency }) => isAlive(adjacency));
+  const candidates = [alive, usable, members].find((each) => each.length > 0)!;
   const first = Math.min(...candidates.map(({ priority }) => priority));
-  const set = members.filter(({ priority }) => priority === first);
-  const living = alive.filter(({ priority }) => priority === first);
-  return shared(set).map((member, place) =>
-    living.length === 0 || isAlive(member.adjacency) ? member.adjacency : highest(place, living).adjacency,
+  const users = candidates.filter(({ priority }) => priority === first);
+  const isUser = new Set(users);
+  return shared(members.filter(({ priority }) => priority === first)).map((member, place) =>
+    isUser.has(member) ? member.adjacency : highest(place, users).adjacency,
   );
 }
 

@@ -21,7 +21,7 @@ import type { Inventory } from "../inventory.ts";
 import type { PolicyConfig, PortRange, Prefix, Prefix4, RuleConfig, RuleMatch } from "../plan.ts";
 import type { NextHopGroups } from "./next-hop-group.ts";
 import { Homes, type NextHops } from "./next-hops.ts";
-import { RuleWay } from "./rule-way.ts";
+import { type RuleHop, RuleWay } from "./rule-way.ts";
 import type { NextHopState } from "./static.ts";
 
 const ACTIONS = { permit: FIB.RULE_PERMIT, drop: FIB.RULE_DROP } as const;
@@ -78,9 +78,11 @@ export class Policies {
     this.nextHops = nextHops;
     this.groups = groups;
     this.note = tables.heartbeat.note();
-    nextHops.onChange((adjacency) => {
-      for (const way of this.ways) if (way.hops.some((hop) => hop.adjacency === adjacency)) this.restate(way);
-    });
+    const restateThose = (isChanged: (hop: RuleHop) => boolean) => {
+      for (const way of this.ways) if (way.hops.some(isChanged)) this.restate(way);
+    };
+    nextHops.onChange((adjacency) => restateThose((hop) => hop.adjacency === adjacency));
+    groups.tracks.onChange((track) => restateThose(({ address }) => address.track === track));
   }
 
   /** May the other bank be written? */
@@ -116,9 +118,10 @@ export class Policies {
   private refreshed(state: RuleState): RuleState {
     const way = this.ways.findLast(({ id }) => id === state.id);
     if (way === undefined) return state;
-    const nextHops = way.hops.map(({ iface, address: { text: ip, weight, priority }, adjacency }) => ({
-      ...{ ip, interface: iface.name, alive: this.nextHops.isAlive(adjacency), weight, priority },
-    }));
+    const nextHops = way.hops.map(({ iface, address: { text: ip, weight, priority, track }, adjacency }) => {
+      const alive = this.nextHops.isAlive(adjacency) && this.groups.tracks.isUp(track);
+      return { ip, interface: iface.name, alive, weight, priority, track };
+    });
     return { ...state, alive: way.isAlive, nextHops };
   }
 

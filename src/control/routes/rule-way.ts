@@ -1,9 +1,9 @@
 /**
  * The way of a policy's rule: its next hops in one VRF, and the word that workers find in the rows of the rule.
  *
- * The word changes while the rows stay: one store for each row, and a worker reads it once. Next hops that are all dead make of
- * the rule one that is passed over (the next rule decides, then the table), or with `onDead: drop` one that drops. A next hop
- * that was never used is not dead: the first packet must begin the search.
+ * The word changes while the rows stay: one store for each row, and a worker reads it once. Next hops that are all dead, or out
+ * of use by their tracks, make of the rule one that is passed over (the next rule decides, then the table), or with `onDead: drop`
+ * one that drops. A next hop that was never used is not dead: the first packet must begin the search.
  */
 import * as FIB from "../../tables/fib.ts";
 import type { InterfaceObject } from "../inventory.ts";
@@ -50,14 +50,15 @@ export class RuleWay {
       const iface = homes.of(vrf, address);
       return { iface, address, adjacency: mustHold(nextHops, iface, address.ip) };
     });
-    const members = this.hops.map(({ adjacency, address: { text, weight, priority } }) => ({
-      ...{ adjacency, name: text, weight, priority },
+    const members = this.hops.map(({ adjacency, address: { text, weight, priority, track } }) => ({
+      ...{ adjacency, name: text, weight, priority, track },
     }));
     this.group = members.length > 1 ? groups.join(members, this.user) : null;
   }
 
   get isAlive(): boolean {
-    return this.hops.some(({ adjacency }) => this.nextHops.isAlive(adjacency));
+    const { nextHops, groups } = this;
+    return this.hops.some(({ adjacency, address }) => nextHops.isAlive(adjacency) && groups.tracks.isUp(address.track));
   }
 
   /** RULE_ACTION of its rows. */

@@ -3,6 +3,7 @@
  *
  * A next hop is held as an adjacency on the VSI-interface whose subnet contains it. A route names the adjacency, not the
  * resolved MAC, so nothing here changes when a Border comes, goes or moves; only an ECMP set does (next-hop-group.ts).
+ * While the tracks of all its next hops are down a route is withdrawn: a shorter prefix takes its packets, or none.
  * `apply` takes the difference and touches only that, holding new next hops before it releases old ones, so that an
  * unchanged next hop stays resolved through a reload. The main thread stands still meanwhile, so what has not changed is
  * not even looked at, unless the VSI-interfaces have: then a next hop may have another home.
@@ -36,8 +37,10 @@ interface StaticRoute {
   readonly kind: RouteConfig["target"]["kind"];
   readonly hops: readonly Hop[];
   readonly group: NextHopGroup | null;
-  /** Publishes the route with a group's row. */
+  /** Publishes the route with a group's row; 0: withdraws it. */
   readonly user: (row: number) => void;
+  /** Publishes or withdraws one with a single next hop. */
+  readonly restate: (() => void) | null;
 }
 
 /** A next hop of a static route as the views show it. */
@@ -47,6 +50,7 @@ export interface NextHopState {
   readonly alive: boolean;
   readonly weight: number;
   readonly priority: number;
+  readonly track: string | null;
 }
 
 export class StaticRoutes {
@@ -59,6 +63,9 @@ export class StaticRoutes {
     this.routes = routes;
     this.nextHops = nextHops;
     this.groups = groups;
+    groups.tracks.onChange((track) => {
+      for (const { hops, restate } of this.installed.values()) if (hops[0]?.address.track === track) restate?.();
+    });
   }
 
   /**
@@ -103,9 +110,10 @@ export class StaticRoutes {
     return hops.map(({ iface, address, adjacency }) => ({
       ip: address.text,
       interface: iface.name,
-      alive: this.nextHops.isAlive(adjacency),
+      alive: this.nextHops.isAlive(adjacency) && this.groups.tracks.isUp(address.track),
       weight: address.weight,
       priority: address.priority,
+      track: address.track,
     }));
   }
 
@@ -113,8 +121,9 @@ export class StaticRoutes {
     const { prefix, target } = config;
     const set = (kind: number, argument: number) =>
       this.routes.set("static", vrf, prefix.network, prefix.length, routeValue(kind, argument));
-    const user = (row: number) => set(ROUTE_GROUP, row);
-    const common = { vrf, prefix, kind: target.kind, user };
+    const clear = () => this.routes.clear("static", vrf, prefix.network, prefix.length);
+    const user = (row: number) => (row === 0 ? clear() : set(ROUTE_GROUP, row));
+    const common = { vrf, prefix, kind: target.kind, user, restate: null };
     if (target.kind !== "nextHops") {
       set(KINDS[target.kind], 0);
       return { ...common, hops: [], group: null };
@@ -126,11 +135,14 @@ export class StaticRoutes {
     }));
     if (hops.length === 1) {
       const isItself = prefix.length === bitsOf(prefix.network) && prefix.network === hops[0]!.address.ip;
-      set(isItself ? ROUTE_HOST : ROUTE_ADJACENCY, hops[0]!.adjacency);
-      return { ...common, hops, group: null };
+      const { adjacency, address } = hops[0]!;
+      const kind = isItself ? ROUTE_HOST : ROUTE_ADJACENCY;
+      const restate = () => (this.groups.tracks.isUp(address.track) ? set(kind, adjacency) : clear());
+      restate();
+      return { ...common, hops, group: null, restate };
     }
-    const members = hops.map(({ adjacency, address: { text, weight, priority } }) => ({
-      ...{ adjacency, name: text, weight, priority },
+    const members = hops.map(({ adjacency, address: { text, weight, priority, track } }) => ({
+      ...{ adjacency, name: text, weight, priority, track },
     }));
     return { ...common, hops, group: this.groups.join(members, user) };
   }
@@ -154,8 +166,9 @@ function isSame(route: StaticRoute, { target }: RouteConfig, homes: readonly Int
   if (route.kind !== target.kind) return false;
   if (target.kind !== "nextHops") return true;
   if (target.nextHops.length !== route.hops.length) return false;
-  return route.hops.every(({ iface, address: { ip, weight, priority } }, i) => {
+  return route.hops.every(({ iface, address: { ip, weight, priority, track } }, i) => {
     const to = target.nextHops[i]!;
-    return iface === homes[i] && ip === to.ip && weight === to.weight && priority === to.priority;
+    const isAlike = ip === to.ip && weight === to.weight && priority === to.priority && track === to.track;
+    return iface === homes[i] && isAlike;
   });
 }

@@ -69,6 +69,11 @@ function checkRoutes(config: Config, tables: Tables, holds: TunnelHolds, fabricG
         for (const hop of action.nextHops) hops.add(`${vrf} ${hop.text}`);
         if (action.nextHops.length > 1) groups.add(`${vrf} ${setOf(action.nextHops)}`);
       }
+  for (const { target } of config.tracks)
+    if (target.kind === "overlay" && target.via !== null) {
+      const vrf = config.interfaces.find(({ name }) => name === target.interface)!.vrf;
+      hops.add(`${vrf} ${target.via.text}`);
+    }
   const mostGroups = MAX_SHARED_GROUPS - fabricGroups;
   if (groups.size > mostGroups) return `${groups.size} different sets of next hops are more than ${mostGroups}`;
   const { neighbors, neighbors6 } = tables.sizes;

@@ -42,7 +42,16 @@ export function announceFurther(
 
 /** How many objects a change touched, for its event. */
 export function countsOf(diff: ConfigDiff): Record<string, number> {
-  const lists = [diff.tunnels, diff.vsis, diff.interfaces, diff.vrfs, diff.acs, diff.routes, diff.policies];
+  const lists = [
+    diff.tunnels,
+    diff.vsis,
+    diff.interfaces,
+    diff.vrfs,
+    diff.acs,
+    diff.routes,
+    diff.policies,
+    diff.tracks,
+  ];
   const count = (key: "added" | "removed" | "changed") => lists.reduce((sum, list) => sum + list[key].length, 0);
   return {
     added: count("added"),

@@ -36,6 +36,7 @@ import { Policies } from "../routes/policies.ts";
 import type { Routes } from "../routes/routes.ts";
 import { StaticRoutes } from "../routes/static.ts";
 import type { Timers } from "../timers.ts";
+import { type FollowedTracks, NO_TRACKS } from "../track-states.ts";
 import { whyNotFitting } from "./capacity.ts";
 import { acsToAnnounce, announceFurther, countsOf, tellChange } from "./change-events.ts";
 import { type Draft, giveUp, newDraft } from "./draft.ts";
@@ -61,6 +62,7 @@ export interface TopologyParts {
   readonly opener: PortOpener;
   readonly commands: IoCommands;
   readonly emit: Emit;
+  readonly tracks?: FollowedTracks;
   /** What differs from one configuration to the next (config/diff.ts). */
   readonly difference: (from: Config, to: Config) => ConfigDiff;
   /** Has worker k taken everything out of its inject ring? */
@@ -108,7 +110,7 @@ export class Topology {
     this.counted = new CountedBefore(tables);
     this.connected = new ConnectedRoutes(routes);
     const { neighbors } = learners;
-    const groups = new NextHopGroups(tables, timers, neighbors);
+    const groups = new NextHopGroups(tables, timers, neighbors, parts.tracks ?? NO_TRACKS);
     this.staticRoutes = new StaticRoutes(routes, neighbors, groups);
     const limit = tables.sizes.neighbors;
     this.fabricRoutes = new FabricRoutes({ routes, nextHops: neighbors, groups, timers, limit });
@@ -302,6 +304,7 @@ export class Topology {
     this.vsis.change(draft);
     // route
     this.connected.publish();
+    this.parts.tracks?.apply(config.tracks, inventory);
     const { added, removed, changed } = draft.diff.interfaces;
     const isRehomed = added.length + removed.length + changed.length > 0;
     this.staticRoutes.apply(config.routes, draft.diff.routes, inventory, isRehomed, (name) =>
@@ -393,5 +396,5 @@ function isOtherNetwork(from: Config["vsis"][number], to: Config["vsis"][number]
 
 /** `config` without any object. */
 function nothingOf(config: Config): Config {
-  return { ...config, tunnels: [], vsis: [], interfaces: [], vrfs: [], acs: [], routes: [], policies: [] };
+  return { ...config, tunnels: [], vsis: [], interfaces: [], vrfs: [], acs: [], routes: [], policies: [], tracks: [] };
 }
