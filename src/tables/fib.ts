@@ -58,6 +58,11 @@ export function routeKey(vrf: number, length: number): number {
   return ((vrf << 6) | length) + 1;
 }
 
+/** The VRF in it. */
+export function vrfOfRoute(key: number): number {
+  return (key - 1) >> 6;
+}
+
 /** Rewrite rows: 12 bytes of MACs, padded. */
 export const REWRITE_BYTES = 16;
 

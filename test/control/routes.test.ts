@@ -43,6 +43,44 @@ function lookUp({ fib }: Tables, vrf: number, address: number): number {
 }
 
 describe("who wins a prefix", () => {
+  test("a host alone is kept as its value: found, listed, outranked, back again, and refused where there is no room", () => {
+    const { tables, routes } = setUp();
+    const at = ip("198.51.100.5");
+    const entry = (origin: string, kind: number, argument: number) => ({
+      vrf: 3,
+      network: at,
+      length: 32,
+      origin,
+      kind,
+      argument,
+    });
+    for (const adjacency of [7, 8]) {
+      routes.setHost(3, at, adjacency);
+      expect([...routes.list()]).toEqual([entry("host", ROUTE_HOST, adjacency)]);
+      expect(routes.match(3, at)).toEqual(entry("host", ROUTE_HOST, adjacency));
+      expect([routes.find(3, at), lookUp(tables, 3, at)]).toEqual(Array(2).fill(routeValue(ROUTE_HOST, adjacency)));
+      expect(routes.countsByOrigin().get(3)).toMatchObject({ host: 1, static: 0 });
+    }
+    routes.set("static", 3, at, 32, routeValue(ROUTE_ADJACENCY, 9));
+    expect([...routes.list()]).toEqual([entry("static", ROUTE_ADJACENCY, 9)]);
+    routes.setHost(3, at, 6);
+    routes.clear("static", 3, at, 32);
+    expect([...routes.list()]).toEqual([entry("host", ROUTE_HOST, 6)]);
+    routes.removeHost(3, at);
+    routes.removeHost(3, at);
+    expect([[...routes.list()], routes.size, lookUp(tables, 3, at), routes.countsByOrigin().size]).toEqual([
+      [],
+      0,
+      0,
+      0,
+    ]);
+    const most = tables.fib.routes.capacity / 2;
+    for (let n = 0; n <= most; n++) routes.setHost(0, ip("10.0.0.0") + n, 1);
+    expect([routes.size, routes.withoutRoom]).toEqual([most, 1]);
+    routes.removeHost(0, ip("10.0.0.0"));
+    expect(lookUp(tables, 0, ip("10.0.0.0"))).toBe(0);
+  });
+
   test("every rank yields to the ones before it and comes back when they go", () => {
     const { tables, routes } = setUp();
     const at = ip("10.1.1.5");

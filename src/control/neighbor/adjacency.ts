@@ -4,6 +4,7 @@
  * Writer of `fib.rewrite`, `fib.adjacency*` and the rewrite rows. A number belongs to one (VSI-interface, IP) for as long
  * as somebody holds it: a neighbour entry, or routes and policies whose next hop it is. A rewrite row is filled while
  * no worker reads it and published by one store of its number; the old one comes back when every worker has left its batch.
+ * What is published is remembered nowhere else: there are as many of them as hosts of the fabric.
  *
  * Workers name numbers in what they punt, so a number that is no longer held keeps its meaning for LINGER_MS: by then the
  * records that name it have been read.
@@ -11,24 +12,10 @@
 import { REWRITE_BYTES } from "../../tables/fib.ts";
 import { RowPool } from "../../tables/heartbeat.ts";
 import type { Tables } from "../../tables/tables.ts";
-import { type Mac, writeMac } from "../../wire/ethernet.ts";
+import { type Mac, readMac, writeMac } from "../../wire/ethernet.ts";
 import type { InterfaceObject } from "../inventory.ts";
 import { type Ip, ipKey } from "../ip.ts";
 import type { Timers } from "../timers.ts";
-
-interface Adjacency {
-  readonly iface: InterfaceObject;
-  readonly ip: Ip;
-  readonly key: Ip;
-  holders: number;
-  /** Its rewrite row, 0 while unresolved, and what is in it. */
-  row: number;
-  mac: Mac;
-  source: Mac;
-  vsi: number;
-  port: number;
-  alive: boolean;
-}
 
 export function neighborKey(iface: InterfaceObject, ip: Ip): Ip {
   return ipKey(iface.row, ip);
@@ -42,8 +29,12 @@ export class Adjacencies {
   private readonly timers: Timers;
   private readonly ids: RowPool;
   private readonly rows: RowPool;
-  private readonly byId = new Map<number, Adjacency>();
   private readonly byKey = new Map<Ip, number>();
+  /** By number: whose it is (undefined: no neighbour's), how many hold it, whether it is known to be dead. */
+  private readonly ifaces: (InterfaceObject | undefined)[] = [];
+  private readonly ips: Ip[] = [];
+  private readonly held: Int32Array;
+  private readonly dead: Uint8Array;
   /** Numbers that are no longer held, oldest first. */
   private readonly lingering: { readonly id: number; readonly dueMs: number }[] = [];
   private readonly callbacks: ((adjacency: number, alive: boolean) => void)[] = [];
@@ -51,7 +42,10 @@ export class Adjacencies {
   constructor(tables: Tables, timers: Timers) {
     this.tables = tables;
     this.timers = timers;
-    this.ids = new RowPool(tables.heartbeat, tables.fib.rewrite.length);
+    const most = tables.fib.rewrite.length;
+    this.ids = new RowPool(tables.heartbeat, most);
+    this.held = new Int32Array(most);
+    this.dead = new Uint8Array(most);
     this.rows = new RowPool(tables.heartbeat, tables.fib.rewritePort.length);
   }
 
@@ -66,19 +60,22 @@ export class Adjacencies {
       fib.adjacencyInterface[id] = iface.row;
       fib.adjacencyHit[id] = 0;
       Atomics.store(fib.rewrite, id, 0);
-      this.byId.set(id, { iface, ip, key, holders: 0, row: 0, mac: 0, source: 0, vsi: 0, port: 0, alive: true });
+      this.ifaces[id] = iface;
+      this.ips[id] = ip;
+      this.held[id] = 0;
+      this.dead[id] = 0;
       this.byKey.set(key, id);
     }
-    this.byId.get(id)!.holders++;
+    this.held[id]!++;
     return id;
   }
 
   /** Let go of it. The last holder has first taken away every route and rule that names the number. */
   release(id: number): void {
-    const adjacency = this.byId.get(id);
-    if (adjacency === undefined || --adjacency.holders > 0) return;
+    const hop = this.nextHop(id);
+    if (hop === null || --this.held[id]! > 0) return;
     this.withdraw(id);
-    this.byKey.delete(adjacency.key);
+    this.byKey.delete(neighborKey(hop.iface, hop.ip));
     this.lingering.push({ id, dueMs: this.timers.nowMs + LINGER_MS });
   }
 
@@ -94,13 +91,14 @@ export class Adjacencies {
 
   private retireOldest(): void {
     const { id } = this.lingering.shift()!;
-    this.byId.delete(id);
+    this.ifaces[id] = undefined;
     this.ids.retire(id);
   }
 
   /** Whose number `id` is, or was until a moment ago; null: no neighbour's. */
   nextHop(id: number): { readonly iface: InterfaceObject; readonly ip: Ip } | null {
-    return this.byId.get(id) ?? null;
+    const iface = this.ifaces[id];
+    return iface === undefined ? null : { iface, ip: this.ips[id]! };
   }
 
   /** The number of (on, ip), or 0. */
@@ -109,19 +107,18 @@ export class Adjacencies {
   }
 
   holders(id: number): number {
-    return this.byId.get(id)?.holders ?? 0;
+    return this.ifaces[id] === undefined ? 0 : this.held[id]!;
   }
 
   /** Is it not known to be dead? One that was not used yet is alive. */
   isAlive(id: number): boolean {
-    return this.byId.get(id)?.alive ?? false;
+    return this.ifaces[id] !== undefined && this.dead[id] === 0;
   }
 
   /** It was heard, or failed; those who asked `onChange` are told if that is news. */
   setAlive(id: number, alive: boolean): void {
-    const a = this.byId.get(id);
-    if (a === undefined || a.alive === alive) return;
-    a.alive = alive;
+    if (this.ifaces[id] === undefined || (this.dead[id] === 0) === alive) return;
+    this.dead[id] = alive ? 0 : 1;
     for (const callback of this.callbacks) callback(id, alive);
   }
 
@@ -131,29 +128,40 @@ export class Adjacencies {
 
   /** Publish where packets to it go. @returns false when no rewrite row is left: it stays as it was. */
   program(id: number, mac: Mac, vsi: number, port: number): boolean {
-    const a = this.byId.get(id)!;
-    const source = a.iface.mac;
-    if (a.row !== 0 && a.mac === mac && a.source === source && a.vsi === vsi && a.port === port) return true;
+    const { fib } = this.tables;
+    const source = this.ifaces[id]!.mac;
+    const before = fib.rewrite[id]!;
+    if (before !== 0 && this.isRow(before, mac, source, vsi, port)) return true;
     const row = this.rows.take();
     if (row === 0) return false;
-    const fib = this.tables.fib;
     writeMac(fib.rewriteMacs, row * REWRITE_BYTES, mac);
     writeMac(fib.rewriteMacs, row * REWRITE_BYTES + 6, source);
     fib.rewritePort[row] = port;
     fib.rewriteVsi[row] = vsi;
     Atomics.store(fib.rewrite, id, row);
-    if (a.row !== 0) this.rows.retire(a.row);
-    Object.assign(a, { row, mac, source, vsi, port });
+    if (before !== 0) this.rows.retire(before);
     return true;
   }
 
   /** Unresolved from now on: packets are punted. */
   withdraw(id: number): void {
-    const a = this.byId.get(id);
-    if (a === undefined || a.row === 0) return;
-    Atomics.store(this.tables.fib.rewrite, id, 0);
-    this.rows.retire(a.row);
-    a.row = 0;
+    const { fib } = this.tables;
+    const row = fib.rewrite[id]!;
+    if (this.ifaces[id] === undefined || row === 0) return;
+    Atomics.store(fib.rewrite, id, 0);
+    this.rows.retire(row);
+  }
+
+  /** Does the rewrite row say that already? Only we write it. */
+  private isRow(row: number, mac: Mac, source: Mac, vsi: number, port: number): boolean {
+    const { rewriteMacs, rewritePort, rewriteVsi } = this.tables.fib;
+    const at = row * REWRITE_BYTES;
+    return (
+      rewritePort[row] === port &&
+      rewriteVsi[row] === vsi &&
+      readMac(rewriteMacs, at) === mac &&
+      readMac(rewriteMacs, at + 6) === source
+    );
   }
 
   /** Has a worker used it since the last call? */

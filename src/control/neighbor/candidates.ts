@@ -14,14 +14,15 @@ import type { InterfaceObject, PortObject } from "../inventory.ts";
 import type { Ip } from "../ip.ts";
 import type { Timers } from "../timers.ts";
 import { neighborKey } from "./adjacency.ts";
-import { isGiven, type Neighbor, type NeighborOrigin, type Place, samePlace } from "./entry.ts";
+import { isGiven, type KnownPlace, type Neighbor, type NeighborOrigin, type Place, samePlace } from "./entry.ts";
 import type { NeighborLife } from "./life.ts";
 import { isKnown } from "./nud.ts";
 
 export interface SaidNeighbor {
   readonly iface: InterfaceObject;
   readonly ip: Ip;
-  readonly place: Place;
+  /** The same object is the entry's place, and what is published: there are as many as hosts of a fabric. */
+  readonly place: KnownPlace;
 }
 
 /** What is needed of the table. */
@@ -46,10 +47,10 @@ export class NeighborCandidates {
   }
 
   /** It is said from outside that `ip` is at `place`, behind a tunnel. @returns false when there is no room for it. */
-  want(_origin: "evpn", iface: InterfaceObject, ip: Ip, place: Place): boolean {
+  want(origin: "evpn", iface: InterfaceObject, ip: Ip, { mac, port, vsi }: Place): boolean {
     const key = neighborKey(iface, ip);
     if (this.said.size >= this.limit && !this.said.has(key)) return false;
-    this.said.set(key, { iface, ip, place });
+    this.said.set(key, { iface, ip, place: { mac, port, vsi, origin } });
     if (this.follow(iface, ip)) return true;
     this.said.delete(key);
     return false;

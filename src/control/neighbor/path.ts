@@ -13,13 +13,27 @@ import type { HeldFrame, Injector } from "../inject.ts";
 import type { PortObject } from "../inventory.ts";
 import type { Timers } from "../timers.ts";
 import { Adjacencies } from "./adjacency.ts";
-import { type KnownPlace, type Neighbor, type NeighborChange, samePlace } from "./entry.ts";
+import {
+  type KnownPlace,
+  type Neighbor,
+  type NeighborChange,
+  type NeighborOrigin,
+  type Place,
+  samePlace,
+} from "./entry.ts";
 import type { FamilyCensus } from "./quota.ts";
 
 /** Where resolved neighbours become /32 routes: control/routes/routes.ts, or a test's own. */
 export interface HostRoutes {
   setHost(vrf: number, ip: Ipv4, adjacency: number): void;
   removeHost(vrf: number, ip: Ipv4): void;
+}
+
+/** `place` with what it is known from; a place that says so is taken as it is. */
+function knownAt(place: Place & Partial<KnownPlace>, origin: NeighborOrigin): KnownPlace {
+  if (place.origin === origin) return place as KnownPlace;
+  const { mac, port, vsi } = place;
+  return { mac, port, vsi, origin };
 }
 
 export class NeighborPaths {
@@ -48,8 +62,7 @@ export class NeighborPaths {
     if (id === 0 || !this.adjacencies.program(id, place!.mac, place!.vsi.row, place!.port.row)) return false;
     // Workers route IPv4 alone. At an L3VNI it is a VTEP, whose address is the underlay's: a next hop, and no host of the VRF.
     if (typeof ip === "number" && iface.subnets.length > 0) this.routes.setHost(iface.vrf, ip, id);
-    const { mac, port, vsi } = place!;
-    this.tell(entry, { mac, port, vsi, origin: entry.origin });
+    this.tell(entry, knownAt(place!, entry.origin));
     return true;
   }
 

@@ -17,7 +17,14 @@
  * The table may be full. What has no room is told (`routes.full`, doctor), remembered, and stored when a route has gone; until
  * then its packets take the next shorter prefix (for a host: the connected one, so they are punted and sent by control).
  */
-import { ROUTE_ARG_MASK, ROUTE_HOST, ROUTE_KIND_SHIFT, ROUTE_UNDERLAY, routeKey } from "../../tables/fib.ts";
+import {
+  ROUTE_ARG_MASK,
+  ROUTE_HOST,
+  ROUTE_KIND_SHIFT,
+  ROUTE_UNDERLAY,
+  routeKey,
+  vrfOfRoute,
+} from "../../tables/fib.ts";
 import type { Tables } from "../../tables/tables.ts";
 import { type Ipv4, maskOf } from "../../wire/ipv4.ts";
 import type { Emit } from "../event.ts";
@@ -71,6 +78,8 @@ export class Routes {
   private readonly emit: Emit;
   private readonly writer: PatientWriter;
   private readonly slots = new Map<number, Slot>();
+  /** A /32 that is published, and that nobody but a resolved neighbour wants: its value alone. Most of a large table are such. */
+  private readonly hosts = new Map<number, number>();
   /** By VRF and length: how many prefixes of it are published or about to be. */
   private readonly counts = new Map<number, number>();
   /** By VRF: prefixes by the rank of their owner. */
@@ -128,8 +137,9 @@ export class Routes {
   /** The value of the longest match for `ip` of at least `shortest` bits, without those that guard VTEP addresses; 0: none. */
   find(vrf: number, ip: Ipv4, shortest = 0): number {
     for (let length = 32; length >= shortest; length--) {
-      const slot = this.slots.get(slotKey(vrf, ip & maskOf(length), length));
-      const value = slot === undefined ? 0 : bestOf(slot);
+      const key = slotKey(vrf, ip & maskOf(length), length);
+      const slot = this.slots.get(key);
+      const value = slot === undefined ? (this.hosts.get(key) ?? 0) : bestOf(slot);
       if (value !== 0 && value >> ROUTE_KIND_SHIFT !== ROUTE_UNDERLAY) return value;
     }
     return 0;
@@ -145,12 +155,15 @@ export class Routes {
   /** All published routes, unsorted. */
   *list(): Generator<RouteEntry> {
     for (const slot of this.slots.values()) yield entryOf(slot);
+    for (const [key, value] of this.hosts) yield entryOf(hostSlot(key, value));
   }
 
   /** The longest match for `ip`, those that guard VTEP addresses too. */
   match(vrf: number, ip: Ipv4): RouteEntry | null {
     for (let length = 32; length >= 0; length--) {
-      const slot = this.slots.get(slotKey(vrf, ip & maskOf(length), length));
+      const key = slotKey(vrf, ip & maskOf(length), length);
+      const host = this.hosts.get(key);
+      const slot = host === undefined ? this.slots.get(key) : hostSlot(key, host);
       if (slot !== undefined) return entryOf(slot);
     }
     return null;
@@ -158,7 +171,8 @@ export class Routes {
 
   private want(rank: number, vrf: number, network: Ipv4, length: number, value: number): void {
     const key = slotKey(vrf, network, length);
-    let slot = this.slots.get(key);
+    if (rank === HOST && length === 32 && this.wantHost(key, vrf, network, value)) return;
+    let slot = this.slots.get(key) ?? this.unfold(key);
     if (slot === undefined) {
       if (value === 0) return;
       slot = { vrf, network, length, wants: RANKS.map(() => 0), published: 0 };
@@ -174,6 +188,31 @@ export class Routes {
     this.slots.delete(key);
     this.refused.delete(slot);
     this.count(vrf, length, -1);
+  }
+
+  /** @returns false: others want the prefix too, or there is no room for it. */
+  private wantHost(key: number, vrf: number, ip: Ipv4, value: number): boolean {
+    if (this.slots.has(key)) return false;
+    const old = this.hosts.get(key) ?? 0;
+    if (value === 0) {
+      if (!this.hosts.delete(key)) return true;
+      if (this.writer.remove(ip, routeKey(vrf, 32))) this.retryLater();
+    } else {
+      if (value !== old && !this.writer.set(ip, routeKey(vrf, 32), value)) return false;
+      this.hosts.set(key, value);
+    }
+    this.countOwner(vrf, old === 0 ? -1 : HOST, value === 0 ? -1 : HOST);
+    return true;
+  }
+
+  /** The slot of what was a host's alone until now. */
+  private unfold(key: number): Slot | undefined {
+    const value = this.hosts.get(key);
+    if (value === undefined) return undefined;
+    const slot = hostSlot(key, value);
+    this.hosts.delete(key);
+    this.slots.set(key, slot);
+    return slot;
   }
 
   private publish(slot: Slot, value: number): void {
@@ -234,6 +273,18 @@ export class Routes {
     if (count === 1 && step === 1) Atomics.or(lengths, vrf, 1 << length);
     else if (count === 0) Atomics.and(lengths, vrf, ~(1 << length));
   }
+}
+
+/** A host's prefix as a slot like any other. */
+function hostSlot(key: number, value: number): Slot {
+  const vrf = vrfOfRoute(Math.floor(key / 0x100000000));
+  return {
+    vrf,
+    network: key | 0,
+    length: 32,
+    wants: RANKS.map((_, rank) => (rank === HOST ? value : 0)),
+    published: value,
+  };
 }
 
 function entryOf(slot: Slot): RouteEntry {
