@@ -78,7 +78,7 @@ export class Routes {
   private readonly emit: Emit;
   private readonly writer: PatientWriter;
   private readonly slots = new Map<number, Slot>();
-  /** A /32 that is published, and that nobody but a resolved neighbour wants: its value alone. Most of a large table are such. */
+  /** A /32 that is published, and that a resolved neighbour alone wants: its value. Most of a large table are such. */
   private readonly hosts = new Map<number, number>();
   /** By VRF and length: how many prefixes of it are published or about to be. */
   private readonly counts = new Map<number, number>();
