@@ -7,6 +7,7 @@ import { Client, type ClientReadableStream, credentials, type ServiceError, stat
 import type { Dialect, Fields } from "./dialect.ts";
 import { gobgp3 } from "./gobgp3.ts";
 import { gobgp4 } from "./gobgp4.ts";
+import { PathReader } from "./path-reader.ts";
 
 /** 3.10 sends all routes of a table in one message. */
 const LONGEST_MESSAGE = 256 * 1024 * 1024;
@@ -20,19 +21,21 @@ const REQUESTS: Readonly<Record<string, readonly [request: string, response: str
   DeletePeer: ["DeletePeerRequest", "Nothing"],
   AddPath: ["AddPathRequest", "Nothing"],
   DeletePath: ["DeletePathRequest", "Nothing"],
-  ListPath: ["ListPathRequest", "ListPathResponse"],
+  ListPath: ["ListPathRequest", "HeardList"],
   ListPeer: ["ListPeerRequest", "ListPeerResponse"],
-  WatchEvent: ["WatchEventRequest", "WatchEventResponse"],
+  WatchEvent: ["WatchEventRequest", "HeardEvent"],
 };
 
 export class Calls {
   readonly dialect: Dialect;
+  readonly paths: PathReader;
   private readonly client: Client;
   private readonly answerMs: number;
 
   private constructor(client: Client, dialect: Dialect, answerMs: number) {
     this.client = client;
     this.dialect = dialect;
+    this.paths = new PathReader(dialect);
     this.answerMs = answerMs;
   }
 

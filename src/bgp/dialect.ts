@@ -21,4 +21,8 @@ export interface Dialect {
   /** The message `name` in a place for one of several. */
   wrap(name: string, fields: Fields): Fields;
   unwrap(union: Fields): Wrapped;
+  /** The same of a place that was left as bytes. */
+  open(place: "nlri" | "attribute", bytes: Uint8Array): Wrapped;
+  /** Is it the attribute MP_REACH_NLRI (RFC 4760 §3), which names the route itself? */
+  isReach(attribute: Uint8Array): boolean;
 }

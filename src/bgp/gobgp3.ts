@@ -3,12 +3,13 @@
  * the message by its full type; enumerations begin at 0.
  */
 import protobuf from "protobufjs";
-import type { Dialect, Wrapped } from "./dialect.ts";
+import type { Dialect, Fields, Wrapped } from "./dialect.ts";
 import { messagesOf } from "./messages.ts";
 
 const PACKAGE = "apipb";
 const TYPE_URL = `type.googleapis.com/${PACKAGE}.`;
 const any = "Any";
+const REACH_URL = Buffer.from(`${TYPE_URL}MpReachNLRIAttribute`);
 
 export function gobgp3(): Dialect {
   const unions = { nlri: any, attribute: any, community: any, rd: any };
@@ -24,6 +25,15 @@ export function gobgp3(): Dialect {
     }
     return found;
   };
+  const unwrap: Dialect["unwrap"] = (union) => {
+    const { typeUrl, value } = union as { typeUrl?: string; value?: Uint8Array };
+    const name = typeUrl?.slice(typeUrl.lastIndexOf(".") + 1) ?? "";
+    const message = find(name);
+    const decoded: unknown = message === null ? null : message.decode(value ?? new Uint8Array());
+    const fields = decoded as Wrapped["fields"];
+    return { name, fields };
+  };
+  const union = type(any);
   return {
     name: "v3",
     service: "/apipb.GobgpApi/",
@@ -33,13 +43,12 @@ export function gobgp3(): Dialect {
       const message = type(name);
       return { typeUrl: TYPE_URL + name, value: message.encode(message.fromObject(fields)).finish() };
     },
-    unwrap: (union) => {
-      const { typeUrl, value } = union as { typeUrl?: string; value?: Uint8Array };
-      const name = typeUrl?.slice(typeUrl.lastIndexOf(".") + 1) ?? "";
-      const message = find(name);
-      const decoded: unknown = message === null ? null : message.decode(value ?? new Uint8Array());
-      const fields = decoded as Wrapped["fields"];
-      return { name, fields };
+    unwrap,
+    open: (_place, bytes) => unwrap(union.decode(bytes) as unknown as Fields),
+    isReach: (attribute) => {
+      // Field 1, the type, and its length: few are looked at further.
+      if (attribute[1] !== REACH_URL.length) return false;
+      return REACH_URL.every((byte, n) => attribute[n + 2] === byte);
     },
   };
 }

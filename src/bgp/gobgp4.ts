@@ -3,7 +3,7 @@
  * enumerations begin at 1, 0 being "unspecified".
  */
 import protobuf from "protobufjs";
-import type { Dialect, Wrapped } from "./dialect.ts";
+import type { Dialect, Fields, Wrapped } from "./dialect.ts";
 import { messagesOf } from "./messages.ts";
 
 const PACKAGE = "api";
@@ -41,6 +41,9 @@ const UNIONS = {
   ],
 } as const;
 
+/** The first byte of an Attribute that is one: the field's number, and that a length follows. */
+const REACH_TAG = (12 << 3) | 2;
+
 export function gobgp4(): Dialect {
   const unions = { nlri: "NLRI", attribute: "Attribute", community: "ExtendedCommunity", rd: "RouteDistinguisher" };
   const declarations = Object.entries(UNIONS)
@@ -57,16 +60,21 @@ export function gobgp4(): Dialect {
     fieldOf.set(message, name);
     messageOf.set(name, message);
   }
+  const unwrap: Dialect["unwrap"] = (union) => {
+    const field = (union as { one?: string }).one;
+    if (field === undefined) return { name: "", fields: null };
+    return { name: messageOf.get(field)!, fields: (union as Record<string, Wrapped["fields"]>)[field]! };
+  };
+  const type = (name: string) => root.lookupType(`${PACKAGE}.${name}`);
+  const places = { nlri: type("NLRI"), attribute: type("Attribute") };
   return {
     name: "v4",
     service: "/api.GoBgpService/",
-    type: (name) => root.lookupType(`${PACKAGE}.${name}`),
+    type,
     enumBase: 1,
     wrap: (name, fields) => ({ [fieldOf.get(name)!]: fields }),
-    unwrap: (union) => {
-      const field = (union as { one?: string }).one;
-      if (field === undefined) return { name: "", fields: null };
-      return { name: messageOf.get(field)!, fields: (union as Record<string, Wrapped["fields"]>)[field]! };
-    },
+    unwrap,
+    open: (place, bytes) => unwrap(places[place].decode(bytes) as unknown as Fields),
+    isReach: (attribute) => attribute[0] === REACH_TAG,
   };
 }

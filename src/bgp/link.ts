@@ -8,6 +8,7 @@ import { createRequire } from "node:module";
 import { Worker } from "node:worker_threads";
 import type { EvpnRoute } from "../evpn/route.ts";
 import type { Engine, EngineEvent, EngineRequest } from "./engine.ts";
+import { countOf, unpack } from "./packed.ts";
 import type { Order, Report } from "./thread.ts";
 
 const RESTART_MS = 2000;
@@ -85,11 +86,14 @@ export class ThreadLink implements EngineLink {
     if (report === undefined) return;
     const { event, atMs, backlog } = report;
     this.backlog = backlog;
-    const slice = event.kind === "rows" ? event.rows.slice(this.applied, this.applied + SLICE) : null;
-    this.applied += slice?.length ?? 0;
-    this.parts.apply(slice === null ? event : { kind: "rows", rows: slice }, Math.max(0, Date.now() - atMs));
+    const waitedMs = Math.max(0, Date.now() - atMs);
+    if (event.kind === "rows") {
+      const rows = unpack(event.rows, this.applied, this.applied + SLICE);
+      this.applied += rows.length;
+      this.parts.apply({ kind: "rows", rows }, waitedMs);
+    } else this.parts.apply(event, waitedMs);
     // What it did may have closed us, or the thread may have ended.
-    if (this.reports[0] !== report || (event.kind === "rows" && this.applied < event.rows.length)) return;
+    if (this.reports[0] !== report || (event.kind === "rows" && this.applied < countOf(event.rows))) return;
     this.reports.shift();
     this.applied = 0;
     this.order({ kind: "applied" });

@@ -63,6 +63,13 @@ message Path {
   string source_id = 11; string neighbor_ip = 15;
 }
 message Destination { repeated Path paths = 2; }
+// As it is read: what stands in the unions is left as bytes.
+message HeardPath { bytes nlri = 1; repeated bytes pattrs = 2; bool is_withdraw = 5; string neighbor_ip = 15; }
+message HeardDestination { repeated HeardPath paths = 2; }
+message HeardList { HeardDestination destination = 1; }
+message HeardTable { repeated HeardPath paths = 2; }
+message HeardEvent { PeerEvent peer = 2; HeardTable table = 3; }
+
 message AddPathRequest { uint32 table_type = 1; Path path = 3; }
 message DeletePathRequest { uint32 table_type = 1; Family family = 3; Path path = 4; }
 message ListPathRequest { uint32 table_type = 1; Family family = 3; uint64 batch_size = 10; }

@@ -1,8 +1,7 @@
 /** Paths of gobgpd as rows, and rows as it wants them back. */
-import type { EvpnRoute } from "../evpn/route.ts";
+import { type EvpnRoute, type MacRoute, plainOf } from "../evpn/route.ts";
 import { parseIpv4 } from "../wire/ipv4.ts";
 import type { Calls } from "./calls.ts";
-import { routeOf } from "./codec.ts";
 import type { Fields } from "./dialect.ts";
 import type { RouteRow } from "./engine.ts";
 
@@ -11,13 +10,13 @@ import type { RouteRow } from "./engine.ts";
  * refuses a lower one: a host that has moved away could never be withdrawn.
  */
 export function withoutMobility(route: EvpnRoute): EvpnRoute {
-  return route.type === 2 ? { ...route, sequence: null, isSticky: false } : route;
+  return route.type === 2 ? { ...(plainOf(route) as MacRoute), sequence: null, isSticky: false } : route;
 }
 
 /** null: it is none, or cannot be read: what a peer sends and the engine passes on is nothing to end for. */
-export function rowOf(path: Fields, { dialect }: Calls): RouteRow | null {
+export function rowOf(path: Fields, { paths }: Calls): RouteRow | null {
   try {
-    const route = routeOf(path, dialect);
+    const route = paths.routeOf(path);
     return route === null ? null : { route, isWithdrawn: path.isWithdraw === true, peer: peerOf(path) };
   } catch {
     return null;
@@ -27,7 +26,8 @@ export function rowOf(path: Fields, { dialect }: Calls): RouteRow | null {
 /** Is it the mark of an end (RFC 4724 §2), which is a path of nothing? */
 export function isMark({ nlri }: Fields, { dialect }: Calls): boolean {
   try {
-    return nlri == null || dialect.unwrap(nlri as Fields).name === "";
+    const bytes = (nlri ?? new Uint8Array()) as Uint8Array;
+    return bytes.length === 0 || dialect.open("nlri", bytes).name === "";
   } catch {
     return false;
   }

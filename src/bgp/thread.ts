@@ -12,6 +12,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import type { EvpnRoute } from "../evpn/route.ts";
 import { type EngineEvent, type EngineRequest, MOST_WAITING } from "./engine.ts";
 import { Gobgp } from "./gobgp.ts";
+import { type PackedRows, pack } from "./packed.ts";
 
 const WINDOW = 4;
 /** So many rows wait while a list is read; and with so few it is read on. */
@@ -26,7 +27,9 @@ export type Order =
 
 /** To main: an event, with the milliseconds since the epoch at which it came, and how many rows wait behind it. */
 export interface Report {
-  readonly event: EngineEvent;
+  readonly event:
+    | Exclude<EngineEvent, { readonly kind: "rows" }>
+    | { readonly kind: "rows"; readonly rows: PackedRows };
   readonly atMs: number;
   readonly backlog: number;
 }
@@ -57,7 +60,8 @@ function send(): void {
     const { event, atMs } = waiting.shift()!;
     if (event.kind === "rows") backlog -= event.rows.length;
     onTheirWay++;
-    port.postMessage({ event, atMs, backlog } satisfies Report);
+    const told = event.kind === "rows" ? { kind: event.kind, rows: pack(event.rows) } : event;
+    port.postMessage({ event: told, atMs, backlog } satisfies Report);
   }
 }
 

@@ -4,6 +4,7 @@ import type { Worker } from "node:worker_threads";
 import { expect, it } from "vitest";
 import type { EngineEvent, EngineRequest, RouteRow } from "../../src/bgp/engine.ts";
 import { ThreadLink } from "../../src/bgp/link.ts";
+import { pack } from "../../src/bgp/packed.ts";
 
 class Thread extends EventEmitter {
   readonly orders: string[] = [];
@@ -23,13 +24,16 @@ function link() {
     kick: () => void kicks++,
     start: () => thread as unknown as Worker,
   });
-  const tell = (event: EngineEvent) => thread.emit("message", { event, atMs: Date.now(), backlog: 7 });
+  const tell = (event: EngineEvent) => {
+    const told = event.kind === "rows" ? { ...event, rows: pack(event.rows) } : event;
+    thread.emit("message", { event: told, atMs: Date.now(), backlog: 7 });
+  };
   return { thread, applied, made, tell, kicks: () => kicks };
 }
 
 const rows = (count: number): EngineEvent => ({
   kind: "rows",
-  rows: Array.from({ length: count }, (_, n) => ({ peer: String(n) }) as RouteRow),
+  rows: Array.from({ length: count }, (_, n) => ({ peer: String(n), route: {} }) as RouteRow),
 });
 const keysOf = (event: EngineEvent) => (event.kind === "rows" ? event.rows.map(({ peer }) => Number(peer)) : []);
 
