@@ -12,13 +12,11 @@ import { guardOutput, put } from "../ctl/terminal.ts";
 import { bringUp, makeCold, takeDown } from "./bed.ts";
 import { captureTool } from "./capture.ts";
 import { compare } from "./comparison.ts";
-import { bringUpFabric } from "./evpn/bed.ts";
-import { demandFabric } from "./evpn/requirements.ts";
-import { runFabric } from "./evpn/run.ts";
 import { arpSection, pingSection, type Section, tcpSection } from "./examination.ts";
 import { OTHER_VXLAN } from "./expect-other-vxlan.ts";
 import { OUTSIDE } from "./expect-outside.ts";
 import { SAME_VXLAN } from "./expect-same-vxlan.ts";
+import { NETWORKS, type Network, type Telling } from "./networks.ts";
 import { takenByNpm, takenText } from "./npm-options.ts";
 import { bold, dim, green, heading, mark, print, red, say } from "./paint.ts";
 import { abandonChildren, end, isAlive } from "./process.ts";
@@ -50,7 +48,6 @@ const OWNER_MS = 15_000;
 /** The list at the end is a summary. */
 const MOST_COMPLAINTS = 30;
 const SCENARIOS = [SAME_VXLAN, OTHER_VXLAN, OUTSIDE];
-const FABRIC: Scheme = { mode: "evpn", gatewayMac: "shared", handover: false, offload: true };
 
 /** The lab that an interrupt has to take down; none while a lab is only being looked at. */
 let mine: LabState | undefined;
@@ -73,16 +70,6 @@ async function interrupted(reason: string, status = INTERRUPTED): Promise<void> 
   } finally {
     process.exit(status);
   }
-}
-
-/** How the report is told. */
-interface Telling {
-  /** One line for each step. */
-  readonly brief?: true;
-  /** A file for programs. */
-  readonly json?: string;
-  /** Where the page is served. */
-  readonly port?: number;
 }
 
 /** Walk through the scenarios, each from cold tables, and examine the rest. Returns what went wrong. */
@@ -133,23 +120,28 @@ function verdict(complaints: readonly string[], state: LabState): number {
 type Afterwards = "down" | "kept" | "served";
 
 /** All that there is to see on a new lab, which is taken down afterwards unless it is to be kept; its folder stays when something failed. */
-async function onNewLab(name: string | undefined, scheme: Scheme, then: Afterwards, telling: Telling): Promise<number> {
+async function onNewLab(
+  name: string | undefined,
+  network: Network | Scheme,
+  then: Afterwards,
+  telling: Telling,
+): Promise<number> {
   const claimed = (state: LabState) => {
     mine = state;
   };
-  const isFabric = scheme.mode === "evpn";
-  if (isFabric) demandFabric();
-  const state = isFabric ? await bringUpFabric(name, say, claimed) : await bringUp(name, scheme, say, claimed);
+  const isOther = "bringUp" in network;
+  if (isOther) network.demand();
+  const state = isOther ? await network.bringUp(name, say, claimed) : await bringUp(name, network, say, claimed);
   let status = FAILED;
   try {
-    status = verdict(isFabric ? await runFabric(state, telling) : await runAll(state, true, telling), state);
+    status = verdict(isOther ? await network.run(state, telling) : await runAll(state, true, telling), state);
     if (then === "served") await served(state, telling);
   } finally {
     if (then === "kept") {
       release(state);
       print(
         dim(
-          `   lab "${state.name}" is still up: npm run lab -- shell vm1 | ctl gw1 ${isFabric ? "show evpn" : "show arp"} | logs gw1 | capture gw1 | status | down`,
+          `   lab "${state.name}" is still up: npm run lab -- shell vm1 | ctl gw1 ${isOther ? network.question : "show arp"} | logs gw1 | capture gw1 | status | down`,
         ),
       );
     } else await takeDown(state, status !== 0);
@@ -192,8 +184,8 @@ async function rerun(name: string | undefined, telling: Telling): Promise<number
   const state = adopt(name);
   try {
     if (!state.isUp) throw new Error(`lab "${state.name}" is not completely up; take it down first`);
-    if (state.mode === "evpn") return verdict(await runFabric(state, telling), state);
-    return verdict(await runAll(state, false, telling), state);
+    const other = NETWORKS[state.mode];
+    return verdict(await (other === undefined ? runAll(state, false, telling) : other.run(state, telling)), state);
   } finally {
     release(state);
   }
@@ -306,17 +298,15 @@ function program(): Command {
   verb("status", "what is up, and is it well", status);
   verb("web", "serve the page of vtepctl web for a lab that is up, with walks", web).addOption(port());
   verb("centralized", "the article's first scheme and the distributed one, compared", centralized);
-  root
-    .command("evpn")
-    .description("a BGP EVPN fabric instead: FRR as route reflectors and as a leaf, gobgpd beside each gateway; root")
-    .addOption(name())
-    .addOption(brief())
-    .addOption(record())
-    .option("--keep", "leave the lab up afterwards")
-    .action((_: unknown, command: Command) => {
-      const wishes = command.optsWithGlobals<Wishes>();
-      return carryOut(() => onNewLab(wishes.name, FABRIC, wishes.keep === true ? "kept" : "down", wishes));
+  for (const [mode, network] of Object.entries(NETWORKS)) {
+    const command = root.command(mode).description(network.description).addOption(name()).addOption(record());
+    if (network.hasBrief) command.addOption(brief());
+    if (network.hasMarkdown) command.option("--markdown <file>", "write the figures into the table of this page, too");
+    command.option("--keep", "leave the lab up afterwards").action((_: unknown, own: Command) => {
+      const wishes = own.optsWithGlobals<Wishes>();
+      return carryOut(() => onNewLab(wishes.name, network, wishes.keep === true ? "kept" : "down", wishes));
     });
+  }
   const passing = (
     text: string,
     description: string,

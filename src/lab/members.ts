@@ -1,4 +1,5 @@
-/** Who is in a lab of a mode: the article's network, or the EVPN fabric. */
+/** Who is in a lab of a mode: the article's network, the EVPN fabric, or the two Borders. */
+import * as borders from "./borders/plan.ts";
 import { HOSTS, LEAF, OURS, OUTSIDE, REFLECTORS, ROAMER, ROUTED } from "./evpn/fabric.ts";
 import { MACHINES, type Machine, type Mode, VTEPS, type Vtep } from "./topology.ts";
 
@@ -11,6 +12,7 @@ export interface Members {
 }
 
 export function membersOf(mode: Mode): Members {
+  if (mode === "borders") return { gateways: borders.OURS, others: [], machines: [...borders.MACHINES, borders.FAR] };
   if (mode !== "evpn") return { gateways: VTEPS, others: [], machines: MACHINES };
   return { gateways: OURS, others: [LEAF, ...REFLECTORS], machines: [...HOSTS, ROUTED, OUTSIDE, ROAMER] };
 }

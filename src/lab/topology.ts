@@ -17,8 +17,8 @@ import type { Cast } from "../web/article.ts";
 
 export const VXLANS = [10, 20, 30] as const;
 export type Vxlan = (typeof VXLANS)[number];
-/** The article's two schemes; and a BGP EVPN fabric, whose nodes are others (evpn/fabric.ts). */
-export type Mode = "distributed" | "centralized" | "evpn";
+/** The article's two schemes; a BGP EVPN fabric and two Borders, whose nodes are others (evpn/fabric.ts, borders/plan.ts). */
+export type Mode = "distributed" | "centralized" | "evpn" | "borders";
 /** Where the distributed gateways' MACs come from: each its own ("the MAC on GW1"), or one for all, as other manuals demand. */
 export type GatewayMac = "auto" | "shared";
 

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { socketsIn } from "../ctl/fleet.ts";
 import { serveWeb } from "../web/serve.ts";
+import { NETWORKS } from "./networks.ts";
 import { folderOf, isInRoom, type LabState } from "./state.ts";
 import { labDriver } from "./web-driver.ts";
 
@@ -55,7 +56,7 @@ export async function serveLab(state: LabState, port = PAGE_PORT): Promise<strin
   try {
     const listen = { host: LOOPBACK, port, ...(from !== undefined && { from }) };
     // Walks are those of the article's network.
-    const driver = state.mode === "evpn" ? undefined : labDriver(state);
+    const driver = NETWORKS[state.mode] !== undefined ? undefined : labDriver(state);
     return (await serveWeb({ sockets, listen, ...(driver !== undefined && { driver }), version })).url;
   } catch (error) {
     throw fixed(error as NodeJS.ErrnoException, port);
