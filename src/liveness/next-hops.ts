@@ -9,7 +9,10 @@ import { plural } from "../wire/plural.ts";
 const NAMED = 3;
 
 export function nextHops(states: NextHopStates, { neighbors }: Agent): Feature {
-  return { rows: nextHopRows(states, neighbors.probes.counts), checks: [() => checkNextHops(states)] };
+  return {
+    rows: nextHopRows(states, neighbors.probes.counts),
+    checks: [() => checkNextHops(states, neighbors.probes.pace)],
+  };
 }
 
 export function nextHopRows(
@@ -44,12 +47,24 @@ export function nextHopRows(
   ];
 }
 
-export function checkNextHops(states: Pick<NextHopStates, "dead" | "counts">): Check[] {
+/** @param pace how often each is asked; null: not at all. */
+export function checkNextHops(
+  states: Pick<NextHopStates, "dead" | "counts">,
+  pace: Agent["neighbors"]["probes"]["pace"] = null,
+): Check[] {
   const dead = states.dead();
-  if (dead.length > 0) return dead.map(checkDead);
   let held = 0;
-  for (const { alive } of states.counts().values()) held += alive;
-  return held === 0 ? [] : [ok("next hops", `${plural(held, "next hop")} of routes and policies, and none is dead`)];
+  for (const count of states.counts().values()) held += count.alive + count.dead;
+  const load = pace !== null && pace.everyMs > pace.wantedMs ? [checkLoad(held, pace)] : [];
+  if (dead.length > 0) return [...dead.map(checkDead), ...load];
+  if (held === 0) return [];
+  return [ok("next hops", `${plural(held, "next hop")} of routes and policies, and none is dead`), ...load];
+}
+
+/** So many that the questions would be a load of their own, here and on those who answer. */
+function checkLoad(held: number, { everyMs, wantedMs }: NonNullable<Agent["neighbors"]["probes"]["pace"]>): Check {
+  const text = `${plural(held, "next hop")}: each is asked every ${Math.round(everyMs)} ms, not every ${Math.round(wantedMs)}: a death is noticed later`;
+  return warn("next-hop probes", text, "a longer nextHopProbe.intervalMs that says so, or BFD with their gateways");
 }
 
 function checkDead({ ip, interface: iface, of, seconds }: DeadHop): Check {

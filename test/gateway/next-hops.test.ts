@@ -82,6 +82,17 @@ describe("a Border whose daemon dies", () => {
   });
 });
 
+it("so many next hops that each is asked less often than it should be are told of", () => {
+  const states = { dead: () => [], counts: () => new Map([["i", { alive: 1000, dead: 0 }]]) };
+  expect(checkNextHops(states, { everyMs: 750, wantedMs: 750 })).toMatchObject([{ result: "ok" }]);
+  expect(checkNextHops(states, { everyMs: 2000, wantedMs: 750 })).toMatchObject([
+    { result: "ok" },
+    { result: "warn", text: "1000 next hops: each is asked every 2000 ms, not every 750: a death is noticed later" },
+  ]);
+  const { probes } = gatewayOf(warm("static"), "gw1").control.agent.neighbors;
+  expect(probes.pace).toEqual({ everyMs: 750, wantedMs: 750 });
+});
+
 describe("a Border that drains", () => {
   it("is left within three seconds without a loss, and taken again when it does not any more", () => {
     const world = warm("static");

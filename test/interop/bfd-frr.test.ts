@@ -185,6 +185,15 @@ describe.skipIf(missing !== undefined).each([4, 6] as const)("FRR's bfdd over IP
     await until("the tunnel to be up", 5000, async () => (await tunnel("near")).up);
   });
 
+  test("our drain is a departure too: FRR has it at once, in our own word, and is back when it is over", async () => {
+    expect((await gateway.ctl("drain")).status).toBe(0);
+    const adminDown = ({ status, "remote-diagnostic": said }: FrrPeer) =>
+      status === "down" && /administratively down/i.test(said);
+    await until("FRR to know", 5000, async () => (await peers()).every(adminDown));
+    expect((await gateway.ctl("undrain")).status).toBe(0);
+    await bothUp();
+  });
+
   test("their death: down by the detection time; their return: up", async () => {
     const killedMs = Date.now();
     process.kill(frr.pid("bfdd"), "SIGKILL");

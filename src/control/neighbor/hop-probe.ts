@@ -89,6 +89,13 @@ export class NextHopProbes {
     return this.hops;
   }
 
+  /** How often each is asked, and how often it should be; ms. Null: not at all. */
+  get pace(): { readonly everyMs: number; readonly wantedMs: number } | null {
+    const { intervalMs, multiplier } = this.config;
+    if (intervalMs === 0) return null;
+    return { everyMs: this.everyMs, wantedMs: (intervalMs * multiplier) / (multiplier + 1) };
+  }
+
   private get everyMs(): number {
     const { intervalMs, multiplier } = this.config;
     return Math.max((intervalMs * multiplier) / (multiplier + 1), (this.hops.size * 1000) / ASKED_PER_SECOND);
