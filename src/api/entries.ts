@@ -15,9 +15,9 @@ import {
   subnetOf,
   type VsiObject,
 } from "../control/inventory.ts";
+import { type Family, type Ip, isHostIn, parseIp } from "../control/ip.ts";
 import type { Pins } from "../control/topology/pins.ts";
 import { formatMac, isGroup, type Mac, parseMac } from "../wire/ethernet.ts";
-import { type Ipv4, parseIpv4 } from "../wire/ipv4.ts";
 import type { Refused } from "./change.ts";
 import type { NewMac, NewNeighbor } from "./schema.ts";
 import type { ShownParts } from "./shown.ts";
@@ -93,10 +93,10 @@ export class ManualEntries {
   }
 
   /** Added neighbours go: of one VSI-interface, one of them, or all. @returns how many. */
-  flushNeighbors(name: string | null, ip: string | null): number {
+  flushNeighbors(name: string | null, ip: string | null, family: Family | null = null): number {
     const iface = name === null ? null : (this.inventory.interface(name) ?? null);
-    const only = ip === null ? null : parseIpv4(ip);
-    return this.pins.flushNeighbors(iface, only) + this.agent.neighbors.candidates.flush(iface, only);
+    const only = ip === null ? null : parseIp(ip);
+    return this.pins.flushNeighbors(iface, only, family) + this.agent.neighbors.candidates.flush(iface, only, family);
   }
 
   private vsi(name: string): Found<VsiObject> {
@@ -132,14 +132,12 @@ function macOf(text: string): Found<Mac> {
   return { value: mac };
 }
 
-function hostOf(iface: InterfaceObject, text: string): Found<Ipv4> {
-  const ip = parseIpv4(text);
-  if (ip === null) return bad(`"${text}" is no IPv4 address`, "write 10.1.1.11");
+function hostOf(iface: InterfaceObject, text: string): Found<Ip> {
+  const ip = parseIp(text);
+  if (ip === null) return bad(`"${text}" is no IP address`, "write 10.1.1.11, or 2001:db8:10::11");
   if (isOwnAddress(iface, ip)) return bad(`${text} is the gateway itself`, "name a host");
   const subnet = subnetOf(iface, ip);
-  const hosts = subnet === null ? 0 : subnet.length < 31 ? ~(-1 << (32 - subnet.length)) : 0;
-  if (hosts !== 0 && ((ip & hosts) === 0 || (ip & hosts) === hosts))
-    return bad(`${text} is no host's address`, "name a host");
+  if (subnet !== null && !isHostIn(ip, subnet.length)) return bad(`${text} is no host's address`, "name a host");
   if (subnet !== null) return { value: ip };
   return bad(`${text} is in no subnet of ${iface.name}`, "vtepctl show interface tells its addresses");
 }

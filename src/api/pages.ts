@@ -7,6 +7,7 @@
  */
 import { createHash } from "node:crypto";
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { compareIp, type Family, parseIp } from "../control/ip.ts";
 import { STEP } from "../control/sorted.ts";
 import { type Ipv4, parseIpv4 } from "../wire/ipv4.ts";
 import { byText } from "./by-text.ts";
@@ -37,7 +38,14 @@ const PAGE = z.object({
 });
 const OF_VSI = { vsi: z.string().max(64).optional().describe("only of this VSI") };
 const OF_VRF = { vrf: z.string().max(64).optional().describe("only of this VRF") };
-const SCOPED = PAGE.extend({ ...OF_VSI, ...OF_VRF });
+/** Rows of one family of addresses. */
+export const family = z.enum(["4", "6"]).optional().describe("only of this family of addresses: 4 or 6");
+const SCOPED = PAGE.extend({ ...OF_VSI, ...OF_VRF, family });
+
+export function familyOf(text: z.infer<typeof family>): Family | null {
+  return text === undefined ? null : text === "4" ? 4 : 6;
+}
+
 type Query = z.infer<typeof SCOPED>;
 
 /** A kind of rows: its key as text, and how a key is behind another one's. */
@@ -69,17 +77,16 @@ const MACS: Table<schema.MacEntry> = {
 
 const NEIGHBORS: Table<schema.Neighbor> = {
   path: "/v1/neighbors",
-  summary: "ARP tables by VSI-interface, VSI and IP",
+  summary: "Neighbour tables, of ARP and ND, by VSI-interface, VSI and IP",
   row: schema.Neighbor,
   query: SCOPED,
   rows: (source) => source.neighbors(),
   keyOf: ({ interface: iface, vsi, ip }) => [iface ?? "", vsi ?? "", ip],
   behind: ([iface, vsi, text]) => {
-    const ip = parseIpv4(text ?? "");
+    const ip = parseIp(text ?? "");
     if (iface === undefined || vsi === undefined || ip === null) return null;
     return (row) =>
-      (byText(row.interface ?? "", iface) || byText(row.vsi ?? "", vsi) || ipOrder(parseIpv4(row.ip)!) - ipOrder(ip)) >
-      0;
+      (byText(row.interface ?? "", iface) || byText(row.vsi ?? "", vsi) || compareIp(parseIp(row.ip)!, ip)) > 0;
   },
 };
 
@@ -144,7 +151,7 @@ function addTable<T extends object>(app: OpenAPIHono, source: PagesSource, table
     },
   });
   app.openapi(route, async (c) => {
-    const { limit, after, vsi, vrf } = c.req.valid("query") as Query;
+    const { limit, after, vsi, vrf, family: of } = c.req.valid("query") as Query;
     if (vsi !== undefined && !source.hasVsi(vsi))
       return c.json(fault("not_found", `there is no VSI ${vsi}`, "vtepctl show vsi lists them"), 404) as never;
     if (vrf !== undefined && !source.hasVrf(vrf))
@@ -152,12 +159,14 @@ function addTable<T extends object>(app: OpenAPIHono, source: PagesSource, table
     const behind = after === undefined ? () => true : table.behind(after.split(","));
     if (behind === null)
       return c.json(fault("bad_request", `after: "${after}" is no row's key`, `give what ${NEXT} said`), 400) as never;
-    const isIn = (row: T & { readonly vsi?: unknown; readonly vrf?: unknown }) =>
-      (vsi === undefined || row.vsi === vsi) && (vrf === undefined || row.vrf === vrf);
+    const isIn = (row: T & { readonly vsi?: unknown; readonly vrf?: unknown; readonly ip?: unknown }) =>
+      (vsi === undefined || row.vsi === vsi) &&
+      (vrf === undefined || row.vrf === vrf) &&
+      (of === undefined || String(row.ip).includes(":") === (of === "6"));
     const isMeant = (row: T) => behind(row) && isIn(row);
     const all = table.rows(source);
     if (limit === undefined)
-      return new Response(jsonSlices((after ?? vsi ?? vrf) === undefined ? all : filtered(all, isMeant)), {
+      return new Response(jsonSlices((after ?? vsi ?? vrf ?? of) === undefined ? all : filtered(all, isMeant)), {
         headers: { "content-type": "application/json" },
       }) as never;
     const { rows, isCut } = await gather(all, limit, isMeant);

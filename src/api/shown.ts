@@ -7,6 +7,7 @@
 import { getSystemErrorMap } from "node:util";
 import type { Agent } from "../control/agent.ts";
 import type { Inventory, PortObject, TunnelPort } from "../control/inventory.ts";
+import { type Family, parseIp } from "../control/ip.ts";
 import type { MacLimitView } from "../control/mac/limits.ts";
 import type { NeighborView } from "../control/neighbor/entry.ts";
 import type { Config } from "../control/plan.ts";
@@ -250,7 +251,7 @@ export class Shown {
 
   /** Addresses that two hosts have. */
   duplicates(): readonly DuplicateView[] {
-    return this.parts.agent.arp.duplicates.list();
+    return this.parts.agent.resolutions.duplicates();
   }
 
   /** MACs that a limit kept from being learned: the last one of each VSI. */
@@ -334,27 +335,24 @@ export class Shown {
 
   flushMacs(name: string | null): number | null {
     const { inventory, agent } = this.parts;
-    const { macs } = agent;
-    if (name === null) return macs.flushLearned(null);
-    const vsi = inventory.vsi(name);
-    return vsi === undefined ? null : macs.flushLearned(vsi);
+    const vsi = name === null ? null : inventory.vsi(name);
+    return vsi === undefined ? null : agent.macs.flushLearned(vsi);
   }
 
   /** Learned neighbours and suppressed hosts: of one VSI-interface, of one VSI (suppressed ones alone), or all. */
-  flushNeighbors(name: string | null, ip: string | null, vsiName: string | null = null): number | null {
+  flushNeighbors(name: string | null, ip: string | null, vsiName: string | null = null, of: Family | null = null) {
     const { inventory, agent } = this.parts;
-    const { neighbors, arp } = agent;
-    const { suppression } = arp;
-    const address = ip === null ? null : parseIpv4(ip);
+    const { neighbors, resolutions } = agent;
+    const address = ip === null ? null : parseIp(ip);
     if (vsiName !== null) {
       const only = inventory.vsi(vsiName);
-      return only === undefined ? null : suppression.flush((vsi) => vsi === only, address);
+      return only === undefined ? null : resolutions.flushSuppressed((vsi) => vsi === only, address, of);
     }
-    if (name === null) return neighbors.flushLearned(null) + suppression.flush(() => true, null);
+    if (name === null) return neighbors.flushLearned(null, of) + resolutions.flushSuppressed(() => true, null, of);
     const iface = inventory.interface(name);
     if (iface === undefined) return null;
-    const suppressed = suppression.flush((vsi) => vsi.interface === iface, address);
-    if (address === null) return suppressed + neighbors.flushLearned(iface);
+    const suppressed = resolutions.flushSuppressed((vsi) => vsi.interface === iface, address, of);
+    if (address === null) return suppressed + neighbors.flushLearned(iface, of);
     return suppressed + (neighbors.delete(iface, address) ? 1 : 0);
   }
 

@@ -1,7 +1,8 @@
 /** The routes of what the gateway believes and counts: status, objects, tables (pages.ts), and forgetting what was learned. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import type { Family } from "../control/ip.ts";
 import { fault, json } from "./json-body.ts";
-import { addPages, type PagesSource } from "./pages.ts";
+import { addPages, family, familyOf, type PagesSource } from "./pages.ts";
 import * as schema from "./schema.ts";
 
 /** What they answer; every list is sorted. */
@@ -17,14 +18,15 @@ export interface TablesSource extends PagesSource {
   /** Forget learned MACs of one VSI or of all. @returns how many; null: there is no such VSI. */
   flushMacs(vsi: string | null): number | null;
   /** Forget learned neighbours and suppressed hosts of one VSI-interface or VSI, one of them, or all. @returns how many; null: no such VSI-interface. */
-  flushNeighbors(iface: string | null, ip: string | null, vsi: string | null): number | null;
+  flushNeighbors(iface: string | null, ip: string | null, vsi: string | null, family: Family | null): number | null;
 }
 
 const MAC_SCOPE = z.object({ vsi: z.string().optional() });
 const NEIGHBOR_SCOPE = z.object({
   interface: z.string().optional(),
-  vsi: z.string().optional().describe("hosts that ARP suppression answers for in this VSI"),
-  ip: z.ipv4().optional().describe("needs interface or vsi"),
+  vsi: z.string().optional().describe("hosts that suppression answers for in this VSI"),
+  ip: z.union([z.ipv4(), z.ipv6()]).optional().describe("needs interface or vsi"),
+  family,
 });
 
 export function addTables(app: OpenAPIHono, source: TablesSource): void {
@@ -74,11 +76,11 @@ function addFlushes(app: OpenAPIHono, source: TablesSource): void {
     return c.json(fault("not_found", `there is no VSI ${vsi}`, "vtepctl show vsi lists them"), 404);
   });
   app.openapi(flush("/v1/neighbors", "Forget learned neighbours", NEIGHBOR_SCOPE), (c) => {
-    const { interface: iface, vsi, ip } = NEIGHBOR_SCOPE.parse(c.req.valid("query"));
+    const { interface: iface, vsi, ip, family: of } = NEIGHBOR_SCOPE.parse(c.req.valid("query"));
     if (ip !== undefined && iface === undefined && vsi === undefined) {
       return c.json(fault("bad_request", "ip needs interface or vsi", "the same IP may be in several VRFs"), 400);
     }
-    const removed = source.flushNeighbors(iface ?? null, ip ?? null, vsi ?? null);
+    const removed = source.flushNeighbors(iface ?? null, ip ?? null, vsi ?? null, familyOf(of));
     if (removed !== null) return c.json({ removed }, 200);
     if (vsi !== undefined)
       return c.json(fault("not_found", `there is no VSI ${vsi}`, "vtepctl show vsi lists them"), 404);

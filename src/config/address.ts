@@ -93,6 +93,13 @@ export function readHost(text: string): Read<Address> {
   return { value: { text: formatIpv6(ip), ip } };
 }
 
+/** A unicast IPv6 host address. */
+export function readHost6(text: string): Read<Address6> {
+  const read = text.includes(":") ? readHost(text) : null;
+  if (read === null) return { wrong: `"${text}" is no IPv6 address`, fix: EXAMPLE_ADDRESS6 };
+  return "value" in read ? { value: read.value as Address6 } : read;
+}
+
 /** A next hop: a host, or a link-local address of the neighbour on a VSI-interface ("fe80::2%vsi-interface10"). */
 export function readNextHop(text: string): Read<Address> {
   const [address, zone, more] = text.split("%");

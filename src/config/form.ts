@@ -98,7 +98,7 @@ export function vsiForm({ interface: _, l3vrf: _vrf, isRelayed: _relayed, tunnel
 }
 
 export function interfaceForm(object: InterfaceConfig): Form {
-  const { addresses, linkLocal, icmpSource, icmpSource6, dhcpRelay, arp, ...rest } = object;
+  const { addresses, linkLocal, icmpSource, icmpSource6, dhcpRelay, routerAdvertisement: ra, arp, ...rest } = object;
   const neighbor = ({ text, mac, port, vsi }: StaticNeighbor): Form => ({
     ip: text,
     mac,
@@ -111,6 +111,7 @@ export function interfaceForm(object: InterfaceConfig): Form {
     linkLocal: typeof linkLocal === "string" ? linkLocal : (linkLocal?.text ?? null),
     neighbors: { ...arp, static: arp.static.map(neighbor) },
     icmpSource: oneOrList([icmpSource, icmpSource6].flatMap((own) => (own === null ? [] : [own.text]))),
+    routerAdvertisement: ra && { ...ra, dns: ra.dns.map(({ text }) => text) },
     dhcpRelay: dhcpRelay && { ...dhcpRelay, servers: dhcpRelay.servers.map(({ text }) => text) },
   });
 }

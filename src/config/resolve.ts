@@ -211,6 +211,7 @@ function l3InterfaceOf(vrf: VrfConfig, neighbors: number): InterfaceConfig {
     icmpSource: null,
     icmpSource6: null,
     dhcpRelay: null,
+    routerAdvertisement: null,
     mssClamp: true,
   };
 }
@@ -247,6 +248,7 @@ function resolveInterface(
     icmpSource: icmpSourcesOf(each).find((own): own is Address4 => typeof own.ip === "number") ?? null,
     icmpSource6: icmpSourcesOf(each).find((own): own is Address6 => typeof own.ip === "bigint") ?? null,
     dhcpRelay: each.dhcpRelay ?? null,
+    routerAdvertisement: each.routerAdvertisement ?? null,
     mssClamp: each.mssClamp,
   };
 }

@@ -6,7 +6,8 @@ import type { Address, Prefix } from "../control/plan.ts";
 import { IPV6_LEAST_MTU } from "../wire/ipv6.ts";
 import type { Path } from "./json-schema.ts";
 import { overlayMtu, type Report, type Sections } from "./rules-l2.ts";
-import { type FileInterface, hasIpv6, icmpSourcesOf, vsisOf } from "./subnets.ts";
+import { bytesOfRa, RA_MOST_BYTES } from "./schema-ra.ts";
+import { addressesOf, type FileInterface, hasIpv6, icmpSourcesOf, vsisOf } from "./subnets.ts";
 
 type FileRoute = NonNullable<Sections["routes"]>[number];
 type FileRule = NonNullable<Sections["policies"]>[number]["rules"][number];
@@ -31,9 +32,30 @@ export function checkInterfaces6(interfaces: readonly FileInterface[], s: Sectio
     if (!hasIpv6(each)) {
       if (each.linkLocal !== undefined)
         report([...path, "linkLocal"], "no-ipv6", `${each.name} has no IPv6 address`, "add one, or remove it", "key");
+      if (each.routerAdvertisement !== undefined) {
+        const message = `${each.name} has no IPv6 address to advertise`;
+        report([...path, "routerAdvertisement"], "no-ipv6", message, "add one, or remove it", "key");
+      }
       continue;
     }
+    checkAdvertisement([...path, "routerAdvertisement"], each, report);
     checkMtu([...path, "mtu"], each, vsisOf(each).some((vsi) => overlay.has(vsi)) ? overlayMtu(s) : null, report);
+  }
+}
+
+/** Hosts that miss one of several packets would know half of it: all that is advertised is in one. */
+function checkAdvertisement(path: Path, each: FileInterface, report: Report): void {
+  const said = each.routerAdvertisement;
+  if (said === undefined) return;
+  const prefixes = addressesOf(each).filter(({ ip }) => typeof ip === "bigint").length;
+  const bytes = bytesOfRa(said, prefixes);
+  if (bytes > RA_MOST_BYTES) {
+    const message = `${prefixes} prefixes, DNS servers and domains make an advertisement of ${bytes} bytes, of at most ${RA_MOST_BYTES}`;
+    report(path, "advertisement-length", message, "advertise fewer, or spread them over VSI-interfaces", "key");
+  }
+  if (said.lifetimeSeconds > 0 && said.lifetimeSeconds < said.intervalSeconds * 1.25) {
+    const message = `the router's lifetime of ${said.lifetimeSeconds} s ends before the next advertisement, up to ${Math.ceil(said.intervalSeconds * 1.25)} s later`;
+    report([...path, "lifetimeSeconds"], "lifetime", message, "use three times intervalSeconds or more, or 0");
   }
 }
 

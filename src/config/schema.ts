@@ -29,6 +29,7 @@ import {
 } from "./field.ts";
 import { bfd, tunnelBfd } from "./schema-bfd.ts";
 import { evpn, vrf, vsiEvpn } from "./schema-evpn.ts";
+import { routerAdvertisement } from "./schema-ra.ts";
 import { drain, nextHopProbe, policy, route } from "./schema-routes.ts";
 import { MOST_TRACKS, track } from "./schema-tracks.ts";
 import { underlay } from "./schema-underlay.ts";
@@ -206,6 +207,7 @@ const vsiInterface = z
       })
       .optional()
       .describe("relay the clients' DHCP to servers; a distributed VSI-interface needs icmpSource for it"),
+    routerAdvertisement: routerAdvertisement.optional(),
     mssClamp: flag(true).describe("lower the MSS of TCP SYNs to what the MTU allows"),
   })
   .describe("a VSI-interface: the IP gateway of a VSI, with the same IP on every gateway");

@@ -14,7 +14,6 @@ import type { Tables } from "../tables/tables.ts";
 import { u16 } from "../wire/bytes.ts";
 import { ETH_TYPE, TYPE_IPV6 } from "../wire/ethernet.ts";
 import { CODE_NET_UNREACHABLE } from "../wire/icmp.ts";
-import { ArpSpeaker } from "./arp/speaker.ts";
 import { arpTable } from "./arp-table.ts";
 import type { DampedMoveView } from "./damped-moves.ts";
 import { DhcpRelay } from "./dhcp/relay.ts";
@@ -24,12 +23,14 @@ import { Icmp } from "./icmp/icmp.ts";
 import { Icmp6 } from "./icmp/icmp6.ts";
 import { Pinger } from "./icmp/ping.ts";
 import { ErrorWays, type RouteFinder } from "./icmp/way.ts";
-import type { HeldFrame, Injector } from "./inject.ts";
+import { type HeldFrame, heldFrameAt, type Injector } from "./inject.ts";
 import type { InterfaceObject, Inventory, PortObject, TunnelPort, VsiObject } from "./inventory.ts";
 import type { Ip } from "./ip.ts";
 import { Ledger } from "./ledger.ts";
 import { arrivalOf } from "./mac/change.ts";
 import { MacLearner } from "./mac/learn.ts";
+import { RouterAdvertiser } from "./nd/advertiser.ts";
+import { finishChecksum, isRouterSolicitation } from "./nd/punted.ts";
 import { type NeighborView, type Place, viewOf, viewOfSuppressed } from "./neighbor/entry.ts";
 import { hopOf } from "./neighbor/hop.ts";
 import type { HostRoutes } from "./neighbor/path.ts";
@@ -37,9 +38,8 @@ import { Neighbors } from "./neighbor/table.ts";
 import { PlaceCounts } from "./place-counts.ts";
 import type { LimitsConfig, NextHopProbeConfig } from "./plan.ts";
 import { viewOfPeer } from "./resolution/peer-gateway.ts";
-import { Resolution } from "./resolution/resolution.ts";
-import { MessageSender } from "./resolution/sender.ts";
-import { MessageSolicitor } from "./resolution/solicitor.ts";
+import type { Resolution } from "./resolution/resolution.ts";
+import { Questions, Resolutions } from "./resolutions.ts";
 import { PortSecurity } from "./security/port-security.ts";
 import type { Stepwise } from "./sorted.ts";
 import type { Timer, Timers } from "./timers.ts";
@@ -73,7 +73,8 @@ export interface AgentParts {
 export class Agent {
   readonly macs: MacLearner;
   readonly neighbors: Neighbors;
-  readonly arp: Resolution;
+  readonly resolutions: Resolutions;
+  readonly advertiser: RouterAdvertiser;
   readonly icmp: Icmp;
   readonly icmp6: Icmp6;
   readonly pinger: Pinger;
@@ -82,7 +83,7 @@ export class Agent {
   readonly ways: ErrorWays;
   readonly ledger: Ledger;
   private readonly parts: AgentParts;
-  private readonly solicitor: MessageSolicitor;
+  private readonly questions: Questions;
   /** Known neighbours. */
   private readonly known = new PlaceCounts();
   /** Ports that are down and may come back. */
@@ -100,10 +101,10 @@ export class Agent {
     this.pinger = new Pinger(injector, timers, random);
     this.icmp = new Icmp(injector, inventory, timers, this.ledger, emit, limits, this.ways, this.pinger);
     this.icmp6 = new Icmp6(injector, inventory, timers, emit, this.icmp.rate);
-    const sender = new MessageSender(new ArpSpeaker(), injector, timers, emit);
-    this.solicitor = new MessageSolicitor(sender, inventory, emit);
+    this.questions = new Questions(injector, inventory, timers, emit);
     const common = { injector, inventory, timers, emit };
     const { bindings } = this.security;
+    this.advertiser = new RouterAdvertiser({ ...common, random });
     this.dhcp = new DhcpRelay({ ...common, ways: this.ways, macs: this.macs, bindings, node: parts.node });
     this.neighbors = new Neighbors({
       tables,
@@ -112,7 +113,7 @@ export class Agent {
       emit,
       random,
       ledger: this.ledger,
-      solicitor: this.solicitor,
+      solicitor: this.questions,
       macs: this.macs,
       nextHopProbe: parts.nextHopProbe ?? { intervalMs: 0, multiplier: 3 },
       routes,
@@ -127,7 +128,15 @@ export class Agent {
     const { macs, neighbors, ways } = this;
     // Routes are IPv4's alone.
     const isRoutedBy = (iface: InterfaceObject, ip: Ip) => typeof ip === "number" && ways.isRoutedBy(iface, ip);
-    this.arp = new Resolution({ sender, inventory, timers, injector, emit, macs, neighbors, isRoutedBy });
+    this.resolutions = new Resolutions(this.questions, { ...common, macs, neighbors, isRoutedBy });
+  }
+
+  get arp(): Resolution {
+    return this.resolutions.arp;
+  }
+
+  get nd(): Resolution {
+    return this.resolutions.nd;
   }
 
   get nowMs(): number {
@@ -170,7 +179,7 @@ export class Agent {
 
   /** Peers shall leave us as their next hop, or may come back. */
   setDraining(isDraining: boolean): void {
-    this.arp.setDraining(isDraining);
+    this.resolutions.setDraining(isDraining);
   }
 
   /** Limits changed. */
@@ -184,27 +193,30 @@ export class Agent {
     const isGone = only !== null || this.parts.inventory.ports.get(port.row) !== port;
     if (only === null) this.awaitPort(port, null);
     this.macs.flushPort(port, only);
-    this.arp.flushPort(port, isGone, only);
+    this.resolutions.flushPort(port, isGone, only);
     this.neighbors.flushPort(port, isGone, only);
     this.icmp.flushPort(port);
     this.dhcp.flushPort(port);
+    this.advertiser.flushPort(port);
   }
 
   // ---- what the gateway announces (topology/learners.ts) -----------------------------------------------------------
   announceAt(iface: InterfaceObject, port: PortObject, vsi: VsiObject): void {
-    this.arp.announceAt(iface, port, vsi);
+    this.resolutions.announceAt(iface, port, vsi);
+    this.advertiser.hello(iface, port, vsi);
   }
 
   announceNews(inventory: Inventory): void {
-    this.arp.announcer.update(inventory);
+    this.resolutions.announceNews(inventory);
+    this.advertiser.update(inventory);
   }
 
   announceInto(tunnel: PortObject): void {
-    this.arp.announcer.tunnelUp(tunnel);
+    this.resolutions.announceInto(tunnel);
   }
 
   announceHosts(vsi: VsiObject): void {
-    this.arp.announcer.tellHosts(vsi);
+    this.resolutions.announceHosts(vsi);
   }
 
   /** `port` is up (again). */
@@ -219,7 +231,7 @@ export class Agent {
     this.neighbors.suspendPort(port);
     this.macs.suspendPort(port);
     this.awaitPort(port, () => this.flushPort(port));
-    this.arp.suspendPort(port);
+    this.resolutions.suspendPort(port);
     this.icmp.flushPort(port);
   }
 
@@ -235,7 +247,7 @@ export class Agent {
   /** Forget everything about a VSI: pinned MACs too. */
   flushVsi(vsi: VsiObject): void {
     this.macs.flushVsi(vsi);
-    this.arp.flushVsi(vsi);
+    this.resolutions.flushVsi(vsi);
     this.neighbors.flushVsi(vsi);
     this.known.forget(vsi);
   }
@@ -243,13 +255,13 @@ export class Agent {
   /** Forget everything about a VSI-interface: pinned neighbours too. */
   flushInterface(iface: InterfaceObject): void {
     this.neighbors.flushInterface(iface);
-    this.arp.flushInterface(iface);
+    this.resolutions.flushInterface(iface);
     this.dhcp.flushInterface(iface);
   }
 
   /** Ask the host at `place` once whether it still has `ip`; its answer is heard like any other. */
   askHost(iface: InterfaceObject, ip: Ip, place: Place): void {
-    this.solicitor.at(iface, ip, place);
+    this.questions.at(iface, ip, place);
   }
 
   /** Neighbours and peer gateways (D4). */
@@ -257,15 +269,14 @@ export class Agent {
     const { nowMs } = this.parts.timers;
     return [
       ...Array.from(this.neighbors.all(), (entry) => viewOf(entry, nowMs)),
-      ...Array.from(this.arp.peers.list(), (peer) => viewOfPeer(peer, nowMs)),
+      ...Array.from(this.resolutions.peers(), (peer) => viewOfPeer(peer, nowMs)),
     ];
   }
 
-  /** All ARP tables: by VSI-interface and VSI in the order of `compare`, and by IP. */
+  /** All neighbour tables: by VSI-interface and VSI in the order of `compare`, and by IP. */
   arpTable(compare: (a: string, b: string) => number): Stepwise<NeighborView> {
-    const { neighbors, arp } = this;
-    const { peers, suppression } = arp;
-    const tables = [neighbors.all(), peers.list(), suppression.list()];
+    const { neighbors, resolutions } = this;
+    const tables = [neighbors.all(), resolutions.peers(), resolutions.suppressed()];
     return arpTable(
       tables,
       compare,
@@ -276,13 +287,13 @@ export class Agent {
 
   /** Neighbours and peer gateways on `iface`, counted without being looked at. */
   neighborsOn(iface: InterfaceObject): number {
-    return this.neighbors.countOn(iface) + this.arp.peers.countOn(iface);
+    return this.neighbors.countOn(iface) + this.resolutions.countPeersOn(iface);
   }
 
-  /** Hosts that ARP suppression answers for. */
+  /** Hosts that suppression answers for. */
   suppressedViews(): NeighborView[] {
     const { nowMs } = this.parts.timers;
-    return Array.from(this.arp.suppression.list(), (host) => viewOfSuppressed(host, nowMs));
+    return Array.from(this.resolutions.suppressed(), (host) => viewOfSuppressed(host, nowMs));
   }
 
   /** Hosts that move too often to be believed: of each VSI the last MAC, and the last address. */
@@ -294,7 +305,7 @@ export class Agent {
   neighborCounts(): Map<string, Readonly<Record<string, number>>> {
     const all = new Map<string, Readonly<Record<string, number>>>();
     for (const [vsi, count] of this.known.list()) all.set(vsi, { ...count });
-    for (const [vsi, suppressed] of this.arp.suppression.counts())
+    for (const [vsi, suppressed] of this.resolutions.suppressedCounts())
       all.set(vsi, { ...(all.get(vsi) ?? { local: 0, remote: 0, static: 0 }), suppressed });
     return all;
   }
@@ -321,20 +332,7 @@ export class Agent {
     } else if (kind >= RECORD_LEARN)
       this.note(kind, w[at + records.R_VSI]!, w[at + records.R_PORT]!, arg, arg2, w[at + records.R_FLAGS]!);
     else {
-      const from = ring.frameAt(at);
-      // The bytes are the ring's until `release`: a handler that keeps them copies them.
-      const frame: HeldFrame = {
-        bytes: ring.bytes.subarray(from, from + w[at + records.R_LENGTH]!),
-        flags: w[at + records.R_FLAGS]!,
-        gsoSize: w[at + records.R_GSO_SIZE]!,
-        csumStart: w[at + records.R_CSUM_START]!,
-        csumOffset: w[at + records.R_CSUM_OFFSET]!,
-        units: w[at + records.R_UNITS]!,
-        port: w[at + records.R_PORT]!,
-        vsi: w[at + records.R_VSI]!,
-        worker,
-        watchId: w[at + records.R_WATCH_ID]!,
-      };
+      const frame = heldFrameAt(ring, at, worker);
       this.ledger.drained(frame.units);
       const { injector } = this.parts;
       injector.cause = frame.watchId;
@@ -372,8 +370,8 @@ export class Agent {
       case PUNT.dhcp:
         return this.dhcp.broadcast(frame);
       case PUNT.nd:
-        // The worker has bridged it.
-        return CONSUMED;
+        finishChecksum(frame);
+        return isRouterSolicitation(frame) ? this.advertiser.solicited(frame) : this.nd.handle(frame);
       default:
         throw new Error(`punt ring of worker ${frame.worker}: no record of kind ${kind}`);
     }

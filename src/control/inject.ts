@@ -38,6 +38,24 @@ export type HeldFrame = {
   readonly watchId: number;
 };
 
+/** The frame of the record at `at`. The bytes are the ring's until `release`: a handler that keeps them copies them. */
+export function heldFrameAt(ring: Ring, at: number, worker: number): HeldFrame {
+  const w = ring.words;
+  const from = ring.frameAt(at);
+  return {
+    bytes: ring.bytes.subarray(from, from + w[at + records.R_LENGTH]!),
+    flags: w[at + records.R_FLAGS]!,
+    gsoSize: w[at + records.R_GSO_SIZE]!,
+    csumStart: w[at + records.R_CSUM_START]!,
+    csumOffset: w[at + records.R_CSUM_OFFSET]!,
+    units: w[at + records.R_UNITS]!,
+    port: w[at + records.R_PORT]!,
+    vsi: w[at + records.R_VSI]!,
+    worker,
+    watchId: w[at + records.R_WATCH_ID]!,
+  };
+}
+
 export const ALL_PORTS = SCOPE_ACS | SCOPE_TUNNELS;
 export const ONLY_ACS = SCOPE_ACS;
 export const ONLY_TUNNELS = SCOPE_TUNNELS;

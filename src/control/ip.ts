@@ -4,12 +4,24 @@
  * `typeof` is the family. Both are values: `===` compares them, a Map finds them, nothing is interned. Workers never see a
  * bigint (they have no allocation to spare); what they share with control of a neighbour is the number of its adjacency.
  */
-import { formatIpv4, type Ipv4, maskOf } from "../wire/ipv4.ts";
-import { formatIpv6 } from "../wire/ipv6.ts";
+import { formatIpv4, type Ipv4, maskOf, parseIpv4 } from "../wire/ipv4.ts";
+import { formatIpv6, type Ipv6, isLinkLocal6, parseIpv6 } from "../wire/ipv6.ts";
 
 export type Ip = number | bigint;
 
 const IPV6_BITS = 128;
+
+/** Which addresses are meant; null: all. */
+export type Family = 4 | 6;
+
+export function isOfFamily(ip: Ip, family: Family | null): boolean {
+  return family === null || (typeof ip === "number") === (family === 4);
+}
+
+/** An address of either family, or null if `text` is none. */
+export function parseIp(text: string): Ip | null {
+  return text.includes(":") ? parseIpv6(text) : parseIpv4(text);
+}
 
 /** One key of a Map for (row, IP): no two pairs have the same, of whichever families. A double holds that of IPv4 exactly. */
 export function ipKey(row: number, ip: Ip): Ip {
@@ -26,8 +38,19 @@ export function asIpv4(ip: Ip): Ipv4 {
   return ip;
 }
 
+/** The same of IPv6. */
+export function asIpv6(ip: Ip): Ipv6 {
+  if (typeof ip === "number") throw new Error(`${formatIp(ip)}: an IPv6 address was promised`);
+  return ip;
+}
+
 export function isSameFamily(a: Ip, b: Ip): boolean {
   return typeof a === typeof b;
+}
+
+/** Does it mean one link alone, over which no router forwards (RFC 4291 §2.5.6)? IPv4's are routed like others. */
+export function isOfLink(ip: Ip): boolean {
+  return typeof ip === "bigint" && isLinkLocal6(ip);
 }
 
 /** IPv4 before IPv6, each in the order of its numbers. */

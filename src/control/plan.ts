@@ -18,6 +18,7 @@
 
 import type { Ip } from "./ip.ts";
 import type { EvpnConfig, VrfConfig, VsiEvpnConfig } from "./plan-evpn.ts";
+import type { RouterAdvertisementConfig } from "./plan-ra.ts";
 import type { TrackConfig } from "./plan-tracks.ts";
 
 /** An IPv4 address as int32. */
@@ -219,6 +220,8 @@ export interface InterfaceConfig {
   readonly icmpSource: Address4 | null;
   /** The same of IPv6. */
   readonly icmpSource6: Address6 | null;
+  /** null: hosts are told nothing. */
+  readonly routerAdvertisement: RouterAdvertisementConfig | null;
   /** Lower the MSS of TCP SYNs that cross this VSI-interface to what the MTU allows. */
   readonly mssClamp: boolean;
 }

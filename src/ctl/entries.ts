@@ -1,5 +1,5 @@
 /**
- * `vtepctl arp|mac add|del|flush`: single entries of the ARP and MAC tables.
+ * `vtepctl arp|nd|mac add|del|flush`: single entries of the neighbour and MAC tables.
  *
  * What is added here lives until it is removed or flushed, until its port goes, or until the daemon ends; what shall
  * stay belongs into the configuration. A flush forgets what was learned or added; what lives is learned again.
@@ -17,6 +17,11 @@ interface Behind {
   readonly tunnel?: string;
 }
 
+const PROTOCOLS = [
+  { verb: "arp", says: "change the ARP tables", host: "10.1.1.9", family: "4" },
+  { verb: "nd", says: "change the neighbour tables of IPv6", host: "2001:db8:10::9", family: "6" },
+] as const;
+
 const LIVES = "\nAn added entry lives until del or flush, until its port goes, or until the daemon ends.\n";
 
 export function addEntries(program: Command, session: Session): void {
@@ -33,48 +38,51 @@ export function addEntries(program: Command, session: Session): void {
     await write(`${text} added\n`);
   };
 
-  const arp = program.command("arp").description("change the ARP tables");
-  behind(arp.command("add"))
-    .description("pin an IP to a MAC behind an AC or a tunnel")
-    .argument("<ip>")
-    .argument("<mac>")
-    .requiredOption("--interface <name>", "the VSI-interface in whose subnet it is")
-    .option("--vsi <name>", "the VSI, where the VSI-interface has several and it is behind a tunnel")
-    .addOption(origin())
-    .addHelpText(
-      "after",
-      LIVES + examples("vtepctl arp add 10.1.1.9 02:00:00:00:00:09 --interface vsi-interface10 --ac vm1"),
-    )
-    .action((ip: string, mac: string, options: { interface: string; vsi?: string; origin?: string } & Behind) => {
-      const body = { ip, mac, ...only(options, "interface", "vsi", "ac", "tunnel", "origin") };
-      return add("/v1/neighbors", body, `${ip} at ${mac}`);
-    });
-  arp
-    .command("del")
-    .description("remove one neighbour, learned or added")
-    .argument("<ip>")
-    .requiredOption("--interface <name>", "its VSI-interface")
-    .addHelpText("after", examples("vtepctl arp del 10.1.1.9 --interface vsi-interface10"))
-    .action(async (ip: string, { interface: on }: { interface: string }) => {
-      const path = `/v1/neighbors${query({ interface: on, ip })}`;
-      const answer = await ask<Flushed>(session.socket, path, "DELETE");
-      if (answer.removed === 0) {
-        const hint = "vtepctl show arp lists them; configured ones go with the configuration";
-        throw new Refusal("not_found", `${on} has no neighbour ${ip} that could be removed`, hint, EXIT.notFound);
-      }
-      if (session.output.form !== "table") return await printValue(session.output, answer);
-      await write(`${ip} removed\n`);
-    });
-  arp
-    .command("flush")
-    .description("forget neighbours that were learned or added by hand, and suppressed hosts")
-    .option("--interface <name>", "only those of one VSI-interface")
-    .option("--vsi <name>", "only what ARP suppression answers for in one VSI")
-    .option("--ip <address>", "only this one; needs --interface or --vsi")
-    .addHelpText("after", examples("vtepctl arp flush", "vtepctl arp flush --interface vsi-interface10"))
-    .action((scope: { interface?: string; vsi?: string; ip?: string }) =>
-      flushed(`/v1/neighbors${query(only(scope, "interface", "vsi", "ip"))}`, "neighbour"),
-    );
+  for (const protocol of PROTOCOLS) addNeighbors(protocol);
+  function addNeighbors({ verb, says, host, family }: (typeof PROTOCOLS)[number]): void {
+    const arp = program.command(verb).description(says);
+    behind(arp.command("add"))
+      .description("pin an IP to a MAC behind an AC or a tunnel")
+      .argument("<ip>")
+      .argument("<mac>")
+      .requiredOption("--interface <name>", "the VSI-interface in whose subnet it is")
+      .option("--vsi <name>", "the VSI, where the VSI-interface has several and it is behind a tunnel")
+      .addOption(origin())
+      .addHelpText(
+        "after",
+        LIVES + examples(`vtepctl ${verb} add ${host} 02:00:00:00:00:09 --interface vsi-interface10 --ac vm1`),
+      )
+      .action((ip: string, mac: string, options: { interface: string; vsi?: string; origin?: string } & Behind) => {
+        const body = { ip, mac, ...only(options, "interface", "vsi", "ac", "tunnel", "origin") };
+        return add("/v1/neighbors", body, `${ip} at ${mac}`);
+      });
+    arp
+      .command("del")
+      .description("remove one neighbour, learned or added")
+      .argument("<ip>")
+      .requiredOption("--interface <name>", "its VSI-interface")
+      .addHelpText("after", examples(`vtepctl ${verb} del ${host} --interface vsi-interface10`))
+      .action(async (ip: string, { interface: on }: { interface: string }) => {
+        const path = `/v1/neighbors${query({ interface: on, ip })}`;
+        const answer = await ask<Flushed>(session.socket, path, "DELETE");
+        if (answer.removed === 0) {
+          const hint = `vtepctl show ${verb} lists them; configured ones go with the configuration`;
+          throw new Refusal("not_found", `${on} has no neighbour ${ip} that could be removed`, hint, EXIT.notFound);
+        }
+        if (session.output.form !== "table") return await printValue(session.output, answer);
+        await write(`${ip} removed\n`);
+      });
+    arp
+      .command("flush")
+      .description("forget neighbours that were learned or added by hand, and suppressed hosts")
+      .option("--interface <name>", "only those of one VSI-interface")
+      .option("--vsi <name>", "only what suppression answers for in one VSI")
+      .option("--ip <address>", "only this one; needs --interface or --vsi")
+      .addHelpText("after", examples(`vtepctl ${verb} flush`, `vtepctl ${verb} flush --interface vsi-interface10`))
+      .action((scope: { interface?: string; vsi?: string; ip?: string }) =>
+        flushed(`/v1/neighbors${query({ ...only(scope, "interface", "vsi", "ip"), family })}`, "neighbour"),
+      );
+  }
 
   const mac = program.command("mac").description("change the MAC tables");
   behind(mac.command("add"))

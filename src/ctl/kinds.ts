@@ -6,6 +6,7 @@
  */
 import type { Binding } from "../api/bindings.ts";
 import type { DhcpServer } from "../api/dhcp.ts";
+import type { Advertised } from "../api/ra.ts";
 import type { Ac, Interface, MacEntry, Neighbor, Route, Traffic, Tunnel, Vsi } from "../api/schema.ts";
 import type { Vrf } from "../api/schema-vrf.ts";
 import type { Before } from "./refresh.ts";
@@ -28,6 +29,8 @@ export interface Kind {
   readonly name: string;
   readonly aliases: readonly string[];
   readonly path: string;
+  /** What else is asked. */
+  readonly query?: Readonly<Record<string, string>>;
   readonly says: string;
   /** Said where there are no rows. */
   readonly none: string;
@@ -212,6 +215,27 @@ const VRF: readonly Column<Vrf>[] = [
   { title: "REASON", of: (row) => row.reason, rank: 0, wraps: true },
 ];
 
+const RA: readonly Column<Advertised>[] = [
+  { title: "VSI-INTERFACE", of: (row) => row.interface },
+  { title: "ROUTER", of: (row) => row.source },
+  { title: "LIFETIME", of: (row) => shortAge(row.lifetimeSeconds), right: true },
+  { title: "PREFIXES", of: (row) => row.prefixes.map(advertisedText).join(",") },
+  { title: "MO", of: (row) => `${row.managed ? "M" : "-"}${row.other ? "O" : "-"}`, rank: 3 },
+  { title: "MTU", of: (row) => row.mtu, right: true, rank: 3 },
+  { title: "DNS", of: (row) => row.dns.join(","), rank: 2 },
+  { title: "SEARCH", of: (row) => row.search.join(","), rank: 2 },
+  { title: "PREFERENCE", of: (row) => row.preference, rank: 3 },
+  { title: "MAC", of: (row) => row.mac, rank: 3 },
+  { title: "SENT", of: (row) => row.sent, right: true, measured: true },
+  { title: "SOLICITED", of: (row) => row.solicited, right: true, measured: true },
+  { title: "NEXT", of: (row) => shortAge(row.nextSeconds), right: true, rank: 1, measured: true },
+];
+
+/** 2001:db8:10::/64(LA): on-link, and hosts make addresses of it. */
+function advertisedText({ prefix, onLink, slaac }: Advertised["prefixes"][number]): string {
+  return `${prefix}(${onLink ? "L" : "-"}${slaac ? "A" : "-"})`;
+}
+
 const DHCP: readonly Column<DhcpServer>[] = [
   { title: "INTERFACE", of: (row) => row.interface },
   { title: "SERVER", of: (row) => row.server },
@@ -308,11 +332,32 @@ export const KINDS: readonly Kind[] = [
     name: "arp",
     aliases: ["neighbor", "neighbors"],
     path: "/v1/neighbors",
+    query: { family: "4" },
     says: "the ARP tables",
     none: "no neighbour is known",
     example: "10.1.1.12",
     ofVrf: true,
     columns: () => ARP,
+  },
+  {
+    name: "nd",
+    aliases: ["neighbors6"],
+    path: "/v1/neighbors",
+    query: { family: "6" },
+    says: "the neighbour tables of IPv6",
+    none: "no IPv6 neighbour is known",
+    example: "2001:db8:10::12",
+    ofVrf: true,
+    columns: () => ARP,
+  },
+  {
+    name: "ra",
+    aliases: ["router-advertisement"],
+    path: "/v1/ra",
+    says: "router advertisements of VSI-interfaces to IPv6 hosts",
+    none: "no VSI-interface advertises itself to IPv6 hosts",
+    example: "vsi-interface10",
+    columns: () => RA,
   },
   {
     name: "route",

@@ -169,9 +169,13 @@ const PAGED = new Set(["/v1/macs", "/v1/neighbors", "/v1/routes", "/v1/vrfs"]);
 const LONGEST_PAGE = 10_000;
 
 /** No more rows than are wanted, where all that come are shown. */
-function pathOf({ path }: Kind, words: readonly string[], { lines, vrf }: TableOptions): string {
+function pathOf({ path, query: more = {} }: Kind, words: readonly string[], { lines, vrf }: TableOptions): string {
   const isPage = PAGED.has(path) && words.length === 0 && lines !== undefined && lines <= LONGEST_PAGE;
-  const query = new URLSearchParams({ ...(isPage && { limit: String(lines) }), ...(vrf !== undefined && { vrf }) });
+  const query = new URLSearchParams({
+    ...more,
+    ...(isPage && { limit: String(lines) }),
+    ...(vrf !== undefined && { vrf }),
+  });
   return query.size > 0 ? `${path}?${query}` : path;
 }
 

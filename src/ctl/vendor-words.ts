@@ -7,6 +7,7 @@
 export const ELSEWHERE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   l2vpn: { vsi: "vsi", "mac-address": "mac", "service-instance": "ac" },
   vxlan: { tunnel: "tunnel" },
+  ipv6: { neighbors: "nd" },
   ip: { "routing-table": "route", interface: "interface", "vpn-instance": "vrf" },
 };
 
@@ -25,7 +26,7 @@ const NOTHING_MORE = new Set(["all", "brief"]);
 const INTRODUCES = new Set(["name", "vsi", "interface", "vsi-interface", "instance-name"]);
 /** Tables that are those of one VRF, where the next word is its name. */
 const VPN_INSTANCE = "vpn-instance";
-const OF_VRF = new Set(["route", "arp"]);
+const OF_VRF = new Set(["route", "arp", "nd"]);
 
 /** `display arp suppression`: how a word is written in our tables. */
 const IN_OUR_TABLES: Readonly<Record<string, string>> = { suppression: "suppressed" };

@@ -10,6 +10,7 @@ import { ManualEntries } from "../api/entries.ts";
 import type { EventFeed } from "../api/event-feed.ts";
 import { addEvpn } from "../api/evpn.ts";
 import type { Feature } from "../api/feature.ts";
+import { addRa } from "../api/ra.ts";
 import type { DropCount, LogLevel } from "../api/schema.ts";
 import type { Shown } from "../api/shown.ts";
 import { addSnapshot } from "../api/snapshot.ts";
@@ -40,6 +41,7 @@ import { bindingRows } from "../metrics/bindings.ts";
 import { dhcpRows } from "../metrics/dhcp.ts";
 import { evpnHistograms, evpnRows } from "../metrics/evpn.ts";
 import { MEMORY_ROW, ownMemory } from "../metrics/memory.ts";
+import { raRows } from "../metrics/ra.ts";
 import { vrfRows } from "../metrics/vrf.ts";
 import { scheduled } from "../scheduling/feature.ts";
 import type { Scheduling } from "../scheduling/scheduling.ts";
@@ -104,6 +106,7 @@ export function featuresOf(parts: FeatureParts): readonly Feature[] {
     insight({ control: control.shown, shown, injector, feed, node, sourcePorts: workers.sourcePorts(), fabric, kick }),
     evpn(parts),
     dhcp(parts),
+    routerAdvertisements(parts),
     security(parts),
   ];
   const status = () => standing.status();
@@ -138,8 +141,12 @@ function tables(
     drops,
     config: () => fileForm(shown.config()),
     flushMacs: (vsi) => changed(both(shown.flushMacs(vsi), () => entries.flushMacs(vsi))),
-    flushNeighbors: (iface, ip, vsi) =>
-      changed(both(shown.flushNeighbors(iface, ip, vsi), () => (vsi === null ? entries.flushNeighbors(iface, ip) : 0))),
+    flushNeighbors: (iface, ip, vsi, family) =>
+      changed(
+        both(shown.flushNeighbors(iface, ip, vsi, family), () =>
+          vsi === null ? entries.flushNeighbors(iface, ip, family) : 0,
+        ),
+      ),
   };
   return {
     routes(app) {
@@ -223,6 +230,16 @@ function security({ control }: FeatureParts): Feature {
     rows: bindingRows(list),
     checks: [() => checkSecurity(strict(), list(), offenders.list())],
   };
+}
+
+/** What VSI-interfaces tell IPv6 hosts of themselves. */
+function routerAdvertisements({ control }: FeatureParts): Feature {
+  const { advertiser } = control.agent;
+  const list = () =>
+    advertiser.list().map(({ vsis, prefixes, dns, search, ...rest }) => ({
+      ...{ ...rest, vsis: [...vsis], prefixes: [...prefixes], dns: [...dns], search: [...search] },
+    }));
+  return { routes: (app) => addRa(app, list), rows: raRows(() => advertiser.counts.byName) };
 }
 
 function configuration(reloader: Reloader): Feature {

@@ -1,25 +1,100 @@
 /**
- * Neighbour discovery (RFC 4861): the messages that control is to see, whatever MAC they go to.
+ * Neighbour discovery (RFC 4861) at the CPU port: which of its messages control is to see, whatever MAC they go to.
  *
  * A host asks its gateway for a proxied address by unicast, to our MAC and to an IPv6 address that is not ours: what is found here is
- * never routed. Behind extension headers, which hosts look through, it is looked for as well; a fragment of a message is none that a
- * host would take (RFC 6980).
+ * never routed. Behind extension headers, which hosts look through, it is looked for as well, so that none is bridged that control
+ * would have kept; a fragment of a message is none that a host would take (RFC 6980).
+ *
+ * What is of the link alone (fe80::/10) is bridged, at the hosts' own MACs: a router must not forward it (RFC 4291 §2.5.6), so an
+ * answer of ours would draw packets that we then had to drop. But for our own link-local address, and for what another gateway asks.
  */
-import { ETH_BYTES } from "../wire/ethernet.ts";
-import { ICMP6_REDIRECT, ICMP6_ROUTER_SOLICITATION } from "../wire/icmp6.ts";
+import { DROP, PUNT } from "../tables/counters.ts";
+import { MAC_GATEWAY, macKey } from "../tables/mac.ts";
+import { VSI_LOCAL_PROXY, VSI_RA, VSI_SUPPRESS } from "../tables/vsi.ts";
+import { i32, u16 } from "../wire/bytes.ts";
+import { ETH_BYTES, isGroupHi } from "../wire/ethernet.ts";
+import {
+  ICMP6_NEIGHBOR_ADVERTISEMENT,
+  ICMP6_NEIGHBOR_SOLICITATION,
+  ICMP6_REDIRECT,
+  ICMP6_ROUTER_SOLICITATION,
+} from "../wire/icmp6.ts";
 import { PROTO_TCP, PROTO_UDP } from "../wire/ipv4.ts";
-import { IP6_NEXT, IPV6_BYTES, PROTO_ICMP6, upperLayer } from "../wire/ipv6.ts";
-import type { Frame } from "./frame.ts";
+import { IP6_NEXT, IP6_SRC, IPV6_BYTES, PROTO_ICMP6, upperLayer } from "../wire/ipv6.ts";
+import type { WorkerContext } from "./context.ts";
+import { type Fate, type Frame, GO_ON } from "./frame.ts";
+import { punt, puntCopy } from "./punt.ts";
 
-/** Is the IPv6 frame in hand a message of neighbour discovery? */
-export function isDiscovery(f: Frame): boolean {
+/** From the start of a solicitation or an advertisement. */
+const TARGET = 8;
+
+/** An IPv6 frame in a VSI whose neighbour discovery is control's. */
+export function discovery(worker: WorkerContext, f: Frame): Fate {
+  const l4 = discoveryAt(f);
+  if (l4 === 0) return GO_ON;
+  const type = f.bytes[l4]!;
+  if (type === ICMP6_NEIGHBOR_SOLICITATION || type === ICMP6_NEIGHBOR_ADVERTISEMENT) return ofHost(worker, f, l4, type);
+  if ((worker.vsis.flags[f.vsi]! & VSI_RA) === 0) return GO_ON;
+  if (type === ICMP6_ROUTER_SOLICITATION)
+    return isGroupHi(f.dstHi) || isOurs(worker, f) ? punt(worker, f, PUNT.nd, 0, 0) : GO_ON;
+  return f.fromTunnel !== 0 ? DROP.nd_ra_guard : GO_ON;
+}
+
+function ofHost(worker: WorkerContext, f: Frame, l4: number, type: number): Fate {
+  const flags = worker.vsis.flags[f.vsi]!;
+  if (!isGroupHi(f.dstHi)) {
+    if (isOurs(worker, f)) return punt(worker, f, PUNT.nd, 0, 0);
+    // To a third MAC: bridged. With suppression control may learn from it all the same.
+    if ((flags & VSI_SUPPRESS) !== 0) puntCopy(worker, f, PUNT.nd);
+    return GO_ON;
+  }
+  if ((flags & VSI_LOCAL_PROXY) !== 0) {
+    if (!isOfLink(worker, f, l4)) return punt(worker, f, PUNT.nd, 0, 0);
+    // It may be somebody's next hop that is elsewhere now.
+    if (type === ICMP6_NEIGHBOR_ADVERTISEMENT) puntCopy(worker, f, PUNT.nd);
+    return GO_ON;
+  }
+  if ((flags & VSI_SUPPRESS) !== 0 && type === ICMP6_NEIGHBOR_SOLICITATION) return punt(worker, f, PUNT.nd, 0, 0);
+  puntCopy(worker, f, PUNT.nd);
+  return GO_ON;
+}
+
+/** Is the frame for our gateway MAC? */
+function isOurs(worker: WorkerContext, f: Frame): boolean {
+  const value = worker.macs.get(f.dstLo, macKey(f.vsi, f.dstHi));
+  return (value & MAC_GATEWAY) !== 0 && (f.fromTunnel === 0 || (value & 0xffff) === 0);
+}
+
+/** Is it a link-local address that is spoken of, and neither it nor the speaker is ours? */
+function isOfLink(worker: WorkerContext, f: Frame, l4: number): boolean {
+  const { bytes } = f;
+  const target = l4 + TARGET;
+  if (target + 16 > f.end || (u16(bytes, target) & 0xffc0) !== 0xfe80) return false;
+  return !isOwn(worker, f, target) && !isOwn(worker, f, f.at + ETH_BYTES + IP6_SRC);
+}
+
+function isOwn(worker: WorkerContext, f: Frame, at: number): boolean {
+  const { bytes } = f;
+  if (i32(bytes, at) !== (0xfe800000 | 0) || i32(bytes, at + 4) !== 0) return false;
+  const own = 2 * worker.vsis.interface[f.vsi]!;
+  const { linkLocal } = worker.interfaces;
+  return i32(bytes, at + 8) === linkLocal[own] && i32(bytes, at + 12) === linkLocal[own + 1];
+}
+
+/** Where the message of neighbour discovery in the IPv6 frame in hand begins; 0: it is none. */
+function discoveryAt(f: Frame): number {
   const l3 = f.at + ETH_BYTES;
   const { bytes, end } = f;
-  if (l3 + IPV6_BYTES > end) return false;
+  if (l3 + IPV6_BYTES > end) return 0;
   const next = bytes[l3 + IP6_NEXT]!;
-  if (next === PROTO_TCP || next === PROTO_UDP) return false;
-  const upper = next === PROTO_ICMP6 ? ((l3 + IPV6_BYTES) << 8) | PROTO_ICMP6 : upperLayer(bytes, l3, end);
-  if (upper < 0 || (upper & 0xff) !== PROTO_ICMP6 || upper >> 8 >= end) return false;
-  const type = bytes[upper >> 8]!;
-  return type >= ICMP6_ROUTER_SOLICITATION && type <= ICMP6_REDIRECT;
+  if (next === PROTO_TCP || next === PROTO_UDP) return 0;
+  let l4 = l3 + IPV6_BYTES;
+  if (next !== PROTO_ICMP6) {
+    const upper = upperLayer(bytes, l3, end);
+    if (upper < 0 || (upper & 0xff) !== PROTO_ICMP6) return 0;
+    l4 = upper >> 8;
+  }
+  if (l4 >= end) return 0;
+  const type = bytes[l4]!;
+  return type >= ICMP6_ROUTER_SOLICITATION && type <= ICMP6_REDIRECT ? l4 : 0;
 }

@@ -5,7 +5,7 @@
  *   ingress      AC (+ VLAN) or tunnel (+ VNI) -> VSI; foreign sources and      ingress.ts -> source-guard.ts,
  *                routers that must not be end here                              ra-guard.ts
  *   source       hit byte of a known MAC, or a LEARN record for control         bridge.ts
- *   toCpu        ARP leaves by the CPU port                                     punt.ts
+ *   toCpu        ARP and ND leave by the CPU port                               to-cpu.ts -> discovery.ts, punt.ts
  *   destination  gateway MAC: route. Known unicast: send. BUM: flood            bridge.ts -> route.ts, flood.ts, egress.ts
  *
  * Frames come in runs, and the stages before layer 3 say the same of all of a run: like-last.ts lets the followers skip them.
@@ -21,7 +21,7 @@ import { drop } from "./drop.ts";
 import type { Frame } from "./frame.ts";
 import { ingress, parse } from "./ingress.ts";
 import { likeLast } from "./like-last.ts";
-import { toCpu } from "./punt.ts";
+import { toCpu } from "./to-cpu.ts";
 
 /** Carry the frame in hand to its fate. */
 export function forward(worker: WorkerContext, f: Frame): void {

@@ -7,8 +7,7 @@
  */
 
 import { F_OUTER_SOURCE, F_OUTER_TOS } from "../io/port-io.ts";
-import { DROP, PUNT, RECORD_LEARN, RECORD_STALE, RECORD_TOO_BIG, RECORD_UNBOUND } from "../tables/counters.ts";
-import { MAC_GATEWAY, macKey } from "../tables/mac.ts";
+import { DROP, RECORD_LEARN, RECORD_STALE, RECORD_TOO_BIG, RECORD_UNBOUND } from "../tables/counters.ts";
 import {
   R_ARG,
   R_ARG2,
@@ -24,70 +23,11 @@ import {
   R_VSI,
   R_WATCH_ID,
 } from "../tables/ring.ts";
-import { VSI_DHCP_RELAY, VSI_LOCAL_PROXY, VSI_ND, VSI_NO_TUNNEL_LEARN, VSI_SUPPRESS } from "../tables/vsi.ts";
-import { ARP_REQUEST } from "../wire/arp.ts";
-import { copy, move, u16 } from "../wire/bytes.ts";
-import { DHCP_CLIENT_PORT, DHCP_SERVER_PORT } from "../wire/dhcp.ts";
-import { ETH_BYTES, isGroupHi, TYPE_ARP, TYPE_IPV4, TYPE_IPV6 } from "../wire/ethernet.ts";
-import { FRAGMENT_OFFSET, headerBytes, IP_FRAGMENT, IP_PROTOCOL, IPV4_BYTES, PROTO_UDP } from "../wire/ipv4.ts";
-import { L4_DST_PORT, L4_SRC_PORT } from "../wire/udp-tcp.ts";
+import { VSI_NO_TUNNEL_LEARN } from "../tables/vsi.ts";
+import { copy, move } from "../wire/bytes.ts";
 import type { WorkerContext } from "./context.ts";
-import { isDiscovery } from "./discovery.ts";
 import { drop } from "./drop.ts";
-import { type Fate, type Frame, GO_ON, PUNTED } from "./frame.ts";
-
-/** ARP leaves by the CPU port, as the VSI's ARP mode says (D14), and clients' DHCP where it is relayed. Control sees ND. */
-export function toCpu(worker: WorkerContext, f: Frame): Fate {
-  const flags = worker.vsis.flags[f.vsi]!;
-  if (f.type !== TYPE_ARP) {
-    if ((flags & (VSI_DHCP_RELAY | VSI_ND)) === 0) return GO_ON;
-    if (f.type === TYPE_IPV4) return (flags & VSI_DHCP_RELAY) !== 0 ? dhcp(worker, f) : GO_ON;
-    return f.type === TYPE_IPV6 && (flags & VSI_ND) !== 0 ? discovery(worker, f) : GO_ON;
-  }
-  const hasInterface = worker.vsis.interface[f.vsi] !== 0;
-  if (!hasInterface && (flags & VSI_SUPPRESS) === 0) return GO_ON;
-  const group = isGroupHi(f.dstHi);
-  if (!group) {
-    const value = worker.macs.get(f.dstLo, macKey(f.vsi, f.dstHi));
-    const ours = (value & MAC_GATEWAY) !== 0 && (f.fromTunnel === 0 || (value & 0xffff) === 0);
-    if (ours) return punt(worker, f, PUNT.arp, 0, 0);
-    // To a third MAC: bridged. With suppression control may learn from it all the same.
-    if ((flags & VSI_SUPPRESS) !== 0) puntCopy(worker, f, PUNT.arp);
-    return GO_ON;
-  }
-  if ((flags & VSI_LOCAL_PROXY) !== 0) return punt(worker, f, PUNT.arp, 0, 0);
-  if ((flags & VSI_SUPPRESS) !== 0 && isRequest(f)) return punt(worker, f, PUNT.arp, 0, 0);
-  puntCopy(worker, f, PUNT.arp);
-  return GO_ON;
-}
-
-/** Bridged, and control is told. */
-function discovery(worker: WorkerContext, f: Frame): Fate {
-  if (isDiscovery(f)) puntCopy(worker, f, PUNT.nd);
-  return GO_ON;
-}
-
-/** A client's broadcast goes to the relay, and no AC speaks as a server (control/dhcp/relay.ts). */
-function dhcp(worker: WorkerContext, f: Frame): Fate {
-  const ip = f.at + ETH_BYTES;
-  if (f.head < ETH_BYTES + IPV4_BYTES || f.bytes[ip + IP_PROTOCOL] !== PROTO_UDP) return GO_ON;
-  const header = headerBytes(f.bytes, ip);
-  // Ports are in a first fragment alone.
-  if (
-    header < IPV4_BYTES ||
-    f.head < ETH_BYTES + header + 4 ||
-    (u16(f.bytes, ip + IP_FRAGMENT) & FRAGMENT_OFFSET) !== 0
-  )
-    return GO_ON;
-  const to = u16(f.bytes, ip + header + L4_DST_PORT);
-  if (to === DHCP_SERVER_PORT && isGroupHi(f.dstHi)) return punt(worker, f, PUNT.dhcp, 0, 0);
-  const isServers = to === DHCP_CLIENT_PORT && u16(f.bytes, ip + header + L4_SRC_PORT) === DHCP_SERVER_PORT;
-  return isServers && f.fromTunnel === 0 ? DROP.dhcp_guard : GO_ON;
-}
-
-function isRequest(f: Frame): boolean {
-  return f.head >= ETH_BYTES + 8 && u16(f.bytes, f.at + ETH_BYTES + 6) === ARP_REQUEST;
-}
+import { type Fate, type Frame, PUNTED } from "./frame.ts";
 
 /** Send the frame to control. @returns PUNTED, or why it did not get there. `arg`s: see the R_ARG notes of each class. */
 export function punt(worker: WorkerContext, f: Frame, kind: number, arg: number, arg2: number): Fate {
@@ -127,7 +67,7 @@ export function punt(worker: WorkerContext, f: Frame, kind: number, arg: number,
 }
 
 /** Punt a copy; the frame goes on. */
-function puntCopy(worker: WorkerContext, f: Frame, kind: number): void {
+export function puntCopy(worker: WorkerContext, f: Frame, kind: number): void {
   const fate = punt(worker, f, kind, 0, 0);
   worker.counters.copies[0]! += f.units;
   if (fate <= 0) return;

@@ -9,7 +9,7 @@ import { destination, source } from "./bridge.ts";
 import type { WorkerContext } from "./context.ts";
 import type { Fate, Frame } from "./frame.ts";
 import { ingress, parse } from "./ingress.ts";
-import { toCpu } from "./punt.ts";
+import { toCpu } from "./to-cpu.ts";
 
 export type Stage = (worker: WorkerContext, f: Frame) => Fate;
 

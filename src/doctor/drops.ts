@@ -137,6 +137,23 @@ export const MISTAKES: Partial<Record<DropName, Mistake>> = {
     text: (fact) => `${frames(fact)} claims a gateway address or a static one: ${fact.last.frame}`,
     fix: () => "give that host another address",
   },
+  nd_src_mismatch: {
+    name: "drops nd_src_mismatch",
+    text: (fact) => `${frames(fact)} with neighbour discovery for another MAC than it is sent from: ${fact.last.frame}`,
+    fix: () => "a bridge or bond in the VM that rewrites MACs? give it one MAC for both",
+  },
+  nd_not_local: {
+    name: "drops nd_not_local",
+    text: (fact) =>
+      `${frames(fact)} with neighbour discovery outside the subnets of its VSI-interface: ${fact.last.frame}`,
+    fix: () => "correct the address or the prefix in the VM, or add its subnet to the VSI-interface",
+  },
+  nd_gw_spoof: {
+    name: "drops nd_gw_spoof",
+    text: (fact) =>
+      `${frames(fact)} claims an IPv6 address of the gateway (fe80::1?) or a static one: ${fact.last.frame}`,
+    fix: () => "give that host another address; or the gateway another linkLocal, at all sites",
+  },
   arp_limit: {
     name: "drops arp_limit",
     text: (fact) => `${frames(fact)} with a neighbour for which there was no room: ${fact.last.frame}`,

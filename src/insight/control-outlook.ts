@@ -16,7 +16,7 @@ import { formatIp, type Ip } from "../control/ip.ts";
 import { hopOf } from "../control/neighbor/hop.ts";
 import { isKnown } from "../control/neighbor/nud.ts";
 import type { Neighbors } from "../control/neighbor/table.ts";
-import { isFromRoute } from "../control/resolution/local-proxy.ts";
+import { isFromRoute } from "../control/resolution/asker.ts";
 import { DROPS, PUNT } from "../tables/counters.ts";
 import { i32, u16 } from "../wire/bytes.ts";
 import { ETH_BYTES, ETH_TYPE, TYPE_IPV6 } from "../wire/ethernet.ts";

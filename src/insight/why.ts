@@ -137,7 +137,7 @@ export class WhyAnswers {
     for (const story of neighbors) said.push(...neighborSentences(story, this.isNeighborByHand(story)));
     const routed = this.fabric({ ip: text }, this.within(question));
     said.push(...routed);
-    for (const each of agent.arp.duplicates.list())
+    for (const each of agent.resolutions.duplicates())
       if (each.ip === text && names.has(each.interface)) said.push(duplicateSentence(each));
     for (const { of, ip: hop, tunnel, interface: on } of this.parts.bypasses.list())
       if (hop === text && names.has(on)) said.push(bypassSentence(of, hop, tunnel.name));

@@ -61,14 +61,10 @@ export function createDrain({
   tracks,
   emit,
   tellPeers,
-  attracts,
 }: Pick<ProbingRequest, "inventory" | "topology" | "emit"> &
-  Pick<DrainParts, "agent" | "tellPeers" | "attracts"> & {
-    readonly tables: Tables;
-    readonly tracks: TrackStates;
-  }): Drain {
+  Pick<DrainParts, "agent" | "tellPeers"> & { readonly tables: Tables; readonly tracks: TrackStates }): Drain {
   const drain = new Drain({
-    ...{ agent, inventory, emit, tellPeers, attracts },
+    ...{ agent, inventory, emit, tellPeers },
     downTrack() {
       const { track } = topology.config.drain;
       return tracks.isUp(track) ? null : track;

@@ -90,6 +90,22 @@ function* movesOf(moves: ReadonlyMap<string, number>, source: MetricsSource): Ge
   for (const vsi of source.inventory.vsis.values()) yield [{ vsi: vsi.name }, moves.get(vsi.name) ?? 0];
 }
 
+/** What became of the messages of one protocol, in every VSI. */
+function resolutionRow(
+  name: string,
+  help: string,
+  resultsOf: (source: MetricsSource) => ReturnType<MetricsSource["arpResults"]>,
+): SourceRow {
+  return {
+    ...{ kind: "counter", name, help, labels: ["vsi", "result"] },
+    *values(source) {
+      const counts = resultsOf(source);
+      for (const { name: vsi } of source.inventory.vsis.values())
+        for (const result of RESOLUTION_RESULTS) yield [{ vsi, result }, counts.get(vsi)?.[result] ?? 0];
+    },
+  };
+}
+
 /** How often `name` happened, for each of a list that counts from 1. */
 function classRow(
   name: string,
@@ -154,18 +170,8 @@ const ROWS: readonly SourceRow[] = [
   },
   classRow("vtep_punt_packets_total", "Wire packets handed to the control plane", PUNTS, "punted"),
   classRow("vtep_inject_packets_total", "Wire packets the control plane sent", INJECTS, "injected"),
-  {
-    kind: "counter",
-    name: "vtep_arp_total",
-    help: "ARP messages by what became of them",
-    labels: ["vsi", "result"],
-    *values(source) {
-      const counts = source.arpResults();
-      for (const { name } of source.inventory.vsis.values()) {
-        for (const result of RESOLUTION_RESULTS) yield [{ vsi: name, result }, counts.get(name)?.[result] ?? 0];
-      }
-    },
-  },
+  resolutionRow("vtep_arp_total", "ARP messages by what became of them", (source) => source.arpResults()),
+  resolutionRow("vtep_nd_total", "Neighbour discovery by what became of it", (source) => source.ndResults()),
   {
     kind: "gauge",
     name: "vtep_mac_entries",
@@ -176,7 +182,7 @@ const ROWS: readonly SourceRow[] = [
   {
     kind: "gauge",
     name: "vtep_neighbor_entries",
-    help: "Entries of the ARP tables",
+    help: "Entries of the neighbour tables, of ARP and ND",
     labels: ["vsi", "origin"],
     values: (source) => originValues("vsi", source.neighborEntries()),
   },

@@ -41,6 +41,7 @@ export interface MetricsSource {
   neighborEntries(): Origins;
   routeEntries(): Origins;
   arpResults(): ReadonlyMap<string, Readonly<Record<ResolutionResult, number>>>;
+  ndResults(): ReadonlyMap<string, Readonly<Record<ResolutionResult, number>>>;
   macMoves(): ReadonlyMap<string, number>;
   neighborMoves(): ReadonlyMap<string, number>;
   /** Addresses that two hosts have, each with the VSI in which that was seen. */

@@ -62,6 +62,11 @@ export const DROPS = [
   ["overlay_to_underlay", "a tenant's packet to a VTEP's own VXLAN port"],
   ["port_security", "a source MAC or address that is no binding of its AC, with antiSpoof: strict"],
   ["anti_spoof", "IPv4 source outside the subnets of the AC's VSI-interface, with antiSpoof"],
+  ["nd_malformed", "neighbour discovery that a receiver must not take: hop limit, checksum, lengths (RFC 4861 §7.1)"],
+  ["nd_not_local", "its sender, or the address it asks for, outside the subnets of the VSI-interface"],
+  ["nd_src_mismatch", "Ethernet source is not the MAC that neighbour discovery tells of"],
+  ["nd_martian", "neighbour discovery of a loopback, multicast or mapped address, or of a subnet's routers"],
+  ["nd_gw_spoof", "a host claims a gateway or static IPv6 address"],
   ["nd_ra_guard", "a router advertisement or redirect from an AC with routerAdvertisements: deny"],
   ["nd_undetermined", "IPv6 from such an AC whose headers hide whether it is one"],
   [

@@ -59,8 +59,10 @@ export const VSI_DHCP_RELAY = 64;
 /** Routes say what is behind tunnels (EVPN): their frames teach nothing. */
 export const VSI_NO_TUNNEL_LEARN = 128;
 
-/** Its VSI-interface has IPv6: neighbour discovery is control's. */
+/** Its VSI-interface has IPv6, or hosts are answered for: neighbour discovery is control's. */
 export const VSI_ND = 256;
+/** Its VSI-interface advertises itself: no other router does by way of a tunnel, and who solicits is answered here. */
+export const VSI_RA = 512;
 
 /** VSI-interface flags. */
 export const IF_DISTRIBUTED = 1;
@@ -150,8 +152,11 @@ export class InterfaceTable {
   /** The longest IP packet routed out of it, bytes. */
   readonly mtu: Int32Array;
   readonly flags: Int32Array;
+  /** The lower half of its link-local address, two words; 0: it has none. */
+  readonly linkLocal: Int32Array;
 
   constructor(carver: Carver) {
+    this.linkLocal = carver.int32(2 * MAX_INTERFACES);
     this.vrf = carver.int32(MAX_INTERFACES);
     this.macHi = carver.int32(MAX_INTERFACES);
     this.macLo = carver.int32(MAX_INTERFACES);

@@ -7,7 +7,7 @@ import type { WorkerContext } from "../../src/dataplane/context.ts";
 import type { Frame } from "../../src/dataplane/frame.ts";
 import { ingress, parse } from "../../src/dataplane/ingress.ts";
 import { forward } from "../../src/dataplane/pipeline.ts";
-import { toCpu } from "../../src/dataplane/punt.ts";
+import { toCpu } from "../../src/dataplane/to-cpu.ts";
 import { F_AT, F_HEAD, F_LENGTH, F_SOURCE, F_UNITS, FRAME_WORDS } from "../../src/io/port-io.ts";
 import { IO_PEER, KIND_TUNNEL, PORT_RA_GUARD, PORT_UP, publishFlood } from "../../src/tables/vsi.ts";
 import { type Mac, parseMac } from "../../src/wire/ethernet.ts";

@@ -93,7 +93,7 @@ export function interfaceOn(
     vrf: "main",
     mtu: "auto",
     arp: { ageSeconds: 1200, limit: 100, static: [] },
-    ...{ icmpSource: null, icmpSource6: null, dhcpRelay: null },
+    ...{ icmpSource: null, icmpSource6: null, dhcpRelay: null, routerAdvertisement: null },
     mssClamp: true,
     ...more,
   };

@@ -1,63 +1,30 @@
 /**
- * One resolution, two speakers: every rule once for ARP and its addresses, and once for a protocol made up here with IPv6's.
- * What is decided must not depend on who speaks.
+ * One resolution, two speakers: every rule once for ARP and once for neighbour discovery. What is decided must not depend on who
+ * speaks.
  */
 import { describe, expect, it } from "vitest";
 import { ArpSpeaker } from "../../src/control/arp/speaker.ts";
-import { CONSUMED } from "../../src/control/fate.ts";
-import { isHostAddress } from "../../src/control/inventory.ts";
 import { compareIp, formatIp, type Ip, ipKey, isHostIn, isWithin } from "../../src/control/ip.ts";
-import { announcement, answer, type Message, question } from "../../src/control/resolution/message.ts";
+import { NdSpeaker } from "../../src/control/nd/speaker.ts";
+import { announcement, answer, question } from "../../src/control/resolution/message.ts";
 import type { Speaker } from "../../src/control/resolution/speaker.ts";
-import { DROP } from "../../src/tables/counters.ts";
 import { BROADCAST } from "../../src/wire/ethernet.ts";
 import { arpFrame } from "../dataplane/packets.ts";
-import { ip, M1, M3, P10 } from "./agent-bed.ts";
+import { ip, M1, M3, M9, P10 } from "./agent-bed.ts";
 import { SpeakerBed } from "./speaker-bed.ts";
-
-/** A protocol whose frame is the message as text, behind an Ethernet header that is not looked at. */
-class TextSpeaker implements Speaker {
-  readonly events = new ArpSpeaker().events;
-  readonly drops = {
-    malformed: 1,
-    notLocal: DROP.arp_not_local,
-    gatewaySpoof: DROP.arp_gw_spoof,
-    limit: DROP.arp_limit,
-  };
-
-  parse(frame: Uint8Array): Message {
-    const isIp = (text: unknown) => typeof text === "string" && /^\d+n$/.test(text);
-    const read = (_: string, value: unknown) => (isIp(value) ? BigInt((value as string).slice(0, -1)) : value);
-    return JSON.parse(new TextDecoder().decode(frame.subarray(14)), read);
-  }
-
-  speaksOf(ip: Ip): boolean {
-    return typeof ip === "bigint";
-  }
-
-  check(message: Message, iface: Parameters<Speaker["check"]>[1]): number {
-    if (iface === null || message.sender === null || isHostAddress(iface, message.sender)) return CONSUMED;
-    return this.drops.notLocal;
-  }
-
-  isHeldBack(frame: Uint8Array): boolean {
-    const { kind, to } = this.parse(frame);
-    return to === null && kind !== "answer";
-  }
-
-  emit(message: Message): Uint8Array {
-    const write = (_: string, value: unknown) => (typeof value === "bigint" ? `${value}n` : value);
-    const text = new TextEncoder().encode(JSON.stringify(message, write));
-    const frame = new Uint8Array(14 + text.length);
-    frame.set(text, 14);
-    return frame;
-  }
-}
 
 const NET6 = 0x20010db8_0010_0000_0000_0000_0000_0000n;
 const FAMILIES: readonly (readonly [string, () => Speaker, (host: number) => Ip, number])[] = [
   ["ARP", () => new ArpSpeaker(), (host) => ip("10.1.1.0") + host, 24],
-  ["another speaker, of IPv6", () => new TextSpeaker(), (host) => NET6 | BigInt(`0x${host}`), 64],
+  ["neighbour discovery", () => new NdSpeaker(), (host) => NET6 | BigInt(`0x${host}`), 64],
+];
+
+const protocolOf = (at: (host: number) => Ip) => (typeof at(1) === "number" ? "arp" : "nd");
+
+/** The gateway's own addresses, announced: with IPv6 its link-local one too. */
+const ownOf = (at: (host: number) => Ip, to: string) => [
+  `${to}: announcement G->all 1 to 1`,
+  ...(typeof at(1) === "bigint" ? [`${to}: announcement G->all l:1 to l:1`] : []),
 ];
 
 describe.each(FAMILIES)("decisions on what is said in %s", (_, speaker, at, length) => {
@@ -106,7 +73,7 @@ describe.each(FAMILIES)("decisions on what is said in %s", (_, speaker, at, leng
   it("announce: the gateway says its own address at a port", () => {
     const bed = bedOf();
     bed.resolution.announceAt(bed.iface, bed.vm1, bed.inventory.vsi("vsi10")!);
-    expect(bed.sent()).toEqual(["vm1: announcement G->all 1 to 1"]);
+    expect(bed.sent()).toEqual(ownOf(at, "vm1"));
   });
 
   it("probe: answered for a live host and for ourselves, else asked on without a sender; never learned", () => {
@@ -131,10 +98,13 @@ describe.each(FAMILIES)("decisions on what is said in %s", (_, speaker, at, leng
   it("defence: an address of ours is not learned from an AC, and those who heard the claim are told who has it", () => {
     const bed = bedOf();
     expect(bed.say(bed.vm1, announcement(M1, at(1)))).toEqual({
-      fate: "arp_gw_spoof",
+      fate: `${protocolOf(at)}_gw_spoof`,
       sent: ["vm1: announcement G->all 1 to 1"],
     });
-    expect(bed.say(bed.vm1, question(M1, null, at(1), at(12)))).toEqual({ fate: "arp_gw_spoof", sent: [] });
+    expect(bed.say(bed.vm1, question(M1, null, at(1), at(12)))).toEqual({
+      fate: `${protocolOf(at)}_gw_spoof`,
+      sent: [],
+    });
   });
 
   it("of a dual-stack VSI-interface, each speaker announces its own addresses and hosts, and leaves the other's alone", () => {
@@ -148,13 +118,28 @@ describe.each(FAMILIES)("decisions on what is said in %s", (_, speaker, at, leng
     bed.neighbors.addStatic(bed.iface, at(13), M3, bed.vm3, vsi);
     bed.neighbors.addStatic(bed.iface, isFour ? NET6 | 0x13n : ip("10.1.1.13"), M3, bed.vm3, vsi);
     bed.resolution.announceAt(bed.iface, bed.vm1, vsi);
-    expect(bed.sent()).toEqual(["vm1: announcement G->all 1 to 1"]);
+    expect(bed.sent()).toEqual(ownOf(at, "vm1"));
     bed.resolution.announcer.update(bed.inventory);
     bed.resolution.announcer.tellHosts(vsi);
-    expect(bed.advance(100)).toEqual([
-      "tunnels but none: announcement G->all 1 to 1",
-      "acs but vm3: announcement G->all 13 to 13",
-    ]);
+    expect(bed.advance(100)).toEqual([...ownOf(at, "tunnels but none"), "acs but vm3: announcement G->all 13 to 13"]);
+  });
+
+  it("two hosts that probe for one address at once: each site hears the other's, within the second too, and once", () => {
+    const bed = bedOf();
+    expect(bed.say(bed.vm1, question(M1, null, null, at(12))).sent).toEqual(["all but vm1: probe G->all - to 12"]);
+    expect(bed.say(bed.gw2, question(P10, null, null, at(12))).sent).toEqual(["acs but gw2: probe G->all - to 12"]);
+    expect(bed.say(bed.vm3, question(M3, null, null, at(12))).sent).toEqual(["all but vm3: probe G->all - to 12"]);
+    expect(bed.say(bed.gw2, question(P10, null, null, at(12))).sent).toEqual([]);
+    expect(bed.say(bed.vm1, question(M1, null, null, at(12))).sent).toEqual([]);
+  });
+
+  it("probes of many hosts for one address are no flood", () => {
+    const bed = bedOf();
+    const sent = Array.from(
+      { length: 100 },
+      (_, n) => bed.say(bed.vm1, question(M9 + n, null, null, at(12))).sent,
+    ).flat();
+    expect(sent.length).toBeLessThanOrEqual(8);
   });
 
   it("a peer gateway is noted, and never a neighbour", () => {
@@ -186,7 +171,10 @@ describe.each(FAMILIES)("decisions on what is said in %s", (_, speaker, at, leng
   it("who asks with an address of another subnet is not heard", () => {
     const bed = bedOf();
     const elsewhere = typeof at(1) === "number" ? ip("10.1.2.11") : NET6 | (1n << 64n);
-    expect(bed.say(bed.vm1, question(M1, null, elsewhere, at(12)))).toEqual({ fate: "arp_not_local", sent: [] });
+    expect(bed.say(bed.vm1, question(M1, null, elsewhere, at(12)))).toEqual({
+      fate: `${protocolOf(at)}_not_local`,
+      sent: [],
+    });
   });
 });
 

@@ -4,7 +4,7 @@
  */
 import { Injector } from "../../src/control/inject.ts";
 import { type InterfaceObject, Inventory, type PortObject, type Subnet } from "../../src/control/inventory.ts";
-import { formatIp, type Ip } from "../../src/control/ip.ts";
+import { formatIp, type Ip, isOfLink } from "../../src/control/ip.ts";
 import { Ledger } from "../../src/control/ledger.ts";
 import { MacLearner } from "../../src/control/mac/learn.ts";
 import { Neighbors } from "../../src/control/neighbor/table.ts";
@@ -20,6 +20,8 @@ import { R_ARG, R_KIND, R_LENGTH, R_PORT } from "../../src/tables/ring.ts";
 import { createTables } from "../../src/tables/tables.ts";
 import type { Mac } from "../../src/wire/ethernet.ts";
 import { acOf, G10, interfaceOn, LIMITS, M1, M3, P10, tunnelOf, vsiOf } from "./agent-bed.ts";
+
+const LINK = 0xfe80n << 112n;
 
 const NAMES = new Map<Mac | null, string>([
   [null, "all"],
@@ -48,6 +50,10 @@ export class SpeakerBed {
     this.speaker = speaker;
     this.iface = interfaceOn(1, 10, G10);
     this.iface.subnets = [subnet];
+    if (typeof subnet.address === "bigint") {
+      this.iface.linkLocal = LINK | 1n;
+      this.iface.subnets = [subnet, { address: LINK | 1n, network: LINK, length: 64 }];
+    }
     const vsi = vsiOf(1, 10, this.iface, config);
     this.vsi = vsi;
     this.vm1 = acOf(1, "vm1", vsi);
@@ -77,11 +83,19 @@ export class SpeakerBed {
     this.resolution = new Resolution({ sender, inventory, timers, injector, emit, macs, neighbors, isRoutedBy });
   }
 
-  /** `message` comes by `port`. @returns what became of it, and what was sent for it. */
-  say(port: PortObject, message: Message): { readonly fate: string; readonly sent: readonly string[] } {
+  /** Told of each message that is read. */
+  onMessage: (message: Message) => void = () => undefined;
+
+  /** `message` comes by `port`; what is sent for it is left to be read. */
+  hear(port: PortObject, message: Message): number {
     const plain = { flags: 0, gsoSize: 0, csumStart: 0, csumOffset: 0, units: 1, worker: 0, watchId: 0 };
     const bytes = this.speaker.emit(message).slice();
-    const fate = this.resolution.handle({ bytes, port: port.row, vsi: this.vsi.row, ...plain });
+    return this.resolution.handle({ bytes, port: port.row, vsi: this.vsi.row, ...plain });
+  }
+
+  /** `message` comes by `port`. @returns what became of it, and what was sent for it. */
+  say(port: PortObject, message: Message): { readonly fate: string; readonly sent: readonly string[] } {
+    const fate = this.hear(port, message);
     return { fate: fate > 0 ? DROPS[fate - 1]![0] : "ok", sent: this.sent() };
   }
 
@@ -101,6 +115,7 @@ export class SpeakerBed {
       const w = ring.words;
       const from = ring.frameAt(at);
       const message = this.speaker.parse(ring.bytes.slice(from, from + w[at + R_LENGTH]!))!;
+      this.onMessage(message);
       const except = this.inventory.ports.get(w[at + R_PORT]!)?.name ?? "none";
       const way = w[at + R_KIND] === INJECT.port ? except : `${scopeText(w[at + R_ARG]!)} but ${except}`;
       all.push(`${way}: ${textOf(message)}`);
@@ -115,6 +130,7 @@ function scopeText(scope: number): string {
 }
 
 function textOf({ kind, sender, senderMac, target, to }: Message): string {
-  const host = (ip: Ip | null) => (ip === null ? "-" : formatIp(ip).split(/[.:]/).at(-1));
+  const host = (ip: Ip | null) =>
+    ip === null ? "-" : `${isOfLink(ip) ? "l:" : ""}${formatIp(ip).split(/[.:]/).at(-1)}`;
   return `${kind} ${NAMES.get(senderMac)}->${NAMES.get(to)} ${host(sender)} to ${host(target)}`;
 }

@@ -79,11 +79,17 @@ describe("SuppressionTable", () => {
   it(`keeps ${SUPPRESSION_PER_AC} hosts of an AC, and forgets a port's`, () => {
     const bed = new AgentBed();
     const table = new SuppressionTable(new Timers(0), { heardAt: () => null });
-    for (let n = 0; n <= SUPPRESSION_PER_AC; n++) table.heard(bed.vsi10, ip("10.1.0.0") + n, M1, bed.vm1, "request");
+    for (let n = 0; n <= SUPPRESSION_PER_AC; n++)
+      table.heard(bed.vsi10, ip("10.1.0.0") + n, { mac: M1, port: bed.vm1, isRouter: undefined }, "request");
     expect(table.find(bed.vsi10, ip("10.1.0.0"))).toBeDefined();
     expect(table.find(bed.vsi10, ip("10.1.0.0") + SUPPRESSION_PER_AC)).toBeUndefined();
-    table.heard(bed.vsi10, ip("10.1.0.0"), M3, bed.vm3, "request");
-    table.heard(bed.vsi10, ip("10.1.0.0") + SUPPRESSION_PER_AC, M1, bed.vm1, "request");
+    table.heard(bed.vsi10, ip("10.1.0.0"), { mac: M3, port: bed.vm3, isRouter: undefined }, "request");
+    table.heard(
+      bed.vsi10,
+      ip("10.1.0.0") + SUPPRESSION_PER_AC,
+      { mac: M1, port: bed.vm1, isRouter: undefined },
+      "request",
+    );
     expect(table.find(bed.vsi10, ip("10.1.0.0") + SUPPRESSION_PER_AC)).toBeDefined();
     table.flushPort(bed.vm1);
     expect(table.find(bed.vsi10, ip("10.1.0.1"))).toBeUndefined();

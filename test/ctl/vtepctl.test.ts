@@ -180,7 +180,7 @@ it("flushes and says how many went", async () => {
   const flushNeighbors = vi.fn(() => 2);
   expect(await ctl({ flushNeighbors }, "arp", "flush", "--interface", "i 1")).toBe(0);
   expect(out).toBe("2 neighbours removed\n");
-  expect(flushNeighbors).toHaveBeenCalledWith("i 1", null, null);
+  expect(flushNeighbors).toHaveBeenCalledWith("i 1", null, null, 4);
 });
 
 // ---- when it goes wrong ----------------------------------------------------------------------------------------

@@ -69,6 +69,7 @@ async function scraped(): Promise<Map<string, Set<string>>> {
     neighborEntries: () => new Map([["vsi10", { local: 1, remote: 0, static: 0 }]]),
     routeEntries: () => new Map([["main", { own: 1, connected: 1 }]]),
     arpResults: () => new Map(),
+    ndResults: () => new Map(),
     macMoves: () => new Map(),
     neighborMoves: () => new Map(),
     duplicates: () => [],

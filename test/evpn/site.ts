@@ -168,7 +168,6 @@ export class Site {
       },
       unwantPrefix: (_vsi, network, length) =>
         void (isMine() && this.saidPrefixes.delete(`${formatIpv4(network)}/${length}`)),
-      leads: () => null,
       locals: function* (): Generator<LocalHost> {},
     };
   }

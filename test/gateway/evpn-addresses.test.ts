@@ -90,7 +90,7 @@ describe("a VSI without VSI-interface", () => {
   it("keeps a host whose address something behind a tunnel claims without a route", () => {
     const { agent, inventory } = site.members[0]!.gateway.control.shown;
     const [vsi, tunnel] = [inventory.vsi("vsi10")!, inventory.tunnelTo("192.0.2.2")!];
-    agent.arp.suppression.heard(vsi, one!.ip, 0x020000000666, tunnel, "request");
+    agent.arp.suppression.heard(vsi, one!.ip, { mac: 0x020000000666, port: tunnel, isRouter: undefined }, "request");
     pass(100);
     expect(hostsOf(site.members[0]!)).toEqual(BOTH);
   });
@@ -119,7 +119,7 @@ it("more changes in one turn than are noted: all that is there then is announced
   const first = parseIpv4("10.2.0.0")!;
   for (let n = 0; n <= MOST_NOTED + 64; n++) {
     if (n % 128 === 0) suppression.flush((each) => each === vsi, null);
-    suppression.heard(vsi, first + n, one.mac, port, "request");
+    suppression.heard(vsi, first + n, { mac: one.mac, port, isRouter: undefined }, "request");
   }
   const expected = [...suppression.list()].flatMap(({ ip }) => (typeof ip === "number" ? [formatIpv4(ip)] : []));
   expect(expected.length).toBeGreaterThan(1);

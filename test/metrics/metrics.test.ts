@@ -60,6 +60,7 @@ beforeEach(() => {
     neighborEntries: () => new Map([["vsi10", { local: 1, remote: 0, static: 0 }]]),
     routeEntries: () => new Map([["main", { own: 1, connected: 1 }]]),
     arpResults: () => new Map(),
+    ndResults: () => new Map(),
     macMoves: () => new Map([["vsi10", 4]]),
     neighborMoves: () => new Map(),
     duplicates: () => [],

@@ -11,7 +11,7 @@
  * change is one store of the rewrite, so there is no gap. What is said makes no local host a spoofer.
  */
 import type { InterfaceObject, PortObject } from "../inventory.ts";
-import type { Ip } from "../ip.ts";
+import { type Family, type Ip, isOfFamily } from "../ip.ts";
 import type { Timers } from "../timers.ts";
 import { neighborKey } from "./adjacency.ts";
 import { isGiven, type KnownPlace, type Neighbor, type NeighborOrigin, type Place, samePlace } from "./entry.ts";
@@ -65,8 +65,9 @@ export class NeighborCandidates {
   }
 
   /** Nothing is said any more: of one VSI-interface, of one address of it, or at all. @returns how many were. */
-  flush(only: InterfaceObject | null, ip: Ip | null): number {
-    const isMeant = (each: SaidNeighbor) => (only === null || each.iface === only) && (ip === null || each.ip === ip);
+  flush(only: InterfaceObject | null, ip: Ip | null, family: Family | null = null): number {
+    const isMeant = (each: SaidNeighbor) =>
+      (only === null || each.iface === only) && (ip === null || each.ip === ip) && isOfFamily(each.ip, family);
     const meant = [...this.said.values()].filter(isMeant);
     for (const each of meant) this.unwant("evpn", each.iface, each.ip);
     return meant.length;

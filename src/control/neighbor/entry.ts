@@ -69,6 +69,8 @@ export interface Neighbor {
   /** What was heard of it, while what is configured or said from outside outranks that. */
   loser: { readonly place: Place; readonly origin: NeighborOrigin; readonly heardMs: number } | null;
   moves: MoveHistory | null;
+  /** It says that it is a router (RFC 4861 §7.3.3: a host drops one that says so no more). */
+  isRouter: boolean;
   timer: Timer | null;
 }
 
@@ -113,6 +115,7 @@ export function newNeighbor(iface: InterfaceObject, ip: Ip, key: Ip, nowMs: numb
     previous: null,
     loser: null,
     moves: null,
+    isRouter: false,
     timer: null,
   };
 }

@@ -24,7 +24,7 @@ import { type Fate, HELD } from "../fate.ts";
 import type { Feed } from "../feed.ts";
 import type { HeldFrame, Injector } from "../inject.ts";
 import type { InterfaceObject, PortObject, VsiObject } from "../inventory.ts";
-import type { Ip } from "../ip.ts";
+import { type Family, type Ip, isOfFamily } from "../ip.ts";
 import type { Ledger } from "../ledger.ts";
 import { MoveHistory } from "../move-history.ts";
 import type { NextHopProbeConfig } from "../plan.ts";
@@ -276,9 +276,10 @@ export class Neighbors implements NextHops, NeighborOwner {
     return this.places.dropWhere((entry) => !isGiven(entry) && entry.iface === iface && entry.ip === ip) > 0;
   }
 
-  /** Forget all entries that were heard: of one VSI-interface, or of all. @returns how many. */
-  flushLearned(only: InterfaceObject | null): number {
-    return this.places.dropWhere((entry) => !isGiven(entry) && (only === null || entry.iface === only));
+  /** Forget all entries that were heard: of one VSI-interface, or of all; of a family, or of both. @returns how many. */
+  flushLearned(only: InterfaceObject | null, family: Family | null = null): number {
+    const isMeant = ({ iface, ip }: Neighbor) => (only === null || iface === only) && isOfFamily(ip, family);
+    return this.places.dropWhere((entry) => !isGiven(entry) && isMeant(entry));
   }
 
   /** See places.ts; `isGone`: it will not come back. `only`: in that VSI. */

@@ -20,20 +20,13 @@ import { formatMac, type Mac } from "../../wire/ethernet.ts";
 import { type Emit, portField } from "../event.ts";
 import { CONSUMED, type Fate } from "../fate.ts";
 import { ALL_PORTS, ONLY_ACS } from "../inject.ts";
-import {
-  addressFor,
-  type InterfaceObject,
-  isHostAddress,
-  isOwnAddress,
-  type PortObject,
-  subnetOf,
-  type VsiObject,
-} from "../inventory.ts";
-import { formatIp, type Ip } from "../ip.ts";
+import { type InterfaceObject, isHostAddress, isOwnAddress, type PortObject, type VsiObject } from "../inventory.ts";
+import { formatIp, type Ip, isOfLink } from "../ip.ts";
 import { isGiven, type Neighbor, type Place, samePlace } from "../neighbor/entry.ts";
 import { isKnown } from "../neighbor/nud.ts";
 import type { Heard, Neighbors } from "../neighbor/table.ts";
 import type { Timers } from "../timers.ts";
+import { isAlone, isFromRoute, type RoutesBy, speakerFor } from "./asker.ts";
 import type { ResolutionCounts } from "./counts.ts";
 import { Defence } from "./defence.ts";
 import type { DuplicateAddresses } from "./duplicates.ts";
@@ -47,9 +40,6 @@ import { heardStep, relayedReplyStep, relayedStep } from "./step.ts";
 
 /** Heard from this lately, a host is certainly alive: an address probe is answered without asking it first. */
 export const LIVE_MS = 10_000;
-
-/** Does a route to `ip` leave by the VSI-interface? */
-export type RoutesBy = (iface: InterfaceObject, ip: Ip) => boolean;
 
 /** What `Neighbors.hear` makes of a claim that contradicts what is known. */
 const CONTRADICTION: ReadonlySet<Heard> = new Set(["moved", "challenged", "damped", "static"]);
@@ -96,7 +86,10 @@ export class LocalProxy {
     const isAnnouncement = message.kind === "announcement" || isToAll;
     if (place.port.kind === "tunnel") this.noteClaim(iface, sender, place, isAnnouncement);
     const how = isAnnouncement ? "announcement" : message.kind === "answer" ? "reply" : "request";
-    const before = neighbors.find(iface, sender)?.place ?? null;
+    const entry = neighbors.find(iface, sender);
+    // Nothing is routed to it. An answer comes to who asked: it is somebody's next hop.
+    if (entry === undefined && isOfLink(sender) && how !== "reply") return "ignored";
+    const before = entry?.place ?? null;
     const isElsewhere = before !== null && !samePlace(before, place);
     // What is not believed is not believed for answering a question of ours.
     if (how === "reply" && duplicates.answered(iface, sender, place) && isElsewhere) return "ignored";
@@ -105,7 +98,9 @@ export class LocalProxy {
     if (isElsewhere && CONTRADICTION.has(heard) && !this.isReplaced(before, place))
       duplicates.suspect(iface, sender, before, place);
     if (heard === "new" || heard === "moved") counts.count(place.vsi.name, "learned");
-    if (heard === "new" || heard === "moved" || heard === "same") this.answerAskers(iface, sender);
+    if (heard !== "new" && heard !== "moved" && heard !== "same") return heard;
+    if (message.kind !== "question") neighbors.find(iface, sender)!.isRouter = message.isRouter === true;
+    this.answerAskers(iface, sender);
     return heard;
   }
 
@@ -132,7 +127,7 @@ export class LocalProxy {
     vsi: VsiObject,
     port: PortObject,
   ): Fate {
-    this.parts.sender.reply(vsi, port, iface.mac, target, { mac: senderMac, ip: sender });
+    this.parts.sender.reply(vsi, port, { mac: iface.mac, ip: target, isRouter: true }, { mac: senderMac, ip: sender });
     this.parts.counts.count(vsi.name, "gateway_reply");
     this.tell("gatewayReply", vsi, port, target, senderMac, port.kind === "ac" ? "S2.2/S3.2" : "S3.5");
     return CONSUMED;
@@ -182,6 +177,7 @@ export class LocalProxy {
     const { neighbors, relays } = this.parts;
     const { target, sender, senderMac } = message;
     if (!isHostAddress(iface, target)) return this.ignore(vsi, message, "not a host address");
+    if (isOfLink(target)) return this.ignore(vsi, message, "link-local");
     const entry = knownOf(neighbors.find(iface, target));
     // D8: they hear each other. The same holds where there is no other port the target could be behind.
     if (entry?.place?.port === port) {
@@ -202,7 +198,7 @@ export class LocalProxy {
     const { neighbors, duplicates, relays } = this.parts;
     const { target, senderMac } = message;
     if (isOwnAddress(iface, target)) return this.answerForGateway(message, iface, vsi, port);
-    if (!isProxied(vsi)) return CONSUMED;
+    if (!isProxied(vsi) || isOfLink(target)) return CONSUMED;
     const entry = knownOf(neighbors.find(iface, target));
     const asker = { port, mac: senderMac, ip: null };
     if (entry !== undefined && entry.place!.port !== port && this.isLive(entry)) {
@@ -211,19 +207,24 @@ export class LocalProxy {
       if (message.to === null) duplicates.suspect(iface, target, entry.place!, { mac: senderMac, port, vsi }, true);
       return CONSUMED;
     }
+    const isContest = relays.isContested(vsi, target, asker);
     relays.add(vsi, target, asker);
-    this.relayToSites(message, iface, vsi, port);
+    this.relayToSites(message, iface, vsi, port, isContest);
     return CONSUMED;
   }
 
   /** Article step 4, in every VXLAN of the VSI-interface (D5), with our MAC and the asker's IP. */
-  private relayToSites(message: Question | Probe, iface: InterfaceObject, asked: VsiObject, port: PortObject): void {
-    const { target, sender: asker, senderMac } = message;
-    // The other sites know no address outside the subnet: they are asked with our own.
-    const isGuest = asker !== null && subnetOf(iface, asker) === null;
-    const asks = { target, except: port, by: port, isRetry: false };
+  private relayToSites(
+    message: Question | Probe,
+    iface: InterfaceObject,
+    asked: VsiObject,
+    port: PortObject,
+    isContest = false,
+  ): void {
+    const { target, sender: asker, senderMac, nonce } = message;
+    const asks = { target, except: port, by: port, isRetry: false, isContest, ...(nonce !== undefined && { nonce }) };
     for (const vsi of iface.vsis) {
-      const sender = isGuest || vsi.config.evpn !== null ? addressFor(iface, target) : asker;
+      const sender = asker === null ? null : speakerFor(asker, iface, vsi, target);
       if (!this.parts.sender.solicit(iface, vsi, { ...asks, sender, scope: searchScope(vsi) }).sent) continue;
       this.parts.counts.count(asked.name, "relayed_request");
       this.tell("relayRequest", vsi, port, target, senderMac, "S1.4");
@@ -256,6 +257,9 @@ export class LocalProxy {
     const { neighbors, duplicates, relays, counts } = this.parts;
     const { target, sender, senderMac } = message;
     if (!isHostAddress(iface, target)) return this.ignore(vsi, message, "not a host address");
+    // Of a host's link it was bridged; a gateway asks for its next hop.
+    if (isOfLink(target) && (sender === null || !isOwnAddress(iface, sender)))
+      return this.ignore(vsi, message, "link-local");
     if (vsi.config.evpn !== null) return askForFabric(this.parts, iface, vsi, port, target);
     const asker = { port, mac: senderMac, ip: sender };
     const entry = neighbors.find(iface, target);
@@ -269,7 +273,9 @@ export class LocalProxy {
       return CONSUMED;
     }
     if (!vsi.acs.some((ac) => ac.up)) return this.ignore(vsi, message, "no AC");
-    const asks = { target, sender, except: port, by: port, scope: ONLY_ACS, isRetry: false };
+    const isContest = isProbe && relays.isContested(vsi, target, asker);
+    const carried = { isContest, ...(message.nonce !== undefined && { nonce: message.nonce }) };
+    const asks = { target, sender, except: port, by: port, scope: ONLY_ACS, isRetry: false, ...carried };
     const { sent } = this.parts.sender.solicit(iface, vsi, asks);
     if (!sent && isHere && isCertain) {
       // With relay: always, and asked within this second: its answer may be behind us, and no other one will come.
@@ -301,14 +307,20 @@ export class LocalProxy {
     }
   }
 
+  /** With our MAC, and what is known of the host. */
+  private reply(iface: InterfaceObject, vsi: VsiObject, ip: Ip, asker: Asker): void {
+    const isRouter = knownOf(this.parts.neighbors.find(iface, ip))?.isRouter === true;
+    this.parts.sender.reply(vsi, asker.port, { mac: iface.mac, ip, isRouter }, asker);
+  }
+
   private proxyReply(iface: InterfaceObject, vsi: VsiObject, ip: Ip, asker: Asker): void {
-    this.parts.sender.reply(vsi, asker.port, iface.mac, ip, asker);
+    this.reply(iface, vsi, ip, asker);
     this.parts.counts.count(vsi.name, "proxy_reply");
     this.tell("proxyReply", vsi, asker.port, ip, asker.mac, "S1.2");
   }
 
   private relayReply(iface: InterfaceObject, vsi: VsiObject, ip: Ip, asker: Asker): void {
-    this.parts.sender.reply(vsi, asker.port, iface.mac, ip, asker);
+    this.reply(iface, vsi, ip, asker);
     this.parts.counts.count(vsi.name, "relayed_reply");
     this.tell("relayReply", vsi, asker.port, ip, asker.mac, relayedReplyStep(asker, iface, this.parts.neighbors));
   }
@@ -316,14 +328,16 @@ export class LocalProxy {
   /** §3.4: to all sites with our MAC. From a tunnel: to our ACs, in the VSI it came in. */
   private relayAnnouncement(
     iface: InterfaceObject,
-    { sender }: Announcement,
+    message: Announcement,
     port: PortObject,
     scope: number,
     isNews: boolean,
     only: VsiObject | null = null,
   ): void {
+    // One of the link was bridged.
+    if (isOfLink(message.sender)) return;
     for (const vsi of only === null ? iface.vsis : [only])
-      this.parts.sender.relayAnnouncement(iface, vsi, sender, port, relayScope(vsi, scope), isNews);
+      this.parts.sender.relayAnnouncement(iface, vsi, message, port, relayScope(vsi, scope), isNews);
   }
 
   private isLive(entry: Neighbor): boolean {
@@ -351,25 +365,10 @@ export class LocalProxy {
   }
 }
 
-/**
- * Does a host ask with an address outside our subnets, that we route to by `iface`: one on its loopback? It is answered, so that
- * it reaches its gateway, and not learned: the route says where it is, and keeps saying so.
- */
-export function isFromRoute(message: Message, iface: InterfaceObject, isRoutedBy: RoutesBy): message is Question {
-  if (message.kind !== "question") return false;
-  if (subnetOf(iface, message.sender) !== null || subnetOf(iface, message.target) === null) return false;
-  return isRoutedBy(iface, message.sender);
-}
-
 function isProxied({ config }: VsiObject): boolean {
   return config.arp === "localProxy";
 }
 
 function knownOf(entry: Neighbor | undefined): Neighbor | undefined {
   return entry !== undefined && isKnown(entry.state) ? entry : undefined;
-}
-
-/** Is `port` the only one behind which a host of `iface` can be? */
-function isAlone(iface: InterfaceObject, port: PortObject): boolean {
-  return iface.vsis.every((vsi) => [...vsi.acs, ...vsi.tunnels].every((each) => each === port || !each.up));
 }

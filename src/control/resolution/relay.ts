@@ -81,6 +81,18 @@ export class PendingRelays {
     return true;
   }
 
+  /**
+   * Does `asker`, who probes and is not among those who wait yet, probe for what another one elsewhere probes for? Once for each,
+   * so as many answers may follow as have room here.
+   */
+  isContested(vsi: VsiObject, target: Ip, asker: Asker): boolean {
+    const isSame = (each: Asker) => each.port === asker.port && each.mac === asker.mac;
+    const others = (this.targets.get(targetKey(vsi, target)) ?? []).filter(
+      ({ ip, until }) => ip === null && until > this.timers.nowMs,
+    );
+    return others.length > 0 && !others.some(isSame) && others.length < RELAY_ASKERS_OF_PORT;
+  }
+
   /** Did somebody behind a tunnel ask for `target` lately, so that we asked our site? */
   hasRelayed(vsi: VsiObject, target: Ip): boolean {
     return (this.asked.get(targetKey(vsi, target)) ?? Number.NEGATIVE_INFINITY) > this.timers.nowMs;

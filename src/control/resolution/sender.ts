@@ -12,13 +12,13 @@
 import { formatMac, type Mac } from "../../wire/ethernet.ts";
 import { type Emit, portField } from "../event.ts";
 import { ALL_PORTS, type Injector, ONLY_ACS, ONLY_TUNNELS } from "../inject.ts";
-import { addressFor, type InterfaceObject, type PortObject, type VsiObject } from "../inventory.ts";
+import { addressFor, type InterfaceObject, isOwnAddress, type PortObject, type VsiObject } from "../inventory.ts";
 import { formatIp, type Ip } from "../ip.ts";
 import { SOLICIT_EVERY_MS } from "../neighbor/solicitor.ts";
 import { OncePer } from "../once-per.ts";
 import type { Timers } from "../timers.ts";
 import { FloodRation } from "./flood-ration.ts";
-import { announcement, answer, question } from "./message.ts";
+import { type Announcement, announcement, answer, type More, question } from "./message.ts";
 import { targetKey } from "./relay.ts";
 import type { Speaker } from "./speaker.ts";
 
@@ -42,6 +42,17 @@ export interface Solicitation {
   readonly scope: number;
   /** A second or third try: yields to first ones when the VSI's ration runs low. */
   readonly isRetry: boolean;
+  /** What the question carries that we pass on. */
+  readonly nonce?: Uint8Array;
+  /** Two hosts probe for the target at once: each must hear the other (RFC 4862 §5.4.3, RFC 5227 §2.1.1), within the second too. */
+  readonly isContest?: boolean;
+}
+
+/** What is told of a host. */
+export interface Told {
+  readonly mac: Mac;
+  readonly ip: Ip;
+  readonly isRouter: boolean;
 }
 
 export class MessageSender {
@@ -61,15 +72,15 @@ export class MessageSender {
     timers.every(SOLICIT_EVERY_MS, () => this.sweep());
   }
 
-  /** Tell `asker`, behind `port`, that `ip` is at `mac`. One frame, to it alone. */
+  /** Tell `asker`, behind `port`, where a host is. One frame, to it alone. */
   reply(
     vsi: VsiObject,
     port: PortObject,
-    mac: Mac,
-    ip: Ip,
+    { mac, ip, isRouter }: Told,
     asker: { readonly mac: Mac; readonly ip: Ip | null },
   ): void {
-    this.injector.toPort(vsi.row, port.row, this.speaker.emit(answer(mac, asker.mac, ip, asker.ip)));
+    const more = { ...moreOf(vsi, mac, ip, asker.ip), ...(isRouter && { isRouter }) };
+    this.injector.toPort(vsi.row, port.row, this.speaker.emit(answer(mac, asker.mac, ip, asker.ip, more)));
   }
 
   /** Ask the host at `mac` (null: all hosts) behind `port` whether it has `ip`; the answer comes to our gateway MAC. */
@@ -93,7 +104,7 @@ export class MessageSender {
 
   /** Announce on one port that `ip` is at `mac` (RFC 5227 §2.3). */
   announce(vsi: VsiObject, port: PortObject, mac: Mac, ip: Ip): void {
-    this.injector.toPort(vsi.row, port.row, this.speaker.emit(announcement(mac, ip)));
+    this.injector.toPort(vsi.row, port.row, this.speaker.emit(announcement(mac, ip, moreOf(vsi, mac, ip))));
     this.emit("debug", this.speaker.events.announce, {
       vsi: vsi.name,
       ip: formatIp(ip),
@@ -104,7 +115,8 @@ export class MessageSender {
 
   /** Announce on every port of `scope` but `except` that `ip` is at `mac`. Not rationed here: announcer.ts keeps a pace. */
   announceWide(vsi: VsiObject, except: PortObject | null, scope: number, mac: Mac, ip: Ip): void {
-    this.injector.flood(vsi.row, except?.row ?? 0, scope, this.speaker.emit(announcement(mac, ip)));
+    const message = announcement(mac, ip, moreOf(vsi, mac, ip));
+    this.injector.flood(vsi.row, except?.row ?? 0, scope, this.speaker.emit(message));
     this.tellAnnounced(vsi, except, scope, mac, ip);
   }
 
@@ -115,7 +127,7 @@ export class MessageSender {
   relayAnnouncement(
     iface: InterfaceObject,
     vsi: VsiObject,
-    ip: Ip,
+    { sender: ip, isRouter }: Announcement,
     except: PortObject,
     scope: number,
     isNews: boolean,
@@ -127,7 +139,8 @@ export class MessageSender {
     if (way === 0 || this.announced.size >= REMEMBERED_TARGETS || !this.ration(vsi).admit(except, false, nowMs))
       return false;
     this.announced.note(key, nowMs);
-    this.injector.flood(vsi.row, except.row, way, this.speaker.emit(announcement(iface.mac, ip)));
+    const more = { ...moreOf(vsi, iface.mac, ip), ...(isRouter && { isRouter }) };
+    this.injector.flood(vsi.row, except.row, way, this.speaker.emit(announcement(iface.mac, ip, more)));
     this.tellAnnounced(vsi, except, way, iface.mac, ip);
     return true;
   }
@@ -156,14 +169,15 @@ export class MessageSender {
     asks: Solicitation,
   ): { readonly sent: boolean; readonly againMs: number } {
     const nowMs = this.timers.nowMs;
-    const { target, sender, except } = asks;
+    const { target, sender, except, nonce = null } = asks;
     const needed = usableScope(vsi, except, asks.scope);
     if (needed === 0) return { sent: false, againMs: 0 };
     const key = targetKey(vsi, target);
     const last = this.asked.get(key);
     let way = needed;
-    if (last !== undefined && nowMs - last.acs < SOLICIT_EVERY_MS) way &= ~ONLY_ACS;
-    if (last !== undefined && nowMs - last.tunnels < SOLICIT_EVERY_MS) way &= ~ONLY_TUNNELS;
+    const isAsked = last !== undefined && asks.isContest !== true;
+    if (isAsked && nowMs - last.acs < SOLICIT_EVERY_MS) way &= ~ONLY_ACS;
+    if (isAsked && nowMs - last.tunnels < SOLICIT_EVERY_MS) way &= ~ONLY_TUNNELS;
     if (way === 0) return { sent: false, againMs: this.againIn(key, needed) };
     const isRemembered = last !== undefined || this.asked.size < REMEMBERED_TARGETS;
     if (!isRemembered || !this.ration(vsi).admit(asks.by, asks.isRetry, nowMs))
@@ -173,7 +187,7 @@ export class MessageSender {
     if ((way & ONLY_ACS) !== 0 || ((asks.scope & ONLY_ACS) !== 0 && except?.kind === "ac")) asked.acs = nowMs;
     if ((way & ONLY_TUNNELS) !== 0) asked.tunnels = nowMs;
     this.asked.set(key, asked);
-    const message = question(iface.mac, null, sender, target);
+    const message = question(iface.mac, null, sender, target, nonce);
     this.injector.flood(vsi.row, except?.row ?? 0, way, this.speaker.emit(message));
     return { sent: true, againMs: this.againIn(key, needed) };
   }
@@ -205,6 +219,13 @@ export class MessageSender {
     this.announced.sweep(this.timers.nowMs);
     for (const ration of this.rations.values()) ration.sweep(this.timers.nowMs);
   }
+}
+
+/** What we say besides, where we speak of `ip` with our own MAC: who we are, and that a gateway is a router. */
+function moreOf({ interface: iface }: VsiObject, mac: Mac, ip: Ip, asker: Ip | null = null): More {
+  if (iface === null || mac !== iface.mac) return {};
+  if (isOwnAddress(iface, ip)) return { isRouter: true };
+  return { by: addressFor(iface, asker ?? ip) };
 }
 
 /** What of `scope` leads anywhere: a flood without receivers would only be counted as a drop. */

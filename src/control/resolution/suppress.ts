@@ -65,7 +65,9 @@ export class Suppressor {
       return;
     }
     const how = kind === "answer" ? "reply" : kind === "question" ? "request" : "announcement";
-    table.heard(vsi, sender, senderMac, port, how);
+    // Asked and not told, it is what it was.
+    const isRouter = kind === "question" ? undefined : message.isRouter === true;
+    table.heard(vsi, sender, { mac: senderMac, port, isRouter }, how);
     if (iface !== null && speaker.check(message, iface) === CONSUMED)
       gateway.hear(iface, message, { mac: senderMac, port, vsi });
   }
@@ -76,7 +78,8 @@ export class Suppressor {
     const host = this.parts.table.find(vsi, target);
     // Behind the same port they hear each other, and a host that probes for its own address must not be told it is taken.
     if (host === undefined || host.port === port || host.mac === senderMac) return false;
-    this.parts.sender.reply(vsi, port, host.mac, target, { mac: senderMac, ip: sender });
+    const { mac, isRouter } = host;
+    this.parts.sender.reply(vsi, port, { mac, ip: target, isRouter }, { mac: senderMac, ip: sender });
     this.parts.counts.count(vsi.name, "suppress_reply");
     const fields = { vsi: vsi.name, ac: port.name, ip: formatIp(target), host: formatMac(senderMac) };
     this.parts.emit("debug", this.parts.speaker.events.suppressReply, fields);

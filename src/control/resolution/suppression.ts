@@ -27,6 +27,8 @@ const SWEEP_MS = 10_000;
 interface Host {
   mac: Mac;
   port: PortObject;
+  /** It said so (RFC 4861 §4.4). */
+  isRouter: boolean;
   heardMs: number;
   origin: NeighborOrigin;
 }
@@ -42,6 +44,7 @@ export interface SuppressionChange {
 interface HostPlace {
   readonly mac: Mac;
   readonly port: PortObject;
+  readonly isRouter: boolean;
 }
 
 /** A host that is answered for, for people. */
@@ -66,8 +69,16 @@ export class SuppressionTable {
     timers.every(SWEEP_MS, () => this.keep((host) => timers.nowMs - host.heardMs < SUPPRESSION_MS));
   }
 
-  /** `ip` was heard. Over a limit nothing is learned, what was known is void, and requests for it are flooded. */
-  heard(vsi: VsiObject, ip: Ip, mac: Mac, port: PortObject, origin: NeighborOrigin): void {
+  /**
+   * `ip` was heard; `isRouter` undefined: it did not say. Over a limit nothing is learned, what was known is void, and requests
+   * for it are flooded.
+   */
+  heard(
+    vsi: VsiObject,
+    ip: Ip,
+    { mac, port, isRouter }: { mac: Mac; port: PortObject; isRouter: boolean | undefined },
+    origin: NeighborOrigin,
+  ): void {
     let hosts = this.hosts.get(vsi);
     if (hosts === undefined) {
       hosts = new Map();
@@ -81,7 +92,8 @@ export class SuppressionTable {
       this.tally(host.port, -1);
       hosts.delete(ip);
     }
-    const fresh: Host = { mac, port, heardMs: this.timers.nowMs, origin };
+    const said = isRouter ?? (host?.mac === mac && host.isRouter);
+    const fresh: Host = { mac, port, isRouter: said, heardMs: this.timers.nowMs, origin };
     const is = isFull || hosts.size >= SUPPRESSION_PER_VSI ? null : fresh;
     if (is !== null) {
       hosts.set(ip, is);
@@ -103,7 +115,7 @@ export class SuppressionTable {
   want(vsi: VsiObject, ip: Ip, mac: Mac, port: PortObject): void {
     const said = this.said.get(vsi) ?? new Map<Ip, HostPlace>();
     this.said.set(vsi, said);
-    said.set(ip, { mac, port });
+    said.set(ip, { mac, port, isRouter: false });
   }
 
   /** It is not said any more. */

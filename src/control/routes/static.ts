@@ -110,22 +110,11 @@ export class StaticRoutes {
     return hops.map(({ iface, address, adjacency }) => ({
       ip: address.text,
       interface: iface.name,
-      alive: this.isAlive({ address, adjacency }),
+      alive: this.nextHops.isAlive(adjacency) && this.groups.tracks.isUp(address.track),
       weight: address.weight,
       priority: address.priority,
       track: address.track,
     }));
-  }
-
-  /** Is a next hop of the route alive and its track up, or has it none to be dead? null: there is no such route. */
-  leads(vrf: string, prefix: string): boolean | null {
-    const route = this.installed.get(`${vrf} ${prefix}`);
-    if (route === undefined) return null;
-    return route.kind !== "nextHops" || route.hops.some((hop) => this.isAlive(hop));
-  }
-
-  private isAlive({ adjacency, address }: Pick<Hop, "adjacency" | "address">): boolean {
-    return this.nextHops.isAlive(adjacency) && this.groups.tracks.isUp(address.track);
   }
 
   private install(config: RouteConfig, homes: readonly InterfaceObject[], vrf: number): StaticRoute {

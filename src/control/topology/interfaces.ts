@@ -189,6 +189,8 @@ export class Interfaces {
     interfaces.macHi[iface.row] = hiOf(iface.mac);
     interfaces.macLo[iface.row] = loOf(iface.mac);
     interfaces.mtu[iface.row] = iface.mtu;
+    interfaces.linkLocal[2 * iface.row] = Number(BigInt.asIntN(32, iface.linkLocal >> 32n));
+    interfaces.linkLocal[2 * iface.row + 1] = Number(BigInt.asIntN(32, iface.linkLocal));
     interfaces.flags[iface.row] =
       (iface.config.distributed ? IF_DISTRIBUTED : 0) |
       (iface.config.mssClamp ? IF_MSS_CLAMP : 0) |

@@ -21,7 +21,7 @@ import {
   subnetOf,
   type VsiObject,
 } from "../inventory.ts";
-import { formatIp, type Ip } from "../ip.ts";
+import { type Family, formatIp, type Ip, isOfFamily } from "../ip.ts";
 import type { BridgePortName } from "../plan.ts";
 import type { Timers } from "../timers.ts";
 import type { FormerMac } from "./former-macs.ts";
@@ -192,9 +192,9 @@ export class Pins {
   }
 
   /** Those added by hand go: of one VSI-interface, or one of them, or all. @returns how many. */
-  flushNeighbors(iface: InterfaceObject | null, ip: Ip | null): number {
+  flushNeighbors(iface: InterfaceObject | null, ip: Ip | null, family: Family | null = null): number {
     const gone = [...this.addedHosts.values()].filter(
-      (pin) => (iface === null || pin.iface === iface) && (ip === null || pin.ip === ip),
+      (pin) => (iface === null || pin.iface === iface) && (ip === null || pin.ip === ip) && isOfFamily(pin.ip, family),
     );
     for (const pin of gone) this.addedHosts.delete(hostKeyOf(pin));
     this.withdrawNeighbors(new Set(), new Set());

@@ -17,6 +17,7 @@ import {
   VSI_LOCAL_PROXY,
   VSI_ND,
   VSI_NO_TUNNEL_LEARN,
+  VSI_RA,
   VSI_SUPPRESS,
 } from "../../tables/vsi.ts";
 import { hasIpv6, type Inventory, type TunnelPort, type VsiObject } from "../inventory.ts";
@@ -166,7 +167,7 @@ export class Vsis {
   private store(vsi: VsiObject): void {
     const { vsis } = this.tables;
     vsis.vni[vsi.row] = vsi.config.vni ?? 0;
-    vsis.flags[vsi.row] = flagsOf(vsi.config) | (vsi.interface !== null && hasIpv6(vsi.interface) ? VSI_ND : 0);
+    vsis.flags[vsi.row] = flagsOf(vsi.config) | discoveryFlagsOf(vsi);
     Atomics.store(vsis.interface, vsi.row, vsi.interface?.row ?? 0);
   }
 
@@ -181,6 +182,12 @@ export class Vsis {
       },
     );
   }
+}
+
+function discoveryFlagsOf({ config, interface: iface }: VsiObject): number {
+  const isRouter = iface !== null && iface.config.routerAdvertisement !== null;
+  const isSeen = config.arp === "suppress" || (iface !== null && hasIpv6(iface));
+  return (isSeen ? VSI_ND : 0) | (isRouter ? VSI_RA : 0);
 }
 
 /** One number for (VNI, tunnel): reloads compare tens of thousands of pairs. */

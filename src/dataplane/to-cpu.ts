@@ -1,0 +1,65 @@
+/**
+ * The way to the CPU port: which frames are control's, before their destination MAC decides anything.
+ *
+ * ARP and neighbour discovery go as the VSI's mode says (D14), clients' DHCP where it is relayed. How a frame gets there is punt.ts.
+ */
+import { DROP, PUNT } from "../tables/counters.ts";
+import { MAC_GATEWAY, macKey } from "../tables/mac.ts";
+import { VSI_DHCP_RELAY, VSI_LOCAL_PROXY, VSI_ND, VSI_SUPPRESS } from "../tables/vsi.ts";
+import { ARP_REQUEST } from "../wire/arp.ts";
+import { u16 } from "../wire/bytes.ts";
+import { DHCP_CLIENT_PORT, DHCP_SERVER_PORT } from "../wire/dhcp.ts";
+import { ETH_BYTES, isGroupHi, TYPE_ARP, TYPE_IPV4, TYPE_IPV6 } from "../wire/ethernet.ts";
+import { FRAGMENT_OFFSET, headerBytes, IP_FRAGMENT, IP_PROTOCOL, IPV4_BYTES, PROTO_UDP } from "../wire/ipv4.ts";
+import { L4_DST_PORT, L4_SRC_PORT } from "../wire/udp-tcp.ts";
+import type { WorkerContext } from "./context.ts";
+import { discovery } from "./discovery.ts";
+import { type Fate, type Frame, GO_ON } from "./frame.ts";
+import { punt, puntCopy } from "./punt.ts";
+
+/** ARP leaves by the CPU port, as the VSI's ARP mode says (D14), clients' DHCP where it is relayed, neighbour discovery where control has it. */
+export function toCpu(worker: WorkerContext, f: Frame): Fate {
+  const flags = worker.vsis.flags[f.vsi]!;
+  if (f.type !== TYPE_ARP) {
+    if ((flags & (VSI_DHCP_RELAY | VSI_ND)) === 0) return GO_ON;
+    if (f.type === TYPE_IPV4) return (flags & VSI_DHCP_RELAY) !== 0 ? dhcp(worker, f) : GO_ON;
+    return f.type === TYPE_IPV6 && (flags & VSI_ND) !== 0 ? discovery(worker, f) : GO_ON;
+  }
+  const hasInterface = worker.vsis.interface[f.vsi] !== 0;
+  if (!hasInterface && (flags & VSI_SUPPRESS) === 0) return GO_ON;
+  const group = isGroupHi(f.dstHi);
+  if (!group) {
+    const value = worker.macs.get(f.dstLo, macKey(f.vsi, f.dstHi));
+    const ours = (value & MAC_GATEWAY) !== 0 && (f.fromTunnel === 0 || (value & 0xffff) === 0);
+    if (ours) return punt(worker, f, PUNT.arp, 0, 0);
+    // To a third MAC: bridged. With suppression control may learn from it all the same.
+    if ((flags & VSI_SUPPRESS) !== 0) puntCopy(worker, f, PUNT.arp);
+    return GO_ON;
+  }
+  if ((flags & VSI_LOCAL_PROXY) !== 0) return punt(worker, f, PUNT.arp, 0, 0);
+  if ((flags & VSI_SUPPRESS) !== 0 && isRequest(f)) return punt(worker, f, PUNT.arp, 0, 0);
+  puntCopy(worker, f, PUNT.arp);
+  return GO_ON;
+}
+
+/** A client's broadcast goes to the relay, and no AC speaks as a server (control/dhcp/relay.ts). */
+function dhcp(worker: WorkerContext, f: Frame): Fate {
+  const ip = f.at + ETH_BYTES;
+  if (f.head < ETH_BYTES + IPV4_BYTES || f.bytes[ip + IP_PROTOCOL] !== PROTO_UDP) return GO_ON;
+  const header = headerBytes(f.bytes, ip);
+  // Ports are in a first fragment alone.
+  if (
+    header < IPV4_BYTES ||
+    f.head < ETH_BYTES + header + 4 ||
+    (u16(f.bytes, ip + IP_FRAGMENT) & FRAGMENT_OFFSET) !== 0
+  )
+    return GO_ON;
+  const to = u16(f.bytes, ip + header + L4_DST_PORT);
+  if (to === DHCP_SERVER_PORT && isGroupHi(f.dstHi)) return punt(worker, f, PUNT.dhcp, 0, 0);
+  const isServers = to === DHCP_CLIENT_PORT && u16(f.bytes, ip + header + L4_SRC_PORT) === DHCP_SERVER_PORT;
+  return isServers && f.fromTunnel === 0 ? DROP.dhcp_guard : GO_ON;
+}
+
+function isRequest(f: Frame): boolean {
+  return f.head >= ETH_BYTES + 8 && u16(f.bytes, f.at + ETH_BYTES + 6) === ARP_REQUEST;
+}
