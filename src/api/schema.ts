@@ -188,6 +188,7 @@ export const Route = z
     origin: z.string(),
     action: z.string(),
     interface: z.string().nullable(),
+    viaVrf: z.string().nullable().optional().describe("where next hops are, or the look-up goes on; null: its own"),
     nextHops: z.array(nextHop),
   })
   .openapi("Route");

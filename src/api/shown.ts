@@ -385,12 +385,12 @@ function kindOf(state: NeighborView["state"], origin: NeighborView["origin"]): s
 }
 
 function routeOf(
-  { vrf, prefix, origin, action, interface: iface, nextHops }: RouteView,
+  { vrf, prefix, origin, action, interface: iface, viaVrf, nextHops }: RouteView,
   bypassedBy: (vrf: string, ip: string) => string | null,
 ): schema.Route {
   const hops = nextHops.map(({ ip, interface: through, alive, weight, priority, track }) => ({
     ...{ ip, interface: through, alive, weight, priority, track },
-    bypassedBy: bypassedBy(vrf, ip),
+    bypassedBy: bypassedBy(viaVrf ?? vrf, ip),
   }));
-  return { vrf, prefix, origin, action, interface: iface, nextHops: hops };
+  return { vrf, prefix, origin, action, interface: iface, viaVrf, nextHops: hops };
 }

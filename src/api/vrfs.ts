@@ -3,8 +3,7 @@
  *
  * The default VRF is always there, also where nothing names it; the others are those of VSI-interfaces and of `vrfs`.
  */
-import { DEFAULT_VRF } from "../config/field.ts";
-import { type Inventory, subnetOf } from "../control/inventory.ts";
+import { DEFAULT_VRF, type Inventory, subnetOf } from "../control/inventory.ts";
 import type { Ip } from "../control/ip.ts";
 import type { VrfConfig } from "../control/plan-evpn.ts";
 import { RANKS } from "../control/routes/routes.ts";

@@ -20,9 +20,6 @@ export function matching(pattern: RegExp, wrong: string, fix: string) {
 /** Most next hops of one route. */
 export const MAX_NEXT_HOPS = 8;
 
-/** Where VSI-interfaces and routes are that name no other one. */
-export const DEFAULT_VRF = "main";
-
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 export const name = () =>
   matching(

@@ -130,8 +130,14 @@ export function acForm({ tap, handover, vlan, ...rest }: AcConfig): Form {
 }
 
 export function routeForm({ vrf, prefix, target }: RouteConfig): Form {
-  const way = target.kind === "nextHops" ? { nextHops: target.nextHops.map(hopForm) } : { action: target.kind };
-  return { prefix: prefix.text, ...way, vrf };
+  return { prefix: prefix.text, ...targetForm(target), vrf };
+}
+
+function targetForm(target: RouteConfig["target"]): Form {
+  if (target.kind !== "nextHops" && target.kind !== "vrf") return { action: target.kind };
+  const nextHops = target.nextHops.map(hopForm);
+  if (target.kind === "nextHops") return { nextHops };
+  return { viaVrf: target.vrf, ...(nextHops.length > 0 && { nextHops }) };
 }
 
 function hopForm({ text, weight, priority, track }: NextHopConfig): unknown {

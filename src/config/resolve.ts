@@ -278,9 +278,11 @@ function resolveAc(ac: FileConfig["acs"][number], guarded: ReadonlySet<string>):
 }
 
 function resolveRoute(route: FileConfig["routes"][number]): RouteConfig {
-  const { vrf, prefix, nextHop, nextHops, action, track } = route;
+  const { vrf, prefix, nextHop, viaVrf, action, track, ...way } = route;
   if (action !== undefined) return { vrf, prefix, target: { kind: action } };
-  return { vrf, prefix, target: { kind: "nextHops", nextHops: tracked(nextHops ?? [alone(nextHop!)], track) } };
+  const nextHops = tracked(way.nextHops ?? (nextHop === undefined ? [] : [alone(nextHop)]), track);
+  if (viaVrf !== undefined) return { vrf, prefix, target: { kind: "vrf", vrf: viaVrf, nextHops } };
+  return { vrf, prefix, target: { kind: "nextHops", nextHops } };
 }
 
 function alone(address: Address): NextHopConfig {

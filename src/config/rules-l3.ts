@@ -21,6 +21,7 @@ import {
   suggest,
   tooLong,
 } from "./rules-l2.ts";
+import { checkLeak, RouteIndex } from "./rules-leak.ts";
 import { addressesOf, type FileInterface, icmpSourcesOf, neighborsOf, Subnets, vsisOf } from "./subnets.ts";
 
 /** All L3 rules. */
@@ -217,6 +218,7 @@ function checkNeighbors(interfaces: readonly FileInterface[], s: Sections, subne
 
 function checkRoutes(s: Sections, subnets: Subnets, report: Report): void {
   const seen = new Map<string, number>();
+  const all = new RouteIndex(s.routes ?? []);
   for (const [family, key] of [
     ["number", "routes"],
     ["bigint", "routes6"],
@@ -236,10 +238,10 @@ function checkRoutes(s: Sections, subnets: Subnets, report: Report): void {
       report([...path, "prefix"], "duplicate-route", message, "keep one; several next hops go into nextHops");
     } else seen.set(`${vrf} ${prefix.text}`, index);
     const given = [route.nextHop, route.nextHops, route.action].filter((each) => each !== undefined).length;
-    if (given !== 1) {
+    if (given !== 1 && !(given === 0 && route.viaVrf !== undefined)) {
       const message =
         given === 0 ? "the route leads nowhere" : "the route has more than one of nextHop, nextHops, action";
-      report(path, "route-target", message, "give exactly one of nextHop, nextHops, action");
+      report(path, "route-target", message, "give exactly one of nextHop, nextHops, action, or viaVrf");
     }
     const hasL3vni = s.vrfs?.some(({ name }) => name === vrf) ?? true;
     if (!subnets.hasVrf(vrf) && !hasL3vni) {
@@ -253,10 +255,12 @@ function checkRoutes(s: Sections, subnets: Subnets, report: Report): void {
       report([...path, "prefix"], "connected-prefix", message, "remove the route, or route a longer prefix");
     }
     checkFamilies(path, prefix, route, report);
-    if (route.nextHop !== undefined) checkNextHop([...path, "nextHop"], vrf, route.nextHop, subnets, report);
     checkTwice([...path, "nextHops"], route.nextHops ?? [], report);
+    if (!checkLeak(path, route, { all, subnets, vrfs: s.vrfs }, report)) continue;
+    const home = route.viaVrf ?? vrf;
+    if (route.nextHop !== undefined) checkNextHop([...path, "nextHop"], home, route.nextHop, subnets, report);
     for (const [at, hop] of (route.nextHops ?? []).entries())
-      checkNextHop([...path, "nextHops", at], vrf, hop, subnets, report);
+      checkNextHop([...path, "nextHops", at], home, hop, subnets, report);
   }
 }
 

@@ -100,7 +100,8 @@ function checkUses(s: Sections, known: ReadonlySet<string>, report: Report): voi
     const path = ["routes", index];
     check([...path, "track"], route.track);
     for (const [at, hop] of (route.nextHops ?? []).entries()) check([...path, "nextHops", at, "track"], hop.track);
-    if (route.track !== undefined && route.action !== undefined)
+    const isHopless = route.nextHop === undefined && route.nextHops === undefined;
+    if (route.track !== undefined && isHopless && (route.action ?? route.viaVrf) !== undefined)
       report([...path, "track"], "track-key", "the route has no next hop that depends on it", "remove track", "key");
   }
   for (const [index, policy] of (s.policies ?? []).entries())

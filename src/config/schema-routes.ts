@@ -1,7 +1,8 @@
 /** Keys of routing: static routes, policies, and whether their next hops are asked for. */
 import { z } from "zod";
+import { DEFAULT_VRF } from "../control/inventory.ts";
 import { readPortRange } from "./address.ts";
-import { DEFAULT_VRF, hop, int, MAX_NEXT_HOPS, name, prefix, read } from "./field.ts";
+import { hop, int, MAX_NEXT_HOPS, name, prefix, read } from "./field.ts";
 
 /** A next hop of several, in the form of `control/plan.ts`. */
 const nextHopOf = () =>
@@ -31,6 +32,9 @@ export const route = z
       .enum(["unreachable", "prohibit", "discard"])
       .optional()
       .describe("instead of a next hop: ICMP host unreachable, ICMP prohibited, or silence"),
+    viaVrf: name()
+      .optional()
+      .describe("another VRF: where the next hops are; without any, its table says where the packet goes"),
     vrf: name().default(DEFAULT_VRF).describe("routing instance"),
     track: name()
       .optional()

@@ -11,22 +11,9 @@
  * Text that means an address, a MAC or a range leaves the schema parsed, in the form of `control/plan.ts`.
  */
 import { z } from "zod";
+import { DEFAULT_VRF } from "../control/inventory.ts";
 import { readBound, readGateway, readLinkLocal, readListen, readMacText, readVtep } from "./address.ts";
-import {
-  bytesOf,
-  DEFAULT_VRF,
-  flag,
-  host,
-  host4,
-  hostMac,
-  hostName,
-  int,
-  matching,
-  mtu,
-  name,
-  read,
-  socketPath,
-} from "./field.ts";
+import { bytesOf, flag, host, host4, hostMac, hostName, int, matching, mtu, name, read, socketPath } from "./field.ts";
 import { bfd, tunnelBfd } from "./schema-bfd.ts";
 import { evpn, vrf, vsiEvpn } from "./schema-evpn.ts";
 import { routerAdvertisement } from "./schema-ra.ts";
@@ -190,7 +177,9 @@ const vsiInterface = z
         "gateway MAC: auto (from node and VNI), shared (from the VNI alone, same on every gateway), or a MAC; default: auto, shared where a VSI has evpn",
       ),
     distributed: flag(true).describe("false: a central gateway or Border, which answers ARP over tunnels too"),
-    vrf: name().default(DEFAULT_VRF).describe("routing instance; nothing crosses from one to another"),
+    vrf: name()
+      .default(DEFAULT_VRF)
+      .describe("routing instance; nothing crosses to another one but by a route with viaVrf"),
     mtu: mtu(576, 65535)
       .default("auto")
       .describe("overlay IP MTU in bytes, with IPv6 at least 1280; auto: what the underlay leaves"),

@@ -9,6 +9,9 @@ import type { Ipv4 } from "../wire/ipv4.ts";
 import { type Ip, isHostIn, isSameFamily, isWithin } from "./ip.ts";
 import type { AcConfig, InterfaceAddress, InterfaceConfig, TunnelConfig, VsiConfig } from "./plan.ts";
 
+/** Where VSI-interfaces and routes are that name no other VRF. */
+export const DEFAULT_VRF = "main";
+
 /** What every bridge port has. */
 interface AnyPort {
   /** Its row in PortTable. */

@@ -298,6 +298,8 @@ export interface RouteConfig {
   readonly prefix: Prefix;
   readonly target: /** 1..8 addresses in connected subnets of the VRF, none of them ours; several are ECMP. */
     | { readonly kind: "nextHops"; readonly nextHops: readonly NextHopConfig[] }
+    /** Into another VRF: to 1..8 next hops in its subnets, or where its table says (none). */
+    | { readonly kind: "vrf"; readonly vrf: string; readonly nextHops: readonly NextHopConfig[] }
     /** ICMP 3/1, ICMP 3/13, silence (behaviour.md §5). */
     | { readonly kind: "unreachable" | "prohibit" | "discard" };
 }

@@ -183,6 +183,12 @@ export function hopText(hop: Route["nextHops"][number]): string {
   return priority === 1 ? name : `${name}(priority ${priority})`;
 }
 
+/** "10.1.1.2,10.1.1.3", "vrf main", "vrf main 10.1.1.2": the VRF is named where it is another one. */
+function wayText({ viaVrf, nextHops }: Route): string {
+  const hops = listText(nextHops.map(hopText));
+  return viaVrf == null ? hops : `vrf ${viaVrf} ${hops}`.trimEnd();
+}
+
 const ROUTE: readonly Column<Route>[] = [
   { title: "VRF", of: (row) => row.vrf, rank: 0 },
   { title: "PREFIX", of: (row) => row.prefix },
@@ -190,7 +196,7 @@ const ROUTE: readonly Column<Route>[] = [
   { title: "ACTION", of: (row) => row.action, rank: 1 },
   {
     title: "NEXT-HOPS",
-    of: (row) => listText(row.nextHops.map(hopText)),
+    of: wayText,
   },
   { title: "VSI-INTERFACE", of: (row) => row.interface },
 ];

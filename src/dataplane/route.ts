@@ -28,6 +28,7 @@ import {
   ROUTE_PROHIBIT,
   ROUTE_UNDERLAY,
   ROUTE_UNREACHABLE,
+  ROUTE_VRF,
   routeKey,
 } from "../tables/fib.ts";
 import { SET_VXLAN_PORT } from "../tables/tables.ts";
@@ -230,9 +231,25 @@ function follow(worker: WorkerContext, f: Frame, l3: number, found: number, arri
       return punt(worker, f, PUNT.unreachable, CODE_PROHIBITED, arrival);
     case ROUTE_BROADCAST:
       return DROP.not_forwarded;
+    case ROUTE_VRF:
+      return byOtherVrf(worker, f, l3, arg, arrival);
     default:
       return punt(worker, f, PUNT.unreachable, CODE_NET_UNREACHABLE, arrival);
   }
+}
+
+/**
+ * The table of `vrf` decides, as if the packet had arrived there: its own addresses answer, its hosts are asked for. A route of it
+ * that leads to a further VRF is none, so no packet goes round between two, whatever their tables say.
+ */
+function byOtherVrf(worker: WorkerContext, f: Frame, l3: number, vrf: number, arrival: number): Fate {
+  const destination = f.view.getInt32(l3 + IP_DST);
+  const own = worker.fib.routes.get(destination, routeKey(vrf, HOST_LENGTH));
+  if (own >> ROUTE_KIND_SHIFT === ROUTE_LOCAL)
+    return arrival === 0 ? DROP.not_forwarded : punt(worker, f, PUNT.local, own & ROUTE_ARG_MASK, 0);
+  const host = beyondGuard(own);
+  const found = host !== 0 ? host : lookup(worker, destination, vrf, LONGEST_PREFIX, ANY_PREFIX);
+  return follow(worker, f, l3, found >> ROUTE_KIND_SHIFT === ROUTE_VRF ? 0 : found, arrival);
 }
 
 function isVxlan(worker: WorkerContext, f: Frame, l3: number): boolean {

@@ -102,7 +102,7 @@ function prefixesOf(
     for (const { vrf, addresses } of interfaces) if (vrf === name) for (const { prefix } of addresses) add(prefix);
   if (isDraining) return [...all.values()];
   const isUsed = ({ target }: RouteConfig) =>
-    target.kind !== "nextHops" || target.nextHops.some(({ track }) => isUp(track));
+    !("nextHops" in target) || target.nextHops.length === 0 || target.nextHops.some(({ track }) => isUp(track));
   const own = routes.filter(({ vrf }) => vrf === name);
   if (advertise.static) for (const route of own) if (route.prefix.length > 0 && isUsed(route)) add(route.prefix);
   const isDefault = ({ prefix }: RouteConfig) => prefix.length === 0 && prefix.network === 0;

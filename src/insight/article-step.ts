@@ -125,7 +125,7 @@ function uplinkStep({ op, senderIp, targetIp }: Arp, iface: InterfaceObject, { d
 }
 
 function nextHopsOf({ routes, policies }: Config): ReadonlySet<Ip> {
-  const ofRoutes = routes.flatMap(({ target }) => (target.kind === "nextHops" ? target.nextHops : []));
+  const ofRoutes = routes.flatMap(({ target }) => ("nextHops" in target ? target.nextHops : []));
   const ofPolicies = policies.flatMap(({ rules }) =>
     rules.flatMap(({ action }) => ("nextHops" in action ? action.nextHops : [])),
   );

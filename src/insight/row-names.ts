@@ -47,6 +47,10 @@ export class RowNames implements Names {
     return this.inventory.interfaces.get(row)?.name ?? "-";
   }
 
+  vrf(row: number): string {
+    return this.topology.interfaces.vrfNames().get(row) ?? "-";
+  }
+
   nextHop(adjacency: number): string {
     const hop = this.neighbors.nextHop(adjacency);
     return hop === null ? "-" : formatIp(hop.ip);

@@ -8,6 +8,7 @@ export interface Names {
   port(row: number): string;
   vsi(row: number): string;
   interface(row: number): string;
+  vrf(row: number): string;
   /** The address whose adjacency that is. */
   nextHop(adjacency: number): string;
   /** The policy of VSI-interface `row`, or null. */

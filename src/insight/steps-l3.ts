@@ -4,6 +4,7 @@
  * Not in the path of frames: it may allocate.
  */
 
+import { DEFAULT_VRF } from "../control/inventory.ts";
 import type { WorkerContext } from "../dataplane/context.ts";
 import { type Fate, type Frame, PUNTED, SENT } from "../dataplane/frame.ts";
 import {
@@ -69,8 +70,8 @@ export function routeSteps(
     return [{ stage: "route", text: `${formatIpv4(destination)} is not routed`, result: resultOf(fate) }];
   const punt = fate === PUNTED ? records.at(-1)! : null;
   const story = new RouteStory(worker, names, vrf, destination);
-  if (punt?.kind === PUNT.local) {
-    const text = `${formatIpv4(destination)} is an address of ${names.interface(host & FIB.ROUTE_ARG_MASK)}`;
+  if (punt?.kind === PUNT.local && host >> FIB.ROUTE_KIND_SHIFT === FIB.ROUTE_LOCAL) {
+    const text = `${formatIpv4(destination)} is an address of ${names.interface(punt.arg)}`;
     return [{ stage: "fib", text, result: "to control" }];
   }
   if (punt?.kind === PUNT.ttl)
@@ -125,7 +126,9 @@ class RouteStory {
     const state = this.stateOf(fate, punt, used);
     const isPolicy = kind === POLICY_NEXT_HOP || kind === POLICY_NEXT_HOPS || (this.isByDefault && !this.isRouted());
     if (isPolicy) return void this.say("fib", this.wayText(used), state);
-    this.say("fib", this.routeText(used), state);
+    const { vrf, names } = this;
+    const where = names.vrf(vrf) === DEFAULT_VRF ? "" : `VRF ${names.vrf(vrf)}: `;
+    this.say("fib", `${where}${this.routeText(used, vrf)}`, state);
   }
 
   /** From the bytes that would be sent. */
@@ -192,6 +195,7 @@ class RouteStory {
   }
 
   private stateOf(fate: Fate, punt: WouldPunt | null, used: number): string {
+    if (punt?.kind === PUNT.local) return `an address of ${this.names.interface(punt.arg)}: to control`;
     if (punt?.kind === PUNT.unresolved) return `${this.whom(punt.arg2)} is not resolved`;
     if (punt?.kind === PUNT.mtu) return `too long: ${punt.arg} bytes fit`;
     if (fate > 0) return resultOf(fate);
@@ -206,9 +210,9 @@ class RouteStory {
     return address === destination ? `host ${address}` : `next hop ${address}`;
   }
 
-  /** The route in words: its prefix and what it says. A resolved host has a route of its own. */
-  private routeText(used: number): string {
-    const { worker, names, vrf, destination } = this;
+  /** The route of `vrf` in words: its prefix and what it says. A resolved host has a route of its own. */
+  private routeText(used: number, vrf: number): string {
+    const { worker, names, destination } = this;
     const host = worker.fib.routes.get(destination, routeKey(vrf, FIB.HOST_LENGTH));
     if (host >> FIB.ROUTE_KIND_SHIFT === FIB.ROUTE_HOST)
       return `${formatIpv4(destination)}/32 host on ${names.interface(worker.fib.adjacencyInterface[host & FIB.ROUTE_ARG_MASK]!)}`;
@@ -223,9 +227,15 @@ class RouteStory {
       if (kind === FIB.ROUTE_GROUP)
         return `${prefix} one of ${membersOf(worker.fib.groups, arg)} next hops${this.chosen(used)}`;
       if (kind === FIB.ROUTE_LOCAL) return `${prefix} local`;
+      if (kind === FIB.ROUTE_VRF) return `${prefix} to VRF ${names.vrf(arg)}${this.beyond(used, vrf, arg)}`;
       return `${prefix} ${ACTIONS[kind] ?? "unknown"}`;
     }
     return "no route";
+  }
+
+  /** What the other VRF says: it is asked once. */
+  private beyond(used: number, vrf: number, other: number): string {
+    return vrf === this.vrf ? `: ${this.routeText(used, other)}` : ", where a second VRF is not asked";
   }
 
   private chosen(used: number): string {

@@ -317,13 +317,15 @@ function underlaySentences(text: string, { underlay, tunnels }: Config): string[
 function routeSentence(vrf: string, route: Route | undefined): string {
   if (route === undefined)
     return `VRF ${vrf} has no route to it: packets about which no policy decides are answered with ICMP unreachable.`;
-  const { prefix, origin, action, interface: iface, nextHops } = route;
+  const { prefix, origin, action, interface: iface, viaVrf, nextHops } = route;
   const match = `VRF ${vrf} has ${prefix} as its longest match`;
   if (origin === "host") return `${match}: the host itself, resolved on ${iface}.`;
   if (origin === "connected" && action === "glean")
     return `${match}: connected to ${iface}, where each host is asked for by ARP.`;
+  if (action === "vrf") return `${match}: the look-up goes on in VRF ${viaVrf}.`;
   const hops = nextHops.map(({ ip, alive }) => (alive ? ip : `${ip} (dead)`)).join(", ");
-  const way = hops !== "" ? `to next hop ${hops}` : iface !== null ? `on ${iface}` : "";
+  const where = viaVrf == null ? "" : ` in VRF ${viaVrf}`;
+  const way = hops !== "" ? `to next hop ${hops}${where}` : iface !== null ? `on ${iface}` : "";
   return `${match}: a route of origin ${origin}, action ${action} ${way}`.trimEnd().concat(".");
 }
 

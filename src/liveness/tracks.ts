@@ -34,8 +34,7 @@ function usesOf({ routes, policies, drain }: Config): Map<string, string[]> {
   };
   add(drain.track, "drain");
   for (const { prefix, vrf, target } of routes)
-    if (target.kind === "nextHops")
-      addHops(target.nextHops, `route ${prefix.text}${vrf === "main" ? "" : ` in ${vrf}`}`);
+    if ("nextHops" in target) addHops(target.nextHops, `route ${prefix.text}${vrf === "main" ? "" : ` in ${vrf}`}`);
   for (const { name, rules } of policies)
     for (const [index, { action }] of rules.entries())
       if ("nextHops" in action) addHops(action.nextHops, `policy ${name}, rule ${index + 1}`);

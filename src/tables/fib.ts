@@ -39,6 +39,8 @@ export const ROUTE_BROADCAST = 8;
 export const ROUTE_UNDERLAY = 9;
 /** A neighbour's own address, and no prefix behind it. Argument: its adjacency. */
 export const ROUTE_HOST = 10;
+/** The look-up goes on in another VRF, once. Argument: that VRF. */
+export const ROUTE_VRF = 11;
 
 export const MAX_GROUPS = 1024;
 /** Places of a group, each with an adjacency; a power of two. 0 in the first one: the group is empty. */

@@ -6,9 +6,11 @@ import {
   ROUTE_BROADCAST,
   ROUTE_DISCARD,
   ROUTE_GROUP,
+  ROUTE_LOCAL,
   ROUTE_PROHIBIT,
   ROUTE_UNDERLAY,
   ROUTE_UNREACHABLE,
+  ROUTE_VRF,
   RULE_DEFAULT_NEXT_HOP,
   RULE_DROP,
 } from "../../src/tables/fib.ts";
@@ -83,6 +85,11 @@ export function crowdedRig(arenaBytes = 1 << 20): Rig {
   rig.route("70.0.0.0", 9, ROUTE_UNREACHABLE, 0);
   rig.route("70.128.0.0", 9, ROUTE_PROHIBIT, 0);
   rig.route("80.0.0.0", 8, ROUTE_DISCARD, 0);
+  // Another VRF: it knows a next hop, an address of ours, nothing, and the way back.
+  rig.route("90.0.0.0", 8, ROUTE_VRF, 2);
+  rig.route("90.1.0.0", 16, 3, border, 2);
+  rig.route("90.2.0.1", 32, ROUTE_LOCAL, 2, 2);
+  rig.route("90.3.0.0", 16, ROUTE_VRF, 1, 2);
   rig.route("20.1.1.255", 32, ROUTE_BROADCAST, 2);
   rig.route("192.0.2.2", 32, ROUTE_UNDERLAY, 0);
   rule(rig, 1, [

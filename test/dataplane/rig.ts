@@ -165,9 +165,9 @@ export class Rig {
     this.macs.set(loOf(mac), macKey(vsi, hiOf(mac)), value);
   }
 
-  route(prefix: string, length: number, kind: number, arg: number): void {
-    this.routes.set(ip(prefix) & maskOf(length), routeKey(1, length), (kind << ROUTE_KIND_SHIFT) | arg);
-    if (length < 32) this.tables.fib.lengths[1]! |= 1 << length;
+  route(prefix: string, length: number, kind: number, arg: number, vrf = 1): void {
+    this.routes.set(ip(prefix) & maskOf(length), routeKey(vrf, length), (kind << ROUTE_KIND_SHIFT) | arg);
+    if (length < 32) this.tables.fib.lengths[vrf]! |= 1 << length;
   }
 
   /** An AC may send from `address`: IPv4, or the eight groups of IPv6; and from none. */

@@ -25,6 +25,7 @@ const namesOf = (rig: Rig): Names => ({
   port: (row) => ["-", "ac vm1", "ac vm2", "tunnel gw2", "tunnel border"][row] ?? `ac ${row}`,
   vsi: (row) => `vsi${row}0`,
   interface: (row) => `vsi-interface${row}0`,
+  vrf: (row) => (row === 1 ? "main" : `vrf${row}`),
   policy: () => "to-border",
   rule: (id) => `rule ${id}`,
   nextHop: (adjacency) => rig.nextHops.get(adjacency) ?? "-",
@@ -158,6 +159,23 @@ describe("a packet that does not exist", () => {
     expect(classes.size).toBe(PUNTS.length);
     expect(fates.size, [...fates].join()).toBeGreaterThan(20);
   }, 120_000);
+
+  it.each([
+    ["90.1.1.1", "90.0.0.0/8 to VRF vrf2: 90.1.0.0/16 next hop 10.1.1.2 on vsi-interface10", "sent"],
+    ["90.2.0.1", "90.0.0.0/8 to VRF vrf2: 90.2.0.1/32 local", "local"],
+    ["90.3.1.1", "90.0.0.0/8 to VRF vrf2: 90.3.0.0/16 to VRF main, where a second VRF is not asked", "unreachable"],
+    ["90.4.1.1", "90.0.0.0/8 to VRF vrf2: no route", "unreachable"],
+  ])("that crosses to another VRF, to %s, meets the fate of one that does", (to, text, end) => {
+    const rig = crowdedRig();
+    const explainer = new Explainer(rig.tables, namesOf(rig));
+    const bytes = udpFrame({ dst: G10, src: M1, from: ip("10.1.1.11"), to: ip(to) });
+    const explained = explainer.explain(1, bytes, 0);
+    expect(explained.steps.find(({ stage }) => stage === "fib")!.text).toBe(text);
+    expect(
+      explained.punts.map(({ kind }) => PUNTS[kind - 1]![0]).concat(explained.sends.map(() => "sent" as never)),
+    ).toEqual([end]);
+    expect(whatIf(explained)).toEqual(live(rig, { tap: 1, last: 0, tos: 0, bytes }));
+  });
 
   it("changes nothing: no counter, no hit byte, no ring, and no time passes for the policer", () => {
     const rig = crowdedRig();

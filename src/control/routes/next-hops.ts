@@ -5,7 +5,7 @@
  */
 import { type InterfaceObject, type Inventory, subnetOf } from "../inventory.ts";
 import type { Ip } from "../ip.ts";
-import type { Address } from "../plan.ts";
+import type { Address, NextHopConfig, RouteConfig } from "../plan.ts";
 
 export interface NextHops {
   /** The adjacency of (VSI-interface, IP), kept resolved until it is released as often as it was held. 0: no room. */
@@ -44,6 +44,15 @@ export class Homes {
 function isHome(iface: InterfaceObject, { text, ip }: Address): boolean {
   const zone = text.indexOf("%");
   return zone < 0 ? subnetOf(iface, ip) !== null : text.slice(zone + 1) === iface.name;
+}
+
+/** The next hops of a route, and the VRF that they are in. */
+export function hopsOf({ vrf, target }: RouteConfig): {
+  readonly vrf: string;
+  readonly nextHops: readonly NextHopConfig[];
+} {
+  if (target.kind === "vrf") return target;
+  return { vrf, nextHops: target.kind === "nextHops" ? target.nextHops : [] };
 }
 
 /** Hold a next hop. Room was checked before anything was changed, so a refusal is a mistake of ours. */

@@ -22,6 +22,7 @@ import {
   ROUTE_HOST,
   ROUTE_KIND_SHIFT,
   ROUTE_UNDERLAY,
+  ROUTE_VRF,
   routeKey,
   vrfOfRoute,
 } from "../../tables/fib.ts";
@@ -136,6 +137,14 @@ export class Routes {
 
   /** The value of the longest match for `ip` of at least `shortest` bits, without those that guard VTEP addresses; 0: none. */
   find(vrf: number, ip: Ipv4, shortest = 0): number {
+    const value = this.findIn(vrf, ip, shortest);
+    if (value >> ROUTE_KIND_SHIFT !== ROUTE_VRF) return value;
+    // As workers do: one other VRF, and no further one.
+    const other = this.findIn(value & ROUTE_ARG_MASK, ip, 0);
+    return other >> ROUTE_KIND_SHIFT === ROUTE_VRF ? 0 : other;
+  }
+
+  private findIn(vrf: number, ip: Ipv4, shortest: number): number {
     for (let length = 32; length >= shortest; length--) {
       const key = slotKey(vrf, ip & maskOf(length), length);
       const slot = this.slots.get(key);

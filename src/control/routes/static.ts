@@ -1,5 +1,5 @@
 /**
- * The operator's routes: next hops (one, or several as ECMP), unreachable, prohibit, discard.
+ * The operator's routes: next hops (one, or several as ECMP), another VRF, unreachable, prohibit, discard.
  *
  * A next hop is held as an adjacency on the VSI-interface whose subnet contains it. A route names the adjacency, not the
  * resolved MAC, so nothing here changes when a Border comes, goes or moves; only an ECMP set does (next-hop-group.ts).
@@ -15,12 +15,13 @@ import {
   ROUTE_HOST,
   ROUTE_PROHIBIT,
   ROUTE_UNREACHABLE,
+  ROUTE_VRF,
 } from "../../tables/fib.ts";
 import type { InterfaceObject, Inventory } from "../inventory.ts";
 import { bitsOf } from "../ip.ts";
 import type { ListDiff, NextHopConfig, Prefix, RouteConfig } from "../plan.ts";
 import type { NextHopGroup, NextHopGroups } from "./next-hop-group.ts";
-import { Homes, mustHold, type NextHops } from "./next-hops.ts";
+import { Homes, hopsOf, mustHold, type NextHops } from "./next-hops.ts";
 import { type Routes, routeValue } from "./routes.ts";
 
 const KINDS = { unreachable: ROUTE_UNREACHABLE, prohibit: ROUTE_PROHIBIT, discard: ROUTE_DISCARD } as const;
@@ -35,6 +36,8 @@ interface StaticRoute {
   readonly vrf: number;
   readonly prefix: Prefix;
   readonly kind: RouteConfig["target"]["kind"];
+  /** The VRF that it leads to; null: it stays in its own. */
+  readonly via: string | null;
   readonly hops: readonly Hop[];
   readonly group: NextHopGroup | null;
   /** Publishes the route with a group's row; 0: withdraws it. */
@@ -93,7 +96,7 @@ export class StaticRoutes {
       const homes = homesOf(config, everyHome);
       const before = this.installed.get(key);
       if (before !== undefined && isSame(before, config, homes)) continue;
-      this.installed.set(key, this.install(config, homes, vrfRow(config.vrf)));
+      this.installed.set(key, this.install(config, homes, vrfRow));
       if (before !== undefined) old.push(before);
     }
     for (const route of old) this.letGo(route);
@@ -102,6 +105,11 @@ export class StaticRoutes {
   /** Routes with next hops. */
   hops(): Iterable<Pick<StaticRoute, "prefix" | "hops">> {
     return this.installed.values();
+  }
+
+  /** The VRF that the route leads to; null: it stays in its own, or is not the operator's. */
+  viaVrfOf(vrf: string, prefix: string): string | null {
+    return this.installed.get(`${vrf} ${prefix}`)?.via ?? null;
   }
 
   /** None where it has none, or is not the operator's. */
@@ -117,18 +125,26 @@ export class StaticRoutes {
     }));
   }
 
-  private install(config: RouteConfig, homes: readonly InterfaceObject[], vrf: number): StaticRoute {
+  private install(
+    config: RouteConfig,
+    homes: readonly InterfaceObject[],
+    vrfRow: (name: string) => number,
+  ): StaticRoute {
     const { prefix, target } = config;
+    const { nextHops } = hopsOf(config);
+    const vrf = vrfRow(config.vrf);
     const set = (kind: number, argument: number) =>
       this.routes.set("static", vrf, prefix.network, prefix.length, routeValue(kind, argument));
     const clear = () => this.routes.clear("static", vrf, prefix.network, prefix.length);
     const user = (row: number) => (row === 0 ? clear() : set(ROUTE_GROUP, row));
-    const common = { vrf, prefix, kind: target.kind, user, restate: null };
-    if (target.kind !== "nextHops") {
-      set(KINDS[target.kind], 0);
+    const via = target.kind === "vrf" ? target.vrf : null;
+    const common = { vrf, prefix, kind: target.kind, via, user, restate: null };
+    if (nextHops.length === 0) {
+      if (via !== null) set(ROUTE_VRF, vrfRow(via));
+      else set(KINDS[target.kind as keyof typeof KINDS], 0);
       return { ...common, hops: [], group: null };
     }
-    const hops = target.nextHops.map((address, i) => ({
+    const hops = nextHops.map((address, i) => ({
       iface: homes[i]!,
       address,
       adjacency: mustHold(this.nextHops, homes[i]!, address.ip),
@@ -158,16 +174,18 @@ function prefixName({ vrf, prefix }: RouteConfig): string {
 }
 
 /** The VSI-interface of each next hop. */
-function homesOf({ vrf, target }: RouteConfig, homes: Homes): InterfaceObject[] {
-  return target.kind === "nextHops" ? target.nextHops.map((hop) => homes.of(vrf, hop)) : [];
+function homesOf(config: RouteConfig, homes: Homes): InterfaceObject[] {
+  const { vrf, nextHops } = hopsOf(config);
+  return nextHops.map((hop) => homes.of(vrf, hop));
 }
 
-function isSame(route: StaticRoute, { target }: RouteConfig, homes: readonly InterfaceObject[]): boolean {
-  if (route.kind !== target.kind) return false;
-  if (target.kind !== "nextHops") return true;
-  if (target.nextHops.length !== route.hops.length) return false;
+function isSame(route: StaticRoute, config: RouteConfig, homes: readonly InterfaceObject[]): boolean {
+  const { target } = config;
+  const { nextHops } = hopsOf(config);
+  if (route.kind !== target.kind || route.via !== (target.kind === "vrf" ? target.vrf : null)) return false;
+  if (nextHops.length !== route.hops.length) return false;
   return route.hops.every(({ iface, address: { ip, weight, priority, track } }, i) => {
-    const to = target.nextHops[i]!;
+    const to = nextHops[i]!;
     const isAlike = ip === to.ip && weight === to.weight && priority === to.priority && track === to.track;
     return iface === homes[i] && isAlike;
   });

@@ -9,6 +9,7 @@ import { MAX_FLOOD } from "../../tables/vsi.ts";
 import type { Config, NextHopConfig, PolicyConfig } from "../plan.ts";
 import { countConnected } from "../routes/connected.ts";
 import { MAX_SHARED_GROUPS } from "../routes/next-hop-group.ts";
+import { hopsOf } from "../routes/next-hops.ts";
 import { rowsOf } from "../routes/policies.ts";
 import type { TunnelHolds } from "./tunnel-holds.ts";
 
@@ -57,10 +58,9 @@ function checkRoutes(config: Config, tables: Tables, holds: TunnelHolds, fabricG
     return `${config.routes.length} routes and ${connected} of our own addresses, subnets and VTEPs are more than ${room}`;
   const groups = new Set<string>();
   const hops = new Set<string>();
-  for (const { vrf, target } of config.routes) {
-    if (target.kind !== "nextHops") continue;
-    for (const hop of target.nextHops) hops.add(`${vrf} ${hop.text}`);
-    if (target.nextHops.length > 1) groups.add(`${vrf} ${setOf(target.nextHops)}`);
+  for (const { vrf, nextHops } of config.routes.map(hopsOf)) {
+    for (const hop of nextHops) hops.add(`${vrf} ${hop.text}`);
+    if (nextHops.length > 1) groups.add(`${vrf} ${setOf(nextHops)}`);
   }
   for (const policy of config.policies)
     for (const vrf of vrfsOf(config, policy))

@@ -86,8 +86,19 @@ export interface RouteView {
   readonly vrf: string;
   readonly prefix: string;
   readonly origin: RouteOrigin;
-  readonly action: "local" | "glean" | "forward" | "unreachable" | "prohibit" | "discard" | "broadcast" | "underlay";
+  readonly action:
+    | "local"
+    | "glean"
+    | "forward"
+    | "vrf"
+    | "unreachable"
+    | "prohibit"
+    | "discard"
+    | "broadcast"
+    | "underlay";
   readonly interface: string | null;
+  /** The VRF that it leads to; null: it stays in its own. */
+  readonly viaVrf: string | null;
   readonly nextHops: readonly NextHopState[];
 }
 
@@ -243,6 +254,7 @@ const ACTIONS: Readonly<Record<number, RouteView["action"]>> = {
   [FIB.ROUTE_DISCARD]: "discard",
   [FIB.ROUTE_BROADCAST]: "broadcast",
   [FIB.ROUTE_UNDERLAY]: "underlay",
+  [FIB.ROUTE_VRF]: "vrf",
 };
 
 export interface RouteParts {
@@ -251,7 +263,7 @@ export interface RouteParts {
   readonly routes: Routes;
   /** The topology. */
   readonly hops: {
-    readonly staticRoutes: Pick<StaticRoutes, "nextHopsOf">;
+    readonly staticRoutes: Pick<StaticRoutes, "nextHopsOf" | "viaVrfOf">;
     readonly fabricRoutes: Pick<FabricRoutes, "nextHopsOf">;
   };
   readonly vrfNames: ReadonlyMap<number, string>;
@@ -284,6 +296,7 @@ export function routeView(parts: RouteParts, entry: RouteEntry): RouteView {
     origin: entry.origin,
     action: ACTIONS[entry.kind]!,
     interface: inventory.interfaces.get(row)?.name ?? null,
+    viaVrf: entry.origin === "static" ? parts.hops.staticRoutes.viaVrfOf(vrf, prefix) : null,
     nextHops: nextHopsOf(parts, entry, vrf, prefix),
   };
 }
