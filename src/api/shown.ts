@@ -9,6 +9,7 @@ import type { Agent } from "../control/agent.ts";
 import type { Inventory, PortObject, TunnelPort } from "../control/inventory.ts";
 import { type Family, parseIp } from "../control/ip.ts";
 import type { MacLimitView } from "../control/mac/limits.ts";
+import type { LoopWatch } from "../control/mac/loops.ts";
 import type { NeighborView } from "../control/neighbor/entry.ts";
 import type { Config } from "../control/plan.ts";
 import type { DuplicateView } from "../control/resolution/duplicates.ts";
@@ -62,6 +63,7 @@ export interface ShownParts {
   readonly bypasses: Bypasses;
   readonly hopStates: NextHopStates;
   readonly attachWatch: AttachWatch;
+  readonly loops: LoopWatch;
 }
 
 const byName = (a: { readonly name: string }, b: { readonly name: string }) => byText(a.name, b.name);

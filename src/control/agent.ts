@@ -23,7 +23,7 @@ import { Icmp } from "./icmp/icmp.ts";
 import { Icmp6 } from "./icmp/icmp6.ts";
 import { Pinger } from "./icmp/ping.ts";
 import { ErrorWays, type RouteFinder } from "./icmp/way.ts";
-import { type HeldFrame, heldFrameAt, type Injector } from "./inject.ts";
+import { bytesOf, type HeldFrame, heldFrameAt, type Injector } from "./inject.ts";
 import type { InterfaceObject, Inventory, PortObject, TunnelPort, VsiObject } from "./inventory.ts";
 import type { Ip } from "./ip.ts";
 import { Ledger } from "./ledger.ts";
@@ -82,6 +82,8 @@ export class Agent {
   readonly security: PortSecurity;
   readonly ways: ErrorWays;
   readonly ledger: Ledger;
+  /** Records that bring the first bytes of a frame: who hears of which kind. */
+  readonly heads = new Map<number, (port: number, bytes: Uint8Array) => void>();
   private readonly parts: AgentParts;
   private readonly questions: Questions;
   /** Known neighbours. */
@@ -97,6 +99,7 @@ export class Agent {
     const seed = () => Math.floor(random() * 0x100000000) | 0;
     this.macs = new MacLearner(tables, timers, inventory, emit, limits, seed());
     this.security = new PortSecurity(tables, timers, inventory, emit, seed());
+    this.heads.set(RECORD_UNBOUND, (port, bytes) => this.security.offenders.note(port, bytes));
     this.ways = new ErrorWays(tables, inventory, routes);
     this.pinger = new Pinger(injector, timers, random);
     this.icmp = new Icmp(injector, inventory, timers, this.ledger, emit, limits, this.ways, this.pinger);
@@ -323,13 +326,9 @@ export class Agent {
     const kind = w[at + records.R_KIND]!;
     const arg = w[at + records.R_ARG]!;
     const arg2 = w[at + records.R_ARG2]!;
-    if (kind === RECORD_UNBOUND) {
-      const from = ring.frameAt(at);
-      this.security.offenders.note(
-        w[at + records.R_PORT]!,
-        ring.bytes.subarray(from, from + w[at + records.R_LENGTH]!),
-      );
-    } else if (kind >= RECORD_LEARN)
+    const onHead = this.heads.get(kind);
+    if (onHead !== undefined) onHead(w[at + records.R_PORT]!, bytesOf(ring, at));
+    else if (kind >= RECORD_LEARN)
       this.note(kind, w[at + records.R_VSI]!, w[at + records.R_PORT]!, arg, arg2, w[at + records.R_FLAGS]!);
     else {
       const frame = heldFrameAt(ring, at, worker);

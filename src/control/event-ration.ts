@@ -26,6 +26,8 @@ const RATIONED: ReadonlySet<EventName> = new Set<EventName>([
   "next-hop.alive",
   "arp.defend",
   "port.security",
+  "loop.found",
+  "loop.over",
   "binding.refused",
   "underlay.mtu",
   "evpn.refused",

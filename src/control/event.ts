@@ -71,6 +71,8 @@ export type EventName =
   | "ra.solicited"
   | "ra.withdrawn"
   | "port.security"
+  | "loop.found"
+  | "loop.over"
   | "binding.added"
   | "binding.ended"
   | "binding.refused"

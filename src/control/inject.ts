@@ -41,9 +41,8 @@ export type HeldFrame = {
 /** The frame of the record at `at`. The bytes are the ring's until `release`: a handler that keeps them copies them. */
 export function heldFrameAt(ring: Ring, at: number, worker: number): HeldFrame {
   const w = ring.words;
-  const from = ring.frameAt(at);
   return {
-    bytes: ring.bytes.subarray(from, from + w[at + records.R_LENGTH]!),
+    bytes: bytesOf(ring, at),
     flags: w[at + records.R_FLAGS]!,
     gsoSize: w[at + records.R_GSO_SIZE]!,
     csumStart: w[at + records.R_CSUM_START]!,
@@ -54,6 +53,12 @@ export function heldFrameAt(ring: Ring, at: number, worker: number): HeldFrame {
     worker,
     watchId: w[at + records.R_WATCH_ID]!,
   };
+}
+
+/** The bytes behind the head of the record at word `at`: the ring's, until it is released. */
+export function bytesOf(ring: Ring, at: number): Uint8Array {
+  const from = ring.frameAt(at);
+  return ring.bytes.subarray(from, from + ring.words[at + records.R_LENGTH]!);
 }
 
 export const ALL_PORTS = SCOPE_ACS | SCOPE_TUNNELS;

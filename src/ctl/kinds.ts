@@ -6,6 +6,7 @@
  */
 import type { Binding } from "../api/bindings.ts";
 import type { DhcpServer } from "../api/dhcp.ts";
+import type { Loop } from "../api/loops.ts";
 import type { Advertised } from "../api/ra.ts";
 import type { Ac, Interface, MacEntry, Neighbor, Route, Traffic, Tunnel, Vsi } from "../api/schema.ts";
 import type { Vrf } from "../api/schema-vrf.ts";
@@ -270,6 +271,13 @@ const BINDING: readonly Column<Binding>[] = [
   { title: "ENFORCED", of: (row) => row.enforced, rank: 1 },
 ];
 
+const LOOP: readonly Column<Loop>[] = [
+  { title: "VSI", of: (row) => row.vsi },
+  { title: "AC", of: (row) => row.acs[0] },
+  { title: "OTHER", of: (row) => row.acs[1] },
+  { title: "SINCE", of: (row) => shortAge(row.sinceSeconds), right: true, measured: true },
+];
+
 export const KINDS: readonly Kind[] = [
   {
     name: "vsi",
@@ -324,6 +332,15 @@ export const KINDS: readonly Kind[] = [
     none: "nothing is bound to an AC",
     example: "vm1",
     columns: () => BINDING,
+  },
+  {
+    name: "loop",
+    aliases: ["loops", "loopback-detection"],
+    path: "/v1/loops",
+    says: "ACs of one VSI that are bridged together behind it",
+    none: "no loop is known",
+    example: "vsi10",
+    columns: () => LOOP,
   },
   {
     name: "mac",

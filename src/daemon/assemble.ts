@@ -10,7 +10,8 @@ import { Agent } from "../control/agent.ts";
 import type { Emit } from "../control/event.ts";
 import { rationed } from "../control/event-ration.ts";
 import { Injector } from "../control/inject.ts";
-import { Inventory, type TunnelPort } from "../control/inventory.ts";
+import { type AcPort, Inventory, type TunnelPort } from "../control/inventory.ts";
+import { LoopWatch } from "../control/mac/loops.ts";
 import type { Config } from "../control/plan.ts";
 import { Bypasses } from "../control/routes/bypass.ts";
 import { NextHopStates } from "../control/routes/hop-states.ts";
@@ -20,6 +21,7 @@ import { AttachWatch } from "../control/topology/attach-watch.ts";
 import type { PortOpener } from "../control/topology/taps.ts";
 import { Topology } from "../control/topology/topology.ts";
 import { Tracks } from "../control/tracks/tracks.ts";
+import { RECORD_OWN } from "../tables/counters.ts";
 import type { Tables } from "../tables/tables.ts";
 
 export interface AssemblyRequest {
@@ -96,6 +98,10 @@ export function assemble(request: AssemblyRequest): Control {
   const held = () => neighbors.probes.held();
   const hopStates = new NextHopStates({ nextHops: neighbors, held, policies, staticRoutes, timers, emit });
   const attachWatch = new AttachWatch({ tables, timers, inventory, topology, commands: injector, emit });
+  const limit = (ac: AcPort, perSecond: number | null) => topology.ports.limitFloods(ac, perSecond);
+  const { macs } = agent;
+  const loops = new LoopWatch({ injector, inventory, timers, emit, macs, random, limit });
+  agent.heads.set(RECORD_OWN, (port, bytes) => loops.cameBack(port, bytes));
   return {
     agent,
     topology,
@@ -103,6 +109,6 @@ export function assemble(request: AssemblyRequest): Control {
     timers,
     tracks,
     emit,
-    shown: { tables, inventory, topology, routes, agent, bypasses, hopStates, attachWatch },
+    shown: { tables, inventory, topology, routes, agent, bypasses, hopStates, attachWatch, loops },
   };
 }

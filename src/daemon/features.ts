@@ -10,6 +10,7 @@ import { ManualEntries } from "../api/entries.ts";
 import type { EventFeed } from "../api/event-feed.ts";
 import { addEvpn } from "../api/evpn.ts";
 import type { Feature } from "../api/feature.ts";
+import { addLoops } from "../api/loops.ts";
 import { addRa } from "../api/ra.ts";
 import type { DropCount, LogLevel } from "../api/schema.ts";
 import type { Shown } from "../api/shown.ts";
@@ -22,6 +23,7 @@ import { isStrict } from "../control/security/bindings.ts";
 import { checkDhcp } from "../doctor/dhcp.ts";
 import { checkEvpn } from "../doctor/evpn.ts";
 import type { RunningGateway } from "../doctor/gateway.ts";
+import { checkLoops } from "../doctor/loops.ts";
 import { checkSecurity } from "../doctor/security.ts";
 import { checkVrfs } from "../doctor/vrfs.ts";
 import { insight } from "../insight/feature.ts";
@@ -40,6 +42,7 @@ import type { Log } from "../log/log.ts";
 import { bindingRows } from "../metrics/bindings.ts";
 import { dhcpRows } from "../metrics/dhcp.ts";
 import { evpnHistograms, evpnRows } from "../metrics/evpn.ts";
+import { loopRows } from "../metrics/loops.ts";
 import { MEMORY_ROW, ownMemory } from "../metrics/memory.ts";
 import { raRows } from "../metrics/ra.ts";
 import { vrfRows } from "../metrics/vrf.ts";
@@ -108,6 +111,7 @@ export function featuresOf(parts: FeatureParts): readonly Feature[] {
     dhcp(parts),
     routerAdvertisements(parts),
     security(parts),
+    loopFeature(parts),
   ];
   const status = () => standing.status();
   const checks = features.flatMap((feature) => feature.checks ?? []);
@@ -240,6 +244,12 @@ function routerAdvertisements({ control }: FeatureParts): Feature {
       ...{ ...rest, vsis: [...vsis], prefixes: [...prefixes], dns: [...dns], search: [...search] },
     }));
   return { routes: (app) => addRa(app, list), rows: raRows(() => advertiser.counts.byName) };
+}
+
+/** ACs that are bridged together behind us. */
+function loopFeature({ control }: FeatureParts): Feature {
+  const list = () => control.shown.loops.list();
+  return { routes: (app) => addLoops(app, list), rows: loopRows(list), checks: [() => checkLoops(list())] };
 }
 
 function configuration(reloader: Reloader): Feature {

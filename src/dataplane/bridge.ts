@@ -14,7 +14,7 @@ import { egress, exceedsMtu } from "./egress.ts";
 import { flood } from "./flood.ts";
 import { type Fate, type Frame, GO_ON } from "./frame.ts";
 import { remember } from "./like-last.ts";
-import { punt, tellLearn } from "./punt.ts";
+import { punt, tellLearn, tellOwn } from "./punt.ts";
 import { route } from "./route.ts";
 
 /** The source MAC: refuse what cannot be one, mark what is known, tell control of the rest. */
@@ -30,7 +30,10 @@ export function source(worker: WorkerContext, f: Frame): Fate {
   }
   if ((value & MAC_GATEWAY) !== 0) {
     // From a tunnel this is a peer with the same shared gateway MAC (D1), or one that moved: nothing to learn.
-    if (f.fromTunnel === 0) return DROP.own_mac_local;
+    if (f.fromTunnel === 0) {
+      tellOwn(worker, f);
+      return DROP.own_mac_local;
+    }
     f.sourceKnown = 1;
     return GO_ON;
   }

@@ -7,7 +7,7 @@
  */
 
 import { F_OUTER_SOURCE, F_OUTER_TOS } from "../io/port-io.ts";
-import { DROP, RECORD_LEARN, RECORD_STALE, RECORD_TOO_BIG, RECORD_UNBOUND } from "../tables/counters.ts";
+import { DROP, RECORD_LEARN, RECORD_OWN, RECORD_STALE, RECORD_TOO_BIG, RECORD_UNBOUND } from "../tables/counters.ts";
 import {
   R_ARG,
   R_ARG2,
@@ -91,14 +91,24 @@ const SENDER_BYTES = 54;
 
 /** Tell control of a frame whose source is no binding of its AC. */
 export function tellUnbound(worker: WorkerContext, f: Frame): void {
-  if (!worker.told.isNews(RECORD_UNBOUND, f.srcLo, f.srcHi, (f.vsi << 16) | f.port, worker.nowMs)) return;
+  tellHead(worker, f, RECORD_UNBOUND);
+}
+
+/** Tell control of a frame of ours that an AC sent. */
+export function tellOwn(worker: WorkerContext, f: Frame): void {
+  tellHead(worker, f, RECORD_OWN);
+}
+
+/** A record with the first bytes of the frame, of each kind of frame of a MAC now and then. */
+function tellHead(worker: WorkerContext, f: Frame, kind: number): void {
+  if (!worker.told.isNews(kind, f.srcLo, (f.type << 16) | f.srcHi, (f.vsi << 16) | f.port, worker.nowMs)) return;
   if (!worker.policer.admitRecord()) return;
   const ring = worker.tables.punts[worker.index]!;
   const bytes = Math.min(f.head, SENDER_BYTES);
   const r = ring.reserve(bytes);
   if (r < 0) return;
   const w = ring.words;
-  w[r + R_KIND] = RECORD_UNBOUND;
+  w[r + R_KIND] = kind;
   w[r + R_PORT] = f.port;
   w[r + R_VSI] = f.vsi;
   w[r + R_UNITS] = 0;

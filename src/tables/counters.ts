@@ -44,7 +44,11 @@ export const DROPS = [
   ["unresolved_queue_full", "too many packets already wait for this neighbour"],
   ["unresolved_timeout", "the neighbour did not answer ARP"],
   ["l3_loop", "came by a tunnel and would leave by the same one, or cross a second one it may not"],
-  ["storm_limited", "more broadcast, unknown or multicast frames than the AC's stormPerSecond"],
+  [
+    "storm_limited",
+    "more broadcast, unknown or multicast frames than the AC's stormPerSecond, or than an AC in a loop may flood",
+  ],
+  ["looped", "ARP that came back through a loop between two ACs: its sender lives elsewhere"],
   ["punt_limited", "more frames for control than the policer lets through"],
   ["punt_ring_full", "control does not keep up"],
   ["icmp_limited", "its ICMP error or echo reply was over the rate limit"],
@@ -119,6 +123,8 @@ export const RECORD_TOO_BIG = PUNTS.length + 2;
 export const RECORD_STALE = PUNTS.length + 3;
 /** A frame was dropped as `port_security`: its first bytes are with the record, so that it can be said who sent what. */
 export const RECORD_UNBOUND = PUNTS.length + 4;
+/** A frame was dropped as `own_mac_local`: an AC sent what we had sent. Its first bytes are with the record. */
+export const RECORD_OWN = PUNTS.length + 5;
 
 /** What control can make a worker do; all of these carry a frame and count as injected. */
 export const INJECTS = [

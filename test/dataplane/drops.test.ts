@@ -221,6 +221,7 @@ const OF_CONTROL: readonly DropName[] = [
   "move_damped",
   "dhcp_malformed",
   "dhcp_untrusted",
+  "looped",
 ];
 
 describe("drop reasons", () => {

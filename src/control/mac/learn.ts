@@ -49,6 +49,8 @@ export class MacLearner {
   readonly limited: MacLimits;
   /** MACs that move too often. */
   readonly damped: DampedMoves;
+  /** ACs in a loop: what is known elsewhere does not move there (loops.ts writes). */
+  readonly looped = new Set<PortObject>();
   private readonly arrivals: MacArrivals;
   private readonly placeCounts = new PlaceCounts();
 
@@ -116,6 +118,7 @@ export class MacLearner {
     const heard = all?.heard ?? null;
     if (all === undefined || heard === null) this.add(vsi, port, mac, type);
     else if (heard.port === port) heard.heardMs = this.timers.nowMs;
+    else if (this.looped.has(port)) this.tables.controlCounters.refused[DROP.move_damped]!++;
     else this.move(vsi, all, heard, port, type);
   }
 
@@ -191,6 +194,12 @@ export class MacLearner {
   /** It counts again. */
   portUp(port: PortObject): void {
     this.republish(port);
+  }
+
+  /** Forget what was learned in `vsi` behind these ports: it was heard there and may live elsewhere. */
+  forgetHeard(vsi: VsiObject, ports: ReadonlySet<PortObject>): void {
+    for (const all of [...(this.rows.ofVsi.get(vsi)?.values() ?? [])])
+      if (all.heard?.port != null && ports.has(all.heard.port)) this.rows.clear(vsi, all, "heard");
   }
 
   /** Forget every row of `vsi`: it goes away. */

@@ -45,6 +45,7 @@ export class Resolution {
   readonly duplicates: DuplicateAddresses;
   readonly suppression: SuppressionTable;
   private readonly inventory: Inventory;
+  private readonly macs: MacLearner;
   private readonly sender: MessageSender;
   private readonly speaker: Speaker;
   private readonly proxy: LocalProxy;
@@ -53,6 +54,7 @@ export class Resolution {
   constructor(parts: ResolutionParts) {
     const { inventory, timers, emit, sender, neighbors, macs } = parts;
     this.inventory = inventory;
+    this.macs = macs;
     this.sender = sender;
     this.speaker = sender.speaker;
     this.relays = new PendingRelays(timers);
@@ -74,6 +76,8 @@ export class Resolution {
     if (port === undefined || vsi === undefined || !isPortOf(port, vsi)) return DROP.ac_unbound;
     const message = this.speaker.parse(frame.bytes);
     if (message === null) return this.speaker.drops.malformed;
+    // A copy that a loop brought back: its host lives elsewhere.
+    if (this.macs.looped.has(port) && (this.macs.portOf(vsi, message.from) ?? port) !== port) return DROP.looped;
     return vsi.config.arp === "suppress"
       ? this.suppressor.handle(message, vsi, port, frame)
       : this.proxy.handle(message, vsi, port);

@@ -25,7 +25,7 @@ import {
   PORT_STRICT,
   PORT_UP,
 } from "../../tables/vsi.ts";
-import type { Inventory, PortObject, TunnelPort, VsiObject } from "../inventory.ts";
+import type { AcPort, Inventory, PortObject, TunnelPort, VsiObject } from "../inventory.ts";
 import { PatientWriter } from "../patient-writer.ts";
 import { peerAddress } from "../peer-address.ts";
 import type { AcConfig, Config, TunnelConfig } from "../plan.ts";
@@ -46,6 +46,8 @@ export class Ports {
   private readonly rows: RowPool;
   private readonly ios: RowPool;
   private readonly vlans: PatientWriter;
+  /** ACs in a loop: frames a second that they may have flooded. */
+  private readonly floodLimits = new Map<AcPort, number>();
   /** By tunnel: the underlay MTU on the way to it, where it is known to be smaller than ours. */
   private readonly pathMtus = new Map<TunnelPort, number>();
 
@@ -179,6 +181,13 @@ export class Ports {
     return true;
   }
 
+  /** An AC may have at most so many frames flooded in a second, whatever is configured; null: what is configured. */
+  limitFloods(ac: AcPort, perSecond: number | null): void {
+    if (perSecond === null) this.floodLimits.delete(ac);
+    else this.floodLimits.set(ac, perSecond);
+    if (this.isThere(ac)) this.tables.ports.storm[ac.row] = this.stormOf(ac);
+  }
+
   /** The forwarding threads see by `slot` what the tunnel's BFD session says; 0: it has none. */
   setSession(port: TunnelPort, slot: number): void {
     if (this.isThere(port)) this.tables.ports.session[port.row] = slot;
@@ -235,7 +244,12 @@ export class Ports {
     port.mtu = mtu;
     ports.mtu[port.row] = mtu;
     ports.flags[port.row] = flagsOf(port);
-    ports.storm[port.row] = port.kind === "ac" ? port.config.stormPerSecond : 0;
+    ports.storm[port.row] = port.kind === "ac" ? this.stormOf(port) : 0;
+  }
+
+  private stormOf(port: AcPort): number {
+    const [configured, limit] = [port.config.stormPerSecond, this.floodLimits.get(port) ?? 0];
+    return configured === 0 || limit === 0 ? configured + limit : Math.min(configured, limit);
   }
 
   /** Late news of a port that has gone must not be stored in a row that is another one's by now. */

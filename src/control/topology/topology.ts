@@ -86,7 +86,7 @@ export class Topology {
   readonly policies: Policies;
   private readonly parts: TopologyParts;
   private readonly reaper: Reaper;
-  private readonly ports: Ports;
+  readonly ports: Ports;
   private readonly vsis: Vsis;
   private readonly connected: ConnectedRoutes;
   private readonly holds = new TunnelHolds();
