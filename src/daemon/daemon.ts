@@ -197,7 +197,8 @@ export class Daemon {
     const fabric = () => this.evpn?.refresh();
     tracks.onChange(fabric);
     const tellPeers = (isDraining: boolean) => void [this.bfd.drain(isDraining), fabric()];
-    this.drain = createDrain({ ...shown, tracks, emit, tellPeers });
+    const attracts = () => this.evpn?.attracts ?? false;
+    this.drain = createDrain({ ...shown, tracks, emit, tellPeers, attracts });
     this.loop = new ControlLoop(this.rounds(), tables.doorbell, () => performance.now());
     this.loop.run().catch((error) => crash(this.log, error));
     this.shown = new Shown(shown, this.prober, { view: (tunnel) => sessionOf(this.bfd, tunnel) });

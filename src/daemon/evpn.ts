@@ -19,7 +19,7 @@ import { Evpn } from "../evpn/evpn.ts";
 import { CLOSE_MS } from "../evpn/export.ts";
 import { FirstSync, stateText } from "../evpn/first-sync.ts";
 import { REFUSAL_TEXTS } from "../evpn/import.ts";
-import { settingsOf, type WayOut } from "../evpn/settings.ts";
+import { settingsOf } from "../evpn/settings.ts";
 import { duplicateViews, routeViews, sentencesOf, viewOf, type Within } from "../evpn/story.ts";
 import { ApplyTimes, type EvpnMetrics } from "../metrics/evpn.ts";
 import { parseMac } from "../wire/ethernet.ts";
@@ -57,7 +57,7 @@ export class EvpnMember {
   /** The configuration in force is another one. */
   apply(config: Config): void {
     const { inventory } = this.parts.control.shown;
-    const settings = settingsOf(config, (name) => inventory.interface(name)?.mac ?? null, this.wayOut);
+    const settings = settingsOf(config, (name) => inventory.interface(name)?.mac ?? null);
     const { evpn } = config;
     if (this.running !== null && (evpn === null || isOther(this.running.config, evpn))) this.end();
     if (settings === null || evpn === null) return;
@@ -77,16 +77,11 @@ export class EvpnMember {
     this.parts.kick();
   }
 
-  private get wayOut(): WayOut {
-    const { agent, tracks } = this.parts.control;
-    return { isDraining: agent.arp.isDraining, isUp: (track) => tracks.isUp(track) };
-  }
-
   /** Its part of a round of control. */
   turn(): void {
     if (this.isStale) {
       this.isStale = false;
-      this.apply(this.parts.control.topology.config);
+      this.running?.evpn.setDraining(this.isDraining);
     }
     if (this.running === null) return;
     const { entries, evpn, link } = this.running;
@@ -107,6 +102,11 @@ export class EvpnMember {
     const { rib, lastLoss } = this.running.evpn;
     const isRequired = this.firstSync?.isAwaited(rib, this.nowMs) ?? false;
     return [{ what: "evpn", isMet: rib.state === "synced", isRequired, text: stateText(rib, lastLoss) }];
+  }
+
+  /** Do routes of ours lead others here, whom another gateway may serve? */
+  get attracts(): boolean {
+    return this.running?.evpn.attracts ?? false;
   }
 
   /** The process ends; what was announced stays. */
@@ -175,6 +175,10 @@ export class EvpnMember {
     };
   }
 
+  private get isDraining(): boolean {
+    return this.parts.control.agent.arp.isDraining;
+  }
+
   private get nowMs(): number {
     return this.parts.control.timers.nowMs;
   }
@@ -185,13 +189,14 @@ export class EvpnMember {
     const { agent, inventory, topology } = control.shown;
     const isDiscovering = () => topology.config.evpn?.discover ?? true;
     const entries = new Entries({ agent, inventory, topology, isDiscovering }, kick);
-    const settings = settingsOf(config, (name) => inventory.interface(name)?.mac ?? null, this.wayOut)!;
+    const settings = settingsOf(config, (name) => inventory.interface(name)?.mac ?? null)!;
     const evpn = new Evpn({ beliefs: entries, timers: control.timers, emit, seed: randomInt(2 ** 31) }, settings);
     evpn.onResync = (seconds) => {
       this.resyncSeconds = seconds;
     };
     const link = new ThreadLink({ request, kick, apply: (event, waitedMs) => this.hear(evpn, event, waitedMs) });
     evpn.connect(link);
+    evpn.setDraining(this.isDraining);
     this.running = { config: evpnConfig, evpn, entries, link };
   }
 

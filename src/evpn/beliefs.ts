@@ -49,6 +49,8 @@ export interface Beliefs {
   /** Packets of the VRF to the prefix go by the L3VNI of `vsi` to one of `vteps`. @returns false when there is no room. */
   wantPrefix(vsi: string, network: Ipv4, length: number, vteps: readonly string[]): boolean;
   unwantPrefix(vsi: string, network: Ipv4, length: number): void;
+  /** Has the VRF's own static route to the prefix a next hop that is alive? null: there is no such route. */
+  leads(vrf: string, prefix: string): boolean | null;
   /** All hosts at ACs of the VSI that are known now. */
   locals(vsi: string): Iterable<LocalHost>;
 }

@@ -230,6 +230,10 @@ export class Entries implements Beliefs {
     if (iface !== null) this.parts.topology.fabricRoutes.clear(iface, network, length);
   }
 
+  leads(vrf: string, prefix: string): boolean | null {
+    return this.parts.topology.staticRoutes.leads(vrf, prefix);
+  }
+
   *locals(name: string): Generator<LocalHost> {
     const vsi = this.vsi(name);
     if (vsi === undefined) return;

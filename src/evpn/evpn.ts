@@ -16,6 +16,7 @@ import { CLOSE_MS, Exporter, type Outlet } from "./export.ts";
 import { Fabric } from "./fabric.ts";
 import { type Instance, REFUSALS, type Refusal } from "./import.ts";
 import type { MacVrf } from "./mac-vrf.ts";
+import { Offers } from "./offers.ts";
 import { type EvpnRoute, keyOf, type MacRoute, nlriText, plainOf } from "./route.ts";
 import type { EvpnSettings } from "./settings.ts";
 import { type Held, type PeerState, Rib } from "./sync.ts";
@@ -54,6 +55,7 @@ export class Evpn {
   private settings: EvpnSettings;
   private readonly uses: Uses;
   readonly vrfs: Vrfs;
+  private readonly offers: Offers;
   /** Routes that are not looked at yet under the rules that were changed last. */
   private reviewing: Iterator<Held> | null = null;
   private readonly told = new Map<string, number>();
@@ -70,6 +72,7 @@ export class Evpn {
     this.uses = new Uses(beliefs);
     this.fabric = new Fabric(beliefs, settings.limits.vteps);
     this.exporter = new Exporter(settings.limits.announcePerSecond, timers.nowMs);
+    this.offers = new Offers(beliefs);
     this.vrfs = new Vrfs({
       ...{ beliefs, timers, exporter: this.exporter },
       full: () => void this.count("table_full"),
@@ -104,6 +107,18 @@ export class Evpn {
     this.fabric.setLimit(settings.limits.vteps);
     this.exporter.setRate(settings.limits.announcePerSecond);
     this.apply(settings);
+  }
+
+  /** Do others come to us by routes of ours for what another gateway may lead to as well? */
+  get attracts(): boolean {
+    return this.fabric.size > 0 && this.offers.attracts(this.settings);
+  }
+
+  /** Others shall leave us, or may come back (offers.ts). */
+  setDraining(isDraining: boolean): void {
+    this.offers.isDraining = isDraining;
+    this.vrfs.announce(this.offers.of(this.settings));
+    this.pump();
   }
 
   /** No more EVPN: tunnels and entries go; what was announced is taken back while the engine is there. */
@@ -252,7 +267,7 @@ export class Evpn {
     const fresh = instances.filter(({ vsi }) => vrfs.find(vsi) === undefined);
     this.uses.follow(instances, vtep);
     for (const instance of fresh) vrfs.add(instance, vtep, duplicates);
-    vrfs.announce(settings);
+    vrfs.announce(this.offers.of(settings));
     // Routes that came before their VSI or VRF, or under other rules.
     this.reviewing = this.rib.routes();
     this.review();
@@ -328,6 +343,7 @@ export class Evpn {
 
   private second(): void {
     this.vrfs.tick();
+    if (this.offers.hasChanged(this.settings)) this.vrfs.announce(this.offers.of(this.settings));
     const { nowMs } = this.parts.timers;
     for (const [key, ms] of this.told) if (nowMs - ms >= TOLD_MS) this.told.delete(key);
     for (const { vtep, vni } of this.fabric.retry())

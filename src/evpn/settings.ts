@@ -1,5 +1,5 @@
 /** What the configuration says of EVPN, in the words of routes: VSIs and VRFs as instances, with distinguisher and targets made. */
-import type { Config, Prefix, RouteConfig, VsiConfig } from "../control/plan.ts";
+import type { Config, Prefix, VsiConfig } from "../control/plan.ts";
 import type { VrfConfig } from "../control/plan-evpn.ts";
 import { type Mac, parseMac } from "../wire/ethernet.ts";
 import type { Ipv4 } from "../wire/ipv4.ts";
@@ -12,13 +12,18 @@ export interface OwnGateway {
   readonly vsi: string;
   readonly mac: Mac;
   readonly ip: Ipv4;
+  /** Others send by it what is for elsewhere; the source of ICMP errors is only answered. */
+  readonly leadsOn: boolean;
 }
 
 /** A prefix of a VRF that is announced. */
 export interface OwnPrefix {
   readonly vrf: string;
+  readonly text: string;
   readonly network: Ipv4;
   readonly length: number;
+  /** What is there is reached through this gateway, and maybe another one; a subnet of hosts at ACs is not. */
+  readonly leadsOn: boolean;
 }
 
 export interface EvpnSettings {
@@ -31,21 +36,8 @@ export interface EvpnSettings {
   readonly prefixes: readonly OwnPrefix[];
 }
 
-/** What is announced of the way outside depends on whether we have one. */
-export interface WayOut {
-  readonly isDraining: boolean;
-  /** control/track-states.ts */
-  readonly isUp: (track: string | null) => boolean;
-}
-
-const ALWAYS: WayOut = { isDraining: false, isUp: () => true };
-
 /** @param macOf the gateway MAC of a VSI-interface, by name. Null where the configuration has no `evpn`. */
-export function settingsOf(
-  config: Config,
-  macOf: (iface: string) => Mac | null,
-  wayOut: WayOut = ALWAYS,
-): EvpnSettings | null {
+export function settingsOf(config: Config, macOf: (iface: string) => Mac | null): EvpnSettings | null {
   const { evpn, vsis } = config;
   if (evpn === null) return null;
   const named = new Map(config.vrfs.map((vrf) => [vrf.name, vrf]));
@@ -83,31 +75,22 @@ export function settingsOf(
   });
   const { staleSeconds, duplicates, limits } = evpn;
   const gateways = gatewaysOf(config, new Set(instances.map(({ vsi }) => vsi)), macOf);
-  const prefixes = config.vrfs.flatMap((vrf) => prefixesOf(config, vrf, wayOut));
+  const prefixes = config.vrfs.flatMap((vrf) => prefixesOf(config, vrf));
   return { vtep: config.underlay.address, staleSeconds, duplicates, limits, instances, gateways, prefixes };
 }
 
-/** What is announced of `vrf`; of two origins of one prefix, once. Not what is withdrawn by tracks, and while we drain no way outside. */
-function prefixesOf(
-  { interfaces, routes }: Config,
-  { name, evpn: { advertise } }: VrfConfig,
-  { isDraining, isUp }: WayOut,
-): OwnPrefix[] {
+/** What is announced of `vrf`, while it leads on (offers.ts); of two origins of one prefix, once. */
+function prefixesOf({ interfaces, routes }: Config, { name, evpn: { advertise } }: VrfConfig): OwnPrefix[] {
   const all = new Map<string, OwnPrefix>();
   // IPv6 prefixes are not announced.
-  const add = ({ text, network, length }: Prefix) => {
-    if (typeof network === "number") all.set(text, { vrf: name, network, length });
+  const add = ({ text, network, length }: Prefix, leadsOn: boolean) => {
+    if (typeof network === "number") all.set(text, { vrf: name, text, network, length, leadsOn });
   };
   if (advertise.connected)
-    for (const { vrf, addresses } of interfaces) if (vrf === name) for (const { prefix } of addresses) add(prefix);
-  if (isDraining) return [...all.values()];
-  const isUsed = ({ target }: RouteConfig) =>
-    !("nextHops" in target) || target.nextHops.length === 0 || target.nextHops.some(({ track }) => isUp(track));
-  const own = routes.filter(({ vrf }) => vrf === name);
-  if (advertise.static) for (const route of own) if (route.prefix.length > 0 && isUsed(route)) add(route.prefix);
-  const isDefault = ({ prefix }: RouteConfig) => prefix.length === 0 && prefix.network === 0;
-  if (advertise.default && own.every((route) => !isDefault(route) || isUsed(route)))
-    add({ text: "0.0.0.0/0", network: 0, length: 0 });
+    for (const { vrf, addresses, distributed } of interfaces)
+      if (vrf === name) for (const { prefix } of addresses) add(prefix, !distributed);
+  if (advertise.static) for (const { vrf, prefix } of routes) if (vrf === name && prefix.length > 0) add(prefix, true);
+  if (advertise.default) add({ text: "0.0.0.0/0", network: 0, length: 0 }, true);
   return [...all.values()];
 }
 
@@ -126,8 +109,9 @@ function gatewaysOf(
     const isShared = each.mac === "shared" || parseMac(each.mac) !== null;
     const mac = macOf(each.name);
     if (isShared || mac === null) return [];
-    const own = each.distributed ? [] : each.addresses.flatMap(({ ip }) => (typeof ip === "number" ? [ip] : []));
-    if (each.icmpSource !== null) own.push(each.icmpSource.ip);
-    return each.vsis.filter((vsi) => vsis.has(vsi)).flatMap((vsi) => own.map((ip) => ({ vsi, mac, ip })));
+    const routed = each.distributed ? [] : each.addresses.flatMap(({ ip }) => (typeof ip === "number" ? [ip] : []));
+    const own = routed.map((ip) => ({ mac, ip, leadsOn: true }));
+    if (each.icmpSource !== null) own.push({ mac, ip: each.icmpSource.ip, leadsOn: false });
+    return each.vsis.filter((vsi) => vsis.has(vsi)).flatMap((vsi) => own.map((address) => ({ ...address, vsi })));
   });
 }

@@ -61,10 +61,14 @@ export function createDrain({
   tracks,
   emit,
   tellPeers,
+  attracts,
 }: Pick<ProbingRequest, "inventory" | "topology" | "emit"> &
-  Pick<DrainParts, "agent" | "tellPeers"> & { readonly tables: Tables; readonly tracks: TrackStates }): Drain {
+  Pick<DrainParts, "agent" | "tellPeers" | "attracts"> & {
+    readonly tables: Tables;
+    readonly tracks: TrackStates;
+  }): Drain {
   const drain = new Drain({
-    ...{ agent, inventory, emit, tellPeers },
+    ...{ agent, inventory, emit, tellPeers, attracts },
     downTrack() {
       const { track } = topology.config.drain;
       return tracks.isUp(track) ? null : track;

@@ -3,7 +3,8 @@
  *
  * While we drain we answer no ARP that comes by a tunnel for an address of ours (those that are not shared: a Border's). The
  * peers' next-hop probes fail within three of their intervals, and their flows go by another next hop; we go on forwarding what
- * still comes. It works with every peer that probes, and BFD says it at once where there is a session.
+ * still comes. It works with every peer that probes, and BFD says it at once where there is a session. Routes that EVPN announces for
+ * what is behind us go as well (evpn/offers.ts).
  *
  * A person asks for it (`vtepctl drain`), or the track that the configuration names (`drain.track`): a Border whose uplink is dead
  * withdraws itself, and takes part again when the track is up. What EVPN announces of the way outside is taken back meanwhile.
@@ -27,6 +28,8 @@ export interface DrainParts {
   readonly received: () => number;
   /** The track on which it depends, where it is down; null: none is. */
   readonly downTrack: () => string | null;
+  /** Do routes lead others here, whom another gateway may serve? */
+  readonly attracts: () => boolean;
   /** Tell BFD's peers, who leave at once, and the fabric. */
   readonly tellPeers: (isDraining: boolean) => void;
   readonly emit: Emit;
@@ -88,7 +91,7 @@ export class Drain {
   /** We are about to stop: begin, and wait until the peers have left, or the limit is reached. */
   async leave(): Promise<void> {
     const { now, pause, received, limitMs } = this.parts;
-    if (limitMs() === 0 || !this.isNextHop()) return;
+    if (limitMs() === 0 || !(this.isNextHop() || this.parts.attracts())) return;
     this.begin();
     const endMs = this.sinceMs! + limitMs();
     let count = received();

@@ -5,6 +5,7 @@ import { changesOf } from "../../src/config/change-list.ts";
 import { configDiff } from "../../src/config/diff.ts";
 import { fileForm } from "../../src/config/form.ts";
 import { parseConfig } from "../../src/config/load.ts";
+import { Offers } from "../../src/evpn/offers.ts";
 import { settingsOf } from "../../src/evpn/settings.ts";
 import { formatIpv4 } from "../../src/wire/ipv4.ts";
 import { BASE, base, type Row, testRows, vsis } from "./broken-files.ts";
@@ -159,7 +160,7 @@ describe("a VSI with evpn", () => {
     const own = text.replace("address: 10.1.1.1/24", "address: 10.1.1.1/24, mac: auto, distributed: false");
     const mac = 0x02aabbccddee;
     expect(settingsOf(plan(text), () => mac)!.gateways).toEqual([]);
-    expect(settingsOf(plan(own), () => mac)!.gateways).toEqual([{ vsi: "v1", mac, ip: 0x0a010101 }]);
+    expect(settingsOf(plan(own), () => mac)!.gateways).toEqual([{ vsi: "v1", mac, ip: 0x0a010101, leadsOn: true }]);
   });
 });
 
@@ -201,10 +202,16 @@ ${EVPN}`;
         "nextHop: 10.1.1.9, track: up}, {prefix: 10.7.0.0/16, nextHop: 10.1.1.9, track: up}",
       )
       .replace("routes:", "tracks: [{name: up, ac: a1}]\nroutes:");
-    const announced = (isDraining: boolean, isUp: boolean) =>
-      settingsOf(plan(tracked), () => mac, { isDraining, isUp: (track) => track === null || isUp })!
+    const settings = settingsOf(plan(tracked), () => mac)!;
+    const announced = (isDraining: boolean, isUp: boolean) => {
+      const routes: Readonly<Record<string, boolean>> = { "0.0.0.0/0": isUp, "10.7.0.0/16": isUp, "10.8.0.0/16": true };
+      const offers = new Offers({ leads: (vrf, prefix) => (vrf === "main" ? (routes[prefix] ?? null) : null) });
+      offers.isDraining = isDraining;
+      return offers
+        .of(settings)
         .prefixes.filter(({ vrf }) => vrf === "main")
         .map(({ network, length }) => `${formatIpv4(network)}/${length}`);
+    };
     expect(announced(false, true)).toEqual(["10.1.1.0/24", "10.7.0.0/16", "10.8.0.0/16", "0.0.0.0/0"]);
     expect(announced(false, false)).toEqual(["10.1.1.0/24", "10.8.0.0/16"]);
     expect(announced(true, true)).toEqual(["10.1.1.0/24"]);

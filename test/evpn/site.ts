@@ -168,6 +168,7 @@ export class Site {
       },
       unwantPrefix: (_vsi, network, length) =>
         void (isMine() && this.saidPrefixes.delete(`${formatIpv4(network)}/${length}`)),
+      leads: () => null,
       locals: function* (): Generator<LocalHost> {},
     };
   }

@@ -2,7 +2,7 @@
  * VRFs of whole gateways in a fabric: prefixes (type 5) and hosts (type 2 with two labels) by an L3VNI, hop by hop, and what
  * becomes of them when routes, gateways or tunnels go.
  */
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { rowsOf } from "../../src/control/sorted.ts";
 import { routeViews } from "../../src/control/topology/views.ts";
 import { formatMac, writeMac } from "../../src/wire/ethernet.ts";
@@ -190,6 +190,13 @@ describe("two leaves without a VNI in common", () => {
     expect(world.get("vm1-10").icmp.map(({ type, code }) => [type, code])).toEqual([[ICMP_UNREACHABLE, 0]]);
   });
 
+  it("keep subnets and hosts announced while they drain: no other gateway has those hosts", () => {
+    one.evpn.setDraining(true);
+    site.pass(1000);
+    expect(learned(two)).toEqual(["10.1.1.0/24 192.0.2.1", "10.1.1.11/32 192.0.2.1"]);
+    expect([one.evpn.attracts, two.evpn.attracts]).toEqual([false, false]);
+  });
+
   it("keep it all through a reload that does not touch it, and lose it with the VRF's L3VNI", () => {
     const before = learned(one);
     one.reload(leaf(1, [10]).replace("mtu: 1500", "mtu: 1500, dscp: 46"));
@@ -291,6 +298,51 @@ describe("Borders that announce prefixes alone", () => {
     site.pass(5000);
     expect(defaults()).toBe("0.0.0.0/0 192.0.2.2");
     expect(learned(one)).not.toContain("172.16.3.0/24 192.0.2.3");
+  });
+
+  it("are left while they drain, without a loss, and come back; one that reloads meanwhile stays away", () => {
+    const vm1 = world.get("vm1-10");
+    const ping = (sequence: number) => {
+      for (let host = 1; host <= 8; host++) vm1.ping(`50.1.2.2`, { sequence: sequence * 8 + host });
+    };
+    ping(1);
+    site.pass(100);
+    borders[0]!.evpn.setDraining(true);
+    // Not known there yet: what still comes is forwarded.
+    ping(2);
+    site.pass(1000);
+    expect(vm1.replies).toHaveLength(16);
+    expect(learned(one)).toEqual(["0.0.0.0/0 192.0.2.3", "50.1.3.0/24 192.0.2.3", "172.16.3.0/24 192.0.2.3"]);
+    expect(borders[0]!.engine.announced()).toEqual([]);
+    borders[0]!.reload(border(2).replace("mtu: 1500", "mtu: 1500, dscp: 46"));
+    site.pass(1000);
+    expect(defaults()).toBe("0.0.0.0/0 192.0.2.3");
+    borders[0]!.evpn.setDraining(false);
+    site.pass(1000);
+    expect(defaults()).toBe("0.0.0.0/0 192.0.2.2 192.0.2.3");
+  });
+
+  it("announce what leads on while it does: a router behind one that is dead takes its flows to the other", () => {
+    const { agent, topology } = borders[0]!.gateway.control.shown;
+    const [{ hops }] = [...topology.staticRoutes.hops()];
+    const { adjacency } = hops[0]!;
+    const isAlive = vi.spyOn(agent.neighbors, "isAlive").mockImplementation((id) => id !== adjacency);
+    site.pass(2000);
+    // Its own subnet is still there.
+    expect(learned(one)).toEqual([
+      "0.0.0.0/0 192.0.2.3",
+      "50.1.2.0/24 192.0.2.2",
+      "50.1.3.0/24 192.0.2.3",
+      "172.16.3.0/24 192.0.2.3",
+    ]);
+    isAlive.mockRestore();
+    site.pass(2000);
+    expect(defaults()).toBe("0.0.0.0/0 192.0.2.2 192.0.2.3");
+    expect(learned(one)).toContain("172.16.2.0/24 192.0.2.2");
+    // Without a default route of its own, it announces one because it was told to.
+    borders[0]!.reload(border(2).replace(/ {2}- \{prefix: 0.0.0.0\/0.*\n/, ""));
+    site.pass(2000);
+    expect(defaults()).toBe("0.0.0.0/0 192.0.2.2 192.0.2.3");
   });
 
   it("announce what the configuration allows", () => {

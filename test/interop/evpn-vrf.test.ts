@@ -32,8 +32,11 @@ describeReal(missing, "a VRF of vtepd and of FRR, by an L3VNI", () => {
     const { bed } = fabric;
     await fabric.engine("gw1");
     gw1 = await fabric.gateway("gw1", {
-      vsis: [{ name: "vsi30", vni: 30, evpn: {} }],
-      interfaces: [{ name: "if30", vsi: "vsi30", address: "10.1.3.1/24" }],
+      vsis: [{ name: "vsi30", vni: 30, evpn: {} }, { name: "uplink" }],
+      interfaces: [
+        { name: "if30", vsi: "vsi30", address: "10.1.3.1/24" },
+        { name: "up", vsi: "uplink", address: "50.1.1.1/24", distributed: false },
+      ],
       vrfs: [{ name: "main", l3vni: 4001 }],
       acs: [{ name: "vm1", vsi: "vsi30", tap: { device: "eth0", netns: bed.name("vm1") } }],
     });
@@ -94,5 +97,28 @@ describeReal(missing, "a VRF of vtepd and of FRR, by an L3VNI", () => {
     await until("no prefix", 15_000, async () => (await learned("10.1.2.0/24")) === undefined);
     // Its host is announced by itself, and still reached.
     expect((await ping(fabric.bed, "vm1", H20, { count: 3 })).ttls).toEqual([62, 62, 62]);
+  });
+
+  test("a gateway that drains, or ends, takes back what leads on; its hosts stay, and all is back with it", async () => {
+    const there = async (prefix: string) => (await fabric.bed.must("leaf", "ip", ["route", "show", prefix])) !== "";
+    const uplink = (isThere: boolean) =>
+      until(
+        `the leaf ${isThere ? "has" : "has not"} what is behind it`,
+        15_000,
+        async () => (await there("50.1.1.0/24")) === isThere,
+      );
+    await uplink(true);
+    expect((await gw1.ctl("drain")).status).toBe(0);
+    await uplink(false);
+    expect([await there("10.1.3.0/24"), await there(VM1)]).toEqual([true, true]);
+    expect((await ping(fabric.bed, "vm1", H20, { count: 3 })).ttls).toEqual([62, 62, 62]);
+    expect((await gw1.ctl("undrain")).status).toBe(0);
+    await uplink(true);
+    await gw1.stop();
+    await gw1.logged(/gateway\.draining/, 2);
+    await uplink(false);
+    expect([await there("10.1.3.0/24"), await there(VM1)]).toEqual([true, true]);
+    gw1 = await gw1.restart();
+    await uplink(true);
   });
 });

@@ -7,6 +7,7 @@ let received: number;
 /** Packets that come by tunnels until this time. */
 let busyUntilMs: number;
 let isDistributed: boolean;
+let attracts: boolean;
 let limitMs: number;
 let downTrack: string | null;
 const said: string[] = [];
@@ -17,6 +18,7 @@ beforeEach(() => {
   received = 0;
   busyUntilMs = 0;
   isDistributed = false;
+  attracts = false;
   limitMs = 4000;
   downTrack = null;
   said.length = 0;
@@ -30,6 +32,7 @@ beforeEach(() => {
     limitMs: () => limitMs,
     received: () => received,
     downTrack: () => downTrack,
+    attracts: () => attracts,
     tellPeers: (isDraining) => said.push(`bfd ${isDraining}`),
     emit: (_, event) => said.push(event),
     now: () => nowMs,
@@ -54,6 +57,15 @@ describe("a stop", () => {
     nowMs += 3000;
     await drain.leave();
     expect(nowMs).toBe(5000);
+  });
+
+  it("waits for those too who come by routes, although all addresses are shared", async () => {
+    isDistributed = true;
+    attracts = true;
+    busyUntilMs = 2000;
+    await drain.leave();
+    expect(said).toEqual(["agent true", "bfd true", "gateway.draining"]);
+    expect(nowMs).toBe(2300);
   });
 
   it("waits for no peer where all addresses are shared, or where it shall not", async () => {

@@ -118,11 +118,22 @@ export class StaticRoutes {
     return hops.map(({ iface, address, adjacency }) => ({
       ip: address.text,
       interface: iface.name,
-      alive: this.nextHops.isAlive(adjacency) && this.groups.tracks.isUp(address.track),
+      alive: this.isAlive({ address, adjacency }),
       weight: address.weight,
       priority: address.priority,
       track: address.track,
     }));
+  }
+
+  /** Is a next hop of the route alive and its track up, or has it none to be dead? null: there is no such route. */
+  leads(vrf: string, prefix: string): boolean | null {
+    const route = this.installed.get(`${vrf} ${prefix}`);
+    if (route === undefined) return null;
+    return route.hops.length === 0 || route.hops.some((hop) => this.isAlive(hop));
+  }
+
+  private isAlive({ adjacency, address }: Pick<Hop, "adjacency" | "address">): boolean {
+    return this.nextHops.isAlive(adjacency) && this.groups.tracks.isUp(address.track);
   }
 
   private install(
