@@ -13,10 +13,13 @@ import { isTooBigDue } from "../control/icmp/icmp6.ts";
 import type { ErrorWay, ErrorWays } from "../control/icmp/way.ts";
 import { type InterfaceObject, type Inventory, isHostAddress, isOwnAddress } from "../control/inventory.ts";
 import { formatIp, type Ip } from "../control/ip.ts";
+import { isRouterSolicitation } from "../control/nd/punted.ts";
+import { NdSpeaker } from "../control/nd/speaker.ts";
 import { hopOf } from "../control/neighbor/hop.ts";
 import { isKnown } from "../control/neighbor/nud.ts";
 import type { Neighbors } from "../control/neighbor/table.ts";
 import { isFromRoute } from "../control/resolution/asker.ts";
+import type { Speaker } from "../control/resolution/speaker.ts";
 import { DROPS, PUNT } from "../tables/counters.ts";
 import { i32, u16 } from "../wire/bytes.ts";
 import { ETH_BYTES, ETH_TYPE, TYPE_IPV6 } from "../wire/ethernet.ts";
@@ -43,11 +46,15 @@ export interface PuntedFrame {
   readonly bytes: Uint8Array;
 }
 
+const SOLICITED =
+  "answered with a router advertisement within half a second (behaviour.md §11); from a tunnel, by its own gateway";
+
 export class Outlook {
   private readonly inventory: Inventory;
   private readonly neighbors: Neighbors;
   private readonly ways: ErrorWays;
-  private readonly speaker = new ArpSpeaker();
+  private readonly arp: Speaker = new ArpSpeaker();
+  private readonly nd: Speaker = new NdSpeaker();
 
   constructor(inventory: Inventory, neighbors: Neighbors, ways: ErrorWays) {
     this.inventory = inventory;
@@ -59,7 +66,9 @@ export class Outlook {
   of(frame: PuntedFrame): string {
     switch (frame.kind) {
       case PUNT.arp:
-        return this.arp(frame);
+        return this.resolution(frame, this.arp);
+      case PUNT.nd:
+        return isRouterSolicitation(frame) ? SOLICITED : this.resolution(frame, this.nd);
       case PUNT.unresolved:
         return this.unresolved(frame);
       case PUNT.local:
@@ -81,7 +90,7 @@ export class Outlook {
     const { iface } = hop;
     const ip = formatIp(hop.ip);
     const state = this.neighbors.find(iface, hop.ip)?.state;
-    const asks = `waits for ARP of ${ip} on ${iface.name}`;
+    const asks = `waits for ${typeof hop.ip === "number" ? "ARP" : "neighbour discovery"} of ${ip} on ${iface.name}`;
     if (state === undefined) return `${asks}, which is asked for in ${iface.vsis.map((vsi) => vsi.name).join(", ")}`;
     if (isKnown(state)) return `${ip} has just been resolved: it is sent on at once`;
     if (state === "failed") return `${asks}, which did not answer lately and is asked again`;
@@ -94,15 +103,14 @@ export class Outlook {
     return `relayed to ${servers.map(({ text }) => text).join(", ")}, and flooded nowhere`;
   }
 
-  private arp({ bytes, vsi: vsiRow, port: portRow }: PuntedFrame): string {
+  private resolution({ bytes, vsi: vsiRow, port: portRow }: PuntedFrame, speaker: Speaker): string {
     const vsi = this.inventory.vsis.get(vsiRow);
     const port = this.inventory.ports.get(portRow);
-    const { speaker } = this;
     const message = speaker.parse(bytes);
     if (vsi === undefined || port === undefined) return "its port or VSI is gone: dropped";
-    if (message === null) return "dropped: not an IPv4-over-Ethernet ARP request or reply";
+    if (message === null) return `dropped: ${DROPS[speaker.drops.malformed - 1]![1]}`;
     if (vsi.config.arp === "suppress")
-      return "ARP suppression: answered with the host's own MAC where it is known, flooded where it is not";
+      return "suppression: answered with the host's own MAC where it is known, flooded where it is not";
     const iface = vsi.interface;
     if (iface === null) return "ignored: no VSI-interface";
     const bad = speaker.check(message, iface);
@@ -136,7 +144,7 @@ export class Outlook {
     const known = entry !== undefined && isKnown(entry.state) ? entry : undefined;
     const ip = formatIp(target);
     if (known?.place?.port === port) return `ignored: ${ip} is behind the same port, and hears it itself`;
-    const reply = "local proxy ARP answers with the gateway MAC (S1.2)";
+    const reply = `local proxy ${typeof target === "number" ? "ARP " : ""}answers with the gateway MAC (S1.2)`;
     if (known?.state === "reachable") return `${reply}: ${ip} is known`;
     const relay = `asks all sites for ${ip} (S1.4)`;
     if (known !== undefined || vsi.config.proxyArp === "immediate") return `${reply} and ${relay}`;

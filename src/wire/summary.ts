@@ -7,7 +7,13 @@ import { ARP_REQUEST, parseArp } from "./arp.ts";
 import { i32, u16 } from "./bytes.ts";
 import { ETH_BYTES, ETH_TYPE, formatMac, readMac, TYPE_ARP, TYPE_IPV4, TYPE_IPV6, TYPE_VLAN } from "./ethernet.ts";
 import { ICMP_ECHO_REPLY, ICMP_ECHO_REQUEST, ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE } from "./icmp.ts";
-import { ICMP6_PACKET_TOO_BIG, ICMP6_REDIRECT, ICMP6_ROUTER_ADVERTISEMENT } from "./icmp6.ts";
+import {
+  ICMP6_NEIGHBOR_ADVERTISEMENT,
+  ICMP6_NEIGHBOR_SOLICITATION,
+  ICMP6_PACKET_TOO_BIG,
+  ICMP6_REDIRECT,
+  ICMP6_ROUTER_ADVERTISEMENT,
+} from "./icmp6.ts";
 import {
   FRAGMENT_DF,
   FRAGMENT_OFFSET,
@@ -37,6 +43,7 @@ import {
   readIpv6,
   upperLayer,
 } from "./ipv6.ts";
+import { type Nd, parseNd, UNSPECIFIED } from "./nd.ts";
 
 const ICMP_TYPES: Readonly<Record<number, string>> = {
   [ICMP_ECHO_REPLY]: "echo-reply",
@@ -53,8 +60,8 @@ const ICMP6_TYPES: Readonly<Record<number, string>> = {
   129: "echo-reply",
   133: "router-solicitation",
   [ICMP6_ROUTER_ADVERTISEMENT]: "router-advertisement",
-  135: "neighbor-solicitation",
-  136: "neighbor-advertisement",
+  [ICMP6_NEIGHBOR_SOLICITATION]: "neighbor-solicitation",
+  [ICMP6_NEIGHBOR_ADVERTISEMENT]: "neighbor-advertisement",
   [ICMP6_REDIRECT]: "redirect",
 };
 
@@ -70,6 +77,8 @@ export function summaryOf(bytes: Uint8Array, length = bytes.length): string {
     at += 4;
   }
   if (type === TYPE_IPV4 && bytes.length >= at + IPV4_BYTES && bytes[at]! >> 4 === 4) return tag + ipv4(bytes, at);
+  const nd = type === TYPE_IPV6 && at === ETH_BYTES ? parseNd(bytes, 0, bytes.length) : null;
+  if (nd !== null) return discovery(nd);
   if (type === TYPE_IPV6 && bytes.length >= at + IPV6_BYTES && bytes[at]! >> 4 === 6) return tag + ipv6(bytes, at);
   // An ARP message without its tag is where the parser expects it.
   const arp = type === TYPE_ARP && at === ETH_BYTES ? parseArp(bytes, 0, bytes.length) : null;
@@ -82,6 +91,28 @@ export function summaryOf(bytes: Uint8Array, length = bytes.length): string {
   const macs = `${formatMac(readMac(bytes, 6))} > ${formatMac(readMac(bytes, 0))}`;
   const what = type === TYPE_IPV6 ? "ipv6" : type === TYPE_ARP ? "arp" : `type 0x${type.toString(16).padStart(4, "0")}`;
   return `${tag}${what} ${macs}, ${length} bytes`;
+}
+
+/** Neighbour discovery that a receiver may take, in ARP's words. */
+function discovery(nd: Nd): string {
+  const [from, to] = [formatIpv6(nd.src), formatIpv6(nd.dst)];
+  switch (nd.type) {
+    case ICMP6_NEIGHBOR_SOLICITATION: {
+      const target = formatIpv6(nd.target);
+      if (nd.src === UNSPECIFIED) return `nd has anyone ${target} (${formatMac(nd.ethSrc)})`;
+      return `nd who has ${target} tell ${from} (${formatMac(nd.mac ?? nd.ethSrc)})`;
+    }
+    case ICMP6_NEIGHBOR_ADVERTISEMENT:
+      return `nd ${nd.isRouter ? "router " : ""}${formatIpv6(nd.target)} is at ${formatMac(nd.mac ?? nd.ethSrc)}, to ${to}`;
+    case ICMP6_ROUTER_ADVERTISEMENT: {
+      const prefixes = nd.prefixes.map(({ network, length }) => ` ${formatIpv6(network)}/${length}`).join("");
+      return `nd router ${from} for ${nd.lifetimeSeconds} s${prefixes}, to ${to}`;
+    }
+    case ICMP6_REDIRECT:
+      return `nd redirect of ${formatIpv6(nd.destination)} to ${formatIpv6(nd.target)}, from ${from}`;
+    default:
+      return `nd who is router, asks ${from} (${formatMac(nd.ethSrc)})`;
+  }
 }
 
 function ipv6(bytes: Uint8Array, l3: number): string {

@@ -2,11 +2,31 @@
 import { expect, it } from "vitest";
 import { BROADCAST, parseMac } from "../../src/wire/ethernet.ts";
 import { parseIpv4 } from "../../src/wire/ipv4.ts";
+import { emitAdvertisement, emitSolicitation, groupMac, ND_MAX_BYTES, solicitedNode } from "../../src/wire/nd.ts";
 import { summaryOf } from "../../src/wire/summary.ts";
 import { SEEDS } from "../dataplane/corpus.ts";
 import { arpFrame, changed, ethernet, ipv6Frame, tagged, tcpFrame, udpFrame } from "../dataplane/packets.ts";
 
 const [A, B] = [parseMac("02:00:00:00:00:0a")!, parseMac("02:00:00:00:00:0b")!];
+const NET = 0x20010db8_0010_0000_0000_0000_0000_0000n;
+const VM1 = NET | 0x11n;
+const M1 = 0x020000000111;
+const said = (write: (bytes: Uint8Array) => number) => {
+  const bytes = new Uint8Array(ND_MAX_BYTES);
+  return bytes.slice(0, write(bytes));
+};
+const solicits = (src: bigint) => {
+  const target = NET | 0x12n;
+  const dst = solicitedNode(target);
+  const around = { ethDst: groupMac(dst), ethSrc: M1, src, dst };
+  return said((b) => emitSolicitation(b, 0, around, { target, mac: src === 0n ? null : M1, nonce: null }));
+};
+const tells = (isRouter: boolean) => {
+  const target = NET | 0x12n;
+  const flags = { isRouter, isSolicited: true, isOverride: true };
+  const around = { ethDst: A, ethSrc: M1, src: target, dst: VM1 };
+  return said((b) => emitAdvertisement(b, 0, around, { target, ...flags, mac: M1 }));
+};
 const packet = { dst: A, src: B, from: parseIpv4("10.1.1.11")!, to: parseIpv4("20.1.1.12")! };
 
 it("names protocol, addresses, ports, TTL and length", () => {
@@ -41,3 +61,15 @@ it("tells of what is cut off only what is there, and of a lie the type", () => {
     for (let n = 0; n <= Math.min(bytes.length, 80); n++)
       expect(summaryOf(bytes.slice(0, n), bytes.length)).not.toMatch(/undefined|NaN/);
 });
+
+it.each([
+  ["a solicitation", solicits(VM1), "nd who has 2001:db8:10::12 tell 2001:db8:10::11 (02:00:00:00:01:11)"],
+  ["a probe", solicits(0n), "nd has anyone 2001:db8:10::12 (02:00:00:00:01:11)"],
+  ["an advertisement", tells(false), "nd 2001:db8:10::12 is at 02:00:00:00:01:11, to 2001:db8:10::11"],
+  ["a router's", tells(true), "nd router 2001:db8:10::12 is at 02:00:00:00:01:11, to 2001:db8:10::11"],
+  [
+    "one that is cut",
+    tells(true).subarray(0, 80),
+    "icmp6 neighbor-advertisement 2001:db8:10::12 > 2001:db8:10::11 hops 255, 72 bytes",
+  ],
+])("neighbour discovery, %s", (_, frame, text) => expect(summaryOf(frame)).toBe(text));

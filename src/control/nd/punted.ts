@@ -9,7 +9,7 @@ const L4 = ETH_BYTES + IPV6_BYTES;
 /** Of the frame's flags word (ring.ts R_FLAGS): the sender left the checksum to us. */
 const FLAG_UNFINISHED_CHECKSUM = 0x100;
 
-export function isRouterSolicitation({ bytes }: HeldFrame): boolean {
+export function isRouterSolicitation({ bytes }: Pick<HeldFrame, "bytes">): boolean {
   return bytes.length > L4 && isIcmp(bytes) && bytes[L4] === ICMP6_ROUTER_SOLICITATION;
 }
 
