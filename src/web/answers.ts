@@ -72,10 +72,11 @@ const Drop = z.object({
 const Neighbor = z.object({
   ...{ interface: orNull(text), vsi: orNull(text), ip: text, mac: orNull(text), state: text, kind: text, via },
   from: orNull(text).default(null),
+  vrf: orNull(text).optional(),
 });
 const Mac = z.object({ vsi: text, mac: text, via, origin: text });
 const Route = z.object({
-  ...{ vrf: text, prefix: text, origin: text, action: text, interface: orNull(text) },
+  ...{ vrf: text, prefix: text, origin: text, action: text, interface: orNull(text), viaVrf: orNull(text).optional() },
   nextHops: z.array(z.object({ ip: text, alive: z.boolean() })).max(MOST_PORTS),
 });
 

@@ -3,11 +3,13 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { Trace } from "../../src/api/schema-trace.ts";
 import { Why } from "../../src/api/schema-why.ts";
 import { Shown } from "../../src/api/shown.ts";
+import { parseConfig } from "../../src/config/load.ts";
 import { routeValue } from "../../src/control/routes/routes.ts";
+import { settingsOf } from "../../src/evpn/settings.ts";
 import { Tracer } from "../../src/insight/trace.ts";
 import { WhyAnswers } from "../../src/insight/why.ts";
 import { ROUTE_VRF } from "../../src/tables/fib.ts";
-import { writeMac } from "../../src/wire/ethernet.ts";
+import { parseMac, writeMac } from "../../src/wire/ethernet.ts";
 import { ICMP_ECHO_REQUEST, ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE } from "../../src/wire/icmp.ts";
 import { parseIpv4 } from "../../src/wire/ipv4.ts";
 import { UNWATCHED } from "../api/fake-source.ts";
@@ -219,4 +221,17 @@ routes: [{prefix: 10.3.1.0/24, viaVrf: red}, {prefix: 10.1.1.0/24, vrf: red, via
   expect(hexOf(datagrams(all, 2, 1)[0]!)).toMatch(
     golden("000a", macOf("if10", one), macOf("if10", two), "0a03010b0a01010b0000"),
   );
+});
+
+it("is announced by type 5 like any static route of its VRF", () => {
+  const text = yaml()
+    .replace("{name: vsi30, vni: 30}", "{name: vsi30, vni: 30, evpn: {}}")
+    .replace(
+      "routes:",
+      "evpn: {engine: {socket: /run/bgp.sock}, as: 65000}\nvrfs: [{name: red, l3vni: 4001}]\nroutes:",
+    );
+  const read = parseConfig(text, "gw1.yaml");
+  if ("errors" in read) throw new Error(JSON.stringify(read.errors));
+  const { prefixes } = settingsOf(read.config, () => parseMac("02:aa:00:00:00:01"))!;
+  expect(prefixes.map(({ vrf, text: prefix }) => `${vrf} ${prefix}`)).toEqual(["red 10.3.1.0/24", "red 10.1.1.0/24"]);
 });

@@ -60,8 +60,8 @@ function rowsOf({ gateways }: TablesSaid, of: Listed): Row[] {
   };
   for (const { node, neighbors, macs, routes } of gateways) {
     if (of === "neighbors")
-      for (const { vsi, interface: on, ip, mac, via, kind, state, from } of neighbors)
-        add(node, vsi ?? on ?? "", ip, {
+      for (const { vsi, interface: on, vrf, ip, mac, via, kind, state, from } of neighbors)
+        add(node, vsiText(vsi ?? on ?? "", vrf), ip, {
           value: mac ?? "…",
           aside: `${viaText(via)} ${kind === "host" ? state : kind}${from === null ? "" : `, from ${from}`}`,
         });
@@ -69,15 +69,21 @@ function rowsOf({ gateways }: TablesSaid, of: Listed): Row[] {
       for (const { vsi, mac, via, origin } of macs)
         add(node, vsi, mac, { value: viaText(via) || origin, aside: origin });
     if (of === "routes")
-      for (const { vrf, prefix, action, interface: on, nextHops, origin } of routes) {
+      for (const { vrf, prefix, action, interface: on, viaVrf, nextHops, origin } of routes) {
         const hops = nextHops.map(({ ip, alive }) => `${ip}${alive ? "" : " (dead)"}`).join(", ");
-        add(node, vrf, prefix, { value: hops || on || action, aside: origin });
+        const where = viaVrf == null ? "" : `VRF ${viaVrf} `;
+        add(node, vrf, prefix, { value: `${where}${hops}`.trimEnd() || on || action, aside: origin });
       }
   }
   return [...rows.values()].map((row) => {
     const values = [...row.cells.values()].map((cells) => cells.map(({ value }) => value).join(" "));
     return { ...row, differs: new Set(values).size > 1 };
   });
+}
+
+/** "vsi10", and of a host in another VRF than the default one "vsi30, VRF red". */
+function vsiText(vsi: string, vrf: string | null | undefined): string {
+  return vrf == null || vrf === "main" ? vsi : `${vsi}, VRF ${vrf}`;
 }
 
 /** Routes by VNI, the same route beside itself: announced by one gateway, used by others. */
