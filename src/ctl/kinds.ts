@@ -9,6 +9,7 @@ import type { DhcpServer } from "../api/dhcp.ts";
 import type { Loop } from "../api/loops.ts";
 import type { Advertised } from "../api/ra.ts";
 import type { Ac, Interface, MacEntry, Neighbor, Route, Traffic, Tunnel, Vsi } from "../api/schema.ts";
+import { hopText } from "./hop-text.ts";
 import type { Before } from "./refresh.ts";
 import { type Column, shortAge, shortNumber } from "./table.ts";
 import { VRF } from "./vrf-columns.ts";
@@ -174,15 +175,6 @@ const ARP: readonly Column<Neighbor>[] = [
   { title: "AGE", of: (row) => shortAge(row.ageSeconds), right: true, rank: 1, measured: true },
   { title: "FROM", of: (row) => row.from, rank: 2 },
 ];
-
-/** 10.1.1.2, 10.1.1.2*3 (weight), 10.1.1.3(priority 2), 10.1.1.2(dead), 50.1.1.1[isp] (track). */
-export function hopText(hop: Route["nextHops"][number]): string {
-  const { ip, alive, weight = 1, priority = 1, track = null, bypassedBy } = hop;
-  const name = (weight === 1 ? ip : `${ip}*${weight}`) + (track === null ? "" : `[${track}]`);
-  if (!alive) return `${name}(dead)`;
-  if (bypassedBy !== null) return `${name}(bypassed)`;
-  return priority === 1 ? name : `${name}(priority ${priority})`;
-}
 
 /** "10.1.1.2,10.1.1.3", "vrf main", "vrf main 10.1.1.2": the VRF is named where it is another one. */
 function wayText({ viaVrf, nextHops }: Route): string {
