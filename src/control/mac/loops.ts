@@ -72,9 +72,8 @@ export interface LoopParts {
 
 export class LoopWatch {
   private readonly parts: LoopParts;
-  private readonly nonce: Uint8Array;
-  /** A source that no host has, for VSIs without a gateway MAC. */
-  private readonly ownMac: Mac;
+  /** Chosen when the first probe is sent. */
+  private secret: { readonly nonce: Uint8Array; readonly mac: Mac } | null = null;
   private readonly loops = new Map<string, Loop>();
   private readonly probedMs = new Map<AcPort, number>();
   private readonly movesOf = new Map<VsiObject, { count: number; sinceMs: number }>();
@@ -82,9 +81,6 @@ export class LoopWatch {
 
   constructor(parts: LoopParts) {
     this.parts = parts;
-    const byte = () => Math.floor(parts.random() * 256);
-    this.nonce = Uint8Array.from({ length: NONCE_BYTES }, byte);
-    this.ownMac = 0x020000000000 + Math.floor(parts.random() * 2 ** 40);
     parts.macs.changes.follow((change) => {
       const arrival = arrivalOf(change);
       if (arrival !== null && arrival.from !== null) this.moved(arrival.vsi, arrival.port);
@@ -135,16 +131,21 @@ export class LoopWatch {
     writeMac(frame, ETH_DST, PROBE_DESTINATION);
     writeMac(frame, ETH_SRC, source);
     frame.set([TYPE_LOOP_PROBE >> 8, TYPE_LOOP_PROBE & 0xff], ETH_TYPE);
-    frame.set(this.nonce, AT_NONCE);
+    frame.set(this.secretOnce().nonce, AT_NONCE);
     frame.set([vsi.row >> 8, vsi.row & 0xff, port.row >> 8, port.row & 0xff], AT_VSI);
     injector.toPort(vsi.row, port.row, frame);
   }
 
   /** The AC by which a probe of ours left; null: it is none. */
   private originOf(vsi: VsiObject, bytes: Uint8Array): AcPort | null {
-    if (bytes.length < AT_PORT + 2 || u16(bytes, ETH_TYPE) !== TYPE_LOOP_PROBE || u16(bytes, AT_VSI) !== vsi.row)
+    if (
+      this.secret === null ||
+      bytes.length < AT_PORT + 2 ||
+      u16(bytes, ETH_TYPE) !== TYPE_LOOP_PROBE ||
+      u16(bytes, AT_VSI) !== vsi.row
+    )
       return null;
-    for (let i = 0; i < NONCE_BYTES; i++) if (bytes[AT_NONCE + i] !== this.nonce[i]) return null;
+    for (let i = 0; i < NONCE_BYTES; i++) if (bytes[AT_NONCE + i] !== this.secret.nonce[i]) return null;
     const port = this.parts.inventory.ports.get(u16(bytes, AT_PORT));
     return port?.kind === "ac" && port.vsi === vsi ? port : null;
   }
@@ -188,7 +189,7 @@ export class LoopWatch {
     for (const [vsi, atMs] of this.pinned) {
       if (nowMs - atMs < PIN_MS) continue;
       this.pinned.delete(vsi);
-      if (inventory.vsis.get(vsi.row) === vsi) macs.removeStatic(vsi, this.ownMac);
+      if (inventory.vsis.get(vsi.row) === vsi) macs.removeStatic(vsi, this.secretOnce().mac);
     }
   }
 
@@ -196,8 +197,20 @@ export class LoopWatch {
   private sourceIn(vsi: VsiObject): Mac | null {
     if (vsi.interface !== null) return vsi.interface.mac;
     const { macs, timers } = this.parts;
-    if (!this.pinned.has(vsi) && !macs.addStatic(vsi, this.ownMac, null, MAC_GATEWAY)) return null;
+    const { mac } = this.secretOnce();
+    if (!this.pinned.has(vsi) && !macs.addStatic(vsi, mac, null, MAC_GATEWAY)) return null;
     this.pinned.set(vsi, timers.nowMs);
-    return this.ownMac;
+    return mac;
+  }
+
+  /** What proves a probe to be ours, and a source that no host has, for VSIs without a gateway MAC. */
+  private secretOnce(): { readonly nonce: Uint8Array; readonly mac: Mac } {
+    const { random } = this.parts;
+    const byte = () => Math.floor(random() * 256);
+    this.secret ??= {
+      nonce: Uint8Array.from({ length: NONCE_BYTES }, byte),
+      mac: 0x020000000000 + Math.floor(random() * 2 ** 40),
+    };
+    return this.secret;
   }
 }
