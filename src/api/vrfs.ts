@@ -4,11 +4,10 @@
  * The default VRF is always there, also where nothing names it; the others are those of VSI-interfaces and of `vrfs`.
  */
 import { DEFAULT_VRF, type Inventory, subnetOf } from "../control/inventory.ts";
-import type { Ip } from "../control/ip.ts";
+import { bitsOf, formatIp, type Ip } from "../control/ip.ts";
 import type { VrfConfig } from "../control/plan-evpn.ts";
 import { RANKS } from "../control/routes/routes.ts";
 import { formatMac } from "../wire/ethernet.ts";
-import { formatIpv4 } from "../wire/ipv4.ts";
 import { byText } from "./by-text.ts";
 import type { Evpn } from "./schema-evpn.ts";
 import type { Vrf } from "./schema-vrf.ts";
@@ -19,7 +18,6 @@ export type FabricStanding = Pick<Evpn, "engine" | "state" | "vrfs"> | null;
 
 type Standing = Pick<Vrf, "state" | "reason">;
 
-const HOST_BITS = 32;
 const UP: Standing = { state: "up", reason: null };
 /** What is wrong with an L3VNI in these states of the engine; in the others nothing is. */
 const TROUBLES: Readonly<Partial<Record<Evpn["state"], string>>> = {
@@ -69,12 +67,12 @@ export class VrfViews {
     const { inventory, routes } = this.parts;
     const homes = [...inventory.interfaces.values()];
     for (const { vrf, network, length, origin } of routes.list()) {
-      if (origin !== "evpn" || length === HOST_BITS) continue;
+      if (origin !== "evpn" || length === bitsOf(network)) continue;
       const home = homes.find((iface) => iface.vrf === vrf && subnetOf(iface, network) !== null);
-      const subnet = home === undefined ? null : subnetOf(home, network)!;
+      const subnet = home === undefined ? null : subnetOf(home, network);
       if (subnet === null || subnet.length >= length) continue;
-      const prefix = `${formatIpv4(network)}/${length}`;
-      const text = `${formatIpv4(subnet.network)}/${subnet.length}`;
+      const prefix = `${formatIp(network)}/${length}`;
+      const text = `${formatIp(subnet.network)}/${subnet.length}`;
       yield { vrf: home!.vrfName, prefix, subnet: text, interface: home!.name };
     }
   }

@@ -11,8 +11,6 @@ import { PUNT, RECORD_LEARN, RECORD_STALE, RECORD_TOO_BIG, RECORD_UNBOUND } from
 import type { Ring } from "../tables/ring.ts";
 import * as records from "../tables/ring.ts";
 import type { Tables } from "../tables/tables.ts";
-import { u16 } from "../wire/bytes.ts";
-import { ETH_TYPE, TYPE_IPV6 } from "../wire/ethernet.ts";
 import { CODE_NET_UNREACHABLE } from "../wire/icmp.ts";
 import { arpTable } from "./arp-table.ts";
 import type { DampedMoveView } from "./damped-moves.ts";
@@ -23,7 +21,7 @@ import { Icmp } from "./icmp/icmp.ts";
 import { Icmp6 } from "./icmp/icmp6.ts";
 import { Pinger } from "./icmp/ping.ts";
 import { ErrorWays, type RouteFinder } from "./icmp/way.ts";
-import { bytesOf, type HeldFrame, heldFrameAt, type Injector } from "./inject.ts";
+import { bytesOf, type HeldFrame, heldFrameAt, type Injector, isIpv6 } from "./inject.ts";
 import type { InterfaceObject, Inventory, PortObject, TunnelPort, VsiObject } from "./inventory.ts";
 import type { Ip } from "./ip.ts";
 import { Ledger } from "./ledger.ts";
@@ -103,7 +101,8 @@ export class Agent {
     this.ways = new ErrorWays(tables, inventory, routes);
     this.pinger = new Pinger(injector, timers, random);
     this.icmp = new Icmp(injector, inventory, timers, this.ledger, emit, limits, this.ways, this.pinger);
-    this.icmp6 = new Icmp6(injector, inventory, timers, emit, this.icmp.rate);
+    const { rate, reassembly } = this.icmp;
+    this.icmp6 = new Icmp6({ ...parts, ledger: this.ledger, ways: this.ways, rate, reassembly });
     this.questions = new Questions(injector, inventory, timers, emit);
     const common = { injector, inventory, timers, emit };
     const { bindings } = this.security;
@@ -120,7 +119,7 @@ export class Agent {
       macs: this.macs,
       nextHopProbe: parts.nextHopProbe ?? { intervalMs: 0, multiplier: 3 },
       routes,
-      unreachable: (frame) => this.icmp.hostUnreachable(frame),
+      unreachable: (frame) => this.icmpOf(frame).hostUnreachable(frame),
       onResolved: parts.onResolved ?? (() => undefined),
     });
     this.macs.changes.follow((change) => {
@@ -129,8 +128,7 @@ export class Agent {
     });
     this.neighbors.changes.follow(({ was, is }) => this.known.follow(was, is));
     const { macs, neighbors, ways } = this;
-    // Routes are IPv4's alone.
-    const isRoutedBy = (iface: InterfaceObject, ip: Ip) => typeof ip === "number" && ways.isRoutedBy(iface, ip);
+    const isRoutedBy = (iface: InterfaceObject, ip: Ip) => ways.isRoutedBy(iface, ip);
     this.resolutions = new Resolutions(this.questions, { ...common, macs, neighbors, isRoutedBy });
   }
 
@@ -353,19 +351,17 @@ export class Agent {
         const hop = hopOf(frame.bytes, arg, arg2, this.parts.inventory, this.neighbors);
         // The next hop's VSI-interface has gone: what is left is a packet without a route.
         return hop === null
-          ? this.icmp.unreachable(frame, CODE_NET_UNREACHABLE)
+          ? this.icmpOf(frame).unreachable(frame, CODE_NET_UNREACHABLE)
           : this.neighbors.need(hop.iface, hop.ip, frame);
       }
       case PUNT.local:
-        return this.dhcp.local(frame, arg) ?? this.icmp.local(frame);
+        return isIpv6(frame) ? this.icmp6.local(frame) : (this.dhcp.local(frame, arg) ?? this.icmp.local(frame));
       case PUNT.ttl:
-        return this.icmp.ttl(frame);
+        return this.icmpOf(frame).ttl(frame);
       case PUNT.unreachable:
-        return this.icmp.unreachable(frame, arg);
+        return this.icmpOf(frame).unreachable(frame, arg);
       case PUNT.mtu:
-        return u16(frame.bytes, ETH_TYPE) === TYPE_IPV6
-          ? this.icmp6.tooBig(frame, arg)
-          : this.icmp.tooBig(frame, arg, arg2);
+        return this.icmpOf(frame).tooBig(frame, arg, arg2);
       case PUNT.dhcp:
         return this.dhcp.broadcast(frame);
       case PUNT.nd:
@@ -374,6 +370,10 @@ export class Agent {
       default:
         throw new Error(`punt ring of worker ${frame.worker}: no record of kind ${kind}`);
     }
+  }
+
+  private icmpOf(frame: HeldFrame): Icmp | Icmp6 {
+    return isIpv6(frame) ? this.icmp6 : this.icmp;
   }
 
   /** Records that are no frames. */

@@ -19,6 +19,8 @@ import {
 } from "../tables/counters.ts";
 import type { Ring } from "../tables/ring.ts";
 import * as records from "../tables/ring.ts";
+import { u16 } from "../wire/bytes.ts";
+import { ETH_TYPE, TYPE_IPV6 } from "../wire/ethernet.ts";
 
 /** A frame with what the io needs to know of it, when it is not a plain one. Offsets as in port-io.ts. */
 export type HeldFrame = {
@@ -73,6 +75,11 @@ interface Command {
   readonly io: number;
   readonly arg: number;
   readonly bytes: Uint8Array;
+}
+
+/** Is the packet in it IPv6? */
+export function isIpv6({ bytes }: HeldFrame): boolean {
+  return u16(bytes, ETH_TYPE) === TYPE_IPV6;
 }
 
 export class Injector {

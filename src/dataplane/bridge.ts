@@ -16,6 +16,7 @@ import { type Fate, type Frame, GO_ON } from "./frame.ts";
 import { remember } from "./like-last.ts";
 import { punt, tellLearn, tellOwn } from "./punt.ts";
 import { route } from "./route.ts";
+import { route6 } from "./route6.ts";
 
 /** The source MAC: refuse what cannot be one, mark what is known, tell control of the rest. */
 export function source(worker: WorkerContext, f: Frame): Fate {
@@ -57,7 +58,8 @@ export function destination(worker: WorkerContext, f: Frame): Fate {
 export function onward(worker: WorkerContext, f: Frame, value: number): Fate {
   const port = value & MAC_PORT_MASK;
   // Our own gateway MAC has no port. A peer's is ours too when an AC uses it: the VM brought it along (D1).
-  if ((value & MAC_GATEWAY) !== 0 && (port === 0 || f.fromTunnel === 0)) return route(worker, f);
+  if ((value & MAC_GATEWAY) !== 0 && (port === 0 || f.fromTunnel === 0))
+    return f.type === TYPE_IPV6 ? route6(worker, f) : route(worker, f);
   if ((value & MAC_FLOOD) !== 0) return bum(worker, f, 0);
   return bridgeTo(worker, f, port);
 }

@@ -22,6 +22,7 @@ import { ArenaPeak } from "./arena-peak.ts";
 import { type Fate, Frame } from "./frame.ts";
 import { LikeLast, NO_SOURCE } from "./l2-run.ts";
 import { Policer } from "./policer.ts";
+import { KnownSource6 } from "./source6.ts";
 import { Told } from "./told.ts";
 
 /** What tells people of frames and drops: watcher.ts in a worker, a silent one (insight/sandbox.ts) where a packet is only explained. */
@@ -89,6 +90,8 @@ export class WorkerContext {
   /** The last source address of this batch that may be routed, and the port it came by. */
   knownFromPort = 0;
   knownFrom = 0;
+  /** The same of IPv6. */
+  readonly known6 = new KnownSource6();
 
   constructor(tables: Tables, io: PortIo, index: number, watcher: Watching) {
     this.index = index;
@@ -119,11 +122,13 @@ export class WorkerContext {
     this.puntCount = 0;
     this.last.source = NO_SOURCE;
     this.knownFromPort = 0;
+    this.known6.port = 0;
     this.tables.ports.ofVlan.refresh();
     this.tables.vsis.ofVni.refresh();
     this.tables.macs.refresh();
     this.tables.fib.routes.refresh();
     this.bindings.refresh();
+    this.tables.fib.routes6.refresh();
     this.policer.begin(this.nowMs);
     this.watch = this.settings[SET_WATCH]!;
     this.frame.watchId = 0;

@@ -32,8 +32,9 @@ import {
 } from "../tables/ring.ts";
 import { KIND_TUNNEL, MAX_IO_PORTS } from "../tables/vsi.ts";
 import { copy, u16 } from "../wire/bytes.ts";
-import { ETH_BYTES } from "../wire/ethernet.ts";
+import { ETH_BYTES, TYPE_IPV6 } from "../wire/ethernet.ts";
 import { IP_TTL } from "../wire/ipv4.ts";
+import { IP6_HOPS, IPV6_BYTES } from "../wire/ipv6.ts";
 import type { WorkerContext } from "./context.ts";
 import { drop } from "./drop.ts";
 import { egress } from "./egress.ts";
@@ -41,6 +42,7 @@ import { replicate } from "./flood.ts";
 import type { Fate, Frame } from "./frame.ts";
 import { readEthernet } from "./ingress.ts";
 import { routeOwn, viaAdjacency } from "./route.ts";
+import { routeOwn6, viaAdjacency6 } from "./route6.ts";
 import { throughStages } from "./stages.ts";
 
 const ENOMEM = -12;
@@ -104,6 +106,12 @@ function inject(worker: WorkerContext, f: Frame, kind: number, r: number): Fate 
   f.fromTunnel = f.vsi !== 0 && worker.ports.kind[port] === KIND_TUNNEL ? 1 : 0;
   const l3 = f.at + ETH_BYTES;
   // The rewrite takes one from the TTL; a frame that has paid already (a fragment) gets it back first, checksum and all.
+  if (f.type === TYPE_IPV6) {
+    if (f.end < l3 + IPV6_BYTES) return DROP.ip_malformed;
+    if ((w[r + R_ARG2]! & TTL_TAKEN) !== 0) f.bytes[l3 + IP6_HOPS]!++;
+    if (kind === INJECT.route) return routeOwn6(worker, f, l3, w[r + R_ARG]!);
+    return viaAdjacency6(worker, f, l3, w[r + R_ARG]!, 0);
+  }
   if ((w[r + R_ARG2]! & TTL_TAKEN) !== 0) incrementTtl(f.bytes, l3);
   if (kind === INJECT.route) return routeOwn(worker, f, l3, w[r + R_ARG]!);
   return viaAdjacency(worker, f, l3, w[r + R_ARG]!, 0);

@@ -32,7 +32,7 @@ import {
   routeKey,
 } from "../tables/fib.ts";
 import { SET_VXLAN_PORT } from "../tables/tables.ts";
-import { BFD_DOWN, IF_DISTRIBUTED, IF_L3VNI, IF_MSS_CLAMP, PORT_ANTI_SPOOF } from "../tables/vsi.ts";
+import { IF_MSS_CLAMP, PORT_ANTI_SPOOF } from "../tables/vsi.ts";
 import { u16 } from "../wire/bytes.ts";
 import { ETH_BYTES, TYPE_IPV4 } from "../wire/ethernet.ts";
 import { CODE_HOST_UNREACHABLE, CODE_NET_UNREACHABLE, CODE_PROHIBITED } from "../wire/icmp.ts";
@@ -61,8 +61,9 @@ import {
 } from "../wire/ipv4.ts";
 import { clampMss, L4_DST_PORT } from "../wire/udp-tcp.ts";
 import type { WorkerContext } from "./context.ts";
-import { egress, entropy } from "./egress.ts";
+import { egress } from "./egress.ts";
 import { type Fate, type Frame, GO_ON } from "./frame.ts";
+import { isLoop, memberOf, mtuOf } from "./next-hop.ts";
 import {
   NO_RULE,
   POLICY_DEAD,
@@ -260,33 +261,6 @@ function isVxlan(worker: WorkerContext, f: Frame, l3: number): boolean {
   return l4 + 4 <= f.end && u16(f.bytes, l4 + L4_DST_PORT) === worker.settings[SET_VXLAN_PORT];
 }
 
-/**
- * ECMP: a flow (fragments included) always takes the same next hop while the set is the same (RFC 2992).
- *
- * One behind a tunnel whose BFD session has ended is passed over at once: control, which may be busy, deals its places out anew
- * when it comes to it. Where all are behind such tunnels the flow's own is taken, and control answers for it.
- */
-function memberOf(worker: WorkerContext, f: Frame, group: number): number {
-  const groups = worker.fib.groups;
-  const at = group * GROUP_WORDS;
-  // The high bits: the low ones choose the outer source port, and each next hop shall see all of those.
-  const place = (entropy(f) >> 16) & (GROUP_WORDS - 1);
-  const own = groups[at + place]!;
-  if (!isCutOff(worker, own)) return own;
-  for (let n = 1; n < GROUP_WORDS; n++) {
-    const other = groups[at + ((place + n) & (GROUP_WORDS - 1))]!;
-    if (!isCutOff(worker, other)) return other;
-  }
-  return own;
-}
-
-/** Is the next hop behind a tunnel whose peer is gone, or leaves, by the word of its BFD session? */
-function isCutOff(worker: WorkerContext, adjacency: number): boolean {
-  const fib = worker.fib;
-  const ports = worker.ports;
-  return ports.verdicts[ports.session[fib.rewritePort[fib.rewrite[adjacency]!]!]!]! >= BFD_DOWN;
-}
-
 /** The last steps: resolved? may it go there? does it fit? Then rewrite and send. `arrival` 0: it was injected. */
 export function viaAdjacency(worker: WorkerContext, f: Frame, l3: number, adjacency: number, arrival: number): Fate {
   const fib = worker.fib;
@@ -305,23 +279,6 @@ export function viaAdjacency(worker: WorkerContext, f: Frame, l3: number, adjace
   if (f.bytes[l3 + IP_PROTOCOL] === PROTO_TCP) clamp(worker, f, l3, out, arrival, mtu);
   rewrite(worker, f, l3, row);
   return egress(worker, f, port, vsi);
-}
-
-/**
- * Back into the tunnel it came by? A distributed gateway never does that: its peer believes we have the host, we believe
- * the peer has it. A central gateway does, between two VSIs: that is what it is for. What came by an L3VNI never leaves
- * by it: each gateway knows all others itself, and two that each believe the other one nearer would pass it on for ever.
- */
-function isLoop(worker: WorkerContext, f: Frame, out: number, port: number, vsi: number): boolean {
-  const flags = worker.interfaces.flags[out]!;
-  if (port !== f.port) return vsi === f.vsi && (flags & IF_L3VNI) !== 0;
-  return vsi === f.vsi || (flags & IF_DISTRIBUTED) !== 0;
-}
-
-function mtuOf(worker: WorkerContext, out: number, port: number): number {
-  const a = worker.interfaces.mtu[out]!;
-  const b = worker.ports.mtu[port]!;
-  return Math.min(a, b);
 }
 
 /** Bytes of the IP packet as it will be on the wire: one segment of a super-frame. */

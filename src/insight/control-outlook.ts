@@ -9,7 +9,7 @@
 import { ArpSpeaker } from "../control/arp/speaker.ts";
 import { CONSUMED } from "../control/fate.ts";
 import { isErrorDue } from "../control/icmp/icmp.ts";
-import { isTooBigDue } from "../control/icmp/icmp6.ts";
+import { isErrorDue6, isTooBigDue } from "../control/icmp/icmp6.ts";
 import type { ErrorWay, ErrorWays } from "../control/icmp/way.ts";
 import { type InterfaceObject, type Inventory, isHostAddress, isOwnAddress } from "../control/inventory.ts";
 import { formatIp, type Ip } from "../control/ip.ts";
@@ -24,17 +24,9 @@ import { DROPS, PUNT } from "../tables/counters.ts";
 import { i32, u16 } from "../wire/bytes.ts";
 import { ETH_BYTES, ETH_TYPE, TYPE_IPV6 } from "../wire/ethernet.ts";
 import { CODE_NET_UNREACHABLE, CODE_PROHIBITED, ICMP_ECHO_REQUEST } from "../wire/icmp.ts";
-import {
-  FRAGMENT_DF,
-  formatIpv4,
-  headerBytes,
-  IP_FRAGMENT,
-  IP_PROTOCOL,
-  IP_SRC,
-  PROTO_ICMP,
-  PROTO_TCP,
-} from "../wire/ipv4.ts";
-import { IPV6_LEAST_MTU } from "../wire/ipv6.ts";
+import { ICMP6_ECHO_REQUEST } from "../wire/icmp6.ts";
+import { FRAGMENT_DF, headerBytes, IP_FRAGMENT, IP_PROTOCOL, IP_SRC, PROTO_ICMP, PROTO_TCP } from "../wire/ipv4.ts";
+import { FRAGMENT, IP6_NEXT, IP6_SRC, IPV6_BYTES, IPV6_LEAST_MTU, PROTO_ICMP6, readIpv6 } from "../wire/ipv6.ts";
 
 /** A frame as it would be in the punt ring. */
 export interface PuntedFrame {
@@ -115,7 +107,7 @@ export class Outlook {
     if (iface === null) return "ignored: no VSI-interface";
     const bad = speaker.check(message, iface);
     const isNotLocal = bad === speaker.drops.notLocal && port.kind === "ac";
-    const isRoutedBy = (by: InterfaceObject, ip: Ip) => typeof ip === "number" && this.ways.isRoutedBy(by, ip);
+    const isRoutedBy = (by: InterfaceObject, ip: Ip) => this.ways.isRoutedBy(by, ip);
     if (bad !== CONSUMED && !(isNotLocal && isFromRoute(message, iface, isRoutedBy)))
       return `dropped: ${DROPS[bad - 1]![1]}`;
     const sender = message.sender === null ? "the asker" : formatIp(message.sender);
@@ -158,6 +150,7 @@ export class Outlook {
 
   private local(frame: PuntedFrame): string {
     const { bytes } = frame;
+    if (u16(bytes, ETH_TYPE) === TYPE_IPV6) return this.local6(frame);
     const protocol = bytes[ETH_BYTES + IP_PROTOCOL];
     if (protocol === PROTO_TCP) return "dropped: the gateway has no TCP service";
     if (protocol !== PROTO_ICMP)
@@ -168,17 +161,35 @@ export class Outlook {
     return type === ICMP_ECHO_REQUEST ? "the gateway answers the echo request" : "consumed: no answer is due";
   }
 
+  private local6(frame: PuntedFrame): string {
+    const { bytes } = frame;
+    const next = bytes[ETH_BYTES + IP6_NEXT];
+    if (next === PROTO_TCP) return "dropped: the gateway has no TCP service";
+    if (next === PROTO_ICMP6)
+      return bytes[ETH_BYTES + IPV6_BYTES] === ICMP6_ECHO_REQUEST
+        ? "the gateway answers the echo request"
+        : "consumed: no answer is due";
+    if (next === FRAGMENT) return "an echo request is put together and answered, another packet dropped";
+    return this.isErrorDue(frame)
+      ? "refused with ICMPv6 unreachable: the gateway has no such service"
+      : silence("unreachable");
+  }
+
   private error(frame: PuntedFrame, what: string): string {
     if (!this.isErrorDue(frame)) return silence(what);
-    const asker = i32(frame.bytes, ETH_BYTES + IP_SRC);
     const { kind, iface, from } = this.wayOf(frame)!;
     const way = kind === "back" ? "back where the packet came from" : `routed by ${iface.name}`;
-    return `ICMP ${what} from ${formatIpv4(from)} to ${formatIpv4(asker)}, ${way}`;
+    const name = typeof from === "number" ? "ICMP" : "ICMPv6";
+    return `${name} ${what} from ${formatIp(from)} to ${formatIp(askerOf(frame.bytes))}, ${way}`;
   }
 
   private tooBig(frame: PuntedFrame): string {
     const { bytes, arg, arg2 } = frame;
-    if (u16(bytes, ETH_TYPE) === TYPE_IPV6) return tooBig6(bytes, arg);
+    if (u16(bytes, ETH_TYPE) === TYPE_IPV6) {
+      if (arg2 === 0) return tooBig6(bytes, arg);
+      const mtu = Math.max(arg, IPV6_LEAST_MTU);
+      return isTooBigDue(bytes) ? this.error(frame, `packet too big, MTU ${mtu},`) : silence("packet too big");
+    }
     if ((u16(bytes, ETH_BYTES + IP_FRAGMENT) & FRAGMENT_DF) !== 0)
       return this.error(frame, `fragmentation needed, MTU ${arg},`);
     return arg2 === 0 ? "dropped: a bridge does not fragment" : `fragmented to ${arg} bytes and sent on`;
@@ -186,18 +197,28 @@ export class Outlook {
 
   private isErrorDue(frame: PuntedFrame): boolean {
     const iface = this.inventory.vsis.get(frame.vsi)?.interface;
-    return iface != null && isErrorDue(frame.bytes, iface) && this.wayOf(frame)?.kind !== "silent";
+    const isIpv6 = u16(frame.bytes, ETH_TYPE) === TYPE_IPV6;
+    const isDue = iface != null && (isIpv6 ? isErrorDue6 : isErrorDue)(frame.bytes, iface);
+    return isDue && this.wayOf(frame)?.kind !== "silent";
   }
 
-  private wayOf({ bytes, vsi }: PuntedFrame): ErrorWay | null {
+  private wayOf({ bytes, vsi }: PuntedFrame): ErrorWay<Ip> | null {
     const iface = this.inventory.vsis.get(vsi)?.interface;
-    return iface == null ? null : this.ways.of(iface, i32(bytes, ETH_BYTES + IP_SRC));
+    if (iface == null) return null;
+    const asker = askerOf(bytes);
+    return typeof asker === "number" ? this.ways.of(iface, asker) : this.ways.of6(iface, asker);
   }
 
   /** A distributed VSI-interface has this address on every gateway (D15). */
   private isShared(iface: InterfaceObject, ip: Ip): boolean {
     return iface.config.distributed && iface.subnets.some((subnet) => subnet.address === ip);
   }
+}
+
+/** The source of the packet in an Ethernet frame. */
+function askerOf(bytes: Uint8Array): Ip {
+  if (u16(bytes, ETH_TYPE) === TYPE_IPV6) return readIpv6(bytes, ETH_BYTES + IP6_SRC);
+  return i32(bytes, ETH_BYTES + IP_SRC);
 }
 
 function tooBig6(bytes: Uint8Array, mtu: number): string {

@@ -17,6 +17,7 @@ import { MAX_SENDS, type PortIo, SEND_WORDS, STATUS_NOW_MS, STATUS_WORDS } from 
 import { CounterBlock } from "../tables/counters.ts";
 import { DropExamples } from "../tables/drop-example.ts";
 import { ExactMatch } from "../tables/exact-match.ts";
+import { ExactMatch6 } from "../tables/exact-match6.ts";
 import type { Carver } from "../tables/layout.ts";
 import { R_LENGTH, RECORD_WORDS, Ring } from "../tables/ring.ts";
 import { SET_WATCH, type Tables } from "../tables/tables.ts";
@@ -45,6 +46,12 @@ function viewOf(table: ExactMatch): ExactMatch {
   return new ExactMatch({ ...PRIVATE, int32: () => shared.shift()! }, table.capacity >> 1);
 }
 
+/** The same rows as `table`. */
+function viewOf6(table: ExactMatch6): ExactMatch6 {
+  const shared = [table.head, table.rows];
+  return new ExactMatch6({ ...PRIVATE, int32: () => shared.shift()! }, table.capacity >> 1);
+}
+
 /** `tables` with private side effects, for worker 0 alone. What-if packets are not watched: their settings are a copy. */
 function tablesLike(tables: Tables): Tables {
   const { sizes, heartbeat, ports, vsis, interfaces, fib, bindings } = tables;
@@ -61,7 +68,12 @@ function tablesLike(tables: Tables): Tables {
     interfaces,
     macs: viewOf(tables.macs),
     bindings,
-    fib: { ...fib, routes: viewOf(fib.routes), adjacencyHit: new Uint8Array(fib.adjacencyHit.length) },
+    fib: {
+      ...fib,
+      routes: viewOf(fib.routes),
+      routes6: viewOf6(fib.routes6),
+      adjacencyHit: new Uint8Array(fib.adjacencyHit.length),
+    },
     counters,
     examples: [new DropExamples(PRIVATE)],
     punts: [new Ring(PRIVATE, RING_BYTES)],

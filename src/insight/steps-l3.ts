@@ -5,6 +5,7 @@
  */
 
 import { DEFAULT_VRF } from "../control/inventory.ts";
+import { formatIp, type Ip, networkOf } from "../control/ip.ts";
 import type { WorkerContext } from "../dataplane/context.ts";
 import { type Fate, type Frame, PUNTED, SENT } from "../dataplane/frame.ts";
 import {
@@ -15,25 +16,16 @@ import {
   POLICY_NEXT_HOP,
   POLICY_NEXT_HOPS,
 } from "../dataplane/policy.ts";
-import { lookup } from "../dataplane/route.ts";
 import { OWN_PORT, OWN_VSI } from "../dataplane/send-words.ts";
 import { S_AT, SEND_WORDS, VXLAN_BYTES } from "../io/port-io.ts";
 import { DROP, MAX_RULES, PUNT } from "../tables/counters.ts";
 import * as FIB from "../tables/fib.ts";
-import { routeKey } from "../tables/fib.ts";
 import { KIND_TUNNEL } from "../tables/vsi.ts";
-import { i32, u16 } from "../wire/bytes.ts";
-import {
-  ETH_BYTES,
-  ETH_SRC,
-  ETH_TYPE,
-  formatMac,
-  readMac,
-  TYPE_IPV4,
-  TYPE_VLAN,
-  VLAN_TAG_BYTES,
-} from "../wire/ethernet.ts";
-import { formatIpv4, headerBytes, IP_DST, IP_PROTOCOL, IP_TTL, IPV4_BYTES, maskOf, PROTO_TCP } from "../wire/ipv4.ts";
+import { u16 } from "../wire/bytes.ts";
+import { ETH_BYTES, ETH_SRC, ETH_TYPE, formatMac, readMac, TYPE_VLAN, VLAN_TAG_BYTES } from "../wire/ethernet.ts";
+import { PROTO_TCP } from "../wire/ipv4.ts";
+import { isLinkLocal6 } from "../wire/ipv6.ts";
+import { familyOf, type PacketFamily } from "./packet-family.ts";
 import { type Names, resultOf, type Step, type WouldPunt } from "./step.ts";
 
 /** Reasons that end a packet before policy and table are asked. */
@@ -56,30 +48,42 @@ export function routeSteps(
 ): Step[] {
   const f = worker.frame;
   const arrival = worker.vsis.interface[f.vsi]!;
-  if (f.type !== TYPE_IPV4) return [{ stage: "route", text: "not IPv4", result: resultOf(fate) }];
+  const family = familyOf(f.type);
+  if (family === null) return [{ stage: "route", text: "not IP", result: resultOf(fate) }];
   if (arrival === 0)
     return [{ stage: "route", text: `${names.vsi(f.vsi)} has no VSI-interface`, result: resultOf(fate) }];
   // The frame as it came: what is in hand may have been given a tag, and been rewritten.
   const l3 = u16(original, ETH_TYPE) === TYPE_VLAN ? ETH_BYTES + VLAN_TAG_BYTES : ETH_BYTES;
   const vrf = worker.interfaces.vrf[arrival]!;
-  if (AT_THE_DOOR.has(fate) || original.length < l3 + IPV4_BYTES)
+  if (AT_THE_DOOR.has(fate) || original.length < l3 + family.leastBytes)
     return [{ stage: "route", text: `header checks on ${names.interface(arrival)}`, result: resultOf(fate) }];
-  const destination = i32(original, l3 + IP_DST);
-  const host = worker.fib.routes.get(destination, routeKey(vrf, FIB.HOST_LENGTH));
+  const destination = family.destinationOf(original, l3);
+  const host = family.routeAt(worker, vrf, destination, family.bits);
   if (fate === DROP.not_forwarded && host >> FIB.ROUTE_KIND_SHIFT !== FIB.ROUTE_BROADCAST)
-    return [{ stage: "route", text: `${formatIpv4(destination)} is not routed`, result: resultOf(fate) }];
+    return [{ stage: "route", text: `${formatIp(destination)} is not routed`, result: resultOf(fate) }];
   const punt = fate === PUNTED ? records.at(-1)! : null;
-  const story = new RouteStory(worker, names, vrf, destination);
-  if (punt?.kind === PUNT.local && host >> FIB.ROUTE_KIND_SHIFT === FIB.ROUTE_LOCAL) {
-    const text = `${formatIpv4(destination)} is an address of ${names.interface(punt.arg)}`;
+  const story = new RouteStory(worker, names, family, vrf, destination);
+  // A link-local address has no route: it is the VSI-interface's own.
+  if (punt?.kind === PUNT.local && (isLinkLocal(destination) || host >> FIB.ROUTE_KIND_SHIFT === FIB.ROUTE_LOCAL)) {
+    const text = `${formatIp(destination)} is an address of ${names.interface(punt.arg)}`;
     return [{ stage: "fib", text, result: "to control" }];
   }
   if (punt?.kind === PUNT.ttl)
-    return [{ stage: "route", text: `ttl ${original[l3 + IP_TTL]}: it ends here`, result: "to control" }];
+    return [
+      {
+        stage: "route",
+        text: `${family.hops.name} ${original[l3 + family.hops.at]}: it ends here`,
+        result: "to control",
+      },
+    ];
   story.policy(arrival);
   story.table(fate, punt);
   if (fate === SENT) story.rewritten(original, l3);
   return story.steps;
+}
+
+function isLinkLocal(ip: Ip): boolean {
+  return typeof ip === "bigint" && isLinkLocal6(ip);
 }
 
 class RouteStory {
@@ -88,11 +92,13 @@ class RouteStory {
   private readonly f: Frame;
   private readonly names: Names;
   private readonly vrf: number;
-  private readonly destination: number;
+  private readonly destination: Ip;
+  private readonly family: PacketFamily;
   /** The action that a policy rule chose, 0: none. */
   private action = 0;
 
-  constructor(worker: WorkerContext, names: Names, vrf: number, destination: number) {
+  constructor(worker: WorkerContext, names: Names, family: PacketFamily, vrf: number, destination: Ip) {
+    this.family = family;
     this.worker = worker;
     this.f = worker.frame;
     this.names = names;
@@ -108,7 +114,7 @@ class RouteStory {
   policy(arrival: number): void {
     const { worker, names } = this;
     const name = names.policy(arrival);
-    const count = worker.fib.policyCount[worker.policyBank + arrival]!;
+    const count = this.family.rulesOf(worker).count[worker.policyBank + arrival]!;
     if (count === 0) return;
     const id = worker.counters.rules.findIndex((hits) => hits > 0);
     if (id < 0) return;
@@ -139,7 +145,8 @@ class RouteStory {
     const at = worker.sends[s + S_AT]! + (worker.ports.kind[port] === KIND_TUNNEL ? VXLAN_BYTES : 0);
     const tag = worker.ports.kind[port] !== KIND_TUNNEL && worker.ports.vlan[port] !== 0 ? VLAN_TAG_BYTES : 0;
     const l3 = at + ETH_BYTES + tag;
-    const ttl = `ttl ${original[before + IP_TTL]}->${f.bytes[l3 + IP_TTL]}`;
+    const { name, at: hops } = this.family.hops;
+    const ttl = `${name} ${original[before + hops]}->${f.bytes[l3 + hops]}`;
     const macs = `${formatMac(readMac(f.bytes, at + ETH_SRC))} > ${formatMac(readMac(f.bytes, at))}`;
     const mss = this.mssText(original, before, l3);
     this.say("rewrite", `${ttl}, ${macs}${mss}`, `vsi ${names.vsi(worker.sends[s + OWN_VSI]!)}`);
@@ -147,17 +154,24 @@ class RouteStory {
 
   /** D11: has the table anything more specific than a default route? */
   private isRouted(): boolean {
-    const host = this.worker.fib.routes.get(this.destination, routeKey(this.vrf, FIB.HOST_LENGTH));
-    if (host !== 0 && host >> FIB.ROUTE_KIND_SHIFT !== FIB.ROUTE_UNDERLAY) return true;
-    return lookup(this.worker, this.destination, this.vrf, FIB.LONGEST_PREFIX, FIB.NO_DEFAULT) !== 0;
+    for (let length = this.family.bits; length > 0; length--) {
+      const found = this.routeAt(length);
+      if (found !== 0 && found >> FIB.ROUTE_KIND_SHIFT !== FIB.ROUTE_UNDERLAY) return true;
+    }
+    return false;
   }
 
   private actionOf(arrival: number, count: number, id: number): number {
-    const { fib, policyBank } = this.worker;
-    const first = (policyBank === 0 ? 0 : MAX_RULES) + fib.policyFirst[policyBank + arrival]!;
-    for (let r = first * FIB.RULE_WORDS; r < (first + count) * FIB.RULE_WORDS; r += FIB.RULE_WORDS)
-      if (fib.rules[r + FIB.RULE_ID] === id) return fib.rules[r + FIB.RULE_ACTION]!;
+    const { policyBank } = this.worker;
+    const { rules, first: firsts, rowWords, rest } = this.family.rulesOf(this.worker);
+    const first = (policyBank === 0 ? 0 : MAX_RULES) + firsts[policyBank + arrival]!;
+    for (let r = first * rowWords + rest; r < (first + count) * rowWords; r += rowWords)
+      if (rules[r + FIB.RULE_ID] === id) return rules[r + FIB.RULE_ACTION]!;
     return 0;
+  }
+
+  private routeAt(length: number, vrf = this.vrf): number {
+    return this.family.routeAt(this.worker, vrf, this.destination, length);
   }
 
   private get isByDefault(): boolean {
@@ -205,7 +219,7 @@ class RouteStory {
 
   /** `adjacency` 0: the destination's own, which it has not got yet. */
   private whom(adjacency: number): string {
-    const destination = formatIpv4(this.destination);
+    const destination = formatIp(this.destination);
     const address = adjacency === 0 ? destination : this.names.nextHop(adjacency);
     return address === destination ? `host ${address}` : `next hop ${address}`;
   }
@@ -213,13 +227,14 @@ class RouteStory {
   /** The route of `vrf` in words: its prefix and what it says. A resolved host has a route of its own. */
   private routeText(used: number, vrf: number): string {
     const { worker, names, destination } = this;
-    const host = worker.fib.routes.get(destination, routeKey(vrf, FIB.HOST_LENGTH));
+    const { bits } = this.family;
+    const host = this.routeAt(bits, vrf);
     if (host >> FIB.ROUTE_KIND_SHIFT === FIB.ROUTE_HOST)
-      return `${formatIpv4(destination)}/32 host on ${names.interface(worker.fib.adjacencyInterface[host & FIB.ROUTE_ARG_MASK]!)}`;
-    for (let length = host !== 0 ? FIB.HOST_LENGTH : FIB.LONGEST_PREFIX; length >= 0; length--) {
-      const found = length === FIB.HOST_LENGTH ? host : lookup(worker, destination, vrf, length, length);
+      return `${formatIp(destination)}/${bits} host on ${names.interface(worker.fib.adjacencyInterface[host & FIB.ROUTE_ARG_MASK]!)}`;
+    for (let length = bits; length >= 0; length--) {
+      const found = this.routeAt(length, vrf);
       if (found === 0) continue;
-      const prefix = `${formatIpv4(destination & maskOf(length))}/${length}`;
+      const prefix = `${formatIp(networkOf(destination, length))}/${length}`;
       const arg = found & FIB.ROUTE_ARG_MASK;
       const kind = found >> FIB.ROUTE_KIND_SHIFT;
       if (kind === FIB.ROUTE_GLEAN) return `${prefix} connected ${names.interface(arg)}`;
@@ -245,8 +260,8 @@ class RouteStory {
   /** The MSS clamp changed the option of a SYN (RFC 9293 §3.7.1). */
   private mssText(original: Uint8Array, before: number, l3: number): string {
     const { bytes } = this.f;
-    if (bytes[l3 + IP_PROTOCOL] !== PROTO_TCP) return "";
-    const header = headerBytes(bytes, l3);
+    if (bytes[l3 + this.family.protocolAt] !== PROTO_TCP) return "";
+    const header = this.family.headerBytes(bytes, l3);
     for (let i = header + 20; before + i + 4 <= original.length; i++)
       if (original[before + i] === 2 && original[before + i + 1] === 4) {
         const [was, is] = [u16(original, before + i + 2), u16(bytes, l3 + i + 2)];

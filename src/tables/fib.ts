@@ -7,6 +7,9 @@
  * look-up tries them from the longest. Host routes (resolved neighbours) are simply length 32 and found by the first
  * probe. A static route and a resolved neighbour can want the same /32; control/routes/routes.ts decides (the route wins).
  *
+ * **IPv6** has a table and lengths of its own (`routes6`, `lengths6`), and rules of its own (`rules6`); an adjacency is of no
+ * family, and the values of routes mean the same.
+ *
  * **Adjacencies** are stable numbers for a next hop (VSI-interface, IP): routes and policies refer to them before,
  * while and after it is resolved. Each holds the number of a *rewrite row*: destination MAC, source MAC, VSI, bridge
  * port. A rewrite row never changes while published; a move is one store of the row number. 0: not resolved. Whose next hop a
@@ -16,6 +19,7 @@
  */
 import { MAX_RULES } from "./counters.ts";
 import { ExactMatch } from "./exact-match.ts";
+import { ExactMatch6 } from "./exact-match6.ts";
 import type { Carver } from "./layout.ts";
 import { MAX_INTERFACES, MAX_VRFS } from "./vsi.ts";
 
@@ -65,6 +69,21 @@ export function vrfOfRoute(key: number): number {
   return (key - 1) >> 6;
 }
 
+/** The same of IPv6. */
+export const HOST_LENGTH6 = 128;
+/** Words of `lengths6` for a VRF: bits of the lengths 0..127. */
+export const LENGTHS6_WORDS = 4;
+
+/** The key of `routes6`, never 0. */
+export function routeKey6(vrf: number, length: number): number {
+  return ((vrf << 8) | length) + 1;
+}
+
+/** The VRF in it. */
+export function vrfOfRoute6(key: number): number {
+  return (key - 1) >> 8;
+}
+
 /** Rewrite rows: 12 bytes of MACs, padded. */
 export const REWRITE_BYTES = 16;
 
@@ -99,10 +118,22 @@ export const RULE_ACTION = 10;
 /** The rule's number for its hit counter: rows expanded from one rule share it. */
 export const RULE_ID = 11;
 
+/** The same of IPv6: addresses and masks are four words each. */
+export const RULE6_SRC = 0;
+export const RULE6_SRC_MASK = 4;
+export const RULE6_DST = 8;
+export const RULE6_DST_MASK = 12;
+/** RULE_PROTOCOL… of a row of `rules` and on, less this, are those of a row of `rules6`. */
+export const RULE6_REST = 16 - RULE_PROTOCOL;
+export const RULE6_WORDS = RULE_WORDS + RULE6_REST;
+
 export class Fib {
   readonly routes: ExactMatch;
   /** By VRF: bit n says that some prefix of length n (0..31) exists. */
   readonly lengths: Int32Array;
+  readonly routes6: ExactMatch6;
+  /** By VRF: LENGTHS6_WORDS words; bit n of word w says that some prefix of length 32 w + n (0..127) exists. */
+  readonly lengths6: Int32Array;
   /** By adjacency: its rewrite row, 0 while unresolved. */
   readonly rewrite: Int32Array;
   /** By adjacency: its VSI-interface. */
@@ -125,8 +156,12 @@ export class Fib {
   readonly policyCount: Int32Array;
   /** Both banks of MAX_RULES rows. */
   readonly rules: Int32Array;
+  /** The same of IPv6, published with the same bank. */
+  readonly policyFirst6: Int32Array;
+  readonly policyCount6: Int32Array;
+  readonly rules6: Int32Array;
 
-  constructor(carver: Carver, routeLimit: number, adjacencyLimit: number) {
+  constructor(carver: Carver, routeLimit: number, routeLimit6: number, adjacencyLimit: number) {
     this.routes = new ExactMatch(carver, routeLimit);
     this.lengths = carver.int32(MAX_VRFS);
     this.rewrite = carver.int32(adjacencyLimit);
@@ -145,5 +180,10 @@ export class Fib {
     this.policyFirst = carver.int32(MAX_INTERFACES * 2);
     this.policyCount = carver.int32(MAX_INTERFACES * 2);
     this.rules = carver.int32(MAX_RULES * 2 * RULE_WORDS);
+    this.routes6 = new ExactMatch6(carver, routeLimit6);
+    this.lengths6 = carver.int32(MAX_VRFS * LENGTHS6_WORDS);
+    this.policyFirst6 = carver.int32(MAX_INTERFACES * 2);
+    this.policyCount6 = carver.int32(MAX_INTERFACES * 2);
+    this.rules6 = carver.int32(MAX_RULES * 2 * RULE6_WORDS);
   }
 }

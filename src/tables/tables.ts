@@ -86,7 +86,7 @@ export class Tables {
     this.macs = createMacTable(carver, 2 * sizes.macs);
     const rows = sizes.routes + 2 * sizes.neighbors;
     const rows6 = routes6 + 2 * neighbors6;
-    this.fib = new Fib(carver, rows, rows + rows6);
+    this.fib = new Fib(carver, rows, rows6, rows + rows6);
     this.bindings = new BindingTable(carver);
     this.counters = Array.from({ length: sizes.workers + 1 }, () => new CounterBlock(carver));
     this.examples = this.counters.map(() => new DropExamples(carver));

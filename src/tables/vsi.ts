@@ -162,6 +162,7 @@ export class InterfaceTable {
     this.macLo = carver.int32(MAX_INTERFACES);
     this.mtu = carver.int32(MAX_INTERFACES);
     this.flags = carver.int32(MAX_INTERFACES);
+    this.linkLocal = carver.int32(MAX_INTERFACES * 4);
   }
 }
 

@@ -24,7 +24,7 @@ export const IPV6_LEAST_MTU = 1280;
 export const PROTO_ICMP6 = 58;
 const HOP_BY_HOP = 0;
 const ROUTING = 43;
-const FRAGMENT = 44;
+export const FRAGMENT = 44;
 const AUTHENTICATION = 51;
 const DESTINATION_OPTIONS = 60;
 const MOBILITY = 135;
@@ -122,6 +122,12 @@ export function readIpv6(bytes: Uint8Array, at: number): Ipv6 {
 export function writeIpv6(bytes: Uint8Array, at: number, address: Ipv6): void {
   for (let i = 0; i < IPV6_ADDRESS_BYTES; i += 4)
     setI32(bytes, at + i, Number(BigInt.asIntN(32, address >> BigInt(96 - 8 * i))));
+}
+
+/** The four int32 of `address`, as workers have it. */
+export function wordsOf(address: Ipv6): [number, number, number, number] {
+  const word = (shift: bigint) => Number(BigInt.asIntN(32, address >> shift));
+  return [word(96n), word(64n), word(32n), word(0n)];
 }
 
 /** The address that `text` is (RFC 4291 §2.2), without zone or length; null: none. */

@@ -22,6 +22,7 @@ import {
   type Rounds,
   rounds,
   routed,
+  routed6,
   type Scenario,
   UP_TO,
 } from "./stages.ts";
@@ -41,6 +42,7 @@ function scenario(name: string): Scenario {
   if (kind === "bridged") return bridged(Number(size));
   if (kind === "bridged6") return bridged6();
   if (kind === "routed") return routed();
+  if (kind === "routed6") return routed6(Number(size));
   if (kind === "decapsulated") return decapsulated(Number(size));
   if (kind === "flooded") return flooded(Number(size));
   throw new Error(`no scenario ${name}`);

@@ -12,6 +12,9 @@ const SCENARIOS: readonly (readonly [string, string])[] = [
   ["bridged", "bridge and encapsulate"],
   ["bridged6", "bridge and encapsulate IPv6"],
   ["routed", "route and encapsulate"],
+  ["routed6", "route and encapsulate IPv6"],
+  ["routed6:1", "the same by a prefix"],
+  ["routed6:4", "the same behind three longer lengths"],
   ["decapsulated", "decapsulate and route"],
   ["flooded:8", "flood to 8 tunnels"],
 ];
@@ -25,7 +28,7 @@ const GROWTH: readonly (readonly [string, string, readonly number[]])[] = [
 const ENTRIES = [1000, 100_000, 1_000_000];
 
 export const forwardMetric = (label: string) => `forward(): ${label}, ns per frame`;
-export const COLLECTIONS = "collections in 10 M frames, route and encapsulate";
+export const COLLECTIONS = "collections in 10 M frames of each family, route and encapsulate";
 
 const child = (args: readonly string[], flags: readonly string[] = []) =>
   must(process.execPath, [...flags, CHILD, ...args], DEADLINE_MS);
@@ -49,11 +52,15 @@ export async function forwardRounds(options: Options, figures: Figures): Promise
       before = upTo;
     }
   }
-  const log = await child(["collect", "routed"], ["--trace-gc"]);
-  const between = log.slice(log.indexOf("begin\n"), log.indexOf("\nend"));
-  const collections = between.split("\n").filter((line) => /Scavenge|Mark-Compact|Minor/.test(line)).length;
-  note(figures, COLLECTIONS, "vtepd", collections);
-  say(`collections in 10 M frames: ${collections}`);
+  let all = 0;
+  for (const scenario of ["routed", "routed6"]) {
+    const log = await child(["collect", scenario], ["--trace-gc"]);
+    const between = log.slice(log.indexOf("begin\n"), log.indexOf("\nend"));
+    const collections = between.split("\n").filter((line) => /Scavenge|Mark-Compact|Minor/.test(line)).length;
+    all += collections;
+    say(`collections in 10 M frames, ${scenario}: ${collections}`);
+  }
+  note(figures, COLLECTIONS, "vtepd", all);
 }
 
 export async function tableRounds(options: Options, figures: Figures): Promise<void> {

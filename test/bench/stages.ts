@@ -9,10 +9,13 @@ import { ingress, parse } from "../../src/dataplane/ingress.ts";
 import { forward } from "../../src/dataplane/pipeline.ts";
 import { toCpu } from "../../src/dataplane/to-cpu.ts";
 import { F_AT, F_HEAD, F_LENGTH, F_SOURCE, F_UNITS, FRAME_WORDS } from "../../src/io/port-io.ts";
+import { ROUTE_ADJACENCY } from "../../src/tables/fib.ts";
 import { IO_PEER, KIND_TUNNEL, PORT_RA_GUARD, PORT_UP, publishFlood } from "../../src/tables/vsi.ts";
 import { type Mac, parseMac } from "../../src/wire/ethernet.ts";
 import { ipv6Frame, udpFrame, vxlan } from "../dataplane/packets.ts";
+import { udp6 } from "../dataplane/packets6.ts";
 import { G10, G20, ip, M1, P20, Rig } from "../dataplane/rig.ts";
+import { Rig6 } from "../dataplane/rig6.ts";
 
 const STRIDE = 192;
 export const FRAMES = 64;
@@ -56,6 +59,17 @@ export function routed(): Scenario {
   for (let i = 0; i < FRAMES; i++) rig.neighbor(`20.1.1.${i + 12}`, 2, P20, 3);
   const frame = (i: number) =>
     udpFrame({ dst: G10, src: M1, from: ip("10.1.1.11"), to: ip(`20.1.1.${i + 12}`), sport: 1000 + i });
+  return { rig, frame: (i) => [frame(i), 1] };
+}
+
+/** The same of IPv6; `lengths` other prefix lengths exist, all longer than the one that is found (0: the hosts' own routes are). */
+export function routed6(lengths = 0): Scenario {
+  const rig = new Rig6();
+  const to = (i: number) => (lengths === 0 ? `2001:db8:20::${(i + 0x100).toString(16)}` : `2001:db8:99::${i + 1}`);
+  if (lengths === 0) for (let i = 0; i < FRAMES; i++) rig.host(to(i), 2, P20, 3);
+  else rig.add("2001:db8:99::", 48, ROUTE_ADJACENCY, rig.host("2001:db8:20::99", 2, P20, 3));
+  for (let n = 1; n < lengths; n++) rig.add("2001:db8:77::", 64 + n, ROUTE_ADJACENCY, 1);
+  const frame = (i: number) => udp6({ dst: G10, src: M1, from: "2001:db8:10::11", to: to(i), sport: 1000 + i });
   return { rig, frame: (i) => [frame(i), 1] };
 }
 

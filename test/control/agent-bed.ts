@@ -16,6 +16,7 @@ import {
   type TunnelPort,
   type VsiObject,
 } from "../../src/control/inventory.ts";
+import { formatIp } from "../../src/control/ip.ts";
 import type { AcConfig, InterfaceConfig, LimitsConfig, VsiConfig } from "../../src/control/plan.ts";
 import { NEWS_EVERY_MS } from "../../src/control/resolution/peer-gateway.ts";
 import { Timers } from "../../src/control/timers.ts";
@@ -188,9 +189,9 @@ export class AgentBed {
       injector,
       inventory: this.inventory,
       routes: {
-        setHost: (vrf, host, adjacency) => this.hosts.set(`${vrf} ${formatIpv4(host)}`, adjacency),
-        find: (vrf, host) => this.ways.get(`${vrf} ${formatIpv4(host)}`) ?? 0,
-        removeHost: (vrf, host) => this.hosts.delete(`${vrf} ${formatIpv4(host)}`),
+        setHost: (vrf, host, adjacency) => this.hosts.set(`${vrf} ${formatIp(host)}`, adjacency),
+        find: (vrf, host) => this.ways.get(`${vrf} ${formatIp(host)}`) ?? 0,
+        removeHost: (vrf, host) => this.hosts.delete(`${vrf} ${formatIp(host)}`),
       },
       emit: (level, event, fields) => this.events.push({ level, event, fields }),
       node: "gw1",

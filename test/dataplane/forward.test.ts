@@ -5,7 +5,9 @@ import { F_AT, F_HEAD, F_LENGTH, F_SOURCE, F_UNITS, FRAME_WORDS } from "../../sr
 import { imbalance } from "../../src/tables/counters.ts";
 import { ROUTE_GLEAN } from "../../src/tables/fib.ts";
 import { headerIsRight, udpFrame, vxlan } from "./packets.ts";
+import { udp6 } from "./packets6.ts";
 import { G10, G20, ip, M1, M2, P20, Rig } from "./rig.ts";
+import { Rig6 } from "./rig6.ts";
 
 describe("forward", () => {
   it("routes a packet from an AC into a tunnel: next VNI, TTL one less, both MACs rewritten", () => {
@@ -23,8 +25,11 @@ describe("forward", () => {
     expect(imbalance(rig.tables.workerCounters)).toBe(0);
   });
 
-  it("a million frames, route and encapsulate, without one garbage collection", async () => {
-    const { rig, step } = hotLoop();
+  it.each([
+    ["IPv4", () => hotLoop()],
+    ["IPv6", () => hotLoop6()],
+  ])("a million frames of %s, route and encapsulate, without one garbage collection", async (_, make) => {
+    const { rig, step } = make();
     for (let i = 0; i < 200; i++) step();
     const collections: string[] = [];
     const observer = new PerformanceObserver((list) => {
@@ -44,6 +49,12 @@ describe("forward", () => {
   });
 });
 
+function hotLoop6(): { rig: Rig; step: () => void } {
+  const rig = new Rig6();
+  rig.mac(1, M1, 1);
+  return loopOf(rig, udp6({ dst: G10, src: M1, from: "2001:db8:10::11", to: "2001:db8:20::12" }));
+}
+
 /** 64 frames placed once in the arena and forwarded again and again, without the io. */
 function hotLoop(): { rig: Rig; step: () => void } {
   const rig = new Rig();
@@ -52,6 +63,10 @@ function hotLoop(): { rig: Rig; step: () => void } {
   rig.neighbor("20.1.1.12", 2, P20, 3);
   rig.route("0.0.0.0", 0, ROUTE_GLEAN, 1);
   const frame = udpFrame({ dst: G10, src: M1, from: ip("10.1.1.11"), to: ip("20.1.1.12") });
+  return loopOf(rig, frame);
+}
+
+function loopOf(rig: Rig, frame: Uint8Array): { rig: Rig; step: () => void } {
   const io = rig.io;
   for (let i = 0; i < 64; i++) {
     const at = 64 + i * 192;

@@ -13,21 +13,23 @@
 import * as FIB from "../../tables/fib.ts";
 import type { Tables } from "../../tables/tables.ts";
 import type { Ipv4 } from "../../wire/ipv4.ts";
+import { type Ipv6, isLinkLocal6 } from "../../wire/ipv6.ts";
 import { addressFor, type InterfaceObject, type Inventory } from "../inventory.ts";
+import type { Ip } from "../ip.ts";
 
 /** Where the longest match leads: control/routes/routes.ts, or a test's own. */
 export interface RouteFinder {
   /** The value of the longest match for `ip` of at least `shortest` bits, without those that guard VTEP addresses; 0: none. */
-  find(vrf: number, ip: Ipv4, shortest: number): number;
+  find(vrf: number, ip: Ip, shortest: number): number;
 }
 
-export interface ErrorWay {
+export interface ErrorWay<A extends Ip = Ipv4> {
   /** `back`: where the frame came from. `silent`: the source may not be answered. */
   readonly kind: "routed" | "back" | "silent";
   /** The VSI-interface it leaves by. */
   readonly iface: InterfaceObject;
   /** The address it speaks with. */
-  readonly from: Ipv4;
+  readonly from: A;
 }
 
 export class ErrorWays {
@@ -43,43 +45,57 @@ export class ErrorWays {
 
   /** The way to `asker`, whose packet came in by `arrival`; by prefixes of at least `shortest` bits. */
   of(arrival: InterfaceObject, asker: Ipv4, shortest = 0): ErrorWay {
+    const { kind, iface } = this.find(arrival, asker, shortest);
+    const from = arrival.config.icmpSource?.ip ?? addressFor(arrival, asker);
+    return { kind: from === 0 ? "silent" : kind, iface, from };
+  }
+
+  /** The same of IPv6. */
+  of6(arrival: InterfaceObject, asker: Ipv6): ErrorWay<Ipv6> {
+    const { kind, iface } = this.find(arrival, asker, 0);
+    const own = addressFor(arrival, asker) as Ipv6;
+    const from = isLinkLocal6(own) ? own : (arrival.config.icmpSource6?.ip ?? own);
+    return { kind: from === 0n ? "silent" : kind, iface, from };
+  }
+
+  private find(arrival: InterfaceObject, asker: Ip, shortest: number): Way {
     const { fib } = this.tables;
     const found = this.routes.find(arrival.vrf, asker, shortest);
     const argument = found & FIB.ROUTE_ARG_MASK;
     switch (found >> FIB.ROUTE_KIND_SHIFT) {
       case FIB.ROUTE_GLEAN:
-        return argument === arrival.row ? way("back", arrival, asker) : this.by(argument, arrival, asker);
+        return argument === arrival.row ? way("back", arrival) : this.by(argument, arrival);
       case FIB.ROUTE_HOST:
       case FIB.ROUTE_ADJACENCY:
-        return this.by(fib.adjacencyInterface[argument]!, arrival, asker);
+        return this.by(fib.adjacencyInterface[argument]!, arrival);
       case FIB.ROUTE_GROUP: {
         const at = argument * FIB.GROUP_WORDS;
         const isEmpty = fib.groups[at] === 0;
-        return this.by(isEmpty ? 0 : fib.adjacencyInterface[fib.groups[at]!]!, arrival, asker);
+        return this.by(isEmpty ? 0 : fib.adjacencyInterface[fib.groups[at]!]!, arrival);
       }
       case FIB.ROUTE_LOCAL:
       case FIB.ROUTE_BROADCAST:
       case FIB.ROUTE_DISCARD:
-        return way("silent", arrival, asker);
+        return way("silent", arrival);
       default:
-        return way("back", arrival, asker);
+        return way("back", arrival);
     }
   }
 
   /** Does the table send packets for `ip` out of `iface`, beyond its subnets? A default route does not count: all are behind it. */
-  isRoutedBy(iface: InterfaceObject, ip: Ipv4): boolean {
-    const { kind, iface: out } = this.of(iface, ip, 1);
+  isRoutedBy(iface: InterfaceObject, ip: Ip): boolean {
+    const { kind, iface: out } = this.find(iface, ip, 1);
     return kind === "routed" && out === iface;
   }
 
-  private by(row: number, arrival: InterfaceObject, asker: Ipv4): ErrorWay {
+  private by(row: number, arrival: InterfaceObject): Way {
     const iface = this.inventory.interfaces.get(row);
-    return iface === undefined ? way("back", arrival, asker) : way("routed", arrival, asker, iface);
+    return iface === undefined ? way("back", arrival) : way("routed", iface);
   }
 }
 
-/** `arrival` is on which it speaks. */
-function way(kind: ErrorWay["kind"], arrival: InterfaceObject, asker: Ipv4, iface = arrival): ErrorWay {
-  const from = arrival.config.icmpSource?.ip ?? addressFor(arrival, asker);
-  return { kind: from === 0 ? "silent" : kind, iface, from };
+type Way = Omit<ErrorWay, "from">;
+
+function way(kind: Way["kind"], iface: InterfaceObject): Way {
+  return { kind, iface };
 }

@@ -1,9 +1,16 @@
 /** The next hop of a packet that workers could not send on: what they name is a number, or nothing but the packet itself. */
-import { i32 } from "../../wire/bytes.ts";
-import { ETH_BYTES } from "../../wire/ethernet.ts";
+import { i32, u16 } from "../../wire/bytes.ts";
+import { ETH_BYTES, ETH_TYPE, TYPE_IPV6 } from "../../wire/ethernet.ts";
 import { IP_DST } from "../../wire/ipv4.ts";
+import { IP6_DST, readIpv6 } from "../../wire/ipv6.ts";
 import type { InterfaceObject, Inventory } from "../inventory.ts";
 import type { Ip } from "../ip.ts";
+
+/** Of the packet in an Ethernet frame. */
+function destinationOf(frame: Uint8Array): Ip {
+  if (u16(frame, ETH_TYPE) === TYPE_IPV6) return readIpv6(frame, ETH_BYTES + IP6_DST);
+  return i32(frame, ETH_BYTES + IP_DST);
+}
 
 export interface Hop {
   readonly iface: InterfaceObject;
@@ -28,5 +35,5 @@ export function hopOf(
     return hop !== null && interfaces.get(hop.iface.row) === hop.iface ? hop : null;
   }
   const iface = interfaces.get(row);
-  return iface === undefined ? null : { iface, ip: i32(frame, ETH_BYTES + IP_DST) };
+  return iface === undefined ? null : { iface, ip: destinationOf(frame) };
 }

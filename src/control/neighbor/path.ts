@@ -6,11 +6,12 @@
  */
 import { DROP } from "../../tables/counters.ts";
 import type { Tables } from "../../tables/tables.ts";
-import type { Ipv4 } from "../../wire/ipv4.ts";
+import { isLinkLocal6 } from "../../wire/ipv6.ts";
 import { type Fate, REINJECTED } from "../fate.ts";
 import { Feed, kindOf } from "../feed.ts";
 import type { HeldFrame, Injector } from "../inject.ts";
 import type { PortObject } from "../inventory.ts";
+import type { Ip } from "../ip.ts";
 import type { Timers } from "../timers.ts";
 import { Adjacencies } from "./adjacency.ts";
 import {
@@ -23,10 +24,15 @@ import {
 } from "./entry.ts";
 import type { FamilyCensus } from "./quota.ts";
 
-/** Where resolved neighbours become /32 routes: control/routes/routes.ts, or a test's own. */
+/** Where resolved neighbours become /32 and /128 routes: control/routes/routes.ts, or a test's own. */
 export interface HostRoutes {
-  setHost(vrf: number, ip: Ipv4, adjacency: number): void;
-  removeHost(vrf: number, ip: Ipv4): void;
+  setHost(vrf: number, ip: Ip, adjacency: number): void;
+  removeHost(vrf: number, ip: Ip): void;
+}
+
+/** A link-local address is of one link, not of a VRF: it is a next hop's at most. */
+function isRouted(ip: Ip): boolean {
+  return typeof ip === "number" || !isLinkLocal6(ip);
 }
 
 /** `place` with what it is known from; a place that says so is taken as it is. */
@@ -60,8 +66,8 @@ export class NeighborPaths {
     const counted = entry.origin === "evpn" ? null : place!.port;
     if (entry.counted !== counted) this.count(entry, counted);
     if (id === 0 || !this.adjacencies.program(id, place!.mac, place!.vsi.row, place!.port.row)) return false;
-    // Workers route IPv4 alone. At an L3VNI it is a VTEP, whose address is the underlay's: a next hop, and no host of the VRF.
-    if (typeof ip === "number" && iface.subnets.length > 0) this.routes.setHost(iface.vrf, ip, id);
+    // At an L3VNI it is a VTEP, whose address is the underlay's: a next hop, and no host of the VRF.
+    if (isRouted(ip) && iface.subnets.length > 0) this.routes.setHost(iface.vrf, ip, id);
     this.tell(entry, knownAt(place!, entry.origin));
     return true;
   }
@@ -70,7 +76,7 @@ export class NeighborPaths {
   withdraw(entry: Neighbor): void {
     const id = this.adjacencies.find(entry.iface, entry.ip);
     if (entry.adjacency !== 0) {
-      if (typeof entry.ip === "number") this.routes.removeHost(entry.iface.vrf, entry.ip);
+      if (isRouted(entry.ip)) this.routes.removeHost(entry.iface.vrf, entry.ip);
       this.adjacencies.withdraw(entry.adjacency);
       this.adjacencies.release(entry.adjacency);
       entry.adjacency = 0;

@@ -16,17 +16,15 @@ import { MAX_RULES } from "../../tables/counters.ts";
 import * as FIB from "../../tables/fib.ts";
 import type { Tables } from "../../tables/tables.ts";
 import { MAX_INTERFACES } from "../../tables/vsi.ts";
-import { maskOf } from "../../wire/ipv4.ts";
 import type { Inventory } from "../inventory.ts";
-import type { PolicyConfig, PortRange, Prefix, Prefix4, RuleConfig, RuleMatch } from "../plan.ts";
+import type { PolicyConfig, RuleConfig } from "../plan.ts";
 import type { NextHopGroups } from "./next-hop-group.ts";
 import { Homes, type NextHops } from "./next-hops.ts";
+import { expand, type Family, familiesOf, REST, ROW_WORDS } from "./rule-rows.ts";
 import { type RuleHop, RuleWay } from "./rule-way.ts";
 import type { NextHopState } from "./static.ts";
 
 const ACTIONS = { permit: FIB.RULE_PERMIT, drop: FIB.RULE_DROP } as const;
-const ANY: readonly Prefix4[] = [{ text: "0.0.0.0/0", network: 0, length: 0 }];
-const ALL_PORTS: readonly PortRange[] = [{ first: 0, last: 65535 }];
 
 /** A rule as the views show it; `id` is the index of its hit counter. */
 export interface RuleState {
@@ -45,19 +43,33 @@ export interface PolicyState {
   readonly rules: readonly RuleState[];
 }
 
-/** Rows that one rule becomes, for one VRF. */
-export function rowsOf({ sources, destinations, sourcePorts, destinationPorts }: RuleMatch): number {
-  const count = (list: readonly unknown[]) => Math.max(1, list.length);
-  return count(sources) * count(destinations) * count(sourcePorts) * count(destinationPorts);
+interface Span {
+  readonly first: number;
+  readonly count: number;
 }
+type ByFamily<T> = Readonly<Record<Family, T>>;
 
 /** The next bank in the making. */
 interface Bank {
-  readonly rows: number[];
+  readonly rows: ByFamily<number[]>;
   /** By VSI-interface: first row, count. */
-  readonly spans: Map<number, { first: number; count: number }>;
+  readonly spans: ByFamily<Map<number, Span>>;
   readonly ways: RuleWay[];
   readonly homes: Homes;
+}
+
+const FAMILIES = [4, 6] as const;
+
+/** Rows of `bank` so far. */
+function rowCount({ rows }: Bank, family: Family): number {
+  return rows[family].length / ROW_WORDS[family];
+}
+
+/** The columns of a family. */
+function columnsOf(fib: FIB.Fib, family: Family) {
+  return family === 4
+    ? { rules: fib.rules, first: fib.policyFirst, count: fib.policyCount }
+    : { rules: fib.rules6, first: fib.policyFirst6, count: fib.policyCount6 };
 }
 
 export class Policies {
@@ -93,7 +105,12 @@ export class Policies {
   /** Make `wanted` the policies. Rows have been counted before, and `isSettled` is true. */
   apply(wanted: readonly PolicyConfig[], inventory: Inventory): void {
     this.freeIdsOf(wanted);
-    const bank: Bank = { rows: [], spans: new Map(), ways: [], homes: new Homes(inventory) };
+    const bank: Bank = {
+      rows: { 4: [], 6: [] },
+      spans: { 4: new Map(), 6: new Map() },
+      ways: [],
+      homes: new Homes(inventory),
+    };
     this.states = wanted.map((policy) => this.add(bank, policy, inventory));
     if (this.differs(bank)) this.publish(bank);
     const old = this.ways;
@@ -128,26 +145,29 @@ export class Policies {
   /** Next hops of a published rule died or revived, or their group has another row: one store for each row of the rule. */
   private restate(way: RuleWay): void {
     const { fib } = this.tables;
-    const at = (fib.policyHead[0]! * MAX_RULES + way.first) * FIB.RULE_WORDS + FIB.RULE_ACTION;
-    const { word } = way;
-    for (let i = 0; i < way.count; i++) Atomics.store(fib.rules, at + i * FIB.RULE_WORDS, word);
+    const { word, family } = way;
+    const { rules } = columnsOf(fib, family);
+    const words = ROW_WORDS[family];
+    const at = (fib.policyHead[0]! * MAX_RULES + way.first) * words + REST[family] + FIB.RULE_ACTION;
+    for (let i = 0; i < way.count; i++) Atomics.store(rules, at + i * words, word);
   }
 
   private add(bank: Bank, policy: PolicyConfig, inventory: Inventory): PolicyState {
-    const spans = new Map<string, { first: number; count: number }>();
+    const spans = new Map<string, ByFamily<Span>>();
     const ids = policy.rules.map((_, index) => this.idOf(`${policy.name}\0${index}`));
     for (const name of policy.interfaces) {
       const iface = inventory.interface(name)!;
       let span = spans.get(iface.vrfName);
       if (span === undefined) {
-        const first = bank.rows.length / FIB.RULE_WORDS;
+        const first = { 4: rowCount(bank, 4), 6: rowCount(bank, 6) };
         for (const [index, rule] of policy.rules.entries()) {
           this.addRule(bank, rule, ids[index]!, iface.vrfName);
         }
-        span = { first, count: bank.rows.length / FIB.RULE_WORDS - first };
+        const spanOf = (family: Family) => ({ first: first[family], count: rowCount(bank, family) - first[family] });
+        span = { 4: spanOf(4), 6: spanOf(6) };
         spans.set(iface.vrfName, span);
       }
-      bank.spans.set(iface.row, span);
+      for (const family of FAMILIES) bank.spans[family].set(iface.row, span[family]);
     }
     const rules = policy.rules.map((rule, index) => ({
       id: ids[index]!,
@@ -159,28 +179,35 @@ export class Policies {
     return { name: policy.name, interfaces: policy.interfaces, rules };
   }
 
-  private addRule({ rows, ways, homes }: Bank, { action, match }: RuleConfig, id: number, vrf: string): void {
+  private addRule(bank: Bank, rule: RuleConfig, id: number, vrf: string): void {
+    const { action, match } = rule;
+    const { rows, ways, homes } = bank;
     if (!("nextHops" in action)) {
-      expand(rows, match, ACTIONS[action.kind], id);
+      for (const family of familiesOf(rule)) expand(rows[family], family, match, ACTIONS[action.kind], id);
       return;
     }
     const way = new RuleWay(id, action, vrf, homes, this.nextHops, this.groups);
-    way.first = rows.length / FIB.RULE_WORDS;
-    expand(rows, match, way.word, id);
-    way.count = rows.length / FIB.RULE_WORDS - way.first;
+    way.first = rowCount(bank, way.family);
+    expand(rows[way.family], way.family, match, way.word, id);
+    way.count = rowCount(bank, way.family) - way.first;
     ways.push(way);
   }
 
-  private differs({ rows, spans }: Bank): boolean {
+  private differs(bank: Bank): boolean {
+    return FAMILIES.some((family) => this.differsIn(family, bank));
+  }
+
+  private differsIn(family: Family, bank: Bank): boolean {
     const { fib } = this.tables;
-    const bank = fib.policyHead[0]!;
-    const at = bank * MAX_RULES * FIB.RULE_WORDS;
-    for (let i = 0; i < rows.length; i++) if (fib.rules[at + i] !== rows[i]) return true;
+    const { rules, first, count } = columnsOf(fib, family);
+    const rows = bank.rows[family];
+    const published = fib.policyHead[0]!;
+    const at = published * MAX_RULES * ROW_WORDS[family];
+    for (let i = 0; i < rows.length; i++) if (rules[at + i] !== rows[i]) return true;
     for (let iface = 0; iface < MAX_INTERFACES; iface++) {
-      const span = spans.get(iface);
-      if ((span?.count ?? 0) !== fib.policyCount[bank * MAX_INTERFACES + iface]) return true;
-      if (span !== undefined && span.count > 0 && span.first !== fib.policyFirst[bank * MAX_INTERFACES + iface])
-        return true;
+      const span = bank.spans[family].get(iface);
+      if ((span?.count ?? 0) !== count[published * MAX_INTERFACES + iface]) return true;
+      if (span !== undefined && span.count > 0 && span.first !== first[published * MAX_INTERFACES + iface]) return true;
     }
     return false;
   }
@@ -188,12 +215,15 @@ export class Policies {
   private publish({ rows, spans }: Bank): void {
     const { fib, heartbeat } = this.tables;
     const bank = 1 - fib.policyHead[0]!;
-    fib.rules.set(rows, bank * MAX_RULES * FIB.RULE_WORDS);
     const at = bank * MAX_INTERFACES;
-    fib.policyCount.fill(0, at, at + MAX_INTERFACES);
-    for (const [iface, { first, count }] of spans) {
-      fib.policyFirst[at + iface] = first;
-      fib.policyCount[at + iface] = count;
+    for (const family of FAMILIES) {
+      const { rules, first, count } = columnsOf(fib, family);
+      rules.set(rows[family], bank * MAX_RULES * ROW_WORDS[family]);
+      count.fill(0, at, at + MAX_INTERFACES);
+      for (const [iface, span] of spans[family]) {
+        first[at + iface] = span.first;
+        count[at + iface] = span.count;
+      }
     }
     Atomics.store(fib.policyHead, 0, bank);
     this.note = heartbeat.note();
@@ -222,31 +252,4 @@ export class Policies {
       this.freeIds.push(id);
     }
   }
-}
-
-/** Append the rows of one rule. */
-function expand(rows: number[], match: RuleMatch, action: number, id: number): void {
-  const orAny = <T>(list: readonly T[], any: readonly T[]) => (list.length === 0 ? any : list);
-  const hasPorts = match.sourcePorts.length + match.destinationPorts.length > 0 ? 1 : 0;
-  const isIpv4 = (prefix: Prefix): prefix is Prefix4 => typeof prefix.network === "number";
-  if (![...match.sources, ...match.destinations].every(isIpv4)) return;
-  for (const source of orAny(match.sources.filter(isIpv4), ANY))
-    for (const destination of orAny(match.destinations.filter(isIpv4), ANY))
-      for (const from of orAny(match.sourcePorts, ALL_PORTS))
-        for (const to of orAny(match.destinationPorts, ALL_PORTS)) {
-          const at = rows.length;
-          for (let i = 0; i < FIB.RULE_WORDS; i++) rows.push(0);
-          rows[at + FIB.RULE_SRC] = source.network;
-          rows[at + FIB.RULE_SRC_MASK] = maskOf(source.length);
-          rows[at + FIB.RULE_DST] = destination.network;
-          rows[at + FIB.RULE_DST_MASK] = maskOf(destination.length);
-          rows[at + FIB.RULE_PROTOCOL] = match.protocol ?? -1;
-          rows[at + FIB.RULE_SRC_FIRST] = from.first;
-          rows[at + FIB.RULE_SRC_LAST] = from.last;
-          rows[at + FIB.RULE_DST_FIRST] = to.first;
-          rows[at + FIB.RULE_DST_LAST] = to.last;
-          rows[at + FIB.RULE_HAS_PORTS] = hasPorts;
-          rows[at + FIB.RULE_ACTION] = action;
-          rows[at + FIB.RULE_ID] = id;
-        }
 }

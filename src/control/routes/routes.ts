@@ -11,6 +11,8 @@
  * guard around VTEP addresses (ROUTE_UNDERLAY) is needed where a packet would otherwise be routed towards one by a shorter
  * prefix, and stands above what peers announce: none of them takes it away by a route to a VTEP.
  *
+ * Prefixes of both families are arbitrated here; the rows are PatientWriter's and, of IPv6, route-rows6.ts's.
+ *
  * `fib.lengths` tells workers which lengths 0..31 a VRF has at all, so it is counted here: a bit is set before the first
  * route of a length is published and cleared after the last one has gone. 32 is always tried.
  *
@@ -18,20 +20,23 @@
  * then its packets take the next shorter prefix (for a host: the connected one, so they are punted and sent by control).
  */
 import {
+  HOST_LENGTH6,
   ROUTE_ARG_MASK,
   ROUTE_HOST,
   ROUTE_KIND_SHIFT,
   ROUTE_UNDERLAY,
   ROUTE_VRF,
   routeKey,
+  routeKey6,
   vrfOfRoute,
+  vrfOfRoute6,
 } from "../../tables/fib.ts";
 import type { Tables } from "../../tables/tables.ts";
-import { type Ipv4, maskOf } from "../../wire/ipv4.ts";
 import type { Emit } from "../event.ts";
-import type { Ip } from "../ip.ts";
+import { bitsOf, type Ip, networkOf } from "../ip.ts";
 import { PatientWriter } from "../patient-writer.ts";
 import type { Timers } from "../timers.ts";
+import { RouteRows6 } from "./route-rows6.ts";
 
 /** Who wants a prefix; the earlier wins. */
 export const RANKS = ["own", "broadcast", "connected", "static", "host", "underlay", "evpn"] as const;
@@ -45,7 +50,7 @@ const TELL_MS = 10_000;
 /** A route that is published, as the views show it. */
 export interface RouteEntry {
   readonly vrf: number;
-  readonly network: Ipv4;
+  readonly network: Ip;
   readonly length: number;
   readonly origin: RouteOrigin;
   /** ROUTE_* and its argument. */
@@ -56,20 +61,23 @@ export interface RouteEntry {
 /** What control's parties want of one prefix, by rank; 0: nothing. */
 interface Slot {
   readonly vrf: number;
-  readonly network: Ipv4;
+  readonly network: Ip;
   readonly length: number;
   readonly wants: number[];
   /** What the table holds. */
   published: number;
 }
 
+type Row = Pick<Slot, "vrf" | "network" | "length">;
+
 /** The value of a route. */
 export function routeValue(kind: number, argument: number): number {
   return (kind << ROUTE_KIND_SHIFT) | argument;
 }
 
-/** A number that names (VRF, prefix): fits a double exactly. */
-function slotKey(vrf: number, network: Ipv4, length: number): number {
+/** A number that names (VRF, prefix): one of IPv4 fits a double exactly. */
+function slotKey(vrf: number, network: Ip, length: number): Ip {
+  if (typeof network === "bigint") return (BigInt(routeKey6(vrf, length)) << 128n) | network;
   return routeKey(vrf, length) * 0x100000000 + (network >>> 0);
 }
 
@@ -78,10 +86,11 @@ export class Routes {
   private readonly timers: Timers;
   private readonly emit: Emit;
   private readonly writer: PatientWriter;
-  private readonly slots = new Map<number, Slot>();
-  /** A /32 that is published, and that a resolved neighbour alone wants: its value. Most of a large table are such. */
-  private readonly hosts = new Map<number, number>();
-  /** By VRF and length: how many prefixes of it are published or about to be. */
+  private readonly rows6: RouteRows6;
+  private readonly slots = new Map<Ip, Slot>();
+  /** A /32 or /128 that is published, and that a resolved neighbour alone wants: its value. Most of a large table are such. */
+  private readonly hosts = new Map<Ip, number>();
+  /** By VRF, length and family: how many prefixes of it are published or about to be. */
   private readonly counts = new Map<number, number>();
   /** By VRF: prefixes by the rank of their owner. */
   private readonly owners = new Map<number, number[]>();
@@ -96,16 +105,17 @@ export class Routes {
     this.timers = timers;
     this.emit = emit;
     this.writer = new PatientWriter(tables.fib.routes, tables.heartbeat, timers, seed);
+    this.rows6 = new RouteRows6(tables, timers, seed);
   }
 
   /** Rows in use. */
   get size(): number {
-    return this.writer.size;
+    return this.writer.size + this.rows6.size;
   }
 
   /** Prefixes that are not in the table yet, because it is about to change banks. */
   get pending(): number {
-    return this.writer.waiting;
+    return this.writer.waiting + this.rows6.waiting;
   }
 
   /** Prefixes for which it has no room. */
@@ -113,30 +123,28 @@ export class Routes {
     return this.refused.size;
   }
 
-  /** A neighbour is resolved: its /32 goes to `adjacency`. */
-  setHost(vrf: number, ip: Ipv4, adjacency: number): void {
-    this.want(HOST, vrf, ip, 32, routeValue(ROUTE_HOST, adjacency));
+  /** A neighbour is resolved: its /32 or /128 goes to `adjacency`. */
+  setHost(vrf: number, ip: Ip, adjacency: number): void {
+    this.want(HOST, vrf, ip, bitsOf(ip), routeValue(ROUTE_HOST, adjacency));
   }
 
   /** A neighbour is gone or unresolved again. */
-  removeHost(vrf: number, ip: Ipv4): void {
-    this.want(HOST, vrf, ip, 32, 0);
+  removeHost(vrf: number, ip: Ip): void {
+    this.want(HOST, vrf, ip, bitsOf(ip), 0);
   }
 
   /** `origin` wants `value` for the prefix. */
   set(origin: RouteOrigin, vrf: number, network: Ip, length: number, value: number): void {
-    if (typeof network === "bigint") return;
     this.want(RANKS.indexOf(origin), vrf, network, length, value);
   }
 
   /** `origin` wants nothing there any more. */
   clear(origin: RouteOrigin, vrf: number, network: Ip, length: number): void {
-    if (typeof network === "bigint") return;
     this.want(RANKS.indexOf(origin), vrf, network, length, 0);
   }
 
   /** The value of the longest match for `ip` of at least `shortest` bits, without those that guard VTEP addresses; 0: none. */
-  find(vrf: number, ip: Ipv4, shortest = 0): number {
+  find(vrf: number, ip: Ip, shortest = 0): number {
     const value = this.findIn(vrf, ip, shortest);
     if (value >> ROUTE_KIND_SHIFT !== ROUTE_VRF) return value;
     // As workers do: one other VRF, and no further one.
@@ -144,9 +152,10 @@ export class Routes {
     return other >> ROUTE_KIND_SHIFT === ROUTE_VRF ? 0 : other;
   }
 
-  private findIn(vrf: number, ip: Ipv4, shortest: number): number {
-    for (let length = 32; length >= shortest; length--) {
-      const key = slotKey(vrf, ip & maskOf(length), length);
+  private findIn(vrf: number, ip: Ip, shortest: number): number {
+    for (let length = bitsOf(ip); length >= shortest; length--) {
+      const key = this.keyAt(vrf, ip, length);
+      if (key === null) continue;
       const slot = this.slots.get(key);
       const value = slot === undefined ? (this.hosts.get(key) ?? 0) : bestOf(slot);
       if (value !== 0 && value >> ROUTE_KIND_SHIFT !== ROUTE_UNDERLAY) return value;
@@ -168,9 +177,10 @@ export class Routes {
   }
 
   /** The longest match for `ip`, those that guard VTEP addresses too. */
-  match(vrf: number, ip: Ipv4): RouteEntry | null {
-    for (let length = 32; length >= 0; length--) {
-      const key = slotKey(vrf, ip & maskOf(length), length);
+  match(vrf: number, ip: Ip): RouteEntry | null {
+    for (let length = bitsOf(ip); length >= 0; length--) {
+      const key = this.keyAt(vrf, ip, length);
+      if (key === null) continue;
       const host = this.hosts.get(key);
       const slot = host === undefined ? this.slots.get(key) : hostSlot(key, host);
       if (slot !== undefined) return entryOf(slot);
@@ -178,15 +188,21 @@ export class Routes {
     return null;
   }
 
-  private want(rank: number, vrf: number, network: Ipv4, length: number, value: number): void {
+  /** The key of the prefix of `length` bits around `ip`; null where none is of that length. */
+  private keyAt(vrf: number, ip: Ip, length: number): Ip | null {
+    if (length < bitsOf(ip) && (this.counts.get(countKey(vrf, ip, length)) ?? 0) === 0) return null;
+    return slotKey(vrf, networkOf(ip, length), length);
+  }
+
+  private want(rank: number, vrf: number, network: Ip, length: number, value: number): void {
     const key = slotKey(vrf, network, length);
-    if (rank === HOST && length === 32 && this.wantHost(key, vrf, network, value)) return;
+    if (rank === HOST && length === bitsOf(network) && this.wantHost(key, vrf, network, length, value)) return;
     let slot = this.slots.get(key) ?? this.unfold(key);
     if (slot === undefined) {
       if (value === 0) return;
       slot = { vrf, network, length, wants: RANKS.map(() => 0), published: 0 };
       this.slots.set(key, slot);
-      this.count(vrf, length, 1);
+      this.count(slot, 1);
     }
     const owner = ownerOf(slot);
     slot.wants[rank] = value;
@@ -196,18 +212,18 @@ export class Routes {
     if (best !== 0) return;
     this.slots.delete(key);
     this.refused.delete(slot);
-    this.count(vrf, length, -1);
+    this.count(slot, -1);
   }
 
   /** @returns false: others want the prefix too, or there is no room for it. */
-  private wantHost(key: number, vrf: number, ip: Ipv4, value: number): boolean {
+  private wantHost(key: Ip, vrf: number, network: Ip, length: number, value: number): boolean {
     if (this.slots.has(key)) return false;
     const old = this.hosts.get(key) ?? 0;
     if (value === 0) {
       if (!this.hosts.delete(key)) return true;
-      if (this.writer.remove(ip, routeKey(vrf, 32))) this.retryLater();
+      if (this.removeRow({ network, vrf, length })) this.retryLater();
     } else {
-      if (value !== old && !this.writer.set(ip, routeKey(vrf, 32), value)) return false;
+      if (value !== old && !this.setRow({ network, vrf, length }, value)) return false;
       this.hosts.set(key, value);
     }
     this.countOwner(vrf, old === 0 ? -1 : HOST, value === 0 ? -1 : HOST);
@@ -215,7 +231,7 @@ export class Routes {
   }
 
   /** The slot of what was a host's alone until now. */
-  private unfold(key: number): Slot | undefined {
+  private unfold(key: Ip): Slot | undefined {
     const value = this.hosts.get(key);
     if (value === undefined) return undefined;
     const slot = hostSlot(key, value);
@@ -225,16 +241,25 @@ export class Routes {
   }
 
   private publish(slot: Slot, value: number): void {
-    const keyB = routeKey(slot.vrf, slot.length);
     if (value === 0) {
-      if (this.writer.remove(slot.network, keyB)) this.retryLater();
-    } else if (!this.writer.set(slot.network, keyB, value)) {
+      if (this.removeRow(slot)) this.retryLater();
+    } else if (!this.setRow(slot, value)) {
       this.refused.add(slot);
       this.tell();
       return;
     }
     slot.published = value;
     this.refused.delete(slot);
+  }
+
+  private setRow({ network, vrf, length }: Row, value: number): boolean {
+    if (typeof network === "bigint") return this.rows6.set(network, vrf, length, value);
+    return this.writer.set(network, routeKey(vrf, length), value);
+  }
+
+  private removeRow({ network, vrf, length }: Row): boolean {
+    if (typeof network === "bigint") return this.rows6.remove(network, vrf, length);
+    return this.writer.remove(network, routeKey(vrf, length));
   }
 
   private tell(): void {
@@ -254,12 +279,15 @@ export class Routes {
     });
   }
 
-  /** Store what was refused; the first refusal ends the round, the others would meet the same. */
+  /** Store what was refused; the first refusal ends the round of its family, the others would meet the same. */
   private retry(): void {
-    for (const slot of this.refused) {
+    const full = new Set<string>();
+    for (const slot of [...this.refused]) {
+      const family = typeof slot.network;
+      if (full.has(family)) continue;
       this.refused.delete(slot);
       this.publish(slot, bestOf(slot));
-      if (this.refused.has(slot)) return;
+      if (this.refused.has(slot)) full.add(family);
     }
   }
 
@@ -273,24 +301,33 @@ export class Routes {
     else this.owners.delete(vrf);
   }
 
-  private count(vrf: number, length: number, step: 1 | -1): void {
-    if (length > 31) return;
-    const key = vrf * 32 + length;
+  private count({ vrf, network, length }: Slot, step: 1 | -1): void {
+    const key = countKey(vrf, network, length);
     const count = (this.counts.get(key) ?? 0) + step;
     this.counts.set(key, count);
+    if (typeof network === "bigint") {
+      if (count === 0 || (count === 1 && step === 1)) this.rows6.setLength(vrf, length, count > 0);
+      return;
+    }
+    if (length > 31) return;
     const lengths = this.tables.fib.lengths;
     if (count === 1 && step === 1) Atomics.or(lengths, vrf, 1 << length);
     else if (count === 0) Atomics.and(lengths, vrf, ~(1 << length));
   }
 }
 
+/** One number for VRF, length and family. */
+function countKey(vrf: number, ip: Ip, length: number): number {
+  return vrf * 512 + length + (typeof ip === "bigint" ? 256 : 0);
+}
+
 /** A host's prefix as a slot like any other. */
-function hostSlot(key: number, value: number): Slot {
-  const vrf = vrfOfRoute(Math.floor(key / 0x100000000));
+function hostSlot(key: Ip, value: number): Slot {
+  const isIpv4 = typeof key === "number";
   return {
-    vrf,
-    network: key | 0,
-    length: 32,
+    vrf: isIpv4 ? vrfOfRoute(Math.floor(key / 0x100000000)) : vrfOfRoute6(Number(key >> 128n)),
+    network: isIpv4 ? key | 0 : BigInt.asUintN(128, key),
+    length: isIpv4 ? 32 : HOST_LENGTH6,
     wants: RANKS.map((_, rank) => (rank === HOST ? value : 0)),
     published: value,
   };

@@ -56,6 +56,11 @@ export class RuleWay {
     this.group = members.length > 1 ? groups.join(members, this.user) : null;
   }
 
+  /** Its next hops are of one. */
+  get family(): 4 | 6 {
+    return typeof this.hops[0]!.address.ip === "number" ? 4 : 6;
+  }
+
   get isAlive(): boolean {
     const { nextHops, groups } = this;
     return this.hops.some(({ adjacency, address }) => nextHops.isAlive(adjacency) && groups.tracks.isUp(address.track));

@@ -10,7 +10,7 @@ import type { Config, NextHopConfig, PolicyConfig } from "../plan.ts";
 import { countConnected } from "../routes/connected.ts";
 import { MAX_SHARED_GROUPS } from "../routes/next-hop-group.ts";
 import { hopsOf } from "../routes/next-hops.ts";
-import { rowsOf } from "../routes/policies.ts";
+import { familiesOf, rowsOf } from "../routes/rule-rows.ts";
 import type { TunnelHolds } from "./tunnel-holds.ts";
 
 /** Why `config` does not fit beside the tunnels that others hold and a fabric's sets of next hops, or null. */
@@ -50,12 +50,17 @@ function checkVsis(config: Config, { sizes }: Tables, holds: TunnelHolds): strin
 }
 
 function checkRoutes(config: Config, tables: Tables, holds: TunnelHolds, fabricGroups: number): string | null {
-  // Half of the slots of an ExactMatch may be taken; the neighbours' share is theirs.
-  const room = (tables.fib.routes.capacity >> 1) - 2 * tables.sizes.neighbors;
-  const connected = countConnected(config, holds.unnamed);
-  const count = connected + config.routes.length;
-  if (count > room)
-    return `${config.routes.length} routes and ${connected} of our own addresses, subnets and VTEPs are more than ${room}`;
+  const { neighbors, neighbors6 } = tables.sizes;
+  for (const family of [4, 6] as const) {
+    const isMeant = family === 4 ? "number" : "bigint";
+    const routes = config.routes.filter(({ prefix }) => typeof prefix.network === isMeant).length;
+    // Half of the slots of a table may be taken; the neighbours' share is theirs.
+    const rows = (family === 4 ? tables.fib.routes : tables.fib.routes6).capacity >> 1;
+    const room = rows - 2 * (family === 4 ? neighbors : neighbors6);
+    const connected = countConnected(config, holds.unnamed, family);
+    if (connected + routes > room)
+      return `${routes} routes and ${connected} of our own addresses, subnets and VTEPs are more than ${room}`;
+  }
   const groups = new Set<string>();
   const hops = new Set<string>();
   for (const { vrf, nextHops } of config.routes.map(hopsOf)) {
@@ -76,7 +81,6 @@ function checkRoutes(config: Config, tables: Tables, holds: TunnelHolds, fabricG
     }
   const mostGroups = MAX_SHARED_GROUPS - fabricGroups;
   if (groups.size > mostGroups) return `${groups.size} different sets of next hops are more than ${mostGroups}`;
-  const { neighbors, neighbors6 } = tables.sizes;
   const adjacencies = tables.fib.rewrite.length - 1 - 2 * neighbors - 2 * neighbors6;
   if (hops.size > adjacencies) return `${hops.size} next hops are more than ${adjacencies}`;
   return null;
@@ -88,13 +92,14 @@ function setOf(hops: readonly NextHopConfig[]): string {
 }
 
 function checkRules(config: Config): string | null {
-  let rows = 0;
+  const rows = { 4: 0, 6: 0 };
   for (const policy of config.policies) {
-    const rules = policy.rules.reduce((sum, rule) => sum + rowsOf(rule.match), 0);
-    rows += rules * vrfsOf(config, policy).size;
+    const vrfs = vrfsOf(config, policy).size;
+    for (const rule of policy.rules) for (const family of familiesOf(rule)) rows[family] += rowsOf(rule.match) * vrfs;
   }
-  if (rows > MAX_RULES)
-    return `the rules of all policies are ${rows} combinations of source, destination and ports, more than ${MAX_RULES}`;
+  const most = Math.max(rows[4], rows[6]);
+  if (most > MAX_RULES)
+    return `the rules of all policies are ${most} combinations of source, destination and ports, more than ${MAX_RULES}`;
   return null;
 }
 

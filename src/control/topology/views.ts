@@ -10,9 +10,8 @@ import { DROP_REASONS } from "../../tables/counters.ts";
 import * as FIB from "../../tables/fib.ts";
 import type { Tables } from "../../tables/tables.ts";
 import { formatMac } from "../../wire/ethernet.ts";
-import { formatIpv4 } from "../../wire/ipv4.ts";
 import type { Inventory, PortObject } from "../inventory.ts";
-import { formatIp } from "../ip.ts";
+import { compareIp, formatIp } from "../ip.ts";
 import type { RuleAction, RuleMatch, TapConfig, TunnelConfig } from "../plan.ts";
 import type { FabricRoutes } from "../routes/fabric.ts";
 import type { Policies } from "../routes/policies.ts";
@@ -278,14 +277,14 @@ export function* routeViews(
   const ranks = new Map(named.map(([vrf], rank) => [vrf, rank]));
   const rankOf = (vrf: number) => ranks.get(vrf) ?? ranks.size + vrf;
   const order = (a: RouteEntry, b: RouteEntry) =>
-    rankOf(a.vrf) - rankOf(b.vrf) || (a.network >>> 0) - (b.network >>> 0) || a.length - b.length;
+    rankOf(a.vrf) - rankOf(b.vrf) || compareIp(a.network, b.network) || a.length - b.length;
   for (const entry of sorted(parts.routes.list(), order)) yield entry === STEP ? STEP : routeView(parts, entry);
 }
 
 export function routeView(parts: RouteParts, entry: RouteEntry): RouteView {
   const { tables, inventory, vrfNames } = parts;
   const vrf = vrfNames.get(entry.vrf) ?? String(entry.vrf);
-  const prefix = `${formatIpv4(entry.network)}/${entry.length}`;
+  const prefix = `${formatIp(entry.network)}/${entry.length}`;
   let row = 0;
   if (entry.kind === FIB.ROUTE_LOCAL || entry.kind === FIB.ROUTE_GLEAN) row = entry.argument;
   else if (entry.kind === FIB.ROUTE_ADJACENCY || entry.kind === FIB.ROUTE_HOST)
@@ -303,7 +302,7 @@ export function routeView(parts: RouteParts, entry: RouteEntry): RouteView {
 
 function nextHopsOf({ hops }: RouteParts, { origin, network, length }: RouteEntry, vrf: string, prefix: string) {
   if (origin === "static") return hops.staticRoutes.nextHopsOf(vrf, prefix);
-  return origin === "evpn" ? hops.fabricRoutes.nextHopsOf(vrf, network, length) : [];
+  return origin === "evpn" && typeof network === "number" ? hops.fabricRoutes.nextHopsOf(vrf, network, length) : [];
 }
 
 export function policyViews(policies: Policies): PolicyView[] {

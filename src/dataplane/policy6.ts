@@ -1,0 +1,70 @@
+/**
+ * Policy routing of IPv6: policy.ts's rules, with addresses of four words. Ports are those directly behind the fixed header; a
+ * packet with extension headers, fragments included, has none for a rule that names ports.
+ */
+import { MAX_RULES } from "../tables/counters.ts";
+import {
+  RULE_ACTION,
+  RULE_DST_FIRST,
+  RULE_DST_LAST,
+  RULE_HAS_PORTS,
+  RULE_ID,
+  RULE_PASSED,
+  RULE_PROTOCOL,
+  RULE_SRC_FIRST,
+  RULE_SRC_LAST,
+  RULE6_DST,
+  RULE6_DST_MASK,
+  RULE6_REST,
+  RULE6_SRC,
+  RULE6_SRC_MASK,
+  RULE6_WORDS,
+} from "../tables/fib.ts";
+import { u16 } from "../wire/bytes.ts";
+import { PROTO_TCP, PROTO_UDP } from "../wire/ipv4.ts";
+import { IP6_DST, IP6_NEXT, IP6_SRC, IPV6_BYTES } from "../wire/ipv6.ts";
+import { L4_DST_PORT, L4_SRC_PORT } from "../wire/udp-tcp.ts";
+import type { WorkerContext } from "./context.ts";
+import type { Frame } from "./frame.ts";
+import { NO_RULE } from "./policy.ts";
+
+/** The action of the first matching rule, as policy.ts tells it. Counts the rule's hit. */
+export function policy6(worker: WorkerContext, f: Frame, l3: number, arrival: number): number {
+  const fib = worker.fib;
+  const count = fib.policyCount6[worker.policyBank + arrival]!;
+  const { bytes, view } = f;
+  const protocol = bytes[l3 + IP6_NEXT]!;
+  const l4 = l3 + IPV6_BYTES;
+  const hasPorts = (protocol === PROTO_TCP || protocol === PROTO_UDP) && l4 + 4 <= f.end;
+  const rules = fib.rules6;
+  const bank = worker.policyBank === 0 ? 0 : MAX_RULES;
+  let r = (bank + fib.policyFirst6[worker.policyBank + arrival]!) * RULE6_WORDS;
+  for (let i = 0; i < count; i++, r += RULE6_WORDS) {
+    if (!matches(view, l3 + IP6_SRC, rules, r + RULE6_SRC, r + RULE6_SRC_MASK)) continue;
+    if (!matches(view, l3 + IP6_DST, rules, r + RULE6_DST, r + RULE6_DST_MASK)) continue;
+    const rest = r + RULE6_REST;
+    const wanted = rules[rest + RULE_PROTOCOL]!;
+    if (wanted >= 0 && wanted !== protocol) continue;
+    if (rules[rest + RULE_HAS_PORTS] !== 0) {
+      if (!hasPorts) continue;
+      const from = u16(bytes, l4 + L4_SRC_PORT);
+      if (from < rules[rest + RULE_SRC_FIRST]! || from > rules[rest + RULE_SRC_LAST]!) continue;
+      const to = u16(bytes, l4 + L4_DST_PORT);
+      if (to < rules[rest + RULE_DST_FIRST]! || to > rules[rest + RULE_DST_LAST]!) continue;
+    }
+    const action = rules[rest + RULE_ACTION]!;
+    if (action === RULE_PASSED) continue;
+    worker.counters.rules[rules[rest + RULE_ID]!]! += f.units;
+    return action;
+  }
+  return NO_RULE;
+}
+
+/** Does the address at `at` match the four words of a rule under their mask? */
+function matches(view: DataView, at: number, rules: Int32Array, words: number, mask: number): boolean {
+  let different = (view.getInt32(at) ^ rules[words]!) & rules[mask]!;
+  different |= (view.getInt32(at + 4) ^ rules[words + 1]!) & rules[mask + 1]!;
+  different |= (view.getInt32(at + 8) ^ rules[words + 2]!) & rules[mask + 2]!;
+  different |= (view.getInt32(at + 12) ^ rules[words + 3]!) & rules[mask + 3]!;
+  return different === 0;
+}

@@ -1,0 +1,341 @@
+/**
+ * Layer 3 of IPv6 (RFC 8200): route.ts's twin.
+ *
+ *   length -> martians -> ours? -> hop limit -> policy -> FIB -> adjacency -> horizon, MTU -> rewrite -> next VSI
+ *
+ * Only the fixed header is looked at: extension headers are the end hosts', hop-by-hop options are forwarded as they are and never punted
+ * (RFC 8200 §4: a router may pass over them), and nothing is fragmented on the way (§5): what is too long is told.
+ * There is no header checksum. Link-local addresses are not routed (RFC 4291 §2.5.6): such packets end here, or are ours.
+ */
+
+import { FLAG_NEEDS_CSUM, GSO_MASK } from "../io/port-io.ts";
+import { DROP, PUNT } from "../tables/counters.ts";
+import {
+  ANY_PREFIX,
+  GROUP_WORDS,
+  HOST_LENGTH6,
+  LENGTHS6_WORDS,
+  NO_DEFAULT,
+  ROUTE_ADJACENCY,
+  ROUTE_ARG_MASK,
+  ROUTE_BROADCAST,
+  ROUTE_DISCARD,
+  ROUTE_GLEAN,
+  ROUTE_GROUP,
+  ROUTE_HOST,
+  ROUTE_KIND_SHIFT,
+  ROUTE_LOCAL,
+  ROUTE_PROHIBIT,
+  ROUTE_UNDERLAY,
+  ROUTE_UNREACHABLE,
+  ROUTE_VRF,
+  routeKey6,
+} from "../tables/fib.ts";
+import { SET_VXLAN_PORT } from "../tables/tables.ts";
+import { IF_IPV6, IF_MSS_CLAMP, PORT_ANTI_SPOOF } from "../tables/vsi.ts";
+import { u16 } from "../wire/bytes.ts";
+import { ETH_BYTES } from "../wire/ethernet.ts";
+import { CODE_HOST_UNREACHABLE, CODE_NET_UNREACHABLE, CODE_PROHIBITED } from "../wire/icmp.ts";
+import { PROTO_TCP, PROTO_UDP } from "../wire/ipv4.ts";
+import { IP6_DST, IP6_HOPS, IP6_LENGTH, IP6_NEXT, IP6_SRC, IPV6_BYTES, upperLayer } from "../wire/ipv6.ts";
+import { clampMss, L4_DST_PORT } from "../wire/udp-tcp.ts";
+import type { WorkerContext } from "./context.ts";
+import { egress } from "./egress.ts";
+import { type Fate, type Frame, GO_ON } from "./frame.ts";
+import { isLoop, memberOf, mtuOf } from "./next-hop.ts";
+import {
+  NO_RULE,
+  POLICY_DEAD,
+  POLICY_DEFAULT,
+  POLICY_DEFAULTS,
+  POLICY_DROP,
+  POLICY_NEXT_HOP,
+  POLICY_NEXT_HOPS,
+} from "./policy.ts";
+import { policy6 } from "./policy6.ts";
+import { punt, tellStale } from "./punt.ts";
+
+/** The adjacency of a packet whose next hop is its own destination, which has none yet. */
+const DESTINATION = 0;
+const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+/** Fixed header and a TCP header without options: an MSS is what is left (RFC 8200 §8.3). */
+const HEADERS = 60;
+
+/** Route the packet in hand: it was sent to the gateway MAC of its VSI. */
+export function route6(worker: WorkerContext, f: Frame): Fate {
+  const arrival = worker.vsis.interface[f.vsi]!;
+  if ((worker.interfaces.flags[arrival]! & IF_IPV6) === 0) return DROP.not_forwarded;
+  const l3 = f.at + ETH_BYTES;
+  const fate = checkPacket(f, l3);
+  if (fate !== GO_ON) return fate;
+  const vrf = worker.interfaces.vrf[arrival]!;
+  const bad = checkSource(worker, f, l3, arrival, vrf);
+  if (bad !== GO_ON) return bad;
+  const view = f.view;
+  if (isLinkLocal(view.getInt32(l3 + IP6_DST)))
+    return isOwnLinkLocal(worker, f, l3 + IP6_DST, arrival)
+      ? punt(worker, f, PUNT.local, arrival, 0)
+      : DROP.not_forwarded;
+
+  const own = hostRoute(worker, f, l3, vrf);
+  const kind = own >> ROUTE_KIND_SHIFT;
+  if (kind === ROUTE_LOCAL) return punt(worker, f, PUNT.local, own & ROUTE_ARG_MASK, 0);
+  if (isLinkLocal(view.getInt32(l3 + IP6_SRC))) return DROP.not_forwarded;
+  // Before policy too: no rule may carry a tenant's VXLAN to a VTEP.
+  if (kind === ROUTE_UNDERLAY && isVxlan(worker, f, l3)) return DROP.overlay_to_underlay;
+  if (f.bytes[l3 + IP6_HOPS]! <= 1) return punt(worker, f, PUNT.ttl, arrival, 0);
+
+  const host = beyondGuard(own);
+  const rule = worker.fib.policyCount6[worker.policyBank + arrival] === 0 ? NO_RULE : policy6(worker, f, l3, arrival);
+  const way = rule >> 8;
+  switch (rule & 0xff) {
+    case POLICY_DROP:
+      return DROP.policy_drop;
+    case POLICY_DEAD:
+      return DROP.policy_next_hop_dead;
+    case POLICY_NEXT_HOP:
+      return viaAdjacency6(worker, f, l3, way, arrival);
+    case POLICY_NEXT_HOPS:
+      return viaAdjacency6(worker, f, l3, memberOf(worker, f, way), arrival);
+    case POLICY_DEFAULT:
+    case POLICY_DEFAULTS: {
+      // D11: only where the table has nothing more specific than a default route.
+      const found = host !== 0 ? host : lookup6(worker, f, l3 + IP6_DST, vrf, NO_DEFAULT);
+      if (found !== 0) return follow(worker, f, l3, found, arrival);
+      const hop = (rule & 0xff) === POLICY_DEFAULTS ? memberOf(worker, f, way) : way;
+      return viaAdjacency6(worker, f, l3, hop, arrival);
+    }
+    default: // no rule, or permit: the table decides
+      return byTable(worker, f, l3, host, vrf, arrival);
+  }
+}
+
+/** Route a packet of our own in `vrf`: by its destination alone. */
+export function routeOwn6(worker: WorkerContext, f: Frame, l3: number, vrf: number): Fate {
+  const own = hostRoute(worker, f, l3, vrf);
+  if (own >> ROUTE_KIND_SHIFT === ROUTE_LOCAL) return DROP.not_forwarded;
+  return byTable(worker, f, l3, beyondGuard(own), vrf, 0);
+}
+
+/** What the table says of the destination itself. */
+function hostRoute(worker: WorkerContext, f: Frame, l3: number, vrf: number): number {
+  const view = f.view;
+  const at = l3 + IP6_DST;
+  return worker.fib.routes6.get(
+    view.getInt32(at),
+    view.getInt32(at + 4),
+    view.getInt32(at + 8),
+    view.getInt32(at + 12),
+    routeKey6(vrf, HOST_LENGTH6),
+  );
+}
+
+/** The route of an address itself, 0 for one that only guards a VTEP's. */
+function beyondGuard(own: number): number {
+  return own >> ROUTE_KIND_SHIFT === ROUTE_UNDERLAY ? 0 : own;
+}
+
+function byTable(worker: WorkerContext, f: Frame, l3: number, host: number, vrf: number, arrival: number): Fate {
+  const found = host !== 0 ? host : lookup6(worker, f, l3 + IP6_DST, vrf, ANY_PREFIX);
+  return follow(worker, f, l3, found, arrival);
+}
+
+/** RFC 8200 §3, RFC 4291 §2.5 and §2.7: a well-formed packet between addresses that a router may see. */
+function checkPacket(f: Frame, l3: number): Fate {
+  if (f.end < l3 + IPV6_BYTES) return DROP.ip_malformed;
+  const view = f.view;
+  const length = view.getUint16(l3 + IP6_LENGTH);
+  // A length of 0 in front of hop-by-hop options is a jumbogram's (RFC 2675), which no link here carries.
+  if (view.getUint8(l3) >> 4 !== 6 || (length === 0 && view.getUint8(l3 + IP6_NEXT) === 0)) return DROP.ip_malformed;
+  const bytes = ETH_BYTES + IPV6_BYTES + length;
+  if (bytes > f.length) return DROP.ip_malformed;
+  // Padding behind the packet ends here.
+  if (bytes !== f.length) f.trim(bytes);
+  const from = view.getInt32(l3 + IP6_SRC);
+  const to = view.getInt32(l3 + IP6_DST);
+  if (from >>> 24 === 0xff || (from === 0 && isMartian(view, l3 + IP6_SRC))) return DROP.ip_martian;
+  if (to === 0 && isMartian(view, l3 + IP6_DST)) return DROP.ip_martian;
+  // Groups are not routed here, whatever MAC they came to.
+  if (to >>> 24 === 0xff) return DROP.not_forwarded;
+  return from === to && isSame(view, l3) ? DROP.ip_martian : GO_ON;
+}
+
+/** ::/96 (no address, loopback, and what was once IPv4's) and ::ffff:0:0/96: of no packet on a wire. The first word is 0. */
+function isMartian(view: DataView, at: number): boolean {
+  const third = view.getInt32(at + 8);
+  return view.getInt32(at + 4) === 0 && (third === 0 || third === 0xffff);
+}
+
+function isSame(view: DataView, l3: number): boolean {
+  for (let i = 4; i < 16; i += 4) if (view.getInt32(l3 + IP6_SRC + i) !== view.getInt32(l3 + IP6_DST + i)) return false;
+  return true;
+}
+
+/** fe80::/10, by the first word of an address. */
+function isLinkLocal(first: number): boolean {
+  return (first & 0xffc00000) === (0xfe800000 | 0);
+}
+
+function isOwnLinkLocal(worker: WorkerContext, f: Frame, at: number, arrival: number): boolean {
+  const view = f.view;
+  const own = worker.interfaces.linkLocal;
+  const n = arrival << 1;
+  if (view.getInt32(at) !== (0xfe800000 | 0) || view.getInt32(at + 4) !== 0) return false;
+  return view.getInt32(at + 8) === own[n] && view.getInt32(at + 12) === own[n + 1];
+}
+
+/** What an AC may not claim: one of our addresses; with antiSpoof, any address of another VSI-interface. */
+function checkSource(worker: WorkerContext, f: Frame, l3: number, arrival: number, vrf: number): Fate {
+  if (f.fromTunnel !== 0) return GO_ON;
+  const view = f.view;
+  const at = l3 + IP6_SRC;
+  const a = view.getInt32(at);
+  const b = view.getInt32(at + 4);
+  const c = view.getInt32(at + 8);
+  const d = view.getInt32(at + 12);
+  const known = worker.known6;
+  if (f.port === known.port && d === known.d && c === known.c && b === known.b && a === known.a) return GO_ON;
+  if (isLinkLocal(a)) return isOwnLinkLocal(worker, f, at, arrival) ? DROP.ip_martian : GO_ON;
+  let found = worker.fib.routes6.get(a, b, c, d, routeKey6(vrf, HOST_LENGTH6));
+  if (found >> ROUTE_KIND_SHIFT === ROUTE_LOCAL) return DROP.ip_martian;
+  if ((worker.ports.flags[f.port]! & PORT_ANTI_SPOOF) === 0) {
+    known.port = f.port;
+    known.a = a;
+    known.b = b;
+    known.c = c;
+    known.d = d;
+    return GO_ON;
+  }
+  if (found === 0) found = lookup6(worker, f, at, vrf, ANY_PREFIX);
+  const kind = found >> ROUTE_KIND_SHIFT;
+  const arg = found & ROUTE_ARG_MASK;
+  // What a static route leads to is not on its next hop's VSI-interface: only the next hop itself is.
+  const home = kind === ROUTE_GLEAN ? arg : kind === ROUTE_HOST ? worker.fib.adjacencyInterface[arg]! : 0;
+  return home === arrival ? GO_ON : DROP.anti_spoof;
+}
+
+/** Longest match for the address at `at` among prefixes of 127 bits down to `to`; 0 when there is none. */
+export function lookup6(worker: WorkerContext, f: Frame, at: number, vrf: number, to: number): number {
+  const fib = worker.fib;
+  const view = f.view;
+  const a = view.getInt32(at);
+  const b = view.getInt32(at + 4);
+  const c = view.getInt32(at + 8);
+  const d = view.getInt32(at + 12);
+  for (let word = LENGTHS6_WORDS - 1; word >= 0; word--) {
+    let lengths = fib.lengths6[vrf * LENGTHS6_WORDS + word]!;
+    while (lengths !== 0) {
+      const bits = 31 - Math.clz32(lengths);
+      const length = (word << 5) | bits;
+      if (length < to) return 0;
+      // A shift by 32 is none, so the mask of no bits is a case of its own.
+      const mask = bits === 0 ? 0 : -1 << (32 - bits);
+      const found = fib.routes6.get(
+        word === 0 ? a & mask : a,
+        word === 1 ? b & mask : word === 0 ? 0 : b,
+        word === 2 ? c & mask : word < 2 ? 0 : c,
+        word === 3 ? d & mask : 0,
+        routeKey6(vrf, length),
+      );
+      if (found !== 0) return found;
+      lengths &= ~(1 << bits);
+    }
+  }
+  return 0;
+}
+
+/** Do what a route says; 0: there is none. */
+function follow(worker: WorkerContext, f: Frame, l3: number, found: number, arrival: number): Fate {
+  const arg = found & ROUTE_ARG_MASK;
+  switch (found >> ROUTE_KIND_SHIFT) {
+    case ROUTE_HOST:
+    case ROUTE_ADJACENCY:
+      return viaAdjacency6(worker, f, l3, arg, arrival);
+    case ROUTE_GLEAN:
+      return punt(worker, f, PUNT.unresolved, arg, DESTINATION);
+    case ROUTE_GROUP:
+      return worker.fib.groups[arg * GROUP_WORDS] === 0
+        ? punt(worker, f, PUNT.unreachable, CODE_HOST_UNREACHABLE, arrival)
+        : viaAdjacency6(worker, f, l3, memberOf(worker, f, arg), arrival);
+    case ROUTE_DISCARD:
+      return DROP.discard_route;
+    case ROUTE_UNREACHABLE:
+      return punt(worker, f, PUNT.unreachable, CODE_HOST_UNREACHABLE, arrival);
+    case ROUTE_PROHIBIT:
+      return punt(worker, f, PUNT.unreachable, CODE_PROHIBITED, arrival);
+    case ROUTE_BROADCAST:
+      return DROP.not_forwarded;
+    case ROUTE_VRF:
+      return byOtherVrf(worker, f, l3, arg, arrival);
+    default:
+      return punt(worker, f, PUNT.unreachable, CODE_NET_UNREACHABLE, arrival);
+  }
+}
+
+/** The table of `vrf` decides, as in route.ts: a route of it that leads to a further VRF is none. */
+function byOtherVrf(worker: WorkerContext, f: Frame, l3: number, vrf: number, arrival: number): Fate {
+  const own = hostRoute(worker, f, l3, vrf);
+  if (own >> ROUTE_KIND_SHIFT === ROUTE_LOCAL)
+    return arrival === 0 ? DROP.not_forwarded : punt(worker, f, PUNT.local, own & ROUTE_ARG_MASK, 0);
+  const host = beyondGuard(own);
+  const found = host !== 0 ? host : lookup6(worker, f, l3 + IP6_DST, vrf, ANY_PREFIX);
+  return follow(worker, f, l3, found >> ROUTE_KIND_SHIFT === ROUTE_VRF ? 0 : found, arrival);
+}
+
+/** UDP to the VXLAN port, whatever stands in front of it; so is what hides its end, and a later fragment. */
+function isVxlan(worker: WorkerContext, f: Frame, l3: number): boolean {
+  const upper = upperLayer(f.bytes, l3, f.end);
+  if (upper < 0) return true;
+  const l4 = upper >> 8;
+  return (
+    (upper & 0xff) === PROTO_UDP &&
+    l4 + 4 <= f.end &&
+    u16(f.bytes, l4 + L4_DST_PORT) === worker.settings[SET_VXLAN_PORT]
+  );
+}
+
+/** The last steps: resolved? may it go there? does it fit? Then rewrite and send. `arrival` 0: it was injected. */
+export function viaAdjacency6(worker: WorkerContext, f: Frame, l3: number, adjacency: number, arrival: number): Fate {
+  const fib = worker.fib;
+  const row = fib.rewrite[adjacency]!;
+  const out = fib.adjacencyInterface[adjacency]!;
+  if (row === 0) return punt(worker, f, PUNT.unresolved, out, adjacency);
+  fib.adjacencyHit[adjacency] = 1;
+  const port = fib.rewritePort[row]!;
+  const vsi = fib.rewriteVsi[row]!;
+  if (f.fromTunnel !== 0 && isLoop(worker, f, out, port, vsi)) {
+    tellStale(worker, f, adjacency);
+    return DROP.l3_loop;
+  }
+  const mtu = mtuOf(worker, out, port);
+  if (packetBytes(f, l3) > mtu) return punt(worker, f, PUNT.mtu, mtu, adjacency);
+  if (f.bytes[l3 + IP6_NEXT] === PROTO_TCP) clamp(worker, f, l3, out, arrival, mtu);
+  rewrite(worker, f, l3, row);
+  return egress(worker, f, port, vsi);
+}
+
+/** Bytes of the packet as it will be on the wire: one segment of a super-frame. */
+function packetBytes(f: Frame, l3: number): number {
+  if ((f.flags & GSO_MASK) !== 0) return f.superHeaderBytes() - ETH_BYTES + f.gsoSize;
+  return IPV6_BYTES + f.view.getUint16(l3 + IP6_LENGTH);
+}
+
+function clamp(worker: WorkerContext, f: Frame, l3: number, out: number, arrival: number, mtu: number): void {
+  const flags = worker.interfaces.flags;
+  if (((flags[out]! | flags[arrival]!) & IF_MSS_CLAMP) === 0) return;
+  const arrivalMtu = worker.interfaces.mtu[arrival]!;
+  const least = arrivalMtu !== 0 && arrivalMtu < mtu ? arrivalMtu : mtu;
+  clampMss(f.bytes, l3 + IPV6_BYTES, f.end, least - HEADERS, (f.flags & FLAG_NEEDS_CSUM) !== 0);
+}
+
+/** Hop limit, and both MACs from the ready row. */
+function rewrite(worker: WorkerContext, f: Frame, l3: number, row: number): void {
+  const view = f.view;
+  f.bytes[l3 + IP6_HOPS]!--;
+  const words = worker.fib.rewriteWords;
+  const from = row << 2;
+  const at = f.at;
+  view.setInt32(at, words[from]!, LITTLE_ENDIAN);
+  view.setInt32(at + 4, words[from + 1]!, LITTLE_ENDIAN);
+  view.setInt32(at + 8, words[from + 2]!, LITTLE_ENDIAN);
+}

@@ -1,0 +1,164 @@
+/**
+ * The twin of exact-match.ts for IPv6 prefixes: four int32 of address, one of key, one of value.
+ *
+ * A row is 32 bytes, two to a cache line and never astride: [a b c d key value 0 0]. The key is never 0, so a row whose key is 0
+ * is empty. Everything else is as there: one writer, two banks, a published key never changes, a removal leaves a tombstone. A class of
+ * its own, not a width that is an argument: with two shapes of key the hot call sites of IPv4 would have two ways.
+ */
+import type { Stored } from "./exact-match.ts";
+import type { Heartbeat } from "./heartbeat.ts";
+import type { Carver } from "./layout.ts";
+
+const ROW_SHIFT = 3;
+const KEY = 4;
+const VALUE = 5;
+
+/** What readers need. */
+export class ExactMatch6 {
+  /** Rows of one bank, a power of two. */
+  readonly capacity: number;
+  /** Both banks. */
+  readonly rows: Int32Array;
+  /** [0] the published bank, [1] the hash seed. */
+  readonly head: Int32Array;
+  private base = 0;
+  private seed = 0;
+
+  constructor(carver: Carver, limit: number) {
+    let capacity = 16;
+    while (capacity < limit * 2) capacity *= 2;
+    this.capacity = capacity;
+    this.head = carver.int32(2);
+    this.rows = carver.int32((capacity * 2) << ROW_SHIFT);
+    if (this.head.length > 0) this.refresh();
+  }
+
+  /** Look at the published bank from now on. */
+  refresh(): void {
+    this.base = Atomics.load(this.head, 0) * this.capacity;
+    this.seed = this.head[1]!;
+  }
+
+  /** The row that holds the key, or -1. Its value may be 0: removed. */
+  find(a: number, b: number, c: number, d: number, key: number): number {
+    const rows = this.rows;
+    const mask = this.capacity - 1;
+    const base = this.base;
+    let slot = hash6(a, b, c, d, key, this.seed) & mask;
+    for (;;) {
+      const row = base + slot;
+      const at = row << ROW_SHIFT;
+      const found = rows[at + KEY]!;
+      if (found === 0) return -1;
+      if (found === key && rows[at + 3] === d && rows[at + 2] === c && rows[at + 1] === b && rows[at] === a) return row;
+      slot = (slot + 1) & mask;
+    }
+  }
+
+  /** The value, or 0. */
+  get(a: number, b: number, c: number, d: number, key: number): number {
+    const row = this.find(a, b, c, d, key);
+    return row < 0 ? 0 : this.rows[(row << ROW_SHIFT) + VALUE]!;
+  }
+}
+
+/** Five products that do not wait for each other, two folds; seeded, so that no host chooses the chain that an address falls into. */
+function hash6(a: number, b: number, c: number, d: number, key: number, seed: number): number {
+  let h = Math.imul(a ^ seed, 0x9e3779b1) + Math.imul(b, 0xc2b2ae35);
+  h = (h + Math.imul(c, 0x85ebca77) + Math.imul(d ^ seed, 0x165667b1)) | 0;
+  h = (h + Math.imul(key, 0x27d4eb2f)) | 0;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  return h ^ (h >>> 13);
+}
+
+/** Control's side: the only one that writes keys and values. */
+export class ExactMatch6Writer {
+  readonly table: ExactMatch6;
+  private readonly heartbeat: Heartbeat;
+  /** Most keys. */
+  readonly limit: number;
+  private live = 0;
+  private taken = 0;
+  private bank = 0;
+  private switched: Int32Array | null = null;
+
+  /** @param seed a random int32, chosen once per process. */
+  constructor(table: ExactMatch6, heartbeat: Heartbeat, seed: number) {
+    this.table = table;
+    this.heartbeat = heartbeat;
+    this.limit = table.capacity >> 1;
+    table.head[1] = seed;
+    table.refresh();
+  }
+
+  get size(): number {
+    return this.live;
+  }
+
+  /** Store `value` (never 0). */
+  set(a: number, b: number, c: number, d: number, key: number, value: number): Stored {
+    const { table } = this;
+    const row = table.find(a, b, c, d, key);
+    if (row >= 0) {
+      const at = (row << ROW_SHIFT) + VALUE;
+      if (table.rows[at] === 0) {
+        if (this.live >= this.limit) return "full";
+        this.live++;
+      }
+      Atomics.store(table.rows, at, value);
+      return "stored";
+    }
+    if (this.live >= this.limit) return "full";
+    // Three quarters of the slots taken, tombstones included: time for the other bank.
+    if (this.taken >= this.limit + (this.limit >> 1) && !this.rebuild()) return "unsettled";
+    this.place(this.bank, a, b, c, d, key, value);
+    this.live++;
+    this.taken++;
+    return "stored";
+  }
+
+  /** Withdraw the key. @returns false if it was not there. */
+  remove(a: number, b: number, c: number, d: number, key: number): boolean {
+    const row = this.table.find(a, b, c, d, key);
+    const at = (row << ROW_SHIFT) + VALUE;
+    if (row < 0 || this.table.rows[at] === 0) return false;
+    Atomics.store(this.table.rows, at, 0);
+    this.live--;
+    return true;
+  }
+
+  private place(bank: number, a: number, b: number, c: number, d: number, key: number, value: number): void {
+    const { rows, capacity, head } = this.table;
+    const mask = capacity - 1;
+    let slot = hash6(a, b, c, d, key, head[1]!) & mask;
+    while (rows[((bank * capacity + slot) << ROW_SHIFT) + KEY] !== 0) slot = (slot + 1) & mask;
+    const at = (bank * capacity + slot) << ROW_SHIFT;
+    rows[at] = a;
+    rows[at + 1] = b;
+    rows[at + 2] = c;
+    rows[at + 3] = d;
+    // A reader passes over a row without a value, whatever of its key it sees.
+    Atomics.store(rows, at + KEY, key);
+    Atomics.store(rows, at + VALUE, value);
+  }
+
+  /** Copy the live rows into the other bank and publish it. @returns false while a worker may still read that bank. */
+  private rebuild(): boolean {
+    if (this.switched !== null && !this.heartbeat.passed(this.switched)) return false;
+    const { rows, capacity, head } = this.table;
+    const other = 1 - this.bank;
+    rows.fill(0, (other * capacity) << ROW_SHIFT, ((other + 1) * capacity) << ROW_SHIFT);
+    const end = ((this.bank + 1) * capacity) << ROW_SHIFT;
+    for (let at = (this.bank * capacity) << ROW_SHIFT; at < end; at += 1 << ROW_SHIFT) {
+      const value = rows[at + VALUE]!;
+      if (value !== 0)
+        this.place(other, rows[at]!, rows[at + 1]!, rows[at + 2]!, rows[at + 3]!, rows[at + KEY]!, value);
+    }
+    this.bank = other;
+    this.taken = this.live;
+    Atomics.store(head, 0, other);
+    this.switched = this.heartbeat.note();
+    this.table.refresh();
+    return true;
+  }
+}
