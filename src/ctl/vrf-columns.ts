@@ -23,5 +23,5 @@ export const VRF: readonly Column<Vrf>[] = [
   { title: "INTERFACES", of: (row) => listText(row.interfaces), brief: (row) => briefList(row.interfaces), rank: 3 },
   { title: "ROUTES", of: routesText, brief: sum, right: true, measured: true },
   { title: "NEIGHBORS", of: (row) => row.neighbors, right: true, rank: 1, measured: true },
-  { title: "REASON", of: (row) => row.reason, rank: 0, wraps: true },
+  { title: "REASON", of: (row) => row.reason, rank: 0, measured: true, wraps: true },
 ];

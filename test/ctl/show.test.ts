@@ -188,6 +188,13 @@ describe("VRFs", () => {
     expect(out).toContain("EXPORT      65000:4001\n");
     expect(out).toContain("ROUTES      own 1,evpn 4\n");
     expect(await again("show", "vrf", "blue")).toBe(4);
+    forget();
+    // The same reason in all rows is a reason all the same.
+    const [main] = SOURCE.vrfs();
+    const down = ["main", "red"].map((name) => ({ ...main!, name, state: "down" as const, reason: "no AC is up" }));
+    await ctl({ vrfs: () => down }, "show", "vrf");
+    expect(out.split("\n")[1]).toMatch(/^main +down .* no AC is up$/);
+    expect(await again("show", "vrf", "blue")).toBe(4);
     expect(err).toContain("vtepctl show vrf lists all");
   });
 
