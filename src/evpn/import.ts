@@ -7,7 +7,7 @@
  */
 import { isGroup, type Mac } from "../wire/ethernet.ts";
 import { type Ipv4, isLinkLocal, isLoopback, isMartianSource, parseIpv4 } from "../wire/ipv4.ts";
-import { ENCAP_VXLAN, type EvpnRoute, ipv4Of, PMSI_INGRESS_REPLICATION, vniOfTarget } from "./route.ts";
+import { ENCAP_VXLAN, type EvpnRoute, PMSI_INGRESS_REPLICATION, vniOfTarget } from "./route.ts";
 
 /** Why a route is not used; label of `vtep_evpn_refused_total`. */
 export const REFUSAL_TEXTS = {
@@ -130,8 +130,6 @@ function refusalInVsi(route: EvpnRoute, vni: number): Refusal | null {
       const label = route.labels[0] ?? 0;
       if (label === 0) return "label";
       if (route.mac === 0 || isGroup(route.mac)) return "group_mac";
-      const ip = ipv4Of(route);
-      if (ip !== null && !isHostIpv4(ip)) return "address";
       // A label of the other side's choice would need a VNI for each adjacency.
       return label === vni ? null : "vni_mismatch";
     }
@@ -156,6 +154,7 @@ function isHostAddress(text: string): boolean {
   return isHostIpv4(ip);
 }
 
-function isHostIpv4(ip: Ipv4): boolean {
+/** Can a host have it? */
+export function isHostIpv4(ip: Ipv4): boolean {
   return !isMartianSource(ip) && !isLoopback(ip) && !isLinkLocal(ip);
 }

@@ -37,7 +37,7 @@ import {
 } from "./host-table.ts";
 import type { Instance } from "./import.ts";
 import { macRouteOf } from "./own-routes.ts";
-import { ipv4Of, keyOf, type MacRoute, sequenceOf } from "./route.ts";
+import { HIGHEST_SEQUENCE, ipv4Of, keyOf, type MacRoute, sequenceAfter, sequenceOf } from "./route.ts";
 import { Starved } from "./starved.ts";
 
 export type HostEvent = "moved-in" | "moved-out" | "duplicate" | "duplicate-over" | "sticky-conflict" | "full";
@@ -131,7 +131,7 @@ export class MacVrf {
       this.parts.beliefs.yieldHost(this.instance.vsi, mac, [], false);
       return;
     }
-    const sequence = claim === null ? this.former.of(mac) : sequenceOf(claim) + 1;
+    const sequence = claim === null ? this.former.of(mac) : sequenceAfter(claim);
     host.local = { isSticky, sequence: isSticky ? 0 : sequence };
     if (claim !== null && !isSticky) this.count(host, "in", claimOf(claim));
     this.settle(host, true);
@@ -160,7 +160,7 @@ export class MacVrf {
     // The same address with another MAC: the host was replaced, and its sequence goes on.
     const claim = bestOf(address.routes);
     if (claim !== null && claim.mac !== mac && !host.local.isSticky)
-      host.local.sequence = Math.max(host.local.sequence, sequenceOf(claim) + 1);
+      host.local.sequence = Math.max(host.local.sequence, sequenceAfter(claim));
     address.local = mac;
     host.ips = withIp(host.ips, ip);
     this.export(host);
@@ -186,7 +186,8 @@ export class MacVrf {
     const host = this.table.hosts.get(mac);
     if (host?.local == null) return false;
     const claim = bestOf(host.routes);
-    host.local.sequence = Math.max(host.local.sequence, claim === null ? 0 : sequenceOf(claim)) + 1;
+    const known = Math.max(host.local.sequence, claim === null ? 0 : sequenceOf(claim));
+    host.local.sequence = Math.min(known + 1, HIGHEST_SEQUENCE);
     this.export(host);
     return true;
   }
@@ -375,7 +376,7 @@ export class MacVrf {
     // It is where it is heard: that is one more move.
     const claim = bestOf(host.routes);
     if (host.local !== null && claim !== null)
-      host.local.sequence = Math.max(host.local.sequence, sequenceOf(claim) + 1);
+      host.local.sequence = Math.max(host.local.sequence, sequenceAfter(claim));
     this.settle(host, true);
   }
 

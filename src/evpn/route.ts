@@ -191,6 +191,14 @@ export function sequenceOf({ sequence }: MacRoute): number {
   return sequence ?? 0;
 }
 
+/** The largest that its 32 bits hold. Who announces it leaves no higher one: then the lowest VTEP has the host. */
+export const HIGHEST_SEQUENCE = 0xffffffff;
+
+/** The sequence of a move away from what `route` says. */
+export function sequenceAfter(route: MacRoute): number {
+  return Math.min(sequenceOf(route) + 1, HIGHEST_SEQUENCE);
+}
+
 /** Do two routes say the same? Then the second one is no news. The order of targets means nothing. */
 export function isSameRoute(a: EvpnRoute, b: EvpnRoute): boolean {
   if (a === b) return true;

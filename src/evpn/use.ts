@@ -1,6 +1,6 @@
 /** What a route becomes: whose it is, behind which VTEP, and what of it is refused. */
 import type { Beliefs } from "./beliefs.ts";
-import { concerns, floodVtepOf, Importer, type Instance, type Refusal, refusalOf } from "./import.ts";
+import { concerns, floodVtepOf, Importer, type Instance, isHostIpv4, type Refusal, refusalOf } from "./import.ts";
 import type { VrfRoute } from "./ip-vrf.ts";
 import { type EvpnRoute, ipv4Of, type MacRoute, plainOf } from "./route.ts";
 
@@ -98,6 +98,7 @@ function useOf(route: EvpnRoute, judge: Judge): Use {
 function badAddress({ beliefs }: Judge, vsi: string, route: MacRoute): Refusal | null {
   const ip = ipv4Of(route);
   if (ip === null) return null;
+  if (!isHostIpv4(ip)) return "address";
   const kind = beliefs.kindOf(vsi, ip);
   return kind === "gateway" ? "address" : kind === "foreign" ? "foreign_subnet" : null;
 }

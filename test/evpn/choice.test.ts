@@ -108,7 +108,6 @@ it.each([
   ["vni_mismatch", { labels: [11] }],
   ["group_mac", { mac: 0x01005e000001 }],
   ["group_mac", { mac: 0 }],
-  ["address", { ip: "255.255.255.255" }],
   [null, { encap: null }],
   [null, { ip: "2001:db8::11" }],
 ] as const)("finds %s in a route with %o", (reason, change) => {

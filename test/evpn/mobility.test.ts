@@ -200,9 +200,19 @@ describe("what a broken peer announces", () => {
     expect([one.said.size, one.saidIps.size, one.tunnels.size]).toEqual([0, 0, before]);
   });
 
+  it("the highest sequence takes a host once: it is announced with it too, and never wraps round", () => {
+    speaksAt(one);
+    host.at = one;
+    announce({ mac: host.mac, sequence: 0xffffffff });
+    expect(macRoutes(one).map(({ sequence }) => sequence)).toEqual([0xffffffff, 0xffffffff]);
+    expect(one.placeOf(host.mac)).toBe("here");
+  });
+
   it.each([
     ["foreign_subnet", "10.9.9.9"],
     ["address", "10.1.1.1"],
+    ["address", "224.0.0.9"],
+    ["address", "255.255.255.255"],
   ])("an address with %s leaves the MAC alone in use", (reason, ip) => {
     announce({ ip });
     expect(refused()).toEqual({ [reason]: 1 });
