@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { until } from "../../src/lab/deadline.ts";
 import { type Article, macOf, openArticle } from "./article-bed.ts";
 import { describeReal, whyNoGateways } from "./gateways.ts";
+import { ping } from "./traffic.ts";
 
 interface NeighborRow {
   readonly ip: string;
@@ -83,6 +84,15 @@ describeReal(whyNoGateways(), "IPv6 hosts of two sites", () => {
       const [here, there] = [rows.find(({ ip }) => ip === one), rows.find(({ ip }) => ip === four)];
       return here?.mac === macOf("vm1") && here.via?.name === "vm1" && there?.via?.name === "gw2";
     });
+  });
+
+  test("reach each other across sites and VXLANs, each gateway taking one from the hop limit", async () => {
+    const { bed } = article;
+    for (const other of ["vm4", "vm5"]) {
+      const to = (await address(other))!;
+      await until(`${other} answers vm1`, DEADLINE_MS, async () => (await ping(bed, "vm1", to)).ttls.length === 3);
+      expect((await ping(bed, "vm1", to)).ttls).toEqual([62, 62, 62]);
+    }
   });
 
   test.each([1, 0])("find out that an address is taken at the other site (enhanced_dad = %d)", async (enhanced) => {
