@@ -16,11 +16,12 @@ import type { Evpn } from "../../src/api/schema-evpn.ts";
 import type { EngineEvent } from "../../src/bgp/engine.ts";
 import { Gobgp } from "../../src/bgp/gobgp.ts";
 import { ask } from "../../src/ctl/client.ts";
-import type { MacRoute } from "../../src/evpn/route.ts";
 import { pause, until } from "../../src/lab/deadline.ts";
 import { end, identityOf } from "../../src/lab/process.ts";
 import { type Found, gobgpds } from "../bgp/gobgpd.ts";
 import { type Bed, makeBed, whyNoBed } from "../netns/bed.ts";
+import { evpnInProcess } from "./evpn-in-process.ts";
+import { AS, MANY, REFLECTOR, routeOf } from "./evpn-routes.ts";
 import { type Figures, note, quantile } from "./figures.ts";
 import { forwardNs } from "./in-process.ts";
 import type { Options } from "./options.ts";
@@ -28,27 +29,12 @@ import { ROOT } from "./peer.ts";
 import { say } from "./screen.ts";
 import { processUsage } from "./usage.ts";
 
-const AS = 65000;
-const [REFLECTOR, GATEWAY] = ["192.0.2.251", "192.0.2.1"];
-const VTEPS = 100;
-const MANY = 100_000;
+const GATEWAY = "192.0.2.1";
 const FEW = 1000;
 const PER_SECOND = 100;
 const LIVE_SECONDS = 10;
 const PATIENCE_MS = 240_000;
 const OWN = "vtepd";
-
-/** Type 2 number `n`: hosts have two each. */
-function routeOf(n: number): MacRoute {
-  const host = n >> 1;
-  const vtep = `198.51.100.${1 + (host % VTEPS)}`;
-  const address = `10.${(host >> 16) & 255}.${(host >> 8) & 255}.${host & 255}`;
-  return {
-    ...{ type: 2, rd: `${vtep}:10`, tag: 0, nextHop: vtep, targets: [`${AS}:10`], encap: 8, labels: [10] },
-    ...{ mac: 0x020000100000 + host, ip: (n & 1) === 1 ? address : null, segment: null, sequence: null },
-    ...{ isSticky: false, isGateway: false, routerMac: null },
-  };
-}
 
 const reflectorConfig = `[global.config]
   as = ${AS}
@@ -106,7 +92,7 @@ class Site {
     writeFileSync(
       file,
       JSON.stringify({
-        ...{ node: "gw1", underlay: { address: GATEWAY }, limits: { macs: 262_144, neighbors: 262_144 } },
+        ...{ node: "gw1", underlay: { address: GATEWAY } },
         evpn: { engine: { socket: engine }, as: AS, peers: [{ address: REFLECTOR, as: AS }] },
         vsis: [{ name: "vsi10", vni: 10, evpn: {} }],
         interfaces: [{ name: "if10", vsi: "vsi10", address: "10.255.0.1/8" }],
@@ -187,6 +173,7 @@ export async function evpnRounds(options: Options, figures: Figures, missing: st
     note(figures, "EVPN: forward() with 100,000 MACs, × of empty", OWN, empty / full);
     say(`forward(): empty ${empty.toFixed(1)} ns, with 100,000 MACs ${full.toFixed(1)} ns`);
   }
+  await evpnInProcess(figures);
   const reason = whyNoBed();
   if (reason !== undefined) return void missing.push(`evpn: ${reason}`);
   const all = gobgpds(ROOT);

@@ -14,7 +14,15 @@ import type { InterfaceObject, PortObject } from "../inventory.ts";
 import { type Family, type Ip, isOfFamily } from "../ip.ts";
 import type { Timers } from "../timers.ts";
 import { neighborKey } from "./adjacency.ts";
-import { isGiven, type KnownPlace, type Neighbor, type NeighborOrigin, type Place, samePlace } from "./entry.ts";
+import {
+  isGiven,
+  type KnownPlace,
+  knownAt,
+  type Neighbor,
+  type NeighborOrigin,
+  type Place,
+  samePlace,
+} from "./entry.ts";
 import type { NeighborLife } from "./life.ts";
 import { isKnown } from "./nud.ts";
 
@@ -47,10 +55,10 @@ export class NeighborCandidates {
   }
 
   /** It is said from outside that `ip` is at `place`, behind a tunnel. @returns false when there is no room for it. */
-  want(origin: "evpn", iface: InterfaceObject, ip: Ip, { mac, port, vsi }: Place): boolean {
+  want(origin: "evpn", iface: InterfaceObject, ip: Ip, place: Place): boolean {
     const key = neighborKey(iface, ip);
     if (this.said.size >= this.limit && !this.said.has(key)) return false;
-    this.said.set(key, { iface, ip, place: { mac, port, vsi, origin } });
+    this.said.set(key, { iface, ip, place: knownAt(place, origin) });
     if (this.follow(iface, ip)) return true;
     this.said.delete(key);
     return false;

@@ -129,6 +129,13 @@ export function samePlace(a: Place, b: Place): boolean {
   return a.mac === b.mac && a.port === b.port && a.vsi === b.vsi;
 }
 
+/** `place` with what it is known from; a place that says so is taken as it is. */
+export function knownAt(place: Place & Partial<KnownPlace>, origin: NeighborOrigin): KnownPlace {
+  if (place.origin === origin) return place as KnownPlace;
+  const { mac, port, vsi } = place;
+  return { mac, port, vsi, origin };
+}
+
 export function viewOf(entry: Neighbor, nowMs: number): NeighborView {
   const { place, previous } = entry;
   return {

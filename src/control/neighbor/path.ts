@@ -14,14 +14,7 @@ import type { PortObject } from "../inventory.ts";
 import type { Ip } from "../ip.ts";
 import type { Timers } from "../timers.ts";
 import { Adjacencies } from "./adjacency.ts";
-import {
-  type KnownPlace,
-  type Neighbor,
-  type NeighborChange,
-  type NeighborOrigin,
-  type Place,
-  samePlace,
-} from "./entry.ts";
+import { type KnownPlace, knownAt, type Neighbor, type NeighborChange, samePlace } from "./entry.ts";
 import type { FamilyCensus } from "./quota.ts";
 
 /** Where resolved neighbours become /32 and /128 routes: control/routes/routes.ts, or a test's own. */
@@ -33,13 +26,6 @@ export interface HostRoutes {
 /** A link-local address is of one link, not of a VRF: it is a next hop's at most. */
 function isRouted(ip: Ip): boolean {
   return typeof ip === "number" || !isLinkLocal6(ip);
-}
-
-/** `place` with what it is known from; a place that says so is taken as it is. */
-function knownAt(place: Place & Partial<KnownPlace>, origin: NeighborOrigin): KnownPlace {
-  if (place.origin === origin) return place as KnownPlace;
-  const { mac, port, vsi } = place;
-  return { mac, port, vsi, origin };
 }
 
 export class NeighborPaths {
