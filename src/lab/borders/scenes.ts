@@ -25,6 +25,7 @@ const MANY_FLOWS = 100;
 const NOTICED_MS = 15_000;
 /** Addresses that are asked for in the scene of the members. */
 const ADDRESSES = 128;
+const TRIES = 5;
 
 export interface Scene {
   readonly what: string;
@@ -143,9 +144,11 @@ function judge(most: Scene["most"], { sent, lost, refused, gapMs }: Loss): boole
 /** One of four members of a set dies, and a fifth one comes: who keeps which flow. */
 export async function playMembers(state: LabState): Promise<MemberScene[]> {
   const look = async () => {
-    const found = await probe(state, "70.1.1.1", ADDRESSES);
-    // Its answer may have been one of the first, which wait for ARP: asked once more.
-    return found.size === ADDRESSES ? found : new Map([...(await probe(state, "70.1.1.1", ADDRESSES)), ...found]);
+    let found = new Map<string, number>();
+    // An answer may be one of the first, which wait for ARP, or later than a busy machine waits: asked again.
+    for (let n = 0; n < TRIES && found.size < ADDRESSES; n++)
+      found = new Map([...(await probe(state, "70.1.1.1", ADDRESSES)), ...found]);
+    return found;
   };
   const before = await look();
   const dead = MEMBERS[1]!;
