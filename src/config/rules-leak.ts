@@ -60,9 +60,7 @@ export function checkLeak(path: Path, route: FileRoute, { all, subnets, vrfs }: 
     return false;
   }
   if (route.nextHop !== undefined || route.nextHops !== undefined) return true;
-  if (typeof prefix.network !== "number")
-    report(at, "leak-family", "the look-up goes on in another VRF for IPv4 alone", "name a next hop there too", "key");
-  else checkRound(at, { vrf, viaVrf, prefix }, all, subnets, report);
+  checkRound(at, { vrf, viaVrf, prefix }, all, subnets, report);
   return true;
 }
 

@@ -122,6 +122,31 @@ describe("between hosts", () => {
   });
 });
 
+describe("by a route to another VRF", () => {
+  const leaking = (more: string) =>
+    sites(1, (n) =>
+      yaml(n, { more })
+        .replace("{name: if20,", "{name: if20, vrf: other,")
+        .replaceAll(/\{ip: [^}]*tunnel: gw2\}(, )?/g, ""),
+    );
+  it("a packet is routed by that VRF's table, its own addresses among them", () => {
+    const to = (prefix: string, vrf: string, viaVrf: string) => `{prefix: "${prefix}", vrf: ${vrf}, viaVrf: ${viaVrf}}`;
+    const routes = [to("2001:db8:20::/64", "main", "other"), to("2001:db8:10::/64", "other", "main")];
+    const made = leaking(`routes: [${routes.join(", ")}]`);
+    for (const [name, site, vxlan, number] of HOSTS)
+      if (site === 1) made.vm(gw(made, 1), { name, ip: `${vxlan}.1.1.${number}`, mac: macOf(name) });
+    send(made, "vm1", udp6(ends("vm1", ipOf("vm2"))));
+    expect(heard(made.get("vm2")).map((frame) => frame[L3 + 7])).toEqual([63]);
+    send(made, "vm2", udp6(ends("vm2", ipOf("vm1"))));
+    expect(heard(made.get("vm1")).map((frame) => frame[L3 + 7])).toEqual([63]);
+    made.clear();
+    send(made, "vm1", echo("vm1", "2001:db8:20::1"));
+    expect(heard(made.get("vm1")).map(icmp)).toEqual(["2001:db8:20::1 129/0"]);
+    send(made, "vm1", udp6(ends("vm1", "2001:db8:20::77")));
+    expect(gw(made, 1).drops).toEqual({});
+  });
+});
+
 describe("what is answered (RFC 4443)", () => {
   const to = (frame: (made: World) => Uint8Array, options = {}, from = "vm1") => {
     const made = world(options);
