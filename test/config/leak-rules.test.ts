@@ -26,7 +26,13 @@ const ROWS: readonly Row[] = [
     "routes[0].track",
     "no next hop that depends on it",
   ],
-  ["IPv6 without a next hop", routes("{prefix: '2001:db8::/32', viaVrf: blue}"), AT, VIA, "for IPv4 alone"],
+  [
+    "an IPv6 prefix that comes back",
+    routes("{prefix: '2001:db8::/32', viaVrf: blue}, {prefix: '::/0', vrf: blue, viaVrf: main}"),
+    AT,
+    VIA,
+    "VRF blue sends ::/0 on to VRF main, and here it comes back",
+  ],
   [
     "a prefix that comes back",
     routes("{prefix: 30.0.0.0/8, viaVrf: blue}, {prefix: 0.0.0.0/0, vrf: blue, viaVrf: main}"),
