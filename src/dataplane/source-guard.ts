@@ -7,7 +7,8 @@
  * one (a tag behind the AC's own, a header that is cut off) goes nowhere.
  *
  * A client has to ask for its first lease before it has a binding, so where the VSI-interface relays DHCP a request to a server
- * from any MAC goes to control. It goes only there: its MAC is not learned, or an AC could take a neighbour's MAC with it.
+ * from any MAC goes to control. It goes only there: its MAC is not learned, or an AC could take a neighbour's MAC with it. A renewal at
+ * the server's own address, which would be routed past the relay, goes there too: its binding must not end while its lease goes on.
  */
 
 import { bindingKey, MAPPED_IPV4 } from "../tables/bindings.ts";
@@ -26,8 +27,8 @@ import { punt, tellUnbound } from "./punt.ts";
 
 /** The frame in hand is from an AC with PORT_STRICT: may it send from there? */
 export function sourceGuard(worker: WorkerContext, f: Frame): Fate {
-  if (isBound(worker, f)) return GO_ON;
   if (f.type === TYPE_IPV4 && isDhcpRequest(worker, f)) return punt(worker, f, PUNT.dhcp, 0, 0);
+  if (isBound(worker, f)) return GO_ON;
   tellUnbound(worker, f);
   return DROP.port_security;
 }

@@ -102,6 +102,15 @@ describe("strict", () => {
     expect(rig.punts().map(({ kind }) => kind)).toEqual([PUNT.dhcp, RECORD_UNBOUND]);
   });
 
+  it("hands a renewal at the server itself to control too: its lease goes on", () => {
+    const rig = strict();
+    rig.tables.vsis.flags[1]! |= VSI_DHCP_RELAY;
+    rig.vm1.send(udpFrame({ ...dhcpEnds(M1), dst: G10, from: ip("10.1.1.11"), to: ip("20.1.1.12") }));
+    rig.run();
+    expect(rig.drops).toEqual({});
+    expect(rig.punts().map(({ kind }) => kind)).toEqual([PUNT.dhcp]);
+  });
+
   it("is of one AC: a neighbour without it sends what it likes", () => {
     const rig = strict();
     rig.vm2.send(ethernet(BROADCAST, STRANGER, 0x88b5, 46));
