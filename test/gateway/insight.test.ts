@@ -339,7 +339,7 @@ describe("watching", () => {
     const of = (reason: string) => kept.filter(({ fields }) => fields.reason === reason);
     expect(of("unresolved_timeout")[0]).toMatchObject({
       event: "drop",
-      fields: { by: "control", ac: "vm1", vsi: "vsi10", text: "the neighbour did not answer ARP" },
+      fields: { by: "control", ac: "vm1", vsi: "vsi10", text: "the neighbour did not answer" },
     });
     expect(of("unresolved_timeout")[0]!.fields.frame).toMatch(/^icmp echo-request 10\.1\.1\.11 > 20\.1\.1\.77 /);
     // Sampled, and every drop accounted for: told ones and numbers make the counter.
