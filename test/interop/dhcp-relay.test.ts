@@ -8,6 +8,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Binding } from "../../src/api/bindings.ts";
 import type { DhcpServer } from "../../src/api/dhcp.ts";
 import { until } from "../../src/lab/deadline.ts";
 import { end, type Identity } from "../../src/lab/process.ts";
@@ -68,7 +69,8 @@ describe.skipIf(missing !== undefined)("DHCP by relay", () => {
         dhcpRelay: { servers: [SERVER] },
       },
     ],
-    acs: [{ name: vm, vsi: "vsi10", tap: { device: "eth0", netns: gateways.bed.name(vm) } }],
+    // What they get is all that they may send from.
+    acs: [{ name: vm, vsi: "vsi10", tap: { device: "eth0", netns: gateways.bed.name(vm) }, antiSpoof: "strict" }],
     routes: [{ prefix: "0.0.0.0/0", nextHop: "10.1.1.2" }],
   });
 
@@ -141,6 +143,8 @@ describe.skipIf(missing !== undefined)("DHCP by relay", () => {
     expect((await ping(bed, "srv", one.ip!)).ttls).toEqual([62, 62, 62]);
     process.kill(clients[0]!.pid, "SIGUSR1");
     expect((await said("vm1", run, "renew")).ip).toBe(one.ip);
+    const bindings = await gw1.look<Binding[]>("/v1/bindings");
+    expect(bindings).toContainEqual(expect.objectContaining({ ac: "vm1", mac: MACS.vm1, ip: one.ip, source: "dhcp" }));
     await end(clients);
     await dump.stop();
     // From the client's own site, and from no other.
