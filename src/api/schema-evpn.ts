@@ -83,6 +83,7 @@ export const EvpnRoute = z
     direction: z.enum(["in", "out"]),
     targets: z.array(z.string()),
     labels: z.array(z.int()),
+    localPreference: z.int().describe("LOCAL_PREF; of prefixes the highest is used"),
     sequence: z.int().nullable(),
     sticky: z.boolean(),
     vsi: z.string().nullable().describe("null: no VSI imports it"),

@@ -1,12 +1,11 @@
 /** Routes as gobgpd's paths; path-reader.ts is the way back. */
-import { ENCAP_VXLAN, type EvpnRoute, split } from "../evpn/route.ts";
+import { ENCAP_VXLAN, type EvpnRoute, preferenceOf, split } from "../evpn/route.ts";
 import { formatMac } from "../wire/ethernet.ts";
 import { formatIpv4, parseIpv4 } from "../wire/ipv4.ts";
 import type { Dialect, Fields } from "./dialect.ts";
 
 export const FAMILY_EVPN = { afi: 25, safi: 70 };
 export const ROUTE_TARGET = 2;
-const LOCAL_PREFERENCE = 100;
 
 // ---- out -------------------------------------------------------------------------------------------------------------
 
@@ -21,7 +20,7 @@ export function pathOf(route: EvpnRoute, dialect: Dialect): Fields {
   const attributes = [
     wrap("OriginAttribute", { origin: 0 }),
     wrap("NextHopAttribute", { nextHop: route.nextHop }),
-    wrap("LocalPrefAttribute", { localPref: LOCAL_PREFERENCE }),
+    wrap("LocalPrefAttribute", { localPref: preferenceOf(route) }),
     wrap("ExtendedCommunitiesAttribute", { communities }),
   ];
   if (route.type === 3 && route.pmsi !== null) {

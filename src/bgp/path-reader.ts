@@ -7,6 +7,7 @@
  * 4271 lets a speaker carry what it does not know.
  */
 import {
+  DEFAULT_PREFERENCE,
   type EvpnRoute,
   type HostAttributes,
   HostRoute,
@@ -24,6 +25,8 @@ interface Attributes {
   nextHop: string | null;
   targets: string[];
   encap: number | null;
+  /** LOCAL_PREF; undefined: none, or the default. */
+  preference: number | undefined;
   sequence: number | null;
   isSticky: boolean;
   isGateway: boolean;
@@ -58,7 +61,7 @@ export class PathReader {
     // A withdrawal may come with its NLRI alone.
     const nextHop = said.nextHop ?? (path.isWithdraw === true ? "0.0.0.0" : null);
     if (nextHop === null) return null;
-    const common = { rd, tag: number(fields.ethernetTag), nextHop, targets: said.targets, encap: said.encap };
+    const common = commonOf(rd, number(fields.ethernetTag), nextHop, said);
     switch (name) {
       case "EVPNMACIPAdvertisementRoute":
         return macRouteOf(fields, common, said);
@@ -105,14 +108,25 @@ export class PathReader {
 
   private read(list: readonly Uint8Array[]): Attributes {
     const said: Attributes = {
-      ...{ nextHop: null, targets: [], encap: null, sequence: null, isSticky: false, isGateway: false },
+      ...{
+        nextHop: null,
+        targets: [],
+        encap: null,
+        preference: undefined,
+        sequence: null,
+        isSticky: false,
+        isGateway: false,
+      },
       ...{ routerMac: null, pmsi: null, hosts: new Map() },
     };
     for (const each of list) {
       const { name, fields } = this.dialect.open("attribute", each);
       if (fields === null) continue;
       if (name === "NextHopAttribute") said.nextHop ??= address(fields.nextHop);
-      else if (name === "PmsiTunnelAttribute")
+      else if (name === "LocalPrefAttribute") {
+        const preference = number(fields.localPref);
+        said.preference = preference === DEFAULT_PREFERENCE ? undefined : preference;
+      } else if (name === "PmsiTunnelAttribute")
         said.pmsi = {
           type: number(fields.type),
           label: number(fields.label),
@@ -125,7 +139,13 @@ export class PathReader {
   }
 }
 
-type Common = Pick<EvpnRoute, "rd" | "tag" | "nextHop" | "targets" | "encap">;
+type Common = Pick<EvpnRoute, "rd" | "tag" | "nextHop" | "targets" | "encap" | "preference">;
+
+/** What a route of any type says. */
+function commonOf(rd: string, tag: number, nextHop: string, { targets, encap, preference }: Attributes): Common {
+  const common = { rd, tag, nextHop, targets, encap };
+  return preference === undefined ? common : { ...common, preference };
+}
 
 function macRouteOf(fields: Fields, common: Common, said: Attributes): MacRoute | null {
   const mac = parseMac(String(fields.macAddress));

@@ -24,6 +24,7 @@ const ROUTE: readonly Column<EvpnRoute>[] = [
   { title: "RD", of: (row) => row.rd, rank: 1 },
   { title: "NEXT-HOP", of: (row) => row.nextHop },
   { title: "SEQ", of: (row) => (row.sticky ? "sticky" : row.sequence), right: true },
+  { title: "PREF", of: (row) => row.localPreference, right: true, rank: 7 },
   { title: "LABELS", of: (row) => row.labels.join(","), rank: 4 },
   { title: "TARGETS", of: (row) => row.targets.join(","), rank: 3 },
   { title: "PEER", of: (row) => row.peer, rank: 5 },

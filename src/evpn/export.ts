@@ -8,7 +8,7 @@
  * An engine outlives us: routes of a former life that are found in it are kept for a while (`openMs`), so that hosts have time to
  * speak again and peers notice nothing, and go then.
  */
-import { type EvpnRoute, FLOODING_LAST_MS, isSameRoute, keyOf } from "./route.ts";
+import { type EvpnRoute, FLOODING_LAST_MS, isSameRoute, keyOf, plainOf } from "./route.ts";
 
 /** Then nothing of ours stands that was to go. */
 export const CLOSE_MS = 4000;
@@ -87,9 +87,10 @@ export class Exporter {
     this.strangers.clear();
   }
 
-  /** One of ours stands in the engine, as its list says. */
+  /** One of ours stands in the engine, as its list says. A LOCAL_PREF that a policy of the engine gave it is not ours to take back. */
   found(route: EvpnRoute): void {
-    this.standing.set(keyOf(route), route);
+    const { preference } = route;
+    this.standing.set(keyOf(route), preference === undefined ? route : { ...plainOf(route), preference: undefined });
   }
 
   /** One of ours was taken out of the engine by another hand; it is announced again. */

@@ -38,12 +38,14 @@ export class Interned {
   }
 
   private attributes(of: HostAttributes | MacRoute): HostAttributes {
-    const { rd, nextHop, targets, labels, tag, encap, segment, sequence, isSticky, isGateway, routerMac } = of;
+    const { rd, nextHop, targets, labels, tag, encap, segment, sequence, isSticky, isGateway, routerMac, preference } =
+      of;
     const texts = `${rd} ${nextHop} ${targets.join(",")} ${labels.join(",")}`;
-    const name = `${texts} ${tag} ${encap} ${segment} ${sequence} ${isSticky} ${isGateway} ${routerMac}`;
+    const name = `${texts} ${tag} ${encap} ${segment} ${sequence} ${isSticky} ${isGateway} ${routerMac} ${preference}`;
     return this.one(this.sets, name, () => ({
       ...{ rd: this.text(rd), nextHop: this.text(nextHop), targets: this.list(targets), labels: this.list(labels) },
       ...{ tag, encap, segment, sequence, isSticky, isGateway, routerMac },
+      ...(preference === undefined ? {} : { preference }),
     }));
   }
 

@@ -3,7 +3,8 @@
  * for the VRF (type 2 with two labels, RFC 9135 §9): which gateways lead there, by the L3VNI and each one's router's MAC.
  *
  *   a host        the best claim alone, by mobility (choice.ts): it is in one place, and the others are places it was in
- *   a prefix      every gateway that announces it, lowest VTEP addresses first, as many as `ecmp` allows
+ *   a prefix      of the gateways that announce it those with the highest LOCAL_PREF (RFC 4271 §9.1.2), lowest VTEP addresses
+ *                 first, as many as `ecmp` allows; the others stand by
  *   both          the host's: a prefix of that length says no more than a host, and says it of a site
  *
  * A next hop is a VTEP, whatever is behind it, so its router's MAC is kept once for all prefixes: the one that was announced last.
@@ -12,10 +13,10 @@
 import type { Mac } from "../wire/ethernet.ts";
 import type { Ipv4 } from "../wire/ipv4.ts";
 import type { Beliefs } from "./beliefs.ts";
-import { bestOf, compareVteps } from "./choice.ts";
+import { bestOf, compareVteps, highestPreference } from "./choice.ts";
 import { added, NO_ROUTES, ROUTES_PER_HOST, without } from "./host-table.ts";
 import type { Instance } from "./import.ts";
-import { ipv4Of, type MacRoute, type PrefixRoute } from "./route.ts";
+import { ipv4Of, type MacRoute, type PrefixRoute, preferenceOf } from "./route.ts";
 import { Starved } from "./starved.ts";
 
 /** A route that leads somewhere in a VRF. */
@@ -26,6 +27,8 @@ interface Prefix {
   readonly length: number;
   hosts: readonly MacRoute[];
   prefixes: readonly PrefixRoute[];
+  /** LOCAL_PREF of those of them that are used. */
+  preference: number;
   /** VTEPs that the tables were told; none: nothing. */
   used: readonly string[];
 }
@@ -49,6 +52,8 @@ export class IpVrf {
   private readonly parts: IpVrfParts;
   private readonly prefixes = new Map<string, Prefix>();
   private readonly hops = new Map<string, Hop>();
+  /** Prefixes and hosts that are in the tables. */
+  private installed = 0;
   /** For which the tables had no room. */
   private readonly starved = new Starved<string>();
 
@@ -102,21 +107,19 @@ export class IpVrf {
     for (const [vtep, { used }] of this.hops) if (used !== null) beliefs.unwantHop(vsi, vtep, used);
     this.prefixes.clear();
     this.hops.clear();
+    this.installed = 0;
   }
 
   /** Prefixes and hosts that are in the tables. */
   get size(): number {
-    let count = 0;
-    for (const { used } of this.prefixes.values()) if (used.length > 0) count++;
-    return count;
+    return this.installed;
   }
 
   /** Is the route one of those in use? */
   useOf(route: VrfRoute): "used" | "shadowed" {
     const { network, length } = placeOf(route);
     const prefix = this.prefixes.get(keyOf({ network, length }));
-    if (prefix === undefined || !prefix.used.includes(route.nextHop)) return "shadowed";
-    return prefix.hosts.length > 0 === (route.type === 2) ? "used" : "shadowed";
+    return prefix !== undefined && isInUse(prefix, route) ? "used" : "shadowed";
   }
 
   /** The longest prefix that leads to `ip`, with the routes that say so. */
@@ -125,8 +128,8 @@ export class IpVrf {
       const network = length === 0 ? 0 : ip & (-1 << (32 - length));
       const prefix = this.prefixes.get(keyOf({ network, length }));
       if (prefix === undefined || prefix.used.length === 0) continue;
-      const all: VrfRoute[] = prefix.hosts.length > 0 ? [...prefix.hosts] : [...prefix.prefixes];
-      return { network, length, routes: all.filter(({ nextHop }) => prefix.used.includes(nextHop)) };
+      const all: VrfRoute[] = [...prefix.hosts, ...prefix.prefixes];
+      return { network, length, routes: all.filter((route) => isInUse(prefix, route)) };
     }
     return null;
   }
@@ -138,7 +141,7 @@ export class IpVrf {
     const key = keyOf({ network, length });
     let prefix = this.prefixes.get(key);
     if (prefix === undefined) {
-      prefix = { network, length, hosts: NO_ROUTES, prefixes: NO_ROUTES, used: [] };
+      prefix = { network, length, hosts: NO_ROUTES, prefixes: NO_ROUTES, preference: 0, used: [] };
       this.prefixes.set(key, prefix);
     }
     return prefix;
@@ -149,26 +152,34 @@ export class IpVrf {
     const { beliefs, full } = this.parts;
     const { vsi } = this.instance;
     const { network, length, used } = prefix;
+    prefix.preference = highestPreference(prefix.prefixes);
     const vteps = this.vtepsOf(prefix);
     if (vteps.join(" ") !== used.join(" ")) {
       if (vteps.length === 0) {
         beliefs.unwantPrefix(vsi, network, length);
-        prefix.used = [];
-      } else if (beliefs.wantPrefix(vsi, network, length, vteps)) prefix.used = vteps;
+        this.note(prefix, []);
+      } else if (beliefs.wantPrefix(vsi, network, length, vteps)) this.note(prefix, vteps);
       else {
         // What it was before leads where no route says any more.
         if (used.length > 0) beliefs.unwantPrefix(vsi, network, length);
-        prefix.used = [];
+        this.note(prefix, []);
         if (this.starved.add(keyOf(prefix))) full();
       }
     }
     if (prefix.hosts.length + prefix.prefixes.length === 0) this.prefixes.delete(keyOf({ network, length }));
   }
 
-  private vtepsOf({ hosts, prefixes }: Prefix): string[] {
+  /** The tables were told. */
+  private note(prefix: Prefix, vteps: readonly string[]): void {
+    this.installed += Math.sign(vteps.length) - Math.sign(prefix.used.length);
+    prefix.used = vteps;
+  }
+
+  private vtepsOf({ hosts, prefixes, preference }: Prefix): string[] {
     const host = bestOf(hosts);
     if (host !== null) return [host.nextHop];
-    const vteps = new Set(Array.from(prefixes, ({ nextHop }) => nextHop));
+    const vteps = new Set<string>();
+    for (const route of prefixes) if (preferenceOf(route) === preference) vteps.add(route.nextHop);
     return [...vteps].sort(compareVteps).slice(0, this.instance.vrf!.ecmp);
   }
 
@@ -200,6 +211,12 @@ export class IpVrf {
     hop.used = beliefs.wantHop(this.instance.vsi, vtep, mac, hop.used) ? mac : null;
     if (hop.used === null) full();
   }
+}
+
+/** Is it one of those by which the prefix is reached? */
+function isInUse({ hosts, preference, used }: Prefix, route: VrfRoute): boolean {
+  if (!used.includes(route.nextHop) || hosts.length > 0 !== (route.type === 2)) return false;
+  return route.type === 2 || preferenceOf(route) === preference;
 }
 
 function keyOf({ network, length }: { readonly network: Ipv4; readonly length: number }): string {

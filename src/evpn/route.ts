@@ -16,6 +16,9 @@ export const ENCAP_VXLAN = 8;
 /** PMSI tunnel type: ingress replication (RFC 6514 §5). */
 export const PMSI_INGRESS_REPLICATION = 6;
 
+/** LOCAL_PREF of a route that says nothing of it, and of all that we announce. */
+export const DEFAULT_PREFERENCE = 100;
+
 /** So long after hosts the part in flooding is taken back: others hold withdrawals back for a moment (orphans.ts). */
 export const FLOODING_LAST_MS = 1000;
 
@@ -28,6 +31,8 @@ interface AnyRoute {
   readonly targets: readonly string[];
   /** Tunnel type of the encapsulation community; null: there is none. */
   readonly encap: number | null;
+  /** LOCAL_PREF (RFC 4271 §5.1.5) where it is another than the default; `preferenceOf` reads it. */
+  readonly preference?: number | undefined;
   /** Withdrawn, and kept for a while: orphans.ts. Never of a route that comes, or is ours. */
   readonly isOrphan?: true;
 }
@@ -125,6 +130,10 @@ export class HostRoute implements MacRoute {
     return this.attributes.encap;
   }
 
+  get preference(): number | undefined {
+    return this.attributes.preference;
+  }
+
   get labels(): readonly number[] {
     return this.attributes.labels;
   }
@@ -186,6 +195,11 @@ function addressText(ip: string): string {
   return `:[${ip.includes(":") ? 128 : 32}]:[${ip}]`;
 }
 
+/** How much a route is preferred by its LOCAL_PREF. Routes of an external session have none: they are as preferred as most. */
+export function preferenceOf({ preference }: EvpnRoute): number {
+  return preference ?? DEFAULT_PREFERENCE;
+}
+
 /** The mobility sequence that counts (RFC 7432 §7.7: none is 0). */
 export function sequenceOf({ sequence }: MacRoute): number {
   return sequence ?? 0;
@@ -209,6 +223,7 @@ export function isSameRoute(a: EvpnRoute, b: EvpnRoute): boolean {
 }
 
 function isSamePlain(a: EvpnRoute, b: EvpnRoute): boolean {
+  if (preferenceOf(a) !== preferenceOf(b)) return false;
   const [left, right] = [a as unknown as Record<string, unknown>, b as unknown as Record<string, unknown>];
   for (const name in left)
     if (left[name] !== right[name] && name !== "targets" && !isSameValue(left[name], right[name])) return false;

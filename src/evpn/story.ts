@@ -7,7 +7,7 @@ import { formatIpv4, type Ipv4, parseIpv4 } from "../wire/ipv4.ts";
 import type { Evpn } from "./evpn.ts";
 import type { Instance } from "./import.ts";
 import type { VrfRoute } from "./ip-vrf.ts";
-import { type EvpnRoute, type MacRoute, nlriText, sequenceOf } from "./route.ts";
+import { type EvpnRoute, type MacRoute, nlriText, preferenceOf, sequenceOf } from "./route.ts";
 import type { Held } from "./sync.ts";
 import type { Use } from "./use.ts";
 
@@ -98,6 +98,7 @@ export interface RouteView {
   readonly direction: "in" | "out";
   readonly targets: readonly string[];
   readonly labels: readonly number[];
+  readonly localPreference: number;
   readonly sequence: number | null;
   readonly sticky: boolean;
   readonly vsi: string | null;
@@ -152,6 +153,7 @@ function common(route: EvpnRoute) {
   return {
     ...{ type, route: nlriText(route), rd, nextHop, targets: [...targets] },
     labels: labelsOf(route),
+    localPreference: preferenceOf(route),
     sequence: route.type === 2 ? route.sequence : null,
     sticky: route.type === 2 && route.isSticky,
   };
@@ -219,9 +221,14 @@ function sentencesOfVrfs(evpn: Evpn, ip: string, nowMs: number, within: Within |
     const prefix = `${formatIpv4(found.network)}/${found.length}`;
     return found.routes.map(
       (route) =>
-        `VRF ${instance.vrf!.name} reaches ${prefix} by L3VNI ${instance.vni} at VTEP ${route.nextHop}, router's MAC ${formatMac(route.routerMac!)}: EVPN type ${route.type} of RD ${route.rd} says so${whence(evpn, route, nowMs)}; what is connected, configured or heard here comes before it.`,
+        `VRF ${instance.vrf!.name} reaches ${prefix} by L3VNI ${instance.vni} at VTEP ${route.nextHop}, router's MAC ${formatMac(route.routerMac!)}: EVPN type ${route.type} of RD ${route.rd} says so${preference(route)}${whence(evpn, route, nowMs)}; what is connected, configured or heard here comes before it.`,
     );
   });
+}
+
+/** A LOCAL_PREF that is not everybody's. */
+function preference(route: EvpnRoute): string {
+  return route.preference === undefined ? "" : `, LOCAL_PREF ${route.preference}`;
 }
 
 /** For how long, by whom, and whether it is vouched for. */

@@ -5,6 +5,7 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { rowsOf } from "../../src/control/sorted.ts";
 import { routeViews } from "../../src/control/topology/views.ts";
+import { sentencesOf, routeViews as storyOf } from "../../src/evpn/story.ts";
 import { formatMac, writeMac } from "../../src/wire/ethernet.ts";
 import { ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE } from "../../src/wire/icmp.ts";
 import { EvpnWorld, type Member } from "./evpn-world.ts";
@@ -286,6 +287,46 @@ describe("Borders that announce prefixes alone", () => {
     borders[0]!.evpn.close();
     site.pass(1000);
     expect(defaults()).toBe("0.0.0.0/0 192.0.2.3");
+  });
+
+  it("stand by where another has a higher LOCAL_PREF, and take its flows when it goes", () => {
+    const used = () =>
+      [...storyOf(one.evpn, 0)].flatMap(({ route, nextHop, localPreference, state }) =>
+        route.endsWith("[0]:[0.0.0.0]") ? [`${nextHop} ${localPreference} ${state}`] : [],
+      );
+    const prefer = (n: number, preference: number) => {
+      site.preferences.set(`192.0.2.${n}`, preference);
+      const { engine } = borders[n - 2]!;
+      engine.announce(engine.announced().map((each) => ({ ...each, preference })));
+      site.pass(100);
+    };
+    const flows = () => {
+      world.clear();
+      for (let host = 1; host <= 16; host++) world.get("vm1-10").ping(`8.8.8.${host}`);
+      site.pass(200);
+      return [between(1, 2).length, between(1, 3).length];
+    };
+    prefer(3, 200);
+    expect(defaults()).toBe("0.0.0.0/0 192.0.2.3");
+    expect(used()).toEqual(["192.0.2.2 100 shadowed", "192.0.2.3 200 used"]);
+    expect(flows()).toEqual([0, 16]);
+    expect(sentencesOf(one.evpn, { ip: "8.8.8.8" }, 0).join()).toContain(
+      "of RD 192.0.2.3:4001 says so, LOCAL_PREF 200",
+    );
+    // What only the other announces is reached by it, whatever it is preferred by.
+    expect(learned(one)).toContain("172.16.2.0/24 192.0.2.2");
+    borders[1]!.evpn.close();
+    site.pass(1000);
+    expect(defaults()).toBe("0.0.0.0/0 192.0.2.2");
+    expect(flows()).toEqual([16, 0]);
+    borders[1]!.reload(border(3));
+    site.pass(2000);
+    expect(defaults()).toBe("0.0.0.0/0 192.0.2.3");
+    // Equal ones share, at whatever height; one that sinks is left.
+    prefer(2, 200);
+    expect(defaults()).toBe("0.0.0.0/0 192.0.2.2 192.0.2.3");
+    prefer(3, 0);
+    expect(defaults()).toBe("0.0.0.0/0 192.0.2.2");
   });
 
   it("are kept while stale, and swept when they did not come again", () => {

@@ -7,6 +7,7 @@ import type { Emit } from "../../src/control/event.ts";
 import { deliver } from "../../src/daemon/evpn.ts";
 import { Entries } from "../../src/evpn/entries.ts";
 import { Evpn } from "../../src/evpn/evpn.ts";
+import { plainOf } from "../../src/evpn/route.ts";
 import { settingsOf } from "../../src/evpn/settings.ts";
 import { type Gateway, World } from "./world.ts";
 
@@ -23,6 +24,8 @@ export class EvpnWorld {
   readonly world = new World(1);
   readonly fabric = new MemoryFabric();
   readonly members: Member[] = [];
+  /** LOCAL_PREF that the policy of a VTEP's engine gives to what it announces. */
+  readonly preferences = new Map<string, number>();
 
   /** Start a gateway whose VTEP is 192.0.2.N, N its place among the members. */
   join(yaml: string): Member {
@@ -35,7 +38,13 @@ export class EvpnWorld {
     const settings = () => settingsOf(topology.config, (name) => inventory.interface(name)?.mac ?? null)!;
     const evpn = new Evpn({ beliefs: entries, timers: control.timers, emit, seed: 12345 }, settings());
     const engine = this.fabric.join(vtep, 65000, (event) => deliver(evpn, event));
-    evpn.connect(engine);
+    evpn.connect({
+      announce: (routes) => {
+        const preference = this.preferences.get(vtep);
+        engine.announce(preference === undefined ? routes : routes.map((each) => ({ ...plainOf(each), preference })));
+      },
+      withdraw: (routes) => engine.withdraw(routes),
+    });
     engine.start();
     const reload = (text: string) => {
       gateway.reload(text);

@@ -1,0 +1,178 @@
+/** LOCAL_PREF from the bytes of an engine's path to the gateways that a prefix is reached by, in both versions of its API. */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { pathOf } from "../../src/bgp/codec.ts";
+import type { Fields } from "../../src/bgp/dialect.ts";
+import { gobgp3 } from "../../src/bgp/gobgp3.ts";
+import { gobgp4 } from "../../src/bgp/gobgp4.ts";
+import { PathReader } from "../../src/bgp/path-reader.ts";
+import { bestOf, compareVteps } from "../../src/evpn/choice.ts";
+import { Exporter } from "../../src/evpn/export.ts";
+import { Interned } from "../../src/evpn/interned.ts";
+import { IpVrf } from "../../src/evpn/ip-vrf.ts";
+import {
+  type EvpnRoute,
+  type HostRoute,
+  isSameRoute,
+  type MacRoute,
+  type PrefixRoute,
+  plainOf,
+} from "../../src/evpn/route.ts";
+import { parseIpv4 } from "../../src/wire/ipv4.ts";
+
+const base = { tag: 0, nextHop: "192.0.2.2", targets: ["65000:4001"], encap: 8 };
+const PREFIX: PrefixRoute = {
+  ...{ ...base, type: 5, rd: "192.0.2.2:4001", network: parseIpv4("10.9.0.0")!, length: 16, label: 4001 },
+  ...{ gateway: null, segment: null, routerMac: 0x02000000bbbb },
+};
+const HOST: MacRoute = {
+  ...{ ...base, type: 2, rd: "192.0.2.2:10", mac: 0x020000000111, ip: "10.1.1.11", labels: [10], segment: null },
+  ...{ sequence: null, isSticky: false, isGateway: false, routerMac: null },
+};
+const FLOODING: EvpnRoute = { ...base, type: 3, rd: "192.0.2.2:10", originator: "192.0.2.2", pmsi: null };
+
+/** The attribute by hand: field 1 of LocalPrefAttribute is a varint, in an `Any` with its type or as field 6 of `Attribute`. */
+const varints = { 0: "", 100: "0864", 200: "08c801", 4294967295: "08ffffffff0f" } as const;
+const any = (value: string) =>
+  `0a2c${Buffer.from("type.googleapis.com/apipb.LocalPrefAttribute").toString("hex")}${value === "" ? "" : field("12", value)}`;
+const field = (tag: string, value: string) => `${tag}${(value.length / 2).toString(16).padStart(2, "0")}${value}`;
+
+describe.each([
+  ["v3", gobgp3(), any],
+  ["v4", gobgp4(), (value: string) => field("32", value)],
+] as const)("%s", (_, dialect, golden) => {
+  /** As the engine sends it: what stands in unions is bytes. */
+  const sent = (route: EvpnRoute): Fields => {
+    const path = dialect.type("Path");
+    return dialect
+      .type("HeardPath")
+      .decode(path.encode(path.fromObject(pathOf(route, dialect))).finish()) as unknown as Fields;
+  };
+  const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
+  const isPreference = (bytes: Uint8Array) => Object.values(varints).some((value) => golden(value) === hex(bytes));
+  /** The route, with this LOCAL_PREF in its path; null: none. */
+  const read = (route: EvpnRoute, value: string | null, reader = new PathReader(dialect)) => {
+    const path = sent(route);
+    const pattrs = (path.pattrs as Uint8Array[]).filter((each) => !isPreference(each));
+    if (value !== null) pattrs.push(Buffer.from(golden(value), "hex"));
+    return plainOf(reader.routeOf({ ...path, pattrs } as Fields)!);
+  };
+
+  it("announces 100, and what else a route has", () => {
+    const of = (route: EvpnRoute) => (sent(route).pattrs as Uint8Array[]).filter(isPreference).map(hex);
+    for (const route of [PREFIX, HOST, FLOODING]) {
+      expect(of(route)).toEqual([golden(varints[100])]);
+      expect(of({ ...route, preference: 200 })).toEqual([golden(varints[200])]);
+      expect(of({ ...route, preference: 0xffffffff })).toEqual([golden(varints[4294967295])]);
+    }
+  });
+
+  it("reads it of each type; none, and the default, are the same", () => {
+    const reader = new PathReader(dialect);
+    for (const route of [PREFIX, HOST, FLOODING]) {
+      expect(read(route, varints[200], reader)).toEqual({ ...route, preference: 200 });
+      expect(read(route, varints[0], reader)).toEqual({ ...route, preference: 0 });
+      expect(read(route, varints[4294967295], reader)).toEqual({ ...route, preference: 0xffffffff });
+      expect(read(route, varints[100], reader)).toEqual(route);
+      expect(read(route, null, reader)).toEqual(route);
+    }
+  });
+
+  it("takes a LOCAL_PREF that is cut short for no route, and throws what rows.ts catches", () => {
+    expect(() => read(PREFIX, "08c8")).toThrow();
+  });
+});
+
+it("is something that a route says, in either direction, and is kept where attributes are shared", () => {
+  for (const route of [PREFIX, HOST, FLOODING]) {
+    const other = { ...route, preference: 200 };
+    expect([isSameRoute(route, other), isSameRoute(other, route)]).toEqual([false, false]);
+    expect(isSameRoute(other, { ...other })).toBe(true);
+  }
+  const common = new Interned();
+  const [plain, high, again] = [HOST, { ...HOST, preference: 200 }, { ...HOST, preference: 200, mac: 5 }].map((each) =>
+    common.route(each as MacRoute),
+  ) as HostRoute[];
+  expect([plain!.preference, high!.preference]).toEqual([undefined, 200]);
+  expect(high!.attributes).toBe(again!.attributes);
+  expect(plain!.attributes).not.toBe(high!.attributes);
+  expect("preference" in plain!.attributes).toBe(false);
+});
+
+it("moves no host: mobility decides, and the lowest VTEP (RFC 7432 §15)", () => {
+  const far = { ...HOST, rd: "192.0.2.3:10", nextHop: "192.0.2.3", preference: 200 };
+  expect(bestOf([far, HOST])).toBe(HOST);
+  expect(bestOf([HOST, { ...far, sequence: 1 }])!.nextHop).toBe("192.0.2.3");
+});
+
+it("of ours is the engine's policy, and no reason to announce a route again", () => {
+  const sent: EvpnRoute[] = [];
+  const exporter = new Exporter(1000, 0);
+  exporter.connect({ announce: (routes) => sent.push(...routes), withdraw: () => undefined });
+  exporter.set(HOST);
+  exporter.set(PREFIX);
+  exporter.found({ ...HOST, preference: 200 });
+  exporter.found({ ...PREFIX, preference: 200, label: 4002 });
+  exporter.open(0, 0);
+  exporter.pump(0);
+  expect(sent).toEqual([PREFIX]);
+});
+
+/** Prefixes of one VRF, and what its tables are told of them. */
+function bench(ecmp: number) {
+  const said = new Map<string, readonly string[]>();
+  const vrf = new IpVrf({
+    instance: {
+      ...{ vsi: "l3", vrf: { name: "red", routerMac: 1, ecmp }, subnets: "", vni: 4001, rd: "192.0.2.1:4001" },
+      ...{ importsAuto: true, imports: [], exports: [], irb: null },
+    },
+    beliefs: {
+      wantHop: () => true,
+      unwantHop: () => undefined,
+      wantPrefix: (_vsi, network, length, vteps) => said.set(`${network}/${length}`, vteps) !== undefined,
+      unwantPrefix: (_vsi, network, length) => void said.delete(`${network}/${length}`),
+    },
+    full: () => undefined,
+  });
+  return { vrf, said };
+}
+
+it("chooses a prefix's gateways as the naive twin does, whatever came and went before", () => {
+  const change = fc.record({
+    network: fc.constantFrom(0x0a090000, 0x0a0a0000),
+    host: fc.integer({ min: 1, max: 6 }),
+    rd: fc.constantFrom("a", "b"),
+    preference: fc.constantFrom(undefined, 0, 99, 101, 0xffffffff),
+    isGone: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(fc.array(change, { maxLength: 40 }), fc.integer({ min: 1, max: 4 }), (changes, ecmp) => {
+      const { vrf, said } = bench(ecmp);
+      const standing = new Map<string, PrefixRoute>();
+      for (const { network, host, rd, preference, isGone } of changes) {
+        const key = `${network} ${host} ${rd}`;
+        const was = standing.get(key);
+        const route: PrefixRoute = { ...PREFIX, network, nextHop: `192.0.2.${host}`, rd, preference };
+        if (!isGone) vrf.addRoute(route);
+        if (was !== undefined) vrf.removeRoute(was);
+        standing.delete(key);
+        if (!isGone) standing.set(key, route);
+        const expected = new Map<string, readonly string[]>();
+        for (const each of new Set(Array.from(standing.values(), (one) => one.network))) {
+          const all = [...standing.values()].filter((one) => one.network === each);
+          const top = Math.max(...all.map((one) => one.preference ?? 100));
+          const best = all.filter((one) => (one.preference ?? 100) === top);
+          const vteps = [...new Set(best.map(({ nextHop }) => nextHop))].sort(compareVteps).slice(0, ecmp);
+          expected.set(`${each}/16`, vteps);
+          for (const one of all)
+            expect(vrf.useOf(one)).toBe(best.includes(one) && vteps.includes(one.nextHop) ? "used" : "shadowed");
+          const matched = vrf.match(each | 1)!.routes;
+          expect(new Set(matched)).toEqual(new Set(best.filter(({ nextHop }) => vteps.includes(nextHop))));
+        }
+        expect(said).toEqual(expected);
+        expect(vrf.size).toBe(expected.size);
+      }
+    }),
+    { numRuns: 200 },
+  );
+});
