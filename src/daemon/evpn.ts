@@ -293,12 +293,8 @@ function isOther(from: EvpnConfig, to: EvpnConfig): boolean {
 }
 
 function typesOf(evpn: Evpn): EvpnMetrics["types"] {
-  const types = new Map<string, { in: number; out: number }>(
-    ["1", "2", "3", "4", "5"].map((type) => [type, { in: 0, out: 0 }]),
-  );
-  for (const [type, count] of types) count.in = evpn.rib.countOf(Number(type));
-  for (const route of evpn.exporter.routes()) types.get(String(route.type))!.out++;
-  return types;
+  const types = [1, 2, 3, 4, 5] as const;
+  return new Map(types.map((type) => [String(type), { in: evpn.rib.countOf(type), out: evpn.exporter.countOf(type) }]));
 }
 
 function byRoute(a: EvpnRoute, b: EvpnRoute): number {

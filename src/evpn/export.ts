@@ -22,6 +22,8 @@ export class Exporter {
   private outlet: Outlet | null = null;
   private readonly wanted = new Map<string, EvpnRoute>();
   private readonly standing = new Map<string, EvpnRoute>();
+  /** Of what shall stand, by type. */
+  private readonly counts = [0, 0, 0, 0, 0, 0];
   /** What is to be told: keys that shall stand, and keys that shall stand no more. */
   private readonly coming = new Set<string>();
   private readonly going = new Set<string>();
@@ -61,6 +63,11 @@ export class Exporter {
     return this.wanted.values();
   }
 
+  /** Routes of a type. */
+  countOf(type: EvpnRoute["type"]): number {
+    return this.counts[type]!;
+  }
+
   find(key: string): EvpnRoute | undefined {
     return this.wanted.get(key);
   }
@@ -70,12 +77,17 @@ export class Exporter {
     this.strangers.delete(key);
     const old = this.wanted.get(key);
     if (old !== undefined && isSameRoute(old, route)) return;
+    if (old === undefined) this.counts[route.type]!++;
     this.wanted.set(key, route);
     this.note(key);
   }
 
   unset(key: string): void {
-    if (this.wanted.delete(key)) this.note(key);
+    const old = this.wanted.get(key);
+    if (old === undefined) return;
+    this.counts[old.type]!--;
+    this.wanted.delete(key);
+    this.note(key);
   }
 
   // ---- the engine --------------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ export class Fabric {
   private readonly beliefs: Pick<Beliefs, "acquire" | "release">;
   private readonly holds = new Map<string, Hold>();
   private readonly vnisOf = new Map<string, number>();
+  private readonly vtepsOf = new Map<number, number>();
   private mostVteps: number;
 
   constructor(beliefs: Pick<Beliefs, "acquire" | "release">, mostVteps: number) {
@@ -98,9 +99,7 @@ export class Fabric {
 
   /** VTEPs of one VNI. */
   countOf(vni: number): number {
-    let count = 0;
-    for (const hold of this.holds.values()) if (hold.vni === vni && hold.refused === null) count++;
-    return count;
+    return this.vtepsOf.get(vni) ?? 0;
   }
 
   private open(hold: Hold): void {
@@ -110,13 +109,22 @@ export class Fabric {
       return;
     }
     hold.refused = this.beliefs.acquire(vtep, vni);
-    if (hold.refused === null) this.vnisOf.set(vtep, (this.vnisOf.get(vtep) ?? 0) + 1);
+    if (hold.refused === null) {
+      count(this.vnisOf, vtep, 1);
+      count(this.vtepsOf, vni, 1);
+    }
   }
 
   private close({ vtep, vni }: Hold): void {
     this.beliefs.release(vtep, vni);
-    const left = this.vnisOf.get(vtep)! - 1;
-    if (left === 0) this.vnisOf.delete(vtep);
-    else this.vnisOf.set(vtep, left);
+    count(this.vnisOf, vtep, -1);
+    count(this.vtepsOf, vni, -1);
   }
+}
+
+/** What is counted down to nothing is forgotten. */
+function count<K>(counts: Map<K, number>, key: K, step: 1 | -1): void {
+  const now = (counts.get(key) ?? 0) + step;
+  if (now === 0) counts.delete(key);
+  else counts.set(key, now);
 }

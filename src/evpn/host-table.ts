@@ -1,4 +1,9 @@
-/** The hosts and addresses of one VSI, as mac-vrf.ts decides about them: what others announce, what is here, what the tables were told. */
+/**
+ * The hosts and addresses of one VSI, as mac-vrf.ts decides about them: what others announce, what is here, what the tables were told.
+ *
+ * What is counted of them is kept where they change (`setLocal`, `setUsed`, `setHere`, `setTold`): a scrape that walked a hundred
+ * thousand of them would hold the main thread.
+ */
 import type { Mac } from "../wire/ethernet.ts";
 import type { Ipv4 } from "../wire/ipv4.ts";
 import type { LocalHost } from "./beliefs.ts";
@@ -14,11 +19,11 @@ export interface Host {
   readonly mac: Mac;
   /** What others announce of it, with and without addresses. */
   routes: readonly MacRoute[];
-  local: Local | null;
+  readonly local: Local | null;
   /** Addresses that it was heard with at an AC. They stay while its MAC is not known there for a while, and are announced with it. */
   ips: ReadonlySet<Ipv4>;
   /** The VTEP that the tables were told. */
-  used: string | null;
+  readonly used: string | null;
   /** Keys of our routes of it. */
   exported: ReadonlySet<string>;
   /** The sticky claim that was told about. */
@@ -29,9 +34,12 @@ export interface Address {
   readonly ip: Ipv4;
   routes: readonly MacRoute[];
   /** The MAC with which it is at an AC of ours. */
-  local: Mac | null;
-  used: { readonly mac: Mac; readonly vtep: string } | null;
+  readonly local: Mac | null;
+  readonly used: { readonly mac: Mac; readonly vtep: string } | null;
 }
+
+/** This table alone writes what it counts. */
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 export interface Counts {
   readonly used: number;
@@ -51,10 +59,17 @@ export const ROUTES_PER_HOST = 1024;
 export class HostTable {
   readonly hosts = new Map<Mac, Host>();
   readonly addresses = new Map<Ipv4, Address>();
+  private readonly macs = { used: 0, shadowed: 0, out: 0 };
+  private readonly ips = { used: 0, shadowed: 0, out: 0 };
 
   forgetIfIdle(host: Host, address: Address): void {
     this.forgetIfUnknown(host);
-    if (address.routes.length === 0 && address.local === null) this.addresses.delete(address.ip);
+    this.forgetIfUnused(address);
+  }
+
+  /** Nothing is said of it, and no host here has it. */
+  forgetIfUnused({ ip, routes, local }: Address): void {
+    if (routes.length === 0 && local === null) this.addresses.delete(ip);
   }
 
   /** Nothing is said of it, and nothing was heard. */
@@ -80,6 +95,42 @@ export class HostTable {
     return address;
   }
 
+  /** It is at an AC now, or at none; its addresses are with it. */
+  setLocal(host: Host, local: Local | null): void {
+    const isMoving = (host.local === null) !== (local === null);
+    if (isMoving) this.tallyWith(host, -1);
+    (host as Mutable<Host>).local = local;
+    if (isMoving) this.tallyWith(host, 1);
+  }
+
+  /** The tables were told that it is behind this VTEP; null: nothing. */
+  setUsed(host: Host, used: string | null): void {
+    this.tally(host, -1);
+    (host as Mutable<Host>).used = used;
+    this.tally(host, 1);
+  }
+
+  /** A host at an AC has the address; null: none has. */
+  setHere(address: Address, local: Mac | null): void {
+    this.tallyAddress(address, -1);
+    (address as Mutable<Address>).local = local;
+    this.tallyAddress(address, 1);
+  }
+
+  /** What the tables were told of the address. */
+  setTold(address: Address, used: Address["used"]): void {
+    this.tallyAddress(address, -1);
+    (address as Mutable<Address>).used = used;
+    this.tallyAddress(address, 1);
+  }
+
+  /** All of it goes. */
+  clear(): void {
+    this.hosts.clear();
+    this.addresses.clear();
+    for (const counts of [this.macs, this.ips]) Object.assign(counts, { used: 0, shadowed: 0, out: 0 });
+  }
+
   /** What is believed to be at an AC, and is not among `locals`. */
   notAmong(locals: readonly LocalHost[]): { readonly macs: Mac[]; readonly ips: Ipv4[] } {
     const known = new Set(locals.map(({ mac }) => mac));
@@ -91,18 +142,27 @@ export class HostTable {
 
   /** Entries by what became of them; `shadowed`: a host at an AC is used instead. */
   counts(): { readonly macs: Counts; readonly ips: Counts } {
-    const macs = { used: 0, shadowed: 0, out: 0 };
-    for (const { used, local } of this.hosts.values()) {
-      if (used !== null) macs[local === null ? "used" : "shadowed"]++;
-      if (local !== null) macs.out++;
+    return { macs: this.macs, ips: this.ips };
+  }
+
+  private tally({ used, local }: Host, step: 1 | -1): void {
+    if (used !== null) this.macs[local === null ? "used" : "shadowed"] += step;
+    if (local !== null) this.macs.out += step;
+  }
+
+  private tallyAddress({ used, local }: Address, step: 1 | -1): void {
+    const isHere = local !== null && this.hosts.get(local)?.local != null;
+    if (used !== null) this.ips[isHere ? "shadowed" : "used"] += step;
+    if (isHere) this.ips.out += step;
+  }
+
+  /** The host, and the addresses that it was heard with. */
+  private tallyWith(host: Host, step: 1 | -1): void {
+    this.tally(host, step);
+    for (const ip of host.ips) {
+      const address = this.addresses.get(ip);
+      if (address?.local === host.mac) this.tallyAddress(address, step);
     }
-    const ips = { used: 0, shadowed: 0, out: 0 };
-    for (const { used, local } of this.addresses.values()) {
-      const isHere = local !== null && this.hosts.get(local)?.local != null;
-      if (used !== null) ips[isHere ? "shadowed" : "used"]++;
-      if (isHere) ips.out++;
-    }
-    return { macs, ips };
   }
 }
 

@@ -132,7 +132,7 @@ export class MacVrf {
       return;
     }
     const sequence = claim === null ? this.former.of(mac) : sequenceAfter(claim);
-    host.local = { isSticky, sequence: isSticky ? 0 : sequence };
+    this.table.setLocal(host, { isSticky, sequence: isSticky ? 0 : sequence });
     if (claim !== null && !isSticky) this.count(host, "in", claimOf(claim));
     this.settle(host, true);
   }
@@ -142,7 +142,7 @@ export class MacVrf {
     const host = this.table.hosts.get(mac);
     if (host?.local == null) return;
     this.former.note(mac, host.local.sequence, this.parts.nowMs());
-    host.local = null;
+    this.table.setLocal(host, null);
     this.settle(host, true);
   }
 
@@ -161,7 +161,7 @@ export class MacVrf {
     const claim = bestOf(address.routes);
     if (claim !== null && claim.mac !== mac && !host.local.isSticky)
       host.local.sequence = Math.max(host.local.sequence, sequenceAfter(claim));
-    address.local = mac;
+    this.table.setHere(address, mac);
     host.ips = withIp(host.ips, ip);
     this.export(host);
     this.settleAddress(ip);
@@ -218,8 +218,7 @@ export class MacVrf {
       if (used !== null) beliefs.unwantMac(vsi, mac);
       for (const key of exported) exporter.unset(key);
     }
-    this.table.hosts.clear();
-    this.table.addresses.clear();
+    this.table.clear();
   }
 
   counts(): { readonly macs: Counts; readonly ips: Counts } {
@@ -288,11 +287,11 @@ export class MacVrf {
   private leave(host: Host, { sequence }: Local): void {
     const { ips } = host;
     this.former.note(host.mac, sequence, this.parts.nowMs());
-    host.local = null;
+    this.table.setLocal(host, null);
     host.ips = NO_IPS;
     for (const ip of ips) {
       const address = this.table.addresses.get(ip);
-      if (address !== undefined) address.local = null;
+      if (address !== undefined) this.table.setHere(address, null);
     }
     this.export(host);
     for (const ip of ips) this.settleAddress(ip);
@@ -300,7 +299,7 @@ export class MacVrf {
 
   private dropLocalIp(address: Address): void {
     const host = this.table.hosts.get(address.local!);
-    address.local = null;
+    this.table.setHere(address, null);
     if (host === undefined) return;
     host.ips = withoutIp(host.ips, address.ip);
     this.export(host);
@@ -317,7 +316,7 @@ export class MacVrf {
       if (host.used !== null) beliefs.unwantMac(vsi, host.mac);
       vtep = null;
     }
-    host.used = vtep;
+    this.table.setUsed(host, vtep);
   }
 
   /** Decide about one address: its MAC is the best route's, its place is where that MAC is. */
@@ -330,7 +329,7 @@ export class MacVrf {
     // A host that is here with that MAC is found by asking: the route is about to go.
     const vtep = host === undefined || host.local !== null ? null : host.used;
     this.tellIp(address, vtep === null ? null : { mac: route!.mac, vtep });
-    if (address.routes.length === 0 && address.local === null) this.table.addresses.delete(ip);
+    this.table.forgetIfUnused(address);
   }
 
   /** Others announce an address of ours with another MAC. */
@@ -354,7 +353,7 @@ export class MacVrf {
       beliefs.unwantIp(vsi, address.ip);
       to = null;
     }
-    address.used = to;
+    this.table.setTold(address, to);
   }
 
   private count(host: Host, direction: "in" | "out", claim: Claim): void {
