@@ -334,7 +334,9 @@ function program(): Command {
     );
   root
     .command("capture <node>")
-    .description("show what passes a node's device: the underlay of a gateway, the eth0 of a VM")
+    .description(
+      "show what passes a node's devices: the underlay of a gateway, the eth0 of a VM (of vm7 in the EVPN lab: its three ports)",
+    )
     .addOption(name())
     .option("-w, --write <file>", "write a pcap file instead")
     .option("-c, --count <frames>", "stop after so many frames", Number, Number.POSITIVE_INFINITY)

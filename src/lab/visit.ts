@@ -6,15 +6,15 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { namespaceOf } from "./bed.ts";
-import { captureTool, openCapture, pcapBytes } from "./capture.ts";
+import { type Capture, captureTool, openCapture, pcapBytes } from "./capture.ts";
 import { type Captured, decodeEthernet, decodeVxlan, frameText } from "./frame.ts";
 import { logOf, placesOf, VTEPCTL, VTEPD, vtepctl } from "./gateway.ts";
-import { membersOf } from "./members.ts";
+import { membersOf, type Port, portsOf } from "./members.ts";
 import { inside } from "./namespace.ts";
 import { columns, dim, heading, mark, print, say } from "./paint.ts";
 import { isAlive } from "./process.ts";
 import { find, folderOf, foreignFolderOf, type LabState, labs } from "./state.ts";
-import { MACHINE_DEVICE, UNDERLAY_DEVICE, type Vtep } from "./topology.ts";
+import type { Vtep } from "./topology.ts";
 
 const FAILED = 1;
 const USAGE = 2;
@@ -94,7 +94,7 @@ export function logs(node: string, lines: number, isFollowed: boolean, name: str
   return spawnSync("tail", args, { stdio: "inherit" }).status ?? FAILED;
 }
 
-/** Print the frames of a node's device as they pass, or write them to a file, until Ctrl-C or `count` frames. */
+/** Print the frames of a node's devices as they pass, each with its device where there are several, or write them to a file, until Ctrl-C or `count` frames. */
 export async function capture(
   node: string,
   file: string | undefined,
@@ -102,17 +102,18 @@ export async function capture(
   name: string | undefined,
 ): Promise<number> {
   const state = find(name);
-  const isVtep = isGateway(state, knownNode(state, node)) || hasNode(membersOf(state.mode).others, node);
-  const device = isVtep ? UNDERLAY_DEVICE : MACHINE_DEVICE;
+  const ports = portsOf(state.mode, knownNode(state, node));
+  const widest = Math.max(...ports.map(({ device }) => device.length));
   let start: number | undefined;
-  let shown = 0;
-  const show = (frame: Captured) => {
+  const frames: Captured[] = [];
+  const show = (frame: Captured, { device, isUnderlay }: Port) => {
     start ??= frame.atMs;
-    const vxlan = isVtep ? decodeVxlan(frame.bytes) : undefined;
+    const vxlan = isUnderlay ? decodeVxlan(frame.bytes) : undefined;
     const inner = vxlan?.inner ?? decodeEthernet(frame.bytes);
     const outer = vxlan && `${vxlan.outer.source} → ${vxlan.outer.destination} VNI ${vxlan.outer.vni}  `;
+    const at = ports.length > 1 ? `${device.padEnd(widest)}  ` : "";
     if (file === undefined && inner)
-      print(`${((frame.atMs - start) / 1000).toFixed(6)}  ${outer ?? ""}${frameText(inner)}`);
+      print(`${((frame.atMs - start) / 1000).toFixed(6)}  ${at}${outer ?? ""}${frameText(inner)}`);
   };
   let enough = () => {};
   const isOver = new Promise<void>((resolve) => {
@@ -120,20 +121,26 @@ export async function capture(
   });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
     process.removeAllListeners(signal).once(signal, enough);
-  const eye = await openCapture(namespaceOf(state, node), device, captureTool(), (frame) => {
-    if (++shown <= count) show(frame);
-    if (shown >= count) enough();
-  });
-  say(`capturing ${device} of ${node}; Ctrl-C ends`);
-  const watch = setInterval(() => eye.failure() !== undefined && enough(), 200);
-  await isOver;
-  clearInterval(watch);
-  const failure = eye.failure();
-  await eye.stop();
-  const frames = eye.frames.slice(0, count);
+  const take = (port: Port) => (frame: Captured) => {
+    if (frames.push(frame) <= count) show(frame, port);
+    if (frames.length >= count) enough();
+  };
+  const tool = captureTool();
+  const eyes: Capture[] = [];
+  try {
+    for (const port of ports) eyes.push(await openCapture(namespaceOf(state, node), port.device, tool, take(port)));
+    say(`capturing ${ports.map(({ device }) => device).join(", ")} of ${node}; Ctrl-C ends`);
+    const watch = setInterval(() => eyes.some((eye) => eye.failure() !== undefined) && enough(), 200);
+    await isOver;
+    clearInterval(watch);
+  } finally {
+    await Promise.all(eyes.map((eye) => eye.stop()));
+  }
+  const failure = eyes.map((eye) => eye.failure()).find((each) => each !== undefined);
   if (file !== undefined) {
-    writeFileSync(file, pcapBytes(frames));
-    say(`${frames.length} frames written to ${file}`);
+    const kept = frames.slice(0, count).sort((a, b) => a.atMs - b.atMs);
+    writeFileSync(file, pcapBytes(kept));
+    say(`${kept.length} frames written to ${file}`);
   }
   if (failure !== undefined) throw new Error(failure);
   return 0;

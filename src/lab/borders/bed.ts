@@ -9,7 +9,7 @@ import { end, isAlive } from "../process.ts";
 import { claim, clear, folderOf, type LabState, type Scheme, writeState } from "../state.ts";
 import { MACHINE_DEVICE, OVERLAY_MTU, UNDERLAY_BRIDGE, UNDERLAY_DEVICE, UNDERLAY_MTU } from "../topology.ts";
 import { borderFile, type Choice, gatewayFile } from "./config-file.ts";
-import { BORDERS, FAR, GATEWAY, INSIDE, MACHINES, MEMBERS, OURS, ROUTERS } from "./plan.ts";
+import { BORDERS, FAR, FAR_PORTS, GATEWAY, INSIDE, MACHINES, MEMBERS, OURS, ROUTERS } from "./plan.ts";
 
 const DEVICE_MS = 10_000;
 const WELL_MS = 30_000;
@@ -91,10 +91,11 @@ async function makeFar(state: LabState): Promise<void> {
   for (const [n, { name, address }] of ROUTERS.entries()) {
     const router = namespaceOf(state, name);
     await sysctl(state, name, "net.ipv4.ip_forward=1");
-    await createVeth(router, "to-far", far, `to-${name}`, OVERLAY_MTU);
+    const line = FAR_PORTS[n]!;
+    await createVeth(router, "to-far", far, line, OVERLAY_MTU);
     const subnet = address.replace(/\.1$/, ".0/24");
     await ipIn(router, `addr add 10.9.${n}.1/30 dev to-far`, `route add 60.0.0.0/8 via 10.9.${n}.2`);
-    await ipIn(far, `addr add 10.9.${n}.2/30 dev to-${name}`, `route add ${subnet} via 10.9.${n}.1`);
+    await ipIn(far, `addr add 10.9.${n}.2/30 dev ${line}`, `route add ${subnet} via 10.9.${n}.1`);
   }
   await ipIn(far, `addr add ${FAR.address}/32 dev lo`);
 }

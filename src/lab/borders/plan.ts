@@ -37,5 +37,8 @@ export const MACHINES: readonly Machine[] = [VM, ...ROUTERS, ...MEMBERS];
 /** Behind both routers; it has no gateway of ours. */
 export const FAR: Machine = { name: "far", address: "60.1.1.1", mac: "-", behind: "r1, r2", gateway: "-" };
 
+/** Its lines to the routers, by place in ROUTERS. */
+export const FAR_PORTS: readonly string[] = ROUTERS.map(({ name }) => `to-${name}`);
+
 /** What BFD is given in the scenes that have it. */
 export const BFD = { intervalMs: 50, multiplier: 3 } as const;
