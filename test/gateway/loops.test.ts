@@ -1,11 +1,13 @@
 /** Two ACs of one VSI that a VM has bridged together, on whole gateways: it stays those ACs' own affair. */
 import { describe, expect, it } from "vitest";
-import { LOOP_FLOODS_PER_SECOND } from "../../src/control/mac/loops.ts";
+import { LOOP_FLOODS_PER_SECOND, TYPE_LOOP_PROBE } from "../../src/control/mac/loops.ts";
 import { checkLoops } from "../../src/doctor/loops.ts";
 import { ARP_REQUEST } from "../../src/wire/arp.ts";
-import { BROADCAST, type Mac, parseMac } from "../../src/wire/ethernet.ts";
+import { setU16, u16 } from "../../src/wire/bytes.ts";
+import { BROADCAST, ETH_BYTES, ETH_TYPE, type Mac, parseMac } from "../../src/wire/ethernet.ts";
 import { parseIpv4 } from "../../src/wire/ipv4.ts";
 import { ethernet } from "../dataplane/packets.ts";
+import { toHex } from "../wire/hex.ts";
 import { gw, sites } from "./sites.ts";
 import type { World } from "./world.ts";
 
@@ -54,6 +56,11 @@ const places = (world: World, mac: Mac) =>
   gw(world, 1)
     .control.agent.macs.stories(mac)
     .map(({ via }) => via?.name);
+
+function rowsOf(world: World): { rows: number[]; vsi: number } {
+  const { ports, vsis } = gw(world, 1).control.shown.inventory;
+  return { rows: [...ports.keys()], vsi: [...vsis.keys()][0]! };
+}
 
 describe.each([
   ["bridged alone", LAYER_2],
@@ -160,6 +167,92 @@ it("a forged probe proves nothing", () => {
   gw(world, 1).taps.get("a")!.send(forged);
   world.settle();
   expect(found(world)).toEqual([]);
+});
+
+/** What an AC gets, with the two signs that make us ask by it: own MAC and moves. @returns probes, as they came. */
+function probed(world: World, name: string): readonly Uint8Array[] {
+  const probes: Uint8Array[] = [];
+  const tap = gw(world, 1).taps.get(name)!;
+  tap.receive = (frame) => void (u16(frame, ETH_TYPE) === TYPE_LOOP_PROBE && probes.push(frame.slice()));
+  signs(world, name);
+  expect(probes).toHaveLength(1);
+  return probes;
+}
+
+function signs(world: World, name: string): void {
+  for (const host of ["w", "far"]) broadcast(world, host);
+  for (const host of ["w", "far"]) {
+    gw(world, 1)
+      .taps.get(name)!
+      .send(ethernet(BROADCAST, world.get(host).mac, 0x88b5, 46));
+    world.settle();
+  }
+}
+
+describe("a VM that was asked", () => {
+  it.each([
+    ["bridged alone", LAYER_2],
+    ["with a gateway", GATEWAY],
+  ])("proves a loop of its own AC and of no other, whatever it writes into the probe: %s", (_, start) => {
+    const world = start();
+    const [probe] = probed(world, "a");
+    const { rows, vsi } = rowsOf(world);
+    for (const row of rows) {
+      const forged = probe!.slice();
+      setU16(forged, ETH_BYTES + 16, vsi);
+      setU16(forged, ETH_BYTES + 18, row);
+      gw(world, 1).taps.get("a")!.send(forged);
+      world.advance(100);
+    }
+    expect(found(world).map(({ fields }) => [fields.ac, fields.other])).toEqual([["a", "a"]]);
+    expect(places(world, world.get("w").mac)).not.toContain("a");
+  });
+
+  it("proves nothing by a probe of long ago, nor by another one's nonce that it guesses", () => {
+    const world = LAYER_2();
+    const [probe] = probed(world, "a");
+    const guessed = probe!.slice();
+    guessed[ETH_BYTES]! ^= 1;
+    gw(world, 1).taps.get("a")!.send(guessed);
+    world.settle();
+    expect(found(world)).toEqual([]);
+    world.advance(2500);
+    gw(world, 1).taps.get("a")!.send(probe!.slice());
+    world.settle();
+    expect(found(world)).toEqual([]);
+  });
+
+  it("is asked with another nonce each time", () => {
+    const world = LAYER_2();
+    const probes = probed(world, "a");
+    world.advance(1500);
+    signs(world, "a");
+    expect(probes).toHaveLength(2);
+    expect(toHex(probes[0]!.subarray(ETH_BYTES, ETH_BYTES + 16))).not.toBe(
+      toHex(probes[1]!.subarray(ETH_BYTES, ETH_BYTES + 16)),
+    );
+  });
+});
+
+it("what is forgotten at one AC of a loop is not learned at the other one", () => {
+  const world = LAYER_2();
+  const [a, b] = ["a", "b"].map((name) => gw(world, 1).taps.get(name)!);
+  const host = parseMac("02:00:00:00:00:77")!;
+  const hello = () => ethernet(BROADCAST, host, 0x88b5, 46);
+  a!.send(hello());
+  world.settle();
+  expect(places(world, host)).toEqual(["a"]);
+  // It lets nothing through but what proves a loop.
+  a!.receive = (frame) => void (u16(frame, ETH_TYPE) === TYPE_LOOP_PROBE && b!.send(frame.slice()));
+  signs(world, "a");
+  expect(found(world).map(({ fields }) => [fields.ac, fields.other])).toEqual([["a", "b"]]);
+  expect(places(world, host)).toEqual([]);
+  b!.send(hello());
+  world.advance(1500);
+  expect(places(world, host)).toEqual([]);
+  a!.send(hello());
+  world.settle();
+  expect(places(world, host)).toEqual(["a"]);
 });
 
 it("ARP that a loop brings back moves no host", () => {

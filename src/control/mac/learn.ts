@@ -29,6 +29,7 @@ import { type Candidates, MAC_SOURCES } from "./candidates.ts";
 import { MacArrivals, type MacChange } from "./change.ts";
 import { type MacRow, type MacStory, type MacView, storyOfMac, viewOfMac } from "./entry.ts";
 import { type MacLimit, MacLimits } from "./limits.ts";
+import { LoopedPorts } from "./looped.ts";
 import { MacRows } from "./rows.ts";
 
 const SWEEP_MS = 1000;
@@ -50,7 +51,7 @@ export class MacLearner {
   /** MACs that move too often. */
   readonly damped: DampedMoves;
   /** ACs in a loop: what is known elsewhere does not move there (loops.ts writes). */
-  readonly looped = new Set<PortObject>();
+  readonly looped = new LoopedPorts();
   private readonly arrivals: MacArrivals;
   private readonly placeCounts = new PlaceCounts();
 
@@ -116,9 +117,11 @@ export class MacLearner {
     if (all !== undefined) this.giveUpSuspended(vsi, all, port);
     if (all?.pin != null) return;
     const heard = all?.heard ?? null;
-    if (all === undefined || heard === null) this.add(vsi, port, mac, type);
-    else if (heard.port === port) heard.heardMs = this.timers.nowMs;
-    else if (this.looped.has(port)) this.tables.controlCounters.refused[DROP.move_damped]!++;
+    const isNew = all === undefined || heard === null;
+    if (heard?.port === port) heard.heardMs = this.timers.nowMs;
+    else if (this.looped.has(port) && !(isNew && this.looped.mayTeach(vsi, mac, port)))
+      this.tables.controlCounters.refused[DROP.move_damped]!++;
+    else if (isNew) this.add(vsi, port, mac, type);
     else this.move(vsi, all, heard, port, type);
   }
 
@@ -196,10 +199,14 @@ export class MacLearner {
     this.republish(port);
   }
 
-  /** Forget what was learned in `vsi` behind these ports: it was heard there and may live elsewhere. */
+  /** Forget what was learned in `vsi` behind these ports, which are in a loop: it was heard there and may live elsewhere. */
   forgetHeard(vsi: VsiObject, ports: ReadonlySet<PortObject>): void {
-    for (const all of [...(this.rows.ofVsi.get(vsi)?.values() ?? [])])
-      if (all.heard?.port != null && ports.has(all.heard.port)) this.rows.clear(vsi, all, "heard");
+    for (const all of [...(this.rows.ofVsi.get(vsi)?.values() ?? [])]) {
+      const port = all.heard?.port;
+      if (port == null || !ports.has(port)) continue;
+      this.looped.took(vsi, all.mac, port);
+      this.rows.clear(vsi, all, "heard");
+    }
   }
 
   /** Forget every row of `vsi`: it goes away. */

@@ -3,10 +3,12 @@
  * bridge sends back what it gets.
  *
  * What is flooded into such a VSI comes in again, with the MACs of hosts that live elsewhere. Two signs make us look: MACs that
- * move to ACs of the VSI at once, and a frame of our own that an AC sends (`own_mac_local`). Then a probe, which no host
- * can know before it has seen it, leaves by that AC; what comes back by another one of the VSI is the proof, and tells which two. A
- * VM that moves is no loop: its probe does not come back. (H3C's loopback detection asks all the time; no VM is asked here
- * before there is a sign.)
+ * move to ACs of the VSI at once, and a frame of our own that an AC sends (`own_mac_local`). Then a probe leaves by that AC; what
+ * comes back by another one of the VSI is the proof, and tells which two. A VM that moves is no loop: its probe does not come
+ * back. (H3C's loopback detection asks all the time; no VM is asked here before there is a sign.)
+ *
+ * VMs may forge: a probe has a nonce of its own that lasts PROOF_MS, and which AC it left by is known here and not said in it. So who has seen
+ * none but those of its own AC can prove a loop of that AC to itself, and of no other.
  *
  * While it lasts it is those ACs' own affair: they teach no MAC that is known elsewhere, what they stole is forgotten, and they
  * flood at most LOOP_FLOODS_PER_SECOND, the share of one AC in its VSI's ration of floods. Probes go on; when none has come back for
@@ -30,6 +32,8 @@ const SIGN_MS = 2000;
 /** One AC is probed at most so often, and while there is a loop just as often. */
 const PROBE_MS = 1000;
 const OVER_MS = 10_000;
+/** How long a probe proves something. */
+const PROOF_MS = 2000;
 /** How long a MAC of our own for probes stays in a VSI that has none. */
 const PIN_MS = 5000;
 
@@ -38,10 +42,7 @@ const PROBE_DESTINATION: Mac = 0x037674657064;
 export const TYPE_LOOP_PROBE = 0x88b6;
 const NONCE_BYTES = 16;
 const PROBE_BYTES = 60;
-/** Behind the nonce: the rows of VSI and AC that it left by. */
 const AT_NONCE = ETH_BYTES;
-const AT_VSI = AT_NONCE + NONCE_BYTES;
-const AT_PORT = AT_VSI + 2;
 
 export interface LoopView {
   readonly vsi: string;
@@ -72,8 +73,10 @@ export interface LoopParts {
 
 export class LoopWatch {
   private readonly parts: LoopParts;
-  /** Chosen when the first probe is sent. */
-  private secret: { readonly nonce: Uint8Array; readonly mac: Mac } | null = null;
+  /** Probes by nonce, as long as they prove something: two or three of an AC. */
+  private readonly probes = new Map<string, { readonly port: AcPort; readonly sentMs: number }>();
+  /** A source that no host has, for VSIs without a gateway MAC; chosen when the first probe is sent. */
+  private mac: Mac | null = null;
   private readonly loops = new Map<string, Loop>();
   private readonly probedMs = new Map<AcPort, number>();
   private readonly movesOf = new Map<VsiObject, { count: number; sinceMs: number }>();
@@ -120,7 +123,7 @@ export class LoopWatch {
 
   /** Ask by `port` whether what leaves there comes back. */
   private probe(port: AcPort): void {
-    const { injector, inventory, timers } = this.parts;
+    const { injector, inventory, timers, random } = this.parts;
     const { vsi } = port;
     if (!port.up || inventory.ports.get(port.row) !== port) return;
     if (timers.nowMs - (this.probedMs.get(port) ?? Number.NEGATIVE_INFINITY) < PROBE_MS) return;
@@ -131,23 +134,19 @@ export class LoopWatch {
     writeMac(frame, ETH_DST, PROBE_DESTINATION);
     writeMac(frame, ETH_SRC, source);
     frame.set([TYPE_LOOP_PROBE >> 8, TYPE_LOOP_PROBE & 0xff], ETH_TYPE);
-    frame.set(this.secretOnce().nonce, AT_NONCE);
-    frame.set([vsi.row >> 8, vsi.row & 0xff, port.row >> 8, port.row & 0xff], AT_VSI);
+    const nonce = Uint8Array.from({ length: NONCE_BYTES }, () => Math.floor(random() * 256));
+    frame.set(nonce, AT_NONCE);
+    this.probes.set(nonce.join(), { port, sentMs: timers.nowMs });
     injector.toPort(vsi.row, port.row, frame);
   }
 
-  /** The AC by which a probe of ours left; null: it is none. */
+  /** The AC by which a probe of ours left just now; null: it is none. */
   private originOf(vsi: VsiObject, bytes: Uint8Array): AcPort | null {
-    if (
-      this.secret === null ||
-      bytes.length < AT_PORT + 2 ||
-      u16(bytes, ETH_TYPE) !== TYPE_LOOP_PROBE ||
-      u16(bytes, AT_VSI) !== vsi.row
-    )
-      return null;
-    for (let i = 0; i < NONCE_BYTES; i++) if (bytes[AT_NONCE + i] !== this.secret.nonce[i]) return null;
-    const port = this.parts.inventory.ports.get(u16(bytes, AT_PORT));
-    return port?.kind === "ac" && port.vsi === vsi ? port : null;
+    if (bytes.length < AT_NONCE + NONCE_BYTES || u16(bytes, ETH_TYPE) !== TYPE_LOOP_PROBE) return null;
+    const probe = this.probes.get(bytes.subarray(AT_NONCE, AT_NONCE + NONCE_BYTES).join());
+    if (probe === undefined || this.parts.timers.nowMs - probe.sentMs > PROOF_MS) return null;
+    const { port } = probe;
+    return port.vsi === vsi && this.parts.inventory.ports.get(port.row) === port ? port : null;
   }
 
   private found(vsi: VsiObject, out: AcPort, back: AcPort): void {
@@ -184,12 +183,13 @@ export class LoopWatch {
       for (const ac of new Set([out, back])) if (!others.has(ac)) this.confine(ac, false);
       emit("info", "loop.over", { vsi: vsi.name, ac: out.name, other: back.name });
     }
+    for (const [nonce, { sentMs }] of this.probes) if (nowMs - sentMs > PROOF_MS) this.probes.delete(nonce);
     for (const [port, atMs] of this.probedMs) if (nowMs - atMs > PIN_MS) this.probedMs.delete(port);
     for (const [vsi, atMs] of this.movesOf) if (nowMs - atMs.sinceMs > SIGN_MS) this.movesOf.delete(vsi);
     for (const [vsi, atMs] of this.pinned) {
       if (nowMs - atMs < PIN_MS) continue;
       this.pinned.delete(vsi);
-      if (inventory.vsis.get(vsi.row) === vsi) macs.removeStatic(vsi, this.secretOnce().mac);
+      if (inventory.vsis.get(vsi.row) === vsi) macs.removeStatic(vsi, this.macOnce());
     }
   }
 
@@ -197,20 +197,14 @@ export class LoopWatch {
   private sourceIn(vsi: VsiObject): Mac | null {
     if (vsi.interface !== null) return vsi.interface.mac;
     const { macs, timers } = this.parts;
-    const { mac } = this.secretOnce();
+    const mac = this.macOnce();
     if (!this.pinned.has(vsi) && !macs.addStatic(vsi, mac, null, MAC_GATEWAY)) return null;
     this.pinned.set(vsi, timers.nowMs);
     return mac;
   }
 
-  /** What proves a probe to be ours, and a source that no host has, for VSIs without a gateway MAC. */
-  private secretOnce(): { readonly nonce: Uint8Array; readonly mac: Mac } {
-    const { random } = this.parts;
-    const byte = () => Math.floor(random() * 256);
-    this.secret ??= {
-      nonce: Uint8Array.from({ length: NONCE_BYTES }, byte),
-      mac: 0x020000000000 + Math.floor(random() * 2 ** 40),
-    };
-    return this.secret;
+  private macOnce(): Mac {
+    this.mac ??= 0x020000000000 + Math.floor(this.parts.random() * 2 ** 40);
+    return this.mac;
   }
 }
