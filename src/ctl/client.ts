@@ -52,7 +52,7 @@ export interface Question {
 /** How a gateway is asked; throws a Refusal. */
 export type Ask = <T>(socket: string, path: string, method?: Method, question?: Question) => Promise<T>;
 
-/** Ask the daemon behind `socket`. @returns what it answered, parsed; throws a Refusal. */
+/** Ask the daemon behind `socket`. @returns what it answered, parsed (undefined: 204, nothing); throws a Refusal. */
 export function ask<T>(socket: string, path: string, method: Method = "GET", question: Question = {}): Promise<T> {
   const { body, timeoutMs: timeout = TIMEOUT_MS, also = [], mostBytes = MOST_BYTES } = question;
   const bytes = body === undefined ? null : Buffer.from(JSON.stringify(body));
@@ -82,6 +82,8 @@ export function ask<T>(socket: string, path: string, method: Method = "GET", que
 }
 
 function read<T>(status: number, also: readonly number[], text: string, socket: string): T {
+  // "It is under way" has no body (RFC 9110 §15.3.5).
+  if (status === 204) return undefined as T;
   let value: unknown;
   try {
     value = JSON.parse(text);
