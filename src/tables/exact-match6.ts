@@ -62,13 +62,22 @@ export class ExactMatch6 {
   }
 }
 
-/** Five products that do not wait for each other, two folds; seeded, so that no host chooses the chain that an address falls into. */
+/**
+ * A row's slot. Words a, b and c are mixed each by itself with the seed, side by side, and the last mix binds them with d and the
+ * key: a sum of products, whatever is added to it, leaves keys that meet with every seed. A mix multiplies twice, because once
+ * keeps what differs in the highest bits alone there. No host chooses the chain that an address falls into.
+ */
 function hash6(a: number, b: number, c: number, d: number, key: number, seed: number): number {
-  let h = Math.imul(a ^ seed, 0x9e3779b1) + Math.imul(b, 0xc2b2ae35);
-  h = (h + Math.imul(c, 0x85ebca77) + Math.imul(d ^ seed, 0x165667b1)) | 0;
-  h = (h + Math.imul(key, 0x27d4eb2f)) | 0;
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
-  return h ^ (h >>> 13);
+  let x = Math.imul(a ^ seed, 0x9e3779b1);
+  let y = Math.imul(b ^ seed, 0xc2b2ae35);
+  let z = Math.imul(c ^ seed, 0x27d4eb2f);
+  x = Math.imul(x ^ (x >>> 15), 0x85ebca6b);
+  y = Math.imul(y ^ (y >>> 16), 0x165667b1);
+  z = Math.imul(z ^ (z >>> 14), 0x85ebca77);
+  let h = ((x ^ (x >>> 13)) + (y ^ (y >>> 15)) + (z ^ (z >>> 16)) + Math.imul(key, 0x2545f491)) | 0;
+  h = Math.imul(h ^ d, 0x7feb352d);
+  h = Math.imul(h ^ (h >>> 15), 0x846ca68b);
+  return h ^ (h >>> 16);
 }
 
 /** Control's side: the only one that writes keys and values. */

@@ -5,12 +5,12 @@ import { Heartbeat } from "../../src/tables/heartbeat.ts";
 import { create } from "../../src/tables/layout.ts";
 import { xorshift } from "./xorshift.ts";
 
-function make(limit: number, workers = 0) {
+function make(limit: number, workers = 0, seed = 12345) {
   const { columns } = create((carver) => ({
     table: new ExactMatch6(carver, limit),
     heartbeat: new Heartbeat(carver.int32(workers)),
   }));
-  return { ...columns, writer: new ExactMatch6Writer(columns.table, columns.heartbeat, 12345) };
+  return { ...columns, writer: new ExactMatch6Writer(columns.table, columns.heartbeat, seed) };
 }
 
 describe("IPv6 rows", () => {
@@ -45,5 +45,38 @@ describe("IPv6 rows", () => {
     expect(results).toEqual(new Set(["stored", "unsettled"]));
     heartbeat.leave(0);
     expect(writer.set(999, 0, 0, 0, 1, 1)).toBe("stored");
+  });
+});
+
+/** 1 / a, modulo 2^32. */
+function inverse(a: number): number {
+  let x = a;
+  for (let round = 0; round < 5; round++) x = Math.imul(x, 2 - Math.imul(a, x));
+  return x;
+}
+
+/** Addresses that a sum of products takes for one: what one word adds, another takes away. */
+const CHOSEN: Record<string, (n: number) => readonly [number, number, number, number]> = {
+  "b against c": (n) => [0x20010db8, 0x100000 + n, Math.imul(Math.imul(-0xc2b2ae35, inverse(0x85ebca77)), n), 99],
+  "c against the high bits of d": (n) => {
+    const unit = Math.imul(Math.imul(1 << 26, 0x165667b1), inverse(0x85ebca77));
+    return [0x20010db8, 0x100000, Math.imul(unit, (n >> 6) & 63), ((n & 63) << 26) | 99];
+  },
+  "high bits of b, c and d": (n) => [0x20010db8, n << 28, (n >> 4) << 28, ((n >> 8) << 28) | 99],
+  "high bits of c and d": (n) => [0x20010db8, 0x100000, (n & 63) << 26, ((n >> 6) << 26) | 99],
+  "low bits": (n) => [0x20010db8, 0x100000, 0, n],
+};
+
+describe.each([12345, -1, 0, 0x5eed5eed])("4096 addresses that somebody chose, with seed %i", (seed) => {
+  it.each(Object.keys(CHOSEN))("lie spread over the bank: %s", (name) => {
+    const { table, writer } = make(4096, 0, seed);
+    for (let n = 0; n < 4096; n++) expect(writer.set(...CHOSEN[name]!(n), 0x1080, 1)).toBe("stored");
+    let [run, longest] = [0, 0];
+    for (let row = 0; row < table.capacity; row++) {
+      run = table.rows[row * 8 + 4] === 0 ? 0 : run + 1;
+      longest = Math.max(longest, run);
+    }
+    // Half of the slots are taken: by chance some thirty in a row.
+    expect(longest).toBeLessThan(150);
   });
 });
