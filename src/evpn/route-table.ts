@@ -5,7 +5,7 @@
  * so a peer cannot choose routes that meet in one chain. The order is that of a Map, and one may add and delete while it is walked.
  */
 import { hiOf, loOf } from "../wire/ethernet.ts";
-import { type EvpnRoute, ipv4Of, keyOf, type MacRoute } from "./route.ts";
+import { type EvpnRoute, ipv4Of, keyOf } from "./route.ts";
 
 /** What is kept in the table: of one thing there is one route. */
 export interface Kept {
@@ -71,22 +71,21 @@ function isSameKey(a: EvpnRoute, b: EvpnRoute): boolean {
   return left === right && (left !== null || a.ip === b.ip);
 }
 
+/** Each word and each character goes through a round that begins with what the seed made of those before: peers choose them all. */
 function hashOf(route: EvpnRoute, seed: number): number {
   if (route.type !== 2) return textHash(keyOf(route), seed) & HASH_BITS;
-  let hash = mix(textHash(route.rd, seed) ^ route.tag, loOf(route.mac));
+  let hash = mix(textHash(route.rd, seed), route.tag);
+  hash = mix(hash, loOf(route.mac));
   hash = mix(hash, hiOf(route.mac));
-  return mix(hash, addressOf(route)) & HASH_BITS;
-}
-
-function addressOf(route: MacRoute): number {
   const ip = ipv4Of(route);
-  if (ip !== null) return ip ^ 1;
-  return route.ip === null ? 0 : textHash(route.ip, 1);
+  if (ip !== null) hash = mix(hash, ip ^ 1);
+  else if (route.ip !== null) hash = textHash(route.ip, hash);
+  return hash & HASH_BITS;
 }
 
 function textHash(text: string, seed: number): number {
   let hash = seed;
-  for (let n = 0; n < text.length; n++) hash = Math.imul(hash ^ text.charCodeAt(n), 0x01000193);
+  for (let n = 0; n < text.length; n++) hash = mix(hash, text.charCodeAt(n));
   return hash;
 }
 

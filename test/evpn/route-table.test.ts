@@ -66,6 +66,49 @@ describe.each(Object.keys(HASHES))("a table of routes with a hash: %s", (name) =
   });
 });
 
+/** FNV-1a's prime. */
+const PRIME = 0x01000193;
+
+/** IPv6 texts that FNV-1a takes for one when it begins with 1: heads and tails that meet in the middle. */
+function meetingTexts(most: number): string[] {
+  let inverse = PRIME;
+  for (let round = 0; round < 5; round++) inverse = Math.imul(inverse, 2 - Math.imul(PRIME, inverse));
+  const forward = (text: string) => [...text].reduce((h, char) => Math.imul(h ^ char.charCodeAt(0), PRIME), 1);
+  const back = (text: string) => [...text].reduceRight((h, char) => Math.imul(h, inverse) ^ char.charCodeAt(0), 12345);
+  const group = (n: number) => (0x1000 + n).toString(16);
+  const heads = new Map<number, string>();
+  for (let n = 0; n < 1 << 16; n++) {
+    const head = `2001:db8:${group(n & 0xff)}:${group(n >> 8)}:`;
+    heads.set(forward(head), head);
+  }
+  const found: string[] = [];
+  for (let n = 0; n < 1 << 22 && found.length < most; n++) {
+    const tail = `1111:2222:${group(n & 0x7ff)}:${group(n >> 11)}`;
+    const head = heads.get(back(tail));
+    if (head !== undefined) found.push(head + tail);
+  }
+  return found;
+}
+
+describe("routes that a peer chose", () => {
+  const meeting = meetingTexts(8);
+  const chosen: Record<string, MacRoute[]> = {
+    "IPv6 addresses whose texts meet": meeting.map((ip) => host({ ip })),
+    "tags that undo the MAC": Array.from({ length: 64 }, (_, n) => host({ tag: n, mac: 0x020000000000 + (n ^ 0x5a) })),
+  };
+
+  it.each(Object.keys(chosen))("do not meet in one chain: %s", (name) => {
+    const routes = chosen[name]!;
+    expect(routes.length).toBeGreaterThan(5);
+    for (const seed of [1, 12345, -7]) {
+      const table = new RouteTable<Kept>(seed);
+      const all = routes.map((route) => ({ route, next: null }) as Kept);
+      for (const kept of all) table.add(kept);
+      expect(all.filter(({ next }) => next !== null)).toEqual([]);
+    }
+  });
+});
+
 describe("a host's route as it is kept", () => {
   const route = host({ ip: "10.1.1.9", sequence: 3, labels: [10, 4001], routerMac: 0x020000000001 });
 
