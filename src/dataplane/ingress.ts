@@ -29,6 +29,9 @@ import { type Fate, type Frame, GO_ON } from "./frame.ts";
 import { raGuard } from "./ra-guard.ts";
 import { sourceGuard } from "./source-guard.ts";
 
+/** Tags of VLAN id 0 that are taken off one frame; no honest host sends two. */
+const MAX_PRIORITY_TAGS = 4;
+
 /** Bytes to Ethernet fields. A datagram's VXLAN header stays before `at`; ingress() looks at it. */
 export function parse(worker: WorkerContext, f: Frame): Fate {
   const isDatagram = worker.ports.ioKind[f.source] !== IO_TAP;
@@ -87,17 +90,43 @@ export function ingress(worker: WorkerContext, f: Frame): Fate {
 
 function fromAc(worker: WorkerContext, f: Frame): Fate {
   const ports = worker.ports;
-  if (f.type !== TYPE_VLAN) f.port = ports.ofIo[f.source]!;
+  if (f.type < TYPE_VLAN) f.port = ports.ofIo[f.source]!;
   else {
-    if (f.length < ETH_BYTES + VLAN_TAG_BYTES) return DROP.runt;
-    // VLAN id 0 is a priority tag (IEEE 802.1Q §6.9): the frame is untagged.
-    const vlan = u16(f.bytes, f.at + ETH_BYTES) & 0xfff;
-    f.port = vlan === 0 ? ports.ofIo[f.source]! : ports.ofVlan.get(f.source, vlan);
-    if (f.port !== 0) stripTag(f);
+    const fate = tagged(worker, f);
+    if (fate !== GO_ON) return fate;
   }
   if (f.port === 0) return DROP.ac_unbound;
   f.vsi = ports.vsi[f.port]!;
   return f.vsi === 0 ? DROP.ac_unbound : GO_ON;
+}
+
+/**
+ * The AC of a frame that may have tags. The first one chooses it; VLAN id 0 is a priority tag (IEEE 802.1Q §6.9): the frame is untagged.
+ * Hosts take off all priority tags there are, of either type, so none may stay to hide from us what is behind it.
+ */
+function tagged(worker: WorkerContext, f: Frame): Fate {
+  const { ports } = worker;
+  f.port = ports.ofIo[f.source]!;
+  if (f.type === TYPE_VLAN) {
+    if (f.head < ETH_BYTES + VLAN_TAG_BYTES) return DROP.runt;
+    const vlan = vlanOf(f);
+    if (vlan !== 0) {
+      f.port = ports.ofVlan.get(f.source, vlan);
+      if (f.port === 0) return DROP.ac_unbound;
+      stripTag(f);
+    }
+  }
+  for (let n = 0; f.type === TYPE_VLAN || f.type === TYPE_QINQ; n++) {
+    if (f.head < ETH_BYTES + VLAN_TAG_BYTES) return DROP.runt;
+    if (vlanOf(f) !== 0) return GO_ON;
+    if (n === MAX_PRIORITY_TAGS) return DROP.ac_unbound;
+    stripTag(f);
+  }
+  return GO_ON;
+}
+
+function vlanOf(f: Frame): number {
+  return u16(f.bytes, f.at + ETH_BYTES) & 0xfff;
 }
 
 /** Take the tag out: the MACs move up by four bytes. */
