@@ -86,8 +86,8 @@ export function tellStale(worker: WorkerContext, f: Frame, adjacency: number): v
   tell(worker, f, RECORD_STALE, adjacency, 0, f.port);
 }
 
-/** Bytes of a frame that say who sent it: Ethernet and an IPv6 header. */
-const SENDER_BYTES = 54;
+/** Bytes of a frame that say who sent it: Ethernet, an IPv6 header, and of neighbour discovery the target and an option. */
+const SENDER_BYTES = 86;
 
 /** Tell control of a frame whose source is no binding of its AC. */
 export function tellUnbound(worker: WorkerContext, f: Frame): void {

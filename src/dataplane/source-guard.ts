@@ -2,7 +2,8 @@
  * Source guard: an AC with `antiSpoof: strict` (PORT_STRICT) sends from its bindings and from nothing else.
  *
  * Before anything is learned, answered or forwarded: the MAC must be bound to the AC, and with it the IPv4 or IPv6 source, or the
- * sender of an ARP message, whose MAC must be the frame's own. One look-up in one table (tables/bindings.ts) says all of it.
+ * sender of an ARP message, whose MAC must be the frame's own. One look-up in one table (tables/bindings.ts) says all of it; what a
+ * message of neighbour discovery claims is one more (claim.ts).
  * What carries no address of its own (an ARP probe, duplicate address detection, other protocols) needs a bound MAC alone. What hides
  * one (a tag behind the AC's own, a header that is cut off) goes nowhere.
  *
@@ -21,6 +22,7 @@ import { ETH_BYTES, TYPE_ARP, TYPE_IPV4, TYPE_IPV6, TYPE_QINQ, TYPE_VLAN } from 
 import { FRAGMENT_OFFSET, headerBytes, IP_FRAGMENT, IP_PROTOCOL, IP_SRC, IPV4_BYTES, PROTO_UDP } from "../wire/ipv4.ts";
 import { IP6_SRC, IPV6_BYTES } from "../wire/ipv6.ts";
 import { L4_DST_PORT, L4_SRC_PORT } from "../wire/udp-tcp.ts";
+import { isClaimBound } from "./claim.ts";
 import type { WorkerContext } from "./context.ts";
 import { type Fate, type Frame, GO_ON } from "./frame.ts";
 import { punt, tellUnbound } from "./punt.ts";
@@ -39,7 +41,7 @@ function isBound(worker: WorkerContext, f: Frame): boolean {
     case TYPE_IPV4:
       return f.head >= ETH_BYTES + IPV4_BYTES && isIpv4Bound(worker, f, f.view.getInt32(l3 + IP_SRC));
     case TYPE_IPV6:
-      return f.head >= ETH_BYTES + IPV6_BYTES && isIpv6Bound(worker, f, l3 + IP6_SRC);
+      return f.head >= ETH_BYTES + IPV6_BYTES && isIpv6Bound(worker, f, l3 + IP6_SRC) && isClaimBound(worker, f, l3);
     case TYPE_ARP:
       return (
         f.head >= ETH_BYTES + ARP_BYTES &&

@@ -48,7 +48,9 @@ const OPTION_TARGET_LINK_LAYER = 2;
 const OPTION_NONCE = 14;
 
 /** Only a message that has come over no router has it (RFC 4861 §3.1, §11.2). */
-const HOP_LIMIT = 255;
+export const ND_HOP_LIMIT = 255;
+/** From the start of a neighbour's solicitation or advertisement, or a redirect. */
+export const ND_TARGET = 8;
 const FLAG_ROUTER = 0x80000000 | 0;
 const FLAG_SOLICITED = 0x40000000;
 const FLAG_OVERRIDE = 0x20000000;
@@ -110,7 +112,7 @@ export function parseNd(bytes: Uint8Array, at: number, end: number): Nd | null {
   if (end - at < ETH_BYTES + IPV6_BYTES + 8 || u16(bytes, at + ETH_TYPE) !== TYPE_IPV6 || bytes[l3]! >> 4 !== 6)
     return null;
   const length = u16(bytes, l3 + IP6_LENGTH);
-  if (bytes[l3 + IP6_NEXT] !== PROTO_ICMP6 || bytes[l3 + IP6_HOPS] !== HOP_LIMIT) return null;
+  if (bytes[l3 + IP6_NEXT] !== PROTO_ICMP6 || bytes[l3 + IP6_HOPS] !== ND_HOP_LIMIT) return null;
   if (length < 8 || l4 + length > end || bytes[l4 + 1] !== 0 || checksum6(bytes, l3, length) !== 0xffff) return null;
   const envelope: NdEnvelope = {
     ethDst: readMac(bytes, at + ETH_DST),
@@ -313,7 +315,7 @@ export function finishNd(bytes: Uint8Array, at: number, to: number, { ethDst, et
   setI32(bytes, l3, 6 << 28);
   setU16(bytes, l3 + IP6_LENGTH, to - l4);
   bytes[l3 + IP6_NEXT] = PROTO_ICMP6;
-  bytes[l3 + IP6_HOPS] = HOP_LIMIT;
+  bytes[l3 + IP6_HOPS] = ND_HOP_LIMIT;
   writeIpv6(bytes, l3 + IP6_SRC, src);
   writeIpv6(bytes, l3 + IP6_DST, dst);
   setU16(bytes, l4 + 2, 0);

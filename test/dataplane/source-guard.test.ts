@@ -4,6 +4,7 @@ import { PUNT, RECORD_UNBOUND } from "../../src/tables/counters.ts";
 import { PORT_STRICT, VSI_DHCP_RELAY } from "../../src/tables/vsi.ts";
 import { BROADCAST, parseMac } from "../../src/wire/ethernet.ts";
 import { arpFrame, ethernet, ipv6Frame, tagged, udpFrame } from "./packets.ts";
+import { packet6 } from "./packets6.ts";
 import { G10, ip, M1, P20, Rig } from "./rig.ts";
 
 const FAR = parseMac("02:00:00:00:01:12")!;
@@ -35,6 +36,19 @@ const ipv6 = (groups: readonly number[], src = M1) => {
   return frame;
 };
 const NONE = [0, 0, 0, 0, 0, 0, 0, 0];
+const hexOf = (groups: readonly number[]) => groups.map((group) => group.toString(16).padStart(4, "0")).join("");
+const OTHERS = [...LISTED.slice(0, 7), 0x12];
+const MINE = "020000000111";
+const option = (type: number, mac: string) => `0${type}01 ${mac}`;
+const ENDS6 = { dst: parseMac("33:33:00:00:00:01")!, src: M1, from: "2001:db8::11", to: "ff02::1", hops: 255 };
+/** Neighbour discovery from M1. */
+const nd = (message: string, from = "2001:db8::11", headers = 0) =>
+  packet6({
+    ...{ ...ENDS6, from, next: headers > 0 ? 60 : 58 },
+    rest: `${"3c00 0104 0000 0000".repeat(Math.max(0, headers - 1))}${headers > 0 ? "3a00 0104 0000 0000" : ""}${message}`,
+  });
+const na = (target: readonly number[], mac = MINE) => `8800 0000 2000 0000 ${hexOf(target)} ${option(2, mac)}`;
+const ns = (target: readonly number[], more = "") => `8700 0000 0000 0000 ${hexOf(target)} ${more}`;
 
 describe("strict", () => {
   it.each([
@@ -45,6 +59,14 @@ describe("strict", () => {
     ["IPv6 from the MAC's link-local address", ipv6(LINK_LOCAL)],
     ["IPv6 from :: (RFC 4862 §5.4)", ipv6(NONE)],
     ["another protocol", ethernet(FAR, M1, 0x88b5, 46)],
+    ["an advertisement of the listed address", nd(na(LISTED))],
+    ["one of the link-local address, from the listed one, behind options", nd(na(LINK_LOCAL), "2001:db8::11", 2)],
+    ["one without a MAC", nd(na(LISTED).slice(0, -17))],
+    ["a question for another's address", nd(ns(OTHERS, option(1, MINE)))],
+    ["a probe for the listed address", nd(ns(LISTED, "0e01 010203040506"), "::")],
+    ["a router solicitation", nd(`8500 0000 0000 0000 ${option(1, MINE)}`)],
+    ["a ping with the hop limit of neighbour discovery", nd("8000 0000 0001 0001")],
+    ["a later fragment", packet6({ ...ENDS6, next: 44, rest: `3a00 0008 00000001 ${na(OTHERS)}` })],
   ])("lets %s through", (_, frame) => {
     const rig = strict();
     rig.vm1.send(frame);
@@ -64,6 +86,18 @@ describe("strict", () => {
     ["IPv6 that is cut off", ipv6(LISTED).slice(0, 53)],
     ["IPv4 behind a tag", tagged(routed("10.1.1.11"), 0).fill(0x81, 16, 17).fill(0, 17, 18)],
     ["another protocol from a MAC that is not bound", ethernet(FAR, STRANGER, 0x88b5, 46)],
+    ["an advertisement of another's address from the own one", nd(na(OTHERS))],
+    ["one behind options", nd(na(OTHERS), "2001:db8::11", 3)],
+    ["one behind headers without an end", nd(na(OTHERS), "2001:db8::11", 9)],
+    ["one with another's MAC", nd(na(LISTED, "020000000199"))],
+    ["one with another's MAC in its second option", nd(`${na(LISTED)} ${option(2, "020000000199")}`)],
+    ["one that is cut off", nd(na(LISTED)).slice(0, 70)],
+    ["one whose options have no end", nd(`${na(LISTED)} 0200 020000000199`)],
+    ["one that is longer than any", nd(na(LISTED) + "0e01 010203040506".repeat(200))],
+    ["a question with another's MAC", nd(ns(OTHERS, option(1, "020000000199")))],
+    ["a probe for another's address", nd(ns(OTHERS), "::")],
+    ["a router solicitation with another's MAC", nd(`8500 0000 0000 0000 ${option(1, "020000000199")}`)],
+    ["the first fragment of one", packet6({ ...ENDS6, next: 44, rest: `3a00 0001 00000001 ${na(OTHERS)}` })],
     ["DHCP where nothing relays it", udpFrame({ ...dhcpEnds(STRANGER) })],
   ])("ends %s, tells control, and teaches nothing", (_, frame) => {
     const rig = strict();

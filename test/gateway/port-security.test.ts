@@ -9,6 +9,8 @@ import { ARP_REQUEST } from "../../src/wire/arp.ts";
 import { DHCP_CLIENT_PORT, DHCP_SERVER_PORT, readDhcp } from "../../src/wire/dhcp.ts";
 import { BROADCAST, ETH_BYTES, formatMac, parseMac, writeMac } from "../../src/wire/ethernet.ts";
 import { IPV4_BYTES, parseIpv4 } from "../../src/wire/ipv4.ts";
+import { parseIpv6 } from "../../src/wire/ipv6.ts";
+import { ALL_NODES, emitAdvertisement, groupMac, ND_MAX_BYTES } from "../../src/wire/nd.ts";
 import { udpFrame } from "../../src/wire/udp.ts";
 import { dhcpMessage } from "../wire/dhcp-message.ts";
 import { toHex } from "../wire/hex.ts";
@@ -129,6 +131,20 @@ describe("a static binding", () => {
     expect(securitySentences(security(world), { ip: "10.1.1.11" })[0]).toContain(
       "by the configuration, and nothing else",
     );
+  });
+
+  it("ends an advertisement of another's IPv6 address from its own, and tells whose", () => {
+    const world = bed();
+    const bytes = new Uint8Array(ND_MAX_BYTES);
+    const mac = parseMac(MAC_A)!;
+    const around = { ethDst: groupMac(ALL_NODES), ethSrc: mac, src: parseIpv6("2001:db8::11")!, dst: ALL_NODES };
+    const said = { target: parseIpv6("2001:db8::12")!, isRouter: false, isSolicited: false, isOverride: true, mac };
+    world.get("a").tap.send(bytes.subarray(0, emitAdvertisement(bytes, 0, around, said)));
+    world.settle();
+    expect(gw(world, 1).drops).toEqual({ port_security: 1 });
+    const fields = { ac: "a", mac: MAC_A, ip: "2001:db8::12", why: "this MAC is not bound to this address" };
+    expect(events(world, "port.security")).toMatchObject([{ fields }]);
+    expect(world.get("c").received).toEqual([]);
   });
 
   it("has a ration of events: a thousand other addresses in ten seconds are a few lines", () => {

@@ -18,8 +18,10 @@ import {
   TYPE_IPV4,
   TYPE_IPV6,
 } from "../../wire/ethernet.ts";
+import { ICMP6_NEIGHBOR_ADVERTISEMENT, ICMP6_NEIGHBOR_SOLICITATION } from "../../wire/icmp6.ts";
 import { IP_SRC, IPV4_BYTES } from "../../wire/ipv4.ts";
-import { IP6_SRC, IPV6_BYTES, readIpv6 } from "../../wire/ipv6.ts";
+import { IP6_NEXT, IP6_SRC, IPV6_ADDRESS_BYTES, IPV6_BYTES, PROTO_ICMP6, readIpv6 } from "../../wire/ipv6.ts";
+import { ND_TARGET } from "../../wire/nd.ts";
 import type { Emit } from "../event.ts";
 import type { AcPort, Inventory } from "../inventory.ts";
 import { formatIp, type Ip } from "../ip.ts";
@@ -82,7 +84,7 @@ export class Offenders {
       const other = this.bindings.holder(port, mac);
       return other === null ? `no binding of AC ${port.name} has this MAC` : `this MAC is bound to AC ${other.name}`;
     }
-    if (of !== mac) return `ARP for another MAC, ${formatMac(of)}`;
+    if (of !== mac) return `it speaks for another MAC, ${formatMac(of)}`;
     if (ip === null) return "a tag, or a header that is cut off, hides its address";
     if (mine.some((bound) => bound.ip === ip) || ip === 0 || ip === 0n) return null;
     const neighbor = own.find((bound) => bound.ip === ip);
@@ -112,7 +114,7 @@ function senderOf(bytes: Uint8Array): Sender {
     case TYPE_IPV4:
       return { mac, of: mac, ip: has(IPV4_BYTES) ? i32(bytes, ETH_BYTES + IP_SRC) : null };
     case TYPE_IPV6:
-      return { mac, of: mac, ip: has(IPV6_BYTES) ? readIpv6(bytes, ETH_BYTES + IP6_SRC) : null };
+      return has(IPV6_BYTES) ? senderOf6(bytes, mac) : { mac, of: mac, ip: null };
     case TYPE_ARP:
       if (!has(ARP_BYTES)) return { mac, of: mac, ip: null };
       return {
@@ -123,4 +125,18 @@ function senderOf(bytes: Uint8Array): Sender {
     default:
       return { mac, of: mac, ip: null };
   }
+}
+
+/** Who speaks in IPv6; neighbour discovery speaks for its target, with the MAC of its first option. */
+function senderOf6(bytes: Uint8Array, mac: Mac): Sender {
+  const source = readIpv6(bytes, ETH_BYTES + IP6_SRC);
+  const l4 = ETH_BYTES + IPV6_BYTES;
+  const type = bytes[ETH_BYTES + IP6_NEXT] === PROTO_ICMP6 ? bytes[l4] : 0;
+  const isProbe = type === ICMP6_NEIGHBOR_SOLICITATION && source === 0n;
+  const options = l4 + ND_TARGET + IPV6_ADDRESS_BYTES;
+  if (bytes.length < options || !(isProbe || type === ICMP6_NEIGHBOR_ADVERTISEMENT))
+    return { mac, of: mac, ip: source };
+  const hasMac =
+    bytes.length >= options + 8 && bytes[options + 1] === 1 && (bytes[options] === 1 || bytes[options] === 2);
+  return { mac, of: hasMac ? readMac(bytes, options + 2) : mac, ip: readIpv6(bytes, l4 + ND_TARGET) };
 }
