@@ -3,7 +3,8 @@
  *
  * A host asks its gateway for a proxied address by unicast, to our MAC and to an IPv6 address that is not ours: what is found here is
  * never routed. Behind extension headers, which hosts look through, it is looked for as well, so that none is bridged that control
- * would have kept; a fragment of a message is none that a host would take (RFC 6980).
+ * would have kept; a fragment of a message is none that a host would take (RFC 6980). What hides in its headers whether it is one, and has
+ * the hop limit without which it is none (RFC 4861 §11.2), goes no further (RFC 7113 §3).
  *
  * What is of the link alone (fe80::/10) is bridged, at the hosts' own MACs: a router must not forward it (RFC 4291 §2.5.6), so an
  * answer of ours would draw packets that we then had to drop. But for our own link-local address, and for what another gateway asks.
@@ -20,18 +21,21 @@ import {
   ICMP6_ROUTER_SOLICITATION,
 } from "../wire/icmp6.ts";
 import { PROTO_TCP, PROTO_UDP } from "../wire/ipv4.ts";
-import { IP6_NEXT, IP6_SRC, IPV6_BYTES, PROTO_ICMP6, upperLayer } from "../wire/ipv6.ts";
+import { IP6_HOPS, IP6_NEXT, IP6_SRC, IPV6_BYTES, PROTO_ICMP6, UNDETERMINED, upperLayer } from "../wire/ipv6.ts";
+import { ND_HOP_LIMIT, ND_TARGET } from "../wire/nd.ts";
 import type { WorkerContext } from "./context.ts";
 import { type Fate, type Frame, GO_ON } from "./frame.ts";
 import { punt, puntCopy } from "./punt.ts";
 
-/** From the start of a solicitation or an advertisement. */
-const TARGET = 8;
+/** No honest message is longer: its options cost control time, each of them. */
+const MOST_BYTES = 1500;
 
 /** An IPv6 frame in a VSI whose neighbour discovery is control's. */
 export function discovery(worker: WorkerContext, f: Frame): Fate {
   const l4 = discoveryAt(f);
   if (l4 === 0) return GO_ON;
+  if (l4 === UNDETERMINED) return DROP.nd_undetermined;
+  if (f.length > ETH_BYTES + MOST_BYTES) return DROP.nd_malformed;
   const type = f.bytes[l4]!;
   if (type === ICMP6_NEIGHBOR_SOLICITATION || type === ICMP6_NEIGHBOR_ADVERTISEMENT) return ofHost(worker, f, l4, type);
   if ((worker.vsis.flags[f.vsi]! & VSI_RA) === 0) return GO_ON;
@@ -68,7 +72,7 @@ function isOurs(worker: WorkerContext, f: Frame): boolean {
 /** Is it a link-local address that is spoken of, and neither it nor the speaker is ours? */
 function isOfLink(worker: WorkerContext, f: Frame, l4: number): boolean {
   const { bytes } = f;
-  const target = l4 + TARGET;
+  const target = l4 + ND_TARGET;
   if (target + 16 > f.end || (u16(bytes, target) & 0xffc0) !== 0xfe80) return false;
   return !isOwn(worker, f, target) && !isOwn(worker, f, f.at + ETH_BYTES + IP6_SRC);
 }
@@ -81,7 +85,7 @@ function isOwn(worker: WorkerContext, f: Frame, at: number): boolean {
   return i32(bytes, at + 8) === linkLocal[own] && i32(bytes, at + 12) === linkLocal[own + 1];
 }
 
-/** Where the message of neighbour discovery in the IPv6 frame in hand begins; 0: it is none. */
+/** Where the message of neighbour discovery in the IPv6 frame in hand begins; 0: it is none; UNDETERMINED: that is hidden. */
 function discoveryAt(f: Frame): number {
   const l3 = f.at + ETH_BYTES;
   const { bytes, end } = f;
@@ -91,10 +95,15 @@ function discoveryAt(f: Frame): number {
   let l4 = l3 + IPV6_BYTES;
   if (next !== PROTO_ICMP6) {
     const upper = upperLayer(bytes, l3, end);
+    if (upper === UNDETERMINED) return hidden(bytes, l3);
     if (upper < 0 || (upper & 0xff) !== PROTO_ICMP6) return 0;
     l4 = upper >> 8;
   }
-  if (l4 >= end) return 0;
+  if (l4 >= end) return hidden(bytes, l3);
   const type = bytes[l4]!;
   return type >= ICMP6_ROUTER_SOLICITATION && type <= ICMP6_REDIRECT ? l4 : 0;
+}
+
+function hidden(bytes: Uint8Array, l3: number): number {
+  return bytes[l3 + IP6_HOPS] === ND_HOP_LIMIT ? UNDETERMINED : 0;
 }

@@ -172,8 +172,9 @@ export const MISTAKES: Partial<Record<DropName, Mistake>> = {
   },
   nd_undetermined: {
     name: "drops nd_undetermined",
-    text: (fact) => `${frames(fact)} with IPv6 headers that hide whether it speaks as a router: ${fact.last.frame}`,
-    fix: () => "no honest host sends that: see what runs in that VM, or routerAdvertisements: allow on that AC",
+    text: (fact) =>
+      `${frames(fact)} with headers that hide whether it speaks as a router or for a neighbour: ${fact.last.frame}`,
+    fix: () => "no honest host sends that: see what runs in that VM",
   },
   storm_limited: {
     name: "drops storm_limited",

@@ -72,7 +72,7 @@ export const DROPS = [
   ["nd_martian", "neighbour discovery of a loopback, multicast or mapped address, or of a subnet's routers"],
   ["nd_gw_spoof", "a host claims a gateway or static IPv6 address"],
   ["nd_ra_guard", "a router advertisement or redirect from an AC with routerAdvertisements: deny"],
-  ["nd_undetermined", "IPv6 from such an AC whose headers hide whether it is one"],
+  ["nd_undetermined", "headers that hide whether it is neighbour discovery, or a router's message from such an AC"],
   [
     "not_forwarded",
     "a protocol or address that is not routed: directed broadcast, link-local, class E, what is no IP or a family that the gateway does not route",

@@ -23,6 +23,9 @@ function rig(more = 0, mode: number = VSI_LOCAL_PROXY): Rig {
   return made;
 }
 
+/** Nine extension headers, and another one. */
+const NINE = "3c00 0104 0000 0000".repeat(9);
+
 /** About fe80::xx. */
 const about = (type: string, last: string) => `${type}00 0000 0000 0000 fe80000000000000 00000000000000${last}`;
 const heard = (made: Rig) => made.heard.flat().length;
@@ -125,6 +128,44 @@ describe("routers' messages", () => {
   });
 });
 
+describe("ended", () => {
+  it.each([
+    [
+      "an advertisement behind nine headers",
+      "nd_undetermined",
+      { next: 60, rest: `${NINE.slice(0, -19)}3a00 0104 0000 0000${message("88")}` },
+    ],
+    ["a header that is cut off", "nd_undetermined", { next: 60, rest: "3a00 0104" }],
+    [
+      "a first fragment without all headers",
+      "nd_undetermined",
+      { next: 44, rest: `3c00 0001 00000001 3a01 0104 0000 0000` },
+    ],
+    ["ICMPv6 without a type", "nd_undetermined", { next: 58, rest: "" }],
+    [
+      "a solicitation of 1501 bytes",
+      "nd_malformed",
+      { next: 58, rest: `${message("87")}${"00".repeat(1501 - 40 - 24)}` },
+    ],
+  ])("%s: %s", (_, reason, what) => {
+    for (const dst of [ALL_NODES, REMOTE]) {
+      const made = rig();
+      made.vm1.send(packet6({ ...BASE, dst, ...what }));
+      made.run();
+      expect([made.drops, made.wire, made.punts()]).toEqual([{ [reason]: 1 }, [], []]);
+      expect(made.imbalance).toBe(0);
+    }
+  });
+
+  it("one of 1500 bytes is not", () => {
+    const made = rig();
+    const rest = `${message("87")}${"00".repeat(1500 - 40 - 24)}`;
+    made.vm1.send(packet6({ ...BASE, dst: ALL_NODES, next: 58, rest }));
+    made.run();
+    expect([made.drops, punted(made)]).toEqual([{}, 1]);
+  });
+});
+
 describe("not seen", () => {
   it.each([
     ["an advertisement to another host", packet6({ ...BASE, dst: REMOTE, next: 58, rest: message("88") })],
@@ -139,8 +180,7 @@ describe("not seen", () => {
       packet6({ ...BASE, dst: ALL_NODES, next: 0, rest: "3a00 0502 0000 0100 8f00 0000 0000 0000" }),
     ],
     ["a later fragment", packet6({ ...BASE, dst: REMOTE, next: 44, rest: `3a00 0008 00000001 ${message("87")}` })],
-    ["headers without an end", packet6({ ...BASE, dst: REMOTE, next: 60, rest: "3c00 0104 0000 0000".repeat(9) })],
-    ["ICMPv6 without a type", packet6({ ...BASE, dst: REMOTE, next: 58, rest: "" })],
+    ["headers without an end, of what was routed", packet6({ ...BASE, hops: 254, dst: REMOTE, next: 60, rest: NINE })],
   ])("%s", (_, frame) => {
     const made = rig();
     made.vm1.send(frame);

@@ -7,7 +7,14 @@ import { F_FLAGS, F_HEAD, FLAG_CSUM_BAD, FLAG_GSO_BAD, FLAG_TRUNCATED, GSO_TCPV4
 import { DROP, DROP_REASONS, DROPS, type DropName, INJECT, RX_PACKETS } from "../../src/tables/counters.ts";
 import { ROUTE_BROADCAST, ROUTE_DISCARD, ROUTE_UNDERLAY, RULE_DEAD, RULE_DROP } from "../../src/tables/fib.ts";
 import { SET_PUNT_AC, SET_PUNT_TOTAL, SET_STRICT_RESERVED } from "../../src/tables/tables.ts";
-import { PORT_ANTI_SPOOF, PORT_RA_GUARD, PORT_STRICT, publishFlood, VSI_DHCP_RELAY } from "../../src/tables/vsi.ts";
+import {
+  PORT_ANTI_SPOOF,
+  PORT_RA_GUARD,
+  PORT_STRICT,
+  publishFlood,
+  VSI_DHCP_RELAY,
+  VSI_ND,
+} from "../../src/tables/vsi.ts";
 import { setU16 } from "../../src/wire/bytes.ts";
 import { BROADCAST, type Mac, parseMac } from "../../src/wire/ethernet.ts";
 import { changed, ethernet, ipv6Frame, tagged, udpFrame, vxlan, withOptions } from "./packets.ts";
@@ -177,6 +184,8 @@ const STIMULI: readonly (readonly [DropName, string, Stimulus])[] = [
   ],
   ["nd_ra_guard", "a router advertisement", also(raGuard, fromVm(toAllNodes(134)))],
   ["nd_undetermined", "ICMPv6 without a type", also(raGuard, fromVm(toAllNodes(134).slice(0, 54)))],
+  ["nd_undetermined", "discovery without a type", also(hasNd, fromVm(toAllNodes(134).slice(0, 54)))],
+  ["nd_malformed", "discovery of 1501 bytes", also(hasNd, fromVm(longDiscovery()))],
   ["port_security", "an address that is not bound", also(strict, from("10.1.1.99"))],
   ["port_security", "a MAC that is not bound", also(strict, fromVm(plain(BROADCAST, REMOTE)))],
   ["anti_spoof", "another subnet's source", also(antiSpoof, from("20.1.1.99"))],
@@ -206,7 +215,6 @@ const OF_CONTROL: readonly DropName[] = [
   "arp_src_mismatch",
   "arp_martian",
   "arp_gw_spoof",
-  "nd_malformed",
   "nd_not_local",
   "nd_src_mismatch",
   "nd_martian",
@@ -363,6 +371,16 @@ function toAllNodes(type: number): Uint8Array {
   frame.set([58, 255, 0xfe, 0x80], 20);
   frame[54] = type;
   return frame;
+}
+
+function longDiscovery(): Uint8Array {
+  const frame = new Uint8Array(1515);
+  frame.set(toAllNodes(135));
+  return frame;
+}
+
+function hasNd(rig: Rig): void {
+  rig.tables.vsis.flags[1]! |= VSI_ND;
 }
 
 function strict(rig: Rig): void {
