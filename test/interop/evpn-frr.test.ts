@@ -6,8 +6,10 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { MacEntry, Neighbor } from "../../src/api/schema.ts";
 import type { Evpn, EvpnRoute, EvpnVtep } from "../../src/api/schema-evpn.ts";
 import { until } from "../../src/lab/deadline.ts";
+import { formatMac } from "../../src/wire/ethernet.ts";
 import { gobgpds } from "../bgp/gobgpd.ts";
 import { describeReal, type Gateway, whyNoGateways } from "../netns/gateways.ts";
+import { mac, marked, sendRaw } from "../netns/raw-frames.ts";
 import { ping } from "../netns/traffic.ts";
 import { type Fabric, makeFabric } from "./evpn-bed.ts";
 import { FRR_PROGRAMS } from "./frr.ts";
@@ -78,6 +80,28 @@ describeReal(missing, "vtepd in a BGP EVPN fabric of FRR", () => {
     expect(neighbors.find(({ ip }) => ip === "10.1.1.21")).toMatchObject({ mac: h10, from: "evpn" });
     const learned = await fabric.leaf.ask("show evpn arp-cache vni 10");
     expect(learned).toMatch(new RegExp(`${VM1}\\s+remote\\s+active\\s+${vm1}`));
+  });
+
+  test("a host that is heard here is in the kernel's FDB at the leaf: twenty, one after the other", async () => {
+    const monitor = fabric.bed.follow("leaf", "bridge", ["monitor", "fdb"]);
+    let said = "";
+    monitor.stdout!.on("data", (chunk: Buffer) => {
+      said += chunk.toString();
+    });
+    const times: number[] = [];
+    try {
+      for (let n = 0; n < 20; n++) {
+        const host = mac(`02:00:00:00:fd:${(n + 16).toString(16)}`);
+        const began = performance.now();
+        await sendRaw(fabric.bed, "vm1", "eth0", [marked(mac("02:00:00:00:fd:01"), host, n)]);
+        await until("the FDB row", 10_000, () => said.includes(`${formatMac(host)} dst 192.0.2.1`), 2);
+        times.push(performance.now() - began);
+      }
+    } finally {
+      monitor.kill("SIGKILL");
+    }
+    times.sort((a, b) => a - b);
+    console.log(`heard here to the leaf's FDB: ${times[10]!.toFixed(0)} ms p50, ${times[19]!.toFixed(0)} ms at most`);
   });
 
   test("hosts of two subnets reach each other: each side routes into the other's VNI (asymmetric IRB)", async () => {
