@@ -116,7 +116,7 @@ describeReal(missing, "metrics", () => {
     const ours = [...values.keys()].filter((series) => !series.startsWith("nodejs_"));
     expect(ours.length).toBeGreaterThan(50);
     const ports = 5; // three ACs, two tunnels
-    expect(ours.length).toBeLessThanOrEqual(90 + 20 * ports + 10 * 3 + 60); // and one for each reason, class and bucket
+    expect(ours.length).toBeLessThanOrEqual(90 + 20 * ports + 20 * 3 + 70); // and one for each reason, class and bucket
     expect(values.size - ours.length).toBeLessThanOrEqual(90);
     expect(types.get("vtep_drop_packets_total")).toBe("counter");
     expect([...values.keys()].some((series) => series.startsWith("vtep_build_info{"))).toBe(true);
