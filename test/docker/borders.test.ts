@@ -5,7 +5,18 @@
 import { existsSync } from "node:fs";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { describeReal } from "../netns/gateways.ts";
-import { caretaker, dismiss, EX_UNAVAILABLE, lab, OWN_ENGINE, traces, whyNoDocker, works } from "./docker-lab.ts";
+import {
+  caretaker,
+  dismiss,
+  EX_UNAVAILABLE,
+  lab,
+  notPrinted,
+  OWN_ENGINE,
+  quotedIn,
+  traces,
+  whyNoDocker,
+  works,
+} from "./docker-lab.ts";
 
 /** What must have been looked at; each pattern fits the checks' lines so often. */
 const CHECKS: readonly [what: string, pattern: RegExp, times: number][] = [
@@ -51,6 +62,12 @@ describeReal(whyNoDocker(), "docker/lab up --profile borders", () => {
 
   it.each(CHECKS)("%s", (_, pattern, times) => {
     expect(lines.filter((line) => pattern.test(line))).toHaveLength(times);
+  });
+
+  it("prints what docs/docker.md quotes of it, figures apart", () => {
+    const quoted = quotedIn("Other scenarios");
+    expect(quoted.length).toBeGreaterThan(0);
+    expect(notPrinted(quoted, lines)).toEqual([]);
   });
 
   it("leaves nothing behind", async () => {

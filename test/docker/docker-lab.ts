@@ -120,3 +120,20 @@ export function traces() {
     forwarding: readFileSync("/proc/sys/net/ipv4/ip_forward", "utf8"),
   };
 }
+
+/** Lines of the checks that docs/docker.md quotes below this heading. */
+export function quotedIn(heading: string): string[] {
+  const guide = readFileSync(join(TREE, "docs/docker.md"), "utf8");
+  const [, section] = guide.split(`\n## ${heading}\n`);
+  return section!
+    .split("\n## ")[0]!
+    .split("\n")
+    .filter((line) => line.startsWith("✓ "));
+}
+
+/** Those that have no like among the printed ones, figures apart. */
+export function notPrinted(quoted: readonly string[], printed: readonly string[]): string[] {
+  const shape = (line: string) => line.replaceAll(/[\d.]+/g, "N");
+  const shapes = new Set(printed.map(shape));
+  return quoted.filter((line) => !shapes.has(shape(line)));
+}
