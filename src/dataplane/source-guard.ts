@@ -5,7 +5,7 @@
  * sender of an ARP message, whose MAC must be the frame's own. One look-up in one table (tables/bindings.ts) says all of it; what a
  * message of neighbour discovery claims is one more (claim.ts).
  * What carries no address of its own (an ARP probe, duplicate address detection, other protocols) needs a bound MAC alone. What hides
- * one (a tag behind the AC's own, a header that is cut off) goes nowhere.
+ * one (a tag behind the AC's own, IP or ARP in LLC and SNAP, a header that is cut off) goes nowhere.
  *
  * A client has to ask for its first lease before it has a binding, so where the VSI-interface relays DHCP a request to a server
  * from any MAC goes to control. It goes only there: its MAC is not learned, or an AC could take a neighbour's MAC with it. A renewal at
@@ -18,7 +18,16 @@ import { VSI_DHCP_RELAY } from "../tables/vsi.ts";
 import { ARP_BYTES, ARP_SENDER_IP, ARP_SENDER_MAC, isIpv4Arp } from "../wire/arp.ts";
 import { u16 } from "../wire/bytes.ts";
 import { DHCP_CLIENT_PORT, DHCP_SERVER_PORT } from "../wire/dhcp.ts";
-import { ETH_BYTES, TYPE_ARP, TYPE_IPV4, TYPE_IPV6, TYPE_QINQ, TYPE_VLAN } from "../wire/ethernet.ts";
+import {
+  ETH_BYTES,
+  LEAST_TYPE,
+  snapType,
+  TYPE_ARP,
+  TYPE_IPV4,
+  TYPE_IPV6,
+  TYPE_QINQ,
+  TYPE_VLAN,
+} from "../wire/ethernet.ts";
 import { FRAGMENT_OFFSET, headerBytes, IP_FRAGMENT, IP_PROTOCOL, IP_SRC, IPV4_BYTES, PROTO_UDP } from "../wire/ipv4.ts";
 import { IP6_SRC, IPV6_BYTES } from "../wire/ipv6.ts";
 import { L4_DST_PORT, L4_SRC_PORT } from "../wire/udp-tcp.ts";
@@ -54,8 +63,14 @@ function isBound(worker: WorkerContext, f: Frame): boolean {
     case TYPE_QINQ:
       return false;
     default:
+      if (f.type < LEAST_TYPE && hasAddress(snapType(f.bytes, l3, f.end))) return false;
       return worker.bindings.has(bindingKey(f.port, f.srcHi), f.srcLo, 0, 0, 0, 0);
   }
+}
+
+/** May what has this type carry an address? */
+function hasAddress(type: number): boolean {
+  return type === TYPE_IPV4 || type === TYPE_IPV6 || type === TYPE_ARP || type === TYPE_VLAN || type === TYPE_QINQ;
 }
 
 /** 0.0.0.0 is no address: the MAC alone counts. */

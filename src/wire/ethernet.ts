@@ -22,6 +22,15 @@ export const TYPE_ARP = 0x0806;
 export const TYPE_VLAN = 0x8100;
 export const TYPE_QINQ = 0x88a8;
 export const TYPE_IPV6 = 0x86dd;
+/** Less than the least type is a length (IEEE 802.3 §3.2.6). */
+export const LEAST_TYPE = 0x0600;
+const SNAP_BYTES = 8;
+
+/** The Ethernet type in an LLC and SNAP header (RFC 1042: aa aa 03, organization 0) at `at`, behind a length; 0: there is none. */
+export function snapType(bytes: Uint8Array, at: number, end: number): number {
+  const isSnap = at + SNAP_BYTES <= end && i32(bytes, at) === (0xaaaa0300 | 0) && u16(bytes, at + 4) === 0;
+  return isSnap ? u16(bytes, at + 6) : 0;
+}
 
 /** First two bytes of the MAC at `at`. */
 export function macHi(bytes: Uint8Array, at: number): number {

@@ -113,6 +113,16 @@ export function tagged(frame: Uint8Array, tci: number): Uint8Array {
   return out;
 }
 
+/** `frame` as LLC and SNAP (RFC 1042): its length, then aa aa 03, organization 0 and its type. */
+export function snapped(frame: Uint8Array): Uint8Array {
+  const out = new Uint8Array(frame.length + 8);
+  out.set(frame.subarray(0, 12));
+  setU16(out, 12, frame.length - 14 + 8);
+  out.set([0xaa, 0xaa, 3, 0, 0, 0], 14);
+  out.set(frame.subarray(12), 20);
+  return out;
+}
+
 /** A copy of `frame` after `change`, with its IPv4 header checksum made right again. */
 export function changed(frame: Uint8Array, change: (frame: Uint8Array) => void): Uint8Array {
   const out = frame.slice();

@@ -4,7 +4,7 @@ import { PORT_RA_GUARD } from "../../src/tables/vsi.ts";
 import { setU16 } from "../../src/wire/bytes.ts";
 import { ETH_BYTES, type Mac, parseMac } from "../../src/wire/ethernet.ts";
 import { fromHex } from "../wire/hex.ts";
-import { ethernet, tagged, vxlan } from "./packets.ts";
+import { ethernet, snapped, tagged, vxlan } from "./packets.ts";
 import { M1, Rig } from "./rig.ts";
 
 const ALL_NODES = parseMac("33:33:00:00:00:01")!;
@@ -75,6 +75,9 @@ describe("stopped", () => {
     ["nine headers", ipv6(DESTINATION, wrapped(9) + RA)],
     ["ICMPv6 without a type", ipv6(ICMP6, "")],
     ["a header that is cut off", ipv6(DESTINATION, "3a00 0000")],
+    ["one in LLC and SNAP", snapped(ipv6(ICMP6, RA))],
+    ["one there behind a tag", tagged(snapped(ipv6(ICMP6, RA)), 0)],
+    ["a tag there", snapped(tagged(ipv6(ICMP6, RA), 0))],
     ["more tags than a host may have", tagged(nested(ipv6(ICMP6, RA), 5, 7), 0)],
   ])("%s: nd_undetermined", (_, frame) => expect(dropsOf(frame)).toEqual({ nd_undetermined: 1 }));
 
@@ -108,6 +111,7 @@ describe("let through", () => {
     ],
     ["what is no IPv6 for its length", [ethernet(ALL_NODES, M1, 0x86dd, 30)]],
     ["other types", [ethernet(ALL_NODES, M1, 0x88b5, 60)]],
+    ["IPv4 in LLC and SNAP, and LLC", [snapped(ethernet(ALL_NODES, M1, 0x0800, 60)), ethernet(ALL_NODES, M1, 60, 60)]],
   ])("%s", (_, frames) => {
     for (const frame of frames) expect(dropsOf(frame)).toEqual({});
   });

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { PUNT, RECORD_UNBOUND } from "../../src/tables/counters.ts";
 import { PORT_STRICT, VSI_DHCP_RELAY } from "../../src/tables/vsi.ts";
 import { BROADCAST, parseMac } from "../../src/wire/ethernet.ts";
-import { arpFrame, ethernet, ipv6Frame, tagged, udpFrame } from "./packets.ts";
+import { arpFrame, ethernet, ipv6Frame, snapped, tagged, udpFrame } from "./packets.ts";
 import { packet6 } from "./packets6.ts";
 import { G10, ip, M1, P20, Rig } from "./rig.ts";
 
@@ -59,6 +59,8 @@ describe("strict", () => {
     ["IPv6 from the MAC's link-local address", ipv6(LINK_LOCAL)],
     ["IPv6 from :: (RFC 4862 §5.4)", ipv6(NONE)],
     ["another protocol", ethernet(FAR, M1, 0x88b5, 46)],
+    ["another protocol in LLC and SNAP", snapped(ethernet(FAR, M1, 0x809b, 46))],
+    ["LLC without SNAP", snapped(ethernet(FAR, M1, 0x0800, 46)).fill(0x42, 14, 16)],
     ["an advertisement of the listed address", nd(na(LISTED))],
     ["one of the link-local address, from the listed one, behind options", nd(na(LINK_LOCAL), "2001:db8::11", 2)],
     ["one without a MAC", nd(na(LISTED).slice(0, -17))],
@@ -85,6 +87,11 @@ describe("strict", () => {
     ["IPv6 from a neighbour's link-local address", ipv6([...LINK_LOCAL.slice(0, 7), 0x112])],
     ["IPv6 that is cut off", ipv6(LISTED).slice(0, 53)],
     ["IPv4 behind a tag", tagged(routed("10.1.1.11"), 0).fill(0x81, 16, 17).fill(0, 17, 18)],
+    ["IPv4 in LLC and SNAP", snapped(routed("10.1.1.11"))],
+    ["IPv6 there", snapped(ipv6(LISTED))],
+    ["ARP there", snapped(arp("10.1.1.11"))],
+    ["a tag there", snapped(tagged(arp("10.1.1.11"), 0))],
+    ["ARP there, behind a priority tag", tagged(snapped(arp("10.1.1.11")), 0)],
     ["another protocol from a MAC that is not bound", ethernet(FAR, STRANGER, 0x88b5, 46)],
     ["an advertisement of another's address from the own one", nd(na(OTHERS))],
     ["one behind options", nd(na(OTHERS), "2001:db8::11", 3)],
