@@ -60,6 +60,18 @@ export function upperLayer(bytes: Uint8Array, at: number, end: number): number {
   return UNDETERMINED;
 }
 
+/** Of a LATER_FRAGMENT at `at`: the number of the header with which what was cut begins. The chain up to there is in the bytes. */
+export function protocolOfFragment(bytes: Uint8Array, at: number): number {
+  let next = bytes[at + IP6_NEXT]!;
+  let i = at + IPV6_BYTES;
+  while (next !== FRAGMENT) {
+    const length = next === AUTHENTICATION ? (bytes[i + 1]! + 2) << 2 : (bytes[i + 1]! + 1) << 3;
+    next = bytes[i]!;
+    i += length;
+  }
+  return bytes[i]!;
+}
+
 function isExtension(next: number): boolean {
   switch (next) {
     case HOP_BY_HOP:

@@ -290,4 +290,35 @@ describe("static routes and policies", () => {
     expect(gw(made, 1).drops).toEqual({ policy_drop: 2 });
     expect(heard(made.get("vm5"))).toHaveLength(1);
   });
+
+  it("a rule's protocol and ports are those behind extension headers; a drop takes what hides them", () => {
+    const rules = [
+      "{match: {protocol: tcp}, permit: true}",
+      "{match: {protocol: udp, destinationPorts: 9}, drop: true}",
+      "{match: {protocol: 99}, drop: true}",
+    ];
+    const made = world({ more: `policies: [{name: p, interfaces: [if10], rules: [${rules.join(", ")}]}]` });
+    const around = ends("vm1", ipOf("vm5"));
+    const options = (next: string, more = 1) => `${"3c00 0104 0000 0000".repeat(more - 1)}${next}00 0104 0000 0000`;
+    const udp = (port: string) => `03e8 ${port} 0008 0000`;
+    const packets = [
+      { next: 60, rest: options("63") },
+      { next: 60, rest: `${options("11", 8)}${udp("0009")}` },
+      { next: 60, rest: `${options("06", 9)}${udp("0050")}` },
+      { next: 60, rest: "1100 0104" },
+      { next: 44, rest: `1100 0001 00000001 ${udp("0009")}` },
+      { next: 60, rest: `${options("2c")}6300 0008 00000001 ${udp("0009")}` },
+    ];
+    for (const each of packets) made.get("vm1").tap.send(packet6({ ...around, ...each }));
+    made.settle();
+    expect(gw(made, 1).drops).toEqual({ policy_drop: 6 });
+    const passed = [
+      { next: 60, rest: `${options("11")}${udp("000a")}` },
+      { next: 60, rest: `${options("06", 8)}${udp("0009")}` },
+      { next: 44, rest: `1100 0008 00000001 ${udp("0009")}` },
+    ];
+    for (const each of passed) made.get("vm1").tap.send(packet6({ ...around, ...each }));
+    made.settle();
+    expect(heard(made.get("vm5"))).toHaveLength(3);
+  });
 });
