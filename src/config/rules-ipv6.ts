@@ -1,12 +1,13 @@
 /**
  * Rules between values, IPv6's part: what a VSI-interface needs for it, and that addresses of one thing are of one family.
  */
+
 import { type Ip, isSameFamily } from "../control/ip.ts";
 import type { Address, Prefix } from "../control/plan.ts";
+import { bytesOfRa, RA_MOST_BYTES } from "../control/plan-ra.ts";
 import { IPV6_LEAST_MTU } from "../wire/ipv6.ts";
 import type { Path } from "./json-schema.ts";
 import { overlayMtu, type Report, type Sections } from "./rules-l2.ts";
-import { bytesOfRa, RA_MOST_BYTES } from "./schema-ra.ts";
 import { addressesOf, type FileInterface, hasIpv6, icmpSourcesOf, vsisOf } from "./subnets.ts";
 
 type FileRoute = NonNullable<Sections["routes"]>[number];

@@ -1,6 +1,5 @@
 /** Keys of router advertisements: what a VSI-interface tells the hosts behind its ACs. */
 import { z } from "zod";
-import type { RouterAdvertisementConfig } from "../control/plan-ra.ts";
 import { readHost6 } from "./address.ts";
 import { flag, int, matching, read } from "./field.ts";
 
@@ -25,15 +24,3 @@ export const routerAdvertisement = z
     preference: z.enum(["high", "medium", "low"]).default("medium").describe("beside other routers (RFC 4191)"),
   })
   .describe("tell the hosts behind the ACs of IPv6 that this is their router, and of its prefixes; absent: nothing");
-
-/** What hosts hear of a router is in one packet of the least MTU. */
-export const RA_MOST_BYTES = 1280;
-const RA_FIXED_BYTES = 40 + 16 + 8 + 8 + 8 + 24;
-
-/** Bytes of an advertisement of so many prefixes. */
-export function bytesOfRa(
-  { dns, search }: Pick<RouterAdvertisementConfig, "dns" | "search">,
-  prefixes: number,
-): number {
-  return RA_FIXED_BYTES + 32 * prefixes + 16 * dns.length + search.reduce((sum, name) => sum + name.length + 2, 0);
-}

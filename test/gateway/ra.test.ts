@@ -86,6 +86,31 @@ describe("router advertisements", () => {
     ]);
   });
 
+  it("is in a packet of the least MTU, however many prefixes are no more: they take turns, for two hours", () => {
+    const addresses = (first: number) => {
+      const all = Array.from({ length: 34 }, (_, i) => `"2001:db8:${(first + i).toString(16)}::1/64"`);
+      return `[10.1.1.1/24, ${all.join(", ")}]`;
+    };
+    const iface = ", routerAdvertisement: {intervalSeconds: 4}";
+    const sites = new Sites6({ iface, addresses: addresses(0x100) });
+    sites.clear();
+    sites.gw1.reload(site6(1, { iface, addresses: addresses(0x200) }));
+    sites.world.advance(120_000, 500);
+    sites.vm1.solicitRouter();
+    sites.world.advance(2000);
+    const lengths = sites.vm1.frames.filter((frame) => frame[54] === 134).map(({ length }) => length);
+    expect(lengths.length).toBeGreaterThan(20);
+    expect(Math.max(...lengths)).toBeLessThanOrEqual(14 + 1280);
+    const ended = () =>
+      sites.vm1.advertisements.flatMap(({ prefixes }) => prefixes.filter((p) => p.validSeconds === 0));
+    expect(sites.vm1.advertisements.map(({ prefixes }) => prefixes.length)).toEqual(lengths.map(() => 36));
+    expect(new Set(ended().map(({ network }) => network)).size).toBe(34);
+    sites.world.advance(7_200_000, 10_000);
+    sites.clear();
+    sites.world.advance(60_000, 1000);
+    expect([sites.vm1.advertisements.length > 5, ended()]).toEqual([true, []]);
+  });
+
   it("of a prefix of another length: no address is made of it; with onLink: false hosts send everything to the gateway", () => {
     const sites = new Sites6({
       iface: `, routerAdvertisement: {onLink: false, lifetimeSeconds: 0}`,

@@ -21,6 +21,7 @@ import { portField } from "../event.ts";
 import { CONSUMED, type Fate } from "../fate.ts";
 import { type HeldFrame, type Injector, ONLY_ACS } from "../inject.ts";
 import { type InterfaceObject, type Inventory, isPortOf, type PortObject, type VsiObject } from "../inventory.ts";
+import { roomForPrefixes } from "../plan-ra.ts";
 import { RateWindow } from "../rate-window.ts";
 import { ResultCounts } from "../result-counts.ts";
 import type { Timer, Timers } from "../timers.ts";
@@ -33,8 +34,9 @@ const ANSWER_WITHIN_MS = 500;
 /** Answers to solicitations at one port, and at all, in a second. */
 export const ANSWERS_PER_PORT = 10;
 export const ANSWERS_IN_ALL = 200;
-/** Prefixes that are no more and are still told of, so that hosts leave them. */
-const FORMER_PREFIXES = 16;
+/** Prefixes that are no more and are still told of, so that hosts leave them; after two hours no address is left (RFC 4862 §5.5.3 e). */
+const FORMER_PREFIXES = 36;
+const FORMER_MS = 7_200_000;
 
 export const RA_RESULTS = ["sent", "solicited", "limited"] as const;
 export type RaResult = (typeof RA_RESULTS)[number];
@@ -47,6 +49,11 @@ export interface AdvertiserParts {
   readonly random: () => number;
 }
 
+interface FormerPrefix {
+  readonly prefix: AdvertisedPrefix;
+  readonly untilMs: number;
+}
+
 /** What is advertised on one VSI-interface. */
 interface Advertised {
   readonly iface: InterfaceObject;
@@ -57,7 +64,7 @@ interface Advertised {
   /** The VSIs, as they were. */
   vsis: readonly VsiObject[];
   prefixes: readonly AdvertisedPrefix[];
-  former: AdvertisedPrefix[];
+  former: FormerPrefix[];
   timer: Timer | null;
   /** The last one to all. */
   saidMs: number | null;
@@ -181,8 +188,10 @@ export class RouterAdvertiser {
       each = { iface, text, mac: iface.mac, source: iface.linkLocal, vsis: [], prefixes, former: [], ...never };
       this.advertised.set(iface, each);
     }
-    const gone = each.prefixes.filter((was) => !prefixes.some((is) => isSamePrefix(is, was)));
-    const back = each.former.filter((was) => !prefixes.some((is) => isSamePrefix(is, was)));
+    const isGone = (was: AdvertisedPrefix) => !prefixes.some((is) => isSamePrefix(is, was));
+    const untilMs = timers.nowMs + FORMER_MS;
+    const gone = each.prefixes.filter(isGone).map((prefix) => ({ prefix, untilMs }));
+    const back = each.former.filter((was) => isGone(was.prefix));
     const former = [...gone, ...back].slice(0, FORMER_PREFIXES);
     Object.assign(each, { text, mac: iface.mac, source: iface.linkLocal, vsis: [...iface.vsis], prefixes, former });
     const { text: said } = each;
@@ -247,8 +256,15 @@ export class RouterAdvertiser {
     this.parts.emit("debug", "ra.sent", { interface: iface.name, vsi: vsi.name, ...portField(port) });
   }
 
-  private frame({ iface, former }: Advertised, ethDst: Mac, dst: Ipv6): Uint8Array {
+  /** Former prefixes have the room that is left in it, and take turns. */
+  private frame(each: Advertised, ethDst: Mac, dst: Ipv6): Uint8Array {
+    const { iface } = each;
     const { mac, linkLocal: source } = iface;
+    each.former = each.former.filter(({ untilMs }) => untilMs > this.parts.timers.nowMs);
+    const room = roomForPrefixes(iface.config.routerAdvertisement!, prefixesOf(iface).length);
+    const told = each.former.splice(0, room);
+    each.former.push(...told);
+    const former = told.map(({ prefix }) => prefix);
     return frameOf(advertisementOf(iface, former), { mac, source, ethDst, dst });
   }
 
