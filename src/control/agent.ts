@@ -253,10 +253,10 @@ export class Agent {
     this.known.forget(vsi);
   }
 
-  /** Forget everything about a VSI-interface: pinned neighbours too. */
-  flushInterface(iface: InterfaceObject): void {
-    this.neighbors.flushInterface(iface);
-    this.resolutions.flushInterface(iface);
+  /** Forget what is known on a VSI-interface of addresses that are touched: pinned neighbours too. */
+  flushInterface(iface: InterfaceObject, isTouched: (ip: Ip) => boolean = () => true): void {
+    this.neighbors.flushInterface(iface, isTouched);
+    this.resolutions.flushInterface(iface, isTouched);
     this.dhcp.flushInterface(iface);
   }
 

@@ -105,8 +105,8 @@ export class Resolutions {
     for (const each of this.both) each.flushVsi(vsi);
   }
 
-  flushInterface(iface: InterfaceObject): void {
-    for (const each of this.both) each.flushInterface(iface);
+  flushInterface(iface: InterfaceObject, isTouched: (ip: Ip) => boolean): void {
+    for (const each of this.both) each.flushInterface(iface, isTouched);
   }
 
   // ---- for people --------------------------------------------------------------------------------------------------

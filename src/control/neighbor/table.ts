@@ -303,10 +303,11 @@ export class Neighbors implements NextHops, NeighborOwner {
     this.places.flushVsi(vsi);
   }
 
-  /** `iface` goes away: every entry, configured or not, and all that waits for one. */
-  flushInterface(iface: InterfaceObject): void {
-    this.candidates.forget((each) => each.iface === iface);
-    for (const entry of [...this.entries.values()]) if (entry.iface === iface) this.life.remove(entry);
+  /** Every entry on `iface` whose address is touched, configured or not, and all that waits for one. */
+  flushInterface(iface: InterfaceObject, isTouched: (ip: Ip) => boolean): void {
+    const isMeant = (each: { iface: InterfaceObject; ip: Ip }) => each.iface === iface && isTouched(each.ip);
+    this.candidates.forget(isMeant);
+    for (const entry of [...this.entries.values()]) if (isMeant(entry)) this.life.remove(entry);
     this.refusals.forget(iface);
   }
 

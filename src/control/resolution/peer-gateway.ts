@@ -126,8 +126,8 @@ export class PeerGateways {
     this.keep((each) => each.vsi !== vsi);
   }
 
-  flushInterface(iface: InterfaceObject): void {
-    this.keep((each) => each.iface !== iface);
+  flushInterface(iface: InterfaceObject, isTouched: (ip: Ip) => boolean): void {
+    this.keep((each) => each.iface !== iface || !isTouched(each.ip));
   }
 
   /** Peer gateways on `iface`. */

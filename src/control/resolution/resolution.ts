@@ -9,6 +9,7 @@ import type { Emit } from "../event.ts";
 import type { Fate } from "../fate.ts";
 import type { HeldFrame, Injector } from "../inject.ts";
 import { type InterfaceObject, type Inventory, isPortOf, type PortObject, type VsiObject } from "../inventory.ts";
+import type { Ip } from "../ip.ts";
 import type { MacLearner } from "../mac/learn.ts";
 import type { Neighbors } from "../neighbor/table.ts";
 import { ResultCounts } from "../result-counts.ts";
@@ -118,8 +119,8 @@ export class Resolution {
     this.sender.flushVsi(vsi);
   }
 
-  flushInterface(iface: InterfaceObject): void {
-    this.peers.flushInterface(iface);
+  flushInterface(iface: InterfaceObject, isTouched: (ip: Ip) => boolean): void {
+    this.peers.flushInterface(iface, isTouched);
     this.duplicates.forget((each) => each === iface);
   }
 }

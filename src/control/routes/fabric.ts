@@ -94,7 +94,7 @@ export class FabricRoutes {
   }
 
   /** These VSI-interfaces go away. */
-  forget(ifaces: ReadonlySet<InterfaceObject>): void {
+  forget(ifaces: Pick<ReadonlySet<InterfaceObject>, "has" | "size">): void {
     if (ifaces.size === 0) return;
     for (const [key, route] of this.installed) if (ifaces.has(route.iface)) this.withdraw(key, route);
   }

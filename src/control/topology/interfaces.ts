@@ -14,17 +14,27 @@ import { IF_DISTRIBUTED, IF_IPV6, IF_L3VNI, IF_MSS_CLAMP, MAX_INTERFACES, MAX_VR
 import { hiOf, loOf, type Mac } from "../../wire/ethernet.ts";
 import { IPV6_ADDRESS_BYTES, readIpv6, writeLinkLocal } from "../../wire/ipv6.ts";
 import { gatewayMac } from "../gateway-mac.ts";
-import { hasIpv6, type InterfaceObject, type Inventory, ipv4SubnetsOf, type Subnet } from "../inventory.ts";
+import {
+  hasIpv6,
+  type InterfaceObject,
+  type Inventory,
+  ipv4SubnetsOf,
+  isOwnAddress,
+  type Subnet,
+  subnetOf,
+} from "../inventory.ts";
 import type { InterfaceConfig } from "../plan.ts";
 import type { Draft } from "./draft.ts";
 import type { Mtus } from "./mtu.ts";
+import type { IsTouched } from "./pins.ts";
 import type { Reaper } from "./reaper.ts";
 
 /** What became of a kept VSI-interface, for those who have learned something on it. */
 export interface InterfaceChange {
   readonly iface: InterfaceObject;
   readonly macChanged: boolean;
-  readonly subnetsChanged: boolean;
+  /** Does what was learned of `ip` hold no more? null: its addresses are what they were. */
+  readonly isTouched: IsTouched | null;
   readonly vsisChanged: boolean;
 }
 
@@ -116,7 +126,7 @@ export class Interfaces {
       changes.push(this.change(iface, config, draft));
     }
     this.lend();
-    return changes.filter((each) => each.macChanged || each.subnetsChanged || each.vsisChanged);
+    return changes.filter((each) => each.macChanged || each.isTouched !== null || each.vsisChanged);
   }
 
   /** Nothing refers to the removed ones any more. */
@@ -162,10 +172,11 @@ export class Interfaces {
 
   private change(iface: InterfaceObject, config: InterfaceConfig, draft: Draft): InterfaceChange {
     const mac = this.macOf(iface, config, draft);
+    const isOther = addressesText(config) !== addressesText(iface.config);
     const change = {
       iface,
       macChanged: mac !== iface.mac,
-      subnetsChanged: addressesText(config) !== addressesText(iface.config),
+      isTouched: isOther ? touchedBetween({ ...iface }, iface) : null,
       vsisChanged: config.vsis.join("\n") !== iface.config.vsis.join("\n"),
     };
     iface.config = config;
@@ -199,6 +210,25 @@ export class Interfaces {
   }
 }
 
+/** VSI-interfaces of which something is forgotten, and of which addresses. */
+export function emptiedOf(
+  removed: readonly InterfaceObject[],
+  changes: readonly InterfaceChange[],
+): Map<InterfaceObject, IsTouched> {
+  const emptied = new Map<InterfaceObject, IsTouched>(removed.map((iface) => [iface, () => true]));
+  for (const { iface, isTouched } of changes) if (isTouched !== null) emptied.set(iface, isTouched);
+  return emptied;
+}
+
+/** A host is touched where we speak to it from another subnet or address than `was`, or where its address became ours. */
+function touchedBetween(was: InterfaceObject, is: InterfaceObject): IsTouched {
+  return (ip) => {
+    const [from, to] = [subnetOf(was, ip), subnetOf(is, ip)];
+    const isSame = from?.address === to?.address && from?.network === to?.network && from?.length === to?.length;
+    return !isSame || isOwnAddress(was, ip) !== isOwnAddress(is, ip);
+  };
+}
+
 /** With IPv6 it has a link-local subnet too, behind those of the configuration. */
 function addressesOf(config: InterfaceConfig, mac: Mac): Pick<InterfaceObject, "subnets" | "linkLocal"> {
   const subnets: Subnet[] = config.addresses.map(({ ip, prefix }) => ({
@@ -218,7 +248,7 @@ function linkLocalOf(mac: Mac): bigint {
   return readIpv6(bytes, 0);
 }
 
-/** Everything about a VSI-interface's addresses in one word; what was learned holds only as long as it stays. */
+/** Everything about a VSI-interface's addresses in one word; while it stays, all that was learned holds. */
 function addressesText({ addresses, linkLocal, icmpSource, icmpSource6 }: InterfaceConfig): string {
   const own = typeof linkLocal === "string" ? linkLocal : (linkLocal?.text ?? "-");
   const texts = addresses.map(({ text, prefix }) => `${text} ${prefix.text}`);

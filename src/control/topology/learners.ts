@@ -6,7 +6,7 @@
  */
 import type { InterfaceObject, Inventory, PortObject, VsiObject } from "../inventory.ts";
 import type { NextHops } from "../routes/next-hops.ts";
-import type { MacPins, NeighborPins } from "./pins.ts";
+import type { IsTouched, MacPins, NeighborPins } from "./pins.ts";
 
 export interface Learners {
   readonly macs: MacPins;
@@ -35,6 +35,6 @@ export interface Learners {
   suspendPort(port: PortObject): void;
   /** Forget everything about a VSI, pinned entries included. */
   flushVsi(vsi: VsiObject): void;
-  /** Forget everything about a VSI-interface, pinned entries included. */
-  flushInterface(iface: InterfaceObject): void;
+  /** Forget what was learned on a VSI-interface of addresses that are touched, pinned entries included. */
+  flushInterface(iface: InterfaceObject, isTouched: IsTouched): void;
 }

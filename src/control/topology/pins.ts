@@ -42,6 +42,9 @@ export interface NeighborPins {
   removeStatic(iface: InterfaceObject, ip: Ip): void;
 }
 
+/** Is `ip` among the addresses that a change concerns? */
+export type IsTouched = (ip: Ip) => boolean;
+
 /** `configured`: it is the file's, or our gateway's, and stays. `full`: there is no room. */
 export type Added = "added" | "configured" | "full";
 
@@ -91,11 +94,11 @@ export class Pins {
   }
 
   /** Static neighbours that go, change, or are on a VSI-interface or in a VSI that will be emptied. */
-  withdrawNeighbors(interfaces: ReadonlySet<InterfaceObject>, vsis: ReadonlySet<VsiObject>): void {
+  withdrawNeighbors(interfaces: ReadonlyMap<InterfaceObject, IsTouched>, vsis: ReadonlySet<VsiObject>): void {
     const wanted = this.wantedHosts();
     for (const [key, pin] of this.hosts) {
       const next = wanted.get(key);
-      const isEmptied = interfaces.has(pin.iface) || vsis.has(pin.vsi);
+      const isEmptied = interfaces.get(pin.iface)?.(pin.ip) === true || vsis.has(pin.vsi);
       if (next !== undefined && isSameHost(pin, next) && !isEmptied) continue;
       this.hosts.delete(key);
       this.neighbors.removeStatic(pin.iface, pin.ip);
@@ -172,7 +175,7 @@ export class Pins {
 
   removeNeighbor(iface: InterfaceObject, ip: Ip): boolean {
     if (!this.addedHosts.delete(hostKeyOf({ iface, ip }))) return false;
-    this.withdrawNeighbors(new Set(), new Set());
+    this.withdrawNeighbors(new Map(), new Set());
     return true;
   }
 
@@ -180,7 +183,7 @@ export class Pins {
   dropMisplaced(): void {
     const isMisplaced = (pin: MacPin | NeighborPin) => !this.isThere(pin);
     if ([...this.addedMacs.values()].some(isMisplaced)) this.applyMacs();
-    if ([...this.addedHosts.values()].some(isMisplaced)) this.withdrawNeighbors(new Set(), new Set());
+    if ([...this.addedHosts.values()].some(isMisplaced)) this.withdrawNeighbors(new Map(), new Set());
   }
 
   /** Those added by hand go: of one VSI, or of all. @returns how many. */
@@ -197,7 +200,7 @@ export class Pins {
       (pin) => (iface === null || pin.iface === iface) && (ip === null || pin.ip === ip) && isOfFamily(pin.ip, family),
     );
     for (const pin of gone) this.addedHosts.delete(hostKeyOf(pin));
-    this.withdrawNeighbors(new Set(), new Set());
+    this.withdrawNeighbors(new Map(), new Set());
     return gone.length;
   }
 

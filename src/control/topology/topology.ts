@@ -41,7 +41,7 @@ import { whyNotFitting } from "./capacity.ts";
 import { acsToAnnounce, announceFurther, countsOf, tellChange } from "./change-events.ts";
 import { type Draft, giveUp, newDraft } from "./draft.ts";
 import { FormerMacs } from "./former-macs.ts";
-import { type InterfaceChange, Interfaces } from "./interfaces.ts";
+import { emptiedOf, type InterfaceChange, Interfaces } from "./interfaces.ts";
 import type { Learners } from "./learners.ts";
 import { Mtus } from "./mtu.ts";
 import { Pins } from "./pins.ts";
@@ -318,7 +318,7 @@ export class Topology {
       learners.flushVsi(vsi);
       this.pins.forgetVsi(vsi);
     }
-    for (const iface of emptied.interfaces) learners.flushInterface(iface);
+    for (const [iface, isTouched] of emptied.interfaces) learners.flushInterface(iface, isTouched);
     for (const each of changes) if (each.macChanged || each.vsisChanged) learners.neighbors.refreshRewrites(each.iface);
     // publish
     const macChanges = this.formerMacs.update(inventory);
@@ -372,10 +372,9 @@ export class Topology {
   /** Objects that went, or are so different now that nothing learned on them holds. */
   private whatIsEmptied({ vsis, interfaces, diff }: Draft, changes: readonly InterfaceChange[]) {
     const { inventory } = this.parts;
-    const emptied = { vsis: new Set(vsis.removed), interfaces: new Set(interfaces.removed) };
+    const emptied = { vsis: new Set(vsis.removed), interfaces: emptiedOf(interfaces.removed, changes) };
     for (const { from, to } of diff.vsis.changed)
       if (isOtherNetwork(from, to, inventory)) emptied.vsis.add(inventory.vsi(to.name)!);
-    for (const each of changes) if (each.subnetsChanged) emptied.interfaces.add(each.iface);
     return emptied;
   }
 
