@@ -57,5 +57,5 @@ export function conditionsOf(
 export function missingOf(conditions: readonly Condition[]): string[] {
   return conditions
     .filter(({ isMet, isRequired }) => isRequired && !isMet)
-    .map(({ what, text }) => (what === text ? what : `${what} is ${text}`));
+    .map(({ what, text }) => (text === what || text.startsWith(`${what}:`) ? text : `${what} is ${text}`));
 }

@@ -5,7 +5,7 @@
  * Counters go back to the start of the process; a mistake that was mended should not be a warning for ever. So a reason is
  * one only while its last frame is recent; after that it is told as what it is, the past.
  */
-import type { DropCount, Interface, Vsi } from "../api/schema.ts";
+import type { DropCount, Interface, Tunnel, Vsi } from "../api/schema.ts";
 import { type Check, ok, warn } from "../api/schema-doctor.ts";
 import type { DropName } from "../tables/counters.ts";
 import { plural } from "../wire/plural.ts";
@@ -18,6 +18,9 @@ export type DropFact = Pick<DropCount, "reason" | "count"> & { readonly last: La
 export interface DropContext {
   readonly vsis: readonly Pick<Vsi, "name" | "vni" | "tunnels">[];
   readonly interfaces: readonly Pick<Interface, "name" | "vsis" | "addresses">[];
+  readonly tunnels: readonly Pick<Tunnel, "remote">[];
+  /** Tunnels are found by routes. */
+  readonly hasEvpn: boolean;
 }
 
 /** A warning is about the last quarter of an hour. */
@@ -30,6 +33,8 @@ interface Mistake {
   readonly fix: (fact: DropFact, context: DropContext) => string;
   /** The configuration in force would take the last such frame: somebody has mended it since. */
   readonly isMended?: (fact: DropFact, context: DropContext) => boolean;
+  /** What to say of it then. */
+  readonly mended?: (fact: DropFact) => string;
 }
 
 const hex = (byte: number | null) => `0x${(byte ?? 0).toString(16).padStart(2, "0")}`;
@@ -56,8 +61,13 @@ export const MISTAKES: Partial<Record<DropName, Mistake>> = {
       if (count === 1) return `1 packet from a VTEP that is no tunnel of ours: ${placeOf(last)}${vni}`;
       return `${count} packets from VTEPs that are no tunnel of ours, the last from ${placeOf(last)}${vni}`;
     },
-    fix: ({ last }) =>
-      `is it a peer? then add {name: …, remote: ${last.outer ?? "ADDRESS"}} to tunnels; else filter it`,
+    fix: ({ last }, { hasEvpn }) =>
+      hasEvpn
+        ? `is it a peer? vtepctl show evpn vteps has it once its routes are here, and then a tunnel follows; else filter ${last.outer ?? "it"}`
+        : `is it a peer? then add {name: …, remote: ${last.outer ?? "ADDRESS"}} to tunnels; else filter it`,
+    isMended: ({ last }, { tunnels }) => tunnels.some(({ remote }) => remote === last.outer),
+    mended: ({ count, last }) =>
+      `${plural(count, "packet")} came from VTEPs that were no tunnel of ours; the last was ${last.outer}, which is one now`,
   },
   unknown_vni: {
     name: "drops unknown_vni",
@@ -79,6 +89,7 @@ export const MISTAKES: Partial<Record<DropName, Mistake>> = {
     },
     isMended: ({ last }, { vsis }) =>
       last.via !== null && vsis.some(({ vni, tunnels }) => vni === last.vni && tunnels.includes(last.via!.name)),
+    mended: (fact) => `${frames(fact)} came with VNI ${fact.last.vni} before this configuration, which takes it`,
   },
   bad_flags: {
     name: "drops bad_flags",
@@ -189,9 +200,8 @@ export function checkDrops(drops: readonly Omit<DropCount, "text" | "ports">[], 
   const checks = facts.flatMap((fact) => {
     const mistake = MISTAKES[fact.reason as DropName];
     if (mistake === undefined) return [];
-    const { secondsAgo, vni } = fact.last;
-    if (mistake.isMended?.(fact, context) === true)
-      return [ok(mistake.name, `${frames(fact)} came with VNI ${vni} before this configuration, which takes it`)];
+    const { secondsAgo } = fact.last;
+    if (mistake.isMended?.(fact, context) === true) return [ok(mistake.name, mistake.mended!(fact))];
     const text = `${mistake.text(fact, context)}; ${fact.count === 1 ? "" : "the last "}${longAgo(secondsAgo)} ago`;
     if (secondsAgo > RECENT_SECONDS) return [ok(mistake.name, text)];
     return [warn(mistake.name, text, mistake.fix(fact, context))];

@@ -63,11 +63,12 @@ function checkVteps({ vsis, state, routes }: Evpn): Check[] {
     });
 }
 
-/** One gateway IP with several MACs looks to the fabric like a host that moves all the time. */
+/** One gateway IP with several MACs looks to the fabric like a host that moves all the time. That of an L3VNI has no address. */
 function checkGateways({ interfaces, vsis }: Config): Check[] {
   const inEvpn = new Set(vsis.filter(({ evpn }) => evpn !== null).map(({ name }) => name));
   return interfaces
-    .filter((each) => each.mac === "auto" && each.distributed && each.vsis.some((vsi) => inEvpn.has(vsi)))
+    .filter(({ mac, distributed, addresses }) => mac === "auto" && distributed && addresses.length > 0)
+    .filter((each) => each.vsis.some((vsi) => inEvpn.has(vsi)))
     .map(({ name }) => {
       const text = "mac: auto gives each gateway a MAC of its own for an address that all of them have";
       return warn(

@@ -29,6 +29,7 @@ export interface GatewayFacts {
   readonly features: Features;
   readonly vsis: readonly Vsi[];
   readonly interfaces: readonly Interface[];
+  readonly hasEvpn: boolean;
   readonly drops: readonly Omit<DropCount, "ports">[];
   /** Addresses that two hosts have. */
   readonly duplicates: ReturnType<Shown["duplicates"]>;
@@ -68,6 +69,7 @@ export async function diagnose({
     features: features(),
     vsis: shown.vsis(),
     interfaces: shown.interfaces(),
+    hasEvpn: shown.config().evpn !== null,
     drops: drops(),
     duplicates: shown.duplicates(),
     refusedPorts: shown.refusedPorts(),
@@ -90,7 +92,7 @@ const GATEWAY_CHECKS: readonly GatewayCheck[] = [
   ({ refusedPorts }) => refusedPorts.map(checkAttached),
   ({ acs }) => acs.flatMap(checkLink),
   ({ tunnels }) => tunnels.flatMap(checkTraffic),
-  ({ drops, vsis, interfaces }) => checkDrops(drops, { vsis, interfaces }),
+  ({ drops, ...context }) => checkDrops(drops, context),
   ({ drops, features }) => [checkLoss(drops, features)],
   ({ features }) => checkFeatures(features),
   ({ features }) => checkGroPause(features),
@@ -172,10 +174,16 @@ function checkAttached({ kind, name, worker, error }: GatewayFacts["refusedPorts
   );
 }
 
+/** What is to be done where the gateway is not ready: one that drains lacks nothing. */
+function readyFix(missing: readonly string[]): string {
+  const track = missing.flatMap((each) => /^draining: track (\S+)/.exec(each)?.[1] ?? [])[0];
+  if (track !== undefined) return `it ends when track ${track} is up: vtepctl show track`;
+  if (missing.every((each) => each === "draining")) return "vtepctl undrain ends it";
+  return "bring what is missing; vtepctl show ac";
+}
+
 function checkStatus({ ready, missing, config, probing }: Status): Check[] {
-  const checks = [
-    ready ? ok("ready", "yes") : warn("ready", `no: ${missing.join("; ")}`, "bring what is missing; vtepctl show ac"),
-  ];
+  const checks = [ready ? ok("ready", "yes") : warn("ready", `no: ${missing.join("; ")}`, readyFix(missing))];
   if (!config.lastReloadSuccessful)
     checks.push(warn("config", `the last reload of ${config.file} was refused`, "vtepctl config check"));
   else if (config.needsRestart.length > 0)

@@ -51,7 +51,7 @@ function checkReach({ name, l3vni, vteps, import: imports, export: exports }: Vr
       warn(
         `vrf ${name} l3vni`,
         text,
-        "vtepctl show evpn routes prefix tells the VNIs; the L3VNI is the same on all gateways",
+        "LABELS of vtepctl show evpn routes prefix -w are the VNIs; the L3VNI is the same on all gateways",
       ),
     ];
   }

@@ -69,10 +69,9 @@ function checkLoad(held: number, { everyMs, wantedMs }: NonNullable<Agent["neigh
 
 function checkDead({ ip, interface: iface, of, seconds }: DeadHop): Check {
   const uses = of.length > NAMED ? [...of.slice(0, NAMED), `${of.length - NAMED} more`] : of;
-  const text = `of ${uses.join("; ")}: it has answered no ARP on ${iface} for ${seconds} s`;
-  return warn(
-    `next hop ${ip}`,
-    text,
-    `is that gateway up, and does its vtepd run? vtepctl ping ${ip} --interface ${iface}`,
-  );
+  const isV6 = ip.includes(":");
+  const text = `of ${uses.join("; ")}: it has answered no ${isV6 ? "neighbour solicitation" : "ARP"} on ${iface} for ${seconds} s`;
+  // vtepctl ping is of IPv4.
+  const look = isV6 ? "vtepctl show nd" : `vtepctl ping ${ip} --interface ${iface}`;
+  return warn(`next hop ${ip}`, text, `is that gateway up, and does its vtepd run? ${look}`);
 }

@@ -272,6 +272,8 @@ describe("the TCP listener", () => {
     ];
     const missing = missingOf(conditions);
     expect(missing).toEqual(["AC vm1 is down"]);
+    const text0 = "draining: track isp is down";
+    expect(missingOf([{ what: "draining", isMet: false, isRequired: true, text: text0 }])).toEqual([text0]);
     const text = `${lines.join("\n")}\nnot ready: AC vm1 is down\n`;
     expect(await get({ port: await start(missing, conditions), path: "/readyz?verbose" })).toEqual({
       status: 503,

@@ -56,6 +56,7 @@ function facts(parts: Partial<GatewayFacts>): GatewayFacts {
       { ...VSI, name: "vsi30", vni: 30, tunnels: [] },
     ],
     interfaces: [],
+    hasEvpn: false,
     duplicates: [],
     bypassed: [],
     macLimits: [],
@@ -173,6 +174,22 @@ describe("a gateway", () => {
       "7 packets from VTEPs that are no tunnel of ours, the last from 192.0.2.9, UDP port 50000, with VNI 10",
     );
     expect(check.fix).toContain("remote: 192.0.2.9");
+    const found = await examined({ drops, hasEvpn: true }, "strangers");
+    expect(found.fix).toMatch(/^is it a peer\? vtepctl show evpn vteps has it once its routes are here/);
+    const tunnels = [{ ...TUNNEL, remote: "192.0.2.9" }];
+    expect(await examined({ drops, tunnels }, "strangers")).toMatchObject({
+      result: "ok",
+      text: "7 packets came from VTEPs that were no tunnel of ours; the last was 192.0.2.9, which is one now",
+    });
+  });
+
+  it("that drains is told how that ends, and what is missing besides", async () => {
+    const fix = async (...missing: string[]) =>
+      (await examined({ status: { ...STATUS, ready: false, missing } }, "ready")).fix;
+    expect(await fix("draining")).toBe("vtepctl undrain ends it");
+    expect(await fix("draining: track isp is down")).toBe("it ends when track isp is up: vtepctl show track");
+    expect(await fix("AC vm1 is down")).toBe("bring what is missing; vtepctl show ac");
+    expect(await fix("draining", "AC vm1 is down")).toBe("bring what is missing; vtepctl show ac");
   });
 
   it("with a VNI that differs: the peer whose frames are dropped is not called silent", async () => {
@@ -268,7 +285,8 @@ describe("a gateway", () => {
 
   it("each mistake's sentence can be said of any frame, and has a fix", async () => {
     for (const [reason, { name, text, fix }] of Object.entries(MISTAKES)) {
-      const context = { vsis: [], interfaces: [{ name: "if10", vsis: ["vsi10"], addresses: ["10.1.1.1/24"] }] };
+      const interfaces = [{ name: "if10", vsis: ["vsi10"], addresses: ["10.1.1.1/24"] }];
+      const context = { vsis: [], interfaces, tunnels: [], hasEvpn: false };
       for (const via of [LAST.via, { kind: "ac", name: "vm1" }, null] as const)
         for (const vsi of ["vsi10", null]) {
           const fact = { reason, count: 2, last: { ...LAST, via, vsi, taps: ["vm2"] } };

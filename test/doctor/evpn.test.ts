@@ -20,3 +20,16 @@ it("asks which gobgpd it is where an old one would be too slow, since its API do
   expect(engine("v3", 1000)?.text).not.toContain("--version");
   expect(engine("v4", 100_000)?.text).not.toContain("--version");
 });
+
+it("asks for a shared MAC of the VSI-interfaces with addresses, and not of an L3VNI's", () => {
+  const of = (name: string, vsi: string, addresses: string[]) => ({
+    ...{ name, addresses, mac: "auto", distributed: true, vsis: [vsi] },
+  });
+  const interfaces = [of("if10", "vsi10", ["10.1.1.1/24"]), of("l3vni:4001", "l3vni:4001", [])];
+  const vsis = [
+    { name: "vsi10", evpn: {} },
+    { name: "l3vni:4001", evpn: {} },
+  ];
+  const checks = checkEvpn(view("v4", 1), { interfaces, vsis } as unknown as Config);
+  expect(checks.flatMap(({ name }) => (name.startsWith("gateway MAC") ? [name] : []))).toEqual(["gateway MAC of if10"]);
+});

@@ -206,6 +206,8 @@ describe("a peer that leaves", () => {
     bed.pass(20);
     expect(bed.tunnel("b1")).toMatchObject({ up: false, draining: true });
     expect([bed.events("tunnel.draining"), bed.events("tunnel.down")]).toEqual([["info b1"], []]);
+    const own = checkBfd(bfdOf(bed.watches.get("b1")!)).find(({ name }) => name === "bfd gw1")!;
+    expect([own.result, own.text]).toEqual(["ok", "192.0.2.1: administratively down, for this gateway drains"]);
     expect(countOf(bed.flows(), "b2")).toBe(FLOWS);
     const { row } = bed.tunnel("b1");
     const received = () => bed.gw1.tables.counters[0]!.ports[row * 4 + RX_PACKETS]!;

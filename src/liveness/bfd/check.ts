@@ -14,7 +14,7 @@ export function checkBfd({ problem, sessions, refused, lastRefused }: Bfd): Chec
   const last = `${count} refused, the last from ${source}${isFar ? ` (hop count ${hops})` : ""}: ${text}`;
   const fix = isFar
     ? "mode: multihop at both ends, if routers are between"
-    : "compare bfd at both ends: mode, authentication, the address it is sent from";
+    : "compare bfd at both ends: mode, the address it is sent from, and no authentication, which is not supported";
   return [...checks, warn("bfd packets", last, fix)];
 }
 
@@ -27,6 +27,7 @@ function checkSession(session: BfdSession): Check {
     if (longestGapMs < (detectionMs * 2) / 3) return ok(key, margin);
     return warn(key, `${margin}, ${late} late`, "a longer intervalMs, or more processor time for both gateways");
   }
+  if (state === "adminDown") return ok(key, `${remote}: administratively down, for this gateway drains`);
   if (verdict === "draining") return warn(key, `${remote} leaves: its session is administratively down`, "none");
   if (verdict === "down") {
     const fix = "is the other gateway up, and the underlay between them?";
