@@ -142,7 +142,10 @@ export class WhyAnswers {
     for (const { of, ip: hop, tunnel, interface: on } of this.parts.bypasses.list())
       if (hop === text && names.has(on)) said.push(bypassSentence(of, hop, tunnel.name));
     const suppressed = [...agent.arp.suppression.of(ip)].filter(({ vsi }) => isVsiAsked(vsi, question));
-    for (const host of suppressed) said.push(suppressedSentence(text, host, agent.nowMs));
+    for (const host of suppressed) {
+      const answered = agent.arp.suppression.find(host.vsi, ip) ?? null;
+      said.push(suppressedSentence(text, host, answered, agent.nowMs));
+    }
     const macs = neighbors.flatMap(({ place }) => {
       if (place === null) return [];
       return agent.macs.stories(parseMac(place.mac)!).filter((story) => story.vsi === place.vsi);
@@ -267,10 +270,23 @@ function neighborSentences(story: NeighborStory, isByHand: boolean): string[] {
   return said;
 }
 
-function suppressedSentence(ip: string, host: SuppressedHost, nowMs: number): string {
+/** @param answered the place that requests are answered with. */
+function suppressedSentence(
+  ip: string,
+  host: SuppressedHost,
+  answered: Pick<SuppressedHost, "mac" | "port"> | null,
+  nowMs: number,
+): string {
   const { vsi, mac, port, heardMs, isUsed } = host;
   const what = `ARP suppression in VSI ${vsi.name} knows ${ip} with MAC ${formatMac(mac)} at ${port.kind} ${port.name}`;
-  const end = isUsed ? "it answers requests for it" : "it has been silent since, so requests for it are flooded";
+  const isSame = answered?.mac === mac && answered.port === port;
+  const place = answered === null || isSame ? "" : ` with MAC ${formatMac(answered.mac)} at ${portText(answered.port)}`;
+  const end =
+    answered === null
+      ? "it has been silent since, so requests for it are flooded"
+      : isSame && isUsed
+        ? "it answers requests for it"
+        : `requests for it are answered${place}, as EVPN has it`;
   return `${what}, by ARP heard ${ago(Math.floor((nowMs - heardMs) / 1000))}: ${end}.`;
 }
 

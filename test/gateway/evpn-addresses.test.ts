@@ -1,9 +1,13 @@
 /** Addresses of hosts as routes: from the neighbours of a VSI-interface, and from ARP suppression where there is none. */
 import { beforeEach, describe, expect, it } from "vitest";
+import { Why } from "../../src/api/schema-why.ts";
+import { Shown } from "../../src/api/shown.ts";
 import { SUPPRESSION_MS } from "../../src/control/resolution/suppression.ts";
 import { MOST_NOTED } from "../../src/evpn/entries.ts";
+import { WhyAnswers } from "../../src/insight/why.ts";
 import { formatMac } from "../../src/wire/ethernet.ts";
 import { formatIpv4, parseIpv4 } from "../../src/wire/ipv4.ts";
+import { UNWATCHED } from "../api/fake-source.ts";
 import { EvpnWorld, type Member } from "./evpn-world.ts";
 import type { Vm } from "./vm.ts";
 
@@ -54,6 +58,16 @@ describe("a VSI without VSI-interface", () => {
     pass(100);
     expect(two!.arp.get(one!.ip)).toBe(one!.mac);
     expect(site.world.seen.filter(({ where, to }) => where === "underlay" && to === "192.0.2.1")).toEqual([]);
+  });
+
+  it("says of a host that was silent, and that routes have, that requests for it are answered", () => {
+    const { shown } = site.members[1]!.gateway.control;
+    pass(40_000);
+    const answers = new WhyAnswers(shown, new Shown(shown, { view: () => UNWATCHED }));
+    const why = () =>
+      Why.parse(answers.why({ ip: "10.1.1.11", mac: null, interface: null, vsi: null, vrf: null })).sentences.join(" ");
+    expect(why()).toMatch(/ARP suppression in VSI vsi10 knows .*: requests for it are answered, as EVPN has it\./);
+    expect(why()).not.toContain("flooded");
   });
 
   it("takes the address back when it was not heard for five minutes, and the MAC stays while it sends", () => {
