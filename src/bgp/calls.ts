@@ -96,3 +96,8 @@ export class Calls {
     };
   }
 }
+
+/** gRPC puts its code before the words, "14 UNAVAILABLE: …", and behind them what it has to say of names, which is nothing here. */
+export function reasonOf(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).replace(/\.? Resolution note: *$/, "");
+}

@@ -10,7 +10,7 @@
  */
 import type { ClientReadableStream } from "@grpc/grpc-js";
 import { type EvpnRoute, keyOf } from "../evpn/route.ts";
-import { ANSWER_MS, Calls } from "./calls.ts";
+import { ANSWER_MS, Calls, reasonOf } from "./calls.ts";
 import { FAMILY_EVPN, pathOf } from "./codec.ts";
 import type { Fields } from "./dialect.ts";
 import {
@@ -384,9 +384,4 @@ export class Gobgp implements Engine {
         this.work();
       });
   }
-}
-
-/** gRPC puts its code before the words: "14 UNAVAILABLE: …". */
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -2,7 +2,7 @@
 import type { Evpn } from "../api/schema-evpn.ts";
 
 export const ENGINE_STATES: Readonly<Record<Evpn["state"], string>> = {
-  away: "not seen yet",
+  away: "not seen",
   listing: "being listed",
   settling: "listed; peers have not sent everything yet",
   synced: "in sync",

@@ -33,6 +33,14 @@ const ROUTE: readonly Column<EvpnRoute>[] = [
   { title: "STATE", of: (row) => row.state },
   { title: "AGE", of: (row) => shortAge(row.ageSeconds), right: true, rank: 6 },
 ];
+/** Of rows that would be alike without it: the RD stays in the narrowest table. */
+const ROUTE_BY_RD = ROUTE.map((column) => (column.title === "RD" ? { title: column.title, of: column.of } : column));
+
+function routeColumns(rows: readonly EvpnRoute[]): readonly Column<EvpnRoute>[] {
+  const texts = rows.map((row) => [row.direction, row.route, row.nextHop, row.sequence, row.state].join(" "));
+  return new Set(texts).size < rows.length ? ROUTE_BY_RD : ROUTE;
+}
+
 const VTEP: readonly Column<EvpnVtep>[] = [
   { title: "VTEP", of: (row) => row.vtep },
   { title: "TUNNEL", of: (row) => row.tunnel },
@@ -104,15 +112,16 @@ function addShowEvpn(show: Command, session: Session): void {
         const { in: heard, out, stale, pending } = view.routes;
         const rest = `${stale > 0 ? `, ${stale} of them stale` : ""}${pending > 0 ? `; ${pending} changes wait` : ""}`;
         await write(`${engineText(view)}routes   ${heard} in, ${out} out${rest}\n\n`);
-        await printList(output, view.peers, PEER, { isWide: options.wide === true });
+        const isWide = options.wide === true;
+        await printList(output, view.peers, PEER, { isWide, none: "there is no peer: add evpn.peers" });
         await write("\n");
-        await printList(output, view.vsis, VSI, { isWide: options.wide === true });
+        await printList(output, view.vsis, VSI, { isWide, none: "there is no VSI with evpn" });
         if (view.vrfs.length === 0) return;
         await write("\n");
-        await printList(output, view.vrfs, VRF, { isWide: options.wide === true });
+        await printList(output, view.vrfs, VRF, { isWide });
       });
     });
-  const table = <T>(name: string, says: string, path: string, columns: readonly Column<T>[]) => {
+  const table = <T>(name: string, says: string, path: string, columns: readonly Column<T>[], none: string) => {
     tabular(evpn.command(name).description(says))
       .argument("[words...]", "only rows in which all these words stand")
       .addHelpText("after", examples(`vtepctl show evpn ${name}`))
@@ -120,16 +129,16 @@ function addShowEvpn(show: Command, session: Session): void {
         const has = (row: T) => words.every((word) => columns.some(({ of }) => String(of(row)).includes(word)));
         const read = async () => (await ask<T[]>(session.socket, path)).filter(has).slice(0, options.lines);
         await refresh(session, watchOf(options.watch), read, (output, rows) =>
-          printList(output, rows, columns, { isWide: options.wide === true }),
+          printList(output, rows, columns, { isWide: options.wide === true, none }),
         );
       });
   };
   addRoutes(evpn.command("routes").alias("route"), "show evpn routes", session);
   const bgp = show.command("bgp").description("the same in H3C's words: l2vpn evpn");
   addRoutes(bgp.command("l2vpn").command("evpn"), "display bgp l2vpn evpn", session);
-  table("vteps", "VTEPs that routes name", "/v1/evpn/vteps", VTEP);
-  table("duplicates", "MACs that move too often", "/v1/evpn/duplicates", DUPLICATE);
-  table("refused", "routes not used, by reason", "/v1/evpn/refused", REFUSED);
+  table("vteps", "VTEPs that routes name", "/v1/evpn/vteps", VTEP, "no route names a VTEP");
+  table("duplicates", "MACs that move too often", "/v1/evpn/duplicates", DUPLICATE, "no MAC moves too often");
+  table("refused", "routes not used, by reason", "/v1/evpn/refused", REFUSED, "no route was refused");
 }
 
 /** `show evpn routes`, and in H3C's words `display evpn route mac`, `display bgp l2vpn evpn`. */
@@ -145,7 +154,7 @@ function addRoutes(command: Command, typed: string, session: Session): void {
         return rows.filter((row) => isMeant(row.route) && has(row)).slice(0, options.lines);
       };
       await refresh(session, watchOf(options.watch), read, (output, rows) =>
-        printList(output, rows, ROUTE, { isWide: options.wide === true }),
+        printList(output, rows, routeColumns(rows), { isWide: options.wide === true, none: "there is no such route" }),
       );
     });
 }
@@ -169,10 +178,11 @@ export function addEvpn(program: Command, session: Session): void {
     .addHelpText("after", examples("vtepctl evpn withdraw --engine /run/vtepd/bgp.sock"))
     .action(async ({ engine, vtep }: { engine: string; vtep?: string }) => {
       const { retire } = await import("../bgp/retire.ts");
+      const { reasonOf } = await import("../bgp/calls.ts");
       const said = await retire(engine, "auto", vtep ?? null).catch((error: Error) => {
         throw new Refusal(
           "unreachable",
-          `no engine answers at ${engine}: ${error.message}`,
+          `no engine answers at ${engine}: ${reasonOf(error)}`,
           "is gobgpd running, and may you use its socket?",
           EXIT.unreachable,
         );
