@@ -53,7 +53,7 @@ export const NETWORKS: Readonly<Partial<Record<Mode, Network>>> = {
     bringUp: bringUpBorders,
     run: runBorders,
     question: "show route",
-    hasBrief: false,
+    hasBrief: true,
     hasMarkdown: true,
   },
 };

@@ -26,6 +26,11 @@ export function sceneText(scene: Scene): string {
        .join("\n     ")}`;
 }
 
+/** A scene in one line. */
+export function briefSceneText(scene: Scene): string {
+  return ` ${mark(scene.holds)} ${scene.what} (${scene.notices}): gap ${gapText(scene)}, lost ${lostText(scene)}`;
+}
+
 export function memberText({ holds, what, flows, moved, share, most }: MemberScene): string {
   return ` ${mark(holds)} ${bold(what)}: ${moved} of ${flows} (${percent(share)}; at most ${percent(most)})`;
 }

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { print, say } from "../paint.ts";
 import type { LabState } from "../state.ts";
-import { bordersComplaints, bordersTable, keyText, memberText, sceneText } from "./report.ts";
+import { bordersComplaints, bordersTable, briefSceneText, keyText, memberText, sceneText } from "./report.ts";
 import { playBorders, playMembers } from "./scenes.ts";
 
 /** What stands between these lines of a page is ours to write. */
@@ -12,13 +12,15 @@ const END = "<!-- end -->";
 /** @returns what went wrong. */
 export async function runBorders(
   state: LabState,
-  { json, markdown }: { readonly json?: string; readonly markdown?: string },
+  { brief, json, markdown }: { readonly brief?: true; readonly json?: string; readonly markdown?: string },
 ): Promise<string[]> {
   // A file that cannot be written is found out now, and not after the run.
   if (json !== undefined) writeFileSync(json, "");
   if (markdown !== undefined) partsOf(markdown);
-  print(keyText());
-  const scenes = await playBorders(state, say, (scene) => print(sceneText(scene)));
+  if (brief !== true) print(keyText());
+  const scenes = await playBorders(state, say, (scene) =>
+    print(brief === true ? briefSceneText(scene) : sceneText(scene)),
+  );
   say("one of four next hops dies, and a fifth one comes");
   const members = await playMembers(state);
   for (const each of members) print(memberText(each));
