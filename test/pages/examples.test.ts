@@ -36,6 +36,17 @@ it.each(EXAMPLES)("%s starts as it stands, with every AC, and is quiet", (path) 
   expect(gateway.drops).toEqual({});
 });
 
+it("the gateway and the Border of an EVPN fabric fit: one VRF, by one L3VNI, in one AS", () => {
+  const of = (name: string) => {
+    const parsed = parseConfig(example(name), name);
+    if ("errors" in parsed) throw new Error(formatErrors(parsed.errors));
+    const { vrfs, evpn } = parsed.config;
+    return { as: evpn?.as, vrfs: vrfs.map((vrf) => `${vrf.name} ${vrf.l3vni}`) };
+  };
+  expect(of("evpn")).toEqual({ as: 65000, vrfs: ["main 4001"] });
+  expect(of("evpn-border")).toEqual(of("evpn"));
+});
+
 /** `text` as its twin at the other end of tunnel `gw2`, with VMs of its own. */
 function twin(text: string, [here, there]: readonly [string, string], vms: Readonly<Record<string, string>>): string {
   const swapped = text
