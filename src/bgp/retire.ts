@@ -12,6 +12,8 @@ import type { Fields } from "./dialect.ts";
 import type { RouteRow } from "./engine.ts";
 import { rowOf, withoutMobility } from "./rows.ts";
 
+export { reasonOf } from "./calls.ts";
+
 const WIDTH = 32;
 const BATCH = 1000;
 const MARGIN_MS = 200;

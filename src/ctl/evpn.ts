@@ -177,8 +177,7 @@ export function addEvpn(program: Command, session: Session): void {
     .option("--vtep <address>", "only routes of that VTEP; absent: all that came by no session")
     .addHelpText("after", examples("vtepctl evpn withdraw --engine /run/vtepd/bgp.sock"))
     .action(async ({ engine, vtep }: { engine: string; vtep?: string }) => {
-      const { retire } = await import("../bgp/retire.ts");
-      const { reasonOf } = await import("../bgp/calls.ts");
+      const { reasonOf, retire } = await import("../bgp/retire.ts");
       const said = await retire(engine, "auto", vtep ?? null).catch((error: Error) => {
         throw new Refusal(
           "unreachable",

@@ -175,7 +175,7 @@ function checkAttached({ kind, name, worker, error }: GatewayFacts["refusedPorts
 }
 
 /** What is to be done where the gateway is not ready: one that drains lacks nothing. */
-function readyFix(missing: readonly string[]): string {
+export function readyFix(missing: readonly string[]): string {
   const track = missing.flatMap((each) => /^draining: track (\S+)/.exec(each)?.[1] ?? [])[0];
   if (track !== undefined) return `it ends when track ${track} is up: vtepctl show track`;
   if (missing.every((each) => each === "draining")) return "vtepctl undrain ends it";

@@ -357,20 +357,6 @@ describe("doctor", () => {
     );
   });
 
-  it("leaves a tunnel alone that routes found, to a VTEP that was not asked", () => {
-    const found = { ...tunnelsOf("gw1")[0]!, name: "evpn:192.0.2.4", remote: "192.0.2.4" };
-    const withIt = (tunnel: Tunnel) => (it: { tunnels: Site["tunnels"] }) => {
-      it.tunnels = [...it.tunnels, tunnel];
-    };
-    const sites = (tunnel: Tunnel) => ALL.map((node) => site(node, node === "gw1" ? withIt(tunnel) : undefined));
-    expect(faults(sites(found))).toEqual([]);
-    expect(fleetChecks(sites(found)).at(-1)).toMatchObject({
-      text: "tunnel evpn:192.0.2.4 of gw1 leads to 192.0.2.4, which is none of the gateways asked",
-      fix: null,
-    });
-    expect(faults(sites({ ...found, name: "leaf" }))).toHaveLength(1);
-  });
-
   it("finds a MAC that some share and others do not", () => {
     const shared = (it: { interfaces: Site["interfaces"] }) => {
       it.interfaces = it.interfaces.map((i) => ({ ...i, mac: "02:00:5e:00:00:0a" }));

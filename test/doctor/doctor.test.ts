@@ -174,22 +174,6 @@ describe("a gateway", () => {
       "7 packets from VTEPs that are no tunnel of ours, the last from 192.0.2.9, UDP port 50000, with VNI 10",
     );
     expect(check.fix).toContain("remote: 192.0.2.9");
-    const found = await examined({ drops, hasEvpn: true }, "strangers");
-    expect(found.fix).toMatch(/^is it a peer\? vtepctl show evpn vteps has it once its routes are here/);
-    const tunnels = [{ ...TUNNEL, remote: "192.0.2.9" }];
-    expect(await examined({ drops, tunnels }, "strangers")).toMatchObject({
-      result: "ok",
-      text: "7 packets came from VTEPs that were no tunnel of ours; the last was 192.0.2.9, which is one now",
-    });
-  });
-
-  it("that drains is told how that ends, and what is missing besides", async () => {
-    const fix = async (...missing: string[]) =>
-      (await examined({ status: { ...STATUS, ready: false, missing } }, "ready")).fix;
-    expect(await fix("draining")).toBe("vtepctl undrain ends it");
-    expect(await fix("draining: track isp is down")).toBe("it ends when track isp is up: vtepctl show track");
-    expect(await fix("AC vm1 is down")).toBe("bring what is missing; vtepctl show ac");
-    expect(await fix("draining", "AC vm1 is down")).toBe("bring what is missing; vtepctl show ac");
   });
 
   it("with a VNI that differs: the peer whose frames are dropped is not called silent", async () => {

@@ -2,7 +2,9 @@
 import { expect, it } from "vitest";
 import type { Evpn } from "../../src/api/schema-evpn.ts";
 import type { Config } from "../../src/control/plan.ts";
+import { checkDrops, type LastDrop } from "../../src/doctor/drops.ts";
 import { checkEvpn } from "../../src/doctor/evpn.ts";
+import { readyFix } from "../../src/doctor/gateway.ts";
 
 const view = (api: string, routes: number): Evpn =>
   ({
@@ -32,4 +34,26 @@ it("asks for a shared MAC of the VSI-interfaces with addresses, and not of an L3
   ];
   const checks = checkEvpn(view("v4", 1), { interfaces, vsis } as unknown as Config);
   expect(checks.flatMap(({ name }) => (name.startsWith("gateway MAC") ? [name] : []))).toEqual(["gateway MAC of if10"]);
+});
+
+it("looks for a stranger in EVPN's VTEPs where that is what finds tunnels, and has none once it is a tunnel", () => {
+  const last = { ...{ secondsAgo: 3, via: null, taps: [], vni: 10 }, outer: "192.0.2.9", outerPort: 50_000 };
+  const drops = [{ reason: "unknown_vtep", count: 7, last: last as unknown as LastDrop }];
+  const told = (hasEvpn: boolean, ...remotes: string[]) => {
+    const tunnels = remotes.map((remote) => ({ remote }));
+    return checkDrops(drops, { vsis: [], interfaces: [], tunnels, hasEvpn }).find(({ name }) => name === "strangers");
+  };
+  expect(told(true)?.fix).toMatch(/^is it a peer\? vtepctl show evpn vteps has it once its routes are here/);
+  expect(told(false)?.fix).toContain("remote: 192.0.2.9");
+  expect(told(true, "192.0.2.9")).toMatchObject({
+    result: "ok",
+    text: "7 packets came from VTEPs that were no tunnel of ours; the last was 192.0.2.9, which is one now",
+  });
+});
+
+it("tells a gateway that drains how that ends, and what is missing besides", () => {
+  expect(readyFix(["draining"])).toBe("vtepctl undrain ends it");
+  expect(readyFix(["draining: track isp is down"])).toBe("it ends when track isp is up: vtepctl show track");
+  expect(readyFix(["AC vm1 is down"])).toBe("bring what is missing; vtepctl show ac");
+  expect(readyFix(["draining", "AC vm1 is down"])).toBe("bring what is missing; vtepctl show ac");
 });
