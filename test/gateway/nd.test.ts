@@ -1,6 +1,9 @@
 /** Neighbour discovery between hosts of two sites, whole gateways over memory io (behaviour.md §10). */
 import { describe, expect, it } from "vitest";
+import { ICMP6_UNREACHABLE } from "../../src/wire/icmp6.ts";
+import { formatIpv6 } from "../../src/wire/ipv6.ts";
 import { groupMac, solicitedNode } from "../../src/wire/nd.ts";
+import { packet6, sealed } from "../dataplane/packets6.ts";
 import { LINK, NET, Sites6 } from "./host6.ts";
 
 const [A, B, C] = [NET | 0x11n, NET | 0x12n, NET | 0x13n];
@@ -45,6 +48,28 @@ describe("vm1 asks for vm4 (rows 1 to 8)", () => {
     const macs = [vm1, vm3, vm4].map(({ mac }) => mac.toString(16).padStart(12, "0"));
     const seen = world.seen.filter(({ where }) => where === "underlay");
     for (const { bytes } of seen) for (const mac of macs) expect(Buffer.from(bytes).toString("hex")).not.toContain(mac);
+  });
+});
+
+describe("a next hop that does not answer", () => {
+  it("is said to be unreachable to each sender, also where they are of one prefix", () => {
+    const sites = new Sites6({ addresses: '[10.1.1.1/24, "2001:db8:10::1/64", "2001:db8:20::1/64"]' });
+    const { vm1, vm3, world, gw1 } = sites;
+    for (const vm of [vm1, vm3]) vm.ask(NET | 1n);
+    world.settle();
+    sites.clear();
+    const dst = gw1.control.shown.inventory.interface("if10")!.mac;
+    const rest = Uint8Array.of(128, ...new Uint8Array(15));
+    for (const vm of [vm1, vm1, vm3]) {
+      const from = formatIpv6(vm.addresses[0]!);
+      const echo = packet6({ dst, src: vm.mac, from, to: "2001:db8:20::77", next: 58, rest });
+      vm.tap.send(sealed(echo, 56, 16));
+    }
+    world.advance(8000);
+    const told = (vm: typeof vm1) =>
+      vm.frames.filter((frame) => frame[20] === 58 && frame[54] === ICMP6_UNREACHABLE).length;
+    expect([told(vm1), told(vm3)]).toEqual([1, 1]);
+    expect(gw1.drops).toMatchObject({ unresolved_timeout: 3 });
   });
 });
 

@@ -6,13 +6,14 @@
  * again when it fires; so a busy table sets no timers.
  */
 import { DROP } from "../../tables/counters.ts";
-import { i32 } from "../../wire/bytes.ts";
-import { ETH_BYTES, formatMac } from "../../wire/ethernet.ts";
-import { IP_SRC, type Ipv4 } from "../../wire/ipv4.ts";
+import { i32, u16 } from "../../wire/bytes.ts";
+import { ETH_BYTES, formatMac, TYPE_IPV6 } from "../../wire/ethernet.ts";
+import { IP_SRC } from "../../wire/ipv4.ts";
+import { IP6_SRC, readIpv6 } from "../../wire/ipv6.ts";
 import { type Emit, type EventFields, type EventName, portField } from "../event.ts";
 import type { Fate } from "../fate.ts";
 import type { HeldFrame } from "../inject.ts";
-import { formatIp } from "../ip.ts";
+import { formatIp, type Ip } from "../ip.ts";
 import type { Timers } from "../timers.ts";
 import { isGiven, type Neighbor, type NeighborOrigin, type Place } from "./entry.ts";
 import { isKnown, type NudAction, type NudEvent, type NudState, transition } from "./nud.ts";
@@ -213,9 +214,9 @@ export class NeighborLife {
     paths.withdraw(entry);
     searches.add(entry);
     // One host unreachable for each sender: the rest of its packets would only repeat it (RFC 1812 §4.3.2.8).
-    const told = new Set<Ipv4>();
+    const told = new Set<Ip>();
     searches.settle(entry, (frame) => {
-      const source = i32(frame.bytes, ETH_BYTES + IP_SRC);
+      const source = sourceOf(frame.bytes);
       if (told.has(source)) return DROP.unresolved_timeout;
       told.add(source);
       return unreachable(frame);
@@ -241,4 +242,10 @@ export class NeighborLife {
     if (entry.timer !== null) this.parts.timers.cancel(entry.timer);
     entry.timer = null;
   }
+}
+
+/** The sender of a routed packet, of whichever family. */
+function sourceOf(bytes: Uint8Array): Ip {
+  const isIpv6 = u16(bytes, ETH_BYTES - 2) === TYPE_IPV6;
+  return isIpv6 ? readIpv6(bytes, ETH_BYTES + IP6_SRC) : i32(bytes, ETH_BYTES + IP_SRC);
 }
