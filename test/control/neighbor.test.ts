@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { PortObject } from "../../src/control/inventory.ts";
+import { PENDING_PER_PORT, PENDING_PER_TARGET } from "../../src/control/neighbor/pending-queue.ts";
 import { NEIGHBORS_PER_AC, SEARCHES_IN_ALL, SEARCHES_PER_PORT } from "../../src/control/neighbor/quota.ts";
 import { INJECT, PUNT } from "../../src/tables/counters.ts";
 import { REWRITE_BYTES } from "../../src/tables/fib.ts";
@@ -17,6 +18,16 @@ describe("resolution (§3.10)", () => {
     bed.want("20.1.1.12");
     expect(bed.told()).toEqual(["all of vsi2 but none: ff/G20 req G20,20.1.1.1 / 0,20.1.1.12"]);
     expect(bed.agent.neighbors.waiting).toBe(1);
+    expect(bed.neighbor(bed.if20, "20.1.1.12")).toBe("incomplete");
+  });
+
+  it("is begun also by a packet that cannot wait, because too much of its port does", () => {
+    for (let n = 0; n < PENDING_PER_PORT; n++) bed.want(`20.1.1.${100 + Math.floor(n / PENDING_PER_TARGET)}`);
+    expect(bed.agent.neighbors.waiting).toBe(PENDING_PER_PORT);
+    bed.sent();
+    bed.want("20.1.1.12");
+    expect(bed.drops).toEqual({ unresolved_queue_full: 1 });
+    expect(bed.requests().length).toBe(1);
     expect(bed.neighbor(bed.if20, "20.1.1.12")).toBe("incomplete");
   });
 

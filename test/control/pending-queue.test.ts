@@ -3,6 +3,7 @@ import type { HeldFrame } from "../../src/control/inject.ts";
 import { Ledger } from "../../src/control/ledger.ts";
 import {
   PENDING_BYTES,
+  PENDING_BYTES_PER_PORT,
   PENDING_IN_ALL,
   PENDING_PER_PORT,
   PENDING_PER_TARGET,
@@ -67,8 +68,19 @@ describe("PendingQueues", () => {
     const { queues: q } = queues();
     const length = 64 * 1024;
     let kept = 0;
-    for (let i = 0; i < 200; i++) if (q.push(i, frame(0, { length, port: 1 + (i >> 4) }))) kept++;
+    for (let i = 0; i < 200; i++) if (q.push(i, frame(0, { length, port: 1 + (i >> 3) }))) kept++;
     expect(kept).toBe(PENDING_BYTES / length);
+  });
+
+  it("keeps a quarter of the bytes from one port, so that others have room", () => {
+    const { queues: q } = queues();
+    const length = 60_000;
+    let kept = 0;
+    for (let i = 0; i < 200; i++) if (q.push(i, frame(0, { length }))) kept++;
+    expect(kept).toBe(Math.floor(PENDING_BYTES_PER_PORT / length));
+    expect(q.push(5000, frame(0, { length, port: 2 }))).toBe(true);
+    q.take(0);
+    expect(q.push(5001, frame(0, { length }))).toBe(true);
   });
 
   it("counts wire packets as held, and lets go of a port's or a VSI's", () => {

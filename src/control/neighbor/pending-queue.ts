@@ -1,9 +1,9 @@
 /**
- * Packets that wait for their next hop: order kept, and bounded in four ways.
+ * Packets that wait for their next hop: order kept, and bounded in five ways.
  *
  * Per target, so that one dead host cannot take all; per ingress port, so that one VM's address scan leaves room for the
- * others; in all; and in bytes, because a super-frame is 64 KB: all that waits fits into one inject ring at once. What does
- * not fit is refused, never what already waits: the first packets of a connection are worth more than its retransmissions.
+ * others; in all; and in bytes, because a super-frame is 64 KB: all that waits fits into one inject ring at once, and a quarter
+ * of it is the most that came by one port. What does not fit is refused, never what already waits: the first packets of a connection are worth more than its retransmissions.
  *
  * A held frame is `held` in the ledger from `push` until `take`, `takePort` or `takeAll` hands it back.
  */
@@ -15,11 +15,12 @@ export const PENDING_PER_TARGET = 16;
 export const PENDING_PER_PORT = 256;
 export const PENDING_IN_ALL = 1024;
 export const PENDING_BYTES = 3 << 20;
+export const PENDING_BYTES_PER_PORT = PENDING_BYTES >> 2;
 
 export class PendingQueues {
   private readonly ledger: Ledger;
   private readonly queues = new Map<Ip, HeldFrame[]>();
-  private readonly ofPort = new Map<number, number>();
+  private readonly ofPort = new Map<number, { frames: number; bytes: number }>();
   private count = 0;
   private bytes = 0;
   /** Frames that did not fit, ever. */
@@ -37,10 +38,11 @@ export class PendingQueues {
   /** Keep a copy of `frame` for `target` (a neighbour key). @returns false when a bound is reached. */
   push(target: Ip, frame: HeldFrame): boolean {
     const queue = this.queues.get(target);
-    const fromPort = this.ofPort.get(frame.port) ?? 0;
+    const fromPort = this.ofPort.get(frame.port) ?? { frames: 0, bytes: 0 };
     const isFull =
       (queue !== undefined && queue.length >= PENDING_PER_TARGET) ||
-      fromPort >= PENDING_PER_PORT ||
+      fromPort.frames >= PENDING_PER_PORT ||
+      fromPort.bytes + frame.bytes.length > PENDING_BYTES_PER_PORT ||
       this.count >= PENDING_IN_ALL ||
       this.bytes + frame.bytes.length > PENDING_BYTES;
     if (isFull) {
@@ -50,7 +52,9 @@ export class PendingQueues {
     const copy: HeldFrame = { ...frame, bytes: frame.bytes.slice() };
     if (queue === undefined) this.queues.set(target, [copy]);
     else queue.push(copy);
-    this.ofPort.set(frame.port, fromPort + 1);
+    fromPort.frames++;
+    fromPort.bytes += copy.bytes.length;
+    this.ofPort.set(frame.port, fromPort);
     this.count++;
     this.bytes += copy.bytes.length;
     this.ledger.held += copy.units;
@@ -95,9 +99,10 @@ export class PendingQueues {
   }
 
   private forget(frame: HeldFrame): void {
-    const left = this.ofPort.get(frame.port)! - 1;
-    if (left === 0) this.ofPort.delete(frame.port);
-    else this.ofPort.set(frame.port, left);
+    const left = this.ofPort.get(frame.port)!;
+    left.frames--;
+    left.bytes -= frame.bytes.length;
+    if (left.frames === 0) this.ofPort.delete(frame.port);
     this.count--;
     this.bytes -= frame.bytes.length;
     this.ledger.held -= frame.units;

@@ -210,14 +210,11 @@ export class Neighbors implements NextHops, NeighborOwner {
     // Resolved while the packet was on its way here.
     if (entry !== null && isKnown(entry.state)) return this.paths.send(entry, frame);
     if (entry?.state !== "incomplete" && !this.census.of(ip).maySearch(frame.port)) return DROP.unresolved_queue_full;
-    if (!queues.push(neighborKey(iface, ip), frame)) return DROP.unresolved_queue_full;
     entry ??= this.create(iface, ip);
-    if (entry === null) {
-      queues.take(neighborKey(iface, ip));
-      return DROP.unresolved_queue_full;
-    }
+    if (entry === null) return DROP.unresolved_queue_full;
+    // Also where the packet cannot wait: the next one shall find the way.
     this.life.search(entry, frame.port);
-    return HELD;
+    return queues.push(entry.key, frame) ? HELD : DROP.unresolved_queue_full;
   }
 
   /** Those whose place on `iface` is known; those too whose port is down and may come back. */
