@@ -80,7 +80,10 @@ export const DROPS = [
   ["shutting_down", "the gateway was stopping"],
   ["dhcp_malformed", "to the DHCP server port of a VSI-interface with dhcpRelay, and no DHCP message"],
   ["dhcp_untrusted", "a DHCP request with a relay's address, hops or option 82, from an AC (RFC 3046 §2.1)"],
-  ["dhcp_guard", "a DHCP reply from an AC, or from an address that is none of dhcpRelay.servers"],
+  [
+    "dhcp_guard",
+    "a DHCP reply from an AC, from none of dhcpRelay.servers, or with a lease to a strict AC that did not ask",
+  ],
 ] as const;
 
 export type DropName = (typeof DROPS)[number][0];

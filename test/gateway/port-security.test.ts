@@ -83,6 +83,17 @@ function acknowledge(world: World, address: string, echoes = true): void {
   world.settle();
 }
 
+/** The server's address sends a lease of 10.1.1.12 by itself: `circuit` says where to. */
+function lease(world: World, circuit: string, mac: string, xid = "12345678"): void {
+  const text = new TextEncoder().encode(circuit);
+  const agent = `01${toHex(Uint8Array.of(text.length))}${toHex(text)}`;
+  const options = `350105 330400000258 52${toHex(Uint8Array.of(agent.length / 2))}${agent} ff`;
+  const more = { 0: "02", 4: xid, 16: "0a01010c", 24: "0a0101fb", 28: mac.replaceAll(":", "") };
+  const ends = { from: ip(SERVER), fromPort: DHCP_SERVER_PORT, to: ip("10.1.1.251"), toPort: DHCP_SERVER_PORT };
+  world.get("s").sendPacket(udpFrame(ends, dhcpMessage(options, more), 64).subarray(ETH_BYTES));
+  world.settle();
+}
+
 const bytesOf = (address: string) => Uint8Array.from(address.split(".").map(Number));
 
 /** VM b has a lease of 10.1.1.12. */
@@ -245,6 +256,62 @@ describe("a DHCP lease", () => {
     expect(events(world, "binding.refused").at(-1)!.fields).toMatchObject({ ac: "c", reason: "bound at AC b" });
     acknowledge(world, "10.1.1.13");
     expect(bound(world).filter((each) => each.startsWith("c"))).toEqual([`c ${MAC_C} 10.1.1.13 dhcp`]);
+  });
+
+  describe("that was not asked for binds nothing and reaches no strict AC", () => {
+    const guarded = (world: World, ...acs: readonly string[]) => {
+      expect(bound(world).filter((each) => each.endsWith("dhcp"))).toEqual([]);
+      expect(gw(world, 1).drops).toEqual({ dhcp_guard: 1 });
+      for (const ac of acs) expect(world.get(ac).received.filter((frame) => frame[23] === 17)).toEqual([]);
+    };
+
+    it("made up by a VM that sends as the server", () => {
+      const world = bed();
+      lease(world, "vsi10/b", MAC_B);
+      guarded(world, "a", "b", "c");
+    });
+
+    it("with another transaction's number", () => {
+      const world = bed();
+      request(world.get("b"), "350103 ff");
+      world.settle();
+      lease(world, "vsi10/b", MAC_B, "12345679");
+      guarded(world, "b");
+    });
+
+    it("for another MAC than the one that asked", () => {
+      const world = bed();
+      request(world.get("b"), "350103 ff");
+      world.settle();
+      lease(world, "vsi10/b", "02:00:00:00:00:99");
+      guarded(world, "b");
+    });
+
+    it("at another AC than the one that asked", () => {
+      const world = bed();
+      request(world.get("c"), "350103 ff");
+      world.settle();
+      lease(world, "vsi10/b", MAC_C);
+      guarded(world, "b");
+    });
+
+    it("more than 64 s later", () => {
+      const world = bed();
+      request(world.get("b"), "350103 ff");
+      world.settle();
+      world.advance(65_000, 5000);
+      world.get("s").ping("20.1.1.1");
+      world.settle();
+      lease(world, "vsi10/b", MAC_B);
+      guarded(world, "b");
+    });
+  });
+
+  it("to an AC that is not strict is passed on, and binds nothing where it was not asked for", () => {
+    const world = bed();
+    lease(world, "vsi10/c", MAC_C);
+    expect(bound(world).filter((each) => each.endsWith("dhcp"))).toEqual([]);
+    expect(world.get("c").received.filter((frame) => frame[23] === 17)).toHaveLength(1);
   });
 
   it("of one AC are 256 at most", () => {

@@ -8,12 +8,13 @@
  *
  * All gateways have the same address, and a server's answer to that would end at the gateway nearest to the server. So giaddr
  * and source are the VSI-interface's unique `icmpSource`; the subnet is told apart from it (RFC 3527), and so is the address
- * to renew at. Where the client is stands in option 82 as VSI and AC and comes back with the answer, so nothing is kept for
- * a request, and a restart between question and answer loses none. A server that drops the option is helped by the MAC table.
+ * to renew at. Where the client is stands in option 82 as VSI and AC and comes back with the answer, so a restart between question
+ * and answer loses none. A server that drops the option is helped by what was asked lately, and by the MAC table.
  *
  * Clients are not trusted (RFC 3046 §2.1): none speaks as a relay or as a server. An AC has its rate. What a server gives binds
- * the client to its AC (control/security/bindings.ts); behind one with antiSpoof: strict it asks for its own MAC alone, and for none that
- * is bound elsewhere.
+ * the client to its AC (control/security/bindings.ts), if it is the answer to what that client asked there a short time ago: a reply that a
+ * VM made up binds nothing, and a lease that does not bind is not passed on to a strict AC. Behind one a client asks for its own MAC alone,
+ * and for none that is bound elsewhere.
  */
 import { DROP } from "../../tables/counters.ts";
 import { i32, setI32, u16 } from "../../wire/bytes.ts";
@@ -179,7 +180,7 @@ export class DhcpRelay {
     const { chaddr } = dhcp;
     if (isStrict(port) && (readMac(frame.bytes, ETH_SRC) !== chaddr || bindings.holder(port, chaddr) !== null))
       return DROP.port_security;
-    this.askers.asked(iface, chaddr, port, timers.nowMs);
+    this.askers.asked(iface, dhcp, port, timers.nowMs);
     if (dhcp.type === DHCP_RELEASE) bindings.release(port, chaddr, dhcp.ciaddr);
     else if (dhcp.type === DHCP_DECLINE) bindings.release(port, chaddr, null);
     const { ip: server, prefix } = primary4(iface.config)!;
@@ -222,7 +223,13 @@ export class DhcpRelay {
     const out = udpFrame(ends, withoutAgent(message, dhcp), TTL);
     writeMac(out, ETH_DST, isBroadcast ? BROADCAST : dhcp.chaddr);
     writeMac(out, ETH_SRC, iface.mac);
-    const where = this.send(iface, dhcp, out, frame.worker);
+    const asker = this.askers.find(iface, dhcp, this.parts.timers.nowMs);
+    const port = this.byCircuit(iface, dhcp) ?? asker ?? this.byMac(iface, dhcp.chaddr);
+    if (port !== null && isLease(dhcp)) {
+      if (port === asker) this.parts.bindings.lease(port, dhcp.chaddr, dhcp.yiaddr, dhcp.leaseSeconds!);
+      else if (isStrict(port)) return DROP.dhcp_guard;
+    }
+    const where = this.send(iface, port, out, frame.worker);
     if (where === null) return DROP.pool_exhausted;
     this.counts.count(iface.name, "reply");
     this.tell("dhcp.reply", {
@@ -235,14 +242,9 @@ export class DhcpRelay {
   }
 
   /** To the AC of the client; where that is unknown, to all of the VSI-interface. @returns where, or null: there was no room. */
-  private send(iface: InterfaceObject, dhcp: Dhcp, frame: Uint8Array, worker: number) {
-    const { injector, bindings, timers } = this.parts;
-    const { chaddr, yiaddr, leaseSeconds } = dhcp;
-    const asker = () => this.askers.find(iface, chaddr, timers.nowMs);
-    const port = this.byCircuit(iface, dhcp) ?? asker() ?? this.byMac(iface, chaddr);
+  private send(iface: InterfaceObject, port: AcPort | null, frame: Uint8Array, worker: number) {
+    const { injector } = this.parts;
     if (port !== null) {
-      if (dhcp.type === DHCP_ACK && yiaddr !== 0 && leaseSeconds !== null)
-        bindings.lease(port, chaddr, yiaddr, leaseSeconds);
       const isSent = injector.toPort(port.vsi.row, port.row, frame, worker);
       return isSent ? { vsi: port.vsi.name, ...portField(port) } : null;
     }
@@ -285,6 +287,10 @@ export class DhcpRelay {
   private tell(event: "dhcp.request" | "dhcp.reply", fields: Parameters<Emit>[2]): void {
     this.parts.emit("debug", event, fields);
   }
+}
+
+function isLease({ type, yiaddr, leaseSeconds }: Dhcp): boolean {
+  return type === DHCP_ACK && yiaddr !== 0 && leaseSeconds !== null;
 }
 
 function relayOf({ config }: InterfaceObject): DhcpRelayConfig | null {
