@@ -3,11 +3,20 @@
  *
  * A binary heap by due time; equal times run in the order they were set. `run(now)` is called by the agent after each
  * round of punts and when `nextDue` comes; tests call it with a time of their own.
+ *
+ * A cancelled timer stays in the heap until it comes up, or until more than half are cancelled: then all of them are taken out. That is
+ * a walk of the heap for at least half as many cancellations, so each costs a constant; and a day's lease that is renewed each second
+ * does not leave a day of them.
  */
 export type Timer = { readonly due: number; readonly order: number; run: (() => void) | null };
 
+/** A heap as small as this is not worth the walk. */
+const LEAST = 64;
+
 export class Timers {
   private readonly heap: Timer[] = [];
+  /** So many in the heap have no `run`. */
+  private cancelled = 0;
   private orders = 0;
   private time: number;
   private target: number;
@@ -46,8 +55,17 @@ export class Timers {
     return () => this.cancel(timer);
   }
 
+  /** Nothing, if it has run or was cancelled. */
   cancel(timer: Timer): void {
+    if (timer.run === null) return;
     timer.run = null;
+    this.cancelled++;
+    if (this.heap.length > LEAST && this.cancelled > this.heap.length / 2) this.compact();
+  }
+
+  /** In the heap, cancelled ones too. */
+  get size(): number {
+    return this.heap.length;
   }
 
   /** When the next timer is due, or null. */
@@ -67,13 +85,27 @@ export class Timers {
       this.pop();
       // A long stop (SIGSTOP, a suspended VM) must not look like a thousand periods: late timers run at the late time.
       this.time = Math.max(this.time, target - first.due > 1000 ? target : first.due);
-      first.run?.();
+      const { run } = first;
+      first.run = null;
+      run?.();
     }
     this.time = target;
   }
 
   private dropCancelled(): void {
-    while (this.heap.length > 0 && this.heap[0]!.run === null) this.pop();
+    while (this.heap.length > 0 && this.heap[0]!.run === null) {
+      this.pop();
+      this.cancelled--;
+    }
+  }
+
+  /** Without the cancelled ones; made a heap again from the last parent up. */
+  private compact(): void {
+    let kept = 0;
+    for (const timer of this.heap) if (timer.run !== null) this.heap[kept++] = timer;
+    this.heap.length = kept;
+    this.cancelled = 0;
+    for (let i = (kept >> 1) - 1; i >= 0; i--) this.down(i);
   }
 
   private pop(): void {
