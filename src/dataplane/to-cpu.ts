@@ -11,7 +11,7 @@ import { u16 } from "../wire/bytes.ts";
 import { DHCP_CLIENT_PORT, DHCP_SERVER_PORT } from "../wire/dhcp.ts";
 import { ETH_BYTES, isGroupHi, TYPE_ARP, TYPE_IPV4, TYPE_IPV6 } from "../wire/ethernet.ts";
 import { FRAGMENT_OFFSET, headerBytes, IP_FRAGMENT, IP_PROTOCOL, IPV4_BYTES, PROTO_UDP } from "../wire/ipv4.ts";
-import { L4_DST_PORT, L4_SRC_PORT } from "../wire/udp-tcp.ts";
+import { L4_DST_PORT } from "../wire/udp-tcp.ts";
 import type { WorkerContext } from "./context.ts";
 import { discovery } from "./discovery.ts";
 import { type Fate, type Frame, GO_ON } from "./frame.ts";
@@ -56,8 +56,8 @@ function dhcp(worker: WorkerContext, f: Frame): Fate {
     return GO_ON;
   const to = u16(f.bytes, ip + header + L4_DST_PORT);
   if (to === DHCP_SERVER_PORT && isGroupHi(f.dstHi)) return punt(worker, f, PUNT.dhcp, 0, 0);
-  const isServers = to === DHCP_CLIENT_PORT && u16(f.bytes, ip + header + L4_SRC_PORT) === DHCP_SERVER_PORT;
-  return isServers && f.fromTunnel === 0 ? DROP.dhcp_guard : GO_ON;
+  // From whatever port: a client looks at its own alone.
+  return to === DHCP_CLIENT_PORT && f.fromTunnel === 0 ? DROP.dhcp_guard : GO_ON;
 }
 
 function isRequest(f: Frame): boolean {

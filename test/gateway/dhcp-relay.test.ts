@@ -249,9 +249,11 @@ describe("a reply", () => {
     world.settle();
     const broadcast = offer.slice();
     writeMac(broadcast, 0, BROADCAST);
-    for (const frame of [data, offer, data, offer, broadcast]) rogue.tap.send(frame);
+    const fromElsewhere = udpFrame({ ...ends, fromPort: 1067 }, dhcpMessage("350102 ff", { 0: "02" }), 64);
+    fromElsewhere.set(broadcast.subarray(0, 12));
+    for (const frame of [data, offer, data, offer, broadcast, fromElsewhere]) rogue.tap.send(frame);
     world.settle();
-    expect(gw(world, 1).drops).toEqual({ dhcp_guard: 3 });
+    expect(gw(world, 1).drops).toEqual({ dhcp_guard: 4 });
     expect(heard(world.get("a1"))).toHaveLength(2);
   });
 });
