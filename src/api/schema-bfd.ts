@@ -67,6 +67,10 @@ export const Bfd = z
 /** What a tunnel says of it. */
 export const watched = {
   draining: z.boolean().optional().describe("its peer leaves: nothing is sent to it, and what it sends is taken"),
+  lingering: z
+    .boolean()
+    .optional()
+    .describe("no route names it any more: nothing is sent by it, and what its peer still sends is taken for a while"),
   watchedBy: z.enum(["bfd", "keepalive"]).nullable().optional().describe("what says whether its peer is there"),
   bfd: BfdSession.nullable().optional().describe("null: not configured"),
 };

@@ -100,6 +100,7 @@ export const EvpnVtep = z
     vnis: z.array(z.int()),
     routes: z.int(),
     refused: z.string().nullable().describe("why there is no tunnel"),
+    lingering: z.boolean().optional().describe("its last route has gone, and what it still sends is taken for a while"),
   })
   .openapi("EvpnVtep");
 

@@ -123,7 +123,7 @@ export class Shown {
   tunnels(): schema.Tunnel[] {
     const { inventory, topology } = this.parts;
     return tunnelViews(inventory, topology.counted)
-      .map(({ name, row, countedBefore, remote, up, draining, mtu, vsis }) => {
+      .map(({ name, row, countedBefore, remote, up, draining, lingering, mtu, vsis }) => {
         const port = inventory.tunnel(name)!;
         const probe = this.prober.view(port);
         const bfd = this.bfd.view(port);
@@ -134,6 +134,7 @@ export class Shown {
           up,
           state: !up ? ("down" as const) : watchedBy === null ? ("unwatched" as const) : ("up" as const),
           draining,
+          lingering,
           watchedBy,
           mtu,
           vsis: [...vsis].sort(byText),

@@ -39,6 +39,8 @@ export interface TunnelPort extends AnyPort {
   name: string;
   /** Its peer has said that it leaves: not up, but what still comes from there is taken. */
   draining: boolean;
+  /** No route names it any more: nothing is sent by it, and what still comes from there is taken (topology/lingering.ts). */
+  lingering: boolean;
   /** It carries many. */
   readonly vsi: null;
   config: TunnelConfig;

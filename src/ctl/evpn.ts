@@ -46,7 +46,11 @@ const VTEP: readonly Column<EvpnVtep>[] = [
   { title: "TUNNEL", of: (row) => row.tunnel },
   { title: "VNIS", of: (row) => row.vnis.join(",") },
   { title: "ROUTES", of: (row) => row.routes, right: true },
-  { title: "PROBLEM", of: (row) => row.refused, wraps: true },
+  {
+    title: "PROBLEM",
+    of: (row) => (row.lingering === true ? "lingering: its last route has gone" : row.refused),
+    wraps: true,
+  },
 ];
 const DUPLICATE: readonly Column<EvpnDuplicate>[] = [
   { title: "VSI", of: (row) => row.vsi },

@@ -114,10 +114,13 @@ const ac = (before: Before<readonly Ac[]> | null): readonly Column<Ac>[] => [
   ...traffic(before, [1, 2]),
 ];
 
+const stateOf = ({ lingering, draining, state }: Tunnel): string =>
+  lingering === true ? "lingering" : draining === true ? "draining" : state;
+
 const tunnel = (before: Before<readonly Tunnel[]> | null): readonly Column<Tunnel>[] => [
   { title: "TUNNEL", of: (row) => row.name },
   { title: "REMOTE", of: (row) => row.remote },
-  { title: "STATE", of: (row) => (row.draining === true ? "draining" : row.state), measured: true },
+  { title: "STATE", of: (row) => stateOf(row), measured: true },
   { title: "BY", of: (row) => row.watchedBy ?? null, rank: 5 },
   { title: "MTU", of: (row) => row.mtu, right: true, rank: 3 },
   { title: "RTT-MS", of: (row) => row.probe.rttMs?.toFixed(3) ?? null, right: true, rank: 1, measured: true },

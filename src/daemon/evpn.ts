@@ -160,11 +160,18 @@ export class EvpnMember {
             labels: [...route.labels],
           }),
         ).sort(byRoute),
-      vteps: () =>
-        evpn.fabric.views().map(({ vtep, vnis, routes, refused }) => ({
-          ...{ vtep, routes, refused, vnis: [...vnis] },
+      vteps: () => {
+        const named = evpn.fabric.views().map(({ vtep, vnis, routes, refused }) => ({
+          ...{ vtep, routes, refused, vnis: [...vnis], lingering: false },
           tunnel: inventory.tunnelTo(vtep)?.name ?? null,
-        })),
+        }));
+        const known = new Set(named.map(({ vtep }) => vtep));
+        const others = Array.from(topology.tunnels.lingering.list(), ([vtep, vnis]) => ({
+          ...{ vtep, vnis, routes: 0, refused: null, lingering: true },
+          tunnel: inventory.tunnelTo(vtep)?.name ?? null,
+        }));
+        return [...named, ...others.filter(({ vtep }) => !known.has(vtep))];
+      },
       duplicates: () => duplicateViews(evpn, this.nowMs).map((each) => ({ ...each })),
       refused: () =>
         Array.from(evpn.refused, ([reason, count]) => ({ reason, count, text: REFUSAL_TEXTS[reason] })).filter(

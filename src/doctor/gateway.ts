@@ -65,7 +65,7 @@ export async function diagnose({
   const facts: GatewayFacts = {
     status: status(),
     acs: shown.acs(),
-    tunnels: shown.tunnels(),
+    tunnels: shown.tunnels().filter(({ lingering }) => lingering !== true),
     features: features(),
     vsis: shown.vsis(),
     interfaces: shown.interfaces(),

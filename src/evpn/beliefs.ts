@@ -21,8 +21,8 @@ export interface LocalHost {
 export interface Beliefs {
   /** The tunnel to `vtep` is needed for `vni`. @returns null, or why it is not available. */
   acquire(vtep: string, vni: number): string | null;
-  /** The reverse of one successful `acquire`. */
-  release(vtep: string, vni: number): void;
+  /** The reverse of one successful `acquire`; `lingers`: what still comes from there is taken for a while. */
+  release(vtep: string, vni: number, lingers: boolean): void;
   /** @returns false when the table has no room. */
   wantMac(vsi: string, mac: Mac, vtep: string): boolean;
   unwantMac(vsi: string, mac: Mac): void;

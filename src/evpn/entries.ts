@@ -124,6 +124,7 @@ export class Entries implements Beliefs {
     for (const stop of this.stops) stop();
     this.noted.clear();
     this.lost.clear();
+    this.parts.topology.tunnels.lingering.endAll();
   }
 
   // ---- Beliefs ---------------------------------------------------------------------------------------------------------
@@ -136,8 +137,10 @@ export class Entries implements Beliefs {
     return acquired.ok ? null : acquired.reason;
   }
 
-  release(vtep: string, vni: number): void {
-    this.parts.topology.tunnels.release(vtep, [vni], "evpn");
+  release(vtep: string, vni: number, lingers: boolean): void {
+    const { tunnels } = this.parts.topology;
+    if (lingers) tunnels.retire(vtep, [vni], "evpn");
+    else tunnels.release(vtep, [vni], "evpn");
   }
 
   wantMac(name: string, mac: Mac, vtep: string): boolean {

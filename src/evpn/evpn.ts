@@ -87,7 +87,7 @@ export class Evpn {
       seed: parts.seed,
       mostRoutes: () => this.settings.limits.routes,
       add: (held, was) => this.add(held, was),
-      remove: (held) => this.withdraw(held),
+      remove: (held, isSwept) => this.withdraw(held, isSwept),
       refuse: (route) => this.refuse("routes_limit", route),
       tell: (state, from) => tellState(parts.emit, state, from, this.rib.size, this.settings.staleSeconds),
       swept: (routes) => parts.emit("info", "evpn.swept", { routes }),
@@ -296,7 +296,7 @@ export class Evpn {
       if (use === null || left.length === 0) continue;
       const entered = use.entered.filter((each) => !left.includes(each));
       held.use = entered.length === 0 && use.refused === null ? null : this.uses.one({ entered, refused: use.refused });
-      this.leave(left, held.route);
+      this.leave(left, held.route, false);
     }
     for (const name of names) this.vrfs.remove(name);
   }
@@ -309,14 +309,14 @@ export class Evpn {
     // The new one is entered before the old one goes: a route that only changed leaves no gap, and its tunnel stays.
     for (const { instance, vtep, asIs } of use.entered) this.enter(instance, vtep, asIs ?? route);
     held.use = use.entered.length + (use.refused === null ? 0 : 1) > 0 ? use : null;
-    if (before !== null) this.leave(before.entered, was!);
+    if (before !== null) this.leave(before.entered, was!, true);
     if (use.refused !== null && before?.refused !== use.refused) this.refuse(use.refused, route);
   }
 
-  private withdraw(held: Held): void {
+  private withdraw(held: Held, isSwept: boolean): void {
     const { use, route } = held;
     held.use = null;
-    if (use !== null) this.leave(use.entered, route);
+    if (use !== null) this.leave(use.entered, route, !isSwept);
   }
 
   private enter(instance: Instance, vtep: string, route: EvpnRoute): void {
@@ -327,11 +327,11 @@ export class Evpn {
     if (!this.vrfs.addRoute(instance, vtep, route)) this.refuse("host_routes", route);
   }
 
-  /** Undo what it was. */
-  private leave(entered: Use["entered"], route: EvpnRoute): void {
+  /** Undo what it was; `lingers`: its VTEP is there and may still send. */
+  private leave(entered: Use["entered"], route: EvpnRoute, lingers: boolean): void {
     for (const { instance, vtep, asIs } of entered) {
       this.vrfs.removeRoute(instance, asIs ?? route);
-      this.fabric.release(vtep, instance.vni);
+      this.fabric.release(vtep, instance.vni, lingers);
     }
   }
 

@@ -57,15 +57,15 @@ export class Fabric {
     return hold.refused === null;
   }
 
-  /** The reverse of one `hold`. */
-  release(vtep: string, vni: number): void {
+  /** The reverse of one `hold`; `lingers`: its VTEP took it back, and may still send. */
+  release(vtep: string, vni: number, lingers: boolean): void {
     const key = `${vni} ${vtep}`;
     const hold = this.holds.get(key);
     if (hold === undefined) return;
     hold.routes--;
     if (hold.routes > 0) return;
     this.holds.delete(key);
-    if (hold.refused === null) this.close(hold);
+    if (hold.refused === null) this.close(hold, lingers);
   }
 
   /** Is the tunnel to `vtep` there for `vni`? */
@@ -115,8 +115,8 @@ export class Fabric {
     }
   }
 
-  private close({ vtep, vni }: Hold): void {
-    this.beliefs.release(vtep, vni);
+  private close({ vtep, vni }: Hold, lingers: boolean): void {
+    this.beliefs.release(vtep, vni, lingers);
     count(this.vnisOf, vtep, -1);
     count(this.vtepsOf, vni, -1);
   }

@@ -62,7 +62,8 @@ export interface RibParts {
   readonly mostRoutes: () => number;
   /** A route is new, or says something else; `was`: what it was until now. */
   readonly add: (held: Held, was: EvpnRoute | null) => void;
-  readonly remove: (held: Held) => void;
+  /** `isSwept`: it did not come again, and was not taken back. */
+  readonly remove: (held: Held, isSwept: boolean) => void;
   /** A random int32. */
   readonly seed: number;
   /** There is no room for one more. */
@@ -296,7 +297,7 @@ export class Rib {
       if (left-- === 0) return;
       this.gone.delete(held);
       if (isHeard && this.orphaning.has(held.route.nextHop) && this.orphans.isKept(held.route)) this.orphan(held);
-      else if (isHeard || held.peer === null) this.drop(held);
+      else if (isHeard || held.peer === null) this.drop(held, false);
       else {
         if (held.generation === this.generation) this.fresh--;
         held.generation = -1;
@@ -315,13 +316,13 @@ export class Rib {
     this.parts.add(held, was);
   }
 
-  private drop(held: Held): void {
+  private drop(held: Held, isSwept: boolean): void {
     this.held.delete(held);
     this.leaving.delete(held);
     this.gone.delete(held);
     if (held.generation === this.generation) this.fresh--;
     this.count(held, -1);
-    this.parts.remove(held);
+    this.parts.remove(held, isSwept);
   }
 
   private count({ peer, route }: Held, step: 1 | -1): void {
@@ -372,7 +373,7 @@ export class Rib {
       }
       const { route, generation } = held;
       if (route.isOrphan ? this.orphans.isKept(route) : generation >= sweeping.before) continue;
-      this.drop(held);
+      this.drop(held, true);
       sweeping.count++;
     }
   }

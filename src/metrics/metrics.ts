@@ -240,7 +240,9 @@ const ROWS: readonly SourceRow[] = [
     help: "1 while frames are sent into the tunnel, also where nothing watches it (vtep_tunnel_watched)",
     labels: ["tunnel"],
     *values(source) {
-      for (const port of source.inventory.tunnels()) yield [{ tunnel: port.name }, port.up ? 1 : 0];
+      // One that lingers is none to be alarmed about: it is going.
+      for (const { name, up, lingering } of source.inventory.tunnels())
+        if (!lingering) yield [{ tunnel: name }, up ? 1 : 0];
     },
   },
   {

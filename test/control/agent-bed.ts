@@ -139,8 +139,8 @@ export function acOf(row: number, name: string, vsi: VsiObject): AcPort {
 }
 
 export function tunnelOf(row: number, name: string): TunnelPort {
-  const config = { name, remote: "192.0.2.2", keepalive: null, bfd: null };
-  return { row, kind: "tunnel", name, io: row, vsi: null, config, mtu: 1450, up: true, draining: false };
+  const port = { row, name, io: row, vsi: null, mtu: 1450, up: true, draining: false, lingering: false };
+  return { ...port, kind: "tunnel", config: { name, remote: "192.0.2.2", keepalive: null, bfd: null } };
 }
 
 export class AgentBed {

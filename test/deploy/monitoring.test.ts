@@ -52,7 +52,8 @@ async function scraped(): Promise<Map<string, Set<string>>> {
   const vsi: VsiObject = { row: 1, name: "vsi10", config: {} as VsiConfig, interface: null, acs: [], tunnels: [] };
   const port = (row: number, name: string, of: VsiObject | null): PortObject => {
     const common = { row, name, io: row, mtu: 1450, up: true };
-    if (of === null) return { ...common, kind: "tunnel", vsi: null, config: {} as TunnelConfig, draining: false };
+    if (of === null)
+      return { ...common, kind: "tunnel", vsi: null, config: {} as TunnelConfig, draining: false, lingering: false };
     return { ...common, kind: "ac", vsi: of, config: {} as AcConfig, linkDown: false };
   };
   inventory.addVsi(vsi);

@@ -195,7 +195,7 @@ it("counts the VTEPs of a VNI, and our routes of a type, as their twins do", () 
           fabric.hold(name, vni);
           exporter.set({ ...route, tag: 0, targets: [String(steps.length)] });
         } else {
-          fabric.release(name, vni);
+          fabric.release(name, vni, false);
           exporter.unset(keyOf(route));
         }
         if (hasRoom) fabric.retry();

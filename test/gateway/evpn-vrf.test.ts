@@ -183,7 +183,7 @@ describe("two leaves without a VNI in common", () => {
     site.pass(1000);
     expect(learned(one)).toEqual([]);
     const { inventory, agent } = one.gateway.control.shown;
-    expect(inventory.tunnels()).toEqual([]);
+    expect(inventory.tunnels().filter(({ lingering }) => !lingering)).toEqual([]);
     expect(agent.macs.list().filter(({ origin }) => origin === "evpn")).toEqual([]);
     expect([...agent.neighbors.all()].filter(({ origin }) => origin === "evpn")).toEqual([]);
     world.get("vm1-10").ping("10.1.2.12");

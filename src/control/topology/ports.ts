@@ -292,7 +292,8 @@ export class Ports {
 }
 
 function tunnelPort(config: TunnelConfig, row: number, io: number): TunnelPort {
-  return { kind: "tunnel", row, name: config.name, io, vsi: null, config, mtu: 0, up: true, draining: false };
+  const state = { mtu: 0, up: true, draining: false, lingering: false };
+  return { kind: "tunnel", row, name: config.name, io, vsi: null, config, ...state };
 }
 
 /** What stands for a configuration of the tunnel to `remote` while there is none. A configured name has no colon. */

@@ -185,7 +185,7 @@ export class Topology {
   /** A tunnel's liveness changed: a dead one leaves flood lists, and what is behind it is suspended. */
   setTunnelUp(tunnel: TunnelPort, up: boolean): void {
     // Of a peer that had said so nothing else was to be expected.
-    const level = up || tunnel.draining ? "info" : "warn";
+    const level = up || tunnel.draining || tunnel.lingering ? "info" : "warn";
     if (!this.setUp(tunnel, up)) return;
     this.parts.emit(level, up ? "tunnel.up" : "tunnel.down", { tunnel: tunnel.name });
     if (up) this.parts.learners.announceInto(tunnel);
@@ -276,6 +276,7 @@ export class Topology {
   }
 
   private prepare(draft: Draft): string | null {
+    this.tunnels.lingering.endAll();
     const drafted = (name: string): VsiObject =>
       this.parts.inventory.vsi(name) ?? draft.vsis.added.find((vsi) => vsi.name === name)!;
     return this.interfaces.prepare(draft) ?? this.vsis.prepare(draft) ?? this.ports.prepare(draft, drafted);

@@ -7,6 +7,9 @@
  * The steps are those of a reload (topology.ts) for one tunnel. In: rows, the peer in each worker, the guard of its address,
  * then (VNI, tunnel) pairs and flood lists, and its frames are let in last. Out: the same in reverse, and what was learned
  * there is forgotten.
+ *
+ * What a fabric's routes no longer name goes in two steps (`retire`): nothing is sent by it from now on, and what still comes by it
+ * is taken for a while (lingering.ts). A reload ends that.
  */
 import { MAX_VNI_PAIRS } from "../../tables/tables.ts";
 import { MAX_FLOOD } from "../../tables/vsi.ts";
@@ -16,6 +19,7 @@ import type { Config } from "../plan.ts";
 import type { ConnectedRoutes } from "../routes/connected.ts";
 import type { Timers } from "../timers.ts";
 import type { Learners } from "./learners.ts";
+import { Lingering } from "./lingering.ts";
 import type { Mtus } from "./mtu.ts";
 import type { Pins } from "./pins.ts";
 import { type Ports, unnamedTunnel } from "./ports.ts";
@@ -53,9 +57,11 @@ export interface TunnelsParts {
 export class Tunnels {
   private readonly parts: TunnelsParts;
   private isAnnouncing = false;
+  readonly lingering: Lingering;
 
   constructor(parts: TunnelsParts) {
     this.parts = parts;
+    this.lingering = new Lingering(parts.timers, (remote, vni) => this.endPair(remote, vni));
   }
 
   /**
@@ -68,16 +74,21 @@ export class Tunnels {
    */
   acquire(remote: string, vnis: readonly number[], owner: Exclude<TunnelOwner, "config">): Acquired {
     const { holds, inventory, vsis, commands } = this.parts;
+    if (this.isFull(remote, vnis)) this.lingering.endAll();
     const known = inventory.tunnelTo(remote);
     const reason = this.whyNot(remote, vnis, known);
     if (reason !== null) return { ok: false, reason };
     const tunnel = known ?? this.open(remote, owner);
     if (tunnel === null) return { ok: false, reason: "no bridge port is free" };
     for (const vni of holds.hold(remote, vnis, owner)) {
+      const isLingering = this.lingering.take(remote, vni);
       const vsi = vsis.of(vni);
-      if (vsi !== undefined) vsis.join(vsi, tunnel);
+      if (vsi === undefined) continue;
+      if (isLingering) vsis.use(vsi, tunnel);
+      else vsis.join(vsi, tunnel);
     }
     if (known === undefined) this.start(tunnel);
+    else if (tunnel.lingering) this.resume(tunnel);
     this.announceSoon();
     commands.flush();
     return { ok: true, tunnel };
@@ -90,12 +101,39 @@ export class Tunnels {
     const tunnel = inventory.tunnelTo(remote)!;
     const left = lost.flatMap((vni) => vsis.of(vni) ?? []);
     for (const vsi of left) vsis.leave(vsi, tunnel);
-    if (!holds.isHeld(remote)) this.close(tunnel);
-    else {
+    if (!holds.isHeld(remote)) {
+      for (const vni of this.lingering.vnisOf(remote)) {
+        this.lingering.take(remote, vni);
+        vsis.forgetPair(vni, tunnel);
+      }
+      this.close(tunnel);
+    } else {
       for (const vsi of left) learners.flushPort(tunnel, vsi);
       this.rename(tunnel);
     }
     if (left.length > 0) pins.dropMisplaced();
+    commands.flush();
+  }
+
+  /** Like `release`, but what still comes by it is taken for a while. */
+  retire(remote: string, vnis: readonly number[], owner: Exclude<TunnelOwner, "config">): void {
+    const { holds, inventory, vsis, learners, pins, commands, emit } = this.parts;
+    const tunnel = inventory.tunnelTo(remote)!;
+    const lost = holds.letGo(remote, vnis, owner);
+    if (holds.isHeld(remote)) this.rename(tunnel);
+    else {
+      tunnel.lingering = true;
+      emit("info", "tunnel.down", { tunnel: tunnel.name, lingering: true });
+    }
+    for (const vni of lost) {
+      const vsi = vsis.of(vni);
+      if (vsi === undefined) continue;
+      vsis.spare(vsi, tunnel);
+      learners.flushPort(tunnel, vsi);
+      this.lingering.add(remote, vni);
+    }
+    if (tunnel.lingering && this.lingering.vnisOf(remote).length === 0) this.close(tunnel);
+    pins.dropMisplaced();
     commands.flush();
   }
 
@@ -110,6 +148,33 @@ export class Tunnels {
   /** A VSI that has lost a tunnel which stays, because others hold it, forgets what was learned behind it. */
   forgetLeft(before: readonly Carried[]): void {
     for (const { vsi, tunnel } of before) if (!vsi.tunnels.includes(tunnel)) this.parts.learners.flushPort(tunnel, vsi);
+  }
+
+  private endPair(remote: string, vni: number): void {
+    const { inventory, vsis, commands } = this.parts;
+    const tunnel = inventory.tunnelTo(remote)!;
+    vsis.forgetPair(vni, tunnel);
+    if (!tunnel.lingering || this.lingering.vnisOf(remote).length > 0) return;
+    this.close(tunnel);
+    commands.flush();
+  }
+
+  /** Is there no room beside what lingers? */
+  private isFull(remote: string, vnis: readonly number[]): boolean {
+    const { holds, inventory } = this.parts;
+    if (this.lingering.size === 0) return false;
+    const isNew = inventory.tunnelTo(remote) === undefined;
+    const tunnels = holds.unnamed + this.lingering.list().size;
+    return (isNew && tunnels >= UNNAMED_TUNNELS) || holds.pairs + this.lingering.size + vnis.length > MAX_VNI_PAIRS;
+  }
+
+  /** A route names it again. */
+  private resume(tunnel: TunnelPort): void {
+    const { learners, emit } = this.parts;
+    tunnel.lingering = false;
+    if (!tunnel.up) return;
+    learners.portUp(tunnel);
+    emit("info", "tunnel.up", { tunnel: tunnel.name });
   }
 
   private whyNot(remote: string, vnis: readonly number[], known: TunnelPort | undefined): string | null {

@@ -61,6 +61,7 @@ export interface TunnelView {
   readonly remote: string;
   readonly up: boolean;
   readonly draining: boolean;
+  readonly lingering: boolean;
   readonly mtu: number;
   readonly vsis: readonly string[];
   readonly keepalive: TunnelConfig["keepalive"];
@@ -211,7 +212,7 @@ export function tunnelViews(inventory: Inventory, counted: CountedBefore): Tunne
     }
   return inventory.tunnels().map((port) => {
     const { remote, keepalive } = port.config;
-    const { name, row, up, draining, mtu } = port;
+    const { name, row, up, draining, lingering, mtu } = port;
     return {
       name,
       row,
@@ -219,6 +220,7 @@ export function tunnelViews(inventory: Inventory, counted: CountedBefore): Tunne
       remote,
       up,
       draining,
+      lingering,
       mtu,
       vsis: vsis.get(port) ?? [],
       keepalive,

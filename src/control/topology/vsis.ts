@@ -139,9 +139,24 @@ export class Vsis {
 
   /** The reverse of `join`. */
   leave(vsi: VsiObject, tunnel: TunnelPort): void {
-    const vni = vsi.config.vni!;
+    this.spare(vsi, tunnel);
+    this.forgetPair(vsi.config.vni!, tunnel);
+  }
+
+  /** Nothing is sent by `tunnel` in `vsi` any more; its frames are still taken. */
+  spare(vsi: VsiObject, tunnel: TunnelPort): void {
     vsi.tunnels.splice(vsi.tunnels.indexOf(tunnel), 1);
     this.floods.update(vsi);
+  }
+
+  /** The reverse of `spare`. */
+  use(vsi: VsiObject, tunnel: TunnelPort): void {
+    vsi.tunnels.push(tunnel);
+    this.floods.update(vsi);
+  }
+
+  /** The end of what was spared. */
+  forgetPair(vni: number, tunnel: TunnelPort): void {
     this.vnis.remove(vni, tunnel.row);
     this.pairs.delete(pairKey(vni, tunnel.row));
   }
