@@ -8,6 +8,7 @@
  * Writer: control (control/security/bindings.ts), by the rules of exact-match.ts: a published key never changes, a removal
  * leaves the key, and what is left of removed keys is cleared by a change of banks.
  */
+import { Banks, type Stored } from "./banks.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import type { Carver } from "./layout.ts";
 
@@ -93,43 +94,39 @@ export type BindingRow = readonly [key: number, macLo: number, a: number, b: num
 
 /** Control's side of it: the only one that writes. */
 export class BindingWriter {
-  readonly limit: number;
   private readonly table: BindingTable;
-  private readonly heartbeat: Heartbeat;
-  private live = 0;
-  private taken = 0;
-  private bank = 0;
-  private switched: Int32Array | null = null;
+  private readonly banks: Banks;
 
   /** @param seed a random int32, chosen once per process. */
   constructor(table: BindingTable, heartbeat: Heartbeat, seed: number) {
     this.table = table;
-    this.heartbeat = heartbeat;
-    this.limit = table.capacity >> 1;
-    table.head[1] = seed;
-    table.refresh();
+    this.banks = new Banks(table, heartbeat, seed, (row, bank) => {
+      const { rows } = table;
+      const at = row * ROW_WORDS;
+      if (rows[at + VALUE] !== 0) this.place(bank, [...rows.subarray(at, at + KEY_WORDS)] as unknown as BindingRow);
+    });
+  }
+
+  get limit(): number {
+    return this.banks.limit;
   }
 
   get size(): number {
-    return this.live;
+    return this.banks.size;
   }
 
-  /** @returns as ExactMatchWriter.set. */
-  add(row: BindingRow): "stored" | "full" | "unsettled" {
+  add(row: BindingRow): Stored {
     const at = this.table.find(...row);
     if (at >= 0) {
-      if (this.table.rows[at * ROW_WORDS + VALUE] !== 0) return "stored";
-      if (this.live >= this.limit) return "full";
-      Atomics.store(this.table.rows, at * ROW_WORDS + VALUE, 1);
-      this.live++;
+      const value = at * ROW_WORDS + VALUE;
+      if (this.table.rows[value] !== 0) return "stored";
+      if (!this.banks.retake()) return "full";
+      Atomics.store(this.table.rows, value, 1);
       return "stored";
     }
-    if (this.live >= this.limit) return "full";
-    if (this.taken >= this.limit + (this.limit >> 1) && !this.rebuild()) return "unsettled";
-    this.place(this.bank, row);
-    this.live++;
-    this.taken++;
-    return "stored";
+    const taken = this.banks.take();
+    if (taken === "stored") this.place(this.banks.bank, row);
+    return taken;
   }
 
   /** @returns false if it was not there. */
@@ -137,7 +134,7 @@ export class BindingWriter {
     const at = this.table.find(...row);
     if (at < 0 || this.table.rows[at * ROW_WORDS + VALUE] === 0) return false;
     Atomics.store(this.table.rows, at * ROW_WORDS + VALUE, 0);
-    this.live--;
+    this.banks.release();
     return true;
   }
 
@@ -151,25 +148,5 @@ export class BindingWriter {
     for (let i = KEY_WORDS - 1; i > 0; i--) rows[at + i] = row[i]!;
     rows[at + VALUE] = 1;
     Atomics.store(rows, at, row[0]);
-  }
-
-  /** Copy the live rows into the other bank and publish it. @returns false while a worker may still read that bank. */
-  private rebuild(): boolean {
-    if (this.switched !== null && !this.heartbeat.passed(this.switched)) return false;
-    const { rows, capacity, head } = this.table;
-    const other = 1 - this.bank;
-    rows.fill(0, other * capacity * ROW_WORDS, (other + 1) * capacity * ROW_WORDS);
-    const from = this.bank * capacity;
-    for (let row = from; row < from + capacity; row++) {
-      const at = row * ROW_WORDS;
-      if (rows[at + VALUE] === 0) continue;
-      this.place(other, [...rows.subarray(at, at + KEY_WORDS)] as unknown as BindingRow);
-    }
-    this.bank = other;
-    this.taken = this.live;
-    Atomics.store(head, 0, other);
-    this.switched = this.heartbeat.note();
-    this.table.refresh();
-    return true;
   }
 }

@@ -14,6 +14,7 @@
  * The hash is seeded per process: a tenant who chooses MACs cannot choose the chain they fall into.
  * A key is never (0, 0) and a value never 0.
  */
+import { Banks, type Stored } from "./banks.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import type { Carver } from "./layout.ts";
 
@@ -91,54 +92,41 @@ function hash(a: number, b: number, seed: number): number {
   return h ^ (h >>> 13);
 }
 
-/**
- * What became of a store: `full` stays so until a key is removed; `unsettled` passes when every worker has left the batch it
- * is in, so the caller tries again soon.
- */
-export type Stored = "stored" | "full" | "unsettled";
-
 /** Control's side of an ExactMatch: the only one that writes keys and values. */
 export class ExactMatchWriter {
   readonly table: ExactMatch;
-  private readonly heartbeat: Heartbeat;
-  /** Most keys. */
-  readonly limit: number;
-  private live = 0;
-  private taken = 0;
-  private bank = 0;
-  private switched: Int32Array | null = null;
+  private readonly banks: Banks;
 
   /** @param seed a random int32, chosen once per process. */
   constructor(table: ExactMatch, heartbeat: Heartbeat, seed: number) {
     this.table = table;
-    this.heartbeat = heartbeat;
-    this.limit = table.capacity >> 1;
-    table.head[1] = seed;
-    table.refresh();
+    this.banks = new Banks(table, heartbeat, seed, (row, bank) => {
+      const { rows, hits } = table;
+      const at = row << 2;
+      if (rows[at + VALUE] !== 0) this.place(bank, rows[at + KEY_A]!, rows[at + KEY_B]!, rows[at + VALUE]!, hits[row]!);
+    });
+  }
+
+  /** Most keys. */
+  get limit(): number {
+    return this.banks.limit;
   }
 
   get size(): number {
-    return this.live;
+    return this.banks.size;
   }
 
   /** Store `value` (never 0) for (a, b). */
   set(a: number, b: number, value: number): Stored {
     const row = this.table.find(a, b);
     if (row >= 0) {
-      if (this.table.valueAt(row) === 0) {
-        if (this.live >= this.limit) return "full";
-        this.live++;
-      }
+      if (this.table.valueAt(row) === 0 && !this.banks.retake()) return "full";
       Atomics.store(this.table.rows, (row << 2) + VALUE, value);
       return "stored";
     }
-    if (this.live >= this.limit) return "full";
-    // Three quarters of the slots taken, tombstones included: time for the other bank.
-    if (this.taken >= this.limit + (this.limit >> 1) && !this.rebuild()) return "unsettled";
-    this.place(this.bank, a, b, value, 0);
-    this.live++;
-    this.taken++;
-    return "stored";
+    const taken = this.banks.take();
+    if (taken === "stored") this.place(this.banks.bank, a, b, value, 0);
+    return taken;
   }
 
   /** Withdraw (a, b). @returns false if it was not there. */
@@ -146,7 +134,7 @@ export class ExactMatchWriter {
     const row = this.table.find(a, b);
     if (row < 0 || this.table.valueAt(row) === 0) return false;
     Atomics.store(this.table.rows, (row << 2) + VALUE, 0);
-    this.live--;
+    this.banks.release();
     return true;
   }
 
@@ -174,25 +162,5 @@ export class ExactMatchWriter {
       }
       slot = (slot + 1) & mask;
     }
-  }
-
-  /** Copy the live rows into the other bank and publish it. @returns false while a worker may still read that bank. */
-  private rebuild(): boolean {
-    if (this.switched !== null && !this.heartbeat.passed(this.switched)) return false;
-    const { rows, hits, capacity, head } = this.table;
-    const other = 1 - this.bank;
-    rows.fill(0, other * capacity * ROW_WORDS, (other + 1) * capacity * ROW_WORDS);
-    const from = this.bank * capacity;
-    for (let row = from; row < from + capacity; row++) {
-      const at = row << 2;
-      if (rows[at + VALUE] !== 0)
-        this.place(other, rows[at + KEY_A]!, rows[at + KEY_B]!, rows[at + VALUE]!, hits[row]!);
-    }
-    this.bank = other;
-    this.taken = this.live;
-    Atomics.store(head, 0, other);
-    this.switched = this.heartbeat.note();
-    this.table.refresh();
-    return true;
   }
 }

@@ -5,7 +5,7 @@
  * is empty. Everything else is as there: one writer, two banks, a published key never changes, a removal leaves a tombstone. A class of
  * its own, not a width that is an argument: with two shapes of key the hot call sites of IPv4 would have two ways.
  */
-import type { Stored } from "./exact-match.ts";
+import { Banks, type Stored } from "./banks.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import type { Carver } from "./layout.ts";
 
@@ -83,47 +83,41 @@ function hash6(a: number, b: number, c: number, d: number, key: number, seed: nu
 /** Control's side: the only one that writes keys and values. */
 export class ExactMatch6Writer {
   readonly table: ExactMatch6;
-  private readonly heartbeat: Heartbeat;
-  /** Most keys. */
-  readonly limit: number;
-  private live = 0;
-  private taken = 0;
-  private bank = 0;
-  private switched: Int32Array | null = null;
+  private readonly banks: Banks;
 
   /** @param seed a random int32, chosen once per process. */
   constructor(table: ExactMatch6, heartbeat: Heartbeat, seed: number) {
     this.table = table;
-    this.heartbeat = heartbeat;
-    this.limit = table.capacity >> 1;
-    table.head[1] = seed;
-    table.refresh();
+    this.banks = new Banks(table, heartbeat, seed, (row, bank) => {
+      const { rows } = table;
+      const at = row << ROW_SHIFT;
+      const value = rows[at + VALUE]!;
+      if (value !== 0) this.place(bank, rows[at]!, rows[at + 1]!, rows[at + 2]!, rows[at + 3]!, rows[at + KEY]!, value);
+    });
+  }
+
+  /** Most keys. */
+  get limit(): number {
+    return this.banks.limit;
   }
 
   get size(): number {
-    return this.live;
+    return this.banks.size;
   }
 
   /** Store `value` (never 0). */
   set(a: number, b: number, c: number, d: number, key: number, value: number): Stored {
-    const { table } = this;
+    const { table, banks } = this;
     const row = table.find(a, b, c, d, key);
     if (row >= 0) {
       const at = (row << ROW_SHIFT) + VALUE;
-      if (table.rows[at] === 0) {
-        if (this.live >= this.limit) return "full";
-        this.live++;
-      }
+      if (table.rows[at] === 0 && !banks.retake()) return "full";
       Atomics.store(table.rows, at, value);
       return "stored";
     }
-    if (this.live >= this.limit) return "full";
-    // Three quarters of the slots taken, tombstones included: time for the other bank.
-    if (this.taken >= this.limit + (this.limit >> 1) && !this.rebuild()) return "unsettled";
-    this.place(this.bank, a, b, c, d, key, value);
-    this.live++;
-    this.taken++;
-    return "stored";
+    const taken = banks.take();
+    if (taken === "stored") this.place(banks.bank, a, b, c, d, key, value);
+    return taken;
   }
 
   /** Withdraw the key. @returns false if it was not there. */
@@ -132,7 +126,7 @@ export class ExactMatch6Writer {
     const at = (row << ROW_SHIFT) + VALUE;
     if (row < 0 || this.table.rows[at] === 0) return false;
     Atomics.store(this.table.rows, at, 0);
-    this.live--;
+    this.banks.release();
     return true;
   }
 
@@ -149,25 +143,5 @@ export class ExactMatch6Writer {
     // A reader passes over a row without a value, whatever of its key it sees.
     Atomics.store(rows, at + KEY, key);
     Atomics.store(rows, at + VALUE, value);
-  }
-
-  /** Copy the live rows into the other bank and publish it. @returns false while a worker may still read that bank. */
-  private rebuild(): boolean {
-    if (this.switched !== null && !this.heartbeat.passed(this.switched)) return false;
-    const { rows, capacity, head } = this.table;
-    const other = 1 - this.bank;
-    rows.fill(0, (other * capacity) << ROW_SHIFT, ((other + 1) * capacity) << ROW_SHIFT);
-    const end = ((this.bank + 1) * capacity) << ROW_SHIFT;
-    for (let at = (this.bank * capacity) << ROW_SHIFT; at < end; at += 1 << ROW_SHIFT) {
-      const value = rows[at + VALUE]!;
-      if (value !== 0)
-        this.place(other, rows[at]!, rows[at + 1]!, rows[at + 2]!, rows[at + 3]!, rows[at + KEY]!, value);
-    }
-    this.bank = other;
-    this.taken = this.live;
-    Atomics.store(head, 0, other);
-    this.switched = this.heartbeat.note();
-    this.table.refresh();
-    return true;
   }
 }
