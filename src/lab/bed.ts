@@ -24,6 +24,7 @@ import {
   UNDERLAY_DEVICE,
   UNDERLAY_MTU,
   VTEPS,
+  type Vtep,
 } from "./topology.ts";
 
 const TAP_MS = 10_000;
@@ -31,24 +32,20 @@ const TAP_MS = 10_000;
 export const namespaceOf = (state: LabState, node: string) => `${prefixOf(state.name)}${node}`;
 
 /**
- * Bring a lab up under `name` (or a free name); the caller's process is its owner. `onClaimed` learns of the lab before
+ * Bring a lab up under `name` (or a free name), by `make`; the caller's process is its owner. `onClaimed` learns of the lab before
  * anything is made, so that an interrupt can take it down at any moment.
  */
-export async function bringUp(
+export async function raise(
   name: string | undefined,
   scheme: Scheme,
   say: (text: string) => void,
   onClaimed: (state: LabState) => void,
+  make: (state: LabState) => Promise<void>,
 ): Promise<LabState> {
   const state = await claim(name, scheme, say);
   onClaimed(state);
   try {
-    say(`lab "${state.name}": making ${NODES.length + 1} namespaces`);
-    await makeUnderlay(state);
-    // All of them in either mode: `centralized` changes the mode of a running lab.
-    await Promise.all(MACHINES.map((machine) => createNamespace(namespaceOf(state, machine.name))));
-    say(`lab "${state.name}": starting ${VTEPS.map((vtep) => vtep.name).join(", ")}`);
-    await startCold(state);
+    await make(state);
     state.isUp = true;
     writeState(state);
     return state;
@@ -58,16 +55,34 @@ export async function bringUp(
   }
 }
 
-async function makeUnderlay(state: LabState): Promise<void> {
-  const underlay = namespaceOf(state, "underlay");
-  await createNamespace(underlay);
-  await createBridge(underlay, UNDERLAY_BRIDGE);
-  for (const vtep of VTEPS) {
-    const namespace = namespaceOf(state, vtep.name);
+/** The article's lab. */
+export function bringUp(
+  name: string | undefined,
+  scheme: Scheme,
+  say: (text: string) => void,
+  onClaimed: (state: LabState) => void,
+): Promise<LabState> {
+  return raise(name, scheme, say, onClaimed, async (state) => {
+    say(`lab "${state.name}": making ${NODES.length + 1} namespaces`);
+    await makeUnderlay(state, VTEPS);
+    // All of them in either mode: `centralized` changes the mode of a running lab.
+    await Promise.all(MACHINES.map((machine) => createNamespace(namespaceOf(state, machine.name))));
+    say(`lab "${state.name}": starting ${VTEPS.map((vtep) => vtep.name).join(", ")}`);
+    await startCold(state);
+  });
+}
+
+/** A bridge, and the namespaces of all who speak over it. */
+export async function makeUnderlay(state: LabState, speakers: readonly Vtep[]): Promise<void> {
+  const bridge = namespaceOf(state, "underlay");
+  await createNamespace(bridge);
+  await createBridge(bridge, UNDERLAY_BRIDGE);
+  for (const { name, underlay } of speakers) {
+    const namespace = namespaceOf(state, name);
     await createNamespace(namespace);
-    await createVeth(namespace, UNDERLAY_DEVICE, underlay, `to-${vtep.name}`, UNDERLAY_MTU);
-    await ipIn(underlay, `link set dev to-${vtep.name} master ${UNDERLAY_BRIDGE}`);
-    await ipIn(namespace, `addr add ${vtep.underlay}/24 dev ${UNDERLAY_DEVICE}`);
+    await createVeth(namespace, UNDERLAY_DEVICE, bridge, `to-${name}`, UNDERLAY_MTU);
+    await ipIn(bridge, `link set dev to-${name} master ${UNDERLAY_BRIDGE}`);
+    await ipIn(namespace, `addr add ${underlay}/24 dev ${UNDERLAY_DEVICE}`);
   }
 }
 
@@ -78,7 +93,7 @@ async function startCold(state: LabState, files?: Files): Promise<void> {
 }
 
 /** What a guest's network configuration would do to its eth0; a TAP takes a new MAC while it is up. */
-async function configure(state: LabState, machine: Machine): Promise<void> {
+export async function configure(state: LabState, machine: Machine): Promise<void> {
   const namespace = namespaceOf(state, machine.name);
   await untilDevice(namespace, MACHINE_DEVICE, TAP_MS);
   await ipIn(

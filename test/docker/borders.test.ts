@@ -2,24 +2,12 @@
  * The profile "borders" of the Docker lab from end to end: two Borders in containers, one of which dies, hangs, is cut off, is stopped, or
  * loses what is behind it. docker/profiles/borders/checks says what holds, in one line for each check; here those lines become tests.
  */
-import { existsSync } from "node:fs";
-import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
-import { describeReal } from "../netns/gateways.ts";
-import {
-  caretaker,
-  dismiss,
-  EX_UNAVAILABLE,
-  lab,
-  notPrinted,
-  OWN_ENGINE,
-  quotedIn,
-  traces,
-  whyNoDocker,
-  works,
-} from "./docker-lab.ts";
+import { expect, it } from "vitest";
+import { notPrinted, quotedIn } from "./docker-lab.ts";
+import { type Check, profileSuite } from "./suite.ts";
 
 /** What must have been looked at; each pattern fits the checks' lines so often. */
-const CHECKS: readonly [what: string, pattern: RegExp, times: number][] = [
+const CHECKS: readonly Check[] = [
   ["gateways have neither root nor a capability", /^✓ (gw1|gw2|border2?): user [1-9]\d*, no capability/, 4],
   ["each has a BFD session with all others", /^✓ (gw1|gw2|border2?) has BFD sessions with all three peers$/, 4],
   ["the outside is reached by either Border, with the right TTL", /^✓ vm1 -> (outside|ext2?) \(by /, 3],
@@ -32,46 +20,10 @@ const CHECKS: readonly [what: string, pattern: RegExp, times: number][] = [
   ["a plain up keeps the profile", /^✓ a plain up keeps the profile$/, 1],
 ];
 
-describeReal(whyNoDocker(), "docker/lab up --profile borders", () => {
-  let unable: string | undefined;
-  let before: ReturnType<typeof traces>;
-  let up: number | null = null;
-  let lines: string[] = [];
-
-  beforeAll(async () => {
-    await caretaker();
-    if (existsSync(OWN_ENGINE) || works("docker", "version")) await lab("down");
-    before = traces();
-    const ended = await lab("up", "--profile", "borders");
-    up = ended.code;
-    if (up === EX_UNAVAILABLE) unable = ended.said;
-    else if (up === 0) lines = (await lab("test")).lines;
-  });
-  beforeEach(({ skip }) => skip(unable !== undefined, unable));
-  afterAll(async () => {
-    if (existsSync(OWN_ENGINE) || works("docker", "version")) await lab("down");
-    dismiss();
-  });
-
-  it("comes up", () => expect(up).toBe(0));
-
-  it("has nothing that does not hold", () => {
-    expect(lines.filter((line) => line.startsWith("✗"))).toEqual([]);
-    expect(lines.at(-1)).toBe("all checks passed");
-  });
-
-  it.each(CHECKS)("%s", (_, pattern, times) => {
-    expect(lines.filter((line) => pattern.test(line))).toHaveLength(times);
-  });
-
+profileSuite("borders", CHECKS, (lines) => {
   it("prints what docs/docker.md quotes of it, figures apart", () => {
     const quoted = quotedIn("Other scenarios");
     expect(quoted.length).toBeGreaterThan(0);
-    expect(notPrinted(quoted, lines)).toEqual([]);
-  });
-
-  it("leaves nothing behind", async () => {
-    expect((await lab("down")).code).toBe(0);
-    expect(traces()).toEqual(before);
+    expect(notPrinted(quoted, lines())).toEqual([]);
   });
 });

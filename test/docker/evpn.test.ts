@@ -2,13 +2,12 @@
  * The profile "evpn" of the Docker lab from end to end: FRR as reflectors and leaf, gobgpd beside each gateway, all in containers.
  * docker/profiles/evpn/checks says what holds, in one line for each check; here those lines become tests.
  */
-import { existsSync } from "node:fs";
-import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
-import { describeReal } from "../netns/gateways.ts";
-import { caretaker, dismiss, EX_UNAVAILABLE, lab, OWN_ENGINE, traces, whyNoDocker, works } from "./docker-lab.ts";
+import { expect, it } from "vitest";
+import { lab } from "./docker-lab.ts";
+import { type Check, profileSuite } from "./suite.ts";
 
 /** What must have been looked at; each pattern fits the checks' lines so often. */
-const CHECKS: readonly [what: string, pattern: RegExp, times: number][] = [
+const CHECKS: readonly Check[] = [
   ["gateways have neither root nor a capability", /^✓ (gw1|gw2|border): user [1-9]\d*, no capability/, 3],
   ["nor have their engines", /^✓ bgp-(gw1|gw2|border): no capability, and its socket's folder/, 3],
   ["all are in sync with both reflectors", /^✓ (gw1|gw2|border) is in sync with both reflectors$/, 3],
@@ -29,46 +28,10 @@ const CHECKS: readonly [what: string, pattern: RegExp, times: number][] = [
   ["a plain up keeps the profile", /^✓ a plain up keeps the profile$/, 1],
 ];
 
-describeReal(whyNoDocker(), "docker/lab up --profile evpn", () => {
-  let unable: string | undefined;
-  let before: ReturnType<typeof traces>;
-  let up: number | null = null;
-  let lines: string[] = [];
-
-  beforeAll(async () => {
-    await caretaker();
-    if (existsSync(OWN_ENGINE) || works("docker", "version")) await lab("down");
-    before = traces();
-    const ended = await lab("up", "--profile", "evpn");
-    up = ended.code;
-    if (up === EX_UNAVAILABLE) unable = ended.said;
-    else if (up === 0) lines = (await lab("test")).lines;
-  });
-  beforeEach(({ skip }) => skip(unable !== undefined, unable));
-  afterAll(async () => {
-    if (existsSync(OWN_ENGINE) || works("docker", "version")) await lab("down");
-    dismiss();
-  });
-
-  it("comes up", () => expect(up).toBe(0));
-
-  it("has nothing that does not hold", () => {
-    expect(lines.filter((line) => line.startsWith("✗"))).toEqual([]);
-    expect(lines.at(-1)).toBe("all checks passed");
-  });
-
-  it.each(CHECKS)("%s", (_, pattern, times) => {
-    expect(lines.filter((line) => pattern.test(line))).toHaveLength(times);
-  });
-
+profileSuite("evpn", CHECKS, () => {
   it("is refused together with a scenario, which has other configurations", async () => {
     const ended = await lab("up", "--scenario", "central");
     expect(ended.code).toBe(2);
     expect(ended.said).toContain("profile evpn has configurations of its own: not together with scenario central");
-  });
-
-  it("leaves nothing behind", async () => {
-    expect((await lab("down")).code).toBe(0);
-    expect(traces()).toEqual(before);
   });
 });

@@ -36,9 +36,10 @@ import {
   whyNoDocker,
   works,
 } from "./docker-lab.ts";
+import { type Check, judge } from "./suite.ts";
 
 /** What must have been looked at; each pattern fits the checks' lines so often. */
-const CHECKS: readonly [what: string, pattern: RegExp, times: number][] = [
+const CHECKS: readonly Check[] = [
   ["all containers are healthy", /^✓ all containers are healthy$/, 1],
   ["gateways have neither root nor a capability", /^✓ (gw1|gw2|border): user [1-9]\d*, no capability/, 3],
   ["gateways have a read-only file system and no TUN device", /^✓ \w+: read-only file system, no TUN device$/, 3],
@@ -100,16 +101,11 @@ describeReal(whyNoDocker(), "docker/lab", () => {
     dismiss();
   });
 
-  it("comes up", () => expect(up).toBe(0));
-
-  it("has nothing that does not hold", () => {
-    expect(lines.filter((line) => line.startsWith("✗"))).toEqual([]);
-    expect(lines.at(-1)).toBe("all checks passed");
-  });
-
-  it.each(CHECKS)("%s", (_, pattern, times) => {
-    expect(lines.filter((line) => pattern.test(line))).toHaveLength(times);
-  });
+  judge(
+    CHECKS,
+    () => up,
+    () => lines,
+  );
 
   it("shows all gateways in the page of vtepctl web, and walks", async () => {
     const { urls } = JSON.parse((await lab("inspect", "--json")).lines.join("\n")) as { urls: { look: string } };

@@ -1,17 +1,16 @@
 /** The two Borders' network in namespaces: made, changed by a reload, broken in its places, and mended. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { namespaceOf } from "../bed.ts";
+import { configure, makeUnderlay, namespaceOf, raise } from "../bed.ts";
 import { until } from "../deadline.ts";
 import { launchGateway, placesOf, show, untilReady, vtepctl } from "../gateway.ts";
-import { createBridge, createNamespace, createVeth, ipIn, mustIn, untilDevice } from "../namespace.ts";
+import { createNamespace, createVeth, ipIn, mustIn } from "../namespace.ts";
 import { end, isAlive } from "../process.ts";
-import { claim, clear, folderOf, type LabState, type Scheme, writeState } from "../state.ts";
-import { MACHINE_DEVICE, OVERLAY_MTU, UNDERLAY_BRIDGE, UNDERLAY_DEVICE, UNDERLAY_MTU } from "../topology.ts";
+import { folderOf, type LabState, type Scheme } from "../state.ts";
+import { MACHINE_DEVICE, OVERLAY_MTU } from "../topology.ts";
 import { borderFile, type Choice, gatewayFile } from "./config-file.ts";
 import { BORDERS, FAR, FAR_PORTS, GATEWAY, INSIDE, MACHINES, MEMBERS, OURS, ROUTERS } from "./plan.ts";
 
-const DEVICE_MS = 10_000;
 const WELL_MS = 30_000;
 const STOP_MS = 15_000;
 /** By it the one who answers is known. */
@@ -19,36 +18,15 @@ const TTL = 60;
 
 export const BORDERS_SCHEME: Scheme = { mode: "borders", gatewayMac: "auto", handover: false, offload: true };
 
-export async function bringUpBorders(
+export const bringUpBorders = (
   name: string | undefined,
   say: (text: string) => void,
   onClaimed: (state: LabState) => void,
-): Promise<LabState> {
-  const state = await claim(name, BORDERS_SCHEME, say);
-  onClaimed(state);
-  try {
-    await build(state, say);
-    state.isUp = true;
-    writeState(state);
-    return state;
-  } catch (error) {
-    await clear(state, true);
-    throw error;
-  }
-}
+): Promise<LabState> => raise(name, BORDERS_SCHEME, say, onClaimed, (state) => build(state, say));
 
 async function build(state: LabState, say: (text: string) => void): Promise<void> {
   say(`lab "${state.name}": making ${OURS.length + MACHINES.length + 2} namespaces`);
-  const underlay = namespaceOf(state, "underlay");
-  await createNamespace(underlay);
-  await createBridge(underlay, UNDERLAY_BRIDGE);
-  for (const { name, underlay: address } of OURS) {
-    const namespace = namespaceOf(state, name);
-    await createNamespace(namespace);
-    await createVeth(namespace, UNDERLAY_DEVICE, underlay, `to-${name}`, UNDERLAY_MTU);
-    await ipIn(underlay, `link set dev to-${name} master ${UNDERLAY_BRIDGE}`);
-    await ipIn(namespace, `addr add ${address}/24 dev ${UNDERLAY_DEVICE}`);
-  }
+  await makeUnderlay(state, OURS);
   await Promise.all([...MACHINES, FAR].map(({ name }) => createNamespace(namespaceOf(state, name))));
   say(`lab "${state.name}": starting ${OURS.map(({ name }) => name).join(", ")}`);
   for (const { name } of OURS) launchGateway(state, name, fileOf(state, name, PLAIN));
@@ -67,18 +45,6 @@ function fileOf(state: LabState, node: string, choice: Choice): string {
   const places = placesOf(state.name);
   const n = BORDERS.findIndex(({ name }) => name === node);
   return n < 0 ? gatewayFile(places, choice) : borderFile(n, places, choice);
-}
-
-async function configure(state: LabState, { name, mac, address, gateway }: (typeof MACHINES)[number]): Promise<void> {
-  const namespace = namespaceOf(state, name);
-  await untilDevice(namespace, MACHINE_DEVICE, DEVICE_MS);
-  await ipIn(
-    namespace,
-    `link set dev ${MACHINE_DEVICE} address ${mac} mtu ${OVERLAY_MTU}`,
-    `addr add ${address}/24 dev ${MACHINE_DEVICE}`,
-    `link set dev ${MACHINE_DEVICE} up`,
-    `route replace default via ${gateway} dev ${MACHINE_DEVICE}`,
-  );
 }
 
 const sysctl = (state: LabState, node: string, ...settings: readonly string[]) =>

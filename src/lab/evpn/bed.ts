@@ -6,20 +6,13 @@
  */
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { namespaceOf } from "../bed.ts";
+import { configure, makeUnderlay, namespaceOf, raise } from "../bed.ts";
 import { until } from "../deadline.ts";
 import { accepts, launchGateway, logOf, placesOf, untilReady } from "../gateway.ts";
 import { createBridge, createNamespace, createVeth, inside, ipIn, mustIn, untilDevice } from "../namespace.ts";
 import { end, isAlive, launch } from "../process.ts";
-import { claim, clear, folderOf, type LabState, writeState } from "../state.ts";
-import {
-  MACHINE_DEVICE,
-  type Machine,
-  OVERLAY_MTU,
-  UNDERLAY_BRIDGE,
-  UNDERLAY_DEVICE,
-  UNDERLAY_MTU,
-} from "../topology.ts";
+import { folderOf, type LabState, type Scheme, writeState } from "../state.ts";
+import { MACHINE_DEVICE, type Machine, OVERLAY_MTU } from "../topology.ts";
 import { borderFile, gatewayFile, leafFile, reflectorFile } from "./config-file.ts";
 import {
   BORDER,
@@ -41,29 +34,19 @@ import { startFrr } from "./frr.ts";
 const DEVICE_MS = 10_000;
 const ENGINE_MS = 10_000;
 
-export async function bringUpFabric(
+const FABRIC_SCHEME: Scheme = { mode: "evpn", gatewayMac: "shared", handover: false, offload: true };
+
+export const bringUpFabric = (
   name: string | undefined,
   say: (text: string) => void,
   onClaimed: (state: LabState) => void,
-): Promise<LabState> {
-  const state = await claim(name, { mode: "evpn", gatewayMac: "shared", handover: false, offload: true }, say);
-  onClaimed(state);
-  try {
-    await build(state, say);
-    state.isUp = true;
-    writeState(state);
-    return state;
-  } catch (error) {
-    await clear(state, true);
-    throw error;
-  }
-}
+): Promise<LabState> => raise(name, FABRIC_SCHEME, say, onClaimed, (state) => build(state, say));
 
 async function build(state: LabState, say: (text: string) => void): Promise<void> {
   const nodes = [...REFLECTORS, ...SPEAKERS];
   const hosts = [...HOSTS, ROUTED, OUTSIDE, ROAMER];
   say(`lab "${state.name}": making ${nodes.length + hosts.length + 1} namespaces`);
-  await makeUnderlay(state);
+  await makeUnderlay(state, nodes);
   await Promise.all(hosts.map((each) => createNamespace(namespaceOf(state, each.name))));
   await makeLeaf(state);
   say(`lab "${state.name}": starting FRR on ${[...REFLECTORS, LEAF].map((each) => each.name).join(", ")}`);
@@ -77,21 +60,8 @@ async function build(state: LabState, say: (text: string) => void): Promise<void
     launchGateway(state, name, name === BORDER.name ? borderFile(places, engine) : gatewayFile(name, places, engine));
   }
   await Promise.all(OURS.map(({ name }) => untilReady(state, name)));
-  await Promise.all([...HOSTS, ROUTED, OUTSIDE].map((each) => configure(state, each, MACHINE_DEVICE)));
+  await Promise.all([...HOSTS, ROUTED, OUTSIDE].map((each) => configure(state, each)));
   await makeRoamer(state);
-}
-
-async function makeUnderlay(state: LabState): Promise<void> {
-  const underlay = namespaceOf(state, "underlay");
-  await createNamespace(underlay);
-  await createBridge(underlay, UNDERLAY_BRIDGE);
-  for (const each of [...REFLECTORS, ...SPEAKERS]) {
-    const namespace = namespaceOf(state, each.name);
-    await createNamespace(namespace);
-    await createVeth(namespace, UNDERLAY_DEVICE, underlay, `to-${each.name}`, UNDERLAY_MTU);
-    await ipIn(underlay, `link set dev to-${each.name} master ${UNDERLAY_BRIDGE}`);
-    await ipIn(namespace, `addr add ${each.underlay}/24 dev ${UNDERLAY_DEVICE}`);
-  }
 }
 
 /** For each VXLAN a bridge with the gateway's address and MAC, a vxlan device that learns nothing by itself, and ports. */
@@ -123,19 +93,6 @@ async function makeLeaf(state: LabState): Promise<void> {
   // A routed port: no VXLAN of its own.
   await createVeth(namespaceOf(state, ROUTED.name), MACHINE_DEVICE, leaf, `to-${ROUTED.name}`, OVERLAY_MTU);
   await ipIn(leaf, `addr add ${ROUTED.gateway}/24 dev to-${ROUTED.name}`);
-}
-
-/** What a host's own configuration would do to its eth0. */
-async function configure(state: LabState, { name, mac, address, gateway }: Machine, device: string): Promise<void> {
-  const namespace = namespaceOf(state, name);
-  await untilDevice(namespace, device, DEVICE_MS);
-  await ipIn(
-    namespace,
-    `link set dev ${device} address ${mac} mtu ${OVERLAY_MTU}`,
-    `addr add ${address}/24 dev ${device}`,
-    `link set dev ${device} up`,
-    `route replace default via ${gateway} dev ${device}`,
-  );
 }
 
 /** All its ports are up; the ones that it is not behind have a MAC of their own and no address, so that nothing answers there. */
