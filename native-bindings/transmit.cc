@@ -1,5 +1,5 @@
 // Send records to writes: a TAP takes each at once; records for tunnels are sorted by sending socket first, and
-// messages.cc makes datagrams of them.
+// messages.cc makes datagrams of them, the shortest queue first.
 //
 // The order of records is kept where it matters, within a flow: a flow leaves by one TAP, or by one socket, and each
 // of these sees its records in order. Bytes of the arena are never changed here, because the same bytes may be named
@@ -207,14 +207,27 @@ void transmit(Io& io, int sendCount) {
       int socket =
           static_cast<int>(static_cast<uint32_t>(record[S_ENTROPY]) % static_cast<uint32_t>(io.tx.socketCount));
       io.tx.nextRecord[i] = -1;
-      if (io.tx.queueHead[socket] < 0) io.tx.queueHead[socket] = i;
-      else io.tx.nextRecord[io.tx.queueTail[socket]] = i;
+      if (io.tx.queueHead[socket] < 0) {
+        io.tx.queueHead[socket] = i;
+        io.tx.queueBytes[socket] = 0;
+      } else {
+        io.tx.nextRecord[io.tx.queueTail[socket]] = i;
+      }
       io.tx.queueTail[socket] = i;
+      io.tx.queueBytes[socket] += send.length;
     }
   }
   io.tx.retries = 32;
-  for (int socket = 0; socket < io.tx.socketCount; socket++) {
-    if (io.tx.queueHead[socket] >= 0) sendQueue(io, socket);
+  // The lone packet of a quiet flow does not wait for the segments of a bulk transfer.
+  for (;;) {
+    int next = -1;
+    for (int socket = 0; socket < io.tx.socketCount; socket++) {
+      if (io.tx.queueHead[socket] < 0) continue;
+      if (next < 0 || io.tx.queueBytes[socket] < io.tx.queueBytes[next]) next = socket;
+    }
+    if (next < 0) return;
+    sendQueue(io, next);
+    io.tx.queueHead[next] = -1;
   }
 }
 

@@ -56,8 +56,9 @@ struct Transmitter {
   uint32_t tapGsoRefused[2];  // TCP, UDP: super-frames refused by a TAP
   uint32_t retries;           // left in this exchange
 
-  // Queues of records per sending socket.
+  // Queues of records per sending socket, and the bytes of each.
   int32_t queueHead[kMaxTxSockets], queueTail[kMaxTxSockets];
+  uint32_t queueBytes[kMaxTxSockets];
   int32_t nextRecord[kMaxSends];
 
   // Messages of the sendmmsg being built.

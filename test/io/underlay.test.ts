@@ -231,6 +231,29 @@ describe.skipIf(missing)("underlay", () => {
     expect(marks).toEqual(Array.from({ length: 1000 }, (_, i) => i));
   });
 
+  it("the source port with the fewest bytes is served first, and each in order", () => {
+    const a = createIo({ underlay: openUnderlay("127.0.0.43", 4789, 4) });
+    const b = createIo({ underlay: openUnderlay("127.0.0.44") });
+    attachPeer(a, 1, "127.0.0.44");
+    attachPeer(b, 1, "127.0.0.43");
+    // Bulk, something beside it, and the lone packet of a third flow, which came last.
+    const records = [
+      ...[0, 1, 2, 3].map((mark) => ({ mark, entropy: 0, length: 1400 })),
+      ...[4, 5].map((mark) => ({ mark, entropy: 1, length: 900 })),
+      { mark: 6, entropy: 0, length: 1400 },
+      { mark: 7, entropy: 2, length: 64 },
+    ];
+    records.forEach(({ mark, entropy, length }, i) => {
+      a.arena.set(vxlanPacket(length, mark), a.scratchAt + i * 2048);
+      putSend(a, i, { at: a.scratchAt + i * 2048, length, port: 1, entropy });
+    });
+    a.exchange(records.length, 0);
+    expect(a.status[io.STATUS_FAILED]).toBe(0);
+    const marks: number[] = [];
+    receive(b, records.length, (i) => marks.push(bytesOf(b, i).readUInt32BE(22)));
+    expect(marks).toEqual([7, 4, 5, 0, 1, 2, 3, 6]);
+  });
+
   it("hands over runts and the largest datagram as they are", async () => {
     const a = createIo({ underlay: openUnderlay("127.0.0.40") });
     const far = createSocket("udp4").bind(0, "127.0.0.41");
