@@ -2,6 +2,7 @@
 import { ENCAP_VXLAN, type EvpnRoute, preferenceOf, split } from "../evpn/route.ts";
 import { formatMac } from "../wire/ethernet.ts";
 import { formatIpv4, parseIpv4 } from "../wire/ipv4.ts";
+import { formatIpv6 } from "../wire/ipv6.ts";
 import type { Dialect, Fields } from "./dialect.ts";
 
 export const FAMILY_EVPN = { afi: 25, safi: 70 };
@@ -49,16 +50,19 @@ function nlriOf(route: EvpnRoute, dialect: Dialect): Fields {
         ethernetTag: route.tag,
         ipAddress: route.originator,
       });
-    case 5:
+    case 5: {
+      const { network } = route;
+      const isIpv4 = typeof network === "number";
       return dialect.wrap("EVPNIPPrefixRoute", {
         rd,
         esi,
         ethernetTag: route.tag,
-        ipPrefix: formatIpv4(route.network),
+        ipPrefix: isIpv4 ? formatIpv4(network) : formatIpv6(network),
         ipPrefixLen: route.length,
-        gwAddress: route.gateway ?? "0.0.0.0",
+        gwAddress: route.gateway ?? (isIpv4 ? "0.0.0.0" : "::"),
         label: route.label,
       });
+    }
     default:
       throw new Error(`a route of type ${route.type} is never announced`);
   }

@@ -2,7 +2,7 @@
  * Rows as they cross from the thread to main: columns of numbers, and each set of attributes once. As objects, a batch is a copy of
  * 256 routes with all their texts, made on one thread and unmade on the other, where ARP waits for it.
  *
- * Hosts of IPv4 and MACs alone are packed; what is not of their shape goes beside them as it is.
+ * Hosts are packed, and MACs alone; what is not of their shape goes beside them as it is.
  */
 import { type HostAttributes, HostRoute } from "../evpn/route.ts";
 import type { RouteRow } from "./engine.ts";
@@ -11,11 +11,14 @@ const HAS_ADDRESS = 1;
 const IS_WITHDRAWN = 2;
 /** Its row is in `others`. */
 const IS_OTHER = 4;
+/** Its address is in `addresses6`. */
+const IS_IPV6 = 8;
 
 export interface PackedRows {
   readonly sets: readonly HostAttributes[];
   readonly peers: readonly (string | null)[];
-  /** By row: flags, its set, its peer, its MAC, its address. */
+  readonly addresses6: readonly bigint[];
+  /** By row: flags, its set, its peer, its MAC, its address, or the number of that. */
   readonly flags: Uint8Array;
   readonly set: Uint32Array;
   readonly peer: Uint32Array;
@@ -32,6 +35,7 @@ export function pack(rows: readonly RouteRow[]): PackedRows {
   const flags = new Uint8Array(count);
   const [set, peer] = [new Uint32Array(count), new Uint32Array(count)];
   const [mac, address] = [new Float64Array(count), new Int32Array(count)];
+  const addresses6: bigint[] = [];
   for (const [n, row] of rows.entries()) {
     const { route } = row;
     if (!(route instanceof HostRoute)) {
@@ -39,13 +43,15 @@ export function pack(rows: readonly RouteRow[]): PackedRows {
       others.set(n, row);
       continue;
     }
-    flags[n] = (route.ipv4 === null ? 0 : HAS_ADDRESS) | (row.isWithdrawn ? IS_WITHDRAWN : 0);
+    const { host } = route;
+    const kind = host === null ? 0 : typeof host === "bigint" ? HAS_ADDRESS | IS_IPV6 : HAS_ADDRESS;
+    flags[n] = kind | (row.isWithdrawn ? IS_WITHDRAWN : 0);
     set[n] = numberOf(sets, route.attributes);
     peer[n] = numberOf(peers, row.peer);
     mac[n] = route.mac;
-    address[n] = route.ipv4 ?? 0;
+    address[n] = typeof host === "bigint" ? addresses6.push(host) - 1 : (host ?? 0);
   }
-  return { sets: [...sets.keys()], peers: [...peers.keys()], flags, set, peer, mac, address, others };
+  return { sets: [...sets.keys()], peers: [...peers.keys()], addresses6, flags, set, peer, mac, address, others };
 }
 
 export function countOf({ flags }: PackedRows): number {
@@ -54,7 +60,7 @@ export function countOf({ flags }: PackedRows): number {
 
 /** Rows from..to-1 of them, or fewer where they end. */
 export function unpack(packed: PackedRows, from: number, to: number): RouteRow[] {
-  const { sets, peers, flags, set, peer, mac, address, others } = packed;
+  const { sets, peers, addresses6, flags, set, peer, mac, address, others } = packed;
   const rows: RouteRow[] = [];
   for (let n = from; n < Math.min(to, flags.length); n++) {
     const flag = flags[n]!;
@@ -62,8 +68,8 @@ export function unpack(packed: PackedRows, from: number, to: number): RouteRow[]
       rows.push(others.get(n)!);
       continue;
     }
-    const ipv4 = (flag & HAS_ADDRESS) === 0 ? null : address[n]!;
-    const route = new HostRoute(sets[set[n]!]!, mac[n]!, ipv4);
+    const found = (flag & IS_IPV6) === 0 ? address[n]! : addresses6[address[n]!]!;
+    const route = new HostRoute(sets[set[n]!]!, mac[n]!, (flag & HAS_ADDRESS) === 0 ? null : found);
     rows.push({ route, isWithdrawn: (flag & IS_WITHDRAWN) !== 0, peer: peers[peer[n]!]! });
   }
   return rows;

@@ -17,6 +17,7 @@ import {
 } from "../evpn/route.ts";
 import { parseMac } from "../wire/ethernet.ts";
 import { formatIpv4, type Ipv4, maskOf, parseIpv4 } from "../wire/ipv4.ts";
+import { parseIpv6 } from "../wire/ipv6.ts";
 import { ROUTE_TARGET } from "./codec.ts";
 import type { Dialect, Fields } from "./dialect.ts";
 
@@ -161,30 +162,36 @@ function macRouteOf(fields: Fields, common: Common, said: Attributes): MacRoute 
     if (said.hosts.size >= MOST) said.hosts.clear();
     said.hosts.set(name, attributes);
   }
-  const ipv4 = ip === null ? null : parseIpv4(ip);
-  if (ip !== null && ipv4 === null) return { type: 2, ...attributes, mac, ip };
-  return new HostRoute(attributes, mac, ipv4);
+  return new HostRoute(attributes, mac, ip === null ? null : (parseIpv4(ip) ?? parseIpv6(ip)));
 }
 
 function prefixRouteOf(fields: Fields, common: Common, { routerMac }: Attributes): EvpnRoute | null {
   const text = String(fields.ipPrefix).split("/")[0]!;
   const length = number(fields.ipPrefixLen);
-  const network = parseIpv4(text);
-  // Prefixes of the other family are counted, and nothing is made of them.
-  if (network === null) return text.includes(":") ? { ...common, type: 0, name: `5 ${text}/${length}` } : null;
-  if (length > 32) return null;
+  const network = networkOf(text, length);
+  if (network === null) return null;
   const gateway = address(fields.gwAddress);
   const route: PrefixRoute = {
     ...common,
     type: 5,
-    network: network & maskOf(length),
+    network,
     length,
     label: number(fields.label),
-    gateway: gateway === "0.0.0.0" ? null : gateway,
+    gateway: gateway === "0.0.0.0" || gateway === "::" ? null : gateway,
     segment: segment(fields.esi as Fields | null),
     routerMac,
   };
   return route;
+}
+
+/** The prefix of `length` bits of an address of either family; null: there is none. */
+function networkOf(text: string, length: number): PrefixRoute["network"] | null {
+  const ipv4 = parseIpv4(text);
+  if (ipv4 !== null) return length > 32 ? null : ipv4 & maskOf(length);
+  const ipv6 = parseIpv6(text);
+  if (ipv6 === null || length > 128) return null;
+  const hostBits = BigInt(128 - length);
+  return (ipv6 >> hostBits) << hostBits;
 }
 
 function noteCommunity(said: Attributes, { name, fields }: { name: string; fields: Fields | null }): void {
@@ -228,7 +235,7 @@ function segment(esi: Fields | null): string | null {
 /** An address that is one; versions write what is absent as "<nil>", "invalid IP" or nothing. */
 function address(text: unknown): string | null {
   if (typeof text !== "string") return null;
-  return parseIpv4(text) !== null || (text.includes(":") && /^[0-9a-f:.]+$/i.test(text)) ? text : null;
+  return parseIpv4(text) !== null || parseIpv6(text) !== null ? text : null;
 }
 
 function number(value: unknown): number {

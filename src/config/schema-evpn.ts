@@ -139,7 +139,9 @@ export const vrf = z
             hosts: flag(true).describe("hosts of its VSI-interfaces, by the L3VNI too (symmetric IRB)"),
             connected: flag(true).describe("its subnets"),
             static: flag(true).describe("its static routes but the default one"),
-            default: flag(false).describe("the default route, whether there is one here or not"),
+            default: flag(false).describe(
+              "the default route, whether there is one here or not; of IPv6 too where the VRF has an IPv6 address here",
+            ),
           })
           .prefault({})
           .describe("what others hear of the VRF"),

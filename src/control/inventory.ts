@@ -80,8 +80,9 @@ export interface InterfaceObject {
   subnets: readonly Subnet[];
   /** 0n: it has no IPv6. */
   linkLocal: bigint;
-  /** Unnumbered (an L3VNI's): the address of its VRF that it speaks with; 0: the VRF has none. */
+  /** Unnumbered (an L3VNI's): the addresses of its VRF that it speaks with; 0: the VRF has none. */
   borrowed: Ipv4;
+  borrowed6: bigint;
   readonly vsis: VsiObject[];
 }
 
@@ -98,7 +99,7 @@ export function addressFor(iface: InterfaceObject, ip: Ipv4): Ipv4;
 export function addressFor(iface: InterfaceObject, ip: Ip): Ip;
 export function addressFor(iface: InterfaceObject, ip: Ip): Ip {
   const subnet = subnetOf(iface, ip) ?? iface.subnets.find(({ address }) => isSameFamily(address, ip));
-  return subnet?.address ?? (typeof ip === "number" ? iface.borrowed : 0n);
+  return subnet?.address ?? (typeof ip === "number" ? iface.borrowed : iface.borrowed6);
 }
 
 /** Can `ip` be a host's on `iface`? */

@@ -23,9 +23,9 @@ export function parseIp(text: string): Ip | null {
   return text.includes(":") ? parseIpv6(text) : parseIpv4(text);
 }
 
-/** One key of a Map for (row, IP): no two pairs have the same, of whichever families. A double holds that of IPv4 exactly. */
-export function ipKey(row: number, ip: Ip): Ip {
-  return typeof ip === "number" ? row * 0x100000000 + (ip >>> 0) : (BigInt(row) << BigInt(IPV6_BITS)) | ip;
+/** A prefix in a text that no other one has, sooner made than the one for people. */
+export function prefixKey(network: Ip, length: number): string {
+  return typeof network === "number" ? `${network} ${length}` : `${network.toString(16)}/${length}`;
 }
 
 export function formatIp(ip: Ip): string {

@@ -181,6 +181,8 @@ function isOwnLinkLocal(worker: WorkerContext, f: Frame, at: number, arrival: nu
   const own = worker.interfaces.linkLocal;
   const n = arrival << 1;
   if (view.getInt32(at) !== (0xfe800000 | 0) || view.getInt32(at + 4) !== 0) return false;
+  // The VSI-interface of an L3VNI has none.
+  if ((own[n]! | own[n + 1]!) === 0) return false;
   return view.getInt32(at + 8) === own[n] && view.getInt32(at + 12) === own[n + 1];
 }
 

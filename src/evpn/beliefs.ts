@@ -7,13 +7,13 @@
  *
  * VSIs are named, VTEPs are addresses: rows and ports are control's.
  */
+import type { Ip } from "../control/ip.ts";
 import type { Mac } from "../wire/ethernet.ts";
-import type { Ipv4 } from "../wire/ipv4.ts";
 
 /** A host at an AC of ours. */
 export interface LocalHost {
   readonly mac: Mac;
-  readonly ip: Ipv4 | null;
+  readonly ip: Ip | null;
   /** It was configured or added by hand: it does not move (RFC 7432 §15.2). */
   readonly isSticky: boolean;
 }
@@ -27,17 +27,17 @@ export interface Beliefs {
   wantMac(vsi: string, mac: Mac, vtep: string): boolean;
   unwantMac(vsi: string, mac: Mac): void;
   /** @returns false when the table has no room. */
-  wantIp(vsi: string, ip: Ipv4, mac: Mac, vtep: string): boolean;
-  unwantIp(vsi: string, ip: Ipv4): void;
+  wantIp(vsi: string, ip: Ip, mac: Mac, vtep: string): boolean;
+  unwantIp(vsi: string, ip: Ip): void;
   /** The MAC of another gateway behind `vtep`: frames to it are routed here. */
   noteGateway(vsi: string, mac: Mac, vtep: string): void;
   /**
    * Others have the host: what was heard of the MAC (null: of the addresses alone) at an AC is forgotten. `ask`: the AC is asked
    * once for its addresses, so a host that is here after all says so.
    */
-  yieldHost(vsi: string, mac: Mac | null, ips: readonly Ipv4[], ask: boolean): void;
-  /** What an address is to the VSI: "unknown" where it has no VSI-interface. */
-  kindOf(vsi: string, ip: Ipv4): "host" | "gateway" | "foreign" | "unknown";
+  yieldHost(vsi: string, mac: Mac | null, ips: readonly Ip[], ask: boolean): void;
+  /** What an address is to the VSI: "unknown" where it has no VSI-interface, or one without addresses of that family. */
+  kindOf(vsi: string, ip: Ip): "host" | "gateway" | "foreign" | "unknown";
   /** Is it our own gateway MAC there? */
   isGatewayMac(vsi: string, mac: Mac): boolean;
   /**
@@ -47,8 +47,8 @@ export interface Beliefs {
   wantHop(vsi: string, vtep: string, routerMac: Mac, was: Mac | null): boolean;
   unwantHop(vsi: string, vtep: string, routerMac: Mac): void;
   /** Packets of the VRF to the prefix go by the L3VNI of `vsi` to one of `vteps`. @returns false when there is no room. */
-  wantPrefix(vsi: string, network: Ipv4, length: number, vteps: readonly string[]): boolean;
-  unwantPrefix(vsi: string, network: Ipv4, length: number): void;
+  wantPrefix(vsi: string, network: Ip, length: number, vteps: readonly string[]): boolean;
+  unwantPrefix(vsi: string, network: Ip, length: number): void;
   /** Has the VRF's own static route to the prefix a next hop that is alive? null: there is no such route. */
   leads(vrf: string, prefix: string): boolean | null;
   /** All hosts at ACs of the VSI that are known now. */

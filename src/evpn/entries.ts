@@ -6,21 +6,31 @@
  * (`relist`). What control restored from a former life, what is behind a tunnel, and what a gateway answers for others is not
  * announced.
  *
- * Addresses of hosts are the neighbours' of the VSI-interface; in a VSI without one they are what ARP suppression has heard.
+ * Addresses of hosts are the neighbours' of the VSI-interface; in a VSI without one, or of a family in which that one has no
+ * address, they are what suppression has heard. Addresses of the link are not announced (route.ts: `addressOf`).
  */
 import type { Agent } from "../control/agent.ts";
-import { type Inventory, isOwnAddress, type PortObject, subnetOf, type VsiObject } from "../control/inventory.ts";
+import {
+  type InterfaceObject,
+  type Inventory,
+  isOwnAddress,
+  type PortObject,
+  subnetOf,
+  type VsiObject,
+} from "../control/inventory.ts";
+import { type Ip, isOfLink, isSameFamily } from "../control/ip.ts";
+import type { SuppressionChange } from "../control/resolution/suppression.ts";
 import type { Topology } from "../control/topology/topology.ts";
-import { hiOf, loOf, type Mac, parseMac, TYPE_ARP } from "../wire/ethernet.ts";
-import { type Ipv4, parseIpv4 } from "../wire/ipv4.ts";
+import { hiOf, loOf, type Mac, parseMac, TYPE_ARP, TYPE_IPV6 } from "../wire/ethernet.ts";
+import { parseIpv4 } from "../wire/ipv4.ts";
 import type { Beliefs, LocalHost } from "./beliefs.ts";
 
 /** What hears of hosts: evpn.ts. */
 export interface HostListener {
   macHere(vsi: string, mac: Mac, isSticky: boolean): void;
   macGone(vsi: string, mac: Mac): void;
-  ipHere(vsi: string, ip: Ipv4, mac: Mac, isSticky: boolean): void;
-  ipGone(vsi: string, ip: Ipv4): void;
+  ipHere(vsi: string, ip: Ip, mac: Mac, isSticky: boolean): void;
+  ipGone(vsi: string, ip: Ip): void;
   /** Changes of the VSI were lost: what it has now is asked for. */
   relist(vsi: string): void;
 }
@@ -42,7 +52,7 @@ const RESTORED = "restored";
 interface Noted {
   readonly vsi: string;
   readonly mac: Mac;
-  readonly ip: Ipv4 | null;
+  readonly ip: Ip | null;
   readonly at: { readonly mac: Mac; readonly port: PortObject; readonly isSticky: boolean } | null;
 }
 
@@ -56,7 +66,7 @@ export class Entries implements Beliefs {
   /** @param kick there is something to `tell`. */
   constructor(parts: EntriesParts, kick: () => void) {
     this.parts = parts;
-    const { macs, neighbors, arp } = parts.agent;
+    const { macs, neighbors, arp, nd } = parts.agent;
     const note = (each: Noted) => {
       const isFirst = this.noted.size + this.lost.size === 0;
       const key = `${each.vsi} ${each.ip ?? ""} ${each.ip === null ? each.mac : ""}`;
@@ -73,7 +83,7 @@ export class Entries implements Beliefs {
         note({ vsi: vsi.name, mac, ip: null, at });
       }),
       neighbors.changes.follow(({ ip, was, is }) => {
-        if (typeof ip !== "number") return;
+        if (isOfLink(ip)) return;
         const place = is !== null && isHere(is.port) && (is.origin as string) !== RESTORED ? is : null;
         const before = was !== null && isHere(was.port) ? was : null;
         if (before !== null && before.vsi !== place?.vsi) note({ vsi: before.vsi.name, mac: before.mac, ip, at: null });
@@ -81,12 +91,14 @@ export class Entries implements Beliefs {
         const { mac, port, origin } = place;
         note({ vsi: place.vsi.name, mac, ip, at: { mac, port, isSticky: origin === "static" } });
       }),
-      arp.suppression.changes.follow(({ vsi, ip, was, is }) => {
-        if (typeof ip !== "number" || vsi.interface !== null) return;
-        if (is !== null && isHere(is.port)) note({ vsi: vsi.name, mac: is.mac, ip, at: { ...is, isSticky: false } });
-        else if (was !== null && isHere(was.port)) note({ vsi: vsi.name, mac: was.mac, ip, at: null });
-      }),
+      ...[arp, nd].map(({ suppression }) => suppression.changes.follow((change) => this.noteHeard(change, note))),
     ];
+  }
+
+  private noteHeard({ vsi, ip, was, is }: SuppressionChange, note: (each: Noted) => void): void {
+    if (isOfLink(ip) || gatewayOf(vsi, ip) !== null) return;
+    if (is !== null && isHere(is.port)) note({ vsi: vsi.name, mac: is.mac, ip, at: { ...is, isSticky: false } });
+    else if (was !== null && isHere(was.port)) note({ vsi: vsi.name, mac: was.mac, ip, at: null });
   }
 
   /** Tell what was noted. */
@@ -102,7 +114,7 @@ export class Entries implements Beliefs {
         else listener.macHere(vsi, mac, at.isSticky);
       } else if (at === null) listener.ipGone(vsi, ip);
       else {
-        if (!at.isSticky) this.learn(vsi, at.mac, at.port);
+        if (!at.isSticky) this.learn(vsi, at.mac, at.port, typeof ip === "number" ? TYPE_ARP : TYPE_IPV6);
         listener.ipHere(vsi, ip, at.mac, at.isSticky);
       }
     }
@@ -110,14 +122,14 @@ export class Entries implements Beliefs {
   }
 
   /**
-   * ARP by a host is a frame of its MAC. A worker that told of the MAC half a second ago, before it moved away, is silent of
+   * ARP or ND by a host is a frame of its MAC. A worker that told of the MAC half a second ago, before it moved away, is silent of
    * its coming back; bridged frames would follow the route meanwhile.
    */
-  private learn(name: string, mac: Mac, port: PortObject): void {
+  private learn(name: string, mac: Mac, port: PortObject, type: number): void {
     const vsi = this.vsi(name);
     const { macs } = this.parts.agent;
     if (vsi === undefined || macs.heardAt(vsi, mac, port) !== Number.NEGATIVE_INFINITY) return;
-    macs.learn(vsi.row, port.row, loOf(mac), hiOf(mac), TYPE_ARP);
+    macs.learn(vsi.row, port.row, loOf(mac), hiOf(mac), type);
   }
 
   close(): void {
@@ -154,20 +166,22 @@ export class Entries implements Beliefs {
     if (vsi !== undefined) this.parts.agent.macs.unwant("evpn", vsi, mac);
   }
 
-  wantIp(name: string, ip: Ipv4, mac: Mac, vtep: string): boolean {
+  wantIp(name: string, ip: Ip, mac: Mac, vtep: string): boolean {
     const vsi = this.vsi(name);
     const port = this.parts.inventory.tunnelTo(vtep);
     if (vsi === undefined || port === undefined) return false;
-    const { arp, neighbors } = this.parts.agent;
-    arp.suppression.want(vsi, ip, mac, port);
-    return vsi.interface === null || neighbors.candidates.want("evpn", vsi.interface, ip, { mac, port, vsi });
+    const { resolutions, neighbors } = this.parts.agent;
+    resolutions.of(ip).suppression.want(vsi, ip, mac, port);
+    const on = gatewayOf(vsi, ip);
+    return on === null || neighbors.candidates.want("evpn", on, ip, { mac, port, vsi });
   }
 
-  unwantIp(name: string, ip: Ipv4): void {
+  unwantIp(name: string, ip: Ip): void {
     const vsi = this.vsi(name);
     if (vsi === undefined) return;
-    this.parts.agent.arp.suppression.unwant(vsi, ip);
-    if (vsi.interface !== null) this.parts.agent.neighbors.candidates.unwant("evpn", vsi.interface, ip);
+    const { resolutions, neighbors } = this.parts.agent;
+    resolutions.of(ip).suppression.unwant(vsi, ip);
+    if (vsi.interface !== null) neighbors.candidates.unwant("evpn", vsi.interface, ip);
   }
 
   noteGateway(name: string, mac: Mac, vtep: string): void {
@@ -176,7 +190,7 @@ export class Entries implements Beliefs {
     if (vsi !== undefined && tunnel !== undefined) this.parts.agent.macs.addPeerGateway(vsi, mac, tunnel);
   }
 
-  yieldHost(name: string, mac: Mac | null, ips: readonly Ipv4[], ask: boolean): void {
+  yieldHost(name: string, mac: Mac | null, ips: readonly Ip[], ask: boolean): void {
     const vsi = this.vsi(name);
     if (vsi === undefined) return;
     const { agent } = this.parts;
@@ -185,14 +199,15 @@ export class Entries implements Beliefs {
     const asked = places.flatMap(({ ip, place }) => (place !== null && isHere(place.port) ? [{ ip, place }] : []));
     if (mac !== null) agent.macs.delete(vsi, mac);
     for (const ip of ips) {
-      agent.arp.suppression.forgetHere(vsi, ip);
+      agent.resolutions.of(ip).suppression.forgetHere(vsi, ip);
       if (on !== null) agent.neighbors.delete(on, ip);
     }
     if (ask && on !== null) for (const { ip, place } of asked) agent.askHost(on, ip, place);
   }
 
-  kindOf(name: string, ip: Ipv4): "host" | "gateway" | "foreign" | "unknown" {
-    const on = this.vsi(name)?.interface ?? null;
+  kindOf(name: string, ip: Ip): "host" | "gateway" | "foreign" | "unknown" {
+    const vsi = this.vsi(name);
+    const on = vsi === undefined ? null : gatewayOf(vsi, ip);
     if (on === null) return "unknown";
     if (isOwnAddress(on, ip)) return "gateway";
     return subnetOf(on, ip) === null ? "foreign" : "host";
@@ -222,13 +237,13 @@ export class Entries implements Beliefs {
     this.parts.agent.neighbors.candidates.unwant("evpn", vsi.interface, parseIpv4(vtep)!);
   }
 
-  wantPrefix(name: string, network: Ipv4, length: number, vteps: readonly string[]): boolean {
+  wantPrefix(name: string, network: Ip, length: number, vteps: readonly string[]): boolean {
     const iface = this.vsi(name)?.interface ?? null;
     const hops = vteps.map((vtep) => parseIpv4(vtep)!);
     return iface !== null && this.parts.topology.fabricRoutes.set(iface, network, length, hops);
   }
 
-  unwantPrefix(name: string, network: Ipv4, length: number): void {
+  unwantPrefix(name: string, network: Ip, length: number): void {
     const iface = this.vsi(name)?.interface ?? null;
     if (iface !== null) this.parts.topology.fabricRoutes.clear(iface, network, length);
   }
@@ -240,22 +255,22 @@ export class Entries implements Beliefs {
   *locals(name: string): Generator<LocalHost> {
     const vsi = this.vsi(name);
     if (vsi === undefined) return;
-    const { macs, neighbors, arp } = this.parts.agent;
+    const { macs, neighbors, arp, nd } = this.parts.agent;
     for (const { vsi: of, mac, via, origin } of macs.list())
       if (of === name && via?.kind === "ac") yield { mac: parseMac(mac)!, ip: null, isSticky: origin === "static" };
     for (const { place, ip, state, origin } of neighbors.all())
       if (
         place !== null &&
         place.vsi === vsi &&
-        typeof ip === "number" &&
+        !isOfLink(ip) &&
         isHere(place.port) &&
         KNOWN.has(state) &&
         (origin as string) !== RESTORED
       )
         yield { mac: place.mac, ip, isSticky: origin === "static" };
-    if (vsi.interface !== null) return;
-    for (const { vsi: of, ip, mac, port } of arp.suppression.list())
-      if (of === vsi && typeof ip === "number" && isHere(port)) yield { mac, ip, isSticky: false };
+    for (const { suppression } of [arp, nd])
+      for (const { ip, mac, port } of suppression.list(vsi))
+        if (!isOfLink(ip) && gatewayOf(vsi, ip) === null && isHere(port)) yield { mac, ip, isSticky: false };
   }
 
   private vsi(name: string): VsiObject | undefined {
@@ -264,6 +279,11 @@ export class Entries implements Beliefs {
 }
 
 const KNOWN: ReadonlySet<string> = new Set(["reachable", "stale", "delay", "probe"]);
+
+/** The VSI-interface, where it has an address of the family of `ip`: then its neighbours are the hosts. */
+function gatewayOf({ interface: iface }: VsiObject, ip: Ip): InterfaceObject | null {
+  return iface?.subnets.some(({ address }) => isSameFamily(address, ip)) ? iface : null;
+}
 
 function isHere(port: PortObject | null | undefined): boolean {
   return port?.kind === "ac";

@@ -7,9 +7,9 @@
  * The engine's rows come on the main thread, bounded per round by who takes them; nothing here looks at a clock but the timers'.
  */
 import type { Emit } from "../control/event.ts";
+import type { Ip } from "../control/ip.ts";
 import type { Timers } from "../control/timers.ts";
 import type { Mac } from "../wire/ethernet.ts";
-import type { Ipv4 } from "../wire/ipv4.ts";
 import type { Beliefs } from "./beliefs.ts";
 import { tellHost, tellState } from "./events.ts";
 import { CLOSE_MS, Exporter, type Outlet } from "./export.ts";
@@ -227,12 +227,12 @@ export class Evpn {
     this.pump();
   }
 
-  ipHere(vsi: string, ip: Ipv4, mac: Mac, isSticky: boolean): void {
+  ipHere(vsi: string, ip: Ip, mac: Mac, isSticky: boolean): void {
     this.vrfs.vsi(vsi)?.ipHere(ip, mac, isSticky);
     this.pump();
   }
 
-  ipGone(vsi: string, ip: Ipv4): void {
+  ipGone(vsi: string, ip: Ip): void {
     this.vrfs.vsi(vsi)?.ipGone(ip);
     this.pump();
   }

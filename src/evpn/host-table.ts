@@ -4,10 +4,11 @@
  * What is counted of them is kept where they change (`setLocal`, `setUsed`, `setHere`, `setTold`): a scrape that walked a hundred
  * thousand of them would hold the main thread.
  */
+import type { Ip } from "../control/ip.ts";
+import { mapKey } from "../control/map-key.ts";
 import type { Mac } from "../wire/ethernet.ts";
-import type { Ipv4 } from "../wire/ipv4.ts";
 import type { LocalHost } from "./beliefs.ts";
-import { ipv4Of, type MacRoute } from "./route.ts";
+import { addressOf, type MacRoute } from "./route.ts";
 
 /** A host at our ACs. */
 export interface Local {
@@ -21,7 +22,7 @@ export interface Host {
   routes: readonly MacRoute[];
   readonly local: Local | null;
   /** Addresses that it was heard with at an AC. They stay while its MAC is not known there for a while, and are announced with it. */
-  ips: ReadonlySet<Ipv4>;
+  ips: ReadonlySet<Ip>;
   /** The VTEP that the tables were told. */
   readonly used: string | null;
   /** Keys of our routes of it. */
@@ -31,7 +32,7 @@ export interface Host {
 }
 
 export interface Address {
-  readonly ip: Ipv4;
+  readonly ip: Ip;
   routes: readonly MacRoute[];
   /** The MAC with which it is at an AC of ours. */
   readonly local: Mac | null;
@@ -51,14 +52,15 @@ export interface Counts {
 /** Most hosts have one route or two, and few of them ever have their own: a list is replaced, and these are shared. */
 export const NO_ROUTES: readonly never[] = [];
 export const NO_KEYS: ReadonlySet<string> = new Set();
-export const NO_IPS: ReadonlySet<Ipv4> = new Set();
+export const NO_IPS: ReadonlySet<Ip> = new Set();
 
 /** Most routes of one MAC, or of one address: what is looked through when one of them changes stays short. */
 export const ROUTES_PER_HOST = 1024;
 
 export class HostTable {
   readonly hosts = new Map<Mac, Host>();
-  readonly addresses = new Map<Ipv4, Address>();
+  /** By mapKey. */
+  readonly addresses = new Map<Ip, Address>();
   private readonly macs = { used: 0, shadowed: 0, out: 0 };
   private readonly ips = { used: 0, shadowed: 0, out: 0 };
 
@@ -69,7 +71,7 @@ export class HostTable {
 
   /** Nothing is said of it, and no host here has it. */
   forgetIfUnused({ ip, routes, local }: Address): void {
-    if (routes.length === 0 && local === null) this.addresses.delete(ip);
+    if (routes.length === 0 && local === null) this.addresses.delete(mapKey(ip));
   }
 
   /** Nothing is said of it, and nothing was heard. */
@@ -86,11 +88,15 @@ export class HostTable {
     return host;
   }
 
-  address(ip: Ipv4): Address {
-    let address = this.addresses.get(ip);
+  find(ip: Ip): Address | undefined {
+    return this.addresses.get(mapKey(ip));
+  }
+
+  address(ip: Ip): Address {
+    let address = this.find(ip);
     if (address === undefined) {
       address = { ip, routes: NO_ROUTES, local: null, used: null };
-      this.addresses.set(ip, address);
+      this.addresses.set(mapKey(ip), address);
     }
     return address;
   }
@@ -132,7 +138,7 @@ export class HostTable {
   }
 
   /** What is believed to be at an AC, and is not among `locals`. */
-  notAmong(locals: readonly LocalHost[]): { readonly macs: Mac[]; readonly ips: Ipv4[] } {
+  notAmong(locals: readonly LocalHost[]): { readonly macs: Mac[]; readonly ips: Ip[] } {
     const known = new Set(locals.map(({ mac }) => mac));
     const addresses = new Set(locals.map(({ ip }) => ip));
     const macs = [...this.hosts.values()].filter(({ mac, local }) => local !== null && !known.has(mac));
@@ -160,27 +166,27 @@ export class HostTable {
   private tallyWith(host: Host, step: 1 | -1): void {
     this.tally(host, step);
     for (const ip of host.ips) {
-      const address = this.addresses.get(ip);
+      const address = this.find(ip);
       if (address?.local === host.mac) this.tallyAddress(address, step);
     }
   }
 }
 
 /** Addresses that are said of a host, or heard of it here. */
-export function addressesOf(host: Host): Set<Ipv4> {
-  const ips = new Set<Ipv4>(host.ips);
+export function addressesOf(host: Host): Ip[] {
+  const keys = new Set<Ip>(Array.from(host.ips, mapKey));
   for (const route of host.routes) {
-    const address = ipv4Of(route);
-    if (address !== null) ips.add(address);
+    const address = addressOf(route);
+    if (address !== null) keys.add(mapKey(address));
   }
-  return ips;
+  return Array.from(keys, mapKey);
 }
 
-export function withIp(ips: ReadonlySet<Ipv4>, ip: Ipv4): ReadonlySet<Ipv4> {
+export function withIp(ips: ReadonlySet<Ip>, ip: Ip): ReadonlySet<Ip> {
   return ips.has(ip) ? ips : new Set([...ips, ip]);
 }
 
-export function withoutIp(ips: ReadonlySet<Ipv4>, ip: Ipv4): ReadonlySet<Ipv4> {
+export function withoutIp(ips: ReadonlySet<Ip>, ip: Ip): ReadonlySet<Ip> {
   if (!ips.has(ip)) return ips;
   return ips.size === 1 ? NO_IPS : new Set([...ips].filter((each) => each !== ip));
 }

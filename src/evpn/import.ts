@@ -5,9 +5,11 @@
  * targets of it. A route that no target of ours matches is somebody else's, and no refusal. Everything here comes from peers:
  * each check is against nonsense that would reach the tables.
  */
+import { type Ip, isOfLink, parseIp } from "../control/ip.ts";
 import { isGroup, type Mac } from "../wire/ethernet.ts";
-import { type Ipv4, isLinkLocal, isLoopback, isMartianSource, parseIpv4 } from "../wire/ipv4.ts";
-import { ENCAP_VXLAN, type EvpnRoute, PMSI_INGRESS_REPLICATION, vniOfTarget } from "./route.ts";
+import { isLinkLocal, isLoopback, isMartianSource } from "../wire/ipv4.ts";
+import { type Ipv6, isMulticast6 } from "../wire/ipv6.ts";
+import { addressOf, ENCAP_VXLAN, type EvpnRoute, ipOf, PMSI_INGRESS_REPLICATION, vniOfTarget } from "./route.ts";
 
 /** Why a route is not used; label of `vtep_evpn_refused_total`. */
 export const REFUSAL_TEXTS = {
@@ -91,7 +93,7 @@ export class Importer {
 /** Does the route speak of what `instance` is made of? Of a VRF that is prefixes, and hosts with addresses but no gateways. */
 export function concerns(route: EvpnRoute, { vrf }: Instance): boolean {
   if (vrf === null || route.type !== 2) return true;
-  return route.ip !== null && !route.ip.includes(":") && !route.isGateway;
+  return addressOf(route) !== null && !route.isGateway;
 }
 
 /** What is wrong with a route that `instance` would import, as far as the route alone tells; null: nothing. */
@@ -112,16 +114,15 @@ function refusalInVrf(route: EvpnRoute, vni: number, routerMac: Mac): Refusal | 
     // RFC 9136 §3.2: one of several things that the prefix is behind, and that are resolved by other routes.
     if (route.gateway !== null || route.segment !== null) return "overlay_index";
     if (!isRoutable(route.network, route.length)) return "prefix";
-  } else if (!isHostAddress(route.ip!)) return "address";
+  } else if (!isHostIp(ipOf(route)!)) return "address";
   const { routerMac: theirs } = route;
   if (theirs === null || theirs === 0 || isGroup(theirs)) return "router_mac";
   return theirs === routerMac ? "gateway_mac" : null;
 }
 
-/** A default route, or unicast addresses alone (RFC 1122 §3.2.1.3, RFC 3927). */
-function isRoutable(network: Ipv4, length: number): boolean {
-  if (network === 0 && length === 0) return true;
-  return length > 0 && !isMartianSource(network) && !isLoopback(network) && !isLinkLocal(network);
+/** A default route, or unicast addresses alone (RFC 1122 §3.2.1.3, RFC 3927, RFC 4291 §2.4). */
+function isRoutable(network: Ip, length: number): boolean {
+  return length === 0 || (isHostIp(network) && !isOfLink(network));
 }
 
 function refusalInVsi(route: EvpnRoute, vni: number): Refusal | null {
@@ -149,12 +150,18 @@ export function floodVtepOf(route: EvpnRoute): string {
 }
 
 function isHostAddress(text: string): boolean {
-  const ip = parseIpv4(text);
-  if (ip === null) return text.includes(":") && text !== "::" && text !== "::1" && !/^ff/i.test(text);
-  return isHostIpv4(ip);
+  const ip = parseIp(text);
+  return ip !== null && isHostIp(ip);
 }
 
-/** Can a host have it? */
-export function isHostIpv4(ip: Ipv4): boolean {
+/** Can a host have it? Link-local addresses of IPv6 all hosts have. */
+export function isHostIp(ip: Ip): boolean {
+  if (typeof ip === "bigint") return !isReserved6(ip) && !isMulticast6(ip);
   return !isMartianSource(ip) && !isLoopback(ip) && !isLinkLocal(ip);
+}
+
+/** ::/96 and ::ffff:0:0/96: no address, loopback, IPv4 in another form (RFC 4291 §2.5). */
+function isReserved6(ip: Ipv6): boolean {
+  const high = ip >> 32n;
+  return high === 0n || high === 0xffffn;
 }

@@ -4,7 +4,7 @@
  *
  * What is kept is bounded: a peer that invents texts only makes it begin anew.
  */
-import { type EvpnRoute, type HostAttributes, HostRoute, ipv4Of, type MacRoute } from "./route.ts";
+import { type EvpnRoute, type HostAttributes, HostRoute, ipOf, type MacRoute } from "./route.ts";
 
 const MOST = 65_536;
 
@@ -17,9 +17,8 @@ export class Interned {
 
   /** `route` with what is common in one copy. */
   route(route: EvpnRoute): EvpnRoute {
-    if (route instanceof HostRoute) return new HostRoute(this.known(route.attributes), route.mac, route.ipv4);
-    if (route.type === 2 && !route.isOrphan && (route.ip === null || ipv4Of(route) !== null))
-      return new HostRoute(this.attributes(route), route.mac, ipv4Of(route));
+    if (route instanceof HostRoute) return new HostRoute(this.known(route.attributes), route.mac, route.host);
+    if (route.type === 2 && !route.isOrphan) return new HostRoute(this.attributes(route), route.mac, ipOf(route));
     const { rd, nextHop, targets } = route;
     return { ...route, rd: this.text(rd), nextHop: this.text(nextHop), targets: this.list(targets) };
   }

@@ -10,20 +10,20 @@
  * A next hop is a VTEP, whatever is behind it, so its router's MAC is kept once for all prefixes: the one that was announced last.
  * Control's tables rank all of this below what is configured or heard here (control/routes/routes.ts).
  */
+import { bitsOf, type Ip, networkOf, prefixKey } from "../control/ip.ts";
 import type { Mac } from "../wire/ethernet.ts";
-import type { Ipv4 } from "../wire/ipv4.ts";
 import type { Beliefs } from "./beliefs.ts";
 import { bestOf, compareVteps, highestPreference } from "./choice.ts";
 import { added, NO_ROUTES, ROUTES_PER_HOST, without } from "./host-table.ts";
 import type { Instance } from "./import.ts";
-import { ipv4Of, type MacRoute, type PrefixRoute, preferenceOf } from "./route.ts";
+import { ipOf, type MacRoute, type PrefixRoute, preferenceOf } from "./route.ts";
 import { Starved } from "./starved.ts";
 
 /** A route that leads somewhere in a VRF. */
 export type VrfRoute = MacRoute | PrefixRoute;
 
 interface Prefix {
-  readonly network: Ipv4;
+  readonly network: Ip;
   readonly length: number;
   hosts: readonly MacRoute[];
   prefixes: readonly PrefixRoute[];
@@ -78,7 +78,7 @@ export class IpVrf {
 
   removeRoute(route: VrfRoute): void {
     const { network, length } = placeOf(route);
-    const prefix = this.prefixes.get(keyOf({ network, length }));
+    const prefix = this.prefixes.get(prefixKey(network, length));
     if (prefix === undefined) return;
     const { hosts, prefixes } = prefix;
     if (route.type === 2) prefix.hosts = without(hosts, route);
@@ -118,15 +118,15 @@ export class IpVrf {
   /** Is the route one of those in use? */
   useOf(route: VrfRoute): "used" | "shadowed" {
     const { network, length } = placeOf(route);
-    const prefix = this.prefixes.get(keyOf({ network, length }));
+    const prefix = this.prefixes.get(prefixKey(network, length));
     return prefix !== undefined && isInUse(prefix, route) ? "used" : "shadowed";
   }
 
   /** The longest prefix that leads to `ip`, with the routes that say so. */
-  match(ip: Ipv4): { readonly network: Ipv4; readonly length: number; readonly routes: readonly VrfRoute[] } | null {
-    for (let length = 32; length >= 0; length--) {
-      const network = length === 0 ? 0 : ip & (-1 << (32 - length));
-      const prefix = this.prefixes.get(keyOf({ network, length }));
+  match(ip: Ip): { readonly network: Ip; readonly length: number; readonly routes: readonly VrfRoute[] } | null {
+    for (let length = bitsOf(ip); length >= 0; length--) {
+      const network = networkOf(ip, length);
+      const prefix = this.prefixes.get(prefixKey(network, length));
       if (prefix === undefined || prefix.used.length === 0) continue;
       const all: VrfRoute[] = [...prefix.hosts, ...prefix.prefixes];
       return { network, length, routes: all.filter((route) => isInUse(prefix, route)) };
@@ -138,7 +138,7 @@ export class IpVrf {
 
   private prefix(route: VrfRoute): Prefix {
     const { network, length } = placeOf(route);
-    const key = keyOf({ network, length });
+    const key = prefixKey(network, length);
     let prefix = this.prefixes.get(key);
     if (prefix === undefined) {
       prefix = { network, length, hosts: NO_ROUTES, prefixes: NO_ROUTES, preference: 0, used: [] };
@@ -163,10 +163,10 @@ export class IpVrf {
         // What it was before leads where no route says any more.
         if (used.length > 0) beliefs.unwantPrefix(vsi, network, length);
         this.note(prefix, []);
-        if (this.starved.add(keyOf(prefix))) full();
+        if (this.starved.add(prefixKey(network, length))) full();
       }
     }
-    if (prefix.hosts.length + prefix.prefixes.length === 0) this.prefixes.delete(keyOf({ network, length }));
+    if (prefix.hosts.length + prefix.prefixes.length === 0) this.prefixes.delete(prefixKey(network, length));
   }
 
   /** The tables were told. */
@@ -219,12 +219,9 @@ function isInUse({ hosts, preference, used }: Prefix, route: VrfRoute): boolean 
   return route.type === 2 || preferenceOf(route) === preference;
 }
 
-function keyOf({ network, length }: { readonly network: Ipv4; readonly length: number }): string {
-  return `${network} ${length}`;
-}
-
-/** The prefix that a route is about; a host is all 32 bits of one. */
-function placeOf(route: VrfRoute): { readonly network: Ipv4; readonly length: number } {
+/** The prefix that a route is about; a host is all bits of one. */
+function placeOf(route: VrfRoute): { readonly network: Ip; readonly length: number } {
   if (route.type === 5) return { network: route.network, length: route.length };
-  return { network: ipv4Of(route)!, length: 32 };
+  const network = ipOf(route)!;
+  return { network, length: bitsOf(network) };
 }

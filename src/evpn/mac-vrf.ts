@@ -13,8 +13,9 @@
  *
  * Sequences are remembered for a while after the last route has gone: some speakers ignore a lower one than they knew.
  */
+import type { Ip } from "../control/ip.ts";
+import { mapKey } from "../control/map-key.ts";
 import type { Mac } from "../wire/ethernet.ts";
-import type { Ipv4 } from "../wire/ipv4.ts";
 import type { Beliefs, LocalHost } from "./beliefs.ts";
 import { beats, bestOf, type Claim, claimOf } from "./choice.ts";
 import { type DuplicateRules, Duplicates } from "./duplicates.ts";
@@ -37,7 +38,7 @@ import {
 } from "./host-table.ts";
 import type { Instance } from "./import.ts";
 import { macRouteOf } from "./own-routes.ts";
-import { HIGHEST_SEQUENCE, ipv4Of, keyOf, type MacRoute, sequenceAfter, sequenceOf } from "./route.ts";
+import { addressOf, HIGHEST_SEQUENCE, keyOf, type MacRoute, sequenceAfter, sequenceOf } from "./route.ts";
 import { Starved } from "./starved.ts";
 
 export type HostEvent = "moved-in" | "moved-out" | "duplicate" | "duplicate-over" | "sticky-conflict" | "full";
@@ -61,7 +62,8 @@ export class MacVrf {
   private readonly former = new FormerSequences();
   /** For which the tables had no room. */
   private readonly starvedMacs = new Starved<Mac>();
-  private readonly starvedIps = new Starved<Ipv4>();
+  /** By mapKey. */
+  private readonly starvedIps = new Starved<Ip>();
 
   constructor(parts: MacVrfParts) {
     this.parts = parts;
@@ -76,8 +78,8 @@ export class MacVrf {
    * removed. @returns false: its MAC, or its address, has too many routes already.
    */
   addRoute(route: MacRoute): boolean {
-    const ip = ipv4Of(route);
-    const known = ip === null ? 0 : (this.table.addresses.get(ip)?.routes.length ?? 0);
+    const ip = addressOf(route);
+    const known = ip === null ? 0 : (this.table.find(ip)?.routes.length ?? 0);
     if (known >= ROUTES_PER_HOST || (this.table.hosts.get(route.mac)?.routes.length ?? 0) >= ROUTES_PER_HOST)
       return false;
     const host = this.table.host(route.mac);
@@ -93,8 +95,8 @@ export class MacVrf {
 
   removeRoute(route: MacRoute): void {
     const host = this.table.hosts.get(route.mac);
-    const ip = ipv4Of(route);
-    const address = ip === null ? undefined : this.table.addresses.get(ip);
+    const ip = addressOf(route);
+    const address = ip === null ? undefined : this.table.find(ip);
     if (host === undefined) return;
     const left = without(host.routes, route);
     if (left === host.routes) return;
@@ -111,8 +113,8 @@ export class MacVrf {
   }
 
   /** The best route of others to an address. */
-  routeTo(ip: Ipv4): MacRoute | null {
-    return bestOf(this.table.addresses.get(ip)?.routes ?? []);
+  routeTo(ip: Ip): MacRoute | null {
+    return bestOf(this.table.find(ip)?.routes ?? []);
   }
 
   // ---- what is heard here ----------------------------------------------------------------------------------------------
@@ -147,7 +149,7 @@ export class MacVrf {
   }
 
   /** An address at an AC, with its host's own MAC. */
-  ipHere(ip: Ipv4, mac: Mac, isSticky: boolean): void {
+  ipHere(ip: Ip, mac: Mac, isSticky: boolean): void {
     const address = this.table.address(ip);
     const was = address.local;
     if (was !== null && was !== mac) this.dropLocalIp(address);
@@ -167,8 +169,8 @@ export class MacVrf {
     this.settleAddress(ip);
   }
 
-  ipGone(ip: Ipv4): void {
-    const address = this.table.addresses.get(ip);
+  ipGone(ip: Ip): void {
+    const address = this.table.find(ip);
     if (address === undefined || address.local === null) return;
     this.dropLocalIp(address);
     this.settleAddress(ip);
@@ -227,7 +229,7 @@ export class MacVrf {
 
   /** What is held of a MAC and whether the route is the one in use, for people. */
   useOf(route: MacRoute): "used" | "shadowed" | "local" {
-    const ip = ipv4Of(route);
+    const ip = addressOf(route);
     const host = this.table.hosts.get(route.mac);
     if (host?.local != null) return "local";
     const best = ip === null ? this.claimTo(route.mac) : this.routeTo(ip);
@@ -255,15 +257,15 @@ export class MacVrf {
 
   /** What found no room in the tables may find it now. */
   private tryAgain(): void {
-    const { hosts, addresses } = this.table;
+    const { hosts } = this.table;
     this.starvedMacs.tryAgain((mac) => {
       const host = hosts.get(mac);
       if (host !== undefined) this.settle(host);
       return host !== undefined && host.used === null && host.routes.length > 0;
     });
-    this.starvedIps.tryAgain((ip) => {
-      this.settleAddress(ip);
-      const address = addresses.get(ip);
+    this.starvedIps.tryAgain((key) => {
+      this.settleAddress(mapKey(key));
+      const address = this.table.addresses.get(key);
       return address !== undefined && address.used === null && address.routes.length > 0;
     });
   }
@@ -290,7 +292,7 @@ export class MacVrf {
     this.table.setLocal(host, null);
     host.ips = NO_IPS;
     for (const ip of ips) {
-      const address = this.table.addresses.get(ip);
+      const address = this.table.find(ip);
       if (address !== undefined) this.table.setHere(address, null);
     }
     this.export(host);
@@ -320,8 +322,8 @@ export class MacVrf {
   }
 
   /** Decide about one address: its MAC is the best route's, its place is where that MAC is. */
-  private settleAddress(ip: Ipv4): void {
-    const address = this.table.addresses.get(ip);
+  private settleAddress(ip: Ip): void {
+    const address = this.table.find(ip);
     if (address === undefined) return;
     const route = bestOf(address.routes);
     if (route !== null && address.local !== null && address.local !== route.mac) this.contestAddress(address, route);
@@ -349,7 +351,7 @@ export class MacVrf {
     if (address.used?.mac === to?.mac && address.used?.vtep === to?.vtep) return;
     if (to === null) beliefs.unwantIp(vsi, address.ip);
     else if (!beliefs.wantIp(vsi, address.ip, to.mac, to.vtep)) {
-      if (this.starvedIps.add(address.ip)) this.parts.tell("full", vsi, to.mac, null);
+      if (this.starvedIps.add(mapKey(address.ip))) this.parts.tell("full", vsi, to.mac, null);
       beliefs.unwantIp(vsi, address.ip);
       to = null;
     }

@@ -1,6 +1,6 @@
 /** Routes that we announce: a host, the VSI's part in flooding, a gateway address of its own, a prefix of a VRF. */
+import { formatIp, type Ip } from "../control/ip.ts";
 import type { Mac } from "../wire/ethernet.ts";
-import { formatIpv4, type Ipv4 } from "../wire/ipv4.ts";
 import type { Instance } from "./import.ts";
 import {
   ENCAP_VXLAN,
@@ -12,7 +12,7 @@ import {
 
 export interface OwnHost {
   readonly mac: Mac;
-  readonly ip: Ipv4 | null;
+  readonly ip: Ip | null;
   readonly isSticky: boolean;
   readonly sequence: number;
 }
@@ -33,7 +33,7 @@ export function macRouteOf(instance: Instance, vtep: string, { mac, ip, isSticky
     targets: irb === null ? exports : [...new Set([...exports, ...irb.exports])],
     type: 2,
     mac,
-    ip: ip === null ? null : formatIpv4(ip),
+    ip: ip === null ? null : formatIp(ip),
     labels: irb === null ? [vni] : [vni, irb.vni],
     segment: null,
     sequence: isSticky || sequence > 0 ? sequence : null,
@@ -44,14 +44,14 @@ export function macRouteOf(instance: Instance, vtep: string, { mac, ip, isSticky
 }
 
 /** Type 5 of a prefix of a VRF, behind us (RFC 9136 §4.4.1: the interface-less model). */
-export function prefixRouteOf(instance: Instance, vtep: string, network: Ipv4, length: number): PrefixRoute {
+export function prefixRouteOf(instance: Instance, vtep: string, network: Ip, length: number): PrefixRoute {
   const { vni: label, vrf } = instance;
   const routerMac = vrf!.routerMac;
   return { ...common(instance, vtep), type: 5, network, length, label, gateway: null, segment: null, routerMac };
 }
 
 /** Type 2 of a gateway address that is ours alone (RFC 9135 §4.1): of the L2 domain, as the VRF's routers need none. */
-export function gatewayRouteOf(instance: Instance, vtep: string, mac: Mac, ip: Ipv4): MacRoute {
+export function gatewayRouteOf(instance: Instance, vtep: string, mac: Mac, ip: Ip): MacRoute {
   const host = { mac, ip, isSticky: false, sequence: 0 };
   return { ...macRouteOf({ ...instance, irb: null }, vtep, host), isGateway: true };
 }

@@ -5,7 +5,8 @@
  * so a peer cannot choose routes that meet in one chain. The order is that of a Map, and one may add and delete while it is walked.
  */
 import { hiOf, loOf } from "../wire/ethernet.ts";
-import { type EvpnRoute, ipv4Of, keyOf } from "./route.ts";
+import { wordsOf } from "../wire/ipv6.ts";
+import { type EvpnRoute, ipOf, keyOf } from "./route.ts";
 
 /** What is kept in the table: of one thing there is one route. */
 export interface Kept {
@@ -66,9 +67,7 @@ export class RouteTable<K extends Kept> {
 function isSameKey(a: EvpnRoute, b: EvpnRoute): boolean {
   if (a.type !== b.type || a.rd !== b.rd) return false;
   if (a.type !== 2 || b.type !== 2) return keyOf(a) === keyOf(b);
-  if (a.mac !== b.mac || a.tag !== b.tag) return false;
-  const [left, right] = [ipv4Of(a), ipv4Of(b)];
-  return left === right && (left !== null || a.ip === b.ip);
+  return a.mac === b.mac && a.tag === b.tag && ipOf(a) === ipOf(b);
 }
 
 /** Each word and each character goes through a round that begins with what the seed made of those before: peers choose them all. */
@@ -77,9 +76,9 @@ function hashOf(route: EvpnRoute, seed: number): number {
   let hash = mix(textHash(route.rd, seed), route.tag);
   hash = mix(hash, loOf(route.mac));
   hash = mix(hash, hiOf(route.mac));
-  const ip = ipv4Of(route);
-  if (ip !== null) hash = mix(hash, ip ^ 1);
-  else if (route.ip !== null) hash = textHash(route.ip, hash);
+  const ip = ipOf(route);
+  if (typeof ip === "number") hash = mix(hash, ip ^ 1);
+  else if (ip !== null) for (const word of wordsOf(ip)) hash = mix(hash, word);
   return hash & HASH_BITS;
 }
 

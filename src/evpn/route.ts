@@ -8,8 +8,8 @@
  * Texts: a distinguisher "192.0.2.1:10" or "65000:10", a route target "65000:10" or "192.0.2.1:10", a VTEP "192.0.2.2". A label
  * is a VNI, 24 bits, not shifted (RFC 8365 §5.1.3).
  */
+import { formatIp, type Ip, isOfLink, parseIp } from "../control/ip.ts";
 import { formatMac, type Mac } from "../wire/ethernet.ts";
-import { formatIpv4, type Ipv4, parseIpv4 } from "../wire/ipv4.ts";
 
 /** Tunnel type of the encapsulation community (RFC 8365 §5.1.2): VXLAN. */
 export const ENCAP_VXLAN = 8;
@@ -67,7 +67,7 @@ export interface MulticastRoute extends AnyRoute {
 /** Type 5: a prefix of a VRF. */
 export interface PrefixRoute extends AnyRoute {
   readonly type: 5;
-  readonly network: Ipv4;
+  readonly network: Ip;
   readonly length: number;
   readonly label: number;
   /** Overlay index; null: none. */
@@ -94,12 +94,13 @@ export type HostAttributes = Omit<MacRoute, "type" | "mac" | "ip" | "isOrphan">;
 export class HostRoute implements MacRoute {
   readonly attributes: HostAttributes;
   readonly mac: Mac;
-  readonly ipv4: Ipv4 | null;
+  /** Of either family: the address itself takes less than its text. */
+  readonly host: Ip | null;
 
-  constructor(attributes: HostAttributes, mac: Mac, ipv4: Ipv4 | null) {
+  constructor(attributes: HostAttributes, mac: Mac, host: Ip | null) {
     this.attributes = attributes;
     this.mac = mac;
-    this.ipv4 = ipv4;
+    this.host = host;
   }
 
   get type(): 2 {
@@ -107,7 +108,7 @@ export class HostRoute implements MacRoute {
   }
 
   get ip(): string | null {
-    return this.ipv4 === null ? null : formatIpv4(this.ipv4);
+    return this.host === null ? null : formatIp(this.host);
   }
 
   get rd(): string {
@@ -165,10 +166,20 @@ export function plainOf(route: EvpnRoute): EvpnRoute {
   return { type: 2, ...route.attributes, mac: route.mac, ip: route.ip };
 }
 
-/** The IPv4 address of a host; null: it has none, or one of the other family. */
-export function ipv4Of(route: MacRoute): Ipv4 | null {
-  if (route instanceof HostRoute) return route.ipv4;
-  return route.ip === null ? null : parseIpv4(route.ip);
+/** The address in a host's route; null: it is of the MAC alone. */
+export function ipOf(route: MacRoute): Ip | null {
+  if (route instanceof HostRoute) return route.host;
+  return route.ip === null ? null : parseIp(route.ip);
+}
+
+/**
+ * The address by which the host is found; null: its MAC alone says where it is. One of the link is not used: a route cannot say
+ * whether it is a router's (RFC 9047: gobgpd drops routes with that community), and a router that is answered for as a host is
+ * no default router any more (RFC 4861 §7.3.3). It is asked for, and answers itself.
+ */
+export function addressOf(route: MacRoute): Ip | null {
+  const ip = ipOf(route);
+  return ip === null || isOfLink(ip) ? null : ip;
 }
 
 /** What a route is: one more with the same key takes its place. */
@@ -185,7 +196,7 @@ export function nlriText(route: EvpnRoute): string {
     case 3:
       return `[3]:[${tag}]${addressText(route.originator)}`;
     case 5:
-      return `[5]:[${tag}]:[${route.length}]:[${formatIpv4(route.network)}]`;
+      return `[5]:[${tag}]:[${route.length}]:[${formatIp(route.network)}]`;
     default:
       return `[${type}]:[${route.name}]`;
   }
@@ -218,7 +229,7 @@ export function isSameRoute(a: EvpnRoute, b: EvpnRoute): boolean {
   if (a === b) return true;
   if (a.type !== b.type) return false;
   if (a instanceof HostRoute && b instanceof HostRoute && a.attributes === b.attributes)
-    return a.mac === b.mac && a.ipv4 === b.ipv4;
+    return a.mac === b.mac && a.host === b.host;
   return isSamePlain(plainOf(a), plainOf(b));
 }
 

@@ -1,8 +1,8 @@
 /** What the configuration says of EVPN, in the words of routes: VSIs and VRFs as instances, with distinguisher and targets made. */
+import type { Ip } from "../control/ip.ts";
 import type { Config, Prefix, VsiConfig } from "../control/plan.ts";
 import type { VrfConfig } from "../control/plan-evpn.ts";
 import { type Mac, parseMac } from "../wire/ethernet.ts";
-import type { Ipv4 } from "../wire/ipv4.ts";
 import type { DuplicateRules } from "./duplicates.ts";
 import type { Instance } from "./import.ts";
 import { autoDistinguisher, autoTarget } from "./route.ts";
@@ -11,7 +11,7 @@ import { autoDistinguisher, autoTarget } from "./route.ts";
 export interface OwnGateway {
   readonly vsi: string;
   readonly mac: Mac;
-  readonly ip: Ipv4;
+  readonly ip: Ip;
   /** Others send by it what is for elsewhere; the source of ICMP errors is only answered. */
   readonly leadsOn: boolean;
 }
@@ -20,7 +20,7 @@ export interface OwnGateway {
 export interface OwnPrefix {
   readonly vrf: string;
   readonly text: string;
-  readonly network: Ipv4;
+  readonly network: Ip;
   readonly length: number;
   /** What is there is reached through this gateway, and maybe another one; a subnet of hosts at ACs is not. */
   readonly leadsOn: boolean;
@@ -82,15 +82,15 @@ export function settingsOf(config: Config, macOf: (iface: string) => Mac | null)
 /** What is announced of `vrf`, while it leads on (offers.ts); of two origins of one prefix, once. */
 function prefixesOf({ interfaces, routes }: Config, { name, evpn: { advertise } }: VrfConfig): OwnPrefix[] {
   const all = new Map<string, OwnPrefix>();
-  // IPv6 prefixes are not announced.
-  const add = ({ text, network, length }: Prefix, leadsOn: boolean) => {
-    if (typeof network === "number") all.set(text, { vrf: name, text, network, length, leadsOn });
-  };
+  const add = ({ text, network, length }: Prefix, leadsOn: boolean) =>
+    all.set(text, { vrf: name, text, network, length, leadsOn });
+  const hasIpv6 = interfaces.some(({ vrf, linkLocal }) => vrf === name && linkLocal !== null);
   if (advertise.connected)
     for (const { vrf, addresses, distributed } of interfaces)
       if (vrf === name) for (const { prefix } of addresses) add(prefix, !distributed);
   if (advertise.static) for (const { vrf, prefix } of routes) if (vrf === name && prefix.length > 0) add(prefix, true);
   if (advertise.default) add({ text: "0.0.0.0/0", network: 0, length: 0 }, true);
+  if (advertise.default && hasIpv6) add({ text: "::/0", network: 0n, length: 0 }, true);
   return [...all.values()];
 }
 
@@ -109,9 +109,9 @@ function gatewaysOf(
     const isShared = each.mac === "shared" || parseMac(each.mac) !== null;
     const mac = macOf(each.name);
     if (isShared || mac === null) return [];
-    const routed = each.distributed ? [] : each.addresses.flatMap(({ ip }) => (typeof ip === "number" ? [ip] : []));
-    const own = routed.map((ip) => ({ mac, ip, leadsOn: true }));
-    if (each.icmpSource !== null) own.push({ mac, ip: each.icmpSource.ip, leadsOn: false });
+    const own = (each.distributed ? [] : each.addresses).map(({ ip }) => ({ mac, ip, leadsOn: true }));
+    for (const source of [each.icmpSource, each.icmpSource6])
+      if (source !== null) own.push({ mac, ip: source.ip, leadsOn: false });
     return each.vsis.filter((vsi) => vsis.has(vsi)).flatMap((vsi) => own.map((address) => ({ ...address, vsi })));
   });
 }

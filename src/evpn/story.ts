@@ -2,8 +2,8 @@
  * EVPN for people: how the engine, the sessions and each VSI stand, what each route has become and why, and the sentences of
  * `vtepctl why`. Plain objects; api/schema-evpn.ts describes them.
  */
+import { formatIp, type Ip, parseIp } from "../control/ip.ts";
 import { formatMac, type Mac, parseMac } from "../wire/ethernet.ts";
-import { formatIpv4, type Ipv4, parseIpv4 } from "../wire/ipv4.ts";
 import type { Evpn } from "./evpn.ts";
 import type { Instance } from "./import.ts";
 import type { VrfRoute } from "./ip-vrf.ts";
@@ -198,8 +198,7 @@ export function sentencesOf(
 ): string[] {
   const inVsis = evpn.vrfs.vsis.flatMap((vrf) => {
     if (within !== null && !within.vsis.has(vrf.instance.vsi)) return [];
-    const route =
-      "mac" in subject ? vrf.claimTo(parseMac(subject.mac) as Mac) : vrf.routeTo(parseIpv4(subject.ip) as Ipv4);
+    const route = "mac" in subject ? vrf.claimTo(parseMac(subject.mac) as Mac) : vrf.routeTo(parseIp(subject.ip) as Ip);
     if (route === null) return [];
     const sticky = route.isSticky ? ", sticky" : "";
     const said = [
@@ -216,9 +215,9 @@ function sentencesOfVrfs(evpn: Evpn, ip: string, nowMs: number, within: Within |
   return evpn.vrfs.vrfs.flatMap((vrf) => {
     const { instance } = vrf;
     if (within !== null && instance.vrf!.name !== within.vrf) return [];
-    const found = vrf.match(parseIpv4(ip)!);
+    const found = vrf.match(parseIp(ip)!);
     if (found === null) return [];
-    const prefix = `${formatIpv4(found.network)}/${found.length}`;
+    const prefix = `${formatIp(found.network)}/${found.length}`;
     return found.routes.map(
       (route) =>
         `VRF ${instance.vrf!.name} reaches ${prefix} by L3VNI ${instance.vni} at VTEP ${route.nextHop}, router's MAC ${formatMac(route.routerMac!)}: EVPN type ${route.type} of RD ${route.rd} says so${preference(route)}${whence(evpn, route, nowMs)}; what is connected, configured or heard here comes before it.`,

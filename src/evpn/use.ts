@@ -1,8 +1,8 @@
 /** What a route becomes: whose it is, behind which VTEP, and what of it is refused. */
 import type { Beliefs } from "./beliefs.ts";
-import { concerns, floodVtepOf, Importer, type Instance, isHostIpv4, type Refusal, refusalOf } from "./import.ts";
+import { concerns, floodVtepOf, Importer, type Instance, isHostIp, type Refusal, refusalOf } from "./import.ts";
 import type { VrfRoute } from "./ip-vrf.ts";
-import { type EvpnRoute, ipv4Of, type MacRoute, plainOf } from "./route.ts";
+import { addressOf, type EvpnRoute, type MacRoute, plainOf } from "./route.ts";
 
 /** One place where a route is entered, as far as it is used there. */
 export interface Entered {
@@ -96,9 +96,9 @@ function useOf(route: EvpnRoute, judge: Judge): Use {
 
 /** What is wrong with the address of a host's route; its MAC is used all the same. */
 function badAddress({ beliefs }: Judge, vsi: string, route: MacRoute): Refusal | null {
-  const ip = ipv4Of(route);
+  const ip = addressOf(route);
   if (ip === null) return null;
-  if (!isHostIpv4(ip)) return "address";
+  if (!isHostIp(ip)) return "address";
   const kind = beliefs.kindOf(vsi, ip);
   return kind === "gateway" ? "address" : kind === "foreign" ? "foreign_subnet" : null;
 }

@@ -93,7 +93,7 @@ export function entriesOf(route: EvpnRoute, { vteps, macs, neighbors }: Known): 
     ip === undefined ? undefined : neighbors.find((row) => row.vsi === vsi && row.ip === ip && row.mac === mac);
   return [
     ...(entry === undefined ? [] : [`MAC ${placeText(entry.via)}`]),
-    ...(neighbor === undefined ? [] : [`ARP ${ip} ${placeText(neighbor.via)}`]),
+    ...(neighbor === undefined ? [] : [`${ip!.includes(":") ? "ND" : "ARP"} ${ip} ${placeText(neighbor.via)}`]),
   ];
 }
 

@@ -9,6 +9,7 @@ import { Gobgp } from "../../src/bgp/gobgp.ts";
 import { type EvpnRoute, keyOf, plainOf } from "../../src/evpn/route.ts";
 import { until } from "../../src/lab/deadline.ts";
 import { parseIpv4 } from "../../src/wire/ipv4.ts";
+import { parseIpv6 } from "../../src/wire/ipv6.ts";
 import { gobgpds, type Running, startGobgpd } from "./gobgpd.ts";
 
 const base = { rd: "192.0.2.1:10", tag: 0, nextHop: "192.0.2.1", targets: ["65000:10"], encap: 8 };
@@ -33,6 +34,11 @@ const ROUTES: readonly (readonly [string, EvpnRoute])[] = [
     "the largest VNI and two labels",
     { ...mac, mac: 0x020000000112, ip: "10.1.1.12", labels: [0xffffff, 4001], routerMac: 0x02005e000001 },
   ],
+  [
+    "an IPv6 host of a VRF",
+    { ...mac, mac: 0x020000000120, ip: "2001:db8::12", labels: [10, 4001], routerMac: 0x02005e000001, sequence: 3 },
+  ],
+  ["a gateway's IPv6 address", { ...mac, mac: 0x020000000121, ip: "2001:db8::1", isGateway: true }],
   ["mobility", { ...mac, mac: 0x020000000113, sequence: 7 }],
   ["the highest sequence", { ...mac, mac: 0x020000000114, sequence: 0xffffffff }],
   ["a sticky MAC", { ...mac, mac: 0x020000000115, sequence: 0, isSticky: true }],
@@ -60,6 +66,36 @@ const ROUTES: readonly (readonly [string, EvpnRoute])[] = [
   [
     "a default route with a gateway address",
     { ...base, type: 5, network: 0, length: 0, label: 4001, gateway: "10.1.1.9", segment: null, routerMac: null },
+  ],
+  [
+    "an IPv6 prefix",
+    {
+      ...base,
+      type: 5,
+      network: parseIpv6("2001:db8:20::")!,
+      length: 64,
+      label: 4001,
+      gateway: null,
+      segment: null,
+      routerMac: 0x02005e000001,
+    },
+  ],
+  [
+    "a default route of IPv6",
+    { ...base, type: 5, network: 0n, length: 0, label: 4001, gateway: null, segment: null, routerMac: 0x02005e000001 },
+  ],
+  [
+    "an IPv6 prefix behind a gateway address",
+    {
+      ...base,
+      type: 5,
+      network: parseIpv6("2001:db8:ff00::")!,
+      length: 40,
+      label: 4001,
+      gateway: "2001:db8::9",
+      segment: null,
+      routerMac: null,
+    },
   ],
 ];
 

@@ -12,14 +12,15 @@ const SETS = [0, 1, 2].map(attributesOf);
 const common = { rd: "192.0.2.9:10", tag: 0, nextHop: "192.0.2.9", targets: ["65000:10"], encap: 8 };
 const OTHERS: RouteRow[] = [
   { route: { ...common, type: 3, originator: "192.0.2.9", pmsi: null }, isWithdrawn: true, peer: "192.0.2.251" },
-  { route: { type: 2, ...SETS[0]!, mac: 5, ip: "2001:db8::1" }, isWithdrawn: false, peer: null },
+  { route: { type: 2, ...SETS[0]!, mac: 5, ip: null, isOrphan: true }, isWithdrawn: false, peer: null },
 ];
 
-/** Row number `n` of many: addresses of both signs and none, three peers, every so often one that is not packed. */
+/** Row number `n` of many: addresses of both signs, of both families and none, three peers, every so often one that is not packed. */
 function rowOf(n: number): RouteRow {
   if (n % 9 === 8) return OTHERS[n % 2]!;
   const ipv4 = n % 3 === 0 ? null : Math.imul(n, 0x9e3779b1);
-  const route = new HostRoute(SETS[n % 3]!, 0xfe0000000000 + n, ipv4);
+  const ip = n % 4 === 0 ? (0xfd00n << 112n) + BigInt(n) : ipv4;
+  const route = new HostRoute(SETS[n % 3]!, 0xfe0000000000 + n, ip);
   return { route, isWithdrawn: n % 5 === 0, peer: [null, "192.0.2.251", "192.0.2.252"][n % 3]! };
 }
 

@@ -5,9 +5,9 @@ import { changesOf } from "../../src/config/change-list.ts";
 import { configDiff } from "../../src/config/diff.ts";
 import { fileForm } from "../../src/config/form.ts";
 import { parseConfig } from "../../src/config/load.ts";
+import { formatIp } from "../../src/control/ip.ts";
 import { Offers } from "../../src/evpn/offers.ts";
 import { settingsOf } from "../../src/evpn/settings.ts";
-import { formatIpv4 } from "../../src/wire/ipv4.ts";
 import { BASE, base, type Row, testRows, vsis } from "./broken-files.ts";
 
 const EVPN = "evpn: {engine: {socket: /run/bgp.sock}, as: 65000}\n";
@@ -173,7 +173,7 @@ ${EVPN}`;
   const prefixes = (more: string) =>
     settingsOf(plan(text.replace("4001}", `4001, evpn: {advertise: {${more}}}}, {name: red, l3vni: 4002}`)), () => mac)!
       .prefixes.filter(({ vrf }) => vrf === "main")
-      .map(({ network, length }) => `${formatIpv4(network)}/${length}`);
+      .map(({ network, length }) => `${formatIp(network)}/${length}`);
 
   it("has a VSI and an unnumbered VSI-interface that no file names, and stands in a file as it was written", () => {
     const [vsi, iface] = [config.vsis.at(-1)!, config.interfaces.at(-1)!];
@@ -210,7 +210,7 @@ ${EVPN}`;
       return offers
         .of(settings)
         .prefixes.filter(({ vrf }) => vrf === "main")
-        .map(({ network, length }) => `${formatIpv4(network)}/${length}`);
+        .map(({ network, length }) => `${formatIp(network)}/${length}`);
     };
     expect(announced(false, true)).toEqual(["10.1.1.0/24", "10.7.0.0/16", "10.8.0.0/16", "0.0.0.0/0"]);
     expect(announced(false, false)).toEqual(["10.1.1.0/24", "10.8.0.0/16"]);

@@ -99,7 +99,7 @@ export function interfaceOn(
     ...more,
   };
   const subnets = [{ address: ip(`${network}.1.1.1`), network: ip(`${network}.1.1.0`), length: 24 }];
-  const own = { subnets, linkLocal: 0n, borrowed: 0 };
+  const own = { subnets, linkLocal: 0n, borrowed: 0, borrowed6: 0n };
   return { row, name: config.name, config, vrf: 0, vrfName: "main", mac, mtu: 1450, ...own, vsis: [] };
 }
 

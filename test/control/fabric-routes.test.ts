@@ -1,6 +1,7 @@
 /** Routes that a fabric announces, over a table of next hops of the test's own: what is held, what is released, what is bounded. */
 import { beforeEach, expect, it } from "vitest";
 import type { InterfaceObject } from "../../src/control/inventory.ts";
+import type { Ip } from "../../src/control/ip.ts";
 import { FabricRoutes, MAX_FABRIC_GROUPS } from "../../src/control/routes/fabric.ts";
 import { NextHopGroups } from "../../src/control/routes/next-hop-group.ts";
 import { Timers } from "../../src/control/timers.ts";
@@ -32,12 +33,12 @@ beforeEach(() => {
   };
   groups = new NextHopGroups(tables, timers, nextHops as never);
   const routes = {
-    set: (_origin: string, _vrf: number, network: number, length: number, value: number) =>
+    set: (_origin: string, _vrf: number, network: Ip, length: number, value: number) =>
       void stored.set(`${network}/${length}`, value),
-    clear: (_origin: string, _vrf: number, network: number, length: number) =>
-      void stored.delete(`${network}/${length}`),
+    clear: (_origin: string, _vrf: number, network: Ip, length: number) => void stored.delete(`${network}/${length}`),
   };
-  fabric = new FabricRoutes({ routes, nextHops: nextHops as never, groups, timers, limit: 1000 });
+  const limits = { neighbors: 1000, neighbors6: 2 };
+  fabric = new FabricRoutes({ routes, nextHops: nextHops as never, groups, timers, limits });
 });
 
 const kindOf = (network: number, length = 16) => (stored.get(`${network}/${length}`) ?? 0) >> ROUTE_KIND_SHIFT;
@@ -65,6 +66,11 @@ it("takes no more routes than its limit, and replaces those that it has", () => 
   expect(fabric.set(L3, 1000 << 8, 24, [1])).toBe(false);
   expect(fabric.set(L3, 0, 24, [2])).toBe(true);
   expect(fabric.size).toBe(1000);
+  // Of IPv6 the next hops are the same ones, and the limit is another.
+  const set6 = (n: bigint) => fabric.set(L3, n << 96n, 32, [1]);
+  expect([set6(1n), set6(2n), set6(3n), set6(2n)]).toEqual([true, true, false, true]);
+  fabric.clear(L3, 1n << 96n, 32);
+  expect([set6(3n), set6(1n)]).toEqual([true, false]);
 });
 
 it("reduces sets beyond its share to their first next hop, until there is room", () => {

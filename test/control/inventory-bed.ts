@@ -34,7 +34,7 @@ export function interfaceObject(name: string, row: number, text: string, vrf = 0
   };
   const { network, length } = prefix(text);
   const subnets = [{ address: parseIpv4(own)!, network, length }];
-  const addresses = { subnets, linkLocal: 0n, borrowed: 0 };
+  const addresses = { subnets, linkLocal: 0n, borrowed: 0, borrowed6: 0n };
   return { row, name, config, vrf, vrfName, mac: 0x020000000001, mtu: 1450, ...addresses, vsis: [] };
 }
 

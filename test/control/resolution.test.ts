@@ -4,7 +4,8 @@
  */
 import { describe, expect, it } from "vitest";
 import { ArpSpeaker } from "../../src/control/arp/speaker.ts";
-import { compareIp, formatIp, type Ip, ipKey, isHostIn, isWithin } from "../../src/control/ip.ts";
+import { compareIp, formatIp, type Ip, isHostIn, isWithin } from "../../src/control/ip.ts";
+import { ipKey } from "../../src/control/map-key.ts";
 import { NdSpeaker } from "../../src/control/nd/speaker.ts";
 import { announcement, answer, question } from "../../src/control/resolution/message.ts";
 import type { Speaker } from "../../src/control/resolution/speaker.ts";

@@ -15,6 +15,7 @@ import {
   vniOfTarget,
 } from "../../src/evpn/route.ts";
 import { parseIpv4 } from "../../src/wire/ipv4.ts";
+import { parseIpv6 } from "../../src/wire/ipv6.ts";
 
 const route = (change: Partial<MacRoute>): MacRoute => ({
   ...{ type: 2, rd: "192.0.2.2:10", tag: 0, nextHop: "192.0.2.2", targets: ["65000:10"], encap: 8 },
@@ -143,6 +144,15 @@ it.each([
   ["prefix", { network: parseIpv4("224.0.0.0")!, length: 4 }],
   ["prefix", { network: parseIpv4("169.254.0.0")!, length: 16 }],
   ["prefix", { network: parseIpv4("0.0.0.0")!, length: 8 }],
+  [null, { network: parseIpv6("2001:db8:9::")!, length: 48 }],
+  [null, { network: 0n, length: 0 }],
+  [null, { network: parseIpv6("64:ff9b::")!, length: 96 }],
+  ["overlay_index", { network: parseIpv6("2001:db8:9::")!, length: 48, gateway: "2001:db8::9" }],
+  ["prefix", { network: 0n, length: 1 }],
+  ["prefix", { network: 1n, length: 128 }],
+  ["prefix", { network: parseIpv6("::ffff:10.0.0.0")!, length: 104 }],
+  ["prefix", { network: parseIpv6("ff00::")!, length: 8 }],
+  ["prefix", { network: parseIpv6("fe80::")!, length: 10 }],
 ] as const)("finds %s in a prefix with %o", (reason, change) => {
   expect(refusalOf({ ...PREFIX, ...change }, VRF)).toBe(reason);
 });
@@ -154,6 +164,10 @@ it.each([
   ["router_mac", { routerMac: null }],
   ["gateway_mac", { routerMac: 0x02000000aaaa }],
   ["address", { ip: "255.255.255.255" }],
+  [null, { ip: "2001:db8::11" }],
+  ["address", { ip: "::1" }],
+  ["address", { ip: "ff02::1" }],
+  ["address", { ip: "::ffff:10.1.1.11" }],
 ] as const)("finds %s in a host's route to a VRF with %o", (reason, change) => {
   const host = route({ ip: "10.1.1.11", labels: [10, 4001], routerMac: 0x02000000bbbb, ...change });
   expect(refusalOf(host, VRF)).toBe(reason);
@@ -163,7 +177,13 @@ it("takes prefixes into no VSI, flooding into no VRF, and asks a VRF for hosts w
   expect(refusalOf(PREFIX, VSI)).toBe("unsupported");
   const flooding: EvpnRoute = { ...PREFIX, type: 3, originator: "192.0.2.2", pmsi: null };
   expect(refusalOf(flooding, VRF)).toBe("unsupported");
-  const asks = [{}, { ip: "10.1.1.11" }, { ip: "2001:db8::1" }, { ip: "10.1.1.1", isGateway: true }];
-  expect(asks.map((change) => concerns(route(change), VRF))).toEqual([false, true, false, false]);
-  expect(asks.map((change) => concerns(route(change), VSI))).toEqual([true, true, true, true]);
+  const asks = [
+    ...[{}, { ip: "10.1.1.11" }, { ip: "2001:db8::1" }, { ip: "fe80::1" }],
+    ...[
+      { ip: "10.1.1.1", isGateway: true },
+      { ip: "2001:db8::1", isGateway: true },
+    ],
+  ];
+  expect(asks.map((change) => concerns(route(change), VRF))).toEqual([false, true, true, false, false, false]);
+  expect(asks.map((change) => concerns(route(change), VSI))).toEqual(asks.map(() => true));
 });

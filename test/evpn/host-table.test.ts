@@ -1,6 +1,7 @@
 /** What is counted of hosts, VTEPs and our routes, kept where it changes, beside slow twins that walk all of them. */
 import fc from "fast-check";
 import { expect, it } from "vitest";
+import { formatIp, parseIp } from "../../src/control/ip.ts";
 import type { Beliefs } from "../../src/evpn/beliefs.ts";
 import { Exporter } from "../../src/evpn/export.ts";
 import { Fabric } from "../../src/evpn/fabric.ts";
@@ -8,10 +9,9 @@ import { HostTable } from "../../src/evpn/host-table.ts";
 import type { Instance } from "../../src/evpn/import.ts";
 import { MacVrf } from "../../src/evpn/mac-vrf.ts";
 import { keyOf, type MacRoute } from "../../src/evpn/route.ts";
-import { formatIpv4, parseIpv4 } from "../../src/wire/ipv4.ts";
 
 const MACS = [0x020000000001, 0x020000000002, 0x020000000003];
-const IPS = [1, 2, 3, 4].map((last) => parseIpv4(`10.1.1.${last}`)!);
+const IPS = ["10.1.1.1", "10.1.1.2", "2001:db8:10::1", "2001:db8:20::1"].map((text) => parseIp(text)!);
 const INSTANCE: Instance = {
   ...{ vsi: "vsi10", vrf: null, subnets: "", vni: 10, rd: "192.0.2.5:10", importsAuto: true, imports: [] },
   ...{ exports: ["65000:10"], irb: null },
@@ -61,7 +61,7 @@ class Bench {
               targets: ["65000:10"],
               encap: 8,
             },
-            ...{ mac: of, ip: at === undefined ? null : formatIpv4(at), labels: [10], segment: null },
+            ...{ mac: of, ip: at === undefined ? null : formatIp(at), labels: [10], segment: null },
             ...{ sequence, isSticky, isGateway: false, routerMac: null },
           };
           vrf.addRoute(route);

@@ -1,7 +1,8 @@
 /** Hosts that move between gateways: sequences, who yields, sticky ones, duplicates; and what each side announces. */
 import { beforeEach, describe, expect, it } from "vitest";
+import { formatIp } from "../../src/control/ip.ts";
 import type { MacRoute } from "../../src/evpn/route.ts";
-import { formatIpv4, parseIpv4 } from "../../src/wire/ipv4.ts";
+import { parseIpv4 } from "../../src/wire/ipv4.ts";
 import { type Host, type Site, VSI, World } from "./site.ts";
 
 let world: World;
@@ -33,7 +34,7 @@ const speaksAt = (site: Site) => {
 describe("a host", () => {
   it("is announced with its MAC alone and with its address, and is behind its gateway everywhere", () => {
     speaksAt(one);
-    const ip = formatIpv4(host.ip);
+    const ip = formatIp(host.ip);
     const plain = { mac: host.mac, sequence: null, isSticky: false };
     expect(macRoutes(one)).toEqual([
       { ...plain, ip },

@@ -1,7 +1,7 @@
 /** Routes as they are kept by the hundred thousand: the table beside the plainest one, a Map of texts, and routes whose attributes are shared. */
 import { describe, expect, it } from "vitest";
 import { Interned } from "../../src/evpn/interned.ts";
-import { type EvpnRoute, HostRoute, ipv4Of, isSameRoute, keyOf, type MacRoute, plainOf } from "../../src/evpn/route.ts";
+import { type EvpnRoute, HostRoute, ipOf, isSameRoute, keyOf, type MacRoute, plainOf } from "../../src/evpn/route.ts";
 import { type Kept, RouteTable } from "../../src/evpn/route-table.ts";
 
 const host = (fields: Partial<MacRoute> = {}): MacRoute => ({
@@ -94,6 +94,7 @@ describe("routes that a peer chose", () => {
   const meeting = meetingTexts(8);
   const chosen: Record<string, MacRoute[]> = {
     "IPv6 addresses whose texts meet": meeting.map((ip) => host({ ip })),
+    "IPv6 addresses with one low half": Array.from({ length: 64 }, (_, n) => host({ ip: `2001:db8:${n}::1` })),
     "tags that undo the MAC": Array.from({ length: 64 }, (_, n) => host({ tag: n, mac: 0x020000000000 + (n ^ 0x5a) })),
   };
 
@@ -118,7 +119,7 @@ describe("a host's route as it is kept", () => {
     expect(plainOf(kept)).toEqual(route);
     for (const name of Object.keys(route) as (keyof MacRoute)[])
       expect((kept as MacRoute)[name], name).toEqual(route[name]);
-    expect([keyOf(kept), ipv4Of(kept)]).toEqual([keyOf(route), 0x0a010109]);
+    expect([keyOf(kept), ipOf(kept)]).toEqual([keyOf(route), 0x0a010109]);
     expect([isSameRoute(kept, route), isSameRoute(route, kept)]).toEqual([true, true]);
     expect(isSameRoute(kept, { ...route, sequence: 4 })).toBe(false);
   });
@@ -132,11 +133,18 @@ describe("a host's route as it is kept", () => {
     expect((interned.route(host({ ...route, isSticky: true })) as HostRoute).attributes).not.toBe(first.attributes);
   });
 
-  it("is left as it is with an address of the other family, or as an orphan", () => {
-    for (const each of [host({ ip: "2001:db8::1" }), host({ isOrphan: true })]) {
-      const kept = new Interned().route(each);
-      expect(kept).not.toBeInstanceOf(HostRoute);
-      expect(kept).toEqual(each);
-    }
+  it("is the same with an IPv6 address, which it has in one form", () => {
+    const other = host({ ip: "2001:0DB8::0:1", sequence: 3 });
+    const kept = new Interned().route(other) as HostRoute;
+    expect(plainOf(kept)).toEqual({ ...other, ip: "2001:db8::1" });
+    expect([keyOf(kept), ipOf(kept)]).toEqual([keyOf({ ...other, ip: "2001:db8::1" }), 0x20010db8n * 2n ** 96n + 1n]);
+    expect(isSameRoute(kept, new Interned().route(structuredClone(other)))).toBe(true);
+    expect(isSameRoute(kept, new Interned().route(host({ ip: "2001:db8::2", sequence: 3 })))).toBe(false);
+  });
+
+  it("is left as it is as an orphan", () => {
+    const kept = new Interned().route(host({ isOrphan: true }));
+    expect(kept).not.toBeInstanceOf(HostRoute);
+    expect(kept).toEqual(host({ isOrphan: true }));
   });
 });

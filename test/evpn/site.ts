@@ -4,13 +4,15 @@
  */
 
 import { type MemoryEngine, MemoryFabric } from "../../src/bgp/memory.ts";
+import { formatIp, type Ip } from "../../src/control/ip.ts";
 import { Timers } from "../../src/control/timers.ts";
 import { deliver } from "../../src/daemon/evpn.ts";
 import type { Beliefs, LocalHost } from "../../src/evpn/beliefs.ts";
 import { Evpn } from "../../src/evpn/evpn.ts";
 import type { EvpnSettings } from "../../src/evpn/settings.ts";
 import type { Mac } from "../../src/wire/ethernet.ts";
-import { formatIpv4, type Ipv4, parseIpv4 } from "../../src/wire/ipv4.ts";
+import { parseIpv4 } from "../../src/wire/ipv4.ts";
+import { parseIpv6 } from "../../src/wire/ipv6.ts";
 
 export const VSI = "vsi10";
 export const VNI = 10;
@@ -21,16 +23,16 @@ const ANSWER_MS = 3;
 
 export interface Host {
   readonly mac: Mac;
-  readonly ip: Ipv4;
+  readonly ip: Ip;
   at: Site | null;
 }
 
 export class Site {
   readonly vtep: string;
   readonly engine: MemoryEngine;
-  readonly heard = new Map<Mac, { ips: Set<Ipv4>; isSticky: boolean }>();
+  readonly heard = new Map<Mac, { ips: Set<Ip>; isSticky: boolean }>();
   readonly said = new Map<Mac, string>();
-  readonly saidIps = new Map<Ipv4, { mac: Mac; vtep: string }>();
+  readonly saidIps = new Map<Ip, { mac: Mac; vtep: string }>();
   /** Of the VRF. */
   readonly saidHops = new Map<string, Mac>();
   readonly saidPrefixes = new Map<string, readonly string[]>();
@@ -89,8 +91,8 @@ export class Site {
     this.put(mac, ip, false);
   }
 
-  put(mac: Mac, ip: Ipv4 | null, isSticky: boolean): void {
-    const known = this.heard.get(mac) ?? { ips: new Set<Ipv4>(), isSticky };
+  put(mac: Mac, ip: Ip | null, isSticky: boolean): void {
+    const known = this.heard.get(mac) ?? { ips: new Set<Ip>(), isSticky };
     this.heard.set(mac, known);
     this.evpn.macHere(VSI, mac, isSticky);
     if (ip === null || !this.heard.has(mac)) return;
@@ -147,8 +149,7 @@ export class Site {
           if (isMine() && host?.at === this) this.speak(host);
         });
       },
-      kindOf: (_vsi, ip) =>
-        ip === parseIpv4("10.1.1.1") ? "gateway" : (ip & 0xffffff00) === parseIpv4("10.1.1.0") ? "host" : "foreign",
+      kindOf: (_vsi, ip) => kindOf(ip),
       isGatewayMac: (_vsi, mac) => mac === GATEWAY_MAC,
       wantHop: (_vsi, vtep, mac) => {
         if (!this.tunnels.has(`${vtep} ${L3VNI}`)) throw new Error(`a next hop behind ${vtep}, which has no tunnel`);
@@ -163,15 +164,23 @@ export class Site {
       wantPrefix: (_vsi, network, length, vteps) => {
         for (const vtep of vteps) if (!this.saidHops.has(vtep)) throw new Error(`a prefix behind ${vtep}, no next hop`);
         if (this.saidPrefixes.size >= this.mostPrefixes) return false;
-        this.saidPrefixes.set(`${formatIpv4(network)}/${length}`, vteps);
+        this.saidPrefixes.set(`${formatIp(network)}/${length}`, vteps);
         return true;
       },
       unwantPrefix: (_vsi, network, length) =>
-        void (isMine() && this.saidPrefixes.delete(`${formatIpv4(network)}/${length}`)),
+        void (isMine() && this.saidPrefixes.delete(`${formatIp(network)}/${length}`)),
       leads: () => null,
       locals: function* (): Generator<LocalHost> {},
     };
   }
+}
+
+/** Of a VSI-interface with 10.1.1.1/24 and 2001:db8:10::1/64. */
+function kindOf(ip: Ip): "host" | "gateway" | "foreign" {
+  if (ip === parseIpv4("10.1.1.1") || ip === parseIpv6("2001:db8:10::1")) return "gateway";
+  const isInside =
+    typeof ip === "number" ? (ip & 0xffffff00) === parseIpv4("10.1.1.0") : ip >> 64n === 0x20010db800100000n;
+  return isInside ? "host" : "foreign";
 }
 
 export function settingsFor(vtep: string): EvpnSettings {

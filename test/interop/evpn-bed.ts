@@ -39,11 +39,13 @@ export interface FabricShape {
   /** Of the leaf's default VRF, which is the tenant's then; null: it has none. */
   readonly l3vni?: number | null;
   readonly reflector?: "frr" | "gobgpd";
+  /** The leaf and its hosts have IPv6 too: h10 is 2001:db8:10::21, its gateway 2001:db8:10::1. */
+  readonly isDual?: boolean;
 }
 
 export async function makeFabric(
   label: string,
-  { l3vni = null, reflector = "frr" }: FabricShape = {},
+  { l3vni = null, reflector = "frr", isDual = false }: FabricShape = {},
 ): Promise<Fabric> {
   const gateways = await openGateways(label);
   const { bed } = gateways;
@@ -56,6 +58,7 @@ export async function makeFabric(
     await bed.ip(name, `addr add ${address}/24 dev ul0`, "link set ul0 up", "link set lo up");
   }
   await bed.must("leaf", "sysctl", ["-qw", "net.ipv4.ip_forward=1"]);
+  if (isDual) await allowIpv6(bed, "leaf");
   for (const [vni, subnet, host] of [
     [10, "10.1.1", "h10"],
     [20, "10.1.2", "h20"],
@@ -64,13 +67,20 @@ export async function makeFabric(
     await bed.veth(host, "eth0", "leaf", `to-${host}`, 1450);
     await bed.ip("leaf", `link set to-${host} master br${vni}`, `link set to-${host} up`);
     await bed.ip(host, "link set eth0 up", `addr add ${subnet}.21/24 dev eth0`, `route add default via ${subnet}.1`);
+    if (!isDual) continue;
+    await bed.ip("leaf", `addr add 2001:db8:${vni}::1/64 dev br${vni} nodad`);
+    await joinIpv6(bed, host, `2001:db8:${vni}::21`);
   }
   const clients = Object.values(VTEPS);
   if (reflector === "gobgpd") startReflector(bed, clients);
   const rr = reflector === "frr" ? await startFrr(bed, "rr", reflectorConfig(AS, REFLECTOR, clients)) : null;
   if (l3vni !== null)
     await leafVni(bed, "leaf", { vni: l3vni, local: VTEPS.leaf!, gateway: null, mac: LEAF_ROUTER_MAC });
-  const leaf = await startFrr(bed, "leaf", leafConfig(AS, VTEPS.leaf!, REFLECTOR, l3vni));
+  const leaf = await startFrr(
+    bed,
+    "leaf",
+    leafConfig(AS, VTEPS.leaf!, REFLECTOR, l3vni, isDual ? ["ipv4", "ipv6"] : ["ipv4"]),
+  );
   const socketOf = (node: string) => join(bed.folder, `${node}.bgp.sock`);
   return {
     ...{ gateways, bed, rr, leaf },
@@ -117,6 +127,20 @@ export async function makeFabric(
       leaf.remove();
     },
   };
+}
+
+/** Namespaces begin without it. */
+async function allowIpv6(bed: Bed, node: string): Promise<void> {
+  const own = ["all.disable_ipv6=0", "default.disable_ipv6=0", "all.forwarding=1", "default.accept_dad=0"];
+  await bed.must(node, "sysctl", ["-qw", ...own.map((each) => `net.ipv6.conf.${each}`)]);
+}
+
+/** A host's IPv6: an address of a /64 whose first one is its gateway's. */
+export async function joinIpv6(bed: Bed, host: string, address: string): Promise<void> {
+  const own = ["disable_ipv6=0", "accept_ra=0", "accept_dad=0"];
+  await bed.must(host, "sysctl", ["-qw", ...own.map((each) => `net.ipv6.conf.eth0.${each}`)]);
+  await bed.ip(host, `addr add ${address}/64 dev eth0 nodad`);
+  await bed.must(host, "ip", ["-6", "route", "add", "default", "via", address.replace(/::.*/, "::1"), "dev", "eth0"]);
 }
 
 /** gobgpd as the route reflector of `clients`, which dial it. */

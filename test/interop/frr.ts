@@ -72,7 +72,14 @@ export function reflectorConfig(as: number, routerId: string, clients: readonly 
 }
 
 /** A leaf that announces all its VNIs; with an L3VNI the default VRF's subnets and hosts too: a kernel without VRF devices has that one. */
-export function leafConfig(as: number, routerId: string, reflector: string, l3vni: number | null = null): string {
+export function leafConfig(
+  as: number,
+  routerId: string,
+  reflector: string,
+  l3vni: number | null = null,
+  families: readonly string[] = ["ipv4"],
+): string {
+  const ofVrf = l3vni === null ? [] : families;
   return [
     ...(l3vni === null ? [] : [`vni ${l3vni}`]),
     `router bgp ${as}`,
@@ -81,11 +88,11 @@ export function leafConfig(as: number, routerId: string, reflector: string, l3vn
     ` neighbor ${reflector} remote-as ${as}`,
     ` neighbor ${reflector} timers 3 9`,
     ` neighbor ${reflector} timers connect 1`,
-    ...(l3vni === null ? [] : [" address-family ipv4 unicast", "  redistribute connected", " exit-address-family"]),
+    ...ofVrf.flatMap((each) => [` address-family ${each} unicast`, "  redistribute connected", " exit-address-family"]),
     " address-family l2vpn evpn",
     `  neighbor ${reflector} activate`,
     "  advertise-all-vni",
-    ...(l3vni === null ? [] : ["  advertise ipv4 unicast"]),
+    ...ofVrf.map((each) => `  advertise ${each} unicast`),
     " exit-address-family",
     "",
   ].join("\n");

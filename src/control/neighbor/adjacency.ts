@@ -14,7 +14,8 @@ import { RowPool } from "../../tables/heartbeat.ts";
 import type { Tables } from "../../tables/tables.ts";
 import { type Mac, readMac, writeMac } from "../../wire/ethernet.ts";
 import type { InterfaceObject } from "../inventory.ts";
-import { type Ip, ipKey } from "../ip.ts";
+import type { Ip } from "../ip.ts";
+import { ipKey } from "../map-key.ts";
 import type { Timers } from "../timers.ts";
 
 export function neighborKey(iface: InterfaceObject, ip: Ip): Ip {

@@ -10,6 +10,7 @@
  * and holds again, asked at once, when that goes; what is said from outside holds when the host at the AC falls silent. The
  * change is one store of the rewrite, so there is no gap. What is said makes no local host a spoofer.
  */
+import type { Tables } from "../../tables/tables.ts";
 import type { InterfaceObject, PortObject } from "../inventory.ts";
 import { type Family, type Ip, isOfFamily } from "../ip.ts";
 import type { Timers } from "../timers.ts";
@@ -46,27 +47,32 @@ export interface CandidateParts {
 export class NeighborCandidates {
   private readonly parts: CandidateParts;
   private readonly said = new Map<Ip, SaidNeighbor>();
-  private readonly limit: number;
+  /** How many more may be said, of each family. */
+  private readonly room: { number: number; bigint: number };
 
-  /** @param limit most that is said; it counts for no other limit. */
-  constructor(parts: CandidateParts, limit: number) {
+  /** @param sizes most that is said of each family; it counts for no other limit. */
+  constructor(parts: CandidateParts, { neighbors, neighbors6 }: Pick<Tables["sizes"], "neighbors" | "neighbors6">) {
     this.parts = parts;
-    this.limit = limit;
+    this.room = { number: neighbors, bigint: neighbors6 };
   }
 
   /** It is said from outside that `ip` is at `place`, behind a tunnel. @returns false when there is no room for it. */
   want(origin: "evpn", iface: InterfaceObject, ip: Ip, place: Place): boolean {
     const key = neighborKey(iface, ip);
-    if (this.said.size >= this.limit && !this.said.has(key)) return false;
+    const family = typeof ip as "number" | "bigint";
+    if (!this.said.has(key)) {
+      if (this.room[family] === 0) return false;
+      this.room[family]--;
+    }
     this.said.set(key, { iface, ip, place: knownAt(place, origin) });
     if (this.follow(iface, ip)) return true;
-    this.said.delete(key);
+    this.remove(key, ip);
     return false;
   }
 
   /** It is not said any more. @returns false if it was not. */
   unwant(_origin: "evpn", iface: InterfaceObject, ip: Ip): boolean {
-    if (!this.said.delete(neighborKey(iface, ip))) return false;
+    if (!this.remove(neighborKey(iface, ip), ip)) return false;
     const entry = this.parts.find(iface, ip);
     if (entry?.origin === "evpn") this.parts.life.drop(entry);
     return true;
@@ -83,7 +89,7 @@ export class NeighborCandidates {
 
   /** What is said of the ones meant is void; their entries are about to go. */
   forget(isMeant: (each: SaidNeighbor) => boolean): void {
-    for (const [key, each] of this.said) if (isMeant(each)) this.said.delete(key);
+    for (const [key, each] of this.said) if (isMeant(each)) this.remove(key, each.ip);
   }
 
   /** The place that is said of `ip` and counts now, or null. */
@@ -130,6 +136,12 @@ export class NeighborCandidates {
     if (!samePlace(entry.place!, place)) return "ignored";
     entry.heardMs = heardMs;
     return "same";
+  }
+
+  private remove(key: Ip, ip: Ip): boolean {
+    if (!this.said.delete(key)) return false;
+    this.room[typeof ip as "number" | "bigint"]++;
+    return true;
   }
 
   /** What is said of `ip` is used, unless something better is known. @returns false when there is no room for it. */

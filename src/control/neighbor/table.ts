@@ -96,7 +96,7 @@ export class Neighbors implements NextHops, NeighborOwner {
       findOrCreate: (iface: InterfaceObject, ip: Ip) => this.find(iface, ip) ?? this.create(iface, ip),
       accept: (entry: Neighbor, place: Place, how: NeighborOrigin) => this.accept(entry, place, how),
     };
-    this.candidates = new NeighborCandidates({ ...parts, life, timers: context.timers }, tables.sizes.neighbors);
+    this.candidates = new NeighborCandidates({ ...parts, life, timers: context.timers }, tables.sizes);
     this.places = new NeighborPlaces({ entries, life, paths, searches });
     this.watch = new NeighborWatch({ ...context, entries, life, paths });
     this.probes = new NextHopProbes({ ...context, ...parts, life }, context.nextHopProbe);

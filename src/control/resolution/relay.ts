@@ -13,7 +13,8 @@
 import type { Mac } from "../../wire/ethernet.ts";
 import { bump } from "../bump.ts";
 import type { PortObject, VsiObject } from "../inventory.ts";
-import { type Ip, ipKey } from "../ip.ts";
+import type { Ip } from "../ip.ts";
+import { ipKey } from "../map-key.ts";
 import type { Timers } from "../timers.ts";
 
 export const RELAY_MS = 3000;

@@ -13,6 +13,7 @@ import { bump } from "../bump.ts";
 import { Feed } from "../feed.ts";
 import type { PortObject, VsiObject } from "../inventory.ts";
 import type { Ip } from "../ip.ts";
+import { mapKey } from "../map-key.ts";
 import type { NeighborOrigin } from "../neighbor/entry.ts";
 import type { MacTimes } from "../neighbor/watch.ts";
 import type { Timers } from "../timers.ts";
@@ -60,7 +61,7 @@ export class SuppressionTable {
   private readonly macs: MacTimes;
   private readonly hosts = new Map<VsiObject, Map<Ip, Host>>();
   private readonly ofPort = new Map<PortObject, number>();
-  /** What is said from outside (EVPN): it does not age, and is used where no host at an AC is known with the address. */
+  /** What is said from outside (EVPN), by mapKey: it does not age, and is used where no host at an AC is known with the address. */
   private readonly said = new Map<VsiObject, Map<Ip, HostPlace>>();
 
   constructor(timers: Timers, macs: MacTimes) {
@@ -107,7 +108,7 @@ export class SuppressionTable {
     const host = this.hosts.get(vsi)?.get(ip);
     const heard = host !== undefined && this.isLive(vsi, host) ? host : undefined;
     if (heard?.port.kind === "ac") return heard;
-    const said = this.said.get(vsi)?.get(ip);
+    const said = this.said.get(vsi)?.get(mapKey(ip));
     return said?.port.up ? said : heard;
   }
 
@@ -115,13 +116,13 @@ export class SuppressionTable {
   want(vsi: VsiObject, ip: Ip, mac: Mac, port: PortObject): void {
     const said = this.said.get(vsi) ?? new Map<Ip, HostPlace>();
     this.said.set(vsi, said);
-    said.set(ip, { mac, port, isRouter: false });
+    said.set(mapKey(ip), { mac, port, isRouter: false });
   }
 
   /** It is not said any more. */
   unwant(vsi: VsiObject, ip: Ip): void {
     const said = this.said.get(vsi);
-    if (said?.delete(ip) && said.size === 0) this.said.delete(vsi);
+    if (said?.delete(mapKey(ip)) && said.size === 0) this.said.delete(vsi);
   }
 
   /** What was heard of `ip` at an AC is forgotten: others have it. */
@@ -139,9 +140,12 @@ export class SuppressionTable {
     }
   }
 
-  *list(): Generator<SuppressedHost> {
-    for (const [vsi, hosts] of this.hosts)
+  /** Those of one VSI, or of all. */
+  *list(only: VsiObject | null = null): Generator<SuppressedHost> {
+    for (const [vsi, hosts] of this.hosts) {
+      if (only !== null && vsi !== only) continue;
       for (const [ip, host] of hosts) yield { ...host, vsi, ip, isUsed: this.isLive(vsi, host) };
+    }
   }
 
   /** Hosts by VSI name. */

@@ -2,16 +2,17 @@
  * Routes that a fabric announces: prefixes and hosts of a VRF behind other gateways, by its L3VNI.
  *
  * A next hop is a VTEP on the VSI-interface of the L3VNI, which is unnumbered: its adjacency rewrites to the router's MAC
- * behind the VTEP's tunnel. Several of them share the next-hop groups of static routes (ECMP), so one whose tunnel is down
- * leaves its places to the others. They come and go one by one, without a reload, and rank below all that is configured or
- * heard here (routes.ts).
+ * behind the VTEP's tunnel, for packets of either family. Several of them share the next-hop groups of static routes (ECMP),
+ * so one whose tunnel is down leaves its places to the others. They come and go one by one, without a reload, and rank below all
+ * that is configured or heard here (routes.ts).
  *
  * What peers may use up is bounded: rows, and sets of next hops. A set for which there is no room is reduced to its first, until
  * there is; a few rows are always left for the configuration, which cannot wait.
  */
 import { ROUTE_ADJACENCY, ROUTE_GROUP } from "../../tables/fib.ts";
-import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
+import type { Tables } from "../../tables/tables.ts";
 import type { InterfaceObject } from "../inventory.ts";
+import { formatIp, type Ip, prefixKey } from "../ip.ts";
 import type { Timers } from "../timers.ts";
 import type { NextHopGroup, NextHopGroups } from "./next-hop-group.ts";
 import type { NextHops } from "./next-hops.ts";
@@ -28,9 +29,9 @@ const RETRIED = 256;
 
 interface FabricRoute {
   readonly iface: InterfaceObject;
-  readonly network: Ipv4;
+  readonly network: Ip;
   readonly length: number;
-  readonly hops: readonly { readonly ip: Ipv4; readonly adjacency: number }[];
+  readonly hops: readonly { readonly ip: Ip; readonly adjacency: number }[];
   readonly group: NextHopGroup | null;
   /** Publishes the route with a group's row. */
   readonly user: (row: number) => void;
@@ -41,8 +42,8 @@ export interface FabricRoutesParts {
   readonly nextHops: NextHops;
   readonly groups: NextHopGroups;
   readonly timers: Timers;
-  /** Most routes. */
-  readonly limit: number;
+  /** Most routes of each family. */
+  readonly limits: Pick<Tables["sizes"], "neighbors" | "neighbors6">;
 }
 
 export class FabricRoutes {
@@ -53,9 +54,13 @@ export class FabricRoutes {
   /** Keys of routes with several next hops that have no group. */
   private readonly reduced = new Set<string>();
   private isRetryDue = false;
+  /** How many more there may be, of each family. */
+  private readonly room: { number: number; bigint: number };
 
   constructor(parts: FabricRoutesParts) {
     this.parts = parts;
+    const { neighbors, neighbors6 } = parts.limits;
+    this.room = { number: neighbors, bigint: neighbors6 };
   }
 
   get size(): number {
@@ -71,12 +76,13 @@ export class FabricRoutes {
    * Packets to the prefix go by the L3VNI of `iface` to the VTEPs `hops` (one at least), whatever was said of it before.
    * @returns false when there is no room for it; then it is as before.
    */
-  set(iface: InterfaceObject, network: Ipv4, length: number, hops: readonly Ipv4[]): boolean {
+  set(iface: InterfaceObject, network: Ip, length: number, hops: readonly Ip[]): boolean {
     const key = keyOf(iface.vrfName, network, length);
     const before = this.installed.get(key);
-    if (before === undefined && this.installed.size >= this.parts.limit) return false;
+    if (before === undefined && this.room[familyOf(network)] === 0) return false;
     const held = this.hold(iface, hops);
     if (held === null) return false;
+    if (before === undefined) this.room[familyOf(network)]--;
     const route = this.install(iface, network, length, held);
     this.installed.set(key, route);
     if (hops.length > 1 && route.group === null) this.reduce(key);
@@ -87,7 +93,7 @@ export class FabricRoutes {
   }
 
   /** Nothing is said of the prefix any more. */
-  clear(iface: InterfaceObject, network: Ipv4, length: number): void {
+  clear(iface: InterfaceObject, network: Ip, length: number): void {
     const key = keyOf(iface.vrfName, network, length);
     const route = this.installed.get(key);
     if (route !== undefined && route.iface === iface) this.withdraw(key, route);
@@ -100,19 +106,19 @@ export class FabricRoutes {
   }
 
   /** None where the prefix is not the fabric's. */
-  nextHopsOf(vrf: string, network: Ipv4, length: number): NextHopState[] {
+  nextHopsOf(vrf: string, network: Ip, length: number): NextHopState[] {
     const route = this.installed.get(keyOf(vrf, network, length));
     return (route?.hops ?? []).map(({ ip, adjacency }) => ({
-      ip: formatIpv4(ip),
+      ip: formatIp(ip),
       interface: route!.iface.name,
       alive: this.parts.nextHops.isAlive(adjacency),
       ...{ weight: 1, priority: 1, track: null },
     }));
   }
 
-  private hold(iface: InterfaceObject, hops: readonly Ipv4[]): FabricRoute["hops"] | null {
+  private hold(iface: InterfaceObject, hops: readonly Ip[]): FabricRoute["hops"] | null {
     const { nextHops } = this.parts;
-    const held: { ip: Ipv4; adjacency: number }[] = [];
+    const held: { ip: Ip; adjacency: number }[] = [];
     for (const ip of hops) {
       const adjacency = nextHops.hold(iface, ip);
       if (adjacency === 0) {
@@ -124,12 +130,12 @@ export class FabricRoutes {
     return held;
   }
 
-  private install(iface: InterfaceObject, network: Ipv4, length: number, hops: FabricRoute["hops"]): FabricRoute {
+  private install(iface: InterfaceObject, network: Ip, length: number, hops: FabricRoute["hops"]): FabricRoute {
     const set = (kind: number, argument: number) =>
       this.parts.routes.set("evpn", iface.vrf, network, length, routeValue(kind, argument));
     const user = (row: number) => set(ROUTE_GROUP, row);
     const common = { iface, network, length, hops, user };
-    const members = hops.map(({ ip, adjacency }) => ({ adjacency, name: formatIpv4(ip), weight: 1, priority: 1 }));
+    const members = hops.map(({ ip, adjacency }) => ({ adjacency, name: formatIp(ip), weight: 1, priority: 1 }));
     if (hops.length > 1 && (this.hasRoom || this.parts.groups.has(members))) {
       const group = this.parts.groups.join(members, user);
       this.sets.set(group, (this.sets.get(group) ?? 0) + 1);
@@ -170,6 +176,7 @@ export class FabricRoutes {
 
   private withdraw(key: string, route: FabricRoute): void {
     this.installed.delete(key);
+    this.room[familyOf(route.network)]++;
     this.reduced.delete(key);
     this.parts.routes.clear("evpn", route.iface.vrf, route.network, route.length);
     this.letGo(route);
@@ -186,6 +193,10 @@ export class FabricRoutes {
   }
 }
 
-function keyOf(vrf: string, network: Ipv4, length: number): string {
-  return `${vrf} ${network} ${length}`;
+function keyOf(vrf: string, network: Ip, length: number): string {
+  return `${vrf} ${prefixKey(network, length)}`;
+}
+
+function familyOf(network: Ip): "number" | "bigint" {
+  return typeof network as "number" | "bigint";
 }

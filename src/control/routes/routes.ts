@@ -34,6 +34,7 @@ import {
 import type { Tables } from "../../tables/tables.ts";
 import type { Emit } from "../event.ts";
 import { bitsOf, type Ip, networkOf } from "../ip.ts";
+import { mapKey } from "../map-key.ts";
 import { PatientWriter } from "../patient-writer.ts";
 import type { Timers } from "../timers.ts";
 import { RouteRows6 } from "./route-rows6.ts";
@@ -77,7 +78,7 @@ export function routeValue(kind: number, argument: number): number {
 
 /** A number that names (VRF, prefix): one of IPv4 fits a double exactly. */
 function slotKey(vrf: number, network: Ip, length: number): Ip {
-  if (typeof network === "bigint") return (BigInt(routeKey6(vrf, length)) << 128n) | network;
+  if (typeof network === "bigint") return mapKey((BigInt(routeKey6(vrf, length)) << 128n) | network);
   return routeKey(vrf, length) * 0x100000000 + (network >>> 0);
 }
 
@@ -326,7 +327,7 @@ function hostSlot(key: Ip, value: number): Slot {
   const isIpv4 = typeof key === "number";
   return {
     vrf: isIpv4 ? vrfOfRoute(Math.floor(key / 0x100000000)) : vrfOfRoute6(Number(key >> 128n)),
-    network: isIpv4 ? key | 0 : BigInt.asUintN(128, key),
+    network: isIpv4 ? key | 0 : BigInt.asUintN(128, mapKey(key)),
     length: isIpv4 ? 32 : HOST_LENGTH6,
     wants: RANKS.map((_, rank) => (rank === HOST ? value : 0)),
     published: value,

@@ -12,17 +12,11 @@ import { RowPool } from "../../tables/heartbeat.ts";
 import type { Tables } from "../../tables/tables.ts";
 import { IF_DISTRIBUTED, IF_IPV6, IF_L3VNI, IF_MSS_CLAMP, MAX_INTERFACES, MAX_VRFS } from "../../tables/vsi.ts";
 import { hiOf, loOf, type Mac } from "../../wire/ethernet.ts";
-import { IPV6_ADDRESS_BYTES, readIpv6, writeLinkLocal } from "../../wire/ipv6.ts";
+import type { Ipv4 } from "../../wire/ipv4.ts";
+import { IPV6_ADDRESS_BYTES, type Ipv6, readIpv6, writeLinkLocal } from "../../wire/ipv6.ts";
 import { gatewayMac } from "../gateway-mac.ts";
-import {
-  hasIpv6,
-  type InterfaceObject,
-  type Inventory,
-  ipv4SubnetsOf,
-  isOwnAddress,
-  type Subnet,
-  subnetOf,
-} from "../inventory.ts";
+import { hasIpv6, type InterfaceObject, type Inventory, isOwnAddress, type Subnet, subnetOf } from "../inventory.ts";
+import type { Ip } from "../ip.ts";
 import type { InterfaceConfig } from "../plan.ts";
 import type { Draft } from "./draft.ts";
 import type { Mtus } from "./mtu.ts";
@@ -104,6 +98,7 @@ export class Interfaces {
         mtu: draft.mtus.ofInterface(config),
         ...addressesOf(config, mac),
         borrowed: 0,
+        borrowed6: 0n,
         vsis: [],
       });
     }
@@ -160,13 +155,9 @@ export class Interfaces {
     const all = [...this.inventory.interfaces.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
     for (const iface of all) {
       if (iface.subnets.length > 0) continue;
-      const others = all.filter(({ vrf }) => vrf === iface.vrf);
-      const unique = others.find(
-        ({ config }) => config.icmpSource !== null || (!config.distributed && config.addresses.length > 0),
-      );
-      const first = unique ?? others.find((each) => ipv4SubnetsOf(each).length > 0);
-      iface.borrowed =
-        first?.config.icmpSource?.ip ?? (first === undefined ? 0 : (ipv4SubnetsOf(first)[0]?.address ?? 0));
+      const others = all.flatMap(({ vrf, config }) => (vrf === iface.vrf ? [config] : []));
+      iface.borrowed = (lentBy(others, "number") ?? 0) as Ipv4;
+      iface.borrowed6 = (lentBy(others, "bigint") ?? 0n) as Ipv6;
     }
   }
 
@@ -205,7 +196,7 @@ export class Interfaces {
     interfaces.flags[iface.row] =
       (iface.config.distributed ? IF_DISTRIBUTED : 0) |
       (iface.config.mssClamp ? IF_MSS_CLAMP : 0) |
-      (hasIpv6(iface) ? IF_IPV6 : 0) |
+      (hasIpv6(iface) || iface.subnets.length === 0 ? IF_IPV6 : 0) |
       (iface.subnets.length === 0 ? IF_L3VNI : 0);
   }
 }
@@ -227,6 +218,16 @@ function touchedBetween(was: InterfaceObject, is: InterfaceObject): IsTouched {
     const isSame = from?.address === to?.address && from?.network === to?.network && from?.length === to?.length;
     return !isSame || isOwnAddress(was, ip) !== isOwnAddress(is, ip);
   };
+}
+
+/** The address of a family that VSI-interfaces of a VRF lend; null: none of them has one. */
+function lentBy(others: readonly InterfaceConfig[], family: "number" | "bigint"): Ip | null {
+  const sourceOf = ({ icmpSource, icmpSource6 }: InterfaceConfig) => (family === "number" ? icmpSource : icmpSource6);
+  const addressOf = ({ addresses }: InterfaceConfig) => addresses.find(({ ip }) => typeof ip === family);
+  const unique = others.find((each) => sourceOf(each) !== null || (!each.distributed && addressOf(each) !== undefined));
+  const lender = unique ?? others.find((each) => addressOf(each) !== undefined);
+  if (lender === undefined) return null;
+  return sourceOf(lender)?.ip ?? addressOf(lender)!.ip;
 }
 
 /** With IPv6 it has a link-local subnet too, behind those of the configuration. */

@@ -112,8 +112,7 @@ export class Topology {
     const { neighbors } = learners;
     const groups = new NextHopGroups(tables, timers, neighbors, parts.tracks ?? NO_TRACKS);
     this.staticRoutes = new StaticRoutes(routes, neighbors, groups);
-    const limit = tables.sizes.neighbors;
-    this.fabricRoutes = new FabricRoutes({ routes, nextHops: neighbors, groups, timers, limit });
+    this.fabricRoutes = new FabricRoutes({ routes, nextHops: neighbors, groups, timers, limits: tables.sizes });
     this.policies = new Policies(tables, neighbors, groups);
     this.formerMacs = new FormerMacs(timers, () => this.pins.applyMacs());
     const formerMacs = (vsi: VsiObject) => this.formerMacs.of(vsi);

@@ -304,7 +304,7 @@ export function routeView(parts: RouteParts, entry: RouteEntry): RouteView {
 
 function nextHopsOf({ hops }: RouteParts, { origin, network, length }: RouteEntry, vrf: string, prefix: string) {
   if (origin === "static") return hops.staticRoutes.nextHopsOf(vrf, prefix);
-  return origin === "evpn" && typeof network === "number" ? hops.fabricRoutes.nextHopsOf(vrf, network, length) : [];
+  return origin === "evpn" ? hops.fabricRoutes.nextHopsOf(vrf, network, length) : [];
 }
 
 export function policyViews(policies: Policies): PolicyView[] {
