@@ -88,12 +88,7 @@ function read<T>(status: number, also: readonly number[], text: string, socket: 
   try {
     value = JSON.parse(text);
   } catch {
-    throw new Refusal(
-      "not_vtepd",
-      `what answers on ${socket} is no vtepd`,
-      "name the daemon's socket with -s",
-      EXIT.unreachable,
-    );
+    throw notVtepd(socket);
   }
   if ((status >= 200 && status < 300) || also.includes(status)) return value as T;
   const fault = (value as Partial<Fault>).error;
@@ -122,8 +117,15 @@ const CAUSES: Readonly<Record<string, readonly [message: string, hint: string]>>
   ETIMEDOUT: ["no answer in time", "the daemon hangs or is stopped: look at its log, and at `ps -o stat`"],
 };
 
+function notVtepd(socket: string): Refusal {
+  const text = `what answers on ${socket} is no vtepd`;
+  return new Refusal("not_vtepd", text, "name the daemon's socket with -s", EXIT.unreachable);
+}
+
 export function unreachable(socket: string, error: NodeJS.ErrnoException): Refusal {
   const code = error.code ?? "";
+  // It speaks, and not HTTP/1.1: an EVPN engine, say.
+  if (code.startsWith("HPE_")) return notVtepd(socket);
   if (code === "EACCES" || code === "EPERM") {
     const hint = "run as the daemon's user, or as root";
     return new Refusal("permission", `cannot open ${socket}: permission denied`, hint, EXIT.permission);
@@ -134,12 +136,19 @@ export function unreachable(socket: string, error: NodeJS.ErrnoException): Refus
   return new Refusal("unreachable", `cannot reach vtepd at ${socket}: ${message}`, hint, EXIT.unreachable);
 }
 
+/** Sockets that have no API, or less of it than the control socket beside them; an EVPN engine's is called bgp.sock or NODE.bgp.sock. */
+const OTHERS = /(^bgp|\.(attach|observe|bgp))\.sock$/;
+
+/** Control sockets in a folder: `*.sock`, but no attach, observe and engine sockets. Throws what reading it does. */
+export function socketsIn(folder: string): string[] {
+  const names = readdirSync(folder).filter((name) => name.endsWith(".sock") && !OTHERS.test(name));
+  return names.sort().map((name) => join(folder, name));
+}
+
 /** Control sockets in the same folder: a gateway whose name was left out is among them. */
 function socketsBeside(socket: string): string[] {
-  const folder = dirname(socket);
   try {
-    const names = readdirSync(folder).filter((name) => name.endsWith(".sock") && !name.endsWith(".attach.sock"));
-    return names.sort().map((name) => join(folder, name));
+    return socketsIn(dirname(socket));
   } catch {
     return [];
   }

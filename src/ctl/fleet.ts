@@ -4,10 +4,9 @@
  * A gateway that does not answer is one row among the others, never the end of the answer; the exit code says that one was
  * missing. Gateways are called by the name in their configuration (`node`); one that does not answer, by its socket.
  */
-import { readdirSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import type { Status } from "../api/schema.ts";
-import { type Ask, ask, EXIT, type Method, type Question, Refusal } from "./client.ts";
+import { type Ask, ask, EXIT, type Method, type Question, Refusal, socketsIn as socketsUnder } from "./client.ts";
 import type { Session } from "./output.ts";
 
 /** One gateway's answer, or why there is none. */
@@ -18,21 +17,17 @@ export interface Answer<T> {
   readonly refusal: Refusal | null;
 }
 
-/** Sockets that have no API, or less of it than the control socket beside them. */
-const OTHERS = /\.(attach|observe)\.sock$/;
-
-/** Control sockets in a folder: `*.sock`, but no attach and no observe sockets. */
+/** Control sockets in a folder; throws a Refusal where there are none. */
 export function socketsIn(folder: string): string[] {
-  let names: string[];
+  let sockets: string[];
   try {
-    names = readdirSync(folder);
+    sockets = socketsUnder(folder);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const exit = code === "EACCES" ? EXIT.permission : EXIT.notFound;
     throw new Refusal("no_fleet", `${folder} cannot be read: ${code}`, "name the folder of the control sockets", exit);
   }
-  const sockets = names.filter((name) => name.endsWith(".sock") && !OTHERS.test(name)).sort();
-  if (sockets.length > 0) return sockets.map((name) => join(folder, name));
+  if (sockets.length > 0) return sockets;
   throw new Refusal("no_fleet", `${folder} has no control socket`, "its names end in .sock", EXIT.notFound);
 }
 
