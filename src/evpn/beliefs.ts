@@ -46,9 +46,20 @@ export interface Beliefs {
    */
   wantHop(vsi: string, vtep: string, routerMac: Mac, was: Mac | null): boolean;
   unwantHop(vsi: string, vtep: string, routerMac: Mac): void;
-  /** Packets of the VRF to the prefix go by the L3VNI of `vsi` to one of `vteps`. @returns false when there is no room. */
-  wantPrefix(vsi: string, network: Ip, length: number, vteps: readonly string[]): boolean;
+  /**
+   * Packets of the VRF to the prefix go by the L3VNI of `vsi` to one of `vteps`: of those whose tunnel is up, one of the least
+   * of `priorities` (by their order). @returns false when there is no room.
+   */
+  wantPrefix(
+    vsi: string,
+    network: Ip,
+    length: number,
+    vteps: readonly string[],
+    priorities: readonly number[],
+  ): boolean;
   unwantPrefix(vsi: string, network: Ip, length: number): void;
+  /** Is there a tunnel to `vtep`, and is it up? */
+  isUp(vtep: string): boolean;
   /** Has the VRF's own static route to the prefix a next hop that is alive? null: there is no such route. */
   leads(vrf: string, prefix: string): boolean | null;
   /** All hosts at ACs of the VSI that are known now. */

@@ -6,7 +6,7 @@
  * by which two gateways with one host, each from its own side, find the one that yields.
  */
 import { parseIpv4 } from "../wire/ipv4.ts";
-import { type EvpnRoute, type MacRoute, preferenceOf, sequenceOf } from "./route.ts";
+import { type MacRoute, sequenceOf } from "./route.ts";
 
 /** Who says that it has a host, and how firmly. */
 export interface Claim {
@@ -43,13 +43,6 @@ export function bestOf(routes: readonly MacRoute[]): MacRoute | null {
 function isBetter(a: MacRoute, b: MacRoute): boolean {
   const [of, than] = [claimOf(a), claimOf(b)];
   return beats(of, than) || (a.mac < b.mac && !beats(than, of));
-}
-
-/** The highest LOCAL_PREF of several routes: those that have it are used (RFC 4271 §9.1.2). */
-export function highestPreference(routes: readonly EvpnRoute[]): number {
-  let highest = 0;
-  for (let n = 0; n < routes.length; n++) highest = Math.max(highest, preferenceOf(routes[n]!));
-  return highest;
 }
 
 /** By address, as numbers; IPv6 behind IPv4. */

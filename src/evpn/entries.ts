@@ -8,6 +8,9 @@
  *
  * Addresses of hosts are the neighbours' of the VSI-interface; in a VSI without one, or of a family in which that one has no
  * address, they are what suppression has heard. Addresses of the link are not announced (route.ts: `addressOf`).
+ *
+ * A host that is silent is asked before its MAC ages: its routes would go with it, and others drop what is for a host without a
+ * route. Where its addresses are not known, or no VSI-interface can ask, it is announced again when it speaks.
  */
 import type { Agent } from "../control/agent.ts";
 import {
@@ -19,9 +22,10 @@ import {
   type VsiObject,
 } from "../control/inventory.ts";
 import { type Ip, isOfLink, isSameFamily } from "../control/ip.ts";
+import type { AgeingMac } from "../control/mac/learn.ts";
 import type { SuppressionChange } from "../control/resolution/suppression.ts";
 import type { Topology } from "../control/topology/topology.ts";
-import { hiOf, loOf, type Mac, parseMac, TYPE_ARP, TYPE_IPV6 } from "../wire/ethernet.ts";
+import { hiOf, loOf, type Mac, TYPE_ARP, TYPE_IPV6 } from "../wire/ethernet.ts";
 import { parseIpv4 } from "../wire/ipv4.ts";
 import type { Beliefs, LocalHost } from "./beliefs.ts";
 
@@ -31,12 +35,17 @@ export interface HostListener {
   macGone(vsi: string, mac: Mac): void;
   ipHere(vsi: string, ip: Ip, mac: Mac, isSticky: boolean): void;
   ipGone(vsi: string, ip: Ip): void;
+  /** Addresses with which the host was heard at an AC. */
+  addressesHere(vsi: string, mac: Mac): Iterable<Ip>;
   /** Changes of the VSI were lost: what it has now is asked for. */
   relist(vsi: string): void;
 }
 
 /** Most changes that wait for a turn; one round of control brings a small part of them. */
 export const MOST_NOTED = 16_384;
+
+/** Most hosts that are asked in one turn because their MACs age. */
+const MOST_ASKED = 64;
 
 export interface EntriesParts {
   readonly agent: Agent;
@@ -59,6 +68,8 @@ interface Noted {
 export class Entries implements Beliefs {
   private readonly parts: EntriesParts;
   private readonly noted = new Map<string, Noted>();
+  /** MACs that age, by VSI and MAC. */
+  private readonly ageing = new Map<string, AgeingMac>();
   /** VSIs that had more changes than are noted. */
   private readonly lost = new Set<string>();
   private readonly stops: (() => void)[];
@@ -77,6 +88,11 @@ export class Entries implements Beliefs {
       if (isFirst) kick();
     };
     this.stops = [
+      macs.ageing.follow((each) => {
+        if (each.vsi.config.evpn === null || each.vsi.interface === null || this.ageing.size >= MOST_NOTED) return;
+        if (this.ageing.size === 0) kick();
+        this.ageing.set(`${each.vsi.name} ${each.mac}`, each);
+      }),
       macs.changes.follow(({ vsi, mac, was, is }) => {
         if (!isHere(was?.port) && !isHere(is?.port)) return;
         const at = is !== null && isHere(is.port) ? { mac, port: is.port!, isSticky: is.origin === "static" } : null;
@@ -103,6 +119,7 @@ export class Entries implements Beliefs {
 
   /** Tell what was noted. */
   tell(listener: HostListener): void {
+    if (this.ageing.size > 0) this.askAgeing(listener);
     if (this.noted.size === 0) return;
     const all = [...this.noted.values()];
     const lost = [...this.lost];
@@ -121,6 +138,17 @@ export class Entries implements Beliefs {
     for (const vsi of lost) listener.relist(vsi);
   }
 
+  private askAgeing(listener: HostListener): void {
+    let left = MOST_ASKED;
+    for (const [key, { vsi, mac, port }] of this.ageing) {
+      if (left-- === 0) return;
+      this.ageing.delete(key);
+      if (vsi.interface === null || this.vsi(vsi.name) !== vsi || !port.up) continue;
+      for (const ip of listener.addressesHere(vsi.name, mac))
+        this.parts.agent.askHost(vsi.interface, ip, { mac, port, vsi });
+    }
+  }
+
   /**
    * ARP or ND by a host is a frame of its MAC. A worker that told of the MAC half a second ago, before it moved away, is silent of
    * its coming back; bridged frames would follow the route meanwhile.
@@ -136,6 +164,7 @@ export class Entries implements Beliefs {
     for (const stop of this.stops) stop();
     this.noted.clear();
     this.lost.clear();
+    this.ageing.clear();
     this.parts.topology.tunnels.lingering.endAll();
   }
 
@@ -237,15 +266,25 @@ export class Entries implements Beliefs {
     this.parts.agent.neighbors.candidates.unwant("evpn", vsi.interface, parseIpv4(vtep)!);
   }
 
-  wantPrefix(name: string, network: Ip, length: number, vteps: readonly string[]): boolean {
+  wantPrefix(
+    name: string,
+    network: Ip,
+    length: number,
+    vteps: readonly string[],
+    priorities: readonly number[],
+  ): boolean {
     const iface = this.vsi(name)?.interface ?? null;
     const hops = vteps.map((vtep) => parseIpv4(vtep)!);
-    return iface !== null && this.parts.topology.fabricRoutes.set(iface, network, length, hops);
+    return iface !== null && this.parts.topology.fabricRoutes.set(iface, network, length, hops, priorities);
   }
 
   unwantPrefix(name: string, network: Ip, length: number): void {
     const iface = this.vsi(name)?.interface ?? null;
     if (iface !== null) this.parts.topology.fabricRoutes.clear(iface, network, length);
+  }
+
+  isUp(vtep: string): boolean {
+    return this.parts.inventory.tunnelTo(vtep)?.up ?? false;
   }
 
   leads(vrf: string, prefix: string): boolean | null {
@@ -256,8 +295,7 @@ export class Entries implements Beliefs {
     const vsi = this.vsi(name);
     if (vsi === undefined) return;
     const { macs, neighbors, arp, nd } = this.parts.agent;
-    for (const { vsi: of, mac, via, origin } of macs.list())
-      if (of === name && via?.kind === "ac") yield { mac: parseMac(mac)!, ip: null, isSticky: origin === "static" };
+    for (const { mac, origin } of macs.atAcs(vsi)) yield { mac, ip: null, isSticky: origin === "static" };
     for (const { place, ip, state, origin } of neighbors.all())
       if (
         place !== null &&

@@ -4,8 +4,11 @@
  *
  *   a host        the best claim alone, by mobility (choice.ts): it is in one place, and the others are places it was in
  *   a prefix      of the gateways that announce it those with the highest LOCAL_PREF (RFC 4271 §9.1.2), lowest VTEP addresses
- *                 first, as many as `ecmp` allows; the others stand by
+ *                 first, as many as `ecmp` allows; those with less stand by, in the same order
  *   both          the host's: a prefix of that length says no more than a host, and says it of a site
+ *
+ * The tables are told those that stand by too: BGP says for long that a gateway is there whose tunnel is down (RFC 4271 §9.1.2.1
+ * leaves out a next hop that is not reachable), so when the last tunnel of a preference is down the next ones have the flows at once.
  *
  * A next hop is a VTEP, whatever is behind it, so its router's MAC is kept once for all prefixes: the one that was announced last.
  * Control's tables rank all of this below what is configured or heard here (control/routes/routes.ts).
@@ -13,7 +16,7 @@
 import { bitsOf, type Ip, networkOf, prefixKey } from "../control/ip.ts";
 import type { Mac } from "../wire/ethernet.ts";
 import type { Beliefs } from "./beliefs.ts";
-import { bestOf, compareVteps, highestPreference } from "./choice.ts";
+import { bestOf, compareVteps } from "./choice.ts";
 import { added, NO_ROUTES, ROUTES_PER_HOST, without } from "./host-table.ts";
 import type { Instance } from "./import.ts";
 import { ipOf, type MacRoute, type PrefixRoute, preferenceOf } from "./route.ts";
@@ -22,15 +25,25 @@ import { Starved } from "./starved.ts";
 /** A route that leads somewhere in a VRF. */
 export type VrfRoute = MacRoute | PrefixRoute;
 
+/** Most gateways of one prefix that stand by. */
+const MOST_STANDING_BY = 8;
+
+/** A gateway that leads to a prefix. */
+interface Way {
+  readonly vtep: string;
+  /** 1: its flows go by it; more: when the tunnels of all below it are down. */
+  readonly priority: number;
+  /** LOCAL_PREF of its route, the highest where it has several; 0: it is a host's. */
+  readonly preference: number;
+}
+
 interface Prefix {
   readonly network: Ip;
   readonly length: number;
   hosts: readonly MacRoute[];
   prefixes: readonly PrefixRoute[];
-  /** LOCAL_PREF of those of them that are used. */
-  preference: number;
-  /** VTEPs that the tables were told; none: nothing. */
-  used: readonly string[];
+  /** What the tables were told, by priority; none: nothing. */
+  ways: readonly Way[];
 }
 
 /** A gateway on the L3VNI. */
@@ -42,7 +55,7 @@ interface Hop {
 
 export interface IpVrfParts {
   readonly instance: Instance;
-  readonly beliefs: Pick<Beliefs, "wantHop" | "unwantHop" | "wantPrefix" | "unwantPrefix">;
+  readonly beliefs: Pick<Beliefs, "wantHop" | "unwantHop" | "wantPrefix" | "unwantPrefix" | "isUp">;
   /** There was no room for one. */
   readonly full: () => void;
 }
@@ -92,9 +105,9 @@ export class IpVrf {
   tick(): void {
     this.starved.tryAgain((key) => {
       const prefix = this.prefixes.get(key);
-      if (prefix === undefined || prefix.used.length > 0) return false;
+      if (prefix === undefined || prefix.ways.length > 0) return false;
       this.settle(prefix);
-      return prefix.used.length === 0;
+      return prefix.ways.length === 0;
     });
   }
 
@@ -102,8 +115,8 @@ export class IpVrf {
   close(): void {
     const { beliefs } = this.parts;
     const { vsi } = this.instance;
-    for (const { network, length, used } of this.prefixes.values())
-      if (used.length > 0) beliefs.unwantPrefix(vsi, network, length);
+    for (const { network, length, ways } of this.prefixes.values())
+      if (ways.length > 0) beliefs.unwantPrefix(vsi, network, length);
     for (const [vtep, { used }] of this.hops) if (used !== null) beliefs.unwantHop(vsi, vtep, used);
     this.prefixes.clear();
     this.hops.clear();
@@ -115,11 +128,11 @@ export class IpVrf {
     return this.installed;
   }
 
-  /** Is the route one of those in use? */
+  /** Is the route one of those by which packets go now? */
   useOf(route: VrfRoute): "used" | "shadowed" {
     const { network, length } = placeOf(route);
     const prefix = this.prefixes.get(prefixKey(network, length));
-    return prefix !== undefined && isInUse(prefix, route) ? "used" : "shadowed";
+    return prefix !== undefined && this.isInUse(prefix, route) ? "used" : "shadowed";
   }
 
   /** The longest prefix that leads to `ip`, with the routes that say so. */
@@ -127,9 +140,9 @@ export class IpVrf {
     for (let length = bitsOf(ip); length >= 0; length--) {
       const network = networkOf(ip, length);
       const prefix = this.prefixes.get(prefixKey(network, length));
-      if (prefix === undefined || prefix.used.length === 0) continue;
+      if (prefix === undefined || prefix.ways.length === 0) continue;
       const all: VrfRoute[] = [...prefix.hosts, ...prefix.prefixes];
-      return { network, length, routes: all.filter((route) => isInUse(prefix, route)) };
+      return { network, length, routes: all.filter((route) => this.isInUse(prefix, route)) };
     }
     return null;
   }
@@ -141,7 +154,7 @@ export class IpVrf {
     const key = prefixKey(network, length);
     let prefix = this.prefixes.get(key);
     if (prefix === undefined) {
-      prefix = { network, length, hosts: NO_ROUTES, prefixes: NO_ROUTES, preference: 0, used: [] };
+      prefix = { network, length, hosts: NO_ROUTES, prefixes: NO_ROUTES, ways: [] };
       this.prefixes.set(key, prefix);
     }
     return prefix;
@@ -151,36 +164,55 @@ export class IpVrf {
   private settle(prefix: Prefix): void {
     const { beliefs, full } = this.parts;
     const { vsi } = this.instance;
-    const { network, length, used } = prefix;
-    prefix.preference = highestPreference(prefix.prefixes);
-    const vteps = this.vtepsOf(prefix);
-    if (vteps.join(" ") !== used.join(" ")) {
-      if (vteps.length === 0) {
-        beliefs.unwantPrefix(vsi, network, length);
-        this.note(prefix, []);
-      } else if (beliefs.wantPrefix(vsi, network, length, vteps)) this.note(prefix, vteps);
-      else {
-        // What it was before leads where no route says any more.
-        if (used.length > 0) beliefs.unwantPrefix(vsi, network, length);
-        this.note(prefix, []);
-        if (this.starved.add(prefixKey(network, length))) full();
-      }
+    const { network, length, ways: before } = prefix;
+    const ways = this.waysOf(prefix);
+    const vteps = ways.map(({ vtep }) => vtep);
+    const priorities = ways.map(({ priority }) => priority);
+    if (textOf(ways) === textOf(before)) this.note(prefix, ways);
+    else if (ways.length === 0) {
+      beliefs.unwantPrefix(vsi, network, length);
+      this.note(prefix, []);
+    } else if (beliefs.wantPrefix(vsi, network, length, vteps, priorities)) this.note(prefix, ways);
+    else {
+      // What it was before leads where no route says any more.
+      if (before.length > 0) beliefs.unwantPrefix(vsi, network, length);
+      this.note(prefix, []);
+      if (this.starved.add(prefixKey(network, length))) full();
     }
     if (prefix.hosts.length + prefix.prefixes.length === 0) this.prefixes.delete(prefixKey(network, length));
   }
 
   /** The tables were told. */
-  private note(prefix: Prefix, vteps: readonly string[]): void {
-    this.installed += Math.sign(vteps.length) - Math.sign(prefix.used.length);
-    prefix.used = vteps;
+  private note(prefix: Prefix, ways: readonly Way[]): void {
+    this.installed += Math.sign(ways.length) - Math.sign(prefix.ways.length);
+    prefix.ways = ways;
   }
 
-  private vtepsOf({ hosts, prefixes, preference }: Prefix): string[] {
+  private waysOf({ hosts, prefixes }: Prefix): Way[] {
     const host = bestOf(hosts);
-    if (host !== null) return [host.nextHop];
-    const vteps = new Set<string>();
-    for (const route of prefixes) if (preferenceOf(route) === preference) vteps.add(route.nextHop);
-    return [...vteps].sort(compareVteps).slice(0, this.instance.vrf!.ecmp);
+    if (host !== null) return [{ vtep: host.nextHop, priority: 1, preference: 0 }];
+    const preferences = new Map<string, number>();
+    for (const route of prefixes)
+      preferences.set(route.nextHop, Math.max(preferenceOf(route), preferences.get(route.nextHop) ?? 0));
+    const order = [...preferences].sort(([a, left], [b, right]) => right - left || compareVteps(a, b));
+    const highest = order[0]?.[1];
+    const first = order.filter(([, preference]) => preference === highest).slice(0, this.instance.vrf!.ecmp);
+    const others = order.filter(([, preference]) => preference !== highest).slice(0, MOST_STANDING_BY);
+    let priority = 0;
+    let last: number | null = null;
+    return [...first, ...others].map(([vtep, preference]) => {
+      if (preference !== last) priority++;
+      last = preference;
+      return { vtep, priority, preference };
+    });
+  }
+
+  /** Is it one of those by which the prefix is reached? Where all tunnels are down, it would be the first ones. */
+  private isInUse({ hosts, ways }: Prefix, route: VrfRoute): boolean {
+    if (hosts.length > 0 !== (route.type === 2)) return false;
+    const { priority } = ways.find(({ vtep }) => this.parts.beliefs.isUp(vtep)) ?? { priority: 1 };
+    const way = ways.find(({ vtep }) => vtep === route.nextHop);
+    return way?.priority === priority && (route.type === 2 || preferenceOf(route) === way.preference);
   }
 
   private holdHop({ nextHop: vtep, routerMac }: VrfRoute): void {
@@ -213,10 +245,8 @@ export class IpVrf {
   }
 }
 
-/** Is it one of those by which the prefix is reached? */
-function isInUse({ hosts, preference, used }: Prefix, route: VrfRoute): boolean {
-  if (!used.includes(route.nextHop) || hosts.length > 0 !== (route.type === 2)) return false;
-  return route.type === 2 || preferenceOf(route) === preference;
+function textOf(ways: readonly Way[]): string {
+  return ways.map(({ vtep, priority }) => `${vtep} ${priority}`).join();
 }
 
 /** The prefix that a route is about; a host is all bits of one. */

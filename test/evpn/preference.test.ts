@@ -119,9 +119,10 @@ it("of ours is the engine's policy, and no reason to announce a route again", ()
   expect(sent).toEqual([PREFIX]);
 });
 
-/** Prefixes of one VRF, and what its tables are told of them. */
+/** Prefixes of one VRF, and what its tables are told of them: "VTEP priority". The tunnels to those in `down` are down. */
 function bench(ecmp: number) {
   const said = new Map<string, readonly string[]>();
+  const down = new Set<string>();
   const vrf = new IpVrf({
     instance: {
       ...{ vsi: "l3", vrf: { name: "red", routerMac: 1, ecmp }, subnets: "", vni: 4001, rd: "192.0.2.1:4001" },
@@ -130,12 +131,30 @@ function bench(ecmp: number) {
     beliefs: {
       wantHop: () => true,
       unwantHop: () => undefined,
-      wantPrefix: (_vsi, network, length, vteps) => said.set(`${network}/${length}`, vteps) !== undefined,
+      wantPrefix: (_vsi, network, length, vteps, priorities) => {
+        const ways = vteps.map((vtep, n) => `${vtep} ${priorities[n]}`);
+        return said.set(`${network}/${length}`, ways) !== undefined;
+      },
       unwantPrefix: (_vsi, network, length) => void said.delete(`${network}/${length}`),
+      isUp: (vtep) => !down.has(vtep),
     },
     full: () => undefined,
   });
-  return { vrf, said };
+  return { vrf, said, down };
+}
+
+/** The gateways of a prefix, the naive way: those of each preference, in turn. */
+function waysOf(routes: readonly PrefixRoute[], ecmp: number) {
+  const bestBy = new Map<string, number>();
+  for (const { nextHop, preference = 100 } of routes) {
+    const known = bestBy.get(nextHop);
+    if (known === undefined || known < preference) bestBy.set(nextHop, preference);
+  }
+  const heights = [...new Set(bestBy.values())].sort((a, b) => b - a);
+  return heights.flatMap((height, n) => {
+    const all = [...bestBy.keys()].filter((vtep) => bestBy.get(vtep) === height).sort(compareVteps);
+    return (n === 0 ? all.slice(0, ecmp) : all).map((vtep) => ({ vtep, height, priority: n + 1 }));
+  });
 }
 
 it("chooses a prefix's gateways as the naive twin does, whatever came and went before", () => {
@@ -146,12 +165,15 @@ it("chooses a prefix's gateways as the naive twin does, whatever came and went b
     rd: fc.constantFrom("a", "b"),
     preference: fc.constantFrom(undefined, 0, 99, 101, 0xffffffff),
     isGone: fc.boolean(),
+    isDown: fc.boolean(),
   });
   fc.assert(
     fc.property(fc.array(change, { maxLength: 40 }), fc.integer({ min: 1, max: 4 }), (changes, ecmp) => {
-      const { vrf, said } = bench(ecmp);
+      const { vrf, said, down } = bench(ecmp);
       const standing = new Map<string, PrefixRoute>();
-      for (const { network, host, rd, preference, isGone } of changes) {
+      for (const { network, host, rd, preference, isGone, isDown } of changes) {
+        if (isDown) down.add(`192.0.2.${host}`);
+        else down.delete(`192.0.2.${host}`);
         const key = `${network} ${host} ${rd}`;
         const was = standing.get(key);
         const route: PrefixRoute = { ...PREFIX, network, nextHop: `192.0.2.${host}`, rd, preference };
@@ -162,14 +184,16 @@ it("chooses a prefix's gateways as the naive twin does, whatever came and went b
         const expected = new Map<string, readonly string[]>();
         for (const each of new Set(Array.from(standing.values(), (one) => one.network))) {
           const all = [...standing.values()].filter((one) => one.network === each);
-          const top = Math.max(...all.map((one) => one.preference ?? 100));
-          const best = all.filter((one) => (one.preference ?? 100) === top);
-          const vteps = [...new Set(best.map(({ nextHop }) => nextHop))].sort(compareVteps).slice(0, ecmp);
-          expected.set(`${each}/16`, vteps);
-          for (const one of all)
-            expect(vrf.useOf(one)).toBe(best.includes(one) && vteps.includes(one.nextHop) ? "used" : "shadowed");
-          const matched = vrf.match(typeof each === "number" ? each | 1 : each | 1n)!.routes;
-          expect(new Set(matched)).toEqual(new Set(best.filter(({ nextHop }) => vteps.includes(nextHop))));
+          const ways = waysOf(all, ecmp);
+          const told = ways.map(({ vtep, priority }) => `${vtep} ${priority}`);
+          expected.set(`${each}/16`, told);
+          // The first whose tunnel is up, and its equals; else the first of all.
+          const serving = ways.find(({ vtep }) => !down.has(vtep))?.priority ?? 1;
+          const used = all.filter(({ nextHop, preference: of = 100 }) =>
+            ways.some(({ vtep, height, priority }) => vtep === nextHop && height === of && priority === serving),
+          );
+          for (const one of all) expect(vrf.useOf(one)).toBe(used.includes(one) ? "used" : "shadowed");
+          expect(new Set(vrf.match(typeof each === "number" ? each | 1 : each | 1n)!.routes)).toEqual(new Set(used));
         }
         expect(said).toEqual(expected);
         expect(vrf.size).toBe(expected.size);

@@ -169,6 +169,7 @@ export class Site {
       },
       unwantPrefix: (_vsi, network, length) =>
         void (isMine() && this.saidPrefixes.delete(`${formatIp(network)}/${length}`)),
+      isUp: (vtep) => [...this.tunnels.keys()].some((key) => key.startsWith(`${vtep} `)),
       leads: () => null,
       locals: function* (): Generator<LocalHost> {},
     };

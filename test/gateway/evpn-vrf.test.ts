@@ -51,7 +51,7 @@ const guest = (member: Member, n: number, vni: number) =>
 const outside = (member: Member, n: number) =>
   world.vm(member.gateway, { name: `ext${n}`, ip: `50.1.${n}.2`, mac: `02:00:00:00:50:0${n}`, gateway: `50.1.${n}.1` });
 
-/** "prefix next hop, next hop" of the fabric's routes; a dead next hop in parentheses. */
+/** "prefix next hop, next hop" of the fabric's routes; a dead next hop in parentheses, one that stands by with its priority. */
 function learned({ gateway }: Member): string[] {
   const { tables, inventory, routes, topology } = gateway.control.shown;
   const parts = { tables, inventory, routes, hops: topology, vrfNames: topology.interfaces.vrfNames() };
@@ -59,7 +59,7 @@ function learned({ gateway }: Member): string[] {
     .filter(({ origin, vrf }) => origin === "evpn" && vrf === "red")
     .map(
       ({ prefix, nextHops }) =>
-        `${prefix} ${nextHops.map(({ ip, alive, interface: on }) => (alive && on === "l3vni:4001" ? ip : `(${ip})`)).join(" ")}`,
+        `${prefix} ${nextHops.map(({ ip, alive, interface: on, priority }) => (alive && on === "l3vni:4001" ? ip : `(${ip})`) + (priority === 1 ? "" : `@${priority}`)).join(" ")}`,
     );
 }
 
@@ -291,7 +291,7 @@ describe("Borders that announce prefixes alone", () => {
 
   it("stand by where another has a higher LOCAL_PREF, and take its flows when it goes", () => {
     const used = () =>
-      [...storyOf(one.evpn, 0)].flatMap(({ route, nextHop, localPreference, state }) =>
+      [...rowsOf(storyOf(one.evpn, () => 0))].flatMap(({ route, nextHop, localPreference, state }) =>
         route.endsWith("[0]:[0.0.0.0]") ? [`${nextHop} ${localPreference} ${state}`] : [],
       );
     const prefer = (n: number, preference: number) => {
@@ -307,7 +307,7 @@ describe("Borders that announce prefixes alone", () => {
       return [between(1, 2).length, between(1, 3).length];
     };
     prefer(3, 200);
-    expect(defaults()).toBe("0.0.0.0/0 192.0.2.3");
+    expect(defaults()).toBe("0.0.0.0/0 192.0.2.3 192.0.2.2@2");
     expect(used()).toEqual(["192.0.2.2 100 shadowed", "192.0.2.3 200 used"]);
     expect(flows()).toEqual([0, 16]);
     expect(sentencesOf(one.evpn, { ip: "8.8.8.8" }, 0).join()).toContain(
@@ -321,12 +321,22 @@ describe("Borders that announce prefixes alone", () => {
     expect(flows()).toEqual([16, 0]);
     borders[1]!.reload(border(3));
     site.pass(2000);
-    expect(defaults()).toBe("0.0.0.0/0 192.0.2.3");
+    expect(defaults()).toBe("0.0.0.0/0 192.0.2.3 192.0.2.2@2");
+    // Its tunnel alone is down: BGP still says that it is there.
+    const { topology, inventory } = one.gateway.control.shown;
+    topology.setTunnelUp(inventory.tunnelTo("192.0.2.3")!, false);
+    expect(defaults()).toBe("0.0.0.0/0 (192.0.2.3) 192.0.2.2@2");
+    expect(used()).toEqual(["192.0.2.2 100 used", "192.0.2.3 200 shadowed"]);
+    expect(flows()).toEqual([16, 0]);
+    site.pass(20_000);
+    expect(flows()).toEqual([16, 0]);
+    topology.setTunnelUp(inventory.tunnelTo("192.0.2.3")!, true);
+    expect(flows()).toEqual([0, 16]);
     // Equal ones share, at whatever height; one that sinks is left.
     prefer(2, 200);
     expect(defaults()).toBe("0.0.0.0/0 192.0.2.2 192.0.2.3");
     prefer(3, 0);
-    expect(defaults()).toBe("0.0.0.0/0 192.0.2.2");
+    expect(defaults()).toBe("0.0.0.0/0 192.0.2.2 192.0.2.3@2");
   });
 
   it("are kept while stale, and swept when they did not come again", () => {

@@ -3,8 +3,8 @@
  *
  * A next hop is a VTEP on the VSI-interface of the L3VNI, which is unnumbered: its adjacency rewrites to the router's MAC
  * behind the VTEP's tunnel, for packets of either family. Several of them share the next-hop groups of static routes (ECMP),
- * so one whose tunnel is down leaves its places to the others. They come and go one by one, without a reload, and rank below all
- * that is configured or heard here (routes.ts).
+ * so one whose tunnel is down leaves its places to the others of its priority, and the last of a priority to those of the next
+ * one. They come and go one by one, without a reload, and rank below all that is configured or heard here (routes.ts).
  *
  * What peers may use up is bounded: rows, and sets of next hops. A set for which there is no room is reduced to its first, until
  * there is; a few rows are always left for the configuration, which cannot wait.
@@ -31,7 +31,7 @@ interface FabricRoute {
   readonly iface: InterfaceObject;
   readonly network: Ip;
   readonly length: number;
-  readonly hops: readonly { readonly ip: Ip; readonly adjacency: number }[];
+  readonly hops: readonly { readonly ip: Ip; readonly adjacency: number; readonly priority: number }[];
   readonly group: NextHopGroup | null;
   /** Publishes the route with a group's row. */
   readonly user: (row: number) => void;
@@ -73,14 +73,20 @@ export class FabricRoutes {
   }
 
   /**
-   * Packets to the prefix go by the L3VNI of `iface` to the VTEPs `hops` (one at least), whatever was said of it before.
-   * @returns false when there is no room for it; then it is as before.
+   * Packets to the prefix go by the L3VNI of `iface` to the VTEPs `hops` (one at least, the most preferred first), whatever was
+   * said of it before; `priorities` are theirs in that order, 1 where none is given. @returns false when there is no room for it; then it is as before.
    */
-  set(iface: InterfaceObject, network: Ip, length: number, hops: readonly Ip[]): boolean {
+  set(
+    iface: InterfaceObject,
+    network: Ip,
+    length: number,
+    hops: readonly Ip[],
+    priorities: readonly number[] = [],
+  ): boolean {
     const key = keyOf(iface.vrfName, network, length);
     const before = this.installed.get(key);
     if (before === undefined && this.room[familyOf(network)] === 0) return false;
-    const held = this.hold(iface, hops);
+    const held = this.hold(iface, hops, priorities);
     if (held === null) return false;
     if (before === undefined) this.room[familyOf(network)]--;
     const route = this.install(iface, network, length, held);
@@ -108,24 +114,28 @@ export class FabricRoutes {
   /** None where the prefix is not the fabric's. */
   nextHopsOf(vrf: string, network: Ip, length: number): NextHopState[] {
     const route = this.installed.get(keyOf(vrf, network, length));
-    return (route?.hops ?? []).map(({ ip, adjacency }) => ({
+    return (route?.hops ?? []).map(({ ip, adjacency, priority }) => ({
       ip: formatIp(ip),
       interface: route!.iface.name,
       alive: this.parts.nextHops.isAlive(adjacency),
-      ...{ weight: 1, priority: 1, track: null },
+      ...{ weight: 1, priority, track: null },
     }));
   }
 
-  private hold(iface: InterfaceObject, hops: readonly Ip[]): FabricRoute["hops"] | null {
+  private hold(
+    iface: InterfaceObject,
+    hops: readonly Ip[],
+    priorities: readonly number[],
+  ): FabricRoute["hops"] | null {
     const { nextHops } = this.parts;
-    const held: { ip: Ip; adjacency: number }[] = [];
-    for (const ip of hops) {
+    const held: { ip: Ip; adjacency: number; priority: number }[] = [];
+    for (const [n, ip] of hops.entries()) {
       const adjacency = nextHops.hold(iface, ip);
       if (adjacency === 0) {
         for (const each of held) nextHops.release(each.adjacency);
         return null;
       }
-      held.push({ ip, adjacency });
+      held.push({ ip, adjacency, priority: priorities[n] ?? 1 });
     }
     return held;
   }
@@ -135,7 +145,9 @@ export class FabricRoutes {
       this.parts.routes.set("evpn", iface.vrf, network, length, routeValue(kind, argument));
     const user = (row: number) => set(ROUTE_GROUP, row);
     const common = { iface, network, length, hops, user };
-    const members = hops.map(({ ip, adjacency }) => ({ adjacency, name: formatIp(ip), weight: 1, priority: 1 }));
+    const members = hops.map(({ ip, adjacency, priority }) => ({
+      ...{ adjacency, name: formatIp(ip), weight: 1, priority },
+    }));
     if (hops.length > 1 && (this.hasRoom || this.parts.groups.has(members))) {
       const group = this.parts.groups.join(members, user);
       this.sets.set(group, (this.sets.get(group) ?? 0) + 1);
@@ -166,7 +178,8 @@ export class FabricRoutes {
       this.reduced.delete(key);
       const { iface, network, length, hops } = this.installed.get(key)!;
       const ips = hops.map(({ ip }) => ip);
-      this.set(iface, network, length, ips);
+      const priorities = hops.map(({ priority }) => priority);
+      this.set(iface, network, length, ips, priorities);
     }
   }
 
