@@ -1,12 +1,14 @@
 /** /v1/evpn: how the gateway stands in its BGP EVPN fabric, route by route; without `evpn` in the configuration there is none of it. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { fault, json } from "./json-body.ts";
+import { jsonSlices, type Steps } from "./json-slices.ts";
 import { Fault, Flushed } from "./schema.ts";
 import { Evpn, EvpnDuplicate, EvpnRefused, EvpnRoute, EvpnVtep } from "./schema-evpn.ts";
 
 export interface EvpnSource {
   view(): Evpn;
-  routes(): EvpnRoute[];
+  /** There may be a hundred thousand. */
+  routes(): Steps<EvpnRoute>;
   vteps(): EvpnVtep[];
   duplicates(): EvpnDuplicate[];
   refused(): EvpnRefused[];
@@ -38,10 +40,20 @@ export function addEvpn(app: OpenAPIHono, source: () => EvpnSource | null): void
     });
   };
   read("/v1/evpn", "Engine, sessions and VSIs of BGP EVPN", Evpn, (evpn) => evpn.view());
-  read("/v1/evpn/routes", "EVPN routes, and what became of each", z.array(EvpnRoute), (evpn) => evpn.routes());
   read("/v1/evpn/vteps", "VTEPs that routes name", z.array(EvpnVtep), (evpn) => evpn.vteps());
   read("/v1/evpn/duplicates", "MACs that move too often", z.array(EvpnDuplicate), (evpn) => evpn.duplicates());
   read("/v1/evpn/refused", "Routes not used, by reason", z.array(EvpnRefused), (evpn) => evpn.refused());
+  const routes = createRoute({
+    method: "get",
+    path: "/v1/evpn/routes",
+    summary: "EVPN routes, and what became of each",
+    responses: { 200: json("EVPN routes, and what became of each", z.array(EvpnRoute)), ...absent },
+  });
+  app.openapi(routes, (c) => {
+    const evpn = source();
+    if (evpn === null) return c.json(NONE, 404) as never;
+    return new Response(jsonSlices(evpn.routes()), { headers: { "content-type": "application/json" } }) as never;
+  });
   const resync = createRoute({
     method: "post",
     path: "/v1/evpn/resync",

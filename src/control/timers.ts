@@ -4,6 +4,9 @@
  * A binary heap by due time; equal times run in the order they were set. `run(now)` is called by the agent after each
  * round of punts and when `nextDue` comes; tests call it with a time of their own.
  *
+ * Due times and the time of a round are whole milliseconds: V8 keeps a small whole number in the field of an object, and gives any
+ * other one a box of its own. A hundred thousand entries that have some of them each would have as many boxes.
+ *
  * A cancelled timer stays in the heap until it comes up, or until more than half are cancelled: then all of them are taken out. That is
  * a walk of the heap for at least half as many cancellations, so each costs a constant; and a day's lease that is renewed each second
  * does not leave a day of them.
@@ -22,8 +25,8 @@ export class Timers {
   private target: number;
 
   constructor(nowMs: number) {
-    this.time = nowMs;
-    this.target = nowMs;
+    this.time = Math.floor(nowMs);
+    this.target = this.time;
   }
 
   /** The time of the current round, milliseconds of a monotonic clock. */
@@ -36,9 +39,9 @@ export class Timers {
     return this.target;
   }
 
-  /** Run `run` once, `delayMs` from now. */
+  /** Run `run` once, `delayMs` from now, not sooner. */
   after(delayMs: number, run: () => void): Timer {
-    const timer: Timer = { due: this.time + Math.max(0, delayMs), order: this.orders++, run };
+    const timer: Timer = { due: this.time + Math.max(0, Math.ceil(delayMs)), order: this.orders++, run };
     this.heap.push(timer);
     this.up(this.heap.length - 1);
     return timer;
@@ -76,7 +79,7 @@ export class Timers {
 
   /** Set the clock to `nowMs` (it never goes back) and run what is due, each timer at its own due time. */
   run(nowMs: number): void {
-    const target = Math.max(this.time, nowMs);
+    const target = Math.max(this.time, Math.floor(nowMs));
     this.target = target;
     for (;;) {
       this.dropCancelled();

@@ -14,6 +14,7 @@ import type { EngineEvent, EngineRequest } from "../bgp/engine.ts";
 import { ThreadLink } from "../bgp/link.ts";
 import type { Config } from "../control/plan.ts";
 import type { EvpnConfig } from "../control/plan-evpn.ts";
+import { STEP, type Stepwise } from "../control/sorted.ts";
 import { Entries } from "../evpn/entries.ts";
 import { Evpn } from "../evpn/evpn.ts";
 import { CLOSE_MS } from "../evpn/export.ts";
@@ -151,15 +152,7 @@ export class EvpnMember {
           vrfs: view.vrfs.map((vrf) => ({ ...vrf, import: [...vrf.import], export: [...vrf.export] })),
         };
       },
-      routes: () =>
-        Array.from(
-          routeViews(evpn, this.nowMs),
-          (route): EvpnRoute => ({
-            ...route,
-            targets: [...route.targets],
-            labels: [...route.labels],
-          }),
-        ).sort(byRoute),
+      routes: () => saidOf(routeViews(evpn, () => this.nowMs)),
       vteps: () => {
         const named = evpn.fabric.views().map(({ vtep, vnis, routes, refused }) => ({
           ...{ vtep, routes, refused, vnis: [...vnis], lingering: false },
@@ -304,8 +297,7 @@ function typesOf(evpn: Evpn): EvpnMetrics["types"] {
   return new Map(types.map((type) => [String(type), { in: evpn.rib.countOf(type), out: evpn.exporter.countOf(type) }]));
 }
 
-function byRoute(a: EvpnRoute, b: EvpnRoute): number {
-  return (
-    a.direction.localeCompare(b.direction) || a.type - b.type || (a.route < b.route ? -1 : a.route > b.route ? 1 : 0)
-  );
+function* saidOf(views: ReturnType<typeof routeViews>): Stepwise<EvpnRoute> {
+  for (const view of views)
+    yield view === STEP ? STEP : { ...view, targets: [...view.targets], labels: [...view.labels] };
 }

@@ -237,6 +237,10 @@ export class Evpn {
     this.pump();
   }
 
+  addressesHere(vsi: string, mac: Mac): Iterable<Ip> {
+    return this.vrfs.vsi(vsi)?.addressesHere(mac) ?? [];
+  }
+
   /** All that is at the VSI's ACs now. */
   relist(vsi: string): void {
     this.vrfs.relist(vsi);

@@ -36,7 +36,8 @@ export interface Address {
   routes: readonly MacRoute[];
   /** The MAC with which it is at an AC of ours. */
   readonly local: Mac | null;
-  readonly used: { readonly mac: Mac; readonly vtep: string } | null;
+  /** What the tables were told; the route itself where it says so. */
+  readonly used: Pick<MacRoute, "mac" | "nextHop"> | null;
 }
 
 /** This table alone writes what it counts. */

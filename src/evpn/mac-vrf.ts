@@ -151,8 +151,7 @@ export class MacVrf {
   /** An address at an AC, with its host's own MAC. */
   ipHere(ip: Ip, mac: Mac, isSticky: boolean): void {
     const address = this.table.address(ip);
-    const was = address.local;
-    if (was !== null && was !== mac) this.dropLocalIp(address);
+    if (address.local !== null && address.local !== mac) this.dropLocalIp(address);
     this.macHere(mac, isSticky || (this.table.hosts.get(mac)?.local?.isSticky ?? false));
     const host = this.table.host(mac);
     if (host.local === null) {
@@ -167,6 +166,10 @@ export class MacVrf {
     host.ips = withIp(host.ips, ip);
     this.export(host);
     this.settleAddress(ip);
+  }
+
+  addressesHere(mac: Mac): Iterable<Ip> {
+    return this.table.hosts.get(mac)?.ips ?? NO_IPS;
   }
 
   ipGone(ip: Ip): void {
@@ -230,10 +233,8 @@ export class MacVrf {
   /** What is held of a MAC and whether the route is the one in use, for people. */
   useOf(route: MacRoute): "used" | "shadowed" | "local" {
     const ip = addressOf(route);
-    const host = this.table.hosts.get(route.mac);
-    if (host?.local != null) return "local";
-    const best = ip === null ? this.claimTo(route.mac) : this.routeTo(ip);
-    return best?.nextHop === route.nextHop ? "used" : "shadowed";
+    if (this.table.hosts.get(route.mac)?.local != null) return "local";
+    return (ip === null ? this.claimTo(route.mac) : this.routeTo(ip))?.nextHop === route.nextHop ? "used" : "shadowed";
   }
 
   // ---- inside ----------------------------------------------------------------------------------------------------------
@@ -330,7 +331,7 @@ export class MacVrf {
     const host = route === null ? undefined : this.table.hosts.get(route.mac);
     // A host that is here with that MAC is found by asking: the route is about to go.
     const vtep = host === undefined || host.local !== null ? null : host.used;
-    this.tellIp(address, vtep === null ? null : { mac: route!.mac, vtep });
+    this.tellIp(address, vtep === null ? null : vtep === route!.nextHop ? route : { mac: route!.mac, nextHop: vtep });
     this.table.forgetIfUnused(address);
   }
 
@@ -348,9 +349,9 @@ export class MacVrf {
   private tellIp(address: Address, to: Address["used"]): void {
     const { beliefs } = this.parts;
     const { vsi } = this.instance;
-    if (address.used?.mac === to?.mac && address.used?.vtep === to?.vtep) return;
+    if (address.used?.mac === to?.mac && address.used?.nextHop === to?.nextHop) return;
     if (to === null) beliefs.unwantIp(vsi, address.ip);
-    else if (!beliefs.wantIp(vsi, address.ip, to.mac, to.vtep)) {
+    else if (!beliefs.wantIp(vsi, address.ip, to.mac, to.nextHop)) {
       if (this.starvedIps.add(mapKey(address.ip))) this.parts.tell("full", vsi, to.mac, null);
       beliefs.unwantIp(vsi, address.ip);
       to = null;

@@ -211,6 +211,27 @@ export function preferenceOf({ preference }: EvpnRoute): number {
   return preference ?? DEFAULT_PREFERENCE;
 }
 
+/** The order in which routes are listed: by type, by what they are about, and by who says it. */
+export function compareRoutes(a: EvpnRoute, b: EvpnRoute): number {
+  if (a.type !== b.type) return a.type - b.type;
+  if (a.type === 2 && b.type === 2) {
+    const order = a.mac - b.mac || addressOrder(a) - addressOrder(b);
+    if (order !== 0) return order;
+  }
+  return compareTexts(nlriText(a), nlriText(b)) || compareTexts(a.rd, b.rd);
+}
+
+/** The MAC alone first, IPv4 as numbers, then the others. */
+function addressOrder(route: MacRoute): number {
+  const ip = ipOf(route);
+  if (ip === null) return -1;
+  return typeof ip === "number" ? ip >>> 0 : 2 ** 32;
+}
+
+function compareTexts(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
 /** The mobility sequence that counts (RFC 7432 §7.7: none is 0). */
 export function sequenceOf({ sequence }: MacRoute): number {
   return sequence ?? 0;

@@ -3,11 +3,12 @@
  * `vtepctl why`. Plain objects; api/schema-evpn.ts describes them.
  */
 import { formatIp, type Ip, parseIp } from "../control/ip.ts";
+import { STEP, type Stepwise, sorted } from "../control/sorted.ts";
 import { formatMac, type Mac, parseMac } from "../wire/ethernet.ts";
 import type { Evpn } from "./evpn.ts";
 import type { Instance } from "./import.ts";
 import type { VrfRoute } from "./ip-vrf.ts";
-import { type EvpnRoute, type MacRoute, nlriText, preferenceOf, sequenceOf } from "./route.ts";
+import { compareRoutes, type EvpnRoute, type MacRoute, nlriText, preferenceOf, sequenceOf } from "./route.ts";
 import type { Held } from "./sync.ts";
 import type { Use } from "./use.ts";
 
@@ -109,16 +110,24 @@ export interface RouteView {
   readonly ageSeconds: number | null;
 }
 
-/** Routes of others with what has become of them, and ours. */
-export function* routeViews(evpn: Evpn, nowMs: number): Generator<RouteView> {
-  for (const held of evpn.rib.routes()) yield viewOfRoute(evpn, held, nowMs);
-  for (const route of evpn.exporter.routes())
-    yield {
-      ...common(route),
-      ...{ peer: null, direction: "out", state: "announced", ageSeconds: null },
-      vsi: evpn.vrfs.vsis.find(({ instance }) => instance.rd === route.rd)?.instance.vsi ?? null,
-      vrf: evpn.vrfs.vrfs.find(({ instance }) => instance.rd === route.rd)?.instance.vrf?.name ?? null,
-    };
+/** Routes of others with what has become of them, then ours, each in their order; made as they are read. */
+export function* routeViews(evpn: Evpn, nowMs: () => number): Stepwise<RouteView> {
+  const { rib, exporter } = evpn;
+  for (const held of sorted(rib.routes(), (a, b) => compareRoutes(a.route, b.route))) {
+    if (held === STEP) yield STEP;
+    // What has gone since is left out.
+    else if (rib.find(held.route) === held) yield viewOfRoute(evpn, held, nowMs());
+  }
+  for (const route of sorted(exporter.routes(), compareRoutes)) yield route === STEP ? STEP : viewOfOwn(evpn, route);
+}
+
+function viewOfOwn({ vrfs }: Evpn, route: EvpnRoute): RouteView {
+  return {
+    ...common(route),
+    ...{ peer: null, direction: "out", state: "announced", ageSeconds: null },
+    vsi: vrfs.vsis.find(({ instance }) => instance.rd === route.rd)?.instance.vsi ?? null,
+    vrf: vrfs.vrfs.find(({ instance }) => instance.rd === route.rd)?.instance.vrf?.name ?? null,
+  };
 }
 
 function viewOfRoute(evpn: Evpn, held: Held, nowMs: number): RouteView {

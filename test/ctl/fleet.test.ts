@@ -1,6 +1,5 @@
 /** Several gateways asked at once: -s A -s B, --fleet DIR, each a real API on a socket of its own with a fake gateway behind. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -68,19 +67,6 @@ describe("status", () => {
     expect(rows[0]).toMatch(/^gw1 +yes +192\.0\.2\.1 +61s +0\/0/);
     expect(rows[1]).toMatch(/^gw2 +no +192\.0\.2\.2/);
     expect(rows[2]).toBe("gw2: not ready: AC vm4 is down");
-  });
-
-  it("says of a socket that speaks something else that it is no vtepd", async () => {
-    await raise("gw1");
-    // As an EVPN engine begins: a SETTINGS frame of HTTP/2.
-    const engine = createServer((socket) => {
-      socket.on("error", () => undefined);
-      socket.end(Buffer.from("000000040000000000", "hex"), () => socket.destroy());
-    });
-    await new Promise<void>((resolve) => engine.listen(join(folder, "engine.sock"), resolve));
-    expect(await fleet("status")).toBe(3);
-    expect(out).toContain(`what answers on ${join(folder, "engine.sock")} is no vtepd`);
-    await new Promise((resolve) => engine.close(resolve));
   });
 
   it("shows those that answer, says which does not, and exits with 3", async () => {

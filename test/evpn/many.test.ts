@@ -1,6 +1,8 @@
 /** Many routes: what goes at once goes in steps, a list that says nothing new costs nothing, full tables are tried again, and no host has endless routes. */
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { isSameRoute, type MacRoute } from "../../src/evpn/route.ts";
+import { STEP } from "../../src/control/sorted.ts";
+import { isSameRoute, type MacRoute, nlriText } from "../../src/evpn/route.ts";
+import { routeViews } from "../../src/evpn/story.ts";
 import { formatIpv4 } from "../../src/wire/ipv4.ts";
 import { type Site, World } from "./site.ts";
 
@@ -84,6 +86,27 @@ describe("in steps", () => {
     while (site.evpn.hasWork) site.evpn.work();
     expect(site.said.size).toBe(2 * SLICE);
   });
+});
+
+it("routes are listed in order, a step at a time, and what goes meanwhile is left out", () => {
+  const hosts = many(3000).flatMap((route, n) => [route, { ...route, ip: formatIpv4(0x0a010102 + (n % 200)) }]);
+  say([...hosts].reverse());
+  const listed: string[] = [];
+  let steps = 0;
+  for (const row of routeViews(site.evpn, () => world.timers.nowMs)) {
+    if (row !== STEP) {
+      listed.push(`${row.direction} ${row.route}`);
+      if (listed.length > 1) continue;
+      // The second and the last one.
+      say([hosts[1]!, hosts.at(-1)!], true);
+      world.pass(300);
+    } else steps++;
+  }
+  expect(steps).toBeGreaterThanOrEqual(5);
+  expect(listed.filter((text) => text.startsWith("in"))).toEqual(
+    [hosts[0]!, ...hosts.slice(2, -1)].map((route) => `in ${nlriText(route)}`),
+  );
+  expect(listed.at(-1)).toBe(`out ${nlriText([...site.evpn.exporter.routes()].at(-1)!)}`);
 });
 
 it("a further list that says the same reaches no table", () => {

@@ -204,7 +204,7 @@ describe("two gateways with the same subnets", () => {
     site.fabric.setReflecting(false);
     pass(5000);
     const state = () =>
-      [...storyOf(one!.evpn, world.net.nowMs)].find(({ route }) => route.includes(ipText(2, 10)))?.state;
+      [...rowsOf(storyOf(one!.evpn, () => world.net.nowMs))].find(({ route }) => route.includes(ipText(2, 10)))?.state;
     expect(state()).toBe("used, stale");
     expect(ping(a1!, ipText(2, 20))).toEqual([`${ipText(2, 20)} hops=63`]);
     two!.engine.kill();

@@ -16,7 +16,7 @@ import { type Frr, leafConfig, leafVni, reflectorConfig, startFrr } from "./frr.
 
 export const AS = 65000;
 export const VTEPS: Readonly<Record<string, string>> = { gw1: "192.0.2.1", leaf: "192.0.2.2", gw2: "192.0.2.3" };
-const REFLECTOR = "192.0.2.251";
+export const REFLECTOR = "192.0.2.251";
 /** What `mac: shared` makes of VNI 10 and 20. */
 export const GATEWAY_MACS = { 10: "02:00:5e:00:00:0a", 20: "02:00:5e:00:00:14" };
 
@@ -31,6 +31,7 @@ export interface Fabric {
   readonly leaf: Frr;
   /** Start gobgpd in namespace `node`; its socket. @returns ends it, at once. */
   engine(node: string): Promise<() => void>;
+  engineSocket(node: string): string;
   gateway(node: string, change?: object): Promise<Gateway>;
   remove(): Promise<void>;
 }
@@ -83,7 +84,7 @@ export async function makeFabric(
   );
   const socketOf = (node: string) => join(bed.folder, `${node}.bgp.sock`);
   return {
-    ...{ gateways, bed, rr, leaf },
+    ...{ gateways, bed, rr, leaf, engineSocket: socketOf },
     async engine(node) {
       const bin = gobgpds()[0]!.bin!;
       const api = ["--api-hosts", `unix://${socketOf(node)}`, "--pprof-disable", "--log-level=warn"];

@@ -11,6 +11,7 @@ import { type Listener, listenUnix } from "../../src/api/listener.ts";
 import { Shown } from "../../src/api/shown.ts";
 import { MemoryFabric } from "../../src/bgp/memory.ts";
 import type { Emit } from "../../src/control/event.ts";
+import { rowsOf } from "../../src/control/sorted.ts";
 import { deliver } from "../../src/daemon/evpn.ts";
 import { Entries } from "../../src/evpn/entries.ts";
 import { Evpn } from "../../src/evpn/evpn.ts";
@@ -120,7 +121,7 @@ function sourceOf({ gateway, evpn }: Member, vtep: string): EvpnSource {
       };
     },
     routes: () =>
-      Array.from(routeViews(evpn, nowMs()), (route) => ({
+      Array.from(rowsOf(routeViews(evpn, nowMs)), (route) => ({
         ...{ ...route, targets: [...route.targets], labels: [...route.labels] },
       })),
     vteps: () =>

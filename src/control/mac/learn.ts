@@ -6,7 +6,8 @@
  * often, or nothing. Gateway MACs and configured rows are never learned over: a host cannot take them (§3.8).
  *
  * Ageing is by source alone: workers set a row's hit byte when they see the MAC as source, a sweep reads and clears it.
- * A row not hit for the VSI's `ageSeconds` goes. A full table does not learn, and the frames are flooded.
+ * A row not hit for the VSI's `ageSeconds` goes. A full table does not learn, and the frames are flooded. Those of ACs are told
+ * of before (`ageing`): where others know of a host only while we do, one that lives and is silent is asked.
  *
  * A peer gateway's MAC is a row with MAC_GATEWAY and a port (D1): frames to it are routed when an AC sends them, because
  * a VM that moved here still has the old gateway's MAC. It never takes the place of a host's row on an AC.
@@ -17,9 +18,16 @@ import type { Tables } from "../../tables/tables.ts";
 import { formatMac, isGroup, type Mac, macOf } from "../../wire/ethernet.ts";
 import { DampedMoves } from "../damped-moves.ts";
 import { type Emit, portField } from "../event.ts";
-import type { Feed } from "../feed.ts";
+import { Feed } from "../feed.ts";
 import { gatewayMac } from "../gateway-mac.ts";
-import { type Inventory, isPortOf, type PortObject, type TunnelPort, type VsiObject } from "../inventory.ts";
+import {
+  type AcPort,
+  type Inventory,
+  isPortOf,
+  type PortObject,
+  type TunnelPort,
+  type VsiObject,
+} from "../inventory.ts";
 import { MoveHistory } from "../move-history.ts";
 import { type PlaceCount, PlaceCounts } from "../place-counts.ts";
 import type { LimitsConfig } from "../plan.ts";
@@ -35,8 +43,17 @@ import { MacRows } from "./rows.ts";
 const SWEEP_MS = 1000;
 /** Peer gateways come and go with restarts; a hostile VTEP must not fill the table with them. */
 const PEER_GATEWAYS_PER_TUNNEL = 4;
+/** The last part of its age, in which a row is told of as ageing: two or three sweeps. */
+const AGEING_SHARE = 0.3;
 /** Peers speak at least when their entries are probed. */
 const PEER_GATEWAY_AGE_MS = 3600_000;
+
+/** A MAC that was not seen at its AC for long, and is about to go. */
+export interface AgeingMac {
+  readonly vsi: VsiObject;
+  readonly mac: Mac;
+  readonly port: AcPort;
+}
 
 export class MacLearner {
   private readonly tables: Tables;
@@ -52,6 +69,8 @@ export class MacLearner {
   readonly damped: DampedMoves;
   /** ACs in a loop: what is known elsewhere does not move there (loops.ts writes). */
   readonly looped = new LoopedPorts();
+  /** Told at each sweep of the last part of a row's age. */
+  readonly ageing = new Feed<AgeingMac>();
   private readonly arrivals: MacArrivals;
   private readonly placeCounts = new PlaceCounts();
 
@@ -242,6 +261,12 @@ export class MacLearner {
     return all?.pin === null && this.rows.clear(vsi, all, "heard");
   }
 
+  /** Of `vsi` those that are at its ACs, without the others being looked at for long. */
+  *atAcs(vsi: VsiObject): Generator<Readonly<MacRow>> {
+    for (const { published } of this.rows.ofVsi.get(vsi)?.values() ?? [])
+      if (published?.port?.kind === "ac") yield published;
+  }
+
   list(): MacView[] {
     return [...rowsOf(this.sorted((a, b) => (a < b ? -1 : 1)))];
   }
@@ -346,7 +371,8 @@ export class MacLearner {
           else if (nowMs - row.heardMs >= (row.source === "heard" ? ageMs : PEER_GATEWAY_AGE_MS)) {
             this.rows.clear(vsi, all, row.source);
             this.emit("debug", "mac.aged", { vsi: vsi.name, mac: formatMac(mac), ...portField(row.port) });
-          }
+          } else if (row.port.kind === "ac" && nowMs - row.heardMs >= ageMs * (1 - AGEING_SHARE))
+            this.ageing.tell({ vsi, mac, port: row.port });
         }
       }
     }

@@ -122,11 +122,7 @@ export class FabricRoutes {
     }));
   }
 
-  private hold(
-    iface: InterfaceObject,
-    hops: readonly Ip[],
-    priorities: readonly number[],
-  ): FabricRoute["hops"] | null {
+  private hold(iface: InterfaceObject, hops: readonly Ip[], priorities: readonly number[]): FabricRoute["hops"] | null {
     const { nextHops } = this.parts;
     const held: { ip: Ip; adjacency: number; priority: number }[] = [];
     for (const [n, ip] of hops.entries()) {
