@@ -9,10 +9,12 @@
  * its TAPs in place for its successor, the machines' devices are deleted in between, with all they had learned.
  */
 import { attachMachine, type Files, startGateways, stopGateways } from "./gateway.ts";
-import { createBridge, createNamespace, createVeth, ipIn, untilDevice } from "./namespace.ts";
+import { createBridge, createNamespace, createVeth, enableIpv6, ipIn, untilDevice } from "./namespace.ts";
 import { run } from "./process.ts";
 import { claim, clear, type LabState, prefixOf, type Scheme, writeState } from "./state.ts";
 import {
+  addressOf,
+  gatewayOf,
   MACHINE_DEVICE,
   MACHINES,
   type Machine,
@@ -103,6 +105,24 @@ export async function configure(state: LabState, machine: Machine): Promise<void
     `link set dev ${MACHINE_DEVICE} up`,
     `addr add ${machine.address}/24 dev ${MACHINE_DEVICE}`,
     `route replace default via ${machine.gateway} dev ${MACHINE_DEVICE}`,
+  );
+}
+
+/**
+ * The IPv6 half of all machines. Later than the other one, so that a walk by IPv4 is without what an IPv6 host has to say when it
+ * meets a network.
+ */
+export async function addIpv6(state: LabState): Promise<void> {
+  await Promise.all(
+    machinesOf(state.mode).map(async (machine) => {
+      const namespace = namespaceOf(state, machine.name);
+      await enableIpv6(namespace, MACHINE_DEVICE);
+      await ipIn(
+        namespace,
+        `addr replace ${addressOf(machine, 6)}/64 dev ${MACHINE_DEVICE} nodad`,
+        `route replace ::/0 via ${gatewayOf(machine, 6)} dev ${MACHINE_DEVICE}`,
+      );
+    }),
   );
 }
 

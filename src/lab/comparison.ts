@@ -7,7 +7,9 @@
  * scheme: the Border, which has no part in this), are read from the kernel's counters of its underlay device; the path
  * comes from captures of the VXLAN datagrams, the TTL from ping.
  */
-import { bringUp, changeMode, namespaceOf } from "./bed.ts";
+import { ICMP_ECHO_REQUEST } from "../wire/icmp.ts";
+import { ICMP6_ECHO_REQUEST } from "../wire/icmp6.ts";
+import { addIpv6, bringUp, changeMode, namespaceOf } from "./bed.ts";
 import { type Tool, untilQuiet } from "./capture.ts";
 import { rateText } from "./examination.ts";
 import type { Seen } from "./frame.ts";
@@ -15,7 +17,7 @@ import { ping, throughput } from "./measure.ts";
 import { countersOf } from "./namespace.ts";
 import { bold, columns, dim, heading, mark } from "./paint.ts";
 import type { LabState } from "./state.ts";
-import { type Mode, machine, UNDERLAY_DEVICE } from "./topology.ts";
+import { addressOf, type Family, type Mode, machine, UNDERLAY_DEVICE } from "./topology.ts";
 import { closeEyes, openEyes, seenBy } from "./walkthrough.ts";
 
 const TRANSFER_BYTES = 64 << 20;
@@ -43,6 +45,7 @@ const EXPECTED: readonly Expectation[] = [
 ];
 
 interface Measured extends Expectation {
+  readonly family: Family;
   readonly seenPath: string;
   readonly seenTtl: number | undefined;
   readonly centralBytes: number;
@@ -51,10 +54,11 @@ interface Measured extends Expectation {
 }
 
 /** VXLAN hops of the echo requests from VM1, in the order they were first seen: "gw1 –10→ gw2". */
-function pathOf(frames: readonly Seen[], to: string): string {
+function pathOf(frames: readonly Seen[], address: string): string {
   const hops = new Map<string, number>();
   for (const { place, outer, ip } of frames) {
-    if (outer !== undefined && ip?.icmp?.type === 8 && ip.destination === machine(to).address) {
+    const request = address.includes(":") ? ICMP6_ECHO_REQUEST : ICMP_ECHO_REQUEST;
+    if (outer !== undefined && ip?.icmp?.type === request && ip.destination === address) {
       if (!hops.has(place)) hops.set(place, outer.vni);
     }
   }
@@ -77,22 +81,22 @@ async function throughCentral(state: LabState): Promise<number> {
   return counters.receivedBytes + counters.sentBytes;
 }
 
-async function measure(state: LabState, expected: Expectation, tool: Tool): Promise<Measured> {
+async function measure(state: LabState, expected: Expectation, family: Family, tool: Tool): Promise<Measured> {
   const complaints: string[] = [];
   const client = namespaceOf(state, "vm1");
-  const target = machine(expected.to);
+  const target = addressOf(machine(expected.to), family);
   // A bridge floods what it has not learned: the path that counts is that of a later packet.
-  const first = await ping(client, target.address, 2);
+  const first = await ping(client, target, 2);
   if (first.echoes.length < 2) complaints.push(`only ${first.echoes.length} of 2 pings answered ${first.complaint}`);
   const eyes = await openEyes(state, tool);
   const captures = eyes.map((eye) => eye.capture);
   let echo: number | undefined;
   let seenPath: string;
   try {
-    const result = await ping(client, target.address, 1);
+    const result = await ping(client, target, 1);
     echo = result.echoes[0]?.ttl;
     await untilQuiet(captures, QUIET_MS, QUIET_DEADLINE_MS);
-    seenPath = pathOf(seenBy(eyes), expected.to);
+    seenPath = pathOf(seenBy(eyes), target);
   } finally {
     await closeEyes(eyes);
   }
@@ -103,7 +107,7 @@ async function measure(state: LabState, expected: Expectation, tool: Tool): Prom
   let megabitsPerSecond = 0;
   try {
     const server = namespaceOf(state, expected.to);
-    const result = await throughput(client, server, target.address, { bytes: TRANSFER_BYTES });
+    const result = await throughput(client, server, target, { bytes: TRANSFER_BYTES });
     megabitsPerSecond = result.megabitsPerSecond;
   } catch (error) {
     complaints.push(`TCP: ${(error as Error).message}`);
@@ -115,7 +119,7 @@ async function measure(state: LabState, expected: Expectation, tool: Tool): Prom
   if (!expected.isCentral && centralBytes > ASIDE_BYTES) {
     complaints.push(`${centralBytes} bytes through the third VTEP, which this traffic does not concern`);
   }
-  return { ...expected, seenPath, seenTtl: echo, centralBytes, megabitsPerSecond, complaints };
+  return { ...expected, family, seenPath, seenTtl: echo, centralBytes, megabitsPerSecond, complaints };
 }
 
 export interface Comparison {
@@ -126,13 +130,14 @@ export interface Comparison {
 /** Run both schemes on the same machines. `onUp` learns of the lab as soon as it exists. */
 export async function compare(
   name: string | undefined,
+  families: readonly Family[],
   tool: Tool,
   say: (text: string) => void,
   onUp: (state: LabState) => void,
 ): Promise<Comparison> {
   const state = await bringUp(
     name,
-    { mode: "centralized", gatewayMac: "auto", handover: false, offload: true },
+    { mode: "centralized", gatewayMac: "auto", handover: false, offload: true, families },
     say,
     onUp,
   );
@@ -142,15 +147,16 @@ export async function compare(
       say(`changing to the ${mode} scheme`);
       await changeMode(state, mode);
     }
+    if (families.includes(6)) await addIpv6(state);
     for (const expected of EXPECTED.filter((row) => row.mode === mode)) {
       say(`${mode}: vm1 → ${expected.to}, ping and ${TRANSFER_BYTES >> 20} MiB of TCP`);
-      measured.push(await measure(state, expected, tool));
+      for (const family of families) measured.push(await measure(state, expected, family, tool));
     }
   }
   return {
     text: comparisonText(measured),
     complaints: measured.flatMap((row) =>
-      row.complaints.map((complaint) => `${row.mode}, vm1 → ${row.to}: ${complaint}`),
+      row.complaints.map((complaint) => `${row.mode}, ${trafficText(row)}: ${complaint}`),
     ),
   };
 }
@@ -160,7 +166,7 @@ function comparisonText(measured: readonly Measured[]): string {
   const rows = measured.map((row) => [
     mark(row.complaints.length === 0),
     row.mode,
-    `vm1 → ${row.to}`,
+    trafficText(row),
     row.seenPath,
     String(row.seenTtl ?? "-"),
     `${megabytes(row.centralBytes)} ${dim(`(${(row.centralBytes / TRANSFER_BYTES).toFixed(2)} × the data)`)}`,
@@ -169,6 +175,8 @@ function comparisonText(measured: readonly Measured[]): string {
   const size = `${TRANSFER_BYTES >> 20} MiB`;
   return `${heading(`Centralised and distributed: ${size} of TCP from VM1 to each`)}\n${columns([head, ...rows], " ")}`;
 }
+
+const trafficText = ({ to, family }: Measured) => `vm1 → ${to}${family === 6 ? " IPv6" : ""}`;
 
 function megabytes(bytes: number): string {
   return bytes < 1e5 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;

@@ -9,7 +9,20 @@
  *     vsi20  policy, `nextHop` for the external prefix, before the routing table
  *     vsi30  static default route
  */
-import { type GatewayMac, MACHINE_DEVICE, MACHINES, type Machine, type Mode, VTEPS, VXLANS, vtep } from "./topology.ts";
+import {
+  BORDER6,
+  type Family,
+  type GatewayMac,
+  inIpv6,
+  MACHINE_DEVICE,
+  MACHINES,
+  type Machine,
+  type Mode,
+  ROUTER6,
+  VTEPS,
+  VXLANS,
+  vtep,
+} from "./topology.ts";
 
 /** Where a gateway of this lab finds things, and what it leaves alone. */
 export interface Places {
@@ -21,6 +34,19 @@ export interface Places {
   attach?(node: string): string;
   /** False: no offload of the kernel's is used. */
   readonly offload?: boolean;
+  /** Which addresses there are; IPv4 when left out. */
+  readonly families?: readonly Family[];
+}
+
+/** An address in each family, as a list where there are two. */
+function addresses(ipv4: string, { families = [4] }: Places): string {
+  const texts = families.map((family) => (family === 4 ? `${ipv4}/24` : `"${inIpv6(ipv4)}/64"`));
+  return texts.length === 1 ? texts[0]! : `[${texts.join(", ")}]`;
+}
+
+/** What there is to say of each family, in lines. */
+function inEach({ families = [4] }: Places, ipv4: string, ipv6: string): string {
+  return families.map((family) => (family === 4 ? ipv4 : ipv6)).join("\n");
 }
 
 const NO_OFFLOAD = `  # Frame by frame, as on a kernel without any of it.
@@ -64,11 +90,12 @@ function vsis(mode: string): string {
   return `vsis:\n${VXLANS.map((vni) => `  - {name: vsi${vni}, vni: ${vni}, ${mode}}`).join("\n")}\n`;
 }
 
-function interfaces(host: number, distributed: boolean, mac: GatewayMac): string {
-  const lines = VXLANS.map(
-    (vni) =>
-      `  - {name: vsi-interface${vni}, vsi: vsi${vni}, address: ${vni}.1.1.${host}/24, mac: ${mac}, distributed: ${distributed}}`,
-  );
+function interfaces(places: Places, host: number, distributed: boolean, mac: GatewayMac, linkLocal?: string): string {
+  const own = linkLocal !== undefined && places.families?.includes(6) ? `, linkLocal: "${linkLocal}"` : "";
+  const lines = VXLANS.map((vni) => {
+    const address = `address: ${addresses(`${vni}.1.1.${host}`, places)}`;
+    return `  - {name: vsi-interface${vni}, vsi: vsi${vni}, ${address}, mac: ${mac}, distributed: ${distributed}${own}}`;
+  });
   return `interfaces:\n${lines.join("\n")}\n`;
 }
 
@@ -77,7 +104,7 @@ function distributedGateway(node: string, mac: GatewayMac, places: Places): stri
   return `${head(node, `${node}: distributed VXLAN IP gateway. The VSI-interfaces have the same addresses on every gateway.`, places)}
 # Local proxy ARP: hosts of the own subnet are answered with the gateway's MAC, so all traffic is routed here.
 ${vsis("arp: localProxy")}
-${interfaces(1, true, mac)}
+${interfaces(places, 1, true, mac)}
 ${acs(
   MACHINES.filter((machine) => machine.behind === node),
   places,
@@ -85,18 +112,22 @@ ${acs(
 # Three ways to the outside, all by the Border's VSI-interface in the same VXLAN.
 routes:
   # VXLAN 30 (and whatever no policy claims): a static default route.
-  - {prefix: 0.0.0.0/0, nextHop: 30.1.1.2}
+${inEach(places, "  - {prefix: 0.0.0.0/0, nextHop: 30.1.1.2}", `  - {prefix: "::/0", nextHop: "${inIpv6("30.1.1.2")}"}`)}
 policies:
   # VXLAN 10: where the table knows nothing better than a default route. Connected subnets win.
   - name: vxlan10-outside
     interfaces: [vsi-interface10]
     rules:
-      - {match: {}, defaultNextHop: 10.1.1.2}
+${inEach(places, "      - {match: {}, defaultNextHop: 10.1.1.2}", `      - {match: {}, defaultNextHop: "${inIpv6("10.1.1.2")}"}`)}
   # VXLAN 20: for the external prefix, before the table is asked.
   - name: vxlan20-outside
     interfaces: [vsi-interface20]
     rules:
-      - {match: {destination: 50.1.1.0/24}, nextHop: 20.1.1.2}
+${inEach(
+  places,
+  "      - {match: {destination: 50.1.1.0/24}, nextHop: 20.1.1.2}",
+  `      - {match: {destination: "2001:db8:50::/64"}, nextHop: "${inIpv6("20.1.1.2")}"}`,
+)}
 ${foot(node, places)}`;
 }
 
@@ -107,7 +138,7 @@ function border(places: Places): string {
 vsis:
 ${lines.join("\n")}
   - {name: uplink}               # no VNI: a local VSI
-${interfaces(2, false, "auto")}  - {name: uplink-interface, vsi: uplink, address: 50.1.1.254/24, distributed: false}
+${interfaces(places, 2, false, "auto", BORDER6)}  - {name: uplink-interface, vsi: uplink, address: ${addresses("50.1.1.254", places)}, distributed: false}
 ${acs(
   MACHINES.filter((machine) => machine.behind === "border"),
   places,
@@ -130,7 +161,7 @@ ${foot(node, places)}`;
 function central(places: Places): string {
   return `${head("border", "The central gateway: it routes for all VXLANs and has no site of its own.", places)}
 ${vsis("arp: localProxy")}
-${interfaces(1, false, "auto")}
+${interfaces(places, 1, false, "auto", ROUTER6)}
 ${foot("border", places)}`;
 }
 

@@ -6,10 +6,10 @@
  */
 import { namespaceOf } from "./bed.ts";
 import { vtepctl } from "./gateway.ts";
-import { type Echo, ping, throughput } from "./measure.ts";
+import { type Echo, type PingResult, ping, throughput } from "./measure.ts";
 import { bold, columns, dim, heading, mark } from "./paint.ts";
-import type { LabState } from "./state.ts";
-import { machine } from "./topology.ts";
+import { familiesOf, type LabState } from "./state.ts";
+import { addressOf, type Family, machine } from "./topology.ts";
 
 /** A piece of the report, and what went wrong in it. */
 export interface Section {
@@ -18,7 +18,9 @@ export interface Section {
 }
 
 const PINGS = 4;
+/** Of a direction, shared by the families. */
 const TCP_SECONDS = 2;
+const overText = (family: Family) => `IPv${family}`;
 
 interface Pair {
   readonly from: string;
@@ -41,32 +43,42 @@ const PAIRS: readonly Pair[] = [
 export async function pingSection(state: LabState): Promise<Section> {
   const complaints: string[] = [];
   const rows: string[][] = [
-    ["", "from", "to", "ttl", "expected", "answers", "first", "min / avg / max ms", ""].map(bold),
+    ["", "from", "to", "over", "ttl", "expected", "answers", "first", "min / avg / max ms", ""].map(bold),
   ];
   let tool = "";
   for (const { from, to, ttl, way } of PAIRS) {
-    const result = await ping(namespaceOf(state, from), machine(to).address, PINGS);
+    // All families at once: they do not know of each other.
+    const pinged = familiesOf(state).map(async (family) => {
+      return { family, result: await ping(namespaceOf(state, from), addressOf(machine(to), family), PINGS) };
+    });
+    for (const { family, result } of await Promise.all(pinged)) rows.push(row({ from, to, ttl, way }, family, result));
+  }
+  return { text: `${heading(`Ping (${tool})`)}\n${columns(rows, " ")}`, complaints };
+
+  function row({ from, to, ttl, way }: Pair, family: Family, result: PingResult): string[] {
     tool = result.tool;
     const first = result.echoes.find((echo) => echo.sequence === 1);
     const ttls = [...new Set(result.echoes.map((echo) => echo.ttl))];
     const isGood = result.echoes.length === PINGS && ttls.length === 1 && ttls[0] === ttl;
     if (!isGood) {
       const seen = `${result.echoes.length} of ${PINGS} answered, ttl ${ttls.join(", ") || "-"} instead of ${ttl}`;
-      complaints.push(`ping ${from} → ${to}: ${seen}${result.complaint === "" ? "" : `, ${result.complaint}`}`);
+      complaints.push(
+        `ping ${from} → ${to} over ${overText(family)}: ${seen}${result.complaint === "" ? "" : `, ${result.complaint}`}`,
+      );
     }
-    rows.push([
+    return [
       mark(isGood),
       from,
       to,
+      overText(family),
       ttls.join(",") || "-",
       String(ttl),
       `${result.echoes.length}/${PINGS}`,
       first === undefined ? "lost" : `${first.rttMs.toFixed(2)} ms`,
       rttText(result.echoes),
       dim(way),
-    ]);
+    ];
   }
-  return { text: `${heading(`Ping (${tool})`)}\n${columns(rows, " ")}`, complaints };
 }
 
 function rttText(echoes: readonly Echo[]): string {
@@ -80,16 +92,21 @@ export async function tcpSection(state: LabState): Promise<Section> {
   const complaints: string[] = [];
   const rows: string[][] = [];
   let tool = "";
-  for (const [sender, receiver, isReverse] of [
-    ["vm1", "vm4", false],
-    ["vm4", "vm1", true],
-  ] as const) {
+  const families = familiesOf(state);
+  for (const [sender, receiver, isReverse, family] of families.flatMap(
+    (each) =>
+      [
+        ["vm1", "vm4", false, each],
+        ["vm4", "vm1", true, each],
+      ] as const,
+  )) {
+    const way = `${sender} → ${receiver}`;
     try {
       const result = await throughput(
         namespaceOf(state, "vm1"),
         namespaceOf(state, "vm4"),
-        machine("vm4").address,
-        { seconds: TCP_SECONDS },
+        addressOf(machine("vm4"), family),
+        { seconds: TCP_SECONDS / families.length },
         isReverse,
       );
       tool = result.tool;
@@ -97,13 +114,14 @@ export async function tcpSection(state: LabState): Promise<Section> {
       const megabytes = (result.bytes / 1e6).toFixed(0);
       rows.push([
         mark(true),
-        `${sender} → ${receiver}`,
+        way,
+        overText(family),
         bold(rateText(result.megabitsPerSecond)),
         dim(`${megabytes} MB in ${result.seconds.toFixed(1)} s`),
       ]);
     } catch (error) {
-      complaints.push(`TCP ${sender} → ${receiver}: ${(error as Error).message}`);
-      rows.push([mark(false), `${sender} → ${receiver}`, (error as Error).message]);
+      complaints.push(`TCP ${way} over ${overText(family)}: ${(error as Error).message}`);
+      rows.push([mark(false), way, overText(family), (error as Error).message]);
     }
   }
   return { text: `${heading(`TCP throughput (${tool || "failed"})`)}\n${columns(rows, " ")}`, complaints };
@@ -114,14 +132,15 @@ export function rateText(megabitsPerSecond: number): string {
   return `${megabitsPerSecond.toFixed(1)} Mbit/s`;
 }
 
-/** Both gateways' ARP tables, as an operator sees them. */
+/** Both gateways' ARP and neighbour tables, as an operator sees them. */
 export async function arpSection(state: LabState): Promise<Section> {
   const complaints: string[] = [];
-  const lines = [heading("ARP tables")];
-  for (const gateway of ["gw1", "gw2"]) {
-    const outcome = await vtepctl(state.name, gateway, ["show", "arp", "-w"]);
-    if (outcome.status !== 0) complaints.push(`vtepctl show arp on ${gateway}: ${outcome.stderr.trim()}`);
-    lines.push(` ${bold(gateway)} $ vtepctl show arp -w`);
+  const kinds = familiesOf(state).map((family) => (family === 4 ? "arp" : "nd"));
+  const lines = [heading(kinds.map((kind) => (kind === "arp" ? "ARP tables" : "Neighbour tables")).join(", "))];
+  for (const [gateway, kind] of ["gw1", "gw2"].flatMap((each) => kinds.map((kind) => [each, kind] as const))) {
+    const outcome = await vtepctl(state.name, gateway, ["show", kind, "-w"]);
+    if (outcome.status !== 0) complaints.push(`vtepctl show ${kind} on ${gateway}: ${outcome.stderr.trim()}`);
+    lines.push(` ${bold(gateway)} $ vtepctl show ${kind} -w`);
     lines.push(
       ...(outcome.stdout || outcome.stderr)
         .trimEnd()

@@ -20,6 +20,7 @@ const FRESH = "GW1 knows VM1 freshly and answers for it at once";
 
 export const OTHER_VXLAN: Scenario = {
   number: 2,
+  family: 4,
   title: "VM1 → VM5: other VXLAN, other site",
   from: "vm1",
   to: "vm5",

@@ -20,6 +20,7 @@ const FRESH = "GW1 knows VM1 freshly and answers for it at once";
 
 export const OUTSIDE: Scenario = {
   number: 3,
+  family: 4,
   title: "VM1 → 50.1.1.1: the external network, by the Border",
   from: "vm1",
   to: "ext",

@@ -14,6 +14,7 @@ const VM4 = "10.1.1.12";
 
 export const SAME_VXLAN: Scenario = {
   number: 1,
+  family: 4,
   title: "VM1 → VM4: same VXLAN, other site",
   from: "vm1",
   to: "vm4",

@@ -7,6 +7,7 @@
  *     M1 … M6, ME        the VMs' and the external host's
  *     G1.10, G2.20 …     gateway MAC of VSI-interface10 on gw1, of VSI-interface20 on gw2 …
  *     B.10 …, B.up       the Border's, the last one on its uplink
+ *     S.12 …             IPv6: the group MAC of all whose address ends in 12 (solicited node, RFC 4291 §2.7.1)
  *
  * They are read from the gateways (`vtepctl show interface`), never assumed: with `mac: shared` G1.10 and G2.10 are the
  * same address and every row still has to hold.
@@ -15,7 +16,10 @@
  * *table row* holds when a gateway's ARP table, or a VM's, has the entry. Frames that fit no row are failures too,
  * unless `judge.ts` knows why they may be there.
  */
-import { MACHINES, VXLANS } from "./topology.ts";
+import { formatMac } from "../wire/ethernet.ts";
+import { parseIpv6 } from "../wire/ipv6.ts";
+import { groupMac, solicitedNode } from "../wire/nd.ts";
+import { BORDER6, type Family, inIpv6, MACHINES, ROUTER6, VXLANS } from "./topology.ts";
 
 export type MacName = string;
 
@@ -31,7 +35,13 @@ export interface FrameRow {
   readonly eth: readonly [MacName, MacName];
   /** op, SHA, SPA, THA, TPA. */
   readonly arp?: readonly ["request" | "reply", MacName, string, MacName, string];
-  /** Source, destination, TTL, and which ping message. */
+  /** The same of neighbour discovery, and by which address an answer is sent, with which flags. */
+  readonly nd?: {
+    readonly asks: NonNullable<FrameRow["arp"]>;
+    readonly by: string;
+    readonly flags: string;
+  };
+  /** Source, destination, TTL or hop limit, and which ping message. */
   readonly ip?: readonly [string, string, number, "echo request" | "echo reply"];
   /** Why the frame may also be missing. */
   readonly optional?: string;
@@ -40,7 +50,7 @@ export interface FrameRow {
 export interface TableRow {
   readonly row: string;
   readonly step?: number;
-  /** Whose ARP table: a VTEP's name or a machine's. */
+  /** Whose ARP or neighbour table: a VTEP's name or a machine's. */
   readonly table: string;
   readonly ip: string;
   readonly mac?: MacName;
@@ -56,6 +66,8 @@ export type Row = FrameRow | TableRow;
 
 export interface Scenario {
   readonly number: number;
+  /** By which addresses it is walked. */
+  readonly family: Family;
   readonly title: string;
   /** Who pings what. */
   readonly from: string;
@@ -71,8 +83,11 @@ export function isFrameRow(row: Row): row is FrameRow {
   return "place" in row;
 }
 
+/** The symbol of the group that is asked for an IPv6 address: S.12 for 2001:db8:10::12. */
+export const groupName = (ipv6: string): MacName => `S.${ipv6.slice(ipv6.lastIndexOf(":") + 1)}`;
+
 /** What the symbols stand for; the gateways' MACs come from `gatewayMac(vtep, vsi)`. */
-export function macNames(gatewayMac: (vtep: string, vsi: string) => string): Map<MacName, string> {
+export function macNames(gatewayMac: (vtep: string, vsi: string) => string, family: Family = 4): Map<MacName, string> {
   const names = new Map<MacName, string>([
     ["ff", "ff:ff:ff:ff:ff:ff"],
     ["0", "00:00:00:00:00:00"],
@@ -86,5 +101,10 @@ export function macNames(gatewayMac: (vtep: string, vsi: string) => string): Map
     names.set(`B.${vni}`, gatewayMac("border", `vsi${vni}`));
   }
   names.set("B.up", gatewayMac("border", "uplink"));
+  if (family === 6) {
+    const hosts = MACHINES.map(({ address6 }) => address6!);
+    for (const address of [ROUTER6, BORDER6, ...hosts, inIpv6("50.1.1.254")])
+      names.set(groupName(address), formatMac(groupMac(solicitedNode(parseIpv6(address)!))));
+  }
   return names;
 }

@@ -9,7 +9,17 @@
  */
 import { ARP_REQUEST, parseArp } from "../wire/arp.ts";
 import { u16 } from "../wire/bytes.ts";
-import { ETH_BYTES, ETH_DST, ETH_SRC, ETH_TYPE, formatMac, readMac, TYPE_ARP, TYPE_IPV4 } from "../wire/ethernet.ts";
+import {
+  ETH_BYTES,
+  ETH_DST,
+  ETH_SRC,
+  ETH_TYPE,
+  formatMac,
+  readMac,
+  TYPE_ARP,
+  TYPE_IPV4,
+  TYPE_IPV6,
+} from "../wire/ethernet.ts";
 import { ICMP_BYTES, ICMP_ECHO_REPLY, ICMP_ECHO_REQUEST } from "../wire/icmp.ts";
 import {
   addressesAt,
@@ -25,6 +35,7 @@ import {
 } from "../wire/ipv4.ts";
 import { L4_DST_PORT, L4_SRC_PORT, UDP_BYTES } from "../wire/udp-tcp.ts";
 import { hasReservedBits, hasVni, VXLAN_HEADER_BYTES, VXLAN_PORT, vniAt } from "../wire/vxlan.ts";
+import { type ArpFields, type IpFields, ipv6Fields, type NdFields, ndFields } from "./frame6.ts";
 
 /** One frame as a capture delivered it; `atMs` on the monotonic clock that all processes share. */
 export interface Captured {
@@ -32,29 +43,13 @@ export interface Captured {
   readonly bytes: Uint8Array;
 }
 
-export interface ArpFields {
-  readonly op: "request" | "reply";
-  readonly senderMac: string;
-  readonly senderIp: string;
-  readonly targetMac: string;
-  readonly targetIp: string;
-}
-
-export interface IpFields {
-  readonly source: string;
-  readonly destination: string;
-  readonly ttl: number;
-  readonly protocol: number;
-  readonly isChecksumRight: boolean;
-  readonly icmp?: { readonly type: number; readonly code: number };
-}
-
-/** An Ethernet frame; neither `arp` nor `ip` for anything else than IPv4 and its ARP. */
+/** An Ethernet frame; nothing but its type for what is neither IPv4 nor IPv6 nor resolves addresses of either. */
 export interface Inner {
   readonly destination: string;
   readonly source: string;
   readonly type: number;
   readonly arp?: ArpFields;
+  readonly nd?: NdFields;
   readonly ip?: IpFields;
   /** Ethernet header to end; padding included. */
   readonly bytes: Uint8Array;
@@ -80,12 +75,14 @@ export function decodeEthernet(bytes: Uint8Array): Inner | undefined {
   if (bytes.length < ETH_BYTES) return undefined;
   const type = u16(bytes, ETH_TYPE);
   const arp = type === TYPE_ARP ? arpFields(bytes) : undefined;
-  const ip = type === TYPE_IPV4 ? ipFields(bytes) : undefined;
+  const nd = type === TYPE_IPV6 ? ndFields(bytes) : undefined;
+  const ip = type === TYPE_IPV4 ? ipFields(bytes) : type === TYPE_IPV6 ? ipv6Fields(bytes) : undefined;
   return {
     destination: formatMac(readMac(bytes, ETH_DST)),
     source: formatMac(readMac(bytes, ETH_SRC)),
     type,
     ...(arp && { arp }),
+    ...(nd && { nd }),
     ...(ip && { ip }),
     bytes,
   };
@@ -124,8 +121,8 @@ function ipFields(bytes: Uint8Array): IpFields | undefined {
 
 /** The VXLAN datagram in an underlay frame, and the frame inside; undefined for anything else. */
 export function decodeVxlan(bytes: Uint8Array): { outer: Outer; inner: Inner } | undefined {
-  const ip = decodeEthernet(bytes)?.ip;
-  if (ip?.protocol !== PROTO_UDP) return undefined;
+  const { type, ip } = decodeEthernet(bytes) ?? {};
+  if (type !== TYPE_IPV4 || ip?.protocol !== PROTO_UDP) return undefined;
   const udp = ETH_BYTES + headerBytes(bytes, ETH_BYTES);
   const vxlan = udp + UDP_BYTES;
   if (bytes.length < vxlan + VXLAN_HEADER_BYTES || u16(bytes, udp + L4_DST_PORT) !== VXLAN_PORT) return undefined;
@@ -142,6 +139,11 @@ export function decodeVxlan(bytes: Uint8Array): { outer: Outer; inner: Inner } |
     },
     inner,
   };
+}
+
+/** What a frame asks or answers about an address, in either family. */
+export function askingOf({ arp, nd }: Inner): ArpFields | undefined {
+  return arp ?? nd;
 }
 
 /** A frame of a machine's TAP. */
@@ -174,6 +176,21 @@ const ICMP_NAMES: Record<number, string> = {
   11: "time exceeded",
 };
 
+const ICMP6_NAMES: Record<number, string> = {
+  1: "unreachable",
+  2: "packet too big",
+  3: "time exceeded",
+  128: "echo request",
+  129: "echo reply",
+  130: "listener query",
+  131: "listener report",
+  132: "listener done",
+  133: "router solicitation",
+  134: "router advertisement",
+  137: "redirect",
+  143: "listener report",
+};
+
 /** "ff:ff:ff:ff:ff:ff < 02:00:00:00:01:11  ARP request 02:… 10.1.1.11 → 00:… 10.1.1.12", the frame on one line. */
 export function frameText(inner: Inner, macText: (mac: string) => string = (mac) => mac): string {
   const eth = `${macText(inner.destination)} < ${macText(inner.source)}`;
@@ -181,8 +198,14 @@ export function frameText(inner: Inner, macText: (mac: string) => string = (mac)
     const { op, senderMac, senderIp, targetMac, targetIp } = inner.arp;
     return `${eth}  ARP ${op} ${macText(senderMac)},${senderIp} / ${macText(targetMac)},${targetIp}`;
   }
+  if (inner.nd !== undefined) {
+    const { op, senderMac, senderIp, targetMac, targetIp, by, flags } = inner.nd;
+    const between = `${macText(senderMac)},${senderIp} / ${macText(targetMac)},${targetIp}`;
+    return op === "request" ? `${eth}  NS ${between}` : `${eth}  NA ${between} by ${by} ${flags}`;
+  }
   if (inner.ip === undefined) return `${eth}  type 0x${inner.type.toString(16).padStart(4, "0")}`;
   const { source, destination, ttl, protocol, icmp } = inner.ip;
-  const what = icmp === undefined ? `protocol ${protocol}` : (ICMP_NAMES[icmp.type] ?? `ICMP ${icmp.type}`);
+  const names = inner.type === TYPE_IPV6 ? ICMP6_NAMES : ICMP_NAMES;
+  const what = icmp === undefined ? `protocol ${protocol}` : (names[icmp.type] ?? `ICMP ${icmp.type}`);
   return `${eth}  IP ${source} → ${destination} ttl ${ttl} ${what}`;
 }

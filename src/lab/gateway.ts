@@ -13,8 +13,8 @@ import { until } from "./deadline.ts";
 import type { ArpEntry } from "./judge.ts";
 import { inside } from "./namespace.ts";
 import { end, isAlive, launch, must, type Outcome, run } from "./process.ts";
-import { folderOf, type LabState, prefixOf, writeState } from "./state.ts";
-import { MACHINE_DEVICE, type Machine, VTEPS } from "./topology.ts";
+import { familiesOf, folderOf, type LabState, prefixOf, writeState } from "./state.ts";
+import { type Family, MACHINE_DEVICE, type Machine, VTEPS } from "./topology.ts";
 
 export const VTEPD = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
 export const VTEPCTL = fileURLToPath(new URL("../../dist/ctl/main.js", import.meta.url));
@@ -46,7 +46,7 @@ export type Files = "made" | "kept";
 
 /** Write the configuration files and start a daemon for each VTEP; resolves when all are ready. */
 export async function startGateways(state: LabState, files: Files = "made"): Promise<void> {
-  const own = { ...placesOf(state.name), offload: state.offload };
+  const own = { ...placesOf(state.name), offload: state.offload, families: familiesOf(state) };
   const places = state.handover ? { ...own, attach: (node: string) => attachSocket(state.name, node) } : own;
   for (const { name } of VTEPS) {
     const isMade = files === "made" || !existsSync(configOf(state.name, name));
@@ -144,8 +144,9 @@ interface ShownInterface {
   readonly mac: string;
 }
 
-export function arpTable(lab: string, node: string): Promise<ArpEntry[]> {
-  return show<ArpEntry>(lab, node, "arp");
+/** The ARP table of a gateway, or with IPv6 its neighbour table. */
+export function arpTable(lab: string, node: string, family: Family = 4): Promise<ArpEntry[]> {
+  return show<ArpEntry>(lab, node, family === 4 ? "arp" : "nd");
 }
 
 /** Gateway MACs of all VTEPs: (VTEP, VSI) to MAC. */

@@ -8,12 +8,16 @@
  *
  * The negative expectations (N1, N2, N3, N5 of the behaviour tables) are judged over all frames, taken or not.
  */
-import { TYPE_ARP, TYPE_IPV4 } from "../wire/ethernet.ts";
+import { ICMP_ECHO_REPLY, ICMP_ECHO_REQUEST } from "../wire/icmp.ts";
+import { ICMP6_ECHO_REPLY, ICMP6_ECHO_REQUEST, ICMP6_REDIRECT } from "../wire/icmp6.ts";
+import { formatIpv6, parseIpv6 } from "../wire/ipv6.ts";
+import { solicitedNode } from "../wire/nd.ts";
+import { excuses } from "./excuses.ts";
 import { type FrameRow, isFrameRow, type MacName, type Row, type Scenario, type TableRow } from "./expect.ts";
-import type { Inner, Seen } from "./frame.ts";
-import { MACHINES } from "./topology.ts";
+import { askingOf, type Inner, type Seen } from "./frame.ts";
+import { addressOf, type Family, gatewayOf, MACHINES } from "./topology.ts";
 
-/** An entry of a gateway's ARP table, as `vtepctl show arp -o json` gives it. */
+/** An entry of a gateway's ARP or neighbour table, as `vtepctl show arp|nd -o json` gives it. */
 export interface ArpEntry {
   readonly ip: string;
   /** Null while it is being resolved. */
@@ -24,7 +28,7 @@ export interface ArpEntry {
 
 export interface Observation {
   readonly frames: readonly Seen[];
-  /** ARP tables of the VTEPs, by name. */
+  /** ARP tables of the VTEPs, by name; with IPv6 their neighbour tables. */
   readonly arpTables: ReadonlyMap<string, readonly ArpEntry[]>;
   /** Neighbour tables of the machines' kernels, by name: IP to MAC. */
   readonly neighbours: ReadonlyMap<string, ReadonlyMap<string, string>>;
@@ -74,14 +78,14 @@ export function judge(scenario: Scenario, names: ReadonlyMap<MacName, string>, s
   const unexpected: Extra[] = [];
   const tolerated: Extra[] = [];
   const gatewayMacs = new Set([...names].filter(([name]) => /^[GB]/.test(name)).map(([, mac]) => mac));
-  const excuse = excuses(gatewayMacs);
+  const excuse = excuses(gatewayMacs, scenario.family);
   for (const frame of frames) {
     if (taken.has(frame)) continue;
     const reason = excuse(frame);
     if (reason !== undefined) tolerated.push({ frame, note: reason });
     else unexpected.push({ frame, note: whyNot(frame, scenario, names) });
   }
-  return { verdicts: inOrder(verdicts), unexpected, tolerated, rules: negativeRules(frames) };
+  return { verdicts: inOrder(verdicts), unexpected, tolerated, rules: negativeRules(frames, scenario.family) };
 }
 
 // ---- frame rows ------------------------------------------------------------------------------------------------
@@ -100,12 +104,16 @@ function judgeFrameRow(
   }
   if (row.optional !== undefined) return { row, isMet: true, note: row.optional };
   const nearest = free
-    .filter((candidate) => (candidate.arp === undefined) === (row.arp === undefined))
+    .filter((candidate) => isAsking(candidate) === isAsking(row))
     .map((candidate) => ({ candidate, wrong: differences(row, candidate, names) }))
     .sort((a, b) => a.wrong.length - b.wrong.length)[0];
   // A frame with next to nothing in common is no explanation.
   if (nearest === undefined || nearest.wrong.length > 3) return { row, isMet: false, note: "no such frame was seen" };
   return { row, isMet: false, frame: nearest.candidate, note: `differs in ${nearest.wrong.join(", ")}` };
+}
+
+function isAsking({ arp, nd }: Pick<FrameRow, "arp" | "nd"> | Inner): boolean {
+  return arp !== undefined || nd !== undefined;
 }
 
 /** Names of the fields in which a frame differs from its row. */
@@ -118,27 +126,43 @@ function differences(row: FrameRow, frame: Seen, names: ReadonlyMap<MacName, str
   compare("destination MAC", mac(row.eth[0]), frame.destination);
   compare("source MAC", mac(row.eth[1]), frame.source);
   if (row.vni !== undefined) compare("VNI", row.vni, frame.outer?.vni);
-  if (row.arp !== undefined) {
-    const [op, senderMac, senderIp, targetMac, targetIp] = row.arp;
-    compare("ARP op", op, frame.arp?.op);
-    compare("sender MAC", mac(senderMac), frame.arp?.senderMac);
-    compare("sender IP", senderIp, frame.arp?.senderIp);
-    compare("target MAC", mac(targetMac), frame.arp?.targetMac);
-    compare("target IP", targetIp, frame.arp?.targetIp);
+  const asks = row.arp ?? row.nd?.asks;
+  if (asks !== undefined) {
+    const [op, senderMac, senderIp, targetMac, targetIp] = asks;
+    const seen = row.arp === undefined ? frame.nd : frame.arp;
+    compare(row.arp === undefined ? "solicitation or advertisement" : "ARP op", op, seen?.op);
+    compare("sender MAC", mac(senderMac), seen?.senderMac);
+    compare("sender IP", senderIp, seen?.senderIp);
+    compare("target MAC", mac(targetMac), seen?.targetMac);
+    compare("target IP", targetIp, seen?.targetIp);
+  }
+  if (row.nd !== undefined) {
+    const [op, , , , targetIp] = row.nd.asks;
+    compare("IPv6 source", row.nd.by, frame.nd?.by);
+    compare("IPv6 destination", op === "request" ? groupOf(targetIp) : targetIp, frame.nd?.to);
+    compare("flags", row.nd.flags, frame.nd?.flags);
   }
   if (row.ip !== undefined) {
     const [source, destination, ttl, message] = row.ip;
     compare("source IP", source, frame.ip?.source);
     compare("destination IP", destination, frame.ip?.destination);
     compare("TTL", ttl, frame.ip?.ttl);
-    compare("ICMP type", message === "echo request" ? 8 : 0, frame.ip?.icmp?.type);
+    compare("ICMP type", ECHOES[source.includes(":") ? 6 : 4][message], frame.ip?.icmp?.type);
   }
   return wrong;
 }
 
+const ECHOES = {
+  4: { "echo request": ICMP_ECHO_REQUEST, "echo reply": ICMP_ECHO_REPLY },
+  6: { "echo request": ICMP6_ECHO_REQUEST, "echo reply": ICMP6_ECHO_REPLY },
+} as const;
+
+/** Where a solicitation of an address goes. */
+const groupOf = (address: string) => formatIpv6(solicitedNode(parseIpv6(address)!));
+
 /** What no row mentions because it holds for all: the outer header's form, the IP checksum. */
 function wireDefect(frame: Seen): string | undefined {
-  if (frame.ip?.isChecksumRight === false) return "wrong IP header checksum";
+  if (frame.ip?.isChecksumRight === false) return "wrong IP or ICMPv6 checksum";
   if (frame.outer === undefined) return undefined;
   if (!frame.outer.isPlain) return "reserved bits are set in the VXLAN header";
   if (frame.outer.sourcePort < 49_152) return `outer source port ${frame.outer.sourcePort} is below 49152`;
@@ -183,50 +207,6 @@ function verdictOf(row: TableRow, fits: boolean, entry: string): Verdict {
 }
 
 // ---- frames without a row --------------------------------------------------------------------------------------
-/**
- * A function that says why a frame may be there though no row asks for it; undefined: it may not. Frames are shown to
- * it in order of time, since a reply is excused by the request before it, and by one only.
- */
-function excuses(gatewayMacs: ReadonlySet<string>): (frame: Seen) => string | undefined {
-  const asked: Seen[] = [];
-  return (frame) => {
-    const { arp } = frame;
-    if (frame.outer !== undefined) {
-      const isOfGateways = gatewayMacs.has(frame.source) && gatewayMacs.has(frame.destination);
-      return isOfGateways && isProbe(arp) ? "a gateway asks its next hop whether it lives" : undefined;
-    }
-    // A malformed ARP or IPv4 packet has no fields either, and no excuse.
-    if (frame.type !== TYPE_ARP && frame.type !== TYPE_IPV4) return "neither IPv4 nor ARP: the VM's kernel";
-    if (arp === undefined) return undefined;
-    if (arp.senderIp === arp.targetIp) {
-      return gatewayMacs.has(frame.source) ? "the gateway announces itself to a new AC" : undefined;
-    }
-    const REVALIDATION = "the VM's kernel revalidates an entry by unicast";
-    if (arp.op === "request") {
-      if (!gatewayMacs.has(frame.destination)) return undefined;
-      asked.push(frame);
-      return REVALIDATION;
-    }
-    const request = asked.findIndex(
-      (earlier) =>
-        earlier.place === frame.place &&
-        earlier.arp?.senderIp === arp.targetIp &&
-        earlier.arp.targetIp === arp.senderIp &&
-        earlier.source === frame.destination,
-    );
-    if (request === -1) return undefined;
-    asked.splice(request, 1);
-    return REVALIDATION;
-  };
-}
-
-/** ARP without a sender (RFC 5227 §2.1.1), or the answer to it. */
-function isProbe(arp: Seen["arp"]): boolean {
-  if (arp === undefined) return false;
-  const { op, senderIp, targetIp } = arp;
-  return (op === "request" ? senderIp : targetIp) === "0.0.0.0";
-}
-
 function whyNot(frame: Seen, scenario: Scenario, names: ReadonlyMap<MacName, string>): string {
   const twin = scenario.rows.find((row) => isFrameRow(row) && row.place === frame.place && fits(row, frame, names));
   if (twin === undefined) return "belongs to no step";
@@ -238,9 +218,11 @@ function fits(row: FrameRow, frame: Seen, names: ReadonlyMap<MacName, string>): 
 }
 
 // ---- negative expectations ---------------------------------------------------------------------------------------
-function negativeRules(frames: readonly Seen[]): Rule[] {
+function negativeRules(frames: readonly Seen[], family: Family): Rule[] {
   const tunnel = frames.filter((frame) => frame.outer !== undefined);
   const machineMacs = new Set(MACHINES.map((machine) => machine.mac));
+  const [question, told] = family === 4 ? ["ARP request", "ARP"] : ["solicitation", "neighbour discovery"];
+  const addresses = new Set(MACHINES.map((machine) => addressOf(machine, family)));
   return [
     {
       name: "N1",
@@ -249,20 +231,23 @@ function negativeRules(frames: readonly Seen[]): Rule[] {
     },
     {
       name: "N2",
-      text: "no VM's MAC is inside a VXLAN ARP: the original request is never bridged",
-      violations: tunnel.filter(
-        (frame) => frame.arp && (machineMacs.has(frame.source) || machineMacs.has(frame.arp.senderMac)),
-      ),
+      text: `no VM's MAC is inside a VXLAN ${told}: the original request is never bridged`,
+      violations: tunnel.filter((frame) => {
+        const asking = askingOf(frame);
+        // Addresses of the link are bridged, at the VMs' own MACs.
+        const isAbout = family === 4 || addresses.has(asking?.senderIp ?? "") || addresses.has(asking?.targetIp ?? "");
+        return asking && isAbout && (machineMacs.has(frame.source) || machineMacs.has(asking.senderMac));
+      }),
     },
     {
       name: "N3",
-      text: "an ARP request for the gateway's IP from an AC is answered once and goes nowhere else",
-      violations: gatewayRequestEchoes(frames),
+      text: `${question === "ARP request" ? "an" : "a"} ${question} for the gateway's IP from an AC is answered once and goes nowhere else`,
+      violations: gatewayRequestEchoes(frames, family),
     },
     {
       name: "N5",
       text: "no ICMP redirect",
-      violations: frames.filter((frame) => frame.ip?.icmp?.type === 5),
+      violations: frames.filter(({ ip }) => ip?.icmp?.type === (ip?.source.includes(":") ? ICMP6_REDIRECT : 5)),
     },
   ];
 }
@@ -274,16 +259,20 @@ function isBridgedOn(earlier: Seen, later: Seen): boolean {
   return Buffer.compare(earlier.bytes, later.bytes) === 0;
 }
 
-function gatewayRequestEchoes(frames: readonly Seen[]): Seen[] {
+function gatewayRequestEchoes(frames: readonly Seen[], family: Family): Seen[] {
   const violations: Seen[] = [];
   for (const machine of MACHINES) {
-    const isAsking = ({ arp }: Inner) =>
-      arp?.op === "request" && arp.senderIp === machine.address && arp.targetIp === machine.gateway;
+    const [own, router] = [addressOf(machine, family), gatewayOf(machine, family)];
+    const isAsking = (frame: Inner) => {
+      const asking = askingOf(frame);
+      return asking?.op === "request" && asking.senderIp === own && asking.targetIp === router;
+    };
     const requests = frames.filter((frame) => isAsking(frame) && frame.source === machine.mac);
     const elsewhere = frames.filter((frame) => isAsking(frame) && frame.source !== machine.mac);
-    const replies = frames.filter(
-      ({ arp }) => arp?.op === "reply" && arp.senderIp === machine.gateway && arp.targetIp === machine.address,
-    );
+    const replies = frames.filter((frame) => {
+      const asking = askingOf(frame);
+      return asking?.op === "reply" && asking.senderIp === router && asking.targetIp === own;
+    });
     violations.push(...elsewhere, ...replies.slice(requests.length));
   }
   return violations;

@@ -6,27 +6,23 @@
  * touched. An ordinary user's labs live in a user namespace (room.ts). An interrupted lab cleans up after itself; a
  * killed one is cleaned by the next `up` or `down` of its name (state.ts).
  */
-import { writeFileSync } from "node:fs";
 import { Command, Option } from "commander";
 import { guardOutput, put } from "../ctl/terminal.ts";
-import { bringUp, makeCold, takeDown } from "./bed.ts";
+import { runArticle } from "./article-run.ts";
+import { addIpv6, bringUp, takeDown } from "./bed.ts";
 import { captureTool } from "./capture.ts";
 import { compare } from "./comparison.ts";
-import { arpSection, pingSection, type Section, tcpSection } from "./examination.ts";
-import { OTHER_VXLAN } from "./expect-other-vxlan.ts";
-import { OUTSIDE } from "./expect-outside.ts";
-import { SAME_VXLAN } from "./expect-same-vxlan.ts";
+import { hasIpv6 } from "./namespace.ts";
 import { NETWORKS, type Network, type Telling } from "./networks.ts";
 import { takenByNpm, takenText } from "./npm-options.ts";
-import { bold, dim, green, heading, mark, print, red, say } from "./paint.ts";
+import { bold, dim, green, print, red, say } from "./paint.ts";
 import { abandonChildren, end, isAlive } from "./process.ts";
-import { writeRecord } from "./record.ts";
-import { briefText, keyText, legendText, tally, unexpectedIn, walkComplaints, walkText } from "./report.ts";
 import { runInRoom } from "./room.ts";
 import {
   adopt,
   clear,
   emptyState,
+  familiesOf,
   folderOf,
   type LabState,
   labs,
@@ -35,8 +31,8 @@ import {
   release,
   type Scheme,
 } from "./state.ts";
+import { FAMILIES, type Family, type FamilyChoice } from "./topology.ts";
 import { capture, ctl, exec, logs, shell, status } from "./visit.ts";
-import { type Walk, walk } from "./walkthrough.ts";
 import { boundOutside, PAGE_PORT, serveLab } from "./web.ts";
 
 const FAILED = 1;
@@ -47,7 +43,6 @@ const AGAIN_MS = 1000;
 const OWNER_MS = 15_000;
 /** The list at the end is a summary. */
 const MOST_COMPLAINTS = 30;
-const SCENARIOS = [SAME_VXLAN, OTHER_VXLAN, OUTSIDE];
 
 /** The lab that an interrupt has to take down; none while a lab is only being looked at. */
 let mine: LabState | undefined;
@@ -70,37 +65,6 @@ async function interrupted(reason: string, status = INTERRUPTED): Promise<void> 
   } finally {
     process.exit(status);
   }
-}
-
-/** Walk through the scenarios, each from cold tables, and examine the rest. Returns what went wrong. */
-async function runAll(state: LabState, isFresh: boolean, { brief, json }: Telling): Promise<string[]> {
-  // A file that cannot be written is found out now, and not after the run.
-  if (json !== undefined) writeFileSync(json, "");
-  const tool = captureTool();
-  if (tool === "tcpdump")
-    say("the npm package cap is not installed (libpcap-dev was missing?): capturing with tcpdump");
-  const walks: Walk[] = [];
-  for (const scenario of SCENARIOS) {
-    if (walks.length > 0 || !isFresh) await makeCold(state);
-    say(`scenario ${scenario.number}: ${scenario.title}`);
-    const done = await walk(state, scenario, tool);
-    if (walks.length === 0 && brief !== true) print(`${keyText()}\n${legendText(done.names)}`);
-    walks.push(done);
-    print(brief === true ? briefText(done) : walkText(done));
-  }
-  const sections: Section[] = [];
-  for (const section of brief === true ? [pingSection, tcpSection] : [pingSection, tcpSection, arpSection]) {
-    const done = await section(state);
-    sections.push(done);
-    print(done.text);
-  }
-  const complaints = [...walks.flatMap(walkComplaints), ...sections.flatMap((section) => [...section.complaints])];
-  if (json !== undefined) writeRecord(json, state, walks, complaints);
-  const { met, all, optional } = tally(walks);
-  const rows = `${met} of ${all} frames and table entries of the article's three walkthroughs are as expected (${optional} were not needed)`;
-  const extra = unexpectedIn(walks.map((done) => done.judgement));
-  print(`${heading("Result")}\n ${mark(met === all)} ${rows}, ${extra}`);
-  return complaints;
 }
 
 /** Say what failed and where to look; returns the exit status. */
@@ -134,7 +98,7 @@ async function onNewLab(
   const state = isOther ? await network.bringUp(name, say, claimed) : await bringUp(name, network, say, claimed);
   let status = FAILED;
   try {
-    status = verdict(isOther ? await network.run(state, telling) : await runAll(state, true, telling), state);
+    status = verdict(isOther ? await network.run(state, telling) : await runArticle(state, true, telling), state);
     if (then === "served") await served(state, telling);
   } finally {
     if (then === "kept") {
@@ -159,6 +123,7 @@ async function up(name: string | undefined, scheme: Scheme): Promise<number> {
   const state = await bringUp(name, scheme, say, (claimed) => {
     mine = claimed;
   });
+  if (familiesOf(state).includes(6)) await addIpv6(state);
   mine = undefined;
   release(state);
   print(`lab "${state.name}" is up; its files are in ${folderOf(state.name)}`);
@@ -185,7 +150,7 @@ async function rerun(name: string | undefined, telling: Telling): Promise<number
   try {
     if (!state.isUp) throw new Error(`lab "${state.name}" is not completely up; take it down first`);
     const other = NETWORKS[state.mode];
-    return verdict(await (other === undefined ? runAll(state, false, telling) : other.run(state, telling)), state);
+    return verdict(await (other === undefined ? runArticle(state, false, telling) : other.run(state, telling)), state);
   } finally {
     release(state);
   }
@@ -208,8 +173,8 @@ async function down(name: string | undefined, { all }: Wishes): Promise<number> 
   return 0;
 }
 
-async function centralized(name: string | undefined): Promise<number> {
-  const { text, complaints } = await compare(name, captureTool(), say, (claimed) => {
+async function centralized(name: string | undefined, { family }: Wishes): Promise<number> {
+  const { text, complaints } = await compare(name, familiesWanted(family), captureTool(), say, (claimed) => {
     mine = claimed;
   });
   print(text);
@@ -227,6 +192,15 @@ interface Wishes extends Telling {
   readonly sharedMac?: true;
   readonly handover?: true;
   readonly offload?: "on" | "off";
+  readonly family?: FamilyChoice;
+}
+
+/** Both, where there are both: an IPv4 lab is said to be one. */
+function familiesWanted(family: FamilyChoice | undefined): readonly Family[] {
+  if (hasIpv6 || family === "4") return FAMILIES[family ?? "both"];
+  if (family !== undefined) throw Object.assign(new Error("this kernel has no IPv6: --family 4"), { status: USAGE });
+  say("this kernel has no IPv6: the walks are those of IPv4 alone");
+  return FAMILIES["4"];
 }
 
 function program(): Command {
@@ -243,6 +217,8 @@ function program(): Command {
       "--offload <on|off>",
       "off: the gateways work frame by frame, as on a kernel without any offload",
     ).choices(["on", "off"]);
+  const family = () =>
+    new Option("--family <4|6|both>", "by which addresses it is walked (default: both)").choices(Object.keys(FAMILIES));
   const brief = () => new Option("--brief", "one line for each step, and no frames");
   const port = () => new Option("--port <number>", "of the page (default: 8080); 0: any free one").argParser(Number);
   const record = () => new Option("--json <file>", "write rows, expected, observed and all frames to a file, too");
@@ -251,6 +227,7 @@ function program(): Command {
     gatewayMac: wishes.sharedMac === true ? "shared" : "auto",
     handover: wishes.handover === true,
     offload: wishes.offload !== "off",
+    families: familiesWanted(wishes.family),
   });
   const carryOut = async (work: () => Promise<number> | number, page: number | null = null) => {
     process.exitCode = (await runInRoom(page === null ? null : () => boundOutside(page))) ?? (await work());
@@ -260,6 +237,7 @@ function program(): Command {
     .addOption(shared())
     .addOption(handed())
     .addOption(offload())
+    .addOption(family())
     .addOption(brief())
     .addOption(record())
     .option("--keep", "leave the lab up afterwards")
@@ -292,12 +270,13 @@ function program(): Command {
   verb("up", "bring the lab up and leave it up", (lab, wishes) => up(lab, schemeOf(wishes)))
     .addOption(shared())
     .addOption(handed())
-    .addOption(offload());
+    .addOption(offload())
+    .addOption(family());
   verb("run", "run the walkthroughs in a lab that is up", rerun).addOption(brief()).addOption(record());
   verb("down", "take the lab down", down).option("--all", "every lab that is up");
   verb("status", "what is up, and is it well", status);
   verb("web", "serve the page of vtepctl web for a lab that is up, with walks", web).addOption(port());
-  verb("centralized", "the article's first scheme and the distributed one, compared", centralized);
+  verb("centralized", "the article's first scheme and the distributed one, compared", centralized).addOption(family());
   for (const [mode, network] of Object.entries(NETWORKS)) {
     const command = root.command(mode).description(network.description).addOption(name()).addOption(record());
     if (network.hasBrief) command.addOption(brief());

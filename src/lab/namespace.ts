@@ -108,6 +108,18 @@ export async function createBridge(namespace: string, bridge: string): Promise<v
   await setSwitches(namespace, "0", ["bridge/bridge-nf-call-iptables"]);
 }
 
+/** Has this kernel IPv6 at all? */
+export const hasIpv6 = existsSync("/proc/sys/net/ipv6");
+
+/**
+ * IPv6 on a device: an address of the link made of its MAC, which it need not be sure of, as no other is. What routers say is not
+ * heard.
+ */
+export async function enableIpv6(namespace: string, device: string): Promise<void> {
+  const of = (name: string) => `ipv6/conf/${device}/${name}`;
+  await setSwitches(namespace, "0", ["accept_dad", "accept_ra", "router_solicitations", "disable_ipv6"].map(of));
+}
+
 /** Write `value` to files under /proc/sys/net, as `namespace` sees them; a kernel without such a switch needs none. */
 async function setSwitches(namespace: string, value: string, switches: readonly string[]): Promise<void> {
   const script = 'for file; do [ ! -e "$file" ] || echo "$0" > "$file"; done';
@@ -144,8 +156,8 @@ export interface Counters {
 }
 
 /** The kernel's neighbour table of a namespace: IP to MAC, resolved entries only. */
-export async function neighboursOf(namespace: string): Promise<Map<string, string>> {
-  const text = await must("ip", ["-n", namespace, "-j", "-4", "neigh", "show"]);
+export async function neighboursOf(namespace: string, family: 4 | 6 = 4): Promise<Map<string, string>> {
+  const text = await must("ip", ["-n", namespace, "-j", `-${family}`, "neigh", "show"]);
   const entries = JSON.parse(text === "" ? "[]" : text) as { dst: string; lladdr?: string }[];
   const known = new Map<string, string>();
   for (const entry of entries) if (entry.lladdr !== undefined) known.set(entry.dst, entry.lladdr);

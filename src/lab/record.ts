@@ -10,7 +10,7 @@ import type { Seen } from "./frame.ts";
 import { frameText } from "./frame.ts";
 import type { Extra, Verdict } from "./judge.ts";
 import { expectedText } from "./report.ts";
-import type { Scheme } from "./state.ts";
+import { familiesOf, type Scheme } from "./state.ts";
 import { type Machine, machinesOf, VTEPS, type Vtep } from "./topology.ts";
 import type { ArpTables, Walk } from "./walkthrough.ts";
 
@@ -31,18 +31,15 @@ export function writeRecord(file: string, scheme: Scheme, walks: readonly Walk[]
   writeFileSync(file, `${JSON.stringify(recordOf(scheme, walks, complaints), null, 2)}\n`);
 }
 
-export function recordOf(
-  { mode, gatewayMac, handover, offload }: Scheme,
-  walks: readonly Walk[],
-  complaints: readonly string[],
-): LabRecord {
-  const scheme = { mode, gatewayMac, handover, offload };
+export function recordOf(made: Scheme, walks: readonly Walk[], complaints: readonly string[]): LabRecord {
+  const { mode, gatewayMac, handover, offload } = made;
+  const scheme = { mode, gatewayMac, handover, offload, families: familiesOf(made) };
   const cast = { vteps: VTEPS, machines: machinesOf(mode) };
   return { scheme, holds: complaints.length === 0, complaints, ...cast, scenarios: walks.map(walkRecord) };
 }
 
 function walkRecord({ scenario, names, judgement, ping, before, after }: Walk): object {
-  const { number, title, from, to, ttl, steps } = scenario;
+  const { number, family, title, from, to, ttl, steps } = scenario;
   const { verdicts, unexpected, tolerated, rules } = judgement;
   const frames = framesOf(verdicts, unexpected, tolerated);
   const start = frames[0]?.frame.atMs ?? 0;
@@ -50,6 +47,7 @@ function walkRecord({ scenario, names, judgement, ping, before, after }: Walk): 
   const [echo] = ping.echoes;
   return {
     number,
+    family,
     title,
     from,
     to,

@@ -7,13 +7,20 @@ import { type FrameRow, isFrameRow, type Row, type Scenario, type TableRow } fro
 import { frameText, type Seen } from "./frame.ts";
 import { type Extra, failures, type Judgement, type Rule, type Verdict } from "./judge.ts";
 import { bold, columns, dim, heading, mark, red, yellow } from "./paint.ts";
-import { VTEPS } from "./topology.ts";
+import { type Family, VTEPS } from "./topology.ts";
 import type { Walk } from "./walkthrough.ts";
 
 const PAD = "      ";
+const ND_KEY = [
+  ["NS a,b / c,d", "a neighbour solicitation: the same, asked of the group S.12 of addresses that end in 12"],
+  ["NA a,b / c,d by e", "an advertisement: b is at MAC a, told to d by the IPv6 address e, with these flags"],
+];
+/** A scenario's number, and its family where that is not the article's. */
+const numberText = ({ number, family }: Scenario) => `${number}${family === 6 ? " by IPv6" : ""}`;
+const tableText = (table: string, family: Family) => `${family === 4 ? "ARP" : "neighbour"} table of ${table}`;
 
 /** How the report is read, for one who sees it for the first time. */
-export function keyText(): string {
+export function keyText(families: readonly Family[] = [4]): string {
   const rows = [
     ["(4)", "a step of the article; below it each frame and each table entry that the step is made of"],
     [mark(true), `it happened as expected (a cross: it did not)   ${dim("–")} it was not needed this time`],
@@ -21,6 +28,7 @@ export function keyText(): string {
     ["tunnel gw1 → gw2", "or in the underlay, inside VXLAN; the outer addresses and ports stand behind it"],
     ["a < b", "Ethernet: to MAC a, from MAC b; ff is broadcast"],
     ["ARP request a,b / c,d", "sender MAC and IP / target MAC and IP; MAC 0: not known yet"],
+    ...(families.includes(6) ? ND_KEY : []),
     ["M1, ME", "the MAC of vm1, of the external host"],
     ["G1.10, B.10", "the gateway MAC of VSI-interface10 on gw1, on the Border; B.up is that of its uplink"],
     ["via ac vm1, host", "a table entry: behind which port, and whether it is a host or another gateway"],
@@ -30,13 +38,13 @@ export function keyText(): string {
 
 export function walkText(walk: Walk): string {
   const { scenario, judgement } = walk;
-  const lines = [heading(`Scenario ${scenario.number}  ${scenario.title}`)];
+  const lines = [heading(`Scenario ${numberText(scenario)}  ${scenario.title}`)];
   for (const [step, text] of stepsOf(scenario)) {
     const verdicts = judgement.verdicts.filter((verdict) => verdict.row.step === step);
     const isMet = verdicts.every((verdict) => verdict.isMet);
     const label = step === undefined ? "   " : `(${step})`;
     lines.push("", ` ${mark(isMet)} ${bold(`${label} ${text}`)}`);
-    for (const verdict of verdicts) lines.push(...verdictLines(verdict));
+    for (const verdict of verdicts) lines.push(...verdictLines(verdict, scenario.family));
   }
   lines.push("", ...judgement.rules.map(ruleLine));
   lines.push(...extraLines("frames that no step explains", judgement.unexpected, red));
@@ -53,7 +61,7 @@ export function walkText(walk: Walk): string {
 
 /** One line for each step. */
 export function briefText({ scenario, judgement, ping }: Walk): string {
-  const lines = [heading(`Scenario ${scenario.number}  ${scenario.title}`)];
+  const lines = [heading(`Scenario ${numberText(scenario)}  ${scenario.title}`)];
   for (const [step, text] of stepsOf(scenario)) {
     const verdicts = judgement.verdicts.filter((verdict) => verdict.row.step === step);
     const met = verdicts.filter(({ isMet }) => isMet).length;
@@ -80,7 +88,7 @@ export function walkFailures(walk: Walk): number {
 /** One line for each thing that went wrong. */
 export function walkComplaints(walk: Walk): string[] {
   const { scenario, judgement } = walk;
-  const where = (row: Row) => (isFrameRow(row) ? row.place : `ARP table of ${row.table}`);
+  const where = (row: Row) => (isFrameRow(row) ? row.place : tableText(row.table, scenario.family));
   return [
     ...judgement.verdicts
       .filter((verdict) => !verdict.isMet)
@@ -88,7 +96,7 @@ export function walkComplaints(walk: Walk): string[] {
     ...judgement.unexpected.map(({ frame, note }) => `${frame.place}: ${frameText(frame)} (${note})`),
     ...judgement.rules.filter((rule) => rule.violations.length > 0).map((rule) => `not kept: ${rule.text}`),
     ...(walk.ping.echoes[0]?.ttl === scenario.ttl ? [] : [`ping ${scenario.from} → ${scenario.to} failed`]),
-  ].map((complaint) => `scenario ${scenario.number}, ${complaint}`);
+  ].map((complaint) => `scenario ${numberText(scenario)}, ${complaint}`);
 }
 
 function stepText({ step }: Row): string {
@@ -103,13 +111,13 @@ function stepsOf(scenario: Scenario): [number | undefined, string][] {
   return [...steps, [undefined, "the answer finds its way back (the article stops before this)"]];
 }
 
-function verdictLines(verdict: Verdict): string[] {
+function verdictLines(verdict: Verdict, family: Family): string[] {
   const { row, frame, note, entry } = verdict;
   const wasSeen = frame !== undefined || entry !== undefined;
   if (row.optional !== undefined && !wasSeen) {
-    return [`   ${dim("–")} ${dim(`${placeText(row)}: not needed, ${row.optional}`)}`];
+    return [`   ${dim("–")} ${dim(`${placeText(row, family)}: not needed, ${row.optional}`)}`];
   }
-  const lines = [`   ${mark(verdict.isMet)} ${placeText(row)}${frame ? dim(frameMargin(frame)) : ""}`];
+  const lines = [`   ${mark(verdict.isMet)} ${placeText(row, family)}${frame ? dim(frameMargin(frame)) : ""}`];
   lines.push(`${PAD}${dim("expected")}  ${expectedText(row)}`);
   const observed = frame === undefined ? (entry ?? "nothing") : frameText(frame);
   const shown = verdict.isMet ? observed : red(observed);
@@ -118,8 +126,8 @@ function verdictLines(verdict: Verdict): string[] {
   return lines;
 }
 
-function placeText(row: Row): string {
-  if (!isFrameRow(row)) return `ARP table of ${row.table}`;
+function placeText(row: Row, family: Family): string {
+  if (!isFrameRow(row)) return tableText(row.table, family);
   return row.vni === undefined ? row.place : `tunnel ${row.place.replace(">", " → ")}, VNI ${row.vni}`;
 }
 
@@ -140,6 +148,12 @@ function expectedFrame(row: FrameRow): string {
   if (row.arp !== undefined) {
     const [op, senderMac, senderIp, targetMac, targetIp] = row.arp;
     return `${eth}  ARP ${op} ${senderMac},${senderIp} / ${targetMac},${targetIp}`;
+  }
+  if (row.nd !== undefined) {
+    const { asks, by, flags } = row.nd;
+    const [op, senderMac, senderIp, targetMac, targetIp] = asks;
+    const between = `${senderMac},${senderIp} / ${targetMac},${targetIp}`;
+    return op === "request" ? `${eth}  NS ${between}` : `${eth}  NA ${between} by ${by} ${flags}`;
   }
   if (row.ip === undefined) return eth;
   const [source, destination, ttl, message] = row.ip;

@@ -12,7 +12,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { join } from "node:path";
 import { deleteNamespace, namespacesWith } from "./namespace.ts";
 import { end, type Identity, identityOf, isAlive } from "./process.ts";
-import type { GatewayMac, Mode } from "./topology.ts";
+import type { Family, GatewayMac, Mode } from "./topology.ts";
 
 /** Are we an ordinary user who is root in a user namespace (room.ts)? */
 export const isInRoom = process.env.VTEPD_LABS !== undefined;
@@ -34,6 +34,8 @@ export interface Scheme {
   readonly handover: boolean;
   /** The gateways use the kernel's offloads. */
   readonly offload: boolean;
+  /** Which addresses there are; IPv4 when left out. */
+  readonly families?: readonly Family[];
 }
 
 export interface LabState {
@@ -44,10 +46,13 @@ export interface LabState {
   readonly gatewayMac: GatewayMac;
   readonly handover: boolean;
   readonly offload: boolean;
+  readonly families?: readonly Family[];
   /** All nodes run and are configured. */
   isUp: boolean;
   processes: Recorded[];
 }
+
+export const familiesOf = ({ families = [4] }: Pick<Scheme, "families">): readonly Family[] => families;
 
 const fileOf = (name: string) => join(LABS, `${name}.json`);
 export const folderOf = (name: string) => join(LABS, name);

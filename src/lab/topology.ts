@@ -9,6 +9,9 @@
  * Every node is a network namespace. A VM's eth0 *is* the TAP that its gateway holds: what the VM's kernel sends, the
  * gateway reads, without a bridge or a veth between them. Underlay MTU 1500, so the VMs live with 1450.
  *
+ * IPv6 is the same network once more: 10.1.1.11 is also 2001:db8:10::11. A VM's router is fe80::1, which every distributed
+ * gateway has, as a router advertisement would say.
+ *
  * In the article's first, centralised scheme the same VMs hang on gw1 and gw2 as plain L2 VTEPs, and the third VTEP,
  * here `border`, is the one gateway for all ("central").
  */
@@ -22,6 +25,12 @@ export type Mode = "distributed" | "centralized" | "evpn" | "borders";
 /** Where the distributed gateways' MACs come from: each its own ("the MAC on GW1"), or one for all, as other manuals demand. */
 export type GatewayMac = "auto" | "shared";
 
+/** IPv4 or IPv6. */
+export type Family = 4 | 6;
+/** What the lab can be asked for, and which families that is. */
+export type FamilyChoice = "4" | "6" | "both";
+export const FAMILIES: Readonly<Record<FamilyChoice, readonly Family[]>> = { "4": [4], "6": [6], both: [4, 6] };
+
 export interface Machine {
   readonly name: string;
   readonly address: string;
@@ -31,6 +40,9 @@ export interface Machine {
   /** The gateway that holds its TAP. */
   readonly behind: string;
   readonly gateway: string;
+  /** Its IPv6, in the article's network. */
+  readonly address6?: string;
+  readonly gateway6?: string;
 }
 
 export interface Vtep {
@@ -44,15 +56,27 @@ export const VTEPS: readonly Vtep[] = [
   { name: "border", underlay: "192.0.2.3" },
 ];
 
+/** The IPv6 twin of an address: 2001:db8:10::11 for 10.1.1.11. */
+export function inIpv6(ipv4: string): string {
+  const [net, , , host] = ipv4.split(".");
+  return `2001:db8:${net}::${host}`;
+}
+
+/** The link-local address of every distributed gateway, and of the Border. */
+export const ROUTER6 = "fe80::1";
+export const BORDER6 = "fe80::2";
+
 function vm(number: number, vxlan: Vxlan, host: number, behind: string): Machine {
   return {
     name: `vm${number}`,
     address: `${vxlan}.1.1.${host}`,
+    address6: inIpv6(`${vxlan}.1.1.${host}`),
     // The digits after 01: site and number, easy to spot in a capture.
     mac: `02:00:00:00:01:${behind === "gw1" ? 1 : 2}${number}`,
     vxlan,
     behind,
     gateway: `${vxlan}.1.1.1`,
+    gateway6: ROUTER6,
   };
 }
 
@@ -63,7 +87,10 @@ export const MACHINES: readonly Machine[] = [
   vm(4, 10, 12, "gw2"),
   vm(5, 20, 12, "gw2"),
   vm(6, 30, 12, "gw2"),
-  { name: "ext", address: "50.1.1.1", mac: "02:00:00:00:05:01", behind: "border", gateway: "50.1.1.254" },
+  {
+    ...{ name: "ext", address: "50.1.1.1", mac: "02:00:00:00:05:01", behind: "border", gateway: "50.1.1.254" },
+    ...{ address6: inIpv6("50.1.1.1"), gateway6: inIpv6("50.1.1.254") },
+  },
 ];
 
 export const NODES = [...VTEPS.map((vtep) => vtep.name), ...MACHINES.map((machine) => machine.name)];
@@ -79,6 +106,20 @@ export const MACHINE_DEVICE = "eth0";
 export function machine(name: string): Machine {
   const found = MACHINES.find((candidate) => candidate.name === name);
   if (found === undefined) throw new Error(`no machine ${name} in the lab`);
+  return found;
+}
+
+/** A machine's address of a family. */
+export function addressOf({ name, address, address6 }: Machine, family: Family): string {
+  const found = family === 4 ? address : address6;
+  if (found === undefined) throw new Error(`${name} has no IPv6 address`);
+  return found;
+}
+
+/** Its router, as it calls it. */
+export function gatewayOf({ name, gateway, gateway6 }: Machine, family: Family): string {
+  const found = family === 4 ? gateway : gateway6;
+  if (found === undefined) throw new Error(`${name} has no IPv6 router`);
   return found;
 }
 

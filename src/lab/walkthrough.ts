@@ -15,8 +15,8 @@ import { arpTable, gatewayMacs } from "./gateway.ts";
 import { type Judgement, judge, type Observation } from "./judge.ts";
 import { type PingResult, ping } from "./measure.ts";
 import { neighboursOf } from "./namespace.ts";
-import { folderOf, type LabState } from "./state.ts";
-import { MACHINE_DEVICE, machine, machinesOf, UNDERLAY_DEVICE, VTEPS } from "./topology.ts";
+import { familiesOf, folderOf, type LabState } from "./state.ts";
+import { addressOf, type Family, MACHINE_DEVICE, machine, machinesOf, UNDERLAY_DEVICE, VTEPS } from "./topology.ts";
 
 const ROWS_MS = 3000;
 const QUIET_MS = 400;
@@ -75,15 +75,16 @@ export function seenBy(eyes: readonly Eye[]): Seen[] {
 }
 
 export async function walk(state: LabState, scenario: Scenario, tool: Tool): Promise<Walk> {
-  const names = macNames(await gatewayMacs(state.name));
-  const before = await readTables(state);
+  const { family } = scenario;
+  const names = macNames(await gatewayMacs(state.name), Math.max(...familiesOf(state)) as Family);
+  const before = await readTables(state, family);
   const eyes = await openEyes(state, tool);
   try {
-    const result = await ping(namespaceOf(state, scenario.from), machine(scenario.to).address, 1);
+    const result = await ping(namespaceOf(state, scenario.from), addressOf(machine(scenario.to), family), 1);
     await allRowsSeen(eyes, scenario, names);
     const captures = eyes.map((eye) => eye.capture);
     await untilQuiet(captures, QUIET_MS, QUIET_DEADLINE_MS);
-    const after = await readTables(state);
+    const after = await readTables(state, family);
     for (const capture of captures) {
       const failure = capture.failure();
       if (failure !== undefined) throw new Error(failure);
@@ -93,7 +94,8 @@ export async function walk(state: LabState, scenario: Scenario, tool: Tool): Pro
   } finally {
     await closeEyes(eyes);
     for (const { node, capture } of eyes) {
-      writePcap(join(folderOf(state.name), `scenario${scenario.number}-${node}.pcap`), capture.frames);
+      const name = `scenario${scenario.number}${family === 6 ? "-ipv6" : ""}-${node}.pcap`;
+      writePcap(join(folderOf(state.name), name), capture.frames);
     }
   }
 }
@@ -116,11 +118,13 @@ async function allRowsSeen(
   }
 }
 
-async function readTables(state: LabState): Promise<ArpTables> {
+async function readTables(state: LabState, family: Family): Promise<ArpTables> {
   const [arpTables, neighbours] = await Promise.all([
-    Promise.all(VTEPS.map(async ({ name }) => [name, await arpTable(state.name, name)] as const)),
+    Promise.all(VTEPS.map(async ({ name }) => [name, await arpTable(state.name, name, family)] as const)),
     Promise.all(
-      machinesOf(state.mode).map(async ({ name }) => [name, await neighboursOf(namespaceOf(state, name))] as const),
+      machinesOf(state.mode).map(
+        async ({ name }) => [name, await neighboursOf(namespaceOf(state, name), family)] as const,
+      ),
     ),
   ]);
   return { arpTables: new Map(arpTables), neighbours: new Map(neighbours) };

@@ -24,24 +24,35 @@ export interface Cast {
   readonly nextHop: string;
   readonly vni: number;
   readonly farVni: number;
+  /** 6: they speak neighbour discovery, and not ARP. */
+  readonly family?: 4 | 6;
 }
+
+/** How neighbours are asked for: what is done with a question, its name, the same in short, and that of an answer. */
+const ASKING = {
+  4: ["broadcasts", "ARP request", "request", "reply"],
+  6: ["multicasts", "neighbour solicitation", "solicitation", "advertisement"],
+} as const;
+
+const article = (noun: string) => `${/^[aeiou]/i.test(noun) ? "an" : "a"} ${noun}`;
 
 export function sentencesOf(scenario: ScenarioNumber, cast: Cast): Readonly<Record<number, string>> {
   const { from, to, near, far, border, on, onFar, gateway, farGateway, nextHop, vni, farVni } = cast;
+  const [spreads, question, request, reply] = ASKING[cast.family ?? 4];
   if (scenario === 1)
     return {
-      1: `${from} broadcasts an ARP request for ${to}`,
+      1: `${from} ${spreads} ${article(question)} for ${to}`,
       2: `${near} learns ${from} and answers in ${to}'s place, with the MAC of ${on}`,
       3: `${from} learns: ${to} is at ${near}'s MAC`,
-      4: `${near} puts its own MAC in as the source and sends the request to every remote VTEP of the VXLAN`,
-      5: `${far} learns ${from} (at ${near}'s MAC, behind the tunnel), puts its own MAC in and broadcasts in its site`,
+      4: `${near} puts its own MAC in as the source and sends the ${request} to every remote VTEP of the VXLAN`,
+      5: `${far} learns ${from} (at ${near}'s MAC, behind the tunnel), puts its own MAC in and ${spreads} in its site`,
       6: `${to} learns ${from} (at ${far}'s MAC) and answers ${far}`,
-      7: `${far} learns ${to}, puts its own MAC in and sends the reply to ${near}`,
+      7: `${far} learns ${to}, puts its own MAC in and sends the ${reply} to ${near}`,
       8: `${near} learns ${to} (at ${far}'s MAC, behind the tunnel)`,
       9: `${from}'s packets go to ${near}, through the tunnel to ${far}, and to ${to}`,
     };
   const first = {
-    1: `${from} broadcasts an ARP request for its gateway ${gateway}`,
+    1: `${from} ${spreads} ${article(question)} for its gateway ${gateway}`,
     2: `${near} learns ${from} and answers with the MAC of ${on}`,
   };
   if (scenario === 2)
@@ -49,9 +60,9 @@ export function sentencesOf(scenario: ScenarioNumber, cast: Cast): Readonly<Reco
       ...first,
       3: `${from} sends the packet for ${to} to ${near}`,
       4: `${near} looks for ${to} in its site and in all others, as ${farGateway} with the MAC of ${onFar}`,
-      5: `${far} learns ${near}, puts its own MAC in and broadcasts the request in its site`,
+      5: `${far} learns ${near}, puts its own MAC in and ${spreads} the ${request} in its site`,
       6: `${to} learns ${far} as ${farGateway} and answers ${far}`,
-      7: `${far} learns ${to}, puts its own MAC in and sends the reply to ${near}`,
+      7: `${far} learns ${to}, puts its own MAC in and sends the ${reply} to ${near}`,
       8: `${near} learns ${to} (at ${far}'s MAC, behind the tunnel)`,
       9: `${from}'s packets go to ${near}, through the tunnel (VNI ${farVni}) to ${far}, and to ${to}`,
     };

@@ -13,7 +13,7 @@ import { frameRows, NAMES, perfect, SCENARIOS, seenOf } from "./staged.ts";
 const unmet = (judgement: Judgement) =>
   judgement.verdicts.filter((verdict) => !verdict.isMet).map(({ row }) => row.row);
 
-describe.each(SCENARIOS)("scenario $number", (scenario) => {
+describe.each(SCENARIOS)("scenario $number, IPv$family", (scenario) => {
   test("holds when everything is as expected", () => {
     const judgement = judge(scenario, NAMES, perfect(scenario));
     expect(unmet(judgement)).toEqual([]);
@@ -42,7 +42,11 @@ describe.each(SCENARIOS)("scenario $number", (scenario) => {
 
   test("finds any flipped byte of a MAC, an ARP field, a TTL", () => {
     for (const [i, row] of frameRows(scenario).entries()) {
-      const spots = [0, 6, ...(row.arp ? [22, 31, 38, 41, 21] : [ETH_BYTES + 8, ETH_BYTES + 12, ETH_BYTES + 19])];
+      const fields6 = row.nd
+        ? [ETH_BYTES + 7, ETH_BYTES + 40 + 23, ETH_BYTES + 40 + 31]
+        : [ETH_BYTES + 7, ETH_BYTES + 23];
+      const fields4 = row.arp ? [22, 31, 38, 41, 21] : [ETH_BYTES + 8, ETH_BYTES + 12, ETH_BYTES + 19];
+      const spots = [0, 6, ...(scenario.family === 6 ? fields6 : fields4)];
       for (const at of spots) {
         const seen = perfect(scenario);
         seen.frames[i] = seenOf(row, 1000 + i, (bytes) => {
@@ -173,5 +177,36 @@ describe("frames that no row explains", () => {
   test("a host that claims the gateway's address by announcement is not", () => {
     const claim = ["request", "M1", "10.1.1.1", "0", "10.1.1.1"] as const;
     expect(more({ row: "x", place: "ac vm1", eth: ["ff", "M1"], arp: claim }).unexpected).toHaveLength(1);
+  });
+});
+
+describe("frames that an IPv6 host sends of its own accord", () => {
+  const scenario = SCENARIOS.find(({ number, family }) => number === 1 && family === 6)!;
+  const own = ["request", "M1", "2001:db8:10::11", "0", "2001:db8:10::12"] as const;
+  const staged = (row: FrameRow) => {
+    const seen = perfect(scenario);
+    seen.frames.push(seenOf(row, 2000));
+    return judge(scenario, NAMES, seen);
+  };
+  const nd = (asks: NonNullable<FrameRow["arp"]>) => ({ asks, by: asks[2], flags: "" });
+
+  test("about an address of the link are bridged as they are", () => {
+    const asks = ["request", "M1", "fe80::11", "0", "fe80::12"] as const;
+    const judgement = staged({ row: "x", place: "gw1>gw2", vni: 10, eth: ["S.12", "M1"], nd: nd(asks) });
+    expect([judgement.unexpected.length, judgement.tolerated.length, failures(judgement)]).toEqual([0, 1, 0]);
+  });
+
+  test("about an address of the subnet are not: no VM's MAC is in a tunnel", () => {
+    const judgement = staged({ row: "x", place: "gw1>gw2", vni: 10, eth: ["S.12", "M1"], nd: nd(own) });
+    expect(judgement.rules.filter(({ violations }) => violations.length > 0).map(({ name }) => name)).toEqual(["N2"]);
+    expect(judgement.unexpected).toHaveLength(1);
+  });
+
+  test("a gateway's probe of its next hop is, and a question by its name is not", () => {
+    const probe = ["request", "0", "::", "0", "2001:db8:10::12"] as const;
+    const named = ["request", "G1.10", "2001:db8:10::1", "0", "2001:db8:10::12"] as const;
+    const at = { row: "x", place: "gw1>gw2", vni: 10, eth: ["G2.10", "G1.10"] } as const;
+    const said = (asks: NonNullable<FrameRow["arp"]>) => staged({ ...at, nd: nd(asks) }).unexpected.length;
+    expect([said(probe), said(named)]).toEqual([0, 1]);
   });
 });

@@ -52,9 +52,9 @@ describe("the words of the report", () => {
   });
 
   test("each symbol in it stands in the legend", () => {
-    const legend = keyText() + legendText(NAMES);
-    for (const symbol of new Set(all.match(/\b(?:M\d|ME|[GB]\d?\.\w+)\b/g))) expect(legend).toContain(symbol);
-    for (const word of ["ff", "ac vm1", "tunnel gw1 → gw2", "ARP request", "not needed"])
+    const legend = keyText([4, 6]) + legendText(NAMES);
+    for (const symbol of new Set(all.match(/\b(?:M\d|ME|[GBS]\d?\.\w+)\b/g))) expect(legend).toContain(symbol);
+    for (const word of ["ff", "ac vm1", "tunnel gw1 → gw2", "ARP request", "NS a,b", "NA a,b", "not needed"])
       expect(legend).toContain(word);
   });
 });

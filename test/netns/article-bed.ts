@@ -8,13 +8,17 @@
  * be on a wire: with offloads on, a veth carries unfinished checksums and super-frames, and nothing could be verified.
  */
 import { configFile } from "../../src/lab/config-file.ts";
+import { enableIpv6 } from "../../src/lab/namespace.ts";
 import {
+  type Family,
   type GatewayMac,
+  gatewayOf,
   MACHINE_DEVICE,
   type Machine,
   type Mode,
   machine as machineOf,
   machinesOf,
+  addressOf as ofFamily,
   UNDERLAY_BRIDGE,
   UNDERLAY_DEVICE,
   VTEPS,
@@ -28,6 +32,8 @@ export interface ArticleOptions {
   readonly isPlainWire?: boolean;
   /** Gateway MACs of gw1 and gw2: one for each, or one for both. */
   readonly mac?: GatewayMac;
+  /** Which addresses there are; IPv4 when left out. */
+  readonly families?: readonly Family[];
   /** The last word on a node's configuration file. */
   readonly shape?: (node: string, text: string) => string;
 }
@@ -43,6 +49,7 @@ export interface Article {
 }
 
 export const addressOf = (machine: string) => machineOf(machine).address;
+export const address6Of = (machine: string) => ofFamily(machineOf(machine), 6);
 export const macOf = (machine: string) => machineOf(machine).mac;
 
 export async function openArticle(label: string, options: ArticleOptions = {}): Promise<Article> {
@@ -50,6 +57,7 @@ export async function openArticle(label: string, options: ArticleOptions = {}): 
     mode = "distributed",
     isPlainWire = false,
     mac = "auto",
+    families = [4],
     shape = (_node: string, text: string) => text,
   } = options;
   const gateways = await openGateways(label);
@@ -69,7 +77,7 @@ export async function openArticle(label: string, options: ArticleOptions = {}): 
       UNDERLAY_BRIDGE,
       VTEPS.map(({ name }) => `to-${name}`),
     );
-    const places = { namespace: bed.name, socket: gateways.socket };
+    const places = { namespace: bed.name, socket: gateways.socket, families };
     const textOf = (node: string) => shape(node, configFile(node, mode, places, mac));
     const [gw1, gw2, border] = (await Promise.all(VTEPS.map(({ name }) => gateways.start(name, textOf(name))))) as [
       Gateway,
@@ -77,6 +85,7 @@ export async function openArticle(label: string, options: ArticleOptions = {}): 
       Gateway,
     ];
     await Promise.all(machines.map((machine) => setUp(bed, machine)));
+    if (families.includes(6)) await Promise.all(machines.map((machine) => setUp6(bed, machine)));
     return { gateways, bed, gw1, gw2, border, textOf };
   } catch (error) {
     await gateways.remove();
@@ -91,5 +100,15 @@ export async function setUp(bed: Bed, { name, mac, address, gateway }: Machine):
     `link set dev ${MACHINE_DEVICE} address ${mac} up`,
     `addr add ${address}/24 dev ${MACHINE_DEVICE}`,
     `route replace default via ${gateway} dev ${MACHINE_DEVICE}`,
+  );
+}
+
+/** The IPv6 half of it. */
+export async function setUp6(bed: Bed, machine: Machine): Promise<void> {
+  await enableIpv6(bed.name(machine.name), MACHINE_DEVICE);
+  await bed.ip(
+    machine.name,
+    `addr replace ${ofFamily(machine, 6)}/64 dev ${MACHINE_DEVICE} nodad`,
+    `route replace ::/0 via ${gatewayOf(machine, 6)} dev ${MACHINE_DEVICE}`,
   );
 }
