@@ -192,13 +192,25 @@ describe("Reassembly", () => {
     expect(add(REASSEMBLY_FRAGMENTS * 8, true, 8)).toEqual({ kind: "refused", units: REASSEMBLY_FRAGMENTS });
     for (let n = 0; n < REASSEMBLY_PER_PORT; n++) expect(add(0, true, 8, `f${n}`).kind).toBe("held");
     expect(add(0, true, 8, "one more").kind).toBe("refused");
-    let held = REASSEMBLY_PER_PORT;
     for (let p = 0; p < 20; p++) {
       const port = { ...bed.vm3, row: 100 + p };
-      for (let n = 0; n < REASSEMBLY_PER_PORT; n++) if (add(0, true, 8, `f${n}`, port).kind === "held") held++;
+      for (let n = 0; n < REASSEMBLY_PER_PORT; n++) add(0, true, 8, `f${n}`, port);
     }
-    expect(held).toBe(REASSEMBLY_PACKETS);
-    expect(ledger.held).toBe(REASSEMBLY_PACKETS);
+    expect([reassembly.size, ledger.held]).toEqual([REASSEMBLY_PACKETS, REASSEMBLY_PACKETS]);
+  });
+
+  it("of a full store gives a port the oldest slot of the one with the most, and loses no fragment uncounted", () => {
+    const greedy = Array.from({ length: 8 }, (_, p) => ({ ...bed.vm3, row: 100 + p }));
+    for (const port of greedy) for (let n = 0; n < REASSEMBLY_PER_PORT; n++) add(0, true, 8, `f${n}`, port);
+    expect(reassembly.size).toBe(REASSEMBLY_PACKETS);
+    // A ninth gets what a fair share is, one after the other.
+    const results = Array.from({ length: REASSEMBLY_PER_PORT }, (_, n) => add(0, true, 8, `f${n}`).kind);
+    expect(results.filter((kind) => kind === "held")).toHaveLength(7);
+    expect(lost).toEqual(Array(7).fill(1));
+    expect([reassembly.size, ledger.held]).toEqual([REASSEMBLY_PACKETS, REASSEMBLY_PACKETS]);
+    expect(add(8, false, 8, "f0").kind).toBe("complete");
+    // The first to begin was the first to go.
+    expect(add(8, false, 8, "f0", greedy[0]!).kind).toBe("held");
   });
 
   it("what does not come in time, or whose port goes, is given up", () => {

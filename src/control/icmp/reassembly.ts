@@ -2,7 +2,8 @@
  * Reassembly of packets to our own addresses: for echo requests alone, up to 8 KB (RFC 791 §3.2, RFC 1122 §3.3.2).
  *
  * Nothing that is forwarded is ever reassembled. Bounded: packets at once, per bridge port, fragments each, bytes each,
- * and time. A fragment that overlaps another one with different bounds makes the whole packet worthless (RFC 5722 §4 says
+ * and time. Where all slots are taken, a port gets the oldest one of the port that has the most, if that has two more: so neither one VM nor
+ * several can keep others out. A fragment that overlaps another one with different bounds makes the whole packet worthless (RFC 5722 §4 says
  * so for IPv6, and for the same reason); an exact duplicate is ignored.
  */
 
@@ -78,7 +79,7 @@ export class Reassembly {
     const isOdd = bytes.length === 0 || end > REASSEMBLY_BYTES || (more && (bytes.length & 7) !== 0);
     if (isOdd) return this.refuse(key, packet);
     if (packet === undefined) {
-      if (this.packets.size >= REASSEMBLY_PACKETS || this.ofPort(port) >= REASSEMBLY_PER_PORT) {
+      if (!this.hasRoom(port)) {
         this.refused++;
         return { kind: "refused", units: 0 };
       }
@@ -111,6 +112,27 @@ export class Reassembly {
     this.expire((packet) => packet.port === port);
   }
 
+  /** Is there a slot for one more packet of `port`, or one that is given up for it? */
+  private hasRoom(port: PortObject): boolean {
+    const counts = new Map<PortObject, number>();
+    for (const packet of this.packets.values()) counts.set(packet.port, (counts.get(packet.port) ?? 0) + 1);
+    const own = counts.get(port) ?? 0;
+    if (own >= REASSEMBLY_PER_PORT) return false;
+    if (this.packets.size < REASSEMBLY_PACKETS) return true;
+    let most = port;
+    for (const [other, count] of counts) if (count > (counts.get(most) ?? 0)) most = other;
+    if ((counts.get(most) ?? 0) < own + 2) return false;
+    // In the order in which they began.
+    for (const [key, packet] of this.packets) if (packet.port === most) return this.giveUp(key, packet);
+    return false;
+  }
+
+  private giveUp(key: string, packet: Packet): true {
+    this.refused++;
+    this.lose(key, packet);
+    return true;
+  }
+
   private refuse(key: string, packet: Packet | undefined): Added {
     if (packet === undefined) return { kind: "refused", units: 0 };
     this.forget(key, packet);
@@ -118,21 +140,16 @@ export class Reassembly {
   }
 
   private expire(isOver: (packet: Packet) => boolean): void {
-    for (const [key, packet] of this.packets) {
-      if (!isOver(packet)) continue;
-      this.forget(key, packet);
-      this.onExpired({ bytes: NOTHING, units: packet.units, port: packet.port.row, vsi: 0, watchId: 0 });
-    }
+    for (const [key, packet] of this.packets) if (isOver(packet)) this.lose(key, packet);
+  }
+
+  private lose(key: string, packet: Packet): void {
+    this.forget(key, packet);
+    this.onExpired({ bytes: NOTHING, units: packet.units, port: packet.port.row, vsi: 0, watchId: 0 });
   }
 
   private forget(key: string, packet: Packet): void {
     this.packets.delete(key);
     this.ledger.held -= packet.units;
-  }
-
-  private ofPort(port: PortObject): number {
-    let n = 0;
-    for (const packet of this.packets.values()) if (packet.port === port) n++;
-    return n;
   }
 }
