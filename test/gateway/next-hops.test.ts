@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { Shown } from "../../src/api/shown.ts";
 import { rowsOf } from "../../src/control/sorted.ts";
 import { checkNextHops, nextHopRows } from "../../src/liveness/next-hops.ts";
-import { ARP_REQUEST } from "../../src/wire/arp.ts";
+import { ARP_REQUEST, parseArp } from "../../src/wire/arp.ts";
 import { BROADCAST } from "../../src/wire/ethernet.ts";
 import { parseIpv4 } from "../../src/wire/ipv4.ts";
 import { arpFrame } from "../dataplane/packets.ts";
@@ -119,6 +119,35 @@ describe("a Border that drains", () => {
     expect(told(gw1, /^next-hop\./)).toHaveLength(1);
     border.control.agent.setDraining(false);
     world.advance(1000);
+    expect(told(gw1, /^next-hop\./).at(-1)).toMatch(/^next-hop\.alive /);
+  });
+});
+
+describe("a Border that drains and searches for a host", () => {
+  it("finds it, and is no peer takes it for alive by that", () => {
+    const world = warm("static");
+    const [gw1, border] = [gatewayOf(world, "gw1"), gatewayOf(world, "border")];
+    border.control.agent.setDraining(true);
+    world.advance(4000);
+    expect(told(gw1, /^next-hop\./)).toHaveLength(1);
+    shownOf(border).flushNeighbors("vsi-interface10", null, null, null);
+    world.clear();
+    const ext = world.get("ext");
+    ext.ping("10.1.1.11", { sequence: 7 });
+    world.advance(3000);
+    const requests = world.get("vm1").received.filter((frame) => frame[23] === 1 && frame[34] === 8);
+    expect(requests).toHaveLength(1);
+    expect(told(gw1, /^next-hop\.alive/)).toEqual([]);
+    // What went into tunnels: no ARP has an address of the Border as its sender, and no announcement is one of it.
+    const arps = world.seen
+      .filter(
+        ({ where, from, bytes }) => where === "underlay" && from === "192.0.2.3" && bytes[20] === 8 && bytes[21] === 6,
+      )
+      .map(({ bytes }) => parseArp(bytes, 8, bytes.length)!);
+    expect(arps.length).toBeGreaterThan(0);
+    expect(arps.filter(({ senderIp }) => senderIp === parseIpv4("10.1.1.2"))).toEqual([]);
+    border.control.agent.setDraining(false);
+    world.advance(2000);
     expect(told(gw1, /^next-hop\./).at(-1)).toMatch(/^next-hop\.alive /);
   });
 });

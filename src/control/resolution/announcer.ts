@@ -117,6 +117,8 @@ export class Announcer {
   private tellAddresses(vsi: VsiObject, to: Audience, again: boolean): void {
     if (vsi.config.evpn !== null) return;
     const { interface: iface } = vsi;
+    // A peer that is to leave us is not told where we are.
+    if (this.sender.isDraining && to !== "acs" && iface?.config.distributed === false) return;
     if (iface !== null) for (const ip of this.addressesOf(iface)) this.oweAddress({ vsi, ip, to, again });
     this.run();
   }

@@ -91,6 +91,7 @@ export class Resolution {
 
   setDraining(isDraining: boolean): void {
     this.proxy.isDraining = isDraining;
+    this.sender.isDraining = isDraining;
   }
 
   /** The gateway tells the hosts behind `port` its addresses (§3.12). */

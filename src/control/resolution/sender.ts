@@ -57,6 +57,8 @@ export interface Told {
 
 export class MessageSender {
   readonly speaker: Speaker;
+  /** While we drain, tunnels hear from us as from one without an address: who hears ours takes us for alive (D17). */
+  isDraining = false;
   private readonly injector: Injector;
   private readonly timers: Timers;
   private readonly emit: Emit;
@@ -85,6 +87,10 @@ export class MessageSender {
 
   /** Ask the host at `mac` (null: all hosts) behind `port` whether it has `ip`; the answer comes to our gateway MAC. */
   ask(iface: InterfaceObject, vsi: VsiObject, port: PortObject, mac: Mac | null, ip: Ip): void {
+    if (this.isSilent(iface, port.kind === "tunnel")) {
+      this.probe(iface, vsi, port, mac, ip);
+      return;
+    }
     const message = question(iface.mac, mac, addressFor(iface, ip), ip);
     this.injector.toPort(vsi.row, port.row, this.speaker.emit(message));
     this.emit("debug", this.speaker.events.solicit, {
@@ -96,7 +102,7 @@ export class MessageSender {
   }
 
   /** The same question without a sender (RFC 5227 §2.1.1): a peer gateway answers it only for a host that it has heard just now. */
-  probe(iface: InterfaceObject, vsi: VsiObject, port: PortObject, mac: Mac, ip: Ip): void {
+  probe(iface: InterfaceObject, vsi: VsiObject, port: PortObject, mac: Mac | null, ip: Ip): void {
     this.injector.toPort(vsi.row, port.row, this.speaker.emit(question(iface.mac, mac, null, ip)));
     const how = { target: formatIp(ip), how: "probe", ...portField(port) };
     this.emit("debug", this.speaker.events.solicit, { vsi: vsi.name, ...how });
@@ -187,9 +193,20 @@ export class MessageSender {
     if ((way & ONLY_ACS) !== 0 || ((asks.scope & ONLY_ACS) !== 0 && except?.kind === "ac")) asked.acs = nowMs;
     if ((way & ONLY_TUNNELS) !== 0) asked.tunnels = nowMs;
     this.asked.set(key, asked);
-    const message = question(iface.mac, null, sender, target, nonce);
-    this.injector.flood(vsi.row, except?.row ?? 0, way, this.speaker.emit(message));
+    const flood = (who: Ip | null, to: number) => {
+      const message = question(iface.mac, null, who, target, nonce);
+      this.injector.flood(vsi.row, except?.row ?? 0, to, this.speaker.emit(message));
+    };
+    const isOurs = sender !== null && isOwnAddress(iface, sender);
+    const quiet = isOurs && this.isSilent(iface, true) ? way & ONLY_TUNNELS : 0;
+    if (way !== quiet) flood(sender, way & ~quiet);
+    if (quiet !== 0) flood(null, quiet);
     return { sent: true, againMs: this.againIn(key, needed) };
+  }
+
+  /** What has an address that all gateways have is no peer's next hop. */
+  private isSilent({ config }: InterfaceObject, isIntoTunnel: boolean): boolean {
+    return this.isDraining && isIntoTunnel && !config.distributed;
   }
 
   flushVsi(vsi: VsiObject): void {
