@@ -5,7 +5,7 @@ import { json } from "./json-body.ts";
 export const DhcpServer = z
   .object({
     interface: z.string(),
-    server: z.ipv4(),
+    server: z.union([z.ipv4(), z.ipv6()]).describe("of DHCP, or of DHCPv6"),
     requests: z.int().describe("sent to it"),
     replies: z.int().describe("that came back from it"),
     answeredSeconds: z.int().nullable().describe("since its last reply; null: none yet"),

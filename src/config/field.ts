@@ -44,6 +44,13 @@ export function bytesOf(text: string): number {
   return Buffer.byteLength(text);
 }
 
+export const directoryPath = () =>
+  read<string>((text) => {
+    if (!/^\/[^\0]*$/.test(text)) return { wrong: `"${text}" is no absolute path of a folder`, fix: "begin it with /" };
+    if (bytesOf(text) > 1024) return { wrong: "the path is too long", fix: "at most 1024 bytes" };
+    return { value: text };
+  });
+
 export const socketPath = () =>
   read<string>((text) => {
     if (!/^\/[^\0]*[^/\0]$/.test(text))

@@ -47,6 +47,7 @@ export function fileForm(config: Config): Form {
     control: controlForm(config.control),
     attach: config.attach,
     metrics: config.metrics === null ? null : { listen: listenText(config.metrics), hosts: config.metrics.hosts },
+    stateDirectory: config.stateDirectory,
     log: config.log,
   });
 }
@@ -91,14 +92,24 @@ export function vrfForm(vrf: VrfConfig): Form {
   return { ...vrf };
 }
 
-export function vsiForm({ interface: _, l3vrf: _vrf, isRelayed: _relayed, tunnels, mac, ...rest }: VsiConfig): Form {
+export function vsiForm({
+  interface: _,
+  l3vrf: _vrf,
+  isRelayed: _relayed,
+  isRelayed6: _relayed6,
+  tunnels,
+  mac,
+  ...rest
+}: VsiConfig): Form {
   const pins = mac.static.map((entry) => ({ mac: entry.mac, ...portForm(entry.port) }));
   // A local VSI has no tunnels; an empty list there would be refused.
   return present({ ...rest, tunnels: rest.vni === null ? null : tunnels, mac: { ...mac, static: pins } });
 }
 
 export function interfaceForm(object: InterfaceConfig): Form {
-  const { addresses, linkLocal, icmpSource, icmpSource6, dhcpRelay, routerAdvertisement: ra, arp, ...rest } = object;
+  const { addresses, linkLocal, icmpSource, icmpSource6, routerAdvertisement: ra, arp, ...others } = object;
+  const { dhcpRelay, dhcpRelay6, ...rest } = others;
+  const servers = [...(dhcpRelay?.servers ?? []), ...(dhcpRelay6?.servers ?? [])].map(({ text }) => text);
   const neighbor = ({ text, mac, port, vsi }: StaticNeighbor): Form => ({
     ip: text,
     mac,
@@ -112,7 +123,7 @@ export function interfaceForm(object: InterfaceConfig): Form {
     neighbors: { ...arp, static: arp.static.map(neighbor) },
     icmpSource: oneOrList([icmpSource, icmpSource6].flatMap((own) => (own === null ? [] : [own.text]))),
     routerAdvertisement: ra && { ...ra, dns: ra.dns.map(({ text }) => text) },
-    dhcpRelay: dhcpRelay && { ...dhcpRelay, servers: dhcpRelay.servers.map(({ text }) => text) },
+    dhcpRelay: servers.length === 0 ? null : { servers, option82: dhcpRelay?.option82 ?? true },
   });
 }
 

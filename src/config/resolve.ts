@@ -88,6 +88,7 @@ export function resolve(file: FileConfig): Config {
     control: { socket: file.control.socket, observe: resolveObserve(file.control.observe) },
     attach: file.attach ?? null,
     metrics: file.metrics === undefined ? null : { ...file.metrics.listen, hosts: file.metrics.hosts },
+    stateDirectory: file.stateDirectory ?? null,
     log: file.log,
   };
 }
@@ -165,7 +166,8 @@ function resolveVsi(
       limit: vsi.mac.limit ?? Math.min(8192, macs),
       static: vsi.mac.static.map((entry) => ({ mac: entry.mac, port: portOf(entry) })),
     },
-    isRelayed: gateway?.dhcpRelay !== undefined,
+    isRelayed: gateway !== null && relay4Of(gateway) !== null,
+    isRelayed6: gateway !== null && relay6Of(gateway) !== null,
     evpn: evpn ?? null,
     l3vrf: null,
   };
@@ -192,6 +194,7 @@ function l3VsiOf(vrf: VrfConfig): VsiConfig {
     mac: { ageSeconds: 300, limit: 1, static: [] },
     evpn: { rd, import: imports, export: exports, learning: "evpn", unknown: "drop" },
     isRelayed: false,
+    isRelayed6: false,
     l3vrf: vrf.name,
   };
 }
@@ -211,6 +214,7 @@ function l3InterfaceOf(vrf: VrfConfig, neighbors: number): InterfaceConfig {
     icmpSource: null,
     icmpSource6: null,
     dhcpRelay: null,
+    dhcpRelay6: null,
     routerAdvertisement: null,
     mssClamp: true,
   };
@@ -247,10 +251,22 @@ function resolveInterface(
     },
     icmpSource: icmpSourcesOf(each).find((own): own is Address4 => typeof own.ip === "number") ?? null,
     icmpSource6: icmpSourcesOf(each).find((own): own is Address6 => typeof own.ip === "bigint") ?? null,
-    dhcpRelay: each.dhcpRelay ?? null,
+    dhcpRelay: relay4Of(each),
+    dhcpRelay6: relay6Of(each),
     routerAdvertisement: each.routerAdvertisement ?? null,
     mssClamp: each.mssClamp,
   };
+}
+
+/** Each family has its own servers; where there are none, it is not relayed. */
+function relay4Of({ dhcpRelay }: FileInterface): InterfaceConfig["dhcpRelay"] {
+  const servers = dhcpRelay?.servers.filter((server): server is Address4 => typeof server.ip === "number") ?? [];
+  return servers.length === 0 ? null : { servers, option82: dhcpRelay!.option82 };
+}
+
+function relay6Of({ dhcpRelay }: FileInterface): InterfaceConfig["dhcpRelay6"] {
+  const servers = dhcpRelay?.servers.filter((server): server is Address6 => typeof server.ip === "bigint") ?? [];
+  return servers.length === 0 ? null : { servers };
 }
 
 /** What all gateways of a subnet have in common. */

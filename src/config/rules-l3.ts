@@ -110,18 +110,21 @@ function checkDhcpRelays(interfaces: readonly FileInterface[], report: Report): 
     const { name, dhcpRelay, distributed } = each;
     if (dhcpRelay === undefined) continue;
     const path = ["interfaces", index, "dhcpRelay"];
-    if (distributed && !icmpSourcesOf(each).some(({ ip }) => typeof ip === "number")) {
-      const message = `the answers to ${name} would end at another gateway: its address is on all of them`;
-      report(path, "no-unique-source", message, "add icmpSource, an address of this gateway alone", "key");
+    for (const [family, kind] of [
+      ["IPv4", "number"],
+      ["IPv6", "bigint"],
+    ] as const) {
+      if (!dhcpRelay.servers.some(({ ip }) => typeof ip === kind)) continue;
+      if (distributed && !icmpSourcesOf(each).some(({ ip }) => typeof ip === kind)) {
+        const message = `the answers to ${name} would end at another gateway: its ${family} address is on all of them`;
+        const fix = `add icmpSource, an ${family} address of this gateway alone`;
+        report(path, "no-unique-source", message, fix, "key");
+      }
+      if (!addressesOf(each).some(({ ip }) => typeof ip === kind)) {
+        const message = `${name} has no ${family} address to relay DHCP with`;
+        report(path, "dhcp-family", message, "add one, or remove the servers of that family", "key");
+      }
     }
-    if (!addressesOf(each).some(({ ip }) => typeof ip === "number"))
-      report(
-        path,
-        "dhcp-family",
-        `${name} has no IPv4 address to relay DHCP with`,
-        "add one, or remove dhcpRelay",
-        "key",
-      );
     const own = new Set<Ip>([...addressesOf(each), ...icmpSourcesOf(each)].map(({ ip }) => ip));
     const seen = new Set(own);
     for (const [at, { ip, text }] of dhcpRelay.servers.entries()) {

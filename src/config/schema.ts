@@ -13,7 +13,20 @@
 import { z } from "zod";
 import { DEFAULT_VRF } from "../control/inventory.ts";
 import { readBound, readGateway, readLinkLocal, readListen, readMacText, readVtep } from "./address.ts";
-import { bytesOf, flag, host, host4, hostMac, hostName, int, matching, mtu, name, read, socketPath } from "./field.ts";
+import {
+  bytesOf,
+  directoryPath,
+  flag,
+  host,
+  hostMac,
+  hostName,
+  int,
+  matching,
+  mtu,
+  name,
+  read,
+  socketPath,
+} from "./field.ts";
 import { bfd, tunnelBfd } from "./schema-bfd.ts";
 import { evpn, vrf, vsiEvpn } from "./schema-evpn.ts";
 import { routerAdvertisement } from "./schema-ra.ts";
@@ -191,11 +204,19 @@ const vsiInterface = z
       .describe("a unique address of the subnet for ICMP errors and traffic of our own, or a list: one of each family"),
     dhcpRelay: z
       .strictObject({
-        servers: z.array(host4()).min(1).max(8).describe("DHCP servers, each of which is sent every request"),
-        option82: flag(true).describe("tell them where the client is, its subnet, and to renew here (RFC 3046)"),
+        servers: z
+          .array(host())
+          .min(1)
+          .max(8)
+          .describe("servers, each of which is sent every request: of DHCP by IPv4, of DHCPv6 by IPv6"),
+        option82: flag(true).describe(
+          "tell those of DHCP where the client is, its subnet, and to renew here (RFC 3046)",
+        ),
       })
       .optional()
-      .describe("relay the clients' DHCP to servers; a distributed VSI-interface needs icmpSource for it"),
+      .describe(
+        "relay the clients' DHCP to servers; a distributed VSI-interface needs icmpSource of the family for it",
+      ),
     routerAdvertisement: routerAdvertisement.optional(),
     mssClamp: flag(true).describe("lower the MSS of TCP SYNs to what the MTU allows"),
   })
@@ -309,6 +330,11 @@ export const FILE = z.strictObject({
     })
     .optional()
     .describe("Prometheus endpoint; absent: none"),
+  stateDirectory: directoryPath()
+    .optional()
+    .describe(
+      "folder for what outlives the process: DHCP leases; absent: systemd's StateDirectory, else none. Needs a restart.",
+    ),
   log: z
     .strictObject({
       level: z

@@ -14,7 +14,7 @@ import type { Tables } from "../tables/tables.ts";
 import { CODE_NET_UNREACHABLE } from "../wire/icmp.ts";
 import { arpTable } from "./arp-table.ts";
 import type { DampedMoveView } from "./damped-moves.ts";
-import { DhcpRelay } from "./dhcp/relay.ts";
+import { Dhcp } from "./dhcp/dhcp.ts";
 import type { Emit } from "./event.ts";
 import { CONSUMED, type Fate, REINJECTED } from "./fate.ts";
 import { Icmp } from "./icmp/icmp.ts";
@@ -76,7 +76,7 @@ export class Agent {
   readonly icmp: Icmp;
   readonly icmp6: Icmp6;
   readonly pinger: Pinger;
-  readonly dhcp: DhcpRelay;
+  readonly dhcp: Dhcp;
   readonly security: PortSecurity;
   readonly ways: ErrorWays;
   readonly ledger: Ledger;
@@ -107,7 +107,7 @@ export class Agent {
     const common = { injector, inventory, timers, emit };
     const { bindings } = this.security;
     this.advertiser = new RouterAdvertiser({ ...common, random });
-    this.dhcp = new DhcpRelay({ ...common, ways: this.ways, macs: this.macs, bindings, node: parts.node });
+    this.dhcp = new Dhcp({ ...common, ways: this.ways, macs: this.macs, bindings, node: parts.node });
     this.neighbors = new Neighbors({
       tables,
       timers,
@@ -355,7 +355,7 @@ export class Agent {
           : this.neighbors.need(hop.iface, hop.ip, frame);
       }
       case PUNT.local:
-        return isIpv6(frame) ? this.icmp6.local(frame) : (this.dhcp.local(frame, arg) ?? this.icmp.local(frame));
+        return this.dhcp.local(frame, arg) ?? this.icmpOf(frame).local(frame);
       case PUNT.ttl:
         return this.icmpOf(frame).ttl(frame);
       case PUNT.unreachable:

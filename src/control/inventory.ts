@@ -6,6 +6,7 @@
  */
 import type { Mac } from "../wire/ethernet.ts";
 import type { Ipv4 } from "../wire/ipv4.ts";
+import type { Ipv6 } from "../wire/ipv6.ts";
 import { type Ip, isHostIn, isSameFamily, isWithin } from "./ip.ts";
 import type { AcConfig, InterfaceAddress, InterfaceConfig, TunnelConfig, VsiConfig } from "./plan.ts";
 
@@ -121,6 +122,11 @@ export function hasIpv6({ linkLocal }: InterfaceObject): boolean {
 /** The first IPv4 address of a VSI-interface. */
 export function primary4({ addresses }: InterfaceConfig): InterfaceAddress<Ipv4> | undefined {
   return addresses.find((each): each is InterfaceAddress<Ipv4> => typeof each.ip === "number");
+}
+
+/** The first IPv6 address of a VSI-interface. */
+export function primary6({ addresses }: InterfaceConfig): InterfaceAddress<Ipv6> | undefined {
+  return addresses.find((each): each is InterfaceAddress<Ipv6> => typeof each.ip === "bigint");
 }
 
 /** Is `port` one of the ports of `vsi`? */

@@ -17,6 +17,7 @@
  */
 
 import type { Ip } from "./ip.ts";
+import type { DhcpRelay6Config, DhcpRelayConfig } from "./plan-dhcp.ts";
 import type { EvpnConfig, VrfConfig, VsiEvpnConfig } from "./plan-evpn.ts";
 import type { RouterAdvertisementConfig } from "./plan-ra.ts";
 import type { TrackConfig } from "./plan-tracks.ts";
@@ -81,6 +82,8 @@ export interface Config {
   readonly attach: { readonly socket: string } | null;
   /** TCP listener for /metrics; null: none. `host` is an IP address, port 0 asks the kernel for one; `hosts` are names for it. */
   readonly metrics: { readonly host: string; readonly port: number; readonly hosts: readonly string[] } | null;
+  /** Where leases are kept; null: where systemd says, else nowhere. */
+  readonly stateDirectory: string | null;
   readonly log: LogConfig;
 }
 
@@ -163,8 +166,9 @@ export interface VsiConfig {
   /** An 802.1Q tag inside VXLAN: drop the frame `inner_vlan`, or forward it as it is (RFC 7348 §6.1). */
   readonly innerVlan: "drop" | "keep";
   readonly mac: MacTableConfig;
-  /** Its VSI-interface relays DHCP. */
+  /** Its VSI-interface relays DHCP, and DHCPv6. */
   readonly isRelayed: boolean;
+  readonly isRelayed6: boolean;
   /** null: it takes no part in EVPN. */
   readonly evpn: VsiEvpnConfig | null;
   /** The VRF whose L3VNI it is: it has no ACs, and was made of `vrfs`. null: an L2 domain. */
@@ -216,6 +220,8 @@ export interface InterfaceConfig {
   };
   /** null: DHCP is flooded like any broadcast. */
   readonly dhcpRelay: DhcpRelayConfig | null;
+  /** The same of DHCPv6. */
+  readonly dhcpRelay6: DhcpRelay6Config | null;
   /** Source of ICMP errors and of traffic of our own; null: the primary address. Lies in one of the subnets. */
   readonly icmpSource: Address4 | null;
   /** The same of IPv6. */
@@ -224,14 +230,6 @@ export interface InterfaceConfig {
   readonly routerAdvertisement: RouterAdvertisementConfig | null;
   /** Lower the MSS of TCP SYNs that cross this VSI-interface to what the MTU allows. */
   readonly mssClamp: boolean;
-}
-
-/** Where clients' DHCP goes (control/dhcp/relay.ts). */
-export interface DhcpRelayConfig {
-  /** At least one. */
-  readonly servers: readonly Address4[];
-  /** Tell them by option 82 where the client is. */
-  readonly option82: boolean;
 }
 
 /** A gateway address with its subnet: `text` 10.1.1.1, `prefix.text` 10.1.1.0/24. */

@@ -36,6 +36,7 @@ import { createTables, type Tables } from "../tables/tables.ts";
 import { assemble, type Control } from "./assemble.ts";
 import { ControlLoop, type Rounds } from "./control-loop.ts";
 import type { EvpnMember } from "./evpn.ts";
+import { type LeaseFile, leaseFileOf } from "./lease-file.ts";
 import { crash, endProcess } from "./process-end.ts";
 import { Reloader } from "./reload.ts";
 import { StateDump } from "./state-dump.ts";
@@ -94,6 +95,7 @@ export class Daemon {
   private underlay!: UnderlayWatch;
   private workerWatch!: WorkerWatch;
   private control!: Control;
+  private leases!: LeaseFile;
   private loop!: ControlLoop;
   private prober!: Prober;
   private bfd!: BfdWatch;
@@ -135,15 +137,8 @@ export class Daemon {
 
   private async startAll(): Promise<void> {
     const config = this.first;
-    const { limits } = config;
-    const sizes = {
-      workers: config.workers.count,
-      macs: limits.macs,
-      neighbors: limits.neighbors,
-      routes: limits.routes,
-      neighbors6: limits.neighbors6,
-      routes6: limits.routes6,
-    };
+    const { macs, neighbors, routes, neighbors6, routes6 } = config.limits;
+    const sizes = { workers: config.workers.count, macs, neighbors, routes, neighbors6, routes6 };
     const { buffer, tables } = createTables(sizes);
     this.tables = tables;
     this.workers = new Workers(tables, this.thread);
@@ -171,6 +166,8 @@ export class Daemon {
     });
     const applied = this.control.topology.apply(config);
     if (!applied.ok) throw new StartError(applied.reason, opener.lacksPermission);
+    this.leases = leaseFileOf(this.control, config, this.log.emit);
+    this.leases.restore();
     await this.startWorkers(buffer);
     this.workerWatch = new WorkerWatch(tables.heartbeat, this.log.emit, performance.now());
     this.manager = new ServiceManager(process.env, () => this.workerWatch.stuck().length === 0);
@@ -309,7 +306,7 @@ export class Daemon {
     const { version, control, shown, standing, workers, workerWatch, scheduling, prober, bfd, reloader, resolutions } =
       this;
     const counting = { version, control, shown, standing, workers, workerWatch, scheduling, prober, bfd, resolutions };
-    const known = { ...counting, reloader, drain: this.drain!, feed: this.feed, log: this.log };
+    const known = { ...counting, reloader, leases: this.leases, drain: this.drain!, feed: this.feed, log: this.log };
     const { listeners, features } = await openManagement({
       ...known,
       evpn: () => this.evpn,

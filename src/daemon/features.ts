@@ -4,7 +4,7 @@
  */
 import { addBindings } from "../api/bindings.ts";
 import { addConfig, addEntries, addLog, addOffloads } from "../api/change.ts";
-import { addDhcp } from "../api/dhcp.ts";
+import { addDhcp, type DhcpServer } from "../api/dhcp.ts";
 import { addDoctor } from "../api/doctor.ts";
 import { ManualEntries } from "../api/entries.ts";
 import type { EventFeed } from "../api/event-feed.ts";
@@ -18,13 +18,13 @@ import { addSnapshot } from "../api/snapshot.ts";
 import { addTables, type TablesSource } from "../api/tables.ts";
 import { VrfViews } from "../api/vrfs.ts";
 import { fileForm } from "../config/form.ts";
-import { primary4 } from "../control/inventory.ts";
-import { isStrict } from "../control/security/bindings.ts";
+import { primary4, primary6 } from "../control/inventory.ts";
+import { isStrict } from "../control/security/strict.ts";
 import { checkDhcp } from "../doctor/dhcp.ts";
 import { checkEvpn } from "../doctor/evpn.ts";
 import type { RunningGateway } from "../doctor/gateway.ts";
 import { checkLoops } from "../doctor/loops.ts";
-import { checkSecurity } from "../doctor/security.ts";
+import { checkLeases, checkSecurity } from "../doctor/security.ts";
 import { checkVrfs } from "../doctor/vrfs.ts";
 import { insight } from "../insight/feature.ts";
 import { lastDropsOf } from "../insight/last-drops.ts";
@@ -50,6 +50,7 @@ import { scheduled } from "../scheduling/feature.ts";
 import type { Scheduling } from "../scheduling/scheduling.ts";
 import type { Control } from "./assemble.ts";
 import type { EvpnMember } from "./evpn.ts";
+import type { LeaseFile } from "./lease-file.ts";
 import type { Reloader } from "./reload.ts";
 import type { Standing } from "./status.ts";
 import { offloadsOf, type Workers } from "./workers.ts";
@@ -64,6 +65,7 @@ export interface FeatureParts {
   readonly drain: Drain;
   readonly bfd: BfdWatch;
   readonly reloader: Reloader;
+  readonly leases: LeaseFile;
   readonly feed: EventFeed;
   readonly log: Log;
   /** null: EVPN was never configured. */
@@ -209,22 +211,26 @@ function dhcp({ control }: FeatureParts): Feature {
   const { agent } = control;
   const { interfaces } = control.shown.inventory;
   const servers = () => agent.dhcp.servers.list(interfaces.values(), agent.nowMs);
-  const sources = () =>
-    new Map(
-      [...interfaces.values()].flatMap(({ name, config }) => {
-        const source = config.icmpSource ?? primary4(config);
-        return source === undefined ? [] : [[name, source.text] as const];
-      }),
-    );
+  const sourceOf = ({ interface: name, server }: DhcpServer) => {
+    const config = control.shown.inventory.interface(name)?.config;
+    if (config === undefined) return "the relay";
+    const is6 = server.includes(":");
+    const source = is6 ? (config.icmpSource6 ?? primary6(config)) : (config.icmpSource ?? primary4(config));
+    return source?.text ?? "the relay";
+  };
   return {
     routes: (app) => addDhcp(app, servers),
-    rows: dhcpRows(() => agent.dhcp.counts.byName, servers),
-    checks: [() => checkDhcp(servers(), sources())],
+    rows: dhcpRows(
+      () => agent.dhcp.counts.byName,
+      () => agent.dhcp.counts6.byName,
+      servers,
+    ),
+    checks: [() => checkDhcp(servers(), sourceOf)],
   };
 }
 
 /** Port security: bindings, and who sends from something else. */
-function security({ control }: FeatureParts): Feature {
+function security({ control, leases }: FeatureParts): Feature {
   const { inventory } = control.shown;
   const { bindings, offenders } = control.agent.security;
   const list = () => bindings.list();
@@ -232,7 +238,12 @@ function security({ control }: FeatureParts): Feature {
   return {
     routes: (app) => addBindings(app, list),
     rows: bindingRows(list),
-    checks: [() => checkSecurity(strict(), list(), offenders.list())],
+    checks: [
+      () => checkSecurity(strict(), list(), offenders.list()),
+      () => checkLeases(leases.path, leases.failed, strict(), list()),
+    ],
+    everySecond: () => void leases.save(),
+    close: () => leases.close(),
   };
 }
 

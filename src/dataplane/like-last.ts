@@ -13,7 +13,7 @@
 
 import { F_OUTER_TOS, VXLAN_BYTES } from "../io/port-io.ts";
 import { MAC_GATEWAY } from "../tables/mac.ts";
-import { PORT_RA_GUARD, PORT_STRICT, VSI_DHCP_RELAY, VSI_ND } from "../tables/vsi.ts";
+import { PORT_RA_GUARD, PORT_STRICT, VSI_DHCP_RELAY, VSI_DHCP6_RELAY, VSI_ND } from "../tables/vsi.ts";
 import { ETH_BYTES, ETH_TYPE, TYPE_IPV4, TYPE_IPV6 } from "../wire/ethernet.ts";
 import { PROTO_TCP, PROTO_UDP } from "../wire/ipv4.ts";
 import { IP6_NEXT, IPV6_BYTES } from "../wire/ipv6.ts";
@@ -56,7 +56,8 @@ export function remember(worker: WorkerContext, f: Frame, value: number): void {
   m.source = NO_SOURCE;
   if (f.flags !== 0 || f.sourceKnown === 0 || f.isRetagged()) return;
   // Each is looked at for a server's reply (punt.ts); what is routed carries none to a client.
-  if ((worker.vsis.flags[f.vsi]! & VSI_DHCP_RELAY) !== 0 && f.fromTunnel === 0 && (value & MAC_GATEWAY) === 0) return;
+  const isRelayed = (worker.vsis.flags[f.vsi]! & (VSI_DHCP_RELAY | VSI_DHCP6_RELAY)) !== 0;
+  if (isRelayed && f.fromTunnel === 0 && (value & MAC_GATEWAY) === 0) return;
   // Each may have another source address (source-guard.ts).
   if ((worker.ports.flags[f.port]! & PORT_STRICT) !== 0) return;
   const view = f.view;

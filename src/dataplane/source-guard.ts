@@ -14,10 +14,11 @@
 
 import { bindingKey, MAPPED_IPV4 } from "../tables/bindings.ts";
 import { DROP, PUNT } from "../tables/counters.ts";
-import { VSI_DHCP_RELAY } from "../tables/vsi.ts";
+import { VSI_DHCP_RELAY, VSI_DHCP6_RELAY } from "../tables/vsi.ts";
 import { ARP_BYTES, ARP_SENDER_IP, ARP_SENDER_MAC, isIpv4Arp } from "../wire/arp.ts";
 import { u16 } from "../wire/bytes.ts";
 import { DHCP_CLIENT_PORT, DHCP_SERVER_PORT } from "../wire/dhcp.ts";
+import { DHCP6_SERVER_PORT } from "../wire/dhcp6.ts";
 import {
   ETH_BYTES,
   LEAST_TYPE,
@@ -29,7 +30,7 @@ import {
   TYPE_VLAN,
 } from "../wire/ethernet.ts";
 import { FRAGMENT_OFFSET, headerBytes, IP_FRAGMENT, IP_PROTOCOL, IP_SRC, IPV4_BYTES, PROTO_UDP } from "../wire/ipv4.ts";
-import { IP6_SRC, IPV6_BYTES } from "../wire/ipv6.ts";
+import { IP6_NEXT, IP6_SRC, IPV6_BYTES } from "../wire/ipv6.ts";
 import { L4_DST_PORT, L4_SRC_PORT } from "../wire/udp-tcp.ts";
 import { isClaimBound } from "./claim.ts";
 import type { WorkerContext } from "./context.ts";
@@ -38,7 +39,8 @@ import { punt, tellUnbound } from "./punt.ts";
 
 /** The frame in hand is from an AC with PORT_STRICT: may it send from there? */
 export function sourceGuard(worker: WorkerContext, f: Frame): Fate {
-  if (f.type === TYPE_IPV4 && isDhcpRequest(worker, f)) return punt(worker, f, PUNT.dhcp, 0, 0);
+  const isAsking = f.type === TYPE_IPV4 ? isDhcpRequest(worker, f) : f.type === TYPE_IPV6 && isDhcp6Request(worker, f);
+  if (isAsking) return punt(worker, f, PUNT.dhcp, 0, 0);
   if (isBound(worker, f)) return GO_ON;
   tellUnbound(worker, f);
   return DROP.port_security;
@@ -96,4 +98,12 @@ function isDhcpRequest(worker: WorkerContext, f: Frame): boolean {
   if (header < IPV4_BYTES || f.head < ETH_BYTES + header + 4) return false;
   const isFromClient = u16(f.bytes, ip + header + L4_SRC_PORT) === DHCP_CLIENT_PORT;
   return isFromClient && u16(f.bytes, ip + header + L4_DST_PORT) === DHCP_SERVER_PORT;
+}
+
+/** DHCPv6 to a server, from whatever port: RFC 8415 names none for it. */
+function isDhcp6Request(worker: WorkerContext, f: Frame): boolean {
+  if ((worker.vsis.flags[f.vsi]! & VSI_DHCP6_RELAY) === 0) return false;
+  const ip = f.at + ETH_BYTES;
+  if (f.head < ETH_BYTES + IPV6_BYTES + 4 || f.bytes[ip + IP6_NEXT] !== PROTO_UDP) return false;
+  return u16(f.bytes, ip + IPV6_BYTES + L4_DST_PORT) === DHCP6_SERVER_PORT;
 }

@@ -6,14 +6,14 @@ import { plural } from "../wire/plural.ts";
 /** A client asks again after 4, 8 and 16 seconds (RFC 2131 §4.1): one that did so twice was not heard. */
 const SILENT_SECONDS = 10;
 
-/** @param sources by VSI-interface: the address that servers answer to. */
-export function checkDhcp(servers: readonly DhcpServer[], sources: ReadonlyMap<string, string>): Check[] {
-  return servers.map(({ interface: iface, server, requests, replies, silentSeconds }) => {
+/** @param sourceOf the address that a server answers to. */
+export function checkDhcp(servers: readonly DhcpServer[], sourceOf: (server: DhcpServer) => string): Check[] {
+  return servers.map((each) => {
+    const { interface: iface, server, requests, replies, silentSeconds } = each;
     const name = `dhcp ${server}`;
     const counted = `${plural(requests, "request")} of ${iface}, ${plural(replies, "reply", "replies")}`;
     if (silentSeconds === null || silentSeconds < SILENT_SECONDS) return ok(name, counted);
-    const source = sources.get(iface) ?? "the relay";
-    const fix = `does the server run, has it a range for the subnet of ${iface}, and a way back to ${source}? vtepctl ping ${server} --interface ${iface}`;
+    const fix = `does the server run, has it a range for the subnet of ${iface}, and a way back to ${sourceOf(each)}? vtepctl ping ${server} --interface ${iface}`;
     return warn(name, `${counted}; silent for ${silentSeconds} s`, fix);
   });
 }

@@ -26,3 +26,20 @@ export function checkSecurity(
   }
   return checks;
 }
+
+/** Do leases of strict ACs outlive the process? `path` null: nowhere; `failed`: why they could not be written. */
+export function checkLeases(
+  path: string | null,
+  failed: string | null,
+  strict: readonly string[],
+  bindings: readonly Binding[],
+): Check[] {
+  const isStrict = new Set(strict);
+  const leases = bindings.filter(({ source, ac }) => source === "dhcp" && isStrict.has(ac)).length;
+  if (failed !== null && path !== null)
+    return [warn("leases", `${path} could not be written: ${failed}`, "make the folder writable for vtepd")];
+  if (leases === 0) return [];
+  if (path !== null) return [ok("leases", `${plural(leases, "lease")} of strict ACs, kept in ${path}`)];
+  const text = `${plural(leases, "lease")} of strict ACs, kept in memory alone: a restart forgets them until their owners speak`;
+  return [warn("leases", text, "add stateDirectory, a folder that vtepd may write")];
+}

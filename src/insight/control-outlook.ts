@@ -18,6 +18,7 @@ import { NdSpeaker } from "../control/nd/speaker.ts";
 import { hopOf } from "../control/neighbor/hop.ts";
 import { isKnown } from "../control/neighbor/nud.ts";
 import type { Neighbors } from "../control/neighbor/table.ts";
+import type { Address } from "../control/plan.ts";
 import { isFromRoute } from "../control/resolution/asker.ts";
 import type { Speaker } from "../control/resolution/speaker.ts";
 import { DROPS, PUNT } from "../tables/counters.ts";
@@ -89,9 +90,11 @@ export class Outlook {
     return `${asks}, which is being asked for`;
   }
 
-  private dhcp({ port, vsi }: PuntedFrame): string {
+  private dhcp({ port, vsi, bytes }: PuntedFrame): string {
     if (this.inventory.ports.get(port)?.kind === "tunnel") return "ignored: its own site relays it";
-    const servers = this.inventory.vsis.get(vsi)?.interface?.config.dhcpRelay?.servers ?? [];
+    const config = this.inventory.vsis.get(vsi)?.interface?.config;
+    const is6 = u16(bytes, ETH_TYPE) === TYPE_IPV6;
+    const servers: readonly Address[] = (is6 ? config?.dhcpRelay6 : config?.dhcpRelay)?.servers ?? [];
     return `relayed to ${servers.map(({ text }) => text).join(", ")}, and flooded nowhere`;
   }
 

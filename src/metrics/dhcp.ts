@@ -5,7 +5,16 @@ import type { DhcpResult } from "../control/dhcp/relay.ts";
 
 type Counts = ReadonlyMap<string, Readonly<Record<DhcpResult, number>>>;
 
-export function dhcpRows(counts: () => Counts, servers: () => readonly DhcpServer[]): readonly Row[] {
+function* cellsOf(counts: Counts) {
+  for (const [name, cells] of counts)
+    for (const [result, count] of Object.entries(cells)) yield [{ interface: name, result }, count] as const;
+}
+
+export function dhcpRows(
+  counts: () => Counts,
+  counts6: () => Counts,
+  servers: () => readonly DhcpServer[],
+): readonly Row[] {
   const byServer = (value: (server: DhcpServer) => number) => () =>
     servers().map((server) => [{ interface: server.interface, server: server.server }, value(server)] as const);
   return [
@@ -14,22 +23,26 @@ export function dhcpRows(counts: () => Counts, servers: () => readonly DhcpServe
       name: "vtep_dhcp_total",
       help: "DHCP of clients, relayed, or by a tunnel and left to the gateway of its site",
       labels: ["interface", "result"],
-      *values() {
-        for (const [name, cells] of counts())
-          for (const [result, count] of Object.entries(cells)) yield [{ interface: name, result }, count];
-      },
+      values: () => cellsOf(counts()),
+    },
+    {
+      kind: "counter",
+      name: "vtep_dhcp6_total",
+      help: "DHCPv6 of clients, relayed, or by a tunnel and left to the gateway of its site",
+      labels: ["interface", "result"],
+      values: () => cellsOf(counts6()),
     },
     {
       kind: "counter",
       name: "vtep_dhcp_server_requests_total",
-      help: "Requests sent to a DHCP server",
+      help: "Requests sent to a DHCP or DHCPv6 server",
       labels: ["interface", "server"],
       values: byServer(({ requests }) => requests),
     },
     {
       kind: "counter",
       name: "vtep_dhcp_server_replies_total",
-      help: "Replies of a DHCP server",
+      help: "Replies of a DHCP or DHCPv6 server",
       labels: ["interface", "server"],
       values: byServer(({ replies }) => replies),
     },

@@ -78,11 +78,14 @@ export const DROPS = [
     "a protocol or address that is not routed: directed broadcast, link-local, class E, what is no IP or a family that the gateway does not route",
   ],
   ["shutting_down", "the gateway was stopping"],
-  ["dhcp_malformed", "to the DHCP server port of a VSI-interface with dhcpRelay, and no DHCP message"],
-  ["dhcp_untrusted", "a DHCP request with a relay's address, hops or option 82, from an AC (RFC 3046 §2.1)"],
+  ["dhcp_malformed", "to the DHCP or DHCPv6 server port of a VSI-interface with dhcpRelay, and no such message"],
+  [
+    "dhcp_untrusted",
+    "from an AC, a DHCP request with a relay's address, hops or option 82 (RFC 3046 §2.1), or DHCPv6 that no client says",
+  ],
   [
     "dhcp_guard",
-    "a DHCP reply from an AC, from none of dhcpRelay.servers, or with a lease to a strict AC that did not ask",
+    "a DHCP or DHCPv6 reply from an AC, from none of dhcpRelay.servers, of no client here, or with a lease to a strict AC that did not ask",
   ],
 ] as const;
 
@@ -109,7 +112,7 @@ export const PUNTS = [
   ["ttl", "its TTL or hop limit ended: time exceeded is due"],
   ["unreachable", "no route, or a route that is answered: unreachable is due"],
   ["mtu", "too long for the way out: fragmentation, or 'too big', is due"],
-  ["dhcp", "a client's DHCP broadcast, in a VSI whose VSI-interface relays"],
+  ["dhcp", "a client's DHCP or DHCPv6, in a VSI whose VSI-interface relays it"],
   ["nd", "IPv6 neighbour discovery, in a VSI whose VSI-interface has IPv6"],
 ] as const;
 

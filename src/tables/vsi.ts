@@ -56,6 +56,7 @@ export const VSI_FLOOD_UNKNOWN = 8;
 export const VSI_FLOOD_MULTICAST = 16;
 export const VSI_KEEP_INNER_VLAN = 32;
 export const VSI_DHCP_RELAY = 64;
+export const VSI_DHCP6_RELAY = 1024;
 /** Routes say what is behind tunnels (EVPN): their frames teach nothing. */
 export const VSI_NO_TUNNEL_LEARN = 128;
 

@@ -112,6 +112,13 @@ export function writeLinkLocal(bytes: Uint8Array, at: number, mac: Mac): void {
 
 export type Ipv6 = bigint;
 
+/** The MAC that made a link-local address (RFC 4291 appendix A); null: it was made otherwise. */
+export function macOfLinkLocal(address: Ipv6): Mac | null {
+  if (address >> 64n !== 0xfe80n << 48n || ((address >> 24n) & 0xffffn) !== 0xfffen) return null;
+  const upper = ((address >> 40n) & 0xffffffn) ^ 0x020000n;
+  return Number((upper << 24n) | (address & 0xffffffn));
+}
+
 /** ff00::/8. */
 export function isMulticast6(address: Ipv6): boolean {
   return address >> 120n === 0xffn;

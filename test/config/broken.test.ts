@@ -166,7 +166,7 @@ const HANDOVER: readonly Row[] = [
 ];
 
 const TEXT: readonly Row[] = [
-  ["a key that was planned and never came", `${BASE}stateDirectory: /var/lib/x\n`, 7, "stateDirectory", "unknown key"],
+  ["a key that was planned and never came", `${BASE}stateFile: /var/lib/x\n`, 7, "stateFile", "unknown key"],
   ["duplicate key", `${BASE}log: {}\nlog: {}\n`, 8, "log", "stands here twice, first in line 7"],
   ["tab", `${BASE}log:\n\tlevel: info\n`, 8, "", "tab is used as indentation"],
   ["open quote", `${BASE}log: {level: "info}\n`, 7, "", "Missing closing"],

@@ -72,6 +72,7 @@ describe("a good file", () => {
       control: { socket: "/run/vtepd/vtepd.sock", observe: null },
       attach: null,
       metrics: null,
+      stateDirectory: null,
       log: { level: "info", format: "auto" },
     } satisfies Config);
   });

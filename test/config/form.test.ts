@@ -28,7 +28,7 @@ vsis:
 interfaces:
   - {name: i10, vsis: [vsi10, vsi20], address: [10.1.1.1/24, 200.1.1.1/30, "2001:db8:10::1/64"], distributed: false, vrf: red, mtu: 1400,
      icmpSource: [10.1.1.3, "2001:db8:10::fb"], linkLocal: fe80::7, routerAdvertisement: {onLink: false,
-     slaac: false, managed: true, other: true, lifetimeSeconds: 900, intervalSeconds: 60, dns: ["2001:db8::53"], search: [a.b], preference: low}, dhcpRelay: {servers: [10.9.0.67, 10.9.0.68], option82: false},
+     slaac: false, managed: true, other: true, lifetimeSeconds: 900, intervalSeconds: 60, dns: ["2001:db8::53"], search: [a.b], preference: low}, dhcpRelay: {servers: [10.9.0.67, "2001:db8::67", 10.9.0.68], option82: false},
      arp: {static: [{ip: 10.1.1.9, mac: "02:00:00:00:00:09", tunnel: gw2, vsi: vsi20}]}}
 acs:
   - {name: a, vsi: vsi10, handover: true, vlan: 7, antiSpoof: strict, bindings: [{mac: "02:00:00:00:00:07", ip: "fe80::7"}]}

@@ -209,7 +209,14 @@ const RULES: readonly Row[] = [
     i1("dhcpRelay: {servers: [10.9.0.67]}"),
     5,
     "interfaces[0].dhcpRelay",
-    "its address is on all of them",
+    "its IPv4 address is on all of them",
+  ],
+  [
+    "a relay of IPv6 without an address",
+    i1('distributed: false, dhcpRelay: {servers: [10.9.0.67, "2001:db8::67"]}'),
+    5,
+    "interfaces[0].dhcpRelay",
+    "i1 has no IPv6 address to relay DHCP with",
   ],
   [
     "a relay to itself",

@@ -94,7 +94,7 @@ export function interfaceOn(
     vrf: "main",
     mtu: "auto",
     arp: { ageSeconds: 1200, limit: 100, static: [] },
-    ...{ icmpSource: null, icmpSource6: null, dhcpRelay: null, routerAdvertisement: null },
+    ...{ icmpSource: null, icmpSource6: null, dhcpRelay: null, dhcpRelay6: null, routerAdvertisement: null },
     mssClamp: true,
     ...more,
   };
@@ -120,9 +120,7 @@ export function vsiOf(
     flood: { broadcast: true, unknownUnicast: true, multicast: true, selective: [] },
     innerVlan: "drop",
     mac: { ageSeconds: 300, limit: 32, static: [] },
-    isRelayed: false,
-    evpn: null,
-    l3vrf: null,
+    ...{ isRelayed: false, isRelayed6: false, evpn: null, l3vrf: null },
     ...more,
   };
   const vsi: VsiObject = { row, name: config.name, config, interface: on, acs: [], tunnels: [] };

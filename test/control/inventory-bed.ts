@@ -29,6 +29,7 @@ export function interfaceObject(name: string, row: number, text: string, vrf = 0
     icmpSource: null,
     icmpSource6: null,
     dhcpRelay: null,
+    dhcpRelay6: null,
     routerAdvertisement: null,
     mssClamp: true,
   };

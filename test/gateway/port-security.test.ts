@@ -319,10 +319,51 @@ describe("a DHCP lease", () => {
     const { bindings } = security(world);
     const port = gw(world, 1).control.shown.inventory.ac("b")!;
     const results = Array.from({ length: 300 }, (_, n) =>
-      bindings.lease(port, 0x020000001000 + n, ip("10.1.1.0") + n, 60),
+      bindings.lease(port, 0x020000001000 + n, ip("10.1.2.0") + n, 60),
     );
     expect(results.filter((each) => each)).toHaveLength(255);
     expect(events(world, "binding.refused").length).toBeGreaterThan(0);
+  });
+
+  it("that is renewed writes no row, and a new one its own alone", () => {
+    const world = leased();
+    const { bindings } = security(world);
+    const port = gw(world, 1).control.shown.inventory.ac("b")!;
+    for (let n = 1; n < 250; n++) bindings.lease(port, 0x020000001000 + n, ip("10.1.2.0") + n, 60);
+    const before = bindings.rows.writes;
+    for (let n = 1; n < 250; n++) bindings.lease(port, 0x020000001000 + n, ip("10.1.2.0") + n, 600);
+    expect(bindings.rows.writes).toBe(before);
+    world.advance(120_000, 10_000);
+    expect(bindings.of(port)).toHaveLength(250);
+    bindings.lease(port, 0x020000001001, ip("10.1.2.251"), 600);
+    expect(bindings.rows.writes).toBe(before + 1);
+    bindings.release(port, 0x020000001001, ip("10.1.2.1"));
+    expect(bindings.rows.writes).toBe(before + 2);
+    expect(bindings.has(port, 0x020000001001, ip("10.1.2.251"))).toBe(true);
+    expect(bindings.has(port, 0x020000001001, ip("10.1.2.1"))).toBe(false);
+  });
+
+  it("gets a place where others have all of them: of what is not strict first, then of who has the most", () => {
+    const acs = Array.from({ length: 17 }, (_, n) => `  - {name: x${n}, vsi: vsi10, tap: {device: x${n}}}`).join("\n");
+    const world = sites(1, () => `${sections()}\n${acs}`);
+    const { inventory } = gw(world, 1).control.shown;
+    const { bindings } = security(world);
+    const fill = (name: string, count: number, first = 0) =>
+      Array.from({ length: count }, (_, n) =>
+        bindings.lease(inventory.ac(name)!, 0x020000100000 + first + n, ip("10.2.0.0") + first + n, 600 + n),
+      ).filter((each) => each).length;
+    for (let n = 0; n < 16; n++) expect(fill(`x${n}`, 256, n * 256)).toBe(256);
+    // A latecomer that is not strict gets a fair share and no more, a strict one all that it may have.
+    expect(fill("x16", 256, 5000)).toBeGreaterThan(200);
+    expect(fill("b", 256, 6000)).toBe(256);
+    const count = (name: string) => bindings.of(inventory.ac(name)!).length;
+    expect(count("b")).toBe(256);
+    fill("x16", 256, 7000);
+    fill("x3", 256, 8000);
+    expect(count("b")).toBe(256);
+    const all = inventory.acs().map(({ name }) => count(name));
+    // Two of them are in the configuration.
+    expect(all.reduce((sum, each) => sum + each, 0)).toBe(4096 + 2);
   });
 
   it("goes with its AC", () => {

@@ -43,6 +43,8 @@ const NETNS = [
   ["udhcpc", "udhcpc", "a DHCP client"],
   ["dnsmasq-base", "dnsmasq", "a DHCP server behind the relay"],
   ["kea-dhcp4-server", "kea-dhcp4", "another one"],
+  ["kea-dhcp6-server", "kea-dhcp6", "a DHCPv6 server behind the relay"],
+  ["isc-dhcp-client", "dhclient", "a DHCPv6 client"],
 ];
 const DOCKER = [
   ["docker.io", "dockerd", "the Docker lab's engine"],

@@ -73,19 +73,17 @@ import {
   isOwnAddress,
   type PortObject,
   primary4,
-  type VsiObject,
 } from "../inventory.ts";
 import type { MacLearner } from "../mac/learn.ts";
-import type { DhcpRelayConfig } from "../plan.ts";
-import { RateWindow } from "../rate-window.ts";
+import type { DhcpRelayConfig } from "../plan-dhcp.ts";
 import { ResultCounts } from "../result-counts.ts";
-import { type Bindings, isStrict } from "../security/bindings.ts";
+import type { Bindings } from "../security/bindings.ts";
+import { isStrict } from "../security/strict.ts";
 import type { Timers } from "../timers.ts";
 import { Askers } from "./askers.ts";
-import { DhcpServers } from "./servers.ts";
+import { type Arrival, acOfCircuit, arrivalOf, circuitText, RequestRates } from "./place.ts";
+import type { DhcpServers } from "./servers.ts";
 
-/** Requests of one AC in any second; a client sends one in four. */
-export const REQUESTS_PER_SECOND = 5;
 const TTL = 64;
 const LIMITED_BROADCAST: Ipv4 = 0xffffffff | 0;
 
@@ -102,22 +100,15 @@ export interface DhcpRelayParts {
   readonly emit: Emit;
   /** This gateway's name: the remote-id of its clients. */
   readonly node: string;
-}
-
-/** Where a frame came in. */
-interface Arrival {
-  readonly port: PortObject;
-  readonly vsi: VsiObject;
-  readonly iface: InterfaceObject;
+  readonly servers: DhcpServers;
 }
 
 export class DhcpRelay {
-  readonly servers = new DhcpServers();
   /** By VSI-interface: `vtep_dhcp_total`. */
   readonly counts = new ResultCounts<DhcpResult>(DHCP_RESULTS);
   private readonly parts: DhcpRelayParts;
   private readonly askers = new Askers();
-  private readonly rates = new Map<PortObject, RateWindow>();
+  private readonly rates = new RequestRates();
 
   constructor(parts: DhcpRelayParts) {
     this.parts = parts;
@@ -125,7 +116,7 @@ export class DhcpRelay {
 
   /** PUNT.dhcp: a broadcast to the server port, in a VSI whose VSI-interface relays. */
   broadcast(frame: HeldFrame): Fate {
-    const arrival = this.arrivalOf(frame);
+    const arrival = arrivalOf(this.parts.inventory, frame);
     if (arrival === null || relayOf(arrival.iface) === null) return DROP.not_forwarded;
     if (arrival.port.kind === "tunnel") {
       this.counts.count(arrival.iface.name, "elsewhere");
@@ -137,7 +128,7 @@ export class DhcpRelay {
   /** PUNT.local: IPv4 to an address of ours, of the VSI-interface in `row`. @returns null: it is no relay's. */
   local(frame: HeldFrame, row: number): Fate | null {
     const { bytes } = frame;
-    const arrival = this.arrivalOf(frame);
+    const arrival = arrivalOf(this.parts.inventory, frame);
     const owner = this.parts.inventory.interfaces.get(row);
     if (arrival === null || owner === undefined) return null;
     if ((relayOf(owner) ?? relayOf(arrival.iface)) === null || bytes[ETH_BYTES + IP_PROTOCOL] !== PROTO_UDP)
@@ -148,12 +139,11 @@ export class DhcpRelay {
   }
 
   flushPort(port: PortObject): void {
-    this.rates.delete(port);
+    this.rates.forget(port);
     this.askers.forget(port);
   }
 
   flushInterface(iface: InterfaceObject): void {
-    this.servers.forget(iface);
     this.counts.forget(iface.name);
   }
 
@@ -175,17 +165,17 @@ export class DhcpRelay {
     // A client is behind an AC of the network that is relayed; and it has passed no relay before us.
     if (relay === null || port.kind === "tunnel" || dhcp.giaddr !== 0 || dhcp.hops !== 0 || dhcp.agent !== null)
       return DROP.dhcp_untrusted;
-    if (!this.admit(port)) return DROP.punt_limited;
-    const { bindings, timers } = this.parts;
+    const { bindings, timers, servers } = this.parts;
+    if (!this.rates.admit(port, timers.nowMs)) return DROP.punt_limited;
     const { chaddr } = dhcp;
     if (isStrict(port) && (readMac(frame.bytes, ETH_SRC) !== chaddr || bindings.holder(port, chaddr) !== null))
       return DROP.port_security;
-    this.askers.asked(iface, dhcp, port, timers.nowMs);
+    this.askers.asked(iface, questionOf(dhcp), { port, mac: chaddr }, timers.nowMs);
     if (dhcp.type === DHCP_RELEASE) bindings.release(port, chaddr, dhcp.ciaddr);
     else if (dhcp.type === DHCP_DECLINE) bindings.release(port, chaddr, null);
     const { ip: server, prefix } = primary4(iface.config)!;
     const giaddr = iface.config.icmpSource?.ip ?? server;
-    const information = { circuit: circuit(vsi, port), remote: this.parts.node, link: prefix.network, server };
+    const information = { circuit: circuitText(vsi, port), remote: this.parts.node, link: prefix.network, server };
     const most = iface.mtu - IPV4_BYTES - UDP_BYTES;
     // Without room for it, it goes without (RFC 3046 §2.1.1).
     const out = (relay.option82 ? withAgent(message, dhcp, information, most) : null) ?? message.slice();
@@ -195,7 +185,7 @@ export class DhcpRelay {
     for (const { ip: to } of relay.servers) {
       const ends = { from: giaddr, fromPort: DHCP_SERVER_PORT, to, toPort: DHCP_SERVER_PORT };
       if (!this.parts.injector.route(iface.vrf, port.row, udpFrame(ends, out, TTL), frame.worker)) continue;
-      this.servers.asked(iface, to, timers.nowMs);
+      servers.asked(iface, to, timers.nowMs);
       isSent = true;
     }
     if (!isSent) return DROP.pool_exhausted;
@@ -215,7 +205,7 @@ export class DhcpRelay {
     if (!servers.some(({ ip }) => ip === from) || !this.isWayOf(arrival, from)) return DROP.dhcp_guard;
     const giaddr = i32(frame.bytes, ETH_BYTES + IP_DST);
     if (dhcp.giaddr !== giaddr || !isOwnAddress(iface, giaddr)) return DROP.dhcp_guard;
-    this.servers.answered(iface, from, this.parts.timers.nowMs);
+    this.parts.servers.answered(iface, from, this.parts.timers.nowMs);
     const client = dhcp.yiaddr === 0 ? dhcp.ciaddr : dhcp.yiaddr;
     const isBroadcast = dhcp.isBroadcast || dhcp.type === DHCP_NAK || client === 0;
     const to = isBroadcast ? LIMITED_BROADCAST : client;
@@ -223,7 +213,7 @@ export class DhcpRelay {
     const out = udpFrame(ends, withoutAgent(message, dhcp), TTL);
     writeMac(out, ETH_DST, isBroadcast ? BROADCAST : dhcp.chaddr);
     writeMac(out, ETH_SRC, iface.mac);
-    const asker = this.askers.find(iface, dhcp, this.parts.timers.nowMs);
+    const asker = this.askers.find(iface, questionOf(dhcp), this.parts.timers.nowMs)?.port ?? null;
     const port = this.byCircuit(iface, dhcp) ?? asker ?? this.byMac(iface, dhcp.chaddr);
     if (port !== null && isLease(dhcp)) {
       if (port === asker) this.parts.bindings.lease(port, dhcp.chaddr, dhcp.yiaddr, dhcp.leaseSeconds!);
@@ -253,9 +243,7 @@ export class DhcpRelay {
   }
 
   private byCircuit(iface: InterfaceObject, { agent }: Dhcp): AcPort | null {
-    const text = agent === null ? null : circuitOf(agent);
-    const ac = text === null ? undefined : this.parts.inventory.ac(text.slice(text.indexOf("/") + 1));
-    return ac !== undefined && ac.vsi.interface === iface && circuit(ac.vsi, ac) === text ? ac : null;
+    return acOfCircuit(this.parts.inventory, iface, agent === null ? null : circuitOf(agent));
   }
 
   private byMac(iface: InterfaceObject, mac: Mac): AcPort | null {
@@ -271,19 +259,6 @@ export class DhcpRelay {
     return port.kind === "tunnel" || this.parts.ways.of(iface, server).iface === iface;
   }
 
-  private arrivalOf({ port: row, vsi: vsiRow }: HeldFrame): Arrival | null {
-    const port = this.parts.inventory.ports.get(row);
-    const vsi = this.parts.inventory.vsis.get(vsiRow);
-    const iface = vsi?.interface;
-    return port === undefined || vsi === undefined || iface == null ? null : { port, vsi, iface };
-  }
-
-  private admit(port: PortObject): boolean {
-    const rate = this.rates.get(port) ?? new RateWindow(REQUESTS_PER_SECOND);
-    this.rates.set(port, rate);
-    return rate.admit(this.parts.timers.nowMs);
-  }
-
   private tell(event: "dhcp.request" | "dhcp.reply", fields: Parameters<Emit>[2]): void {
     this.parts.emit("debug", event, fields);
   }
@@ -297,7 +272,6 @@ function relayOf({ config }: InterfaceObject): DhcpRelayConfig | null {
   return config.dhcpRelay;
 }
 
-/** Names have no slash. */
-function circuit(vsi: VsiObject, port: PortObject): string {
-  return `${vsi.name}/${port.name}`;
+function questionOf({ chaddr, xid }: Dhcp): string {
+  return `${chaddr} ${xid}`;
 }

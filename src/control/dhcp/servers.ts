@@ -1,6 +1,6 @@
 /** The servers of each relay: what was asked of them, and what they answered. */
-import { formatIpv4, type Ipv4 } from "../../wire/ipv4.ts";
 import type { InterfaceObject } from "../inventory.ts";
+import { formatIp, type Ip } from "../ip.ts";
 
 /** A server, as one VSI-interface knows it. */
 export interface ServerView {
@@ -22,15 +22,15 @@ interface Server {
 }
 
 export class DhcpServers {
-  private readonly of = new Map<InterfaceObject, Map<Ipv4, Server>>();
+  private readonly of = new Map<InterfaceObject, Map<Ip, Server>>();
 
-  asked(iface: InterfaceObject, server: Ipv4, nowMs: number): void {
+  asked(iface: InterfaceObject, server: Ip, nowMs: number): void {
     const known = this.server(iface, server);
     known.requests++;
     known.owesSinceMs ??= nowMs;
   }
 
-  answered(iface: InterfaceObject, server: Ipv4, nowMs: number): void {
+  answered(iface: InterfaceObject, server: Ip, nowMs: number): void {
     const known = this.server(iface, server);
     known.replies++;
     known.answeredMs = nowMs;
@@ -45,11 +45,11 @@ export class DhcpServers {
   list(interfaces: Iterable<InterfaceObject>, nowMs: number): ServerView[] {
     const seconds = (ms: number | null) => (ms === null ? null : Math.floor((nowMs - ms) / 1000));
     return [...interfaces].flatMap((iface) =>
-      (iface.config.dhcpRelay?.servers ?? []).map(({ ip }) => {
+      serversOf(iface).map(({ ip }) => {
         const known = this.of.get(iface)?.get(ip);
         return {
           interface: iface.name,
-          server: formatIpv4(ip),
+          server: formatIp(ip),
           requests: known?.requests ?? 0,
           replies: known?.replies ?? 0,
           answeredSeconds: seconds(known?.answeredMs ?? null),
@@ -59,11 +59,16 @@ export class DhcpServers {
     );
   }
 
-  private server(iface: InterfaceObject, ip: Ipv4): Server {
-    const servers = this.of.get(iface) ?? new Map<Ipv4, Server>();
+  private server(iface: InterfaceObject, ip: Ip): Server {
+    const servers = this.of.get(iface) ?? new Map<Ip, Server>();
     this.of.set(iface, servers);
     const server = servers.get(ip) ?? { requests: 0, replies: 0, answeredMs: null, owesSinceMs: null };
     servers.set(ip, server);
     return server;
   }
+}
+
+/** Of both families. */
+function serversOf({ config: { dhcpRelay, dhcpRelay6 } }: InterfaceObject): readonly { readonly ip: Ip }[] {
+  return [...(dhcpRelay?.servers ?? []), ...(dhcpRelay6?.servers ?? [])];
 }

@@ -2,33 +2,35 @@
  * Bindings: which MAC and which address live behind an AC, by the configuration (`acs[].bindings`) or by a DHCP lease.
  *
  * They are kept of every AC, so that `antiSpoof: strict` may be switched on under a VM that has its lease already; the workers'
- * table (tables/bindings.ts) has those of the strict ones. There an address is a row, and its MAC two more: the MAC alone, and the
- * link-local address that the MAC gives (RFC 4291 appendix A); one that is made otherwise (RFC 7217) is listed like any other address.
+ * table has those of the strict ones (binding-rows.ts).
  *
- * A lease is believed because a server that we asked said so, and for as long as it said (RFC 2131 §4.4.5). It binds where the
- * client asked. A MAC or an address that is bound to another AC that is up and strict stays there: a DHCP client is known to its
- * server by a MAC that it chooses itself, and could fetch a neighbour's lease with it. An AC has a limit, and all have one.
+ * A lease is believed because a server that we asked said so, and for as long as it said (RFC 2131 §4.4.5, RFC 8415 §7.7). It binds
+ * where the client asked. A MAC or an address that is bound to another AC that is up and strict stays there: a DHCP client is known to its
+ * server by a MAC or an identifier that it chooses itself, and could fetch a neighbour's lease with it. An AC has a limit, and all have one
+ * (leases.ts).
+ *
+ * Leases outlive the process, where it has a folder to keep them in (daemon/lease-file.ts). Those of before bind for some time
+ * although their AC is not up yet: its VM comes back after its gateway, and a neighbour must not be quicker.
  */
-import { type BindingRow, type BindingTable, BindingWriter, bindingKey, MAPPED_IPV4 } from "../../tables/bindings.ts";
 import type { Tables } from "../../tables/tables.ts";
 import { i32 } from "../../wire/bytes.ts";
-import { formatMac, hiOf, loOf, type Mac, parseMac } from "../../wire/ethernet.ts";
-import { IPV6_ADDRESS_BYTES, readIpv6, writeLinkLocal } from "../../wire/ipv6.ts";
+import { formatMac, type Mac, parseMac } from "../../wire/ethernet.ts";
+import { readIpv6 } from "../../wire/ipv6.ts";
 import type { Emit } from "../event.ts";
-import type { AcPort, Inventory, VsiObject } from "../inventory.ts";
-import { compareIp, formatIp, type Ip } from "../ip.ts";
+import { type AcPort, type Inventory, isHostAddress, isOwnAddress } from "../inventory.ts";
+import { compareIp, formatIp, type Ip, isOfLink } from "../ip.ts";
 import { peerAddress } from "../peer-address.ts";
 import type { AcConfig } from "../plan.ts";
-import type { Timer, Timers } from "../timers.ts";
+import type { Timers } from "../timers.ts";
+import { BindingRows, type Pair } from "./binding-rows.ts";
 import { Holders } from "./holders.ts";
+import { type Lease, Leases } from "./leases.ts";
+import { isSameNetwork, isStrict } from "./strict.ts";
 
-/** Leases of one AC, and of all. */
-export const MAX_LEASES_OF_AC = 256;
-export const MAX_LEASES = 4096;
-/** A table that is changing banks is asked again. */
-const RETRY_MS = 5;
-/** RFC 2131 §3.3: a lease that does not end. */
+/** RFC 2131 §3.3, RFC 8415 §7.7: a lease that does not end. */
 const INFINITE_SECONDS = 0xffffffff;
+/** Of ACs with leases from before: a VM's TAP is handed over again within seconds. */
+export const AWAITED_MS = 60_000;
 
 export type BindingSource = "static" | "dhcp";
 
@@ -44,43 +46,42 @@ export interface BindingView {
   readonly enforced: boolean;
 }
 
-interface Bound {
-  readonly mac: Mac;
-  readonly ip: Ip;
-  readonly source: BindingSource;
-  /** null: never. */
+/** A lease as it is kept; `endsMs` by the clock of `timers`. */
+export interface KeptLease extends Pair {
+  readonly ac: string;
+  readonly vsi: string;
   readonly endsMs: number | null;
 }
 
-interface Lease extends Bound {
-  readonly timer: Timer | null;
+interface Bound extends Pair {
+  readonly source: BindingSource;
+  /** null: never. */
+  readonly endsMs: number | null;
 }
 
 export class Bindings {
   private readonly timers: Timers;
   private readonly inventory: Inventory;
   private readonly emit: Emit;
-  private readonly table: BindingTable;
-  private readonly writer: BindingWriter;
-  /** By AC, then by MAC and address. */
-  private readonly leases = new Map<AcPort, Map<string, Lease>>();
+  readonly rows: BindingRows;
+  private readonly leases = new Leases();
   /** What the configuration says, read once for each of its versions. */
   private readonly fixed = new WeakMap<AcConfig, readonly Bound[]>();
   private readonly holders = new Holders();
-  /** By AC: the rows that workers see. */
-  private readonly published = new Map<AcPort, Map<string, BindingRow>>();
   /** ACs that had bindings once. */
   private readonly known = new Set<AcPort>();
-  private leaseCount = 0;
-  private retry: Timer | null = null;
+  /** ACs that are awaited, because they have leases from before. */
+  private readonly awaited = new Set<AcPort>();
+  /** Leases that came and went, and that were renewed, ever. */
+  changes = 0;
+  renewals = 0;
 
   /** @param seed a random int32 for the table's hash. */
   constructor(tables: Tables, timers: Timers, inventory: Inventory, emit: Emit, seed: number) {
     this.timers = timers;
     this.inventory = inventory;
     this.emit = emit;
-    this.table = tables.bindings;
-    this.writer = new BindingWriter(tables.bindings, tables.heartbeat, seed);
+    this.rows = new BindingRows(tables, timers, seed);
   }
 
   /** The configuration is another one: its bindings are in force, and ACs that went have none. */
@@ -88,66 +89,66 @@ export class Bindings {
     for (const port of this.known) {
       if (this.inventory.ports.get(port.row) === port) continue;
       this.known.delete(port);
-      for (const lease of this.leases.get(port)?.values() ?? []) this.drop(port, lease);
+      this.awaited.delete(port);
+      for (const lease of this.leases.ofPort(port)) this.drop(port, lease);
       this.holders.set(port, []);
-      this.publish(port, new Map());
+      this.rows.set(port, []);
     }
-    for (const port of this.inventory.acs()) this.sync(port);
+    for (const port of this.inventory.acs()) {
+      const bound = this.of(port);
+      if (bound.length > 0) this.known.add(port);
+      this.holders.set(port, this.fixedOf(port.config));
+      this.rows.set(port, isStrict(port) ? bound : []);
+    }
   }
 
   /** A server gave `ip` to `mac` behind `port`, for so many seconds. @returns false: it is not believed. */
   lease(port: AcPort, mac: Mac, ip: Ip, seconds: number): boolean {
-    const key = keyOf(mac, ip);
-    const known = this.leases.get(port)?.get(key);
+    const known = this.leases.find(port, { mac, ip });
     const why = this.whyRefused(port, mac, ip, known !== undefined);
     if (why !== null) {
       const fields = { ac: port.name, vsi: port.vsi.name, mac: formatMac(mac), ip: formatIp(ip), reason: why };
       this.emit("warn", "binding.refused", fields);
       return false;
     }
-    if (known !== undefined) this.drop(port, known);
+    const lease: Lease = known ?? { mac, ip, source: "dhcp", endsMs: null, timer: null };
+    if (lease.timer !== null) this.timers.cancel(lease.timer);
     const isEndless = seconds >= INFINITE_SECONDS;
-    const lease: Lease = {
-      mac,
-      ip,
-      source: "dhcp",
-      endsMs: isEndless ? null : this.timers.nowMs + seconds * 1000,
-      timer: isEndless ? null : this.timers.after(seconds * 1000, () => this.end(port, lease, "expired")),
-    };
-    const ofPort = this.leases.get(port) ?? new Map<string, Lease>();
-    this.leases.set(port, ofPort.set(key, lease));
-    this.leaseCount++;
-    if (known === undefined) this.tell(port, lease, "binding.added", {});
-    this.sync(port);
+    lease.endsMs = isEndless ? null : this.timers.nowMs + seconds * 1000;
+    lease.timer = isEndless ? null : this.timers.after(seconds * 1000, () => this.end(port, lease, "expired"));
+    // A renewal changes nothing but its end.
+    if (known === undefined) this.add(port, lease);
+    else this.renewals++;
     return true;
   }
 
-  /** The client behind `port` gives its lease back; `ip` null: all of that MAC there. */
+  /** The client behind `port` gives its lease back; `ip` null: all IPv4 ones of that MAC there. */
   release(port: AcPort, mac: Mac, ip: Ip | null): void {
-    for (const lease of [...(this.leases.get(port)?.values() ?? [])])
-      if (lease.mac === mac && (ip === null || lease.ip === ip)) this.end(port, lease, "released");
+    for (const lease of this.leases.ofPort(port))
+      if (lease.mac === mac && (ip === null ? typeof lease.ip === "number" : lease.ip === ip))
+        this.end(port, lease, "released");
   }
 
   /** Another AC of the same network, up, to which `mac` is bound, or (`ip` not null) the address; null: none. */
   holder(port: AcPort, mac: Mac, ip: Ip | null = null): AcPort | null {
-    for (const other of this.holders.ofMac(mac)) if (isRival(other, port)) return other;
+    for (const other of this.holders.ofMac(mac)) if (this.isRival(other, port)) return other;
     return ip === null ? null : this.holderOf(port, ip);
   }
 
   /** Another AC of the same network, up, to which `ip` is bound. */
   holderOf(port: AcPort, ip: Ip): AcPort | null {
-    for (const other of this.holders.ofIp(ip)) if (isRival(other, port)) return other;
+    for (const other of this.holders.ofIp(ip)) if (this.isRival(other, port)) return other;
     return null;
   }
 
   /** All of an AC, what the configuration says first. */
   of(port: AcPort): readonly Bound[] {
-    return [...this.fixedOf(port.config), ...(this.leases.get(port)?.values() ?? [])];
+    return [...this.fixedOf(port.config), ...this.leases.ofPort(port)];
   }
 
   /** May `mac` behind `port` send from `ip`? Other checks than the workers' ask here (neighbour discovery). */
   has(port: AcPort, mac: Mac, ip: Ip): boolean {
-    return this.table.has(...rowOf(port, mac, wordsOf(ip)));
+    return this.rows.has(port, mac, ip);
   }
 
   list(): BindingView[] {
@@ -167,66 +168,68 @@ export class Bindings {
     );
   }
 
+  /** What is worth keeping for the next process. */
+  kept(): KeptLease[] {
+    return Array.from(this.leases.all(), ([port, { mac, ip, endsMs }]) => ({
+      ...{ ac: port.name, vsi: port.vsi.name, mac, ip, endsMs },
+    }));
+  }
+
+  /** Leases of the process before. @returns how many bind again: of ACs that still are there, of addresses that can be theirs. */
+  restore(kept: readonly KeptLease[]): number {
+    let count = 0;
+    for (const { ac, vsi, mac, ip, endsMs } of kept) {
+      const port = this.inventory.ac(ac);
+      const iface = port?.vsi.interface;
+      if (port === undefined || port.vsi.name !== vsi || iface == null) continue;
+      if (isOwnAddress(iface, ip) || !(isHostAddress(iface, ip) || isOfLink(ip))) continue;
+      const seconds = endsMs === null ? INFINITE_SECONDS : (endsMs - this.timers.nowMs) / 1000;
+      if (seconds <= 0 || !this.lease(port, mac, ip, seconds)) continue;
+      this.awaited.add(port);
+      count++;
+    }
+    this.timers.after(AWAITED_MS, () => this.awaited.clear());
+    return count;
+  }
+
   private whyRefused(port: AcPort, mac: Mac, ip: Ip, isRenewal: boolean): string | null {
     const other = this.holder(port, mac, ip);
     if (other !== null) return `bound at AC ${other.name}`;
-    if (isRenewal) return null;
-    if ((this.leases.get(port)?.size ?? 0) >= MAX_LEASES_OF_AC) return `AC ${port.name} has ${MAX_LEASES_OF_AC} leases`;
-    return this.leaseCount >= MAX_LEASES ? `there are ${MAX_LEASES} leases` : null;
+    return isRenewal ? null : this.leases.whyFull(port);
   }
 
-  private end(port: AcPort, lease: Lease, why: "expired" | "released"): void {
-    this.drop(port, lease);
+  private add(port: AcPort, lease: Lease): void {
+    const victim = this.leases.victimFor(port);
+    if (victim !== null) this.end(victim.port, victim.lease, "displaced");
+    this.changes++;
+    this.known.add(port);
+    this.leases.add(port, lease);
+    this.holders.add(port, lease);
+    if (isStrict(port)) this.rows.add(port, lease);
+    this.tell(port, lease, "binding.added", {});
+  }
+
+  private end(port: AcPort, lease: Lease, why: "expired" | "released" | "displaced"): void {
+    if (!this.drop(port, lease)) return;
+    if (isStrict(port)) this.rows.remove(port, lease);
     this.tell(port, lease, "binding.ended", { reason: why });
-    this.sync(port);
+    // A link-local address that asked for others goes with the last of them.
+    if (typeof lease.ip === "number" || isOfLink(lease.ip)) return;
+    const left = this.leases.ofPort(port).filter(({ mac, ip }) => mac === lease.mac && typeof ip === "bigint");
+    if (left.every(({ ip }) => isOfLink(ip))) for (const each of left) this.end(port, each, why);
   }
 
-  private drop(port: AcPort, lease: Lease): void {
+  private drop(port: AcPort, lease: Lease): boolean {
     if (lease.timer !== null) this.timers.cancel(lease.timer);
-    const ofPort = this.leases.get(port)!;
-    if (!ofPort.delete(keyOf(lease.mac, lease.ip))) return;
-    this.leaseCount--;
-    if (ofPort.size === 0) this.leases.delete(port);
+    if (!this.leases.remove(port, lease)) return false;
+    this.changes++;
+    this.holders.remove(port, lease);
+    return true;
   }
 
-  /** Workers see what is bound to `port`, if it is strict. */
-  private sync(port: AcPort): void {
-    const bound = this.of(port);
-    if (bound.length > 0) this.known.add(port);
-    this.holders.set(port, bound);
-    const wanted = new Map<string, BindingRow>();
-    const add = (mac: Mac, words: Words) => {
-      const row = rowOf(port, mac, words);
-      wanted.set(row.join(" "), row);
-    };
-    if (isStrict(port)) {
-      for (const { mac, ip } of bound) {
-        add(mac, NO_ADDRESS);
-        add(mac, linkLocalOf(mac));
-        add(mac, wordsOf(ip));
-      }
-    }
-    this.publish(port, wanted);
-  }
-
-  private publish(port: AcPort, wanted: Map<string, BindingRow>): void {
-    const known = this.published.get(port);
-    for (const [key, row] of known ?? []) if (!wanted.has(key)) this.writer.remove(row);
-    for (const [key, row] of wanted) {
-      if (known?.has(key) === true) continue;
-      const stored = this.writer.add(row);
-      if (stored === "stored") continue;
-      // Full it cannot be: the limits of leases and of the configuration are less together.
-      wanted.delete(key);
-      this.retry ??= this.timers.after(RETRY_MS, () => this.again());
-    }
-    if (wanted.size === 0) this.published.delete(port);
-    else this.published.set(port, wanted);
-  }
-
-  private again(): void {
-    this.retry = null;
-    for (const port of this.inventory.acs()) this.sync(port);
+  private isRival(other: AcPort, port: AcPort): boolean {
+    const isThere = other.up || this.awaited.has(other);
+    return other !== port && isThere && isStrict(other) && isSameNetwork(other.vsi, port.vsi);
   }
 
   private fixedOf(config: AcConfig): readonly Bound[] {
@@ -242,42 +245,6 @@ export class Bindings {
   private tell(port: AcPort, { mac, ip }: Bound, event: "binding.added" | "binding.ended", more: object): void {
     this.emit("debug", event, { ac: port.name, vsi: port.vsi.name, mac: formatMac(mac), ip: formatIp(ip), ...more });
   }
-}
-
-export function isStrict(port: AcPort): boolean {
-  return port.config.antiSpoof === "strict";
-}
-
-/** One subnet, one set of addresses. */
-function isSameNetwork(a: VsiObject, b: VsiObject): boolean {
-  return a === b || (a.interface !== null && a.interface === b.interface);
-}
-
-function isRival(other: AcPort, port: AcPort): boolean {
-  return other !== port && other.up && isStrict(other) && isSameNetwork(other.vsi, port.vsi);
-}
-
-function keyOf(mac: Mac, ip: Ip): string {
-  return `${mac} ${formatIp(ip)}`;
-}
-
-type Words = readonly [number, number, number, number];
-const NO_ADDRESS: Words = [0, 0, 0, 0];
-
-function rowOf(port: AcPort, mac: Mac, words: Words): BindingRow {
-  return [bindingKey(port.row, hiOf(mac)), loOf(mac), ...words];
-}
-
-function wordsOf(ip: Ip): Words {
-  if (typeof ip === "number") return [0, 0, MAPPED_IPV4, ip];
-  const word = (shift: bigint) => Number(BigInt.asIntN(32, ip >> shift));
-  return [word(96n), word(64n), word(32n), word(0n)];
-}
-
-function linkLocalOf(mac: Mac): Words {
-  const bytes = new Uint8Array(IPV6_ADDRESS_BYTES);
-  writeLinkLocal(bytes, 0, mac);
-  return [i32(bytes, 0), i32(bytes, 4), i32(bytes, 8), i32(bytes, 12)];
 }
 
 /** Canonical text of either family. */

@@ -2,39 +2,48 @@
 import type { Mac } from "../../wire/ethernet.ts";
 import type { AcPort } from "../inventory.ts";
 import { formatIp, type Ip } from "../ip.ts";
+import type { Pair } from "./binding-rows.ts";
 
 /** What is bound: a MAC as a number of its own kind, an address as text. */
 type Key = Mac | string;
 
 export class Holders {
-  private readonly ports = new Map<Key, Set<AcPort>>();
-  private readonly keys = new Map<AcPort, Set<Key>>();
+  /** By what is bound, and by AC: how many of the AC's bindings have it. */
+  private readonly ports = new Map<Key, Map<AcPort, number>>();
+  private readonly pairs = new Map<AcPort, readonly Pair[]>();
 
-  /** What is bound to `port` is this, and no more. */
-  set(port: AcPort, bound: readonly { readonly mac: Mac; readonly ip: Ip }[]): void {
-    const keys = new Set<Key>(bound.flatMap(({ mac, ip }) => [mac, formatIp(ip)]));
-    for (const key of this.keys.get(port) ?? []) if (!keys.has(key)) this.remove(key, port);
-    for (const key of keys) {
-      const ports = this.ports.get(key) ?? new Set<AcPort>();
-      this.ports.set(key, ports.add(port));
+  /** What is bound to `port` by its configuration is this, and no more. */
+  set(port: AcPort, pairs: readonly Pair[]): void {
+    for (const pair of this.pairs.get(port) ?? []) this.remove(port, pair);
+    for (const pair of pairs) this.add(port, pair);
+    if (pairs.length === 0) this.pairs.delete(port);
+    else this.pairs.set(port, pairs);
+  }
+
+  /** A lease more. */
+  add(port: AcPort, { mac, ip }: Pair): void {
+    for (const key of [mac, formatIp(ip)]) {
+      const ports = this.ports.get(key) ?? new Map<AcPort, number>();
+      this.ports.set(key, ports.set(port, (ports.get(port) ?? 0) + 1));
     }
-    if (keys.size === 0) this.keys.delete(port);
-    else this.keys.set(port, keys);
   }
 
-  ofMac(mac: Mac): ReadonlySet<AcPort> {
-    return this.ports.get(mac) ?? NONE;
+  /** One that was added. */
+  remove(port: AcPort, { mac, ip }: Pair): void {
+    for (const key of [mac, formatIp(ip)]) {
+      const ports = this.ports.get(key)!;
+      const count = ports.get(port)! - 1;
+      if (count > 0) ports.set(port, count);
+      else ports.delete(port);
+      if (ports.size === 0) this.ports.delete(key);
+    }
   }
 
-  ofIp(ip: Ip): ReadonlySet<AcPort> {
-    return this.ports.get(formatIp(ip)) ?? NONE;
+  ofMac(mac: Mac): Iterable<AcPort> {
+    return this.ports.get(mac)?.keys() ?? [];
   }
 
-  private remove(key: Key, port: AcPort): void {
-    const ports = this.ports.get(key)!;
-    ports.delete(port);
-    if (ports.size === 0) this.ports.delete(key);
+  ofIp(ip: Ip): Iterable<AcPort> {
+    return this.ports.get(formatIp(ip))?.keys() ?? [];
   }
 }
-
-const NONE: ReadonlySet<AcPort> = new Set();

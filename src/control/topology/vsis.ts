@@ -10,6 +10,7 @@ import { RowPool } from "../../tables/heartbeat.ts";
 import type { Tables } from "../../tables/tables.ts";
 import {
   VSI_DHCP_RELAY,
+  VSI_DHCP6_RELAY,
   VSI_FLOOD_BROADCAST,
   VSI_FLOOD_MULTICAST,
   VSI_FLOOD_UNKNOWN,
@@ -210,7 +211,7 @@ function pairKey(vni: number, tunnel: number): number {
   return vni * MAX_PORTS + tunnel;
 }
 
-function flagsOf({ arp, evpn, flood, innerVlan, isRelayed }: VsiConfig): number {
+function flagsOf({ arp, evpn, flood, innerVlan, isRelayed, isRelayed6 }: VsiConfig): number {
   return (
     (arp === "localProxy" ? VSI_LOCAL_PROXY : 0) |
     (arp === "suppress" ? VSI_SUPPRESS : 0) |
@@ -219,6 +220,7 @@ function flagsOf({ arp, evpn, flood, innerVlan, isRelayed }: VsiConfig): number 
     (flood.multicast ? VSI_FLOOD_MULTICAST : 0) |
     (innerVlan === "keep" ? VSI_KEEP_INNER_VLAN : 0) |
     (isRelayed ? VSI_DHCP_RELAY : 0) |
+    (isRelayed6 ? VSI_DHCP6_RELAY : 0) |
     (evpn?.learning === "evpn" ? VSI_NO_TUNNEL_LEARN : 0)
   );
 }
