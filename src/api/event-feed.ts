@@ -14,6 +14,7 @@
  * gets what is kept since then, hears how many are not, and misses nothing between that and what comes.
  */
 import type { Emit, EventFields } from "../control/event.ts";
+import { formatIp, parseIp } from "../control/ip.ts";
 import type { Level, Log } from "../log/log.ts";
 import { type EventQuery, type EventRecord, SINCE } from "./schema-watch.ts";
 
@@ -34,8 +35,8 @@ type Filter = (record: Unnumbered) => boolean;
 export function filterOf(query: EventQuery): Filter {
   const { ac, tunnel, vsi, event, drop, host, protocol } = query;
   const glob = event === undefined ? null : globOf(event);
-  const naming = host === undefined ? null : new RegExp(`(^|[^0-9.])${host.replaceAll(".", "\\.")}($|[^0-9.])`);
-  const ofProtocol = protocol === undefined ? null : new RegExp(`(^| )${protocol} `);
+  const naming = host === undefined ? null : namingOf(host);
+  const ofProtocol = protocol === undefined ? null : new RegExp(`(^| )${protocol}6? `);
   return ({ event: name, fields }) =>
     (ac === undefined || fields.ac === ac) &&
     (tunnel === undefined || fields.tunnel === tunnel) &&
@@ -44,6 +45,15 @@ export function filterOf(query: EventQuery): Filter {
     (naming === null || Object.values(fields).some((value) => typeof value === "string" && naming.test(value))) &&
     (ofProtocol === null || name.startsWith(`${protocol}.`) || ofProtocol.test(String(fields.frame ?? ""))) &&
     (drop !== "1" || name === "drop" || fields.of === "drop");
+}
+
+/** Does a text name the address? Not as a part of another one. */
+function namingOf(host: string): RegExp {
+  const ip = parseIp(host);
+  const text = (ip === null ? host : formatIp(ip)).replaceAll(".", "\\.");
+  return typeof ip === "bigint"
+    ? new RegExp(`(?<![0-9a-f:.])${text}(?!:?[0-9a-f]|::)`)
+    : new RegExp(`(^|[^0-9.])${text}($|[^0-9.])`);
 }
 
 function globOf(text: string): RegExp {

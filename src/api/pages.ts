@@ -7,9 +7,8 @@
  */
 import { createHash } from "node:crypto";
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { compareIp, type Family, parseIp } from "../control/ip.ts";
+import { compareIp, type Family, type Ip, parseIp } from "../control/ip.ts";
 import { STEP } from "../control/sorted.ts";
-import { type Ipv4, parseIpv4 } from "../wire/ipv4.ts";
 import { byText } from "./by-text.ts";
 import { fault, json } from "./json-body.ts";
 import { jsonSlices, type Steps } from "./json-slices.ts";
@@ -60,8 +59,6 @@ interface Table<T> {
   readonly behind: (key: readonly string[]) => ((row: T) => boolean) | null;
 }
 
-const ipOrder = (ip: Ipv4) => ip >>> 0;
-
 const MACS: Table<schema.MacEntry> = {
   path: "/v1/macs",
   summary: "MAC tables by VSI and MAC",
@@ -94,7 +91,7 @@ const ROUTES: Table<schema.Route> = {
   path: "/v1/routes",
   summary: "Routes by VRF and prefix",
   row: schema.Route,
-  query: PAGE.extend(OF_VRF),
+  query: PAGE.extend({ ...OF_VRF, family }),
   rows: (source) => source.routes(),
   keyOf: ({ vrf, prefix }) => [vrf, prefix],
   behind: ([vrf, text]) => {
@@ -102,7 +99,7 @@ const ROUTES: Table<schema.Route> = {
     if (vrf === undefined || key === null) return null;
     return (row) => {
       const [network, length] = prefixOrder(row.prefix)!;
-      return (byText(row.vrf, vrf) || network - key[0] || length - key[1]) > 0;
+      return (byText(row.vrf, vrf) || compareIp(network, key[0]) || length - key[1]) > 0;
     };
   },
 };
@@ -120,10 +117,10 @@ const VRFS: Table<Vrf> = {
       byText(row.name, name!) > 0,
 };
 
-function prefixOrder(text: string): readonly [network: number, length: number] | null {
+function prefixOrder(text: string): readonly [network: Ip, length: number] | null {
   const [address, length] = text.split("/");
-  const network = parseIpv4(address ?? "");
-  return network === null || !/^\d{1,2}$/.test(length ?? "") ? null : [ipOrder(network), Number(length)];
+  const network = parseIp(address ?? "");
+  return network === null || !/^\d{1,3}$/.test(length ?? "") ? null : [network, Number(length)];
 }
 
 export function addPages(app: OpenAPIHono, source: PagesSource): void {
@@ -159,10 +156,10 @@ function addTable<T extends object>(app: OpenAPIHono, source: PagesSource, table
     const behind = after === undefined ? () => true : table.behind(after.split(","));
     if (behind === null)
       return c.json(fault("bad_request", `after: "${after}" is no row's key`, `give what ${NEXT} said`), 400) as never;
-    const isIn = (row: T & { readonly vsi?: unknown; readonly vrf?: unknown; readonly ip?: unknown }) =>
+    const isIn = (row: T & { readonly [key in "vsi" | "vrf" | "ip" | "prefix"]?: unknown }) =>
       (vsi === undefined || row.vsi === vsi) &&
       (vrf === undefined || row.vrf === vrf) &&
-      (of === undefined || String(row.ip).includes(":") === (of === "6"));
+      (of === undefined || String(row.ip ?? row.prefix).includes(":") === (of === "6"));
     const isMeant = (row: T) => behind(row) && isIn(row);
     const all = table.rows(source);
     if (limit === undefined)

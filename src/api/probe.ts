@@ -5,6 +5,7 @@
  * is open for long. A program that wants ten echoes asks ten times.
  */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { address } from "./address.ts";
 import { json } from "./json-body.ts";
 import { Fault } from "./schema.ts";
 import { HostPing, PathSearch, PingResult } from "./schema-probe.ts";
@@ -35,7 +36,7 @@ export function addProbes(app: OpenAPIHono, source: ProbeSource): void {
     summary: "Send one ICMP echo from a VSI-interface to a host",
     request: {
       params: PARAMS,
-      query: z.object({ ip: z.ipv4(), length: HOST_LENGTH.describe("of the whole IP packet, bytes") }),
+      query: z.object({ ip: address, length: HOST_LENGTH.describe("of the whole IP packet, bytes") }),
     },
     responses: {
       200: json("What became of it", HostPing),

@@ -1,5 +1,6 @@
 /** What `POST /v1/trace` and `POST /v1/inject` are asked and say: see schema.ts for the rules. */
 import { z } from "@hono/zod-openapi";
+import { address } from "./address.ts";
 
 const name = z.string().min(1).max(64);
 const mac = z.string().regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i, "a MAC address: six bytes in hex");
@@ -9,23 +10,25 @@ export const TraceRequest = z
   .object({
     ac: name.optional().describe("arrives at this AC"),
     tunnel: name.optional().describe("or by this tunnel, inside VXLAN"),
-    peer: z
-      .union([z.ipv4(), z.ipv6()])
+    peer: address
       .optional()
       .describe("or by the tunnel to the VTEP with this address: `local` of another gateway's `next`"),
     vni: z.int().min(0).max(0xffffff).optional().describe("needs tunnel or peer"),
     vrf: name
       .optional()
       .describe("its VRF: of ac, tunnel or peer it must be; without them it arrives where this VRF knows its source"),
-    protocol: z.enum(["icmp", "tcp", "udp", "arp"]).default("icmp"),
-    source: z.ipv4().optional(),
-    destination: z.ipv4().optional(),
+    protocol: z
+      .enum(["icmp", "tcp", "udp", "arp", "nd"])
+      .default("icmp")
+      .describe("of IPv6, icmp is ICMPv6; arp is a request of IPv4, nd a solicitation of IPv6, for the destination"),
+    source: address.optional().describe("with nd, :: probes for a duplicate"),
+    destination: address.optional().describe("of the source's family"),
     sourceMac: mac.optional().describe("default: of the neighbour with the source address, else one made up"),
     destinationMac: mac.optional().describe("default: the gateway MAC of the VSI"),
-    ttl: z.int().min(0).max(255).default(64),
+    ttl: z.int().min(0).max(255).default(64).describe("or hop limit"),
     dscp: z.int().min(0).max(63).default(0),
     size: z.int().min(28).max(65_535).default(84).describe("bytes of the IP packet"),
-    df: z.boolean().default(false),
+    df: z.boolean().default(false).describe("of IPv4: packets of IPv6 are never fragmented on the way"),
     sourcePort: port.default(40_000),
     destinationPort: port.default(80),
     vlan: z.int().min(0).max(4094).optional().describe("802.1Q tag; default: what the AC matches"),

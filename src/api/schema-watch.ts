@@ -1,5 +1,6 @@
 /** What `/v1/events` and `/v1/capture` are asked and say: see schema.ts for the rules. */
 import { z } from "@hono/zod-openapi";
+import { address } from "./address.ts";
 
 const names = z
   .string()
@@ -11,15 +12,15 @@ const names = z
 const MOST_HOSTS = 16;
 const hosts = z
   .string()
-  .max(MOST_HOSTS * 16)
+  .max(MOST_HOSTS * 46)
   .transform((text) => text.split(",").filter((host) => host !== ""))
-  .pipe(z.array(z.ipv4()).min(1).max(MOST_HOSTS))
+  .pipe(z.array(address).min(1).max(MOST_HOSTS))
   .optional();
 const protocols = z
   .string()
   .max(64)
   .transform((text) => text.split(","))
-  .pipe(z.array(z.enum(["arp", "icmp", "tcp", "udp", "ipv6", "other"])))
+  .pipe(z.array(z.enum(["arp", "nd", "icmp", "tcp", "udp", "ipv6", "other"])))
   .optional();
 
 /** Boot and number, or the number alone: of this boot. */
@@ -31,8 +32,11 @@ export const EventQuery = z.object({
   vsi: z.string().optional(),
   event: z.string().max(64).optional().describe("a name; * stands for any text"),
   drop: z.enum(["0", "1"]).optional().describe("1: drops alone"),
-  host: z.ipv4().optional().describe("only what names this address"),
-  protocol: z.enum(["arp", "icmp", "tcp", "udp"]).optional().describe("only its events, and dropped frames of it"),
+  host: address.optional().describe("only what names this address"),
+  protocol: z
+    .enum(["arp", "nd", "icmp", "tcp", "udp"])
+    .optional()
+    .describe("only its events, and dropped frames of it; icmp, tcp and udp of both families"),
   since: z
     .string()
     .regex(SINCE, "a number, or BOOT-NUMBER as the id of a server-sent event is")
@@ -56,15 +60,19 @@ export const CaptureQuery = z.object({
   tunnel: names.describe("names, separated by commas"),
   vsi: names.describe("names, separated by commas"),
   drop: z.enum(["0", "1"]).optional().describe("1: dropped frames alone"),
-  host: hosts.describe("IPv4 addresses, separated by commas: packets from or to one of them, and ARP about one"),
-  protocol: protocols.describe("arp, icmp, tcp, udp, ipv6, other; separated by commas"),
+  host: hosts.describe(
+    "addresses of either family, separated by commas: packets from or to one of them, and ARP and ND about one",
+  ),
+  protocol: protocols.describe(
+    "arp, nd, icmp, tcp, udp (the last three of both families), ipv6, other; separated by commas",
+  ),
   count: z.coerce.number().int().min(1).max(1_000_000_000).optional().describe("end after so many frames"),
   seconds: z.coerce.number().int().min(1).max(2_000_000).optional().describe("end after so long"),
   snaplen: z.coerce.number().int().min(14).max(262_144).default(262_144).describe("bytes of each frame"),
 });
 
 const number = z.int().nullable();
-const address = z.string().nullable();
+const underlayAddress = z.string().nullable();
 
 const Via = z.object({ kind: z.enum(["ac", "tunnel"]), name: z.string() });
 
@@ -87,7 +95,7 @@ export const CaptureLine = z
       reason: z.string().nullable(),
       step: z.string().nullable(),
       outer: z
-        .object({ source: address, destination: address, sourcePort: number, vni: number })
+        .object({ source: underlayAddress, destination: underlayAddress, sourcePort: number, vni: number })
         .nullable()
         .describe("around a frame in a tunnel; the source port of one that comes in is known of strangers alone"),
       data: z.string().describe("base64: the Ethernet frame; of a tunnel the inner one"),

@@ -7,7 +7,7 @@
 import { getSystemErrorMap } from "node:util";
 import type { Agent } from "../control/agent.ts";
 import type { Inventory, PortObject, TunnelPort } from "../control/inventory.ts";
-import { type Family, parseIp } from "../control/ip.ts";
+import { type Family, type Ip, parseIp } from "../control/ip.ts";
 import type { MacLimitView } from "../control/mac/limits.ts";
 import type { LoopWatch } from "../control/mac/loops.ts";
 import type { NeighborView } from "../control/neighbor/entry.ts";
@@ -47,7 +47,6 @@ import {
   total,
 } from "../tables/counters.ts";
 import type { Tables } from "../tables/tables.ts";
-import { type Ipv4, parseIpv4 } from "../wire/ipv4.ts";
 import { byText } from "./by-text.ts";
 import { actionText, matchText } from "./rule-text.ts";
 import type * as schema from "./schema.ts";
@@ -185,7 +184,7 @@ export class Shown {
     const known = new Map<string, string | null>();
     const bypassedBy = (vrf: string, ip: string) => {
       const key = `${vrf} ${ip}`;
-      const tunnel = known.has(key) ? known.get(key)! : this.bypassedBy(vrf, parseIpv4(ip)!);
+      const tunnel = known.has(key) ? known.get(key)! : this.bypassedBy(vrf, ip);
       known.set(key, tunnel);
       return tunnel;
     };
@@ -193,12 +192,11 @@ export class Shown {
   }
 
   /** The route that a packet to `ip` takes in VRF `name`; null: none. */
-  routeTo(name: string, ip: Ipv4): schema.Route | null {
+  routeTo(name: string, ip: Ip): schema.Route | null {
     const parts = this.routeParts();
     for (const [row, vrf] of parts.vrfNames) {
       const entry = vrf === name ? parts.routes.match(row, ip) : null;
-      if (entry !== null)
-        return routeOf(routeView(parts, entry), (iface, hop) => this.bypassedBy(iface, parseIpv4(hop)!));
+      if (entry !== null) return routeOf(routeView(parts, entry), (of, hop) => this.bypassedBy(of, hop));
     }
     return null;
   }
@@ -268,12 +266,14 @@ export class Shown {
 
   /** A rule's next hops, and of them the first that sees none of its packets. */
   private hopsOf(vrf: string, hops: readonly NextHopState[]) {
-    const nextHops = hops.map((hop) => ({ ...hop, bypassedBy: this.bypassedBy(vrf, parseIpv4(hop.ip)!) }));
+    const nextHops = hops.map((hop) => ({ ...hop, bypassedBy: this.bypassedBy(vrf, hop.ip) }));
     return { nextHops, bypassedBy: nextHops.find(({ bypassedBy }) => bypassedBy !== null)?.bypassedBy ?? null };
   }
 
-  private bypassedBy(vrf: string, ip: number): string | null {
-    return this.parts.bypasses.tunnelOf(vrf, ip)?.name ?? null;
+  /** For an address of the link ("fe80::2%vsi-interface10") no gateway answers. */
+  private bypassedBy(vrf: string, hop: string): string | null {
+    const ip = parseIp(hop);
+    return ip === null ? null : (this.parts.bypasses.tunnelOf(vrf, ip)?.name ?? null);
   }
 
   private vrfOf(interfaces: readonly string[]): string {

@@ -1,6 +1,7 @@
 /** The routes of what the gateway believes and counts: status, objects, tables (pages.ts), and forgetting what was learned. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Family } from "../control/ip.ts";
+import { address } from "./address.ts";
 import { fault, json } from "./json-body.ts";
 import { addPages, family, familyOf, type PagesSource } from "./pages.ts";
 import * as schema from "./schema.ts";
@@ -25,7 +26,7 @@ const MAC_SCOPE = z.object({ vsi: z.string().optional() });
 const NEIGHBOR_SCOPE = z.object({
   interface: z.string().optional(),
   vsi: z.string().optional().describe("hosts that suppression answers for in this VSI"),
-  ip: z.union([z.ipv4(), z.ipv6()]).optional().describe("needs interface or vsi"),
+  ip: address.optional().describe("needs interface or vsi"),
   family,
 });
 

@@ -1,5 +1,6 @@
 /** The question "why": GET /v1/why?ip=… or ?mac=…, and where. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { address } from "./address.ts";
 import { fault, json } from "./json-body.ts";
 import { Fault } from "./schema.ts";
 import { type Question, Why } from "./schema-why.ts";
@@ -16,7 +17,7 @@ export interface WhySource {
 
 const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i;
 const QUERY = z.object({
-  ip: z.ipv4().optional(),
+  ip: address.optional(),
   mac: z.string().regex(MAC, "write it as 02:00:00:00:01:11").optional(),
   interface: z.string().optional().describe("only on this VSI-interface"),
   vsi: z.string().optional().describe("only in this VSI"),

@@ -102,7 +102,7 @@ export class Agent {
     this.pinger = new Pinger(injector, timers, random);
     this.icmp = new Icmp(injector, inventory, timers, this.ledger, emit, limits, this.ways, this.pinger);
     const { rate, reassembly } = this.icmp;
-    this.icmp6 = new Icmp6({ ...parts, ledger: this.ledger, ways: this.ways, rate, reassembly });
+    this.icmp6 = new Icmp6({ ...parts, ledger: this.ledger, ways: this.ways, rate, reassembly, pinger: this.pinger });
     this.questions = new Questions(injector, inventory, timers, emit);
     const common = { injector, inventory, timers, emit };
     const { bindings } = this.security;

@@ -49,8 +49,8 @@ export function addCapture(program: Command, session: Session): void {
     .argument("[names...]", "ACs and tunnels (default: all)")
     .option("--vsi <names...>", "only in these VSIs")
     .option("--drop", "only frames that were dropped")
-    .option("--host <addresses...>", "only packets from or to one of these, and ARP about them")
-    .option("--protocol <names...>", "only these: arp, icmp, tcp, udp, ipv6, other")
+    .option("--host <addresses...>", "only packets from or to one of these, and ARP and ND about them")
+    .option("--protocol <names...>", "only these: arp, nd, icmp, tcp, udp, ipv6, other")
     .option("-w, --write <file>", "write pcapng to this file; - is stdout, for a pipe into Wireshark")
     .option("--count <n>", "end after n frames", positive)
     .option("--seconds <s>", "end after s seconds", positive)
@@ -64,6 +64,7 @@ export function addCapture(program: Command, session: Session): void {
         "vtepctl capture vm1 gw2 -w /tmp/vm1.pcapng --seconds 10",
         "vtepctl capture --drop",
         "vtepctl capture --host 10.1.1.11 --protocol icmp arp --count 10",
+        "vtepctl capture --host 2001:db8:10::11 --protocol icmp nd",
         "vtepctl capture --iface eth0 --vni 10 -w - | tshark -r -",
         "vtepctl capture --vsi vsi10 -w - | wireshark -k -i -",
       ),

@@ -40,6 +40,8 @@ export interface Kind {
   readonly example: string;
   /** Its rows can be those of one VRF. */
   readonly ofVrf?: true;
+  /** Its rows can be those of one family of addresses. */
+  readonly ofFamily?: true;
   /** `before`: the rows some seconds ago, while they are watched. */
   readonly columns: (before: Before<readonly never[]> | null) => readonly Column<never>[];
 }
@@ -335,6 +337,7 @@ export const KINDS: readonly Kind[] = [
     none: "no neighbour is known",
     example: "10.1.1.12",
     ofVrf: true,
+    ofFamily: true,
     columns: () => ARP,
   },
   {
@@ -346,6 +349,7 @@ export const KINDS: readonly Kind[] = [
     none: "no IPv6 neighbour is known",
     example: "2001:db8:10::12",
     ofVrf: true,
+    ofFamily: true,
     columns: () => ARP,
   },
   {
@@ -365,6 +369,7 @@ export const KINDS: readonly Kind[] = [
     none: "there is no route",
     example: "static",
     ofVrf: true,
+    ofFamily: true,
     columns: () => ROUTE,
   },
   {

@@ -42,6 +42,7 @@ export function addObserve(program: Command, session: Session): void {
         "vtepctl observe -f",
         "vtepctl observe -f --drop --ac vm1",
         "vtepctl observe -f --host 10.1.1.11 --protocol arp --count 10",
+        "vtepctl observe -f --host 2001:db8:10::11 --protocol nd",
         "vtepctl observe -f --since 4711 -o json",
       ),
     )
@@ -67,7 +68,7 @@ function filtered(command: Command): Command {
     .option("--vsi <name>", "only in this VSI")
     .option("--event <name>", "only these; * stands for any text")
     .option("--host <address>", "only what names this address")
-    .option("--protocol <name>", "only events of arp, icmp, tcp or udp, and dropped frames of it")
+    .option("--protocol <name>", "only events of arp, nd, icmp, tcp or udp, and dropped frames of it")
     .option("--since <number>", "only what came after the event of this number (seq in JSON)")
     .addOption(new Option("-n, --lines <number>", "only the last so many").argParser(count));
 }

@@ -5,7 +5,7 @@
  * The daemon sends the echoes, from its VTEP address and with Don't Fragment, so this is the way that the tunnel takes. Exit 7:
  * no answer; 6: the daemon cannot probe.
  */
-import { isIPv4 } from "node:net";
+import { isIP } from "node:net";
 import { type Command, InvalidArgumentError } from "commander";
 import type { Tunnel } from "../api/schema.ts";
 import type { HostPing, PathSearch, PingResult } from "../api/schema-probe.ts";
@@ -59,11 +59,12 @@ export function addPing(program: Command, session: Session): void {
         "vtepctl ping border --mtu",
         "vtepctl ping gw2 -c 1 -l 1500",
         "vtepctl ping 10.1.1.12 --interface vsi-interface10",
+        "vtepctl ping 2001:db8:10::12 --interface vsi-interface10",
       ),
     )
     .action(async (name: string, options: PingOptions) => {
       if (options.interface !== undefined) return await pingHost(session, name, options.interface, options);
-      if (isIPv4(name)) {
+      if (isIP(name) !== 0) {
         const hint = `to ping a host: vtepctl ping ${name} --interface NAME (vtepctl show interface lists them)`;
         throw new Refusal("usage", `${name} is an address, and no name of a tunnel`, hint, EXIT.usage);
       }
@@ -121,9 +122,9 @@ async function pingHost(session: Session, ip: string, iface: string, options: Pi
 }
 
 const HOST_WORDS: Readonly<Record<HostPing["kind"], (result: HostPing) => string>> = {
-  reply: ({ rttMs, ttl }) => `${rttMs!.toFixed(3)} ms, ttl ${ttl}`,
+  reply: ({ rttMs, ttl, source }) => `${rttMs!.toFixed(3)} ms, ${isIP(source) === 6 ? "hop limit" : "ttl"} ${ttl}`,
   lost: () => "no answer in 1 s",
-  unresolved: () => "no answer in 1 s, and none to ARP",
+  unresolved: ({ source }) => `no answer in 1 s, and none to ${isIP(source) === 6 ? "neighbour discovery" : "ARP"}`,
   busy: () => "not sent: too many wait already",
 };
 

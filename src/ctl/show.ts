@@ -2,7 +2,7 @@
  * `vtepctl show …` (alias `display`): one table each of what the daemon knows (kinds.ts), also in the words of H3C's manuals
  * (vendor-words.ts). With -o json or yaml the answer of the API is printed as it came.
  */
-import { isIPv4 } from "node:net";
+import { isIP } from "node:net";
 import { type Command, Option } from "commander";
 import type { DropCount, Features, Policy } from "../api/schema.ts";
 import { PARTS } from "../api/schema-parts.ts";
@@ -23,6 +23,8 @@ interface TableOptions {
   readonly lines?: number;
   readonly watch?: Watch | true;
   readonly vrf?: string;
+  readonly ipv4?: true;
+  readonly ipv6?: true;
 }
 
 /** The options of every table. */
@@ -160,9 +162,10 @@ function hasAll(words: readonly string[], row: never, columns: readonly Column<n
 /** Where a row is not found that many look for there: what is asked is another question. */
 function helpFor(kind: Kind, words: readonly string[]): string {
   const all = `vtepctl show ${kind.name} lists all`;
-  const host = words.find((word) => isIPv4(word));
+  const host = words.find((word) => isIP(word) !== 0);
+  const isNeighbors = kind.name === "arp" || kind.name === "nd";
   if (host !== undefined && kind.name === "route") return `vtepctl why ${host} tells which route it takes; ${all}`;
-  return host !== undefined && kind.name === "arp" ? `vtepctl why ${host} tells what is known of it; ${all}` : all;
+  return host !== undefined && isNeighbors ? `vtepctl why ${host} tells what is known of it; ${all}` : all;
 }
 
 /** Tables of which the daemon gives a page. */
@@ -170,12 +173,14 @@ const PAGED = new Set(["/v1/macs", "/v1/neighbors", "/v1/routes", "/v1/vrfs"]);
 const LONGEST_PAGE = 10_000;
 
 /** No more rows than are wanted, where all that come are shown. */
-function pathOf({ path, query: more = {} }: Kind, words: readonly string[], { lines, vrf }: TableOptions): string {
+function pathOf({ path, query: more = {} }: Kind, words: readonly string[], options: TableOptions): string {
+  const { lines, vrf, ipv4, ipv6 } = options;
   const isPage = PAGED.has(path) && words.length === 0 && lines !== undefined && lines <= LONGEST_PAGE;
   const query = new URLSearchParams({
     ...more,
     ...(isPage && { limit: String(lines) }),
     ...(vrf !== undefined && { vrf }),
+    ...(ipv4 !== ipv6 && { family: ipv6 === true ? "6" : "4" }),
   });
   return query.size > 0 ? `${path}?${query}` : path;
 }
@@ -205,6 +210,11 @@ async function showKind(session: Session, asked: Kind, said: readonly string[], 
 
 const kindOf = (name: string): Kind => KINDS.find((kind) => kind.name === name)!;
 
+/** `display ipv6 routing-table`: the rows of that family. */
+function inFamily(family: string, kind: Kind): Kind {
+  return family === "ipv6" ? { ...kind, query: { ...kind.query, family: "6" } } : kind;
+}
+
 export function addShow(program: Command, session: Session): void {
   const show = program
     .command("show")
@@ -214,6 +224,7 @@ export function addShow(program: Command, session: Session): void {
   const addKind = (command: Command, kind: Kind, typed: string) => {
     const { says, example } = kind;
     if (kind.ofVrf === true) command.option("--vrf <name>", "only of this VRF");
+    if (kind.ofFamily === true) command.option("-4, --ipv4", "only of IPv4").option("-6, --ipv6", "only of IPv6");
     tabular(command.description(says))
       .argument(
         "[words...]",
@@ -231,7 +242,7 @@ export function addShow(program: Command, session: Session): void {
     const parent = show.command(family).description(`the same in H3C's words: ${Object.keys(words).join(", ")}`);
     families.set(family, parent);
     for (const [word, name] of Object.entries(words))
-      addKind(parent.command(word), kindOf(name), `display ${family} ${word}`);
+      addKind(parent.command(word), inFamily(family, kindOf(name)), `display ${family} ${word}`);
   }
   addPolicy(show.command("policy").aliases(["policies", "policy-based-route"]), session);
   addPolicy(families.get("ip")!.command("policy-based-route"), session);

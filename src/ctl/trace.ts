@@ -14,9 +14,11 @@ import { printValue, type Session } from "./output.ts";
 import { write } from "./terminal.ts";
 
 const ARROWS = new Set([">", "->", "to"]);
-/** As tools print it: 10.1.1.11:40000. */
-const ENDPOINT = /^(\d+\.\d+\.\d+\.\d+):(\d{1,5})$/;
-const PROTOCOLS = new Set(["icmp", "tcp", "udp", "arp"]);
+/** As tools print it: 10.1.1.11:40000, [2001:db8:10::11]:40000. */
+const ENDPOINT = /^(?:\[([0-9a-f:.]+)\]|(\d+\.\d+\.\d+\.\d+))(?::(\d{1,5}))?$/i;
+const PROTOCOLS = new Set(["icmp", "tcp", "udp", "arp", "nd"]);
+/** As others call it. */
+const ALIASES: Readonly<Record<string, string>> = { icmp6: "icmp", icmpv6: "icmp" };
 
 function integer(text: string): number {
   if (!/^\d{1,8}$/.test(text)) throw new InvalidArgumentError("a number is wanted.");
@@ -27,16 +29,16 @@ export function addTrace(program: Command, session: Session): void {
   program
     .command("trace")
     .description("follow a described packet through the live tables to its fate; nothing is sent without --inject")
-    .argument("[packet...]", "protocol (icmp, tcp, udp, arp), source, destination: icmp 10.1.1.11 '>' 20.1.1.12")
+    .argument("[packet...]", "protocol (icmp, tcp, udp, arp, nd), source, destination: icmp 10.1.1.11 '>' 20.1.1.12")
     .option("--ac <name>", "it arrives at this AC")
     .option("--tunnel <name>", "or by this tunnel; needs --vni")
     .option("--peer <address>", "or by the tunnel to this VTEP; needs --vni")
     .option("--vni <number>", "inside this VXLAN", integer)
     .option("--vrf <name>", "of this VRF; without AC, tunnel and peer it arrives where the VRF knows its source")
-    .option("--ttl <number>", "TTL (default: 64)", integer)
+    .option("--ttl <number>", "TTL or hop limit (default: 64)", integer)
     .option("--dscp <number>", "DSCP (default: 0)", integer)
     .option("--size <bytes>", "length of the IP packet (default: 84)", integer)
-    .option("--df", "don't fragment")
+    .option("--df", "don't fragment (IPv4)")
     .option("--sport <port>", "source port (default: 40000)", integer)
     .option("--dport <port>", "destination port (default: 80)", integer)
     .option("--dst-mac <mac>", "destination MAC (default: the gateway MAC)")
@@ -53,6 +55,9 @@ export function addTrace(program: Command, session: Session): void {
         "vtepctl trace --ac vm1 tcp 10.1.1.11:40000 '>' 50.1.1.1:443",
         "vtepctl trace --tunnel gw2 --vni 10 udp 10.1.1.12 '>' 10.1.1.11",
         "vtepctl trace --ac vm1 arp 10.1.1.11 '>' 10.1.1.12 -o json",
+        "vtepctl trace --ac vm1 icmp 2001:db8:10::11 '>' 2001:db8:20::12",
+        "vtepctl trace --ac vm1 tcp '[2001:db8:10::11]:40000' '>' '[2001:db8:50::1]:443'",
+        "vtepctl trace --ac vm1 nd 2001:db8:10::11 '>' 2001:db8:10::12",
         "vtepctl trace --vrf red icmp 10.1.1.11 '>' 50.1.1.1",
         "vtepctl trace --fleet /run/vtepd --ac vm1 icmp 10.1.1.11 '>' 20.1.1.12",
       ),
@@ -99,6 +104,7 @@ function requestOf(
   const body: Record<string, unknown> = {};
   for (const [option, key] of Object.entries(KEYS)) if (options[option] !== undefined) body[key] = options[option];
   if (typeof body.hex === "string") body.hex = body.hex.replace(/[\s:]/g, "");
+  if (rest.length > 0) rest[0] = ALIASES[rest[0]!] ?? rest[0]!;
   if (rest.length > 0 && PROTOCOLS.has(rest[0]!)) body.protocol = rest.shift();
   else if (rest.length === 3 && /^[a-z]/i.test(rest[0]!))
     usage(
@@ -110,8 +116,8 @@ function requestOf(
     usage("the packet is not described", "write: trace --ac vm1 icmp 10.1.1.11 '>' 20.1.1.12");
   if (body.hex === undefined) {
     for (const [side, text] of [["source", rest[0]!] as const, ["destination", rest[1]!] as const]) {
-      const [, address = text, port] = ENDPOINT.exec(text) ?? [];
-      body[side] = address;
+      const [, ipv6, ipv4, port] = ENDPOINT.exec(text) ?? [];
+      body[side] = ipv6 ?? ipv4 ?? text;
       if (port !== undefined) body[`${side}Port`] ??= Number(port);
     }
   }

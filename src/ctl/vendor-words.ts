@@ -1,13 +1,13 @@
 /**
  * The words of H3C's manuals for the same tables: `display l2vpn vsi verbose`, `display interface vsi-interface 10`,
- * `display arp all`, `display ip routing-table vpn-instance red`, `display bgp l2vpn evpn`, `display evpn route mac`. A keyword that only says what is said already is left out; a name that is written with a blank is one word.
+ * `display arp all`, `display ip routing-table vpn-instance red`, `display ipv6 routing-table`, `display bgp l2vpn evpn`, `display evpn route mac`. A keyword that only says what is said already is left out; a name that is written with a blank is one word.
  */
 
 /** `display FAMILY WORD`: which kind of `show` it is. */
 export const ELSEWHERE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   l2vpn: { vsi: "vsi", "mac-address": "mac", "service-instance": "ac" },
   vxlan: { tunnel: "tunnel" },
-  ipv6: { neighbors: "nd" },
+  ipv6: { neighbors: "nd", "routing-table": "route" },
   ip: { "routing-table": "route", interface: "interface", "vpn-instance": "vrf" },
 };
 

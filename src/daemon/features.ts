@@ -42,6 +42,7 @@ import type { Log } from "../log/log.ts";
 import { bindingRows } from "../metrics/bindings.ts";
 import { dhcpRows } from "../metrics/dhcp.ts";
 import { evpnHistograms, evpnRows } from "../metrics/evpn.ts";
+import { type FamilySource, familyRows, neighborSizes } from "../metrics/family.ts";
 import { loopRows } from "../metrics/loops.ts";
 import { MEMORY_ROW, ownMemory } from "../metrics/memory.ts";
 import { raRows } from "../metrics/ra.ts";
@@ -112,6 +113,7 @@ export function featuresOf(parts: FeatureParts): readonly Feature[] {
     evpn(parts),
     dhcp(parts),
     routerAdvertisements(parts),
+    { rows: familyRows(familySource(control)) },
     security(parts),
     loopFeature(parts),
   ];
@@ -255,6 +257,14 @@ function routerAdvertisements({ control }: FeatureParts): Feature {
       ...{ ...rest, vsis: [...vsis], prefixes: [...prefixes], dns: [...dns], search: [...search] },
     }));
   return { routes: (app) => addRa(app, list), rows: raRows(() => advertiser.counts.byName) };
+}
+
+function familySource({ agent, shown }: Control): FamilySource {
+  return {
+    neighbors: neighborSizes(agent.neighbors),
+    routes: () => shown.routes.sizes,
+    icmp6: () => agent.icmp6.sent,
+  };
 }
 
 /** ACs that are bridged together behind us. */

@@ -7,16 +7,20 @@
  * announcements, talk with a gateway itself) has no step.
  *
  * Who asks tells S1 from the rest: a host in whose name its gateway asks, or a gateway in its own. What is asked for tells S3
- * from S2: the next hop of a route or a policy, or, on the Border itself, its own address.
+ * from S2: the next hop of a route or a policy, or, on the Border itself, its own address. IPv6 goes the same steps, with
+ * solicitations and advertisements; what hosts say of addresses of the link to each other is none.
  */
 import type { ShownParts } from "../api/shown.ts";
 import { type InterfaceObject, isOwnAddress, subnetOf, type VsiObject } from "../control/inventory.ts";
-import type { Ip } from "../control/ip.ts";
+import { type Ip, isOfLink } from "../control/ip.ts";
 import type { Config } from "../control/plan.ts";
-import { ARP_REQUEST, type Arp, parseArp } from "../wire/arp.ts";
+import { ARP_REQUEST, parseArp } from "../wire/arp.ts";
 import { i32, u16 } from "../wire/bytes.ts";
-import { ETH_BYTES, ETH_DST, ETH_SRC, ETH_TYPE, readMac, TYPE_ARP, TYPE_IPV4 } from "../wire/ethernet.ts";
-import { IP_DST, IP_SRC, IPV4_BYTES, type Ipv4 } from "../wire/ipv4.ts";
+import { ETH_BYTES, ETH_DST, ETH_SRC, ETH_TYPE, readMac, TYPE_ARP, TYPE_IPV4, TYPE_IPV6 } from "../wire/ethernet.ts";
+import { ICMP6_NEIGHBOR_ADVERTISEMENT, ICMP6_NEIGHBOR_SOLICITATION } from "../wire/icmp6.ts";
+import { IP_DST, IP_SRC, IPV4_BYTES } from "../wire/ipv4.ts";
+import { IP6_DST, IP6_SRC, IPV6_BYTES, isMulticast6, readIpv6 } from "../wire/ipv6.ts";
+import { parseNd, UNSPECIFIED } from "../wire/nd.ts";
 
 export interface Passing {
   readonly bytes: Uint8Array;
@@ -25,6 +29,18 @@ export interface Passing {
   readonly vsi: VsiObject;
   /** It waits for its neighbour, which is being looked for. */
   readonly isWaiting: boolean;
+}
+
+/** What a message of ARP or neighbour discovery says: who asks for whom, or who is told of whom. */
+interface Said {
+  readonly isQuestion: boolean;
+  readonly sender: Ip;
+  readonly target: Ip;
+}
+
+interface Ends {
+  readonly source: Ip;
+  readonly destination: Ip;
 }
 
 export class ArticleSteps {
@@ -41,51 +57,50 @@ export class ArticleSteps {
     const { bytes, vsi, direction } = passing;
     const iface = vsi.interface;
     if (iface === null || bytes.length < ETH_BYTES) return null;
-    const type = u16(bytes, ETH_TYPE);
-    if (type === TYPE_ARP) {
-      const arp = parseArp(bytes, 0, bytes.length);
-      return arp === null || arp.senderIp === 0 || arp.senderIp === arp.targetIp ? null : this.arp(arp, iface, passing);
-    }
-    if (type !== TYPE_IPV4 || bytes.length < ETH_BYTES + IPV4_BYTES) return null;
+    const said = saidIn(bytes);
+    if (said !== null) return this.resolution(said, iface, passing);
+    const ends = endsOf(bytes);
+    if (ends === null) return null;
     // What is routed comes to the gateway MAC and leaves with it.
-    return readMac(bytes, direction === "in" ? ETH_DST : ETH_SRC) === iface.mac ? this.ip(iface, passing) : null;
+    return readMac(bytes, direction === "in" ? ETH_DST : ETH_SRC) === iface.mac ? this.ip(ends, iface, passing) : null;
   }
 
-  private arp(arp: Arp, iface: InterfaceObject, passing: Passing): string | null {
-    if (passing.vsi.config.vni === null) return uplinkStep(arp, iface, passing);
-    return arp.op === ARP_REQUEST ? this.request(arp, iface, passing) : this.reply(arp, iface, passing);
+  private resolution(said: Said, iface: InterfaceObject, passing: Passing): string | null {
+    const { isQuestion, sender, target } = said;
+    // Of one that probes, or tells of itself, the article has nothing.
+    if (sender === 0 || sender === UNSPECIFIED || sender === target) return null;
+    const subject = isQuestion ? target : sender;
+    if (isOfLink(subject) && !isOwnAddress(iface, subject) && !this.isBorders(iface, subject)) return null;
+    if (passing.vsi.config.vni === null) return uplinkStep(said, iface, passing);
+    return isQuestion ? this.request(said, iface, passing) : this.reply(said, iface, passing);
   }
 
-  private request(
-    { senderIp, targetIp }: Arp,
-    iface: InterfaceObject,
-    { kind, direction, vsi }: Passing,
-  ): string | null {
-    if (direction === "in" && kind === "ac") return isOwnAddress(iface, targetIp) ? "S2.1/S3.1" : "S1.1";
+  private request({ sender, target }: Said, iface: InterfaceObject, { kind, direction, vsi }: Passing): string | null {
+    if (direction === "in" && kind === "ac") return isOwnAddress(iface, target) ? "S2.1/S3.1" : "S1.1";
     // The Border looks for a host: the way back.
-    if (this.isBorders(iface, senderIp)) return null;
-    const isGateways = isOwnAddress(iface, senderIp);
-    const isBorderAsked = !iface.config.distributed && isOwnAddress(iface, targetIp);
-    if (isBorderAsked || (isGateways && this.isBorders(iface, targetIp))) return "S3.4";
-    if (direction === "out" && kind === "ac" && this.isPassedOn(senderIp, targetIp, iface, vsi))
+    if (this.isBorders(iface, sender)) return null;
+    const isGateways = isOwnAddress(iface, sender);
+    const isBorderAsked = !iface.config.distributed && isOwnAddress(iface, target);
+    if (isBorderAsked || (isGateways && this.isBorders(iface, target))) return "S3.4";
+    if (direction === "out" && kind === "ac" && this.isPassedOn(sender, target, iface, vsi))
       return isGateways ? "S2.5" : "S1.5";
     if (isGateways) return "S2.4";
     // A gateway that does not share the others' addresses cannot tell them from hosts'.
     return iface.config.distributed ? "S1.4" : "S1.4/S2.4";
   }
 
-  private reply({ senderIp, targetIp }: Arp, iface: InterfaceObject, { kind, direction }: Passing): string | null {
-    const isForUs = isOwnAddress(iface, targetIp);
-    if (direction === "out" && kind === "ac") return isOwnAddress(iface, senderIp) ? "S2.2/S3.2" : "S1.2";
-    if (this.isBorders(iface, targetIp)) return null;
+  private reply({ sender, target }: Said, iface: InterfaceObject, { kind, direction }: Passing): string | null {
+    const isForUs = isOwnAddress(iface, target);
+    if (direction === "out" && kind === "ac") return isOwnAddress(iface, sender) ? "S2.2/S3.2" : "S1.2";
+    if (this.isBorders(iface, target)) return null;
     if (direction === "in" && kind === "ac") return isForUs ? "S2.6" : "S1.6";
-    if (this.isBorders(iface, senderIp)) return "S3.5";
+    if (this.isBorders(iface, sender)) return "S3.5";
     return isForUs ? "S2.7" : "S1.7";
   }
 
-  private ip(iface: InterfaceObject, { bytes, kind, direction, isWaiting }: Passing): string | null {
-    const source = i32(bytes, ETH_BYTES + IP_SRC);
-    const destination = i32(bytes, ETH_BYTES + IP_DST);
+  private ip({ source, destination }: Ends, iface: InterfaceObject, passing: Passing): string | null {
+    const { kind, direction, isWaiting } = passing;
+    if (isOfLink(source) || isOfLink(destination)) return null;
     const interfaces = [...this.parts.inventory.interfaces.values()].filter(({ vrf }) => vrf === iface.vrf);
     if (interfaces.some((each) => isOwnAddress(each, source) || isOwnAddress(each, destination))) return null;
     const inside = interfaces.filter(({ vsis }) => vsis.some(({ config }) => config.vni !== null));
@@ -101,7 +116,7 @@ export class ArticleSteps {
   }
 
   /** Is it the Border's: a next hop of ours, or, where we are the one that others route to, our own? */
-  private isBorders(iface: InterfaceObject, ip: Ipv4): boolean {
+  private isBorders(iface: InterfaceObject, ip: Ip): boolean {
     const { config } = this.parts.topology;
     if (config !== this.hopsOf) {
       this.hopsOf = config;
@@ -111,17 +126,45 @@ export class ArticleSteps {
   }
 
   /** A question on its way into our site: does it come from another one, or is it ours, or our own host's? */
-  private isPassedOn(sender: Ipv4, target: Ipv4, iface: InterfaceObject, vsi: VsiObject): boolean {
+  private isPassedOn(sender: Ip, target: Ip, iface: InterfaceObject, vsi: VsiObject): boolean {
     const { agent } = this.parts;
     const port = isOwnAddress(iface, sender) ? undefined : agent.neighbors.find(iface, sender)?.place?.port;
-    return port === undefined ? agent.arp.relays.hasRelayed(vsi, target) : port.kind === "tunnel";
+    const { relays } = typeof target === "number" ? agent.arp : agent.nd;
+    return port === undefined ? relays.hasRelayed(vsi, target) : port.kind === "tunnel";
   }
 }
 
 /** On the uplink the Border looks for the outside's hosts. */
-function uplinkStep({ op, senderIp, targetIp }: Arp, iface: InterfaceObject, { direction }: Passing): string | null {
-  const isOurs = op === ARP_REQUEST ? direction === "out" : direction === "in";
-  return isOurs && isOwnAddress(iface, op === ARP_REQUEST ? senderIp : targetIp) ? "S3.8" : null;
+function uplinkStep(
+  { isQuestion, sender, target }: Said,
+  iface: InterfaceObject,
+  { direction }: Passing,
+): string | null {
+  const isOurs = isQuestion ? direction === "out" : direction === "in";
+  return isOurs && isOwnAddress(iface, isQuestion ? sender : target) ? "S3.8" : null;
+}
+
+/** Null: it resolves nothing. */
+function saidIn(bytes: Uint8Array): Said | null {
+  const type = u16(bytes, ETH_TYPE);
+  if (type === TYPE_ARP) {
+    const arp = parseArp(bytes, 0, bytes.length);
+    return arp === null ? null : { isQuestion: arp.op === ARP_REQUEST, sender: arp.senderIp, target: arp.targetIp };
+  }
+  const nd = type === TYPE_IPV6 ? parseNd(bytes, 0, bytes.length) : null;
+  if (nd?.type === ICMP6_NEIGHBOR_SOLICITATION) return { isQuestion: true, sender: nd.src, target: nd.target };
+  if (nd?.type !== ICMP6_NEIGHBOR_ADVERTISEMENT || isMulticast6(nd.dst)) return null;
+  return { isQuestion: false, sender: nd.target, target: nd.dst };
+}
+
+/** Null: it is no IP packet, or one of discovery to all. */
+function endsOf(bytes: Uint8Array): Ends | null {
+  const type = u16(bytes, ETH_TYPE);
+  if (type === TYPE_IPV4 && bytes.length >= ETH_BYTES + IPV4_BYTES)
+    return { source: i32(bytes, ETH_BYTES + IP_SRC), destination: i32(bytes, ETH_BYTES + IP_DST) };
+  if (type !== TYPE_IPV6 || bytes.length < ETH_BYTES + IPV6_BYTES) return null;
+  const destination = readIpv6(bytes, ETH_BYTES + IP6_DST);
+  return isMulticast6(destination) ? null : { source: readIpv6(bytes, ETH_BYTES + IP6_SRC), destination };
 }
 
 function nextHopsOf({ routes, policies }: Config): ReadonlySet<Ip> {

@@ -8,10 +8,10 @@ import type { CaptureLine, CaptureQuery } from "../api/schema-watch.ts";
 import type { Begun, CaptureSink } from "../api/watch.ts";
 import { portText } from "../control/event.ts";
 import type { Inventory } from "../control/inventory.ts";
+import { type Ip, parseIp } from "../control/ip.ts";
 import { SET_WATCH_SNAP, type Tables } from "../tables/tables.ts";
 import { DROP_SNAP } from "../tables/watch.ts";
 import { FILTER_WORDS, isMeant, type Protocol, setFilter } from "../tables/watch-filter.ts";
-import { type Ipv4, parseIpv4 } from "../wire/ipv4.ts";
 import { base64, type FrameLine } from "./frame-line.ts";
 import type { Seen } from "./seen.ts";
 
@@ -23,7 +23,7 @@ interface Capture {
   /** Bridge ports and VSIs by row, hosts, protocols; null: all. */
   readonly ports: ReadonlySet<number> | null;
   readonly vsis: ReadonlySet<number> | null;
-  readonly hosts: ReadonlySet<Ipv4> | null;
+  readonly hosts: ReadonlySet<Ip> | null;
   readonly protocols: ReadonlySet<Protocol> | null;
   /** The last two for `isMeant`. */
   readonly filter: Int32Array;
@@ -68,7 +68,7 @@ export class Captures {
       sink,
       ports: orAll(ports),
       vsis: orAll(vsis),
-      hosts: orAll(new Set(query.host?.map((host) => parseIpv4(host)!))),
+      hosts: orAll(new Set(query.host?.map((host) => parseIp(host)!))),
       protocols: orAll(new Set(query.protocol)),
       filter: new Int32Array(FILTER_WORDS),
       dropsOnly: query.drop === "1",

@@ -71,7 +71,7 @@ export class Outlook {
       case PUNT.ttl:
         return this.error(frame, "time exceeded");
       case PUNT.unreachable:
-        return this.error(frame, unreachable(frame.arg));
+        return this.error(frame, (u16(frame.bytes, ETH_TYPE) === TYPE_IPV6 ? unreachable6 : unreachable)(frame.arg));
       default:
         return this.tooBig(frame);
     }
@@ -236,4 +236,10 @@ function silence(what: string): string {
 function unreachable(code: number): string {
   if (code === CODE_NET_UNREACHABLE) return "network unreachable";
   return code === CODE_PROHIBITED ? "administratively prohibited" : "host unreachable";
+}
+
+/** RFC 4443 §3.1. */
+function unreachable6(code: number): string {
+  if (code === CODE_NET_UNREACHABLE) return "unreachable (no route)";
+  return code === CODE_PROHIBITED ? "unreachable (administratively prohibited)" : "address unreachable";
 }

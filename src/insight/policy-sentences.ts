@@ -1,8 +1,9 @@
 /** What `why` tells of policies. */
 import type { Policy, Route } from "../api/schema.ts";
 import type { InterfaceObject } from "../control/inventory.ts";
-import { isWithin } from "../control/ip.ts";
+import { type Ip, isWithin } from "../control/ip.ts";
 import type { Config, Prefix } from "../control/plan.ts";
+import { familiesOf } from "../control/routes/rule-rows.ts";
 
 /**
  * What policies decide about packets to `ip`: of each, the rules that such a packet may meet before another one that it meets
@@ -12,7 +13,7 @@ export function policySentences(
   policies: readonly Policy[],
   config: Config,
   scope: readonly InterfaceObject[],
-  ip: number,
+  ip: Ip,
   routes: readonly Route[],
 ): string[] {
   return policies.flatMap(({ name, interfaces, rules }) => {
@@ -22,7 +23,9 @@ export function policySentences(
       routes.some(({ vrf, prefix }) => vrf === vrfName && !prefix.endsWith("/0")),
     );
     const told: string[] = [];
-    for (const [i, { match, action }] of (config.policies.find((each) => each.name === name)?.rules ?? []).entries()) {
+    for (const [i, rule] of (config.policies.find((each) => each.name === name)?.rules ?? []).entries()) {
+      if (!familiesOf(rule).includes(typeof ip === "number" ? 4 : 6)) continue;
+      const { match, action } = rule;
       const { sources, destinations, protocol, sourcePorts, destinationPorts } = match;
       const isMeant = ({ network, length }: Prefix) => isWithin(ip, network, length);
       if (destinations.length > 0 && !destinations.some(isMeant)) continue;

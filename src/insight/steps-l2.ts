@@ -28,12 +28,21 @@ import {
   isGroupHi,
   macOf,
   TYPE_ARP,
+  TYPE_IPV4,
+  TYPE_IPV6,
   TYPE_VLAN,
 } from "../wire/ethernet.ts";
 import { plural } from "../wire/plural.ts";
 import { vniAt } from "../wire/vxlan.ts";
 import { type Names, resultOf, type Step, type WouldPunt, type WouldSend } from "./step.ts";
 import { routeSteps } from "./steps-l3.ts";
+
+/** What of a type of frame is control's. */
+const CONTROLS: Readonly<Record<number, string>> = {
+  [TYPE_ARP]: "ARP",
+  [TYPE_IPV4]: "DHCP",
+  [TYPE_IPV6]: "neighbour discovery",
+};
 
 export class Story {
   readonly steps: Step[] = [];
@@ -107,10 +116,11 @@ export class Story {
   }
 
   private toControl(fate: Fate, records: readonly WouldPunt[]): void {
-    if (this.f.type !== TYPE_ARP) return;
-    const told = records.some((record) => record.kind === PUNT.arp);
-    if (fate !== GO_ON) this.say("cpu", "ARP", resultOf(fate));
-    else if (told) this.say("cpu", "ARP", "a copy to control");
+    const what = CONTROLS[this.f.type];
+    if (what === undefined) return;
+    const told = records.some(({ kind }) => kind === PUNT.arp || kind === PUNT.nd);
+    if (fate !== GO_ON) this.say("cpu", what, resultOf(fate));
+    else if (told) this.say("cpu", what, "a copy to control");
   }
 
   private forwarded(fate: Fate, records: readonly WouldPunt[]): void {

@@ -5,7 +5,7 @@ import type { TraceRefusal } from "../api/trace.ts";
 import { vrfNames, vrfsWith } from "../api/vrfs.ts";
 import { ambiguous } from "../api/why.ts";
 import { type Inventory, type PortObject, subnetOf, type TunnelPort, type VsiObject } from "../control/inventory.ts";
-import { type Ipv4, parseIpv4 } from "../wire/ipv4.ts";
+import { formatIp, type Ip, isOfLink, parseIp } from "../control/ip.ts";
 
 /** `vsi` null: of no VSI. */
 export interface Place {
@@ -24,7 +24,7 @@ export function placeOf(request: TraceRequest, parts: Parts): Place | TraceRefus
   const named = [ac, tunnel, peer].filter((each) => each !== undefined).length;
   if (vrf !== undefined && !vrfNames(parts).has(vrf))
     return missing(`there is no VRF ${vrf}`, "vtepctl show vrf lists them");
-  const ip = hex === undefined && source !== undefined ? parseIpv4(source) : null;
+  const ip = hex === undefined && source !== undefined ? parseIp(source) : null;
   if (named === 0 && ip !== null) return sourcePlace(ip, source!, vrf, parts);
   if (named !== 1) return refusal("say where it arrives", "name an AC, a tunnel or a peer, one of them");
   const place = namedPlace(request, parts.inventory);
@@ -52,13 +52,13 @@ function namedPlace({ ac, tunnel, peer, vni }: TraceRequest, inventory: Inventor
 }
 
 function tunnelTo(address: string, inventory: Inventory): TunnelPort | undefined {
-  for (const port of inventory.ports.values())
-    if (port.kind === "tunnel" && port.config.remote === address) return port;
-  return undefined;
+  return inventory.tunnelTo(formatIp(parseIp(address)!));
 }
 
 /** Behind which port the source is, in `vrf`, or in the one VRF that has such an address. */
-function sourcePlace(ip: Ipv4, text: string, vrf: string | undefined, { inventory, agent }: Parts) {
+function sourcePlace(ip: Ip, text: string, vrf: string | undefined, { inventory, agent }: Parts) {
+  if (isOfLink(ip))
+    return refusal(`${text} is of a link: say where it arrives`, "name an AC, a tunnel or a peer, one of them");
   const vrfs = vrfsWith(inventory, ip).filter((each) => vrf === undefined || each === vrf);
   if (vrfs.length > 1) {
     const { message, hint } = ambiguous(text, vrfs).error;

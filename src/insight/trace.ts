@@ -10,9 +10,11 @@ import type { Trace, TraceRequest } from "../api/schema-trace.ts";
 import type { ShownParts } from "../api/shown.ts";
 import type { TraceRefusal } from "../api/trace.ts";
 import type { Injector } from "../control/inject.ts";
+import { type Ip, isSameFamily, parseIp } from "../control/ip.ts";
 import { DROPS, PUNTS } from "../tables/counters.ts";
 import { formatMac, type Mac, macOf, parseMac } from "../wire/ethernet.ts";
-import { parseIpv4 } from "../wire/ipv4.ts";
+import { isMulticast6 } from "../wire/ipv6.ts";
+import { groupMac } from "../wire/nd.ts";
 import { summaryOf } from "../wire/summary.ts";
 import { emitVxlan, VXLAN_HEADER_BYTES } from "../wire/vxlan.ts";
 import { Outlook } from "./control-outlook.ts";
@@ -76,14 +78,18 @@ export class Tracer {
         "source and destination are missing",
         "write trace --ac vm1 icmp 10.1.1.11 '>' 20.1.1.12, or --hex",
       );
-    const gateway = vsi?.interface?.mac;
-    const destinationMac = request.destinationMac === undefined ? gateway : parseMac(request.destinationMac);
-    if (vsi === undefined && destinationMac == null && protocol !== "arp")
+    const wrong = familyTrouble(protocol, source, destination);
+    if (wrong !== null) return wrong;
+    const isQuestion = protocol === "arp" || protocol === "nd";
+    const usual =
+      typeof destination === "bigint" && isMulticast6(destination) ? groupMac(destination) : vsi?.interface?.mac;
+    const destinationMac = request.destinationMac === undefined ? usual : parseMac(request.destinationMac);
+    if (vsi === undefined && destinationMac == null && !isQuestion)
       return refusal(
         `there is no VSI here with VNI ${request.vni}`,
         "vtepctl show vsi lists them; with --dst-mac the trace shows how such a packet ends",
       );
-    if (destinationMac == null && protocol !== "arp")
+    if (destinationMac == null && !isQuestion)
       return refusal("this VSI has no gateway MAC to send to", "name the destination with --dst-mac");
     const known = vsi?.interface == null ? undefined : this.parts.agent.neighbors.find(vsi.interface, source)?.place;
     const found = known?.port === port ? known.mac : MADE_UP;
@@ -158,8 +164,24 @@ export class Tracer {
   }
 }
 
-function textIp(text: string | undefined): number | null {
-  return text === undefined ? null : parseIpv4(text);
+function textIp(text: string | undefined): Ip | null {
+  return text === undefined ? null : parseIp(text);
+}
+
+function familyTrouble(protocol: TraceRequest["protocol"], source: Ip, destination: Ip): TraceRefusal | null {
+  if (!isSameFamily(source, destination))
+    return refusal(
+      "source and destination are of different families",
+      "no packet is: name two of IPv4, or two of IPv6",
+    );
+  if (protocol === "arp" && typeof source === "bigint")
+    return refusal(
+      "IPv6 has no ARP",
+      "a neighbour solicitation is nd: trace --ac vm1 nd 2001:db8:10::11 '>' 2001:db8:10::12",
+    );
+  if (protocol === "nd" && typeof source === "number")
+    return refusal("nd is IPv6's", "trace --ac vm1 arp 10.1.1.11 '>' 10.1.1.12");
+  return null;
 }
 
 function macAt(frame: Uint8Array, at: number): Mac {

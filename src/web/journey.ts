@@ -9,14 +9,15 @@ import { endText, followAll } from "../ctl/fleet-trace.ts";
 import { askGateway } from "./answers.ts";
 import type { Journey, JourneyAsked } from "./said.ts";
 
+const address = z.union([z.ipv4(), z.ipv6()]);
 const port = z.int().min(0).max(65_535);
 
 export const Asked: z.ZodType<JourneyAsked> = z.strictObject({
   gateway: z.string().min(1).max(64).optional(),
   ac: z.string().min(1).max(64),
-  protocol: z.enum(["icmp", "tcp", "udp", "arp"]),
-  source: z.ipv4().optional(),
-  destination: z.ipv4(),
+  protocol: z.enum(["icmp", "tcp", "udp", "arp", "nd"]),
+  source: address.optional(),
+  destination: address,
   ttl: z.int().min(0).max(255).optional(),
   size: z.int().min(28).max(65_535).optional(),
   df: z.boolean().optional(),

@@ -128,7 +128,7 @@ export interface FaultSaid {
 export interface JourneyAsked {
   readonly gateway?: string | undefined;
   readonly ac: string;
-  readonly protocol: "icmp" | "tcp" | "udp" | "arp";
+  readonly protocol: "icmp" | "tcp" | "udp" | "arp" | "nd";
   readonly source?: string | undefined;
   readonly destination: string;
   readonly ttl?: number | undefined;

@@ -28,6 +28,9 @@ const NEIGHBORS = [
 const ROUTES = [
   ...["0.0.0.0/0", "9.0.0.0/8"].map((prefix) => route("main", prefix)),
   ...["0.0.0.0/0", "10.0.0.0/8", "10.0.0.0/16", "10.1.1.2/32", "192.0.2.0/24"].map((prefix) => route("red", prefix)),
+  ...["::/0", "2001:db8:10::/48", "2001:db8:10::/64", "2001:db8:10::12/128", "fd00::/8"].map((prefix) =>
+    route("red", prefix),
+  ),
 ];
 const VRFS = ["blue", "main", "red2", "red10"].map(
   (name): Vrf => ({

@@ -7,6 +7,8 @@
 
 type Tree = { readonly [key: string]: unknown };
 
+/** Where a client writes. */
+const WRITTEN = /\/(parameters|requestBody|schemas\/[A-Za-z]+Request)\b/;
 const WORDS = new Set(["description", "summary", "title", "example", "examples", "info"]);
 const isTree = (value: unknown): value is Tree => typeof value === "object" && value !== null && !Array.isArray(value);
 
@@ -14,6 +16,9 @@ const isTree = (value: unknown): value is Tree => typeof value === "object" && v
 export function lost(before: unknown, now: unknown, path = ""): string[] {
   if (isTree(before)) {
     if (!isTree(now)) return [`${path}: gone`];
+    // What a client writes may be one of several things now.
+    const choices = WRITTEN.test(path) && !("anyOf" in before) ? now.anyOf : undefined;
+    if (Array.isArray(choices) && choices.some((choice) => lost(before, choice, path).length === 0)) return [];
     const added = /\/requestBody\b/.test(path) ? newlyRequired(before, now, path) : [];
     const kept = Object.keys(before)
       .filter((key) => !WORDS.has(key) || path.endsWith("/properties"))

@@ -168,6 +168,19 @@ describe("ping of a host", () => {
     expect(asked[0]).toEqual(["if10", "10.1.1.11", 84]);
   });
 
+  it("prints the hop limit of an IPv6 host, and that it was not found by neighbour discovery", async () => {
+    const source = "2001:db8:10::1";
+    const lost: HostPing = { ...answer, source, kind: "unresolved", rttMs: null, ttl: null, via: null };
+    const to = "2001:db8:10::11";
+    await ctl(hosts({ ...answer, source }, lost), "ping", to, "--interface", "if10", "-i", "10", "-c", "2");
+    expect(out.split("\n").slice(0, 2)).toEqual([
+      `84 bytes from ${source} to ${to} (ac vm1), 1: 0.500 ms, hop limit 64`,
+      `84 bytes from ${source} to ${to}, 2: no answer in 1 s, and none to neighbour discovery`,
+    ]);
+    expect(await ctl(hosts(), "ping", to)).toBe(2);
+    expect(err).toContain(`vtepctl ping ${to} --interface NAME`);
+  });
+
   it("exits with 7 without an answer, 4 without such a VSI-interface, 2 for what makes no sense", async () => {
     const lost: HostPing = { ...answer, kind: "unresolved", rttMs: null, ttl: null, via: null };
     expect(await ctl(hosts(lost), "ping", "10.1.1.11", "--interface", "if10", "-c", "1", "-o", "json")).toBe(7);
@@ -211,7 +224,7 @@ describe("why", () => {
 
   it("refuses what is neither, and says what is not there", async () => {
     expect(await ctl({}, "why", "vm1")).toBe(2);
-    expect(err).toContain("vm1 is neither an IPv4 address nor a MAC");
+    expect(err).toContain("vm1 is neither an IP address nor a MAC");
     expect(await ctl({}, "why", "10.1.1.1", "--vsi", "nope")).toBe(4);
     expect(await ctl({}, "why", "10.1.1.999")).not.toBe(0);
   });

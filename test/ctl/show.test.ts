@@ -122,6 +122,41 @@ describe("a table", () => {
   ])("%d is %s in short", (value, text) => expect(shortNumber(value)).toBe(text));
 });
 
+describe("-4 and -6", () => {
+  const route = (prefix: string) => ({
+    vrf: "main",
+    prefix,
+    origin: "static",
+    action: "discard",
+    interface: null,
+    nextHops: [],
+  });
+  const ROUTES = ["0.0.0.0/0", "10.0.0.0/8", "::/0", "2001:db8:10::/64"].map(route);
+  const six = { ...NEIGHBORS[0]!, ip: "2001:db8:10::11" };
+  const source = { routes: () => ROUTES, neighbors: () => [...NEIGHBORS, six] } as unknown as Parameters<typeof ctl>[0];
+  const shown = async (...words: string[]) => {
+    forget();
+    expect(await again("show", ...words, "-o", "json"), err).toBe(0);
+    return (JSON.parse(out) as { prefix?: string; ip?: string }[]).map(({ prefix, ip }) => prefix ?? ip);
+  };
+
+  it("show the rows of that family, also of a page, with words, and in H3C's", async () => {
+    await serve(source);
+    expect(await shown("route")).toEqual(ROUTES.map(({ prefix }) => prefix));
+    expect(await shown("route", "-6")).toEqual(["::/0", "2001:db8:10::/64"]);
+    expect(await shown("route", "--ipv4")).toEqual(["0.0.0.0/0", "10.0.0.0/8"]);
+    expect(await shown("route", "-4", "-6")).toHaveLength(4);
+    expect(await shown("route", "-6", "-n", "1")).toEqual(["::/0"]);
+    expect(await shown("route", "static", "-6")).toHaveLength(2);
+    expect(await shown("ipv6", "routing-table")).toEqual(["::/0", "2001:db8:10::/64"]);
+    expect(await shown("arp")).toEqual(NEIGHBORS.map(({ ip }) => ip));
+    expect(await shown("neighbor", "-6")).toEqual([six.ip]);
+    expect(await shown("nd")).toEqual([six.ip]);
+    expect(await again("show", "route", "2001:db8:77::1")).toBe(4);
+    expect(err).toContain("vtepctl why 2001:db8:77::1 tells which route it takes");
+  });
+});
+
 describe("--watch", () => {
   it("shows rates between two answers, until interrupted", async () => {
     let packets = 1000;

@@ -28,6 +28,29 @@ const TRACE: Trace = {
   injected: false,
 };
 
+it("trace reads IPv6 as tools print it", async () => {
+  const asked: TraceRequest[] = [];
+  const trace = (request: TraceRequest) => {
+    asked.push(request);
+    return TRACE;
+  };
+  const [source, destination] = ["2001:db8:10::11", "2001:db8:20::12"];
+  for (const words of [
+    ["icmp6", source, ">", destination],
+    ["tcp", `[${source}]:40001`, ">", `[${destination}]:443`],
+    ["nd", source, "to", destination],
+    ["udp", `[${source}]`, destination],
+  ])
+    expect(await ctl({ trace }, "trace", "--ac", "vm1", ...words), err).toBe(0);
+  expect(asked).toMatchObject([
+    { protocol: "icmp", source, destination },
+    { protocol: "tcp", source, destination, sourcePort: 40_001, destinationPort: 443 },
+    { protocol: "nd", source, destination },
+    { protocol: "udp", source, destination, sourcePort: 40_000 },
+  ]);
+  expect(await again("trace", "--ac", "vm1", "icmp", source, "2001:db8:::1")).toBe(2);
+});
+
 it("trace prints the stages, the fate and what control would do", async () => {
   const asked: TraceRequest[] = [];
   const trace = (request: TraceRequest) => {

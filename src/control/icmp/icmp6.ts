@@ -35,6 +35,7 @@ import {
   FRAGMENT,
   formatIpv6,
   IP6_DST,
+  IP6_HOPS,
   IP6_LENGTH,
   IP6_NEXT,
   IP6_SRC,
@@ -49,6 +50,7 @@ import {
   writeIpv6,
   writeLinkLocal,
 } from "../../wire/ipv6.ts";
+import { bump } from "../bump.ts";
 import { type Emit, portField } from "../event.ts";
 import { CONSUMED, type Fate, HELD } from "../fate.ts";
 import type { HeldFrame, Injector } from "../inject.ts";
@@ -64,6 +66,7 @@ import type { Ledger } from "../ledger.ts";
 import type { Timers } from "../timers.ts";
 import { fragmentIpv6 } from "./fragment6.ts";
 import { FLAG_UNFINISHED_CHECKSUM, SUPER_FRAME_MASK } from "./icmp.ts";
+import type { Pinger } from "./ping.ts";
 import type { IcmpRate } from "./rate.ts";
 import type { Reassembly } from "./reassembly.ts";
 import type { ErrorWay, ErrorWays } from "./way.ts";
@@ -71,6 +74,15 @@ import type { ErrorWay, ErrorWays } from "./way.ts";
 const L3 = ETH_BYTES;
 const L4 = L3 + IPV6_BYTES;
 const FRAGMENT_BYTES = 8;
+
+/** What the gateway says, by its name. */
+export const ICMP6_SENT: ReadonlyMap<number, string> = new Map([
+  [ICMP6_ECHO_REPLY, "echo_reply"],
+  [ICMP6_UNREACHABLE, "unreachable"],
+  [ICMP6_PACKET_TOO_BIG, "too_big"],
+  [ICMP6_TIME_EXCEEDED, "time_exceeded"],
+  [ICMP6_PARAMETER_PROBLEM, "parameter_problem"],
+]);
 
 interface Icmp6Parts {
   readonly injector: Injector;
@@ -81,6 +93,7 @@ interface Icmp6Parts {
   readonly rate: IcmpRate;
   readonly reassembly: Reassembly;
   readonly ways: ErrorWays;
+  readonly pinger: Pick<Pinger, "heard">;
 }
 
 interface Message {
@@ -97,6 +110,8 @@ interface Arrival {
 }
 
 export class Icmp6 {
+  /** Messages, by type. */
+  readonly sent = new Map<number, number>();
   private readonly parts: Icmp6Parts;
   private readonly out = new Uint8Array(ETH_BYTES + ICMP6_ERROR_MAX_BYTES);
   private identification = 0;
@@ -175,7 +190,7 @@ export class Icmp6 {
     return fate;
   }
 
-  /** ICMPv6 to one of our addresses: echo requests are answered, the rest tells us nothing. */
+  /** ICMPv6 to one of our addresses: echo requests are answered, and echo replies are perhaps what is waited for; the rest tells us nothing. */
   private message(frame: HeldFrame, message: Uint8Array, isTrusted: boolean): Fate {
     if (message.length < ICMP6_BYTES) return DROP.ip_malformed;
     const { bytes } = frame;
@@ -183,11 +198,13 @@ export class Icmp6 {
     reply.set(message, L4);
     for (let i = 0; i < 2 * IPV6_ADDRESS_BYTES; i++) reply[L3 + IP6_SRC + i] = bytes[L3 + IP6_SRC + i]!;
     if (!isTrusted && checksum6(reply, L3, message.length) !== 0xffff) return DROP.csum_bad;
-    if (message[0] !== ICMP6_ECHO_REQUEST) return CONSUMED;
+    const { rate, timers, emit, pinger } = this.parts;
     const arrival = this.arrivalOf(frame);
+    if (message[0] === ICMP6_ECHO_REPLY && arrival !== null)
+      pinger.heard(arrival.iface.vrf, readIpv6(bytes, L3 + IP6_SRC), message, bytes[L3 + IP6_HOPS]!, timers.nowMs);
+    if (message[0] !== ICMP6_ECHO_REQUEST) return CONSUMED;
     if (arrival === null || isGroup(readMac(bytes, ETH_DST)) || !isSource6(bytes, L3 + IP6_SRC))
       return DROP.not_forwarded;
-    const { rate, timers, emit } = this.parts;
     if (!rate.admit(arrival.port, timers.nowMs)) return DROP.icmp_limited;
     const [from, to] = [readIpv6(bytes, L3 + IP6_DST), readIpv6(bytes, L3 + IP6_SRC)];
     writeIpv6(reply, L3 + IP6_SRC, from);
@@ -195,6 +212,7 @@ export class Icmp6 {
     reply[L4] = ICMP6_ECHO_REPLY;
     sealIcmp6(reply, L3, message.length);
     this.sendBack(frame, arrival, arrival.iface, reply);
+    bump(this.sent, ICMP6_ECHO_REPLY, 1);
     emit("debug", "icmp.echo", { vsi: arrival.vsi.name, from: formatIpv6(to), to: formatIpv6(from) });
     return CONSUMED;
   }
@@ -272,6 +290,7 @@ export class Icmp6 {
     { type, code }: Message,
   ): void {
     const to = formatIpv6(readIpv6(bytes, L3 + IP6_SRC));
+    bump(this.sent, type, 1);
     const what = { type, code, interface: iface.name, way };
     this.parts.emit("debug", "icmp.error", { vsi: vsi.name, ...portField(port), to, ...what });
   }

@@ -1,8 +1,8 @@
 /**
  * Echo requests of the gateway's own, to hosts of the overlay: what `vtepctl ping --interface` asks for.
  *
- * A request speaks with an address of its VSI-interface and is routed like any packet of ours, so ARP and
- * fragmentation are as always; no policy applies. The answer comes back by the CPU port and is matched by identifier, sequence
+ * A request speaks with an address of its VSI-interface and is routed like any packet of ours, so resolution and
+ * the fragmentation of IPv4 are as always, IPv6 is cut here to the MTU of the VSI-interface; no policy applies. The answer comes back by the CPU port and is matched by identifier, sequence
  * number, VRF and sender. On a distributed gateway that address exists on every other one as well, and a host answers to
  * the gateway that is nearest to it: with a host of another site only an `icmpSource` brings the answer here.
  *
@@ -12,18 +12,24 @@
 
 import { TTL_TAKEN } from "../../tables/counters.ts";
 import { setU16, u16 } from "../../wire/bytes.ts";
-import { ETH_BYTES, ETH_TYPE, TYPE_IPV4 } from "../../wire/ethernet.ts";
+import { ETH_BYTES, ETH_TYPE, TYPE_IPV4, TYPE_IPV6 } from "../../wire/ethernet.ts";
 import { emitIpv4, ICMP_BYTES, ICMP_ECHO_REQUEST } from "../../wire/icmp.ts";
+import { ICMP6_BYTES, ICMP6_ECHO_REQUEST, sealIcmp6 } from "../../wire/icmp6.ts";
 import { IPV4_BYTES, type Ipv4, PROTO_ICMP, sum16 } from "../../wire/ipv4.ts";
+import { IP6_DST, IP6_SRC, IPV6_BYTES, IPV6_LEAST_MTU, type Ipv6, writeIpv6 } from "../../wire/ipv6.ts";
 import type { HeldFrame, Injector } from "../inject.ts";
 import { addressFor, type InterfaceObject } from "../inventory.ts";
+import { asIpv4, asIpv6, type Ip } from "../ip.ts";
 import type { Timer, Timers } from "../timers.ts";
+import { fragmentIpv6 } from "./fragment6.ts";
 
 export const ECHO_WAIT_MS = 1000;
 export const ECHOES_AT_ONCE = 64;
 const TTL = 64;
 /** Of a track's packet: headers and 28 bytes. */
 const WATCH_BYTES = 56;
+/** An echo of IPv6 is no shorter. */
+export const ECHO6_LEAST_BYTES = IPV6_BYTES + ICMP6_BYTES;
 /** One that is charged with no search of anybody's. */
 const NO_PORT = 0;
 /** A packet of our own, that nothing has provoked. */
@@ -34,13 +40,13 @@ const OURS: Omit<HeldFrame, "bytes"> = {
 
 export interface EchoAnswer {
   readonly rttMs: number;
-  /** As it arrived. */
+  /** TTL or hop limit, as it arrived. */
   readonly ttl: number;
 }
 
 interface Pending {
   readonly vrf: number;
-  readonly to: Ipv4;
+  readonly to: Ip;
   readonly sentMs: number;
   readonly timer: Timer;
   readonly isPersons: boolean;
@@ -64,18 +70,21 @@ export class Pinger {
    * One request of `length` bytes (the IP packet) to `to`. `done` is called once: null after a second without an answer.
    * @param nowMs the exact time; the round's may be old. @returns false when it could not be sent.
    */
-  ask(iface: InterfaceObject, to: Ipv4, length: number, nowMs: number, done: Pending["done"]): boolean {
+  ask(iface: InterfaceObject, to: Ip, length: number, nowMs: number, done: Pending["done"]): boolean {
     let persons = 0;
     for (const { isPersons } of this.pending.values()) if (isPersons) persons++;
     if (persons >= ECHOES_AT_ONCE) return false;
     const packet = this.request(sourceOf(iface, to), to, length);
-    if (!this.injector.route(iface.vrf, NO_PORT, packet, 0)) return false;
+    const mtu = Math.max(IPV6_LEAST_MTU, iface.mtu);
+    const isCut = typeof to === "bigint" && packet.length - ETH_BYTES > mtu;
+    for (const piece of isCut ? fragmentIpv6(packet, mtu, this.sequence) : [packet])
+      if (!this.injector.route(iface.vrf, NO_PORT, piece, 0)) return false;
     this.await({ vrf: iface.vrf, to, sentMs: nowMs, isPersons: true, done }, ECHO_WAIT_MS);
     return true;
   }
 
   /** A small request for a track, through the next hop `adjacency`, or by the table (0). @returns false when it could not be sent. */
-  watch(iface: InterfaceObject, to: Ipv4, adjacency: number, waitMs: number, done: Pending["done"]): boolean {
+  watch(iface: InterfaceObject, to: Ip, adjacency: number, waitMs: number, done: Pending["done"]): boolean {
     const packet = this.request(sourceOf(iface, to), to, WATCH_BYTES);
     const isSent =
       adjacency === 0
@@ -87,7 +96,7 @@ export class Pinger {
   }
 
   /** An intact echo reply came to one of our addresses in `vrf`. */
-  heard(vrf: number, from: Ipv4, message: Uint8Array, ttl: number, nowMs: number): void {
+  heard(vrf: number, from: Ip, message: Uint8Array, ttl: number, nowMs: number): void {
     if (u16(message, 4) !== this.identifier) return;
     const sequence = u16(message, 6);
     const waiting = this.pending.get(sequence);
@@ -113,22 +122,45 @@ export class Pinger {
     this.injector.flush();
   }
 
-  private request(from: Ipv4, to: Ipv4, length: number): Uint8Array {
+  private request(from: Ip, to: Ip, length: number): Uint8Array {
     this.sequence = (this.sequence + 1) & 0xffff;
+    return typeof to === "number" ? this.request4(asIpv4(from), to, length) : this.request6(asIpv6(from), to, length);
+  }
+
+  private request4(from: Ipv4, to: Ipv4, length: number): Uint8Array {
     const frame = new Uint8Array(ETH_BYTES + length);
     setU16(frame, ETH_TYPE, TYPE_IPV4);
     emitIpv4(frame, ETH_BYTES, length, from, to, PROTO_ICMP, 0, TTL, this.sequence);
     const at = ETH_BYTES + IPV4_BYTES;
     frame[at] = ICMP_ECHO_REQUEST;
-    setU16(frame, at + 4, this.identifier);
-    setU16(frame, at + 6, this.sequence);
-    for (let i = at + ICMP_BYTES; i < frame.length; i++) frame[i] = i & 0xff;
+    this.fill(frame, at);
     setU16(frame, at + 2, ~sum16(frame, at, frame.length - at, 0) & 0xffff);
     return frame;
   }
+
+  private request6(from: Ipv6, to: Ipv6, length: number): Uint8Array {
+    const bytes = Math.max(length, ECHO6_LEAST_BYTES);
+    const frame = new Uint8Array(ETH_BYTES + bytes);
+    setU16(frame, ETH_TYPE, TYPE_IPV6);
+    writeIpv6(frame, ETH_BYTES + IP6_SRC, from);
+    writeIpv6(frame, ETH_BYTES + IP6_DST, to);
+    const at = ETH_BYTES + IPV6_BYTES;
+    frame[at] = ICMP6_ECHO_REQUEST;
+    this.fill(frame, at);
+    sealIcmp6(frame, ETH_BYTES, bytes - IPV6_BYTES);
+    return frame;
+  }
+
+  /** Identifier, sequence number and data of the message at `at`: in both families at the same place. */
+  private fill(frame: Uint8Array, at: number): void {
+    setU16(frame, at + 4, this.identifier);
+    setU16(frame, at + 6, this.sequence);
+    for (let i = at + ICMP_BYTES; i < frame.length; i++) frame[i] = i & 0xff;
+  }
 }
 
-/** The address an echo of `iface` speaks with: its own, where it has one, else the one in the host's subnet, else the first. */
-export function sourceOf(iface: InterfaceObject, to: Ipv4): Ipv4 {
-  return iface.config.icmpSource?.ip ?? addressFor(iface, to);
+/** The address an echo of `iface` speaks with: its own, where it has one, else the one in the host's subnet, else the first; 0: it has none. */
+export function sourceOf(iface: InterfaceObject, to: Ip): Ip {
+  const { icmpSource, icmpSource6 } = iface.config;
+  return (typeof to === "number" ? icmpSource?.ip : icmpSource6?.ip) ?? addressFor(iface, to);
 }

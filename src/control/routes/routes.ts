@@ -33,7 +33,7 @@ import {
 } from "../../tables/fib.ts";
 import type { Tables } from "../../tables/tables.ts";
 import type { Emit } from "../event.ts";
-import { bitsOf, type Ip, networkOf } from "../ip.ts";
+import { bitsOf, type Family, type Ip, networkOf } from "../ip.ts";
 import { mapKey } from "../map-key.ts";
 import { PatientWriter } from "../patient-writer.ts";
 import type { Timers } from "../timers.ts";
@@ -112,6 +112,10 @@ export class Routes {
   /** Rows in use. */
   get size(): number {
     return this.writer.size + this.rows6.size;
+  }
+
+  get sizes(): Readonly<Record<Family, number>> {
+    return { 4: this.writer.size, 6: this.rows6.size };
   }
 
   /** Prefixes that are not in the table yet, because it is about to change banks. */

@@ -9,7 +9,9 @@ import { name, sentence } from "./shown.ts";
 import { Sign } from "./sign.tsx";
 import { fabric, unanswered } from "./state.ts";
 
-const PROTOCOLS = ["icmp", "tcp", "udp", "arp"] as const;
+const PROTOCOLS = ["icmp", "tcp", "udp", "arp", "nd"] as const;
+/** Resolution has no TTL, size or ports. */
+const isQuestion = (protocol: string) => protocol === "arp" || protocol === "nd";
 
 const asked = signal({
   from: "",
@@ -66,7 +68,7 @@ function submit(event: TargetedSubmitEvent<HTMLFormElement>, from: string): void
     protocol: protocol as JourneyAsked["protocol"],
     source,
     destination,
-    ...(protocol !== "arp" && { ttl: Number(ttl), size: Number(size), df }),
+    ...(!isQuestion(protocol) && { ttl: Number(ttl), size: Number(size), df }),
     ...(hasPorts && { destinationPort: Number(port) }),
   });
 }
@@ -82,7 +84,7 @@ export function TraceView() {
   }, [from]);
   const set = (part: Partial<typeof asked.value>) => (asked.value = { ...asked.value, ...part });
   const subnet = from === "" ? "" : subnetOf(gateways, ...(JSON.parse(from) as [string, string]));
-  const isArp = asked.value.protocol === "arp";
+  const isAsking = isQuestion(asked.value.protocol);
   return (
     <section class="card" aria-labelledby="trace-title">
       <h2 id="trace-title">
@@ -107,8 +109,7 @@ export function TraceView() {
           its address
           <input
             required
-            inputMode="decimal"
-            pattern="\d+\.\d+\.\d+\.\d+"
+            pattern="[\dA-Fa-f:.]+"
             placeholder={subnet}
             value={asked.value.source}
             onInput={({ currentTarget }) => set({ source: currentTarget.value })}
@@ -126,8 +127,7 @@ export function TraceView() {
           to
           <input
             required
-            inputMode="decimal"
-            pattern="\d+\.\d+\.\d+\.\d+"
+            pattern="[\dA-Fa-f:.]+"
             value={asked.value.destination}
             onInput={({ currentTarget }) => set({ destination: currentTarget.value })}
           />
@@ -138,7 +138,7 @@ export function TraceView() {
             type="number"
             min="0"
             max="255"
-            disabled={isArp}
+            disabled={isAsking}
             value={asked.value.ttl}
             onInput={({ currentTarget }) => set({ ttl: currentTarget.value })}
           />
@@ -149,7 +149,7 @@ export function TraceView() {
             type="number"
             min="28"
             max="65535"
-            disabled={isArp}
+            disabled={isAsking}
             value={asked.value.size}
             onInput={({ currentTarget }) => set({ size: currentTarget.value })}
           />
@@ -169,7 +169,7 @@ export function TraceView() {
         <label class="pick">
           <input
             type="checkbox"
-            disabled={isArp}
+            disabled={isAsking}
             checked={asked.value.df}
             onChange={({ currentTarget }) => set({ df: currentTarget.checked })}
           />

@@ -1,0 +1,103 @@
+/** vtepctl about IPv6 of Linux hosts behind real gateways: what why, trace, ping, capture and show tell is what the hosts see. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Trace } from "../../src/api/schema-trace.ts";
+import type { CaptureLine } from "../../src/api/schema-watch.ts";
+import type { Why } from "../../src/api/schema-why.ts";
+import { until } from "../../src/lab/deadline.ts";
+import { type Article, openArticle } from "./article-bed.ts";
+import { describeReal, whyNoGateways } from "./gateways.ts";
+
+const HOSTS = { vm1: ["10", "11"], vm4: ["10", "12"], vm5: ["20", "12"] } as const;
+const DEADLINE_MS = 20_000;
+const addressOf = (host: keyof typeof HOSTS) => `2001:db8:${HOSTS[host][0]}::${HOSTS[host][1]}`;
+
+describeReal(whyNoGateways(), "the tools about IPv6", () => {
+  let article: Article;
+  const json = async <T>(...words: readonly string[]): Promise<T> => {
+    const { stdout, stderr } = await article.gw1.ctl(...words, "-o", "json");
+    if (stdout === "") throw new Error(stderr);
+    return JSON.parse(stdout) as T;
+  };
+  const ping = async (from: string, to: string) =>
+    (await article.bed.run(from, "ping", ["-6", "-n", "-c1", "-W2", to])).stdout;
+  const answers = (from: string, to: string) =>
+    until(`${to} at ${from}`, DEADLINE_MS, async () => (await ping(from, to)).includes("ttl="));
+
+  beforeAll(async () => {
+    article = await openArticle("tools6", {
+      shape: (node, text) =>
+        node === "border"
+          ? text
+          : text.replaceAll(/address: (10|20)\.1\.1\.1\/24/g, `address: [$1.1.1.1/24, "2001:db8:$1::1/64"]`),
+    });
+    const { bed } = article;
+    for (const host of ["vm1", "vm4", "vm5"] as const) {
+      await bed.must(host, "sysctl", ["-qw", "net.ipv6.conf.eth0.disable_ipv6=0", "net.ipv6.conf.eth0.accept_ra=0"]);
+      await bed.ip(host, `addr add ${addressOf(host)}/64 dev eth0 nodad`);
+      await bed.must(host, "ip", ["-6", "route", "add", "default", "via", "fe80::1", "dev", "eth0"]);
+    }
+  });
+  afterAll(() => article?.gateways.remove());
+
+  test("why tells where hosts are, and of one that is nowhere", async () => {
+    await answers("vm1", addressOf("vm5"));
+    const here = await json<Why>("why", addressOf("vm1"));
+    expect(here.sentences.join("\n")).toMatch(
+      / at AC vm1, in VSI vsi10: learned .* from a neighbour (solicitation|advertisement)/,
+    );
+    const there = await json<Why>("why", addressOf("vm5"));
+    expect(there.sentences.join("\n")).toContain(" at tunnel gw2, in VSI vsi20");
+    expect(there.routes.map(({ prefix }) => prefix)).toEqual([`${addressOf("vm5")}/128`]);
+    const nowhere = await json<Why>("why", "2001:db8:99::1");
+    expect(nowhere.sentences.join("\n")).toContain("VRF main has no route to it");
+    const link = await json<Why>("why", "fe80::1%vsi-interface10");
+    expect(link.sentences[0]).toMatch(/^fe80::1 is our own: /);
+  });
+
+  test("what trace foretells is what happens: --inject makes vm5 answer", async () => {
+    await answers("vm1", addressOf("vm5"));
+    const words = ["trace", "--ac", "vm1", "icmp", addressOf("vm1"), ">", addressOf("vm5")];
+    const whatIf = await json<Trace>(...words);
+    expect(whatIf.fate).toMatchObject({ kind: "sent", text: "sent to tunnel gw2" });
+    const before = (await article.gw1.status()).ledger.dataplane;
+    expect((await json<Trace>(...words, "--inject")).sends).toEqual(whatIf.sends);
+    await until("the answer", DEADLINE_MS, async () => {
+      const { sent } = (await article.gw1.status()).ledger.dataplane;
+      return sent >= before.sent + 2;
+    });
+  });
+
+  test("the gateway pings a host, and a capture shows it with the host's neighbour discovery", async () => {
+    const { bed, gw1 } = article;
+    await answers("vm1", addressOf("vm4"));
+    await bed.must("vm1", "ip", ["-6", "neigh", "flush", "dev", "eth0"]);
+    await gw1.ctl("nd", "flush");
+    const capturing = gw1.ctl("capture", "vm1", "--host", addressOf("vm1"), "--seconds", "5", "-o", "json");
+    let out = "";
+    await until("an answer to the gateway", DEADLINE_MS, async () => {
+      out = (await gw1.ctl("ping", addressOf("vm1"), "--interface", "vsi-interface10", "-c", "1")).stdout;
+      return out.includes("hop limit 64");
+    });
+    expect(out).toMatch(/^84 bytes from 2001:db8:10::1 to 2001:db8:10::11 .*ms, hop limit 64\n/);
+    await ping("vm1", addressOf("vm4"));
+    const frames = (await capturing).stdout
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => JSON.parse(line) as Extract<CaptureLine, { kind: "frame" }>);
+    const told = frames.map(({ step, summary }) => `${step} ${summary}`).join("\n");
+    expect(told).toMatch(/^null icmp6 echo-reply 2001:db8:10::11 > 2001:db8:10::1 hops 64, 84 bytes/m);
+    expect(told).toMatch(/^S1\.9 icmp6 echo-request 2001:db8:10::11 > 2001:db8:10::12 /m);
+    expect(told).toMatch(/ nd who has /);
+  });
+
+  test("show route knows the family", async () => {
+    await answers("vm1", addressOf("vm5"));
+    const of = async (...words: string[]) =>
+      (await json<{ prefix: string }[]>("show", "route", ...words)).map(({ prefix }) => prefix);
+    const [four, six] = [await of("-4"), await of("-6")];
+    expect(six).toContain(`${addressOf("vm5")}/128`);
+    expect(six.every((prefix) => prefix.includes(":"))).toBe(true);
+    expect(four.some((prefix) => prefix.includes(":"))).toBe(false);
+    expect(four).toContain("10.1.1.0/24");
+  });
+});
