@@ -12,7 +12,7 @@ import { isErrorDue } from "../control/icmp/icmp.ts";
 import { isErrorDue6, isTooBigDue } from "../control/icmp/icmp6.ts";
 import type { ErrorWay, ErrorWays } from "../control/icmp/way.ts";
 import { type InterfaceObject, type Inventory, isHostAddress, isOwnAddress } from "../control/inventory.ts";
-import { formatIp, type Ip } from "../control/ip.ts";
+import { formatIp, type Ip, isOfLink } from "../control/ip.ts";
 import { isRouterSolicitation } from "../control/nd/punted.ts";
 import { NdSpeaker } from "../control/nd/speaker.ts";
 import { hopOf } from "../control/neighbor/hop.ts";
@@ -20,6 +20,7 @@ import { isKnown } from "../control/neighbor/nud.ts";
 import type { Neighbors } from "../control/neighbor/table.ts";
 import type { Address } from "../control/plan.ts";
 import { isFromRoute } from "../control/resolution/asker.ts";
+import type { Question } from "../control/resolution/message.ts";
 import type { Speaker } from "../control/resolution/speaker.ts";
 import { DROPS, PUNT } from "../tables/counters.ts";
 import { i32, u16 } from "../wire/bytes.ts";
@@ -124,13 +125,18 @@ export class Outlook {
         ? "silence: each site has its own gateway"
         : `${iface.name} answers with its gateway MAC (${port.kind === "ac" ? "S2.2/S3.2" : "S3.5"})`;
     }
+    const isProxied = vsi.config.arp === "localProxy";
+    if (isProxied && isOfLink(target)) return `ignored: ${formatIp(target)} is of the link`;
+    if (isProxied && port.kind === "ac" && message.kind === "probe")
+      return `answered when another host has ${formatIp(target)}, and asked for at all sites while that is not certain`;
     if (!isHostAddress(iface, target)) return `ignored: ${formatIp(target)} is no host address`;
-    if (vsi.config.arp !== "localProxy") return `${sender} is noted; the request itself is bridged`;
-    return port.kind === "ac" ? this.proxied(target, iface, port, vsi) : this.relayed(target, message.sender, iface);
+    if (!isProxied) return `${sender} is noted; the request itself is bridged`;
+    if (port.kind === "tunnel" || message.kind === "probe") return this.relayed(target, message.sender, iface);
+    return this.proxied(message, iface, port, vsi);
   }
 
   private proxied(
-    target: Ip,
+    { sender, target }: Question,
     iface: InterfaceObject,
     port: object,
     vsi: { readonly config: { readonly proxyArp: string } },
@@ -138,7 +144,9 @@ export class Outlook {
     const entry = this.neighbors.find(iface, target);
     const known = entry !== undefined && isKnown(entry.state) ? entry : undefined;
     const ip = formatIp(target);
-    if (known?.place?.port === port) return `ignored: ${ip} is behind the same port, and hears it itself`;
+    // One that asks for itself is where it asks.
+    if (known?.place?.port === port || sender === target)
+      return `ignored: ${ip} is behind the same port, and hears it itself`;
     const reply = `local proxy ${typeof target === "number" ? "ARP " : ""}answers with the gateway MAC (S1.2)`;
     if (known?.state === "reachable") return `${reply}: ${ip} is known`;
     const relay = `asks all sites for ${ip} (S1.4)`;

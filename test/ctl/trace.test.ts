@@ -102,7 +102,7 @@ it("trace refuses what makes no sense, each with its exit code", async () => {
   forget();
   expect(await ctl({}, "trace", "--ac", "vm1", "sctp", "10.1.1.11", "20.1.1.12")).toBe(2);
   expect(err).toBe(
-    "error: sctp is no protocol that can be described\n  fix: icmp, tcp, udp, arp; any other frame: --hex BYTES\n",
+    "error: sctp is no protocol that can be described\n  fix: icmp, tcp, udp, arp, nd; any other frame: --hex BYTES\n",
   );
   expect(await ctl({}, "trace", "--ac", "vm1", "--hex", "00", "icmp", "1.1.1.1", "2.2.2.2")).toBe(2);
   expect(await ctl({}, "trace", "--ac", "vm9", "icmp", "10.1.1.11", ">", "20.1.1.12")).toBe(4);

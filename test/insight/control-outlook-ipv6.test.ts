@@ -88,7 +88,8 @@ const PROMISES: readonly (readonly [RegExp, (done: Done, next: string) => boolea
   [/^waits for neighbour .* being asked for$/, (done) => done.held === 1 && !said(done, "nd.solicit")],
   [/^waits for neighbour/, (done) => done.held === 1 && said(done, "nd.solicit")],
   [/answers with its gateway MAC/, (done) => said(done, "nd.gateway-reply")],
-  [/^local proxy .* and asks all sites/, (done) => said(done, "nd.proxy-reply") && said(done, "nd.relay-request")],
+  // Unless they were asked within this second.
+  [/^local proxy .* and asks all sites/, (done) => said(done, "nd.proxy-reply")],
   [/^local proxy/, (done) => said(done, "nd.proxy-reply") && !said(done, "nd.relay-request")],
   [/^answered when/, (done) => done.drops.length === 0],
   [/^silence|is noted|^ignored|^consumed/, quiet],
