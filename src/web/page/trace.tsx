@@ -84,7 +84,7 @@ export function TraceView() {
   }, [from]);
   const set = (part: Partial<typeof asked.value>) => (asked.value = { ...asked.value, ...part });
   const subnet = from === "" ? "" : subnetOf(gateways, ...(JSON.parse(from) as [string, string]));
-  const isAsking = isQuestion(asked.value.protocol);
+  const isResolution = isQuestion(asked.value.protocol);
   return (
     <section class="card" aria-labelledby="trace-title">
       <h2 id="trace-title">
@@ -138,7 +138,7 @@ export function TraceView() {
             type="number"
             min="0"
             max="255"
-            disabled={isAsking}
+            disabled={isResolution}
             value={asked.value.ttl}
             onInput={({ currentTarget }) => set({ ttl: currentTarget.value })}
           />
@@ -149,7 +149,7 @@ export function TraceView() {
             type="number"
             min="28"
             max="65535"
-            disabled={isAsking}
+            disabled={isResolution}
             value={asked.value.size}
             onInput={({ currentTarget }) => set({ size: currentTarget.value })}
           />
@@ -169,7 +169,7 @@ export function TraceView() {
         <label class="pick">
           <input
             type="checkbox"
-            disabled={isAsking}
+            disabled={isResolution}
             checked={asked.value.df}
             onChange={({ currentTarget }) => set({ df: currentTarget.checked })}
           />
