@@ -142,7 +142,7 @@ describe("what counts as an answer", () => {
   it("our own address, no address, and a VSI-interface that is not there are refused", () => {
     const world = bed();
     expect(ask(world, "10.1.1.1")).toBe("10.1.1.1 is an address of if10 itself");
-    expect(ask(world, "vm1")).toBe("vm1 is no IPv4 address");
+    expect(ask(world, "vm1")).toBe("vm1 is no IP address");
     expect(ask(world, "10.1.1.11", "if99")).toBeNull();
   });
 });
