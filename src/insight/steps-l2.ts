@@ -28,7 +28,6 @@ import {
   isGroupHi,
   macOf,
   TYPE_ARP,
-  TYPE_IPV4,
   TYPE_IPV6,
   TYPE_VLAN,
 } from "../wire/ethernet.ts";
@@ -37,10 +36,9 @@ import { vniAt } from "../wire/vxlan.ts";
 import { type Names, resultOf, type Step, type WouldPunt, type WouldSend } from "./step.ts";
 import { routeSteps } from "./steps-l3.ts";
 
-/** What of a type of frame is control's. */
+/** What of a type of frame is control's, beside DHCP. */
 const CONTROLS: Readonly<Record<number, string>> = {
   [TYPE_ARP]: "ARP",
-  [TYPE_IPV4]: "DHCP",
   [TYPE_IPV6]: "neighbour discovery",
 };
 
@@ -116,7 +114,8 @@ export class Story {
   }
 
   private toControl(fate: Fate, records: readonly WouldPunt[]): void {
-    const what = CONTROLS[this.f.type];
+    const isDhcp = fate === DROP.dhcp_guard || records.some(({ kind }) => kind === PUNT.dhcp);
+    const what = isDhcp ? "DHCP" : CONTROLS[this.f.type];
     if (what === undefined) return;
     const told = records.some(({ kind }) => kind === PUNT.arp || kind === PUNT.nd);
     if (fate !== GO_ON) this.say("cpu", what, resultOf(fate));
