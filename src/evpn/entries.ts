@@ -200,9 +200,16 @@ export class Entries implements Beliefs {
     const port = this.parts.inventory.tunnelTo(vtep);
     if (vsi === undefined || port === undefined) return false;
     const { resolutions, neighbors } = this.parts.agent;
-    resolutions.of(ip).suppression.want(vsi, ip, mac, port);
     const on = gatewayOf(vsi, ip);
-    return on === null || neighbors.candidates.want("evpn", on, ip, { mac, port, vsi });
+    const { suppression } = resolutions.of(ip);
+    if (on === null) {
+      suppression.want(vsi, ip, { mac, port, isRouter: false });
+      return true;
+    }
+    // One object for both tables: there are as many as hosts of a fabric.
+    const said = { mac, port, vsi, origin: "evpn" as const, iface: on, ip, isRouter: false };
+    suppression.want(vsi, ip, said);
+    return neighbors.candidates.want("evpn", on, ip, said);
   }
 
   unwantIp(name: string, ip: Ip): void {

@@ -97,8 +97,19 @@ export class MacRows {
     const old = all[source];
     if (source === "evpn" && old === null && this.saidCount >= this.saidLimit) return false;
     const { nowMs } = this.timers;
-    const times = { heardMs: nowMs, sinceMs: nowMs, previous: null, moves: null };
-    const row: MacRow = { mac, source, origin: originOf(source, flags), port, flags, type, ...times };
+    // Not by a spread, which keeps part of the fields in an object of their own.
+    const row: MacRow = {
+      mac,
+      source,
+      origin: originOf(source, flags),
+      port,
+      flags,
+      heardMs: nowMs,
+      sinceMs: nowMs,
+      type,
+      previous: null,
+      moves: null,
+    };
     all[source] = row;
     if (!this.publish(vsi, all, source)) {
       all[source] = old;

@@ -15,23 +15,14 @@ import type { InterfaceObject, PortObject } from "../inventory.ts";
 import { type Family, type Ip, isOfFamily } from "../ip.ts";
 import type { Timers } from "../timers.ts";
 import { neighborKey } from "./adjacency.ts";
-import {
-  isGiven,
-  type KnownPlace,
-  knownAt,
-  type Neighbor,
-  type NeighborOrigin,
-  type Place,
-  samePlace,
-} from "./entry.ts";
+import { isGiven, type KnownPlace, type Neighbor, type NeighborOrigin, type Place, samePlace } from "./entry.ts";
 import type { NeighborLife } from "./life.ts";
 import { isKnown } from "./nud.ts";
 
-export interface SaidNeighbor {
+/** The same object is the entry's place, and what is published: there are as many as hosts of a fabric. */
+export interface SaidNeighbor extends KnownPlace {
   readonly iface: InterfaceObject;
   readonly ip: Ip;
-  /** The same object is the entry's place, and what is published: there are as many as hosts of a fabric. */
-  readonly place: KnownPlace;
 }
 
 /** What is needed of the table. */
@@ -56,15 +47,20 @@ export class NeighborCandidates {
     this.room = { number: neighbors, bigint: neighbors6 };
   }
 
-  /** It is said from outside that `ip` is at `place`, behind a tunnel. @returns false when there is no room for it. */
-  want(origin: "evpn", iface: InterfaceObject, ip: Ip, place: Place): boolean {
+  /**
+   * It is said from outside that `ip` is at `place`, behind a tunnel; one that says all of it is kept as it is.
+   * @returns false when there is no room for it.
+   */
+  want(origin: "evpn", iface: InterfaceObject, ip: Ip, place: Place | SaidNeighbor): boolean {
     const key = neighborKey(iface, ip);
     const family = typeof ip as "number" | "bigint";
     if (!this.said.has(key)) {
       if (this.room[family] === 0) return false;
       this.room[family]--;
     }
-    this.said.set(key, { iface, ip, place: knownAt(place, origin) });
+    const { mac, port, vsi } = place;
+    const isWhole = "iface" in place && place.iface === iface && place.ip === ip && place.origin === origin;
+    this.said.set(key, isWhole ? place : { mac, port, vsi, origin, iface, ip });
     if (this.follow(iface, ip)) return true;
     this.remove(key, ip);
     return false;
@@ -94,13 +90,13 @@ export class NeighborCandidates {
 
   /** The place that is said of `ip` and counts now, or null. */
   saidOf(iface: InterfaceObject, ip: Ip): Place | null {
-    const place = this.said.get(neighborKey(iface, ip))?.place ?? null;
+    const place = this.said.get(neighborKey(iface, ip)) ?? null;
     return place?.port.up ? place : null;
   }
 
   /** What is said to be behind `port` counts again. */
   portUp(port: PortObject): void {
-    for (const { iface, ip, place } of this.said.values()) if (place.port === port) this.follow(iface, ip);
+    for (const place of this.said.values()) if (place.port === port) this.follow(place.iface, place.ip);
   }
 
   /** The place of `entry` holds no more; the next best one is used. @returns false: there is none. */

@@ -281,7 +281,7 @@ export class Neighbors implements NextHops, NeighborOwner {
 
   /** See places.ts; `isGone`: it will not come back. `only`: in that VSI. */
   flushPort(port: PortObject, isGone: boolean, only: VsiObject | null = null): void {
-    if (isGone) this.candidates.forget(({ place }) => place.port === port && (only === null || place.vsi === only));
+    if (isGone) this.candidates.forget((said) => said.port === port && (only === null || said.vsi === only));
     this.places.flushPort(port, only);
   }
 
@@ -296,7 +296,7 @@ export class Neighbors implements NextHops, NeighborOwner {
 
   flushVsi(vsi: VsiObject): void {
     this.refusals.damped.forget(vsi);
-    this.candidates.forget(({ place }) => place.vsi === vsi);
+    this.candidates.forget((said) => said.vsi === vsi);
     this.places.flushVsi(vsi);
   }
 

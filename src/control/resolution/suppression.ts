@@ -112,11 +112,11 @@ export class SuppressionTable {
     return said?.port.up ? said : heard;
   }
 
-  /** It is said from outside that `ip` is the host with `mac` behind the tunnel `port`. */
-  want(vsi: VsiObject, ip: Ip, mac: Mac, port: PortObject): void {
+  /** It is said from outside that `ip` is the host at `place`, behind a tunnel; kept as it is. */
+  want(vsi: VsiObject, ip: Ip, place: HostPlace): void {
     const said = this.said.get(vsi) ?? new Map<Ip, HostPlace>();
     this.said.set(vsi, said);
-    said.set(mapKey(ip), { mac, port, isRouter: false });
+    said.set(mapKey(ip), place);
   }
 
   /** It is not said any more. */
