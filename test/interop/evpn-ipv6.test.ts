@@ -117,6 +117,24 @@ for (const reflector of ["frr", "gobgpd"] as const)
       expect(errors.join()).toMatch(/^From 2001:db8:(10|30)::1 Time exceeded/);
     });
 
+    test("a router behind FRR is announced with the ARP/ND community, for which gobgpd drops its address; it answers itself", async () => {
+      const { bed, leaf } = fabric;
+      const mac = (await bed.must("h10", "cat", ["/sys/class/net/eth0/address"])).trim();
+      const route = `[2]:[0]:[48]:[${mac}]:[128]:[${H10}]`;
+      await bed.must("h10", "sysctl", ["-qw", "net.ipv6.conf.all.forwarding=1", "net.ipv6.conf.eth0.forwarding=1"]);
+      await bed.must("h10", "ip", ["-6", "route", "replace", "default", "via", "2001:db8:10::1", "dev", "eth0"]);
+      await bed.run("leaf", "ip", ["-6", "neigh", "del", H10!, "dev", "br10"]);
+      await until("FRR's word of a router", DEADLINE_MS, async () => {
+        await bed.run("leaf", "ping", ["-c1", "-W1", H10!]);
+        return /ND:Router/.test(await leaf.ask(`show bgp l2vpn evpn route vni 10 mac ${mac} ip ${H10}`));
+      });
+      await until("no route of its address", DEADLINE_MS, async () => !(await has(route)));
+      expect(await has(`[2]:[0]:[48]:[${mac}]`)).toBe(true);
+      await bed.must("vm2", "ip", ["-6", "neigh", "flush", "dev", "eth0"]);
+      await reaches("vm2", H10!);
+      expect(await bed.must("vm2", "ip", ["-6", "neigh", "show", H10!])).toContain(`lladdr ${mac} router`);
+    });
+
     test("what the leaf takes back goes here, and an address of ours that is gone goes there", async () => {
       await fabric.leaf.ask(
         "configure terminal",
