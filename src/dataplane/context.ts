@@ -20,9 +20,9 @@ import { SET_WATCH, type Tables } from "../tables/tables.ts";
 import { MAX_INTERFACES } from "../tables/vsi.ts";
 import { ArenaPeak } from "./arena-peak.ts";
 import { type Fate, Frame } from "./frame.ts";
+import { KnownDestinations6, KnownSource6 } from "./known6.ts";
 import { LikeLast, NO_SOURCE } from "./l2-run.ts";
 import { Policer } from "./policer.ts";
-import { KnownSource6 } from "./source6.ts";
 import { Told } from "./told.ts";
 
 /** What tells people of frames and drops: watcher.ts in a worker, a silent one (insight/sandbox.ts) where a packet is only explained. */
@@ -90,8 +90,9 @@ export class WorkerContext {
   /** The last source address of this batch that may be routed, and the port it came by. */
   knownFromPort = 0;
   knownFrom = 0;
-  /** The same of IPv6. */
-  readonly known6 = new KnownSource6();
+  /** The same of IPv6, and its destinations: see known6.ts. */
+  readonly knownFrom6 = new KnownSource6();
+  readonly knownTo6 = new KnownDestinations6();
 
   constructor(tables: Tables, io: PortIo, index: number, watcher: Watching) {
     this.index = index;
@@ -122,13 +123,14 @@ export class WorkerContext {
     this.puntCount = 0;
     this.last.source = NO_SOURCE;
     this.knownFromPort = 0;
-    this.known6.port = 0;
+    this.knownFrom6.port = 0;
     this.tables.ports.ofVlan.refresh();
     this.tables.vsis.ofVni.refresh();
     this.tables.macs.refresh();
     this.tables.fib.routes.refresh();
     this.bindings.refresh();
     this.tables.fib.routes6.refresh();
+    this.knownTo6.begin(this.tables.fib.routes6.version);
     this.policer.begin(this.nowMs);
     this.watch = this.settings[SET_WATCH]!;
     this.frame.watchId = 0;

@@ -1,9 +1,55 @@
-/** What both families ask of a next hop: which member of a group, may the frame go there, how long may it be. */
-import { GROUP_WORDS } from "../tables/fib.ts";
-import { BFD_DOWN, IF_DISTRIBUTED, IF_L3VNI } from "../tables/vsi.ts";
+/**
+ * What both families ask of a route, and of its next hop: whether it leads anywhere, which member of a group, may the frame go there,
+ * how long may it be. Addresses are each family's own (route.ts, route6.ts); behind the table a packet has none.
+ */
+import { DROP, PUNT } from "../tables/counters.ts";
+import {
+  GROUP_WORDS,
+  ROUTE_ARG_MASK,
+  ROUTE_BROADCAST,
+  ROUTE_DISCARD,
+  ROUTE_GLEAN,
+  ROUTE_HOST,
+  ROUTE_KIND_SHIFT,
+  ROUTE_PROHIBIT,
+  ROUTE_UNDERLAY,
+  ROUTE_UNREACHABLE,
+} from "../tables/fib.ts";
+import { BFD_DOWN, IF_DISTRIBUTED, IF_L3VNI, IF_MSS_CLAMP } from "../tables/vsi.ts";
+import { CODE_HOST_UNREACHABLE, CODE_NET_UNREACHABLE, CODE_PROHIBITED } from "../wire/icmp.ts";
 import type { WorkerContext } from "./context.ts";
 import { entropy } from "./egress.ts";
-import type { Frame } from "./frame.ts";
+import type { Fate, Frame } from "./frame.ts";
+import { punt } from "./punt.ts";
+
+/** The route of an address itself, 0 for one that only guards a VTEP's: there the next shorter prefix holds. */
+export function beyondGuard(own: number): number {
+  return own >> ROUTE_KIND_SHIFT === ROUTE_UNDERLAY ? 0 : own;
+}
+
+/** The VSI-interface on whose link an address is, by its longest match; 0: on none. What a static route leads to is not on its next hop's link: only the next hop itself is. */
+export function homeOf(worker: WorkerContext, found: number): number {
+  const arg = found & ROUTE_ARG_MASK;
+  const kind = found >> ROUTE_KIND_SHIFT;
+  if (kind === ROUTE_GLEAN) return arg;
+  return kind === ROUTE_HOST ? worker.fib.adjacencyInterface[arg]! : 0;
+}
+
+/** The end of a packet whose route has no next hop; 0: there is none. */
+export function deadEnd(worker: WorkerContext, f: Frame, found: number, arrival: number): Fate {
+  switch (found >> ROUTE_KIND_SHIFT) {
+    case ROUTE_DISCARD:
+      return DROP.discard_route;
+    case ROUTE_UNREACHABLE:
+      return punt(worker, f, PUNT.unreachable, CODE_HOST_UNREACHABLE, arrival);
+    case ROUTE_PROHIBIT:
+      return punt(worker, f, PUNT.unreachable, CODE_PROHIBITED, arrival);
+    case ROUTE_BROADCAST:
+      return DROP.not_forwarded;
+    default:
+      return punt(worker, f, PUNT.unreachable, CODE_NET_UNREACHABLE, arrival);
+  }
+}
 
 /**
  * ECMP: a flow (fragments included) always takes the same next hop while the set is the same (RFC 2992).
@@ -48,4 +94,12 @@ export function mtuOf(worker: WorkerContext, out: number, port: number): number 
   const a = worker.interfaces.mtu[out]!;
   const b = worker.ports.mtu[port]!;
   return Math.min(a, b);
+}
+
+/** The longest packet of a TCP connection that comes in by VSI-interface `arrival` and leaves by `out` with `mtu`; 0: its MSS is let be. */
+export function clampTo(worker: WorkerContext, out: number, arrival: number, mtu: number): number {
+  const { flags, mtu: mtus } = worker.interfaces;
+  if (((flags[out]! | flags[arrival]!) & IF_MSS_CLAMP) === 0) return 0;
+  const arrivalMtu = mtus[arrival]!;
+  return arrivalMtu !== 0 && arrivalMtu < mtu ? arrivalMtu : mtu;
 }

@@ -18,24 +18,20 @@ import {
   NO_DEFAULT,
   ROUTE_ADJACENCY,
   ROUTE_ARG_MASK,
-  ROUTE_BROADCAST,
-  ROUTE_DISCARD,
   ROUTE_GLEAN,
   ROUTE_GROUP,
   ROUTE_HOST,
   ROUTE_KIND_SHIFT,
   ROUTE_LOCAL,
-  ROUTE_PROHIBIT,
   ROUTE_UNDERLAY,
-  ROUTE_UNREACHABLE,
   ROUTE_VRF,
   routeKey,
 } from "../tables/fib.ts";
 import { SET_VXLAN_PORT } from "../tables/tables.ts";
-import { IF_MSS_CLAMP, PORT_ANTI_SPOOF } from "../tables/vsi.ts";
+import { PORT_ANTI_SPOOF } from "../tables/vsi.ts";
 import { u16 } from "../wire/bytes.ts";
 import { ETH_BYTES, TYPE_IPV4 } from "../wire/ethernet.ts";
-import { CODE_HOST_UNREACHABLE, CODE_NET_UNREACHABLE, CODE_PROHIBITED } from "../wire/icmp.ts";
+import { CODE_HOST_UNREACHABLE } from "../wire/icmp.ts";
 import {
   checkIpv4,
   decrementTtl,
@@ -63,7 +59,7 @@ import { clampMss, L4_DST_PORT } from "../wire/udp-tcp.ts";
 import type { WorkerContext } from "./context.ts";
 import { egress } from "./egress.ts";
 import { type Fate, type Frame, GO_ON } from "./frame.ts";
-import { isLoop, memberOf, mtuOf } from "./next-hop.ts";
+import { beyondGuard, clampTo, deadEnd, homeOf, isLoop, memberOf, mtuOf } from "./next-hop.ts";
 import {
   NO_RULE,
   POLICY_DEAD,
@@ -133,11 +129,6 @@ export function routeOwn(worker: WorkerContext, f: Frame, l3: number, vrf: numbe
   return byTable(worker, f, l3, beyondGuard(own), vrf, 0);
 }
 
-/** The route of an address itself, 0 for one that only guards a VTEP's: there the next shorter prefix holds. */
-function beyondGuard(own: number): number {
-  return own >> ROUTE_KIND_SHIFT === ROUTE_UNDERLAY ? 0 : own;
-}
-
 /** `host`: what the table says of the destination itself, 0: nothing. */
 function byTable(worker: WorkerContext, f: Frame, l3: number, host: number, vrf: number, arrival: number): Fate {
   if (host !== 0) return follow(worker, f, l3, host, arrival);
@@ -183,17 +174,13 @@ function checkSource(worker: WorkerContext, f: Frame, l3: number, arrival: numbe
   if (source === worker.knownFrom && f.port === worker.knownFromPort) return GO_ON;
   let found = worker.fib.routes.get(source, routeKey(vrf, HOST_LENGTH));
   if (found >> ROUTE_KIND_SHIFT === ROUTE_LOCAL) return DROP.ip_martian;
-  if ((worker.ports.flags[f.port]! & PORT_ANTI_SPOOF) === 0) {
-    worker.knownFrom = source;
-    worker.knownFromPort = f.port;
-    return GO_ON;
+  if ((worker.ports.flags[f.port]! & PORT_ANTI_SPOOF) !== 0) {
+    if (found === 0) found = lookup(worker, source, vrf, LONGEST_PREFIX, ANY_PREFIX);
+    if (homeOf(worker, found) !== arrival) return DROP.anti_spoof;
   }
-  if (found === 0) found = lookup(worker, source, vrf, LONGEST_PREFIX, ANY_PREFIX);
-  const kind = found >> ROUTE_KIND_SHIFT;
-  const arg = found & ROUTE_ARG_MASK;
-  // What a static route leads to is not on its next hop's VSI-interface: only the next hop itself is.
-  const home = kind === ROUTE_GLEAN ? arg : kind === ROUTE_HOST ? worker.fib.adjacencyInterface[arg]! : 0;
-  return home === arrival ? GO_ON : DROP.anti_spoof;
+  worker.knownFrom = source;
+  worker.knownFromPort = f.port;
+  return GO_ON;
 }
 
 /** Longest match among prefixes of length `from` down to `to`; 0 when there is none. */
@@ -224,18 +211,10 @@ function follow(worker: WorkerContext, f: Frame, l3: number, found: number, arri
       return worker.fib.groups[arg * GROUP_WORDS] === 0
         ? punt(worker, f, PUNT.unreachable, CODE_HOST_UNREACHABLE, arrival)
         : viaAdjacency(worker, f, l3, memberOf(worker, f, arg), arrival);
-    case ROUTE_DISCARD:
-      return DROP.discard_route;
-    case ROUTE_UNREACHABLE:
-      return punt(worker, f, PUNT.unreachable, CODE_HOST_UNREACHABLE, arrival);
-    case ROUTE_PROHIBIT:
-      return punt(worker, f, PUNT.unreachable, CODE_PROHIBITED, arrival);
-    case ROUTE_BROADCAST:
-      return DROP.not_forwarded;
     case ROUTE_VRF:
       return byOtherVrf(worker, f, l3, arg, arrival);
     default:
-      return punt(worker, f, PUNT.unreachable, CODE_NET_UNREACHABLE, arrival);
+      return deadEnd(worker, f, found, arrival);
   }
 }
 
@@ -288,12 +267,9 @@ function packetBytes(f: Frame, l3: number): number {
 }
 
 function clamp(worker: WorkerContext, f: Frame, l3: number, out: number, arrival: number, mtu: number): void {
-  const flags = worker.interfaces.flags;
-  if (((flags[out]! | flags[arrival]!) & IF_MSS_CLAMP) === 0) return;
-  if ((u16(f.bytes, l3 + IP_FRAGMENT) & (FRAGMENT_OFFSET | FRAGMENT_MF)) !== 0) return;
-  const arrivalMtu = worker.interfaces.mtu[arrival]!;
-  const least = arrivalMtu !== 0 && arrivalMtu < mtu ? arrivalMtu : mtu;
-  clampMss(f.bytes, l3 + headerBytes(f.bytes, l3), f.end, least - 40, (f.flags & FLAG_NEEDS_CSUM) !== 0);
+  const most = clampTo(worker, out, arrival, mtu);
+  if (most === 0 || (u16(f.bytes, l3 + IP_FRAGMENT) & (FRAGMENT_OFFSET | FRAGMENT_MF)) !== 0) return;
+  clampMss(f.bytes, l3 + headerBytes(f.bytes, l3), f.end, most - 40, (f.flags & FLAG_NEEDS_CSUM) !== 0);
 }
 
 /** TTL, and both MACs from the ready row. */

@@ -18,31 +18,28 @@ import {
   NO_DEFAULT,
   ROUTE_ADJACENCY,
   ROUTE_ARG_MASK,
-  ROUTE_BROADCAST,
-  ROUTE_DISCARD,
   ROUTE_GLEAN,
   ROUTE_GROUP,
   ROUTE_HOST,
   ROUTE_KIND_SHIFT,
   ROUTE_LOCAL,
-  ROUTE_PROHIBIT,
   ROUTE_UNDERLAY,
-  ROUTE_UNREACHABLE,
   ROUTE_VRF,
   routeKey6,
 } from "../tables/fib.ts";
 import { SET_VXLAN_PORT } from "../tables/tables.ts";
-import { IF_IPV6, IF_MSS_CLAMP, PORT_ANTI_SPOOF } from "../tables/vsi.ts";
+import { IF_IPV6, PORT_ANTI_SPOOF } from "../tables/vsi.ts";
 import { u16 } from "../wire/bytes.ts";
 import { ETH_BYTES } from "../wire/ethernet.ts";
-import { CODE_HOST_UNREACHABLE, CODE_NET_UNREACHABLE, CODE_PROHIBITED } from "../wire/icmp.ts";
+import { CODE_HOST_UNREACHABLE } from "../wire/icmp.ts";
 import { PROTO_TCP, PROTO_UDP } from "../wire/ipv4.ts";
 import { IP6_DST, IP6_HOPS, IP6_LENGTH, IP6_NEXT, IP6_SRC, IPV6_BYTES, upperLayer } from "../wire/ipv6.ts";
 import { clampMss, L4_DST_PORT } from "../wire/udp-tcp.ts";
 import type { WorkerContext } from "./context.ts";
 import { egress } from "./egress.ts";
 import { type Fate, type Frame, GO_ON } from "./frame.ts";
-import { isLoop, memberOf, mtuOf } from "./next-hop.ts";
+import { KNOWN_MATCH, KNOWN_OWN, KNOWN_SPECIFIC, NOT_ASKED } from "./known6.ts";
+import { beyondGuard, clampTo, deadEnd, homeOf, isLoop, memberOf, mtuOf } from "./next-hop.ts";
 import {
   NO_RULE,
   POLICY_DEAD,
@@ -77,7 +74,8 @@ export function route6(worker: WorkerContext, f: Frame): Fate {
       ? punt(worker, f, PUNT.local, arrival, 0)
       : DROP.not_forwarded;
 
-  const own = hostRoute(worker, f, l3, vrf);
+  const to = destinationOf(worker, f, l3, vrf);
+  const own = worker.knownTo6.words[to + KNOWN_OWN]!;
   const kind = own >> ROUTE_KIND_SHIFT;
   if (kind === ROUTE_LOCAL) return punt(worker, f, PUNT.local, own & ROUTE_ARG_MASK, 0);
   if (isLinkLocal(view.getInt32(l3 + IP6_SRC))) return DROP.not_forwarded;
@@ -100,44 +98,57 @@ export function route6(worker: WorkerContext, f: Frame): Fate {
     case POLICY_DEFAULT:
     case POLICY_DEFAULTS: {
       // D11: only where the table has nothing more specific than a default route.
-      const found = host !== 0 ? host : lookup6(worker, f, l3 + IP6_DST, vrf, NO_DEFAULT);
+      const found = host !== 0 ? host : specificOf(worker, f, l3, vrf, to);
       if (found !== 0) return follow(worker, f, l3, found, arrival);
       const hop = (rule & 0xff) === POLICY_DEFAULTS ? memberOf(worker, f, way) : way;
       return viaAdjacency6(worker, f, l3, hop, arrival);
     }
     default: // no rule, or permit: the table decides
-      return byTable(worker, f, l3, host, vrf, arrival);
+      return follow(worker, f, l3, host !== 0 ? host : matchOf(worker, f, l3, vrf, to), arrival);
   }
 }
 
 /** Route a packet of our own in `vrf`: by its destination alone. */
 export function routeOwn6(worker: WorkerContext, f: Frame, l3: number, vrf: number): Fate {
-  const own = hostRoute(worker, f, l3, vrf);
+  const to = destinationOf(worker, f, l3, vrf);
+  const own = worker.knownTo6.words[to + KNOWN_OWN]!;
   if (own >> ROUTE_KIND_SHIFT === ROUTE_LOCAL) return DROP.not_forwarded;
-  return byTable(worker, f, l3, beyondGuard(own), vrf, 0);
+  const host = beyondGuard(own);
+  return follow(worker, f, l3, host !== 0 ? host : matchOf(worker, f, l3, vrf, to), 0);
 }
 
-/** What the table says of the destination itself. */
-function hostRoute(worker: WorkerContext, f: Frame, l3: number, vrf: number): number {
+/** Where `knownTo6` says what the table of `vrf` has for the packet's destination. */
+function destinationOf(worker: WorkerContext, f: Frame, l3: number, vrf: number): number {
   const view = f.view;
-  const at = l3 + IP6_DST;
-  return worker.fib.routes6.get(
-    view.getInt32(at),
-    view.getInt32(at + 4),
-    view.getInt32(at + 8),
-    view.getInt32(at + 12),
-    routeKey6(vrf, HOST_LENGTH6),
-  );
+  const known = worker.knownTo6;
+  const a = view.getInt32(l3 + IP6_DST);
+  const b = view.getInt32(l3 + IP6_DST + 4);
+  const c = view.getInt32(l3 + IP6_DST + 8);
+  const d = view.getInt32(l3 + IP6_DST + 12);
+  const at = known.find(a, b, c, d, vrf);
+  if (at >= 0) return at;
+  known.take(~at, a, b, c, d, vrf, worker.fib.routes6.get(a, b, c, d, routeKey6(vrf, HOST_LENGTH6)));
+  return ~at;
 }
 
-/** The route of an address itself, 0 for one that only guards a VTEP's. */
-function beyondGuard(own: number): number {
-  return own >> ROUTE_KIND_SHIFT === ROUTE_UNDERLAY ? 0 : own;
+/** The longest match of the packet's destination, which is known at `to`, but for its own route. */
+function matchOf(worker: WorkerContext, f: Frame, l3: number, vrf: number, to: number): number {
+  const { words } = worker.knownTo6;
+  const known = words[to + KNOWN_MATCH]!;
+  if (known !== NOT_ASKED) return known;
+  const found = lookup6(worker, f, l3 + IP6_DST, vrf, ANY_PREFIX);
+  words[to + KNOWN_MATCH] = found;
+  return found;
 }
 
-function byTable(worker: WorkerContext, f: Frame, l3: number, host: number, vrf: number, arrival: number): Fate {
-  const found = host !== 0 ? host : lookup6(worker, f, l3 + IP6_DST, vrf, ANY_PREFIX);
-  return follow(worker, f, l3, found, arrival);
+/** The same without a default route (D11). */
+function specificOf(worker: WorkerContext, f: Frame, l3: number, vrf: number, to: number): number {
+  const { words } = worker.knownTo6;
+  const known = words[to + KNOWN_SPECIFIC]!;
+  if (known !== NOT_ASKED) return known;
+  const found = lookup6(worker, f, l3 + IP6_DST, vrf, NO_DEFAULT);
+  words[to + KNOWN_SPECIFIC] = found;
+  return found;
 }
 
 /** RFC 8200 §3, RFC 4291 §2.5 and §2.7: a well-formed packet between addresses that a router may see. */
@@ -195,25 +206,21 @@ function checkSource(worker: WorkerContext, f: Frame, l3: number, arrival: numbe
   const b = view.getInt32(at + 4);
   const c = view.getInt32(at + 8);
   const d = view.getInt32(at + 12);
-  const known = worker.known6;
+  const known = worker.knownFrom6;
   if (f.port === known.port && d === known.d && c === known.c && b === known.b && a === known.a) return GO_ON;
   if (isLinkLocal(a)) return isOwnLinkLocal(worker, f, at, arrival) ? DROP.ip_martian : GO_ON;
   let found = worker.fib.routes6.get(a, b, c, d, routeKey6(vrf, HOST_LENGTH6));
   if (found >> ROUTE_KIND_SHIFT === ROUTE_LOCAL) return DROP.ip_martian;
-  if ((worker.ports.flags[f.port]! & PORT_ANTI_SPOOF) === 0) {
-    known.port = f.port;
-    known.a = a;
-    known.b = b;
-    known.c = c;
-    known.d = d;
-    return GO_ON;
+  if ((worker.ports.flags[f.port]! & PORT_ANTI_SPOOF) !== 0) {
+    if (found === 0) found = lookup6(worker, f, at, vrf, ANY_PREFIX);
+    if (homeOf(worker, found) !== arrival) return DROP.anti_spoof;
   }
-  if (found === 0) found = lookup6(worker, f, at, vrf, ANY_PREFIX);
-  const kind = found >> ROUTE_KIND_SHIFT;
-  const arg = found & ROUTE_ARG_MASK;
-  // What a static route leads to is not on its next hop's VSI-interface: only the next hop itself is.
-  const home = kind === ROUTE_GLEAN ? arg : kind === ROUTE_HOST ? worker.fib.adjacencyInterface[arg]! : 0;
-  return home === arrival ? GO_ON : DROP.anti_spoof;
+  known.port = f.port;
+  known.a = a;
+  known.b = b;
+  known.c = c;
+  known.d = d;
+  return GO_ON;
 }
 
 /** Longest match for the address at `at` among prefixes of 127 bits down to `to`; 0 when there is none. */
@@ -259,28 +266,21 @@ function follow(worker: WorkerContext, f: Frame, l3: number, found: number, arri
       return worker.fib.groups[arg * GROUP_WORDS] === 0
         ? punt(worker, f, PUNT.unreachable, CODE_HOST_UNREACHABLE, arrival)
         : viaAdjacency6(worker, f, l3, memberOf(worker, f, arg), arrival);
-    case ROUTE_DISCARD:
-      return DROP.discard_route;
-    case ROUTE_UNREACHABLE:
-      return punt(worker, f, PUNT.unreachable, CODE_HOST_UNREACHABLE, arrival);
-    case ROUTE_PROHIBIT:
-      return punt(worker, f, PUNT.unreachable, CODE_PROHIBITED, arrival);
-    case ROUTE_BROADCAST:
-      return DROP.not_forwarded;
     case ROUTE_VRF:
       return byOtherVrf(worker, f, l3, arg, arrival);
     default:
-      return punt(worker, f, PUNT.unreachable, CODE_NET_UNREACHABLE, arrival);
+      return deadEnd(worker, f, found, arrival);
   }
 }
 
 /** The table of `vrf` decides, as in route.ts: a route of it that leads to a further VRF is none. */
 function byOtherVrf(worker: WorkerContext, f: Frame, l3: number, vrf: number, arrival: number): Fate {
-  const own = hostRoute(worker, f, l3, vrf);
+  const to = destinationOf(worker, f, l3, vrf);
+  const own = worker.knownTo6.words[to + KNOWN_OWN]!;
   if (own >> ROUTE_KIND_SHIFT === ROUTE_LOCAL)
     return arrival === 0 ? DROP.not_forwarded : punt(worker, f, PUNT.local, own & ROUTE_ARG_MASK, 0);
   const host = beyondGuard(own);
-  const found = host !== 0 ? host : lookup6(worker, f, l3 + IP6_DST, vrf, ANY_PREFIX);
+  const found = host !== 0 ? host : matchOf(worker, f, l3, vrf, to);
   return follow(worker, f, l3, found >> ROUTE_KIND_SHIFT === ROUTE_VRF ? 0 : found, arrival);
 }
 
@@ -323,11 +323,8 @@ function packetBytes(f: Frame, l3: number): number {
 }
 
 function clamp(worker: WorkerContext, f: Frame, l3: number, out: number, arrival: number, mtu: number): void {
-  const flags = worker.interfaces.flags;
-  if (((flags[out]! | flags[arrival]!) & IF_MSS_CLAMP) === 0) return;
-  const arrivalMtu = worker.interfaces.mtu[arrival]!;
-  const least = arrivalMtu !== 0 && arrivalMtu < mtu ? arrivalMtu : mtu;
-  clampMss(f.bytes, l3 + IPV6_BYTES, f.end, least - HEADERS, (f.flags & FLAG_NEEDS_CSUM) !== 0);
+  const most = clampTo(worker, out, arrival, mtu);
+  if (most !== 0) clampMss(f.bytes, l3 + IPV6_BYTES, f.end, most - HEADERS, (f.flags & FLAG_NEEDS_CSUM) !== 0);
 }
 
 /** Hop limit, and both MACs from the ready row. */

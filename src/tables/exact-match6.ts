@@ -19,8 +19,10 @@ export class ExactMatch6 {
   readonly capacity: number;
   /** Both banks. */
   readonly rows: Int32Array;
-  /** [0] the published bank, [1] the hash seed. */
+  /** [0] the published bank, [1] the hash seed, [2] the version. */
   readonly head: Int32Array;
+  /** Another number whenever keys or values were written before the last `refresh`. */
+  version = 0;
   private base = 0;
   private seed = 0;
 
@@ -28,7 +30,7 @@ export class ExactMatch6 {
     let capacity = 16;
     while (capacity < limit * 2) capacity *= 2;
     this.capacity = capacity;
-    this.head = carver.int32(2);
+    this.head = carver.int32(3);
     this.rows = carver.int32((capacity * 2) << ROW_SHIFT);
     if (this.head.length > 0) this.refresh();
   }
@@ -37,6 +39,7 @@ export class ExactMatch6 {
   refresh(): void {
     this.base = Atomics.load(this.head, 0) * this.capacity;
     this.seed = this.head[1]!;
+    this.version = Atomics.load(this.head, 2);
   }
 
   /** The row that holds the key, or -1. Its value may be 0: removed. */
@@ -113,10 +116,13 @@ export class ExactMatch6Writer {
       const at = (row << ROW_SHIFT) + VALUE;
       if (table.rows[at] === 0 && !banks.retake()) return "full";
       Atomics.store(table.rows, at, value);
+      this.renew();
       return "stored";
     }
     const taken = banks.take();
-    if (taken === "stored") this.place(banks.bank, a, b, c, d, key, value);
+    if (taken !== "stored") return taken;
+    this.place(banks.bank, a, b, c, d, key, value);
+    this.renew();
     return taken;
   }
 
@@ -127,7 +133,13 @@ export class ExactMatch6Writer {
     if (row < 0 || this.table.rows[at] === 0) return false;
     Atomics.store(this.table.rows, at, 0);
     this.banks.release();
+    this.renew();
     return true;
+  }
+
+  /** What readers remember of the table holds no longer than their batch. */
+  renew(): void {
+    Atomics.add(this.table.head, 2, 1);
   }
 
   private place(bank: number, a: number, b: number, c: number, d: number, key: number, value: number): void {

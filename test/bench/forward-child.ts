@@ -20,6 +20,7 @@ import {
   FRAMES,
   flooded,
   type Rounds,
+  renewed6,
   rounds,
   routed,
   routed6,
@@ -43,6 +44,7 @@ function scenario(name: string): Scenario {
   if (kind === "bridged6") return bridged6();
   if (kind === "routed") return routed();
   if (kind === "routed6") return routed6(Number(size));
+  if (kind === "renewed6") return renewed6(Number(size));
   if (kind === "decapsulated") return decapsulated(Number(size));
   if (kind === "flooded") return flooded(Number(size));
   throw new Error(`no scenario ${name}`);

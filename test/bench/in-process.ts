@@ -15,6 +15,7 @@ const SCENARIOS: readonly (readonly [string, string])[] = [
   ["routed6", "route and encapsulate IPv6"],
   ["routed6:1", "the same by a prefix"],
   ["routed6:4", "the same behind three longer lengths"],
+  ["renewed6:4", "the same, none of the destinations known"],
   ["decapsulated", "decapsulate and route"],
   ["flooded:8", "flood to 8 tunnels"],
 ];

@@ -27,6 +27,8 @@ export interface Scenario {
   readonly rig: Rig;
   /** Frame `i` as it arrives, and the io port it comes by. */
   readonly frame: (i: number) => readonly [Uint8Array, number];
+  /** Before each batch. */
+  readonly before?: () => void;
 }
 
 /** Within a VSI, from its AC to hosts behind a tunnel. */
@@ -71,6 +73,12 @@ export function routed6(lengths = 0): Scenario {
   for (let n = 1; n < lengths; n++) rig.add("2001:db8:77::", 64 + n, ROUTE_ADJACENCY, 1);
   const frame = (i: number) => udp6({ dst: G10, src: M1, from: "2001:db8:10::11", to: to(i), sport: 1000 + i });
   return { rig, frame: (i) => [frame(i), 1] };
+}
+
+/** The same, with none of the destinations known: control has just written a route. */
+export function renewed6(lengths: number): Scenario {
+  const { rig, frame } = routed6(lengths);
+  return { rig, frame, before: () => (rig as Rig6).routes6.renew() };
 }
 
 /** From a tunnel by the gateway to hosts of this site. */
@@ -132,7 +140,10 @@ export interface Rounds {
 }
 
 /** One batch of FRAMES frames through `step`. */
-export function rounds({ rig, frame }: Scenario, step: (worker: WorkerContext, f: Frame) => void): Rounds {
+export function rounds(
+  { rig, frame, before = () => undefined }: Scenario,
+  step: (worker: WorkerContext, f: Frame) => void,
+): Rounds {
   const { io } = rig;
   const first = 64;
   const spare = io.scratchAt >> 1;
@@ -158,6 +169,7 @@ export function rounds({ rig, frame }: Scenario, step: (worker: WorkerContext, f
   };
   const round = () => {
     putBack();
+    before();
     worker.begin();
     for (let i = 0; i < FRAMES; i++) {
       f.load(i);

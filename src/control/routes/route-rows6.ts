@@ -60,6 +60,7 @@ export class RouteRows6 {
     const bit = 1 << (length & 31);
     if (exists) Atomics.or(this.lengths, at, bit);
     else Atomics.and(this.lengths, at, ~bit);
+    this.writer.renew();
   }
 
   private has(name: bigint): boolean {
