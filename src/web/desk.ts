@@ -7,7 +7,7 @@
 import { EXIT, Refusal } from "../ctl/client.ts";
 import type { Driver, Judged, SchemeName } from "./driver.ts";
 import type { Fleet } from "./fleet.ts";
-import { isEnd, pingIn, sightsOf } from "./join.ts";
+import { isEnd, pingIn, type Sight, sightsOf } from "./join.ts";
 import { Recorder } from "./recording.ts";
 import type { Walk, WalkLine } from "./said-walk.ts";
 import { beatingStream } from "./streams.ts";
@@ -138,8 +138,9 @@ async function pinged(recorder: Recorder, hasReader: () => boolean): Promise<voi
     if (seenMs !== null && now - seenMs > PATIENCE_MS) return;
     if (seenMs === null && now - begin > PING_SECONDS * 1000) {
       // A machine that gets no answer from its gateway has asked, at least.
-      if (all.some(({ line, packet }) => line.via?.kind === "ac" && line.direction === "in" && packet.arp !== null))
-        return;
+      const isAsked = ({ line, packet: { resolution } }: Sight) =>
+        line.via?.kind === "ac" && line.direction === "in" && resolution !== null;
+      if (all.some(isAsked)) return;
       throw new Refusal(
         "no_ping",
         `no ping was seen within ${PING_SECONDS} seconds`,

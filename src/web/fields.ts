@@ -22,6 +22,8 @@ import {
   PROTO_UDP,
 } from "../wire/ipv4.ts";
 import { L4_DST_PORT, L4_SRC_PORT } from "../wire/udp-tcp.ts";
+import { fields6Of, isPacket6, packet6Of } from "./fields6.ts";
+import type { Packet } from "./packet.ts";
 import type { Field } from "./said-walk.ts";
 
 const ICMP_TYPES: Readonly<Record<number, string>> = {
@@ -33,21 +35,6 @@ const ICMP_TYPES: Readonly<Record<number, string>> = {
 /** Of an unreachable (RFC 1191 §4). */
 const CODE_FRAGMENTATION_NEEDED = 4;
 const PROTOCOLS: Readonly<Record<number, string>> = { [PROTO_ICMP]: "ICMP", [PROTO_TCP]: "TCP", [PROTO_UDP]: "UDP" };
-
-/** What a walk needs to know of a frame. */
-export interface Packet {
-  readonly destination: string;
-  readonly source: string;
-  readonly arp: {
-    readonly isRequest: boolean;
-    readonly senderMac: string;
-    readonly senderIp: string;
-    readonly targetMac: string;
-    readonly targetIp: string;
-  } | null;
-  readonly ip: { readonly source: string; readonly destination: string; readonly ttl: number } | null;
-  readonly icmp: { readonly type: number; readonly code: number; readonly what: string; readonly echo: string } | null;
-}
 
 const hex = (value: number, digits: number): string => `0x${value.toString(16).padStart(digits, "0")}`;
 const macAt = (bytes: Uint8Array, at: number): string => formatMac(readMac(bytes, at));
@@ -71,20 +58,20 @@ function icmpAt(bytes: Uint8Array): number {
 /** @returns null: shorter than an Ethernet header. */
 export function packetOf(bytes: Uint8Array): Packet | null {
   if (bytes.length < ETH_BYTES) return null;
+  const macs = { destination: macAt(bytes, ETH_DST), source: macAt(bytes, ETH_SRC) };
+  if (isPacket6(bytes)) return { ...macs, ...packet6Of(bytes) };
   const arp = u16(bytes, ETH_TYPE) === TYPE_ARP ? parseArp(bytes, 0, bytes.length) : null;
   const l3 = ETH_BYTES;
   const icmp = icmpAt(bytes);
   return {
-    destination: macAt(bytes, ETH_DST),
-    source: macAt(bytes, ETH_SRC),
-    arp:
+    ...macs,
+    resolution:
       arp === null
         ? null
         : {
             isRequest: arp.op === ARP_REQUEST,
             senderMac: formatMac(arp.senderMac),
             senderIp: formatIpv4(arp.senderIp),
-            targetMac: formatMac(arp.targetMac),
             targetIp: formatIpv4(arp.targetIp),
           },
     ip:
@@ -106,12 +93,17 @@ export function packetOf(bytes: Uint8Array): Packet | null {
 export function fieldsOf(bytes: Uint8Array): Field[] {
   if (bytes.length < ETH_BYTES) return [];
   const fields: Field[] = [];
-  const add = (layer: Field["layer"], name: string, at: number, length: number, text: string) =>
+  const add = (layer: Field["layer"], name: string, at: number, length: number, text: string): void => {
     fields.push({ layer, name, text, at, length });
+  };
   add("Ethernet", "destination", ETH_DST, 6, macAt(bytes, ETH_DST));
   add("Ethernet", "source", ETH_SRC, 6, macAt(bytes, ETH_SRC));
   add("Ethernet", "type", ETH_TYPE, 2, hex(u16(bytes, ETH_TYPE), 4));
   const m = ETH_BYTES;
+  if (isPacket6(bytes)) {
+    fields6Of(bytes, add);
+    return fields;
+  }
   if (u16(bytes, ETH_TYPE) === TYPE_ARP && bytes.length >= m + ARP_BYTES) {
     add("ARP", "operation", m + 6, 2, u16(bytes, m + 6) === ARP_REQUEST ? "request" : "reply");
     add("ARP", "sender MAC", m + 8, 6, macAt(bytes, m + 8));

@@ -1,6 +1,7 @@
 /** The frames of a story as hops from one who takes part to the next, in the order in which they follow from each other. Pure. */
 import { fieldsOf } from "./fields.ts";
 import { farEnd, type Ping, type Sight, vniOf } from "./join.ts";
+import type { Packet } from "./packet.ts";
 import type { RecordedGateway, Recording } from "./recording.ts";
 import type { Actor, Hop, Reason } from "./said-walk.ts";
 
@@ -112,8 +113,9 @@ export function origin(each: Drawn, drawn: readonly Drawn[]): Drawn | null {
 
 /** Is the second frame an answer to the first? */
 function isAnswered({ packet: asked }: Sight, { packet: said }: Sight): boolean {
-  if (asked.arp !== null && said.arp !== null)
-    return asked.arp.isRequest && !said.arp.isRequest && asked.arp.targetIp === said.arp.senderIp;
+  const [question, answer] = [asked.resolution, said.resolution];
+  if (question !== null && answer !== null)
+    return question.isRequest && !answer.isRequest && question.targetIp === answer.senderIp;
   return asked.icmp?.what === "echo request" && said.icmp?.what === "echo reply" && asked.icmp.echo === said.icmp.echo;
 }
 
@@ -128,8 +130,9 @@ export function parentOf(each: Drawn, before: readonly Drawn[], drawn: readonly 
   return same ?? origin(each, drawn) ?? came.at(-1) ?? null;
 }
 
-function sameness({ packet: { arp, icmp, ip } }: Sight): string {
-  if (arp !== null) return `arp ${arp.isRequest} ${arp.isRequest ? arp.targetIp : arp.senderIp}`;
+function sameness({ packet: { resolution, icmp, ip } }: Sight): string {
+  if (resolution !== null)
+    return `${resolution.isRequest} ${resolution.isRequest ? resolution.targetIp : resolution.senderIp}`;
   return `ip ${ip?.source} ${ip?.destination} ${icmp?.what} ${icmp?.echo}`;
 }
 
@@ -164,7 +167,7 @@ export function hopOf(
     atMs: Number(sight.at - startNs) / 1e6,
     from: from.id,
     to: to.id,
-    kind: packet.arp === null ? (packet.ip === null ? "other" : "ip") : packet.arp.isRequest ? "request" : "reply",
+    kind: kindOf(packet),
     state: isLost ? "lost" : reason !== null ? "dropped" : "passed",
     tunnel: isTunnel
       ? {
@@ -184,6 +187,11 @@ export function hopOf(
   };
 }
 
+function kindOf({ resolution, ip }: Packet): Hop["kind"] {
+  if (resolution === null) return ip === null ? "other" : "ip";
+  return resolution.isRequest ? "request" : "reply";
+}
+
 function reasonOf(name: string | null, fate: string): Reason | null {
   if (name === null) return null;
   const text = fate.replace(/^dropped: \w+, /, "").replace(/ \(by control, .*\)$/, "");
@@ -193,16 +201,17 @@ function reasonOf(name: string | null, fate: string): Reason | null {
 /** The hop in words: what the picture shows. */
 export function sentenceOf({ from, to, out, into }: Drawn, nameOf: (mac: string) => string, ping: Ping | null): string {
   const sight = (out ?? into)!;
-  const { arp, ip, icmp, source } = sight.packet;
+  const { resolution, ip, icmp, source } = sight.packet;
   const vni = vniOf(sight);
   const way =
     sight.line.outer !== null || sight.line.via?.kind === "tunnel" ? `, through the tunnel (VNI ${vni ?? "?"})` : "";
   const head = `${from.label} → ${to.label}${way}`;
-  if (arp?.isRequest === true)
-    return `${head}: who has ${arp.targetIp}? ${arp.senderIp} asks, from ${nameOf(arp.senderMac)}`;
-  if (arp !== null) return `${head}: ${arp.senderIp} is at ${nameOf(arp.senderMac)}`;
+  if (resolution?.isRequest === true)
+    return `${head}: who has ${resolution.targetIp}? ${resolution.senderIp} asks, from ${nameOf(resolution.senderMac)}`;
+  if (resolution !== null) return `${head}: ${resolution.senderIp} is at ${nameOf(resolution.senderMac)}`;
   if (ip === null) return `${head}: ${sight.line.summary}`;
   const isPing = ping !== null && icmp?.echo === ping.echo;
   const what = isPing ? icmp!.what : icmp === null ? "packet" : `ICMP ${icmp.what}`;
-  return `${head}: ${what} ${ip.source} → ${ip.destination}, TTL ${ip.ttl}, from ${nameOf(source)}`;
+  const hops = ip.source.includes(":") ? "hop limit" : "TTL";
+  return `${head}: ${what} ${ip.source} → ${ip.destination}, ${hops} ${ip.ttl}, from ${nameOf(source)}`;
 }

@@ -6,7 +6,8 @@
  * MTU that is too small. Which frames belong to a ping is followed from its echo: by what the gateways say caused what, by
  * the two ends of a tunnel, and from a question to its answer.
  */
-import { type Packet, packetOf } from "./fields.ts";
+import { packetOf } from "./fields.ts";
+import type { Packet } from "./packet.ts";
 import type { FrameLine, RecordedGateway, Recording } from "./recording.ts";
 
 /** A frame on one side of a gateway. */
@@ -132,9 +133,9 @@ export function isEnd(sight: Sight, ping: Ping): boolean {
   return isEcho(sight, ping, "echo reply") || (packet.icmp !== null && !packet.icmp.what.startsWith("echo"));
 }
 
-/** Of all frames those that have to do with `ping`; without one, all ARP that asks for another's address. */
+/** Of all frames those that have to do with `ping`; without one, all ARP and ND that asks for another's address. */
 export function storyOf(all: readonly Sight[], ping: Ping | null): Sight[] {
-  const isQuestion = ({ packet: { arp } }: Sight) => arp !== null && arp.senderIp !== arp.targetIp;
+  const isQuestion = ({ packet: { resolution: said } }: Sight) => said !== null && said.senderIp !== said.targetIp;
   if (ping === null) return all.filter(isQuestion);
   const story = new Set(all.filter((sight) => isPings(sight, ping) || (isQuestion(sight) && isAbout(sight, ping))));
   for (let size = 0; size !== story.size; ) {
@@ -166,9 +167,10 @@ function isPings({ packet: { ip, icmp } }: Sight, { source, destination, echo }:
   return ip.destination === source;
 }
 
-function isAbout({ packet: { arp } }: Sight, { source, destination }: Ping): boolean {
-  return [source, destination].some((ip) => arp!.senderIp === ip || arp!.targetIp === ip);
+function isAbout({ packet: { resolution } }: Sight, { source, destination }: Ping): boolean {
+  return [source, destination].some((ip) => resolution!.senderIp === ip || resolution!.targetIp === ip);
 }
 
 /** A question and its answer have the same two addresses. */
-const talkOf = ({ packet: { arp } }: Sight): string => [arp!.senderIp, arp!.targetIp].sort().join(" ");
+const talkOf = ({ packet: { resolution } }: Sight): string =>
+  [resolution!.senderIp, resolution!.targetIp].sort().join(" ");

@@ -1,5 +1,5 @@
 /**
- * What all gateways saw for a while: their captures, and their ARP tables before and after. It is data, and can be kept as a file.
+ * What all gateways saw for a while: their captures, and their neighbour tables before and after. It is data, and can be kept as a file.
  *
  * While nothing is recorded the gateways capture nothing. A capture is bounded in frames, bytes and seconds by the gateway itself,
  * so one that is forgotten here ends all the same.
@@ -89,7 +89,7 @@ export class Recorder {
     };
     const frames: FrameLine[] = [];
     const query = new URLSearchParams({
-      protocol: "arp,icmp",
+      protocol: "arp,icmp,ipv6",
       snaplen: String(SNAPLEN),
       count: String(MOST_FRAMES),
       seconds: String(seconds),

@@ -2,7 +2,7 @@
 
 /** A field of a frame, and where it lies in it. */
 export interface Field {
-  readonly layer: "Ethernet" | "ARP" | "IPv4" | "ICMP" | "ports";
+  readonly layer: "Ethernet" | "ARP" | "IPv4" | "ICMP" | "IPv6" | "ND" | "ICMPv6" | "ports";
   readonly name: string;
   readonly text: string;
   readonly at: number;
@@ -33,7 +33,7 @@ export interface Row {
   readonly note: string | null;
 }
 
-/** An entry of an ARP table that a frame has brought. */
+/** An entry of a neighbour table (ARP's or ND's) that a frame has brought. */
 export interface Learned {
   readonly table: string;
   readonly ip: string;

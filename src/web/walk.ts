@@ -145,8 +145,10 @@ function ownSteps(scenario: number, drawn: readonly Drawn[], ping: Ping | null):
   const inNear = near.interfaces.find(({ vsis }) => vsis.includes(asks.into!.line.vsi ?? ""));
   const vniOf = ({ vsis }: RecordedGateway, vsi: string | null | undefined) =>
     vsis.find(({ name }) => name === vsi)?.vni ?? 0;
-  const sought = drawn.find(({ out, from }) => out?.packet.arp?.isRequest === true && from.label === near.node);
-  const plain = (address: string | undefined) => address?.split("/")[0] ?? "its gateway";
+  const sought = drawn.find(({ out, from }) => out?.packet.resolution?.isRequest === true && from.label === near.node);
+  const isIpv6 = (address: string) => address.includes(":");
+  const own = (on: { readonly addresses: readonly string[] } | undefined) =>
+    on?.addresses.find((each) => isIpv6(each) === isIpv6(ping.destination))?.split("/")[0] ?? "its gateway";
   const who: Names = {
     from: asks.from.label,
     to: answers?.from.label ?? ping.destination,
@@ -155,9 +157,9 @@ function ownSteps(scenario: number, drawn: readonly Drawn[], ping: Ping | null):
     border: far.node,
     on: inNear?.name ?? "its VSI-interface",
     onFar: inFar?.name ?? "the other VSI-interface",
-    gateway: plain(inNear?.addresses[0]),
-    farGateway: plain(inFar?.addresses[0]),
-    nextHop: sought?.out?.packet.arp?.targetIp ?? "the next hop",
+    gateway: own(inNear),
+    farGateway: own(inFar),
+    nextHop: sought?.out?.packet.resolution?.targetIp ?? "the next hop",
     vni: vniOf(near, asks.into!.line.vsi),
     farVni: vniOf(far, answers?.into?.line.vsi),
   };
@@ -173,14 +175,15 @@ function holdsAt(step: number, judged: Judged | null): boolean | null {
 
 function learnedBy(each: Drawn, before: readonly Drawn[], cast: Cast): Learned[] {
   const { out, into, to } = each;
-  const { arp } = sightOf(each).packet;
-  if (arp === null) return [];
+  const { resolution: said } = sightOf(each).packet;
+  // Who probes for an address (DAD) has none yet.
+  if (said === null || said.senderIp === "::") return [];
   const isSame = (other: Drawn) =>
     other.to === to &&
-    sightOf(other).packet.arp?.senderIp === arp.senderIp &&
-    sightOf(other).packet.arp?.senderMac === arp.senderMac;
+    sightOf(other).packet.resolution?.senderIp === said.senderIp &&
+    sightOf(other).packet.resolution?.senderMac === said.senderMac;
   if (before.some(isSame)) return [];
-  const { senderIp: ip, senderMac: mac } = arp;
+  const { senderIp: ip, senderMac: mac } = said;
   if (into !== null) {
     const { gateway } = into;
     const isThere = (entry: { ip: string; mac: string | null }) => entry.ip === ip && entry.mac === mac;
@@ -198,14 +201,14 @@ function learnedBy(each: Drawn, before: readonly Drawn[], cast: Cast): Learned[]
     ];
   }
   // A machine takes the answer, and whom a question to itself came from.
-  const isItsOwn = arp.isRequest && before.some((other) => other.from === to && addressOf(other) === arp.targetIp);
-  return out !== null && to.kind === "machine" && (!arp.isRequest || isItsOwn || answersLater(arp.targetIp, to, out))
+  const isItsOwn = said.isRequest && before.some((other) => other.from === to && addressOf(other) === said.targetIp);
+  return out !== null && to.kind === "machine" && (!said.isRequest || isItsOwn || answersLater(said.targetIp, to, out))
     ? [{ table: to.id, ip, mac, via: null, isRead: false }]
     : [];
 }
 
 const addressOf = (each: Drawn): string | undefined =>
-  sightOf(each).packet.arp?.senderIp ?? sightOf(each).packet.ip?.source;
+  sightOf(each).packet.resolution?.senderIp ?? sightOf(each).packet.ip?.source;
 
 /** Is `ip` the machine's own? Its gateway believes so. */
 function answersLater(ip: string, machine: Actor, { gateway }: Sight): boolean {
@@ -324,10 +327,8 @@ function troubleIn(
     (hop, i) => hop.kind === "request" && label(hop.from) !== hop.from && isUnanswered(hop, hops.slice(i)),
   );
   if (asked >= 0) {
-    const ip = fieldOf(hops[asked]!, "target IP");
-    const same = hops.filter(
-      (hop) => hop.kind === "request" && hop.from === hops[asked]!.from && fieldOf(hop, "target IP") === ip,
-    );
+    const ip = toldOf(hops[asked]!);
+    const same = hops.filter((hop) => hop.kind === "request" && hop.from === hops[asked]!.from && toldOf(hop) === ip);
     const whom = [...new Set(same.map(({ to }) => label(to)))].join(", ");
     return { hop: asked, text: `no answer for ${ip}: ${label(hops[asked]!.from)} asked ${whom}`, causes };
   }
@@ -353,16 +354,21 @@ const isSpare = ({ reason, from, hex }: Hop, hops: readonly Hop[]): boolean =>
 
 const fieldOf = (hop: Hop, name: string) => hop.fields.find((field) => field.name === name)?.text;
 
+/** The address that a question asks for, or that an answer tells of. */
+const toldOf = (hop: Hop) =>
+  fieldOf(hop, "target address") ?? fieldOf(hop, hop.kind === "request" ? "target IP" : "sender IP");
+
 /** An error in place of the answer. */
 function isError(hop: Hop, { source }: Ping): boolean {
   const message = fieldOf(hop, "message");
-  if (message === undefined || message.startsWith("echo")) return false;
-  return hop.fields.some(({ layer, name, text }) => layer === "IPv4" && name === "destination" && text === source);
+  if (hop.kind !== "ip" || message === undefined || message.startsWith("echo")) return false;
+  const isIp = (layer: string) => layer === "IPv4" || layer === "IPv6";
+  return hop.fields.some(({ layer, name, text }) => isIp(layer) && name === "destination" && text === source);
 }
 
 function isUnanswered(hop: Hop, later: readonly Hop[]): boolean {
-  const ip = fieldOf(hop, "target IP");
-  return !later.some((other) => other.kind === "reply" && other.to === hop.from && fieldOf(other, "sender IP") === ip);
+  const ip = toldOf(hop);
+  return !later.some((other) => other.kind === "reply" && other.to === hop.from && toldOf(other) === ip);
 }
 
 function textOf(hop: Hop, label: (id: string) => string): string {

@@ -17,7 +17,7 @@ interface Counted {
 function countOf(walk: Walk): Counted {
   const tunnels = walk.hops.filter(({ tunnel }) => tunnel !== null);
   const pings = walk.hops.filter(({ kind }) => kind === "ip");
-  const last = pings.at(-1)?.fields.find(({ name }) => name === "TTL")?.text ?? "–";
+  const last = pings.at(-1)?.fields.find(({ name }) => name === "TTL" || name === "hop limit")?.text ?? "–";
   const ends = new Set(walk.actors.filter(({ kind }) => kind === "machine").map(({ behind }) => behind));
   const third = walk.actors.find(({ id, kind }) => kind === "gateway" && !ends.has(id))?.id;
   return {

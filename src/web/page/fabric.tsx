@@ -33,7 +33,7 @@ const COLUMNS = [
   "tunnels",
   "VSIs",
   "MACs",
-  "ARP",
+  "ARP, ND",
   "routes",
   "version",
   "up for",

@@ -78,11 +78,16 @@ interface LayerProps {
 }
 
 /** Fields that are told in a line of their own only when they are new. */
-const ASIDE = new Set(["type", "DSCP and ECN", "length", "identification", "fragments", "protocol", "id and sequence"]);
+const ASIDE = new Set([
+  ...["type", "DSCP and ECN", "length", "identification", "fragments", "protocol", "id and sequence"],
+  ...["traffic class", "flow label", "payload length", "next header"],
+]);
+/** Their checksum covers what is shown already. */
+const CHECKED = new Set(["ICMP", "ICMPv6", "ND"]);
 
 function Layer({ layer, changes, names }: LayerProps) {
   const isAside = ({ field, was }: Change) =>
-    was === null && (ASIDE.has(field.name) || (layer === "ICMP" && field.name === "checksum"));
+    was === null && (ASIDE.has(field.name) || (CHECKED.has(layer) && field.name === "checksum"));
   const [told, rest] = [changes.filter((each) => !isAside(each)), changes.filter(isAside)];
   return (
     <div class="layer">

@@ -1,6 +1,7 @@
-/** ARP tables as they fill: one beside the other, the same address with another MAC on each gateway. */
+/** Neighbour tables (ARP's or ND's) as they fill: one beside the other, the same address with another MAC on each gateway. */
 import type { Walk } from "../said-walk.ts";
 import { Value } from "./frame.tsx";
+import { tableWord } from "./hop-field.ts";
 import { name } from "./shown.ts";
 
 export function LearnedTables({ walk, done }: { readonly walk: Walk; readonly done: number }) {
@@ -10,9 +11,9 @@ export function LearnedTables({ walk, done }: { readonly walk: Walk; readonly do
   // Gateways first: theirs are read, a machine's is what it must have made of the frame.
   tables.sort((a, b) => Number(a.kind === "machine") - Number(b.kind === "machine"));
   return (
-    <section class="card learned" aria-label="ARP tables">
+    <section class="card learned" aria-label={`${tableWord(walk)}s`}>
       <h2>
-        ARP tables <span class="quiet">{`after hop ${done}`}</span>
+        {`${tableWord(walk)}s`} <span class="quiet">{`after hop ${done}`}</span>
       </h2>
       <div class="beside">
         {tables.map(({ id, label, kind }) => {

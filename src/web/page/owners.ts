@@ -1,4 +1,4 @@
-/** Whose MAC address is it? Gateways say theirs; a host's stands in the ARP table of its own gateway. */
+/** Whose MAC address is it? Gateways say theirs; a host's stands in the neighbour table of its own gateway. */
 import { computed } from "@preact/signals";
 import { fabric } from "./state.ts";
 

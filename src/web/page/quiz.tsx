@@ -1,7 +1,8 @@
 /** Before a hop: what will it be? Three answers, made from the MACs and TTLs of this very walk. */
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import type { Hop, Walk } from "../said-walk.ts";
+import type { Walk } from "../said-walk.ts";
+import { senderMacOf, targetOf, toldOf, ttlOf } from "./hop-field.ts";
 import { name } from "./shown.ts";
 
 interface Question {
@@ -12,8 +13,6 @@ interface Question {
 
 const given = signal<string | null>(null);
 export const score = signal({ right: 0, of: 0 });
-
-const field = (hop: Hop, title: string): string => hop.fields.find((each) => each.name === title)?.text ?? "";
 
 /** The same for the same hop: the right one is not always first, and not by chance. */
 function mixed(right: string, wrong: readonly string[], seed: number): string[] {
@@ -38,23 +37,18 @@ export function questionOf(walk: Walk, at: number): Question | null {
     choices: mixed(right, wrong, at),
   });
   if (hop.kind === "reply") {
-    const ip = field(hop, "sender IP");
     return ask(
-      `${label(hop.from)} answers ${label(hop.to)}: ${ip} is at … whose MAC?`,
-      symbol(field(hop, "sender MAC")),
+      `${label(hop.from)} answers ${label(hop.to)}: ${toldOf(hop)} is at … whose MAC?`,
+      symbol(senderMacOf(hop)),
       near,
     );
   }
   if (hop.kind === "request") {
     const where = hop.tunnel === null ? "" : " through the tunnel";
-    return ask(
-      `${label(hop.from)} asks for ${field(hop, "target IP")}${where}: from whose MAC?`,
-      symbol(field(hop, "sender MAC")),
-      near,
-    );
+    return ask(`${label(hop.from)} asks for ${targetOf(hop)}${where}: from whose MAC?`, symbol(senderMacOf(hop)), near);
   }
   if (hop.kind !== "ip") return null;
-  const ttl = Number(field(hop, "TTL"));
+  const ttl = Number(ttlOf(hop));
   return ask(
     `The packet goes ${label(hop.from)} → ${label(hop.to)}: with which TTL?`,
     String(ttl),

@@ -6,6 +6,7 @@
  */
 import { useEffect, useRef } from "preact/hooks";
 import type { Actor, Hop, Walk } from "../said-walk.ts";
+import { messageOf, resolutionOf, senderMacOf, targetOf, toldOf, ttlOf } from "./hop-field.ts";
 import { name } from "./shown.ts";
 import { colourOf } from "./vxlans.tsx";
 
@@ -152,13 +153,20 @@ function Arrow({
 }
 
 /** The frame in a few words. */
-function labelOf({ kind, fields, state }: Hop, names: Walk["names"]): string {
-  const field = (title: string) => fields.find(({ name: own }) => own === title)?.text ?? "";
+function labelOf(hop: Hop, names: Walk["names"]): string {
+  const { kind, state } = hop;
   if (state === "missing") return "missing";
-  if (kind === "request") return `who has ${field("target IP")}?`;
-  if (kind === "reply") return `${field("sender IP")} is at ${names[field("sender MAC")] ?? "…"}`;
+  if (kind === "request") return `who has ${targetOf(hop)}?`;
+  if (kind === "reply") return `${toldOf(hop)} is at ${names[senderMacOf(hop)] ?? "…"}`;
   if (kind === "other") return "frame";
-  return `${field("message").replace("echo request", "ping").replace("echo reply", "pong") || "packet"}, ttl ${field("TTL")}`;
+  return `${messageOf(hop).replace("echo request", "ping").replace("echo reply", "pong") || "packet"}, ttl ${ttlOf(hop)}`;
+}
+
+/** The same in one word. */
+function wordOf(hop: Hop): string {
+  if (hop.kind === "ip") return "packet";
+  if (hop.kind === "other") return "frame";
+  return `${resolutionOf(hop)} ${hop.kind === "request" ? "?" : "!"}`;
 }
 
 /** The frame on its way: in a tunnel it lies inside another one. */
@@ -197,7 +205,7 @@ function Envelope({
       )}
       <rect class="inner" x="-32" y={hop.tunnel === null ? -13 : -7} width="64" height="25" rx="5" />
       <text class="tiny ink" y={hop.tunnel === null ? 4 : 10}>
-        {hop.kind === "ip" ? "packet" : hop.kind === "other" ? "frame" : hop.kind === "request" ? "ARP ?" : "ARP !"}
+        {wordOf(hop)}
       </text>
     </g>
   );

@@ -1,4 +1,4 @@
-/** ARP, MAC and routing tables of all gateways: one row for each address, one column for each gateway, differences marked. */
+/** Neighbour (ARP and ND), MAC and routing tables of all gateways: one row for each address, one column for each gateway, differences marked. */
 import { signal } from "@preact/signals";
 import type { TablesSaid } from "../said.ts";
 import type { EvpnRoutesSaid } from "../said-evpn.ts";
@@ -13,7 +13,7 @@ import { Sign } from "./sign.tsx";
 const LISTED = ["neighbors", "macs", "routes"] as const;
 type Listed = (typeof LISTED)[number];
 type Kind = Listed | "evpn";
-const TITLES: Readonly<Record<Kind, string>> = { neighbors: "ARP", macs: "MAC", routes: "Routes", evpn: "EVPN" };
+const TITLES: Readonly<Record<Kind, string>> = { neighbors: "ARP, ND", macs: "MAC", routes: "Routes", evpn: "EVPN" };
 const AGAIN_MS = 2000;
 const ROUTES_AGAIN_MS = 5000;
 /** More are found by the filter. */

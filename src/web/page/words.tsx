@@ -1,6 +1,7 @@
 /** The walk in words: the article's sentence of this hop with what was demanded and seen, and all hops as a list. */
 import { useEffect, useRef } from "preact/hooks";
 import type { Hop, Walk } from "../said-walk.ts";
+import { tableWord } from "./hop-field.ts";
 import { sentence } from "./shown.ts";
 import { Sign } from "./sign.tsx";
 import { stepText } from "./stage.tsx";
@@ -30,7 +31,8 @@ export function Sentence({ walk, hop }: { readonly walk: Walk; readonly hop: Hop
       {isLast &&
         entries.map(({ row, table, expected, holds, observed }) => (
           <p key={row + table + expected}>
-            <Sign kind={holds ? "ok" : "bad"} /> <span class="quiet">{`ARP table of ${sentence(table)}:`}</span>{" "}
+            <Sign kind={holds ? "ok" : "bad"} />{" "}
+            <span class="quiet">{`${tableWord(walk)} of ${sentence(table)}:`}</span>{" "}
             <span class="mono">{sentence(expected)}</span>
             {!holds && <span class="bad"> {sentence(observed ?? "no entry")}</span>}
           </p>
@@ -42,7 +44,7 @@ export function Sentence({ walk, hop }: { readonly walk: Walk; readonly hop: Hop
 function backText(walk: Walk, hop: Hop): string {
   if (walk.scenario === null) return hop.state === "passed" ? "A hop of this ping." : "Here it goes wrong.";
   const isError = hop.fields.some(({ layer, name: title, text }) => {
-    return layer === "ICMP" && title === "message" && !text.startsWith("echo");
+    return layer.startsWith("ICMP") && title === "message" && !text.startsWith("echo");
   });
   if (isError) return "An error comes back in place of the answer.";
   return "The answer finds its way back; the article stops before this.";
