@@ -28,7 +28,7 @@ import { overheadOf } from "./rules-l2.ts";
 import type { FileConfig } from "./schema.ts";
 import { bfdOf } from "./schema-bfd.ts";
 import { sourcePortsOf } from "./schema-workers.ts";
-import { addressesOf, type FileInterface, hasIpv6, icmpSourcesOf, neighborsOf, vsisOf } from "./subnets.ts";
+import { addressesOf, type FileInterface, icmpSourcesOf, linkLocalOf, neighborsOf, vsisOf } from "./subnets.ts";
 
 export function resolve(file: FileConfig): Config {
   const { address, offload, ...underlay } = file.underlay;
@@ -160,6 +160,7 @@ function resolveVsi(
     proxyArp: vsi.proxyArp,
     relay: vsi.relay,
     flood: { ...vsi.flood, unknownUnicast: vsi.flood.unknownUnicast && isFlooded },
+    linkLocal: vsi.linkLocal,
     innerVlan: vsi.innerVlan,
     mac: {
       ageSeconds: vsi.mac.ageSeconds,
@@ -190,6 +191,7 @@ function l3VsiOf(vrf: VrfConfig): VsiConfig {
     proxyArp: "immediate",
     relay: "auto",
     flood: { broadcast: false, unknownUnicast: false, multicast: false, selective: [] },
+    linkLocal: "bridge",
     innerVlan: "drop",
     mac: { ageSeconds: 300, limit: 1, static: [] },
     evpn: { rd, import: imports, export: exports, learning: "evpn", unknown: "drop" },
@@ -206,6 +208,8 @@ function l3InterfaceOf(vrf: VrfConfig, neighbors: number): InterfaceConfig {
     vsis: [l3Name(vrf)],
     addresses: [],
     linkLocal: null,
+    naSource: "gateway",
+    gleanFrom: "any",
     mac: vrf.evpn.routerMac,
     distributed: true,
     vrf: vrf.name,
@@ -239,6 +243,8 @@ function resolveInterface(
     vsis,
     addresses: addressesOf(each),
     linkLocal: linkLocalOf(each),
+    naSource: each.naSource,
+    gleanFrom: each.gleanFrom,
     // One gateway IP with many MACs would look like a host that moves all the time.
     mac: each.mac ?? (isInEvpn ? "shared" : "auto"),
     distributed: each.distributed,
@@ -267,15 +273,6 @@ function relay4Of({ dhcpRelay }: FileInterface): InterfaceConfig["dhcpRelay"] {
 function relay6Of({ dhcpRelay }: FileInterface): InterfaceConfig["dhcpRelay6"] {
   const servers = dhcpRelay?.servers.filter((server): server is Address6 => typeof server.ip === "bigint") ?? [];
   return servers.length === 0 ? null : { servers };
-}
-
-/** What all gateways of a subnet have in common. */
-const SHARED_LINK_LOCAL: Address6 = { text: "fe80::1", ip: (0xfe80n << 112n) | 1n };
-
-/** A gateway that is not distributed is one of several in its subnet, and needs one of its own. */
-function linkLocalOf(each: FileInterface): InterfaceConfig["linkLocal"] {
-  if (!hasIpv6(each)) return null;
-  return each.linkLocal ?? (each.distributed ? SHARED_LINK_LOCAL : "eui64");
 }
 
 /** @param guarded the VSIs that have a gateway of ours, and where no host is a router unless its AC says so. */

@@ -22,6 +22,7 @@ const FAMILY_OF = new Map<unknown, "number" | "bigint">([
 ]);
 
 export function checkInterfaces6(interfaces: readonly FileInterface[], s: Sections, report: Report): void {
+  checkIsolated(interfaces, s, report);
   const overlay = new Set((s.vsis ?? []).filter((vsi) => vsi.vni !== undefined).map((vsi) => vsi.name));
   for (const [index, each] of interfaces.entries()) {
     const path = ["interfaces", index];
@@ -41,6 +42,16 @@ export function checkInterfaces6(interfaces: readonly FileInterface[], s: Sectio
     }
     checkAdvertisement([...path, "routerAdvertisement"], each, report);
     checkMtu([...path, "mtu"], each, vsisOf(each).some((vsi) => overlay.has(vsi)) ? overlayMtu(s) : null, report);
+  }
+}
+
+/** What is isolated is looked at where the gateway looks at IPv6. */
+function checkIsolated(interfaces: readonly FileInterface[], s: Sections, report: Report): void {
+  const routed = new Set(interfaces.filter(hasIpv6).flatMap(vsisOf));
+  for (const [index, { name, linkLocal }] of (s.vsis ?? []).entries()) {
+    if (linkLocal !== "isolate" || routed.has(name)) continue;
+    const message = `${name} has no VSI-interface with IPv6`;
+    report(["vsis", index, "linkLocal"], "no-ipv6", message, "give it one, or leave linkLocal out", "key");
   }
 }
 

@@ -278,6 +278,10 @@ function checkTwice(path: Path, hops: readonly Address[], report: Report): void 
 function checkNextHop(path: Path, vrf: string, hop: Address, subnets: Subnets, report: Report): boolean {
   const zone = zoneOf(hop);
   if (zone !== null) {
+    if (subnets.isOwnOfZone(vrf, zone, hop.ip)) {
+      report(path, "own-address", `${hop.text} is our own address`, "name the address of another router");
+      return false;
+    }
     if (subnets.hasZone(vrf, zone)) return true;
     const message = `${zone} is no VSI-interface of VRF ${vrf} with an IPv6 address`;
     report(path, "next-hop", message, "name the VSI-interface on which the next hop is");

@@ -111,7 +111,7 @@ const vsi = z
       .strictObject({
         broadcast: flag(true).describe("flood broadcast"),
         unknownUnicast: flag(true).describe("flood unicast to an unknown MAC"),
-        multicast: flag(true).describe("flood multicast"),
+        multicast: flag(true).describe("flood multicast, but for IPv6 neighbour discovery, which goes with broadcast"),
         selective: z
           .array(read((text) => readMacText(text, true)))
           .max(1024)
@@ -120,6 +120,10 @@ const vsi = z
       })
       .prefault({})
       .describe("which classes of BUM frames are flooded"),
+    linkLocal: z
+      .enum(["bridge", "isolate"])
+      .default("bridge")
+      .describe("isolate: drop IPv6 of the link alone (fe80::/10, ff02::/16) from host to host"),
     innerVlan: z.enum(["drop", "keep"]).default("drop").describe("802.1Q tags inside VXLAN (RFC 7348 §6.1)"),
     mac: z
       .strictObject({
@@ -182,6 +186,16 @@ const vsiInterface = z
       .optional()
       .describe(
         "link-local address, where it has IPv6: an address, or eui64 (of its MAC); default: fe80::1, the same on every gateway, and eui64 with distributed: false",
+      ),
+    naSource: z
+      .enum(["gateway", "target"])
+      .default("gateway")
+      .describe("IPv6 source of neighbour advertisements for hosts: the gateway's address, or the host's"),
+    gleanFrom: z
+      .enum(["any", "overlay"])
+      .default("any")
+      .describe(
+        "overlay: hosts that are not known are not looked for because of packets from an uplink (a VSI without a VNI)",
       ),
     mac: z
       .union([z.enum(["auto", "shared"]), hostMac()])
@@ -281,6 +295,9 @@ const limits = z
     acMacs: int(1, 1048576).optional().describe("learned MACs of one AC; default: 1024, or macs where that is less"),
     puntPerSecond: int(10, 1000000).default(2000).describe("frames per second to the control plane"),
     puntPerAcPerSecond: int(1, 1000000).default(500).describe("of these, from one AC"),
+    searchesOfUplink: int(1, 1024)
+      .default(512)
+      .describe("hosts of a family looked for at once because of packets from one uplink AC; from another port: 128"),
     icmpPerSecond: int(0, 100000).default(1000).describe("ICMP errors per second in all"),
     icmpPerAcPerSecond: int(0, 100000).default(100).describe("of these, to one AC"),
   })

@@ -6,7 +6,9 @@
  * file may hold thousands, so a look-up costs at most one hash probe for each prefix length in use (≤ 32).
  */
 import { bitsOf, type Ip, networkOf } from "../control/ip.ts";
-import type { Address, InterfaceAddress, Prefix } from "../control/plan.ts";
+import type { Address, Address6, InterfaceAddress, InterfaceConfig, Prefix } from "../control/plan.ts";
+import { parseMac } from "../wire/ethernet.ts";
+import { linkLocalOfMac } from "../wire/ipv6.ts";
 import { contains } from "./address.ts";
 import { type FileConfig, NEIGHBOR_TABLE } from "./schema.ts";
 
@@ -23,8 +25,8 @@ export class Subnets {
   /** VRF → prefix length → network → the subnets there: more than one only where the file is wrong. */
   private readonly vrfs = new Map<string, Map<number, Map<Ip, Subnet[]>>>();
   private readonly own = new Map<string, Map<Ip, string>>();
-  /** VRF → VSI-interfaces with IPv6: each has a link-local subnet. */
-  private readonly zones = new Map<string, Set<string>>();
+  /** VRF → VSI-interfaces with IPv6: each has a link-local subnet, and an address there, where the file says which (null: of its MAC). */
+  private readonly zones = new Map<string, Map<string, Ip | null>>();
 
   constructor(interfaces: readonly FileInterface[]) {
     for (const [owner, each] of interfaces.entries()) {
@@ -36,7 +38,9 @@ export class Subnets {
         entry(networks, prefix.network, () => []).push({ prefix, owner, ownerName: each.name });
       }
       for (const { ip } of icmpSourcesOf(each)) own.set(ip, each.name);
-      if (hasIpv6(each)) entry(this.zones, each.vrf, () => new Set<string>()).add(each.name);
+      const linkLocal = linkLocalOf(each);
+      if (linkLocal !== null)
+        entry(this.zones, each.vrf, () => new Map<string, Ip | null>()).set(each.name, ownOf(linkLocal, each.mac));
     }
   }
 
@@ -47,6 +51,11 @@ export class Subnets {
   /** Is `name` a VSI-interface of `vrf` with IPv6? */
   hasZone(vrf: string, name: string): boolean {
     return this.zones.get(vrf)?.has(name) ?? false;
+  }
+
+  /** Is `ip` the link-local address of that VSI-interface itself? */
+  isOwnOfZone(vrf: string, name: string, ip: Ip): boolean {
+    return this.zones.get(vrf)?.get(name) === ip;
   }
 
   vrfNames(): Iterable<string> {
@@ -104,6 +113,15 @@ export function hasIpv6(each: FileInterface): boolean {
   return addressesOf(each).some(({ ip }) => typeof ip === "bigint");
 }
 
+/** What all gateways of a subnet have in common. */
+const SHARED_LINK_LOCAL: Address6 = { text: "fe80::1", ip: (0xfe80n << 112n) | 1n };
+
+/** A gateway that is not distributed is one of several in its subnet, and needs one of its own. */
+export function linkLocalOf(each: FileInterface): InterfaceConfig["linkLocal"] {
+  if (!hasIpv6(each)) return null;
+  return each.linkLocal ?? (each.distributed ? SHARED_LINK_LOCAL : "eui64");
+}
+
 /** How it keeps its neighbours, and under which name the file says so. */
 export function neighborsOf(each: FileInterface): typeof NEIGHBOR_TABLE & { readonly key: "neighbors" | "arp" } {
   if (each.arp !== undefined && each.neighbors === undefined) return { ...each.arp, key: "arp" };
@@ -113,6 +131,13 @@ export function neighborsOf(each: FileInterface): typeof NEIGHBOR_TABLE & { read
 /** The VSIs of a VSI-interface as a list. */
 export function vsisOf(each: FileInterface): string[] {
   return each.vsis ?? (each.vsi === undefined ? [] : [each.vsi]);
+}
+
+/** null: of a MAC that the file does not name. */
+function ownOf(linkLocal: Address6 | "eui64", text: string | undefined): Ip | null {
+  if (linkLocal !== "eui64") return linkLocal.ip;
+  const mac = parseMac(text ?? "");
+  return mac === null ? null : linkLocalOfMac(mac);
 }
 
 function entry<K, V>(map: Map<K, V>, key: K, make: () => V): V {

@@ -30,7 +30,7 @@ import { MacLearner } from "./mac/learn.ts";
 import { RouterAdvertiser } from "./nd/advertiser.ts";
 import { finishChecksum, isRouterSolicitation } from "./nd/punted.ts";
 import { type NeighborView, type Place, viewOf, viewOfSuppressed } from "./neighbor/entry.ts";
-import { hopOf } from "./neighbor/hop.ts";
+import { hopOf, isFromUplink } from "./neighbor/hop.ts";
 import type { HostRoutes } from "./neighbor/path.ts";
 import { Neighbors } from "./neighbor/table.ts";
 import { PlaceCounts } from "./place-counts.ts";
@@ -122,6 +122,7 @@ export class Agent {
       unreachable: (frame) => this.icmpOf(frame).hostUnreachable(frame),
       onResolved: parts.onResolved ?? (() => undefined),
     });
+    this.neighbors.census.searchesOfUplink = limits.searchesOfUplink;
     this.macs.changes.follow((change) => {
       const arrival = arrivalOf(change);
       if (arrival !== null) this.neighbors.hint(arrival.vsi, arrival.mac, arrival.port, arrival.from);
@@ -187,6 +188,7 @@ export class Agent {
   setLimits(limits: LimitsConfig): void {
     this.macs.setLimits(limits);
     this.icmp.setLimits(limits);
+    this.neighbors.census.searchesOfUplink = limits.searchesOfUplink;
   }
 
   /** Forget everything learned behind a port, and what came by it and waits; `only`: in that VSI, which loses the tunnel. */
@@ -352,7 +354,7 @@ export class Agent {
         // The next hop's VSI-interface has gone: what is left is a packet without a route.
         return hop === null
           ? this.icmpOf(frame).unreachable(frame, CODE_NET_UNREACHABLE)
-          : this.neighbors.need(hop.iface, hop.ip, frame);
+          : this.neighbors.need(hop.iface, hop.ip, frame, isFromUplink(frame, this.parts.inventory));
       }
       case PUNT.local:
         return this.dhcp.local(frame, arg) ?? this.icmpOf(frame).local(frame);

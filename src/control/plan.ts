@@ -163,6 +163,8 @@ export interface VsiConfig {
   /** D7: "always" relays a request from a tunnel even when the host is known and fresh. */
   readonly relay: "auto" | "always";
   readonly flood: FloodPolicy;
+  /** IPv6 of the link alone from host to host; "isolate" only where `interface` has IPv6. */
+  readonly linkLocal: "bridge" | "isolate";
   /** An 802.1Q tag inside VXLAN: drop the frame `inner_vlan`, or forward it as it is (RFC 7348 §6.1). */
   readonly innerVlan: "drop" | "keep";
   readonly mac: MacTableConfig;
@@ -205,6 +207,10 @@ export interface InterfaceConfig {
   readonly addresses: readonly InterfaceAddress[];
   /** "eui64": made of its MAC; null: it has no IPv6 address. */
   readonly linkLocal: Address6 | "eui64" | null;
+  /** Whose address is the IPv6 source of an advertisement for a host: ours, or the host's. */
+  readonly naSource: "gateway" | "target";
+  /** Whose packets may have us look for a host that is not known: all, or not those that an uplink brings. */
+  readonly gleanFrom: "any" | "overlay";
   /** "auto": derived from node and VNI; "shared": from the VNI alone; else the MAC itself (D1). */
   readonly mac: string;
   /** false: a central gateway or Border, which also answers ARP for its address over tunnels (D15). */
@@ -353,6 +359,8 @@ export interface LimitsConfig {
   readonly routes6: number;
   /** Learned MACs per AC. */
   readonly acMacs: number;
+  /** Hosts of a family looked for at once for one AC of a VSI without a VNI. */
+  readonly searchesOfUplink: number;
   readonly puntPerSecond: number;
   readonly puntPerAcPerSecond: number;
   readonly icmpPerSecond: number;

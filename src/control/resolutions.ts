@@ -2,6 +2,7 @@
  * Address resolution of both families: ARP's and neighbour discovery's, side by side. What happens to a port, a VSI or a
  * VSI-interface happens to both; what asks for an address is handed to the one that speaks of it.
  */
+import type { Mac } from "../wire/ethernet.ts";
 import { ArpSpeaker } from "./arp/speaker.ts";
 import type { Emit } from "./event.ts";
 import type { Injector } from "./inject.ts";
@@ -110,6 +111,11 @@ export class Resolutions {
   }
 
   // ---- for people --------------------------------------------------------------------------------------------------
+
+  /** Is `mac` that of a gateway behind `tunnel`, by what it said of whichever family? */
+  isGateway(vsi: VsiObject, tunnel: PortObject, mac: Mac): boolean {
+    return this.both.some(({ peers }) => peers.isGateway(vsi, tunnel, mac));
+  }
 
   /** Unsorted. */
   *peers(): Generator<PeerGateway> {

@@ -93,8 +93,8 @@ export function assemble(request: AssemblyRequest): Control {
     seed,
   });
   const { policies, staticRoutes } = topology;
-  const { neighbors, arp } = agent;
-  const bypasses = new Bypasses({ inventory, neighbors, peers: arp.peers, policies, staticRoutes, timers, emit });
+  const { neighbors, resolutions: peers } = agent;
+  const bypasses = new Bypasses({ inventory, neighbors, peers, policies, staticRoutes, timers, emit });
   const held = () => neighbors.probes.held();
   const hopStates = new NextHopStates({ nextHops: neighbors, held, policies, staticRoutes, timers, emit });
   const attachWatch = new AttachWatch({ tables, timers, inventory, topology, commands: injector, emit });

@@ -8,7 +8,9 @@
 import { DROP, PUNT } from "../tables/counters.ts";
 import { MAC_FLOOD, MAC_GATEWAY, MAC_PORT_MASK, MAC_STATIC, macKey } from "../tables/mac.ts";
 import { KIND_TUNNEL, VSI_FLOOD_BROADCAST, VSI_FLOOD_MULTICAST, VSI_FLOOD_UNKNOWN } from "../tables/vsi.ts";
-import { isBroadcast, isGroupHi, isReserved, TYPE_IPV4, TYPE_IPV6 } from "../wire/ethernet.ts";
+import { ETH_BYTES, isBroadcast, isGroupHi, isReserved, TYPE_IPV4, TYPE_IPV6 } from "../wire/ethernet.ts";
+import { IP6_NEXT, IPV6_BYTES, PROTO_ICMP6 } from "../wire/ipv6.ts";
+import { isNdType } from "../wire/nd.ts";
 import type { WorkerContext } from "./context.ts";
 import { egress, exceedsMtu } from "./egress.ts";
 import { flood } from "./flood.ts";
@@ -46,12 +48,22 @@ export function source(worker: WorkerContext, f: Frame): Fate {
 export function destination(worker: WorkerContext, f: Frame): Fate {
   if (isGroupHi(f.dstHi)) {
     if (isReserved(f.dstHi, f.dstLo)) return DROP.reserved_mac;
-    return bum(worker, f, isBroadcast(f.dstHi, f.dstLo) ? VSI_FLOOD_BROADCAST : VSI_FLOOD_MULTICAST);
+    return bum(worker, f, isBroadcast(f.dstHi, f.dstLo) || isDiscovery(f) ? VSI_FLOOD_BROADCAST : VSI_FLOOD_MULTICAST);
   }
   const value = worker.macs.get(f.dstLo, macKey(f.vsi, f.dstHi));
   if (value === 0) return bum(worker, f, VSI_FLOOD_UNKNOWN);
   remember(worker, f, value);
   return onward(worker, f, value);
+}
+
+/**
+ * Is it neighbour discovery to a group (RFC 4861)? It is what ARP's broadcasts are to IPv4, and goes where those go: without it no host
+ * finds another one. MLD is multicast.
+ */
+function isDiscovery(f: Frame): boolean {
+  const l3 = f.at + ETH_BYTES;
+  if (f.type !== TYPE_IPV6 || f.end <= l3 + IPV6_BYTES || f.bytes[l3 + IP6_NEXT] !== PROTO_ICMP6) return false;
+  return isNdType(f.bytes[l3 + IPV6_BYTES]!);
 }
 
 /** Do what the MAC table says of the destination. */

@@ -7,12 +7,11 @@
  * the hop limit without which it is none (RFC 4861 §11.2), goes no further (RFC 7113 §3).
  *
  * What is of the link alone (fe80::/10) is bridged, at the hosts' own MACs: a router must not forward it (RFC 4291 §2.5.6), so an
- * answer of ours would draw packets that we then had to drop. But for our own link-local address, and for what another gateway asks.
+ * answer of ours would draw packets that we then had to drop. But for our own link-local address, and for what another gateway asks;
+ * and where hosts are isolated (isolation.ts).
  */
 import { DROP, PUNT } from "../tables/counters.ts";
-import { MAC_GATEWAY, macKey } from "../tables/mac.ts";
-import { VSI_LOCAL_PROXY, VSI_RA, VSI_SUPPRESS } from "../tables/vsi.ts";
-import { i32, u16 } from "../wire/bytes.ts";
+import { VSI_ISOLATE, VSI_LOCAL_PROXY, VSI_RA, VSI_SUPPRESS } from "../tables/vsi.ts";
 import { ETH_BYTES, isGroupHi } from "../wire/ethernet.ts";
 import {
   ICMP6_NEIGHBOR_ADVERTISEMENT,
@@ -25,6 +24,7 @@ import { IP6_HOPS, IP6_NEXT, IP6_SRC, IPV6_BYTES, PROTO_ICMP6, UNDETERMINED, upp
 import { ND_HOP_LIMIT, ND_TARGET } from "../wire/nd.ts";
 import type { WorkerContext } from "./context.ts";
 import { type Fate, type Frame, GO_ON } from "./frame.ts";
+import { isIsolated, isLinkLocal, isOwnLinkLocal, isToGateway } from "./isolation.ts";
 import { punt, puntCopy } from "./punt.ts";
 
 /** No honest message is longer: its options cost control time, each of them. */
@@ -33,27 +33,32 @@ const MOST_BYTES = 1500;
 /** An IPv6 frame in a VSI whose neighbour discovery is control's. */
 export function discovery(worker: WorkerContext, f: Frame): Fate {
   const l4 = discoveryAt(f);
-  if (l4 === 0) return GO_ON;
+  if (l4 === 0) return isIsolated(worker, f) ? DROP.link_isolated : GO_ON;
   if (l4 === UNDETERMINED) return DROP.nd_undetermined;
   if (f.length > ETH_BYTES + MOST_BYTES) return DROP.nd_malformed;
   const type = f.bytes[l4]!;
   if (type === ICMP6_NEIGHBOR_SOLICITATION || type === ICMP6_NEIGHBOR_ADVERTISEMENT) return ofHost(worker, f, l4, type);
-  if ((worker.vsis.flags[f.vsi]! & VSI_RA) === 0) return GO_ON;
-  if (type === ICMP6_ROUTER_SOLICITATION)
-    return isGroupHi(f.dstHi) || isOurs(worker, f) ? punt(worker, f, PUNT.nd, 0, 0) : GO_ON;
-  return f.fromTunnel !== 0 ? DROP.nd_ra_guard : GO_ON;
+  const isAnswered = (worker.vsis.flags[f.vsi]! & VSI_RA) !== 0;
+  if (isAnswered && type === ICMP6_ROUTER_SOLICITATION && (isGroupHi(f.dstHi) || isToGateway(worker, f)))
+    return punt(worker, f, PUNT.nd, 0, 0);
+  if (isAnswered && type !== ICMP6_ROUTER_SOLICITATION && f.fromTunnel !== 0) return DROP.nd_ra_guard;
+  return isIsolated(worker, f) ? DROP.link_isolated : GO_ON;
 }
 
 function ofHost(worker: WorkerContext, f: Frame, l4: number, type: number): Fate {
   const flags = worker.vsis.flags[f.vsi]!;
   if (!isGroupHi(f.dstHi)) {
-    if (isOurs(worker, f)) return punt(worker, f, PUNT.nd, 0, 0);
+    if (isToGateway(worker, f)) return punt(worker, f, PUNT.nd, 0, 0);
+    if (isIsolated(worker, f)) return DROP.link_isolated;
     // To a third MAC: bridged. With suppression control may learn from it all the same.
     if ((flags & VSI_SUPPRESS) !== 0) puntCopy(worker, f, PUNT.nd);
     return GO_ON;
   }
+  const isLink = isOfLink(worker, f, l4);
+  if ((flags & VSI_ISOLATE) !== 0 && isLink)
+    return type === ICMP6_NEIGHBOR_ADVERTISEMENT ? punt(worker, f, PUNT.nd, 0, 0) : DROP.link_isolated;
   if ((flags & VSI_LOCAL_PROXY) !== 0) {
-    if (!isOfLink(worker, f, l4)) return punt(worker, f, PUNT.nd, 0, 0);
+    if (!isLink) return punt(worker, f, PUNT.nd, 0, 0);
     // It may be somebody's next hop that is elsewhere now.
     if (type === ICMP6_NEIGHBOR_ADVERTISEMENT) puntCopy(worker, f, PUNT.nd);
     return GO_ON;
@@ -63,26 +68,12 @@ function ofHost(worker: WorkerContext, f: Frame, l4: number, type: number): Fate
   return GO_ON;
 }
 
-/** Is the frame for our gateway MAC? */
-function isOurs(worker: WorkerContext, f: Frame): boolean {
-  const value = worker.macs.get(f.dstLo, macKey(f.vsi, f.dstHi));
-  return (value & MAC_GATEWAY) !== 0 && (f.fromTunnel === 0 || (value & 0xffff) === 0);
-}
-
 /** Is it a link-local address that is spoken of, and neither it nor the speaker is ours? */
 function isOfLink(worker: WorkerContext, f: Frame, l4: number): boolean {
   const { bytes } = f;
   const target = l4 + ND_TARGET;
-  if (target + 16 > f.end || (u16(bytes, target) & 0xffc0) !== 0xfe80) return false;
-  return !isOwn(worker, f, target) && !isOwn(worker, f, f.at + ETH_BYTES + IP6_SRC);
-}
-
-function isOwn(worker: WorkerContext, f: Frame, at: number): boolean {
-  const { bytes } = f;
-  if (i32(bytes, at) !== (0xfe800000 | 0) || i32(bytes, at + 4) !== 0) return false;
-  const own = 2 * worker.vsis.interface[f.vsi]!;
-  const { linkLocal } = worker.interfaces;
-  return i32(bytes, at + 8) === linkLocal[own] && i32(bytes, at + 12) === linkLocal[own + 1];
+  if (target + 16 > f.end || !isLinkLocal(bytes, target)) return false;
+  return !isOwnLinkLocal(worker, f, target) && !isOwnLinkLocal(worker, f, f.at + ETH_BYTES + IP6_SRC);
 }
 
 /** Where the message of neighbour discovery in the IPv6 frame in hand begins; 0: it is none; UNDETERMINED: that is hidden. */

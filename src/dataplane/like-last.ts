@@ -6,14 +6,14 @@
  * bytes there skip to `onward`. Only what is plain is remembered: no flags, no VLAN tag, no reserved bits, no outer ECN,
  * a source that is known, a destination that is; everything else is looked at each time. So is IPv6 from an AC that ra-guard.ts
  * watches, and in a VSI whose neighbour discovery is control's, unless it is TCP or UDP: discovery has the type of data.
- * And so is all that an AC with `antiSpoof: strict` sends.
+ * And so is all that an AC with `antiSpoof: strict` sends, and bridged IPv6 where hosts are isolated on their link.
  *
  * It saves a third of a routed packet's time, and it cannot be stale: `begin` forgets.
  */
 
 import { F_OUTER_TOS, VXLAN_BYTES } from "../io/port-io.ts";
 import { MAC_GATEWAY } from "../tables/mac.ts";
-import { PORT_RA_GUARD, PORT_STRICT, VSI_DHCP_RELAY, VSI_DHCP6_RELAY, VSI_ND } from "../tables/vsi.ts";
+import { PORT_RA_GUARD, PORT_STRICT, VSI_DHCP_RELAY, VSI_DHCP6_RELAY, VSI_ISOLATE, VSI_ND } from "../tables/vsi.ts";
 import { ETH_BYTES, ETH_TYPE, TYPE_IPV4, TYPE_IPV6 } from "../wire/ethernet.ts";
 import { PROTO_TCP, PROTO_UDP } from "../wire/ipv4.ts";
 import { IP6_NEXT, IPV6_BYTES } from "../wire/ipv6.ts";
@@ -55,9 +55,13 @@ export function remember(worker: WorkerContext, f: Frame, value: number): void {
   const m = worker.last;
   m.source = NO_SOURCE;
   if (f.flags !== 0 || f.sourceKnown === 0 || f.isRetagged()) return;
-  // Each is looked at for a server's reply (punt.ts); what is routed carries none to a client.
-  const isRelayed = (worker.vsis.flags[f.vsi]! & (VSI_DHCP_RELAY | VSI_DHCP6_RELAY)) !== 0;
-  if (isRelayed && f.fromTunnel === 0 && (value & MAC_GATEWAY) === 0) return;
+  const flags = worker.vsis.flags[f.vsi]!;
+  if ((flags & (VSI_DHCP_RELAY | VSI_DHCP6_RELAY | VSI_ISOLATE)) !== 0 && (value & MAC_GATEWAY) === 0) {
+    // Each is looked at for a server's reply (to-cpu.ts); what is routed carries none to a client.
+    if ((flags & (VSI_DHCP_RELAY | VSI_DHCP6_RELAY)) !== 0 && f.fromTunnel === 0) return;
+    // Each may be of the link alone (isolation.ts); what is routed is looked at there.
+    if ((flags & VSI_ISOLATE) !== 0 && f.type === TYPE_IPV6) return;
+  }
   // Each may have another source address (source-guard.ts).
   if ((worker.ports.flags[f.port]! & PORT_STRICT) !== 0) return;
   const view = f.view;
@@ -67,7 +71,7 @@ export function remember(worker: WorkerContext, f: Frame, value: number): void {
   }
   m.next = -1;
   const isGuarded = f.fromTunnel === 0 && (worker.ports.flags[f.port]! & PORT_RA_GUARD) !== 0;
-  if (f.type !== TYPE_IPV4 && (isGuarded || (worker.vsis.flags[f.vsi]! & VSI_ND) !== 0)) {
+  if (f.type !== TYPE_IPV4 && (isGuarded || (flags & VSI_ND) !== 0)) {
     if (f.type !== TYPE_IPV6 || f.end < f.at + ETH_BYTES + IPV6_BYTES) return;
     m.next = view.getUint8(f.at + ETH_BYTES + IP6_NEXT);
     if (m.next !== PROTO_TCP && m.next !== PROTO_UDP) return;

@@ -73,6 +73,8 @@ export const DROPS = [
   ["nd_gw_spoof", "a host claims a gateway or static IPv6 address"],
   ["nd_ra_guard", "a router advertisement or redirect from an AC with routerAdvertisements: deny"],
   ["nd_undetermined", "headers that hide whether it is neighbour discovery, or a router's message from such an AC"],
+  ["link_isolated", "IPv6 of the link alone from host to host, in a VSI with linkLocal: isolate"],
+  ["not_gleaned", "to a host that has not spoken yet, from an uplink, where the VSI-interface says gleanFrom: overlay"],
   [
     "not_forwarded",
     "a protocol or address that is not routed: directed broadcast, link-local, class E, what is no IP or a family that the gateway does not route",

@@ -64,6 +64,8 @@ export const VSI_NO_TUNNEL_LEARN = 128;
 export const VSI_ND = 256;
 /** Its VSI-interface advertises itself: no other router does by way of a tunnel, and who solicits is answered here. */
 export const VSI_RA = 512;
+/** What is of the link alone is not carried from host to host; where VSI_ND is. */
+export const VSI_ISOLATE = 2048;
 
 /** VSI-interface flags. */
 export const IF_DISTRIBUTED = 1;

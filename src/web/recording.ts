@@ -89,7 +89,7 @@ export class Recorder {
     };
     const frames: FrameLine[] = [];
     const query = new URLSearchParams({
-      protocol: "arp,icmp,ipv6",
+      protocol: "arp,nd,icmp",
       snaplen: String(SNAPLEN),
       count: String(MOST_FRAMES),
       seconds: String(seconds),

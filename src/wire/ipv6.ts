@@ -110,6 +110,13 @@ export function writeLinkLocal(bytes: Uint8Array, at: number, mac: Mac): void {
   setU16(bytes, at + 11, 0xfffe);
 }
 
+/** The same as an address. */
+export function linkLocalOfMac(mac: Mac): Ipv6 {
+  const bytes = new Uint8Array(IPV6_ADDRESS_BYTES);
+  writeLinkLocal(bytes, 0, mac);
+  return readIpv6(bytes, 0);
+}
+
 export type Ipv6 = bigint;
 
 /** The MAC that made a link-local address (RFC 4291 appendix A); null: it was made otherwise. */

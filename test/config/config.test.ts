@@ -61,6 +61,7 @@ describe("a good file", () => {
         neighbors6: 65536,
         routes6: 16384,
         acMacs: 1024,
+        searchesOfUplink: 512,
         puntPerSecond: 2000,
         puntPerAcPerSecond: 500,
         icmpPerSecond: 1000,

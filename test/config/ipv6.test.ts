@@ -60,6 +60,22 @@ describe("what it becomes", () => {
     });
   });
 
+  it("another one's link-local address as next hop, though it is ours elsewhere", () => {
+    const other = base(`${BOTH}, linkLocal: fe80::a`, 'routes: [{prefix: "::/0", nextHop: "fe80::1%i10"}]');
+    expect(good(other).routes).toHaveLength(1);
+  });
+
+  it("what hosts may do with each other, and who may look for them", () => {
+    const { vsis, interfaces } = good(
+      base(`${BOTH}, naSource: target, gleanFrom: overlay`).replace("vni: 10}", "vni: 10, linkLocal: isolate}"),
+    );
+    expect(vsis.map(({ linkLocal }) => linkLocal)).toEqual(["isolate", "bridge"]);
+    expect(interfaces.map(({ naSource, gleanFrom }) => [naSource, gleanFrom])).toEqual([
+      ["target", "overlay"],
+      ["gateway", "any"],
+    ]);
+  });
+
   it("limits as those of IPv4, where nothing is said of them", () => {
     const { limits } = good(base(BOTH, "limits: {neighbors: 77, routes: 66, routes6: 5}"));
     expect([limits.neighbors6, limits.routes6]).toEqual([77, 5]);
@@ -92,6 +108,26 @@ describe("what is refused", () => {
     ],
     ["a next hop without its VSI-interface", route('{prefix: "::/0", nextHop: "fe80::2"}'), "on which VSI-interface"],
     ["one on no VSI-interface", route('{prefix: "::/0", nextHop: "fe80::2%i99"}'), "i99 is no VSI-interface"],
+    ["our own one, as is by default", route('{prefix: "::/0", nextHop: "fe80::1%i10"}'), "our own address"],
+    [
+      "our own one among several",
+      route('{prefix: "::/0", nextHops: ["fe80::2%i10", "fe80::1%i10"]}'),
+      "our own address",
+    ],
+    ["our own one in a rule", rule('match: {}, nextHop: "fe80::1%i20"'), "our own address"],
+    [
+      "our own one, of the MAC",
+      base(
+        `${BOTH}, linkLocal: eui64, mac: "02:00:00:00:00:07"`,
+        'routes: [{prefix: "::/0", nextHop: "fe80::ff:fe00:7%i10"}]',
+      ),
+      "our own address",
+    ],
+    [
+      "isolation without IPv6",
+      base("address: 10.1.1.1/24").replace("vni: 10}", "vni: 10, linkLocal: isolate}"),
+      "no VSI-interface with IPv6",
+    ],
     ["a zone of a global address", route('{prefix: "::/0", nextHop: "2001:db8:10::2%i10"}'), "not link-local"],
     ["a next hop of the other family", route('{prefix: "::/0", nextHop: 10.1.1.2}'), "not of the family of ::/0"],
     ["a connected prefix", route('{prefix: "2001:db8:10::/64", action: discard}'), "connected subnets win"],

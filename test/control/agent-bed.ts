@@ -57,9 +57,7 @@ const NAMES = new Map<Mac, string>([
 
 export const LIMITS: LimitsConfig = {
   ...{ macs: 1000, neighbors: 1000, routes: 100, neighbors6: 1000, routes6: 100 },
-  acMacs: 8,
-  puntPerSecond: 2000,
-  puntPerAcPerSecond: 500,
+  ...{ acMacs: 8, searchesOfUplink: 512, puntPerSecond: 2000, puntPerAcPerSecond: 500 },
   icmpPerSecond: 1000,
   icmpPerAcPerSecond: 100,
 };
@@ -88,7 +86,7 @@ export function interfaceOn(
     name: `if${network}`,
     vsis: [`vsi${network}`],
     addresses: [],
-    linkLocal: null,
+    ...{ linkLocal: null, naSource: "gateway", gleanFrom: "any" },
     mac: "auto",
     distributed: true,
     vrf: "main",
@@ -118,6 +116,7 @@ export function vsiOf(
     proxyArp: "immediate",
     relay: "auto",
     flood: { broadcast: true, unknownUnicast: true, multicast: true, selective: [] },
+    linkLocal: "bridge",
     innerVlan: "drop",
     mac: { ageSeconds: 300, limit: 32, static: [] },
     ...{ isRelayed: false, isRelayed6: false, evpn: null, l3vrf: null },

@@ -21,6 +21,8 @@ export function interfaceObject(name: string, row: number, text: string, vrf = 0
     vsis: [],
     addresses: [{ ...address(own), prefix: prefix(text) }],
     linkLocal: null,
+    naSource: "gateway",
+    gleanFrom: "any",
     mac: "auto",
     distributed: true,
     vrf: vrfName,

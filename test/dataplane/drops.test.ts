@@ -13,6 +13,7 @@ import {
   PORT_STRICT,
   publishFlood,
   VSI_DHCP_RELAY,
+  VSI_ISOLATE,
   VSI_ND,
 } from "../../src/tables/vsi.ts";
 import { setU16 } from "../../src/wire/bytes.ts";
@@ -186,6 +187,7 @@ const STIMULI: readonly (readonly [DropName, string, Stimulus])[] = [
   ["nd_undetermined", "ICMPv6 without a type", also(raGuard, fromVm(toAllNodes(134).slice(0, 54)))],
   ["nd_undetermined", "discovery without a type", also(hasNd, fromVm(toAllNodes(134).slice(0, 54)))],
   ["nd_malformed", "discovery of 1501 bytes", also(hasNd, fromVm(longDiscovery()))],
+  ["link_isolated", "an echo of all nodes", also(hasNd, fromVm(toAllNodes(128)))],
   ["port_security", "an address that is not bound", also(strict, from("10.1.1.99"))],
   ["port_security", "a MAC that is not bound", also(strict, fromVm(plain(BROADCAST, REMOTE)))],
   ["anti_spoof", "another subnet's source", also(antiSpoof, from("20.1.1.99"))],
@@ -230,6 +232,7 @@ const OF_CONTROL: readonly DropName[] = [
   "dhcp_malformed",
   "dhcp_untrusted",
   "looped",
+  "not_gleaned",
 ];
 
 describe("drop reasons", () => {
@@ -380,7 +383,7 @@ function longDiscovery(): Uint8Array {
 }
 
 function hasNd(rig: Rig): void {
-  rig.tables.vsis.flags[1]! |= VSI_ND;
+  rig.tables.vsis.flags[1]! |= VSI_ND | VSI_ISOLATE;
 }
 
 function strict(rig: Rig): void {

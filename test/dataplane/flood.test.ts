@@ -12,9 +12,10 @@ import {
 } from "../../src/tables/counters.ts";
 import { MAC_FLOOD } from "../../src/tables/mac.ts";
 import { publishFlood, VSI_FLOOD_BROADCAST, VSI_FLOOD_MULTICAST, VSI_FLOOD_UNKNOWN } from "../../src/tables/vsi.ts";
-import { BROADCAST, parseMac } from "../../src/wire/ethernet.ts";
+import { BROADCAST, ETH_BYTES, parseMac } from "../../src/wire/ethernet.ts";
 import { toHex } from "../wire/hex.ts";
 import { ethernet, tagged, vxlan } from "./packets.ts";
+import { packet6, udp6 } from "./packets6.ts";
 import { M1, Rig } from "./rig.ts";
 
 const UNKNOWN = parseMac("02:00:00:00:09:99")!;
@@ -199,5 +200,36 @@ describe("flood", () => {
     expect(empty.drops).toEqual({ flood_disabled: 1 });
     expect(DROP.flood_disabled).toBeGreaterThan(0);
     expect([...lonely.wire, ...empty.wire]).toEqual([]);
+  });
+});
+
+describe("the flood policy and IPv6", () => {
+  const group = parseMac("33:33:00:00:00:01")!;
+  const from = { dst: group, src: M1, from: "fe80::11", to: "ff02::1", hops: 255 };
+  const message = (type: string) => packet6({ ...from, next: 58, rest: `${type}00 0000 0000 0000` });
+  const policy = (flags: number, frame: Uint8Array) => {
+    const rig = new Rig();
+    const all = VSI_FLOOD_BROADCAST | VSI_FLOOD_UNKNOWN | VSI_FLOOD_MULTICAST;
+    rig.tables.vsis.flags[1] = (rig.tables.vsis.flags[1]! & ~all) | flags;
+    rig.mac(1, M1, 1);
+    rig.vm1.send(frame);
+    rig.run();
+    expect(rig.imbalance).toBe(0);
+    return rig.wire.length;
+  };
+
+  it.each(["85", "86", "87", "88"])("neighbour discovery (%s) goes where broadcast goes, as ARP does", (type) => {
+    expect(policy(VSI_FLOOD_BROADCAST, message(type))).toBe(2);
+    expect(policy(VSI_FLOOD_MULTICAST, message(type))).toBe(0);
+  });
+
+  it.each([
+    ["MLD", packet6({ ...from, to: "ff02::16", next: 0, rest: "3a00 0502 0000 0100 8f00 0000 0000 0000" })],
+    ["an echo of all nodes", message("80")],
+    ["a header that is cut off", message("87").subarray(0, ETH_BYTES + 40)],
+    ["data", udp6(from)],
+  ])("%s is multicast", (_, frame) => {
+    expect(policy(VSI_FLOOD_BROADCAST, frame)).toBe(0);
+    expect(policy(VSI_FLOOD_MULTICAST, frame)).toBe(2);
   });
 });

@@ -35,7 +35,7 @@ function yaml(site: number, { more = "", iface = "" } = {}): string {
         home === site ? `mac: "${macOf(name)}", ac: ${name}` : `mac: "${gatewayMac(other, vxlan)}", tunnel: gw${other}`;
       return `{ip: "2001:db8:${vxlan}::${number}", ${there}}`;
     });
-    return `  - {name: if${vxlan}, vsi: vsi${vxlan}, address: [${vxlan}.1.1.1/24, "2001:db8:${vxlan}::1/64"], mac: "${gatewayMac(site, vxlan)}"${iface}, neighbors: {static: [${statics.join(", ")}]}}`;
+    return `  - {name: if${vxlan}, vsi: vsi${vxlan}, address: [${vxlan}.1.1.1/24, "2001:db8:${vxlan}::1/64"], mac: "${gatewayMac(site, vxlan)}"${iface.replaceAll("#", String(vxlan))}, neighbors: {static: [${statics.join(", ")}]}}`;
   });
   const acs = HOSTS.filter(([, home]) => home === site).map(
     ([name, , vxlan]) => `{name: ${name}, vsi: vsi${vxlan}, tap: {device: ${name}}}`,
@@ -227,6 +227,46 @@ describe("what is answered (RFC 4443)", () => {
       to(() => udp6(ends("vm1", `2001:db8:${site}::1`)), options).map(icmp),
     );
     expect(answers).toEqual([["2001:db8:10::1 1/3"], ["2001:db8:10::1 1/1"], []]);
+  });
+
+  it("errors speak with icmpSource where there is one, answers with the address that was asked", () => {
+    const options = { iface: ', icmpSource: "2001:db8:#::fb"' };
+    expect(to(() => udp6(ends("vm1", "2001:db8:99::1")), options).map(icmp)).toEqual(["2001:db8:10::fb 1/0"]);
+    expect(to(() => udp6({ ...ends("vm1", ipOf("vm5")), hops: 1 }), options).map(icmp)).toEqual([
+      "2001:db8:10::fb 3/0",
+    ]);
+    expect(to(() => echo("vm1", "2001:db8:20::1"), options).map(icmp)).toEqual(["2001:db8:20::1 129/0"]);
+    expect(to(() => echo("vm1", "2001:db8:20::fb"), options).map(icmp)).toEqual(["2001:db8:20::fb 129/0"]);
+  });
+
+  it.each([
+    ["what is no echo", "11"],
+    ["what stands behind another header", "3c"],
+  ])("a fragment of %s ends here in silence", (_, next) => {
+    const made = world();
+    const rest = `${next}00 0001 00000009 ${"00".repeat(16)}`;
+    send(made, "vm1", packet6({ ...ends("vm1", "2001:db8:10::1"), next: 44, rest }));
+    expect(heard(made.get("vm1"))).toEqual([]);
+    expect(gw(made, 1).drops).toEqual({ not_forwarded: 1 });
+  });
+
+  it("a whole packet in a fragment header is answered at once, beside fragments of the same identification (RFC 6946)", () => {
+    const made = world();
+    const whole = echo("vm1", "2001:db8:10::1").subarray(L4);
+    const fragment = (word: number, bytes: Uint8Array) => {
+      const rest = new Uint8Array(8 + bytes.length);
+      rest[0] = 58;
+      setU16(rest, 2, word);
+      rest[7] = 9;
+      rest.set(bytes, 8);
+      return packet6({ ...ends("vm1", "2001:db8:10::1"), next: 44, rest });
+    };
+    send(made, "vm1", fragment(1, whole.subarray(0, 8)));
+    send(made, "vm1", fragment(0, whole));
+    expect(heard(made.get("vm1")).map(icmp)).toEqual(["2001:db8:10::1 129/0"]);
+    send(made, "vm1", fragment(8, whole.subarray(8)));
+    expect(heard(made.get("vm1"))).toHaveLength(2);
+    expect(gw(made, 1).drops).toEqual({});
   });
 
   it.each([

@@ -4,7 +4,7 @@ import { ICMP6_UNREACHABLE } from "../../src/wire/icmp6.ts";
 import { formatIpv6 } from "../../src/wire/ipv6.ts";
 import { groupMac, solicitedNode } from "../../src/wire/nd.ts";
 import { packet6, sealed } from "../dataplane/packets6.ts";
-import { LINK, NET, Sites6 } from "./host6.ts";
+import { LINK, NET, Sites6, site6 } from "./host6.ts";
 
 const [A, B, C] = [NET | 0x11n, NET | 0x12n, NET | 0x13n];
 
@@ -194,6 +194,66 @@ describe("hosts' link-local addresses (V4)", () => {
     expect(sites.said(sites.vm1)).toEqual(["NA 10::12 fe80::1>fe80::11 R0S1O1 gw1"]);
     expect(sites.said(sites.vm4)).toEqual(["NS 10::12 fe80::1>ff02::1:ff00:12 gw2"]);
     expect(sites.vm4.neighbors.has(LINK | 0x11n)).toBe(false);
+  });
+});
+
+describe("linkLocal: isolate", () => {
+  const isolated = () => {
+    const sites = new Sites6({ vsi: ", linkLocal: isolate" });
+    sites.vm1.ask(LINK | 0x12n, { from: LINK | 0x11n });
+    sites.vm1.ask(LINK | 0x13n, { from: LINK | 0x11n });
+    sites.world.settle();
+    return sites;
+  };
+
+  it("hosts do not find each other's link-local addresses, here or there", () => {
+    const sites = isolated();
+    expect([sites.said(sites.vm3), sites.said(sites.vm4), sites.inTunnels()]).toEqual([[], [], []]);
+    expect(sites.gw1.drops).toEqual({ link_isolated: 2 });
+  });
+
+  it("they find the gateway's, and addresses of the subnet", () => {
+    const sites = isolated();
+    sites.vm1.ask(LINK | 1n, { from: LINK | 0x11n });
+    sites.vm1.ask(B, { from: LINK | 0x11n });
+    sites.world.settle();
+    expect(sites.said(sites.vm1)).toEqual([
+      "NA fe80::1 fe80::1>fe80::11 R1S1O1 gw1",
+      "NA 10::12 fe80::1>fe80::11 R0S1O1 gw1",
+    ]);
+    sites.clear();
+    sites.vm4.ask(A);
+    sites.world.settle();
+    expect(sites.said(sites.vm4)).toEqual(["NA 10::11 10::1>10::12 R0S1O1 gw2"]);
+  });
+
+  it("begins and ends with a reload", () => {
+    const sites = new Sites6();
+    const isDropped = () => {
+      sites.clear();
+      sites.vm1.ask(LINK | 0x12n, { from: LINK | 0x11n });
+      sites.world.settle();
+      return sites.said(sites.vm4).length === 0;
+    };
+    const found = ["bridge", "isolate", "bridge"].map((linkLocal) => {
+      sites.gw1.reload(site6(1, { vsi: `, linkLocal: ${linkLocal}` }));
+      return isDropped();
+    });
+    expect(found).toEqual([false, true, false]);
+  });
+});
+
+describe("naSource: target", () => {
+  it("an advertisement for a host has that host's address as its source, one for the gateway the gateway's", () => {
+    const sites = new Sites6({ iface: ", naSource: target" });
+    sites.vm1.ask(B);
+    sites.vm1.ask(NET | 1n);
+    sites.world.settle();
+    expect(sites.said(sites.vm1)).toEqual(["NA 10::12 10::12>10::11 R0S1O1 gw1", "NA 10::1 10::1>10::11 R1S1O1 gw1"]);
+    expect(sites.inTunnels()).toEqual([
+      "1: NS 10::12 10::11>ff02::1:ff00:12 gw1",
+      "2: NA 10::12 10::12>10::11 R0S1O1 gw2",
+    ]);
   });
 });
 

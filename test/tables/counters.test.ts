@@ -29,7 +29,8 @@ const CONTRACT = `runt, too_big, inner_vlan, ac_unbound, reserved_mac, bad_src_m
   punt_limited, punt_ring_full, icmp_limited, mac_limit, arp_limit, move_damped, gso_bad, csum_bad, pool_exhausted,
   tap_full, tap_error, tx_again, tx_error, tunnel_down, overlay_to_underlay, anti_spoof, not_forwarded, shutting_down,
   dhcp_malformed, dhcp_untrusted, dhcp_guard,
-  nd_malformed, nd_not_local, nd_src_mismatch, nd_martian, nd_gw_spoof, nd_ra_guard, nd_undetermined, port_security, looped`;
+  nd_malformed, nd_not_local, nd_src_mismatch, nd_martian, nd_gw_spoof, nd_ra_guard, nd_undetermined, port_security, looped,
+  link_isolated, not_gleaned`;
 
 describe("names", () => {
   it("the drop reasons are exactly those of the contract", () => {

@@ -32,7 +32,7 @@ function recordingOf(sites: Sites6, act: () => void): Recording {
     const { shown: parts } = gateway.control;
     const frames: FrameLine[] = [];
     const hub = new WatchHub(parts, new EventFeed(() => 0), gateway.name);
-    hub.capture({ snaplen: 256, protocol: ["arp", "icmp", "ipv6"] }, (line: CaptureLine) => {
+    hub.capture({ snaplen: 256, protocol: ["arp", "nd", "icmp"] }, (line: CaptureLine) => {
       if (line.kind === "frame") frames.push(line as FrameLine);
       return true;
     });

@@ -37,3 +37,8 @@ export function hopOf(
   const iface = interfaces.get(row);
   return iface === undefined ? null : { iface, ip: destinationOf(frame) };
 }
+
+/** Did the frame come by a VSI without a VNI: from outside the overlay? */
+export function isFromUplink({ vsi }: { readonly vsi: number }, { vsis }: Inventory): boolean {
+  return vsis.get(vsi)?.config.vni === null;
+}

@@ -10,7 +10,7 @@ import { isLinkLocal6 } from "../../wire/ipv6.ts";
 import { type Fate, REINJECTED } from "../fate.ts";
 import { Feed, kindOf } from "../feed.ts";
 import type { HeldFrame, Injector } from "../inject.ts";
-import type { PortObject } from "../inventory.ts";
+import type { InterfaceObject, PortObject } from "../inventory.ts";
 import type { Ip } from "../ip.ts";
 import type { Timers } from "../timers.ts";
 import { Adjacencies } from "./adjacency.ts";
@@ -87,6 +87,11 @@ export class NeighborPaths {
   isHeld(entry: Neighbor): boolean {
     const id = this.adjacencies.find(entry.iface, entry.ip);
     return id !== 0 && this.adjacencies.holders(id) > (entry.adjacency === 0 ? 0 : 1);
+  }
+
+  /** Does a route or a policy use (on, ip), which has `entry` or none, as next hop? */
+  isNextHop(iface: InterfaceObject, ip: Ip, entry: Neighbor | undefined): boolean {
+    return entry === undefined ? this.adjacencies.find(iface, ip) !== 0 : this.isHeld(entry);
   }
 
   setAlive(entry: Neighbor, alive: boolean): void {

@@ -4,7 +4,7 @@
  * Known neighbours of a family: per VSI-interface (`neighbors.limit`), per AC, in all; each family has a census of its own, so
  * that what hosts do with IPv6 takes nothing from ARP. Targets that are being resolved, or failed lately:
  * in all, and by the bridge port whose packet asked, so that one VM's address scan leaves the others room (behaviour.md
- * §3.10). Configured and looked-for-by-route entries are never refused.
+ * §3.10); all that is outside comes by one port, whose share is larger (RFC 6583 §7.1). Configured and looked-for-by-route entries are never refused.
  */
 import { bump } from "../bump.ts";
 import type { InterfaceObject, PortObject } from "../inventory.ts";
@@ -18,6 +18,8 @@ export const SEARCHES_PER_PORT = 128;
 export class FamilyCensus {
   private readonly ipv4: NeighborCensus;
   private readonly ipv6: NeighborCensus;
+  /** Targets that one uplink's packets may have us look for, of a family. */
+  searchesOfUplink = SEARCHES_PER_PORT;
 
   /** Limits: most known neighbours in all. */
   constructor(limit: number, limit6: number) {
@@ -27,6 +29,11 @@ export class FamilyCensus {
 
   of(ip: Ip): NeighborCensus {
     return typeof ip === "number" ? this.ipv4 : this.ipv6;
+  }
+
+  /** May bridge port `port` make us look for one more target of the family of `ip`? */
+  maySearch(ip: Ip, port: number, isUplink: boolean): boolean {
+    return this.of(ip).searchesBy(port) < (isUplink ? this.searchesOfUplink : SEARCHES_PER_PORT);
   }
 
   /** Known neighbours. */
@@ -89,9 +96,9 @@ class NeighborCensus {
     bump(this.onPort, port, step);
   }
 
-  /** May bridge port `port` make us look for one more target? */
-  maySearch(port: number): boolean {
-    return (this.searchesOf.get(port) ?? 0) < SEARCHES_PER_PORT;
+  /** Targets that are looked for because of packets by bridge port `port`. */
+  searchesBy(port: number): number {
+    return this.searchesOf.get(port) ?? 0;
   }
 
   countSearch(port: number, step: 1 | -1): void {

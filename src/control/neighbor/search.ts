@@ -6,6 +6,7 @@
 import { DROP } from "../../tables/counters.ts";
 import { type Fate, REINJECTED } from "../fate.ts";
 import type { HeldFrame } from "../inject.ts";
+import type { InterfaceObject } from "../inventory.ts";
 import { type Ip, isSameFamily } from "../ip.ts";
 import type { Ledger } from "../ledger.ts";
 import type { Neighbor } from "./entry.ts";
@@ -28,6 +29,12 @@ export class Searches {
   /** May no more be looked for of the family of `ip`? */
   isFull(ip: Ip): boolean {
     return this.census.of(ip).searches >= SEARCHES_IN_ALL;
+  }
+
+  /** Why none may begin for `ip` on `iface` because of a packet by bridge port `port`; null: it may. A route's next hop is always gleaned. */
+  refusal(iface: InterfaceObject, ip: Ip, port: number, isUplink: boolean, isNextHop: boolean): Fate | null {
+    if (isUplink && !isNextHop && iface.config.gleanFrom === "overlay") return DROP.not_gleaned;
+    return this.census.maySearch(ip, port, isUplink) ? null : DROP.unresolved_queue_full;
   }
 
   list(): readonly Neighbor[] {

@@ -70,7 +70,7 @@ export class Neighbors implements NextHops, NeighborOwner {
   readonly moves = new Map<string, number>();
   private readonly context: NeighborContext;
   private readonly entries = new Map<Ip, Neighbor>();
-  private readonly census: FamilyCensus;
+  readonly census: FamilyCensus;
   private readonly paths: NeighborPaths;
   private readonly searches: Searches;
   private readonly life: NeighborLife;
@@ -203,13 +203,14 @@ export class Neighbors implements NextHops, NeighborOwner {
     return "moved";
   }
 
-  /** A packet wants next hop `ip` on `iface`, and the data plane has no rewrite for it. */
-  need(iface: InterfaceObject, ip: Ip, frame: HeldFrame): Fate {
+  /** A packet wants next hop `ip` on `iface`, and the data plane has no rewrite for it. `isUplink`: it came by a VSI without a VNI. */
+  need(iface: InterfaceObject, ip: Ip, frame: HeldFrame, isUplink = false): Fate {
     const { queues } = this.searches;
     let entry = this.find(iface, ip) ?? null;
     // Resolved while the packet was on its way here.
     if (entry !== null && isKnown(entry.state)) return this.paths.send(entry, frame);
-    if (entry?.state !== "incomplete" && !this.census.of(ip).maySearch(frame.port)) return DROP.unresolved_queue_full;
+    const refused = this.searches.refusal(iface, ip, frame.port, isUplink, this.isNextHop(iface, ip));
+    if (entry?.state !== "incomplete" && refused !== null) return refused;
     entry ??= this.create(iface, ip);
     if (entry === null) return DROP.unresolved_queue_full;
     // Also where the packet cannot wait: the next one shall find the way.
@@ -257,10 +258,7 @@ export class Neighbors implements NextHops, NeighborOwner {
     return isKnown(entry.state);
   }
 
-  /**
-   * What was configured is as if it had never been: what else is known of it holds; else a next hop is not known to be dead,
-   * and the next packet asks for it.
-   */
+  /** As if it had never been: what else is known of it holds; else a next hop is not known to be dead, and the next packet asks. */
   removeStatic(iface: InterfaceObject, ip: Ip): void {
     const entry = this.find(iface, ip);
     if (entry?.origin !== "static" || this.candidates.fallBack(entry)) return;
@@ -326,8 +324,7 @@ export class Neighbors implements NextHops, NeighborOwner {
 
   /** Does a route or a policy use it as next hop? */
   isNextHop(iface: InterfaceObject, ip: Ip): boolean {
-    const entry = this.find(iface, ip);
-    return entry !== undefined && this.paths.isHeld(entry);
+    return this.paths.isNextHop(iface, ip, this.find(iface, ip));
   }
 
   /** All that is known of `ip`, on every VSI-interface that knows or looks for it. */

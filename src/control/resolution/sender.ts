@@ -242,6 +242,7 @@ export class MessageSender {
 function moreOf({ interface: iface }: VsiObject, mac: Mac, ip: Ip, asker: Ip | null = null): More {
   if (iface === null || mac !== iface.mac) return {};
   if (isOwnAddress(iface, ip)) return { isRouter: true };
+  if (iface.config.naSource === "target") return {};
   return { by: addressFor(iface, asker ?? ip) };
 }
 

@@ -13,7 +13,7 @@ import type { Tables } from "../../tables/tables.ts";
 import { IF_DISTRIBUTED, IF_IPV6, IF_L3VNI, IF_MSS_CLAMP, MAX_INTERFACES, MAX_VRFS } from "../../tables/vsi.ts";
 import { hiOf, loOf, type Mac } from "../../wire/ethernet.ts";
 import type { Ipv4 } from "../../wire/ipv4.ts";
-import { IPV6_ADDRESS_BYTES, type Ipv6, readIpv6, writeLinkLocal } from "../../wire/ipv6.ts";
+import { type Ipv6, linkLocalOfMac } from "../../wire/ipv6.ts";
 import { gatewayMac } from "../gateway-mac.ts";
 import { hasIpv6, type InterfaceObject, type Inventory, isOwnAddress, type Subnet, subnetOf } from "../inventory.ts";
 import type { Ip } from "../ip.ts";
@@ -236,18 +236,11 @@ function addressesOf(config: InterfaceConfig, mac: Mac): Pick<InterfaceObject, "
     ...{ address: ip, network: prefix.network, length: prefix.length },
   }));
   if (config.linkLocal === null) return { subnets, linkLocal: 0n };
-  const address = config.linkLocal === "eui64" ? linkLocalOf(mac) : config.linkLocal.ip;
+  const address = config.linkLocal === "eui64" ? linkLocalOfMac(mac) : config.linkLocal.ip;
   return { subnets: [...subnets, { address, network: LINK_LOCAL, length: 64 }], linkLocal: address };
 }
 
 const LINK_LOCAL = 0xfe80n << 112n;
-
-/** RFC 4291 appendix A. */
-function linkLocalOf(mac: Mac): bigint {
-  const bytes = new Uint8Array(IPV6_ADDRESS_BYTES);
-  writeLinkLocal(bytes, 0, mac);
-  return readIpv6(bytes, 0);
-}
 
 /** Everything about a VSI-interface's addresses in one word; while it stays, all that was learned holds. */
 function addressesText({ addresses, linkLocal, icmpSource, icmpSource6 }: InterfaceConfig): string {

@@ -14,6 +14,7 @@ import {
   VSI_FLOOD_BROADCAST,
   VSI_FLOOD_MULTICAST,
   VSI_FLOOD_UNKNOWN,
+  VSI_ISOLATE,
   VSI_KEEP_INNER_VLAN,
   VSI_LOCAL_PROXY,
   VSI_ND,
@@ -211,7 +212,7 @@ function pairKey(vni: number, tunnel: number): number {
   return vni * MAX_PORTS + tunnel;
 }
 
-function flagsOf({ arp, evpn, flood, innerVlan, isRelayed, isRelayed6 }: VsiConfig): number {
+function flagsOf({ arp, evpn, flood, innerVlan, isRelayed, isRelayed6, linkLocal }: VsiConfig): number {
   return (
     (arp === "localProxy" ? VSI_LOCAL_PROXY : 0) |
     (arp === "suppress" ? VSI_SUPPRESS : 0) |
@@ -221,6 +222,7 @@ function flagsOf({ arp, evpn, flood, innerVlan, isRelayed, isRelayed6 }: VsiConf
     (innerVlan === "keep" ? VSI_KEEP_INNER_VLAN : 0) |
     (isRelayed ? VSI_DHCP_RELAY : 0) |
     (isRelayed6 ? VSI_DHCP6_RELAY : 0) |
+    (linkLocal === "isolate" ? VSI_ISOLATE : 0) |
     (evpn?.learning === "evpn" ? VSI_NO_TUNNEL_LEARN : 0)
   );
 }

@@ -1,0 +1,49 @@
+/**
+ * Isolation of hosts from each other on their link (`vsis[].linkLocal: isolate`).
+ *
+ * Hosts reach each other's addresses of the subnet by the gateway, which sees and may refuse; what is of the link alone is bridged past it
+ * (RFC 4291 §2.5.6: no router forwards it). Here that is dropped: packets from or to fe80::/10, and to groups of the link (ff02::/16), mDNS,
+ * MLD, and DHCPv6 that is not relayed among them. The gateway's own conversation passes: what is sent to its MAC, or from or to its
+ * link-local address.
+ */
+import { MAC_GATEWAY, macKey } from "../tables/mac.ts";
+import { VSI_ISOLATE } from "../tables/vsi.ts";
+import { i32, u16 } from "../wire/bytes.ts";
+import { ETH_BYTES } from "../wire/ethernet.ts";
+import { IP6_DST, IP6_SRC, IPV6_BYTES } from "../wire/ipv6.ts";
+import type { WorkerContext } from "./context.ts";
+import type { Frame } from "./frame.ts";
+
+/** ff02::/16, by its first half word: the scope of a link is 2 with whatever flags (RFC 4291 §2.7). */
+const LINK_GROUP = 0xff02;
+const LINK_GROUP_MASK = 0xff0f;
+
+/** Is the IPv6 frame one from host to host of the link, where those are isolated? */
+export function isIsolated(worker: WorkerContext, f: Frame): boolean {
+  if ((worker.vsis.flags[f.vsi]! & VSI_ISOLATE) === 0 || f.end < f.at + ETH_BYTES + IPV6_BYTES) return false;
+  const from = f.at + ETH_BYTES + IP6_SRC;
+  const to = f.at + ETH_BYTES + IP6_DST;
+  const isOfLink =
+    isLinkLocal(f.bytes, from) || isLinkLocal(f.bytes, to) || (u16(f.bytes, to) & LINK_GROUP_MASK) === LINK_GROUP;
+  return isOfLink && !isOwnLinkLocal(worker, f, from) && !isOwnLinkLocal(worker, f, to) && !isToGateway(worker, f);
+}
+
+/** Is the frame for our gateway MAC? */
+export function isToGateway(worker: WorkerContext, f: Frame): boolean {
+  const value = worker.macs.get(f.dstLo, macKey(f.vsi, f.dstHi));
+  return (value & MAC_GATEWAY) !== 0 && (f.fromTunnel === 0 || (value & 0xffff) === 0);
+}
+
+/** Is the address at `at` the link-local one of the VSI-interface of the frame's VSI? */
+export function isOwnLinkLocal(worker: WorkerContext, f: Frame, at: number): boolean {
+  const { bytes } = f;
+  if (i32(bytes, at) !== (0xfe800000 | 0) || i32(bytes, at + 4) !== 0) return false;
+  const own = 2 * worker.vsis.interface[f.vsi]!;
+  const { linkLocal } = worker.interfaces;
+  return i32(bytes, at + 8) === linkLocal[own] && i32(bytes, at + 12) === linkLocal[own + 1];
+}
+
+/** fe80::/10 */
+export function isLinkLocal(bytes: Uint8Array, at: number): boolean {
+  return (u16(bytes, at) & 0xffc0) === 0xfe80;
+}

@@ -1,0 +1,110 @@
+/** `linkLocal: isolate`: what is of the link alone from host to host goes nowhere; the gateway's own conversation, and all else, does. */
+import { describe, expect, it } from "vitest";
+import { PUNT } from "../../src/tables/counters.ts";
+import { VSI_ISOLATE, VSI_RA } from "../../src/tables/vsi.ts";
+import { parseMac } from "../../src/wire/ethernet.ts";
+import { udpFrame, vxlan } from "./packets.ts";
+import { packet6, udp6 } from "./packets6.ts";
+import { G10, ip, M1 } from "./rig.ts";
+import { Rig6 } from "./rig6.ts";
+
+const GROUP = parseMac("33:33:00:00:00:01")!;
+const REMOTE = parseMac("02:00:00:00:01:12")!;
+const nd = (type: string, target: string) => `${type}00 0000 0000 0000 ${target}`;
+const LINK12 = "fe80000000000000 0000000000000012";
+const GLOBAL12 = "20010db800100000 0000000000000012";
+
+function rig(flags = VSI_ISOLATE): Rig6 {
+  const made = new Rig6();
+  made.tables.vsis.flags[1]! |= flags;
+  made.mac(1, REMOTE, 3);
+  return made;
+}
+
+/** What became of `frame` from vm1, and of the same from the tunnel. */
+function fates(frame: Uint8Array, flags = VSI_ISOLATE) {
+  const near = rig(flags);
+  near.vm1.send(frame);
+  near.run();
+  const far = rig(flags);
+  far.mac(1, M1, 3);
+  far.mac(1, REMOTE, 1);
+  far.arrive(2, vxlan(10, frame));
+  far.run();
+  return [near, far].map((made) => {
+    expect(made.imbalance).toBe(0);
+    const punts = made.punts().filter(({ kind }) => kind === PUNT.nd || kind === PUNT.local).length;
+    const out = made.wire.length + (made.heard[1]?.length ?? 0);
+    return Object.keys(made.drops)[0] ?? (punts > 0 ? "punted" : out > 0 ? "sent" : "nowhere");
+  });
+}
+
+const HOST = { src: M1, dst: REMOTE, from: "fe80::11", to: "fe80::12" };
+const LINK_ONLY: readonly (readonly [string, Uint8Array])[] = [
+  ["a packet between link-local addresses", udp6(HOST)],
+  ["one from a link-local address to another", udp6({ ...HOST, to: "2001:db8:10::12" })],
+  ["one to a link-local address", udp6({ ...HOST, from: "2001:db8:10::11" })],
+  ["an echo of all nodes", packet6({ ...HOST, dst: GROUP, to: "ff02::1", next: 58, rest: "8000 0000 0001 0001" })],
+  ["MLD", packet6({ ...HOST, dst: GROUP, to: "ff02::16", next: 0, rest: "3a00 0502 0000 0100 8f00 0000 0000 0000" })],
+  ["mDNS of a global address", udp6({ ...HOST, dst: GROUP, from: "2001:db8:10::11", to: "ff02::fb" })],
+  ["a group of the link with flags", udp6({ ...HOST, dst: GROUP, from: "2001:db8:10::11", to: "ff12::1" })],
+  [
+    "a solicitation of a host's link-local address",
+    packet6({ ...HOST, dst: GROUP, to: "ff02::1:ff00:12", hops: 255, next: 58, rest: nd("87", LINK12) }),
+  ],
+  ["the same by unicast", packet6({ ...HOST, hops: 255, next: 58, rest: nd("87", LINK12) })],
+  ["an advertisement of one to its asker", packet6({ ...HOST, hops: 255, next: 58, rest: nd("88", LINK12) })],
+  [
+    "a router's solicitation, where the gateway is none",
+    packet6({ ...HOST, dst: GROUP, to: "ff02::2", hops: 255, next: 58, rest: "8500 0000 0000 0000" }),
+  ],
+];
+
+describe("of the link alone, from host to host", () => {
+  it.each(LINK_ONLY)("%s is dropped where hosts are isolated, and bridged elsewhere", (_, frame) => {
+    expect(fates(frame)).toEqual(["link_isolated", "link_isolated"]);
+    expect(fates(frame, 0)).toEqual(["sent", "sent"]);
+  });
+
+  it("also in the middle of a run of packets between the same MACs", () => {
+    const made = rig();
+    const global = udp6({ ...HOST, from: "2001:db8:10::11", to: "2001:db8:10::12" });
+    for (const frame of [global, global, udp6(HOST), global]) made.vm1.send(frame);
+    made.run();
+    expect([made.wire.length, made.drops]).toEqual([3, { link_isolated: 1 }]);
+  });
+});
+
+describe("with isolation", () => {
+  it.each([
+    ["a packet to the gateway's link-local address", { ...HOST, dst: G10, to: "fe80::1" }, "punted"],
+    ["bridged between addresses of the subnet", { ...HOST, from: "2001:db8:10::11", to: "2001:db8:10::12" }, "sent"],
+    ["to a wider group", { ...HOST, dst: GROUP, from: "2001:db8:10::11", to: "ff05::2" }, "sent"],
+    ["from the gateway's link-local address to a next hop", { ...HOST, from: "fe80::1" }, "sent"],
+    ["and back", { ...HOST, to: "fe80::1" }, "sent"],
+  ] as const)("%s: as without", (_, around, fate) => {
+    for (const flags of [VSI_ISOLATE, 0]) {
+      const [near, far] = fates(udp6(around), flags);
+      expect(near).toBe(fate);
+      // By a tunnel nothing comes to our own gateway MAC in this bed but what is ours.
+      expect(far).toBe(fate);
+    }
+  });
+
+  it.each([
+    ["a solicitation of an address of the subnet", nd("87", GLOBAL12), "ff02::1:ff00:12", 0],
+    ["the same from a link-local address", nd("87", GLOBAL12), "ff02::1:ff00:12", 0],
+    ["an announcement of a link-local address, which may be a next hop's", nd("88", LINK12), "ff02::1", 0],
+    ["a router's solicitation, where the gateway is one", "8500 0000 0000 0000", "ff02::2", VSI_RA],
+  ])("%s is control's", (_, rest, to, flags) => {
+    const frame = packet6({ ...HOST, dst: GROUP, to, hops: 255, next: 58, rest });
+    expect(fates(frame, VSI_ISOLATE | flags)).toEqual(["punted", "punted"]);
+  });
+
+  it("IPv4 is as it was", () => {
+    expect(fates(udpFrame({ dst: REMOTE, src: M1, from: ip("169.254.1.1"), to: ip("169.254.1.2") }))).toEqual([
+      "sent",
+      "sent",
+    ]);
+  });
+});
