@@ -143,9 +143,12 @@ export class Entries implements Beliefs {
     for (const [key, { vsi, mac, port }] of this.ageing) {
       if (left-- === 0) return;
       this.ageing.delete(key);
-      if (vsi.interface === null || this.vsi(vsi.name) !== vsi || !port.up) continue;
-      for (const ip of listener.addressesHere(vsi.name, mac))
-        this.parts.agent.askHost(vsi.interface, ip, { mac, port, vsi });
+      if (this.vsi(vsi.name) !== vsi || !port.up) continue;
+      for (const ip of listener.addressesHere(vsi.name, mac)) {
+        // Who has no address of that family has none to ask with.
+        const on = gatewayOf(vsi, ip);
+        if (on !== null) this.parts.agent.askHost(on, ip, { mac, port, vsi });
+      }
     }
   }
 

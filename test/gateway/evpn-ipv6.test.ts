@@ -232,6 +232,19 @@ it("localProxy answers for a host of a route with the gateway's MAC, and routes 
   expect(formatMac(one!.host.neighbors.get(two!.ip)!)).toBe("02:00:5e:00:00:0a");
 });
 
+it("asks no silent host for an address of a family that the VSI-interface has none of", () => {
+  const addresses = (vni: number) => `10.1.${vni}.1/24`;
+  const member = site.join(leaf(1, [10], { addresses, more: ", mac: {ageSeconds: 10}" }));
+  const host = guest(member, 1, 10);
+  pass(1000);
+  host.host.tell(host.ip);
+  pass(2000);
+  expect(hostsOf(member)).toHaveLength(2);
+  host.host.frames.length = 0;
+  pass(10_000);
+  expect(host.host.frames.map((frame) => Buffer.from(frame).toString("hex"))).toEqual([]);
+});
+
 it("where the VSI-interface has no IPv6, hosts are announced as suppression hears them, and answered for", () => {
   const addresses = (vni: number) => `10.1.${vni}.1/24`;
   const members = [1, 2].map((n) => site.join(leaf(n, [10], { addresses })));
