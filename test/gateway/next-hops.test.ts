@@ -124,7 +124,7 @@ describe("a Border that drains", () => {
 });
 
 describe("a Border that drains and searches for a host", () => {
-  it("finds it, and is no peer takes it for alive by that", () => {
+  it("finds it, and no peer takes it for alive by that", () => {
     const world = warm("static");
     const [gw1, border] = [gatewayOf(world, "gw1"), gatewayOf(world, "border")];
     border.control.agent.setDraining(true);
