@@ -48,7 +48,7 @@ export async function evpnRoutesOf(
         askGateway<Snapshot>(socket, `/v1/snapshot?parts=macs,neighbors&limit=${MOST_ROWS}`),
       ]);
       const vniOf = new Map(vsis.map(({ vsi, vni }) => [vsi, vni]));
-      const known = { vteps, macs: tables.macs ?? [], neighbors: tables.neighbors ?? [] };
+      const known = knownOf(vteps, tables.macs ?? [], tables.neighbors ?? []);
       const shown = routes.slice(0, MOST_ROWS).map((route): RouteSaid => {
         const { rd, direction, nextHop, vsi, state, sequence, sticky } = route;
         const entries = entriesOf(route, known);
@@ -71,14 +71,26 @@ function faultIn(error: unknown): string | null {
 
 interface Known {
   readonly vteps: readonly EvpnVtep[];
-  readonly macs: readonly MacEntry[];
-  readonly neighbors: readonly Neighbor[];
+  /** By VSI and MAC; neighbours by VSI, address and MAC. */
+  readonly macs: ReadonlyMap<string, MacEntry>;
+  readonly neighbors: ReadonlyMap<string, Neighbor>;
+}
+
+/** Tables of ten thousand rows, for as many routes. */
+function knownOf(vteps: readonly EvpnVtep[], macs: readonly MacEntry[], neighbors: readonly Neighbor[]): Known {
+  const known = { vteps, macs: new Map<string, MacEntry>(), neighbors: new Map<string, Neighbor>() };
+  for (const row of macs) known.macs.set(`${row.vsi} ${row.mac}`, row);
+  for (const row of neighbors) {
+    const key = `${row.vsi} ${row.ip} ${row.mac}`;
+    if (!known.neighbors.has(key)) known.neighbors.set(key, row);
+  }
+  return known;
 }
 
 /** "[2]:[0]:[48]:[02:00:00:00:01:11]:[32]:[10.1.1.11]", the last two where it has an address. */
 const HOST = /^\[2\]:\[\d+\]:\[48\]:\[([0-9a-f:]{17})\](?::\[\d+\]:\[([^\]]+)\])?$/;
 
-export function entriesOf(route: EvpnRoute, { vteps, macs, neighbors }: Known): string[] {
+function entriesOf(route: EvpnRoute, { vteps, macs, neighbors }: Known): string[] {
   const { vsi, direction, type, nextHop, state } = route;
   if (direction === "in" && type === 3) {
     const tunnel = vteps.find(({ vtep }) => vtep === nextHop)?.tunnel ?? null;
@@ -88,11 +100,10 @@ export function entriesOf(route: EvpnRoute, { vteps, macs, neighbors }: Known): 
   if (host === null || vsi === null) return [];
   const [, mac, ip] = host;
   const isOurs = direction === "out";
-  const entry = macs.find((row) => row.vsi === vsi && row.mac === mac && (isOurs || row.origin === "evpn"));
-  const neighbor =
-    ip === undefined ? undefined : neighbors.find((row) => row.vsi === vsi && row.ip === ip && row.mac === mac);
+  const entry = macs.get(`${vsi} ${mac}`);
+  const neighbor = ip === undefined ? undefined : neighbors.get(`${vsi} ${ip} ${mac}`);
   return [
-    ...(entry === undefined ? [] : [`MAC ${placeText(entry.via)}`]),
+    ...(entry === undefined || !(isOurs || entry.origin === "evpn") ? [] : [`MAC ${placeText(entry.via)}`]),
     ...(neighbor === undefined ? [] : [`${ip!.includes(":") ? "ND" : "ARP"} ${ip} ${placeText(neighbor.via)}`]),
   ];
 }

@@ -70,13 +70,21 @@ function rowsOf({ gateways }: TablesSaid, of: Listed): Row[] {
         add(node, vsi, mac, { value: viaText(via) || origin, aside: origin });
     if (of === "routes")
       for (const { vrf, prefix, action, interface: on, viaVrf, nextHops, origin } of routes) {
-        const hops = nextHops.map(({ ip, alive }) => `${ip}${alive ? "" : " (dead)"}`).join(", ");
+        const hops = nextHops
+          .map(
+            ({ ip, alive, priority = 1 }) =>
+              `${ip}${priority > 1 ? ` (priority ${priority})` : ""}${alive ? "" : " (dead)"}`,
+          )
+          .join(", ");
         const where = viaVrf == null ? "" : `VRF ${viaVrf} `;
         add(node, vrf, prefix, { value: `${where}${hops}`.trimEnd() || on || action, aside: origin });
       }
   }
   return [...rows.values()].map((row) => {
-    const values = [...row.cells.values()].map((cells) => cells.map(({ value }) => value).join(" "));
+    // A host that is a neighbour and is answered for as well is said twice, and is the same host.
+    const values = [...row.cells.values()].map((cells) =>
+      [...new Set(cells.map(({ value }) => value))].sort().join(" "),
+    );
     return { ...row, differs: new Set(values).size > 1 };
   });
 }
