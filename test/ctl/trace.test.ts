@@ -251,6 +251,8 @@ it("capture asks for hosts, protocols and bounds; one that the daemon ends is ov
   expect(asked).toEqual([expect.objectContaining(wanted)]);
   expect(err).toBe("capture: 0 frames, 3 lost\n");
   expect(await ctl({ watch }, "capture", "--host", "vm1")).toBe(2);
+  await ctl({ watch }, "capture", "--host", "2001:db8:10::11", "10.1.1.11", "--protocol", "nd", "--seconds", "1");
+  expect(asked.at(-1)).toMatchObject({ host: ["2001:db8:10::11", "10.1.1.11"], protocol: ["nd"], seconds: 1 });
 });
 
 it("capture -w writes pcapng that names what it holds; an unknown name is exit code 4", async () => {
