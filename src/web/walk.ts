@@ -162,6 +162,7 @@ function ownSteps(scenario: number, drawn: readonly Drawn[], ping: Ping | null):
     nextHop: sought?.out?.packet.resolution?.targetIp ?? "the next hop",
     vni: vniOf(near, asks.into!.line.vsi),
     farVni: vniOf(far, answers?.into?.line.vsi),
+    family: isIpv6(ping.destination) ? 6 : 4,
   };
   return { ...sentencesOf(scenario as ScenarioNumber, who) };
 }

@@ -40,6 +40,16 @@ describe("known destinations", () => {
     expect(Math.min(found, lost)).toBeGreaterThan(100);
   });
 
+  it("of one VRF are not those of another that wants the same place", () => {
+    const known = new KnownDestinations6();
+    known.begin(1);
+    const at = ~known.find(1, 2, 3, 4, 0);
+    const other = Array.from({ length: 5000 }, (_, vrf) => vrf + 1).find((vrf) => ~known.find(1, 2, 3, 4, vrf) === at)!;
+    known.take(at, 1, 2, 3, 4, 0, 99);
+    expect(known.find(1, 2, 3, 4, 0)).toBe(at);
+    expect(known.find(1, 2, 3, 4, other)).toBe(~at);
+  });
+
   it("are kept from batch to batch while the table's version is the same", () => {
     const known = new KnownDestinations6();
     known.begin(7);

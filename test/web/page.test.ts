@@ -142,6 +142,59 @@ describe.skipIf(noBrowser !== null)("in a browser", () => {
     expect(complaints).toEqual([]);
   });
 
+  it("has neighbours and routes of IPv6 in its tables, beside IPv4's", async () => {
+    const url = await two();
+    const mac = "02:00:00:00:00:11";
+    const known = { interface: "if10", vsi: "vsi10", mac, state: "reachable", kind: "host", via: null, ageSeconds: 0 };
+    const route = { vrf: "main", origin: "static", action: "forward", interface: null, viaVrf: null };
+    for (const gateway of gateways) {
+      gateway.answers["/v1/neighbors"] = ["10.1.1.11", "2001:db8:10::11"].map((ip) => ({ ...known, ip }));
+      gateway.answers["/v1/routes"] = [
+        { ...route, prefix: "::/0", nextHops: [{ ip: "fe80::2%if10", alive: true }] },
+        { ...route, prefix: "2001:db8:10::/64", nextHops: [], interface: "if10" },
+      ];
+    }
+    const { page, complaints } = await openPage(browser, url);
+    await page.waitForSelector("[data-gateway=gw2]");
+    await page.goto(`http://127.0.0.1:${web!.port}/#/tables`);
+    await page.fill("input[type=search]", "2001:db8:10::11");
+    await page.waitForSelector("text=1 of 2 rows");
+    expect(await page.locator("[data-table=neighbors] tbody").textContent()).toContain(mac);
+    await page.fill("input[type=search]", "");
+    await page.click("label >> text=Routes");
+    await page.waitForSelector("[data-table=routes]");
+    const rows = await page.locator("[data-table=routes] tbody tr").allTextContents();
+    expect(rows.map((row) => row.replace(/static.*/, ""))).toEqual([
+      "main::/0fe80::2%if10 ",
+      "main2001:db8:10::/64if10 ",
+    ]);
+    expect(complaints).toEqual([]);
+  });
+
+  it("follows a solicitation of IPv6, and a packet of it", async () => {
+    const url = await two();
+    const fate = { kind: "punted", reason: null, class: "nd", text: "punted: nd", next: "it answers" };
+    const trace = { packet: "nd who has ::1", steps: [], fate, sends: [], next: [], injected: false };
+    for (const gateway of gateways) gateway.answers["/v1/trace"] = trace;
+    const { page, complaints } = await openPage(browser, url);
+    await page.waitForSelector("[data-gateway=gw2]");
+    await page.goto(`http://127.0.0.1:${web!.port}/#/trace`);
+    for (const protocol of ["nd", "icmp"]) {
+      await page.getByLabel("its address").fill("2001:db8:10::11");
+      await page.getByLabel("to", { exact: true }).fill("2001:db8:10::12");
+      await page.getByLabel("protocol").selectOption(protocol);
+      await page.click("button >> text=follow it");
+      await page.waitForSelector("text=punted: nd");
+    }
+    const asked = gateways.flatMap((gateway) => gateway.asked.filter(({ path }) => path === "/v1/trace"));
+    const around = { source: "2001:db8:10::11", destination: "2001:db8:10::12" };
+    expect(asked.map(({ body }) => JSON.parse(body))).toMatchObject([
+      { ...around, protocol: "nd" },
+      { ...around, protocol: "icmp", ttl: 64 },
+    ]);
+    expect(complaints).toEqual([]);
+  });
+
   it("leaves connections for other pages: of one browser four show events, and the fifth says why it does not", async () => {
     const url = await two();
     const { page, complaints } = await openPage(browser, url);

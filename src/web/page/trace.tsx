@@ -54,7 +54,9 @@ async function suggestSource(from: string): Promise<void> {
   const known = gateways
     .find((each) => each.node === node)
     ?.neighbors.find(({ via, kind }) => via?.kind === "ac" && via.name === ac && kind !== "gateway");
-  if (asked.value.from === from || asked.value.from === "") asked.value = { ...asked.value, source: known?.ip ?? "" };
+  // What has been typed meanwhile stays.
+  const isAwaited = asked.value.source === "" && (asked.value.from === from || asked.value.from === "");
+  if (isAwaited) asked.value = { ...asked.value, source: known?.ip ?? "" };
 }
 
 function submit(event: TargetedSubmitEvent<HTMLFormElement>, from: string): void {
