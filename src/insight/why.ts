@@ -14,7 +14,7 @@ import { vrfNames, vrfsWith } from "../api/vrfs.ts";
 import type { Ambiguous } from "../api/why.ts";
 import { portText } from "../control/event.ts";
 import type { ErrorWays } from "../control/icmp/way.ts";
-import type { InterfaceObject, VsiObject } from "../control/inventory.ts";
+import { hasIpv6, type InterfaceObject, type VsiObject } from "../control/inventory.ts";
 import { formatIp, type Ip, isOfLink, parseIp } from "../control/ip.ts";
 import type { MacStory } from "../control/mac/entry.ts";
 import type { NeighborStory } from "../control/neighbor/story.ts";
@@ -152,7 +152,7 @@ export class WhyAnswers {
     const vrfs = new Set(scope.map((iface) => iface.vrfName));
     const routes = isOfLink(ip) ? [] : [...vrfs].flatMap((vrf) => this.shown.routeTo(vrf, ip) ?? []);
     const isForwarded = !isOfLink(ip);
-    if (!isForwarded && !isOwn) said.push(`${OF_LINK}.`);
+    if (!isForwarded && !isOwn) said.push(...linkSentences(scope));
     if (isForwarded) {
       for (const vrf of vrfs) {
         const match = routes.find((route) => route.vrf === vrf);
@@ -241,8 +241,16 @@ function underlaySentences(text: string, { underlay, tunnels }: Config): string[
 }
 
 /** Of fe80::/10 (RFC 4291 §2.5.6). */
-const OF_LINK =
-  "No router forwards to an address of the link: hosts of its VSIs find each other, at all sites, and their frames are bridged as they are";
+function linkSentences(scope: readonly InterfaceObject[]): string[] {
+  const vsis = scope.flatMap((iface) => (hasIpv6(iface) ? iface.vsis : []));
+  const isolated = vsis.filter(({ config }) => config.linkLocal === "isolate").map(({ name }) => name);
+  const said = [
+    "No router forwards to an address of the link: hosts of its VSIs find each other, at all sites, and their frames are bridged as they are.",
+  ];
+  if (isolated.length > 0)
+    said.push(`Not so in VSI ${isolated.join(", ")}: there hosts are kept apart on their link (linkLocal: isolate).`);
+  return said;
+}
 
 function routeSentence(vrf: string, route: Route | undefined, ip: Ip): string {
   if (route === undefined) {

@@ -16,7 +16,7 @@ node: gw1
 limits: {macs: 4096, neighbors: 4096, routes: 4096, neighbors6: 4096, routes6: 4096}
 underlay: {address: "2001:db8:ffff::1"}
 tunnels: [{name: gw2, remote: "2001:db8:ffff::2"}]
-vsis: [{name: vsi10, vni: 10}, {name: vsi20, vni: 20}]
+vsis: [{name: vsi10, vni: 10}, {name: vsi20, vni: 20, linkLocal: isolate}]
 interfaces:
   - name: vsi-interface10
     vsi: vsi10
@@ -165,6 +165,10 @@ describe("an IPv6 address", () => {
     );
     expect(text).toContain("No router forwards to an address of the link");
     expect(text).not.toContain("VRF main has");
+    expect(text).not.toContain("Not so");
+    expect(story("fe80::11", { vrf: "red" })).toContain(
+      "Not so in VSI vsi20: there hosts are kept apart on their link",
+    );
     expect(story("fe80::1")).toMatch(
       /^fe80::1 is our own: the gateway's link-local address of vsi-interface10, with gateway MAC /,
     );

@@ -74,7 +74,7 @@ describeReal(whyNoGateways(), "the tools about IPv6", () => {
     const capturing = gw1.ctl("capture", "vm1", "--host", addressOf("vm1"), "--seconds", "4", "-o", "json");
     void capturing.then(() => (isRunning = false));
     const heard: string[] = [];
-    // Again and again: nobody tells when the capture has begun.
+    // Again and again: nothing says when the capture has begun.
     while (isRunning) {
       await bed.must("vm1", "ip", ["-6", "neigh", "flush", "dev", "eth0"]);
       await ping("vm1", addressOf("vm4"));
