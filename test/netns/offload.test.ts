@@ -16,7 +16,7 @@ import { within } from "../../src/lab/deadline.ts";
 import { MACHINES, UNDERLAY_BRIDGE, VTEPS } from "../../src/lab/topology.ts";
 import { type Article, addressOf, openArticle } from "./article-bed.ts";
 import { describeReal, type Gateway, whyNoGateways } from "./gateways.ts";
-import { OFFLOADS, setWire, UDP_SIZES, WIRES, type Wire } from "./offloads.ts";
+import { OFFLOADS, setWire, superFrames, UDP_SIZES, WIRES, type Wire } from "./offloads.ts";
 import { dissect, openDump, ping, transfer } from "./traffic.ts";
 
 const missing = whyNoGateways("ethtool", "python3");
@@ -117,7 +117,7 @@ describeReal(missing, "offloads", () => {
       const sent = JSON.parse(await within("the sender", 30_000, lines(source).next())) as number[][];
       expect(sent).toHaveLength(made);
       expect(JSON.parse(await within("the datagrams", 40_000, heard.next()))).toEqual(sent);
-      const whole = await superFrames("gw1", "receive", "uso");
+      const whole = await superFrames(article.bed, "gw1", "receive", "uso");
       if (next.tapTso && next.tapUso) expect(whole).toBeGreaterThanOrEqual(UDP_SIZES.length - 4);
       else expect(whole).toBe(0);
       for (const gateway of gateways)
@@ -147,15 +147,6 @@ describeReal(missing, "offloads", () => {
         return line === undefined ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve(line);
       },
     };
-  }
-
-  async function superFrames(node: string, direction: string, kind: string): Promise<number> {
-    const script = `console.log(await (await fetch("http://127.0.0.1:9475/metrics")).text())`;
-    const text = await article.bed.must(node, process.execPath, ["--input-type=module", "-e", script]);
-    const found = new RegExp(`^vtep_superframes_total\\{direction="${direction}",kind="${kind}"\\} (\\d+)$`, "m").exec(
-      text,
-    );
-    return Number(found![1]);
   }
 
   test("a datagram cut into single bytes is as many datagrams", { timeout: 120_000 }, async () => {

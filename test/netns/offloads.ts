@@ -63,3 +63,18 @@ export const UDP_SIZES: readonly (readonly [segment: number, total: number])[] =
   [50, 64 * 50],
   [60, 64 * 60 - 1],
 ];
+
+/** Super-frames that a gateway has received or sent, as its metrics say. */
+export async function superFrames(
+  bed: Bed,
+  node: string,
+  direction: "receive" | "transmit",
+  kind: "tso" | "uso",
+): Promise<number> {
+  const script = `console.log(await (await fetch("http://127.0.0.1:9475/metrics")).text())`;
+  const text = await bed.must(node, process.execPath, ["--input-type=module", "-e", script]);
+  const found = new RegExp(`^vtep_superframes_total\\{direction="${direction}",kind="${kind}"\\} (\\d+)$`, "m").exec(
+    text,
+  );
+  return Number(found![1]);
+}

@@ -14,7 +14,7 @@ import zlib
 
 UDP_SEGMENT = 103
 verb, address, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
-link = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+link = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
 said = []
 if verb == "serve":
     link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)

@@ -97,8 +97,8 @@ export const packages = (mode) => ({
   },
 });
 
-/** Debian starts these as services of this machine; a lab wants their programs alone, and gobgpd's service listens on every address. */
-const SERVICES = new Set(["gobgpd", "frr"]);
+/** Debian starts these as services of this machine; a lab wants their programs alone: gobgpd's service listens on every address. */
+const SERVICES = new Set(["gobgpd", "frr", "radvd"]);
 async function stopService(name) {
   if (!existsSync("/run/systemd/system")) return;
   say(`${name}: its service stays off, only its programs are needed`);

@@ -44,6 +44,8 @@ const NETNS = [
   ["dnsmasq-base", "dnsmasq", "a DHCP server behind the relay"],
   ["kea-dhcp4-server", "kea-dhcp4", "another one"],
   ["kea-dhcp6-server", "kea-dhcp6", "a DHCPv6 server behind the relay"],
+  ["radvd", "radvd", "a router that should not be one"],
+  ["ndisc6", "rdisc6", "independent questions of neighbour discovery"],
   ["isc-dhcp-client", "dhclient", "a DHCPv6 client"],
 ];
 const DOCKER = [
