@@ -12,8 +12,11 @@ import { countOf, unpack } from "./packed.ts";
 import type { Order, Report } from "./thread.ts";
 
 const RESTART_MS = 2000;
-/** Rows that are applied in one step: a fraction of a millisecond, then a round of control looks at the clock. */
+/** Most rows that are applied in one step: a fraction of a millisecond, then a round of control looks at the clock. */
 const SLICE = 32;
+/** Rows between two looks at the clock within it: each may name a VTEP that is new, and a tunnel takes as long as many rows. */
+const ROWS = 2;
+const SLICE_MS = 1;
 
 export interface EngineLink extends Engine {
   /** Apply the oldest event, or a slice of its rows. */
@@ -30,6 +33,8 @@ export interface LinkParts {
   readonly apply: (event: EngineEvent, waitedMs: number) => void;
   /** There is something to take. */
   readonly kick: () => void;
+  /** Milliseconds of a monotonic clock; default: this process's. */
+  readonly nowMs?: () => number;
   /** Default: the real thread. */
   readonly start?: (request: EngineRequest) => Worker;
 }
@@ -88,9 +93,15 @@ export class ThreadLink implements EngineLink {
     this.backlog = backlog;
     const waitedMs = Math.max(0, Date.now() - atMs);
     if (event.kind === "rows") {
-      const rows = unpack(event.rows, this.applied, this.applied + SLICE);
-      this.applied += rows.length;
-      this.parts.apply({ kind: "rows", rows }, waitedMs);
+      const all = countOf(event.rows);
+      const last = Math.min(all, this.applied + SLICE);
+      const now = this.parts.nowMs ?? (() => performance.now());
+      const untilMs = now() + SLICE_MS;
+      do {
+        const rows = unpack(event.rows, this.applied, Math.min(last, this.applied + ROWS));
+        this.applied += rows.length;
+        this.parts.apply({ kind: "rows", rows }, waitedMs);
+      } while (this.reports[0] === report && this.applied < last && now() < untilMs);
     } else this.parts.apply(event, waitedMs);
     // What it did may have closed us, or the thread may have ended.
     if (this.reports[0] !== report || (event.kind === "rows" && this.applied < countOf(event.rows))) return;
