@@ -22,7 +22,7 @@ export const BfdSession = z
   .object({
     tunnel: z.string(),
     remote: z.string(),
-    mode: z.enum(["oneHop", "multihop"]),
+    mode: z.enum(["oneHop", "multihop", "vxlan"]),
     intervalMs: z.number().describe("by the configuration"),
     multiplier: z.int(),
     state: State,

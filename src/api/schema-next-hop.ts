@@ -13,5 +13,23 @@ export const nextHop = z.object({
   weight: z.int().optional().describe("its share of the flows"),
   priority: z.int().optional().describe("those of the least priority that has a living one are used"),
   track: z.string().nullable().optional().describe("out of use while this track is down"),
+  tunnel: z
+    .string()
+    .nullable()
+    .optional()
+    .describe("the tunnel behind which it is meant, where several Borders have the address"),
   bypassedBy,
 });
+
+/** One that routes and policies hold. */
+export const HeldHop = z
+  .object({
+    ip: z.string(),
+    tunnel: z.string().nullable().describe("the tunnel behind which it is meant; null: wherever it is"),
+    interface: z.string(),
+    alive: z.boolean().describe("not known to be dead; one that was never used is alive"),
+    deadSeconds: z.int().nullable().describe("since it is dead; null: it is not"),
+    uses: z.array(z.string()).describe("the routes and rules that it is a next hop of"),
+  })
+  .openapi("HeldHop");
+export type HeldHop = z.infer<typeof HeldHop>;

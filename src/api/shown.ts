@@ -266,7 +266,8 @@ export class Shown {
 
   /** A rule's next hops, and of them the first that sees none of its packets. */
   private hopsOf(vrf: string, hops: readonly NextHopState[]) {
-    const nextHops = hops.map((hop) => ({ ...hop, bypassedBy: this.bypassedBy(vrf, hop.ip) }));
+    const by = ({ ip, tunnel }: NextHopState) => (tunnel === null ? this.bypassedBy(vrf, ip) : null);
+    const nextHops = hops.map((hop) => ({ ...hop, bypassedBy: by(hop) }));
     return { nextHops, bypassedBy: nextHops.find(({ bypassedBy }) => bypassedBy !== null)?.bypassedBy ?? null };
   }
 
@@ -391,9 +392,9 @@ function routeOf(
   { vrf, prefix, origin, action, interface: iface, viaVrf, nextHops }: RouteView,
   bypassedBy: (vrf: string, ip: string) => string | null,
 ): schema.Route {
-  const hops = nextHops.map(({ ip, interface: through, alive, weight, priority, track }) => ({
-    ...{ ip, interface: through, alive, weight, priority, track },
-    bypassedBy: bypassedBy(viaVrf ?? vrf, ip),
+  const hops = nextHops.map(({ ip, interface: through, alive, weight, priority, track, tunnel }) => ({
+    ...{ ip, interface: through, alive, weight, priority, track, tunnel },
+    bypassedBy: tunnel === null ? bypassedBy(viaVrf ?? vrf, ip) : null,
   }));
   return { vrf, prefix, origin, action, interface: iface, viaVrf, nextHops: hops };
 }

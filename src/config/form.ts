@@ -151,8 +151,9 @@ function targetForm(target: RouteConfig["target"]): Form {
   return { viaVrf: target.vrf, ...(nextHops.length > 0 && { nextHops }) };
 }
 
-function hopForm({ text, weight, priority, track }: NextHopConfig): unknown {
-  return weight === 1 && priority === 1 && track === null ? text : present({ ip: text, weight, priority, track });
+function hopForm({ text, weight, priority, track, tunnel }: NextHopConfig): unknown {
+  const isPlain = weight === 1 && priority === 1 && track === null && tunnel === null;
+  return isPlain ? text : present({ ip: text, weight, priority, track, tunnel });
 }
 
 export function trackForm({ name, target }: TrackConfig): Form {

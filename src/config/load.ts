@@ -17,6 +17,7 @@ import { type ConfigError, errorOf, MAX_ERRORS } from "./error.ts";
 import type { Found } from "./explain.ts";
 import { checkLeftOut } from "./left-out.ts";
 import { resolve } from "./resolve.ts";
+import { checkAnycast } from "./rules-anycast.ts";
 import { checkBfd } from "./rules-bfd.ts";
 import { checkEvpn } from "./rules-evpn.ts";
 import { checkL2, type Report } from "./rules-l2.ts";
@@ -53,6 +54,7 @@ export function parseConfig(text: string, file: string): ParseResult {
   checkBfd(sections, report);
   checkSecurity(sections, report);
   checkTracks(sections, report);
+  checkAnycast(sections, report);
   checkLeftOut(values.leftOut, sections, (path, rule, message, fix) => {
     values.addLeftOut({ path, rule, message, fix: typeof fix === "string" ? fix : fix(), at: "value" });
   });

@@ -287,6 +287,7 @@ function resolveAc(ac: FileConfig["acs"][number], guarded: ReadonlySet<string>):
     bindings: ac.bindings,
     routerAdvertisements: ac.routerAdvertisements ?? (guarded.has(ac.vsi) ? "deny" : "allow"),
     stormPerSecond: ac.stormPerSecond,
+    storm: ac.storm,
   };
 }
 
@@ -299,7 +300,7 @@ function resolveRoute(route: FileConfig["routes"][number]): RouteConfig {
 }
 
 function alone(address: Address): NextHopConfig {
-  return { ...address, weight: 1, priority: 1, track: null };
+  return { ...address, weight: 1, priority: 1, track: null, tunnel: null };
 }
 
 /** Those that name no track of their own have the one of the route or rule. */

@@ -6,7 +6,7 @@
  * not be an end of the subnet. As in `rules-l2.ts`, a rule is silent where a section it needs is broken.
  */
 import type { Ip } from "../control/ip.ts";
-import type { Address } from "../control/plan.ts";
+import type { Address, NextHopConfig } from "../control/plan.ts";
 import { contains, edgeOf, zoneOf } from "./address.ts";
 import type { Path } from "./json-schema.ts";
 import { checkFamilies, checkInterfaces6, checkRuleFamily } from "./rules-ipv6.ts";
@@ -267,11 +267,13 @@ function checkRoutes(s: Sections, subnets: Subnets, report: Report): void {
   }
 }
 
-function checkTwice(path: Path, hops: readonly Address[], report: Report): void {
+function checkTwice(path: Path, hops: readonly NextHopConfig[], report: Report): void {
   const seen = new Set<string>();
-  for (const [at, { text }] of hops.entries()) {
-    if (seen.has(text)) report([...path, at], "repeated-address", `${text} stands twice in the list`, "remove one");
-    seen.add(text);
+  for (const [at, { text, tunnel }] of hops.entries()) {
+    const name = tunnel === null ? text : `${text} behind ${tunnel}`;
+    const fix = tunnel === null ? "remove one; one that several Borders have needs the tunnel of each" : "remove one";
+    if (seen.has(name)) report([...path, at], "repeated-address", `${name} stands twice in the list`, fix);
+    seen.add(name);
   }
 }
 

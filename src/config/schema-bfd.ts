@@ -4,7 +4,7 @@ import { int } from "./field.ts";
 
 const intervalMs = () => int(20, 60000);
 const multiplier = () => int(2, 20);
-const mode = () => z.enum(["oneHop", "multihop"]);
+const mode = () => z.enum(["oneHop", "multihop", "vxlan"]);
 
 const DEFAULTS = { intervalMs: 1000, multiplier: 3, mode: "oneHop" } as const;
 
@@ -15,7 +15,7 @@ export const bfd = z
     mode: mode()
       .default(DEFAULTS.mode)
       .describe(
-        "oneHop (RFC 5881, UDP 3784), or multihop where routers are between (RFC 5883, UDP 4784); same at both ends",
+        "oneHop (RFC 5881, UDP 3784), multihop where routers are between (RFC 5883, UDP 4784), or vxlan (RFC 8971, in underlay.managementVni); same at both ends",
       ),
   })
   .describe("BFD with the peer of every tunnel, also of those that evpn finds; absent: where a tunnel says so");

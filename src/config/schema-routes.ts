@@ -7,15 +7,16 @@ import { hop, int, MAX_NEXT_HOPS, name, prefix, read } from "./field.ts";
 /** A next hop of several, in the form of `control/plan.ts`. */
 const nextHopOf = () =>
   z.union([
-    hop().transform((address) => ({ ...address, weight: 1, priority: 1, track: null })),
+    hop().transform((address) => ({ ...address, weight: 1, priority: 1, track: null, tunnel: null })),
     z
       .strictObject({
         ip: hop().describe("its address"),
         weight: int(1, 16).default(1).describe("its share of the flows, beside the weights of the others"),
         priority: int(1, 255).default(1).describe("those of the least priority that has a living one are used"),
         track: name().optional().describe("out of use while this track is down"),
+        tunnel: name().optional().describe("behind this tunnel: an address that several Borders have (anycast)"),
       })
-      .transform(({ ip, track = null, ...rest }) => ({ ...ip, ...rest, track })),
+      .transform(({ ip, track = null, tunnel = null, ...rest }) => ({ ...ip, ...rest, track, tunnel })),
   ]);
 const nextHopsOf = () => z.array(nextHopOf()).min(1).max(MAX_NEXT_HOPS);
 

@@ -29,6 +29,11 @@ export const underlay = z
       .default("copy")
       .describe("outer DSCP: copy of the inner one, or a number 0..63"),
     strictReserved: flag(false).describe("drop datagrams with reserved VXLAN bits set, as Linux does; else count them"),
+    managementVni: int(1, 16777215)
+      .default(1)
+      .describe(
+        "VNI of BFD inside VXLAN (bfd.mode: vxlan), which is no VSI's; RFC 8971 recommends 1; same at both ends",
+      ),
     offload: z
       .strictObject({
         tapTso: flag(true).describe("take TCP super-frames from TAPs"),

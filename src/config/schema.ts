@@ -282,6 +282,16 @@ const ac = z
     stormPerSecond: int(0, 10000000)
       .default(0)
       .describe("broadcast, multicast and unknown unicast frames per second; 0: no limit"),
+    storm: z
+      .strictObject({
+        broadcast: int(0, 10000000).default(0).describe("broadcast frames per second; 0: no limit"),
+        unknownUnicast: int(0, 10000000)
+          .default(0)
+          .describe("unicast frames per second to MACs that are not known; 0: no limit"),
+        multicast: int(0, 10000000).default(0).describe("multicast frames per second; 0: no limit"),
+      })
+      .prefault({})
+      .describe("the same by class; stormPerSecond holds for all of them together"),
   })
   .describe("an attachment circuit: a TAP, or one VLAN of it, bound to a VSI");
 

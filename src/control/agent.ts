@@ -354,7 +354,7 @@ export class Agent {
         // The next hop's VSI-interface has gone: what is left is a packet without a route.
         return hop === null
           ? this.icmpOf(frame).unreachable(frame, CODE_NET_UNREACHABLE)
-          : this.neighbors.need(hop.iface, hop.ip, frame, isFromUplink(frame, this.parts.inventory));
+          : this.neighbors.need(hop.iface, hop.ip, frame, isFromUplink(frame, this.parts.inventory), hop.behind);
       }
       case PUNT.local:
         return this.dhcp.local(frame, arg) ?? this.icmpOf(frame).local(frame);

@@ -17,9 +17,11 @@
  */
 
 import type { Ip } from "./ip.ts";
+import type { BfdConfig } from "./plan-bfd.ts";
 import type { DhcpRelay6Config, DhcpRelayConfig } from "./plan-dhcp.ts";
 import type { EvpnConfig, VrfConfig, VsiEvpnConfig } from "./plan-evpn.ts";
 import type { RouterAdvertisementConfig } from "./plan-ra.ts";
+import type { StormConfig } from "./plan-storm.ts";
 import type { TrackConfig } from "./plan-tracks.ts";
 
 /** An IPv4 address as int32. */
@@ -107,6 +109,8 @@ export interface UnderlayConfig {
   readonly dscp: "copy" | number;
   /** true: a datagram with reserved bits set is dropped `reserved_bits`; false: counted and accepted (RFC 7348 §5). */
   readonly strictReserved: boolean;
+  /** VNI of BFD inside VXLAN; no VSI has it while a session is in it. */
+  readonly managementVni: number;
   readonly offload: OffloadConfig;
 }
 
@@ -133,16 +137,6 @@ export interface TunnelConfig {
   readonly keepalive: { readonly intervalMs: number; readonly multiplier: number } | null;
   /** null: no BFD session with its peer. */
   readonly bfd: BfdConfig | null;
-}
-
-/** Over one hop (RFC 5881), or over any number of them (RFC 5883). */
-export type BfdMode = "oneHop" | "multihop";
-
-/** How a tunnel's peer is watched by BFD. */
-export interface BfdConfig {
-  readonly intervalMs: number;
-  readonly multiplier: number;
-  readonly mode: BfdMode;
 }
 
 /** How ARP requests that arrive on an AC are treated (D14). */
@@ -268,8 +262,9 @@ export interface AcConfig {
   readonly bindings: readonly { readonly mac: string; readonly ip: string }[];
   /** IPv6 router advertisements and redirects from it. */
   readonly routerAdvertisements: "allow" | "deny";
-  /** BUM frames per second accepted from this AC; 0: no limit. */
+  /** BUM frames per second accepted from this AC, in all and of each class; 0: no limit. */
   readonly stormPerSecond: number;
+  readonly storm: StormConfig;
 }
 
 export interface TapConfig {
@@ -294,6 +289,8 @@ export interface NextHopConfig extends Address {
   readonly priority: number;
   /** While this one is down it is out of use. */
   readonly track: string | null;
+  /** Behind this tunnel alone: several gateways have the address. */
+  readonly tunnel: string | null;
 }
 
 /** A static route. (vrf, prefix) is unique and is no connected prefix. */

@@ -37,6 +37,10 @@ export class Questions implements Solicitor {
     return this.of(ip).everywhere(iface, ip, by, tries, step);
   }
 
+  through(iface: InterfaceObject, ip: Ip, tunnel: string): void {
+    this.of(ip).through(iface, ip, tunnel);
+  }
+
   at(iface: InterfaceObject, ip: Ip, place: Place): void {
     this.of(ip).at(iface, ip, place);
   }

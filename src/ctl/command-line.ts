@@ -20,6 +20,7 @@ import { addEvpn } from "./evpn.ts";
 import { socketsIn } from "./fleet.ts";
 import { addHealth, addLog } from "./health.ts";
 import { addMan } from "./man.ts";
+import { addNextHop } from "./next-hop.ts";
 import { addObserve } from "./observe.ts";
 import { complain, FORMS, type Form, type Session, wantsColour } from "./output.ts";
 import { addPing } from "./ping.ts";
@@ -95,6 +96,7 @@ export function build(session: Session, writeError: (text: string) => void = say
   addEntries(program, session);
   addBfd(program, session);
   addTrack(program, session);
+  addNextHop(program, session);
   addEvpn(program, session);
   addConfig(program, session);
   addDrainVerbs(program, session);

@@ -18,7 +18,8 @@ import { addSnapshot } from "../api/snapshot.ts";
 import { addTables, type TablesSource } from "../api/tables.ts";
 import { VrfViews } from "../api/vrfs.ts";
 import { fileForm } from "../config/form.ts";
-import { primary4, primary6 } from "../control/inventory.ts";
+import { isOwnAddress, primary4, primary6 } from "../control/inventory.ts";
+import { parseIp } from "../control/ip.ts";
 import { isStrict } from "../control/security/strict.ts";
 import { checkDhcp } from "../doctor/dhcp.ts";
 import { checkEvpn } from "../doctor/evpn.ts";
@@ -30,6 +31,7 @@ import { insight } from "../insight/feature.ts";
 import { lastDropsOf } from "../insight/last-drops.ts";
 import { PortDrops } from "../insight/port-drops.ts";
 import type { FabricSentences } from "../insight/why.ts";
+import { type HopParts, hopSentences } from "../insight/why-hops.ts";
 import { securitySentences } from "../insight/why-security.ts";
 import { bfd } from "../liveness/bfd/feature.ts";
 import type { BfdWatch } from "../liveness/bfd/watch.ts";
@@ -37,7 +39,7 @@ import type { Drain } from "../liveness/drain.ts";
 import { draining, probing } from "../liveness/feature.ts";
 import { nextHops } from "../liveness/next-hops.ts";
 import type { Prober } from "../liveness/prober.ts";
-import { tracked } from "../liveness/tracks.ts";
+import { tracked, tracksOf } from "../liveness/tracks.ts";
 import type { Log } from "../log/log.ts";
 import { bindingRows } from "../metrics/bindings.ts";
 import { dhcpRows } from "../metrics/dhcp.ts";
@@ -89,9 +91,11 @@ export function featuresOf(parts: FeatureParts): readonly Feature[] {
     memory: ownMemory(),
   });
   const vrfs = new VrfViews(control.shown, () => parts.evpn()?.source()?.view() ?? null);
+  const hops = hopPartsOf(parts);
   const fabric: FabricSentences = (subject, within) => [
     ...(parts.evpn()?.sentences(subject, within) ?? []),
     ...securitySentences(agent.security, subject, within),
+    ...("ip" in subject ? hopSentences(hops, subject.ip, within?.vrf ?? null) : []),
   ];
   const features: Feature[] = [
     tables(parts, drops, vrfs),
@@ -120,6 +124,23 @@ export function featuresOf(parts: FeatureParts): readonly Feature[] {
   const status = () => standing.status();
   const checks = features.flatMap((feature) => feature.checks ?? []);
   return [...features, doctor({ status, features: offloads, drops, shown, checks })];
+}
+
+/** What `why` tells of next hops, tracks and a drain. */
+function hopPartsOf({ control, shown, drain }: FeatureParts): HopParts {
+  const { inventory, hopStates } = control.shown;
+  const vrfsOf = (only: string | null) =>
+    only !== null ? [only] : new Set([...inventory.interfaces.values()].map(({ vrfName }) => vrfName));
+  return {
+    dead: () => hopStates.dead(),
+    tracks: () => tracksOf(control.tracks.views(), shown.config()),
+    routesTo: (text, vrf) => {
+      const ip = parseIp(text);
+      return ip === null ? [] : [...vrfsOf(vrf)].flatMap((name) => shown.routeTo(name, ip) ?? []);
+    },
+    draining: () => (drain.isOn ? drain.reason : null),
+    isOwn: (ip) => [...inventory.interfaces.values()].some((iface) => isOwnAddress(iface, parseIp(ip)!)),
+  };
 }
 
 /** What the gateway believes and counts, and entries added and removed by hand. */

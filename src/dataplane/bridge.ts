@@ -7,7 +7,16 @@
 
 import { DROP, PUNT } from "../tables/counters.ts";
 import { MAC_FLOOD, MAC_GATEWAY, MAC_PORT_MASK, MAC_STATIC, macKey } from "../tables/mac.ts";
-import { KIND_TUNNEL, VSI_FLOOD_BROADCAST, VSI_FLOOD_MULTICAST, VSI_FLOOD_UNKNOWN } from "../tables/vsi.ts";
+import {
+  KIND_TUNNEL,
+  STORM_BROADCAST,
+  STORM_MULTICAST,
+  STORM_NONE,
+  STORM_UNKNOWN,
+  VSI_FLOOD_BROADCAST,
+  VSI_FLOOD_MULTICAST,
+  VSI_FLOOD_UNKNOWN,
+} from "../tables/vsi.ts";
 import { ETH_BYTES, isBroadcast, isGroupHi, isReserved, TYPE_IPV4, TYPE_IPV6 } from "../wire/ethernet.ts";
 import { IP6_NEXT, IPV6_BYTES, PROTO_ICMP6 } from "../wire/ipv6.ts";
 import { isNdType } from "../wire/nd.ts";
@@ -91,6 +100,13 @@ function bridgedTooBig(worker: WorkerContext, f: Frame, port: number): Fate {
 }
 
 function bum(worker: WorkerContext, f: Frame, policy: number): Fate {
-  if (f.fromTunnel === 0 && !worker.policer.admitStorm(f.port, f.units)) return DROP.storm_limited;
+  if (f.fromTunnel === 0 && !worker.policer.admitStorm(f.port, f.units, stormClass(policy))) return DROP.storm_limited;
   return flood(worker, f, policy);
+}
+
+/** The class of a flooded frame, by the switch that it is flooded by. */
+function stormClass(policy: number): number {
+  if (policy === VSI_FLOOD_UNKNOWN) return STORM_UNKNOWN;
+  if (policy === VSI_FLOOD_BROADCAST) return STORM_BROADCAST;
+  return policy === VSI_FLOOD_MULTICAST ? STORM_MULTICAST : STORM_NONE;
 }

@@ -8,7 +8,7 @@
 
 import { F_OUTER_TOS, FLAG_CSUM_BAD, FLAG_GSO_BAD, FLAG_TRUNCATED, GSO_MASK, VXLAN_BYTES } from "../io/port-io.ts";
 import { DROP, MISC_RESERVED_BITS, MISC_SUPER_RECEIVE } from "../tables/counters.ts";
-import { SET_STRICT_RESERVED } from "../tables/tables.ts";
+import { SET_BFD_VNI, SET_STRICT_RESERVED } from "../tables/tables.ts";
 import { IO_TAP, PORT_STRICT, PORT_UP, VSI_KEEP_INNER_VLAN } from "../tables/vsi.ts";
 import { move, setU16, u16 } from "../wire/bytes.ts";
 import {
@@ -25,9 +25,10 @@ import {
 import { IP_CHECKSUM, IP_TOS, IPV4_BYTES } from "../wire/ipv4.ts";
 import { hasReservedBits, hasVni, vniAt } from "../wire/vxlan.ts";
 import type { WorkerContext } from "./context.ts";
-import { type Fate, type Frame, GO_ON } from "./frame.ts";
+import { type Fate, type Frame, GO_ON, PUNTED } from "./frame.ts";
 import { raGuard } from "./ra-guard.ts";
 import { sourceGuard } from "./source-guard.ts";
+import { toBfd } from "./to-bfd.ts";
 
 /** Tags of VLAN id 0 that are taken off one frame; no honest host sends two. */
 const MAX_PRIORITY_TAGS = 4;
@@ -79,7 +80,7 @@ export function readEthernet(f: Frame): void {
 /** AC or tunnel to VSI. */
 export function ingress(worker: WorkerContext, f: Frame): Fate {
   const fate = f.fromTunnel ? fromTunnel(worker, f) : fromAc(worker, f);
-  if (fate !== GO_ON) return turnAway(worker, f, f.port, fate);
+  if (fate !== GO_ON) return fate === PUNTED ? fate : turnAway(worker, f, f.port, fate);
   worker.countReceived(f);
   if ((worker.ports.flags[f.port]! & PORT_STRICT) !== 0) {
     const unbound = sourceGuard(worker, f);
@@ -152,8 +153,9 @@ function fromTunnel(worker: WorkerContext, f: Frame): Fate {
     if (t.settings[SET_STRICT_RESERVED] === 1) return DROP.reserved_bits;
     worker.counters.misc[MISC_RESERVED_BITS]! += f.units;
   }
-  f.vsi = t.vsis.ofVni.get(vniAt(f.bytes, header), f.port);
-  if (f.vsi === 0) return DROP.unknown_vni;
+  const vni = vniAt(f.bytes, header);
+  f.vsi = t.vsis.ofVni.get(vni, f.port);
+  if (f.vsi === 0) return vni !== 0 && vni === t.settings[SET_BFD_VNI] ? toBfd(worker, f) : DROP.unknown_vni;
   if ((t.ports.flags[f.port]! & PORT_UP) === 0) return DROP.tunnel_down;
   if ((f.type === TYPE_VLAN || f.type === TYPE_QINQ) && (t.vsis.flags[f.vsi]! & VSI_KEEP_INNER_VLAN) === 0)
     return DROP.inner_vlan;

@@ -11,10 +11,12 @@
  */
 import { MAX_PORTS, PUNTS } from "../tables/counters.ts";
 import { SET_PUNT_AC, SET_PUNT_TOTAL, type Tables } from "../tables/tables.ts";
-import { KIND_AC } from "../tables/vsi.ts";
+import { KIND_AC, STORM_CLASSES, STORM_NONE } from "../tables/vsi.ts";
 
 const TOKEN = 1000;
 const BURST_MS = 250;
+/** Of one tunnel: three times what a session of 20 ms sends. */
+const BFD_PER_SECOND = 200;
 
 export class Policer {
   private readonly t: Tables;
@@ -22,8 +24,9 @@ export class Policer {
   private readonly workers: number;
   private readonly portTokens = new Int32Array(MAX_PORTS);
   private readonly portAt = new Int32Array(MAX_PORTS);
-  private readonly stormTokens = new Int32Array(MAX_PORTS);
-  private readonly stormAt = new Int32Array(MAX_PORTS);
+  /** Of all classes by port, then of each by port and class. */
+  private readonly stormTokens = new Int32Array(MAX_PORTS * (1 + STORM_CLASSES));
+  private readonly stormAt = new Int32Array(MAX_PORTS * (1 + STORM_CLASSES));
   private readonly classTokens = new Int32Array(PUNTS.length + 2);
   private readonly classAt = new Int32Array(PUNTS.length + 2);
   private nowMs = 0;
@@ -61,6 +64,13 @@ export class Policer {
     return true;
   }
 
+  /** May one more frame of BFD from tunnel `port` go to its thread? Tunnels have no storm limit: that bucket is free for it. */
+  admitBfd(port: number): boolean {
+    if (this.stormBucket(port, BFD_PER_SECOND) < TOKEN) return false;
+    this.stormTokens[port]! -= TOKEN;
+    return true;
+  }
+
   /** May one more LEARN record be told? They share no bucket with frames: they are small, and losing one only delays learning. */
   admitRecord(): boolean {
     const kind = PUNTS.length + 1;
@@ -70,17 +80,26 @@ export class Policer {
     return true;
   }
 
-  /** May `units` more BUM frames from AC `port` be flooded? */
-  admitStorm(port: number, units: number): boolean {
+  /** May `units` more BUM frames of class `kind` (STORM_*) from AC `port` be flooded? Takes tokens of both buckets, or of none. */
+  admitStorm(port: number, units: number, kind: number): boolean {
     const limit = this.t.ports.storm[port]!;
-    if (limit === 0) return true;
-    const rate = this.part(limit);
-    this.fill(this.stormTokens, this.stormAt, port, rate);
+    const at = port * STORM_CLASSES + kind;
+    const ofClass = kind === STORM_NONE ? 0 : this.t.ports.stormOf[at]!;
+    if ((limit | ofClass) === 0) return true;
     const cost = units * TOKEN;
     // A super-frame may cost more than the bucket ever holds: it goes on credit, and the next ones wait.
-    if (this.stormTokens[port]! < Math.min(cost, TOKEN)) return false;
-    this.stormTokens[port]! -= cost;
+    const least = Math.min(cost, TOKEN);
+    if (limit !== 0 && this.stormBucket(port, limit) < least) return false;
+    if (ofClass !== 0 && this.stormBucket(MAX_PORTS + at, ofClass) < least) return false;
+    if (limit !== 0) this.stormTokens[port]! -= cost;
+    if (ofClass !== 0) this.stormTokens[MAX_PORTS + at]! -= cost;
     return true;
+  }
+
+  /** What storm bucket `i` holds now. */
+  private stormBucket(i: number, limit: number): number {
+    this.fill(this.stormTokens, this.stormAt, i, this.part(limit));
+    return this.stormTokens[i]!;
   }
 
   /** Of `rate`, what is this worker's. All parts add up to it; but none is zero, so a rate below one each is exceeded. */

@@ -189,8 +189,8 @@ export const MISTAKES: Partial<Record<DropName, Mistake>> = {
   },
   storm_limited: {
     name: "drops storm_limited",
-    text: (fact) => `${frames(fact)} over the AC's stormPerSecond: ${fact.last.frame}`,
-    fix: () => "is there a loop behind that AC? else raise stormPerSecond",
+    text: (fact) => `${frames(fact)} over the AC's stormPerSecond or storm: ${fact.last.frame}`,
+    fix: () => "is there a loop behind that AC? else raise stormPerSecond, or the class in storm",
   },
 };
 

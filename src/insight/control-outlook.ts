@@ -69,6 +69,8 @@ export class Outlook {
         return this.local(frame);
       case PUNT.dhcp:
         return this.dhcp(frame);
+      case PUNT.bfd:
+        return "to the thread of BFD: a session's, or refused (vtepctl show bfd)";
       case PUNT.ttl:
         return this.error(frame, "time exceeded");
       case PUNT.unreachable:

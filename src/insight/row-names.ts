@@ -53,7 +53,8 @@ export class RowNames implements Names {
 
   nextHop(adjacency: number): string {
     const hop = this.neighbors.nextHop(adjacency);
-    return hop === null ? "-" : formatIp(hop.ip);
+    if (hop === null) return "-";
+    return hop.behind === null ? formatIp(hop.ip) : `${formatIp(hop.ip)} behind ${hop.behind}`;
   }
 
   policy(row: number): string | null {

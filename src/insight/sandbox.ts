@@ -78,6 +78,8 @@ function tablesLike(tables: Tables): Tables {
     examples: [new DropExamples(PRIVATE)],
     punts: [new Ring(PRIVATE, RING_BYTES)],
     injects: [new Ring(PRIVATE, RING_BYTES)],
+    bfds: [new Ring(PRIVATE, RING_BYTES)],
+    bfdBell: new Int32Array(1),
     watch: new Watch(PRIVATE, 1, 64),
     workerCounters: counters,
     controlCounters: counters[0]!,
@@ -145,15 +147,19 @@ export class Sandbox {
     return worker;
   }
 
-  /** What the punt ring got since `begin`, oldest first. */
+  /** What the punt ring, or that of BFD, got since `begin`, oldest first. */
   records(): readonly TakenRecord[] {
-    const ring = this.worker.tables.punts[0]!;
+    const { punts, bfds } = this.worker.tables;
+    for (const ring of [punts[0]!, bfds[0]!]) this.take(ring);
+    return this.taken;
+  }
+
+  private take(ring: Ring): void {
     for (let r = ring.peek(); r >= 0; r = ring.peek()) {
       const at = ring.frameAt(r);
       const words = ring.words.slice(r, r + RECORD_WORDS);
       this.taken.push({ words, bytes: ring.bytes.slice(at, at + words[R_LENGTH]!) });
       ring.release(r);
     }
-    return this.taken;
   }
 }

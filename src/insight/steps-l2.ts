@@ -92,8 +92,11 @@ export class Story {
     else if (u16(this.original, ETH_TYPE) === TYPE_VLAN) how = `tag ${u16(this.original, ETH_BYTES) & 0xfff}`;
     else how = "untagged";
     const isUnbound = fate === DROP.port_security;
-    const isInVsi = fate === GO_ON || fate === PUNTED || isUnbound;
+    // Of the VNI of BFD, which no VSI has.
+    const isBfd = fate === PUNTED && f.vsi === 0;
+    const isInVsi = fate === GO_ON || (fate === PUNTED && !isBfd) || isUnbound;
     this.say("ingress", `${place}, ${how}`, isInVsi ? `vsi ${names.vsi(f.vsi)}` : resultOf(fate));
+    if (isBfd) return;
     if (isUnbound)
       this.say("security", `no binding of ${place} has ${senderText(f.bytes.subarray(f.at, f.end))}`, resultOf(fate));
     else if (fate === PUNTED) this.say("security", "a DHCP request without a binding", resultOf(fate));

@@ -1,8 +1,10 @@
 /** What people are told of next hops: how many of them answer, and which are dead. */
 import type { Feature, Row } from "../api/feature.ts";
+import { addNextHops } from "../api/next-hops.ts";
 import { type Check, ok, warn } from "../api/schema-doctor.ts";
+import type { HeldHop } from "../api/schema-next-hop.ts";
 import type { Agent } from "../control/agent.ts";
-import type { DeadHop, NextHopStates } from "../control/routes/hop-states.ts";
+import type { DeadHop, HopState, NextHopStates } from "../control/routes/hop-states.ts";
 import { plural } from "../wire/plural.ts";
 
 /** Uses that the doctor names. */
@@ -10,9 +12,20 @@ const NAMED = 3;
 
 export function nextHops(states: NextHopStates, { neighbors }: Agent): Feature {
   return {
+    routes: (app) => addNextHops(app, (isDead) => heldHops(states, isDead)),
     rows: nextHopRows(states, neighbors.probes.counts),
     checks: [() => checkNextHops(states, neighbors.probes.pace)],
   };
+}
+
+function heldHops(states: NextHopStates, isDead: boolean): HeldHop[] {
+  const dead = states.dead();
+  const nameOf = ({ ip, tunnel, interface: iface }: HopState) => JSON.stringify([iface, ip, tunnel]);
+  const since = new Map(dead.map((hop) => [nameOf(hop), hop.seconds]));
+  return (isDead ? dead : states.list()).map((hop) => ({
+    ...{ ip: hop.ip, tunnel: hop.tunnel, interface: hop.interface, alive: hop.alive, uses: [...hop.of] },
+    deadSeconds: since.get(nameOf(hop)) ?? null,
+  }));
 }
 
 export function nextHopRows(
@@ -67,11 +80,12 @@ function checkLoad(held: number, { everyMs, wantedMs }: NonNullable<Agent["neigh
   return warn("next-hop probes", text, "a longer nextHopProbe.intervalMs that says so, or BFD with their gateways");
 }
 
-function checkDead({ ip, interface: iface, of, seconds }: DeadHop): Check {
+function checkDead({ ip, tunnel, interface: iface, of, seconds }: DeadHop): Check {
   const uses = of.length > NAMED ? [...of.slice(0, NAMED), `${of.length - NAMED} more`] : of;
   const isV6 = ip.includes(":");
   const text = `of ${uses.join("; ")}: it has answered no ${isV6 ? "neighbour solicitation" : "ARP"} on ${iface} for ${seconds} s`;
   // vtepctl ping is of IPv4.
   const look = isV6 ? "vtepctl show nd" : `vtepctl ping ${ip} --interface ${iface}`;
-  return warn(`next hop ${ip}`, text, `is that gateway up, and does its vtepd run? ${look}`);
+  const name = tunnel === null ? ip : `${ip} behind ${tunnel}`;
+  return warn(`next hop ${name}`, text, `is that gateway up, and does its vtepd run? ${look}`);
 }

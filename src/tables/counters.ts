@@ -46,7 +46,7 @@ export const DROPS = [
   ["l3_loop", "came by a tunnel and would leave by the same one, or cross a second one it may not"],
   [
     "storm_limited",
-    "more broadcast, unknown or multicast frames than the AC's stormPerSecond, or than an AC in a loop may flood",
+    "more broadcast, unknown or multicast frames than the AC's stormPerSecond or storm, or than an AC in a loop may flood",
   ],
   ["looped", "ARP that came back through a loop between two ACs: its sender lives elsewhere"],
   ["punt_limited", "more frames for control than the policer lets through"],
@@ -116,6 +116,7 @@ export const PUNTS = [
   ["mtu", "too long for the way out: fragmentation, or 'too big', is due"],
   ["dhcp", "a client's DHCP or DHCPv6, in a VSI whose VSI-interface relays it"],
   ["nd", "IPv6 neighbour discovery, in a VSI whose VSI-interface has IPv6"],
+  ["bfd", "BFD inside VXLAN, in the management VNI: to the thread of BFD, not to the main thread"],
 ] as const;
 
 export type PuntName = (typeof PUNTS)[number][0];

@@ -31,6 +31,8 @@ export type Sizes = {
 
 export const PUNT_RING_BYTES = 4 << 20;
 export const INJECT_RING_BYTES = 4 << 20;
+/** Each has a hundred frames of BFD, and is emptied as they come. */
+export const BFD_RING_BYTES = 1 << 15;
 /** Most (VNI, tunnel) pairs. */
 export const MAX_VNI_PAIRS = 262_144;
 
@@ -47,6 +49,8 @@ export const SET_VXLAN_PORT = 4;
 export const SET_STOP = 5;
 /** Bytes that encapsulation adds to an inner frame on the underlay, beyond its IP packet: 50 or 70. */
 export const SET_OVERHEAD = 6;
+/** VNI of BFD inside VXLAN (RFC 8971); 0: no session is in it. */
+export const SET_BFD_VNI = 9;
 /** What of the frames is watched (watch.ts): WATCH_*, 0 is nothing; and how many bytes of each. */
 export const SET_WATCH = 7;
 export const SET_WATCH_SNAP = 8;
@@ -71,6 +75,10 @@ export class Tables {
   readonly examples: readonly DropExamples[];
   readonly punts: readonly Ring[];
   readonly injects: readonly Ring[];
+  /** By worker: frames of BFD inside VXLAN, for its thread. */
+  readonly bfds: readonly Ring[];
+  /** Added to when one of them has something new; the thread of BFD waits on it. */
+  readonly bfdBell: Int32Array;
   readonly watch: Watch;
 
   constructor(carver: Carver, sizes: Sizes) {
@@ -92,6 +100,8 @@ export class Tables {
     this.examples = this.counters.map(() => new DropExamples(carver));
     this.punts = Array.from({ length: sizes.workers }, () => new Ring(carver, PUNT_RING_BYTES));
     this.injects = Array.from({ length: sizes.workers }, () => new Ring(carver, INJECT_RING_BYTES));
+    this.bfds = Array.from({ length: sizes.workers }, () => new Ring(carver, BFD_RING_BYTES));
+    this.bfdBell = carver.int32(1);
     this.watch = new Watch(carver, sizes.workers);
   }
 

@@ -54,6 +54,14 @@ export const VSI_SUPPRESS = 2;
 export const VSI_FLOOD_BROADCAST = 4;
 export const VSI_FLOOD_UNKNOWN = 8;
 export const VSI_FLOOD_MULTICAST = 16;
+
+/** Columns of `PortTable.stormOf`. */
+export const STORM_BROADCAST = 0;
+export const STORM_UNKNOWN = 1;
+export const STORM_MULTICAST = 2;
+export const STORM_CLASSES = 3;
+/** A frame to a MAC that is flooded by configuration is of no class. */
+export const STORM_NONE = -1;
 export const VSI_KEEP_INNER_VLAN = 32;
 export const VSI_DHCP_RELAY = 64;
 export const VSI_DHCP6_RELAY = 1024;
@@ -97,6 +105,8 @@ export class PortTable {
   readonly flags: Int32Array;
   /** BUM frames per second accepted from the AC, 0: no limit. */
   readonly storm: Int32Array;
+  /** The same by class: STORM_BROADCAST, STORM_UNKNOWN and STORM_MULTICAST of each port. */
+  readonly stormOf: Int32Array;
   /** Of a tunnel: the slot of its BFD session; 0: none. */
   readonly session: Int32Array;
   /** By slot of a BFD session: what it says of its peer, BFD_*; the BFD thread writes. */
@@ -116,6 +126,7 @@ export class PortTable {
     this.mtu = carver.int32(MAX_PORTS);
     this.flags = carver.int32(MAX_PORTS);
     this.storm = carver.int32(MAX_PORTS);
+    this.stormOf = carver.int32(MAX_PORTS * STORM_CLASSES);
     this.session = carver.int32(MAX_PORTS);
     this.verdicts = carver.int32(MAX_BFD_SESSIONS + 1);
     this.ioKind = carver.int32(MAX_IO_PORTS);

@@ -77,10 +77,36 @@ const Neighbor = z.object({
 const Mac = z.object({ vsi: text, mac: text, via, origin: text });
 const Route = z.object({
   ...{ vrf: text, prefix: text, origin: text, action: text, interface: orNull(text), viaVrf: orNull(text).optional() },
-  nextHops: z.array(z.object({ ip: text, alive: z.boolean() })).max(MOST_PORTS),
+  nextHops: z
+    .array(
+      z.object({
+        ...{ ip: text, alive: z.boolean(), priority: number.optional() },
+        ...{ tunnel: orNull(text).optional(), track: orNull(text).optional() },
+      }),
+    )
+    .max(MOST_PORTS),
 });
 
 const ports = <T extends z.ZodType>(row: T) => z.array(row).max(MOST_PORTS);
+
+const Track = z.object({
+  ...{ name: text, target: text, state: text, blind: orNull(text), seconds: number, rttMs: orNull(number) },
+  uses: texts,
+});
+const HeldHop = z.object({
+  ...{ ip: text, tunnel: orNull(text), interface: text, deadSeconds: orNull(number), uses: z.array(text) },
+});
+const BfdView = z.object({
+  problem: orNull(text),
+  sessions: ports(
+    z.object({
+      ...{ tunnel: text, remote: text, mode: text, state: text, verdict: text, diagnosis: text },
+      ...{ transmitMs: number, detectionMs: number, longestGapMs: number },
+      peer: z.object({ state: text, diagnosis: text }),
+    }),
+  ),
+});
+
 const rows = <T extends z.ZodType>(row: T) => z.array(row).max(MOST_ROWS);
 
 const Snapshot = z.object({
@@ -174,6 +200,9 @@ const ANSWERS: Readonly<Record<string, z.ZodType>> = {
   "GET /v1/vsis": ports(Vsi),
   "GET /v1/interfaces": ports(Interface),
   "GET /v1/neighbors": z.array(Neighbor),
+  "GET /v1/tracks": ports(Track),
+  "GET /v1/next-hops": z.array(HeldHop),
+  "GET /v1/bfd": BfdView,
   "GET /v1/doctor": Diagnosis,
   "GET /v1/events/recent": z.array(Event),
   "GET /v1/evpn": Evpn,

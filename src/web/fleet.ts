@@ -14,8 +14,10 @@ import { askGateway, MOST_ROWS, nonsense } from "./answers.ts";
 import { evpnOf, evpnRoutesOf } from "./evpn.ts";
 import { linksOf } from "./links.ts";
 import { RateBook } from "./rates.ts";
+import { redundancyOf } from "./redundancy.ts";
 import type { Examined, Fabric, GatewaySaid, History, TablesSaid } from "./said.ts";
 import type { EvpnRoutesSaid, EvpnSaid } from "./said-evpn.ts";
+import type { RedundancySaid } from "./said-redundancy.ts";
 
 const FRESH_MS = 900;
 const FRESH_CHECKS_MS = 5000;
@@ -62,6 +64,7 @@ export class Fleet {
   private readonly listed: Shared<TablesSaid>;
   private readonly evpnSaid: Shared<EvpnSaid>;
   private readonly evpnListed: Shared<EvpnRoutesSaid>;
+  private readonly redundancySaid: Shared<RedundancySaid>;
 
   /** @param now milliseconds, of a clock that does not jump. */
   constructor(sockets: () => readonly string[], now: () => number) {
@@ -72,6 +75,7 @@ export class Fleet {
     const nodeOf = (socket: string) => this.known.get(socket)?.node ?? nameOf(socket);
     this.evpnSaid = new Shared(() => evpnOf(this.sockets(), nodeOf), FRESH_MS, now);
     this.evpnListed = new Shared(() => evpnRoutesOf(this.sockets(), nodeOf), FRESH_MS, now);
+    this.redundancySaid = new Shared(() => redundancyOf(this.sockets(), nodeOf), FRESH_MS, now);
   }
 
   fabric(): Promise<Fabric> {
@@ -92,6 +96,10 @@ export class Fleet {
 
   evpnRoutes(): Promise<EvpnRoutesSaid> {
     return this.evpnListed.get();
+  }
+
+  redundancy(): Promise<RedundancySaid> {
+    return this.redundancySaid.get();
   }
 
   history(node: string, kind: string, name: string): History {

@@ -41,6 +41,7 @@ const ROUTES: Readonly<Record<string, "open" | "GET" | "POST" | "walk">> = {
   "/api/tables": "GET",
   "/api/evpn": "GET",
   "/api/evpn-routes": "GET",
+  "/api/redundancy": "GET",
   "/api/events": "GET",
   "/api/export": "GET",
   "/api/walks": "GET",

@@ -187,6 +187,7 @@ function routesOf({ sockets, driver, lesson, version }: WebOptions): Hono {
   app.get("/api/tables", async (c) => c.json(await fleet.tables()));
   app.get("/api/evpn", async (c) => c.json(await fleet.evpn()));
   app.get("/api/evpn-routes", async (c) => c.json(await fleet.evpnRoutes()));
+  app.get("/api/redundancy", async (c) => c.json(await fleet.redundancy()));
   app.get("/api/history", (c) => {
     const { node, kind, name } = read(HistoryAsked, c.req.query());
     return c.json(fleet.history(node, kind, name));

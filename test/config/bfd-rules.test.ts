@@ -43,11 +43,34 @@ it("what config get prints is the same configuration; a change of it is a change
   expect([diff.settings, diff.needsRestart]).toEqual([["bfd"], []]);
 });
 
+it("the management VNI may be anybody's while no session is in it", () => {
+  expect(good(`${BASE}bfd: {}\n`).underlay.managementVni).toBe(1);
+  const inside = base({ underlay: "underlay: {address: 192.0.2.1, managementVni: 4000}" });
+  expect(good(`${inside}bfd: {mode: vxlan}\n`).underlay.managementVni).toBe(4000);
+});
+
 const many = Array.from({ length: 1024 }, (_, i) => `{name: t${i}, remote: 198.18.${i >> 8}.${i & 255}}`).join(", ");
 const RULES: readonly Row[] = [
   ["faster than a timer", `${BASE}bfd: {intervalMs: 19}\n`, 7, "bfd.intervalMs", "expected 20..60000"],
   ["one packet", `${BASE}bfd: {multiplier: 1}\n`, 7, "bfd.multiplier", "expected 2..20"],
   ["another mode", `${BASE}bfd: {mode: echo}\n`, 7, "bfd.mode", "oneHop"],
   ["more sessions than there are slots", `${base({ tunnels: `tunnels: [${many}]` })}bfd: {}\n`, 7, "bfd", "1023"],
+  [
+    "the management VNI is a tenant's",
+    `${BASE}bfd: {mode: vxlan}\n`,
+    4,
+    "vsis[0].vni",
+    "VNI 1 is that of BFD inside VXLAN",
+  ],
+  [
+    "the same by a tunnel alone, of another VNI",
+    base({
+      underlay: "underlay: {address: 192.0.2.1, managementVni: 2}",
+      tunnels: "tunnels: [{name: gw2, remote: 192.0.2.2, bfd: {mode: vxlan}}]",
+    }),
+    4,
+    "vsis[1].vni",
+    "VNI 2 is that of BFD inside VXLAN",
+  ],
 ];
 testRows(RULES);

@@ -42,6 +42,7 @@ describe("a good file", () => {
         acceptZeroChecksum: false,
         dscp: "copy",
         strictReserved: false,
+        managementVni: 1,
         offload: { tapTso: true, tapUso: true, coalesce: true, udpGso: true, udpGro: true },
       },
       tunnels: [],
@@ -128,6 +129,7 @@ describe("a good file", () => {
       bindings: [],
       routerAdvertisements: "deny",
       stormPerSecond: 1000,
+      storm: { broadcast: 0, unknownUnicast: 0, multicast: 0 },
     });
     expect(config.routes.map((route) => route.target.kind)).toEqual(["nextHops", "nextHops", "prohibit"]);
     expect(config.policies[0]!.rules[0]!.match).toMatchObject({

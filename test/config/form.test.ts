@@ -18,7 +18,7 @@ const fixture = (name: string) => readFileSync(new URL(`fixtures/${name}`, impor
 
 const EVERY_WORD = `
 node: gw1
-underlay: {address: 192.0.2.1, port: 4790, mtu: 1600, checksum: zero, acceptZeroChecksum: false, dscp: 46, strictReserved: true}
+underlay: {address: 192.0.2.1, port: 4790, mtu: 1600, checksum: zero, acceptZeroChecksum: false, dscp: 46, strictReserved: true, managementVni: 999}
 tunnels: [{name: gw2, remote: 192.0.2.2, keepalive: {intervalMs: 500, multiplier: 4}, bfd: {intervalMs: 60, multiplier: 4, mode: multihop}}]
 vsis:
   - {name: vsi10, vni: 10, tunnels: [], arp: suppress}
@@ -31,7 +31,7 @@ interfaces:
      slaac: false, managed: true, other: true, lifetimeSeconds: 900, intervalSeconds: 60, dns: ["2001:db8::53"], search: [a.b], preference: low}, dhcpRelay: {servers: [10.9.0.67, "2001:db8::67", 10.9.0.68], option82: false},
      arp: {static: [{ip: 10.1.1.9, mac: "02:00:00:00:00:09", tunnel: gw2, vsi: vsi20}]}}
 acs:
-  - {name: a, vsi: vsi10, handover: true, vlan: 7, antiSpoof: strict, bindings: [{mac: "02:00:00:00:00:07", ip: "fe80::7"}]}
+  - {name: a, vsi: vsi10, handover: true, vlan: 7, antiSpoof: strict, storm: {broadcast: 10, multicast: 30}, bindings: [{mac: "02:00:00:00:00:07", ip: "fe80::7"}]}
   - {name: b, vsi: uplink, tap: {device: tapb, netns: blue, mtu: 1300, persist: false}}
 routes:
   - {prefix: 200.2.0.0/16, vrf: red, nextHops: [10.1.1.7, {ip: 10.1.1.8, weight: 3, priority: 2}]}
@@ -39,6 +39,7 @@ routes:
   - {prefix: "::/0", vrf: red, nextHops: ["2001:db8:10::2", {ip: "fe80::2%i10", weight: 2}]}
   - {prefix: 200.4.0.0/16, vrf: red, nextHop: 10.1.1.7, track: far}
   - {prefix: 200.5.0.0/16, vrf: red, nextHops: [10.1.1.7, {ip: 10.1.1.8, track: cable}]}
+  - {prefix: 200.6.0.0/16, vrf: red, nextHops: [{ip: 10.1.1.7, tunnel: gw2}, 10.1.1.8]}
 tracks:
   - {name: far, icmp: 200.9.0.1, interface: i10, via: 10.1.1.7, intervalMs: 300, multiplier: 4}
   - {name: spine, icmp: 192.0.2.200}
@@ -69,7 +70,7 @@ attach: {socket: /run/a.sock}
 metrics: {listen: "[::1]:9475", hosts: [gw1.example.net]}
 log: {level: warn, format: pretty}
 nextHopProbe: {intervalMs: 200, multiplier: 5}
-bfd: {intervalMs: 70, multiplier: 6, mode: multihop}
+bfd: {intervalMs: 70, multiplier: 6, mode: vxlan}
 drain: {seconds: 9, track: spine}
 workers: {count: 2, priority: {fifo: 10}, cpus: [2, 3]}
 `;

@@ -50,7 +50,7 @@ const via = (
   onDead: "fallThrough" | "drop" = "fallThrough",
 ): RuleAction => ({
   kind,
-  nextHops: [hops].flat().map((text) => ({ ...address(text), weight: 1, priority: 1, track: null })),
+  nextHops: [hops].flat().map((text) => ({ ...address(text), weight: 1, priority: 1, track: null, tunnel: null })),
   onDead,
 });
 const policy = (name: string, interfaces: string[], ...rules: RuleConfig[]): PolicyConfig => ({

@@ -57,7 +57,7 @@ function route(text: string, ...nextHops: readonly string[]): RouteConfig {
 }
 
 function hopConfig(text: string) {
-  return { ...address(text), weight: 1, priority: 1, track: null };
+  return { ...address(text), weight: 1, priority: 1, track: null, tunnel: null };
 }
 
 function answer(text: string, kind: "unreachable" | "prohibit" | "discard"): RouteConfig {

@@ -126,6 +126,7 @@ describe("a refused change", () => {
       weight: 1,
       priority: 1,
       track: null,
+      tunnel: null,
     });
     const route = (i: number, ...hops: number[]) => ({
       vrf: "main",

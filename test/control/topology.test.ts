@@ -140,7 +140,7 @@ interfaces:
   - {name: ifa, vsi: a, address: 10.1.1.1/24}
   - {name: ifb, vsi: b, address: 50.1.1.254/24}
 acs:
-  - {name: one, vsi: a, tap: {device: trunk}, vlan: 100, antiSpoof: true, stormPerSecond: 50}
+  - {name: one, vsi: a, tap: {device: trunk}, vlan: 100, antiSpoof: true, stormPerSecond: 50, storm: {multicast: 7}}
   - {name: two, vsi: b, tap: {device: trunk}, vlan: 4094}
   - {name: three, vsi: b, tap: {device: trunk}}
 `),
@@ -153,6 +153,8 @@ acs:
     expect(ports.ofIo[one!.io]).toBe(three!.row);
     expect(ports.flags[one!.row]).toBe(PORT_UP | PORT_ANTI_SPOOF | PORT_RA_GUARD);
     expect(ports.storm[one!.row]).toBe(50);
+    expect(Array.from(ports.stormOf.subarray(one!.row * 3, one!.row * 3 + 3))).toEqual([0, 0, 7]);
+    expect(Array.from(ports.stormOf.subarray(two!.row * 3, two!.row * 3 + 3))).toEqual([0, 0, 0]);
     // VSI b has no VNI: what the underlay leaves does not matter there. The device takes the longest of all.
     expect([one!.mtu, two!.mtu, three!.mtu]).toEqual([1550, 1500, 1500]);
     expect(bed.opener.open).toEqual(new Map([["trunk", 1550]]));

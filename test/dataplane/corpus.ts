@@ -15,7 +15,7 @@ import {
   RULE_DROP,
 } from "../../src/tables/fib.ts";
 import { MAC_FLOOD, MAC_GATEWAY, MAC_STATIC } from "../../src/tables/mac.ts";
-import { SET_PUNT_AC, SET_PUNT_TOTAL } from "../../src/tables/tables.ts";
+import { SET_BFD_VNI, SET_PUNT_AC, SET_PUNT_TOTAL } from "../../src/tables/tables.ts";
 import {
   PORT_ANTI_SPOOF,
   PORT_STRICT,
@@ -24,6 +24,7 @@ import {
   VSI_ND,
   VSI_SUPPRESS,
 } from "../../src/tables/vsi.ts";
+import { bfdDatagram } from "../../src/wire/bfd-vxlan.ts";
 import { setU16 } from "../../src/wire/bytes.ts";
 import { BROADCAST, type Mac, parseMac } from "../../src/wire/ethernet.ts";
 import { arpFrame, changed, ethernet, ipv6Frame, tagged, tcpFrame, udpFrame, vxlan, withOptions } from "./packets.ts";
@@ -37,6 +38,8 @@ const NS = `8700 0000 0000 0000 20010db8001000000000000000000012 0101 ${"02".rep
 /** Options that pad, and ICMPv6 behind them. */
 const HOP_BY_HOP = "3a00 0104 0000 0000";
 const STATIC = parseMac("02:00:00:00:01:99")!;
+/** Of BFD inside VXLAN. */
+const BFD_VNI = 4000;
 const SELECTIVE = parseMac("01:00:5e:00:00:fb")!;
 const GROUP = parseMac("01:00:5e:01:02:03")!;
 
@@ -60,6 +63,7 @@ export function crowdedRig(arenaBytes = 1 << 20): Rig {
   t.ports.storm[12] = 2000;
   t.ports.flags[2]! |= PORT_ANTI_SPOOF;
   t.settings[SET_PUNT_TOTAL] = 100_000;
+  t.settings[SET_BFD_VNI] = BFD_VNI;
   t.settings[SET_PUNT_AC] = 20_000;
   rig.ac(15, 1, 8);
   t.ports.flags[15]! |= PORT_STRICT;
@@ -163,6 +167,14 @@ function frames(dst: Mac, src: Mac): Uint8Array[] {
   ];
 }
 
+/** A session's first word, inside VXLAN. */
+function bfd(): Uint8Array {
+  const flags = { poll: false, final: false, demand: false, multiplier: 3 };
+  const times = { desiredMinTx: 1_000_000, requiredMinRx: 50_000, requiredMinEchoRx: 0 };
+  const outer = { vni: BFD_VNI, source: Uint8Array.of(192, 0, 2, 2), sourcePort: 49153 };
+  return bfdDatagram(outer, { diagnosis: "none", state: "down", ...flags, mine: 7, yours: 0, ...times });
+}
+
 export const SEEDS: readonly Seed[] = [
   ...frames(G10, M1).map((bytes) => ({ tap: 1, last: 0, tos: 0, bytes })),
   ...frames(G20, M2).map((bytes) => ({ tap: 2, last: 0, tos: 0, bytes })),
@@ -173,6 +185,7 @@ export const SEEDS: readonly Seed[] = [
   ...frames(FAR, M2).map((bytes, i) => ({ tap: 0, last: 2, tos: i & 3, bytes: vxlan(i & 4 ? 30 : 20, bytes) })),
   { tap: 1, last: 0, tos: 0, bytes: ethernet(BROADCAST, G10, 0x88b5, 46) },
   { tap: 0, last: 99, tos: 0, bytes: vxlan(10, ethernet(BROADCAST, FAR, 0x88b5, 46)) },
+  ...[2, 3].map((last) => ({ tap: 0, last, tos: 0xc0, bytes: bfd() })),
   // VXLAN in VXLAN in VXLAN: only the outermost is ours.
   {
     tap: 0,

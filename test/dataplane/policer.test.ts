@@ -8,7 +8,14 @@ import { Told } from "../../src/dataplane/told.ts";
 import { F_UNITS } from "../../src/io/port-io.ts";
 import { PUNT, PUNTS } from "../../src/tables/counters.ts";
 import { SET_PUNT_AC, SET_PUNT_TOTAL, type Tables } from "../../src/tables/tables.ts";
-import { publishFlood } from "../../src/tables/vsi.ts";
+import {
+  publishFlood,
+  STORM_BROADCAST,
+  STORM_CLASSES,
+  STORM_MULTICAST,
+  STORM_NONE,
+  STORM_UNKNOWN,
+} from "../../src/tables/vsi.ts";
 import { BROADCAST } from "../../src/wire/ethernet.ts";
 import { arpFrame, ethernet } from "./packets.ts";
 import { ip, M1, M2, Rig } from "./rig.ts";
@@ -199,6 +206,53 @@ describe("the storm limit", () => {
     expect(rig.imbalance).toBe(0);
   });
 
+  it("counts each class by itself, beside the limit of all: a storm of one leaves the others what they have", () => {
+    const rig = new Rig();
+    rig.mac(1, M1, 1);
+    rig.mac(1, M2, 3);
+    const { storm, stormOf } = rig.tables.ports;
+    storm[1] = 400;
+    stormOf[STORM_CLASSES + STORM_BROADCAST] = 40;
+    stormOf[STORM_CLASSES + STORM_MULTICAST] = 80;
+    const kinds = [BROADCAST, 0x01005e010203, 0x020000000999];
+    const frames = kinds.map((dst) => ethernet(dst, M1, 0x88b5, 46));
+    const passed = [0, 0, 0];
+    for (let ms = 0; ms < 4000; ms++) {
+      rig.net.nowMs = ms;
+      for (const [i, frame] of frames.entries()) {
+        const before = rig.wire.length;
+        rig.vm1.send(frame);
+        rig.plane.turn(0);
+        rig.plane.turn(0);
+        if (rig.wire.length > before) passed[i]!++;
+      }
+    }
+    const second = passed.map((count) => count / 4);
+    // A bucket holds a quarter of a second, and is full when it begins.
+    expect(second[0]).toBeGreaterThan(39);
+    expect(second[0]).toBeLessThan(44);
+    expect(second[1]).toBeGreaterThan(78);
+    expect(second[1]).toBeLessThan(87);
+    // Unknown unicast has no limit of its own: what the others leave of 400.
+    expect(second[2]).toBeGreaterThan(250);
+    expect(second[0]! + second[1]! + second[2]!).toBeLessThan(430);
+    expect(rig.imbalance).toBe(0);
+  });
+
+  it("takes no token of one bucket where the other one is empty", () => {
+    const rig = new Rig();
+    rig.tables.ports.storm[1] = 4;
+    rig.tables.ports.stormOf[STORM_CLASSES + STORM_UNKNOWN] = 400;
+    const policer = new Policer(rig.tables, 0);
+    policer.begin(0);
+    const admitted = (kind: number) => policer.admitStorm(1, 1, kind);
+    expect([admitted(STORM_UNKNOWN), admitted(STORM_UNKNOWN), admitted(STORM_BROADCAST)]).toEqual([true, false, false]);
+    for (let i = 0; i < 1000; i++) expect(admitted(STORM_UNKNOWN)).toBe(false);
+    rig.tables.ports.storm[1] = 0;
+    expect(admitted(STORM_UNKNOWN)).toBe(true);
+    expect(admitted(STORM_NONE)).toBe(true);
+  });
+
   it("is shared by several workers", () => {
     const rig = new Rig();
     rig.tables.ports.storm[1] = 100;
@@ -208,7 +262,7 @@ describe("the storm limit", () => {
       const policer = new Policer(tables, worker);
       for (let ms = 0; ms < 4000; ms++) {
         policer.begin(ms);
-        if (policer.admitStorm(1, 1)) passed++;
+        if (policer.admitStorm(1, 1, STORM_NONE)) passed++;
       }
     }
     expect(passed).toBeLessThanOrEqual(425);

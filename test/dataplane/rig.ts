@@ -32,6 +32,7 @@ import {
   R_PORT,
   R_UNITS,
   R_VSI,
+  type Ring,
 } from "../../src/tables/ring.ts";
 import {
   createTables,
@@ -241,9 +242,12 @@ export class Rig {
     return true;
   }
 
-  /** Take everything out of the punt ring. */
+  /** Take everything out of the punt ring, and out of that of BFD. */
   punts(): Punted[] {
-    const ring = this.tables.punts[0]!;
+    return [...this.takenFrom(this.tables.punts[0]!), ...this.takenFrom(this.tables.bfds[0]!)];
+  }
+
+  private takenFrom(ring: Ring): Punted[] {
     const all: Punted[] = [];
     for (let r = ring.peek(); r >= 0; r = ring.peek()) {
       const w = ring.words;

@@ -96,7 +96,7 @@ it("so many next hops that each is asked less often than it should be are told o
 it("a dead next hop is told with what looks for it: IPv6 is not asked by ARP, nor by vtepctl ping", () => {
   const told = (ip: string) =>
     checkNextHops({
-      dead: () => [{ ip, interface: "if10", of: ["route ::/0"], seconds: 4 }],
+      dead: () => [{ ip, tunnel: null, interface: "if10", of: ["route ::/0"], alive: false, seconds: 4 }],
       counts: () => new Map(),
     })[0]!;
   expect(told("10.1.1.2").text).toBe("of route ::/0: it has answered no ARP on if10 for 4 s");

@@ -27,8 +27,12 @@ export interface Borders {
   gap(seconds: number, what: () => Promise<unknown>): Promise<{ ms: number; lost: number; sent: number }>;
 }
 
-/** `route`: what gw1 has besides; its default is the two Borders as equal next hops. */
-export async function openBorders(label: string, route: ConfigObject = { routes: [EQUAL] }): Promise<Borders> {
+/** `route`: what gw1 has besides; its default is the two Borders as equal next hops. `inside`: the Borders' addresses. */
+export async function openBorders(
+  label: string,
+  route: ConfigObject = { routes: [EQUAL] },
+  inside: readonly [string, string] = ["10.1.1.2", "10.1.1.3"],
+): Promise<Borders> {
   const gateways = await openGateways(label);
   const { bed } = gateways;
   const names = ["gw1", "b1", "b2"] as const;
@@ -50,7 +54,7 @@ export async function openBorders(label: string, route: ConfigObject = { routes:
     ...common(name, i + 1),
     vsis: [{ name: "vsi10", vni: 10 }, { name: "uplink" }],
     interfaces: [
-      { name: "inside", vsi: "vsi10", address: `10.1.1.${i + 1}/24`, distributed: false },
+      { name: "inside", vsi: "vsi10", address: `${inside[i - 1]}/24`, distributed: false },
       { name: "outside", vsi: "uplink", address: `50.1.${i}.254/24`, distributed: false },
     ],
     acs: [{ name: "ext", vsi: "uplink", tap: { device: `eth${i}`, netns: bed.name("ext") } }],

@@ -63,6 +63,31 @@ export class FakeGateway {
   }
 }
 
+/** A gateway that leans on what is down: a track, a next hop, a session; `name` stands wherever a name may. */
+export const leaning = (name: string): Record<string, unknown> => ({
+  "/v1/tracks": [
+    {
+      ...{ name, kind: "overlay", target: "203.0.113.1 via 50.1.1.1 on outside", state: "down", blind: null },
+      ...{ seconds: 65, rttMs: null, answered: 1, missed: 9, uses: ["route 0.0.0.0/0"] },
+    },
+  ],
+  "/v1/next-hops": [
+    { ip: "10.1.1.2", tunnel: "b1", interface: name, alive: false, deadSeconds: 4, uses: ["route 0.0.0.0/0"] },
+  ],
+  "/v1/bfd": {
+    problem: null,
+    sessions: [
+      {
+        ...{ tunnel: name, remote: "192.0.2.2", mode: "vxlan", state: "down", verdict: "down" },
+        ...{ diagnosis: "detectionTimeExpired", transmitMs: 1000, detectionMs: 0, longestGapMs: 66 },
+        peer: { state: "down", diagnosis: "none" },
+      },
+    ],
+    refused: [],
+    lastRefused: null,
+  },
+});
+
 const none = { packets: 0, bytes: 0 };
 export const idle = { receive: none, transmit: none };
 

@@ -7,7 +7,7 @@ import { Refusal } from "../../src/ctl/client.ts";
 import { Fleet } from "../../src/web/fleet.ts";
 import { journeyOf } from "../../src/web/journey.ts";
 import { Recorder } from "../../src/web/recording.ts";
-import { answersOf, FakeGateway } from "./fake-gateway.ts";
+import { answersOf, FakeGateway, leaning } from "./fake-gateway.ts";
 
 const deep = () => {
   let value: unknown = 1;
@@ -35,6 +35,7 @@ beforeAll(async () => {
   good = await new FakeGateway("gw1", answersOf("gw1", "192.0.2.1", [{ name: "gw2", remote: "192.0.2.2" }])).start();
   right = {
     ...answersOf("gw2", "192.0.2.2", peers, [10, 20], "vm4"),
+    ...leaning("isp"),
     "/v1/neighbors": [
       {
         interface: "if10",
@@ -104,6 +105,11 @@ const QUESTIONS: Readonly<Record<string, (fleet: Fleet) => Promise<void>>> = {
     expect(gateways[0]!.checks).toEqual([{ name: "host", result: "ok", text: "well", fix: null }]);
     expect(gateways[1]!.checks.length).toBeGreaterThan(0);
   },
+  "/v1/redundancy": async (fleet) => {
+    const [first, second] = (await fleet.redundancy()).gateways;
+    expect([first!.error, first!.tracks]).toEqual([null, []]);
+    if (second!.error === null) expect(second!.sessions.length + second!.dead.length).toBeGreaterThan(0);
+  },
   "/v1/trace": async () => {
     const journey = await journeyOf(sockets(), TRACE).catch((error: unknown) => error);
     if (journey instanceof Error) expect(journey).toBeInstanceOf(Refusal);
@@ -115,6 +121,7 @@ const ASKED: readonly (readonly [path: string, by: keyof typeof QUESTIONS])[] = 
     (part) => [`/v1/${part}`, "/v1/snapshot"] as const,
   ),
   ["/v1/snapshot", "/v1/snapshot"],
+  ...["tracks", "next-hops", "bfd", "status"].map((part) => [`/v1/${part}`, "/v1/redundancy"] as const),
   ...["doctor", "status"].map((part) => [`/v1/${part}`, "/v1/doctor"] as const),
   ...["trace", "status", "acs", "tunnels"].map((part) => [`/v1/${part}`, "/v1/trace"] as const),
 ];

@@ -7,7 +7,7 @@ import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { serveWeb, type Web } from "../../src/web/serve.ts";
 import { noBrowser, openBrowser, openPage, seriousIn } from "./browser.ts";
-import { answersOf, FakeGateway } from "./fake-gateway.ts";
+import { answersOf, FakeGateway, leaning } from "./fake-gateway.ts";
 
 const VIEWS = ["fabric", "walk", "trace", "tables", "events"];
 
@@ -83,6 +83,24 @@ describe.skipIf(noBrowser !== null)("in a browser", () => {
     expect(await page.locator("svg .cable").count()).toBe(1);
     const label = await page.locator("svg .cable").getAttribute("aria-label");
     expect(label).toContain("gw1 – gw2: up, VNI 10, 20");
+  });
+
+  it("lists what the gateways lean on, troubles first, and has no card where there is nothing of it", async () => {
+    const plain = await openPage(browser, await two());
+    await plain.page.waitForSelector("[data-gateway=gw2]");
+    expect(await plain.page.locator("#redundancy-title").count()).toBe(0);
+    await web!.close();
+    const status = answersOf("gw1", "192.0.2.1", [])["/v1/status"] as object;
+    const draining = { "/v1/status": { ...status, ready: false, missing: ["draining: track isp is down"] } };
+    const url = await serve(["gw1", { ...answersOf("gw1", "192.0.2.1", []), ...leaning("isp"), ...draining }]);
+    const { page } = await openPage(browser, url);
+    await page.waitForSelector("[data-redundancy=gw1]");
+    const rows = await page.locator("[data-redundancy=gw1]").allTextContents();
+    expect(rows).toHaveLength(4);
+    expect(rows[0]).toContain("next hop 10.1.1.2 behind b1 on isp");
+    expect(rows[1]).toMatch(/track isp: 203\.0\.113\.1 via 50\.1\.1\.1 on outside.*down.*1 min.*route 0\.0\.0\.0\/0/);
+    expect(rows[2]).toMatch(/BFD of tunnel isp.*down, tunnel down; detectionTimeExpired; the peer says down, none/);
+    expect(rows[3]).toContain("draining: track isp is down");
   });
 
   it("says what one end of a tunnel has and the other has not", async () => {

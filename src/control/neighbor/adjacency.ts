@@ -1,8 +1,8 @@
 /**
  * Adjacencies: stable numbers for next hops, and the rewrite rows they point to (fib.ts explains the two levels).
  *
- * Writer of `fib.rewrite`, `fib.adjacency*` and the rewrite rows. A number belongs to one (VSI-interface, IP) for as long
- * as somebody holds it: a neighbour entry, or routes and policies whose next hop it is. A rewrite row is filled while
+ * Writer of `fib.rewrite`, `fib.adjacency*` and the rewrite rows. A number belongs to one (VSI-interface, IP), or to one that
+ * is meant behind a tunnel (table.ts), for as long as somebody holds it: a neighbour entry, or routes and policies whose next hop it is. A rewrite row is filled while
  * no worker reads it and published by one store of its number; the old one comes back when every worker has left its batch.
  * What is published is remembered nowhere else: there are as many of them as hosts of the fabric.
  *
@@ -13,13 +13,29 @@ import { REWRITE_BYTES } from "../../tables/fib.ts";
 import { RowPool } from "../../tables/heartbeat.ts";
 import type { Tables } from "../../tables/tables.ts";
 import { type Mac, readMac, writeMac } from "../../wire/ethernet.ts";
-import type { InterfaceObject } from "../inventory.ts";
+import type { InterfaceObject, PortObject } from "../inventory.ts";
 import type { Ip } from "../ip.ts";
 import { ipKey } from "../map-key.ts";
 import type { Timers } from "../timers.ts";
 
 export function neighborKey(iface: InterfaceObject, ip: Ip): Ip {
   return ipKey(iface.row, ip);
+}
+
+/** What a neighbour is found by: a text of one that is meant behind a tunnel. */
+export type EntryKey = Ip | string;
+
+export function entryKey(iface: InterfaceObject, ip: Ip, behind: string | null): EntryKey {
+  const key = neighborKey(iface, ip);
+  return behind === null ? key : `${key} ${behind}`;
+}
+
+/** Whose number an adjacency is. */
+export interface NumberOwner {
+  readonly iface: InterfaceObject;
+  readonly ip: Ip;
+  /** The tunnel behind which it is meant; null: wherever it is. */
+  readonly behind: string | null;
 }
 
 /** A punt ring is drained many times in that time. */
@@ -30,10 +46,11 @@ export class Adjacencies {
   private readonly timers: Timers;
   private readonly ids: RowPool;
   private readonly rows: RowPool;
-  private readonly byKey = new Map<Ip, number>();
+  private readonly byKey = new Map<EntryKey, number>();
   /** By number: whose it is (undefined: no neighbour's), how many hold it, whether it is known to be dead. */
-  private readonly ifaces: (InterfaceObject | undefined)[] = [];
-  private readonly ips: Ip[] = [];
+  private readonly owners: (NumberOwner | undefined)[] = [];
+  /** Numbers of those that are meant behind a tunnel. */
+  private behindTunnels = 0;
   private readonly held: Int32Array;
   private readonly dead: Uint8Array;
   /** Numbers that are no longer held, oldest first. */
@@ -50,9 +67,9 @@ export class Adjacencies {
     this.rows = new RowPool(tables.heartbeat, tables.fib.rewritePort.length);
   }
 
-  /** Hold the adjacency of (on, ip), made if need be. @returns its number, or 0 when none is left. */
-  hold(iface: InterfaceObject, ip: Ip): number {
-    const key = neighborKey(iface, ip);
+  /** Hold the adjacency of (on, ip, behind), made if need be. @returns its number, or 0 when none is left. */
+  hold(iface: InterfaceObject, ip: Ip, behind: string | null = null): number {
+    const key = entryKey(iface, ip, behind);
     let id = this.byKey.get(key) ?? 0;
     if (id === 0) {
       id = this.take();
@@ -61,8 +78,8 @@ export class Adjacencies {
       fib.adjacencyInterface[id] = iface.row;
       fib.adjacencyHit[id] = 0;
       Atomics.store(fib.rewrite, id, 0);
-      this.ifaces[id] = iface;
-      this.ips[id] = ip;
+      this.owners[id] = { iface, ip, behind };
+      if (behind !== null) this.behindTunnels++;
       this.held[id] = 0;
       this.dead[id] = 0;
       this.byKey.set(key, id);
@@ -76,7 +93,8 @@ export class Adjacencies {
     const hop = this.nextHop(id);
     if (hop === null || --this.held[id]! > 0) return;
     this.withdraw(id);
-    this.byKey.delete(neighborKey(hop.iface, hop.ip));
+    this.byKey.delete(entryKey(hop.iface, hop.ip, hop.behind));
+    if (hop.behind !== null) this.behindTunnels--;
     this.lingering.push({ id, dueMs: this.timers.nowMs + LINGER_MS });
   }
 
@@ -92,33 +110,38 @@ export class Adjacencies {
 
   private retireOldest(): void {
     const { id } = this.lingering.shift()!;
-    this.ifaces[id] = undefined;
+    this.owners[id] = undefined;
     this.ids.retire(id);
   }
 
   /** Whose number `id` is, or was until a moment ago; null: no neighbour's. */
-  nextHop(id: number): { readonly iface: InterfaceObject; readonly ip: Ip } | null {
-    const iface = this.ifaces[id];
-    return iface === undefined ? null : { iface, ip: this.ips[id]! };
+  nextHop(id: number): NumberOwner | null {
+    return this.owners[id] ?? null;
   }
 
-  /** The number of (on, ip), or 0. */
-  find(iface: InterfaceObject, ip: Ip): number {
-    return this.byKey.get(neighborKey(iface, ip)) ?? 0;
+  /** The number of (on, ip, behind), or 0. */
+  find(iface: InterfaceObject, ip: Ip, behind: string | null = null): number {
+    return this.byKey.get(entryKey(iface, ip, behind)) ?? 0;
+  }
+
+  /** The tunnel by which `ip` behind `port` is one of those that are meant apart; null: it is not. */
+  behind(iface: InterfaceObject, ip: Ip, port: PortObject): string | null {
+    if (this.behindTunnels === 0 || port.kind !== "tunnel") return null;
+    return this.find(iface, ip, port.name) === 0 ? null : port.name;
   }
 
   holders(id: number): number {
-    return this.ifaces[id] === undefined ? 0 : this.held[id]!;
+    return this.owners[id] === undefined ? 0 : this.held[id]!;
   }
 
   /** Is it not known to be dead? One that was not used yet is alive. */
   isAlive(id: number): boolean {
-    return this.ifaces[id] !== undefined && this.dead[id] === 0;
+    return this.owners[id] !== undefined && this.dead[id] === 0;
   }
 
   /** It was heard, or failed; those who asked `onChange` are told if that is news. */
   setAlive(id: number, alive: boolean): void {
-    if (this.ifaces[id] === undefined || (this.dead[id] === 0) === alive) return;
+    if (this.owners[id] === undefined || (this.dead[id] === 0) === alive) return;
     this.dead[id] = alive ? 0 : 1;
     for (const callback of this.callbacks) callback(id, alive);
   }
@@ -130,7 +153,7 @@ export class Adjacencies {
   /** Publish where packets to it go. @returns false when no rewrite row is left: it stays as it was. */
   program(id: number, mac: Mac, vsi: number, port: number): boolean {
     const { fib } = this.tables;
-    const source = this.ifaces[id]!.mac;
+    const source = this.owners[id]!.iface.mac;
     const before = fib.rewrite[id]!;
     if (before !== 0 && this.isRow(before, mac, source, vsi, port)) return true;
     const row = this.rows.take();
@@ -148,7 +171,7 @@ export class Adjacencies {
   withdraw(id: number): void {
     const { fib } = this.tables;
     const row = fib.rewrite[id]!;
-    if (this.ifaces[id] === undefined || row === 0) return;
+    if (this.owners[id] === undefined || row === 0) return;
     Atomics.store(fib.rewrite, id, 0);
     this.rows.retire(row);
   }

@@ -10,6 +10,7 @@ import type { InterfaceObject, PortObject, VsiObject } from "../inventory.ts";
 import { formatIp, type Ip } from "../ip.ts";
 import type { MoveHistory } from "../move-history.ts";
 import type { Timer } from "../timers.ts";
+import { type EntryKey, entryKey } from "./adjacency.ts";
 import type { NudState } from "./nud.ts";
 
 /** What we know it from. */
@@ -39,7 +40,9 @@ export interface NeighborChange {
 export interface Neighbor {
   readonly iface: InterfaceObject;
   readonly ip: Ip;
-  readonly key: Ip;
+  /** The tunnel behind which it is meant: several gateways have the address (table.ts); null: wherever it is. */
+  readonly behind: string | null;
+  readonly key: EntryKey;
   state: NudState;
   /** null while it was never known. */
   place: Place | null;
@@ -93,11 +96,12 @@ export interface NeighborView {
 }
 
 /** An entry of which nothing is known, as if it had failed long ago. */
-export function newNeighbor(iface: InterfaceObject, ip: Ip, key: Ip, nowMs: number): Neighbor {
+export function newNeighbor(iface: InterfaceObject, ip: Ip, behind: string | null, nowMs: number): Neighbor {
   return {
     iface,
     ip,
-    key,
+    behind,
+    key: entryKey(iface, ip, behind),
     state: "failed",
     place: null,
     origin: "request",

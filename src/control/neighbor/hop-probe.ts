@@ -18,6 +18,7 @@ import type { InterfaceObject } from "../inventory.ts";
 import type { Ip } from "../ip.ts";
 import type { NextHopProbeConfig } from "../plan.ts";
 import type { Timer, Timers } from "../timers.ts";
+import type { NumberOwner } from "./adjacency.ts";
 import { isGiven, type Neighbor, type Place } from "./entry.ts";
 import type { NeighborLife } from "./life.ts";
 import { isKnown } from "./nud.ts";
@@ -26,7 +27,7 @@ import type { Solicitor } from "./solicitor.ts";
 const ASKED_PER_SECOND = 500;
 
 export interface NextHopProbeParts {
-  readonly find: (iface: InterfaceObject, ip: Ip) => Neighbor | null;
+  readonly find: (iface: InterfaceObject, ip: Ip, behind: string | null) => Neighbor | null;
   readonly life: Pick<NeighborLife, "fire">;
   readonly solicitor: Pick<Solicitor, "alive">;
   readonly timers: Timers;
@@ -34,9 +35,7 @@ export interface NextHopProbeParts {
 }
 
 /** A held next hop. */
-interface Hop {
-  readonly iface: InterfaceObject;
-  readonly ip: Ip;
+interface Hop extends NumberOwner {
   holders: number;
   timer: Timer | null;
   /** Where it was asked last, and when; null: it was not. */
@@ -65,13 +64,13 @@ export class NextHopProbes {
   }
 
   /** A route or a rule wants `ip`, whose adjacency is `id`. */
-  hold(id: number, iface: InterfaceObject, ip: Ip): void {
+  hold(id: number, iface: InterfaceObject, ip: Ip, behind: string | null = null): void {
     const known = this.hops.get(id);
     if (known !== undefined) {
       known.holders++;
       return;
     }
-    const hop: Hop = { iface, ip, holders: 1, timer: null, place: null, askedMs: 0, misses: 0 };
+    const hop: Hop = { iface, ip, behind, holders: 1, timer: null, place: null, askedMs: 0, misses: 0 };
     this.hops.set(id, hop);
     this.begin(hop);
   }
@@ -85,7 +84,7 @@ export class NextHopProbes {
   }
 
   /** What is held, by the number of its adjacency. */
-  held(): Iterable<readonly [number, { readonly iface: InterfaceObject; readonly ip: Ip }]> {
+  held(): Iterable<readonly [number, NumberOwner]> {
     return this.hops;
   }
 
@@ -120,7 +119,7 @@ export class NextHopProbes {
   private turn(hop: Hop): void {
     const { find, solicitor, timers } = this.parts;
     this.arm(hop, this.everyMs);
-    const entry = find(hop.iface, hop.ip);
+    const entry = find(hop.iface, hop.ip, hop.behind);
     if (entry === null || !isAsked(entry)) {
       hop.place = null;
       return;

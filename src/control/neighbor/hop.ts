@@ -15,6 +15,8 @@ function destinationOf(frame: Uint8Array): Ip {
 export interface Hop {
   readonly iface: InterfaceObject;
   readonly ip: Ip;
+  /** The tunnel behind which it is meant. */
+  readonly behind?: string | null;
 }
 
 /**

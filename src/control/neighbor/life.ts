@@ -121,8 +121,11 @@ export class NeighborLife {
 
   private solicit(entry: Neighbor): void {
     entry.tries++;
-    const step = this.parts.paths.isHeld(entry) ? "S3.4" : "S2.4";
-    const againMs = this.parts.solicitor.everywhere(entry.iface, entry.ip, entry.searcher, entry.tries, step);
+    const { iface, ip, behind, searcher, tries } = entry;
+    const { solicitor, paths } = this.parts;
+    const step = paths.isHeld(entry) ? "S3.4" : "S2.4";
+    if (behind !== null) solicitor.through(iface, ip, behind);
+    const againMs = behind === null ? solicitor.everywhere(iface, ip, searcher, tries, step) : 0;
     // Somebody may have asked for it a moment ago (a VM's own question, relayed): that was the first try.
     const waitMs = againMs > 0 ? againMs : SOLICIT_EVERY_MS;
     this.arm(entry, waitMs, () => this.fire(entry, entry.tries < NEIGHBOR_TRIES ? "silent" : "gaveUp"));

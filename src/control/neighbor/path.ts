@@ -23,9 +23,12 @@ export interface HostRoutes {
   removeHost(vrf: number, ip: Ip): void;
 }
 
-/** A link-local address is of one link, not of a VRF: it is a next hop's at most. */
-function isRouted(ip: Ip): boolean {
-  return typeof ip === "number" || !isLinkLocal6(ip);
+/**
+ * A link-local address is of one link, not of a VRF: it is a next hop's at most. So is one that is meant behind a tunnel: the
+ * address itself has an entry of its own.
+ */
+function isRouted({ ip, behind }: Neighbor): boolean {
+  return behind === null && (typeof ip === "number" || !isLinkLocal6(ip));
 }
 
 export class NeighborPaths {
@@ -45,24 +48,24 @@ export class NeighborPaths {
 
   /** Packets to `entry` go to its place from now on. @returns false when there is no room for that. */
   publish(entry: Neighbor): boolean {
-    const { iface, ip, place } = entry;
-    if (entry.adjacency === 0) entry.adjacency = this.adjacencies.hold(iface, ip);
+    const { iface, ip, place, behind } = entry;
+    if (entry.adjacency === 0) entry.adjacency = this.adjacencies.hold(iface, ip, behind);
     const id = entry.adjacency;
     // What is said from outside has a limit of its own (candidates.ts).
     const counted = entry.origin === "evpn" ? null : place!.port;
     if (entry.counted !== counted) this.count(entry, counted);
     if (id === 0 || !this.adjacencies.program(id, place!.mac, place!.vsi.row, place!.port.row)) return false;
     // At an L3VNI it is a VTEP, whose address is the underlay's: a next hop, and no host of the VRF.
-    if (isRouted(ip) && iface.subnets.length > 0) this.routes.setHost(iface.vrf, ip, id);
+    if (isRouted(entry) && iface.subnets.length > 0) this.routes.setHost(iface.vrf, ip, id);
     this.tell(entry, knownAt(place!, entry.origin));
     return true;
   }
 
   /** Packets to `entry` are punted from now on, and routes through it are dead. */
   withdraw(entry: Neighbor): void {
-    const id = this.adjacencies.find(entry.iface, entry.ip);
+    const id = this.numberOf(entry);
     if (entry.adjacency !== 0) {
-      if (isRouted(entry.ip)) this.routes.removeHost(entry.iface.vrf, entry.ip);
+      if (isRouted(entry)) this.routes.removeHost(entry.iface.vrf, entry.ip);
       this.adjacencies.withdraw(entry.adjacency);
       this.adjacencies.release(entry.adjacency);
       entry.adjacency = 0;
@@ -85,7 +88,7 @@ export class NeighborPaths {
 
   /** Does a route or a policy want it, or does only something else? */
   isHeld(entry: Neighbor): boolean {
-    const id = this.adjacencies.find(entry.iface, entry.ip);
+    const id = this.numberOf(entry);
     return id !== 0 && this.adjacencies.holders(id) > (entry.adjacency === 0 ? 0 : 1);
   }
 
@@ -95,15 +98,20 @@ export class NeighborPaths {
   }
 
   setAlive(entry: Neighbor, alive: boolean): void {
-    this.adjacencies.setAlive(this.adjacencies.find(entry.iface, entry.ip), alive);
+    this.adjacencies.setAlive(this.numberOf(entry), alive);
+  }
+
+  private numberOf({ iface, ip, behind }: Neighbor): number {
+    return this.adjacencies.find(iface, ip, behind);
   }
 
   /** Packets to it go to `is` (null: nowhere) from now on. */
   private tell(entry: Neighbor, is: KnownPlace | null): void {
-    const { iface, ip, published: was } = entry;
+    const { iface, ip, published: was, behind } = entry;
     if (was === is || (was !== null && is !== null && samePlace(was, is) && was.origin === is.origin)) return;
     entry.published = is;
-    if (this.changes.isFollowed) this.changes.tell({ kind: kindOf(was, is), iface: iface, ip, was, is });
+    if (this.changes.isFollowed && behind === null)
+      this.changes.tell({ kind: kindOf(was, is), iface: iface, ip, was, is });
   }
 
   /** Count it behind `port`, or (null) as not known. */

@@ -8,8 +8,8 @@
  * A held frame is `held` in the ledger from `push` until `take`, `takePort` or `takeAll` hands it back.
  */
 import type { HeldFrame } from "../inject.ts";
-import type { Ip } from "../ip.ts";
 import type { Ledger } from "../ledger.ts";
+import type { EntryKey } from "./adjacency.ts";
 
 export const PENDING_PER_TARGET = 16;
 export const PENDING_PER_PORT = 256;
@@ -19,7 +19,7 @@ export const PENDING_BYTES_PER_PORT = PENDING_BYTES >> 2;
 
 export class PendingQueues {
   private readonly ledger: Ledger;
-  private readonly queues = new Map<Ip, HeldFrame[]>();
+  private readonly queues = new Map<EntryKey, HeldFrame[]>();
   private readonly ofPort = new Map<number, { frames: number; bytes: number }>();
   private count = 0;
   private bytes = 0;
@@ -36,7 +36,7 @@ export class PendingQueues {
   }
 
   /** Keep a copy of `frame` for `target` (a neighbour key). @returns false when a bound is reached. */
-  push(target: Ip, frame: HeldFrame): boolean {
+  push(target: EntryKey, frame: HeldFrame): boolean {
     const queue = this.queues.get(target);
     const fromPort = this.ofPort.get(frame.port) ?? { frames: 0, bytes: 0 };
     const isFull =
@@ -62,12 +62,12 @@ export class PendingQueues {
   }
 
   /** Does anything wait for `target`? */
-  has(target: Ip): boolean {
+  has(target: EntryKey): boolean {
     return this.queues.has(target);
   }
 
   /** All that waits for `target`, oldest first; it waits no longer. */
-  take(target: Ip): readonly HeldFrame[] {
+  take(target: EntryKey): readonly HeldFrame[] {
     const queue = this.queues.get(target);
     if (queue === undefined) return [];
     this.queues.delete(target);

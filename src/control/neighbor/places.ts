@@ -4,7 +4,7 @@
  * Configured entries stay (`removeStatic`); where their port is merely down they are dead until it is up.
  */
 import type { PortObject, VsiObject } from "../inventory.ts";
-import type { Ip } from "../ip.ts";
+import type { EntryKey } from "./adjacency.ts";
 import type { Neighbor, Place } from "./entry.ts";
 import type { NeighborLife } from "./life.ts";
 import { isKnown } from "./nud.ts";
@@ -12,7 +12,7 @@ import type { NeighborPaths } from "./path.ts";
 import type { Searches } from "./search.ts";
 
 export interface PlacesParts {
-  readonly entries: ReadonlyMap<Ip, Neighbor>;
+  readonly entries: ReadonlyMap<EntryKey, Neighbor>;
   readonly life: NeighborLife;
   readonly paths: NeighborPaths;
   readonly searches: Searches;

@@ -1,7 +1,7 @@
 /**
- * The solicitor: how the neighbour table asks where a host is. Four questions: everywhere (it is not known), at the place we
- * know (is it still there), there each second (does a next hop live), and behind one port (something new speaks there: is it
- * the host we look for).
+ * The solicitor: how the neighbour table asks where a host is. Five questions: everywhere (it is not known), through one tunnel
+ * (it is meant behind that), at the place we know (is it still there), there each second (does a next hop live), and behind one
+ * port (something new speaks there: is it the host we look for).
  *
  * A contract, because what is asked is the same for each address family and the bytes are not: the speaker that puts the
  * questions into frames (control/resolution/) is handed in, and rations what is flooded.
@@ -19,6 +19,8 @@ export interface Solicitor {
    * @returns in how long that may be done again; 0: there is no port to ask at.
    */
   everywhere(iface: InterfaceObject, ip: Ip, by: number, tries: number, step: string): number;
+  /** Ask all that is behind the tunnel of that name, in each VSI of the VSI-interface that it carries. */
+  through(iface: InterfaceObject, ip: Ip, tunnel: string): void;
   /** Ask the host alone, where it is believed to be. */
   at(iface: InterfaceObject, ip: Ip, place: Place): void;
   /** Ask a next hop alone whether it lives. Asked each second, by every gateway: nothing may be learned from it. */

@@ -1,15 +1,9 @@
 /**
  * The neighbour table: (VSI-interface, IP) -> where packets to it go, and whether it is still there.
  *
- * The table owns the entries. control/resolution/local-proxy.ts brings what was heard, here it is judged, nud.ts says what follows and life.ts
+ * The table owns the entries. control/resolution/local-proxy.ts brings what was heard, evidence.ts judges it, nud.ts says what follows and life.ts
  * carries it out: in the data plane (path.ts, the only writer of host routes and rewrite rows), among what is looked
- * for (search.ts), and by asking (solicitor.ts). How evidence is judged:
- *
- *   - evidence from an AC is believed at once; evidence from a tunnel about a host we hold on an AC makes us ask that AC
- *     once, and is believed when half a second has passed in silence (behaviour.md §3.11: converges within a second);
- *   - five moves in 180 seconds are believed, further ones are not (move-history.ts);
- *   - an announcement from a tunnel updates what is known or looked for, and creates nothing (§3.4);
- *   - what is configured static is never learned over and never ages (candidates.ts ranks what is given and what is heard).
+ * for (search.ts), and by asking (solicitor.ts).
  *
  * A next hop that a route holds is kept resolved: once known it is probed although no packet uses it, and once failed it is
  * looked for again and again, ever more slowly. Before the first packet wants it nothing is asked.
@@ -26,20 +20,12 @@ import type { HeldFrame, Injector } from "../inject.ts";
 import type { InterfaceObject, PortObject, VsiObject } from "../inventory.ts";
 import { type Family, type Ip, isOfFamily } from "../ip.ts";
 import type { Ledger } from "../ledger.ts";
-import { MoveHistory } from "../move-history.ts";
 import type { NextHopProbeConfig } from "../plan.ts";
 import type { NextHops } from "../routes/next-hops.ts";
-import { neighborKey } from "./adjacency.ts";
+import { type EntryKey, entryKey, type NumberOwner } from "./adjacency.ts";
 import { NeighborCandidates } from "./candidates.ts";
-import {
-  isGiven,
-  type Neighbor,
-  type NeighborChange,
-  type NeighborOrigin,
-  newNeighbor,
-  type Place,
-  samePlace,
-} from "./entry.ts";
+import { isGiven, type Neighbor, type NeighborChange, type NeighborOrigin, newNeighbor, type Place } from "./entry.ts";
+import { type Heard, NeighborEvidence } from "./evidence.ts";
 import { NextHopProbes } from "./hop-probe.ts";
 import { type LifeParts, NeighborLife, type NeighborOwner } from "./life.ts";
 import { isKnown } from "./nud.ts";
@@ -50,9 +36,6 @@ import { NeighborRefusals } from "./refusals.ts";
 import { Searches } from "./search.ts";
 import { type NeighborStory, storyOfNeighbor } from "./story.ts";
 import { type MacTimes, NeighborWatch } from "./watch.ts";
-
-/** What `hear` made of it. */
-export type Heard = "new" | "same" | "moved" | "challenged" | "damped" | "full" | "static" | "ignored";
 
 /** What the table needs of the rest of control. */
 export interface NeighborContext
@@ -66,10 +49,8 @@ export interface NeighborContext
 }
 
 export class Neighbors implements NextHops, NeighborOwner {
-  /** Neighbour moves by VSI name, ever. */
-  readonly moves = new Map<string, number>();
   private readonly context: NeighborContext;
-  private readonly entries = new Map<Ip, Neighbor>();
+  private readonly entries = new Map<EntryKey, Neighbor>();
   readonly census: FamilyCensus;
   private readonly paths: NeighborPaths;
   private readonly searches: Searches;
@@ -81,6 +62,7 @@ export class Neighbors implements NextHops, NeighborOwner {
   /** What is said from outside, and what is remembered below it. */
   readonly candidates: NeighborCandidates;
   readonly refusals: NeighborRefusals;
+  private readonly evidence: NeighborEvidence;
 
   constructor(context: NeighborContext) {
     const { tables, injector, routes, ledger } = context;
@@ -92,11 +74,15 @@ export class Neighbors implements NextHops, NeighborOwner {
     this.life = new NeighborLife({ ...context, owner: this, paths: this.paths, searches: this.searches });
     const { entries, life, paths, searches } = this;
     const parts = {
-      find: (iface: InterfaceObject, ip: Ip) => this.find(iface, ip) ?? null,
+      find: (iface: InterfaceObject, ip: Ip, behind: string | null = null) => this.find(iface, ip, behind) ?? null,
       findOrCreate: (iface: InterfaceObject, ip: Ip) => this.find(iface, ip) ?? this.create(iface, ip),
-      accept: (entry: Neighbor, place: Place, how: NeighborOrigin) => this.accept(entry, place, how),
+      accept: (entry: Neighbor, place: Place, how: NeighborOrigin) => this.evidence.accept(entry, place, how),
     };
     this.candidates = new NeighborCandidates({ ...parts, life, timers: context.timers }, tables.sizes);
+    const { candidates, refusals, census } = this;
+    const create = (iface: InterfaceObject, ip: Ip, behind: string | null) => this.create(iface, ip, behind);
+    const { timers } = context;
+    this.evidence = new NeighborEvidence({ ...parts, create, life, paths, census, candidates, refusals, timers });
     this.places = new NeighborPlaces({ entries, life, paths, searches });
     this.watch = new NeighborWatch({ ...context, entries, life, paths });
     this.probes = new NextHopProbes({ ...context, ...parts, life }, context.nextHopProbe);
@@ -105,6 +91,11 @@ export class Neighbors implements NextHops, NeighborOwner {
   /** Where packets to neighbours go: what becomes of it. */
   get changes(): Feed<NeighborChange> {
     return this.paths.changes;
+  }
+
+  /** Neighbour moves by VSI name, ever. */
+  get moves(): ReadonlyMap<string, number> {
+    return this.evidence.moves;
   }
 
   /** Known neighbours. */
@@ -128,9 +119,9 @@ export class Neighbors implements NextHops, NeighborOwner {
   }
 
   // ---- what routes and policies need (control/routes/next-hops.ts) ------------------------------------------------------------
-  hold(iface: InterfaceObject, ip: Ip): number {
-    const id = this.paths.adjacencies.hold(iface, ip);
-    if (id !== 0) this.probes.hold(id, iface, ip);
+  hold(iface: InterfaceObject, ip: Ip, behind: string | null = null): number {
+    const id = this.paths.adjacencies.hold(iface, ip, behind);
+    if (id !== 0) this.probes.hold(id, iface, ip, behind);
     return id;
   }
 
@@ -140,9 +131,10 @@ export class Neighbors implements NextHops, NeighborOwner {
     const hop = adjacencies.nextHop(adjacency);
     this.probes.release(adjacency);
     adjacencies.release(adjacency);
-    const entry = hop === null ? undefined : this.find(hop.iface, hop.ip);
-    if (entry === undefined || isKnown(entry.state) || entry.searcher !== 0) return;
-    if (!this.paths.isHeld(entry) && !this.searches.queues.has(entry.key)) this.life.remove(entry);
+    const entry = hop === null ? undefined : this.find(hop.iface, hop.ip, hop.behind);
+    if (entry === undefined || this.paths.isHeld(entry)) return;
+    const isWanted = isKnown(entry.state) || entry.searcher !== 0 || this.searches.queues.has(entry.key);
+    if (entry.behind !== null || !isWanted) this.life.remove(entry);
   }
 
   isAlive(adjacency: number): boolean {
@@ -154,14 +146,19 @@ export class Neighbors implements NextHops, NeighborOwner {
   }
 
   /** Whose number `adjacency` is, as workers name it in what they punt; null: no neighbour's. */
-  nextHop(adjacency: number): { readonly iface: InterfaceObject; readonly ip: Ip } | null {
+  nextHop(adjacency: number): NumberOwner | null {
     return this.paths.adjacencies.nextHop(adjacency);
   }
 
   // ---- what resolution and the data plane bring ----------------------------------------------------------------------
 
-  find(iface: InterfaceObject, ip: Ip): Neighbor | undefined {
-    return this.entries.get(neighborKey(iface, ip));
+  find(iface: InterfaceObject, ip: Ip, behind: string | null = null): Neighbor | undefined {
+    return this.entries.get(entryKey(iface, ip, behind));
+  }
+
+  /** The entry for which what comes by `port` is evidence. */
+  findBy(iface: InterfaceObject, ip: Ip, port: PortObject): Neighbor | undefined {
+    return this.find(iface, ip, this.paths.adjacencies.behind(iface, ip, port));
   }
 
   /** Where packets to `ip` go; null while that is not known. */
@@ -172,46 +169,19 @@ export class Neighbors implements NextHops, NeighborOwner {
 
   /** ARP from `ip`: it is at `place`, says a request, reply or announcement. `step`: the article's, for those who look on. */
   hear(iface: InterfaceObject, ip: Ip, place: Place, how: NeighborOrigin, step: string | null = null): Heard {
-    const { life } = this;
-    const census = this.census.of(ip);
-    const entry = this.find(iface, ip) ?? null;
-    if (entry?.origin === "static") return "static";
-    if (entry?.origin === "evpn" && place.port.kind === "tunnel") return this.candidates.outrank(entry, place, how);
-    if (entry === null || !isKnown(entry.state)) {
-      if (entry === null && how === "announcement" && place.port.kind === "tunnel") return "ignored";
-      const found = census.hasRoom(iface, place.port) ? (entry ?? this.create(iface, ip)) : null;
-      if (found === null) return this.refusals.refuse(iface, ip, place);
-      this.accept(found, place, how, step);
-      return "new";
-    }
-    const known = entry.place!;
-    if (samePlace(known, place)) {
-      entry.heardMs = this.context.timers.nowMs;
-      entry.challenger = null;
-      life.fire(entry, "heard");
-      return "same";
-    }
-    if (entry.moves?.isDamped(this.context.timers.nowMs)) return this.refusals.damp(entry, place, how);
-    if (place.port.kind === "tunnel" && known.port.kind === "ac") {
-      entry.challenger ??= place;
-      life.fire(entry, "doubted");
-      return "challenged";
-    }
-    const hasRoom = entry.origin === "evpn" ? census.hasRoom(iface, place.port) : census.hasRoomBehind(place.port);
-    if (place.port !== known.port && !hasRoom) return this.refusals.refuse(iface, ip, place);
-    this.move(entry, place, how);
-    return "moved";
+    return this.evidence.hear(iface, ip, place, how, step);
   }
 
   /** A packet wants next hop `ip` on `iface`, and the data plane has no rewrite for it. `isUplink`: it came by a VSI without a VNI. */
-  need(iface: InterfaceObject, ip: Ip, frame: HeldFrame, isUplink = false): Fate {
+  need(iface: InterfaceObject, ip: Ip, frame: HeldFrame, isUplink = false, behind: string | null = null): Fate {
     const { queues } = this.searches;
-    let entry = this.find(iface, ip) ?? null;
+    let entry = this.find(iface, ip, behind) ?? null;
     // Resolved while the packet was on its way here.
     if (entry !== null && isKnown(entry.state)) return this.paths.send(entry, frame);
-    const refused = this.searches.refusal(iface, ip, frame.port, isUplink, this.isNextHop(iface, ip));
+    const isHop = behind !== null || this.isNextHop(iface, ip);
+    const refused = this.searches.refusal(iface, ip, frame.port, isUplink, isHop);
     if (entry?.state !== "incomplete" && refused !== null) return refused;
-    entry ??= this.create(iface, ip);
+    entry ??= this.create(iface, ip, behind);
     if (entry === null) return DROP.unresolved_queue_full;
     // Also where the packet cannot wait: the next one shall find the way.
     this.life.search(entry, frame.port);
@@ -228,7 +198,7 @@ export class Neighbors implements NextHops, NeighborOwner {
   /** Its gateway has MAC `mac` now: packets go there from now on, and within a second it is asked whether that is right. */
   repoint(entry: Neighbor, mac: Mac): void {
     const { heardMs } = entry;
-    this.note(entry, { ...entry.place!, mac }, entry.origin);
+    this.evidence.note(entry, { ...entry.place!, mac }, entry.origin);
     entry.heardMs = heardMs;
     // One that is suspended is asked when its port is back.
     if (!isKnown(entry.state) || !this.paths.publish(entry)) return;
@@ -238,7 +208,7 @@ export class Neighbors implements NextHops, NeighborOwner {
 
   /** The neighbour sent us its own packets back through `port`: what we believe of it is out of date. */
   doubt(iface: InterfaceObject, ip: Ip, port: PortObject): void {
-    const entry = this.find(iface, ip);
+    const entry = this.findBy(iface, ip, port);
     if (entry !== undefined && !isGiven(entry) && entry.place?.port === port) this.life.fire(entry, "doubted");
   }
 
@@ -253,7 +223,7 @@ export class Neighbors implements NextHops, NeighborOwner {
     const entry = this.find(iface, ip) ?? this.create(iface, ip);
     if (entry === null) return false;
     this.candidates.lose(entry);
-    this.accept(entry, { mac, port, vsi }, "static");
+    this.evidence.accept(entry, { mac, port, vsi }, "static");
     this.paths.adjacencies.setAlive(entry.adjacency, port.up);
     return isKnown(entry.state);
   }
@@ -335,27 +305,19 @@ export class Neighbors implements NextHops, NeighborOwner {
       .map((entry) => storyOfNeighbor(entry, this.paths.isHeld(entry), nowMs));
   }
 
-  /** NeighborOwner: it was known elsewhere, and is now at `place`; what is said from outside outranks other tunnels. */
+  /** NeighborOwner. */
   move(entry: Neighbor, to: Place, origin: NeighborOrigin): void {
-    const said = to.port.kind === "tunnel" ? this.candidates.saidOf(entry.iface, entry.ip) : null;
-    const [place, how] = said === null ? [to, origin] : [said, "evpn" as const];
-    const from = entry.place!;
-    entry.moves ??= new MoveHistory();
-    entry.moves.add(this.context.timers.nowMs);
-    this.moves.set(place.vsi.name, (this.moves.get(place.vsi.name) ?? 0) + 1);
-    this.note(entry, place, how);
-    this.life.fire(entry, "heard");
-    this.life.tell("info", "neighbor.moved", entry, { was: `${from.port.kind} ${from.port.name}`, from: how });
+    this.evidence.move(entry, to, origin);
   }
 
   /** A new entry of which nothing is known, as if it had failed long ago; null when too many are searched. */
-  private create(iface: InterfaceObject, ip: Ip): Neighbor | null {
+  private create(iface: InterfaceObject, ip: Ip, behind: string | null = null): Neighbor | null {
     if (this.searches.isFull(ip)) {
       const idle = this.searches.oldestIdle(ip, (entry) => this.paths.isHeld(entry));
       if (idle === undefined) return null;
       this.life.remove(idle);
     }
-    const entry = newNeighbor(iface, ip, neighborKey(iface, ip), this.context.timers.nowMs);
+    const entry = newNeighbor(iface, ip, behind, this.context.timers.nowMs);
     this.entries.set(entry.key, entry);
     this.census.of(ip).countEntry(iface, 1);
     this.searches.add(entry);
@@ -368,26 +330,6 @@ export class Neighbors implements NextHops, NeighborOwner {
   }
 
   fallBack(entry: Neighbor): boolean {
-    return this.candidates.fallBack(entry);
-  }
-
-  /** It was not known, and now is: at `place`. */
-  private accept(entry: Neighbor, place: Place, how: NeighborOrigin, step: string | null = null): void {
-    this.note(entry, place, how);
-    this.life.fire(entry, "heard");
-    this.life.tell("debug", "neighbor.learned", entry, { from: how, ...(step !== null && { step }) });
-  }
-
-  private note(entry: Neighbor, place: Place, how: NeighborOrigin): void {
-    const nowMs = this.context.timers.nowMs;
-    const { place: before } = entry;
-    if (before !== null && (before.port !== place.port || before.mac !== place.mac))
-      entry.previous = { place: before, atMs: nowMs };
-    entry.place = place;
-    entry.origin = how;
-    if (!isGiven(entry)) entry.loser = null;
-    entry.heardMs = nowMs;
-    entry.learnedMs = nowMs;
-    entry.challenger = null;
+    return entry.behind === null && this.candidates.fallBack(entry);
   }
 }

@@ -13,9 +13,9 @@
  */
 import type { Mac } from "../../wire/ethernet.ts";
 import type { PortObject, VsiObject } from "../inventory.ts";
-import type { Ip } from "../ip.ts";
 import { RateWindow } from "../rate-window.ts";
 import type { Timers } from "../timers.ts";
+import type { EntryKey } from "./adjacency.ts";
 import { isGiven, type Neighbor } from "./entry.ts";
 import type { NeighborLife } from "./life.ts";
 import { isKnown } from "./nud.ts";
@@ -39,7 +39,7 @@ export interface MacTimes {
 }
 
 export interface WatchParts {
-  readonly entries: ReadonlyMap<Ip, Neighbor>;
+  readonly entries: ReadonlyMap<EntryKey, Neighbor>;
   readonly life: NeighborLife;
   readonly paths: NeighborPaths;
   readonly solicitor: Solicitor;

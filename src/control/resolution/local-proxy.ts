@@ -23,8 +23,9 @@ import { ALL_PORTS, ONLY_ACS } from "../inject.ts";
 import { type InterfaceObject, isHostAddress, isOwnAddress, type PortObject, type VsiObject } from "../inventory.ts";
 import { formatIp, type Ip, isOfLink } from "../ip.ts";
 import { isGiven, type Neighbor, type Place, samePlace } from "../neighbor/entry.ts";
+import type { Heard } from "../neighbor/evidence.ts";
 import { isKnown } from "../neighbor/nud.ts";
-import type { Heard, Neighbors } from "../neighbor/table.ts";
+import type { Neighbors } from "../neighbor/table.ts";
 import type { Timers } from "../timers.ts";
 import { isAlone, isFromRoute, type RoutesBy, speakerFor } from "./asker.ts";
 import type { ResolutionCounts } from "./counts.ts";
@@ -86,7 +87,7 @@ export class LocalProxy {
     const isAnnouncement = message.kind === "announcement" || isToAll;
     if (place.port.kind === "tunnel") this.noteClaim(iface, sender, place, isAnnouncement);
     const how = isAnnouncement ? "announcement" : message.kind === "answer" ? "reply" : "request";
-    const entry = neighbors.find(iface, sender);
+    const entry = neighbors.findBy(iface, sender, place.port);
     // Nothing is routed to it. An answer comes to who asked: it is somebody's next hop.
     if (entry === undefined && isOfLink(sender) && how !== "reply") return "ignored";
     const before = entry?.place ?? null;
@@ -99,7 +100,7 @@ export class LocalProxy {
       duplicates.suspect(iface, sender, before, place);
     if (heard === "new" || heard === "moved") counts.count(place.vsi.name, "learned");
     if (heard !== "new" && heard !== "moved" && heard !== "same") return heard;
-    if (message.kind !== "question") neighbors.find(iface, sender)!.isRouter = message.isRouter === true;
+    if (message.kind !== "question") neighbors.findBy(iface, sender, place.port)!.isRouter = message.isRouter === true;
     this.answerAskers(iface, sender);
     return heard;
   }
@@ -113,7 +114,7 @@ export class LocalProxy {
   /** Is it a gateway's address, as one sees it who is none of them? Then its MAC is remembered by tunnel (peer-gateway.ts). */
   private noteClaim(iface: InterfaceObject, ip: Ip, { port, vsi, mac }: Place, isAnnouncement: boolean): void {
     const { neighbors, peers } = this.parts;
-    const before = knownOf(neighbors.find(iface, ip))?.place;
+    const before = knownOf(neighbors.findBy(iface, ip, port))?.place;
     const isElsewhere = before != null && before.port.kind === "tunnel" && before.port !== port;
     if (isElsewhere) peers.claimed(iface, before.vsi, before.port, ip, before.mac, null);
     const was = before?.port === port && before.vsi === vsi ? before.mac : null;

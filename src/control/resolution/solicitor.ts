@@ -38,6 +38,11 @@ export class MessageSolicitor implements Solicitor {
     return againMs;
   }
 
+  through(iface: InterfaceObject, ip: Ip, tunnel: string): void {
+    for (const vsi of iface.vsis)
+      for (const port of vsi.tunnels) if (port.name === tunnel && port.up) this.behind(iface, ip, port, vsi);
+  }
+
   at(iface: InterfaceObject, ip: Ip, { mac, port, vsi }: Place): void {
     this.sender.ask(iface, vsi, port, mac, ip);
   }

@@ -67,6 +67,7 @@ export class Bypasses {
     return port.kind === "tunnel" && this.parts.peers.isGateway(vsi, port, mac) ? port : null;
   }
 
+  /** Next hops that are meant behind a tunnel are what answers there: several gateways have the address. */
   list(): BypassedHop[] {
     const { policies, staticRoutes, inventory } = this.parts;
     const all: BypassedHop[] = [];
@@ -79,10 +80,12 @@ export class Bypasses {
       for (const [i, { rule }] of rules.entries())
         if ("nextHops" in rule.action)
           for (const vrf of vrfs)
-            for (const { ip } of rule.action.nextHops) add(`policy ${name}, rule ${i + 1}`, this.homeOf(vrf, ip), ip);
+            for (const { ip, tunnel } of rule.action.nextHops)
+              if (tunnel === null) add(`policy ${name}, rule ${i + 1}`, this.homeOf(vrf, ip), ip);
     }
     for (const { prefix, hops } of staticRoutes.hops())
-      for (const { iface, address } of hops) add(`route ${prefix.text}`, iface, address.ip);
+      for (const { iface, address } of hops)
+        if (address.tunnel === null) add(`route ${prefix.text}`, iface, address.ip);
     return all;
   }
 

@@ -118,7 +118,7 @@ export class FabricRoutes {
       ip: formatIp(ip),
       interface: route!.iface.name,
       alive: this.parts.nextHops.isAlive(adjacency),
-      ...{ weight: 1, priority, track: null },
+      ...{ weight: 1, priority, track: null, tunnel: null },
     }));
   }
 

@@ -18,19 +18,34 @@ const NAMED = 3;
 export interface HopStateParts {
   readonly nextHops: Pick<NextHops, "isAlive" | "onChange">;
   /** Next hops that routes and policies hold, by the number of their adjacency. */
-  readonly held: () => Iterable<readonly [number, { readonly iface: InterfaceObject; readonly ip: Ip }]>;
+  readonly held: () => Iterable<readonly [number, HeldHop]>;
   readonly policies: Pick<Policies, "hops">;
   readonly staticRoutes: Pick<StaticRoutes, "hops">;
   readonly timers: Timers;
   readonly emit: Emit;
 }
 
-/** A next hop that is dead. */
-export interface DeadHop {
+/** A next hop that routes and policies hold; `behind`: the tunnel behind which it is meant. */
+export interface HeldHop {
+  readonly iface: InterfaceObject;
+  readonly ip: Ip;
+  readonly behind?: string | null;
+}
+
+/** A next hop as people ask for it. */
+export interface HopState {
   readonly ip: string;
+  /** The tunnel behind which it is meant, where several gateways have the address. */
+  readonly tunnel: string | null;
   readonly interface: string;
   /** "policy p, rule 1", "route 0.0.0.0/0", … */
   readonly of: readonly string[];
+  /** Not known to be dead. */
+  readonly alive: boolean;
+}
+
+/** One that is dead. */
+export interface DeadHop extends HopState {
   readonly seconds: number;
 }
 
@@ -46,15 +61,30 @@ export class NextHopStates {
   }
 
   dead(): DeadHop[] {
-    const { nextHops, held, timers } = this.parts;
-    const found = [...held()].filter(([id]) => !nextHops.isAlive(id));
+    const { nextHops, timers } = this.parts;
+    const seconds = (id: number) => Math.floor((timers.nowMs - (this.deadMs.get(id) ?? timers.nowMs)) / 1000);
+    const isDead = (id: number) => !nextHops.isAlive(id);
+    return this.statesOf(isDead).map(([id, state]) => ({ ...state, seconds: seconds(id) }));
+  }
+
+  /** All that routes and policies hold. */
+  list(): HopState[] {
+    return this.statesOf(() => true).map(([, state]) => state);
+  }
+
+  private statesOf(isMeant: (id: number) => boolean): [number, HopState][] {
+    const found = [...this.parts.held()].filter(([id]) => isMeant(id));
     const uses = this.usesOf(new Set(found.map(([id]) => id)));
-    return found.map(([id, { iface, ip }]) => ({
-      ip: formatIp(ip),
-      interface: iface.name,
-      of: uses.get(id) ?? [],
-      seconds: Math.floor((timers.nowMs - (this.deadMs.get(id) ?? timers.nowMs)) / 1000),
-    }));
+    return found.map(([id, { iface, ip, behind = null }]) => [
+      id,
+      {
+        ip: formatIp(ip),
+        tunnel: behind,
+        interface: iface.name,
+        of: uses.get(id) ?? [],
+        alive: this.parts.nextHops.isAlive(id),
+      },
+    ]);
   }
 
   /** Held next hops by VSI-interface. */
@@ -90,7 +120,8 @@ export class NextHopStates {
       if (hop === undefined) continue;
       const of = uses.get(id) ?? [];
       const more = of.length > NAMED ? `; and ${of.length - NAMED} more` : "";
-      const fields = { interface: hop.iface.name, nextHop: formatIp(hop.ip) };
+      const { iface, ip, behind } = hop;
+      const fields = { interface: iface.name, nextHop: formatIp(ip), ...(behind != null && { tunnel: behind }) };
       emit(alive ? "info" : "warn", alive ? "next-hop.alive" : "next-hop.dead", {
         ...fields,
         of: of.slice(0, NAMED).join("; ") + more,

@@ -8,8 +8,11 @@ import type { Ip } from "../ip.ts";
 import type { Address, NextHopConfig, RouteConfig } from "../plan.ts";
 
 export interface NextHops {
-  /** The adjacency of (VSI-interface, IP), kept resolved until it is released as often as it was held. 0: no room. */
-  hold(iface: InterfaceObject, ip: Ip): number;
+  /**
+   * The adjacency of (VSI-interface, IP), kept resolved until it is released as often as it was held. 0: no room.
+   * @param behind the tunnel behind which the address is meant, for several gateways have it; null: wherever it is.
+   */
+  hold(iface: InterfaceObject, ip: Ip, behind?: string | null): number;
   release(adjacency: number): void;
   isAlive(adjacency: number): boolean;
   /** Be told when a held next hop is resolved or lost. */
@@ -55,9 +58,14 @@ export function hopsOf({ vrf, target }: RouteConfig): {
   return { vrf, nextHops: target.kind === "nextHops" ? target.nextHops : [] };
 }
 
+/** What tells a next hop from the others of a set: the same text on each gateway that calls its tunnels alike. */
+export function nameOf({ text, tunnel }: NextHopConfig): string {
+  return tunnel === null ? text : `${text} ${tunnel}`;
+}
+
 /** Hold a next hop. Room was checked before anything was changed, so a refusal is a mistake of ours. */
-export function mustHold(nextHops: NextHops, iface: InterfaceObject, ip: Ip): number {
-  const adjacency = nextHops.hold(iface, ip);
+export function mustHold(nextHops: NextHops, iface: InterfaceObject, ip: Ip, behind: string | null = null): number {
+  const adjacency = nextHops.hold(iface, ip, behind);
   if (adjacency === 0)
     throw new Error(`no adjacency left for a next hop on ${iface.name}, although the plan was checked`);
   return adjacency;

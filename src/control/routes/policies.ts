@@ -135,9 +135,9 @@ export class Policies {
   private refreshed(state: RuleState): RuleState {
     const way = this.ways.findLast(({ id }) => id === state.id);
     if (way === undefined) return state;
-    const nextHops = way.hops.map(({ iface, address: { text: ip, weight, priority, track }, adjacency }) => {
+    const nextHops = way.hops.map(({ iface, address: { text: ip, weight, priority, track, tunnel }, adjacency }) => {
       const alive = this.nextHops.isAlive(adjacency) && this.groups.tracks.isUp(track);
-      return { ip, interface: iface.name, alive, weight, priority, track };
+      return { ip, interface: iface.name, alive, weight, priority, track, tunnel };
     });
     return { ...state, alive: way.isAlive, nextHops };
   }

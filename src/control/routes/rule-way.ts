@@ -9,7 +9,7 @@ import * as FIB from "../../tables/fib.ts";
 import type { InterfaceObject } from "../inventory.ts";
 import type { NextHopConfig, RuleAction } from "../plan.ts";
 import type { NextHopGroup, NextHopGroups } from "./next-hop-group.ts";
-import { type Homes, mustHold, type NextHops } from "./next-hops.ts";
+import { type Homes, mustHold, type NextHops, nameOf } from "./next-hops.ts";
 
 const ALONE = { nextHop: FIB.RULE_NEXT_HOP, defaultNextHop: FIB.RULE_DEFAULT_NEXT_HOP } as const;
 const SEVERAL = { nextHop: FIB.RULE_NEXT_HOPS, defaultNextHop: FIB.RULE_DEFAULT_NEXT_HOPS } as const;
@@ -48,11 +48,12 @@ export class RuleWay {
     this.groups = groups;
     this.hops = action.nextHops.map((address) => {
       const iface = homes.of(vrf, address);
-      return { iface, address, adjacency: mustHold(nextHops, iface, address.ip) };
+      return { iface, address, adjacency: mustHold(nextHops, iface, address.ip, address.tunnel) };
     });
-    const members = this.hops.map(({ adjacency, address: { text, weight, priority, track } }) => ({
-      ...{ adjacency, name: text, weight, priority, track },
-    }));
+    const members = this.hops.map(({ adjacency, address }) => {
+      const { weight, priority, track } = address;
+      return { adjacency, name: nameOf(address), weight, priority, track };
+    });
     this.group = members.length > 1 ? groups.join(members, this.user) : null;
   }
 

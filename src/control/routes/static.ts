@@ -21,7 +21,7 @@ import type { InterfaceObject, Inventory } from "../inventory.ts";
 import { bitsOf } from "../ip.ts";
 import type { ListDiff, NextHopConfig, Prefix, RouteConfig } from "../plan.ts";
 import type { NextHopGroup, NextHopGroups } from "./next-hop-group.ts";
-import { Homes, hopsOf, mustHold, type NextHops } from "./next-hops.ts";
+import { Homes, hopsOf, mustHold, type NextHops, nameOf } from "./next-hops.ts";
 import { type Routes, routeValue } from "./routes.ts";
 
 const KINDS = { unreachable: ROUTE_UNREACHABLE, prohibit: ROUTE_PROHIBIT, discard: ROUTE_DISCARD } as const;
@@ -54,6 +54,7 @@ export interface NextHopState {
   readonly weight: number;
   readonly priority: number;
   readonly track: string | null;
+  readonly tunnel: string | null;
 }
 
 export class StaticRoutes {
@@ -122,6 +123,7 @@ export class StaticRoutes {
       weight: address.weight,
       priority: address.priority,
       track: address.track,
+      tunnel: address.tunnel,
     }));
   }
 
@@ -158,7 +160,7 @@ export class StaticRoutes {
     const hops = nextHops.map((address, i) => ({
       iface: homes[i]!,
       address,
-      adjacency: mustHold(this.nextHops, homes[i]!, address.ip),
+      adjacency: mustHold(this.nextHops, homes[i]!, address.ip, address.tunnel),
     }));
     if (hops.length === 1) {
       const isItself = prefix.length === bitsOf(prefix.network) && prefix.network === hops[0]!.address.ip;
@@ -168,9 +170,10 @@ export class StaticRoutes {
       restate();
       return { ...common, hops, group: null, restate };
     }
-    const members = hops.map(({ adjacency, address: { text, weight, priority, track } }) => ({
-      ...{ adjacency, name: text, weight, priority, track },
-    }));
+    const members = hops.map(({ adjacency, address }) => {
+      const { weight, priority, track } = address;
+      return { adjacency, name: nameOf(address), weight, priority, track };
+    });
     return { ...common, hops, group: this.groups.join(members, user) };
   }
 
@@ -195,9 +198,9 @@ function isSame(route: StaticRoute, config: RouteConfig, homes: readonly Interfa
   const { nextHops } = hopsOf(config);
   if (route.kind !== target.kind || route.via !== (target.kind === "vrf" ? target.vrf : null)) return false;
   if (nextHops.length !== route.hops.length) return false;
-  return route.hops.every(({ iface, address: { ip, weight, priority, track } }, i) => {
+  return route.hops.every(({ iface, address: { ip, weight, priority, track, tunnel } }, i) => {
     const to = nextHops[i]!;
     const isAlike = ip === to.ip && weight === to.weight && priority === to.priority && track === to.track;
-    return iface === homes[i] && isAlike;
+    return iface === homes[i] && isAlike && tunnel === to.tunnel;
   });
 }

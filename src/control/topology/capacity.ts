@@ -9,7 +9,7 @@ import { MAX_FLOOD } from "../../tables/vsi.ts";
 import type { Config, NextHopConfig, PolicyConfig } from "../plan.ts";
 import { countConnected } from "../routes/connected.ts";
 import { MAX_SHARED_GROUPS } from "../routes/next-hop-group.ts";
-import { hopsOf } from "../routes/next-hops.ts";
+import { hopsOf, nameOf } from "../routes/next-hops.ts";
 import { familiesOf, rowsOf } from "../routes/rule-rows.ts";
 import type { TunnelHolds } from "./tunnel-holds.ts";
 
@@ -64,14 +64,14 @@ function checkRoutes(config: Config, tables: Tables, holds: TunnelHolds, fabricG
   const groups = new Set<string>();
   const hops = new Set<string>();
   for (const { vrf, nextHops } of config.routes.map(hopsOf)) {
-    for (const hop of nextHops) hops.add(`${vrf} ${hop.text}`);
+    for (const hop of nextHops) hops.add(`${vrf} ${nameOf(hop)}`);
     if (nextHops.length > 1) groups.add(`${vrf} ${setOf(nextHops)}`);
   }
   for (const policy of config.policies)
     for (const vrf of vrfsOf(config, policy))
       for (const { action } of policy.rules) {
         if (!("nextHops" in action)) continue;
-        for (const hop of action.nextHops) hops.add(`${vrf} ${hop.text}`);
+        for (const hop of action.nextHops) hops.add(`${vrf} ${nameOf(hop)}`);
         if (action.nextHops.length > 1) groups.add(`${vrf} ${setOf(action.nextHops)}`);
       }
   for (const { target } of config.tracks)
@@ -88,7 +88,7 @@ function checkRoutes(config: Config, tables: Tables, holds: TunnelHolds, fabricG
 
 /** The same text for the same next hops. */
 function setOf(hops: readonly NextHopConfig[]): string {
-  return hops.map(({ text, weight, priority }) => `${text} ${weight} ${priority}`).join(",");
+  return hops.map((hop) => `${nameOf(hop)} ${hop.weight} ${hop.priority} ${hop.track}`).join(",");
 }
 
 function checkRules(config: Config): string | null {

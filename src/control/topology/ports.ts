@@ -24,17 +24,24 @@ import {
   PORT_RA_GUARD,
   PORT_STRICT,
   PORT_UP,
+  STORM_BROADCAST,
+  STORM_CLASSES,
+  STORM_MULTICAST,
+  STORM_UNKNOWN,
 } from "../../tables/vsi.ts";
 import type { AcPort, Inventory, PortObject, TunnelPort, VsiObject } from "../inventory.ts";
 import { PatientWriter } from "../patient-writer.ts";
 import { peerAddress } from "../peer-address.ts";
 import type { AcConfig, Config, TunnelConfig } from "../plan.ts";
+import type { StormConfig } from "../plan-storm.ts";
 import type { Timers } from "../timers.ts";
 import type { Draft } from "./draft.ts";
 import type { Mtus } from "./mtu.ts";
 import type { Reaper } from "./reaper.ts";
 import { type IoCommands, type PortOpener, Taps, tapKey } from "./taps.ts";
 import type { TunnelHolds, TunnelOwner } from "./tunnel-holds.ts";
+
+const NO_STORM: StormConfig = { broadcast: 0, unknownUnicast: 0, multicast: 0 };
 
 export class Ports {
   readonly taps: Taps;
@@ -245,6 +252,11 @@ export class Ports {
     ports.mtu[port.row] = mtu;
     ports.flags[port.row] = flagsOf(port);
     ports.storm[port.row] = port.kind === "ac" ? this.stormOf(port) : 0;
+    const { broadcast, unknownUnicast, multicast } = port.kind === "ac" ? port.config.storm : NO_STORM;
+    const at = port.row * STORM_CLASSES;
+    ports.stormOf[at + STORM_BROADCAST] = broadcast;
+    ports.stormOf[at + STORM_UNKNOWN] = unknownUnicast;
+    ports.stormOf[at + STORM_MULTICAST] = multicast;
   }
 
   private stormOf(port: AcPort): number {

@@ -17,15 +17,7 @@
  *
  * A second change waits until the first is behind every worker (`isReady`): lists and banks come in twos.
  */
-import {
-  SET_DSCP,
-  SET_OVERHEAD,
-  SET_PUNT_AC,
-  SET_PUNT_TOTAL,
-  SET_STRICT_RESERVED,
-  SET_VXLAN_PORT,
-  type Tables,
-} from "../../tables/tables.ts";
+import type { Tables } from "../../tables/tables.ts";
 import type { Emit } from "../event.ts";
 import type { AcPort, Inventory, PortObject, TunnelPort, VsiObject } from "../inventory.ts";
 import type { Config, ConfigDiff } from "../plan.ts";
@@ -47,6 +39,7 @@ import { Mtus } from "./mtu.ts";
 import { Pins } from "./pins.ts";
 import { Ports } from "./ports.ts";
 import { Reaper } from "./reaper.ts";
+import { storeSettings } from "./settings.ts";
 import { type IoCommands, type OpenTap, type PortOpener, tapKey } from "./taps.ts";
 import { TunnelHolds } from "./tunnel-holds.ts";
 import { holdsOf, Tunnels } from "./tunnels.ts";
@@ -300,7 +293,7 @@ export class Topology {
     this.fabricRoutes.forget(emptied.interfaces);
     this.pins.withdrawNeighbors(emptied.interfaces, emptied.vsis);
     // change
-    this.storeSettings(config);
+    storeSettings(this.parts.tables, config);
     this.vsis.change(draft);
     // route
     this.connected.publish();
@@ -340,16 +333,6 @@ export class Topology {
     for (const object of [...ports.removed, ...vsis.removed]) this.counted.forget(object);
     for (const port of ports.added) this.counted.note(port, "ports", port.row);
     for (const vsi of vsis.added) this.counted.note(vsi, "vsis", vsi.row);
-  }
-
-  private storeSettings({ underlay, limits }: Config): void {
-    const { settings } = this.parts.tables;
-    settings[SET_STRICT_RESERVED] = underlay.strictReserved ? 1 : 0;
-    settings[SET_DSCP] = underlay.dscp === "copy" ? -1 : underlay.dscp;
-    settings[SET_PUNT_TOTAL] = limits.puntPerSecond;
-    settings[SET_PUNT_AC] = limits.puntPerAcPerSecond;
-    settings[SET_VXLAN_PORT] = underlay.port;
-    settings[SET_OVERHEAD] = underlay.overhead;
   }
 
   /** Without its TAP an AC has nothing to come back to. */

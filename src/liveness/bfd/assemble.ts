@@ -25,8 +25,8 @@ export function createBfd({ inventory, topology, tables, judge, emit, kick }: Bf
     judge,
     setSession: (tunnel, slot) => topology.setSession(tunnel, slot),
     emit,
-    openLink: ({ underlay: { address, sourcePorts } }, onReport) =>
-      new BfdThreadLink({ sockets: { address, reserved: sourcePorts }, verdicts: tables.ports.verdicts, onReport }),
+    openLink: ({ underlay: { address, port, sourcePorts } }, onReport) =>
+      new BfdThreadLink({ sockets: { address, vxlanPort: port, reserved: sourcePorts }, tables, onReport }),
     kick,
     nowMs: () => Date.now(),
   });

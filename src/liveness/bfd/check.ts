@@ -31,7 +31,8 @@ function checkSession(session: BfdSession): Check {
   if (verdict === "draining") return warn(key, `${remote} leaves: its session is administratively down`, "none");
   if (verdict === "down") {
     const fix = "is the other gateway up, and the underlay between them?";
-    return fail(key, `${remote}: ${state} (${diagnosis}; the peer says ${peer.state}, ${peer.diagnosis})`, fix);
+    const said = peer.discriminator === 0 ? "the peer says nothing" : `the peer says ${peer.state}, ${peer.diagnosis}`;
+    return fail(key, `${remote}: ${state} (${diagnosis}; ${said})`, fix);
   }
   if (peer.discriminator !== 0)
     return warn(

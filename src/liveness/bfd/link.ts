@@ -7,6 +7,7 @@
  */
 import { createRequire } from "node:module";
 import { Worker } from "node:worker_threads";
+import type { Tables } from "../../tables/tables.ts";
 import { type Board, createBoard } from "./board.ts";
 import type { SocketsRequest } from "./sockets.ts";
 import type { SessionRequest } from "./speaker.ts";
@@ -28,7 +29,7 @@ export type LinkReport = Report | { readonly kind: "lost"; readonly reason: stri
 
 export interface LinkParts {
   readonly sockets: SocketsRequest;
-  readonly verdicts: Int32Array;
+  readonly tables: Tables;
   readonly onReport: (report: LinkReport) => void;
 }
 
@@ -66,8 +67,10 @@ export class BfdThreadLink implements BfdLink {
   }
 
   private begin(): void {
-    const { sockets, verdicts, onReport } = this.parts;
-    const workerData: ThreadRequest = { ...sockets, board: this.board, verdicts };
+    const { sockets, tables, onReport } = this.parts;
+    const { verdicts } = tables.ports;
+    const shared = { buffer: verdicts.buffer as SharedArrayBuffer, sizes: tables.sizes };
+    const workerData: ThreadRequest = { ...sockets, board: this.board, tables: shared };
     const thread = new Worker(createRequire(import.meta.url).resolve("#bfd-thread"), { name: "bfd", workerData });
     this.thread = thread;
     thread.on("message", (report: Report) => {

@@ -84,6 +84,11 @@ export class BfdSession {
     return Math.min(this.nextMs, this.heardMs === null ? DUE_NEVER : this.heardMs + this.detectionMs);
   }
 
+  /** It was taken away, and the peer is being told so. */
+  get isLeaving(): boolean {
+    return this.leaveMs !== null;
+  }
+
   /** It was taken away, and the peer has been told so. */
   isOver(nowMs: number): boolean {
     return this.leaveMs !== null && nowMs >= this.leaveMs;
@@ -185,6 +190,9 @@ export class BfdSession {
     remote.demand = false;
     const before = this.verdict;
     this.happen("expired", nowMs);
+    // One that left for good says no more that it leaves.
+    remote.state = "down";
+    remote.diagnosis = "none";
     // It had announced that it leaves, and has left.
     if (before !== "draining") return;
     this.verdict = "down";
@@ -254,7 +262,7 @@ export class BfdSession {
   /** Next time: earlier than the interval by up to a quarter, so that senders do not fall into step (§6.8.7). */
   private arm(nowMs: number, atMost: number): void {
     // A peer that shall leave us is told in the rhythm in which it listened.
-    const isLeaving = this.leaveMs !== null && this.timing.intervalMs < SLOW_US / 1000;
+    const isLeaving = this.isLeaving && this.timing.intervalMs < SLOW_US / 1000;
     const intervalMs = isLeaving ? Math.max(this.timing.intervalMs, this.remote.minRx / 1000) : this.transmitMs;
     const [least, most] = this.timing.multiplier === 1 ? [0.75, 0.9] : [0.75, 1];
     this.nextMs = Math.min(atMost, nowMs + intervalMs * (least + (most - least) * this.handlers.random()));

@@ -1,17 +1,22 @@
 /**
  * The sockets of BFD: one to receive for each mode in use, and one to send for each session, whose source port is its own
- * (RFC 5881 §4: 49152 to 65535, and one for all packets of a session).
+ * (RFC 5881 §4: 49152 to 65535, and one for all packets of a session). What is inside VXLAN is received by the forwarding
+ * threads, with all other VXLAN, and comes by their rings.
  *
  * What cannot be opened is a problem that is told and tried again; meanwhile nothing is sent either, so that no peer counts on a
  * session that cannot hear it.
  */
-import type { BfdMode } from "../../control/plan.ts";
+import { peerAddress } from "../../control/peer-address.ts";
+import type { BfdMode } from "../../control/plan-bfd.ts";
 import { IoError } from "../../io/addon.ts";
 import { type HopDatagram, type HopSocket, openHopUdp } from "../../io/hop-udp.ts";
 import { BFD_BYTES, BFD_MULTIHOP_PORT, BFD_PORT, type BfdPacket, writeBfd } from "../../wire/bfd.ts";
+import { bfdDatagram } from "../../wire/bfd-vxlan.ts";
 import type { SessionRequest } from "./speaker.ts";
 
-const PORTS: Readonly<Record<BfdMode, number>> = { oneHop: BFD_PORT, multihop: BFD_MULTIHOP_PORT };
+/** Modes with a port of their own. */
+type PortMode = Exclude<BfdMode, "vxlan">;
+const PORTS: Readonly<Record<PortMode, number>> = { oneHop: BFD_PORT, multihop: BFD_MULTIHOP_PORT };
 const FIRST_SOURCE = 49152;
 const LAST_SOURCE = 65535;
 const TRIES = 200;
@@ -20,6 +25,8 @@ const MOST_READ = 512;
 
 export interface SocketsRequest {
   readonly address: string;
+  /** UDP port of VXLAN. */
+  readonly vxlanPort: number;
   /** Source ports of VXLAN, which are not taken. */
   readonly reserved: { readonly first: number; readonly count: number };
 }
@@ -28,7 +35,7 @@ export class BfdSockets {
   private readonly request: SocketsRequest;
   private readonly onReadable: () => void;
   private readonly random: () => number;
-  private readonly receivers = new Map<BfdMode, HopSocket>();
+  private readonly receivers = new Map<PortMode, HopSocket>();
   private readonly senders = new Map<number, HopSocket>();
   private readonly packet = new Uint8Array(BFD_BYTES);
   /** Why something is not open. */
@@ -49,15 +56,26 @@ export class BfdSockets {
         socket.close();
         this.receivers.delete(mode);
       }
-    for (const mode of modes) if (!this.receivers.has(mode)) this.openReceiver(mode);
+    for (const mode of modes) if (mode !== "vxlan" && !this.receivers.has(mode)) this.openReceiver(mode);
   }
 
-  send({ slot, remote, mode }: SessionRequest, packet: BfdPacket): void {
-    if (!this.receivers.has(mode)) return;
+  send({ slot, remote, mode, vni = 0 }: SessionRequest, packet: BfdPacket): void {
+    if (mode !== "vxlan" && !this.receivers.has(mode)) return;
     const socket = this.senders.get(slot) ?? this.openSender(slot);
     if (socket === null) return;
+    if (socket.send(remote, ...this.wrapped(mode, vni, slot, packet)) !== 0) this.sendErrors++;
+  }
+
+  /** UDP port, and payload. */
+  private wrapped(mode: BfdMode, vni: number, slot: number, packet: BfdPacket): [port: number, bytes: Uint8Array] {
+    if (mode === "vxlan") {
+      const { vxlanPort, address } = this.request;
+      // The inner ports are the peer's thread of BFD's to see, and no other's.
+      const outer = { vni, source: peerAddress(address), sourcePort: FIRST_SOURCE + slot };
+      return [vxlanPort, bfdDatagram(outer, packet)];
+    }
     writeBfd(packet, this.packet, 0);
-    if (socket.send(remote, PORTS[mode], this.packet) !== 0) this.sendErrors++;
+    return [PORTS[mode], this.packet];
   }
 
   /** The session of `slot` has ended, or another one begins there. */
@@ -76,7 +94,7 @@ export class BfdSockets {
     this.senders.clear();
   }
 
-  private openReceiver(mode: BfdMode): void {
+  private openReceiver(mode: PortMode): void {
     try {
       this.receivers.set(mode, openHopUdp(this.request.address, PORTS[mode], this.onReadable));
     } catch (error) {

@@ -9,9 +9,10 @@
  * (`gone`).
  */
 import { peerAddress } from "../../control/peer-address.ts";
-import type { BfdMode } from "../../control/plan.ts";
+import type { BfdMode } from "../../control/plan-bfd.ts";
 import { MAX_BFD_SESSIONS } from "../../tables/vsi.ts";
 import { BFD_MALFORMED, BFD_TTL, type BfdPacket, readBfd } from "../../wire/bfd.ts";
+import { readInnerBfd } from "../../wire/bfd-vxlan.ts";
 import { BfdSession, type BfdTiming, type Change } from "./session.ts";
 
 export interface SessionRequest extends BfdTiming {
@@ -19,10 +20,12 @@ export interface SessionRequest extends BfdTiming {
   /** Address of the peer. */
   readonly remote: string;
   readonly mode: BfdMode;
+  /** Of mode `vxlan`: the management VNI. */
+  readonly vni?: number;
 }
 
 /** Why a datagram came to nothing. */
-export const BFD_REFUSALS = ["hop_count", ...BFD_MALFORMED, "unknown_session", "stranger"] as const;
+export const BFD_REFUSALS = ["hop_count", ...BFD_MALFORMED, "unknown_session", "stranger", "not_bfd"] as const;
 export type BfdRefusal = (typeof BFD_REFUSALS)[number];
 
 export interface Received {
@@ -31,6 +34,16 @@ export interface Received {
   readonly source: Uint8Array;
   /** TTL or hop limit. */
   readonly hops: number;
+  /** Of mode `vxlan`: the slot of the tunnel that it came by, 0: none. */
+  readonly slot?: number;
+}
+
+/** The frame of a datagram inside VXLAN, by the tunnel of `slot`. */
+export interface Inner {
+  readonly bytes: Uint8Array;
+  readonly at: number;
+  readonly end: number;
+  readonly slot: number;
 }
 
 export interface SpeakerHandlers {
@@ -100,7 +113,8 @@ export class BfdSpeaker {
     this.nextMs = nowMs;
     for (const { session } of this.slots.values()) {
       if (isDraining) session.disable(false, nowMs);
-      else session.enable(nowMs);
+      // One that is being taken away stays away.
+      else if (!session.isLeaving) session.enable(nowMs);
     }
   }
 
@@ -112,16 +126,25 @@ export class BfdSpeaker {
     this.lastRefused = { reason, source: from.source.slice(), hops: from.hops };
   }
 
+  /** A frame of the management VNI (RFC 8971 §6). */
+  receiveInner({ bytes, at, end, slot }: Inner, nowMs: number): void {
+    const inner = readInnerBfd(bytes, at, end);
+    if (inner === null) this.refused.not_bfd++;
+    else
+      this.receive({ mode: "vxlan", source: inner.source, hops: inner.hops, slot }, bytes, inner.at, inner.end, nowMs);
+  }
+
   /** @returns why not, or null. */
   private take(from: Received, bytes: Uint8Array, at: number, end: number, nowMs: number): BfdRefusal | null {
     const { mode, source, hops } = from;
-    if (mode === "oneHop" && hops !== BFD_TTL) return "hop_count";
+    if (mode !== "multihop" && hops !== BFD_TTL) return "hop_count";
     const packet = readBfd(bytes, at, end);
     if (typeof packet === "string") return packet;
     const peer = peerKey(mode, source);
     const entry = packet.yours === 0 ? this.byPeer.get(peer) : this.byDiscriminator.get(packet.yours);
     if (entry === undefined) return "unknown_session";
-    if (entry.peer !== peer) return "stranger";
+    // Inside VXLAN a peer may write any address: the tunnel is its own.
+    if (entry.peer !== peer || (mode === "vxlan" && entry.request.slot !== from.slot)) return "stranger";
     entry.session.hear(packet, nowMs);
     this.nextMs = Math.min(this.nextMs, entry.session.dueMs);
     this.handlers.noted(entry.request.slot, entry.session);
@@ -194,7 +217,7 @@ export class BfdSpeaker {
 }
 
 function isSamePeer(a: SessionRequest, b: SessionRequest): boolean {
-  return a.remote === b.remote && a.mode === b.mode;
+  return a.remote === b.remote && a.mode === b.mode && a.vni === b.vni;
 }
 
 function peerKey(mode: BfdMode, address: Uint8Array): string {

@@ -9,15 +9,17 @@
 import { randomInt } from "node:crypto";
 import { parentPort, workerData } from "node:worker_threads";
 import { scheduleThread } from "../../io/thread.ts";
+import { attachTables, type Sizes } from "../../tables/tables.ts";
 import { type Board, clearFigures, writeFigures, writeRefusals } from "./board.ts";
+import { receiveInner } from "./inner.ts";
 import { type Change, VERDICTS } from "./session.ts";
 import { BfdSockets, type SocketsRequest } from "./sockets.ts";
 import { type BfdRefusal, BfdSpeaker, type SessionRequest } from "./speaker.ts";
 
 export interface ThreadRequest extends SocketsRequest {
   readonly board: Board;
-  /** By slot: VERDICTS' number. */
-  readonly verdicts: Int32Array;
+  /** What the forwarding threads share: verdicts by slot, and what they have received inside VXLAN. */
+  readonly tables: { readonly buffer: SharedArrayBuffer; readonly sizes: Required<Sizes> };
 }
 
 /** From main. */
@@ -41,11 +43,14 @@ const REFUSED_EVERY_MS = 1000;
 const NICE = -10;
 
 const port = parentPort!;
-const { board, verdicts, ...request } = workerData as ThreadRequest;
+const { board, tables: shared, ...request } = workerData as ThreadRequest;
+const tables = attachTables(shared.buffer, shared.sizes);
+const { verdicts } = tables.ports;
 const random = () => randomInt(2 ** 47) / 2 ** 47;
 const report = (what: Report) => port.postMessage(what);
 let alarm: NodeJS.Timeout | undefined;
 let retryMs = 0;
+let isClosed = false;
 let toldRefusedMs = Number.NEGATIVE_INFINITY;
 let toldProblem: string | null | undefined;
 
@@ -71,14 +76,27 @@ function wake(): void {
   sockets.receive((mode, { source, hops, bytes, at, end }) =>
     speaker.receive({ mode, source, hops }, bytes, at, end, performance.now()),
   );
+  const isMore = receiveInner(tables, (inner) => speaker.receiveInner(inner, performance.now()));
   const nowMs = performance.now();
   const dueMs = speaker.run(nowMs);
   writeRefusals(board, speaker.refused);
   tellRefused(nowMs);
   if (sockets.problem !== null && nowMs >= retryMs) open(nowMs);
-  const nextMs = Math.min(dueMs ?? nowMs + RETRY_MS, nowMs + RETRY_MS);
+  const nextMs = isMore ? nowMs : Math.min(dueMs ?? nowMs + RETRY_MS, nowMs + RETRY_MS);
   clearTimeout(alarm);
   alarm = setTimeout(wake, Math.max(0, nextMs - performance.now()));
+}
+
+/** The bell is read before the rings: what comes in between changes it, and the wait that follows returns at once. */
+async function listen(): Promise<void> {
+  for (;;) {
+    const seen = Atomics.load(tables.bfdBell, 0);
+    if (isClosed) return;
+    wake();
+    const { async: isWaiting, value } = Atomics.waitAsync(tables.bfdBell, 0, seen);
+    if (isWaiting) await value;
+    else await new Promise((resolve) => setImmediate(resolve));
+  }
 }
 
 function open(nowMs: number): void {
@@ -115,6 +133,7 @@ port.on("message", (order: Order) => {
       break;
     case "close":
       speaker.drain(true, nowMs);
+      isClosed = true;
       clearTimeout(alarm);
       sockets.close();
       port.close();
@@ -122,3 +141,4 @@ port.on("message", (order: Order) => {
   }
   wake();
 });
+void listen();

@@ -6,6 +6,7 @@ import type { BfdRefusal } from "./speaker.ts";
 import type { BfdView, BfdWatch } from "./watch.ts";
 
 export const REFUSAL_TEXTS: Readonly<Record<BfdRefusal, string>> = {
+  not_bfd: "in the management VNI, and no BFD between VTEPs (RFC 8971 §6)",
   hop_count: "over one hop with another hop count than 255: a router was between, or it is forged (RFC 5881 §5)",
   too_short: "fewer than 24 bytes",
   version: "another version than 1",

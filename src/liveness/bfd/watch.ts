@@ -6,7 +6,8 @@
  */
 import type { Emit } from "../../control/event.ts";
 import type { Inventory, TunnelPort } from "../../control/inventory.ts";
-import type { BfdConfig, Config } from "../../control/plan.ts";
+import type { Config } from "../../control/plan.ts";
+import type { BfdConfig } from "../../control/plan-bfd.ts";
 import { MAX_BFD_SESSIONS } from "../../tables/vsi.ts";
 import type { TunnelJudge } from "../judge.ts";
 import { readFigures, readRefusals, type SessionFigures } from "./board.ts";
@@ -69,6 +70,7 @@ export class BfdWatch {
   private link: BfdLink | null = null;
   private transitions = new Map<TunnelPort, Map<string, number>>();
   private isClosed = false;
+  private vni = 0;
   /** Why sessions cannot be held; null: they can. */
   problem: string | null = null;
   lastRefused: LastRefused | null = null;
@@ -101,9 +103,12 @@ export class BfdWatch {
       this.parts.setSession(port, slot);
       isChanged = true;
     }
-    if (!isChanged) return;
+    const { managementVni } = config().underlay;
+    const isOtherVni = this.vni !== managementVni && this.watched.size > 0;
+    this.vni = managementVni;
+    if (!isChanged && !isOtherVni) return;
     this.link ??= openLink(config(), (report) => this.hear(report));
-    this.link.setSessions([...this.watched.values()].map(requestOf));
+    this.link.setSessions([...this.watched.values()].map((each) => requestOf(each, managementVni)));
   }
 
   /** Every peer leaves us, or may use us again. */
@@ -223,8 +228,8 @@ export class BfdWatch {
   }
 }
 
-function requestOf({ slot, port, config }: Watched): SessionRequest {
-  return { slot, remote: port.config.remote, ...config };
+function requestOf({ slot, port, config }: Watched, managementVni: number): SessionRequest {
+  return { slot, remote: port.config.remote, ...config, vni: config.mode === "vxlan" ? managementVni : 0 };
 }
 
 function isSameTiming(a: BfdConfig, b: BfdConfig): boolean {

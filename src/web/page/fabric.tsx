@@ -5,6 +5,7 @@ import { Detail } from "./detail.tsx";
 import { EvpnCard } from "./evpn.tsx";
 import { savePicture } from "./keep.ts";
 import { polled } from "./poll.ts";
+import { RedundancyCard } from "./redundancy.tsx";
 import { Heads, Scroll } from "./scroll.tsx";
 import { bits, count, duration, name, sentence } from "./shown.ts";
 import { Sign } from "./sign.tsx";
@@ -86,6 +87,7 @@ export function FabricView() {
       <Detail fabric={value} chosen={chosen.value} choose={(next) => (chosen.value = next)} />
       <Doctor />
       <Gateways value={value} />
+      <RedundancyCard />
       <EvpnCard />
     </div>
   );

@@ -70,12 +70,7 @@ function rowsOf({ gateways }: TablesSaid, of: Listed): Row[] {
         add(node, vsi, mac, { value: viaText(via) || origin, aside: origin });
     if (of === "routes")
       for (const { vrf, prefix, action, interface: on, viaVrf, nextHops, origin } of routes) {
-        const hops = nextHops
-          .map(
-            ({ ip, alive, priority = 1 }) =>
-              `${ip}${priority > 1 ? ` (priority ${priority})` : ""}${alive ? "" : " (dead)"}`,
-          )
-          .join(", ");
+        const hops = nextHops.map(hopText).join(", ");
         const where = viaVrf == null ? "" : `VRF ${viaVrf} `;
         add(node, vrf, prefix, { value: `${where}${hops}`.trimEnd() || on || action, aside: origin });
       }
@@ -87,6 +82,14 @@ function rowsOf({ gateways }: TablesSaid, of: Listed): Row[] {
     );
     return { ...row, differs: new Set(values).size > 1 };
   });
+}
+
+type HopSaid = TablesSaid["gateways"][number]["routes"][number]["nextHops"][number];
+
+/** "10.1.1.2", "10.1.1.2@b1" behind a tunnel, "50.1.1.1[isp] (priority 2) (dead)" by a track. */
+function hopText({ ip, alive, tunnel, track, priority = 1 }: HopSaid): string {
+  const name = `${ip}${tunnel == null ? "" : `@${tunnel}`}${track == null ? "" : `[${track}]`}`;
+  return `${name}${priority > 1 ? ` (priority ${priority})` : ""}${alive ? "" : " (dead)"}`;
 }
 
 /** "vsi10", and of a host in another VRF than the default one "vsi30, VRF red". */

@@ -1,12 +1,15 @@
 /** BFD speakers in virtual time, over a network that a test delays, cuts or forges. */
 
 import { peerAddress } from "../../../src/control/peer-address.ts";
-import type { BfdMode } from "../../../src/control/plan.ts";
-import { clearFigures, createBoard, writeFigures } from "../../../src/liveness/bfd/board.ts";
+import type { BfdMode } from "../../../src/control/plan-bfd.ts";
+import { type Board, clearFigures, createBoard, writeFigures, writeRefusals } from "../../../src/liveness/bfd/board.ts";
+import { receiveInner } from "../../../src/liveness/bfd/inner.ts";
 import type { BfdLink, LinkReport } from "../../../src/liveness/bfd/link.ts";
 import { type BfdSession, type Change, VERDICTS } from "../../../src/liveness/bfd/session.ts";
 import { BfdSpeaker, type SessionRequest, type SpeakerHandlers } from "../../../src/liveness/bfd/speaker.ts";
+import type { Tables } from "../../../src/tables/tables.ts";
 import { BFD_BYTES, type BfdPacket, readBfd, writeBfd } from "../../../src/wire/bfd.ts";
+import { bfdDatagram } from "../../../src/wire/bfd-vxlan.ts";
 
 export interface SentPacket {
   readonly atMs: number;
@@ -19,6 +22,8 @@ interface Station {
   /** Does nothing and hears nothing for now, as a stopped process: what comes waits. */
   isStopped: boolean;
   dueMs: number;
+  /** What main reads of it. */
+  board: Board | null;
 }
 
 export class BfdNet {
@@ -34,12 +39,19 @@ export class BfdNet {
   private inFlight: { dueMs: number; from: string; to: string; hops: number; mode: BfdMode; bytes: Uint8Array }[] = [];
   private seed = 1;
 
+  /** Carries what is inside VXLAN: whole gateways receive it (`inner`). */
+  carryVxlan: (from: string, to: string, bytes: Uint8Array) => void = () => undefined;
+
   add(address: string, more: Partial<SpeakerHandlers> = {}): BfdSpeaker {
     const speaker = new BfdSpeaker({
       noted: () => undefined,
       ...more,
-      send: ({ remote, mode }, packet) => {
+      send: ({ remote, mode, vni = 0, slot }, packet) => {
         this.sent.push({ atMs: this.nowMs, from: address, packet });
+        if (mode === "vxlan") {
+          const outer = { vni, source: peerAddress(address), sourcePort: 49152 + slot };
+          return this.carryVxlan(address, remote, bfdDatagram(outer, packet));
+        }
         const bytes = new Uint8Array(BFD_BYTES);
         writeBfd(packet, bytes, 0);
         this.carry(address, remote, bytes, mode, 255);
@@ -54,7 +66,7 @@ export class BfdNet {
       },
       random: () => this.random(),
     });
-    this.stations.set(address, { speaker, isStopped: false, dueMs: 0 });
+    this.stations.set(address, { speaker, isStopped: false, dueMs: 0, board: null });
     return speaker;
   }
 
@@ -73,6 +85,7 @@ export class BfdNet {
         onReport({ kind: "gone", slot });
       },
     });
+    this.stations.get(address)!.board = board;
     return {
       board,
       setSessions: (requests) => speaker.configure(requests, this.nowMs),
@@ -88,6 +101,13 @@ export class BfdNet {
     first.configure([{ ...common, remote: "192.0.2.2", ...a }], 0);
     second.configure([{ ...common, remote: "192.0.2.1", ...b }], 0);
     return { a: first, b: second };
+  }
+
+  /** The thread at `address` reads what its forwarding threads have received. */
+  inner(address: string, tables: Tables): void {
+    const { speaker, board } = this.stations.get(address)!;
+    receiveInner(tables, (inner) => speaker.receiveInner(inner, this.nowMs));
+    if (board !== null) writeRefusals(board, speaker.refused);
   }
 
   stop(address: string, isStopped: boolean): void {

@@ -169,6 +169,31 @@ describe("leaving", () => {
     net.pass(100);
     expect([stateOf(a), net.gone]).toEqual([undefined, [`${A} 1`]]);
   });
+
+  it("its peer sees it leave once: from then on no peer is there, and nothing more comes", () => {
+    const { net, a, b } = up();
+    const before = net.changes.filter(({ at }) => at === B).length;
+    a.configure([], net.nowMs);
+    net.pass(4000);
+    const seen = net.changes.filter(({ at }) => at === B).slice(before);
+    expect(seen.map(({ change }) => change.verdict)).toEqual(["draining", "down"]);
+    const { remote } = b.session(1)!;
+    expect([remote.state, remote.diagnosis, remote.discriminator]).toEqual(["down", "none", 0]);
+    const quiet = net.sent.filter(({ from }) => from === A).length;
+    net.pass(10_000);
+    expect(net.sent.filter(({ from }) => from === A).length).toBe(quiet);
+  });
+
+  it("one that is being taken away does not come back with the end of a drain", () => {
+    const { net, a, b } = up();
+    a.drain(true, net.nowMs);
+    net.pass(20);
+    a.configure([], net.nowMs);
+    a.drain(false, net.nowMs);
+    expect(stateOf(a)).toBe("adminDown");
+    net.pass(9000);
+    expect([stateOf(a), verdictOf(b)]).toEqual([undefined, "down"]);
+  });
 });
 
 describe("other intervals (§6.8.3)", () => {
@@ -260,8 +285,10 @@ describe("who is believed", () => {
         Uint8Array.from(good, (byte, i) => (i === 0 ? byte ^ 0x60 : byte)),
       ),
     );
+    refused("not_bfd", () => a.receiveInner({ bytes: good, at: 0, end: good.length, slot: 1 }, net.nowMs));
     expect([stateOf(a), net.changes.length]).toEqual(["up", changes]);
-    expect(new Set(BFD_REFUSALS)).toEqual(new Set(["hop_count", ...BFD_MALFORMED, "unknown_session", "stranger"]));
+    const all = ["hop_count", ...BFD_MALFORMED, "unknown_session", "stranger", "not_bfd"];
+    expect(new Set(BFD_REFUSALS)).toEqual(new Set(all));
   });
 
   it("multihop: any hop count, on its own port", () => {

@@ -1,0 +1,57 @@
+/** What `why` tells of the ways to an address: next hops that are dead, tracks that are down, a gateway that drains. */
+import { expect, it } from "vitest";
+import type { Route } from "../../src/api/schema.ts";
+import type { Track } from "../../src/api/schema-tracks.ts";
+import { type HopParts, hopSentences } from "../../src/insight/why-hops.ts";
+
+const track: Track = {
+  ...{ name: "isp", kind: "overlay", target: "203.0.113.1 via 50.1.1.1 on outside", state: "down", blind: null },
+  ...{ seconds: 7, rttMs: null, answered: 3, missed: 9, uses: [] },
+};
+const hop = (ip: string, more: object = {}) => ({ ip, interface: "if10", alive: true, bypassedBy: null, ...more });
+const route = (...nextHops: object[]) =>
+  ({ vrf: "main", prefix: "0.0.0.0/0", origin: "static", action: "forward", nextHops }) as unknown as Route;
+const parts = (more: Partial<HopParts>): HopParts => ({
+  dead: () => [],
+  tracks: () => [],
+  routesTo: () => [],
+  draining: () => null,
+  isOwn: () => false,
+  ...more,
+});
+const dead = (ip: string, tunnel: string | null) => ({
+  ...{ ip, tunnel, interface: "if10", of: ["route 0.0.0.0/0"], alive: false, seconds: 12 },
+});
+
+it("of the route to an address: which of its next hops is dead, of two with one address too", () => {
+  const routes = [route(hop("10.1.1.2", { tunnel: "b1" }), hop("10.1.1.2", { tunnel: "b2" }))];
+  const said = hopSentences(parts({ dead: () => [dead("10.1.1.2", "b1")], routesTo: () => routes }), "60.1.1.9", null);
+  expect(said).toEqual([
+    "Of the next hops of 0.0.0.0/0 in VRF main, 10.1.1.2 behind tunnel b1 is dead: it has answered no ARP on if10 for 12 s.",
+  ]);
+});
+
+it("of a next hop itself: what it is one of", () => {
+  const said = hopSentences(parts({ dead: () => [dead("10.1.1.2", null)] }), "10.1.1.2", null);
+  expect(said).toEqual([
+    "10.1.1.2 is dead: it has answered no ARP on if10 for 12 s; it is a next hop of route 0.0.0.0/0.",
+  ]);
+});
+
+it("of a track that is down, or blind; up it says nothing", () => {
+  const routes = [route(hop("50.1.1.1", { track: "isp" }), hop("50.1.1.2", { track: "isp" }), hop("10.1.1.3"))];
+  const told = (state: Track) =>
+    hopSentences(parts({ tracks: () => [state], routesTo: () => routes }), "60.1.1.9", "main");
+  expect(told(track)).toEqual([
+    "Of the next hops of 0.0.0.0/0 in VRF main, 50.1.1.1 is out of use: its track isp, 203.0.113.1 via 50.1.1.1 on outside, is down for 7 s.",
+  ]);
+  expect(told({ ...track, blind: "no socket" })[0]).toContain("down for 7 s (it cannot be asked: no socket)");
+  expect(told({ ...track, state: "up" })).toEqual([]);
+});
+
+it("of our own addresses, that we drain", () => {
+  const said = (isOwn: boolean) =>
+    hopSentences(parts({ draining: () => "draining: track isp is down", isOwn: () => isOwn }), "10.1.1.2", null);
+  expect(said(true)[0]).toContain("This gateway is draining: track isp is down; peers are asked to leave it");
+  expect(said(false)).toEqual([]);
+});

@@ -1,0 +1,99 @@
+/**
+ * BFD inside VXLAN (RFC 8971) between two real gateways, as a stranger reads it, and what it notices that BFD beside VXLAN does not:
+ * VXLAN that is filtered, between machines that reach each other.
+ *
+ *     vm1 - gw1 --- router --- gw2 - vm2
+ */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Tunnel } from "../../src/api/schema.ts";
+import type { Bfd } from "../../src/api/schema-bfd.ts";
+import { until } from "../../src/lab/deadline.ts";
+import { describeReal, type Gateway, type Gateways, openGateways, whyNoGateways } from "./gateways.ts";
+import { ping } from "./traffic.ts";
+
+const missing = whyNoGateways("tshark", "iptables");
+const UP_MS = 15_000;
+
+describeReal(missing, "BFD inside VXLAN", () => {
+  let gateways: Gateways;
+  let gw1: Gateway;
+  let gw2: Gateway;
+
+  const configOf = (own: string, remote: string, peer: string, vm: string) => ({
+    underlay: { address: own },
+    bfd: { intervalMs: 50, multiplier: 5, mode: "vxlan" },
+    tunnels: [{ name: peer, remote }],
+    vsis: [{ name: "vsi10", vni: 10 }],
+    interfaces: [{ name: "vsi-interface10", vsi: "vsi10", address: "10.1.1.1/24" }],
+    acs: [{ name: vm, vsi: "vsi10", tap: { device: "eth0", netns: gateways.bed.name(vm) } }],
+  });
+  const tunnelOf = async (gateway: Gateway): Promise<Tunnel> => (await gateway.look<Tunnel[]>("/v1/tunnels"))[0]!;
+  const untilUp = async () => {
+    for (const gateway of [gw1, gw2])
+      await until(`${gateway.node} up`, UP_MS, async () => {
+        const { state, bfd } = await tunnelOf(gateway);
+        return state === "up" && bfd?.state === "up" && bfd.detectionMs === 250;
+      });
+  };
+
+  beforeAll(async () => {
+    gateways = await openGateways("bfdvxlan");
+    const { bed } = gateways;
+    for (const name of ["gw1", "gw2", "router", "vm1", "vm2"]) await bed.namespace(name);
+    await bed.veth("gw1", "ul0", "router", "to-gw1");
+    await bed.veth("gw2", "ul0", "router", "to-gw2");
+    await bed.bridge("router", "br0", ["to-gw1", "to-gw2"]);
+    await bed.ip("gw1", "addr add 192.0.2.1/24 dev ul0");
+    await bed.ip("gw2", "addr add 192.0.2.2/24 dev ul0");
+    gw1 = await gateways.start("gw1", configOf("192.0.2.1", "192.0.2.2", "gw2", "vm1"));
+    gw2 = await gateways.start("gw2", configOf("192.0.2.2", "192.0.2.1", "gw1", "vm2"));
+    await bed.ip("vm1", "addr add 10.1.1.11/24 dev eth0", "link set dev eth0 up");
+    await bed.ip("vm2", "addr add 10.1.1.12/24 dev eth0", "link set dev eth0 up");
+    await untilUp();
+  });
+  afterAll(() => gateways?.remove());
+
+  test("a session is up, beside the tenants' traffic; nothing is refused or dropped", async () => {
+    expect((await ping(gateways.bed, "vm1", "10.1.1.12", { count: 1 })).ttls).toEqual([62]);
+    expect((await gw1.ctl("show", "bfd", "-w")).stdout).toMatch(/gw2 +192\.0\.2\.2 +vxlan +up +up +up/);
+    const { refused, sessions } = await gw1.look<Bfd>("/v1/bfd");
+    expect(refused.filter(({ count }) => count > 0)).toEqual([]);
+    console.log(`longest gap ${sessions[0]!.longestGapMs} ms of ${sessions[0]!.detectionMs}`);
+  });
+
+  test("tshark reads the frames as RFC 8971 has them", async () => {
+    const fields = ["vxlan.vni", "eth.dst", "ip.dst", "ip.ttl", "udp.dstport", "bfd.sta", "udp.checksum.status"];
+    const args = ["-i", "ul0", "-c", "4", "-f", "udp dst port 4789", "-o", "udp.check_checksum:TRUE", "-T", "fields"];
+    const text = await gateways.bed.must("gw1", "tshark", [...args, ...fields.flatMap((name) => ["-e", name])], 30_000);
+    const rows = text.trim().split("\n");
+    expect(rows.length).toBeGreaterThan(0);
+    const [vni, eth, ip, ttl, port, state, checksum] = rows[0]!.split("\t");
+    expect([vni, state]).toEqual(["1", "0x03"]);
+    expect(eth).toMatch(/,00:00:5e:00:52:02$/);
+    expect(ip).toMatch(/,127\.0\.0\.1$/);
+    expect(ttl).toMatch(/,255$/);
+    expect(port).toBe("4789,3784");
+    // 1: good.
+    expect(checksum).toMatch(/,1$/);
+  });
+
+  test("VXLAN that is filtered is a death, though the machines reach each other; its end is noticed", async () => {
+    const filter = (action: string) =>
+      gateways.bed.must("gw2", "iptables", [action, "INPUT", "-p", "udp", "--dport", "4789", "-j", "DROP"]);
+    const beganMs = Date.now();
+    await filter("-A");
+    await until("gw2 down", 5000, async () => !(await tunnelOf(gw2)).up, 20);
+    await until("gw1 down", 5000, async () => !(await tunnelOf(gw1)).up, 20);
+    console.log(`filtered VXLAN seen by both ends after ${Date.now() - beganMs} ms`);
+    expect((await ping(gateways.bed, "gw1", "192.0.2.2", { count: 1 })).ttls).toHaveLength(1);
+    await gw1.logged(/"level":"warn"[^\n]*"event":"tunnel.down"/);
+    await filter("-D");
+    await untilUp();
+    expect((await ping(gateways.bed, "vm1", "10.1.1.12")).ttls.length).toBeGreaterThan(0);
+  });
+
+  test("SIGTERM of the peer: it says that it leaves", async () => {
+    await gw2.stop("SIGTERM");
+    await gw1.logged(/"event":"tunnel.draining"/);
+  });
+});
