@@ -51,6 +51,7 @@ const report = (what: Report) => port.postMessage(what);
 let alarm: NodeJS.Timeout | undefined;
 let retryMs = 0;
 let isClosed = false;
+let isListening = false;
 let toldRefusedMs = Number.NEGATIVE_INFINITY;
 let toldProblem: string | null | undefined;
 
@@ -87,8 +88,13 @@ function wake(): void {
   alarm = setTimeout(wake, Math.max(0, nextMs - performance.now()));
 }
 
-/** The bell is read before the rings: what comes in between changes it, and the wait that follows returns at once. */
+/**
+ * Where a session is inside VXLAN, the forwarding threads ring. The bell is read before the rings: what comes in between changes it,
+ * and the wait that follows returns at once.
+ */
 async function listen(): Promise<void> {
+  if (isListening) return;
+  isListening = true;
   for (;;) {
     const seen = Atomics.load(tables.bfdBell, 0);
     if (isClosed) return;
@@ -127,6 +133,7 @@ port.on("message", (order: Order) => {
     case "sessions":
       speaker.configure(order.requests, nowMs);
       open(nowMs);
+      if (speaker.modes.has("vxlan")) void listen();
       break;
     case "drain":
       speaker.drain(order.isDraining, nowMs);
@@ -141,4 +148,3 @@ port.on("message", (order: Order) => {
   }
   wake();
 });
-void listen();
