@@ -6,9 +6,6 @@ import { defineConfig } from "vitest/config";
 // then a release in a clean Debian; last the same product on a newer Node.
 const REAL = ["test/netns/**/*.test.ts", "test/interop/**/*.test.ts", "test/io/*.test.ts", "test/daemon/*.test.ts"];
 
-// A second attempt, in all that measures what the machine gives: told of at the end, and bounded (plain-reporter.ts).
-const retry = 1;
-
 export default defineConfig({
   test: {
     root: new URL("..", import.meta.url).pathname,
@@ -21,7 +18,6 @@ export default defineConfig({
           exclude: ["test/docker/**", "test/majors/**", "test/release/**", "node_modules/**", ...REAL],
           pool: "forks",
           maxWorkers: 2,
-          retry,
           testTimeout: 60_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 0 },
@@ -33,7 +29,6 @@ export default defineConfig({
           include: REAL,
           pool: "forks",
           maxWorkers: 1,
-          retry,
           testTimeout: 120_000,
           hookTimeout: 120_000,
           sequence: { groupOrder: 1 },

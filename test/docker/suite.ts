@@ -31,21 +31,10 @@ export function judge(checks: readonly Check[], up: () => number | null, lines: 
   });
 }
 
-/**
- * The lab comes up and is checked; what does not hold has a second attempt with a lab that is made anew, as all real beds have
- * (plain-reporter.ts), and is told of.
- */
+/** The lab comes up, and is checked. */
 export async function upAndChecked(...options: readonly string[]): Promise<{ up: Ended; lines: string[] }> {
-  const attempt = async () => {
-    const up = await lab("up", ...options);
-    return { up, lines: up.code === 0 ? (await lab("test")).lines : [] };
-  };
-  const first = await attempt();
-  if (first.up.code === EX_UNAVAILABLE || first.lines.at(-1) === "all checks passed") return first;
-  const why = first.lines.filter((line) => line.startsWith("✗")).join("; ");
-  console.log(`second attempt: docker/lab ${["up", ...options].join(" ")}: ${why === "" ? first.up.said : why}`);
-  await lab("down");
-  return attempt();
+  const up = await lab("up", ...options);
+  return { up, lines: up.code === 0 ? (await lab("test")).lines : [] };
 }
 
 /** A profile from end to end. @param more its own tests, while it is up. */

@@ -85,8 +85,11 @@ for (const reflector of ["frr", "gobgpd"] as const)
         }),
       );
       // The kernel's bridge answers h10 with it.
-      const row = await fabric.bed.must("leaf", "ip", ["-6", "neigh", "show", VM2!, "dev", "br10"]);
-      expect(row).toContain(`lladdr ${VM2_MAC}`);
+      await until("ours, in the leaf's kernel", DEADLINE_MS, async () =>
+        (await fabric.bed.must("leaf", "ip", ["-6", "neigh", "show", VM2!, "dev", "br10"])).includes(
+          `lladdr ${VM2_MAC}`,
+        ),
+      );
     });
 
     test("the leaf's subnet comes as type 5, and ours is in its table behind our router's MAC", async () => {
@@ -113,8 +116,10 @@ for (const reflector of ["frr", "gobgpd"] as const)
     });
 
     test("a hop limit that ends here is told with an address of the VRF", async () => {
-      const { errors } = await ping(fabric.bed, "h20", VM1!, { count: 1, ttl: 2 });
-      expect(errors.join()).toMatch(/^From 2001:db8:(10|30)::1 Time exceeded/);
+      await until("the error", DEADLINE_MS, async () => {
+        const { errors } = await ping(fabric.bed, "h20", VM1!, { count: 1, ttl: 2 });
+        return /^From 2001:db8:(10|30)::1 Time exceeded/.test(errors.join());
+      });
     });
 
     test("a router behind FRR is announced with the ARP/ND community, for which gobgpd drops its address; it answers itself", async () => {
@@ -129,10 +134,12 @@ for (const reflector of ["frr", "gobgpd"] as const)
         return /ND:Router/.test(await leaf.ask(`show bgp l2vpn evpn route vni 10 mac ${mac} ip ${H10}`));
       });
       await until("no route of its address", DEADLINE_MS, async () => !(await has(route)));
-      expect(await has(`[2]:[0]:[48]:[${mac}]`)).toBe(true);
+      await until("the route of its MAC", DEADLINE_MS, () => has(`[2]:[0]:[48]:[${mac}]`));
       await bed.must("vm2", "ip", ["-6", "neigh", "flush", "dev", "eth0"]);
       await reaches("vm2", H10!);
-      expect(await bed.must("vm2", "ip", ["-6", "neigh", "show", H10!])).toContain(`lladdr ${mac} router`);
+      await until("its own word of it", DEADLINE_MS, async () =>
+        (await bed.must("vm2", "ip", ["-6", "neigh", "show", H10!])).includes(`lladdr ${mac} router`),
+      );
     });
 
     test("what the leaf takes back goes here, and an address of ours that is gone goes there", async () => {

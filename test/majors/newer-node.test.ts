@@ -56,7 +56,7 @@ describe.each(MAJORS)("Node %s", (major) => {
     expect(addonAbi).not.toBe(`${process.versions.modules}-linux-${process.arch}`);
     for (const file of ["raw-socket/build/Release/raw.node", "cap/build/Release/cap.node"])
       expect(statSync(join(tree, "node_modules", file)).isFile()).toBe(true);
-    here("node_modules/vitest/vitest.mjs", "run", "--config", "test/vitest.config.ts", "--project", "memory");
+    here("test/run.mjs", "--project", "memory");
     if (whyNoBed() === undefined) expect(here("dist/lab/main.js")).toContain("everything holds");
   });
 });

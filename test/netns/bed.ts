@@ -60,7 +60,7 @@ export interface Bed {
   readonly folder: string;
   /** Full name of a namespace of this bed, whether it exists yet or not. */
   name(short: string): string;
-  /** Make a namespace anew, loopback up, IPv6 off; resolves to its full name. */
+  /** Make a namespace, loopback up, IPv6 off; resolves to its full name. */
   namespace(short: string): Promise<string>;
   /** A veth pair between two namespaces of this bed, both ends up. */
   veth(short: string, device: string, peer: string, peerDevice: string, mtu?: number): Promise<void>;
@@ -97,8 +97,6 @@ export async function makeBed(label: string): Promise<Bed> {
     folder,
     name,
     async namespace(short) {
-      // It is there when a test has its second attempt.
-      await deleteNamespace(name(short));
       await createNamespace(name(short));
       return name(short);
     },

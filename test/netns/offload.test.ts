@@ -16,7 +16,7 @@ import { within } from "../../src/lab/deadline.ts";
 import { MACHINES, UNDERLAY_BRIDGE, VTEPS } from "../../src/lab/topology.ts";
 import { type Article, addressOf, openArticle } from "./article-bed.ts";
 import { describeReal, type Gateway, whyNoGateways } from "./gateways.ts";
-import { OFFLOADS, setWire, superFrames, UDP_SIZES, WIRES, type Wire } from "./offloads.ts";
+import { lines, OFFLOADS, setWire, superFrames, UDP_SIZES, WIRES, type Wire } from "./offloads.ts";
 import { dissect, openDump, ping, transfer } from "./traffic.ts";
 
 const missing = whyNoGateways("ethtool", "python3");
@@ -126,28 +126,6 @@ describeReal(missing, "offloads", () => {
         ).toEqual([]);
     });
   });
-
-  /** What came back line by line. */
-  function lines(child: ReturnType<Article["bed"]["follow"]>): { next(): Promise<string> } {
-    const ready: string[] = [];
-    const waiting: ((line: string) => void)[] = [];
-    let rest = "";
-    child.stdout!.on("data", (chunk: Buffer) => {
-      const all = (rest + chunk.toString()).split("\n");
-      rest = all.pop()!;
-      for (const line of all) {
-        const taker = waiting.shift();
-        if (taker === undefined) ready.push(line);
-        else taker(line);
-      }
-    });
-    return {
-      next: () => {
-        const line = ready.shift();
-        return line === undefined ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve(line);
-      },
-    };
-  }
 
   test("a datagram cut into single bytes is as many datagrams", { timeout: 120_000 }, async () => {
     await restart(OFFLOADS[0]!.offload);

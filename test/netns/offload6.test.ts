@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { until, within } from "../../src/lab/deadline.ts";
 import { type Article, address6Of, openArticle } from "./article-bed.ts";
 import { describeReal, whyNoGateways } from "./gateways.ts";
-import { superFrames } from "./offloads.ts";
+import { lines, superFrames } from "./offloads.ts";
 import { transfer } from "./traffic.ts";
 
 const BYTES = 64 << 20;
@@ -52,18 +52,13 @@ describeReal(whyNoGateways("python3"), "offloads of IPv6, routed", () => {
     const before = await superFrames(bed, "gw1", "receive", "uso");
     const script = new URL("udp-sizes.py", import.meta.url).pathname;
     const sink = bed.follow("vm5", "python3", [script, "serve", address6Of("vm5"), "7000", String(count)]);
-    let heard = "";
-    sink.stdout!.on("data", (chunk: Buffer) => (heard += chunk.toString()));
-    const ended = new Promise<void>((resolve) => sink.on("close", () => resolve()));
-    await until("the sink", 30_000, () => heard.includes("ready\n"));
+    const heard = lines(sink);
+    expect(await within("the sink", 30_000, heard.next())).toBe("ready");
     const source = bed.follow("vm1", "python3", [script, "send", address6Of("vm5"), "7000"]);
-    let said = "";
-    source.stdout!.on("data", (chunk: Buffer) => (said += chunk.toString()));
     source.stdin!.end(SIZES.map((sizes) => `${sizes.join(" ")}\n`).join(""));
-    await within("the datagrams", 60_000, ended);
-    const got = JSON.parse(heard.split("\n")[1]!) as unknown[];
-    expect(got).toHaveLength(count);
-    expect(got).toEqual(JSON.parse(said));
+    const sent = JSON.parse(await within("the sender", 30_000, lines(source).next())) as number[][];
+    expect(sent).toHaveLength(count);
+    expect(JSON.parse(await within("the datagrams", 60_000, heard.next()))).toEqual(sent);
     const { tapUso } = Object.fromEntries(
       (await article.gw1.look<{ offloads: { name: string; inUse: boolean }[] }>("/v1/features")).offloads.map(
         ({ name, inUse }) => [name, inUse],

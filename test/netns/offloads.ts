@@ -78,3 +78,25 @@ export async function superFrames(
   );
   return Number(found![1]);
 }
+
+/** What a child says, line by line. */
+export function lines(child: ReturnType<Bed["follow"]>): { next(): Promise<string> } {
+  const ready: string[] = [];
+  const waiting: ((line: string) => void)[] = [];
+  let rest = "";
+  child.stdout!.on("data", (chunk: Buffer) => {
+    const all = (rest + chunk.toString()).split("\n");
+    rest = all.pop()!;
+    for (const line of all) {
+      const taker = waiting.shift();
+      if (taker === undefined) ready.push(line);
+      else taker(line);
+    }
+  });
+  return {
+    next: () => {
+      const line = ready.shift();
+      return line === undefined ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve(line);
+    },
+  };
+}

@@ -88,6 +88,8 @@ describe.skipIf(noBrowser !== null)("in a browser", () => {
   it("lists what the gateways lean on, troubles first, and has no card where there is nothing of it", async () => {
     const plain = await openPage(browser, await two());
     await plain.page.waitForSelector("[data-gateway=gw2]");
+    const isAsked = () => gateways.every(({ asked }) => asked.some(({ path }) => path.startsWith("/v1/next-hops")));
+    await expect.poll(isAsked, { timeout: 20_000 }).toBe(true);
     expect(await plain.page.locator("#redundancy-title").count()).toBe(0);
     await web!.close();
     const status = answersOf("gw1", "192.0.2.1", [])["/v1/status"] as object;
@@ -197,16 +199,20 @@ describe.skipIf(noBrowser !== null)("in a browser", () => {
     const { page, complaints } = await openPage(browser, url);
     await page.waitForSelector("[data-gateway=gw2]");
     await page.goto(`http://127.0.0.1:${web!.port}/#/trace`);
+    const asked = () => gateways.flatMap((gateway) => gateway.asked.filter(({ path }) => path === "/v1/trace"));
     for (const protocol of ["nd", "icmp"]) {
       await page.getByLabel("its address").fill("2001:db8:10::11");
       await page.getByLabel("to", { exact: true }).fill("2001:db8:10::12");
       await page.getByLabel("protocol").selectOption(protocol);
       await page.click("button >> text=follow it");
       await page.waitForSelector("text=punted: nd");
+      // The answer before stays on the page meanwhile.
+      await expect
+        .poll(() => asked().map(({ body }) => (JSON.parse(body) as { protocol: string }).protocol))
+        .toContain(protocol);
     }
-    const asked = gateways.flatMap((gateway) => gateway.asked.filter(({ path }) => path === "/v1/trace"));
     const around = { source: "2001:db8:10::11", destination: "2001:db8:10::12" };
-    expect(asked.map(({ body }) => JSON.parse(body))).toMatchObject([
+    expect(asked().map(({ body }) => JSON.parse(body))).toMatchObject([
       { ...around, protocol: "nd" },
       { ...around, protocol: "icmp", ttl: 64 },
     ]);
