@@ -29,7 +29,8 @@ export const HeldHop = z
     interface: z.string(),
     alive: z.boolean().describe("not known to be dead; one that was never used is alive"),
     deadSeconds: z.int().nullable().describe("since it is dead; null: it is not"),
-    uses: z.array(z.string()).describe("the routes and rules that it is a next hop of"),
+    uses: z.array(z.string()).describe("routes and rules that it is a next hop of: the first eight"),
+    useCount: z.int().describe("how many there are"),
   })
   .openapi("HeldHop");
 export type HeldHop = z.infer<typeof HeldHop>;

@@ -14,7 +14,8 @@ export const Track = z
     rttMs: z.number().nullable().describe("of the last answer; null: none yet"),
     answered: z.int(),
     missed: z.int().describe("echoes that were not answered before the next one"),
-    uses: z.array(z.string()).describe("what depends on it"),
+    uses: z.array(z.string()).describe("what depends on it: the first eight"),
+    useCount: z.int().describe("how many there are"),
   })
   .openapi("Track");
 export type Track = z.infer<typeof Track>;

@@ -95,7 +95,7 @@ export function featuresOf(parts: FeatureParts): readonly Feature[] {
   const fabric: FabricSentences = (subject, within) => [
     ...(parts.evpn()?.sentences(subject, within) ?? []),
     ...securitySentences(agent.security, subject, within),
-    ...("ip" in subject ? hopSentences(hops, subject.ip, within?.vrf ?? null) : []),
+    ...("ip" in subject ? hopSentences(hops, subject.ip, subject.scope) : []),
   ];
   const features: Feature[] = [
     tables(parts, drops, vrfs),
@@ -129,15 +129,10 @@ export function featuresOf(parts: FeatureParts): readonly Feature[] {
 /** What `why` tells of next hops, tracks and a drain. */
 function hopPartsOf({ control, shown, drain }: FeatureParts): HopParts {
   const { inventory, hopStates } = control.shown;
-  const vrfsOf = (only: string | null) =>
-    only !== null ? [only] : new Set([...inventory.interfaces.values()].map(({ vrfName }) => vrfName));
   return {
     dead: () => hopStates.dead(),
     tracks: () => tracksOf(control.tracks.views(), shown.config()),
-    routesTo: (text, vrf) => {
-      const ip = parseIp(text);
-      return ip === null ? [] : [...vrfsOf(vrf)].flatMap((name) => shown.routeTo(name, ip) ?? []);
-    },
+    routesTo: (ip, vrfs) => [...vrfs].flatMap((name) => shown.routeTo(name, parseIp(ip)!) ?? []),
     draining: () => (drain.isOn ? drain.reason : null),
     isOwn: (ip) => [...inventory.interfaces.values()].some((iface) => isOwnAddress(iface, parseIp(ip)!)),
   };

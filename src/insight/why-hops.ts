@@ -1,33 +1,43 @@
 /** What the ways to an address depend on, and how that stands: next hops that are dead, tracks that are down, a gateway that drains. */
 import type { Route } from "../api/schema.ts";
 import type { Track } from "../api/schema-tracks.ts";
-import { parseIp } from "../control/ip.ts";
+import { isOfLink, parseIp } from "../control/ip.ts";
 import type { DeadHop } from "../control/routes/hop-states.ts";
+import { someNames } from "../wire/some-names.ts";
 
 export interface HopParts {
   readonly dead: () => readonly DeadHop[];
   readonly tracks: () => readonly Track[];
-  /** The longest match of each VRF that is asked about. */
-  readonly routesTo: (ip: string, vrf: string | null) => readonly Route[];
+  /** The longest match of each of these VRFs. */
+  readonly routesTo: (ip: string, vrfs: ReadonlySet<string>) => readonly Route[];
   /** Why we drain; null: we do not. */
   readonly draining: () => string | null;
   readonly isOwn: (ip: string) => boolean;
 }
 
-/** @param vrf only in this one; null: in all. */
-export function hopSentences(parts: HopParts, ip: string, vrf: string | null): string[] {
-  if (parseIp(ip) === null) return [];
-  const dead = parts.dead();
+/** VSI-interfaces that are asked about, and their VRFs: another one's host may have the same address. */
+export interface HopScope {
+  readonly interfaces: ReadonlySet<string>;
+  readonly vrfs: ReadonlySet<string>;
+}
+
+export function hopSentences(parts: HopParts, ip: string, { interfaces, vrfs }: HopScope): string[] {
+  const subject = parseIp(ip);
+  if (subject === null) return [];
+  const dead = new Map(parts.dead().map((hop) => [keyOf(hop), hop]));
   const down = new Map(parts.tracks().flatMap((track) => (track.state === "down" ? [[track.name, track]] : [])));
   const said: string[] = [];
-  for (const hop of dead)
-    if (hop.ip === ip) said.push(`${deadText(hop)}; it is a next hop of ${hop.of.join("; ") || "nothing any more"}.`);
-  for (const { prefix, vrf: home, nextHops } of parts.routesTo(ip, vrf)) {
+  const isMeant = (hop: DeadHop) => hop.ip === ip && interfaces.has(hop.interface);
+  for (const hop of dead.values())
+    if (isMeant(hop)) said.push(`${deadText(hop)}; it is a next hop of ${usesText(hop)}.`);
+  // No route leads to an address of the link.
+  for (const { prefix, vrf: home, nextHops } of isOfLink(subject) ? [] : parts.routesTo(ip, vrfs)) {
     const where = `${prefix} in VRF ${home}`;
     const told = new Set<string>();
-    for (const { ip: hop, tunnel = null, interface: iface, track = null } of nextHops) {
-      const state = dead.find((each) => each.ip === hop && each.tunnel === tunnel && each.interface === iface);
-      if (state !== undefined && hop !== ip) said.push(`Of the next hops of ${where}, ${deadText(state)}.`);
+    for (const nextHop of nextHops) {
+      const { ip: hop, track = null } = nextHop;
+      const state = dead.get(keyOf(nextHop));
+      if (state !== undefined && !isMeant(state)) said.push(`Of the next hops of ${where}, ${deadText(state)}.`);
       const cause = track === null ? undefined : down.get(track);
       if (cause !== undefined && !told.has(cause.name)) {
         told.add(cause.name);
@@ -45,6 +55,19 @@ export function hopSentences(parts: HopParts, ip: string, vrf: string | null): s
       `This gateway is ${draining}; peers are asked to leave it, and ARP from tunnels for its own addresses is not answered.`,
     );
   return said;
+}
+
+/** Address, tunnel and VSI-interface: what tells next hops apart. A route names one of the link with its VSI-interface, "fe80::2%if10". */
+function keyOf({
+  ip,
+  tunnel = null,
+  interface: iface,
+}: Pick<Route["nextHops"][number], "ip" | "tunnel" | "interface">) {
+  return JSON.stringify([ip.split("%", 1)[0], tunnel, iface]);
+}
+
+function usesText({ of, useCount }: DeadHop): string {
+  return useCount === 0 ? "nothing any more" : someNames(of, useCount);
 }
 
 function deadText({ ip, tunnel, interface: iface, seconds }: DeadHop): string {

@@ -22,6 +22,7 @@ import type { Config, TunnelConfig } from "../control/plan.ts";
 import { formatMac, parseMac } from "../wire/ethernet.ts";
 import { ago } from "./ago.ts";
 import { policySentences } from "./policy-sentences.ts";
+import type { HopScope } from "./why-hops.ts";
 import {
   duplicateSentence,
   neighborSentences,
@@ -30,9 +31,12 @@ import {
   unknownSentences,
 } from "./why-neighbor.ts";
 
-/** What else is said of a MAC or an address, by routes (EVPN) and bindings (port security), in all VSIs and VRFs, or in those of one VRF. */
+/**
+ * What else is said of a MAC or an address, by routes (EVPN), bindings (port security) and next hops, in all VSIs and VRFs, or in those
+ * of one VRF; of an address with the VSI-interfaces that are asked about.
+ */
 export type FabricSentences = (
-  subject: { readonly mac: string } | { readonly ip: string },
+  subject: { readonly mac: string } | { readonly ip: string; readonly scope: HopScope },
   within: { readonly vrf: string; readonly vsis: ReadonlySet<string> } | null,
 ) => string[];
 
@@ -131,7 +135,8 @@ export class WhyAnswers {
     const neighbors = agent.neighbors.stories(ip).filter((story) => names.has(story.interface));
     const said = [...this.ownSentences(ip, scope), ...underlaySentences(text, topology.config)];
     for (const story of neighbors) said.push(...neighborSentences(story, this.isNeighborByHand(story)));
-    const routed = this.fabric({ ip: text }, this.within(question));
+    const vrfs = new Set(scope.map((iface) => iface.vrfName));
+    const routed = this.fabric({ ip: text, scope: { interfaces: names, vrfs } }, this.within(question));
     said.push(...routed);
     for (const each of agent.resolutions.duplicates())
       if (each.ip === text && names.has(each.interface)) said.push(duplicateSentence(each));
@@ -149,7 +154,6 @@ export class WhyAnswers {
     for (const story of macs) said.push(...macSentences(story, this.isByHand(story)));
     const isOwn = said.length > suppressed.length + routed.length && neighbors.length === 0;
     if (neighbors.length === 0 && suppressed.length === 0 && !isOwn) said.push(...unknownSentences(ip, scope));
-    const vrfs = new Set(scope.map((iface) => iface.vrfName));
     const routes = isOfLink(ip) ? [] : [...vrfs].flatMap((vrf) => this.shown.routeTo(vrf, ip) ?? []);
     const isForwarded = !isOfLink(ip);
     if (!isForwarded && !isOwn) said.push(...linkSentences(scope));

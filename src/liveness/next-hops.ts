@@ -4,8 +4,10 @@ import { addNextHops } from "../api/next-hops.ts";
 import { type Check, ok, warn } from "../api/schema-doctor.ts";
 import type { HeldHop } from "../api/schema-next-hop.ts";
 import type { Agent } from "../control/agent.ts";
+import { isOfLink, parseIp } from "../control/ip.ts";
 import type { DeadHop, HopState, NextHopStates } from "../control/routes/hop-states.ts";
 import { plural } from "../wire/plural.ts";
+import { someNames } from "../wire/some-names.ts";
 
 /** Uses that the doctor names. */
 const NAMED = 3;
@@ -23,7 +25,8 @@ function heldHops(states: NextHopStates, isDead: boolean): HeldHop[] {
   const nameOf = ({ ip, tunnel, interface: iface }: HopState) => JSON.stringify([iface, ip, tunnel]);
   const since = new Map(dead.map((hop) => [nameOf(hop), hop.seconds]));
   return (isDead ? dead : states.list()).map((hop) => ({
-    ...{ ip: hop.ip, tunnel: hop.tunnel, interface: hop.interface, alive: hop.alive, uses: [...hop.of] },
+    ...{ ip: hop.ip, tunnel: hop.tunnel, interface: hop.interface, alive: hop.alive },
+    ...{ uses: [...hop.of], useCount: hop.useCount },
     deadSeconds: since.get(nameOf(hop)) ?? null,
   }));
 }
@@ -80,12 +83,12 @@ function checkLoad(held: number, { everyMs, wantedMs }: NonNullable<Agent["neigh
   return warn("next-hop probes", text, "a longer nextHopProbe.intervalMs that says so, or BFD with their gateways");
 }
 
-function checkDead({ ip, tunnel, interface: iface, of, seconds }: DeadHop): Check {
-  const uses = of.length > NAMED ? [...of.slice(0, NAMED), `${of.length - NAMED} more`] : of;
+function checkDead({ ip, tunnel, interface: iface, of, useCount, seconds }: DeadHop): Check {
+  const uses = someNames(of, useCount, NAMED);
   const isV6 = ip.includes(":");
-  const text = `of ${uses.join("; ")}: it has answered no ${isV6 ? "neighbour solicitation" : "ARP"} on ${iface} for ${seconds} s`;
-  // vtepctl ping is of IPv4.
-  const look = isV6 ? "vtepctl show nd" : `vtepctl ping ${ip} --interface ${iface}`;
+  const text = `of ${uses}: it has answered no ${isV6 ? "neighbour solicitation" : "ARP"} on ${iface} for ${seconds} s`;
+  // No echo goes to an address of the link (liveness/host-ping.ts).
+  const look = isOfLink(parseIp(ip)!) ? "vtepctl show nd" : `vtepctl ping ${ip} --interface ${iface}`;
   const name = tunnel === null ? ip : `${ip} behind ${tunnel}`;
   return warn(`next hop ${name}`, text, `is that gateway up, and does its vtepd run? ${look}`);
 }

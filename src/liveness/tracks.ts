@@ -5,6 +5,8 @@ import type { Track } from "../api/schema-tracks.ts";
 import { addTracks } from "../api/tracks.ts";
 import type { Config, NextHopConfig } from "../control/plan.ts";
 import type { TrackView } from "../control/tracks/tracks.ts";
+import { Uses } from "../control/uses.ts";
+import { someNames } from "../wire/some-names.ts";
 
 /** Uses that the doctor names. */
 const NAMED = 3;
@@ -20,14 +22,20 @@ export function tracked(views: () => readonly TrackView[], config: () => Config)
 
 export function tracksOf(views: readonly TrackView[], config: Config): Track[] {
   const uses = usesOf(config);
-  return views.map((view) => ({ ...view, uses: uses.get(view.name) ?? [] }));
+  return views.map((view) => {
+    const { names, count } = uses.get(view.name) ?? new Uses();
+    return { ...view, uses: names, useCount: count };
+  });
 }
 
 /** By track, what names it. */
-function usesOf({ routes, policies, drain }: Config): Map<string, string[]> {
-  const uses = new Map<string, string[]>();
+function usesOf({ routes, policies, drain }: Config): Map<string, Uses> {
+  const uses = new Map<string, Uses>();
   const add = (track: string | null, use: string) => {
-    if (track !== null) uses.set(track, [...(uses.get(track) ?? []), use]);
+    if (track === null) return;
+    let known = uses.get(track);
+    if (known === undefined) uses.set(track, (known = new Uses()));
+    if (known.more()) known.names.push(use);
   };
   const addHops = (hops: readonly NextHopConfig[], use: string) => {
     for (const track of new Set(hops.map((hop) => hop.track))) add(track, use);
@@ -77,9 +85,9 @@ function trackRows(views: () => readonly TrackView[]): Row[] {
   ];
 }
 
-export function checkTrack({ name, kind, target, state, blind, seconds, rttMs, uses }: Track): Check {
+export function checkTrack({ name, kind, target, state, blind, seconds, rttMs, uses, useCount }: Track): Check {
   const key = `track ${name}`;
-  const of = uses.length === 0 ? "nothing depends on it" : `of ${usesText(uses)}`;
+  const of = useCount === 0 ? "nothing depends on it" : `of ${someNames(uses, useCount, NAMED)}`;
   if (blind !== null) {
     const text = `${target} cannot be asked: ${blind}; ${of}`;
     return state === "down"
@@ -92,8 +100,4 @@ export function checkTrack({ name, kind, target, state, blind, seconds, rttMs, u
   }
   if (state === "starting") return ok(key, `${target} has not been asked for long enough; ${of}`);
   return ok(key, `${target} is up${rttMs === null ? "" : `, ${rttMs} ms away`}; ${of}`);
-}
-
-function usesText(uses: readonly string[]): string {
-  return uses.length > NAMED ? `${uses.slice(0, NAMED).join("; ")}; ${uses.length - NAMED} more` : uses.join("; ");
 }

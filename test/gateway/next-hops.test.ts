@@ -93,16 +93,18 @@ it("so many next hops that each is asked less often than it should be are told o
   expect(probes.pace).toEqual({ everyMs: 750, wantedMs: 750 });
 });
 
-it("a dead next hop is told with what looks for it: IPv6 is not asked by ARP, nor by vtepctl ping", () => {
+it("a dead next hop is told with what looks for it: by vtepctl ping, but for an address of the link", () => {
   const told = (ip: string) =>
     checkNextHops({
-      dead: () => [{ ip, tunnel: null, interface: "if10", of: ["route ::/0"], alive: false, seconds: 4 }],
+      dead: () => [{ ip, tunnel: null, interface: "if10", of: ["route ::/0"], useCount: 1, alive: false, seconds: 4 }],
       counts: () => new Map(),
     })[0]!;
   expect(told("10.1.1.2").text).toBe("of route ::/0: it has answered no ARP on if10 for 4 s");
   expect(told("10.1.1.2").fix).toContain("vtepctl ping 10.1.1.2 --interface if10");
   expect(told("2001:db8::2").text).toBe("of route ::/0: it has answered no neighbour solicitation on if10 for 4 s");
-  expect(told("2001:db8::2").fix).toMatch(/\? vtepctl show nd$/);
+  expect(told("2001:db8::2").fix).toContain("vtepctl ping 2001:db8::2 --interface if10");
+  expect(told("fe80::2").text).toContain("neighbour solicitation on if10");
+  expect(told("fe80::2").fix).toMatch(/\? vtepctl show nd$/);
 });
 
 describe("a Border that drains", () => {

@@ -217,6 +217,7 @@ it("a track through the underlay is down where nothing can ask, and says so", ()
   world.advance(1000);
   const [track] = tracksOf(views(b1), b1.control.topology.config);
   expect(track).toMatchObject({ state: "down", blind: "there is no socket for echoes", uses: ["route 60.1.1.0/24"] });
+  expect(track!.useCount).toBe(1);
   expect(checkTrack(track!)).toMatchObject({ result: "fail", name: "track spine" });
   // Someone brings one: it is asked, and up.
   b1.control.tracks.askUnderlay = (_address, _waitMs, done) => {
@@ -225,4 +226,20 @@ it("a track through the underlay is down where nothing can ask, and says so", ()
   };
   world.advance(1700);
   expect(stateOf(b1, "spine")).toBe("up");
+});
+
+it("a track of very many routes names eight, counts all, and is told of as such", () => {
+  const [b1] = bed().borders;
+  const { config } = b1.control.topology;
+  const view = views(b1)[0]!;
+  const hop = { text: "50.1.1.1", ip: 0x32010101, weight: 1, priority: 1, track: view.name, tunnel: null };
+  const route = (n: number) => ({
+    ...{ vrf: "main", prefix: { text: `p${n}`, network: n, length: 32 } },
+    target: { kind: "nextHops", nextHops: [hop, hop] } as const,
+  });
+  const routes = Array.from({ length: 20_000 }, (_, n) => route(n));
+  const [track] = tracksOf([view], { ...config, routes, policies: [], drain: { ...config.drain, track: null } });
+  expect(track).toMatchObject({ uses: routes.slice(0, 8).map(({ prefix }) => `route ${prefix.text}`) });
+  expect(track).toMatchObject({ useCount: 20_000 });
+  expect(checkTrack(track!).text).toMatch(/; of route p0; route p1; route p2; 19997 more$/);
 });

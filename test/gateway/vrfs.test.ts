@@ -183,6 +183,23 @@ describe("an address that two VRFs have", () => {
     expect(await ask("ip=10.1.1.11&vrf=blue")).toMatchObject([404, { message: "there is no VRF blue" }]);
   });
 
+  it("is asked of next hops on the VSI-interfaces that are meant", () => {
+    const { shown } = gateway.control;
+    const asked: string[][] = [];
+    answers = new WhyAnswers(shown, new Shown(shown, { view: () => UNWATCHED }), (subject) => {
+      if ("ip" in subject) asked.push([...subject.scope.interfaces, ...subject.scope.vrfs]);
+      return [];
+    });
+    for (const where of [{ vrf: "red" }, { interface: "if10" }, { vsi: "vsi30" }]) why({ ip: "10.1.1.11", ...where });
+    why({ ip: "fe80::2" });
+    expect(asked).toEqual([
+      ["if30", "red"],
+      ["if10", "main"],
+      ["if30", "red"],
+      ["if10", "if30", "main", "red"],
+    ]);
+  });
+
   it("and a MAC, which may be in both", () => {
     expect(Why.parse(why({ mac: "02:00:00:00:30:11", vrf: "red" })).macs).toHaveLength(1);
     const main = Why.parse(why({ mac: "02:00:00:00:30:11", vrf: "main" }));

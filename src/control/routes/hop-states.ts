@@ -4,10 +4,12 @@
  * A tunnel that goes down may take thousands with it, so what happened is told at the end of the round, with one walk through
  * routes and rules for all.
  */
+import { someNames } from "../../wire/some-names.ts";
 import type { Emit } from "../event.ts";
 import type { InterfaceObject } from "../inventory.ts";
 import { formatIp, type Ip } from "../ip.ts";
 import type { Timers } from "../timers.ts";
+import { Uses } from "../uses.ts";
 import type { NextHops } from "./next-hops.ts";
 import type { Policies } from "./policies.ts";
 import type { StaticRoutes } from "./static.ts";
@@ -38,8 +40,10 @@ export interface HopState {
   /** The tunnel behind which it is meant, where several gateways have the address. */
   readonly tunnel: string | null;
   readonly interface: string;
-  /** "policy p, rule 1", "route 0.0.0.0/0", … */
+  /** "policy p, rule 1", "route 0.0.0.0/0", …: some of them. */
   readonly of: readonly string[];
+  /** How many there are. */
+  readonly useCount: number;
   /** Not known to be dead. */
   readonly alive: boolean;
 }
@@ -78,10 +82,8 @@ export class NextHopStates {
     return found.map(([id, { iface, ip, behind = null }]) => [
       id,
       {
-        ip: formatIp(ip),
-        tunnel: behind,
-        interface: iface.name,
-        of: uses.get(id) ?? [],
+        ...{ ip: formatIp(ip), tunnel: behind, interface: iface.name },
+        ...{ of: uses.get(id)!.names, useCount: uses.get(id)!.count },
         alive: this.parts.nextHops.isAlive(id),
       },
     ]);
@@ -118,29 +120,28 @@ export class NextHopStates {
     for (const [id, alive] of changed) {
       const hop = hops.get(id);
       if (hop === undefined) continue;
-      const of = uses.get(id) ?? [];
-      const more = of.length > NAMED ? `; and ${of.length - NAMED} more` : "";
+      const { names, count } = uses.get(id)!;
       const { iface, ip, behind } = hop;
       const fields = { interface: iface.name, nextHop: formatIp(ip), ...(behind != null && { tunnel: behind }) };
       emit(alive ? "info" : "warn", alive ? "next-hop.alive" : "next-hop.dead", {
         ...fields,
-        of: of.slice(0, NAMED).join("; ") + more,
+        of: someNames(names, count, NAMED),
       });
     }
   }
 
-  private usesOf(wanted: ReadonlySet<number>): Map<number, string[]> {
-    const uses = new Map<number, string[]>();
-    const add = (id: number, of: string) => {
-      if (!wanted.has(id)) return;
-      const known = uses.get(id);
-      if (known === undefined) uses.set(id, [of]);
-      else known.push(of);
-    };
+  private usesOf(wanted: ReadonlySet<number>): Map<number, Uses> {
+    const uses = new Map([...wanted].map((id) => [id, new Uses()]));
     if (wanted.size === 0) return uses;
-    for (const { of, adjacency } of this.parts.policies.hops()) add(adjacency, of);
+    for (const { of, adjacency } of this.parts.policies.hops()) {
+      const known = uses.get(adjacency);
+      if (known?.more() === true) known.names.push(of);
+    }
     for (const { prefix, hops } of this.parts.staticRoutes.hops())
-      for (const { adjacency } of hops) add(adjacency, `route ${prefix.text}`);
+      for (const { adjacency } of hops) {
+        const known = uses.get(adjacency);
+        if (known?.more() === true) known.names.push(`route ${prefix.text}`);
+      }
     return uses;
   }
 }
