@@ -89,12 +89,15 @@ const Route = z.object({
 
 const ports = <T extends z.ZodType>(row: T) => z.array(row).max(MOST_PORTS);
 
+/** Of a gateway that names them all, all: they are cut where they are told on (redundancy.ts). */
+const uses = { uses: z.array(text), useCount: number.optional() };
 const Track = z.object({
   ...{ name: text, target: text, state: text, blind: orNull(text), seconds: number, rttMs: orNull(number) },
-  uses: texts,
+  ...uses,
 });
 const HeldHop = z.object({
-  ...{ ip: text, tunnel: orNull(text), interface: text, deadSeconds: orNull(number), uses: z.array(text) },
+  ...{ ip: text, tunnel: orNull(text), interface: text, deadSeconds: orNull(number) },
+  ...uses,
 });
 const BfdView = z.object({
   problem: orNull(text),

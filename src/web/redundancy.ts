@@ -8,6 +8,9 @@ import { Refusal } from "../ctl/client.ts";
 import { askGateway, MOST_ROWS } from "./answers.ts";
 import type { RedundancyGateway, RedundancySaid } from "./said-redundancy.ts";
 
+/** Uses of one that are told on. */
+const MOST_USES = 8;
+
 /** A gateway that is older than a question of these says nothing of it. */
 async function orNothing<T>(question: Promise<T>, nothing: T): Promise<T> {
   try {
@@ -16,6 +19,11 @@ async function orNothing<T>(question: Promise<T>, nothing: T): Promise<T> {
     if (error instanceof Refusal && error.code === "not_found") return nothing;
     throw error;
   }
+}
+
+/** A few names, whatever was answered: a gateway of before names all, and counts none. */
+function inShort<T extends { readonly uses: readonly string[]; readonly useCount?: number }>(row: T) {
+  return { ...row, uses: row.uses.slice(0, MOST_USES), useCount: row.useCount ?? row.uses.length };
 }
 
 /** @param nodeOf the name of the gateway behind a socket. */
@@ -33,7 +41,14 @@ export async function redundancyOf(
         orNothing(askGateway<Pick<Bfd, "problem" | "sessions">>(socket, "/v1/bfd"), { problem: null, sessions: [] }),
       ]);
       const draining = missing.find((what) => what.startsWith("draining")) ?? null;
-      return { node, error: null, draining, tracks, dead: dead.slice(0, MOST_ROWS), ...bfd };
+      return {
+        node,
+        error: null,
+        draining,
+        tracks: tracks.map(inShort),
+        dead: dead.slice(0, MOST_ROWS).map(inShort),
+        ...bfd,
+      };
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       const nothing = { draining: null, tracks: [], dead: [], problem: null, sessions: [] };

@@ -8,15 +8,17 @@ type Session = Pick<
   "tunnel" | "remote" | "mode" | "state" | "verdict" | "diagnosis" | "transmitMs" | "detectionMs" | "longestGapMs"
 > & { readonly peer: Pick<BfdSession["peer"], "state" | "diagnosis"> };
 
+type Uses = "uses" | "useCount";
+
 export interface RedundancyGateway {
   readonly node: string;
   /** Why there is no answer. */
   readonly error: string | null;
   /** Why it asks its peers to leave it; null: it does not. */
   readonly draining: string | null;
-  readonly tracks: readonly Pick<Track, "name" | "target" | "state" | "blind" | "seconds" | "rttMs" | "uses">[];
+  readonly tracks: readonly Pick<Track, "name" | "target" | "state" | "blind" | "seconds" | "rttMs" | Uses>[];
   /** Next hops that are dead. */
-  readonly dead: readonly Pick<HeldHop, "ip" | "tunnel" | "interface" | "deadSeconds" | "uses">[];
+  readonly dead: readonly Pick<HeldHop, "ip" | "tunnel" | "interface" | "deadSeconds" | Uses>[];
   /** Why BFD sessions cannot be held. */
   readonly problem: string | null;
   readonly sessions: readonly Session[];

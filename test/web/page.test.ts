@@ -105,6 +105,17 @@ describe.skipIf(noBrowser !== null)("in a browser", () => {
     expect(rows[3]).toContain("draining: track isp is down");
   });
 
+  it("says among them that a gateway does not answer, which leans on nothing that is known", async () => {
+    const { page } = await openPage(browser, await two());
+    await page.waitForSelector("[data-gateway=gw2]");
+    gateways[1]!.stop();
+    await page.waitForSelector("[data-redundancy]");
+    const rows = await page.locator("[data-redundancy]").allTextContents();
+    expect(rows).toHaveLength(1);
+    expect(rows[0]).toMatch(/gw2.*the gateway.*gw2\.sock/);
+    expect(await page.locator("[data-redundancy] td.bad").count()).toBe(1);
+  });
+
   it("says what one end of a tunnel has and the other has not", async () => {
     const url = await serve(
       ["gw1", answersOf("gw1", "192.0.2.1", [{ name: "gw2", remote: "192.0.2.2" }], [10, 20])],

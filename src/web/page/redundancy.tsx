@@ -1,4 +1,6 @@
 /** What the gateways lean on: tracks, BFD sessions, next hops that are dead, and who leaves. As `vtepctl show track|bfd|next-hop`. */
+
+import { someNames } from "../../wire/some-names.ts";
 import type { RedundancyGateway, RedundancySaid } from "../said-redundancy.ts";
 import { polled } from "./poll.ts";
 import { Heads, Scroll } from "./scroll.tsx";
@@ -22,23 +24,24 @@ interface Line {
 }
 
 /** Troubles first; each gateway's own in its order. */
-function linesOf({ node, draining, tracks, dead, problem, sessions }: RedundancyGateway): Line[] {
+function linesOf({ node, error, draining, tracks, dead, problem, sessions }: RedundancyGateway): Line[] {
   const common = { node, since: "", uses: "" };
   const all: Line[] = [];
+  if (error !== null) all.push({ ...common, what: "the gateway", kind: "bad", state: error });
   if (draining !== null) all.push({ ...common, what: "the gateway", kind: "warn", state: draining });
   if (problem !== null) all.push({ ...common, what: "BFD", kind: "bad", state: problem });
-  for (const { ip, tunnel, interface: on, deadSeconds, uses } of dead)
+  for (const { ip, tunnel, interface: on, deadSeconds, uses, useCount } of dead)
     all.push({
       ...{ node, what: `next hop ${ip}${tunnel === null ? "" : ` behind ${tunnel}`} on ${on}`, kind: "bad" },
-      ...{ state: "dead", since: duration(deadSeconds ?? 0), uses: uses.join("; ") },
+      ...{ state: "dead", since: duration(deadSeconds ?? 0), uses: someNames(uses, useCount) },
     });
-  for (const { name: track, target, state, blind, seconds, rttMs, uses } of tracks) {
+  for (const { name: track, target, state, blind, seconds, rttMs, uses, useCount } of tracks) {
     const text = blind !== null ? `${state}: it cannot be asked, ${blind}` : state;
     const kind = state === "up" ? "ok" : state === "down" ? "bad" : "warn";
     const far = rttMs === null || state === "down" ? "" : `, ${rttMs.toFixed(2)} ms`;
     all.push({
       ...{ node, what: `track ${track}: ${target}`, kind, state: text + far },
-      ...{ since: duration(seconds), uses: uses.join("; ") },
+      ...{ since: duration(seconds), uses: someNames(uses, useCount) },
     });
   }
   for (const { tunnel, state, verdict, diagnosis, detectionMs, longestGapMs, peer } of sessions) {
