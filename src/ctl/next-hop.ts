@@ -1,11 +1,14 @@
 /** `vtepctl show next-hop`: what routes and policies send to, and whether it lives. */
+import { isIP } from "node:net";
 import type { Command } from "commander";
 import type { HeldHop } from "../api/schema-next-hop.ts";
-import { ask } from "./client.ts";
+import { formatIpv6, parseIpv6 } from "../wire/ipv6.ts";
+import { someNames } from "../wire/some-names.ts";
+import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
 import { printList, type Session } from "./output.ts";
 import { refresh, type Watch, watchOf } from "./refresh.ts";
-import { tabular } from "./show.ts";
+import { hasAll, tabular } from "./show.ts";
 import { type Column, shortAge } from "./table.ts";
 
 interface Options {
@@ -26,23 +29,49 @@ const HOP: readonly Column<HeldHop>[] = [
     right: true,
     measured: true,
   },
-  { title: "USED-BY", of: (row) => row.uses.join("; "), rank: 1 },
+  { title: "USED-BY", of: (row) => someNames(row.uses, row.useCount), rank: 1 },
 ];
+/** What a row is found by: of what goes by a next hop, only a part is known here. */
+const SOUGHT = HOP.filter(({ title }) => title !== "USED-BY");
 
 export function addNextHop(program: Command, session: Session): void {
   const show = program.commands.find((command) => command.name() === "show")!;
   const command = show.command("next-hop").alias("next-hops").description("next hops of routes and policies");
   tabular(command)
-    .argument("[addresses...]", "only these")
+    .argument(
+      "[words...]",
+      "only those with all these words: an address (fe80::2%vsi-interface10 where it is of the link), a name; none: exit code 4",
+    )
     .option("--dead", "only those that are dead")
-    .addHelpText("after", examples("vtepctl show next-hop", "vtepctl show next-hop --dead --watch=1"))
-    .action(async (addresses: string[], options: Options) => {
-      const path = `/v1/next-hops${options.dead ? "?dead=true" : ""}`;
-      const read = () => ask<HeldHop[]>(session.socket, path);
-      await refresh(session, watchOf(options.watch), read, async (output, hops) => {
-        const chosen = hops.filter(({ ip }) => addresses.length === 0 || addresses.includes(ip));
-        const none = options.dead ? "no next hop is dead" : "no route or policy has a next hop";
-        await printList(output, chosen.slice(0, options.lines), HOP, { none, isWide: options.wide === true });
+    .addHelpText(
+      "after",
+      examples("vtepctl show next-hop", "vtepctl show next-hop 10.1.1.2", "vtepctl show next-hop --dead --watch=1"),
+    )
+    .action(async (given: string[], options: Options) => {
+      const watch = watchOf(options.watch);
+      const words = [...(watch?.word == null ? [] : [watch.word]), ...given].flatMap(cellsOf);
+      const kind = options.dead ? "dead next hop" : "next hop";
+      const missing = `no ${kind} has ${words.join(" and ")}`;
+      const read = async () => {
+        const hops = await ask<HeldHop[]>(session.socket, `/v1/next-hops${options.dead ? "?dead=true" : ""}`);
+        const chosen = hops.filter((hop) => hasAll(words, hop, SOUGHT));
+        // While it is watched one may come and go.
+        if (words.length > 0 && chosen.length === 0 && watch === null)
+          throw new Refusal("not_found", missing, "vtepctl show next-hop lists all", EXIT.notFound);
+        return chosen.slice(0, options.lines);
+      };
+      const nothing = options.dead ? "no next hop is dead" : "no route or policy has a next hop";
+      const none = words.length > 0 ? missing : nothing;
+      await refresh(session, watch, read, async (output, hops) => {
+        await printList(output, hops, HOP, { none, isWide: options.wide === true });
       });
     });
+}
+
+/** An address as the daemon writes it, and the VSI-interface that it names; another word as it is. */
+function cellsOf(word: string): string[] {
+  const [address = "", zone, more] = word.split("%");
+  if (isIP(address) === 0 || more !== undefined) return [word];
+  const ip = parseIpv6(address);
+  return [ip === null ? address : formatIpv6(ip), ...(zone ? [zone] : [])];
 }

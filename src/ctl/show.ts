@@ -154,7 +154,7 @@ function featureRows({ offloads, probes, fallbacks, workers, ...more }: Features
 }
 
 /** Does each of `words` stand in a cell of its own, or as a word in one? */
-function hasAll(words: readonly string[], row: never, columns: readonly Column<never>[]): boolean {
+export function hasAll<T>(words: readonly string[], row: T, columns: readonly Column<T>[]): boolean {
   const cells = columns.map(({ of }) => String(of(row)).toLowerCase());
   return words.every((word) => cells.some((cell) => [cell, ...cell.split(/[ ,]/)].includes(word.toLowerCase())));
 }

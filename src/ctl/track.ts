@@ -1,6 +1,7 @@
 /** `vtepctl show track`: what routes, policies and the drain depend on. */
 import type { Command } from "commander";
 import type { Track } from "../api/schema-tracks.ts";
+import { someNames } from "../wire/some-names.ts";
 import { ask } from "./client.ts";
 import { examples } from "./examples.ts";
 import { printList, printValue, type Session } from "./output.ts";
@@ -22,7 +23,7 @@ const TRACK: readonly Column<Track>[] = [
   { title: "RTT-MS", of: (row) => row.rttMs, right: true, rank: 3, measured: true },
   { title: "ANSWERED", of: (row) => (row.kind === "ac" ? null : row.answered), right: true, rank: 4, measured: true },
   { title: "MISSED", of: (row) => (row.kind === "ac" ? null : row.missed), right: true, rank: 4, measured: true },
-  { title: "USED-BY", of: (row) => row.uses.join("; "), rank: 1 },
+  { title: "USED-BY", of: (row) => someNames(row.uses, row.useCount), rank: 1 },
   { title: "PROBLEM", of: (row) => row.blind, rank: 2 },
 ];
 

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach } from "vitest";
-import { createApi } from "../../src/api/api.ts";
+import { type ApiParts, createApi } from "../../src/api/api.ts";
 import { type Listener, listenUnix } from "../../src/api/listener.ts";
 import { runCommand } from "../../src/ctl/command-line.ts";
 import { type ApiSource, sourceWith } from "../api/fake-source.ts";
@@ -19,8 +19,13 @@ let listener: Listener | null = null;
 
 /** A daemon with `source` behind it answers on `socket`, instead of the one before, until the test ends. */
 export async function serve(source: Partial<ApiSource>): Promise<void> {
+  await serveParts(sourceWith(source));
+}
+
+/** The same of an API of other features. */
+export async function serveParts(parts: ApiParts): Promise<void> {
   hangUp();
-  listener = await listenUnix(createApi(sourceWith(source)), socket);
+  listener = await listenUnix(createApi(parts), socket);
 }
 
 export function hangUp(): void {
