@@ -3,15 +3,25 @@
  * owner speaks again.
  *
  * Written when leases changed, once a second at most and at the end, into a file beside it that then takes its name: what is there is whole
- * at any moment. Read once, before the first frame is forwarded. A file that others may write, or whose content is not ours, is put
- * aside and said so; the gateway starts without leases, as it would on its first day.
+ * at any moment. Read once, before the first frame is forwarded. A file that is another user's or that others may write, or whose content
+ * is not ours, is put aside and said so; the gateway starts without leases, as it would on its first day.
  */
-import { closeSync, constants, fstatSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fdatasyncSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs";
 import { open, rename } from "node:fs/promises";
 import { join } from "node:path";
 import type { Emit } from "../control/event.ts";
 import type { Config } from "../control/plan.ts";
-import type { Bindings } from "../control/security/bindings.ts";
+import type { Bindings, KeptLease } from "../control/security/bindings.ts";
 import { type Clocks, LEASES_MOST_BYTES, leasesText, readLeases } from "../control/security/lease-text.ts";
 import type { Control } from "./assemble.ts";
 
@@ -66,9 +76,8 @@ export class LeaseFile {
     const { path } = this;
     if (path === null) return;
     const { bindings, node, emit } = this.parts;
-    const read = readKept(path);
-    if (read === null) return;
-    const leases = "wrong" in read ? read.wrong : readLeases(read.text, node, this.clocks());
+    const leases = leasesOf(path, node, this.clocks());
+    if (leases === null) return;
     if (typeof leases === "string") {
       const aside = `${path}.refused`;
       attempt(() => renameSync(path, aside));
@@ -115,8 +124,12 @@ export class LeaseFile {
     try {
       mkdirSync(this.parts.directory!, { recursive: true, mode: 0o750 });
       const fd = openSync(`${path}.last`, FLAGS, 0o600);
-      writeFileSync(fd, this.text());
-      closeSync(fd);
+      try {
+        writeFileSync(fd, this.text());
+        fdatasyncSync(fd);
+      } finally {
+        closeSync(fd);
+      }
       renameSync(`${path}.last`, path);
     } catch (error) {
       this.fail(error);
@@ -151,6 +164,17 @@ const FLAGS = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW;
 /** Group and others may not write. */
 const WRITABLE = 0o022;
 
+/** Whatever the file holds, the gateway starts. @returns what is wrong with it, the leases, or null: there is no such file. */
+function leasesOf(path: string, node: string, clocks: Clocks): string | readonly KeptLease[] | null {
+  try {
+    const read = readKept(path);
+    if (read === null) return null;
+    return "wrong" in read ? read.wrong : readLeases(read.text, node, clocks);
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
 /** null: there is no such file. */
 function readKept(path: string): { readonly text: string } | { readonly wrong: string } | null {
   let fd: number;
@@ -162,8 +186,9 @@ function readKept(path: string): { readonly text: string } | { readonly wrong: s
   }
   try {
     const stat = fstatSync(fd);
-    const { size, mode } = stat;
+    const { size, mode, uid } = stat;
     if (!stat.isFile()) return { wrong: "no file" };
+    if (uid !== 0 && uid !== process.geteuid!()) return { wrong: `it is user ${uid}'s` };
     if ((mode & WRITABLE) !== 0) return { wrong: "others may write it" };
     if (size > LEASES_MOST_BYTES) return { wrong: `${size} bytes, more than ${LEASES_MOST_BYTES}` };
     return { text: readFileSync(fd, "utf8") };

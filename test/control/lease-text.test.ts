@@ -35,6 +35,7 @@ describe("leases as text", () => {
       [" ".repeat(LEASES_MOST_BYTES + 1), "more than 2097152 bytes"],
       [other("1", "2"), "version 2; this vtepd reads 1"],
       ["{}", "version undefined; this vtepd reads 1"],
+      [`{"version":${"[".repeat(100_000)}${"]".repeat(100_000)}}`, "version object; this vtepd reads 1"],
       [`{"version":${JSON.stringify("x".repeat(100))}}`, `version "${"x".repeat(19)}; this vtepd reads 1`],
       [other("gw1", "gw2"), "of another node than gw1"],
       ['{"version":1,"node":"gw1","leases":{}}', "no list of leases"],

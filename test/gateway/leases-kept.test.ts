@@ -4,6 +4,7 @@
  */
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdtempSync,
   readFileSync,
@@ -128,26 +129,35 @@ describe("leases on disk", () => {
     expect(bound(start())).toEqual([]);
   });
 
+  function refused(path: string, reason: RegExp): void {
+    const after = start();
+    expect(bound(after)).toEqual([]);
+    expect(String(events(after, "leases.refused")[0]?.fields.reason)).toMatch(reason);
+    expect(existsSync(path)).toBe(false);
+  }
+
   it("of another node, that do not parse, that others may write, or behind a link are put aside and said", () => {
     const path = leased().file.path!;
     const good = readFileSync(path, "utf8");
-    const refused = (reason: RegExp) => {
-      const after = start();
-      expect(bound(after)).toEqual([]);
-      expect(String(events(after, "leases.refused")[0]?.fields.reason)).toMatch(reason);
-      expect(existsSync(path)).toBe(false);
-    };
     writeFileSync(path, good.replace("gw1", "gw2"));
-    refused(/^of another node/);
+    refused(path, /^of another node/);
     writeFileSync(path, good.slice(0, 100), { mode: 0o600 });
-    refused(/^no JSON object$/);
+    refused(path, /^no JSON object$/);
+    writeFileSync(path, `{"version":${"[".repeat(100_000)}${"]".repeat(100_000)}}`, { mode: 0o600 });
+    refused(path, /^version object/);
     writeFileSync(path, good, { mode: 0o600 });
     chmodSync(path, 0o666);
-    refused(/^others may write it$/);
+    refused(path, /^others may write it$/);
     writeFileSync(join(folder, "elsewhere"), good);
     symlinkSync(join(folder, "elsewhere"), path);
-    refused(/ELOOP/);
+    refused(path, /ELOOP/);
     expect(readFileSync(join(folder, "elsewhere"), "utf8")).toBe(good);
+  });
+
+  it.skipIf(process.geteuid!() !== 0)("in a file of another user (only root can make one here) are put aside", () => {
+    const path = leased().file.path!;
+    chownSync(path, 12_345, 0);
+    refused(path, /^it is user 12345's$/);
   });
 
   it("claim no address of ours, and none outside the subnets", () => {

@@ -32,8 +32,7 @@ export function readLeases(text: string, node: string, { nowMs, unixMs }: Clocks
   if (text.length > LEASES_MOST_BYTES) return `more than ${LEASES_MOST_BYTES} bytes`;
   const file = parsed(text);
   if (!isMapping(file)) return "no JSON object";
-  if (file.version !== VERSION)
-    return `version ${JSON.stringify(file.version)?.slice(0, 20)}; this vtepd reads ${VERSION}`;
+  if (file.version !== VERSION) return `version ${versionText(file.version)}; this vtepd reads ${VERSION}`;
   if (file.node !== node) return `of another node than ${node}`;
   if (!Array.isArray(file.leases)) return "no list of leases";
   if (file.leases.length > MAX_LEASES) return `${file.leases.length} leases, more than ${MAX_LEASES}`;
@@ -57,6 +56,13 @@ function leaseOf(value: unknown, toOwn: number): KeptLease | null {
   if (mac === null || mac === 0 || isGroup(mac) || ip === null) return null;
   if (ends !== null && !(Number.isSafeInteger(ends) && (ends as number) >= 0)) return null;
   return { ac, vsi, mac, ip, endsMs: ends === null ? null : (ends as number) + toOwn };
+}
+
+/** A number or a text; of anything else the type alone, since JSON.stringify overflows the stack on lists nested deeply. */
+function versionText(version: unknown): string {
+  return typeof version === "number" || typeof version === "string"
+    ? JSON.stringify(version).slice(0, 20)
+    : typeof version;
 }
 
 function parsed(text: string): unknown {
