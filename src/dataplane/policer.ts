@@ -7,7 +7,8 @@
  *
  * The configured rates are the gateway's. With several workers each has its part of every one of them, so that together
  * they never let through more; what arrives at one worker alone (one flow, a TAP with one queue) has only that part. The
- * other way, buckets that all workers share, would cost every flooded frame a contended cache line.
+ * other way, buckets that all workers share, would cost every flooded frame a contended cache line. The rate of BFD is each
+ * worker's: a session is one flow.
  */
 import { MAX_PORTS, PUNTS } from "../tables/counters.ts";
 import { SET_PUNT_AC, SET_PUNT_TOTAL, type Tables } from "../tables/tables.ts";
@@ -15,7 +16,7 @@ import { KIND_AC, STORM_CLASSES, STORM_NONE } from "../tables/vsi.ts";
 
 const TOKEN = 1000;
 const BURST_MS = 250;
-/** Of one tunnel: three times what a session of 20 ms sends. */
+/** Of one tunnel, in each worker: three times what a session of 20 ms sends. */
 const BFD_PER_SECOND = 200;
 
 export class Policer {
@@ -66,7 +67,8 @@ export class Policer {
 
   /** May one more frame of BFD from tunnel `port` go to its thread? Tunnels have no storm limit: that bucket is free for it. */
   admitBfd(port: number): boolean {
-    if (this.stormBucket(port, BFD_PER_SECOND) < TOKEN) return false;
+    this.fill(this.stormTokens, this.stormAt, port, BFD_PER_SECOND);
+    if (this.stormTokens[port]! < TOKEN) return false;
     this.stormTokens[port]! -= TOKEN;
     return true;
   }

@@ -185,6 +185,23 @@ describe("the policer in front of the punt ring", () => {
   });
 });
 
+describe("BFD inside VXLAN", () => {
+  it("has 200 a second of a tunnel in one worker, however many there are: a session is one flow", () => {
+    for (const workers of [1, 4, 16]) {
+      const rig = new Rig();
+      const tables = { ...rig.tables, sizes: { ...rig.tables.sizes, workers } } as Tables;
+      const policer = new Policer(tables, 0);
+      let passed = 0;
+      for (let ms = 0; ms < 4000; ms++) {
+        policer.begin(ms);
+        for (let i = 0; i < 2; i++) if (policer.admitBfd(3)) passed++;
+      }
+      expect(passed, `${workers} workers`).toBeLessThanOrEqual(200 * (4 + BURST));
+      expect(passed, `${workers} workers`).toBeGreaterThan(200 * 4 - 10);
+    }
+  });
+});
+
 describe("the storm limit", () => {
   it("counts broadcast, unknown and multicast of one AC together; known unicast and tunnels are free", () => {
     const rig = new Rig();
