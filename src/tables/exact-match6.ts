@@ -35,11 +35,14 @@ export class ExactMatch6 {
     if (this.head.length > 0) this.refresh();
   }
 
-  /** Look at the published bank from now on. */
+  /**
+   * Look at the published bank from now on. The version first: the writer counts it last, so what is found in a bank may be newer
+   * than the version that it is remembered under, never older.
+   */
   refresh(): void {
+    this.version = Atomics.load(this.head, 2);
     this.base = Atomics.load(this.head, 0) * this.capacity;
     this.seed = this.head[1]!;
-    this.version = Atomics.load(this.head, 2);
   }
 
   /** The row that holds the key, or -1. Its value may be 0: removed. */

@@ -1,16 +1,18 @@
 /** The table of IPv6 prefixes beside a Map, through removals and changes of bank. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { ExactMatch6, ExactMatch6Writer } from "../../src/tables/exact-match6.ts";
 import { Heartbeat } from "../../src/tables/heartbeat.ts";
-import { create } from "../../src/tables/layout.ts";
+import { attach, type Carver, create } from "../../src/tables/layout.ts";
 import { xorshift } from "./xorshift.ts";
 
 function make(limit: number, workers = 0, seed = 12345) {
-  const { columns } = create((carver) => ({
+  const declare = (carver: Carver) => ({
     table: new ExactMatch6(carver, limit),
     heartbeat: new Heartbeat(carver.int32(workers)),
-  }));
-  return { ...columns, writer: new ExactMatch6Writer(columns.table, columns.heartbeat, seed) };
+  });
+  const { buffer, columns } = create(declare);
+  const writer = new ExactMatch6Writer(columns.table, columns.heartbeat, seed);
+  return { ...columns, writer, reader: () => attach(buffer, declare).table };
 }
 
 describe("IPv6 rows", () => {
@@ -45,6 +47,29 @@ describe("IPv6 rows", () => {
     expect(results).toEqual(new Set(["stored", "unsettled"]));
     heartbeat.leave(0);
     expect(writer.set(999, 0, 0, 0, 1, 1)).toBe("stored");
+  });
+
+  it.each([1, 2])("are never older than the version, also when the bank changes after load %i of a refresh", (nth) => {
+    const { table, writer, reader } = make(16);
+    const worker = reader();
+    const { load } = Atomics;
+    let loads = 0;
+    const spy = vi.spyOn(Atomics, "load").mockImplementation(((words: Int32Array, at: number) => {
+      const value = load(words, at);
+      if (words !== worker.head || ++loads !== nth) return value;
+      const bank = table.head[0];
+      for (let n = 1; table.head[0] === bank; n++) {
+        writer.set(n, 0, 0, 0, 1, 1);
+        writer.remove(n, 0, 0, 0, 1);
+      }
+      writer.set(7, 7, 7, 7, 1, 77);
+      return value;
+    }) as typeof load);
+    worker.refresh();
+    spy.mockRestore();
+    if (worker.version === table.head[2]) expect(worker.get(7, 7, 7, 7, 1)).toBe(77);
+    worker.refresh();
+    expect([worker.version, worker.get(7, 7, 7, 7, 1)]).toEqual([table.head[2], 77]);
   });
 });
 
