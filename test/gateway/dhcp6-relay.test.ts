@@ -219,6 +219,31 @@ describe("a lease", () => {
     expect(bed.bindings()).toEqual([]);
   });
 
+  it("that is shorter does not end the link-local address of a longer one; the last one does", () => {
+    const bed = strict();
+    for (const [ip, seconds] of [
+      [OTHER, 600],
+      [LEASE, 60],
+    ] as const) {
+      bed.ask(bed.b1, dhcp6Message(3));
+      bed.answer(REPLY(ip, seconds), { id: "vsi10/b1", peer: LINK_B });
+    }
+    const ends = () =>
+      bed.gw1.control.agent.security.bindings.list().map(({ ip, expiresSeconds }) => [ip, expiresSeconds]);
+    expect(ends()).toEqual([
+      ["2001:db8:10::64", 60],
+      ["2001:db8:10::65", 600],
+      [formatIpv6(LINK_B), 600],
+    ]);
+    bed.world.advance(100_000, 10_000);
+    expect(ends()).toEqual([
+      ["2001:db8:10::65", 500],
+      [formatIpv6(LINK_B), 500],
+    ]);
+    bed.world.advance(500_000, 10_000);
+    expect(ends()).toEqual([]);
+  });
+
   it("is asked for by its own MAC and address alone, which are bound to no other", () => {
     const bed = leased();
     bed.clear();

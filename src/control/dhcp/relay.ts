@@ -96,7 +96,7 @@ export interface DhcpRelayParts {
   readonly timers: Timers;
   readonly ways: ErrorWays;
   readonly macs: MacLearner;
-  readonly bindings: Pick<Bindings, "lease" | "release" | "holder">;
+  readonly bindings: Pick<Bindings, "lease" | "extend" | "release" | "holder">;
   readonly emit: Emit;
   /** This gateway's name: the remote-id of its clients. */
   readonly node: string;

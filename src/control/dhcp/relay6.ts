@@ -210,7 +210,7 @@ export class DhcpRelay6 {
         longest = Math.max(longest, validSeconds);
     }
     // What is of a MAC goes with the MAC.
-    if (longest > 0 && isLinkLocal6(peer) && macOfLinkLocal(peer) === null) bindings.lease(port, mac, peer, longest);
+    if (longest > 0 && isLinkLocal6(peer) && macOfLinkLocal(peer) === null) bindings.extend(port, mac, peer, longest);
   }
 
   /** Can a server's packet come in there? By a tunnel from anywhere: the way back need not be the way there. */

@@ -122,6 +122,13 @@ export class Bindings {
     return true;
   }
 
+  /** The same of an address that speaks for several leases: it stays for the longest of them. */
+  extend(port: AcPort, mac: Mac, ip: Ip, seconds: number): boolean {
+    const endsMs = this.leases.find(port, { mac, ip })?.endsMs;
+    const isLonger = endsMs === undefined || (endsMs !== null && endsMs < this.timers.nowMs + seconds * 1000);
+    return !isLonger || this.lease(port, mac, ip, seconds);
+  }
+
   /** The client behind `port` gives its lease back; `ip` null: all IPv4 ones of that MAC there. */
   release(port: AcPort, mac: Mac, ip: Ip | null): void {
     for (const lease of this.leases.ofPort(port))
