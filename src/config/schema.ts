@@ -307,7 +307,9 @@ const limits = z
     puntPerAcPerSecond: int(1, 1000000).default(500).describe("of these, from one AC"),
     searchesOfUplink: int(1, 1024)
       .default(512)
-      .describe("hosts of a family looked for at once because of packets from one uplink AC; from another port: 128"),
+      .describe(
+        "hosts of a family looked for at once because of packets from one uplink AC, of all uplinks together 512; from another port: 128",
+      ),
     icmpPerSecond: int(0, 100000).default(1000).describe("ICMP errors per second in all"),
     icmpPerAcPerSecond: int(0, 100000).default(100).describe("of these, to one AC"),
   })

@@ -4,7 +4,8 @@
  * Known neighbours of a family: per VSI-interface (`neighbors.limit`), per AC, in all; each family has a census of its own, so
  * that what hosts do with IPv6 takes nothing from ARP. Targets that are being resolved, or failed lately:
  * in all, and by the bridge port whose packet asked, so that one VM's address scan leaves the others room (behaviour.md
- * §3.10); all that is outside comes by one port, whose share is larger (RFC 6583 §7.1). Configured and looked-for-by-route entries are never refused.
+ * §3.10); all that is outside comes by one port, whose share is larger (RFC 6583 §7.1), but all such ports together have half at most, so
+ * that a scan from outside never shuts out the overlay. Configured and looked-for-by-route entries are never refused.
  */
 import { bump } from "../bump.ts";
 import type { InterfaceObject, PortObject } from "../inventory.ts";
@@ -13,6 +14,8 @@ import type { Ip } from "../ip.ts";
 export const NEIGHBORS_PER_AC = 256;
 export const SEARCHES_IN_ALL = 1024;
 export const SEARCHES_PER_PORT = 128;
+/** By all uplinks together. */
+export const SEARCHES_OF_UPLINKS = SEARCHES_IN_ALL / 2;
 
 /** One of each family. */
 export class FamilyCensus {
@@ -33,7 +36,10 @@ export class FamilyCensus {
 
   /** May bridge port `port` make us look for one more target of the family of `ip`? */
   maySearch(ip: Ip, port: number, isUplink: boolean): boolean {
-    return this.of(ip).searchesBy(port) < (isUplink ? this.searchesOfUplink : SEARCHES_PER_PORT);
+    const census = this.of(ip);
+    census.mark(port, isUplink);
+    if (!isUplink) return census.searchesBy(port) < SEARCHES_PER_PORT;
+    return census.searchesBy(port) < this.searchesOfUplink && census.searchesOfUplinks < SEARCHES_OF_UPLINKS;
   }
 
   /** Known neighbours. */
@@ -54,6 +60,9 @@ class NeighborCensus {
   private readonly onInterface = new Map<InterfaceObject, number>();
   private readonly onPort = new Map<PortObject, number>();
   private readonly searchesOf = new Map<number, number>();
+  private readonly uplinks = new Set<number>();
+  /** Of `searchesOf`, those by uplinks. */
+  searchesOfUplinks = 0;
   private known = 0;
   /** Entries that are not known. */
   searches = 0;
@@ -103,5 +112,14 @@ class NeighborCensus {
 
   countSearch(port: number, step: 1 | -1): void {
     bump(this.searchesOf, port, step);
+    if (this.uplinks.has(port)) this.searchesOfUplinks += step;
+  }
+
+  /** Bridge port `port` is an uplink, or (its VSI has a VNI now, or its row another port) none. */
+  mark(port: number, isUplink: boolean): void {
+    if (this.uplinks.has(port) === isUplink) return;
+    if (isUplink) this.uplinks.add(port);
+    else this.uplinks.delete(port);
+    this.searchesOfUplinks += isUplink ? this.searchesBy(port) : -this.searchesBy(port);
   }
 }
