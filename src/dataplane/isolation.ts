@@ -3,8 +3,8 @@
  *
  * Hosts reach each other's addresses of the subnet by the gateway, which sees and may refuse; what is of the link alone is bridged past it
  * (RFC 4291 §2.5.6: no router forwards it). Here that is dropped: packets from or to fe80::/10, and to groups of the link (ff02::/16), mDNS,
- * MLD, and DHCPv6 that is not relayed among them. The gateway's own conversation passes: what is sent to its MAC, or from or to its
- * link-local address.
+ * MLD, and DHCPv6 that is not relayed among them. The gateway's own conversation passes: what is sent to its MAC or its link-local address,
+ * and what comes from that address by a tunnel, where the other gateways have it too; at an AC it is a host's lie.
  */
 import { MAC_GATEWAY, macKey } from "../tables/mac.ts";
 import { VSI_ISOLATE } from "../tables/vsi.ts";
@@ -25,7 +25,8 @@ export function isIsolated(worker: WorkerContext, f: Frame): boolean {
   const to = f.at + ETH_BYTES + IP6_DST;
   const isOfLink =
     isLinkLocal(f.bytes, from) || isLinkLocal(f.bytes, to) || (u16(f.bytes, to) & LINK_GROUP_MASK) === LINK_GROUP;
-  return isOfLink && !isOwnLinkLocal(worker, f, from) && !isOwnLinkLocal(worker, f, to) && !isToGateway(worker, f);
+  if (!isOfLink || isOwnLinkLocal(worker, f, to) || isToGateway(worker, f)) return false;
+  return f.fromTunnel === 0 || !isOwnLinkLocal(worker, f, from);
 }
 
 /** Is the frame for our gateway MAC? */

@@ -80,8 +80,7 @@ describe("with isolation", () => {
     ["a packet to the gateway's link-local address", { ...HOST, dst: G10, to: "fe80::1" }, "punted"],
     ["bridged between addresses of the subnet", { ...HOST, from: "2001:db8:10::11", to: "2001:db8:10::12" }, "sent"],
     ["to a wider group", { ...HOST, dst: GROUP, from: "2001:db8:10::11", to: "ff05::2" }, "sent"],
-    ["from the gateway's link-local address to a next hop", { ...HOST, from: "fe80::1" }, "sent"],
-    ["and back", { ...HOST, to: "fe80::1" }, "sent"],
+    ["to the gateway's link-local address at another one's MAC", { ...HOST, to: "fe80::1" }, "sent"],
   ] as const)("%s: as without", (_, around, fate) => {
     for (const flags of [VSI_ISOLATE, 0]) {
       const [near, far] = fates(udp6(around), flags);
@@ -89,6 +88,14 @@ describe("with isolation", () => {
       // By a tunnel nothing comes to our own gateway MAC in this bed but what is ours.
       expect(far).toBe(fate);
     }
+  });
+
+  it("the gateway's link-local address speaks to a next hop by a tunnel; at an AC a host pretends to it", () => {
+    const frame = udp6({ ...HOST, from: "fe80::1" });
+    expect(fates(frame)).toEqual(["link_isolated", "sent"]);
+    expect(fates(frame, 0)).toEqual(["sent", "sent"]);
+    const advertisement = packet6({ ...HOST, from: "fe80::1", hops: 255, next: 58, rest: nd("88", LINK12) });
+    expect(fates(advertisement)).toEqual(["link_isolated", "sent"]);
   });
 
   it.each([
