@@ -23,10 +23,12 @@ export class Timers {
   private orders = 0;
   private time: number;
   private target: number;
+  private exact: number;
 
   constructor(nowMs: number) {
     this.time = Math.floor(nowMs);
     this.target = this.time;
+    this.exact = nowMs;
   }
 
   /** The time of the current round, milliseconds of a monotonic clock. */
@@ -37,6 +39,11 @@ export class Timers {
   /** The time that `run` was told: while timers catch up, `nowMs` is behind it. */
   get targetMs(): number {
     return this.target;
+  }
+
+  /** What `run` was told, with its fraction: for what is measured, and kept of few. */
+  get exactMs(): number {
+    return this.exact;
   }
 
   /** Run `run` once, `delayMs` from now, not sooner. */
@@ -81,6 +88,7 @@ export class Timers {
   run(nowMs: number): void {
     const target = Math.max(this.time, Math.floor(nowMs));
     this.target = target;
+    this.exact = Math.max(this.exact, nowMs);
     for (;;) {
       this.dropCancelled();
       const first = this.heap[0];

@@ -1,7 +1,7 @@
 /** Echoes of a gateway's own to hosts of the overlay: what goes out, which answer counts, and where an answer may land. */
 import { describe, expect, it } from "vitest";
 import type { HostPing } from "../../src/api/schema-probe.ts";
-import { ECHO_WAIT_MS, ECHOES_AT_ONCE } from "../../src/control/icmp/ping.ts";
+import { ECHO_WAIT_MS, ECHOES_AT_ONCE, type EchoAnswer } from "../../src/control/icmp/ping.ts";
 import { pingHost } from "../../src/liveness/host-ping.ts";
 import { ETH_BYTES } from "../../src/wire/ethernet.ts";
 import { ICMP_ECHO_REPLY, ICMP_ECHO_REQUEST } from "../../src/wire/icmp.ts";
@@ -128,6 +128,24 @@ describe("what counts as an answer", () => {
     agent.pinger.heard(on.vrf, to, message, 61, world.net.nowMs + 3);
     agent.pinger.heard(on.vrf, to, message, 61, world.net.nowMs + 4);
     expect(answers).toEqual([{ rttMs: 3, ttl: 61 }]);
+  });
+
+  it("a track's and a person's are measured to the fraction of a millisecond", async () => {
+    const world = bed();
+    await ping(world, "10.1.1.11");
+    const { agent, shown } = gw(world, 1).control;
+    const on = shown.inventory.interface("if10")!;
+    for (const startMs of [0.9, 0.2]) {
+      world.net.nowMs = Math.floor(world.net.nowMs) + 1 + startMs;
+      world.settle();
+      const answers: number[] = [];
+      const done = (answer: EchoAnswer | null) => answers.push(answer!.rttMs);
+      agent.pinger.ask(on, 0x0a01010b, 84, world.net.nowMs, done);
+      agent.pinger.watch(on, 0x0a01010b, 0, 1000, done);
+      world.net.nowMs += 0.4;
+      world.settle();
+      expect(answers).toEqual([expect.closeTo(0.4, 6), expect.closeTo(0.4, 6)]);
+    }
   });
 
   it("so many at once, and no more; each ends after its second", async () => {

@@ -141,6 +141,18 @@ describe("ping of a host", () => {
     expect(formatIpv6(readIpv6(echoes[0]!, ETH_BYTES + IP6_SRC))).toBe("2001:db8:10::1");
   });
 
+  it("is measured to the fraction of a millisecond", async () => {
+    const sites = new Sites6();
+    answering(sites.vm1);
+    await ping(sites, VM1);
+    sites.world.net.nowMs += 0.9;
+    sites.world.settle();
+    const asked = ask(sites, VM1);
+    sites.world.net.nowMs += 0.4;
+    sites.world.settle();
+    expect(await asked).toMatchObject({ kind: "reply", rttMs: expect.closeTo(0.4, 6) });
+  });
+
   it("of another site is answered here where the VSI-interface has an address of its own, else its loss is explained", async () => {
     const shared = new Sites6();
     answering(shared.vm4);

@@ -218,7 +218,7 @@ export class Icmp {
   }
 
   private heard({ bytes }: HeldFrame, iface: InterfaceObject, message: Uint8Array): void {
-    this.pinger.heard(iface.vrf, i32(bytes, L3 + IP_SRC), message, bytes[L3 + IP_TTL]!, this.timers.nowMs);
+    this.pinger.heard(iface.vrf, i32(bytes, L3 + IP_SRC), message, bytes[L3 + IP_TTL]!, this.timers.exactMs);
   }
 
   /**

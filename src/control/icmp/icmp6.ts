@@ -201,7 +201,7 @@ export class Icmp6 {
     const { rate, timers, emit, pinger } = this.parts;
     const arrival = this.arrivalOf(frame);
     if (message[0] === ICMP6_ECHO_REPLY && arrival !== null)
-      pinger.heard(arrival.iface.vrf, readIpv6(bytes, L3 + IP6_SRC), message, bytes[L3 + IP6_HOPS]!, timers.nowMs);
+      pinger.heard(arrival.iface.vrf, readIpv6(bytes, L3 + IP6_SRC), message, bytes[L3 + IP6_HOPS]!, timers.exactMs);
     if (message[0] !== ICMP6_ECHO_REQUEST) return CONSUMED;
     if (arrival === null || isGroup(readMac(bytes, ETH_DST)) || !isSource6(bytes, L3 + IP6_SRC))
       return DROP.not_forwarded;

@@ -91,11 +91,11 @@ export class Pinger {
         ? this.injector.route(iface.vrf, NO_PORT, packet, 0)
         : this.injector.viaAdjacency(adjacency, { ...OURS, bytes: packet }, TTL_TAKEN);
     if (!isSent) return false;
-    this.await({ vrf: iface.vrf, to, sentMs: this.timers.nowMs, isPersons: false, done }, waitMs);
+    this.await({ vrf: iface.vrf, to, sentMs: this.timers.exactMs, isPersons: false, done }, waitMs);
     return true;
   }
 
-  /** An intact echo reply came to one of our addresses in `vrf`. */
+  /** An intact echo reply came to one of our addresses in `vrf`, at the exact time `nowMs`. */
   heard(vrf: number, from: Ip, message: Uint8Array, ttl: number, nowMs: number): void {
     if (u16(message, 4) !== this.identifier) return;
     const sequence = u16(message, 6);
