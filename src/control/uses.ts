@@ -6,7 +6,7 @@
 /** Uses that are named. */
 const MOST_NAMED = 8;
 
-export class Uses {
+export class NamedUses {
   readonly names: string[] = [];
   count = 0;
 

@@ -5,7 +5,7 @@ import type { Track } from "../api/schema-tracks.ts";
 import { addTracks } from "../api/tracks.ts";
 import type { Config, NextHopConfig } from "../control/plan.ts";
 import type { TrackView } from "../control/tracks/tracks.ts";
-import { Uses } from "../control/uses.ts";
+import { NamedUses } from "../control/uses.ts";
 import { someNames } from "../wire/some-names.ts";
 
 /** Uses that the doctor names. */
@@ -23,18 +23,18 @@ export function tracked(views: () => readonly TrackView[], config: () => Config)
 export function tracksOf(views: readonly TrackView[], config: Config): Track[] {
   const uses = usesOf(config);
   return views.map((view) => {
-    const { names, count } = uses.get(view.name) ?? new Uses();
+    const { names, count } = uses.get(view.name) ?? new NamedUses();
     return { ...view, uses: names, useCount: count };
   });
 }
 
 /** By track, what names it. */
-function usesOf({ routes, policies, drain }: Config): Map<string, Uses> {
-  const uses = new Map<string, Uses>();
+function usesOf({ routes, policies, drain }: Config): Map<string, NamedUses> {
+  const uses = new Map<string, NamedUses>();
   const add = (track: string | null, use: string) => {
     if (track === null) return;
     let known = uses.get(track);
-    if (known === undefined) uses.set(track, (known = new Uses()));
+    if (known === undefined) uses.set(track, (known = new NamedUses()));
     if (known.more()) known.names.push(use);
   };
   const addHops = (hops: readonly NextHopConfig[], use: string) => {

@@ -9,7 +9,7 @@ import type { Emit } from "../event.ts";
 import type { InterfaceObject } from "../inventory.ts";
 import { formatIp, type Ip } from "../ip.ts";
 import type { Timers } from "../timers.ts";
-import { Uses } from "../uses.ts";
+import { NamedUses } from "../uses.ts";
 import type { NextHops } from "./next-hops.ts";
 import type { Policies } from "./policies.ts";
 import type { StaticRoutes } from "./static.ts";
@@ -130,8 +130,8 @@ export class NextHopStates {
     }
   }
 
-  private usesOf(wanted: ReadonlySet<number>): Map<number, Uses> {
-    const uses = new Map([...wanted].map((id) => [id, new Uses()]));
+  private usesOf(wanted: ReadonlySet<number>): Map<number, NamedUses> {
+    const uses = new Map([...wanted].map((id) => [id, new NamedUses()]));
     if (wanted.size === 0) return uses;
     for (const { of, adjacency } of this.parts.policies.hops()) {
       const known = uses.get(adjacency);

@@ -1,6 +1,5 @@
 /** What the gateways lean on: tracks, BFD sessions, next hops that are dead, and who leaves. As `vtepctl show track|bfd|next-hop`. */
 
-import { someNames } from "../../wire/some-names.ts";
 import type { RedundancyGateway, RedundancySaid } from "../said-redundancy.ts";
 import { polled } from "./poll.ts";
 import { Heads, Scroll } from "./scroll.tsx";
@@ -33,7 +32,7 @@ function linesOf({ node, error, draining, tracks, dead, problem, sessions }: Red
   for (const { ip, tunnel, interface: on, deadSeconds, uses, useCount } of dead)
     all.push({
       ...{ node, what: `next hop ${ip}${tunnel === null ? "" : ` behind ${tunnel}`} on ${on}`, kind: "bad" },
-      ...{ state: "dead", since: duration(deadSeconds ?? 0), uses: someNames(uses, useCount) },
+      ...{ state: "dead", since: duration(deadSeconds ?? 0), uses: named(uses, useCount) },
     });
   for (const { name: track, target, state, blind, seconds, rttMs, uses, useCount } of tracks) {
     const text = blind !== null ? `${state}: it cannot be asked, ${blind}` : state;
@@ -41,7 +40,7 @@ function linesOf({ node, error, draining, tracks, dead, problem, sessions }: Red
     const far = rttMs === null || state === "down" ? "" : `, ${rttMs.toFixed(2)} ms`;
     all.push({
       ...{ node, what: `track ${track}: ${target}`, kind, state: text + far },
-      ...{ since: duration(seconds), uses: someNames(uses, useCount) },
+      ...{ since: duration(seconds), uses: named(uses, useCount) },
     });
   }
   for (const { tunnel, state, verdict, diagnosis, detectionMs, longestGapMs, peer } of sessions) {
@@ -85,4 +84,9 @@ export function RedundancyCard() {
       {lines.length > MOST_LINES && <p class="quiet">{`${lines.length - MOST_LINES} more: vtepctl doctor.`}</p>}
     </section>
   );
+}
+
+/** Of more uses than were told on, how many there are. */
+function named(uses: readonly string[], count: number): string {
+  return (count > uses.length ? [...uses, `${count - uses.length} more`] : uses).join("; ");
 }
