@@ -12,6 +12,7 @@
  */
 import { DROP, PUNT } from "../tables/counters.ts";
 import { VSI_ISOLATE, VSI_LOCAL_PROXY, VSI_RA, VSI_SUPPRESS } from "../tables/vsi.ts";
+import { i32 } from "../wire/bytes.ts";
 import { ETH_BYTES, isGroupHi } from "../wire/ethernet.ts";
 import {
   ICMP6_NEIGHBOR_ADVERTISEMENT,
@@ -24,8 +25,10 @@ import { IP6_HOPS, IP6_NEXT, IP6_SRC, IPV6_BYTES, PROTO_ICMP6, UNDETERMINED, upp
 import { ND_HOP_LIMIT, ND_TARGET } from "../wire/nd.ts";
 import type { WorkerContext } from "./context.ts";
 import { type Fate, type Frame, GO_ON } from "./frame.ts";
-import { isIsolated, isLinkLocal, isOwnLinkLocal, isToGateway } from "./isolation.ts";
+import { isIsolated } from "./isolation.ts";
+import { isLinkLocal, isOwnLinkLocal } from "./link-local.ts";
 import { punt, puntCopy } from "./punt.ts";
+import { isToGateway } from "./to-gateway.ts";
 
 /** No honest message is longer: its options cost control time, each of them. */
 const MOST_BYTES = 1500;
@@ -72,8 +75,9 @@ function ofHost(worker: WorkerContext, f: Frame, l4: number, type: number): Fate
 function isOfLink(worker: WorkerContext, f: Frame, l4: number): boolean {
   const { bytes } = f;
   const target = l4 + ND_TARGET;
-  if (target + 16 > f.end || !isLinkLocal(bytes, target)) return false;
-  return !isOwnLinkLocal(worker, f, target) && !isOwnLinkLocal(worker, f, f.at + ETH_BYTES + IP6_SRC);
+  if (target + 16 > f.end || !isLinkLocal(i32(bytes, target))) return false;
+  const iface = worker.vsis.interface[f.vsi]!;
+  return !isOwnLinkLocal(worker, f, target, iface) && !isOwnLinkLocal(worker, f, f.at + ETH_BYTES + IP6_SRC, iface);
 }
 
 /** Where the message of neighbour discovery in the IPv6 frame in hand begins; 0: it is none; UNDETERMINED: that is hidden. */

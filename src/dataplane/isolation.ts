@@ -6,13 +6,14 @@
  * MLD, and DHCPv6 that is not relayed among them. The gateway's own conversation passes: what is sent to its MAC or its link-local address,
  * and what comes from that address by a tunnel, where the other gateways have it too; at an AC it is a host's lie.
  */
-import { MAC_GATEWAY, macKey } from "../tables/mac.ts";
 import { VSI_ISOLATE } from "../tables/vsi.ts";
 import { i32, u16 } from "../wire/bytes.ts";
 import { ETH_BYTES } from "../wire/ethernet.ts";
 import { IP6_DST, IP6_SRC, IPV6_BYTES } from "../wire/ipv6.ts";
 import type { WorkerContext } from "./context.ts";
 import type { Frame } from "./frame.ts";
+import { isLinkLocal, isOwnLinkLocal } from "./link-local.ts";
+import { isToGateway } from "./to-gateway.ts";
 
 /** ff02::/16, by its first half word: the scope of a link is 2 with whatever flags (RFC 4291 §2.7). */
 const LINK_GROUP = 0xff02;
@@ -23,28 +24,10 @@ export function isIsolated(worker: WorkerContext, f: Frame): boolean {
   if ((worker.vsis.flags[f.vsi]! & VSI_ISOLATE) === 0 || f.end < f.at + ETH_BYTES + IPV6_BYTES) return false;
   const from = f.at + ETH_BYTES + IP6_SRC;
   const to = f.at + ETH_BYTES + IP6_DST;
-  const isOfLink =
-    isLinkLocal(f.bytes, from) || isLinkLocal(f.bytes, to) || (u16(f.bytes, to) & LINK_GROUP_MASK) === LINK_GROUP;
-  if (!isOfLink || isOwnLinkLocal(worker, f, to) || isToGateway(worker, f)) return false;
-  return f.fromTunnel === 0 || !isOwnLinkLocal(worker, f, from);
-}
-
-/** Is the frame for our gateway MAC? */
-export function isToGateway(worker: WorkerContext, f: Frame): boolean {
-  const value = worker.macs.get(f.dstLo, macKey(f.vsi, f.dstHi));
-  return (value & MAC_GATEWAY) !== 0 && (f.fromTunnel === 0 || (value & 0xffff) === 0);
-}
-
-/** Is the address at `at` the link-local one of the VSI-interface of the frame's VSI? */
-export function isOwnLinkLocal(worker: WorkerContext, f: Frame, at: number): boolean {
   const { bytes } = f;
-  if (i32(bytes, at) !== (0xfe800000 | 0) || i32(bytes, at + 4) !== 0) return false;
-  const own = 2 * worker.vsis.interface[f.vsi]!;
-  const { linkLocal } = worker.interfaces;
-  return i32(bytes, at + 8) === linkLocal[own] && i32(bytes, at + 12) === linkLocal[own + 1];
-}
-
-/** fe80::/10 */
-export function isLinkLocal(bytes: Uint8Array, at: number): boolean {
-  return (u16(bytes, at) & 0xffc0) === 0xfe80;
+  const isOfLink =
+    isLinkLocal(i32(bytes, from)) || isLinkLocal(i32(bytes, to)) || (u16(bytes, to) & LINK_GROUP_MASK) === LINK_GROUP;
+  const iface = worker.vsis.interface[f.vsi]!;
+  if (!isOfLink || isOwnLinkLocal(worker, f, to, iface) || isToGateway(worker, f)) return false;
+  return f.fromTunnel === 0 || !isOwnLinkLocal(worker, f, from, iface);
 }

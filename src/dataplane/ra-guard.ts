@@ -11,7 +11,7 @@
  */
 import { DROP } from "../tables/counters.ts";
 import { PORT_RA_GUARD } from "../tables/vsi.ts";
-import { u16 } from "../wire/bytes.ts";
+import { i32, u16 } from "../wire/bytes.ts";
 import {
   ETH_BYTES,
   LEAST_TYPE,
@@ -27,6 +27,7 @@ import { PROTO_TCP, PROTO_UDP } from "../wire/ipv4.ts";
 import { IP6_HOPS, IP6_NEXT, IP6_SRC, IPV6_BYTES, PROTO_ICMP6, UNDETERMINED, upperLayer } from "../wire/ipv6.ts";
 import type { WorkerContext } from "./context.ts";
 import { type Fate, type Frame, GO_ON } from "./frame.ts";
+import { isLinkLocal } from "./link-local.ts";
 
 /** Tags that are looked through. */
 const MAX_TAGS = 4;
@@ -65,5 +66,5 @@ function ofRouter(bytes: Uint8Array, l3: number, end: number): Fate {
 
 /** Would a host take it for a message of its link? */
 function isOfLink(bytes: Uint8Array, l3: number): boolean {
-  return bytes[l3 + IP6_HOPS] === 255 && (u16(bytes, l3 + IP6_SRC) & 0xffc0) === 0xfe80;
+  return bytes[l3 + IP6_HOPS] === 255 && isLinkLocal(i32(bytes, l3 + IP6_SRC));
 }

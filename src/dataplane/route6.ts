@@ -39,6 +39,7 @@ import type { WorkerContext } from "./context.ts";
 import { egress } from "./egress.ts";
 import { type Fate, type Frame, GO_ON } from "./frame.ts";
 import { KNOWN_MATCH, KNOWN_OWN, KNOWN_SPECIFIC, NOT_ASKED } from "./known6.ts";
+import { isLinkLocal, isOwnLinkLocal } from "./link-local.ts";
 import { beyondGuard, clampTo, deadEnd, homeOf, isLoop, memberOf, mtuOf } from "./next-hop.ts";
 import {
   NO_RULE,
@@ -180,21 +181,6 @@ function isMartian(view: DataView, at: number): boolean {
 function isSame(view: DataView, l3: number): boolean {
   for (let i = 4; i < 16; i += 4) if (view.getInt32(l3 + IP6_SRC + i) !== view.getInt32(l3 + IP6_DST + i)) return false;
   return true;
-}
-
-/** fe80::/10, by the first word of an address. */
-function isLinkLocal(first: number): boolean {
-  return (first & 0xffc00000) === (0xfe800000 | 0);
-}
-
-function isOwnLinkLocal(worker: WorkerContext, f: Frame, at: number, arrival: number): boolean {
-  const view = f.view;
-  const own = worker.interfaces.linkLocal;
-  const n = arrival << 1;
-  if (view.getInt32(at) !== (0xfe800000 | 0) || view.getInt32(at + 4) !== 0) return false;
-  // The VSI-interface of an L3VNI has none.
-  if ((own[n]! | own[n + 1]!) === 0) return false;
-  return view.getInt32(at + 8) === own[n] && view.getInt32(at + 12) === own[n + 1];
 }
 
 /** What an AC may not claim: one of our addresses; with antiSpoof, any address of another VSI-interface. */

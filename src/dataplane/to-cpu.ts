@@ -4,7 +4,6 @@
  * ARP and neighbour discovery go as the VSI's mode says (D14), clients' DHCP where it is relayed. How a frame gets there is punt.ts.
  */
 import { DROP, PUNT } from "../tables/counters.ts";
-import { MAC_GATEWAY, macKey } from "../tables/mac.ts";
 import { VSI_DHCP_RELAY, VSI_DHCP6_RELAY, VSI_LOCAL_PROXY, VSI_ND, VSI_SUPPRESS } from "../tables/vsi.ts";
 import { ARP_REQUEST } from "../wire/arp.ts";
 import { u16 } from "../wire/bytes.ts";
@@ -26,6 +25,7 @@ import type { WorkerContext } from "./context.ts";
 import { discovery } from "./discovery.ts";
 import { type Fate, type Frame, GO_ON } from "./frame.ts";
 import { punt, puntCopy } from "./punt.ts";
+import { isToGateway } from "./to-gateway.ts";
 
 /** ARP leaves by the CPU port, as the VSI's ARP mode says (D14), clients' DHCP where it is relayed, neighbour discovery where control has it. */
 export function toCpu(worker: WorkerContext, f: Frame): Fate {
@@ -41,9 +41,7 @@ export function toCpu(worker: WorkerContext, f: Frame): Fate {
   if (!hasInterface && (flags & VSI_SUPPRESS) === 0) return GO_ON;
   const group = isGroupHi(f.dstHi);
   if (!group) {
-    const value = worker.macs.get(f.dstLo, macKey(f.vsi, f.dstHi));
-    const ours = (value & MAC_GATEWAY) !== 0 && (f.fromTunnel === 0 || (value & 0xffff) === 0);
-    if (ours) return punt(worker, f, PUNT.arp, 0, 0);
+    if (isToGateway(worker, f)) return punt(worker, f, PUNT.arp, 0, 0);
     // To a third MAC: bridged. With suppression control may learn from it all the same.
     if ((flags & VSI_SUPPRESS) !== 0) puntCopy(worker, f, PUNT.arp);
     return GO_ON;
