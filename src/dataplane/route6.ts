@@ -99,13 +99,13 @@ export function route6(worker: WorkerContext, f: Frame): Fate {
     case POLICY_DEFAULT:
     case POLICY_DEFAULTS: {
       // D11: only where the table has nothing more specific than a default route.
-      const found = host !== 0 ? host : specificOf(worker, f, l3, vrf, to);
+      const found = host !== 0 ? host : matchOf(worker, f, l3, vrf, to, KNOWN_SPECIFIC);
       if (found !== 0) return follow(worker, f, l3, found, arrival);
       const hop = (rule & 0xff) === POLICY_DEFAULTS ? memberOf(worker, f, way) : way;
       return viaAdjacency6(worker, f, l3, hop, arrival);
     }
     default: // no rule, or permit: the table decides
-      return follow(worker, f, l3, host !== 0 ? host : matchOf(worker, f, l3, vrf, to), arrival);
+      return follow(worker, f, l3, host !== 0 ? host : matchOf(worker, f, l3, vrf, to, KNOWN_MATCH), arrival);
   }
 }
 
@@ -115,7 +115,7 @@ export function routeOwn6(worker: WorkerContext, f: Frame, l3: number, vrf: numb
   const own = worker.knownTo6.words[to + KNOWN_OWN]!;
   if (own >> ROUTE_KIND_SHIFT === ROUTE_LOCAL) return DROP.not_forwarded;
   const host = beyondGuard(own);
-  return follow(worker, f, l3, host !== 0 ? host : matchOf(worker, f, l3, vrf, to), 0);
+  return follow(worker, f, l3, host !== 0 ? host : matchOf(worker, f, l3, vrf, to, KNOWN_MATCH), 0);
 }
 
 /** Where `knownTo6` says what the table of `vrf` has for the packet's destination. */
@@ -132,23 +132,16 @@ function destinationOf(worker: WorkerContext, f: Frame, l3: number, vrf: number)
   return ~at;
 }
 
-/** The longest match of the packet's destination, which is known at `to`, but for its own route. */
-function matchOf(worker: WorkerContext, f: Frame, l3: number, vrf: number, to: number): number {
+/**
+ * The longest match of the packet's destination, which is known at `to`, but for its own route; `word`: KNOWN_MATCH, or KNOWN_SPECIFIC,
+ * without a default route (D11).
+ */
+function matchOf(worker: WorkerContext, f: Frame, l3: number, vrf: number, to: number, word: number): number {
   const { words } = worker.knownTo6;
-  const known = words[to + KNOWN_MATCH]!;
+  const known = words[to + word]!;
   if (known !== NOT_ASKED) return known;
-  const found = lookup6(worker, f, l3 + IP6_DST, vrf, ANY_PREFIX);
-  words[to + KNOWN_MATCH] = found;
-  return found;
-}
-
-/** The same without a default route (D11). */
-function specificOf(worker: WorkerContext, f: Frame, l3: number, vrf: number, to: number): number {
-  const { words } = worker.knownTo6;
-  const known = words[to + KNOWN_SPECIFIC]!;
-  if (known !== NOT_ASKED) return known;
-  const found = lookup6(worker, f, l3 + IP6_DST, vrf, NO_DEFAULT);
-  words[to + KNOWN_SPECIFIC] = found;
+  const found = lookup6(worker, f, l3 + IP6_DST, vrf, word === KNOWN_MATCH ? ANY_PREFIX : NO_DEFAULT);
+  words[to + word] = found;
   return found;
 }
 
@@ -266,7 +259,7 @@ function byOtherVrf(worker: WorkerContext, f: Frame, l3: number, vrf: number, ar
   if (own >> ROUTE_KIND_SHIFT === ROUTE_LOCAL)
     return arrival === 0 ? DROP.not_forwarded : punt(worker, f, PUNT.local, own & ROUTE_ARG_MASK, 0);
   const host = beyondGuard(own);
-  const found = host !== 0 ? host : matchOf(worker, f, l3, vrf, to);
+  const found = host !== 0 ? host : matchOf(worker, f, l3, vrf, to, KNOWN_MATCH);
   return follow(worker, f, l3, found >> ROUTE_KIND_SHIFT === ROUTE_VRF ? 0 : found, arrival);
 }
 
