@@ -7,17 +7,16 @@
  */
 import { beforeAll, expect, it } from "vitest";
 import { jsonSlices, SLICE_MS } from "../../src/api/json-slices.ts";
-import { Shown } from "../../src/api/shown.ts";
-import { parseConfig } from "../../src/config/load.ts";
-import { assemble, type Control } from "../../src/daemon/assemble.ts";
+import type { Shown } from "../../src/api/shown.ts";
+import type { Control } from "../../src/daemon/assemble.ts";
 import { metricsSource } from "../../src/daemon/metrics-source.ts";
 import { StateDump } from "../../src/daemon/state-dump.ts";
 import type { WorkerWatch } from "../../src/daemon/worker-watch.ts";
 import type { Workers } from "../../src/daemon/workers.ts";
 import { Tally } from "../../src/metrics/histogram.ts";
 import { createMetrics } from "../../src/metrics/metrics.ts";
-import { createTables } from "../../src/tables/tables.ts";
-import { STATUS, UNWATCHED } from "./fake-source.ts";
+import { assembled } from "../control/assembled.ts";
+import { STATUS } from "./fake-source.ts";
 
 const MACS = 150_000;
 const NEIGHBORS = 65_536;
@@ -50,22 +49,7 @@ let shown: Shown;
 const scrambled = (i: number): number => (i * 40_503) & 0x1ffff;
 
 beforeAll(() => {
-  const parsed = parseConfig(TEXT, "test.yaml");
-  if ("errors" in parsed) throw new Error(JSON.stringify(parsed.errors.slice(0, 3)));
-  const { tables } = createTables({ workers: 1, macs: 262_144, neighbors: NEIGHBORS + 64, routes: 65_536 });
-  control = assemble({
-    tables,
-    config: parsed.config,
-    emit: () => undefined,
-    opener: { openTap: () => ({ fds: [99], ifindex: 1 }), changeTap: () => undefined, closeTap: () => undefined },
-    wake: () => undefined,
-    underlayMtu: 1500,
-    pathMtu: () => -1,
-    onResolved: () => undefined,
-    nowMs: 1000,
-  });
-  expect(control.topology.apply(parsed.config)).toMatchObject({ ok: true });
-  shown = new Shown(control.shown, { view: () => UNWATCHED });
+  ({ control, shown } = assembled(TEXT, { macs: 262_144, neighbors: NEIGHBORS + 64, routes: 65_536 }));
   const { inventory, agent } = control.shown;
   const [on, vsi, port] = [inventory.interface("if10")!, inventory.vsi("vsi10")!, inventory.tunnel("gw2")!];
   for (let i = 0; i < MACS; i++) agent.macs.learn(vsi.row, port.row, scrambled(i) + ((i >> 17) << 17), 0x0200);

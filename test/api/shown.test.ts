@@ -1,15 +1,13 @@
 /** What people see of a configured gateway: control for real, no worker, no TAP. */
 import { beforeEach, expect, it } from "vitest";
 import * as schema from "../../src/api/schema.ts";
-import { Shown } from "../../src/api/shown.ts";
-import { parseConfig } from "../../src/config/load.ts";
-import type { Emit } from "../../src/control/event.ts";
+import type { Shown } from "../../src/api/shown.ts";
 import { rowsOf } from "../../src/control/sorted.ts";
-import { assemble, type Control } from "../../src/daemon/assemble.ts";
+import type { Control } from "../../src/daemon/assemble.ts";
 import { DROP, DROPS } from "../../src/tables/counters.ts";
-import { createTables, type Tables } from "../../src/tables/tables.ts";
+import type { Tables } from "../../src/tables/tables.ts";
 import { loOf, parseMac } from "../../src/wire/ethernet.ts";
-import { UNWATCHED } from "./fake-source.ts";
+import { assembled } from "../control/assembled.ts";
 
 const TEXT = `
 node: gw1
@@ -45,23 +43,7 @@ let control: Control;
 let shown: Shown;
 
 beforeEach(() => {
-  const parsed = parseConfig(TEXT, "test.yaml");
-  if ("errors" in parsed) throw new Error(JSON.stringify(parsed.errors));
-  tables = createTables({ workers: 1, macs: 65_536, neighbors: 65_536, routes: 16_384 }).tables;
-  const emit: Emit = () => undefined;
-  control = assemble({
-    tables,
-    config: parsed.config,
-    emit,
-    opener: { openTap: () => ({ fds: [99], ifindex: 1 }), changeTap: () => undefined, closeTap: () => undefined },
-    wake: () => undefined,
-    underlayMtu: 1500,
-    pathMtu: () => -1,
-    onResolved: () => undefined,
-    nowMs: 1000,
-  });
-  expect(control.topology.apply(parsed.config)).toMatchObject({ ok: true });
-  shown = new Shown(control.shown, { view: () => UNWATCHED });
+  ({ control, tables, shown } = assembled(TEXT, { macs: 65_536, neighbors: 65_536, routes: 16_384 }));
 });
 
 it("fits its own schemas, whole and in every list", () => {

@@ -4,10 +4,10 @@
  */
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import type { Trace, TraceRequest } from "../../src/api/schema-trace.ts";
-import { Tracer } from "../../src/insight/trace.ts";
+import type { TraceRequest } from "../../src/api/schema-trace.ts";
 import { DROPS } from "../../src/tables/counters.ts";
 import { Sites6 } from "../gateway/host6.ts";
+import { type Done, injected, said } from "./foretold.ts";
 
 const VM1 = "2001:db8:10::11";
 const PLACES = [{ ac: "vm1" }, { ac: "vm1" }, { ac: "vm3" }, { tunnel: "gw2", vni: 10 }] as const;
@@ -40,37 +40,12 @@ const OPENING = [
   of({ destination: "2001:db8:10::1", protocol: "tcp" }),
 ];
 
-interface Done {
-  readonly events: readonly string[];
-  readonly drops: readonly string[];
-  readonly held: number;
-}
-
-function injected({ gw1 }: Sites6, request: TraceRequest): { trace: Trace; done: Done } | null {
-  const { shown, injector, agent } = gw1.control;
-  const { drops } = gw1.tables.controlCounters;
-  const before = { drops: drops.slice(), held: agent.ledger.held };
-  gw1.events.length = 0;
-  const trace = new Tracer(shown, injector).trace({ ...request, inject: true }, () => undefined);
-  if ("message" in trace) return null;
-  gw1.turn();
-  const done = {
-    events: gw1.events.map(({ event, fields }) =>
-      event === "icmp.error" ? `${event} ${fields.type}/${fields.code}` : event,
-    ),
-    drops: DROPS.filter((_, i) => drops[i + 1]! > before.drops[i + 1]!).map(([reason]) => reason),
-    held: agent.ledger.held - before.held,
-  };
-  return { trace, done };
-}
-
 const ANSWERS = ["nd.gateway-reply", "nd.proxy-reply", "nd.relay-request", "nd.relay-reply", "icmp.echo"];
 const ERRORS: readonly (readonly [RegExp, string])[] = [
   [/^ICMPv6 time exceeded/, "3/0"],
   [/^ICMPv6 packet too big/, "2/0"],
   [/^ICMPv6 unreachable \(no route\)/, "1/0"],
 ];
-const said = (done: Done, name: string) => done.events.some((event) => event.startsWith(name));
 const quiet = (done: Done) => ANSWERS.every((name) => !said(done, name)) && !said(done, "icmp.error");
 
 /** What each kind of sentence promises. The first that fits is the one. */
@@ -101,7 +76,7 @@ it("what trace says control would do about IPv6, control does", () => {
     fc.property(fc.array(step, { minLength: 10, maxLength: 30 }), (steps) => {
       const sites = new Sites6();
       for (const { place, frame, pauseMs } of [...OPENING, ...steps]) {
-        const outcome = injected(sites, { ...DEFAULTS, ...place, ...frame } as TraceRequest);
+        const outcome = injected(sites.gw1, { ...DEFAULTS, ...place, ...frame } as TraceRequest);
         sites.world.advance(pauseMs);
         const next = outcome?.trace.fate.next ?? null;
         if (outcome === null || next === null) continue;

@@ -4,15 +4,14 @@
  */
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import type { Trace, TraceRequest } from "../../src/api/schema-trace.ts";
-import { Tracer } from "../../src/insight/trace.ts";
-import { CONTROL_REINJECTED, DROPS } from "../../src/tables/counters.ts";
+import type { TraceRequest } from "../../src/api/schema-trace.ts";
+import { DROPS } from "../../src/tables/counters.ts";
 import { parseMac } from "../../src/wire/ethernet.ts";
 import { parseIpv4 } from "../../src/wire/ipv4.ts";
 import { arpFrame } from "../dataplane/packets.ts";
 import { article } from "../gateway/article.ts";
-import type { World } from "../gateway/world.ts";
 import { toHex } from "../wire/hex.ts";
+import { type Done, injected, said } from "./foretold.ts";
 
 const PLACES = [
   { ac: "vm1" },
@@ -72,42 +71,12 @@ const request = {
 const lost = { ...vm1, frame: { protocol: "icmp", source: "10.1.1.11", destination: "20.1.1.88" } };
 const OPENING = [request, request, lost, lost];
 
-/** What control did with the one frame: its events, its drops, and what waits or went back. */
-interface Done {
-  readonly events: readonly string[];
-  readonly drops: readonly string[];
-  readonly held: number;
-  readonly reinjected: number;
-}
-
-function injected(world: World, request: TraceRequest): { trace: Trace; done: Done } | null {
-  const gw1 = world.gateways.get("gw1")!;
-  const { shown, injector, agent } = gw1.control;
-  const { drops, control } = gw1.tables.controlCounters;
-  const before = { drops: drops.slice(), held: agent.ledger.held, reinjected: control[CONTROL_REINJECTED]! };
-  gw1.events.length = 0;
-  const trace = new Tracer(shown, injector).trace({ ...request, inject: true }, () => undefined);
-  if ("message" in trace) return null;
-  // This gateway alone: what others answer is another frame's story.
-  gw1.turn();
-  const done = {
-    events: gw1.events.map(({ event, fields }) =>
-      event === "icmp.error" ? `${event} ${fields.type}/${fields.code}` : event,
-    ),
-    drops: DROPS.filter((_, i) => drops[i + 1]! > before.drops[i + 1]!).map(([reason]) => reason),
-    held: agent.ledger.held - before.held,
-    reinjected: control[CONTROL_REINJECTED]! - before.reinjected,
-  };
-  return { trace, done };
-}
-
 const ANSWERS = ["arp.gateway-reply", "arp.proxy-reply", "arp.relay-request", "arp.relay-reply", "icmp.echo"];
 const ERRORS: readonly (readonly [RegExp, string])[] = [
   [/^ICMP time exceeded/, "11/0"],
   [/^ICMP fragmentation needed/, "3/4"],
   [/^ICMP network unreachable/, "3/0"],
 ];
-const said = (done: Done, name: string) => done.events.some((event) => event.startsWith(name));
 const quiet = (done: Done) => ANSWERS.every((name) => !said(done, name)) && !said(done, "icmp.error");
 
 /** What each kind of sentence promises. The first that fits is the one. */
@@ -142,7 +111,12 @@ it("what trace says control would do, control does", () => {
     fc.property(fc.array(step, { minLength: 10, maxLength: 30 }), (steps) => {
       const world = article();
       for (const { place, frame, pauseMs } of [...OPENING, ...steps]) {
-        const outcome = injected(world, { ...DEFAULTS, inject: true, ...place, ...frame } as TraceRequest);
+        const outcome = injected(world.gateways.get("gw1")!, {
+          ...DEFAULTS,
+          inject: true,
+          ...place,
+          ...frame,
+        } as TraceRequest);
         world.advance(pauseMs);
         const next = outcome?.trace.fate.next ?? null;
         if (outcome === null || next === null) continue;

@@ -3,13 +3,12 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { createApi } from "../../src/api/api.ts";
 import { Why } from "../../src/api/schema-why.ts";
 import { Shown } from "../../src/api/shown.ts";
-import { parseConfig } from "../../src/config/load.ts";
-import { assemble, type Control } from "../../src/daemon/assemble.ts";
+import type { Control } from "../../src/daemon/assemble.ts";
 import { WhyAnswers } from "../../src/insight/why.ts";
-import { createTables } from "../../src/tables/tables.ts";
 import { hiOf, loOf, parseMac } from "../../src/wire/ethernet.ts";
 import { parseIpv4 } from "../../src/wire/ipv4.ts";
 import { sourceWith, UNWATCHED } from "../api/fake-source.ts";
+import { assembled } from "../control/assembled.ts";
 
 const CONFIG = `
 node: gw1
@@ -36,23 +35,10 @@ let answers: WhyAnswers;
 let nowMs = 1000;
 
 beforeEach(() => {
-  const parsed = parseConfig(CONFIG, "gw1.yaml");
-  if ("errors" in parsed) throw new Error(JSON.stringify(parsed.errors));
   nowMs = 1000;
-  const { tables } = createTables({ workers: 1, ...SIZES });
-  control = assemble({
-    tables,
-    config: parsed.config,
-    emit: () => undefined,
-    opener: { openTap: () => ({ fds: [99], ifindex: 1 }), changeTap: () => undefined, closeTap: () => undefined },
-    wake: () => undefined,
-    underlayMtu: 1500,
-    pathMtu: () => -1,
-    onResolved: () => undefined,
-    nowMs,
-  });
-  expect(control.topology.apply(parsed.config)).toMatchObject({ ok: true });
-  answers = new WhyAnswers(control.shown, new Shown(control.shown, { view: () => UNWATCHED }));
+  const made = assembled(CONFIG, SIZES);
+  control = made.control;
+  answers = new WhyAnswers(control.shown, made.shown);
 });
 
 const pass = (ms: number) => {
