@@ -5,36 +5,20 @@
  *     vm1 - gw1 --- router --- gw2 - vm2
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Tunnel } from "../../src/api/schema.ts";
 import type { Bfd } from "../../src/api/schema-bfd.ts";
 import { until } from "../../src/lab/deadline.ts";
-import { describeReal, type Gateway, type Gateways, openGateways, whyNoGateways } from "./gateways.ts";
+import { untilUp as bothUp, openPair, tunnelOf, UP_MS } from "./bfd-bed.ts";
+import { describeReal, type Gateway, type Gateways, whyNoGateways } from "./gateways.ts";
 import { ping } from "./traffic.ts";
 
 const missing = whyNoGateways("tshark", "iptables");
-const UP_MS = 15_000;
 
 describeReal(missing, "BFD inside VXLAN", () => {
   let gateways: Gateways;
   let gw1: Gateway;
   let gw2: Gateway;
 
-  const configOf = (own: string, remote: string, peer: string, vm: string) => ({
-    underlay: { address: own },
-    bfd: { intervalMs: 50, multiplier: 5, mode: "vxlan" },
-    tunnels: [{ name: peer, remote }],
-    vsis: [{ name: "vsi10", vni: 10 }],
-    interfaces: [{ name: "vsi-interface10", vsi: "vsi10", address: "10.1.1.1/24" }],
-    acs: [{ name: vm, vsi: "vsi10", tap: { device: "eth0", netns: gateways.bed.name(vm) } }],
-  });
-  const tunnelOf = async (gateway: Gateway): Promise<Tunnel> => (await gateway.look<Tunnel[]>("/v1/tunnels"))[0]!;
-  const untilUp = async () => {
-    for (const gateway of [gw1, gw2])
-      await until(`${gateway.node} up`, UP_MS, async () => {
-        const { state, bfd } = await tunnelOf(gateway);
-        return state === "up" && bfd?.state === "up" && bfd.detectionMs === 250;
-      });
-  };
+  const untilUp = () => bothUp([gw1, gw2], 250);
 
   const untilPinged = () =>
     until("an answer of vm2", UP_MS, async () =>
@@ -42,18 +26,7 @@ describeReal(missing, "BFD inside VXLAN", () => {
     );
 
   beforeAll(async () => {
-    gateways = await openGateways("bfdvxlan");
-    const { bed } = gateways;
-    for (const name of ["gw1", "gw2", "router", "vm1", "vm2"]) await bed.namespace(name);
-    await bed.veth("gw1", "ul0", "router", "to-gw1");
-    await bed.veth("gw2", "ul0", "router", "to-gw2");
-    await bed.bridge("router", "br0", ["to-gw1", "to-gw2"]);
-    await bed.ip("gw1", "addr add 192.0.2.1/24 dev ul0");
-    await bed.ip("gw2", "addr add 192.0.2.2/24 dev ul0");
-    gw1 = await gateways.start("gw1", configOf("192.0.2.1", "192.0.2.2", "gw2", "vm1"));
-    gw2 = await gateways.start("gw2", configOf("192.0.2.2", "192.0.2.1", "gw1", "vm2"));
-    await bed.ip("vm1", "addr add 10.1.1.11/24 dev eth0", "link set dev eth0 up");
-    await bed.ip("vm2", "addr add 10.1.1.12/24 dev eth0", "link set dev eth0 up");
+    ({ gateways, gw1, gw2 } = await openPair("bfdvxlan", { intervalMs: 50, multiplier: 5, mode: "vxlan" }));
     await untilUp();
   });
   afterAll(() => gateways?.remove());

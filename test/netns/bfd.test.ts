@@ -7,16 +7,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Tunnel } from "../../src/api/schema.ts";
 import type { Bfd, BfdSession } from "../../src/api/schema-bfd.ts";
 import type { Diagnosis } from "../../src/api/schema-doctor.ts";
 import { pause, until } from "../../src/lab/deadline.ts";
 import { STOP } from "../daemon/ptrace.ts";
-import { describeReal, type Gateway, type Gateways, openGateways, whyNoGateways } from "./gateways.ts";
+import { untilUp as bothUp, openPair, tunnelOf, UP_MS } from "./bfd-bed.ts";
+import { describeReal, type Gateway, type Gateways, whyNoGateways } from "./gateways.ts";
 import { ping } from "./traffic.ts";
 
 const missing = whyNoGateways("python3");
-const UP_MS = 15_000;
 /** `VTEPD_LONG=1`: as the design promises it. Otherwise with room for a machine that does something else meanwhile. */
 const MULTIPLIER = process.env.VTEPD_LONG === undefined ? 5 : 3;
 const DETECT_MS = 50 * MULTIPLIER;
@@ -26,40 +25,18 @@ describeReal(missing, "BFD between gateways", () => {
   let gw1: Gateway;
   let gw2: Gateway;
 
-  const configOf = (own: string, remote: string, peer: string, vm: string) => ({
-    underlay: { address: own },
-    bfd: { intervalMs: 50, multiplier: MULTIPLIER },
-    tunnels: [{ name: peer, remote, keepalive: { intervalMs: 1000, multiplier: 3 } }],
-    vsis: [{ name: "vsi10", vni: 10 }],
-    interfaces: [{ name: "vsi-interface10", vsi: "vsi10", address: "10.1.1.1/24" }],
-    acs: [{ name: vm, vsi: "vsi10", tap: { device: "eth0", netns: gateways.bed.name(vm) } }],
-  });
   const sessionOf = async (gateway: Gateway): Promise<BfdSession> => (await gateway.look<Bfd>("/v1/bfd")).sessions[0]!;
-  const tunnelOf = async (gateway: Gateway): Promise<Tunnel> => (await gateway.look<Tunnel[]>("/v1/tunnels"))[0]!;
-  const untilUp = async () => {
-    for (const gateway of [gw1, gw2])
-      await until(`${gateway.node} up`, UP_MS, async () => {
-        const { state, bfd } = await tunnelOf(gateway);
-        return state === "up" && bfd?.state === "up" && bfd.detectionMs === DETECT_MS;
-      });
-  };
+  const untilUp = () => bothUp([gw1, gw2], DETECT_MS);
   /** Milliseconds from `sinceMs` to the last change of the session. */
   const changedAfter = async (gateway: Gateway, sinceMs: number) =>
     Date.parse((await sessionOf(gateway)).lastChange!.at) - sinceMs;
 
   beforeAll(async () => {
-    gateways = await openGateways("bfd");
-    const { bed } = gateways;
-    for (const name of ["gw1", "gw2", "router", "vm1", "vm2"]) await bed.namespace(name);
-    await bed.veth("gw1", "ul0", "router", "to-gw1");
-    await bed.veth("gw2", "ul0", "router", "to-gw2");
-    await bed.bridge("router", "br0", ["to-gw1", "to-gw2"]);
-    await bed.ip("gw1", "addr add 192.0.2.1/24 dev ul0");
-    await bed.ip("gw2", "addr add 192.0.2.2/24 dev ul0");
-    gw1 = await gateways.start("gw1", configOf("192.0.2.1", "192.0.2.2", "gw2", "vm1"));
-    gw2 = await gateways.start("gw2", configOf("192.0.2.2", "192.0.2.1", "gw1", "vm2"));
-    await bed.ip("vm1", "addr add 10.1.1.11/24 dev eth0", "link set dev eth0 up");
-    await bed.ip("vm2", "addr add 10.1.1.12/24 dev eth0", "link set dev eth0 up");
+    ({ gateways, gw1, gw2 } = await openPair(
+      "bfd",
+      { intervalMs: 50, multiplier: MULTIPLIER },
+      { keepalive: { intervalMs: 1000, multiplier: 3 } },
+    ));
     await untilUp();
   });
   afterAll(() => gateways?.remove());

@@ -1,12 +1,11 @@
 /** IPv6 of Linux hosts, routed by real gateways: across sites and VXLANs, in fragments, and what traceroute and PMTU discovery hear. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { until } from "../../src/lab/deadline.ts";
-import { type Article, openArticle } from "./article-bed.ts";
+import type { Article } from "./article-bed.ts";
 import { describeReal, whyNoGateways } from "./gateways.ts";
+import { hostOf, openIpv6 } from "./ipv6-bed.ts";
 
-const HOSTS = { vm1: ["10", "11"], vm4: ["10", "12"], vm5: ["20", "12"] } as const;
 const DEADLINE_MS = 20_000;
-const addressOf = (host: keyof typeof HOSTS) => `2001:db8:${HOSTS[host][0]}::${HOSTS[host][1]}`;
 
 describeReal(whyNoGateways(), "IPv6 routed between Linux hosts", () => {
   let article: Article;
@@ -18,45 +17,34 @@ describeReal(whyNoGateways(), "IPv6 routed between Linux hosts", () => {
     );
 
   beforeAll(async () => {
-    article = await openArticle("route6", {
-      shape: (node, text) =>
-        node === "border"
-          ? text
-          : text.replaceAll(/address: (10|20)\.1\.1\.1\/24/g, `address: [$1.1.1.1/24, "2001:db8:$1::1/64"]`),
-    });
-    const { bed } = article;
-    for (const host of ["vm1", "vm4", "vm5"] as const) {
-      await bed.must(host, "sysctl", ["-qw", "net.ipv6.conf.eth0.disable_ipv6=0", "net.ipv6.conf.eth0.accept_ra=0"]);
-      await bed.ip(host, `addr add ${addressOf(host)}/64 dev eth0 nodad`);
-      await bed.must(host, "ip", ["-6", "route", "add", "default", "via", "fe80::1", "dev", "eth0"]);
-    }
+    article = await openIpv6("route6");
   });
   afterAll(() => article?.gateways.remove());
 
   test("hop limit 62 in one VXLAN and across two, and 64 from the gateway", async () => {
-    await answers("vm1", addressOf("vm4"), 62);
-    await answers("vm1", addressOf("vm5"), 62);
-    await answers("vm5", addressOf("vm1"), 62);
+    await answers("vm1", hostOf("vm4"), 62);
+    await answers("vm1", hostOf("vm5"), 62);
+    await answers("vm5", hostOf("vm1"), 62);
     await answers("vm1", "2001:db8:10::1", 64);
     await answers("vm1", "2001:db8:20::1", 64);
   });
 
   test("8000 bytes in fragments: to a host of another VXLAN, and to the gateway itself", async () => {
-    await answers("vm1", addressOf("vm5"), 62, "-s8000");
+    await answers("vm1", hostOf("vm5"), 62, "-s8000");
     await answers("vm1", "2001:db8:10::1", 64, "-s8000");
   });
 
   test("a packet that is too long is answered with the overlay's MTU", async () => {
     await article.bed.ip("vm1", "link set eth0 mtu 1500");
     await until("packet too big", DEADLINE_MS, async () => {
-      await ping("vm1", "-M", "do", "-s1452", addressOf("vm5"));
-      return (await article.bed.must("vm1", "ip", ["-6", "route", "get", addressOf("vm5")])).includes("mtu 1450");
+      await ping("vm1", "-M", "do", "-s1452", hostOf("vm5"));
+      return (await article.bed.must("vm1", "ip", ["-6", "route", "get", hostOf("vm5")])).includes("mtu 1450");
     });
   });
 
   test("a hop limit that ends, and an address that no route leads to", async () => {
     await until("time exceeded", DEADLINE_MS, async () =>
-      /From 2001:db8:10::1 icmp_seq=1 Time exceeded/.test(await ping("vm1", "-t1", addressOf("vm5"))),
+      /From 2001:db8:10::1 icmp_seq=1 Time exceeded/.test(await ping("vm1", "-t1", hostOf("vm5"))),
     );
     await until("no route", DEADLINE_MS, async () =>
       /From 2001:db8:10::1 icmp_seq=1 Destination unreachable: No route/.test(await ping("vm1", "2001:db8:99::1")),

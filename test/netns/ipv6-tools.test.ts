@@ -4,12 +4,11 @@ import type { Trace } from "../../src/api/schema-trace.ts";
 import type { CaptureLine } from "../../src/api/schema-watch.ts";
 import type { Why } from "../../src/api/schema-why.ts";
 import { until } from "../../src/lab/deadline.ts";
-import { type Article, openArticle } from "./article-bed.ts";
+import type { Article } from "./article-bed.ts";
 import { describeReal, whyNoGateways } from "./gateways.ts";
+import { hostOf, openIpv6 } from "./ipv6-bed.ts";
 
-const HOSTS = { vm1: ["10", "11"], vm4: ["10", "12"], vm5: ["20", "12"] } as const;
 const DEADLINE_MS = 20_000;
-const addressOf = (host: keyof typeof HOSTS) => `2001:db8:${HOSTS[host][0]}::${HOSTS[host][1]}`;
 
 describeReal(whyNoGateways(), "the tools about IPv6", () => {
   let article: Article;
@@ -24,30 +23,19 @@ describeReal(whyNoGateways(), "the tools about IPv6", () => {
     until(`${to} at ${from}`, DEADLINE_MS, async () => (await ping(from, to)).includes("ttl="));
 
   beforeAll(async () => {
-    article = await openArticle("tools6", {
-      shape: (node, text) =>
-        node === "border"
-          ? text
-          : text.replaceAll(/address: (10|20)\.1\.1\.1\/24/g, `address: [$1.1.1.1/24, "2001:db8:$1::1/64"]`),
-    });
-    const { bed } = article;
-    for (const host of ["vm1", "vm4", "vm5"] as const) {
-      await bed.must(host, "sysctl", ["-qw", "net.ipv6.conf.eth0.disable_ipv6=0", "net.ipv6.conf.eth0.accept_ra=0"]);
-      await bed.ip(host, `addr add ${addressOf(host)}/64 dev eth0 nodad`);
-      await bed.must(host, "ip", ["-6", "route", "add", "default", "via", "fe80::1", "dev", "eth0"]);
-    }
+    article = await openIpv6("tools6");
   });
   afterAll(() => article?.gateways.remove());
 
   test("why tells where hosts are, and of one that is nowhere", async () => {
-    await answers("vm1", addressOf("vm5"));
-    const here = await json<Why>("why", addressOf("vm1"));
+    await answers("vm1", hostOf("vm5"));
+    const here = await json<Why>("why", hostOf("vm1"));
     expect(here.sentences.join("\n")).toMatch(
       / at AC vm1, in VSI vsi10: learned .* from a neighbour (solicitation|advertisement)/,
     );
-    const there = await json<Why>("why", addressOf("vm5"));
+    const there = await json<Why>("why", hostOf("vm5"));
     expect(there.sentences.join("\n")).toContain(" at tunnel gw2, in VSI vsi20");
-    expect(there.routes.map(({ prefix }) => prefix)).toEqual([`${addressOf("vm5")}/128`]);
+    expect(there.routes.map(({ prefix }) => prefix)).toEqual([`${hostOf("vm5")}/128`]);
     const nowhere = await json<Why>("why", "2001:db8:99::1");
     expect(nowhere.sentences.join("\n")).toContain("VRF main has no route to it");
     const link = await json<Why>("why", "fe80::1%vsi-interface10");
@@ -55,8 +43,8 @@ describeReal(whyNoGateways(), "the tools about IPv6", () => {
   });
 
   test("what trace foretells is what happens: --inject makes vm5 answer", async () => {
-    await answers("vm1", addressOf("vm5"));
-    const words = ["trace", "--ac", "vm1", "icmp", addressOf("vm1"), ">", addressOf("vm5")];
+    await answers("vm1", hostOf("vm5"));
+    const words = ["trace", "--ac", "vm1", "icmp", hostOf("vm1"), ">", hostOf("vm5")];
     const whatIf = await json<Trace>(...words);
     expect(whatIf.fate).toMatchObject({ kind: "sent", text: "sent to tunnel gw2" });
     const asked = async () =>
@@ -68,16 +56,16 @@ describeReal(whyNoGateways(), "the tools about IPv6", () => {
 
   test("the gateway pings a host, and a capture shows it with the host's neighbour discovery", async () => {
     const { bed, gw1 } = article;
-    await answers("vm1", addressOf("vm4"));
+    await answers("vm1", hostOf("vm4"));
     let isRunning = true;
-    const capturing = gw1.ctl("capture", "vm1", "--host", addressOf("vm1"), "--seconds", "10", "-o", "json");
+    const capturing = gw1.ctl("capture", "vm1", "--host", hostOf("vm1"), "--seconds", "10", "-o", "json");
     void capturing.then(() => (isRunning = false));
     const heard: string[] = [];
     // Again and again: nothing says when the capture has begun.
     while (isRunning) {
       await bed.must("vm1", "ip", ["-6", "neigh", "flush", "dev", "eth0"]);
-      await ping("vm1", addressOf("vm4"));
-      heard.push((await gw1.ctl("ping", addressOf("vm1"), "--interface", "vsi-interface10", "-c", "1")).stdout);
+      await ping("vm1", hostOf("vm4"));
+      heard.push((await gw1.ctl("ping", hostOf("vm1"), "--interface", "vsi-interface10", "-c", "1")).stdout);
     }
     expect(heard.join("")).toMatch(/^84 bytes from 2001:db8:10::1 to 2001:db8:10::11 .* ms, hop limit 64$/m);
     const { stdout, stderr } = await capturing;
@@ -92,11 +80,11 @@ describeReal(whyNoGateways(), "the tools about IPv6", () => {
   });
 
   test("show route knows the family", async () => {
-    await answers("vm1", addressOf("vm5"));
+    await answers("vm1", hostOf("vm5"));
     const of = async (...words: string[]) =>
       (await json<{ prefix: string }[]>("show", "route", ...words)).map(({ prefix }) => prefix);
     const [four, six] = [await of("-4"), await of("-6")];
-    expect(six).toContain(`${addressOf("vm5")}/128`);
+    expect(six).toContain(`${hostOf("vm5")}/128`);
     expect(six.every((prefix) => prefix.includes(":"))).toBe(true);
     expect(four.some((prefix) => prefix.includes(":"))).toBe(false);
     expect(four).toContain("10.1.1.0/24");

@@ -12,11 +12,10 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Features, Tunnel } from "../../src/api/schema.ts";
-import { within } from "../../src/lab/deadline.ts";
 import { MACHINES, UNDERLAY_BRIDGE, VTEPS } from "../../src/lab/topology.ts";
 import { type Article, addressOf, openArticle } from "./article-bed.ts";
 import { describeReal, type Gateway, whyNoGateways } from "./gateways.ts";
-import { lines, OFFLOADS, setWire, superFrames, UDP_SIZES, WIRES, type Wire } from "./offloads.ts";
+import { OFFLOADS, sendDatagrams, setWire, superFrames, UDP_SIZES, WIRES, type Wire } from "./offloads.ts";
 import { dissect, openDump, ping, transfer } from "./traffic.ts";
 
 const missing = whyNoGateways("ethtool", "python3");
@@ -103,20 +102,10 @@ describeReal(missing, "offloads", () => {
       timeout: 120_000,
     }, async () => {
       await lay(WIRES[1]!);
-      const { bed } = article;
-      const made = UDP_SIZES.reduce(
-        (sum, [segment, total]) => sum + (segment === 0 ? 1 : Math.ceil(total / segment)),
-        0,
-      );
-      const script = new URL("udp-sizes.py", import.meta.url).pathname;
-      const sink = bed.follow("vm4", "python3", [script, "serve", addressOf("vm4"), "7000", String(made)]);
-      const heard = lines(sink);
-      expect(await within("the sink", 30_000, heard.next())).toBe("ready");
-      const source = bed.follow("vm1", "python3", [script, "send", addressOf("vm4"), "7000"]);
-      source.stdin!.end(UDP_SIZES.map((sizes) => `${sizes.join(" ")}\n`).join(""));
-      const sent = JSON.parse(await within("the sender", 30_000, lines(source).next())) as number[][];
-      expect(sent).toHaveLength(made);
-      expect(JSON.parse(await within("the datagrams", 40_000, heard.next()))).toEqual(sent);
+      const to = addressOf("vm4");
+      const { sent, got, count } = await sendDatagrams(article.bed, ["vm1", "vm4"], to, 7000, UDP_SIZES);
+      expect(sent).toHaveLength(count);
+      expect(got).toEqual(sent);
       const whole = await superFrames(article.bed, "gw1", "receive", "uso");
       if (next.tapTso && next.tapUso) expect(whole).toBeGreaterThanOrEqual(UDP_SIZES.length - 4);
       else expect(whole).toBe(0);
@@ -131,14 +120,8 @@ describeReal(missing, "offloads", () => {
     await restart(OFFLOADS[0]!.offload);
     const { bed } = article;
     expect((await ping(bed, "vm1", addressOf("vm4"))).ttls.length).toBe(3);
-    const script = new URL("udp-sizes.py", import.meta.url).pathname;
-    const sink = bed.follow("vm4", "python3", [script, "serve", addressOf("vm4"), "7001", "64"]);
-    const heard = lines(sink);
-    expect(await within("the sink", 30_000, heard.next())).toBe("ready");
-    const source = bed.follow("vm1", "python3", [script, "send", addressOf("vm4"), "7001"]);
-    source.stdin!.end("1 64\n");
-    const sent = JSON.parse(await within("the sender", 30_000, lines(source).next())) as number[][];
-    expect(JSON.parse(await within("the datagrams", 40_000, heard.next()))).toEqual(sent);
+    const { sent, got } = await sendDatagrams(bed, ["vm1", "vm4"], addressOf("vm4"), 7001, [[1, 64]]);
+    expect(got).toEqual(sent);
     expect(await gateways[0]!.drops()).not.toHaveProperty("gso_bad");
   });
 

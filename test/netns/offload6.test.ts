@@ -1,9 +1,9 @@
 /** Super-frames of IPv6 hosts through two gateways that route: TCP and UDP between VXLANs cross the underlay in large pieces, and arrive as they were sent. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { until, within } from "../../src/lab/deadline.ts";
+import { until } from "../../src/lab/deadline.ts";
 import { type Article, address6Of, openArticle } from "./article-bed.ts";
 import { describeReal, whyNoGateways } from "./gateways.ts";
-import { lines, superFrames } from "./offloads.ts";
+import { sendDatagrams, superFrames } from "./offloads.ts";
 import { transfer } from "./traffic.ts";
 
 const BYTES = 64 << 20;
@@ -48,17 +48,10 @@ describeReal(whyNoGateways("python3"), "offloads of IPv6, routed", () => {
 
   test("UDP that the kernel leaves uncut arrives datagram by datagram", { timeout: 120_000 }, async () => {
     const { bed } = article;
-    const count = SIZES.reduce((sum, [segment, total]) => sum + (segment === 0 ? 1 : Math.ceil(total / segment)), 0);
     const before = await superFrames(bed, "gw1", "receive", "uso");
-    const script = new URL("udp-sizes.py", import.meta.url).pathname;
-    const sink = bed.follow("vm5", "python3", [script, "serve", address6Of("vm5"), "7000", String(count)]);
-    const heard = lines(sink);
-    expect(await within("the sink", 30_000, heard.next())).toBe("ready");
-    const source = bed.follow("vm1", "python3", [script, "send", address6Of("vm5"), "7000"]);
-    source.stdin!.end(SIZES.map((sizes) => `${sizes.join(" ")}\n`).join(""));
-    const sent = JSON.parse(await within("the sender", 30_000, lines(source).next())) as number[][];
+    const { sent, got, count } = await sendDatagrams(bed, ["vm1", "vm5"], address6Of("vm5"), 7000, SIZES);
     expect(sent).toHaveLength(count);
-    expect(JSON.parse(await within("the datagrams", 60_000, heard.next()))).toEqual(sent);
+    expect(got).toEqual(sent);
     const { tapUso } = Object.fromEntries(
       (await article.gw1.look<{ offloads: { name: string; inUse: boolean }[] }>("/v1/features")).offloads.map(
         ({ name, inUse }) => [name, inUse],

@@ -1,6 +1,8 @@
 /**
  * What the tests of offloads turn: the switches of `underlay.offload`, and the wire.
  */
+import { expect } from "vitest";
+import { within } from "../../src/lab/deadline.ts";
 import type { Bed } from "./bed.ts";
 
 export interface Switches {
@@ -80,7 +82,7 @@ export async function superFrames(
 }
 
 /** What a child says, line by line. */
-export function lines(child: ReturnType<Bed["follow"]>): { next(): Promise<string> } {
+function lines(child: ReturnType<Bed["follow"]>): { next(): Promise<string> } {
   const ready: string[] = [];
   const waiting: ((line: string) => void)[] = [];
   let rest = "";
@@ -99,4 +101,22 @@ export function lines(child: ReturnType<Bed["follow"]>): { next(): Promise<strin
       return line === undefined ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve(line);
     },
   };
+}
+
+/** Datagrams of these sizes from one machine to `address` of another: [what was sent, what arrived], and how many there are. */
+export async function sendDatagrams(
+  bed: Bed,
+  [from, to]: readonly [string, string],
+  address: string,
+  port: number,
+  sizes: readonly (readonly [segment: number, total: number])[],
+): Promise<{ readonly sent: number[][]; readonly got: number[][]; readonly count: number }> {
+  const count = sizes.reduce((sum, [segment, total]) => sum + (segment === 0 ? 1 : Math.ceil(total / segment)), 0);
+  const script = new URL("udp-sizes.py", import.meta.url).pathname;
+  const heard = lines(bed.follow(to, "python3", [script, "serve", address, String(port), String(count)]));
+  expect(await within("the sink", 30_000, heard.next())).toBe("ready");
+  const source = bed.follow(from, "python3", [script, "send", address, String(port)]);
+  source.stdin!.end(sizes.map((each) => `${each.join(" ")}\n`).join(""));
+  const sent = JSON.parse(await within("the sender", 30_000, lines(source).next())) as number[][];
+  return { sent, got: JSON.parse(await within("the datagrams", 40_000, heard.next())) as number[][], count };
 }
