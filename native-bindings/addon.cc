@@ -314,7 +314,8 @@ napi_value contract(napi_env env) {
                {"STATUS_FAILED", STATUS_FAILED},
                {"STATUS_ARENA_BYTES", STATUS_ARENA_BYTES},
                {"STATUS_WOKEN", STATUS_WOKEN},
-               {"STATUS_NOW_NS", STATUS_NOW_NS}};
+               {"STATUS_NOW_NS", STATUS_NOW_NS},
+               {"STATUS_PAUSED", STATUS_PAUSED}};
   napi_value object;
   napi_create_object(env, &object);
   for (const auto& word : words) napi_set_named_property(env, object, word.name, number(env, word.value));

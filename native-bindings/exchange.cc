@@ -1,6 +1,6 @@
 // The life of a worker's io, and its one loop step.
 //
-// exchange() = carry out the sends, wait, receive. Readiness is level-triggered epoll: an idle TAP costs nothing, a
+// exchange() = carry out the sends, keep pace (pace.h), wait, receive. Readiness is level-triggered epoll: an idle TAP costs nothing, a
 // deleted one is taken out of the set, and a source that was left with data in it (batch full, visit over) is simply
 // reported again next time. What epoll cannot see is what we hold ourselves: datagrams that were received and did not
 // fit the batch; then the wait does not sleep.
@@ -146,6 +146,7 @@ void destroyIo(Io* io) {
 
 int exchange(Io& io, int sendCount, int timeoutMs) {
   transmit(io, sendCount);
+  io.status[STATUS_PAUSED] = keepPace(io.pace, static_cast<uint32_t>(io.rx.frameCount)) ? 1 : 0;
   io.rx.frameCount = 0;
   io.rx.chainCount = 0;
   io.rx.bump = io.rx.bumpAt;
@@ -159,7 +160,9 @@ int exchange(Io& io, int sendCount, int timeoutMs) {
   io.status[STATUS_WOKEN] = 0;
   if (io.rx.groPaused) resumeGro(io);
   receive(io, events);
-  io.status[STATUS_ARENA_BYTES] = static_cast<int32_t>(io.rx.bump - io.rx.bumpAt + io.rx.datagramBytes);
+  uint32_t bytes = io.rx.bump - io.rx.bumpAt + io.rx.datagramBytes;
+  io.status[STATUS_ARENA_BYTES] = static_cast<int32_t>(bytes);
+  judgePace(io.pace, io.nowMs, static_cast<uint32_t>(io.rx.frameCount), bytes);
   if (io.ports.suspended > 0 && static_cast<int32_t>(io.nowMs - io.ports.resumeCheckMs) >= 0) {
     io.ports.resumeCheckMs = io.nowMs + 100;
     resumeTaps(io);

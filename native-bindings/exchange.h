@@ -12,6 +12,7 @@
 
 #include <cstdint>
 
+#include "pace.h"
 #include "ports.h"
 #include "receive.h"
 #include "records.h"
@@ -58,6 +59,7 @@ struct Io {
   Receiver rx;
   Transmitter tx;
   Ports ports;
+  Pace pace;
 };
 
 // epoll data: io port, or one of these.

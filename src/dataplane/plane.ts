@@ -4,8 +4,8 @@
  * The thread (worker.ts) calls `turn` for ever; a test calls it by hand over memory io. The heartbeat says "inside a
  * batch" exactly while tables are read.
  */
-import type { PortIo } from "../io/port-io.ts";
-import { BATCH_BUCKETS, DROP, MISC_BATCHES, MISC_BUCKETS, MISC_FRAMES } from "../tables/counters.ts";
+import { type PortIo, STATUS_PAUSED } from "../io/port-io.ts";
+import { BATCH_BUCKETS, DROP, MISC_BATCHES, MISC_BUCKETS, MISC_FRAMES, MISC_PAUSES } from "../tables/counters.ts";
 import type { Tables } from "../tables/tables.ts";
 import { WorkerContext } from "./context.ts";
 import { drainInject } from "./inject.ts";
@@ -54,6 +54,7 @@ export class Plane {
     const received = this.io.exchange(sends, this.more || sends > 0 ? 0 : timeoutMs);
     this.t.heartbeat.enter(worker.index);
     worker.begin();
+    worker.counters.misc[MISC_PAUSES]! += this.io.status[STATUS_PAUSED]!;
     settle(worker, sends);
     const injected = drainInject(worker, INJECT_BUDGET);
     this.more = !this.t.injects[worker.index]!.isEmpty;

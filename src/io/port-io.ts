@@ -151,3 +151,5 @@ export const STATUS_ARENA_BYTES = 2;
 export const STATUS_WOKEN = 3;
 /** Nanoseconds within STATUS_NOW_MS, 0..999,999: for the stamps of captures. */
 export const STATUS_NOW_NS = 4;
+/** 1 when the exchange let a moment pass before it looked: small frames come fast, and few at a time. */
+export const STATUS_PAUSED = 5;

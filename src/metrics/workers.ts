@@ -102,6 +102,16 @@ export const WORKER_ROWS: readonly SourceRow[] = [
   },
   {
     kind: "counter",
+    name: "vtep_worker_pauses_total",
+    help: "Times a worker let 0.3 ms pass before it looked for frames: many small ones came, and few at a time",
+    labels: ["worker"],
+    *values({ tables }) {
+      for (const [k, { misc }] of tables.workerCounters.entries())
+        yield [{ worker: String(k) }, misc[counters.MISC_PAUSES]!];
+    },
+  },
+  {
+    kind: "counter",
     name: "vtep_offload_fallback_total",
     help: "Times a kernel offload was refused and something slower was done",
     labels: ["cause"],

@@ -224,6 +224,8 @@ export const MISC_FRAMES = 1;
 export const MISC_BATCHES = 2;
 /** Times the scratch part of the arena, or the send records, had no room for one more. */
 export const MISC_SCRATCH_EXHAUSTED = 3;
+/** Times the io let a moment pass, so that small frames come in larger batches. */
+export const MISC_PAUSES = 4;
 export const MISC_SENDS_EXHAUSTED = 5;
 /** No counts: bytes of the arena that the largest of the last batches took, received and scratch. */
 export const MISC_ARENA_RECEIVED = 6;

@@ -19,6 +19,7 @@ import {
   MISC_BATCHES,
   MISC_BUCKETS,
   MISC_FRAMES,
+  MISC_PAUSES,
   MISC_SENDS_EXHAUSTED,
   MISC_SUPER_RECEIVE,
   MISC_SUPER_TRANSMIT,
@@ -194,6 +195,7 @@ describe("values", () => {
 
   it("of pools are by worker and pool, those of control's stores by pool alone", async () => {
     tables.workerCounters[1]!.misc[MISC_SENDS_EXHAUSTED] = 5;
+    tables.workerCounters[1]!.misc[MISC_PAUSES] = 7;
     tables.workerCounters[0]!.misc[MISC_ARENA_SCRATCH] = 4096;
     const all = await scrape();
     expect(all.get('vtep_pool_exhausted_total{worker="1",pool="sends"}')).toBe(5);
