@@ -5,7 +5,7 @@
  * (VPP's split of l2_learn and l2_fwd). A known source only gets its hit byte set. Ageing is by source alone.
  */
 
-import { DROP, PUNT } from "../tables/counters.ts";
+import { DROP, MTU_BRIDGED, PUNT } from "../tables/counters.ts";
 import { MAC_FLOOD, MAC_GATEWAY, MAC_PORT_MASK, MAC_STATIC, macKey } from "../tables/mac.ts";
 import {
   KIND_TUNNEL,
@@ -96,7 +96,7 @@ function bridgeTo(worker: WorkerContext, f: Frame, port: number): Fate {
 function bridgedTooBig(worker: WorkerContext, f: Frame, port: number): Fate {
   const isIp = f.type === TYPE_IPV4 || f.type === TYPE_IPV6;
   if (!isIp || worker.vsis.interface[f.vsi] === 0) return DROP.too_big;
-  return punt(worker, f, PUNT.mtu, worker.ports.mtu[port]!, 0);
+  return punt(worker, f, PUNT.mtu, worker.ports.mtu[port]!, MTU_BRIDGED);
 }
 
 function bum(worker: WorkerContext, f: Frame, policy: number): Fate {

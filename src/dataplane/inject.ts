@@ -99,7 +99,7 @@ function inject(worker: WorkerContext, f: Frame, kind: number, r: number): Fate 
   const w = worker.tables.injects[worker.index]!.words;
   const port = w[r + R_PORT]!;
   if (kind === INJECT.arrival) return arrive(worker, f, port);
-  if (kind === INJECT.flood) return replicate(worker, f, port, w[r + R_ARG]!);
+  if (kind === INJECT.flood) return replicate(worker, f, port, w[r + R_ARG]!, false);
   if (kind === INJECT.port) return worker.ports.kind[port] === 0 ? DROP.tunnel_down : egress(worker, f, port, f.vsi);
   f.port = port;
   // VSI 0: a packet of our own. It came by no tunnel, so it may leave by the one whose packet provoked it.

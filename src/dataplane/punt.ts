@@ -67,8 +67,8 @@ export function punt(worker: WorkerContext, f: Frame, kind: number, arg: number,
 }
 
 /** Punt a copy; the frame goes on. */
-export function puntCopy(worker: WorkerContext, f: Frame, kind: number): void {
-  const fate = punt(worker, f, kind, 0, 0);
+export function puntCopy(worker: WorkerContext, f: Frame, kind: number, arg = 0, arg2 = 0): void {
+  const fate = punt(worker, f, kind, arg, arg2);
   worker.counters.copies[0]! += f.units;
   if (fate <= 0) return;
   drop(worker, f, fate, f.units);

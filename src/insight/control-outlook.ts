@@ -22,7 +22,7 @@ import type { Address } from "../control/plan.ts";
 import { isFromRoute } from "../control/resolution/asker.ts";
 import type { Question } from "../control/resolution/message.ts";
 import type { Speaker } from "../control/resolution/speaker.ts";
-import { DROPS, PUNT } from "../tables/counters.ts";
+import { DROPS, MTU_BRIDGED, MTU_FLOODED, PUNT } from "../tables/counters.ts";
 import { i32, u16 } from "../wire/bytes.ts";
 import { ETH_BYTES, ETH_TYPE, TYPE_IPV6 } from "../wire/ethernet.ts";
 import { CODE_NET_UNREACHABLE, CODE_PROHIBITED, ICMP_ECHO_REQUEST } from "../wire/icmp.ts";
@@ -40,6 +40,7 @@ export interface PuntedFrame {
   readonly bytes: Uint8Array;
 }
 
+const NO_ANSWER = "consumed: no answer is due";
 const SOLICITED =
   "answered with a router advertisement within half a second (behaviour.md §11); from a tunnel, by its own gateway";
 
@@ -171,7 +172,7 @@ export class Outlook {
         ? "refused with ICMP unreachable: the gateway has no such service"
         : silence("unreachable");
     const type = bytes[ETH_BYTES + headerBytes(bytes, ETH_BYTES)];
-    return type === ICMP_ECHO_REQUEST ? "the gateway answers the echo request" : "consumed: no answer is due";
+    return type === ICMP_ECHO_REQUEST ? "the gateway answers the echo request" : NO_ANSWER;
   }
 
   private local6(frame: PuntedFrame): string {
@@ -179,9 +180,7 @@ export class Outlook {
     const next = bytes[ETH_BYTES + IP6_NEXT];
     if (next === PROTO_TCP) return "dropped: the gateway has no TCP service";
     if (next === PROTO_ICMP6)
-      return bytes[ETH_BYTES + IPV6_BYTES] === ICMP6_ECHO_REQUEST
-        ? "the gateway answers the echo request"
-        : "consumed: no answer is due";
+      return bytes[ETH_BYTES + IPV6_BYTES] === ICMP6_ECHO_REQUEST ? "the gateway answers the echo request" : NO_ANSWER;
     if (next === FRAGMENT) return "an echo request is put together and answered, another packet dropped";
     return this.isErrorDue(frame)
       ? "refused with ICMPv6 unreachable: the gateway has no such service"
@@ -197,15 +196,21 @@ export class Outlook {
   }
 
   private tooBig(frame: PuntedFrame): string {
+    if (frame.arg2 !== MTU_FLOODED) return this.tooLong(frame);
+    const isDue = u16(frame.bytes, ETH_TYPE) === TYPE_IPV6 ? isTooBigDue(frame.bytes) : this.isErrorDue(frame);
+    return isDue ? `${this.tooLong(frame)}, twice a second at most` : NO_ANSWER;
+  }
+
+  private tooLong(frame: PuntedFrame): string {
     const { bytes, arg, arg2 } = frame;
     if (u16(bytes, ETH_TYPE) === TYPE_IPV6) {
-      if (arg2 === 0) return tooBig6(bytes, arg);
+      if (arg2 <= MTU_BRIDGED) return tooBig6(bytes, arg);
       const mtu = Math.max(arg, IPV6_LEAST_MTU);
       return isTooBigDue(bytes) ? this.error(frame, `packet too big, MTU ${mtu},`) : silence("packet too big");
     }
     if ((u16(bytes, ETH_BYTES + IP_FRAGMENT) & FRAGMENT_DF) !== 0)
       return this.error(frame, `fragmentation needed, MTU ${arg},`);
-    return arg2 === 0 ? "dropped: a bridge does not fragment" : `fragmented to ${arg} bytes and sent on`;
+    return arg2 === MTU_BRIDGED ? "dropped: a bridge does not fragment" : `fragmented to ${arg} bytes and sent on`;
   }
 
   private isErrorDue(frame: PuntedFrame): boolean {

@@ -12,7 +12,7 @@ import type { Carver } from "./layout.ts";
 /** Drop reasons: name, the plane that counts it, and the sentence a person reads. */
 export const DROPS = [
   ["runt", "shorter than an Ethernet header"],
-  ["too_big", "longer than the MTU of where it had to go, and not a packet we could fragment or answer"],
+  ["too_big", "longer than the MTU of where it had to go: a flooded copy, or not a packet we could fragment or answer"],
   ["inner_vlan", "an 802.1Q tag inside VXLAN, where the VSI says innerVlan: drop"],
   ["ac_unbound", "from a TAP with a VLAN tag (or without one) that no AC matches"],
   ["reserved_mac", "to 01:80:c2:00:00:0x, which a bridge never forwards"],
@@ -153,6 +153,10 @@ export const COMMAND_ATTACH_PEER = INJECTS.length + 2;
 export const COMMAND_DETACH = INJECTS.length + 3;
 /** As ATTACH_TAP, for a TAP that another worker reads. */
 export const COMMAND_WRITE_TAP = INJECTS.length + 4;
+
+/** R_ARG2 of a frame that is too long (PUNT.mtu), beside its adjacency: bridged, and a copy of one whose own fates are counted already. */
+export const MTU_BRIDGED = 0;
+export const MTU_FLOODED = -1;
 
 /** Where an injected flood may go (R_ARG). */
 export const SCOPE_ACS = 1;

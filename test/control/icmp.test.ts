@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { beforeEach, describe, expect, it } from "vitest";
 import { FLAG_UNFINISHED_CHECKSUM, SUPER_FRAME_MASK } from "../../src/control/icmp/icmp.ts";
 import { FLAG_NEEDS_CSUM, GSO_MASK } from "../../src/io/port-io.ts";
-import { INJECT, PUNT } from "../../src/tables/counters.ts";
+import { INJECT, MTU_FLOODED, PUNT } from "../../src/tables/counters.ts";
 import { R_CSUM_OFFSET, R_CSUM_START } from "../../src/tables/ring.ts";
 import { i32, setU16, u16 } from "../../src/wire/bytes.ts";
 import { BROADCAST, ETH_BYTES, readMac, writeMac } from "../../src/wire/ethernet.ts";
@@ -347,5 +347,15 @@ describe("too big for the way out", () => {
   it("bridged with DF: the gateway tells, being the one that made the MTU small", () => {
     bed.punt(PUNT.mtu, bed.vm1, bed.vsi10, udp("10.1.1.12", { payload: 1460 }), { arg: 1450, arg2: 0 });
     expect(answer()).toMatchObject({ type: 3, code: 4, rest: 1450, from: "10.1.1.1" });
+  });
+
+  it("flooded with DF: the same, once; what may not be answered has its fates already", () => {
+    const flooded = { arg: 1450, arg2: MTU_FLOODED };
+    bed.punt(PUNT.mtu, bed.vm1, bed.vsi10, udp("10.1.1.99", { payload: 1460 }), flooded);
+    expect(answer()).toMatchObject({ type: 3, code: 4, rest: 1450, from: "10.1.1.1" });
+    bed.punt(PUNT.mtu, bed.vm1, bed.vsi10, udp("224.0.0.251", { payload: 1460 }), flooded);
+    bed.punt(PUNT.mtu, bed.vm1, bed.vsi10, udp("10.1.1.99", { payload: 1460, df: false }), flooded);
+    expect(bed.sent()).toEqual([]);
+    expect(bed.drops).toEqual({});
   });
 });

@@ -1,6 +1,6 @@
 /** ICMPv6 about bridged packets that are too long: when, to whom, how often. */
 import { beforeEach, describe, expect, it } from "vitest";
-import { INJECT, PUNT } from "../../src/tables/counters.ts";
+import { INJECT, MTU_FLOODED, PUNT } from "../../src/tables/counters.ts";
 import { i32, setU16, u16 } from "../../src/wire/bytes.ts";
 import { ETH_BYTES, readMac } from "../../src/wire/ethernet.ts";
 import { checksum6 } from "../../src/wire/icmp6.ts";
@@ -83,6 +83,27 @@ describe("packet too big", () => {
     tooLong(long().subarray(0, L3 + 39));
     expect(bed.sent()).toEqual([]);
     expect(bed.drops).toEqual({ ip_malformed: 3 });
+  });
+
+  it("is said of a flooded one as of a bridged one, also to a group; the fates of what was lost are counted elsewhere", () => {
+    const group = long();
+    group.set([0x33, 0x33, 0, 0, 0, 0xfb]);
+    group.set([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xfb], L3 + 24);
+    for (const frame of [long(), group]) {
+      tooLong(frame, { arg2: MTU_FLOODED } as object);
+      const [answer, ...rest] = bed.sent();
+      expect(rest).toEqual([]);
+      expect([answer!.kind, answer!.port, readMac(answer!.frame, 0)]).toEqual([INJECT.port, bed.vm1.row, M1]);
+      expect([answer!.frame[L3 + 40], i32(answer!.frame, L3 + 44)]).toEqual([2, 1450]);
+    }
+    const error = long();
+    error[L3 + 6] = 58;
+    error[L3 + 40] = 1;
+    tooLong(error, { arg2: MTU_FLOODED } as object);
+    bed.vsi10.interface = null;
+    tooLong(long(), { arg2: MTU_FLOODED } as object);
+    expect(bed.sent()).toEqual([]);
+    expect(bed.drops).toEqual({});
   });
 
   it("is not said where there is no VSI-interface any more", () => {

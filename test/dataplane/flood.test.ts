@@ -1,12 +1,22 @@
 /** Flooding is exact: who gets a copy, who does not, and every byte of each (RFC 7348 §4.2; L01, L03). */
 import { describe, expect, it } from "vitest";
-import { MAX_SENDS } from "../../src/io/port-io.ts";
+import {
+  F_CSUM_OFFSET,
+  F_CSUM_START,
+  F_FLAGS,
+  F_GSO_SIZE,
+  F_UNITS,
+  GSO_UDP_L4,
+  MAX_SENDS,
+} from "../../src/io/port-io.ts";
 import {
   DROP,
   INJECT,
   MISC_ARENA_SCRATCH,
   MISC_SCRATCH_EXHAUSTED,
   MISC_SENDS_EXHAUSTED,
+  MTU_FLOODED,
+  PUNT,
   SCOPE_ACS,
   SCOPE_TUNNELS,
 } from "../../src/tables/counters.ts";
@@ -14,9 +24,9 @@ import { MAC_FLOOD } from "../../src/tables/mac.ts";
 import { publishFlood, VSI_FLOOD_BROADCAST, VSI_FLOOD_MULTICAST, VSI_FLOOD_UNKNOWN } from "../../src/tables/vsi.ts";
 import { BROADCAST, ETH_BYTES, parseMac } from "../../src/wire/ethernet.ts";
 import { toHex } from "../wire/hex.ts";
-import { ethernet, tagged, vxlan } from "./packets.ts";
+import { ethernet, tagged, udpFrame, vxlan } from "./packets.ts";
 import { packet6, udp6 } from "./packets6.ts";
-import { M1, Rig } from "./rig.ts";
+import { ip, M1, Rig } from "./rig.ts";
 
 const UNKNOWN = parseMac("02:00:00:00:09:99")!;
 const GROUP = parseMac("01:00:5e:01:02:03")!;
@@ -200,6 +210,99 @@ describe("flood", () => {
     expect(empty.drops).toEqual({ flood_disabled: 1 });
     expect(DROP.flood_disabled).toBeGreaterThan(0);
     expect([...lonely.wire, ...empty.wire]).toEqual([]);
+  });
+});
+
+describe("a flooded packet that is too long for some ports", () => {
+  const GROUP6 = parseMac("33:33:00:00:00:fb")!;
+  const long6 = (dst = UNKNOWN, payload = 1350) =>
+    udp6({ dst, src: M1, from: "2001:db8:10::11", to: dst === GROUP6 ? "ff02::fb" : "2001:db8:10::99", payload });
+  const long4 = (dst = UNKNOWN, df = true) =>
+    udpFrame({ dst, src: M1, from: ip("10.1.1.11"), to: ip("10.1.1.99"), payload: 1350, df });
+
+  /** vm1 sends; tunnel 3 carries 1300 bytes and tunnel 4 carries 1290. @returns what control is told. */
+  function sent(frame: Uint8Array, change: (rig: Rig) => void = () => {}, rig: Rig = crowd()): string[] {
+    rig.tables.ports.mtu[3] = 1300;
+    rig.tables.ports.mtu[4] = 1290;
+    change(rig);
+    rig.vm1.send(frame);
+    rig.run();
+    expect(rig.imbalance).toBe(0);
+    const told = rig.punts().filter(({ kind }) => kind === PUNT.mtu);
+    for (const each of told) expect(toHex(each.bytes)).toBe(toHex(frame));
+    return told.map(({ port, vsi, arg, arg2, units }) => [port, vsi, arg, arg2, units].join());
+  }
+  const TOLD = `1,1,1290,${MTU_FLOODED},1`;
+
+  it.each([
+    ["IPv6 to an unknown MAC", long6()],
+    ["IPv6 to a group (RFC 4443 §2.4 e.3)", long6(GROUP6)],
+    ["IPv4 with Don't Fragment to an unknown MAC", long4()],
+  ])(
+    "%s: control has one copy, with the least of their MTUs; the others leave, and what is lost is too_big",
+    (_, frame) => {
+      const rig = crowd();
+      expect(sent(frame, undefined, rig)).toEqual([TOLD]);
+      expect(rig.drops).toEqual({ too_big: 2 });
+      expect(out(rig)).toEqual(want(frame, ["tap5/20", "tap6", "tap6/7"]));
+      const { copies, sent: left } = rig.tables.counters[0]!;
+      expect([copies[0], left[0]]).toEqual([5, 3]);
+    },
+  );
+
+  it("also where no port takes it, and to a MAC that is flooded by configuration", () => {
+    const alone = new Rig();
+    publishFlood(alone.tables.vsis, 1, [1], [3, 4]);
+    expect(sent(long6(), undefined, alone)).toEqual([TOLD]);
+    expect(alone.drops).toEqual({ too_big: 1 });
+    expect(sent(long6(), (rig) => rig.mac(1, UNKNOWN, MAC_FLOOD))).toEqual([TOLD]);
+  });
+
+  const QUIET: readonly (readonly [what: string, frame: Uint8Array, change?: (rig: Rig) => void])[] = [
+    ["a frame that fits", long6(UNKNOWN, 1200)],
+    ["IPv6 of no more than 1280 bytes", long6(UNKNOWN, 1232), (rig) => void (rig.tables.ports.mtu[4] = 1200)],
+    ["IPv4 that may be fragmented, which a bridge does not", long4(UNKNOWN, false)],
+    ["IPv4 to a group", long4(GROUP)],
+    ["IPv4 to all", long4(BROADCAST)],
+    ["what is no IP", ethernet(UNKNOWN, M1, 0x88b5, 1400)],
+    ["a VSI without a VSI-interface", long6(), (rig) => void (rig.tables.vsis.interface[1] = 0)],
+    ["ACs alone, which carry it", long6(), (rig) => void (rig.tables.vsis.flags[1]! &= ~VSI_FLOOD_UNKNOWN)],
+  ];
+  for (const [what, frame, change] of QUIET)
+    it(`nothing is told of ${what}`, () => {
+      expect(sent(frame, change)).toEqual([]);
+    });
+
+  it("nothing is told of what a tunnel brought, since each site would say it, nor of a flood of our own", () => {
+    const rig = crowd();
+    rig.tables.ports.mtu[12] = 1300;
+    rig.arrive(2, vxlan(10, long6()));
+    rig.inject(INJECT.flood, 0, 1, SCOPE_ACS | SCOPE_TUNNELS, 0, long6());
+    rig.run();
+    expect(rig.punts().filter(({ kind }) => kind === PUNT.mtu)).toEqual([]);
+    expect(rig.drops).toEqual({ too_big: 2 });
+  });
+
+  it("of a stream between two MACs control hears twice a second", () => {
+    const rig = crowd();
+    expect(sent(long6(), undefined, rig)).toHaveLength(1);
+    expect(sent(long6(), undefined, rig)).toHaveLength(0);
+    expect(sent(long6(GROUP6), undefined, rig)).toHaveLength(1);
+    expect(sent(long6(), () => (rig.net.nowMs += 500), rig)).toHaveLength(1);
+    expect(rig.drops).toEqual({ too_big: 8 });
+  });
+
+  it("a super-frame is told of by the length of its segments, once", () => {
+    const rig = crowd();
+    rig.describe = (frames, d) => {
+      frames[d + F_FLAGS] = GSO_UDP_L4;
+      frames[d + F_GSO_SIZE] = 1350;
+      frames[d + F_CSUM_START] = ETH_BYTES + 40;
+      frames[d + F_CSUM_OFFSET] = ETH_BYTES + 46;
+      frames[d + F_UNITS] = 2;
+    };
+    expect(sent(long6(UNKNOWN, 2700), undefined, rig)).toEqual([`1,1,1290,${MTU_FLOODED},2`]);
+    expect(rig.drops).toEqual({ too_big: 4 });
   });
 });
 

@@ -51,6 +51,7 @@ const quiet = (done: Done) => ANSWERS.every((name) => !said(done, name)) && !sai
 /** What each kind of sentence promises. The first that fits is the one. */
 const PROMISES: readonly (readonly [RegExp, (done: Done, next: string) => boolean])[] = [
   [/^dropped in silence/, (done) => done.drops.length === 1 && quiet(done)],
+  [/twice a second at most$/, (done) => done.drops.length === 0],
   [/^dropped: the gateway has no TCP/, (done) => done.drops.join() === "not_forwarded" && quiet(done)],
   [
     /^dropped: /,

@@ -69,7 +69,10 @@ const request = {
   frame: { hex: toHex(arpFrame({ ethDst: 0xffffffffffff, ethSrc: asks.senderMac, op: 1, ...asks })) },
 };
 const lost = { ...vm1, frame: { protocol: "icmp", source: "10.1.1.11", destination: "20.1.1.88" } };
-const OPENING = [request, request, lost, lost];
+/** To a MAC that nothing has, so flooded, and too long for the tunnels. */
+const flooded = { protocol: "udp", source: "10.1.1.11", destination: "10.1.1.88", size: 1500, df: true };
+const tooLong = { ...vm1, frame: { ...flooded, destinationMac: "02:00:00:00:09:99" } };
+const OPENING = [request, request, lost, lost, tooLong];
 
 const ANSWERS = ["arp.gateway-reply", "arp.proxy-reply", "arp.relay-request", "arp.relay-reply", "icmp.echo"];
 const ERRORS: readonly (readonly [RegExp, string])[] = [
@@ -82,6 +85,7 @@ const quiet = (done: Done) => ANSWERS.every((name) => !said(done, name)) && !sai
 /** What each kind of sentence promises. The first that fits is the one. */
 const PROMISES: readonly (readonly [RegExp, (done: Done, next: string) => boolean])[] = [
   [/^dropped in silence/, (done) => done.drops.length === 1 && quiet(done)],
+  [/twice a second at most$/, (done) => done.drops.length === 0],
   [/^dropped: the gateway has no TCP/, (done) => done.drops.join() === "not_forwarded" && quiet(done)],
   [/^dropped: a bridge/, (done) => done.drops.join() === "too_big"],
   [

@@ -8,7 +8,7 @@
  * addresses we speak ICMP alone: UDP gets port unreachable, so that traceroute ends; TCP gets silence (a gateway without
  * a TCP stack has nothing to reset); other protocols get protocol unreachable. All of these count as `not_forwarded`.
  */
-import { DROP } from "../../tables/counters.ts";
+import { DROP, MTU_BRIDGED, MTU_FLOODED } from "../../tables/counters.ts";
 import { i32, setU16, u16 } from "../../wire/bytes.ts";
 import { ETH_BYTES, ETH_DST, ETH_SRC, ETH_TYPE, isGroup, readMac, TYPE_IPV4, writeMac } from "../../wire/ethernet.ts";
 import {
@@ -151,15 +151,16 @@ export class Icmp {
     return this.error(frame, null, ICMP_UNREACHABLE, CODE_HOST_UNREACHABLE, 0, reason, reason);
   }
 
-  /** PUNT.mtu: `mtu` is too small for it. Routed by `adjacency`, or bridged (0). */
+  /** PUNT.mtu: `mtu` is too small for it. Routed by `adjacency`, or bridged (MTU_*). */
   tooBig(frame: HeldFrame, mtu: number, adjacency: number): Fate {
     const bad = checkPacket(frame);
     if (bad !== CONSUMED) return bad;
     const { bytes } = frame;
+    const silent = adjacency === MTU_FLOODED ? CONSUMED : DROP.too_big;
     if ((u16(bytes, L3 + IP_FRAGMENT) & FRAGMENT_DF) !== 0)
-      return this.error(frame, null, ICMP_UNREACHABLE, CODE_FRAGMENTATION_NEEDED, mtu, CONSUMED, DROP.too_big);
+      return this.error(frame, null, ICMP_UNREACHABLE, CODE_FRAGMENTATION_NEEDED, mtu, CONSUMED, silent);
     // A bridge does not fragment; and a super-frame without DF would have to be cut twice.
-    if (adjacency === 0 || (frame.flags & SUPER_FRAME_MASK) !== 0) return DROP.too_big;
+    if (adjacency <= MTU_BRIDGED || (frame.flags & SUPER_FRAME_MASK) !== 0) return silent;
     const packet = bytes.slice();
     const isUnfinished = (frame.flags & FLAG_UNFINISHED_CHECKSUM) !== 0;
     if (isUnfinished && !finishChecksum(packet, frame.csumStart, frame.csumOffset)) return DROP.csum_bad;

@@ -6,7 +6,7 @@
  * packet's source (way.ts). Where a VSI-interface has no IPv6, a bridged packet that is too long is answered with the link-local
  * address of the gateway MAC (§2.2: a unicast address of the node). Rates are ICMP's, and so is the room for reassembly.
  */
-import { DROP } from "../../tables/counters.ts";
+import { DROP, MTU_BRIDGED, MTU_FLOODED } from "../../tables/counters.ts";
 import { i32, setU16, u16 } from "../../wire/bytes.ts";
 import { ETH_BYTES, ETH_DST, ETH_SRC, ETH_TYPE, isGroup, readMac, TYPE_IPV6, writeMac } from "../../wire/ethernet.ts";
 import { CODE_HOST_UNREACHABLE, CODE_PROHIBITED } from "../../wire/icmp.ts";
@@ -158,13 +158,16 @@ export class Icmp6 {
     return this.error(frame, null, { type: ICMP6_UNREACHABLE, code: CODE6_ADDRESS, rest: 0 }, reason, reason);
   }
 
-  /** PUNT.mtu: `mtu` of the way out is too small for it. Routed by `adjacency`, or bridged (0). */
+  /** PUNT.mtu: `mtu` of the way out is too small for it. Routed by `adjacency`, or bridged (MTU_*). */
   tooBig(frame: HeldFrame, mtu: number, adjacency: number): Fate {
     if (!isWellFormed(frame)) return DROP.ip_malformed;
     const rest = Math.max(mtu, IPV6_LEAST_MTU);
     const error = { type: ICMP6_PACKET_TOO_BIG, code: 0, rest };
-    if (!isTooBigDue(frame.bytes)) return DROP.too_big;
-    return adjacency === 0 ? this.bridgedError(frame, error) : this.error(frame, null, error, CONSUMED, DROP.too_big);
+    const silent = adjacency === MTU_FLOODED ? CONSUMED : DROP.too_big;
+    if (!isTooBigDue(frame.bytes)) return silent;
+    return adjacency <= MTU_BRIDGED
+      ? this.bridgedError(frame, error, silent)
+      : this.error(frame, null, error, CONSUMED, silent);
   }
 
   /** A fragment to us: echo requests are put together, of up to 8 KB; one that overlaps another kills its packet (RFC 5722). */
@@ -247,10 +250,10 @@ export class Icmp6 {
   }
 
   /** About a frame that is bridged: back out of the port by which it came, also where its destination is a group. */
-  private bridgedError(frame: HeldFrame, message: Message): Fate {
+  private bridgedError(frame: HeldFrame, message: Message, silent: Fate): Fate {
     const { bytes } = frame;
     const arrival = this.arrivalOf(frame);
-    if (arrival === null) return DROP.too_big;
+    if (arrival === null) return silent;
     const { port, iface } = arrival;
     const { rate, timers } = this.parts;
     if (!rate.admit(port, timers.nowMs)) return DROP.icmp_limited;
