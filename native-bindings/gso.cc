@@ -15,14 +15,33 @@ enum : uint32_t {
   TCP_CWR = 0x80,
   TCP_CHECKSUM_AT = 16,
   UDP_CHECKSUM_AT = 6,
+  ICMP_CHECKSUM_AT = 2,
   UDP_BYTES = 8,
 
+  ETHERTYPE_AT = 12,
+  ETHERTYPE_LEAST = 0x0600,  // below: the length of an LLC frame
   ETHERTYPE_IPV4 = 0x0800,
   ETHERTYPE_ARP = 0x0806,
+  ETHERTYPE_TAG = 0x8100,
   ETHERTYPE_IPV6 = 0x86dd,
+  ETHERTYPE_SERVICE_TAG = 0x88a8,
+  TAG_BYTES = 4,
+  // The AC's own, four priority tags (ingress.ts), and four that RA guard looks through; layersParse knows one of them.
+  MAX_TAGS = 8,
+
+  IPV6_AUTHENTICATION = 51,
+  IPV6_ICMP = 58,
+  IPV6_MOBILITY = 135,
+  IPV6_HOST_IDENTITY = 139,
+  IPV6_SHIM6 = 140,
 };
 
 inline uint32_t checksumAt(uint8_t protocol) { return protocol == LAYERS_TCP ? TCP_CHECKSUM_AT : UDP_CHECKSUM_AT; }
+
+inline bool isTag(const uint8_t* at) {
+  const uint32_t type = static_cast<uint32_t>(at[0]) << 8 | at[1];
+  return type == ETHERTYPE_TAG || type == ETHERTYPE_SERVICE_TAG;
+}
 
 inline uint16_t field(const uint8_t* at) {
   uint16_t value;
@@ -30,18 +49,44 @@ inline uint16_t field(const uint8_t* at) {
   return value;
 }
 
+// Bytes of the tags in front of the EtherType that says what is inside: all that the data plane takes off or looks through.
+uint32_t tagBytes(const uint8_t* frame, uint32_t length) {
+  uint32_t bytes = 0;
+  while (bytes < MAX_TAGS * TAG_BYTES && bytes + ETHERTYPE_AT + TAG_BYTES + 2 <= length &&
+         isTag(frame + bytes + ETHERTYPE_AT)) {
+    bytes += TAG_BYTES;
+  }
+  return bytes;
+}
+
+// Behind an extension header that the data plane looks through and our parse does not, it may see another packet than we.
+inline bool isHeaderOfOthers(uint8_t protocol) {
+  return protocol == IPV6_AUTHENTICATION || protocol == IPV6_MOBILITY || protocol == IPV6_HOST_IDENTITY ||
+         protocol == IPV6_SHIM6;
+}
+
 // NEEDS_CSUM without GSO: may this field be finished? (gso.h)
 int checkLoneChecksum(const uint8_t* frame, uint32_t length, uint32_t start, uint32_t offset) {
+  const uint32_t tags = tagBytes(frame, length);
+  if (start < tags) return GSO_BAD_CHECKSUM_AT;
+  frame += tags;
+  length -= tags;
+  start -= tags;
   Layers layers;
   layersParse(frame, length, length, &layers);
   const uint32_t field = start + offset;
   if (layers.version == 0) {
     const uint32_t type = layers.ethertype;
-    if (layers.l3At == 0 || type == ETHERTYPE_IPV4 || type == ETHERTYPE_IPV6 || type == ETHERTYPE_ARP)
-      return GSO_BAD_FRAME;
+    const bool isSeenThrough = type == ETHERTYPE_IPV4 || type == ETHERTYPE_IPV6 || type == ETHERTYPE_ARP ||
+                               type < ETHERTYPE_LEAST || isTag(frame + ETHERTYPE_AT);
+    if (layers.l3At == 0 || isSeenThrough) return GSO_BAD_FRAME;
     return start >= layers.l3At && field + 2u <= length ? GSO_OK : GSO_BAD_CHECKSUM_AT;
   }
-  if (layers.l4At != 0 && (layers.protocol == LAYERS_TCP || layers.protocol == LAYERS_UDP)) {
+  if (layers.version == 6 && layers.flags & LAYERS_FRAGMENT) return GSO_BAD_FRAGMENT;
+  if (layers.version == 6 && (layers.l4At == 0 || isHeaderOfOthers(layers.protocol))) return GSO_BAD_FRAME;
+  if (layers.version == 6 && layers.protocol == IPV6_ICMP) {
+    if (start != layers.l4At || offset != ICMP_CHECKSUM_AT) return GSO_BAD_CHECKSUM_AT;
+  } else if (layers.l4At != 0 && (layers.protocol == LAYERS_TCP || layers.protocol == LAYERS_UDP)) {
     const bool own = start == layers.l4At && offset == checksumAt(layers.protocol);
     const bool inside = layers.protocol == LAYERS_UDP && start >= layers.l4At + UDP_BYTES;
     if (!own && !inside) return GSO_BAD_CHECKSUM_AT;

@@ -91,9 +91,11 @@ struct Gso {
  *  - no GSO, no NEEDS_CSUM: all zero.
  *  - NEEDS_CSUM alone: finishing the checksum later can never change a byte a decision was taken on. TCP (first fragments
  *    too): our own start and field. UDP: our own, or both in its payload, which is how a guest's tunnels leave theirs
- *    (VXLAN, Geneve, FOU, L2TP). Other IP: behind the IP header and the first two transport bytes (ICMP type and code).
- *    All of these inside the IP packet. Not IP (a second tag, MPLS, PPPoE): behind the EtherType. Never ARP, never an IP
- *    packet whose lengths are wrong.
+ *    (VXLAN, Geneve, FOU, L2TP). ICMPv6, whose messages are read to the end (RFC 6105, RFC 7039): its own. Other IP: behind
+ *    the IP header and the first two transport bytes (ICMP type and code). All of these inside the IP packet, and behind
+ *    all tags that the data plane takes off or looks through. Not IP (MPLS, PPPoE): behind the EtherType. Never ARP nor
+ *    LLC, never an IP packet whose lengths are wrong, never an IPv6 fragment or a chain of headers whose end is not found:
+ *    no sender leaves a checksum there, and the fragment's offset or a header's type would be within reach.
  *  - GSO: NEEDS_CSUM required (virtio 1.2 §5.1.6.2), type must fit the protocol, IP length must equal the frame's, no
  *    fragment, no routing header, sizes within the limits. However small its segments, an honest super-frame passes.
  * Cheap enough (≈ 10 ns) to be called for every frame.

@@ -55,7 +55,7 @@ export const DROPS = [
   ["mac_limit", "MAC not learned: a limit is reached (no frame is lost: it is flooded)"],
   ["arp_limit", "neighbour not learned: a limit is reached"],
   ["move_damped", "a host moves too often; its entry stays where it was (no frame is lost)"],
-  ["gso_bad", "super-frame whose metadata contradicts its bytes"],
+  ["gso_bad", "super-frame, or unfinished checksum, whose metadata contradicts its bytes"],
   ["csum_bad", "inner checksum is wrong"],
   ["pool_exhausted", "no room left in the batch's send records or scratch bytes"],
   ["tap_full", "the TAP's queue is full: the VM does not keep up"],

@@ -1,4 +1,4 @@
-// Belief in metadata: what a guest may claim (T16-T18, O03), what a datagram is taken for (R1-R3), finishing checksums.
+// Belief in metadata: what a guest may claim of a super-frame (T16-T18, O03), what a datagram is taken for (R1-R3).
 #include <cstring>
 
 #include "../../native-bindings/checksum.h"
@@ -92,126 +92,6 @@ static void guests(Random& random) {
   tiny.udp = false;
   tiny.payload = random.bytes(2);
   CHECK(believe(build(tiny), vnetOf(tiny, GSO_TCPV4, 2)) == GSO_OK);
-}
-
-static void loneChecksums(Random& random) {
-  for (const bool v6 : {false, true}) {
-    for (const bool udp : {false, true}) {
-      Packet p;
-      p.v6 = v6;
-      p.udp = udp;
-      p.sum = Sum::unfinished;
-      p.padding = random.bytes(random.below(20));
-      if (!v6 && random.onceIn(2)) p.ipOptions = Bytes(8, 1);
-      if (random.onceIn(2)) p.tag = 3;
-      p.payload = random.bytes(random.below(1400));
-      Gso gso;
-      Bytes frame = build(p);
-      CHECK(believe(frame, vnetOf(p, GSO_NONE, 0), &gso) == GSO_OK && gso.needsCsum == 1 && gso.type == GSO_NONE &&
-            gso.units == 1);
-      CHECK(inspect(frame)->l4SumUnfinished);
-      CHECK(finishChecksum(frame.data(), static_cast<uint32_t>(frame.size()), gso.csumStart, gso.csumOffset) == GSO_OK);
-      CHECK(inspect(frame)->l4SumGood);
-      p.sum = Sum::finished;
-      CHECK(frame == build(p));
-      // Nothing but the checksum may be aimed at.
-      for (uint32_t start = 0; start < 80; start++) {
-        for (uint32_t offset = 0; offset < 24; offset++) {
-          VnetHeader v = {VNET_NEEDS_CSUM, 0, 0, 0, static_cast<uint16_t>(start), static_cast<uint16_t>(offset)};
-          const bool own = start == p.l4At() && offset == (udp ? 6u : 16u);
-          // A tunnel inside the payload of UDP leaves its checksum there.
-          const bool inside = udp && start >= p.l4At() + 8 && start + offset + 2 <= frame.size() - p.padding.size();
-          const bool right = own || inside;
-          CHECK(believe(frame, v) == (right ? GSO_OK : GSO_BAD_CHECKSUM_AT));
-        }
-      }
-      VnetHeader none = {VNET_DATA_VALID, 0, 0, 0, 65535, 65535};
-      CHECK(believe(frame, none, &gso) == GSO_OK && gso.needsCsum == 0 && gso.units == 1);
-    }
-  }
-  // A sum of zero is sent as 0xffff.
-  Packet zero;
-  zero.udp = true;
-  zero.payload = Bytes(4, 0);
-  const Bytes probe = build(zero);
-  zero.payload = {0, 0, probe[40], probe[41]};
-  zero.sum = Sum::unfinished;
-  Bytes frame = build(zero);
-  CHECK(finishChecksum(frame.data(), static_cast<uint32_t>(frame.size()), 34, 6) == GSO_OK);
-  CHECK(frame[40] == 0xff && frame[41] == 0xff && inspect(frame)->l4SumGood);
-
-  // ICMP (type and code out of reach), a fragment, not IP.
-  Packet other;
-  other.payload = random.bytes(64);
-  Bytes icmp = build(other);
-  icmp[23] = 1;
-  CHECK(believe(icmp, {VNET_NEEDS_CSUM, 0, 0, 0, 34, 2}) == GSO_OK);
-  CHECK(believe(icmp, {VNET_NEEDS_CSUM, 0, 0, 0, 34, 0}) == GSO_BAD_CHECKSUM_AT);
-  CHECK(believe(icmp, {VNET_NEEDS_CSUM, 0, 0, 0, 33, 3}) == GSO_BAD_CHECKSUM_AT);
-  CHECK(believe(icmp, {VNET_NEEDS_CSUM, 0, 0, 0, 34, static_cast<uint16_t>(icmp.size() - 36)}) == GSO_OK);
-  CHECK(believe(icmp, {VNET_NEEDS_CSUM, 0, 0, 0, 34, static_cast<uint16_t>(icmp.size() - 35)}) == GSO_BAD_CHECKSUM_AT);
-  CHECK(believe(icmp, {VNET_NEEDS_CSUM, 0, 0, 0, 65535, 65535}) == GSO_BAD_CHECKSUM_AT);
-  other.fragment = 0x2000;
-  CHECK(believe(build(other), {VNET_NEEDS_CSUM, 0, 0, 0, 34, 0}) == GSO_BAD_CHECKSUM_AT);
-  CHECK(believe(build(other), {VNET_NEEDS_CSUM, 0, 0, 0, 34, 16}) == GSO_OK);
-  Bytes arp(60, 0);
-  arp[12] = 8;
-  arp[13] = 6;
-  CHECK(believe(arp, {VNET_NEEDS_CSUM, 0, 0, 0, 34, 2}) == GSO_BAD_FRAME);
-  for (uint32_t start = 0; start < 80; start++) {
-    Bytes copy = arp;
-    CHECK(finishChecksum(copy.data(), 60, start, 2) < 0 && copy == arp);
-  }
-  // An IP packet whose lengths are wrong is none to look behind.
-  Bytes lying = icmp;
-  lying[16] = 0xff;
-  CHECK(believe(lying, {VNET_NEEDS_CSUM, 0, 0, 0, 40, 2}) == GSO_BAD_FRAME);
-  for (const uint32_t offset : {0xffffffffu, 0xfffffffeu, 0x80000000u}) {
-    Bytes copy = icmp;
-    CHECK(finishChecksum(copy.data(), static_cast<uint32_t>(copy.size()), 34, offset) == GSO_BAD_CHECKSUM_AT);
-    CHECK(finishChecksum(copy.data(), static_cast<uint32_t>(copy.size()), offset, 2) == GSO_BAD_CHECKSUM_AT &&
-          copy == icmp);
-  }
-}
-
-// A tunnel inside a frame that is no IP packet: a second tag, MPLS, PPPoE. The whole of a TCP segment's checksum, in there.
-static void tunnelsOfGuests(Random& random) {
-  Packet inner;
-  inner.sum = Sum::unfinished;
-  inner.payload = random.bytes(200);
-  struct Wrapping {
-    Bytes bytes;     // EtherType and what follows it, up to the IP header
-    uint32_t least;  // first byte that may be summed
-  };
-  const Wrapping wrappings[] = {
-      {{0x88, 0xa8, 0, 7, 0x08, 0x00}, 14},               // QinQ
-      {{0x81, 0, 0, 5, 0x81, 0, 0, 7, 0x08, 0x00}, 18},   // two tags, the first of which is ours to take off
-      {{0x88, 0x47, 0, 1, 0x01, 64}, 14},                 // MPLS
-      {{0x88, 0x64, 0x11, 0, 0, 1, 0, 242, 0, 0x21}, 14}  // PPPoE session, PPP
-  };
-  const Bytes plain = build(inner);
-  for (const Wrapping& wrapping : wrappings) {
-    Bytes frame(plain.begin(), plain.begin() + 12);
-    frame.insert(frame.end(), wrapping.bytes.begin(), wrapping.bytes.end());
-    const size_t l3 = frame.size();
-    frame.insert(frame.end(), plain.begin() + 14, plain.end());
-    const uint16_t start = static_cast<uint16_t>(l3 + 20), length = static_cast<uint16_t>(frame.size());
-    Gso gso;
-    CHECK(believe(frame, {VNET_NEEDS_CSUM, 0, 0, 0, start, 16}, &gso) == GSO_OK);
-    CHECK(gso.needsCsum == 1 && gso.csumStart == start && gso.csumOffset == 16 && gso.units == 1);
-    CHECK(finishChecksum(frame.data(), length, start, 16) == GSO_OK);
-    Packet finished = inner;
-    finished.sum = Sum::finished;
-    const Bytes right = build(finished);
-    CHECK(Bytes(frame.begin() + static_cast<long>(l3), frame.end()) == Bytes(right.begin() + 14, right.end()));
-    for (uint16_t at = 0; at < 20; at++) {
-      const bool allowed = at >= wrapping.least;
-      CHECK((believe(frame, {VNET_NEEDS_CSUM, 0, 0, 0, at, 0}) == GSO_OK) == allowed);
-    }
-    CHECK(believe(frame, {VNET_NEEDS_CSUM, 0, 0, 0, start, static_cast<uint16_t>(length - start - 2)}) == GSO_OK);
-    CHECK(believe(frame, {VNET_NEEDS_CSUM, 0, 0, 0, start, static_cast<uint16_t>(length - start - 1)}) ==
-          GSO_BAD_CHECKSUM_AT);
-  }
 }
 
 // A frame as the datagram it comes in; the frame in place of its former self afterwards.
@@ -367,8 +247,6 @@ int main() {
   std::printf("gso-test: SEED=%llu\n", static_cast<unsigned long long>(seed));
   Random random{seed};
   guests(random);
-  loneChecksums(random);
-  tunnelsOfGuests(random);
   datagrams(random);
   joined(random);
   unfinished(random);

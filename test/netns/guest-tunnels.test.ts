@@ -4,12 +4,14 @@
  */
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { until } from "../../src/lab/deadline.ts";
 import { inside } from "../../src/lab/namespace.ts";
 import { must } from "../../src/lab/process.ts";
 import { setU16 } from "../../src/wire/bytes.ts";
 import { ETH_BYTES, ETH_TYPE } from "../../src/wire/ethernet.ts";
-import { IPV4_BYTES, pseudoSum } from "../../src/wire/ipv4.ts";
+import { IP_SRC, IPV4_BYTES, pseudoSum } from "../../src/wire/ipv4.ts";
 import { l4IsRight, tcpFrame } from "../dataplane/packets.ts";
+import { packet6 } from "../dataplane/packets6.ts";
 import { describeReal, type Gateway, type Gateways, openGateways, whyNoGateways } from "./gateways.ts";
 import { ip, mac } from "./raw-frames.ts";
 import { openDump, ping, transfer } from "./traffic.ts";
@@ -128,5 +130,28 @@ describeReal(missing, "guests' own tunnels and small segments", () => {
     await expectNothingBad();
     // Refused as amplifiers, super-frames left 0.05 Mbit/s.
     expect((2 * bytes * 8) / seconds / 1e6).toBeGreaterThan(2);
+  });
+
+  test("a checksum field on a byte that the gateway has looked at is refused, not written: gso_bad", async () => {
+    const { dst, src } = { dst: mac(VM2.mac), src: mac(VM1.mac) };
+    // A later fragment that would become a first one, with a router advertisement behind; and a source address under a priority tag.
+    const rest = Uint8Array.from([58, 0, 0, 8, 0, 0, 0, 1, 134, 0, 0, 0, ...new Uint8Array(12)]);
+    const fragment = packet6({ dst, src, from: "fe80::1", to: "ff02::1", next: 44, rest, hops: 255 });
+    const plain = tcpFrame({ dst, src, from: ip(VM1.address), to: ip(VM2.address), payload: 100 });
+    const isTagged = Uint8Array.from([0x88, 0xa8, 0, 0, 0x08, 0x00]);
+    const tagged = Buffer.concat([plain.subarray(0, ETH_TYPE), isTagged, plain.subarray(ETH_BYTES)]);
+    const lines = [
+      `0 0 ${ETH_BYTES + 40} 2 ${Buffer.from(fragment).toString("hex")}`,
+      `0 0 ${ETH_BYTES + 6} ${IP_SRC} ${tagged.toString("hex")}`,
+    ];
+    const dump = await openDump(gateways.bed, "vm2", "eth0", `ether src ${VM1.mac} and not icmp`, "in");
+    const before = (await both[0]!.drops()).gso_bad ?? 0;
+    const [program, args] = inside(gateways.bed.name("vm1"), "python3", [SEND, "device", "eth0"]);
+    await must(program, args, 20_000, `${lines.join("\n")}\n`);
+    await until("both frames to be refused", 10_000, async () => (await both[0]!.drops()).gso_bad === before + 2);
+    await dump.stop();
+    const shown = await must("tcpdump", ["-n", "-xx", "-r", dump.file]);
+    const seen = shown.replace(/^\s+0x[0-9a-f]+:|\s/gm, "");
+    expect(seen).not.toContain(Buffer.from(fragment.subarray(0, ETH_BYTES + 40)).toString("hex"));
   });
 });
