@@ -314,17 +314,17 @@ export class Shown {
 
   ledger(): schema.Status["ledger"] {
     const { tables, agent } = this.parts;
-    const workers = tables.workerCounters;
+    const blocks = tables.dataplaneCounters;
     const { control, drops } = tables.controlCounters;
     return {
       dataplane: {
-        received: sumOf(workers, (block) => block.received[0]!),
-        injected: sumOf(workers, (block) => total(block.injected)),
-        copies: sumOf(workers, (block) => block.copies[0]!),
-        sent: sumOf(workers, (block) => block.sent[0]!),
-        punted: sumOf(workers, (block) => total(block.punted)),
-        dropped: sumOf(workers, (block) => total(block.drops)),
-        imbalance: imbalance(workers),
+        received: sumOf(blocks, (block) => block.received[0]!),
+        injected: sumOf(blocks, (block) => total(block.injected)),
+        copies: sumOf(blocks, (block) => block.copies[0]!),
+        sent: sumOf(blocks, (block) => block.sent[0]!),
+        punted: sumOf(blocks, (block) => total(block.punted)),
+        dropped: sumOf(blocks, (block) => total(block.drops)),
+        imbalance: imbalance(blocks),
       },
       control: {
         drained: control[CONTROL_DRAINED]!,

@@ -21,7 +21,7 @@ export function checkBfd(s: Sections, report: Report): void {
   );
 }
 
-/** RFC 8971 §3: what is in that VNI is not delivered to a tenant, and no tenant can speak as a VTEP. */
+/** RFC 8971 §4: what is in that VNI is not delivered to a tenant, and no tenant can speak as a VTEP. */
 function checkManagementVni({ bfd, tunnels, vsis, vrfs, underlay }: Sections, report: Report): void {
   if (underlay === null) return;
   const isInVxlan = tunnels!.some((tunnel) => bfdOf(tunnel.bfd, bfd!)?.mode === "vxlan") || bfd?.mode === "vxlan";

@@ -32,7 +32,7 @@ export const underlay = z
     managementVni: int(1, 16777215)
       .default(1)
       .describe(
-        "VNI of BFD inside VXLAN (bfd.mode: vxlan), which is no VSI's; RFC 8971 recommends 1; same at both ends",
+        "VNI of BFD inside VXLAN (bfd.mode: vxlan), which is no VSI's; 1 is RFC 8971's default; same at both ends",
       ),
     offload: z
       .strictObject({

@@ -1,9 +1,9 @@
 /**
  * BFD inside VXLAN (RFC 8971): frames of the management VNI go to the thread of BFD by a ring of their own, since a main thread that is
- * late must not take a peer for dead. No tenant is in that VNI, so nothing of it is ever forwarded (§6); what is in the frame is
+ * late must not take a peer for dead. No tenant is in that VNI, so nothing of it is ever forwarded (§4); what is in the frame is
  * that thread's to judge. Each tunnel has a rate of its own, which nothing else of its peer can use up.
  */
-import { DROP, PUNT } from "../tables/counters.ts";
+import { DROP, PUNT, RX_BYTES, RX_PACKETS } from "../tables/counters.ts";
 import { R_ARG, R_ARG2, R_KIND, R_PORT, R_VSI } from "../tables/ring.ts";
 import { MOST_BFD_FRAME } from "../wire/bfd-vxlan.ts";
 import { copy } from "../wire/bytes.ts";
@@ -28,6 +28,10 @@ export function toBfd(worker: WorkerContext, f: Frame): Fate {
   Atomics.add(bfdBell, 0, 1);
   Atomics.notify(bfdBell, 0);
   worker.lastPunt = PUNT.bfd;
-  worker.counters.punted[PUNT.bfd]! += f.units;
+  const { ports, punted } = worker.counters;
+  const p = f.port << 2;
+  ports[p + RX_PACKETS]! += f.units;
+  ports[p + RX_BYTES]! += f.length;
+  punted[PUNT.bfd]! += f.units;
   return PUNTED;
 }

@@ -83,6 +83,8 @@ function tablesLike(tables: Tables): Tables {
     watch: new Watch(PRIVATE, 1, 64),
     workerCounters: counters,
     controlCounters: counters[0]!,
+    bfdCounters: counters[0]!,
+    dataplaneCounters: counters,
   };
 }
 

@@ -3,7 +3,7 @@ import type { Emit } from "../control/event.ts";
 import type { Inventory } from "../control/inventory.ts";
 import type { TrackStates } from "../control/track-states.ts";
 import { pathMtu } from "../io/underlay.ts";
-import { RX_PACKETS, sumOf, TX_PACKETS } from "../tables/counters.ts";
+import { PUNT, RX_PACKETS, sumOf, TX_PACKETS } from "../tables/counters.ts";
 import type { Tables } from "../tables/tables.ts";
 import { Drain, type DrainParts } from "./drain.ts";
 import { openEchoSocket } from "./open-echo.ts";
@@ -35,7 +35,8 @@ export function createProber({ inventory, topology, tables, emit, deviceMtu, kic
         tables?.counters ?? [],
         ({ ports, turnedAway }) => ports[row * 4 + RX_PACKETS]! + turnedAway[row]!,
       ),
-      sent: sumOf(tables?.counters ?? [], ({ ports }) => ports[row * 4 + TX_PACKETS]!),
+      // Not BFD, which says itself that nothing answers.
+      sent: sumOf(tables?.workerCounters ?? [], ({ ports }) => ports[row * 4 + TX_PACKETS]!),
     }),
     now: () => performance.now(),
     openSocket: openEchoSocket,
@@ -50,6 +51,14 @@ export function createProber({ inventory, topology, tables, emit, deviceMtu, kic
     },
   });
   return prober;
+}
+
+/** Packets of tenants that came by tunnels, ever: BFD's, among them inside VXLAN, go on until we are gone. */
+export function tenantsPackets(inventory: Inventory, { workerCounters }: Tables): number {
+  const received = inventory
+    .tunnels()
+    .reduce((sum, { row }) => sum + sumOf(workerCounters, ({ ports }) => ports[row * 4 + RX_PACKETS]!), 0);
+  return received - sumOf(workerCounters, ({ punted }) => punted[PUNT.bfd]!);
 }
 
 /** Leaving, with the real clock. */
@@ -74,10 +83,7 @@ export function createDrain({
       return tracks.isUp(track) ? null : track;
     },
     limitMs: () => topology.config.drain.seconds * 1000,
-    received: () =>
-      inventory
-        .tunnels()
-        .reduce((sum, { row }) => sum + sumOf(tables.counters, ({ ports }) => ports[row * 4 + RX_PACKETS]!), 0),
+    received: () => tenantsPackets(inventory, tables),
     now: () => performance.now(),
     pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   });

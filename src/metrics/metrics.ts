@@ -37,8 +37,8 @@ const NEVER_MS = 2 ** 31 - 1;
 
 // ---- reading the cells -----------------------------------------------------------------------------------------
 
-const workersSum = (source: MetricsSource, read: (block: CounterBlock) => number) =>
-  sumOf(source.tables.workerCounters, read);
+const dataplaneSum = (source: MetricsSource, read: (block: CounterBlock) => number) =>
+  sumOf(source.tables.dataplaneCounters, read);
 
 const DIRECTIONS = [
   ["receive", "packets", RX_PACKETS],
@@ -119,7 +119,7 @@ function classRow(
     help,
     labels: ["class"],
     *values(source) {
-      for (const [i, [name]] of list.entries()) yield [{ class: name }, workersSum(source, (b) => b[column][i + 1]!)];
+      for (const [i, [name]] of list.entries()) yield [{ class: name }, dataplaneSum(source, (b) => b[column][i + 1]!)];
     },
   };
 }
@@ -260,7 +260,7 @@ const ROWS: readonly SourceRow[] = [
     name: "vtep_received_reserved_bits_total",
     help: "Datagrams with reserved VXLAN bits set (accepted unless underlay.strictReserved)",
     labels: [],
-    values: (source) => [[{}, workersSum(source, (block) => block.misc[MISC_RESERVED_BITS]!)]],
+    values: (source) => [[{}, dataplaneSum(source, (block) => block.misc[MISC_RESERVED_BITS]!)]],
   },
 ];
 

@@ -2,7 +2,8 @@
  * Every way a frame can end has a name here, and only here: the enum, the counter, the Prometheus label, the CLI text
  * and the table of docs/drops.md are all made from these lists.
  *
- * Writers: block k is worker k's; the last block is control's. A frame's ledger has two pages, and both balance always:
+ * Writers: block k is worker k's; the two last ones are control's and that of the thread of BFD, which sends inside VXLAN by itself.
+ * A frame's ledger has two pages, and both balance always:
  *   data plane:  received + injected + copies = sent + punted + dropped      (+ what is in this very batch)
  *   control:     punted = consumed + reinjected + dropped + held             (+ what is still in the ring)
  * "dropped" of a page is the sum of that page's block. Packets are wire packets: a super-frame counts as its segments.
@@ -135,13 +136,14 @@ export const RECORD_UNBOUND = PUNTS.length + 4;
 /** A frame was dropped as `own_mac_local`: an AC sent what we had sent. Its first bytes are with the record. */
 export const RECORD_OWN = PUNTS.length + 5;
 
-/** What control can make a worker do; all of these carry a frame and count as injected. */
+/** What control can make a worker do, and what the thread of BFD does itself; all of these carry a frame and count as injected. */
 export const INJECTS = [
   ["port", "send out of one bridge port"],
   ["flood", "flood in a VSI"],
   ["adjacency", "a frame that waited for its neighbour: rewrite and send"],
   ["route", "a packet of our own (an ICMP error): routed by its destination"],
   ["arrival", "a packet of `trace --inject`: forwarded as if it had arrived at an io port"],
+  ["bfd", "BFD inside VXLAN: the thread of BFD sends it by itself, through no ring"],
 ] as const;
 export const INJECT = Object.freeze(Object.fromEntries(INJECTS.map(([name], i) => [name, i + 1]))) as Readonly<
   Record<(typeof INJECTS)[number][0], number>

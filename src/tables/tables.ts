@@ -69,9 +69,9 @@ export class Tables {
   readonly macs: MacTable;
   readonly fib: Fib;
   readonly bindings: BindingTable;
-  /** One per worker, and control's at the end. */
+  /** One per worker, control's, and that of the thread of BFD. */
   readonly counters: readonly CounterBlock[];
-  /** By counter block. */
+  /** One per worker, and control's. */
   readonly examples: readonly DropExamples[];
   readonly punts: readonly Ring[];
   readonly injects: readonly Ring[];
@@ -96,8 +96,8 @@ export class Tables {
     const rows6 = routes6 + 2 * neighbors6;
     this.fib = new Fib(carver, rows, rows6, rows + rows6);
     this.bindings = new BindingTable(carver);
-    this.counters = Array.from({ length: sizes.workers + 1 }, () => new CounterBlock(carver));
-    this.examples = this.counters.map(() => new DropExamples(carver));
+    this.counters = Array.from({ length: sizes.workers + 2 }, () => new CounterBlock(carver));
+    this.examples = Array.from({ length: sizes.workers + 1 }, () => new DropExamples(carver));
     this.punts = Array.from({ length: sizes.workers }, () => new Ring(carver, PUNT_RING_BYTES));
     this.injects = Array.from({ length: sizes.workers }, () => new Ring(carver, INJECT_RING_BYTES));
     this.bfds = Array.from({ length: sizes.workers }, () => new Ring(carver, BFD_RING_BYTES));
@@ -113,6 +113,16 @@ export class Tables {
   /** Control's counter block. */
   get controlCounters(): CounterBlock {
     return this.counters[this.sizes.workers]!;
+  }
+
+  /** That of the thread of BFD, for what it sends inside VXLAN. */
+  get bfdCounters(): CounterBlock {
+    return this.counters[this.sizes.workers + 1]!;
+  }
+
+  /** Blocks of the ledger's first page: of all that moves frames. */
+  get dataplaneCounters(): readonly CounterBlock[] {
+    return [...this.workerCounters, this.bfdCounters];
   }
 }
 

@@ -5,10 +5,13 @@
  * ```
  * VXLAN: the management VNI | Ethernet: to 00-00-5E-00-52-02 | IP: from the VTEP to 127/8, TTL 255 | UDP: to 3784 | BFD
  * ```
+ *
+ * That MAC and 127/8 are what §5 says SHOULD be written, and what we write. A peer may write its own choice of MAC, and the address of
+ * the VTEP that it asks (§5: "Alternatively"): both are taken, since nothing of this VNI is forwarded to anybody.
  */
 import { BFD_BYTES, BFD_PORT, BFD_TTL, type BfdPacket, writeBfd } from "./bfd.ts";
 import { setU16, u16 } from "./bytes.ts";
-import { ETH_BYTES, ETH_DST, ETH_SRC, ETH_TYPE, readMac, TYPE_IPV4, TYPE_IPV6, writeMac } from "./ethernet.ts";
+import { ETH_BYTES, ETH_DST, ETH_SRC, ETH_TYPE, isGroup, readMac, TYPE_IPV4, TYPE_IPV6, writeMac } from "./ethernet.ts";
 import { IP_DST, IP_FRAGMENT, IP_LENGTH, IP_PROTOCOL, IP_SRC, IP_TTL, IPV4_BYTES, PROTO_UDP, sum16 } from "./ipv4.ts";
 import { UDP_CHECKSUM, UDP_LENGTH } from "./udp.ts";
 import { L4_DST_PORT, L4_SRC_PORT, UDP_BYTES } from "./udp-tcp.ts";
@@ -38,32 +41,39 @@ export interface InnerBfd {
   readonly end: number;
 }
 
-/** The frame that is bytes `at` to `end`; null: it is none of BFD's. */
-export function readInnerBfd(bytes: Uint8Array, at: number, end: number): InnerBfd | null {
-  if (end - at < ETH_BYTES + IPV4_BYTES + UDP_BYTES || readMac(bytes, at + ETH_DST) !== BFD_VXLAN_MAC) return null;
+/** The frame that is bytes `at` to `end`, to the VTEP whose address is `own`; null: it is none of BFD's. */
+export function readInnerBfd(bytes: Uint8Array, at: number, end: number, own: Uint8Array): InnerBfd | null {
+  if (end - at < ETH_BYTES + IPV4_BYTES + UDP_BYTES || isGroup(readMac(bytes, at + ETH_DST))) return null;
   const type = u16(bytes, at + ETH_TYPE);
   const ip = at + ETH_BYTES;
-  if (type === TYPE_IPV4) return readInner4(bytes, ip, end);
-  return type === TYPE_IPV6 ? readInner6(bytes, ip, end) : null;
+  if (type === TYPE_IPV4) return readInner4(bytes, ip, end, own);
+  return type === TYPE_IPV6 ? readInner6(bytes, ip, end, own) : null;
 }
 
-function readInner4(bytes: Uint8Array, ip: number, end: number): InnerBfd | null {
+/** Are the bytes from `at` on `wanted`? */
+function isAt(bytes: Uint8Array, at: number, wanted: ArrayLike<number>): boolean {
+  for (let n = 0; n < wanted.length; n++) if (bytes[at + n] !== wanted[n]) return false;
+  return true;
+}
+
+function readInner4(bytes: Uint8Array, ip: number, end: number, own: Uint8Array): InnerBfd | null {
   // Without options, so that the port stands where it is looked for.
   if (bytes[ip] !== 0x45 || sum16(bytes, ip, IPV4_BYTES, 0) !== 0xffff) return null;
   const length = u16(bytes, ip + IP_LENGTH);
   if (length < IPV4_BYTES + UDP_BYTES || ip + length > end) return null;
   if ((u16(bytes, ip + IP_FRAGMENT) & FRAGMENTED) !== 0 || bytes[ip + IP_PROTOCOL] !== PROTO_UDP) return null;
-  if (bytes[ip + IP_DST] !== 127) return null;
+  if (bytes[ip + IP_DST] !== 127 && !(own.length === 4 && isAt(bytes, ip + IP_DST, own))) return null;
   const pseudo = { from: ip + IP_SRC, addresses: 8 };
   const source = bytes.subarray(ip + IP_SRC, ip + IP_DST);
   return readInnerUdp(bytes, ip + IPV4_BYTES, ip + length, pseudo, source, bytes[ip + IP_TTL]!);
 }
 
-function readInner6(bytes: Uint8Array, ip: number, end: number): InnerBfd | null {
+function readInner6(bytes: Uint8Array, ip: number, end: number, own: Uint8Array): InnerBfd | null {
   if (end - ip < IPV6_BYTES + UDP_BYTES || bytes[ip]! >> 4 !== 6) return null;
   const length = u16(bytes, ip + IP6_LENGTH);
   if (length < UDP_BYTES || ip + IPV6_BYTES + length > end || bytes[ip + IP6_NEXT] !== PROTO_UDP) return null;
-  if (MAPPED_LOOPBACK.some((byte, n) => bytes[ip + IP6_DST + n] !== byte)) return null;
+  const isLoopback = isAt(bytes, ip + IP6_DST, MAPPED_LOOPBACK);
+  if (!isLoopback && !(own.length === 16 && isAt(bytes, ip + IP6_DST, own))) return null;
   const pseudo = { from: ip + IP6_SRC, addresses: 32 };
   const source = bytes.subarray(ip + IP6_SRC, ip + IP6_DST);
   return readInnerUdp(bytes, ip + IPV6_BYTES, ip + IPV6_BYTES + length, pseudo, source, bytes[ip + IP6_HOPS]!);

@@ -5,10 +5,11 @@
  *     vm1 - gw1 === gw2      each with a session in the management VNI
  */
 import { describe, expect, it } from "vitest";
+import { tenantsPackets } from "../../src/liveness/assemble.ts";
 import { bfdOf } from "../../src/liveness/bfd/view.ts";
 import { BfdWatch } from "../../src/liveness/bfd/watch.ts";
 import { TunnelJudge } from "../../src/liveness/judge.ts";
-import { PUNT } from "../../src/tables/counters.ts";
+import { PUNT, RX_BYTES, RX_PACKETS, total as sum, sumOf, TX_BYTES, TX_PACKETS } from "../../src/tables/counters.ts";
 import type { BfdPacket } from "../../src/wire/bfd.ts";
 import { bfdDatagram } from "../../src/wire/bfd-vxlan.ts";
 import { BfdNet } from "../liveness/bfd/bfd-bed.ts";
@@ -50,8 +51,7 @@ class Bed {
       judge: new TunnelJudge(topology),
       setSession: (tunnel, slot) => topology.setSession(tunnel, slot),
       emit: (level, event, fields) => gateway.events.push({ level, event, fields }),
-      openLink: ({ underlay: { address } }, onReport) =>
-        this.net.link(address, gateway.tables.ports.verdicts, onReport),
+      openLink: ({ underlay: { address } }, onReport) => this.net.link(address, gateway.tables, onReport),
       kick: () => undefined,
       nowMs: () => this.world.net.nowMs,
     });
@@ -107,6 +107,47 @@ describe("a session inside VXLAN", () => {
     const { tables, drops } = bed.gateway("gw1");
     expect(tables.counters[0]!.punted[PUNT.bfd]).toBeGreaterThan(20);
     expect([drops, bed.refused()]).toEqual([{}, {}]);
+  });
+
+  it("is in its tunnel's counts, both ways and to the byte, and in the ledger; another tunnel's has none of it", () => {
+    const bed = new Bed();
+    const { tables, control } = bed.gateway("gw1");
+    const countsOf = (name: Name) => {
+      const { row } = control.shown.inventory.tunnel(name)!;
+      const cell = (word: number) => sumOf(tables.counters, ({ ports }) => ports[row * 4 + word]!);
+      return [cell(RX_PACKETS), cell(RX_BYTES), cell(TX_PACKETS), cell(TX_BYTES)] as const;
+    };
+    const figuresOf = (name: Name) => bfdOf(bed.watches.get("gw1")!).sessions.find(({ tunnel }) => tunnel === name)!;
+    const before = figuresOf("gw3");
+    const sentToGw3 = countsOf("gw3")[2];
+    const [rx, rxBytes, tx, txBytes] = countsOf("gw2");
+    bed.pass(1000);
+    const [received, receivedBytes, sent, sentBytes] = countsOf("gw2");
+    // 14 of Ethernet, 20 of IPv4, 8 of UDP, 24 of BFD; each 37.5 to 50 ms.
+    expect(received - rx).toBeGreaterThanOrEqual(19);
+    expect(receivedBytes - rxBytes).toBe(66 * (received - rx));
+    expect(sent - tx).toBeGreaterThanOrEqual(19);
+    expect(sentBytes - txBytes).toBe(66 * (sent - tx));
+    expect(sum(tables.bfdCounters.injected)).toBe(figuresOf("gw2").sent + figuresOf("gw3").sent);
+    expect(figuresOf("gw3").sent - before.sent).toBeGreaterThanOrEqual(19);
+    // The gateways' announcements went before.
+    expect(countsOf("gw3")[2] - sentToGw3).toBe(figuresOf("gw3").sent - before.sent);
+    bed.gateway("gw1").checkLedger();
+  });
+
+  it("is nothing that a gateway which leaves waits for: the end of the tenants' packets is", () => {
+    const bed = new Bed();
+    const { tables, control } = bed.gateway("gw1");
+    const count = () => tenantsPackets(control.shown.inventory, tables);
+    const before = count();
+    bed.pass(1000);
+    expect(count()).toBe(before);
+    bed
+      .gateway("gw2")
+      .taps.get("vm")!
+      .send(new Uint8Array(64).fill(0xff, 0, 6).fill(2, 6, 12));
+    bed.pass(10);
+    expect(count()).toBe(before + 1);
   });
 
   it("falls with the peer's forwarding threads, though its machine and its BFD live; and is up again with them", () => {
@@ -184,7 +225,7 @@ describe("who cannot speak in it", () => {
     far[8 + 14 + 10]! += 1; // the header's checksum is right again
     bed.forge("gw2", far);
     const tenant = from("gw2");
-    tenant[8]! |= 0x02;
+    tenant[8]! |= 0x01;
     bed.forge("gw2", tenant);
     bed.forge("gw2", from("gw2", { mine: 0 }));
     expect(bed.refused()).toEqual({ hop_count: 1, not_bfd: 1, discriminator_zero: 1 });

@@ -70,7 +70,6 @@ class Bed {
   private watch(gateway: Gateway): void {
     const { topology, inventory } = gateway.control.shown;
     const judge = new TunnelJudge(topology);
-    const { ports } = gateway.tables;
     const watch = new BfdWatch({
       inventory,
       config: () => topology.config,
@@ -78,7 +77,7 @@ class Bed {
       setSession: (tunnel, slot) => topology.setSession(tunnel, slot),
       emit: (level, event, fields) => gateway.events.push({ level, event, fields }),
       openLink: ({ underlay: { address } }, onReport) =>
-        this.net.link(address, ports.verdicts, (report: LinkReport) => {
+        this.net.link(address, gateway.tables, (report: LinkReport) => {
           if (this.held !== null && gateway === this.gw1) this.held.push(() => onReport(report));
           else onReport(report);
         }),

@@ -102,7 +102,7 @@ export class Gateway {
 
   /** Throws unless both pages of the ledger balance. */
   checkLedger(): void {
-    const off = imbalance(this.tables.workerCounters);
+    const off = imbalance(this.tables.dataplaneCounters);
     if (off !== 0) throw new Error(`${this.name}: data plane ledger is off by ${off}`);
     const control = this.control.agent.ledger.imbalance();
     if (control !== 0) throw new Error(`${this.name}: control ledger is off by ${control}`);

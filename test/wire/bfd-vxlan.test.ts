@@ -27,11 +27,19 @@ const SOURCES: Readonly<Record<string, Uint8Array>> = {
   [IPV6]: bytesOf("20 01 0d b8 00 00 00 00 00 00 00 00 00 00 00 01"),
 };
 
-const read = (bytes: Uint8Array) => readInnerBfd(bytes, VXLAN, bytes.length);
+/** The VTEP that reads, by family. */
+const OWN4 = bytesOf("c0 00 02 02");
+const OWN6 = bytesOf("20 01 0d b8 00 00 00 00 00 00 00 00 00 00 00 02");
+const read = (bytes: Uint8Array, own = OWN4) => readInnerBfd(bytes, VXLAN, bytes.length, own);
 /** `hex` with bytes changed at `at`, counted from its inner Ethernet header; checksums stay as they were. */
 function changed(hex: string, at: number, ...values: number[]): Uint8Array {
   const bytes = bytesOf(hex);
   bytes.set(values, VXLAN + at);
+  return bytes;
+}
+/** The UDP checksum left out, as IPv4 allows. */
+function unsummed(bytes: Uint8Array): Uint8Array {
+  bytes.set([0, 0], VXLAN + 40);
   return bytes;
 }
 /** The IPv4 header's checksum made right again, so that it is not what is refused. */
@@ -42,6 +50,18 @@ function summed(bytes: Uint8Array): Uint8Array {
   for (let n = 0; n < 20; n += 2) sum += (bytes[ip + n]! << 8) | bytes[ip + n + 1]!;
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
   bytes.set([(~sum >> 8) & 0xff, ~sum & 0xff], ip + 10);
+  return bytes;
+}
+
+/** The UDP checksum over IPv6 made right again. */
+function sealed6(bytes: Uint8Array): Uint8Array {
+  const [addresses, udp] = [VXLAN + 22, VXLAN + 54];
+  bytes.set([0, 0], udp + 6);
+  const words = [...bytes.subarray(addresses, addresses + 32), 0, bytes.length - udp, 0, 17, ...bytes.subarray(udp)];
+  let sum = 0;
+  for (let n = 0; n < words.length; n += 2) sum += (words[n]! << 8) | words[n + 1]!;
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
+  bytes.set([(~sum >> 8) & 0xff, ~sum & 0xff], udp + 6);
   return bytes;
 }
 
@@ -58,7 +78,7 @@ describe.each([
 
   it("are read, wherever they stand", () => {
     const bytes = Uint8Array.from([...new Uint8Array(5).fill(0xa5), ...bytesOf(hex), 0xa5, 0xa5]);
-    const inner = readInnerBfd(bytes, 5 + VXLAN, bytes.length)!;
+    const inner = readInnerBfd(bytes, 5 + VXLAN, bytes.length, OWN4)!;
     expect([[...inner.source], inner.hops, inner.end - inner.at]).toEqual([[...SOURCES[hex]!], 255, BFD_BYTES]);
     expect(readBfd(bytes, inner.at, inner.end)).toEqual(packet);
   });
@@ -80,7 +100,7 @@ describe.each([
 });
 
 const REFUSED: readonly (readonly [what: string, bytes: Uint8Array])[] = [
-  ["to another MAC", changed(IPV4, 5, 3)],
+  ["to a group", changed(IPV4, 0, 1)],
   ["to all", changed(IPV4, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)],
   ["of another EtherType", changed(IPV4, 12, 0x08, 0x06)],
   ["with IPv4 options", summed(changed(IPV4, 14, 0x46))],
@@ -91,7 +111,8 @@ const REFUSED: readonly (readonly [what: string, bytes: Uint8Array])[] = [
   ["a first fragment", summed(changed(IPV4, 20, 0x20, 0))],
   ["a later fragment", summed(changed(IPV4, 20, 0, 1))],
   ["of TCP", summed(changed(IPV4, 23, 6))],
-  ["to a tenant", summed(changed(IPV4, 30, 10, 1, 1, 11))],
+  ["to a tenant", unsummed(summed(changed(IPV4, 30, 10, 1, 1, 11)))],
+  ["to another VTEP", unsummed(summed(changed(IPV4, 30, ...bytesOf("c0 00 02 03"))))],
   ["to another UDP port", changed(IPV4, 36, 0x12, 0xb0)],
   ["of a UDP length of less than its header", changed(IPV4, 38, 0, 7)],
   ["of a UDP length beyond its packet", changed(IPV4, 38, 0, 0x21)],
@@ -114,6 +135,16 @@ describe("what is none of BFD's (§6)", () => {
     other.set([0, 0], VXLAN + 40);
     expect(read(summed(other))).not.toBeNull();
     expect(read(summed(changed(IPV4, 22, 254)))).toMatchObject({ hops: 254 });
+  });
+
+  it("a peer's own choice of MAC is taken, and this VTEP's address instead of 127/8 (§5), of its own family alone", () => {
+    expect(read(changed(IPV4, 0, 0x00, 0x52, 0x02, 0, 0, 0))).toMatchObject({ hops: 255 });
+    expect(read(unsummed(summed(changed(IPV4, 30, ...OWN4))))).toMatchObject({ hops: 255 });
+    const to6 = changed(IPV6, 38, ...OWN6);
+    expect(read(sealed6(to6), OWN6)).toMatchObject({ hops: 255 });
+    expect(read(to6, OWN4)).toBeNull();
+    to6[VXLAN + 38 + 15] = 3;
+    expect(read(sealed6(to6), OWN6)).toBeNull();
   });
 
   it("random bytes, and golden ones with random bytes in them, end in an answer within what came", () => {

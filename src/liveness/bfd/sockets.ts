@@ -59,11 +59,15 @@ export class BfdSockets {
     for (const mode of modes) if (mode !== "vxlan" && !this.receivers.has(mode)) this.openReceiver(mode);
   }
 
-  send({ slot, remote, mode, vni = 0 }: SessionRequest, packet: BfdPacket): void {
-    if (mode !== "vxlan" && !this.receivers.has(mode)) return;
+  /** @returns bytes of the datagram that left; 0: none did. */
+  send({ slot, remote, mode, vni = 0 }: SessionRequest, packet: BfdPacket): number {
+    if (mode !== "vxlan" && !this.receivers.has(mode)) return 0;
     const socket = this.senders.get(slot) ?? this.openSender(slot);
-    if (socket === null) return;
-    if (socket.send(remote, ...this.wrapped(mode, vni, slot, packet)) !== 0) this.sendErrors++;
+    if (socket === null) return 0;
+    const [port, bytes] = this.wrapped(mode, vni, slot, packet);
+    if (socket.send(remote, port, bytes) === 0) return bytes.length;
+    this.sendErrors++;
+    return 0;
   }
 
   /** UDP port, and payload. */

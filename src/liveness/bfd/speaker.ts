@@ -20,8 +20,9 @@ export interface SessionRequest extends BfdTiming {
   /** Address of the peer. */
   readonly remote: string;
   readonly mode: BfdMode;
-  /** Of mode `vxlan`: the management VNI. */
+  /** Of mode `vxlan`: the management VNI, and the tunnel's bridge port. */
   readonly vni?: number;
+  readonly port?: number;
 }
 
 /** Why a datagram came to nothing. */
@@ -64,6 +65,7 @@ interface Entry {
 
 export class BfdSpeaker {
   private readonly handlers: SpeakerHandlers;
+  private readonly own: Uint8Array;
   private readonly slots = new Map<number, Entry>();
   private readonly byDiscriminator = new Map<number, Entry>();
   private readonly byPeer = new Map<string, Entry>();
@@ -74,8 +76,10 @@ export class BfdSpeaker {
   /** The last refusal of a packet that looked like one of BFD. */
   lastRefused: { readonly reason: BfdRefusal; readonly source: Uint8Array; readonly hops: number } | null = null;
 
-  constructor(handlers: SpeakerHandlers) {
+  /** @param address ours, text. */
+  constructor(address: string, handlers: SpeakerHandlers) {
     this.handlers = handlers;
+    this.own = peerAddress(address);
     this.refused = Object.fromEntries(BFD_REFUSALS.map((reason) => [reason, 0])) as Record<BfdRefusal, number>;
   }
 
@@ -128,7 +132,7 @@ export class BfdSpeaker {
 
   /** A frame of the management VNI (RFC 8971 §6). */
   receiveInner({ bytes, at, end, slot }: Inner, nowMs: number): void {
-    const inner = readInnerBfd(bytes, at, end);
+    const inner = readInnerBfd(bytes, at, end, this.own);
     if (inner === null) this.refused.not_bfd++;
     else
       this.receive({ mode: "vxlan", source: inner.source, hops: inner.hops, slot }, bytes, inner.at, inner.end, nowMs);

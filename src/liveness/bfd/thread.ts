@@ -11,7 +11,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { scheduleThread } from "../../io/thread.ts";
 import { attachTables, type Sizes } from "../../tables/tables.ts";
 import { type Board, clearFigures, writeFigures, writeRefusals } from "./board.ts";
-import { receiveInner } from "./inner.ts";
+import { countSent, receiveInner } from "./inner.ts";
 import { type Change, VERDICTS } from "./session.ts";
 import { BfdSockets, type SocketsRequest } from "./sockets.ts";
 import { type BfdRefusal, BfdSpeaker, type SessionRequest } from "./speaker.ts";
@@ -57,8 +57,11 @@ let toldProblem: string | null | undefined;
 
 scheduleThread({ priority: { nice: NICE }, cpus: [] });
 const sockets = new BfdSockets(request, wake, random);
-const speaker = new BfdSpeaker({
-  send: (session, packet) => sockets.send(session, packet),
+const speaker = new BfdSpeaker(request.address, {
+  send(session, packet) {
+    const bytes = sockets.send(session, packet);
+    if (bytes > 0) countSent(tables, session, bytes);
+  },
   told(slot, change) {
     Atomics.store(verdicts, slot, VERDICTS.indexOf(change.verdict));
     report({ kind: "change", slot, change });

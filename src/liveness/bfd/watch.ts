@@ -229,7 +229,8 @@ export class BfdWatch {
 }
 
 function requestOf({ slot, port, config }: Watched, managementVni: number): SessionRequest {
-  return { slot, remote: port.config.remote, ...config, vni: config.mode === "vxlan" ? managementVni : 0 };
+  const inVxlan = config.mode === "vxlan" ? { vni: managementVni, port: port.row } : { vni: 0 };
+  return { slot, remote: port.config.remote, ...config, ...inVxlan };
 }
 
 function isSameTiming(a: BfdConfig, b: BfdConfig): boolean {

@@ -3,7 +3,7 @@
 import { peerAddress } from "../../../src/control/peer-address.ts";
 import type { BfdMode } from "../../../src/control/plan-bfd.ts";
 import { type Board, clearFigures, createBoard, writeFigures, writeRefusals } from "../../../src/liveness/bfd/board.ts";
-import { receiveInner } from "../../../src/liveness/bfd/inner.ts";
+import { countSent, receiveInner } from "../../../src/liveness/bfd/inner.ts";
 import type { BfdLink, LinkReport } from "../../../src/liveness/bfd/link.ts";
 import { type BfdSession, type Change, VERDICTS } from "../../../src/liveness/bfd/session.ts";
 import { BfdSpeaker, type SessionRequest, type SpeakerHandlers } from "../../../src/liveness/bfd/speaker.ts";
@@ -24,6 +24,8 @@ interface Station {
   dueMs: number;
   /** What main reads of it. */
   board: Board | null;
+  /** Of a whole gateway. */
+  tables: Tables | undefined;
 }
 
 export class BfdNet {
@@ -43,14 +45,18 @@ export class BfdNet {
   carryVxlan: (from: string, to: string, bytes: Uint8Array) => void = () => undefined;
 
   add(address: string, more: Partial<SpeakerHandlers> = {}): BfdSpeaker {
-    const speaker = new BfdSpeaker({
+    const speaker = new BfdSpeaker(address, {
       noted: () => undefined,
       ...more,
-      send: ({ remote, mode, vni = 0, slot }, packet) => {
+      send: (request, packet) => {
+        const { remote, mode, vni = 0, slot } = request;
         this.sent.push({ atMs: this.nowMs, from: address, packet });
         if (mode === "vxlan") {
           const outer = { vni, source: peerAddress(address), sourcePort: 49152 + slot };
-          return this.carryVxlan(address, remote, bfdDatagram(outer, packet));
+          const bytes = bfdDatagram(outer, packet);
+          const tables = this.stations.get(address)?.tables;
+          if (tables !== undefined) countSent(tables, request, bytes.length);
+          return this.carryVxlan(address, remote, bytes);
         }
         const bytes = new Uint8Array(BFD_BYTES);
         writeBfd(packet, bytes, 0);
@@ -66,12 +72,13 @@ export class BfdNet {
       },
       random: () => this.random(),
     });
-    this.stations.set(address, { speaker, isStopped: false, dueMs: 0, board: null });
+    this.stations.set(address, { speaker, isStopped: false, dueMs: 0, board: null, tables: undefined });
     return speaker;
   }
 
-  /** What stands in place of the thread of the gateway at `address`; `verdicts` is read by its forwarding threads. */
-  link(address: string, verdicts: Int32Array, onReport: (report: LinkReport) => void): BfdLink {
+  /** What stands in place of the thread of the gateway at `address`. */
+  link(address: string, tables: Tables, onReport: (report: LinkReport) => void): BfdLink {
+    const { verdicts } = tables.ports;
     const board = createBoard();
     const speaker = this.add(address, {
       told: (slot, change) => {
@@ -85,7 +92,7 @@ export class BfdNet {
         onReport({ kind: "gone", slot });
       },
     });
-    this.stations.get(address)!.board = board;
+    Object.assign(this.stations.get(address)!, { board, tables });
     return {
       board,
       setSessions: (requests) => speaker.configure(requests, this.nowMs),
