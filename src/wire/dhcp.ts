@@ -40,11 +40,17 @@ const OPTION_TYPE = 53;
 const OPTION_AGENT = 82;
 const END = 255;
 
-/** Sub-options of option 82: RFC 3046 §3.1, §3.2, RFC 3527 §3, RFC 5107 §4. */
+/** Sub-options of option 82: RFC 3046 §3.1, §3.2, RFC 3527 §3, RFC 5107 §4, RFC 6607 §3.3, §3.4. */
 const CIRCUIT_ID = 1;
 const REMOTE_ID = 2;
 const LINK_SELECTION = 5;
 const SERVER_OVERRIDE = 11;
+const VIRTUAL_SUBNET = 151;
+/** Empty; a server that has understood VIRTUAL_SUBNET does not echo it. */
+const VIRTUAL_SUBNET_CONTROL = 152;
+/** RFC 6607 §3.5: the VPN is told by an ASCII name. */
+const VPN_BY_NAME = 0;
+const MOST_AGENT = 255;
 
 /** Fields of a message that a relay decides by. */
 export interface Dhcp {
@@ -78,6 +84,8 @@ export interface AgentInformation {
   readonly link: Ipv4;
   /** What the client shall take for its server, and renew at. */
   readonly server: Ipv4;
+  /** The VRF that the client is in, ASCII; null: the one that needs no name. It is left out where an option has no room for it. */
+  readonly vrf: string | null;
 }
 
 /** @returns null: not a whole message of an Ethernet client, or its options do not parse. */
@@ -165,17 +173,21 @@ export function circuitOf(agent: Uint8Array): string | null {
   return null;
 }
 
-function agentBytes({ circuit, remote, link, server }: AgentInformation): Uint8Array {
-  const text = (code: number, value: string) => [code, value.length, ...Array.from(value, (c) => c.charCodeAt(0))];
+function agentBytes({ circuit, remote, link, server, vrf }: AgentInformation): Uint8Array {
+  const ascii = (value: string) => Array.from(value, (c) => c.charCodeAt(0));
+  const text = (code: number, value: string) => [code, value.length, ...ascii(value)];
   const address = (code: number, value: Ipv4) => {
     const bytes = new Uint8Array([code, 4, 0, 0, 0, 0]);
     setI32(bytes, 2, value);
     return [...bytes];
   };
-  return Uint8Array.from([
+  const place = [
     ...text(CIRCUIT_ID, circuit),
     ...text(REMOTE_ID, remote),
     ...address(LINK_SELECTION, link),
     ...address(SERVER_OVERRIDE, server),
-  ]);
+  ];
+  if (vrf === null) return Uint8Array.from(place);
+  const network = [VIRTUAL_SUBNET, 1 + vrf.length, VPN_BY_NAME, ...ascii(vrf), VIRTUAL_SUBNET_CONTROL, 0];
+  return Uint8Array.from(place.length + network.length > MOST_AGENT ? place : [...place, ...network]);
 }

@@ -50,6 +50,7 @@ const OPTION_ADDRESS = 5;
 const OPTION_RELAY_MESSAGE = 9;
 const OPTION_STATUS = 13;
 const OPTION_INTERFACE_ID = 18;
+const OPTION_VIRTUAL_SUBNET = 68;
 const OPTION_LINK_LAYER = 79;
 const OPTION_HEAD = 4;
 /** IAID, T1 and T2; IAID alone; address, preferred and valid lifetime. */
@@ -87,6 +88,8 @@ export interface Dhcp6Place {
   /** ASCII, at most 127 bytes. */
   readonly interfaceId: string;
   readonly mac: Mac;
+  /** The VRF that the client is in, ASCII; null: the one that needs no name. */
+  readonly vrf: string | null;
 }
 
 /** A server's message to a client, as it reaches the relay. */
@@ -120,22 +123,33 @@ export function readDhcp6(message: Uint8Array): Dhcp6 | null {
 }
 
 /** `message` of a client, wrapped for a server (§19.1.1): it has passed no relay before us, so its hop count is 0. */
-export function relayForward(message: Uint8Array, { link, peer, interfaceId, mac }: Dhcp6Place): Uint8Array {
-  const id = OPTION_HEAD + interfaceId.length;
-  const linkLayer = OPTION_HEAD + 2 + MAC_BYTES;
-  const out = new Uint8Array(RELAY_OPTIONS + id + linkLayer + OPTION_HEAD + message.length);
+export function relayForward(message: Uint8Array, { link, peer, interfaceId, mac, vrf }: Dhcp6Place): Uint8Array {
+  const linkLayer = new Uint8Array(2 + MAC_BYTES);
+  setU16(linkLayer, 0, HARDWARE_ETHERNET);
+  writeMac(linkLayer, 2, mac);
+  const options: (readonly [code: number, value: Uint8Array])[] = [
+    [OPTION_INTERFACE_ID, ascii(interfaceId)],
+    [OPTION_LINK_LAYER, linkLayer],
+    // RFC 6607 §3.2, §3.5: type 0, an ASCII name.
+    ...(vrf === null ? [] : [[OPTION_VIRTUAL_SUBNET, ascii(`\0${vrf}`)] as const]),
+    [OPTION_RELAY_MESSAGE, message],
+  ];
+  const out = new Uint8Array(options.reduce((sum, [, { length }]) => sum + OPTION_HEAD + length, RELAY_OPTIONS));
   out[0] = DHCP6_RELAY_FORWARD;
   writeIpv6(out, RELAY_LINK, link);
   writeIpv6(out, RELAY_PEER, peer);
-  const at = RELAY_OPTIONS;
-  option(out, at, OPTION_INTERFACE_ID, interfaceId.length);
-  for (let i = 0; i < interfaceId.length; i++) out[at + OPTION_HEAD + i] = interfaceId.charCodeAt(i);
-  option(out, at + id, OPTION_LINK_LAYER, 2 + MAC_BYTES);
-  setU16(out, at + id + OPTION_HEAD, HARDWARE_ETHERNET);
-  writeMac(out, at + id + OPTION_HEAD + 2, mac);
-  option(out, at + id + linkLayer, OPTION_RELAY_MESSAGE, message.length);
-  out.set(message, at + id + linkLayer + OPTION_HEAD);
+  let at = RELAY_OPTIONS;
+  for (const [code, value] of options) {
+    setU16(out, at, code);
+    setU16(out, at + 2, value.length);
+    out.set(value, at + OPTION_HEAD);
+    at += OPTION_HEAD + value.length;
+  }
   return out;
+}
+
+function ascii(text: string): Uint8Array {
+  return Uint8Array.from(text, (c) => c.charCodeAt(0));
 }
 
 /** @returns null: no Relay-reply with one message in it, or its options do not parse. */
@@ -155,11 +169,6 @@ export function readRelayReply(message: Uint8Array): Dhcp6RelayReply | null {
   });
   if (!isWhole || inner === null) return null;
   return { link: readIpv6(message, RELAY_LINK), peer: readIpv6(message, RELAY_PEER), interfaceId, message: inner };
-}
-
-function option(out: Uint8Array, at: number, code: number, length: number): void {
-  setU16(out, at, code);
-  setU16(out, at + 2, length);
 }
 
 /** Show each option from `at` on to `see`. @returns false: one is cut off, or `see` refused it. */

@@ -108,6 +108,25 @@ describe("a request", () => {
     expect(gw(world, 1).control.agent.dhcp.counts.byName.get("if10")).toMatchObject({ request: 1, elsewhere: 0 });
   });
 
+  it("tells the VRF that its client is in, where that is not main", () => {
+    const world = sites(
+      1,
+      () => `
+vsis: [{name: vsi10, vni: 10}, {name: vsi20, vni: 20}]
+interfaces:
+  - {name: if10, vsi: vsi10, vrf: red, address: 10.1.1.1/24, icmpSource: 10.1.1.251, dhcpRelay: {servers: [${SERVER}]}}
+  - {name: if20, vsi: vsi20, vrf: red, address: 20.1.1.1/24}
+acs: [{name: a1, vsi: vsi10, tap: {device: a1}}, {name: s1, vsi: vsi20, tap: {device: s1}}]`,
+    );
+    world.vm(gw(world, 1), { name: "a1", ip: "0.0.0.0", mac: CLIENT });
+    world.vm(gw(world, 1), { name: "s1", ip: SERVER, mac: "02:00:00:00:00:67", gateway: "20.1.1.1" });
+    world.settle();
+    world.get("a1").tap.send(request());
+    world.settle();
+    const message = heard(world.get("s1"))[0]!.frame.subarray(HEAD);
+    expect(toHex(readDhcp(message)!.agent!)).toMatch(/0b040a010101 ?9704007265649800$/);
+  });
+
   it("by a tunnel is left to its own site", () => {
     const world = bed();
     withoutRelay(world);

@@ -6,7 +6,7 @@ import { dhcpMessage as message } from "./dhcp-message.ts";
 import { fromHex as hex, toHex } from "./hex.ts";
 
 const ip = (text: string) => parseIpv4(text)!;
-const INFORMATION = { circuit: "vsi10/vm1", remote: "gw1", link: ip("10.1.1.0"), server: ip("10.1.1.1") };
+const INFORMATION = { circuit: "vsi10/vm1", remote: "gw1", link: ip("10.1.1.0"), server: ip("10.1.1.1"), vrf: null };
 /** Option 82 of INFORMATION, byte for byte: RFC 3046 §3.1, §3.2, RFC 3527 §3, RFC 5107 §4. */
 const OPTION = "521c 0109 76736931302f766d31 0203 677731 0504 0a010100 0b04 0a010101".replaceAll(" ", "");
 
@@ -46,6 +46,18 @@ describe("a DHCP message", () => {
       "two of option 82": message("5201005201 00ff".replace(" ", "")),
     };
     for (const [what, bytes] of Object.entries(wrong)) expect([what, readDhcp(bytes)]).toEqual([what, null]);
+  });
+
+  it("tells the VRF by name (RFC 6607 §3.3, §3.4), and leaves it out where option 82 has no room for it", () => {
+    const from = message(DISCOVER);
+    const agentOf = (more: object) =>
+      readDhcp(withAgent(from, readDhcp(from)!, { ...INFORMATION, ...more }, 1400)!)!.agent!;
+    expect(toHex(agentOf({ vrf: "red" }))).toBe(`${OPTION.slice(4)}9704007265649800`);
+    const circuit = "c".repeat(127);
+    const remote = "r".repeat(63);
+    const without = agentOf({ circuit, remote });
+    expect(agentOf({ circuit, remote, vrf: "v".repeat(255 - without.length - 5) }).length).toBe(255);
+    expect(agentOf({ circuit, remote, vrf: "v".repeat(255 - without.length - 4) })).toEqual(without);
   });
 
   it("gets option 82 behind its own, and is padded to what BOOTP demands", () => {

@@ -90,6 +90,7 @@ describe("a relay's message", () => {
       peer: ip("fe80::ff:fe00:11"),
       interfaceId: "vsi10/vm1",
       mac: 0x020000000011,
+      vrf: null,
     };
     // §9.1, then interface-id (§21.18), client link-layer address (RFC 6939 §4), relay message (§21.10).
     expect(toHex(relayForward(dhcp6Message(1, ""), place))).toBe(
@@ -100,6 +101,11 @@ describe("a relay's message", () => {
         0009 0004 01abcdef`.replaceAll(/\s+/g, ""),
       ),
     );
+  });
+
+  it("tells the VRF by name (RFC 6607 §3.2)", () => {
+    const place = { link: ip("2001:db8:10::fb"), peer: ip("fe80::1"), interfaceId: "v/a", mac: 1, vrf: "red" };
+    expect(toHex(relayForward(dhcp6Message(1, ""), place))).toMatch(/0044000400726564000900 ?04/);
   });
 
   it("is taken apart", () => {

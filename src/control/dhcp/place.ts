@@ -1,6 +1,13 @@
 /** Where clients' DHCP comes in and goes to, whichever family it is of. */
 import type { HeldFrame } from "../inject.ts";
-import type { AcPort, InterfaceObject, Inventory, PortObject, VsiObject } from "../inventory.ts";
+import {
+  type AcPort,
+  DEFAULT_VRF,
+  type InterfaceObject,
+  type Inventory,
+  type PortObject,
+  type VsiObject,
+} from "../inventory.ts";
 import { RateWindow } from "../rate-window.ts";
 
 /** Requests of one AC in any second, of each family; a client sends one in four. */
@@ -29,6 +36,11 @@ export function circuitText(vsi: VsiObject, port: PortObject): string {
 export function acOfCircuit(inventory: Inventory, iface: InterfaceObject, text: string | null): AcPort | null {
   const ac = text === null ? undefined : inventory.ac(text.slice(text.indexOf("/") + 1));
   return ac !== undefined && ac.vsi.interface === iface && circuitText(ac.vsi, ac) === text ? ac : null;
+}
+
+/** What a server is told of the client's VRF (RFC 6607): its name, which tells one address of several; null: it is main. */
+export function vrfToTell({ vrfName }: InterfaceObject): string | null {
+  return vrfName === DEFAULT_VRF ? null : vrfName;
 }
 
 export class RequestRates {

@@ -81,7 +81,7 @@ import type { Bindings } from "../security/bindings.ts";
 import { isStrict } from "../security/strict.ts";
 import type { Timers } from "../timers.ts";
 import { Askers } from "./askers.ts";
-import { type Arrival, acOfCircuit, arrivalOf, circuitText, RequestRates } from "./place.ts";
+import { type Arrival, acOfCircuit, arrivalOf, circuitText, RequestRates, vrfToTell } from "./place.ts";
 import type { DhcpServers } from "./servers.ts";
 
 const TTL = 64;
@@ -175,7 +175,8 @@ export class DhcpRelay {
     else if (dhcp.type === DHCP_DECLINE) bindings.release(port, chaddr, null);
     const { ip: server, prefix } = primary4(iface.config)!;
     const giaddr = iface.config.icmpSource?.ip ?? server;
-    const information = { circuit: circuitText(vsi, port), remote: this.parts.node, link: prefix.network, server };
+    const circuit = circuitText(vsi, port);
+    const information = { circuit, remote: this.parts.node, link: prefix.network, server, vrf: vrfToTell(iface) };
     const most = iface.mtu - IPV4_BYTES - UDP_BYTES;
     // Without room for it, it goes without (RFC 3046 §2.1.1).
     const out = (relay.option82 ? withAgent(message, dhcp, information, most) : null) ?? message.slice();

@@ -7,7 +7,7 @@
  *
  * Link-address and source are the VSI-interface's unique `icmpSource`: a server answers to the source (§19.3), and the gateway's
  * address would be that of the gateway nearest to it. Where the client is stands in the interface-id as VSI and AC, which a server
- * must give back (§21.18), and its MAC in the link-layer address option (RFC 6939). There is no remote-id (RFC 4649): it begins with an
+ * must give back (§21.18), its MAC in the link-layer address option (RFC 6939), and its VRF, unless it is main, in that of RFC 6607. There is no remote-id (RFC 4649): it begins with an
  * enterprise's number, and the link-address names the gateway.
  *
  * Clients are not trusted: what no client says (a relay's message, a server's) is refused, so hop counts are 0 here. Each AC has
@@ -55,7 +55,7 @@ import type { DhcpRelay6Config } from "../plan-dhcp.ts";
 import { ResultCounts } from "../result-counts.ts";
 import { isStrict } from "../security/strict.ts";
 import { Askers } from "./askers.ts";
-import { type Arrival, acOfCircuit, arrivalOf, circuitText, RequestRates } from "./place.ts";
+import { type Arrival, acOfCircuit, arrivalOf, circuitText, RequestRates, vrfToTell } from "./place.ts";
 import { DHCP_RESULTS, type DhcpRelayParts, type DhcpResult } from "./relay.ts";
 
 const HOPS = 64;
@@ -124,7 +124,7 @@ export class DhcpRelay6 {
     this.askers.asked(iface, questionOf(peer, dhcp), { port, mac }, timers.nowMs);
     if (dhcp.type === DHCP6_RELEASE || dhcp.type === DHCP6_DECLINE)
       for (const { ip } of dhcp.addresses) bindings.release(port, mac, ip);
-    const out = relayForward(message, { link, peer, interfaceId: circuitText(vsi, port), mac });
+    const out = relayForward(message, { link, peer, interfaceId: circuitText(vsi, port), mac, vrf: vrfToTell(iface) });
     let isSent = false;
     for (const { ip: to } of relay.servers) {
       if (!this.send(iface, port, { from: link, to }, out, worker)) continue;
