@@ -4,18 +4,14 @@
  *     gw --- ul0 --- frr            one hop: VTEP address to FRR's
  *     gw --- up ---- router --- frr multihop: to FRR's address behind the router; the answer takes the short way back
  */
-import { spawnSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Tunnel } from "../../src/api/schema.ts";
 import type { Bfd, BfdSession } from "../../src/api/schema-bfd.ts";
 import { pause, until } from "../../src/lab/deadline.ts";
 import { type Gateway, type Gateways, openGateways, whyNoGateways } from "../netns/gateways.ts";
-import { type Frr, startFrr } from "./frr.ts";
+import { type Frr, startFrr, whyNoBfdd } from "./frr.ts";
 
-const hasFrr = ["/usr/lib/frr/bfdd", "vtysh"].every(
-  (name) => spawnSync("sh", ["-c", `command -v ${name}`]).status === 0,
-);
-const missing = whyNoGateways("ethtool") ?? (hasFrr ? undefined : "frr is not installed");
+const missing = whyNoGateways("ethtool") ?? whyNoBfdd();
 if (missing) console.log(`bfd-frr.test.ts skipped: ${missing}`);
 
 /** Each session comes up within three slow packets of either side, on a machine that does something else meanwhile. */

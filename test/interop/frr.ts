@@ -11,6 +11,12 @@ import type { Bed } from "../netns/bed.ts";
 
 export const FRR_PROGRAMS = ["/usr/lib/frr/zebra", "/usr/lib/frr/bgpd", "vtysh"];
 
+/** Why its bfdd cannot run here; undefined when it can. */
+export function whyNoBfdd(): string | undefined {
+  const isThere = (name: string) => spawnSync("sh", ["-c", `command -v ${name}`]).status === 0;
+  return ["/usr/lib/frr/bfdd", "vtysh"].every(isThere) ? undefined : "frr is not installed";
+}
+
 export interface Frr {
   /** `vtysh -c COMMAND …`. */
   ask(...commands: readonly string[]): Promise<string>;
