@@ -4,6 +4,7 @@ import { ICMP6_UNREACHABLE } from "../../src/wire/icmp6.ts";
 import { formatIpv6 } from "../../src/wire/ipv6.ts";
 import { groupMac, solicitedNode } from "../../src/wire/nd.ts";
 import { packet6, sealed } from "../dataplane/packets6.ts";
+import { toHex } from "../wire/hex.ts";
 import { LINK, NET, Sites6, site6 } from "./host6.ts";
 
 const [A, B, C] = [NET | 0x11n, NET | 0x12n, NET | 0x13n];
@@ -253,6 +254,27 @@ describe("naSource: target", () => {
     expect(sites.inTunnels()).toEqual([
       "1: NS 10::12 10::11>ff02::1:ff00:12 gw1",
       "2: NA 10::12 10::12>10::11 R0S1O1 gw2",
+    ]);
+  });
+
+  it("so does an announcement", () => {
+    const sites = new Sites6({ iface: ", naSource: target" });
+    sites.vm1.tell(A);
+    sites.world.settle();
+    expect(sites.said(sites.vm4)).toEqual(["NA 10::11 10::11>ff02::1 R0S0O1 gw2"]);
+  });
+
+  it.each([
+    ["target", "12", "69ba"],
+    ["gateway", "01", "69cb"],
+  ])("%s: to the byte, checksum by hand", (naSource, from, checksum) => {
+    const sites = new Sites6({ iface: `, naSource: ${naSource}, mac: "02:4f:20:00:00:0a"` });
+    sites.vm1.ask(B);
+    sites.world.settle();
+    const [net, ethernet] = ["20010db80010000000000000000000", "020000000111 024f2000000a 86dd"];
+    expect(sites.vm1.frames.map((frame) => toHex(frame))).toEqual([
+      `${ethernet} 60000000 0020 3a ff ${net}${from} ${net}11
+       8800 ${checksum} 60000000 ${net}12 0201 024f2000000a`.replaceAll(/\s/g, ""),
     ]);
   });
 });

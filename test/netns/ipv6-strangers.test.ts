@@ -47,7 +47,7 @@ describeReal(whyNoGateways("python3"), "IPv6, by strangers", () => {
           ? text.replace(/^acs:/m, `routes: [{prefix: "::/0", nextHop: "2001:db8:50::1"}]\nacs:`)
           : text
               .replace(/^(.*name: vsi-interface10.*)}$/m, `$1, ${SLAAC}}`)
-              .replace(/^(.*name: vsi-interface20.*)}$/m, `$1, ${DHCP}}`),
+              .replace(/^(.*name: vsi-interface20.*)}$/m, `$1, naSource: target, ${DHCP}}`),
     });
   }, 120_000);
   afterAll(() => article?.gateways.remove());
@@ -73,7 +73,7 @@ describeReal(whyNoGateways("python3"), "IPv6, by strangers", () => {
   withPrograms(["ndisc6"], "ndisc6: the router's addresses are at the own gateway's MAC", async () => {
     const { bed, gw1 } = article;
     const own = await gw1.macOf("vsi10");
-    // It hears only an address's owner. What a gateway says of others' it does not take: that comes from an address of the gateway's.
+    // It hears only an address's owner.
     for (const target of ["2001:db8:10::1", "fe80::1"])
       await until(`${target} asked for by vm1`, DEADLINE_MS, async () => {
         const { stdout } = await bed.run("vm1", "ndisc6", ["-1", "-r", "3", "-w", "2000", target, "eth0"], 20_000);
@@ -82,6 +82,25 @@ describeReal(whyNoGateways("python3"), "IPv6, by strangers", () => {
         throw new Error(stdout);
       });
   });
+
+  withPrograms(
+    ["ndisc6"],
+    "ndisc6: a host of the other site is heard where advertisements come from their target",
+    async () => {
+      const { bed, gw2 } = article;
+      const asked = async (host: string, target: string) =>
+        (await bed.run(host, "ndisc6", ["-1", "-r", "3", "-w", "2000", target, "eth0"], 20_000)).stdout;
+      const own = await gw2.macOf("vsi20");
+      await until("vm2, asked for by vm5", DEADLINE_MS, async () => {
+        const stdout = await asked("vm5", address6Of("vm2"));
+        const isHeard = stdout.includes(`from ${address6Of("vm2")}`);
+        if (isHeard && stdout.toLowerCase().includes(`target link-layer address: ${own}`)) return true;
+        throw new Error(stdout);
+      });
+      // Elsewhere they come from the gateway: it does not take those.
+      expect(await asked("vm1", address6Of("vm4"))).toContain("No response");
+    },
+  );
 
   withPrograms(
     ["radvd", "rdisc6"],
