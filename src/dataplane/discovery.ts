@@ -25,7 +25,7 @@ import { IP6_HOPS, IP6_NEXT, IP6_SRC, IPV6_BYTES, PROTO_ICMP6, UNDETERMINED, upp
 import { ND_HOP_LIMIT, ND_TARGET } from "../wire/nd.ts";
 import type { WorkerContext } from "./context.ts";
 import { type Fate, type Frame, GO_ON } from "./frame.ts";
-import { isIsolated } from "./isolation.ts";
+import { isApart, isIsolated } from "./isolation.ts";
 import { isLinkLocal, isOwnLinkLocal } from "./link-local.ts";
 import { punt, puntCopy } from "./punt.ts";
 import { isToGateway } from "./to-gateway.ts";
@@ -52,7 +52,7 @@ function ofHost(worker: WorkerContext, f: Frame, l4: number, type: number): Fate
   const flags = worker.vsis.flags[f.vsi]!;
   if (!isGroupHi(f.dstHi)) {
     if (isToGateway(worker, f)) return punt(worker, f, PUNT.nd, 0, 0);
-    if (isIsolated(worker, f)) return DROP.link_isolated;
+    if (isIsolated(worker, f) || isApart(worker, f)) return DROP.link_isolated;
     // To a third MAC: bridged. With suppression control may learn from it all the same.
     if ((flags & VSI_SUPPRESS) !== 0) puntCopy(worker, f, PUNT.nd);
     return GO_ON;

@@ -5,8 +5,12 @@
  * (RFC 4291 §2.5.6: no router forwards it). Here that is dropped: packets from or to fe80::/10, and to groups of the link (ff02::/16), mDNS,
  * MLD, and DHCPv6 that is not relayed among them. The gateway's own conversation passes: what is sent to its MAC or its link-local address,
  * and what comes from that address by a tunnel, where the other gateways have it too; at an AC it is a host's lie.
+ *
+ * Where the gateway answers for all addresses (local proxy) no host learns another one's MAC from it, so what a host behind an AC solicits of
+ * another one or advertises to it is dropped whatever address it is of: it would lead the other past the gateway, to the MAC that it tells.
+ * By a tunnel other gateways ask for hosts, and what hosts say has passed the gateway there.
  */
-import { VSI_ISOLATE } from "../tables/vsi.ts";
+import { VSI_ISOLATE, VSI_LOCAL_PROXY } from "../tables/vsi.ts";
 import { i32, u16 } from "../wire/bytes.ts";
 import { ETH_BYTES } from "../wire/ethernet.ts";
 import { IP6_DST, IP6_SRC, IPV6_BYTES } from "../wire/ipv6.ts";
@@ -18,6 +22,7 @@ import { isToGateway } from "./to-gateway.ts";
 /** ff02::/16, by its first half word: the scope of a link is 2 with whatever flags (RFC 4291 §2.7). */
 const LINK_GROUP = 0xff02;
 const LINK_GROUP_MASK = 0xff0f;
+const APART = VSI_ISOLATE | VSI_LOCAL_PROXY;
 
 /** Is the IPv6 frame one from host to host of the link, where those are isolated? */
 export function isIsolated(worker: WorkerContext, f: Frame): boolean {
@@ -30,4 +35,10 @@ export function isIsolated(worker: WorkerContext, f: Frame): boolean {
   const iface = worker.vsis.interface[f.vsi]!;
   if (!isOfLink || isOwnLinkLocal(worker, f, to, iface) || isToGateway(worker, f)) return false;
   return f.fromTunnel === 0 || !isOwnLinkLocal(worker, f, from, iface);
+}
+
+/** Is the neighbour discovery in hand, to the MAC of a host, one that isolated hosts have no need of? */
+export function isApart(worker: WorkerContext, f: Frame): boolean {
+  if ((worker.vsis.flags[f.vsi]! & APART) !== APART || f.fromTunnel !== 0) return false;
+  return !isOwnLinkLocal(worker, f, f.at + ETH_BYTES + IP6_DST, worker.vsis.interface[f.vsi]!);
 }

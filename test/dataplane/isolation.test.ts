@@ -1,7 +1,7 @@
 /** `linkLocal: isolate`: what is of the link alone from host to host goes nowhere; the gateway's own conversation, and all else, does. */
 import { describe, expect, it } from "vitest";
 import { PUNT } from "../../src/tables/counters.ts";
-import { VSI_ISOLATE, VSI_RA } from "../../src/tables/vsi.ts";
+import { VSI_ISOLATE, VSI_LOCAL_PROXY, VSI_RA } from "../../src/tables/vsi.ts";
 import { parseMac } from "../../src/wire/ethernet.ts";
 import { udpFrame, vxlan } from "./packets.ts";
 import { packet6, udp6 } from "./packets6.ts";
@@ -12,21 +12,22 @@ const GROUP = parseMac("33:33:00:00:00:01")!;
 const REMOTE = parseMac("02:00:00:00:01:12")!;
 const nd = (type: string, target: string) => `${type}00 0000 0000 0000 ${target}`;
 const LINK12 = "fe80000000000000 0000000000000012";
+const GLOBAL11 = "20010db800100000 0000000000000011";
 const GLOBAL12 = "20010db800100000 0000000000000012";
 
-function rig(flags = VSI_ISOLATE): Rig6 {
+function rig(flags = VSI_ISOLATE, without = 0): Rig6 {
   const made = new Rig6();
-  made.tables.vsis.flags[1]! |= flags;
+  made.tables.vsis.flags[1] = (made.tables.vsis.flags[1]! | flags) & ~without;
   made.mac(1, REMOTE, 3);
   return made;
 }
 
 /** What became of `frame` from vm1, and of the same from the tunnel. */
-function fates(frame: Uint8Array, flags = VSI_ISOLATE) {
-  const near = rig(flags);
+function fates(frame: Uint8Array, flags = VSI_ISOLATE, without = 0) {
+  const near = rig(flags, without);
   near.vm1.send(frame);
   near.run();
-  const far = rig(flags);
+  const far = rig(flags, without);
   far.mac(1, M1, 3);
   far.mac(1, REMOTE, 1);
   far.arrive(2, vxlan(10, frame));
@@ -106,6 +107,33 @@ describe("with isolation", () => {
   ])("%s is control's", (_, rest, to, flags) => {
     const frame = packet6({ ...HOST, dst: GROUP, to, hops: 255, next: 58, rest });
     expect(fates(frame, VSI_ISOLATE | flags)).toEqual(["punted", "punted"]);
+  });
+
+  const GLOBAL = { ...HOST, from: "2001:db8:10::11", to: "2001:db8:10::12", hops: 255, next: 58 };
+  it.each([
+    ["an advertisement of an address of the subnet", packet6({ ...GLOBAL, rest: nd("88", GLOBAL11) })],
+    ["a solicitation of one, which tells a MAC as well", packet6({ ...GLOBAL, rest: nd("87", GLOBAL12) })],
+    [
+      "one behind an extension header",
+      packet6({ ...GLOBAL, next: 60, rest: `3a00 0104 0000 0000 ${nd("88", GLOBAL11)}` }),
+    ],
+  ])("%s from host to host is dropped at its AC, where the gateway answers for all", (_, frame) => {
+    expect(fates(frame, VSI_ISOLATE | VSI_LOCAL_PROXY)).toEqual(["link_isolated", "sent"]);
+    // Where hosts answer each other themselves they need it.
+    for (const without of [VSI_LOCAL_PROXY, VSI_ISOLATE])
+      expect(fates(frame, VSI_ISOLATE | VSI_LOCAL_PROXY, without)).toEqual(["sent", "sent"]);
+  });
+
+  it("fe80:: is not the gateway's where the VSI-interface has no link-local address", () => {
+    for (const around of [{ to: "fe80::" }, { from: "fe80::" }]) {
+      const made = rig();
+      made.tables.interfaces.linkLocal.fill(0, 2, 4);
+      made.mac(1, M1, 3);
+      made.mac(1, REMOTE, 1);
+      made.arrive(2, vxlan(10, udp6({ ...HOST, ...around })));
+      made.run();
+      expect([made.drops, made.imbalance]).toEqual([{ link_isolated: 1 }, 0]);
+    }
   });
 
   it("IPv4 is as it was", () => {
