@@ -59,6 +59,6 @@ export interface Feature {
   readonly everySecond?: () => void;
   /** A reload is in force. */
   readonly applied?: (config: Config) => void;
-  /** The process ends. */
-  readonly close?: () => void;
+  /** The process ends, and waits for it. */
+  readonly close?: () => void | Promise<void>;
 }

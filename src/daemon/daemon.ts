@@ -380,10 +380,11 @@ export class Daemon {
     this.manager.stopping();
     const late = setTimeout(() => crash(this.log, new Error("the workers did not stop in time")), STOP_WITHIN_MS);
     this.reloader.stop();
-    for (const feature of this.features) feature.close?.();
+    const closed = this.features.map((feature) => feature.close?.());
     this.loop.stop();
     await this.workers.stop();
     clearTimeout(late);
+    await Promise.all(closed);
     this.workers.close();
     this.log.line("info", "daemon.stopped", { uptimeSeconds: Math.floor((performance.now() - this.startedMs) / 1000) });
     this.finish(0);

@@ -2,23 +2,17 @@
  * DHCP leases on disk: `leases.json` in `stateDirectory`, so that a restart does not let a neighbour take a leased address before its
  * owner speaks again.
  *
- * Written when leases changed, once a second at most and at the end, into a file beside it that then takes its name: what is there is whole
- * at any moment. Read once, before the first frame is forwarded. A file that is another user's or that others may write, or whose content
- * is not ours, is put aside and said so; the gateway starts without leases, as it would on its first day.
+ * Written when leases changed, once a second at most and at the end, into a new file beside it that then takes its name: what is there is
+ * whole at any moment. One is written at a time, and the end waits for it, so that no older one takes the place of a newer. Written as well
+ * when the wall's clock was set, for the file has its times.
+ *
+ * Read once, before the first frame is forwarded. A file that is another user's or that others may write, or whose content is not ours, is put
+ * aside and said so; the gateway starts without leases, as it would on its first day.
  */
-import {
-  closeSync,
-  constants,
-  fdatasyncSync,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  writeFileSync,
-} from "node:fs";
-import { open, rename } from "node:fs/promises";
+import { closeSync, constants, fstatSync, openSync, readFileSync, renameSync } from "node:fs";
+import { mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import type { Emit } from "../control/event.ts";
 import type { Config } from "../control/plan.ts";
 import type { Bindings, KeptLease } from "../control/security/bindings.ts";
@@ -27,6 +21,10 @@ import type { Control } from "./assemble.ts";
 
 /** Renewals alone are written so often. */
 const RENEWALS_MS = 60_000;
+/** The two clocks have gone apart by so much: the wall's was set. */
+const SET_MS = 10_000;
+/** A disk that is slower does not keep the process from its end. */
+const LAST_MS = 3000;
 
 export interface LeaseFileParts {
   /** null: nothing is kept. */
@@ -53,12 +51,12 @@ export function leaseFileOf({ agent, timers }: Control, { node, stateDirectory }
 
 export class LeaseFile {
   private readonly parts: LeaseFileParts;
-  /** What is in the file, by the counts of `bindings`. */
+  /** What is in the file, by the counts of `bindings`, and the wall's clock by ours. */
   private changes = 0;
   private renewals = 0;
+  private wallMs: number | null = null;
   private savedMs = 0;
-  private isSaving = false;
-  private isClosed = false;
+  private saving: Promise<void> | null = null;
   /** Why the last attempt to save failed; null: it did not. */
   failed: string | null = null;
 
@@ -86,61 +84,47 @@ export class LeaseFile {
     }
     const restored = bindings.restore(leases);
     this.changes = bindings.changes;
+    this.wallMs = this.wallNow();
     emit("info", "leases.restored", { file: path, leases: restored, dropped: leases.length - restored });
   }
 
   /** Once a second. */
   async save(): Promise<void> {
-    const { path } = this;
-    if (path === null || this.isSaving || !this.isDue()) return;
-    const { changes, renewals } = this.parts.bindings;
-    this.isSaving = true;
-    this.savedMs = this.parts.nowMs();
-    try {
-      mkdirSync(this.parts.directory!, { recursive: true, mode: 0o750 });
-      const file = await open(`${path}.new`, FLAGS, 0o600);
-      try {
-        await file.writeFile(this.text());
-        await file.datasync();
-      } finally {
-        await file.close();
-      }
-      // What was written at the end is newer.
-      if (!this.isClosed) await rename(`${path}.new`, path);
-      Object.assign(this, { changes, renewals, failed: null });
-    } catch (error) {
-      this.fail(error);
-    } finally {
-      this.isSaving = false;
-    }
+    if (this.saving === null && this.isDue()) await this.write();
   }
 
   /** The process ends: what changed since. */
-  close(): void {
-    const { path } = this;
-    const { changes, renewals } = this.parts.bindings;
-    this.isClosed = true;
-    if (path === null || (changes === this.changes && renewals === this.renewals)) return;
-    try {
-      mkdirSync(this.parts.directory!, { recursive: true, mode: 0o750 });
-      const fd = openSync(`${path}.last`, FLAGS, 0o600);
-      try {
-        writeFileSync(fd, this.text());
-        fdatasyncSync(fd);
-      } finally {
-        closeSync(fd);
-      }
-      renameSync(`${path}.last`, path);
-    } catch (error) {
-      this.fail(error);
-    }
+  async close(): Promise<void> {
+    const last = async () => {
+      await this.saving;
+      const { changes, renewals } = this.parts.bindings;
+      if (changes !== this.changes || renewals !== this.renewals) await this.write();
+    };
+    const isLate = pause(LAST_MS, true, { ref: false });
+    if ((await Promise.race([last(), isLate])) === true) this.fail(new Error(`not written within ${LAST_MS} ms`));
   }
 
   /** A lease more or less is written at once; one that was renewed ends a little early at worst. */
   private isDue(): boolean {
     const { changes, renewals } = this.parts.bindings;
     if (changes !== this.changes) return true;
+    if (this.wallMs !== null && Math.abs(this.wallNow() - this.wallMs) >= SET_MS) return true;
     return renewals !== this.renewals && this.parts.nowMs() - this.savedMs >= RENEWALS_MS;
+  }
+
+  private write(): Promise<void> {
+    const { path } = this;
+    if (path === null) return Promise.resolve();
+    const { changes, renewals } = this.parts.bindings;
+    const wallMs = this.wallNow();
+    this.savedMs = this.parts.nowMs();
+    this.saving = replace(this.parts.directory!, path, this.text())
+      .then(() => void Object.assign(this, { changes, renewals, wallMs, failed: null }))
+      .catch((error) => this.fail(error))
+      .finally(() => {
+        this.saving = null;
+      });
+    return this.saving;
   }
 
   private fail(error: unknown): void {
@@ -154,13 +138,31 @@ export class LeaseFile {
     return leasesText(this.parts.node, this.parts.bindings.kept(), this.clocks());
   }
 
+  private wallNow(): number {
+    return this.parts.unixMs() - this.parts.nowMs();
+  }
+
   private clocks(): Clocks {
     return { nowMs: this.parts.nowMs(), unixMs: this.parts.unixMs() };
   }
 }
 
-const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } = constants;
-const FLAGS = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW;
+/** `text` in place of what is at `path`. A file of another process beside it, or a link, is not written into. */
+async function replace(directory: string, path: string, text: string): Promise<void> {
+  const beside = `${path}.new`;
+  await mkdir(directory, { recursive: true, mode: 0o750 });
+  await rm(beside, { force: true });
+  const file = await open(beside, "wx", 0o600);
+  try {
+    await file.writeFile(text);
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+  await rename(beside, path);
+}
+
+const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 /** Group and others may not write. */
 const WRITABLE = 0o022;
 

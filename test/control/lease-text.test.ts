@@ -8,7 +8,7 @@ import { parseIpv6 } from "../../src/wire/ipv6.ts";
 const CLOCKS = { nowMs: 5000, unixMs: 1_800_000_000_000 };
 const A: KeptLease = { ac: "vm1", vsi: "vsi10", mac: 0x020000000111, ip: parseIpv4("10.1.1.11")!, endsMs: 65_000 };
 const B: KeptLease = { ac: "vm2", vsi: "vsi10", mac: 0x020000000112, ip: parseIpv6("2001:db8::12")!, endsMs: null };
-const TEXT = `{"version":1,"node":"gw1","leases":[
+const TEXT = `{"version":1,"node":"gw1","saved":1800000000000,"leases":[
 {"ac":"vm1","vsi":"vsi10","mac":"02:00:00:00:01:11","ip":"10.1.1.11","ends":1800000060000},
 {"ac":"vm2","vsi":"vsi10","mac":"02:00:00:00:01:12","ip":"2001:db8::12","ends":null}
 ]}
@@ -17,10 +17,21 @@ const TEXT = `{"version":1,"node":"gw1","leases":[
 describe("leases as text", () => {
   it("are written so, and read again by other clocks", () => {
     expect(leasesText("gw1", [A, B], CLOCKS)).toBe(TEXT);
-    expect(leasesText("gw1", [], CLOCKS)).toBe('{"version":1,"node":"gw1","leases":[\n\n]}\n');
+    expect(leasesText("gw1", [], CLOCKS)).toBe('{"version":1,"node":"gw1","saved":1800000000000,"leases":[\n\n]}\n');
     // The next process began 20 s ago, 30 s after that.
     const later = { nowMs: 20_000, unixMs: CLOCKS.unixMs + 30_000 };
     expect(readLeases(TEXT, "gw1", later)).toEqual([{ ...A, endsMs: 50_000 }, B]);
+  });
+
+  it("have no more left than when they were written, whatever the clock says at the start", () => {
+    const left = (unixMs: number, text = TEXT) => {
+      const read = readLeases(text, "gw1", { nowMs: 1000, unixMs });
+      return typeof read === "string" ? read : read.map(({ endsMs }) => endsMs);
+    };
+    for (const unixMs of [0, 20_000, CLOCKS.unixMs - 1]) expect(left(unixMs)).toEqual([61_000, null]);
+    expect(left(CLOCKS.unixMs + 1)).toEqual([60_999, null]);
+    // Of a vtepd that did not write when.
+    expect(left(CLOCKS.unixMs - 1, TEXT.replace('"saved":1800000000000,', ""))).toEqual([61_001, null]);
   });
 
   it("are refused as a whole, with what is wrong", () => {
@@ -38,6 +49,9 @@ describe("leases as text", () => {
       [`{"version":${"[".repeat(100_000)}${"]".repeat(100_000)}}`, "version object; this vtepd reads 1"],
       [`{"version":${JSON.stringify("x".repeat(100))}}`, `version "${"x".repeat(19)}; this vtepd reads 1`],
       [other("gw1", "gw2"), "of another node than gw1"],
+      [other("1800000000000", "-1"), "saved at no time"],
+      [other("1800000000000", "1e300"), "saved at no time"],
+      [other("1800000000000", "null"), "saved at no time"],
       ['{"version":1,"node":"gw1","leases":{}}', "no list of leases"],
       [many, "4097 leases, more than 4096"],
       [other("02:00:00:00:01:12", "03:00:00:00:01:12"), "lease 2 is none"],

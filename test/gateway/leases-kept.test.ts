@@ -6,7 +6,10 @@ import {
   chmodSync,
   chownSync,
   existsSync,
+  linkSync,
+  mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -45,23 +48,28 @@ interface Kept {
   readonly world: World;
   readonly gateway: Gateway;
   readonly file: LeaseFile;
+  /** The wall's clock is set. */
+  setClock(unixMs: number): void;
 }
 
 /** A gateway that has just started, `unixMs` by the wall's clock. */
 function start({ unixMs = UNIX, acs = ["a", "b"] } = {}): Kept {
   const world = sites(1, () => text(acs));
   const gateway = world.gateways.get("gw1")!;
-  const began = world.net.nowMs;
+  let epochMs = unixMs - world.net.nowMs;
   const file = new LeaseFile({
     directory: join(folder, "state"),
     node: "gw1",
     bindings: gateway.control.agent.security.bindings,
     nowMs: () => gateway.control.timers.nowMs,
-    unixMs: () => unixMs + world.net.nowMs - began,
+    unixMs: () => epochMs + world.net.nowMs,
     emit: (level, event, fields) => gateway.events.push({ level, event, fields }),
   });
   file.restore();
-  return { world, gateway, file };
+  const setClock = (now: number) => {
+    epochMs = now - world.net.nowMs;
+  };
+  return { world, gateway, file, setClock };
 }
 
 const bindings = ({ gateway }: Kept) => gateway.control.agent.security.bindings;
@@ -73,17 +81,17 @@ const bound = (kept: Kept) =>
 const events = ({ gateway }: Kept, name: string) => gateway.events.filter(({ event }) => event === name);
 
 /** AC a has a lease of each family, and its gateway ended in good order. */
-function leased(): Kept {
+async function leased(): Promise<Kept> {
   const kept = start();
   bindings(kept).lease(ac(kept, "a"), MAC_A, IP, 600);
   bindings(kept).lease(ac(kept, "a"), MAC_A, IP6, 0xffffffff);
-  kept.file.close();
+  await kept.file.close();
   return kept;
 }
 
 describe("leases on disk", () => {
-  it("bind again after a restart for what is left of them, and a neighbour cannot take their address", () => {
-    leased();
+  it("bind again after a restart for what is left of them, and a neighbour cannot take their address", async () => {
+    await leased();
     const after = start({ unixMs: UNIX + 100_000 });
     expect(bound(after)).toEqual([
       ["a", "10.1.1.11", 500],
@@ -98,8 +106,8 @@ describe("leases on disk", () => {
     expect(bindings(after).lease(ac(after, "b"), MAC_B, IP, 600)).toBe(true);
   });
 
-  it("end while the gateway is away, and go with their AC", () => {
-    leased();
+  it("end while the gateway is away, and go with their AC", async () => {
+    await leased();
     expect(bound(start({ unixMs: UNIX + 600_000 }))).toEqual([["a", "2001:db8:10::11", null]]);
     expect(bound(start({ acs: ["b"] }))).toEqual([]);
   });
@@ -129,6 +137,56 @@ describe("leases on disk", () => {
     expect(bound(start())).toEqual([]);
   });
 
+  it("are written one at a time: the end waits for what is being written, and writes what has changed since", async () => {
+    const kept = start();
+    bindings(kept).lease(ac(kept, "a"), MAC_A, IP, 600);
+    const saving = kept.file.save();
+    bindings(kept).lease(ac(kept, "a"), MAC_A, IP + 1, 600);
+    await Promise.all([kept.file.save(), kept.file.close(), saving]);
+    expect(readdirSync(join(folder, "state"))).toEqual(["leases.json"]);
+    expect(bound(start())).toHaveLength(2);
+  });
+
+  it("last no longer than they had left, where the clock is behind when the gateway starts", async () => {
+    await leased();
+    const after = start({ unixMs: 20_000 });
+    expect(bound(after)[0]).toEqual(["a", "10.1.1.11", 600]);
+  });
+
+  it("are written anew when the clock is set", async () => {
+    const kept = start({ unixMs: 20_000 });
+    bindings(kept).lease(ac(kept, "a"), MAC_A, IP, 600);
+    await kept.file.save();
+    kept.setClock(UNIX);
+    await kept.file.save();
+    // A process that is killed.
+    expect(bound(start({ unixMs: UNIX + 100_000 }))).toEqual([["a", "10.1.1.11", 500]]);
+  });
+
+  it("are not written into what lies in the way: a file of others, a link, another name of a file", async () => {
+    mkdirSync(join(folder, "state"));
+    const elsewhere = join(folder, "elsewhere");
+    const ways: ((beside: string) => void)[] = [
+      (beside) => {
+        writeFileSync(beside, "anything");
+        chmodSync(beside, 0o666);
+      },
+      (beside) => symlinkSync(elsewhere, beside),
+      (beside) => linkSync(elsewhere, beside),
+    ];
+    for (const lay of ways) {
+      writeFileSync(elsewhere, "another's");
+      const kept = start();
+      lay(`${kept.file.path}.new`);
+      bindings(kept).lease(ac(kept, "a"), MAC_A, IP, 600);
+      await kept.file.close();
+      expect(readFileSync(elsewhere, "utf8")).toBe("another's");
+      expect([kept.file.failed, statSync(kept.file.path!).mode & 0o777]).toEqual([null, 0o600]);
+      expect(bound(start())).toEqual([["a", "10.1.1.11", 600]]);
+      rmSync(kept.file.path!);
+    }
+  });
+
   function refused(path: string, reason: RegExp): void {
     const after = start();
     expect(bound(after)).toEqual([]);
@@ -136,8 +194,8 @@ describe("leases on disk", () => {
     expect(existsSync(path)).toBe(false);
   }
 
-  it("of another node, that do not parse, that others may write, or behind a link are put aside and said", () => {
-    const path = leased().file.path!;
+  it("of another node, that do not parse, that others may write, or behind a link are put aside and said", async () => {
+    const path = (await leased()).file.path!;
     const good = readFileSync(path, "utf8");
     writeFileSync(path, good.replace("gw1", "gw2"));
     refused(path, /^of another node/);
@@ -154,14 +212,17 @@ describe("leases on disk", () => {
     expect(readFileSync(join(folder, "elsewhere"), "utf8")).toBe(good);
   });
 
-  it.skipIf(process.geteuid!() !== 0)("in a file of another user (only root can make one here) are put aside", () => {
-    const path = leased().file.path!;
-    chownSync(path, 12_345, 0);
-    refused(path, /^it is user 12345's$/);
-  });
+  it.skipIf(process.geteuid!() !== 0)(
+    "in a file of another user (only root can make one here) are put aside",
+    async () => {
+      const path = (await leased()).file.path!;
+      chownSync(path, 12_345, 0);
+      refused(path, /^it is user 12345's$/);
+    },
+  );
 
-  it("claim no address of ours, and none outside the subnets", () => {
-    const path = leased().file.path!;
+  it("claim no address of ours, and none outside the subnets", async () => {
+    const path = (await leased()).file.path!;
     const good = readFileSync(path, "utf8");
     for (const ip of ["10.1.1.1", "10.1.1.251", "10.1.1.255", "192.0.2.1", "2001:db8:10::1", "fe80::1", "224.0.0.1"]) {
       writeFileSync(path, good.replace('"10.1.1.11"', `"${ip}"`), { mode: 0o600 });

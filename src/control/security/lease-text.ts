@@ -1,6 +1,9 @@
 /**
  * Leases as they are kept between two processes: one JSON text with a version, absolute times, names instead of rows.
  *
+ * The file says when it was written. A machine whose clock is not set yet at its start would believe in an earlier time, and leases would
+ * last for years: no lease is left more than it had then.
+ *
  * It is read as if anybody could have written it: bounded before it is parsed, each value checked, and refused as a whole where one is
  * wrong, since what is half believed is worse than what is asked for again.
  */
@@ -24,7 +27,8 @@ export function leasesText(node: string, leases: readonly KeptLease[], { nowMs, 
     const ends = endsMs === null ? null : Math.round(endsMs - nowMs + unixMs);
     return JSON.stringify({ ac, vsi, mac: formatMac(mac), ip: formatIp(ip), ends });
   });
-  return `{"version":${VERSION},"node":${JSON.stringify(node)},"leases":[\n${rows.join(",\n")}\n]}\n`;
+  const head = `"version":${VERSION},"node":${JSON.stringify(node)},"saved":${Math.round(unixMs)}`;
+  return `{${head},"leases":[\n${rows.join(",\n")}\n]}\n`;
 }
 
 /** @returns what is wrong with it, or the leases. */
@@ -34,11 +38,14 @@ export function readLeases(text: string, node: string, { nowMs, unixMs }: Clocks
   if (!isMapping(file)) return "no JSON object";
   if (file.version !== VERSION) return `version ${versionText(file.version)}; this vtepd reads ${VERSION}`;
   if (file.node !== node) return `of another node than ${node}`;
+  // Earlier versions did not say.
+  const { saved = 0 } = file;
+  if (!isTime(saved)) return "saved at no time";
   if (!Array.isArray(file.leases)) return "no list of leases";
   if (file.leases.length > MAX_LEASES) return `${file.leases.length} leases, more than ${MAX_LEASES}`;
   const leases: KeptLease[] = [];
   for (const [index, each] of file.leases.entries()) {
-    const lease = leaseOf(each, nowMs - unixMs);
+    const lease = leaseOf(each, nowMs - Math.max(unixMs, saved));
     if (lease === null) return `lease ${index + 1} is none`;
     leases.push(lease);
   }
@@ -54,8 +61,12 @@ function leaseOf(value: unknown, toOwn: number): KeptLease | null {
   const mac = parseMac(macText);
   const ip = parseIp(ipText);
   if (mac === null || mac === 0 || isGroup(mac) || ip === null) return null;
-  if (ends !== null && !(Number.isSafeInteger(ends) && (ends as number) >= 0)) return null;
-  return { ac, vsi, mac, ip, endsMs: ends === null ? null : (ends as number) + toOwn };
+  if (ends !== null && !isTime(ends)) return null;
+  return { ac, vsi, mac, ip, endsMs: ends === null ? null : ends + toOwn };
+}
+
+function isTime(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }
 
 /** A number or a text; of anything else the type alone, since JSON.stringify overflows the stack on lists nested deeply. */
