@@ -231,6 +231,7 @@ export class Agent {
 
   /** `port` is down and may come back: MACs and neighbours behind it are out of use, and forgotten after SUSPENDED_MS. */
   suspendPort(port: PortObject): void {
+    this.security.bindings.portDown(port);
     this.neighbors.suspendPort(port);
     this.macs.suspendPort(port);
     this.awaitPort(port, () => this.flushPort(port));

@@ -88,7 +88,7 @@ export const DROPS = [
   ],
   [
     "dhcp_guard",
-    "a DHCP or DHCPv6 reply from an AC, from none of dhcpRelay.servers, of no client here, or with a lease to a strict AC that did not ask",
+    "a DHCP or DHCPv6 reply from an AC, from none of dhcpRelay.servers, of no client here, or with a lease that binds nothing, to a strict AC",
   ],
 ] as const;
 

@@ -257,6 +257,7 @@ describe("a lease", () => {
     bed.answer(REPLY(), { id: "vsi10/b1", peer: LINK_B });
     expect(bed.bindings()).toEqual([A]);
     expect(bed.gw1.events.filter(({ event }) => event === "binding.refused")).toHaveLength(1);
+    expect([heard6(bed.b1), bed.gw1.drops.dhcp_guard]).toEqual([[], 1]);
   });
 
   it("that was not asked for binds nothing, and is not passed on to a strict AC", () => {

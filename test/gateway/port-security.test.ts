@@ -254,6 +254,9 @@ describe("a DHCP lease", () => {
     acknowledge(world, "10.1.1.12");
     expect(bound(world).filter((each) => each.startsWith("c"))).toEqual([]);
     expect(events(world, "binding.refused").at(-1)!.fields).toMatchObject({ ac: "c", reason: "bound at AC b" });
+    // It would speak from what it may not.
+    expect(c.received.filter((frame) => frame[23] === 17)).toEqual([]);
+    expect(gw(world, 1).drops).toMatchObject({ dhcp_guard: 1 });
     acknowledge(world, "10.1.1.13");
     expect(bound(world).filter((each) => each.startsWith("c"))).toEqual([`c ${MAC_C} 10.1.1.13 dhcp`]);
   });

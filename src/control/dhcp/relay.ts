@@ -186,7 +186,7 @@ export class DhcpRelay {
     for (const { ip: to } of relay.servers) {
       const ends = { from: giaddr, fromPort: DHCP_SERVER_PORT, to, toPort: DHCP_SERVER_PORT };
       if (!this.parts.injector.route(iface.vrf, port.row, udpFrame(ends, out, TTL), frame.worker)) continue;
-      servers.asked(iface, to, timers.nowMs);
+      servers.asked(iface, to, isAnswered(dhcp), timers.nowMs);
       isSent = true;
     }
     if (!isSent) return DROP.pool_exhausted;
@@ -217,8 +217,8 @@ export class DhcpRelay {
     const asker = this.askers.find(iface, questionOf(dhcp), this.parts.timers.nowMs)?.port ?? null;
     const port = this.byCircuit(iface, dhcp) ?? asker ?? this.byMac(iface, dhcp.chaddr);
     if (port !== null && isLease(dhcp)) {
-      if (port === asker) this.parts.bindings.lease(port, dhcp.chaddr, dhcp.yiaddr, dhcp.leaseSeconds!);
-      else if (isStrict(port)) return DROP.dhcp_guard;
+      const isBound = port === asker && this.parts.bindings.lease(port, dhcp.chaddr, dhcp.yiaddr, dhcp.leaseSeconds!);
+      if (!isBound && isStrict(port)) return DROP.dhcp_guard;
     }
     const where = this.send(iface, port, out, frame.worker);
     if (where === null) return DROP.pool_exhausted;
@@ -263,6 +263,11 @@ export class DhcpRelay {
   private tell(event: "dhcp.request" | "dhcp.reply", fields: Parameters<Emit>[2]): void {
     this.parts.emit("debug", event, fields);
   }
+}
+
+/** A server says nothing to what a client gives back (RFC 2131 §4.3.3, §4.3.4). */
+function isAnswered({ type }: Dhcp): boolean {
+  return type !== DHCP_RELEASE && type !== DHCP_DECLINE;
 }
 
 function isLease({ type, yiaddr, leaseSeconds }: Dhcp): boolean {

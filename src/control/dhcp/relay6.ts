@@ -128,7 +128,7 @@ export class DhcpRelay6 {
     let isSent = false;
     for (const { ip: to } of relay.servers) {
       if (!this.send(iface, port, { from: link, to }, out, worker)) continue;
-      servers.asked(iface, to, timers.nowMs);
+      servers.asked(iface, to, true, timers.nowMs);
       isSent = true;
     }
     if (!isSent) return DROP.pool_exhausted;
@@ -184,8 +184,8 @@ export class DhcpRelay6 {
     const mac = asker?.mac ?? macOfLinkLocal(peer);
     if (port === null || mac === null) return DROP.dhcp_guard;
     if (dhcp.type === DHCP6_REPLY && dhcp.addresses.length > 0) {
-      if (port === asker?.port) this.bind(port, iface, mac, peer, dhcp);
-      else if (isStrict(port)) return DROP.dhcp_guard;
+      const isBound = port === asker?.port && this.bind(port, mac, peer, dhcp);
+      if (!isBound && isStrict(port)) return DROP.dhcp_guard;
     }
     const ends = { from: iface.linkLocal, fromPort: DHCP6_SERVER_PORT, to: peer, toPort: DHCP6_CLIENT_PORT };
     const out = udp6Frame(ends, reply.message, HOPS);
@@ -200,17 +200,17 @@ export class DhcpRelay6 {
     return CONSUMED;
   }
 
-  /** What a server gave, and took back (a valid lifetime of 0, §18.2.10.1). */
-  private bind(port: AcPort, iface: InterfaceObject, mac: Mac, peer: Ipv6, { addresses }: Dhcp6): void {
+  /** What a server gave, and took back (a valid lifetime of 0, §18.2.10.1). @returns false: it gave something, and nothing binds. */
+  private bind(port: AcPort, mac: Mac, peer: Ipv6, { addresses }: Dhcp6): boolean {
     const { bindings } = this.parts;
     let longest = 0;
     for (const { ip, validSeconds } of addresses) {
       if (validSeconds === 0) bindings.release(port, mac, ip);
-      else if (!isOwnAddress(iface, ip) && bindings.lease(port, mac, ip, validSeconds))
-        longest = Math.max(longest, validSeconds);
+      else if (bindings.lease(port, mac, ip, validSeconds)) longest = Math.max(longest, validSeconds);
     }
     // What is of a MAC goes with the MAC.
     if (longest > 0 && isLinkLocal6(peer) && macOfLinkLocal(peer) === null) bindings.extend(port, mac, peer, longest);
+    return longest > 0 || addresses.every(({ validSeconds }) => validSeconds === 0);
   }
 
   /** Can a server's packet come in there? By a tunnel from anywhere: the way back need not be the way there. */

@@ -5,11 +5,12 @@
  * table has those of the strict ones (binding-rows.ts).
  *
  * A lease is believed because a server that we asked said so, and for as long as it said (RFC 2131 §4.4.5, RFC 8415 §7.7). It binds
- * where the client asked. A MAC or an address that is bound to another AC that is up and strict stays there: a DHCP client is known to its
- * server by a MAC or an identifier that it chooses itself, and could fetch a neighbour's lease with it. An AC has a limit, and all have one
- * (leases.ts).
+ * where the client asked. A MAC or an address that is bound to another AC that is strict stays there: a DHCP client is known to its
+ * server by a MAC or an identifier that it chooses itself, and could fetch a neighbour's lease with it. What the configuration binds stays for
+ * good; a lease stays while its AC is up, and for a minute more, for a VM that starts again must not find its address taken. After that
+ * it goes where the server gives it, and is the old AC's no more. An AC has a limit, and all have one (leases.ts).
  *
- * Leases outlive the process, where it has a folder to keep them in (daemon/lease-file.ts). Those of before bind for some time
+ * Leases outlive the process, where it has a folder to keep them in (daemon/lease-file.ts). Those of before have the same minute
  * although their AC is not up yet: its VM comes back after its gateway, and a neighbour must not be quicker.
  */
 import type { Tables } from "../../tables/tables.ts";
@@ -17,7 +18,7 @@ import { i32 } from "../../wire/bytes.ts";
 import { formatMac, type Mac, parseMac } from "../../wire/ethernet.ts";
 import { readIpv6 } from "../../wire/ipv6.ts";
 import type { Emit } from "../event.ts";
-import { type AcPort, type Inventory, isHostAddress, isOwnAddress } from "../inventory.ts";
+import { type AcPort, type Inventory, isHostAddress, isOwnAddress, type PortObject, subnetOf } from "../inventory.ts";
 import { compareIp, formatIp, type Ip, isOfLink } from "../ip.ts";
 import { peerAddress } from "../peer-address.ts";
 import type { AcConfig } from "../plan.ts";
@@ -29,7 +30,7 @@ import { isSameNetwork, isStrict } from "./strict.ts";
 
 /** RFC 2131 §3.3, RFC 8415 §7.7: a lease that does not end. */
 const INFINITE_SECONDS = 0xffffffff;
-/** Of ACs with leases from before: a VM's TAP is handed over again within seconds. */
+/** Of ACs that have gone down, and at the start: a VM's TAP is handed over again within seconds. */
 export const AWAITED_MS = 60_000;
 
 export type BindingSource = "static" | "dhcp";
@@ -70,8 +71,8 @@ export class Bindings {
   private readonly holders = new Holders();
   /** ACs that had bindings once. */
   private readonly known = new Set<AcPort>();
-  /** ACs that are awaited, because they have leases from before. */
-  private readonly awaited = new Set<AcPort>();
+  /** ACs that are not up and are awaited, and until when. */
+  private readonly awaited = new Map<AcPort, number>();
   /** Leases that came and went, and that were renewed, ever. */
   changes = 0;
   renewals = 0;
@@ -119,7 +120,13 @@ export class Bindings {
     // A renewal changes nothing but its end.
     if (known === undefined) this.add(port, lease);
     else this.renewals++;
+    this.takeAway(port, mac, ip);
     return true;
+  }
+
+  /** An AC went down: its VM may be back soon. */
+  portDown(port: PortObject): void {
+    if (port.kind === "ac" && this.known.has(port)) this.awaited.set(port, this.timers.nowMs + AWAITED_MS);
   }
 
   /** The same of an address that speaks for several leases: it stays for the longest of them. */
@@ -136,15 +143,17 @@ export class Bindings {
         this.end(port, lease, "released");
   }
 
-  /** Another AC of the same network, up, to which `mac` is bound, or (`ip` not null) the address; null: none. */
+  /** Another strict AC of the same network to which `mac` is bound, or (`ip` not null) the address; null: none. */
   holder(port: AcPort, mac: Mac, ip: Ip | null = null): AcPort | null {
-    for (const other of this.holders.ofMac(mac)) if (this.isRival(other, port)) return other;
+    const isOf = (bound: Bound) => bound.mac === mac;
+    for (const other of this.holders.ofMac(mac)) if (this.isRival(other, port, isOf)) return other;
     return ip === null ? null : this.holderOf(port, ip);
   }
 
-  /** Another AC of the same network, up, to which `ip` is bound. */
+  /** Another strict AC of the same network to which `ip` is bound. */
   holderOf(port: AcPort, ip: Ip): AcPort | null {
-    for (const other of this.holders.ofIp(ip)) if (this.isRival(other, port)) return other;
+    const isOf = (bound: Bound) => bound.ip === ip;
+    for (const other of this.holders.ofIp(ip)) if (this.isRival(other, port, isOf)) return other;
     return null;
   }
 
@@ -192,14 +201,16 @@ export class Bindings {
       if (isOwnAddress(iface, ip) || !(isHostAddress(iface, ip) || isOfLink(ip))) continue;
       const seconds = endsMs === null ? INFINITE_SECONDS : (endsMs - this.timers.nowMs) / 1000;
       if (seconds <= 0 || !this.lease(port, mac, ip, seconds)) continue;
-      this.awaited.add(port);
+      this.awaited.set(port, this.timers.nowMs + AWAITED_MS);
       count++;
     }
-    this.timers.after(AWAITED_MS, () => this.awaited.clear());
     return count;
   }
 
   private whyRefused(port: AcPort, mac: Mac, ip: Ip, isRenewal: boolean): string | null {
+    const iface = port.vsi.interface;
+    if (iface !== null && isOwnAddress(iface, ip)) return `an address of ${iface.name} itself`;
+    if (iface !== null && subnetOf(iface, ip) !== null && !isHostAddress(iface, ip)) return "no host's address";
     const other = this.holder(port, mac, ip);
     if (other !== null) return `bound at AC ${other.name}`;
     return isRenewal ? null : this.leases.whyFull(port);
@@ -216,7 +227,16 @@ export class Bindings {
     this.tell(port, lease, "binding.added", {});
   }
 
-  private end(port: AcPort, lease: Lease, why: "expired" | "released" | "displaced"): void {
+  /** Leased to `port` now: an AC whose VM has left keeps no lease of the same MAC or address, or its next VM could live by it. */
+  private takeAway(port: AcPort, mac: Mac, ip: Ip): void {
+    for (const other of new Set([...this.holders.ofMac(mac), ...this.holders.ofIp(ip)])) {
+      if (other === port || this.isThere(other) || !isSameNetwork(other.vsi, port.vsi)) continue;
+      for (const lease of this.leases.ofPort(other))
+        if (lease.mac === mac || lease.ip === ip) this.end(other, lease, "moved");
+    }
+  }
+
+  private end(port: AcPort, lease: Lease, why: "expired" | "released" | "displaced" | "moved"): void {
     if (!this.drop(port, lease)) return;
     if (isStrict(port)) this.rows.remove(port, lease);
     this.tell(port, lease, "binding.ended", { reason: why });
@@ -234,9 +254,17 @@ export class Bindings {
     return true;
   }
 
-  private isRival(other: AcPort, port: AcPort): boolean {
-    const isThere = other.up || this.awaited.has(other);
-    return other !== port && isThere && isStrict(other) && isSameNetwork(other.vsi, port.vsi);
+  /** `isOf`: what is bound to `other` of what `port` wants. */
+  private isRival(other: AcPort, port: AcPort, isOf: (bound: Bound) => boolean): boolean {
+    if (other === port || !isStrict(other) || !isSameNetwork(other.vsi, port.vsi)) return false;
+    if (this.isThere(other)) return true;
+    // The configuration may name both: then it is where it is up.
+    return this.fixedOf(other.config).some(isOf) && !this.fixedOf(port.config).some(isOf);
+  }
+
+  /** Is it up, or may it be soon? */
+  private isThere(port: AcPort): boolean {
+    return port.up || (this.awaited.get(port) ?? 0) > this.timers.nowMs;
   }
 
   private fixedOf(config: AcConfig): readonly Bound[] {
