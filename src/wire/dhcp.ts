@@ -3,7 +3,8 @@
  *
  * A message is the payload of a UDP datagram. A relay looks at few fields of it, and at two options: the message type (53) and
  * its own, the relay agent information (82). It puts that one at the end, and takes it out of what comes back. Options
- * in `sname` and `file` (option 52) are the two ends' business: an option 82 may not stand there (RFC 3046 §2.1).
+ * in `sname` and `file` (option 52) are the two ends' business, and an option 82 may not stand there (RFC 3046 §2.1): a client that hides
+ * one in them would say to its server where it is.
  */
 import { i32, setI32, u16 } from "./bytes.ts";
 import { type Mac, readMac } from "./ethernet.ts";
@@ -26,6 +27,9 @@ const CIADDR = 12;
 const YIADDR = 16;
 export const DHCP_GIADDR = 24;
 const CHADDR = 28;
+/** RFC 2131 §2: server name and file name, 64 and 128 bytes. */
+const SNAME = 44;
+const FILE = 108;
 const MAGIC = 236;
 const OPTIONS = 240;
 const MAGIC_COOKIE = 0x63825363;
@@ -36,6 +40,10 @@ const LEAST_BYTES = 300;
 
 const PAD = 0;
 const OPTION_LEASE = 51;
+/** RFC 2132 §9.3: `file` holds options (1), `sname` does (2), or both. */
+const OPTION_OVERLOAD = 52;
+const IN_FILE = 1;
+const IN_SNAME = 2;
 const OPTION_TYPE = 53;
 const OPTION_AGENT = 82;
 const END = 255;
@@ -95,28 +103,27 @@ export function readDhcp(message: Uint8Array): Dhcp | null {
   let type = 0;
   let leaseSeconds: number | null = null;
   let agent: Uint8Array | null = null;
-  let at = OPTIONS;
-  while (at < message.length && message[at] !== END) {
-    if (message[at] === PAD) {
-      at++;
-      continue;
+  let overload = 0;
+  const end = eachOption(message, OPTIONS, message.length, (code, value) => {
+    if (code === OPTION_TYPE) {
+      if (value.length !== 1) return false;
+      type = value[0]!;
+    } else if (code === OPTION_LEASE) {
+      if (value.length !== 4) return false;
+      leaseSeconds = i32(value, 0) >>> 0;
+    } else if (code === OPTION_OVERLOAD) {
+      if (value.length !== 1) return false;
+      overload |= value[0]!;
+    } else if (code === OPTION_AGENT) {
+      if (agent !== null) return false;
+      agent = value;
     }
-    const value = at + 2;
-    // A code without a length, or more than is there.
-    if (value > message.length || value + message[at + 1]! > message.length) return null;
-    const bytes = message.subarray(value, value + message[at + 1]!);
-    if (message[at] === OPTION_TYPE) {
-      if (bytes.length !== 1) return null;
-      type = bytes[0]!;
-    } else if (message[at] === OPTION_LEASE) {
-      if (bytes.length !== 4) return null;
-      leaseSeconds = i32(bytes, 0) >>> 0;
-    } else if (message[at] === OPTION_AGENT) {
-      if (agent !== null) return null;
-      agent = bytes;
-    }
-    at = value + bytes.length;
-  }
+    return true;
+  });
+  const isNoAgent = (code: number) => code !== OPTION_AGENT;
+  if (end < 0) return null;
+  if ((overload & IN_FILE) !== 0 && eachOption(message, FILE, MAGIC, isNoAgent) < 0) return null;
+  if ((overload & IN_SNAME) !== 0 && eachOption(message, SNAME, FILE, isNoAgent) < 0) return null;
   return {
     op: message[0]!,
     hops: message[DHCP_HOPS]!,
@@ -128,9 +135,32 @@ export function readDhcp(message: Uint8Array): Dhcp | null {
     chaddr: readMac(message, CHADDR),
     type,
     leaseSeconds,
-    end: at,
+    end,
     agent,
   };
+}
+
+/** Show each option from `at` on to `see`. @returns where they end, at END or at `end`; -1: one is cut off, or `see` refused it. */
+function eachOption(
+  bytes: Uint8Array,
+  at: number,
+  end: number,
+  see: (code: number, value: Uint8Array) => boolean,
+): number {
+  let i = at;
+  while (i < end && bytes[i] !== END) {
+    if (bytes[i] === PAD) {
+      i++;
+      continue;
+    }
+    const value = i + 2;
+    // A code without a length, or more than is there.
+    if (value > end || value + bytes[i + 1]! > end) return -1;
+    const next = value + bytes[i + 1]!;
+    if (!see(bytes[i]!, bytes.subarray(value, next))) return -1;
+    i = next;
+  }
+  return i;
 }
 
 /** `message` (read as `dhcp`) with option 82 behind its options. @returns null: it would be longer than `most` bytes. */

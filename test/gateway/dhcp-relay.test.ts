@@ -164,6 +164,31 @@ acs: [{name: a1, vsi: vsi10, tap: {device: a1}}, {name: s1, vsi: vsi20, tap: {de
     expect(gw(world, 1).drops).toEqual({ dhcp_malformed: 5 });
   });
 
+  it("with option 82 hidden in its file or server name is none", () => {
+    const world = bed();
+    for (const [overload, at] of [
+      ["01", 108],
+      ["02", 44],
+      ["03", 44],
+    ] as const)
+      world.get("a1").tap.send(request(dhcpMessage(`350101 3401${overload} ff`, { [at]: "5203 010141 ff" })));
+    world.settle();
+    expect(gw(world, 1).drops).toEqual({ dhcp_malformed: 3 });
+    expect(heard(world.get("s2"))).toEqual([]);
+  });
+
+  it("to give an address back leaves its server owing nothing: it answers to none", () => {
+    const world = bed();
+    for (const type of ["04", "07"])
+      world.get("a1").tap.send(request(dhcpMessage(`3501${type} ff`, { 12: "0a01010b" })));
+    world.settle();
+    world.advance(70_000, 5000);
+    const { dhcp } = gw(world, 1).control.agent;
+    expect(dhcp.servers.list(gw(world, 1).control.shown.inventory.interfaces.values(), world.net.nowMs)).toEqual([
+      { interface: "if10", server: SERVER, requests: 2, replies: 0, answeredSeconds: null, silentSeconds: null },
+    ]);
+  });
+
   it("beyond five a second of an AC is dropped; those of another AC are not", () => {
     const world = bed();
     for (let i = 0; i < 8; i++) world.get("a1").tap.send(request());

@@ -43,6 +43,10 @@ describe("a DHCP message", () => {
       "a code alone": message("35"),
       "a length beyond the end": message("350301"),
       "a type of two bytes": message("35020101ff"),
+      "option 82 in its file name": message("340101ff", { 108: "5203010141ff" }),
+      "option 82 in its server name": message("340102ff", { 44: "0052000000" }),
+      "an option beyond its file name": message("340103ff", { 108: "4380" }),
+      "an overload of two bytes": message("34020101ff"),
       "two of option 82": message("5201005201 00ff".replace(" ", "")),
     };
     for (const [what, bytes] of Object.entries(wrong)) expect([what, readDhcp(bytes)]).toEqual([what, null]);
@@ -58,6 +62,12 @@ describe("a DHCP message", () => {
     const without = agentOf({ circuit, remote });
     expect(agentOf({ circuit, remote, vrf: "v".repeat(255 - without.length - 5) }).length).toBe(255);
     expect(agentOf({ circuit, remote, vrf: "v".repeat(255 - without.length - 4) })).toEqual(without);
+  });
+
+  it("may have options in its names, and names that would be none", () => {
+    expect(readDhcp(message("340103ff", { 44: "42023a3aff", 108: "437e" }))).toMatchObject({ end: 243 });
+    expect(readDhcp(message("340101ff", { 44: "5203010141ff" }))).not.toBeNull();
+    expect(readDhcp(message(DISCOVER, { 44: "5203010141ff", 108: "5203010141ff" }))).not.toBeNull();
   });
 
   it("gets option 82 behind its own, and is padded to what BOOTP demands", () => {
