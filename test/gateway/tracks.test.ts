@@ -3,7 +3,10 @@ import { describe, expect, it } from "vitest";
 import { Shown } from "../../src/api/shown.ts";
 import { rowsOf } from "../../src/control/sorted.ts";
 import { checkTrack, tracksOf } from "../../src/liveness/tracks.ts";
-import type { Vm } from "./vm.ts";
+import { setU16, u16 } from "../../src/wire/bytes.ts";
+import { ICMP_ECHO_REPLY } from "../../src/wire/icmp.ts";
+import { parseIpv4, sum16 } from "../../src/wire/ipv4.ts";
+import { icmpPacket, type Vm } from "./vm.ts";
 import { type Gateway, World } from "./world.ts";
 
 const FAR = "60.1.1.9";
@@ -129,6 +132,30 @@ describe("an uplink whose far end dies", () => {
     expect(borders.map(({ drops }) => drops.l3_loop ?? 0)).toEqual([0, 1]);
   });
 });
+
+it("answers that a VM makes up in the name of the dead host, by our identifier and the next numbers, count for nothing", () => {
+  const { world, borders, routers, far } = bed();
+  const [b1] = borders;
+  const [r1] = routers;
+  const asked = r1.received.findLast((frame) => frame[23] === 1 && frame[34] === 8)!;
+  const [identifier, first] = [u16(asked, 38), u16(asked, 40)];
+  far(0, false);
+  for (let n = 0; n < 40; n++) {
+    for (let sequence = first; sequence < first + 10; sequence++) r1.sendPacket(forged(identifier, sequence));
+    world.advance(50);
+  }
+  expect(stateOf(b1)).toBe("down");
+  expect(b1.drops.not_forwarded).toBeUndefined();
+});
+
+/** An echo reply of FAR to b1, whose data it cannot know. */
+function forged(identifier: number, sequence: number): Uint8Array {
+  const packet = icmpPacket(parseIpv4(FAR)!, parseIpv4("50.1.1.254")!, ICMP_ECHO_REPLY, 64, sequence, 28);
+  setU16(packet, 24, identifier);
+  setU16(packet, 22, 0);
+  setU16(packet, 22, ~sum16(packet, 20, packet.length - 20, 0) & 0xffff);
+  return packet;
+}
 
 describe("a route that depends on a track", () => {
   const alone = (n: number) =>

@@ -3,7 +3,8 @@
  *
  * A request speaks with an address of its VSI-interface and is routed like any packet of ours, so resolution and
  * the fragmentation of IPv4 are as always, IPv6 is cut here to the MTU of the VSI-interface; no policy applies. The answer comes back by the CPU port and is matched by identifier, sequence
- * number, VRF and sender. On a distributed gateway that address exists on every other one as well, and a host answers to
+ * number, VRF and sender, and by its data (RFC 792: an echo has them back), which are random: a VM that we have asked once knows our
+ * identifier and counts our numbers on, and could answer in the name of a host that is dead. On a distributed gateway that address exists on every other one as well, and a host answers to
  * the gateway that is nearest to it: with a host of another site only an `icmpSource` brings the answer here.
  *
  * Bounded: so many requests of people wait at once, each for a second. Tracks (control/tracks/) ask by it too, each one several times
@@ -28,6 +29,8 @@ export const ECHOES_AT_ONCE = 64;
 const TTL = 64;
 /** Of a track's packet: headers and 28 bytes. */
 const WATCH_BYTES = 56;
+/** Random bytes at the head of the data; shorter data are all random. */
+const NONCE_BYTES = 8;
 /** An echo of IPv6 is no shorter. */
 export const ECHO6_LEAST_BYTES = IPV6_BYTES + ICMP6_BYTES;
 /** One that is charged with no search of anybody's. */
@@ -47,6 +50,8 @@ export interface EchoAnswer {
 interface Pending {
   readonly vrf: number;
   readonly to: Ip;
+  /** Its data begin so. */
+  readonly nonce: Uint8Array;
   readonly sentMs: number;
   readonly timer: Timer;
   readonly isPersons: boolean;
@@ -56,6 +61,7 @@ interface Pending {
 export class Pinger {
   private readonly injector: Injector;
   private readonly timers: Timers;
+  private readonly random: () => number;
   private readonly identifier: number;
   private readonly pending = new Map<number, Pending>();
   private sequence = 0;
@@ -63,6 +69,7 @@ export class Pinger {
   constructor(injector: Injector, timers: Timers, random: () => number) {
     this.injector = injector;
     this.timers = timers;
+    this.random = random;
     this.identifier = Math.floor(random() * 0x10000);
   }
 
@@ -79,7 +86,7 @@ export class Pinger {
     const isCut = typeof to === "bigint" && packet.length - ETH_BYTES > mtu;
     for (const piece of isCut ? fragmentIpv6(packet, mtu, this.sequence) : [packet])
       if (!this.injector.route(iface.vrf, NO_PORT, piece, 0)) return false;
-    this.await({ vrf: iface.vrf, to, sentMs: nowMs, isPersons: true, done }, ECHO_WAIT_MS);
+    this.await({ vrf: iface.vrf, to, nonce: nonceOf(packet), sentMs: nowMs, isPersons: true, done }, ECHO_WAIT_MS);
     return true;
   }
 
@@ -91,7 +98,8 @@ export class Pinger {
         ? this.injector.route(iface.vrf, NO_PORT, packet, 0)
         : this.injector.viaAdjacency(adjacency, { ...OURS, bytes: packet }, TTL_TAKEN);
     if (!isSent) return false;
-    this.await({ vrf: iface.vrf, to, sentMs: this.timers.exactMs, isPersons: false, done }, waitMs);
+    const nonce = nonceOf(packet);
+    this.await({ vrf: iface.vrf, to, nonce, sentMs: this.timers.exactMs, isPersons: false, done }, waitMs);
     return true;
   }
 
@@ -101,6 +109,7 @@ export class Pinger {
     const sequence = u16(message, 6);
     const waiting = this.pending.get(sequence);
     if (waiting === undefined || waiting.vrf !== vrf || waiting.to !== from) return;
+    if (!waiting.nonce.every((byte, i) => message[ICMP_BYTES + i] === byte)) return;
     this.end(sequence, { rttMs: Math.max(0, nowMs - waiting.sentMs), ttl });
   }
 
@@ -155,8 +164,17 @@ export class Pinger {
   private fill(frame: Uint8Array, at: number): void {
     setU16(frame, at + 4, this.identifier);
     setU16(frame, at + 6, this.sequence);
-    for (let i = at + ICMP_BYTES; i < frame.length; i++) frame[i] = i & 0xff;
+    const data = at + ICMP_BYTES;
+    for (let i = data; i < frame.length; i++)
+      frame[i] = i < data + NONCE_BYTES ? Math.floor(this.random() * 0x100) : i & 0xff;
   }
+}
+
+/** The random bytes of a request: behind the IP header that is ours, without options. */
+function nonceOf(packet: Uint8Array): Uint8Array {
+  const isIpv6 = u16(packet, ETH_TYPE) === TYPE_IPV6;
+  const data = ETH_BYTES + (isIpv6 ? IPV6_BYTES : IPV4_BYTES) + ICMP_BYTES;
+  return packet.slice(data, data + NONCE_BYTES);
 }
 
 /** The address an echo of `iface` speaks with: its own, where it has one, else the one in the host's subnet, else the first; 0: it has none. */
