@@ -15,7 +15,7 @@ import { RX_PACKETS } from "../../src/tables/counters.ts";
 import { BROADCAST } from "../../src/wire/ethernet.ts";
 import { parseIpv4 } from "../../src/wire/ipv4.ts";
 import { udpFrame } from "../dataplane/packets.ts";
-import { BfdNet } from "../liveness/bfd/bfd-bed.ts";
+import { BfdNet, bytesOf } from "../liveness/bfd/bfd-bed.ts";
 import { type Gateway, World } from "./world.ts";
 
 const ip = (text: string): number => parseIpv4(text)!;
@@ -220,6 +220,33 @@ describe("a peer that leaves", () => {
     bed.pass(3500);
     expect(bed.tunnel("b1")).toMatchObject({ up: true, draining: false });
   });
+});
+
+it("a peer that falls and rises with each of its packets costs control ten changes a second; the last one is known", () => {
+  const bed = new Bed();
+  const [watch, tunnel] = [bed.watches.get("gw1")!, bed.tunnel("b1")];
+  const { discriminator: yours, peer, changes: changesBefore } = sessionOf(watch, tunnel)!;
+  const [downs, ups] = [bed.events("tunnel.down").length, bed.events("tunnel.up").length];
+  bed.net.stop(VTEP.b1!, true);
+  let packets = 0;
+  const say = (ms: number) => {
+    for (let n = 0; n < ms; n++) {
+      const state = packets++ % 3 === 2 ? "init" : "down";
+      bed.net.carry(VTEP.b1!, VTEP.gw1!, bytesOf({ state, mine: peer.discriminator, yours }));
+      bed.net.pass(1);
+    }
+    bed.world.advance(ms, ms);
+  };
+  for (let n = 0; n < 200; n++) say(10);
+  expect(sessionOf(watch, tunnel)!.changes - changesBefore).toBeGreaterThan(1500);
+  const told = bed.events("tunnel.down").length - downs + bed.events("tunnel.up").length - ups;
+  expect(told).toBeGreaterThan(2);
+  expect(told).toBeLessThanOrEqual(20);
+  bed.pass(500);
+  expect([sessionOf(watch, tunnel)!.verdict, tunnel.up]).toEqual(["down", false]);
+  bed.net.stop(VTEP.b1!, false);
+  bed.pass(5000);
+  expect(tunnel.up).toBe(true);
 });
 
 describe("who decides", () => {

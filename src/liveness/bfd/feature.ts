@@ -63,7 +63,7 @@ export function bfdRows(watch: BfdWatch): Row[] {
     {
       kind: "counter",
       name: "vtep_bfd_transitions_total",
-      help: "Changes of a session's state, with the diagnosis (RFC 5880 section 4.1)",
+      help: "Changes of a session's state, ten in a second at most, with the diagnosis (RFC 5880 section 4.1)",
       labels: ["tunnel", "to", "diagnosis"],
       *values() {
         for (const { tunnel, to, diagnosis, count } of watch.transitionCounts())

@@ -41,6 +41,8 @@ export interface SessionHandlers {
 const SLOW_US = 1_000_000;
 /** A packet later than that many intervals comes near the end of the detection time. */
 const LATE = 1.5;
+/** Of a peer's detection time: so long it is told that a session is gone. */
+const LEAVING_MS = 60_000;
 const DUE_NEVER = Number.POSITIVE_INFINITY;
 
 export class BfdSession {
@@ -113,9 +115,10 @@ export class BfdSession {
 
   /** Out of service, so that the peer leaves us; `last`: for good. */
   disable(last: boolean, nowMs: number): void {
-    const detectMs = Math.max(this.detectionMs, this.timing.intervalMs * this.timing.multiplier);
-    // §6.8.16: told for a detection time at least.
-    if (last && this.leaveMs === null) this.leaveMs = nowMs + detectMs;
+    const ownMs = this.timing.intervalMs * this.timing.multiplier;
+    // §6.8.16: told for a detection time at least; but a peer's may be days, and a slot would be taken as long.
+    const toldMs = Math.max(ownMs, Math.min(this.detectionMs, LEAVING_MS));
+    if (last && this.leaveMs === null) this.leaveMs = nowMs + toldMs;
     this.happen("disable", nowMs);
   }
 

@@ -3,7 +3,7 @@
  * configuration, collects garbage or serves an API.
  *
  * When it wakes it reads what has come before it looks at what is due: a thread that was late itself (a stopped process, a busy machine)
- * must not take a packet that lies in the socket for silence. Each change goes to main as a message, and its verdict at once
+ * must not take a packet that lies in the socket for silence. A change goes to main as a message (reports.ts), and each verdict at once
  * into a word that the forwarding threads may read.
  */
 import { randomInt } from "node:crypto";
@@ -12,6 +12,7 @@ import { scheduleThread } from "../../io/thread.ts";
 import { attachTables, type Sizes } from "../../tables/tables.ts";
 import { type Board, clearFigures, writeFigures, writeRefusals } from "./board.ts";
 import { countSent, receiveInner } from "./inner.ts";
+import { ChangeReports } from "./reports.ts";
 import { type Change, VERDICTS } from "./session.ts";
 import { BfdSockets, type SocketsRequest } from "./sockets.ts";
 import { type BfdRefusal, BfdSpeaker, type SessionRequest } from "./speaker.ts";
@@ -37,6 +38,7 @@ export type Report =
   | { readonly kind: "refused"; readonly reason: BfdRefusal; readonly source: string; readonly hops: number };
 
 const RETRY_MS = 5000;
+const NEVER = Number.POSITIVE_INFINITY;
 /** A sample of what is refused, for people. */
 const REFUSED_EVERY_MS = 1000;
 /** Short turns that must be in time; without the right for it the thread is like any other. */
@@ -56,6 +58,7 @@ let toldRefusedMs = Number.NEGATIVE_INFINITY;
 let toldProblem: string | null | undefined;
 
 scheduleThread({ priority: { nice: NICE }, cpus: [] });
+const reports = new ChangeReports((slot, change) => report({ kind: "change", slot, change }));
 const sockets = new BfdSockets(request, wake, random);
 const speaker = new BfdSpeaker(request.address, {
   send(session, packet) {
@@ -64,10 +67,11 @@ const speaker = new BfdSpeaker(request.address, {
   },
   told(slot, change) {
     Atomics.store(verdicts, slot, VERDICTS.indexOf(change.verdict));
-    report({ kind: "change", slot, change });
+    reports.note(slot, change, performance.now());
   },
   noted: (slot, session) => writeFigures(board, slot, session),
   gone(slot) {
+    reports.forget(slot);
     Atomics.store(verdicts, slot, 0);
     sockets.release(slot);
     clearFigures(board, slot);
@@ -82,11 +86,11 @@ function wake(): void {
   );
   const isMore = receiveInner(tables, (inner) => speaker.receiveInner(inner, performance.now()));
   const nowMs = performance.now();
-  const dueMs = speaker.run(nowMs);
+  const dueMs = Math.min(speaker.run(nowMs) ?? NEVER, reports.run(nowMs) ?? NEVER);
   writeRefusals(board, speaker.refused);
   tellRefused(nowMs);
   if (sockets.problem !== null && nowMs >= retryMs) open(nowMs);
-  const nextMs = isMore ? nowMs : Math.min(dueMs ?? nowMs + RETRY_MS, nowMs + RETRY_MS);
+  const nextMs = isMore ? nowMs : Math.min(dueMs, nowMs + RETRY_MS);
   clearTimeout(alarm);
   alarm = setTimeout(wake, Math.max(0, nextMs - performance.now()));
 }

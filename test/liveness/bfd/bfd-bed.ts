@@ -5,6 +5,7 @@ import type { BfdMode } from "../../../src/control/plan-bfd.ts";
 import { type Board, clearFigures, createBoard, writeFigures, writeRefusals } from "../../../src/liveness/bfd/board.ts";
 import { countSent, receiveInner } from "../../../src/liveness/bfd/inner.ts";
 import type { BfdLink, LinkReport } from "../../../src/liveness/bfd/link.ts";
+import { ChangeReports } from "../../../src/liveness/bfd/reports.ts";
 import { type BfdSession, type Change, VERDICTS } from "../../../src/liveness/bfd/session.ts";
 import { BfdSpeaker, type SessionRequest, type SpeakerHandlers } from "../../../src/liveness/bfd/speaker.ts";
 import type { Tables } from "../../../src/tables/tables.ts";
@@ -26,6 +27,7 @@ interface Station {
   board: Board | null;
   /** Of a whole gateway. */
   tables: Tables | undefined;
+  reports: ChangeReports | null;
 }
 
 export class BfdNet {
@@ -72,7 +74,8 @@ export class BfdNet {
       },
       random: () => this.random(),
     });
-    this.stations.set(address, { speaker, isStopped: false, dueMs: 0, board: null, tables: undefined });
+    const station = { speaker, isStopped: false, dueMs: 0, board: null, tables: undefined, reports: null };
+    this.stations.set(address, station);
     return speaker;
   }
 
@@ -80,19 +83,21 @@ export class BfdNet {
   link(address: string, tables: Tables, onReport: (report: LinkReport) => void): BfdLink {
     const { verdicts } = tables.ports;
     const board = createBoard();
+    const reports = new ChangeReports((slot, change) => onReport({ kind: "change", slot, change }));
     const speaker = this.add(address, {
       told: (slot, change) => {
         verdicts[slot] = VERDICTS.indexOf(change.verdict);
-        onReport({ kind: "change", slot, change });
+        reports.note(slot, change, this.nowMs);
       },
       noted: (slot, session) => writeFigures(board, slot, session),
       gone: (slot) => {
+        reports.forget(slot);
         verdicts[slot] = 0;
         clearFigures(board, slot);
         onReport({ kind: "gone", slot });
       },
     });
-    Object.assign(this.stations.get(address)!, { board, tables });
+    Object.assign(this.stations.get(address)!, { board, tables, reports });
     return {
       board,
       setSessions: (requests) => speaker.configure(requests, this.nowMs),
@@ -134,12 +139,13 @@ export class BfdNet {
   }
 
   /** As the thread: what has come first, then what is due. */
-  private turn(address: string, { speaker }: Station): void {
+  private turn(address: string, { speaker, reports }: Station): void {
     const mine = this.inFlight.filter(({ to, dueMs }) => to === address && dueMs <= this.nowMs);
     if (mine.length > 0) this.inFlight = this.inFlight.filter((each) => !mine.includes(each));
     for (const { from, mode, hops, bytes } of mine)
       speaker.receive({ mode, source: peerAddress(from), hops }, bytes, 0, bytes.length, this.nowMs);
     speaker.run(this.nowMs);
+    reports?.run(this.nowMs);
   }
 
   /** The same numbers in each run. */

@@ -1,5 +1,6 @@
 /** BFD sessions in virtual time (RFC 5880 §6): how they come up, when they fall, at what pace, and whom they believe. */
 import { describe, expect, it } from "vitest";
+import { peerAddress } from "../../../src/control/peer-address.ts";
 import { BFD_REFUSALS, BfdSpeaker } from "../../../src/liveness/bfd/speaker.ts";
 import { BFD_MALFORMED } from "../../../src/wire/bfd.ts";
 import { BfdNet, bytesOf, stateOf, verdictOf } from "./bfd-bed.ts";
@@ -168,6 +169,19 @@ describe("leaving", () => {
     expect(net.sent.filter(({ from, packet }) => from === A && packet.state === "adminDown").length).toBeGreaterThan(1);
     net.pass(100);
     expect([stateOf(a), net.gone]).toEqual([undefined, [`${A} 1`]]);
+  });
+
+  it("is told so for a minute at most, however long its peer would wait; or its slot would be taken for days", () => {
+    const { net, a } = up();
+    const { discriminator, remote } = a.session(1)!;
+    const slow = { state: "up", mine: remote.discriminator, yours: discriminator } as const;
+    net.cut.add(`${B}>${A}`);
+    const forever = bytesOf({ ...slow, multiplier: 255, desiredMinTx: 0xffffffff });
+    a.receive({ mode: "oneHop", source: peerAddress(B), hops: 255 }, forever, 0, forever.length, net.nowMs);
+    expect(a.session(1)!.detectionMs).toBeGreaterThan(1e9);
+    a.configure([], net.nowMs);
+    net.pass(61_000);
+    expect(net.gone).toEqual([`${A} 1`]);
   });
 
   it("its peer sees it leave once: from then on no peer is there, and nothing more comes", () => {
