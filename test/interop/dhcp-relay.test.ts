@@ -7,7 +7,7 @@
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Binding } from "../../src/api/bindings.ts";
 import type { DhcpServer } from "../../src/api/dhcp.ts";
 import { until } from "../../src/lab/deadline.ts";
@@ -51,7 +51,6 @@ const KEA = (folder: string) => ({
 describe.skipIf(missing !== undefined)("DHCP by relay", () => {
   let gateways: Gateways;
   let gw1: Gateway;
-  let server: Identity | undefined;
 
   const site = (n: 1 | 2, vm: Client) => ({
     underlay: { address: `192.0.2.${n}` },
@@ -103,6 +102,12 @@ describe.skipIf(missing !== undefined)("DHCP by relay", () => {
     writeFileSync(join(bed.folder, "lease.sh"), SCRIPT, { mode: 0o755 });
   });
   afterAll(() => gateways?.remove());
+  /** What a test has started; whatever becomes of it, the next one begins without a server and without addresses. */
+  const running: Identity[] = [];
+  afterEach(async () => {
+    await end(running.splice(0));
+    for (const vm of ["vm1", "vm2"] as const) await gateways.bed.ip(vm, "addr flush dev eth0");
+  });
 
   const logOf = (vm: Client, run: string) => join(gateways.bed.folder, `${run}-${vm}.log`);
 
@@ -111,7 +116,9 @@ describe.skipIf(missing !== undefined)("DHCP by relay", () => {
     const { bed } = gateways;
     writeFileSync(logOf(vm, run), "");
     const args = ["-f", "-i", "eth0", "-s", join(bed.folder, "lease.sh"), "-t", "10", "-T", "1"];
-    return bed.launch(vm, `udhcpc-${run}-${vm}`, "env", [`LEASE_LOG=${logOf(vm, run)}`, "udhcpc", ...args]);
+    const started = bed.launch(vm, `udhcpc-${run}-${vm}`, "env", [`LEASE_LOG=${logOf(vm, run)}`, "udhcpc", ...args]);
+    running.push(started);
+    return started;
   }
 
   async function said(vm: Client, run: string, event: string): Promise<Record<string, string>> {
@@ -155,16 +162,15 @@ describe.skipIf(missing !== undefined)("DHCP by relay", () => {
     );
     expect(await countFrames(dump.file, of("10.1.1.252", MACS.vm1))).toBe(0);
     expect(await countFrames(dump.file, of("10.1.1.251", MACS.vm2))).toBe(0);
-    for (const vm of ["vm1", "vm2"] as const) await bed.ip(vm, "addr flush dev eth0");
   }
 
   test("a server that is silent is told of by doctor, with what to look at", { timeout: 60_000 }, async () => {
-    const waiting = client("vm1", "silent");
+    client("vm1", "silent");
     await until("a silent server", 30_000, async () => {
       const [row] = await gw1.look<DhcpServer[]>("/v1/dhcp");
       return (row?.silentSeconds ?? 0) >= 10;
     });
-    await end([waiting]);
+    await end(running);
     const { stdout } = await gw1.ctl("doctor");
     expect(stdout).toMatch(/^warn +dhcp 50\.1\.1\.67: .*, 0 replies; silent for \d+ s$/m);
     expect(stdout).toContain("a way back to 10.1.1.251?");
@@ -177,10 +183,9 @@ describe.skipIf(missing !== undefined)("DHCP by relay", () => {
     const range = "--dhcp-range=10.1.1.100,10.1.1.120,255.255.255.0,600";
     const own = ["--no-daemon", "--port=0", "--no-resolv", "--conf-file=/dev/null", "--no-ping", "--log-dhcp"];
     const lease = [`--dhcp-leasefile=${join(bed.folder, "dnsmasq.leases")}`, "--dhcp-option=option:router,10.1.1.1"];
-    server = bed.launch("srv", "dnsmasq", "dnsmasq", [...own, range, ...lease]);
+    running.push(bed.launch("srv", "dnsmasq", "dnsmasq", [...own, range, ...lease]));
     // RFC 5107: the gateway stands for the server.
     await leases("dnsmasq", "10.1.1.1");
-    await end([server]);
     const rows = await gw1.look<DhcpServer[]>("/v1/dhcp");
     expect(rows).toMatchObject([{ interface: "vsi-interface10", server: SERVER, silentSeconds: null }]);
     expect((await gw1.ctl("show", "dhcp")).stdout).toMatch(/vsi-interface10\s+50\.1\.1\.67/);
@@ -191,9 +196,8 @@ describe.skipIf(missing !== undefined)("DHCP by relay", () => {
     const file = join(bed.folder, "kea.json");
     writeFileSync(file, JSON.stringify(KEA(bed.folder)));
     const where = [`KEA_PIDFILE_DIR=${bed.folder}`, `KEA_LOCKFILE_DIR=${bed.folder}`];
-    server = bed.launch("srv", "kea", "env", [...where, "kea-dhcp4", "-c", file]);
+    running.push(bed.launch("srv", "kea", "env", [...where, "kea-dhcp4", "-c", file]));
     // Kea 2.2 does not know that sub-option: its clients renew at the server itself, which is routed.
     await leases("kea", SERVER);
-    await end([server]);
   });
 });
