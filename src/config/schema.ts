@@ -304,7 +304,9 @@ const limits = z
     routes6: int(1, 1048576).optional().describe("static IPv6 routes in all; default: as routes"),
     acMacs: int(1, 1048576).optional().describe("learned MACs of one AC; default: 1024, or macs where that is less"),
     puntPerSecond: int(10, 1000000).default(2000).describe("frames per second to the control plane"),
-    puntPerAcPerSecond: int(1, 1000000).default(500).describe("of these, from one AC"),
+    puntPerAcPerSecond: int(1, 1000000)
+      .default(500)
+      .describe("of these, from one AC; a sixteenth of it is kept for each class of it"),
     searchesOfUplink: int(1, 1024)
       .default(512)
       .describe(

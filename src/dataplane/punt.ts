@@ -7,7 +7,15 @@
  */
 
 import { F_OUTER_SOURCE, F_OUTER_TOS } from "../io/port-io.ts";
-import { DROP, RECORD_LEARN, RECORD_OWN, RECORD_STALE, RECORD_TOO_BIG, RECORD_UNBOUND } from "../tables/counters.ts";
+import {
+  DROP,
+  PUNT,
+  RECORD_LEARN,
+  RECORD_OWN,
+  RECORD_STALE,
+  RECORD_TOO_BIG,
+  RECORD_UNBOUND,
+} from "../tables/counters.ts";
 import {
   R_ARG,
   R_ARG2,
@@ -31,7 +39,10 @@ import { type Fate, type Frame, PUNTED } from "./frame.ts";
 
 /** Send the frame to control. @returns PUNTED, or why it did not get there. `arg`s: see the R_ARG notes of each class. */
 export function punt(worker: WorkerContext, f: Frame, kind: number, arg: number, arg2: number): Fate {
-  if (!worker.policer.admit(kind, f.port)) return DROP.punt_limited;
+  return worker.policer.admit(kind, f.port) ? toRing(worker, f, kind, arg, arg2) : DROP.punt_limited;
+}
+
+function toRing(worker: WorkerContext, f: Frame, kind: number, arg: number, arg2: number): Fate {
   // The payload of a super-frame in slices is gathered behind a copy of its head first.
   let at = f.at;
   if (f.chain !== 0) {
@@ -68,7 +79,9 @@ export function punt(worker: WorkerContext, f: Frame, kind: number, arg: number,
 
 /** Punt a copy; the frame goes on. */
 export function puntCopy(worker: WorkerContext, f: Frame, kind: number, arg = 0, arg2 = 0): void {
-  const fate = punt(worker, f, kind, arg, arg2);
+  // Where an answer is due somebody waits, though the frame goes on.
+  const isAdmitted = worker.policer.admit(kind, f.port, kind !== PUNT.mtu);
+  const fate = isAdmitted ? toRing(worker, f, kind, arg, arg2) : DROP.punt_limited;
   worker.counters.copies[0]! += f.units;
   if (fate <= 0) return;
   drop(worker, f, fate, f.units);

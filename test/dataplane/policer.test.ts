@@ -81,6 +81,47 @@ describe("the policer in front of the punt ring", () => {
     expect([asked, passed]).toEqual([80, 80]);
   });
 
+  /** Of 20 frames a second of class `kind` from `port`: how many pass while `flood` takes what it can get, each ms, before each of them. */
+  function passedBeside(flood: (policer: Policer) => void, kind: number, port: number): number {
+    const rig = new Rig();
+    for (let each = 100; each < 110; each++) rig.tables.ports.kind[each] = 1;
+    const policer = new Policer(rig.tables, 0);
+    let passed = 0;
+    for (let ms = 0; ms < 4000; ms++) {
+      policer.begin(ms);
+      flood(policer);
+      if (ms % 50 === 0 && policer.admit(kind, port)) passed++;
+    }
+    return passed;
+  }
+  const flooded = (policer: Policer, kind: number, port: number) => {
+    for (let i = 0; i < 20; i++) policer.admit(kind, port);
+  };
+
+  it.each([
+    ["two ACs that flood the same", [PUNT.arp, PUNT.arp], PUNT.arp],
+    ["two of neighbour discovery", [PUNT.nd, PUNT.nd], PUNT.nd],
+    ["four that use up the whole", [PUNT.ttl, PUNT.ttl, PUNT.local, PUNT.local], PUNT.arp],
+    ["ten of everything", [1, 2, 3, 4, 5, 6, 7, 8, PUNT.arp, PUNT.nd], PUNT.nd],
+  ])("%s take no other AC's share", (_, kinds, kind) => {
+    const flood = (policer: Policer) => {
+      for (const [i, each] of kinds.entries()) flooded(policer, each, 100 + i);
+    };
+    expect(passedBeside(flood, kind, 1)).toBe(80);
+  });
+
+  it.each([1, 3])("a class that floods by port %i takes no other class's share there, an AC or a tunnel", (port) => {
+    for (const kind of [PUNT.ttl, PUNT.unresolved, PUNT.nd])
+      expect(passedBeside((policer) => flooded(policer, kind, port), PUNT.arp, port)).toBe(80);
+  });
+
+  it("copies of what goes on anyway take none of their class's share", () => {
+    const flood = (policer: Policer) => {
+      for (let i = 0; i < 20; i++) policer.admit(PUNT.nd, 3, true);
+    };
+    expect(passedBeside(flood, PUNT.nd, 3)).toBe(80);
+  });
+
   it("is indifferent to where the clock stands, the int32 wrap included", () => {
     const at0 = offered(new Rig(), [1], [PUNT.arp], 2_000, 2).get(1);
     for (const from of [-0x80000000, 0x7fffffff - 1000, 0x7fffffff, -500])
@@ -91,12 +132,17 @@ describe("the policer in front of the punt ring", () => {
     // 25 days and more are a negative difference in int32.
     for (const later of [2 ** 31 - 1, 2 ** 31, 2 ** 31 + 86_400_000, 2 ** 32 - 1]) {
       const policer = new Policer(new Rig().tables, 0);
+      const burst = () => {
+        let n = 0;
+        while (policer.admit(PUNT.arp, 1)) n++;
+        return n;
+      };
       policer.begin(0);
-      while (policer.admit(PUNT.arp, 1));
+      // But for an eighth, which is for the other classes.
+      const full = burst();
+      expect(full).toBe(125 - 16);
       policer.begin(later | 0);
-      let n = 0;
-      while (policer.admit(PUNT.arp, 1)) n++;
-      expect(n, `${later} ms later`).toBe(125);
+      expect(burst(), `${later} ms later`).toBe(full);
     }
   });
 

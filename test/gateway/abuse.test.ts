@@ -141,6 +141,28 @@ describe("one VM's storm stays its own (S06)", () => {
     }, 30_000);
 });
 
+it("two VMs that flood ARP leave a third its own (S06)", () => {
+  const world = article();
+  const [vm1, vm2, vm3] = ["vm1", "vm2", "vm3"].map((name) => world.get(name)) as [Vm, Vm, Vm];
+  let [asked, answered] = [0, 0];
+  for (let t = 0; t < 2000; t += 5) {
+    for (let n = 0; n < 50; n++) {
+      vm1.ask("10.1.1.1");
+      vm2.ask("20.1.1.1");
+    }
+    if (t % 50 === 0) {
+      vm3.arp.delete(ip("30.1.1.1"));
+      vm3.ping("30.1.1.1");
+      asked++;
+    }
+    world.net.nowMs += 5;
+    world.settle();
+    world.seen.length = 0;
+    if (t % 50 === 0 && vm3.arp.has(ip("30.1.1.1"))) answered++;
+  }
+  expect([asked, answered]).toEqual([40, 40]);
+}, 30_000);
+
 describe("address scans (S07)", () => {
   it("5,000 targets a second: bounded searches and floods, another VM resolves within a second, nothing stays", () => {
     const world = sites(
