@@ -129,4 +129,33 @@ describe("candidates of a neighbour: static > heard at an AC > evpn > heard behi
     expect(bed.agent.neighbors.candidates.flush(null, null)).toBe(1);
     expect(state()).toBeNull();
   });
+
+  it("said to be behind a tunnel that is down, no packet goes where it was said to be before", () => {
+    say();
+    bed.border.up = false;
+    bed.agent.neighbors.candidates.want("evpn", bed.if10, ip(HOST), { mac: P10, port: bed.border, vsi: bed.vsi10 });
+    expect(isProgrammed()).toBe(false);
+    bed.border.up = true;
+    bed.agent.portUp(bed.border);
+    expect(state()).toBe("reachable P10 border");
+  });
+
+  it("what a tunnel taught does not hold again when the VSI has lost that tunnel meanwhile", () => {
+    hearThere();
+    say();
+    bed.vsi10.tunnels.splice(bed.vsi10.tunnels.indexOf(bed.border), 1);
+    bed.agent.flushPort(bed.border, bed.vsi10);
+    unsay();
+    expect(state()).toBeNull();
+    expect(isProgrammed()).toBe(false);
+  });
+
+  it("a host whose AC is silent does not move behind a tunnel that has gone since it was heard there", () => {
+    hearHere();
+    hearThere();
+    bed.vsi10.tunnels.splice(bed.vsi10.tunnels.indexOf(bed.border), 1);
+    bed.agent.flushPort(bed.border, bed.vsi10);
+    bed.advance(10_000);
+    expect(bed.neighbor(bed.if10, HOST)).not.toMatch(/border/);
+  });
 });

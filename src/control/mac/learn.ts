@@ -182,9 +182,7 @@ export class MacLearner {
       const isTunnels = known.port?.kind === "tunnel" && (known.flags === 0 || known.flags === MAC_GATEWAY);
       if (!isTunnels) return false;
     }
-    const others = [...(this.rows.ofVsi.get(vsi)?.values() ?? [])].filter(
-      ({ pin }) => pin?.flags === MAC_GATEWAY && pin.port === tunnel && pin.mac !== mac,
-    );
+    const others = [...this.rows.gatewaysAt(vsi, tunnel)].filter((each) => each.mac !== mac);
     if (others.length >= PEER_GATEWAYS_PER_TUNNEL) {
       others.sort((a, b) => a.pin!.heardMs - b.pin!.heardMs);
       this.rows.clear(vsi, others[0], "pin");
@@ -197,6 +195,7 @@ export class MacLearner {
    * they go with removeStatic. What was said from outside stays too while the port exists, and counts again when it is up.
    */
   flushPort(port: PortObject, only: VsiObject | null = null): void {
+    if (!this.rows.isAnyAt(port)) return;
     const isGone = only !== null || this.inventory.ports.get(port.row) !== port;
     this.rows.each((vsi, all) => {
       if (only !== null && vsi !== only) return;
@@ -298,6 +297,7 @@ export class MacLearner {
   }
 
   private republish(port: PortObject): void {
+    if (!this.rows.isAnyAt(port)) return;
     this.rows.each((vsi, all) => {
       if (MAC_SOURCES.some((source) => all[source]?.port === port)) this.rows.publish(vsi, all, "port");
     });

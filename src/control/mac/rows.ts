@@ -4,7 +4,7 @@
  * The only writer of the MAC table. What is believed of whom is decided in learn.ts; here it is kept, ranked and published, a
  * change of place being one store.
  */
-import { macKey } from "../../tables/mac.ts";
+import { MAC_GATEWAY, macKey } from "../../tables/mac.ts";
 import type { Tables } from "../../tables/tables.ts";
 import { hiOf, loOf, type Mac } from "../../wire/ethernet.ts";
 import { bump } from "../bump.ts";
@@ -23,6 +23,10 @@ export class MacRows {
   private readonly timers: Timers;
   private readonly writer: PatientWriter;
   private readonly learned = new Map<PortObject, number>();
+  /** What any source says is behind a port: a tunnel that comes or goes with nothing behind it is no reason to look at all rows. */
+  private readonly behind = new Map<PortObject, number>();
+  /** MACs of gateways behind a tunnel, by VSI. */
+  private readonly gateways = new Map<PortObject, Map<VsiObject, Set<Candidates>>>();
   private readonly said = new Map<VsiObject, number>();
   private saidCount = 0;
   private readonly saidLimit: number;
@@ -55,6 +59,16 @@ export class MacRows {
     return this.learned.get(port) ?? 0;
   }
 
+  /** Does any source say that a MAC is at `port`? */
+  isAnyAt(port: PortObject): boolean {
+    return this.behind.has(port);
+  }
+
+  /** Gateways of `vsi` that are behind `tunnel`. */
+  gatewaysAt(vsi: VsiObject, tunnel: PortObject): Iterable<Candidates> {
+    return this.gateways.get(tunnel)?.get(vsi) ?? [];
+  }
+
   find(vsi: VsiObject, mac: Mac): Candidates | undefined {
     return this.ofVsi.get(vsi)?.get(mac);
   }
@@ -70,8 +84,8 @@ export class MacRows {
     const { nowMs } = this.timers;
     const previous = { port: from.port!, atMs: nowMs };
     all.heard = { ...from, port, type, heardMs: nowMs, sinceMs: nowMs, previous };
-    this.tally(from, -1);
-    this.tally(all.heard, 1);
+    this.tally(vsi, all, from, -1);
+    this.tally(vsi, all, all.heard, 1);
     this.publish(vsi, all, "heard");
   }
 
@@ -117,9 +131,9 @@ export class MacRows {
     }
     if (!rows.has(mac)) this.count++;
     rows.set(mac, all);
-    if (old !== null) this.tally(old, -1);
+    if (old !== null) this.tally(vsi, all, old, -1);
     else if (source === "evpn") this.countSaid(vsi, 1);
-    this.tally(row, 1);
+    this.tally(vsi, all, row, 1);
     return true;
   }
 
@@ -147,7 +161,7 @@ export class MacRows {
     const row = all?.[source] ?? null;
     if (all === undefined || row === null) return false;
     all[source] = null;
-    this.tally(row, -1);
+    this.tally(vsi, all, row, -1);
     this.publish(vsi, all, "gone");
     if (source === "evpn") this.countSaid(vsi, -1);
     if (isEmpty(all)) {
@@ -162,8 +176,21 @@ export class MacRows {
     this.saidCount += step;
   }
 
-  /** Learned MACs of an AC are limited; nothing else is counted per port. */
-  private tally(row: MacRow, step: 1 | -1): void {
-    if (row.source === "heard" && row.port !== null) bump(this.learned, row.port, step);
+  private tally(vsi: VsiObject, all: Candidates, { source, port, flags }: MacRow, step: 1 | -1): void {
+    if (port === null) return;
+    bump(this.behind, port, step);
+    if (source === "heard") bump(this.learned, port, step);
+    if (source === "pin" && flags === MAC_GATEWAY) this.noteGateway(vsi, all, port, step);
+  }
+
+  private noteGateway(vsi: VsiObject, all: Candidates, port: PortObject, step: 1 | -1): void {
+    const ofPort = this.gateways.get(port) ?? new Map<VsiObject, Set<Candidates>>();
+    const known = ofPort.get(vsi) ?? new Set<Candidates>();
+    if (step === 1) known.add(all);
+    else known.delete(all);
+    if (known.size > 0) ofPort.set(vsi, known);
+    else ofPort.delete(vsi);
+    if (ofPort.size > 0) this.gateways.set(port, ofPort);
+    else this.gateways.delete(port);
   }
 }

@@ -11,7 +11,8 @@
  * change is one store of the rewrite, so there is no gap. What is said makes no local host a spoofer.
  */
 import type { Tables } from "../../tables/tables.ts";
-import type { InterfaceObject, PortObject } from "../inventory.ts";
+import { bump } from "../bump.ts";
+import { type InterfaceObject, isPortOf, type PortObject } from "../inventory.ts";
 import { type Family, type Ip, isOfFamily } from "../ip.ts";
 import type { Timers } from "../timers.ts";
 import { neighborKey } from "./adjacency.ts";
@@ -38,6 +39,8 @@ export interface CandidateParts {
 export class NeighborCandidates {
   private readonly parts: CandidateParts;
   private readonly said = new Map<Ip, SaidNeighbor>();
+  /** Of them, behind each port. */
+  private readonly behind = new Map<PortObject, number>();
   /** How many more may be said, of each family. */
   private readonly room: { number: number; bigint: number };
 
@@ -59,6 +62,9 @@ export class NeighborCandidates {
       this.room[family]--;
     }
     const { mac, port, vsi } = place;
+    const was = this.said.get(key)?.port;
+    if (was !== undefined) bump(this.behind, was, -1);
+    bump(this.behind, port, 1);
     const isWhole = "iface" in place && place.iface === iface && place.ip === ip && place.origin === origin;
     this.said.set(key, isWhole ? place : { mac, port, vsi, origin, iface, ip });
     if (this.follow(iface, ip)) return true;
@@ -83,6 +89,11 @@ export class NeighborCandidates {
     return meant.length;
   }
 
+  /** Is any said to be behind `port`? */
+  isAnyAt(port: PortObject): boolean {
+    return this.behind.has(port);
+  }
+
   /** What is said of the ones meant is void; their entries are about to go. */
   forget(isMeant: (each: SaidNeighbor) => boolean): void {
     for (const [key, each] of this.said) if (isMeant(each)) this.remove(key, each.ip);
@@ -96,6 +107,7 @@ export class NeighborCandidates {
 
   /** What is said to be behind `port` counts again. */
   portUp(port: PortObject): void {
+    if (!this.isAnyAt(port)) return;
     for (const place of this.said.values()) if (place.port === port) this.follow(place.iface, place.ip);
   }
 
@@ -110,7 +122,9 @@ export class NeighborCandidates {
     const { loser } = entry;
     entry.loser = null;
     const ageMs = entry.iface.config.arp.ageSeconds * 1000;
-    if (loser === null || !loser.place.port.up || timers.nowMs - loser.heardMs >= ageMs) return false;
+    if (loser === null || timers.nowMs - loser.heardMs >= ageMs) return false;
+    const { port, vsi } = loser.place;
+    if (!port.up || !isPortOf(port, vsi)) return false;
     accept(entry, loser.place, loser.origin);
     entry.heardMs = loser.heardMs;
     // Used at once, and asked before it is believed for long.
@@ -135,7 +149,10 @@ export class NeighborCandidates {
   }
 
   private remove(key: Ip, ip: Ip): boolean {
-    if (!this.said.delete(key)) return false;
+    const said = this.said.get(key);
+    if (said === undefined) return false;
+    this.said.delete(key);
+    bump(this.behind, said.port, -1);
     this.room[typeof ip as "number" | "bigint"]++;
     return true;
   }
@@ -143,7 +160,12 @@ export class NeighborCandidates {
   /** What is said of `ip` is used, unless something better is known. @returns false when there is no room for it. */
   private follow(iface: InterfaceObject, ip: Ip): boolean {
     const said = this.saidOf(iface, ip);
-    if (said === null) return true;
+    if (said === null) {
+      // It is behind a tunnel that is down: no packet goes where it was said to be before.
+      const entry = this.parts.find(iface, ip);
+      if (entry?.origin === "evpn" && isKnown(entry.state)) this.parts.life.drop(entry);
+      return true;
+    }
     const entry = this.parts.findOrCreate(iface, ip);
     if (entry === null) return false;
     const isHere = isKnown(entry.state) && entry.place!.port.kind === "ac";

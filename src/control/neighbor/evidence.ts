@@ -24,6 +24,9 @@ import type { NeighborRefusals } from "./refusals.ts";
 /** What `hear` made of it. */
 export type Heard = "new" | "same" | "moved" | "challenged" | "damped" | "full" | "static" | "ignored";
 
+/** With so many they are looked through for those that are over. */
+const FEW_CHALLENGED = 256;
+
 export interface EvidenceParts {
   readonly find: (iface: InterfaceObject, ip: Ip, behind: string | null) => Neighbor | null;
   /** null: too many are searched. */
@@ -39,6 +42,8 @@ export interface EvidenceParts {
 export class NeighborEvidence {
   /** Neighbour moves by VSI name, ever. */
   readonly moves = new Map<string, number>();
+  /** Entries with a challenger; some that have none any more. */
+  readonly challenged = new Set<Neighbor>();
   private readonly parts: EvidenceParts;
 
   constructor(parts: EvidenceParts) {
@@ -94,6 +99,7 @@ export class NeighborEvidence {
     if (entry.moves?.isDamped(timers.nowMs)) return refusals.damp(entry, place, how);
     if (place.port.kind === "tunnel" && known.port.kind === "ac") {
       entry.challenger ??= place;
+      this.noteChallenged(entry);
       life.fire(entry, "doubted");
       return "challenged";
     }
@@ -115,6 +121,12 @@ export class NeighborEvidence {
     this.note(entry, place, how);
     life.fire(entry, "heard");
     life.tell("info", "neighbor.moved", entry, { was: `${from.port.kind} ${from.port.name}`, from: how });
+  }
+
+  private noteChallenged(entry: Neighbor): void {
+    if (this.challenged.size >= FEW_CHALLENGED)
+      for (const each of this.challenged) if (each.challenger === null) this.challenged.delete(each);
+    this.challenged.add(entry);
   }
 
   /** It was not known, and now is: at `place`. */

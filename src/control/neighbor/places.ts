@@ -16,6 +16,8 @@ export interface PlacesParts {
   readonly life: NeighborLife;
   readonly paths: NeighborPaths;
   readonly searches: Searches;
+  /** Entries with a challenger are among them (evidence.ts). */
+  readonly challenged: Set<Neighbor>;
 }
 
 export class NeighborPlaces {
@@ -25,15 +27,20 @@ export class NeighborPlaces {
     this.parts = parts;
   }
 
-  /** `port` went down or away (`only`: from that VSI): what was learned behind it goes, and packets that came by it stop waiting. */
-  flushPort(port: PortObject, only: VsiObject | null): void {
-    this.silence(port);
-    this.drop((place) => place.port === port && (only === null || place.vsi === only));
+  /**
+   * `port` went down or away (`only`: from that VSI): what was learned behind it goes, and packets that came by it stop waiting.
+   * `isUsed`: an entry is known there, or said to be; else only those that are not known are looked at. What was heard there and is
+   * remembered for later is compared with the VSI's ports then (candidates.ts).
+   */
+  flushPort(port: PortObject, only: VsiObject | null, isUsed: boolean): void {
+    const among = this.among(isUsed);
+    this.silence(port, among);
+    this.drop((place) => place.port === port && (only === null || place.vsi === only), among);
   }
 
   /** `port` went down and may come back: what was learned behind it is out of use, and not forgotten yet (agent.ts does). */
   suspendPort(port: PortObject): void {
-    this.silence(port);
+    this.silence(port, this.among(true));
     for (const entry of [...this.parts.entries.values()])
       if (entry.origin !== "static" && entry.place?.port === port) this.parts.life.fire(entry, "cut");
   }
@@ -42,9 +49,9 @@ export class NeighborPlaces {
    * `port` is up (again): static entries behind it live, what was suspended there is used and asked again, and next hops
    * that routes want may be found there.
    */
-  portUp(port: PortObject): void {
-    const { entries, life, paths, searches } = this.parts;
-    for (const entry of entries.values())
+  portUp(port: PortObject, isUsed: boolean): void {
+    const { life, paths, searches } = this.parts;
+    for (const entry of this.among(isUsed))
       if (entry.origin === "static" && entry.place?.port === port) paths.setAlive(entry, true);
     for (const entry of searches.list()) {
       if (entry.place?.port === port) life.fire(entry, "restored");
@@ -58,34 +65,42 @@ export class NeighborPlaces {
 
   /** What was learned in `vsi` goes (it is removed, or its ports changed), and packets that came in by it stop waiting. */
   flushVsi(vsi: VsiObject): void {
-    this.drop((place) => place.vsi === vsi);
+    this.drop((place) => place.vsi === vsi, this.among(true));
     this.parts.searches.dropVsi(vsi.row);
   }
 
   /** Forget what is meant. @returns how many. */
-  dropWhere(isMeant: (entry: Neighbor) => boolean): number {
-    const meant = [...this.parts.entries.values()].filter(isMeant);
+  dropWhere(isMeant: (entry: Neighbor) => boolean, among = this.among(true)): number {
+    const meant = [...among].filter(isMeant);
     for (const entry of meant) this.parts.life.drop(entry);
     return meant.length;
   }
 
   /** Nothing comes by `port`, or goes to it. */
-  private silence(port: PortObject): void {
-    const { entries, paths, searches } = this.parts;
-    for (const entry of entries.values()) {
+  private silence(port: PortObject, among: Iterable<Neighbor>): void {
+    const { paths, searches, challenged } = this.parts;
+    for (const entry of challenged) {
       if (entry.challenger?.port === port) entry.challenger = null;
+      if (entry.challenger === null) challenged.delete(entry);
+    }
+    for (const entry of among) {
       if (entry.origin === "static" && entry.place?.port === port) paths.setAlive(entry, port.up);
     }
     searches.dropPort(port);
   }
 
   /** Places that are void: who is known there goes; who is being looked for was there once, which no longer matters. */
-  private drop(isVoid: (place: Place) => boolean): void {
-    for (const entry of this.parts.entries.values())
-      if (entry.loser !== null && isVoid(entry.loser.place)) entry.loser = null;
+  private drop(isVoid: (place: Place) => boolean, among: Iterable<Neighbor>): void {
+    for (const entry of among) if (entry.loser !== null && isVoid(entry.loser.place)) entry.loser = null;
     const isThere = ({ place, state }: Neighbor) => place !== null && (isKnown(state) || state === "suspended");
-    this.dropWhere((entry) => entry.origin !== "static" && isThere(entry) && isVoid(entry.place!));
-    for (const entry of this.parts.entries.values())
+    this.dropWhere((entry) => entry.origin !== "static" && isThere(entry) && isVoid(entry.place!), among);
+    for (const entry of among)
       if (!isKnown(entry.state) && entry.place !== null && isVoid(entry.place)) entry.place = null;
+  }
+
+  /** All entries, or those that are not known. */
+  private among(all: boolean): Iterable<Neighbor> {
+    const { entries, searches } = this.parts;
+    return all ? { [Symbol.iterator]: () => entries.values() } : searches.list();
   }
 }

@@ -47,6 +47,11 @@ export class FamilyCensus {
     return this.ipv4.size + this.ipv6.size;
   }
 
+  /** Is any known behind `port`? What is said from outside does not count. */
+  isAnyAt(port: PortObject): boolean {
+    return this.ipv4.isAnyAt(port) || this.ipv6.isAnyAt(port);
+  }
+
   /** Entries on `iface`, known or not. */
   entriesOn(iface: InterfaceObject): number {
     return this.ipv4.entriesOn(iface) + this.ipv6.entriesOn(iface);
@@ -96,6 +101,10 @@ class NeighborCensus {
   /** May one more neighbour be behind `port`? A tunnel has as many hosts as there are. */
   hasRoomBehind(port: PortObject): boolean {
     return port.kind === "tunnel" || (this.onPort.get(port) ?? 0) < NEIGHBORS_PER_AC;
+  }
+
+  isAnyAt(port: PortObject): boolean {
+    return this.onPort.has(port);
   }
 
   /** A neighbour became known (1) or is no longer (-1) on `iface`, behind `port`. */

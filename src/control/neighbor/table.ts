@@ -83,7 +83,7 @@ export class Neighbors implements NextHops, NeighborOwner {
     const create = (iface: InterfaceObject, ip: Ip, behind: string | null) => this.create(iface, ip, behind);
     const { timers } = context;
     this.evidence = new NeighborEvidence({ ...parts, create, life, paths, census, candidates, refusals, timers });
-    this.places = new NeighborPlaces({ entries, life, paths, searches });
+    this.places = new NeighborPlaces({ entries, life, paths, searches, challenged: this.evidence.challenged });
     this.watch = new NeighborWatch({ ...context, entries, life, paths });
     this.probes = new NextHopProbes({ ...context, ...parts, life }, context.nextHopProbe);
   }
@@ -249,8 +249,9 @@ export class Neighbors implements NextHops, NeighborOwner {
 
   /** See places.ts; `isGone`: it will not come back. `only`: in that VSI. */
   flushPort(port: PortObject, isGone: boolean, only: VsiObject | null = null): void {
-    if (isGone) this.candidates.forget((said) => said.port === port && (only === null || said.vsi === only));
-    this.places.flushPort(port, only);
+    const isUsed = this.isAnyAt(port);
+    if (isGone && isUsed) this.candidates.forget((said) => said.port === port && (only === null || said.vsi === only));
+    this.places.flushPort(port, only, isUsed);
   }
 
   suspendPort(port: PortObject): void {
@@ -259,7 +260,7 @@ export class Neighbors implements NextHops, NeighborOwner {
 
   portUp(port: PortObject): void {
     this.candidates.portUp(port);
-    this.places.portUp(port);
+    this.places.portUp(port, this.isAnyAt(port));
   }
 
   flushVsi(vsi: VsiObject): void {
@@ -308,6 +309,11 @@ export class Neighbors implements NextHops, NeighborOwner {
   /** NeighborOwner. */
   move(entry: Neighbor, to: Place, origin: NeighborOrigin): void {
     this.evidence.move(entry, to, origin);
+  }
+
+  /** Is any known, or said to be, behind `port`? */
+  private isAnyAt(port: PortObject): boolean {
+    return this.candidates.isAnyAt(port) || this.census.isAnyAt(port);
   }
 
   /** A new entry of which nothing is known, as if it had failed long ago; null when too many are searched. */

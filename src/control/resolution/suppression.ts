@@ -168,6 +168,7 @@ export class SuppressionTable {
   }
 
   flushPort(port: PortObject, only: VsiObject | null = null): void {
+    if (!this.ofPort.has(port)) return;
     this.keep((host, vsi) => host.port !== port || (only !== null && vsi !== only));
   }
 

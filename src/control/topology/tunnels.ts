@@ -181,7 +181,8 @@ export class Tunnels {
     const { holds, vsis, current } = this.parts;
     const { underlay } = current().config;
     if (remote === underlay.address) return "that is our own VTEP address";
-    if (remote.includes(":") !== (underlay.family === 6)) return "the underlay has another address family";
+    if (remote.includes(":") !== (underlay.family === 6))
+      return `it is not of our underlay's family, IPv${underlay.family}`;
     if (known === undefined && holds.unnamed >= UNNAMED_TUNNELS)
       return `there are ${UNNAMED_TUNNELS} tunnels that the configuration does not name`;
     const fresh = vnis.filter((vni) => !holds.has(remote, vni));
