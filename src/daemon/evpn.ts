@@ -45,6 +45,9 @@ interface Running {
 export class EvpnMember {
   private readonly parts: EvpnMemberParts;
   private running: Running | null = null;
+  /** One that ended, while its entries leave the tables, step by step; and the configuration that comes behind it. */
+  private leaving: Evpn | null = null;
+  private awaiting: Config | null = null;
   private isStale = false;
   private resyncSeconds: number | null = null;
   private readonly applyTimes = new ApplyTimes();
@@ -61,7 +64,9 @@ export class EvpnMember {
     const settings = settingsOf(config, (name) => inventory.interface(name)?.mac ?? null);
     const { evpn } = config;
     if (this.running !== null && (evpn === null || isOther(this.running.config, evpn))) this.end();
-    if (settings === null || evpn === null) return;
+    this.awaiting = this.leaving === null ? null : config;
+    if (this.leaving !== null) this.parts.kick();
+    if (settings === null || evpn === null || this.leaving !== null) return;
     const request = this.requestOf(evpn);
     if (this.running === null) this.begin(config, evpn, request);
     else {
@@ -80,6 +85,7 @@ export class EvpnMember {
 
   /** Its part of a round of control. */
   turn(): void {
+    this.letLeave();
     if (this.isStale) {
       this.isStale = false;
       this.running?.evpn.setDraining(this.isDraining);
@@ -92,6 +98,7 @@ export class EvpnMember {
   }
 
   more(): boolean {
+    if (this.leaving !== null) return true;
     if (this.running === null) return false;
     const { link, evpn } = this.running;
     return link.hasMore || evpn.hasWork;
@@ -175,6 +182,11 @@ export class EvpnMember {
     };
   }
 
+  /** VTEPs that have no tunnel, by reason. */
+  problems(): ReturnType<Evpn["fabric"]["problems"]> {
+    return this.running?.evpn.fabric.problems() ?? new Map();
+  }
+
   private get isDraining(): boolean {
     return this.parts.control.agent.arp.isDraining;
   }
@@ -205,7 +217,17 @@ export class EvpnMember {
     this.running = null;
     entries.close();
     evpn.close();
+    this.leaving = evpn.hasWork ? evpn : null;
     setTimeout(() => link.close(), CLOSE_MS).unref();
+  }
+
+  /** Another one writes the same rows, so it begins when the former one has left them. */
+  private letLeave(): void {
+    if (this.leaving === null) return;
+    this.leaving.work();
+    if (this.leaving.hasWork) return;
+    this.leaving = null;
+    if (this.awaiting !== null) this.apply(this.awaiting);
   }
 
   private hear(evpn: Evpn, event: EngineEvent, waitedMs: number): void {

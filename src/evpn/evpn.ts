@@ -1,7 +1,7 @@
 /**
  * EVPN put together: routes that come become entries, hosts that are heard become routes, and both sides of the seam are told.
  *
- *     engine -> Rib (what stands, and for how long) -> useOf (whose it is) -> Fabric (the tunnel) + MacVrf, IpVrf (the choice) -> Beliefs
+ *     engine -> Rib (what stands, and for how long) -> Placement (whose it is) -> Fabric (the tunnel) + MacVrf, IpVrf (the choice) -> Beliefs
  *     tables -> macHere, ipHere … -> MacVrf (the sequence) -> Exporter (the difference, the rate) -> engine
  *
  * The engine's rows come on the main thread, bounded per round by who takes them; nothing here looks at a clock but the timers'.
@@ -14,13 +14,13 @@ import type { Beliefs } from "./beliefs.ts";
 import { tellHost, tellState } from "./events.ts";
 import { CLOSE_MS, Exporter, type Outlet } from "./export.ts";
 import { Fabric } from "./fabric.ts";
-import { type Instance, REFUSALS, type Refusal } from "./import.ts";
+import { REFUSALS, type Refusal } from "./import.ts";
 import type { MacVrf } from "./mac-vrf.ts";
 import { Offers } from "./offers.ts";
-import { type EvpnRoute, keyOf, type MacRoute, nlriText, plainOf } from "./route.ts";
+import { Placement } from "./placement.ts";
+import { type EvpnRoute, keyOf, type MacRoute, MOST_TARGETS, nlriText, plainOf } from "./route.ts";
 import type { EvpnSettings } from "./settings.ts";
-import { type Held, type PeerState, Rib } from "./sync.ts";
-import { type Use, Uses } from "./use.ts";
+import { type PeerState, Rib } from "./sync.ts";
 import { Vrfs } from "./vrfs.ts";
 
 /** The beat of what waits: the rate of announcements, withdrawals that are held, stale entries. */
@@ -28,11 +28,12 @@ export const TICK_MS = 50;
 const SECOND_MS = 1000;
 /** Hosts have so long to speak again after a restart, before routes of the former life go. */
 export const GRACE_MS = 30_000;
-/** Routes that are looked at again in one step. */
-const SLICE = 256;
 /** Of one route that the engine does not take, so seldom is heard. */
 const TOLD_MS = 10_000;
 const TOLD_KEYS = 1024;
+/** Routes that found no room are asked for when so much of it is free, and so seldom: a list costs the engine seconds. */
+const ROOM = 0.1;
+const ROOM_EVERY_MS = 60_000;
 
 export interface EvpnParts {
   readonly beliefs: Beliefs;
@@ -53,12 +54,14 @@ export class Evpn {
   onResync: (seconds: number) => void = () => undefined;
   private readonly parts: EvpnParts;
   private settings: EvpnSettings;
-  private readonly uses: Uses;
+  private readonly placement: Placement;
   readonly vrfs: Vrfs;
   private readonly offers: Offers;
-  /** Routes that are not looked at yet under the rules that were changed last. */
-  private reviewing: Iterator<Held> | null = null;
   private readonly told = new Map<string, number>();
+  private outlet: Outlet | null = null;
+  /** Routes were refused because there are too many; the engine does not tell of them again unless it is asked. */
+  private isMissing = false;
+  private askedMs = Number.NEGATIVE_INFINITY;
   private listingSinceMs: number | null = null;
   private isFirst = true;
   private readonly startedMs: number;
@@ -69,7 +72,6 @@ export class Evpn {
     this.parts = parts;
     this.settings = settings;
     this.startedMs = timers.nowMs;
-    this.uses = new Uses(beliefs);
     this.fabric = new Fabric(beliefs, settings.limits.vteps);
     this.exporter = new Exporter(settings.limits.announcePerSecond, timers.nowMs);
     this.offers = new Offers(beliefs);
@@ -81,14 +83,23 @@ export class Evpn {
         else tellHost(parts.emit, event, { vsi, mac, claim, action: this.settings.duplicates.action });
       },
     });
+    this.placement = new Placement({
+      ...{ beliefs, vrfs: this.vrfs, fabric: this.fabric },
+      routes: () => this.rib.routes(),
+      refuse: (reason, route) => this.refuse(reason, route),
+      begun: () => this.announce(),
+    });
     this.rib = new Rib({
       nowMs: () => timers.nowMs,
       staleMs: () => this.settings.staleSeconds * 1000,
       seed: parts.seed,
       mostRoutes: () => this.settings.limits.routes,
-      add: (held, was) => this.add(held, was),
-      remove: (held, isSwept) => this.withdraw(held, isSwept),
-      refuse: (route) => this.refuse("routes_limit", route),
+      add: (held, was) => this.placement.add(held, was),
+      remove: (held, isSwept) => this.placement.withdraw(held, isSwept),
+      refuse: (route) => {
+        this.isMissing = true;
+        this.refuse("routes_limit", route);
+      },
       tell: (state, from) => tellState(parts.emit, state, from, this.rib.size, this.settings.staleSeconds),
       swept: (routes) => parts.emit("info", "evpn.swept", { routes }),
       orphaned: (vtep) => parts.emit("warn", "evpn.orphaned", { vtep, seconds: this.settings.staleSeconds }),
@@ -98,6 +109,7 @@ export class Evpn {
   }
 
   connect(outlet: Outlet): void {
+    this.outlet = outlet;
     this.exporter.connect(outlet);
   }
 
@@ -117,15 +129,15 @@ export class Evpn {
   /** Others shall leave us, or may come back (offers.ts). */
   setDraining(isDraining: boolean): void {
     this.offers.isDraining = isDraining;
-    this.vrfs.announce(this.offers.of(this.settings));
+    this.announce();
     this.pump();
   }
 
-  /** No more EVPN: tunnels and entries go; what was announced is taken back while the engine is there. */
+  /** No more EVPN: tunnels and entries go, while there is work; what was announced is taken back while the engine is there. */
   close(): void {
     for (const stop of this.stopTimers) stop();
-    this.reviewing = null;
-    this.remove(this.vrfs.names());
+    this.settings = { ...this.settings, instances: [] };
+    this.placement.follow(this.settings);
     this.exporter.setRate(Number.MAX_SAFE_INTEGER);
     this.pump();
     this.parts.timers.after(CLOSE_MS / 2, () => this.pump());
@@ -133,13 +145,13 @@ export class Evpn {
 
   /** Is there something to go on with? */
   get hasWork(): boolean {
-    return this.rib.hasWork || this.reviewing !== null;
+    return this.rib.hasWork || this.placement.hasWork;
   }
 
   /** A step of what would hold the thread for too long at once. */
   work(): void {
     this.rib.work();
-    this.review();
+    this.placement.work();
   }
 
   // ---- what the engine tells (bgp/engine.ts has the shapes) -----------------------------------------------------------
@@ -170,9 +182,17 @@ export class Evpn {
     for (const { route, isWithdrawn, peer } of rows) {
       if (peer === null && this.isOwn(route)) {
         if (isWithdrawn) this.exporter.missing(keyOf(route));
-        else if (this.rib.state === "listing") this.exporter.found(plainOf(route));
+        else {
+          // Of one key one route stands. Another gateway that announced ours has taken it back, or is no better any more.
+          this.rib.withdrawal(route);
+          if (this.rib.state === "listing") this.exporter.found(plainOf(route));
+        }
       } else if (isWithdrawn) this.rib.withdrawal(route);
-      else this.rib.route(route, peer);
+      else if (route.targets.length <= MOST_TARGETS) this.rib.route(route, peer);
+      else {
+        this.rib.withdrawal(route);
+        this.refuse("targets", route);
+      }
     }
     this.pump();
   }
@@ -218,22 +238,22 @@ export class Evpn {
   // ---- what the tables tell --------------------------------------------------------------------------------------------
 
   macHere(vsi: string, mac: Mac, isSticky: boolean): void {
-    this.vrfs.vsi(vsi)?.macHere(mac, isSticky);
+    this.vrfs.hears(vsi)?.macHere(mac, isSticky);
     this.pump();
   }
 
   macGone(vsi: string, mac: Mac): void {
-    this.vrfs.vsi(vsi)?.macGone(mac);
+    this.vrfs.hears(vsi)?.macGone(mac);
     this.pump();
   }
 
   ipHere(vsi: string, ip: Ip, mac: Mac, isSticky: boolean): void {
-    this.vrfs.vsi(vsi)?.ipHere(ip, mac, isSticky);
+    this.vrfs.hears(vsi)?.ipHere(ip, mac, isSticky);
     this.pump();
   }
 
   ipGone(vsi: string, ip: Ip): void {
-    this.vrfs.vsi(vsi)?.ipGone(ip);
+    this.vrfs.hears(vsi)?.ipGone(ip);
     this.pump();
   }
 
@@ -258,85 +278,15 @@ export class Evpn {
   }
 
   private apply(settings: EvpnSettings): void {
-    const { vtep, duplicates } = settings;
-    const { vrfs } = this;
-    // One that stays as it is stays itself: of its routes there is nothing to decide again.
-    const instances = settings.instances.map((each) => {
-      const known = vrfs.find(each.vsi)?.instance;
-      return known !== undefined && JSON.stringify(known) === JSON.stringify(each) ? known : each;
-    });
-    const wanted = new Set(instances);
-    vrfs.setDuplicateRules(duplicates);
-    this.remove(vrfs.names().filter((name) => !wanted.has(vrfs.find(name)!.instance)));
-    const fresh = instances.filter(({ vsi }) => vrfs.find(vsi) === undefined);
-    this.uses.follow(instances, vtep);
-    for (const instance of fresh) vrfs.add(instance, vtep, duplicates);
-    vrfs.announce(this.offers.of(settings));
-    // Routes that came before their VSI or VRF, or under other rules.
-    this.reviewing = this.rib.routes();
-    this.review();
+    this.vrfs.setDuplicateRules(settings.duplicates);
+    this.placement.follow(settings);
+    this.announce();
     this.pump();
   }
 
-  private review(): void {
-    if (this.reviewing === null) return;
-    for (let left = SLICE; left > 0; left--) {
-      const { done, value: held } = this.reviewing.next();
-      if (done) {
-        this.reviewing = null;
-        return;
-      }
-      this.add(held, held.route);
-    }
-  }
-
-  /** VSIs and VRFs leave, in one go; routes stay where else they are used. */
-  private remove(names: readonly string[]): void {
-    if (names.length === 0) return;
-    const gone = new Set(names);
-    for (const held of this.rib.routes()) {
-      const { use } = held;
-      const left = use?.entered.filter(({ instance }) => gone.has(instance.vsi)) ?? [];
-      if (use === null || left.length === 0) continue;
-      const entered = use.entered.filter((each) => !left.includes(each));
-      held.use = entered.length === 0 && use.refused === null ? null : this.uses.one({ entered, refused: use.refused });
-      this.leave(left, held.route, false);
-    }
-    for (const name of names) this.vrfs.remove(name);
-  }
-
-  /** @param was what the route was when it was looked at last. */
-  private add(held: Held, was: EvpnRoute | null): void {
-    const { route, use: before } = held;
-    const use = this.uses.of(route);
-    if (before === use && was === route) return;
-    // The new one is entered before the old one goes: a route that only changed leaves no gap, and its tunnel stays.
-    for (const { instance, vtep, asIs } of use.entered) this.enter(instance, vtep, asIs ?? route);
-    held.use = use.entered.length + (use.refused === null ? 0 : 1) > 0 ? use : null;
-    if (before !== null) this.leave(before.entered, was!, true);
-    if (use.refused !== null && before?.refused !== use.refused) this.refuse(use.refused, route);
-  }
-
-  private withdraw(held: Held, isSwept: boolean): void {
-    const { use, route } = held;
-    held.use = null;
-    if (use !== null) this.leave(use.entered, route, !isSwept);
-  }
-
-  private enter(instance: Instance, vtep: string, route: EvpnRoute): void {
-    if (!this.fabric.hold(vtep, instance.vni)) {
-      this.refuse("vtep", route);
-      return;
-    }
-    if (!this.vrfs.addRoute(instance, vtep, route)) this.refuse("host_routes", route);
-  }
-
-  /** Undo what it was; `lingers`: its VTEP is there and may still send. */
-  private leave(entered: Use["entered"], route: EvpnRoute, lingers: boolean): void {
-    for (const { instance, vtep, asIs } of entered) {
-      this.vrfs.removeRoute(instance, asIs ?? route);
-      this.fabric.release(vtep, instance.vni, lingers);
-    }
+  /** What of ours is no host's. */
+  private announce(): void {
+    this.vrfs.announce(this.offers.of(this.settings));
   }
 
   private tick(): void {
@@ -347,14 +297,23 @@ export class Evpn {
 
   private second(): void {
     this.vrfs.tick();
-    if (this.offers.hasChanged(this.settings)) this.vrfs.announce(this.offers.of(this.settings));
+    if (this.offers.hasChanged(this.settings)) this.announce();
     const { nowMs } = this.parts.timers;
     for (const [key, ms] of this.told) if (nowMs - ms >= TOLD_MS) this.told.delete(key);
-    for (const { vtep, vni } of this.fabric.retry())
-      for (const { use, route } of this.rib.routes())
-        for (const { instance, vtep: at, asIs } of use?.entered ?? [])
-          if (at === vtep && instance.vni === vni) this.vrfs.addRoute(instance, vtep, asIs ?? route);
+    this.fabric.retry();
+    this.askMissing();
     this.pump();
+  }
+
+  /** There is room by now for routes that found none. */
+  private askMissing(): void {
+    const { rib, settings, outlet } = this;
+    const { nowMs } = this.parts.timers;
+    if (!this.isMissing || outlet === null || rib.state !== "synced" || nowMs - this.askedMs < ROOM_EVERY_MS) return;
+    if (rib.size > settings.limits.routes * (1 - ROOM)) return;
+    this.isMissing = false;
+    this.askedMs = nowMs;
+    outlet.resync();
   }
 
   private pump(): void {

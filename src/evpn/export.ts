@@ -16,6 +16,8 @@ export const CLOSE_MS = 4000;
 export interface Outlet {
   announce(routes: readonly EvpnRoute[]): void;
   withdraw(routes: readonly EvpnRoute[]): void;
+  /** Bring all routes of others once more. */
+  resync(): void;
 }
 
 export class Exporter {

@@ -3,10 +3,25 @@
  *
  * A tunnel is there from the first route that names its VTEP (a type 3, or the next hop of any other that is imported) to the last
  * one that goes. Where there is no room for one, or the configuration wants no tunnels but its own, the reason is kept and shown,
- * and tried again when another one has gone.
+ * and it is tried again: some of them each second, in turn, for a peer may name as many VTEPs as it has routes. Routes that need one
+ * wait with it, so that they are entered without all others being looked at.
  */
 import type { Beliefs } from "./beliefs.ts";
 import { compareVteps } from "./choice.ts";
+import type { Instance } from "./import.ts";
+import type { EvpnRoute } from "./route.ts";
+
+/** Tunnels that are tried again in one second. */
+const TRIED_AT_ONCE = 256;
+/** Refused ones that are looked at for people. */
+const MOST_EXAMINED = 4096;
+
+/** A route that is entered when its tunnel is there. */
+export interface Waiting {
+  readonly instance: Instance;
+  readonly vtep: string;
+  readonly route: EvpnRoute;
+}
 
 interface Hold {
   readonly vtep: string;
@@ -14,6 +29,8 @@ interface Hold {
   routes: number;
   /** null: the tunnel is there; else why it is not. */
   refused: string | null;
+  /** What is in no table meanwhile; null: nothing. */
+  waiting: Map<EvpnRoute, Waiting> | null;
 }
 
 export interface VtepView {
@@ -29,6 +46,12 @@ export class Fabric {
   private readonly vnisOf = new Map<string, number>();
   private readonly vtepsOf = new Map<number, number>();
   private mostVteps: number;
+  /** Those that are refused, the one that was tried last behind the others. */
+  private readonly refusedHolds = new Set<Hold>();
+  /** So many of them are to be tried now. */
+  private tries = 0;
+  /** Those that are there by now, with routes that wait. */
+  private readonly opened = new Set<Hold>();
 
   constructor(beliefs: Pick<Beliefs, "acquire" | "release">, mostVteps: number) {
     this.beliefs = beliefs;
@@ -49,9 +72,10 @@ export class Fabric {
     const key = `${vni} ${vtep}`;
     let hold = this.holds.get(key);
     if (hold === undefined) {
-      hold = { vtep, vni, routes: 0, refused: null };
+      hold = { vtep, vni, routes: 0, refused: null, waiting: null };
       this.holds.set(key, hold);
       this.open(hold);
+      if (hold.refused !== null) this.refusedHolds.add(hold);
     }
     hold.routes++;
     return hold.refused === null;
@@ -65,7 +89,22 @@ export class Fabric {
     hold.routes--;
     if (hold.routes > 0) return;
     this.holds.delete(key);
+    this.refusedHolds.delete(hold);
+    this.opened.delete(hold);
     if (hold.refused === null) this.close(hold, lingers);
+  }
+
+  /** It was refused: the route waits for it. */
+  wait(vtep: string, waiting: Waiting): void {
+    const hold = this.holds.get(`${waiting.instance.vni} ${vtep}`)!;
+    hold.waiting ??= new Map();
+    hold.waiting.set(waiting.route, waiting);
+  }
+
+  /** @returns false: it does not wait, it is entered. */
+  waitNoMore(vtep: string, instance: Instance, route: EvpnRoute): boolean {
+    const waiting = this.holds.get(`${instance.vni} ${vtep}`)?.waiting;
+    return waiting?.get(route)?.instance === instance && waiting.delete(route);
   }
 
   /** Is the tunnel to `vtep` there for `vni`? */
@@ -73,15 +112,44 @@ export class Fabric {
     return this.holds.get(`${vni} ${vtep}`)?.refused === null;
   }
 
-  /** Try those again that there was no room for. @returns those that are there now. */
-  retry(): { readonly vtep: string; readonly vni: number }[] {
-    const opened: Hold[] = [];
-    for (const hold of this.holds.values()) {
-      if (hold.refused === null) continue;
-      this.open(hold);
-      if (hold.refused === null) opened.push(hold);
+  /** Once a second: some of those that there was no room for are tried again (`take`). */
+  retry(): void {
+    this.tries = Math.min(TRIED_AT_ONCE, this.refusedHolds.size);
+  }
+
+  get hasWork(): boolean {
+    return this.tries > 0 || this.opened.size > 0;
+  }
+
+  /** A step of trying again, one tunnel at most. @returns routes that waited for one that is there now, `most` at most. */
+  take(most: number): Waiting[] {
+    if (this.opened.size === 0) this.tryAgain();
+    const [hold] = this.opened;
+    if (hold === undefined) return [];
+    const taken: Waiting[] = [];
+    for (const [route, waiting] of hold.waiting ?? []) {
+      if (taken.length === most) return taken;
+      hold.waiting!.delete(route);
+      taken.push(waiting);
     }
-    return opened;
+    hold.waiting = null;
+    this.opened.delete(hold);
+    return taken;
+  }
+
+  private tryAgain(): void {
+    for (const hold of this.refusedHolds) {
+      if (this.tries === 0) return;
+      this.tries--;
+      this.open(hold);
+      this.refusedHolds.delete(hold);
+      if (hold.refused === null) {
+        this.opened.add(hold);
+        return;
+      }
+      this.refusedHolds.add(hold);
+    }
+    this.tries = 0;
   }
 
   views(): VtepView[] {
@@ -95,6 +163,18 @@ export class Fabric {
     }
     for (const { vnis } of all.values()) vnis.sort((a, b) => a - b);
     return [...all.values()].sort((a, b) => compareVteps(a.vtep, b.vtep));
+  }
+
+  /** Why VTEPs have no tunnel, the first one that has none for that reason, and how many it is; of a flood of them the first thousands. */
+  problems(): Map<string, { readonly vtep: string; readonly count: number }> {
+    const all = new Map<string, { readonly vtep: string; readonly count: number }>();
+    let left = MOST_EXAMINED;
+    for (const { vtep, refused } of this.refusedHolds) {
+      if (left-- === 0) break;
+      const known = all.get(refused!);
+      all.set(refused!, { vtep: known?.vtep ?? vtep, count: (known?.count ?? 0) + 1 });
+    }
+    return all;
   }
 
   /** VTEPs of one VNI. */

@@ -27,7 +27,8 @@ export const REFUSAL_TEXTS = {
   overlay_index: "its prefix is behind a gateway address or a segment, which are not resolved here",
   prefix: "its prefix is none that is routed",
   vtep: "there is no tunnel to its VTEP (show evpn vteps)",
-  routes_limit: "evpn.limits.routes is reached",
+  routes_limit: "evpn.limits.routes is reached; all are asked for again when there is room",
+  targets: "it has more than 64 route targets",
   table_full: "the MAC, ARP or route table has no room (limits)",
   host_routes: "its MAC, its address or its prefix has 1024 routes already",
 } as const;

@@ -14,7 +14,6 @@
  * Sequences are remembered for a while after the last route has gone: some speakers ignore a lower one than they knew.
  */
 import type { Ip } from "../control/ip.ts";
-import { mapKey } from "../control/map-key.ts";
 import type { Mac } from "../wire/ethernet.ts";
 import type { Beliefs, LocalHost } from "./beliefs.ts";
 import { beats, bestOf, type Claim, claimOf } from "./choice.ts";
@@ -39,7 +38,7 @@ import {
 import type { Instance } from "./import.ts";
 import { macRouteOf } from "./own-routes.ts";
 import { addressOf, HIGHEST_SEQUENCE, keyOf, type MacRoute, sequenceAfter, sequenceOf } from "./route.ts";
-import { Starved } from "./starved.ts";
+import { Wishes } from "./wishes.ts";
 
 export type HostEvent = "moved-in" | "moved-out" | "duplicate" | "duplicate-over" | "sticky-conflict" | "full";
 
@@ -60,15 +59,15 @@ export class MacVrf {
   private readonly parts: MacVrfParts;
   private readonly table = new HostTable();
   private readonly former = new FormerSequences();
-  /** For which the tables had no room. */
-  private readonly starvedMacs = new Starved<Mac>();
-  /** By mapKey. */
-  private readonly starvedIps = new Starved<Ip>();
+  private readonly wishes: Wishes;
 
   constructor(parts: MacVrfParts) {
     this.parts = parts;
     this.instance = parts.instance;
     this.duplicates = new Duplicates(parts.rules);
+    const { instance, beliefs, tell } = parts;
+    const { vsi } = instance;
+    this.wishes = new Wishes({ vsi, table: this.table, beliefs, full: (mac) => tell("full", vsi, mac, null) });
   }
 
   // ---- what others announce ------------------------------------------------------------------------------------------
@@ -129,7 +128,7 @@ export class MacVrf {
     }
     const claim = bestOf(host.routes);
     if (claim?.isSticky && !isSticky) {
-      this.conflict(host, claimOf(claim));
+      if (claim.nextHop !== host.conflict) this.conflict(host, claimOf(claim));
       this.parts.beliefs.yieldHost(this.instance.vsi, mac, [], false);
       return;
     }
@@ -204,7 +203,10 @@ export class MacVrf {
     const nowMs = this.parts.nowMs();
     for (const mac of this.duplicates.expire(nowMs)) this.recover(mac);
     this.former.expire(nowMs);
-    this.tryAgain();
+    this.wishes.tryAgain(
+      (host) => this.settle(host),
+      (ip) => this.settleAddress(ip),
+    );
   }
 
   /** By hand. @returns false: it is no duplicate. */
@@ -214,15 +216,18 @@ export class MacVrf {
     return true;
   }
 
+  /** Our routes go; the VSI is about to. */
+  silence(): void {
+    for (const host of this.table.hosts.values()) {
+      this.table.setLocal(host, null);
+      this.export(host);
+    }
+  }
+
   /** All of it goes: our routes, and what the tables were told. */
   close(): void {
-    const { beliefs, exporter } = this.parts;
-    const { vsi } = this.instance;
-    for (const { ip, used } of this.table.addresses.values()) if (used !== null) beliefs.unwantIp(vsi, ip);
-    for (const { mac, used, exported } of this.table.hosts.values()) {
-      if (used !== null) beliefs.unwantMac(vsi, mac);
-      for (const key of exported) exporter.unset(key);
-    }
+    this.wishes.takeBack();
+    this.silence();
     this.table.clear();
   }
 
@@ -249,26 +254,11 @@ export class MacVrf {
     const claim = route === null ? null : claimOf(route);
     if (claim !== null && local !== null) this.contest(host, local, claim);
     if (claim === null || !claim.isSticky) host.conflict = null;
-    this.tellMac(host, claim?.vtep ?? null);
+    this.wishes.tellMac(host, claim?.vtep ?? null);
     this.export(host);
     if (isNews || host.used !== used || host.local !== local)
       for (const each of addressesOf(host)) this.settleAddress(each);
     this.table.forgetIfUnknown(host);
-  }
-
-  /** What found no room in the tables may find it now. */
-  private tryAgain(): void {
-    const { hosts } = this.table;
-    this.starvedMacs.tryAgain((mac) => {
-      const host = hosts.get(mac);
-      if (host !== undefined) this.settle(host);
-      return host !== undefined && host.used === null && host.routes.length > 0;
-    });
-    this.starvedIps.tryAgain((key) => {
-      this.settleAddress(mapKey(key));
-      const address = this.table.addresses.get(key);
-      return address !== undefined && address.used === null && address.routes.length > 0;
-    });
   }
 
   /** Others claim a host of ours. */
@@ -309,19 +299,6 @@ export class MacVrf {
     this.table.forgetIfUnknown(host);
   }
 
-  private tellMac(host: Host, vtep: string | null): void {
-    const { beliefs, tell } = this.parts;
-    const { vsi } = this.instance;
-    if (host.used === vtep) return;
-    if (vtep === null) beliefs.unwantMac(vsi, host.mac);
-    else if (!beliefs.wantMac(vsi, host.mac, vtep)) {
-      if (this.starvedMacs.add(host.mac)) tell("full", vsi, host.mac, null);
-      if (host.used !== null) beliefs.unwantMac(vsi, host.mac);
-      vtep = null;
-    }
-    this.table.setUsed(host, vtep);
-  }
-
   /** Decide about one address: its MAC is the best route's, its place is where that MAC is. */
   private settleAddress(ip: Ip): void {
     const address = this.table.find(ip);
@@ -331,7 +308,10 @@ export class MacVrf {
     const host = route === null ? undefined : this.table.hosts.get(route.mac);
     // A host that is here with that MAC is found by asking: the route is about to go.
     const vtep = host === undefined || host.local !== null ? null : host.used;
-    this.tellIp(address, vtep === null ? null : vtep === route!.nextHop ? route : { mac: route!.mac, nextHop: vtep });
+    this.wishes.tellIp(
+      address,
+      vtep === null ? null : vtep === route!.nextHop ? route : { mac: route!.mac, nextHop: vtep },
+    );
     this.table.forgetIfUnused(address);
   }
 
@@ -344,19 +324,6 @@ export class MacVrf {
     this.dropLocalIp(address);
     this.count(host, "out", claimOf(route));
     this.parts.beliefs.yieldHost(this.instance.vsi, null, [address.ip], true);
-  }
-
-  private tellIp(address: Address, to: Address["used"]): void {
-    const { beliefs } = this.parts;
-    const { vsi } = this.instance;
-    if (address.used?.mac === to?.mac && address.used?.nextHop === to?.nextHop) return;
-    if (to === null) beliefs.unwantIp(vsi, address.ip);
-    else if (!beliefs.wantIp(vsi, address.ip, to.mac, to.nextHop)) {
-      if (this.starvedIps.add(mapKey(address.ip))) this.parts.tell("full", vsi, to.mac, null);
-      beliefs.unwantIp(vsi, address.ip);
-      to = null;
-    }
-    this.table.setTold(address, to);
   }
 
   private count(host: Host, direction: "in" | "out", claim: Claim): void {

@@ -23,6 +23,8 @@ interface Domain {
 
 export class Orphans {
   private readonly domains = new Map<string, Domain>();
+  /** Those with routes that are held back: a peer may name as many VTEPs as it has routes. */
+  private readonly leaving = new Set<string>();
   /** VTEPs whose routes are kept, and until when. */
   private readonly until = new Map<string, number>();
   /** Routes that are kept. */
@@ -46,30 +48,33 @@ export class Orphans {
     const domain = this.domains.get(route.nextHop);
     if (domain === undefined || !isOfDomain(route)) return;
     domain.leaving += step;
+    this.leaving.add(route.nextHop);
     if (route.type === 3) domain.floodsLeaving += step;
   }
 
   /** What was held back goes now. @returns VTEPs that have lost their speaker. */
   judge(untilMs: number): string[] {
     const lost: string[] = [];
-    for (const [vtep, domain] of this.domains) {
+    for (const vtep of this.leaving) {
+      const domain = this.domains.get(vtep);
+      if (domain === undefined) continue;
       const { held, leaving, floodsLeaving } = domain;
       if (floodsLeaving > 0 && leaving > floodsLeaving && leaving === held) {
         this.until.set(vtep, untilMs);
         lost.push(vtep);
       }
-      domain.leaving = 0;
-      domain.floodsLeaving = 0;
     }
+    this.forget();
     return lost;
   }
 
   /** Nothing is held back any more: withdrawals are void. */
   forget(): void {
-    for (const domain of this.domains.values()) {
-      domain.leaving = 0;
-      domain.floodsLeaving = 0;
+    for (const vtep of this.leaving) {
+      const domain = this.domains.get(vtep);
+      if (domain !== undefined) Object.assign(domain, { leaving: 0, floodsLeaving: 0 });
     }
+    this.leaving.clear();
   }
 
   /** Is an orphan kept still? */

@@ -19,6 +19,9 @@ export const PMSI_INGRESS_REPLICATION = 6;
 /** LOCAL_PREF of a route that says nothing of it, and of all that we announce. */
 export const DEFAULT_PREFERENCE = 100;
 
+/** Most targets of a route that is looked at: each is kept, and a peer may send five hundred with each of its routes. */
+export const MOST_TARGETS = 64;
+
 /** So long after hosts the part in flooding is taken back: others hold withdrawals back for a moment (orphans.ts). */
 export const FLOODING_LAST_MS = 1000;
 

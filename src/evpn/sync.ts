@@ -177,6 +177,7 @@ export class Rib {
   lost(): void {
     this.leaving.clear();
     this.gone.clear();
+    this.orphaning.clear();
     this.orphans.forget();
     this.complete.clear();
     this.peers = new Map();

@@ -24,6 +24,8 @@ export class Vrfs {
   private readonly parts: VrfsParts;
   private readonly macVrfs = new Map<string, MacVrf>();
   private readonly ipVrfs = new Map<string, IpVrf>();
+  /** VSIs that leave: they announce nothing any more. */
+  private readonly silent = new Set<string>();
   /** Keys of routes of ours that are no host's, by VSI. */
   private readonly fixed = new Map<string, string[]>();
 
@@ -42,6 +44,11 @@ export class Vrfs {
 
   vsi(name: string): MacVrf | undefined {
     return this.macVrfs.get(name);
+  }
+
+  /** The VSI as hosts at its ACs are told to it; undefined: it takes no part, or leaves. */
+  hears(name: string): MacVrf | undefined {
+    return this.silent.has(name) ? undefined : this.macVrfs.get(name);
   }
 
   /** @param vsi the VSI of its L3VNI. */
@@ -77,9 +84,16 @@ export class Vrfs {
     this.relist(instance.vsi);
   }
 
+  /** It is about to leave: all that it announced is taken back. */
+  silence(vsi: string): void {
+    this.silent.add(vsi);
+    this.macVrfs.get(vsi)?.silence();
+    this.fix(vsi, []);
+  }
+
   /** All that is at the VSI's ACs now is looked at. */
   relist(vsi: string): void {
-    const vrf = this.macVrfs.get(vsi);
+    const vrf = this.hears(vsi);
     if (vrf === undefined) return;
     const locals = [...this.parts.beliefs.locals(vsi)];
     vrf.keepOnly(locals);
@@ -94,6 +108,7 @@ export class Vrfs {
     this.find(vsi)?.close();
     this.fix(vsi, []);
     this.fixed.delete(vsi);
+    this.silent.delete(vsi);
     this.macVrfs.delete(vsi);
     this.ipVrfs.delete(vsi);
   }

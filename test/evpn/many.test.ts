@@ -80,9 +80,11 @@ describe("in steps", () => {
     const [instance] = site.settings.instances;
     const other = { ...instance!, importsAuto: false, imports: ["65000:77"] };
     site.evpn.configure({ ...site.settings, instances: [other] });
+    expect(site.said.size).toBe(SLICE);
+    while (site.evpn.hasWork) site.evpn.work();
     expect(site.said.size).toBe(0);
     site.evpn.configure(site.settings);
-    expect(site.said.size).toBe(SLICE);
+    expect(site.said.size).toBeLessThanOrEqual(SLICE);
     while (site.evpn.hasWork) site.evpn.work();
     expect(site.said.size).toBe(2 * SLICE);
   });

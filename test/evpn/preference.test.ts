@@ -109,7 +109,7 @@ it("moves no host: mobility decides, and the lowest VTEP (RFC 7432 §15)", () =>
 it("of ours is the engine's policy, and no reason to announce a route again", () => {
   const sent: EvpnRoute[] = [];
   const exporter = new Exporter(1000, 0);
-  exporter.connect({ announce: (routes) => sent.push(...routes), withdraw: () => undefined });
+  exporter.connect({ announce: (routes) => sent.push(...routes), withdraw: () => undefined, resync: () => undefined });
   exporter.set(HOST);
   exporter.set(PREFIX);
   exporter.found({ ...HOST, preference: 200 });

@@ -78,6 +78,7 @@ export class Site {
     this.evpn.connect({
       announce: (routes) => mine() && engine.announce(routes),
       withdraw: (routes) => mine() && engine.withdraw(routes),
+      resync: () => mine() && engine.resync(),
     });
   }
 
@@ -107,6 +108,13 @@ export class Site {
     this.heard.delete(mac);
     for (const ip of known.ips) this.evpn.ipGone(VSI, ip);
     this.evpn.macGone(VSI, mac);
+  }
+
+  private *locals(): Generator<LocalHost> {
+    for (const [mac, { ips, isSticky }] of this.heard) {
+      yield { mac, ip: null, isSticky };
+      for (const ip of ips) yield { mac, ip, isSticky };
+    }
   }
 
   countOf(event: string): number {
@@ -171,7 +179,7 @@ export class Site {
         void (isMine() && this.saidPrefixes.delete(`${formatIp(network)}/${length}`)),
       isUp: (vtep) => [...this.tunnels.keys()].some((key) => key.startsWith(`${vtep} `)),
       leads: () => null,
-      locals: function* (): Generator<LocalHost> {},
+      locals: () => this.locals(),
     };
   }
 }

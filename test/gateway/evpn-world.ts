@@ -44,6 +44,7 @@ export class EvpnWorld {
         engine.announce(preference === undefined ? routes : routes.map((each) => ({ ...plainOf(each), preference })));
       },
       withdraw: (routes) => engine.withdraw(routes),
+      resync: () => engine.resync(),
     });
     engine.start();
     const reload = (text: string) => {
