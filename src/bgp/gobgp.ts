@@ -257,7 +257,8 @@ export class Gobgp implements Engine {
       if (held === null) return this.snapshot(calls);
       for (const row of held) this.add(row);
       this.flush();
-      this.emit({ kind: "complete" });
+      // Too much waited, and there is another list by now: that one will be complete.
+      if (this.list === list) this.emit({ kind: "complete" });
     });
     if (this.isPaused) list.pause();
   }

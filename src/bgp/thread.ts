@@ -3,14 +3,15 @@
  * processor time, and on the main thread ARP would wait for them.
  *
  * Routes go to main in batches, of which WINDOW may be on their way: main acknowledges each when it has applied it. What comes
- * faster waits here, as rows: a list is read no further than MANY of them, so it costs no memory that it is long. What the engine
- * tells by itself cannot be put off; more than MOST_WAITING rows are dropped, and everything is asked for again, since a table can
+ * faster waits here (backlog.ts), as rows: a list is read no further than MANY of them, so it costs no memory that it is long. What the
+ * engine tells by itself cannot be put off; where that is too much it is dropped, and everything is asked for again, since a table can
  * always be listed and a backlog only grows.
  */
 import { setFlagsFromString } from "node:v8";
 import { parentPort, workerData } from "node:worker_threads";
 import type { EvpnRoute } from "../evpn/route.ts";
-import { type EngineEvent, type EngineRequest, MOST_WAITING } from "./engine.ts";
+import { Backlog } from "./backlog.ts";
+import type { EngineEvent, EngineRequest } from "./engine.ts";
 import { Gobgp } from "./gobgp.ts";
 import { type PackedRows, pack } from "./packed.ts";
 
@@ -39,29 +40,22 @@ export interface Report {
 setFlagsFromString("--semi-space-growth-factor=1");
 
 const port = parentPort!;
-const waiting: { readonly event: EngineEvent; readonly atMs: number }[] = [];
-let backlog = 0;
+const backlog = new Backlog();
 let onTheirWay = 0;
 
 const engine = new Gobgp(workerData as EngineRequest, (event) => {
-  waiting.push({ event, atMs: Date.now() });
-  if (event.kind === "rows") backlog += event.rows.length;
-  if (backlog > MANY) engine.pause();
-  if (backlog > MOST_WAITING) {
-    for (let i = waiting.length - 1; i >= 0; i--) if (waiting[i]!.event.kind === "rows") waiting.splice(i, 1);
-    backlog = 0;
-    engine.resync();
-  }
+  const isComplete = backlog.add(event, Date.now());
+  if (backlog.rows > MANY) engine.pause();
+  if (!isComplete) engine.resync();
   send();
 });
 
 function send(): void {
-  while (onTheirWay < WINDOW && waiting.length > 0) {
-    const { event, atMs } = waiting.shift()!;
-    if (event.kind === "rows") backlog -= event.rows.length;
+  while (onTheirWay < WINDOW && backlog.size > 0) {
+    const { event, atMs } = backlog.take()!;
     onTheirWay++;
     const told = event.kind === "rows" ? { kind: event.kind, rows: pack(event.rows) } : event;
-    port.postMessage({ event: told, atMs, backlog } satisfies Report);
+    port.postMessage({ event: told, atMs, backlog: backlog.rows } satisfies Report);
   }
 }
 
@@ -80,7 +74,7 @@ port.on("message", (order: Order) => {
     case "applied":
       onTheirWay--;
       send();
-      if (backlog < FEW) engine.readOn();
+      if (backlog.rows < FEW) engine.readOn();
       break;
     case "close":
       engine.close();
