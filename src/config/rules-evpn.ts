@@ -78,6 +78,13 @@ function checkPeers({ evpn, underlay }: Sections, report: Report): void {
     const path = ["evpn", "peers", index, "address"];
     if (seen.has(address.text)) report(path, "duplicate-peer", `${address.text} stands twice`, "keep one");
     seen.add(address.text);
+    // EVPN over an IPv6 underlay is told of already.
+    const end = evpn?.engine.address ?? underlay?.address;
+    if (end != null && familyOf(end) !== familyOf(address) && underlay?.address.family === 4) {
+      const what = evpn?.engine.address == null ? "underlay.address" : "evpn.engine.address";
+      const message = `${address.text} is ${familyOf(address)}, and our end of all sessions, ${what}, is ${end.text}`;
+      report(path, "peer-family", message, "write an address of its family, or an evpn.engine.address of this one");
+    }
     if (address.text === underlay?.address.text)
       report(
         path,
@@ -86,4 +93,8 @@ function checkPeers({ evpn, underlay }: Sections, report: Report): void {
         "write the address of a route reflector",
       );
   }
+}
+
+function familyOf({ text }: { readonly text: string }): "IPv4" | "IPv6" {
+  return text.includes(":") ? "IPv6" : "IPv4";
 }

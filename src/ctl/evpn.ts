@@ -117,7 +117,10 @@ function addShowEvpn(show: Command, session: Session): void {
         const rest = `${stale > 0 ? `, ${stale} of them stale` : ""}${pending > 0 ? `; ${pending} changes wait` : ""}`;
         await write(`${engineText(view)}routes   ${heard} in, ${out} out${rest}\n\n`);
         const isWide = options.wide === true;
-        await printList(output, view.peers, PEER, { isWide, none: "there is no peer: add evpn.peers" });
+        const none = view.engine.up
+          ? "there is no peer: add evpn.peers"
+          : "its peers are not known: the engine does not answer";
+        await printList(output, view.peers, PEER, { isWide, none });
         await write("\n");
         await printList(output, view.vsis, VSI, { isWide, none: "there is no VSI with evpn" });
         if (view.vrfs.length === 0) return;

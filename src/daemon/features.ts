@@ -219,7 +219,7 @@ function evpn({ evpn: member, shown }: FeatureParts): Feature {
     rows: evpnRows(() => member()?.metrics() ?? null),
     histograms: evpnHistograms(() => member()?.applied() ?? []),
     conditions: () => member()?.conditions() ?? [],
-    checks: [() => checkEvpn(member()?.source()?.view() ?? null, shown.config())],
+    checks: [() => checkEvpn(member()?.source()?.view() ?? null, shown.config(), member()?.problems())],
     close: () => member()?.close(),
   };
 }

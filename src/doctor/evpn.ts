@@ -11,7 +11,10 @@ const API_PORT = 50051;
 /** gobgpd before 3.22 takes time with the square of the routes, and up to 3.26 it loses some (docs/evpn.md). */
 const SMALL_FABRIC = 1000;
 
-export function checkEvpn(evpn: Evpn | null, config: Config): Check[] {
+/** Why VTEPs have no tunnel: one of them, and how many. */
+export type VtepProblems = ReadonlyMap<string, { readonly vtep: string; readonly count: number }>;
+
+export function checkEvpn(evpn: Evpn | null, config: Config, problems: VtepProblems = new Map()): Check[] {
   if (evpn === null) return [];
   return [
     checkEngine(evpn),
@@ -20,6 +23,7 @@ export function checkEvpn(evpn: Evpn | null, config: Config): Check[] {
       ? [warn("evpn sessions", "the engine has none", "add evpn.peers, or neighbors to gobgpd's own file")]
       : []),
     ...checkVteps(evpn),
+    ...checkTunnels(problems),
     ...checkGateways(config),
     checkExposure(evpn.engine.socket),
   ];
@@ -61,6 +65,17 @@ function checkVteps({ vsis, state, routes }: Evpn): Check[] {
       const text = `routes come, and none has a target of ${imports.join(", ")}: no other VTEP is in it`;
       return warn(`evpn ${vsi}`, text, `do the others export such a target? We export ${exports.join(", ")}`);
     });
+}
+
+/** Routes that lead to a VTEP without a tunnel are in no table. */
+function checkTunnels(problems: VtepProblems): Check[] {
+  return Array.from(problems, ([reason, { vtep, count }]) => {
+    const which = count === 1 ? vtep : `${vtep} and ${count - 1} more`;
+    // EVPN's VTEPs are of the underlay's family, which is IPv4 (config/rules-evpn.ts).
+    const isIpv6 = vtep.includes(":");
+    const fix = isIpv6 ? "give it an IPv4 VTEP address: EVPN has no IPv6 underlay here" : "vtepctl show evpn vteps";
+    return warn("evpn tunnels", `routes are behind ${which}, to which there is none: ${reason}`, fix);
+  });
 }
 
 /** One gateway IP with several MACs looks to the fabric like a host that moves all the time. That of an L3VNI has no address. */

@@ -229,7 +229,11 @@ function checkTraffic({ name, remote, receive, transmit, probe, turnedAway = 0 }
     return [ok(key, `${counts}; ${turnedAway} more came and were dropped at the door: the drops below say why`)];
   if (receive.packets > 0) return [ok(key, counts)];
   if (transmit.packets === 0) return [ok(key, "none yet, in either direction")];
-  const fix = `on ${remote}: does vtepd run, is our address in its tunnel list, and is UDP 4789 open both ways?`;
+  // A tunnel of routes is called after them (control/topology/ports.ts); what is at its end may be anything.
+  const knows = name.startsWith("evpn:")
+    ? "has it our routes of types 2 and 3"
+    : "does vtepd run, is our address in its tunnel list";
+  const fix = `on ${remote}: ${knows}, and is UDP 4789 open both ways?`;
   return [warn(key, `${plural(transmit.packets, "packet")} sent, none ever received`, fix)];
 }
 

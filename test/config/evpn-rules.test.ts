@@ -50,6 +50,13 @@ const RULES: readonly Row[] = [
     "our own underlay.address",
   ],
   [
+    "a peer of another family than our end of the sessions",
+    peers('{address: "2001:db8::9", as: 65000}'),
+    7,
+    "evpn.peers[0].address",
+    "2001:db8::9 is IPv6, and our end of all sessions, underlay.address, is 192.0.2.1",
+  ],
+  [
     "a peer twice",
     peers("{address: 192.0.2.9, as: 1}, {address: 192.0.2.9, as: 2}"),
     7,

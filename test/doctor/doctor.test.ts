@@ -196,6 +196,8 @@ describe("a gateway", () => {
     expect((await examined({ tunnels: [once] }, "traffic of gw2")).text).toBe("1 packet received, 1 sent");
     const never = { ...once, receive: traffic(0) };
     expect((await examined({ tunnels: [never] }, "traffic of gw2")).text).toBe("1 packet sent, none ever received");
+    const brought = { ...never, name: "evpn:gw2" };
+    expect((await examined({ tunnels: [brought] }, "traffic of evpn:gw2")).fix).toContain(": has it our routes of ");
     expect((await examined({ tunnels: [{ ...once, probe }] }, "traffic of gw2")).text).toMatch(/^5 packets sent, /);
     expect((await examined({ routesWithoutRoom: 1 }, "routes")).text).toContain("lacks 1 prefix, ");
   });

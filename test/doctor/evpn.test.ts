@@ -23,6 +23,29 @@ it("asks which gobgpd it is where an old one would be too slow, since its API do
   expect(engine("v4", 100_000)?.text).not.toContain("--version");
 });
 
+it("tells of VTEPs that have no tunnel, once for each reason, and of IPv6 ones what to do", () => {
+  const problems = new Map([
+    ["it is not of our underlay's family, IPv4", { vtep: "2001:db8::4", count: 1 }],
+    ["evpn.limits.vteps is 8", { vtep: "192.0.2.9", count: 12 }],
+  ]);
+  const told = checkEvpn(view("v4", 9), config, problems).filter(({ name }) => name === "evpn tunnels");
+  expect(told).toEqual([
+    {
+      name: "evpn tunnels",
+      result: "warn",
+      text: "routes are behind 2001:db8::4, to which there is none: it is not of our underlay's family, IPv4",
+      fix: "give it an IPv4 VTEP address: EVPN has no IPv6 underlay here",
+    },
+    {
+      name: "evpn tunnels",
+      result: "warn",
+      text: "routes are behind 192.0.2.9 and 11 more, to which there is none: evpn.limits.vteps is 8",
+      fix: "vtepctl show evpn vteps",
+    },
+  ]);
+  expect(checkEvpn(view("v4", 9), config).some(({ name }) => name === "evpn tunnels")).toBe(false);
+});
+
 it("asks for a shared MAC of the VSI-interfaces with addresses, and not of an L3VNI's", () => {
   const of = (name: string, vsi: string, addresses: string[]) => ({
     ...{ name, addresses, mac: "auto", distributed: true, vsis: [vsi] },
