@@ -103,7 +103,7 @@ describeReal(missing, "DHCPv6 by relay", () => {
   const running: Identity[] = [];
   afterEach(async () => {
     await end(running.splice(0));
-    await gateways.bed.ip("vm1", "-6 addr flush dev eth0 scope global");
+    await gateways.bed.ip("vm1", "addr flush dev eth0 scope global");
   });
 
   const logOf = (run: string) => join(gateways.bed.folder, `${run}.log6`);
