@@ -1,6 +1,6 @@
 /** Kinds of values that keys have in common: a name, a number of a range, an address, a path. */
 import { z } from "zod";
-import { type Read, readHost, readHost4, readMacText, readNextHop, readPrefix } from "./address.ts";
+import { type Read, readHost, readMacText, readNextHop, readPrefix } from "./address.ts";
 
 export function read<T>(reader: (text: string) => Read<T>) {
   return z.string().transform((text, context): T => {
@@ -32,7 +32,6 @@ const HOST_NAME =
 export const hostName = () =>
   matching(HOST_NAME, "is no host name", "write a name without a port, such as gw1.example.net");
 export const host = () => read(readHost);
-export const host4 = () => read(readHost4);
 export const hop = () => read(readNextHop);
 export const prefix = () => read(readPrefix);
 export const hostMac = () => read((text) => readMacText(text, false));

@@ -4,6 +4,7 @@
  *
  * Runs only after every rule has been satisfied, so nothing is checked here and nothing can fail.
  */
+import { parseIp } from "../control/ip.ts";
 import type {
   AcConfig,
   Address,
@@ -23,7 +24,6 @@ import type {
 } from "../control/plan.ts";
 import type { EvpnConfig, VrfConfig, VsiEvpnConfig } from "../control/plan-evpn.ts";
 import type { TrackConfig } from "../control/plan-tracks.ts";
-import { parseIpv4 } from "../wire/ipv4.ts";
 import { overheadOf } from "./rules-l2.ts";
 import type { FileConfig } from "./schema.ts";
 import { bfdOf } from "./schema-bfd.ts";
@@ -313,7 +313,7 @@ function resolveTrack(track: FileConfig["tracks"][number]): TrackConfig {
   if (icmp === undefined) return { name, target: { kind: "ac", ac: ac! } };
   const pace = { intervalMs, multiplier };
   if (iface === undefined) return { name, target: { kind: "underlay", address: icmp.text, pace } };
-  const address = { text: icmp.text, ip: parseIpv4(icmp.text)! };
+  const address = { text: icmp.text, ip: parseIp(icmp.text)! };
   return { name, target: { kind: "overlay", address, interface: iface, via: via ?? null, pace } };
 }
 

@@ -1,5 +1,7 @@
 /** Rules between values, tracks: who asks, whether an answer can come back, and whether what names a track names one that there is. */
-import { contains, readHost4 } from "./address.ts";
+import { type Ip, isSameFamily } from "../control/ip.ts";
+import type { Address } from "../control/plan.ts";
+import { contains, readHost, zoneOf } from "./address.ts";
 import type { Path } from "./json-schema.ts";
 import { checkReference, type Report, type Sections } from "./rules-l2.ts";
 import type { FileConfig } from "./schema.ts";
@@ -57,37 +59,55 @@ function checkOverlay(path: Path, track: FileTrack, s: Sections, report: Report)
     checkReference([...path, "interface"], "VSI-interface", track.interface!, known, report);
     return;
   }
-  const target = readHost4(track.icmp!.text);
+  const target = readHost(track.icmp!.text);
   if ("wrong" in target) {
     report([...path, "icmp"], "bad-value", target.wrong, target.fix);
     return;
   }
   const subnets = new Subnets(s.interfaces);
-  const owner = subnets.ownerOf(iface.vrf, target.value.ip);
+  const { ip } = target.value;
+  const family = typeof ip === "number" ? "IPv4" : "IPv6";
+  const owner = subnets.ownerOf(iface.vrf, ip);
   if (owner !== null) {
     const message = `${track.icmp!.text} is our own address, on ${owner}`;
     report([...path, "icmp"], "own-address", message, "name the address of somebody else");
   }
-  if (addressesOf(iface).every(({ ip }) => typeof ip !== "number")) {
-    report([...path, "interface"], "no-ipv4", `${iface.name} has no IPv4 address to ask with`, "name another one");
-  } else if (isShared(iface, s)) {
-    const message = `the answers to ${iface.name} would end at another gateway: its address is on all of them`;
-    report([...path, "interface"], "no-unique-source", message, `add icmpSource to ${iface.name}`);
+  if (!addressesOf(iface).some((each) => isSameFamily(each.ip, ip))) {
+    const code = family === "IPv4" ? "no-ipv4" : "no-ipv6";
+    report([...path, "interface"], code, `${iface.name} has no ${family} address to ask with`, "name another one");
+  } else if (isShared(iface, ip, s)) {
+    const message = `the answers to ${iface.name} would end at another gateway: its ${family} address is on all of them`;
+    report([...path, "interface"], "no-unique-source", message, `add icmpSource of ${family} to ${iface.name}`);
   }
-  const { via } = track;
-  if (via === undefined) return;
-  const isNear = addressesOf(iface).some(({ prefix }) => contains(prefix, via.ip));
-  const viaOwner = subnets.ownerOf(iface.vrf, via.ip);
-  if (viaOwner !== null)
-    report([...path, "via"], "own-address", `${via.text} is our own address, on ${viaOwner}`, "name a router there");
-  else if (!isNear)
-    report([...path, "via"], "next-hop", `${via.text} lies in no subnet of ${iface.name}`, "name a router there");
+  if (track.via !== undefined) checkVia([...path, "via"], track.via, target.value, iface, subnets, report);
+}
+
+/** The neighbour through which `target` is asked: of its family, on that VSI-interface, and not ourselves. */
+function checkVia(
+  path: Path,
+  via: Address,
+  target: Address,
+  iface: FileInterface,
+  subnets: Subnets,
+  report: Report,
+): void {
+  const zone = zoneOf(via);
+  const owner = subnets.ownerOf(iface.vrf, via.ip);
+  const isOurs = owner !== null || subnets.isOwnOfZone(iface.vrf, zone ?? "", via.ip);
+  const isNear =
+    zone === null ? addressesOf(iface).some(({ prefix }) => contains(prefix, via.ip)) : zone === iface.name;
+  if (!isSameFamily(via.ip, target.ip)) {
+    const message = `${via.text} is not of the family of ${target.text}`;
+    report(path, "family", message, "name a router of the same family");
+  } else if (isOurs)
+    report(path, "own-address", `${via.text} is our own address, on ${owner ?? zone}`, "name a router there");
+  else if (!isNear) report(path, "next-hop", `${via.text} lies in no subnet of ${iface.name}`, "name a router there");
 }
 
 /** Do other gateways have the address it would ask with? An uplink's is its own. */
-function isShared(iface: FileInterface, { vsis }: Sections): boolean {
+function isShared(iface: FileInterface, to: Ip, { vsis }: Sections): boolean {
   const inFabric = new Set((vsis ?? []).filter(({ vni }) => vni !== undefined).map(({ name }) => name));
-  const hasOwn = icmpSourcesOf(iface).some(({ ip }) => typeof ip === "number");
+  const hasOwn = icmpSourcesOf(iface).some(({ ip }) => isSameFamily(ip, to));
   return iface.distributed && !hasOwn && vsisOf(iface).some((vsi) => inFabric.has(vsi));
 }
 

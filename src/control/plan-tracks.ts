@@ -1,9 +1,10 @@
 /** The plan's part of tracks. As plan.ts says, plain data. */
+import type { Ip } from "./ip.ts";
 
-/** An IPv4 address, as `Address4` of plan.ts. */
+/** An address, as `Address` of plan.ts; a link-local one of `via` has its VSI-interface in its text. */
 interface TrackAddress {
   readonly text: string;
-  readonly ip: number;
+  readonly ip: Ip;
 }
 
 /** Something that is up or down, on which routes, policies and the drain depend (control/tracks/tracks.ts). */

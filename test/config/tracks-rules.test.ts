@@ -15,6 +15,10 @@ const UP = base({
   interfaces: "interfaces: [{name: i1, vsi: v1, address: 10.1.1.1/24}, {name: out, vsi: up, address: 50.1.1.254/24}]",
 });
 const tracks = (list: string) => `${UP}tracks: [${list}]\n`;
+const BOTH = base({
+  interfaces: `interfaces: [{name: i1, vsi: v1, address: [10.1.1.1/24, "2001:db8:10::1/64"], icmpSource: 10.1.1.251}, {name: out, vsi: up, address: [50.1.1.254/24, "2001:db8:50::fe/64"], linkLocal: "fe80::fe"}]`,
+});
+const tracks6 = (list: string) => `${BOTH}tracks: [${list}]\n`;
 const ISP = "{name: isp, icmp: 60.1.1.1, interface: out, via: 50.1.1.1}";
 
 it("a track asks from a VSI-interface, through the underlay, or looks at an AC", () => {
@@ -32,6 +36,20 @@ it("a track asks from a VSI-interface, through the underlay, or looks at an AC",
     },
     { kind: "underlay", address: "192.0.2.9", pace: { ...pace, intervalMs: 200 } },
     { kind: "ac", ac: "a1" },
+  ]);
+});
+
+it("a host of IPv6 is asked with an address of IPv6, through a neighbour of the subnet or of the link", () => {
+  const { tracks: list } = good(
+    tracks6(
+      '{name: a, icmp: "2001:db8:60::1", interface: out, via: "2001:db8:50:0::1"}, {name: b, icmp: "2001:db8:60::1", interface: out, via: "fe80::9%out"}, {name: c, icmp: 60.1.1.1, interface: i1}',
+    ),
+  );
+  const address = { text: "2001:db8:60::1", ip: 0x20010db8_0060_0000_0000_0000_0000_0001n };
+  expect(list.map(({ target }) => target)).toMatchObject([
+    { kind: "overlay", address, via: { text: "2001:db8:50::1", ip: 0x20010db8_0050_0000_0000_0000_0000_0001n } },
+    { kind: "overlay", address, via: { text: "fe80::9%out", ip: 0xfe800000_0000_0000_0000_0000_0000_0009n } },
+    { kind: "overlay", via: null },
   ]);
 });
 
@@ -89,11 +107,54 @@ const RULES: readonly Row[] = [
   ["our own VTEP", tracks("{name: t, icmp: 192.0.2.1}"), 7, "tracks[0].icmp", "our own VTEP"],
   ["another family", tracks('{name: t, icmp: "2001:db8::1"}'), 7, "tracks[0].icmp", "the underlay is IPv4"],
   [
-    "IPv6 from a VSI-interface",
+    "IPv6 from a VSI-interface without it",
     tracks('{name: t, icmp: "2001:db8::1", interface: out}'),
     7,
-    "tracks[0].icmp",
-    "no IPv4 address",
+    "tracks[0].interface",
+    "no IPv6 address",
+  ],
+  [
+    "an answer by IPv6 that another gateway gets",
+    tracks6('{name: t, icmp: "2001:db8:60::1", interface: i1}'),
+    7,
+    "tracks[0].interface",
+    "its IPv6 address is on all of them",
+  ],
+  ["ourselves by IPv6", tracks6('{name: t, icmp: "2001:db8:10::1", interface: out}'), 7, "tracks[0].icmp", "our own"],
+  [
+    "a way of the other family",
+    tracks6('{name: t, icmp: "2001:db8:60::1", interface: out, via: 50.1.1.1}'),
+    7,
+    "tracks[0].via",
+    "not of the family of 2001:db8:60::1",
+  ],
+  [
+    "a way of IPv6 that is far",
+    tracks6('{name: t, icmp: "2001:db8:60::1", interface: out, via: "2001:db8:51::1"}'),
+    7,
+    "tracks[0].via",
+    "no subnet of out",
+  ],
+  [
+    "a link-local way of another VSI-interface",
+    tracks6('{name: t, icmp: "2001:db8:60::1", interface: out, via: "fe80::9%i1"}'),
+    7,
+    "tracks[0].via",
+    "no subnet of out",
+  ],
+  [
+    "a link-local way that is our own",
+    tracks6('{name: t, icmp: "2001:db8:60::1", interface: out, via: "fe80::fe%out"}'),
+    7,
+    "tracks[0].via",
+    "our own address, on out",
+  ],
+  [
+    "a link-local way on no VSI-interface",
+    tracks6('{name: t, icmp: "2001:db8:60::1", interface: out, via: "fe80::9"}'),
+    7,
+    "tracks[0].via",
+    "on which VSI-interface?",
   ],
   [
     "a way that is far",

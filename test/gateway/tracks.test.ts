@@ -4,8 +4,13 @@ import { Shown } from "../../src/api/shown.ts";
 import { rowsOf } from "../../src/control/sorted.ts";
 import { checkTrack, tracksOf } from "../../src/liveness/tracks.ts";
 import { setU16, u16 } from "../../src/wire/bytes.ts";
+import { ETH_BYTES, ETH_SRC } from "../../src/wire/ethernet.ts";
 import { ICMP_ECHO_REPLY } from "../../src/wire/icmp.ts";
+import { ICMP6_ECHO_REPLY, sealIcmp6 } from "../../src/wire/icmp6.ts";
 import { parseIpv4, sum16 } from "../../src/wire/ipv4.ts";
+import { IP6_DST, IP6_SRC, IPV6_BYTES, readIpv6 } from "../../src/wire/ipv6.ts";
+import { parseNd } from "../../src/wire/nd.ts";
+import { Host6, LINK } from "./host6.ts";
 import { icmpPacket, type Vm } from "./vm.ts";
 import { type Gateway, World } from "./world.ts";
 
@@ -94,6 +99,19 @@ const routeOf = (gateway: Gateway, prefix: string) => {
   const shown = new Shown(gateway.control.shown, { view: () => ({ state: "unwatched" }) as never });
   return [...rowsOf(shown.routes())].find((route) => route.prefix === prefix);
 };
+
+/** The answer to an echo request of IPv6. */
+function echoReply(request: Uint8Array): Uint8Array {
+  const reply = request.slice();
+  reply.copyWithin(0, ETH_SRC, ETH_SRC + 6);
+  reply.set(request.subarray(0, 6), ETH_SRC);
+  const at = ETH_BYTES + IP6_SRC;
+  reply.copyWithin(at, ETH_BYTES + IP6_DST, ETH_BYTES + IPV6_BYTES);
+  reply.set(request.subarray(at, at + 16), ETH_BYTES + IP6_DST);
+  reply[ETH_BYTES + IPV6_BYTES] = ICMP6_ECHO_REPLY;
+  sealIcmp6(reply, ETH_BYTES, reply.length - ETH_BYTES - IPV6_BYTES);
+  return reply;
+}
 
 describe("an uplink whose far end dies", () => {
   it("is noticed in its detection time (and the steps of this clock); packets go by the other Border, and come back with it", () => {
@@ -231,6 +249,61 @@ describe("the carrier of an AC", () => {
     world.advance(100);
     expect(stateOf(b1, "cable")).toBe("up");
   });
+});
+
+describe("a host of IPv6 behind an uplink", () => {
+  const FAR6 = 0x20010db8_0060_0000_0000_0000_0000_0009n;
+  const ROUTER = 0x20010db8_0050_0000_0000_0000_0000_0001n;
+
+  /** A Border whose uplink's router passes echoes to the far end on, while that is there. */
+  function uplink6(via: string) {
+    const world = new World();
+    const text = `node: border
+underlay: {address: 192.0.2.3, mtu: 1500}
+vsis: [{name: vsi10, vni: 10}, {name: uplink}]
+interfaces:
+  - {name: inside, vsi: vsi10, address: "2001:db8:10::2/64", distributed: false}
+  - {name: outside, vsi: uplink, address: "2001:db8:50::fe/64", distributed: false}
+acs: [{name: ext, vsi: uplink, tap: {device: e1}}]
+tracks: [{name: isp, icmp: "2001:db8:60::9", interface: outside, via: "${via}"}]
+routes: [{prefix: "::/0", nextHop: "${via}", track: isp}]
+`;
+    const gateway = world.gateway(text);
+    const router = new Host6(gateway.taps.get("ext")!, "r1", "02:00:00:00:50:01", [ROUTER, LINK | 0x51n]);
+    router.isRouter = true;
+    const line = { isThere: true, echoes: 0 };
+    const learn = router.tap.receive;
+    router.tap.receive = (frame) => {
+      learn(frame);
+      if (parseNd(frame, 0, frame.length) !== null || readIpv6(frame, ETH_BYTES + IP6_DST) !== FAR6) return;
+      line.echoes++;
+      if (line.isThere) router.tap.send(echoReply(frame));
+    };
+    world.advance(1700);
+    return { world, gateway, router, line, text };
+  }
+
+  for (const via of ["2001:db8:50::1", "fe80::51%outside"])
+    it(`is asked through ${via}; the route by it is withdrawn while it is silent, and back with it`, () => {
+      const { world, gateway, line, text } = uplink6(via);
+      expect(stateOf(gateway)).toBe("up");
+      expect(line.echoes).toBeGreaterThanOrEqual(3);
+      expect(routeOf(gateway, "::/0")!.nextHops).toMatchObject([{ alive: true, track: "isp" }]);
+      line.isThere = false;
+      world.advance(1700);
+      expect(told(gateway, /^track\.down/)).toEqual([
+        `track.down {"track":"isp","target":"2001:db8:60::9 via ${via} on outside","problem":"no answer"}`,
+      ]);
+      expect(routeOf(gateway, "::/0")).toBeUndefined();
+      line.isThere = true;
+      world.advance(2500);
+      expect(stateOf(gateway)).toBe("up");
+      expect(routeOf(gateway, "::/0")!.nextHops).toMatchObject([{ alive: true }]);
+      // A reload that leaves it alone leaves its counts.
+      const { answered } = views(gateway)[0]!;
+      gateway.reload(text);
+      expect(views(gateway)[0]!.answered).toBe(answered);
+    });
 });
 
 it("a track through the underlay is down where nothing can ask, and says so", () => {

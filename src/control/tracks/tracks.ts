@@ -11,6 +11,7 @@
 import type { Emit } from "../event.ts";
 import type { Pinger } from "../icmp/ping.ts";
 import type { InterfaceObject, Inventory } from "../inventory.ts";
+import { planText } from "../plan-text.ts";
 import type { TrackConfig } from "../plan-tracks.ts";
 import { mustHold, type NextHops } from "../routes/next-hops.ts";
 import type { Timers } from "../timers.ts";
@@ -46,7 +47,7 @@ export interface TrackView {
 
 interface Track {
   readonly config: TrackConfig;
-  readonly key: string;
+  readonly text: string;
   readonly iface: InterfaceObject | null;
   readonly watch: EchoTrack | LinkTrack;
   /** The adjacency of `via`; 0: none. */
@@ -81,10 +82,10 @@ export class Tracks implements FollowedTracks {
     for (const config of wanted) {
       const before = known.get(config.name);
       const iface = config.target.kind === "overlay" ? inventory.interface(config.target.interface)! : null;
-      const key = JSON.stringify(config);
-      const isSame = before !== undefined && before.key === key && before.iface === iface;
-      if (isSame) old.delete(config.name);
-      this.tracks.set(config.name, isSame ? before : this.begin(config, key, iface, inventory, before ?? null));
+      const text = planText(config);
+      const same = before?.iface === iface && before.text === text ? before : null;
+      if (same !== null) old.delete(config.name);
+      this.tracks.set(config.name, same ?? this.begin(config, text, iface, inventory, before ?? null));
     }
     for (const track of old.values()) this.end(track);
     for (const [name, track] of this.tracks) {
@@ -110,7 +111,7 @@ export class Tracks implements FollowedTracks {
 
   private begin(
     config: TrackConfig,
-    key: string,
+    text: string,
     iface: InterfaceObject | null,
     inventory: Inventory,
     before: Track | null,
@@ -118,7 +119,7 @@ export class Tracks implements FollowedTracks {
     const { timers, nextHops, random } = this.parts;
     const { name, target } = config;
     const onChange = () => this.tell(name);
-    const common = { config, key, iface, sinceMs: timers.nowMs };
+    const common = { config, text, iface, sinceMs: timers.nowMs };
     if (target.kind === "ac")
       return { ...common, adjacency: 0, watch: new LinkTrack(target.ac, inventory, timers, onChange) };
     const hasVia = target.kind === "overlay" && target.via !== null;
