@@ -221,12 +221,12 @@ export class Shown {
       .map(({ name, interfaces, rules }) => ({
         name,
         interfaces: [...interfaces],
-        rules: rules.map(({ row, match, action, alive, nextHops }) => ({
+        rules: rules.map(({ row, countedBefore, match, action, alive, nextHops }) => ({
           match: matchText(match),
           action: actionText(action),
           alive,
           ...this.hopsOf(this.vrfOf(interfaces), nextHops),
-          hits: sumOf(tables.workerCounters, (block) => block.rules[row]!),
+          hits: sumOf(tables.workerCounters, (block) => block.rules[row]!) - countedBefore,
         })),
       }))
       .sort(byName);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { Shown } from "../../src/api/shown.ts";
 import { u16 } from "../../src/wire/bytes.ts";
 import { BROADCAST, ETH_BYTES } from "../../src/wire/ethernet.ts";
 import { PROTO_ICMP, parseIpv4 } from "../../src/wire/ipv4.ts";
@@ -190,6 +191,14 @@ describe("policies and next hops (B02, B03, ECMP)", () => {
     const out = tell(world).filter((line) => line.includes("10.1.1.11>50.1.1.1"));
     expect(out.filter((line) => line.startsWith("gw1>border vni 10"))).toHaveLength(4);
     expect(out.every((line) => !line.startsWith("gw1>border") || line.endsWith("ttl 63"))).toBe(true);
+    // A rule before the others: it begins at 0, and they keep their counts, each its own. One that says something else begins anew.
+    const shown = new Shown(gw1.control.shown, { view: () => ({ state: "unwatched" }) as never });
+    const told = () => shown.policies()[0]!.rules.map(({ hits: count }) => count);
+    const first = "      - {match: {source: 10.1.1.99}, drop: true}\n";
+    gw1.reload(base.replace("control:", `${POLICY.replace("rules:\n", `rules:\n${first}`)}control:`));
+    expect(told()).toEqual([0, 3, 4, 5]);
+    gw1.reload(base.replace("control:", `${POLICY.replace("10.1.1.13", "10.1.1.14")}control:`));
+    expect(told()).toEqual([0, 4, 5]);
     // A rule is taken out: the others keep their counts, the change is immediate.
     gw1.reload(base);
     from("10.1.1.13", "51.1.1.1");

@@ -10,7 +10,8 @@
  * says so, and control/topology/topology.ts asks before it starts. Nothing is published when the rows are the same as before.
  * Between publications one word of a row changes, when its next hops die or revive (rule-way.ts).
  *
- * Hit counters belong to (policy, number of the rule): they survive a reload that changes other rules.
+ * A hit counter belongs to (policy, what the rule says): it survives a reload that changes other rules or puts new ones before it,
+ * and a rule that says something else begins at 0.
  */
 import { MAX_RULES } from "../../tables/counters.ts";
 import * as FIB from "../../tables/fib.ts";
@@ -18,6 +19,7 @@ import type { Tables } from "../../tables/tables.ts";
 import { MAX_INTERFACES } from "../../tables/vsi.ts";
 import type { Inventory } from "../inventory.ts";
 import type { PolicyConfig, RuleConfig } from "../plan.ts";
+import { planText } from "../plan-text.ts";
 import type { NextHopGroups } from "./next-hop-group.ts";
 import { Homes, type NextHops } from "./next-hops.ts";
 import { expand, type Family, familiesOf, REST, ROW_WORDS } from "./rule-rows.ts";
@@ -70,6 +72,17 @@ function columnsOf(fib: FIB.Fib, family: Family) {
   return family === 4
     ? { rules: fib.rules, first: fib.policyFirst, count: fib.policyCount }
     : { rules: fib.rules6, first: fib.policyFirst6, count: fib.policyCount6 };
+}
+
+/** What the hits of each rule are counted by: its policy, what it says, and how many before it say the same. */
+function counterKeysOf({ name, rules }: PolicyConfig): string[] {
+  const before = new Map<string, number>();
+  return rules.map((rule) => {
+    const text = planText(rule);
+    const count = before.get(text) ?? 0;
+    before.set(text, count + 1);
+    return `${name}\0${count}\0${text}`;
+  });
 }
 
 export class Policies {
@@ -154,7 +167,7 @@ export class Policies {
 
   private add(bank: Bank, policy: PolicyConfig, inventory: Inventory): PolicyState {
     const spans = new Map<string, ByFamily<Span>>();
-    const ids = policy.rules.map((_, index) => this.idOf(`${policy.name}\0${index}`));
+    const ids = counterKeysOf(policy).map((key) => this.idOf(key));
     for (const name of policy.interfaces) {
       const iface = inventory.interface(name)!;
       let span = spans.get(iface.vrfName);
@@ -245,7 +258,7 @@ export class Policies {
 
   /** Give back the counters of rules that are no more. Fresh numbers are used first, so that counts start at 0 for long. */
   private freeIdsOf(wanted: readonly PolicyConfig[]): void {
-    const keys = new Set(wanted.flatMap((policy) => policy.rules.map((_, index) => `${policy.name}\0${index}`)));
+    const keys = new Set(wanted.flatMap(counterKeysOf));
     for (const [key, id] of this.ids) {
       if (keys.has(key)) continue;
       this.ids.delete(key);
