@@ -89,7 +89,11 @@ export function readHost(text: string): Read<Address> {
   const ip = readText(text);
   if (typeof ip !== "bigint") return { wrong: `"${text}" is no IPv6 address`, fix: EXAMPLE_ADDRESS6 };
   const why = unusable6(ip);
-  if (why !== null) return { wrong: `${text} cannot be used here: ${why}`, fix: "choose a unicast address" };
+  if (why !== null)
+    return {
+      wrong: `${text} cannot be used here: ${why}`,
+      fix: isLinkLocal6(ip) ? "choose a global or unique local address" : "choose a unicast address",
+    };
   return { value: { text: formatIpv6(ip), ip } };
 }
 

@@ -100,8 +100,11 @@ export function checkRuleFamily(path: Path, rule: FileRule, report: Report): voi
   const ways = [rule.nextHop, ...(rule.nextHops ?? []), rule.defaultNextHop, ...(rule.defaultNextHops ?? [])];
   const all: Ip[] = [...prefixes, ...ways.flatMap((hop) => (hop === undefined ? [] : [hop.ip]))];
   const families = new Set<string>(all.map((ip) => typeof ip));
+  const isMixed = families.size > 1;
   const only = FAMILY_OF.get(protocol);
   if (only !== undefined) families.add(only);
   if (families.size < 2) return;
-  report(path, "family", "the rule speaks of IPv4 and of IPv6", "write one rule for each family");
+  const other = only === "number" ? "icmp6" : "icmp";
+  const fix = isMixed ? "write one rule for each family" : `write protocol: ${other}, or one rule for each family`;
+  report(path, "family", "the rule speaks of IPv4 and of IPv6", fix);
 }

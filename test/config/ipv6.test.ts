@@ -148,8 +148,29 @@ describe("what is refused", () => {
       "IPv4 and of IPv6",
     ],
     ["ICMPv6 of IPv4", rule("match: {source: 10.1.1.0/24, protocol: icmp6}, drop: true"), "IPv4 and of IPv6"],
+    ["ICMP of IPv6", rule('match: {source: "2001:db8:10::/64", protocol: icmp}, drop: true'), "IPv4 and of IPv6"],
   ])("%s", (_, text, message) => {
     const errors = read(text);
     expect(Array.isArray(errors) ? errors.join("\n") : "good").toContain(message);
   });
+});
+
+describe("the fix of a mistake that is often made", () => {
+  const fixOf = (text: string) => {
+    const result = parseConfig(text, "gw1.yaml");
+    return "errors" in result ? result.errors.map(({ fix }) => fix).join("; ") : "good";
+  };
+  const rule = (text: string) => base(BOTH, `policies: [{name: p, interfaces: [i10], rules: [{${text}}]}]`);
+
+  it.each([
+    ["ICMP of IPv6", rule('match: {source: "2001:db8:10::/64", protocol: icmp}, drop: true'), "write protocol: icmp6"],
+    ["ICMPv6 of IPv4", rule("match: {destination: 10.1.1.0/24, protocol: 58}, drop: true"), "write protocol: icmp,"],
+    [
+      "a rule of both families",
+      rule('match: {source: 10.1.1.0/24, destination: "2001:db8::/32", protocol: icmp}, drop: true'),
+      "write one rule for each family",
+    ],
+    ["a link-local icmpSource", base(`${BOTH}, icmpSource: "fe80::5"`), "choose a global or unique local address"],
+    ["an icmpSource that is a group", base(`${BOTH}, icmpSource: "ff02::5"`), "choose a unicast address"],
+  ])("%s", (_, text, fix) => expect(fixOf(text)).toMatch(new RegExp(`^${fix}`)));
 });
