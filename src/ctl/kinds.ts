@@ -181,8 +181,12 @@ const ARP: readonly Column<Neighbor>[] = [
   { title: "FROM", of: (row) => row.from, rank: 2 },
 ];
 
-/** "10.1.1.2,10.1.1.3", "vrf main", "vrf main 10.1.1.2": the VRF is named where it is another one. */
-function wayText({ viaVrf, nextHops }: Route): string {
+/** Actions that have no next hop and that no other column tells: the narrow table leaves ACTION out first. */
+const DEAD_ENDS = new Set(["unreachable", "prohibit", "discard"]);
+
+/** "10.1.1.2,10.1.1.3", "vrf main", "vrf main 10.1.1.2", "prohibit": the VRF is named where it is another one. */
+function wayText({ viaVrf, nextHops, action }: Route): string {
+  if (DEAD_ENDS.has(action)) return action;
   const hops = listText(nextHops.map(hopText));
   return viaVrf == null ? hops : `vrf ${viaVrf} ${hops}`.trimEnd();
 }

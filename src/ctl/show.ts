@@ -212,7 +212,7 @@ const kindOf = (name: string): Kind => KINDS.find((kind) => kind.name === name)!
 
 /** `display ipv6 routing-table`: the rows of that family. */
 function inFamily(family: string, kind: Kind): Kind {
-  return family === "ipv6" ? { ...kind, query: { ...kind.query, family: "6" } } : kind;
+  return family === "ipv6" && kind.ofFamily === true ? { ...kind, query: { ...kind.query, family: "6" } } : kind;
 }
 
 export function addShow(program: Command, session: Session): void {

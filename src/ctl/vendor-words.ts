@@ -7,7 +7,7 @@
 export const ELSEWHERE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   l2vpn: { vsi: "vsi", "mac-address": "mac", "service-instance": "ac" },
   vxlan: { tunnel: "tunnel" },
-  ipv6: { neighbors: "nd", "routing-table": "route" },
+  ipv6: { neighbors: "nd", "routing-table": "route", interface: "interface" },
   ip: { "routing-table": "route", interface: "interface", "vpn-instance": "vrf" },
 };
 

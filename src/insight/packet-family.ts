@@ -4,8 +4,8 @@ import type { WorkerContext } from "../dataplane/context.ts";
 import * as FIB from "../tables/fib.ts";
 import { i32 } from "../wire/bytes.ts";
 import { TYPE_IPV4, TYPE_IPV6 } from "../wire/ethernet.ts";
-import { headerBytes, IP_DST, IP_PROTOCOL, IP_TTL, IPV4_BYTES, maskOf } from "../wire/ipv4.ts";
-import { IP6_DST, IP6_HOPS, IP6_NEXT, IPV6_BYTES, readIpv6, wordsOf } from "../wire/ipv6.ts";
+import { headerBytes, IP_DST, IP_PROTOCOL, IP_SRC, IP_TTL, IPV4_BYTES, maskOf } from "../wire/ipv4.ts";
+import { IP6_DST, IP6_HOPS, IP6_NEXT, IP6_SRC, IPV6_BYTES, readIpv6, wordsOf } from "../wire/ipv6.ts";
 
 /** Columns of policy rules. */
 export interface RuleColumns {
@@ -26,6 +26,7 @@ export interface PacketFamily {
   readonly hops: { readonly name: string; readonly at: number };
   readonly protocolAt: number;
   headerBytes(bytes: Uint8Array, l3: number): number;
+  sourceOf(bytes: Uint8Array, l3: number): Ip;
   destinationOf(bytes: Uint8Array, l3: number): Ip;
   /** The route of exactly `length` bits around `ip`; 0: there is none. */
   routeAt(worker: WorkerContext, vrf: number, ip: Ip, length: number): number;
@@ -38,6 +39,7 @@ const IPV4: PacketFamily = {
   hops: { name: "ttl", at: IP_TTL },
   protocolAt: IP_PROTOCOL,
   headerBytes,
+  sourceOf: (bytes, l3) => i32(bytes, l3 + IP_SRC),
   destinationOf: (bytes, l3) => i32(bytes, l3 + IP_DST),
   routeAt: ({ fib }, vrf, ip, length) => fib.routes.get((ip as number) & maskOf(length), FIB.routeKey(vrf, length)),
   rulesOf: ({ fib }) => ({
@@ -52,6 +54,7 @@ const IPV6: PacketFamily = {
   hops: { name: "hop limit", at: IP6_HOPS },
   protocolAt: IP6_NEXT,
   headerBytes: () => IPV6_BYTES,
+  sourceOf: (bytes, l3) => readIpv6(bytes, l3 + IP6_SRC),
   destinationOf: (bytes, l3) => readIpv6(bytes, l3 + IP6_DST),
   routeAt: ({ fib }, vrf, ip, length) => {
     const hostBits = BigInt(FIB.HOST_LENGTH6 - length);

@@ -59,8 +59,14 @@ export function routeSteps(
     return [{ stage: "route", text: `header checks on ${names.interface(arrival)}`, result: resultOf(fate) }];
   const destination = family.destinationOf(original, l3);
   const host = family.routeAt(worker, vrf, destination, family.bits);
-  if (fate === DROP.not_forwarded && host >> FIB.ROUTE_KIND_SHIFT !== FIB.ROUTE_BROADCAST)
-    return [{ stage: "route", text: `${formatIp(destination)} is not routed`, result: resultOf(fate) }];
+  if (fate === DROP.not_forwarded && host >> FIB.ROUTE_KIND_SHIFT !== FIB.ROUTE_BROADCAST) {
+    // RFC 4291 §2.5.6: a link-local source is enough, whatever the destination.
+    const source = family.sourceOf(original, l3);
+    const text = isLinkLocal(source)
+      ? `what comes from ${formatIp(source)} is not routed: it is of the link`
+      : `${formatIp(destination)} is not routed`;
+    return [{ stage: "route", text, result: resultOf(fate) }];
+  }
   const punt = fate === PUNTED ? records.at(-1)! : null;
   const story = new RouteStory(worker, names, family, vrf, destination);
   // A link-local address has no route: it is the VSI-interface's own.

@@ -122,6 +122,21 @@ describe("a table", () => {
   ])("%d is %s in short", (value, text) => expect(shortNumber(value)).toBe(text));
 });
 
+it("show route says what a dead end is, however long the next hops of others are", async () => {
+  const of = (prefix: string, action: string, ...hops: string[]) => ({
+    ...{ vrf: "main", prefix, origin: "static", action, interface: hops.length > 0 ? "vsi-interface10" : null },
+    nextHops: hops.map((ip) => ({ ip, interface: "vsi-interface10", alive: true, bypassedBy: null })),
+  });
+  const routes = () => [
+    of("2001:db8:50::1/128", "forward", "2001:db8:10::2", "fe80::83:5ff:fed1:3091"),
+    ...["prohibit", "unreachable", "discard"].map((action, n) => of(`2001:db8:6${n}::/48`, action)),
+  ];
+  await ctl({ routes }, "show", "route");
+  const [head, ...lines] = out.split("\n");
+  expect(head).not.toContain("ACTION");
+  expect(lines.slice(1, 4).map((line) => line.split(/ {2,}/)[2])).toEqual(["prohibit", "unreachable", "discard"]);
+});
+
 describe("-4 and -6", () => {
   const route = (prefix: string) => ({
     vrf: "main",
@@ -149,6 +164,7 @@ describe("-4 and -6", () => {
     expect(await shown("route", "-6", "-n", "1")).toEqual(["::/0"]);
     expect(await shown("route", "static", "-6")).toHaveLength(2);
     expect(await shown("ipv6", "routing-table")).toEqual(["::/0", "2001:db8:10::/64"]);
+    expect(await again("display", "ipv6", "interface", "brief"), err).toBe(0);
     expect(await shown("arp")).toEqual(NEIGHBORS.map(({ ip }) => ip));
     expect(await shown("neighbor", "-6")).toEqual([six.ip]);
     expect(await shown("nd")).toEqual([six.ip]);

@@ -54,6 +54,20 @@ describe("trace", () => {
   };
   const toVm4 = { ac: "vm1", source: VM1, destination: VM4 };
 
+  it("of a packet that no router forwards names the end that is of the link", () => {
+    const sites = new Sites6();
+    const why = (source: string, destination: string) => {
+      const { steps } = traced(sites, { ac: "vm1", source, destination });
+      return steps.find(({ stage }) => stage === "route")!;
+    };
+    const dropped = { result: "drop not_forwarded" };
+    expect(why("fe80::11", VM4)).toEqual({
+      ...{ stage: "route", text: "what comes from fe80::11 is not routed: it is of the link" },
+      ...dropped,
+    });
+    expect(why(VM1, "fe80::12")).toEqual({ stage: "route", text: "fe80::12 is not routed", ...dropped });
+  });
+
   it("says what becomes of a packet before and after its neighbour is known, and by its source where it arrives", () => {
     const sites = new Sites6();
     const before = traced(sites, toVm4);
