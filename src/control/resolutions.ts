@@ -116,9 +116,9 @@ export class Resolutions {
 
   // ---- for people --------------------------------------------------------------------------------------------------
 
-  /** Is `mac` that of a gateway behind `tunnel`, by what it said of whichever family? */
-  isGateway(vsi: VsiObject, tunnel: PortObject, mac: Mac): boolean {
-    return this.both.some(({ peers }) => peers.isGateway(vsi, tunnel, mac));
+  /** Is `mac` that of a gateway behind `tunnel` that stands for host `ip`, by what it said of whichever family? */
+  isGateway(vsi: VsiObject, tunnel: PortObject, mac: Mac, ip: Ip): boolean {
+    return this.both.some(({ peers }) => peers.isGateway(vsi, tunnel, mac, ip));
   }
 
   /** Unsorted. */

@@ -96,11 +96,17 @@ export class PeerGateways {
     this.untold.delete(speaker);
   }
 
-  /** Is `mac` that of a gateway behind `tunnel` that has the same address as others, and stands for its hosts? */
-  isGateway(vsi: VsiObject, tunnel: PortObject, mac: Mac): boolean {
+  /**
+   * Is `mac` that of a gateway behind `tunnel` that has the same address as others, and stands for host `ip`?
+   *
+   * A distributed gateway has its peers' address itself. Claims are for a Border, and there one of `ip` itself says nothing: it came
+   * by two tunnels because it moved (a Border that was replaced, a firewall that took over from its partner, RFC 5798 §6.4.1).
+   */
+  isGateway(vsi: VsiObject, tunnel: PortObject, mac: Mac, ip: Ip): boolean {
     const isIt = (each: Speaker) => each.vsi === vsi && each.tunnel === tunnel && each.mac === mac;
     for (const each of this.peers.values()) if (isIt(each) && each.iface.config.distributed) return true;
-    for (const each of this.claims.get(tunnel)?.values() ?? []) if (isIt(each) && this.hasOtherClaim(each)) return true;
+    for (const each of this.claims.get(tunnel)?.values() ?? [])
+      if (isIt(each) && each.ip !== ip && !each.iface.config.distributed && this.hasOtherClaim(each)) return true;
     return false;
   }
 

@@ -27,8 +27,8 @@ export interface BypassParts {
     ): { readonly mac: Mac; readonly port: PortObject; readonly vsi: VsiObject } | null;
   };
   readonly peers: {
-    /** Is `mac` that of a gateway behind `tunnel`, which stands for its hosts? */
-    isGateway(vsi: VsiObject, tunnel: PortObject, mac: Mac): boolean;
+    /** Is `mac` that of a gateway behind `tunnel`, which stands for host `ip`? */
+    isGateway(vsi: VsiObject, tunnel: PortObject, mac: Mac, ip: Ip): boolean;
   };
   readonly policies: Policies;
   readonly staticRoutes: StaticRoutes;
@@ -64,7 +64,7 @@ export class Bypasses {
     const place = this.parts.neighbors.placeOf(iface, ip);
     if (place === null) return null;
     const { port, vsi, mac } = place;
-    return port.kind === "tunnel" && this.parts.peers.isGateway(vsi, port, mac) ? port : null;
+    return port.kind === "tunnel" && this.parts.peers.isGateway(vsi, port, mac, ip) ? port : null;
   }
 
   /** Next hops that are meant behind a tunnel are what answers there: several gateways have the address. */
