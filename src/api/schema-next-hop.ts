@@ -28,7 +28,9 @@ export const HeldHop = z
     tunnel: z.string().nullable().describe("the tunnel behind which it is meant; null: wherever it is"),
     interface: z.string(),
     alive: z.boolean().describe("not known to be dead; one that was never used is alive"),
+    found: z.boolean().describe("false: it was never found, and is not asked; one that was not used yet is alive"),
     deadSeconds: z.int().nullable().describe("since it is dead; null: it is not"),
+    cause: z.string().nullable().describe("what took it away; null: its own silence, or it is not dead"),
     uses: z.array(z.string()).describe("routes and rules that it is a next hop of: the first eight"),
     useCount: z.int().describe("how many there are"),
   })

@@ -22,15 +22,23 @@ const HOP: readonly Column<HeldHop>[] = [
   { title: "NEXT-HOP", of: (row) => row.ip },
   { title: "TUNNEL", of: (row) => row.tunnel },
   { title: "INTERFACE", of: (row) => row.interface },
-  { title: "STATE", of: (row) => (row.alive ? "alive" : "dead"), measured: true },
+  { title: "STATE", of: stateText, measured: true },
   {
     title: "SINCE",
     of: (row) => (row.deadSeconds === null ? null : shortAge(row.deadSeconds)),
     right: true,
     measured: true,
   },
+  { title: "CAUSE", of: (row) => row.cause, rank: 1 },
   { title: "USED-BY", of: (row) => someNames(row.uses, row.useCount), rank: 1 },
 ];
+
+/** A daemon that is older does not say whether one was found. */
+function stateText({ alive, found }: HeldHop): string {
+  if (!alive) return "dead";
+  return found === false ? "unused" : "alive";
+}
+
 /** What a row is found by: of what goes by a next hop, only a part is known here. */
 const SOUGHT = HOP.filter(({ title }) => title !== "USED-BY");
 
@@ -68,8 +76,10 @@ export function addNextHop(program: Command, session: Session): void {
     });
 }
 
-/** An address as the daemon writes it, and the VSI-interface that it names; another word as it is. */
+/** An address as the daemon writes it, and the VSI-interface or, as routes are shown (10.1.1.2@b1), the tunnel that it names; another word as it is. */
 function cellsOf(word: string): string[] {
+  const at = word.lastIndexOf("@");
+  if (at > 0) return [...cellsOf(word.slice(0, at)), word.slice(at + 1)];
   const [address = "", zone, more] = word.split("%");
   if (isIP(address) === 0 || more !== undefined) return [word];
   const ip = parseIpv6(address);

@@ -139,7 +139,7 @@ function droppedText(status: Status): string {
 
 function probingText({ state, watched, by, reason, fix }: Status["probing"]): string {
   if (state === "off") return `off: ${reason}; fix: ${fix}`;
-  if (state === "unused") return "not asked for (no tunnel has a keepalive)";
+  if (state === "unused") return "by ICMP: not asked for (no tunnel has a keepalive)";
   return `${plural(watched, "tunnel")}${by === null ? "" : `, by a ${by} socket`}`;
 }
 

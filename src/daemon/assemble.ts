@@ -96,7 +96,8 @@ export function assemble(request: AssemblyRequest): Control {
   const { neighbors, resolutions: peers } = agent;
   const bypasses = new Bypasses({ inventory, neighbors, peers, policies, staticRoutes, timers, emit });
   const held = () => neighbors.probes.held();
-  const hopStates = new NextHopStates({ nextHops: neighbors, held, policies, staticRoutes, timers, emit });
+  const lastPort = (id: number) => neighbors.lastPort(id);
+  const hopStates = new NextHopStates({ nextHops: neighbors, held, lastPort, policies, staticRoutes, timers, emit });
   const attachWatch = new AttachWatch({ tables, timers, inventory, topology, commands: injector, emit });
   const limit = (ac: AcPort, perSecond: number | null) => topology.ports.limitFloods(ac, perSecond);
   const { macs } = agent;

@@ -201,7 +201,8 @@ const ECHO_SOCKETS = {
 
 function checkProbing({ state, watched, by, reason, fix }: Status["probing"]): Check {
   if (state === "off") return warn("probing", `off: ${reason}`, fix ?? "see the log");
-  if (state === "unused") return ok("probing", "no tunnel has a keepalive; peers are asked only when somebody does");
+  if (state === "unused")
+    return ok("probing", "no tunnel has a keepalive; peers are asked by ICMP only when somebody does");
   const what = `${watched} ${watched === 1 ? "tunnel is" : "tunnels are"} watched`;
   return ok("probing", by === null ? what : `${what}, by ${ECHO_SOCKETS[by]}`);
 }

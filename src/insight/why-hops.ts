@@ -2,7 +2,7 @@
 import type { Route } from "../api/schema.ts";
 import type { Track } from "../api/schema-tracks.ts";
 import { isOfLink, parseIp } from "../control/ip.ts";
-import type { DeadHop } from "../control/routes/hop-states.ts";
+import { type DeadHop, deathText } from "../control/routes/hop-states.ts";
 import { someNames } from "../wire/some-names.ts";
 
 export interface HopParts {
@@ -70,8 +70,7 @@ function usesText({ of, useCount }: DeadHop): string {
   return useCount === 0 ? "nothing any more" : someNames(of, useCount);
 }
 
-function deadText({ ip, tunnel, interface: iface, seconds }: DeadHop): string {
-  const name = tunnel === null ? ip : `${ip} behind tunnel ${tunnel}`;
-  const question = ip.includes(":") ? "neighbour solicitation" : "ARP";
-  return `${name} is dead: it has answered no ${question} on ${iface} for ${seconds} s`;
+function deadText(hop: DeadHop): string {
+  const { ip, tunnel } = hop;
+  return `${tunnel === null ? ip : `${ip} behind tunnel ${tunnel}`} is dead: ${deathText(hop)}`;
 }

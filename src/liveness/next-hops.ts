@@ -5,7 +5,7 @@ import { type Check, ok, warn } from "../api/schema-doctor.ts";
 import type { HeldHop } from "../api/schema-next-hop.ts";
 import type { Agent } from "../control/agent.ts";
 import { isOfLink, parseIp } from "../control/ip.ts";
-import type { DeadHop, HopState, NextHopStates } from "../control/routes/hop-states.ts";
+import { type DeadHop, deathText, type HopState, type NextHopStates } from "../control/routes/hop-states.ts";
 import { plural } from "../wire/plural.ts";
 import { someNames } from "../wire/some-names.ts";
 
@@ -26,7 +26,7 @@ function heldHops(states: NextHopStates, isDead: boolean): HeldHop[] {
   const since = new Map(dead.map((hop) => [nameOf(hop), hop.seconds]));
   return (isDead ? dead : states.list()).map((hop) => ({
     ...{ ip: hop.ip, tunnel: hop.tunnel, interface: hop.interface, alive: hop.alive },
-    ...{ uses: [...hop.of], useCount: hop.useCount },
+    ...{ uses: [...hop.of], useCount: hop.useCount, found: hop.found, cause: hop.cause },
     deadSeconds: since.get(nameOf(hop)) ?? null,
   }));
 }
@@ -83,12 +83,16 @@ function checkLoad(held: number, { everyMs, wantedMs }: NonNullable<Agent["neigh
   return warn("next-hop probes", text, "a longer nextHopProbe.intervalMs that says so, or BFD with their gateways");
 }
 
-function checkDead({ ip, tunnel, interface: iface, of, useCount, seconds }: DeadHop): Check {
-  const uses = someNames(of, useCount, NAMED);
-  const isV6 = ip.includes(":");
-  const text = `of ${uses}: it has answered no ${isV6 ? "neighbour solicitation" : "ARP"} on ${iface} for ${seconds} s`;
+function checkDead(hop: DeadHop): Check {
+  const { ip, tunnel, interface: iface, of, useCount, cause } = hop;
+  const text = `of ${someNames(of, useCount, NAMED)}: ${deathText(hop)}`;
   // No echo goes to an address of the link (liveness/host-ping.ts).
   const look = isOfLink(parseIp(ip)!) ? "vtepctl show nd" : `vtepctl ping ${ip} --interface ${iface}`;
   const name = tunnel === null ? ip : `${ip} behind ${tunnel}`;
-  return warn(`next hop ${name}`, text, `is that gateway up, and does its vtepd run? ${look}`);
+  const isIt = `does it run (a gateway: its vtepd), and is it reached? ${look}`;
+  return warn(
+    `next hop ${name}`,
+    text,
+    cause === null ? isIt : "none here: it comes back with that (vtepctl show tunnel, show ac)",
+  );
 }

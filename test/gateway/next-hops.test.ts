@@ -68,6 +68,30 @@ describe("a Border whose daemon dies", () => {
     expect(world.get("vm1").replies).toHaveLength(1);
   });
 
+  it("behind a tunnel that is down, or whose gateway leaves: that is the cause, not its silence", () => {
+    for (const [word, cause] of [
+      ["down", "tunnel border is down"],
+      ["draining", "the gateway behind tunnel border leaves"],
+    ]) {
+      const world = warm("static");
+      const gw1 = gatewayOf(world, "gw1");
+      const { topology, shown } = gw1.control;
+      const tunnel = shown.inventory.tunnels().find(({ name }) => name === "border")!;
+      if (word === "down") topology.setTunnelUp(tunnel, false);
+      else topology.drainTunnel(tunnel);
+      world.advance(500);
+      expect(told(gw1, /^next-hop\.dead/)).toMatchObject([expect.stringContaining(`"cause":"${cause}"`)]);
+      // What was behind it is forgotten after ten seconds, and why it is dead is not.
+      world.advance(15_000);
+      const [check] = checkNextHops(shown.hopStates);
+      expect(check!.text).toMatch(new RegExp(`^of route 0\\.0\\.0\\.0/0: ${cause}; for 1[45] s$`));
+      expect(check!.fix).not.toContain("vtepctl ping");
+      topology.setTunnelUp(tunnel, true);
+      world.advance(2000);
+      expect(checkNextHops(shown.hopStates)).toMatchObject([{ result: "ok" }]);
+    }
+  });
+
   it("is dead in the rules of policies too", () => {
     const world = warm("policy");
     const gw1 = gatewayOf(world, "gw1");
@@ -94,9 +118,12 @@ it("so many next hops that each is asked less often than it should be are told o
 });
 
 it("a dead next hop is told with what looks for it: by vtepctl ping, but for an address of the link", () => {
+  const more = { found: true, cause: null };
   const told = (ip: string) =>
     checkNextHops({
-      dead: () => [{ ip, tunnel: null, interface: "if10", of: ["route ::/0"], useCount: 1, alive: false, seconds: 4 }],
+      dead: () => [
+        { ip, tunnel: null, interface: "if10", of: ["route ::/0"], useCount: 1, alive: false, ...more, seconds: 4 },
+      ],
       counts: () => new Map(),
     })[0]!;
   expect(told("10.1.1.2").text).toBe("of route ::/0: it has answered no ARP on if10 for 4 s");

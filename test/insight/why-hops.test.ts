@@ -20,7 +20,17 @@ const parts = (more: Partial<HopParts>): HopParts => ({
   ...more,
 });
 const dead = (ip: string, tunnel: string | null = null, on = "if10") => ({
-  ...{ ip, tunnel, interface: on, of: ["route 0.0.0.0/0"], useCount: 1, alive: false, seconds: 12 },
+  ...{
+    ip,
+    tunnel,
+    interface: on,
+    of: ["route 0.0.0.0/0"],
+    useCount: 1,
+    alive: false,
+    found: true,
+    cause: null,
+    seconds: 12,
+  },
 });
 const scope = (...interfaces: string[]): HopScope => ({ interfaces: new Set(interfaces), vrfs: new Set(["main"]) });
 const all = scope("if10", "if20");
@@ -30,6 +40,13 @@ it("of the route to an address: which of its next hops is dead, of two with one 
   const said = hopSentences(parts({ dead: () => [dead("10.1.1.2", "b1")], routesTo: () => routes }), "60.1.1.9", all);
   expect(said).toEqual([
     "Of the next hops of 0.0.0.0/0 in VRF main, 10.1.1.2 behind tunnel b1 is dead: it has answered no ARP on if10 for 12 s.",
+  ]);
+});
+
+it("of one that went with its tunnel: not that it is silent", () => {
+  const hops = parts({ dead: () => [{ ...dead("10.1.1.2"), cause: "the gateway behind tunnel b1 leaves" }] });
+  expect(hopSentences(hops, "10.1.1.2", all)).toEqual([
+    "10.1.1.2 is dead: the gateway behind tunnel b1 leaves; for 12 s; it is a next hop of route 0.0.0.0/0.",
   ]);
 });
 

@@ -150,6 +150,12 @@ export class Neighbors implements NextHops, NeighborOwner {
     return this.paths.adjacencies.nextHop(adjacency);
   }
 
+  /** The port behind which next hop `adjacency` was last; null: it was never found. */
+  lastPort(adjacency: number): PortObject | null {
+    const hop = this.nextHop(adjacency);
+    return hop === null ? null : (this.find(hop.iface, hop.ip, hop.behind)?.place?.port ?? null);
+  }
+
   // ---- what resolution and the data plane bring ----------------------------------------------------------------------
 
   find(iface: InterfaceObject, ip: Ip, behind: string | null = null): Neighbor | undefined {

@@ -6,7 +6,7 @@
  */
 import { someNames } from "../../wire/some-names.ts";
 import type { Emit } from "../event.ts";
-import type { InterfaceObject } from "../inventory.ts";
+import type { InterfaceObject, PortObject } from "../inventory.ts";
 import { formatIp, type Ip } from "../ip.ts";
 import type { Timers } from "../timers.ts";
 import { NamedUses } from "../uses.ts";
@@ -19,6 +19,8 @@ const NAMED = 3;
 
 export interface HopStateParts {
   readonly nextHops: Pick<NextHops, "isAlive" | "onChange">;
+  /** The port behind which one was last; null: it was never found. */
+  readonly lastPort: (id: number) => PortObject | null;
   /** Next hops that routes and policies hold, by the number of their adjacency. */
   readonly held: () => Iterable<readonly [number, HeldHop]>;
   readonly policies: Pick<Policies, "hops">;
@@ -46,6 +48,10 @@ export interface HopState {
   readonly useCount: number;
   /** Not known to be dead. */
   readonly alive: boolean;
+  /** It was found once; one that was not used yet is alive, and was not asked for. */
+  readonly found: boolean;
+  /** What took it away; null: its own silence, or nothing. */
+  readonly cause: string | null;
 }
 
 /** One that is dead. */
@@ -53,10 +59,16 @@ export interface DeadHop extends HopState {
   readonly seconds: number;
 }
 
+/** "it has answered no ARP on if10 for 12 s", or what took it away. */
+export function deathText({ ip, interface: iface, seconds, cause }: DeadHop): string {
+  const question = ip.includes(":") ? "neighbour solicitation" : "ARP";
+  return cause === null ? `it has answered no ${question} on ${iface} for ${seconds} s` : `${cause}; for ${seconds} s`;
+}
+
 export class NextHopStates {
   private readonly parts: HopStateParts;
-  /** Since when each dead one is. */
-  private readonly deadMs = new Map<number, number>();
+  /** Since when each dead one is, and the port that went down with it. */
+  private readonly deaths = new Map<number, { readonly ms: number; readonly port: PortObject | null }>();
   private readonly changed = new Map<number, boolean>();
 
   constructor(parts: HopStateParts) {
@@ -66,7 +78,7 @@ export class NextHopStates {
 
   dead(): DeadHop[] {
     const { nextHops, timers } = this.parts;
-    const seconds = (id: number) => Math.floor((timers.nowMs - (this.deadMs.get(id) ?? timers.nowMs)) / 1000);
+    const seconds = (id: number) => Math.floor((timers.nowMs - (this.deaths.get(id)?.ms ?? timers.nowMs)) / 1000);
     const isDead = (id: number) => !nextHops.isAlive(id);
     return this.statesOf(isDead).map(([id, state]) => ({ ...state, seconds: seconds(id) }));
   }
@@ -79,14 +91,21 @@ export class NextHopStates {
   private statesOf(isMeant: (id: number) => boolean): [number, HopState][] {
     const found = [...this.parts.held()].filter(([id]) => isMeant(id));
     const uses = this.usesOf(new Set(found.map(([id]) => id)));
-    return found.map(([id, { iface, ip, behind = null }]) => [
-      id,
-      {
-        ...{ ip: formatIp(ip), tunnel: behind, interface: iface.name },
-        ...{ of: uses.get(id)!.names, useCount: uses.get(id)!.count },
-        alive: this.parts.nextHops.isAlive(id),
-      },
-    ]);
+    const { nextHops, lastPort } = this.parts;
+    return found.map(([id, { iface, ip, behind = null }]) => {
+      const { names: of, count: useCount } = uses.get(id)!;
+      const alive = nextHops.isAlive(id);
+      const state = { alive, found: lastPort(id) !== null, cause: alive ? null : this.causeOf(id) };
+      return [id, { ip: formatIp(ip), tunnel: behind, interface: iface.name, of, useCount, ...state }];
+    });
+  }
+
+  /** The port behind which it was, as long as that is not back: it took the next hop with it. */
+  private causeOf(id: number): string | null {
+    const port = this.deaths.get(id)?.port;
+    if (port == null || port.up) return null;
+    if (port.kind === "ac") return `AC ${port.name} is down`;
+    return port.draining ? `the gateway behind tunnel ${port.name} leaves` : `tunnel ${port.name} is down`;
   }
 
   /** Held next hops by VSI-interface. */
@@ -103,8 +122,8 @@ export class NextHopStates {
 
   private note(id: number, alive: boolean): void {
     const { timers } = this.parts;
-    if (alive) this.deadMs.delete(id);
-    else this.deadMs.set(id, timers.nowMs);
+    if (alive) this.deaths.delete(id);
+    else this.deaths.set(id, { ms: timers.nowMs, port: this.parts.lastPort(id) });
     if (this.changed.size === 0) timers.after(0, () => this.tell());
     // Both ways within the round: nothing has changed.
     if (!this.changed.delete(id)) this.changed.set(id, alive);
@@ -116,16 +135,18 @@ export class NextHopStates {
     this.changed.clear();
     const uses = this.usesOf(new Set(changed.keys()));
     const hops = new Map(this.parts.held());
-    for (const id of this.deadMs.keys()) if (!hops.has(id)) this.deadMs.delete(id);
+    for (const id of this.deaths.keys()) if (!hops.has(id)) this.deaths.delete(id);
     for (const [id, alive] of changed) {
       const hop = hops.get(id);
       if (hop === undefined) continue;
       const { names, count } = uses.get(id)!;
       const { iface, ip, behind } = hop;
       const fields = { interface: iface.name, nextHop: formatIp(ip), ...(behind != null && { tunnel: behind }) };
+      const cause = alive ? null : this.causeOf(id);
       emit(alive ? "info" : "warn", alive ? "next-hop.alive" : "next-hop.dead", {
         ...fields,
         of: someNames(names, count, NAMED),
+        ...(cause !== null && { cause }),
       });
     }
   }
