@@ -27,6 +27,7 @@ import type { WorkerContext } from "./context.ts";
 import { type Fate, type Frame, GO_ON } from "./frame.ts";
 import { isApart, isIsolated } from "./isolation.ts";
 import { isLinkLocal, isOwnLinkLocal } from "./link-local.ts";
+import { isOwnClaim6 } from "./own-claim.ts";
 import { punt, puntCopy } from "./punt.ts";
 import { isToGateway } from "./to-gateway.ts";
 
@@ -50,6 +51,7 @@ export function discovery(worker: WorkerContext, f: Frame): Fate {
 
 function ofHost(worker: WorkerContext, f: Frame, l4: number, type: number): Fate {
   const flags = worker.vsis.flags[f.vsi]!;
+  if (isOwnClaim6(worker, f, l4, type)) return punt(worker, f, PUNT.nd, 0, 0);
   if (!isGroupHi(f.dstHi)) {
     if (isToGateway(worker, f)) return punt(worker, f, PUNT.nd, 0, 0);
     if (isIsolated(worker, f) || isApart(worker, f)) return DROP.link_isolated;

@@ -24,6 +24,7 @@ import { L4_DST_PORT } from "../wire/udp-tcp.ts";
 import type { WorkerContext } from "./context.ts";
 import { discovery } from "./discovery.ts";
 import { type Fate, type Frame, GO_ON } from "./frame.ts";
+import { isOwnClaim } from "./own-claim.ts";
 import { punt, puntCopy } from "./punt.ts";
 import { isToGateway } from "./to-gateway.ts";
 
@@ -39,6 +40,7 @@ export function toCpu(worker: WorkerContext, f: Frame): Fate {
   }
   const hasInterface = worker.vsis.interface[f.vsi] !== 0;
   if (!hasInterface && (flags & VSI_SUPPRESS) === 0) return GO_ON;
+  if (isOwnClaim(worker, f)) return punt(worker, f, PUNT.arp, 0, 0);
   const group = isGroupHi(f.dstHi);
   if (!group) {
     if (isToGateway(worker, f)) return punt(worker, f, PUNT.arp, 0, 0);

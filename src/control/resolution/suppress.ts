@@ -43,15 +43,15 @@ export class Suppressor {
   handle(message: Message, vsi: VsiObject, port: PortObject, frame: HeldFrame): Fate {
     const { speaker, gateway } = this.parts;
     const iface = vsi.interface;
-    if (speaker.check(message, null) !== CONSUMED) return this.goOn(vsi, port, frame);
-    if (iface !== null && message.senderMac === iface.mac && port.kind === "ac") return DROP.own_mac_local;
-    if (message.kind !== "probe") {
-      if (iface !== null && port.kind === "ac" && gateway.defence.isSpoof(message, iface, port)) {
-        gateway.defence.defend(message, iface, vsi, port);
-        return speaker.drops.gatewaySpoof;
-      }
-      this.hear(message, iface, vsi, port);
+    const isFromAc = iface !== null && port.kind === "ac";
+    if (isFromAc && message.senderMac === iface.mac) return DROP.own_mac_local;
+    // Also one that is not to be believed: other hosts may believe it.
+    if (isFromAc && message.kind !== "probe" && gateway.defence.isSpoof(message, iface, port)) {
+      gateway.defence.defend(message, iface, vsi, port);
+      return speaker.drops.gatewaySpoof;
     }
+    if (speaker.check(message, null) !== CONSUMED) return this.goOn(vsi, port, frame);
+    if (message.kind !== "probe") this.hear(message, iface, vsi, port);
     if (message.kind === "answer" || message.kind === "announcement") return this.goOn(vsi, port, frame);
     if (iface !== null && isOwnAddress(iface, message.target)) return this.forGateway(message, iface, vsi, port);
     return this.answerFor(message, vsi, port) ? CONSUMED : this.goOn(vsi, port, frame);
