@@ -94,7 +94,9 @@ export const nextHopProbe = z
       .describe("milliseconds in which each next hop is asked once or more; 0: it is not asked"),
     multiplier: int(2, 20).default(3).describe("so many intervals of silence, and it is dead"),
   })
-  .describe("are next hops of routes and policies alive: asked by ARP where they are, once they are known");
+  .describe(
+    "are next hops of routes and policies alive: asked by ARP or neighbour discovery where they are, once they are known",
+  );
 
 export const drain = z
   .strictObject({

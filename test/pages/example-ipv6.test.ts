@@ -1,4 +1,7 @@
-/** docs/examples/ipv6.yaml and its twin: hosts hear what the comments say of advertisements, and a packet between the sites is routed twice. */
+/**
+ * docs/examples/ipv6.yaml, its twin and ipv6-border.yaml: hosts hear what the comments say of advertisements, a packet between the
+ * sites is routed twice, and one to the outside goes by the Border.
+ */
 import { beforeAll, expect, it } from "vitest";
 import { ANNOUNCE_AGAIN_MS } from "../../src/control/resolution/announcer.ts";
 import { ETH_BYTES } from "../../src/wire/ethernet.ts";
@@ -25,16 +28,22 @@ let vm1: Host6;
 let vm2: Host6;
 let vm4: Host6;
 let vm5: Host6;
+let ext: Host6;
 
 beforeAll(() => {
   for (const n of [1, 2, 3]) world.net.inbox(`192.0.2.${n}`);
   const [gw1, gw2] = [world.gateway(text), world.gateway(twin)];
+  const border = world.gateway(read("docs/examples/ipv6-border.yaml"));
   const host = (gateway: typeof gw1, name: string, net: bigint, id: bigint) =>
-    new Host6(gateway.taps.get(name)!, name, `02:00:00:00:00:0${name.slice(2)}`, [net | id, LINK | id]);
+    new Host6(gateway.taps.get(name)!, name, `02:00:00:00:00:0${name === "ext" ? 9 : name.slice(2)}`, [
+      net | id,
+      LINK | id,
+    ]);
   vm1 = host(gw1, "vm1", NET, 0x11n);
   vm2 = host(gw1, "vm2", NET20, 0x11n);
   vm4 = host(gw2, "vm4", NET, 0x12n);
   vm5 = host(gw2, "vm5", NET20, 0x12n);
+  ext = host(border, "ext", NET + (0x40n << 80n), 1n);
   for (const vm of [vm1, vm2, vm4, vm5]) vm.solicitRouter();
   world.advance(2 * ANNOUNCE_AGAIN_MS);
 });
@@ -71,6 +80,13 @@ it("a host reaches one of the other site in its VXLAN and in the other one, with
   };
   expect(hops(vm4, "2001:db8:10::12")).toEqual([62]);
   expect(hops(vm5, "2001:db8:20::12")).toEqual([62]);
+  // Outside: a host of the uplink, and what only its router knows.
+  ext.isRouter = true;
+  expect(hops(ext, "2001:db8:50::1")).toEqual([62]);
+  expect(hops(ext, "2001:db8:60::1")).toEqual([62, 62]);
+  // What is in no subnet of ours ends at the Border.
+  expect(hops(ext, "2001:db8:1f::1")).toEqual([62, 62]);
+  expect(world.gateways.get("border")!.drops).toMatchObject({ discard_route: 1 });
   // antiSpoof is for both families.
   expect(hops(vm5, "2001:db8:20::12", "2001:db8:99::11")).toEqual([62]);
   expect(world.gateways.get("gw1")!.drops).toEqual({ anti_spoof: 1 });
