@@ -3,8 +3,9 @@
  *
  * A line ends once: with a reply from the very address that was asked, with a router's "too big" about the very packet, or
  * when its time is over. Whatever else arrives (an unknown number, another sender) changes nothing: ICMP
- * is anybody's to send.
+ * is anybody's to send. A number is a random one, since a host that was asked once could count on from it, and answer for one that is dead.
  */
+import { randomInt } from "node:crypto";
 import { peerAddress } from "../control/peer-address.ts";
 import type { Timers } from "../control/timers.ts";
 import type { EchoNews } from "../wire/echo.ts";
@@ -23,7 +24,6 @@ export class EchoBook {
   private readonly timers: Timers;
   private readonly now: () => number;
   private readonly asked = new Map<number, Asked>();
-  private sequence = 0;
 
   constructor(timers: Timers, now: () => number) {
     this.timers = timers;
@@ -62,14 +62,15 @@ export class EchoBook {
       asked.settle({ kind: "reply", rttMs: Math.max(0, this.now() - asked.sentMs) });
   }
 
-  /** The next number that no unanswered echo has; with 65,536 of them waiting the oldest is overtaken. */
+  /** A number that no unanswered echo has; with 65,536 of them waiting one is overtaken. */
   private nextSequence(): number {
+    const first = randomInt(0x10000);
     for (let n = 0; n <= 0xffff; n++) {
-      this.sequence = (this.sequence + 1) & 0xffff;
-      if (!this.asked.has(this.sequence)) return this.sequence;
+      const sequence = (first + n) & 0xffff;
+      if (!this.asked.has(sequence)) return sequence;
     }
-    this.asked.get(this.sequence)!.settle({ kind: "lost" });
-    return this.sequence;
+    this.asked.get(first)!.settle({ kind: "lost" });
+    return first;
   }
 }
 
