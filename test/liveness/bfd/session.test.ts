@@ -331,3 +331,35 @@ describe("who is believed", () => {
     expect(speaker).toBeInstanceOf(BfdSpeaker);
   });
 });
+
+it("whatever a peer or a stranger sends, each datagram is heard or refused; when it ends the session is up again", () => {
+  const net = new BfdNet();
+  const { a } = up(net);
+  let seed = 3;
+  const random = (below: number) => {
+    seed = (Math.imul(seed, 1664525) + 1013904223) | 0;
+    return (seed >>> 8) % below;
+  };
+  const count = () => a.session(1)!.counts.received + BFD_REFUSALS.reduce((sum, reason) => sum + a.refused[reason], 0);
+  net.cut.add(`${B}>${A}`);
+  for (let n = 0; n < 5000; n++) {
+    const yours = [0, a.session(1)!.discriminator, random(1 << 24)][random(3)]!;
+    const bytes = bytesOf({ state: "down", yours, multiplier: 1 + random(255), demand: random(2) === 0 });
+    bytes[1] = random(4) === 0 ? random(256) : (random(4) << 6) | (random(2) << 5);
+    for (const at of [12, 16, 20]) if (random(3) === 0) bytes.fill([0, 255, random(256)][random(3)]!, at, at + 4);
+    for (let changes = random(3); changes > 0; changes--) bytes[random(24)] = random(256);
+    const end = random(4) === 0 ? random(25) : 24;
+    const before = count();
+    const from = random(4) === 0 ? "192.0.2.77" : B;
+    const hops = random(8) === 0 ? random(256) : 255;
+    a.receive({ mode: "oneHop", source: peerAddress(from), hops }, bytes, 0, end, net.nowMs);
+    expect(count() - before).toBe(1);
+    const { dueMs, detectionMs, transmitMs } = a.session(1)!;
+    expect([Number.isFinite(dueMs), detectionMs >= 0, transmitMs >= 50]).toEqual([true, true, true]);
+    if (n % 10 === 0) net.pass(1);
+  }
+  expect(net.gone).toEqual([]);
+  net.cut.clear();
+  net.pass(8000);
+  expect([stateOf(a), verdictOf(a)]).toEqual(["up", "up"]);
+});
