@@ -5,6 +5,7 @@ import {
   PENDING_BYTES,
   PENDING_BYTES_PER_PORT,
   PENDING_IN_ALL,
+  PENDING_OF_QUIET_PORT,
   PENDING_PER_PORT,
   PENDING_PER_TARGET,
   PendingQueues,
@@ -57,10 +58,18 @@ describe("PendingQueues", () => {
 
   it(`keeps ${PENDING_IN_ALL} in all`, () => {
     const { queues: q } = queues();
-    let kept = 0;
-    for (let port = 1; port <= 8; port++)
-      for (let i = 0; i < PENDING_PER_PORT; i++) if (q.push(port * 1000 + i, frame(0, { port }))) kept++;
-    expect(kept).toBe(PENDING_IN_ALL);
+    const kept: number[] = [];
+    for (let port = 1; port <= 24; port++) {
+      let ofPort = 0;
+      for (let i = 0; i < PENDING_PER_PORT; i++) if (q.push(port * 1000 + i, frame(0, { port }))) ofPort++;
+      kept.push(ofPort);
+    }
+    // The last quarter is for those that have few.
+    expect(kept).toEqual([
+      ...Array(3).fill(PENDING_PER_PORT),
+      ...Array(16).fill(PENDING_OF_QUIET_PORT),
+      ...Array(5).fill(0),
+    ]);
     expect(q.size).toBe(PENDING_IN_ALL);
   });
 

@@ -1,9 +1,9 @@
 /**
- * Packets that wait for their next hop: order kept, and bounded in five ways.
+ * Packets that wait for their next hop: order kept, and bounded in six ways.
  *
  * Per target, so that one dead host cannot take all; per ingress port, so that one VM's address scan leaves room for the
  * others; in all; and in bytes, because a super-frame is 64 KB: all that waits fits into one inject ring at once, and a quarter
- * of it is the most that came by one port. What does not fit is refused, never what already waits: the first packets of a connection are worth more than its retransmissions.
+ * of it is the most that came by one port. A quarter of all is for ports by which few wait, however many others scan. What does not fit is refused, never what already waits: the first packets of a connection are worth more than its retransmissions.
  *
  * A held frame is `held` in the ledger from `push` until `take`, `takePort` or `takeAll` hands it back.
  */
@@ -16,6 +16,8 @@ export const PENDING_PER_PORT = 256;
 export const PENDING_IN_ALL = 1024;
 export const PENDING_BYTES = 3 << 20;
 export const PENDING_BYTES_PER_PORT = PENDING_BYTES >> 2;
+/** By a quiet port fewer wait. */
+export const PENDING_OF_QUIET_PORT = PENDING_PER_TARGET;
 
 export class PendingQueues {
   private readonly ledger: Ledger;
@@ -39,12 +41,14 @@ export class PendingQueues {
   push(target: EntryKey, frame: HeldFrame): boolean {
     const queue = this.queues.get(target);
     const fromPort = this.ofPort.get(frame.port) ?? { frames: 0, bytes: 0 };
+    // The last quarter is for quiet ports.
+    const parts = fromPort.frames < PENDING_OF_QUIET_PORT ? 4 : 3;
     const isFull =
       (queue !== undefined && queue.length >= PENDING_PER_TARGET) ||
       fromPort.frames >= PENDING_PER_PORT ||
       fromPort.bytes + frame.bytes.length > PENDING_BYTES_PER_PORT ||
-      this.count >= PENDING_IN_ALL ||
-      this.bytes + frame.bytes.length > PENDING_BYTES;
+      this.count >= (PENDING_IN_ALL >> 2) * parts ||
+      this.bytes + frame.bytes.length > (PENDING_BYTES >> 2) * parts;
     if (isFull) {
       this.refused++;
       return false;

@@ -5,7 +5,8 @@
  * that what hosts do with IPv6 takes nothing from ARP. Targets that are being resolved, or failed lately:
  * in all, and by the bridge port whose packet asked, so that one VM's address scan leaves the others room (behaviour.md
  * §3.10); all that is outside comes by one port, whose share is larger (RFC 6583 §7.1), but all such ports together have half at most, so
- * that a scan from outside never shuts out the overlay. Configured and looked-for-by-route entries are never refused.
+ * that a scan from outside never shuts out the overlay. Several ports that scan at once leave a quarter of all to those that have few
+ * looked for: eight ACs are as many searches as there are, and a tenant has more. Configured and looked-for-by-route entries are never refused.
  */
 import { bump } from "../bump.ts";
 import type { InterfaceObject, PortObject } from "../inventory.ts";
@@ -14,6 +15,9 @@ import type { Ip } from "../ip.ts";
 export const NEIGHBORS_PER_AC = 256;
 export const SEARCHES_IN_ALL = 1024;
 export const SEARCHES_PER_PORT = 128;
+/** A port with fewer is quiet, and finds room in what is kept for such. */
+export const QUIET_SEARCHES = 16;
+const KEPT_FOR_QUIET = SEARCHES_IN_ALL / 4;
 /** By all uplinks together. */
 export const SEARCHES_OF_UPLINKS = SEARCHES_IN_ALL / 2;
 
@@ -38,6 +42,8 @@ export class FamilyCensus {
   maySearch(ip: Ip, port: number, isUplink: boolean): boolean {
     const census = this.of(ip);
     census.mark(port, isUplink);
+    const isQuiet = census.searchesBy(port) < QUIET_SEARCHES;
+    if (!isQuiet && census.searchesOfPorts >= SEARCHES_IN_ALL - KEPT_FOR_QUIET) return false;
     if (!isUplink) return census.searchesBy(port) < SEARCHES_PER_PORT;
     return census.searchesBy(port) < this.searchesOfUplink && census.searchesOfUplinks < SEARCHES_OF_UPLINKS;
   }
@@ -66,7 +72,8 @@ class NeighborCensus {
   private readonly onPort = new Map<PortObject, number>();
   private readonly searchesOf = new Map<number, number>();
   private readonly uplinks = new Set<number>();
-  /** Of `searchesOf`, those by uplinks. */
+  /** All of `searchesOf`, and those by uplinks. */
+  searchesOfPorts = 0;
   searchesOfUplinks = 0;
   private known = 0;
   /** Entries that are not known. */
@@ -121,6 +128,7 @@ class NeighborCensus {
 
   countSearch(port: number, step: 1 | -1): void {
     bump(this.searchesOf, port, step);
+    this.searchesOfPorts += step;
     if (this.uplinks.has(port)) this.searchesOfUplinks += step;
   }
 
