@@ -1,5 +1,6 @@
 /** The VSIs and VRFs that take part, each by the name of its VSI: the hosts or prefixes of each, and what of ours is no host's. */
 import type { Timers } from "../control/timers.ts";
+import type { Mac } from "../wire/ethernet.ts";
 import type { Beliefs } from "./beliefs.ts";
 import type { DuplicateRules } from "./duplicates.ts";
 import type { Exporter } from "./export.ts";
@@ -10,6 +11,10 @@ import { gatewayRouteOf, multicastRouteOf, prefixRouteOf } from "./own-routes.ts
 import { type EvpnRoute, keyOf } from "./route.ts";
 import type { EvpnSettings } from "./settings.ts";
 import { isEntry, isGateway } from "./use.ts";
+
+/** Gateways' routes that are told of again, and how many of them in a second, in turn: the tables forget a gateway that is silent for an hour. */
+const MOST_GATEWAYS = 4096;
+const GATEWAYS_AT_ONCE = 64;
 
 export interface VrfsParts {
   readonly beliefs: Beliefs;
@@ -24,6 +29,8 @@ export class Vrfs {
   private readonly parts: VrfsParts;
   private readonly macVrfs = new Map<string, MacVrf>();
   private readonly ipVrfs = new Map<string, IpVrf>();
+  /** Routes of gateways, and where each is. */
+  private readonly gateways = new Map<EvpnRoute, { readonly vsi: string; readonly mac: Mac; readonly vtep: string }>();
   /** VSIs that leave: they announce nothing any more. */
   private readonly silent = new Set<string>();
   /** Keys of routes of ours that are no host's, by VSI. */
@@ -117,14 +124,18 @@ export class Vrfs {
   addRoute({ vsi, vrf }: Instance, vtep: string, route: EvpnRoute): boolean {
     if (!isEntry(route)) return true;
     if (vrf !== null) return this.ipVrfs.get(vsi)!.addRoute(route);
-    if (isGateway(route)) this.parts.beliefs.noteGateway(vsi, route.mac, vtep);
-    else if (route.type === 2) return this.macVrfs.get(vsi)!.addRoute(route);
+    if (isGateway(route)) {
+      if (this.gateways.size < MOST_GATEWAYS) this.gateways.set(route, { vsi, mac: route.mac, vtep });
+      this.parts.beliefs.noteGateway(vsi, route.mac, vtep);
+    } else if (route.type === 2) return this.macVrfs.get(vsi)!.addRoute(route);
     return true;
   }
 
   removeRoute({ vsi, vrf }: Instance, route: EvpnRoute): void {
-    if (!isEntry(route) || isGateway(route)) return;
-    if (vrf !== null) this.ipVrfs.get(vsi)?.removeRoute(route);
+    if (!isEntry(route)) return;
+    if (isGateway(route)) {
+      if (this.gateways.get(route)?.vsi === vsi) this.gateways.delete(route);
+    } else if (vrf !== null) this.ipVrfs.get(vsi)?.removeRoute(route);
     else if (route.type === 2) this.macVrfs.get(vsi)?.removeRoute(route);
   }
 
@@ -150,6 +161,13 @@ export class Vrfs {
   tick(): void {
     for (const vrf of this.macVrfs.values()) vrf.tick();
     for (const vrf of this.ipVrfs.values()) vrf.tick();
+    let left = Math.min(GATEWAYS_AT_ONCE, this.gateways.size);
+    for (const [route, gateway] of this.gateways) {
+      if (left-- === 0) break;
+      this.gateways.delete(route);
+      this.gateways.set(route, gateway);
+      this.parts.beliefs.noteGateway(gateway.vsi, gateway.mac, gateway.vtep);
+    }
   }
 
   private fix(vsi: string, routes: readonly EvpnRoute[]): void {

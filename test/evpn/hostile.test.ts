@@ -168,3 +168,42 @@ it("a host that insists on a sticky one's MAC is told of once", () => {
   site.speak(host);
   expect(site.placeOf(host.mac)).toBe("here");
 });
+
+it("an engine that dies ten times in ten seconds, and is told of routes that never were, costs no host its place", () => {
+  const other = world.site();
+  other.engine.start();
+  const [here, there] = [world.host(1), world.host(2)];
+  site.speak(here);
+  other.speak(there);
+  world.pass(1000);
+  const places = () => [site.placeOf(there.mac), other.placeOf(here.mac)];
+  const right = [other.vtep, site.vtep];
+  expect(places()).toEqual(right);
+  for (let life = 0; life < 10; life++) {
+    site.engine.kill();
+    for (let n = 0; n < 4; n++) {
+      world.pass(100);
+      expect(places()).toEqual(right);
+    }
+    site.engine.start();
+    // Before the list, in its midst, and behind it.
+    for (const ms of [0, 50, 200]) {
+      world.pass(ms);
+      say(
+        Array.from({ length: 50 }, (_, n) => routeOf(n)),
+        true,
+      );
+      for (let n = 0; n < 50; n++) site.evpn.endOfRib(REFLECTOR);
+      expect(places()).toEqual(right);
+    }
+    world.pass(350);
+    expect(places()).toEqual(right);
+  }
+  world.pass(1000);
+  expect([site.evpn.rib.state, site.evpn.rib.stale]).toEqual(["synced", 0]);
+  expect(site.countOf("evpn.engine-lost")).toBe(10);
+  // What the other one kept for the engine's sake is vouched for again.
+  world.pass(240_000);
+  expect(places()).toEqual(right);
+  expect([other.evpn.rib.stale, [...other.tunnels.keys()]]).toEqual([0, [`${site.vtep} 10`]]);
+});

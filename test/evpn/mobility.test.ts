@@ -177,13 +177,13 @@ describe("a MAC that two sites fight for", () => {
 });
 
 describe("what a broken peer announces", () => {
-  const announce = (change: Partial<MacRoute>) => {
+  const announce = (change: Partial<MacRoute>, isWithdrawn = false) => {
     const route: MacRoute = {
       ...{ type: 2, rd: "192.0.2.99:1", tag: 0, nextHop: "192.0.2.99", targets: ["65000:10"], encap: 8 },
       ...{ mac: 0x020000000777, ip: "10.1.1.77", labels: [10], segment: null, sequence: null },
       ...{ isSticky: false, isGateway: false, routerMac: null, ...change },
     };
-    one.evpn.rows([{ route, isWithdrawn: false, peer: "192.0.2.251" }]);
+    one.evpn.rows([{ route, isWithdrawn, peer: "192.0.2.251" }]);
     world.pass(100);
   };
   const refused = () => Object.fromEntries([...one.evpn.refused].filter(([, count]) => count > 0));
@@ -223,8 +223,20 @@ describe("what a broken peer announces", () => {
 
   it("a gateway's address is noted as a gateway, never as a host", () => {
     announce({ isGateway: true });
-    expect(one.gateways).toEqual([[0x020000000777, "192.0.2.99"]]);
+    expect(new Set(one.gateways.map(String))).toEqual(new Set([String([0x020000000777, "192.0.2.99"])]));
     expect([one.said.size, one.saidIps.size]).toEqual([0, 0]);
+  });
+
+  it("a gateway is noted again and again while its route stands: the tables forget one that is silent for an hour", () => {
+    announce({ isGateway: true });
+    one.gateways.length = 0;
+    world.pass(5000);
+    expect(one.gateways.length).toBeGreaterThanOrEqual(4);
+    announce({ isGateway: true }, true);
+    world.pass(1000);
+    one.gateways.length = 0;
+    world.pass(5000);
+    expect(one.gateways).toEqual([]);
   });
 
   it("more VTEPs than there is room for are refused, and taken when there is", () => {
