@@ -22,6 +22,7 @@ interface Taken {
   readonly cpu: number;
   readonly main: number;
   readonly longestMs: number;
+  readonly longestCpuMs: number;
 }
 
 export async function evpnInProcess(figures: Figures): Promise<void> {
@@ -55,7 +56,7 @@ export async function evpnInProcess(figures: Figures): Promise<void> {
   try {
     const lines = (await must(process.execPath, [CHILD, engine.socket], DEADLINE_MS)).trim().split("\n");
     for (const [n, when] of ["all routes", "all again"].entries()) {
-      const { addedMb, seconds, cpu, main, longestMs } = JSON.parse(lines[n]!) as Taken;
+      const { addedMb, seconds, cpu, main, longestMs, longestCpuMs } = JSON.parse(lines[n]!) as Taken;
       const tell = (what: string, value: number, unit: string) => {
         note(figures, `EVPN in process: ${when}, ${what}, ${unit}`, "vtepd", value);
         say(`in process: ${when}: ${what} ${value.toFixed(2)} ${unit}`);
@@ -64,6 +65,7 @@ export async function evpnInProcess(figures: Figures): Promise<void> {
       tell("processor time", cpu, "s");
       tell("of it main's", main, "s");
       tell("main's longest round", longestMs, "ms");
+      tell("most processor time of main between two looks at the clock", longestCpuMs, "ms");
       tell("resident memory added", addedMb, "MB");
     }
   } finally {
