@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, expect, test } from "vitest";
-import { namespacesWith } from "../../src/lab/namespace.ts";
+import { hasIpv6, namespacesWith } from "../../src/lab/namespace.ts";
 import { folderOf, foreignFolderOf, prefixOf } from "../../src/lab/state.ts";
 import { FRR_PROGRAMS } from "../interop/frr.ts";
 import { describeReal, whyNoGateways } from "./gateways.ts";
@@ -81,6 +81,11 @@ describeReal(whyNoGateways(...FRR_PROGRAMS, "gobgpd", "bridge", "sysctl"), "the 
     expect(places(/^(MAC|ARP) table of gw|^tunnels of gw/)).toBeGreaterThanOrEqual(12);
     expect(places(/^routes of (gw1|leaf)/)).toBeGreaterThanOrEqual(3);
     expect(places(/^ping /)).toBeGreaterThanOrEqual(11);
+    if (hasIpv6) {
+      expect(places(/^ping .* by IPv6$/)).toBeGreaterThanOrEqual(11);
+      const ofIpv6 = ({ expected }: RecordedRow) => expected.includes("2001:db8:") || expected.includes("::/0");
+      expect(rows.filter(ofIpv6).length).toBeGreaterThanOrEqual(14);
+    }
     for (const event of [
       "move gw1 → gw2",
       "move gw2 → leaf",

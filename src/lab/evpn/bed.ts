@@ -9,10 +9,20 @@ import { join } from "node:path";
 import { configure, makeUnderlay, namespaceOf, raise } from "../bed.ts";
 import { until } from "../deadline.ts";
 import { accepts, launchGateway, logOf, placesOf, untilReady } from "../gateway.ts";
-import { createBridge, createNamespace, createVeth, inside, ipIn, mustIn, untilDevice } from "../namespace.ts";
+import {
+  createBridge,
+  createNamespace,
+  createVeth,
+  enableIpv6,
+  hasIpv6,
+  inside,
+  ipIn,
+  mustIn,
+  untilDevice,
+} from "../namespace.ts";
 import { end, isAlive, launch } from "../process.ts";
-import { folderOf, type LabState, type Scheme, writeState } from "../state.ts";
-import { MACHINE_DEVICE, type Machine, OVERLAY_MTU } from "../topology.ts";
+import { familiesOf, folderOf, type LabState, type Scheme, writeState } from "../state.ts";
+import { addressOf, gatewayOf, inIpv6, MACHINE_DEVICE, type Machine, OVERLAY_MTU } from "../topology.ts";
 import { borderFile, gatewayFile, leafFile, reflectorFile } from "./config-file.ts";
 import {
   BORDER,
@@ -34,7 +44,10 @@ import { startFrr } from "./frr.ts";
 const DEVICE_MS = 10_000;
 const ENGINE_MS = 10_000;
 
-const FABRIC_SCHEME: Scheme = { mode: "evpn", gatewayMac: "shared", handover: false, offload: true };
+const FABRIC_SCHEME: Scheme = {
+  ...{ mode: "evpn", gatewayMac: "shared", handover: false, offload: true },
+  families: hasIpv6 ? [4, 6] : [4],
+};
 
 export const bringUpFabric = (
   name: string | undefined,
@@ -64,11 +77,31 @@ async function build(state: LabState, say: (text: string) => void): Promise<void
   await makeRoamer(state);
 }
 
+/** The hosts' IPv6. Later than IPv4, so that what is told of that is without what an IPv6 host says when it meets a network. */
+export async function addHostsIpv6(state: LabState): Promise<void> {
+  await Promise.all(
+    [...HOSTS, ROUTED, OUTSIDE].map(async (each) => {
+      const namespace = namespaceOf(state, each.name);
+      await enableIpv6(namespace, MACHINE_DEVICE);
+      await ipIn(
+        namespace,
+        `addr replace ${addressOf(each, 6)}/64 dev ${MACHINE_DEVICE} nodad`,
+        `route replace ::/0 via ${gatewayOf(each, 6)} dev ${MACHINE_DEVICE}`,
+      );
+    }),
+  );
+}
+
 /** For each VXLAN a bridge with the gateway's address and MAC, a vxlan device that learns nothing by itself, and ports. */
 async function makeLeaf(state: LabState): Promise<void> {
   const leaf = namespaceOf(state, LEAF.name);
   const sysctl = (...settings: readonly string[]) => mustIn(leaf, "sysctl", ["-qw", ...settings]);
   await sysctl("net.ipv4.ip_forward=1");
+  const isDual = familiesOf(state).includes(6);
+  const of6 = (device: string, ...settings: readonly string[]) =>
+    isDual ? sysctl(...settings.map((each) => `net.ipv6.conf.${device}.${each}`)) : undefined;
+  await of6("all", "forwarding=1");
+  await of6("default", "forwarding=1", "accept_dad=0");
   for (const vni of [...VXLANS, L3VNI]) {
     await createBridge(leaf, `br${vni}`);
     await ipIn(
@@ -83,7 +116,11 @@ async function makeLeaf(state: LabState): Promise<void> {
     await ipIn(leaf, `link set br${vni} address ${gatewayMac(vni)}`, `addr add ${vni}.1.1.1/24 dev br${vni}`);
     // A silent host's answer to a question of ours is learned, and so announced.
     await sysctl(`net.ipv4.conf.br${vni}.arp_accept=1`);
+    await of6(`br${vni}`, "disable_ipv6=0", "accept_untracked_na=1");
+    if (isDual) await ipIn(leaf, `addr add ${inIpv6(`${vni}.1.1.1`)}/64 dev br${vni} nodad`);
   }
+  // What comes by it is routed.
+  await of6(`br${L3VNI}`, "disable_ipv6=0");
   const port = async (host: Machine, device: string) => {
     await createVeth(namespaceOf(state, host.name), device, leaf, `to-${host.name}`, OVERLAY_MTU);
     await ipIn(leaf, `link set to-${host.name} master br${host.vxlan}`);
@@ -93,6 +130,8 @@ async function makeLeaf(state: LabState): Promise<void> {
   // A routed port: no VXLAN of its own.
   await createVeth(namespaceOf(state, ROUTED.name), MACHINE_DEVICE, leaf, `to-${ROUTED.name}`, OVERLAY_MTU);
   await ipIn(leaf, `addr add ${ROUTED.gateway}/24 dev to-${ROUTED.name}`);
+  await of6(`to-${ROUTED.name}`, "disable_ipv6=0");
+  if (isDual) await ipIn(leaf, `addr add ${gatewayOf(ROUTED, 6)}/64 dev to-${ROUTED.name} nodad`);
 }
 
 /** All its ports are up; the ones that it is not behind have a MAC of their own and no address, so that nothing answers there. */

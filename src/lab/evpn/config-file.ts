@@ -1,6 +1,6 @@
 /** Configuration files of the fabric's gateways and of FRR, as a person would write them. */
 import type { Places } from "../config-file.ts";
-import type { Vtep } from "../topology.ts";
+import { inIpv6, type Vtep } from "../topology.ts";
 import {
   AS,
   BORDER,
@@ -35,11 +35,14 @@ vsis:
 ${VXLANS.map((vni) => `  - {name: vsi${vni}, vni: ${vni}, evpn: {}}`).join("\n")}
 # The same address and the same MAC (\`shared\`) at every gateway, the leaf's too.
 interfaces:
-${VXLANS.map((vni) => `  - {name: vsi-interface${vni}, vsi: vsi${vni}, address: ${vni}.1.1.1/24}`).join("\n")}
+${VXLANS.map((vni) => `  - {name: vsi-interface${vni}, vsi: vsi${vni}, address: ${both(`${vni}.1.1.1`)}}`).join("\n")}
 acs:
 ${acs.join("\n")}
 ${foot(node, places)}`;
 }
+
+/** An address in each family. */
+const both = (ipv4: string) => `[${ipv4}/24, "${inIpv6(ipv4)}/64"]`;
 
 function head(node: string, underlay: string, engine: string): string {
   return `node: ${node}
@@ -62,16 +65,17 @@ log: {level: info, format: json}
 }
 
 export function borderFile(places: Places, engine: string): string {
-  const { name, address, gateway } = OUTSIDE;
+  const { name, address, gateway, address6 } = OUTSIDE;
   return `# ${BORDER.name}: the way out of the VRF. It has no VNI of a subnet: the default route that it announces (type 5) is enough.
 ${head(BORDER.name, BORDER.underlay, engine)}vrfs:
   - {name: main, l3vni: ${L3VNI}, evpn: {advertise: {default: true}}}
 vsis:
   - {name: uplink}
 interfaces:
-  - {name: uplink-interface, vsi: uplink, address: ${gateway}/24, distributed: false}
+  - {name: uplink-interface, vsi: uplink, address: ${both(gateway)}, distributed: false}
 routes:
   - {prefix: 0.0.0.0/0, nextHop: ${address}}
+  - {prefix: "::/0", nextHop: "${address6}"}
 acs:
   - {name: ${name}, vsi: uplink, tap: {device: eth0, netns: ${places.namespace(name)}}}
 ${foot(BORDER.name, places)}`;
@@ -107,13 +111,20 @@ ${each((address) => `  neighbor ${address} activate`)}
   advertise-all-vni
   ! What is connected is announced by type 5.
   advertise ipv4 unicast
+  advertise ipv6 unicast
  exit-address-family
  address-family ipv4 unicast
   redistribute connected route-map tenant
+ exit-address-family
+ address-family ipv6 unicast
+  redistribute connected route-map tenant6
  exit-address-family
 ! Not the underlay, which is in the same (default) VRF here.
 ip prefix-list tenant seq 5 permit 60.1.1.0/24
 route-map tenant permit 10
  match ip address prefix-list tenant
+ipv6 prefix-list tenant6 seq 5 permit 2001:db8:60::/64
+route-map tenant6 permit 10
+ match ipv6 address prefix-list tenant6
 `;
 }

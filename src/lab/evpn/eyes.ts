@@ -5,7 +5,8 @@
 import { namespaceOf } from "../bed.ts";
 import { show, vtepctl } from "../gateway.ts";
 import { mustIn } from "../namespace.ts";
-import type { LabState } from "../state.ts";
+import { familiesOf, type LabState } from "../state.ts";
+import type { Family } from "../topology.ts";
 import { L3VNI, LEAF } from "./fabric.ts";
 import { askFrr } from "./frr.ts";
 import type { Observed } from "./rows.ts";
@@ -103,13 +104,14 @@ export async function macAt(state: LabState, node: string, mac: string): Promise
   return rows.find((each) => each.mac === mac)?.via?.name ?? null;
 }
 
-/** MAC and origin of an address in our gateway's ARP table. */
+/** MAC and origin of an address in our gateway's ARP or ND table. */
 export async function neighborAt(
   state: LabState,
   node: string,
   ip: string,
 ): Promise<{ readonly mac: string | null; readonly from: string | null } | undefined> {
-  const rows = await show<{ ip: string; mac: string | null; from: string | null }>(state.name, node, "arp");
+  const table = ip.includes(":") ? "nd" : "arp";
+  const rows = await show<{ ip: string; mac: string | null; from: string | null }>(state.name, node, table);
   return rows.find((each) => each.ip === ip);
 }
 
@@ -130,9 +132,11 @@ export async function prefixAt(state: LabState, node: string, prefix: string): P
 
 /** Next hop of a prefix in the leaf's kernel. */
 export async function prefixOfLeaf(state: LabState, prefix: string): Promise<string | null> {
-  const word = prefix === "0.0.0.0/0" ? "default" : prefix;
-  const text = await mustIn(namespaceOf(state, LEAF.name), "ip", ["route", "show", word]);
-  return / via (\S+)/.exec(text)?.[1] ?? null;
+  const word = /^(0\.0\.0\.0|::)\/0$/.test(prefix) ? "default" : prefix;
+  const family = prefix.includes(":") ? "-6" : "-4";
+  const text = await mustIn(namespaceOf(state, LEAF.name), "ip", [family, "route", "show", word]);
+  // A VTEP as next hop of IPv6 is a mapped address (RFC 4291 §2.5.5.2), or one of IPv4 that is said to be so.
+  return / via (?:inet )?(\S+)/.exec(text)?.[1]?.replace(/^::ffff:/, "") ?? null;
 }
 
 /** Where the leaf's kernel sends a MAC of a VNI: the VTEPs. */
@@ -155,8 +159,10 @@ export async function neighborOfLeaf(state: LabState, vni: number, ip: string): 
  * one by each reflector, and the better one comes later: its routes stay, and what goes by them is lost.
  */
 export async function lostRouterMacs(state: LabState): Promise<string[]> {
-  const text = await mustIn(namespaceOf(state, LEAF.name), "ip", ["route", "show", "dev", `br${L3VNI}`]);
-  const hops = new Set(Array.from(text.matchAll(/ via (\S+)/g), ([, hop]) => hop!));
+  const routes = (family: Family) =>
+    mustIn(namespaceOf(state, LEAF.name), "ip", [`-${family}`, "route", "show", "dev", `br${L3VNI}`]);
+  const text = (await Promise.all(familiesOf(state).map(routes))).join("\n");
+  const hops = new Set(Array.from(text.matchAll(/ via (?:inet )?(\S+)/g), ([, hop]) => hop!));
   const known = await Promise.all(Array.from(hops, (hop) => neighborOfLeaf(state, L3VNI, hop)));
   return [...hops].filter((_, i) => known[i] === null);
 }

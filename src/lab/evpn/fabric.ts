@@ -9,8 +9,10 @@
  * No tunnel is configured anywhere. Beside each gateway runs gobgpd, which it speaks to over a Unix socket; the leaf is FRR with the
  * kernel's vxlan, as its users build it; the reflectors are FRR. vm7 is a machine with a port at gw1, at gw2 and at the leaf, and is
  * behind one of them at a time: what a live migration looks like to the network at the moment of the switch.
+ *
+ * All but vm7 have IPv6 as well: 10.1.1.11 is also 2001:db8:10::11, and 10.1.1.1 is 2001:db8:10::1, at every gateway and the leaf.
  */
-import type { Machine, Vtep, Vxlan } from "../topology.ts";
+import { inIpv6, type Machine, type Vtep, type Vxlan } from "../topology.ts";
 
 export const AS = 65000;
 /** VXLANs of the fabric. */
@@ -35,16 +37,14 @@ export const REFLECTORS: readonly Vtep[] = [
 export const SPEAKERS: readonly Vtep[] = [...OURS, LEAF];
 
 function host(name: string, vxlan: Vxlan, last: number, behind: string): Machine {
-  return {
-    ...{ name, vxlan, behind, gateway: `${vxlan}.1.1.1`, address: `${vxlan}.1.1.${last}` },
-    // 02:00 and the address, so that a route or a capture can be read.
-    mac: ["02:00", ...[vxlan, 1, 1, last].map((byte) => byte.toString(16).padStart(2, "0"))].join(":"),
-  };
+  return { ...routed(name, vxlan, last, behind, `${vxlan}.1.1.1`), vxlan };
 }
 
 function routed(name: string, net: number, last: number, behind: string, gateway: string): Machine {
+  const address = `${net}.1.1.${last}`;
+  // 02:00 and the address, so that a route or a capture can be read.
   const mac = ["02:00", ...[net, 1, 1, last].map((byte) => byte.toString(16).padStart(2, "0"))].join(":");
-  return { name, address: `${net}.1.1.${last}`, mac, behind, gateway };
+  return { name, address, address6: inIpv6(address), mac, behind, gateway, gateway6: inIpv6(gateway) };
 }
 
 export const HOSTS: readonly Machine[] = [

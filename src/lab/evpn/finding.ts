@@ -7,7 +7,7 @@ import { until } from "../deadline.ts";
 import { ping } from "../measure.ts";
 import { say } from "../paint.ts";
 import type { LabState } from "../state.ts";
-import type { Vtep } from "../topology.ts";
+import { addressOf, type Family, type Vtep } from "../topology.ts";
 import {
   evpnOf,
   fdbOfLeaf,
@@ -39,7 +39,8 @@ export const tunnelName = (vtep: string) => `evpn:${vtep}`;
 /** Routes as FRR and vtepctl write them: no Ethernet tag, no ESI. */
 export const floodRoute = (vtep: string) => `[3]:[0]:[32]:[${vtep}]`;
 export const macRoute = (mac: string) => `[2]:[0]:[48]:[${mac}]`;
-export const hostRoute = (mac: string, address: string) => `${macRoute(mac)}:[32]:[${address}]`;
+export const hostRoute = (mac: string, address: string) =>
+  `${macRoute(mac)}:[${address.includes(":") ? 128 : 32}]:[${address}]`;
 
 export async function findEachOther(state: LabState): Promise<FabricPart> {
   return {
@@ -157,8 +158,14 @@ export async function routeOnGateway(
 }
 
 /** The route of a host at the other end, and the entries it made there. */
-async function hostRows(state: LabState, name: string, seenAt: string): Promise<FabricRow[]> {
-  const { mac, address, behind, vxlan } = hostOf(name);
+export async function hostRows(
+  state: LabState,
+  name: string,
+  seenAt: string,
+  family: Family = 4,
+): Promise<FabricRow[]> {
+  const { mac, behind, vxlan } = hostOf(name);
+  const address = addressOf(hostOf(name), family);
   const vtep = vtepOf(behind);
   const route = hostRoute(mac, address);
   if (seenAt === LEAF.name)
@@ -173,7 +180,7 @@ async function hostRows(state: LabState, name: string, seenAt: string): Promise<
   return [
     await routeOnGateway(state, seenAt, route, vtep, `of ${name}`),
     await macRow(state, seenAt, mac, tunnelName(vtep)),
-    await see(`ARP table of ${seenAt}`, `${address} is ${mac}, from evpn`, async () => {
+    await see(`${family === 4 ? "ARP" : "ND"} table of ${seenAt}`, `${address} is ${mac}, from evpn`, async () => {
       const found = await neighborAt(state, seenAt, address);
       if (found === undefined) return null;
       return is(`${address} is ${found.mac}, from ${found.from}`, `${address} is ${mac}, from evpn`);
@@ -196,13 +203,19 @@ export function macRow(state: LabState, at: string, mac: string, port: string): 
   });
 }
 
-export async function pingRow(state: LabState, from: string, to: string, ttl: number): Promise<FabricRow> {
+export async function pingRow(
+  state: LabState,
+  from: string,
+  to: string,
+  ttl: number,
+  family: Family = 4,
+): Promise<FabricRow> {
   let first: string | null = null;
   const row = await see(
-    `ping ${from} → ${to}`,
+    `ping ${from} → ${to}${family === 6 ? " by IPv6" : ""}`,
     `ttl ${ttl}, ${PINGS} of ${PINGS}`,
     async () => {
-      const seen = await pinged(state, from, to, ttl);
+      const seen = await pinged(state, from, addressOf(hostOf(to), family), ttl);
       first ??= seen.text;
       if (!seen.holds) await mendLeaf(state);
       return seen;
@@ -224,7 +237,7 @@ async function mendLeaf(state: LabState): Promise<void> {
 }
 
 async function pinged(state: LabState, from: string, to: string, ttl: number): Promise<Observed> {
-  const { echoes, complaint } = await ping(namespaceOf(state, from), hostOf(to).address, PINGS);
+  const { echoes, complaint } = await ping(namespaceOf(state, from), to, PINGS);
   const ttls = [...new Set(echoes.map((echo) => echo.ttl))];
   const first = echoes.find(({ sequence }) => sequence === 1);
   const told = `ttl ${ttls.join(", ") || "none"}, ${echoes.length} of ${PINGS}`;
@@ -238,7 +251,7 @@ async function pinged(state: LabState, from: string, to: string, ttl: number): P
 const prefixRoute = (network: string, length: number) => `[5]:[0]:[${length}]:[${network}]`;
 
 /** A prefix of one, as others have it: the route, and the entry in the table that packets go by. */
-async function prefixRows(
+export async function prefixRows(
   state: LabState,
   network: string,
   length: number,

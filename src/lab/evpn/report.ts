@@ -30,12 +30,13 @@ export function keyText(): string {
       "FDB, neighbours of leaf",
       "the entries that it made in the leaf's kernel: a MAC behind a VTEP, the MAC of an address",
     ],
-    ["MAC, ARP table of gw1", "the same at a gateway of ours"],
+    ["MAC, ARP, ND table of gw1", "the same at a gateway of ours"],
     ["routes of gw1", "prefixes in the table that packets go by"],
     [
       "[2]:[0]:[48]:[MAC]:[32]:[IP]",
       "a route of type 2 (MAC and address), as FRR writes it; [3]:…:[VTEP] is type 3, [5]:…:[prefix] type 5",
     ],
+    ["by IPv6", "all but vm7 have it: 10.1.1.11 is also 2001:db8:10::11"],
     ["frames vm1 → vm4", "pings, a hundred a second; a frame is lost on the way there, or its answer on the way back"],
   ];
   return `${heading("How to read this")}\n${columns(rows, " ")}\n\n${columns(nodes, " ")}`;

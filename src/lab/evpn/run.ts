@@ -1,9 +1,10 @@
 /** What `lab -- evpn` does on a fabric that is up. */
 import { writeFileSync } from "node:fs";
 import { print, say } from "../paint.ts";
-import type { LabState } from "../state.ts";
+import { familiesOf, type LabState } from "../state.ts";
 import { changeThings } from "./changes.ts";
 import { findEachOther, findHosts, findPrefixes } from "./finding.ts";
+import { findIpv6 } from "./finding-ipv6.ts";
 import { briefPartText, fabricComplaints, fabricRecord, keyText, lossText, partText, resultText } from "./report.ts";
 import type { FabricPart } from "./rows.ts";
 
@@ -26,6 +27,10 @@ export async function runFabric(
   tell(await findHosts(state));
   const nextStep = () => parts.reduce((sum, part) => sum + part.steps.length, 1);
   tell(await findPrefixes(state, nextStep()));
+  if (familiesOf(state).includes(6)) {
+    say("the same by IPv6");
+    tell(await findIpv6(state, nextStep()));
+  }
   const { part, losses } = await changeThings(state, nextStep(), say);
   tell(part);
   if (brief !== true) print(lossText(losses));
