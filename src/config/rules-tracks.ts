@@ -1,9 +1,10 @@
 /** Rules between values, tracks: who asks, whether an answer can come back, and whether what names a track names one that there is. */
-import { type Ip, isSameFamily } from "../control/ip.ts";
+import { bitsOf, type Ip, isOfLink, isSameFamily } from "../control/ip.ts";
 import type { Address } from "../control/plan.ts";
 import { contains, readHost, zoneOf } from "./address.ts";
 import type { Path } from "./json-schema.ts";
 import { checkReference, type Report, type Sections } from "./rules-l2.ts";
+import { RouteIndex } from "./rules-leak.ts";
 import type { FileConfig } from "./schema.ts";
 import { addressesOf, type FileInterface, icmpSourcesOf, Subnets, vsisOf } from "./subnets.ts";
 
@@ -80,6 +81,7 @@ function checkOverlay(path: Path, track: FileTrack, s: Sections, report: Report)
     report([...path, "interface"], "no-unique-source", message, `add icmpSource of ${family} to ${iface.name}`);
   }
   if (track.via !== undefined) checkVia([...path, "via"], track.via, target.value, iface, subnets, report);
+  else if (!isOfLink(ip)) checkWay(path, track, { vrf: iface.vrf, ...target.value }, s, report);
 }
 
 /** The neighbour through which `target` is asked: of its family, on that VSI-interface, and not ourselves. */
@@ -102,6 +104,27 @@ function checkVia(
   } else if (isOurs)
     report(path, "own-address", `${via.text} is our own address, on ${owner ?? zone}`, "name a router there");
   else if (!isNear) report(path, "next-hop", `${via.text} lies in no subnet of ${iface.name}`, "name a router there");
+}
+
+/**
+ * By the table: the route to what is asked must not depend on the answer. Where it went with the track, the questions would take another
+ * way, be answered, and bring the dead one back; or there is none, and the track would be down for ever.
+ */
+function checkWay(
+  path: Path,
+  track: FileTrack,
+  { vrf, ip, text }: Address & { vrf: string },
+  s: Sections,
+  report: Report,
+) {
+  const route = new RouteIndex(s.routes ?? []).around(vrf, { network: ip, length: bitsOf(ip), text });
+  const connected = new Subnets(s.interfaces!).find(vrf, ip)?.prefix.length ?? -1;
+  if (route === null || route.prefix.length <= connected) return;
+  const names = (route.nextHops ?? []).map((hop) => hop.track ?? route.track);
+  const isCircle = names.includes(track.name) || (route.nextHop !== undefined && route.track === track.name);
+  if (!isCircle) return;
+  const message = `${text} is asked by route ${route.prefix.text}, which depends on this track`;
+  report([...path, "icmp"], "track-circle", message, "add via: the neighbour through which it is to be asked");
 }
 
 /** Do other gateways have the address it would ask with? An uplink's is its own. */

@@ -82,6 +82,20 @@ const RULES: readonly Row[] = [
   ["one name for two", tracks(`${ISP}, {name: isp, ac: a1}`), 7, "tracks[1].name", "is called isp too"],
   ["no such AC", tracks("{name: t, ac: a2}"), 7, "tracks[0].ac", "there is no AC a2"],
   ["a pace of an AC", tracks("{name: t, ac: a1, multiplier: 3}"), 7, "tracks[0].multiplier", "is of icmp alone"],
+  ...[
+    "{prefix: 0.0.0.0/0, nextHop: 50.1.1.1, track: far}",
+    "{prefix: 60.1.1.1/32, nextHop: 50.1.1.1, track: far}",
+    "{prefix: 60.0.0.0/8, nextHops: [{ip: 50.1.1.1, track: far}, {ip: 10.1.1.2, priority: 2}]}",
+    "{prefix: 60.0.0.0/8, nextHops: [50.1.1.1, 10.1.1.2], track: far}",
+  ].map(
+    (route): Row => [
+      `asked by ${route}`,
+      `${tracks("{name: far, icmp: 60.1.1.1, interface: out}")}routes: [${route}]\n`,
+      7,
+      "tracks[0].icmp",
+      "which depends on this track",
+    ],
+  ),
   [
     "no such interface",
     tracks("{name: t, icmp: 6.1.1.1, interface: i9}"),
