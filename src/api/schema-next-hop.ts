@@ -36,3 +36,11 @@ export const HeldHop = z
   })
   .openapi("HeldHop");
 export type HeldHop = z.infer<typeof HeldHop>;
+
+/** What routes and policies lead to, and the tracks that they depend on: how many, and how many are gone. */
+export const wayCounts = {
+  nextHops: z.int().optional().describe("of routes and policies"),
+  nextHopsDead: z.int().optional(),
+  tracks: z.int().optional(),
+  tracksDown: z.int().optional(),
+};

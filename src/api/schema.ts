@@ -7,7 +7,7 @@
  */
 import { z } from "@hono/zod-openapi";
 import { watched } from "./schema-bfd.ts";
-import { bypassedBy, nextHop } from "./schema-next-hop.ts";
+import { bypassedBy, nextHop, wayCounts } from "./schema-next-hop.ts";
 import { Probe, Probing } from "./schema-probe.ts";
 
 const names = z.array(z.string());
@@ -68,6 +68,7 @@ export const Status = z
       neighbors: z.int(),
       routes: z.int(),
       policies: z.int(),
+      ...wayCounts,
     }),
     config: z.object({ file: z.string(), lastReloadSuccessful: z.boolean(), needsRestart: names }),
     probing: Probing,

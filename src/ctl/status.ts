@@ -109,6 +109,7 @@ function facts(status: Status): [string, string][] {
         plural(counts.policies, "policy", "policies"),
       ].join(", "),
     ],
+    ...wayFacts(counts),
     ["frames in", `${data.received} received, ${data.injected} injected, ${data.copies} copies`],
     ["frames out", `${data.sent} sent, ${data.punted} punted, ${data.dropped} dropped (balance ${data.imbalance})`],
     [
@@ -124,6 +125,22 @@ function facts(status: Status): [string, string][] {
       ? []
       : [["sockets", status.sockets.map(socketText).join(", ")] as [string, string]]),
   ];
+}
+
+/** Of a gateway that has some: next hops and tracks, and how many of them are gone. */
+function wayFacts({
+  nextHops = 0,
+  nextHopsDead = 0,
+  tracks = 0,
+  tracksDown = 0,
+}: Status["counts"]): [string, string][] {
+  const dead = nextHopsDead === 0 ? "" : `, ${nextHopsDead} dead (show next-hop --dead -w)`;
+  const down = tracksDown === 0 ? "" : `, ${tracksDown} down (show track)`;
+  const all: [string, string, number][] = [
+    ["next hops", `${nextHops}${dead}`, nextHops],
+    ["tracks", `${tracks}${down}`, tracks],
+  ];
+  return all.flatMap(([name, text, count]) => (count === 0 ? [] : [[name, text] as [string, string]]));
 }
 
 function socketText({ name, path, group, readOnly }: Status["sockets"][number]): string {

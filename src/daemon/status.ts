@@ -94,7 +94,7 @@ export class Standing {
       underlay: { address, port, mtu: this.underlayMtu(), device, problem },
       workers: config.workers.count,
       stuckWorkers: workerWatch.stuck().map((each) => ({ ...each })),
-      counts: shown.counts(),
+      counts: { ...shown.counts(), ...waysOf(this.parts.control) },
       config: {
         file,
         lastReloadSuccessful: reloader.last.successful,
@@ -104,6 +104,18 @@ export class Standing {
       ledger: shown.ledger(),
     };
   }
+}
+
+/** What routes and policies lead to, and what that depends on. */
+export function waysOf({ shown, tracks }: Pick<Control, "shown" | "tracks">): Partial<Status["counts"]> {
+  const hops = [...shown.hopStates.counts().values()];
+  const nextHopsDead = hops.reduce((sum, { dead }) => sum + dead, 0);
+  const views = tracks.views();
+  const tracksDown = views.filter(({ state }) => state === "down").length;
+  return {
+    ...{ nextHops: hops.reduce((sum, { alive }) => sum + alive, nextHopsDead), nextHopsDead },
+    ...{ tracks: views.length, tracksDown },
+  };
 }
 
 /** What was opened at the start stays open: a reload changes none of them. */

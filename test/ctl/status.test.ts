@@ -19,3 +19,14 @@ it("has tunnels as ACs are, up and all, and counts what control dropped as show 
   expect(head).toMatch(/ ACS-UP +TUNNELS-UP +MACS +NEIGHBORS +DROPPED/);
   expect(row).toMatch(/ 1\/2 +2\/3 +0 +0 +7\b/);
 });
+
+it("status tells next hops and tracks where there are some, and how many of them are gone", async () => {
+  const status = (ways: object) => (): Status => ({ ...STATUS, counts: { ...STATUS.counts, ...ways } });
+  expect(await ctl({ status: status({ nextHops: 4, nextHopsDead: 1, tracks: 2, tracksDown: 2 }) }, "status")).toBe(0);
+  expect(out).toMatch(/^next hops +4, 1 dead \(show next-hop --dead -w\)$/m);
+  expect(out).toMatch(/^tracks +2, 2 down \(show track\)$/m);
+  forget();
+  expect(await ctl({ status: status({ nextHops: 4, nextHopsDead: 0, tracks: 0, tracksDown: 0 }) }, "status")).toBe(0);
+  expect(out).toMatch(/^next hops +4$/m);
+  expect(out).not.toMatch(/^tracks/m);
+});

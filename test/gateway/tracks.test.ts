@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { Shown } from "../../src/api/shown.ts";
 import { rowsOf } from "../../src/control/sorted.ts";
+import { waysOf } from "../../src/daemon/status.ts";
 import { checkTrack, tracksOf } from "../../src/liveness/tracks.ts";
 import { setU16, u16 } from "../../src/wire/bytes.ts";
 import { ETH_BYTES, ETH_SRC } from "../../src/wire/ethernet.ts";
@@ -125,6 +126,7 @@ describe("an uplink whose far end dies", () => {
     expect(told(b1, /^track\.down/)).toEqual([
       `track.down {"track":"isp","target":"${FAR} via 50.1.1.1 on outside","problem":"no answer"}`,
     ]);
+    expect(waysOf(b1.control)).toEqual({ nextHops: 2, nextHopsDead: 0, tracks: 2, tracksDown: 1 });
     expect(ping()).toEqual(["r2"]);
     expect(routeOf(b1, "60.1.1.0/24")!.nextHops).toMatchObject([
       { ip: "50.1.1.1", alive: false, track: "isp" },
@@ -187,8 +189,13 @@ describe("a route that depends on a track", () => {
     world.advance(1700);
     expect(routeOf(b1, "60.1.1.0/24")).toBeUndefined();
     expect(routeOf(b1, "60.0.0.0/8")).toBeDefined();
+    const { staticRoutes } = b1.control.topology;
+    expect([...staticRoutes.withdrawn()]).toMatchObject([
+      { vrf: "main", prefix: { text: "60.1.1.0/24" }, tracks: ["isp"] },
+    ]);
     far(0, true);
     world.advance(2500);
+    expect([...staticRoutes.withdrawn()]).toEqual([]);
     expect(routeOf(b1, "60.1.1.0/24")!.nextHops).toMatchObject([{ ip: "50.1.1.1", alive: true }]);
   });
 
@@ -201,6 +208,7 @@ describe("a route that depends on a track", () => {
     far(0, false);
     world.advance(1700);
     expect(routeOf(b1, "60.1.1.0/24")).toBeUndefined();
+    expect([...b1.control.topology.staticRoutes.withdrawn()]).toMatchObject([{ tracks: ["isp"] }]);
     far(0, true);
     world.advance(2500);
     expect(routeOf(b1, "60.1.1.0/24")).toBeDefined();
