@@ -133,6 +133,7 @@ function hopPartsOf({ control, shown, drain }: FeatureParts): HopParts {
     dead: () => hopStates.dead(),
     tracks: () => tracksOf(control.tracks.views(), shown.config()),
     routesTo: (ip, vrfs) => [...vrfs].flatMap((name) => shown.routeTo(name, parseIp(ip)!) ?? []),
+    withdrawn: () => control.topology.staticRoutes.withdrawn(),
     draining: () => (drain.isOn ? drain.reason : null),
     isOwn: (ip) => [...inventory.interfaces.values()].some((iface) => isOwnAddress(iface, parseIp(ip)!)),
   };

@@ -181,6 +181,14 @@ export const MISTAKES: Partial<Record<DropName, Mistake>> = {
     fix: () =>
       "is it a router of yours? then routerAdvertisements: allow on that AC; else stop what advertises in that VM (radvd, a hotspot, dnsmasq)",
   },
+  dhcp_guard: {
+    name: "drops dhcp_guard",
+    text: (fact) => `${frames(fact)} with the word of a DHCP server that is not believed: ${fact.last.frame}`,
+    fix: ({ last: { via } }) =>
+      via?.kind === "ac"
+        ? "does a DHCP server run in that VM? stop it; a VM that asks has its servers in dhcpRelay"
+        : "a server with several addresses may answer from another one: dhcpRelay.servers names the one that it answers from",
+  },
   nd_undetermined: {
     name: "drops nd_undetermined",
     text: (fact) =>

@@ -1,7 +1,8 @@
 /** What the ways to an address depend on, and how that stands: next hops that are dead, tracks that are down, a gateway that drains. */
 import type { Route } from "../api/schema.ts";
 import type { Track } from "../api/schema-tracks.ts";
-import { isOfLink, parseIp } from "../control/ip.ts";
+import { formatIp, type Ip, isOfLink, isSameFamily, isWithin, parseIp } from "../control/ip.ts";
+import type { Prefix } from "../control/plan.ts";
 import { type DeadHop, deathText } from "../control/routes/hop-states.ts";
 import { someNames } from "../wire/some-names.ts";
 
@@ -10,9 +11,17 @@ export interface HopParts {
   readonly tracks: () => readonly Track[];
   /** The longest match of each of these VRFs. */
   readonly routesTo: (ip: string, vrfs: ReadonlySet<string>) => readonly Route[];
+  /** Routes that their tracks have withdrawn. */
+  readonly withdrawn: () => Iterable<Withdrawn>;
   /** Why we drain; null: we do not. */
   readonly draining: () => string | null;
   readonly isOwn: (ip: string) => boolean;
+}
+
+interface Withdrawn {
+  readonly vrf: string;
+  readonly prefix: Prefix;
+  readonly tracks: readonly string[];
 }
 
 /** VSI-interfaces that are asked about, and their VRFs: another one's host may have the same address. */
@@ -49,12 +58,32 @@ export function hopSentences(parts: HopParts, ip: string, { interfaces, vrfs }: 
       }
     }
   }
+  if (!isOfLink(subject)) said.push(...withdrawnSentences(parts, subject, vrfs));
   const draining = parts.draining();
   if (draining !== null && parts.isOwn(ip))
     said.push(
       `This gateway is ${draining}; peers are asked to leave it, and ARP from tunnels for its own addresses is not answered.`,
     );
   return said;
+}
+
+/** Of each VRF the longest match among the routes that would be one: what is in the table instead is told anyway. */
+function withdrawnSentences({ withdrawn, routesTo, tracks }: HopParts, ip: Ip, vrfs: ReadonlySet<string>): string[] {
+  const longest = new Map<string, Withdrawn>();
+  for (const route of withdrawn()) {
+    const { vrf, prefix } = route;
+    if (!vrfs.has(vrf) || !isSameFamily(ip, prefix.network) || !isWithin(ip, prefix.network, prefix.length)) continue;
+    if (prefix.length > (longest.get(vrf)?.prefix.length ?? -1)) longest.set(vrf, route);
+  }
+  const inTable = longest.size === 0 ? [] : routesTo(formatIp(ip), vrfs);
+  const targets = new Map(tracks().map((track) => [track.name, track.target]));
+  return [...longest.values()].flatMap(({ vrf, prefix, tracks: names }) => {
+    const used = inTable.find((route) => route.vrf === vrf)?.prefix.split("/")[1];
+    if (used !== undefined && Number(used) > prefix.length) return [];
+    const down = names.map((name) => `${name} (${targets.get(name)})`).join(", ");
+    const what = names.length === 1 ? `its track ${down} is down` : `its tracks ${down} are down`;
+    return [`Route ${prefix.text} in VRF ${vrf} leads there too, but is withdrawn: ${what}.`];
+  });
 }
 
 /** Address, tunnel and VSI-interface: what tells next hops apart. A route names one of the link with its VSI-interface, "fe80::2%if10". */

@@ -15,6 +15,7 @@ const parts = (more: Partial<HopParts>): HopParts => ({
   dead: () => [],
   tracks: () => [],
   routesTo: () => [],
+  withdrawn: () => [],
   draining: () => null,
   isOwn: () => false,
   ...more,
@@ -107,4 +108,33 @@ it("of our own addresses, that we drain", () => {
     hopSentences(parts({ draining: () => "draining: track isp is down", isOwn: () => isOwn }), "10.1.1.2", all);
   expect(said(true)[0]).toContain("This gateway is draining: track isp is down; peers are asked to leave it");
   expect(said(false)).toEqual([]);
+});
+
+it("of a route that its tracks have withdrawn, where it would be the longest match", () => {
+  const prefix = (text: string, network: number, length: number) => ({ text, network, length });
+  const withdrawn = () => [
+    { vrf: "main", prefix: prefix("60.0.0.0/8", 0x3c000000, 8), tracks: ["isp"] },
+    { vrf: "main", prefix: prefix("60.1.0.0/16", 0x3c010000, 16), tracks: ["isp", "cable"] },
+    { vrf: "red", prefix: prefix("60.1.1.0/24", 0x3c010100, 24), tracks: ["isp"] },
+    { vrf: "main", prefix: prefix("61.0.0.0/8", 0x3d000000, 8), tracks: ["isp"] },
+  ];
+  const said = (ip: string, inTable: string) =>
+    hopSentences(
+      parts({
+        withdrawn,
+        tracks: () => [track, { ...track, name: "cable", target: "AC ext" }],
+        routesTo: () => [{ ...route(), prefix: inTable }],
+      }),
+      ip,
+      all,
+    );
+  const far = "203.0.113.1 via 50.1.1.1 on outside";
+  expect(said("60.1.1.9", "0.0.0.0/0")).toEqual([
+    `Route 60.1.0.0/16 in VRF main leads there too, but is withdrawn: its tracks isp (${far}), cable (AC ext) are down.`,
+  ]);
+  expect(said("60.2.1.9", "0.0.0.0/0")).toEqual([
+    `Route 60.0.0.0/8 in VRF main leads there too, but is withdrawn: its track isp (${far}) is down.`,
+  ]);
+  expect(said("60.2.1.9", "60.2.0.0/16")).toEqual([]);
+  expect(said("2001:db8::9", "::/0")).toEqual([]);
 });

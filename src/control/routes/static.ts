@@ -127,6 +127,15 @@ export class StaticRoutes {
     }));
   }
 
+  /** Routes that are not in the table, for the tracks of all their next hops are down. */
+  *withdrawn(): Generator<{ readonly vrf: string; readonly prefix: Prefix; readonly tracks: readonly string[] }> {
+    for (const [name, { prefix, hops }] of this.installed) {
+      const tracks = hops.flatMap(({ address: { track } }) => (this.groups.tracks.isUp(track) ? [] : [track!]));
+      if (hops.length > 0 && tracks.length === hops.length)
+        yield { vrf: name.slice(0, name.lastIndexOf(" ")), prefix, tracks: [...new Set(tracks)] };
+    }
+  }
+
   /** Is a next hop of the route alive and its track up, or has it none to be dead? null: there is no such route. */
   leads(vrf: string, prefix: string): boolean | null {
     const route = this.installed.get(`${vrf} ${prefix}`);
