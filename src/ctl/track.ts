@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import type { Track } from "../api/schema-tracks.ts";
 import { someNames } from "../wire/some-names.ts";
-import { ask } from "./client.ts";
+import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
 import { printList, printValue, type Session } from "./output.ts";
 import { refresh, type Watch, watchOf } from "./refresh.ts";
@@ -34,10 +34,17 @@ export function addTrack(program: Command, session: Session): void {
     .argument("[names...]", "only these tracks")
     .addHelpText("after", examples("vtepctl show track", "vtepctl show track isp --watch=1"))
     .action(async (names: string[], options: Options) => {
-      const read = () => ask<Track[]>(session.socket, "/v1/tracks");
-      await refresh(session, watchOf(options.watch), read, async (output, tracks) => {
-        const chosen = tracks.filter(({ name }) => names.length === 0 || names.includes(name));
-        const rows = chosen.slice(0, options.lines);
+      const watch = watchOf(options.watch);
+      const read = async () => {
+        const tracks = await ask<Track[]>(session.socket, "/v1/tracks");
+        const unknown = names.find((each) => !tracks.some(({ name }) => name === each));
+        // While it is watched one may come and go.
+        if (unknown !== undefined && watch === null)
+          throw new Refusal("not_found", `there is no track ${unknown}`, "vtepctl show track lists all", EXIT.notFound);
+        return tracks.filter(({ name }) => names.length === 0 || names.includes(name));
+      };
+      await refresh(session, watch, read, async (output, tracks) => {
+        const rows = tracks.slice(0, options.lines);
         if (output.form !== "table") return await printValue(output, rows);
         await printList(output, rows, TRACK, { none: "there is no track", isWide: options.wide === true });
       });

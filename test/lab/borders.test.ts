@@ -1,8 +1,12 @@
 /** What the two Borders' lab makes of its counts, and of its own lateness. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parseConfig } from "../../src/config/load.ts";
 import { borderFile, gatewayFile } from "../../src/lab/borders/config-file.ts";
 import { bordersComplaints, bordersTable } from "../../src/lab/borders/report.ts";
+import { partsOf } from "../../src/lab/borders/run.ts";
 import type { Scene } from "../../src/lab/borders/scenes.ts";
 import { lossOf } from "../../src/lab/borders/stream.ts";
 
@@ -54,4 +58,21 @@ it("a scene that took longer is a complaint, and stands in the table as it was",
     "kill -9 (BFD): gap 900 ms, lost 100 of 1000 (10.0 %), at most 200 ms",
   ]);
   expect(bordersTable([scene, stopped], [])).toContain("| SIGTERM | BFD | none | 0 of 1000 (0.0 %) | 0.1 % lost |");
+});
+
+it("a page for the figures that is not there yet is made; one without their place is refused", () => {
+  const folder = mkdtempSync(join(tmpdir(), "vtepd-page-"));
+  try {
+    const page = join(folder, "new-page");
+    const [before, after] = partsOf(page);
+    expect(readFileSync(page, "utf8")).toBe(before + after);
+    writeFileSync(page, `${before}| a table |\n${after}`);
+    expect(partsOf(page)).toEqual([before, after]);
+    const other = join(folder, "other-page");
+    writeFileSync(other, "# Other\n");
+    expect(() => partsOf(other)).toThrow("has no lines");
+    expect(readFileSync(other, "utf8")).toBe("# Other\n");
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });

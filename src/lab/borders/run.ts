@@ -1,5 +1,5 @@
 /** What `lab -- borders` does on a network that is up. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { print, say } from "../paint.ts";
 import type { LabState } from "../state.ts";
 import { bordersComplaints, bordersTable, briefSceneText, keyText, memberText, sceneText } from "./report.ts";
@@ -34,8 +34,9 @@ export async function runBorders(
   return complaints;
 }
 
-/** What stands in `file` before and behind our table. */
-function partsOf(file: string): readonly [string, string] {
+/** What stands in `file` before and behind our table; one that is not there yet is made. */
+export function partsOf(file: string): readonly [string, string] {
+  if (!existsSync(file)) writeFileSync(file, `${BEGIN}${END}\n`);
   const text = readFileSync(file, "utf8");
   const [begin, end] = [text.indexOf(BEGIN), text.indexOf(END)];
   if (begin < 0 || end < begin) throw new Error(`${file} has no lines "${BEGIN.trim()}" and "${END}"`);
