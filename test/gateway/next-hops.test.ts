@@ -146,6 +146,11 @@ describe("a Border that drains", () => {
       expect(vm1.replies).toHaveLength(sequence);
     }
     expect(told(gw1, /^next-hop\./)).toHaveLength(1);
+    // What is outside is not asked to leave: it asks for itself, and is answered.
+    const ext = world.get("ext");
+    ext.ping("50.1.1.254");
+    world.settle();
+    expect(ext.replies).toHaveLength(1);
     border.control.agent.setDraining(false);
     world.advance(1000);
     expect(told(gw1, /^next-hop\./).at(-1)).toMatch(/^next-hop\.alive /);
