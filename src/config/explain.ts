@@ -49,7 +49,8 @@ export function explain(issue: Issue, prefix: Path): Found[] {
       return [wrongChoice(path, issue.values, issue.input)];
     case "too_small":
     case "too_big":
-      return [outOfBounds(path, issue)];
+      // A text where a list of so many entries stands: zod counts its letters, and says beside it that it is no list.
+      return issue.origin === "string" ? [] : [outOfBounds(path, issue)];
     case "custom": {
       const fix = typeof issue.params?.fix === "string" ? issue.params.fix : meaning(path);
       return [{ path, rule: "bad-value", message: clip(issue.message, 300), fix, at: "value" }];

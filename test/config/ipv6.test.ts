@@ -171,6 +171,11 @@ describe("the fix of a mistake that is often made", () => {
       "write one rule for each family",
     ],
     ["a link-local icmpSource", base(`${BOTH}, icmpSource: "fe80::5"`), "choose a global or unique local address"],
+    [
+      "one DNS server that is no list",
+      base(`${BOTH}, routerAdvertisement: {dns: "2001:db8::53"}`),
+      "write a list: [^;]*$",
+    ],
     ["an icmpSource that is a group", base(`${BOTH}, icmpSource: "ff02::5"`), "choose a unicast address"],
   ])("%s", (_, text, fix) => expect(fixOf(text)).toMatch(new RegExp(`^${fix}`)));
 });
