@@ -248,6 +248,7 @@ class RouteStory {
       if (kind === FIB.ROUTE_GROUP)
         return `${prefix} one of ${membersOf(worker.fib.groups, arg)} next hops${this.chosen(used)}`;
       if (kind === FIB.ROUTE_LOCAL) return `${prefix} local`;
+      if (kind === FIB.ROUTE_BROADCAST && typeof destination === "bigint") return `${prefix} anycast of all routers`;
       if (kind === FIB.ROUTE_VRF) return `${prefix} to VRF ${names.vrf(arg)}${this.beyond(used, vrf, arg)}`;
       return `${prefix} ${ACTIONS[kind] ?? "unknown"}`;
     }

@@ -1,6 +1,6 @@
 /** What `why` tells of neighbours: hosts and next hops of VSI-interfaces, by the words of the protocol that resolves them. */
 import { portText } from "../control/event.ts";
-import { type InterfaceObject, subnetOf } from "../control/inventory.ts";
+import { type InterfaceObject, isHostAddress, subnetOf } from "../control/inventory.ts";
 import { formatIp, type Ip, isOfLink } from "../control/ip.ts";
 import type { NeighborOrigin } from "../control/neighbor/entry.ts";
 import type { NeighborStory, PlaceStory } from "../control/neighbor/story.ts";
@@ -156,12 +156,24 @@ export function unknownSentences(ip: Ip, scope: readonly InterfaceObject[]): str
       said.push(`${text} is not known on ${iface.name}: addresses of the link are looked for as next hops alone.`);
       continue;
     }
-    const silence = `no ${protocol} came from it, and no packet has asked for it lately`;
     const prefix = `${formatIp(subnet.network)}/${subnet.length}`;
+    if (!isHostAddress(iface, ip)) {
+      said.push(
+        `${text} is ${endText(ip, subnet.network)} of ${prefix} on ${iface.name}: no host has it, and no packet is routed to it.`,
+      );
+      continue;
+    }
+    const silence = `no ${protocol} came from it, and no packet has asked for it lately`;
     said.push(`${text} is not known on ${iface.name}: ${silence}.`);
     said.push(`It belongs there (${prefix}): the first packet to it makes us ask in VSI ${vsis}.`);
   }
   return said.length > 0 ? said : [`${text} is in no subnet of ours: it is reached by a route, or not at all.`];
+}
+
+/** What an address of subnet `network` is that no host has (RFC 4291 §2.6.1, RFC 2644). */
+function endText(ip: Ip, network: Ip): string {
+  if (typeof ip === "bigint") return "the anycast address of all routers";
+  return ip === network ? "the address of the network" : "the broadcast address";
 }
 
 function placeText({ via }: PlaceStory): string {

@@ -66,6 +66,8 @@ describe("trace", () => {
       ...dropped,
     });
     expect(why(VM1, "fe80::12")).toEqual({ stage: "route", text: "fe80::12 is not routed", ...dropped });
+    const anycast = traced(sites, { ac: "vm1", source: VM1, destination: "2001:db8:10::" });
+    expect(anycast.steps.at(-1)).toMatchObject({ stage: "fib", text: "2001:db8:10::/128 anycast of all routers" });
   });
 
   it("says what becomes of a packet before and after its neighbour is known, and by its source where it arrives", () => {

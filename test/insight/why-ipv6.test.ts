@@ -87,6 +87,19 @@ describe("an IPv6 address", () => {
     expect(Why.parse(asked("2001:db8:10::11"))).toMatchObject({ kind: "ip", known: true, subject: "2001:db8:10::11" });
   });
 
+  it("that no host has: what it is, and that nothing asks for it", () => {
+    expect(story("2001:db8:10::").split("\n")[0]).toBe(
+      "2001:db8:10:: is the anycast address of all routers of 2001:db8:10::/64 on vsi-interface10: no host has it, and no packet is routed to it.",
+    );
+    expect(story("10.1.1.255").split("\n")[0]).toMatch(
+      /^10\.1\.1\.255 is the broadcast address of 10\.1\.1\.0\/24 on /,
+    );
+    expect(story("10.1.1.0").split("\n")[0]).toMatch(
+      /^10\.1\.1\.0 is the address of the network of 10\.1\.1\.0\/24 on /,
+    );
+    expect(story("2001:db8:10::")).not.toContain("makes us ask");
+  });
+
   it("that is not: where it belongs; and one that is looked for", () => {
     expect(story("2001:db8:10::77").split("\n").slice(0, 3)).toEqual([
       "2001:db8:10::77 is not known on vsi-interface10: no neighbour discovery came from it, and no packet has asked for it lately.",
