@@ -3,6 +3,8 @@
  *
  *   - evidence from an AC is believed at once; evidence from a tunnel about a host we hold on an AC makes us ask that AC
  *     once, and is believed when half a second has passed in silence (behaviour.md §3.11: converges within a second);
+ *   - a next hop of routes is asked three times where it is known before an AC that claims it is believed: by one word a VM would
+ *     have all that other VMs, of other VXLANs too, send by that hop;
  *   - five moves in 180 seconds are believed, further ones are not (move-history.ts);
  *   - an announcement from a tunnel updates what is known or looked for, and creates nothing (§3.4);
  *   - what is configured static is never learned over and never ages (candidates.ts ranks what is given and what is heard);
@@ -97,7 +99,7 @@ export class NeighborEvidence {
       return "same";
     }
     if (entry.moves?.isDamped(timers.nowMs)) return refusals.damp(entry, place, how);
-    if (place.port.kind === "tunnel" && known.port.kind === "ac") {
+    if (this.isDoubtful(entry, known, place)) {
       entry.challenger ??= place;
       this.noteChallenged(entry);
       life.fire(entry, "doubted");
@@ -107,6 +109,12 @@ export class NeighborEvidence {
     if (place.port !== known.port && !hasRoom) return refusals.refuse(iface, ip, place);
     this.move(entry, place, how);
     return "moved";
+  }
+
+  /** Is a claim by way of `place` believed only when the place that is known is silent? */
+  private isDoubtful(entry: Neighbor, known: Place, place: Place): boolean {
+    if (place.port.kind === "tunnel") return known.port.kind === "ac";
+    return place.port !== known.port && this.parts.paths.isHeld(entry);
   }
 
   /** It was known elsewhere, and is now at `place`; what is said from outside outranks other tunnels. */

@@ -203,7 +203,8 @@ export class NeighborLife {
     this.parts.solicitor.at(entry.iface, entry.ip, entry.place!);
     this.arm(entry, entry.challenger === null ? SOLICIT_EVERY_MS : CHALLENGE_MS, () => {
       const { challenger } = entry;
-      if (challenger !== null) this.parts.owner.move(entry, challenger, "announcement");
+      const isAskedAgain = challenger?.port.kind === "ac" && entry.tries < NEIGHBOR_TRIES;
+      if (challenger !== null && !isAskedAgain) this.parts.owner.move(entry, challenger, "announcement");
       else this.fire(entry, entry.tries < NEIGHBOR_TRIES ? "silent" : "gaveUp");
     });
   }
