@@ -1,7 +1,7 @@
 /** `vtepctl show bfd`: the sessions, and what was refused. */
 import type { Command } from "commander";
 import type { Bfd, BfdSession } from "../api/schema-bfd.ts";
-import { ask } from "./client.ts";
+import { ask, EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
 import { printBlocks, printList, printValue, type Session } from "./output.ts";
 import { refresh, type Watch, watchOf } from "./refresh.ts";
@@ -49,13 +49,20 @@ export function addBfd(program: Command, session: Session): void {
     .argument("[words...]", "only the sessions of these tunnels; verbose: all of each")
     .addHelpText("after", examples("vtepctl show bfd", "vtepctl show bfd gw2 verbose", "vtepctl show bfd --watch=1"))
     .action(async (words: string[], options: Options) => {
-      const read = () => ask<Bfd>(session.socket, "/v1/bfd");
-      await refresh(session, watchOf(options.watch), read, async (output, view) => {
+      const watch = watchOf(options.watch);
+      const names = words.filter((word) => word !== "verbose");
+      const read = async () => {
+        const view = await ask<Bfd>(session.socket, "/v1/bfd");
+        const unknown = names.find((name) => !view.sessions.some(({ tunnel }) => tunnel === name));
+        // While it is watched one may come and go.
+        if (unknown !== undefined && watch === null)
+          throw new Refusal("not_found", `no tunnel ${unknown} has BFD`, "vtepctl show bfd lists all", EXIT.notFound);
+        const isMeant = ({ tunnel }: BfdSession) => names.length === 0 || names.includes(tunnel);
+        return { ...view, sessions: view.sessions.filter(isMeant) };
+      };
+      await refresh(session, watch, read, async (output, view) => {
         if (output.form !== "table") return await printValue(output, view);
-        const names = words.filter((word) => word !== "verbose");
-        const rows = view.sessions
-          .filter(({ tunnel }) => names.length === 0 || names.includes(tunnel))
-          .slice(0, options.lines);
+        const rows = view.sessions.slice(0, options.lines);
         if (view.problem !== null) await write(`${view.problem}\n`);
         if (names.length < words.length && rows.length > 0) await printBlocks(SESSION, rows);
         else await printList(output, rows, SESSION, { none: "no tunnel has BFD", isWide: options.wide === true });

@@ -218,12 +218,14 @@ function checkLink({ name, linkDown, device, netns }: Ac): Check[] {
 }
 
 /** We send and it does not: does it know us, and does it run? What comes and is dropped at the door is no silence. */
-function checkTraffic({ name, remote, receive, transmit, probe, turnedAway = 0 }: Tunnel): Check[] {
+function checkTraffic({ name, remote, receive, transmit, probe, bfd, turnedAway = 0 }: Tunnel): Check[] {
   const key = `traffic of ${name}`;
   const { silentSeconds, sentSince } = probe;
   if (receive.packets + turnedAway > 0 && silentSeconds >= SILENT_SECONDS && sentSince >= SILENT_SENT) {
     const text = `${plural(sentSince, "packet")} sent, none received for ${silentSeconds} s`;
-    return [warn(key, text, `on ${remote}: does vtepd run (vtepctl status), and is UDP 4789 open both ways?`)];
+    const runs =
+      bfd?.verdict === "up" ? "vtepd runs, says BFD: had it anything to answer" : "does vtepd run (vtepctl status)";
+    return [warn(key, text, `on ${remote}: ${runs}, and is UDP 4789 open both ways?`)];
   }
   const counts = `${plural(receive.packets, "packet")} received, ${transmit.packets} sent`;
   if (turnedAway > 0)

@@ -209,9 +209,9 @@ describe("a gateway", () => {
       text: "8 packets sent, none received for 40 s",
     });
     const quiet = { ...probe, sentSince: 1 };
-    expect(await examined({ tunnels: [{ ...TUNNEL, probe: quiet }] }, "traffic of gw2")).toMatchObject({
-      result: "ok",
-    });
+    expect((await examined({ tunnels: [{ ...TUNNEL, probe: quiet }] }, "traffic of gw2")).result).toBe("ok");
+    const watched = { ...TUNNEL, probe, bfd: { verdict: "up" } } as GatewayFacts["tunnels"][number];
+    expect((await examined({ tunnels: [watched] }, "traffic of gw2")).fix).toContain("vtepd runs, says BFD");
   });
 
   it("that lost packets for want of room: where, what would help, and who counts the rest", async () => {
