@@ -2,7 +2,7 @@
  * Whose fault was it? What a test saw on the wire beside what the machine did meanwhile: a thread that was ready and waited for a
  * processor, and a bare timer that came late. What is left of a gap when both are taken off is the fault of who was to send.
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import type { Bed } from "../netns/bed.ts";
 
 /** Later than that the bare timer says so. */
@@ -79,8 +79,11 @@ export interface MachineWatch {
 export function watchMachine(bed: Bed, namespace: string, pid: number, tid: number): MachineWatch {
   const looks: Look[] = [];
   const lates: Late[] = [];
+  const file = `/proc/${pid}/task/${tid}/schedstat`;
   const look = () => {
-    const [, waited] = readFileSync(`/proc/${pid}/task/${tid}/schedstat`, "utf8").split(" ");
+    // The end of a test that failed takes the thread with it.
+    if (!existsSync(file)) return;
+    const [, waited] = readFileSync(file, "utf8").split(" ");
     looks.push({ atMs: Date.now(), waitedMs: Number(waited) / 1e6 });
   };
   look();
