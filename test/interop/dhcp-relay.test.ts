@@ -1,11 +1,13 @@
 /**
- * The DHCP relay between real clients and real servers: udhcpc at two sites, and dnsmasq, then Kea, behind the Border's uplink.
- * Each server has a range for VXLAN 10 alone and is told by option 82 which subnet is meant; both know the gateways only as relays.
+ * The DHCP relay between real clients and real servers: udhcpc at two sites, and dnsmasq, Kea and ISC dhcpd, one after the other, behind
+ * the Border's uplink.
+ * Each server has a range for VXLAN 10 alone and is told by option 82 which subnet is meant; all know the gateways only as relays.
  *
  *     vm1 - gw1 -+- gw2 - vm2        10.1.1.0/24, relays 10.1.1.251 and 10.1.1.252
  *                +- border - srv     10.1.1.2, 50.1.1.254/24, server 50.1.1.67
  */
-import { writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Binding } from "../../src/api/bindings.ts";
@@ -17,6 +19,8 @@ import { countFrames, openDump, ping } from "../netns/traffic.ts";
 
 const missing = whyNoGateways("dnsmasq", "kea-dhcp4", "udhcpc", "tcpdump");
 if (missing) console.log(`dhcp-relay.test.ts skipped: ${missing}`);
+
+const hasDhcpd = spawnSync("sh", ["-c", "command -v dhcpd"]).status === 0;
 
 const SERVER = "50.1.1.67";
 const MACS = { vm1: "02:00:00:00:01:11", vm2: "02:00:00:00:02:11" } as const;
@@ -47,6 +51,22 @@ const KEA = (folder: string) => ({
     loggers: [{ name: "kea-dhcp4", severity: "INFO", output_options: [{ output: join(folder, "kea.log") }] }],
   },
 });
+
+/**
+ * dhcpd knows no server override (sub-option 11): it is told what that is, and to take it for its own name. It says of each message what
+ * it read in option 82, and of each what it knows as its relay (giaddr).
+ */
+const DHCPD = `authoritative;
+default-lease-time 600;
+option agent.renew-at code 11 = ip-address;
+if exists agent.renew-at { option dhcp-server-identifier = option agent.renew-at; }
+if exists agent.circuit-id {
+  log(info, concat("option 82: ", option agent.circuit-id, " of ", option agent.remote-id, ", subnet ",
+    binary-to-ascii(10, 8, ".", option agent.link-selection), ", renews at ", binary-to-ascii(10, 8, ".", option agent.renew-at)));
+}
+subnet 50.1.1.0 netmask 255.255.255.0 {}
+subnet 10.1.1.0 netmask 255.255.255.0 { range 10.1.1.121 10.1.1.129; option routers 10.1.1.1; }
+`;
 
 describe.skipIf(missing !== undefined)("DHCP by relay", () => {
   let gateways: Gateways;
@@ -199,5 +219,28 @@ describe.skipIf(missing !== undefined)("DHCP by relay", () => {
     running.push(bed.launch("srv", "kea", "env", [...where, "kea-dhcp4", "-c", file]));
     // Kea 2.2 does not know that sub-option: its clients renew at the server itself, which is routed.
     await leases("kea", SERVER);
+  });
+
+  test("ISC dhcpd: it reads option 82 as we mean it, and with one line renews at the client's own gateway", {
+    timeout: 90_000,
+  }, async ({ skip }) => {
+    if (!hasDhcpd) skip("dhcpd is not installed (Debian's isc-dhcp-server)");
+    const { bed } = gateways;
+    const [file, known] = [join(bed.folder, "dhcpd.conf"), join(bed.folder, "dhcpd.leases")];
+    writeFileSync(file, DHCPD);
+    writeFileSync(known, "");
+    const args = ["-4", "-f", "-d", "--no-pid", "-cf", file, "-lf", known, "eth0"];
+    const server = bed.launch("srv", "dhcpd", "dhcpd", args);
+    running.push(server);
+    await leases("dhcpd", "10.1.1.1");
+    await end([server]);
+    const log = readFileSync(join(bed.folder, "dhcpd.log"), "utf8");
+    for (const [n, vm] of [
+      [1, "vm1"],
+      [2, "vm2"],
+    ] as const) {
+      expect(log).toContain(`option 82: vsi10/${vm} of gw${n}, subnet 10.1.1.0, renews at 10.1.1.1`);
+      expect(log).toMatch(new RegExp(`DHCPDISCOVER from ${MACS[vm]} .*via 10\\.1\\.1\\.25${n}`));
+    }
   });
 });

@@ -98,7 +98,7 @@ export const packages = (mode) => ({
 });
 
 /** Debian starts these as services of this machine; a lab wants their programs alone: gobgpd's service listens on every address. */
-const SERVICES = new Set(["gobgpd", "frr", "radvd"]);
+const SERVICES = new Set(["gobgpd", "frr", "radvd", "isc-dhcp-server"]);
 async function stopService(name) {
   if (!existsSync("/run/systemd/system")) return;
   say(`${name}: its service stays off, only its programs are needed`);

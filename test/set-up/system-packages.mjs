@@ -43,6 +43,7 @@ const NETNS = [
   ["udhcpc", "udhcpc", "a DHCP client"],
   ["dnsmasq-base", "dnsmasq", "a DHCP server behind the relay"],
   ["kea-dhcp4-server", "kea-dhcp4", "another one"],
+  ["isc-dhcp-server", "dhcpd", "a third one"],
   ["kea-dhcp6-server", "kea-dhcp6", "a DHCPv6 server behind the relay"],
   ["radvd", "radvd", "a router that should not be one"],
   ["ndisc6", "rdisc6", "independent questions of neighbour discovery"],
