@@ -8,8 +8,10 @@ export const Binding = z
     vsi: z.string(),
     mac: z.string(),
     ip: z.string().describe("IPv4 or IPv6"),
-    source: z.enum(["static", "dhcp"]).describe("the configuration, or a lease that our relay saw"),
-    expiresSeconds: z.int().nullable().describe("until the lease ends; null: it does not"),
+    source: z
+      .enum(["static", "dhcp", "slaac"])
+      .describe("the configuration, a lease that our relay saw, or the AC itself, which claimed the address first"),
+    expiresSeconds: z.int().nullable().describe("until it ends, if nothing prolongs it; null: it does not"),
     enforced: z.boolean().describe("the AC has antiSpoof: strict; else it is only known"),
   })
   .openapi("Binding");

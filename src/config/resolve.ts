@@ -285,6 +285,7 @@ function resolveAc(ac: FileConfig["acs"][number], guarded: ReadonlySet<string>):
     vlan: ac.vlan === "untagged" ? null : ac.vlan,
     antiSpoof: ac.antiSpoof,
     bindings: ac.bindings,
+    slaac: ac.slaac,
     routerAdvertisements: ac.routerAdvertisements ?? (guarded.has(ac.vsi) ? "deny" : "allow"),
     stormPerSecond: ac.stormPerSecond,
     storm: ac.storm,

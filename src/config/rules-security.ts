@@ -19,6 +19,18 @@ export function checkSecurity(s: Sections, report: Report): void {
       const fix = "add bindings: [{mac: MAC, ip: ADDRESS}], or dhcpRelay to the VSI-interface";
       report([...path, "antiSpoof"], "strict-without-bindings", message, fix);
     }
+    if (ac.slaac > 0 && ac.antiSpoof !== "strict") {
+      const message = `only what is bound may be sent with antiSpoof: strict, which ${ac.name} has not: slaac changes nothing`;
+      report([...path, "slaac"], "slaac-without-strict", message, "antiSpoof: strict, or no slaac");
+    } else if (ac.slaac > 0 && !(iface !== undefined && addressesOf(iface).some(({ text }) => text.includes(":")))) {
+      const message = `${ac.name} can make no address: there is no IPv6 subnet at ${ac.vsi}`;
+      report(
+        [...path, "slaac"],
+        "slaac-without-ipv6",
+        message,
+        "give the VSI-interface an IPv6 address, or remove slaac",
+      );
+    }
     const own = new Set(iface === undefined ? [] : addressesOf(iface).map(({ text }) => text));
     for (const [at, { ip }] of ac.bindings.entries()) {
       const place = [...path, "bindings", at, "ip"];

@@ -273,6 +273,11 @@ const ac = z
       .max(256)
       .default([])
       .describe("who lives behind this AC, besides those with a DHCP lease by our relay; for antiSpoof: strict"),
+    slaac: int(0, 256)
+      .default(0)
+      .describe(
+        "with antiSpoof: strict, so many IPv6 addresses that hosts make themselves are bound to this AC, first come; 0: none",
+      ),
     routerAdvertisements: z
       .enum(["allow", "deny"])
       .optional()

@@ -97,7 +97,7 @@ export class Agent {
     const seed = () => Math.floor(random() * 0x100000000) | 0;
     this.macs = new MacLearner(tables, timers, inventory, emit, limits, seed());
     this.security = new PortSecurity(tables, timers, inventory, emit, seed());
-    this.heads.set(RECORD_UNBOUND, (port, bytes) => this.security.offenders.note(port, bytes));
+    this.heads.set(RECORD_UNBOUND, (port, bytes) => this.security.unbound(port, bytes));
     this.ways = new ErrorWays(tables, inventory, routes);
     this.pinger = new Pinger(injector, timers, random);
     this.icmp = new Icmp(injector, inventory, timers, this.ledger, emit, limits, this.ways, this.pinger);
@@ -122,6 +122,7 @@ export class Agent {
       unreachable: (frame) => this.icmpOf(frame).hostUnreachable(frame),
       onResolved: parts.onResolved ?? (() => undefined),
     });
+    this.security.ask(this.neighbors, this.questions);
     this.neighbors.census.searchesOfUplink = limits.searchesOfUplink;
     this.macs.changes.follow((change) => {
       const arrival = arrivalOf(change);

@@ -260,6 +260,8 @@ export interface AcConfig {
   readonly antiSpoof: boolean | "strict";
   /** Who lives behind it; what DHCP gives comes to that. `ip` is canonical text of either family. */
   readonly bindings: readonly { readonly mac: string; readonly ip: string }[];
+  /** So many IPv6 addresses that its hosts make themselves are bound to it, who claims one first; 0: none. */
+  readonly slaac: number;
   /** IPv6 router advertisements and redirects from it. */
   readonly routerAdvertisements: "allow" | "deny";
   /** BUM frames per second accepted from this AC, in all and of each class; 0: no limit. */

@@ -12,7 +12,8 @@ export function securitySentences(
   const said: string[] = [];
   for (const { ac, mac, ip, source, expiresSeconds, enforced } of bindings.list().filter(isAsked)) {
     const lease = expiresSeconds === null ? "a DHCP lease without end" : `a DHCP lease for ${expiresSeconds} s more`;
-    const how = source === "static" ? "the configuration" : lease;
+    const first = `its own claim, which was the first, for ${expiresSeconds} s more unless its host answers`;
+    const how = source === "static" ? "the configuration" : source === "slaac" ? first : lease;
     const force = enforced ? "and nothing else is taken from there (antiSpoof: strict)" : "which is not enforced there";
     said.push(`${ip} is bound to ${mac} at AC ${ac} by ${how}, ${force}.`);
   }

@@ -7,7 +7,7 @@ export function bindingRows(bindings: () => readonly Binding[]): readonly Row[] 
     {
       kind: "gauge",
       name: "vtep_bindings",
-      help: "Addresses bound to an AC, by the configuration or by a DHCP lease",
+      help: "Addresses bound to an AC, by the configuration, by a DHCP lease, or because it claimed them first (slaac)",
       labels: ["ac", "source"],
       *values() {
         const counts = new Map<string, number>();

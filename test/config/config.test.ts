@@ -127,6 +127,7 @@ describe("a good file", () => {
       vlan: 20,
       antiSpoof: true,
       bindings: [],
+      slaac: 0,
       routerAdvertisements: "deny",
       stormPerSecond: 1000,
       storm: { broadcast: 0, unknownUnicast: 0, multicast: 0 },

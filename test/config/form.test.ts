@@ -31,7 +31,7 @@ interfaces:
      slaac: false, managed: true, other: true, lifetimeSeconds: 900, intervalSeconds: 60, dns: ["2001:db8::53"], search: [a.b], preference: low}, dhcpRelay: {servers: [10.9.0.67, "2001:db8::67", 10.9.0.68], option82: false},
      arp: {static: [{ip: 10.1.1.9, mac: "02:00:00:00:00:09", tunnel: gw2, vsi: vsi20}]}}
 acs:
-  - {name: a, vsi: vsi10, handover: true, vlan: 7, antiSpoof: strict, storm: {broadcast: 10, multicast: 30}, bindings: [{mac: "02:00:00:00:00:07", ip: "fe80::7"}]}
+  - {name: a, vsi: vsi10, handover: true, vlan: 7, antiSpoof: strict, storm: {broadcast: 10, multicast: 30}, bindings: [{mac: "02:00:00:00:00:07", ip: "fe80::7"}], slaac: 8}
   - {name: b, vsi: uplink, tap: {device: tapb, netns: blue, mtu: 1300, persist: false}}
 routes:
   - {prefix: 200.2.0.0/16, vrf: red, nextHops: [10.1.1.7, {ip: 10.1.1.8, weight: 3, priority: 2}]}

@@ -137,6 +137,22 @@ const RULES: readonly Row[] = [
     "a1 has no bindings, and its DHCP is not relayed",
   ],
   [
+    "addresses of hosts' own making, and no guard",
+    acs("{name: a1, vsi: v1, tap: {device: t}, slaac: 4}"),
+    6,
+    "acs[0].slaac",
+    "slaac changes nothing",
+  ],
+  [
+    "addresses of hosts' own making, and no IPv6",
+    acs(
+      '{name: a1, vsi: v1, tap: {device: t}, antiSpoof: strict, slaac: 4, bindings: [{mac: "02:00:00:00:00:01", ip: 10.1.1.7}]}',
+    ),
+    6,
+    "acs[0].slaac",
+    "a1 can make no address",
+  ],
+  [
     "one address bound to two ACs",
     acs(
       '{name: a1, vsi: v1, tap: {device: t}, bindings: [{mac: "02:00:00:00:00:01", ip: 10.1.1.7}]}, {name: a2, vsi: v1, tap: {device: u}, bindings: [{mac: "02:00:00:00:00:02", ip: 10.1.1.7}]}',

@@ -128,8 +128,8 @@ export function vsiOf(
 }
 
 export function acOf(row: number, name: string, vsi: VsiObject): AcPort {
-  const storm = { broadcast: 0, unknownUnicast: 0, multicast: 0 };
-  const off = { tap: null, handover: true, vlan: null, antiSpoof: false, bindings: [], stormPerSecond: 0, storm };
+  const none = { slaac: 0, stormPerSecond: 0, storm: { broadcast: 0, unknownUnicast: 0, multicast: 0 } };
+  const off = { tap: null, handover: true, vlan: null, antiSpoof: false, bindings: [], ...none };
   const config: AcConfig = { ...off, name, vsi: vsi.name, routerAdvertisements: "allow" };
   const port: AcPort = { row, kind: "ac", name, io: row, vsi, config, mtu: 1450, up: true, linkDown: false };
   vsi.acs.push(port);

@@ -1,5 +1,6 @@
 /**
- * Bindings: which MAC and which address live behind an AC, by the configuration (`acs[].bindings`) or by a DHCP lease.
+ * Bindings: which MAC and which address live behind an AC, by the configuration (`acs[].bindings`), by a DHCP lease, or because it claimed
+ * the address first (first-come.ts).
  *
  * They are kept of every AC, so that `antiSpoof: strict` may be switched on under a VM that has its lease already; the workers'
  * table has those of the strict ones (binding-rows.ts).
@@ -25,7 +26,7 @@ import type { AcConfig } from "../plan.ts";
 import type { Timers } from "../timers.ts";
 import { BindingRows, type Pair } from "./binding-rows.ts";
 import { Holders } from "./holders.ts";
-import { type Lease, Leases } from "./leases.ts";
+import { type Lease, type LeaseSource, Leases } from "./leases.ts";
 import { isSameNetwork, isStrict } from "./strict.ts";
 
 /** RFC 2131 §3.3, RFC 8415 §7.7: a lease that does not end. */
@@ -33,7 +34,7 @@ const INFINITE_SECONDS = 0xffffffff;
 /** Of ACs that have gone down, and at the start: a VM's TAP is handed over again within seconds. */
 export const AWAITED_MS = 60_000;
 
-export type BindingSource = "static" | "dhcp";
+export type BindingSource = "static" | LeaseSource;
 
 export interface BindingView {
   readonly ac: string;
@@ -103,8 +104,8 @@ export class Bindings {
     }
   }
 
-  /** A server gave `ip` to `mac` behind `port`, for so many seconds. @returns false: it is not believed. */
-  lease(port: AcPort, mac: Mac, ip: Ip, seconds: number): boolean {
+  /** A server gave `ip` to `mac` behind `port`, for so many seconds, or it came first. @returns false: it is not believed. */
+  lease(port: AcPort, mac: Mac, ip: Ip, seconds: number, source: LeaseSource = "dhcp"): boolean {
     const known = this.leases.find(port, { mac, ip });
     const why = this.whyRefused(port, mac, ip, known !== undefined);
     if (why !== null) {
@@ -112,7 +113,10 @@ export class Bindings {
       this.emit("warn", "binding.refused", fields);
       return false;
     }
-    const lease: Lease = known ?? { mac, ip, source: "dhcp", endsMs: null, timer: null };
+    // What a server says outranks who came first, and not the other way round.
+    if (source === "slaac" && known?.source === "dhcp") return true;
+    const lease: Lease = known ?? { mac, ip, source, endsMs: null, timer: null };
+    lease.source = source;
     if (lease.timer !== null) this.timers.cancel(lease.timer);
     const isEndless = seconds >= INFINITE_SECONDS;
     lease.endsMs = isEndless ? null : this.timers.nowMs + seconds * 1000;
@@ -136,10 +140,25 @@ export class Bindings {
     return !isLonger || this.lease(port, mac, ip, seconds);
   }
 
+  /** Addresses that `port` has because it came first. */
+  firstComeOf(port: AcPort): number {
+    return this.leases.ofPort(port).filter(({ source }) => source === "slaac").length;
+  }
+
+  /** It keeps so many of them, those that it has had longest. */
+  keepFirstCome(port: AcPort, most: number): void {
+    const own = this.leases.ofPort(port).filter(({ source }) => source === "slaac");
+    for (const lease of own.slice(most)) this.end(port, lease, "released");
+  }
+
   /** The client behind `port` gives its lease back; `ip` null: all IPv4 ones of that MAC there. */
   release(port: AcPort, mac: Mac, ip: Ip | null): void {
     for (const lease of this.leases.ofPort(port))
-      if (lease.mac === mac && (ip === null ? typeof lease.ip === "number" : lease.ip === ip))
+      if (
+        lease.mac === mac &&
+        lease.source === "dhcp" &&
+        (ip === null ? typeof lease.ip === "number" : lease.ip === ip)
+      )
         this.end(port, lease, "released");
   }
 
@@ -184,11 +203,11 @@ export class Bindings {
     );
   }
 
-  /** What is worth keeping for the next process. */
+  /** What is worth keeping for the next process. Who came first claims again, by its next packet. */
   kept(): KeptLease[] {
-    return Array.from(this.leases.all(), ([port, { mac, ip, endsMs }]) => ({
-      ...{ ac: port.name, vsi: port.vsi.name, mac, ip, endsMs },
-    }));
+    return [...this.leases.all()]
+      .filter(([, { source }]) => source === "dhcp")
+      .map(([port, { mac, ip, endsMs }]) => ({ ac: port.name, vsi: port.vsi.name, mac, ip, endsMs }));
   }
 
   /** Leases of the process before. @returns how many bind again: of ACs that still are there, of addresses that can be theirs. */
@@ -241,8 +260,9 @@ export class Bindings {
     if (isStrict(port)) this.rows.remove(port, lease);
     this.tell(port, lease, "binding.ended", { reason: why });
     // A link-local address that asked for others goes with the last of them.
-    if (typeof lease.ip === "number" || isOfLink(lease.ip)) return;
-    const left = this.leases.ofPort(port).filter(({ mac, ip }) => mac === lease.mac && typeof ip === "bigint");
+    if (lease.source !== "dhcp" || typeof lease.ip === "number" || isOfLink(lease.ip)) return;
+    const isLike = ({ mac, ip, source }: Lease) => mac === lease.mac && source === "dhcp" && typeof ip === "bigint";
+    const left = this.leases.ofPort(port).filter(isLike);
     if (left.every(({ ip }) => isOfLink(ip))) for (const each of left) this.end(port, each, why);
   }
 

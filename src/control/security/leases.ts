@@ -14,8 +14,11 @@ import { isStrict } from "./strict.ts";
 export const MAX_LEASES_OF_AC = 256;
 export const MAX_LEASES = 4096;
 
+/** Whose word it is: a server's, or the AC's own, which claimed it first. */
+export type LeaseSource = "dhcp" | "slaac";
+
 export interface Lease extends Pair {
-  readonly source: "dhcp";
+  source: LeaseSource;
   /** null: never. */
   endsMs: number | null;
   timer: Timer | null;

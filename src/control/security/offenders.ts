@@ -94,7 +94,7 @@ export class Offenders {
   }
 }
 
-interface Sender {
+export interface Sender {
   readonly mac: Mac;
   readonly ip: Ip | null;
   /** The MAC that it speaks of. */
@@ -107,7 +107,8 @@ export function senderText(bytes: Uint8Array): string {
   return ip === null ? formatMac(mac) : `${formatIp(ip)} (${formatMac(mac)})`;
 }
 
-function senderOf(bytes: Uint8Array): Sender {
+/** Who speaks in a frame's first bytes. */
+export function senderOf(bytes: Uint8Array): Sender {
   const mac = readMac(bytes, ETH_SRC);
   const has = (length: number) => bytes.length >= ETH_BYTES + length;
   switch (u16(bytes, ETH_TYPE)) {
