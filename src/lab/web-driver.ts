@@ -9,6 +9,7 @@ import type { Lesson } from "../web/said.ts";
 import { addIpv6, changeMode, makeCold, namespaceOf } from "./bed.ts";
 import { captureTool } from "./capture.ts";
 import { isFrameRow, type Scenario } from "./expect.ts";
+import { overIpv6 } from "./expect-ipv6.ts";
 import { OTHER_VXLAN } from "./expect-other-vxlan.ts";
 import { OUTSIDE } from "./expect-outside.ts";
 import { SAME_VXLAN } from "./expect-same-vxlan.ts";
@@ -17,29 +18,35 @@ import type { Verdict } from "./judge.ts";
 import { ping } from "./measure.ts";
 import { expectedText } from "./report.ts";
 import { familiesOf, folderOf, type LabState } from "./state.ts";
-import { machine } from "./topology.ts";
+import { addressOf, machine } from "./topology.ts";
 import { walk } from "./walkthrough.ts";
 
 const SCENARIOS: readonly Scenario[] = [SAME_VXLAN, OTHER_VXLAN, OUTSIDE];
 
 export function labDriver(state: LabState): Driver {
+  const families = familiesOf(state);
+  const scenarios = families.flatMap((family) => (family === 4 ? SCENARIOS : SCENARIOS.map(overIpv6)));
   return {
-    scenarios: SCENARIOS.map(({ number, title, from, to, steps }) => ({ number, title, from, to, steps })),
+    scenarios: scenarios.map(({ number, family, title, from, to, steps }) => {
+      const by = family === 6 ? ", by IPv6" : "";
+      return { number, family, title: `${title}${by}`, from, to, steps };
+    }),
     lesson: lessonOf(state),
-    async prepare(scheme, tell) {
+    async prepare(scheme, family, tell) {
       tell("the gateways start again, with empty tables");
       if (state.mode === scheme) await makeCold(state, "kept");
       else await changeMode(state, scheme);
+      if (family === 6) await addIpv6(state);
     },
-    async run(number, scheme) {
-      const scenario = SCENARIOS.find((each) => each.number === number);
-      if (scenario === undefined) throw new Error(`there is no scenario ${number}`);
+    async run(number, family, scheme) {
+      const scenario = scenarios.find((each) => each.number === number && each.family === family);
+      if (scenario === undefined) throw new Error(`there is no scenario ${number} by IPv${family}`);
       let judged: Judged | null = null;
       if (scheme === "distributed") judged = judgedOf(await walk(state, scenario, captureTool()), scenario);
       // The article's rows are those of the distributed scheme.
-      else await ping(namespaceOf(state, scenario.from), machine(scenario.to).address, 1);
+      else await ping(namespaceOf(state, scenario.from), addressOf(machine(scenario.to), family), 1);
       // For pings of the reader's own.
-      if (familiesOf(state).includes(6)) await addIpv6(state);
+      if (family === 4 && families.includes(6)) await addIpv6(state);
       return judged;
     },
   };

@@ -5,6 +5,8 @@
  */
 
 export type ScenarioNumber = 1 | 2 | 3;
+/** IPv4 or IPv6. */
+export type Family = 4 | 6;
 
 /** Who takes part, as they are called. */
 export interface Cast {
@@ -25,7 +27,7 @@ export interface Cast {
   readonly vni: number;
   readonly farVni: number;
   /** 6: they speak neighbour discovery, and not ARP. */
-  readonly family?: 4 | 6;
+  readonly family?: Family;
 }
 
 /** How neighbours are asked for: what is done with a question, its name, the same in short, and that of an answer. */

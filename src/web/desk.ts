@@ -5,6 +5,7 @@
  * Then the captures end, and what they saw becomes a walk.
  */
 import { EXIT, Refusal } from "../ctl/client.ts";
+import type { Family } from "./article.ts";
 import type { Driver, Judged, SchemeName } from "./driver.ts";
 import type { Fleet } from "./fleet.ts";
 import { isEnd, pingIn, type Sight, sightsOf } from "./join.ts";
@@ -43,18 +44,20 @@ export class WalkDesk {
    * The driver's scenario, from cold tables. It ends though its reader goes: gateways that are starting again must come up.
    * Throws a Refusal when another walk is being made.
    */
-  driven(scenario: number, scheme: SchemeName): ReadableStream<Uint8Array> {
+  driven(scenario: number, family: Family, scheme: SchemeName): ReadableStream<Uint8Array> {
     const driver = this.driver;
-    const known = driver?.scenarios.find(({ number }) => number === scenario);
+    const known = driver?.scenarios.find((each) => each.number === scenario && each.family === family);
     if (driver === null || known === undefined)
-      throw new Refusal("not_found", `there is no scenario ${scenario} here`, "", EXIT.notFound);
+      throw new Refusal("not_found", `there is no scenario ${scenario} by IPv${family} here`, "", EXIT.notFound);
+    const prepare = (next: SchemeName, tell: Tell) =>
+      driver.prepare(next, family, (text) => tell({ kind: "progress", text }));
     return this.stream(async (tell) => {
-      await driver.prepare(scheme, (text) => tell({ kind: "progress", text }));
+      await prepare(scheme, tell);
       const recorder = await Recorder.arm(this.fleet.sockets(), DRIVEN_SECONDS);
       let judged: Judged | null;
       try {
         tell({ kind: "progress", text: `${known.from} pings ${known.to}; every frame is looked at` });
-        judged = await driver.run(scenario, scheme);
+        judged = await driver.run(scenario, family, scheme);
         await settled(recorder);
       } catch (error) {
         recorder.disarm();
@@ -63,7 +66,7 @@ export class WalkDesk {
       const recording = await recorder.finish();
       const causes = await this.fleet.disagreements();
       // The other views show the gateways as they usually are.
-      if (scheme === "centralized") await driver.prepare("distributed", (text) => tell({ kind: "progress", text }));
+      if (scheme === "centralized") await prepare("distributed", tell);
       return walkOf(recording, { ...this.head(), scheme, scenario: known, judged, causes });
     });
   }

@@ -2,6 +2,7 @@
  * Who makes the walks: the namespace lab has a driver that empties all tables, pings and judges; elsewhere there is none, and a
  * walk is the user's own ping, watched.
  */
+import type { Family } from "./article.ts";
 import type { Lesson, ScenarioSaid } from "./said.ts";
 
 /** What was asked of the article, and what was seen: by the driver's own eyes, not the gateways'. */
@@ -36,8 +37,8 @@ export type SchemeName = "distributed" | "centralized";
 export interface Driver {
   readonly scenarios: readonly (ScenarioSaid & { readonly steps: Readonly<Record<number, string>> })[];
   readonly lesson: Lesson;
-  /** Have the gateways run in this scheme, with cold tables. */
-  prepare(scheme: SchemeName, tell: (text: string) => void): Promise<void>;
+  /** Have the gateways run in this scheme, with cold tables, and the machines have addresses of this family. */
+  prepare(scheme: SchemeName, family: Family, tell: (text: string) => void): Promise<void>;
   /** Ping; what was seen is judged where the article says what there should be. */
-  run(scenario: number, scheme: SchemeName): Promise<Judged | null>;
+  run(scenario: number, family: Family, scheme: SchemeName): Promise<Judged | null>;
 }

@@ -8,6 +8,7 @@ import type { Ac, DropCount, Interface, MacEntry, Neighbor, Route, Status, Tunne
 import type { Check } from "../api/schema-doctor.ts";
 import type { Trace } from "../api/schema-trace.ts";
 import type { EventRecord } from "../api/schema-watch.ts";
+import type { Family } from "./article.ts";
 
 /** What passes each second; null: not known yet, or the gateway has started again. */
 export interface Rate {
@@ -85,6 +86,8 @@ export interface Lesson {
 
 export interface ScenarioSaid {
   readonly number: number;
+  /** By which it is pinged; a scenario of both stands here twice. */
+  readonly family: Family;
   readonly title: string;
   readonly from: string;
   readonly to: string;

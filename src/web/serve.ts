@@ -145,6 +145,7 @@ const ExportAsked = z.strictObject({
 });
 const WalkAsked = z.strictObject({
   scenario: z.int().min(1).max(3),
+  family: z.union([z.literal(4), z.literal(6)]).default(4),
   scheme: z.enum(["distributed", "centralized"]).default("distributed"),
 });
 
@@ -174,7 +175,9 @@ function routesOf({ sockets, driver, lesson, version }: WebOptions): Hono {
   for (const [path, [name, type]] of Object.entries(FILES))
     app.get(path, (c) => c.body(new Uint8Array(files.get(name)!), 200, { "content-type": type }));
   app.get("/api/session", (c) => {
-    const scenarios = (driver?.scenarios ?? []).map(({ number, title, from, to }) => ({ number, title, from, to }));
+    const scenarios = (driver?.scenarios ?? []).map(({ number, family, title, from, to }) => {
+      return { number, family, title, from, to };
+    });
     const session: Session = {
       version,
       scenarios,
@@ -198,8 +201,8 @@ function routesOf({ sockets, driver, lesson, version }: WebOptions): Hono {
   app.get("/api/walks", (c) => c.json(desk.kept));
   app.post("/api/watch", (c) => c.body(desk.watched(), 200, asLines));
   app.post("/api/walk", async (c) => {
-    const { scenario, scheme } = read(WalkAsked, await bodyOf(c));
-    return c.body(desk.driven(scenario, scheme), 200, asLines);
+    const { scenario, family, scheme } = read(WalkAsked, await bodyOf(c));
+    return c.body(desk.driven(scenario, family, scheme), 200, asLines);
   });
   app.get("/api/export", (c) => {
     const { id, as } = read(ExportAsked, c.req.query());

@@ -1,6 +1,7 @@
 /** The view of one ping, hop by hop: made by the lab, or the reader's own, watched. */
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import type { ScenarioSaid } from "../said.ts";
 import type { Hop, Walk } from "../said-walk.ts";
 import { download } from "./api.ts";
 import { Compare } from "./compare.tsx";
@@ -32,17 +33,22 @@ import { HopList, Outcome, Sentence } from "./words.tsx";
 /** Scenario whose two schemes are shown beside each other. */
 const compared = signal<{ readonly distributed: Walk; readonly centralized: Walk } | null>(null);
 
+/** The family by which the lab's scenarios are walked. */
+const by = signal<ScenarioSaid["family"]>(4);
+
 async function compare(scenario: number): Promise<void> {
   compared.value = null;
-  const centralized = await make("/api/walk", { scenario, scheme: "centralized" });
+  const asked = { scenario, family: by.value };
+  const centralized = await make("/api/walk", { ...asked, scheme: "centralized" });
   if (centralized === null) return;
-  const distributed = await make("/api/walk", { scenario, scheme: "distributed" });
+  const distributed = await make("/api/walk", { ...asked, scheme: "distributed" });
   if (distributed !== null) compared.value = { distributed, centralized };
 }
 
 type Form = "html" | "pcapng";
 
-const fileName = ({ id, scenario }: Walk): string => `walk-${scenario === null ? id : `s${scenario}`}`;
+const fileName = ({ id, scenario, pair }: Walk): string =>
+  `walk-${scenario === null ? id : `s${scenario}`}${pair?.[1].includes(":") ? "-ipv6" : ""}`;
 
 async function keep(made: Walk, form: Form): Promise<void> {
   try {
@@ -57,6 +63,7 @@ export function WalkView() {
     void readKept();
   }, []);
   const said = session.value;
+  const scenarios = said?.scenarios ?? [];
   const isBusy = progress.value !== null;
   const current = walk.value;
   return (
@@ -64,19 +71,22 @@ export function WalkView() {
       <section class="card" aria-labelledby="walk-title">
         <div class="bar">
           <h2 id="walk-title">Walk</h2>
-          {said?.scenarios.map(({ number, title }) => (
-            <button
-              key={number}
-              type="button"
-              disabled={isBusy}
-              onClick={() => {
-                compared.value = null;
-                void make("/api/walk", { scenario: number });
-              }}
-            >
-              <strong>{`S${number}`}</strong> {sentence(title)}
-            </button>
-          ))}
+          {scenarios.some(({ family }) => family === 6) && <ByFamily />}
+          {scenarios
+            .filter(({ family }) => family === by.value)
+            .map(({ number, family, title }) => (
+              <button
+                key={number}
+                type="button"
+                disabled={isBusy}
+                onClick={() => {
+                  compared.value = null;
+                  void make("/api/walk", { scenario: number, family });
+                }}
+              >
+                <strong>{`S${number}`}</strong> {sentence(title)}
+              </button>
+            ))}
           <button
             type="button"
             disabled={isBusy}
@@ -87,7 +97,7 @@ export function WalkView() {
           >
             my own ping
           </button>
-          {said !== null && said.scenarios.length > 0 && (
+          {scenarios.length > 0 && (
             <button type="button" disabled={isBusy} onClick={() => void compare(2)}>
               centralised and distributed
             </button>
@@ -106,7 +116,7 @@ export function WalkView() {
         )}
         {current === null && !isBusy && (
           <p class="empty">
-            {said !== null && said.scenarios.length > 0
+            {scenarios.length > 0
               ? "Choose a scenario: the gateways start with empty tables, VM1 pings, and every frame is shown on its way."
               : "Choose “my own ping”, and ping: every frame of it is shown on its way."}
           </p>
@@ -116,6 +126,21 @@ export function WalkView() {
       {compared.value !== null && <Compare {...compared.value} />}
       {current !== null && <Walked walk={current} keep={(form) => void keep(current, form)} />}
     </div>
+  );
+}
+
+function ByFamily() {
+  return (
+    <label class="quiet">
+      by{" "}
+      <select
+        value={String(by.value)}
+        onChange={({ currentTarget }) => (by.value = currentTarget.value === "6" ? 6 : 4)}
+      >
+        <option value="4">IPv4</option>
+        <option value="6">IPv6</option>
+      </select>
+    </label>
   );
 }
 
