@@ -21,6 +21,8 @@ import { checkOpen } from "./sockets.ts";
 /** From then on, and after so many packets, a peer that only listens is worth a word. */
 const SILENT_SECONDS = 20;
 const SILENT_SENT = 5;
+/** A gateway that has just started has announced itself and its hosts, and floods are for hosts that may not be there. */
+const ASK_THERE = "Announcements and floods need no answer: vtepctl ping HOST --interface NAME asks a host behind it";
 
 export interface GatewayFacts {
   readonly status: Status;
@@ -225,7 +227,7 @@ function checkTraffic({ name, remote, receive, transmit, probe, bfd, turnedAway 
     const text = `${plural(sentSince, "packet")} sent, none received for ${silentSeconds} s`;
     const runs =
       bfd?.verdict === "up" ? "vtepd runs, says BFD: had it anything to answer" : "does vtepd run (vtepctl status)";
-    return [warn(key, text, `on ${remote}: ${runs}, and is UDP 4789 open both ways?`)];
+    return [warn(key, text, `on ${remote}: ${runs}, and is UDP 4789 open both ways? ${ASK_THERE}`)];
   }
   const counts = `${plural(receive.packets, "packet")} received, ${transmit.packets} sent`;
   if (turnedAway > 0)
@@ -236,7 +238,7 @@ function checkTraffic({ name, remote, receive, transmit, probe, bfd, turnedAway 
   const knows = name.startsWith("evpn:")
     ? "has it our routes of types 2 and 3"
     : "does vtepd run, is our address in its tunnel list";
-  const fix = `on ${remote}: ${knows}, and is UDP 4789 open both ways?`;
+  const fix = `on ${remote}: ${knows}, and is UDP 4789 open both ways? ${ASK_THERE}`;
   return [warn(key, `${plural(transmit.packets, "packet")} sent, none ever received`, fix)];
 }
 

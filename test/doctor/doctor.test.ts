@@ -207,6 +207,7 @@ describe("a gateway", () => {
     expect(await examined({ tunnels: [{ ...TUNNEL, probe }] }, "traffic of gw2")).toMatchObject({
       result: "warn",
       text: "8 packets sent, none received for 40 s",
+      fix: expect.stringMatching(/vtepctl ping HOST --interface NAME asks a host behind it$/),
     });
     const quiet = { ...probe, sentSince: 1 };
     expect((await examined({ tunnels: [{ ...TUNNEL, probe: quiet }] }, "traffic of gw2")).result).toBe("ok");
