@@ -121,6 +121,25 @@ describe("a server's message", () => {
     ).toMatchObject([{ server: SERVER, requests: 1, replies: 1, silentSeconds: null }]);
   });
 
+  it("with a prefix that is delegated (IA_PD) reaches the client as it was said, binds nothing and makes no route", () => {
+    const bed = new Dhcp6Bed();
+    const prefix = `001a 0019 00000e10 00001c20 38 ${hexOf(ip6("2001:db8:1234::"))}`;
+    const delegated = dhcp6Message(
+      7,
+      `${CLIENT_ID} 0019 0029 00000007 00000708 00000b40 ${prefix}`.replaceAll(" ", ""),
+    );
+    const routes = () => bed.gw1.control.shown.routes.size;
+    // The first answer has the client's address learned, a route of its own.
+    bed.ask(bed.a1, dhcp6Message(3));
+    bed.answer(dhcp6Message(2));
+    bed.clear();
+    const before = routes();
+    bed.ask(bed.a1, dhcp6Message(3));
+    bed.answer(delegated);
+    expect(heard6(bed.a1).map(({ message }) => toHex(message))).toEqual([toHex(delegated)]);
+    expect([bed.bindings(), routes() - before, bed.gw1.drops]).toEqual([[], 0, {}]);
+  });
+
   it("without interface-id goes where the question came from; of one that was not asked for, by its place and MAC", () => {
     const bed = asked();
     bed.answer(dhcp6Message(2), { id: null });
