@@ -3,18 +3,10 @@
 
 #include "../../native-bindings/checksum.h"
 #include "../../native-bindings/gso.h"
+#include "guest.h"
 #include "oracle.h"
 
 using namespace vtepd;
-
-static int believe(const Bytes& frame, VnetHeader vnet, Gso* gso = nullptr) {
-  Gso mine;
-  return gsoFromVnet(&vnet, frame.data(), static_cast<uint32_t>(frame.size()), gso != nullptr ? gso : &mine);
-}
-
-static VnetHeader vnetOf(const Packet& p, uint8_t type, uint16_t size) {
-  return {VNET_NEEDS_CSUM, type, 0, size, static_cast<uint16_t>(p.l4At()), static_cast<uint16_t>(p.udp ? 6 : 16)};
-}
 
 static void guests(Random& random) {
   Packet p;

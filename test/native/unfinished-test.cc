@@ -1,17 +1,9 @@
 // Checksums that a guest leaves unfinished without GSO: which may be finished, and where that writes (gso.h).
 #include "../../native-bindings/gso.h"
+#include "guest.h"
 #include "oracle.h"
 
 using namespace vtepd;
-
-static int believe(const Bytes& frame, VnetHeader vnet, Gso* gso = nullptr) {
-  Gso mine;
-  return gsoFromVnet(&vnet, frame.data(), static_cast<uint32_t>(frame.size()), gso != nullptr ? gso : &mine);
-}
-
-static VnetHeader vnetOf(const Packet& p, uint8_t type, uint16_t size) {
-  return {VNET_NEEDS_CSUM, type, 0, size, static_cast<uint16_t>(p.l4At()), static_cast<uint16_t>(p.udp ? 6 : 16)};
-}
 
 static void loneChecksums(Random& random) {
   for (const bool v6 : {false, true}) {
