@@ -8,6 +8,7 @@
 import { randomInt } from "node:crypto";
 import { peerAddress } from "../control/peer-address.ts";
 import type { Timers } from "../control/timers.ts";
+import { sameBytes } from "../wire/bytes.ts";
 import type { EchoNews } from "../wire/echo.ts";
 import type { EchoEnd } from "./tunnel-probe.ts";
 
@@ -72,9 +73,4 @@ export class EchoBook {
     this.asked.get(first)!.settle({ kind: "lost" });
     return first;
   }
-}
-
-/** Are these the same address? */
-export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }

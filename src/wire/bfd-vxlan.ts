@@ -10,7 +10,7 @@
  * the VTEP that it asks (§5: "Alternatively"): both are taken, since nothing of this VNI is forwarded to anybody.
  */
 import { BFD_BYTES, BFD_PORT, BFD_TTL, type BfdPacket, writeBfd } from "./bfd.ts";
-import { setU16, u16 } from "./bytes.ts";
+import { sameBytes, setU16, u16 } from "./bytes.ts";
 import { ETH_BYTES, ETH_DST, ETH_SRC, ETH_TYPE, isGroup, readMac, TYPE_IPV4, TYPE_IPV6, writeMac } from "./ethernet.ts";
 import { IP_DST, IP_FRAGMENT, IP_LENGTH, IP_PROTOCOL, IP_SRC, IP_TTL, IPV4_BYTES, PROTO_UDP, sum16 } from "./ipv4.ts";
 import { UDP_CHECKSUM, UDP_LENGTH } from "./udp.ts";
@@ -50,19 +50,13 @@ export function readInnerBfd(bytes: Uint8Array, at: number, end: number, own: Ui
   return type === TYPE_IPV6 ? readInner6(bytes, ip, end, own) : null;
 }
 
-/** Are the bytes from `at` on `wanted`? */
-function isAt(bytes: Uint8Array, at: number, wanted: ArrayLike<number>): boolean {
-  for (let n = 0; n < wanted.length; n++) if (bytes[at + n] !== wanted[n]) return false;
-  return true;
-}
-
 function readInner4(bytes: Uint8Array, ip: number, end: number, own: Uint8Array): InnerBfd | null {
   // Without options, so that the port stands where it is looked for.
   if (bytes[ip] !== 0x45 || sum16(bytes, ip, IPV4_BYTES, 0) !== 0xffff) return null;
   const length = u16(bytes, ip + IP_LENGTH);
   if (length < IPV4_BYTES + UDP_BYTES || ip + length > end) return null;
   if ((u16(bytes, ip + IP_FRAGMENT) & FRAGMENTED) !== 0 || bytes[ip + IP_PROTOCOL] !== PROTO_UDP) return null;
-  if (bytes[ip + IP_DST] !== 127 && !(own.length === 4 && isAt(bytes, ip + IP_DST, own))) return null;
+  if (bytes[ip + IP_DST] !== 127 && !sameBytes(bytes.subarray(ip + IP_DST, ip + IPV4_BYTES), own)) return null;
   const pseudo = { from: ip + IP_SRC, addresses: 8 };
   const source = bytes.subarray(ip + IP_SRC, ip + IP_DST);
   return readInnerUdp(bytes, ip + IPV4_BYTES, ip + length, pseudo, source, bytes[ip + IP_TTL]!);
@@ -72,8 +66,8 @@ function readInner6(bytes: Uint8Array, ip: number, end: number, own: Uint8Array)
   if (end - ip < IPV6_BYTES + UDP_BYTES || bytes[ip]! >> 4 !== 6) return null;
   const length = u16(bytes, ip + IP6_LENGTH);
   if (length < UDP_BYTES || ip + IPV6_BYTES + length > end || bytes[ip + IP6_NEXT] !== PROTO_UDP) return null;
-  const isLoopback = isAt(bytes, ip + IP6_DST, MAPPED_LOOPBACK);
-  if (!isLoopback && !(own.length === 16 && isAt(bytes, ip + IP6_DST, own))) return null;
+  const to = bytes.subarray(ip + IP6_DST, ip + IPV6_BYTES);
+  if (!MAPPED_LOOPBACK.every((byte, n) => to[n] === byte) && !sameBytes(to, own)) return null;
   const pseudo = { from: ip + IP6_SRC, addresses: 32 };
   const source = bytes.subarray(ip + IP6_SRC, ip + IP6_DST);
   return readInnerUdp(bytes, ip + IPV6_BYTES, ip + IPV6_BYTES + length, pseudo, source, bytes[ip + IP6_HOPS]!);

@@ -55,3 +55,13 @@ export function copy(to: Uint8Array, toAt: number, from: Uint8Array, fromAt: num
 export function move(bytes: Uint8Array, to: number, from: number, length: number): void {
   bytes.copyWithin(to, from, from + length);
 }
+
+/** Are these the same, in length and content? */
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
+/** A byte for each sign of `text`, which is ASCII. */
+export function ascii(text: string): Uint8Array {
+  return Uint8Array.from(text, (sign) => sign.charCodeAt(0));
+}

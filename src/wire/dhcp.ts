@@ -6,7 +6,7 @@
  * in `sname` and `file` (option 52) are the two ends' business, and an option 82 may not stand there (RFC 3046 §2.1): a client that hides
  * one in them would say to its server where it is.
  */
-import { i32, setI32, u16 } from "./bytes.ts";
+import { ascii, i32, setI32, u16 } from "./bytes.ts";
 import { type Mac, readMac } from "./ethernet.ts";
 import type { Ipv4 } from "./ipv4.ts";
 
@@ -204,7 +204,6 @@ export function circuitOf(agent: Uint8Array): string | null {
 }
 
 function agentBytes({ circuit, remote, link, server, vrf }: AgentInformation): Uint8Array {
-  const ascii = (value: string) => Array.from(value, (c) => c.charCodeAt(0));
   const text = (code: number, value: string) => [code, value.length, ...ascii(value)];
   const address = (code: number, value: Ipv4) => {
     const bytes = new Uint8Array([code, 4, 0, 0, 0, 0]);

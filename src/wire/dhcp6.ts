@@ -7,7 +7,7 @@
  * An option is code (2), length (2) and value. A relay wraps what a client says into a message of its own, and takes what a server
  * says out of one (§19). It changes nothing in it, and looks for addresses only: those that a server gives, and those that a client gives back.
  */
-import { i32, setU16, u16 } from "./bytes.ts";
+import { ascii, i32, setU16, u16 } from "./bytes.ts";
 import { type Mac, writeMac } from "./ethernet.ts";
 import { type Ipv6, readIpv6, writeIpv6 } from "./ipv6.ts";
 
@@ -146,10 +146,6 @@ export function relayForward(message: Uint8Array, { link, peer, interfaceId, mac
     at += OPTION_HEAD + value.length;
   }
   return out;
-}
-
-function ascii(text: string): Uint8Array {
-  return Uint8Array.from(text, (c) => c.charCodeAt(0));
 }
 
 /** @returns null: no Relay-reply with one message in it, or its options do not parse. */
