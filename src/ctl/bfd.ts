@@ -1,10 +1,10 @@
 /** `vtepctl show bfd`: the sessions, and what was refused. */
 import type { Command } from "commander";
 import type { Bfd, BfdSession } from "../api/schema-bfd.ts";
-import { ask, EXIT, Refusal } from "./client.ts";
+import { ask } from "./client.ts";
 import { examples } from "./examples.ts";
 import { printBlocks, printList, printValue, type Session } from "./output.ts";
-import { refresh, type Watch, watchOf } from "./refresh.ts";
+import { missing, refresh, type Watch, watchOf } from "./refresh.ts";
 import { tabular } from "./show.ts";
 import { type Column, shortAge } from "./table.ts";
 import { write } from "./terminal.ts";
@@ -54,9 +54,7 @@ export function addBfd(program: Command, session: Session): void {
       const read = async () => {
         const view = await ask<Bfd>(session.socket, "/v1/bfd");
         const unknown = names.find((name) => !view.sessions.some(({ tunnel }) => tunnel === name));
-        // While it is watched one may come and go.
-        if (unknown !== undefined && watch === null)
-          throw new Refusal("not_found", `no tunnel ${unknown} has BFD`, "vtepctl show bfd lists all", EXIT.notFound);
+        if (unknown !== undefined) missing(watch, `no tunnel ${unknown} has BFD`, "vtepctl show bfd lists all");
         const isMeant = ({ tunnel }: BfdSession) => names.length === 0 || names.includes(tunnel);
         return { ...view, sessions: view.sessions.filter(isMeant) };
       };

@@ -4,10 +4,10 @@ import type { Command } from "commander";
 import type { HeldHop } from "../api/schema-next-hop.ts";
 import { formatIpv6, parseIpv6 } from "../wire/ipv6.ts";
 import { someNames } from "../wire/some-names.ts";
-import { ask, EXIT, Refusal } from "./client.ts";
+import { ask } from "./client.ts";
 import { examples } from "./examples.ts";
 import { printList, type Session } from "./output.ts";
-import { refresh, type Watch, watchOf } from "./refresh.ts";
+import { missing, refresh, type Watch, watchOf } from "./refresh.ts";
 import { hasAll, tabular } from "./show.ts";
 import { type Column, shortAge } from "./table.ts";
 
@@ -59,17 +59,15 @@ export function addNextHop(program: Command, session: Session): void {
       const watch = watchOf(options.watch);
       const words = [...(watch?.word == null ? [] : [watch.word]), ...given].flatMap(cellsOf);
       const kind = options.dead ? "dead next hop" : "next hop";
-      const missing = `no ${kind} has ${words.join(" and ")}`;
+      const notThere = `no ${kind} has ${words.join(" and ")}`;
       const read = async () => {
         const hops = await ask<HeldHop[]>(session.socket, `/v1/next-hops${options.dead ? "?dead=true" : ""}`);
         const chosen = hops.filter((hop) => hasAll(words, hop, SOUGHT));
-        // While it is watched one may come and go.
-        if (words.length > 0 && chosen.length === 0 && watch === null)
-          throw new Refusal("not_found", missing, "vtepctl show next-hop lists all", EXIT.notFound);
+        if (words.length > 0 && chosen.length === 0) missing(watch, notThere, "vtepctl show next-hop lists all");
         return chosen.slice(0, options.lines);
       };
       const nothing = options.dead ? "no next hop is dead" : "no route or policy has a next hop";
-      const none = words.length > 0 ? missing : nothing;
+      const none = words.length > 0 ? notThere : nothing;
       await refresh(session, watch, read, async (output, hops) => {
         await printList(output, hops, HOP, { none, isWide: options.wide === true });
       });

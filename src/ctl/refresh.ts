@@ -46,6 +46,11 @@ export function watchOf(option: Watch | true | undefined): Watch | null {
 }
 
 /** Read and print, once or until interrupted. */
+/** What was asked for is not there: refused, but while it is watched, when it may come and go. */
+export function missing(watch: Watch | null, text: string, hint: string): void {
+  if (watch === null) throw new Refusal("not_found", text, hint, EXIT.notFound);
+}
+
 export async function refresh<T>(
   session: Session,
   watch: Watch | null,

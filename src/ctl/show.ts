@@ -13,7 +13,7 @@ import { examples } from "./examples.ts";
 import { hopText } from "./hop-text.ts";
 import { KINDS, type Kind, viaText } from "./kinds.ts";
 import { printBlocks, printList, printValue, type Session } from "./output.ts";
-import { type Before, refresh, type Watch, watched, watchOf } from "./refresh.ts";
+import { type Before, missing, refresh, type Watch, watched, watchOf } from "./refresh.ts";
 import { type Column, shortAge, shortNumber } from "./table.ts";
 import { write } from "./terminal.ts";
 import { ELSEWHERE, understood } from "./vendor-words.ts";
@@ -190,18 +190,16 @@ async function showKind(session: Session, asked: Kind, said: readonly string[], 
   const { name, words, verbose, ...scope } = understood(asked.name, watch?.word == null ? said : [watch.word, ...said]);
   const options = { ...scope, ...given };
   const kind = name === asked.name ? asked : kindOf(name);
-  const missing = `no row${options.vrf === undefined ? "" : ` of VRF ${options.vrf}`} has ${words.join(" and ")}`;
+  const notThere = `no row${options.vrf === undefined ? "" : ` of VRF ${options.vrf}`} has ${words.join(" and ")}`;
   const read = async () => {
     const columns = kind.columns(null);
     const rows = (await ask<never[]>(session.socket, pathOf(kind, words, options))).filter((row) =>
       hasAll(words, row, columns),
     );
-    // While it is watched a row may come and go.
-    if (words.length > 0 && rows.length === 0 && watch === null)
-      throw new Refusal("not_found", missing, helpFor(kind, words), EXIT.notFound);
+    if (words.length > 0 && rows.length === 0) missing(watch, notThere, helpFor(kind, words));
     return rows.slice(0, options.lines);
   };
-  const none = words.length > 0 ? missing : kind.none;
+  const none = words.length > 0 ? notThere : kind.none;
   await refresh(session, watch, read, async (output, rows, before) => {
     if (verbose && output.form === "table" && rows.length > 0) await printBlocks(kind.columns(before), rows);
     else await printList(output, rows, kind.columns(before), { isWide: options.wide === true, none });

@@ -2,10 +2,10 @@
 import type { Command } from "commander";
 import type { Track } from "../api/schema-tracks.ts";
 import { someNames } from "../wire/some-names.ts";
-import { ask, EXIT, Refusal } from "./client.ts";
+import { ask } from "./client.ts";
 import { examples } from "./examples.ts";
 import { printList, printValue, type Session } from "./output.ts";
-import { refresh, type Watch, watchOf } from "./refresh.ts";
+import { missing, refresh, type Watch, watchOf } from "./refresh.ts";
 import { tabular } from "./show.ts";
 import { type Column, shortAge } from "./table.ts";
 
@@ -38,9 +38,7 @@ export function addTrack(program: Command, session: Session): void {
       const read = async () => {
         const tracks = await ask<Track[]>(session.socket, "/v1/tracks");
         const unknown = names.find((each) => !tracks.some(({ name }) => name === each));
-        // While it is watched one may come and go.
-        if (unknown !== undefined && watch === null)
-          throw new Refusal("not_found", `there is no track ${unknown}`, "vtepctl show track lists all", EXIT.notFound);
+        if (unknown !== undefined) missing(watch, `there is no track ${unknown}`, "vtepctl show track lists all");
         return tracks.filter(({ name }) => names.length === 0 || names.includes(name));
       };
       await refresh(session, watch, read, async (output, tracks) => {
