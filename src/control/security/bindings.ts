@@ -142,13 +142,12 @@ export class Bindings {
 
   /** Addresses that `port` has because it came first. */
   firstComeOf(port: AcPort): number {
-    return this.leases.ofPort(port).filter(({ source }) => source === "slaac").length;
+    return this.firstCome(port).length;
   }
 
   /** It keeps so many of them, those that it has had longest. */
   keepFirstCome(port: AcPort, most: number): void {
-    const own = this.leases.ofPort(port).filter(({ source }) => source === "slaac");
-    for (const lease of own.slice(most)) this.end(port, lease, "released");
+    for (const lease of this.firstCome(port).slice(most)) this.end(port, lease, "released");
   }
 
   /** The client behind `port` gives its lease back; `ip` null: all IPv4 ones of that MAC there. */
@@ -224,6 +223,10 @@ export class Bindings {
       count++;
     }
     return count;
+  }
+
+  private firstCome(port: AcPort): Lease[] {
+    return this.leases.ofPort(port).filter(({ source }) => source === "slaac");
   }
 
   private whyRefused(port: AcPort, mac: Mac, ip: Ip, isRenewal: boolean): string | null {

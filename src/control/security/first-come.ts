@@ -95,8 +95,7 @@ export class FirstCome {
     const iface = port.vsi.interface;
     if (iface === null || typeof ip !== "bigint" || of !== mac || isOwnAddress(iface, ip)) return null;
     if (!isHostAddress(iface, ip) && !isOfLink(ip)) return null;
-    const isOfHost = this.parts.bindings.of(port).some((bound) => bound.mac === mac && bound.source !== "slaac");
-    return isOfHost ? { port, iface, mac, ip } : null;
+    return this.isOfHost(port, mac) ? { port, iface, mac, ip } : null;
   }
 
   private whyRefused({ port, mac, ip }: Claim): string | null {
@@ -153,8 +152,7 @@ export class FirstCome {
   private ask(claim: Claim, sinceMs: number): void {
     const { bindings, solicitor } = this.parts;
     const { port, iface, mac, ip } = claim;
-    const isOfHost = bindings.of(port).some((bound) => bound.mac === mac && bound.source !== "slaac");
-    if (!bindings.has(port, mac, ip) || !isOfHost) return;
+    if (!bindings.has(port, mac, ip) || !this.isOfHost(port, mac)) return;
     const known = this.neighborOf(claim);
     if (known !== null && known.heardMs > sinceMs && samePlace(known.place!, placeOf(claim))) {
       this.bind(claim);
@@ -162,6 +160,11 @@ export class FirstCome {
     }
     solicitor.at(iface, ip, placeOf(claim));
     this.askIn(ASK_AGAIN_MS, claim, sinceMs);
+  }
+
+  /** Is the MAC bound to the AC by more than its own claims? */
+  private isOfHost(port: AcPort, mac: Mac): boolean {
+    return this.parts.bindings.of(port).some((bound) => bound.mac === mac && bound.source !== "slaac");
   }
 
   private neighborOf({ iface, ip }: Claim): Neighbor | null {
