@@ -3,19 +3,16 @@ import fc from "fast-check";
 import { beforeEach, expect, it, vi } from "vitest";
 import type { Instance } from "../../src/evpn/import.ts";
 import type { MacRoute } from "../../src/evpn/route.ts";
-import { type Site, VSI, World } from "./site.ts";
+import { routeOf as hostRoute, REFLECTOR, type Site, VSI, World } from "./site.ts";
 
-const REFLECTOR = "192.0.2.251";
 const SLICE = 256;
 let world: World;
 let site: Site;
 let own: Instance;
 
-const routeOf = (n: number, fields: Partial<MacRoute> = {}): MacRoute => ({
-  ...{ type: 2, rd: "192.0.2.9:10", tag: 0, nextHop: "192.0.2.9", targets: ["65000:10"], encap: 8 },
-  ...{ mac: 0x020000010000 + n, ip: `10.1.1.${2 + (n % 200)}`, labels: [10], segment: null, sequence: null },
-  ...{ isSticky: false, isGateway: false, routerMac: null, ...fields },
-});
+/** With an address. */
+const routeOf = (n: number, fields: Partial<MacRoute> = {}): MacRoute =>
+  hostRoute(n, { ip: `10.1.1.${2 + (n % 200)}`, ...fields });
 
 function say(routes: readonly MacRoute[], isWithdrawn = false): void {
   site.evpn.rows(routes.map((route) => ({ route, isWithdrawn, peer: REFLECTOR })));

@@ -1,17 +1,10 @@
 /** Peers that announce what they like: keys of ours, tunnels that are not available, more than there is room for. Nothing of it lasts, and it costs bounded work. */
 import { beforeEach, describe, expect, it } from "vitest";
 import { type EvpnRoute, keyOf, type MacRoute, MOST_TARGETS } from "../../src/evpn/route.ts";
-import { type Site, World } from "./site.ts";
+import { REFLECTOR, routeOf, type Site, World } from "./site.ts";
 
-const REFLECTOR = "192.0.2.251";
 let world: World;
 let site: Site;
-
-const routeOf = (n: number, fields: Partial<MacRoute> = {}): MacRoute => ({
-  ...{ type: 2, rd: "192.0.2.9:10", tag: 0, nextHop: "192.0.2.9", targets: ["65000:10"], encap: 8 },
-  ...{ mac: 0x020000010000 + n, ip: null, labels: [10], segment: null, sequence: null },
-  ...{ isSticky: false, isGateway: false, routerMac: null, ...fields },
-});
 
 function say(routes: readonly EvpnRoute[], isWithdrawn = false, peer: string | null = REFLECTOR): void {
   site.evpn.rows(routes.map((route) => ({ route, isWithdrawn, peer })));

@@ -4,9 +4,8 @@ import { parseIp } from "../../src/control/ip.ts";
 import { rowsOf } from "../../src/control/sorted.ts";
 import type { MacRoute } from "../../src/evpn/route.ts";
 import { routeViews } from "../../src/evpn/story.ts";
-import { type Site, World } from "./site.ts";
+import { REFLECTOR, type Site, World } from "./site.ts";
 
-const REFLECTOR = "192.0.2.251";
 const MAC = 0x020000010000;
 let world: World;
 let site: Site;

@@ -4,18 +4,11 @@ import { STEP } from "../../src/control/sorted.ts";
 import { isSameRoute, type MacRoute, nlriText } from "../../src/evpn/route.ts";
 import { routeViews } from "../../src/evpn/story.ts";
 import { formatIpv4 } from "../../src/wire/ipv4.ts";
-import { type Site, World } from "./site.ts";
+import { REFLECTOR, routeOf, type Site, World } from "./site.ts";
 
-const REFLECTOR = "192.0.2.251";
 const SLICE = 256;
 let world: World;
 let site: Site;
-
-const routeOf = (n: number, fields: Partial<MacRoute> = {}): MacRoute => ({
-  ...{ type: 2, rd: "192.0.2.9:10", tag: 0, nextHop: "192.0.2.9", targets: ["65000:10"], encap: 8 },
-  ...{ mac: 0x020000010000 + n, ip: null, labels: [10], segment: null, sequence: null },
-  ...{ isSticky: false, isGateway: false, routerMac: null, ...fields },
-});
 
 function say(routes: readonly MacRoute[], isWithdrawn = false): void {
   site.evpn.rows(routes.map((route) => ({ route, isWithdrawn, peer: REFLECTOR })));

@@ -9,6 +9,7 @@ import { Timers } from "../../src/control/timers.ts";
 import { deliver } from "../../src/daemon/evpn.ts";
 import type { Beliefs, LocalHost } from "../../src/evpn/beliefs.ts";
 import { Evpn } from "../../src/evpn/evpn.ts";
+import type { MacRoute } from "../../src/evpn/route.ts";
 import type { EvpnSettings } from "../../src/evpn/settings.ts";
 import type { Mac } from "../../src/wire/ethernet.ts";
 import { parseIpv4 } from "../../src/wire/ipv4.ts";
@@ -18,8 +19,17 @@ export const VSI = "vsi10";
 export const VNI = 10;
 export const L3VNI = 4001;
 export const AS = 65000;
+/** By which routes come that no Site of the World announces. */
+export const REFLECTOR = "192.0.2.251";
 const GATEWAY_MAC = 0x02005e00000a;
 const ANSWER_MS = 3;
+
+/** MAC n of a gateway that is no Site. */
+export const routeOf = (n: number, fields: Partial<MacRoute> = {}): MacRoute => ({
+  ...{ type: 2, rd: "192.0.2.9:10", tag: 0, nextHop: "192.0.2.9", targets: ["65000:10"], encap: 8 },
+  ...{ mac: 0x020000010000 + n, ip: null, labels: [10], segment: null, sequence: null },
+  ...{ isSticky: false, isGateway: false, routerMac: null, ...fields },
+});
 
 export interface Host {
   readonly mac: Mac;
