@@ -22,10 +22,22 @@ import { until } from "../../src/lab/deadline.ts";
 import { startTimeOf } from "../../src/lab/process.ts";
 import { ROOT } from "./source.ts";
 
-/** Notes its child's pid; the child ends half a second after it was told to. */
+/**
+ * Notes its child's pid; the child ends half a second after it was told to. NETWORK_ERROR is what its registry answers;
+ * then it holds nothing, and says so at once when it is told to look nowhere else.
+ */
 const NPM = `
 import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
+const error = process.env.NETWORK_ERROR;
+if (process.argv[2] === "ping" && error) {
+  console.error("npm error code " + error);
+  process.exit(1);
+}
+if (process.argv.includes("--offline")) {
+  console.error("npm error code ENOTCACHED");
+  process.exit(1);
+}
 const work = "trap 'sleep 0.5; exit' TERM; while :; do sleep 0.05; done";
 if (process.argv[2] === "ci") {
   const child = spawn("sh", ["-c", work]);
@@ -99,6 +111,25 @@ describe("set-up", () => {
     await until("the second to wait", 5000, () => second.text().includes("another set-up is at work on this tree"));
     expect(second.text()).not.toContain("npm ci");
     second.child.kill("SIGKILL");
+  });
+
+  it.each(["EAI_AGAIN", "ETIMEDOUT", "ECONNECTIONTIMEOUT", "ERR_SOCKET_TIMEOUT"])(
+    "without a registry (%s) takes what npm's cache holds, and else ends at once with the command that helps",
+    async (error) => {
+      const { ended, text } = await begin({ NETWORK_ERROR: error });
+      expect(await ended).toBe(6);
+      expect(text()).toMatch(
+        /the npm registry .* does not answer \(ENOTCACHED\)\. Once there is a network: npm run build/,
+      );
+      expect(existsSync(join(tree, "worker"))).toBe(false);
+    },
+  );
+
+  it("goes on with a registry that answers, though it knows no ping", async () => {
+    const { child, ended } = await begin({ NETWORK_ERROR: "E404" });
+    await untilAtWork();
+    child.kill("SIGINT");
+    await ended;
   });
 
   it("without a compiler ends in one line before npm begins, with the command that helps", async () => {

@@ -60,15 +60,36 @@ function explainNpm(log) {
   return `the npm registry ${shown.stdout.trim()} does not answer (${error}). Once there is a network: npm run build. Behind a proxy: npm config set proxy http://HOST:PORT. With a mirror: npm config set registry URL`;
 }
 
-/** npm's own patience is a minute and a half; a network that is not there is known sooner. */
-const PATIENCE = ["--fetch-retry-mintimeout=2000", "--fetch-retry-maxtimeout=10000"];
+/** What npm has in its cache is not asked for again; one try more where the network fails. */
+export const THRIFT = ["--prefer-offline", "--fetch-retries=1", "--fetch-retry-mintimeout=2000"];
+const PING_MS = 30_000;
+
+function npmEnv() {
+  return { ...headersEnv(), PATH: `${dirname(process.execPath)}:${process.env.PATH}` };
+}
+
+/**
+ * Does a registry answer, whatever it says? npm asks for each of some hundred packages by itself, and waits for each where
+ * a network swallows what is sent: twenty minutes until it says so.
+ */
+function hasRegistry() {
+  const [program, first] = npm();
+  const { env, ...owner } = asOwner();
+  const options = { ...owner, env: { ...env, ...npmEnv() }, encoding: "utf8", timeout: PING_MS };
+  const asked = spawnSync(program, [...first, "ping", "--fetch-retries=0", `--fetch-timeout=${PING_MS}`], options);
+  return asked.signal === null && (asked.status === 0 || networkError(asked.stderr) === null);
+}
 
 function runNpm(label, ...args) {
   const [program, first] = npm();
-  const env = { ...headersEnv(), PATH: `${dirname(process.execPath)}:${process.env.PATH}` };
-  return run(label, program, [...first, ...args], { env, explain: explainNpm });
+  return run(label, program, [...first, ...args], { env: npmEnv(), explain: explainNpm });
 }
-const install = () => runNpm("npm ci", "ci", "--no-audit", "--no-fund", ...PATIENCE);
+
+/** Without a registry npm's cache may hold all that is wanted; what it does not hold, it says at once. */
+const install = () => {
+  const network = hasRegistry() ? THRIFT : ["--offline"];
+  return runNpm("npm ci", "ci", "--no-audit", "--no-fund", ...network);
+};
 
 // ---- all packages ------------------------------------------------------------------------------------------------
 const LOCK_FILE = join(ROOT, "package-lock.json");

@@ -244,8 +244,8 @@ export function run(label, program, args, { env = {}, cwd = ROOT, isRoots = fals
 
 export const logOf = (label) => join(NOTES, `${label.replace(/\W+/g, "-")}.log`);
 
+const NETWORK_ERRORS =
+  /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|E\w*TIMED?OUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|ENOTCACHED)\b|network timeout/;
+
 /** The error by which a log says that the network does not answer, or null. */
-export const networkError = (text) =>
-  /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT)\b/.exec(
-    text,
-  )?.[1] ?? null;
+export const networkError = (text) => NETWORK_ERRORS.exec(text)?.[0] ?? null;
