@@ -62,6 +62,9 @@ function ofHost(worker: WorkerContext, f: Frame, l4: number, type: number): Fate
   const isLink = isOfLink(worker, f, l4);
   if ((flags & VSI_ISOLATE) !== 0 && isLink)
     return type === ICMP6_NEIGHBOR_ADVERTISEMENT ? punt(worker, f, PUNT.nd, 0, 0) : DROP.link_isolated;
+  // Our own link-local address is asked for: control answers, and no host of the link needs to hear it.
+  if ((flags & VSI_ISOLATE) !== 0 && type === ICMP6_NEIGHBOR_SOLICITATION && isOwnTarget(worker, f, l4))
+    return punt(worker, f, PUNT.nd, 0, 0);
   if ((flags & VSI_LOCAL_PROXY) !== 0) {
     if (!isLink) return punt(worker, f, PUNT.nd, 0, 0);
     // It may be somebody's next hop that is elsewhere now.
@@ -73,13 +76,19 @@ function ofHost(worker: WorkerContext, f: Frame, l4: number, type: number): Fate
   return GO_ON;
 }
 
-/** Is it a link-local address that is spoken of, and neither it nor the speaker is ours? */
+/** Is it a link-local address that is spoken of, and neither it nor the speaker is ours? Who speaks with ours at an AC lies. */
 function isOfLink(worker: WorkerContext, f: Frame, l4: number): boolean {
   const { bytes } = f;
   const target = l4 + ND_TARGET;
-  if (target + 16 > f.end || !isLinkLocal(i32(bytes, target))) return false;
-  const iface = worker.vsis.interface[f.vsi]!;
-  return !isOwnLinkLocal(worker, f, target, iface) && !isOwnLinkLocal(worker, f, f.at + ETH_BYTES + IP6_SRC, iface);
+  if (target + 16 > f.end || !isLinkLocal(i32(bytes, target)) || isOwnTarget(worker, f, l4)) return false;
+  if (f.fromTunnel === 0) return true;
+  return !isOwnLinkLocal(worker, f, f.at + ETH_BYTES + IP6_SRC, worker.vsis.interface[f.vsi]!);
+}
+
+/** Is it our own link-local address that is spoken of? */
+function isOwnTarget(worker: WorkerContext, f: Frame, l4: number): boolean {
+  const target = l4 + ND_TARGET;
+  return target + 16 <= f.end && isOwnLinkLocal(worker, f, target, worker.vsis.interface[f.vsi]!);
 }
 
 /** Where the message of neighbour discovery in the IPv6 frame in hand begins; 0: it is none; UNDETERMINED: that is hidden. */

@@ -3,8 +3,9 @@
  *
  * Hosts reach each other's addresses of the subnet by the gateway, which sees and may refuse; what is of the link alone is bridged past it
  * (RFC 4291 §2.5.6: no router forwards it). Here that is dropped: packets from or to fe80::/10, and to groups of the link (ff02::/16), mDNS,
- * MLD, and DHCPv6 that is not relayed among them. The gateway's own conversation passes: what is sent to its MAC or its link-local address,
- * and what comes from that address by a tunnel, where the other gateways have it too; at an AC it is a host's lie.
+ * MLD, and DHCPv6 that is not relayed among them. The gateway's own conversation passes: what is sent to its MAC, and what comes from its
+ * link-local address by a tunnel, where the other gateways have it too; at an AC it is a host's lie. What is addressed to that address counts
+ * by the MAC that it goes to: a frame reaches who has the MAC, whatever address it names.
  *
  * Where the gateway answers for all addresses (local proxy) no host learns another one's MAC from it, so what a host behind an AC solicits of
  * another one or advertises to it is dropped whatever address it is of: it would lead the other past the gateway, to the MAC that it tells.
@@ -32,13 +33,11 @@ export function isIsolated(worker: WorkerContext, f: Frame): boolean {
   const { bytes } = f;
   const isOfLink =
     isLinkLocal(i32(bytes, from)) || isLinkLocal(i32(bytes, to)) || (u16(bytes, to) & LINK_GROUP_MASK) === LINK_GROUP;
-  const iface = worker.vsis.interface[f.vsi]!;
-  if (!isOfLink || isOwnLinkLocal(worker, f, to, iface) || isToGateway(worker, f)) return false;
-  return f.fromTunnel === 0 || !isOwnLinkLocal(worker, f, from, iface);
+  if (!isOfLink || isToGateway(worker, f)) return false;
+  return f.fromTunnel === 0 || !isOwnLinkLocal(worker, f, from, worker.vsis.interface[f.vsi]!);
 }
 
 /** Is the neighbour discovery in hand, to the MAC of a host, one that isolated hosts have no need of? */
 export function isApart(worker: WorkerContext, f: Frame): boolean {
-  if ((worker.vsis.flags[f.vsi]! & APART) !== APART || f.fromTunnel !== 0) return false;
-  return !isOwnLinkLocal(worker, f, f.at + ETH_BYTES + IP6_DST, worker.vsis.interface[f.vsi]!);
+  return (worker.vsis.flags[f.vsi]! & APART) === APART && f.fromTunnel === 0;
 }

@@ -61,6 +61,68 @@ const LINK_ONLY: readonly (readonly [string, Uint8Array])[] = [
   ],
 ];
 
+/** The gateway's link-local address is named, and others are reached. */
+const GATEWAYS: readonly (readonly [string, Uint8Array])[] = [
+  ["at another host's MAC", udp6({ ...HOST, to: "fe80::1" })],
+  ["at another host's MAC, from a global address", udp6({ ...HOST, from: "2001:db8:10::11", to: "fe80::1" })],
+  ["at the MAC of all hosts", udp6({ ...HOST, dst: GROUP, to: "fe80::1" })],
+  ["at a MAC that no host is known to have", udp6({ ...HOST, dst: parseMac("02:00:00:00:01:99")!, to: "fe80::1" })],
+  [
+    "by an advertisement to a host's MAC",
+    packet6({ ...HOST, to: "fe80::1", hops: 255, next: 58, rest: nd("88", LINK12) }),
+  ],
+  [
+    "by a solicitation to a host's MAC",
+    packet6({ ...HOST, to: "fe80::1", hops: 255, next: 58, rest: nd("87", LINK12) }),
+  ],
+];
+
+describe("what names the gateway's link-local address", () => {
+  it.each(GATEWAYS)("%s is dropped where hosts are isolated, and bridged elsewhere", (_, frame) => {
+    expect(fates(frame)).toEqual(["link_isolated", "link_isolated"]);
+    expect(fates(frame, VSI_ISOLATE | VSI_LOCAL_PROXY)).toEqual(["link_isolated", "link_isolated"]);
+    expect(fates(frame, 0)).toEqual(["sent", "sent"]);
+  });
+
+  it("and tells of an address of the subnet to a host's MAC is dropped at its AC, where the gateway answers for all", () => {
+    const around = { ...HOST, from: "2001:db8:10::11", to: "fe80::1", hops: 255, next: 58 };
+    for (const type of ["87", "88"])
+      expect(fates(packet6({ ...around, rest: nd(type, GLOBAL12) }), VSI_ISOLATE | VSI_LOCAL_PROXY)).toEqual([
+        "link_isolated",
+        "link_isolated",
+      ]);
+  });
+
+  it.each([0, VSI_LOCAL_PROXY])(
+    "and is a claim of another address to a group, at an AC, is control's alone (%i)",
+    (mode) => {
+      const lie = packet6({
+        ...HOST,
+        dst: GROUP,
+        from: "fe80::1",
+        to: "ff02::1",
+        hops: 255,
+        next: 58,
+        rest: nd("88", LINK12),
+      });
+      const made = rig(VSI_ISOLATE | mode, VSI_LOCAL_PROXY & ~mode);
+      made.vm1.send(lie);
+      made.run();
+      expect([made.punts().map(({ kind }) => kind), made.wire.length, made.imbalance]).toEqual([[PUNT.nd], 0, 0]);
+    },
+  );
+
+  it.each([0, VSI_LOCAL_PROXY])("and asks for it, by a group, is control's alone (%i)", (mode) => {
+    const rest = nd("87", "fe80000000000000 0000000000000001");
+    for (const from of ["2001:db8:10::11", "fe80::11"]) {
+      const made = rig(VSI_ISOLATE | mode, VSI_LOCAL_PROXY & ~mode);
+      made.vm1.send(packet6({ ...HOST, dst: GROUP, from, to: "ff02::1:ff00:1", hops: 255, next: 58, rest }));
+      made.run();
+      expect([made.punts().map(({ kind }) => kind), made.wire.length, made.imbalance]).toEqual([[PUNT.nd], 0, 0]);
+    }
+  });
+});
+
 describe("of the link alone, from host to host", () => {
   it.each(LINK_ONLY)("%s is dropped where hosts are isolated, and bridged elsewhere", (_, frame) => {
     expect(fates(frame)).toEqual(["link_isolated", "link_isolated"]);
@@ -81,7 +143,6 @@ describe("with isolation", () => {
     ["a packet to the gateway's link-local address", { ...HOST, dst: G10, to: "fe80::1" }, "punted"],
     ["bridged between addresses of the subnet", { ...HOST, from: "2001:db8:10::11", to: "2001:db8:10::12" }, "sent"],
     ["to a wider group", { ...HOST, dst: GROUP, from: "2001:db8:10::11", to: "ff05::2" }, "sent"],
-    ["to the gateway's link-local address at another one's MAC", { ...HOST, to: "fe80::1" }, "sent"],
   ] as const)("%s: as without", (_, around, fate) => {
     for (const flags of [VSI_ISOLATE, 0]) {
       const [near, far] = fates(udp6(around), flags);
