@@ -15,7 +15,16 @@ import { requestRounds, roundTrips } from "./latency-rounds.ts";
 import { type Options, parseOptions } from "./options.ts";
 import { ROOT } from "./peer.ts";
 import { machine, noiseText, tables, writePage } from "./report.ts";
-import { closePeers, type Ground, memoryRounds, openPeers, tcpRounds, udpRounds } from "./rounds.ts";
+import {
+  closePeers,
+  fullRounds,
+  type Ground,
+  openPeers,
+  restingRounds,
+  tcpRounds,
+  udpRounds,
+  warmUp,
+} from "./rounds.ts";
 import { print, say } from "./screen.ts";
 import { noiseNow } from "./usage.ts";
 
@@ -68,11 +77,14 @@ async function onNetwork(options: Options, figures: Figures, missing: string[]):
   ground = { peers: [], missing: [] };
   try {
     await openPeers(ground, options.against);
+    if (options.only.has("memory")) await restingRounds(options, ground, figures);
+    say("warming up");
+    await warmUp(ground.peers, options.seconds);
     if (options.only.has("tcp")) await tcpRounds(options, ground, figures);
     if (options.only.has("udp")) await udpRounds(options, ground, figures);
     if (options.only.has("ping")) await roundTrips(options, ground, figures);
     if (options.only.has("requests")) await requestRounds(options, ground, figures);
-    if (options.only.has("memory")) await memoryRounds(options, ground, figures);
+    if (options.only.has("memory")) await fullRounds(options, ground, figures);
   } finally {
     await closePeers(ground);
     missing.push(...ground.missing);

@@ -44,6 +44,11 @@ export async function openPeers({ peers, missing }: Ground, against?: string): P
   peers.push(await ownPeer());
 }
 
+/** What each peer pays once, before it is measured: a program compiles what its first packets run through. */
+export async function warmUp(peers: readonly Peer[], seconds: number): Promise<void> {
+  for (const peer of peers) for (const isReverse of [false, true]) await tcp(peer, 1, isReverse, seconds);
+}
+
 export async function closePeers({ peers }: Ground): Promise<void> {
   for (const peer of peers) await peer.remove();
 }
@@ -190,7 +195,8 @@ export const RESIDENT = "resident memory of a VTEP, MB";
 /** With several peers up there are eight gateways to share Node's text. */
 const PROPORTIONAL = "proportional memory of a VTEP (PSS), MB";
 
-export async function memoryRounds(options: Options, ground: Ground, figures: Figures): Promise<void> {
+/** Before anything is sent: what a gateway takes that waits. */
+export async function restingRounds(options: Options, ground: Ground, figures: Figures): Promise<void> {
   const idleSeconds = options.isQuick ? 2 : 10;
   const resting = ground.peers.filter(({ daemons }) => daemons.length > 0);
   const uses = ({ daemons }: Peer) => daemons.map((pid) => processUsage(pid));
@@ -208,6 +214,9 @@ export async function memoryRounds(options: Options, ground: Ground, figures: Fi
       note(figures, PROPORTIONAL, peer.name, proportionalMb);
     }
   }
+}
+
+export async function fullRounds(options: Options, ground: Ground, figures: Figures): Promise<void> {
   const empty = ground.peers.find(({ name }) => name === "vtepd")!;
   say("starting vtepd with 100,000 MACs and 50,000 neighbours");
   const full = await ownPeer(true).catch((error: Error) => {
@@ -215,10 +224,11 @@ export async function memoryRounds(options: Options, ground: Ground, figures: Fi
   });
   if (full === undefined) return;
   try {
-    for (const { residentMb, proportionalMb } of uses(full)) {
+    for (const { residentMb, proportionalMb } of full.daemons.map((pid) => processUsage(pid))) {
       note(figures, RESIDENT, full.name, residentMb);
       note(figures, PROPORTIONAL, full.name, proportionalMb);
     }
+    await warmUp([full], options.seconds);
     const sinks = [await openSink(empty), await openSink(full)] as const;
     for (let round = 0; round < options.rounds; round++) {
       await eachPeer([empty, full], round, async (peer) => {
