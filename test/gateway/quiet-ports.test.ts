@@ -1,9 +1,12 @@
-/** What several VMs that scan or provoke errors at once leave a quiet one: searches, room to wait, ICMP. */
+/** What several VMs that scan, provoke errors or solicit routers at once leave a quiet one: searches, room to wait, ICMP, advertisements. */
 import { describe, expect, it } from "vitest";
+import { parseMac } from "../../src/wire/ethernet.ts";
 import { ICMP_ECHO_REPLY, ICMP_TIME_EXCEEDED } from "../../src/wire/icmp.ts";
 import { parseIpv4 } from "../../src/wire/ipv4.ts";
+import { ALL_ROUTERS, emitRouterSolicitation, groupMac, ND_MAX_BYTES } from "../../src/wire/nd.ts";
 import { udpFrame } from "../dataplane/packets.ts";
 import { gatewayMac } from "./article.ts";
+import { LINK } from "./host6.ts";
 import { gw, sites } from "./sites.ts";
 
 const ip = (text: string): number => parseIpv4(text)!;
@@ -70,4 +73,38 @@ describe("ten VMs that provoke errors", () => {
     expect(gw(world, 1).drops.icmp_limited).toBeGreaterThan(1000);
     expect(quiet.icmp.map(({ type }) => type)).toEqual(Array(5).fill(ICMP_TIME_EXCEEDED));
   });
+});
+
+describe("twenty VMs that solicit routers", () => {
+  it("leave a quiet one its answers", () => {
+    const names = [...Array.from({ length: 20 }, (_, i) => `h${i}`), "quiet"];
+    const acs = names.map((name) => `{name: ${name}, vsi: vsi10, tap: {device: ${name}}}`);
+    const world = sites(
+      1,
+      () => `vsis: [{name: vsi10, vni: 10}]
+interfaces: [{name: if10, vsi: vsi10, address: "2001:db8:10::1/64", routerAdvertisement: {}}]
+acs: [${acs.join(", ")}]
+limits: {puntPerSecond: 100000, puntPerAcPerSecond: 10000}`,
+    );
+    const { taps } = gw(world, 1);
+    const solicit = (name: string): void => {
+      const mac = parseMac(`02:00:00:00:03:${(10 + names.indexOf(name)).toString(16).padStart(2, "0")}`)!;
+      const bytes = new Uint8Array(ND_MAX_BYTES);
+      const around = { ethDst: groupMac(ALL_ROUTERS), ethSrc: mac, src: LINK | BigInt(mac), dst: ALL_ROUTERS };
+      taps.get(name)!.send(bytes.slice(0, emitRouterSolicitation(bytes, 0, around, { mac })));
+    };
+    world.advance(3000);
+    let answers = 0;
+    taps.get("quiet")!.receive = () => answers++;
+    for (let t = 0; t < 3000; t += 50) {
+      for (const name of names.slice(0, -1)) for (let n = 0; n < 2; n++) solicit(name);
+      if (t === 1500 || t === 1600) solicit("quiet");
+      world.advance(50);
+    }
+    expect(answers).toBe(2);
+    const { solicited, limited } = gw(world, 1).control.agent.advertiser.counts.byName.get("if10")!;
+    // In any second 150 by those that have had their two, and what the quiet one asked for.
+    expect(solicited).toBe(3 * 150 + 2);
+    expect(limited).toBe(2400 + 2 - solicited);
+  }, 60_000);
 });

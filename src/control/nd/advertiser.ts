@@ -22,7 +22,7 @@ import { CONSUMED, type Fate } from "../fate.ts";
 import { type HeldFrame, type Injector, ONLY_ACS } from "../inject.ts";
 import { type InterfaceObject, type Inventory, isPortOf, type PortObject, type VsiObject } from "../inventory.ts";
 import { roomForPrefixes } from "../plan-ra.ts";
-import { RateWindow } from "../rate-window.ts";
+import { PortShares } from "../port-shares.ts";
 import { ResultCounts } from "../result-counts.ts";
 import type { Timer, Timers } from "../timers.ts";
 import { advertisementOf, frameOf, prefixesOf, withdrawn } from "./advertisement.ts";
@@ -31,9 +31,8 @@ export const RA_AGAIN_MS = 500;
 export const RA_TIMES = 3;
 /** MAX_RA_DELAY_TIME (RFC 4861 §10). */
 const ANSWER_WITHIN_MS = 500;
-/** Answers to solicitations at one port, and at all, in a second. */
-export const ANSWERS_PER_PORT = 10;
-export const ANSWERS_IN_ALL = 200;
+/** Answers to solicitations in a second. A host asks three times, four seconds apart (RFC 4861 §6.3.7). */
+const ANSWERS = { inAll: 200, perPort: 10, quiet: 2 };
 /** Prefixes that are no more and are still told of, so that hosts leave them; after two hours no address is left (RFC 4862 §5.5.3 e). */
 const FORMER_PREFIXES = 36;
 const FORMER_MS = 7_200_000;
@@ -96,12 +95,10 @@ export class RouterAdvertiser {
   readonly counts = new ResultCounts<RaResult>(RA_RESULTS);
   private readonly parts: AdvertiserParts;
   private readonly advertised = new Map<InterfaceObject, Advertised>();
-  private readonly answers = new Map<PortObject, RateWindow>();
-  private readonly all = new RateWindow(ANSWERS_IN_ALL);
+  private readonly answers = new PortShares(ANSWERS);
 
   constructor(parts: AdvertiserParts) {
     this.parts = parts;
-    parts.timers.every(60_000, () => this.answers.clear());
   }
 
   /** The inventory is another one now. */
@@ -134,7 +131,7 @@ export class RouterAdvertiser {
     // Its own site's gateway answers it.
     if (port.kind === "tunnel" || iface.config.routerAdvertisement === null) return CONSUMED;
     if (nd.mac !== null && (nd.mac !== nd.ethSrc || isGroup(nd.mac))) return DROP.nd_src_mismatch;
-    if (!this.admit(port)) {
+    if (!this.answers.admit(port, timers.nowMs)) {
       this.counts.count(iface.name, "limited");
       return DROP.punt_limited;
     }
@@ -150,7 +147,7 @@ export class RouterAdvertiser {
   }
 
   flushPort(port: PortObject): void {
-    this.answers.delete(port);
+    this.answers.flushPort(port);
   }
 
   list(): AdvertisedView[] {
@@ -270,16 +267,6 @@ export class RouterAdvertiser {
 
   private isOn(iface: InterfaceObject): boolean {
     return this.advertised.has(iface);
-  }
-
-  private admit(port: PortObject): boolean {
-    const { nowMs } = this.parts.timers;
-    const own = this.answers.get(port) ?? new RateWindow(ANSWERS_PER_PORT);
-    this.answers.set(port, own);
-    if (!own.isOpen(nowMs) || !this.all.isOpen(nowMs)) return false;
-    own.take(nowMs);
-    this.all.take(nowMs);
-    return true;
   }
 }
 
