@@ -70,6 +70,16 @@ export const Evpn = z
         }),
       )
       .describe("VRFs with an L3VNI"),
+    sharedRouterIds: z
+      .array(
+        z.object({
+          routerId: z.string(),
+          isOurs: z.boolean().describe("it is this gateway's too"),
+          vteps: z.array(z.string()).describe("of others, the first few"),
+        }),
+      )
+      .optional()
+      .describe("router ids that several gateways have, as distinguishers of their routes tell"),
   })
   .openapi("Evpn");
 

@@ -2,8 +2,9 @@
  * Engines in memory, with a route reflector between them: several gateways of one process join a fabric, on virtual time.
  *
  * It behaves as gobgpd does, where that matters: best is best per key, own routes come back, a restarted engine has forgotten
- * everything, a reflector drops a dead peer's routes at once and does not send a route back to where it is from. What is to be
- * told waits until `run`, in order, so a test decides who hears what first.
+ * everything, a reflector drops a dead peer's routes at once and does not send a route back to where it is from, and an engine takes
+ * a route of another one with its router id for its own that came back (RFC 4456 §8). What is to be told waits until `run`, in order,
+ * so a test decides who hears what first.
  */
 import { type EvpnRoute, keyOf } from "../evpn/route.ts";
 import { type Engine, type EngineEvent, ROWS_PER_BATCH, type RouteRow } from "./engine.ts";
@@ -22,7 +23,7 @@ export class MemoryFabric {
     const engine = new MemoryEngine(routerId, as, emit, {
       later: (run) => this.queue.push(run),
       reflect: (row) => this.reflect(engine, row),
-      others: () => (this.isReflecting ? [...this.members].filter((each) => each !== engine && each.isUp) : []),
+      others: () => (this.isReflecting ? [...this.members].filter((each) => hears(engine, each) && each.isUp) : []),
       isReflecting: () => this.isReflecting,
     });
     this.members.add(engine);
@@ -44,8 +45,12 @@ export class MemoryFabric {
 
   private reflect(from: MemoryEngine, row: RouteRow): void {
     if (!this.isReflecting) return;
-    for (const member of this.members) if (member !== from) member.hear({ ...row, peer: REFLECTOR });
+    for (const member of this.members) if (hears(member, from)) member.hear({ ...row, peer: REFLECTOR });
   }
+}
+
+function hears(engine: MemoryEngine, other: MemoryEngine): boolean {
+  return engine.routerId !== other.routerId;
 }
 
 interface Surroundings {

@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import type { Interface, Status, Tunnel, Vsi } from "../api/schema.ts";
 import type { Check, Diagnosis } from "../api/schema-doctor.ts";
+import type { Evpn } from "../api/schema-evpn.ts";
 import { buildOf } from "../io/how-to-build.ts";
 import { printable } from "../wire/printable.ts";
 import { ask, EXIT, Refusal } from "./client.ts";
@@ -80,13 +81,15 @@ async function examineFleet({ sockets, output }: Session): Promise<void> {
 }
 
 async function siteAt(socket: string, node: string): Promise<Site> {
-  const [status, vsis, interfaces, tunnels] = await Promise.all([
+  const [status, vsis, interfaces, tunnels, evpn] = await Promise.all([
     ask<Status>(socket, "/v1/status"),
     ask<Vsi[]>(socket, "/v1/vsis"),
     ask<Interface[]>(socket, "/v1/interfaces"),
     ask<Tunnel[]>(socket, "/v1/tunnels"),
+    // 404: it takes no part.
+    ask<Partial<Evpn>>(socket, "/v1/evpn", "GET", { also: [404] }),
   ]);
-  return { node, status, vsis, interfaces, tunnels };
+  return { node, status, vsis, interfaces, tunnels, routerId: evpn.routerId ?? null };
 }
 
 async function allChecks(socket: string, config: string | undefined): Promise<Check[]> {

@@ -102,6 +102,11 @@ function engineText({ engine, state, stateSeconds, as, routerId }: Evpn): string
   return `engine   ${engine.socket}${api}, AS ${as}, router id ${routerId}: ${ENGINE_STATES[state]} since ${shortAge(stateSeconds)}${problem}\n`;
 }
 
+function sharedText({ routerId, isOurs, vteps }: NonNullable<Evpn["sharedRouterIds"]>[number]): string {
+  const whose = isOurs ? `is ours, and that of ${vteps.join(", ")}` : `is that of ${vteps.join(", ")}`;
+  return `problem  router id ${routerId} ${whose}: give each its own evpn.routerId\n`;
+}
+
 function addShowEvpn(show: Command, session: Session): void {
   const evpn = tabular(show.command("evpn").description("BGP EVPN: engine, sessions, VSIs; or one of its tables"));
   evpn
@@ -115,7 +120,9 @@ function addShowEvpn(show: Command, session: Session): void {
         if (output.form !== "table") return await printValue(output, view);
         const { in: heard, out, stale, pending } = view.routes;
         const rest = `${stale > 0 ? `, ${stale} of them stale` : ""}${pending > 0 ? `; ${pending} changes wait` : ""}`;
-        await write(`${engineText(view)}routes   ${heard} in, ${out} out${rest}\n\n`);
+        await write(`${engineText(view)}routes   ${heard} in, ${out} out${rest}\n`);
+        for (const shared of view.sharedRouterIds ?? []) await write(sharedText(shared));
+        await write("\n");
         const isWide = options.wide === true;
         const none = view.engine.up
           ? "there is no peer: add evpn.peers"

@@ -2,7 +2,7 @@
  * What no gateway can see by itself: whether the gateways of a fleet agree.
  *
  * Pure: from what each says of itself to checks like those of one gateway's doctor. VNIs and their names, subnets and gateway
- * addresses, gateway MACs, MTUs, tunnel lists, and that no two claim one name or VTEP address.
+ * addresses, gateway MACs, MTUs, tunnel lists, and that no two claim one name, VTEP address or BGP router id.
  */
 import type { Interface, Status, Tunnel, Vsi } from "../api/schema.ts";
 import type { Check } from "../api/schema-doctor.ts";
@@ -13,6 +13,8 @@ export interface Site {
   readonly vsis: readonly Vsi[];
   readonly interfaces: readonly Interface[];
   readonly tunnels: readonly Tunnel[];
+  /** BGP identifier; null: it takes no part in EVPN. */
+  readonly routerId: string | null;
 }
 
 /** A gateway's part of a VXLAN. */
@@ -86,6 +88,13 @@ function identities(sites: readonly Site[]): Finding[] {
   ))
     if (nodes.length > 1)
       found.push(fail(`${listText(nodes)} have one VTEP address, ${address}`, "give each its own underlay.address"));
+  for (const [routerId, nodes] of spread(
+    sites.filter((site) => site.routerId !== null),
+    (site) => site.routerId!,
+    ({ node }) => node,
+  ))
+    if (nodes.length > 1)
+      found.push(fail(`${listText(nodes)} have one BGP router id, ${routerId}`, "give each its own evpn.routerId"));
   for (const [name, nodes] of spread(
     sites,
     ({ node }) => node,

@@ -157,6 +157,7 @@ export class EvpnMember {
           peers: view.peers.map((peer) => ({ ...peer })),
           vsis: view.vsis.map((vsi) => ({ ...vsi, import: [...vsi.import], export: [...vsi.export] })),
           vrfs: view.vrfs.map((vrf) => ({ ...vrf, import: [...vrf.import], export: [...vrf.export] })),
+          sharedRouterIds: view.sharedRouterIds.map((each) => ({ ...each, vteps: [...each.vteps] })),
         };
       },
       routes: () => saidOf(routeViews(evpn, () => this.nowMs)),

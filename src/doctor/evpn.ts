@@ -1,4 +1,4 @@
-/** The doctor about BGP EVPN: is the engine there, are its sessions, do its routes come through, and who else may command it? */
+/** The doctor about BGP EVPN: is the engine there, are its sessions, do its routes come through, has each its own name, and who else may command it? */
 import { readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Check, fail, ok, warn } from "../api/schema-doctor.ts";
@@ -22,6 +22,7 @@ export function checkEvpn(evpn: Evpn | null, config: Config, problems: VtepProbl
     ...(evpn.engine.up && evpn.peers.length === 0
       ? [warn("evpn sessions", "the engine has none", "add evpn.peers, or neighbors to gobgpd's own file")]
       : []),
+    ...checkRouterIds(evpn),
     ...checkVteps(evpn),
     ...checkTunnels(problems),
     ...checkGateways(config),
@@ -54,6 +55,17 @@ function checkPeer({ address, as, state, routes }: Evpn["peers"][number]): Check
   if (state === "established") return ok(name, `AS ${as}, established, ${routes} routes`);
   const fix = `on ${address}: is TCP 179 open, is our address its neighbor, AS and l2vpn evpn activated?`;
   return warn(name, `AS ${as}, ${state}`, fix);
+}
+
+/** Of what two gateways with one router id announce, one route of each key stands, and behind a reflector they do not hear each other. */
+function checkRouterIds({ sharedRouterIds = [] }: Evpn): Check[] {
+  return sharedRouterIds.map(({ routerId, isOurs, vteps }) => {
+    const which = vteps.join(", ");
+    const text = isOurs
+      ? `router id ${routerId} is ours, and that of VTEP ${which}: hosts of each may be missing at the other, and elsewhere`
+      : `VTEPs ${which} have one router id, ${routerId}: hosts of each may be missing at the other, and elsewhere`;
+    return warn("evpn router ids", text, "give each its own evpn.routerId (another maker's: its BGP router id)");
+  });
 }
 
 /** Targets that no other VTEP shares: a VSI without any VTEP, while other routes come. */

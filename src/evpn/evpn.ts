@@ -11,6 +11,7 @@ import type { Ip } from "../control/ip.ts";
 import type { Timers } from "../control/timers.ts";
 import type { Mac } from "../wire/ethernet.ts";
 import type { Beliefs } from "./beliefs.ts";
+import type { SharedRouterId } from "./distinguishers.ts";
 import { tellHost, tellState } from "./events.ts";
 import { CLOSE_MS, Exporter, type Outlet } from "./export.ts";
 import { Fabric } from "./fabric.ts";
@@ -90,6 +91,7 @@ export class Evpn {
       begun: () => this.announce(),
     });
     this.rib = new Rib({
+      routerId: settings.routerId,
       nowMs: () => timers.nowMs,
       staleMs: () => this.settings.staleSeconds * 1000,
       seed: parts.seed,
@@ -124,6 +126,11 @@ export class Evpn {
   /** Do others come to us by routes of ours for what another gateway may lead to as well? */
   get attracts(): boolean {
     return this.fabric.size > 0 && this.offers.attracts(this.settings);
+  }
+
+  /** Router ids that several gateways have. */
+  sharedRouterIds(): SharedRouterId[] {
+    return this.rib.distinguishers.list(this.settings.vtep);
   }
 
   /** Others shall leave us, or may come back (offers.ts). */

@@ -28,6 +28,8 @@ export interface OwnPrefix {
 
 export interface EvpnSettings {
   readonly vtep: string;
+  /** BGP identifier; with another one everything is made anew. */
+  readonly routerId: string;
   readonly staleSeconds: number;
   readonly duplicates: DuplicateRules;
   readonly limits: { readonly vteps: number; readonly routes: number; readonly announcePerSecond: number };
@@ -73,10 +75,11 @@ export function settingsOf(config: Config, macOf: (iface: string) => Mac | null)
       },
     ];
   });
-  const { staleSeconds, duplicates, limits } = evpn;
+  const { routerId, staleSeconds, duplicates, limits } = evpn;
   const gateways = gatewaysOf(config, new Set(instances.map(({ vsi }) => vsi)), macOf);
   const prefixes = config.vrfs.flatMap((vrf) => prefixesOf(config, vrf));
-  return { vtep: config.underlay.address, staleSeconds, duplicates, limits, instances, gateways, prefixes };
+  const vtep = config.underlay.address;
+  return { vtep, routerId, staleSeconds, duplicates, limits, instances, gateways, prefixes };
 }
 
 /** What is announced of `vrf`, while it leads on (offers.ts); of two origins of one prefix, once. */

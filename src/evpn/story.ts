@@ -5,6 +5,7 @@
 import { formatIp, type Ip, parseIp } from "../control/ip.ts";
 import { STEP, type Stepwise, sorted } from "../control/sorted.ts";
 import { formatMac, type Mac, parseMac } from "../wire/ethernet.ts";
+import type { SharedRouterId } from "./distinguishers.ts";
 import type { Evpn } from "./evpn.ts";
 import type { Instance } from "./import.ts";
 import type { VrfRoute } from "./ip-vrf.ts";
@@ -49,6 +50,7 @@ export interface EvpnView {
     readonly vteps: number;
     readonly prefixes: { readonly in: number; readonly out: number };
   }[];
+  readonly sharedRouterIds: readonly SharedRouterId[];
 }
 
 export function viewOf(evpn: Evpn): EvpnView {
@@ -83,6 +85,7 @@ export function viewOf(evpn: Evpn): EvpnView {
         prefixes: { in: vrf.size, out: evpn.vrfs.fixedOf(vsi) },
       };
     }),
+    sharedRouterIds: evpn.sharedRouterIds(),
   };
 }
 

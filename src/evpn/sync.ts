@@ -15,6 +15,7 @@
  * they mean nothing. A route that comes again meanwhile was never gone. Those of a VTEP that has lost its speaker stay (orphans.ts). What goes at once, goes SLICE at a time (`work`): a peer with
  * a hundred thousand routes that ends shall not keep ARP waiting.
  */
+import { Distinguishers } from "./distinguishers.ts";
 import { Interned } from "./interned.ts";
 import { Orphans } from "./orphans.ts";
 import { type EvpnRoute, isSameRoute, plainOf } from "./route.ts";
@@ -57,6 +58,7 @@ export interface PeerState {
 }
 
 export interface RibParts {
+  readonly routerId: string;
   readonly nowMs: () => number;
   readonly staleMs: () => number;
   readonly mostRoutes: () => number;
@@ -80,6 +82,7 @@ export class Rib {
   private readonly held: RouteTable<Held>;
   private readonly common = new Interned();
   private readonly orphans = new Orphans();
+  readonly distinguishers: Distinguishers;
   /** Withdrawn, and held for a while. */
   private leaving = new Set<Held>();
   /** Withdrawn, and about to go. */
@@ -105,6 +108,7 @@ export class Rib {
   constructor(parts: RibParts) {
     this.parts = parts;
     this.held = new RouteTable(parts.seed);
+    this.distinguishers = new Distinguishers(parts.routerId);
     this.sinceMs = parts.nowMs();
   }
 
@@ -328,6 +332,7 @@ export class Rib {
 
   private count({ peer, route }: Held, step: 1 | -1): void {
     this.orphans.hold(route, step);
+    this.distinguishers.hold(route, step);
     this.typeCounts.set(route.type, (this.typeCounts.get(route.type) ?? 0) + step);
     if (peer === null) return;
     const count = (this.peerCounts.get(peer) ?? 0) + step;

@@ -218,7 +218,8 @@ async function snapshotOf<P extends keyof Snapshot>(socket: string, parts: reado
 
 function sitesOf(gateways: readonly GatewaySaid[]): Site[] {
   return gateways.flatMap(({ node, status, vsis, interfaces, tunnels }) =>
-    status === null ? [] : [{ node, status, vsis, interfaces, tunnels }],
+    // Router ids are in no snapshot: each gateway's doctor says what it hears of them.
+    status === null ? [] : [{ node, status, vsis, interfaces, tunnels, routerId: null }],
   );
 }
 

@@ -244,7 +244,7 @@ function site(node: string, change: (site: { -readonly [K in keyof Site]: Site[K
       neighbors: 0,
     }),
   );
-  const made = { node, status: statusOf(node), vsis, interfaces, tunnels: tunnelsOf(node) };
+  const made = { node, status: statusOf(node), vsis, interfaces, tunnels: tunnelsOf(node), routerId: null };
   change(made);
   return made;
 }

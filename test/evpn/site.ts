@@ -64,7 +64,7 @@ export class Site {
     this.world = world;
     this.vtep = vtep;
     this.settings = { ...settingsFor(vtep), ...change };
-    this.engine = world.fabric.join(vtep, AS, (event) => deliver(this.evpn, event));
+    this.engine = world.fabric.join(this.settings.routerId, AS, (event) => deliver(this.evpn, event));
     this.start();
   }
 
@@ -205,6 +205,7 @@ function kindOf(ip: Ip): "host" | "gateway" | "foreign" {
 export function settingsFor(vtep: string): EvpnSettings {
   return {
     vtep,
+    routerId: vtep,
     staleSeconds: 180,
     duplicates: { moves: 5, seconds: 180, action: "freeze", recoverSeconds: 600 },
     limits: { vteps: 1000, routes: 200_000, announcePerSecond: 1000 },

@@ -118,6 +118,7 @@ function sourceOf({ gateway, evpn }: Member, vtep: string): EvpnSource {
         peers: view.peers.map((peer) => ({ ...peer })),
         vsis: view.vsis.map((vsi) => ({ ...vsi, import: [...vsi.import], export: [...vsi.export] })),
         vrfs: view.vrfs.map((vrf) => ({ ...vrf, import: [...vrf.import], export: [...vrf.export] })),
+        sharedRouterIds: view.sharedRouterIds.map((each) => ({ ...each, vteps: [...each.vteps] })),
       };
     },
     routes: () =>
