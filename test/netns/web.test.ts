@@ -4,9 +4,11 @@
  *
  * With VTEPD_WRITE=1 what was recorded becomes the files of test/web/fixtures.
  */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { Readable } from "node:stream";
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { bringUp, namespaceOf, takeDown } from "../../src/lab/bed.ts";
@@ -53,17 +55,21 @@ afterEach(() => {
   for (const [node, text] of files) writeFileSync(fileOf(node), text);
 });
 
-async function post(path: string, body: object): Promise<WalkLine[]> {
+/** @param told of each line as it comes */
+async function post(path: string, body: object, told?: (line: WalkLine) => void): Promise<WalkLine[]> {
   const answer = await fetch(`http://127.0.0.1:${web.port}${path}`, {
     method: "POST",
     headers: { authorization: `Bearer ${TOKEN}`, "content-type": "application/json" },
     body: JSON.stringify(body),
   });
-  const text = await answer.text();
-  return text
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line) => JSON.parse(line) as WalkLine);
+  const lines: WalkLine[] = [];
+  for await (const text of createInterface(Readable.fromWeb(answer.body!))) {
+    if (text === "") continue;
+    const line = JSON.parse(text) as WalkLine;
+    lines.push(line);
+    told?.(line);
+  }
+  return lines;
 }
 
 function walkIn(lines: readonly WalkLine[]): Walk {
@@ -145,18 +151,9 @@ describe("what is broken shows where it breaks", () => {
     await made(2);
     harm(2);
     expect((await vtepctl(state.name, "gw1", ["config", "reload"])).status).toBe(0);
-    const lines = post("/api/watch", {});
-    const shoot = () => {
-      const inside = ["netns", "exec", namespaceOf(state, "vm1"), "ping", "-c1", "-W1", "-Mdo", "-s1400", "20.1.1.12"];
-      try {
-        execFileSync("ip", inside, { stdio: "ignore" });
-      } catch {
-        // No answer is what is wanted.
-      }
-    };
-    await new Promise((resolve) => setTimeout(resolve, 1000));
-    shoot();
-    const walk = walkIn(await lines);
+    const inside = ["netns", "exec", namespaceOf(state, "vm1"), "ping", "-c1", "-W1", "-Mdo", "-s1400", "20.1.1.12"];
+    const shoot = ({ kind }: WalkLine) => kind === "armed" && spawn("ip", inside, { stdio: "ignore" });
+    const walk = walkIn(await post("/api/watch", {}, shoot));
     const { causes, ...red } = first(walk);
     expect(red).toMatchObject({ way: "ac gw1 vm1 > gateway gw1", how: "dropped", reason: "mtu" });
     expect(causes).toContain("VNI 20: the VSI-interface's MTU differs");
