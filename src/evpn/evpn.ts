@@ -79,6 +79,7 @@ export class Evpn {
     this.vrfs = new Vrfs({
       ...{ beliefs, timers, exporter: this.exporter },
       full: () => void this.count("table_full"),
+      refuse: (reason, route) => this.refuse(reason, route),
       tell: (event, vsi, mac, claim) => {
         if (event === "full") this.count("table_full");
         else tellHost(parts.emit, event, { vsi, mac, claim, action: this.settings.duplicates.action });

@@ -18,6 +18,8 @@ export const REFUSAL_TEXTS = {
   label: "it has no VNI",
   group_mac: "its MAC is zero, or a group's",
   gateway_mac: "its MAC is our own gateway MAC: it is a gateway's, or a host that pretends to be one",
+  gateway_host: "it says of a host's MAC that it is a gateway's (default-gateway community): the host is used",
+  gateway_address: "it is a gateway's own address (default-gateway community), of which a VRF makes no host route",
   address: "its address is no host's, or our gateway's own; the MAC is used",
   foreign_subnet: "its address is in no subnet of the VSI-interface; the MAC is used",
   tunnel_type: "its flooding is by another kind of tunnel than ingress replication",

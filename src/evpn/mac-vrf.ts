@@ -106,6 +106,12 @@ export class MacVrf {
     if (ip !== null) this.settleAddress(ip);
   }
 
+  /** Is it said to be a host's, or at an AC here? */
+  isHost(mac: Mac): boolean {
+    const host = this.table.hosts.get(mac);
+    return host !== undefined && (host.local !== null || host.routes.length > 0);
+  }
+
   /** The best claim of others to a MAC. */
   claimTo(mac: Mac): MacRoute | null {
     return bestOf(this.table.hosts.get(mac)?.routes ?? []);

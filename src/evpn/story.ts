@@ -156,7 +156,8 @@ function stateOf(evpn: Evpn, use: Use | null, route: EvpnRoute): string {
   if (!evpn.fabric.has(vtep, instance.vni)) return "refused: vtep";
   const note = use.refused === null ? "" : `, refused in part: ${use.refused}`;
   if (instance.vrf !== null) return `${evpn.vrfs.vrf(instance.vsi)!.useOf(asIs as VrfRoute)}${note}`;
-  if (route.type !== 2 || route.isGateway) return `used${note}`;
+  if (route.type !== 2) return `used${note}`;
+  if (route.isGateway) return evpn.vrfs.isNoted(asIs) ? `used${note}` : "refused: gateway_host";
   return `${evpn.vrfs.vsi(instance.vsi)!.useOf(asIs as MacRoute)}${note}`;
 }
 

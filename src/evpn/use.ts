@@ -78,8 +78,12 @@ export class Uses {
 function useOf(route: EvpnRoute, judge: Judge): Use {
   const entered: Entered[] = [];
   let refused: Refusal | null = null;
+  let isForVrf = false;
   for (const instance of judge.importer.instancesOf(route.targets)) {
-    if (!concerns(route, instance)) continue;
+    if (!concerns(route, instance)) {
+      isForVrf = true;
+      continue;
+    }
     const vtep = route.type === 3 ? floodVtepOf(route) : route.nextHop;
     const wrong = vtep === judge.vtep ? "next_hop" : refusalOf(route, instance);
     if (wrong !== null) refused = wrong;
@@ -91,6 +95,8 @@ function useOf(route: EvpnRoute, judge: Judge): Use {
       entered.push({ instance, vtep, asIs: bad === null ? null : { ...(plainOf(route) as MacRoute), ip: null } });
     }
   }
+  // Of a VSI's gateways that is so by design; where no VSI has it, a host with that community would be lost without a word.
+  if (isForVrf && entered.length === 0 && route.type === 2 && route.isGateway) refused ??= "gateway_address";
   return { entered, refused };
 }
 

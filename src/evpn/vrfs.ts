@@ -4,13 +4,22 @@ import type { Mac } from "../wire/ethernet.ts";
 import type { Beliefs } from "./beliefs.ts";
 import type { DuplicateRules } from "./duplicates.ts";
 import type { Exporter } from "./export.ts";
-import type { Instance } from "./import.ts";
+import type { Instance, Refusal } from "./import.ts";
 import { IpVrf } from "./ip-vrf.ts";
 import { MacVrf, type MacVrfParts } from "./mac-vrf.ts";
 import { gatewayRouteOf, multicastRouteOf, prefixRouteOf } from "./own-routes.ts";
 import { type EvpnRoute, keyOf } from "./route.ts";
 import type { EvpnSettings } from "./settings.ts";
 import { isEntry, isGateway } from "./use.ts";
+
+/** A gateway of others. */
+interface Gateway {
+  readonly vsi: string;
+  readonly mac: Mac;
+  readonly vtep: string;
+  /** Its MAC is a host's. */
+  isRefused: boolean;
+}
 
 /** Gateways' routes that are told of again, and how many of them in a second, in turn: the tables forget a gateway that is silent for an hour. */
 const MOST_GATEWAYS = 4096;
@@ -23,6 +32,7 @@ export interface VrfsParts {
   readonly tell: MacVrfParts["tell"];
   /** A route of a VRF found no room. */
   readonly full: () => void;
+  readonly refuse: (reason: Refusal, route: EvpnRoute) => void;
 }
 
 export class Vrfs {
@@ -30,7 +40,7 @@ export class Vrfs {
   private readonly macVrfs = new Map<string, MacVrf>();
   private readonly ipVrfs = new Map<string, IpVrf>();
   /** Routes of gateways, and where each is. */
-  private readonly gateways = new Map<EvpnRoute, { readonly vsi: string; readonly mac: Mac; readonly vtep: string }>();
+  private readonly gateways = new Map<EvpnRoute, Gateway>();
   /** VSIs that leave: they announce nothing any more. */
   private readonly silent = new Set<string>();
   /** Keys of routes of ours that are no host's, by VSI. */
@@ -125,8 +135,9 @@ export class Vrfs {
     if (!isEntry(route)) return true;
     if (vrf !== null) return this.ipVrfs.get(vsi)!.addRoute(route);
     if (isGateway(route)) {
-      if (this.gateways.size < MOST_GATEWAYS) this.gateways.set(route, { vsi, mac: route.mac, vtep });
-      this.parts.beliefs.noteGateway(vsi, route.mac, vtep);
+      const gateway = { vsi, mac: route.mac, vtep, isRefused: false };
+      if (this.gateways.size < MOST_GATEWAYS) this.gateways.set(route, gateway);
+      this.note(route, gateway);
     } else if (route.type === 2) return this.macVrfs.get(vsi)!.addRoute(route);
     return true;
   }
@@ -166,8 +177,21 @@ export class Vrfs {
       if (left-- === 0) break;
       this.gateways.delete(route);
       this.gateways.set(route, gateway);
-      this.parts.beliefs.noteGateway(gateway.vsi, gateway.mac, gateway.vtep);
+      this.note(route, gateway);
     }
+  }
+
+  /** Does the route of a gateway count? Its MAC may be a host's. */
+  isNoted(route: EvpnRoute): boolean {
+    return this.gateways.get(route)?.isRefused !== true;
+  }
+
+  /** Frames to a gateway's MAC are routed; where a peer says so of a host's MAC, that host would be lost to all here. */
+  private note(route: EvpnRoute, gateway: Gateway): void {
+    const { vsi, mac, vtep, isRefused } = gateway;
+    gateway.isRefused = this.macVrfs.get(vsi)?.isHost(mac) ?? false;
+    if (!gateway.isRefused) this.parts.beliefs.noteGateway(vsi, mac, vtep);
+    else if (!isRefused) this.parts.refuse("gateway_host", route);
   }
 
   private fix(vsi: string, routes: readonly EvpnRoute[]): void {

@@ -158,8 +158,13 @@ export class MacLearner {
     this.rows.clear(vsi, this.rows.find(vsi, mac), "pin");
   }
 
-  /** It is said from outside that `mac` is behind `tunnel`. @returns false when the table has no room for it. */
+  /**
+   * It is said from outside that host `mac` is behind `tunnel`: then it is no peer gateway's, as it may have been until now.
+   * @returns false when the table has no room for it.
+   */
   want(_origin: "evpn", vsi: VsiObject, mac: Mac, tunnel: TunnelPort): boolean {
+    const known = this.rows.find(vsi, mac);
+    if (known?.pin?.port != null && known.pin.flags === MAC_GATEWAY) this.rows.clear(vsi, known, "pin");
     return this.rows.put(vsi, mac, "evpn", tunnel, 0);
   }
 
