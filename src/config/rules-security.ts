@@ -19,6 +19,10 @@ export function checkSecurity(s: Sections, report: Report): void {
       const fix = "add bindings: [{mac: MAC, ip: ADDRESS}], or dhcpRelay to the VSI-interface";
       report([...path, "antiSpoof"], "strict-without-bindings", message, fix);
     }
+    if (ac.bindings.length > 0 && ac.antiSpoof !== "strict") {
+      const message = `nothing is compared with them without antiSpoof: strict, which ${ac.name} has not: it may send from any address`;
+      report([...path, "bindings"], "bindings-without-strict", message, "antiSpoof: strict, or no bindings", "key");
+    }
     if (ac.slaac > 0 && ac.antiSpoof !== "strict") {
       const message = `only what is bound may be sent with antiSpoof: strict, which ${ac.name} has not: slaac changes nothing`;
       report([...path, "slaac"], "slaac-without-strict", message, "antiSpoof: strict, or no slaac");

@@ -272,7 +272,7 @@ const ac = z
       )
       .max(256)
       .default([])
-      .describe("who lives behind this AC, besides those with a DHCP lease by our relay; for antiSpoof: strict"),
+      .describe("with antiSpoof: strict, who lives behind this AC, besides those with a DHCP lease by our relay"),
     slaac: int(0, 256)
       .default(0)
       .describe(

@@ -137,6 +137,13 @@ const RULES: readonly Row[] = [
     "a1 has no bindings, and its DHCP is not relayed",
   ],
   [
+    "hosts bound, and no guard",
+    acs('{name: a1, vsi: v1, tap: {device: t}, antiSpoof: true, bindings: [{mac: "02:00:00:00:00:01", ip: 10.1.1.7}]}'),
+    6,
+    "acs[0].bindings",
+    "a1 has not: it may send from any address",
+  ],
+  [
     "addresses of hosts' own making, and no guard",
     acs("{name: a1, vsi: v1, tap: {device: t}, slaac: 4}"),
     6,
@@ -155,7 +162,7 @@ const RULES: readonly Row[] = [
   [
     "one address bound to two ACs",
     acs(
-      '{name: a1, vsi: v1, tap: {device: t}, bindings: [{mac: "02:00:00:00:00:01", ip: 10.1.1.7}]}, {name: a2, vsi: v1, tap: {device: u}, bindings: [{mac: "02:00:00:00:00:02", ip: 10.1.1.7}]}',
+      '{name: a1, vsi: v1, tap: {device: t}, antiSpoof: strict, bindings: [{mac: "02:00:00:00:00:01", ip: 10.1.1.7}]}, {name: a2, vsi: v1, tap: {device: u}, antiSpoof: strict, bindings: [{mac: "02:00:00:00:00:02", ip: 10.1.1.7}]}',
     ),
     6,
     "acs[1].bindings[0].ip",
@@ -163,14 +170,18 @@ const RULES: readonly Row[] = [
   ],
   [
     "our own address bound to a host",
-    acs('{name: a1, vsi: v1, tap: {device: t}, bindings: [{mac: "02:00:00:00:00:01", ip: 10.1.1.1}]}'),
+    acs(
+      '{name: a1, vsi: v1, tap: {device: t}, antiSpoof: strict, bindings: [{mac: "02:00:00:00:00:01", ip: 10.1.1.1}]}',
+    ),
     6,
     "acs[0].bindings[0].ip",
     "10.1.1.1 is the address of",
   ],
   [
     "a group bound to a host",
-    acs('{name: a1, vsi: v1, tap: {device: t}, bindings: [{mac: "02:00:00:00:00:01", ip: "ff02::1"}]}'),
+    acs(
+      '{name: a1, vsi: v1, tap: {device: t}, antiSpoof: strict, bindings: [{mac: "02:00:00:00:00:01", ip: "ff02::1"}]}',
+    ),
     6,
     "acs[0].bindings[0].ip",
     "no address of a host",

@@ -25,14 +25,16 @@ const SERVER = "20.1.1.67";
 const HEAD = ETH_BYTES + IPV4_BYTES + 8;
 const ip = (text: string) => parseIpv4(text)!;
 
+const BOUND = `bindings: [{mac: "${MAC_A}", ip: 10.1.1.11}, {mac: "${MAC_A}", ip: "2001:db8::11"}]`;
+
 /** a: bound by hand. b: by DHCP. c: not strict. s: the server. */
-const sections = (a = "strict") => `
+const sections = (a = `antiSpoof: strict, ${BOUND}`) => `
 vsis: [{name: vsi10, vni: 10}, {name: vsi20, vni: 20}]
 interfaces:
   - {name: if10, vsi: vsi10, address: 10.1.1.1/24, icmpSource: 10.1.1.251, dhcpRelay: {servers: [${SERVER}]}}
   - {name: if20, vsi: vsi20, address: 20.1.1.1/24}
 acs:
-  - {name: a, vsi: vsi10, tap: {device: a}, antiSpoof: ${a}, bindings: [{mac: "${MAC_A}", ip: 10.1.1.11}, {mac: "${MAC_A}", ip: "2001:db8::11"}]}
+  - {name: a, vsi: vsi10, tap: {device: a}, ${a}}
   - {name: b, vsi: vsi10, tap: {device: b}, antiSpoof: strict}
   - {name: c, vsi: vsi10, tap: {device: c}}
   - {name: s, vsi: vsi20, tap: {device: s}}`;
@@ -170,7 +172,7 @@ describe("a static binding", () => {
 
   it("is enforced by a reload, and no more by another", () => {
     const world = bed();
-    gw(world, 1).reload(siteText(1, 1, sections("false")));
+    gw(world, 1).reload(siteText(1, 1, sections("antiSpoof: false")));
     const a = world.get("a");
     const spoof = () => {
       a.sendArp({ op: ARP_REQUEST, senderIp: ip("10.1.1.98"), targetIp: ip("10.1.1.1") });
