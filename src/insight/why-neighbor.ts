@@ -62,6 +62,26 @@ export function resolutionOf(ip: Ip): string {
   return (typeof ip === "number" ? ARP : ND).protocol;
 }
 
+/**
+ * Stories without those that another one tells. A next hop that is meant behind a tunnel is a neighbour of its own beside the one that its
+ * address has anyway, and while both are at one place that place is told once: by the one that routes use.
+ */
+export function distinctStories(stories: readonly NeighborStory[]): NeighborStory[] {
+  const isTold = (story: NeighborStory, at: number) =>
+    stories.some((other, i) => {
+      if (i === at || !isLike(story, other)) return false;
+      return other.wanted === story.wanted ? i < at : other.wanted;
+    });
+  return stories.filter((story, at) => !isTold(story, at));
+}
+
+/** Are both known, at one place? */
+function isLike(a: NeighborStory, b: NeighborStory): boolean {
+  if (a.ip !== b.ip || a.interface !== b.interface || a.place === null || b.place === null) return false;
+  if (a.searchSeconds !== null || b.searchSeconds !== null) return false;
+  return a.place.mac === b.place.mac && a.place.via === b.place.via && a.place.vsi === b.place.vsi;
+}
+
 export function neighborSentences(story: NeighborStory, isByHand: boolean): string[] {
   const { ip, interface: iface, state, place, origin, previous, challenger, wanted } = story;
   const { command, unreachable, messages } = wordsOf(ip);

@@ -24,6 +24,7 @@ import { ago } from "./ago.ts";
 import { policySentences } from "./policy-sentences.ts";
 import type { HopScope } from "./why-hops.ts";
 import {
+  distinctStories,
   duplicateSentence,
   neighborSentences,
   resolutionOf,
@@ -87,8 +88,12 @@ export class WhyAnswers {
     for (const story of macs) said.push(...macSentences(story, this.isByHand(story)));
     said.push(...this.fabric({ mac: name }, within));
     const neighbors = this.neighborsWith(name, isMeant);
-    for (const { ip, interface: iface, state } of neighbors)
-      said.push(`The ${ip.includes(":") ? "neighbour" : "ARP"} table has ${ip} on ${iface} at this MAC (${state}).`);
+    for (const { ip, interface: iface, state, place } of neighbors) {
+      const table = ip.includes(":") ? "neighbour" : "ARP";
+      const isShared = neighbors.filter((other) => other.ip === ip && other.interface === iface).length > 1;
+      const where = isShared ? `at this MAC behind ${place!.via}` : "at this MAC";
+      said.push(`The ${table} table has ${ip} on ${iface} ${where} (${state}).`);
+    }
     if (macs.length === 0) {
       const where = vsi !== null ? `VSI ${vsi}` : vrf === null ? "No VSI" : `No VSI of VRF ${vrf}`;
       const unknown = vsi === null ? "knows it" : "does not know it";
@@ -120,7 +125,7 @@ export class WhyAnswers {
     const ips = new Set<Ip>();
     for (const { place, ip } of neighbors.all()) if (place?.mac === wanted) ips.add(ip);
     return [...ips]
-      .flatMap((ip) => neighbors.stories(ip))
+      .flatMap((ip) => distinctStories(neighbors.stories(ip)))
       .filter(({ place }) => place?.mac === mac && isMeant(place.vsi));
   }
 
@@ -132,7 +137,7 @@ export class WhyAnswers {
     const text = formatIp(ip);
     const scope = [...inventory.interfaces.values()].filter((iface) => isAsked(iface, question));
     const names = new Set(scope.map((iface) => iface.name));
-    const neighbors = agent.neighbors.stories(ip).filter((story) => names.has(story.interface));
+    const neighbors = distinctStories(agent.neighbors.stories(ip).filter((story) => names.has(story.interface)));
     const said = [...this.ownSentences(ip, scope), ...underlaySentences(text, topology.config)];
     for (const story of neighbors) said.push(...neighborSentences(story, this.isNeighborByHand(story)));
     const vrfs = new Set(scope.map((iface) => iface.vrfName));
@@ -147,10 +152,7 @@ export class WhyAnswers {
       const answered = suppression.find(host.vsi, ip) ?? null;
       said.push(suppressedSentence(host, answered, agent.nowMs));
     }
-    const macs = neighbors.flatMap(({ place }) => {
-      if (place === null) return [];
-      return agent.macs.stories(parseMac(place.mac)!).filter((story) => story.vsi === place.vsi);
-    });
+    const macs = this.macsAt(neighbors);
     for (const story of macs) said.push(...macSentences(story, this.isByHand(story)));
     const isOwn = said.length > suppressed.length + routed.length && neighbors.length === 0;
     if (neighbors.length === 0 && suppressed.length === 0 && !isOwn) said.push(...unknownSentences(ip, scope));
@@ -170,6 +172,15 @@ export class WhyAnswers {
     if (isForwarded && !isOwn) said.push(...policySentences(this.shown.policies(), topology.config, scope, ip, routes));
     const known = isOwn || suppressed.length > 0 || neighbors.some(({ searchSeconds }) => searchSeconds === null);
     return { subject: text, kind: "ip", known, sentences: said, macs, neighbors, routes };
+  }
+
+  /** Of several neighbours with one MAC (Borders that share it), once. */
+  private macsAt(neighbors: readonly NeighborStory[]): MacStory[] {
+    const places = neighbors.flatMap(({ place }) => (place === null ? [] : [place]));
+    const once = new Map(places.map(({ mac, vsi }) => [`${vsi} ${mac}`, { mac, vsi }]));
+    return [...once.values()].flatMap(({ mac, vsi }) =>
+      this.parts.agent.macs.stories(parseMac(mac)!).filter((story) => story.vsi === vsi),
+    );
   }
 
   private ownSentences(ip: Ip, scope: readonly InterfaceObject[]): string[] {
@@ -267,10 +278,16 @@ function routeSentence(vrf: string, route: Route | undefined, ip: Ip): string {
   if (origin === "connected" && action === "glean")
     return `${match}: connected to ${iface}, where each host is asked for by ${resolutionOf(ip)}.`;
   if (action === "vrf") return `${match}: the look-up goes on in VRF ${viaVrf}.`;
-  const hops = nextHops.map(({ ip, alive }) => (alive ? ip : `${ip} (dead)`)).join(", ");
+  const hops = nextHops.map(hopName).join(", ");
   const where = viaVrf == null ? "" : ` in VRF ${viaVrf}`;
   const way = hops !== "" ? `to next hop ${hops}${where}` : iface !== null ? `on ${iface}` : "";
   return `${match}: a route of origin ${origin}, action ${action} ${way}`.trimEnd().concat(".");
+}
+
+/** Several have one address where they are meant behind tunnels. */
+function hopName({ ip, tunnel = null, alive }: Route["nextHops"][number]): string {
+  const name = tunnel === null ? ip : `${ip} behind tunnel ${tunnel}`;
+  return alive ? name : `${name} (dead)`;
 }
 
 /** Where ICMP errors about packets from `ip` go, in each VRF. */

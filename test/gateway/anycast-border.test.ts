@@ -4,9 +4,11 @@
  * gw1 and gw2 have hosts; what is outside is behind both Borders' routers, so each flow tells by whose router it went.
  */
 import { describe, expect, it } from "vitest";
+import type { Why } from "../../src/api/schema-why.ts";
 import { Shown } from "../../src/api/shown.ts";
 import { rowsOf } from "../../src/control/sorted.ts";
 import { hopText } from "../../src/ctl/hop-text.ts";
+import { WhyAnswers } from "../../src/insight/why.ts";
 import { checkNextHops } from "../../src/liveness/next-hops.ts";
 import { ARP_REPLY } from "../../src/wire/arp.ts";
 import { formatMac } from "../../src/wire/ethernet.ts";
@@ -155,6 +157,50 @@ for (const mac of ["", ", mac: 02:00:5e:00:00:02"])
       expect(ways()).toEqual(before);
     });
   });
+
+describe("why", () => {
+  const said = ({ gw1 }: Bed, subject: { ip: string } | { mac: string }): string[] => {
+    const question = { ip: null, mac: null, interface: null, vsi: null, vrf: null, ...subject };
+    const answer = new WhyAnswers(gw1.control.shown, shownOf(gw1)).why(question);
+    return (answer as Why).sentences.map((text) => text.replace(/: (learned|an) .*/, ""));
+  };
+
+  it("tells of an anycast address each place once, and its MAC", () => {
+    const own = bed();
+    const macs = own.borders.map(({ control }) => formatMac(control.shown.inventory.interface("inside")!.mac));
+    const about = (i: number) => [
+      `${HOP} on vsi-interface10 has MAC ${macs[i]} at tunnel b${i + 1}, in VSI vsi10`,
+      "It was last heard just now; it is reachable, since 2 s ago.",
+      "A route or a policy uses it as next hop, so it is kept resolved.",
+    ];
+    const places = macs.map((mac, i) => `VSI vsi10 has ${mac} at tunnel b${i + 1}`);
+    const told = said(own, { ip: HOP });
+    expect(told.slice(0, 8)).toEqual([...about(0), ...about(1), ...places]);
+    expect(told[8]).toMatch(/^VRF main has/);
+    expect(said(own, { mac: macs[0]! }).filter((text) => text.includes("table has"))).toEqual([
+      `The ARP table has ${HOP} on vsi-interface10 at this MAC (reachable).`,
+    ]);
+  });
+
+  it("tells it of Borders with one MAC as well, and which next hop of a route is behind which tunnel", () => {
+    const mac = "02:00:5e:00:00:02";
+    const shared = bed({ mac: `, mac: ${mac}` });
+    const told = said(shared, { ip: HOP });
+    expect(told.filter((text) => text.includes(" has MAC ")).map((text) => /tunnel \w+/.exec(text)![0])).toEqual([
+      "tunnel b1",
+      "tunnel b2",
+    ]);
+    expect(told.filter((text) => text.startsWith("VSI vsi10 has"))).toHaveLength(1);
+    expect(said(shared, { mac }).filter((text) => text.includes("table has"))).toEqual(
+      ["b1", "b2"].map(
+        (on) => `The ARP table has ${HOP} on vsi-interface10 at this MAC behind tunnel ${on} (reachable).`,
+      ),
+    );
+    expect(said(shared, { ip: TARGETS[0]! })[1]).toContain(
+      `to next hop ${HOP} behind tunnel b1, ${HOP} behind tunnel b2`,
+    );
+  });
+});
 
 describe("an anycast Border", () => {
   it("that drains is left without a loss, although the other one still answers for the address", () => {
