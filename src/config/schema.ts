@@ -97,16 +97,16 @@ const vsi = z
       .enum(["localProxy", "suppress", "flood"])
       .optional()
       .describe(
-        "what ARP requests from ACs get; default: suppress with evpn, localProxy for a VNI with a VSI-interface, else flood",
+        "what ARP requests and IPv6 neighbour solicitations (ND) from ACs get; default: suppress with evpn, localProxy for a VNI with a VSI-interface, else flood",
       ),
     proxyArp: z
       .enum(["immediate", "verified"])
       .default("immediate")
-      .describe("proxy at once, or once the target is resolved"),
+      .describe("answer ARP and ND for a host elsewhere at once, or once it is resolved"),
     relay: z
       .enum(["auto", "always"])
       .default("auto")
-      .describe("always: relay a request from a tunnel even for a known host"),
+      .describe("always: relay an ARP request or ND solicitation from a tunnel even for a known host"),
     flood: z
       .strictObject({
         broadcast: flag(true).describe("flood broadcast"),
@@ -203,7 +203,7 @@ const vsiInterface = z
       .describe(
         "gateway MAC: auto (from node and VNI), shared (from the VNI alone, same on every gateway), or a MAC; default: auto, shared where a VSI has evpn",
       ),
-    distributed: flag(true).describe("false: a central gateway or Border, which answers ARP over tunnels too"),
+    distributed: flag(true).describe("false: a central gateway or Border, which answers ARP and ND over tunnels too"),
     vrf: name()
       .default(DEFAULT_VRF)
       .describe("routing instance; nothing crosses to another one but by a route with viaVrf"),

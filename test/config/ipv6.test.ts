@@ -1,5 +1,6 @@
 /** IPv6 in the file: addresses of both families, what they become, and what does not go together. */
 import { describe, expect, it } from "vitest";
+import { descriptionAt } from "../../src/config/json-schema.ts";
 import { parseConfig } from "../../src/config/load.ts";
 import { parseIpv6 } from "../../src/wire/ipv6.ts";
 
@@ -178,4 +179,16 @@ describe("the fix of a mistake that is often made", () => {
     ],
     ["an icmpSource that is a group", base(`${BOTH}, icmpSource: "ff02::5"`), "choose a unicast address"],
   ])("%s", (_, text, fix) => expect(fixOf(text)).toMatch(new RegExp(`^${fix}`)));
+});
+
+describe("the manual", () => {
+  it.each([
+    ["vsis", "arp"],
+    ["vsis", "proxyArp"],
+    ["vsis", "relay"],
+    ["interfaces", "neighbors"],
+    ["interfaces", "distributed"],
+  ])("says of %s[].%s that it is for ARP and ND", (section, key) => {
+    expect(descriptionAt([section, 0, key])).toMatch(/\bARP\b.*\bND\b/);
+  });
 });
