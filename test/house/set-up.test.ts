@@ -80,7 +80,7 @@ describe("set-up", () => {
   }
 
   async function untilAtWork(): Promise<number> {
-    await until("npm to be at work", 10_000, () => (workerOf() ?? 0) > 0 && startTimeOf(workerOf()!) !== undefined);
+    await until("npm to be at work", 30_000, () => (workerOf() ?? 0) > 0 && startTimeOf(workerOf()!) !== undefined);
     return workerOf()!;
   }
 
@@ -108,7 +108,7 @@ describe("set-up", () => {
     first.child.kill("SIGKILL");
     await first.ended;
     const second = await begin();
-    await until("the second to wait", 5000, () => second.text().includes("another set-up is at work on this tree"));
+    await until("the second to wait", 30_000, () => second.text().includes("another set-up is at work on this tree"));
     expect(second.text()).not.toContain("npm ci");
     second.child.kill("SIGKILL");
   });
