@@ -30,6 +30,12 @@ export class Heartbeat {
     return note;
   }
 
+  /** Is every worker where it was at `note`? A note of now would be the same. */
+  isNow(note: Int32Array): boolean {
+    for (let k = 0; k < note.length; k++) if (Atomics.load(this.words, k) !== note[k]) return false;
+    return true;
+  }
+
   /** Has every worker been outside a batch since `note`? */
   passed(note: Int32Array): boolean {
     for (let k = 0; k < note.length; k++) {
@@ -48,7 +54,8 @@ export class RowPool {
   private readonly heartbeat: Heartbeat;
   private readonly size: number;
   private readonly free: number[] = [];
-  private readonly retired: { row: number; note: Int32Array }[] = [];
+  /** What was given back while the same batches were under way has one note. */
+  private readonly retired: { readonly rows: number[]; readonly note: Int32Array }[] = [];
   private fresh = 1;
   private live = 0;
 
@@ -79,13 +86,15 @@ export class RowPool {
   /** Give back a row that has just been unpublished. */
   retire(row: number): void {
     this.live--;
-    this.retired.push({ row, note: this.heartbeat.note() });
+    const last = this.retired.at(-1);
+    if (last !== undefined && this.heartbeat.isNow(last.note)) last.rows.push(row);
+    else this.retired.push({ rows: [row], note: this.heartbeat.note() });
   }
 
   private reclaim(): void {
     let n = 0;
-    while (n < this.retired.length && this.heartbeat.passed(this.retired[n]!.note))
-      this.free.push(this.retired[n++]!.row);
+    for (; n < this.retired.length && this.heartbeat.passed(this.retired[n]!.note); n++)
+      for (const row of this.retired[n]!.rows) this.free.push(row);
     if (n > 0) this.retired.splice(0, n);
   }
 }

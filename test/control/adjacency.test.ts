@@ -33,6 +33,26 @@ describe("Adjacencies", () => {
     expect(adjacencies.nextHop(id)).toMatchObject({ ip: HOP + 2 });
   });
 
+  it("of many that were let go few are given back at once: who takes one does not pay for all", () => {
+    tables = createTables({ workers: 1, macs: 16, neighbors: 4096, routes: 8 }).tables;
+    adjacencies = new Adjacencies(tables, timers);
+    const ids = Array.from({ length: 4000 }, (_, n) => adjacencies.hold(on, HOP + n));
+    for (const id of ids) adjacencies.release(id);
+    timers.run(1000);
+    const given = () => ids.filter((id) => adjacencies.nextHop(id) === null).length;
+    let before = given();
+    expect(before).toBe(0);
+    for (let n = 0; n < 50; n++) {
+      adjacencies.hold(on, HOP + 5000 + n);
+      expect(given() - before).toBeLessThanOrEqual(4);
+      before = given();
+    }
+    expect(before).toBeGreaterThan(50);
+    // All of them come back.
+    for (let n = 50; n < tables.fib.rewrite.length - 1; n++) expect(adjacencies.hold(on, HOP + 5000 + n)).not.toBe(0);
+    expect(adjacencies.hold(on, HOP)).toBe(0);
+  });
+
   it("when no other is left, one that lingers is given out", () => {
     const ids = Array.from({ length: tables.fib.rewrite.length - 1 }, (_, n) => adjacencies.hold(on, HOP + n));
     adjacencies.release(ids[3]!);

@@ -40,6 +40,10 @@ export interface NumberOwner {
 
 /** A punt ring is drained many times in that time. */
 const LINGER_MS = 1000;
+/** Numbers that have lingered long enough and are given back when one is taken: more than one is taken for each that is let go. */
+const GIVEN_BACK = 4;
+/** Those that are gone stay in front of the list until there are so many of them. */
+const GONE = 1024;
 
 export class Adjacencies {
   private readonly tables: Tables;
@@ -53,8 +57,9 @@ export class Adjacencies {
   private behindTunnels = 0;
   private readonly held: Int32Array;
   private readonly dead: Uint8Array;
-  /** Numbers that are no longer held, oldest first. */
+  /** Numbers that are no longer held, oldest first, from `oldest` on. */
   private readonly lingering: { readonly id: number; readonly dueMs: number }[] = [];
+  private oldest = 0;
   private readonly callbacks: ((adjacency: number, alive: boolean) => void)[] = [];
 
   constructor(tables: Tables, timers: Timers) {
@@ -101,17 +106,21 @@ export class Adjacencies {
   /** A free number, or 0. Where there is none, one that lingers is better than none. */
   private take(): number {
     const { nowMs } = this.timers;
-    while (this.lingering.length > 0 && this.lingering[0]!.dueMs <= nowMs) this.retireOldest();
+    for (let left = GIVEN_BACK; left > 0 && (this.lingering[this.oldest]?.dueMs ?? Infinity) <= nowMs; left--)
+      this.retireOldest();
     const id = this.ids.take();
-    if (id !== 0 || this.lingering.length === 0) return id;
+    if (id !== 0 || this.oldest === this.lingering.length) return id;
     this.retireOldest();
     return this.ids.take();
   }
 
   private retireOldest(): void {
-    const { id } = this.lingering.shift()!;
+    const { id } = this.lingering[this.oldest++]!;
     this.owners[id] = undefined;
     this.ids.retire(id);
+    if (this.oldest < GONE && this.oldest < this.lingering.length) return;
+    this.lingering.splice(0, this.oldest);
+    this.oldest = 0;
   }
 
   /** Whose number `id` is, or was until a moment ago; null: no neighbour's. */
