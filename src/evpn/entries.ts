@@ -22,7 +22,7 @@ import {
   type VsiObject,
 } from "../control/inventory.ts";
 import { type Ip, isOfLink, isSameFamily } from "../control/ip.ts";
-import type { AgeingMac } from "../control/mac/learn.ts";
+import type { AgeingMac } from "../control/mac/sweep.ts";
 import type { SuppressionChange } from "../control/resolution/suppression.ts";
 import type { Topology } from "../control/topology/topology.ts";
 import { hiOf, loOf, type Mac, TYPE_ARP, TYPE_IPV6 } from "../wire/ethernet.ts";

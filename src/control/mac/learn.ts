@@ -5,9 +5,7 @@
  * (LEARN record); here it is decided: a new row within three limits (per AC, per VSI, in all), a move unless it moves too
  * often, or nothing. Gateway MACs and configured rows are never learned over: a host cannot take them (§3.8).
  *
- * Ageing is by source alone: workers set a row's hit byte when they see the MAC as source, a sweep reads and clears it.
- * A row not hit for the VSI's `ageSeconds` goes. A full table does not learn, and the frames are flooded. Those of ACs are told
- * of before (`ageing`): where others know of a host only while we do, one that lives and is silent is asked.
+ * Ageing is by source alone (sweep.ts). A full table does not learn, and the frames are flooded.
  *
  * A peer gateway's MAC is a row with MAC_GATEWAY and a port (D1): frames to it are routed when an AC sends them, because
  * a VM that moved here still has the old gateway's MAC. It never takes the place of a host's row on an AC.
@@ -17,17 +15,10 @@ import { MAC_GATEWAY } from "../../tables/mac.ts";
 import type { Tables } from "../../tables/tables.ts";
 import { formatMac, isGroup, type Mac, macOf } from "../../wire/ethernet.ts";
 import { DampedMoves } from "../damped-moves.ts";
-import { type Emit, portField } from "../event.ts";
-import { Feed } from "../feed.ts";
+import type { Emit } from "../event.ts";
+import type { Feed } from "../feed.ts";
 import { gatewayMac } from "../gateway-mac.ts";
-import {
-  type AcPort,
-  type Inventory,
-  isPortOf,
-  type PortObject,
-  type TunnelPort,
-  type VsiObject,
-} from "../inventory.ts";
+import { type Inventory, isPortOf, type PortObject, type TunnelPort, type VsiObject } from "../inventory.ts";
 import { MoveHistory } from "../move-history.ts";
 import { type PlaceCount, PlaceCounts } from "../place-counts.ts";
 import type { LimitsConfig } from "../plan.ts";
@@ -39,21 +30,10 @@ import { type MacRow, type MacStory, type MacView, storyOfMac, viewOfMac } from 
 import { type MacLimit, MacLimits } from "./limits.ts";
 import { LoopedPorts } from "./looped.ts";
 import { MacRows } from "./rows.ts";
+import { type AgeingMac, MacSweep } from "./sweep.ts";
 
-const SWEEP_MS = 1000;
 /** Peer gateways come and go with restarts; a hostile VTEP must not fill the table with them. */
 const PEER_GATEWAYS_PER_TUNNEL = 4;
-/** The last part of its age, in which a row is told of as ageing: two or three sweeps. */
-const AGEING_SHARE = 0.3;
-/** Peers speak at least when their entries are probed. */
-const PEER_GATEWAY_AGE_MS = 3600_000;
-
-/** A MAC that was not seen at its AC for long, and is about to go. */
-export interface AgeingMac {
-  readonly vsi: VsiObject;
-  readonly mac: Mac;
-  readonly port: AcPort;
-}
 
 export class MacLearner {
   private readonly tables: Tables;
@@ -62,15 +42,13 @@ export class MacLearner {
   private readonly emit: Emit;
   private limits: LimitsConfig;
   private readonly rows: MacRows;
-  private readonly sweepDue = new Map<VsiObject, number>();
+  private readonly sweep: MacSweep;
   /** What a limit kept from being learned. */
   readonly limited: MacLimits;
   /** MACs that move too often. */
   readonly damped: DampedMoves;
   /** ACs in a loop: what is known elsewhere does not move there (loops.ts writes). */
   readonly looped = new LoopedPorts();
-  /** Told at each sweep of the last part of a row's age. */
-  readonly ageing = new Feed<AgeingMac>();
   private readonly arrivals: MacArrivals;
   private readonly placeCounts = new PlaceCounts();
 
@@ -86,7 +64,7 @@ export class MacLearner {
     this.rows = new MacRows(tables, timers, seed);
     this.arrivals = new MacArrivals(this.changes, emit);
     this.changes.follow(({ vsi, was, is }) => this.placeCounts.follow(was && { vsi, ...was }, is && { vsi, ...is }));
-    timers.every(SWEEP_MS, () => this.sweep());
+    this.sweep = new MacSweep(this.rows, timers, emit);
   }
 
   setLimits(limits: LimitsConfig): void {
@@ -101,6 +79,11 @@ export class MacLearner {
   /** What becomes of the published rows, whatever made it. */
   get changes(): Feed<MacChange> {
     return this.rows.changes;
+  }
+
+  /** Told at each sweep of the last part of a row's age. */
+  get ageing(): Feed<AgeingMac> {
+    return this.sweep.ageing;
   }
 
   /** MAC moves by VSI name, ever. */
@@ -235,7 +218,7 @@ export class MacLearner {
   /** Forget every row of `vsi`: it goes away. */
   flushVsi(vsi: VsiObject): void {
     this.rows.forgetVsi(vsi);
-    this.sweepDue.delete(vsi);
+    this.sweep.forget(vsi);
     this.limited.forget(vsi);
     this.damped.forget(vsi);
     this.placeCounts.forget(vsi);
@@ -358,29 +341,6 @@ export class MacLearner {
   private refuse(vsi: VsiObject, port: PortObject, mac: Mac, limit: MacLimit | null): void {
     this.tables.controlCounters.refused[DROP.mac_limit]!++;
     if (limit !== null) this.limited.note(vsi, port, mac, limit);
-  }
-
-  /** Read the hit bytes of the VSIs whose turn it is; a tenth of the age is precise enough. */
-  private sweep(): void {
-    const nowMs = this.timers.nowMs;
-    for (const [vsi, rows] of this.rows.ofVsi) {
-      if (nowMs < (this.sweepDue.get(vsi) ?? 0)) continue;
-      const ageMs = vsi.config.mac.ageSeconds * 1000;
-      this.sweepDue.set(vsi, nowMs + Math.min(30_000, Math.max(SWEEP_MS, ageMs / 10)));
-      for (const all of rows.values()) {
-        const { mac, published, heard, pin } = all;
-        const isHit = published !== null && this.rows.takeHit(vsi, mac);
-        for (const row of [heard, pin]) {
-          if (row?.port == null || (row.source === "pin" && row.flags !== MAC_GATEWAY)) continue;
-          if (isHit && row.port === published.port) row.heardMs = nowMs;
-          else if (nowMs - row.heardMs >= (row.source === "heard" ? ageMs : PEER_GATEWAY_AGE_MS)) {
-            this.rows.clear(vsi, all, row.source);
-            this.emit("debug", "mac.aged", { vsi: vsi.name, mac: formatMac(mac), ...portField(row.port) });
-          } else if (row.port.kind === "ac" && nowMs - row.heardMs >= ageMs * (1 - AGEING_SHARE))
-            this.ageing.tell({ vsi, mac, port: row.port });
-        }
-      }
-    }
   }
 }
 
