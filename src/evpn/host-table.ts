@@ -5,6 +5,7 @@
  * thousand of them would hold the main thread.
  */
 import type { Ip } from "../control/ip.ts";
+import { LargeMap } from "../control/large-map.ts";
 import { mapKey } from "../control/map-key.ts";
 import type { Mac } from "../wire/ethernet.ts";
 import type { LocalHost } from "./beliefs.ts";
@@ -59,9 +60,9 @@ export const NO_IPS: ReadonlySet<Ip> = new Set();
 export const ROUTES_PER_HOST = 1024;
 
 export class HostTable {
-  readonly hosts = new Map<Mac, Host>();
+  readonly hosts = new LargeMap<Mac, Host>();
   /** By mapKey. */
-  readonly addresses = new Map<Ip, Address>();
+  readonly addresses = new LargeMap<Ip, Address>();
   private readonly macs = { used: 0, shadowed: 0, out: 0 };
   private readonly ips = { used: 0, shadowed: 0, out: 0 };
 

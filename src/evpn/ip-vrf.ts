@@ -14,6 +14,7 @@
  * Control's tables rank all of this below what is configured or heard here (control/routes/routes.ts).
  */
 import { bitsOf, type Ip, networkOf, prefixKey } from "../control/ip.ts";
+import { LargeMap } from "../control/large-map.ts";
 import type { Mac } from "../wire/ethernet.ts";
 import type { Beliefs } from "./beliefs.ts";
 import { bestOf, compareVteps } from "./choice.ts";
@@ -63,7 +64,7 @@ export interface IpVrfParts {
 export class IpVrf {
   readonly instance: Instance;
   private readonly parts: IpVrfParts;
-  private readonly prefixes = new Map<string, Prefix>();
+  private readonly prefixes = new LargeMap<string, Prefix>();
   private readonly hops = new Map<string, Hop>();
   /** Prefixes and hosts that are in the tables. */
   private installed = 0;

@@ -2,8 +2,10 @@
  * Routes by what they are about (`keyOf`), without a text for each: a hundred thousand keys would take more memory than their routes.
  *
  * A map from a hash to the first route that has it; the few that share one are chained. The seed is chosen once for each process,
- * so a peer cannot choose routes that meet in one chain. The order is that of a Map, and one may add and delete while it is walked.
+ * so a peer cannot choose routes that meet in one chain. The order is that of the map (control/large-map.ts), and one may add and
+ * delete while it is walked.
  */
+import { LargeMap } from "../control/large-map.ts";
 import { hiOf, loOf } from "../wire/ethernet.ts";
 import { wordsOf } from "../wire/ipv6.ts";
 import { type EvpnRoute, ipOf, keyOf } from "./route.ts";
@@ -15,11 +17,11 @@ export interface Kept {
   next: this | null;
 }
 
-/** Hashes stay small integers, which a Map holds without a box. */
+/** Hashes stay small integers, which a map holds without a box. */
 const HASH_BITS = 0x3fffffff;
 
 export class RouteTable<K extends Kept> {
-  private readonly heads = new Map<number, K>();
+  private readonly heads = new LargeMap<number, K>();
   private readonly seed: number;
   private readonly hash: (route: EvpnRoute, seed: number) => number;
   size = 0;

@@ -10,6 +10,7 @@ import { hiOf, loOf, type Mac } from "../../wire/ethernet.ts";
 import { bump } from "../bump.ts";
 import { Feed, kindOf } from "../feed.ts";
 import type { PortObject, VsiObject } from "../inventory.ts";
+import { LargeMap } from "../large-map.ts";
 import { PatientWriter } from "../patient-writer.ts";
 import type { Timers } from "../timers.ts";
 import { bestOf, type Candidates, isEmpty, MAC_SOURCES, noCandidates } from "./candidates.ts";
@@ -17,7 +18,7 @@ import type { MacCause, MacChange } from "./change.ts";
 import { type MacRow, type MacSource, originOf } from "./entry.ts";
 
 export class MacRows {
-  readonly ofVsi = new Map<VsiObject, Map<Mac, Candidates>>();
+  readonly ofVsi = new Map<VsiObject, LargeMap<Mac, Candidates>>();
   /** What becomes of the published rows. */
   readonly changes = new Feed<MacChange>();
   private readonly timers: Timers;
@@ -105,7 +106,7 @@ export class MacRows {
 
   /** `source` says that `mac` is at `port`. @returns false when the table has no room for it. */
   put(vsi: VsiObject, mac: Mac, source: MacSource, port: PortObject | null, flags: number, type = 0): boolean {
-    const rows = this.ofVsi.get(vsi) ?? new Map<Mac, Candidates>();
+    const rows = this.ofVsi.get(vsi) ?? new LargeMap<Mac, Candidates>();
     this.ofVsi.set(vsi, rows);
     const all = rows.get(mac) ?? noCandidates(mac);
     const old = all[source];

@@ -15,6 +15,7 @@ import type { Tables } from "../../tables/tables.ts";
 import { type Mac, readMac, writeMac } from "../../wire/ethernet.ts";
 import type { InterfaceObject, PortObject } from "../inventory.ts";
 import type { Ip } from "../ip.ts";
+import { LargeMap } from "../large-map.ts";
 import { ipKey } from "../map-key.ts";
 import type { Timers } from "../timers.ts";
 
@@ -50,7 +51,7 @@ export class Adjacencies {
   private readonly timers: Timers;
   private readonly ids: RowPool;
   private readonly rows: RowPool;
-  private readonly byKey = new Map<EntryKey, number>();
+  private readonly byKey = new LargeMap<EntryKey, number>();
   /** By number: whose it is (undefined: no neighbour's), how many hold it, whether it is known to be dead. */
   private readonly owners: (NumberOwner | undefined)[] = [];
   /** Numbers of those that are meant behind a tunnel. */

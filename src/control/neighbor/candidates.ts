@@ -14,6 +14,7 @@ import type { Tables } from "../../tables/tables.ts";
 import { bump } from "../bump.ts";
 import { type InterfaceObject, isPortOf, type PortObject } from "../inventory.ts";
 import { type Family, type Ip, isOfFamily } from "../ip.ts";
+import { LargeMap } from "../large-map.ts";
 import type { Timers } from "../timers.ts";
 import { neighborKey } from "./adjacency.ts";
 import { isGiven, type KnownPlace, type Neighbor, type NeighborOrigin, type Place, samePlace } from "./entry.ts";
@@ -38,7 +39,7 @@ export interface CandidateParts {
 
 export class NeighborCandidates {
   private readonly parts: CandidateParts;
-  private readonly said = new Map<Ip, SaidNeighbor>();
+  private readonly said = new LargeMap<Ip, SaidNeighbor>();
   /** Of them, behind each port. */
   private readonly behind = new Map<PortObject, number>();
   /** How many more may be said, of each family. */

@@ -19,6 +19,7 @@ import type { Feed } from "../feed.ts";
 import type { HeldFrame, Injector } from "../inject.ts";
 import type { InterfaceObject, PortObject, VsiObject } from "../inventory.ts";
 import { type Family, type Ip, isOfFamily } from "../ip.ts";
+import { LargeMap } from "../large-map.ts";
 import type { Ledger } from "../ledger.ts";
 import type { NextHopProbeConfig } from "../plan.ts";
 import type { NextHops } from "../routes/next-hops.ts";
@@ -50,7 +51,7 @@ export interface NeighborContext
 
 export class Neighbors implements NextHops, NeighborOwner {
   private readonly context: NeighborContext;
-  private readonly entries = new Map<EntryKey, Neighbor>();
+  private readonly entries = new LargeMap<EntryKey, Neighbor>();
   readonly census: FamilyCensus;
   private readonly paths: NeighborPaths;
   private readonly searches: Searches;

@@ -13,6 +13,7 @@
  */
 import type { Mac } from "../../wire/ethernet.ts";
 import type { PortObject, VsiObject } from "../inventory.ts";
+import type { LargeMap } from "../large-map.ts";
 import { RateWindow } from "../rate-window.ts";
 import type { Timers } from "../timers.ts";
 import type { EntryKey } from "./adjacency.ts";
@@ -39,7 +40,7 @@ export interface MacTimes {
 }
 
 export interface WatchParts {
-  readonly entries: ReadonlyMap<EntryKey, Neighbor>;
+  readonly entries: Pick<LargeMap<EntryKey, Neighbor>, "size" | "values">;
   readonly life: NeighborLife;
   readonly paths: NeighborPaths;
   readonly solicitor: Solicitor;

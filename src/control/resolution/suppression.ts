@@ -13,6 +13,7 @@ import { bump } from "../bump.ts";
 import { Feed } from "../feed.ts";
 import type { PortObject, VsiObject } from "../inventory.ts";
 import type { Ip } from "../ip.ts";
+import { LargeMap } from "../large-map.ts";
 import { mapKey } from "../map-key.ts";
 import type { NeighborOrigin } from "../neighbor/entry.ts";
 import type { MacTimes } from "../neighbor/watch.ts";
@@ -62,7 +63,7 @@ export class SuppressionTable {
   private readonly hosts = new Map<VsiObject, Map<Ip, Host>>();
   private readonly ofPort = new Map<PortObject, number>();
   /** What is said from outside (EVPN), by mapKey: it does not age, and is used where no host at an AC is known with the address. */
-  private readonly said = new Map<VsiObject, Map<Ip, HostPlace>>();
+  private readonly said = new Map<VsiObject, LargeMap<Ip, HostPlace>>();
 
   constructor(timers: Timers, macs: MacTimes) {
     this.timers = timers;
@@ -114,7 +115,7 @@ export class SuppressionTable {
 
   /** It is said from outside that `ip` is the host at `place`, behind a tunnel; kept as it is. */
   want(vsi: VsiObject, ip: Ip, place: HostPlace): void {
-    const said = this.said.get(vsi) ?? new Map<Ip, HostPlace>();
+    const said = this.said.get(vsi) ?? new LargeMap<Ip, HostPlace>();
     this.said.set(vsi, said);
     said.set(mapKey(ip), place);
   }

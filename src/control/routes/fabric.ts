@@ -13,6 +13,7 @@ import { ROUTE_ADJACENCY, ROUTE_GROUP } from "../../tables/fib.ts";
 import type { Tables } from "../../tables/tables.ts";
 import type { InterfaceObject } from "../inventory.ts";
 import { formatIp, type Ip, prefixKey } from "../ip.ts";
+import { LargeMap } from "../large-map.ts";
 import type { Timers } from "../timers.ts";
 import type { NextHopGroup, NextHopGroups } from "./next-hop-group.ts";
 import type { NextHops } from "./next-hops.ts";
@@ -48,7 +49,7 @@ export interface FabricRoutesParts {
 
 export class FabricRoutes {
   private readonly parts: FabricRoutesParts;
-  private readonly installed = new Map<string, FabricRoute>();
+  private readonly installed = new LargeMap<string, FabricRoute>();
   /** Sets of several next hops in use, and by how many routes. */
   private readonly sets = new Map<NextHopGroup, number>();
   /** Keys of routes with several next hops that have no group. */

@@ -34,6 +34,7 @@ import {
 import type { Tables } from "../../tables/tables.ts";
 import type { Emit } from "../event.ts";
 import { bitsOf, type Family, type Ip, networkOf } from "../ip.ts";
+import { LargeMap } from "../large-map.ts";
 import { mapKey } from "../map-key.ts";
 import { PatientWriter } from "../patient-writer.ts";
 import type { Timers } from "../timers.ts";
@@ -88,9 +89,9 @@ export class Routes {
   private readonly emit: Emit;
   private readonly writer: PatientWriter;
   private readonly rows6: RouteRows6;
-  private readonly slots = new Map<Ip, Slot>();
+  private readonly slots = new LargeMap<Ip, Slot>();
   /** A /32 or /128 that is published, and that a resolved neighbour alone wants: its value. Most of a large table are such. */
-  private readonly hosts = new Map<Ip, number>();
+  private readonly hosts = new LargeMap<Ip, number>();
   /** By VRF, length and family: how many prefixes of it are published or about to be. */
   private readonly counts = new Map<number, number>();
   /** By VRF: prefixes by the rank of their owner. */
