@@ -17,8 +17,10 @@ import type { Vrfs } from "./vrfs.ts";
 
 /** Routes that are looked at in one step. */
 export const SLICE = 256;
-/** Of those that waited for a tunnel, so many are entered in one: each is a row of a table, or several. */
-const SLICE_ENTERED = 64;
+/** One that is entered elsewhere then, or nowhere, is a row of a table or several: it counts as so many. */
+const CHANGED = 4;
+/** Of those that waited for a tunnel, so many are entered in one. */
+const SLICE_ENTERED = SLICE / CHANGED;
 
 export interface PlacementParts {
   readonly beliefs: Beliefs;
@@ -69,21 +71,26 @@ export class Placement {
 
   /** A step of what is under way. */
   work(): void {
-    for (let left = SLICE; left > 0 && this.rest !== null; left--) {
+    for (let left = SLICE; left > 0 && this.rest !== null; ) {
       const { done, value: held } = this.rest.next();
       if (done) this.finish();
-      else if (this.leaving.size > 0) this.empty(held);
-      else this.add(held, held.route);
+      else {
+        const isChanged = this.leaving.size > 0 ? this.empty(held) : this.add(held, held.route);
+        left -= isChanged ? CHANGED : 1;
+      }
     }
     for (const { instance, vtep, route } of this.parts.fabric.take(SLICE_ENTERED))
       this.enterInto(instance, vtep, route);
   }
 
-  /** A route is new, or says something else; or the rules are others. @param was what it was when it was looked at last. */
-  add(held: Held, was: EvpnRoute | null): void {
+  /**
+   * A route is new, or says something else; or the rules are others. @param was what it was when it was looked at last.
+   * @returns whether anything follows.
+   */
+  add(held: Held, was: EvpnRoute | null): boolean {
     const { route, use: before } = held;
     const use = this.uses.of(route);
-    if (before === use && was === route) return;
+    if (before === use && was === route) return false;
     // What is entered already stays. Of the rest the new is entered before the old goes: a route that only changed leaves no gap,
     // and its tunnel stays.
     const isSame = was === route;
@@ -95,6 +102,7 @@ export class Placement {
     const left = then.filter((each) => !stays(each, now));
     if (left.length > 0) this.leave(left, was!, true);
     if (use.refused !== null && before?.refused !== use.refused) this.parts.refuse(use.refused, route);
+    return true;
   }
 
   /** `isSwept`: it did not come again, and was not taken back. */
@@ -128,14 +136,15 @@ export class Placement {
     this.parts.begun();
   }
 
-  /** Instances that leave have it no more; it stays where else it is used. */
-  private empty(held: Held): void {
+  /** Instances that leave have it no more; it stays where else it is used. @returns false: they never had it. */
+  private empty(held: Held): boolean {
     const { use } = held;
     const left = use?.entered.filter(({ instance }) => this.leaving.has(instance)) ?? [];
-    if (use === null || left.length === 0) return;
+    if (use === null || left.length === 0) return false;
     const entered = use.entered.filter((each) => !left.includes(each));
     held.use = entered.length === 0 && use.refused === null ? null : this.uses.one({ entered, refused: use.refused });
     this.leave(left, held.route, false);
+    return true;
   }
 
   private enter({ instance, vtep, asIs }: Entered, route: EvpnRoute): void {

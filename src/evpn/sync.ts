@@ -12,9 +12,11 @@
  * the engine or the last session was lost and did not come back.
  *
  * Withdrawals wait HOLD_MS: an engine takes back what a peer had announced *before* it tells that the session is lost, and then
- * they mean nothing. A route that comes again meanwhile was never gone. Those of a VTEP that has lost its speaker stay (orphans.ts). What goes at once, goes SLICE at a time (`work`): a peer with
- * a hundred thousand routes that ends shall not keep ARP waiting.
+ * they mean nothing. A route that comes again meanwhile was never gone. Those of a VTEP that has lost its speaker stay
+ * (orphans.ts). What goes at once, goes SLICE_GONE at a time (`work`): a peer with a hundred thousand routes that ends shall not
+ * keep ARP waiting.
  */
+import { LargeMap } from "../control/large-map.ts";
 import { Distinguishers } from "./distinguishers.ts";
 import { Interned } from "./interned.ts";
 import { Orphans } from "./orphans.ts";
@@ -24,8 +26,9 @@ import type { Use } from "./use.ts";
 
 const HOLD_MS = 200;
 const LONGEST_HOLD_MS = 2000;
-/** Routes that are looked at, or go, in one step. */
+/** Routes that are looked at in one step, and of them such as go. */
 const SLICE = 256;
+const SLICE_GONE = 64;
 
 export type SyncState = "away" | "listing" | "settling" | "synced" | "deaf" | "stale";
 export type SyncEvent = "listed" | "snapshot" | "settled" | "muted" | "heard" | "lost";
@@ -44,6 +47,8 @@ export interface Held extends Kept {
   peer: string | null;
   /** The list that it was seen in last. */
   generation: number;
+  /** No other has it. */
+  readonly number: number;
   /** Of the clock of `nowMs`: whole seconds take no box. */
   readonly sinceSeconds: number;
   /** What has become of it; null: nothing, no VSI imports it. */
@@ -84,9 +89,10 @@ export class Rib {
   private readonly orphans = new Orphans();
   readonly distinguishers: Distinguishers;
   /** Withdrawn, and held for a while. */
-  private leaving = new Set<Held>();
+  private leaving = new LargeMap<number, Held>();
   /** Withdrawn, and about to go. */
-  private gone = new Set<Held>();
+  private gone = new LargeMap<number, Held>();
+  private lastNumber = 0;
   /** VTEPs that lost their speaker with that. */
   private readonly orphaning = new Set<string>();
   /** Routes that are not looked at yet by the sweep that is under way. */
@@ -205,8 +211,8 @@ export class Rib {
   /** A route stands; most of those that a further list brings are known, and nothing follows. */
   route(route: EvpnRoute, by: string | null): void {
     const held = this.held.find(route);
-    if (held !== undefined && this.leaving.delete(held)) this.orphans.leave(held.route, -1);
-    if (held !== undefined) this.gone.delete(held);
+    if (held !== undefined && this.leaving.delete(held.number)) this.orphans.leave(held.route, -1);
+    if (held !== undefined) this.gone.delete(held.number);
     if (route.type === 3) this.orphans.returned(route.nextHop, this.parts.nowMs());
     const peer = by === null ? null : this.common.text(by);
     if (held === undefined) {
@@ -220,6 +226,7 @@ export class Rib {
         next: null,
         peer,
         generation,
+        number: ++this.lastNumber,
         sinceSeconds: Math.floor(this.parts.nowMs() / 1000),
         use: null,
       };
@@ -243,12 +250,12 @@ export class Rib {
 
   withdrawal(route: EvpnRoute): void {
     const held = this.held.find(route);
-    if (held === undefined || held.route.isOrphan || this.leaving.has(held)) return;
+    if (held === undefined || held.route.isOrphan || this.leaving.has(held.number)) return;
     this.orphans.leave(held.route, 1);
     const nowMs = this.parts.nowMs();
     if (this.leaving.size === 0) this.leavingSinceMs = nowMs;
     this.lastLeftMs = nowMs;
-    this.leaving.add(held);
+    this.leaving.set(held.number, held);
   }
 
   // ---- time ------------------------------------------------------------------------------------------------------------
@@ -256,7 +263,8 @@ export class Rib {
   /** Several times a second. */
   tick(): void {
     const nowMs = this.parts.nowMs();
-    if (this.leaving.size > 0) {
+    // What went before has gone first.
+    if (this.leaving.size > 0 && this.gone.size === 0) {
       const isQuiet = nowMs - this.lastLeftMs >= HOLD_MS;
       if (isQuiet || nowMs - this.leavingSinceMs >= LONGEST_HOLD_MS) this.letGo();
     }
@@ -285,11 +293,7 @@ export class Rib {
         this.parts.orphaned(vtep);
       }
     else this.orphans.forget();
-    if (this.gone.size === 0) [this.gone, this.leaving] = [this.leaving, this.gone];
-    else {
-      for (const held of this.leaving) this.gone.add(held);
-      this.leaving.clear();
-    }
+    [this.gone, this.leaving] = [this.leaving, this.gone];
     this.finish();
   }
 
@@ -297,10 +301,10 @@ export class Rib {
   private finish(): void {
     if (this.gone.size === 0) return;
     const isHeard = this.hasSession();
-    let left = SLICE;
-    for (const held of this.gone) {
+    let left = SLICE_GONE;
+    for (const [number, held] of this.gone) {
       if (left-- === 0) return;
-      this.gone.delete(held);
+      this.gone.delete(number);
       if (isHeard && this.orphaning.has(held.route.nextHop) && this.orphans.isKept(held.route)) this.orphan(held);
       else if (isHeard || held.peer === null) this.drop(held, false);
       else {
@@ -323,8 +327,8 @@ export class Rib {
 
   private drop(held: Held, isSwept: boolean): void {
     this.held.delete(held);
-    this.leaving.delete(held);
-    this.gone.delete(held);
+    this.leaving.delete(held.number);
+    this.gone.delete(held.number);
     if (held.generation === this.generation) this.fresh--;
     this.count(held, -1);
     this.parts.remove(held, isSwept);
@@ -370,7 +374,7 @@ export class Rib {
   private goOnSweeping(): void {
     const { sweeping } = this;
     if (sweeping === null) return;
-    for (let left = SLICE; left > 0; left--) {
+    for (let [left, going] = [SLICE, SLICE_GONE]; left > 0 && going > 0; left--) {
       const { done, value: held } = sweeping.rest.next();
       if (done) {
         this.sweeping = null;
@@ -381,6 +385,7 @@ export class Rib {
       if (route.isOrphan ? this.orphans.isKept(route) : generation >= sweeping.before) continue;
       this.drop(held, true);
       sweeping.count++;
+      going--;
     }
   }
 
