@@ -61,19 +61,45 @@ export class LargeMap<K extends Ip | string, V> {
     this.count = 0;
   }
 
-  *values(): Generator<V, void, undefined> {
-    yield* this.first.values();
-    for (let n = 0; n < this.parts.length; n++) yield* this.parts[n]!.values();
+  values(): IterableIterator<V> {
+    return new Walk((n) => this.partAt(n)?.values());
   }
 
-  *[Symbol.iterator](): Generator<[K, V], void, undefined> {
-    yield* this.first;
-    for (let n = 0; n < this.parts.length; n++) yield* this.parts[n]!;
+  [Symbol.iterator](): IterableIterator<[K, V]> {
+    return new Walk((n) => this.partAt(n)?.entries());
+  }
+
+  private partAt(n: number): Map<K, V> | undefined {
+    return n === 0 ? this.first : this.parts[n - 1];
   }
 
   private partOf(key: K): Map<K, V> | undefined {
     if (this.parts.length === 0) return undefined;
     return this.parts[PART_OF[spread(wordOf(key)) >>> (32 - WORD_BITS)]!];
+  }
+}
+
+/** Part after part. A generator that hands on what an iterator yields takes 200 ns for each. */
+class Walk<T> implements IterableIterator<T> {
+  private readonly partAt: (n: number) => Iterator<T> | undefined;
+  private part: Iterator<T> | undefined;
+  private at = 0;
+
+  constructor(partAt: (n: number) => Iterator<T> | undefined) {
+    this.partAt = partAt;
+    this.part = partAt(0);
+  }
+
+  [Symbol.iterator](): this {
+    return this;
+  }
+
+  next(): IteratorResult<T, undefined> {
+    for (; this.part !== undefined; this.part = this.partAt(++this.at)) {
+      const result = this.part.next();
+      if (!result.done) return result;
+    }
+    return { done: true, value: undefined };
   }
 }
 
