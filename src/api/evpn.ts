@@ -1,7 +1,9 @@
 /** /v1/evpn: how the gateway stands in its BGP EVPN fabric, route by route; without `evpn` in the configuration there is none of it. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { compareIp, parseIp } from "../control/ip.ts";
 import { fault, json } from "./json-body.ts";
 import { jsonSlices, type Steps } from "./json-slices.ts";
+import { answerOf, NEXT, PAGE, PAGE_HEADERS } from "./pages.ts";
 import { Fault, Flushed } from "./schema.ts";
 import { Evpn, EvpnDuplicate, EvpnRefused, EvpnRoute, EvpnVtep } from "./schema-evpn.ts";
 
@@ -9,7 +11,8 @@ export interface EvpnSource {
   view(): Evpn;
   /** There may be a hundred thousand. */
   routes(): Steps<EvpnRoute>;
-  vteps(): EvpnVtep[];
+  /** By address (`compareIp`); a peer may name as many as it has routes. */
+  vteps(): Steps<EvpnVtep>;
   duplicates(): EvpnDuplicate[];
   refused(): EvpnRefused[];
   /** Ask the engine for everything once more. */
@@ -40,7 +43,6 @@ export function addEvpn(app: OpenAPIHono, source: () => EvpnSource | null): void
     });
   };
   read("/v1/evpn", "Engine, sessions and VSIs of BGP EVPN", Evpn, (evpn) => evpn.view());
-  read("/v1/evpn/vteps", "VTEPs that routes name", z.array(EvpnVtep), (evpn) => evpn.vteps());
   read("/v1/evpn/duplicates", "MACs that move too often", z.array(EvpnDuplicate), (evpn) => evpn.duplicates());
   read("/v1/evpn/refused", "Routes not used, by reason", z.array(EvpnRefused), (evpn) => evpn.refused());
   const routes = createRoute({
@@ -53,6 +55,29 @@ export function addEvpn(app: OpenAPIHono, source: () => EvpnSource | null): void
     const evpn = source();
     if (evpn === null) return c.json(NONE, 404) as never;
     return new Response(jsonSlices(evpn.routes()), { headers: { "content-type": "application/json" } }) as never;
+  });
+  const vteps = createRoute({
+    method: "get",
+    path: "/v1/evpn/vteps",
+    summary: "VTEPs that routes name, by address",
+    request: { query: PAGE },
+    responses: {
+      200: { ...json("VTEPs that routes name, by address", z.array(EvpnVtep)), headers: PAGE_HEADERS },
+      304: { description: "The page that If-None-Match names" },
+      400: json("`after` is no VTEP", Fault),
+      ...absent,
+    },
+  });
+  app.openapi(vteps, async (c) => {
+    const evpn = source();
+    if (evpn === null) return c.json(NONE, 404) as never;
+    const { limit, after } = c.req.valid("query");
+    const last = after === undefined ? null : parseIp(after);
+    if (after !== undefined && last === null)
+      return c.json(fault("bad_request", `after: "${after}" is no VTEP`, `give what ${NEXT} said`), 400) as never;
+    const isMeant = last === null ? null : (row: EvpnVtep) => compareIp(parseIp(row.vtep)!, last) > 0;
+    const known = c.req.header("if-none-match");
+    return (await answerOf(evpn.vteps(), isMeant, { limit, known, keyOf: ({ vtep }) => vtep })) as never;
   });
   const resync = createRoute({
     method: "post",

@@ -1,5 +1,5 @@
 /**
- * The tables that may be long (MACs, neighbours, routes, VRFs), whole or a page at a time.
+ * The tables that may be long (MACs, neighbours, routes, VRFs; VTEPs are in evpn.ts), whole or a page at a time.
  *
  * Whole, a table is made while it is sent (json-slices.ts). A page is gathered first, so its head can say where the next one
  * begins (`vtepd-next`, to be given as `after`) and whether anything but ages has changed (ETag). A cursor names the last row
@@ -31,7 +31,7 @@ export const MOST_ROWS = 10_000;
 export const NEXT = "vtepd-next";
 
 const LIMIT = z.coerce.number().int().min(1).max(MOST_ROWS).optional();
-const PAGE = z.object({
+export const PAGE = z.object({
   limit: LIMIT.describe("at most so many rows; the header vtepd-next, if there are more, is the next `after`"),
   after: z.string().max(256).optional().describe("only rows behind this one: what vtepd-next said"),
 });
@@ -130,18 +130,20 @@ export function addPages(app: OpenAPIHono, source: PagesSource): void {
   addTable(app, source, VRFS);
 }
 
+/** Of a page. */
+export const PAGE_HEADERS = z.object({
+  [NEXT]: z.string().optional().describe("there is more: the next `after`"),
+  etag: z.string().optional().describe("of a page: If-None-Match spares one in which only ages have changed"),
+});
+
 function addTable<T extends object>(app: OpenAPIHono, source: PagesSource, table: Table<T>): void {
-  const headers = z.object({
-    [NEXT]: z.string().optional().describe("there is more: the next `after`"),
-    etag: z.string().optional().describe("of a page: If-None-Match spares one in which only ages have changed"),
-  });
   const route = createRoute({
     method: "get",
     path: table.path,
     summary: table.summary,
     request: { query: table.query },
     responses: {
-      200: { ...json(table.summary, z.array(table.row)), headers },
+      200: { ...json(table.summary, z.array(table.row)), headers: PAGE_HEADERS },
       304: { description: "The page that If-None-Match names" },
       400: json("`after` is no row's key", schema.Fault),
       404: json("There is no such VSI or VRF", schema.Fault),
@@ -162,13 +164,31 @@ function addTable<T extends object>(app: OpenAPIHono, source: PagesSource, table
       (of === undefined || String(row.ip ?? row.prefix).includes(":") === (of === "6"));
     const isMeant = (row: T) => behind(row) && isIn(row);
     const all = table.rows(source);
-    if (limit === undefined)
-      return new Response(jsonSlices((after ?? vsi ?? vrf ?? of) === undefined ? all : filtered(all, isMeant)), {
-        headers: { "content-type": "application/json" },
-      }) as never;
-    const { rows, isCut } = await gather(all, limit, isMeant);
-    return pageOf(rows, isCut ? table.keyOf(rows.at(-1)!).join(",") : null, c.req.header("if-none-match")) as never;
+    const asked = { limit, known: c.req.header("if-none-match"), keyOf: (row: T) => table.keyOf(row).join(",") };
+    return (await answerOf(all, (after ?? vsi ?? vrf ?? of) === undefined ? null : isMeant, asked)) as never;
   });
+}
+
+/** The rows that are meant (null: all), whole without `limit`, else a page of them. `known`: If-None-Match. */
+export async function answerOf<T>(
+  all: Steps<T>,
+  isMeant: ((row: T) => boolean) | null,
+  {
+    limit,
+    known,
+    keyOf,
+  }: {
+    readonly limit: number | undefined;
+    readonly known: string | undefined;
+    readonly keyOf: (row: T) => string;
+  },
+): Promise<Response> {
+  if (limit === undefined)
+    return new Response(jsonSlices(isMeant === null ? all : filtered(all, isMeant)), {
+      headers: { "content-type": "application/json" },
+    });
+  const { rows, isCut } = await gather(all, limit, isMeant ?? undefined);
+  return pageOf(rows, isCut ? keyOf(rows.at(-1)!) : null, known);
 }
 
 function* filtered<T>(items: Steps<T>, isMeant: (row: T) => boolean): Generator<T | typeof STEP> {

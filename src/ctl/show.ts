@@ -170,7 +170,7 @@ function helpFor(kind: Kind, words: readonly string[]): string {
 
 /** Tables of which the daemon gives a page. */
 const PAGED = new Set(["/v1/macs", "/v1/neighbors", "/v1/routes", "/v1/vrfs"]);
-const LONGEST_PAGE = 10_000;
+export const LONGEST_PAGE = 10_000;
 
 /** No more rows than are wanted, where all that come are shown. */
 function pathOf({ path, query: more = {} }: Kind, words: readonly string[], options: TableOptions): string {

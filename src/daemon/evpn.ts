@@ -9,15 +9,17 @@ import { randomInt } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { EvpnSource } from "../api/evpn.ts";
 import type { Condition, Series } from "../api/feature.ts";
-import type { EvpnRoute } from "../api/schema-evpn.ts";
+import type { EvpnRoute, EvpnVtep } from "../api/schema-evpn.ts";
 import type { EngineEvent, EngineRequest } from "../bgp/engine.ts";
 import { ThreadLink } from "../bgp/link.ts";
+import { compareIp, parseIp } from "../control/ip.ts";
 import type { Config } from "../control/plan.ts";
 import type { EvpnConfig } from "../control/plan-evpn.ts";
 import { STEP, type Stepwise } from "../control/sorted.ts";
 import { Entries } from "../evpn/entries.ts";
 import { Evpn } from "../evpn/evpn.ts";
 import { CLOSE_MS } from "../evpn/export.ts";
+import type { VtepView } from "../evpn/fabric.ts";
 import { FirstSync, stateText } from "../evpn/first-sync.ts";
 import { REFUSAL_TEXTS } from "../evpn/import.ts";
 import { settingsOf } from "../evpn/settings.ts";
@@ -162,16 +164,8 @@ export class EvpnMember {
       },
       routes: () => saidOf(routeViews(evpn, () => this.nowMs)),
       vteps: () => {
-        const named = evpn.fabric.views().map(({ vtep, vnis, routes, refused }) => ({
-          ...{ vtep, routes, refused, vnis: [...vnis], lingering: false },
-          tunnel: inventory.tunnelTo(vtep)?.name ?? null,
-        }));
-        const known = new Set(named.map(({ vtep }) => vtep));
-        const others = Array.from(topology.tunnels.lingering.list(), ([vtep, vnis]) => ({
-          ...{ vtep, vnis, routes: 0, refused: null, lingering: true },
-          tunnel: inventory.tunnelTo(vtep)?.name ?? null,
-        }));
-        return [...named, ...others.filter(({ vtep }) => !known.has(vtep))];
+        const lingering = Array.from(topology.tunnels.lingering.list(), ([vtep, vnis]) => ({ vtep, vnis }));
+        return vtepsOf(evpn.fabric.views(), lingering, (vtep) => inventory.tunnelTo(vtep)?.name ?? null);
       },
       duplicates: () => duplicateViews(evpn, this.nowMs).map((each) => ({ ...each })),
       refused: () =>
@@ -318,6 +312,32 @@ function isOther(from: EvpnConfig, to: EvpnConfig): boolean {
 function typesOf(evpn: Evpn): EvpnMetrics["types"] {
   const types = [1, 2, 3, 4, 5] as const;
   return new Map(types.map((type) => [String(type), { in: evpn.rib.countOf(type), out: evpn.exporter.countOf(type) }]));
+}
+
+/** VTEPs that routes name, and among them those that none names any more, by address. */
+export function* vtepsOf(
+  named: Stepwise<VtepView>,
+  lingering: readonly Pick<VtepView, "vtep" | "vnis">[],
+  tunnelTo: (vtep: string) => string | null,
+): Stepwise<EvpnVtep> {
+  const rest = [...lingering].sort((a, b) => orderOf(a.vtep, b.vtep));
+  const last = ({ vtep, vnis }: (typeof rest)[number]): EvpnVtep => ({
+    ...{ vtep, tunnel: tunnelTo(vtep), vnis: [...vnis], routes: 0, refused: null, lingering: true },
+  });
+  for (const view of named) {
+    if (view === STEP) yield STEP;
+    else {
+      const { vtep, vnis, routes, refused } = view;
+      while (rest.length > 0 && orderOf(rest[0]!.vtep, vtep) < 0) yield last(rest.shift()!);
+      if (rest[0]?.vtep === vtep) rest.shift();
+      yield { vtep, tunnel: tunnelTo(vtep), vnis: [...vnis], routes, refused, lingering: false };
+    }
+  }
+  for (const each of rest) yield last(each);
+}
+
+function orderOf(a: string, b: string): number {
+  return compareIp(parseIp(a)!, parseIp(b)!);
 }
 
 function* saidOf(views: ReturnType<typeof routeViews>): Stepwise<EvpnRoute> {

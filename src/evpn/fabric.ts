@@ -6,8 +6,9 @@
  * and it is tried again: some of them each second, in turn, for a peer may name as many VTEPs as it has routes. Routes that need one
  * wait with it, so that they are entered without all others being looked at.
  */
+import { compareIp, type Ip, parseIp } from "../control/ip.ts";
+import { RUN, STEP, type Stepwise, sorted } from "../control/sorted.ts";
 import type { Beliefs } from "./beliefs.ts";
-import { compareVteps } from "./choice.ts";
 import type { Instance } from "./import.ts";
 import type { EvpnRoute } from "./route.ts";
 
@@ -152,17 +153,25 @@ export class Fabric {
     this.tries = 0;
   }
 
-  views(): VtepView[] {
-    const all = new Map<string, { vtep: string; vnis: number[]; routes: number; refused: string | null }>();
+  /** By address, in steps: a peer may name as many as it has routes. One that goes meanwhile may be in it. */
+  *views(): Stepwise<VtepView> {
+    const all = new Map<string, { ip: Ip; vnis: number[]; routes: number; refused: string | null }>();
+    let looked = 0;
     for (const { vtep, vni, routes, refused } of this.holds.values()) {
-      const view = all.get(vtep) ?? { vtep, vnis: [], routes: 0, refused: null };
+      const view = all.get(vtep) ?? { ip: parseIp(vtep)!, vnis: [], routes: 0, refused: null };
       all.set(vtep, view);
       view.vnis.push(vni);
       view.routes += routes;
       view.refused ??= refused;
+      if (++looked % RUN === 0) yield STEP;
     }
-    for (const { vnis } of all.values()) vnis.sort((a, b) => a - b);
-    return [...all.values()].sort((a, b) => compareVteps(a.vtep, b.vtep));
+    for (const view of sorted(all, ([, a], [, b]) => compareIp(a.ip, b.ip))) {
+      if (view === STEP) yield STEP;
+      else {
+        const [vtep, { vnis, routes, refused }] = view;
+        yield { vtep, vnis: vnis.sort((a, b) => a - b), routes, refused };
+      }
+    }
   }
 
   /** Why VTEPs have no tunnel, the first one that has none for that reason, and how many it is; of a flood of them the first thousands. */

@@ -1,5 +1,7 @@
 /** Peers that announce what they like: keys of ours, tunnels that are not available, more than there is room for. Nothing of it lasts, and it costs bounded work. */
 import { beforeEach, describe, expect, it } from "vitest";
+import { rowsOf } from "../../src/control/sorted.ts";
+import { vtepsOf } from "../../src/daemon/evpn.ts";
 import { type EvpnRoute, keyOf, type MacRoute, MOST_TARGETS } from "../../src/evpn/route.ts";
 import { REFLECTOR, routeOf, type Site, World } from "./site.ts";
 
@@ -99,6 +101,28 @@ describe("VTEPs without a tunnel", () => {
     expect(count.tries).toBeGreaterThan(256);
     expect(count.tries).toBeLessThanOrEqual(4 * 256 + 256);
     expect(site.said.size).toBe(0);
+  });
+
+  it("thousands of them are listed in steps, by address as numbers, those that linger among them", () => {
+    countTries();
+    say(Array.from({ length: 3000 }, (_, n) => routeOf(n, { nextHop: `198.51.${1 + (n >> 8)}.${n & 255}` })));
+    say([routeOf(1, { rd: "192.0.2.7:10", nextHop: "9.0.0.9" }), routeOf(1, { nextHop: "2001:db8::1" })]);
+    const lingering = ["198.51.1.7", "10.0.0.9", "203.0.113.9"].map((vtep) => ({ vtep, vnis: [10] }));
+    const steps = [...vtepsOf(site.evpn.fabric.views(), lingering, () => null)];
+    const listed = [...rowsOf(steps)];
+    expect(steps.length - listed.length).toBeGreaterThanOrEqual(4);
+    expect(listed.length).toBe(3003);
+    const of = (row: (typeof listed)[number]) => [row.vtep, row.lingering, row.refused === null];
+    expect(listed.slice(0, 3).map(of)).toEqual([
+      ["9.0.0.9", false, false],
+      ["10.0.0.9", true, true],
+      ["198.51.1.0", false, false],
+    ]);
+    expect(listed.slice(-2).map(of)).toEqual([
+      ["203.0.113.9", true, true],
+      ["2001:db8::1", false, false],
+    ]);
+    expect(listed.find(({ vtep }) => vtep === "198.51.1.7")?.lingering).toBe(false);
   });
 
   it("when there is room, what waited is entered in steps, and nothing else is looked at", () => {

@@ -1,5 +1,6 @@
 /** A VSI or a VRF that leaves the fabric: its routes, entries and tunnels go in one go, and nothing else does. */
 import { beforeEach, expect, it } from "vitest";
+import { rowsOf } from "../../src/control/sorted.ts";
 import { EvpnWorld, type Member } from "./evpn-world.ts";
 
 const yaml = (n: number, vnis: readonly number[], vrfs = "vrfs: [{name: red, l3vni: 4001}]"): string => `node: gw${n}
@@ -19,7 +20,8 @@ let [one, two]: Member[] = [];
 const routes = ({ evpn }: Member): number => evpn.vrfs.vrf("l3vni:4001")?.size ?? 0;
 const macs = ({ gateway }: Member, vsi: string) =>
   gateway.control.agent.macs.list().filter((row) => row.vsi === vsi && row.origin === "evpn").length;
-const vnisOf = ({ evpn }: Member) => evpn.fabric.views().map(({ vtep, vnis }) => `${vtep} ${vnis.join(",")}`);
+const vnisOf = ({ evpn }: Member) =>
+  Array.from(rowsOf(evpn.fabric.views()), ({ vtep, vnis }) => `${vtep} ${vnis.join(",")}`);
 const own = ({ engine }: Member, rd: string) => engine.announced().filter((route) => route.rd.endsWith(rd));
 
 beforeEach(() => {

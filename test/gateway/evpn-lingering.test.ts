@@ -59,7 +59,7 @@ beforeEach(() => {
 });
 
 it("takes what a Border that drains still forwards, and ends in time", () => {
-  expect(one!.evpn.fabric.views()).toEqual([]);
+  expect([...one!.evpn.fabric.views()]).toEqual([]);
   expect(tunnel()).toMatchObject({ lingering: true, name: `evpn:${VTEP}` });
   expect(one!.gateway.control.topology.tunnels.lingering.list()).toEqual(new Map([[VTEP, [4001]]]));
   site.world.clear();

@@ -126,7 +126,7 @@ function sourceOf({ gateway, evpn }: Member, vtep: string): EvpnSource {
         ...{ ...route, targets: [...route.targets], labels: [...route.labels] },
       })),
     vteps: () =>
-      evpn.fabric.views().map(({ vtep: remote, vnis, routes, refused }) => ({
+      Array.from(rowsOf(evpn.fabric.views()), ({ vtep: remote, vnis, routes, refused }) => ({
         ...{ vtep: remote, routes, refused, vnis: [...vnis] },
         tunnel: inventory.tunnelTo(remote)?.name ?? null,
       })),
