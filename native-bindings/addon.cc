@@ -2,6 +2,7 @@
 //
 // Set-up calls return [value, ...] or [negative errno, "step"]; native.ts makes an error of the latter. Only wrong
 // argument types throw, since those are our own mistakes. A worker's io is in worker-io.cc.
+#include <malloc.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include <cerrno>
@@ -250,6 +251,17 @@ napi_value exitNowCall(napi_env env, napi_callback_info info) {
   _exit(code);
 }
 
+/** From how many free bytes at the end of an arena of malloc on they go back to the kernel. */
+napi_value trimFromCall(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  int bytes = args.integer(0);
+  if (args.bad()) return nullptr;
+#ifdef M_TRIM_THRESHOLD  // not every C library has it
+  mallopt(M_TRIM_THRESHOLD, bytes);
+#endif
+  return nullptr;
+}
+
 /** How far into this memory the next page starts. */
 napi_value pageSkewCall(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
@@ -351,6 +363,7 @@ napi_value start(napi_env env, napi_value exports) {
                         {"probeTap", probeTapCall},
                         {"scheduleThread", scheduleThreadCall},
                         {"threadWaits", threadWaitsCall},
+                        {"trimFrom", trimFromCall},
                         {"pageSkew", pageSkewCall},
                         {"createIo", createIoCall},
                         {"exitNow", exitNowCall}};

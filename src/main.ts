@@ -54,6 +54,8 @@ async function run(file: string): Promise<number> {
   const { createLog } = await import("./log/log.ts");
   // The thread exists by now, and will do so too, but the schema, which is next, is loaded before it comes to its first line.
   keepYoungGenerationSmall();
+  const { giveBackFreed } = await import("./io/malloc.ts");
+  giveBackFreed();
   const config = await load(file);
   if (config === null) return EXIT.configInvalid;
   const { Daemon, StartError } = await import("./daemon/daemon.ts");

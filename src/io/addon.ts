@@ -103,6 +103,7 @@ export interface Addon {
   /** [tid, errno of the priority, errno of the processors]; policy 0: leave it, 1: nice, 2: FIFO. */
   scheduleThread(policy: number, value: number, cpus: Int32Array): [number, number, number];
   threadWaits(): number;
+  trimFrom(bytes: number): void;
   pageSkew(view: Uint8Array): number;
   exitNow(code: number): never;
   createIo(

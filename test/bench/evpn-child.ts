@@ -12,6 +12,7 @@ import { parseConfig } from "../../src/config/load.ts";
 import { assemble } from "../../src/daemon/assemble.ts";
 import { ControlLoop } from "../../src/daemon/control-loop.ts";
 import { EvpnMember } from "../../src/daemon/evpn.ts";
+import { giveBackFreed } from "../../src/io/malloc.ts";
 import { keepYoungGenerationSmall } from "../../src/io/young-generation.ts";
 import { pause, until } from "../../src/lab/deadline.ts";
 import { createTables } from "../../src/tables/tables.ts";
@@ -19,6 +20,7 @@ import { processUsage } from "./usage.ts";
 
 // As the daemon's main thread (src/main.ts).
 keepYoungGenerationSmall();
+giveBackFreed();
 const [socket = ""] = process.argv.slice(2);
 const PATIENCE_MS = 120_000;
 /** What V8 has to clear up is cleared up. */
