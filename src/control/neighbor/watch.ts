@@ -26,6 +26,9 @@ import type { Solicitor } from "./solicitor.ts";
 /** A used entry whose MAC was not heard for so long is asked; half of what Linux takes (base_reachable_time). */
 export const UNHEARD_MS = 15_000;
 const LOOK_EVERY_MS = 5000;
+/** Entries that are looked at in one go; they lie anywhere in memory. Then others have a turn. */
+const LOOKED = 2048;
+const PAUSE_MS = 1;
 /** Most entries that one look sends to be asked: a site that fell silent as a whole is asked in turns. */
 const ASKED_PER_LOOK = 256;
 /** Hints followed per second: each one walks the table. */
@@ -51,10 +54,14 @@ export interface WatchParts {
 export class NeighborWatch {
   private readonly parts: WatchParts;
   private readonly hints = new RateWindow(HINTS_PER_SECOND);
+  /** What is left of the look that is under way. */
+  private rest: Iterator<void> | null = null;
 
   constructor(parts: WatchParts) {
     this.parts = parts;
-    parts.timers.every(LOOK_EVERY_MS, () => this.askUnheard());
+    parts.timers.every(LOOK_EVERY_MS, () => {
+      if (this.rest === null) this.look();
+    });
   }
 
   /** A source MAC is new in `vsi`, behind `port`; `from`: where it was until now, or null. */
@@ -83,16 +90,27 @@ export class NeighborWatch {
     return isEarly;
   }
 
-  private askUnheard(): void {
+  private look(): void {
+    const { timers } = this.parts;
+    this.rest ??= this.askUnheard();
+    if (this.rest.next().done) this.rest = null;
+    // Not in this round, however late it is.
+    else timers.after(timers.targetMs - timers.nowMs + PAUSE_MS, () => this.look());
+  }
+
+  private *askUnheard(): Generator<void, void, undefined> {
     const { entries, life, paths } = this.parts;
-    let asked = 0;
+    let [asked, looked] = [0, 0];
     for (const entry of entries.values()) {
-      if (entry.state !== "reachable" || isGiven(entry)) continue;
-      // Asked each time, so that it means "used since the last look".
-      const isUsed = paths.takeUse(entry);
-      if (!isUsed || !this.isQuiet(entry, UNHEARD_MS)) continue;
-      life.fire(entry, "unheard");
-      if (++asked === ASKED_PER_LOOK) return;
+      if (entry.state === "reachable" && !isGiven(entry)) {
+        // Asked each time, so that it means "used since the last look".
+        const isUsed = paths.takeUse(entry);
+        if (isUsed && this.isQuiet(entry, UNHEARD_MS)) {
+          life.fire(entry, "unheard");
+          if (++asked === ASKED_PER_LOOK) return;
+        }
+      }
+      if (++looked % LOOKED === 0) yield;
     }
   }
 
