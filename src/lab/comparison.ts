@@ -7,6 +7,7 @@
  * scheme: the Border, which has no part in this), are read from the kernel's counters of its underlay device; the path
  * comes from captures of the VXLAN datagrams, the TTL from ping.
  */
+import type { Family } from "../web/article.ts";
 import { ICMP_ECHO_REQUEST } from "../wire/icmp.ts";
 import { ICMP6_ECHO_REQUEST } from "../wire/icmp6.ts";
 import { addIpv6, bringUp, changeMode, namespaceOf } from "./bed.ts";
@@ -17,7 +18,7 @@ import { ping, throughput } from "./measure.ts";
 import { countersOf } from "./namespace.ts";
 import { bold, columns, dim, heading, mark } from "./paint.ts";
 import type { LabState } from "./state.ts";
-import { addressOf, type Family, type Mode, machine, UNDERLAY_DEVICE } from "./topology.ts";
+import { addressOf, type Mode, machine, UNDERLAY_DEVICE } from "./topology.ts";
 import { closeEyes, openEyes, seenBy } from "./walkthrough.ts";
 
 const TRANSFER_BYTES = 64 << 20;

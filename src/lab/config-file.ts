@@ -9,9 +9,9 @@
  *     vsi20  policy, `nextHop` for the external prefix, before the routing table
  *     vsi30  static default route
  */
+import type { Family } from "../web/article.ts";
 import {
   BORDER6,
-  type Family,
   type GatewayMac,
   inIpv6,
   MACHINE_DEVICE,

@@ -4,12 +4,13 @@
  *
  * The TTLs tell how often a packet was routed: once within a site (63), twice between sites and to the outside (62).
  */
+import type { Family } from "../web/article.ts";
 import { namespaceOf } from "./bed.ts";
 import { vtepctl } from "./gateway.ts";
 import { type Echo, type PingResult, ping, throughput } from "./measure.ts";
 import { bold, columns, dim, heading, mark } from "./paint.ts";
 import { familiesOf, type LabState } from "./state.ts";
-import { addressOf, type Family, machine } from "./topology.ts";
+import { addressOf, machine } from "./topology.ts";
 
 /** A piece of the report, and what went wrong in it. */
 export interface Section {

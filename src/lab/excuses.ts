@@ -4,12 +4,13 @@
  * Hosts' kernels make sure of what they know, and have a life beside the one that is walked through: IPv6 speaks of groups and of
  * addresses of the link, which are bridged as they are (docs/behaviour.md §10).
  */
+import type { Family } from "../web/article.ts";
 import { TYPE_ARP, TYPE_IPV4, TYPE_IPV6 } from "../wire/ethernet.ts";
 import { ICMP6_ROUTER_ADVERTISEMENT, ICMP6_ROUTER_SOLICITATION } from "../wire/icmp6.ts";
 import { isLinkLocal6, parseIpv6 } from "../wire/ipv6.ts";
 import { askingOf, type Seen } from "./frame.ts";
 import type { ArpFields } from "./frame6.ts";
-import { BORDER6, type Family, ROUTER6 } from "./topology.ts";
+import { BORDER6, ROUTER6 } from "./topology.ts";
 
 /** Multicast listener discovery, of both versions (RFC 2710, RFC 3810). */
 const LISTENERS = new Set([130, 131, 132, 143]);

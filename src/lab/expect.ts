@@ -16,10 +16,11 @@
  * *table row* holds when a gateway's ARP table, or a VM's, has the entry. Frames that fit no row are failures too,
  * unless `judge.ts` knows why they may be there.
  */
+import type { Family } from "../web/article.ts";
 import { formatMac } from "../wire/ethernet.ts";
 import { parseIpv6 } from "../wire/ipv6.ts";
 import { groupMac, solicitedNode } from "../wire/nd.ts";
-import { BORDER6, type Family, inIpv6, MACHINES, ROUTER6, VXLANS } from "./topology.ts";
+import { BORDER6, inIpv6, MACHINES, ROUTER6, VXLANS } from "./topology.ts";
 
 export type MacName = string;
 

@@ -4,17 +4,19 @@
  * Ready means: the control socket accepts, and `vtepctl status -o json` says `ready: true` (configuration applied,
  * socket bound, ACs attached). A daemon that ends before that is an error with the last lines of its log.
  */
+
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createConnection } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Family } from "../web/article.ts";
 import { configFile, type Places } from "./config-file.ts";
 import { until } from "./deadline.ts";
 import type { ArpEntry } from "./judge.ts";
 import { inside } from "./namespace.ts";
 import { end, isAlive, launch, must, type Outcome, run } from "./process.ts";
 import { familiesOf, folderOf, type LabState, prefixOf, writeState } from "./state.ts";
-import { type Family, MACHINE_DEVICE, type Machine, VTEPS } from "./topology.ts";
+import { MACHINE_DEVICE, type Machine, VTEPS } from "./topology.ts";
 
 export const VTEPD = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
 export const VTEPCTL = fileURLToPath(new URL("../../dist/ctl/main.js", import.meta.url));

@@ -8,6 +8,7 @@
  *
  * The negative expectations (N1, N2, N3, N5 of the behaviour tables) are judged over all frames, taken or not.
  */
+import type { Family } from "../web/article.ts";
 import { ICMP_ECHO_REPLY, ICMP_ECHO_REQUEST } from "../wire/icmp.ts";
 import { ICMP6_ECHO_REPLY, ICMP6_ECHO_REQUEST, ICMP6_REDIRECT } from "../wire/icmp6.ts";
 import { formatIpv6, parseIpv6 } from "../wire/ipv6.ts";
@@ -15,7 +16,7 @@ import { solicitedNode } from "../wire/nd.ts";
 import { excuses } from "./excuses.ts";
 import { type FrameRow, isFrameRow, type MacName, type Row, type Scenario, type TableRow } from "./expect.ts";
 import { askingOf, type Inner, type Seen } from "./frame.ts";
-import { addressOf, type Family, gatewayOf, MACHINES } from "./topology.ts";
+import { addressOf, gatewayOf, MACHINES } from "./topology.ts";
 
 /** An entry of a gateway's ARP or neighbour table, as `vtepctl show arp|nd -o json` gives it. */
 export interface ArpEntry {

@@ -8,6 +8,7 @@
  */
 import { Command, Option } from "commander";
 import { guardOutput, put } from "../ctl/terminal.ts";
+import type { Family } from "../web/article.ts";
 import { runArticle } from "./article-run.ts";
 import { addIpv6, bringUp, takeDown } from "./bed.ts";
 import { captureTool } from "./capture.ts";
@@ -31,7 +32,7 @@ import {
   release,
   type Scheme,
 } from "./state.ts";
-import { FAMILIES, type Family, type FamilyChoice } from "./topology.ts";
+import { FAMILIES, type FamilyChoice } from "./topology.ts";
 import { capture, ctl, exec, logs, shell, status } from "./visit.ts";
 import { boundOutside, PAGE_PORT, serveLab } from "./web.ts";
 

@@ -3,11 +3,12 @@
  * symbols: G1.10 is the gateway MAC of VSI-interface10 on gw1) and what was observed (in plain addresses). How to read
  * it stands above it. Row numbers serve programs (record.ts); people read the step and the place.
  */
+import type { Family } from "../web/article.ts";
 import { type FrameRow, isFrameRow, type Row, type Scenario, type TableRow } from "./expect.ts";
 import { frameText, type Seen } from "./frame.ts";
 import { type Extra, failures, type Judgement, type Rule, type Verdict } from "./judge.ts";
 import { bold, columns, dim, heading, mark, red, yellow } from "./paint.ts";
-import { type Family, VTEPS } from "./topology.ts";
+import { VTEPS } from "./topology.ts";
 import type { Walk } from "./walkthrough.ts";
 
 const PAD = "      ";

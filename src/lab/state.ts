@@ -8,11 +8,13 @@
  * The file is also the claim to the name: it is created exclusively, so two labs started at the same moment get two
  * names. `owner` is the process at work on the lab now; when it is dead, or null, anybody may take over.
  */
+
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Family } from "../web/article.ts";
 import { deleteNamespace, namespacesWith } from "./namespace.ts";
 import { end, type Identity, identityOf, isAlive } from "./process.ts";
-import type { Family, GatewayMac, Mode } from "./topology.ts";
+import type { GatewayMac, Mode } from "./topology.ts";
 
 /** Are we an ordinary user who is root in a user namespace (room.ts)? */
 export const isInRoom = process.env.VTEPD_LABS !== undefined;

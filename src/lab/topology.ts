@@ -16,7 +16,7 @@
  * here `border`, is the one gateway for all ("central").
  */
 
-import type { Cast } from "../web/article.ts";
+import type { Cast, Family } from "../web/article.ts";
 
 export const VXLANS = [10, 20, 30] as const;
 export type Vxlan = (typeof VXLANS)[number];
@@ -25,8 +25,6 @@ export type Mode = "distributed" | "centralized" | "evpn" | "borders";
 /** Where the distributed gateways' MACs come from: each its own ("the MAC on GW1"), or one for all, as other manuals demand. */
 export type GatewayMac = "auto" | "shared";
 
-/** IPv4 or IPv6. */
-export type Family = 4 | 6;
 /** What the lab can be asked for, and which families that is. */
 export type FamilyChoice = "4" | "6" | "both";
 export const FAMILIES: Readonly<Record<FamilyChoice, readonly Family[]>> = { "4": [4], "6": [6], both: [4, 6] };

@@ -5,7 +5,9 @@
  * the underlay at each VTEP; a datagram is taken where it leaves. The collection ends when every required row has its
  * frame (or three seconds have passed) and then nothing was seen for a while: extra frames are part of the judgement.
  */
+
 import { join } from "node:path";
+import type { Family } from "../web/article.ts";
 import { namespaceOf } from "./bed.ts";
 import { type Capture, openCapture, type Tool, untilQuiet, writePcap } from "./capture.ts";
 import { until } from "./deadline.ts";
@@ -16,7 +18,7 @@ import { type Judgement, judge, type Observation } from "./judge.ts";
 import { type PingResult, ping } from "./measure.ts";
 import { neighboursOf } from "./namespace.ts";
 import { familiesOf, folderOf, type LabState } from "./state.ts";
-import { addressOf, type Family, MACHINE_DEVICE, machine, machinesOf, UNDERLAY_DEVICE, VTEPS } from "./topology.ts";
+import { addressOf, MACHINE_DEVICE, machine, machinesOf, UNDERLAY_DEVICE, VTEPS } from "./topology.ts";
 
 const ROWS_MS = 3000;
 const QUIET_MS = 400;

@@ -7,10 +7,10 @@
  * The underlay devices do their checksums and cuts in software (`ethtool -K`), so that a capture there shows what would
  * be on a wire: with offloads on, a veth carries unfinished checksums and super-frames, and nothing could be verified.
  */
+
 import { configFile } from "../../src/lab/config-file.ts";
 import { enableIpv6 } from "../../src/lab/namespace.ts";
 import {
-  type Family,
   type GatewayMac,
   gatewayOf,
   MACHINE_DEVICE,
@@ -23,6 +23,7 @@ import {
   UNDERLAY_DEVICE,
   VTEPS,
 } from "../../src/lab/topology.ts";
+import type { Family } from "../../src/web/article.ts";
 import type { Bed } from "./bed.ts";
 import { type Gateway, type Gateways, openGateways } from "./gateways.ts";
 

@@ -18,11 +18,12 @@ import * as FIB from "../../tables/fib.ts";
 import type { Tables } from "../../tables/tables.ts";
 import { MAX_INTERFACES } from "../../tables/vsi.ts";
 import type { Inventory } from "../inventory.ts";
+import type { Family } from "../ip.ts";
 import type { PolicyConfig, RuleConfig } from "../plan.ts";
 import { planText } from "../plan-text.ts";
 import type { NextHopGroups } from "./next-hop-group.ts";
 import { Homes, type NextHops } from "./next-hops.ts";
-import { expand, type Family, familiesOf, REST, ROW_WORDS } from "./rule-rows.ts";
+import { expand, familiesOf, REST, ROW_WORDS } from "./rule-rows.ts";
 import { type RuleHop, RuleWay } from "./rule-way.ts";
 import type { NextHopState } from "./static.ts";
 

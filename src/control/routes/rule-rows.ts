@@ -5,10 +5,8 @@
 import * as FIB from "../../tables/fib.ts";
 import { maskOf } from "../../wire/ipv4.ts";
 import { wordsOf } from "../../wire/ipv6.ts";
-import type { Ip } from "../ip.ts";
+import type { Family, Ip } from "../ip.ts";
 import type { PortRange, Prefix, RuleConfig, RuleMatch } from "../plan.ts";
-
-export type Family = 4 | 6;
 
 export const ROW_WORDS: Readonly<Record<Family, number>> = { 4: FIB.RULE_WORDS, 6: FIB.RULE6_WORDS };
 /** Where the columns behind the addresses are, less where IPv4 has them. */

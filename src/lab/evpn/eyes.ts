@@ -2,11 +2,11 @@
  * Looks at the fabric's nodes: routes as FRR and our gateways have them, and the entries that they made: in the leaf's kernel and in
  * our tables. Each is asked as its operator would, with vtysh, `bridge`, `ip` and vtepctl.
  */
+import type { Family } from "../../web/article.ts";
 import { namespaceOf } from "../bed.ts";
 import { show, vtepctl } from "../gateway.ts";
 import { mustIn } from "../namespace.ts";
 import { familiesOf, type LabState } from "../state.ts";
-import type { Family } from "../topology.ts";
 import { L3VNI, LEAF } from "./fabric.ts";
 import { askFrr } from "./frr.ts";
 import type { Observed } from "./rows.ts";

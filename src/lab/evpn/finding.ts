@@ -2,12 +2,13 @@
  * How the fabric finds itself, and then its hosts: for each route the place at the other end where it was seen, the entry that it made
  * there, and the ping that goes by it.
  */
+import type { Family } from "../../web/article.ts";
 import { namespaceOf } from "../bed.ts";
 import { until } from "../deadline.ts";
 import { ping } from "../measure.ts";
 import { say } from "../paint.ts";
 import type { LabState } from "../state.ts";
-import { addressOf, type Family, type Vtep } from "../topology.ts";
+import { addressOf, type Vtep } from "../topology.ts";
 import {
   evpnOf,
   fdbOfLeaf,
