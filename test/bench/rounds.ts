@@ -195,13 +195,18 @@ export const RESIDENT = "resident memory of a VTEP, MB";
 /** With several peers up there are eight gateways to share Node's text. */
 const PROPORTIONAL = "proportional memory of a VTEP (PSS), MB";
 
+/** A start goes on for a while: neighbours are asked, V8 compiles what has run often. */
+const SETTLE_MS = 20_000;
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
 /** Before anything is sent: what a gateway takes that waits. */
 export async function restingRounds(options: Options, ground: Ground, figures: Figures): Promise<void> {
   const idleSeconds = options.isQuick ? 2 : 10;
   const resting = ground.peers.filter(({ daemons }) => daemons.length > 0);
+  await pause(options.isQuick ? 0 : SETTLE_MS);
   const uses = ({ daemons }: Peer) => daemons.map((pid) => processUsage(pid));
   const before = resting.map(uses);
-  await new Promise((resolve) => setTimeout(resolve, idleSeconds * 1000));
+  await pause(idleSeconds * 1000);
   for (const [i, peer] of resting.entries()) {
     for (const [k, { cpuSeconds, residentMb, proportionalMb }] of uses(peer).entries()) {
       note(
