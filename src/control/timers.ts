@@ -15,6 +15,8 @@ export type Timer = { readonly due: number; readonly order: number; run: (() => 
 
 /** A heap as small as this is not worth the walk. */
 const LEAST = 64;
+/** Between two parts of work that goes on a part at a time. */
+const PAUSE_MS = 1;
 
 export class Timers {
   private readonly heap: Timer[] = [];
@@ -22,6 +24,7 @@ export class Timers {
   private cancelled = 0;
   private orders = 0;
   private time: number;
+  /** The time that `run` was told: while timers catch up, `time` is behind it. */
   private target: number;
   private exact: number;
 
@@ -34,11 +37,6 @@ export class Timers {
   /** The time of the current round, milliseconds of a monotonic clock. */
   get nowMs(): number {
     return this.time;
-  }
-
-  /** The time that `run` was told: while timers catch up, `nowMs` is behind it. */
-  get targetMs(): number {
-    return this.target;
   }
 
   /** What `run` was told, with its fraction: for what is measured, and kept of few. */
@@ -63,6 +61,27 @@ export class Timers {
       run();
     }
     return () => this.cancel(timer);
+  }
+
+  /** Run `run` once, `delayMs` from the present also where the timers still catch up with it: not in this round, however late it is. */
+  afterRound(delayMs: number, run: () => void): Timer {
+    return this.after(this.target - this.time + delayMs, run);
+  }
+
+  /**
+   * Every `periodMs`, what is too much for one go: `begin` begins, and what it returns goes on one step a round, so that others have a turn
+   * between. A period that comes meanwhile begins nothing.
+   */
+  everyInParts(periodMs: number, begin: () => Iterator<void>): void {
+    let rest: Iterator<void> | null = null;
+    const goOn = () => {
+      rest ??= begin();
+      if (rest.next().done) rest = null;
+      else this.afterRound(PAUSE_MS, goOn);
+    };
+    this.every(periodMs, () => {
+      if (rest === null) goOn();
+    });
   }
 
   /** Nothing, if it has run or was cancelled. */

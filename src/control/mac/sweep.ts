@@ -20,7 +20,6 @@ const SWEEP_MS = 1000;
 /** Rows that are looked at in one go: half a millisecond's work. One that goes counts as so many. */
 const LOOKED = 512;
 const GONE = 16;
-const PAUSE_MS = 1;
 /** The last part of its age, in which a row is told of as ageing: two or three sweeps. */
 const AGEING_SHARE = 0.3;
 /** Peers speak at least when their entries are probed. */
@@ -39,28 +38,16 @@ export class MacSweep {
   private readonly timers: Timers;
   private readonly emit: Emit;
   private readonly due = new Map<VsiObject, number>();
-  /** What is left of the one that is under way. */
-  private rest: Iterator<void> | null = null;
 
   constructor(rows: MacRows, timers: Timers, emit: Emit) {
     this.rows = rows;
     this.timers = timers;
     this.emit = emit;
-    timers.every(SWEEP_MS, () => {
-      if (this.rest === null) this.work();
-    });
+    timers.everyInParts(SWEEP_MS, () => this.parts());
   }
 
   forget(vsi: VsiObject): void {
     this.due.delete(vsi);
-  }
-
-  private work(): void {
-    const { timers } = this;
-    this.rest ??= this.parts();
-    if (this.rest.next().done) this.rest = null;
-    // Not in this round, however late it is.
-    else timers.after(timers.targetMs - timers.nowMs + PAUSE_MS, () => this.work());
   }
 
   /** The VSIs whose turn it is; a tenth of the age is precise enough. */

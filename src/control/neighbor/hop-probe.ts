@@ -112,8 +112,7 @@ export class NextHopProbes {
 
   /** Its next turn is in `delayMs`, counted from the present also where the timers still catch up with it. */
   private arm(hop: Hop, delayMs: number): void {
-    const { timers } = this.parts;
-    hop.timer = timers.after(timers.targetMs - timers.nowMs + delayMs, () => this.turn(hop));
+    hop.timer = this.parts.timers.afterRound(delayMs, () => this.turn(hop));
   }
 
   private turn(hop: Hop): void {

@@ -4,7 +4,7 @@
  * Configured entries stay (`removeStatic`); where their port is merely down they are dead until it is up.
  */
 import type { PortObject, VsiObject } from "../inventory.ts";
-import type { LargeMap } from "../large-map.ts";
+import type { ReadonlyLargeMap } from "../large-map.ts";
 import type { EntryKey } from "./adjacency.ts";
 import type { Neighbor, Place } from "./entry.ts";
 import type { NeighborLife } from "./life.ts";
@@ -13,7 +13,7 @@ import type { NeighborPaths } from "./path.ts";
 import type { Searches } from "./search.ts";
 
 export interface PlacesParts {
-  readonly entries: Pick<LargeMap<EntryKey, Neighbor>, "size" | "values">;
+  readonly entries: ReadonlyLargeMap<EntryKey, Neighbor>;
   readonly life: NeighborLife;
   readonly paths: NeighborPaths;
   readonly searches: Searches;

@@ -13,7 +13,7 @@
  */
 import type { Mac } from "../../wire/ethernet.ts";
 import type { PortObject, VsiObject } from "../inventory.ts";
-import type { LargeMap } from "../large-map.ts";
+import type { ReadonlyLargeMap } from "../large-map.ts";
 import { RateWindow } from "../rate-window.ts";
 import type { Timers } from "../timers.ts";
 import type { EntryKey } from "./adjacency.ts";
@@ -26,9 +26,8 @@ import type { Solicitor } from "./solicitor.ts";
 /** A used entry whose MAC was not heard for so long is asked; half of what Linux takes (base_reachable_time). */
 export const UNHEARD_MS = 15_000;
 const LOOK_EVERY_MS = 5000;
-/** Entries that are looked at in one go; they lie anywhere in memory. Then others have a turn. */
+/** Entries that are looked at in one go; they lie anywhere in memory. */
 const LOOKED = 2048;
-const PAUSE_MS = 1;
 /** Most entries that one look sends to be asked: a site that fell silent as a whole is asked in turns. */
 const ASKED_PER_LOOK = 256;
 /** Hints followed per second: each one walks the table. */
@@ -43,7 +42,7 @@ export interface MacTimes {
 }
 
 export interface WatchParts {
-  readonly entries: Pick<LargeMap<EntryKey, Neighbor>, "size" | "values">;
+  readonly entries: ReadonlyLargeMap<EntryKey, Neighbor>;
   readonly life: NeighborLife;
   readonly paths: NeighborPaths;
   readonly solicitor: Solicitor;
@@ -54,14 +53,10 @@ export interface WatchParts {
 export class NeighborWatch {
   private readonly parts: WatchParts;
   private readonly hints = new RateWindow(HINTS_PER_SECOND);
-  /** What is left of the look that is under way. */
-  private rest: Iterator<void> | null = null;
 
   constructor(parts: WatchParts) {
     this.parts = parts;
-    parts.timers.every(LOOK_EVERY_MS, () => {
-      if (this.rest === null) this.look();
-    });
+    parts.timers.everyInParts(LOOK_EVERY_MS, () => this.askUnheard());
   }
 
   /** A source MAC is new in `vsi`, behind `port`; `from`: where it was until now, or null. */
@@ -88,14 +83,6 @@ export class NeighborWatch {
       }
     }
     return isEarly;
-  }
-
-  private look(): void {
-    const { timers } = this.parts;
-    this.rest ??= this.askUnheard();
-    if (this.rest.next().done) this.rest = null;
-    // Not in this round, however late it is.
-    else timers.after(timers.targetMs - timers.nowMs + PAUSE_MS, () => this.look());
   }
 
   private *askUnheard(): Generator<void, void, undefined> {

@@ -60,8 +60,7 @@ export class EchoTrack {
 
   /** Counted from the present also where the timers still catch up with it. */
   private arm(delayMs: number): Timer {
-    const { timers } = this.parts;
-    return timers.after(timers.targetMs - timers.nowMs + delayMs, () => this.turn());
+    return this.parts.timers.afterRound(delayMs, () => this.turn());
   }
 
   private turn(): void {
