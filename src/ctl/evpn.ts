@@ -7,7 +7,7 @@ import { ENGINE_STATES } from "./evpn-words.ts";
 import { examples } from "./examples.ts";
 import { printList, printValue, type Session } from "./output.ts";
 import { refresh, type Watch, watchOf } from "./refresh.ts";
-import { LONGEST_PAGE, tabular } from "./show.ts";
+import { limitOf, tabular } from "./show.ts";
 import { type Column, shortAge } from "./table.ts";
 import { write } from "./terminal.ts";
 import { evpnRoutes } from "./vendor-words.ts";
@@ -135,22 +135,15 @@ function addShowEvpn(show: Command, session: Session): void {
         await printList(output, view.vrfs, VRF, { isWide });
       });
     });
-  const table = <T>(
-    name: string,
-    says: string,
-    path: string,
-    columns: readonly Column<T>[],
-    none: string,
-    hasPages = false,
-  ) => {
+  const table = <T>(name: string, says: string, path: string, columns: readonly Column<T>[], none: string) => {
     tabular(evpn.command(name).description(says))
       .argument("[words...]", "only rows in which all these words stand")
       .addHelpText("after", examples(`vtepctl show evpn ${name}`))
       .action(async (words: string[], options: Options) => {
         const has = (row: T) => words.every((word) => columns.some(({ of }) => String(of(row)).includes(word)));
-        const isPage = hasPages && words.length === 0 && (options.lines ?? Number.MAX_VALUE) <= LONGEST_PAGE;
-        const page = isPage ? `?limit=${options.lines}` : "";
-        const read = async () => (await ask<T[]>(session.socket, path + page)).filter(has).slice(0, options.lines);
+        const { limit } = limitOf(path, words, options.lines);
+        const asked = limit === undefined ? path : `${path}?limit=${limit}`;
+        const read = async () => (await ask<T[]>(session.socket, asked)).filter(has).slice(0, options.lines);
         await refresh(session, watchOf(options.watch), read, (output, rows) =>
           printList(output, rows, columns, { isWide: options.wide === true, none }),
         );
@@ -159,7 +152,7 @@ function addShowEvpn(show: Command, session: Session): void {
   addRoutes(evpn.command("routes").alias("route"), "show evpn routes", session);
   const bgp = show.command("bgp").description("the same in H3C's words: l2vpn evpn");
   addRoutes(bgp.command("l2vpn").command("evpn"), "display bgp l2vpn evpn", session);
-  table("vteps", "VTEPs that routes name", "/v1/evpn/vteps", VTEP, "no route names a VTEP", true);
+  table("vteps", "VTEPs that routes name", "/v1/evpn/vteps", VTEP, "no route names a VTEP");
   table("duplicates", "MACs that move too often", "/v1/evpn/duplicates", DUPLICATE, "no MAC moves too often");
   table("refused", "routes not used, by reason", "/v1/evpn/refused", REFUSED, "no route was refused");
 }

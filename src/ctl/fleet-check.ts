@@ -76,34 +76,27 @@ function spread<T>(items: readonly T[], value: (item: T) => string, node: (item:
   return [...groups];
 }
 
+/** What should be one gateway's and several have, with their nodes; null is nobody's. */
+function claimed(sites: readonly Site[], value: (site: Site) => string | null): [string, string[]][] {
+  const having = sites.filter((site) => value(site) !== null);
+  return spread(
+    having,
+    (site) => value(site)!,
+    ({ node }) => node,
+  ).filter(([, nodes]) => nodes.length > 1);
+}
+
 const spreadText = (groups: readonly [string, string[]][]) =>
   groups.map(([value, nodes]) => `${value} on ${listText(nodes)}`).join("; ");
 
 function identities(sites: readonly Site[]): Finding[] {
   const found: Finding[] = [];
-  for (const [address, nodes] of spread(
-    sites,
-    ({ status }) => status.underlay.address,
-    ({ node }) => node,
-  ))
-    if (nodes.length > 1)
-      found.push(fail(`${listText(nodes)} have one VTEP address, ${address}`, "give each its own underlay.address"));
-  for (const [routerId, nodes] of spread(
-    sites.filter((site) => site.routerId !== null),
-    (site) => site.routerId!,
-    ({ node }) => node,
-  ))
-    if (nodes.length > 1)
-      found.push(fail(`${listText(nodes)} have one BGP router id, ${routerId}`, "give each its own evpn.routerId"));
-  for (const [name, nodes] of spread(
-    sites,
-    ({ node }) => node,
-    ({ node }) => node,
-  ))
-    if (nodes.length > 1)
-      found.push(
-        fail(`${nodes.length} gateways are called ${name}`, "give each its own node: names seed gateway MACs"),
-      );
+  for (const [address, nodes] of claimed(sites, ({ status }) => status.underlay.address))
+    found.push(fail(`${listText(nodes)} have one VTEP address, ${address}`, "give each its own underlay.address"));
+  for (const [routerId, nodes] of claimed(sites, (site) => site.routerId))
+    found.push(fail(`${listText(nodes)} have one BGP router id, ${routerId}`, "give each its own evpn.routerId"));
+  for (const [name, nodes] of claimed(sites, ({ node }) => node))
+    found.push(fail(`${nodes.length} gateways are called ${name}`, "give each its own node: names seed gateway MACs"));
   const ports = spread(
     sites,
     ({ status }) => String(status.underlay.port),

@@ -169,16 +169,20 @@ function helpFor(kind: Kind, words: readonly string[]): string {
 }
 
 /** Tables of which the daemon gives a page. */
-const PAGED = new Set(["/v1/macs", "/v1/neighbors", "/v1/routes", "/v1/vrfs"]);
-export const LONGEST_PAGE = 10_000;
+const PAGED = new Set(["/v1/macs", "/v1/neighbors", "/v1/routes", "/v1/vrfs", "/v1/evpn/vteps"]);
+const LONGEST_PAGE = 10_000;
 
-/** No more rows than are wanted, where all that come are shown. */
+/** What to ask for `path` with: no more rows than are wanted, where all that come are shown. */
+export function limitOf(path: string, words: readonly string[], lines: number | undefined): { limit?: string } {
+  const isPage = PAGED.has(path) && words.length === 0 && lines !== undefined && lines <= LONGEST_PAGE;
+  return isPage ? { limit: String(lines) } : {};
+}
+
 function pathOf({ path, query: more = {} }: Kind, words: readonly string[], options: TableOptions): string {
   const { lines, vrf, ipv4, ipv6 } = options;
-  const isPage = PAGED.has(path) && words.length === 0 && lines !== undefined && lines <= LONGEST_PAGE;
   const query = new URLSearchParams({
     ...more,
-    ...(isPage && { limit: String(lines) }),
+    ...limitOf(path, words, lines),
     ...(vrf !== undefined && { vrf }),
     ...(ipv4 !== ipv6 && { family: ipv6 === true ? "6" : "4" }),
   });
