@@ -4,7 +4,6 @@
  * Ready means: the control socket accepts, and `vtepctl status -o json` says `ready: true` (configuration applied,
  * socket bound, ACs attached). A daemon that ends before that is an error with the last lines of its log.
  */
-
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createConnection } from "node:net";
 import { join } from "node:path";

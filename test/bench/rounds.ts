@@ -2,6 +2,7 @@
  * The root part: every load on every peer, interleaved. One round is one pass over the peers, so that whatever else the
  * machine does falls on all of them; the order within a round rotates.
  */
+import { pause } from "../../src/lab/deadline.ts";
 import { type Figures, note, valuesOf } from "./figures.ts";
 import { kernelPeer } from "./kernel-peer.ts";
 import { bestUdp, openSink, type Sink, tcp, udp } from "./loads.ts";
@@ -197,7 +198,6 @@ const PROPORTIONAL = "proportional memory of a VTEP (PSS), MB";
 
 /** A start goes on for a while: neighbours are asked, V8 compiles what has run often. */
 const SETTLE_MS = 20_000;
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Before anything is sent: what a gateway takes that waits. */
 export async function restingRounds(options: Options, ground: Ground, figures: Figures): Promise<void> {
