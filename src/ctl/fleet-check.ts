@@ -76,7 +76,7 @@ function spread<T>(items: readonly T[], value: (item: T) => string, node: (item:
   return [...groups];
 }
 
-/** What should be one gateway's and several have, with their nodes; null is nobody's. */
+/** What should be one gateway's and several have, with their nodes; null: of none. */
 function claimed(sites: readonly Site[], value: (site: Site) => string | null): [string, string[]][] {
   const having = sites.filter((site) => value(site) !== null);
   return spread(
