@@ -23,22 +23,21 @@ tunnels: [{name: gw2, remote: 192.0.2.2}]
 vsis: [{name: vsi10, vni: 10}]
 interfaces: [{name: vsi-interface10, vsi: vsi10, address: 10.1.1.1/24}]
 acs: [{name: vm1, vsi: vsi10, tap: {device: tap-vm1}}]
-control: {socket: /run/vtepd-gw1/vtepd.sock}
+control: {socket: /run/vtepd/gw1.sock}
 `;
 /** Starts a daemon, waits for it, asks it, looks at its page, ends it. */
 const LIFE = `
-mkdir -p /run/vtepd-gw1
 vtepd run -c /etc/vtepd/gw1.yaml 2>/tmp/log & daemon=$!
 tries=0
-until vtepctl -s /run/vtepd-gw1/vtepd.sock status >/tmp/status 2>&1; do
+until vtepctl -s /run/vtepd/gw1.sock status >/tmp/status 2>&1; do
   tries=$((tries + 1))
   [ $tries -lt 100 ] && kill -0 $daemon || { cat /tmp/log /tmp/status; exit 1; }
   sleep 0.1
 done
 cat /tmp/status
-vtepctl -s /run/vtepd-gw1/vtepd.sock show ac
+vtepctl -s /run/vtepd/gw1.sock show ac
 cat /proc/net/dev
-vtepctl -s /run/vtepd-gw1/vtepd.sock web --port 0 >/tmp/page 2>&1 & web=$!
+vtepctl -s /run/vtepd/gw1.sock web --port 0 >/tmp/page 2>&1 & web=$!
 node /root/page.mjs /tmp/page
 kill -TERM $web
 wait $web || true
