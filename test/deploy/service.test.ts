@@ -1,5 +1,6 @@
 /**
- * The systemd unit: a gateway under it may write what the examples, the defaults and the pages name.
+ * The systemd unit: a gateway under it may write what the examples, the defaults and the pages name, and one that ends is
+ * started anew as the page says.
  */
 import { dirname } from "node:path";
 import { expect, it } from "vitest";
@@ -32,6 +33,16 @@ it("the page of EVPN has a unit for the engine, whose socket is there too and th
   const [, engine] = /```ini\n([\s\S]*?)```/.exec(read("docs/evpn.md"))!;
   const [, socket] = /unix:\/\/(\S+)/.exec(value("ExecStart", engine!)!)!;
   expect(foldersOf(engine!)).toEqual([dirname(socket!)]);
-  for (const key of ["User", "RuntimeDirectoryPreserve", "RuntimeDirectoryMode", "UMask"])
+  for (const key of ["User", "RuntimeDirectoryPreserve", "RuntimeDirectoryMode", "UMask", "StartLimitIntervalSec"])
     expect(value(key, engine!)).toBe(value(key));
+});
+
+it("what does not last, such as a VTEP address that comes late, ends no service for good", () => {
+  expect(value("StartLimitIntervalSec")).toBe("0");
+  expect(value("Restart")).toBe("on-failure");
+  // Two starts of Node for each try: fewer seconds would be a processor's work.
+  expect(value("RestartSec")).toBe("1s");
+  expect(read("docs/operating.md").replaceAll("\n", " ")).toContain(
+    "it is started anew a second later, as often as it takes",
+  );
 });
