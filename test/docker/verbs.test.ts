@@ -1,6 +1,6 @@
 /**
  * docker/lab's own work on files, in a copy of docker/ and beside an engine that only says what a lab's would: who may go on where root
- * was.
+ * was, and VMs that are added twice.
  */
 import { spawnSync } from "node:child_process";
 import {
@@ -41,6 +41,7 @@ const isRoot = process.getuid?.() === 0;
 let folder: string;
 let env: NodeJS.ProcessEnv;
 const at = (path: string) => join(folder, "docker", path);
+const read = (path: string) => readFileSync(at(path), "utf8");
 const asked = () => readFileSync(join(folder, "asked"), "utf8").split("\n");
 
 beforeEach(async () => {
@@ -69,6 +70,35 @@ const lab = (...args: string[]) => run(at("lab"), ...args);
 const member = (...args: string[]) =>
   run("setpriv", `--reuid=${MEMBER}`, `--regid=${MEMBER}`, "--clear-groups", at("lab"), ...args);
 const VM7 = ["add-vm", "vm7", "--gateway", "gw1", "--vsi", "vsi10", "--address", "10.1.1.13/24"];
+
+describe("a VM that is added", () => {
+  const services = () => read("compose.override.yaml").match(/^ {2}vm7:$/gm);
+
+  it("stands in the file once, also where its first start was interrupted", () => {
+    writeFileSync(join(folder, "up"), "1");
+    expect(lab(...VM7).said).toContain("the containers do not start");
+    writeFileSync(join(folder, "up"), "0");
+    expect(lab(...VM7).said).toContain("lab: vm7 is up");
+    expect(services()).toHaveLength(1);
+  });
+
+  it("needs no file that all may read but those that gateways read", () => {
+    expect(run("sh", "-c", 'umask 077; "$0" "$@"', at("lab"), ...VM7).said).toContain("lab: vm7 is up");
+    chmodSync(at("gw2.yaml"), 0o600);
+    expect(lab("reload").said).toContain("docker/gw2.yaml must be readable for all");
+  });
+
+  it("goes, and nothing else of the file does", () => {
+    const own = "networks:\n  of-mine: {driver: bridge}\n";
+    const first = "services:\n  vm9:\n    hostname: vm9\n";
+    writeFileSync(at("compose.override.yaml"), first);
+    expect(lab(...VM7).status).toBe(0);
+    writeFileSync(at("compose.override.yaml"), read("compose.override.yaml") + own);
+    expect(lab("remove-vm", "vm7").status).toBe(0);
+    expect(read("compose.override.yaml")).toBe(first + own);
+    expect(read("gw1.yaml")).not.toContain("vm7");
+  });
+});
 
 describe.skipIf(!isRoot)("where root was", () => {
   const ownersOf = (...paths: string[]) => paths.map((path) => statSync(at(path)).uid);
