@@ -1,6 +1,6 @@
 /**
  * docker/lab's own work on files, in a copy of docker/ and beside an engine that only says what a lab's would: who may go on where root
- * was, and VMs that are added twice.
+ * was, VMs that are added twice, and what `down` looks for.
  */
 import { spawnSync } from "node:child_process";
 import {
@@ -131,4 +131,18 @@ it("looks into a lab that compose alone has brought up", () => {
   expect(asked()).toContain("start --attach --interactive made-id");
   expect(existsSync(at(".lab"))).toBe(false);
   expect(lab(...VM7).said).toContain("lab: vm7 is up");
+});
+
+it("down takes networks and volumes of former profiles away", () => {
+  expect(lab("down").status).toBe(0);
+  expect(asked()).toEqual(expect.arrayContaining(["network rm network-that-is-left", "volume rm volume-that-is-left"]));
+});
+
+it("a scenario without checks of its own is not judged by those of the first lab", () => {
+  rmSync(at("scenarios/central/checks"), { force: true });
+  env.SCENARIO = "central";
+  expect(lab("test")).toMatchObject({
+    status: 2,
+    said: `lab: there are no checks of this scenario: ${at("scenarios/central/checks")}\n`,
+  });
 });
