@@ -8,7 +8,7 @@
 import type { Config, ConfigDiff, ListDiff, RouteConfig } from "../control/plan.ts";
 
 /** Single values a running daemon cannot change: it would be another gateway, or another set of threads. */
-const NEEDS_RESTART = new Set(["node", "underlay.address", "underlay.port", "workers.count", "stateDirectory"]);
+export const NEEDS_RESTART = new Set(["node", "underlay.address", "underlay.port", "workers.count", "stateDirectory"]);
 
 export function configDiff(from: Config, to: Config): ConfigDiff {
   const byName = (object: { readonly name: string }) => object.name;

@@ -6,8 +6,8 @@
  * shared by all who ask: each gets the outcome of a reload that began after the question. A file that cannot be tried (no
  * thread for it) is refused like one that is wrong, and what runs goes on.
  *
- * Two kinds of settings cannot change in a running process. `node`, `underlay.address`, `underlay.port` and `workers.count`
- * make another gateway: a file that changes them is refused as a whole. The others (FIXED) only say how sockets, offloads
+ * Two kinds of settings cannot change in a running process. Some (NEEDS_RESTART of config/diff.ts) make another gateway: a file
+ * that changes them is refused as a whole. The others (FIXED) only say how sockets, offloads
  * and threads were made: the file is taken over, the old ones stay in use, and `needsRestart` says so until they agree.
  */
 import type { CheckReport } from "../api/schema.ts";
@@ -20,12 +20,19 @@ import type { Config, ConfigDiff } from "../control/plan.ts";
 import type { Topology } from "../control/topology/topology.ts";
 import type { Log } from "../log/log.ts";
 
-const FIXED = [
-  /^underlay\.(sourcePorts|checksum|acceptZeroChecksum|offload)/,
-  /^workers\.(priority|cpus)/,
-  /^(control|attach)/,
-  /^metrics(?!\.hosts)/,
+/** Each with all that is under it. */
+export const FIXED = [
+  "underlay.sourcePorts",
+  "underlay.checksum",
+  "underlay.acceptZeroChecksum",
+  "underlay.offload",
+  "workers.priority",
+  "workers.cpus",
+  "control",
+  "attach",
+  "metrics",
 ];
+export const FIXED_BUT = "metrics.hosts";
 const SETTLE_TRIES = 40;
 const SETTLE_MS = 50;
 /** Errors of one file that go into the log. */
@@ -148,7 +155,7 @@ export class Reloader {
 }
 
 function isFixed(path: string): boolean {
-  return FIXED.some((pattern) => pattern.test(path));
+  return path !== FIXED_BUT && FIXED.some((key) => path === key || path.startsWith(`${key}.`));
 }
 
 function refused(file: string, reason: string, errors: readonly ConfigError[]): CheckReport {
