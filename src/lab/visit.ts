@@ -105,15 +105,16 @@ export async function capture(
   const ports = portsOf(state.mode, knownNode(state, node));
   const widest = Math.max(...ports.map(({ device }) => device.length));
   let start: number | undefined;
-  const frames: Captured[] = [];
+  /** For the file alone: what is printed is not kept. */
+  const kept: Captured[] = [];
+  let seen = 0;
   const show = (frame: Captured, { device, isUnderlay }: Port) => {
     start ??= frame.atMs;
     const vxlan = isUnderlay ? decodeVxlan(frame.bytes) : undefined;
     const inner = vxlan?.inner ?? decodeEthernet(frame.bytes);
     const outer = vxlan && `${vxlan.outer.source} → ${vxlan.outer.destination} VNI ${vxlan.outer.vni}  `;
     const at = ports.length > 1 ? `${device.padEnd(widest)}  ` : "";
-    if (file === undefined && inner)
-      print(`${((frame.atMs - start) / 1000).toFixed(6)}  ${at}${outer ?? ""}${frameText(inner)}`);
+    if (inner) print(`${((frame.atMs - start) / 1000).toFixed(6)}  ${at}${outer ?? ""}${frameText(inner)}`);
   };
   let enough = () => {};
   const isOver = new Promise<void>((resolve) => {
@@ -122,8 +123,10 @@ export async function capture(
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
     process.removeAllListeners(signal).once(signal, enough);
   const take = (port: Port) => (frame: Captured) => {
-    if (frames.push(frame) <= count) show(frame, port);
-    if (frames.length >= count) enough();
+    if (++seen >= count) enough();
+    if (seen > count) return;
+    if (file === undefined) show(frame, port);
+    else kept.push(frame);
   };
   const tool = captureTool();
   const eyes: Capture[] = [];
@@ -138,8 +141,7 @@ export async function capture(
   }
   const failure = eyes.map((eye) => eye.failure()).find((each) => each !== undefined);
   if (file !== undefined) {
-    const kept = frames.slice(0, count).sort((a, b) => a.atMs - b.atMs);
-    writeFileSync(file, pcapBytes(kept));
+    writeFileSync(file, pcapBytes(kept.sort((a, b) => a.atMs - b.atMs)));
     say(`${kept.length} frames written to ${file}`);
   }
   if (failure !== undefined) throw new Error(failure);
