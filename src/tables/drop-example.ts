@@ -10,10 +10,9 @@
  * has changed afterwards; it reads again.
  */
 import { copy } from "../wire/bytes.ts";
+import { DROP_REASONS } from "./counters.ts";
 import type { Carver } from "./layout.ts";
 
-/** Rows: drop reasons are numbers below this. */
-const REASONS = 64;
 /** Rows behind those of the reasons, for reasons at ports: a power of two. */
 const SHARED = 1024;
 export const X_WORDS = 16;
@@ -63,13 +62,13 @@ export class DropExamples {
   readonly bytes: Uint8Array;
 
   constructor(carver: Carver) {
-    this.words = carver.int32((REASONS + SHARED) * X_WORDS);
-    this.bytes = carver.bytes((REASONS + SHARED) * X_SNAP);
+    this.words = carver.int32((DROP_REASONS + SHARED) * X_WORDS);
+    this.bytes = carver.bytes((DROP_REASONS + SHARED) * X_SNAP);
   }
 
   /** The row of `reason` at bridge port `port`, for `isFresh` and `begin`; that of a reason anywhere is its number. */
   rowAt(reason: number, port: number): number {
-    return REASONS + ((port * 51 + reason) & (SHARED - 1));
+    return DROP_REASONS + ((port * 51 + reason) & (SHARED - 1));
   }
 
   /** Writer: is the example in `row` of this very millisecond already? */

@@ -78,6 +78,18 @@ describe("the last dropped frame", () => {
     expect(examples[0]!.readAt(DROP.reserved_mac, other)).toBeNull();
   });
 
+  it("no reason has a row that another one shares", () => {
+    const rig = new Rig();
+    const [examples] = rig.tables.examples;
+    const most = Math.max(...Object.values(DROP));
+    expect(most).toBeLessThan(DROP_REASONS);
+    for (let port = 1; port <= 1024; port++) expect(examples!.rowAt(1, port)).toBeGreaterThan(most);
+    rig.ac(20, 1, 6);
+    rig.net.tapOf(106)!.send(ethernet(parseMac("01:80:c2:00:00:0e")!, M1, 0x88cc, 46));
+    rig.run();
+    expect(Object.values(DROP).filter((reason) => examples!.read(reason) !== null)).toEqual([DROP.reserved_mac]);
+  });
+
   it("a flood of drops is one example a millisecond, and the last millisecond's", () => {
     const rig = new Rig();
     for (let n = 0; n < 50; n++) rig.arrive(2, vxlan(30 + n, plain()));
