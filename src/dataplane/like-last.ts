@@ -14,7 +14,7 @@
 import { F_OUTER_TOS, VXLAN_BYTES } from "../io/port-io.ts";
 import { MAC_GATEWAY } from "../tables/mac.ts";
 import { PORT_RA_GUARD, PORT_STRICT, VSI_DHCP_RELAY, VSI_DHCP6_RELAY, VSI_ISOLATE, VSI_ND } from "../tables/vsi.ts";
-import { ETH_BYTES, ETH_TYPE, TYPE_ARP, TYPE_IPV4, TYPE_IPV6 } from "../wire/ethernet.ts";
+import { ETH_BYTES, ETH_TYPE, TYPE_ARP, TYPE_IPV4, TYPE_IPV6, TYPE_QINQ } from "../wire/ethernet.ts";
 import { PROTO_TCP, PROTO_UDP } from "../wire/ipv4.ts";
 import { IP6_NEXT, IPV6_BYTES } from "../wire/ipv6.ts";
 import type { WorkerContext } from "./context.ts";
@@ -56,6 +56,8 @@ export function remember(worker: WorkerContext, f: Frame, value: number): void {
   m.source = NO_SOURCE;
   // Each ARP message may claim something else (own-claim.ts).
   if (f.flags !== 0 || f.sourceKnown === 0 || f.type === TYPE_ARP || f.isRetagged()) return;
+  // Each may have another VLAN id: 0 is a priority tag, which comes off (ingress.ts). Another type than this is off already.
+  if (f.type === TYPE_QINQ && f.fromTunnel === 0) return;
   const flags = worker.vsis.flags[f.vsi]!;
   if ((flags & (VSI_DHCP_RELAY | VSI_DHCP6_RELAY | VSI_ISOLATE)) !== 0 && (value & MAC_GATEWAY) === 0) {
     // Each is looked at for a server's reply (to-cpu.ts); what is routed carries none to a client.

@@ -8,6 +8,7 @@ import { arpFrame, ethernet, tagged, udpFrame } from "./packets.ts";
 import { packet6 } from "./packets6.ts";
 import { ip, M1, Rig } from "./rig.ts";
 
+const VICTIM = parseMac("02:00:00:00:01:15")!;
 const ALL_NODES = parseMac("33:33:00:00:00:01")!;
 const ARP = arpFrame({
   ...{ ethDst: BROADCAST, ethSrc: M1, op: 2, senderMac: M1, senderIp: ip("10.1.1.77") },
@@ -19,13 +20,16 @@ const NA = packet6({
 });
 const OFFER = udpFrame({ dst: BROADCAST, src: M1, from: ip("10.1.1.11"), to: -1, sport: 67, dport: 68 });
 
-/** `frame` behind a tag of each type. */
+/** `frame` behind a tag. */
+function behindTag(frame: Uint8Array, type: number, tci: number): Uint8Array {
+  const out = tagged(frame, tci);
+  setU16(out, 12, type);
+  return out;
+}
+
+/** `frame` behind a priority tag of each type. */
 const behind = (frame: Uint8Array, ...types: number[]): Uint8Array =>
-  types.reduceRight((inner, type) => {
-    const out = tagged(inner, 0xe000);
-    setU16(out, 12, type);
-    return out;
-  }, frame);
+  types.reduceRight((inner, type) => behindTag(inner, type, 0xe000), frame);
 
 function rig(): Rig {
   const made = new Rig();
@@ -60,6 +64,22 @@ describe("what is behind", () => {
     made.run();
     expect(made.punts().map(({ kind }) => kind)).toEqual([PUNT.arp]);
     expect(made.wire).toEqual([]);
+  });
+
+  it("one is seen behind a frame with the same first fourteen bytes, whose tag is of a VLAN", () => {
+    const made = new Rig();
+    made.mac(1, M1, 1);
+    made.ac(5, 1, 5);
+    made.mac(1, VICTIM, 5);
+    const claim = arpFrame({
+      ...{ ethDst: VICTIM, ethSrc: M1, op: 2, senderMac: M1, senderIp: ip("10.1.1.1") },
+      ...{ targetMac: VICTIM, targetIp: ip("10.1.1.12") },
+    });
+    const first = behindTag(ethernet(VICTIM, M1, 0x88b5, 46), 0x88a8, 5);
+    for (const frame of [first, behindTag(claim, 0x88a8, 0)]) made.vm1.send(frame);
+    made.run();
+    expect(made.heard[5]!.map((bytes) => [...bytes])).toEqual([[...first]]);
+    expect(made.punts().map(({ kind, bytes }) => [kind, ...bytes])).toEqual([[PUNT.arp, ...claim]]);
   });
 
   it("five goes nowhere", () => {
