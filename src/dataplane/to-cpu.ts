@@ -69,7 +69,12 @@ function dhcp(worker: WorkerContext, f: Frame): Fate {
   const to = u16(f.bytes, ip + header + L4_DST_PORT);
   if (to === DHCP_SERVER_PORT && isGroupHi(f.dstHi)) return punt(worker, f, PUNT.dhcp, 0, 0);
   // From whatever port: a client looks at its own alone.
-  return to === DHCP_CLIENT_PORT && f.fromTunnel === 0 ? DROP.dhcp_guard : GO_ON;
+  return to === DHCP_CLIENT_PORT ? byServer(worker, f) : GO_ON;
+}
+
+/** The fate of what may be a server's message to a client: an AC's ends here, unless it is to be routed, as runs are without a look (like-last.ts). */
+function byServer(worker: WorkerContext, f: Frame): Fate {
+  return f.fromTunnel === 0 && !isToGateway(worker, f) ? DROP.dhcp_guard : GO_ON;
 }
 
 /**
@@ -83,14 +88,13 @@ function dhcp6(worker: WorkerContext, f: Frame): Fate {
   const next = bytes[l3 + IP6_NEXT]!;
   if (next === PROTO_TCP || next === PROTO_ICMP6) return GO_ON;
   const upper = next === PROTO_UDP ? ((l3 + IPV6_BYTES) << 8) | next : upperLayer(bytes, l3, end);
-  const hidden = f.fromTunnel === 0 ? DROP.dhcp_guard : GO_ON;
-  if (upper === UNDETERMINED) return hidden;
+  if (upper === UNDETERMINED) return byServer(worker, f);
   if (upper < 0 || (upper & 0xff) !== PROTO_UDP) return GO_ON;
   const l4 = upper >> 8;
-  if (l4 + 4 > end) return hidden;
+  if (l4 + 4 > end) return byServer(worker, f);
   const to = u16(bytes, l4 + L4_DST_PORT);
   if (to === DHCP6_SERVER_PORT && next === PROTO_UDP && isGroupHi(f.dstHi)) return punt(worker, f, PUNT.dhcp, 0, 0);
-  return to === DHCP6_CLIENT_PORT ? hidden : GO_ON;
+  return to === DHCP6_CLIENT_PORT ? byServer(worker, f) : GO_ON;
 }
 
 function isRequest(f: Frame): boolean {

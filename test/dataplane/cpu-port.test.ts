@@ -11,11 +11,13 @@ import {
 } from "../../src/tables/counters.ts";
 import { MAC_GATEWAY, MAC_STATIC, macKey } from "../../src/tables/mac.ts";
 import { SET_PUNT_TOTAL } from "../../src/tables/tables.ts";
-import { VSI_LOCAL_PROXY, VSI_SUPPRESS } from "../../src/tables/vsi.ts";
+import { VSI_DHCP_RELAY, VSI_DHCP6_RELAY, VSI_LOCAL_PROXY, VSI_SUPPRESS } from "../../src/tables/vsi.ts";
 import { BROADCAST, hiOf, loOf, type Mac, macOf, parseMac } from "../../src/wire/ethernet.ts";
 import { toHex } from "../wire/hex.ts";
 import { arpFrame, ethernet, headerIsRight, tagged, udpFrame, vxlan } from "./packets.ts";
+import { udp6 } from "./packets6.ts";
 import { G10, G20, ip, M1, M2, P10, P20, Rig } from "./rig.ts";
+import { Rig6 } from "./rig6.ts";
 
 const FRAME = ethernet(M1, G10, 0x88b5, 46);
 const hex = (frames: Uint8Array[]): string[] => frames.map((frame) => toHex(frame));
@@ -310,5 +312,40 @@ describe("ARP", () => {
     rig.run();
     const [p] = rig.punts().filter((record) => record.kind === PUNT.arp);
     expect(p).toMatchObject({ port: 4, vsi: 1, units: 1, flags: 0, outerSource: ip("192.0.2.3"), outerTos: 0xb8 });
+  });
+});
+
+describe("DHCP of an AC to a client's port, where it is relayed", () => {
+  const VICTIM = parseMac("02:00:00:00:01:15")!;
+  /** Fates, and how many packets came out anywhere, of one message of a server, behind so many plain packets to the same MAC. */
+  const dropped = (rig: Rig, to: Mac, family: 4 | 6, before: number): Record<string, number> => {
+    rig.tables.vsis.flags[1]! |= VSI_DHCP_RELAY | VSI_DHCP6_RELAY;
+    rig.mac(1, M1, 1);
+    rig.mac(1, VICTIM, 3);
+    const ends = { dst: to, src: M1 };
+    const packet = (dport: number): Uint8Array =>
+      family === 4
+        ? udpFrame({ ...ends, from: ip("10.1.1.11"), to: ip("20.1.1.12"), sport: 67, dport })
+        : udp6({ ...ends, from: "2001:db8:10::11", to: "2001:db8:20::12", sport: 547, dport });
+    for (let n = 0; n < before; n++) rig.vm1.send(packet(9));
+    rig.vm1.send(packet(family === 4 ? 68 : 546));
+    rig.run();
+    expect(rig.wire).toHaveLength(before + 1 - (rig.drops.dhcp_guard ?? 0));
+    return rig.drops;
+  };
+
+  it.each([
+    [4, 0],
+    [4, 1],
+    [6, 0],
+    [6, 1],
+  ] as const)("IPv%i behind %i: routed like any other, never bridged", (family, before) => {
+    const made = (): Rig => {
+      const rig = new Rig6();
+      rig.neighbor("20.1.1.12", 2, P20, 3);
+      return rig;
+    };
+    expect(dropped(made(), G10, family, before)).toEqual({});
+    expect(dropped(made(), VICTIM, family, before)).toEqual({ dhcp_guard: 1 });
   });
 });
