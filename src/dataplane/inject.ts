@@ -110,11 +110,11 @@ function inject(worker: WorkerContext, f: Frame, kind: number, r: number): Fate 
     if (f.end < l3 + IPV6_BYTES) return DROP.ip_malformed;
     if ((w[r + R_ARG2]! & TTL_TAKEN) !== 0) f.bytes[l3 + IP6_HOPS]!++;
     if (kind === INJECT.route) return routeOwn6(worker, f, l3, w[r + R_ARG]!);
-    return viaAdjacency6(worker, f, l3, w[r + R_ARG]!, 0);
+    return viaAdjacency6(worker, f, l3, w[r + R_ARG]!);
   }
   if ((w[r + R_ARG2]! & TTL_TAKEN) !== 0) incrementTtl(f.bytes, l3);
   if (kind === INJECT.route) return routeOwn(worker, f, l3, w[r + R_ARG]!);
-  return viaAdjacency(worker, f, l3, w[r + R_ARG]!, 0);
+  return viaAdjacency(worker, f, l3, w[r + R_ARG]!);
 }
 
 /** A packet of `trace --inject`, at io port `io`: from here on nothing shows that no wire carried it. */

@@ -96,10 +96,14 @@ export function mtuOf(worker: WorkerContext, out: number, port: number): number 
   return Math.min(a, b);
 }
 
-/** The longest packet of a TCP connection that comes in by VSI-interface `arrival` and leaves by `out` with `mtu`; 0: its MSS is let be. */
-export function clampTo(worker: WorkerContext, out: number, arrival: number, mtu: number): number {
-  const { flags, mtu: mtus } = worker.interfaces;
+/**
+ * The longest packet of the TCP connection of the frame in hand, which leaves by `out` with `mtu`: the way back, which is the one it came by,
+ * counts too, also when it has waited for its next hop. 0: its MSS is let be.
+ */
+export function clampTo(worker: WorkerContext, f: Frame, out: number, mtu: number): number {
+  const arrival = worker.vsis.interface[f.vsi]!;
+  const flags = worker.interfaces.flags;
   if (((flags[out]! | flags[arrival]!) & IF_MSS_CLAMP) === 0) return 0;
-  const arrivalMtu = mtus[arrival]!;
-  return arrivalMtu !== 0 && arrivalMtu < mtu ? arrivalMtu : mtu;
+  // Of our own packets nothing arrived.
+  return arrival === 0 ? mtu : Math.min(mtu, mtuOf(worker, arrival, f.port));
 }

@@ -93,16 +93,16 @@ export function route6(worker: WorkerContext, f: Frame): Fate {
     case POLICY_DEAD:
       return DROP.policy_next_hop_dead;
     case POLICY_NEXT_HOP:
-      return viaAdjacency6(worker, f, l3, way, arrival);
+      return viaAdjacency6(worker, f, l3, way);
     case POLICY_NEXT_HOPS:
-      return viaAdjacency6(worker, f, l3, memberOf(worker, f, way), arrival);
+      return viaAdjacency6(worker, f, l3, memberOf(worker, f, way));
     case POLICY_DEFAULT:
     case POLICY_DEFAULTS: {
       // D11: only where the table has nothing more specific than a default route.
       const found = host !== 0 ? host : matchOf(worker, f, l3, vrf, to, KNOWN_SPECIFIC);
       if (found !== 0) return follow(worker, f, l3, found, arrival);
       const hop = (rule & 0xff) === POLICY_DEFAULTS ? memberOf(worker, f, way) : way;
-      return viaAdjacency6(worker, f, l3, hop, arrival);
+      return viaAdjacency6(worker, f, l3, hop);
     }
     default: // no rule, or permit: the table decides
       return follow(worker, f, l3, host !== 0 ? host : matchOf(worker, f, l3, vrf, to, KNOWN_MATCH), arrival);
@@ -238,13 +238,13 @@ function follow(worker: WorkerContext, f: Frame, l3: number, found: number, arri
   switch (found >> ROUTE_KIND_SHIFT) {
     case ROUTE_HOST:
     case ROUTE_ADJACENCY:
-      return viaAdjacency6(worker, f, l3, arg, arrival);
+      return viaAdjacency6(worker, f, l3, arg);
     case ROUTE_GLEAN:
       return punt(worker, f, PUNT.unresolved, arg, DESTINATION);
     case ROUTE_GROUP:
       return worker.fib.groups[arg * GROUP_WORDS] === 0
         ? punt(worker, f, PUNT.unreachable, CODE_HOST_UNREACHABLE, arrival)
-        : viaAdjacency6(worker, f, l3, memberOf(worker, f, arg), arrival);
+        : viaAdjacency6(worker, f, l3, memberOf(worker, f, arg));
     case ROUTE_VRF:
       return byOtherVrf(worker, f, l3, arg, arrival);
     default:
@@ -275,8 +275,8 @@ function isVxlan(worker: WorkerContext, f: Frame, l3: number): boolean {
   );
 }
 
-/** The last steps: resolved? may it go there? does it fit? Then rewrite and send. `arrival` 0: it was injected. */
-export function viaAdjacency6(worker: WorkerContext, f: Frame, l3: number, adjacency: number, arrival: number): Fate {
+/** The last steps: resolved? may it go there? does it fit? Then rewrite and send. */
+export function viaAdjacency6(worker: WorkerContext, f: Frame, l3: number, adjacency: number): Fate {
   const fib = worker.fib;
   const row = fib.rewrite[adjacency]!;
   const out = fib.adjacencyInterface[adjacency]!;
@@ -290,7 +290,7 @@ export function viaAdjacency6(worker: WorkerContext, f: Frame, l3: number, adjac
   }
   const mtu = mtuOf(worker, out, port);
   if (packetBytes(f, l3) > mtu) return punt(worker, f, PUNT.mtu, mtu, adjacency);
-  if (f.bytes[l3 + IP6_NEXT] === PROTO_TCP) clamp(worker, f, l3, out, arrival, mtu);
+  if (f.bytes[l3 + IP6_NEXT] === PROTO_TCP) clamp(worker, f, l3, out, mtu);
   rewrite(worker, f, l3, row);
   return egress(worker, f, port, vsi);
 }
@@ -301,8 +301,8 @@ function packetBytes(f: Frame, l3: number): number {
   return IPV6_BYTES + f.view.getUint16(l3 + IP6_LENGTH);
 }
 
-function clamp(worker: WorkerContext, f: Frame, l3: number, out: number, arrival: number, mtu: number): void {
-  const most = clampTo(worker, out, arrival, mtu);
+function clamp(worker: WorkerContext, f: Frame, l3: number, out: number, mtu: number): void {
+  const most = clampTo(worker, f, out, mtu);
   if (most !== 0) clampMss(f.bytes, l3 + IPV6_BYTES, f.end, most - HEADERS, (f.flags & FLAG_NEEDS_CSUM) !== 0);
 }
 

@@ -1,6 +1,6 @@
 /** Routing, byte for byte: what leaves, by which way, and what goes to control instead and with which arguments. */
 import { describe, expect, it } from "vitest";
-import { PUNT, RECORD_STALE } from "../../src/tables/counters.ts";
+import { INJECT, PUNT, RECORD_STALE } from "../../src/tables/counters.ts";
 import {
   GROUP_WORDS,
   ROUTE_DISCARD,
@@ -293,6 +293,27 @@ describe("the MSS clamp", () => {
       rig.tables.interfaces.mtu[1] = 1000;
     });
     expect(toHex(out)).toBe(toHex(syn(960, { dst: P20, src: G20, ttl: 63 })));
+  });
+
+  it("the tunnel that it came by counts as the one that it leaves by", () => {
+    const rig = lab();
+    rig.tables.ports.mtu[4] = 1200;
+    rig.arrive(3, vxlan(10, syn(1460, { src: P10 })));
+    rig.run();
+    expect(rig.wire.map(({ bytes }) => toHex(bytes.subarray(8)))).toEqual([
+      toHex(syn(1160, { dst: P20, src: G20, ttl: 63 })),
+    ]);
+  });
+
+  it("one that waited for its next hop gets the same as one that did not", () => {
+    const rig = lab();
+    rig.tables.interfaces.mtu[1] = 1000;
+    // What is our own has arrived by nothing.
+    for (const vsi of [1, 0]) rig.inject(INJECT.adjacency, vsi, vsi, 1, 0, syn(1460));
+    rig.run();
+    expect(rig.wire.map(({ bytes }) => toHex(bytes.subarray(8)))).toEqual(
+      [960, 1410].map((mss) => toHex(syn(mss, { dst: P20, src: G20, ttl: 63 }))),
+    );
   });
 
   it("never raises it, never touches other segments, fragments, or where it is switched off", () => {

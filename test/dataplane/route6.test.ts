@@ -66,6 +66,9 @@ describe("a routed packet", () => {
     const { vm2 } = new Offered().offer(syn6({ ...VM, to: "2001:db8:20::11", mss: 1440 }));
     expect(u16(vm2[0]!, L3 + 62)).toBe(1450 - 60);
     expect(checksum6(vm2[0]!, L3, 24, 6)).toBe(0xffff);
+    const narrow = new Offered();
+    narrow.tables.ports.mtu[1] = 1300;
+    expect(u16(narrow.offer(syn6({ ...VM, to: "2001:db8:20::11", mss: 1440 })).vm2[0]!, L3 + 62)).toBe(1300 - 60);
     const behindOptions = packet6({
       ...VM,
       to: "2001:db8:20::11",
