@@ -49,7 +49,7 @@ inline bool equalWords(const uint8_t* a, const uint8_t* b, uint32_t bytes) {
   return true;
 }
 
-// 14 or 18 bytes of Ethernet header, in overlapping words.
+// 14 to GSO_MAX_L3_AT (22) bytes of Ethernet header, in words that overlap and leave no gap.
 inline bool equalL2(const uint8_t* a, const uint8_t* b, uint32_t bytes) {
   return load<uint64_t>(a) == load<uint64_t>(b) && load<uint64_t>(a + 6) == load<uint64_t>(b + 6) &&
          load<uint64_t>(a + bytes - 8) == load<uint64_t>(b + bytes - 8);
@@ -105,7 +105,7 @@ inline CoalesceSlot* findSlot(Coalescer* c, const Frame& f) {
 
 // Rules 1, 3, 4 as far as the frame alone can tell: might it be part of a run?
 inline bool mayMerge(const Coalescer* c, const Frame& f) {
-  if (f.layers.flags & (LAYERS_OPTIONS | LAYERS_EXTENSIONS)) return false;
+  if (f.layers.l3At > GSO_MAX_L3_AT || f.layers.flags & (LAYERS_OPTIONS | LAYERS_EXTENSIONS)) return false;
   if (f.layers.version == 4 && (get16(f.ip() + 6) & ~FRAGMENT_DF)) return false;
   if (f.payload() == 0) return false;
   const uint8_t* l4 = f.l4();

@@ -3,7 +3,7 @@
 // Frames are added in the order received; at the end of the batch there is a list of outputs: frames verbatim, or a
 // *run*: the first frame's headers (rewritten in place) and a list of payload slices, left where they were received.
 // A run lets itself be cut again into the very packets that went in. Rules, each one paid for by somebody:
-//  1. Same key, same L2 header. IPv4: no options, no fragment, equal ToS, TTL, DF, addresses; without DF the ID must
+//  1. Same key, same L2 header, at most two VLAN tags. IPv4: no options, no fragment, equal ToS, TTL, DF, addresses; without DF the ID must
 //     count up by one (with DF it means nothing, RFC 6864 §4). IPv6: no extension headers, equal first word, hop limit.
 //     The IPv4 header checksum must be right.
 //  2. Ethernet padding is cut off.

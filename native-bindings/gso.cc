@@ -26,8 +26,8 @@ enum : uint32_t {
   ETHERTYPE_IPV6 = 0x86dd,
   ETHERTYPE_SERVICE_TAG = 0x88a8,
   TAG_BYTES = 4,
-  // The AC's own, four priority tags (ingress.ts), and four that RA guard looks through; layersParse knows one of them.
-  MAX_TAGS = 8,
+  // The AC's own, four priority tags (ingress.ts), and four that RA guard looks through; layersParse knows the last of them.
+  MAX_TAGS = 9 - LAYERS_MAX_TAGS,
 
   IPV6_AUTHENTICATION = 51,
   IPV6_ICMP = 58,
@@ -174,6 +174,7 @@ int gsoFromVnet(const VnetHeader* vnet, const uint8_t* frame, uint32_t length, G
   const int error =
       gsoCheck(type, vnet->gsoType & GSO_ECN_BIT, vnet->gsoSize, frame, length, length, &believed, &layers);
   if (error != GSO_OK) return error;
+  if (layers.l3At > GSO_MAX_L3_AT) return GSO_BAD_FRAME;
   if (vnet->csumStart != believed.csumStart || vnet->csumOffset != believed.csumOffset) return GSO_BAD_CHECKSUM_AT;
   if (believed.type != GSO_UDP_L4 && believed.size < GSO_MIN_TCP_SIZE && believed.units > 1) return GSO_BAD_SIZE;
   *gso = believed;
@@ -207,7 +208,8 @@ int gsoFromDatagram(uint8_t* datagram, uint32_t length, uint32_t groSize, uint32
   length -= GSO_VXLAN_BYTES;
   Layers layers;
   const int whole = layersParse(frame, length, length, &layers);
-  if (!whole || layers.end != length || (layers.flags & (LAYERS_OPTIONS | LAYERS_EXTENSIONS))) return otherwise;
+  if (!whole || layers.end != length || layers.l3At > GSO_MAX_L3_AT) return otherwise;
+  if (layers.flags & (LAYERS_OPTIONS | LAYERS_EXTENSIONS)) return otherwise;
   uint32_t size = groSize;
   if (several) {
     if (layers.protocol != LAYERS_UDP) return otherwise;  // a TCP super-frame comes without a size

@@ -40,7 +40,9 @@ enum {
   GSO_MIN_TCP_SIZE = 8,
   /** Most segments of a UDP super-frame: UDP_MAX_SEGMENTS of Linux ≥ 6.9, so a few KB of headers at most. */
   GSO_MAX_UDP_SEGMENTS = 128,
-  /** Most bytes of headers of a super-frame. Ethernet + tag + IPv6 + TCP with full options is 118; the rest is extensions. */
+  /** Largest l3At of a super-frame as it comes: the AC it leaves by may put one more tag in front, and it is parsed again then. */
+  GSO_MAX_L3_AT = 14 + 4 * (LAYERS_MAX_TAGS - 1),
+  /** Most bytes of headers of a super-frame. Ethernet + tags + IPv6 + TCP with full options is 126; the rest is extensions. */
   GSO_MAX_HEADER = 256,
 };
 
@@ -97,7 +99,8 @@ struct Gso {
  *    LLC, never an IP packet whose lengths are wrong, never an IPv6 fragment or a chain of headers whose end is not found:
  *    no sender leaves a checksum there, and the fragment's offset or a header's type would be within reach.
  *  - GSO: NEEDS_CSUM required (virtio 1.2 §5.1.6.2), type must fit the protocol, IP length must equal the frame's, no
- *    fragment, no routing header, sizes within the limits. However small its segments, an honest super-frame passes.
+ *    fragment, no routing header, at most two tags, sizes within the limits. However small its segments, an honest
+ *    super-frame passes.
  * Cheap enough (≈ 10 ns) to be called for every frame.
  */
 int gsoFromVnet(const VnetHeader* vnet, const uint8_t* frame, uint32_t length, Gso* gso);

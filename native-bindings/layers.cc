@@ -22,6 +22,7 @@ enum : uint32_t {
   ETHERTYPE_IPV4 = 0x0800,
   ETHERTYPE_TAG = 0x8100,
   ETHERTYPE_IPV6 = 0x86dd,
+  ETHERTYPE_SERVICE_TAG = 0x88a8,
 
   HOP_BY_HOP = 0,
   ROUTING = 43,
@@ -109,10 +110,10 @@ int layersParse(const uint8_t* frame, uint32_t head, uint32_t length, Layers* la
   if (head < ETHERNET_BYTES) return 0;
   uint32_t at = ETHERNET_BYTES;
   uint32_t ethertype = u16(frame + 12);
-  if (ethertype == ETHERTYPE_TAG) {
+  for (int n = 0; n < LAYERS_MAX_TAGS && (ethertype == ETHERTYPE_TAG || ethertype == ETHERTYPE_SERVICE_TAG); n++) {
     at += TAG_BYTES;
     if (head < at) return 0;
-    ethertype = u16(frame + 16);
+    ethertype = u16(frame + at - 2);
   }
   layers->l3At = static_cast<uint16_t>(at);
   layers->ethertype = static_cast<uint16_t>(ethertype);

@@ -1,7 +1,7 @@
 // Where the layers of one Ethernet frame begin and end. Segmentation, coalescing and the checks of GSO metadata all
 // stand on this one parse, so that no two of them can disagree about a hostile frame.
 //
-// Ethernet with at most one 802.1Q tag; IPv4 (options are skipped, fragments flagged); IPv6 (hop-by-hop, destination
+// Ethernet with at most three VLAN tags, of 802.1Q or 802.1ad; IPv4 (options are skipped, fragments flagged); IPv6 (hop-by-hop, destination
 // and routing headers are skipped and flagged, a fragment header is flagged and ends the walk); TCP and UDP.
 // Anything else is told apart by zeros. The parse never reads at or beyond `head`.
 #pragma once
@@ -11,6 +11,9 @@
 namespace vtepd {
 
 enum {
+  /** VLAN tags that are looked behind: two as they come, and the one that the AC a frame leaves by puts in front. */
+  LAYERS_MAX_TAGS = 3,
+
   LAYERS_TCP = 6,
   LAYERS_UDP = 17,
 
@@ -29,7 +32,7 @@ enum {
 struct Layers {
   /** Bytes up to the end of the IP packet, padding excluded; 0 unless `version` is set. Never more than the frame's length. */
   uint32_t end;
-  /** First byte behind Ethernet header and tag: 14 or 18; 0 when the frame is shorter than that. */
+  /** First byte behind Ethernet header and tags: 14, and 4 for each tag; 0 when the frame is shorter than that. */
   uint16_t l3At;
   /** First byte behind the fixed IP header and, for IPv4, its options; 0 unless `version` is set. */
   uint16_t l3End;
@@ -37,7 +40,7 @@ struct Layers {
   uint16_t l4At;
   /** First byte behind a whole TCP or UDP header (TCP options included), at most `end`; 0 for everything else. */
   uint16_t payloadAt;
-  /** EtherType behind the tag, host byte order. */
+  /** EtherType behind the tags, host byte order. */
   uint16_t ethertype;
   /** 4, 6, or 0: not IP, or IP lengths that contradict the frame. */
   uint8_t version;

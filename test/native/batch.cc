@@ -35,6 +35,16 @@ static bool overtakable(const std::optional<Seen>& seen) {
   return seen && !seen->udp && seen->flags == 0x10 && seen->end == seen->payloadAt;
 }
 
+// The head may leave by an AC that puts its tag in front.
+static void checkBehindTag(const CoalesceOutput& raw) {
+  const Bytes tagged = behindTag(Bytes(raw.head, raw.head + raw.headLength));
+  Gso gso;
+  Layers layers;
+  CHECK(gsoCheck(raw.gso.type, raw.gso.ecn, raw.gso.size, tagged.data(), raw.headLength + 4, raw.length + 4, &gso,
+                 &layers) == GSO_OK);
+  CHECK(gso.units == raw.gso.units && gso.header == raw.gso.header + 4);
+}
+
 static void checkRun(const std::vector<Added>& batch, const Output& output) {
   const CoalesceOutput& raw = output.raw;
   const Gso& gso = raw.gso;
@@ -45,6 +55,7 @@ static void checkRun(const std::vector<Added>& batch, const Output& output) {
   CHECK(whole->end - whole->l3At <= 65535);
   CHECK(gso.header == whole->payloadAt && gso.csumStart == whole->l4At && gso.csumOffset == (whole->udp ? 6 : 16));
   CHECK(raw.headLength >= gso.header);
+  checkBehindTag(raw);
 
   std::vector<struct iovec> slices;
   for (uint32_t i = 0; i < raw.sliceCount; i++) slices.push_back(coalescer()->slices[raw.firstSlice + i]);

@@ -44,11 +44,11 @@ static std::vector<Packet> bases() {
   std::vector<Packet> made;
   for (const bool v6 : {false, true}) {
     for (const bool udp : {false, true}) {
-      for (const bool tagged : {false, true}) {
+      for (const std::vector<uint32_t>& tags : {std::vector<uint32_t>{}, {0x81006007}, {0x88a80007, 0x81006007}}) {
         Packet p;
         p.v6 = v6;
         p.udp = udp;
-        if (tagged) p.tag = 0x6007;
+        p.tags = tags;
         p.sequence = 0xffffff90;  // wraps within the run
         p.id = 0xffff;
         made.push_back(p);
@@ -66,8 +66,11 @@ static void headers(const Packet& b) {
   // Rules 1: the middle one differs, hence nothing merges with it, nor behind it with the first.
   CHECK(changed(b, 1, [](Packet& p) { p.ethernet[0] ^= 2; }) == kNone);
   CHECK(changed(b, 1, [](Packet& p) { p.ethernet[11] ^= 1; }) == kNone);
-  CHECK(changed(b, 1, [](Packet& p) { p.tag = p.tag ? *p.tag ^ 1 : 5; }) == kNone);
-  CHECK(changed(b, 1, [](Packet& p) { p.tag = p.tag ? *p.tag ^ 0x2000 : 0; }) == kNone);
+  CHECK(changed(b, 1, [](Packet& p) { p.tags.insert(p.tags.begin(), 0x81000000); }) == kNone);
+  for (size_t n = 0; n < b.tags.size(); n++) {
+    for (const uint32_t bit : {1u, 0x2000u, 0x81000000u ^ 0x88a80000u})
+      CHECK(changed(b, 1, [&](Packet& p) { p.tags[n] ^= bit; }) == kNone);
+  }
   CHECK(changed(b, 1, [](Packet& p) { p.tos ^= 1; }) == kNone);  // ECN
   CHECK(changed(b, 1, [](Packet& p) { p.tos ^= 4; }) == kNone);
   CHECK(changed(b, 1, [](Packet& p) { p.ttl--; }) == kNone);
@@ -98,6 +101,10 @@ static void headers(const Packet& b) {
   Packet evil = b;  // RFC 3514
   evil.fragment |= 0x8000;
   if (!b.v6) CHECK(changed(evil, 1, [](Packet&) {}) == kNone);
+  // With the tag of an AC in front of them these could not be cut any more.
+  Packet deep = b;
+  deep.tags.resize(3, 0x81000009);
+  CHECK(changed(deep, 1, [](Packet&) {}) == kNone);
   // Another flow does not disturb (with TCP, and with IDs that count, it leaves a hole).
   const Shape around = b.udp && (b.v6 || (b.fragment & 0x4000)) ? Shape{{0, 2}, {1}} : kNone;
   CHECK(changed(b, 1, [](Packet& p) { p.source[3] ^= 1; }) == around);
@@ -277,7 +284,7 @@ static void roundTrip(Random& random) {
     Packet p;
     p.v6 = random.onceIn(2);
     p.udp = random.onceIn(2);
-    if (random.onceIn(2)) p.tag = 9;
+    p.tags = tagsOf(random, random.below(3));
     p.sequence = static_cast<uint32_t>(random.next());
     p.id = static_cast<uint16_t>(random.next());
     p.fragment = random.onceIn(2) ? 0x4000 : 0;

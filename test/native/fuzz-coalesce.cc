@@ -38,7 +38,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const uint8_t kind = d.next();
     p.v6 = kind & 1;
     p.udp = kind & 2;
-    if (kind & 4) p.tag = 5;
+    if (kind & 4) p.tags = tagsOf(random, 1 + random.below(4));
     p.fragment = kind & 8 ? 0 : 0x4000;
     if (kind & 16) p.tcpOptions = {1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2};
     p.sourcePort = static_cast<uint16_t>(kind & 32 ? 1000 : 1000 + i);
@@ -75,7 +75,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         case 14: key = change; break;
         case 15: p.flags = change; break;
         case 16: p.ethernet[5] = change; break;
-        case 17: p.tag = change; break;
+        case 17: p.tags = tagsOf(random, change % 5); break;
         case 18: p.urgent = change; break;
         case 19: p.reserved = change & 15; break;
       }

@@ -138,7 +138,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const uint8_t kind = d.next();
     flows[i].udp = kind & 1;
     flows[i].v6 = kind & 2;
-    if (kind & 4) flows[i].tag = 5;
+    if (kind & 4) flows[i].tags = tagsOf(random, kind & 16 ? 2 : 1);
     flows[i].sourcePort = static_cast<uint16_t>(1000 + i);
     flows[i].id = 0;
     flows[i].fragment = kind & 8 ? 0 : 0x4000;

@@ -1,7 +1,8 @@
 // Z3: hostile metadata in front of a hostile frame. Input: a vnet header, one byte of choices, the frame.
 //
 // Oracles: our parse and a stranger's agree; metadata is refused, or cutting gives the payload back byte for byte in
-// segments no longer than header + size, with valid checksums, untouched constant fields and no byte more than their headers;
+// segments no longer than header + size, with valid checksums, untouched constant fields and no byte more than their headers,
+// also when an AC has put its tag in front;
 // a finished checksum changes two bytes only; a datagram is never taken for a super-frame on a wrong checksum.
 #include <cstring>
 #include <memory>
@@ -15,7 +16,7 @@ Bytes fuzzSeed(Random& random) {
   Packet p;
   p.udp = random.onceIn(2);
   p.v6 = random.onceIn(2);
-  if (random.onceIn(3)) p.tag = static_cast<uint16_t>(random.next());
+  if (random.onceIn(3)) p.tags = tagsOf(random, 1 + random.below(4));
   if (random.onceIn(5)) p.ipOptions = Bytes(4 * (1 + random.below(10)), 1);
   if (random.onceIn(5)) p.extensions = {0, 60};
   if (random.onceIn(2)) p.tcpOptions = Bytes(12, 1);
@@ -132,6 +133,12 @@ static void cutAndCheck(const Bytes& frame, const Gso& gso, uint8_t choice) {
   }
 }
 
+// It leaves by an AC that has a tag.
+static void cutBehindTag(const Bytes& frame, Gso gso, uint8_t choice) {
+  gso.header = static_cast<uint16_t>(gso.header + 4);
+  if (gso.header <= GSO_MAX_HEADER) cutAndCheck(behindTag(frame), gso, choice);
+}
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   VnetHeader vnet;
   if (size < sizeof vnet + 1) return 0;
@@ -139,7 +146,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const uint8_t choice = data[sizeof vnet];
   data += sizeof vnet + 1;
   size -= sizeof vnet + 1;
-  if (size > 65535 + 18) size = 65535 + 18;
+  if (size > 65535 + 30) size = 65535 + 30;
   const Bytes frame(data, data + size);
   const uint32_t length = static_cast<uint32_t>(size);
   const std::unique_ptr<uint8_t[]> exact(new uint8_t[size]);
@@ -156,7 +163,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Gso gso;
   const int error = gsoFromVnet(&vnet, exact.get(), length, &gso);
   CHECK(error == GSO_OK || (gso.type == 0 && gso.needsCsum == 0 && gso.units == 1));
-  if (error == GSO_OK && gso.type != GSO_NONE) cutAndCheck(frame, gso, choice);
+  if (error == GSO_OK && gso.type != GSO_NONE) {
+    cutAndCheck(frame, gso, choice);
+    cutBehindTag(frame, gso, choice);
+  }
   if (error == GSO_OK && gso.type == GSO_NONE && gso.needsCsum) {
     CHECK(finishChecksum(exact.get(), length, gso.csumStart, gso.csumOffset) == GSO_OK);
     const uint32_t at = gso.csumStart + gso.csumOffset;
@@ -178,6 +188,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (taken == 1) {
     CHECK(seen && (seen->l4SumUnfinished || seen->l4SumGood) && inspect(after)->l4SumUnfinished);
     cutAndCheck(after, gso, choice);
+    cutBehindTag(after, gso, choice);
   } else {
     CHECK(after == frame && gso.type == GSO_NONE && gso.units == 1);
   }

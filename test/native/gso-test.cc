@@ -13,13 +13,12 @@ static void guests(Random& random) {
   p.sum = Sum::unfinished;
   p.payload = random.bytes(3000);
   Gso gso;
-  for (const bool tagged : {false, true}) {
+  for (size_t tags = 0; tags < 3; tags++) {
     for (const bool v6 : {false, true}) {
       for (const bool udp : {false, true}) {
         p.v6 = v6;
         p.udp = udp;
-        p.tag.reset();
-        if (tagged) p.tag = 7;
+        p.tags = tagsOf(random, tags);
         const uint8_t type = udp ? GSO_UDP_L4 : v6 ? GSO_TCPV6 : GSO_TCPV4;
         const VnetHeader good = vnetOf(p, type, 1000);
         CHECK(believe(build(p), good, &gso) == GSO_OK);
@@ -72,6 +71,13 @@ static void guests(Random& random) {
         CHECK(believe(longer, good) == GSO_BAD_FRAME);
       }
     }
+  }
+  // An AC may put one more in front of two; in front of three it could not be cut any more.
+  Packet deep = p;
+  for (size_t tags = 0; tags < 5; tags++) {
+    deep.tags = tagsOf(random, tags);
+    CHECK(believe(build(deep), vnetOf(deep, GSO_UDP_L4, 1000)) == (tags < 3 ? GSO_OK : GSO_BAD_FRAME));
+    CHECK(believe(build(deep), vnetOf(deep, GSO_NONE, 0)) == GSO_OK);
   }
   // UDP is bounded by number alone.
   Packet tiny;
@@ -198,6 +204,14 @@ static void datagrams(Random& random) {
     fits.payload.push_back(1);
     frame = build(fits);
     CHECK(takenFor(frame, 0, &gso) == 1 && gso.units == 2);
+
+    for (size_t tags = 1; tags < 4; tags++) {
+      Packet tagged = p;
+      tagged.tags = tagsOf(random, tags);
+      frame = build(tagged);
+      CHECK(takenFor(frame, 0, &gso) == (tags < 3 ? 1 : 0));
+      if (tags < 3) CHECK(gso.header == tagged.header());
+    }
 
     p.udp = true;  // R1
     p.tcpOptions.clear();

@@ -111,12 +111,25 @@ Bytes build(const Packet& p) {
     ip[11] = static_cast<uint8_t>(header);
   }
   Bytes frame = p.ethernet;
-  if (p.tag) put(frame, 0x81000000u | *p.tag, 4);
+  for (const uint32_t tag : p.tags) put(frame, tag, 4);
   put(frame, p.v6 ? 0x86dd : 0x0800, 2);
   put(frame, ip);
   put(frame, l4);
   put(frame, p.padding);
   return frame;
+}
+
+std::vector<uint32_t> tagsOf(Random& random, size_t count) {
+  std::vector<uint32_t> tags;
+  while (tags.size() < count) tags.push_back((random.onceIn(2) ? 0x81000000u : 0x88a80000u) | random.below(0x10000));
+  return tags;
+}
+
+Bytes behindTag(const Bytes& frame) {
+  Bytes made(frame.begin(), frame.begin() + 12);
+  put(made, 0x8100001eu, 4);
+  made.insert(made.end(), frame.begin() + 12, frame.end());
+  return made;
 }
 
 std::vector<Bytes> cut(const Packet& super, size_t size, bool ecn) {
@@ -149,10 +162,10 @@ std::optional<Seen> inspect(const Bytes& f) {
   if (f.size() < 14) return {};
   uint32_t type = get(f, 12, 2);
   s.l3At = 14;
-  if (type == 0x8100) {
-    if (f.size() < 18) return {};
-    type = get(f, 16, 2);
-    s.l3At = 18;
+  while (s.l3At < 26 && (type == 0x8100 || type == 0x88a8)) {
+    s.l3At += 4;
+    if (f.size() < s.l3At) return {};
+    type = get(f, s.l3At - 2, 2);
   }
   uint32_t protocol;
   size_t addresses, addressBytes;

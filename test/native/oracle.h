@@ -46,7 +46,7 @@ enum class Sum { finished, unfinished, absent, wrong };
 
 struct Packet {
   Bytes ethernet{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2};
-  std::optional<uint16_t> tag;
+  std::vector<uint32_t> tags;  // type and TCI of each, the outermost first
   bool v6 = false;
   bool udp = false;
   uint8_t tos = 0;
@@ -68,13 +68,19 @@ struct Packet {
   bool ipSumWrong = false;
   Bytes padding;
 
-  size_t l3At() const { return tag ? 18 : 14; }
+  size_t l3At() const { return 14 + 4 * tags.size(); }
   size_t l4At() const { return l3At() + (v6 ? 40 + 8 * extensions.size() : 20 + ipOptions.size()); }
   size_t header() const { return l4At() + (udp ? 8 : 20 + tcpOptions.size()); }
 };
 
 uint16_t naiveSum(const uint8_t* data, size_t length, uint32_t start = 0);
 Bytes build(const Packet& packet);
+
+/** So many tags of 802.1Q and 802.1ad, of any VLANs. */
+std::vector<uint32_t> tagsOf(Random& random, size_t count);
+
+/** `frame` behind the tag of an AC, which it leaves by. */
+Bytes behindTag(const Bytes& frame);
 
 /** The segments a super-frame stands for: RFC rules, one by one. */
 std::vector<Bytes> cut(const Packet& super, size_t size, bool ecn);

@@ -91,7 +91,7 @@ static Packet anySuper(Random& random) {
   Packet p;
   p.udp = random.onceIn(3);
   p.v6 = random.onceIn(2);
-  if (random.onceIn(3)) p.tag = static_cast<uint16_t>(random.next());
+  if (random.onceIn(3)) p.tags = tagsOf(random, 1 + random.below(3));
   p.tos = static_cast<uint8_t>(random.next());
   p.ttl = static_cast<uint8_t>(random.next());
   p.flowLabel = random.below(1 << 20);

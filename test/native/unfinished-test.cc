@@ -14,7 +14,7 @@ static void loneChecksums(Random& random) {
       p.sum = Sum::unfinished;
       p.padding = random.bytes(random.below(20));
       if (!v6 && random.onceIn(2)) p.ipOptions = Bytes(8, 1);
-      if (random.onceIn(2)) p.tag = 3;
+      p.tags = tagsOf(random, random.below(4));
       p.payload = random.bytes(random.below(1400));
       Gso gso;
       Bytes frame = build(p);

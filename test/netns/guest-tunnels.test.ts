@@ -121,6 +121,28 @@ describeReal(missing, "guests' own tunnels and small segments", () => {
     await expectNothingBad();
   });
 
+  test("a TCP super-frame behind a tag of 802.1ad arrives, all of its bytes", async () => {
+    const frame = tcpFrame({
+      ...{ dst: mac(VM2.mac), src: mac(VM1.mac), from: ip(VM1.address), to: ip(VM2.address) },
+      ...{ flags: 0x10, payload: 1200 },
+    });
+    const payload = Buffer.from(frame.subarray(-1200)).toString("hex");
+    setU16(frame, L4_AT + 16, pseudoSum(frame, ETH_BYTES, frame.length - L4_AT));
+    const tag = Uint8Array.from([0x88, 0xa8, 0, 7, 0x08, 0x00]);
+    const tagged = Buffer.concat([frame.subarray(0, ETH_TYPE), tag, frame.subarray(ETH_BYTES)]).toString("hex");
+    const dump = await openDump(gateways.bed, "vm2", "eth0", `ether src ${VM1.mac}`, "in");
+    const [program, args] = inside(gateways.bed.name("vm1"), "python3", [SEND, "device", "eth0"]);
+    const GSO_TCPV4 = 1;
+    await must(program, args, 20_000, `${GSO_TCPV4} 400 ${L4_AT + 4} 16 ${tagged}\n`);
+    await ping(gateways.bed, "vm1", VM2.address);
+    await dump.stop();
+    const shown = await must("tcpdump", ["-n", "-xx", "-r", dump.file]);
+    const seen = shown.replace(/^\s+0x[0-9a-f]+:|\s/gm, "");
+    // In three packets, or joined to one again.
+    for (const at of [0, 800, 1600]) expect(seen).toContain(payload.slice(at, at + 800));
+    await expectNothingBad();
+  });
+
   test.each([48, 64])("TCP with an MSS of %i is no trickle", { timeout: 120_000 }, async (mss) => {
     for (const end of [1, 2])
       await gateways.bed.ip(`vm${end}`, `route replace 10.1.1.0/24 dev eth0 src 10.1.1.${end} advmss ${mss}`);
