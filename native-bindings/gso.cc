@@ -18,6 +18,7 @@ enum : uint32_t {
   ICMP_CHECKSUM_AT = 2,
   UDP_BYTES = 8,
 
+  ETHERNET_BYTES = 14,
   ETHERTYPE_AT = 12,
   ETHERTYPE_LEAST = 0x0600,  // below: the length of an LLC frame
   ETHERTYPE_IPV4 = 0x0800,
@@ -214,8 +215,8 @@ int gsoFromDatagram(uint8_t* datagram, uint32_t length, uint32_t groSize, uint32
   if (several) {
     if (layers.protocol != LAYERS_UDP) return otherwise;  // a TCP super-frame comes without a size
   } else {
-    const uint32_t headers = layers.payloadAt - layers.l3At;
-    if (layers.protocol != LAYERS_TCP || length - layers.l3At <= innerMtu || innerMtu <= headers) return otherwise;
+    const uint32_t headers = layers.payloadAt - ETHERNET_BYTES;
+    if (layers.protocol != LAYERS_TCP || length - ETHERNET_BYTES <= innerMtu || innerMtu <= headers) return otherwise;
     size = innerMtu - headers;
   }
   const uint8_t type = layers.protocol == LAYERS_UDP ? GSO_UDP_L4 : layers.version == 4 ? GSO_TCPV4 : GSO_TCPV6;

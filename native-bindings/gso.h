@@ -136,7 +136,7 @@ enum DatagramKind {
  * Rules R1 and R2: what is in this datagram?
  * @param datagram,length from the VXLAN header on; at least GSO_MIN_PIECE bytes
  * @param groSize the UDP_GRO cmsg value (an int), 0 if there was none
- * @param innerMtu most bytes of an inner IP packet (underlay MTU − 50 or − 70)
+ * @param innerMtu most bytes of an inner IP packet and the tags in front of it (underlay MTU − 50 or − 70)
  * @returns DatagramKind
  * A frame with a finished checksum is only believed after the checksum was verified (its field is then replaced by the
  * pseudo-header sum, in place); nothing corrupt is ever turned into a super-frame.

@@ -240,7 +240,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
           p.payload = random.bytes(kInnerMtu + 1 + d.next() * 100u);
           out.bytes = headerOf(vni);
           append(out.bytes, build(p));
-          const size_t segment = kInnerMtu - (p.header() - p.l3At());
+          const size_t segment = kInnerMtu - (p.header() - 14);
           if (leftOver) {
             bad++;
             units++;
