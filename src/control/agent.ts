@@ -192,8 +192,8 @@ export class Agent {
     this.neighbors.census.searchesOfUplink = limits.searchesOfUplink;
   }
 
-  /** Forget everything learned behind a port, and what came by it and waits; `only`: in that VSI, which loses the tunnel. */
-  flushPort(port: PortObject, only: VsiObject | null = null): void {
+  /** Forget everything learned behind a port, and what came by it and waits; `only`: in those VSIs, which lose the tunnel. */
+  flushPort(port: PortObject, only: ReadonlySet<VsiObject> | null = null): void {
     const isGone = only !== null || this.parts.inventory.ports.get(port.row) !== port;
     if (only === null) this.awaitPort(port, null);
     this.macs.flushPort(port, only);

@@ -98,7 +98,7 @@ export class Resolutions {
 
   // ---- what goes ---------------------------------------------------------------------------------------------------
 
-  flushPort(port: PortObject, isGone: boolean, only: VsiObject | null): void {
+  flushPort(port: PortObject, isGone: boolean, only: ReadonlySet<VsiObject> | null): void {
     for (const each of this.both) each.flushPort(port, isGone, only);
   }
 

@@ -42,7 +42,7 @@ export interface Instance {
   readonly vsi: string;
   /** The VRF whose L3VNI it is, our router's MAC in it, and the most next hops of one prefix; null: an L2 domain. */
   readonly vrf: { readonly name: string; readonly routerMac: Mac; readonly ecmp: number } | null;
-  /** What its addresses are compared with: with another VSI-interface or other subnets it is another instance. */
+  /** What its addresses are compared with: with another VSI-interface, VRF or subnets it is another instance. */
   readonly subnets: string;
   readonly vni: number;
   readonly rd: string;

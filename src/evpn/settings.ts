@@ -99,7 +99,11 @@ function prefixesOf({ interfaces, routes }: Config, { name, evpn: { advertise } 
 
 function subnetsOf({ interfaces }: Config, name: string | null): string {
   const iface = interfaces.find((each) => each.name === name);
-  return [name ?? "", ...(iface?.addresses ?? []).map(({ text, prefix }) => `${text} ${prefix.text}`)].join(" ");
+  return [
+    name ?? "",
+    iface?.vrf ?? "",
+    ...(iface?.addresses ?? []).map(({ text, prefix }) => `${text} ${prefix.text}`),
+  ].join(" ");
 }
 
 function gatewaysOf(

@@ -101,8 +101,10 @@ export class NotingLearners implements Learners {
     this.notes.push(`suspend port ${port.name} ${port.row}`);
   }
 
-  flushPort(port: PortObject, only?: VsiObject): void {
-    this.notes.push(`flush port ${port.name} ${port.row}${only === undefined ? "" : ` of ${only.name}`}`);
+  flushPort(port: PortObject, only?: ReadonlySet<VsiObject>): void {
+    this.notes.push(
+      `flush port ${port.name} ${port.row}${only === undefined ? "" : ` of ${Array.from(only, ({ name }) => name)}`}`,
+    );
   }
 
   flushVsi(vsi: VsiObject): void {

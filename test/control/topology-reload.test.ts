@@ -93,11 +93,11 @@ describe("what changed", () => {
     expect(bed.learners.hosts.size).toBe(1);
   });
 
-  test("a tunnel that leaves a VSI but stays in another: that VSI forgets, nothing else", () => {
+  test("a tunnel that leaves a VSI but stays in another: that VSI forgets what was behind it, nothing else", () => {
     const bed = started();
     bed.apply(changed(["{name: vsi20, vni: 20, tunnels: [gw2, gw3]}", "{name: vsi20, vni: 20, tunnels: [gw2]}"]));
     expect([bed.vniOf(20, "gw3"), bed.vniOf(10, "gw3")]).toEqual([null, "vsi10"]);
-    expect(bed.learners.take()).toEqual(["flush vsi vsi20"]);
+    expect(bed.learners.take()).toEqual([`flush port gw3 ${bed.port("gw3").row} of vsi20`]);
     expect(bed.learners.pinned.size).toBe(2);
   });
 

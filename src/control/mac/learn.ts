@@ -179,14 +179,14 @@ export class MacLearner {
   }
 
   /**
-   * Forget what was learned behind `port` (it has been down for long, or went away; `only`: in that VSI, which it leaves). Configured rows stay:
+   * Forget what was learned behind `port` (it has been down for long, or went away; `only`: in those VSIs, which it leaves). Configured rows stay:
    * they go with removeStatic. What was said from outside stays too while the port exists, and counts again when it is up.
    */
-  flushPort(port: PortObject, only: VsiObject | null = null): void {
+  flushPort(port: PortObject, only: ReadonlySet<VsiObject> | null = null): void {
     if (!this.rows.isAnyAt(port)) return;
     const isGone = only !== null || this.inventory.ports.get(port.row) !== port;
     this.rows.each((vsi, all) => {
-      if (only !== null && vsi !== only) return;
+      if (only !== null && !only.has(vsi)) return;
       if (all.heard?.port === port) this.rows.clear(vsi, all, "heard");
       if (all.pin?.port === port && all.pin.flags === MAC_GATEWAY) this.rows.clear(vsi, all, "pin");
       if (all.evpn?.port !== port) return;

@@ -29,14 +29,14 @@ export class NeighborPlaces {
   }
 
   /**
-   * `port` went down or away (`only`: from that VSI): what was learned behind it goes, and packets that came by it stop waiting.
+   * `port` went down or away (`only`: from those VSIs): what was learned behind it goes, and packets that came by it stop waiting.
    * `isUsed`: an entry is known there, or said to be; else only those that are not known are looked at. What was heard there and is
    * remembered for later is compared with the VSI's ports then (candidates.ts).
    */
-  flushPort(port: PortObject, only: VsiObject | null, isUsed: boolean): void {
+  flushPort(port: PortObject, only: ReadonlySet<VsiObject> | null, isUsed: boolean): void {
     const among = this.among(isUsed);
     this.silence(port, among);
-    this.drop((place) => place.port === port && (only === null || place.vsi === only), among);
+    this.drop((place) => place.port === port && (only === null || only.has(place.vsi)), among);
   }
 
   /** `port` went down and may come back: what was learned behind it is out of use, and not forgotten yet (agent.ts does). */

@@ -254,10 +254,10 @@ export class Neighbors implements NextHops, NeighborOwner {
     return this.places.dropWhere((entry) => !isGiven(entry) && isMeant(entry));
   }
 
-  /** See places.ts; `isGone`: it will not come back. `only`: in that VSI. */
-  flushPort(port: PortObject, isGone: boolean, only: VsiObject | null = null): void {
+  /** See places.ts; `isGone`: it will not come back. `only`: in those VSIs. */
+  flushPort(port: PortObject, isGone: boolean, only: ReadonlySet<VsiObject> | null = null): void {
     const isUsed = this.isAnyAt(port);
-    if (isGone && isUsed) this.candidates.forget((said) => said.port === port && (only === null || said.vsi === only));
+    if (isGone && isUsed) this.candidates.forget((said) => said.port === port && (only === null || only.has(said.vsi)));
     this.places.flushPort(port, only, isUsed);
   }
 

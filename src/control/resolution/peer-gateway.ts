@@ -122,9 +122,9 @@ export class PeerGateways {
     return false;
   }
 
-  /** `tunnel` is gone, or (`only`) no longer in that VSI. */
-  flushPort(tunnel: PortObject, only: VsiObject | null): void {
-    this.keep((each) => each.tunnel !== tunnel || (only !== null && each.vsi !== only));
+  /** `tunnel` is gone, or (`only`) no longer in those VSIs. */
+  flushPort(tunnel: PortObject, only: ReadonlySet<VsiObject> | null): void {
+    this.keep((each) => each.tunnel !== tunnel || (only !== null && !only.has(each.vsi)));
     if (this.claims.get(tunnel)?.size === 0) this.claims.delete(tunnel);
   }
 

@@ -99,16 +99,16 @@ export class Resolution {
     for (const address of this.announcer.addressesOf(iface)) this.sender.announce(vsi, port, iface.mac, address);
   }
 
-  /** `port` is down, or (`isGone`) not there any more: in VSI `only`, or at all. */
-  flushPort(port: PortObject, isGone: boolean, only: VsiObject | null): void {
+  /** `port` is down, or (`isGone`) not there any more: in the VSIs of `only`, or at all. */
+  flushPort(port: PortObject, isGone: boolean, only: ReadonlySet<VsiObject> | null): void {
     // A tunnel that is merely down: whether the same gateway comes back behind it, its MAC will tell.
     if (isGone) this.peers.flushPort(port, only);
     this.suspendPort(port, only);
-    this.duplicates.forget((_, place) => place.port === port && (only === null || place.vsi === only));
+    this.duplicates.forget((_, place) => place.port === port && (only === null || only.has(place.vsi)));
   }
 
   /** `port` is down and may come back. */
-  suspendPort(port: PortObject, only: VsiObject | null = null): void {
+  suspendPort(port: PortObject, only: ReadonlySet<VsiObject> | null = null): void {
     this.relays.flushPort(port);
     this.suppression.flushPort(port, only);
   }

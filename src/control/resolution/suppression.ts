@@ -168,9 +168,9 @@ export class SuppressionTable {
     return flushed;
   }
 
-  flushPort(port: PortObject, only: VsiObject | null = null): void {
+  flushPort(port: PortObject, only: ReadonlySet<VsiObject> | null = null): void {
     if (!this.ofPort.has(port)) return;
-    this.keep((host, vsi) => host.port !== port || (only !== null && vsi !== only));
+    this.keep((host, vsi) => host.port !== port || (only !== null && !only.has(vsi)));
   }
 
   flushVsi(vsi: VsiObject): void {

@@ -29,8 +29,8 @@ export interface Learners {
   announceHosts(vsi: VsiObject): void;
   /** `port` is up (again): what is remembered there counts, and what waits for something may be found. */
   portUp(port: PortObject): void;
-  /** Forget everything learned behind a port, and what came by it and waits; `only`: in that VSI, which loses the tunnel. */
-  flushPort(port: PortObject, only?: VsiObject): void;
+  /** Forget everything learned behind a port, and what came by it and waits; `only`: in those VSIs, which lose the tunnel. */
+  flushPort(port: PortObject, only?: ReadonlySet<VsiObject>): void;
   /** `port` is down and may come back: what is behind it is out of use at once, and forgotten after SUSPENDED_MS. */
   suspendPort(port: PortObject): void;
   /** Forget everything about a VSI, pinned entries included. */

@@ -279,7 +279,7 @@ export class Topology {
     const { inventory, learners, commands, emit } = this.parts;
     // fill
     const changes = this.interfaces.fill(draft);
-    const carried = this.tunnels.carried(draft.renamed.keys());
+    const carried = this.tunnels.carried();
     this.ports.fill(draft);
     this.holds.replaceConfig(holdsOf(config));
     this.vsis.fill(draft);
@@ -352,12 +352,12 @@ export class Topology {
     return true;
   }
 
-  /** Objects that went, or are so different now that nothing learned on them holds. */
+  /** Objects that went, or are so different now that nothing learned on them holds: a VSI of another VNI or VSI-interface. */
   private whatIsEmptied({ vsis, interfaces, diff }: Draft, changes: readonly InterfaceChange[]) {
     const { inventory } = this.parts;
     const emptied = { vsis: new Set(vsis.removed), interfaces: emptiedOf(interfaces.removed, changes) };
     for (const { from, to } of diff.vsis.changed)
-      if (isOtherNetwork(from, to, inventory)) emptied.vsis.add(inventory.vsi(to.name)!);
+      if (from.vni !== to.vni || from.interface !== to.interface) emptied.vsis.add(inventory.vsi(to.name)!);
     return emptied;
   }
 
@@ -366,14 +366,6 @@ export class Topology {
     const iface = ac.vsi?.interface;
     if (ac.up && iface != null) this.parts.learners.announceAt(iface, ac, ac.vsi);
   }
-}
-
-/** Is the VSI another network now: another VNI or VSI-interface, or without a tunnel that it had and that still exists? */
-function isOtherNetwork(from: Config["vsis"][number], to: Config["vsis"][number], inventory: Inventory): boolean {
-  if (from.vni !== to.vni || from.interface !== to.interface) return true;
-  const { tunnels } = inventory.vsi(to.name)!;
-  const hasLost = (tunnel: TunnelPort | undefined) => tunnel !== undefined && !tunnels.includes(tunnel);
-  return from.tunnels.some((name) => !to.tunnels.includes(name) && hasLost(inventory.tunnel(name)));
 }
 
 /** `config` without any object. */

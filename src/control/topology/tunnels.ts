@@ -34,10 +34,8 @@ export type Acquired =
   | { readonly ok: true; readonly tunnel: TunnelPort }
   | { readonly ok: false; readonly reason: string };
 
-interface Carried {
-  readonly vsi: VsiObject;
-  readonly tunnel: TunnelPort;
-}
+/** The tunnels of each VSI. */
+type Carried = ReadonlyMap<VsiObject, readonly TunnelPort[]>;
 
 export interface TunnelsParts {
   readonly holds: TunnelHolds;
@@ -108,7 +106,7 @@ export class Tunnels {
       }
       this.close(tunnel);
     } else {
-      for (const vsi of left) learners.flushPort(tunnel, vsi);
+      if (left.length > 0) learners.flushPort(tunnel, new Set(left));
       this.rename(tunnel);
     }
     if (left.length > 0) pins.dropMisplaced();
@@ -129,7 +127,7 @@ export class Tunnels {
       const vsi = vsis.of(vni);
       if (vsi === undefined) continue;
       vsis.spare(vsi, tunnel);
-      learners.flushPort(tunnel, vsi);
+      learners.flushPort(tunnel, new Set([vsi]));
       this.lingering.add(remote, vni);
     }
     if (tunnel.lingering && this.lingering.vnisOf(remote).length === 0) this.close(tunnel);
@@ -137,17 +135,23 @@ export class Tunnels {
     commands.flush();
   }
 
-  /** Which VSIs have these tunnels now: `forgetLeft` compares with it. */
-  carried(tunnels: Iterable<TunnelPort>): Carried[] {
-    const vsis = [...this.parts.inventory.vsis.values()];
-    return [...tunnels].flatMap((tunnel) =>
-      vsis.filter((vsi) => vsi.tunnels.includes(tunnel)).map((vsi) => ({ vsi, tunnel })),
-    );
+  /** As they are now: `forgetLeft` compares with it. */
+  carried(): Carried {
+    return new Map(Array.from(this.parts.inventory.vsis.values(), (vsi) => [vsi, [...vsi.tunnels]]));
   }
 
-  /** A VSI that has lost a tunnel which stays, because others hold it, forgets what was learned behind it. */
-  forgetLeft(before: readonly Carried[]): void {
-    for (const { vsi, tunnel } of before) if (!vsi.tunnels.includes(tunnel)) this.parts.learners.flushPort(tunnel, vsi);
+  /** A VSI that has lost a tunnel which stays forgets what was learned behind it. */
+  forgetLeft(before: Carried): void {
+    const { inventory, learners } = this.parts;
+    const left = new Map<TunnelPort, Set<VsiObject>>();
+    for (const [vsi, tunnels] of before) {
+      if (inventory.vsis.get(vsi.row) !== vsi) continue;
+      const kept = new Set(vsi.tunnels);
+      for (const tunnel of tunnels)
+        if (!kept.has(tunnel) && inventory.ports.get(tunnel.row) === tunnel)
+          left.set(tunnel, (left.get(tunnel) ?? new Set()).add(vsi));
+    }
+    for (const [tunnel, vsis] of left) learners.flushPort(tunnel, vsis);
   }
 
   private endPair(remote: string, vni: number): void {
