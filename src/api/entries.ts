@@ -3,7 +3,8 @@
  *
  * They are pins like those of the configuration (control/topology/pins.ts), and live until they are removed or flushed, until what they
  * are on or behind goes away, or until the daemon ends. The configuration's own entries, and gateway MACs, win: they
- * can be changed in the file only. Whatever makes no sense is refused with the words that mend it.
+ * can be changed in the file only. What routes of EVPN say stays as they say it: it would not be told again. Whatever makes no
+ * sense is refused with the words that mend it.
  */
 import { portText } from "../control/event.ts";
 import {
@@ -53,7 +54,9 @@ export class ManualEntries {
     if (origin !== "evpn")
       return whyNot(this.pins.addMac(at.value, address.value, port.value), formatMac(address.value));
     if (port.value.kind === "ac") return BEHIND_TUNNELS;
-    return whyNot(this.agent.macs.want("evpn", at.value, address.value, port.value) ? "added" : "full", mac);
+    const { macs } = this.agent;
+    if (macs.saidBy(at.value, address.value) === "evpn") return whyNot("routes", mac);
+    return whyNot(macs.want("hand", at.value, address.value, port.value) ? "added" : "full", mac);
   }
 
   removeMac(vsi: string, mac: string): Refused | null {
@@ -63,8 +66,9 @@ export class ManualEntries {
     if ("refused" in address) return address.refused;
     const { macs } = this.agent;
     if (this.pins.removeMac(at.value, address.value)) return null;
-    if (macs.unwant("evpn", at.value, address.value) || macs.delete(at.value, address.value)) return null;
+    if (macs.unwant("hand", at.value, address.value) || macs.delete(at.value, address.value)) return null;
     if (this.pins.isConfigured(at.value, address.value)) return whyNot("configured", mac);
+    if (macs.saidBy(at.value, address.value) === "evpn") return whyNot("routes", mac);
     return absent(`MAC ${mac} in VSI ${vsi}`, "mac").refused;
   }
 
@@ -83,20 +87,23 @@ export class ManualEntries {
       return whyNot(this.pins.addNeighbor(iface, host.value, address.value, port.value, vsi.value), ip);
     if (port.value.kind === "ac") return BEHIND_TUNNELS;
     const place = { mac: address.value, port: port.value, vsi: vsi.value };
-    return whyNot(this.agent.neighbors.candidates.want("evpn", iface, host.value, place) ? "added" : "full", ip);
+    const { candidates } = this.agent.neighbors;
+    if (candidates.saidBy(iface, host.value) === "evpn") return whyNot("routes", ip);
+    return whyNot(candidates.want("hand", iface, host.value, place) ? "added" : "full", ip);
   }
 
   /** Added MACs go: of one VSI, or all. @returns how many. */
   flushMacs(vsi: string | null): number {
     const only = vsi === null ? null : (this.inventory.vsi(vsi) ?? null);
-    return this.pins.flushMacs(only) + this.agent.macs.flushWanted(only);
+    return this.pins.flushMacs(only) + this.agent.macs.flushByHand(only);
   }
 
   /** Added neighbours go: of one VSI-interface, one of them, or all. @returns how many. */
   flushNeighbors(name: string | null, ip: string | null, family: Family | null = null): number {
     const iface = name === null ? null : (this.inventory.interface(name) ?? null);
     const only = ip === null ? null : parseIp(ip);
-    return this.pins.flushNeighbors(iface, only, family) + this.agent.neighbors.candidates.flush(iface, only, family);
+    const said = this.agent.neighbors.candidates.flushByHand(iface, only, family);
+    return this.pins.flushNeighbors(iface, only, family) + said;
   }
 
   private vsi(name: string): Found<VsiObject> {
@@ -142,8 +149,10 @@ function hostOf(iface: InterfaceObject, text: string): Found<Ip> {
   return bad(`${text} is in no subnet of ${iface.name}`, "vtepctl show interface tells its addresses");
 }
 
-function whyNot(outcome: "added" | "configured" | "full", what: string): Refused | null {
+function whyNot(outcome: "added" | "configured" | "routes" | "full", what: string): Refused | null {
   if (outcome === "added") return null;
+  if (outcome === "routes")
+    return conflict(`routes of EVPN say where ${what} is`, "it goes with them: vtepctl show evpn routes");
   if (outcome === "configured") {
     return conflict(`${what} is configured, or a gateway's`, "change the file and run vtepctl config reload");
   }

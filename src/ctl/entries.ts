@@ -66,7 +66,7 @@ export function addEntries(program: Command, session: Session): void {
         const path = `/v1/neighbors${query({ interface: on, ip })}`;
         const answer = await ask<Flushed>(session.socket, path, "DELETE");
         if (answer.removed === 0) {
-          const hint = `vtepctl show ${verb} lists them; configured ones go with the configuration`;
+          const hint = `vtepctl show ${verb} lists them; configured ones go with the configuration, those of EVPN with their routes`;
           throw new Refusal("not_found", `${on} has no neighbour ${ip} that could be removed`, hint, EXIT.notFound);
         }
         if (session.output.form !== "table") return await printValue(session.output, answer);
@@ -114,7 +114,7 @@ export function addEntries(program: Command, session: Session): void {
     .action((scope: { vsi?: string }) => flushed(`/v1/macs${query(only(scope, "vsi"))}`, "MAC"));
 }
 
-/** What an entry counts as; evpn is for tests, as long as no EVPN engine says such things itself. */
+/** What an entry counts as; evpn is for tests, and for hosts that no route tells of. */
 function origin(): Option {
   const text = "static outranks all that is heard; evpn, behind a tunnel, yields to what an AC says";
   return new Option("--origin <origin>", text).choices(["static", "evpn"]);

@@ -121,12 +121,18 @@ describe("candidates of a neighbour: static > heard at an AC > evpn > heard behi
     expect(want(1500)).toBe(true);
   });
 
-  it("a flush of what was heard leaves what is said", () => {
+  it("a flush of what was heard leaves what is said, and one of what was said by hand what routes say", () => {
+    const { neighbors } = bed.agent;
+    const { candidates } = neighbors;
     say();
-    expect(bed.agent.neighbors.flushLearned(null)).toBe(0);
-    expect(bed.agent.neighbors.delete(bed.if10, ip(HOST))).toBe(false);
-    expect(bed.agent.neighbors.candidates.flush(bed.if20, null)).toBe(0);
-    expect(bed.agent.neighbors.candidates.flush(null, null)).toBe(1);
+    expect(neighbors.flushLearned(null)).toBe(0);
+    expect(neighbors.delete(bed.if10, ip(HOST))).toBe(false);
+    expect([candidates.unwant("hand", bed.if10, ip(HOST)), candidates.flushByHand(null, null)]).toEqual([false, 0]);
+    expect(state()).toBe("reachable M9 gw2");
+    unsay();
+    candidates.want("hand", bed.if10, ip(HOST), { mac: M9, port: bed.gw2, vsi: bed.vsi10 });
+    expect([unsay(), candidates.flushByHand(bed.if20, null), state()]).toEqual([false, 0, "reachable M9 gw2"]);
+    expect(candidates.flushByHand(null, null)).toBe(1);
     expect(state()).toBeNull();
   });
 

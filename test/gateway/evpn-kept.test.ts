@@ -1,5 +1,6 @@
-/** What EVPN told the tables stands through what empties them: a reload. */
+/** What EVPN told the tables stands through what empties them: a reload, a flush by hand. */
 import { beforeEach, expect, it } from "vitest";
+import { ManualEntries } from "../../src/api/entries.ts";
 import { keyOf } from "../../src/evpn/route.ts";
 import { EvpnWorld, type Member } from "./evpn-world.ts";
 import type { World } from "./world.ts";
@@ -65,4 +66,28 @@ it("a VSI-interface goes into another VRF", () => {
   site.pass(5000);
   expect(said()).toEqual(["02:00:00:00:01:12", "10.1.1.12"]);
   expect(ping()).toEqual(["10.1.1.12 ttl=64"]);
+});
+
+it("entries added by hand are flushed and removed, and those of routes stay", () => {
+  const { gateway } = members[0]!;
+  const entries = new ManualEntries(gateway.control.shown);
+  const [mac, ip] = ["02:00:00:00:01:12", "10.1.1.12"];
+  const behind = { tunnel: "gw3", origin: "evpn" } as const;
+  const refused = { status: 409, message: expect.stringContaining("routes of EVPN") };
+  expect([entries.flushMacs(null), entries.flushNeighbors(null, null), entries.flushNeighbors("if10", ip)]).toEqual([
+    0, 0, 0,
+  ]);
+  expect(entries.removeMac("vsi10", mac)).toMatchObject(refused);
+  expect(entries.addMac({ vsi: "vsi10", mac, ...behind })).toMatchObject(refused);
+  expect(entries.addNeighbor({ interface: "if10", ip, mac, ...behind })).toMatchObject(refused);
+  site.pass(400_000);
+  expect(said()).toEqual([mac, ip]);
+  expect(ping()).toEqual(["10.1.1.12 ttl=64"]);
+
+  const other = { mac: "02:00:00:00:01:13", ...behind };
+  expect(entries.addMac({ vsi: "vsi10", ...other })).toBeNull();
+  expect(entries.addNeighbor({ interface: "if10", ip: "10.1.1.13", ...other })).toBeNull();
+  expect(said()).toEqual([mac, other.mac, ip, "10.1.1.13"]);
+  expect([entries.flushMacs(null), entries.flushNeighbors(null, null)]).toEqual([1, 1]);
+  expect(said()).toEqual([mac, ip]);
 });

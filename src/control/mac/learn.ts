@@ -51,6 +51,8 @@ export class MacLearner {
   readonly looped = new LoopedPorts();
   private readonly arrivals: MacArrivals;
   private readonly placeCounts = new PlaceCounts();
+  /** Rows that are said from outside by an operator, not by routes. */
+  private readonly byHand = new WeakSet<MacRow>();
 
   /** @param seed a random int32 for the table's hash. */
   constructor(tables: Tables, timers: Timers, inventory: Inventory, emit: Emit, limits: LimitsConfig, seed: number) {
@@ -143,17 +145,26 @@ export class MacLearner {
 
   /**
    * It is said from outside that host `mac` is behind `tunnel`: then it is no peer gateway's, as it may have been until now.
+   * @param by routes of EVPN, or an operator; what one has said the other does not take back.
    * @returns false when the table has no room for it.
    */
-  want(_origin: "evpn", vsi: VsiObject, mac: Mac, tunnel: TunnelPort): boolean {
+  want(by: "evpn" | "hand", vsi: VsiObject, mac: Mac, tunnel: TunnelPort): boolean {
     const known = this.rows.find(vsi, mac);
     if (known?.pin?.port != null && known.pin.flags === MAC_GATEWAY) this.rows.clear(vsi, known, "pin");
-    return this.rows.put(vsi, mac, "evpn", tunnel, 0);
+    if (!this.rows.put(vsi, mac, "evpn", tunnel, 0)) return false;
+    if (by === "hand") this.byHand.add(this.rows.find(vsi, mac)!.evpn!);
+    return true;
+  }
+
+  /** Who says from outside where `mac` is; null: it is not said. */
+  saidBy(vsi: VsiObject, mac: Mac): "evpn" | "hand" | null {
+    const row = this.rows.find(vsi, mac)?.evpn ?? null;
+    return row === null ? null : this.byHand.has(row) ? "hand" : "evpn";
   }
 
   /** It is not said any more. @returns false if it was not. */
-  unwant(_origin: "evpn", vsi: VsiObject, mac: Mac): boolean {
-    return this.rows.clear(vsi, this.rows.find(vsi, mac), "evpn");
+  unwant(by: "evpn" | "hand", vsi: VsiObject, mac: Mac): boolean {
+    return this.saidBy(vsi, mac) === by && this.rows.clear(vsi, this.rows.find(vsi, mac), "evpn");
   }
 
   /**
@@ -233,11 +244,11 @@ export class MacLearner {
     return n;
   }
 
-  /** Forget what was said from outside: of one VSI, or of all. @returns how many. */
-  flushWanted(only: VsiObject | null): number {
+  /** Forget what an operator said from outside: of one VSI, or of all. @returns how many. */
+  flushByHand(only: VsiObject | null): number {
     let n = 0;
-    this.rows.each((vsi, all) => {
-      if ((only === null || vsi === only) && this.rows.clear(vsi, all, "evpn")) n++;
+    this.rows.each((vsi, { mac }) => {
+      if ((only === null || vsi === only) && this.unwant("hand", vsi, mac)) n++;
     });
     return n;
   }

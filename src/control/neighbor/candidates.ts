@@ -40,6 +40,8 @@ export interface CandidateParts {
 export class NeighborCandidates {
   private readonly parts: CandidateParts;
   private readonly said = new LargeMap<Ip, SaidNeighbor>();
+  /** Of them those that an operator says, not routes. */
+  private readonly byHand = new WeakSet<SaidNeighbor>();
   /** Of them, behind each port. */
   private readonly behind = new Map<PortObject, number>();
   /** How many more may be said, of each family. */
@@ -53,9 +55,10 @@ export class NeighborCandidates {
 
   /**
    * It is said from outside that `ip` is at `place`, behind a tunnel; one that says all of it is kept as it is.
+   * @param by routes of EVPN, or an operator; what one has said the other does not take back.
    * @returns false when there is no room for it.
    */
-  want(origin: "evpn", iface: InterfaceObject, ip: Ip, place: Place | SaidNeighbor): boolean {
+  want(by: "evpn" | "hand", iface: InterfaceObject, ip: Ip, place: Place | SaidNeighbor): boolean {
     const key = neighborKey(iface, ip);
     const family = typeof ip as "number" | "bigint";
     if (!this.said.has(key)) {
@@ -66,27 +69,39 @@ export class NeighborCandidates {
     const was = this.said.get(key)?.port;
     if (was !== undefined) bump(this.behind, was, -1);
     bump(this.behind, port, 1);
-    const isWhole = "iface" in place && place.iface === iface && place.ip === ip && place.origin === origin;
-    this.said.set(key, isWhole ? place : { mac, port, vsi, origin, iface, ip });
+    const isWhole = "iface" in place && place.iface === iface && place.ip === ip && place.origin === "evpn";
+    const said: SaidNeighbor = isWhole ? place : { mac, port, vsi, origin: "evpn", iface, ip };
+    this.said.set(key, said);
+    if (by === "hand") this.byHand.add(said);
     if (this.follow(iface, ip)) return true;
     this.remove(key, ip);
     return false;
   }
 
+  /** Who says from outside where `ip` is; null: it is not said. */
+  saidBy(iface: InterfaceObject, ip: Ip): "evpn" | "hand" | null {
+    const said = this.said.get(neighborKey(iface, ip));
+    return said === undefined ? null : this.byHand.has(said) ? "hand" : "evpn";
+  }
+
   /** It is not said any more. @returns false if it was not. */
-  unwant(_origin: "evpn", iface: InterfaceObject, ip: Ip): boolean {
-    if (!this.remove(neighborKey(iface, ip), ip)) return false;
+  unwant(by: "evpn" | "hand", iface: InterfaceObject, ip: Ip): boolean {
+    if (this.saidBy(iface, ip) !== by) return false;
+    this.remove(neighborKey(iface, ip), ip);
     const entry = this.parts.find(iface, ip);
     if (entry?.origin === "evpn") this.parts.life.drop(entry);
     return true;
   }
 
-  /** Nothing is said any more: of one VSI-interface, of one address of it, or at all. @returns how many were. */
-  flush(only: InterfaceObject | null, ip: Ip | null, family: Family | null = null): number {
+  /** An operator says nothing any more: of one VSI-interface, of one address of it, or at all. @returns how many were said. */
+  flushByHand(only: InterfaceObject | null, ip: Ip | null, family: Family | null = null): number {
     const isMeant = (each: SaidNeighbor) =>
-      (only === null || each.iface === only) && (ip === null || each.ip === ip) && isOfFamily(each.ip, family);
+      this.byHand.has(each) &&
+      (only === null || each.iface === only) &&
+      (ip === null || each.ip === ip) &&
+      isOfFamily(each.ip, family);
     const meant = [...this.said.values()].filter(isMeant);
-    for (const each of meant) this.unwant("evpn", each.iface, each.ip);
+    for (const each of meant) this.unwant("hand", each.iface, each.ip);
     return meant.length;
   }
 
