@@ -8,6 +8,7 @@ import { BROADCAST, ETH_BYTES, ETH_TYPE, type Mac, parseMac } from "../../src/wi
 import { parseIpv4 } from "../../src/wire/ipv4.ts";
 import { ethernet } from "../dataplane/packets.ts";
 import { toHex } from "../wire/hex.ts";
+import { EvpnWorld } from "./evpn-world.ts";
 import { gw, sites } from "./sites.ts";
 import type { World } from "./world.ts";
 
@@ -267,4 +268,43 @@ it("ARP that a loop brings back moves no host", () => {
   expect(gw(world, 1).drops.looped).toBeGreaterThan(0);
   const hosts = gw(world, 1).control.agent.suppressedViews();
   expect(hosts.map(({ ip, via }) => [ip, via?.name])).toEqual([["10.1.1.11", "v"]]);
+});
+
+it.each([
+  ["bridged alone", ""],
+  ["with a gateway", "interfaces: [{name: if10, vsi: vsi10, address: 10.1.1.1/24}]"],
+])("keeps hosts of an EVPN fabric where routes say they are: %s", (_, iface) => {
+  const site = new EvpnWorld();
+  const { world, members } = site;
+  for (const n of [1, 2]) world.net.inbox(`192.0.2.${n}`);
+  for (const [n, acs] of [
+    [1, ["v", "a", "b"]],
+    [2, ["far"]],
+  ] as const)
+    site.join(`node: gw${n}
+underlay: {address: 192.0.2.${n}, mtu: 1500}
+evpn: {engine: {socket: /run/bgp.sock}, as: 65000}
+vsis: [{name: vsi10, vni: 10, evpn: {}}]
+${iface}
+acs: [${acs.map((name) => `{name: ${name}, vsi: vsi10, tap: {device: ${name}}}`).join(", ")}]
+control: {socket: /run/gw${n}.sock}
+`);
+  const v = world.vm(members[0]!.gateway, { name: "v", ip: "10.1.1.11", mac: "02:00:00:00:00:11" });
+  const far = world.vm(members[1]!.gateway, { name: "far", ip: "10.1.1.13", mac: "02:00:00:00:00:13" });
+  site.pass(1000);
+  for (const vm of [v, far]) vm.ask("10.1.1.1");
+  site.pass(1000);
+  v.ping("10.1.1.13");
+  site.pass(1000);
+  bridge(world, "a", "b");
+  v.icmp.length = 0;
+  for (let n = 0; n < 60; n++) {
+    if (n % 5 === 0) for (const name of ["v", "far"]) broadcast(world, name);
+    v.ping("10.1.1.13", { sequence: n });
+    site.pass(100);
+  }
+  expect(found(world)).toHaveLength(1);
+  expect([...places(world, v.mac), ...places(world, far.mac)]).toEqual(["v", "evpn:192.0.2.2"]);
+  expect(members.flatMap(({ evpn }) => evpn.vrfs.vsis.flatMap(({ duplicates }) => [...duplicates.list()]))).toEqual([]);
+  expect(v.replies.length).toBeGreaterThan(50);
 });

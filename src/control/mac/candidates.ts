@@ -33,7 +33,7 @@ export function bestOf(all: Candidates): MacRow | null {
 }
 
 /** `row` unless it is suspended. */
-function counting(row: MacRow | null): MacRow | null {
+export function counting(row: MacRow | null): MacRow | null {
   if (row === null || row.port === null || row.port.up) return row;
   return row.source === "pin" && row.flags !== MAC_GATEWAY ? row : null;
 }

@@ -24,7 +24,7 @@ import { type PlaceCount, PlaceCounts } from "../place-counts.ts";
 import type { LimitsConfig } from "../plan.ts";
 import { rowsOf, STEP, type Stepwise, sorted } from "../sorted.ts";
 import type { Timers } from "../timers.ts";
-import { type Candidates, MAC_SOURCES } from "./candidates.ts";
+import { type Candidates, counting, MAC_SOURCES } from "./candidates.ts";
 import { MacArrivals, type MacChange } from "./change.ts";
 import { type MacRow, type MacStory, type MacView, storyOfMac, viewOfMac } from "./entry.ts";
 import { type MacLimit, MacLimits } from "./limits.ts";
@@ -122,8 +122,9 @@ export class MacLearner {
     if (all?.pin != null) return;
     const heard = all?.heard ?? null;
     const isNew = all === undefined || heard === null;
+    const isSaid = counting(all?.evpn ?? null) !== null;
     if (heard?.port === port) heard.heardMs = this.timers.nowMs;
-    else if (this.looped.has(port) && !(isNew && this.looped.mayTeach(vsi, mac, port)))
+    else if (this.looped.has(port) && !(isNew && !isSaid && this.looped.mayTeach(vsi, mac, port)))
       this.tables.controlCounters.refused[DROP.move_damped]!++;
     else if (isNew) this.add(vsi, port, mac, type);
     else this.move(vsi, all, heard, port, type);

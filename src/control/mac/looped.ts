@@ -35,7 +35,7 @@ export class LoopedPorts {
     ofPort.set(vsi, macs.add(mac));
   }
 
-  /** May `mac`, known nowhere, be learned at `port`, which is in a loop? */
+  /** May `mac`, which was heard nowhere and no route knows, be learned at `port`, which is in a loop? */
   mayTeach(vsi: VsiObject, mac: Mac, port: PortObject): boolean {
     let isOthers = false;
     for (const [other, ofPort] of this.taken) {
