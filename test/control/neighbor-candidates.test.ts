@@ -165,3 +165,31 @@ describe("candidates of a neighbour: static > heard at an AC > evpn > heard behi
     expect(bed.neighbor(bed.if10, HOST)).not.toMatch(/border/);
   });
 });
+
+describe("said to be behind a tunnel that fell, and looked for", () => {
+  const evpn = { rd: "auto", import: [], export: [], learning: "evpn", unknown: "glean" } as const;
+  const fallen = (arp: "localProxy" | "suppress" | "flood") => {
+    bed = new AgentBed({ arp, evpn });
+    say();
+    bed.gw2.up = false;
+    bed.agent.suspendPort(bed.gw2);
+    bed.want(HOST, { on: bed.if10 });
+  };
+
+  it.each(["localProxy", "suppress", "flood"] as const)("%s: the answer by another tunnel is used", (arp) => {
+    fallen(arp);
+    bed.advance(500);
+    hearThere();
+    expect(state()).toBe("reachable P10 border");
+  });
+
+  it.each(["localProxy", "suppress", "flood"] as const)("%s: so is its own word when its place is void", (arp) => {
+    fallen(arp);
+    bed.advance(15_000);
+    bed.request(bed.border, bed.vsi10, M9, HOST, HOST);
+    expect(state()).toBe("reachable M9 border");
+    bed.gw2.up = true;
+    bed.agent.portUp(bed.gw2);
+    expect(state()).toBe("reachable M9 gw2");
+  });
+});

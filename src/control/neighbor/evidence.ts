@@ -83,7 +83,8 @@ export class NeighborEvidence {
     const census = this.parts.census.of(ip);
     const entry = this.parts.find(iface, ip, behind);
     if (entry?.origin === "static") return "static";
-    if (entry?.origin === "evpn" && place.port.kind === "tunnel") return candidates.outrank(entry, place, how);
+    const isSaid = entry?.origin === "evpn" && isKnown(entry.state);
+    if (isSaid && place.port.kind === "tunnel") return candidates.outrank(entry, place, how);
     if (entry === null || !isKnown(entry.state)) {
       if (entry === null && how === "announcement" && place.port.kind === "tunnel") return "ignored";
       const found = census.hasRoom(iface, place.port) ? (entry ?? this.parts.create(iface, ip, behind)) : null;
