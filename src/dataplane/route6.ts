@@ -109,8 +109,9 @@ export function route6(worker: WorkerContext, f: Frame): Fate {
   }
 }
 
-/** Route a packet of our own in `vrf`: by its destination alone. */
+/** Route a packet of our own in `vrf`: by its destination alone. One of a link goes nowhere, for it does not say of which. */
 export function routeOwn6(worker: WorkerContext, f: Frame, l3: number, vrf: number): Fate {
+  if (isLinkLocal(f.view.getInt32(l3 + IP6_DST))) return DROP.not_forwarded;
   const to = destinationOf(worker, f, l3, vrf);
   const own = worker.knownTo6.words[to + KNOWN_OWN]!;
   if (own >> ROUTE_KIND_SHIFT === ROUTE_LOCAL) return DROP.not_forwarded;

@@ -98,6 +98,13 @@ describe("a routed packet", () => {
     expect(rig.heard[2]!.map((frame) => frame[L3 + 7])).toEqual([255]);
     expect(rig.imbalance).toBe(0);
   });
+
+  it("that control sends to a link-local address has no way, for it names no link", () => {
+    const rig = new Offered();
+    rig.inject(INJECT.route, 0, 0, 1, 1, udp6({ ...VM, to: "fe80::11" }));
+    rig.run();
+    expect(rig.drops).toEqual({ not_forwarded: 1 });
+  });
 });
 
 describe("a packet that ends here", () => {

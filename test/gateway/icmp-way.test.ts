@@ -10,6 +10,8 @@ import { i32 } from "../../src/wire/bytes.ts";
 import { ETH_BYTES, type Mac, readMac, writeMac } from "../../src/wire/ethernet.ts";
 import { decrementTtl, IP_DST, IP_TTL, parseIpv4 } from "../../src/wire/ipv4.ts";
 import { headerIsRight, udpFrame } from "../dataplane/packets.ts";
+import { udp6 } from "../dataplane/packets6.ts";
+import { NET, Sites6, site6 } from "./host6.ts";
 import { datagrams, gw, sites } from "./sites.ts";
 import type { Vm } from "./vm.ts";
 import type { World } from "./world.ts";
@@ -188,4 +190,19 @@ describe("what stays as it was", () => {
     world.advance(10_000);
     expect(gw(world, 1).control.agent.ledger.held).toBe(0);
   });
+});
+
+it("an asker of the link alone is answered on its link, whatever the table has for ::/0", () => {
+  const sites = new Sites6();
+  const { vm1, gw1, world } = sites;
+  gw1.reload(`${site6(1)}routes: [{prefix: "::/0", nextHop: "2001:db8:10::12"}]\n`);
+  vm1.ask(NET | 0x12n);
+  world.settle();
+  sites.clear();
+  const dst = gw1.control.shown.inventory.interface("if10")!.mac;
+  vm1.tap.send(udp6({ dst, src: vm1.mac, from: "fe80::11", to: "fe80::1" }));
+  world.settle();
+  const isError = (bytes: Uint8Array, at: number) => bytes[at + 20] === 58 && bytes[at + 54] === 1;
+  expect(vm1.frames.filter((frame) => isError(frame, 0))).toHaveLength(1);
+  expect(world.seen.filter(({ where, bytes }) => where === "underlay" && isError(bytes, 8))).toEqual([]);
 });

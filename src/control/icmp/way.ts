@@ -50,9 +50,9 @@ export class ErrorWays {
     return { kind: from === 0 ? "silent" : kind, iface, from };
   }
 
-  /** The same of IPv6. */
+  /** The same of IPv6. An asker of the link alone is on that of its packet: a default route leads out of it. */
   of6(arrival: InterfaceObject, asker: Ipv6): ErrorWay<Ipv6> {
-    const { kind, iface } = this.find(arrival, asker, 0);
+    const { kind, iface } = isLinkLocal6(asker) ? way("back", arrival) : this.find(arrival, asker, 0);
     const own = addressFor(arrival, asker) as Ipv6;
     const from = isLinkLocal6(own) ? own : (arrival.config.icmpSource6?.ip ?? own);
     return { kind: from === 0n ? "silent" : kind, iface, from };
