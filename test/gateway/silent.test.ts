@@ -52,6 +52,18 @@ describe("a VM that is made again with another MAC", () => {
     expect(seconds!).toBeLessThan(30);
   });
 
+  it("and says nothing, after ten minutes in which nothing was sent to it: within 30 s", () => {
+    const world = article();
+    world.get("vm2").ping("10.1.1.11");
+    world.settle();
+    for (let second = 0; second < 605; second++) world.advance(1000, 1000);
+    world.clear();
+    recreated(world);
+    const seconds = secondsUntilAnswer(world, 60, "vm2");
+    expect(seconds).not.toBeNull();
+    expect(seconds!).toBeLessThan(30);
+  });
+
   it("and sends anything at all, no ARP even: within 1 s", () => {
     const world = warm();
     world.advance(3000);

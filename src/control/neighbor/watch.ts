@@ -4,7 +4,7 @@
  * ARP alone notices that at half an entry's age. But the data plane knows more: workers mark the adjacencies they use and
  * the source MACs they see. So an entry that is *used* while nothing was heard from its MAC for UNHEARD_MS is asked (the NUD
  * event "unheard"): what lives answers, what does not is looked for by the next packet. A host that only listens costs one
- * question in that time; one that talks, or that nothing is sent to, costs none.
+ * question in that time; one that talks, or that nothing is sent to, costs none. A stale entry that is used is asked anyway.
  *
  * Frames with a source MAC that is new behind an AC, or that moved, are hints: a host that we know there may be this one now.
  * It is asked at once, without believing anything; the answer is evidence like any other.
@@ -89,11 +89,12 @@ export class NeighborWatch {
     const { entries, life, paths } = this.parts;
     let [asked, looked] = [0, 0];
     for (const entry of entries.values()) {
-      if (entry.state === "reachable" && !isGiven(entry)) {
+      const isStale = entry.state === "stale";
+      if ((isStale || entry.state === "reachable") && !isGiven(entry)) {
         // Asked each time, so that it means "used since the last look".
         const isUsed = paths.takeUse(entry);
-        if (isUsed && this.isQuiet(entry, UNHEARD_MS)) {
-          life.fire(entry, "unheard");
+        if (isUsed && (isStale || this.isQuiet(entry, UNHEARD_MS))) {
+          life.fire(entry, isStale ? "used" : "unheard");
           if (++asked === ASKED_PER_LOOK) return;
         }
       }
