@@ -11,7 +11,7 @@ import { announcement, answer, question } from "../../src/control/resolution/mes
 import type { Speaker } from "../../src/control/resolution/speaker.ts";
 import { BROADCAST } from "../../src/wire/ethernet.ts";
 import { arpFrame } from "../dataplane/packets.ts";
-import { ip, M1, M3, M9, P10 } from "./agent-bed.ts";
+import { G10, ip, M1, M3, M9, P10 } from "./agent-bed.ts";
 import { SpeakerBed } from "./speaker-bed.ts";
 
 const NET6 = 0x20010db8_0010_0000_0000_0000_0000_0000n;
@@ -84,6 +84,16 @@ describe.each(FAMILIES)("decisions on what is said in %s", (_, speaker, at, leng
     expect(bed.neighbors.size).toBe(0);
     expect(bed.say(bed.vm3, answer(M3, M1, at(12), at(1))).sent).toEqual(["vm1: answer G->M1 12 to -"]);
     expect(bed.say(bed.vm1, question(M1, null, null, at(12))).sent).toEqual(["vm1: answer G->M1 12 to -"]);
+  });
+
+  it("probe for what was heard behind a tunnel just now: its site is asked, which the host may have left for ours", () => {
+    const bed = bedOf();
+    expect(bed.say(bed.gw2, question(P10, null, at(12), at(1))).sent).toEqual([]);
+    expect(bed.say(bed.vm1, question(M1, null, null, at(12))).sent).toEqual(["all but vm1: probe G->all - to 12"]);
+    expect(bed.say(bed.gw2, answer(P10, G10, at(12), null)).sent).toEqual(["vm1: answer G->M1 12 to -"]);
+    // All were asked within this second, and the answer is behind us: asked where it is.
+    expect(bed.say(bed.vm3, question(M3, null, null, at(12))).sent).toEqual(["gw2: probe G->P - to 12"]);
+    expect(bed.say(bed.gw2, answer(P10, G10, at(12), null)).sent).toEqual(["vm3: answer G->M3 12 to -"]);
   });
 
   it("suppress: a known host is answered for with its own MAC, an unknown one is left to answer itself", () => {

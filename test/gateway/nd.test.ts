@@ -5,7 +5,7 @@ import { formatIpv6 } from "../../src/wire/ipv6.ts";
 import { groupMac, solicitedNode } from "../../src/wire/nd.ts";
 import { packet6, sealed } from "../dataplane/packets6.ts";
 import { toHex } from "../wire/hex.ts";
-import { LINK, NET, Sites6, site6 } from "./host6.ts";
+import { Host6, LINK, NET, Sites6, site6 } from "./host6.ts";
 
 const [A, B, C] = [NET | 0x11n, NET | 0x12n, NET | 0x13n];
 
@@ -134,6 +134,19 @@ describe("duplicate address detection", () => {
     sites.world.settle();
     expect(sites.said(sites.vm1)).toEqual(["NA 10::13 10::1>ff02::1 R0S0O1 gw1"]);
     expect(sites.inTunnels()).toEqual([]);
+  });
+
+  it("of its own by a host that was heard of at the other site just now, and starts again here: it is free", () => {
+    const sites = new Sites6();
+    sites.vm1.ask(B);
+    sites.world.settle();
+    const { topology, inventory } = sites.gw2.control.shown;
+    topology.setAcUp(inventory.ac("vm4")!, false);
+    sites.world.advance(5000);
+    const moved = new Host6(sites.vm3.tap, "vm4", "02:00:00:00:01:12", []);
+    moved.probe(B, new Uint8Array(6).fill(7));
+    sites.world.advance(1500);
+    expect(moved.duplicates).toEqual([]);
   });
 
   it("of a gateway's address", () => {

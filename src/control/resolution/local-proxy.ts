@@ -194,42 +194,50 @@ export class LocalProxy {
     return CONSUMED;
   }
 
-  /** RFC 5227: is the address taken? Answered for ours, and for a different host that is certainly alive; else asked on. */
+  /** RFC 5227: is the address taken? Answered for ours, and for a different host that certainly lives here; else asked on. */
   private probeFromAc(message: Probe, iface: InterfaceObject, vsi: VsiObject, port: PortObject): Fate {
-    const { neighbors, duplicates, relays } = this.parts;
+    const { neighbors, duplicates, relays, sender } = this.parts;
     const { target, senderMac } = message;
     if (isOwnAddress(iface, target)) return this.answerForGateway(message, iface, vsi, port);
     if (!isProxied(vsi) || isOfLink(target)) return CONSUMED;
     const entry = knownOf(neighbors.find(iface, target));
     const asker = { port, mac: senderMac, ip: null };
-    if (entry !== undefined && entry.place!.port !== port && this.isLive(entry)) {
-      if (entry.place!.mac === senderMac) return CONSUMED;
+    const isElsewhere = entry !== undefined && entry.place!.port !== port && this.isLive(entry);
+    const holder = isElsewhere ? entry.place! : null;
+    if (holder?.mac === senderMac) return CONSUMED;
+    if (holder !== null && message.to === null)
+      duplicates.suspect(iface, target, holder, { mac: senderMac, port, vsi }, true);
+    if (holder !== null && (holder.port.kind === "ac" || isGiven(entry!))) {
       this.proxyReply(iface, vsi, target, asker);
-      if (message.to === null) duplicates.suspect(iface, target, entry.place!, { mac: senderMac, port, vsi }, true);
       return CONSUMED;
     }
+    // Heard behind a tunnel, at its gateway's MAC, it may have come here since, and be the one that probes: its site is asked.
     const isContest = relays.isContested(vsi, target, asker);
     relays.add(vsi, target, asker);
-    this.relayToSites(message, iface, vsi, port, isContest);
+    const isAsked = this.relayToSites(message, iface, vsi, port, isContest);
+    if (!isAsked && holder !== null) sender.probe(iface, holder.vsi, holder.port, holder.mac, target);
     return CONSUMED;
   }
 
-  /** Article step 4, in every VXLAN of the VSI-interface (D5), with our MAC and the asker's IP. */
+  /** Article step 4, in every VXLAN of the VSI-interface (D5), with our MAC and the asker's IP. @returns whether a frame went out. */
   private relayToSites(
     message: Question | Probe,
     iface: InterfaceObject,
     asked: VsiObject,
     port: PortObject,
     isContest = false,
-  ): void {
+  ): boolean {
+    let isSent = false;
     const { target, sender: asker, senderMac, nonce } = message;
     const asks = { target, except: port, by: port, isRetry: false, isContest, ...(nonce !== undefined && { nonce }) };
     for (const vsi of iface.vsis) {
       const sender = asker === null ? null : speakerFor(asker, iface, vsi, target);
       if (!this.parts.sender.solicit(iface, vsi, { ...asks, sender, scope: searchScope(vsi) }).sent) continue;
+      isSent = true;
       this.parts.counts.count(asked.name, "relayed_request");
       this.tell("relayRequest", vsi, port, target, senderMac, "S1.4");
     }
+    return isSent;
   }
 
   // ---- from a tunnel -----------------------------------------------------------------------------------------------
