@@ -75,6 +75,34 @@ describe("router advertisements", () => {
     expect(sites.vm4.advertisements.filter(({ lifetimeSeconds }) => lifetimeSeconds === 0)).toEqual([]);
   });
 
+  it("take the router at the former link-local address back, whatever made it another one", () => {
+    const sites = new Sites6({ iface: RA });
+    sites.gw1.reload(site6(1, { iface: `${RA}, linkLocal: "fe80::5"` }));
+    sites.world.advance(3000);
+    const [ended, ...begun] = sites.vm1.advertisements;
+    expect(ended).toMatchObject({ src: LINK | 1n, lifetimeSeconds: 0 });
+    expect(begun.length).toBeGreaterThan(2);
+    for (const each of begun) expect(each).toMatchObject({ src: LINK | 5n, lifetimeSeconds: 1800 });
+    const eui64 = (mac: string) => site6(1, { iface: `${RA}, linkLocal: eui64, mac: "${mac}"` });
+    sites.gw1.reload(eui64("02:00:00:00:00:07"));
+    sites.world.advance(3000);
+    sites.clear();
+    sites.gw1.reload(eui64("02:00:00:00:00:08"));
+    sites.world.advance(3000);
+    const again = sites.vm1.advertisements.filter(({ lifetimeSeconds }) => lifetimeSeconds === 0);
+    expect(again).toMatchObject([{ src: LINK | 0xff_fe00_0007n, ethSrc: 0x02_0000_0000_07, mac: 0x02_0000_0000_07 }]);
+  });
+
+  it("tell at once of another MTU of the underlay", () => {
+    const sites = new Sites6({ iface: RA });
+    sites.gw1.reload(site6(1, { iface: RA }).replace("mtu: 1500", "mtu: auto"));
+    sites.world.advance(3000);
+    sites.clear();
+    sites.gw1.control.topology.setUnderlayMtu(1480);
+    sites.world.advance(3000);
+    expect(sites.vm1.advertisements.map(({ mtu }) => mtu)).toEqual([1430, 1430, 1430]);
+  });
+
   it("end the prefix of an address that is no more", () => {
     const two = '["2001:db8:10::1/64", "2001:db8:11::1/64"]';
     const sites = new Sites6({ iface: RA, addresses: two });

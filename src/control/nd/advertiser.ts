@@ -7,7 +7,7 @@
  *   to a host that solicits: within half a second, to it alone
  *
  * A gateway that stops does not take itself back (lifetime 0): hosts would drop the route at once and not ask again, and a restart
- * takes a second. It does so where the configuration does not want it any more (§6.2.5).
+ * takes a second. It does so where the configuration does not want it any more (§6.2.5), or at another link-local address (§6.2.8).
  */
 
 import { DROP } from "../../tables/counters.ts";
@@ -185,6 +185,8 @@ export class RouterAdvertiser {
       each = { iface, text, mac: iface.mac, source: iface.linkLocal, vsis: [], prefixes, former: [], ...never };
       this.advertised.set(iface, each);
     }
+    // Hosts know routers by their link-local addresses, and keep one that is none any more for its lifetime (§6.2.8).
+    if (each.source !== iface.linkLocal) this.withdraw(each);
     const isGone = (was: AdvertisedPrefix) => !prefixes.some((is) => isSamePrefix(is, was));
     const untilMs = timers.nowMs + FORMER_MS;
     const gone = each.prefixes.filter(isGone).map((prefix) => ({ prefix, untilMs }));
@@ -199,18 +201,23 @@ export class RouterAdvertiser {
     });
   }
 
-  /** The configuration wants it no more: those who heard it are told so, while there is a VSI to tell them in. */
-  private end({ iface, mac, source, vsis, timer }: Advertised): void {
-    const { timers, injector, inventory } = this.parts;
-    this.advertised.delete(iface);
-    if (timer !== null) timers.cancel(timer);
+  /** The configuration wants it no more. */
+  private end(each: Advertised): void {
+    this.advertised.delete(each.iface);
+    if (each.timer !== null) this.parts.timers.cancel(each.timer);
+    this.withdraw(each);
+    this.parts.emit("info", "ra.withdrawn", { interface: each.iface.name });
+  }
+
+  /** Those who heard it are told that it is no router at that address, while there is a VSI to tell them in. */
+  private withdraw({ iface, mac, source, vsis }: Advertised): void {
+    const { injector, inventory } = this.parts;
     const bytes = frameOf(withdrawn(mac), { mac, source, ethDst: groupMac(ALL_NODES), dst: ALL_NODES });
     for (const vsi of vsis)
       if (inventory.vsis.get(vsi.row) === vsi && hasAc(vsi)) {
         injector.flood(vsi.row, 0, ONLY_ACS, bytes);
         this.counts.count(iface.name, "sent");
       }
-    this.parts.emit("info", "ra.withdrawn", { interface: iface.name });
   }
 
   /** Now, and RA_AGAIN_MS later, until it was done `left` times or `say` knows that it is in vain. */

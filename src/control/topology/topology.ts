@@ -164,6 +164,7 @@ export class Topology {
     const mtus = this.mtus(config);
     this.ports.setMtus(config, mtus);
     this.interfaces.setMtus(mtus);
+    this.parts.learners.announceNews(this.parts.inventory);
     const problems = this.ports.taps.setMtus(config.acs, mtus);
     this.parts.emit("info", "underlay.mtu", { underlay: mtus.underlay, overlay: mtus.overlay });
     for (const problem of problems) this.parts.emit("warn", "underlay.mtu", { problem });
