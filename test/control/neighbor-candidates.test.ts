@@ -121,6 +121,16 @@ describe("candidates of a neighbour: static > heard at an AC > evpn > heard behi
     expect(want(1500)).toBe(true);
   });
 
+  it("said of an address of the underlay, at an L3VNI, it takes no host route of its VRF away", () => {
+    bed.if20.subnets = [];
+    hearHere();
+    const route = bed.hosts.get(`0 ${HOST}`);
+    const { candidates } = bed.agent.neighbors;
+    candidates.want("evpn", bed.if20, ip(HOST), { mac: M9, port: bed.gw2, vsi: bed.vsi20 });
+    candidates.unwant("evpn", bed.if20, ip(HOST));
+    expect([route, bed.hosts.get(`0 ${HOST}`)]).toEqual([expect.any(Number), route]);
+  });
+
   it("a flush of what was heard leaves what is said, and one of what was said by hand what routes say", () => {
     const { neighbors } = bed.agent;
     const { candidates } = neighbors;

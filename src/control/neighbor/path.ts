@@ -25,10 +25,10 @@ export interface HostRoutes {
 
 /**
  * A link-local address is of one link, not of a VRF: it is a next hop's at most. So is one that is meant behind a tunnel: the
- * address itself has an entry of its own.
+ * address itself has an entry of its own; and what is at an L3VNI, a VTEP, whose address is the underlay's.
  */
-function isRouted({ ip, behind }: Neighbor): boolean {
-  return behind === null && (typeof ip === "number" || !isLinkLocal6(ip));
+function isRouted({ iface, ip, behind }: Neighbor): boolean {
+  return behind === null && iface.subnets.length > 0 && (typeof ip === "number" || !isLinkLocal6(ip));
 }
 
 export class NeighborPaths {
@@ -55,8 +55,7 @@ export class NeighborPaths {
     const counted = entry.origin === "evpn" ? null : place!.port;
     if (entry.counted !== counted) this.count(entry, counted);
     if (id === 0 || !this.adjacencies.program(id, place!.mac, place!.vsi.row, place!.port.row)) return false;
-    // At an L3VNI it is a VTEP, whose address is the underlay's: a next hop, and no host of the VRF.
-    if (isRouted(entry) && iface.subnets.length > 0) this.routes.setHost(iface.vrf, ip, id);
+    if (isRouted(entry)) this.routes.setHost(iface.vrf, ip, id);
     this.tell(entry, knownAt(place!, entry.origin));
     return true;
   }
