@@ -59,6 +59,14 @@ describe("ARP suppression (D14)", () => {
     expect(bed.told().map((each) => each.slice(0, 22))).toEqual(["all of vsi1 but vm1: f", "all of vsi1 but vm1: f"]);
   });
 
+  it("to the host's own MAC: bridged already, and the host's to answer, for that is how it is asked whether it lives", () => {
+    bed.reply(bed.gw2, bed.vsi10, M9, "10.1.1.12", M3, "10.1.1.13");
+    bed.request(bed.vm1, bed.vsi10, M1, "10.1.1.11", "10.1.1.12", M9);
+    expect(bed.told()).toEqual([]);
+    bed.request(bed.vm1, bed.vsi10, M1, "10.1.1.11", "10.1.1.12", G10);
+    expect(bed.told()).toEqual(["vm1 vsi1: M1/M9 rep M9,10.1.1.12 / M1,10.1.1.11"]);
+  });
+
   it("works without a VSI-interface", () => {
     (bed.vsi10 as { interface: unknown }).interface = null;
     bed.request(bed.vm3, bed.vsi10, M3, "172.16.0.1", "172.16.0.9");

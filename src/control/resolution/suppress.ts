@@ -54,7 +54,9 @@ export class Suppressor {
     if (message.kind !== "probe") this.hear(message, iface, vsi, port);
     if (message.kind === "answer" || message.kind === "announcement") return this.goOn(vsi, port, frame);
     if (iface !== null && isOwnAddress(iface, message.target)) return this.forGateway(message, iface, vsi, port);
-    return this.answerFor(message, vsi, port) ? CONSUMED : this.goOn(vsi, port, frame);
+    // Bridged to its host, which alone knows whether it lives (RFC 4861 §7.3.1); one at our MAC reaches none.
+    const isBridged = message.to !== null && message.to !== iface?.mac;
+    return !isBridged && this.answerFor(message, vsi, port) ? CONSUMED : this.goOn(vsi, port, frame);
   }
 
   private hear(message: Statement, iface: InterfaceObject | null, vsi: VsiObject, port: PortObject): void {
