@@ -135,3 +135,45 @@ describe("mode flood", () => {
     expect(bed.neighbor(bed.if10, "10.1.1.12")).toBe("reachable M9 gw2");
   });
 });
+
+describe("an address probe from an EVPN fabric", () => {
+  const evpn = { rd: "auto", import: [], export: [], learning: "evpn", unknown: "glean" } as const;
+  let bed: AgentBed;
+  beforeEach(() => {
+    bed = new AgentBed({ evpn });
+    bed.request(bed.vm1, bed.vsi10, M1, "10.1.1.11", "10.1.1.1");
+    bed.sent();
+  });
+  const probe = (target: string, senderMac = M9) =>
+    bed.arp(bed.gw2, bed.vsi10, { senderMac, senderIp: 0, targetIp: ip(target) });
+
+  it("for a host that lives here: answered with the host's own MAC, as its route says", () => {
+    probe("10.1.1.11");
+    expect(bed.told()).toEqual(["gw2 vsi1: M9/M1 rep M1,10.1.1.11 / M9,0.0.0.0"]);
+    bed.advance(1000);
+    expect(bed.told()).toEqual(["vm1 vsi1: M1/G10 req G10,10.1.1.1 / 0,10.1.1.11"]);
+    bed.reply(bed.vm1, bed.vsi10, M1, "10.1.1.11", G10, "10.1.1.1");
+    bed.advance(1000);
+    expect(bed.eventsNamed("neighbor.duplicate")).toHaveLength(1);
+  });
+
+  it("for one that was not heard lately, or never: asked on, and its answer passed on likewise", () => {
+    bed.advance(60_000);
+    bed.sent();
+    probe("10.1.1.11");
+    expect(bed.told()).toEqual(["ACs of vsi1 but gw2: ff/G10 req G10,0.0.0.0 / 0,10.1.1.11"]);
+    bed.reply(bed.vm1, bed.vsi10, M1, "10.1.1.11", G10, "0.0.0.0");
+    expect(bed.told()).toEqual(["gw2 vsi1: M9/M1 rep M1,10.1.1.11 / M9,0.0.0.0"]);
+  });
+
+  it("by the host itself, which came up there a moment after it was heard here: not told that its address is taken", () => {
+    probe("10.1.1.11", M1);
+    bed.advance(5000);
+    expect(bed.told().filter((each) => each.includes(" rep "))).toEqual([]);
+  });
+
+  it("a question is answered for no host, as ever", () => {
+    bed.request(bed.gw2, bed.vsi10, M9, "10.1.1.12", "10.1.1.11");
+    expect(bed.told()).toEqual([]);
+  });
+});

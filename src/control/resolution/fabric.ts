@@ -3,7 +3,8 @@
  *
  * A guest's address said with our gateway MAC would be taken for that guest's own by hosts of other vendors' gateways, and with a
  * MAC that all gateways share, traffic for it would end at the nearest one. So a fabric hears of our hosts by their routes, with
- * their own MACs; we ask it in our own name, and answer it for no host.
+ * their own MACs; we ask it in our own name, and answer it for no host. But a route tells no host elsewhere that its address is taken: who
+ * probes is answered, with the MAC that the route says.
  */
 import { CONSUMED, type Fate } from "../fate.ts";
 import { ALL_PORTS, ONLY_ACS } from "../inject.ts";
@@ -20,6 +21,11 @@ export function searchScope({ config }: VsiObject): number {
 /** Where a host's announcement is passed on, of `scope`. */
 export function relayScope({ config }: VsiObject, scope: number): number {
   return config.evpn === null ? scope : scope & ONLY_ACS;
+}
+
+/** Is an asker behind `port` told of hosts at their own MACs? */
+export function isInFabric({ config }: VsiObject, port: PortObject): boolean {
+  return config.evpn !== null && port.kind === "tunnel";
 }
 
 /** Asked by a fabric for `target`: a host of ours that we know has a route; one that answers us now will have. */

@@ -31,7 +31,7 @@ import { isAlone, isFromRoute, type RoutesBy, speakerFor } from "./asker.ts";
 import type { ResolutionCounts } from "./counts.ts";
 import { Defence } from "./defence.ts";
 import type { DuplicateAddresses } from "./duplicates.ts";
-import { askForFabric, relayScope, searchScope } from "./fabric.ts";
+import { askForFabric, isInFabric, relayScope, searchScope } from "./fabric.ts";
 import type { Announcement, Message, Probe, Question, Statement } from "./message.ts";
 import type { PeerGateways } from "./peer-gateway.ts";
 import type { Asker, PendingRelays } from "./relay.ts";
@@ -269,11 +269,12 @@ export class LocalProxy {
     // Of a host's link it was bridged; a gateway asks for its next hop.
     if (isOfLink(target) && (sender === null || !isOwnAddress(iface, sender)))
       return this.ignore(vsi, message, "link-local");
-    if (vsi.config.evpn !== null) return askForFabric(this.parts, iface, vsi, port, target);
+    const isProbe = message.kind === "probe";
+    if (vsi.config.evpn !== null && !isProbe) return askForFabric(this.parts, iface, vsi, port, target);
     const asker = { port, mac: senderMac, ip: sender };
     const entry = neighbors.find(iface, target);
-    const isHere = entry?.place?.port.kind === "ac" && entry.state === "reachable";
-    const isProbe = message.kind === "probe";
+    // One that asks with the host's own MAC is that host, which has come up there.
+    const isHere = entry?.place?.port.kind === "ac" && entry.state === "reachable" && entry.place.mac !== senderMac;
     const isCertain = !isProbe || (entry !== undefined && this.isLive(entry));
     if (isHere && isProbe && message.to === null)
       duplicates.suspect(iface, target, entry.place!, { mac: senderMac, port, vsi }, true);
@@ -316,10 +317,11 @@ export class LocalProxy {
     }
   }
 
-  /** With our MAC, and what is known of the host. */
+  /** With our MAC (in a fabric with the host's own), and what is known of the host. */
   private reply(iface: InterfaceObject, vsi: VsiObject, ip: Ip, asker: Asker): void {
-    const isRouter = knownOf(this.parts.neighbors.find(iface, ip))?.isRouter === true;
-    this.parts.sender.reply(vsi, asker.port, { mac: iface.mac, ip, isRouter }, asker);
+    const { isRouter = false, place = null } = knownOf(this.parts.neighbors.find(iface, ip)) ?? {};
+    const mac = place !== null && isInFabric(vsi, asker.port) ? place.mac : iface.mac;
+    this.parts.sender.reply(vsi, asker.port, { mac, ip, isRouter }, asker);
   }
 
   private proxyReply(iface: InterfaceObject, vsi: VsiObject, ip: Ip, asker: Asker): void {
