@@ -5,7 +5,7 @@
  * targets of it. A route that no target of ours matches is somebody else's, and no refusal. Everything here comes from peers:
  * each check is against nonsense that would reach the tables.
  */
-import { type Ip, isOfLink, parseIp } from "../control/ip.ts";
+import { type Ip, isWithin, parseIp } from "../control/ip.ts";
 import { isGroup, type Mac } from "../wire/ethernet.ts";
 import { isLinkLocal, isLoopback, isMartianSource } from "../wire/ipv4.ts";
 import { type Ipv6, isMulticast6 } from "../wire/ipv6.ts";
@@ -123,9 +123,18 @@ function refusalInVrf(route: EvpnRoute, vni: number, routerMac: Mac): Refusal | 
   return theirs === routerMac ? "gateway_mac" : null;
 }
 
-/** A default route, or unicast addresses alone (RFC 1122 §3.2.1.3, RFC 3927, RFC 4291 §2.4). */
+/** What no router forwards to (RFC 1122 §3.2.1.3, RFC 3927, RFC 4291 §2.4, §2.5.5). */
+const RESERVED = [
+  ...["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32"],
+  ...["::/96", "::ffff:0:0/96", "fe80::/10", "ff00::/8"],
+].map((text) => {
+  const [network, length] = text.split("/");
+  return { network: parseIp(network!)!, length: Number(length) };
+});
+
+/** A default route and half of one hold reserved addresses beside others, and lead to the others (RFC 9136 §3.1: any length). */
 function isRoutable(network: Ip, length: number): boolean {
-  return length === 0 || (isHostIp(network) && !isOfLink(network));
+  return !RESERVED.some((block) => length >= block.length && isWithin(network, block.network, block.length));
 }
 
 function refusalInVsi(route: EvpnRoute, vni: number): Refusal | null {
