@@ -68,8 +68,9 @@ export class IpVrf {
   private readonly hops = new Map<string, Hop>();
   /** Prefixes and hosts that are in the tables. */
   private installed = 0;
-  /** For which the tables had no room. */
+  /** For which the tables had no room: prefixes, and VTEPs as next hops. */
   private readonly starved = new Starved<string>();
+  private readonly starvedHops = new Starved<string>();
 
   constructor(parts: IpVrfParts) {
     this.parts = parts;
@@ -109,6 +110,12 @@ export class IpVrf {
       if (prefix === undefined || prefix.ways.length > 0) return false;
       this.settle(prefix);
       return prefix.ways.length === 0;
+    });
+    this.starvedHops.tryAgain((vtep) => {
+      const hop = this.hops.get(vtep);
+      if (hop === undefined || hop.used !== null) return false;
+      this.useMac(vtep, hop, lastMac(hop));
+      return hop.used === null;
     });
   }
 
@@ -208,9 +215,12 @@ export class IpVrf {
     });
   }
 
-  /** Is it one of those by which the prefix is reached? Where all tunnels are down, it would be the first ones. */
+  /**
+   * Is it one of those by which the prefix is reached? Where all tunnels are down, it would be the first ones. A next hop that
+   * found no room leads nowhere.
+   */
   private isInUse({ hosts, ways }: Prefix, route: VrfRoute): boolean {
-    if (hosts.length > 0 !== (route.type === 2)) return false;
+    if (hosts.length > 0 !== (route.type === 2) || this.hops.get(route.nextHop)?.used == null) return false;
     const { priority } = ways.find(({ vtep }) => this.parts.beliefs.isUp(vtep)) ?? { priority: 1 };
     const way = ways.find(({ vtep }) => vtep === route.nextHop);
     return way?.priority === priority && (route.type === 2 || preferenceOf(route) === way.preference);
@@ -235,15 +245,25 @@ export class IpVrf {
     if (hop.macs.size === 0) {
       this.hops.delete(vtep);
       if (hop.used !== null) this.parts.beliefs.unwantHop(this.instance.vsi, vtep, hop.used);
-    } else if (hop.used !== null && !hop.macs.has(hop.used)) this.useMac(vtep, hop, [...hop.macs.keys()].at(-1)!);
+    } else if (hop.used !== null && !hop.macs.has(hop.used)) this.useMac(vtep, hop, lastMac(hop));
   }
 
   private useMac(vtep: string, hop: Hop, mac: Mac): void {
     if (hop.used === mac) return;
     const { beliefs, full } = this.parts;
-    hop.used = beliefs.wantHop(this.instance.vsi, vtep, mac, hop.used) ? mac : null;
-    if (hop.used === null) full();
+    const { vsi } = this.instance;
+    const { used: was } = hop;
+    hop.used = beliefs.wantHop(vsi, vtep, mac, was) ? mac : null;
+    if (hop.used !== null) return;
+    // What it was before is no router's MAC of it any more.
+    if (was !== null) beliefs.unwantHop(vsi, vtep, was);
+    if (this.starvedHops.add(vtep)) full();
   }
+}
+
+/** The one that was said last. */
+function lastMac({ macs }: Hop): Mac {
+  return [...macs.keys()].at(-1)!;
 }
 
 function textOf(ways: readonly Way[]): string {

@@ -19,6 +19,7 @@ import {
   type PrefixRoute,
   plainOf,
 } from "../../src/evpn/route.ts";
+import type { Mac } from "../../src/wire/ethernet.ts";
 import { parseIpv4 } from "../../src/wire/ipv4.ts";
 
 const base = { tag: 0, nextHop: "192.0.2.2", targets: ["65000:4001"], encap: 8 };
@@ -122,6 +123,7 @@ it("of ours is the engine's policy, and no reason to announce a route again", ()
 /** Prefixes of one VRF, and what its tables are told of them: "VTEP priority". The tunnels to those in `down` are down. */
 function bench(ecmp: number) {
   const said = new Map<string, readonly string[]>();
+  const hops = { room: Number.POSITIVE_INFINITY, full: 0, said: new Map<string, Mac>() };
   const down = new Set<string>();
   const vrf = new IpVrf({
     instance: {
@@ -129,8 +131,14 @@ function bench(ecmp: number) {
       ...{ importsAuto: true, imports: [], exports: [], irb: null },
     },
     beliefs: {
-      wantHop: () => true,
-      unwantHop: () => undefined,
+      wantHop: (_vsi, vtep, mac, was) => {
+        expect(hops.said.get(vtep) ?? null).toBe(was);
+        return hops.said.size - (was === null ? 0 : 1) < hops.room && hops.said.set(vtep, mac) !== undefined;
+      },
+      unwantHop: (_vsi, vtep, mac) => {
+        expect(hops.said.get(vtep)).toBe(mac);
+        hops.said.delete(vtep);
+      },
       wantPrefix: (_vsi, network, length, vteps, priorities) => {
         const ways = vteps.map((vtep, n) => `${vtep} ${priorities[n]}`);
         return said.set(`${network}/${length}`, ways) !== undefined;
@@ -138,9 +146,9 @@ function bench(ecmp: number) {
       unwantPrefix: (_vsi, network, length) => void said.delete(`${network}/${length}`),
       isUp: (vtep) => !down.has(vtep),
     },
-    full: () => undefined,
+    full: () => void hops.full++,
   });
-  return { vrf, said, down };
+  return { vrf, said, down, hops };
 }
 
 /** The gateways of a prefix, the naive way: those of each preference, in turn. */
@@ -201,4 +209,30 @@ it("chooses a prefix's gateways as the naive twin does, whatever came and went b
     }),
     { numRuns: 200 },
   );
+});
+
+it("asks again for a next hop that found no room, and says meanwhile that its prefixes are not used", () => {
+  const { vrf, said, hops } = bench(8);
+  hops.room = 0;
+  const [first, other] = [PREFIX, { ...PREFIX, network: parseIpv4("10.10.0.0")! }];
+  vrf.addRoute(first);
+  vrf.addRoute(other);
+  for (let second = 0; second < 3; second++) vrf.tick();
+  expect([hops.said.size, hops.full, vrf.useOf(first)]).toEqual([0, 1, "shadowed"]);
+  hops.room = 1;
+  vrf.tick();
+  expect([...hops.said]).toEqual([["192.0.2.2", 0x02000000bbbb]]);
+  expect([said.size, vrf.useOf(first), vrf.useOf(other)]).toEqual([2, "used", "used"]);
+  // Another MAC that finds no room leaves nothing of the former one behind.
+  hops.room = 0;
+  const changed = { ...first, routerMac: 0x02000000cccc };
+  vrf.addRoute(changed);
+  vrf.removeRoute(first);
+  expect(hops.said.size).toBe(0);
+  hops.room = 1;
+  vrf.tick();
+  expect([...hops.said]).toEqual([["192.0.2.2", 0x02000000cccc]]);
+  for (const route of [changed, other]) vrf.removeRoute(route);
+  vrf.tick();
+  expect([hops.said.size, said.size]).toEqual([0, 0]);
 });
