@@ -13,6 +13,7 @@ import { addressOf, type MacRoute } from "./route.ts";
 
 /** A host at our ACs. */
 export interface Local {
+  /** Its MAC is configured there. */
   isSticky: boolean;
   sequence: number;
 }
@@ -24,6 +25,8 @@ export interface Host {
   readonly local: Local | null;
   /** Addresses that it was heard with at an AC. They stay while its MAC is not known there for a while, and are announced with it. */
   ips: ReadonlySet<Ip>;
+  /** Of them, those that are configured. */
+  stickyIps: ReadonlySet<Ip>;
   /** The VTEP that the tables were told. */
   readonly used: string | null;
   /** Keys of our routes of it. */
@@ -66,11 +69,6 @@ export class HostTable {
   private readonly macs = { used: 0, shadowed: 0, out: 0 };
   private readonly ips = { used: 0, shadowed: 0, out: 0 };
 
-  forgetIfIdle(host: Host, address: Address): void {
-    this.forgetIfUnknown(host);
-    this.forgetIfUnused(address);
-  }
-
   /** Nothing is said of it, and no host here has it. */
   forgetIfUnused({ ip, routes, local }: Address): void {
     if (routes.length === 0 && local === null) this.addresses.delete(mapKey(ip));
@@ -84,7 +82,10 @@ export class HostTable {
   host(mac: Mac): Host {
     let host = this.hosts.get(mac);
     if (host === undefined) {
-      host = { mac, routes: NO_ROUTES, local: null, ips: NO_IPS, used: null, exported: NO_KEYS, conflict: null };
+      host = {
+        ...{ mac, routes: NO_ROUTES, local: null, ips: NO_IPS, stickyIps: NO_IPS },
+        ...{ used: null, exported: NO_KEYS, conflict: null },
+      };
       this.hosts.set(mac, host);
     }
     return host;
@@ -172,6 +173,11 @@ export class HostTable {
       if (address?.local === host.mac) this.tallyAddress(address, step);
     }
   }
+}
+
+/** Does it stay, whatever others say (RFC 7432 §15.2)? Its MAC is configured, or an address of it is. */
+export function isSticky({ local, stickyIps }: Host): boolean {
+  return local?.isSticky === true || stickyIps.size > 0;
 }
 
 /** Addresses that are said of a host, or heard of it here. */

@@ -27,6 +27,7 @@ import {
   type Counts,
   type Host,
   HostTable,
+  isSticky,
   type Local,
   NO_IPS,
   NO_KEYS,
@@ -124,24 +125,15 @@ export class MacVrf {
 
   // ---- what is heard here ----------------------------------------------------------------------------------------------
 
-  /** A host speaks at an AC (or is configured there). */
-  macHere(mac: Mac, isSticky: boolean): void {
+  /** A host speaks at an AC (or its MAC is configured there). */
+  macHere(mac: Mac, isConfigured: boolean): void {
     const host = this.table.host(mac);
-    if (host.local !== null) {
-      host.local.isSticky = isSticky;
-      this.export(host);
+    if (host.local === null) {
+      this.arrive(host, isConfigured, []);
       return;
     }
-    const claim = bestOf(host.routes);
-    if (claim?.isSticky && !isSticky) {
-      if (claim.nextHop !== host.conflict) this.conflict(host, claimOf(claim));
-      this.parts.beliefs.yieldHost(this.instance.vsi, mac, [], false);
-      return;
-    }
-    const sequence = claim === null ? this.former.of(mac) : sequenceAfter(claim);
-    this.table.setLocal(host, { isSticky, sequence: isSticky ? 0 : sequence });
-    if (claim !== null && !isSticky) this.count(host, "in", claimOf(claim));
-    this.settle(host, true);
+    host.local.isSticky = isConfigured;
+    this.settle(host);
   }
 
   /** It is at no AC any more: all its routes go. Its addresses wait for it there until they are said to be gone. */
@@ -153,23 +145,22 @@ export class MacVrf {
     this.settle(host, true);
   }
 
-  /** An address at an AC, with its host's own MAC. */
-  ipHere(ip: Ip, mac: Mac, isSticky: boolean): void {
+  /** An address at an AC (or configured there), with its host's own MAC. */
+  ipHere(ip: Ip, mac: Mac, isConfigured: boolean): void {
     const address = this.table.address(ip);
     if (address.local !== null && address.local !== mac) this.dropLocalIp(address);
-    this.macHere(mac, isSticky || (this.table.hosts.get(mac)?.local?.isSticky ?? false));
     const host = this.table.host(mac);
-    if (host.local === null) {
-      this.table.forgetIfIdle(host, address);
-      return;
+    host.stickyIps = isConfigured ? withIp(host.stickyIps, ip) : withoutIp(host.stickyIps, ip);
+    if (host.local === null) this.arrive(host, false, [ip]);
+    if (host.local !== null) {
+      // The same address with another MAC: the host was replaced, and its sequence goes on.
+      const claim = bestOf(address.routes);
+      if (claim !== null && claim.mac !== mac && !isSticky(host))
+        host.local.sequence = Math.max(host.local.sequence, sequenceAfter(claim));
+      this.table.setHere(address, mac);
+      host.ips = withIp(host.ips, ip);
+      this.settle(host);
     }
-    // The same address with another MAC: the host was replaced, and its sequence goes on.
-    const claim = bestOf(address.routes);
-    if (claim !== null && claim.mac !== mac && !host.local.isSticky)
-      host.local.sequence = Math.max(host.local.sequence, sequenceAfter(claim));
-    this.table.setHere(address, mac);
-    host.ips = withIp(host.ips, ip);
-    this.export(host);
     this.settleAddress(ip);
   }
 
@@ -250,6 +241,22 @@ export class MacVrf {
 
   // ---- inside ----------------------------------------------------------------------------------------------------------
 
+  /** A host is at an AC and was not; one that is sticky elsewhere stays there, with `ips` that were heard with its MAC. */
+  private arrive(host: Host, isConfigured: boolean, ips: readonly Ip[]): void {
+    const { mac, routes } = host;
+    const claim = bestOf(routes);
+    const stays = isConfigured || isSticky(host);
+    if (claim?.isSticky && !stays) {
+      if (claim.nextHop !== host.conflict) this.conflict(host, claimOf(claim));
+      this.parts.beliefs.yieldHost(this.instance.vsi, mac, ips, false);
+      return;
+    }
+    const sequence = claim === null ? this.former.of(mac) : sequenceAfter(claim);
+    this.table.setLocal(host, { isSticky: isConfigured, sequence: stays ? 0 : sequence });
+    if (claim !== null && !stays) this.count(host, "in", claimOf(claim));
+    this.settle(host, true);
+  }
+
   /**
    * Decide about one MAC: who holds it, what the tables are told, what is announced. Its addresses follow where that is news, or
    * (`isNews`) something else about it is.
@@ -269,8 +276,8 @@ export class MacVrf {
 
   /** Others claim a host of ours. */
   private contest(host: Host, local: Local, claim: Claim): void {
-    if (local.isSticky || this.duplicates.isFrozen(host.mac)) {
-      if (local.isSticky && claim.vtep !== host.conflict) this.conflict(host, claim);
+    if (isSticky(host) || this.duplicates.isFrozen(host.mac)) {
+      if (isSticky(host) && claim.vtep !== host.conflict) this.conflict(host, claim);
       return;
     }
     const ours: Claim = { sequence: local.sequence, isSticky: false, vtep: this.parts.vtep };
@@ -301,8 +308,8 @@ export class MacVrf {
     this.table.setHere(address, null);
     if (host === undefined) return;
     host.ips = withoutIp(host.ips, address.ip);
-    this.export(host);
-    this.table.forgetIfUnknown(host);
+    host.stickyIps = withoutIp(host.stickyIps, address.ip);
+    this.settle(host);
   }
 
   /** Decide about one address: its MAC is the best route's, its place is where that MAC is. */
@@ -325,7 +332,7 @@ export class MacVrf {
   private contestAddress(address: Address, route: MacRoute): void {
     const host = this.table.hosts.get(address.local!);
     const local = host?.local;
-    if (host === undefined || local == null || local.isSticky || this.duplicates.isFrozen(host.mac)) return;
+    if (host === undefined || local == null || isSticky(host) || this.duplicates.isFrozen(host.mac)) return;
     if (!beats(claimOf(route), { sequence: local.sequence, isSticky: false, vtep: this.parts.vtep })) return;
     this.dropLocalIp(address);
     this.count(host, "out", claimOf(route));
@@ -362,7 +369,7 @@ export class MacVrf {
     const keys = new Set<string>();
     if (local !== null && !this.duplicates.isFrozen(mac)) {
       for (const ip of [null, ...host.ips]) {
-        const route = macRouteOf(this.instance, vtep, { mac, ip, isSticky: local.isSticky, sequence: local.sequence });
+        const route = macRouteOf(this.instance, vtep, { mac, ip, isSticky: isSticky(host), sequence: local.sequence });
         keys.add(keyOf(route));
         exporter.set(route);
       }

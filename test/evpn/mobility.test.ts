@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { formatIp } from "../../src/control/ip.ts";
 import type { MacRoute } from "../../src/evpn/route.ts";
 import { parseIpv4 } from "../../src/wire/ipv4.ts";
-import { type Host, type Site, VSI, World } from "./site.ts";
+import { type Host, REFLECTOR, routeOf, type Site, VSI, World } from "./site.ts";
 
 let world: World;
 let one: Site;
@@ -116,6 +116,72 @@ describe("a sticky host", () => {
     expect(two.placeOf(host.mac)).toBe("192.0.2.1");
     expect(two.countOf("evpn.sticky-conflict")).toBeGreaterThan(0);
     expect(one.placeOf(host.mac)).toBe("here");
+  });
+});
+
+describe("a host that a configured address makes sticky", () => {
+  const areSticky = (site: Site) => macRoutes(site).map(({ isSticky }) => isSticky);
+  const second = parseIpv4("10.1.1.99")!;
+  beforeEach(() => speaksAt(one));
+
+  it("moves as others do when the address is none any more", () => {
+    one.evpn.ipHere(VSI, host.ip, host.mac, true);
+    // It is heard meanwhile.
+    one.evpn.macHere(VSI, host.mac, false);
+    one.evpn.ipHere(VSI, second, host.mac, false);
+    world.pass(1000);
+    expect(areSticky(one)).toEqual([true, true, true]);
+    one.evpn.ipGone(VSI, host.ip);
+    world.pass(1000);
+    expect(areSticky(one)).toEqual([false, false]);
+    speaksAt(two);
+    expect([one.placeOf(host.mac), two.placeOf(host.mac)]).toEqual(["192.0.2.2", "here"]);
+    expect([two.countOf("evpn.sticky-conflict"), areSticky(one), areSticky(two)]).toEqual([0, [], [false, false]]);
+  });
+
+  it("stays sticky by its other configured address, or its own MAC", () => {
+    for (const ip of [host.ip, second]) one.evpn.ipHere(VSI, ip, host.mac, true);
+    one.evpn.ipGone(VSI, host.ip);
+    world.pass(1000);
+    expect(areSticky(one)).toEqual([true, true]);
+    one.evpn.macHere(VSI, host.mac, true);
+    one.evpn.ipHere(VSI, second, host.mac, false);
+    world.pass(1000);
+    expect(areSticky(one)).toEqual([true, true]);
+    one.evpn.macHere(VSI, host.mac, false);
+    world.pass(1000);
+    expect(areSticky(one)).toEqual([false, false]);
+  });
+
+  it("stays sticky while its MAC is not heard, and when it is heard again", () => {
+    one.evpn.ipHere(VSI, host.ip, host.mac, true);
+    one.evpn.macGone(VSI, host.mac);
+    world.pass(1000);
+    expect(macRoutes(one)).toEqual([]);
+    one.evpn.macHere(VSI, host.mac, false);
+    world.pass(1000);
+    expect(areSticky(one)).toEqual([true, true]);
+  });
+
+  it("yields to a claim that was held off, as soon as it is not sticky any more", () => {
+    const far = routeOf(0, { mac: host.mac, sequence: 7 });
+    one.evpn.ipHere(VSI, host.ip, host.mac, true);
+    one.evpn.rows([{ route: far, isWithdrawn: false, peer: REFLECTOR }]);
+    world.pass(1000);
+    expect(areSticky(one)).toEqual([true, true]);
+    host.at = two;
+    one.evpn.ipGone(VSI, host.ip);
+    world.pass(1000);
+    expect([one.placeOf(host.mac), macRoutes(one)]).toEqual(["192.0.2.9", []]);
+  });
+
+  it("keeps its address too where an impostor speaks at another gateway", () => {
+    one.evpn.ipHere(VSI, host.ip, host.mac, true);
+    world.pass(1000);
+    two.evpn.ipHere(VSI, host.ip, host.mac, false);
+    two.evpn.ipHere(VSI, second, host.mac, false);
+    expect(two.yielded).toEqual([host.ip, second]);
+    expect(two.saidIps.get(host.ip)).toEqual({ mac: host.mac, vtep: "192.0.2.1" });
   });
 });
 

@@ -49,6 +49,8 @@ export class Site {
   mostPrefixes = Number.POSITIVE_INFINITY;
   readonly tunnels = new Map<string, number>();
   readonly gateways: [Mac, string][] = [];
+  /** Addresses that were to be forgotten at an AC. */
+  readonly yielded: Ip[] = [];
   readonly events: { event: string; fields: Readonly<Record<string, unknown>> }[] = [];
   readonly settings: EvpnSettings;
   evpn!: Evpn;
@@ -158,7 +160,8 @@ export class Site {
       },
       unwantIp: (_vsi, ip) => void (isMine() && this.saidIps.delete(ip)),
       noteGateway: (_vsi, mac, vtep) => void this.gateways.push([mac, vtep]),
-      yieldHost: (_vsi, mac, _ips, ask) => {
+      yieldHost: (_vsi, mac, ips, ask) => {
+        this.yielded.push(...ips);
         if (mac === null) return;
         this.heard.delete(mac);
         if (!ask) return;
