@@ -3,8 +3,7 @@
  *
  * A connection begins with the watch, and only when that stands (gobgpd tells the state of all sessions, and that this was all)
  * the table is listed: what changes meanwhile waits behind the list, so nothing is missed between the two. A list and a watch
- * together are a `snapshot`; `resync` asks for another list. gobgpd before 3.2x does not tell when a peer has sent everything:
- * then it has when no route came from it for QUIET_MS, or LONGEST_MS after the session came up.
+ * together are a `snapshot`; `resync` asks for another list. When a peer has sent everything: end-of-rib.ts.
  *
  * Routes of ours go out one call each, WIDTH at a time, so that the answer belongs to one route. gobgpd keeps them when we go.
  */
@@ -13,6 +12,7 @@ import { type EvpnRoute, keyOf } from "../evpn/route.ts";
 import { ANSWER_MS, Calls, reasonOf } from "./calls.ts";
 import { FAMILY_EVPN, pathOf } from "./codec.ts";
 import type { Fields } from "./dialect.ts";
+import { END_OF_RIB_TIMES, EndOfRib, type EndOfRibTimes } from "./end-of-rib.ts";
 import {
   type Engine,
   type EngineEvent,
@@ -28,8 +28,6 @@ import { listSessions, settleSessions, viewOf } from "./sessions.ts";
 const RETRY_FIRST_MS = 100;
 const RETRY_MOST_MS = 2000;
 const INIT_MS = 1000;
-const QUIET_MS = 2000;
-const LONGEST_MS = 15_000;
 const WIDTH = 32;
 const BATCH = 1000;
 const PEER_END_OF_INIT = 2;
@@ -42,12 +40,12 @@ const FILTER_END_OF_RIB = 3;
 const TABLE_GLOBAL = 0;
 
 /** How long it is waited for one answer, and for the next message of a list, before the engine is given up. */
-export interface Patience {
+export interface Patience extends EndOfRibTimes {
   readonly answerMs: number;
   readonly listMs: number;
 }
 
-const PATIENCE: Patience = { answerMs: ANSWER_MS, listMs: 30_000 };
+const PATIENCE: Patience = { answerMs: ANSWER_MS, listMs: 30_000, ...END_OF_RIB_TIMES };
 
 interface Task {
   readonly method: "AddPath" | "DeletePath";
@@ -70,7 +68,7 @@ export class Gobgp implements Engine {
   private held: RouteRow[] | null = [];
   private rows: RouteRow[] = [];
   private readonly peers = new Map<string, PeerView>();
-  private readonly quiet = new Map<string, { readonly untilMs: number; timer: NodeJS.Timeout }>();
+  private readonly ends: EndOfRib;
   /** What has to be asked, by key: of two wishes about one route the later one counts. */
   private readonly tasks = new Map<string, Task>();
   private readonly underWay = new Set<string>();
@@ -80,6 +78,7 @@ export class Gobgp implements Engine {
     this.request = request;
     this.emit = emit;
     this.patience = patience;
+    this.ends = new EndOfRib(patience, (peer) => this.endOfRib(peer));
     void this.connect();
   }
 
@@ -162,7 +161,7 @@ export class Gobgp implements Engine {
       .then(async () => {
         if (this.calls !== calls) return;
         const ended = await settleSessions(calls, this.request, this.patience.answerMs);
-        for (const address of ended) if (this.peers.delete(address)) this.endQuiet(address);
+        for (const address of ended) if (this.peers.delete(address)) this.ends.forget(address);
         if (ended.length > 0 && this.watch !== null) this.tellPeers();
       });
     return this.settling;
@@ -171,7 +170,11 @@ export class Gobgp implements Engine {
   /** Resolves when the engine has told of all sessions: from then on no route is missed. */
   private openWatch(calls: Calls): Promise<void> {
     const { enumBase } = calls.dialect;
-    const filters = [FILTER_BEST, FILTER_END_OF_RIB].map((type) => ({ type: type + enumBase, init: false }));
+    // Of marks also those that came before us; routes come by the list.
+    const filters = [
+      { type: FILTER_BEST + enumBase, init: false },
+      { type: FILTER_END_OF_RIB + enumBase, init: true },
+    ];
     const watch = calls.listen("WatchEvent", { peer: {}, table: { filters }, batchSize: BATCH });
     this.watch = watch;
     return new Promise((resolve) => {
@@ -215,8 +218,7 @@ export class Gobgp implements Engine {
     this.tasks.clear();
     this.underWay.clear();
     this.peers.clear();
-    for (const { timer } of this.quiet.values()) clearTimeout(timer);
-    this.quiet.clear();
+    this.ends.clear();
   }
 
   // ---- routes in -------------------------------------------------------------------------------------------------------
@@ -267,10 +269,11 @@ export class Gobgp implements Engine {
     for (const path of paths) {
       const row = rowOf(path, calls);
       if (row === null) {
-        if (isMark(path, calls)) this.endOfRib(path.neighborIp);
+        const peer = String(path.neighborIp);
+        if (isMark(path) && this.peers.has(peer)) this.ends.mark(peer);
         continue;
       }
-      if (row.peer !== null) this.busy(row.peer);
+      if (row.peer !== null) this.ends.busy(row.peer);
       if (!this.isListing) this.add(row);
       else if (this.held !== null && this.held.push(row) > MOST_WAITING) this.held = null;
     }
@@ -298,8 +301,8 @@ export class Gobgp implements Engine {
     const hasBegun = isUp && was !== undefined && was.state !== "established";
     const upSince = peer.upSince ?? (hasBegun ? Math.floor(Date.now() / 1000) : (was?.upSince ?? null));
     this.peers.set(peer.address, { ...peer, upSince: isUp ? upSince : null });
-    if (isUp && was?.state !== "established") this.startQuiet(peer.address);
-    if (peer.state !== "established") this.endQuiet(peer.address);
+    if (isUp && was?.state !== "established") this.ends.begin(peer.address, hasBegun ? 0 : ageOf(upSince));
+    if (!isUp) this.ends.forget(peer.address);
     this.tellPeers();
   }
 
@@ -312,7 +315,9 @@ export class Gobgp implements Engine {
       for (const session of sessions.values()) {
         const { address, upSince } = viewOf(session)!;
         const peer = this.peers.get(address);
-        if (peer?.state === "established" && peer.upSince === null) this.peers.set(address, { ...peer, upSince });
+        if (peer?.state !== "established" || peer.upSince !== null) continue;
+        this.peers.set(address, { ...peer, upSince });
+        this.ends.age(address, ageOf(upSince));
       }
       this.tellPeers();
     };
@@ -323,28 +328,7 @@ export class Gobgp implements Engine {
     this.emit({ kind: "peers", peers: [...this.peers.values()] });
   }
 
-  private startQuiet(peer: string): void {
-    this.endQuiet(peer);
-    const timer = setTimeout(() => this.endOfRib(peer), QUIET_MS);
-    this.quiet.set(peer, { untilMs: performance.now() + LONGEST_MS, timer });
-  }
-
-  private busy(peer: string): void {
-    const quiet = this.quiet.get(peer);
-    if (quiet === undefined) return;
-    clearTimeout(quiet.timer);
-    const wait = Math.max(0, Math.min(QUIET_MS, quiet.untilMs - performance.now()));
-    quiet.timer = setTimeout(() => this.endOfRib(peer), wait);
-  }
-
-  private endQuiet(peer: string): void {
-    clearTimeout(this.quiet.get(peer)?.timer);
-    this.quiet.delete(peer);
-  }
-
-  private endOfRib(peer: unknown): void {
-    if (typeof peer !== "string" || !this.peers.has(peer)) return;
-    this.endQuiet(peer);
+  private endOfRib(peer: string): void {
     this.flush();
     this.emit({ kind: "endOfRib", peer });
   }
@@ -385,4 +369,9 @@ export class Gobgp implements Engine {
         this.work();
       });
   }
+}
+
+/** How long a session is up, which began at this second; null: it may have begun just now. */
+function ageOf(upSince: number | null): number {
+  return upSince === null ? 0 : Math.max(0, Date.now() - upSince * 1000);
 }

@@ -64,7 +64,7 @@ message Path {
 }
 message Destination { repeated Path paths = 2; }
 // As it is read: what stands in the unions is left as bytes.
-message HeardPath { bytes nlri = 1; repeated bytes pattrs = 2; bool is_withdraw = 5; string neighbor_ip = 15; }
+message HeardPath { bytes nlri = 1; repeated bytes pattrs = 2; bool is_withdraw = 5; Family family = 9; string neighbor_ip = 15; }
 message HeardDestination { repeated HeardPath paths = 2; }
 message HeardList { HeardDestination destination = 1; }
 message HeardTable { repeated HeardPath paths = 2; }

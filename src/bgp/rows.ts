@@ -2,6 +2,7 @@
 import { type EvpnRoute, type MacRoute, plainOf } from "../evpn/route.ts";
 import { parseIpv4 } from "../wire/ipv4.ts";
 import type { Calls } from "./calls.ts";
+import { FAMILY_EVPN } from "./codec.ts";
 import type { Fields } from "./dialect.ts";
 import type { RouteRow } from "./engine.ts";
 
@@ -23,14 +24,10 @@ export function rowOf(path: Fields, { paths }: Calls): RouteRow | null {
   }
 }
 
-/** Is it the mark of an end (RFC 4724 §2), which is a path of nothing? */
-export function isMark({ nlri }: Fields, { dialect }: Calls): boolean {
-  try {
-    const bytes = (nlri ?? new Uint8Array()) as Uint8Array;
-    return bytes.length === 0 || dialect.open("nlri", bytes).name === "";
-  } catch {
-    return false;
-  }
+/** Is it the mark of EVPN's end (RFC 4724 §2), which is a path of nothing? A session may have other families, whose paths tell nothing here. */
+export function isMark({ nlri, family }: Fields): boolean {
+  const { afi, safi } = (family ?? {}) as Fields;
+  return afi === FAMILY_EVPN.afi && safi === FAMILY_EVPN.safi && ((nlri ?? "") as Uint8Array).length === 0;
 }
 
 function peerOf({ neighborIp }: Fields): string | null {

@@ -14,7 +14,7 @@ import { type MacRoute, plainOf } from "../../src/evpn/route.ts";
 import { until } from "../../src/lab/deadline.ts";
 import { type Answers, type FakeEngine, fakeEngine } from "./fake-engine.ts";
 
-const PATIENCE: Patience = { answerMs: 400, listMs: 400 };
+const PATIENCE: Patience = { answerMs: 400, listMs: 400, quietMs: 200, firstMs: 700, longestMs: 5000 };
 const DIALECTS = [gobgp3(), gobgp4()];
 const ended: (() => void)[] = [];
 afterEach(() => {
@@ -40,6 +40,9 @@ function listen(socket: string, api: EngineRequest["api"] = "auto") {
   const rows = () => events.flatMap((event): readonly RouteRow[] => (event.kind === "rows" ? event.rows : []));
   return { events, lost, rows, has: (kind: EngineEvent["kind"]) => events.some((event) => event.kind === kind) };
 }
+
+const PEER = "192.0.2.251";
+const ESTABLISHED = { peer: { type: 1, peer: { state: { neighborAddress: PEER, peerAsn: 65000, sessionState: 6 } } } };
 
 const GLOBAL = { global: { asn: 65000, routerId: "192.0.2.1" } };
 
@@ -163,6 +166,66 @@ describe.each(DIALECTS.map((dialect) => [dialect.name, dialect] as const))("a se
       expect(events.some(({ kind }) => kind === "complete")).toBe(false);
     },
   );
+
+  it("is at its peer's end when it says so for EVPN, and by no path of another family", async () => {
+    const event = dialect.type("HeardEvent");
+    /** Of a path whose NLRI are these bytes: none, or a message that is not known here. */
+    const path = (nlri: number[], afi: number, safi: number) => {
+      const paths = [{ nlri: Buffer.from(nlri), neighborIp: PEER, family: { afi, safi } }];
+      return Buffer.from(event.encode(event.fromObject({ table: { paths } })).finish());
+    };
+    const { socket } = await serve(dialect, {
+      WatchEvent: (write) => {
+        write({ peer: { type: 2 } });
+        write(ESTABLISHED);
+        for (const other of [path([], 1, 1), path([10, 0], 1, 1), path([10, 0], 25, 70)]) write(other);
+        setTimeout(() => write(path([], 25, 70)), 400);
+      },
+    });
+    const engine = listen(socket);
+    await until("the session", 5000, () => engine.has("peers") && engine.has("complete"));
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    expect(engine.has("endOfRib")).toBe(false);
+    const sinceMs = performance.now();
+    await until("the end", 5000, () => engine.has("endOfRib"));
+    expect(performance.now() - sinceMs).toBeLessThan(450);
+  });
+
+  it("says nothing of an end, and its peer sends nothing: it is awaited for so long as a peer may hold its routes back", async () => {
+    const { socket } = await serve(dialect, {
+      WatchEvent: (write) => {
+        write({ peer: { type: 2 } });
+        setTimeout(() => write(ESTABLISHED), 200);
+      },
+    });
+    const engine = listen(socket);
+    const isUp = () => engine.events.some((event) => event.kind === "peers" && event.peers.length > 0);
+    await until("the session", 5000, isUp);
+    const sinceMs = performance.now();
+    await until("the end", 5000, () => engine.has("endOfRib"));
+    expect(performance.now() - sinceMs).toBeGreaterThan(PATIENCE.firstMs - 50);
+  });
+
+  it("whose session is up for long has an end at once when nothing comes", async () => {
+    const isEarlier = { timers: { state: { uptime: { seconds: Math.floor(Date.now() / 1000) - 60 } } } };
+    const peer = { ...ESTABLISHED.peer.peer, ...isEarlier };
+    const { socket } = await serve(dialect, {
+      // The watch does not tell since when.
+      ListPeer: (write, end) => {
+        write({ peer } as never);
+        end();
+      },
+      WatchEvent: (write) => {
+        write(ESTABLISHED);
+        write({ peer: { type: 2 } });
+      },
+    });
+    const engine = listen(socket);
+    await until("the session", 5000, () => engine.has("complete"));
+    const sinceMs = performance.now();
+    await until("the end", 5000, () => engine.has("endOfRib"));
+    expect(performance.now() - sinceMs).toBeLessThan(PATIENCE.firstMs - 100);
+  });
 
   it("may take no route: each is told of, and the connection stays", async () => {
     const { socket } = await serve(dialect, {}, { AddPath: () => new Promise(() => undefined) });
