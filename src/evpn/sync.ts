@@ -11,10 +11,9 @@
  * Forwarding is untouched in all of them: routes go by withdrawal, by a sweep that follows a complete list, or `staleSeconds` after
  * the engine or the last session was lost and did not come back.
  *
- * Withdrawals wait HOLD_MS: an engine takes back what a peer had announced *before* it tells that the session is lost, and then
- * they mean nothing. A route that comes again meanwhile was never gone. Those of a VTEP that has lost its speaker stay
- * (orphans.ts). What goes at once, goes SLICE_GONE at a time (`work`): a peer with a hundred thousand routes that ends shall not
- * keep ARP waiting.
+ * Withdrawals are held back (withdrawals.ts): with the last session they mean nothing. A route that comes again meanwhile was never
+ * gone. Those of a VTEP that has lost its speaker stay (orphans.ts). What goes at once, goes SLICE_GONE at a time (`work`): a peer
+ * with a hundred thousand routes that ends shall not keep ARP waiting.
  */
 import { LargeMap } from "../control/large-map.ts";
 import { Distinguishers } from "./distinguishers.ts";
@@ -23,9 +22,8 @@ import { Orphans } from "./orphans.ts";
 import { type EvpnRoute, isSameRoute, plainOf } from "./route.ts";
 import { type Kept, RouteTable } from "./route-table.ts";
 import type { Use } from "./use.ts";
+import { Withdrawals } from "./withdrawals.ts";
 
-const HOLD_MS = 200;
-const LONGEST_HOLD_MS = 2000;
 /** Routes that are looked at in one step, and of them such as go. */
 const SLICE = 256;
 const SLICE_GONE = 64;
@@ -89,7 +87,7 @@ export class Rib {
   private readonly orphans = new Orphans();
   readonly distinguishers: Distinguishers;
   /** Withdrawn, and held for a while. */
-  private leaving = new LargeMap<number, Held>();
+  private readonly leaving = new Withdrawals<Held>();
   /** Withdrawn, and about to go. */
   private gone = new LargeMap<number, Held>();
   private lastNumber = 0;
@@ -101,8 +99,6 @@ export class Rib {
   private fresh = 0;
   private readonly peerCounts = new Map<string, number>();
   private readonly typeCounts = new Map<number, number>();
-  private leavingSinceMs = 0;
-  private lastLeftMs = 0;
   private generation = 0;
   private peers = new Map<string, PeerState>();
   private readonly complete = new Set<string>();
@@ -185,7 +181,7 @@ export class Rib {
   }
 
   lost(): void {
-    this.leaving.clear();
+    this.leaving.take();
     this.gone.clear();
     this.orphaning.clear();
     this.orphans.forget();
@@ -211,7 +207,7 @@ export class Rib {
   /** A route stands; most of those that a further list brings are known, and nothing follows. */
   route(route: EvpnRoute, by: string | null): void {
     const held = this.held.find(route);
-    if (held !== undefined && this.leaving.delete(held.number)) this.orphans.leave(held.route, -1);
+    if (held !== undefined && this.leaving.delete(held)) this.orphans.leave(held.route, -1);
     if (held !== undefined) this.gone.delete(held.number);
     if (route.type === 3) this.orphans.returned(route.nextHop, this.parts.nowMs());
     const peer = by === null ? null : this.common.text(by);
@@ -250,12 +246,9 @@ export class Rib {
 
   withdrawal(route: EvpnRoute): void {
     const held = this.held.find(route);
-    if (held === undefined || held.route.isOrphan || this.leaving.has(held.number)) return;
+    if (held === undefined || held.route.isOrphan || this.leaving.has(held)) return;
     this.orphans.leave(held.route, 1);
-    const nowMs = this.parts.nowMs();
-    if (this.leaving.size === 0) this.leavingSinceMs = nowMs;
-    this.lastLeftMs = nowMs;
-    this.leaving.set(held.number, held);
+    this.leaving.add(held, this.parts.nowMs());
   }
 
   // ---- time ------------------------------------------------------------------------------------------------------------
@@ -264,10 +257,7 @@ export class Rib {
   tick(): void {
     const nowMs = this.parts.nowMs();
     // What went before has gone first.
-    if (this.leaving.size > 0 && this.gone.size === 0) {
-      const isQuiet = nowMs - this.lastLeftMs >= HOLD_MS;
-      if (isQuiet || nowMs - this.leavingSinceMs >= LONGEST_HOLD_MS) this.letGo();
-    }
+    if (this.gone.size === 0 && this.leaving.isDue(nowMs, this.held.size)) this.letGo();
     if (this.orphans.expire(nowMs)) this.sweep(this.sweeping?.before ?? Number.NEGATIVE_INFINITY);
     if (this.staleSinceMs === null || nowMs - this.staleSinceMs < this.parts.staleMs()) return;
     // No session vouched for them in time; what came since is kept.
@@ -293,7 +283,7 @@ export class Rib {
         this.parts.orphaned(vtep);
       }
     else this.orphans.forget();
-    [this.gone, this.leaving] = [this.leaving, this.gone];
+    this.gone = this.leaving.take();
     this.finish();
   }
 
@@ -327,7 +317,7 @@ export class Rib {
 
   private drop(held: Held, isSwept: boolean): void {
     this.held.delete(held);
-    this.leaving.delete(held.number);
+    this.leaving.delete(held);
     this.gone.delete(held.number);
     if (held.generation === this.generation) this.fresh--;
     this.count(held, -1);

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 import { STEP } from "../../src/control/sorted.ts";
 import { isSameRoute, type MacRoute, nlriText } from "../../src/evpn/route.ts";
 import { routeViews } from "../../src/evpn/story.ts";
+import { Withdrawals } from "../../src/evpn/withdrawals.ts";
 import { formatIpv4 } from "../../src/wire/ipv4.ts";
 import { REFLECTOR, routeOf, type Site, World } from "./site.ts";
 
@@ -45,6 +46,65 @@ describe("in steps", () => {
     expect(site.evpn.hasWork).toBe(false);
     expect([...site.said.keys()]).toEqual([last.mac]);
     expect([site.evpn.rib.countBy(REFLECTOR), site.evpn.rib.countOf(2)]).toEqual([1, 1]);
+  });
+
+  /** 8,000 routes are withdrawn, so many in each 50 ms. */
+  const takeBack = (perBeat: number) => {
+    const routes = many(8000);
+    say(routes);
+    for (let at = 0; at < routes.length; at += perBeat) {
+      say(routes.slice(at, at + perBeat), true);
+      world.pass(50);
+    }
+  };
+
+  it.each([
+    ["in five seconds", 80],
+    ["in half a second", 800],
+  ])("what the last session takes with it stays, however long its withdrawals last: %s", (_how, perBeat) => {
+    takeBack(perBeat);
+    site.evpn.peers([{ address: REFLECTOR, as: 65000, state: "idle", upSince: null }]);
+    world.pass(10_000);
+    expect([site.evpn.rib.state, site.evpn.rib.size, site.said.size]).toEqual(["deaf", 8000, 8000]);
+  });
+
+  it("what is withdrawn goes when that ceases; while it does not, if it is little", () => {
+    takeBack(80);
+    expect(site.evpn.rib.size).toBe(8000);
+    world.pass(10_000);
+    expect(site.evpn.rib.size).toBe(0);
+    // A thousand in a second, as vtepd's own leave.
+    takeBack(50);
+    expect(site.evpn.rib.size).toBeLessThan(4000);
+    world.pass(10_000);
+    takeBack(10);
+    expect(site.evpn.rib.size).toBeLessThan(1000);
+  });
+
+  it("a flood of withdrawals is believed after half a minute", () => {
+    const withdrawals = new Withdrawals<{ number: number }>();
+    for (let beat = 0; beat < 600; beat++) {
+      for (let n = 0; n < 100; n++) withdrawals.add({ number: beat * 100 + n }, beat * 50);
+      // At first they are few.
+      if (beat > 40) expect(withdrawals.isDue(beat * 50, 100_000)).toBe(false);
+    }
+    expect(withdrawals.isDue(30_000, 100_000)).toBe(true);
+    expect(withdrawals.take().size).toBe(60_000);
+    expect(withdrawals.isDue(60_000, 100_000)).toBe(false);
+  });
+
+  it("a VTEP whose speaker dies keeps its hosts, though the withdrawals of so many last", () => {
+    const flooding = { ...routeOf(0), type: 3, originator: "192.0.2.9", pmsi: null } as unknown as MacRoute;
+    say([flooding]);
+    const routes = many(8000);
+    say(routes);
+    say([flooding], true);
+    for (let at = 0; at < routes.length; at += 100) {
+      say(routes.slice(at, at + 100), true);
+      world.pass(50);
+    }
+    world.pass(10_000);
+    expect([site.evpn.rib.size, site.evpn.rib.stale, site.said.size]).toEqual([8001, 8001, 8000]);
   });
 
   it("a sweep goes a slice at a time, is told when it is over, and counts are right all along", () => {
