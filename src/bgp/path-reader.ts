@@ -8,6 +8,7 @@
  */
 import {
   DEFAULT_PREFERENCE,
+  ENCAP_VXLAN,
   type EvpnRoute,
   type HostAttributes,
   HostRoute,
@@ -205,7 +206,8 @@ function noteCommunity(said: Attributes, { name, fields }: { name: string; field
       if (fields.subType === ROUTE_TARGET) said.targets.push(`${fields.address}:${number(fields.localAdmin)}`);
       break;
     case "EncapExtended":
-      said.encap = number(fields.tunnelType);
+      // One of each that the VTEP takes (RFC 8365 §5.1).
+      if (said.encap !== ENCAP_VXLAN) said.encap = number(fields.tunnelType);
       break;
     case "MacMobilityExtended":
       said.sequence = number(fields.sequenceNum);
