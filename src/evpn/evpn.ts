@@ -234,7 +234,7 @@ export class Evpn {
   notTaken(key: string, reason: string): void {
     const { timers, emit } = this.parts;
     const route = this.exporter.find(key);
-    this.exporter.missing(key);
+    this.exporter.notTaken(key);
     const lastMs = this.told.get(key) ?? Number.NEGATIVE_INFINITY;
     if (timers.nowMs - lastMs < TOLD_MS || this.told.size >= TOLD_KEYS) return;
     this.told.set(key, timers.nowMs);
@@ -309,6 +309,7 @@ export class Evpn {
     const { nowMs } = this.parts.timers;
     for (const [key, ms] of this.told) if (nowMs - ms >= TOLD_MS) this.told.delete(key);
     this.fabric.retry();
+    this.exporter.tryAgain();
     this.askMissing();
     this.pump();
   }

@@ -29,6 +29,8 @@ export class Exporter {
   /** What is to be told: keys that shall stand, and keys that shall stand no more. */
   private readonly coming = new Set<string>();
   private readonly going = new Set<string>();
+  /** Asked for, and not taken. */
+  private readonly refused = new Set<string>();
   /** Routes of a former life. */
   private readonly strangers = new Set<string>();
   private strangersUntilMs = 0;
@@ -98,6 +100,7 @@ export class Exporter {
   lost(): void {
     this.isOpen = false;
     this.standing.clear();
+    this.refused.clear();
     this.strangers.clear();
   }
 
@@ -111,6 +114,18 @@ export class Exporter {
   missing(key: string): void {
     this.standing.delete(key);
     if (this.wanted.has(key)) this.note(key);
+  }
+
+  /** The engine did not take one. It is asked again a second later, or when there is something else to say of it. */
+  notTaken(key: string): void {
+    this.standing.delete(key);
+    this.refused.add(key);
+  }
+
+  /** Once a second. */
+  tryAgain(): void {
+    for (const key of this.refused) if (this.wanted.has(key) && !this.standing.has(key)) this.note(key);
+    this.refused.clear();
   }
 
   /** The engine's list is complete: from now on differences are sent. `graceMs`: so long strangers are kept. */

@@ -44,6 +44,27 @@ describe("another gateway with our distinguisher", () => {
   });
 });
 
+it("an engine that takes no route of ours is asked once a second, and at once for what is new", () => {
+  const host = world.host(1);
+  const asked: number[] = [];
+  site.evpn.connect({
+    announce: (routes) => {
+      asked.push(...routes.map(() => world.timers.nowMs));
+      for (const route of routes) world.timers.after(1, () => site.evpn.notTaken(keyOf(route), "no room"));
+    },
+    withdraw: () => undefined,
+    resync: () => undefined,
+  });
+  site.speak(host);
+  world.pass(10_000);
+  // Two routes of the host.
+  expect(asked.length).toBeGreaterThanOrEqual(2 * 10);
+  expect(asked.length).toBeLessThanOrEqual(2 * 11);
+  asked.length = 0;
+  site.put(host.mac, host.ip, true);
+  expect(asked).toHaveLength(2);
+});
+
 describe("more than there is room for", () => {
   it("a route with more targets than any has is refused, and what it said before goes", () => {
     const targets = (count: number) => ["65000:10", ...Array.from({ length: count - 1 }, (_, n) => `65001:${n}`)];
