@@ -110,4 +110,13 @@ describe("the picture", () => {
     expect([nodes[1]!.leaves.length, nodes[1]!.more?.count]).toEqual([5, 4091]);
     expect(picture(Array.from({ length: 17 }, (_, i) => gateway(`gw${i}`, 1)))).toBeNull();
   });
+
+  it("draws cables whose both ends have a place, and counts the VTEPs that have none", () => {
+    const tunnels = Array.from({ length: 9 }, (_, i) => tunnel(`gw${i + 2}`, `192.0.2.${i + 2}`));
+    const gw1 = { ...gateway("gw1", 1), address: "192.0.2.1", vsis: [vsi(10)], tunnels } as unknown as GatewaySaid;
+    const { cables, strangers, moreStrangers, width } = pictureOf({ at: "", gateways: [gw1], links: linksOf([gw1]) })!;
+    expect([cables.length, strangers.length, moreStrangers?.count]).toEqual([6, 6, 3]);
+    expect(cables.every(({ to }) => to !== undefined)).toBe(true);
+    expect(moreStrangers!.x).toBeLessThan(width - 58);
+  });
 });

@@ -4,7 +4,7 @@
  * Up to four gateways stand in a row; up to sixteen on a ring; more are a matrix, and drawn elsewhere. The Border, which has a VSI
  * without VNI, stands below. What hangs on a gateway stands beside it: outside where there are two, above where there are more.
  */
-import type { Fabric, GatewaySaid, Link } from "../said.ts";
+import type { Fabric, GatewaySaid, Link, LinkEnd } from "../said.ts";
 
 const WIDTH = 1000;
 const LEAVES_SHOWN = 6;
@@ -15,6 +15,8 @@ const RING_STEP = 190;
 /** What hangs on a gateway needs so much beside it. */
 const MARGIN = 300;
 const LEAF_STEP = 50;
+/** So many places in a line have far ends that are none of the gateways asked. */
+const STRANGER_PLACES = 7;
 
 export interface Leaf {
   readonly name: string;
@@ -39,13 +41,21 @@ export interface Cable {
   readonly to: { readonly x: number; readonly y: number };
 }
 
+interface Stranger {
+  readonly address: string;
+  readonly x: number;
+  readonly y: number;
+}
+
 export interface Picture {
   readonly width: number;
   readonly height: number;
   readonly nodes: readonly Node[];
   readonly cables: readonly Cable[];
   /** Far ends that are none of the gateways asked. */
-  readonly strangers: readonly { readonly address: string; readonly x: number; readonly y: number }[];
+  readonly strangers: readonly Stranger[];
+  /** Those that are not drawn, nor their cables, and where their number stands. */
+  readonly moreStrangers: { readonly count: number; readonly x: number; readonly y: number } | null;
 }
 
 /** Does it lead to the outside? It has a VSI that is no VXLAN, with an address in it. */
@@ -64,17 +74,16 @@ export function pictureOf({ gateways, links }: Fabric): Picture | null {
   const places = ring ?? new Map([...rowOf(row, lower), ...borderOf(borders, lower)]);
   const most = ring === null ? LEAVES_SHOWN : LEAVES_ON_RING;
   const nodes = gateways.map((gateway) => nodeOf(gateway, places.get(gateway)!, most));
-  const strangers = strangersOf(links, nodes);
-  const at = (node: string | null, address: string) =>
-    nodes.find(({ gateway }) => gateway.node === node) ?? strangers.find((each) => each.address === address)!;
-  const cables = links.map((link) => ({
-    link,
-    from: at(link.a.node, link.a.address),
-    to: at(link.b.node, link.b.address),
-  }));
+  const { strangers, moreStrangers } = strangersOf(links, nodes);
+  const at = ({ node, address }: LinkEnd) =>
+    nodes.find(({ gateway }) => gateway.node === node) ?? strangers.find((each) => each.address === address);
+  const cables = links.flatMap((link): Cable[] => {
+    const [from, to] = [at(link.a), at(link.b)];
+    return from === undefined || to === undefined ? [] : [{ link, from, to }];
+  });
   const lowest = Math.max(...nodes.map(({ y }) => y), ...nodes.flatMap(({ leaves }) => leaves.map(({ y }) => y)), 200);
   const width = ring === null ? WIDTH : 2 * (radiusOf(gateways.length) + MARGIN);
-  return { width, height: lowest + 70, nodes, cables, strangers };
+  return { width, height: lowest + 70, nodes, cables, strangers, moreStrangers };
 }
 
 function rowOf(row: readonly GatewaySaid[], lower: number): [GatewaySaid, Place][] {
@@ -134,8 +143,12 @@ function nodeOf(gateway: GatewaySaid, [x, y, side]: Place, most: number): Node {
   return { gateway, x, y, leaves, more: all > shown.length ? { count: all - shown.length, x: moreX, y: moreY } : null };
 }
 
-function strangersOf(links: readonly Link[], nodes: readonly Node[]): Picture["strangers"] {
+function strangersOf(links: readonly Link[], nodes: readonly Node[]): Pick<Picture, "strangers" | "moreStrangers"> {
   const addresses = [...new Set(links.filter(({ b }) => b.node === null).map(({ b }) => b.address))];
   const y = Math.max(...nodes.map((node) => node.y), 200) + 20;
-  return addresses.slice(0, 8).map((address, i) => ({ address, x: 110 + i * 130, y }));
+  const shown = addresses.slice(0, addresses.length > STRANGER_PLACES ? STRANGER_PLACES - 1 : STRANGER_PLACES);
+  const placeOf = (i: number) => ({ x: 110 + i * 130, y });
+  const strangers = shown.map((address, i) => ({ address, ...placeOf(i) }));
+  const count = addresses.length - shown.length;
+  return { strangers, moreStrangers: count > 0 ? { count, ...placeOf(shown.length) } : null };
 }

@@ -1,4 +1,5 @@
 /** The frame around the views: which gateways answer, where one is, and what went wrong. */
+import { useErrorBoundary } from "preact/hooks";
 import { EventsView } from "./events.tsx";
 import { FabricView } from "./fabric.tsx";
 import { name, sentence } from "./shown.ts";
@@ -25,7 +26,6 @@ const CONTENT: Readonly<Record<View, () => preact.JSX.Element>> = {
 };
 
 export function Shell() {
-  const View = CONTENT[view.value];
   return (
     <>
       <a class="skip" href="#main">
@@ -52,12 +52,26 @@ export function Shell() {
       </header>
       <Trouble />
       <main id="main" tabIndex={-1}>
-        <View />
+        <Guarded key={view.value} View={CONTENT[view.value]} />
       </main>
       <p class="unseen" aria-live="polite">
         {spoken.value}
       </p>
     </>
+  );
+}
+
+/** A view, or the sentence that says why it cannot be drawn: without it, the last picture would stand there as if it were the present. */
+function Guarded({ View }: { readonly View: () => preact.JSX.Element }) {
+  const [error, again] = useErrorBoundary() as [Error | undefined, () => void];
+  if (error === undefined) return <View />;
+  return (
+    <div class="card" role="alert">
+      <p class="bad">{sentence(`This view cannot be drawn: ${error.message}.`)}</p>
+      <button type="button" onClick={again}>
+        draw it again
+      </button>
+    </div>
   );
 }
 

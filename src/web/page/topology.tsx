@@ -30,6 +30,7 @@ const BUSY = 1000;
 export function Topology({ fabric, colouring, chosen, choose }: Props) {
   const picture = pictureOf(fabric);
   if (picture === null) return <Matrix fabric={fabric} choose={choose} />;
+  const more = picture.moreStrangers;
   const isChosen = (other: Chosen) => JSON.stringify(other) === JSON.stringify(chosen);
   const pick = (what: Chosen, label: string): SVGAttributes<SVGGElement> => ({
     role: "button",
@@ -54,11 +55,16 @@ export function Topology({ fabric, colouring, chosen, choose }: Props) {
           </g>
         );
       })}
-      {picture.strangers.map(({ address, x, y }) => (
-        <g key={address} class="stranger">
+      {[
+        ...picture.strangers.map(({ address, ...at }) => ({ label: name(address), ...at })),
+        ...(more === null
+          ? []
+          : [{ label: `${count(more.count)} more ${more.count === 1 ? "VTEP" : "VTEPs"}`, ...more }]),
+      ].map(({ label, x, y }) => (
+        <g key={label} class="stranger">
           <rect x={x - 58} y={y - 18} width="116" height="36" rx="8" />
           <text x={x} y={y - 2}>
-            {name(address)}
+            {label}
           </text>{" "}
           <text x={x} y={y + 12} class="small">
             not asked
