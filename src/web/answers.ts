@@ -189,7 +189,8 @@ const EvpnRefused = z.object({ reason: text, count: number, text });
 export const CaptureLine = z.union([
   Frame,
   z.object({ kind: z.literal("lost"), frames: number }),
-  z.object({ kind: z.enum(["start", "end"]) }),
+  z.object({ kind: z.literal("start") }),
+  z.object({ kind: z.literal("end"), reason: text }),
 ]);
 export type CaptureLine = z.infer<typeof CaptureLine>;
 export type FrameLine = z.infer<typeof Frame>;

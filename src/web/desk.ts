@@ -17,7 +17,8 @@ import { walkOf } from "./walk.ts";
 const KEPT = 8;
 /** How long a user has to ping. */
 const PING_SECONDS = 30;
-const DRIVEN_SECONDS = 30;
+/** More than any walk of a driver takes. */
+const DRIVEN_SECONDS = 120;
 const QUIET_MS = 400;
 /** A packet that waits for its neighbour is given up after three seconds. */
 const PATIENCE_MS = 4500;

@@ -37,8 +37,7 @@ interface Armed {
   readonly socket: string;
   readonly frames: FrameLine[];
   readonly lines: Lines;
-  /** `isOver`: the gateway has ended the capture as it should. */
-  readonly tally: { lost: number; isOver: boolean; fault: Error | null };
+  readonly tally: { lost: number; fault: Error | null };
 }
 
 export class Recorder {
@@ -94,7 +93,7 @@ export class Recorder {
       count: String(MOST_FRAMES),
       seconds: String(seconds),
     });
-    const tally: Armed["tally"] = { lost: 0, isOver: false, fault: null };
+    const tally: Armed["tally"] = { lost: 0, fault: null };
     let started = (): void => undefined;
     const isOpen = new Promise<void>((resolve) => {
       started = resolve;
@@ -102,7 +101,7 @@ export class Recorder {
     const lines = await follow(socket, `/v1/capture?${query}`, (text) => {
       const line = believedLine<CaptureLine>(CaptureLine, text, "GET /v1/capture");
       if (line.kind === "start") started();
-      if (line.kind === "end") tally.isOver = true;
+      if (line.kind === "end") tally.fault = overTooSoon(gateway.node, line.reason);
       if (line.kind === "lost") tally.lost += line.frames;
       if (line.kind !== "frame") return;
       frames.push(line);
@@ -110,7 +109,7 @@ export class Recorder {
     });
     lines.ended.then(
       (byUs) => {
-        if (byUs || tally.isOver) return;
+        if (byUs || tally.fault !== null) return;
         const message = `${gateway.node} has ended while it was watched`;
         tally.fault = new Refusal("gone", message, "has it started again? walk once more", EXIT.unreachable);
       },
@@ -156,4 +155,13 @@ export class Recorder {
     });
     return { gateways: await Promise.all(gateways) };
   }
+}
+
+/** The gateway has ended its capture before we did: what came after that was not seen there, and is not lost for that. */
+function overTooSoon(node: string, reason: string): Refusal {
+  const [what, hint] =
+    reason === "count"
+      ? [`saw ${MOST_FRAMES} frames`, "ping sooner, or where there is less traffic"]
+      : ["ended its capture", "walk once more"];
+  return new Refusal("over", `${node} ${what} before the ping was over`, hint, EXIT.failure);
 }

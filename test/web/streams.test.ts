@@ -143,6 +143,18 @@ describe("a place", () => {
     expect(lines.map(({ kind }) => kind)).toEqual(["fault"]);
     await until("the captures to end", WITHIN_MS, async () => (await good.open()) === 0);
   });
+
+  it.each([
+    ["count", "gw2 saw 2000 frames before the ping was over", "ping sooner, or where there is less traffic"],
+    ["seconds", "gw2 ended its capture before the ping was over", "walk once more"],
+  ])(
+    "a capture that is over before the ping is (%s) saw not all, and no gateway is blamed",
+    async (reason, message, hint) => {
+      odd.answers["/v1/capture"] = `{"kind":"start"}\n{"kind":"end","reason":"${reason}","frames":2000,"lost":0}\n`;
+      const lines = await linesOf(await ask("/api/watch"), (all) => all.some(({ kind }) => kind === "fault"));
+      expect(lines.at(-1)).toEqual({ kind: "fault", message, hint });
+    },
+  );
 });
 
 const EVENT = { seq: 1, time: "2026-01-01T00:00:00.000Z", level: "info", event: "mac.learned", step: null, fields: {} };
