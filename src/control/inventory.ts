@@ -7,6 +7,7 @@
 import type { Mac } from "../wire/ethernet.ts";
 import type { Ipv4 } from "../wire/ipv4.ts";
 import type { Ipv6 } from "../wire/ipv6.ts";
+import { Feed } from "./feed.ts";
 import { type Ip, isHostIn, isSameFamily, isWithin } from "./ip.ts";
 import type { AcConfig, InterfaceAddress, InterfaceConfig, TunnelConfig, VsiConfig } from "./plan.ts";
 
@@ -153,6 +154,8 @@ export class Inventory {
   };
   /** Tunnels by VTEP address. */
   private readonly remotes = new Map<string, TunnelPort>();
+  /** The name of a port or VSI came, went, or is another row's: for those who keep rows of what was named to them. */
+  readonly renamed = new Feed<void>();
 
   addPort(port: PortObject): void {
     this.ports.set(port.row, port);
@@ -161,12 +164,14 @@ export class Inventory {
       this.names.tunnel.set(port.name, port);
       this.remotes.set(port.config.remote, port);
     }
+    this.renamed.tell();
   }
 
   removePort(port: PortObject): void {
     this.ports.delete(port.row);
     this.names[port.kind].delete(port.name);
     if (port.kind === "tunnel") this.remotes.delete(port.config.remote);
+    this.renamed.tell();
   }
 
   /** These tunnels have the names of their new configurations, all at once: names may change hands. */
@@ -177,16 +182,19 @@ export class Inventory {
       port.config = config;
       this.names.tunnel.set(port.name, port);
     }
+    this.renamed.tell();
   }
 
   addVsi(vsi: VsiObject): void {
     this.vsis.set(vsi.row, vsi);
     this.names.vsi.set(vsi.name, vsi);
+    this.renamed.tell();
   }
 
   removeVsi(vsi: VsiObject): void {
     this.vsis.delete(vsi.row);
     this.names.vsi.delete(vsi.name);
+    this.renamed.tell();
   }
 
   addInterface(object: InterfaceObject): void {

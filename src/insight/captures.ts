@@ -1,7 +1,8 @@
 /**
  * The captures that run: what each wants of the frames that workers saw, and what all of them together want of the workers.
  *
- * A worker leaves out what no capture wants; what several want is sorted here, by the same comparison. A capture ends by itself
+ * A worker leaves out what no capture wants; what several want is sorted here, by the same comparison. A capture is of names: the
+ * rows that have them are looked for again whenever a reload or a route gives or takes one. It ends by itself
  * after so many frames or seconds, if it was asked to, with a line that says so.
  */
 import type { CaptureLine, CaptureQuery } from "../api/schema-watch.ts";
@@ -20,9 +21,11 @@ export const CAPTURES = 16;
 
 interface Capture {
   readonly sink: CaptureSink;
-  /** Bridge ports and VSIs by row, hosts, protocols; null: all. */
-  readonly ports: ReadonlySet<number> | null;
-  readonly vsis: ReadonlySet<number> | null;
+  readonly named: Pick<CaptureQuery, "ac" | "tunnel" | "vsi">;
+  /** Rows of the bridge ports and VSIs that are called so now; null: all. */
+  ports: ReadonlySet<number> | null;
+  vsis: ReadonlySet<number> | null;
+  /** null: all. */
   readonly hosts: ReadonlySet<Ip> | null;
   readonly protocols: ReadonlySet<Protocol> | null;
   /** The last two for `isMeant`. */
@@ -48,6 +51,9 @@ export class Captures {
     this.tables = tables;
     this.inventory = inventory;
     this.onChange = onChange;
+    inventory.renamed.follow(() => {
+      if (this.all.size > 0) this.findRows();
+    });
   }
 
   get size(): number {
@@ -56,20 +62,14 @@ export class Captures {
 
   begin(query: CaptureQuery, node: string, sink: CaptureSink): Begun {
     if (this.all.size >= CAPTURES) return { busy: `${CAPTURES} captures run already` };
-    const ports = this.portsOf(query);
-    if (typeof ports === "string") return ports;
-    const vsis = new Set<number>();
-    for (const name of query.vsi ?? []) {
-      const found = this.inventory.vsi(name);
-      if (found === undefined) return `there is no VSI ${name}`;
-      vsis.add(found.row);
-    }
+    const missing = this.missingOf(query);
+    if (missing !== null) return missing;
     const capture: Capture = {
       sink,
-      ports: orAll(ports),
-      vsis: orAll(vsis),
-      hosts: orAll(new Set(query.host?.map((host) => parseIp(host)!))),
-      protocols: orAll(new Set(query.protocol)),
+      named: query,
+      ...this.rowsOf(query),
+      hosts: query.host === undefined ? null : new Set(query.host.map((host) => parseIp(host)!)),
+      protocols: query.protocol === undefined ? null : new Set(query.protocol),
       filter: new Int32Array(FILTER_WORDS),
       dropsOnly: query.drop === "1",
       snaplen: query.snaplen,
@@ -95,20 +95,22 @@ export class Captures {
   arrange(): void {
     const { settings, watch } = this.tables;
     const all = [...this.all];
-    const wanted = (column: Uint8Array, rows: readonly (ReadonlySet<number> | null)[]) => {
-      column.fill(rows.some((set) => set === null) ? 1 : 0);
-      for (const set of rows) if (set !== null) for (const row of set) column[row] = 1;
-    };
-    wanted(
-      watch.ports,
-      all.map((capture) => capture.ports),
-    );
-    wanted(
-      watch.vsis,
-      all.map((capture) => capture.vsis),
-    );
+    this.findRows();
     setFilter(watch.filter, union(all.map(({ protocols }) => protocols)), union(all.map(({ hosts }) => hosts)));
     Atomics.store(settings, SET_WATCH_SNAP, Math.max(DROP_SNAP, ...all.map((capture) => capture.snaplen)));
+  }
+
+  private findRows(): void {
+    for (const capture of this.all) Object.assign(capture, this.rowsOf(capture.named));
+    const wanted = (column: Uint8Array, key: "ports" | "vsis") => {
+      const sets = Array.from(this.all, (capture) => capture[key]);
+      const next = new Uint8Array(column.length).fill(sets.includes(null) ? 1 : 0);
+      for (const set of sets) for (const row of set ?? []) next[row] = 1;
+      // In one go: a capture that runs misses nothing meanwhile.
+      column.set(next);
+    };
+    wanted(this.tables.watch.ports, "ports");
+    wanted(this.tables.watch.vsis, "vsis");
   }
 
   /** To those that want it; `make` is called only for them. */
@@ -146,24 +148,34 @@ export class Captures {
     capture.sink({ kind: "end", reason, frames: capture.frames, lost: capture.lostInAll });
   }
 
-  private portsOf({ ac = [], tunnel = [] }: CaptureQuery): Set<number> | string {
-    const ports = new Set<number>();
-    for (const [kind, list] of [["ac", ac] as const, ["tunnel", tunnel] as const])
-      for (const name of list) {
-        const port = this.inventory.port(kind, name);
-        if (port === undefined) return `there is no ${portText({ kind, name })}`;
-        ports.add(port.row);
-      }
-    return ports;
+  /** What has a name that nothing has, or null. */
+  private missingOf({ vsi = [], ...query }: CaptureQuery): string | null {
+    const port = portsOf(query).find(({ kind, name }) => this.inventory.port(kind, name) === undefined);
+    if (port !== undefined) return `there is no ${portText(port)}`;
+    const missing = vsi.find((name) => this.inventory.vsi(name) === undefined);
+    return missing === undefined ? null : `there is no VSI ${missing}`;
+  }
+
+  private rowsOf({ vsi = [], ...query }: Capture["named"]): Pick<Capture, "ports" | "vsis"> {
+    const { inventory } = this;
+    const ports = portsOf(query).map(({ kind, name }) => inventory.port(kind, name));
+    return { ports: orAll(ports), vsis: orAll(vsi.map((name) => inventory.vsi(name))) };
   }
 }
+
+const portsOf = ({ ac = [], tunnel = [] }: Capture["named"]) => [
+  ...ac.map((name) => ({ kind: "ac" as const, name })),
+  ...tunnel.map((name) => ({ kind: "tunnel" as const, name })),
+];
+
+/** Rows of what was named, and is there; null: nothing was named. */
+const orAll = (named: readonly ({ readonly row: number } | undefined)[]) =>
+  named.length === 0 ? null : new Set(named.flatMap((each) => each?.row ?? []));
 
 function wants({ ports, vsis, dropsOnly, filter }: Capture, { port, vsi, fate, bytes }: Seen): boolean {
   if (!(ports?.has(port) ?? true) || !(vsis?.has(vsi) ?? true)) return false;
   return (!dropsOnly || fate > 0) && isMeant(filter, bytes, 0, bytes.length);
 }
-
-const orAll = <T>(set: ReadonlySet<T>) => (set.size === 0 ? null : set);
 
 /** What any of them wants; null: all. */
 function union<T>(sets: readonly (ReadonlySet<T> | null)[]): ReadonlySet<T> | null {
