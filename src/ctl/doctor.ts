@@ -89,7 +89,8 @@ async function siteAt(socket: string, node: string): Promise<Site> {
     // 404: it takes no part.
     ask<Partial<Evpn>>(socket, "/v1/evpn", "GET", { also: [404] }),
   ]);
-  return { node, status, vsis, interfaces, tunnels, routerId: evpn.routerId ?? null };
+  const { routerId = null } = evpn;
+  return { node, status, vsis, interfaces, tunnels, hasEvpn: routerId !== null, routerId };
 }
 
 async function allChecks(socket: string, config: string | undefined): Promise<Check[]> {

@@ -4,6 +4,7 @@
  * Pure: from what each says of itself to checks like those of one gateway's doctor. VNIs and their names, subnets and gateway
  * addresses, gateway MACs, MTUs, tunnel lists, and that no two claim one name, VTEP address or BGP router id.
  */
+import { BlockList, isIPv6 } from "node:net";
 import type { Interface, Status, Tunnel, Vsi } from "../api/schema.ts";
 import type { Check } from "../api/schema-doctor.ts";
 
@@ -13,7 +14,9 @@ export interface Site {
   readonly vsis: readonly Vsi[];
   readonly interfaces: readonly Interface[];
   readonly tunnels: readonly Tunnel[];
-  /** BGP identifier; null: it takes no part in EVPN. */
+  /** It takes part in EVPN. */
+  readonly hasEvpn: boolean;
+  /** BGP identifier; null: it has none, or it is not known here. */
   readonly routerId: string | null;
 }
 
@@ -152,15 +155,26 @@ function subnets(vxlans: ReadonlyMap<number, readonly Place[]>): Finding[] {
         found.push(fail(text, `give ${site.node} an address of its own in the subnet`));
       }
     }
-    const lengths = spread(
-      routed,
-      ({ gateway }) => gateway!.addresses.map((text) => `/${text.split("/")[1]}`).join(" "),
-      nodeOf,
+    const all = spread(
+      routed.flatMap(({ site, gateway }) => gateway!.addresses.map((address) => ({ node: site.node, address }))),
+      ({ address }) => address,
+      ({ node }) => node,
     );
-    if (lengths.length > 1 && addresses.length === 1)
-      found.push(warn(`VNI ${vni}: subnets differ in length: ${spreadText(lengths)}`, "use one prefix length"));
+    const differing = all.filter(([one]) => all.some(([other]) => isOtherLength(one, other)));
+    if (differing.length > 0 && addresses.length < 2)
+      found.push(warn(`VNI ${vni}: subnets differ in length: ${spreadText(differing)}`, "use one prefix length"));
   }
   return found;
+}
+
+/** Are both, as `10.1.1.1/24` and `10.1.1.2/16`, in one subnet, of which they say two lengths? */
+function isOtherLength(one: string, other: string): boolean {
+  const [[a, lengthA], [b, lengthB]] = [one.split("/"), other.split("/")] as [[string, string], [string, string]];
+  if (lengthA === lengthB || isIPv6(a) !== isIPv6(b)) return false;
+  const family = isIPv6(a) ? "ipv6" : "ipv4";
+  const wider = new BlockList();
+  wider.addSubnet(a, Math.min(Number(lengthA), Number(lengthB)), family);
+  return wider.check(b, family);
 }
 
 const nodeOf = ({ site }: Place) => site.node;
@@ -225,6 +239,16 @@ const vnisOf = ({ vsis }: Site) => new Map(vsis.flatMap((vsi) => (vsi.vni === nu
 /** By routes, and in no configuration. */
 const isFound = (tunnel: string) => tunnel.startsWith("evpn:");
 
+const ASK_ROUTES =
+  "vtepctl show evpn vteps, show evpn: are the sessions up, do both export and import the VSI's target?";
+
+/** What brings VNIs to the tunnel: routes, or, where there can be none, `byHand`. */
+function fixFor(from: Site, to: Site, tunnel: Tunnel | undefined, byHand: string): string {
+  if (tunnel !== undefined && isFound(tunnel.name)) return ASK_ROUTES;
+  if (!from.hasEvpn || !to.hasEvpn) return byHand;
+  return tunnel === undefined ? ASK_ROUTES : `${ASK_ROUTES} Or ${byHand}`;
+}
+
 function tunnelLists(sites: readonly Site[]): Finding[] {
   const found: Finding[] = [];
   for (const from of sites) {
@@ -237,13 +261,15 @@ function tunnelLists(sites: readonly Site[]): Finding[] {
       const tunnel = tunnelTo(from, to);
       if (tunnel === undefined) {
         const text = `${from.node} has no tunnel to ${to.node} (${address}), which has VNI ${listText(common.map(([vni]) => vni))}, too`;
-        found.push(fail(text, `add {name: ${to.node}, remote: ${address}} to tunnels of ${from.node}`));
+        const byHand = `add {name: ${to.node}, remote: ${address}} to tunnels of ${from.node}`;
+        found.push(fail(text, fixFor(from, to, tunnel, byHand)));
         continue;
       }
       const missing = common.filter(([, vsi]) => !vsi.tunnels.includes(tunnel.name)).map(([vni]) => vni);
       if (missing.length === 0) continue;
       const text = `${from.node} does not use its tunnel ${tunnel.name} for VNI ${listText(missing)}, which ${to.node} has, too`;
-      found.push(fail(text, `add ${tunnel.name} to tunnels of those VSIs on ${from.node}`));
+      const byHand = `add ${tunnel.name} to tunnels of those VSIs on ${from.node}`;
+      found.push(fail(text, fixFor(from, to, tunnel, byHand)));
     }
     for (const { name, remote } of from.tunnels) {
       if (sites.some(({ status }) => status.underlay.address === remote)) continue;

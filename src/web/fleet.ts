@@ -167,13 +167,15 @@ export class Fleet {
       if (value !== null) return { node, checks: value.checks };
       return { node, checks: [{ name: "daemon", result: "fail", text: refusal!.message, fix: refusal!.hint }] };
     });
-    return { gateways: own, between: fleetChecks(sitesOf(gateways)) };
+    return { gateways: own, between: fleetChecks(sitesOf(gateways, await this.evpn())) };
   }
 
   /** What the gateways' configurations say against each other, now. */
   async disagreements(): Promise<string[]> {
     const { gateways } = await this.look();
-    return fleetChecks(sitesOf(gateways)).flatMap(({ result, text }) => (result === "ok" ? [] : [text]));
+    return fleetChecks(sitesOf(gateways, await this.evpn())).flatMap(({ result, text }) =>
+      result === "ok" ? [] : [text],
+    );
   }
 
   private async list(): Promise<TablesSaid> {
@@ -216,10 +218,11 @@ async function snapshotOf<P extends keyof Snapshot>(socket: string, parts: reado
   return snapshot;
 }
 
-function sitesOf(gateways: readonly GatewaySaid[]): Site[] {
+function sitesOf(gateways: readonly GatewaySaid[], evpn: EvpnSaid): Site[] {
+  const members = new Set(evpn.gateways.flatMap((each) => (each.evpn === null ? [] : each.node)));
   return gateways.flatMap(({ node, status, vsis, interfaces, tunnels }) =>
     // Router ids are in no snapshot: each gateway's doctor says what it hears of them.
-    status === null ? [] : [{ node, status, vsis, interfaces, tunnels, routerId: null }],
+    status === null ? [] : [{ node, status, vsis, interfaces, tunnels, hasEvpn: members.has(node), routerId: null }],
   );
 }
 

@@ -8,6 +8,7 @@ import { createApi } from "../../src/api/api.ts";
 import { addEvpn, type EvpnSource } from "../../src/api/evpn.ts";
 import type { Feature } from "../../src/api/feature.ts";
 import { listenUnix } from "../../src/api/listener.ts";
+import type { Check } from "../../src/api/schema-doctor.ts";
 import { ask } from "../../src/ctl/client.ts";
 import { runCommand } from "../../src/ctl/command-line.ts";
 import { fleetChecks, type Site } from "../../src/ctl/fleet-check.ts";
@@ -17,13 +18,54 @@ import { out } from "./said.ts";
 it("leaves a tunnel alone that routes found, to a VTEP that was not asked", () => {
   const tunnelsOf = (name: string) => {
     const tunnels = [{ name, remote: "192.0.2.4" }] as unknown as Site["tunnels"];
-    const site = { node: "gw1", status: STATUS, vsis: [], interfaces: [], tunnels, routerId: null };
+    const site = { node: "gw1", status: STATUS, vsis: [], interfaces: [], tunnels, routerId: null, hasEvpn: false };
     return fleetChecks([site]).filter((check) => check.name === "fleet: tunnels");
   };
   const text = (name: string) => `tunnel ${name} of gw1 leads to 192.0.2.4, which is none of the gateways asked`;
   expect(tunnelsOf("evpn:192.0.2.4").map(({ result }) => result)).toEqual(["ok", "ok"]);
   expect(tunnelsOf("evpn:192.0.2.4").at(-1)).toMatchObject({ text: text("evpn:192.0.2.4"), fix: null });
   expect(tunnelsOf("leaf")).toMatchObject([{ result: "warn", text: text("leaf") }]);
+});
+
+/** gwN, with a VXLAN. */
+const site = (n: number, part: Partial<Site>): Site => {
+  const status = { ...STATUS, underlay: { ...STATUS.underlay, address: `192.0.2.${n}` } };
+  const vsis = [{ name: "vsi20", vni: 20, interface: "i", tunnels: [] }] as unknown as Site["vsis"];
+  return { node: `gw${n}`, status, vsis, interfaces: [], tunnels: [], routerId: null, hasEvpn: true, ...part };
+};
+
+it("where routes find tunnels, asks for the routes and writes no name into a configuration", () => {
+  const tunnelTo = (name: string) => ({ tunnels: [{ name, remote: "192.0.2.2" }] as unknown as Site["tunnels"] });
+  const fixOf = (one: Partial<Site>, two: Partial<Site> = {}) =>
+    fleetChecks([site(1, one), site(2, two)]).find(({ text }) => text.startsWith("gw1 "))?.fix;
+  const routes = "vtepctl show evpn vteps, show evpn: are the sessions up, do both export and import the VSI's target?";
+  expect(fixOf(tunnelTo("evpn:192.0.2.2"))).toBe(routes);
+  expect(fixOf({})).toBe(routes);
+  expect(fixOf(tunnelTo("gw2"))).toBe(`${routes} Or add gw2 to tunnels of those VSIs on gw1`);
+  expect(fixOf({}, { hasEvpn: false })).toBe("add {name: gw2, remote: 192.0.2.2} to tunnels of gw1");
+  expect(fixOf({ ...tunnelTo("gw2"), hasEvpn: false })).toBe("add gw2 to tunnels of those VSIs on gw1");
+});
+
+it.each<[string, string[], string | undefined]>([
+  ["one family alone", ["10.1.1.2/24"], undefined],
+  ["both in the other order", ["2001:db8:10::2/64", "10.1.1.2/24"], undefined],
+  ["a second subnet that others do not have", ["10.1.1.2/24", "172.16.0.1/12"], undefined],
+  ["another length", ["10.1.1.2/16", "2001:db8:10::2/64"], "10.1.1.1/24 on gw1, gw2; 10.1.1.2/16 on gw3"],
+  [
+    "another length of IPv6",
+    ["10.1.1.2/24", "2001:db8:10:0:1::2/48"],
+    "2001:db8:10::1/64 on gw1, gw2; 2001:db8:10:0:1::2/48 on gw3",
+  ],
+])("compares the lengths of subnets that two gateways have: a Border with %s", (_, addresses, differing) => {
+  const routed = (n: number, distributed: boolean, ...own: string[]) => {
+    const iface = { name: "i", addresses: own, distributed, mac: `02:00:00:00:00:0${n}`, mtu: 1450 };
+    return site(n, { interfaces: [iface] as unknown as Site["interfaces"] });
+  };
+  const both = ["10.1.1.1/24", "2001:db8:10::1/64"];
+  const sites = [routed(1, true, ...both), routed(2, true, ...both), routed(3, false, ...addresses)];
+  const [{ result, text }] = fleetChecks(sites).filter(({ name }) => name === "fleet: subnets") as [Check];
+  const wanted = differing === undefined ? undefined : `VNI 20: subnets differ in length: ${differing}`;
+  expect(result === "ok" ? undefined : text).toBe(wanted);
 });
 
 it("says of a socket that speaks something else that it is no vtepd", async () => {

@@ -244,7 +244,8 @@ function site(node: string, change: (site: { -readonly [K in keyof Site]: Site[K
       neighbors: 0,
     }),
   );
-  const made = { node, status: statusOf(node), vsis, interfaces, tunnels: tunnelsOf(node), routerId: null };
+  const bgp = { routerId: null, hasEvpn: false };
+  const made = { node, status: statusOf(node), vsis, interfaces, tunnels: tunnelsOf(node), ...bgp };
   change(made);
   return made;
 }
