@@ -2,11 +2,13 @@
  * A packet followed from gateway to gateway: what one sends into a tunnel is traced on the gateway at its other end, frame and
  * VNI as they are, until it leaves by an AC or is dropped, punted, or sent to a gateway that was not asked.
  *
- * Each gateway answers from its own tables; this only carries the frame between them. Bounded, since tables may hold a loop.
+ * Each gateway answers from its own tables; this only carries the frame between them. Bounded, since tables may hold a loop. A
+ * gateway that does not answer ends nothing but what would have gone there.
  */
 import type { Ac, Status, Tunnel } from "../api/schema.ts";
 import type { Trace } from "../api/schema-trace.ts";
 import { type Ask, ask, EXIT, Refusal } from "./client.ts";
+import { type Answer, eachOf, silentText } from "./fleet.ts";
 
 /** More gateways in a row are a loop: no packet crosses more than two tunnels. */
 const MOST_LEGS = 32;
@@ -36,14 +38,23 @@ export interface Leg {
   readonly beyond: readonly string[];
 }
 
+export interface Followed {
+  readonly legs: readonly Leg[];
+  /** Gateways that did not answer. */
+  readonly silent: readonly Answer<unknown>[];
+}
+
 export async function followAll(
   sockets: readonly string[],
   body: Readonly<Record<string, unknown>>,
   start: string | undefined,
   asking: Ask = ask,
-): Promise<Leg[]> {
-  const gateways = await Promise.all(sockets.map((socket) => gatewayAt(socket, asking)));
-  const first = startOf(gateways, body, start);
+): Promise<Followed> {
+  const answers = await eachOf(sockets, asking, (socket, status) => gatewayAt(socket, status, asking));
+  const gateways = answers.flatMap(({ value }) => value ?? []);
+  const silent = answers.filter(({ refusal }) => refusal !== null);
+  const first = startOf(gateways, silent, body, start);
+  const unasked = silent.length === 0 ? "was not asked" : "was not asked or did not answer";
   const legs: Leg[] = [];
   const todo = [{ gateway: first, body, from: null as number | null }];
   for (let next = todo.shift(); next !== undefined; next = todo.shift()) {
@@ -52,7 +63,7 @@ export async function followAll(
     const beyond: string[] = [];
     for (const { tunnel, remote, local, vni, hex } of trace.next ?? []) {
       const peer = gateways.find(({ address }) => address === remote);
-      if (peer === undefined) beyond.push(`tunnel ${tunnel} leads to ${remote}, which was not asked`);
+      if (peer === undefined) beyond.push(`tunnel ${tunnel} leads to ${remote}, which ${unasked}`);
       else if (!peer.remotes.includes(local))
         beyond.push(`${peer.node} has no tunnel to ${gateway.node} and drops it: unknown_vtep`);
       else if (legs.length + todo.length + 1 >= MOST_LEGS) beyond.push(`to ${peer.node}: not followed, that is enough`);
@@ -60,15 +71,11 @@ export async function followAll(
     }
     legs.push({ node: gateway.node, from, trace, beyond });
   }
-  return legs;
+  return { legs, silent };
 }
 
-async function gatewayAt(socket: string, asking: Ask): Promise<Gateway> {
-  const [{ node, underlay }, acs, tunnels] = await Promise.all([
-    asking<Status>(socket, "/v1/status"),
-    asking<Ac[]>(socket, "/v1/acs"),
-    asking<Tunnel[]>(socket, "/v1/tunnels"),
-  ]);
+async function gatewayAt(socket: string, { node, underlay }: Status, asking: Ask): Promise<Gateway> {
+  const [acs, tunnels] = await Promise.all([asking<Ac[]>(socket, "/v1/acs"), asking<Tunnel[]>(socket, "/v1/tunnels")]);
   const [names, remotes] = [acs.map(({ name }) => name), tunnels.map(({ remote }) => remote)];
   return { socket, node, address: underlay.address, acs: names, remotes };
 }
@@ -76,9 +83,12 @@ async function gatewayAt(socket: string, asking: Ask): Promise<Gateway> {
 /** Where the packet arrives: the gateway that is named, or the only one with that AC. */
 function startOf(
   gateways: readonly Gateway[],
+  silent: Followed["silent"],
   body: Readonly<Record<string, unknown>>,
   start: string | undefined,
 ): Gateway {
+  const mute = silent.find(({ node }) => gateways.length === 0 || node === start);
+  if (mute !== undefined) throw mute.refusal!;
   const nodes = gateways.map(({ node }) => node).join(", ");
   if (start !== undefined) {
     const named = gateways.find(({ node }) => node === start);
@@ -90,7 +100,12 @@ function startOf(
     throw new Refusal("usage", "at which gateway does it arrive?", `add --gateway, one of ${nodes}`, EXIT.usage);
   const [only, second] = gateways.filter(({ acs }) => acs.includes(ac));
   if (only === undefined)
-    throw new Refusal("not_found", `no gateway has an AC ${ac}`, `asked: ${nodes}`, EXIT.notFound);
+    throw new Refusal(
+      "not_found",
+      `no gateway has an AC ${ac}`,
+      `asked: ${[nodes, ...silent.map(silentText)].join("; ")}`,
+      EXIT.notFound,
+    );
   if (second === undefined) return only;
   const message = `${only.node} and ${second.node} both have an AC ${ac}`;
   throw new Refusal("usage", message, "say which with --gateway NAME", EXIT.usage);

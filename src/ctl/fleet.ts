@@ -45,14 +45,24 @@ export function askAll<T>(
   question?: Question,
   asking: Ask = ask,
 ): Promise<Answer<T>[]> {
+  return eachOf(sockets, asking, (socket, status) =>
+    path === "/v1/status" ? (status as T) : asking<T>(socket, path, method, question),
+  );
+}
+
+/** What `valueAt` makes of each that answers; the answers come in the order of the sockets. */
+export function eachOf<T>(
+  sockets: readonly string[],
+  asking: Ask,
+  valueAt: (socket: string, status: Status) => T | Promise<T>,
+): Promise<Answer<T>[]> {
   return Promise.all(
     sockets.map(async (socket): Promise<Answer<T>> => {
       let node = callName(socket);
       try {
         const status = await asking<Status>(socket, "/v1/status");
         node = status.node;
-        const value = path === "/v1/status" ? (status as T) : await asking<T>(socket, path, method, question);
-        return { socket, node, value, refusal: null };
+        return { socket, node, value: await valueAt(socket, status), refusal: null };
       } catch (error) {
         if (!(error instanceof Refusal)) throw error;
         return { socket, node, value: null, refusal: error };
@@ -60,6 +70,9 @@ export function askAll<T>(
     }),
   );
 }
+
+/** One that does not answer, as a row among the others. */
+export const silentText = ({ node, refusal }: Answer<unknown>): string => `${node}: no answer: ${refusal!.message}`;
 
 /** After everything was shown: the exit code of the first gateway that gave no answer. */
 export function failFor(answers: readonly Answer<unknown>[]): void {

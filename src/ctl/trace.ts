@@ -8,7 +8,7 @@ import type { Trace, TraceRequest } from "../api/schema-trace.ts";
 import { printable } from "../wire/printable.ts";
 import { EXIT, Refusal } from "./client.ts";
 import { examples } from "./examples.ts";
-import { isFleet } from "./fleet.ts";
+import { answerForm, failFor, isFleet, silentText } from "./fleet.ts";
 import { askTrace, endText, followAll } from "./fleet-trace.ts";
 import { printValue, type Session } from "./output.ts";
 import { write } from "./terminal.ts";
@@ -65,11 +65,18 @@ export function addTrace(program: Command, session: Session): void {
     .action(async (words: string[], options: Record<string, string | number | boolean>) => {
       const body = requestOf(words, options);
       if (isFleet(session)) {
-        const legs = await followAll(session.sockets, body, options.gateway as string | undefined).catch(inOurWords);
-        if (session.output.form !== "table") return await printValue(session.output, { legs });
-        for (const { node, trace, beyond } of legs)
-          await write(`${printable(node)}: ${text(trace)}`, ...beyond.map((line) => `(${printable(line)})\n`), "\n");
-        return await write(`END  ${endText(legs)}\n`);
+        const followed = followAll(session.sockets, body, options.gateway as string | undefined);
+        const { legs, silent } = await followed.catch(inOurWords);
+        if (session.output.form !== "table") {
+          const forms = silent.map((answer) => answerForm(answer, {}));
+          await printValue(session.output, { legs, silent: forms });
+        } else {
+          for (const { node, trace, beyond } of legs)
+            await write(`${printable(node)}: ${text(trace)}`, ...beyond.map((line) => `(${printable(line)})\n`), "\n");
+          for (const answer of silent) await write(`${printable(silentText(answer))}\n`);
+          await write(`END  ${endText(legs)}\n`);
+        }
+        return failFor(silent);
       }
       const trace = await askTrace(session.socket, body).catch(inOurWords);
       if (session.output.form !== "table") return await printValue(session.output, trace);

@@ -5,6 +5,7 @@
  * page can have a frame sent.
  */
 import { z } from "zod";
+import { silentText } from "../ctl/fleet.ts";
 import { endText, followAll } from "../ctl/fleet-trace.ts";
 import { askGateway } from "./answers.ts";
 import type { Journey, JourneyAsked } from "./said.ts";
@@ -28,6 +29,6 @@ export async function journeyOf(sockets: readonly string[], asked: JourneyAsked)
   const { gateway, ac, protocol, source, destination, ttl, size, df, sourcePort, destinationPort } = asked;
   const described = { ac, protocol, source, destination, ttl, size, df, sourcePort, destinationPort };
   const given = Object.entries(described).filter(([, value]) => value !== undefined);
-  const legs = await followAll(sockets, Object.fromEntries(given), gateway, askGateway);
-  return { legs, end: endText(legs) };
+  const { legs, silent } = await followAll(sockets, Object.fromEntries(given), gateway, askGateway);
+  return { legs, silent: silent.map(silentText), end: endText(legs) };
 }

@@ -150,5 +150,7 @@ export interface Journey {
     readonly trace: Trace;
     readonly beyond: readonly string[];
   }[];
+  /** Gateways that did not answer, each a sentence. */
+  readonly silent: readonly string[];
   readonly end: string;
 }

@@ -222,6 +222,11 @@ function Way({ journey }: { readonly journey: Journey }) {
           </li>
         ))}
       </ol>
+      {journey.silent.map((text) => (
+        <p key={text} class="bad">
+          ✖ {sentence(text)}
+        </p>
+      ))}
       <p class="end" role="status">
         <strong>end:</strong> {journey.end.split("\n").map(sentence).join("; ")}
       </p>
