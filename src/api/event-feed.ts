@@ -37,14 +37,20 @@ export function filterOf(query: EventQuery): Filter {
   const glob = event === undefined ? null : globOf(event);
   const naming = host === undefined ? null : namingOf(host);
   const ofProtocol = protocol === undefined ? null : new RegExp(`(^| )${protocol}6? `);
-  return ({ event: name, fields }) =>
+  const isHere: Filter = ({ event: name, fields }) =>
     (ac === undefined || fields.ac === ac) &&
     (tunnel === undefined || fields.tunnel === tunnel) &&
     (vsi === undefined || fields.vsi === vsi) &&
-    (glob === null || glob.test(name)) &&
     (naming === null || Object.values(fields).some((value) => typeof value === "string" && naming.test(value))) &&
-    (ofProtocol === null || name.startsWith(`${protocol}.`) || ofProtocol.test(String(fields.frame ?? ""))) &&
-    (drop !== "1" || name === "drop" || fields.of === "drop");
+    (ofProtocol === null || name.startsWith(`${protocol}.`) || ofProtocol.test(String(fields.frame ?? "")));
+  return (record) => {
+    const { event: name, fields } = record;
+    const kinds = name === "suppressed" ? [name, String(fields.of)] : [name];
+    if (glob !== null && !kinds.some((kind) => glob.test(kind))) return false;
+    if (drop === "1" && !kinds.includes("drop")) return false;
+    // What was left out may have been of any place.
+    return name === "suppressed" || (name === "drop" && fields.reason === null) || isHere(record);
+  };
 }
 
 /** Does a text name the address? Not as a part of another one. */
@@ -171,7 +177,7 @@ class Follower {
     if (this.filter(record) && !this.sink(record)) this.kindOf(record).left++;
   }
 
-  /** `count` records like this one were never made. */
+  /** `count` records like this one were never made; one without a reason stands for drops of any place. */
   left(record: Unnumbered, count: number): void {
     if (this.filter(record)) this.kindOf(record).left += count;
   }

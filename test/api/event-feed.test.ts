@@ -143,6 +143,39 @@ describe("the feed", () => {
     expect(seen).toMatchObject([{ event: "suppressed", fields: { count: 30 } }]);
   });
 
+  it("tells of lost drops, whose place is not known, every follower that wants drops", () => {
+    const feed = new EventFeed(() => Date.now());
+    const { seq: _, ...lost } = record("drop", { reason: null });
+    const follow = (query: Parameters<typeof filterOf>[0]) => {
+      const seen: EventRecord[] = [];
+      feed.follow(query, (one) => seen.push(one) > 0);
+      return () => seen.map(({ event, fields }) => `${event} ${fields.count}`);
+    };
+    const here = [
+      { drop: "1", ac: "vm1" },
+      { host: "10.1.1.1", vsi: "a" },
+      { event: "drop", protocol: "arp" },
+    ] as const;
+    const told = here.map(follow);
+    const others = follow({ event: "mac.*" });
+    feed.left(lost, 5000);
+    vi.advanceTimersByTime(1000);
+    expect(told.map((each) => each())).toEqual(here.map(() => ["suppressed 5000"]));
+    expect(others()).toEqual([]);
+  });
+
+  it("shows what was left out of the kept drops, whichever AC they are asked of", () => {
+    let nowMs = 0;
+    const feed = new EventFeed(() => nowMs);
+    const { seq: _, ...drop } = record("drop", { reason: "runt", ac: "vm2", frame: "1 byte" });
+    for (let n = 0; n < 30; n++) feed.dropped("runt", () => drop);
+    nowMs = 1000;
+    const events = (query: Parameters<typeof filterOf>[0]) => feed.recent(query).map(({ event }) => event);
+    for (const query of [{ drop: "1", ac: "vm1" }, { ac: "vm1" }, { event: "drop", host: "10.1.1.1" }] as const)
+      expect(events(query), JSON.stringify(query)).toEqual(["suppressed"]);
+    expect(events({ event: "mac.*" })).toEqual([]);
+  });
+
   it("hears what the log is told, whatever the log's level", () => {
     const log = {
       line: vi.fn(),
