@@ -24,7 +24,9 @@ export const TraceRequest = z
     source: address.optional().describe("with nd, :: probes for a duplicate"),
     destination: address.optional().describe("of the source's family"),
     sourceMac: mac.optional().describe("default: of the neighbour with the source address, else one made up"),
-    destinationMac: mac.optional().describe("default: the gateway MAC of the VSI"),
+    destinationMac: mac
+      .optional()
+      .describe("default: the gateway MAC of the VSI; of a group or broadcast address its own"),
     ttl: z.int().min(0).max(255).default(64).describe("or hop limit"),
     dscp: z.int().min(0).max(63).default(0),
     size: z.int().min(28).max(65_535).default(84).describe("bytes of the IP packet"),

@@ -41,7 +41,7 @@ export function addTrace(program: Command, session: Session): void {
     .option("--df", "don't fragment (IPv4)")
     .option("--sport <port>", "source port (default: 40000)", integer)
     .option("--dport <port>", "destination port (default: 80)", integer)
-    .option("--dst-mac <mac>", "destination MAC (default: the gateway MAC)")
+    .option("--dst-mac <mac>", "destination MAC (default: the gateway MAC, or that of a group or broadcast address)")
     .option("--src-mac <mac>", "source MAC (default: that of the known host)")
     .option("--vlan <id>", "802.1Q tag (default: the AC's)", integer)
     .option("--hex <bytes>", "the frame itself, in place of a description")

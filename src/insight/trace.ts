@@ -10,9 +10,11 @@ import type { Trace, TraceRequest } from "../api/schema-trace.ts";
 import type { ShownParts } from "../api/shown.ts";
 import type { TraceRefusal } from "../api/trace.ts";
 import type { Injector } from "../control/inject.ts";
+import { type InterfaceObject, subnetOf } from "../control/inventory.ts";
 import { type Ip, isSameFamily, parseIp } from "../control/ip.ts";
 import { DROPS, PUNTS } from "../tables/counters.ts";
-import { formatMac, type Mac, macOf, parseMac } from "../wire/ethernet.ts";
+import { BROADCAST, formatMac, type Mac, macOf, parseMac } from "../wire/ethernet.ts";
+import { groupMac4, isMulticast, maskOf } from "../wire/ipv4.ts";
 import { isMulticast6 } from "../wire/ipv6.ts";
 import { groupMac } from "../wire/nd.ts";
 import { summaryOf } from "../wire/summary.ts";
@@ -81,8 +83,7 @@ export class Tracer {
     const wrong = familyTrouble(protocol, source, destination);
     if (wrong !== null) return wrong;
     const isQuestion = protocol === "arp" || protocol === "nd";
-    const usual =
-      typeof destination === "bigint" && isMulticast6(destination) ? groupMac(destination) : vsi?.interface?.mac;
+    const usual = groupOf(destination, vsi?.interface ?? null) ?? vsi?.interface?.mac;
     const destinationMac = request.destinationMac === undefined ? usual : parseMac(request.destinationMac);
     if (vsi === undefined && destinationMac == null && !isQuestion)
       return refusal(
@@ -162,6 +163,16 @@ export class Tracer {
     const [name, text] = PUNTS[kind - 1]!;
     return { kind: "punted", reason: null, class: name, text: `punted to control: ${text}`, next };
   }
+}
+
+/** The MAC to which a host sends what is for a group, or for all of its subnet; null: it is for one. */
+function groupOf(destination: Ip, iface: InterfaceObject | null): Mac | null {
+  if (typeof destination === "bigint") return isMulticast6(destination) ? groupMac(destination) : null;
+  if (isMulticast(destination)) return groupMac4(destination);
+  const subnet = iface === null ? null : subnetOf(iface, destination);
+  // A /31 has no broadcast address (RFC 3021 §2.1).
+  const isOfAll = subnet !== null && subnet.length < 31 && (destination | maskOf(subnet.length)) === -1;
+  return destination === -1 || isOfAll ? BROADCAST : null;
 }
 
 function textIp(text: string | undefined): Ip | null {

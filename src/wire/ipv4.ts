@@ -8,6 +8,7 @@
  * one representation, one comparison.
  */
 import { i32, setU16 } from "./bytes.ts";
+import type { Mac } from "./ethernet.ts";
 
 export const IPV4_BYTES = 20;
 export const IP_TOS = 1;
@@ -130,6 +131,11 @@ export function maskOf(length: number): number {
 /** 224/4. */
 export function isMulticast(address: Ipv4): boolean {
   return (address & 0xf0000000) === (0xe0000000 | 0);
+}
+
+/** 01:00:5e and the last 23 bits of a group (RFC 1112 §6.4). */
+export function groupMac4(group: Ipv4): Mac {
+  return 0x01005e000000 + (group & 0x7fffff);
 }
 
 /** 127/8. */

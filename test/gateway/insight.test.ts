@@ -132,6 +132,22 @@ describe("trace", () => {
     expect(next({ size: 1500 })).toBe("fragmented to 1450 bytes and sent on");
   });
 
+  it("to a group, or to all of a subnet, by the MAC that a host sends to", () => {
+    const to = (source: string, destination: string) => traced({ ac: "vm1", protocol: "udp", source, destination });
+    for (const [source, destination, mac] of [
+      ["10.1.1.11", "224.0.0.5", "01:00:5e:00:00:05"],
+      ["10.1.1.11", "239.129.2.3", "01:00:5e:01:02:03"],
+      ["0.0.0.0", "255.255.255.255", "ff:ff:ff:ff:ff:ff"],
+      ["10.1.1.11", "10.1.1.255", "ff:ff:ff:ff:ff:ff"],
+    ] as const) {
+      const { packet, fate } = to(source, destination);
+      expect(packet).toContain(`> ${mac})`);
+      expect(fate, destination).toMatchObject({ kind: "sent", reason: null });
+    }
+    expect(to("10.1.1.11", "20.1.1.255").packet).not.toContain("ff:ff:ff:ff:ff:ff");
+    expect(to("10.1.1.11", "10.1.1.0").packet).not.toContain("ff:ff:ff:ff:ff:ff");
+  });
+
   it("raw bytes, tags, and questions that make no sense", () => {
     expect(traced({ ac: "vm1", hex: "00" }).fate).toMatchObject({ kind: "dropped", reason: "runt" });
     expect(traced({ ...toVm5, vlan: 99 }).fate.reason).toBe("ac_unbound");
