@@ -249,31 +249,36 @@ function checkRoutes({ underlay, tunnels }: Config): Check[] {
   });
 }
 
-interface Holder {
-  readonly inode: string;
-  readonly who: string;
-}
+const ANY4 = "0".repeat(8);
+const ANY6 = "0".repeat(32);
+/** ::ffff:0:0/96, as the kernel prints it. */
+const MAPPED = `${"0".repeat(16)}FFFF0000`;
 
-function checkPort({ underlay }: Config): Check {
+/** Only what takes packets to our address is in the way: no socket of IPv4 to an IPv6 one, and of IPv6 to an IPv4 one those of both. */
+export function checkPort({ underlay }: { readonly underlay: Pick<Config["underlay"], "address" | "port"> }): Check {
   const { address, port } = underlay;
-  const holder = holderOf(address, port);
-  if (holder === null) return ok("port", `UDP ${port} of ${address} is free`);
+  const own = kernelText(peerAddress(address));
+  const isIpv6 = own.length === ANY6.length;
+  const holder = isIpv6
+    ? holderOf("/proc/net/udp6", port, [own, ANY6])
+    : (holderOf("/proc/net/udp", port, [own, ANY4]) ?? holderOf("/proc/net/udp6", port, [MAPPED + own]));
   const fix = "stop that program, or choose another underlay.port (the peers must use it too)";
-  return fail("port", `UDP ${port} of ${address} is taken by ${holder.who}`, fix);
+  if (holder !== null) return fail("port", `UDP ${port} of ${address} is taken by ${holder}`, fix);
+  // Its IPV6_V6ONLY, without which it takes IPv4 too, is in no file.
+  const both = isIpv6 ? null : holderOf("/proc/net/udp6", port, [ANY6]);
+  if (both !== null) return warn("port", `UDP ${port} of ${address} may be taken by ${both}, which has it of ::`, fix);
+  return ok("port", `UDP ${port} of ${address} is free`);
 }
 
-/** Who has this UDP port: /proc/net/udp names a socket's inode, a process with it as an open file is its owner. */
-function holderOf(address: string, port: number): Holder | null {
-  const own = kernelText(peerAddress(address));
-  for (const file of ["/proc/net/udp", "/proc/net/udp6"]) {
-    if (!existsSync(file)) continue;
-    for (const line of readFileSync(file, "utf8").split("\n").slice(1)) {
-      const fields = line.trim().split(/\s+/);
-      const [ip = "", hexPort = ""] = (fields[1] ?? "").split(":");
-      if (Number.parseInt(hexPort, 16) !== port || !(ip === own || /^0+$/.test(ip))) continue;
-      const inode = fields[9] ?? "0";
-      return { inode, who: inode === "0" ? "the kernel (a vxlan device?)" : processOf(inode) };
-    }
+/** Who has this UDP port of one of `addresses`: `file` names a socket's inode, a process with it as an open file is its owner. */
+function holderOf(file: string, port: number, addresses: readonly string[]): string | null {
+  if (!existsSync(file)) return null;
+  for (const line of readFileSync(file, "utf8").split("\n").slice(1)) {
+    const fields = line.trim().split(/\s+/);
+    const [ip = "", hexPort = ""] = (fields[1] ?? "").split(":");
+    if (Number.parseInt(hexPort, 16) !== port || !addresses.includes(ip)) continue;
+    const inode = fields[9] ?? "0";
+    return inode === "0" ? "the kernel (a vxlan device?)" : processOf(inode);
   }
   return null;
 }
