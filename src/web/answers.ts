@@ -114,6 +114,7 @@ const rows = <T extends z.ZodType>(row: T) => z.array(row).max(MOST_ROWS);
 
 const Snapshot = z.object({
   at: z.object({ mono: z.string().regex(/^\d{1,19}$/) }),
+  truncated: texts,
   status: Status.optional(),
   vsis: ports(Vsi).optional(),
   acs: ports(Ac).optional(),

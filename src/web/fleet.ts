@@ -181,9 +181,12 @@ export class Fleet {
   private async list(): Promise<TablesSaid> {
     const all = this.sockets().map(async (socket) => {
       try {
-        const { status, neighbors, macs, routes } = await snapshotOf(socket, LISTED);
+        const { status, neighbors, macs, routes, truncated } = await snapshotOf(socket, LISTED);
         const { counts } = status;
-        const left = (all: number, list: readonly unknown[]) => Math.max(0, all - list.length);
+        const left = (table: (typeof truncated)[number], all: number, list: readonly unknown[]) =>
+          truncated.includes(table) ? Math.max(1, all - list.length) : 0;
+        // Hosts that ARP suppression answers for are rows, and in no count.
+        const counted = neighbors.filter(({ state }) => state !== "suppressed");
         return {
           node: status.node,
           error: null,
@@ -191,9 +194,9 @@ export class Fleet {
           macs,
           routes,
           left: {
-            neighbors: left(counts.neighbors, neighbors),
-            macs: left(counts.macs, macs),
-            routes: left(counts.routes, routes),
+            neighbors: left("neighbors", counts.neighbors, counted),
+            macs: left("macs", counts.macs, macs),
+            routes: left("routes", counts.routes, routes),
           },
         };
       } catch (error) {

@@ -105,7 +105,7 @@ export interface TablesSaid {
     readonly neighbors: readonly Neighbor[];
     readonly macs: readonly MacEntry[];
     readonly routes: readonly Route[];
-    /** Rows that were left out of each. */
+    /** Rows that were left out of each; of neighbours at least so many. */
     readonly left: { readonly neighbors: number; readonly macs: number; readonly routes: number };
   }[];
 }

@@ -5,7 +5,7 @@ import { Fleet } from "../../src/web/fleet.ts";
 import { linksOf } from "../../src/web/links.ts";
 import { pictureOf } from "../../src/web/page/layout.ts";
 import { RateBook } from "../../src/web/rates.ts";
-import type { GatewaySaid } from "../../src/web/said.ts";
+import type { GatewaySaid, TablesSaid } from "../../src/web/said.ts";
 import { answersOf, FakeGateway, idle } from "./fake-gateway.ts";
 
 const counted = (packets: number, bytes: number) => ({ ...idle, receive: { packets, bytes } });
@@ -83,6 +83,28 @@ describe("the fleet", () => {
     await fleet.fabric();
     expect(asked()).toBe(2);
     gateway.stop();
+  });
+});
+
+describe("the tables", () => {
+  it("that are longer than what is shown say so, hosts that no count has among them", async () => {
+    const answers = answersOf("gw1", "192.0.2.1", []);
+    const status = answers["/v1/status"] as { counts: object };
+    const host = { ...{ interface: null, vsi: "vsi10", mac: null, kind: "learned", via: null }, ip: "10.1.1.7" };
+    answers["/v1/snapshot"] = {
+      at: { mono: "1" },
+      status: { ...status, counts: { ...status.counts, neighbors: 0, macs: 12 } },
+      ...{ neighbors: [{ ...host, state: "suppressed" }], macs: [], routes: [], truncated: ["neighbors", "macs"] },
+    };
+    const gateway = await new FakeGateway("gw1", answers).start();
+    const [{ error, left }] = (
+      await new Fleet(
+        () => [gateway.socket],
+        () => 0,
+      ).tables()
+    ).gateways as [TablesSaid["gateways"][number]];
+    gateway.stop();
+    expect([error, left]).toEqual([null, { neighbors: 1, macs: 12, routes: 0 }]);
   });
 });
 

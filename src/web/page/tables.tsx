@@ -202,7 +202,9 @@ function Grid({ heads, rows, of }: Table & { readonly of: Kind }) {
               <th key={node} scope="col">
                 {name(node)}
                 {error !== null && <span class="bad"> ✖ silent</span>}
-                {left > 0 && <span class="quiet">{` ${count(left)} more`}</span>}
+                {left > 0 && (
+                  <span class="quiet">{` ${of === "neighbors" ? "at least " : ""}${count(left)} more`}</span>
+                )}
               </th>
             ))}
             <th scope="col">
