@@ -68,11 +68,8 @@ export class ErrorWays {
       case FIB.ROUTE_HOST:
       case FIB.ROUTE_ADJACENCY:
         return this.by(fib.adjacencyInterface[argument]!, arrival);
-      case FIB.ROUTE_GROUP: {
-        const at = argument * FIB.GROUP_WORDS;
-        const isEmpty = fib.groups[at] === 0;
-        return this.by(isEmpty ? 0 : fib.adjacencyInterface[fib.groups[at]!]!, arrival);
-      }
+      case FIB.ROUTE_GROUP:
+        return this.by(this.outOf(argument, arrival.row), arrival);
       case FIB.ROUTE_LOCAL:
       case FIB.ROUTE_BROADCAST:
       case FIB.ROUTE_DISCARD:
@@ -86,6 +83,18 @@ export class ErrorWays {
   isRoutedBy(iface: InterfaceObject, ip: Ip): boolean {
     const { kind, iface: out } = this.find(iface, ip, 1);
     return kind === "routed" && out === iface;
+  }
+
+  /**
+   * The row of a VSI-interface that group `row` uses: of `arrival` where it does, since each member is a way there (RFC 3704 §2.3), else of its
+   * first place; 0: it is empty.
+   */
+  private outOf(row: number, arrival: number): number {
+    const { groups, adjacencyInterface } = this.tables.fib;
+    const at = row * FIB.GROUP_WORDS;
+    for (let place = at; place < at + FIB.GROUP_WORDS; place++)
+      if (adjacencyInterface[groups[place]!] === arrival) return arrival;
+    return adjacencyInterface[groups[at]!]!;
   }
 
   private by(row: number, arrival: InterfaceObject): Way {
