@@ -359,7 +359,7 @@ export class Agent {
           : this.neighbors.need(hop.iface, hop.ip, frame, isFromUplink(frame, this.parts.inventory), hop.behind);
       }
       case PUNT.local:
-        return this.dhcp.local(frame, arg) ?? this.icmpOf(frame).local(frame);
+        return this.dhcp.local(frame, arg) ?? this.icmpOf(frame).local(frame, arg);
       case PUNT.ttl:
         return this.icmpOf(frame).ttl(frame);
       case PUNT.unreachable:

@@ -7,13 +7,15 @@
 import { ANNOUNCE_AGAIN_MS } from "../../src/control/resolution/announcer.ts";
 import type { MemoryTap } from "../../src/io/memory.ts";
 import { u16 } from "../../src/wire/bytes.ts";
-import { type Mac, parseMac, TYPE_IPV6 } from "../../src/wire/ethernet.ts";
+import { ETH_BYTES, ETH_SRC, type Mac, parseMac, TYPE_IPV6 } from "../../src/wire/ethernet.ts";
 import {
+  ICMP6_ECHO_REPLY,
   ICMP6_NEIGHBOR_ADVERTISEMENT,
   ICMP6_NEIGHBOR_SOLICITATION,
   ICMP6_ROUTER_ADVERTISEMENT,
+  sealIcmp6,
 } from "../../src/wire/icmp6.ts";
-import { formatIpv6, isMulticast6 } from "../../src/wire/ipv6.ts";
+import { formatIpv6, IP6_DST, IP6_SRC, IPV6_BYTES, isMulticast6 } from "../../src/wire/ipv6.ts";
 import {
   ALL_NODES,
   ALL_ROUTERS,
@@ -196,4 +198,17 @@ export class Sites6 {
       if (gateway.control.shown.inventory.interface("if10")!.mac === mac) return gateway.name;
     return mac.toString(16);
   }
+}
+
+/** The answer to an echo request of IPv6. */
+export function echoReply(request: Uint8Array): Uint8Array {
+  const reply = request.slice();
+  reply.copyWithin(0, ETH_SRC, ETH_SRC + 6);
+  reply.set(request.subarray(0, 6), ETH_SRC);
+  const at = ETH_BYTES + IP6_SRC;
+  reply.copyWithin(at, ETH_BYTES + IP6_DST, ETH_BYTES + IPV6_BYTES);
+  reply.set(request.subarray(at, at + 16), ETH_BYTES + IP6_DST);
+  reply[ETH_BYTES + IPV6_BYTES] = ICMP6_ECHO_REPLY;
+  sealIcmp6(reply, ETH_BYTES, reply.length - ETH_BYTES - IPV6_BYTES);
+  return reply;
 }

@@ -1,17 +1,18 @@
 /** Tracks on whole gateways: two Borders with an uplink each, whose lines die while all that is near still answers. */
 import { describe, expect, it } from "vitest";
+import type { HostPing } from "../../src/api/schema-probe.ts";
 import { Shown } from "../../src/api/shown.ts";
 import { rowsOf } from "../../src/control/sorted.ts";
 import { waysOf } from "../../src/daemon/status.ts";
+import { pingHost } from "../../src/liveness/host-ping.ts";
 import { checkTrack, tracksOf } from "../../src/liveness/tracks.ts";
 import { setU16, u16 } from "../../src/wire/bytes.ts";
-import { ETH_BYTES, ETH_SRC } from "../../src/wire/ethernet.ts";
+import { ETH_BYTES } from "../../src/wire/ethernet.ts";
 import { ICMP_ECHO_REPLY } from "../../src/wire/icmp.ts";
-import { ICMP6_ECHO_REPLY, sealIcmp6 } from "../../src/wire/icmp6.ts";
 import { parseIpv4, sum16 } from "../../src/wire/ipv4.ts";
-import { IP6_DST, IP6_SRC, IPV6_BYTES, readIpv6 } from "../../src/wire/ipv6.ts";
+import { IP6_DST, parseIpv6, readIpv6 } from "../../src/wire/ipv6.ts";
 import { parseNd } from "../../src/wire/nd.ts";
-import { Host6, LINK } from "./host6.ts";
+import { echoReply, Host6, LINK } from "./host6.ts";
 import { icmpPacket, type Vm } from "./vm.ts";
 import { type Gateway, World } from "./world.ts";
 
@@ -100,19 +101,6 @@ const routeOf = (gateway: Gateway, prefix: string) => {
   const shown = new Shown(gateway.control.shown, { view: () => ({ state: "unwatched" }) as never });
   return [...rowsOf(shown.routes())].find((route) => route.prefix === prefix);
 };
-
-/** The answer to an echo request of IPv6. */
-function echoReply(request: Uint8Array): Uint8Array {
-  const reply = request.slice();
-  reply.copyWithin(0, ETH_SRC, ETH_SRC + 6);
-  reply.set(request.subarray(0, 6), ETH_SRC);
-  const at = ETH_BYTES + IP6_SRC;
-  reply.copyWithin(at, ETH_BYTES + IP6_DST, ETH_BYTES + IPV6_BYTES);
-  reply.set(request.subarray(at, at + 16), ETH_BYTES + IP6_DST);
-  reply[ETH_BYTES + IPV6_BYTES] = ICMP6_ECHO_REPLY;
-  sealIcmp6(reply, ETH_BYTES, reply.length - ETH_BYTES - IPV6_BYTES);
-  return reply;
-}
 
 describe("an uplink whose far end dies", () => {
   it("is noticed in its detection time (and the steps of this clock); packets go by the other Border, and come back with it", () => {
@@ -312,6 +300,55 @@ routes: [{prefix: "::/0", nextHop: "${via}", track: isp}]
       gateway.reload(text);
       expect(views(gateway)[0]!.answered).toBe(answered);
     });
+});
+
+describe("a host that another VRF leads to", () => {
+  /** Asked by if30 of VRF red; the answers come in by `up`, which is in main. */
+  const text = (here: string, there: string, own: string, up: string, source: string, target: string) => `node: gw1
+underlay: {address: 192.0.2.1, mtu: 1500}
+vsis: [{name: vsi30, vni: 30}, {name: uplink}]
+interfaces:
+  - {name: if30, vsi: vsi30, vrf: red, address: "${own}", icmpSource: "${source}"}
+  - {name: up, vsi: uplink, address: "${up}", distributed: false}
+acs: [{name: ext, vsi: uplink, tap: {device: e1}}]
+tracks: [{name: isp, icmp: "${target}", interface: if30}]
+routes: [{prefix: "${here}", viaVrf: red}, {prefix: "${there}", vrf: red, viaVrf: main}]
+`;
+  const answered = async (world: World, gateway: Gateway, target: string) => {
+    world.advance(1700);
+    expect(stateOf(gateway)).toBe("up");
+    const { agent, shown } = gateway.control;
+    const parts = { agent, inventory: shown.inventory, now: () => world.net.nowMs, kick: () => {} };
+    const answer = pingHost(parts, "if30", target, 84) as Promise<HostPing>;
+    world.advance(1200);
+    expect((await answer).kind).toBe("reply");
+  };
+
+  it("answers to the VRF that asked", async () => {
+    const world = new World();
+    const gateway = world.gateway(
+      text("10.3.1.0/24", "50.1.1.0/24", "10.3.1.1/24", "50.1.1.1/24", "10.3.1.251", "50.1.1.2"),
+    );
+    world.vm(gateway, { name: "ext", ip: "50.1.1.2", mac: "02:00:00:00:50:02", gateway: "50.1.1.1" });
+    await answered(world, gateway, "50.1.1.2");
+  });
+
+  it("answers to it by IPv6", async () => {
+    const world = new World();
+    const [here, there] = ["2001:db8:30::", "2001:db8:50::"];
+    const gateway = world.gateway(
+      text(`${here}/64`, `${there}/64`, `${here}1/64`, `${there}1/64`, `${here}f1`, `${there}2`),
+    );
+    const address = parseIpv6("2001:db8:50::2")!;
+    const host = new Host6(gateway.taps.get("ext")!, "ext", "02:00:00:00:50:02", [address]);
+    const learn = host.tap.receive;
+    host.tap.receive = (frame) => {
+      learn(frame);
+      if (readIpv6(frame, ETH_BYTES + IP6_DST) === address && parseNd(frame, 0, frame.length) === null)
+        host.tap.send(echoReply(frame));
+    };
+    await answered(world, gateway, "2001:db8:50::2");
+  });
 });
 
 it("a track through the underlay is down where nothing can ask, and says so", () => {

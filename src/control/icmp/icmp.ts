@@ -122,13 +122,13 @@ export class Icmp {
     this.reassembly.flushPort(port);
   }
 
-  /** PUNT.local: IPv4 to an address of ours. */
-  local(frame: HeldFrame): Fate {
+  /** PUNT.local: IPv4 to an address of ours, of the VSI-interface in `row`. */
+  local(frame: HeldFrame, row: number): Fate {
     const bad = checkPacket(frame);
     if (bad !== CONSUMED) return bad;
     const { bytes } = frame;
     const protocol = bytes[L3 + IP_PROTOCOL]!;
-    if (protocol === PROTO_ICMP) return this.icmp(frame);
+    if (protocol === PROTO_ICMP) return this.icmp(frame, row);
     const to = i32(bytes, L3 + IP_DST);
     if (protocol === PROTO_TCP) return DROP.not_forwarded;
     const code = protocol === PROTO_UDP ? CODE_PORT_UNREACHABLE : CODE_PROTOCOL_UNREACHABLE;
@@ -174,7 +174,7 @@ export class Icmp {
   }
 
   /** ICMP to one of our addresses: echo requests are answered, replies to our own are heard, the rest tells us nothing we do not know. */
-  private icmp(frame: HeldFrame): Fate {
+  private icmp(frame: HeldFrame, row: number): Fate {
     const { bytes } = frame;
     const port = this.inventory.ports.get(frame.port);
     if (port === undefined) return DROP.ac_unbound;
@@ -182,23 +182,23 @@ export class Icmp {
     const payload = bytes.subarray(L3 + header, L3 + u16(bytes, L3 + IP_LENGTH));
     const word = u16(bytes, L3 + IP_FRAGMENT);
     const isTrusted = (frame.flags & FLAG_UNFINISHED_CHECKSUM) !== 0;
-    if ((word & (FRAGMENT_MF | FRAGMENT_OFFSET)) === 0) return this.echo(frame, port, payload, isTrusted);
+    if ((word & (FRAGMENT_MF | FRAGMENT_OFFSET)) === 0) return this.echo(frame, row, port, payload, isTrusted);
     const flow = `${i32(bytes, L3 + IP_SRC)} ${i32(bytes, L3 + IP_DST)} ${u16(bytes, L3 + IP_ID)}`;
     const added = this.reassembly.add(port, flow, (word & FRAGMENT_OFFSET) << 3, (word & FRAGMENT_MF) !== 0, payload);
     if (added.kind === "held") return HELD;
-    const fate = added.kind === "complete" ? this.echo(frame, port, added.payload, false) : DROP.not_forwarded;
+    const fate = added.kind === "complete" ? this.echo(frame, row, port, added.payload, false) : DROP.not_forwarded;
     // The fragments that waited share the fate of the last one.
     if (fate > 0) this.ledger.dropped(fate, { ...frame, units: added.units });
     else this.ledger.consumed(added.units);
     return fate;
   }
 
-  private echo(frame: HeldFrame, port: PortObject, message: Uint8Array, isTrusted: boolean): Fate {
+  private echo(frame: HeldFrame, row: number, port: PortObject, message: Uint8Array, isTrusted: boolean): Fate {
     if (message.length < 8) return DROP.ip_malformed;
     if (!isTrusted && !isIcmpIntact(message, 0, message.length)) return DROP.csum_bad;
     const vsi = this.inventory.vsis.get(frame.vsi);
     const iface = vsi?.interface;
-    if (message[0] === ICMP_ECHO_REPLY && iface != null) this.heard(frame, iface, message);
+    if (message[0] === ICMP_ECHO_REPLY) this.heard(frame, row, message);
     if (message[0] !== ICMP_ECHO_REQUEST) return CONSUMED;
     if (vsi === undefined || iface == null) return DROP.not_forwarded;
     if (isGroup(readMac(frame.bytes, ETH_DST))) return DROP.not_forwarded;
@@ -218,8 +218,11 @@ export class Icmp {
     return CONSUMED;
   }
 
-  private heard({ bytes }: HeldFrame, iface: InterfaceObject, message: Uint8Array): void {
-    this.pinger.heard(iface.vrf, i32(bytes, L3 + IP_SRC), message, bytes[L3 + IP_TTL]!, this.timers.exactMs);
+  /** Of the VRF of the address, not of the arrival: the way back may lead through another one. */
+  private heard({ bytes }: HeldFrame, row: number, message: Uint8Array): void {
+    const owner = this.inventory.interfaces.get(row);
+    if (owner === undefined) return;
+    this.pinger.heard(owner.vrf, i32(bytes, L3 + IP_SRC), message, bytes[L3 + IP_TTL]!, this.timers.exactMs);
   }
 
   /**

@@ -120,16 +120,16 @@ export class Icmp6 {
     this.parts = parts;
   }
 
-  /** PUNT.local: IPv6 to an address of ours. Extension headers other than a fragment header are not for a gateway: silence. */
-  local(frame: HeldFrame): Fate {
+  /** PUNT.local: IPv6 to an address of ours, of the VSI-interface in `row`. Extension headers other than a fragment header are not for a gateway: silence. */
+  local(frame: HeldFrame, row: number): Fate {
     if (!isWellFormed(frame)) return DROP.ip_malformed;
     const { bytes } = frame;
     const next = bytes[L3 + IP6_NEXT]!;
     if (next === PROTO_ICMP6) {
       const isTrusted = (frame.flags & FLAG_UNFINISHED_CHECKSUM) !== 0;
-      return this.message(frame, bytes.subarray(L4, L4 + u16(bytes, L3 + IP6_LENGTH)), isTrusted);
+      return this.message(frame, row, bytes.subarray(L4, L4 + u16(bytes, L3 + IP6_LENGTH)), isTrusted);
     }
-    if (next === FRAGMENT) return this.fragment(frame);
+    if (next === FRAGMENT) return this.fragment(frame, row);
     if (next === PROTO_TCP || upperLayer(bytes, L3, bytes.length) >> 8 !== L4) return DROP.not_forwarded;
     const from = readIpv6(bytes, L3 + IP6_DST);
     const error =
@@ -171,7 +171,7 @@ export class Icmp6 {
   }
 
   /** A fragment to us: echo requests are put together, of up to 8 KB; one that overlaps another kills its packet (RFC 5722). */
-  private fragment(frame: HeldFrame): Fate {
+  private fragment(frame: HeldFrame, row: number): Fate {
     const { bytes } = frame;
     const { ledger, inventory, reassembly } = this.parts;
     const port = inventory.ports.get(frame.port);
@@ -182,11 +182,11 @@ export class Icmp6 {
     const word = u16(bytes, L4 + 2);
     const payload = bytes.subarray(L4 + FRAGMENT_BYTES, end);
     // RFC 6946: one that is whole is no part of anything.
-    if ((word & 0xfff9) === 0) return this.message(frame, payload, false);
+    if ((word & 0xfff9) === 0) return this.message(frame, row, payload, false);
     const flow = `${readIpv6(bytes, L3 + IP6_SRC)} ${readIpv6(bytes, L3 + IP6_DST)} ${i32(bytes, L4 + 4)}`;
     const added = reassembly.add(port, flow, word & 0xfff8, (word & 1) !== 0, payload);
     if (added.kind === "held") return HELD;
-    const fate = added.kind === "complete" ? this.message(frame, added.payload, false) : DROP.not_forwarded;
+    const fate = added.kind === "complete" ? this.message(frame, row, added.payload, false) : DROP.not_forwarded;
     // The fragments that waited share the fate of the last one.
     if (fate > 0) ledger.dropped(fate, { ...frame, units: added.units });
     else ledger.consumed(added.units);
@@ -194,17 +194,18 @@ export class Icmp6 {
   }
 
   /** ICMPv6 to one of our addresses: echo requests are answered, and echo replies are perhaps what is waited for; the rest tells us nothing. */
-  private message(frame: HeldFrame, message: Uint8Array, isTrusted: boolean): Fate {
+  private message(frame: HeldFrame, row: number, message: Uint8Array, isTrusted: boolean): Fate {
     if (message.length < ICMP6_BYTES) return DROP.ip_malformed;
     const { bytes } = frame;
     const reply = new Uint8Array(L4 + message.length);
     reply.set(message, L4);
     for (let i = 0; i < 2 * IPV6_ADDRESS_BYTES; i++) reply[L3 + IP6_SRC + i] = bytes[L3 + IP6_SRC + i]!;
     if (!isTrusted && checksum6(reply, L3, message.length) !== 0xffff) return DROP.csum_bad;
-    const { rate, timers, emit, pinger } = this.parts;
+    const { rate, timers, emit, pinger, inventory } = this.parts;
     const arrival = this.arrivalOf(frame);
-    if (message[0] === ICMP6_ECHO_REPLY && arrival !== null)
-      pinger.heard(arrival.iface.vrf, readIpv6(bytes, L3 + IP6_SRC), message, bytes[L3 + IP6_HOPS]!, timers.exactMs);
+    const owner = inventory.interfaces.get(row);
+    if (message[0] === ICMP6_ECHO_REPLY && owner !== undefined)
+      pinger.heard(owner.vrf, readIpv6(bytes, L3 + IP6_SRC), message, bytes[L3 + IP6_HOPS]!, timers.exactMs);
     if (message[0] !== ICMP6_ECHO_REQUEST) return CONSUMED;
     if (arrival === null || isGroup(readMac(bytes, ETH_DST)) || !isSource6(bytes, L3 + IP6_SRC))
       return DROP.not_forwarded;
