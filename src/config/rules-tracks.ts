@@ -117,9 +117,17 @@ function checkWay(
   s: Sections,
   report: Report,
 ) {
-  const route = new RouteIndex(s.routes ?? []).around(vrf, { network: ip, length: bitsOf(ip), text });
-  const connected = new Subnets(s.interfaces!).find(vrf, ip)?.prefix.length ?? -1;
-  if (route === null || route.prefix.length <= connected) return;
+  const all = new RouteIndex(s.routes ?? []);
+  const subnets = new Subnets(s.interfaces!);
+  const routeIn = (of: string) => {
+    const found = all.around(of, { network: ip, length: bitsOf(ip), text });
+    return found !== null && found.prefix.length > (subnets.find(of, ip)?.prefix.length ?? -1) ? found : null;
+  };
+  const first = routeIn(vrf);
+  const isHopless = first?.nextHop === undefined && first?.nextHops === undefined;
+  // Another VRF's table decides, as at run time: once.
+  const route = isHopless && first?.viaVrf !== undefined ? routeIn(first.viaVrf) : first;
+  if (route === null) return;
   const names = (route.nextHops ?? []).map((hop) => hop.track ?? route.track);
   const isCircle = names.includes(track.name) || (route.nextHop !== undefined && route.track === track.name);
   if (!isCircle) return;

@@ -230,3 +230,26 @@ const RULES: readonly Row[] = [
   ],
 ];
 testRows(RULES);
+
+it("the circle of a track is found through another VRF too, and where that has a nearer way there is none", () => {
+  const mistakes = (more = "") => {
+    const text = `node: gw1
+underlay: {address: 192.0.2.1, mtu: 1500}
+vsis: [{name: vsi30, vni: 30}, {name: uplink}]
+interfaces:
+  - {name: if30, vsi: vsi30, address: 10.3.1.1/24, vrf: red, icmpSource: 10.3.1.251}
+  - {name: up, vsi: uplink, address: 50.1.1.1/24, distributed: false}
+acs: [{name: ext, vsi: uplink, tap: {device: t3}}]
+tracks: [{name: isp, icmp: 203.0.113.1, interface: if30}]
+routes:
+  - {prefix: 10.3.1.0/24, viaVrf: red}
+  - {prefix: 0.0.0.0/0, nextHop: 50.1.1.2, track: isp}
+  - {prefix: 0.0.0.0/0, vrf: red, viaVrf: main}
+${more}control: {socket: /run/gw1.sock}
+`;
+    const result = parseConfig(text, "gw1.yaml");
+    return "errors" in result ? result.errors.map(({ message }) => message) : [];
+  };
+  expect(mistakes()).toEqual(["203.0.113.1 is asked by route 0.0.0.0/0, which depends on this track"]);
+  expect(mistakes("  - {prefix: 203.0.113.0/24, nextHop: 50.1.1.3}\n")).toEqual([]);
+});
