@@ -15,6 +15,7 @@ export const DHCP_CLIENT_PORT = 68;
 
 export const BOOT_REQUEST = 1;
 export const BOOT_REPLY = 2;
+export const DHCP_DISCOVER = 1;
 export const DHCP_DECLINE = 4;
 export const DHCP_ACK = 5;
 export const DHCP_NAK = 6;

@@ -189,6 +189,22 @@ acs: [{name: a1, vsi: vsi10, tap: {device: a1}}, {name: s1, vsi: vsi20, tap: {de
     ]);
   });
 
+  it("is owed an answer by all servers only where all of them answer: not what names another one's offer", () => {
+    const owing = (type: string, ...servers: readonly string[]) => {
+      const world = bed(`{servers: [${servers.join(", ")}]}`);
+      world.get("a1").tap.send(request(dhcpMessage(`3501${type} ff`)));
+      world.settle();
+      const { agent, shown } = gw(world, 1).control;
+      const list = agent.dhcp.servers.list(shown.inventory.interfaces.values(), world.net.nowMs);
+      return list.filter(({ silentSeconds }) => silentSeconds !== null).map(({ server }) => server);
+    };
+    const both = [SERVER, "20.1.1.68"] as const;
+    // DISCOVER, and REQUEST with or without a server's identifier.
+    expect(owing("01", ...both)).toEqual(both);
+    expect(owing("03", ...both)).toEqual([]);
+    expect(owing("03", SERVER)).toEqual([SERVER]);
+  });
+
   it("beyond five a second of an AC is dropped; those of another AC are not", () => {
     const world = bed();
     for (let i = 0; i < 8; i++) world.get("a1").tap.send(request());

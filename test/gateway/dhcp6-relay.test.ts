@@ -101,6 +101,21 @@ describe("a client's message", () => {
   });
 });
 
+it("all servers owe an answer only to what all of them answer, a server of its own to each message", () => {
+  const owing = (type: number, ...servers: readonly string[]) => {
+    const bed = new Dhcp6Bed({ relay: `{servers: [${servers.map((server) => `"${server}"`).join(", ")}]}` });
+    bed.ask(bed.a1, dhcp6Message(type));
+    const { agent, shown } = bed.gw1.control;
+    const list = agent.dhcp.servers.list([shown.inventory.interface("if10")!], bed.world.net.nowMs);
+    return list.filter(({ silentSeconds }) => silentSeconds !== null).map(({ server }) => server);
+  };
+  const both = [SERVER, "2001:db8:20::68"] as const;
+  // Solicit and Information-request; Request and Renew, which name a server.
+  for (const type of [1, 11]) expect(owing(type, ...both)).toEqual(both);
+  for (const type of [3, 5]) expect(owing(type, ...both)).toEqual([]);
+  expect(owing(5, SERVER)).toEqual([SERVER]);
+});
+
 describe("a server's message", () => {
   function asked(options?: ConstructorParameters<typeof Dhcp6Bed>[0]): Dhcp6Bed {
     const bed = new Dhcp6Bed(options);

@@ -25,6 +25,7 @@ import {
   DHCP_ACK,
   DHCP_CLIENT_PORT,
   DHCP_DECLINE,
+  DHCP_DISCOVER,
   DHCP_GIADDR,
   DHCP_HOPS,
   DHCP_NAK,
@@ -186,7 +187,7 @@ export class DhcpRelay {
     for (const { ip: to } of relay.servers) {
       const ends = { from: giaddr, fromPort: DHCP_SERVER_PORT, to, toPort: DHCP_SERVER_PORT };
       if (!this.parts.injector.route(iface.vrf, port.row, udpFrame(ends, out, TTL), frame.worker)) continue;
-      servers.asked(iface, to, isAnswered(dhcp), timers.nowMs);
+      servers.asked(iface, to, isOwed(dhcp, relay), timers.nowMs);
       isSent = true;
     }
     if (!isSent) return DROP.pool_exhausted;
@@ -265,9 +266,12 @@ export class DhcpRelay {
   }
 }
 
-/** A server says nothing to what a client gives back (RFC 2131 §4.3.3, §4.3.4). */
-function isAnswered({ type }: Dhcp): boolean {
-  return type !== DHCP_RELEASE && type !== DHCP_DECLINE;
+/**
+ * Does each server answer it? All do to a DISCOVER, none to what a client gives back (RFC 2131 §4.3.3, §4.3.4); to a REQUEST the one
+ * that it names, or whose lease it is (§4.3.2).
+ */
+function isOwed({ type }: Dhcp, { servers }: DhcpRelayConfig): boolean {
+  return type === DHCP_DISCOVER || (servers.length === 1 && type !== DHCP_RELEASE && type !== DHCP_DECLINE);
 }
 
 function isLease({ type, yiaddr, leaseSeconds }: Dhcp): boolean {

@@ -19,9 +19,11 @@ import { u16 } from "../../wire/bytes.ts";
 import {
   DHCP6_CLIENT_PORT,
   DHCP6_DECLINE,
+  DHCP6_INFORMATION_REQUEST,
   DHCP6_RELEASE,
   DHCP6_REPLY,
   DHCP6_SERVER_PORT,
+  DHCP6_SOLICIT,
   type Dhcp6,
   isOfClient,
   isOfServer,
@@ -128,7 +130,7 @@ export class DhcpRelay6 {
     let isSent = false;
     for (const { ip: to } of relay.servers) {
       if (!this.send(iface, port, { from: link, to }, out, worker)) continue;
-      servers.asked(iface, to, true, timers.nowMs);
+      servers.asked(iface, to, isOwed(dhcp, relay), timers.nowMs);
       isSent = true;
     }
     if (!isSent) return DROP.pool_exhausted;
@@ -217,6 +219,11 @@ export class DhcpRelay6 {
   private isWayOf({ port, iface }: Arrival, server: Ipv6): boolean {
     return port.kind === "tunnel" || this.parts.ways.of6(iface, server).iface === iface;
   }
+}
+
+/** Does each server answer it? A Solicit and an Information-request; the rest names one (RFC 8415 §16), or is of one's lease. */
+function isOwed({ type }: Dhcp6, { servers }: DhcpRelay6Config): boolean {
+  return type === DHCP6_SOLICIT || type === DHCP6_INFORMATION_REQUEST || servers.length === 1;
 }
 
 function relayOf({ config }: InterfaceObject): DhcpRelay6Config | null {

@@ -24,10 +24,10 @@ interface Server {
 export class DhcpServers {
   private readonly of = new Map<InterfaceObject, Map<Ip, Server>>();
 
-  asked(iface: InterfaceObject, server: Ip, isAnswered: boolean, nowMs: number): void {
+  asked(iface: InterfaceObject, server: Ip, isOwed: boolean, nowMs: number): void {
     const known = this.server(iface, server);
     known.requests++;
-    if (isAnswered) known.owesSinceMs ??= nowMs;
+    if (isOwed) known.owesSinceMs ??= nowMs;
   }
 
   answered(iface: InterfaceObject, server: Ip, nowMs: number): void {
