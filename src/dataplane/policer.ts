@@ -20,6 +20,8 @@ import { KIND_AC, STORM_CLASSES, STORM_NONE } from "../tables/vsi.ts";
 
 const TOKEN = 1000;
 const BURST_MS = 250;
+/** What a bucket can hold: a quarter of a second of 8.6 million a second. */
+const MOST_UNITS = 0x7fffffff;
 /** A class's share of a port's rate. */
 const SHARE_SHIFT = 4;
 /** What is beyond its share leaves so much: an eighth of a port's bucket, a quarter of a class's and of the worker's, which many ports use. */
@@ -137,8 +139,8 @@ export class Policer {
 
   /** Fill bucket `i` for the time that has passed. @returns the most that it holds. */
   private fill(tokens: Int32Array, at: Int32Array, i: number, rate: number): number {
-    // At least one whole token fits, or a rate below four a second would never let anything through.
-    const most = Math.max(rate * BURST_MS, TOKEN);
+    // At least one whole token fits, or a rate below four a second would never let anything through; and no more than int32 holds.
+    const most = Math.min(Math.max(rate * BURST_MS, TOKEN), MOST_UNITS);
     const passed = (this.nowMs - at[i]!) | 0;
     if (passed === 0) return most;
     at[i] = this.nowMs;

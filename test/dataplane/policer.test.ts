@@ -316,6 +316,18 @@ describe("the storm limit", () => {
     expect(admitted(STORM_NONE)).toBe(true);
   });
 
+  it("of the greatest rate that can be configured lets through what is within it", () => {
+    const rig = new Rig();
+    rig.tables.ports.storm[1] = 10_000_000;
+    const policer = new Policer(rig.tables, 0);
+    let passed = 0;
+    for (let ms = 0; ms < 100_000; ms += 1000) {
+      policer.begin(ms);
+      if (policer.admitStorm(1, 1, STORM_NONE)) passed++;
+    }
+    expect(passed).toBe(100);
+  });
+
   it("is shared by several workers", () => {
     const rig = new Rig();
     rig.tables.ports.storm[1] = 100;
