@@ -139,8 +139,7 @@ export class BfdSession {
   hear(packet: BfdPacket, nowMs: number): void {
     this.counts.received++;
     this.measureGap(nowMs);
-    const { remote } = this;
-    const transmitMs = this.transmitMs;
+    const { remote, transmitMs, detectionMs } = this;
     remote.discriminator = packet.mine;
     remote.state = packet.state;
     remote.diagnosis = packet.diagnosis;
@@ -149,6 +148,8 @@ export class BfdSession {
     remote.desiredMinTx = packet.desiredMinTx;
     remote.multiplier = packet.multiplier;
     if (this.isPolling && packet.final) this.endPoll();
+    // A gap that was in time is not near the end of a shorter time.
+    if (this.detectionMs < detectionMs) this.counts.longestGapMs = 0;
     this.heardMs = nowMs;
     // A peer that takes packets faster than before: not after the old interval only.
     if (this.transmitMs < transmitMs) this.arm(nowMs, this.nextMs);

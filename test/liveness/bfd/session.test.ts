@@ -211,6 +211,21 @@ describe("leaving", () => {
 });
 
 describe("other intervals (§6.8.3)", () => {
+  it("faster: the longest gap begins anew, for those of before were in time then", () => {
+    const { net, a, b } = up(new BfdNet(), { intervalMs: 1000 });
+    net.pass(20_000);
+    expect(a.session(1)!.counts.longestGapMs).toBeGreaterThan(700);
+    const request = { slot: 1, mode: "oneHop", intervalMs: 50, multiplier: 3 } as const;
+    a.configure([{ ...request, remote: B }], net.nowMs);
+    b.configure([{ ...request, remote: A }], net.nowMs);
+    net.pass(20_000);
+    for (const { detectionMs, counts } of [a.session(1)!, b.session(1)!]) {
+      expect(detectionMs).toBe(150);
+      expect(counts.longestGapMs).toBeLessThan(100);
+      expect(counts.longestGapMs).toBeGreaterThan(40);
+    }
+  });
+
   it("slower: the old pace until the peer has confirmed, and no fall", () => {
     const { net, a, b } = up();
     const changes = net.changes.length;
