@@ -154,6 +154,7 @@ export class BfdSession {
     // A peer that takes packets faster than before: not after the old interval only.
     if (this.transmitMs < transmitMs) this.arm(nowMs, this.nextMs);
     this.happen(packet.state, nowMs);
+    if (this.state === "adminDown" && packet.state !== "adminDown") this.speaksAgain();
     if (packet.poll && this.state !== "adminDown") this.send({ isFinal: true });
   }
 
@@ -175,8 +176,8 @@ export class BfdSession {
 
   private judge(from: BfdState): Verdict {
     if (this.state === "up") return "up";
-    // Our own withdrawal says nothing of the peer.
-    if (this.state === "adminDown") return "unknown";
+    // Our own withdrawal says nothing of the peer: one that is dead, or has left, is so still.
+    if (this.state === "adminDown") return this.verdict === "up" || this.isLeaving ? "unknown" : this.verdict;
     if (from !== "up") return this.verdict;
     return this.remote.state === "adminDown" && this.diagnosis === "neighborSignaledDown" ? "draining" : "down";
   }
@@ -200,6 +201,13 @@ export class BfdSession {
     // It had announced that it leaves, and has left.
     if (before !== "draining") return;
     this.verdict = "down";
+    this.handlers.told(this.changeFrom(this.state));
+  }
+
+  /** Out of service we cannot tell whether a peer that was dead, or had left, is up; but it is there. */
+  private speaksAgain(): void {
+    if (this.verdict === "unknown") return;
+    this.verdict = "unknown";
     this.handlers.told(this.changeFrom(this.state));
   }
 
