@@ -43,8 +43,11 @@ export const BfdSession = z
     }),
     received: z.number(),
     sent: z.number(),
+    sendError: z.string().nullable().describe("why the last packet did not leave; null: it did"),
     late: z.number().describe("packets that came later than one and a half intervals"),
-    longestGapMs: z.number().describe("between two packets of a session that was up"),
+    longestGapMs: z
+      .number()
+      .describe("between two packets of a session that was up; begins anew when detectionMs becomes shorter"),
     changes: z.number().describe("of the state, ever"),
     lastChange: z
       .object({ at: z.string(), from: State, to: State, diagnosis: BfdDiagnosis, peerDiagnosis: BfdDiagnosis })

@@ -33,6 +33,8 @@ export interface SessionFigures {
   readonly late: number;
   readonly changes: number;
   readonly longestGapMs: number;
+  /** Of the last packet; 0: none. */
+  readonly sendErrno: number;
 }
 
 export type Board = Float64Array;
@@ -64,6 +66,7 @@ export function writeFigures(board: Board, slot: number, session: BfdSession): v
   board[at + 14] = counts.late;
   board[at + 15] = counts.changes;
   board[at + 16] = counts.longestGapMs;
+  board[at + 17] = session.sendErrno;
 }
 
 /** null: the thread has not begun it. */
@@ -90,6 +93,7 @@ export function readFigures(board: Board, slot: number): SessionFigures | null {
     late: word(14),
     changes: word(15),
     longestGapMs: word(16),
+    sendErrno: word(17),
   };
 }
 

@@ -19,8 +19,14 @@ export function checkBfd({ problem, sessions, refused, lastRefused }: Bfd): Chec
 }
 
 function checkSession(session: BfdSession): Check {
-  const { tunnel, remote, state, verdict, detectionMs, diagnosis, peer, late, longestGapMs } = session;
+  const { tunnel, remote, state, verdict, detectionMs, diagnosis, peer, late, longestGapMs, sendError } = session;
   const key = `bfd ${tunnel}`;
+  if (sendError !== null)
+    return fail(
+      key,
+      `${remote}: ${state}, and packets to it do not leave: ${sendError}`,
+      "a route to it, or a filter here?",
+    );
   if (state === "up") {
     const margin = `${remote}: up, ${detectionMs} ms of silence are a death; longest gap ${longestGapMs} ms`;
     // Two thirds of the detection time were used up once.

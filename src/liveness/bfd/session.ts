@@ -31,7 +31,8 @@ export interface Change {
 }
 
 export interface SessionHandlers {
-  send(packet: BfdPacket): void;
+  /** @returns more than 0: it has left; a negative errno; 0: there is nothing to send by. */
+  send(packet: BfdPacket): number;
   told(change: Change): void;
   /** 0 <= x < 1. */
   random(): number;
@@ -62,6 +63,8 @@ export class BfdSession {
     desiredMinTx: 0,
     multiplier: 0,
   };
+  /** Negative, the errno of the last packet that we sent; 0: none. */
+  sendErrno = 0;
   readonly counts = { received: 0, sent: 0, late: 0, changes: 0, longestGapMs: 0 };
   /** In force: what is announced may wait for the end of a poll (§6.8.3). Microseconds. */
   private txUs = SLOW_US;
@@ -281,8 +284,7 @@ export class BfdSession {
   }
 
   private send({ isFinal }: { readonly isFinal: boolean }): void {
-    this.counts.sent++;
-    this.handlers.send({
+    const result = this.handlers.send({
       diagnosis: this.diagnosis,
       state: this.state,
       poll: this.isPolling && !isFinal,
@@ -295,5 +297,7 @@ export class BfdSession {
       requiredMinRx: this.timing.intervalMs * 1000,
       requiredMinEchoRx: 0,
     });
+    if (result > 0) this.counts.sent++;
+    this.sendErrno = Math.min(result, 0);
   }
 }

@@ -38,9 +38,9 @@ export class BfdSockets {
   private readonly receivers = new Map<PortMode, HopSocket>();
   private readonly senders = new Map<number, HopSocket>();
   private readonly packet = new Uint8Array(BFD_BYTES);
-  /** Why something is not open. */
-  problem: string | null = null;
-  sendErrors = 0;
+  private receiverProblem: string | null = null;
+  /** By slot. */
+  private readonly senderProblems = new Map<number, string>();
 
   constructor(request: SocketsRequest, onReadable: () => void, random: () => number) {
     this.request = request;
@@ -48,9 +48,14 @@ export class BfdSockets {
     this.random = random;
   }
 
+  /** Why something is not open; null: all is. */
+  get problem(): string | null {
+    return this.receiverProblem ?? [...this.senderProblems.values()][0] ?? null;
+  }
+
   /** Receive for these modes, and no others. */
   follow(modes: ReadonlySet<BfdMode>): void {
-    this.problem = null;
+    this.receiverProblem = null;
     for (const [mode, socket] of this.receivers)
       if (!modes.has(mode)) {
         socket.close();
@@ -59,15 +64,13 @@ export class BfdSockets {
     for (const mode of modes) if (mode !== "vxlan" && !this.receivers.has(mode)) this.openReceiver(mode);
   }
 
-  /** @returns bytes of the datagram that left; 0: none did. */
+  /** @returns bytes of the datagram that left; 0: nothing is open (`problem`); or a negative errno. */
   send({ slot, remote, mode, vni = 0 }: SessionRequest, packet: BfdPacket): number {
     if (mode !== "vxlan" && !this.receivers.has(mode)) return 0;
     const socket = this.senders.get(slot) ?? this.openSender(slot);
     if (socket === null) return 0;
     const [port, bytes] = this.wrapped(mode, vni, slot, packet);
-    if (socket.send(remote, port, bytes) === 0) return bytes.length;
-    this.sendErrors++;
-    return 0;
+    return socket.send(remote, port, bytes) || bytes.length;
   }
 
   /** UDP port, and payload. */
@@ -86,6 +89,7 @@ export class BfdSockets {
   release(slot: number): void {
     this.senders.get(slot)?.close();
     this.senders.delete(slot);
+    this.senderProblems.delete(slot);
   }
 
   receive(take: (mode: BfdMode, datagram: HopDatagram) => void): void {
@@ -103,7 +107,7 @@ export class BfdSockets {
       this.receivers.set(mode, openHopUdp(this.request.address, PORTS[mode], this.onReadable));
     } catch (error) {
       if (!(error instanceof IoError)) throw error;
-      this.problem = error.message;
+      this.receiverProblem = error.message;
     }
   }
 
@@ -115,15 +119,16 @@ export class BfdSockets {
       try {
         const socket = openHopUdp(address, port, null);
         this.senders.set(slot, socket);
+        this.senderProblems.delete(slot);
         return socket;
       } catch (error) {
         if (!(error instanceof IoError)) throw error;
         if (error.code === "EADDRINUSE") continue;
-        this.problem = error.message;
+        this.senderProblems.set(slot, error.message);
         return null;
       }
     }
-    this.problem = `no source port from ${FIRST_SOURCE} on is free`;
+    this.senderProblems.set(slot, `no source port from ${FIRST_SOURCE} on is free`);
     return null;
   }
 }

@@ -48,7 +48,8 @@ export interface Inner {
 }
 
 export interface SpeakerHandlers {
-  send(request: SessionRequest, packet: BfdPacket): void;
+  /** As of a session. */
+  send(request: SessionRequest, packet: BfdPacket): number;
   told(slot: number, change: Change): void;
   /** Its figures are others. */
   noted(slot: number, session: BfdSession): void;

@@ -64,6 +64,7 @@ const speaker = new BfdSpeaker(request.address, {
   send(session, packet) {
     const bytes = sockets.send(session, packet);
     if (bytes > 0) countSent(tables, session, bytes);
+    return bytes;
   },
   told(slot, change) {
     Atomics.store(verdicts, slot, VERDICTS.indexOf(change.verdict));
@@ -90,6 +91,7 @@ function wake(): void {
   writeRefusals(board, speaker.refused);
   tellRefused(nowMs);
   if (sockets.problem !== null && nowMs >= retryMs) open(nowMs);
+  tellProblem();
   const nextMs = isMore ? nowMs : Math.min(dueMs, nowMs + RETRY_MS);
   clearTimeout(alarm);
   alarm = setTimeout(wake, Math.max(0, nextMs - performance.now()));
@@ -115,6 +117,9 @@ async function listen(): Promise<void> {
 function open(nowMs: number): void {
   sockets.follow(speaker.modes);
   retryMs = nowMs + RETRY_MS;
+}
+
+function tellProblem(): void {
   if (sockets.problem === toldProblem) return;
   toldProblem = sockets.problem;
   report({ kind: "problem", text: toldProblem });

@@ -2,6 +2,7 @@
 import { byText } from "../../api/by-text.ts";
 import type { Bfd, BfdSession } from "../../api/schema-bfd.ts";
 import type { TunnelPort } from "../../control/inventory.ts";
+import { errnoText } from "../../io/addon.ts";
 import type { BfdRefusal } from "./speaker.ts";
 import type { BfdView, BfdWatch } from "./watch.ts";
 
@@ -69,6 +70,7 @@ function shown({ tunnel, remote, config, figures, lastChange }: BfdView): BfdSes
     },
     received: figures?.received ?? 0,
     sent: figures?.sent ?? 0,
+    sendError: figures === null || figures.sendErrno === 0 ? null : errnoText(figures.sendErrno),
     late: figures?.late ?? 0,
     longestGapMs: round(figures?.longestGapMs ?? 0),
     changes: figures?.changes ?? 0,

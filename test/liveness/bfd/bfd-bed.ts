@@ -58,11 +58,13 @@ export class BfdNet {
           const bytes = bfdDatagram(outer, packet);
           const tables = this.stations.get(address)?.tables;
           if (tables !== undefined) countSent(tables, request, bytes.length);
-          return this.carryVxlan(address, remote, bytes);
+          this.carryVxlan(address, remote, bytes);
+          return bytes.length;
         }
         const bytes = new Uint8Array(BFD_BYTES);
         writeBfd(packet, bytes, 0);
         this.carry(address, remote, bytes, mode, 255);
+        return bytes.length;
       },
       told: (slot, change) => {
         this.changes.push({ atMs: this.nowMs, at: address, slot, change });
