@@ -24,7 +24,7 @@ export const BfdSession = z
     remote: z.string(),
     mode: z.enum(["oneHop", "multihop", "vxlan"]),
     intervalMs: z.number().describe("by the configuration"),
-    multiplier: z.int(),
+    multiplier: z.int().describe("ours: by it the peer waits for us"),
     state: State,
     verdict: z
       .enum(["unknown", "up", "down", "draining"])
@@ -39,7 +39,7 @@ export const BfdSession = z
       discriminator: z.number().describe("0: not known"),
       minRxMs: z.number().describe("least time between packets that it takes"),
       desiredMinTxMs: z.number().describe("least time between packets that it sends"),
-      multiplier: z.int(),
+      multiplier: z.int().describe("by it we wait for the peer"),
     }),
     received: z.number(),
     sent: z.number(),

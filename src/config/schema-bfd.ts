@@ -11,7 +11,11 @@ const DEFAULTS = { intervalMs: 1000, multiplier: 3, mode: "oneHop" } as const;
 export const bfd = z
   .strictObject({
     intervalMs: intervalMs().default(DEFAULTS.intervalMs).describe("milliseconds between control packets, both ways"),
-    multiplier: multiplier().default(DEFAULTS.multiplier).describe("intervals of silence until the tunnel is down"),
+    multiplier: multiplier()
+      .default(DEFAULTS.multiplier)
+      .describe(
+        "intervals of our silence until the peer takes us for dead; of its silence it is the peer's that counts (RFC 5880 §6.8.4)",
+      ),
     mode: mode()
       .default(DEFAULTS.mode)
       .describe(

@@ -31,7 +31,11 @@ function checkSession(session: BfdSession): Check {
     const margin = `${remote}: up, ${detectionMs} ms of silence are a death; longest gap ${longestGapMs} ms`;
     // Two thirds of the detection time were used up once.
     if (longestGapMs < (detectionMs * 2) / 3) return ok(key, margin);
-    return warn(key, `${margin}, ${late} late`, "a longer intervalMs, or more processor time for both gateways");
+    return warn(
+      key,
+      `${margin}, ${late} late`,
+      "a longer intervalMs, a greater multiplier of the peer, or more processor time for both gateways",
+    );
   }
   if (state === "adminDown") return ok(key, `${remote}: administratively down, for this gateway drains`);
   if (verdict === "draining") return warn(key, `${remote} leaves: its session is administratively down`, "none");
