@@ -70,6 +70,8 @@ export class BfdWatch {
   private link: BfdLink | null = null;
   private transitions = new Map<TunnelPort, Map<string, number>>();
   private isClosed = false;
+  /** A drain may begin before there is a thread to tell. */
+  private isDraining = false;
   private vni = 0;
   /** Why sessions cannot be held; null: they can. */
   problem: string | null = null;
@@ -107,12 +109,16 @@ export class BfdWatch {
     const isOtherVni = this.vni !== managementVni && this.watched.size > 0;
     this.vni = managementVni;
     if (!isChanged && !isOtherVni) return;
-    this.link ??= openLink(config(), (report) => this.hear(report));
+    if (this.link === null) {
+      this.link = openLink(config(), (report) => this.hear(report));
+      if (this.isDraining) this.link.drain(true);
+    }
     this.link.setSessions([...this.watched.values()].map((each) => requestOf(each, managementVni)));
   }
 
   /** Every peer leaves us, or may use us again. */
   drain(isDraining: boolean): void {
+    this.isDraining = isDraining;
     this.link?.drain(isDraining);
   }
 
