@@ -16,13 +16,16 @@ export const underlay = z
           .describe("how many, one socket each; default: 4 for each worker; first + count - 1 is at most 65535"),
       })
       .prefault({})
-      .describe("pool of outer UDP source ports; the inner flow chooses one"),
-    checksum: z.enum(["auto", "on", "zero"]).default("auto").describe("outer UDP checksum; zero excludes udpGso"),
+      .describe("pool of outer UDP source ports; the inner flow chooses one. Needs a restart."),
+    checksum: z
+      .enum(["auto", "on", "zero"])
+      .default("auto")
+      .describe("outer UDP checksum; zero excludes udpGso. Needs a restart."),
     acceptZeroChecksum: z
       .boolean()
       .optional()
       .describe(
-        "over IPv6, take datagrams whose outer UDP checksum is zero (RFC 6935); default: where checksum is zero. Over IPv4 they are always taken",
+        "over IPv6, take datagrams whose outer UDP checksum is zero (RFC 6935); default: where checksum is zero. Over IPv4 they are always taken. Needs a restart.",
       ),
     dscp: z
       .union([z.literal("copy"), int(0, 63)])
@@ -43,6 +46,6 @@ export const underlay = z
         udpGro: flag(true).describe("receive batches with UDP_GRO"),
       })
       .prefault({})
-      .describe("switches for the kernel's segmentation offloads"),
+      .describe("switches for the kernel's segmentation offloads. Needs a restart."),
   })
   .describe("the outside of every tunnel");

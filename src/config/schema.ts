@@ -302,11 +302,11 @@ const ac = z
 
 const limits = z
   .strictObject({
-    macs: int(16, 1048576).default(65536).describe("MAC entries in all"),
-    neighbors: int(16, 1048576).default(65536).describe("IPv4 neighbours in all"),
-    routes: int(1, 1048576).default(16384).describe("static IPv4 routes in all"),
-    neighbors6: int(16, 1048576).optional().describe("IPv6 neighbours in all; default: as neighbors"),
-    routes6: int(1, 1048576).optional().describe("static IPv6 routes in all; default: as routes"),
+    macs: int(16, 1048576).default(65536).describe("MAC entries in all. Needs a restart."),
+    neighbors: int(16, 1048576).default(65536).describe("IPv4 neighbours in all. Needs a restart."),
+    routes: int(1, 1048576).default(16384).describe("static IPv4 routes in all. Needs a restart."),
+    neighbors6: int(16, 1048576).optional().describe("IPv6 neighbours in all; default: as neighbors. Needs a restart."),
+    routes6: int(1, 1048576).optional().describe("static IPv6 routes in all; default: as routes. Needs a restart."),
     acMacs: int(1, 1048576).optional().describe("learned MACs of one AC; default: 1024, or macs where that is less"),
     puntPerSecond: int(10, 1000000).default(2000).describe("frames per second to the control plane"),
     puntPerAcPerSecond: int(1, 1000000)
@@ -344,7 +344,7 @@ export const FILE = z.strictObject({
   workers,
   control: z
     .strictObject({
-      socket: socketPath().default("/run/vtepd/vtepd.sock").describe("Unix socket of the HTTP API"),
+      socket: socketPath().default("/run/vtepd/vtepd.sock").describe("Unix socket of the HTTP API. Needs a restart."),
       observe: observe
         .optional()
         .describe(
@@ -359,7 +359,9 @@ export const FILE = z.strictObject({
     .describe("TAP hand-over; absent: none. Needs a restart."),
   metrics: z
     .strictObject({
-      listen: read(readListen).prefault("127.0.0.1:9475").describe("address:port of the TCP listener"),
+      listen: read(readListen)
+        .prefault("127.0.0.1:9475")
+        .describe("address:port of the TCP listener. Needs a restart."),
       hosts: list(hostName(), 64).describe(
         "names by which it may be asked, besides addresses, localhost, the node's name and the machine's",
       ),
@@ -380,7 +382,7 @@ export const FILE = z.strictObject({
       format: z
         .enum(["auto", "json", "pretty"])
         .default("auto")
-        .describe("auto: pretty on a terminal, else JSON lines"),
+        .describe("auto: pretty on a terminal, else JSON lines. Needs a restart."),
     })
     .prefault({})
     .describe("log on stderr"),
