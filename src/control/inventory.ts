@@ -39,6 +39,8 @@ export interface TunnelPort extends AnyPort {
   readonly kind: "tunnel";
   /** The configuration's name while it has one; "evpn:192.0.2.7" before and after. */
   name: string;
+  /** What watches its peer says that it may be used. It is not up all the same while a worker could not attach it. */
+  wanted: boolean;
   /** Its peer has said that it leaves: not up, but what still comes from there is taken. */
   draining: boolean;
   /** No route names it any more: nothing is sent by it, and what still comes from there is taken (topology/lingering.ts). */

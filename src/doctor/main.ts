@@ -35,8 +35,15 @@ async function examine(file: string | undefined): Promise<Check[]> {
 async function askPeers(config: Config): Promise<Check[]> {
   const inventory = new Inventory();
   const ports = config.tunnels.map((tunnel, i): TunnelPort => {
-    const common = { row: i + 1, io: i + 1, vsi: null, mtu: 0, up: true, draining: false, lingering: false } as const;
-    return { ...common, kind: "tunnel", name: tunnel.name, config: { ...tunnel, keepalive: null, bfd: null } };
+    const common = { row: i + 1, io: i + 1, vsi: null, mtu: 0 } as const;
+    const state = { up: true, wanted: true, draining: false, lingering: false };
+    return {
+      ...common,
+      ...state,
+      kind: "tunnel",
+      name: tunnel.name,
+      config: { ...tunnel, keepalive: null, bfd: null },
+    };
   });
   for (const port of ports) inventory.addPort(port);
   const nothing = () => undefined;

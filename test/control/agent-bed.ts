@@ -137,7 +137,7 @@ export function acOf(row: number, name: string, vsi: VsiObject): AcPort {
 }
 
 export function tunnelOf(row: number, name: string): TunnelPort {
-  const port = { row, name, io: row, vsi: null, mtu: 1450, up: true, draining: false, lingering: false };
+  const port = { row, name, io: row, vsi: null, mtu: 1450, up: true, wanted: true, draining: false, lingering: false };
   return { ...port, kind: "tunnel", config: { name, remote: "192.0.2.2", keepalive: null, bfd: null } };
 }
 

@@ -53,7 +53,15 @@ async function scraped(): Promise<Map<string, Set<string>>> {
   const port = (row: number, name: string, of: VsiObject | null): PortObject => {
     const common = { row, name, io: row, mtu: 1450, up: true };
     if (of === null)
-      return { ...common, kind: "tunnel", vsi: null, config: {} as TunnelConfig, draining: false, lingering: false };
+      return {
+        ...common,
+        kind: "tunnel",
+        vsi: null,
+        config: {} as TunnelConfig,
+        wanted: true,
+        draining: false,
+        lingering: false,
+      };
     return { ...common, kind: "ac", vsi: of, config: {} as AcConfig, linkDown: false };
   };
   inventory.addVsi(vsi);

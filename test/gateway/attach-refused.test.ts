@@ -1,5 +1,7 @@
 /** What a worker could not attach is down and told, not up and dead; and it comes back. */
 import { describe, expect, it } from "vitest";
+import type { TunnelPort } from "../../src/control/inventory.ts";
+import { TunnelJudge } from "../../src/liveness/judge.ts";
 import { article } from "./article.ts";
 import type { Gateway, World } from "./world.ts";
 
@@ -11,6 +13,8 @@ function bed(): { world: World; gw1: Gateway } {
   gw1.events.length = 0;
   return { world, gw1 };
 }
+
+type Say = (judge: TunnelJudge, tunnel: TunnelPort) => void;
 
 /** Worker 1 of `gateway` attaches nothing. @returns what ends that. */
 function refuse(gateway: Gateway): () => void {
@@ -41,6 +45,7 @@ describe("a worker that cannot attach", () => {
     expect(shown.attachWatch.list()).toEqual([[ac, { worker: 1, errno: ENOSPC }]]);
     topology.setAcUp(ac, true);
     expect(ac.up, "the TAP has its carrier, and is not read").toBe(false);
+    expect(told(gw1).at(-1)).toMatchObject({ event: "ac.down" });
 
     end();
     world.advance(2100);
@@ -68,6 +73,51 @@ describe("a worker that cannot attach", () => {
     world.get("vm4").ping("10.1.1.11");
     world.advance(2000);
     expect(world.get("vm4").replies).toHaveLength(1);
+  });
+
+  const die: Say = (judge, tunnel) => judge.keepalive(tunnel, false);
+  const leave: Say = (judge, tunnel) => judge.bfd(tunnel, "draining");
+  it.each([
+    ["dead", "before", die],
+    ["dead", "meanwhile", die],
+    ["leaving", "before", leave],
+    ["leaving", "meanwhile", leave],
+  ] as const)("a peer that is %s, since %s: an attach that succeeds does not set its tunnel up", (what, when, say) => {
+    const { world, gw1 } = bed();
+    const { injector, shown, topology } = gw1.control;
+    const tunnel = shown.inventory.tunnel("gw2")!;
+    const judge = new TunnelJudge(topology);
+    if (when === "before") say(judge, tunnel);
+    const end = refuse(gw1);
+    injector.renewPeer(1, tunnel.io, new Uint8Array([192, 0, 2, 2]), 4789);
+    world.advance(2000);
+    if (when === "meanwhile") say(judge, tunnel);
+    expect(shown.attachWatch.list()).toHaveLength(1);
+    end();
+    world.advance(3000);
+    expect(shown.attachWatch.list()).toEqual([]);
+    expect([tunnel.up, tunnel.draining]).toEqual([false, what === "leaving"]);
+    expect(told(gw1).map(({ event }) => event)).not.toContain("tunnel.up");
+    judge.bfd(tunnel, "up");
+    expect([tunnel.up, tunnel.draining]).toEqual([true, false]);
+  });
+
+  it("a peer that comes back while its attach is refused: its tunnel is up when that succeeds, and not before", () => {
+    const { world, gw1 } = bed();
+    const { injector, shown, topology } = gw1.control;
+    const tunnel = shown.inventory.tunnel("gw2")!;
+    const judge = new TunnelJudge(topology);
+    judge.bfd(tunnel, "draining");
+    const end = refuse(gw1);
+    injector.renewPeer(1, tunnel.io, new Uint8Array([192, 0, 2, 2]), 4789);
+    world.advance(2000);
+    judge.bfd(tunnel, "up");
+    expect([tunnel.up, tunnel.draining]).toEqual([false, false]);
+    expect(told(gw1).map(({ event }) => event)).not.toContain("tunnel.up");
+    end();
+    world.advance(3000);
+    expect(tunnel.up).toBe(true);
+    expect(told(gw1).at(-1)).toMatchObject({ event: "tunnel.up" });
   });
 
   it("nothing any more, because the AC was removed: it is forgotten", () => {

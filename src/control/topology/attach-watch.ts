@@ -65,12 +65,11 @@ export class AttachWatch {
     const isNews = !this.refused.has(port);
     this.refused.set(port, refusal);
     if (isNews) this.parts.emit("warn", "port.refused", { ...portField(port), ...refusal });
-    this.setUp(port, false);
+    this.apply(port);
   }
 
   private restore(port: PortObject): void {
-    if (!this.refused.delete(port)) return;
-    if (port.kind === "tunnel" || (this.parts.topology.tapOf(port) !== null && !port.linkDown)) this.setUp(port, true);
+    if (this.refused.delete(port)) this.apply(port);
   }
 
   private renew(port: PortObject, worker: number): void {
@@ -83,10 +82,11 @@ export class AttachWatch {
     if (tap !== null) commands.renewTap(worker, port.io, tap.fds);
   }
 
-  private setUp(port: PortObject, up: boolean): void {
+  /** Sets the port as all else that is known of it says; Ports.setUp looks whether it is refused. */
+  private apply(port: PortObject): void {
     const { topology } = this.parts;
-    if (port.up === up) return;
-    if (port.kind === "tunnel") topology.setTunnelUp(port, up);
-    else topology.setAcUp(port, up);
+    if (port.kind === "tunnel") {
+      if (!port.draining) topology.setTunnelUp(port, port.wanted);
+    } else if (topology.tapOf(port) !== null && !port.linkDown) topology.setAcUp(port, true);
   }
 }

@@ -179,6 +179,7 @@ export class Ports {
    * whose frames are still taken. @returns false when it was so already.
    */
   setUp(port: PortObject, wanted: boolean, draining = false): boolean {
+    if (port.kind === "tunnel") port.wanted = wanted;
     const up = wanted && refusalOf(this.tables, port.io) === null;
     const wasDraining = port.kind === "tunnel" && port.draining;
     if ((port.up === up && wasDraining === draining) || !this.isThere(port)) return false;
@@ -304,7 +305,7 @@ export class Ports {
 }
 
 function tunnelPort(config: TunnelConfig, row: number, io: number): TunnelPort {
-  const state = { mtu: 0, up: true, draining: false, lingering: false };
+  const state = { mtu: 0, up: true, wanted: true, draining: false, lingering: false };
   return { kind: "tunnel", row, name: config.name, io, vsi: null, config, ...state };
 }
 

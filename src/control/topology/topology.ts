@@ -180,8 +180,8 @@ export class Topology {
     // Of a peer that had said so nothing else was to be expected.
     const level = up || tunnel.draining || tunnel.lingering ? "info" : "warn";
     if (!this.setUp(tunnel, up)) return;
-    this.parts.emit(level, up ? "tunnel.up" : "tunnel.down", { tunnel: tunnel.name });
-    if (up) this.parts.learners.announceInto(tunnel);
+    this.parts.emit(level, tunnel.up ? "tunnel.up" : "tunnel.down", { tunnel: tunnel.name });
+    if (tunnel.up) this.parts.learners.announceInto(tunnel);
   }
 
   /** What a tunnel's BFD session says stands in `slot`, for the forwarding threads; 0: it has no session. */
@@ -198,8 +198,8 @@ export class Topology {
   setAcUp(ac: AcPort, up: boolean): void {
     ac.linkDown = false;
     if (!this.setUp(ac, up)) return;
-    this.parts.emit("info", up ? "ac.up" : "ac.down", { ac: ac.name, vsi: ac.vsi.name });
-    if (up) this.announce(ac);
+    this.parts.emit("info", ac.up ? "ac.up" : "ac.down", { ac: ac.name, vsi: ac.vsi.name });
+    if (ac.up) this.announce(ac);
   }
 
   /** The VM has set its interface down, or up again. Its AC has its TAP all the same. */
@@ -348,7 +348,7 @@ export class Topology {
     else
       for (const vsi of this.parts.inventory.vsis.values())
         if (vsi.tunnels.includes(port)) this.vsis.floods.update(vsi);
-    if (up) this.parts.learners.portUp(port);
+    if (port.up) this.parts.learners.portUp(port);
     else this.parts.learners.suspendPort(port);
     return true;
   }
