@@ -41,8 +41,12 @@ function checkVrfs({ vrfs, vsis, evpn }: Sections, report: Report): void {
   }
 }
 
-/** RFC 7432 §7.9: the number behind an address has 16 bits, so two VNIs that differ above them collide. */
-function checkDistinguishers({ vsis, vrfs }: Sections, report: Report): void {
+/**
+ * No two instances have one distinguisher, written or made: their routes would have one key. RFC 7432 §7.9: the number behind an
+ * address has 16 bits, so two VNIs that differ above them collide.
+ */
+function checkDistinguishers({ vsis, vrfs, evpn, underlay }: Sections, report: Report): void {
+  const routerId = evpn?.routerId?.text ?? underlay?.address.text ?? "";
   const seen = new Map<string, string>();
   const vnis = new Set<number>();
   const check = (path: Path, name: string, vni: number, given: string) => {
@@ -50,7 +54,7 @@ function checkDistinguishers({ vsis, vrfs }: Sections, report: Report): void {
     // A VNI that stands twice is told as that.
     if (isAuto && vnis.has(vni)) return;
     vnis.add(vni);
-    const rd = isAuto ? `auto:${vni & 0xffff}` : given;
+    const rd = isAuto ? `${routerId}:${vni & 0xffff}` : given;
     const other = seen.get(rd);
     if (other === undefined) {
       seen.set(rd, name);

@@ -1,23 +1,11 @@
 /** Keys of BGP EVPN: the engine and its sessions, and how each VSI and each VRF takes part. */
 import { z } from "zod";
-import { readHost } from "./address.ts";
-import { flag, hostMac, int, MAX_NEXT_HOPS, matching, name, read, socketPath } from "./field.ts";
+import { readHost, readHost4 } from "./address.ts";
+import { distinguisher, target } from "./administered.ts";
+import { flag, hostMac, int, MAX_NEXT_HOPS, name, read, socketPath } from "./field.ts";
 
 /** RFC 6793; 0 and the last one are reserved. */
 const asNumber = () => int(1, 4294967294);
-
-const target = () =>
-  matching(
-    /^(auto|\d{1,10}:\d{1,10}|\d{1,3}(\.\d{1,3}){3}:\d{1,5})$/,
-    "is no route target",
-    "write auto, AS:NUMBER or ADDRESS:NUMBER, such as 65000:10",
-  );
-const distinguisher = () =>
-  matching(
-    /^(auto|\d{1,10}:\d{1,10}|\d{1,3}(\.\d{1,3}){3}:\d{1,5})$/,
-    "is no route distinguisher",
-    "write auto, or ADDRESS:NUMBER with the router id, such as 192.0.2.1:10",
-  );
 
 const peer = z
   .strictObject({
@@ -44,9 +32,9 @@ export const evpn = z
       })
       .describe("the BGP speaker beside this gateway"),
     as: asNumber().describe("our AS"),
-    routerId: read(readHost)
+    routerId: read(readHost4)
       .optional()
-      .describe("BGP identifier, and first half of rd: auto; default: underlay.address"),
+      .describe("BGP identifier (RFC 6286), and first half of rd: auto; default: underlay.address"),
     peers: z
       .array(peer)
       .min(1)

@@ -38,6 +38,56 @@ const RULES: readonly Row[] = [
     "vsis[3].evpn.rd",
     "192.0.2.1:9 is the route distinguisher of v1 too",
   ],
+  [
+    "a distinguisher that is another VSI's automatic one",
+    `${vsis("evpn: {}", ', {name: v4, vni: 4, evpn: {rd: "192.0.2.1:1"}}')}${EVPN}`,
+    4,
+    "vsis[3].evpn.rd",
+    "192.0.2.1:1 is the route distinguisher of v1 too",
+  ],
+  [
+    "an automatic distinguisher that another VSI was given, with the router id",
+    `${vsis('evpn: {rd: "9.9.9.9:4"}', ", {name: v4, vni: 4, evpn: {}}")}${EVPN.replace("as:", "routerId: 9.9.9.9, as:")}`,
+    4,
+    "vsis[3].evpn.rd",
+    "routerId:4, made of the low 16 bits of the VNI, is the route distinguisher of v1 too",
+  ],
+  [
+    "a distinguisher twice, in two spellings",
+    `${vsis('evpn: {rd: "65000:9"}', ', {name: v4, vni: 4, evpn: {rd: "065000:09"}}')}${EVPN}`,
+    4,
+    "vsis[3].evpn.rd",
+    "65000:9 is the route distinguisher of v1 too",
+  ],
+  ...(["192.0.2.1:65536", "65536:65536", "4200000000:70000", "65000:4294967296"] as const).flatMap((text): Row[] => {
+    const most = text.startsWith("65000:") ? "4294967295" : "65535";
+    const message = `the number of ${text} is above ${most}`;
+    return [
+      [`a distinguisher ${text}`, `${vsis(`evpn: {rd: "${text}"}`)}${EVPN}`, 4, "vsis[0].evpn.rd", message],
+      [`a target ${text}`, `${vsis(`evpn: {export: ["${text}"]}`)}${EVPN}`, 4, "vsis[0].evpn.export[0]", message],
+    ];
+  }),
+  [
+    "a target of an AS that is none",
+    `${vsis('evpn: {import: ["4294967296:1"]}')}${EVPN}`,
+    4,
+    "vsis[0].evpn.import[0]",
+    "no route target",
+  ],
+  [
+    "a target of an address that is none",
+    vrfs('{name: a, l3vni: 9, evpn: {import: ["999.1.1.1:9"]}}'),
+    7,
+    "vrfs[0].evpn.import[0]",
+    "no route target",
+  ],
+  [
+    "a router id of 128 bits",
+    `${BASE}${EVPN.replace("as:", 'routerId: "2001:db8::1", as:')}`,
+    7,
+    "evpn.routerId",
+    "no IPv4 address",
+  ],
   ["a target that is none", `${vsis("evpn: {import: [10]}")}${EVPN}`, 4, "vsis[0].evpn.import[0]", "no route target"],
   ["a target without number", `${vsis("evpn: {import: [x]}")}${EVPN}`, 4, "vsis[0].evpn.import[0]", "no route target"],
   ["no AS", `${BASE}evpn: {engine: {socket: /run/bgp.sock}}\n`, 7, "evpn.as", "as is missing"],
@@ -127,6 +177,18 @@ describe("a VSI with evpn", () => {
       ["glean", false],
       ["drop", false],
     ]);
+  });
+
+  it("has the largest numbers that fit, and texts as routes have them", () => {
+    const targets = ["065000:4294967295", "4294967295:65535", "192.0.2.1:00080"];
+    const read = plan(`${vsis(`evpn: {rd: "0:4294967295", import: ${JSON.stringify(targets)}}`)}${EVPN}`).vsis[0]!
+      .evpn!;
+    expect(read.rd).toBe("0:4294967295");
+    expect(read.import).toEqual(["65000:4294967295", "4294967295:65535", "192.0.2.1:80"]);
+    // The same number is another one's with another router id.
+    plan(
+      `${vsis('evpn: {rd: "192.0.2.1:4"}', ", {name: v4, vni: 4, evpn: {}}")}${EVPN.replace("as:", "routerId: 9.9.9.9, as:")}`,
+    );
   });
 
   it("has a distinguisher and targets as others make them", () => {
