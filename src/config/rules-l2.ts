@@ -206,7 +206,10 @@ function checkStaticMacs(s: Sections, report: Report): void {
   }
 }
 
-/** Where static entries may point: AC → its VSI, VSI → its tunnels; null where a section is broken. */
+/**
+ * Where static entries may point: AC → its VSI, VSI → its tunnels; null where a section is broken. Of a VSI in EVPN routes say which
+ * tunnels carry it, and a silent host may be behind any of them.
+ */
 export interface Ports {
   readonly acs: ReadonlyMap<string, string> | null;
   readonly tunnels: ReadonlyMap<string, ReadonlySet<string>> | null;
@@ -218,8 +221,10 @@ export function portsOf(s: Sections): Ports {
   // One set for all VSIs that name no tunnels: thousands of VSIs times thousands of tunnels are too many sets.
   const all = new Set(s.tunnels.map((tunnel) => tunnel.name));
   const none = new Set<string>();
-  const tunnelsOf = (vsi: FileConfig["vsis"][number]) =>
-    vsi.tunnels === undefined ? (vsi.vni === undefined ? none : all) : new Set(vsi.tunnels);
+  const tunnelsOf = ({ vni, tunnels, evpn }: FileConfig["vsis"][number]) => {
+    if (tunnels !== undefined && evpn === undefined) return new Set(tunnels);
+    return vni === undefined ? none : all;
+  };
   return { acs, tunnels: new Map(s.vsis.map((vsi) => [vsi.name, tunnelsOf(vsi)])) };
 }
 

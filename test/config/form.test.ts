@@ -86,6 +86,23 @@ describe("the plan as a file", () => {
     expect(read(stringify(fileForm(plan)))).toEqual(plan);
   });
 
+  it("of a VSI in EVPN with static entries behind a tunnel that only routes join to it, too", () => {
+    const text = `
+node: gw1
+underlay: {address: 192.0.2.1, mtu: 1600}
+tunnels: [{name: gw2, remote: 192.0.2.2}, {name: gw3, remote: 192.0.2.3}]
+vsis:
+  - {name: v10, vni: 10, evpn: {}, mac: {static: [{mac: "02:00:00:00:00:01", tunnel: gw2}]}}
+  - {name: v20, vni: 20, evpn: {}, tunnels: [gw3], mac: {static: [{mac: "02:00:00:00:00:01", tunnel: gw2}]}}
+interfaces:
+  - {name: i10, vsi: v10, address: 10.1.1.1/24, arp: {static: [{ip: 10.1.1.9, mac: "02:00:00:00:00:01", tunnel: gw2}]}}
+evpn: {engine: {socket: /run/bgp.sock}, as: 65000}
+`;
+    const plan = read(text);
+    expect(plan.vsis.map(({ tunnels }) => tunnels)).toEqual([[], ["gw3"]]);
+    expect(read(stringify(fileForm(plan)))).toEqual(plan);
+  });
+
   it("any plan does", () => {
     fc.assert(
       fc.property(anyPlan, (plan) => {
