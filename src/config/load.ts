@@ -1,11 +1,12 @@
 /**
  * The configuration: a file becomes a `Config`, or a list of everything that is wrong with it.
  *
- * Four steps, each in its own file, in this order:
+ * Five steps, each in its own file, in this order:
  *   text    YAML, with the place of every value          source.ts
  *   values  the schema, section by section               values.ts, schema.ts, explain.ts
  *   rules   what must hold between values                rules-l2.ts (L2), rules-l3.ts (L3)
  *   plan    defaults and one form for everything         resolve.ts
+ *   room    do tables of these sizes hold it?            control/topology/capacity.ts
  *
  * The operator was wrong: refuse early, with line and rule, and change nothing. Hence nothing here throws on input, and
  * there is no half-good result. The file may come from anyone who could write it, so it is data only: bounded in size
@@ -13,6 +14,7 @@
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import type { Config } from "../control/plan.ts";
+import { whyNeverFitting } from "../control/topology/capacity.ts";
 import { type ConfigError, errorOf, MAX_ERRORS } from "./error.ts";
 import type { Found } from "./explain.ts";
 import { checkLeftOut } from "./left-out.ts";
@@ -60,7 +62,11 @@ export function parseConfig(text: string, file: string): ParseResult {
   });
   const all = [...errors, ...values.found.slice(0, MAX_ERRORS).map((each) => place(source, each))];
   if (all.length > 0) return { errors: all.sort((a, b) => a.line - b.line || a.column - b.column) };
-  return { config: resolve(sections as FileConfig) };
+  const config = resolve(sections as FileConfig);
+  const misfit = whyNeverFitting(config);
+  if (misfit === null) return { config };
+  const { path, text: message, fix } = misfit;
+  return { errors: [source.fault({ path, rule: "capacity", message, fix }, "key")] };
 }
 
 function place(source: Source, { path, rule, message, fix, at }: Found): ConfigError {

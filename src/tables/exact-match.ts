@@ -23,6 +23,13 @@ const KEY_A = 0;
 const KEY_B = 1;
 const VALUE = 2;
 
+/** Rows of one bank of a table for `limit` entries, half of which may be taken. */
+export function capacityFor(limit: number): number {
+  let capacity = 16;
+  while (capacity < limit * 2) capacity *= 2;
+  return capacity;
+}
+
 /** What readers need: find a row, read its value, mark it hit. */
 export class ExactMatch {
   /** Rows of one bank, a power of two. */
@@ -37,8 +44,7 @@ export class ExactMatch {
   private seed = 0;
 
   constructor(carver: Carver, limit: number) {
-    let capacity = 16;
-    while (capacity < limit * 2) capacity *= 2;
+    const capacity = capacityFor(limit);
     this.capacity = capacity;
     this.head = carver.int32(2);
     this.rows = carver.int32(capacity * 2 * ROW_WORDS);

@@ -6,6 +6,7 @@
  * its own, not a width that is an argument: with two shapes of key the hot call sites of IPv4 would have two ways.
  */
 import { Banks, type Stored } from "./banks.ts";
+import { capacityFor } from "./exact-match.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import type { Carver } from "./layout.ts";
 
@@ -27,8 +28,7 @@ export class ExactMatch6 {
   private seed = 0;
 
   constructor(carver: Carver, limit: number) {
-    let capacity = 16;
-    while (capacity < limit * 2) capacity *= 2;
+    const capacity = capacityFor(limit);
     this.capacity = capacity;
     this.head = carver.int32(3);
     this.rows = carver.int32((capacity * 2) << ROW_SHIFT);

@@ -92,9 +92,8 @@ export class Tables {
     this.vsis = new VsiTable(carver, MAX_VNI_PAIRS);
     this.interfaces = new InterfaceTable(carver);
     this.macs = createMacTable(carver, 2 * sizes.macs);
-    const rows = sizes.routes + 2 * sizes.neighbors;
-    const rows6 = routes6 + 2 * neighbors6;
-    this.fib = new Fib(carver, rows, rows6, rows + rows6);
+    const fib = fibSizes(this.sizes);
+    this.fib = new Fib(carver, fib.routes, fib.routes6, fib.adjacencies);
     this.bindings = new BindingTable(carver);
     this.counters = Array.from({ length: sizes.workers + 2 }, () => new CounterBlock(carver));
     this.examples = Array.from({ length: sizes.workers + 1 }, () => new DropExamples(carver));
@@ -124,6 +123,12 @@ export class Tables {
   get dataplaneCounters(): readonly CounterBlock[] {
     return [...this.workerCounters, this.bfdCounters];
   }
+}
+
+/** Routes of each family, and adjacencies, that the FIB is carved for. */
+export function fibSizes({ neighbors, routes, neighbors6, routes6 }: Omit<Required<Sizes>, "workers" | "macs">) {
+  const [rows, rows6] = [routes + 2 * neighbors, routes6 + 2 * neighbors6];
+  return { routes: rows, routes6: rows6, adjacencies: rows + rows6 };
 }
 
 /** Zeroed tables in a new buffer. */

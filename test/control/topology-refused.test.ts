@@ -91,28 +91,44 @@ describe("a refused change", () => {
   });
 
   test("too many ports in a flood list", () => {
-    const acs = Array.from({ length: MAX_FLOOD }, (_, i) => `  - {name: x${i}, vsi: vsi10, tap: {device: x${i}}}`);
+    const base = plan(BASE);
+    const more = Array.from({ length: MAX_FLOOD }, (_, i) => ({
+      ...base.acs[0]!,
+      name: `x${i}`,
+      handover: true,
+      tap: null,
+    }));
     const bed = started();
-    expect(reasonOf(bed, changed(["acs:\n", `acs:\n${acs.join("\n")}\n`]))).toMatch(/^VSI vsi10: 1025 ACs and tunnels/);
+    expect(reasonOf(bed, { ...base, acs: [...base.acs, ...more] })).toMatch(/^VSI vsi10: 1025 ACs and tunnels/);
     expect(bed.opener.open.size).toBe(2);
   });
 
   test("too many combinations in the rules", () => {
-    const list = Array.from({ length: 65 }, (_, i) => `10.1.${i}.0/24`).join(", ");
-    const rules = `rules: [{match: {source: [${list}], destination: [${list}]}, drop: true}, `;
-    expect(reasonOf(started(), changed(["rules: [", rules]))).toMatch(/4226 combinations/);
+    const list = Array.from({ length: 64 }, (_, i) => `10.1.${i}.0/24`).join(", ");
+    const config = changed(["rules: [", `rules: [{match: {source: [${list}], destination: 0.0.0.0/0}, drop: true}, `]);
+    const [policy] = config.policies;
+    const [wide, last] = policy!.rules;
+    const { sources } = wide!.match;
+    const rules = [{ ...wide!, match: { ...wide!.match, destinations: [...sources, ...sources.slice(1)] } }, last!];
+    expect(reasonOf(started(), { ...config, policies: [{ ...policy!, rules }] })).toMatch(/8129 combinations/);
   });
 
   test("too many VRFs", () => {
-    const vsis = Array.from({ length: 257 }, (_, i) => `  - {name: v${i}}`).join("\n");
+    const vsis = Array.from({ length: 256 }, (_, i) => `  - {name: v${i}}`).join("\n");
     const interfaces = Array.from(
-      { length: 257 },
+      { length: 256 },
       (_, i) => `  - {name: i${i}, vsi: v${i}, address: 10.1.1.1/24, vrf: r${i}}`,
     );
     const config = plan(`vsis:\n${vsis}\ninterfaces:\n${interfaces.join("\n")}\n`);
+    const [vsi, iface] = [config.vsis[0]!, config.interfaces[0]!];
+    const more = {
+      ...config,
+      vsis: [...config.vsis, { ...vsi, name: "v256", interface: "i256" }],
+      interfaces: [...config.interfaces, { ...iface, name: "i256", vsis: ["v256"], vrf: "r256" }],
+    };
     const bed = new Bed();
-    expect(reasonOf(bed, config)).toMatch(/there are 256 already/);
-    bed.apply({ ...config, interfaces: config.interfaces.slice(1), vsis: config.vsis.slice(1) });
+    expect(reasonOf(bed, more)).toMatch(/there are 256 already/);
+    bed.apply(config);
     expect(bed.topology.interfaces.vrfCount).toBe(256);
   });
 

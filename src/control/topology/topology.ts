@@ -138,7 +138,7 @@ export class Topology {
 
   private whyRefused(config: Config, { needsRestart }: ConfigDiff): string | null {
     if (needsRestart.length > 0) return `needs a restart: ${needsRestart.join(", ")}`;
-    return whyNotFitting(config, this.parts.tables, this.holds, this.fabricRoutes.groupCount);
+    return whyNotFitting(config, this.parts.tables.sizes, this.holds, this.fabricRoutes.groupCount);
   }
 
   /** Apply `config`, or change nothing and say why. */
