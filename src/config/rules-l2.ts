@@ -57,11 +57,12 @@ function checkWorkers({ workers }: Sections, report: Report): void {
 function checkSockets({ control, attach }: Sections, report: Report): void {
   if (control === null) return;
   const { socket, observe } = control;
+  const fix = "give each socket a path of its own";
+  if (attach?.socket === socket) report(["attach", "socket"], "same-socket", `control.socket is ${socket} too`, fix);
   const seen = typeof observe === "string" ? observe : observe?.socket;
   const path = typeof observe === "string" ? ["control", "observe"] : ["control", "observe", "socket"];
   for (const [owner, other] of [["control.socket", socket] as const, ["attach.socket", attach?.socket] as const])
-    if (seen !== undefined && seen === other)
-      report(path, "same-socket", `${owner} is ${other} too`, "give each socket a path of its own");
+    if (seen !== undefined && seen === other) report(path, "same-socket", `${owner} is ${other} too`, fix);
 }
 
 function checkNames(s: Sections, kind: (typeof NAMED)[number], report: Report): void {

@@ -62,12 +62,14 @@ const deviceName = () =>
     return good ? { value: text } : { wrong: `"${text}" is no name of a Linux device`, fix };
   });
 
+/** The name where there is one: a TAP in a namespace of two spellings is one TAP. */
 const netnsName = () =>
-  read<string>((text) =>
-    /^(?!\.\.?$)[A-Za-z0-9._-]{1,255}$/.test(text) || /^\/[^\0]+$/.test(text)
-      ? { value: text }
-      : { wrong: `"${text}" names no network namespace`, fix: "write its name under /run/netns, or an absolute path" },
-  );
+  read<string>((text) => {
+    const name = /^(?:\/run\/netns\/)?((?!\.\.?$)[A-Za-z0-9._-]{1,255})$/.exec(text)?.[1];
+    if (name !== undefined || /^\/[^\0]+$/.test(text)) return { value: name ?? text };
+    const fix = "write its name under /run/netns, or an absolute path";
+    return { wrong: `"${text}" names no network namespace`, fix };
+  });
 
 const tunnel = z
   .strictObject({

@@ -96,6 +96,13 @@ const VALUES: readonly Row[] = [
     "no name of a Linux device",
   ],
   [
+    "one TAP in a namespace of two spellings",
+    acs("{name: a1, vsi: v1, tap: {device: t, netns: x}}, {name: a2, vsi: v1, tap: {device: t, netns: /run/netns/x}}"),
+    6,
+    "acs[1].tap.device",
+    "AC a1 is t in x, untagged, too",
+  ],
+  [
     "namespace outside /run/netns",
     acs("{name: a1, vsi: v1, tap: {device: t, netns: ../x}}"),
     6,
@@ -125,6 +132,13 @@ const VALUES: readonly Row[] = [
     7,
     "control.observe",
     "control.socket is",
+  ],
+  [
+    "attach beside control",
+    `${BASE}control: {socket: /run/a.sock}\nattach: {socket: /run/a.sock}\n`,
+    8,
+    "attach.socket",
+    "control.socket is /run/a.sock too",
   ],
   [
     "observe for no group",
