@@ -7,8 +7,8 @@
  * thread for it) is refused like one that is wrong, and what runs goes on.
  *
  * Two kinds of settings cannot change in a running process. Some (NEEDS_RESTART of config/diff.ts) make another gateway: a file
- * that changes them is refused as a whole. The others (FIXED) only say how sockets, offloads,
- * threads and tables were made: the file is taken over, the old ones stay in use, and `needsRestart` says so until they agree.
+ * that changes them is refused as a whole. The others (FIXED) only say how sockets, offloads, threads and
+ * tables were made: the file is taken over, the old ones stay in use, and `needsRestart` says so until they agree.
  */
 import type { CheckReport } from "../api/schema.ts";
 import { changesOf } from "../config/change-list.ts";
@@ -30,13 +30,13 @@ export const FIXED = [
   "workers.cpus",
   "control",
   "attach",
-  "metrics",
   "limits.macs",
   "limits.neighbors",
   "limits.neighbors6",
   "limits.routes",
   "limits.routes6",
   "log.format",
+  "metrics",
 ];
 export const FIXED_BUT = "metrics.hosts";
 const SETTLE_TRIES = 40;
