@@ -102,6 +102,19 @@ int parseIpv6(const uint8_t* frame, uint32_t head, uint32_t length, Layers* laye
   return parseTransport(frame, head, layers);
 }
 
+inline bool isTag(uint32_t ethertype) { return ethertype == ETHERTYPE_TAG || ethertype == ETHERTYPE_SERVICE_TAG; }
+
+// First byte behind the tags, at least one and at most LAYERS_MAX_TAGS; 0: cut. Not inline: most frames have none.
+__attribute__((noinline)) uint32_t behindTags(const uint8_t* frame, uint32_t head) {
+  const uint32_t most = ETHERNET_BYTES + LAYERS_MAX_TAGS * TAG_BYTES;
+  uint32_t at = ETHERNET_BYTES;
+  while (at < most && isTag(u16(frame + at - 2))) {
+    at += TAG_BYTES;
+    if (head < at) return 0;
+  }
+  return at;
+}
+
 }  // namespace
 
 int layersParse(const uint8_t* frame, uint32_t head, uint32_t length, Layers* layers) {
@@ -110,9 +123,9 @@ int layersParse(const uint8_t* frame, uint32_t head, uint32_t length, Layers* la
   if (head < ETHERNET_BYTES) return 0;
   uint32_t at = ETHERNET_BYTES;
   uint32_t ethertype = u16(frame + 12);
-  for (int n = 0; n < LAYERS_MAX_TAGS && (ethertype == ETHERTYPE_TAG || ethertype == ETHERTYPE_SERVICE_TAG); n++) {
-    at += TAG_BYTES;
-    if (head < at) return 0;
+  if (isTag(ethertype)) {
+    at = behindTags(frame, head);
+    if (at == 0) return 0;
     ethertype = u16(frame + at - 2);
   }
   layers->l3At = static_cast<uint16_t>(at);

@@ -30,6 +30,7 @@ describeReal(missing, "VLAN ACs", () => {
         vsis: [10, 20, 30].map((vni) => ({ name: `vsi${vni}`, vni, innerVlan: vni === 30 ? "keep" : "drop" })),
         interfaces: [10, 20].map((vni) => ({ name: `i${vni}`, vsi: `vsi${vni}`, address: `${vni}.1.1.1/24` })),
         acs,
+        metrics: { listen: "127.0.0.1:9475" },
       });
     };
     const tap = (name: string) => ({ device: "eth0", netns: bed.name(name) });
