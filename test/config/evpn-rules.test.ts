@@ -195,7 +195,7 @@ describe("a VSI with evpn", () => {
     expect(settingsOf(config, () => null)!.instances).toEqual([
       {
         vsi: "v1",
-        subnets: "i1 10.1.1.1 10.1.1.0/24",
+        subnets: "i1 main 10.1.1.1 10.1.1.0/24",
         vni: 1,
         rd: "192.0.2.1:1",
         importsAuto: true,
@@ -212,7 +212,7 @@ describe("a VSI with evpn", () => {
       ...[
         {
           vsi: "v1",
-          subnets: "i1 10.1.1.1 10.1.1.0/24",
+          subnets: "i1 main 10.1.1.1 10.1.1.0/24",
           vni: 1,
           rd: "192.0.2.1:9",
           importsAuto: false,
