@@ -362,6 +362,7 @@ export class Daemon {
     this.control.agent.setLimits(config.limits);
     this.control.agent.neighbors.probes.setConfig(config.nextHopProbe);
     this.attach?.refresh();
+    this.workers.setInnerMtu(this.innerMtu(config));
     for (const feature of this.features) feature.applied?.(config);
     this.joinFabric().catch((error) => crash(this.log, error));
   }
