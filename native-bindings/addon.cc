@@ -38,7 +38,7 @@ void append(napi_env env, napi_value to, const int* values, int count) {
 napi_value openTapCall(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
   std::string device = args.text(0), netns = args.text(1);
-  TapRequest request{device.c_str(), netns.c_str(), args.boolean(2), args.integer(3)};
+  TapRequest request{device.c_str(), netns.c_str(), args.integer(2), args.integer(3)};
   if (args.bad()) return nullptr;
   OpenedTap tap;
   Failure failure;
@@ -51,7 +51,7 @@ napi_value openTapCall(napi_env env, napi_callback_info info) {
 napi_value setTapCall(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
   int fd = args.integer(0);
-  TapSettings settings{args.integer(1), args.integer(2), args.integer(3), args.integer(4)};
+  TapSettings settings{args.integer(1), args.integer(2), args.integer(3), args.integer(4), args.integer(5)};
   if (args.bad()) return nullptr;
   Failure failure;
   return setTap(fd, settings, failure) ? list(env, {number(env, 0)}) : failed(env, failure);

@@ -29,6 +29,10 @@ bool checkNamespace(int fd, Failure& failure) {
   return here || failure.at("check that the device is in the namespace", EXDEV);
 }
 
+bool setPersistence(int fd, int persist, Failure& failure) {
+  return persist < 0 || ioctl(fd, TUNSETPERSIST, persist > 0 ? 1UL : 0UL) == 0 || failure.at("set persistence");
+}
+
 constexpr const char* kAttachStep = "create or attach the TAP device";
 
 bool openQueue(const TapRequest& request, bool multiQueue, int& fd, Failure& failure) {
@@ -43,8 +47,7 @@ bool openQueue(const TapRequest& request, bool multiQueue, int& fd, Failure& fai
   if (ioctl(fd, TUNSETVNETHDRSZ, &bytes) != 0) return failure.at("set the virtio header size");
   // A device opened before us may still promise its former reader's offloads.
   if (ioctl(fd, TUNSETOFFLOAD, 0UL) != 0) return failure.at("reset offloads");
-  if (ioctl(fd, TUNSETPERSIST, request.persist ? 1UL : 0UL) != 0) return failure.at("set persistence");
-  return true;
+  return setPersistence(fd, request.persist, failure);
 }
 
 int ifindexOf(const char* device, Failure& failure) {
@@ -163,6 +166,7 @@ bool setTap(int fd, const TapSettings& settings, Failure& failure) {
     int carrier = settings.carrier;
     if (ioctl(fd, TUNSETCARRIER, &carrier) != 0) return failure.at("set the carrier");
   }
+  if (!setPersistence(fd, settings.persist, failure)) return false;
   if (settings.mtu < 0 && settings.txQueueLength < 0 && settings.up < 0) return true;
   NetworkNamespace inside;
   int ns = ioctl(fd, TUNGETDEVNETNS);

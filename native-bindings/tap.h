@@ -14,7 +14,7 @@ constexpr int kMaxQueues = 16;
 struct TapRequest {
   const char* device;
   const char* netnsPath;  // empty: the present namespace
-  bool persist;           // the device outlives this process
+  int persist;            // 1: the device outlives this process; 0: not; -1: as it is, and a new one does not
   int queues;             // 0: single queue device; else IFF_MULTI_QUEUE with so many fds
 };
 
@@ -33,7 +33,7 @@ bool openTap(const TapRequest& request, OpenedTap& tap, Failure& failure);
 
 /** -1 leaves a property as it is. */
 struct TapSettings {
-  int mtu = -1, txQueueLength = -1, up = -1, carrier = -1;
+  int mtu = -1, txQueueLength = -1, up = -1, carrier = -1, persist = -1;
 };
 /** Set properties of the device behind the fd, in whatever namespace it is now. */
 bool setTap(int fd, const TapSettings& settings, Failure& failure);

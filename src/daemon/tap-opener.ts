@@ -2,8 +2,9 @@
  * TAPs from the kernel, for the topology: the real `PortOpener`.
  *
  * A TAP is opened in its AC's namespace, given the MTU of its VSI and a queue of 1000 frames (the ring behind a TAP drops
- * instead of pushing back, so it must hold a burst), and set up. Its persistence is decided when it is opened: the kernel
- * could change it later, but a device that another process has taken over meanwhile must not vanish with us, so such a change is refused.
+ * instead of pushing back, so it must hold a burst), and set up. Its persistence is set once the change that it came with is carried out
+ * (`keepTap`), so that one that is refused neither leaves a device behind nor takes away one that was there. The kernel could
+ * change it later too, but a device that another process has taken over meanwhile must not vanish with us, so such a change is refused.
  *
  * It has a queue for each worker; a persistent device that was made for one worker keeps its one queue, and is told of.
  */
@@ -32,10 +33,10 @@ export class TapOpener implements PortOpener {
 
   openTap(ac: AcConfig, mtu: number): OpenTap {
     if (ac.tap === null) throw new Error(`AC ${ac.name} has no TAP to open`);
-    const { device, netns, persist } = ac.tap;
+    const { device, netns } = ac.tap;
     const tap = this.open({
       device,
-      persist,
+      persist: "as-is",
       ...(netns === null ? {} : { netns }),
       ...(this.queues > 1 ? { queues: this.queues } : {}),
     });
@@ -72,6 +73,15 @@ export class TapOpener implements PortOpener {
       );
     }
     setTap(fd, { mtu });
+  }
+
+  keepTap(tap: OpenTap, ac: AcConfig): void {
+    try {
+      if (ac.tap !== null) setTap(tap.fds[0]!, { persist: ac.tap.persist });
+    } catch (error) {
+      // Somebody has deleted it since: TapWatch sees that.
+      if (!(error instanceof IoError)) throw error;
+    }
   }
 
   closeTap(tap: OpenTap): void {

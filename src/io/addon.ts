@@ -58,8 +58,8 @@ export interface NativeIo {
 
 export interface Addon {
   contract: Record<string, number>;
-  openTap(device: string, netnsPath: string, persist: boolean, queues: number): Outcome;
-  setTap(fd: number, mtu: number, txQueueLength: number, up: number, carrier: number): Outcome;
+  openTap(device: string, netnsPath: string, persist: number, queues: number): Outcome;
+  setTap(fd: number, mtu: number, txQueueLength: number, up: number, carrier: number, persist: number): Outcome;
   setTapOffload(fd: number, flags: number): number;
   tapInfo(fd: number): Outcome;
   openUnderlay(

@@ -5,8 +5,11 @@ export interface TapRequest {
   device: string;
   /** A name under /run/netns, or a path such as /proc/PID/ns/net. Absent: the daemon's own namespace. */
   netns?: string;
-  /** The device outlives the process (and a kill -9); reopening it by name takes it over again. */
-  persist?: boolean;
+  /**
+   * The device outlives the process (and a kill -9); reopening it by name takes it over again. `as-is`: one that is there keeps
+   * what it has, a new one goes with its last fd.
+   */
+  persist?: boolean | "as-is";
   /**
    * Open a multi-queue device with so many fds, one per worker. Absent: one queue, one fd. A persistent device that was
    * made with one queue stays so: then there is one fd.
@@ -44,9 +47,11 @@ export function netnsPath(netns: string | undefined): string {
   return netns.includes("/") ? netns : `/run/netns/${netns}`;
 }
 
+const flag = (value: boolean | undefined): number => (value === undefined ? -1 : value ? 1 : 0);
+
 /** Create or take over a TAP. Throws IoError. The fds are non-blocking and the caller's to close. */
 export function openTap(request: TapRequest): Tap {
-  const persist = request.persist ?? false;
+  const persist = request.persist === "as-is" ? -1 : flag(request.persist ?? false);
   const out = addon().openTap(request.device, netnsPath(request.netns), persist, request.queues ?? 0);
   if (out[0] < 0) {
     const step = String(out[1]);
@@ -62,13 +67,13 @@ export interface TapSettings {
   txQueueLength?: number;
   up?: boolean;
   carrier?: boolean;
+  persist?: boolean;
 }
 
 /** Set properties of the device behind `fd`, in whatever namespace it is. Throws IoError. */
 export function setTap(fd: number, settings: TapSettings): void {
-  const flag = (value: boolean | undefined): number => (value === undefined ? -1 : value ? 1 : 0);
   const { mtu = -1, txQueueLength = -1 } = settings;
-  const out = addon().setTap(fd, mtu, txQueueLength, flag(settings.up), flag(settings.carrier));
+  const out = addon().setTap(fd, mtu, txQueueLength, flag(settings.up), flag(settings.carrier), flag(settings.persist));
   if (out[0] < 0) fail(`TAP fd ${fd}`, out[0], String(out[1]), TAP_FIXES);
 }
 

@@ -42,7 +42,12 @@ const { tables } = createTables({ workers: 1, ...config.limits });
 const control = assemble({
   ...{ tables, config, underlayMtu: MTU, nowMs: performance.now() },
   emit: () => undefined,
-  opener: { openTap: () => ({ fds: [], ifindex: 1 }), changeTap: () => undefined, closeTap: () => undefined },
+  opener: {
+    openTap: () => ({ fds: [], ifindex: 1 }),
+    keepTap: () => undefined,
+    changeTap: () => undefined,
+    closeTap: () => undefined,
+  },
   wake: () => undefined,
   pathMtu: () => -1,
   onResolved: () => undefined,

@@ -21,7 +21,12 @@ export function assembled(text: string, sizes: Omit<Sizes, "workers">): Assemble
     tables,
     config,
     emit: () => undefined,
-    opener: { openTap: () => ({ fds: [99], ifindex: 1 }), changeTap: () => undefined, closeTap: () => undefined },
+    opener: {
+      openTap: () => ({ fds: [99], ifindex: 1 }),
+      keepTap: () => undefined,
+      changeTap: () => undefined,
+      closeTap: () => undefined,
+    },
     wake: () => undefined,
     underlayMtu: 1500,
     pathMtu: () => -1,

@@ -21,8 +21,9 @@ import { createTables, type Sizes } from "../../src/tables/tables.ts";
 import { setI32 } from "../../src/wire/bytes.ts";
 import { ETH_BYTES } from "../../src/wire/ethernet.ts";
 import { IP_DST, parseIpv4 } from "../../src/wire/ipv4.ts";
+import { NotingOpener } from "./noting-opener.ts";
 import { anyPlan } from "./random-plan.ts";
-import { NotingOpener, plan, SIZES } from "./topology-bed.ts";
+import { plan, SIZES } from "./topology-bed.ts";
 
 class Gateway {
   readonly tables;

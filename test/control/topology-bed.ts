@@ -14,11 +14,11 @@ import {
   type TunnelPort,
   type VsiObject,
 } from "../../src/control/inventory.ts";
-import type { AcConfig, Config } from "../../src/control/plan.ts";
+import type { Config } from "../../src/control/plan.ts";
 import { Routes } from "../../src/control/routes/routes.ts";
 import { Timers } from "../../src/control/timers.ts";
 import type { Learners } from "../../src/control/topology/learners.ts";
-import type { IoCommands, OpenTap, PortOpener } from "../../src/control/topology/taps.ts";
+import type { IoCommands } from "../../src/control/topology/taps.ts";
 import { Topology } from "../../src/control/topology/topology.ts";
 import { routeViews } from "../../src/control/topology/views.ts";
 import { MAX_RULES } from "../../src/tables/counters.ts";
@@ -29,6 +29,7 @@ import { FLOOD_ACS, FLOOD_ALL, FLOOD_PORTS, MAX_INTERFACES } from "../../src/tab
 import { formatMac, type Mac } from "../../src/wire/ethernet.ts";
 import { formatIpv4, type Ipv4 } from "../../src/wire/ipv4.ts";
 import { FakeNextHops } from "./fake-next-hops.ts";
+import { NotingOpener } from "./noting-opener.ts";
 
 export const SIZES: Sizes = { workers: 2, macs: 4096, neighbors: 256, routes: 1024 };
 
@@ -119,42 +120,6 @@ export class NotingLearners implements Learners {
   }
 
   /** What was noted since the last call. */
-  take(): string[] {
-    return this.notes.splice(0);
-  }
-}
-
-/** TAPs that exist until they are closed. */
-export class NotingOpener implements PortOpener {
-  /** device -> MTU */
-  readonly open = new Map<string, number>();
-  readonly refuse = new Set<string>();
-  readonly notes: string[] = [];
-  private fd = 100;
-
-  openTap(ac: AcConfig, mtu: number): OpenTap {
-    const device = ac.tap!.device;
-    if (this.refuse.has(device)) throw new Error(`TAP ${device}: refused`);
-    if (this.open.has(device)) throw new Error(`TAP ${device}: is open already`);
-    this.open.set(device, mtu);
-    this.notes.push(`open ${device}`);
-    this.fd += 2;
-    return { fds: [this.fd, this.fd + 1], ifindex: this.fd };
-  }
-
-  changeTap(_tap: OpenTap, ac: AcConfig, mtu: number): void {
-    const device = ac.tap!.device;
-    if (this.refuse.has(device)) throw new Error(`TAP ${device}: refused`);
-    this.open.set(device, mtu);
-    this.notes.push(`change ${device} ${mtu}`);
-  }
-
-  closeTap(tap: OpenTap, ac: AcConfig): void {
-    const name = ac.tap?.device ?? `fd ${tap.fds[0]}`;
-    this.notes.push(`close ${name}`);
-    this.open.delete(name);
-  }
-
   take(): string[] {
     return this.notes.splice(0);
   }

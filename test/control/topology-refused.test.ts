@@ -24,6 +24,7 @@ describe("a refused change", () => {
     bed.opener.refuse.add("tap4");
     expect(bed.topology.apply(more)).toEqual({ ok: false, reason: "AC vm4: TAP tap4: refused" });
     expect(bed.opener.take().sort()).toEqual(["close tap3", "open tap3"]);
+    expect([...bed.opener.kept].sort()).toEqual(["tap1", "tap2"]);
     expect(bed.snapshot()).toBe(words);
     expect(sorted(bed.meaning())).toEqual(meaning);
     expect([bed.learners.take(), bed.commands.notes]).toEqual([[], []]);
@@ -31,6 +32,7 @@ describe("a refused change", () => {
     expect(bed.topology.config).toEqual(plan(BASE));
     bed.opener.refuse.clear();
     bed.apply(more);
+    expect([...bed.opener.kept].sort()).toEqual(["tap1", "tap2", "tap3", "tap4"]);
     const fresh = new Bed();
     fresh.apply(more);
     expect(sorted(bed.meaning())).toEqual(sorted(fresh.meaning()));

@@ -54,6 +54,7 @@ export class Gateway {
           world.plugIn(this, ac.name, tap);
           return { fds: tap.fds, ifindex: tap.fd };
         },
+        keepTap: () => {},
         changeTap: () => {},
         closeTap: () => {},
       },

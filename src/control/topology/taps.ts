@@ -27,6 +27,8 @@ export interface OpenTap {
 export interface PortOpener {
   /** Create or take over the TAP of `ac` (`ac.tap` is not null), with so many bytes of IP MTU, and bring it up. */
   openTap(ac: AcConfig, mtu: number): OpenTap;
+  /** It stays: from now on the device outlives us, or does not, as its AC says. Must not throw. */
+  keepTap(tap: OpenTap, ac: AcConfig): void;
   /** The AC's configuration changed in what may change on an open TAP: MTU and persistence. */
   changeTap(tap: OpenTap, ac: AcConfig, mtu: number): void;
   /** No worker uses it any more. Also for TAPs that were handed over. Must not throw. */
@@ -124,7 +126,9 @@ export class Taps {
   attachFresh(): void {
     for (const tap of this.fresh) {
       this.taps.set(tap.key, tap);
-      if (tap.open !== null) this.commands.attachTap(tap.io, tap.open.fds);
+      if (tap.open === null) continue;
+      this.commands.attachTap(tap.io, tap.open.fds);
+      this.opener.keepTap(tap.open, tap.ac);
     }
     this.fresh = [];
   }
@@ -155,6 +159,7 @@ export class Taps {
     if (typeof open === "string") return open;
     tap.open = open;
     this.commands.attachTap(tap.io, open.fds);
+    this.opener.keepTap(open, tap.ac);
     return null;
   }
 
