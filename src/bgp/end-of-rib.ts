@@ -6,7 +6,8 @@
  * after its first one, or none at all for `firstMs`. FRR holds its first update back for ten seconds at most (1 s, and 50 ms for each peer
  * that it has). Some fabrics are never quiet: it is over `longestMs` after the session came up.
  *
- * To be late costs little, routes that are gone stay so much longer; to be early takes away routes that are still to come.
+ * To be early takes away routes of before that are still to come; to be late keeps those that are gone so much longer. Before any session
+ * was lost there are none of before, and late is merely late: a peer without a route in `quietMs` is not waited for.
  */
 
 export interface EndOfRibTimes {
@@ -28,6 +29,8 @@ export class EndOfRib {
   private readonly waiting = new Map<string, Waiting>();
   /** Peers that have sent a mark, also to an engine of before: of them it is waited for. */
   private readonly marking = new Set<string>();
+  private readonly up = new Set<string>();
+  private hasLost = false;
 
   constructor(times: EndOfRibTimes, tell: (peer: string) => void) {
     this.times = times;
@@ -36,9 +39,10 @@ export class EndOfRib {
 
   /** Its session is up, as far as is known for `ageMs`. */
   begin(peer: string, ageMs: number): void {
-    this.forget(peer);
+    this.stop(peer);
+    this.up.add(peer);
     const { quietMs, firstMs, longestMs } = this.times;
-    const mostMs = this.marking.has(peer) ? longestMs : firstMs;
+    const mostMs = this.marking.has(peer) ? longestMs : this.hasLost ? firstMs : quietMs;
     this.waiting.set(peer, {
       sinceMs: performance.now() - ageMs,
       timer: this.after(peer, Math.max(quietMs, mostMs - ageMs)),
@@ -67,12 +71,18 @@ export class EndOfRib {
 
   /** Its session is no more. */
   forget(peer: string): void {
-    clearTimeout(this.waiting.get(peer)?.timer);
-    this.waiting.delete(peer);
+    this.stop(peer);
+    if (this.up.delete(peer)) this.hasLost = true;
   }
 
+  /** All sessions are no more, or cannot be seen. */
   clear(): void {
-    for (const peer of [...this.waiting.keys()]) this.forget(peer);
+    for (const peer of [...this.up]) this.forget(peer);
+  }
+
+  private stop(peer: string): void {
+    clearTimeout(this.waiting.get(peer)?.timer);
+    this.waiting.delete(peer);
   }
 
   private after(peer: string, ms: number): NodeJS.Timeout {
@@ -80,7 +90,7 @@ export class EndOfRib {
   }
 
   private end(peer: string): void {
-    this.forget(peer);
+    this.stop(peer);
     this.tell(peer);
   }
 }

@@ -10,6 +10,9 @@ beforeEach(() => {
   vi.useFakeTimers({ now: 0 });
   told = [];
   ends = new EndOfRib(TIMES, (peer) => told.push([peer, performance.now()]));
+  // There may be routes of a session before.
+  ends.begin("z", 0);
+  ends.forget("z");
 });
 afterEach(() => vi.useRealTimers());
 
@@ -33,6 +36,24 @@ it("takes a peer that sends nothing for one that has nothing, in the end", () =>
   ends.begin("a", 0);
   vi.advanceTimersByTime(12_000);
   expect(told).toEqual([["a", 12_000]]);
+});
+
+it("waits for silence alone before any session was lost: there are no routes to take away", () => {
+  ends = new EndOfRib(TIMES, (peer) => told.push([peer, performance.now()]));
+  ends.forget("a");
+  ends.begin("a", 0);
+  ends.begin("b", 0);
+  vi.advanceTimersByTime(1900);
+  ends.busy("b");
+  vi.advanceTimersByTime(2000);
+  expect(told).toEqual([
+    ["a", 2000],
+    ["b", 3900],
+  ]);
+  ends.clear();
+  ends.begin("a", 0);
+  vi.advanceTimersByTime(20_000);
+  expect(told[2]).toEqual(["a", 15_900]);
 });
 
 it("waits no longer than it must where routes never cease", () => {

@@ -42,7 +42,12 @@ function listen(socket: string, api: EngineRequest["api"] = "auto") {
 }
 
 const PEER = "192.0.2.251";
-const ESTABLISHED = { peer: { type: 1, peer: { state: { neighborAddress: PEER, peerAsn: 65000, sessionState: 6 } } } };
+const session = (sessionState: number) => ({
+  peer: { type: 1, peer: { state: { neighborAddress: PEER, peerAsn: 65000, sessionState } } },
+});
+const ESTABLISHED = session(6);
+/** A session that was there before, and may have brought routes; it is up again. */
+const AGAIN = [ESTABLISHED, session(1), ESTABLISHED];
 
 const GLOBAL = { global: { asn: 65000, routerId: "192.0.2.1" } };
 
@@ -177,7 +182,7 @@ describe.each(DIALECTS.map((dialect) => [dialect.name, dialect] as const))("a se
     const { socket } = await serve(dialect, {
       WatchEvent: (write) => {
         write({ peer: { type: 2 } });
-        write(ESTABLISHED);
+        for (const each of AGAIN) write(each);
         for (const other of [path([], 1, 1), path([10, 0], 1, 1), path([10, 0], 25, 70)]) write(other);
         setTimeout(() => write(path([], 25, 70)), 400);
       },
@@ -195,7 +200,7 @@ describe.each(DIALECTS.map((dialect) => [dialect.name, dialect] as const))("a se
     const { socket } = await serve(dialect, {
       WatchEvent: (write) => {
         write({ peer: { type: 2 } });
-        setTimeout(() => write(ESTABLISHED), 200);
+        setTimeout(() => AGAIN.forEach(write), 200);
       },
     });
     const engine = listen(socket);
