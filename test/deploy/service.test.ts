@@ -7,6 +7,7 @@ import { expect, it } from "vitest";
 import { formatErrors } from "../../src/config/error.ts";
 import { parseConfig } from "../../src/config/load.ts";
 import { DEFAULT_SOCKET } from "../../src/ctl/client.ts";
+import { EXIT } from "../../src/daemon/command-line.ts";
 import { files, read } from "../house/source.ts";
 
 const UNIT = read("deploy/systemd/vtepd@.service");
@@ -37,10 +38,20 @@ it("the page of EVPN has a unit for the engine, whose socket is there too and th
     expect(value(key, engine!)).toBe(value(key));
 });
 
+it("what does not mend itself ends the service, since the process that says so is the main one", () => {
+  expect(value("RestartPreventExitStatus")?.split(" ").map(Number)).toEqual([
+    EXIT.usage,
+    EXIT.configInvalid,
+    EXIT.permission,
+  ]);
+  // systemd.service(5): of the main process alone.
+  expect(UNIT).not.toMatch(/^ExecStartPre=/m);
+});
+
 it("what does not last, such as a VTEP address that comes late, ends no service for good", () => {
   expect(value("StartLimitIntervalSec")).toBe("0");
   expect(value("Restart")).toBe("on-failure");
-  // Two starts of Node for each try: fewer seconds would be a processor's work.
+  // A start of Node for each try: less would be a processor's work.
   expect(value("RestartSec")).toBe("1s");
   expect(read("docs/operating.md").replaceAll("\n", " ")).toContain(
     "it is started anew a second later, as often as it takes",

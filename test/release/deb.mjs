@@ -55,7 +55,7 @@ const POSTRM = `#!/bin/sh
 set -e
 [ ! -d /run/systemd/system ] || systemctl daemon-reload
 if [ "$1" = purge ]; then
-  rm -rf /var/lib/vtepd /run/vtepd
+  rm -rf /var/lib/vtepd /run/vtepd /run/vtepd-*
   rmdir --ignore-fail-on-non-empty /etc/vtepd 2>/dev/null || true
 fi
 `;

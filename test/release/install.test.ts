@@ -164,9 +164,9 @@ describe.skipIf(missing !== undefined)("a release", () => {
     expect(facts).toContain("vtepd.8.gz");
     // The unit's commands are there, and the user whom it names may read what it reads.
     const unit = good(debian.shell("cat /usr/lib/systemd/system/vtepd@.service"));
-    const [, check] = /^ExecStartPre=(.*)$/m.exec(unit)!;
+    const check = /^ExecStart=(.*)$/m.exec(unit)![1]!.replace(" run ", " check ");
     good(debian.shell(`chgrp vtepd /etc/vtepd/gw1.yaml && chmod 640 /etc/vtepd/gw1.yaml`));
-    const asUser = `setpriv --reuid=vtepd --regid=vtepd --clear-groups ${check!.replaceAll("%i", "gw1")}`;
+    const asUser = `setpriv --reuid=vtepd --regid=vtepd --clear-groups ${check.replaceAll("%i", "gw1")}`;
     expect(good(debian.shell(asUser))).toContain("valid; node gw1");
     good(debian.shell("apt-get purge -q -y vtepd"));
     expect(debian.shell("ls /usr/lib/vtepd /usr/bin/vtepd").status).not.toBe(0);
