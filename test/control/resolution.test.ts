@@ -93,6 +93,14 @@ describe.each(FAMILIES)("decisions on what is said in %s", (_, speaker, at, leng
     expect(bed.say(bed.gw2, answer(P10, G10, at(12), null)).sent).toEqual(["vm1: answer G->M1 12 to -"]);
     // All were asked within this second, and the answer is behind us: asked where it is.
     expect(bed.say(bed.vm3, question(M3, null, null, at(12))).sent).toEqual(["gw2: probe G->P - to 12"]);
+    // Hosts are looked for at our own ACs alone.
+    const evpn = { rd: "auto", import: [], export: [], learning: "evpn", unknown: "drop" } as never;
+    const narrow = bedOf({ evpn });
+    expect(narrow.say(narrow.gw2, question(P10, null, at(12), at(1))).sent).toEqual([]);
+    expect(narrow.say(narrow.vm1, question(M1, null, null, at(12))).sent).toEqual([
+      "acs but vm1: probe G->all - to 12",
+      "gw2: probe G->P - to 12",
+    ]);
     expect(bed.say(bed.gw2, answer(P10, G10, at(12), null)).sent).toEqual(["vm3: answer G->M3 12 to -"]);
   });
 

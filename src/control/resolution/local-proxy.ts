@@ -19,7 +19,7 @@ import { DROP } from "../../tables/counters.ts";
 import { formatMac, type Mac } from "../../wire/ethernet.ts";
 import { type Emit, portField } from "../event.ts";
 import { CONSUMED, type Fate } from "../fate.ts";
-import { ALL_PORTS, ONLY_ACS } from "../inject.ts";
+import { ALL_PORTS, ONLY_ACS, ONLY_TUNNELS } from "../inject.ts";
 import { type InterfaceObject, isHostAddress, isOwnAddress, type PortObject, type VsiObject } from "../inventory.ts";
 import { formatIp, type Ip, isOfLink } from "../ip.ts";
 import { isGiven, type Neighbor, type Place, samePlace } from "../neighbor/entry.ts";
@@ -214,30 +214,32 @@ export class LocalProxy {
     // Heard behind a tunnel, at its gateway's MAC, it may have come here since, and be the one that probes: its site is asked.
     const isContest = relays.isContested(vsi, target, asker);
     relays.add(vsi, target, asker);
-    const isAsked = this.relayToSites(message, iface, vsi, port, isContest);
-    if (!isAsked && holder !== null) sender.probe(iface, holder.vsi, holder.port, holder.mac, target);
+    const asked = this.relayToSites(message, iface, vsi, port, isContest);
+    if (holder !== null && !asked.includes(holder.vsi))
+      sender.probe(iface, holder.vsi, holder.port, holder.mac, target);
     return CONSUMED;
   }
 
-  /** Article step 4, in every VXLAN of the VSI-interface (D5), with our MAC and the asker's IP. @returns whether a frame went out. */
+  /** Article step 4, in every VXLAN of the VSI-interface (D5), with our MAC and the asker's IP. @returns VSIs whose other sites were asked. */
   private relayToSites(
     message: Question | Probe,
     iface: InterfaceObject,
     asked: VsiObject,
     port: PortObject,
     isContest = false,
-  ): boolean {
-    let isSent = false;
+  ): VsiObject[] {
+    const others: VsiObject[] = [];
     const { target, sender: asker, senderMac, nonce } = message;
     const asks = { target, except: port, by: port, isRetry: false, isContest, ...(nonce !== undefined && { nonce }) };
     for (const vsi of iface.vsis) {
       const sender = asker === null ? null : speakerFor(asker, iface, vsi, target);
-      if (!this.parts.sender.solicit(iface, vsi, { ...asks, sender, scope: searchScope(vsi) }).sent) continue;
-      isSent = true;
+      const scope = searchScope(vsi);
+      if (!this.parts.sender.solicit(iface, vsi, { ...asks, sender, scope }).sent) continue;
+      if ((scope & ONLY_TUNNELS) !== 0) others.push(vsi);
       this.parts.counts.count(asked.name, "relayed_request");
       this.tell("relayRequest", vsi, port, target, senderMac, "S1.4");
     }
-    return isSent;
+    return others;
   }
 
   // ---- from a tunnel -----------------------------------------------------------------------------------------------
