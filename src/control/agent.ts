@@ -13,6 +13,7 @@ import * as records from "../tables/ring.ts";
 import type { Tables } from "../tables/tables.ts";
 import { CODE_NET_UNREACHABLE } from "../wire/icmp.ts";
 import { arpTable } from "./arp-table.ts";
+import { type Behind, behindLeft, behindPort, type LeftTunnels } from "./behind.ts";
 import type { DampedMoveView } from "./damped-moves.ts";
 import { Dhcp } from "./dhcp/dhcp.ts";
 import type { Emit } from "./event.ts";
@@ -109,11 +110,7 @@ export class Agent {
     this.advertiser = new RouterAdvertiser({ ...common, random });
     this.dhcp = new Dhcp({ ...common, ways: this.ways, macs: this.macs, bindings, node: parts.node });
     this.neighbors = new Neighbors({
-      tables,
-      timers,
-      injector,
-      emit,
-      random,
+      ...{ tables, timers, injector, emit, random },
       ledger: this.ledger,
       solicitor: this.questions,
       macs: this.macs,
@@ -192,16 +189,18 @@ export class Agent {
     this.neighbors.census.searchesOfUplink = limits.searchesOfUplink;
   }
 
-  /** Forget everything learned behind a port, and what came by it and waits; `only`: in those VSIs, which lose the tunnel. */
-  flushPort(port: PortObject, only: ReadonlySet<VsiObject> | null = null): void {
-    const isGone = only !== null || this.parts.inventory.ports.get(port.row) !== port;
-    if (only === null) this.awaitPort(port, null);
-    this.macs.flushPort(port, only);
-    this.resolutions.flushPort(port, isGone, only);
-    this.neighbors.flushPort(port, isGone, only);
-    this.icmp.flushPort(port);
-    this.dhcp.flushPort(port);
-    this.advertiser.flushPort(port);
+  flushPort(port: PortObject): void {
+    this.awaitPort(port, null);
+    this.forgetBehind(behindPort(port, this.parts.inventory));
+  }
+
+  leaveTunnels(left: LeftTunnels): void {
+    this.forgetBehind(behindLeft(left));
+  }
+
+  private forgetBehind(behind: Behind): void {
+    for (const table of [this.macs, this.resolutions, this.neighbors]) table.forgetBehind(behind);
+    for (const port of behind.ports) for (const each of [this.icmp, this.dhcp, this.advertiser]) each.flushPort(port);
   }
 
   // ---- what the gateway announces (topology/learners.ts) -----------------------------------------------------------

@@ -2,8 +2,10 @@
  * Address resolution of both families: ARP's and neighbour discovery's, side by side. What happens to a port, a VSI or a
  * VSI-interface happens to both; what asks for an address is handed to the one that speaks of it.
  */
+
 import type { Mac } from "../wire/ethernet.ts";
 import { ArpSpeaker } from "./arp/speaker.ts";
+import type { Behind } from "./behind.ts";
 import type { Emit } from "./event.ts";
 import type { Injector } from "./inject.ts";
 import type { InterfaceObject, Inventory, PortObject, VsiObject } from "./inventory.ts";
@@ -98,8 +100,8 @@ export class Resolutions {
 
   // ---- what goes ---------------------------------------------------------------------------------------------------
 
-  flushPort(port: PortObject, isGone: boolean, only: ReadonlySet<VsiObject> | null): void {
-    for (const each of this.both) each.flushPort(port, isGone, only);
+  forgetBehind(behind: Behind): void {
+    for (const each of this.both) each.forgetBehind(behind);
   }
 
   suspendPort(port: PortObject): void {

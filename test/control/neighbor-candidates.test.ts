@@ -160,7 +160,7 @@ describe("candidates of a neighbour: static > heard at an AC > evpn > heard behi
     hearThere();
     say();
     bed.vsi10.tunnels.splice(bed.vsi10.tunnels.indexOf(bed.border), 1);
-    bed.agent.flushPort(bed.border, new Set([bed.vsi10]));
+    bed.agent.leaveTunnels(new Map([[bed.border, new Set([bed.vsi10])]]));
     unsay();
     expect(state()).toBeNull();
     expect(isProgrammed()).toBe(false);
@@ -170,7 +170,7 @@ describe("candidates of a neighbour: static > heard at an AC > evpn > heard behi
     hearHere();
     hearThere();
     bed.vsi10.tunnels.splice(bed.vsi10.tunnels.indexOf(bed.border), 1);
-    bed.agent.flushPort(bed.border, new Set([bed.vsi10]));
+    bed.agent.leaveTunnels(new Map([[bed.border, new Set([bed.vsi10])]]));
     bed.advance(10_000);
     expect(bed.neighbor(bed.if10, HOST)).not.toMatch(/border/);
   });

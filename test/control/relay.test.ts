@@ -90,7 +90,7 @@ describe("PendingRelays", () => {
   it("forgets askers behind a port that goes", () => {
     relays.add(bed.vsi20, TARGET, asker(1, bed.gw2));
     relays.add(bed.vsi20, TARGET, asker(2, bed.border));
-    relays.flushPort(bed.gw2);
+    relays.forgetBehind({ ports: [bed.gw2] });
     expect(relays.take(bed.vsi20, TARGET, "tunnel").map((each) => each.port.name)).toEqual(["border"]);
   });
 });

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import { behindPort } from "../../src/control/behind.ts";
 import { SUPPRESSION_MS, SUPPRESSION_PER_AC, SuppressionTable } from "../../src/control/resolution/suppression.ts";
 import { Timers } from "../../src/control/timers.ts";
 import { BROADCAST } from "../../src/wire/ethernet.ts";
@@ -99,7 +100,7 @@ describe("SuppressionTable", () => {
       "request",
     );
     expect(table.find(bed.vsi10, ip("10.1.0.0") + SUPPRESSION_PER_AC)).toBeDefined();
-    table.flushPort(bed.vm1);
+    table.forgetBehind(behindPort(bed.vm1, bed.inventory));
     expect(table.find(bed.vsi10, ip("10.1.0.1"))).toBeUndefined();
     expect(table.find(bed.vsi10, ip("10.1.0.0"))?.port).toBe(bed.vm3);
     table.flushVsi(bed.vsi10);

@@ -5,6 +5,7 @@
 import { configDiff } from "../../src/config/diff.ts";
 import { formatErrors } from "../../src/config/error.ts";
 import { parseConfig } from "../../src/config/load.ts";
+import type { LeftTunnels } from "../../src/control/behind.ts";
 import type { EventName } from "../../src/control/event.ts";
 import {
   type AcPort,
@@ -102,10 +103,14 @@ export class NotingLearners implements Learners {
     this.notes.push(`suspend port ${port.name} ${port.row}`);
   }
 
-  flushPort(port: PortObject, only?: ReadonlySet<VsiObject>): void {
-    this.notes.push(
-      `flush port ${port.name} ${port.row}${only === undefined ? "" : ` of ${Array.from(only, ({ name }) => name)}`}`,
-    );
+  flushPort(port: PortObject): void {
+    this.notes.push(`flush port ${port.name} ${port.row}`);
+  }
+
+  leaveTunnels(left: LeftTunnels): void {
+    const textOf = ([{ name, row }, vsis]: [PortObject, ReadonlySet<VsiObject>]) =>
+      `flush port ${name} ${row} of ${Array.from(vsis, (vsi) => vsi.name)}`;
+    this.notes.push(Array.from(left, textOf).join("; "));
   }
 
   flushVsi(vsi: VsiObject): void {

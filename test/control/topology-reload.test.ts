@@ -101,6 +101,13 @@ describe("what changed", () => {
     expect(bed.learners.pinned.size).toBe(2);
   });
 
+  test("tunnels that leave VSIs are told all at once, for each table is looked through for them", () => {
+    const bed = started();
+    bed.apply(changed(["tunnels: [gw2, gw3]", "tunnels: []"]));
+    const left = ["gw2", "gw3"].map((name) => `flush port ${name} ${bed.port(name).row} of vsi10,vsi20`);
+    expect(bed.learners.take()).toEqual([left.join("; ")]);
+  });
+
   test("a tunnel that is gone altogether takes only what was behind it", () => {
     const bed = started();
     const { row, io } = bed.port("gw3");

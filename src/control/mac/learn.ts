@@ -14,6 +14,7 @@ import { DROP } from "../../tables/counters.ts";
 import { MAC_GATEWAY } from "../../tables/mac.ts";
 import type { Tables } from "../../tables/tables.ts";
 import { formatMac, isGroup, type Mac, macOf } from "../../wire/ethernet.ts";
+import type { Behind } from "../behind.ts";
 import { DampedMoves } from "../damped-moves.ts";
 import type { Emit } from "../event.ts";
 import type { Feed } from "../feed.ts";
@@ -191,20 +192,19 @@ export class MacLearner {
   }
 
   /**
-   * Forget what was learned behind `port` (it has been down for long, or went away; `only`: in those VSIs, which it leaves). Configured rows stay:
+   * Forget what was learned behind ports (one has been down for long, or went away, or tunnels left VSIs). Configured rows stay:
    * they go with removeStatic. What was said from outside stays too while the port exists, and counts again when it is up.
    */
-  flushPort(port: PortObject, only: ReadonlySet<VsiObject> | null = null): void {
-    if (!this.rows.isAnyAt(port)) return;
-    const isGone = only !== null || this.inventory.ports.get(port.row) !== port;
+  forgetBehind({ ports, vsis, isGone, has }: Behind): void {
+    if (!ports.some((port) => this.rows.isAnyAt(port))) return;
     this.rows.each((vsi, all) => {
-      if (only !== null && !only.has(vsi)) return;
-      if (all.heard?.port === port) this.rows.clear(vsi, all, "heard");
-      if (all.pin?.port === port && all.pin.flags === MAC_GATEWAY) this.rows.clear(vsi, all, "pin");
-      if (all.evpn?.port !== port) return;
+      const isMeant = (row: MacRow | null) => row?.port != null && has(row.port, vsi);
+      if (isMeant(all.heard)) this.rows.clear(vsi, all, "heard");
+      if (isMeant(all.pin) && all.pin?.flags === MAC_GATEWAY) this.rows.clear(vsi, all, "pin");
+      if (!isMeant(all.evpn)) return;
       if (isGone) this.rows.clear(vsi, all, "evpn");
       else this.rows.publish(vsi, all, "port");
-    });
+    }, vsis);
   }
 
   /** What is known to be behind `port` does not count while it is down (candidates.ts). */

@@ -100,8 +100,9 @@ export class MacRows {
     return this.find(vsi, mac)?.published ?? null;
   }
 
-  each(visit: (vsi: VsiObject, all: Candidates) => void): void {
-    for (const [vsi, rows] of this.ofVsi) for (const all of rows.values()) visit(vsi, all);
+  /** @param only those VSIs; null: all. */
+  each(visit: (vsi: VsiObject, all: Candidates) => void, only: ReadonlySet<VsiObject> | null = null): void {
+    for (const vsi of only ?? this.ofVsi.keys()) for (const all of this.ofVsi.get(vsi)?.values() ?? []) visit(vsi, all);
   }
 
   /** `source` says that `mac` is at `port`. @returns false when the table has no room for it. */

@@ -3,6 +3,7 @@
  *
  * Configured entries stay (`removeStatic`); where their port is merely down they are dead until it is up.
  */
+import type { Behind } from "../behind.ts";
 import type { PortObject, VsiObject } from "../inventory.ts";
 import type { ReadonlyLargeMap } from "../large-map.ts";
 import type { EntryKey } from "./adjacency.ts";
@@ -29,19 +30,19 @@ export class NeighborPlaces {
   }
 
   /**
-   * `port` went down or away (`only`: from those VSIs): what was learned behind it goes, and packets that came by it stop waiting.
+   * Ports went down or away, or tunnels left VSIs: what was learned behind them goes, and packets that came by them stop waiting.
    * `isUsed`: an entry is known there, or said to be; else only those that are not known are looked at. What was heard there and is
    * remembered for later is compared with the VSI's ports then (candidates.ts).
    */
-  flushPort(port: PortObject, only: ReadonlySet<VsiObject> | null, isUsed: boolean): void {
+  forgetBehind({ ports, has }: Behind, isUsed: boolean): void {
     const among = this.among(isUsed);
-    this.silence(port, among);
-    this.drop((place) => place.port === port && (only === null || only.has(place.vsi)), among);
+    this.silence(new Set(ports), among);
+    this.drop(({ port, vsi }) => has(port, vsi), among);
   }
 
   /** `port` went down and may come back: what was learned behind it is out of use, and not forgotten yet (agent.ts does). */
   suspendPort(port: PortObject): void {
-    this.silence(port, this.among(true));
+    this.silence(new Set([port]), this.among(true));
     for (const entry of [...this.parts.entries.values()])
       if (entry.origin !== "static" && entry.place?.port === port) this.parts.life.fire(entry, "cut");
   }
@@ -77,17 +78,17 @@ export class NeighborPlaces {
     return meant.length;
   }
 
-  /** Nothing comes by `port`, or goes to it. */
-  private silence(port: PortObject, among: Iterable<Neighbor>): void {
+  /** Nothing comes by these ports, or goes to them. */
+  private silence(ports: ReadonlySet<PortObject>, among: Iterable<Neighbor>): void {
     const { paths, searches, challenged } = this.parts;
     for (const entry of challenged) {
-      if (entry.challenger?.port === port) entry.challenger = null;
+      if (entry.challenger !== null && ports.has(entry.challenger.port)) entry.challenger = null;
       if (entry.challenger === null) challenged.delete(entry);
     }
-    for (const entry of among) {
-      if (entry.origin === "static" && entry.place?.port === port) paths.setAlive(entry, port.up);
-    }
-    searches.dropPort(port);
+    for (const entry of among)
+      if (entry.origin === "static" && entry.place !== null && ports.has(entry.place.port))
+        paths.setAlive(entry, entry.place.port.up);
+    for (const port of ports) searches.dropPort(port);
   }
 
   /** Places that are void: who is known there goes; who is being looked for was there once, which no longer matters. */

@@ -11,9 +11,11 @@
  * Packets for an unknown target wait (pending-queue.ts) for three solicitations, one second apart. Then each sender gets one
  * host unreachable; the next packet starts the search anew, at most one solicitation a second.
  */
+
 import { DROP } from "../../tables/counters.ts";
 import type { Tables } from "../../tables/tables.ts";
 import type { Mac } from "../../wire/ethernet.ts";
+import type { Behind } from "../behind.ts";
 import { type Fate, HELD } from "../fate.ts";
 import type { Feed } from "../feed.ts";
 import type { HeldFrame, Injector } from "../inject.ts";
@@ -254,11 +256,12 @@ export class Neighbors implements NextHops, NeighborOwner {
     return this.places.dropWhere((entry) => !isGiven(entry) && isMeant(entry));
   }
 
-  /** See places.ts; `isGone`: it will not come back. `only`: in those VSIs. */
-  flushPort(port: PortObject, isGone: boolean, only: ReadonlySet<VsiObject> | null = null): void {
-    const isUsed = this.isAnyAt(port);
-    if (isGone && isUsed) this.candidates.forget((said) => said.port === port && (only === null || only.has(said.vsi)));
-    this.places.flushPort(port, only, isUsed);
+  /** See places.ts. */
+  forgetBehind(behind: Behind): void {
+    const { ports, isGone, has } = behind;
+    const isUsed = ports.some((port) => this.isAnyAt(port));
+    if (isGone && isUsed) this.candidates.forget((said) => has(said.port, said.vsi));
+    this.places.forgetBehind(behind, isUsed);
   }
 
   suspendPort(port: PortObject): void {

@@ -13,7 +13,9 @@
  * every entry with the old one is a black hole until it is doubted, ten minutes later. `onNews` is told, at most ten times a
  * second however often a MAC changes, and once for all that changed meanwhile.
  */
+
 import { formatMac, type Mac } from "../../wire/ethernet.ts";
+import type { Behind } from "../behind.ts";
 import { bump } from "../bump.ts";
 import type { InterfaceObject, PortObject, VsiObject } from "../inventory.ts";
 import { formatIp, type Ip } from "../ip.ts";
@@ -122,10 +124,10 @@ export class PeerGateways {
     return false;
   }
 
-  /** `tunnel` is gone, or (`only`) no longer in those VSIs. */
-  flushPort(tunnel: PortObject, only: ReadonlySet<VsiObject> | null): void {
-    this.keep((each) => each.tunnel !== tunnel || (only !== null && !only.has(each.vsi)));
-    if (this.claims.get(tunnel)?.size === 0) this.claims.delete(tunnel);
+  /** Tunnels are gone, or no longer in those VSIs. */
+  forgetBehind({ ports, has }: Behind): void {
+    this.keep(({ tunnel, vsi }) => !has(tunnel, vsi));
+    for (const tunnel of ports) if (this.claims.get(tunnel)?.size === 0) this.claims.delete(tunnel);
   }
 
   flushVsi(vsi: VsiObject): void {

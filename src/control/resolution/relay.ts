@@ -10,7 +10,9 @@
  *
  * Who asks for thousands of targets leaves the others room: half of it, and of each target's askers, is not for one port.
  */
+
 import type { Mac } from "../../wire/ethernet.ts";
+import type { Behind } from "../behind.ts";
 import { bump } from "../bump.ts";
 import type { PortObject, VsiObject } from "../inventory.ts";
 import type { Ip } from "../ip.ts";
@@ -108,9 +110,9 @@ export class PendingRelays {
     return waiting.filter((each) => each.port.kind === kind && each.until > this.timers.nowMs);
   }
 
-  /** Forget askers behind `port`. */
-  flushPort(port: PortObject): void {
-    this.keep((each) => each.port !== port);
+  /** Forget askers behind these ports, in whichever VSI. */
+  forgetBehind({ ports }: Pick<Behind, "ports">): void {
+    this.keep(({ port }) => !ports.includes(port));
   }
 
   private sweep(): void {

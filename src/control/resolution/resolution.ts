@@ -4,7 +4,9 @@
  * One of these stands for each family. They share the neighbours, the MACs and the ports, and nothing that is rationed: what one
  * family's hosts make us ask leaves the other family its share.
  */
+
 import { DROP } from "../../tables/counters.ts";
+import { type Behind, behindPort } from "../behind.ts";
 import type { Emit } from "../event.ts";
 import type { Fate } from "../fate.ts";
 import type { HeldFrame, Injector } from "../inject.ts";
@@ -99,18 +101,20 @@ export class Resolution {
     for (const address of this.announcer.addressesOf(iface)) this.sender.announce(vsi, port, iface.mac, address);
   }
 
-  /** `port` is down, or (`isGone`) not there any more: in the VSIs of `only`, or at all. */
-  flushPort(port: PortObject, isGone: boolean, only: ReadonlySet<VsiObject> | null): void {
+  /** What is behind these ports is out of reach, or (`isGone`) not there any more. */
+  forgetBehind(behind: Behind): void {
     // A tunnel that is merely down: whether the same gateway comes back behind it, its MAC will tell.
-    if (isGone) this.peers.flushPort(port, only);
-    this.suspendPort(port, only);
-    this.duplicates.forget((_, place) => place.port === port && (only === null || only.has(place.vsi)));
+    if (behind.isGone) this.peers.forgetBehind(behind);
+    this.relays.forgetBehind(behind);
+    this.suppression.forgetBehind(behind);
+    this.duplicates.forget((_, place) => behind.has(place.port, place.vsi));
   }
 
   /** `port` is down and may come back. */
-  suspendPort(port: PortObject, only: ReadonlySet<VsiObject> | null = null): void {
-    this.relays.flushPort(port);
-    this.suppression.flushPort(port, only);
+  suspendPort(port: PortObject): void {
+    const behind = behindPort(port, this.inventory);
+    this.relays.forgetBehind(behind);
+    this.suppression.forgetBehind(behind);
   }
 
   flushVsi(vsi: VsiObject): void {

@@ -8,7 +8,9 @@
  *
  * Where routes say what is behind tunnels (EVPN), what is heard from one does not take a host away from its AC.
  */
+
 import type { Mac } from "../../wire/ethernet.ts";
+import type { Behind } from "../behind.ts";
 import { bump } from "../bump.ts";
 import { Feed } from "../feed.ts";
 import type { PortObject, VsiObject } from "../inventory.ts";
@@ -168,9 +170,8 @@ export class SuppressionTable {
     return flushed;
   }
 
-  flushPort(port: PortObject, only: ReadonlySet<VsiObject> | null = null): void {
-    if (!this.ofPort.has(port)) return;
-    this.keep((host, vsi) => host.port !== port || (only !== null && !only.has(vsi)));
+  forgetBehind({ ports, has }: Behind): void {
+    if (ports.some((port) => this.ofPort.has(port))) this.keep(({ port }, vsi) => !has(port, vsi));
   }
 
   flushVsi(vsi: VsiObject): void {

@@ -4,6 +4,7 @@
  *
  * Two classes implement it: agent.ts, and the tests' own.
  */
+import type { LeftTunnels } from "../behind.ts";
 import type { InterfaceObject, Inventory, PortObject, VsiObject } from "../inventory.ts";
 import type { NextHops } from "../routes/next-hops.ts";
 import type { IsTouched, MacPins, NeighborPins } from "./pins.ts";
@@ -29,8 +30,10 @@ export interface Learners {
   announceHosts(vsi: VsiObject): void;
   /** `port` is up (again): what is remembered there counts, and what waits for something may be found. */
   portUp(port: PortObject): void;
-  /** Forget everything learned behind a port, and what came by it and waits; `only`: in those VSIs, which lose the tunnel. */
-  flushPort(port: PortObject, only?: ReadonlySet<VsiObject>): void;
+  /** Forget everything learned behind a port, and what came by it and waits. */
+  flushPort(port: PortObject): void;
+  /** The same of tunnels that stay, in the VSIs that have lost them. */
+  leaveTunnels(left: LeftTunnels): void;
   /** `port` is down and may come back: what is behind it is out of use at once, and forgotten after SUSPENDED_MS. */
   suspendPort(port: PortObject): void;
   /** Forget everything about a VSI, pinned entries included. */

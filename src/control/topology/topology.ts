@@ -307,7 +307,7 @@ export class Topology {
     this.policies.apply(config.policies, inventory);
     // forget
     for (const port of draft.ports.removed) learners.flushPort(port);
-    this.tunnels.forgetLeft(carried);
+    this.tunnels.forgetLeft(carried, emptied.vsis);
     for (const vsi of emptied.vsis) {
       learners.flushVsi(vsi);
       this.pins.forgetVsi(vsi);

@@ -106,7 +106,7 @@ export class Tunnels {
       }
       this.close(tunnel);
     } else {
-      if (left.length > 0) learners.flushPort(tunnel, new Set(left));
+      if (left.length > 0) learners.leaveTunnels(new Map([[tunnel, new Set(left)]]));
       this.rename(tunnel);
     }
     if (left.length > 0) pins.dropMisplaced();
@@ -123,13 +123,15 @@ export class Tunnels {
       tunnel.lingering = true;
       emit("info", "tunnel.down", { tunnel: tunnel.name, lingering: true });
     }
+    const left = new Set<VsiObject>();
     for (const vni of lost) {
       const vsi = vsis.of(vni);
       if (vsi === undefined) continue;
       vsis.spare(vsi, tunnel);
-      learners.flushPort(tunnel, new Set([vsi]));
+      left.add(vsi);
       this.lingering.add(remote, vni);
     }
+    if (left.size > 0) learners.leaveTunnels(new Map([[tunnel, left]]));
     if (tunnel.lingering && this.lingering.vnisOf(remote).length === 0) this.close(tunnel);
     pins.dropMisplaced();
     commands.flush();
@@ -140,18 +142,18 @@ export class Tunnels {
     return new Map(Array.from(this.parts.inventory.vsis.values(), (vsi) => [vsi, [...vsi.tunnels]]));
   }
 
-  /** A VSI that has lost a tunnel which stays forgets what was learned behind it. */
-  forgetLeft(before: Carried): void {
+  /** A VSI that has lost a tunnel which stays forgets what was learned behind it; of `emptied` ones nothing is left anyway. */
+  forgetLeft(before: Carried, emptied: ReadonlySet<VsiObject>): void {
     const { inventory, learners } = this.parts;
     const left = new Map<TunnelPort, Set<VsiObject>>();
     for (const [vsi, tunnels] of before) {
-      if (inventory.vsis.get(vsi.row) !== vsi) continue;
+      if (inventory.vsis.get(vsi.row) !== vsi || emptied.has(vsi)) continue;
       const kept = new Set(vsi.tunnels);
       for (const tunnel of tunnels)
         if (!kept.has(tunnel) && inventory.ports.get(tunnel.row) === tunnel)
           left.set(tunnel, (left.get(tunnel) ?? new Set()).add(vsi));
     }
-    for (const [tunnel, vsis] of left) learners.flushPort(tunnel, vsis);
+    if (left.size > 0) learners.leaveTunnels(left);
   }
 
   private endPair(remote: string, vni: number): void {
