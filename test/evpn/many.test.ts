@@ -93,6 +93,18 @@ describe("in steps", () => {
     expect(withdrawals.isDue(60_000, 100_000)).toBe(false);
   });
 
+  it("what trickles behind a flood keeps none of it waiting", () => {
+    const withdrawals = new Withdrawals<{ number: number }>();
+    let number = 0;
+    for (let beat = 0; beat < 10; beat++)
+      for (let n = 0; n < 300; n++) withdrawals.add({ number: ++number }, 5000 + beat * 50);
+    let nowMs = 5500;
+    // From hosts that age out elsewhere.
+    for (; !withdrawals.isDue(nowMs, 10_000); nowMs += 150) withdrawals.add({ number: ++number }, nowMs);
+    expect(nowMs).toBeGreaterThanOrEqual(7000);
+    expect(nowMs).toBeLessThan(9000);
+  });
+
   it("a VTEP whose speaker dies keeps its hosts, though the withdrawals of so many last", () => {
     const flooding = { ...routeOf(0), type: 3, originator: "192.0.2.9", pmsi: null } as unknown as MacRoute;
     say([flooding]);
