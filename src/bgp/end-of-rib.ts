@@ -30,11 +30,13 @@ export class EndOfRib {
   /** Peers that have sent a mark, also to an engine of before: of them it is waited for. */
   private readonly marking = new Set<string>();
   private readonly up = new Set<string>();
-  private hasLost = false;
+  private hasLost: boolean;
 
-  constructor(times: EndOfRibTimes, tell: (peer: string) => void) {
+  /** @param hasLost there may be routes of sessions before. */
+  constructor(times: EndOfRibTimes, tell: (peer: string) => void, hasLost = false) {
     this.times = times;
     this.tell = tell;
+    this.hasLost = hasLost;
   }
 
   /** Its session is up, as far as is known for `ageMs`. */

@@ -65,6 +65,8 @@ export interface EngineRequest {
   readonly peers: readonly PeerConfig[] | null;
   readonly holdSeconds: number;
   readonly connectRetrySeconds: number;
+  /** One before has told of routes, which are kept: a thread that follows another. */
+  readonly isAgain?: boolean;
 }
 
 export interface Engine {

@@ -78,7 +78,7 @@ export class Gobgp implements Engine {
     this.request = request;
     this.emit = emit;
     this.patience = patience;
-    this.ends = new EndOfRib(patience, (peer) => this.endOfRib(peer));
+    this.ends = new EndOfRib(patience, (peer) => this.endOfRib(peer), request.isAgain);
     void this.connect();
   }
 

@@ -48,6 +48,7 @@ export class ThreadLink implements EngineLink {
   private thread: Worker | null = null;
   private reports: Report[] = [];
   private isClosed = false;
+  private hasBegun = false;
   /** Rows of the oldest report that are applied already. */
   private applied = 0;
   backlog = 0;
@@ -115,7 +116,8 @@ export class ThreadLink implements EngineLink {
   }
 
   private begin(): void {
-    const thread = (this.parts.start ?? startThread)(this.request);
+    const thread = (this.parts.start ?? startThread)({ ...this.request, isAgain: this.hasBegun });
+    this.hasBegun = true;
     this.thread = thread;
     thread.on("message", (report: Report) => {
       if (this.thread !== thread || this.isClosed) return;

@@ -54,6 +54,10 @@ it("waits for silence alone before any session was lost: there are no routes to 
   ends.begin("a", 0);
   vi.advanceTimersByTime(20_000);
   expect(told[2]).toEqual(["a", 15_900]);
+  ends = new EndOfRib(TIMES, (peer) => told.push([peer, performance.now()]), true);
+  ends.begin("a", 0);
+  vi.advanceTimersByTime(20_000);
+  expect(told[3]).toEqual(["a", 35_900]);
 });
 
 it("waits no longer than it must where routes never cease", () => {

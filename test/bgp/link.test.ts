@@ -1,7 +1,7 @@
 /** Main's end of the engine's thread: a batch is applied in slices, acknowledged once, and what a thread told before it ended is void. */
 import { EventEmitter } from "node:events";
 import type { Worker } from "node:worker_threads";
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import type { EngineEvent, EngineRequest, RouteRow } from "../../src/bgp/engine.ts";
 import { ThreadLink } from "../../src/bgp/link.ts";
 import { pack } from "../../src/bgp/packed.ts";
@@ -93,4 +93,29 @@ it("when the thread ends, what is left of a batch is void, and the loss is what 
   expect(applied.at(-1)).toEqual({ kind: "lost", reason: "the engine's thread: of its own" });
   expect(made.hasMore).toBe(false);
   made.close();
+});
+
+it("a thread that follows another is told that routes of before are kept, also with other sessions", () => {
+  vi.useFakeTimers();
+  const started: EngineRequest[] = [];
+  const threads: Thread[] = [];
+  const made = new ThreadLink({
+    request: { as: 65000 } as EngineRequest,
+    apply: () => undefined,
+    kick: () => undefined,
+    start: (request) => {
+      started.push(request);
+      threads.push(new Thread());
+      return threads.at(-1) as unknown as Worker;
+    },
+  });
+  made.setPeers({ as: 65001 } as EngineRequest);
+  threads[0]!.emit("exit", 1);
+  vi.advanceTimersByTime(10_000);
+  expect(started).toEqual([
+    { as: 65000, isAgain: false },
+    { as: 65001, isAgain: true },
+  ]);
+  made.close();
+  vi.useRealTimers();
 });
