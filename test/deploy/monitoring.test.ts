@@ -7,8 +7,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { Inventory, type PortObject, type VsiObject } from "../../src/control/inventory.ts";
-import type { AcConfig, TunnelConfig, VsiConfig } from "../../src/control/plan.ts";
+import { Inventory } from "../../src/control/inventory.ts";
 import { CountedBefore } from "../../src/control/topology/views.ts";
 import { Tally } from "../../src/metrics/histogram.ts";
 import { createMetrics } from "../../src/metrics/metrics.ts";
@@ -16,6 +15,7 @@ import type { MetricsSource } from "../../src/metrics/row.ts";
 import { DROPS } from "../../src/tables/counters.ts";
 import { createTables } from "../../src/tables/tables.ts";
 import { metricRows } from "../contract/surface.ts";
+import { portOf, vsiOf } from "../metrics/objects.ts";
 
 const folder = (path: string) => fileURLToPath(new URL(`../../deploy/${path}`, import.meta.url));
 const RULES = folder("prometheus/rules.yml");
@@ -49,24 +49,10 @@ const metricsOf = (expr: string) => expr.match(/\b(vtep|nodejs|process)_[a-z0-9_
 async function scraped(): Promise<Map<string, Set<string>>> {
   const { tables } = createTables({ workers: 1, macs: 64, neighbors: 64, routes: 64 });
   const inventory = new Inventory();
-  const vsi: VsiObject = { row: 1, name: "vsi10", config: {} as VsiConfig, interface: null, acs: [], tunnels: [] };
-  const port = (row: number, name: string, of: VsiObject | null): PortObject => {
-    const common = { row, name, io: row, mtu: 1450, up: true };
-    if (of === null)
-      return {
-        ...common,
-        kind: "tunnel",
-        vsi: null,
-        config: {} as TunnelConfig,
-        wanted: true,
-        draining: false,
-        lingering: false,
-      };
-    return { ...common, kind: "ac", vsi: of, config: {} as AcConfig, linkDown: false };
-  };
+  const vsi = vsiOf(1, "vsi10");
   inventory.addVsi(vsi);
-  inventory.addPort(port(3, "vm1", vsi));
-  inventory.addPort(port(4, "gw2", null));
+  inventory.addPort(portOf(3, "vm1", vsi));
+  inventory.addPort(portOf(4, "gw2", null));
   const resolutions = new Tally("result", ["resolved", "failed"], [0.01, 1]);
   resolutions.observe("resolved", 0.5);
   const source: MetricsSource = {

@@ -1,8 +1,7 @@
 /** The metrics over real tables: every value from its cell, every label bounded, the text well-formed. */
 import { spawnSync } from "node:child_process";
 import { beforeEach, describe, expect, it } from "vitest";
-import { Inventory, type PortObject, type VsiObject } from "../../src/control/inventory.ts";
-import type { AcConfig, TunnelConfig, VsiConfig } from "../../src/control/plan.ts";
+import { Inventory } from "../../src/control/inventory.ts";
 import { RESOLUTION_RESULTS } from "../../src/control/resolution/counts.ts";
 import { CountedBefore } from "../../src/control/topology/views.ts";
 import { probingRows } from "../../src/liveness/feature.ts";
@@ -30,37 +29,19 @@ import {
 } from "../../src/tables/counters.ts";
 import { createTables, type Tables } from "../../src/tables/tables.ts";
 import { UNWATCHED } from "../api/fake-source.ts";
+import { portOf, vsiOf } from "./objects.ts";
 
 let tables: Tables;
 let inventory: Inventory;
 let source: MetricsSource;
 
-function vsi(row: number, name: string): VsiObject {
-  return { row, name, config: {} as VsiConfig, interface: null, acs: [], tunnels: [] };
-}
-
-function port(row: number, name: string, of: VsiObject | null): PortObject {
-  const common = { row, name, io: row, mtu: 1450, up: true };
-  if (of === null)
-    return {
-      ...common,
-      kind: "tunnel",
-      vsi: null,
-      config: {} as TunnelConfig,
-      wanted: true,
-      draining: false,
-      lingering: false,
-    };
-  return { ...common, kind: "ac", vsi: of, config: {} as AcConfig, linkDown: false };
-}
-
 beforeEach(() => {
   tables = createTables({ workers: 2, macs: 64, neighbors: 64, routes: 64 }).tables;
   inventory = new Inventory();
-  const vsi10 = vsi(1, "vsi10");
+  const vsi10 = vsiOf(1, "vsi10");
   inventory.addVsi(vsi10);
-  inventory.addPort(port(3, "vm1", vsi10));
-  inventory.addPort(port(4, "gw2", null));
+  inventory.addPort(portOf(3, "vm1", vsi10));
+  inventory.addPort(portOf(4, "gw2", null));
   source = {
     version: "1.2.3",
     tables,
