@@ -2,7 +2,6 @@
  * Address resolution of both families: ARP's and neighbour discovery's, side by side. What happens to a port, a VSI or a
  * VSI-interface happens to both; what asks for an address is handed to the one that speaks of it.
  */
-
 import type { Mac } from "../wire/ethernet.ts";
 import { ArpSpeaker } from "./arp/speaker.ts";
 import type { Behind } from "./behind.ts";

@@ -197,11 +197,11 @@ export class MacLearner {
    */
   forgetBehind({ ports, vsis, isGone, has }: Behind): void {
     if (!ports.some((port) => this.rows.isAnyAt(port))) return;
+    const isMeant = (row: MacRow | null, vsi: VsiObject) => row?.port != null && has(row.port, vsi);
     this.rows.each((vsi, all) => {
-      const isMeant = (row: MacRow | null) => row?.port != null && has(row.port, vsi);
-      if (isMeant(all.heard)) this.rows.clear(vsi, all, "heard");
-      if (isMeant(all.pin) && all.pin?.flags === MAC_GATEWAY) this.rows.clear(vsi, all, "pin");
-      if (!isMeant(all.evpn)) return;
+      if (isMeant(all.heard, vsi)) this.rows.clear(vsi, all, "heard");
+      if (isMeant(all.pin, vsi) && all.pin?.flags === MAC_GATEWAY) this.rows.clear(vsi, all, "pin");
+      if (!isMeant(all.evpn, vsi)) return;
       if (isGone) this.rows.clear(vsi, all, "evpn");
       else this.rows.publish(vsi, all, "port");
     }, vsis);

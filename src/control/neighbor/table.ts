@@ -11,7 +11,6 @@
  * Packets for an unknown target wait (pending-queue.ts) for three solicitations, one second apart. Then each sender gets one
  * host unreachable; the next packet starts the search anew, at most one solicitation a second.
  */
-
 import { DROP } from "../../tables/counters.ts";
 import type { Tables } from "../../tables/tables.ts";
 import type { Mac } from "../../wire/ethernet.ts";

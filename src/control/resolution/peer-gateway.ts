@@ -13,7 +13,6 @@
  * every entry with the old one is a black hole until it is doubted, ten minutes later. `onNews` is told, at most ten times a
  * second however often a MAC changes, and once for all that changed meanwhile.
  */
-
 import { formatMac, type Mac } from "../../wire/ethernet.ts";
 import type { Behind } from "../behind.ts";
 import { bump } from "../bump.ts";

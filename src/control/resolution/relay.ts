@@ -10,7 +10,6 @@
  *
  * Who asks for thousands of targets leaves the others room: half of it, and of each target's askers, is not for one port.
  */
-
 import type { Mac } from "../../wire/ethernet.ts";
 import type { Behind } from "../behind.ts";
 import { bump } from "../bump.ts";

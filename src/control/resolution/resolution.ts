@@ -4,7 +4,6 @@
  * One of these stands for each family. They share the neighbours, the MACs and the ports, and nothing that is rationed: what one
  * family's hosts make us ask leaves the other family its share.
  */
-
 import { DROP } from "../../tables/counters.ts";
 import { type Behind, behindPort } from "../behind.ts";
 import type { Emit } from "../event.ts";

@@ -8,7 +8,6 @@
  *
  * Where routes say what is behind tunnels (EVPN), what is heard from one does not take a host away from its AC.
  */
-
 import type { Mac } from "../../wire/ethernet.ts";
 import type { Behind } from "../behind.ts";
 import { bump } from "../bump.ts";
